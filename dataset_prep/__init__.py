@@ -1,0 +1,1 @@
+"""Converters from raw data sets to atomic files with multimodal features."""

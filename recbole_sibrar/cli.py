@@ -1,0 +1,180 @@
+"""The commands: ``run_recbole`` with RecBole's own options, and ``recbole-sibrar`` for what RecBole has no name for."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import textwrap
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import recbole
+import yaml
+from recbole.config import Config
+
+from recbole_sibrar.config import ConfigError, check_keys, nearest
+from recbole_sibrar.plugin import MODELS, known_keys
+from recbole_sibrar.quick_start import doctor
+from recbole_sibrar.quick_start.processes import Processes, run
+
+WRONG_INPUT = 2
+"""Exit status after wrong input, as argparse has it."""
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
+
+def model_names() -> list[str]:
+    """Names of all models, ours first."""
+    folder = Path(recbole.__path__[0]) / "properties" / "model"
+    return [*MODELS, *sorted(file.stem for file in folder.glob("*.yaml") if file.stem not in MODELS)]
+
+
+def run_recbole(argv: Sequence[str] | None = None) -> int:
+    """The command ``run_recbole``: train and test one model.
+
+    Args:
+        argv: Arguments without the program's name; None for those of the process.
+
+    Returns:
+        Exit status.
+    """
+    parser = _run_recbole_parser()
+    args, rest = parser.parse_known_args(argv)
+    return _reporting(parser.prog, lambda: _run_recbole(args, rest), debug="--state=DEBUG" in rest)
+
+
+def _run_recbole_parser() -> argparse.ArgumentParser:
+    others = ", ".join(model_names()[len(MODELS) :])
+    parser = argparse.ArgumentParser(
+        prog="run_recbole",
+        description="Train a model on a data set and test it, as RecBole's script of the same name does.",
+        epilog="\n".join(
+            [
+                "Any key of the configuration can be given as --key=value, for example",
+                "  --learning_rate=0.001 --epochs=20 --item_modalities=[interactions,class]",
+                "--resume=CHECKPOINT continues an interrupted run; --state=DEBUG shows tracebacks.",
+                "",
+                f"models of recbole-sibrar: {', '.join(MODELS)}",
+                *textwrap.wrap(f"models of RecBole: {others}", 110),
+            ]
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--model", "-m", help="name of the model (default: the configuration's, else BPR)")
+    parser.add_argument("--dataset", "-d", help="name of the data set (default: the configuration's, else ml-100k)")
+    parser.add_argument(
+        "--config_files",
+        metavar='"FILE ..."',
+        default="",
+        help="yaml files with configuration keys, separated by spaces; later files go before earlier ones",
+    )
+    defaults = Processes()
+    parser.add_argument("--nproc", type=int, default=defaults.nproc, help="processes on this machine, one GPU each")
+    parser.add_argument("--ip", default=defaults.ip, help="address of the machine with rank 0")
+    parser.add_argument("--port", default=defaults.port, help="port on that machine")
+    parser.add_argument("--world_size", type=int, default=defaults.world_size, help="processes on all machines")
+    parser.add_argument(
+        "--group_offset", type=int, default=defaults.group_offset, help="rank of this machine's first process"
+    )
+    return parser
+
+
+def _run_recbole(args: argparse.Namespace, rest: Sequence[str]) -> int:
+    processes = Processes(args.nproc, args.world_size, args.group_offset, args.ip, args.port)
+    processes.check()
+    overrides = parse_overrides(rest)
+    files = args.config_files.split()
+    keys = _keys_of_files(files)
+    model = args.model or overrides.get("model") or keys.get("model", "BPR")
+    dataset = args.dataset or overrides.get("dataset") or keys.get("dataset", "ml-100k")
+    if model not in model_names():
+        known = {name.lower(): name for name in model_names()}
+        close = nearest(model.lower(), known)
+        hint = next((f"; did you mean '{name}'?" for low, name in known.items() if f"'{low}'" in close), "")
+        raise ConfigError(f"--model: found '{model}', allowed is any model that --help lists{hint}")
+    sys.argv = sys.argv[:1]  # RecBole would read the same options once more, by its own rules
+    config = Config(model, dataset, files or None, dict(overrides))
+    if model not in MODELS:
+        for warning in check_keys(config.external_config_dict, known_keys(config), strict=False):
+            print(f"run_recbole: warning: {warning}", file=sys.stderr)  # noqa: T201
+    run(model, dataset, files, dict(overrides), processes)
+    return 0
+
+
+def parse_overrides(arguments: Sequence[str]) -> dict[str, str]:
+    """Read ``--key=value`` arguments.
+
+    Args:
+        arguments: What is left of a command line when its own options are taken out.
+
+    Returns:
+        Key -> value as it was written.
+
+    Raises:
+        ConfigError: An argument has another form, which RecBole would ignore, or a key has two values.
+    """
+    overrides: dict[str, str] = {}
+    for position, argument in enumerate(arguments):
+        key, equals, value = argument.removeprefix("--").partition("=")
+        if not argument.startswith("--") or not equals or not key:
+            following = arguments[position + 1] if position + 1 < len(arguments) else "value"
+            key = key or "key"
+            hint = f"write --{key}={following}" if argument.startswith("--") else "write --key=value"
+            raise ConfigError(f"'{argument}' has no effect in this form; {hint}")
+        if overrides.get(key, value) != value:
+            raise ConfigError(f"--{key}: found two values, '{overrides[key]}' and '{value}', allowed is one")
+        overrides[key] = value
+    return overrides
+
+
+def _keys_of_files(files: Sequence[str]) -> dict[str, Any]:
+    """The keys of yaml files, checked so far that RecBole can read them."""
+    keys: dict[str, Any] = {}
+    for file in files:
+        try:
+            content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"--config_files: cannot read {file}: {error.strerror}") from None
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--config_files: {file} is not yaml: {' '.join(str(error).split())}") from None
+        if not isinstance(content, dict):
+            raise ConfigError(f"--config_files: {file} has to hold lines 'key: value', found {content!r}")
+        keys.update(content)
+    return keys
+
+
+def _reporting(program: str, command: Callable[[], int], debug: bool) -> int:
+    """Run a command; wrong input ends in one line on standard error instead of a traceback."""
+    try:
+        return command()
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)  # noqa: T201
+        return INTERRUPTED
+    except (ValueError, NotImplementedError) as error:
+        if debug:
+            traceback.print_exc()
+        print(f"{program}: error: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
+        return WRONG_INPUT
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command ``recbole-sibrar``.
+
+    Args:
+        argv: Arguments without the program's name; None for those of the process.
+
+    Returns:
+        Exit status.
+    """
+    parser = argparse.ArgumentParser(prog="recbole-sibrar", description="Tools of the RecBole plugin for SiBraR.")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    about = "show versions, repairs and devices, and train a small model as a test"
+    commands.add_parser("doctor", help=about, description=about)
+    args = parser.parse_args(argv)
+    steps: dict[str, Callable[[], int]] = {"doctor": lambda: doctor.main(print)}
+    return _reporting(f"recbole-sibrar {args.command}", steps[args.command], debug=bool(os.environ.get("DEBUG")))

@@ -1,0 +1,240 @@
+"""Repairs of RecBole 1.2.1 for today's packages: the only place that changes what RecBole does.
+
+Each repair is one entry of :data:`REPAIRS`; it is applied once and skipped where RecBole no longer needs it.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import pickle
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+
+_DEPRECATIONS: tuple[tuple[str, type[Warning], str], ...] = (
+    ("pkg_resources is deprecated as an API", UserWarning, r"ray\."),
+    ("A value is trying to be set on a copy of a DataFrame", FutureWarning, r"recbole\.data\.dataset"),
+    (r"using .* in Series\.agg cannot aggregate", FutureWarning, r"recbole\.data\.dataset"),
+    (r"`torch\.cuda\.amp\.GradScaler", FutureWarning, r"recbole\.trainer"),
+)
+"""Message, category and module of the warnings that RecBole's own code causes and its users can do nothing about."""
+
+
+def silence_deprecations() -> None:
+    """Hide exactly the deprecation warnings that RecBole 1.2.1 causes on pandas 2, torch 2.4+ and setuptools 80."""
+    for message, category, module in _DEPRECATIONS:
+        warnings.filterwarnings("ignore", message=rf"\s*{message}", category=category, module=module)
+
+
+silence_deprecations()  # before RecBole is imported, because importing it already warns
+
+import recbole.config.configurator  # noqa: E402
+import recbole.quick_start  # noqa: E402
+from recbole.evaluator import Collector  # noqa: E402
+from recbole.evaluator.collector import DataStruct  # noqa: E402
+from recbole.model.abstract_recommender import AbstractRecommender  # noqa: E402
+from recbole.trainer import Trainer  # noqa: E402
+
+
+class CheckpointError(ValueError):
+    """A checkpoint cannot be loaded safely; the message names the file and what it asks for."""
+
+
+@dataclass(frozen=True)
+class Repair:
+    """One repair of RecBole."""
+
+    name: str
+    """What works again."""
+    issue: str
+    """Issues of RUCAIBox/RecBole that report what is broken."""
+    needed: Callable[[], bool]
+    """Whether the installed RecBole still has the fault."""
+    apply: Callable[[], None]
+    """Repairs it."""
+
+
+_applied: dict[str, bool] = {}
+
+
+def apply_repairs() -> dict[str, bool]:
+    """Apply every repair that is needed, once.
+
+    Returns:
+        Name of the repair -> whether it was needed and is now active.
+    """
+    for repair in REPAIRS:
+        if repair.name not in _applied:
+            _applied[repair.name] = repair.needed()
+            if _applied[repair.name]:
+                repair.apply()
+    return dict(_applied)
+
+
+def _collector_needs_repair() -> bool:
+    """Whether collecting a number or a counter for a metric fails (#2131, #2191, #2194)."""
+    collector = object.__new__(Collector)
+    collector.data_struct = DataStruct()
+    collector.data_struct.set("data.num_items", 1)
+    try:
+        collector.get_data_struct()
+    except AttributeError:
+        return True
+    return False
+
+
+def _repair_collector() -> None:
+    """Let ItemCoverage, GiniIndex, AveragePopularity, TailPercentage and ShannonEntropy run (#2131, #2191, #2194).
+
+    RecBole moves every collected value to the CPU, also the numbers and counters that are not tensors.
+    """
+    original = Collector.get_data_struct
+
+    @functools.wraps(original)
+    def get_data_struct(self: Collector) -> DataStruct:
+        collected = self.data_struct._data_dict
+        plain = {key: value for key, value in collected.items() if isinstance(value, (int, Counter))}
+        for key in plain:
+            del collected[key]
+        struct = original(self)
+        for key, value in plain.items():
+            collected[key] = value
+            struct.set(key, value)
+        return struct
+
+    Collector.get_data_struct = get_data_struct
+
+
+def _checkpoints_need_repair() -> bool:
+    """Whether RecBole's checkpoints are refused by torch >= 2.6 (#2212)."""
+    default = inspect.signature(torch.load).parameters["weights_only"].default
+    return default is not False and "weights_only" not in inspect.getsource(Trainer.evaluate)
+
+
+def _repair_checkpoints() -> None:
+    """Load checkpoints on torch >= 2.6 (#2212) without giving up its protection.
+
+    Since 2.6 torch refuses files that hold more than tensors, and a checkpoint holds RecBole's ``Config``. While
+    RecBole's own functions run, :func:`load_checkpoint` stands in for ``torch.load``: it knows the classes of a
+    RecBole checkpoint and no others. torch's default is not touched for anyone else.
+    """
+    for owner, name in ((Trainer, "evaluate"), (Trainer, "resume_checkpoint")):
+        setattr(owner, name, _loading(getattr(owner, name)))
+    original = recbole.quick_start.load_data_and_model
+    _rebind(original, _loading(original))
+
+
+def _loading(original: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, run with :func:`load_checkpoint` in the place of ``torch.load``."""
+
+    @functools.wraps(original)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        default = torch.load
+        torch.load = load_checkpoint  # type: ignore[assignment]
+        try:
+            return original(*args, **kwargs)
+        finally:
+            torch.load = default
+
+    return function
+
+
+def _rebind(original: Any, replacement: Any) -> None:
+    """Replace a function in every module that has imported it by name, in whatever order imports were written."""
+    for module in list(sys.modules.values()):
+        for name, value in list(getattr(module, "__dict__", {}).items()):
+            if value is original:
+                setattr(module, name, replacement)
+
+
+def load_checkpoint(file: Any, map_location: Any = None) -> dict[str, Any]:
+    """Load a RecBole checkpoint, and nothing that a RecBole checkpoint does not need.
+
+    Args:
+        file: Path of the checkpoint.
+        map_location: Where tensors go, as in ``torch.load``.
+
+    Raises:
+        CheckpointError: The file does not exist, is no checkpoint, or asks for a class or function that no
+            RecBole checkpoint holds; such a class can be allowed with ``torch.serialization.add_safe_globals``.
+    """
+    module = SimpleNamespace(__name__="recbole_checkpoint", Unpickler=_CheckpointUnpickler, load=_refuse_legacy)
+    try:
+        checkpoint = _torch_load(file, map_location=map_location, weights_only=False, pickle_module=module)
+    except FileNotFoundError:
+        raise CheckpointError(f"{file}: there is no such checkpoint") from None
+    except _UnknownGlobalError as error:
+        raise CheckpointError(
+            f"{file} was not loaded: it holds {error}, which no RecBole checkpoint needs; if you trust "
+            f"whoever wrote the file, call torch.serialization.add_safe_globals([{error}]) first"
+        ) from None
+    except (RuntimeError, pickle.UnpicklingError, EOFError, IsADirectoryError) as error:
+        raise CheckpointError(f"{file} is not a checkpoint that can be read ({error})") from None
+    if not isinstance(checkpoint, dict) or "config" not in checkpoint:
+        raise CheckpointError(f"{file} is not a RecBole checkpoint: it holds no configuration")
+    return checkpoint
+
+
+_torch_load = torch.load
+
+
+class _UnknownGlobalError(Exception):
+    """A checkpoint holds a global that is not one of RecBole's; the message is its dotted name."""
+
+
+def _refuse_legacy(*_: Any, **__: Any) -> Any:
+    raise pickle.UnpicklingError("not in the zip format that torch writes since 1.6")
+
+
+_SAFE_GLOBALS = {
+    "collections": {"OrderedDict", "Counter", "defaultdict"},
+    "builtins": {"set", "complex"},
+    "_codecs": {"encode"},
+    "torch": {"device", "Size", "float32", "float64", "float16", "bfloat16", "int64", "int32", "int8", "uint8", "bool"},
+    "torch._utils": {"_rebuild_tensor_v2", "_rebuild_parameter", "_rebuild_sparse_tensor"},
+    "torch.serialization": {"_get_layout"},
+    "numpy": {"dtype", "ndarray"},
+    "numpy.core.multiarray": {"scalar", "_reconstruct"},
+    "numpy._core.multiarray": {"scalar", "_reconstruct"},
+    "scipy.sparse._csr": {"csr_matrix"},
+    "scipy.sparse._csc": {"csc_matrix"},
+    "scipy.sparse._coo": {"coo_matrix"},
+    "scipy.sparse._lil": {"lil_matrix"},
+    "yaml.loader": {"FullLoader"},
+    "recbole.config.configurator": {"Config"},
+    "recbole.utils.enum_type": {"ModelType", "InputType", "EvaluatorType", "FeatureType", "FeatureSource"},
+}
+"""What a checkpoint may hold besides model classes, by module; none of it runs code of the file's choosing."""
+
+
+class _CheckpointUnpickler(pickle.Unpickler):
+    """Finds the classes of a RecBole checkpoint, those the user declared safe to torch, and no others."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Look up ``module.name``."""
+        dotted = f"{module}.{name}"
+        if name in _SAFE_GLOBALS.get(module, ()):
+            return super().find_class(module, name)
+        for declared in torch.serialization.get_safe_globals():
+            known = declared[1] if isinstance(declared, tuple) else f"{declared.__module__}.{declared.__qualname__}"
+            if known == dotted:
+                return declared[0] if isinstance(declared, tuple) else declared
+        if module.startswith(("recbole.model.", "recbole_sibrar.model.")):
+            found = super().find_class(module, name)
+            if isinstance(found, type) and issubclass(found, AbstractRecommender):
+                return found
+        raise _UnknownGlobalError(dotted)
+
+
+REPAIRS = (
+    Repair("beyond-accuracy metrics of RecBole run", "#2131, #2191, #2194", _collector_needs_repair, _repair_collector),
+    Repair("checkpoints load on torch >= 2.6", "#2212", _checkpoints_need_repair, _repair_checkpoints),
+)
+"""All repairs, in the order in which they are applied."""

@@ -1,0 +1,247 @@
+"""RecBole's dataset with the side information kept in modality tables instead of joined frames."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from recbole.data.dataset import Dataset
+from recbole.utils import FeatureSource, FeatureType
+from scipy.sparse import csr_matrix
+
+from recbole_sibrar.data.atomic import DataError, read_frame, read_header
+from recbole_sibrar.data.modality import (
+    ID,
+    INTERACTIONS,
+    RESERVED_NAMES,
+    ModalityKind,
+    ModalityTable,
+    Side,
+    bag_table,
+    dense_table,
+    id_table,
+)
+
+
+class MultimodalDataset(Dataset):
+    """A RecBole dataset that also carries a :class:`ModalityTable` for each user and item field.
+
+    Filtering, remapping of ids, missing values, normalisation and splits are RecBole's. Only then do the
+    values of the user and item fields move into tables indexed by entity id, so that a batch holds ids and
+    nothing else: RecBole's own dataset copies every field into every row of every batch.
+
+    Args:
+        config: RecBole's ``Config``.
+
+    Raises:
+        DataError: A file that the configuration asks for is missing, or its content is not what its
+            header promises.
+    """
+
+    field_tables: dict[Side, dict[str, ModalityTable]]
+    """For each side the tables of its fields, in the order of the file's columns."""
+
+    def _load_feat(self, filepath: str, source: FeatureSource | str) -> pd.DataFrame | None:
+        """Read ``.user`` and ``.item`` with checks that name the line; everything else is RecBole's."""
+        if source not in (FeatureSource.USER, FeatureSource.ITEM):
+            return super()._load_feat(filepath, source)
+        assert isinstance(source, FeatureSource)
+        load, unload = self._get_load_and_unload_col(source)
+        if load == set():
+            return None
+        separator, encoding = self.config["field_separator"], self.config["encoding"]
+        present = read_header(filepath, separator, encoding)
+        self._check_columns(filepath, source, {field.name for field in present}, (load or set()) | (unload or set()))
+        fields = [
+            field
+            for field in present
+            if (load is None or field.name in load) and (unload is None or field.name not in unload)
+        ]
+        if not fields:
+            return None
+        frame = read_frame(filepath, fields, separator, self.config["seq_separator"], encoding)
+        id_field = self.uid_field if source is FeatureSource.USER else self.iid_field
+        for field in fields:
+            if field.name in self.field2source and field.name != id_field:
+                other = self.field2source[field.name].value
+                raise DataError(
+                    f"{filepath}: field '{field.name}' is also in the .{other} file; "
+                    "rename one of them, or list it in unload_col"
+                )
+            self.field2source[field.name] = source
+            self.field2type[field.name] = FeatureType(field.type)
+            self.field2seqlen[field.name] = 1
+            if field.type.startswith("float"):
+                self.field2bucketnum[field.name] = 2
+            if field.type.endswith("seq"):
+                self._limit_sequences(frame, field.name)
+        return frame
+
+    def _check_columns(self, path: str, source: FeatureSource, present: set[str], asked: set[str]) -> None:
+        missing = sorted(asked - present)
+        if missing:
+            raise DataError(
+                f"load_col/unload_col: {path} has no field '{missing[0]}'; its fields are {', '.join(sorted(present))}"
+            )
+        id_field = self.uid_field if source is FeatureSource.USER else self.iid_field
+        if id_field not in present:
+            raise DataError(f"{path} has no field '{id_field}', which says whose values a line holds")
+
+    def _limit_sequences(self, frame: pd.DataFrame, name: str) -> None:
+        """Apply RecBole's ``seq_len`` and remember the length of the longest sequence."""
+        longest = max((len(row) for row in frame[name]), default=0)
+        limit = (self.config["seq_len"] or {}).get(name, longest)
+        if limit < longest:
+            frame[name] = pd.Series([row[:limit] for row in frame[name]], index=frame.index, dtype=object)
+        self.field2seqlen[name] = min(limit, longest)
+
+    def _load_user_or_item_feat(
+        self, token: str, dataset_path: str, source: FeatureSource, field_name: str
+    ) -> pd.DataFrame | None:
+        load_col = self.config["load_col"]
+        wanted = load_col.get(source.value) if load_col else None
+        path = self.feature_file(source.value)
+        if wanted and wanted != "*" and not os.path.isfile(path):
+            raise DataError(
+                f"load_col asks for {source.value} fields {list(wanted)}, but the file {path} does not exist; "
+                f"add the file or leave '{source.value}' out of load_col"
+            )
+        return super()._load_user_or_item_feat(token, dataset_path, source, field_name)
+
+    def feature_file(self, side: Side) -> str:
+        """Path of the atomic file that holds the fields of one side."""
+        return os.path.join(self.dataset_path, f"{self.dataset_name}.{side}")
+
+    def describe_source(self, side: Side) -> str:
+        """Where the fields of one side come from, or why there are none, for messages."""
+        path = self.feature_file(side)
+        if not os.path.isfile(path):
+            return f"the file {path} does not exist"
+        load_col = self.config["load_col"]
+        loaded = load_col is None or side in load_col
+        return f"fields of {path}" if loaded else f"load_col has no '{side}', so {path} is not read"
+
+    def _data_processing(self) -> None:
+        super()._data_processing()
+        unused = self.config["unused_col"] or {}
+        self.field_tables = {"user": {}, "item": {}}
+        for side, tables in self.field_tables.items():
+            frame = getattr(self, f"{side}_feat")
+            columns = [] if frame is None else list(frame.columns)
+            ignored = set(unused.get(side) or ())
+            if ignored - set(columns):
+                self.logger.warning(f"unused_col: no {side} field is named {sorted(ignored - set(columns))}")
+            id_field = self._id_field(side)
+            for name in columns:
+                if name != id_field and name not in ignored:
+                    tables[name] = self._field_table(name, frame[name], self._available[name])
+            if frame is not None:
+                setattr(self, f"{side}_feat", frame[[id_field]].copy())
+        del self._available
+
+    def _drop_unused_col(self) -> None:
+        """Drop unused columns of the interactions; those of users and items never became tables."""
+        for name in (self.config["unused_col"] or {}).get("inter", ()):
+            if name in self.inter_feat:
+                self._del_col(self.inter_feat, name)
+
+    def _fill_nan(self) -> None:
+        """Note which values are missing before RecBole fills them."""
+        self._available: dict[str, np.ndarray] = {}
+        for side in ("user", "item"):
+            frame = getattr(self, f"{side}_feat")
+            for name in [] if frame is None else frame.columns:
+                kind = self.field2type[name]
+                if kind in (FeatureType.TOKEN_SEQ, FeatureType.FLOAT_SEQ):
+                    self._available[name] = frame[name].map(lambda row: isinstance(row, np.ndarray) and len(row) > 0)
+                elif kind is FeatureType.TOKEN:
+                    self._available[name] = frame[name].fillna(0) != 0
+                else:
+                    self._available[name] = frame[name].notna()
+                self._available[name] = np.asarray(self._available[name], dtype=bool)
+        super()._fill_nan()
+
+    def _id_field(self, side: Side) -> str:
+        return self.uid_field if side == "user" else self.iid_field
+
+    def _field_table(self, name: str, column: pd.Series, available: np.ndarray) -> ModalityTable:
+        kind = self.field2type[name]
+        if name in RESERVED_NAMES:
+            raise DataError(
+                f"{self.dataset_path}: a user or item field cannot be named '{name}', which is the name of a modality "
+                "that every dataset has; rename the field or list it in unload_col"
+            )
+        if kind is FeatureType.TOKEN:
+            values = torch.from_numpy(column.to_numpy(np.int64))
+            return dense_table(name, ModalityKind.CATEGORICAL, values, torch.from_numpy(available), self.num(name))
+        if kind is FeatureType.TOKEN_SEQ:
+            return bag_table(name, ModalityKind.MULTI_LABEL, _bags(list(column), self.num(name)))
+        if name in self.config["numerical_features"]:
+            return self._numerical_table(name, column, available)
+        if kind is FeatureType.FLOAT:
+            matrix = column.to_numpy(np.float64)[:, None]
+        else:
+            matrix = _matrix(list(column), self.field2seqlen[name])
+        modality = ModalityKind.SCALAR if kind is FeatureType.FLOAT else ModalityKind.VECTOR
+        values = torch.from_numpy(matrix.astype(np.float32))
+        return dense_table(name, modality, values, torch.from_numpy(available), matrix.shape[1])
+
+    def _numerical_table(self, name: str, column: pd.Series, available: np.ndarray) -> ModalityTable:
+        """A field that RecBole's ``numerical_features`` turned into pairs (value, 1), or (1, bucket) if discretised."""
+        if self.field2type[name] is not FeatureType.FLOAT:
+            raise DataError(f"numerical_features: '{name}' is a float_seq, only float fields can be listed there")
+        pairs = torch.tensor(column.to_list(), dtype=torch.float32)
+        mask = torch.from_numpy(available)
+        if name in (self.config["discretization"] or ()):
+            buckets = pairs[:, 1].long()
+            return dense_table(name, ModalityKind.CATEGORICAL, buckets, mask, self.field2bucketnum[name])
+        return dense_table(name, ModalityKind.SCALAR, pairs[:, :1], mask, 1)
+
+    def modality_tables(self, side: Side) -> dict[str, ModalityTable]:
+        """All modalities of one side, ``interactions`` first, then the loaded fields, then ``id``.
+
+        ``interactions`` and ``id`` describe the interactions of THIS dataset: ask the training part of a
+        split, as RecBole does when it builds a model, and no held-out interaction can be seen.
+
+        Args:
+            side: ``user`` or ``item``.
+
+        Returns:
+            Name of the modality -> its table.
+        """
+        users, items = self.inter_feat[self.uid_field], self.inter_feat[self.iid_field]
+        rows, columns = (users, items) if side == "user" else (items, users)
+        shape = (self.num(self._id_field(side)), self.num(self._id_field("item" if side == "user" else "user")))
+        ones = np.ones(len(rows), dtype=np.float32)
+        interactions = bag_table(
+            INTERACTIONS,
+            ModalityKind.INTERACTIONS,
+            csr_matrix((ones, (np.asarray(rows), np.asarray(columns))), shape=shape),
+        )
+        return {INTERACTIONS: interactions, **self.field_tables[side], ID: id_table(interactions.available)}
+
+    def __str__(self) -> str:
+        lines = [super().__str__()]
+        for side, tables in self.field_tables.items():
+            lines += [f"{side} field: {table.describe()}" for table in tables.values()]
+        return "\n".join(lines)
+
+
+def _bags(rows: list[np.ndarray], size: int) -> csr_matrix:
+    """Bags of ids as a sparse matrix ``[n_entities, size]``."""
+    lengths = [len(row) for row in rows]
+    indices = np.concatenate([*rows, np.array([], dtype=np.int64)]).astype(np.int64)
+    pointers = np.concatenate([[0], np.cumsum(lengths)])
+    return csr_matrix((np.ones(len(indices), dtype=np.float32), indices, pointers), shape=(len(rows), size))
+
+
+def _matrix(rows: list[Any], dimension: int) -> np.ndarray:
+    """Vectors as one matrix ``[n_entities, dimension]``, zeros where a row is empty."""
+    matrix = np.zeros((len(rows), dimension), dtype=np.float64)
+    for i, row in enumerate(rows):
+        if len(row):
+            matrix[i] = row
+    return matrix

@@ -1,0 +1,1 @@
+"""Models, one file each, named as on the command line."""

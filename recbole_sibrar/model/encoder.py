@@ -1,0 +1,268 @@
+"""From the modalities of an entity to its embedding: projections, branch or branches, aggregation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from recbole_sibrar.config import EncoderConfig
+from recbole_sibrar.data.modality import ID, ModalityTable
+from recbole_sibrar.model.layers import MLP, IdLayer, Projection
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What a training step needs of the occurrences of one side in a batch."""
+
+    embeddings: Tensor
+    """float ``[n, k]``: the aggregate of each occurrence."""
+    first: Tensor | None
+    """float ``[n, k]``: one view for the contrastive loss, None without that loss."""
+    second: Tensor | None
+    """float ``[n, k]``: the other view."""
+    valid: Tensor | None
+    """bool ``[n]``: whether the occurrence has two views."""
+
+
+class EntityEncoder(nn.Module):
+    """Encodes users or items from their modalities ([A] section 3, [B] section 3).
+
+    A *cell* is one modality of one entity. Whatever is asked for, each distinct cell is encoded once and its row
+    is gathered for every occurrence: dropout masks are therefore shared by the occurrences of a cell in a batch, and
+    batch norm weighs each distinct cell once. With neither, the result and its gradient are those of encoding
+    every occurrence.
+
+    An entity whose only modality is ``id`` needs no branch: its embedding is looked up, as in matrix factorisation.
+
+    Args:
+        config: The configuration of the side.
+        tables: The modalities to train with, in order, each for the same entities.
+        trained: bool ``[n_entities]``: which entities have training interactions.
+        single_branch: One branch for all modalities (SiBraR), or one for each of them.
+    """
+
+    availability: Tensor
+    trained: Tensor
+
+    def __init__(
+        self, config: EncoderConfig, tables: Sequence[ModalityTable], trained: Tensor, single_branch: bool = True
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.modalities = tuple(table.name for table in tables)
+        self.n_entities = len(tables[0])
+        self.embedding_size = config.embedding_size
+        self.eval_columns = self.columns_of(config.eval_modalities or self.modalities)
+        self.central = self.modalities.index(config.central_modality) if self._uses_central() else -1
+        self.register_buffer("availability", torch.stack([t.available for t in tables], dim=1), persistent=False)
+        self.register_buffer("trained", trained, persistent=False)
+        self.is_table = self.modalities == (ID,)
+        if self.is_table:
+            self.projections = nn.ModuleList([IdLayer(self.n_entities, config.embedding_size)])
+            self.branches = nn.ModuleList()
+            return
+        self.projections = nn.ModuleList(
+            Projection(
+                table,
+                config.projection_hidden_sizes,
+                config.modality_size,
+                config.activation,
+                config.normalize_interactions,
+            )
+            for table in tables
+        )
+        self.branches = nn.ModuleList(self._make_branch() for _ in range(1 if single_branch else len(tables)))
+
+    def _uses_central(self) -> bool:
+        return self.config.contrastive == "central" and len(self.modalities) > 1
+
+    def _make_branch(self) -> MLP:
+        config = self.config
+        return MLP(
+            (config.modality_size, *config.branch_hidden_sizes, config.embedding_size),
+            config.dropout_prob,
+            config.activation,
+            config.output_activation,
+            config.batch_norm,
+        )
+
+    @property
+    def contrasts(self) -> bool:
+        """Whether this side has a contrastive loss: it is asked for and there are two modalities."""
+        return self.config.contrastive != "none" and len(self.modalities) > 1
+
+    def columns_of(self, names: Sequence[str]) -> tuple[int, ...]:
+        """Positions of modalities in the encoder's list.
+
+        Raises:
+            ValueError: A name is not one of them.
+        """
+        unknown = [name for name in names if name not in self.modalities]
+        if unknown:
+            raise ValueError(f"modality '{unknown[0]}' is not encoded here; allowed are {', '.join(self.modalities)}")
+        return tuple(self.modalities.index(name) for name in names)
+
+    def encode_cells(self, cells: Tensor) -> Tensor:
+        """Encode distinct cells.
+
+        Args:
+            cells: int64 ``[n]``, ascending; the cell of modality ``m`` of entity ``x`` is ``m * n_entities + x``.
+
+        Returns:
+            float ``[n, k]``.
+        """
+        modality = torch.div(cells, self.n_entities, rounding_mode="floor")
+        counts = torch.bincount(modality, minlength=len(self.modalities)).tolist()
+        blocks = (cells % self.n_entities).split(counts)
+        if self.is_table:
+            return self.projections[0](blocks[0])
+        used = [m for m, count in enumerate(counts) if count]
+        if not used:
+            return self.availability.new_zeros((0, self.embedding_size), dtype=torch.float32)
+        projected = [self._project(m, blocks[m]) for m in used]
+        if len(self.branches) == 1:
+            return self.branches[0](torch.cat(projected))
+        return torch.cat([self.branches[m](block) for m, block in zip(used, projected, strict=True)])
+
+    def _project(self, modality: int, entities: Tensor) -> Tensor:
+        projected = self.projections[modality](entities)
+        return functional.normalize(projected, dim=1) if self.config.normalize_branch_input else projected
+
+    def aggregate(self, embeddings: Tensor, mask: Tensor) -> Tensor:
+        """Mean or maximum over the modalities that are there.
+
+        Args:
+            embeddings: float ``[n, m, k]``.
+            mask: bool ``[n, m]``; a row without any is aggregated to zeros.
+
+        Returns:
+            float ``[n, k]``.
+        """
+        if self.config.aggregation == "mean":
+            weights = mask.to(embeddings.dtype)
+            return (embeddings * weights[:, :, None]).sum(1) / weights.sum(1, keepdim=True).clamp(min=1)
+        lowest = torch.finfo(embeddings.dtype).min
+        largest = embeddings.masked_fill(~mask[:, :, None], lowest).amax(1)
+        return largest.masked_fill(~mask.any(1, keepdim=True), 0)
+
+    def _encode(self, entities: Tensor, columns: Tensor, mask: Tensor) -> Tensor:
+        """Encode the cells (entity, column) where the mask holds, each distinct one once; zeros elsewhere.
+
+        Args:
+            entities: int64 ``[n]``.
+            columns: int64 ``[n, m]`` or ``[m]``, positions of modalities.
+            mask: bool ``[n, m]``.
+
+        Returns:
+            float ``[n, m, k]``.
+        """
+        cells, inverse = torch.unique((columns * self.n_entities + entities[:, None])[mask], return_inverse=True)
+        encoded = self.encode_cells(cells)
+        if bool(mask.all()):
+            return functional.embedding(inverse, encoded).view(*mask.shape, -1)
+        result = encoded.new_zeros((*mask.shape, encoded.shape[1]))
+        return result.masked_scatter(mask[:, :, None].expand_as(result), functional.embedding(inverse, encoded))
+
+    def encode(self, entities: Tensor, columns: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
+        """Encode all available modalities, as at inference.
+
+        Args:
+            entities: int64 ``[n]``.
+            columns: Positions of the modalities to use; None for the evaluation's.
+
+        Returns:
+            Embeddings ``[n, k]``, and bool ``[n]``: who has any of the modalities (zeros for the others).
+        """
+        chosen = torch.tensor(columns or self.eval_columns, device=entities.device)
+        mask = self.availability[entities][:, chosen]
+        return self.aggregate(self._encode(entities, chosen, mask), mask), mask.any(1)
+
+    def draw(self, entities: Tensor, n: int, first: int = -1) -> tuple[Tensor, Tensor]:
+        """Draw distinct available modalities uniformly, for each occurrence anew.
+
+        Args:
+            entities: int64 ``[b]``, occurrences of entities.
+            n: How many modalities to draw.
+            first: A modality that is always drawn first where it is available; -1 for none.
+
+        Returns:
+            Positions of the modalities ``[b, n]``, and bool ``[b, n]``: False where an entity has fewer.
+        """
+        available = self.availability[entities]
+        priority = torch.rand(available.shape, device=entities.device)
+        if first >= 0:
+            priority[:, first] = 2
+        drawn = priority.masked_fill(~available, -1).topk(min(n, available.shape[1]), dim=1)
+        return drawn.indices, drawn.values >= 0
+
+    def encode_training(self, entities: Tensor) -> Encoded:
+        """Encode the occurrences of a batch as the configuration says training does.
+
+        With modality sampling, an occurrence is the aggregate of one drawn modality, or of the pair that the
+        contrastive loss compares. Without, it is the aggregate of all available modalities and the pair is
+        drawn from those.
+
+        Args:
+            entities: int64 ``[b]``, occurrences of entities.
+        """
+        if self.config.modality_sampling and len(self.modalities) > 1:
+            columns, mask = self.draw(entities, 2 if self.contrasts else 1, self.central)
+            views = self._encode(entities, columns, mask)
+            embeddings = self.aggregate(views, mask)
+            if not self.contrasts:
+                return Encoded(self._fill_training(embeddings, mask), None, None, None)
+        else:
+            distinct, inverse = torch.unique(entities, return_inverse=True)
+            all_columns = torch.arange(len(self.modalities), device=entities.device)
+            mask = self.availability[distinct]
+            cells = self._encode(distinct, all_columns, mask)
+            embeddings, has_any = self.aggregate(cells, mask)[inverse], mask.any(1)[inverse, None]
+            if not self.contrasts:
+                return Encoded(self._fill_training(embeddings, has_any), None, None, None)
+            columns, mask = self.draw(entities, 2, self.central)
+            views = cells[inverse[:, None], columns]
+        valid = mask.all(1)
+        if self.central >= 0:
+            valid = valid & (columns[:, 0] == self.central)
+        return Encoded(self._fill_training(embeddings, mask), views[:, 0], views[:, 1], valid)
+
+    def _fill_training(self, embeddings: Tensor, mask: Tensor) -> Tensor:
+        """Give occurrences without any modality the mean of the batch's others, as a constant."""
+        missing = ~mask.any(1)
+        if not bool(missing.any()):
+            return embeddings
+        known = embeddings.detach()[~missing]
+        mean = known.mean(0) if len(known) else embeddings.new_zeros(embeddings.shape[1])
+        return torch.where(missing[:, None], mean, embeddings)
+
+    @torch.no_grad()
+    def encode_all(self, columns: Sequence[int] | None = None, block: int = 65536) -> tuple[Tensor, Tensor]:
+        """Embeddings of all entities; who has no modality gets the mean of the training entities' embeddings.
+
+        Args:
+            columns: Positions of the modalities to use; None for the evaluation's.
+            block: Entities that are encoded at a time.
+
+        Returns:
+            float ``[n_entities, k]`` (the padding row is zero), and that mean ``[k]``.
+        """
+        ids = torch.arange(self.n_entities, device=self.availability.device)
+        parts = [self.encode(part, columns) for part in ids.split(block)]
+        embeddings, has_any = torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
+        known = has_any & self.trained
+        mean = embeddings[known].mean(0) if bool(known.any()) else embeddings.new_zeros(embeddings.shape[1])
+        embeddings = torch.where(has_any[:, None], embeddings, mean)
+        embeddings[0] = 0
+        return embeddings, mean
+
+    def count_without(self) -> int:
+        """Number of entities (without padding) that have none of the evaluation's modalities."""
+        return int((~self.availability[1:, list(self.eval_columns)].any(1)).sum())
+
+    def extra_repr(self) -> str:
+        """Side, modalities and size, for the printed model."""
+        return f"{self.config.side}: {', '.join(self.modalities)} -> {self.embedding_size}"

@@ -1,0 +1,236 @@
+"""Projections of each kind of modality, and the MLP that is a branch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from recbole_sibrar.data.modality import ModalityKind, ModalityTable
+
+
+def make_activation(name: str) -> nn.Module:
+    """An activation by RecBole's name for it (``relu``, ``leakyrelu``, ``tanh``, ``sigmoid``, ``none``)."""
+    classes: dict[str, type[nn.Module]] = {
+        "relu": nn.ReLU,
+        "leakyrelu": nn.LeakyReLU,
+        "tanh": nn.Tanh,
+        "sigmoid": nn.Sigmoid,
+        "none": nn.Identity,
+    }
+    return classes[name]()
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """Batch norm that uses its running statistics for a single row, which has no variance of its own."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise ``[n, size]``."""
+        if self.training and len(input) < 2:
+            return functional.batch_norm(
+                input, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps
+            )
+        return super().forward(input)
+
+
+class MLP(nn.Sequential):
+    """Linear layers with input dropout and batch norm before the activation.
+
+    Args:
+        sizes: Size of the input and of each layer.
+        dropout_prob: Share of the input that is dropped in training.
+        activation: Activation after every layer but the last.
+        output_activation: Whether the last layer has the activation too.
+        batch_norm: ``none``, ``last``, or n for after every n-th layer.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        dropout_prob: float = 0.0,
+        activation: str = "relu",
+        output_activation: bool = False,
+        batch_norm: str | int = "none",
+    ) -> None:
+        layers: list[nn.Module] = [nn.Dropout(dropout_prob)] if dropout_prob else []
+        n_layers = len(sizes) - 1
+        for i in range(1, n_layers + 1):
+            layers.append(nn.Linear(sizes[i - 1], sizes[i]))
+            if (batch_norm == "last" and i == n_layers) or (isinstance(batch_norm, int) and i % batch_norm == 0):
+                layers.append(BatchNorm(sizes[i]))
+            if i < n_layers or output_activation:
+                layers.append(make_activation(activation))
+        super().__init__(*layers)
+
+
+def gather_bags(indices: Tensor, offsets: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The bags of some entities, out of the bags of all.
+
+    Args:
+        indices: int64 ``[nnz]``, the bags of all entities one after the other.
+        offsets: int64 ``[n_entities + 1]``, where each bag starts.
+        rows: int64 ``[n]``, the entities.
+
+    Returns:
+        The chosen indices ``[m]``, where each of the ``n`` bags starts ``[n]``, and their sizes ``[n]``.
+    """
+    sizes = offsets[rows + 1] - offsets[rows]
+    ends = sizes.cumsum(0)
+    starts = ends - sizes
+    total = int(ends[-1]) if len(ends) else 0
+    within = torch.arange(total, device=rows.device) - starts.repeat_interleave(sizes, output_size=total)
+    return indices[offsets[rows].repeat_interleave(sizes, output_size=total) + within], starts, sizes
+
+
+class _Table(nn.Module):
+    """What the first layers of all projections share: the modality's values as buffers.
+
+    The values are data, not parameters: they are not in the ``state_dict``, and a checkpoint is loaded on top
+    of the data set that it is used with.
+    """
+
+    def __init__(self, table: ModalityTable) -> None:
+        super().__init__()
+        self.kind = table.kind.value
+        self.size = table.size
+        for name in ("values", "indices", "offsets"):
+            self.register_buffer(name, getattr(table, name), persistent=False)
+
+    def extra_repr(self) -> str:
+        """Kind and size, for the printed model."""
+        return f"{self.kind}, size={self.size}"
+
+
+class DenseLayer(_Table):
+    """Linear layer on numbers and dense vectors: ``[n] ids -> [n, out]``."""
+
+    values: Tensor
+
+    def __init__(self, table: ModalityTable, out: int) -> None:
+        super().__init__(table)
+        self.linear = nn.Linear(table.size, out)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Project the vectors of the entities ``rows``."""
+        return self.linear(self.values[rows])
+
+
+class CategoryLayer(_Table):
+    """Embedding of the category: ``[n] ids -> [n, out]``."""
+
+    values: Tensor
+
+    def __init__(self, table: ModalityTable, out: int) -> None:
+        super().__init__(table)
+        self.embedding = _embedding(table.size, out)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Embed the categories of the entities ``rows``."""
+        return self.embedding(self.values[rows])
+
+
+class BagLayer(_Table):
+    """Mean of the embeddings of the labels in a bag: ``[n] ids -> [n, out]``."""
+
+    indices: Tensor
+    offsets: Tensor
+
+    def __init__(self, table: ModalityTable, out: int) -> None:
+        super().__init__(table)
+        self.embedding = _embedding(table.size, out)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Pool the labels of the entities ``rows``."""
+        indices, starts, _ = gather_bags(self.indices, self.offsets, rows)
+        return functional.embedding_bag(indices, self.embedding.weight, starts, mode="mean")
+
+
+class InteractionsLayer(_Table):
+    """Linear map of the multi-hot training vector, as a sparse product: ``[n] ids -> [n, out]``.
+
+    Args:
+        table: The ``interactions`` of one side.
+        out: Size of the output.
+        normalize: Whether the multi-hot vector is L2-normalised, that is divided by the root of its ones.
+    """
+
+    indices: Tensor
+    offsets: Tensor
+
+    def __init__(self, table: ModalityTable, out: int, normalize: bool) -> None:
+        super().__init__(table)
+        self.normalize = normalize
+        self.embedding = _embedding(table.size, out)
+        self.bias = nn.Parameter(torch.zeros(out))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Project the interactions of the entities ``rows``."""
+        indices, starts, sizes = gather_bags(self.indices, self.offsets, rows)
+        total = functional.embedding_bag(indices, self.embedding.weight, starts, mode="sum")
+        if self.normalize:
+            total = total * sizes.clamp(min=1).to(total.dtype).rsqrt()[:, None]
+        return total + self.bias
+
+
+class IdLayer(nn.Module):
+    """A free embedding of each entity: ``[n] ids -> [n, out]``."""
+
+    def __init__(self, n_entities: int, out: int) -> None:
+        super().__init__()
+        self.embedding = _embedding(n_entities, out)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Look up the entities ``rows``."""
+        return self.embedding(rows)
+
+
+def _embedding(n: int, out: int) -> nn.Embedding:
+    """An embedding whose rows have a length of about 1, as L2-normalised inputs have, and a zero padding row."""
+    embedding = nn.Embedding(n, out, padding_idx=0)
+    with torch.no_grad():
+        nn.init.normal_(embedding.weight, std=1 / math.sqrt(out))
+        embedding.weight[0] = 0
+    return embedding
+
+
+class Projection(nn.Sequential):
+    """Projection p_m of one modality to the size of the branch's input ([A] section 3.1).
+
+    The first layer depends on the kind of the modality; further layers are linear with the activation between.
+
+    Args:
+        table: The modality.
+        hidden_sizes: Sizes of the layers before the last.
+        out: ``modality_size``.
+        activation: Activation between the layers.
+        normalize_interactions: Whether ``interactions`` are L2-normalised.
+    """
+
+    def __init__(
+        self,
+        table: ModalityTable,
+        hidden_sizes: Sequence[int],
+        out: int,
+        activation: str = "relu",
+        normalize_interactions: bool = True,
+    ) -> None:
+        sizes = [*hidden_sizes, out]
+        layers: list[nn.Module] = [_first_layer(table, sizes[0], normalize_interactions)]
+        if hidden_sizes:
+            layers += [make_activation(activation), MLP(sizes, activation=activation)]
+        super().__init__(*layers)
+
+
+def _first_layer(table: ModalityTable, out: int, normalize_interactions: bool) -> nn.Module:
+    if table.kind is ModalityKind.INTERACTIONS:
+        return InteractionsLayer(table, out, normalize_interactions)
+    if table.kind is ModalityKind.ID:
+        return IdLayer(len(table), out)
+    if table.kind is ModalityKind.CATEGORICAL:
+        return CategoryLayer(table, out)
+    if table.kind is ModalityKind.MULTI_LABEL:
+        return BagLayer(table, out)
+    return DenseLayer(table, out)

@@ -1,0 +1,225 @@
+"""What all models that encode users and items from modality tables share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from recbole.data.interaction import Interaction
+from recbole.model.abstract_recommender import GeneralRecommender
+from recbole.utils import InputType
+from torch import Tensor
+
+from recbole_sibrar.config import (
+    SIDES,
+    ConfigError,
+    EncoderConfig,
+    check_contrastive,
+    encoder_config,
+    recommender_config,
+    resolve_modalities,
+)
+from recbole_sibrar.data.modality import ID, ModalityTable
+from recbole_sibrar.model.encoder import Encoded, EntityEncoder
+from recbole_sibrar.model.loss import bce_loss, bpr_loss, info_nce_loss, sampled_softmax_loss
+
+
+class MultimodalRecommender(GeneralRecommender):
+    """Scores a user and an item by the dot product of their encoded modalities.
+
+    Args:
+        config: RecBole's ``Config``.
+        dataset: The training part of a :class:`~recbole_sibrar.data.dataset.MultimodalDataset`. The model sees
+            its modality tables and training interactions and nothing else.
+
+    Raises:
+        ConfigError: A key has a value that is not allowed, or names a modality that the data do not have.
+    """
+
+    input_type = InputType.PAIRWISE
+
+    single_branch: ClassVar[bool] = True
+    """Whether all modalities of a side share one branch."""
+
+    def __init__(self, config: Any, dataset: Any) -> None:
+        super().__init__(config, dataset)
+        if not hasattr(dataset, "modality_tables"):
+            raise ConfigError(
+                f"model {type(self).__name__}: found a {type(dataset).__name__}, allowed is a MultimodalDataset; "
+                "make it with recbole.data.create_dataset(config)"
+            )
+        self.settings = recommender_config(config)
+        encoders = {side: encoder_config(config, side) for side in SIDES}
+        tables = {side: dataset.modality_tables(side) for side in SIDES}
+        sources = {side: dataset.describe_source(side) for side in SIDES}
+        modalities = {side: resolve_modalities(encoders[side], tuple(tables[side]), sources[side]) for side in SIDES}
+        check_contrastive(config, encoders, modalities, sources)
+        self.user_encoder = self._make_encoder(encoders["user"], tables["user"], modalities["user"])
+        self.item_encoder = self._make_encoder(encoders["item"], tables["item"], modalities["item"])
+        self._embeddings: dict[str, Tensor] = {}
+        self._means: dict[str, Tensor] = {}
+        self.register_load_state_dict_post_hook(lambda module, keys: module._forget_embeddings())
+        self._log_entities_without()
+
+    def _make_encoder(
+        self, config: EncoderConfig, tables: dict[str, ModalityTable], modalities: Sequence[str]
+    ) -> EntityEncoder:
+        chosen = [tables[name] for name in modalities]
+        return EntityEncoder(config, chosen, tables[ID].available, self.single_branch)
+
+    def _log_entities_without(self) -> None:
+        for encoder in (self.user_encoder, self.item_encoder):
+            without = encoder.count_without()
+            if without:
+                names = ", ".join(encoder.modalities[column] for column in encoder.eval_columns)
+                self.logger.info(
+                    f"{without} of {encoder.n_entities - 1} {encoder.config.side}s have none of the modalities "
+                    f"{names}; they get the mean of the training embeddings"
+                )
+
+    def train(self, mode: bool = True) -> MultimodalRecommender:
+        """Switch between training and evaluation; either way embeddings are encoded anew when they are next needed."""
+        self._forget_embeddings()
+        return super().train(mode)
+
+    def _forget_embeddings(self) -> None:
+        self._embeddings, self._means = {}, {}
+
+    def calculate_loss(self, interaction: Interaction) -> tuple[Tensor, ...] | Tensor:
+        """Losses of a batch: the recommendation loss, then the weighted contrastive loss of each side that has one.
+
+        Args:
+            interaction: Users, positive items and one negative item a row. With n negatives RecBole repeats
+                the positives n times, block after block.
+
+        Returns:
+            The parts, whose sum is the loss that is minimised; a single number where there is one part.
+        """
+        n = self.settings.n_negatives
+        rows = len(interaction[self.USER_ID])
+        if rows % n:
+            raise ValueError(f"a batch of {rows} rows cannot hold blocks of {n} negatives (train_neg_sample_args)")
+        batch = rows // n
+        users = interaction[self.USER_ID][:batch]
+        negatives = interaction[self.NEG_ITEM_ID].view(n, batch).t()  # [batch, n]
+        items = torch.cat([interaction[self.ITEM_ID][:batch, None], negatives], dim=1)  # [batch, 1 + n]
+        user = self.user_encoder.encode_training(users)
+        item = self.item_encoder.encode_training(items.flatten())
+        scores = torch.einsum("bk,bnk->bn", user.embeddings, item.embeddings.view(batch, 1 + n, -1))
+        parts = [self._recommendation_loss(scores)]
+        parts += self._contrastive_loss(self.user_encoder, user, users, None)
+        parts += self._contrastive_loss(self.item_encoder, item, items.flatten(), 1 + n)
+        return tuple(parts) if len(parts) > 1 else parts[0]
+
+    def _recommendation_loss(self, scores: Tensor) -> Tensor:
+        positive, negative = scores[:, 0], scores[:, 1:]
+        if self.settings.loss_type == "BPR":
+            return bpr_loss(positive, negative)
+        if self.settings.loss_type == "BCE":
+            return bce_loss(positive, negative)
+        return sampled_softmax_loss(positive, negative, self.n_items - 1)
+
+    def _contrastive_loss(
+        self, encoder: EntityEncoder, encoded: Encoded, entities: Tensor, size: int | None
+    ) -> list[Tensor]:
+        """The weighted contrastive loss of one side, or nothing if it has none.
+
+        Args:
+            encoder: The side's encoder.
+            encoded: The occurrences of the batch.
+            entities: int64 ``[b]``, whose occurrences they are.
+            size: Entities per sample; None where a sample has a single entity (the user), so that the sets of
+                ``contrastive_scope: sample`` would be trivial and the batch is the set.
+        """
+        if encoded.first is None or encoded.second is None or encoded.valid is None:
+            return []
+        first, second, valid = encoded.first, encoded.second, encoded.valid
+        if size is None or encoder.config.contrastive_scope == "batch":
+            chosen = _first_occurrences(entities, valid)
+            first, second, valid, size = first[chosen], second[chosen], valid[chosen], len(chosen)
+        if not size:
+            return [first.sum() * 0]
+        loss = info_nce_loss(
+            first.view(-1, size, first.shape[1]),
+            second.view(-1, size, second.shape[1]),
+            valid.view(-1, size),
+            encoder.config.temperature,
+        )
+        return [encoder.config.contrastive_weight * loss]
+
+    def predict(self, interaction: Interaction) -> Tensor:
+        """Scores of user-item pairs, ``[n]``."""
+        users = self._lookup(self.user_encoder, interaction[self.USER_ID])
+        items = self._lookup(self.item_encoder, interaction[self.ITEM_ID])
+        return (users * items).sum(1)
+
+    def full_sort_predict(self, interaction: Interaction) -> Tensor:
+        """Scores of all items for each user, ``[n_users * n_items]``; -inf for the padding item."""
+        users = self._lookup(self.user_encoder, interaction[self.USER_ID])
+        scores = users @ self._all(self.item_encoder).t()
+        scores[:, 0] = -torch.inf
+        return scores.flatten()
+
+    def encode_users(self, users: Tensor | None = None, modalities: Sequence[str] | None = None) -> Tensor:
+        """Embeddings of users, as they are scored.
+
+        Args:
+            users: int64 ``[n]`` internal ids; None for all, padding included.
+            modalities: The modalities to use; None for those of the evaluation.
+
+        Returns:
+            float ``[n, embedding_size]``.
+
+        Raises:
+            ValueError: A modality is not one that the model was trained with.
+        """
+        return self._encode(self.user_encoder, users, modalities)
+
+    def encode_items(self, items: Tensor | None = None, modalities: Sequence[str] | None = None) -> Tensor:
+        """Embeddings of items, as they are scored; see :meth:`encode_users`."""
+        return self._encode(self.item_encoder, items, modalities)
+
+    def _encode(self, encoder: EntityEncoder, entities: Tensor | None, modalities: Sequence[str] | None) -> Tensor:
+        if modalities is None:
+            embeddings = self._all(encoder)
+        else:
+            embeddings, _ = encoder.encode_all(encoder.columns_of(modalities))
+        return embeddings if entities is None else embeddings[entities]
+
+    def _all(self, encoder: EntityEncoder) -> Tensor:
+        """Embeddings of all entities of a side, encoded once until the mode or the parameters change."""
+        side = encoder.config.side
+        if side in self._embeddings:
+            return self._embeddings[side]
+        embeddings, _ = encoder.encode_all()
+        if not self.training:
+            self._embeddings[side] = embeddings
+        return embeddings
+
+    def _lookup(self, encoder: EntityEncoder, entities: Tensor) -> Tensor:
+        """Embeddings of some entities: of a few, only those are encoded; of many, all are once."""
+        if encoder.config.side in self._embeddings or len(entities) * 8 >= encoder.n_entities:
+            return self._all(encoder)[entities]
+        embeddings, has_any = encoder.encode(entities)
+        if bool(has_any.all()):
+            return embeddings
+        return torch.where(has_any[:, None], embeddings, self._mean(encoder))
+
+    def _mean(self, encoder: EntityEncoder) -> Tensor:
+        """Mean embedding of the training entities, for those without any modality."""
+        side = encoder.config.side
+        if side not in self._means:
+            _, mean = encoder.encode_all()
+            if self.training:
+                return mean
+            self._means[side] = mean
+        return self._means[side]
+
+
+def _first_occurrences(entities: Tensor, valid: Tensor) -> Tensor:
+    """Positions of the first valid occurrence of each distinct entity."""
+    positions = torch.arange(len(entities), device=entities.device)[valid]
+    distinct, inverse = torch.unique(entities[valid], return_inverse=True)
+    first = torch.full((len(distinct),), len(entities), device=entities.device)
+    return first.scatter_reduce(0, inverse, positions, reduce="amin")

@@ -1,0 +1,1 @@
+"""What RecBole's quick start cannot do."""

@@ -1,0 +1,1 @@
+"""What RecBole's trainer cannot do."""

@@ -1,0 +1,119 @@
+"""Checkpoints that a run can be continued from as if it had not been interrupted.
+
+RecBole's checkpoint holds parameters, optimiser, epoch, early-stopping counter and best score. What it lacks to
+continue identically is added here: the random states, the position of the training loader and the best validation
+result.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+import torch
+from recbole.trainer import Trainer
+from recbole.utils import get_trainer, set_color
+
+from recbole_sibrar.compat import load_checkpoint
+
+STATE = "training_state"
+"""Key of a checkpoint that holds what RecBole's own keys do not."""
+
+
+def extend_trainer(extend: Callable[[Any, str, Callable[..., Any]], None]) -> None:
+    """Extend RecBole's trainer.
+
+    Args:
+        extend: Replaces a method by one that is called with the original first.
+    """
+    extend(Trainer, "fit", _fit)
+    extend(Trainer, "_save_checkpoint", _save_checkpoint)
+    extend(Trainer, "resume_checkpoint", _resume_checkpoint)
+
+
+def is_resumable(model_type: Any, model: str) -> bool:
+    """Whether the model's trainer trains with RecBole's standard loop, which is the one that can be resumed."""
+    return get_trainer(model_type, model).fit is Trainer.fit
+
+
+def random_state() -> dict[str, Any]:
+    """The states of all global random generators, as plain numbers and tensors."""
+    name, keys, *rest = cast("tuple[Any, ...]", np.random.get_state(legacy=True))
+    return {
+        "python": random.getstate(),
+        "numpy": (name, torch.from_numpy(keys.astype(np.int64)), *rest),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def set_random_state(state: dict[str, Any]) -> None:
+    """Set all global random generators to what :func:`random_state` returned."""
+    random.setstate(state["python"])
+    name, keys, *rest = state["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+    torch.set_rng_state(state["torch"].cpu())
+    if state["cuda"]:
+        torch.cuda.set_rng_state_all([device_state.cpu() for device_state in state["cuda"]])
+
+
+def _fit(original: Any, trainer: Trainer, train_data: Any, *args: Any, **kwargs: Any) -> Any:
+    """Train, from the checkpoint that the key ``resume`` names if it is set."""
+    trainer.training_loader = train_data
+    if trainer.config["resume"]:
+        trainer.resume_checkpoint(trainer.config["resume"])
+    state = trainer.__dict__.pop("resumed_state", None)
+    if state is not None:
+        trainer.best_valid_result = state["best_valid_result"]
+        trainer.train_loss_dict = state["train_loss_dict"]
+        train_data.generator.set_state(state["loader_generator"].cpu())
+        train_data.epoch = state["loader_epoch"]
+        set_random_state(state["random"])
+    return original(trainer, train_data, *args, **kwargs)
+
+
+def _resume_checkpoint(original: Any, trainer: Trainer, resume_file: str) -> None:
+    """Load a checkpoint, and keep what :func:`_fit` needs to continue as if nothing had happened."""
+    original(trainer, resume_file)
+    trainer.resumed_state = load_checkpoint(resume_file).get(STATE)
+    if trainer.resumed_state is None:
+        trainer.logger.warning(
+            f"{resume_file} was written without recbole_sibrar and holds no random state: "
+            "the resumed run is not the one that was interrupted"
+        )
+
+
+def _save_checkpoint(original: Any, trainer: Trainer, epoch: int, verbose: bool = True, **kwargs: Any) -> None:
+    """Write RecBole's checkpoint with our state added, to a temporary name that is renamed when it is complete."""
+    loader = trainer.__dict__.get("training_loader")
+    if loader is None:
+        original(trainer, epoch, verbose=verbose, **kwargs)
+        return
+    if not trainer.config["single_spec"] and trainer.config["local_rank"] != 0:
+        return
+    file = kwargs.get("saved_model_file", trainer.saved_model_file)
+    result = trainer.best_valid_result
+    state = {
+        "config": trainer.config,
+        "epoch": epoch,
+        "cur_step": trainer.cur_step,
+        "best_valid_score": float(trainer.best_valid_score),
+        "state_dict": trainer.model.state_dict(),
+        "other_parameter": trainer.model.other_parameter(),
+        "optimizer": trainer.optimizer.state_dict(),
+        STATE: {
+            "best_valid_result": result and {key: float(value) for key, value in result.items()},
+            "train_loss_dict": dict(trainer.train_loss_dict),
+            "loader_generator": loader.generator.get_state(),
+            "loader_epoch": getattr(loader, "epoch", 0),
+            "random": random_state(),
+        },
+    }
+    partial = f"{file}.part"
+    torch.save(state, partial, pickle_protocol=4)
+    os.replace(partial, file)
+    if verbose:
+        trainer.logger.info(set_color("Saving current", "blue") + f": {file}")

@@ -1,0 +1,52 @@
+"""Packaging: the package, and two top-level folders that are installed as parts of it."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+setup(
+    name="recbole-sibrar",
+    version="0.1.0",
+    description="SiBraR for RecBole: multimodal, cold-start recommendation with a single-branch network",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    license_files=["LICENSE"],
+    python_requires=">=3.10,<3.12",  # RecBole needs ray <= 2.6.3, which has no wheel for 3.12
+    packages=[
+        *find_packages(include=["recbole_sibrar", "recbole_sibrar.*"]),
+        "recbole_sibrar.properties",
+        "recbole_sibrar.dataset_prep",
+    ],
+    package_dir={
+        "recbole_sibrar": "recbole_sibrar",
+        "recbole_sibrar.properties": "properties",
+        "recbole_sibrar.dataset_prep": "dataset_prep",
+    },
+    package_data={"recbole_sibrar": ["py.typed"], "recbole_sibrar.properties": ["*/*.yaml", "*/*.hyper"]},
+    install_requires=[
+        "recbole==1.2.1",
+        "torch>=2.5",  # torch.serialization names the classes in a checkpoint since 2.5
+        "numpy<2",  # ray 2.6.3 and RecBole use names that NumPy 2 removed
+        "pandas>=2,<3",  # pandas 3 needs NumPy 2
+        "scipy>=1.10",
+        "pyyaml>=6",
+        "setuptools<81",  # ray 2.6.3 imports pkg_resources
+    ],
+    extras_require={
+        "tune": ["hyperopt==0.2.5"],  # later releases fail in RecBole's exhaustive search
+        "test": ["pytest>=8", "hypothesis>=6", "ruff", "mypy", "types-PyYAML", "types-tqdm", "pandas-stubs", "build"],
+    },
+    entry_points={
+        "console_scripts": [
+            "run_recbole = recbole_sibrar.cli:run_recbole",
+            "recbole-sibrar = recbole_sibrar.cli:main",
+        ]
+    },
+    classifiers=[
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "License :: OSI Approved :: MIT License",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)
