@@ -35,7 +35,7 @@ setup(
     ],
     extras_require={
         "tune": ["hyperopt==0.2.5"],  # later releases fail in RecBole's exhaustive search
-        "test": ["pytest>=8", "hypothesis>=6", "ruff", "mypy", "types-PyYAML", "types-tqdm", "pandas-stubs", "build"],
+        "test": ["pytest>=8", "hypothesis>=6", "ruff", "mypy", "types-PyYAML", "types-tqdm", "pandas-stubs"],
     },
     entry_points={
         "console_scripts": [

@@ -241,9 +241,12 @@ def recommender_config(config: ConfigLike) -> RecommenderConfig:
         ConfigError: A value is not allowed, or training would have no negatives.
     """
     loss_type = _choice("BPR", "BCE", "SSM")("loss_type", config["loss_type"])
-    negatives = (config["train_neg_sample_args"] or {}).get("sample_num")
+    sampling = config["train_neg_sample_args"] or {}
+    negatives = sampling.get("sample_num")
     if isinstance(negatives, bool) or not isinstance(negatives, int) or negatives < 1:
-        refuse("train_neg_sample_args", config["train_neg_sample_args"], "a sample_num of at least 1")
+        refuse("train_neg_sample_args", sampling, "a sample_num of at least 1")
+    if loss_type == "SSM" and sampling.get("distribution") != "uniform":
+        refuse("train_neg_sample_args", sampling, "distribution: uniform, which loss_type SSM corrects for")
     return RecommenderConfig(loss_type=loss_type, n_negatives=negatives)  # type: ignore[arg-type]
 
 
@@ -310,8 +313,11 @@ def check_contrastive(
         return
     side = (named or asked)[-1]
     key = f"{side}_contrastive" if named else "contrastive"
-    found = "; ".join(f"{x}_modalities has {', '.join(modalities[x])} ({sources[x]})" for x in named or asked)
-    refuse(key, encoders[side].contrastive, f"none where a side has a single modality: {found}")
+    found = " and ".join(f"{x}_modalities [{', '.join(modalities[x])}] ({sources[x]})" for x in named or asked)
+    raise ConfigError(
+        f"{key}: found {encoders[side].contrastive!r} with a single modality in {found}, "
+        "allowed is none, or a side with at least two modalities"
+    )
 
 
 def own_keys() -> tuple[str, ...]:

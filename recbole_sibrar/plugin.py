@@ -99,7 +99,7 @@ def _set_default_parameters(original: Any, config: Config) -> None:
     original(config)
     if config["resume"] and not resume.is_resumable(config["MODEL_TYPE"], config.model):
         raise ConfigError(
-            f"resume: found {config['resume']!r}, but {config.model} has a training loop of its own, "
+            f"resume: found {config['resume']!r}, but {config.model} has a trainer of its own, "
             "which cannot be resumed; leave the key out"
         )
 

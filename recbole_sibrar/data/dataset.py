@@ -98,6 +98,15 @@ class MultimodalDataset(Dataset):
             frame[name] = pd.Series([row[:limit] for row in frame[name]], index=frame.index, dtype=object)
         self.field2seqlen[name] = min(limit, longest)
 
+    def _load_data(self, token: str, dataset_path: str) -> None:
+        load_col = self.config["load_col"]
+        if load_col is not None and not load_col.get("inter"):
+            raise DataError(
+                f"load_col: found {load_col}, allowed is a list for 'inter' as well, "
+                f"with at least {self.uid_field} and {self.iid_field}"
+            )
+        super()._load_data(token, dataset_path)
+
     def _load_user_or_item_feat(
         self, token: str, dataset_path: str, source: FeatureSource, field_name: str
     ) -> pd.DataFrame | None:
@@ -113,7 +122,7 @@ class MultimodalDataset(Dataset):
 
     def feature_file(self, side: Side) -> str:
         """Path of the atomic file that holds the fields of one side."""
-        return os.path.join(self.dataset_path, f"{self.dataset_name}.{side}")
+        return os.path.normpath(os.path.join(self.dataset_path, f"{self.dataset_name}.{side}"))
 
     def describe_source(self, side: Side) -> str:
         """Where the fields of one side come from, or why there are none, for messages."""

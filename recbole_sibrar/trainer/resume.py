@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from recbole.trainer import Trainer
+from recbole.trainer import KGTrainer, Trainer
 from recbole.utils import get_trainer, set_color
 
 from recbole_sibrar.compat import load_checkpoint
@@ -35,8 +35,8 @@ def extend_trainer(extend: Callable[[Any, str, Callable[..., Any]], None]) -> No
 
 
 def is_resumable(model_type: Any, model: str) -> bool:
-    """Whether the model's trainer trains with RecBole's standard loop, which is the one that can be resumed."""
-    return get_trainer(model_type, model).fit is Trainer.fit
+    """Whether the model is trained by RecBole's standard trainers; others have state that no checkpoint holds."""
+    return get_trainer(model_type, model) in (Trainer, KGTrainer)
 
 
 def random_state() -> dict[str, Any]:
@@ -60,6 +60,13 @@ def set_random_state(state: dict[str, Any]) -> None:
         torch.cuda.set_rng_state_all([device_state.cpu() for device_state in state["cuda"]])
 
 
+def _loaders(train_data: Any) -> list[Any]:
+    """The loaders that shuffle: the training loader, or the two that RecBole's knowledge-based loader consists of."""
+    if hasattr(train_data, "kg_dataloader"):
+        return [train_data.general_dataloader, train_data.kg_dataloader]
+    return [train_data]
+
+
 def _fit(original: Any, trainer: Trainer, train_data: Any, *args: Any, **kwargs: Any) -> Any:
     """Train, from the checkpoint that the key ``resume`` names if it is set."""
     trainer.training_loader = train_data
@@ -69,10 +76,16 @@ def _fit(original: Any, trainer: Trainer, train_data: Any, *args: Any, **kwargs:
     if state is not None:
         trainer.best_valid_result = state["best_valid_result"]
         trainer.train_loss_dict = state["train_loss_dict"]
-        train_data.generator.set_state(state["loader_generator"].cpu())
-        train_data.epoch = state["loader_epoch"]
+        for loader, (generator, epoch) in zip(_loaders(train_data), state["loaders"], strict=True):
+            loader.generator.set_state(generator.cpu())
+            loader.epoch = epoch
         set_random_state(state["random"])
-    return original(trainer, train_data, *args, **kwargs)
+    try:
+        return original(trainer, train_data, *args, **kwargs)
+    except KeyboardInterrupt:
+        if os.path.isfile(trainer.saved_model_file):
+            trainer.logger.warning(f"interrupted; --resume={trainer.saved_model_file} continues this run")
+        raise
 
 
 def _resume_checkpoint(original: Any, trainer: Trainer, resume_file: str) -> None:
@@ -107,8 +120,7 @@ def _save_checkpoint(original: Any, trainer: Trainer, epoch: int, verbose: bool 
         STATE: {
             "best_valid_result": result and {key: float(value) for key, value in result.items()},
             "train_loss_dict": dict(trainer.train_loss_dict),
-            "loader_generator": loader.generator.get_state(),
-            "loader_epoch": getattr(loader, "epoch", 0),
+            "loaders": [(part.generator.get_state(), getattr(part, "epoch", 0)) for part in _loaders(loader)],
             "random": random_state(),
         },
     }

@@ -1,0 +1,103 @@
+"""What all tests share: a small data set with fields of every type, and RecBole's own steps on it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from recbole.config import Config
+from recbole.data import create_dataset, data_preparation
+from recbole.utils import get_model, init_logger, init_seed
+
+import recbole_sibrar
+from recbole_sibrar.data.dataset import MultimodalDataset
+
+N_USERS, N_ITEMS = 30, 40
+
+
+def _write(path: Path, header: str, rows: list[list[str]]) -> None:
+    path.write_text("\n".join(["\t".join(header.split()), *("\t".join(row) for row in rows)]) + "\n", encoding="utf-8")
+
+
+@pytest.fixture
+def tiny_folder(tmp_path: Path) -> Path:
+    """A ``data_path`` with the data set ``tiny``; the last item and the last user have no line in their file.
+
+    Values are missing in every field: of user and item n, ``gender``/``kind`` where n % 7 == 0, ``tags``/``likes``
+    where n % 5 == 0, ``age``/``price`` where n % 6 == 0, ``profile``/``text`` where n % 4 == 0.
+    """
+    rng = np.random.default_rng(7)
+    folder = tmp_path / "dataset" / "tiny"
+    folder.mkdir(parents=True)
+    pairs = [(u, i) for u in range(1, N_USERS + 1) for i in range(1, N_ITEMS + 1) if rng.random() < 0.3]
+    rows = [[f"u{u}", f"i{i}", str(rng.integers(1, 6)), str(rng.integers(10**6))] for u, i in pairs]
+    _write(folder / "tiny.inter", "user_id:token item_id:token rating:float timestamp:float", rows)
+
+    def fields(n: int, prefix: str, size: int) -> list[str]:
+        vector = " ".join(f"{number:.3f}" for number in rng.normal(size=size))
+        return [
+            f"{prefix}{n}",
+            "" if n % 7 == 0 else f"c{n % 3}",
+            "" if n % 5 == 0 else f"t{n % 4} t{n % 6}",
+            "" if n % 6 == 0 else f"{n / 2}",
+            "" if n % 4 == 0 else vector,
+        ]
+
+    users = [fields(n, "u", 3) for n in range(1, N_USERS)]
+    _write(folder / "tiny.user", "user_id:token gender:token likes:token_seq age:float profile:float_seq", users)
+    items = [fields(n, "i", 5) for n in range(1, N_ITEMS)]
+    _write(folder / "tiny.item", "item_id:token kind:token tags:token_seq price:float text:float_seq", items)
+    return folder.parent
+
+
+@pytest.fixture
+def make_config(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Config]:
+    """RecBole's ``Config`` for the small data set: ``make_config(epochs=3)``; works in a folder of its own."""
+    monkeypatch.setattr(sys, "argv", ["test"])
+    monkeypatch.chdir(tmp_path)
+
+    def build(model: str = "SiBraR", **overrides: Any) -> Config:
+        settings: dict[str, Any] = {
+            "data_path": str(tiny_folder),
+            "load_col": None,
+            "show_progress": False,
+            "state": "ERROR",
+            "epochs": 2,
+            "train_batch_size": 512,
+        }
+        if model not in recbole_sibrar.MODELS:
+            settings["load_col"] = {"inter": ["user_id", "item_id"]}
+        return Config(model, "tiny", config_dict={**settings, **overrides})
+
+    return build
+
+
+@pytest.fixture
+def make_dataset(make_config: Callable[..., Config]) -> Callable[..., MultimodalDataset]:
+    """The data set before it is split: ``make_dataset(normalize_all=False)``."""
+
+    def build(**overrides: Any) -> MultimodalDataset:
+        config = make_config(**overrides)
+        init_seed(config["seed"], config["reproducibility"])
+        return create_dataset(config)
+
+    return build
+
+
+@pytest.fixture
+def make_model(make_config: Callable[..., Config]) -> Callable[..., tuple[Any, ...]]:
+    """RecBole's steps up to the model: ``config, model, train, valid, test = make_model(dropout_prob=0.5)``."""
+
+    def build(**overrides: Any) -> tuple[Any, ...]:
+        config = make_config(**overrides)
+        init_seed(config["seed"], config["reproducibility"])
+        init_logger(config)
+        loaders = data_preparation(config, create_dataset(config))
+        init_seed(config["seed"], config["reproducibility"])
+        return (config, get_model(config["model"])(config, loaders[0].dataset), *loaders)
+
+    return build
