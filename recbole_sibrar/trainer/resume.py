@@ -30,6 +30,7 @@ def extend_trainer(extend: Callable[[Any, str, Callable[..., Any]], None]) -> No
         extend: Replaces a method by one that is called with the original first.
     """
     extend(Trainer, "fit", _fit)
+    extend(Trainer, "_valid_epoch", _valid_epoch)
     extend(Trainer, "_save_checkpoint", _save_checkpoint)
     extend(Trainer, "resume_checkpoint", _resume_checkpoint)
 
@@ -99,6 +100,13 @@ def _resume_checkpoint(original: Any, trainer: Trainer, resume_file: str) -> Non
         )
 
 
+def _valid_epoch(original: Any, trainer: Trainer, *args: Any, **kwargs: Any) -> Any:
+    """Remember the validation result: RecBole saves a new best checkpoint before it notes the result as the best."""
+    score, result = original(trainer, *args, **kwargs)
+    trainer.latest_valid_result = result
+    return score, result
+
+
 def _save_checkpoint(original: Any, trainer: Trainer, epoch: int, verbose: bool = True, **kwargs: Any) -> None:
     """Write RecBole's checkpoint with our state added, to a temporary name that is renamed when it is complete."""
     loader = trainer.__dict__.get("training_loader")
@@ -108,7 +116,7 @@ def _save_checkpoint(original: Any, trainer: Trainer, epoch: int, verbose: bool 
     if not trainer.config["single_spec"] and trainer.config["local_rank"] != 0:
         return
     file = kwargs.get("saved_model_file", trainer.saved_model_file)
-    result = trainer.best_valid_result
+    result = trainer.__dict__.get("latest_valid_result", trainer.best_valid_result)
     state = {
         "config": trainer.config,
         "epoch": epoch,

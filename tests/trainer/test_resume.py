@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from recbole.config import Config
+from recbole.trainer import Trainer
+
+from recbole_sibrar.compat import load_checkpoint
+from recbole_sibrar.config import ConfigError
+from recbole_sibrar.trainer import resume
+
+Build = Callable[..., tuple[Any, ...]]
+HARD = {"epochs": 6, "dropout_prob": 0.3, "batch_norm": "last", "user_modalities": "auto", "stopping_step": 100}
+
+
+def parameters(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def train(make_model: Build, file: Path, stop_after: int | None = None, **settings: Any) -> dict[str, Any]:
+    """Train to the end, or until an epoch in which Ctrl-C is pressed, and say what came out."""
+    config, model, train_data, valid_data, test_data = make_model(**settings)
+    trainer = Trainer(config, model)
+    trainer.saved_model_file = str(file)
+
+    def press(epoch: int, score: float) -> None:
+        if epoch == stop_after:
+            raise KeyboardInterrupt
+
+    try:
+        score, result = trainer.fit(train_data, valid_data, callback_fn=press)
+    except KeyboardInterrupt:
+        return {}
+    last = parameters(model)
+    return {
+        "score": score,
+        "valid": dict(result),
+        "test": dict(trainer.evaluate(test_data)),
+        "last": last,
+        "losses": trainer.train_loss_dict,
+    }
+
+
+def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert found["score"] == expected["score"]
+    assert found["valid"] == expected["valid"]
+    assert found["test"] == expected["test"]
+    assert found["losses"] == expected["losses"]
+    for name, value in expected["last"].items():
+        assert torch.equal(found["last"][name], value), name
+
+
+@pytest.mark.parametrize("model", ["SiBraR", "BPR"])
+def test_the_same_seed_gives_the_same_numbers(make_model: Build, tmp_path: Path, model: str) -> None:
+    settings = HARD if model == "SiBraR" else {"epochs": 6}
+    first = train(make_model, tmp_path / "a.pth", model=model, **settings)
+    assert_same(train(make_model, tmp_path / "b.pth", model=model, **settings), first)
+    other = train(make_model, tmp_path / "c.pth", model=model, seed=7, **settings)
+    assert other["losses"] != first["losses"]
+
+
+@pytest.mark.parametrize("worker", [0, 2])
+@pytest.mark.parametrize("stop_after", [0, 3])
+def test_a_resumed_run_ends_as_an_uninterrupted_one(
+    make_model: Build, tmp_path: Path, stop_after: int, worker: int
+) -> None:
+    expected = train(make_model, tmp_path / "whole.pth", **HARD)
+    checkpoint = tmp_path / "part.pth"
+    assert train(make_model, checkpoint, stop_after, worker=worker, **HARD) == {}
+    assert_same(train(make_model, checkpoint, resume=str(checkpoint), **HARD), expected)
+
+
+def test_models_of_recbole_resume_as_well(make_model: Build, tmp_path: Path) -> None:
+    expected = train(make_model, tmp_path / "whole.pth", model="BPR", epochs=5)
+    checkpoint = tmp_path / "part.pth"
+    assert train(make_model, checkpoint, 2, model="BPR", epochs=5) == {}
+    assert_same(train(make_model, checkpoint, model="BPR", epochs=5, resume=str(checkpoint)), expected)
+
+
+def test_a_checkpoint_without_random_states_resumes_with_a_warning(
+    make_model: Build, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoint = tmp_path / "plain.pth"
+    train(make_model, checkpoint, 1, model="BPR", epochs=3)
+    content = load_checkpoint(str(checkpoint))
+    del content[resume.STATE]
+    torch.save(content, checkpoint)
+    config, model, train_data, valid_data, _ = make_model(model="BPR", epochs=3, resume=str(checkpoint))
+    trainer = Trainer(config, model)
+    trainer.fit(train_data, valid_data)
+    assert "was written without recbole_sibrar" in caplog.text
+    assert set(trainer.train_loss_dict) == set(range(content["epoch"] + 1, 3))
+
+
+def test_a_model_with_a_trainer_of_its_own_cannot_be_resumed(make_config: Callable[..., Config]) -> None:
+    with pytest.raises(ConfigError, match=r"resume: found 'x\.pth', but RecVAE has a trainer of its own"):
+        make_config(model="RecVAE", resume="x.pth")
+
+
+def test_a_failure_while_writing_leaves_the_previous_checkpoint(
+    make_model: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, model, train_data, valid_data, _ = make_model(epochs=1)
+    trainer = Trainer(config, model)
+    trainer.saved_model_file = str(tmp_path / "model.pth")
+    trainer.fit(train_data, valid_data)
+    before = Path(trainer.saved_model_file).read_bytes()
+
+    def disk_full(state: Any, file: str, **kwargs: Any) -> None:
+        Path(file).write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(torch, "save", disk_full)
+    with pytest.raises(OSError, match="No space left"):
+        trainer._save_checkpoint(1)
+    assert Path(trainer.saved_model_file).read_bytes() == before
