@@ -10,7 +10,6 @@ import inspect
 import pickle
 import sys
 import warnings
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -100,7 +99,7 @@ def _repair_collector() -> None:
     @functools.wraps(original)
     def get_data_struct(self: Collector) -> DataStruct:
         collected = self.data_struct._data_dict
-        plain = {key: value for key, value in collected.items() if isinstance(value, (int, Counter))}
+        plain = {key: value for key, value in collected.items() if not isinstance(value, torch.Tensor)}
         for key in plain:
             del collected[key]
         struct = original(self)
@@ -219,6 +218,7 @@ class _CheckpointUnpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """Look up ``module.name``."""
+        module = "builtins" if module == "__builtin__" else module  # pickle's protocols 0 to 2 use the old name
         dotted = f"{module}.{name}"
         if name in _SAFE_GLOBALS.get(module, ()):
             return super().find_class(module, name)

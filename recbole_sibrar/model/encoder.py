@@ -28,6 +28,26 @@ class Encoded:
     """bool ``[n]``: whether the occurrence has two views."""
 
 
+def distinct(values: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """The distinct values, ascending, and the position of each value among them.
+
+    Marks the values in a table of ``n`` where that is cheaper than the sort of ``torch.unique``.
+
+    Args:
+        values: int64 ``[b]``, each from 0 to ``n - 1``.
+        n: How many different values there could be.
+
+    Example:
+        >>> distinct(torch.tensor([4, 1, 4]), 5)
+        (tensor([1, 4]), tensor([1, 0, 1]))
+    """
+    if n > 8 * len(values):
+        return torch.unique(values, return_inverse=True)
+    present = torch.zeros(n, dtype=torch.bool, device=values.device)
+    present[values] = True
+    return present.nonzero().squeeze(1), (present.cumsum(0) - 1)[values]
+
+
 class EntityEncoder(nn.Module):
     """Encodes users or items from their modalities ([A] section 3, [B] section 3).
 
@@ -160,7 +180,8 @@ class EntityEncoder(nn.Module):
         Returns:
             float ``[n, m, k]``.
         """
-        cells, inverse = torch.unique((columns * self.n_entities + entities[:, None])[mask], return_inverse=True)
+        n_cells = self.n_entities * len(self.modalities)
+        cells, inverse = distinct((columns * self.n_entities + entities[:, None])[mask], n_cells)
         encoded = self.encode_cells(cells)
         if bool(mask.all()):
             return functional.embedding(inverse, encoded).view(*mask.shape, -1)
@@ -216,10 +237,10 @@ class EntityEncoder(nn.Module):
             if not self.contrasts:
                 return Encoded(self._fill_training(embeddings, mask), None, None, None)
         else:
-            distinct, inverse = torch.unique(entities, return_inverse=True)
+            known, inverse = distinct(entities, self.n_entities)
             all_columns = torch.arange(len(self.modalities), device=entities.device)
-            mask = self.availability[distinct]
-            cells = self._encode(distinct, all_columns, mask)
+            mask = self.availability[known]
+            cells = self._encode(known, all_columns, mask)
             embeddings, has_any = self.aggregate(cells, mask)[inverse], mask.any(1)[inverse, None]
             if not self.contrasts:
                 return Encoded(self._fill_training(embeddings, has_any), None, None, None)
