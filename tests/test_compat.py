@@ -1,160 +1,190 @@
+"""Each repair of RecBole fails here without it: a process without the plugin shows the fault."""
+
 from __future__ import annotations
 
+import builtins
+import json
 import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import recbole.quick_start
 import torch
-from recbole.evaluator import Evaluator
-from recbole.evaluator.collector import Collector
+from recbole.config import Config
+from recbole.evaluator import Collector, Evaluator
+from recbole.model.general_recommender import BPR
 from recbole.trainer import Trainer
 
 from recbole_sibrar import compat
 from recbole_sibrar.compat import CheckpointError, load_checkpoint
 
-METRICS = ["ItemCoverage", "GiniIndex", "AveragePopularity", "TailPercentage", "ShannonEntropy"]
-RUN = """
-import sys, torch
-{imports}
-from recbole.quick_start import run_recbole
-settings = dict(epochs=1, show_progress=False, checkpoint_dir="saved", train_batch_size=20000)
-metrics = {metrics}
-if metrics:
-    settings.update(metrics=["NDCG", *metrics], valid_metric="NDCG@10")
-print("RESULT", run_recbole("BPR", "ml-100k", config_dict=settings, saved={saved}))
+BEYOND_ACCURACY = ("ItemCoverage", "GiniIndex", "AveragePopularity", "TailPercentage", "ShannonEntropy")
+
+PLAIN = """
+import json, sys
+from recbole.config import Config
+from recbole.data import create_dataset, data_preparation
+from recbole.quick_start import load_data_and_model
+from recbole.utils import get_model, get_trainer, init_logger, init_seed
+
+settings = {"epochs": 1, "show_progress": False, "state": "ERROR", "eval_batch_size": 1000000}
+config = Config("BPR", "ml-100k", config_dict={**settings, "train_batch_size": 8192})
+init_seed(config["seed"], config["reproducibility"])
+init_logger(config)
+train_data, valid_data, test_data = data_preparation(config, create_dataset(config))
+model = get_model("BPR")(config, train_data.dataset)
+trainer = get_trainer(config["MODEL_TYPE"], "BPR")(config, model)
+trainer.saved_model_file = "plain.pth"
+trainer.fit(train_data, valid_data)
+test = trainer.evaluate(test_data, load_best_model=False)
+
+
+def error_of(function):
+    try:
+        function()
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def evaluate(metrics):
+    config = Config("BPR", "ml-100k", config_dict={**settings, "metrics": metrics})
+    trainer = get_trainer(config["MODEL_TYPE"], "BPR")(config, model)
+    trainer.eval_collector.data_collect(train_data)
+    trainer.evaluate(test_data, load_best_model=False)
+
+
+metrics = json.loads(sys.argv[1]) if len(sys.argv) > 1 else METRICS
+print(json.dumps({
+    "test": {key: float(value) for key, value in test.items()},
+    "metrics": {metric: error_of(lambda: evaluate([metric])) for metric in metrics},
+    "all": error_of(lambda: evaluate(metrics)),
+    "evaluate": error_of(lambda: trainer.evaluate(test_data)),
+    "load": error_of(lambda: load_data_and_model("plain.pth")),
+    "resume": error_of(lambda: trainer.resume_checkpoint("plain.pth")),
+    "plugin": "recbole_sibrar" in sys.modules,
+}))
 """
 
 
-def python(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=False)
+def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder where RecBole alone has trained BPR, which fails when it loads its own checkpoint."""
+def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What RecBole reports without the plugin; ``file`` is the checkpoint that it wrote."""
     folder = tmp_path_factory.mktemp("plain")
-    run = python(RUN.format(imports="", metrics=None, saved=True), folder)
-    assert run.returncode != 0
-    assert "Weights only load failed" in run.stderr
-    return folder
+    done = run(folder, sys.executable, "-c", PLAIN.replace("METRICS", repr(list(BEYOND_ACCURACY))))
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["plugin"] is False
+    return {**found, "file": folder / "plain.pth", "output": done.stdout + done.stderr}
 
 
-def test_recbole_alone_fails_on_its_beyond_accuracy_metrics(tmp_path: Path) -> None:
-    run = python(RUN.format(imports="", metrics=METRICS, saved=False), tmp_path)
-    assert run.returncode != 0
-    assert "has no attribute 'cpu'" in run.stderr
+def test_recbole_alone_has_the_faults_that_are_repaired(plain: dict[str, Any]) -> None:
+    assert "has no attribute 'cpu'" in plain["all"]
+    for metric in ("ItemCoverage", "GiniIndex", "AveragePopularity", "TailPercentage"):
+        assert "has no attribute 'cpu'" in plain["metrics"][metric], metric
+    for function in ("evaluate", "load", "resume"):
+        assert plain[function].startswith("UnpicklingError: Weights only load failed"), function
+    assert "Warning" in plain["output"]
 
 
-def test_with_the_plugin_the_metrics_run_and_the_best_model_is_loaded(tmp_path: Path) -> None:
-    run = python(RUN.format(imports="import recbole_sibrar", metrics=METRICS, saved=True), tmp_path)
-    assert run.returncode == 0, run.stderr
-    assert all(f"{metric.lower()}@10" in run.stdout for metric in METRICS)
-    assert "Loading model structure and parameters from saved/BPR-" in run.stderr
-
-
-def test_the_repaired_metrics_are_those_of_the_definitions(make_model: Callable[..., tuple[Any, ...]]) -> None:
-    settings = {"metrics": METRICS, "topk": [2], "valid_metric": "ItemCoverage@2", "tail_ratio": 0.5}
-    config, _, train_data, _, _ = make_model(model="BPR", **settings)
+def test_metrics_beyond_accuracy_agree_with_a_case_computed_by_hand(make_config: Callable[..., Config]) -> None:
+    config = make_config(model="BPR", metrics=list(BEYOND_ACCURACY), topk=[2], valid_metric="ItemCoverage@2")
     collector = Collector(config)
-    collector.data_collect(train_data)
-    collector.data_struct.set("data.num_items", 4)
-    collector.data_struct.set("data.count_items", {1: 10, 2: 5, 3: 1, 4: 1})
-    collector.data_struct.set("rec.items", torch.tensor([[1, 2], [1, 3]]))
-    result = Evaluator(config).evaluate(collector.get_data_struct())
-    assert result["itemcoverage@2"] == 0.75
-    assert result["averagepopularity@2"] == pytest.approx((7.5 + 5.5) / 2)
-    assert result["tailpercentage@2"] == 0.25  # of four recommendations one is item 3 of the tail {3, 4}
-    # counts in ascending order 0, 1, 1, 2: sum of (2 i - 5) c_i = 9 - 3 = 5 + ..., worked out below
-    assert result["giniindex@2"] == pytest.approx(((2 * 2 - 5) * 1 + (2 * 3 - 5) * 1 + (2 * 4 - 5) * 2) / 4 / 4)
-    assert "data.num_items" in collector.data_struct  # kept for the next evaluation
+    dataset = SimpleNamespace(num=lambda field: 6, item_counter=Counter({1: 3, 2: 2, 3: 1, 4: 2, 5: 4}))
+    collector.data_collect(SimpleNamespace(dataset=dataset))
+    # The best two of the first user are 1 and 2, of the second 1 and 3; 0 is the padding.
+    scores = torch.tensor([[-torch.inf, 9, 8, 7, 6, 5], [-torch.inf, 9, 1, 8, 2, 3]])
+    expected = {
+        "itemcoverage@2": 3 / 6,
+        "giniindex@2": (1 * 1 + 3 * 1 + 5 * 2) / 4 / 6,  # counts 1, 1, 2 on the ranks 4, 5, 6 of 6: 2 * rank - 6 - 1
+        "averagepopularity@2": ((3 + 2) / 2 + (3 + 1) / 2) / 2,
+        "tailpercentage@2": (0 / 2 + 1 / 2) / 2,  # a tenth of five items, but one at least: the item 3
+        "shannonentropy@2": 0.3466,  # -(ln(1/2) / 2 + 2 * ln(1/4) / 4) / 3
+    }
+    for _ in range(2):
+        collector.eval_batch_collect(scores, None, torch.tensor([0, 1]), torch.tensor([1, 5]))
+        found = Evaluator(config).evaluate(collector.get_data_struct())
+        assert found == pytest.approx(expected, abs=1e-4)
 
 
-def test_repairs_are_applied_once() -> None:
-    before = (Collector.get_data_struct, Trainer.evaluate, torch.load)
-    assert compat.apply_repairs() == {repair.name: True for repair in compat.REPAIRS}
-    assert (Collector.get_data_struct, Trainer.evaluate, torch.load) == before
-
-
-@pytest.mark.parametrize("first", ["import recbole_sibrar", "from recbole.quick_start import load_data_and_model"])
-def test_a_checkpoint_of_recbole_alone_is_loaded_whatever_the_order_of_imports(plain: Path, first: str) -> None:
-    (checkpoint,) = (plain / "saved").glob("BPR-*.pth")
-    script = (
-        f"{first}\nimport recbole_sibrar\nfrom recbole.quick_start import load_data_and_model\n"
-        f"config, model, *_ = load_data_and_model({str(checkpoint)!r})\n"
-        "print(type(model).__name__, config['model'], config.model_class.__name__)"
-    )
-    run = python(script, plain)
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.split() == ["BPR", "BPR", "BPR"]
-
-
-class Malicious:
-    def __init__(self, function: Callable[..., Any], *arguments: str) -> None:
-        self.function, self.arguments = function, arguments
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return self.function, self.arguments
-
-
-@pytest.mark.parametrize(
-    ("function", "argument", "named"),
-    [(os.system, "touch {}", "posix.system"), (eval, "open({!r}, 'w')", "builtins.eval")],
-)
-@pytest.mark.parametrize("protocol", [2, 4])
-def test_a_checkpoint_that_would_run_code_is_refused(
-    tmp_path: Path, function: Callable[..., Any], argument: str, named: str, protocol: int
+@pytest.mark.parametrize("model", ["SiBraR", "BPR"])
+def test_metrics_beyond_accuracy_run_to_the_end(
+    make_config: Callable[..., Config], tiny_folder: Path, model: str
 ) -> None:
-    marker, file = tmp_path / "marker", str(tmp_path / "evil.pth")
-    torch.save({"config": Malicious(function, argument.format(str(marker)))}, file, pickle_protocol=protocol)
-    with pytest.raises(CheckpointError) as caught:
-        load_checkpoint(file)
-    assert not marker.exists()
-    assert file in str(caught.value)
-    assert named in str(caught.value)
-    assert "\n" not in str(caught.value)
+    config = make_config(model=model)
+    settings = {key: config[key] for key in ("load_col", "epochs", "show_progress", "state")}
+    settings |= {"data_path": str(tiny_folder), "metrics": ["Recall", *BEYOND_ACCURACY], "valid_metric": "Recall@10"}
+    found = recbole.quick_start.run_recbole(model, "tiny", config_dict=settings)["test_result"]
+    assert set(found) == {f"{metric.lower()}@10" for metric in ("Recall", *BEYOND_ACCURACY)}
+    assert all(value > 0 for value in found.values())
 
 
-class Mine:
-    """A class that a user keeps in a checkpoint."""
+def test_a_checkpoint_that_recbole_alone_wrote_gives_the_results_that_it_had(
+    plain: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["test"])
+    monkeypatch.chdir(tmp_path)
+    config, model, _, train_data, _, test_data = recbole.quick_start.load_data_and_model(str(plain["file"]))
+    trainer = Trainer(config, model)
+    found = [trainer.evaluate(test_data, load_best_model=False)]
+    torch.nn.init.zeros_(model.item_embedding.weight)
+    found.append(trainer.evaluate(test_data, model_file=str(plain["file"])))
+    trainer.resume_checkpoint(str(plain["file"]))
+    assert trainer.start_epoch == 1
+    assert found == [pytest.approx(plain["test"]), pytest.approx(plain["test"])]
 
 
-def test_a_class_that_the_user_declares_safe_is_loaded(tmp_path: Path) -> None:
-    file = str(tmp_path / "mine.pth")
-    torch.save({"config": Mine()}, file)
-    with pytest.raises(CheckpointError, match="add_safe_globals"):
-        load_checkpoint(file)
-    with torch.serialization.safe_globals([Mine]):
-        assert isinstance(load_checkpoint(file)["config"], Mine)
+class Harmful:
+    """An object whose loading calls a function of the file's choosing."""
+
+    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
+        self.call = (function, arguments)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return self.call
 
 
-def test_the_default_of_torch_is_left_alone(tmp_path: Path) -> None:
-    file = str(tmp_path / "mine.pth")
-    torch.save(Mine(), file)
-    with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
-        torch.load(file)
+def attacks(marker: Path) -> dict[str, Harmful]:
+    """Objects that would create a file when they are loaded."""
+    code = f"open({str(marker)!r}, 'w').close()"
+    return {
+        f"{os.name}.system": Harmful(os.system, f"touch {marker}"),
+        "builtins.eval": Harmful(eval, code),
+        "builtins.exec": Harmful(builtins.exec, code),
+        "builtins.getattr": Harmful(getattr, os, "system"),
+        "recbole.config.configurator.Config": Harmful(Config, "BPR", "ml-100k", None, {"epochs": code}),
+    }
 
 
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [(None, "there is no such checkpoint"), (b"no checkpoint at all", "not a checkpoint that can be read")],
-)
-def test_what_is_no_checkpoint_ends_in_one_line(tmp_path: Path, content: bytes | None, expected: str) -> None:
-    file = tmp_path / "file.pth"
-    if content is not None:
-        file.write_bytes(content)
-    with pytest.raises(CheckpointError, match=expected) as caught:
-        load_checkpoint(str(file))
-    assert str(file) in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_a_file_of_tensors_is_no_recbole_checkpoint(tmp_path: Path) -> None:
-    file = str(tmp_path / "weights.pth")
-    torch.save({"weight": torch.zeros(2)}, file)
-    with pytest.raises(CheckpointError, match="it holds no configuration"):
-        load_checkpoint(file)
+@pytest.mark.parametrize("name", list(attacks(Path())))
+def test_a_harmful_checkpoint_is_refused_before_it_can_act(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["test"])
+    file, marker = tmp_path / "harmful.pth", tmp_path / "marker"
+    if name == "builtins.getattr":
+        monkeypatch.setitem(sys.modules, "os", os)
+    torch.save({"config": attacks(marker)[name], "state_dict": {}}, file, pickle_protocol=4)
+    load = recbole.quick_start.load_data_and_model
+    try:
+        with pytest.raises(CheckpointError) as refused:
+            load(str(file))
+    finally:
+        assert not marker.exists()
+    assert str(file) in str(refused.value)
+    assert name in str(refused.value)
+    assert "\n" not in str(refused.value)

@@ -21,7 +21,7 @@ from recbole_sibrar.config import (
     resolve_modalities,
 )
 from recbole_sibrar.data.modality import ID, ModalityTable
-from recbole_sibrar.model.encoder import Encoded, EntityEncoder
+from recbole_sibrar.model.encoder import Encoded, EntityEncoder, gather_rows
 from recbole_sibrar.model.loss import bce_loss, bpr_loss, info_nce_loss, sampled_softmax_loss
 
 
@@ -137,7 +137,12 @@ class MultimodalRecommender(GeneralRecommender):
         first, second, valid = encoded.first, encoded.second, encoded.valid
         if size is None or encoder.config.contrastive_scope == "batch":
             chosen = _first_occurrences(entities, valid)
-            first, second, valid, size = first[chosen], second[chosen], valid[chosen], len(chosen)
+            first, second, valid, size = (
+                gather_rows(first, chosen),
+                gather_rows(second, chosen),
+                valid[chosen],
+                len(chosen),
+            )
         if not size:
             return [first.sum() * 0]
         loss = info_nce_loss(

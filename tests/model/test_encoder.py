@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from recbole_sibrar.model.encoder import EntityEncoder
+from recbole_sibrar.model.encoder import EntityEncoder, gather_rows
 from recbole_sibrar.model.sibrar import SiBraR
 
 Make = Callable[..., SiBraR]
@@ -144,6 +144,20 @@ def test_distinct_cells_equal_every_occurrence_in_value_and_gradient(make: Make)
     assert found.keys() == expected.keys()
     for name, gradient in found.items():
         assert torch.allclose(gradient, expected[name], atol=1e-10), name
+
+
+def test_gradients_add_up_in_the_same_order_every_time(make: Make) -> None:
+    table, upstream = torch.randn(5000, 64, requires_grad=True), torch.randn(22000, 64)
+    rows = torch.randint(0, 5000, (22000,))
+
+    def gradient() -> torch.Tensor:
+        return torch.autograd.grad(gather_rows(table, rows), table, upstream)[0]
+
+    first = gradient()
+    assert all(torch.equal(gradient(), first) for _ in range(20))
+    expected = np.zeros((5000, 64))
+    np.add.at(expected, rows.numpy(), upstream.double().numpy())
+    assert np.allclose(first, expected, atol=1e-4)
 
 
 def test_with_dropout_the_occurrences_of_a_cell_share_one_mask(make: Make) -> None:

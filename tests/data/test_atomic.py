@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from recbole.data.dataset import Dataset
+from recbole.utils import FeatureSource
+
+from recbole_sibrar.data.atomic import DataError, read_frame, read_header
+
+
+def write(folder: Path, *lines: str) -> Path:
+    file = folder / "some.item"
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return file
+
+
+def test_the_header_names_fields_and_types(tmp_path: Path) -> None:
+    file = write(tmp_path, "item_id:token\ttags:token_seq\tprice:float\ttext:float_seq")
+    assert [(field.name, field.type) for field in read_header(file)] == [
+        ("item_id", "token"),
+        ("tags", "token_seq"),
+        ("price", "float"),
+        ("text", "float_seq"),
+    ]
+
+
+@pytest.mark.parametrize("cell", ["price", "price:int", ":"])
+def test_a_column_without_a_known_type_is_named(tmp_path: Path, cell: str) -> None:
+    file = write(tmp_path, f"item_id:token\t{cell}")
+    with pytest.raises(DataError, match=r"line 1: column .* is not 'field:type' with a type of token, token_seq"):
+        read_header(file)
+
+
+def test_a_field_that_occurs_twice_is_named(tmp_path: Path) -> None:
+    file = write(tmp_path, "item_id:token\tprice:float\tprice:token")
+    with pytest.raises(DataError, match="field 'price' occurs twice"):
+        read_header(file)
+
+
+def test_values_are_what_the_cells_say(tmp_path: Path) -> None:
+    file = write(
+        tmp_path,
+        "item_id:token\ttags:token_seq\tprice:float\ttext:float_seq",
+        "a\tx y\t1.5\t0.5 -1e2",
+        "b\t\t\t",
+        "c\tz\t-2\t3 4",
+    )
+    frame = read_frame(file, read_header(file))
+    assert list(frame["item_id"]) == ["a", "b", "c"]
+    assert [list(row) for row in frame["tags"]] == [["x", "y"], [], ["z"]]
+    assert frame["price"].tolist()[::2] == [1.5, -2.0]
+    assert np.isnan(frame["price"][1])
+    assert [list(row) for row in frame["text"]] == [[0.5, -100.0], [], [3.0, 4.0]]
+
+
+def test_a_vector_of_nan_is_a_missing_value(tmp_path: Path) -> None:
+    file = write(tmp_path, "item_id:token\ttext:float_seq", "a\tnan nan", "b\t1 2")
+    assert [len(row) for row in read_frame(file, read_header(file))["text"]] == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (("a\t1 2 3", "b\t1 2"), "line 3, field 'text' (float_seq): found 2 numbers, but the vectors before it have 3"),
+        (("a\t1 2", "b\t1 two"), "line 3, field 'text' (float_seq): 'two' is not a number"),
+        (("a\t1 inf", "b\t1 2"), "line 2, field 'text' (float_seq): found inf among the numbers"),
+        (("a\t", "b\t"), "field 'text' (float_seq): every line is empty; list the field in unload_col"),
+    ],
+)
+def test_vectors_that_cannot_be_read_name_their_line(tmp_path: Path, rows: tuple[str, ...], expected: str) -> None:
+    file = write(tmp_path, "item_id:token\ttext:float_seq", *rows)
+    with pytest.raises(DataError) as caught:
+        read_frame(file, read_header(file))
+    assert str(file) in str(caught.value)
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("cell", ["cheap", "inf"])
+def test_a_number_that_cannot_be_read_names_its_line(tmp_path: Path, cell: str) -> None:
+    file = write(tmp_path, "item_id:token\tprice:float", "a\t1", f"b\t{cell}")
+    with pytest.raises(DataError, match=rf"line 3, field 'price' \(float\): '{cell}' is not a finite number"):
+        read_frame(file, read_header(file))
+
+
+class RecBoleReader(Dataset):
+    """RecBole's own reader of one file."""
+
+    def __init__(self, config: dict[str, object]) -> None:
+        from logging import getLogger
+
+        self.config, self.logger = config, getLogger()
+        self.field2source, self.field2type, self.field2seqlen, self.field2bucketnum = {}, {}, {}, {}
+
+
+@pytest.mark.parametrize("side", ["user", "item"])
+@pytest.mark.parametrize("name", ["tiny", "ml-100k"])
+def test_the_frame_is_the_one_that_recbole_reads(tiny_folder: Path, name: str, side: str) -> None:
+    import recbole
+
+    folder = tiny_folder if name == "tiny" else Path(recbole.__path__[0]) / "dataset_example"
+    file = folder / name / f"{name}.{side}"
+    settings: dict[str, object] = {
+        "load_col": None,
+        "unload_col": None,
+        "field_separator": "\t",
+        "seq_separator": " ",
+        "encoding": None,
+        "seq_len": None,
+    }
+    expected = RecBoleReader(settings)._load_feat(str(file), FeatureSource(side))
+    found = read_frame(file, read_header(file))
+    assert list(found.columns) == list(expected.columns)
+    for column in expected:
+        if isinstance(expected[column].iloc[0], np.ndarray):
+            assert [row.tolist() for row in found[column]] == [row.tolist() for row in expected[column]]
+        else:
+            pd.testing.assert_series_equal(found[column], expected[column])
