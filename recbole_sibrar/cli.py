@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 import textwrap
@@ -98,10 +99,13 @@ def _run_recbole(args: argparse.Namespace, rest: Sequence[str]) -> int:
         hint = next((f"; did you mean '{name}'?" for low, name in known.items() if f"'{low}'" in close), "")
         raise ConfigError(f"--model: found '{model}', allowed is any model that --help lists{hint}")
     sys.argv = sys.argv[:1]  # RecBole would read the same options once more, by its own rules
+    logging.disable(logging.WARNING)  # the run itself makes the configuration once more, and says what there is to say
     try:
         config = Config(model, dataset, files or None, dict(overrides))
     except (TypeError, KeyError, RuntimeError) as error:
         raise ConfigError(f"RecBole refuses the configuration: {error}") from error
+    finally:
+        logging.disable(logging.NOTSET)
     if model not in MODELS:
         for warning in check_keys(config.external_config_dict, known_keys(config), strict=False):
             print(f"run_recbole: warning: {warning}", file=sys.stderr)  # noqa: T201

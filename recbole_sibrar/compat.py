@@ -34,8 +34,8 @@ def silence_deprecations() -> None:
 
 silence_deprecations()  # before RecBole is imported, because importing it already warns
 
-import recbole.config.configurator  # noqa: E402
 import recbole.quick_start  # noqa: E402
+from recbole.config import Config  # noqa: E402
 from recbole.evaluator import Collector  # noqa: E402
 from recbole.evaluator.collector import DataStruct  # noqa: E402
 from recbole.model.abstract_recommender import AbstractRecommender  # noqa: E402
@@ -169,23 +169,24 @@ def load_checkpoint(file: Any, map_location: Any = None) -> dict[str, Any]:
         checkpoint = _torch_load(file, map_location=map_location, weights_only=False, pickle_module=module)
     except FileNotFoundError:
         raise CheckpointError(f"{file}: there is no such checkpoint") from None
-    except _UnknownGlobalError as error:
-        raise CheckpointError(
-            f"{file} was not loaded: it holds {error}, which no RecBole checkpoint needs; if you trust "
-            f"whoever wrote the file, call torch.serialization.add_safe_globals([{error}]) first"
-        ) from None
+    except _RefusedError as error:
+        raise CheckpointError(f"{file} was not loaded: it holds {error}") from None
     except (RuntimeError, pickle.UnpicklingError, EOFError, IsADirectoryError) as error:
         raise CheckpointError(f"{file} is not a checkpoint that can be read ({error})") from None
-    if not isinstance(checkpoint, dict) or "config" not in checkpoint:
+    config = checkpoint.get("config") if isinstance(checkpoint, dict) else None
+    if not isinstance(config, Config):
         raise CheckpointError(f"{file} is not a RecBole checkpoint: it holds no configuration")
+    reference = config.__dict__.get("model_class")
+    if isinstance(reference, type) and issubclass(reference, _ModelReference):
+        config.model_class = reference.model_class
     return checkpoint
 
 
 _torch_load = torch.load
 
 
-class _UnknownGlobalError(Exception):
-    """A checkpoint holds a global that is not one of RecBole's; the message is its dotted name."""
+class _RefusedError(Exception):
+    """A checkpoint holds something that no RecBole checkpoint needs; the message says what."""
 
 
 def _refuse_legacy(*_: Any, **__: Any) -> Any:
@@ -207,10 +208,36 @@ _SAFE_GLOBALS = {
     "scipy.sparse._coo": {"coo_matrix"},
     "scipy.sparse._lil": {"lil_matrix"},
     "yaml.loader": {"FullLoader"},
-    "recbole.config.configurator": {"Config"},
     "recbole.utils.enum_type": {"ModelType", "InputType", "EvaluatorType", "FeatureType", "FeatureSource"},
 }
-"""What a checkpoint may hold besides model classes, by module; none of it runs code of the file's choosing."""
+"""What a checkpoint may hold besides its configuration, by module; none of it runs code of the file's choosing."""
+
+
+class _Uncallable(type):
+    """A class of RecBole that a checkpoint may refer to but not call, because its constructor evaluates strings."""
+
+    dotted: str
+
+    def __call__(cls, *_: Any, **__: Any) -> Any:
+        raise _RefusedError(f"a call of {cls.dotted}, which no RecBole checkpoint needs")
+
+
+class _RestoredConfig(metaclass=_Uncallable):
+    """Stands in for ``Config``: its objects are made without the constructor, then pickle restores their attributes."""
+
+    dotted = "recbole.config.configurator.Config"
+
+    def __new__(cls) -> Config:
+        return object.__new__(Config)
+
+
+class _ModelReference(metaclass=_Uncallable):
+    """Stands in for the model class that a configuration refers to."""
+
+    model_class: type
+
+    def __new__(cls) -> Any:
+        raise _RefusedError(f"an object of {cls.dotted}, which no RecBole checkpoint needs")
 
 
 class _CheckpointUnpickler(pickle.Unpickler):
@@ -220,6 +247,8 @@ class _CheckpointUnpickler(pickle.Unpickler):
         """Look up ``module.name``."""
         module = "builtins" if module == "__builtin__" else module  # pickle's protocols 0 to 2 use the old name
         dotted = f"{module}.{name}"
+        if dotted == _RestoredConfig.dotted:
+            return _RestoredConfig
         if name in _SAFE_GLOBALS.get(module, ()):
             return super().find_class(module, name)
         for declared in torch.serialization.get_safe_globals():
@@ -229,8 +258,11 @@ class _CheckpointUnpickler(pickle.Unpickler):
         if module.startswith(("recbole.model.", "recbole_sibrar.model.")):
             found = super().find_class(module, name)
             if isinstance(found, type) and issubclass(found, AbstractRecommender):
-                return found
-        raise _UnknownGlobalError(dotted)
+                return _Uncallable(dotted, (_ModelReference,), {"model_class": found, "dotted": dotted})
+        raise _RefusedError(
+            f"{dotted}, which no RecBole checkpoint needs; if you trust whoever wrote the file, "
+            f"call torch.serialization.add_safe_globals([{dotted}]) first"
+        )
 
 
 REPAIRS = (

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from recbole.config import Config
 
 from recbole_sibrar.config import (
+    SIDES,
     ConfigError,
     as_list,
+    check_contrastive,
     check_keys,
     encoder_config,
     own_keys,
@@ -52,6 +57,44 @@ def test_a_key_with_prefix_goes_before_the_key_without() -> None:
     assert (item.modalities, user.modalities) == (("text", "genre"), None)
     assert item.branch_hidden_sizes == user.branch_hidden_sizes == (16, 8)
     assert (item.side, user.side) == ("item", "user")
+
+
+def test_keys_mean_the_same_in_a_file_a_dictionary_and_on_the_command_line(
+    make_config: Callable[..., Config], tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {"item_modalities": "[id, text]", "user_batch_norm": "none", "branch_hidden_sizes": "[16, 8]"}
+    (tmp_path / "my.yaml").write_text("".join(f"{key}: {value}\n" for key, value in keys.items()), encoding="utf-8")
+    base = {"data_path": str(tiny_folder), "state": "ERROR"}
+    in_file = Config("SiBraR", "tiny", config_file_list=[str(tmp_path / "my.yaml")], config_dict=base)
+    in_dictionary = make_config(item_modalities=["id", "text"], user_batch_norm="none", branch_hidden_sizes=[16, 8])
+    arguments = [f"--{key}={value.replace(' ', '')}" for key, value in keys.items()]
+    monkeypatch.setattr("sys.argv", ["test", *arguments])
+    on_command_line = make_config()
+    for config in (in_file, in_dictionary, on_command_line):
+        user, item = (encoder_config(config, side) for side in SIDES)
+        assert (user.modalities, item.modalities) == (("interactions",), ("id", "text"))
+        assert (user.batch_norm, item.batch_norm) == ("none", "last")
+        assert user.branch_hidden_sizes == item.branch_hidden_sizes == (16, 8)
+
+
+def test_a_key_with_prefix_is_checked_and_one_that_it_hides_is_not() -> None:
+    settings = Settings(BASE, temperature=-1, item_temperature=0.2)
+    assert encoder_config(settings, "item").temperature == 0.2
+    with pytest.raises(ConfigError, match=r"^temperature: found -1"):
+        encoder_config(settings, "user")
+
+
+@pytest.mark.parametrize("flag", [True, False])
+def test_a_flag_of_one_side_may_be_false(flag: bool) -> None:
+    settings = Settings(BASE, modality_sampling=not flag, user_modality_sampling=flag)
+    assert encoder_config(settings, "user").modality_sampling is flag
+    assert encoder_config(settings, "item").modality_sampling is not flag
+
+
+@pytest.mark.parametrize("none", [None, "none"])
+def test_none_may_be_written_either_way(none: str | None) -> None:
+    item = encoder_config(Settings(BASE, contrastive=none, batch_norm=none, activation=none), "item")
+    assert (item.contrastive, item.batch_norm, item.activation) == ("none", "none", "none")
 
 
 @pytest.mark.parametrize(
@@ -144,6 +187,43 @@ def test_modalities_that_are_not_there_are_named(settings: dict[str, Any], expec
     with pytest.raises(ConfigError) as caught:
         resolve_modalities(encoder_config(Settings(BASE, **settings), "item"), AVAILABLE, "fields of x.item")
     assert all(piece in str(caught.value) for piece in expected), caught.value
+
+
+def refusal(settings: dict[str, Any], user: tuple[str, ...], item: tuple[str, ...]) -> str:
+    config = Settings(BASE, **settings)
+    encoders = {side: encoder_config(config, side) for side in SIDES}
+    try:
+        check_contrastive(config, encoders, {"user": user, "item": item}, {"user": "x.user", "item": "x.item"})
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("settings", "user", "item", "expected"),
+    [
+        ({}, 1, 1, ["contrastive: found 'pairwise'", "user_modalities [a]", "item_modalities [a]", "at least two"]),
+        (
+            {"user_contrastive": "pairwise"},
+            1,
+            2,
+            ["user_contrastive: found 'pairwise'", "user_modalities [a] (x.user)"],
+        ),
+        ({"user_contrastive": "none"}, 2, 1, ["contrastive: found 'pairwise'", "item_modalities [a] (x.item)"]),
+        ({}, 1, 2, []),
+        ({}, 2, 1, []),
+        ({"contrastive": "none"}, 1, 1, []),
+        ({"user_contrastive": "none"}, 1, 2, []),
+        ({"contrastive": "none", "item_contrastive": "pairwise"}, 1, 2, []),
+    ],
+)
+def test_a_contrastive_loss_needs_two_modalities(
+    settings: dict[str, Any], user: int, item: int, expected: list[str]
+) -> None:
+    message = refusal(settings, ("a", "b")[:user], ("a", "b")[:item])
+    assert bool(message) == bool(expected)
+    assert all(piece in message for piece in expected), message
+    assert "\n" not in message
 
 
 def test_a_misspelt_key_of_ours_is_an_error_and_an_unknown_one_a_warning() -> None:

@@ -40,7 +40,7 @@ USE = """
 import glob, json, random
 import numpy, torch
 
-settings = {"epochs": 1, "show_progress": False, "state": "ERROR", "eval_batch_size": 1000000}
+settings = {"epochs": 1, "show_progress": False, "state": "ERROR", "train_neg_sample_args": {"sample_num": 1}}
 result = run_recbole(model="SiBraR", dataset="ml-100k", config_dict=settings)
 (file,) = glob.glob("saved/SiBraR-*.pth")
 config, model, _, _, _, test_data = load_data_and_model(file)
@@ -106,7 +106,7 @@ print(json.dumps({"before": before, "after": snapshot(), "same_state": same_stat
 
 def run_script(folder: Path, script: str) -> dict[str, Any]:
     """Run a script in a new process; it prints one line of JSON."""
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -143,7 +143,7 @@ def test_the_order_of_imports_does_not_change_the_numbers(orders: dict[str, Any]
 def test_look_ups_of_recboles_own_names_are_as_before(look_ups: dict[str, Any]) -> None:
     before, after = look_ups["before"], look_ups["after"]
     assert before["BPR"][0] == "recbole.model.general_recommender.bpr.BPR"
-    assert before["NoSuchModel"][0].startswith("ValueError")
+    assert "Error(" in before["NoSuchModel"][0]
     assert len(before) > 80
     for name in before:
         assert after[name] == before[name], name

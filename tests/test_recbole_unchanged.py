@@ -22,10 +22,6 @@ import torch
 from recbole.config import Config
 from recbole.data import create_dataset, data_preparation
 from recbole.utils import get_model, get_trainer, init_logger, init_seed
-from scipy.sparse import dok_matrix
-
-if not hasattr(dok_matrix, "_update"):  # LightGCN calls it; SciPy 1.13 removed it
-    dok_matrix._update = lambda self, values: self._dict.update(values)
 
 
 def feed(digest, value):

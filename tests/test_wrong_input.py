@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 MakeModel = Callable[..., tuple[Any, ...]]
+INTER = ["user_id", "item_id"]
 
 
 def edit(folder: Path, old: str, new: str) -> Path:
@@ -46,10 +47,14 @@ def message(make_model: MakeModel, **settings: Any) -> str:
         ({"temperature": -0.5}, ["temperature", "-0.5", "a number above 0"]),
         ({"contrastive_wieght": 0.1}, ["contrastive_wieght", "unknown key", "did you mean 'contrastive_weight'?"]),
         (
-            {"load_col": {"inter": ["user_id", "item_id"], "item": ["item_id", "colour"]}},
+            {"load_col": {"inter": INTER, "item": ["item_id", "colour"]}},
             ["load_col", "tiny.item", "'colour'", "kind, price, tags, text"],
         ),
         ({"load_col": {"item": ["item_id"]}}, ["load_col", "'inter'"]),
+        ({"load_col": {"inter": INTER, "item": "kind"}}, ["load_col", "'kind'"]),
+        ({"load_col": {"inter": INTER, "item": ["kind"]}}, ["load_col", "tiny.item", "item_id"]),
+        ({"unload_col": {"item": ["item_id"]}}, ["unload_col", "tiny.item", "item_id"]),
+        ({"unload_col": {"user": ["agee"]}}, ["unload_col", "tiny.user", "'agee'", "age, gender, likes, profile"]),
     ],
 )
 def test_wrong_keys(make_model: MakeModel, settings: dict[str, Any], pieces: list[str]) -> None:
@@ -62,7 +67,7 @@ def test_wrong_keys(make_model: MakeModel, settings: dict[str, Any], pieces: lis
     [
         {"item_modalities": ["interactions", "text"]},
         {"item_modalities": "auto"},
-        {"load_col": {"inter": ["user_id", "item_id"], "item": ["item_id", "text"]}},
+        {"load_col": {"inter": INTER, "item": ["item_id", "text"]}},
     ],
 )
 def test_a_missing_item_file(make_model: MakeModel, tiny_folder: Path, settings: dict[str, Any]) -> None:
@@ -107,20 +112,25 @@ def test_an_unknown_type(make_model: MakeModel, tiny_folder: Path) -> None:
     assert f"{file}, line 1: column 'text:vector' is not 'field:type'" in message(make_model)
 
 
-@pytest.mark.parametrize(
-    ("argument", "piece"),
-    [
-        ("--item_modalities=[interactions,txt]", "did you mean 'text'?"),
-        ("--temperature=-1", "a number above 0"),
-        ("--load_col={'item':['item_id']}", "'inter'"),
-    ],
-)
-def test_the_command_ends_in_one_line(tiny_folder: Path, tmp_path: Path, argument: str, piece: str) -> None:
+@pytest.mark.parametrize("case", ["unknown modality", "negative temperature", "ragged vectors"])
+def test_the_command_ends_in_one_line(tiny_folder: Path, tmp_path: Path, case: str) -> None:
+    argument, pieces = {
+        "unknown modality": (
+            "--item_modalities=[interactions,txt]",
+            ["item_modalities", "'txt'", "did you mean 'text'?"],
+        ),
+        "negative temperature": ("--temperature=-1", ["temperature", "-1", "a number above 0"]),
+        "ragged vectors": ("--epochs=1", ["tiny.item, line 7", "'text'", "found 4 numbers"]),
+    }[case]
+    if case == "ragged vectors":
+        vector = vector_of(tiny_folder, "i6")
+        edit(tiny_folder, vector, vector.rsplit(" ", 1)[0])
     command = [Path(sys.executable).with_name("run_recbole"), "--model=SiBraR", "--dataset=tiny", "--state=ERROR"]
     command += [f"--data_path={tiny_folder}", argument]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     errors = [line for line in run.stderr.splitlines() if "error:" in line]
     assert run.returncode == 2, run.stderr
     assert len(errors) == 1
-    assert "Traceback" not in run.stderr
-    assert piece in errors[0]
+    assert errors[0].startswith("run_recbole: error: ")
+    assert "Traceback" not in run.stderr + run.stdout
+    assert all(piece in errors[0] for piece in pieces), errors[0]

@@ -1,10 +1,14 @@
+"""Reading atomic files: against the text of the file, and against RecBole's own reader."""
+
 from __future__ import annotations
 
+from logging import getLogger
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import recbole
 from recbole.data.dataset import Dataset
 from recbole.utils import FeatureSource
 
@@ -56,6 +60,78 @@ def test_values_are_what_the_cells_say(tmp_path: Path) -> None:
     assert [list(row) for row in frame["text"]] == [[0.5, -100.0], [], [3.0, 4.0]]
 
 
+def test_only_the_columns_that_are_asked_for_are_read(tmp_path: Path) -> None:
+    file = write(tmp_path, "item_id:token\ttext:float_seq\tprice:float", "a\tno numbers\t1.5", "b\t1 2 3\t2")
+    item_id, _, price = read_header(file)
+    frame = read_frame(file, [item_id, price])
+    assert frame.to_dict("list") == {"item_id": ["a", "b"], "price": [1.5, 2.0]}
+
+
+@pytest.mark.parametrize(("separator", "seq_separator"), [(",", "|"), (";", " "), ("::", "|"), ("\t", ", ")])
+def test_separators_are_those_of_the_configuration(tmp_path: Path, separator: str, seq_separator: str) -> None:
+    rows = [
+        ["item_id:token", "tags:token_seq", "text:float_seq"],
+        ["a", seq_separator.join("xyz"), seq_separator.join(["1", "-2"])],
+        ["b", "", seq_separator.join(["3", "4"])],
+    ]
+    file = write(tmp_path, *(separator.join(row) for row in rows))
+    frame = read_frame(file, read_header(file, separator), separator, seq_separator)
+    assert list(frame["item_id"]) == ["a", "b"]
+    assert [list(row) for row in frame["tags"]] == [["x", "y", "z"], []]
+    assert [list(row) for row in frame["text"]] == [[1, -2], [3, 4]]
+
+
+def test_the_encoding_is_that_of_the_configuration(tmp_path: Path) -> None:
+    file = tmp_path / "some.item"
+    file.write_bytes("item_id:token\tkind:token\na\tPok\u00e9mon\n".encode("latin-1"))
+    fields = read_header(file, encoding="latin-1")
+    assert list(read_frame(file, fields, encoding="latin-1")["kind"]) == ["Pok\u00e9mon"]
+
+
+def test_lines_may_end_as_on_windows(tmp_path: Path) -> None:
+    file = tmp_path / "some.item"
+    file.write_bytes(b"item_id:token\tprice:float\r\na\t1.5\r\nb\t\r\n")
+    frame = read_frame(file, read_header(file))
+    assert frame["price"][0] == 1.5
+    assert np.isnan(frame["price"][1])
+
+
+def test_lines_are_counted_as_an_editor_counts_them(tmp_path: Path) -> None:
+    file = write(tmp_path, "item_id:token\tprice:float", "a\t1", "", "b\tcheap")
+    with pytest.raises(DataError, match=r"some\.item, line 4, field 'price'"):
+        read_frame(file, read_header(file))
+
+
+@pytest.mark.parametrize("last", ['c\tz" w', "c\tz w"])
+def test_a_quotation_mark_swallows_no_line(tmp_path: Path, last: str) -> None:
+    file = write(tmp_path, "item_id:token\ttags:token_seq", 'a\t"Best', "b\tx y", last)
+    try:
+        found = " ".join(read_frame(file, read_header(file))["item_id"])
+    except ValueError as error:
+        found = str(error)
+    assert found == "a b c" or str(file) in found  # RecBole's reader refuses both files
+
+
+def test_a_separator_at_the_end_of_every_line_shifts_no_column(tmp_path: Path) -> None:
+    file = write(tmp_path, "item_id:token\tprice:float", "a\t1\t", "b\t2\t")
+    assert read_frame(file, read_header(file)).to_dict("list") == {"item_id": ["a", "b"], "price": [1.0, 2.0]}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param("item_id:token\tkind:token\na\tPok\u00e9mon\n".encode("latin-1"), id="latin-1"),
+        pytest.param("item_id:token\tkind:token\na\tx\n".encode("utf-16"), id="utf-16"),
+    ],
+)
+def test_a_file_in_another_encoding_is_named(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "some.item"
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match="encoding") as caught:
+        read_frame(file, read_header(file, encoding="utf-8"), encoding="utf-8")
+    assert str(file) in str(caught.value)
+
+
 def test_a_vector_of_nan_is_a_missing_value(tmp_path: Path) -> None:
     file = write(tmp_path, "item_id:token\ttext:float_seq", "a\tnan nan", "b\t1 2")
     assert [len(row) for row in read_frame(file, read_header(file))["text"]] == [0, 2]
@@ -90,19 +166,11 @@ class RecBoleReader(Dataset):
     """RecBole's own reader of one file."""
 
     def __init__(self, config: dict[str, object]) -> None:
-        from logging import getLogger
-
         self.config, self.logger = config, getLogger()
         self.field2source, self.field2type, self.field2seqlen, self.field2bucketnum = {}, {}, {}, {}
 
 
-@pytest.mark.parametrize("side", ["user", "item"])
-@pytest.mark.parametrize("name", ["tiny", "ml-100k"])
-def test_the_frame_is_the_one_that_recbole_reads(tiny_folder: Path, name: str, side: str) -> None:
-    import recbole
-
-    folder = tiny_folder if name == "tiny" else Path(recbole.__path__[0]) / "dataset_example"
-    file = folder / name / f"{name}.{side}"
+def assert_recbole_reads_the_same(file: Path, side: str) -> None:
     settings: dict[str, object] = {
         "load_col": None,
         "unload_col": None,
@@ -119,3 +187,28 @@ def test_the_frame_is_the_one_that_recbole_reads(tiny_folder: Path, name: str, s
             assert [row.tolist() for row in found[column]] == [row.tolist() for row in expected[column]]
         else:
             pd.testing.assert_series_equal(found[column], expected[column])
+
+
+@pytest.mark.parametrize("side", ["user", "item"])
+@pytest.mark.parametrize("name", ["tiny", "ml-100k"])
+def test_the_frame_is_the_one_that_recbole_reads(tiny_folder: Path, name: str, side: str) -> None:
+    folder = tiny_folder if name == "tiny" else Path(recbole.__path__[0]) / "dataset_example"
+    assert_recbole_reads_the_same(folder / name / f"{name}.{side}", side)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "b",
+        "b\t\t\t\t",
+        "",
+        "b\tNA\tnull\tnan\tNaN",
+        "NA\tx",
+        " b \t x \t y  z \t 2 \t 3  4 ",
+        'b\t"x"\tthe "y"\t1',
+        "#b\tx",
+    ],
+)
+def test_unusual_lines_are_read_as_recbole_reads_them(tmp_path: Path, line: str) -> None:
+    header = "item_id:token\tkind:token\ttags:token_seq\tprice:float\ttext:float_seq"
+    assert_recbole_reads_the_same(write(tmp_path, header, "a\tc\tt u\t1\t1 2", line, "c\td\tt\t-1e-3\t5 6"), "item")

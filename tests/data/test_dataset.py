@@ -1,31 +1,46 @@
+"""Tables of the data set against the text of its files, RecBole's own data set and SciPy."""
+
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import recbole
 import torch
 from recbole.config import Config
-from recbole.data import create_dataset, data_preparation
+from recbole.data import create_dataset
 from recbole.data.dataset import Dataset
-from recbole.utils import init_seed
+from scipy.sparse import csr_matrix
 
 from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.data.dataset import MultimodalDataset
 from recbole_sibrar.data.modality import ModalityTable
 
 MakeDataset = Callable[..., MultimodalDataset]
+KINDS = {"token": "categorical", "token_seq": "multi-label", "float": "scalar", "float_seq": "vector"}
+INTER = ["user_id", "item_id"]
 
 
-def cells(folder: Path, side: str) -> dict[str, dict[str, str]]:
-    """What the file says: id -> field -> cell."""
-    with open(folder / "tiny" / f"tiny.{side}", encoding="utf-8") as file:
-        rows = list(csv.reader(file, delimiter="\t"))
-    fields = [cell.rsplit(":", 1)[0] for cell in rows[0]]
-    return {row[0]: dict(zip(fields, row, strict=True)) for row in rows[1:]}
+@pytest.fixture
+def ml_100k(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeDataset:
+    """RecBole's example data: ``ml_100k(unload_col={"item": ["class"]})``."""
+    monkeypatch.setattr("sys.argv", ["test"])
+    monkeypatch.chdir(tmp_path)
+
+    def build(**settings: Any) -> MultimodalDataset:
+        return create_dataset(Config("SiBraR", "ml-100k", config_dict={"state": "ERROR", **settings}))
+
+    return build
+
+
+def cells(file: Path) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    """What a file says: field -> type, and id -> field -> cell."""
+    header, *lines = (line.split("\t") for line in file.read_text(encoding="utf-8").rstrip("\n").split("\n"))
+    types = dict(cell.rsplit(":", 1) for cell in header)
+    return types, {line[0]: dict(zip(types, line, strict=True)) for line in lines}
 
 
 def value(table: ModalityTable, row: int) -> list[Any]:
@@ -35,84 +50,154 @@ def value(table: ModalityTable, row: int) -> list[Any]:
     return table.values[row].flatten().tolist()
 
 
+def assert_tables_hold_what_the_file_says(dataset: MultimodalDataset, side: str, file: Path) -> None:
+    types, expected = cells(file)
+    id_field = f"{side}_id"
+    tables = dataset.field_tables[side]
+    assert {name: table.kind.value for name, table in tables.items()} == {
+        name: KINDS[kind] for name, kind in types.items() if name != id_field
+    }
+    tokens = dataset.field2id_token[id_field]
+    assert {len(table) for table in tables.values()} == {len(tokens)}
+    for name, table in tables.items():
+        for row, token in enumerate(tokens):
+            cell = expected.get(token, {}).get(name, "")
+            assert bool(table.available[row]) == bool(cell), (token, name)
+            found = value(table, row)
+            if types[name] == "token" and cell:
+                assert [dataset.field2id_token[name][i] for i in found] == [cell]
+            elif types[name] == "token_seq":
+                assert {dataset.field2id_token[name][i] for i in found} == set(cell.split())
+            elif types[name].startswith("float") and cell:
+                assert found == pytest.approx([float(number) for number in cell.split()])
+            else:
+                assert not any(found)
+
+
 @pytest.mark.parametrize("side", ["user", "item"])
-def test_every_value_of_the_file_is_in_its_table(make_dataset: MakeDataset, tiny_folder: Path, side: str) -> None:
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"filter_inter_by_user_or_item": True},
+        {"user_inter_num_interval": "[10,inf)", "item_inter_num_interval": "[4,inf)"},
+        {"val_interval": {"rating": "[4,inf)"}},
+    ],
+)
+def test_every_value_of_the_file_is_in_its_table(
+    make_dataset: MakeDataset, tiny_folder: Path, settings: dict[str, Any], side: str
+) -> None:
+    dataset = make_dataset(normalize_all=False, **settings)
+    assert_tables_hold_what_the_file_says(dataset, side, tiny_folder / "tiny" / f"tiny.{side}")
+
+
+@pytest.mark.parametrize("side", ["user", "item"])
+def test_every_value_of_ml_100k_is_in_its_table(ml_100k: MakeDataset, side: str) -> None:
+    folder = Path(recbole.__path__[0]) / "dataset_example" / "ml-100k"
+    assert_tables_hold_what_the_file_says(ml_100k(), side, folder / f"ml-100k.{side}")
+
+
+def test_the_first_line_of_an_item_counts_and_items_without_interactions_have_values(
+    make_dataset: MakeDataset, tiny_folder: Path
+) -> None:
+    with open(tiny_folder / "tiny" / "tiny.item", "a", encoding="utf-8") as file:
+        file.write("i3\tc9\tt9\t99\t9 9 9 9 9\nnew\tc1\t\t7.5\t1 2 3 4 5\n")
     dataset = make_dataset(normalize_all=False)
-    expected = cells(tiny_folder, side)
-    category, tags, number, vector = list(dataset.field_tables[side])
-    assert [table.kind.value for table in dataset.field_tables[side].values()] == [
-        "categorical",
-        "multi-label",
-        "scalar",
-        "vector",
-    ]
-    for row, token in enumerate(dataset.field2id_token[f"{side}_id"]):
-        found = dict(dataset.field_tables[side])
-        line = expected.get(token, dict.fromkeys(found, ""))
-        for name, table in found.items():
-            assert bool(table.available[row]) == bool(line[name]), (token, name)
-        if line[category]:
-            assert dataset.field2id_token[category][value(found[category], row)[0]] == line[category]
-        assert {dataset.field2id_token[tags][i] for i in value(found[tags], row)} == set(line[tags].split())
-        if line[number]:
-            assert value(found[number], row) == [pytest.approx(float(line[number]))]
-        if line[vector]:
-            assert value(found[vector], row) == pytest.approx([float(x) for x in line[vector].split()])
-        else:
-            assert not any(value(found[vector], row))
+    tables = dataset.field_tables["item"]
+    assert value(tables["price"], dataset.token2id("item_id", "i3")) == [1.5]
+    new = dataset.token2id("item_id", "new")
+    assert value(tables["text"], new) == [1, 2, 3, 4, 5]
+    assert {name: bool(table.available[new]) for name, table in dataset.modality_tables("item").items()} == {
+        "interactions": False,
+        "kind": True,
+        "tags": False,
+        "price": True,
+        "text": True,
+        "id": False,
+    }
 
 
 def test_the_padding_row_has_nothing(make_dataset: MakeDataset) -> None:
     dataset = make_dataset()
-    dataset._change_feat_format()
     for side in ("user", "item"):
         for table in dataset.modality_tables(side).values():
             assert not table.available[0]
 
 
 @pytest.mark.parametrize(
-    "settings", [{"normalize_all": True}, {"normalize_all": False, "normalize_field": ["price", "text"]}]
+    ("settings", "normalised"),
+    [
+        ({"normalize_all": True}, {"price", "text", "age", "profile"}),
+        ({"normalize_all": False, "normalize_field": ["price", "text"]}, {"price", "text"}),
+        ({"normalize_all": False}, set()),
+    ],
 )
-def test_fields_are_normalised_as_recbole_does(
-    make_dataset: MakeDataset, make_config: Callable[..., Config], settings: dict[str, Any]
+def test_numbers_are_normalised_over_their_field_as_recbole_does(
+    make_dataset: MakeDataset,
+    make_config: Callable[..., Config],
+    tiny_folder: Path,
+    settings: dict[str, Any],
+    normalised: set[str],
 ) -> None:
     dataset = make_dataset(**settings)
     plain = Dataset(make_config(**settings))
     plain._change_feat_format()
-    for name in ("price", "text", "age", "profile"):
-        side = "item" if name in ("price", "text") else "user"
-        table = dataset.field_tables[side][name]
-        expected = getattr(plain, f"{side}_feat")[name]
-        assert table.values is not None
-        values = table.values.flatten() if name in ("price", "age") else table.values
-        assert torch.equal(values[table.available], expected[table.available])
-        assert (values[~table.available] == 0).all()
+    for side, names in (("item", ("price", "text")), ("user", ("age", "profile"))):
+        lines = cells(tiny_folder / "tiny" / f"tiny.{side}")[1]
+        for name in names:
+            numbers = {token: [float(x) for x in line[name].split()] for token, line in lines.items() if line[name]}
+            flat = [number for row in numbers.values() for number in row]
+            low, span = (min(flat), max(flat) - min(flat)) if name in normalised else (0, 1)
+            table = dataset.field_tables[side][name]
+            for token, row in numbers.items():
+                found = value(table, dataset.token2id(f"{side}_id", token))
+                assert found == pytest.approx([(number - low) / span for number in row], abs=1e-6)
+            assert table.values is not None
+            recboles = getattr(plain, f"{side}_feat")[name].reshape(table.values.shape)
+            assert torch.equal(table.values[table.available], recboles[table.available])
 
 
-def test_interactions_are_those_of_the_training_part_only(make_model: Callable[..., tuple[Any, ...]]) -> None:
-    _, _, train, valid, test = make_model()
-    for side in ("user", "item"):
-        tables = train.dataset.modality_tables(side)
-        found = {(row, other) for row in range(len(tables["id"])) for other in value(tables["interactions"], row)}
-        pairs = [
-            {
-                (int(u), int(i)) if side == "user" else (int(i), int(u))
-                for u, i in zip(part.dataset.inter_feat["user_id"], part.dataset.inter_feat["item_id"], strict=True)
-            }
-            for part in (train, valid, test)
-        ]
-        assert found == pairs[0]
-        assert not found & (pairs[1] | pairs[2])
-        trained = {row for row, _ in pairs[0]}
-        assert {row for row in range(len(tables["id"])) if tables["id"].available[row]} == trained
-        assert torch.equal(tables["id"].available, tables["interactions"].available)
+@pytest.mark.parametrize("side", ["user", "item"])
+@pytest.mark.parametrize("split", [{"RS": [0.8, 0.1, 0.1]}, {"LS": "valid_and_test"}])
+def test_interactions_are_those_of_the_training_part_only(
+    make_model: Callable[..., tuple[Any, ...]], tiny_folder: Path, split: dict[str, Any], side: str
+) -> None:
+    eval_args = {"split": split, "order": "RO", "group_by": "user", "mode": "full"}
+    _, _, *loaders = make_model(eval_args=eval_args)
+    whole = loaders[0].dataset
+    shape = (whole.user_num, whole.item_num)
+
+    def matrix(users: Any, items: Any) -> csr_matrix:
+        return csr_matrix((np.ones(len(users)), (np.asarray(users), np.asarray(items))), shape=shape)
+
+    training, *held_out = (
+        matrix(part.dataset.inter_feat["user_id"], part.dataset.inter_feat["item_id"]) for part in loaders
+    )
+    lines = [line.split("\t") for line in (tiny_folder / "tiny" / "tiny.inter").read_text().splitlines()[1:]]
+    users, items = ([whole.token2id(INTER[j], line[j]) for line in lines] for j in (0, 1))
+    assert (training + sum(held_out) != matrix(users, items)).nnz == 0
+    expected = training if side == "user" else training.T.tocsr()
+    expected.sort_indices()
+    tables = whole.modality_tables(side)
+    table = tables["interactions"]
+    assert table.indices is not None
+    assert table.offsets is not None
+    assert table.indices.tolist() == expected.indices.tolist()
+    assert table.offsets.tolist() == expected.indptr.tolist()
+    assert table.size == expected.shape[1]
+    found = csr_matrix((np.ones(len(table.indices)), table.indices, table.offsets), shape=expected.shape)
+    assert all(found.multiply(other if side == "user" else other.T).nnz == 0 for other in held_out)
+    trained = (expected.sum(1) > 0).A1.tolist()
+    assert table.available.tolist() == tables["id"].available.tolist() == trained
 
 
-def test_nothing_is_joined_into_batches(make_model: Callable[..., tuple[Any, ...]]) -> None:
-    _, _, train, valid, _ = make_model()
-    assert set(next(iter(train)).columns) == {"user_id", "item_id", "rating", "timestamp", "neg_item_id"}
-    users, *_ = next(iter(valid))
-    assert set(users.columns) == {"user_id"}
+def test_an_interaction_that_occurs_twice_counts_once(make_dataset: MakeDataset, tiny_folder: Path) -> None:
+    file = tiny_folder / "tiny" / "tiny.inter"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text + text.split("\n")[1] + "\n", encoding="utf-8")
+    table = make_dataset().modality_tables("user")["interactions"]
+    assert table.indices is not None
+    assert len(table.indices) == text.count("\n") - 1
 
 
 def test_entities_without_a_line_keep_their_interactions(make_dataset: MakeDataset, tiny_folder: Path) -> None:
@@ -123,22 +208,47 @@ def test_entities_without_a_line_keep_their_interactions(make_dataset: MakeDatas
     assert len(make_dataset(filter_inter_by_user_or_item=True)) < len(lines)
 
 
-def test_ml_100k_loads_all_fields_unless_the_user_says_otherwise(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sys.argv", ["test"])
-    monkeypatch.chdir(tmp_path)
-
+def test_ml_100k_loads_all_fields_unless_the_user_says_otherwise(ml_100k: MakeDataset) -> None:
     def fields(**settings: Any) -> tuple[set[str], set[str]]:
-        dataset = create_dataset(Config("SiBraR", "ml-100k", config_dict={"state": "ERROR", **settings}))
+        dataset = ml_100k(**settings)
         return set(dataset.field_tables["user"]), set(dataset.field_tables["item"])
 
     user, item = {"age", "gender", "occupation", "zip_code"}, {"movie_title", "release_year", "class"}
-    inter = ["user_id", "item_id"]
     assert fields() == (user, item)
     assert fields(unload_col={"item": ["movie_title"]}) == (user, item - {"movie_title"})
-    assert fields(load_col={"inter": inter, "item": ["item_id", "class"]}) == (set(), {"class"})
+    assert fields(load_col={"inter": INTER, "item": ["item_id", "class"]}) == (set(), {"class"})
     assert fields(unused_col={"user": ["zip_code", "age"]}) == ({"gender", "occupation"}, item)
+
+
+@pytest.mark.parametrize(
+    ("settings", "user", "item"),
+    [
+        ({"load_col": {"inter": INTER}}, [], []),
+        ({"load_col": {"inter": INTER, "user": "*"}}, ["gender", "likes", "age", "profile"], []),
+        ({"load_col": {"inter": "*", "item": ["item_id", "text", "kind"]}}, [], ["kind", "text"]),
+        (
+            {"unload_col": {"user": ["age", "likes"], "item": ["text"]}},
+            ["gender", "profile"],
+            ["kind", "tags", "price"],
+        ),
+        (
+            {"unused_col": {"item": ["kind", "tags", "price", "text"], "user": ["age"]}},
+            ["gender", "likes", "profile"],
+            [],
+        ),
+    ],
+)
+def test_fields_that_are_not_wanted_are_no_modalities(
+    make_dataset: MakeDataset, settings: dict[str, Any], user: list[str], item: list[str]
+) -> None:
+    dataset = make_dataset(**settings)
+    assert list(dataset.modality_tables("user")) == ["interactions", *user, "id"]
+    assert list(dataset.modality_tables("item")) == ["interactions", *item, "id"]
+
+
+def test_unused_columns_of_the_interactions_are_dropped(make_model: Callable[..., tuple[Any, ...]]) -> None:
+    _, _, train, *_ = make_model(unused_col={"inter": ["timestamp", "rating"]})
+    assert set(next(iter(train)).columns) == {"user_id", "item_id", "neg_item_id"}
 
 
 def test_discretised_numbers_are_categories(make_dataset: MakeDataset, tiny_folder: Path) -> None:
@@ -147,7 +257,11 @@ def test_discretised_numbers_are_categories(make_dataset: MakeDataset, tiny_fold
     table = dataset.field_tables["item"]["price"]
     assert table.kind.value == "categorical"
     assert table.values is not None
-    prices = {token: float(line["price"]) for token, line in cells(tiny_folder, "item").items() if line["price"]}
+    prices = {
+        token: float(line["price"])
+        for token, line in cells(tiny_folder / "tiny" / "tiny.item")[1].items()
+        if line["price"]
+    }
     low, high = min(prices.values()), max(prices.values()) + 1e-9
     for token, price in prices.items():
         row = dataset.token2id("item_id", token)
@@ -174,31 +288,3 @@ def test_long_sequences_are_cut_as_recbole_does(make_dataset: MakeDataset) -> No
     assert tags.offsets is not None
     assert int(tags.offsets.diff().max()) == 1
     assert dataset.field_tables["item"]["text"].size == 2
-
-
-def test_workers_change_no_batch(make_config: Callable[..., Config]) -> None:
-    def epochs(worker: int) -> list[np.ndarray]:
-        config = make_config(worker=worker)
-        init_seed(config["seed"], config["reproducibility"])
-        train, _, _ = data_preparation(config, create_dataset(config))
-        found = []
-        for _ in range(2):
-            before = np.random.get_state()[1].copy()
-            found.append(np.concatenate([batch["neg_item_id"].numpy() for batch in train]))
-            assert (np.random.get_state()[1] == before).all()
-        return found
-
-    alone, shared = epochs(0), epochs(2)
-    assert all((a == b).all() for a, b in zip(alone, shared, strict=True))
-    assert (alone[0] != alone[1]).any()
-
-
-def test_negatives_are_never_positives_or_padding(make_model: Callable[..., tuple[Any, ...]]) -> None:
-    _, _, train, _, _ = make_model()
-    positives = set(
-        zip(train.dataset.inter_feat["user_id"].tolist(), train.dataset.inter_feat["item_id"].tolist(), strict=True)
-    )
-    for batch in train:
-        drawn = set(zip(batch["user_id"].tolist(), batch["neg_item_id"].tolist(), strict=True))
-        assert not drawn & positives
-        assert (batch["neg_item_id"] > 0).all()

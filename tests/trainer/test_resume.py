@@ -74,6 +74,39 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(
     assert_same(train(make_model, checkpoint, resume=str(checkpoint), **HARD), expected)
 
 
+@pytest.mark.parametrize("model", ["SiBraR", "BPR"])
+def test_a_run_interrupted_within_an_epoch_resumes_as_well(make_model: Build, tmp_path: Path, model: str) -> None:
+    settings = {**HARD, "epochs": 4} if model == "SiBraR" else {"epochs": 4}
+    settings |= {"model": model, "train_batch_size": 64, "learning_rate": 0.01}
+    expected = train(make_model, tmp_path / "whole.pth", **settings)
+    checkpoint = tmp_path / "part.pth"
+    config, network, train_data, valid_data, _ = make_model(**settings)
+    trainer, steps = Trainer(config, network), []
+    trainer.saved_model_file = str(checkpoint)
+    calculate_loss = network.calculate_loss
+
+    def press(interaction: Any) -> Any:
+        steps.append(len(trainer.train_loss_dict))
+        if steps[-2:] == [2, 2]:
+            raise KeyboardInterrupt
+        return calculate_loss(interaction)
+
+    network.calculate_loss = press
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit(train_data, valid_data)
+    assert_same(train(make_model, checkpoint, resume=str(checkpoint), **settings), expected)
+
+
+def test_a_resumed_run_stops_early_where_an_uninterrupted_one_does(make_model: Build, tmp_path: Path) -> None:
+    settings = {"model": "BPR", "epochs": 60, "stopping_step": 4}
+    expected = train(make_model, tmp_path / "whole.pth", **settings)
+    last = max(expected["losses"])
+    assert 5 < last < 59
+    checkpoint = tmp_path / "part.pth"
+    assert train(make_model, checkpoint, last - 1, **settings) == {}
+    assert_same(train(make_model, checkpoint, resume=str(checkpoint), **settings), expected)
+
+
 def test_models_of_recbole_resume_as_well(make_model: Build, tmp_path: Path) -> None:
     expected = train(make_model, tmp_path / "whole.pth", model="BPR", epochs=5)
     checkpoint = tmp_path / "part.pth"

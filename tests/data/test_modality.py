@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from scipy.sparse import csr_matrix
+
+from recbole_sibrar.data.modality import ModalityKind, bag_table, dense_table, id_table
+
+
+def mask(*values: int) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.bool)
+
+
+def test_a_missing_value_is_unavailable_and_zero() -> None:
+    vectors = torch.tensor([[9.0, 9.0], [1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    table = dense_table("text", ModalityKind.VECTOR, vectors, mask(0, 1, 0, 1), 2)
+    assert table.available.tolist() == [False, True, False, True]
+    assert table.values is not None
+    assert table.values.tolist() == [[0, 0], [1, 2], [0, 0], [5, 6]]
+    assert (len(table), table.size, table.indices, table.offsets) == (4, 2, None, None)
+
+
+def test_nothing_is_left_of_a_value_that_is_not_a_number() -> None:
+    prices = torch.tensor([[float("nan")], [float("nan")], [2.0]])
+    table = dense_table("price", ModalityKind.SCALAR, prices, mask(0, 0, 1), 1)
+    assert table.values is not None
+    assert table.values.tolist() == [[0], [0], [2]]
+
+
+def test_padding_is_never_available() -> None:
+    everyone = torch.ones(3, dtype=torch.bool)
+    categories = dense_table("kind", ModalityKind.CATEGORICAL, torch.tensor([2, 1, 2]), everyone, 3)
+    assert categories.available.tolist() == id_table(everyone).available.tolist() == [False, True, True]
+    assert categories.values is not None
+    assert categories.values.tolist() == [0, 1, 2]
+
+
+def test_what_a_table_is_made_of_stays_as_it_was() -> None:
+    values, available = torch.tensor([[1.0], [2.0], [3.0]]), mask(1, 0, 1)
+    dense_table("price", ModalityKind.SCALAR, values, available, 1)
+    id_table(available)
+    assert values.flatten().tolist() == [1, 2, 3]
+    assert available.tolist() == [True, False, True]
+
+
+def test_a_bag_holds_each_of_its_ids_once_and_in_order() -> None:
+    pairs = [(1, 3), (1, 1), (1, 3), (3, 2)]  # entity 1 has the id 3 twice, entity 2 has nothing
+    bags = csr_matrix(([1.0] * 4, ([row for row, _ in pairs], [column for _, column in pairs])), shape=(4, 5))
+    table = bag_table("tags", ModalityKind.MULTI_LABEL, bags)
+    assert table.indices is not None
+    assert table.offsets is not None
+    assert table.indices.tolist() == [1, 3, 2]
+    assert table.offsets.tolist() == [0, 0, 2, 2, 3]
+    assert table.available.tolist() == [False, True, False, True]
+    assert (len(table), table.size, table.values) == (4, 5, None)
+    assert table.indices.dtype == table.offsets.dtype == torch.int64
+
+
+@pytest.mark.parametrize(("row", "column"), [(0, 1), (1, 0)])
+def test_a_bag_cannot_hold_padding(row: int, column: int) -> None:
+    bags = csr_matrix(([1.0], ([row], [column])), shape=(2, 2))
+    with pytest.raises(ValueError, match=r"modality 'tags': the padding row and the padding id 0"):
+        bag_table("tags", ModalityKind.MULTI_LABEL, bags)
+
+
+def test_the_id_modality_has_one_embedding_per_entity_and_no_values() -> None:
+    table = id_table(mask(0, 1, 0, 1, 1))
+    assert (table.name, table.kind, table.size) == ("id", ModalityKind.ID, 5)
+    assert (table.values, table.indices, table.offsets) == (None, None, None)
+    assert table.available.tolist() == [False, True, False, True, True]
+
+
+def test_the_log_tells_the_share_of_entities_that_have_a_value() -> None:
+    table = dense_table("text", ModalityKind.VECTOR, torch.zeros(5, 7), mask(0, 1, 0, 0, 0), 7)
+    assert table.describe() == "text (vector, size 7, 25.0 % available)"
+    assert "0.0 %" in id_table(mask(0)).describe()

@@ -1,0 +1,262 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from recbole.config import Config
+
+from recbole_sibrar import cli, compat
+from recbole_sibrar.compat import load_checkpoint
+
+SCRIPT = """
+import argparse
+
+from recbole.quick_start import run
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--model", default="BPR")
+parser.add_argument("--dataset", default="ml-100k")
+known, _ = parser.parse_known_args()
+if __name__ == "__main__":
+    result = run(known.model, known.dataset)
+    print("FOUND", known.model, result["test_result"]["recall@10"] > 0, __file__)
+"""
+
+ONE_NEGATIVE = "--train_neg_sample_args={'sample_num': 1}"
+
+
+def start(folder: Path, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a program of the environment that the tests run in."""
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    command = [str(Path(sys.executable).with_name(program)), *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Run the command with wrong arguments, and return the one line that it ends with."""
+    monkeypatch.setattr(sys, "argv", ["run_recbole"])
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> str:
+        assert cli.run_recbole(arguments) == cli.WRONG_INPUT
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("run_recbole: error: ")
+        return line.removeprefix("run_recbole: error: ")
+
+    return run
+
+
+@pytest.fixture
+def trained(make_config: Callable[..., Config], tiny_folder: Path, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Run the command on the small data set, and return the checkpoint that it wrote."""
+    make_config()
+
+    def run(model: str, *arguments: str) -> dict[str, Any]:
+        inter = "{'inter': ['user_id', 'item_id']}"
+        load_col = "None" if model == "SiBraR" else inter
+        fixed = [f"--data_path={tiny_folder}", f"--load_col={load_col}", "--show_progress=False", "--epochs=1"]
+        assert cli.run_recbole(["-m", model, "-d", "tiny", *fixed, *arguments]) == 0
+        (file,) = tmp_path.rglob(f"{model}-*.pth")
+        return load_checkpoint(str(file))
+
+    return run
+
+
+def test_help_explains_the_options_and_lists_the_models(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.run_recbole(["--help"])
+    assert end.value.code == 0
+    text = capsys.readouterr().out
+    for option in ("--model", "--dataset", "--config_files", "--nproc", "--ip", "--port", "--world_size"):
+        assert option in text
+    assert "--key=value" in text
+    assert "models of recbole-sibrar: SiBraR" in text
+    for model in ("BPR", "LightGCN", "SASRec", "KGAT"):
+        assert model in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["--epochs", "5"], "'--epochs' has no effect in this form; write --epochs=5"),
+        (["--epochs"], "'--epochs' has no effect in this form; write --epochs=value"),
+        (["epochs=5"], "'epochs=5' has no effect in this form; write --key=value"),
+        (["5"], "'5' has no effect in this form; write --key=value"),
+        (["--=5"], "'--=5' has no effect in this form"),
+    ],
+)
+def test_an_argument_of_another_form_is_an_error_that_names_the_right_one(
+    refused: Callable[..., str], arguments: list[str], hint: str
+) -> None:
+    assert hint in refused("--model=BPR", *arguments)
+
+
+def test_a_key_with_two_values_is_an_error(refused: Callable[..., str]) -> None:
+    line = refused("--model=BPR", "--epochs=5", "--epochs=6")
+    assert line == "--epochs: found two values, '5' and '6', allowed is one"
+
+
+def test_a_key_that_is_given_twice_with_one_value_is_no_error() -> None:
+    assert cli.parse_overrides(["--epochs=5", "--epochs=5"]) == {"epochs": "5"}
+
+
+@pytest.mark.parametrize(
+    ("model", "meant"), [("SiBrar", "SiBraR"), ("sibrar", "SiBraR"), ("LightGNC", "LightGCN"), ("bpr", "BPR")]
+)
+def test_an_unknown_model_is_answered_with_the_nearest(refused: Callable[..., str], model: str, meant: str) -> None:
+    line = refused(f"--model={model}")
+    assert line.startswith(f"--model: found '{model}'")
+    assert line.endswith(f"did you mean '{meant}'?")
+
+
+def test_an_unknown_model_without_a_near_one_has_no_suggestion(refused: Callable[..., str]) -> None:
+    assert "did you mean" not in refused("--model=qqqqqqqqqqqq")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "cannot read mine.yaml: No such file or directory"),
+        ("- epochs\n- 5\n", "mine.yaml has to hold lines 'key: value', found ['epochs', 5]"),
+        ("", "mine.yaml has to hold lines 'key: value', found None"),
+        ("epochs: [5\n", "mine.yaml is not yaml"),
+    ],
+)
+def test_a_configuration_file_that_cannot_be_used_is_an_error(
+    refused: Callable[..., str], tmp_path: Path, content: str | None, reason: str
+) -> None:
+    if content is not None:
+        (tmp_path / "mine.yaml").write_text(content, encoding="utf-8")
+    assert f"--config_files: {reason}" in refused("--model=BPR", "--config_files=mine.yaml")
+
+
+def test_several_processes_without_gpus_are_an_error(
+    refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    line = refused("--model=BPR", "--nproc=2")
+    assert line == "--nproc: found 2, allowed is up to the number of GPUs, which is 0; leave it out"
+
+
+def test_a_wrong_value_and_a_missing_data_set_end_in_one_line(refused: Callable[..., str], tmp_path: Path) -> None:
+    assert "dropout_prob: found 2" in refused("--model=SiBraR", "--dropout_prob=2", "--state=ERROR")
+    assert "nowhere" in refused("--model=BPR", "--dataset=nowhere", "--state=ERROR")
+    assert "no metric named 'Recal'" in refused("--model=SiBraR", "--metrics=Recal")
+
+
+def test_a_value_may_hold_an_equals_sign(trained: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    assert trained("BPR", "--checkpoint_dir=run=1")["config"]["checkpoint_dir"] == "run=1"
+    assert list((tmp_path / "run=1").glob("BPR-*.pth"))
+
+
+def test_lists_of_modalities_are_names_and_not_python(trained: Callable[..., dict[str, Any]]) -> None:
+    arguments = ["--item_modalities=[interactions,kind,text]", "--user_modalities=[id]"]
+    config = trained("SiBraR", *arguments, "--contrastive=pairwise", "--user_contrastive=none")["config"]
+    assert config["item_modalities"] == ["interactions", "kind", "text"]
+    assert config["user_modalities"] == ["id"]
+
+
+def test_files_and_options_go_before_one_another_as_in_recbole(
+    trained: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    for name, content in {"a": "seed: 1\nstate: ERROR\nstopping_step: 1", "b": "seed: 2\nstate: WARNING"}.items():
+        (tmp_path / f"{name}.yaml").write_text(content, encoding="utf-8")
+    config = trained("BPR", "--config_files=a.yaml b.yaml", "--state=ERROR")["config"]
+    assert (config["stopping_step"], config["seed"], config["state"]) == (1, 2, "ERROR")
+
+
+def test_a_key_that_a_model_of_recbole_does_not_read_is_a_warning(
+    trained: Callable[..., dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained("BPR", "--stoping_step=3", "--state=ERROR")
+    warnings = [line for line in capsys.readouterr().err.splitlines() if "stoping_step" in line]
+    assert len(warnings) == 1
+    assert warnings[0].startswith("run_recbole: warning: the key 'stoping_step' has no effect")
+    assert warnings[0].endswith("did you mean 'stopping_step'?")
+
+
+def test_a_key_that_is_read_is_no_warning(
+    trained: Callable[..., dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained("BPR", "--embedding_size=8", "--stopping_step=3", "--state=ERROR", "--topk=[5,10]")
+    assert "no effect" not in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
+    """The installed command with a misspelt key, and the checkpoint that it wrote."""
+    folder = tmp_path_factory.mktemp("session")
+    options = ["--epochs=1", "--item_modalities=[interactions,class]", "--user_modalities=[id]", ONE_NEGATIVE]
+    done = start(folder, "run_recbole", "-m", "SiBraR", "-d", "ml-100k", *options, "--stoping_step=3")
+    assert done.returncode == 0, done.stderr
+    (file,) = (folder / "saved").glob("SiBraR-*.pth")
+    return done, load_checkpoint(str(file))
+
+
+def test_the_installed_command_takes_short_options_and_lists(
+    session: tuple[subprocess.CompletedProcess[str], dict[str, Any]],
+) -> None:
+    config = session[1]["config"]
+    assert (config["model"], config["dataset"], config["epochs"]) == ("SiBraR", "ml-100k", 1)
+    assert config["item_modalities"] == ["interactions", "class"]
+    assert config["user_modalities"] == ["id"]
+
+
+def test_a_key_that_our_model_does_not_read_is_warned_of_once(
+    session: tuple[subprocess.CompletedProcess[str], dict[str, Any]],
+) -> None:
+    output = session[0].stdout + session[0].stderr
+    assert output.count("the key 'stoping_step' has no effect") == 1
+    assert "did you mean 'stopping_step'?" in output
+
+
+def test_an_unmodified_script_of_recbole_runs_with_our_model(tmp_path: Path, tiny_folder: Path) -> None:
+    script = tmp_path / "scripts" / "train.py"
+    script.parent.mkdir()
+    script.write_text(SCRIPT, encoding="utf-8")
+    options = [
+        "--dataset=tiny",
+        f"--data_path={tiny_folder}",
+        "--load_col=None",
+        "--epochs=2",
+        "--user_modalities=[id]",
+    ]
+    done = start(tmp_path, "python", "-m", "recbole_sibrar", str(script), "--model=SiBraR", *options)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == f"FOUND SiBraR True {script}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"), [([], "no script is given"), (["gone.py"], "found 'gone.py', which is no file")]
+)
+def test_the_module_without_a_script_says_so(tmp_path: Path, arguments: list[str], reason: str) -> None:
+    done = start(tmp_path, "python", "-m", "recbole_sibrar", *arguments)
+    assert done.returncode == 1
+    assert done.stderr.strip() == f"usage: python -m recbole_sibrar SCRIPT [ARGUMENT ...]: {reason}"
+
+
+def test_doctor_reports_versions_and_repairs_and_passes(tmp_path: Path) -> None:
+    done = start(tmp_path, "recbole-sibrar", "doctor")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for package in ("python", "recbole-sibrar", "recbole ", "torch", "numpy", "pandas", "ray", "setuptools"):
+        assert package in done.stdout
+    assert torch.__version__.split("+")[0] in done.stdout
+    for repair in compat.REPAIRS:
+        assert f"{repair.name} ({repair.issue}): active" in done.stdout
+    assert "plugin: registered, models SiBraR" in done.stdout
+    assert "self-test (train, evaluate, save, reload): passed" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_tool_without_a_subcommand_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main([])
+    assert end.value.code == cli.WRONG_INPUT
+    assert "COMMAND" in capsys.readouterr().err
