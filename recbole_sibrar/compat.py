@@ -176,6 +176,7 @@ def load_checkpoint(file: Any, map_location: Any = None) -> dict[str, Any]:
     config = checkpoint.get("config") if isinstance(checkpoint, dict) else None
     if not isinstance(config, Config):
         raise CheckpointError(f"{file} is not a RecBole checkpoint: it holds no configuration")
+    config.compatibility_settings()  # names of NumPy that RecBole uses; otherwise only the constructor sets them
     reference = config.__dict__.get("model_class")
     if isinstance(reference, type) and issubclass(reference, _ModelReference):
         config.model_class = reference.model_class

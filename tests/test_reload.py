@@ -1,0 +1,43 @@
+"""A trained model is used again in another process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from recbole.trainer import Trainer
+
+SCRIPT = """
+import json, sys
+from recbole.quick_start import load_data_and_model
+from recbole.utils import get_trainer
+from recbole.utils.case_study import full_sort_topk
+import recbole_sibrar
+config, model, dataset, train, valid, test = load_data_and_model(sys.argv.pop())
+trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
+result = trainer.evaluate(test, load_best_model=False)
+_, items = full_sort_topk([1, 2], model, test, 5)
+print(json.dumps([result, items.tolist()], default=float))
+"""
+
+
+def test_a_checkpoint_gives_the_same_results_in_a_fresh_process(
+    make_model: Callable[..., tuple[Any, ...]], tmp_path: Path
+) -> None:
+    config, model, train, valid, test = make_model(user_modalities="auto")
+    trainer = Trainer(config, model)
+    trainer.fit(train, valid)
+    expected = trainer.evaluate(test)
+    history = {row: set(test.uid2history_item[row].tolist()) for row in (1, 2)}
+    command = [sys.executable, "-c", SCRIPT, trainer.saved_model_file]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    result, items = json.loads(run.stdout.splitlines()[-1])
+    assert result == dict(expected)
+    for row, recommended in zip((1, 2), items, strict=True):
+        assert 0 not in recommended
+        assert not set(recommended) & history[row]
