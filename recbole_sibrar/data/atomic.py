@@ -6,9 +6,11 @@ An atomic file is a table whose header names each column as ``field:type``; sequ
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from os import PathLike
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -50,8 +52,9 @@ def read_header(path: str | PathLike[str], separator: str = "\t", encoding: str 
     Raises:
         DataError: A column is not ``field:type`` with a known type, or a field occurs twice.
     """
-    with open(path, encoding=encoding) as file:
-        head = file.readline().rstrip("\r\n")
+    head = next(_lines(path, encoding), "")
+    if head.startswith("\ufeff"):
+        raise DataError(f"{path}, line 1: found a byte-order mark, allowed is a header of field:type; save it without")
     fields: list[Field] = []
     for cell in head.split(separator):
         name, found, kind = cell.rpartition(":")
@@ -87,25 +90,32 @@ def read_frame(
     Raises:
         DataError: A number cannot be read, or the vectors of a ``float_seq`` differ in length.
     """
-    frame = pd.read_csv(
-        path,
-        sep=separator,
-        usecols=[field.header for field in fields],
-        dtype=str,
-        encoding=encoding,
-        engine="c" if len(separator) == 1 else "python",
-    )
+    try:
+        frame = pd.read_csv(
+            path,
+            sep=separator,
+            usecols=[field.header for field in fields],
+            dtype=str,
+            encoding=encoding,
+            engine="c" if len(separator) == 1 else "python",
+        )
+    except pd.errors.ParserError as error:
+        raise DataError(f"{path}: {' '.join(str(error).split())}") from None
+    if len(frame) < sum(1 for line in _lines(path, encoding) if line) - 1:
+        raise DataError(
+            f"{path}: found a cell that begins with a quotation mark and ends on another line; remove the mark"
+        )
     result: dict[str, Any] = {}
     for field in fields:
         cells = frame[field.header]
         if field.type == "token":
             result[field.name] = cells
         elif field.type == "float":
-            result[field.name] = _numbers(path, field.name, cells)
+            result[field.name] = _numbers(path, encoding, field.name, cells)
         elif field.type == "token_seq":
             result[field.name] = _objects([np.array(_split(cell, seq_separator)) for cell in cells.fillna("")])
         else:
-            result[field.name] = _vectors(path, field.name, cells.fillna(""), seq_separator)
+            result[field.name] = _vectors(path, encoding, field.name, cells.fillna(""), seq_separator)
     return pd.DataFrame(result)
 
 
@@ -119,67 +129,69 @@ def _objects(rows: list[np.ndarray]) -> pd.Series:
     return pd.Series(column)
 
 
-def _numbers(path: str | PathLike[str], name: str, cells: pd.Series) -> pd.Series:
+def _lines(path: str | PathLike[str], encoding: str | None) -> Iterator[str]:
+    """The lines of a file without their ends."""
+    try:
+        with open(path, encoding=encoding or "utf-8") as file:
+            for line in file:
+                yield line.rstrip("\r\n")
+    except UnicodeError:
+        raise DataError(
+            f"{path}: the text is not {encoding or 'utf-8'}; set the key 'encoding' to what it is"
+        ) from None
+
+
+def _wrong(path: str | PathLike[str], encoding: str | None, row: int, name: str, kind: str, found: str) -> NoReturn:
+    """Raise what is wrong in a row of the frame, by the number that the line has in an editor."""
+    filled = (number for number, line in enumerate(_lines(path, encoding), 1) if line)
+    line = next(islice(filled, row + 1, None))
+    raise DataError(f"{path}, line {line}, field '{name}' ({kind}): {found}")
+
+
+def _numbers(path: str | PathLike[str], encoding: str | None, name: str, cells: pd.Series) -> pd.Series:
     numbers = pd.to_numeric(cells, errors="coerce").astype(np.float64)
     wrong = (numbers.isna() & cells.notna()) | np.isinf(numbers)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
-        raise DataError(f"{path}, line {row + 2}, field '{name}' (float): '{cells.iloc[row]}' is not a finite number")
+        _wrong(path, encoding, row, name, "float", f"'{cells.iloc[row]}' is not a finite number")
     return numbers
 
 
-def _vectors(path: str | PathLike[str], name: str, cells: pd.Series, separator: str) -> pd.Series:
+def _vectors(path: str | PathLike[str], encoding: str | None, name: str, cells: pd.Series, separator: str) -> pd.Series:
     """Parse a ``float_seq`` column; all vectors must have one length."""
     rows = [_split(cell, separator) for cell in cells]
     lengths = np.array([len(row) for row in rows])
-    dimension = _dimension(path, name, lengths)
-    flat = [number for row in rows for number in row]
-    try:
-        numbers = np.array(flat, dtype=np.float64)
-    except ValueError:
-        line, number = _first_text(rows)
-        raise DataError(f"{path}, line {line}, field '{name}' (float_seq): '{number}' is not a number") from None
-    matrix = numbers.reshape(-1, dimension)
-    _check_finite(path, name, matrix, np.flatnonzero(lengths))
-    filled = iter(matrix)
-    empty = np.array([], dtype=np.float64)
-    vectors = [next(filled) if length else empty for length in lengths]
-    return _objects([empty if np.isnan(vector).all() else vector for vector in vectors])
-
-
-def _dimension(path: str | PathLike[str], name: str, lengths: np.ndarray) -> int:
-    filled = lengths[lengths > 0]
-    if not len(filled):
-        raise DataError(f"{path}, field '{name}' (float_seq): every line is empty; list the field in unload_col")
-    dimension = int(filled[0])
-    ragged = np.flatnonzero((lengths > 0) & (lengths != dimension))
-    if len(ragged):
-        row = int(ragged[0])
-        raise DataError(
-            f"{path}, line {row + 2}, field '{name}' (float_seq): found {lengths[row]} numbers, but the vectors "
-            f"before it have {dimension}; all vectors of a field must have one length "
-            "(an empty cell is a missing value)"
+    dimension = int(lengths[lengths > 0][0]) if lengths.any() else 0
+    for row in np.flatnonzero((lengths > 0) & (lengths != dimension)):
+        found = (
+            f"found {lengths[row]} numbers, but the vectors before it have {dimension}; all vectors of a field must "
         )
-    return dimension
+        _wrong(path, encoding, row, name, "float_seq", found + "have one length (an empty cell is a missing value)")
+    try:
+        numbers = np.array([number for row in rows for number in row], dtype=np.float64)
+    except ValueError:
+        row, number = _first_text(rows)
+        _wrong(path, encoding, row, name, "float_seq", f"'{number}' is not a number")
+    matrix = np.full((len(rows), dimension), np.nan)
+    matrix[lengths > 0] = numbers.reshape(-1, max(dimension, 1))
+    finite = np.isfinite(matrix)
+    missing = np.isnan(matrix).all(axis=1)
+    for row in np.flatnonzero(~finite.all(axis=1) & ~missing):
+        found = f"found {matrix[row][~finite[row]][0]} among the numbers; "
+        found += "write finite numbers only, or leave the cell empty for a missing value"
+        _wrong(path, encoding, row, name, "float_seq", found)
+    if missing.all():
+        raise DataError(f"{path}, field '{name}' (float_seq): every line is empty; list the field in unload_col")
+    empty = np.array([], dtype=np.float64)
+    return _objects([empty if missing[row] else vector for row, vector in enumerate(matrix)])
 
 
 def _first_text(rows: list[list[str]]) -> tuple[int, str]:
+    """Row and text of the first cell element that is not a number."""
     for i, row in enumerate(rows):
         for cell in row:
             try:
                 float(cell)
             except ValueError:
-                return i + 2, cell
+                return i, cell
     raise AssertionError("called without a cell that is not a number")
-
-
-def _check_finite(path: str | PathLike[str], name: str, matrix: np.ndarray, rows: np.ndarray) -> None:
-    finite = np.isfinite(matrix)
-    partly = ~finite.all(axis=1) & ~np.isnan(matrix).all(axis=1)
-    if partly.any():
-        row = int(np.flatnonzero(partly)[0])
-        value = matrix[row][~finite[row]][0]
-        raise DataError(
-            f"{path}, line {rows[row] + 2}, field '{name}' (float_seq): found {value} among the numbers; "
-            "write finite numbers only, or leave the cell empty for a missing value"
-        )

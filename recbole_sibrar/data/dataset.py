@@ -54,7 +54,7 @@ class MultimodalDataset(Dataset):
             return None
         separator, encoding = self.config["field_separator"], self.config["encoding"]
         present = read_header(filepath, separator, encoding)
-        self._check_columns(filepath, source, {field.name for field in present}, (load or set()) | (unload or set()))
+        self._check_columns(filepath, source, {field.name for field in present}, load, unload)
         fields = [
             field
             for field in present
@@ -66,7 +66,7 @@ class MultimodalDataset(Dataset):
         id_field = self.uid_field if source is FeatureSource.USER else self.iid_field
         for field in fields:
             if field.name in self.field2source and field.name != id_field:
-                other = self.field2source[field.name].value
+                other = self.field2source[field.name].value.removesuffix("_id")
                 raise DataError(
                     f"{filepath}: field '{field.name}' is also in the .{other} file; "
                     "rename one of them, or list it in unload_col"
@@ -80,8 +80,17 @@ class MultimodalDataset(Dataset):
                 self._limit_sequences(frame, field.name)
         return frame
 
-    def _check_columns(self, path: str, source: FeatureSource, present: set[str], asked: set[str]) -> None:
-        missing = sorted(asked - present)
+    def _check_columns(
+        self, path: str, source: FeatureSource, present: set[str], load: set[str] | None, unload: set[str] | None
+    ) -> None:
+        """Check that the columns that are asked for exist, and that the one of the ids is among them."""
+        for key in ("load_col", "unload_col"):
+            listed = (self.config[key] or {}).get(source.value)
+            if isinstance(listed, str) and listed != "*":
+                raise DataError(
+                    f"{key}: found '{listed}' for {source.value}, allowed is a list of fields, such as [{listed}]"
+                )
+        missing = sorted(((load or set()) | (unload or set())) - present)
         if missing:
             raise DataError(
                 f"load_col/unload_col: {path} has no field '{missing[0]}'; its fields are {', '.join(sorted(present))}"
@@ -89,6 +98,12 @@ class MultimodalDataset(Dataset):
         id_field = self.uid_field if source is FeatureSource.USER else self.iid_field
         if id_field not in present:
             raise DataError(f"{path} has no field '{id_field}', which says whose values a line holds")
+        if id_field in (unload or ()) or (load is not None and id_field not in load):
+            key, found = ("load_col", load) if load is not None else ("unload_col", unload)
+            raise DataError(
+                f"{key}: found {sorted(found or ())} for {source.value}, but '{id_field}' has to be loaded, "
+                f"which says whose values a line of {path} holds"
+            )
 
     def _limit_sequences(self, frame: pd.DataFrame, name: str) -> None:
         """Apply RecBole's ``seq_len`` and remember the length of the longest sequence."""

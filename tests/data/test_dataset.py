@@ -117,6 +117,14 @@ def test_the_first_line_of_an_item_counts_and_items_without_interactions_have_va
     }
 
 
+def test_zero_is_a_value(make_dataset: MakeDataset, tiny_folder: Path) -> None:
+    with open(tiny_folder / "tiny" / "tiny.item", "a", encoding="utf-8") as file:
+        file.write("zero\t0\t0\t0\t0 0 0 0 0\n")
+    dataset = make_dataset(normalize_all=False)
+    row = dataset.token2id("item_id", "zero")
+    assert all(table.available[row] for table in dataset.field_tables["item"].values())
+
+
 def test_the_padding_row_has_nothing(make_dataset: MakeDataset) -> None:
     dataset = make_dataset()
     for side in ("user", "item"):

@@ -44,8 +44,7 @@ def test_what_a_table_is_made_of_stays_as_it_was() -> None:
 
 
 def test_a_bag_holds_each_of_its_ids_once_and_in_order() -> None:
-    pairs = [(1, 3), (1, 1), (1, 3), (3, 2)]  # entity 1 has the id 3 twice, entity 2 has nothing
-    bags = csr_matrix(([1.0] * 4, ([row for row, _ in pairs], [column for _, column in pairs])), shape=(4, 5))
+    bags = csr_matrix(([1.0] * 4, [3, 1, 3, 2], [0, 0, 3, 3, 4]), shape=(4, 5))  # entity 1 has the id 3 twice
     table = bag_table("tags", ModalityKind.MULTI_LABEL, bags)
     assert table.indices is not None
     assert table.offsets is not None
