@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import pickle
 import sys
 import warnings
@@ -131,18 +132,37 @@ def _repair_checkpoints() -> None:
 
 
 def _loading(original: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, run with :func:`load_checkpoint` in the place of ``torch.load``."""
+    """The function, run with :func:`load_checkpoint` in the place of ``torch.load``.
+
+    Where it is a method of a trainer, what that trainer itself wrote is loaded without questions.
+    """
 
     @functools.wraps(original)
     def function(*args: Any, **kwargs: Any) -> Any:
+        written = getattr(args[0], "written_checkpoint", None) if args else None
+
+        def load(file: Any, map_location: Any = None) -> Any:
+            if written is not None and written == identify(file):
+                return default(file, map_location=map_location, weights_only=False)
+            return load_checkpoint(file, map_location)
+
         default = torch.load
-        torch.load = load_checkpoint  # type: ignore[assignment]
+        torch.load = load  # type: ignore[assignment]
         try:
             return original(*args, **kwargs)
         finally:
             torch.load = default
 
     return function
+
+
+def identify(file: str) -> tuple[str, int, int] | None:
+    """What tells one state of a file from another: path, time of the last change and size; None if there is no file."""
+    try:
+        state = os.stat(file)
+    except OSError:
+        return None
+    return os.path.realpath(file), state.st_mtime_ns, state.st_size
 
 
 def _rebind(original: Any, replacement: Any) -> None:
@@ -176,10 +196,9 @@ def load_checkpoint(file: Any, map_location: Any = None) -> dict[str, Any]:
     config = checkpoint.get("config") if isinstance(checkpoint, dict) else None
     if not isinstance(config, Config):
         raise CheckpointError(f"{file} is not a RecBole checkpoint: it holds no configuration")
+    if not str(config["teacher"]).isidentifier():
+        raise CheckpointError(f"{file}: the key 'teacher' is {config['teacher']!r}, allowed is the name of a model")
     config.compatibility_settings()  # names of NumPy that RecBole uses; otherwise only the constructor sets them
-    reference = config.__dict__.get("model_class")
-    if isinstance(reference, type) and issubclass(reference, _ModelReference):
-        config.model_class = reference.model_class
     return checkpoint
 
 
@@ -194,7 +213,7 @@ def _refuse_legacy(*_: Any, **__: Any) -> Any:
     raise pickle.UnpicklingError("not in the zip format that torch writes since 1.6")
 
 
-_SAFE_GLOBALS = {
+_BUILDERS = {
     "collections": {"OrderedDict", "Counter", "defaultdict"},
     "builtins": {"set", "complex"},
     "_codecs": {"encode"},
@@ -208,62 +227,87 @@ _SAFE_GLOBALS = {
     "scipy.sparse._csc": {"csc_matrix"},
     "scipy.sparse._coo": {"coo_matrix"},
     "scipy.sparse._lil": {"lil_matrix"},
-    "yaml.loader": {"FullLoader"},
     "recbole.utils.enum_type": {"ModelType", "InputType", "EvaluatorType", "FeatureType", "FeatureSource"},
 }
-"""What a checkpoint may hold besides its configuration, by module; none of it runs code of the file's choosing."""
+"""What a checkpoint may call to rebuild its values, by module; none of it runs code of the file's choosing."""
 
 
-class _Uncallable(type):
-    """A class of RecBole that a checkpoint may refer to but not call, because its constructor evaluates strings."""
-
-    dotted: str
-
-    def __call__(cls, *_: Any, **__: Any) -> Any:
-        raise _RefusedError(f"a call of {cls.dotted}, which no RecBole checkpoint needs")
+_PythonUnpickler: Any = pickle._Unpickler  # the one written in Python, whose steps can be checked
 
 
-class _RestoredConfig(metaclass=_Uncallable):
-    """Stands in for ``Config``: its objects are made without the constructor, then pickle restores their attributes."""
+class _CheckpointUnpickler(_PythonUnpickler):
+    """Rebuilds the values of a RecBole checkpoint, and refuses everything else.
 
-    dotted = "recbole.config.configurator.Config"
+    A file may name ``Config``, yaml's loader and model classes, which RecBole's configuration refers to, but call none
+    of them (``Config`` evaluates strings as Python), and it may change the attributes of no class.
+    """
 
-    def __new__(cls) -> Config:
-        return object.__new__(Config)
+    dispatch = dict(_PythonUnpickler.dispatch)
 
-
-class _ModelReference(metaclass=_Uncallable):
-    """Stands in for the model class that a configuration refers to."""
-
-    model_class: type
-
-    def __new__(cls) -> Any:
-        raise _RefusedError(f"an object of {cls.dotted}, which no RecBole checkpoint needs")
-
-
-class _CheckpointUnpickler(pickle.Unpickler):
-    """Finds the classes of a RecBole checkpoint, those the user declared safe to torch, and no others."""
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.builders: set[int] = set()
 
     def find_class(self, module: str, name: str) -> Any:
         """Look up ``module.name``."""
         module = "builtins" if module == "__builtin__" else module  # pickle's protocols 0 to 2 use the old name
         dotted = f"{module}.{name}"
-        if dotted == _RestoredConfig.dotted:
-            return _RestoredConfig
-        if name in _SAFE_GLOBALS.get(module, ()):
+        declared = _declared_safe().get(dotted)
+        if declared is not None or name in _BUILDERS.get(module, ()):
+            found = super().find_class(module, name) if declared is None else declared
+            self.builders.add(id(found))
+            return found
+        if dotted in ("recbole.config.configurator.Config", "yaml.loader.FullLoader"):
             return super().find_class(module, name)
-        for declared in torch.serialization.get_safe_globals():
-            known = declared[1] if isinstance(declared, tuple) else f"{declared.__module__}.{declared.__qualname__}"
-            if known == dotted:
-                return declared[0] if isinstance(declared, tuple) else declared
-        if module.startswith(("recbole.model.", "recbole_sibrar.model.")):
-            found = super().find_class(module, name)
+        if module in sys.modules or module.startswith("recbole.model."):
+            try:
+                found = super().find_class(module, name)
+            except (ImportError, AttributeError):
+                raise _RefusedError(f"{dotted}, which is not installed here") from None
             if isinstance(found, type) and issubclass(found, AbstractRecommender):
-                return _Uncallable(dotted, (_ModelReference,), {"model_class": found, "dotted": dotted})
+                return found
         raise _RefusedError(
             f"{dotted}, which no RecBole checkpoint needs; if you trust whoever wrote the file, "
             f"call torch.serialization.add_safe_globals([{dotted}]) first"
         )
+
+    def _refuse_call(self, function: Any) -> None:
+        if id(function) not in self.builders:
+            name = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', function)}"
+            raise _RefusedError(f"a call of {name}, which no RecBole checkpoint needs")
+
+    def _instantiate(self, klass: Any, args: Any) -> None:
+        self._refuse_call(klass)
+        super()._instantiate(klass, args)
+
+    def _checked_reduce(self) -> None:
+        self._refuse_call(self.stack[-2])
+        self.load_reduce()
+
+    def _checked_newobj(self) -> None:
+        if self.stack[-2] is not Config:
+            self._refuse_call(self.stack[-2])
+        self.load_newobj()
+
+    def _checked_newobj_ex(self) -> None:
+        self._refuse_call(self.stack[-3])
+        self.load_newobj_ex()
+
+    def _checked_build(self) -> None:
+        if isinstance(self.stack[-2], type) or callable(self.stack[-2]):
+            raise _RefusedError("a change of a class or function, which no RecBole checkpoint needs")
+        self.load_build()
+
+    dispatch[pickle.REDUCE[0]] = _checked_reduce
+    dispatch[pickle.NEWOBJ[0]] = _checked_newobj
+    dispatch[pickle.NEWOBJ_EX[0]] = _checked_newobj_ex
+    dispatch[pickle.BUILD[0]] = _checked_build
+
+
+def _declared_safe() -> dict[str, Any]:
+    """What the user declared safe to torch, by dotted name."""
+    declared = [x if isinstance(x, tuple) else (x, None) for x in torch.serialization.get_safe_globals()]
+    return {name or f"{found.__module__}.{found.__qualname__}": found for found, name in declared}
 
 
 REPAIRS = (

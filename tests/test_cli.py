@@ -151,6 +151,11 @@ def test_a_wrong_value_and_a_missing_data_set_end_in_one_line(refused: Callable[
     assert "no metric named 'Recal'" in refused("--model=SiBraR", "--metrics=Recal")
 
 
+def test_a_checkpoint_that_is_missing_ends_in_one_line(refused: Callable[..., str], tiny_folder: Path) -> None:
+    fixed = ["--model=SiBraR", "--dataset=tiny", f"--data_path={tiny_folder}", "--load_col=None", "--state=ERROR"]
+    assert refused(*fixed, "--resume=gone.pth") == "gone.pth: there is no such checkpoint"
+
+
 def test_a_value_may_hold_an_equals_sign(trained: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     assert trained("BPR", "--checkpoint_dir=run=1")["config"]["checkpoint_dir"] == "run=1"
     assert list((tmp_path / "run=1").glob("BPR-*.pth"))

@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import sys
 import warnings
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +19,9 @@ from typing import Any
 import pytest
 import recbole.quick_start
 import torch
+import yaml
 from recbole.config import Config
+from recbole.data import create_dataset, data_preparation
 from recbole.evaluator import Collector, Evaluator
 from recbole.model.general_recommender import BPR
 from recbole.trainer import Trainer
@@ -187,6 +190,50 @@ def test_a_harmful_checkpoint_is_refused_before_it_can_act(
     assert "\n" not in str(refused.value)
 
 
+def test_a_configuration_from_a_checkpoint_is_not_run_as_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["test"])
+    monkeypatch.chdir(tmp_path)
+    marker = tmp_path / "marker"
+    config = Config("KD_DAGFM", "ml-100k", config_dict={"state": "ERROR"})
+    config["teacher"] = f"open({str(marker)!r}, 'w').close()"  # RecBole's KD_DAGFM evaluates the value of this key
+    torch.save({"config": config, "state_dict": {}}, tmp_path / "harmful.pth", pickle_protocol=4)
+    with pytest.raises((CheckpointError, Exception)):  # whatever it raises, the marker comes first
+        recbole.quick_start.load_data_and_model(str(tmp_path / "harmful.pth"))
+    assert not marker.exists()
+
+
+def with_pickle(file: Path, content: bytes) -> str:
+    """Write a file in torch's format whose pickle is the given one."""
+    torch.save({}, file)
+    with zipfile.ZipFile(file) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, content if name.endswith("/data.pkl") else data)
+    return str(file)
+
+
+def test_a_refused_checkpoint_leaves_the_classes_that_it_names_as_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(yaml.FullLoader, "yaml_constructors", yaml.FullLoader.yaml_constructors)
+    before = yaml.FullLoader.yaml_constructors
+    build = b"cyaml.loader\nFullLoader\nN}Vyaml_constructors\n}s\x86b."  # sets an attribute of the class itself
+    with pytest.raises(CheckpointError):
+        load_checkpoint(with_pickle(tmp_path / "harmful.pth", build))
+    assert yaml.FullLoader.yaml_constructors is before
+
+
+@pytest.mark.parametrize("missing", ["general_recommender.mine\nMine", "abstract_recommender\nMine"])
+def test_a_model_class_that_is_not_installed_gives_one_clear_line(tmp_path: Path, missing: str) -> None:
+    file = with_pickle(tmp_path / "own.pth", f"crecbole.model.{missing}\n.".encode())
+    with pytest.raises(CheckpointError) as refused:
+        load_checkpoint(file)
+    assert file in str(refused.value)
+    assert "Mine" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
 @pytest.mark.parametrize("write", ["legacy", "pickle"])
 def test_other_formats_cannot_smuggle_code_in(tmp_path: Path, write: str) -> None:
     file, marker = tmp_path / "harmful.pth", tmp_path / "marker"
@@ -220,8 +267,8 @@ def test_a_file_that_is_no_checkpoint_gives_one_clear_line(tmp_path: Path, conte
     assert "\n" not in str(refused.value)
 
 
-class Declared(BPR):
-    """A model of the user's own, which a checkpoint names because the Config was made with it."""
+class Declared:
+    """A class of the user's own, which a configuration holds."""
 
 
 @pytest.fixture
@@ -273,3 +320,35 @@ def test_the_command_shows_no_warning(tmp_path: Path) -> None:
     done = run(tmp_path, str(command), "--model=SiBraR", "--dataset=ml-100k", *options)
     assert "test result" in done.stdout + done.stderr
     assert [line for line in (done.stdout + done.stderr).splitlines() if "warning" in line.lower()] == []
+
+
+class Anything:
+    """Whatever a model of the user keeps beside its parameters."""
+
+
+class OwnModel(BPR):
+    """A model of the user's own, which is in no module of RecBole."""
+
+    other_parameter_name = ("kept",)
+
+    def __init__(self, config: Config, dataset: Any) -> None:
+        super().__init__(config, dataset)
+        self.kept = Anything()
+
+
+def test_a_run_loads_what_it_wrote_itself_and_nobody_else_does(
+    make_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config(model=OwnModel, embedding_size=8, epochs=1)
+    train, valid, test = data_preparation(config, create_dataset(config))
+    trainer = Trainer(config, OwnModel(config, train.dataset))
+    trainer.fit(train, valid)
+    assert set(trainer.evaluate(test)) == {"recall@10", "mrr@10", "ndcg@10", "hit@10", "precision@10"}
+    with pytest.raises(CheckpointError, match="Anything"):
+        Trainer(config, OwnModel(config, train.dataset)).evaluate(test, model_file=trainer.saved_model_file)
+
+
+def test_a_checkpoint_may_refer_to_a_model_class_that_is_imported(make_config: Callable[..., Config]) -> None:
+    config = make_config(model=OwnModel)
+    torch.save({"config": config}, "own.pth")
+    assert load_checkpoint("own.pth")["config"].model_class is OwnModel

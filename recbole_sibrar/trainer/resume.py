@@ -17,7 +17,7 @@ import torch
 from recbole.trainer import KGTrainer, Trainer
 from recbole.utils import get_trainer, set_color
 
-from recbole_sibrar.compat import load_checkpoint
+from recbole_sibrar.compat import CheckpointError, identify, load_checkpoint
 
 STATE = "training_state"
 """Key of a checkpoint that holds what RecBole's own keys do not."""
@@ -91,8 +91,16 @@ def _fit(original: Any, trainer: Trainer, train_data: Any, *args: Any, **kwargs:
 
 def _resume_checkpoint(original: Any, trainer: Trainer, resume_file: str) -> None:
     """Load a checkpoint, and keep what :func:`_fit` needs to continue as if nothing had happened."""
-    original(trainer, resume_file)
-    trainer.resumed_state = load_checkpoint(resume_file).get(STATE)
+    checkpoint = load_checkpoint(resume_file)
+    for key in ("model", "learner"):
+        if checkpoint["config"][key] != trainer.config[key]:
+            found = f"found {checkpoint['config'][key]}, but this run has {trainer.config[key]}"
+            raise CheckpointError(f"resume: {resume_file} does not fit the key '{key}': {found}")
+    try:
+        original(trainer, resume_file)
+    except (RuntimeError, KeyError) as error:
+        raise CheckpointError(f"resume: {resume_file} does not fit the model: {' '.join(str(error).split())}") from None
+    trainer.resumed_state = checkpoint.get(STATE)
     if trainer.resumed_state is None:
         trainer.logger.warning(
             f"{resume_file} was written without recbole_sibrar and holds no random state: "
@@ -110,16 +118,17 @@ def _valid_epoch(original: Any, trainer: Trainer, *args: Any, **kwargs: Any) -> 
 def _save_checkpoint(original: Any, trainer: Trainer, epoch: int, verbose: bool = True, **kwargs: Any) -> None:
     """Write RecBole's checkpoint with our state added, to a temporary name that is renamed when it is complete."""
     loader = trainer.__dict__.get("training_loader")
+    file = kwargs.get("saved_model_file", trainer.saved_model_file)
     if loader is None:
         original(trainer, epoch, verbose=verbose, **kwargs)
+        trainer.written_checkpoint = identify(file)
         return
     if not trainer.config["single_spec"] and trainer.config["local_rank"] != 0:
         return
-    file = kwargs.get("saved_model_file", trainer.saved_model_file)
     result = trainer.__dict__.get("latest_valid_result", trainer.best_valid_result)
     state = {
         "config": trainer.config,
-        "epoch": epoch,
+        "epoch": epoch if epoch >= 0 else trainer.start_epoch - 1,  # RecBole's -1: there was nothing left to train
         "cur_step": trainer.cur_step,
         "best_valid_score": float(trainer.best_valid_score),
         "state_dict": trainer.model.state_dict(),
@@ -135,5 +144,6 @@ def _save_checkpoint(original: Any, trainer: Trainer, epoch: int, verbose: bool 
     partial = f"{file}.part"
     torch.save(state, partial, pickle_protocol=4)
     os.replace(partial, file)
+    trainer.written_checkpoint = identify(file)
     if verbose:
         trainer.logger.info(set_color("Saving current", "blue") + f": {file}")

@@ -107,6 +107,38 @@ def test_a_resumed_run_stops_early_where_an_uninterrupted_one_does(make_model: B
     assert_same(train(make_model, checkpoint, resume=str(checkpoint), **settings), expected)
 
 
+def test_a_run_that_is_validated_every_few_epochs_resumes_as_well(make_model: Build, tmp_path: Path) -> None:
+    settings = {**HARD, "eval_step": 2}
+    expected = train(make_model, tmp_path / "whole.pth", **settings)
+    checkpoint = tmp_path / "part.pth"
+    assert train(make_model, checkpoint, 3, **settings) == {}
+    assert_same(train(make_model, checkpoint, resume=str(checkpoint), **settings), expected)
+
+
+def test_a_finished_run_can_be_resumed_and_later_prolonged(make_model: Build, tmp_path: Path) -> None:
+    settings = {"learning_rate": 0.003, "stopping_step": 100}
+    expected = train(make_model, tmp_path / "whole.pth", epochs=4, **settings)
+    checkpoint = tmp_path / "part.pth"
+    train(make_model, checkpoint, epochs=2, **settings)
+    assert load_checkpoint(str(checkpoint))["epoch"] == 1
+    train(make_model, checkpoint, epochs=2, resume=str(checkpoint), **settings)
+    assert load_checkpoint(str(checkpoint))["epoch"] == 1
+    assert_same(train(make_model, checkpoint, epochs=4, resume=str(checkpoint), **settings), expected)
+
+
+@pytest.mark.parametrize("changed", [{"embedding_size": 8}, {"learner": "sgd"}, {"model": "BPR"}])
+def test_a_checkpoint_of_another_model_or_optimiser_gives_one_clear_line(
+    make_model: Build, tmp_path: Path, changed: dict[str, Any]
+) -> None:
+    checkpoint = tmp_path / "other.pth"
+    train(make_model, checkpoint, epochs=1)
+    with pytest.raises((ValueError, Exception)) as refused:
+        train(make_model, checkpoint, epochs=2, resume=str(checkpoint), **changed)
+    assert isinstance(refused.value, ValueError), repr(refused.value)
+    assert str(checkpoint) in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
 def test_models_of_recbole_resume_as_well(make_model: Build, tmp_path: Path) -> None:
     expected = train(make_model, tmp_path / "whole.pth", model="BPR", epochs=5)
     checkpoint = tmp_path / "part.pth"
