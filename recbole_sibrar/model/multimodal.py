@@ -59,7 +59,7 @@ class MultimodalRecommender(GeneralRecommender):
         self.item_encoder = self._make_encoder(encoders["item"], tables["item"], modalities["item"])
         self._embeddings: dict[str, Tensor] = {}
         self._means: dict[str, Tensor] = {}
-        self.register_load_state_dict_post_hook(lambda module, keys: module._forget_embeddings())
+        self.register_load_state_dict_post_hook(_forget_after_loading)
         self._log_entities_without()
 
     def _make_encoder(
@@ -220,6 +220,10 @@ class MultimodalRecommender(GeneralRecommender):
                 return mean
             self._means[side] = mean
         return self._means[side]
+
+
+def _forget_after_loading(model: MultimodalRecommender, keys: Any) -> None:
+    model._forget_embeddings()
 
 
 def _first_occurrences(entities: Tensor, valid: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -163,6 +164,12 @@ def test_loading_parameters_forgets_the_embeddings(make: Make) -> None:
         model.load_state_dict(other.state_dict())
         assert not torch.equal(model.encode_items(), before)
         assert torch.equal(model.encode_items(), other.encode_items())
+
+
+def test_a_model_can_be_pickled(make: Make) -> None:
+    model = make().eval()
+    copy = pickle.loads(pickle.dumps(model))
+    assert torch.equal(copy.encode_items(), model.encode_items())
 
 
 def test_a_modality_that_is_unavailable_changes_no_output(make: Make, world: Any, batch: Interaction) -> None:
