@@ -1,4 +1,4 @@
-"""The configuration keys of our models, read once from RecBole's ``Config`` into typed, frozen dataclasses.
+"""The keys that shape and train our models, read once into typed, frozen dataclasses.
 
 Keys are flat, as everywhere in RecBole. A key with the prefix ``user_`` or ``item_`` holds for that side, a
 key without prefix for both. The defaults stand in ``properties/model/<Model>.yaml``.
@@ -6,27 +6,27 @@ key without prefix for both. The defaults stand in ``properties/model/<Model>.ya
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from difflib import get_close_matches
-from typing import Any, Literal, NoReturn, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
-import yaml
-
+from recbole_sibrar.config.values import (
+    ConfigError,
+    ConfigLike,
+    choice_value,
+    flag_value,
+    modalities_value,
+    nearest,
+    optional_name_value,
+    optional_names_value,
+    positive_value,
+    probability_value,
+    refuse,
+    size_value,
+    sizes_value,
+    weight_value,
+)
 from recbole_sibrar.data.modality import ID, Side
-
-SIDES: tuple[Side, ...] = ("user", "item")
-"""The two sides of a recommender; also the prefixes of the keys."""
-
-
-class ConfigError(ValueError):
-    """A configuration key has a value that cannot be used; the message names key, value and what is allowed."""
-
-
-class ConfigLike(Protocol):
-    """What is needed of RecBole's ``Config``: look-up by key, None for a key that is not set."""
-
-    def __getitem__(self, key: str) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -89,102 +89,6 @@ ACTIVATIONS = ("relu", "leakyrelu", "tanh", "sigmoid", "none")
 """Activations by the names that RecBole gives them."""
 
 
-def refuse(key: str, value: Any, allowed: str) -> NoReturn:
-    """End with the one line that every wrong value gets.
-
-    Raises:
-        ConfigError: Always.
-    """
-    raise ConfigError(f"{key}: found {value!r}, allowed is {allowed}")
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` for the known name nearest to ``name``, or nothing if none is near."""
-    close = get_close_matches(name, list(known), n=1)
-    return f"; did you mean '{close[0]}'?" if close else ""
-
-
-def as_list(value: Any) -> Any:
-    """A list written on the command line (``[a, b]``, which RecBole leaves a string) as a list."""
-    if isinstance(value, str) and value.startswith("["):
-        try:
-            return yaml.safe_load(value)
-        except yaml.YAMLError:
-            return value
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _names(key: str, value: Any) -> tuple[str, ...]:
-    value = as_list(value)
-    if isinstance(value, str) and value:
-        value = [name.strip() for name in value.split(",")]
-    if not isinstance(value, list) or not value or not all(isinstance(name, str) and name for name in value):
-        refuse(key, value, "a list of modality names such as [interactions, class]")
-    twice = [name for name in value if value.count(name) > 1]
-    if twice:
-        refuse(key, value, f"each modality once, '{twice[0]}' occurs {value.count(twice[0])} times")
-    return tuple(value)
-
-
-def _modalities(key: str, value: Any) -> tuple[str, ...] | None:
-    return None if value == "auto" else _names(key, value)
-
-
-def _optional_names(key: str, value: Any) -> tuple[str, ...] | None:
-    return None if value in (None, "None", "auto") else _names(key, value)
-
-
-def _optional_name(key: str, value: Any) -> str | None:
-    if value in (None, "None"):
-        return None
-    return value if isinstance(value, str) else refuse(key, value, "the name of a modality")
-
-
-def _size(key: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        refuse(key, value, "a positive integer")
-    return value
-
-
-def _sizes(key: str, value: Any) -> tuple[int, ...]:
-    value = as_list(value)
-    if not isinstance(value, list):
-        refuse(key, value, "a list of layer sizes such as [512, 256], or []")
-    return tuple(_size(key, size) for size in value)
-
-
-def _flag(key: str, value: Any) -> bool:
-    return value if isinstance(value, bool) else refuse(key, value, "True or False")
-
-
-def _number(key: str, value: Any, allowed: str, holds: Callable[[float], bool]) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not holds(value):
-        refuse(key, value, allowed)
-    return float(value)
-
-
-def _probability(key: str, value: Any) -> float:
-    return _number(key, value, "a number from 0 to below 1", lambda number: 0 <= number < 1)
-
-
-def _positive(key: str, value: Any) -> float:
-    return _number(key, value, "a number above 0", lambda number: 0 < number < float("inf"))
-
-
-def _weight(key: str, value: Any) -> float:
-    return _number(key, value, "a number of at least 0", lambda number: 0 <= number < float("inf"))
-
-
-def _choice(*options: str) -> Callable[[str, Any], str]:
-    def parse(key: str, value: Any) -> str:
-        value = "none" if value is None and "none" in options else value
-        if value not in options:
-            refuse(key, value, f"one of {', '.join(options)}{nearest(str(value), options)}")
-        return value
-
-    return parse
-
-
 def _batch_norm(key: str, value: Any) -> str | int:
     if value in (None, "none", "last"):
         return value or "none"
@@ -193,25 +97,25 @@ def _batch_norm(key: str, value: Any) -> str | int:
     return value
 
 
-_PARSERS: dict[str, Callable[[str, Any], Any]] = {
-    "modalities": _modalities,
-    "eval_modalities": _optional_names,
-    "modality_size": _size,
-    "projection_hidden_sizes": _sizes,
-    "normalize_interactions": _flag,
-    "normalize_branch_input": _flag,
-    "branch_hidden_sizes": _sizes,
+PARSERS: dict[str, Callable[[str, Any], Any]] = {
+    "modalities": modalities_value,
+    "eval_modalities": optional_names_value,
+    "modality_size": size_value,
+    "projection_hidden_sizes": sizes_value,
+    "normalize_interactions": flag_value,
+    "normalize_branch_input": flag_value,
+    "branch_hidden_sizes": sizes_value,
     "batch_norm": _batch_norm,
-    "dropout_prob": _probability,
-    "activation": _choice(*ACTIVATIONS),
-    "output_activation": _flag,
-    "aggregation": _choice("mean", "max"),
-    "modality_sampling": _flag,
-    "contrastive": _choice("none", "pairwise", "central"),
-    "central_modality": _optional_name,
-    "contrastive_scope": _choice("sample", "batch"),
-    "contrastive_weight": _weight,
-    "temperature": _positive,
+    "dropout_prob": probability_value,
+    "activation": choice_value(*ACTIVATIONS),
+    "output_activation": flag_value,
+    "aggregation": choice_value("mean", "max"),
+    "modality_sampling": flag_value,
+    "contrastive": choice_value("none", "pairwise", "central"),
+    "central_modality": optional_name_value,
+    "contrastive_scope": choice_value("sample", "batch"),
+    "contrastive_weight": weight_value,
+    "temperature": positive_value,
 }
 """How each key of :class:`EncoderConfig` that may carry a side's prefix is read."""
 
@@ -227,11 +131,11 @@ def encoder_config(config: ConfigLike, side: Side) -> EncoderConfig:
         ConfigError: A value is not allowed.
     """
     values: dict[str, Any] = {}
-    for name, parse in _PARSERS.items():
+    for name, parse in PARSERS.items():
         own = f"{side}_{name}"
         key = own if config[own] is not None else name
         values[name] = parse(key, config[key])
-    return EncoderConfig(side=side, embedding_size=_size("embedding_size", config["embedding_size"]), **values)
+    return EncoderConfig(side=side, embedding_size=size_value("embedding_size", config["embedding_size"]), **values)
 
 
 def recommender_config(config: ConfigLike) -> RecommenderConfig:
@@ -240,7 +144,7 @@ def recommender_config(config: ConfigLike) -> RecommenderConfig:
     Raises:
         ConfigError: A value is not allowed, or training would have no negatives.
     """
-    loss_type = _choice("BPR", "BCE", "SSM")("loss_type", config["loss_type"])
+    loss_type = choice_value("BPR", "BCE", "SSM")("loss_type", config["loss_type"])
     sampling = config["train_neg_sample_args"] or {}
     negatives = sampling.get("sample_num")
     if isinstance(negatives, bool) or not isinstance(negatives, int) or negatives < 1:
@@ -318,37 +222,3 @@ def check_contrastive(
         f"{key}: found {encoders[side].contrastive!r} with a single modality in {found}, "
         "allowed is none, or a side with at least two modalities"
     )
-
-
-def own_keys() -> tuple[str, ...]:
-    """Every key that our models read, with and without prefix."""
-    shared = [field.name for field in fields(EncoderConfig) if field.name in _PARSERS]
-    return (*(f"{prefix}{name}" for prefix in ("", "user_", "item_") for name in shared), "embedding_size", "loss_type")
-
-
-def check_keys(given: Iterable[str], known: Iterable[str], strict: bool = True) -> list[str]:
-    """Check the names of the keys that a user gave.
-
-    Args:
-        given: The keys.
-        known: The keys that RecBole and its model read.
-        strict: Whether the model is ours, so that our keys have an effect and a misspelt one is an error.
-
-    Returns:
-        A warning for each key that nobody reads.
-
-    Raises:
-        ConfigError: A key is unknown and looks like a misspelt one of ours.
-    """
-    own = own_keys() if strict else ()
-    all_known = {*own, *known}
-    warnings = []
-    for key in given:
-        if key in all_known:
-            continue
-        if nearest(key, own):
-            raise ConfigError(f"{key}: unknown key{nearest(key, own)}")
-        warnings.append(
-            f"the key '{key}' has no effect: neither RecBole nor the model reads it{nearest(key, all_known)}"
-        )
-    return warnings

@@ -1,0 +1,132 @@
+"""Reading single values of a configuration, and the one line that every wrong value gets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from typing import Any, NoReturn, Protocol
+
+import yaml
+
+from recbole_sibrar.data.modality import Side
+
+SIDES: tuple[Side, ...] = ("user", "item")
+"""The two sides of a recommender; also the prefixes of the keys."""
+
+
+class ConfigError(ValueError):
+    """A configuration key has a value that cannot be used; the message names key, value and what is allowed."""
+
+
+class ConfigLike(Protocol):
+    """What is needed of RecBole's ``Config``: look-up by key, None for a key that is not set."""
+
+    def __getitem__(self, key: str) -> Any: ...
+
+
+def refuse(key: str, value: Any, allowed: str) -> NoReturn:
+    """End with the one line that every wrong value gets.
+
+    Raises:
+        ConfigError: Always.
+    """
+    raise ConfigError(f"{key}: found {value!r}, allowed is {allowed}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """``; did you mean 'x'?`` for the known name nearest to ``name``, or nothing if none is near."""
+    close = get_close_matches(name, list(known), n=1)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def as_list(value: Any) -> Any:
+    """A list written on the command line (``[a, b]``, which RecBole leaves a string) as a list."""
+    if isinstance(value, str) and value.startswith("["):
+        try:
+            return yaml.safe_load(value)
+        except yaml.YAMLError:
+            return value
+    return list(value) if isinstance(value, tuple) else value
+
+
+def names_value(key: str, value: Any) -> tuple[str, ...]:
+    """A list of modality names, each once."""
+    value = as_list(value)
+    if isinstance(value, str) and value:
+        value = [name.strip() for name in value.split(",")]
+    if not isinstance(value, list) or not value or not all(isinstance(name, str) and name for name in value):
+        refuse(key, value, "a list of modality names such as [interactions, class]")
+    twice = [name for name in value if value.count(name) > 1]
+    if twice:
+        refuse(key, value, f"each modality once, '{twice[0]}' occurs {value.count(twice[0])} times")
+    return tuple(value)
+
+
+def modalities_value(key: str, value: Any) -> tuple[str, ...] | None:
+    """A list of modality names; None for ``auto``."""
+    return None if value == "auto" else names_value(key, value)
+
+
+def optional_names_value(key: str, value: Any) -> tuple[str, ...] | None:
+    """A list of modality names; None where none is given."""
+    return None if value in (None, "None", "auto") else names_value(key, value)
+
+
+def optional_name_value(key: str, value: Any) -> str | None:
+    """A name; None where none is given."""
+    if value in (None, "None"):
+        return None
+    return value if isinstance(value, str) else refuse(key, value, "the name of a modality")
+
+
+def size_value(key: str, value: Any) -> int:
+    """A positive integer."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        refuse(key, value, "a positive integer")
+    return value
+
+
+def sizes_value(key: str, value: Any) -> tuple[int, ...]:
+    """A list of positive integers, which may be empty."""
+    value = as_list(value)
+    if not isinstance(value, list):
+        refuse(key, value, "a list of layer sizes such as [512, 256], or []")
+    return tuple(size_value(key, size) for size in value)
+
+
+def flag_value(key: str, value: Any) -> bool:
+    """True or False."""
+    return value if isinstance(value, bool) else refuse(key, value, "True or False")
+
+
+def number_value(key: str, value: Any, allowed: str, holds: Callable[[float], bool]) -> float:
+    """A number for which ``holds``; ``allowed`` says so in words."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not holds(value):
+        refuse(key, value, allowed)
+    return float(value)
+
+
+def probability_value(key: str, value: Any) -> float:
+    """A number from 0 to below 1."""
+    return number_value(key, value, "a number from 0 to below 1", lambda number: 0 <= number < 1)
+
+
+def positive_value(key: str, value: Any) -> float:
+    """A finite number above 0."""
+    return number_value(key, value, "a number above 0", lambda number: 0 < number < float("inf"))
+
+
+def weight_value(key: str, value: Any) -> float:
+    """A finite number of at least 0."""
+    return number_value(key, value, "a number of at least 0", lambda number: 0 <= number < float("inf"))
+
+
+def choice_value(*options: str) -> Callable[[str, Any], str]:
+    """A reader of one of several words; None is ``none`` where that is one of them."""
+    def parse(key: str, value: Any) -> str:
+        value = "none" if value is None and "none" in options else value
+        if value not in options:
+            refuse(key, value, f"one of {', '.join(options)}{nearest(str(value), options)}")
+        return value
+
+    return parse
