@@ -123,6 +123,7 @@ def weight_value(key: str, value: Any) -> float:
 
 def choice_value(*options: str) -> Callable[[str, Any], str]:
     """A reader of one of several words; None is ``none`` where that is one of them."""
+
     def parse(key: str, value: Any) -> str:
         value = "none" if value is None and "none" in options else value
         if value not in options:
