@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -96,6 +97,7 @@ class EntityEncoder(nn.Module):
         self.central = self.modalities.index(config.central_modality) if self._uses_central() else -1
         self.register_buffer("availability", torch.stack([t.available for t in tables], dim=1), persistent=False)
         self.register_buffer("trained", trained, persistent=False)
+        self.stand_in: Tensor | None = None
         self.is_table = self.modalities == (ID,)
         if self.is_table:
             self.projections = nn.ModuleList([IdLayer(self.n_entities, config.embedding_size)])
@@ -291,10 +293,39 @@ class EntityEncoder(nn.Module):
         parts = [self.encode(part, columns) for part in ids.split(block)]
         embeddings, has_any = torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
         known = has_any & self.trained
-        mean = embeddings[known].mean(0) if bool(known.any()) else embeddings.new_zeros(embeddings.shape[1])
+        if self.stand_in is not None:
+            mean = self.stand_in
+        else:
+            mean = embeddings[known].mean(0) if bool(known.any()) else embeddings.new_zeros(embeddings.shape[1])
         embeddings = torch.where(has_any[:, None], embeddings, mean)
         embeddings[0] = 0
         return embeddings, mean
+
+    @contextmanager
+    def hiding(self, hidden: Tensor) -> Iterator[None]:
+        """Encode as if cells were missing, within a ``with`` block.
+
+        An entity that has nothing left gets the mean of the training entities' embeddings with nothing hidden: a
+        deployed model knows that mean from its training.
+
+        Args:
+            hidden: bool ``[n_entities, n_modalities]``, columns in the order of :attr:`modalities`.
+
+        Raises:
+            ValueError: ``hidden`` has another shape or type.
+        """
+        available, stand_in = self.availability, self.stand_in
+        if hidden.shape != available.shape or hidden.dtype != torch.bool:
+            raise ValueError(
+                f"hidden {self.config.side} cells: found {hidden.dtype} {list(hidden.shape)}, "
+                f"allowed is torch.bool {list(available.shape)}"
+            )
+        _, self.stand_in = self.encode_all()
+        self.availability = available & ~hidden.to(available.device)
+        try:
+            yield
+        finally:
+            self.availability, self.stand_in = available, stand_in
 
     def count_without(self) -> int:
         """Number of entities (without padding) that have none of the evaluation's modalities."""

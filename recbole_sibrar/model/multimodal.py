@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import torch
@@ -20,7 +21,7 @@ from recbole_sibrar.config import (
     recommender_config,
     resolve_modalities,
 )
-from recbole_sibrar.data.modality import ID, ModalityTable
+from recbole_sibrar.data.modality import ID, ModalityTable, Side
 from recbole_sibrar.model.encoder import Encoded, EntityEncoder, gather_rows
 from recbole_sibrar.model.loss import bce_loss, bpr_loss, info_nce_loss, sampled_softmax_loss
 
@@ -184,6 +185,34 @@ class MultimodalRecommender(GeneralRecommender):
     def encode_items(self, items: Tensor | None = None, modalities: Sequence[str] | None = None) -> Tensor:
         """Embeddings of items, as they are scored; see :meth:`encode_users`."""
         return self._encode(self.item_encoder, items, modalities)
+
+    def encoder_of(self, side: Side) -> EntityEncoder:
+        """The encoder of one side."""
+        return self.user_encoder if side == "user" else self.item_encoder
+
+    @contextmanager
+    def hiding(self, side: Side, hidden: Tensor) -> Iterator[None]:
+        """Evaluate the model as if values were missing, within a ``with`` block ([A], missing modalities).
+
+        An entity that has nothing left gets the mean of the training entities' embeddings with nothing hidden.
+        Afterwards everything is as before, also when the block ends in an exception.
+
+        Args:
+            side: Whose values are hidden, ``user`` or ``item``.
+            hidden: bool ``[n_entities, n_modalities]``: the cells that count as missing; rows are internal ids,
+                columns follow ``encoder_of(side).modalities``.
+
+        Raises:
+            ValueError: ``hidden`` has another shape or type, or the model is in training mode.
+        """
+        if self.training:
+            raise ValueError("values can be hidden at inference only; call model.eval() first")
+        with self.encoder_of(side).hiding(hidden):
+            self._forget_embeddings()
+            try:
+                yield
+            finally:
+                self._forget_embeddings()
 
     def _encode(self, encoder: EntityEncoder, entities: Tensor | None, modalities: Sequence[str] | None) -> Tensor:
         if modalities is None:
