@@ -18,7 +18,7 @@ from recbole.config import Config
 
 from recbole_sibrar.config import ConfigError, check_keys, nearest
 from recbole_sibrar.plugin import MODELS, known_keys
-from recbole_sibrar.quick_start import doctor
+from recbole_sibrar.quick_start import doctor, missing
 from recbole_sibrar.quick_start.processes import Processes, run
 
 WRONG_INPUT = 2
@@ -181,7 +181,44 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="recbole-sibrar", description="Tools of the RecBole plugin for SiBraR.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     about = "show versions, repairs and devices, and train a small model as a test"
-    commands.add_parser("doctor", help=about, description=about)
+    commands.add_parser("doctor", help=about, description=about).set_defaults(run=lambda args: doctor.main(print))
+    _add_missing(commands)
     args = parser.parse_args(argv)
-    steps: dict[str, Callable[[], int]] = {"doctor": lambda: doctor.main(print)}
-    return _reporting(f"recbole-sibrar {args.command}", steps[args.command], debug=bool(os.environ.get("DEBUG")))
+    program = f"recbole-sibrar {args.command}"
+    return _reporting(program, lambda: args.run(args), debug=bool(os.environ.get("DEBUG")))
+
+
+def _add_missing(commands: Any) -> None:
+    about = "evaluate trained models with missing modalities, without training them again"
+    parser = commands.add_parser("missing", help=about, description=about, allow_abbrev=False)
+    parser.set_defaults(run=_missing)
+    parser.add_argument("checkpoints", metavar="CHECKPOINT", nargs="+", help="file that a training run saved")
+    parser.add_argument("--side", default="item", help="whose modalities are missing: item (default) or user")
+    parser.add_argument("--modalities", metavar="A,B", help="modalities that can be missing (default: all)")
+    parser.add_argument("--rates", default=missing.RATES, help="shares of values to lose (default: %(default)s)")
+    parser.add_argument("--seeds", default="5", help="number of random draws at each rate (default: %(default)s)")
+    parser.add_argument("--metric", help="metric of the figure, such as recall@10 (default: that of the validation)")
+    parser.add_argument("--output", metavar="DIR", default="missing", help="folder of the results (default: missing)")
+
+
+def _missing(args: argparse.Namespace) -> int:
+    from recbole_sibrar.report import curves  # loads Matplotlib, which no other command waits for
+
+    plan = missing.read_plan(args.side, args.modalities, args.rates, args.seeds)
+    folder = Path(args.output)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--output: cannot write to {folder}: {error.strerror}") from None
+    frame, metric = missing.run(args.checkpoints, plan, args.metric and args.metric.lower(), _note)
+    missing.write_table(frame, folder / "missing.csv")
+    figure = curves.missing_curves(frame, metric)
+    for suffix in ("png", "pdf"):
+        curves.save_figure(figure, folder / f"missing.{suffix}")
+    print(missing.table(frame, metric))  # noqa: T201
+    print(f"written: {folder / 'missing.csv'}, missing.png, missing.pdf")  # noqa: T201
+    return 0
+
+
+def _note(line: str) -> None:
+    print(f"recbole-sibrar missing: {line}", file=sys.stderr)  # noqa: T201

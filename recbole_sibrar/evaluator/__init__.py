@@ -1,0 +1,1 @@
+"""Evaluation beyond what RecBole measures."""
