@@ -23,13 +23,14 @@ setup(
         "recbole_sibrar.properties": "properties",
         "recbole_sibrar.dataset_prep": "dataset_prep",
     },
-    package_data={"recbole_sibrar": ["py.typed"], "recbole_sibrar.properties": ["*/*.yaml", "*/*.hyper"]},
+    package_data={"recbole_sibrar": ["py.typed"], "recbole_sibrar.properties": ["*.yaml", "*/*.yaml", "*/*.hyper"]},
     install_requires=[
         "recbole==1.2.1",
         "torch>=2.5",  # torch.serialization names the classes in a checkpoint since 2.5
         "matplotlib>=3.8",
         "numpy<2",  # ray 2.6.3 and RecBole use names that NumPy 2 removed
         "pandas>=2,<3",  # pandas 3 needs NumPy 2
+        "pyarrow>=14,<26",  # Parquet files of results; 26 needs NumPy 2
         "scipy>=1.10,<1.13",  # LightGCN and six more models of RecBole call what SciPy 1.13 removed (#2034)
         "pyyaml>=6",
         "setuptools<81",  # ray 2.6.3 imports pkg_resources

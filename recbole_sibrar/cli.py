@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import sys
 import textwrap
 import traceback
@@ -17,7 +18,7 @@ import yaml
 from recbole.config import Config
 
 from recbole_sibrar.config import ConfigError, check_keys, nearest
-from recbole_sibrar.plugin import MODELS, known_keys
+from recbole_sibrar.plugin import MODELS, configuration_file, known_keys, ready_made_configurations
 from recbole_sibrar.quick_start import doctor, missing
 from recbole_sibrar.quick_start.processes import Processes, run
 
@@ -30,8 +31,11 @@ INTERRUPTED = 130
 
 def model_names() -> list[str]:
     """Names of all models, ours first."""
-    folder = Path(recbole.__path__[0]) / "properties" / "model"
-    return [*MODELS, *sorted(file.stem for file in folder.glob("*.yaml") if file.stem not in MODELS)]
+    names: set[str] = set()
+    for file in (Path(recbole.__path__[0]) / "model").glob("*_recommender/*.py"):
+        classes = re.findall(r"^class (\w+)\(", file.read_text(encoding="utf-8"), re.MULTILINE)
+        names.update(name for name in classes if name.lower() == file.stem)
+    return [*MODELS, *sorted(names.difference(MODELS))]
 
 
 def run_recbole(argv: Sequence[str] | None = None) -> int:
@@ -72,8 +76,10 @@ def _run_recbole_parser() -> argparse.ArgumentParser:
         "--config_files",
         metavar='"FILE ..."',
         default="",
-        help="yaml files with configuration keys, separated by spaces; later files go before earlier ones",
+        help="yaml files with configuration keys, separated by spaces, or the names of ready-made ones "
+        f"({', '.join(ready_made_configurations())}); later files go before earlier ones",
     )
+    parser.add_argument("--save_split", metavar="DIR", help="write training, validation and test part as atomic files")
     defaults = Processes()
     parser.add_argument("--nproc", type=int, default=defaults.nproc, help="processes on this machine, one GPU each")
     parser.add_argument("--ip", default=defaults.ip, help="address of the machine with rank 0")
@@ -89,7 +95,9 @@ def _run_recbole(args: argparse.Namespace, rest: Sequence[str]) -> int:
     processes = Processes(args.nproc, args.world_size, args.group_offset, args.ip, args.port)
     processes.check()
     overrides = parse_overrides(rest)
-    files = args.config_files.split()
+    if args.save_split:
+        overrides["save_split"] = args.save_split
+    files = [configuration_file(name) for name in args.config_files.split()]
     keys = _keys_of_files(files)
     model = args.model or overrides.get("model") or keys.get("model", "BPR")
     dataset = args.dataset or overrides.get("dataset") or keys.get("dataset", "ml-100k")

@@ -128,7 +128,7 @@ def _repair_checkpoints() -> None:
     for owner, name in ((Trainer, "evaluate"), (Trainer, "resume_checkpoint")):
         setattr(owner, name, _loading(getattr(owner, name)))
     original = recbole.quick_start.load_data_and_model
-    _rebind(original, _loading(original))
+    rebind(original, _loading(original))
 
 
 def _loading(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -165,8 +165,13 @@ def identify(file: str) -> tuple[str, int, int] | None:
     return os.path.realpath(file), state.st_mtime_ns, state.st_size
 
 
-def _rebind(original: Any, replacement: Any) -> None:
-    """Replace a function in every module that has imported it by name, in whatever order imports were written."""
+def rebind(original: Any, replacement: Any) -> None:
+    """Replace a function in every module that has imported it by name, in whatever order imports were written.
+
+    Args:
+        original: The function.
+        replacement: What takes its place.
+    """
     for module in list(sys.modules.values()):
         for name, value in list(getattr(module, "__dict__", {}).items()):
             if value is original:

@@ -11,14 +11,39 @@ from logging import getLogger
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import recbole.data.dataset
 import recbole.data.utils
+import recbole.utils.case_study
+import yaml
 from recbole.config import Config
+from recbole.data.dataloader import FullSortEvalDataLoader
+from recbole.data.dataset import Dataset
+from recbole.utils import EvaluatorType, ModelType
 
 from recbole_sibrar import compat
-from recbole_sibrar.config import MODALITY_KEYS, ConfigError, as_list, check_keys
-from recbole_sibrar.data.dataloader import MultimodalTrainDataLoader
+from recbole_sibrar.config import (
+    COLD_START,
+    MODALITY_KEYS,
+    ConfigError,
+    as_list,
+    check_keys,
+    cold_start_config,
+    evaluation_config,
+    long_tail_ratio,
+    nearest,
+    refuse,
+)
+from recbole_sibrar.data import partition
+from recbole_sibrar.data.dataloader import (
+    CandidateFullSortDataLoader,
+    MultimodalTrainDataLoader,
+    items_of,
+    restrict_sampling,
+)
 from recbole_sibrar.data.dataset import MultimodalDataset
+from recbole_sibrar.evaluator import hooks
+from recbole_sibrar.evaluator.lists import TrainingKnowledge
 from recbole_sibrar.trainer import resume
 
 MODELS = ("SiBraR",)
@@ -40,10 +65,17 @@ def register() -> None:
         module = import_module(f"recbole_sibrar.model.{name.lower()}")
         sys.modules[f"recbole.model.general_recommender.{name.lower()}"] = module
         setattr(recbole.data.dataset, f"{name}Dataset", MultimodalDataset)
+    hooks.register_metrics()
+    _extend(Config, "_load_config_files", _load_config_files)
     _extend(Config, "_convert_config_dict", _convert_config_dict)
     _extend(Config, "_load_internal_config_dict", _load_internal_config_dict)
     _extend(Config, "_set_default_parameters", _set_default_parameters)
+    _extend(Dataset, "_remap_ID_all", _remap_all_ids)
+    _extend(Dataset, "build", _build)
     _extend(recbole.data.utils, "get_dataloader", _get_dataloader)
+    _extend(recbole.data.utils, "data_preparation", _data_preparation)
+    _extend(recbole.utils.case_study, "full_sort_scores", _full_sort_scores)
+    hooks.extend_evaluation(_extend)
     resume.extend_trainer(_extend)
 
 
@@ -58,7 +90,7 @@ def properties() -> Path:
 
 
 def _extend(owner: Any, name: str, extension: Callable[..., Any]) -> None:
-    """Replace a function by one that is called with the original first; once only."""
+    """Replace a function by one that is called with the original first; once only, and wherever it was imported to."""
     original = getattr(owner, name)
     if hasattr(original, _MARK):
         return
@@ -68,12 +100,18 @@ def _extend(owner: Any, name: str, extension: Callable[..., Any]) -> None:
         return extension(original, *args, **kwargs)
 
     setattr(extended, _MARK, original)
-    setattr(owner, name, extended)
+    if isinstance(owner, type):
+        setattr(owner, name, extended)
+    else:
+        compat.rebind(original, extended)
 
 
 def _load_internal_config_dict(original: Any, config: Config, model: str, model_class: type, dataset: str) -> None:
     """Load our defaults between RecBole's general ones and those of the data set, as RecBole does for its models."""
     original(config, model, model_class, dataset)
+    general = _general_defaults()
+    config.internal_config_dict = {**general, **config.internal_config_dict}
+    config.parameters["Evaluation"] = [*config.parameters["Evaluation"], *general]
     if model not in MODELS:
         return
     in_recbole = Path(recbole.__path__[0]) / "properties" / "dataset" / f"{dataset}.yaml"
@@ -83,6 +121,11 @@ def _load_internal_config_dict(original: Any, config: Config, model: str, model_
     load_col = config.internal_config_dict.get("load_col")
     if load_col is not None:
         config.internal_config_dict["load_col"] = {"user": "*", "item": "*", **load_col}
+
+
+def _general_defaults() -> dict[str, Any]:
+    """Our keys that every model has, with their defaults."""
+    return yaml.safe_load((properties() / "overall.yaml").read_text(encoding="utf-8"))
 
 
 def known_keys(config: Config) -> set[str]:
@@ -96,7 +139,9 @@ def _set_default_parameters(original: Any, config: Config) -> None:
     if config.model in MODELS:
         for warning in check_keys(config.external_config_dict, known_keys(config)):
             getLogger().warning(warning)
+    cold_start_config(config)  # before RecBole completes eval_args, so that group_by has to be the user's own
     original(config)
+    _set_evaluation(config)
     if config["resume"] and not resume.is_resumable(config["MODEL_TYPE"], config.model):
         raise ConfigError(
             f"resume: found {config['resume']!r}, but {config.model} has a trainer of its own, "
@@ -110,7 +155,119 @@ def _convert_config_dict(original: Any, config: Config, config_dict: dict[str, A
     return {**original(config, {key: value for key, value in config_dict.items() if key not in lists}), **lists}
 
 
+def _set_evaluation(config: Config) -> None:
+    """Complete and check what holds for the evaluation of every model."""
+    settings, model_type = evaluation_config(config), config["MODEL_TYPE"]
+    final = config.final_config_dict
+    if settings.cold_start:
+        if model_type not in (ModelType.GENERAL, ModelType.TRADITIONAL):
+            refuse("eval_args: split", COLD_START, f"RS, LS or TS for {config.model}, which is no general recommender")
+        if "filter_inter_by_user_or_item" not in config.external_config_dict:
+            final["filter_inter_by_user_or_item"] = False  # else models that load .item would get other partitions
+    if settings.candidates == "split":
+        final["eval_args"]["candidates"] = "split"  # RecBole compares eval_args before it uses saved loaders
+    if settings.save_split and model_type is ModelType.SEQUENTIAL:
+        refuse(
+            "save_split", str(settings.save_split), f"no value for {config.model}, which makes sequences of the parts"
+        )
+    for key in ("eval_groups", "save_per_user"):
+        if config[key] and config["eval_type"] is not EvaluatorType.RANKING:
+            refuse(key, config[key], f"no value with the metrics {config['metrics']}, which are no ranking metrics")
+
+
+def ready_made_configurations() -> dict[str, Path]:
+    """Configuration files that come with the plugin and are used by name in ``config_files``."""
+    return {file.stem: file for file in sorted((properties() / "quick_start_config").glob("*.yaml"))}
+
+
+def configuration_file(name: str) -> str:
+    """The path of a configuration file, which may be given by the name of a ready-made one.
+
+    Raises:
+        ConfigError: It is neither a file nor such a name.
+    """
+    known = ready_made_configurations()
+    if Path(name).is_file() or Path(name).suffix:
+        return name
+    if name not in known:
+        raise ConfigError(
+            f"config_files: found '{name}', allowed are files and the ready-made {', '.join(known)}"
+            f"{nearest(name, known)}"
+        )
+    return str(known[name])
+
+
+def _load_config_files(original: Any, config: Config, file_list: list[str] | None) -> dict[str, Any]:
+    """Load configuration files, ready-made ones by name."""
+    return original(config, [configuration_file(name) for name in file_list] if file_list else file_list)
+
+
+def _remap_all_ids(original: Any, dataset: Dataset) -> None:
+    """Divide the interactions for cold start before RecBole numbers users and items."""
+    settings = evaluation_config(dataset.config)
+    if settings.cold_start and dataset.benchmark_filename_list is None:
+        partition.divide(dataset, settings.cold_start.ratios, settings.cold_start.group_by, dataset.config["seed"])
+    if settings.save_split:
+        dataset.split_writer = partition.SplitWriter(dataset)
+    original(dataset)
+
+
+def _build(original: Any, dataset: Dataset) -> list[Dataset]:
+    """Split as RecBole does; check the parts of a cold-start split, and write the parts if asked."""
+    settings = evaluation_config(dataset.config)
+    writer = dataset.__dict__.pop("split_writer", None)
+    frames = writer.build(dataset, lambda: original(dataset)) if writer else []
+    parts = writer.parts if writer else original(dataset)
+    if settings.cold_start:
+        getLogger().info(partition.check_parts(parts, settings.cold_start.group_by))
+        for part in parts:
+            part.is_cold_start = True
+    if writer and settings.save_split:
+        writer.write(dataset, frames, settings.save_split)
+    return parts
+
+
 def _get_dataloader(original: Any, config: Config, phase: str) -> type:
-    """Training batches of our models draw their negatives independently of the number of workers."""
+    """The loaders that draw negatives independently of the number of workers, and that know the candidates."""
     loader = original(config, phase)
-    return MultimodalTrainDataLoader if config["model"] in MODELS and phase == "train" else loader
+    if config["model"] in MODELS and phase == "train":
+        return MultimodalTrainDataLoader
+    if issubclass(loader, FullSortEvalDataLoader) and evaluation_config(config).candidates == "split":
+        return CandidateFullSortDataLoader
+    return loader
+
+
+def _data_preparation(original: Any, config: Config, dataset: Dataset) -> tuple[Any, Any, Any]:
+    """Make the loaders, with negatives drawn from the items that training or the evaluated part may know."""
+    for key, value in _general_defaults().items():
+        config.final_config_dict.setdefault(key, value)  # a checkpoint that was written without the plugin has none
+    settings = evaluation_config(config)
+    if settings.cold_start != cold_start_config(dataset.config):
+        raise ConfigError(
+            f"dataset_save_path: the saved data set was split by {dataset.config['eval_args']}, the configuration asks "
+            f"for {config['eval_args']}; delete the saved file"
+        )
+    train, valid, test = original(config, dataset)
+    cold_items = settings.cold_start is not None and settings.cold_start.group_by != "user"
+    knowledge = TrainingKnowledge(train._dataset, long_tail_ratio(config), cold_items)
+    popularity = np.bincount(
+        train._dataset.inter_feat[train._dataset.iid_field].numpy(), minlength=train._dataset.item_num
+    )
+    if settings.cold_start:
+        restrict_sampling(train, popularity > 0, popularity)
+    for phase, loader in (("valid", valid), ("test", test)):
+        if settings.candidates == "split":
+            restrict_sampling(loader, items_of(loader._dataset), popularity)
+        elif settings.cold_start:
+            restrict_sampling(loader, np.arange(len(popularity)) > 0, popularity)
+        hooks.prepare(loader, phase, knowledge)
+    return train, valid, test
+
+
+def _full_sort_scores(original: Any, uid_series: Any, model: Any, test_data: Any, device: Any = None) -> Any:
+    """Score as RecBole's case study does, with -inf for what the loader does not rank."""
+    scores = original(uid_series, model, test_data, device)
+    candidates = getattr(test_data, "candidates", None)
+    if candidates is not None:
+        scores[:, ~candidates] = -np.inf
+    return scores

@@ -145,8 +145,15 @@ def test_look_ups_of_recboles_own_names_are_as_before(look_ups: dict[str, Any]) 
     assert before["BPR"][0] == "recbole.model.general_recommender.bpr.BPR"
     assert "Error(" in before["NoSuchModel"][0]
     assert len(before) > 80
+    added = set(yaml.safe_load((plugin.properties() / "overall.yaml").read_text(encoding="utf-8")))
     for name in before:
-        assert after[name] == before[name], name
+        found = [
+            {key: value for key, value in part.items() if key not in added} if isinstance(part, dict) else part
+            for part in after[name]
+        ]
+        assert found == before[name], name
+    configurations = [part for found in after.values() for part in found if isinstance(part, dict)]
+    assert all(added <= set(configuration) for configuration in configurations)
 
 
 def test_importing_the_plugin_consumes_no_random_numbers(look_ups: dict[str, Any]) -> None:
@@ -246,6 +253,8 @@ def test_defaults_of_the_data_set_go_before_those_of_the_model(
     (tmp_path / "model").mkdir()
     ours = {**defaults(), "RATING_FIELD": "of_the_model", "eval_step": 7}
     (tmp_path / "model" / "SiBraR.yaml").write_text(yaml.safe_dump(ours), encoding="utf-8")
+    general = (plugin.properties() / "overall.yaml").read_text(encoding="utf-8")
+    (tmp_path / "overall.yaml").write_text(general, encoding="utf-8")
     monkeypatch.setattr(plugin, "properties", lambda: tmp_path)
     config = Config("SiBraR", "ml-100k")
     assert config["RATING_FIELD"] == "rating"

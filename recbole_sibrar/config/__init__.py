@@ -10,21 +10,41 @@ from recbole_sibrar.config.encoder import (
     recommender_config,
     resolve_modalities,
 )
+from recbole_sibrar.config.evaluation import (
+    COLD_START,
+    POPULARITY,
+    ColdStart,
+    EvaluationConfig,
+    calibration_alpha,
+    cold_start_config,
+    evaluation_config,
+    long_tail_ratio,
+    named_field,
+)
 from recbole_sibrar.config.keys import check_keys, own_keys
 from recbole_sibrar.config.values import SIDES, ConfigError, ConfigLike, as_list, nearest, refuse
 
 __all__ = [
     "ACTIVATIONS",
+    "COLD_START",
     "MODALITY_KEYS",
+    "POPULARITY",
     "SIDES",
+    "ColdStart",
     "ConfigError",
     "ConfigLike",
     "EncoderConfig",
+    "EvaluationConfig",
     "RecommenderConfig",
     "as_list",
+    "calibration_alpha",
     "check_contrastive",
     "check_keys",
+    "cold_start_config",
     "encoder_config",
+    "evaluation_config",
+    "long_tail_ratio",
+    "named_field",
     "nearest",
     "own_keys",
     "recommender_config",

@@ -1,4 +1,4 @@
-"""Reading RecBole's atomic files.
+"""Reading and writing RecBole's atomic files.
 
 An atomic file is a table whose header names each column as ``field:type``; sequences are separated by
 ``seq_separator`` inside a cell and an empty cell is a missing value.
@@ -7,6 +7,7 @@ An atomic file is a table whose header names each column as ``field:type``; sequ
 from __future__ import annotations
 
 from collections.abc import Iterator
+from csv import QUOTE_NONE
 from dataclasses import dataclass
 from itertools import islice
 from os import PathLike
@@ -195,3 +196,33 @@ def _first_text(rows: list[list[str]]) -> tuple[int, str]:
             except ValueError:
                 return i, cell
     raise AssertionError("called without a cell that is not a number")
+
+
+def write_frame(
+    path: str | PathLike[str],
+    fields: list[Field],
+    frame: pd.DataFrame,
+    separator: str = "\t",
+    seq_separator: str = " ",
+    encoding: str | None = None,
+) -> None:
+    """Write an atomic file; what :func:`read_frame` or RecBole reads from it is what ``frame`` holds.
+
+    Args:
+        path: The file.
+        fields: The columns to write.
+        frame: A column for each field, as :func:`read_frame` returns them.
+        separator: What separates columns.
+        seq_separator: What separates the elements of a sequence.
+        encoding: Encoding of the file; None for UTF-8.
+    """
+    columns: dict[str, Any] = {}
+    for field in fields:
+        column = frame[field.name]
+        if field.type.endswith("seq"):
+            column = column.map(lambda row: seq_separator.join(map(str, row)))
+        columns[field.header] = column
+    table = pd.DataFrame(columns)
+    table.to_csv(
+        path, sep=separator, index=False, encoding=encoding or "utf-8", lineterminator="\n", quoting=QUOTE_NONE
+    )

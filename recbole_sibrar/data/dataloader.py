@@ -7,7 +7,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from recbole.data.dataloader import TrainDataLoader
+import torch
+from recbole.data.dataloader import FullSortEvalDataLoader, TrainDataLoader
+from recbole.data.dataloader.abstract_dataloader import NegSampleDataLoader
+from recbole.sampler.sampler import AbstractSampler
+
+from recbole_sibrar.data.sampler import PoolSampler
 
 
 class MultimodalTrainDataLoader(TrainDataLoader):
@@ -39,3 +44,52 @@ def numpy_stream(*key: int) -> Iterator[None]:
         yield
     finally:
         np.random.set_state(state)
+
+
+class CandidateFullSortDataLoader(FullSortEvalDataLoader):
+    """RecBole's full-sort loader that ranks some of the items only.
+
+    What RecBole masks before it ranks is the index that the loader returns beside the users; here it is a boolean mask
+    of history and of everything that is no candidate, so that any model can be evaluated, whatever it scores.
+    """
+
+    candidates: torch.Tensor
+    """bool ``[n_items]``: the items that are ranked: those with an interaction in the evaluated part."""
+
+    def __init__(self, config: Any, dataset: Any, sampler: Any, shuffle: bool = False) -> None:
+        self.candidates = torch.from_numpy(items_of(dataset))
+        super().__init__(config, dataset, sampler, shuffle=shuffle)
+
+    def collate_fn(self, index: Any) -> Any:
+        """The batch of RecBole's loader with a mask bool ``[n_users, n_items]`` in the place of the history's index."""
+        interaction, history, positive_users, positive_items = super().collate_fn(index)
+        excluded = (~self.candidates).repeat(len(interaction), 1)
+        if history is not None:
+            excluded[history] = True
+        return interaction, excluded, positive_users, positive_items
+
+
+def items_of(dataset: Any) -> np.ndarray:
+    """bool ``[n_items]``: which items have an interaction in a part of a split."""
+    return np.bincount(dataset.inter_feat[dataset.iid_field].numpy(), minlength=dataset.item_num) > 0
+
+
+def restrict_sampling(loader: Any, pool: np.ndarray, popularity: np.ndarray) -> None:
+    """Let a loader draw its negatives from a pool of items.
+
+    Args:
+        loader: A training or evaluation loader of RecBole; one that draws no negatives is left as it is.
+        pool: bool ``[n_items]``.
+        popularity: int64 ``[n_items]``, number of training interactions of each item.
+
+    Raises:
+        DataError: Nothing can be drawn for some user.
+    """
+    if not isinstance(loader, NegSampleDataLoader) or not isinstance(loader._sampler, AbstractSampler):
+        return
+    if loader.neg_sample_args["distribution"] == "none" or loader.neg_sample_args["sample_num"] == "none":
+        return
+    dataset = loader._dataset
+    users = np.unique(dataset.inter_feat[dataset.uid_field].numpy())
+    tokens = dataset.field2id_token[dataset.uid_field]
+    loader._sampler = PoolSampler(loader._sampler, np.flatnonzero(pool), popularity, users, tokens)

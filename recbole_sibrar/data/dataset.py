@@ -43,6 +43,13 @@ class MultimodalDataset(Dataset):
 
     field_tables: dict[Side, dict[str, ModalityTable]]
     """For each side the tables of its fields, in the order of the file's columns."""
+    is_cold_start = False
+    """Whether this is a part of a cold-start split, in which training draws its negatives from its own items."""
+
+    @property
+    def n_negative_candidates(self) -> int:
+        """Number of items that the negatives of training are drawn from."""
+        return len(torch.unique(self.inter_feat[self.iid_field])) if self.is_cold_start else self.item_num - 1
 
     def _load_feat(self, filepath: str, source: FeatureSource | str) -> pd.DataFrame | None:
         """Read ``.user`` and ``.item`` with checks that name the line; everything else is RecBole's."""

@@ -51,6 +51,7 @@ class MultimodalRecommender(GeneralRecommender):
                 "make it with recbole.data.create_dataset(config)"
             )
         self.settings = recommender_config(config)
+        self.n_negative_candidates: int = dataset.n_negative_candidates
         encoders = {side: encoder_config(config, side) for side in SIDES}
         tables = {side: dataset.modality_tables(side) for side in SIDES}
         sources = {side: dataset.describe_source(side) for side in SIDES}
@@ -119,7 +120,7 @@ class MultimodalRecommender(GeneralRecommender):
             return bpr_loss(positive, negative)
         if self.settings.loss_type == "BCE":
             return bce_loss(positive, negative)
-        return sampled_softmax_loss(positive, negative, self.n_items - 1)
+        return sampled_softmax_loss(positive, negative, self.n_negative_candidates)
 
     def _contrastive_loss(
         self, encoder: EntityEncoder, encoded: Encoded, entities: Tensor, size: int | None

@@ -45,6 +45,7 @@ class World:
     """Users 1 to 6 and items 1 to 8 with known interactions and features; stands in for the training data set."""
 
     user_num, item_num = 7, 9
+    n_negative_candidates = 8
     pairs = ((1, 1), (1, 2), (2, 2), (2, 3), (3, 1), (3, 4), (4, 5), (5, 6), (5, 1))  # user 6, items 7 and 8 are cold
 
     def __init__(self) -> None:

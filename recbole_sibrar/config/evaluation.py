@@ -1,0 +1,168 @@
+"""The keys that split, rank and measure, for every model: ours and RecBole's.
+
+Their defaults stand in ``properties/overall.yaml``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from recbole_sibrar.config.values import (
+    ConfigLike,
+    choice_value,
+    nearest,
+    optional_name_value,
+    probability_value,
+    refuse,
+)
+
+COLD_START = "CS"
+"""Name of the cold-start split in ``eval_args: split``, beside RecBole's RS, LS and TS."""
+
+GROUPINGS = ("item", "user", "both")
+"""What ``eval_args: group_by`` can be with that split: which entities are cold."""
+
+POPULARITY = "popularity"
+"""The group of items that is no field: head and tail by training interactions."""
+
+
+@dataclass(frozen=True)
+class ColdStart:
+    """A cold-start split ([A] section 4.2): entities, not interactions, are divided into parts."""
+
+    ratios: tuple[float, float, float]
+    """Shares of the entities in training, validation and test; they sum to 1."""
+    group_by: Literal["item", "user", "both"]
+    """Which entities are divided; with ``both`` a pair counts where user and item fall into the same part."""
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """What is evaluated, among which candidates, and what is reported beside the metrics."""
+
+    cold_start: ColdStart | None
+    """The cold-start split; None for one of RecBole's splits."""
+    candidates: Literal["split", "all"]
+    """Which items are ranked: those with an interaction in the evaluated part, or all."""
+    groups: tuple[tuple[str, Literal["user", "item"]], ...]
+    """Fields whose values, or :data:`POPULARITY` whose halves, get results of their own, each with its side."""
+    save_per_user: Path | None
+    """Parquet file for the results of each test user."""
+    save_split: Path | None
+    """Folder for the parts of the split as atomic files."""
+
+
+def cold_start_config(config: ConfigLike) -> ColdStart | None:
+    """Read the cold-start split of ``eval_args``.
+
+    Returns:
+        The split, or None where ``eval_args`` asks for one of RecBole's.
+
+    Raises:
+        ConfigError: Ratios, grouping or order are not those of a cold-start split.
+    """
+    arguments = config["eval_args"]
+    split = arguments.get("split") if isinstance(arguments, dict) else None
+    if not isinstance(split, dict) or COLD_START not in split:
+        return None
+    if len(split) > 1:
+        refuse("eval_args: split", split, f"one way to split, such as {{'{COLD_START}': [0.8, 0.1, 0.1]}}")
+    ratios = split[COLD_START]
+    allowed = "three shares above 0 for training, validation and test that sum to 1, such as [0.8, 0.1, 0.1]"
+    if not isinstance(ratios, (list, tuple)) or len(ratios) != 3 or not all(_is_number(ratio) for ratio in ratios):
+        refuse(f"eval_args: split: {COLD_START}", ratios, allowed)
+    if min(ratios) <= 0 or abs(sum(ratios) - 1) > 1e-6:
+        refuse(f"eval_args: split: {COLD_START}", ratios, f"{allowed} (these sum to {sum(ratios):g})")
+    group_by = arguments.get("group_by")
+    if group_by not in GROUPINGS:
+        hint = nearest(str(group_by), GROUPINGS)
+        refuse("eval_args: group_by", group_by, f"one of {', '.join(GROUPINGS)} with the split {COLD_START}{hint}")
+    if arguments.get("order", "RO") != "RO":
+        refuse(
+            "eval_args: order", arguments["order"], f"RO with the split {COLD_START}, which divides entities at random"
+        )
+    return ColdStart((float(ratios[0]), float(ratios[1]), float(ratios[2])), group_by)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def evaluation_config(config: ConfigLike) -> EvaluationConfig:
+    """Read everything about evaluation.
+
+    Raises:
+        ConfigError: A value is not allowed.
+    """
+    cold_start = cold_start_config(config)
+    candidates = config["eval_candidates"] or ("split" if cold_start else "all")
+    return EvaluationConfig(
+        cold_start=cold_start,
+        candidates=choice_value("split", "all")("eval_candidates", candidates),  # type: ignore[arg-type]
+        groups=_groups(config["eval_groups"]),
+        save_per_user=_path("save_per_user", config["save_per_user"], ".parquet"),
+        save_split=_path("save_split", config["save_split"]),
+    )
+
+
+def _groups(value: Any) -> tuple[tuple[str, Literal["user", "item"]], ...]:
+    allowed = f"fields with their side, such as {{gender: user, {POPULARITY}: item}}"
+    if isinstance(value, str):
+        try:
+            value = yaml.safe_load(value)
+        except yaml.YAMLError:
+            refuse("eval_groups", value, allowed)
+    if value is None:
+        return ()
+    if not isinstance(value, dict) or not all(side in ("user", "item") for side in value.values()):
+        refuse("eval_groups", value, allowed)
+    if value.get(POPULARITY) == "user":
+        refuse("eval_groups", value, f"{POPULARITY}: item; users have no popularity")
+    return tuple((str(field), side) for field, side in value.items())
+
+
+def _path(key: str, value: Any, suffix: str = "") -> Path | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value or not value.endswith(suffix):
+        refuse(key, value, f"the path of a {suffix or 'folder'}{' file' if suffix else ''}")
+    return Path(value)
+
+
+def long_tail_ratio(config: ConfigLike) -> float:
+    """The share of the items, the least popular ones, that are the long tail.
+
+    Raises:
+        ConfigError: It is not between 0 and 1.
+    """
+    ratio = probability_value("long_tail_ratio", config["long_tail_ratio"])
+    return ratio if ratio > 0 else refuse("long_tail_ratio", ratio, "a number above 0 and below 1")
+
+
+def named_field(config: ConfigLike, key: str, metric: str) -> str:
+    """The item field that a metric looks at.
+
+    Args:
+        config: RecBole's ``Config``.
+        key: The key that names the field.
+        metric: Name of the metric, for the message.
+
+    Raises:
+        ConfigError: The key is not set.
+    """
+    name = optional_name_value(key, config[key])
+    return name if name is not None else refuse(key, None, f"the name of an item field, which {metric} needs")
+
+
+def calibration_alpha(config: ConfigLike) -> float:
+    """The share of the profile that UserCalibration mixes into the distribution of a list.
+
+    Raises:
+        ConfigError: It is not between 0 and 1.
+    """
+    alpha = probability_value("calibration_alpha", config["calibration_alpha"])
+    return alpha if alpha > 0 else refuse("calibration_alpha", alpha, "a number above 0 and below 1")

@@ -1,0 +1,106 @@
+"""Fields of users and items as an evaluation needs them: as the file has them, whatever a model loads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from sklearn.preprocessing import normalize
+
+from recbole_sibrar.data.atomic import DataError, Field, read_frame, read_header
+from recbole_sibrar.data.modality import Side
+
+
+@dataclass(frozen=True)
+class FieldValues:
+    """The values of one field, indexed by internal entity id (row 0 is padding)."""
+
+    name: str
+    """Name of the field."""
+    type: str
+    """Its type in the atomic file."""
+    matrix: np.ndarray | csr_matrix
+    """float ``[n_entities, size]``: vectors, or for ``token`` and ``token_seq`` 1 where the entity has the value."""
+    available: np.ndarray
+    """bool ``[n_entities]``: which entities have a value."""
+    labels: tuple[str, ...]
+    """What the columns mean for ``token`` and ``token_seq``, sorted; empty for numbers."""
+
+    def having(self, column: int) -> np.ndarray:
+        """bool ``[n_entities]``: which entities have the value of a column of ``matrix``."""
+        found = np.zeros(len(self.available), dtype=bool)
+        found[self.matrix[:, [column]].nonzero()[0]] = True
+        return found
+
+    @cached_property
+    def directions(self) -> tuple[np.ndarray | csr_matrix, np.ndarray]:
+        """The rows of ``matrix`` at unit length, and bool ``[n_entities]``: which have a direction, being not zero."""
+        unit = normalize(self.matrix)
+        lengths = np.asarray(abs(unit).sum(axis=1)).ravel()
+        return unit, self.available & (lengths > 0)
+
+
+def read_field(dataset: Any, side: Side, name: str, types: tuple[str, ...], key: str) -> FieldValues:
+    """Read a field of the data set's ``.user`` or ``.item`` file.
+
+    A model of RecBole seldom loads these files; that all models of a comparison are measured in the same way, the field
+    is read from the file itself, without any normalisation.
+
+    Args:
+        dataset: A RecBole ``Dataset``.
+        side: ``user`` or ``item``.
+        name: The field.
+        types: The field types that are allowed.
+        key: The configuration key that asks for it, for messages.
+
+    Raises:
+        DataError: There is no such file or field, or it has another type.
+    """
+    path = Path(dataset.dataset_path) / f"{dataset.dataset_name}.{side}"
+    if not path.is_file():
+        raise DataError(f"{key}: found '{name}', but the file {path}, which would hold the field, does not exist")
+    config = dataset.config
+    fields = {field.name: field for field in read_header(path, config["field_separator"], config["encoding"])}
+    id_field = dataset.uid_field if side == "user" else dataset.iid_field
+    usable = [field.name for field in fields.values() if field.type in types and field.name != id_field]
+    if name not in usable:
+        what = f"is of type {fields[name].type} there" if name in fields else "is not in it"
+        raise DataError(
+            f"{key}: found '{name}', which {what}; allowed are the fields of {path} of type {' or '.join(types)}: "
+            f"{', '.join(usable) or 'none'}"
+        )
+    if id_field not in fields:
+        raise DataError(f"{path} has no field '{id_field}', which says whose values a line holds")
+    columns = [field for field in fields.values() if field.name in (name, id_field)]
+    frame = read_frame(path, columns, config["field_separator"], config["seq_separator"], config["encoding"])
+    ids = dataset.field2token_id[id_field]
+    known = frame[id_field].isin(ids.keys())
+    entities = np.array([ids[token] for token in frame[id_field][known]], dtype=np.int64)
+    return _values(fields[name], list(frame[name][known]), entities, dataset.num(id_field))
+
+
+def _values(field: Field, cells: list[Any], entities: np.ndarray, n: int) -> FieldValues:
+    """Values in the order of the internal ids."""
+    available = np.zeros(n, dtype=bool)
+    if field.type in ("token", "token_seq"):
+        bags = [list(cell) if field.type == "token_seq" else [cell] * isinstance(cell, str) for cell in cells]
+        labels = tuple(sorted({value for bag in bags for value in bag}))
+        column = {label: j for j, label in enumerate(labels)}
+        rows = np.repeat(entities, [len(bag) for bag in bags])
+        columns = np.array([column[value] for bag in bags for value in bag], dtype=np.int64)
+        matrix = csr_matrix((np.ones(len(rows), dtype=np.float64), (rows, columns)), shape=(n, len(labels)))
+        matrix.data[:] = 1
+        available[rows] = True
+        return FieldValues(field.name, field.type, matrix, available, labels)
+    vectors = [np.atleast_1d(np.asarray(cell, dtype=np.float32)) for cell in cells]
+    present = np.array([len(vector) > 0 and bool(np.isfinite(vector).all()) for vector in vectors], dtype=bool)
+    size = max((len(vector) for vector in vectors), default=0)
+    dense = np.zeros((n, size), dtype=np.float32)
+    available[entities[present]] = True
+    for entity, vector in zip(entities[present], (v for v, p in zip(vectors, present, strict=True) if p), strict=True):
+        dense[entity] = vector
+    return FieldValues(field.name, field.type, dense, available, ())

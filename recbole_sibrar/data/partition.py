@@ -1,0 +1,178 @@
+"""A cold-start split of a RecBole data set, and the parts of any split as files that RecBole reads."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from logging import getLogger
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from recbole.utils import FeatureType
+
+from recbole_sibrar.data.atomic import DataError, Field, write_frame
+from recbole_sibrar.data.modality import Side
+from recbole_sibrar.data.split import PARTS, canonical_order, check_disjoint, held_out_hash, partition_interactions
+
+_ROW = "recbole_sibrar_row"
+"""Name of a field that follows the rows of the interactions through RecBole's split, and is gone afterwards."""
+
+
+def divide(dataset: Any, ratios: Sequence[float], group_by: str, seed: int) -> None:
+    """Divide the filtered interactions of a data set into cold-start parts, before RecBole numbers the entities.
+
+    Afterwards the data set is as if it had been read from one file for each part, which RecBole knows how to treat.
+
+    Args:
+        dataset: RecBole's ``Dataset``, whose frames hold original ids.
+        ratios: Share of the entities in each part.
+        group_by: ``user``, ``item`` or ``both``.
+        seed: RecBole's ``seed``.
+
+    Raises:
+        DataError: A part would be empty.
+    """
+    frame = dataset.inter_feat
+    users, items = frame[dataset.uid_field], frame[dataset.iid_field]
+    parts = partition_interactions(users, items, ratios, group_by, seed)
+    others = [frame[name] for name in frame.columns if dataset.field2type[name] is FeatureType.FLOAT]
+    order = canonical_order(parts, users, items, others, seed)
+    dataset.inter_feat = frame.iloc[order].reset_index(drop=True)
+    dataset.file_size_list = [int((parts == part).sum()) for part in range(len(PARTS))]
+    dataset.benchmark_filename_list = list(PARTS)
+    dropped = len(frame) - len(order)
+    if dropped:
+        kept = dataset.inter_feat
+        lost = {side: len(set(frame[name]) - set(kept[name])) for side, name in _id_fields(dataset).items()}
+        getLogger().info(
+            f"cold start: {dropped} of {len(frame)} interactions are left out, whose user and item are in different "
+            f"parts; {lost['user']} users and {lost['item']} items have no others"
+        )
+
+
+def _id_fields(dataset: Any) -> dict[Side, str]:
+    return {"user": dataset.uid_field, "item": dataset.iid_field}
+
+
+def check_parts(parts: Sequence[Any], group_by: str) -> str:
+    """Check that the built parts of a cold-start split share no cold entity, and describe them.
+
+    Args:
+        parts: The data sets of training, validation and test.
+        group_by: ``user``, ``item`` or ``both``.
+
+    Returns:
+        One line with the size of each part and a hash of the held-out pairs.
+
+    Raises:
+        DataError: There are not three parts, one is empty, or an entity has interactions in two of them.
+    """
+    if len(parts) != len(PARTS):
+        raise DataError(f"benchmark_filename: found {len(parts)} files, a cold-start split has {', '.join(PARTS)}")
+    fields = _id_fields(parts[0])
+    sizes = []
+    for name, part in zip(PARTS, parts, strict=True):
+        if not len(part.inter_feat):
+            raise DataError(f"cold start: the part {name} has no interactions")
+        counts = [f"{len(set(part.inter_feat[field].tolist()))} {side}s" for side, field in fields.items()]
+        sizes.append(f"{name} {', '.join(counts)}, {len(part.inter_feat)} interactions")
+    for side, field in fields.items():
+        if group_by in (side, "both"):
+            check_disjoint([part.inter_feat[field] for part in parts], parts[0].field2id_token[field], side)
+    return f"cold start by {group_by}: {'; '.join(sizes)}; held-out pairs {hash_of(parts)}"
+
+
+def hash_of(parts: Sequence[Any]) -> str:
+    """Hash of the held-out pairs of built parts, by original ids; see :func:`~recbole_sibrar.data.split.held_out_hash`.
+
+    Args:
+        parts: The data sets of training, validation and test.
+    """
+    fields = _id_fields(parts[0]).values()
+    return held_out_hash(
+        [tuple(part.field2id_token[name][part.inter_feat[name].numpy()] for name in fields) for part in parts[1:]]
+    )
+
+
+class SplitWriter:
+    """Writes the parts of a split as RecBole benchmark files, with the original ids and values.
+
+    Made when the interactions have been filtered and still hold what the file said; RecBole then numbers the ids and
+    scales the numbers. The rows are followed through its split by their numbers.
+
+    Args:
+        dataset: RecBole's ``Dataset`` before it numbers the entities.
+    """
+
+    def __init__(self, dataset: Any) -> None:
+        self.frame = dataset.inter_feat.copy()
+        self.fields = [Field(name, dataset.field2type[name].value) for name in self.frame.columns]
+        self.kept: dict[Side, set[str]] = {}
+        for side, name in _id_fields(dataset).items():
+            features = getattr(dataset, f"{side}_feat")
+            if features is not None:
+                self.kept[side] = set(features[name])
+
+    def build(self, dataset: Any, original: Callable[[], list[Any]]) -> list[pd.DataFrame]:
+        """Run RecBole's split.
+
+        Args:
+            dataset: The data set, numbered.
+            original: RecBole's own ``build``.
+
+        Returns:
+            What ``original`` returns, and for each part the original interactions, in the part's order.
+        """
+        dataset.inter_feat[_ROW] = range(len(dataset.inter_feat))
+        dataset.field2type[_ROW] = FeatureType.TOKEN
+        self.parts = original()
+        del dataset.field2type[_ROW]
+        dataset.inter_feat.interaction.pop(_ROW, None)
+        rows = [part.inter_feat.interaction.pop(_ROW).numpy() for part in self.parts]
+        return [self.frame.iloc[row] for row in rows]
+
+    def write(self, dataset: Any, frames: Sequence[pd.DataFrame], folder: Path) -> None:
+        """Write the parts, and the user and item files beside them, so that the folder is a data set.
+
+        Args:
+            dataset: The data set.
+            frames: For each part its interactions.
+            folder: Where to write; made if it does not exist. Everything is written to a temporary folder first.
+
+        Raises:
+            DataError: The folder cannot be written to.
+        """
+        name, source = dataset.dataset_name, Path(dataset.dataset_path)
+        separators = (dataset.config["field_separator"], dataset.config["seq_separator"], dataset.config["encoding"])
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=folder) as temporary:
+                for part, frame in zip(PARTS, frames, strict=True):
+                    write_frame(Path(temporary) / f"{name}.{part}.inter", self.fields, frame, *separators)
+                for side, field in _id_fields(dataset).items():
+                    file = source / f"{name}.{side}"
+                    if file.is_file() and source.resolve() != folder.resolve():
+                        self._copy(file, Path(temporary) / file.name, field, self.kept.get(side), *separators)
+                for file in sorted(Path(temporary).iterdir()):
+                    file.replace(folder / file.name)
+        except OSError as error:
+            raise DataError(f"save_split: cannot write to {folder}: {error.strerror}") from None
+        getLogger().info(
+            f"wrote the parts to {folder}; to read them: --data_path={folder} --benchmark_filename=[{','.join(PARTS)}]"
+        )
+
+    @staticmethod
+    def _copy(
+        file: Path, target: Path, field: str, kept: set[str] | None, separator: str, _: str, encoding: str | None
+    ) -> None:
+        """Copy the lines of the entities that RecBole's filters have kept; all where it has not read the file."""
+        if kept is None:
+            shutil.copyfile(file, target)
+            return
+        with open(file, encoding=encoding or "utf-8") as lines, open(target, "w", encoding=encoding or "utf-8") as copy:
+            header = next(lines)
+            column = [cell.rpartition(":")[0] for cell in header.rstrip("\r\n").split(separator)].index(field)
+            copy.write(header)
+            copy.writelines(line for line in lines if line.rstrip("\r\n").split(separator)[column] in kept)

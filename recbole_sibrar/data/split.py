@@ -1,0 +1,173 @@
+"""Cold-start partitions: pure functions on ids.
+
+Users, items or both are divided into parts, and an interaction belongs to the part of its user, its item, or, for
+both, of the two where they agree ([A] section 4.2; [B] section 4).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.data.modality import Side
+
+PARTS = ("train", "valid", "test")
+"""Names of the parts, in the order of the ratios."""
+
+DROPPED = -1
+"""Part of an interaction that belongs to none."""
+
+_PURPOSES: dict[Side, int] = {"user": 0, "item": 1}
+_ORDER = 2
+
+
+def partition_entities(tokens: Sequence[str], ratios: Sequence[float], seed: int, side: Side) -> np.ndarray:
+    """Divide entities into parts at random.
+
+    The division depends on the set of tokens, the ratios, the seed and the side, and on nothing else, in
+    particular not on the order of the tokens. It is drawn from a stream that NumPy promises not to change.
+
+    Args:
+        tokens: The distinct original ids of all entities.
+        ratios: Share of each part; they sum to 1.
+        seed: RecBole's ``seed``.
+        side: ``user`` or ``item``; each has a stream of its own.
+
+    Returns:
+        int8 ``[n]``: the part of each token.
+
+    Raises:
+        DataError: A part would be empty.
+
+    Example:
+        >>> partition_entities(["c", "a", "b", "d"], (0.5, 0.25, 0.25), 2020, "item").tolist()
+        [0, 0, 1, 2]
+    """
+    n = len(tokens)
+    bounds = np.floor(np.cumsum(ratios) * n + 0.5).astype(int)
+    sizes = np.diff(bounds, prepend=0)
+    if sizes.min() < 1:
+        found = ", ".join(f"{size} for {part}" for part, size in zip(PARTS, sizes, strict=True))
+        raise DataError(f"eval_args: split: {n} {side}s cannot be divided by {list(ratios)}: that leaves {found}")
+    parts = np.empty(n, dtype=np.int8)
+    shuffled = np.argsort(np.asarray(tokens))[_stream(seed, _PURPOSES[side]).permutation(n)]
+    parts[shuffled] = np.repeat(np.arange(len(sizes)), sizes)
+    return parts
+
+
+def partition_interactions(
+    users: pd.Series, items: pd.Series, ratios: Sequence[float], group_by: str, seed: int
+) -> np.ndarray:
+    """The part of each interaction.
+
+    Args:
+        users: Original id of the user of each interaction.
+        items: Original id of the item of each interaction.
+        ratios: Share of the entities in each part.
+        group_by: ``user``, ``item`` or ``both``: which entities are divided.
+        seed: RecBole's ``seed``.
+
+    Returns:
+        int8 ``[n]``: 0, 1 or 2 for training, validation and test; :data:`DROPPED` where user and item fall into
+        different parts.
+
+    Raises:
+        DataError: A part would have no entity or no interaction.
+    """
+    sides: dict[Side, pd.Series] = {"user": users, "item": items}
+    parts = None
+    for side in ("user", "item"):
+        if group_by in (side, "both"):
+            codes, tokens = pd.factorize(sides[side])
+            own = partition_entities(list(map(str, tokens)), ratios, seed, side)[codes]
+            parts = own if parts is None else np.where(parts == own, parts, DROPPED)
+    assert parts is not None
+    counts = np.bincount(parts[parts >= 0], minlength=len(PARTS))
+    if counts.min() < 1:
+        raise DataError(
+            f"eval_args: split: no interaction is left for {PARTS[counts.argmin()]} of {len(users)} interactions, "
+            f"divided by {group_by} with the ratios {list(ratios)}"
+        )
+    return parts
+
+
+def canonical_order(
+    parts: np.ndarray, users: pd.Series, items: pd.Series, others: Sequence[pd.Series], seed: int
+) -> np.ndarray:
+    """Rows of the interactions that belong to a part, sorted by part, item, user and further columns.
+
+    RecBole numbers entities as they come. In this order their numbers do not depend on the order of the rows of the
+    file, and the parts written to files and read again get the same ones. Items come in an order drawn at random: a
+    model that scores new items alike ranks them by their numbers, and in most files popular items come first.
+
+    Args:
+        parts: int8 ``[n]`` as :func:`partition_interactions` gives it.
+        users: Original id of the user of each interaction.
+        items: Original id of the item of each interaction.
+        others: Further columns, which decide between repeated interactions.
+        seed: RecBole's ``seed``.
+
+    Returns:
+        int64 ``[m]``: positions of the rows.
+    """
+    item_ranks = _ranks(items)
+    shuffled = _stream(seed, _ORDER).permutation(item_ranks.max() + 1)
+    keys = [parts, shuffled[item_ranks], _ranks(users), *(np.asarray(column) for column in others)]
+    order = np.lexsort(keys[::-1])
+    return order[parts[order] != DROPPED]
+
+
+def _ranks(column: pd.Series) -> np.ndarray:
+    """Position of each value among the sorted distinct values."""
+    codes, tokens = pd.factorize(column)
+    ranks = np.empty(len(tokens), dtype=np.int64)
+    ranks[np.argsort(list(map(str, tokens)))] = np.arange(len(tokens))
+    return ranks[codes]
+
+
+def _stream(seed: int, purpose: int) -> np.random.RandomState:
+    """A random stream of its own for each purpose; NumPy promises that this kind never changes."""
+    return np.random.RandomState(np.random.MT19937(np.random.SeedSequence([seed, purpose])))
+
+
+def held_out_hash(pairs: Sequence[tuple[Sequence[str], Sequence[str]]]) -> str:
+    """A short hash of the held-out pairs of user and item, equal for equal partitions.
+
+    Args:
+        pairs: For validation and for test the original ids of the users and of the items.
+
+    Example:
+        >>> held_out_hash([(["u1"], ["i1"]), (["u3", "u2"], ["i2", "i2"])])
+        '3a8bcd87b774'
+    """
+    digest = hashlib.sha256()
+    for part, (users, items) in zip(PARTS[1:], pairs, strict=True):
+        lines = sorted(f"{part}\t{user}\t{item}\n" for user, item in zip(users, items, strict=True))
+        digest.update("".join(lines).encode())
+    return digest.hexdigest()[:12]
+
+
+def check_disjoint(parts: Sequence[Sequence[int]], tokens: Sequence[str], side: Side) -> None:
+    """Check that no entity has interactions in two parts of a cold-start split.
+
+    Args:
+        parts: For each part the internal id of each interaction's entity.
+        tokens: Original id of each internal id.
+        side: ``user`` or ``item``.
+
+    Raises:
+        DataError: An entity has; the message names it.
+    """
+    seen = [np.unique(np.asarray(part)) for part in parts]
+    for second in range(len(seen)):
+        for first in range(second):
+            both = np.intersect1d(seen[first], seen[second])
+            if len(both):
+                raise DataError(
+                    f"cold start: {side} '{tokens[both[0]]}' has interactions in both {PARTS[first]} and "
+                    f"{PARTS[second]}, and so have {len(both) - 1} more; no {side} may be in two parts"
+                )

@@ -1,0 +1,196 @@
+"""What an evaluation recommended, and what is known about it from training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix
+
+from recbole_sibrar.data.features import FieldValues, read_field
+from recbole_sibrar.data.modality import Side
+
+
+class TrainingKnowledge:
+    """What beyond-accuracy metrics know of the training interactions and of the items.
+
+    Args:
+        dataset: The training part of a RecBole data set.
+        tail_ratio: Share of the items with training interactions, the least popular ones, that are the long tail.
+        cold_items: Whether items were held out as a whole, so that having no training interactions says nothing
+            about how popular an item is.
+    """
+
+    def __init__(self, dataset: Any, tail_ratio: float, cold_items: bool = False) -> None:
+        self.dataset = dataset
+        self.tail_ratio = tail_ratio
+        self.cold_items = cold_items
+        self._fields: dict[tuple[Side, str], FieldValues] = {}
+
+    @cached_property
+    def history(self) -> csr_matrix:
+        """float ``[n_users, n_items]``, 1 where user and item have a training interaction."""
+        pairs = [self.dataset.inter_feat[name].numpy() for name in (self.dataset.uid_field, self.dataset.iid_field)]
+        ones = np.ones(len(pairs[0]), dtype=np.float64)
+        matrix = csr_matrix((ones, (pairs[0], pairs[1])), shape=(self.dataset.user_num, self.dataset.item_num))
+        matrix.sum_duplicates()
+        matrix.data[:] = 1
+        return matrix
+
+    @cached_property
+    def popularity(self) -> np.ndarray:
+        """float ``[n_items]``: number of training users of each item; NaN, unknown, for a held-out item."""
+        counts = np.asarray(self.history.sum(axis=0)).ravel()
+        counts[0] = np.nan
+        return np.where(counts == 0, np.nan, counts) if self.cold_items else counts
+
+    @cached_property
+    def self_information(self) -> np.ndarray:
+        """float ``[n_items]``: -log2 of the share of training users who have the item; NaN where nobody has."""
+        popularity = np.where(self.popularity > 0, self.popularity, np.nan)
+        return -np.log2(popularity / self.n_users)
+
+    @cached_property
+    def n_users(self) -> int:
+        """Number of users with training interactions."""
+        return int((np.diff(self.history.indptr) > 0).sum())
+
+    @cached_property
+    def tail(self) -> np.ndarray:
+        """float ``[n_items]``: 1 for the long tail, 0 for the head, NaN for items of unknown popularity.
+
+        The tail is the least popular ``tail_ratio`` of the items with training interactions, among equally popular
+        ones those with the lower internal ids, and, where no items were held out, the items that nobody has.
+        """
+        trained = np.flatnonzero(self.popularity > 0)
+        ascending = trained[np.argsort(self.popularity[trained], kind="stable")]
+        tail = np.where(np.isnan(self.popularity), np.nan, 1.0)
+        tail[ascending[int(len(trained) * self.tail_ratio + 1e-9) :]] = 0
+        return tail
+
+    def field(self, side: Side, name: str, types: tuple[str, ...], key: str) -> FieldValues:
+        """A field of users or items, read once; see :func:`~recbole_sibrar.data.features.read_field`."""
+        if (side, name) not in self._fields:
+            self._fields[side, name] = read_field(self.dataset, side, name, types, key)
+        return self._fields[side, name]
+
+
+@dataclass(frozen=True)
+class RecommendationLists:
+    """The recommendations of one evaluation; a row is a user."""
+
+    knowledge: TrainingKnowledge
+    """What training knows."""
+    users: np.ndarray
+    """int64 ``[n]``: internal ids."""
+    items: np.ndarray
+    """int64 ``[n, k]``: internal ids, best first; 0 where no candidate was left."""
+    positive_rows: np.ndarray
+    """int64 ``[p]``: row of each held-out interaction."""
+    positive_items: np.ndarray
+    """int64 ``[p]``: its item."""
+    candidates: np.ndarray
+    """bool ``[n_items]``: the items that could be recommended."""
+    ranked: np.ndarray | None
+    """float ``[n, 2]``: how many items of head and of tail were ranked for each user; None where it was not counted."""
+
+    @cached_property
+    def hits(self) -> np.ndarray:
+        """bool ``[n, k]``: which recommendations are held-out interactions."""
+        keys = np.arange(len(self.users))[:, None] * len(self.candidates) + self.items
+        return np.isin(keys, self.positive_rows * len(self.candidates) + self.positive_items) & (self.items > 0)
+
+    @cached_property
+    def n_positives(self) -> np.ndarray:
+        """int64 ``[n]``: number of held-out items of each user."""
+        pairs = np.unique(np.stack([self.positive_rows, self.positive_items]), axis=1)
+        return np.bincount(pairs[0], minlength=len(self.users))
+
+    def of_users(self, chosen: np.ndarray) -> RecommendationLists:
+        """The rows of some users.
+
+        Args:
+            chosen: bool ``[n]``.
+        """
+        position = np.cumsum(chosen) - 1
+        kept = chosen[self.positive_rows]
+        return replace(
+            self,
+            users=self.users[chosen],
+            items=self.items[chosen],
+            positive_rows=position[self.positive_rows[kept]],
+            positive_items=self.positive_items[kept],
+            ranked=None if self.ranked is None else self.ranked[chosen],
+        )
+
+    def of_items(self, chosen: np.ndarray) -> RecommendationLists:
+        """The same lists, in which only some items count: as recommendations, as held-out items, as candidates.
+
+        Args:
+            chosen: bool ``[n_items]``.
+        """
+        kept = chosen[self.positive_items]
+        return replace(
+            self,
+            items=np.where(chosen[self.items], self.items, 0),
+            positive_rows=self.positive_rows[kept],
+            positive_items=self.positive_items[kept],
+            candidates=self.candidates & chosen,
+            ranked=None,
+        )
+
+
+class ListCollector:
+    """Collects the recommendations of an evaluation, batch by batch.
+
+    Args:
+        knowledge: What training knows.
+        candidates: bool ``[n_items]``: the items that can be recommended.
+        k: Length of the lists.
+        user_field: Name of the field with the users.
+        count_ranked: Whether to count the ranked items of head and tail.
+    """
+
+    def __init__(
+        self, knowledge: TrainingKnowledge, candidates: np.ndarray, k: int, user_field: str, count_ranked: bool
+    ) -> None:
+        self.knowledge = knowledge
+        self.candidates = candidates
+        self.k = k
+        self.user_field = user_field
+        self.halves = torch.from_numpy(np.stack([knowledge.tail == 0, knowledge.tail == 1], 1)).float()
+        self.count_ranked = count_ranked
+        self.batches: list[tuple[torch.Tensor, ...]] = []
+        self.n_rows = 0
+
+    def add(self, scores: torch.Tensor, interaction: Any, rows: torch.Tensor, items: torch.Tensor) -> None:
+        """Add a batch.
+
+        Args:
+            scores: float ``[b, n_items]``, -inf for what is not ranked.
+            interaction: RecBole's batch.
+            rows: int64 ``[p]``, row of each held-out interaction.
+            items: int64 ``[p]``, its item.
+        """
+        users = interaction[self.user_field]
+        if len(users) != len(scores):  # sampled evaluation repeats a user for each of the items
+            users = torch.unique_consecutive(users)
+        values, top = torch.topk(scores, self.k, dim=-1)
+        top = top.masked_fill(values == -torch.inf, 0)
+        ranked = torch.empty(0)
+        if self.count_ranked:
+            self.halves = self.halves.to(scores.device)
+            ranked = (scores > -torch.inf).float() @ self.halves
+        batch = (users, top, rows + self.n_rows, items, ranked)
+        self.batches.append(tuple(tensor.cpu() for tensor in batch))
+        self.n_rows += len(scores)
+
+    def lists(self) -> RecommendationLists:
+        """All that was added."""
+        users, items, rows, positives, ranked = (torch.cat(parts).numpy() for parts in zip(*self.batches, strict=True))
+        return RecommendationLists(
+            self.knowledge, users, items, rows, positives, self.candidates, ranked if self.count_ranked else None
+        )
