@@ -101,13 +101,21 @@ class RecommendationLists:
     def hits(self) -> np.ndarray:
         """bool ``[n, k]``: which recommendations are held-out interactions."""
         keys = np.arange(len(self.users))[:, None] * len(self.candidates) + self.items
-        return np.isin(keys, self.positive_rows * len(self.candidates) + self.positive_items) & (self.items > 0)
+        return np.isin(keys, self._positive_keys) & (self.items > 0)
 
     @cached_property
     def n_positives(self) -> np.ndarray:
         """int64 ``[n]``: number of held-out items of each user."""
-        pairs = np.unique(np.stack([self.positive_rows, self.positive_items]), axis=1)
-        return np.bincount(pairs[0], minlength=len(self.users))
+        return np.bincount(self._positive_keys // len(self.candidates), minlength=len(self.users))
+
+    @cached_property
+    def distinct_positives(self) -> np.ndarray:
+        """int64 ``[m]``: the item of each distinct pair of row and held-out item."""
+        return self._positive_keys % len(self.candidates)
+
+    @cached_property
+    def _positive_keys(self) -> np.ndarray:
+        return np.unique(self.positive_rows * len(self.candidates) + self.positive_items)
 
     def of_users(self, chosen: np.ndarray) -> RecommendationLists:
         """The rows of some users.

@@ -187,7 +187,7 @@ class PopREO(ListMetric):
         """Disparity of the recall of head and tail."""
         tail = lists.knowledge.tail
         found = tail[lists.items[:, :k][lists.hits[:, :k]]]
-        held_out = tail[np.unique(np.stack([lists.positive_rows, lists.positive_items]), axis=1)[1]]
+        held_out = tail[lists.distinct_positives]
         return functional.group_disparity(_halves(found), _halves(held_out))
 
 
