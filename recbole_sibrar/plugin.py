@@ -42,6 +42,7 @@ from recbole_sibrar.data.dataloader import (
     restrict_sampling,
 )
 from recbole_sibrar.data.dataset import MultimodalDataset
+from recbole_sibrar.data.split import PARTS
 from recbole_sibrar.evaluator import hooks
 from recbole_sibrar.evaluator.lists import TrainingKnowledge
 from recbole_sibrar.trainer import resume
@@ -140,7 +141,10 @@ def _set_default_parameters(original: Any, config: Config) -> None:
         for warning in check_keys(config.external_config_dict, known_keys(config)):
             getLogger().warning(warning)
     cold_start_config(config)  # before RecBole completes eval_args, so that group_by has to be the user's own
+    data_path = Path(config["data_path"])
     original(config)
+    if config["benchmark_filename"] is not None:
+        config.final_config_dict["data_path"] = str(_benchmark_folder(config, data_path))
     _set_evaluation(config)
     if config["resume"] and not resume.is_resumable(config["MODEL_TYPE"], config.model):
         raise ConfigError(
@@ -149,9 +153,34 @@ def _set_default_parameters(original: Any, config: Config) -> None:
         )
 
 
+def _benchmark_folder(config: Config, data_path: Path) -> Path:
+    """The folder with the files that ``benchmark_filename`` names.
+
+    RecBole looks for them in the folder of ``data_path`` that has the data set's name, and for those of ml-100k in its
+    own folder only; here ``data_path`` can also be the folder that holds them.
+
+    Raises:
+        ConfigError: No folder has them, or they are not given as a list.
+    """
+    names, default = config["benchmark_filename"], Path(config["data_path"])
+    if not isinstance(names, (list, tuple)) or not names:
+        refuse("benchmark_filename", names, f"a list such as [{', '.join(PARTS)}]")
+    files = [f"{config.dataset}.{name}.inter" for name in names]
+    places = list(dict.fromkeys([data_path / config.dataset, data_path, default]))
+    for folder in places:
+        if all((folder / file).is_file() for file in files):
+            return folder
+    if default.is_dir():  # else RecBole offers to download the data set
+        folders = " or ".join(map(str, places))
+        refuse("benchmark_filename", names, f"parts whose files {', '.join(files)} are in {folders}")
+    return default
+
+
 def _convert_config_dict(original: Any, config: Config, config_dict: dict[str, Any]) -> dict[str, Any]:
-    """Read lists of modalities as yaml; RecBole would evaluate ``[id]`` as Python, where it is a function."""
+    """Read lists of modalities and parts as yaml; RecBole would evaluate ``[id]`` as Python, where it is a function."""
     lists = {key: as_list(config_dict[key]) for key in config_dict if key in MODALITY_KEYS}
+    if str(config_dict.get("benchmark_filename")).startswith("["):
+        lists["benchmark_filename"] = as_list(config_dict["benchmark_filename"])
     return {**original(config, {key: value for key, value in config_dict.items() if key not in lists}), **lists}
 
 
@@ -204,11 +233,11 @@ def _load_config_files(original: Any, config: Config, file_list: list[str] | Non
 
 def _remap_all_ids(original: Any, dataset: Dataset) -> None:
     """Divide the interactions for cold start before RecBole numbers users and items."""
-    settings = evaluation_config(dataset.config)
+    settings, filtered = evaluation_config(dataset.config), dataset.inter_feat
     if settings.cold_start and dataset.benchmark_filename_list is None:
         partition.divide(dataset, settings.cold_start.ratios, settings.cold_start.group_by, dataset.config["seed"])
     if settings.save_split:
-        dataset.split_writer = partition.SplitWriter(dataset)
+        dataset.split_writer = partition.SplitWriter(dataset, filtered)
     original(dataset)
 
 
@@ -224,6 +253,7 @@ def _build(original: Any, dataset: Dataset) -> list[Dataset]:
             part.is_cold_start = True
     if writer and settings.save_split:
         writer.write(dataset, frames, settings.save_split)
+        dataset.config.final_config_dict["save_split"] = None  # who loads the checkpoint writes nothing
     return parts
 
 
@@ -248,6 +278,11 @@ def _data_preparation(original: Any, config: Config, dataset: Dataset) -> tuple[
             f"for {config['eval_args']}; delete the saved file"
         )
     train, valid, test = original(config, dataset)
+    if config["save_split"]:
+        raise ConfigError(
+            f"save_split: found {config['save_split']!r}, but nothing was split: the data set or its loaders were read "
+            f"from a file that an earlier run saved; delete that file in {config['checkpoint_dir']}"
+        )
     cold_items = settings.cold_start is not None and settings.cold_start.group_by != "user"
     knowledge = TrainingKnowledge(train._dataset, long_tail_ratio(config), cold_items)
     popularity = np.bincount(

@@ -75,7 +75,7 @@ def cold_start_config(config: ConfigLike) -> ColdStart | None:
     allowed = "three shares above 0 for training, validation and test that sum to 1, such as [0.8, 0.1, 0.1]"
     if not isinstance(ratios, (list, tuple)) or len(ratios) != 3 or not all(_is_number(ratio) for ratio in ratios):
         refuse(f"eval_args: split: {COLD_START}", ratios, allowed)
-    if min(ratios) <= 0 or abs(sum(ratios) - 1) > 1e-6:
+    if not (min(ratios) > 0 and abs(sum(ratios) - 1) < 1e-6):
         refuse(f"eval_args: split: {COLD_START}", ratios, f"{allowed} (these sum to {sum(ratios):g})")
     group_by = arguments.get("group_by")
     if group_by not in GROUPINGS:

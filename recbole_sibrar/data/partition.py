@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import filecmp
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -37,8 +39,7 @@ def divide(dataset: Any, ratios: Sequence[float], group_by: str, seed: int) -> N
     frame = dataset.inter_feat
     users, items = frame[dataset.uid_field], frame[dataset.iid_field]
     parts = partition_interactions(users, items, ratios, group_by, seed)
-    others = [frame[name] for name in frame.columns if dataset.field2type[name] is FeatureType.FLOAT]
-    order = canonical_order(parts, users, items, others, seed)
+    order = canonical_order(parts, users, items, _other_fields(dataset), seed)
     dataset.inter_feat = frame.iloc[order].reset_index(drop=True)
     dataset.file_size_list = [int((parts == part).sum()) for part in range(len(PARTS))]
     dataset.benchmark_filename_list = list(PARTS)
@@ -50,6 +51,18 @@ def divide(dataset: Any, ratios: Sequence[float], group_by: str, seed: int) -> N
             f"cold start: {dropped} of {len(frame)} interactions are left out, whose user and item are in different "
             f"parts; {lost['user']} users and {lost['item']} items have no others"
         )
+
+
+def _other_fields(dataset: Any) -> list[pd.Series]:
+    """What tells repeated interactions of a user and an item apart; nothing where there are none."""
+    frame, ids = dataset.inter_feat, list(_id_fields(dataset).values())
+    if not frame.duplicated(ids).any():
+        return []
+    return [
+        frame[name] if dataset.field2type[name] is FeatureType.FLOAT else frame[name].map(str)
+        for name in frame.columns
+        if name not in ids
+    ]
 
 
 def _id_fields(dataset: Any) -> dict[Side, str]:
@@ -64,7 +77,8 @@ def check_parts(parts: Sequence[Any], group_by: str) -> str:
         group_by: ``user``, ``item`` or ``both``.
 
     Returns:
-        One line with the size of each part and a hash of the held-out pairs.
+        One line with the size of each part, how many of its entities training does not know though they were not
+        held out, and a hash of the held-out pairs.
 
     Raises:
         DataError: There are not three parts, one is empty, or an entity has interactions in two of them.
@@ -72,11 +86,16 @@ def check_parts(parts: Sequence[Any], group_by: str) -> str:
     if len(parts) != len(PARTS):
         raise DataError(f"benchmark_filename: found {len(parts)} files, a cold-start split has {', '.join(PARTS)}")
     fields = _id_fields(parts[0])
+    trained = {side: set(parts[0].inter_feat[field].tolist()) for side, field in fields.items()}
     sizes = []
     for name, part in zip(PARTS, parts, strict=True):
         if not len(part.inter_feat):
             raise DataError(f"cold start: the part {name} has no interactions")
-        counts = [f"{len(set(part.inter_feat[field].tolist()))} {side}s" for side, field in fields.items()]
+        counts = []
+        for side, field in fields.items():
+            entities = set(part.inter_feat[field].tolist())
+            unknown = 0 if group_by in (side, "both") else len(entities - trained[side])
+            counts.append(f"{len(entities)} {side}s" + (f" ({unknown} without training)" if unknown else ""))
         sizes.append(f"{name} {', '.join(counts)}, {len(part.inter_feat)} interactions")
     for side, field in fields.items():
         if group_by in (side, "both"):
@@ -104,26 +123,29 @@ class SplitWriter:
 
     Args:
         dataset: RecBole's ``Dataset`` before it numbers the entities.
+        filtered: Its interactions after RecBole's filters, before a cold-start split left any out.
     """
 
-    def __init__(self, dataset: Any) -> None:
+    def __init__(self, dataset: Any, filtered: pd.DataFrame) -> None:
         self.frame = dataset.inter_feat.copy()
         self.fields = [Field(name, dataset.field2type[name].value) for name in self.frame.columns]
-        self.kept: dict[Side, set[str]] = {}
+        self.kept: dict[str, set[str]] = {}
         for side, name in _id_fields(dataset).items():
             features = getattr(dataset, f"{side}_feat")
             if features is not None:
                 self.kept[side] = set(features[name])
+            elif _needs_interactions(dataset, side):
+                self.kept[side] = set(filtered[name])
 
     def build(self, dataset: Any, original: Callable[[], list[Any]]) -> list[pd.DataFrame]:
-        """Run RecBole's split.
+        """Run RecBole's split, whose parts are in :attr:`parts` afterwards.
 
         Args:
             dataset: The data set, numbered.
             original: RecBole's own ``build``.
 
         Returns:
-            What ``original`` returns, and for each part the original interactions, in the part's order.
+            For each part the original interactions, in the part's order.
         """
         dataset.inter_feat[_ROW] = range(len(dataset.inter_feat))
         dataset.field2type[_ROW] = FeatureType.TOKEN
@@ -134,7 +156,7 @@ class SplitWriter:
         return [self.frame.iloc[row] for row in rows]
 
     def write(self, dataset: Any, frames: Sequence[pd.DataFrame], folder: Path) -> None:
-        """Write the parts, and the user and item files beside them, so that the folder is a data set.
+        """Write the parts, and the data set's other files beside them, so that the folder is a data set.
 
         Args:
             dataset: The data set.
@@ -142,37 +164,80 @@ class SplitWriter:
             folder: Where to write; made if it does not exist. Everything is written to a temporary folder first.
 
         Raises:
-            DataError: The folder cannot be written to.
+            DataError: The folder cannot be written to, has one of the files with other content, or a value cannot
+                be written.
         """
-        name, source = dataset.dataset_name, Path(dataset.dataset_path)
+        name = dataset.dataset_name
         separators = (dataset.config["field_separator"], dataset.config["seq_separator"], dataset.config["encoding"])
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder) as temporary:
                 for part, frame in zip(PARTS, frames, strict=True):
                     write_frame(Path(temporary) / f"{name}.{part}.inter", self.fields, frame, *separators)
-                for side, field in _id_fields(dataset).items():
-                    file = source / f"{name}.{side}"
-                    if file.is_file() and source.resolve() != folder.resolve():
-                        self._copy(file, Path(temporary) / file.name, field, self.kept.get(side), *separators)
-                for file in sorted(Path(temporary).iterdir()):
-                    file.replace(folder / file.name)
+                self._copy_features(dataset, Path(temporary))
+                _move_new(Path(temporary), folder)
         except OSError as error:
             raise DataError(f"save_split: cannot write to {folder}: {error.strerror}") from None
+        except csv.Error:
+            raise DataError(
+                f"save_split: a value in the interactions holds the field_separator {separators[0]!r}, "
+                "which an atomic file cannot"
+            ) from None
         getLogger().info(
-            f"wrote the parts to {folder}; to read them: --data_path={folder} --benchmark_filename=[{','.join(PARTS)}]"
+            f"wrote the parts to {folder}; to read them, run with the same options and --data_path={folder} "
+            f"--benchmark_filename=[{','.join(PARTS)}]"
         )
 
-    @staticmethod
-    def _copy(
-        file: Path, target: Path, field: str, kept: set[str] | None, separator: str, _: str, encoding: str | None
-    ) -> None:
-        """Copy the lines of the entities that RecBole's filters have kept; all where it has not read the file."""
-        if kept is None:
-            shutil.copyfile(file, target)
-            return
-        with open(file, encoding=encoding or "utf-8") as lines, open(target, "w", encoding=encoding or "utf-8") as copy:
-            header = next(lines)
-            column = [cell.rpartition(":")[0] for cell in header.rstrip("\r\n").split(separator)].index(field)
-            copy.write(header)
-            copy.writelines(line for line in lines if line.rstrip("\r\n").split(separator)[column] in kept)
+    def _copy_features(self, dataset: Any, target: Path) -> None:
+        """Copy the data set's other atomic files, without the users and items that RecBole's filters have dropped."""
+        ids: dict[str, str] = {str(side): field for side, field in _id_fields(dataset).items()}
+        for suffix in (*ids, "net", "kg", "link", *(dataset.config["additional_feat_suffix"] or ())):
+            file = Path(dataset.dataset_path) / f"{dataset.dataset_name}.{suffix}"
+            if not file.is_file():
+                continue
+            if suffix in self.kept:
+                separator, encoding = dataset.config["field_separator"], dataset.config["encoding"]
+                _copy_lines(file, target / file.name, ids[suffix], self.kept[suffix], separator, encoding)
+            else:
+                shutil.copyfile(file, target / file.name)
+
+
+def _needs_interactions(dataset: Any, side: Side) -> bool:
+    """Whether RecBole's filters drop the users or items without interactions from a file that has been read."""
+    if dataset.config["benchmark_filename"] is not None:
+        return False
+    intervals = dataset._parse_intervals_str(dataset.config[f"{side}_inter_num_interval"])
+    return bool(intervals) and intervals[0][1] > 0
+
+
+def _copy_lines(file: Path, target: Path, field: str, kept: set[str], separator: str, encoding: str | None) -> None:
+    """Copy the header and the lines of some users or items, byte for byte."""
+    encoding = encoding or "utf-8"
+    with (
+        open(file, encoding=encoding, newline="") as lines,
+        open(target, "w", encoding=encoding, newline="") as copy,
+    ):
+        header = next(lines)
+        column = [cell.rpartition(":")[0] for cell in header.rstrip("\r\n").split(separator)].index(field)
+        copy.write(header)
+        for line in lines:
+            cells = line.rstrip("\r\n").split(separator)
+            if not any(cells) or (len(cells) > column and cells[column].strip('"') in kept):
+                copy.write(line)
+
+
+def _move_new(source: Path, folder: Path) -> None:
+    """Move files to a folder, which may have them already.
+
+    Raises:
+        DataError: It has one with other content; then nothing is moved.
+    """
+    new = [file for file in sorted(source.iterdir()) if not (folder / file.name).exists()]
+    for file in source.iterdir():
+        if file not in new and not filecmp.cmp(file, folder / file.name, shallow=False):
+            raise DataError(
+                f"save_split: found {folder}, which has a file {file.name} with other content, allowed is another "
+                "folder; no file is overwritten"
+            )
+    for file in new:
+        file.replace(folder / file.name)

@@ -108,7 +108,7 @@ def canonical_order(
         parts: int8 ``[n]`` as :func:`partition_interactions` gives it.
         users: Original id of the user of each interaction.
         items: Original id of the item of each interaction.
-        others: Further columns, which decide between repeated interactions.
+        others: Further columns, numbers or text, which decide between repeated interactions.
         seed: RecBole's ``seed``.
 
     Returns:
@@ -116,7 +116,8 @@ def canonical_order(
     """
     item_ranks = _ranks(items)
     shuffled = _stream(seed, _ORDER).permutation(item_ranks.max() + 1)
-    keys = [parts, shuffled[item_ranks], _ranks(users), *(np.asarray(column) for column in others)]
+    further = [column if pd.api.types.is_numeric_dtype(column) else _ranks(column) for column in others]
+    keys = [parts, shuffled[item_ranks], _ranks(users), *(np.asarray(column) for column in further)]
     order = np.lexsort(keys[::-1])
     return order[parts[order] != DROPPED]
 
