@@ -1,0 +1,105 @@
+"""Negatives from a pool of items: what can be drawn, how often, and when nothing can."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from recbole.sampler import Sampler
+from scipy.stats import chisquare
+
+from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.data.dataloader import restrict_sampling
+from recbole_sibrar.data.sampler import PoolSampler
+
+N_DRAWS = 40_000
+POPULARITY = np.array([0, 9, 0, 1, 4, 16, 25, 100])
+TOKENS = np.array(["[PAD]", "ann", "bob"])
+
+
+def make(
+    pool: list[int], used: list[set[int]] | None = None, distribution: str = "uniform", alpha: float = 1.0
+) -> PoolSampler:
+    """A sampler of two users for the phase of the validation, with items 1 to 7."""
+    used = used or [set(), set()]
+    recbole = SimpleNamespace(
+        distribution=distribution, alpha=alpha, used_ids=np.array([set(), *used]), phase="valid", item_num=8
+    )
+    return PoolSampler(recbole, np.array(pool), POPULARITY, np.array([1, 2]), TOKENS)
+
+
+def draw(sampler: Any, users: list[int], n: int = N_DRAWS) -> np.ndarray:
+    np.random.seed(11)
+    return sampler.sample_by_user_ids(np.array(users), None, n).numpy().reshape(n, len(users))
+
+
+@pytest.mark.parametrize("users", [[1, 1], [1, 2]])
+@pytest.mark.parametrize("distribution", ["uniform", "popularity"])
+def test_negatives_are_items_of_the_pool_that_the_user_does_not_have(users: list[int], distribution: str) -> None:
+    pool, used = [3, 4, 5, 7], [{4, 6}, {7, 3}]
+    drawn = draw(make(pool, used, distribution), users, 2000)
+    for column, user in enumerate(users):
+        assert set(drawn[:, column]) == set(pool) - used[user - 1]
+
+
+def test_uniform_negatives_are_equally_likely() -> None:
+    drawn = draw(make([2, 3, 6], [{6}, set()]), [1, 2])
+    assert chisquare(np.bincount(drawn[:, 0], minlength=8)[[2, 3]]).pvalue > 1e-3
+    assert chisquare(np.bincount(drawn[:, 1], minlength=8)[[2, 3, 6]]).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("alpha", [1.0, 0.5])
+def test_popular_negatives_are_as_likely_as_their_training_interactions(alpha: float) -> None:
+    """The item 2 of the pool has none and is never drawn."""
+    pool = [1, 2, 4, 5, 6]
+    counts = np.bincount(draw(make(pool, distribution="popularity", alpha=alpha), [1]).ravel(), minlength=8)
+    weights = np.array([9, 4, 16, 25]) ** alpha
+    assert counts.sum() == counts[[1, 4, 5, 6]].sum()
+    assert chisquare(counts[[1, 4, 5, 6]], N_DRAWS * weights / weights.sum()).pvalue > 1e-3
+
+
+def test_with_every_item_in_the_pool_popularity_is_that_of_recbole() -> None:
+    items = np.repeat(np.arange(8), POPULARITY)
+    columns = {"user_id": np.zeros_like(items), "item_id": items}
+    dataset = SimpleNamespace(
+        uid_field="user_id",
+        iid_field="item_id",
+        user_num=3,
+        item_num=8,
+        inter_feat={name: SimpleNamespace(numpy=lambda values=values: values) for name, values in columns.items()},
+    )
+    recbole = Sampler(["train"], [dataset], "popularity", 0.75).set_phase("train")
+    ours = PoolSampler(recbole, np.arange(1, 8), POPULARITY, np.array([1, 2]), TOKENS)
+    counts = [np.bincount(draw(sampler, [1]).ravel(), minlength=8) for sampler in (recbole, ours)]
+    known = POPULARITY > 0
+    assert counts[0][~known].sum() == counts[1][~known].sum() == 0
+    difference = (counts[0] - counts[1])[known]
+    assert (np.abs(difference) < 4.5 * np.sqrt(counts[0] + counts[1])[known]).all()
+
+
+def test_a_user_with_more_items_than_the_pool_has_can_still_get_the_one_that_is_left() -> None:
+    assert set(draw(make([2, 5, 7], [{1, 3, 4, 6, 2, 7}, set()]), [1], 50).ravel()) == {5}
+
+
+def test_a_user_who_has_the_whole_pool_is_named() -> None:
+    with pytest.raises(DataError, match="user 'bob' has interacted with all 2 items that negatives of valid are drawn"):
+        make([3, 4], [{3}, {4, 1, 3}])
+
+
+def test_a_pool_without_any_popularity_is_an_error_that_says_what_to_do() -> None:
+    with pytest.raises(DataError, match=r"mode: .* valid cannot be drawn by popularity, because none of the 1 cand"):
+        make([2], distribution="popularity")
+
+
+@pytest.mark.parametrize("arguments", [{"train_neg_sample_args": None}, {"eval_args": {"mode": "full"}}])
+def test_a_loader_that_draws_nothing_keeps_its_sampler(
+    make_model: Callable[..., tuple[Any, ...]], arguments: dict[str, Any]
+) -> None:
+    _, _, train, valid, _ = make_model(model="Pop", **arguments)
+    for loader in [train] if "train_neg_sample_args" in arguments else [valid]:
+        before = loader._sampler
+        restrict_sampling(loader, np.ones(41, dtype=bool), np.ones(41))
+        assert loader._sampler is before
