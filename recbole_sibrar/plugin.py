@@ -140,7 +140,9 @@ def _set_default_parameters(original: Any, config: Config) -> None:
     if config.model in MODELS:
         for warning in check_keys(config.external_config_dict, known_keys(config)):
             getLogger().warning(warning)
-    cold_start_config(config)  # before RecBole completes eval_args, so that group_by has to be the user's own
+    # before RecBole completes eval_args, so that group_by has to be the user's own
+    if cold_start_config(config) and config["MODEL_TYPE"] not in (ModelType.GENERAL, ModelType.TRADITIONAL):
+        refuse("eval_args: split", COLD_START, f"RS, LS or TS for {config.model}, which is no general recommender")
     data_path = Path(config["data_path"])
     original(config)
     if config["benchmark_filename"] is not None:
@@ -170,10 +172,10 @@ def _benchmark_folder(config: Config, data_path: Path) -> Path:
     for folder in places:
         if all((folder / file).is_file() for file in files):
             return folder
-    if default.is_dir():  # else RecBole offers to download the data set
+    if any(file.name.startswith(f"{config.dataset}.") for folder in places for file in folder.glob("*")):
         folders = " or ".join(map(str, places))
         refuse("benchmark_filename", names, f"parts whose files {', '.join(files)} are in {folders}")
-    return default
+    return default  # where RecBole would download the data set to
 
 
 def _convert_config_dict(original: Any, config: Config, config_dict: dict[str, Any]) -> dict[str, Any]:
@@ -188,11 +190,8 @@ def _set_evaluation(config: Config) -> None:
     """Complete and check what holds for the evaluation of every model."""
     settings, model_type = evaluation_config(config), config["MODEL_TYPE"]
     final = config.final_config_dict
-    if settings.cold_start:
-        if model_type not in (ModelType.GENERAL, ModelType.TRADITIONAL):
-            refuse("eval_args: split", COLD_START, f"RS, LS or TS for {config.model}, which is no general recommender")
-        if "filter_inter_by_user_or_item" not in config.external_config_dict:
-            final["filter_inter_by_user_or_item"] = False  # else models that load .item would get other partitions
+    if settings.cold_start and "filter_inter_by_user_or_item" not in config.external_config_dict:
+        final["filter_inter_by_user_or_item"] = False  # else models that load .item would get other partitions
     if settings.candidates == "split":
         final["eval_args"]["candidates"] = "split"  # RecBole compares eval_args before it uses saved loaders
     if settings.save_split and model_type is ModelType.SEQUENTIAL:
