@@ -11,6 +11,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.preprocessing import normalize
 
+from recbole_sibrar.config import nearest
 from recbole_sibrar.data.atomic import DataError, Field, read_frame, read_header
 from recbole_sibrar.data.modality import Side
 
@@ -68,10 +69,10 @@ def read_field(dataset: Any, side: Side, name: str, types: tuple[str, ...], key:
     id_field = dataset.uid_field if side == "user" else dataset.iid_field
     usable = [field.name for field in fields.values() if field.type in types and field.name != id_field]
     if name not in usable:
-        what = f"is of type {fields[name].type} there" if name in fields else "is not in it"
+        what = f"is of type {fields[name].type} there" if name in fields else "is not there"
         raise DataError(
             f"{key}: found '{name}', which {what}; allowed are the fields of {path} of type {' or '.join(types)}: "
-            f"{', '.join(usable) or 'none'}"
+            f"{', '.join(usable) or 'none'}{nearest(name, usable)}"
         )
     if id_field not in fields:
         raise DataError(f"{path} has no field '{id_field}', which says whose values a line holds")

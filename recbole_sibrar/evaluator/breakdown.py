@@ -6,8 +6,10 @@ import copy
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from errno import EISDIR
 from logging import getLogger
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import numpy as np
@@ -17,8 +19,9 @@ from recbole.evaluator.collector import DataStruct
 
 from recbole_sibrar.config import POPULARITY
 from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.data.features import FieldValues
 from recbole_sibrar.data.modality import Side
-from recbole_sibrar.evaluator.lists import RecommendationLists
+from recbole_sibrar.evaluator.lists import RecommendationLists, TrainingKnowledge
 from recbole_sibrar.evaluator.metrics import NEED, ListMetric
 
 _PER_USER_ROWS = ("rec.topk", "rec.items", "rec.meanrank")
@@ -37,6 +40,15 @@ class Group:
     """bool ``[n_users]`` or ``[n_items]``."""
 
 
+def group_field(knowledge: TrainingKnowledge, name: str, side: Side) -> FieldValues:
+    """A field of ``eval_groups``.
+
+    Raises:
+        DataError: The field does not exist or is not categorical.
+    """
+    return knowledge.field(side, name, ("token", "token_seq"), "eval_groups")
+
+
 def groups_of(lists: RecommendationLists, groups: Sequence[tuple[str, Side]]) -> Iterator[Group]:
     """The groups that ``eval_groups`` asks for.
 
@@ -52,7 +64,7 @@ def groups_of(lists: RecommendationLists, groups: Sequence[tuple[str, Side]]) ->
             for label, half in (("head", 0), ("tail", 1)):
                 yield Group(f"{name}={label}", side, lists.knowledge.tail == half)
             continue
-        field = lists.knowledge.field(side, name, ("token", "token_seq"), "eval_groups")
+        field = group_field(lists.knowledge, name, side)
         for column, label in enumerate(field.labels):
             yield Group(f"{name}={label}", side, field.having(column))
 
@@ -153,13 +165,31 @@ def save_per_user(frame: pd.DataFrame, path: Path) -> None:
         DataError: The file cannot be written.
     """
     temporary = path.with_name(f".{path.name}.writing")
+    check_writable(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         frame.to_parquet(temporary, index=False)
         temporary.replace(path)
     except OSError as error:
         raise DataError(f"save_per_user: cannot write {path}: {error.strerror or error}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
     getLogger().info(f"wrote the results of {len(frame)} users to {path}")
+
+
+def check_writable(path: Path) -> None:
+    """Make the folder of the file of :func:`save_per_user`, and try whether a file can be written there.
+
+    Raises:
+        DataError: It cannot, or ``path`` is a folder.
+    """
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(EISDIR, "it is a folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise DataError(f"save_per_user: cannot write {path}: {error.strerror or error}") from None
 
 
 def table(overall: dict[str, float], results: dict[str, tuple[int, dict[str, float]]], n_users: int) -> str:

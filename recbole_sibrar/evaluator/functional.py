@@ -76,9 +76,17 @@ def list_mean(items: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def list_sum(items: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Sum of the known values of the items of each list, NaN for a list without any; see :func:`list_mean`."""
+    """Sum of the known values of the items of each list; see :func:`list_mean`.
+
+    Returns:
+        float ``[n_users]``: 0 for an empty list, NaN for one of whose items no value is known.
+
+    Example:
+        >>> list_sum(np.array([[1, 2], [0, 0], [3, 3]]), np.array([9, 1.0, 3.0, np.nan])).tolist()
+        [4.0, 0.0, nan]
+    """
     known = (items > 0) & ~np.isnan(values[items])
-    return np.where(known.any(1), np.where(known, values[items], 0).sum(1), np.nan)
+    return np.where(known.any(1) | ~(items > 0).any(1), np.where(known, values[items], 0).sum(1), np.nan)
 
 
 def _divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
@@ -133,7 +141,7 @@ def group_disparity(achieved: np.ndarray, possible: np.ndarray) -> float:
         0 where all groups get it at the same rate; NaN where a group never could, or none ever does.
 
     Example:
-        >>> group_disparity(np.array([3, 1]), np.array([10, 10]))
+        >>> group_disparity(np.array([3, 1]), np.array([4, 4]))
         0.5
     """
     if not np.all(possible > 0) or not achieved.sum():
@@ -163,7 +171,7 @@ def intra_list_distance(items: np.ndarray, directions: np.ndarray | csr_matrix, 
     total = weights @ directions  # its squared length holds each pair's cosine twice and each item's own, 1, once
     squared = total.multiply(total) if issparse(total) else np.square(total)
     cosines = np.asarray(squared.sum(axis=1)).ravel() - counts
-    return 1 - _divide(cosines, counts * (counts - 1))
+    return np.maximum(1 - _divide(cosines, counts * (counts - 1)), 0)  # rounding may leave -1e-8
 
 
 def calibration_divergence(profile: np.ndarray, recommended: np.ndarray, alpha: float) -> np.ndarray:

@@ -13,8 +13,16 @@ from recbole.evaluator import Collector, Evaluator
 from recbole.evaluator import register as registry
 from recbole.trainer import Trainer
 
-from recbole_sibrar.config import ConfigError, EvaluationConfig, evaluation_config
-from recbole_sibrar.evaluator.breakdown import group_results, per_user_results, save_per_user, table
+from recbole_sibrar.config import POPULARITY, ConfigError, EvaluationConfig, evaluation_config
+from recbole_sibrar.data.dataloader import items_of
+from recbole_sibrar.evaluator.breakdown import (
+    check_writable,
+    group_field,
+    group_results,
+    per_user_results,
+    save_per_user,
+    table,
+)
 from recbole_sibrar.evaluator.lists import ListCollector, TrainingKnowledge
 from recbole_sibrar.evaluator.metrics import METRICS, NEED
 
@@ -54,33 +62,68 @@ def prepare(loader: Any, phase: str, knowledge: TrainingKnowledge) -> None:
         knowledge: What training knows.
     """
     loader.evaluation = SimpleNamespace(phase=phase, knowledge=knowledge)
+    if phase == "test":
+        _read_fields(loader.config, knowledge)
+
+
+def _read_fields(config: Any, knowledge: TrainingKnowledge) -> None:
+    """Read the fields of users and items that the evaluation will need: a wrong one is found before training.
+
+    Raises:
+        ConfigError: A metric's key is not set.
+        DataError: A field does not exist or has the wrong type.
+    """
+    for name, side in evaluation_config(config).groups:
+        if (name, side) != (POPULARITY, "item"):
+            group_field(knowledge, name, side)
+    for metric in METRICS:
+        if metric.__name__.lower() in {asked.lower() for asked in config["metrics"]}:
+            metric(config).read(knowledge)
 
 
 def _evaluate(original: Any, trainer: Any, eval_data: Any, *args: Any, **kwargs: Any) -> Any:
     """Evaluate as RecBole does, and report what our keys ask for."""
+    if not eval_data:
+        return original(trainer, eval_data, *args, **kwargs)
     settings = evaluation_config(trainer.config)
     known = getattr(eval_data, "evaluation", None)
     collector = trainer.eval_collector
-    report = bool(settings.groups or settings.save_per_user) and known is not None and known.phase == "test"
-    if known is not None and not _has_training_data(collector):
-        collector.data_collect(SimpleNamespace(dataset=known.knowledge.dataset))
     collector.lists = None
+    if known is None:
+        _refuse_unprepared(trainer)
+        return original(trainer, eval_data, *args, **kwargs)
+    report = bool(settings.groups or settings.save_per_user) and known.phase == "test"
+    if settings.save_per_user and not report:
+        check_writable(settings.save_per_user)  # in the first validation, not after all of the training
+    if not _has_training_data(collector):
+        collector.data_collect(SimpleNamespace(dataset=known.knowledge.dataset))
     if report or collector.register.need(NEED):
-        if known is None:
-            raise ConfigError(
-                f"metrics: found {trainer.config['metrics']}, of which some need the training data; "
-                "make the loaders with recbole.data.data_preparation(config, dataset)"
-            )
         collector.lists = _list_collector(trainer.config, eval_data, known.knowledge)
     trainer.evaluator.struct = None
     result = original(trainer, eval_data, *args, **kwargs)
     struct, trainer.evaluator.struct, collector.lists = trainer.evaluator.struct, None, None
-    if result is None:
-        return result
-    _explain_undefined(trainer, result, known.phase if known else None)
+    _explain_undefined(trainer, result, known.phase)
     if report:
         _report(trainer, settings, struct, result)
     return result
+
+
+def _refuse_unprepared(trainer: Any) -> None:
+    """Refuse what needs the training data, for a loader that does not know them.
+
+    Raises:
+        ConfigError: A metric, or a key, asks for it.
+    """
+    needy = [metric for metric in trainer.config["metrics"] if NEED in registry.metric_information[metric.lower()]]
+    for key, value in (
+        ("metrics", needy),
+        *((key, trainer.config[key]) for key in ("eval_groups", "save_per_user")),
+    ):
+        if value:
+            raise ConfigError(
+                f"{key}: found {value}, which needs the training data; "
+                "make the loaders with recbole.data.data_preparation(config, dataset)"
+            )
 
 
 def _has_training_data(collector: Any) -> bool:
@@ -90,8 +133,8 @@ def _has_training_data(collector: Any) -> bool:
 
 
 def _list_collector(config: Any, loader: Any, knowledge: TrainingKnowledge) -> ListCollector:
-    candidates = getattr(loader, "candidates", None)
-    mask = np.arange(knowledge.dataset.item_num) > 0 if candidates is None else np.asarray(candidates)
+    everything = np.arange(knowledge.dataset.item_num) > 0
+    mask = items_of(loader._dataset) if evaluation_config(config).candidates == "split" else everything
     asked = {metric.lower() for metric in config["metrics"]}
     return ListCollector(knowledge, mask, max(config["topk"]), config["USER_ID_FIELD"], "poprsp" in asked)
 
@@ -116,23 +159,26 @@ def _keep_struct(original: Any, evaluator: Any, dataobject: Any) -> Any:
     return original(evaluator, dataobject)
 
 
-def _explain_undefined(trainer: Any, result: dict[str, float], phase: str | None) -> None:
+def _explain_undefined(trainer: Any, result: dict[str, float], phase: str) -> None:
     """Say once why a metric is NaN; refuse to choose the best epoch by such a metric.
 
     Raises:
         ConfigError: The validation metric is undefined.
     """
     said: set[str] = trainer.__dict__.setdefault("undefined_metrics", set())
+    unsaid: dict[str, list[str]] = {}
     for key, value in result.items():
         if not math.isnan(value):
             continue
-        metric = registry.metrics_dict[key.split("@")[0]]
+        metric = registry.metrics_dict.get(key.split("@")[0])
         reason = getattr(metric, "undefined", "it is not defined for these recommendations")
         if phase == "valid" and key == trainer.config["valid_metric"].lower():
             raise ConfigError(f"valid_metric: found {key}, which is undefined in this validation: {reason}")
         if key not in said:
             said.add(key)
-            getLogger().warning(f"{key} is undefined here: {reason}")
+            unsaid.setdefault(reason, []).append(key)
+    for reason, keys in unsaid.items():
+        getLogger().warning(f"undefined here: {', '.join(keys)}: {reason}")
 
 
 def _report(trainer: Any, settings: EvaluationConfig, struct: Any, result: dict[str, float]) -> None:

@@ -28,7 +28,7 @@ class TrainingKnowledge:
         self.dataset = dataset
         self.tail_ratio = tail_ratio
         self.cold_items = cold_items
-        self._fields: dict[tuple[Side, str], FieldValues] = {}
+        self._fields: dict[tuple[Side, str, tuple[str, ...]], FieldValues] = {}
 
     @cached_property
     def history(self) -> csr_matrix:
@@ -73,9 +73,9 @@ class TrainingKnowledge:
 
     def field(self, side: Side, name: str, types: tuple[str, ...], key: str) -> FieldValues:
         """A field of users or items, read once; see :func:`~recbole_sibrar.data.features.read_field`."""
-        if (side, name) not in self._fields:
-            self._fields[side, name] = read_field(self.dataset, side, name, types, key)
-        return self._fields[side, name]
+        if (side, name, types) not in self._fields:
+            self._fields[side, name, types] = read_field(self.dataset, side, name, types, key)
+        return self._fields[side, name, types]
 
 
 @dataclass(frozen=True)

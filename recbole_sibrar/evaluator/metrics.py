@@ -14,8 +14,9 @@ from recbole.evaluator.base_metric import AbstractMetric
 from recbole.utils import EvaluatorType
 
 from recbole_sibrar.config import calibration_alpha, named_field
+from recbole_sibrar.data.features import FieldValues
 from recbole_sibrar.evaluator import functional
-from recbole_sibrar.evaluator.lists import RecommendationLists
+from recbole_sibrar.evaluator.lists import RecommendationLists, TrainingKnowledge
 
 NEED = "rec.lists"
 """What our metrics ask RecBole's collector for."""
@@ -39,6 +40,13 @@ class ListMetric(AbstractMetric):
     def __init__(self, config: Any) -> None:
         super().__init__(config)
         self.topk = config["topk"]
+
+    def read(self, knowledge: TrainingKnowledge) -> Any:
+        """Read what the metric needs beside interactions; called before training, that wrong keys are found early.
+
+        Raises:
+            DataError: A field does not exist or has the wrong type.
+        """
 
     def measure(self, lists: RecommendationLists, k: int) -> float:
         """The metric for lists of length k; NaN where it is undefined."""
@@ -209,7 +217,9 @@ class PopRSP(ListMetric):
         if lists.ranked is None:
             return np.nan
         items = lists.items[:, :k]
-        return functional.group_disparity(_halves(lists.knowledge.tail[items[items > 0]]), lists.ranked.sum(0))
+        return functional.group_disparity(
+            _halves(lists.knowledge.tail[items[items > 0]]), lists.ranked.sum(0, dtype=np.float64)
+        )
 
 
 def _halves(tail: np.ndarray) -> np.ndarray:
@@ -225,7 +235,7 @@ class Novelty(UserListMetric):
     over the items that at least one training user has; that of the others would be infinite.
     """
 
-    undefined = _NO_POPULARITY
+    undefined = "no recommended item has a training interaction"
 
     def measure_users(self, lists: RecommendationLists, k: int) -> np.ndarray:
         """Mean self-information of each list."""
@@ -247,10 +257,13 @@ class ILD(UserListMetric):
         super().__init__(config)
         self.field = named_field(config, "ild_modality", "ILD")
 
+    def read(self, knowledge: TrainingKnowledge) -> FieldValues:
+        """The field ``ild_modality``."""
+        return knowledge.field("item", self.field, ("float_seq", "token_seq", "token"), "ild_modality")
+
     def measure_users(self, lists: RecommendationLists, k: int) -> np.ndarray:
         """Mean cosine distance of the pairs of each list."""
-        field = lists.knowledge.field("item", self.field, ("float_seq", "token_seq", "token"), "ild_modality")
-        directions, available = field.directions
+        directions, available = self.read(lists.knowledge).directions
         return functional.intra_list_distance(lists.items[:, :k], directions, available)
 
 
@@ -265,18 +278,23 @@ class UserCalibration(UserListMetric):
     """
 
     smaller = True
-    undefined = f"{_NO_PROFILE} with a value of the field calibration_field"
+    undefined = (
+        f"{_NO_PROFILE} with a value of the field calibration_field, or none of them got an item with a value of it"
+    )
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
         self.field = named_field(config, "calibration_field", "UserCalibration")
         self.alpha = calibration_alpha(config)
 
+    def read(self, knowledge: TrainingKnowledge) -> FieldValues:
+        """The field ``calibration_field``."""
+        return knowledge.field("item", self.field, ("token_seq", "token"), "calibration_field")
+
     def measure_users(self, lists: RecommendationLists, k: int) -> np.ndarray:
         """Divergence of each list."""
-        knowledge = lists.knowledge
-        values = knowledge.field("item", self.field, ("token_seq", "token"), "calibration_field").matrix
-        profile = functional.value_distribution(knowledge.history[lists.users], values)
+        values = self.read(lists.knowledge).matrix
+        profile = functional.value_distribution(lists.knowledge.history[lists.users], values)
         weights = functional.list_weights(lists.items[:, :k], values.shape[0])
         return functional.calibration_divergence(profile, functional.value_distribution(weights, values), self.alpha)
 
