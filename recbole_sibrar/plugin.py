@@ -143,10 +143,10 @@ def _set_default_parameters(original: Any, config: Config) -> None:
     # before RecBole completes eval_args, so that group_by has to be the user's own
     if cold_start_config(config) and config["MODEL_TYPE"] not in (ModelType.GENERAL, ModelType.TRADITIONAL):
         refuse("eval_args: split", COLD_START, f"RS, LS or TS for {config.model}, which is no general recommender")
-    data_path = Path(config["data_path"])
+    data_path = config["data_path"]
     original(config)
     if config["benchmark_filename"] is not None:
-        config.final_config_dict["data_path"] = str(_benchmark_folder(config, data_path))
+        config.final_config_dict["data_path"] = str(_benchmark_folder(config, Path(data_path or "")))
     _set_evaluation(config)
     if config["resume"] and not resume.is_resumable(config["MODEL_TYPE"], config.model):
         raise ConfigError(

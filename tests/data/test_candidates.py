@@ -203,6 +203,15 @@ def test_training_draws_only_items_of_training(make_model: MakeModel, model: str
     assert items_of(set(drawn)) == items_of(own)
 
 
+@pytest.mark.parametrize("case", EVALUATIONS)
+def test_the_loss_that_corrects_for_sampling_knows_how_many_items_are_drawn_from(
+    make_model: MakeModel, case: str
+) -> None:
+    _, network, train, *_ = make_model(eval_args=EVALUATIONS[case])
+    drawable = 40 if case == "warm" else len(items_of(pairs(train)))
+    assert network.n_negative_candidates == drawable
+
+
 def test_the_case_study_of_recbole_ranks_the_same_candidates(make_model: MakeModel) -> None:
     _, network, train, valid, test = make_model(eval_args=EVALUATIONS["item"])
     users = sorted({user for user, _ in pairs(test)})
