@@ -31,17 +31,28 @@ setup(
         "numpy<2",  # ray 2.6.3 and RecBole use names that NumPy 2 removed
         "pandas>=2,<3",  # pandas 3 needs NumPy 2
         "pyarrow>=14,<26",  # Parquet files of results; 26 needs NumPy 2
+        "statsmodels>=0.14",  # corrections for several comparisons
         "scipy>=1.10,<1.13",  # LightGCN and six more models of RecBole call what SciPy 1.13 removed (#2034)
         "pyyaml>=6",
         "setuptools<81",  # ray 2.6.3 imports pkg_resources
     ],
     extras_require={
         "tune": ["hyperopt==0.2.5"],  # later releases fail in RecBole's exhaustive search
-        "test": ["pytest>=8", "hypothesis>=6", "ruff", "mypy", "types-PyYAML", "types-tqdm", "pandas-stubs"],
+        "test": [
+            "pytest>=8",
+            "pytest-xdist>=3.5",
+            "hypothesis>=6",
+            "ruff",
+            "mypy",
+            "types-PyYAML",
+            "types-tqdm",
+            "pandas-stubs",
+        ],
     },
     entry_points={
         "console_scripts": [
             "run_recbole = recbole_sibrar.cli:run_recbole",
+            "run_recbole_group = recbole_sibrar.cli:run_recbole_group",
             "recbole-sibrar = recbole_sibrar.cli:main",
         ]
     },

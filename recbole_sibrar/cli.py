@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import re
 import sys
@@ -15,11 +14,11 @@ from typing import Any
 
 import recbole
 import yaml
-from recbole.config import Config
 
-from recbole_sibrar.config import ConfigError, check_keys, nearest
-from recbole_sibrar.plugin import MODELS, configuration_file, known_keys, ready_made_configurations
+from recbole_sibrar.config import ConfigError, nearest, refuse
+from recbole_sibrar.plugin import MODELS, configuration_file, ready_made_configurations
 from recbole_sibrar.quick_start import doctor, missing
+from recbole_sibrar.quick_start.configuration import try_configuration
 from recbole_sibrar.quick_start.processes import Processes, run
 
 WRONG_INPUT = 2
@@ -107,18 +106,64 @@ def _run_recbole(args: argparse.Namespace, rest: Sequence[str]) -> int:
         hint = next((f"; did you mean '{name}'?" for low, name in known.items() if f"'{low}'" in close), "")
         raise ConfigError(f"--model: found '{model}', allowed is any model that --help lists{hint}")
     sys.argv = sys.argv[:1]  # RecBole would read the same options once more, by its own rules
-    logging.disable(logging.WARNING)  # the run itself makes the configuration once more, and says what there is to say
-    try:
-        config = Config(model, dataset, files or None, dict(overrides))
-    except (TypeError, KeyError, RuntimeError) as error:
-        raise ConfigError(f"RecBole refuses the configuration: {error}") from error
-    finally:
-        logging.disable(logging.NOTSET)
-    if model not in MODELS:
-        for warning in check_keys(config.external_config_dict, known_keys(config), strict=False):
-            print(f"run_recbole: warning: {warning}", file=sys.stderr)  # noqa: T201
+    _, warnings = try_configuration(model, dataset, files, overrides)
+    for warning in warnings:
+        print(f"run_recbole: warning: {warning}", file=sys.stderr)  # noqa: T201
     run(model, dataset, files, dict(overrides), processes)
     return 0
+
+
+def run_recbole_group(argv: Sequence[str] | None = None) -> int:
+    """The command ``run_recbole_group``: train and test several models on the same parts, and compare them.
+
+    Args:
+        argv: Arguments without the program's name; None for those of the process.
+
+    Returns:
+        Exit status: 0, or 1 if a run has failed.
+    """
+    parser = argparse.ArgumentParser(
+        prog="run_recbole_group",
+        description="Train and test several models on the same parts of a data set, and compare them.",
+        epilog="\n".join(
+            [
+                "Any key of the configuration can be given as --key=value, for all models. A model has keys and a",
+                'name of its own as in --model_list="BPR,SiBraR,text=SiBraR:item_modalities=[interactions,text]".',
+                "A comparison that is started again repeats no run that has finished.",
+            ]
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--model_list", "-m", metavar="A,B", help="models (default: the configuration's model_list)")
+    parser.add_argument("--dataset", "-d", help="name of the data set (default: the configuration's, else ml-100k)")
+    parser.add_argument("--config_files", metavar='"FILE ..."', default="", help="as for run_recbole")
+    parser.add_argument("--seeds", default="1", help="number of seeds, or seeds separated by commas (default: 1)")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time, each a process (default: 1)")
+    parser.add_argument("--output", metavar="DIR", default="comparison", help="folder of the results")
+    args, rest = parser.parse_known_args(argv)
+    return _reporting(parser.prog, lambda: _run_recbole_group(args, rest), debug="--state=DEBUG" in rest)
+
+
+def _run_recbole_group(args: argparse.Namespace, rest: Sequence[str]) -> int:
+    from recbole_sibrar.quick_start import comparison, group  # loads statsmodels, which no other command waits for
+    from recbole_sibrar.quick_start.variants import parse_seeds, parse_variants
+
+    overrides = parse_overrides(rest)
+    files = [configuration_file(name) for name in args.config_files.split()]
+    keys = _keys_of_files(files)
+    if args.jobs < 1:
+        refuse("--jobs", args.jobs, "a positive number of processes")
+    variants = parse_variants(args.model_list or keys.get("model_list") or "", model_names())
+    dataset = args.dataset or overrides.get("dataset") or keys.get("dataset", "ml-100k")
+    output = Path(args.output)
+    sys.argv = sys.argv[:1]  # RecBole would read the same options once more, by its own rules
+    runs = group.plan(variants, dataset, files, overrides, lambda first: parse_seeds(args.seeds, first), output)
+    failed = group.execute(runs, args.jobs, _note)
+    how = " ".join([*args.config_files.split(), *(f"{key}={value}" for key, value in overrides.items())])
+    print(comparison.write(runs, output, f"{dataset} {how}".strip()))  # noqa: T201
+    print(f"written: {output}")  # noqa: T201
+    return 1 if failed else 0
 
 
 def parse_overrides(arguments: Sequence[str]) -> dict[str, str]:
@@ -191,6 +236,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     about = "show versions, repairs and devices, and train a small model as a test"
     commands.add_parser("doctor", help=about, description=about).set_defaults(run=lambda args: doctor.main(print))
     _add_missing(commands)
+    _add_significance(commands)
     args = parser.parse_args(argv)
     program = f"recbole-sibrar {args.command}"
     return _reporting(program, lambda: args.run(args), debug=bool(os.environ.get("DEBUG")))
@@ -230,3 +276,28 @@ def _missing(args: argparse.Namespace) -> int:
 
 def _note(line: str) -> None:
     print(f"recbole-sibrar missing: {line}", file=sys.stderr)  # noqa: T201
+
+
+def _add_significance(commands: Any) -> None:
+    about = "compare models by the results of their users, with paired tests"
+    parser = commands.add_parser("significance", help=about, description=about, allow_abbrev=False)
+    parser.set_defaults(run=_significance)
+    parser.add_argument(
+        "runs",
+        metavar="RUN",
+        nargs="+",
+        help="parquet file of save_per_user, or several of different seeds, joined by +",
+    )
+    parser.add_argument("--metrics", metavar="A,B", help="metrics, such as ndcg@10 (default: all that every file has)")
+    parser.add_argument("--reference", metavar="RUN", help="compare this run with all others (default: all pairs)")
+    parser.add_argument("--output", metavar="FILE", help="CSV file for the table")
+
+
+def _significance(args: argparse.Namespace) -> int:
+    from recbole_sibrar.quick_start import significance  # loads statsmodels, which no other command waits for
+
+    frame = significance.run(args.runs, args.metrics, args.reference)
+    print(frame.to_string(index=False, float_format=lambda number: f"{number:.4g}"))  # noqa: T201
+    if args.output:
+        significance.write(frame, Path(args.output))
+    return 0

@@ -47,11 +47,21 @@ from recbole_sibrar.evaluator import hooks
 from recbole_sibrar.evaluator.lists import TrainingKnowledge
 from recbole_sibrar.trainer import resume
 
-MODELS = ("SiBraR",)
+MODELS = ("SiBraR", "MuBraR", "DropoutNet", "CLCRec")
 """Names of our models, as on the command line."""
 
 _OTHER_KEYS = frozenset(
-    {"model", "dataset", "config_files", "config_file", "resume", "encoding", "tail_ratio", "discretization"}
+    {
+        "model",
+        "model_list",
+        "dataset",
+        "config_files",
+        "config_file",
+        "resume",
+        "encoding",
+        "tail_ratio",
+        "discretization",
+    }
     | {"wandb_project", "local_rank", "world_size", "nproc", "ip", "port", "offset"}
 )
 """Keys that RecBole or the plugin reads though no file of defaults names them."""

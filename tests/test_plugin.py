@@ -20,7 +20,7 @@ import torch
 import yaml
 from recbole.config import Config
 from recbole.evaluator import Collector
-from recbole.utils import get_trainer, init_seed
+from recbole.utils import get_model, get_trainer, init_seed
 from recbole.utils.case_study import full_sort_topk
 
 from recbole_sibrar import plugin
@@ -287,7 +287,10 @@ def test_every_line_of_the_defaults_has_a_comment() -> None:
     assert [line for line in lines if line.strip() and "#" not in line] == []
 
 
-def test_every_key_of_ours_has_a_default() -> None:
+@pytest.mark.parametrize("model", plugin.MODELS)
+def test_every_key_of_ours_has_a_default_unless_the_model_has_no_use_for_it(model: str) -> None:
     plain = {key for key in own_keys() if not key.startswith(("user_", "item_"))}
     assert len(plain) > 15
-    assert plain - set(defaults()) == set()
+    file = plugin.properties() / "model" / f"{model}.yaml"
+    without_use = {*get_model(model).fixed, *(["branch_budget"] if get_model(model).single_branch else [])}
+    assert plain - set(yaml.safe_load(file.read_text(encoding="utf-8"))) == without_use

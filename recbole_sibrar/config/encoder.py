@@ -59,6 +59,8 @@ class EncoderConfig:
     """Activation of hidden layers, one of :data:`ACTIVATIONS`."""
     output_activation: bool
     """Whether the last layer of the branch has the activation too."""
+    branch_budget: Literal["per_modality", "total"]
+    """Of models with a branch for each modality: whether each is as large as configured, or all together are."""
     aggregation: Literal["mean", "max"]
     """How the embeddings of an entity's modalities become one."""
     modality_sampling: bool
@@ -79,8 +81,8 @@ class EncoderConfig:
 class RecommenderConfig:
     """The recommendation loss and its negatives."""
 
-    loss_type: Literal["BPR", "BCE", "SSM"]
-    """Bayesian personalised ranking, binary cross-entropy, or sampled softmax."""
+    loss_type: str
+    """Bayesian personalised ranking (BPR), binary cross-entropy (BCE), sampled softmax (SSM), or the model's own."""
     n_negatives: int
     """Negatives per positive (RecBole's ``train_neg_sample_args: sample_num``)."""
 
@@ -97,6 +99,10 @@ def _batch_norm(key: str, value: Any) -> str | int:
     return value
 
 
+def _branch_budget(key: str, value: Any) -> str:
+    return choice_value("per_modality", "total")(key, "per_modality" if value is None else value)
+
+
 PARSERS: dict[str, Callable[[str, Any], Any]] = {
     "modalities": modalities_value,
     "eval_modalities": optional_names_value,
@@ -109,6 +115,7 @@ PARSERS: dict[str, Callable[[str, Any], Any]] = {
     "dropout_prob": probability_value,
     "activation": choice_value(*ACTIVATIONS),
     "output_activation": flag_value,
+    "branch_budget": _branch_budget,
     "aggregation": choice_value("mean", "max"),
     "modality_sampling": flag_value,
     "contrastive": choice_value("none", "pairwise", "central"),
@@ -120,12 +127,13 @@ PARSERS: dict[str, Callable[[str, Any], Any]] = {
 """How each key of :class:`EncoderConfig` that may carry a side's prefix is read."""
 
 
-def encoder_config(config: ConfigLike, side: Side) -> EncoderConfig:
+def encoder_config(config: ConfigLike, side: Side, fixed: Mapping[str, Any] | None = None) -> EncoderConfig:
     """Read the keys of one side.
 
     Args:
         config: RecBole's ``Config``.
         side: ``user`` or ``item``; a key with that prefix goes before the key without.
+        fixed: Keys that have no meaning for the model, with the values that they have to have.
 
     Raises:
         ConfigError: A value is not allowed.
@@ -134,24 +142,33 @@ def encoder_config(config: ConfigLike, side: Side) -> EncoderConfig:
     for name, parse in PARSERS.items():
         own = f"{side}_{name}"
         key = own if config[own] is not None else name
-        values[name] = parse(key, config[key])
+        if fixed and name in fixed:
+            if config[key] not in (None, fixed[name]):
+                refuse(key, config[key], f"no value for {config['model']}, which has no such thing")
+            values[name] = fixed[name]
+        else:
+            values[name] = parse(key, config[key])
     return EncoderConfig(side=side, embedding_size=size_value("embedding_size", config["embedding_size"]), **values)
 
 
-def recommender_config(config: ConfigLike) -> RecommenderConfig:
+def recommender_config(config: ConfigLike, loss_types: Sequence[str] = ("BPR", "BCE", "SSM")) -> RecommenderConfig:
     """Read the recommendation loss and the number of negatives.
+
+    Args:
+        config: RecBole's ``Config``.
+        loss_types: Losses that the model knows.
 
     Raises:
         ConfigError: A value is not allowed, or training would have no negatives.
     """
-    loss_type = choice_value("BPR", "BCE", "SSM")("loss_type", config["loss_type"])
+    loss_type = choice_value(*loss_types)("loss_type", config["loss_type"])
     sampling = config["train_neg_sample_args"] or {}
     negatives = sampling.get("sample_num")
     if isinstance(negatives, bool) or not isinstance(negatives, int) or negatives < 1:
         refuse("train_neg_sample_args", sampling, "a sample_num of at least 1")
     if loss_type == "SSM" and sampling.get("distribution") != "uniform":
         refuse("train_neg_sample_args", sampling, "distribution: uniform, which loss_type SSM corrects for")
-    return RecommenderConfig(loss_type=loss_type, n_negatives=negatives)  # type: ignore[arg-type]
+    return RecommenderConfig(loss_type=loss_type, n_negatives=negatives)
 
 
 MODALITY_KEYS = tuple(
@@ -177,7 +194,7 @@ def resolve_modalities(encoder: EncoderConfig, available: Sequence[str], source:
         ConfigError: A name is unknown, or an evaluation or central modality is not one of the list.
     """
     key = f"{encoder.side}_modalities"
-    chosen = encoder.modalities or tuple(name for name in available if name != ID)
+    chosen = encoder.modalities or tuple(name for name in available if name != ID) or (ID,)
     for name in chosen:
         if name not in available:
             refuse(key, name, f"any of {', '.join(available)} ({source}){nearest(name, available)}")

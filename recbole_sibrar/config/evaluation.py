@@ -52,6 +52,8 @@ class EvaluationConfig:
     """Fields whose values, or :data:`POPULARITY` whose halves, get results of their own, each with its side."""
     save_per_user: Path | None
     """Parquet file for the results of each test user."""
+    save_learning_curve: Path | None
+    """CSV file for the training loss and the validation results of each epoch."""
     save_split: Path | None
     """Folder for the parts of the split as atomic files."""
 
@@ -105,6 +107,7 @@ def evaluation_config(config: ConfigLike) -> EvaluationConfig:
         candidates=choice_value("split", "all")("eval_candidates", candidates),  # type: ignore[arg-type]
         groups=_groups(config["eval_groups"]),
         save_per_user=_path("save_per_user", config["save_per_user"], ".parquet"),
+        save_learning_curve=_path("save_learning_curve", config["save_learning_curve"], ".csv"),
         save_split=_path("save_split", config["save_split"]),
     )
 

@@ -176,8 +176,12 @@ def save_per_user(frame: pd.DataFrame, path: Path) -> None:
     getLogger().info(f"wrote the results of {len(frame)} users to {path}")
 
 
-def check_writable(path: Path) -> None:
-    """Make the folder of the file of :func:`save_per_user`, and try whether a file can be written there.
+def check_writable(path: Path, key: str = "save_per_user") -> None:
+    """Make the folder of a file, and try whether a file can be written there.
+
+    Args:
+        path: The file.
+        key: The key that names it, for the message.
 
     Raises:
         DataError: It cannot, or ``path`` is a folder.
@@ -189,7 +193,7 @@ def check_writable(path: Path) -> None:
         with NamedTemporaryFile(dir=path.parent):
             pass
     except OSError as error:
-        raise DataError(f"save_per_user: cannot write {path}: {error.strerror or error}") from None
+        raise DataError(f"{key}: cannot write {path}: {error.strerror or error}") from None
 
 
 def table(overall: dict[str, float], results: dict[str, tuple[int, dict[str, float]]], n_users: int) -> str:

@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from recbole_sibrar.config import EncoderConfig
 from recbole_sibrar.data.modality import ID, ModalityTable
-from recbole_sibrar.model.layers import MLP, IdLayer, Projection
+from recbole_sibrar.model.branches import make_branches
+from recbole_sibrar.model.layers import IdLayer, Projection
 
 
 @dataclass(frozen=True)
@@ -113,20 +114,14 @@ class EntityEncoder(nn.Module):
             )
             for table in tables
         )
-        self.branches = nn.ModuleList(self._make_branch() for _ in range(1 if single_branch else len(tables)))
+        self.branches = self.make_branches(single_branch)
+
+    def make_branches(self, single_branch: bool) -> nn.ModuleList:
+        """One branch for all modalities, or one for each of them."""
+        return make_branches(self.config, len(self.modalities), single_branch)
 
     def _uses_central(self) -> bool:
         return self.config.contrastive == "central" and len(self.modalities) > 1
-
-    def _make_branch(self) -> MLP:
-        config = self.config
-        return MLP(
-            (config.modality_size, *config.branch_hidden_sizes, config.embedding_size),
-            config.dropout_prob,
-            config.activation,
-            config.output_activation,
-            config.batch_norm,
-        )
 
     @property
     def contrasts(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -42,6 +42,10 @@ class MultimodalRecommender(GeneralRecommender):
 
     single_branch: ClassVar[bool] = True
     """Whether all modalities of a side share one branch."""
+    loss_types: ClassVar[tuple[str, ...]] = ("BPR", "BCE", "SSM")
+    """Values of ``loss_type`` that the model knows."""
+    fixed: ClassVar[Mapping[str, Any]] = {}
+    """Keys of the encoders that have no meaning for the model, with the values that they have to have."""
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
@@ -50,23 +54,64 @@ class MultimodalRecommender(GeneralRecommender):
                 f"model {type(self).__name__}: found a {type(dataset).__name__}, allowed is a MultimodalDataset; "
                 "make it with recbole.data.create_dataset(config)"
             )
-        self.settings = recommender_config(config)
+        self.settings = recommender_config(config, self.loss_types)
         self.n_negative_candidates: int = dataset.n_negative_candidates
-        encoders = {side: encoder_config(config, side) for side in SIDES}
+        encoders = {side: encoder_config(config, side, self.fixed) for side in SIDES}
         tables = {side: dataset.modality_tables(side) for side in SIDES}
         sources = {side: dataset.describe_source(side) for side in SIDES}
-        modalities = {side: resolve_modalities(encoders[side], tuple(tables[side]), sources[side]) for side in SIDES}
-        check_contrastive(config, encoders, modalities, sources)
-        self.user_encoder = self._make_encoder(encoders["user"], tables["user"], modalities["user"])
-        self.item_encoder = self._make_encoder(encoders["item"], tables["item"], modalities["item"])
+        names = {side: self.modality_names(tables[side]) for side in SIDES}
+        modalities = {side: resolve_modalities(encoders[side], names[side], sources[side]) for side in SIDES}
+        self.check(config, encoders, modalities, sources)
+        self.prepare(config, tables)
+        self.user_encoder = self.make_encoder(encoders["user"], tables["user"], modalities["user"])
+        self.item_encoder = self.make_encoder(encoders["item"], tables["item"], modalities["item"])
         self._embeddings: dict[str, Tensor] = {}
         self._means: dict[str, Tensor] = {}
         self.register_load_state_dict_post_hook(_forget_after_loading)
         self._log_entities_without()
 
-    def _make_encoder(
+    def modality_names(self, tables: Mapping[str, ModalityTable]) -> tuple[str, ...]:
+        """Names of the modalities of a side that the model can use."""
+        return tuple(tables)
+
+    def check(
+        self,
+        config: Any,
+        encoders: dict[Side, EncoderConfig],
+        modalities: dict[Side, tuple[str, ...]],
+        sources: dict[Side, str],
+    ) -> None:
+        """Check that configuration and modalities fit together.
+
+        Args:
+            config: RecBole's ``Config``.
+            encoders: The configuration of each side.
+            modalities: The modalities of each side to train with.
+            sources: Where the fields of each side come from, for messages.
+
+        Raises:
+            ConfigError: They do not.
+        """
+        check_contrastive(config, encoders, modalities, sources)
+
+    def prepare(self, config: Any, tables: dict[Side, dict[str, ModalityTable]]) -> None:
+        """Read what only this model has, before its encoders are made.
+
+        Args:
+            config: RecBole's ``Config``.
+            tables: The modalities of each side, which may be changed.
+        """
+
+    def make_encoder(
         self, config: EncoderConfig, tables: dict[str, ModalityTable], modalities: Sequence[str]
     ) -> EntityEncoder:
+        """The encoder of one side.
+
+        Args:
+            config: The configuration of the side.
+            tables: All its modalities.
+            modalities: Names of those to train with.
+        """
         chosen = [tables[name] for name in modalities]
         return EntityEncoder(config, chosen, tables[ID].available, self.single_branch)
 
@@ -109,12 +154,19 @@ class MultimodalRecommender(GeneralRecommender):
         user = self.user_encoder.encode_training(users)
         item = self.item_encoder.encode_training(items.flatten())
         scores = torch.einsum("bk,bnk->bn", user.embeddings, item.embeddings.view(batch, 1 + n, -1))
-        parts = [self._recommendation_loss(scores)]
+        parts = [self.recommendation_loss(scores, users, items)]
         parts += self._contrastive_loss(self.user_encoder, user, users, None)
         parts += self._contrastive_loss(self.item_encoder, item, items.flatten(), 1 + n)
         return tuple(parts) if len(parts) > 1 else parts[0]
 
-    def _recommendation_loss(self, scores: Tensor) -> Tensor:
+    def recommendation_loss(self, scores: Tensor, users: Tensor, items: Tensor) -> Tensor:
+        """The recommendation loss of a batch.
+
+        Args:
+            scores: float ``[b, 1 + n]``: of the positive, then of its negatives.
+            users: int64 ``[b]``.
+            items: int64 ``[b, 1 + n]``.
+        """
         positive, negative = scores[:, 0], scores[:, 1:]
         if self.settings.loss_type == "BPR":
             return bpr_loss(positive, negative)

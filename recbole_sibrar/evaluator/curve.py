@@ -1,0 +1,44 @@
+"""The learning curve of a run: training loss and validation results of each epoch, as a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from recbole_sibrar.evaluator.breakdown import check_writable
+
+
+def record(trainer: Any, path: Path, result: dict[str, float]) -> None:
+    """Add a validation to the curve, and write the curve, to a temporary name first.
+
+    A resumed run goes on with the rows that the interrupted one has written.
+
+    Args:
+        trainer: RecBole's trainer.
+        path: The file: ``epoch`` (from 0), ``train_loss`` (summed over batches and parts), and every metric.
+        result: The validation's metrics.
+
+    Raises:
+        DataError: The file cannot be written.
+    """
+    losses = trainer.train_loss_dict
+    if not losses:
+        return  # an evaluation outside training
+    epoch = max(losses)
+    check_writable(path, "save_learning_curve")
+    rows = trainer.__dict__.setdefault("learning_curve", _earlier(path, epoch) if trainer.start_epoch else [])
+    loss = losses[epoch]
+    rows.append({"epoch": epoch, "train_loss": float(sum(loss) if isinstance(loss, tuple) else loss), **result})
+    temporary = path.with_name(f".{path.name}.writing")
+    pd.DataFrame(rows).to_csv(temporary, index=False)
+    temporary.replace(path)
+
+
+def _earlier(path: Path, epoch: int) -> list[dict[str, Any]]:
+    """The rows of a file before an epoch."""
+    if not path.is_file():
+        return []
+    frame = pd.read_csv(path)
+    return frame[frame["epoch"] < epoch].to_dict("records")  # type: ignore[return-value]

@@ -1,0 +1,130 @@
+"""CLCRec: contrastive learning between collaborative and content embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from recbole_sibrar.config import ConfigError, EncoderConfig, refuse
+from recbole_sibrar.config.values import positive_value, probability_value
+from recbole_sibrar.data.modality import ID, INTERACTIONS, ModalityTable, Side
+from recbole_sibrar.model.concatenation import ConcatenationEncoder
+from recbole_sibrar.model.encoder import Encoded, EntityEncoder, distinct, gather_rows
+from recbole_sibrar.model.layers import IdLayer
+from recbole_sibrar.model.multimodal import MultimodalRecommender
+
+
+class CollaborativeContentEncoder(ConcatenationEncoder):
+    """A free embedding for each entity, and an encoder of its content that learns to predict it.
+
+    Args:
+        config: The configuration of the side.
+        tables: The content, in order.
+        trained: bool ``[n_entities]``: which entities have training interactions.
+        replacement_prob: Share of the occurrences that training represents by their content.
+    """
+
+    def __init__(
+        self, config: EncoderConfig, tables: Sequence[ModalityTable], trained: Tensor, replacement_prob: float
+    ) -> None:
+        super().__init__(config, tables, trained)
+        self.collaborative = IdLayer(self.n_entities, config.embedding_size)
+        self.replacement_prob = replacement_prob
+
+    @property
+    def contrasts(self) -> bool:
+        """Whether collaborative and content embeddings are matched."""
+        return True
+
+    def encode(self, entities: Tensor, columns: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
+        """The free embedding of an entity with training interactions, the content's of any other."""
+        content, has_any = super().encode(entities, columns)
+        trained = self.trained[entities]
+        return torch.where(trained[:, None], self.collaborative(entities), content), has_any | trained
+
+    def encode_training(self, entities: Tensor) -> Encoded:
+        """Encode the occurrences of a batch; the views to contrast are the two embeddings, at unit length."""
+        known, inverse = distinct(entities, self.n_entities)
+        mask = self.availability[known]
+        content = gather_rows(self._concatenate(known, mask), inverse)
+        valid = mask.any(1)[inverse]
+        collaborative = self.collaborative(entities)
+        replaced = valid & (torch.rand(len(entities), device=entities.device) < self.replacement_prob)
+        embeddings = torch.where(replaced[:, None], content, collaborative)
+        return Encoded(
+            embeddings, functional.normalize(collaborative, dim=1), functional.normalize(content, dim=1), valid
+        )
+
+
+class CLCRec(MultimodalRecommender):
+    r"""Contrastive learning for cold-start recommendation (Wei et al., ACM MM 2021).
+
+    Matrix factorisation whose item embeddings :math:`z_i` (for users with content likewise) are matched by a
+    content encoder :math:`f`:
+
+    .. math:: L = L_{UI} + \lambda L_{RE}, \qquad
+        L_{UI} = -\ln \frac{\exp(\langle z_u, \tilde z_i \rangle / \tau)}
+        {\sum_{j \in \{i\} \cup N} \exp(\langle z_u, \tilde z_j \rangle / \tau)}
+
+    with sampled negatives N, :math:`\tilde z` the embedding or, for a random share of the occurrences, the content's
+    (``replacement_prob``), and :math:`L_{RE}` the symmetric contrastive loss between :math:`z_i` and :math:`f(x_i)`
+    at unit length, told apart from those of the sample's other items. (The paper weighs the two losses with
+    1 - lambda and lambda.) Entities with training interactions are scored with their embedding, others with
+    their content. Without contrastive loss and replacement this is matrix factorisation with a softmax loss.
+    """
+
+    loss_types: ClassVar[tuple[str, ...]] = ("InfoNCE", "BPR", "BCE", "SSM")
+    fixed: ClassVar[dict[str, Any]] = {
+        "aggregation": "mean",
+        "branch_budget": "per_modality",
+        "modality_sampling": False,
+        "contrastive": "pairwise",
+        "central_modality": None,
+        "normalize_interactions": True,
+    }
+
+    def modality_names(self, tables: Mapping[str, ModalityTable]) -> tuple[str, ...]:
+        """Names of the content, and ``id`` for a side that has none."""
+        return tuple(name for name in tables if name != INTERACTIONS)
+
+    def check(
+        self,
+        config: Any,
+        encoders: dict[Side, EncoderConfig],
+        modalities: dict[Side, tuple[str, ...]],
+        sources: dict[Side, str],
+    ) -> None:
+        """Check that a side has content; see the base class."""
+        for side, names in modalities.items():
+            if ID in names and len(names) > 1:
+                refuse(
+                    f"{side}_modalities", list(names), "fields alone, or [id] alone; the free embedding is always there"
+                )
+        if all(names == (ID,) for names in modalities.values()):
+            found = " and ".join(sources.values())
+            raise ConfigError(f"CLCRec needs content of the items or of the users, found none ({found})")
+
+    def prepare(self, config: Any, tables: dict[Side, dict[str, ModalityTable]]) -> None:
+        """Read the keys that only this model has."""
+        self.replacement_prob = probability_value("replacement_prob", config["replacement_prob"])
+        self.score_temperature = positive_value("score_temperature", config["score_temperature"])
+
+    def make_encoder(
+        self, config: EncoderConfig, tables: dict[str, ModalityTable], modalities: Sequence[str]
+    ) -> EntityEncoder:
+        """Free embeddings alone for ``[id]``, and matched by the content for a side that has some."""
+        if tuple(modalities) == (ID,):
+            return EntityEncoder(config, [tables[ID]], tables[ID].available)
+        chosen = [tables[name] for name in modalities]
+        return CollaborativeContentEncoder(config, chosen, tables[ID].available, self.replacement_prob)
+
+    def recommendation_loss(self, scores: Tensor, users: Tensor, items: Tensor) -> Tensor:
+        """The contrastive loss between users and items, or another loss; see the base class."""
+        if self.settings.loss_type != "InfoNCE":
+            return super().recommendation_loss(scores, users, items)
+        logits = scores / self.score_temperature
+        return (logits.logsumexp(dim=1) - logits[:, 0]).mean()

@@ -1,0 +1,82 @@
+"""An encoder that looks at all modalities of an entity at once, as the baselines of the papers do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from recbole_sibrar.config import EncoderConfig
+from recbole_sibrar.data.modality import ModalityTable
+from recbole_sibrar.model.encoder import Encoded, EntityEncoder, distinct, gather_rows
+from recbole_sibrar.model.layers import MLP
+
+
+class ConcatenationEncoder(EntityEncoder):
+    """Projections of all modalities, concatenated, and one network; a missing modality is a block of zeros.
+
+    An entity whose only modality is ``id`` is looked up, as in :class:`~recbole_sibrar.model.encoder.EntityEncoder`.
+
+    Args:
+        config: The configuration of the side; what it says of sampling, aggregation and contrast does not apply.
+        tables: The modalities, in order.
+        trained: bool ``[n_entities]``: which entities have training interactions.
+        droppable: Name of the modality that training hides at random, if the side has it.
+        drop_prob: Share of the distinct entities of a batch for which it is hidden.
+    """
+
+    def __init__(
+        self,
+        config: EncoderConfig,
+        tables: Sequence[ModalityTable],
+        trained: Tensor,
+        droppable: str = "",
+        drop_prob: float = 0.0,
+    ) -> None:
+        super().__init__(config, tables, trained)
+        self.dropped_column = self.modalities.index(droppable) if droppable in self.modalities else -1
+        self.drop_prob = drop_prob
+
+    def make_branches(self, single_branch: bool) -> nn.ModuleList:
+        """The network, as a list of one."""
+        config = self.config
+        sizes = (len(self.modalities) * config.modality_size, *config.branch_hidden_sizes, config.embedding_size)
+        return nn.ModuleList(
+            [MLP(sizes, config.dropout_prob, config.activation, config.output_activation, config.batch_norm)]
+        )
+
+    def encode(self, entities: Tensor, columns: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
+        """Encode the available modalities, as at inference; see the base class."""
+        used = torch.zeros(len(self.modalities), dtype=torch.bool, device=entities.device)
+        used[list(columns or self.eval_columns)] = True
+        mask = self.availability[entities] & used
+        return self._concatenate(entities, mask), mask.any(1)
+
+    def encode_training(self, entities: Tensor) -> Encoded:
+        """Encode the occurrences of a batch, with one modality hidden from a random share of the entities."""
+        known, inverse = distinct(entities, self.n_entities)
+        mask = self.availability[known]
+        if self.dropped_column >= 0 and self.drop_prob:
+            mask = mask.clone()
+            mask[torch.rand(len(known), device=mask.device) < self.drop_prob, self.dropped_column] = False
+        return Encoded(gather_rows(self._concatenate(known, mask), inverse), None, None, None)
+
+    def _concatenate(self, entities: Tensor, mask: Tensor) -> Tensor:
+        """Embeddings of entities from the modalities that a mask leaves them.
+
+        Args:
+            entities: int64 ``[n]``.
+            mask: bool ``[n, m]``.
+
+        Returns:
+            float ``[n, k]``.
+        """
+        if self.is_table:
+            return self.projections[0](entities)
+        blocks = []
+        for column in range(len(self.modalities)):
+            chosen = mask[:, column]
+            block = self._project(column, entities[chosen])
+            blocks.append(block.new_zeros(len(entities), block.shape[1]).masked_scatter(chosen[:, None], block))
+        return self.branches[0](torch.cat(blocks, dim=1))

@@ -1,0 +1,105 @@
+"""DropoutNet: content stands in for preferences that training hides at random."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix
+from sklearn.utils.extmath import randomized_svd
+from torch import Tensor
+
+from recbole_sibrar.config import SIDES, ConfigError, EncoderConfig
+from recbole_sibrar.config.values import probability_value, size_value
+from recbole_sibrar.data.modality import ID, INTERACTIONS, ModalityKind, ModalityTable, Side, dense_table
+from recbole_sibrar.model.concatenation import ConcatenationEncoder
+from recbole_sibrar.model.encoder import EntityEncoder
+from recbole_sibrar.model.multimodal import MultimodalRecommender
+
+
+class DropoutNet(MultimodalRecommender):
+    r"""DropoutNet (Volkovs et al., NeurIPS 2017).
+
+    A latent model gives each user and item with training interactions a preference vector, here the truncated
+    singular value decomposition :math:`R \approx U V^T` of the training matrix (the paper uses weighted matrix
+    factorisation; any latent model serves). A network per side embeds the preference vector together with the
+    content features, and the dot products have to reproduce those of the latent model:
+
+    .. math:: L = \sum_{u, i} (U_u^T V_i - f_u(U_u, \Phi_u)^T f_v(V_i, \Phi_i))^2
+
+    over positives and sampled negatives. Training zeroes the preferences of a random share of
+    the users and of the items, so that the content alone has to do; at inference they are zero where there are no
+    interactions. With nothing dropped the latent model is a minimum of the loss. ``loss_type`` BPR, BCE or
+    SSM trains the same network to rank instead, as comparisons of it with other networks do.
+    """
+
+    loss_types: ClassVar[tuple[str, ...]] = ("MSE", "BPR", "BCE", "SSM")
+    fixed: ClassVar[dict[str, Any]] = {
+        "normalize_interactions": True,
+        "aggregation": "mean",
+        "branch_budget": "per_modality",
+        "modality_sampling": False,
+        "contrastive": "none",
+        "central_modality": None,
+        "contrastive_scope": "sample",
+        "contrastive_weight": 0.0,
+        "temperature": 1.0,
+    }
+    user_preferences: Tensor
+    item_preferences: Tensor
+
+    def prepare(self, config: Any, tables: dict[Side, dict[str, ModalityTable]]) -> None:
+        """Put the latent model's vectors in the place of the interactions."""
+        self.drop_prob = probability_value("preference_dropout_prob", config["preference_dropout_prob"])
+        rank = size_value("preference_size", config["preference_size"])
+        interactions = tables["user"][INTERACTIONS]
+        assert interactions.indices is not None
+        assert interactions.offsets is not None
+        shape = (len(interactions), len(tables["item"][INTERACTIONS]))
+        ones = np.ones(len(interactions.indices), dtype=np.float32)
+        matrix = csr_matrix((ones, interactions.indices.numpy(), interactions.offsets.numpy()), shape=shape)
+        if rank >= min(shape):
+            raise ConfigError(f"preference_size: found {rank}, allowed is less than {min(shape)} users or items")
+        for side, vectors in zip(SIDES, latent_factors(matrix, rank, config["seed"]), strict=True):
+            values = torch.from_numpy(vectors)
+            self.register_buffer(f"{side}_preferences", values)
+            available = tables[side][INTERACTIONS].available
+            tables[side][INTERACTIONS] = dense_table(INTERACTIONS, ModalityKind.VECTOR, values, available, rank)
+
+    def make_encoder(
+        self, config: EncoderConfig, tables: dict[str, ModalityTable], modalities: Sequence[str]
+    ) -> EntityEncoder:
+        """A network on the preferences and the content of a side."""
+        chosen = [tables[name] for name in modalities]
+        trained = tables[ID].available
+        return ConcatenationEncoder(config, chosen, trained, INTERACTIONS, self.drop_prob)
+
+    def recommendation_loss(self, scores: Tensor, users: Tensor, items: Tensor) -> Tensor:
+        """The squared error against the latent model, or a ranking loss; see the base class."""
+        if self.settings.loss_type != "MSE":
+            return super().recommendation_loss(scores, users, items)
+        target = torch.einsum("bk,bnk->bn", self.user_preferences[users], self.item_preferences[items])
+        return torch.nn.functional.mse_loss(scores, target)
+
+
+def latent_factors(matrix: csr_matrix, rank: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Latent vectors of users and items whose dot products are the best approximation of a matrix of that rank.
+
+    Args:
+        matrix: ``[n_users, n_items]``.
+        rank: Length of the vectors.
+        seed: Of the randomised decomposition.
+
+    Returns:
+        float32 ``[n_users, rank]`` and ``[n_items, rank]``; the singular values are divided between the two evenly.
+
+    Example:
+        >>> u, v = latent_factors(csr_matrix(np.diag([3.0, 2.0, 1.0])), 2, 0)
+        >>> np.abs(np.round(u @ v.T, 3)).tolist()
+        [[3.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 0.0]]
+    """
+    left, values, right = randomized_svd(matrix, n_components=rank, random_state=seed)
+    root = np.sqrt(values)
+    return (left * root).astype(np.float32), (right.T * root).astype(np.float32)

@@ -1,0 +1,119 @@
+"""The models of a comparison: names, and keys of their own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from recbole_sibrar.config import ConfigError, nearest, refuse
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A model of a comparison."""
+
+    name: str
+    """What it is called in tables and files."""
+    model: str
+    """Name of the model."""
+    keys: dict[str, str] = field(default_factory=dict)
+    """Keys that hold for it alone, with their values as they are written on a command line."""
+
+
+def parse_variants(text: str | Sequence[str], models: Sequence[str]) -> list[Variant]:
+    """Read a list of models.
+
+    An element is ``Model``, ``Model:key=value:key=value``, or either with a name of its own before it,
+    ``Name=Model:key=value``. Commas and colons within brackets belong to a value.
+
+    Args:
+        text: Elements separated by commas, or a list of them.
+        models: Names of all models.
+
+    Raises:
+        ConfigError: An element cannot be read, its model is unknown, or two have one name.
+
+    Example:
+        >>> parse_variants("BPR,mine=BPR:loss_type=BPR:layers=[8,4]", ["BPR"])[1]
+        Variant(name='mine', model='BPR', keys={'loss_type': 'BPR', 'layers': '[8,4]'})
+    """
+    elements = list(_split(text, ",")) if isinstance(text, str) else [str(element) for element in text]
+    variants = [_variant(element.strip(), models) for element in elements if element.strip()]
+    if not variants:
+        refuse("--model_list", text, "names of models separated by commas, such as Pop,BPR,SiBraR")
+    names = [variant.name for variant in variants]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ConfigError(
+            f"--model_list: found '{twice[0]}' {names.count(twice[0])} times; give each variant a name of its own, "
+            f"such as mine={twice[0]}"
+        )
+    return variants
+
+
+def _variant(element: str, models: Sequence[str]) -> Variant:
+    head, *pairs = _split(element, ":")
+    name, equals, model = head.partition("=")
+    model = model if equals else head
+    if model not in models:
+        refuse("--model_list", model, f"the name of a model{nearest(model, models)}")
+    keys: dict[str, Any] = {}
+    for pair in pairs:
+        key, sign, value = pair.partition("=")
+        if not sign or not key:
+            refuse("--model_list", element, f"{model}:key=value")
+        keys[key] = value
+    return Variant(name if equals else element, model, keys)
+
+
+def _split(text: str, separator: str) -> Iterator[str]:
+    """Parts of a text between separators that stand outside all brackets."""
+    depth, part = 0, ""
+    for character in text:
+        depth += character in "[{("
+        depth -= character in "]})"
+        if character == separator and depth == 0:
+            yield part
+            part = ""
+        else:
+            part += character
+    yield part
+
+
+def file_name(name: str) -> str:
+    """A name of a variant as part of a file's name.
+
+    Example:
+        >>> file_name("SiBraR:item_modalities=[id, text]")
+        'SiBraR-item_modalities-id-text'
+    """
+    return re.sub(r"[^\w.+]+", "-", name).strip("-")
+
+
+def parse_seeds(text: str, first: int) -> list[int]:
+    """Read a number of seeds, or a list of them.
+
+    Args:
+        text: ``5`` for five seeds from ``first`` on, or ``2020,2021``.
+        first: The seed of the configuration.
+
+    Raises:
+        ConfigError: It is neither.
+
+    Example:
+        >>> parse_seeds("3", 2020), parse_seeds("7,1", 2020)
+        ([2020, 2021, 2022], [7, 1])
+    """
+    numbers = [number.strip() for number in text.strip("[]").split(",") if number.strip()]
+    if not numbers or not all(number.isascii() and number.isdigit() for number in numbers):
+        refuse("--seeds", text, "a number of seeds, or seeds separated by commas")
+    seeds = [int(number) for number in numbers]
+    if len(seeds) > 1 or text.strip().endswith(","):
+        if len(set(seeds)) < len(seeds):
+            refuse("--seeds", text, "each seed once")
+        return seeds
+    if seeds[0] < 1:
+        refuse("--seeds", text, "at least one seed")
+    return [first + i for i in range(seeds[0])]
