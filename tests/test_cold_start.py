@@ -184,14 +184,17 @@ def rewire(file: Path, held_out: list[list[tuple[str, str]]], seed: int) -> None
 @pytest.mark.parametrize("group_by", ["item", "user", "both"])
 @pytest.mark.parametrize(
     ("model", "distribution"),
-    [("SiBraR", "uniform"), ("SiBraR", "popularity"), ("BPR", "uniform"), ("BPR", "popularity"), ("Pop", "uniform")],
+    [
+        *((name, "uniform") for name in (*recbole_sibrar.MODELS, "BPR", "Pop")),
+        *((name, "popularity") for name in ("SiBraR", "BPR")),
+    ],
 )
 def test_training_does_not_depend_on_held_out_interactions(
     make_config: MakeConfig, tiny_folder: Path, model: str, distribution: str, group_by: str
 ) -> None:
     settings: dict[str, Any] = {"model": model, "eval_args": cold(group_by), "load_col": None, "train_batch_size": 64}
     settings["train_neg_sample_args"] = {"distribution": distribution, "sample_num": 2}
-    if model == "SiBraR":
+    if model in recbole_sibrar.MODELS:
         settings |= {"user_modalities": "auto", "loss_type": "BPR", "batch_norm": 1, "dropout_prob": 0.1}
     first = Run(make_config(**settings), epochs=False)
     runs = []
@@ -203,7 +206,7 @@ def test_training_does_not_depend_on_held_out_interactions(
     assert sorted(one.pairs(0)) == sorted(other.pairs(0))
     assert sorted(one.pairs(2)) != sorted(other.pairs(2))
     assert one.learned() == other.learned()
-    if model == "SiBraR":
+    if model in recbole_sibrar.MODELS:
         assert any("running_var" in name for name in one.learned())
         for side in ("user", "item"):
             tables = [run.embeddings(side) for run in runs]

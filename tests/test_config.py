@@ -234,3 +234,13 @@ def test_a_misspelt_key_of_ours_is_an_error_and_an_unknown_one_a_warning() -> No
     assert "'frobnicate' has no effect" in warning
     assert check_keys(["item_modalities"], known, strict=False) != []
     assert {"temperature", "user_temperature", "item_temperature", "loss_type"} <= set(own_keys())
+
+
+def test_a_misspelt_key_of_one_model_is_an_error_and_that_of_another_model_a_warning() -> None:
+    """A file of settings may serve several models of a comparison."""
+    known = {"learning_rate", "preference_dropout_prob"}
+    with pytest.raises(ConfigError, match="unknown key; did you mean 'preference_dropout_prob'"):
+        check_keys(["preference_dropot_prob"], known)
+    for key in ("preference_dropout_prob", "score_temperature"):
+        (warning,) = check_keys([key], {"learning_rate"})
+        assert f"'{key}' has no effect" in warning

@@ -25,6 +25,7 @@ from recbole.utils.case_study import full_sort_topk
 
 from recbole_sibrar import plugin
 from recbole_sibrar.config import own_keys
+from recbole_sibrar.config.keys import MODEL_KEYS
 
 Build = Callable[..., tuple[Any, ...]]
 
@@ -294,3 +295,9 @@ def test_every_key_of_ours_has_a_default_unless_the_model_has_no_use_for_it(mode
     file = plugin.properties() / "model" / f"{model}.yaml"
     without_use = {*get_model(model).fixed, *(["branch_budget"] if get_model(model).single_branch else [])}
     assert plain - set(yaml.safe_load(file.read_text(encoding="utf-8"))) == without_use
+
+
+def test_keys_of_single_models_are_all_listed() -> None:
+    files = [plugin.properties() / "model" / f"{model}.yaml" for model in plugin.MODELS]
+    keys = [key for file in files for key in yaml.safe_load(file.read_text(encoding="utf-8"))]
+    assert {key for key in keys if keys.count(key) == 1} - set(own_keys()) == set(MODEL_KEYS)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from recbole.trainer import Trainer
 
 SCRIPT = """
@@ -25,10 +26,11 @@ print(json.dumps([result, items.tolist()], default=float))
 """
 
 
+@pytest.mark.parametrize("name", ["SiBraR", "DropoutNet", "CLCRec"])
 def test_a_checkpoint_gives_the_same_results_in_a_fresh_process(
-    make_model: Callable[..., tuple[Any, ...]], tmp_path: Path
+    make_model: Callable[..., tuple[Any, ...]], tmp_path: Path, name: str
 ) -> None:
-    config, model, train, valid, test = make_model(user_modalities="auto")
+    config, model, train, valid, test = make_model(model=name, user_modalities="auto")
     trainer = Trainer(config, model)
     trainer.fit(train, valid)
     expected = trainer.evaluate(test)

@@ -144,7 +144,9 @@ def encoder_config(config: ConfigLike, side: Side, fixed: Mapping[str, Any] | No
         key = own if config[own] is not None else name
         if fixed and name in fixed:
             if config[key] not in (None, fixed[name]):
-                refuse(key, config[key], f"no value for {config['model']}, which has no such thing")
+                refuse(
+                    key, config[key], f"no value but {fixed[name]!r} for {config['model']}, which has no such choice"
+                )
             values[name] = fixed[name]
         else:
             values[name] = parse(key, config[key])

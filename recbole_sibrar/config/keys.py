@@ -8,6 +8,9 @@ from dataclasses import fields
 from recbole_sibrar.config.encoder import PARSERS, EncoderConfig
 from recbole_sibrar.config.values import ConfigError, nearest
 
+MODEL_KEYS = ("preference_size", "preference_dropout_prob", "replacement_prob", "score_temperature")
+"""Keys of ours that a single model reads."""
+
 
 def own_keys() -> tuple[str, ...]:
     """Every key that our models read, with and without prefix."""
@@ -31,12 +34,13 @@ def check_keys(given: Iterable[str], known: Iterable[str], strict: bool = True) 
     """
     own = own_keys() if strict else ()
     all_known = {*own, *known}
+    ours = (*own, *(key for key in MODEL_KEYS if key in all_known))
     warnings = []
     for key in given:
         if key in all_known:
             continue
-        if nearest(key, own):
-            raise ConfigError(f"{key}: unknown key{nearest(key, own)}")
+        if key not in MODEL_KEYS and nearest(key, ours):
+            raise ConfigError(f"{key}: unknown key{nearest(key, ours)}")
         warnings.append(
             f"the key '{key}' has no effect: neither RecBole nor the model reads it{nearest(key, all_known)}"
         )

@@ -46,12 +46,19 @@ class CollaborativeContentEncoder(ConcatenationEncoder):
         trained = self.trained[entities]
         return torch.where(trained[:, None], self.collaborative(entities), content), has_any | trained
 
+    def count_without(self) -> int:
+        """Number of entities (without padding) with neither training interactions nor content for the evaluation."""
+        has_content = self.availability[1:, list(self.eval_columns)].any(1)
+        return int((~has_content & ~self.trained[1:]).sum())
+
     def encode_training(self, entities: Tensor) -> Encoded:
         """Encode the occurrences of a batch; the views to contrast are the two embeddings, at unit length."""
         known, inverse = distinct(entities, self.n_entities)
         mask = self.availability[known]
-        content = gather_rows(self._concatenate(known, mask), inverse)
-        valid = mask.any(1)[inverse]
+        has_content = mask.any(1)
+        encoded = self._concatenate(known[has_content], mask[has_content])
+        every = encoded.new_zeros(len(known), self.embedding_size).masked_scatter(has_content[:, None], encoded)
+        content, valid = gather_rows(every, inverse), has_content[inverse]
         collaborative = self.collaborative(entities)
         replaced = valid & (torch.rand(len(entities), device=entities.device) < self.replacement_prob)
         embeddings = torch.where(replaced[:, None], content, collaborative)
@@ -73,7 +80,8 @@ class CLCRec(MultimodalRecommender):
     with sampled negatives N, :math:`\tilde z` the embedding or, for a random share of the occurrences, the content's
     (``replacement_prob``), and :math:`L_{RE}` the symmetric contrastive loss between :math:`z_i` and :math:`f(x_i)`
     at unit length, told apart from those of the sample's other items. (The paper weighs the two losses with
-    1 - lambda and lambda.) Entities with training interactions are scored with their embedding, others with
+    1 - lambda and lambda; the authors' code has one direction of it, from the embedding of the positive item
+    to the contents of its sample.) Entities with training interactions are scored with their embedding, others with
     their content. Without contrastive loss and replacement this is matrix factorisation with a softmax loss.
     """
 

@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 from sklearn.utils.extmath import randomized_svd
 from torch import Tensor
 
-from recbole_sibrar.config import SIDES, ConfigError, EncoderConfig
+from recbole_sibrar.config import SIDES, EncoderConfig, refuse
 from recbole_sibrar.config.values import probability_value, size_value
 from recbole_sibrar.data.modality import ID, INTERACTIONS, ModalityKind, ModalityTable, Side, dense_table
 from recbole_sibrar.model.concatenation import ConcatenationEncoder
@@ -60,13 +60,15 @@ class DropoutNet(MultimodalRecommender):
         shape = (len(interactions), len(tables["item"][INTERACTIONS]))
         ones = np.ones(len(interactions.indices), dtype=np.float32)
         matrix = csr_matrix((ones, interactions.indices.numpy(), interactions.offsets.numpy()), shape=shape)
-        if rank >= min(shape):
-            raise ConfigError(f"preference_size: found {rank}, allowed is less than {min(shape)} users or items")
+        allowed = min(shape) - 1
+        if rank > allowed:
+            refuse("preference_size", rank, f"at most {allowed}, the smaller of the numbers of users and items")
         for side, vectors in zip(SIDES, latent_factors(matrix, rank, config["seed"]), strict=True):
-            values = torch.from_numpy(vectors)
-            self.register_buffer(f"{side}_preferences", values)
             available = tables[side][INTERACTIONS].available
-            tables[side][INTERACTIONS] = dense_table(INTERACTIONS, ModalityKind.VECTOR, values, available, rank)
+            table = dense_table(INTERACTIONS, ModalityKind.VECTOR, torch.from_numpy(vectors), available, rank)
+            self.register_buffer(f"{side}_preferences", table.values)
+            tables[side][INTERACTIONS] = table
+        self.register_load_state_dict_post_hook(_restore_inputs)
 
     def make_encoder(
         self, config: EncoderConfig, tables: dict[str, ModalityTable], modalities: Sequence[str]
@@ -82,6 +84,15 @@ class DropoutNet(MultimodalRecommender):
             return super().recommendation_loss(scores, users, items)
         target = torch.einsum("bk,bnk->bn", self.user_preferences[users], self.item_preferences[items])
         return torch.nn.functional.mse_loss(scores, target)
+
+
+def _restore_inputs(model: DropoutNet, keys: Any) -> None:
+    """Give the networks the latent vectors of the checkpoint: another decomposition may differ, in signs at least."""
+    for side in SIDES:
+        encoder = model.encoder_of(side)
+        if INTERACTIONS in encoder.modalities:
+            inputs = encoder.get_buffer(f"projections.{encoder.modalities.index(INTERACTIONS)}.0.values")
+            inputs.copy_(getattr(model, f"{side}_preferences"))
 
 
 def latent_factors(matrix: csr_matrix, rank: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -13,14 +13,15 @@ from recbole.evaluator import Collector
 from recbole.utils import get_trainer
 from recbole.utils.case_study import full_sort_topk
 
+import recbole_sibrar
 from recbole_sibrar.data.atomic import DataError
 
 MakeConfig = Callable[..., Config]
 MakeModel = Callable[..., tuple[Any, ...]]
 Ranked = dict[int, set[int]]
 
-MODELS = ["SiBraR", "BPR", "Pop", "ItemKNN", "EASE", "LightGCN", "DMF", "NeuMF", "MultiVAE"]
-"""Of each family one: also those whose scores need pairs (NeuMF), and whose training batches are users (MultiVAE)."""
+MODELS = [*recbole_sibrar.MODELS, "BPR", "Pop", "ItemKNN", "EASE", "LightGCN", "DMF", "NeuMF", "MultiVAE"]
+"""Ours, and one of each family of RecBole's: also with scores of pairs (NeuMF) and batches of users (MultiVAE)."""
 
 EVALUATIONS: dict[str, dict[str, Any]] = {
     "item": {"split": {"CS": [0.6, 0.2, 0.2]}, "group_by": "item"},

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recbole.trainer import Trainer
 
+import recbole_sibrar
 from recbole_sibrar import cli
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.evaluator.missing_modality import (
@@ -84,9 +85,10 @@ def test_tied_items_share_the_places_equally_and_others_keep_their_order() -> No
         np.testing.assert_allclose(counts, 1200, atol=5 * np.sqrt(6000 * 0.2 * 0.8))
 
 
-def test_rate_0_is_the_plain_evaluation(trained: Callable[..., tuple[Any, ...]]) -> None:
+@pytest.mark.parametrize("name", recbole_sibrar.MODELS)
+def test_rate_0_is_the_plain_evaluation(trained: Callable[..., tuple[Any, ...]], name: str) -> None:
     config, model, train, test, trainer = trained(
-        metrics=["NDCG", "GAUC", "ItemCoverage", "AveragePopularity"], valid_metric="NDCG@10"
+        name, metrics=["NDCG", "GAUC", "ItemCoverage", "AveragePopularity"], valid_metric="NDCG@10"
     )
     plain = dict(trainer.evaluate(test, load_best_model=False))
     row = Study(config, model, train, test).evaluate(Trial("loss", ("text",), 0.0, 9))
@@ -307,3 +309,21 @@ def test_trials_start_with_the_lowest_rate_and_draw_only_where_there_is_chance(
     hidden = [study.hidden_cells(trial) for trial in study.trials[:5]]
     assert not hidden[0].any()
     assert all(not np.array_equal(a, b) for a, b in pairwise(hidden))
+
+
+@pytest.mark.parametrize("name", ["DropoutNet", "CLCRec"])
+def test_the_baselines_lose_what_their_papers_say(trained: Callable[..., tuple[Any, ...]], name: str) -> None:
+    """With everything lost, items are all alike for DropoutNet; for CLCRec trained items keep their embedding."""
+    config, model, train, test, _ = trained(name, eval_args={"split": {"CS": [0.6, 0.2, 0.2]}, "group_by": "item"})
+    trained_items = sorted(set(train.dataset.inter_feat["item_id"].tolist()))
+    new_items = [item for item in range(1, 41) if item not in trained_items]
+    before = model.encode_items().clone()
+    with model.hiding("item", torch.ones_like(model.item_encoder.availability)):
+        after = model.encode_items()
+    kept = [item for item in range(1, 41) if torch.equal(before[item], after[item])]
+    assert set(kept) >= set(trained_items if name == "CLCRec" else [])
+    assert len(kept) < 40
+    assert len(after[new_items].unique(dim=0)) == 1
+    assert len(after[trained_items].unique(dim=0)) == (len(trained_items) if name == "CLCRec" else 1)
+    row = Study(config, model, train, test).evaluate(Trial("loss", ("text", "kind"), 0.5, 1))
+    assert 0.2 < row["share_missing"] < 0.8

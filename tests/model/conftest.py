@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -100,12 +100,13 @@ def world() -> World:
 
 
 @pytest.fixture
-def make(world: World) -> Callable[..., SiBraR]:
-    """Builds a SiBraR on the small world: ``make(loss_type="BCE")``."""
+def make(world: World) -> Callable[..., Any]:
+    """Builds a model of ours on the small world: ``make(loss_type="BCE")``, ``make(MuBraR, batch_norm="last")``."""
 
-    def build(**overrides: Any) -> SiBraR:
+    def build(model: type[Any] = SiBraR, **overrides: Any) -> Any:
         torch.manual_seed(0)
-        return SiBraR(Settings({**SETTINGS, **overrides}), world)
+        shared = {key: value for key, value in SETTINGS.items() if key not in model.fixed}
+        return model(Settings({**shared, "model": model.__name__, **overrides}), world)
 
     return build
 
@@ -132,10 +133,14 @@ class Reference:
         parameters = {name: value.detach().double().numpy() for name, value in self.encoder.named_parameters()}
         self.parameters = parameters
         self.config = self.encoder.config
+        stored = getattr(model, f"{side}_preferences", None)
+        self.preferences = None if stored is None else stored.double().numpy()
 
     def input(self, modality: str, entity: int) -> np.ndarray | None:
         """The raw value as a dense vector, None where it is missing."""
         world = self.world
+        if modality == "interactions" and self.preferences is not None:
+            return self.preferences[entity] if self.preferences[entity].any() else None
         if modality in ("interactions", "id"):
             row = world.matrix[entity] if self.side == "user" else world.matrix[:, entity]
             if not row.any():
@@ -152,8 +157,8 @@ class Reference:
             return world.prices[entity].astype(float) if world.has_price[entity] else None
         return world.vectors[entity].astype(float) if world.has_vector[entity] else None
 
-    def cell(self, modality: str, entity: int) -> np.ndarray | None:
-        """Embedding of one modality of one entity."""
+    def projected(self, modality: str, entity: int) -> np.ndarray | None:
+        """Input of the branch from one modality of one entity."""
         value = self.input(modality, entity)
         if value is None:
             return None
@@ -165,8 +170,25 @@ class Reference:
             x = value @ p[f"projections.{m}.0.embedding.weight"] + p.get(f"projections.{m}.0.bias", 0)
         if self.config.normalize_branch_input:
             x = x / np.linalg.norm(x)
+        return x
+
+    def branch(self, x: np.ndarray) -> np.ndarray:
+        """The first branch, of two layers with ReLU between."""
+        p = self.parameters
         x = np.maximum(p["branches.0.0.weight"] @ x + p["branches.0.0.bias"], 0)
         return p["branches.0.2.weight"] @ x + p["branches.0.2.bias"]
+
+    def cell(self, modality: str, entity: int) -> np.ndarray | None:
+        """Embedding of one modality of one entity."""
+        x = self.projected(modality, entity)
+        return None if x is None else self.branch(x)
+
+    def concatenated(self, entity: int, modalities: Sequence[str] | None = None) -> np.ndarray:
+        """The branch on the projections of all modalities side by side, zeros for those missing or not asked for."""
+        asked = self.encoder.modalities if modalities is None else modalities
+        blocks = [self.projected(name, entity) if name in asked else None for name in self.encoder.modalities]
+        zeros = np.zeros(self.config.modality_size)
+        return self.branch(np.concatenate([zeros if block is None else block for block in blocks]))
 
     def entity(self, entity: int, modalities: tuple[str, ...] | None = None) -> np.ndarray | None:
         """Aggregate of the available ones of some modalities."""

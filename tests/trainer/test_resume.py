@@ -9,6 +9,7 @@ import torch
 from recbole.config import Config
 from recbole.trainer import Trainer
 
+import recbole_sibrar
 from recbole_sibrar.compat import load_checkpoint
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.trainer import resume
@@ -54,9 +55,9 @@ def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
         assert torch.equal(found["last"][name], value), name
 
 
-@pytest.mark.parametrize("model", ["SiBraR", "BPR"])
+@pytest.mark.parametrize("model", [*recbole_sibrar.MODELS, "BPR"])
 def test_the_same_seed_gives_the_same_numbers(make_model: Build, tmp_path: Path, model: str) -> None:
-    settings = HARD if model == "SiBraR" else {"epochs": 6}
+    settings = HARD if model in recbole_sibrar.MODELS else {"epochs": 6}
     first = train(make_model, tmp_path / "a.pth", model=model, **settings)
     assert_same(train(make_model, tmp_path / "b.pth", model=model, **settings), first)
     other = train(make_model, tmp_path / "c.pth", model=model, seed=7, **settings)
@@ -72,6 +73,16 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(
     checkpoint = tmp_path / "part.pth"
     assert train(make_model, checkpoint, stop_after, worker=worker, **HARD) == {}
     assert_same(train(make_model, checkpoint, resume=str(checkpoint), **HARD), expected)
+
+
+@pytest.mark.parametrize("model", ["MuBraR", "DropoutNet", "CLCRec"])
+def test_each_of_our_models_resumes_with_other_numbers_of_workers(
+    make_model: Build, tmp_path: Path, model: str
+) -> None:
+    expected = train(make_model, tmp_path / "whole.pth", model=model, **HARD)
+    checkpoint = tmp_path / "part.pth"
+    assert train(make_model, checkpoint, 2, worker=2, model=model, **HARD) == {}
+    assert_same(train(make_model, checkpoint, model=model, resume=str(checkpoint), **HARD), expected)
 
 
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
