@@ -322,7 +322,8 @@ def test_numbers_in_the_order_of_the_file_would_be_noticed(
     assert abs(mean - 10 / 20) > 6 * error
 
 
-def test_content_finds_new_items(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("model", recbole_sibrar.MODELS)
+def test_content_finds_new_items(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str) -> None:
     """Users like one of four genres; of 24 new items, a quarter are of that genre and ten are recommended."""
     monkeypatch.setattr(sys, "argv", ["test"])
     monkeypatch.chdir(tmp_path)
@@ -335,8 +336,8 @@ def test_content_finds_new_items(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (folder / "genres.item").write_text("\n".join(["item_id:token\tgenre:token", *items]), encoding="utf-8")
     settings = {"data_path": str(tmp_path), "load_col": None, "eval_args": cold("item"), "epochs": 15, "seed": 3}
     settings |= {"train_batch_size": 1024, "state": "ERROR", "metrics": ["Recall"], "learning_rate": 0.01}
-    config = {**settings, "valid_metric": "Recall@10", "user_modalities": ["id"]}
-    run = Run(Config("SiBraR", "genres", config_dict=config))
+    config = {**settings, "valid_metric": "Recall@10", "user_modalities": ["id"], "preference_size": 8}
+    run = Run(Config(model, "genres", config_dict=config))
     assert chance(run, 10, "split")[0] == pytest.approx(10 / 24)
     assert run.test()["recall@10"] > 0.9
 
