@@ -10,16 +10,19 @@ import textwrap
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import recbole
 import yaml
+from tqdm import tqdm
 
-from recbole_sibrar.config import ConfigError, nearest, refuse
+from recbole_sibrar.config import ConfigError, refuse
 from recbole_sibrar.plugin import MODELS, configuration_file, ready_made_configurations
 from recbole_sibrar.quick_start import doctor, missing
 from recbole_sibrar.quick_start.configuration import try_configuration
 from recbole_sibrar.quick_start.processes import Processes, run
+from recbole_sibrar.quick_start.variants import nearest_model, parse_seeds, parse_variants
 
 WRONG_INPUT = 2
 """Exit status after wrong input, as argparse has it."""
@@ -101,9 +104,7 @@ def _run_recbole(args: argparse.Namespace, rest: Sequence[str]) -> int:
     model = args.model or overrides.get("model") or keys.get("model", "BPR")
     dataset = args.dataset or overrides.get("dataset") or keys.get("dataset", "ml-100k")
     if model not in model_names():
-        known = {name.lower(): name for name in model_names()}
-        close = nearest(model.lower(), known)
-        hint = next((f"; did you mean '{name}'?" for low, name in known.items() if f"'{low}'" in close), "")
+        hint = nearest_model(model, model_names())
         raise ConfigError(f"--model: found '{model}', allowed is any model that --help lists{hint}")
     sys.argv = sys.argv[:1]  # RecBole would read the same options once more, by its own rules
     _, warnings = try_configuration(model, dataset, files, overrides)
@@ -147,7 +148,9 @@ def run_recbole_group(argv: Sequence[str] | None = None) -> int:
 
 def _run_recbole_group(args: argparse.Namespace, rest: Sequence[str]) -> int:
     from recbole_sibrar.quick_start import comparison, group  # loads statsmodels, which no other command waits for
-    from recbole_sibrar.quick_start.variants import parse_seeds, parse_variants
+
+    def note(line: str) -> None:
+        tqdm.write(f"run_recbole_group: {line}", file=sys.stderr)
 
     overrides = parse_overrides(rest)
     files = [configuration_file(name) for name in args.config_files.split()]
@@ -158,8 +161,14 @@ def _run_recbole_group(args: argparse.Namespace, rest: Sequence[str]) -> int:
     dataset = args.dataset or overrides.get("dataset") or keys.get("dataset", "ml-100k")
     output = Path(args.output)
     sys.argv = sys.argv[:1]  # RecBole would read the same options once more, by its own rules
-    runs = group.plan(variants, dataset, files, overrides, lambda first: parse_seeds(args.seeds, first), output)
-    failed = group.execute(runs, args.jobs, _note)
+    runs = group.plan(variants, dataset, files, overrides, lambda first: parse_seeds(args.seeds, first), output, note)
+    _output_folder(args.output)
+    try:
+        failed = group.execute(runs, args.jobs, note)
+    except KeyboardInterrupt:
+        finished = sum(run.finished for run in runs)
+        note(f"interrupted; {finished} of {len(runs)} runs are finished, the same command goes on with the others")
+        return INTERRUPTED
     how = " ".join([*args.config_files.split(), *(f"{key}={value}" for key, value in overrides.items())])
     print(comparison.write(runs, output, f"{dataset} {how}".strip()))  # noqa: T201
     print(f"written: {output}")  # noqa: T201
@@ -259,11 +268,7 @@ def _missing(args: argparse.Namespace) -> int:
     from recbole_sibrar.report import curves  # loads Matplotlib, which no other command waits for
 
     plan = missing.read_plan(args.side, args.modalities, args.rates, args.seeds)
-    folder = Path(args.output)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"--output: cannot write to {folder}: {error.strerror}") from None
+    folder = _output_folder(args.output)
     frame, metric = missing.run(args.checkpoints, plan, args.metric and args.metric.lower(), _note)
     missing.write_table(frame, folder / "missing.csv")
     figure = curves.missing_curves(frame, metric)
@@ -272,6 +277,22 @@ def _missing(args: argparse.Namespace) -> int:
     print(missing.table(frame, metric))  # noqa: T201
     print(f"written: {folder / 'missing.csv'}, missing.png, missing.pdf")  # noqa: T201
     return 0
+
+
+def _output_folder(name: str) -> Path:
+    """The folder of ``--output``, made if it does not exist.
+
+    Raises:
+        ConfigError: It cannot be written to.
+    """
+    folder = Path(name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(f"--output: cannot write to {folder}: {error.strerror}") from None
+    return folder
 
 
 def _note(line: str) -> None:

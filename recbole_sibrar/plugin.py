@@ -260,6 +260,8 @@ def _build(original: Any, dataset: Dataset) -> list[Dataset]:
         getLogger().info(partition.check_parts(parts, settings.cold_start.group_by))
         for part in parts:
             part.is_cold_start = True
+    elif len(parts) == len(PARTS):
+        getLogger().info(f"held-out pairs {partition.hash_of(parts)}")
     if writer and settings.save_split:
         writer.write(dataset, frames, settings.save_split)
         dataset.config.final_config_dict["save_split"] = None  # who loads the checkpoint writes nothing

@@ -28,13 +28,24 @@ def _write(path: Path, header: str, rows: list[list[str]]) -> None:
 
 @pytest.fixture
 def tiny_folder(tmp_path: Path) -> Path:
-    """A ``data_path`` with the data set ``tiny``; the last item and the last user have no line in their file.
+    """A ``data_path`` with the data set ``tiny``, as :func:`_write_tiny` describes it."""
+    return _write_tiny(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for a whole module, whose tests change nothing in it."""
+    return _write_tiny(tmp_path_factory.mktemp("shared"))
+
+
+def _write_tiny(parent: Path) -> Path:
+    """Write a ``data_path`` with the data set ``tiny``; the last item and the last user have no line in their file.
 
     Values are missing in every field: of user and item n, ``gender``/``kind`` where n % 7 == 0, ``tags``/``likes``
     where n % 5 == 0, ``age``/``price`` where n % 6 == 0, ``profile``/``text`` where n % 4 == 0.
     """
     rng = np.random.default_rng(7)
-    folder = tmp_path / "dataset" / "tiny"
+    folder = parent / "dataset" / "tiny"
     folder.mkdir(parents=True)
     pairs = [(u, i) for u in range(1, N_USERS + 1) for i in range(1, N_ITEMS + 1) if rng.random() < 0.3]
     rows = [[f"u{u}", f"i{i}", str(rng.integers(1, 6)), str(rng.integers(10**6))] for u, i in pairs]

@@ -11,7 +11,7 @@ from recbole_sibrar.evaluator.breakdown import check_writable
 
 
 def record(trainer: Any, path: Path, result: dict[str, float]) -> None:
-    """Add a validation to the curve, and write the curve, to a temporary name first.
+    """Add the validation after an epoch of training to the curve, and write the curve, to a temporary name first.
 
     A resumed run goes on with the rows that the interrupted one has written.
 
@@ -24,8 +24,6 @@ def record(trainer: Any, path: Path, result: dict[str, float]) -> None:
         DataError: The file cannot be written.
     """
     losses = trainer.train_loss_dict
-    if not losses:
-        return  # an evaluation outside training
     epoch = max(losses)
     check_writable(path, "save_learning_curve")
     rows = trainer.__dict__.setdefault("learning_curve", _earlier(path, epoch) if trainer.start_epoch else [])
@@ -40,5 +38,5 @@ def _earlier(path: Path, epoch: int) -> list[dict[str, Any]]:
     """The rows of a file before an epoch."""
     if not path.is_file():
         return []
-    frame = pd.read_csv(path)
+    frame = pd.read_csv(path, float_precision="round_trip")
     return frame[frame["epoch"] < epoch].to_dict("records")  # type: ignore[return-value]

@@ -15,7 +15,6 @@ from recbole.trainer import Trainer
 
 from recbole_sibrar.config import POPULARITY, ConfigError, EvaluationConfig, evaluation_config
 from recbole_sibrar.data.dataloader import items_of
-from recbole_sibrar.evaluator import curve
 from recbole_sibrar.evaluator.breakdown import (
     check_writable,
     group_field,
@@ -104,8 +103,6 @@ def _evaluate(original: Any, trainer: Any, eval_data: Any, *args: Any, **kwargs:
     result = original(trainer, eval_data, *args, **kwargs)
     struct, trainer.evaluator.struct, collector.lists = trainer.evaluator.struct, None, None
     _explain_undefined(trainer, result, known.phase)
-    if settings.save_learning_curve and known.phase == "valid":
-        curve.record(trainer, settings.save_learning_curve, result)
     if report:
         _report(trainer, settings, struct, result)
     return result

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 from recbole.evaluator.register import smaller_metrics
 
+from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.evaluator.significance import compare_all
 from recbole_sibrar.quick_start.group import CURVE, PER_USER, Run
 from recbole_sibrar.quick_start.variants import file_name
@@ -28,28 +30,27 @@ def write(runs: Sequence[Run], output: Path, title: str) -> str:
         title: What was compared, in words.
 
     Returns:
-        The summary as Markdown, empty if no run has finished.
+        The summary as Markdown.
     """
     finished = [run for run in runs if run.finished]
     if not finished:
-        return ""
+        return f"{title}\n\n{_incomplete(runs)}\n"
     results = _results(finished)
     metrics = [name for name in results.columns[4:] if "[" not in name]
     _replace(output / "results.csv", results.to_csv(index=False))
     for folder, source, suffix in (("per_user", PER_USER, ".parquet"), ("learning_curves", CURVE, ".csv")):
         _collect(finished, output / folder, source, suffix)
-    best: dict[str, str | None] = {}
+    different = _different_parts(finished)
     users = _users(finished)
-    if len(users) > 1:
-        tested = [name for name in metrics if all(name in run.columns for frames in users.values() for run in frames)]
-        significance = compare_all(users, tested)
-        _replace(output / "significance.csv", significance.to_csv(index=False))
-        best = {metric: _significantly_best(significance, metric, list(users)) for metric in tested}
+    significance = _significance({} if different else users, metrics)
+    _replace(output / "significance.csv", significance.to_csv(index=False))
+    best = {metric: _significantly_best(significance, metric, list(users)) for metric in set(significance["metric"])}
     smaller = [name for name in metrics if name.split("@")[0] in smaller_metrics]
     table = summary.cells(results, metrics, smaller, best)
-    text = f"{title}\n\n{summary.markdown(table, metrics)}\n{_legend(finished)}\n"
+    legend = " ".join(filter(None, [_legend(finished, any(best.values())), _incomplete(runs), different]))
+    text = f"{title}\n\n{summary.markdown(table, metrics)}\n{summary.plain_markdown(legend)}\n"
     _replace(output / "summary.md", text)
-    _replace(output / "summary.tex", summary.latex(table, metrics, title))
+    _replace(output / "summary.tex", summary.latex(table, metrics, f"{title}. {legend}"))
     return text
 
 
@@ -83,19 +84,62 @@ def _significantly_best(significance: pd.DataFrame, metric: str, names: Sequence
     return None
 
 
-def _legend(runs: Sequence[Run]) -> str:
+def _significance(users: Mapping[str, Sequence[pd.DataFrame]], metrics: Sequence[str]) -> pd.DataFrame:
+    """The comparison of all pairs in every metric that is a mean over users and that two users have of each pair."""
+    tables = [pd.DataFrame(columns=["metric", "a", "b"])]
+    for metric in metrics:
+        if len(users) < 2 or not all(metric in frame.columns for frames in users.values() for frame in frames):
+            continue
+        with suppress(DataError):
+            tables.append(compare_all(users, [metric]))
+    return pd.concat(tables[1:] or tables)
+
+
+def _legend(runs: Sequence[Run], marked: bool) -> str:
     seeds = sorted({run.seed for run in runs})
-    return (
-        f"Mean ± standard deviation over the seeds {', '.join(map(str, seeds))}; best bold, second underlined. "
-        f"\\*: better than every other model (paired t-test over users, p < {LEVEL} after Bonferroni's correction)."
-    )
+    several = f"Mean ± standard deviation over the seeds {', '.join(map(str, seeds))}"
+    sentences = [several if len(seeds) > 1 else f"Seed {seeds[0]}", "Best bold, second underlined"]
+    if marked:
+        test = f"paired t-test over users, p < {LEVEL} after Bonferroni's correction"
+        sentences.append(f"*: better than every other model ({test})")
+    return ". ".join(sentences) + "."
+
+
+def _incomplete(runs: Sequence[Run]) -> str:
+    """Which runs have no result."""
+    missing: dict[str, list[str]] = {}
+    for run in runs:
+        if not run.finished:
+            missing.setdefault(run.variant.name, []).append(str(run.seed))
+    names = "; ".join(f"{name} (seed {', '.join(seeds)})" for name, seeds in missing.items())
+    return f"Without a result: {names}." if names else ""
+
+
+def _different_parts(runs: Sequence[Run]) -> str:
+    """Which models were tested on other interactions than the rest, though they had the same seed."""
+    parts: dict[int, dict[str, list[str]]] = {}
+    for run in runs:
+        partition = run.partition()
+        if partition:
+            parts.setdefault(run.seed, {}).setdefault(partition, []).append(run.variant.name)
+    found = [
+        f"seed {seed}: " + " / ".join(", ".join(names) for names in groups.values())
+        for seed, groups in parts.items()
+        if len(groups) > 1
+    ]
+    return f"NOT TESTED ON THE SAME INTERACTIONS, so without significance: {'; '.join(found)}." if found else ""
 
 
 def _collect(runs: Sequence[Run], folder: Path, source: str, suffix: str) -> None:
+    """Copy a file of each run under the name of the run, and remove what an earlier comparison has copied."""
     folder.mkdir(parents=True, exist_ok=True)
-    for run in runs:
-        if (run.folder / source).is_file():
-            shutil.copyfile(run.folder / source, folder / f"{file_name(run.variant.name)}-{run.seed}{suffix}")
+    names = {f"{file_name(run.variant.name)}-{run.seed}{suffix}": run.folder / source for run in runs}
+    for name, path in names.items():
+        if path.is_file():
+            shutil.copyfile(path, folder / name)
+    for path in folder.glob(f"*{suffix}"):
+        if path.name not in names:
+            path.unlink()
 
 
 def _replace(path: Path, text: str) -> None:

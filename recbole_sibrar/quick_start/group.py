@@ -2,36 +2,48 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
+import re
+import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 from recbole.config import Config
+from recbole.utils import EvaluatorType
 from tqdm import tqdm
 
-from recbole_sibrar.config import ConfigError
+from recbole_sibrar.config import ConfigError, check_keys
+from recbole_sibrar.plugin import MODELS, known_keys
+from recbole_sibrar.quick_start import record
 from recbole_sibrar.quick_start.configuration import try_configuration
 from recbole_sibrar.quick_start.single_run import RESULT, SPECIFICATION
 from recbole_sibrar.quick_start.variants import Variant, file_name
 
-PER_USER, CURVE, LOG = "per_user.parquet", "learning_curve.csv", "log.txt"
+PER_USER, CURVE, LOG, CONFIGURATION = "per_user.parquet", "learning_curve.csv", "log.txt", "config.yaml"
 """Files in the folder of a run."""
 
-_PACKAGES = ("recbole-sibrar", "recbole", "torch", "numpy", "pandas", "scipy")
 _WITHOUT_EFFECT = (
     *("show_progress", "state", "checkpoint_dir", "save_per_user", "save_learning_curve", "device", "gpu_id"),
-    *("log_wandb", "wandb_project", "single_spec", "local_rank", "data_path"),
+    *("log_wandb", "wandb_project", "single_spec", "local_rank", "data_path", "model_list"),
 )
 """Keys that change no result."""
+
+_PATHS = ("resume", "save_split", "dataset_save_path", "dataloaders_save_path", "pre_model_path")
+"""Keys whose paths are meant from where the command is started; a run works in its own folder."""
+
+_FILTER = "filter_inter_by_user_or_item"
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,8 @@ class Run:
     """Where everything of the run is; its name ends with a hash of the full configuration."""
     specification: dict[str, Any]
     """What :mod:`~recbole_sibrar.quick_start.single_run` runs."""
+    configuration: dict[str, Any] = field(default_factory=dict)
+    """Every key and its value, for the record."""
 
     @property
     def finished(self) -> bool:
@@ -56,6 +70,13 @@ class Run:
         """What the finished run reported."""
         return json.loads((self.folder / RESULT).read_text(encoding="utf-8"))
 
+    def partition(self) -> str | None:
+        """The hash of the held-out pairs that the run has logged; None if it has not."""
+        log = self.folder / LOG
+        text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+        hashes = re.findall(r"held-out pairs ([0-9a-f]{12})\b", text)
+        return hashes[-1] if hashes else None
+
 
 def plan(
     variants: Sequence[Variant],
@@ -64,6 +85,7 @@ def plan(
     overrides: dict[str, Any],
     seeds: Callable[[int], list[int]],
     output: Path,
+    note: Callable[[str], None],
 ) -> list[Run]:
     """All runs of a comparison, checked so far that RecBole accepts their configurations.
 
@@ -74,27 +96,29 @@ def plan(
         overrides: Keys for all models; those of a variant go before them.
         seeds: Gives the seeds, from the seed of the configuration.
         output: Folder of the comparison.
+        note: Takes a line for each key that has no effect.
 
     Raises:
-        ConfigError: RecBole, or a model, refuses a configuration.
+        ConfigError: RecBole, or a model, refuses a configuration, or there are no data.
     """
-    runs = []
+    runs, firsts = [], []
     for variant in variants:
         keys = {**overrides, **variant.keys}
-        for seed in seeds(_configuration(variant, dataset, config_files, keys)["seed"]):
+        config = _configuration(variant, dataset, config_files, keys)
+        firsts.append((variant, config))
+        if not Path(config["data_path"]).is_dir():
+            raise ConfigError(
+                f"--dataset: there is no folder {config['data_path']} with '{dataset}'; run_recbole downloads the data "
+                "sets that RecBole knows"
+            )
+        if _FILTER not in config.external_config_dict:
+            keys[_FILTER] = False  # else models that load .user and .item could be tested on fewer interactions
+        for seed in seeds(config["seed"]):
             config = _configuration(variant, dataset, config_files, {**keys, "seed": seed})
-            name = f"{file_name(variant.name)}-{seed}-{_hash(config)}"
-            folder = (output / "runs" / name).absolute()
-            quiet = {"show_progress": False, "seed": seed, "save_per_user": str(folder / PER_USER)}
-            quiet["save_learning_curve"] = str(folder / CURVE)
-            files = [str(Path(file).absolute()) for file in config_files]
-            specification = {
-                "model": variant.model,
-                "dataset": dataset,
-                "config_files": files,
-                "keys": {**keys, **quiet},
-            }
-            runs.append(Run(variant, seed, folder, specification))
+            folder = (output / "runs" / f"{file_name(variant.name)}-{seed}-{_hash(config)}").absolute()
+            specification = _specification(variant, dataset, config_files, {**keys, "seed": seed}, config, folder)
+            runs.append(Run(variant, seed, folder, specification, record.configuration(config)))
+    _note_unread_keys(firsts, note)
     return runs
 
 
@@ -105,12 +129,84 @@ def _configuration(variant: Variant, dataset: str, files: Sequence[str], keys: d
         raise ConfigError(f"{variant.name}: {error}") from error
 
 
+def _specification(
+    variant: Variant, dataset: str, files: Sequence[str], keys: dict[str, Any], config: Config, folder: Path
+) -> dict[str, Any]:
+    paths = {key: str(Path(config[key]).absolute()) for key in _PATHS if config[key]}
+    own: dict[str, Any] = {"show_progress": False, "save_learning_curve": str(folder / CURVE)}
+    if config["eval_type"] is EvaluatorType.RANKING:
+        own["save_per_user"] = str(folder / PER_USER)
+    if str(config["state"]).lower() != "debug":
+        own["state"] = "INFO"  # the log is part of the results
+    return {
+        "model": variant.model,
+        "dataset": dataset,
+        "config_files": [str(Path(file).absolute()) for file in files],
+        "keys": {**keys, **paths, "data_path": record.data_path(config), **own},
+        "working_directory": str(folder),
+    }
+
+
+def _note_unread_keys(configs: Sequence[tuple[Variant, Config]], note: Callable[[str], None]) -> None:
+    """Say which keys of a variant it does not read, and which keys for all models none of them reads."""
+    unread: list[dict[str, str]] = []
+    for variant, config in configs:
+        known, strict = known_keys(config), variant.model in MODELS
+        warnings = {key: check_keys([key], known, strict) for key in config.external_config_dict}
+        unread.append({key: found[0] for key, found in warnings.items() if found})
+    own = {key for variant, _ in configs for key in variant.keys}
+    for key in unread[0].keys() - own:
+        if all(key in keys for keys in unread):
+            note(f"warning: {unread[0][key]}")
+    for (variant, _), keys in zip(configs, unread, strict=True):
+        for key in keys.keys() & variant.keys.keys():
+            note(f"warning: {variant.name}: {keys[key]}")
+
+
 def _hash(config: Config) -> str:
     """Twelve digits that differ where anything differs that results depend on: a key, or a file of the data."""
     keys = {key: str(value) for key, value in config.final_config_dict.items() if key not in _WITHOUT_EFFECT}
     files = sorted(file for file in Path(config["data_path"]).glob("*") if file.is_file())
     keys["files"] = str([(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files])
     return hashlib.sha256(json.dumps(keys, sort_keys=True).encode()).hexdigest()[:12]
+
+
+class _Children:
+    """The processes of a comparison, which end with it."""
+
+    def __init__(self) -> None:
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.stopped = False
+        self.lock = threading.Lock()
+
+    def run(self, command: Sequence[str], **options: Any) -> int:
+        """Run a process; its exit status."""
+        with self.lock:
+            if self.stopped:
+                return -signal.SIGTERM
+            process = subprocess.Popen(command, **options)
+            self.processes.append(process)
+        return process.wait()
+
+    def stop(self) -> None:
+        """End all, and start none any more."""
+        with self.lock:
+            self.stopped = True
+            for process in self.processes:
+                process.terminate()
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """``kill`` is Ctrl-C, so that the children end too."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def execute(runs: Sequence[Run], jobs: int, note: Callable[[str], None]) -> list[Run]:
@@ -126,69 +222,60 @@ def execute(runs: Sequence[Run], jobs: int, note: Callable[[str], None]) -> list
     """
     left = [run for run in runs if not run.finished]
     failed: list[Run] = []
-    processes: list[subprocess.Popen[bytes]] = []
-    with ThreadPoolExecutor(jobs) as pool, tqdm(total=len(runs), initial=len(runs) - len(left), desc="runs") as bar:
-        waiting = {pool.submit(_execute, run, jobs, processes): run for run in left}
+    children = _Children()
+    bar = tqdm(total=len(runs), initial=len(runs) - len(left), desc="runs", unit="run")
+    with _interruptible(), bar, ThreadPoolExecutor(jobs) as pool:
+        waiting = {pool.submit(_execute, run, jobs, children): run for run in left}
         try:
             for future in as_completed(waiting):
                 run, reason = waiting[future], future.result()
                 if reason:
                     failed.append(run)
-                    tqdm.write(f"{run.variant.name}, seed {run.seed}, failed: {reason} ({run.folder / LOG})")
+                    note(f"failed: {run.variant.name}, seed {run.seed}: {reason} ({run.folder / LOG})")
                 bar.update()
         except BaseException:
-            for future in waiting:
-                future.cancel()
-            for process in processes:
-                process.terminate()
+            pool.shutdown(wait=False, cancel_futures=True)
+            children.stop()
             raise
-    for run in failed:
-        note(f"failed: {run.variant.name}, seed {run.seed}")
     return failed
 
 
-def _execute(run: Run, jobs: int, processes: list[subprocess.Popen[bytes]]) -> str:
+def _execute(run: Run, jobs: int, children: _Children) -> str:
     """Run one in a process of its own; why it failed, or nothing."""
     run.folder.mkdir(parents=True, exist_ok=True)
-    (run.folder / SPECIFICATION).write_text(yaml.safe_dump(run.specification), encoding="utf-8")
-    (run.folder / "environment.json").write_text(json.dumps(environment(), indent=1), encoding="utf-8")
-    threads = os.environ.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
-    command = [sys.executable, "-m", "recbole_sibrar.quick_start.single_run", str(run.folder)]
-    with open(run.folder / LOG, "wb") as log:
-        process = subprocess.Popen(
-            command, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, "OMP_NUM_THREADS": threads}
-        )
-        processes.append(process)
-        status = process.wait()
+    with open(run.folder / LOG, "ab") as log:
+        try:
+            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the process inherits the lock and holds it to its end
+        except BlockingIOError:
+            return "another command is running it"
+        if run.finished:
+            return ""
+        log.truncate(0)
+        _prepare(run)
+        threads = os.environ.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
+        command = [sys.executable, "-m", "recbole_sibrar.quick_start.single_run", str(run.folder), str(os.getpid())]
+        options = {"stdout": log, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL}
+        status = children.run(command, env={**os.environ, "OMP_NUM_THREADS": threads}, **options)
     if status == 0 and run.finished:
         return ""
-    lines = (run.folder / LOG).read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1] if lines else f"exit status {status}"
+    return _reason(status, (run.folder / LOG).read_text(encoding="utf-8", errors="replace"))
 
 
-def environment() -> dict[str, Any]:
-    """Versions of the packages that results depend on, and the state of the git repository that this is run in."""
-    versions = {"python": sys.version.split()[0]}
-    for package in _PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return {"packages": versions, "git": {name: _git(folder) for name, folder in _folders().items()}}
+def _prepare(run: Run) -> None:
+    """Clear what an interrupted run has left, and write what the run is."""
+    for path in run.folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != LOG:
+            path.unlink()
+    (run.folder / SPECIFICATION).write_text(yaml.safe_dump(run.specification), encoding="utf-8")
+    (run.folder / CONFIGURATION).write_text(yaml.safe_dump(run.configuration, sort_keys=False), encoding="utf-8")
+    (run.folder / "environment.json").write_text(json.dumps(record.environment(), indent=1), encoding="utf-8")
 
 
-def _folders() -> dict[str, Path]:
-    return {"working directory": Path.cwd(), "recbole-sibrar": Path(__file__).parent}
-
-
-def _git(folder: Path) -> str | None:
-    """Commit and whether files differ from it; None outside a repository, or without git."""
-    try:
-        run = {"cwd": folder, "capture_output": True, "text": True, "timeout": 10}
-        commit = subprocess.run(["git", "rev-parse", "HEAD"], **run)  # type: ignore[call-overload]
-        changes = subprocess.run(["git", "status", "--porcelain"], **run)  # type: ignore[call-overload]
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    if commit.returncode:
-        return None
-    return commit.stdout.strip() + (" with changes" if changes.stdout.strip() else "")
+def _reason(status: int, log: str) -> str:
+    """Why a run failed: the signal that ended it, or the last line that it wrote."""
+    if status < 0:
+        return f"ended by {signal.Signals(-status).name}"
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", log).strip().splitlines()
+    return re.sub(r"^(\w+\.)+(?=\w+: )", "", lines[-1]) if lines else f"exit status {status}"

@@ -29,7 +29,7 @@ def run(runs: Sequence[str], metrics: str | None, reference: str | None) -> pd.D
         refuse("RUN", " ".join(runs), "at least two different ones")
     if reference is not None and reference not in runs:
         refuse("--reference", reference, f"one of {', '.join(runs)}{nearest(reference, runs)}")
-    models = {name: [_read(file) for file in name.split("+")] for name in dict.fromkeys(runs)}
+    models = {name: [_read(file) for file in _files(name)] for name in dict.fromkeys(runs)}
     frames = [frame for parts in models.values() for frame in parts]
     shared = [name for name in frames[0].columns[1:] if name != "items" and all(name in x.columns for x in frames)]
     names = [name.strip().lower() for name in metrics.split(",")] if metrics else shared
@@ -37,6 +37,11 @@ def run(runs: Sequence[str], metrics: str | None, reference: str | None) -> pd.D
         if name not in shared:
             refuse("--metrics", name, f"any of {', '.join(shared) or 'none'}{nearest(name, shared)}")
     return compare_all(models, names, reference)
+
+
+def _files(run: str) -> list[str]:
+    """The files of a run; a plus sign may also belong to the name of a single one."""
+    return [run] if Path(run).is_file() else run.split("+")
 
 
 def _read(file: str) -> pd.DataFrame:

@@ -1,10 +1,15 @@
-"""One run of a comparison, in a process of its own: ``python -m recbole_sibrar.quick_start.single_run FOLDER``."""
+"""One run of a comparison, in a process of its own: ``python -m recbole_sibrar.quick_start.single_run FOLDER PARENT``.
+
+``PARENT`` is the id of the process that starts it, with whose end it ends too.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -13,7 +18,7 @@ import yaml
 
 import recbole_sibrar  # noqa: F401  # registers the plugin in this process
 
-SPECIFICATION, RESULT = "run.yaml", "result.json"
+SPECIFICATION, RESULT, CHECKPOINT = "run.yaml", "result.json", "checkpoint/model.pth"
 """What a run's folder holds before it starts, and when it is finished."""
 
 
@@ -21,19 +26,23 @@ def main(folder: Path) -> None:
     """Run what the folder's specification says, and write the result there.
 
     Args:
-        folder: Holds ``run.yaml`` with ``model``, ``dataset``, ``config_files`` and ``keys``.
+        folder: Holds ``run.yaml`` with ``model``, ``dataset``, ``config_files``, ``keys`` and, if RecBole's logs shall
+            not go where this is started, ``working_directory``.
     """
     import recbole.quick_start
 
     specification: dict[str, Any] = yaml.safe_load((folder / SPECIFICATION).read_text(encoding="utf-8"))
+    folder = folder.absolute()
+    os.chdir(specification.get("working_directory", "."))
     sys.argv = sys.argv[:1]  # RecBole would read the arguments of this process as keys
     start = time.perf_counter()
     result = recbole.quick_start.run_recbole(
         specification["model"],
         specification["dataset"],
         specification["config_files"] or None,
-        {**specification["keys"], "checkpoint_dir": str(folder / "checkpoint")},
+        {**specification["keys"], "checkpoint_dir": str((folder / CHECKPOINT).parent)},
     )
+    _name_checkpoint(folder, specification["model"])
     finished = {
         "test_result": {key: float(value) for key, value in result["test_result"].items()},
         "best_valid_result": {key: float(value) for key, value in (result["best_valid_result"] or {}).items()},
@@ -46,5 +55,21 @@ def main(folder: Path) -> None:
     temporary.replace(folder / RESULT)
 
 
+def _name_checkpoint(folder: Path, model: str) -> None:
+    """Give the checkpoint, which RecBole names by the time of day, a name that can be known in advance."""
+    found = list((folder / CHECKPOINT).parent.glob(f"{model}-*.pth"))
+    if found:
+        max(found, key=lambda file: file.stat().st_mtime_ns).replace(folder / CHECKPOINT)
+
+
+def _end_with(parent: int) -> None:
+    """End this process when the one that has started it is gone, which could not end it if it was killed."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
 if __name__ == "__main__":
+    parent = int(sys.argv[2]) if len(sys.argv) > 2 else os.getppid()
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     main(Path(sys.argv[1]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from recbole_sibrar.config import ConfigError, nearest, refuse
 
@@ -39,33 +38,53 @@ def parse_variants(text: str | Sequence[str], models: Sequence[str]) -> list[Var
         >>> parse_variants("BPR,mine=BPR:loss_type=BPR:layers=[8,4]", ["BPR"])[1]
         Variant(name='mine', model='BPR', keys={'loss_type': 'BPR', 'layers': '[8,4]'})
     """
+    if not isinstance(text, (str, list, tuple)):
+        refuse("--model_list", text, "a list of models such as [Pop, BPR, SiBraR]")
     elements = list(_split(text, ",")) if isinstance(text, str) else [str(element) for element in text]
     variants = [_variant(element.strip(), models) for element in elements if element.strip()]
     if not variants:
         refuse("--model_list", text, "names of models separated by commas, such as Pop,BPR,SiBraR")
-    names = [variant.name for variant in variants]
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise ConfigError(
-            f"--model_list: found '{twice[0]}' {names.count(twice[0])} times; give each variant a name of its own, "
-            f"such as mine={twice[0]}"
-        )
+    names = [file_name(variant.name) for variant in variants]
+    for variant, name in zip(variants, names, strict=True):
+        if names.count(name) > 1:
+            raise ConfigError(
+                f"--model_list: found '{variant.name}' {names.count(name)} times; give each variant a name of its own "
+                f"(files tell letters, digits, points and underscores apart), such as mine={variant.name}"
+            )
     return variants
 
 
+def nearest_model(name: str, models: Sequence[str]) -> str:
+    """``; did you mean 'x'?`` for the model with the nearest name, whatever letters are capital; or nothing.
+
+    Example:
+        >>> nearest_model("sibrar", ["BPR", "SiBraR"])
+        "; did you mean 'SiBraR'?"
+    """
+    lower = {model.lower(): model for model in models}
+    hint = nearest(name.lower(), lower)
+    return next((f"; did you mean '{model}'?" for low, model in lower.items() if f"'{low}'" in hint), "")
+
+
 def _variant(element: str, models: Sequence[str]) -> Variant:
+    if sum(map(element.count, "[{(")) != sum(map(element.count, "]})")):
+        refuse("--model_list", element, "as many closing brackets as opening ones")
     head, *pairs = _split(element, ":")
     name, equals, model = head.partition("=")
-    model = model if equals else head
+    name, model = (name.strip(), model.strip()) if equals else (element, head.strip())
     if model not in models:
-        refuse("--model_list", model, f"the name of a model{nearest(model, models)}")
-    keys: dict[str, Any] = {}
+        refuse("--model_list", model, f"the name of a model{nearest_model(model, models)}")
+    if not file_name(name):
+        refuse("--model_list", element, f"a name with letters or digits before ={model}")
+    keys: dict[str, str] = {}
     for pair in pairs:
-        key, sign, value = pair.partition("=")
+        key, sign, value = (part.strip() for part in pair.partition("="))
         if not sign or not key:
             refuse("--model_list", element, f"{model}:key=value")
+        if keys.get(key, value) != value:
+            refuse("--model_list", element, f"one value of {key}")
         keys[key] = value
-    return Variant(name if equals else element, model, keys)
+    return Variant(name, model, keys)
 
 
 def _split(text: str, separator: str) -> Iterator[str]:
@@ -89,7 +108,7 @@ def file_name(name: str) -> str:
         >>> file_name("SiBraR:item_modalities=[id, text]")
         'SiBraR-item_modalities-id-text'
     """
-    return re.sub(r"[^\w.+]+", "-", name).strip("-")
+    return re.sub(r"[^\w.+]+", "-", name).strip("-")[:100]
 
 
 def parse_seeds(text: str, first: int) -> list[int]:

@@ -41,7 +41,7 @@ def cells(
     grouped = results.groupby("name")[list(metrics)]
     means, deviations = grouped.mean().loc[names], grouped.std(ddof=1).loc[names]
     signs = np.array([-1.0 if metric in smaller else 1.0 for metric in metrics])
-    ranks = (means * signs).rank(ascending=False, method="min").fillna(0).astype(int)
+    ranks = (means * signs).round(12).rank(ascending=False, method="min").fillna(0).astype(int)
     return {
         name: [
             Cell(
@@ -58,8 +58,11 @@ def cells(
 
 def markdown(table: Mapping[str, Sequence[Cell]], metrics: Sequence[str]) -> str:
     """A Markdown table: mean ± standard deviation, the best bold, the second underlined, ``*`` for significance."""
-    lines = [f"| model | {' | '.join(metrics)} |", "|---" * (len(metrics) + 1) + "|"]
-    lines += [f"| {name} | {' | '.join(_markdown(cell) for cell in row)} |" for name, row in table.items()]
+    head = " | ".join(map(plain_markdown, metrics))
+    lines = [f"| model | {head} |", "|---" * (len(metrics) + 1) + "|"]
+    lines += [
+        f"| {plain_markdown(name)} | {' | '.join(_markdown(cell) for cell in row)} |" for name, row in table.items()
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -67,6 +70,16 @@ def _number(cell: Cell, plus_minus: str) -> str:
     if np.isnan(cell.mean):
         return "-"
     return f"{cell.mean:.4f}" + ("" if np.isnan(cell.deviation) else f"{plus_minus}{cell.deviation:.4f}")
+
+
+def plain_markdown(text: str) -> str:
+    r"""Plain text for Markdown.
+
+    Example:
+        >>> print(plain_markdown("a|b*"))
+        a\|b\*
+    """
+    return "".join(f"\\{x}" if x in r"\|*<`" else x for x in text)
 
 
 def _markdown(cell: Cell) -> str:
@@ -117,4 +130,5 @@ def _escape(text: str) -> str:
         'ndcg@10 \\\\& 5 \\\\% of SiBraR\\\\_S'
     """
     special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    special |= {"<": "$<$", ">": "$>$", "|": "$|$", "±": r"$\pm$", "[": "{[}", "]": "{]}", '"': "''"}
     return "".join(special.get(x, f"\\{x}" if x in "&%$#_{}" else x) for x in text)

@@ -18,6 +18,8 @@ from recbole.trainer import KGTrainer, Trainer
 from recbole.utils import get_trainer, set_color
 
 from recbole_sibrar.compat import CheckpointError, identify, load_checkpoint
+from recbole_sibrar.config import evaluation_config
+from recbole_sibrar.evaluator import curve
 
 STATE = "training_state"
 """Key of a checkpoint that holds what RecBole's own keys do not."""
@@ -112,6 +114,9 @@ def _valid_epoch(original: Any, trainer: Trainer, *args: Any, **kwargs: Any) -> 
     """Remember the validation result: RecBole saves a new best checkpoint before it notes the result as the best."""
     score, result = original(trainer, *args, **kwargs)
     trainer.latest_valid_result = result
+    path = evaluation_config(trainer.config).save_learning_curve
+    if path:
+        curve.record(trainer, path, result)
     return score, result
 
 
