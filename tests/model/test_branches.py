@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recbole_sibrar.config import ConfigError, EncoderConfig, encoder_config
@@ -29,7 +29,7 @@ def counted(sizes: Sequence[int], batch_norm: str | int) -> int:
 
 
 def configured(**changes: Any) -> EncoderConfig:
-    settings: dict[str, Any] = {
+    values: dict[str, Any] = {
         "modalities": "auto",
         "embedding_size": 5,
         "modality_size": 6,
@@ -51,13 +51,14 @@ def configured(**changes: Any) -> EncoderConfig:
         def __missing__(self, key: str) -> None:
             return None
 
-    return replace(encoder_config(Settings(settings), "item"), **changes)
+    return replace(encoder_config(Settings(values), "item"), **changes)
 
 
 NORMS = st.one_of(st.sampled_from(["none", "last"]), st.integers(1, 4))
 SIZES = st.lists(st.integers(1, 40), max_size=4)
 
 
+@settings(deadline=None)
 @given(SIZES, st.integers(1, 20), st.integers(1, 20), NORMS, st.integers(1, 6))
 def test_a_branch_for_each_modality_has_the_configured_size(
     hidden: list[int], d: int, k: int, norm: str | int, n: int
@@ -70,6 +71,7 @@ def test_a_branch_for_each_modality_has_the_configured_size(
         assert sum(parameter.numel() for parameter in branches.parameters()) == expected * one
 
 
+@settings(deadline=None, max_examples=50)
 @given(SIZES, st.integers(1, 20), st.integers(1, 20), NORMS, st.integers(2, 6))
 def test_a_divided_budget_is_used_up_as_far_as_equal_branches_can(
     hidden: list[int], d: int, k: int, norm: str | int, n: int
@@ -116,8 +118,9 @@ def test_counting_draws_no_random_numbers_and_a_single_modality_keeps_its_size()
     state = torch.get_rng_state()
     narrowed_sizes(config, 2)
     assert torch.equal(torch.get_rng_state(), state)
-    (branch,) = make_branches(config, 1, False)
-    assert sum(parameter.numel() for parameter in branch.parameters()) == 89
+    for hidden, size in (((7,), 89), ((), 35)):
+        (branch,) = make_branches(replace(config, branch_hidden_sizes=hidden), 1, False)
+        assert sum(parameter.numel() for parameter in branch.parameters()) == size
 
 
 def test_a_shared_branch_has_no_budget_to_divide(make: Callable[..., Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from recbole.data.interaction import Interaction
 from scipy.sparse import csr_matrix
@@ -47,6 +47,7 @@ def everything(world: Any) -> Interaction:
 # The latent model
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.integers(0, 1000), st.integers(1, 12))
 def test_factors_are_the_truncated_decomposition_up_to_sign(seed: int, rank: int) -> None:
     matrix = (np.random.default_rng(seed).random((21, 15)) < 0.3).astype(np.float32)
@@ -266,7 +267,7 @@ def test_the_latent_vectors_are_saved_and_are_those_that_a_loaded_model_sees(net
     assert {"user_preferences", "item_preferences"} <= set(state)
     flipped = {key: -value if key.endswith("_preferences") else value for key, value in state.items()}
     expected = model.encode_items().clone()
-    other = network(seed=2).eval()
+    other = network(seed=2).double().float().eval()  # values moved to another place, as to a GPU
     other.load_state_dict(flipped)
     assert not torch.allclose(other.encode_items()[1], expected[1])
     other.load_state_dict(state)
