@@ -174,7 +174,7 @@ def test_with_a_reference_there_are_fewer_pairs_and_a_milder_correction() -> Non
 @pytest.mark.parametrize("kind", ["continuous", "few values"])
 def test_two_equal_models_are_found_different_in_five_of_a_hundred_cases(kind: str) -> None:
     rng = np.random.default_rng(8)
-    n_cases, n_users = 800, 60
+    n_cases, n_users = 500, 60
     found = np.zeros(2)
     for _ in range(n_cases):
         if kind == "continuous":

@@ -21,7 +21,7 @@ from recbole_sibrar.quick_start import group
 from recbole_sibrar.quick_start.group import Run
 from recbole_sibrar.quick_start.variants import Variant
 
-MODELS = "BPR,text=SiBraR:item_modalities=[interactions,text]"
+TEXT = "text=SiBraR:item_modalities=[interactions,text]"
 BROKEN = "bad=SiBraR:item_modalities=[nope]"  # which only a run finds out, for it knows the fields
 
 
@@ -72,19 +72,37 @@ def running(folder: Path) -> list[int]:
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> tuple[Path, int, str, str]:
-    """A comparison of two models and one that fails, two at a time, one of them with a second seed."""
+    """A comparison of two models and one that fails, two at a time."""
     folder = tmp_path_factory.mktemp("compared")
-    process = start(
-        folder, shared_folder, f"{BROKEN},{MODELS},again=BPR:seed=2021", "--jobs=2", "--state=ERROR", "--foo=1"
-    )
+    process = start(folder, shared_folder, f"{BROKEN},BPR,{TEXT}", "--jobs=2", "--state=ERROR", "--foo=1")
     output, errors = process.communicate()
     return folder, process.returncode, output, errors
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> Path:
+    """A comparison that was killed in the second of two runs, and started again."""
+    folder = tmp_path_factory.mktemp("killed")
+    runs = folder / "comparison" / "runs"
+    process = start(folder, shared_folder, TEXT, "--seeds=2")
+    wait_until(lambda: list(runs.glob("text-2021-*/log.txt")) and running(folder))
+    process.kill()  # so that it cannot end the run that it has started
+    wait_until(lambda: not running(folder))
+    process.communicate()
+    (first,) = runs.glob("*/result.json")
+    finished = first.stat().st_mtime_ns
+    assert not (folder / "comparison" / "results.csv").exists()
+    process = start(folder, shared_folder, TEXT, "--seeds=2")
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert first.stat().st_mtime_ns == finished
+    return folder
 
 
 def test_a_model_that_fails_is_reported_and_the_others_go_on(compared: tuple[Path, int, str, str]) -> None:
     folder, status, output, errors = compared
     assert status == 1
-    assert list(results(folder).index) == [("BPR", 2020), ("text", 2020), ("again", 2021)]
+    assert list(results(folder).index) == [("BPR", 2020), ("text", 2020)]
     (line,) = re.findall(r"run_recbole_group: failed: bad, seed 2020: .*", errors)
     assert re.search(r"ConfigError: item_modalities: found 'nope', .*/log\.txt\)$", line)
     assert "Traceback" not in output + errors
@@ -93,21 +111,17 @@ def test_a_model_that_fails_is_reported_and_the_others_go_on(compared: tuple[Pat
     assert (folder / "comparison" / "summary.md").read_text(encoding="utf-8") in output
 
 
-def test_two_seeds_of_one_model_differ(compared: tuple[Path, int, str, str]) -> None:
-    table = results(compared[0])
-    assert not table.loc[("BPR", 2020)].equals(table.loc[("again", 2021)])
-
-
 def test_all_models_are_tested_on_equal_parts_though_they_load_other_fields(
-    compared: tuple[Path, int, str, str],
+    compared: tuple[Path, int, str, str], killed: Path
 ) -> None:
     folder, _, output, _ = compared
     hashes: dict[str, list[str]] = {}
-    for log in folder.glob("comparison/runs/[!b]*/log.txt"):
+    for log in (*folder.glob("comparison/runs/[!b]*/log.txt"), *killed.glob("comparison/runs/*/log.txt")):
         _, seed, _ = log.parent.name.rsplit("-", 2)
         hashes.setdefault(seed, []).extend(re.findall(r"held-out pairs (\w{12})", log.read_text(encoding="utf-8")))
-    assert {seed: len(found) for seed, found in hashes.items()} == {"2020": 2, "2021": 1}
-    assert hashes["2020"][0] == hashes["2020"][1] != hashes["2021"][0]
+    assert {seed: len(found) for seed, found in hashes.items()} == {"2020": 3, "2021": 1}
+    assert len(set(hashes["2020"])) == 1
+    assert hashes["2020"][0] != hashes["2021"][0]
     assert "NOT TESTED" not in output
     users = [set(pd.read_parquet(file)["user_id"]) for file in folder.glob("comparison/per_user/*-2020.parquet")]
     assert len(users) == 2
@@ -120,9 +134,7 @@ def test_the_folder_holds_everything_and_nothing_lies_elsewhere(compared: tuple[
     names = {"results.csv", "summary.md", "summary.tex", "significance.csv", "per_user", "learning_curves", "runs"}
     assert {path.name for path in (folder / "comparison").iterdir()} == names
     runs = sorted((folder / "comparison" / "runs").iterdir())
-    assert [re.sub("-[0-9a-f]{12}$", "", run.name) for run in runs] == [
-        *("BPR-2020", "again-2021", "bad-2020", "text-2020")
-    ]
+    assert [re.sub("-[0-9a-f]{12}$", "", run.name) for run in runs] == [*("BPR-2020", "bad-2020", "text-2020")]
     for run in (run for run in runs if not run.name.startswith("bad")):
         files = {"log.txt", "run.yaml", "config.yaml", "environment.json", "result.json", "per_user.parquet"}
         assert {path.name for path in run.iterdir() if path.is_file()} == {*files, "learning_curve.csv"}
@@ -138,11 +150,18 @@ def test_versions_and_git_state_are_recorded(compared: tuple[Path, int, str, str
         assert set(found["git"]) == {"working directory", "recbole-sibrar"}
 
 
-@pytest.mark.parametrize(("name", "seed"), [("again", 2021), ("text", 2020)])
-def test_the_recorded_configuration_repeats_the_run_and_all_its_files(
-    compared: tuple[Path, int, str, str], name: str, seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.filterwarnings("ignore:distutils Version classes:DeprecationWarning:thop")  # RecBole counts operations
+@pytest.mark.parametrize(("name", "seed"), [("BPR", 2020), ("text", 2021)])
+def test_the_recorded_configuration_repeats_a_run_be_it_restarted_or_not(
+    compared: tuple[Path, int, str, str],
+    killed: Path,
+    name: str,
+    seed: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (run,) = compared[0].glob(f"comparison/runs/{name}-{seed}-*")
+    folder = compared[0] if name == "BPR" else killed
+    (run,) = folder.glob(f"comparison/runs/{name}-{seed}-*")
     keys = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
     assert (keys["seed"], keys["epochs"], keys["topk"], keys["dataset"]) == (seed, 3, [5, 10], "tiny")
     assert len(keys) > 60
@@ -151,44 +170,19 @@ def test_the_recorded_configuration_repeats_the_run_and_all_its_files(
     files = ["--save_per_user=users.parquet", "--save_learning_curve=curve.csv", "--show_progress=False"]
     assert cli.run_recbole([f"--config_files={run / 'config.yaml'}", *files]) == 0
     for own, collected in (("users.parquet", "per_user/{}.parquet"), ("curve.csv", "learning_curves/{}.csv")):
-        path = compared[0] / "comparison" / collected.format(f"{name}-{seed}")
+        path = folder / "comparison" / collected.format(f"{name}-{seed}")
         assert Path(own).read_bytes() == path.read_bytes()
-    table = results(compared[0]).loc[(name, seed)]
+    table = results(folder).loc[(name, seed)]
     users = pd.read_parquet("users.parquet")
     for metric, value in table.items():
         assert users[metric].mean() == pytest.approx(value, abs=5e-5)
 
 
-def test_a_comparison_that_is_killed_and_started_again_ends_with_the_same_table(
-    compared: tuple[Path, int, str, str], tmp_path: Path, shared_folder: Path
-) -> None:
-    runs = tmp_path / "comparison" / "runs"
-    process = start(tmp_path, shared_folder, MODELS)
-    wait_until(lambda: running(tmp_path))
-    process.send_signal(signal.SIGTERM)  # to the command alone
-    _, errors = process.communicate(timeout=20)
-    assert process.returncode == cli.INTERRUPTED
-    assert "interrupted; 0 of 2 runs are finished, the same command goes on with the others" in errors
-    assert "Traceback" not in errors
-    assert not running(tmp_path)
-
-    process = start(tmp_path, shared_folder, MODELS)
-    wait_until(lambda: list(runs.glob("text-*/log.txt")) and running(tmp_path))
-    process.kill()  # which it cannot tell the run that it has started
-    wait_until(lambda: not running(tmp_path))
-    process.communicate()
-    (first,) = runs.glob("*/result.json")
-    finished = first.stat().st_mtime_ns
-    assert not (tmp_path / "comparison" / "results.csv").exists()
-
-    process = start(tmp_path, shared_folder, MODELS)
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors
-    assert first.stat().st_mtime_ns == finished
-    expected = results(compared[0]).loc[[("BPR", 2020), ("text", 2020)]]
-    pd.testing.assert_frame_equal(results(tmp_path), expected, check_exact=True)
-    known = {path.name for path in (compared[0] / "comparison" / "runs").iterdir()}
-    assert {path.name for path in runs.iterdir()} <= known
+def test_equal_seeds_agree_and_two_seeds_differ(compared: tuple[Path, int, str, str], killed: Path) -> None:
+    table = results(killed)
+    assert list(table.index) == [("text", 2020), ("text", 2021)]
+    pd.testing.assert_series_equal(table.loc[("text", 2020)], results(compared[0]).loc[("text", 2020)])
+    assert not table.loc[("text", 2020)].equals(table.loc[("text", 2021)])
 
 
 @pytest.fixture
@@ -395,7 +389,7 @@ def test_jobs_run_at_the_same_time(plan: Plan, fake: Callable[[str], None]) -> N
         "n=0; while [ $(ls started | wc -l) -lt 2 ] && [ $n -lt 100 ]; do sleep 0.1; n=$((n+1)); done; [ $n -lt 100 ]"
     )
     Path("started").mkdir()
-    fake(f'touch started/$$; {wait} && ls started | wc -l > "$3/jobs" && rm started/$$ && {FINISH}')
+    fake(f'touch started/$$; {wait} && ls started | wc -l > "$3/jobs" && {FINISH}')
     assert group.execute(runs[:2], 2, notes.append) == []
     assert notes == []
 
@@ -429,6 +423,16 @@ def test_ctrl_c_ends_the_processes_and_starts_no_other(
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
     assert not any(run.finished for run in runs)
     assert signal.getsignal(signal.SIGTERM) is not signal.default_int_handler
+
+
+def test_an_interrupted_command_says_how_to_go_on(
+    fake: Callable[[str], None], tiny_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake(f'case "$3" in *BPR*) {FINISH};; *) kill -TERM $PPID; exec sleep 60;; esac')
+    data = ["-d=tiny", f"--data_path={tiny_folder}", "--load_col=None"]
+    assert cli.run_recbole_group(["-m=BPR,Pop", *data]) == cli.INTERRUPTED
+    assert "interrupted; 1 of 2 runs are finished, the same command goes on with the others" in capsys.readouterr().err
+    assert not Path("comparison/results.csv").exists()
 
 
 @pytest.fixture
