@@ -19,6 +19,7 @@ import yaml
 from recbole.config import Config
 from recbole.data.dataloader import FullSortEvalDataLoader
 from recbole.data.dataset import Dataset
+from recbole.sampler.sampler import AbstractSampler
 from recbole.utils import EvaluatorType, ModelType
 
 from recbole_sibrar import compat
@@ -42,6 +43,7 @@ from recbole_sibrar.data.dataloader import (
     restrict_sampling,
 )
 from recbole_sibrar.data.dataset import MultimodalDataset
+from recbole_sibrar.data.sampler import sample_by_key_ids
 from recbole_sibrar.data.split import PARTS
 from recbole_sibrar.evaluator import hooks
 from recbole_sibrar.evaluator.lists import TrainingKnowledge
@@ -85,6 +87,7 @@ def register() -> None:
     _extend(Dataset, "build", _build)
     _extend(recbole.data.utils, "get_dataloader", _get_dataloader)
     _extend(recbole.data.utils, "data_preparation", _data_preparation)
+    _extend(AbstractSampler, "sample_by_key_ids", sample_by_key_ids)
     _extend(recbole.utils.case_study, "full_sort_scores", _full_sort_scores)
     hooks.extend_evaluation(_extend)
     resume.extend_trainer(_extend)

@@ -1,13 +1,59 @@
-"""Negative sampling from a pool of items."""
+"""Negative sampling: RecBole's, without its loop over rows, and from a pool of items."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 from recbole.sampler import Sampler
+from recbole.sampler.sampler import AbstractSampler
+from scipy.sparse import csr_matrix
 
 from recbole_sibrar.data.atomic import DataError
+
+
+def sample_by_key_ids(
+    original: Callable[..., Any], sampler: AbstractSampler, key_ids: Any, num: int
+) -> torch.Tensor:
+    """Draw what RecBole's method of the same name draws, number by number, in a fraction of the time.
+
+    Both draw everything, then again what must not be drawn, until nothing is left. RecBole asks the set of each row
+    whether it has the value; here a sparse matrix is asked for all rows at once.
+
+    Args:
+        original: RecBole's method.
+        sampler: RecBole's sampler of items; another one is left to the original.
+        key_ids: int64 ``[b]``, users.
+        num: Items for each user.
+
+    Returns:
+        int64 ``[num * b]``: the first item of each user, then the second of each, and so on.
+    """
+    keys = np.asarray(key_ids)
+    if not isinstance(sampler, Sampler) or not len(keys) or (keys == keys[0]).all():
+        return original(sampler, key_ids, num)
+    used = _used_matrix(sampler)
+    keys = np.tile(keys, num)
+    values = np.zeros(len(keys), dtype=np.int64)
+    rows = np.arange(len(keys))
+    while len(rows):
+        values[rows] = drawn = sampler.sampling(len(rows))
+        rows = rows[np.asarray(used[keys[rows], drawn]).ravel()]
+    return torch.from_numpy(values)
+
+
+def _used_matrix(sampler: Sampler) -> csr_matrix:
+    """The items that each user must not get, bool ``[n_users, n_items]``, built once for each phase of a sampler."""
+    source, used = sampler.__dict__.get("used_matrix", (None, None))
+    if source is not sampler.used_ids:
+        sizes = [len(items) for items in sampler.used_ids]
+        items = np.fromiter((item for items in sampler.used_ids for item in sorted(items)), np.int64, sum(sizes))
+        offsets = np.concatenate([[0], np.cumsum(sizes)])
+        used = csr_matrix((np.ones(len(items), dtype=bool), items, offsets), shape=(len(sizes), sampler.item_num))
+        sampler.used_matrix = sampler.used_ids, used
+    return used
 
 
 class PoolSampler(Sampler):

@@ -66,6 +66,11 @@ def gather_rows(table: Tensor, rows: Tensor) -> Tensor:
     return functional.embedding(rows, table)
 
 
+def _views(encoded: Tensor, positions: Tensor) -> list[Tensor]:
+    """For each column of ``positions`` ``[n, m]`` the rows of ``encoded`` that it names, ``[n, k]``."""
+    return [gather_rows(encoded, column) for column in positions.t().contiguous()]
+
+
 class EntityEncoder(nn.Module):
     """Encodes users or items from their modalities ([A] section 3, [B] section 3).
 
@@ -165,25 +170,28 @@ class EntityEncoder(nn.Module):
         projected = self.projections[modality](entities)
         return functional.normalize(projected, dim=1) if self.config.normalize_branch_input else projected
 
-    def aggregate(self, embeddings: Tensor, mask: Tensor) -> Tensor:
+    def aggregate(self, views: Sequence[Tensor], mask: Tensor) -> Tensor:
         """Mean or maximum over the modalities that are there.
 
         Args:
-            embeddings: float ``[n, m, k]``.
+            views: For each of ``m`` modalities float ``[n, k]``; rows where the mask is False can be anything finite.
             mask: bool ``[n, m]``; a row without any is aggregated to zeros.
 
         Returns:
             float ``[n, k]``.
         """
         if self.config.aggregation == "mean":
-            weights = mask.to(embeddings.dtype)
-            return (embeddings * weights[:, :, None]).sum(1) / weights.sum(1, keepdim=True).clamp(min=1)
-        lowest = torch.finfo(embeddings.dtype).min
-        largest = embeddings.masked_fill(~mask[:, :, None], lowest).amax(1)
-        return largest.masked_fill(~mask.any(1, keepdim=True), 0)
+            weights = (mask / mask.sum(1, keepdim=True).clamp(min=1)).to(views[0].dtype)
+            total = views[0] * weights[:, :1]
+            for column, view in enumerate(views[1:], start=1):
+                total = torch.addcmul(total, view, weights[:, column, None])
+            return total
+        lowest = torch.finfo(views[0].dtype).min
+        masked = [view.masked_fill(~mask[:, column, None], lowest) for column, view in enumerate(views)]
+        return torch.stack(masked, dim=1).amax(1).masked_fill(~mask.any(1, keepdim=True), 0)
 
-    def _encode(self, entities: Tensor, columns: Tensor, mask: Tensor) -> Tensor:
-        """Encode the cells (entity, column) where the mask holds, each distinct one once; zeros elsewhere.
+    def _encode(self, entities: Tensor, columns: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode the cells (entity, column) where the mask holds, each distinct one once.
 
         Args:
             entities: int64 ``[n]``.
@@ -191,15 +199,16 @@ class EntityEncoder(nn.Module):
             mask: bool ``[n, m]``.
 
         Returns:
-            float ``[n, m, k]``.
+            The distinct cells, float ``[c, k]``, and where each cell is among them, int64 ``[n, m]``: 0 where the mask
+            is False.
         """
         n_cells = self.n_entities * len(self.modalities)
         cells, inverse = distinct((columns * self.n_entities + entities[:, None])[mask], n_cells)
         encoded = self.encode_cells(cells)
-        if bool(mask.all()):
-            return gather_rows(encoded, inverse).view(*mask.shape, -1)
-        result = encoded.new_zeros((*mask.shape, encoded.shape[1]))
-        return result.masked_scatter(mask[:, :, None].expand_as(result), gather_rows(encoded, inverse))
+        if not len(cells):
+            encoded = encoded.new_zeros((1, self.embedding_size))
+        positions = torch.zeros_like(mask, dtype=torch.long).masked_scatter(mask, inverse)
+        return encoded, positions
 
     def encode(self, entities: Tensor, columns: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
         """Encode all available modalities, as at inference.
@@ -213,7 +222,7 @@ class EntityEncoder(nn.Module):
         """
         chosen = torch.tensor(columns or self.eval_columns, device=entities.device)
         mask = self.availability[entities][:, chosen]
-        return self.aggregate(self._encode(entities, chosen, mask), mask), mask.any(1)
+        return self.aggregate(_views(*self._encode(entities, chosen, mask)), mask), mask.any(1)
 
     def draw(self, entities: Tensor, n: int, first: int = -1) -> tuple[Tensor, Tensor]:
         """Draw distinct available modalities uniformly, for each occurrence anew.
@@ -245,7 +254,7 @@ class EntityEncoder(nn.Module):
         """
         if self.config.modality_sampling and len(self.modalities) > 1:
             columns, mask = self.draw(entities, 2 if self.contrasts else 1, self.central)
-            views = self._encode(entities, columns, mask)
+            views = _views(*self._encode(entities, columns, mask))
             embeddings = self.aggregate(views, mask)
             if not self.contrasts:
                 return Encoded(self._fill_training(embeddings, mask), None, None, None)
@@ -253,16 +262,17 @@ class EntityEncoder(nn.Module):
             known, inverse = distinct(entities, self.n_entities)
             all_columns = torch.arange(len(self.modalities), device=entities.device)
             mask = self.availability[known]
-            cells = self._encode(known, all_columns, mask)
-            embeddings, has_any = gather_rows(self.aggregate(cells, mask), inverse), mask.any(1)[inverse, None]
+            encoded, positions = self._encode(known, all_columns, mask)
+            aggregated = self.aggregate(_views(encoded, positions), mask)
+            embeddings, has_any = gather_rows(aggregated, inverse), mask.any(1)[inverse, None]
             if not self.contrasts:
                 return Encoded(self._fill_training(embeddings, has_any), None, None, None)
             columns, mask = self.draw(entities, 2, self.central)
-            views = gather_rows(cells.flatten(0, 1), inverse[:, None] * len(self.modalities) + columns)
+            views = _views(encoded, positions[inverse].gather(1, columns))
         valid = mask.all(1)
         if self.central >= 0:
             valid = valid & (columns[:, 0] == self.central)
-        return Encoded(self._fill_training(embeddings, mask), views[:, 0], views[:, 1], valid)
+        return Encoded(self._fill_training(embeddings, mask), views[0], views[1], valid)
 
     def _fill_training(self, embeddings: Tensor, mask: Tensor) -> Tensor:
         """Give occurrences without any modality the mean of the batch's others, as a constant."""

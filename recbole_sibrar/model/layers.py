@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -148,6 +149,46 @@ class BagLayer(_Table):
         return functional.embedding_bag(indices, self.embedding.weight, starts, mode="mean")
 
 
+class Bags(NamedTuple):
+    """A bag of ids for each of ``n`` entities."""
+
+    indices: Tensor
+    """int64 ``[nnz]``, one bag after the other."""
+    offsets: Tensor
+    """int64 ``[n + 1]``, where each bag starts and the last one ends."""
+
+    def sum(self, weight: Tensor) -> Tensor:
+        """The sum of the rows of ``weight`` that each bag names, ``[n, out]``."""
+        return functional.embedding_bag(self.indices, weight, self.offsets[:-1], mode="sum")
+
+
+def transpose(bags: Bags, size: int) -> Bags:
+    """For each of ``size`` ids the bag of the entities that have it, ascending."""
+    entities = torch.arange(len(bags.offsets) - 1, device=bags.indices.device)
+    owners = entities.repeat_interleave(bags.offsets.diff())
+    counts = torch.bincount(bags.indices, minlength=size)
+    return Bags(owners[bags.indices.argsort(stable=True)], functional.pad(counts.cumsum(0), (1, 0)))
+
+
+class _SumOfBags(torch.autograd.Function):
+    """``bags.sum(weight)[rows]``, whose gradient is a sum of the transposed bags.
+
+    That of ``torch.nn.functional.embedding_bag`` sorts all indices in every step, which takes 20 times as long.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, rows: Tensor, bags: Bags, transposed: Bags) -> Tensor:
+        ctx.save_for_backward(rows)
+        ctx.n_bags, ctx.transposed = len(bags.offsets) - 1, transposed
+        return bags.sum(weight)[rows]
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,), (rows,) = gradients, ctx.saved_tensors
+        spread = gradient.new_zeros((ctx.n_bags, gradient.shape[1])).index_add_(0, rows, gradient)
+        return ctx.transposed.sum(spread), None, None, None
+
+
 class InteractionsLayer(_Table):
     """Linear map of the multi-hot training vector, as a sparse product: ``[n] ids -> [n, out]``.
 
@@ -157,19 +198,33 @@ class InteractionsLayer(_Table):
         normalize: Whether the multi-hot vector is L2-normalised, that is divided by the root of its ones.
     """
 
+    FEW = 1 / 16
+    """Share of the entities below which only their own bags are read, in the gradient too."""
+
     indices: Tensor
     offsets: Tensor
+    transposed_indices: Tensor
+    transposed_offsets: Tensor
 
     def __init__(self, table: ModalityTable, out: int, normalize: bool) -> None:
         super().__init__(table)
         self.normalize = normalize
         self.embedding = _embedding(table.size, out)
         self.bias = nn.Parameter(torch.zeros(out))
+        transposed = transpose(Bags(self.indices, self.offsets), table.size)
+        self.register_buffer("transposed_indices", transposed.indices, persistent=False)
+        self.register_buffer("transposed_offsets", transposed.offsets, persistent=False)
 
     def forward(self, rows: Tensor) -> Tensor:
         """Project the interactions of the entities ``rows``."""
-        indices, starts, sizes = gather_bags(self.indices, self.offsets, rows)
-        total = functional.embedding_bag(indices, self.embedding.weight, starts, mode="sum")
+        weight = self.embedding.weight
+        if len(rows) < self.FEW * (len(self.offsets) - 1):
+            indices, starts, sizes = gather_bags(self.indices, self.offsets, rows)
+            total = functional.embedding_bag(indices, weight, starts, mode="sum")
+        else:
+            bags, transposed = Bags(self.indices, self.offsets), Bags(self.transposed_indices, self.transposed_offsets)
+            total = _SumOfBags.apply(weight, rows, bags, transposed)
+            sizes = self.offsets.diff()[rows]
         if self.normalize:
             total = total * sizes.clamp(min=1).to(total.dtype).rsqrt()[:, None]
         return total + self.bias

@@ -45,7 +45,22 @@ def sampled_softmax_loss(positive: Tensor, negative: Tensor, n_items: int) -> Te
         n_items: Number of items that negatives are drawn from.
     """
     corrected = negative + math.log(n_items / negative.shape[1])
-    return (torch.logsumexp(torch.cat([positive[:, None], corrected], dim=1), dim=1) - positive).mean()
+    return (log_sum_exp(torch.cat([positive[:, None], corrected], dim=1), dim=1) - positive).mean()
+
+
+def log_sum_exp(values: Tensor, dim: int) -> Tensor:
+    """``values.logsumexp(dim)`` without the terms that float32 cannot see beside the largest one.
+
+    Terms below e^-40 of the largest count as e^-40 and have no gradient. On CPUs the exponentials of very negative
+    numbers, and products with the denormal numbers that they give, take many times as long as others, and the
+    contrastive loss is full of them.
+
+    Args:
+        values: float, finite.
+        dim: The dimension that is summed.
+    """
+    largest = values.detach().amax(dim, keepdim=True)
+    return (values - largest).clamp(min=-40).exp().sum(dim).log() + largest.squeeze(dim)
 
 
 def info_nce_loss(first: Tensor, second: Tensor, valid: Tensor, temperature: float) -> Tensor:
@@ -67,5 +82,5 @@ def info_nce_loss(first: Tensor, second: Tensor, valid: Tensor, temperature: flo
     lowest = torch.finfo(logits.dtype).min
     logits = logits.masked_fill(~valid[:, None, :] | ~valid[:, :, None], lowest)
     diagonal = logits.diagonal(dim1=1, dim2=2)  # [sets, size]
-    terms = logits.logsumexp(dim=2) + logits.logsumexp(dim=1) - 2 * diagonal
+    terms = log_sum_exp(logits, 2) + log_sum_exp(logits, 1) - 2 * diagonal
     return terms.masked_fill(~valid, 0).sum() / valid.sum().clamp(min=1)
