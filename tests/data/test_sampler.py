@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from recbole.sampler import Sampler
+from recbole.config import Config
+from recbole.data import create_dataset
+from recbole.sampler import RepeatableSampler, Sampler
+from recbole.sampler.sampler import AbstractSampler
 from scipy.stats import chisquare
 
 from recbole_sibrar.data.atomic import DataError
@@ -103,3 +106,32 @@ def test_a_loader_that_draws_nothing_keeps_its_sampler(
         before = loader._sampler
         restrict_sampling(loader, np.ones(41, dtype=bool), np.ones(41))
         assert loader._sampler is before
+
+
+@pytest.mark.parametrize("users", [[3, 1, 2, 3, 7, 1], [5, 5, 5], [2]], ids=["several", "repeated", "one"])
+@pytest.mark.parametrize("phase", ["train", "valid"])
+@pytest.mark.parametrize("distribution", ["uniform", "popularity"])
+@pytest.mark.parametrize("kind", [Sampler, RepeatableSampler])
+def test_recboles_samplers_draw_what_they_draw_without_the_plugin(
+    make_config: Callable[..., Config], kind: type, distribution: str, phase: str, users: list[int]
+) -> None:
+    without: Any = vars(AbstractSampler)["sample_by_key_ids"]._recbole_sibrar_original
+    dataset = create_dataset(make_config(model="BPR"))
+    parts = dataset.build()
+    phases = ["train", "valid", "test"]
+    sampler = kind(phases, parts if kind is Sampler else dataset, distribution)
+    sampler = sampler.set_phase(phase)
+    keys = np.array(users)
+    np.random.seed(4)
+    expected = [without(sampler, keys, 5) for _ in range(30)]
+    np.random.seed(4)
+    found = [sampler.sample_by_key_ids(keys, 5) for _ in range(30)]
+    assert [draws.tolist() for draws in found] == [draws.tolist() for draws in expected]
+    assert {draws.dtype for draws in found} == {draws.dtype for draws in expected}
+
+
+def test_a_user_who_does_not_exist_is_recboles_error(make_config: Callable[..., Config]) -> None:
+    dataset = create_dataset(make_config(model="BPR"))
+    sampler = Sampler(["train"], [dataset.build()[0]]).set_phase("train")
+    with pytest.raises(ValueError, match=r"user_id \[99\] not exist"):
+        sampler.sample_by_user_ids(np.array([1, 99]), None, 2)

@@ -67,6 +67,24 @@ def test_the_sparse_product_of_interactions_equals_the_dense_one(normalize: bool
     assert np.allclose(layer(torch.tensor(rows)).detach().numpy(), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("rows", [[3], [7, 3], list(range(40)), [5, 5, 3, 5] * 4], ids=["one", "few", "all", "repeated"])
+@pytest.mark.parametrize("normalize", [True, False])
+def test_the_gradient_of_interactions_is_that_of_the_dense_product(rows: list[int], normalize: bool) -> None:
+    """Of few entities and of many, which take different ways."""
+    matrix = random_sparse(40, 13, density=0.3, random_state=5, format="lil")
+    matrix[0] = 0
+    matrix[:, 0] = 0
+    table = bag_table("interactions", ModalityKind.INTERACTIONS, matrix.tocsr() != 0)
+    layer = InteractionsLayer(table, 4, normalize).double()
+    dense = torch.tensor((matrix.toarray() != 0).astype(float))[rows]
+    if normalize:
+        dense = dense / dense.sum(1, keepdim=True).clamp(min=1).sqrt()
+    upstream = torch.randn(len(rows), 4, dtype=torch.double)
+    layer(torch.tensor(rows)).backward(upstream)
+    assert layer.embedding.weight.grad is not None
+    assert torch.allclose(layer.embedding.weight.grad, dense.t() @ upstream, atol=1e-12)
+
+
 def test_a_projection_may_have_several_layers() -> None:
     vectors = torch.randn(6, 3)
     table = dense_table("text", ModalityKind.VECTOR, vectors, torch.ones(6, dtype=torch.bool), 3)

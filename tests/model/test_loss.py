@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.special import logsumexp
 
-from recbole_sibrar.model.loss import bce_loss, bpr_loss, info_nce_loss, sampled_softmax_loss
+from recbole_sibrar.model.loss import bce_loss, bpr_loss, info_nce_loss, log_sum_exp, sampled_softmax_loss
 
 POSITIVE = [1.0, -0.5]
 NEGATIVE = [[0.0, 2.0], [-1.0, -0.5]]
@@ -86,3 +86,17 @@ def test_info_nce_without_any_pair_is_zero_and_has_no_gradient() -> None:
     assert loss.item() == 0
     assert first.grad is not None
     assert not first.grad.any()
+
+
+@pytest.mark.parametrize("dim", [0, 1])
+@pytest.mark.parametrize("scale", [0.01, 1.0, 100.0, 1e30])
+def test_log_sum_exp_is_exact_to_single_precision(dim: int, scale: float) -> None:
+    values = (torch.randn(30, 40, generator=torch.Generator().manual_seed(3)) * scale).requires_grad_()
+    found = log_sum_exp(values, dim)
+    assert np.allclose(found.detach(), logsumexp(values.detach().double().numpy(), axis=dim), rtol=1e-6, atol=1e-6)
+    found.sum().backward()
+    assert values.grad is not None
+    softmax = torch.softmax(values.detach().double(), dim)
+    assert torch.allclose(values.grad.double(), softmax, atol=1e-6)
+    tiny = torch.finfo(torch.float32).tiny
+    assert not ((values.grad != 0) & (values.grad.abs() < tiny)).any()  # denormal numbers are slow
