@@ -14,9 +14,7 @@ from scipy.sparse import csr_matrix
 from recbole_sibrar.data.atomic import DataError
 
 
-def sample_by_key_ids(
-    original: Callable[..., Any], sampler: AbstractSampler, key_ids: Any, num: int
-) -> torch.Tensor:
+def sample_by_key_ids(original: Callable[..., Any], sampler: AbstractSampler, key_ids: Any, num: int) -> torch.Tensor:
     """Draw what RecBole's method of the same name draws, number by number, in a fraction of the time.
 
     Both draw everything, then again what must not be drawn, until nothing is left. RecBole asks the set of each row

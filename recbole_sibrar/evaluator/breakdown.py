@@ -6,10 +6,8 @@ import copy
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from errno import EISDIR
 from logging import getLogger
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 import numpy as np
@@ -20,6 +18,7 @@ from recbole.evaluator.collector import DataStruct
 from recbole_sibrar.config import POPULARITY
 from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.data.features import FieldValues
+from recbole_sibrar.data.files import check_writable, replacing
 from recbole_sibrar.data.modality import Side
 from recbole_sibrar.evaluator.lists import RecommendationLists, TrainingKnowledge
 from recbole_sibrar.evaluator.metrics import NEED, ListMetric
@@ -164,36 +163,13 @@ def save_per_user(frame: pd.DataFrame, path: Path) -> None:
     Raises:
         DataError: The file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.writing")
-    check_writable(path)
+    check_writable(path, "save_per_user")
     try:
-        frame.to_parquet(temporary, index=False)
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            frame.to_parquet(temporary, index=False)
     except OSError as error:
         raise DataError(f"save_per_user: cannot write {path}: {error.strerror or error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
     getLogger().info(f"wrote the results of {len(frame)} users to {path}")
-
-
-def check_writable(path: Path, key: str = "save_per_user") -> None:
-    """Make the folder of a file, and try whether a file can be written there.
-
-    Args:
-        path: The file.
-        key: The key that names it, for the message.
-
-    Raises:
-        DataError: It cannot, or ``path`` is a folder.
-    """
-    try:
-        if path.is_dir():
-            raise IsADirectoryError(EISDIR, "it is a folder")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise DataError(f"{key}: cannot write {path}: {error.strerror or error}") from None
 
 
 def table(overall: dict[str, float], results: dict[str, tuple[int, dict[str, float]]], n_users: int) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from recbole_sibrar.evaluator.breakdown import check_writable
+from recbole_sibrar.data.files import check_writable, replacing
 
 
 def record(trainer: Any, path: Path, result: dict[str, float]) -> None:
@@ -29,9 +29,8 @@ def record(trainer: Any, path: Path, result: dict[str, float]) -> None:
     rows = trainer.__dict__.setdefault("learning_curve", _earlier(path, epoch) if trainer.start_epoch else [])
     loss = losses[epoch]
     rows.append({"epoch": epoch, "train_loss": float(sum(loss) if isinstance(loss, tuple) else loss), **result})
-    temporary = path.with_name(f".{path.name}.writing")
-    pd.DataFrame(rows).to_csv(temporary, index=False)
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        pd.DataFrame(rows).to_csv(temporary, index=False)
 
 
 def _earlier(path: Path, epoch: int) -> list[dict[str, Any]]:

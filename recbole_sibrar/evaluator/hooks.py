@@ -15,14 +15,8 @@ from recbole.trainer import Trainer
 
 from recbole_sibrar.config import POPULARITY, ConfigError, EvaluationConfig, evaluation_config
 from recbole_sibrar.data.dataloader import items_of
-from recbole_sibrar.evaluator.breakdown import (
-    check_writable,
-    group_field,
-    group_results,
-    per_user_results,
-    save_per_user,
-    table,
-)
+from recbole_sibrar.data.files import check_writable
+from recbole_sibrar.evaluator.breakdown import group_field, group_results, per_user_results, save_per_user, table
 from recbole_sibrar.evaluator.lists import ListCollector, TrainingKnowledge
 from recbole_sibrar.evaluator.metrics import METRICS, NEED
 
@@ -94,7 +88,9 @@ def _evaluate(original: Any, trainer: Any, eval_data: Any, *args: Any, **kwargs:
         return original(trainer, eval_data, *args, **kwargs)
     report = bool(settings.groups or settings.save_per_user) and known.phase == "test"
     if settings.save_per_user and not report:
-        check_writable(settings.save_per_user)  # in the first validation, not after all of the training
+        check_writable(
+            settings.save_per_user, "save_per_user"
+        )  # in the first validation, not after all of the training
     if not _has_training_data(collector):
         collector.data_collect(SimpleNamespace(dataset=known.knowledge.dataset))
     if report or collector.register.need(NEED):

@@ -11,6 +11,7 @@ import pandas as pd
 from recbole.evaluator.register import smaller_metrics
 
 from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.data.files import replacing
 from recbole_sibrar.evaluator.significance import compare_all
 from recbole_sibrar.quick_start.group import CURVE, PER_USER, Run
 from recbole_sibrar.quick_start.variants import file_name
@@ -143,6 +144,5 @@ def _collect(runs: Sequence[Run], folder: Path, source: str, suffix: str) -> Non
 
 
 def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.writing")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

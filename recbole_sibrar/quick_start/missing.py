@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from recbole.utils import get_model
 from recbole_sibrar import plugin
 from recbole_sibrar.compat import load_checkpoint
 from recbole_sibrar.config import SIDES, ConfigError, nearest, refuse
+from recbole_sibrar.data.files import replacing
 from recbole_sibrar.evaluator.missing_modality import COLUMNS, Plan, Study
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 
@@ -175,6 +175,5 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
         frame: Rows of studies.
         path: Where to.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    frame.to_csv(partial, index=False)
-    os.replace(partial, path)
+    with replacing(path) as temporary:
+        frame.to_csv(temporary, index=False)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from recbole_sibrar.config import ConfigError, nearest, refuse
+from recbole_sibrar.data.files import replacing
 from recbole_sibrar.evaluator.significance import compare_all
 
 
@@ -62,9 +63,8 @@ def write(frame: pd.DataFrame, path: Path) -> None:
     Raises:
         ConfigError: The file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.writing")
     try:
-        frame.to_csv(temporary, index=False)
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            frame.to_csv(temporary, index=False)
     except OSError as error:
         raise ConfigError(f"--output: cannot write {path}: {error.strerror}") from None

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 import recbole_sibrar  # noqa: F401  # registers the plugin in this process
+from recbole_sibrar.data.files import replacing
 
 SPECIFICATION, RESULT, CHECKPOINT = "run.yaml", "result.json", "checkpoint/model.pth"
 """What a run's folder holds before it starts, and when it is finished."""
@@ -50,9 +51,8 @@ def main(folder: Path) -> None:
         "seconds": time.perf_counter() - start,
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
-    temporary = folder / f".{RESULT}"
-    temporary.write_text(json.dumps(finished, indent=1), encoding="utf-8")
-    temporary.replace(folder / RESULT)
+    with replacing(folder / RESULT) as temporary:
+        temporary.write_text(json.dumps(finished, indent=1), encoding="utf-8")
 
 
 def _name_checkpoint(folder: Path, model: str) -> None:

@@ -12,6 +12,8 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from recbole_sibrar.data.files import replacing
+
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """The colours of Okabe and Ito, which colour-blind readers tell apart; the palest one is left out."""
 
@@ -104,7 +106,5 @@ def save_figure(figure: Figure, path: Path) -> None:
         path: Where to, for example ``missing.pdf``.
     """
     logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells a log what it does to every font in a PDF
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with matplotlib.rc_context(_STYLE):
-        figure.savefig(partial, format=path.suffix.removeprefix("."), dpi=300)
-    os.replace(partial, path)
+    with matplotlib.rc_context(_STYLE), replacing(path) as temporary:
+        figure.savefig(temporary, format=path.suffix.removeprefix("."), dpi=300)

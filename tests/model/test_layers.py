@@ -67,7 +67,9 @@ def test_the_sparse_product_of_interactions_equals_the_dense_one(normalize: bool
     assert np.allclose(layer(torch.tensor(rows)).detach().numpy(), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("rows", [[3], [7, 3], list(range(40)), [5, 5, 3, 5] * 4], ids=["one", "few", "all", "repeated"])
+@pytest.mark.parametrize(
+    "rows", [[3], [7, 3], list(range(40)), [5, 5, 3, 5] * 4], ids=["one", "few", "all", "repeated"]
+)
 @pytest.mark.parametrize("normalize", [True, False])
 def test_the_gradient_of_interactions_is_that_of_the_dense_product(rows: list[int], normalize: bool) -> None:
     """Of few entities and of many, which take different ways."""
