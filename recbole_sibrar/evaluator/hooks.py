@@ -88,9 +88,8 @@ def _evaluate(original: Any, trainer: Any, eval_data: Any, *args: Any, **kwargs:
         return original(trainer, eval_data, *args, **kwargs)
     report = bool(settings.groups or settings.save_per_user) and known.phase == "test"
     if settings.save_per_user and not report:
-        check_writable(
-            settings.save_per_user, "save_per_user"
-        )  # in the first validation, not after all of the training
+        # in the first validation, not after all of the training
+        check_writable(settings.save_per_user, "save_per_user")
     if not _has_training_data(collector):
         collector.data_collect(SimpleNamespace(dataset=known.knowledge.dataset))
     if report or collector.register.need(NEED):

@@ -1,0 +1,62 @@
+"""What a converter hands over: interactions, and the fields of users and items, read when it is known for whom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+Values = pd.Series | np.ndarray
+"""Values of a field for n entities, in their order.
+
+``token``: object Series of str, None where missing; ``float``: float64 Series, NaN where missing; ``token_seq``: object
+Series of lists of str, empty where missing; ``float_seq``: float32 array ``[n, size]``, a row of NaN where missing.
+"""
+
+
+@dataclass(frozen=True)
+class RawField:
+    """One field of the users or items of a raw data set."""
+
+    name: str
+    """Name in the atomic file."""
+    type: str
+    """``token``, ``token_seq``, ``float`` or ``float_seq``."""
+    read: Callable[[pd.Index], Values]
+    """Reads the values of entities by their original ids (str), in the order in which they are given. Called after all
+    filters, so that what is dropped is never held; a large file is read in chunks."""
+    source: str = ""
+    """The file, for messages and the report."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of the report: what is left after a filter."""
+
+    name: str
+    """What was done, in words, with the option that asked for it."""
+    interactions: int
+    """Number of interactions (pairs of a user and an item, or events before they are counted)."""
+    users: int
+    """Number of users with an interaction."""
+    items: int
+    """Number of items with an interaction."""
+
+
+@dataclass
+class RawData:
+    """A raw data set after its own filters (ratings, year, category), before those that all converters share."""
+
+    inter: pd.DataFrame
+    """``user_id`` and ``item_id`` as categoricals of str (their original ids), and any of ``rating`` (float64),
+    ``timestamp`` (float64, seconds since 1970) and ``count`` (int64)."""
+    user_fields: Sequence[RawField] = ()
+    """Fields of the users."""
+    item_fields: Sequence[RawField] = ()
+    """Fields of the items."""
+    steps: list[Step] = field(default_factory=list)
+    """What the converter itself has left out, the raw state first."""
+    notes: list[str] = field(default_factory=list)
+    """Sentences for the report: what was skipped or replaced, with counts."""
