@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import re
 import sys
@@ -139,6 +140,12 @@ def run_recbole_group(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--model_list", "-m", metavar="A,B", help="models (default: the configuration's model_list)")
     parser.add_argument("--dataset", "-d", help="name of the data set (default: the configuration's, else ml-100k)")
     parser.add_argument("--config_files", metavar='"FILE ..."', default="", help="as for run_recbole")
+    parser.add_argument(
+        "--splits",
+        metavar="A,B",
+        default="",
+        help="configurations, such as cold_start_item,warm: a comparison with each of them, in a folder of its name",
+    )
     parser.add_argument("--seeds", default="1", help="number of seeds, or seeds separated by commas (default: 1)")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time, each a process (default: 1)")
     parser.add_argument("--output", metavar="DIR", default="comparison", help="folder of the results")
@@ -149,30 +156,46 @@ def run_recbole_group(argv: Sequence[str] | None = None) -> int:
 def _run_recbole_group(args: argparse.Namespace, rest: Sequence[str]) -> int:
     from recbole_sibrar.quick_start import comparison, group  # loads statsmodels, which no other command waits for
 
-    def note(line: str) -> None:
-        tqdm.write(f"run_recbole_group: {line}", file=sys.stderr)
-
-    overrides = parse_overrides(rest)
-    files = [configuration_file(name) for name in args.config_files.split()]
-    keys = _keys_of_files(files)
     if args.jobs < 1:
         refuse("--jobs", args.jobs, "a positive number of processes")
-    variants = parse_variants(args.model_list or keys.get("model_list") or "", model_names())
-    dataset = args.dataset or overrides.get("dataset") or keys.get("dataset", "ml-100k")
-    output = Path(args.output)
     sys.argv = sys.argv[:1]  # RecBole would read the same options once more, by its own rules
-    runs = group.plan(variants, dataset, files, overrides, lambda first: parse_seeds(args.seeds, first), output, note)
+    plans = _plan_group(args, parse_overrides(rest))
     _output_folder(args.output)
+    runs = [run for _, planned in plans.values() for run in planned]
     try:
-        failed = group.execute(runs, args.jobs, note)
+        failed = group.execute(runs, args.jobs, _note_group)
     except KeyboardInterrupt:
-        finished = sum(run.finished for run in runs)
-        note(f"interrupted; {finished} of {len(runs)} runs are finished, the same command goes on with the others")
+        done = f"{sum(run.finished for run in runs)} of {len(runs)} runs are finished"
+        _note_group(f"interrupted; {done}, the same command goes on with the others")
         return INTERRUPTED
-    how = " ".join([*args.config_files.split(), *(f"{key}={value}" for key, value in overrides.items())])
-    print(comparison.write(runs, output, f"{dataset} {how}".strip()))  # noqa: T201
-    print(f"written: {output}")  # noqa: T201
+    for output, (title, planned) in plans.items():
+        print(comparison.write(planned, output, title))  # noqa: T201
+        print(f"written: {output}")  # noqa: T201
     return 1 if failed else 0
+
+
+def _plan_group(args: argparse.Namespace, overrides: dict[str, str]) -> dict[Path, tuple[str, list[Any]]]:
+    """For each folder of results a title, and the runs."""
+    from recbole_sibrar.quick_start import group
+
+    plans: dict[Path, tuple[str, list[group.Run]]] = {}
+    for split in args.splits.split(",") if args.splits else [""]:
+        names = [*args.config_files.split(), *([split] if split else [])]
+        files = [configuration_file(name) for name in names]
+        keys = _keys_of_files(files)
+        variants = parse_variants(args.model_list or keys.get("model_list") or "", model_names())
+        dataset = args.dataset or overrides.get("dataset") or keys.get("dataset", "ml-100k")
+        output = Path(args.output, Path(split).stem)
+        if output in plans:
+            refuse("--splits", args.splits, "names that differ, each of which is a folder of the results")
+        title = " ".join([dataset, *names, *(f"{key}={value}" for key, value in overrides.items())])
+        seeds = functools.partial(parse_seeds, args.seeds)
+        plans[output] = title, group.plan(variants, dataset, files, overrides, seeds, output, _note_group)
+    return plans
+
+
+def _note_group(line: str) -> None:
+    tqdm.write(f"run_recbole_group: {line}", file=sys.stderr)
 
 
 def parse_overrides(arguments: Sequence[str]) -> dict[str, str]:

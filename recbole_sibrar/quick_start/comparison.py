@@ -20,6 +20,9 @@ from recbole_sibrar.report import summary
 LEVEL = 0.05
 """p-value, corrected by Bonferroni's method, below which a difference is marked as significant, as in the papers."""
 
+_HEAD = ("name", "model", "seed", "minutes", "valid_score")
+"""The first columns of ``results.csv``; the last one is the best ``valid_metric``, by which keys are chosen."""
+
 
 def write(runs: Sequence[Run], output: Path, title: str) -> str:
     """Write the results of all finished runs.
@@ -37,7 +40,7 @@ def write(runs: Sequence[Run], output: Path, title: str) -> str:
     if not finished:
         return f"{title}\n\n{_incomplete(runs)}\n"
     results = _results(finished)
-    metrics = [name for name in results.columns[4:] if "[" not in name]
+    metrics = [name for name in results.columns[len(_HEAD) :] if "[" not in name]
     _replace(output / "results.csv", results.to_csv(index=False))
     for folder, source, suffix in (("per_user", PER_USER, ".parquet"), ("learning_curves", CURVE, ".csv")):
         _collect(finished, output / folder, source, suffix)
@@ -56,12 +59,13 @@ def write(runs: Sequence[Run], output: Path, title: str) -> str:
 
 
 def _results(runs: Sequence[Run]) -> pd.DataFrame:
-    """A row for each run: name, model, seed, minutes, and every metric of the test."""
+    """A row for each run: what :data:`_HEAD` names, and every metric of the test."""
     rows = []
     for run in runs:
         result = run.result()
-        head = {"name": run.variant.name, "model": run.variant.model, "seed": run.seed}
-        rows.append({**head, "minutes": round(result["seconds"] / 60, 2), **result["test_result"]})
+        minutes, valid = round(result["seconds"] / 60, 2), result["best_valid_score"]
+        head = zip(_HEAD, (run.variant.name, run.variant.model, run.seed, minutes, valid), strict=True)
+        rows.append({**dict(head), **result["test_result"]})
     return pd.DataFrame(rows)
 
 

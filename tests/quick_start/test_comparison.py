@@ -51,7 +51,9 @@ def make(tmp_path: Path) -> Make:
         users.to_parquet(folder / "per_user.parquet", index=False)
         (folder / "learning_curve.csv").write_text(f"epoch,train_loss\n0,{seed}\n", encoding="utf-8")
         test = {**{metric: float(x.mean()) for metric, x in values.items()}, "ndcg@10[gender=f]": 0.5}
-        (folder / "result.json").write_text(json.dumps({"test_result": test, "seconds": 90}), encoding="utf-8")
+        (folder / "result.json").write_text(
+            json.dumps({"test_result": test, "best_valid_score": seed / 8, "seconds": 90}), encoding="utf-8"
+        )
         return run
 
     return build
@@ -66,9 +68,13 @@ def test_every_run_is_a_row_with_all_its_results(make: Make, output: Path) -> No
     runs = [make(name, seed) for name in ("B", "A") for seed in (2, 1)]
     comparison.write(runs, output, "tiny")
     table = pd.read_csv(output / "results.csv")
-    assert list(table.columns) == ["name", "model", "seed", "minutes", "ndcg@10", "gini@10", "ndcg@10[gender=f]"]
+    assert list(table.columns) == [
+        *["name", "model", "seed", "minutes", "valid_score"],
+        *["ndcg@10", "gini@10", "ndcg@10[gender=f]"],
+    ]
     assert list(zip(table["name"], table["seed"], strict=True)) == [("B", 2), ("B", 1), ("A", 2), ("A", 1)]
     assert table["minutes"].tolist() == [1.5] * 4
+    assert table["valid_score"].tolist() == [0.25, 0.125, 0.25, 0.125]
     assert table["ndcg@10"].tolist() == pytest.approx([run.result()["test_result"]["ndcg@10"] for run in runs])
 
 

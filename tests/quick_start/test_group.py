@@ -338,7 +338,7 @@ def fake(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     return install
 
 
-FINISH = """echo '{"test_result": {"recall@10": 0.1}, "seconds": 1}' > "$3/result.json" """
+FINISH = """echo '{"test_result": {"recall@10": 0.1}, "best_valid_score": 0.2, "seconds": 1}' > "$3/result.json" """
 
 
 def test_finished_runs_are_not_repeated_and_failed_ones_are(plan: Plan, fake: Callable[[str], None]) -> None:
@@ -435,6 +435,26 @@ def test_an_interrupted_command_says_how_to_go_on(
     assert not Path("comparison/results.csv").exists()
 
 
+def test_each_split_is_a_comparison_of_its_own(
+    fake: Callable[[str], None], tiny_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake(FINISH)
+    Path("by_user.yaml").write_text("eval_args: {split: {CS: [0.6, 0.2, 0.2]}, group_by: user}\n", encoding="utf-8")
+    arguments = ["-m=BPR,Pop", "-d=tiny", f"--data_path={tiny_folder}", "--load_col=None", "--seeds=2", "--epochs=1"]
+    assert cli.run_recbole_group([*arguments, "--splits=cold_start_item,by_user.yaml"]) == 0
+    assert sorted(path.name for path in Path("comparison").iterdir()) == ["by_user", "cold_start_item"]
+    for split, divided in (("cold_start_item", "item"), ("by_user", "user")):
+        runs = list(Path("comparison", split, "runs").iterdir())
+        assert len(runs) == 4
+        assert all(
+            yaml.safe_load((run / "config.yaml").read_text())["eval_args"]["group_by"] == divided for run in runs
+        )
+        summary = Path("comparison", split, "summary.md").read_text(encoding="utf-8")
+        assert summary.startswith(f"tiny {split}")
+        assert summary.splitlines()[0].endswith(" epochs=1")
+    assert capsys.readouterr().out.count("written: comparison/") == 2
+
+
 @pytest.fixture
 def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Run the command with wrong arguments, and return the one line that it ends with."""
@@ -468,6 +488,10 @@ def test_wrong_arguments_are_one_line(refused: Callable[..., str], tiny_folder: 
     assert "there is no folder" in refused("-m", "BPR", "-d", "nowhere")
     assert "item_modalites: unknown key" in refused("-m", "BPR,SiBraR", *data, "--item_modalites=[text]")
     assert "did you mean 'cold_start_item'?" in refused("-m", "BPR", "--config_files=cold_start_itm")
+    assert "did you mean 'cold_start_item'?" in refused("-m", "BPR", "--splits=warm,cold_start_itm")
+    assert "--splits: found 'warm,warm', allowed is names that differ" in refused(
+        "-m", "BPR", *data, "--splits=warm,warm"
+    )
 
 
 def test_nothing_is_left_behind_by_wrong_arguments(refused: Callable[..., str], tiny_folder: Path) -> None:
