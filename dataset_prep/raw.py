@@ -29,6 +29,8 @@ class RawField:
     filters, so that what is dropped is never held; a large file is read in chunks."""
     source: str = ""
     """The file, for messages and the report."""
+    notes: list[str] = field(default_factory=list)
+    """Sentences for the report, which ``read`` may add to: what it skipped or replaced, with counts."""
 
 
 @dataclass(frozen=True)
