@@ -1,0 +1,108 @@
+"""Values as cells of an atomic file: text that no value can break a line or a column of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from recbole_sibrar.data.atomic import DataError
+
+MISSING_WORDS = frozenset(
+    {"#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN", "-NaN", "-nan", "NaN", "nan"}
+    | {"<NA>", "N/A", "n/a", "NA", "NULL", "null", "None"}
+)
+"""What pandas, and with it every reader of atomic files, takes for a missing value."""
+
+_NO_TEXT = r"\s\x00-\x1f\x7f-\x9f\ud800-\udfff"  # spaces of all kinds, control characters, halves of characters
+_GAP = re.compile(f"[{_NO_TEXT}]+")
+_UNCLEAN = re.compile(f"(?! )[{_NO_TEXT}]|  |^ | $")
+
+
+def clean_token(value: str) -> str:
+    """One value as text that stands in one cell.
+
+    Line breaks, tabs and other control characters become a space, several spaces one; a word that readers take for a
+    missing value gets an underscore: ``NA`` (Namibia) is ``NA_``.
+
+    Args:
+        value: Any text.
+
+    Returns:
+        The text, empty if nothing is left of it.
+    """
+    if _UNCLEAN.search(value):
+        value = _GAP.sub(" ", value).strip()
+    return f"{value}_" if value in MISSING_WORDS else value
+
+
+def clean_label(value: str) -> str:
+    """One element of a sequence: as :func:`clean_token`, with underscores for spaces, which separate the elements."""
+    return clean_token(value).replace(" ", "_")
+
+
+def token_cells(values: Iterable[str | None]) -> pa.Array:
+    """Cells of a ``token`` field, null where a value is missing."""
+    return _quoted([clean_token(value) or None if isinstance(value, str) else None for value in values])
+
+
+def sequence_cells(values: Iterable[Sequence[str] | None]) -> pa.Array:
+    """Cells of a ``token_seq`` field: each label of an entity once, in its order; null where there is none."""
+    cleaned = {label: clean_label(label) for labels in values for label in labels or ()}
+    rows = (dict.fromkeys(cleaned[label] for label in labels or () if cleaned[label]) for labels in values)
+    return _quoted([" ".join(row) or None for row in rows])
+
+
+def number_cells(values: np.ndarray) -> pa.Array:
+    """Cells of a ``float`` field: the shortest text that is read as the same number; null for NaN."""
+    return pa.array(values, from_pandas=True).cast(pa.string())
+
+
+def vector_cells(matrix: np.ndarray) -> pa.Array:
+    """Cells of a ``float_seq`` field, with the shortest texts that are read as the same float32.
+
+    Args:
+        matrix: float32 ``[n, size]``, a row of NaN where a vector is missing.
+
+    Returns:
+        ``[n]`` texts of numbers separated by a space, null where missing.
+    """
+    n, size = matrix.shape
+    numbers = pa.array(np.ascontiguousarray(matrix, dtype=np.float32).reshape(-1)).cast(pa.string())
+    rows = pa.ListArray.from_arrays(pa.array(np.arange(n + 1, dtype=np.int32) * size), numbers)
+    return pc.if_else(pa.array(np.isnan(matrix[:, 0])), None, pc.binary_join(rows, " "))
+
+
+def id_cells(ids: pd.Index, source: str) -> pa.Array:
+    """Cells of the ids of users or items.
+
+    Args:
+        ids: Different ids.
+        source: What they identify, for the message.
+
+    Raises:
+        DataError: Nothing is left of an id, or two ids become the same text.
+    """
+    cells = token_cells(ids)
+    if cells.null_count:
+        found = ids[np.flatnonzero(cells.is_null().to_numpy(zero_copy_only=False))[0]]
+        raise DataError(f"{source}: the id {found!r} has no character that can stand in an atomic file")
+    twice = np.flatnonzero(cells.to_pandas().duplicated(keep=False).to_numpy())
+    if len(twice):
+        first = cells[int(twice[0])]
+        same = [ids[row] for row in twice if cells[int(row)] == first]
+        raise DataError(
+            f"{source}: the ids {same[0]!r} and {same[1]!r} differ only in spaces or control characters, which an "
+            "atomic file cannot keep apart"
+        )
+    return cells
+
+
+def _quoted(cells: list[str | None]) -> pa.Array:
+    """Quote cells that begin with a quotation mark, as the readers, which are those of CSV files, expect."""
+    marked = ['"' + cell.replace('"', '""') + '"' if cell and cell.startswith('"') else cell for cell in cells]
+    return pa.array(marked, pa.string())

@@ -1,0 +1,191 @@
+"""Columns of an atomic file that yield their cells block by block, so that wide vectors are never held as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from tqdm import tqdm
+
+from recbole_sibrar.data.atomic import DataError, Field
+
+from . import cells
+from .raw import RawField
+
+NUMBERS_PER_BLOCK = 2**21
+"""How many numbers of vectors are text at a time (about 25 MB)."""
+
+
+class Column(Protocol):
+    """A column of an atomic file."""
+
+    @property
+    def field(self) -> Field:
+        """Name and type."""
+
+    @property
+    def width(self) -> int:
+        """How many numbers or texts a cell holds at most, to choose the size of a block."""
+
+    def text(self, start: int, stop: int) -> pa.Array:
+        """The cells of rows ``start`` to below ``stop`` as texts, null where a value is missing."""
+
+
+@dataclass(frozen=True)
+class TextColumn:
+    """A column whose cells are held as text."""
+
+    field: Field
+    """Name and type."""
+    cells: pa.Array
+    """``[n]`` texts."""
+    width = 1
+
+    def text(self, start: int, stop: int) -> pa.Array:
+        """Cells of a block."""
+        return self.cells[start:stop]
+
+
+@dataclass(frozen=True)
+class CodeColumn:
+    """A column of ids, each held once."""
+
+    field: Field
+    """Name and type."""
+    codes: np.ndarray
+    """int ``[n]``, which id a row has."""
+    cells: pa.Array
+    """The ids as texts."""
+    width = 1
+
+    def text(self, start: int, stop: int) -> pa.Array:
+        """Cells of a block."""
+        return self.cells.take(pa.array(self.codes[start:stop]))
+
+
+@dataclass(frozen=True)
+class NumberColumn:
+    """A column of numbers."""
+
+    field: Field
+    """Name and type."""
+    values: np.ndarray
+    """float or int ``[n]``, NaN where missing."""
+    width = 1
+
+    def text(self, start: int, stop: int) -> pa.Array:
+        """Cells of a block."""
+        return cells.number_cells(self.values[start:stop])
+
+
+@dataclass(frozen=True)
+class VectorColumn:
+    """A column of vectors, which may lie in a file."""
+
+    field: Field
+    """Name and type."""
+    matrix: np.ndarray
+    """float32 ``[m, size]``, a row of NaN where a vector is missing."""
+    rows: np.ndarray
+    """int ``[n]``, which row of ``matrix`` a row of the column is."""
+
+    @property
+    def width(self) -> int:
+        """Size of the vectors."""
+        return self.matrix.shape[1]
+
+    def text(self, start: int, stop: int) -> pa.Array:
+        """Cells of a block."""
+        return cells.vector_cells(self.matrix[self.rows[start:stop]])
+
+
+@dataclass(frozen=True)
+class FieldColumn:
+    """A field of users or items for the entities that are kept."""
+
+    column: TextColumn | VectorColumn
+    """The cells."""
+    available: np.ndarray
+    """bool ``[n]``: which entities have a value."""
+    source: str
+    """The file that it was read from."""
+
+    @property
+    def size(self) -> int:
+        """Length of the vectors, or how many different values or labels there are; 1 for a number."""
+        if isinstance(self.column, VectorColumn):
+            return self.column.width
+        if self.column.field.type == "float":
+            return 1
+        texts = self.column.cells.drop_null()
+        if self.column.field.type == "token_seq":
+            texts = pc.list_flatten(pc.split_pattern(texts, " "))
+        return len(texts.unique())
+
+    def take(self, rows: np.ndarray) -> FieldColumn:
+        """The same field of some of the entities."""
+        if isinstance(self.column, VectorColumn):
+            column: TextColumn | VectorColumn = VectorColumn(
+                self.column.field, self.column.matrix, self.column.rows[rows]
+            )
+        else:
+            column = TextColumn(self.column.field, self.column.cells.take(pa.array(rows)))
+        return FieldColumn(column, self.available[rows], self.source)
+
+
+def read_columns(side: str, fields: Sequence[RawField], ids: pd.Index, folder: Path) -> list[FieldColumn]:
+    """Read all fields of one side.
+
+    Args:
+        side: ``user`` or ``item``, for messages and the names of files.
+        fields: The fields.
+        ids: The entities, in the order of the rows.
+        folder: Where vectors are put until they are written, one field at a time in memory.
+
+    Raises:
+        DataError: A file is not what it should be, or a number is not finite.
+    """
+    columns: list[FieldColumn] = []
+    for field in tqdm(fields, desc=f"fields of {side}s", unit="field", disable=None):
+        if field.type == "float_seq":
+            columns.append(_read_vectors(field, ids, folder / f"{side}.{len(columns)}.npy"))
+        else:
+            columns.append(_read_cells(field, ids))
+    return columns
+
+
+def _read_cells(field: RawField, ids: pd.Index) -> FieldColumn:
+    values = field.read(ids)
+    if field.type == "float":
+        numbers = np.asarray(values, dtype=np.float64)
+        if np.isinf(numbers).any():
+            raise DataError(f"{_where(field, ids, np.isinf(numbers))} is infinite; allowed are finite numbers")
+        texts = cells.number_cells(numbers)
+    else:
+        texts = (cells.token_cells if field.type == "token" else cells.sequence_cells)(values)
+    available = texts.is_valid().to_numpy(zero_copy_only=False)
+    return FieldColumn(TextColumn(Field(field.name, field.type), texts), available, field.source)
+
+
+def _read_vectors(field: RawField, ids: pd.Index, file: Path) -> FieldColumn:
+    matrix = np.asarray(field.read(ids), dtype=np.float32)
+    missing = np.isnan(matrix).all(axis=1)
+    broken = ~np.isfinite(matrix).all(axis=1) & ~missing
+    if broken.any():
+        found = matrix[broken][0]
+        number = found[~np.isfinite(found)][0]
+        raise DataError(f"{_where(field, ids, broken)} has a number {number}; allowed are finite float32 numbers")
+    np.save(file, matrix)
+    del matrix
+    column = VectorColumn(Field(field.name, field.type), np.load(file, mmap_mode="r"), np.arange(len(ids)))
+    return FieldColumn(column, ~missing, field.source)
+
+
+def _where(field: RawField, ids: pd.Index, wrong: np.ndarray) -> str:
+    return f"{field.source or field.name}, field '{field.name}': the value of '{ids[np.flatnonzero(wrong)[0]]}'"

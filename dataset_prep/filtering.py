@@ -1,0 +1,191 @@
+"""Filters of interactions: pure functions on arrays of codes, a few passes over them whatever their number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_matrix
+
+from recbole_sibrar.data.atomic import DataError
+
+from .raw import Step
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What all converters leave out, in the order in which it is done."""
+
+    min_rating: float | None = None
+    """Interactions rated below are left out, and those without a rating."""
+    min_interactions: int = 1
+    """A pair of a user and an item counts from so many events on."""
+    k_core: int = 0
+    """Every user and every item has at least so many interactions."""
+
+
+def filter_interactions(inter: pd.DataFrame, filters: Filters) -> tuple[pd.DataFrame, list[Step]]:
+    """Leave out what the options ask for: ratings, repeated pairs, rare pairs, then what is outside the k-core.
+
+    Args:
+        inter: ``RawData.inter``.
+        filters: The options.
+
+    Returns:
+        The rows that are left, in their order, each pair once; and a line of the report for each filter. The frame has
+        a ``count`` where ``inter`` has one or ``min_interactions`` is above 1.
+
+    Raises:
+        DataError: There are no ratings to filter by, an interaction has no user or item, or nothing is left.
+    """
+    for name in ("user_id", "item_id"):
+        if (_codes(inter, name) < 0).any():
+            raise DataError(f"an interaction has no {name}; each needs one")
+    steps: list[Step] = []
+    if filters.min_rating is not None:
+        if "rating" not in inter:
+            raise DataError(
+                "--min_rating: the data set has no ratings; leave the option out, or write --min_rating none"
+            )
+        inter = inter[inter["rating"].to_numpy() >= filters.min_rating]
+        steps.append(_step(f"rating of at least {filters.min_rating:g} (--min_rating)", inter))
+    n_before = len(inter)
+    inter = _merge_pairs(inter, keep_count="count" in inter or filters.min_interactions > 1)
+    if len(inter) < n_before:
+        steps.append(_step("each pair of user and item once: its first event", inter))
+    if filters.min_interactions > 1:
+        inter = inter[inter["count"].to_numpy() >= filters.min_interactions]
+        steps.append(_step(f"pairs with at least {filters.min_interactions} events (--min_interactions)", inter))
+    if filters.k_core > 1:
+        inter, step = to_k_core(inter, filters.k_core)
+        steps.append(step)
+    return inter, steps
+
+
+def to_k_core(inter: pd.DataFrame, k: int) -> tuple[pd.DataFrame, Step]:
+    """Leave out users and items with fewer than ``k`` interactions until nobody has fewer.
+
+    Raises:
+        DataError: Nothing is left.
+    """
+    kept = inter[in_k_core(_codes(inter, "user_id"), _codes(inter, "item_id"), k)]
+    return kept, _step(f"{k}-core: users and items with at least {k} interactions (--k_core)", kept)
+
+
+def keep_entities(inter: pd.DataFrame, users: pd.Index, items: pd.Index, reason: str) -> tuple[pd.DataFrame, Step]:
+    """Leave out interactions of other users or items.
+
+    Args:
+        inter: Interactions with categorical ids.
+        users: Ids of the users to keep.
+        items: Ids of the items to keep.
+        reason: What is left, for the report.
+
+    Raises:
+        DataError: Nothing is left.
+    """
+    known_users = inter["user_id"].cat.categories.isin(users)
+    known_items = inter["item_id"].cat.categories.isin(items)
+    kept = inter[known_users[_codes(inter, "user_id")] & known_items[_codes(inter, "item_id")]]
+    return kept, _step(reason, kept)
+
+
+def raw_step(inter: pd.DataFrame) -> Step:
+    """The first line of the report of a converter that has filtered nothing itself."""
+    return _step("raw data", inter)
+
+
+def present(inter: pd.DataFrame, name: str) -> pd.Index:
+    """Ids that occur in a categorical column, in the order of the categories."""
+    categories = inter[name].cat.categories
+    return categories[np.bincount(_codes(inter, name), minlength=len(categories)) > 0]
+
+
+def in_k_core(users: np.ndarray, items: np.ndarray, k: int) -> np.ndarray:
+    """Which interactions belong to the k-core: the largest part in which every user and item has at least ``k``.
+
+    Args:
+        users: int ``[n]``, a code from 0 on for the user of each interaction.
+        items: int ``[n]``, likewise for the items.
+        k: The least number of interactions.
+
+    Returns:
+        bool ``[n]``.
+    """
+    left_users, left_items = users, items
+    keeps_user, keeps_item = _enough(users, k), _enough(items, k)
+    while True:
+        keep = keeps_user[left_users] & keeps_item[left_items]
+        if keep.all():
+            return keeps_user[users] & keeps_item[items]
+        left_users, left_items = left_users[keep], left_items[keep]
+        keeps_user &= _enough(left_users, k, len(keeps_user))
+        keeps_item &= _enough(left_items, k, len(keeps_item))
+
+
+def first_of_each_pair(
+    users: np.ndarray, items: np.ndarray, timestamps: np.ndarray | None = None, counts: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find the first event of each pair of a user and an item.
+
+    Args:
+        users: int ``[n]``, codes.
+        items: int ``[n]``, codes.
+        timestamps: float ``[n]``; the first event is the one with the smallest, among equal ones and without
+            timestamps the first row. NaN is later than every number.
+        counts: int ``[n]``, how many events a row stands for; None for one.
+
+    Returns:
+        The rows of the first events in ascending order, and the number of events of their pairs.
+    """
+    n = len(users)
+    if n == 0:
+        return np.arange(0), np.arange(0)
+    order = _stable_order(items)
+    order = order[_stable_order(users[order])]
+    is_new = (np.diff(users[order], prepend=-1) != 0) | (np.diff(items[order], prepend=-1) != 0)
+    starts = np.flatnonzero(is_new)
+    weights = np.ones(n, dtype=np.int64) if counts is None else np.asarray(counts, dtype=np.int64)[order]
+    totals = np.add.reduceat(weights, starts)
+    if timestamps is None or len(starts) == n:
+        firsts = starts
+    else:
+        times = np.nan_to_num(timestamps[order], nan=np.inf)
+        group = np.cumsum(is_new) - 1
+        earliest = np.flatnonzero(times == np.minimum.reduceat(times, starts)[group])
+        firsts = earliest[np.diff(group[earliest], prepend=-1) > 0]
+    rows = order[firsts]
+    back = np.argsort(rows)
+    return rows[back], totals[back]
+
+
+def _stable_order(codes: np.ndarray) -> np.ndarray:
+    """``np.argsort(codes, kind="stable")`` by counting: transposing a sparse matrix sorts its entries in one pass."""
+    n = len(codes)
+    entries = (np.ones(n, dtype=np.int8), codes, np.arange(n + 1))
+    return csr_matrix(entries, shape=(n, int(codes.max()) + 1)).tocsc().indices
+
+
+def _merge_pairs(inter: pd.DataFrame, keep_count: bool) -> pd.DataFrame:
+    timestamps = inter["timestamp"].to_numpy() if "timestamp" in inter else None
+    counts = inter["count"].to_numpy() if "count" in inter else None
+    rows, totals = first_of_each_pair(_codes(inter, "user_id"), _codes(inter, "item_id"), timestamps, counts)
+    if len(rows) < len(inter):
+        inter = inter.iloc[rows]
+    return inter.assign(count=totals) if keep_count else inter
+
+
+def _enough(codes: np.ndarray, k: int, size: int = 0) -> np.ndarray:
+    return np.bincount(codes, minlength=size) >= k
+
+
+def _codes(inter: pd.DataFrame, name: str) -> np.ndarray:
+    return inter[name].cat.codes.to_numpy()
+
+
+def _step(name: str, inter: pd.DataFrame) -> Step:
+    if inter.empty:
+        raise DataError(f"no interactions are left after this filter: {name}; ask for less")
+    counts = [int(np.count_nonzero(np.bincount(_codes(inter, side)))) for side in ("user_id", "item_id")]
+    return Step(name, len(inter), *counts)

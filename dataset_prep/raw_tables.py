@@ -1,0 +1,223 @@
+"""Reading tables of raw data sets, with messages that name file, line and column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv, parquet
+
+from recbole_sibrar.config.values import nearest
+from recbole_sibrar.data.atomic import DataError
+
+COMPRESSIONS = (".gz", ".bz2", ".zst")
+"""Endings of compressed files, which are read without unpacking them."""
+
+SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".dat": "::"}
+"""Ending of a text file -> what separates its columns."""
+
+_UNIT = "\x1f"  # stands for separators of several characters, which the reader does not know
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a raw data set."""
+
+    path: Path
+    """Its file."""
+    data: pa.Table
+    """Texts as they stand in a text file, empty where a cell is; typed columns of a Parquet file."""
+    first_row: int = 1
+    """Number of the first row in messages: that of its line."""
+    unit: str = "line"
+    """What a row is called: ``line``, or ``row`` where one can have several lines."""
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns."""
+        return self.data.column_names
+
+    def check(self, names: Iterable[str], key: str) -> None:
+        """Check that columns exist.
+
+        Raises:
+            DataError: One does not; the message names the option ``key``.
+        """
+        for name in names:
+            if name not in self.names:
+                raise DataError(
+                    f"{key}: found '{name}', allowed are the columns of {self.path}: {', '.join(self.names)}"
+                    f"{nearest(name, self.names)}"
+                )
+
+    def wrong(self, row: int, name: str, allowed: str) -> NoReturn:
+        """End with the line that a wrong cell gets.
+
+        Raises:
+            DataError: Always.
+        """
+        found = self.data[name][row].as_py()
+        raise DataError(
+            f"{self.path}, {self.unit} {row + self.first_row}, column {name}: found {found!r}, allowed is {allowed}"
+        )
+
+    def categories(self, name: str) -> pd.Categorical:
+        """The ids of a column, as texts.
+
+        Raises:
+            DataError: A row has none.
+        """
+        column = self.texts(name)
+        missing = column.is_null()
+        if pc.any(missing).as_py():
+            self.wrong(pc.index(missing, True).as_py(), name, "an id")
+        encoded = column.dictionary_encode().unify_dictionaries().combine_chunks()
+        names = pd.Index(encoded.dictionary.to_pylist(), dtype=object)
+        return pd.Categorical.from_codes(encoded.indices.to_numpy(zero_copy_only=False), categories=names)
+
+    def texts(self, name: str) -> pa.ChunkedArray:
+        """A column as texts, null where a cell is empty; whole numbers without a decimal point."""
+        column = self.data[name]
+        if pa.types.is_floating(column.type):
+            whole = pc.equal(pc.floor(column), column)
+            column = column.cast(pa.int64()) if pc.all(whole).as_py() else column
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        column = column.cast(pa.string())
+        return pc.if_else(pc.equal(column, ""), None, column)
+
+    def numbers(self, name: str) -> np.ndarray:
+        """A column as float64 ``[n]``, NaN where a cell is empty.
+
+        Raises:
+            DataError: A cell is no finite number.
+        """
+        texts = self.data[name]
+        if not pa.types.is_string(texts.type):
+            try:
+                numbers = texts.cast(pa.float64()).to_numpy()
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+                raise DataError(f"{self.path}, column {name}: found {texts.type}, allowed are numbers") from None
+        else:
+            texts = self.texts(name)
+            try:
+                numbers = texts.cast(pa.float64()).to_numpy()
+            except pa.ArrowInvalid:
+                numbers = pd.to_numeric(texts.to_pandas(), errors="coerce").to_numpy(np.float64)
+        wrong = ~np.isfinite(numbers) & texts.is_valid().to_numpy()
+        if wrong.any() and pa.types.is_string(texts.type):
+            self.wrong(int(np.flatnonzero(wrong)[0]), name, "a finite number")
+        return np.where(wrong, np.nan, numbers)
+
+
+def ending_of(path: Path) -> str:
+    """The ending of a file's name, without that of its packing."""
+    return path.with_suffix("").suffix if path.suffix in COMPRESSIONS else path.suffix
+
+
+def separator_of(path: Path) -> str | None:
+    """What separates the columns of a text file, by its ending; None for Parquet.
+
+    Raises:
+        DataError: The ending is unknown.
+    """
+    ending = ending_of(path)
+    if ending == ".parquet":
+        return None
+    if ending not in SEPARATORS:
+        raise DataError(
+            f"{path}: found the ending '{ending}', allowed are .parquet and, packed or not, {', '.join(SEPARATORS)}"
+        )
+    return SEPARATORS[ending]
+
+
+def read_parquet(path: Path) -> Table:
+    """Read a Parquet file.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    try:
+        return Table(path, parquet.read_table(path), unit="row")
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{path}: cannot be read as Parquet: {_reason(error)}") from None
+
+
+def read_text(
+    path: Path,
+    separator: str,
+    names: Sequence[str] | None = None,
+    encoding: str = "utf-8",
+    quotes: bool = False,
+    header: bool = True,
+) -> Table:
+    """Read a text file, packed (gz, bz2, zst) or not.
+
+    Args:
+        path: The file.
+        separator: What separates columns.
+        names: Names of the columns, where the first line does not name them.
+        encoding: Encoding of the file.
+        quotes: Whether cells can be quoted as in CSV, with separators and line breaks inside.
+        header: Whether the first line names the columns where ``names`` does not; else they are 1, 2, 3, ...
+
+    Raises:
+        DataError: It cannot be read, or a line has another number of columns.
+    """
+    invalid: list[Any] = []
+    unit = "row" if quotes else "line"
+
+    def remember(row: Any) -> str:
+        invalid.append(row)
+        return "error"
+
+    header = header and not names
+    options = csv.ReadOptions(
+        use_threads=False,
+        column_names=names,
+        autogenerate_column_names=not header and not names,
+        encoding=encoding,
+        block_size=2**24,
+    )
+    parsing = csv.ParseOptions(
+        delimiter=_UNIT if len(separator) > 1 else separator,
+        quote_char='"' if quotes else False,
+        newlines_in_values=quotes,
+        ignore_empty_lines=False,
+        invalid_row_handler=remember,
+    )
+    try:
+        found = names or csv.open_csv(_source(path, separator), options, parsing).schema.names
+        texts = csv.ConvertOptions(column_types=dict.fromkeys(found, pa.string()))
+        data = csv.read_csv(_source(path, separator), options, parsing, texts)
+    except (OSError, pa.ArrowException, UnicodeError) as error:
+        if invalid:
+            raise DataError(
+                f"{path}, {unit} {invalid[0].number}: found {invalid[0].actual_columns} columns, "
+                f"allowed are {invalid[0].expected_columns} separated by {separator!r}"
+            ) from None
+        raise DataError(f"{path}: cannot be read: {_reason(error)}") from None
+    if len(set(found)) < len(found):
+        raise DataError(f"{path}, line 1: found two columns of one name, allowed are different names")
+    if options.autogenerate_column_names:
+        data = data.rename_columns([str(number) for number in range(1, len(found) + 1)])
+    return Table(path, data, 2 if header else 1, unit)
+
+
+def _source(path: Path, separator: str) -> Any:
+    """The content of a file, with one character for a separator of several."""
+    file = pa.input_stream(str(path), compression="detect")
+    if len(separator) == 1:
+        return file
+    with file:
+        return pa.BufferReader(file.read().replace(separator.encode(), _UNIT.encode()))
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(error).split())

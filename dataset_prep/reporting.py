@@ -1,0 +1,142 @@
+"""What is written beside the atomic files: the configuration of the data set, and the report of how it was made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import yaml
+
+from .columns import FieldColumn
+from .raw import Step
+
+
+@dataclass(frozen=True)
+class Modality:
+    """What the report says of one field of the users or items."""
+
+    side: str
+    """``user`` or ``item``."""
+    name: str
+    """Name of the field."""
+    type: str
+    """Type of the field."""
+    size: int
+    """Length of the vectors, or number of different values or labels; 1 for a number."""
+    available: int
+    """Number of entities with a value."""
+    missing_share: float
+    """Share of the entities without a value."""
+    source: str
+    """The file that it comes from."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a data set was made and what it holds."""
+
+    dataset: str
+    """Name of the data set."""
+    converter: str
+    """The converter, as on the command line."""
+    version: str
+    """Version of the package."""
+    options: dict[str, Any]
+    """All options and their values."""
+    steps: tuple[Step, ...]
+    """What was left after each filter, the raw state first."""
+    modalities: tuple[Modality, ...]
+    """The fields of users and items."""
+    notes: tuple[str, ...]
+    """What was skipped, replaced or inferred."""
+
+    @property
+    def density(self) -> float:
+        """Share of the pairs of a user and an item that have an interaction."""
+        last = self.steps[-1]
+        return last.interactions / (last.users * last.items)
+
+    def as_json(self) -> str:
+        """The report for programs."""
+        last = self.steps[-1]
+        result = {"interactions": last.interactions, "users": last.users, "items": last.items, "density": self.density}
+        return json.dumps({**asdict(self), "result": result}, indent=2, ensure_ascii=False) + "\n"
+
+    def as_markdown(self) -> str:
+        """The report for people."""
+        last = self.steps[-1]
+        steps = [(step.name, f"{step.interactions:,}", f"{step.users:,}", f"{step.items:,}") for step in self.steps]
+        fields = [(m.side, m.name, m.type, f"{m.size:,}", f"{m.missing_share:.2%}", m.source) for m in self.modalities]
+        options = [(f"`--{name}`", "" if value is None else f"`{value}`") for name, value in self.options.items()]
+        parts = [
+            f"# {self.dataset}",
+            f"{last.interactions:,} interactions of {last.users:,} users with {last.items:,} items, density "
+            f"{self.density:.4%}. Made by `recbole-sibrar prepare {self.converter}`, version {self.version}.",
+            "## Filters",
+            _table(("left after", "interactions", "users", "items"), steps),
+            "## Modalities",
+            _table(("of", "field", "type", "size", "missing", "source"), fields) if fields else "None.",
+            *(["## Notes", "\n".join(f"- {note}" for note in self.notes)] if self.notes else []),
+            "## Options",
+            _table(("option", "value"), options),
+        ]
+        return "\n\n".join(parts) + "\n"
+
+    def summary(self) -> str:
+        """The report without options and notes, in lines for the terminal."""
+        steps = [f"{step.interactions:>13,} {step.users:>9,} {step.items:>9,}  {step.name}" for step in self.steps]
+        fields = [
+            f"{m.side:>13} {m.name}: {m.type} of size {m.size:,}, {m.missing_share:.2%} missing"
+            for m in self.modalities
+        ]
+        return "\n".join([f"{'interactions':>13} {'users':>9} {'items':>9}", *steps, *fields])
+
+
+def describe(side: str, columns: Sequence[FieldColumn]) -> list[Modality]:
+    """What the report says of the fields of one side."""
+    return [
+        Modality(
+            side=side,
+            name=column.column.field.name,
+            type=column.column.field.type,
+            size=column.size,
+            available=int(column.available.sum()),
+            missing_share=float(1 - column.available.mean()),
+            source=column.source,
+        )
+        for column in columns
+    ]
+
+
+def configuration(report: Report, inter_fields: Sequence[str]) -> str:
+    """The configuration with which every model reads the data set.
+
+    Args:
+        report: The report.
+        inter_fields: Names of the columns of the interactions.
+    """
+    keys: dict[str, Any] = {
+        "field_separator": "\t",
+        "seq_separator": " ",
+        "USER_ID_FIELD": "user_id",
+        "ITEM_ID_FIELD": "item_id",
+        "RATING_FIELD": "rating",
+        "TIME_FIELD": "timestamp",
+        "load_col": {"inter": list(inter_fields)},
+    }
+    numbers = [modality.name for modality in report.modalities if modality.type == "float"]
+    if numbers:
+        keys["normalize_field"] = numbers
+    lines = yaml.safe_dump(keys, sort_keys=False, allow_unicode=True, default_flow_style=None, width=1000)
+    return (
+        f"# How models read {report.dataset}. Keys on the command line and in configuration files go before these.\n"
+        f"# Made by recbole-sibrar prepare {report.converter}. Models of the plugin load all user and item fields\n"
+        "# as well; for a model of RecBole add what it needs to load_col, such as item: [item_id, genres].\n" + lines
+    )
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines)

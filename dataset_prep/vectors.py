@@ -1,0 +1,76 @@
+"""Modalities that were computed elsewhere: vectors by id, from files that the user names."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from recbole_sibrar.data.atomic import DataError
+
+from .raw import RawField
+from .vector_files import Read, reader_of
+
+
+def vector_field(name: str, path: Path) -> RawField:
+    """A ``float_seq`` field whose vectors lie in a file.
+
+    Args:
+        name: Name of the field.
+        path: The file, of a form that :func:`reader_of` knows.
+
+    Raises:
+        DataError: There is no such file, or its ending is unknown.
+    """
+    if not path.is_file():
+        raise DataError(f"the feature '{name}': there is no file {path}")
+    notes: list[str] = []
+    return RawField(name, "float_seq", partial(_gather, name, path, reader_of(path), notes), str(path), notes)
+
+
+def _gather(name: str, path: Path, read: Read, notes: list[str], ids: pd.Index) -> np.ndarray:
+    """The vectors of some entities, float32 ``[n, size]``, NaN where the file has none."""
+    matrix = np.empty((0, 0), dtype=np.float32)
+    seen = np.zeros(len(ids), dtype=bool)
+    n_foreign, example = 0, ""
+    for keys, block in read(path):
+        if not matrix.size:
+            if not block.shape[1]:
+                raise DataError(f"{path}: found vectors without numbers")
+            matrix = np.full((len(ids), block.shape[1]), np.nan, dtype=np.float32)
+        rows = ids.get_indexer(pd.Index(keys, dtype=object))
+        known = rows >= 0
+        n_foreign += int((~known).sum())
+        example = example or str(keys[0])
+        twice = seen[rows[known]] | pd.Index(rows[known]).duplicated()
+        if twice.any():
+            raise DataError(f"{path}: the id '{keys[known][twice][0]}' occurs twice, allowed is one vector for each id")
+        seen[rows[known]] = True
+        _check_finite(path, keys[known], block[known])
+        matrix[rows[known]] = block[known]
+    if not seen.any():
+        raise DataError(
+            f"{path}: none of its ids, such as '{example}', is one of the data set, such as '{ids[0]}'; "
+            f"the feature '{name}' needs the original ids of the data set"
+        )
+    if n_foreign:
+        notes.append(f"{name}: {n_foreign:,} vectors of {path.name} belong to ids that no interaction has; left out.")
+    n_missing = int((seen & np.isnan(matrix).all(axis=1)).sum())
+    if n_missing:
+        notes.append(f"{name}: {n_missing:,} vectors of {path.name} are NaN as a whole; they are missing values.")
+    return matrix
+
+
+def _check_finite(path: Path, keys: np.ndarray, block: np.ndarray) -> None:
+    with np.errstate(over="ignore"):
+        vectors = block.astype(np.float32)
+    broken = ~np.isfinite(vectors).all(axis=1) & ~np.isnan(vectors).all(axis=1)
+    if broken.any():
+        row = int(np.flatnonzero(broken)[0])
+        found = block[row][~np.isfinite(vectors[row])][0]
+        raise DataError(
+            f"{path}: the vector of '{keys[row]}' has the number {found}, allowed are finite float32 numbers; "
+            "leave the id out for a missing value"
+        )
