@@ -1,0 +1,172 @@
+"""Tables of text that do not fit in memory: parsed block by block, with the line and column of what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import NoReturn
+
+import pyarrow as pa
+from pyarrow import csv
+
+from recbole_sibrar.data.atomic import DataError
+
+from .streams import BLOCK_BYTES, Block, read_blocks
+
+ID = pa.dictionary(pa.int32(), pa.string())
+"""Type of a column of ids: each id becomes a Python string once a block, not once a line."""
+
+ALLOWED: dict[pa.DataType, str] = {
+    ID: "a name in UTF-8, not empty",
+    pa.string(): "text in UTF-8",
+    pa.int64(): "a whole number",
+    pa.float64(): "a number",
+    pa.float32(): "a number",
+    pa.timestamp("s"): "a time such as 2018-07-31 23:59:59",
+}
+"""The types of columns, and what a cell of each may hold."""
+
+HEADER_BYTES = 1 << 16
+"""Size of the block that the header is read from."""
+
+
+@dataclass(frozen=True)
+class StreamTable:
+    """A file of lines and columns, of which some columns are read."""
+
+    path: Path
+    """The file."""
+    names: tuple[str, ...]
+    """All its columns."""
+    types: Mapping[str, pa.DataType]
+    """The columns to read, with their types."""
+    separator: str = "\t"
+    """What separates columns."""
+    missing: tuple[str, ...] = ()
+    """Cells that are missing numbers; without any, an empty number or time is refused."""
+
+    def parse(self, block: Block) -> pa.Table:
+        """The columns to read of the lines of ``block``.
+
+        Raises:
+            DataError: A line has another number of columns, or a cell does not hold what its type allows.
+        """
+        try:
+            table = self._read(block.data, self.names, self.types)
+        except pa.ArrowInvalid as error:
+            self._explain(block, str(error))
+        for name, kind in self.types.items():
+            if kind == ID and any("" in chunk.dictionary.to_pylist() for chunk in table[name].chunks):
+                self.refuse(block, table[name].cast(pa.string()).to_pylist().index(""), name, "", ALLOWED[ID])
+        return table
+
+    def refuse(self, block: Block, row: int, name: str, found: object, allowed: str) -> NoReturn:
+        """Raise what is wrong with a cell.
+
+        Args:
+            block: Where it stands.
+            row: Its row in what :meth:`parse` made of ``block``.
+            name: Its column.
+            found: What it holds.
+            allowed: What it may hold.
+
+        Raises:
+            DataError: Always.
+        """
+        line, _ = next(islice(block.lines(), row, None))
+        raise DataError(f"{self.path}, line {line}, column '{name}': found '{found}', allowed is {allowed}")
+
+    def _read(self, data: bytes, names: tuple[str, ...], types: Mapping[str, pa.DataType]) -> pa.Table:
+        return csv.read_csv(
+            pa.BufferReader(data),
+            csv.ReadOptions(use_threads=False, block_size=len(data) + 1, column_names=list(names)),
+            csv.ParseOptions(delimiter=self.separator, quote_char=False),
+            csv.ConvertOptions(column_types=dict(types), include_columns=list(types), null_values=list(self.missing)),
+        )
+
+    def _fits(self, data: bytes, names: tuple[str, ...], types: Mapping[str, pa.DataType]) -> bool:
+        try:
+            self._read(data, names, types)
+        except pa.ArrowInvalid:
+            return False
+        return True
+
+    def _explain(self, block: Block, reason: str) -> NoReturn:
+        """Raise what is wrong with the first line that cannot be parsed, found by halving the block."""
+        lines = list(block.lines())
+        while len(lines) > 1:
+            half = lines[: len(lines) // 2]
+            fits = self._fits(b"\n".join(line for _, line in half), self.names, self.types)
+            lines = lines[len(half) :] if fits else half
+        number, line = lines[0]
+        where = f"{self.path}, line {number}"
+        cells = line.split(self.separator.encode())
+        if len(cells) != len(self.names):
+            shown = ", ".join(self.names) if len(self.names) < 10 else "as in line 1"
+            raise DataError(f"{where}: found {len(cells)} columns, allowed are {len(self.names)} ({shown})")
+        for name, cell in zip(self.names, cells, strict=True):
+            if name in self.types and not self._holds(cell, self.types[name]):
+                found = cell.decode(errors="replace")
+                raise DataError(f"{where}, column '{name}': found '{found}', allowed is {ALLOWED[self.types[name]]}")
+        raise DataError(f"{where}: {' '.join(reason.split())}")
+
+    def _holds(self, cell: bytes, kind: pa.DataType) -> bool:
+        if not cell:
+            return kind == pa.string() or "" in self.missing
+        return self._fits(cell, ("cell",), {"cell": kind})
+
+
+def open_table(
+    path: Path, types: Mapping[str, pa.DataType], separator: str = "\t", missing: tuple[str, ...] = ()
+) -> StreamTable:
+    """A table with the columns that its header names.
+
+    Args:
+        path: The file.
+        types: The columns to read, with their types.
+        separator: What separates columns.
+        missing: Cells that are missing numbers.
+
+    Raises:
+        DataError: The header lacks one of them, or is none.
+    """
+    names = read_header(path, separator)
+    for name in types:
+        if name not in names:
+            shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+            raise DataError(f"{path}, line 1: no column '{name}'; found {shown}; needed are {', '.join(types)}")
+    return StreamTable(path, names, types, separator, missing)
+
+
+def read_header(path: Path, separator: str = "\t") -> tuple[str, ...]:
+    """The names of the columns of a file, from its first line.
+
+    Raises:
+        DataError: The file is empty, or its first line is not a header of different names in UTF-8.
+    """
+    head, _ = _cut_header(path, HEADER_BYTES)
+    try:
+        names = tuple(head.decode("utf-8-sig").rstrip("\r").split(separator))
+    except UnicodeDecodeError:
+        raise DataError(f"{path}, line 1: the text is not UTF-8") from None
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"{path}, line 1: the column '{twice}' occurs twice")
+    return names
+
+
+def read_rows(path: Path, size: int = BLOCK_BYTES) -> Iterator[Block]:
+    """The lines of a file below its header, as :func:`~.streams.read_blocks` gives them."""
+    return _cut_header(path, size)[1]
+
+
+def _cut_header(path: Path, size: int) -> tuple[bytes, Iterator[Block]]:
+    blocks = read_blocks(path, size)
+    first = next(blocks, None)
+    if first is None:
+        raise DataError(f"{path}: the file is empty, allowed is a header and lines below it")
+    head, _, rest = first.data.partition(b"\n")
+    below = Block(first.first_line + 1, rest)
+    return head, chain([below] if rest else [], blocks)

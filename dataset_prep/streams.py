@@ -1,0 +1,95 @@
+"""Files that do not fit in memory, plain or compressed, in blocks of whole lines."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from tqdm import tqdm
+
+from recbole_sibrar.data.atomic import DataError
+
+BLOCK_BYTES = 1 << 25
+"""Size of a block after decompression: parsing is at full speed, and the memory of a block does not matter."""
+
+COMPRESSIONS: dict[str, Callable[[BinaryIO], Any]] = {
+    "": lambda raw: raw,
+    ".bz2": bz2.BZ2File,
+    ".gz": lambda raw: gzip.GzipFile(fileobj=raw),
+}
+"""What opens a file by the end of its name, as something to read bytes from."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Whole lines of a file."""
+
+    first_line: int
+    """Number of the first line, from 1."""
+    data: bytes
+    """The lines with their ends."""
+
+    def lines(self) -> Iterator[tuple[int, bytes]]:
+        """The lines that are not empty, without their ends, each with its number in the file."""
+        for number, line in enumerate(self.data.split(b"\n"), self.first_line):
+            line = line.rstrip(b"\r")
+            if line:
+                yield number, line
+
+
+def find_file(folder: Path, *names: str) -> Path | None:
+    """The first file of ``folder`` that is there, for each name plain before compressed; None if none is.
+
+    Args:
+        folder: Where to look.
+        names: Names without the end that says how a file is compressed.
+    """
+    paths = (folder / f"{name}{suffix}" for name in names for suffix in COMPRESSIONS)
+    return next((path for path in paths if path.is_file()), None)
+
+
+def read_blocks(path: Path, size: int = BLOCK_BYTES) -> Iterator[Block]:
+    """Read a file block by block, with a progress bar of the bytes read from the disk.
+
+    Args:
+        path: The file; a name that ends in ``.bz2`` or ``.gz`` is decompressed.
+        size: Bytes of a block after decompression; a line that is longer makes its block longer.
+
+    Yields:
+        The blocks, from the first line to the last.
+
+    Raises:
+        DataError: The file ends early, or is not compressed as its name says.
+    """
+    line, rest = 1, b""
+    opener = COMPRESSIONS.get(path.suffix, COMPRESSIONS[""])
+    with path.open("rb") as raw, opener(raw) as stream, _progress(path) as bar:
+        while chunk := _decompress(stream, size, path, line):
+            bar.update(raw.tell() - bar.n)
+            rest += chunk
+            end = rest.rfind(b"\n") + 1
+            if end:
+                yield Block(line, rest[:end])
+                line += rest.count(b"\n", 0, end)
+                rest = rest[end:]
+        if rest:
+            yield Block(line, rest)
+
+
+def _progress(path: Path) -> tqdm:
+    return tqdm(total=path.stat().st_size, desc=path.name, unit="B", unit_scale=True, leave=False, disable=None)
+
+
+def _decompress(stream: Any, size: int, path: Path, line: int) -> bytes:
+    try:
+        return stream.read(size)
+    except EOFError:
+        found = f"the compressed file ends early, somewhere after line {line}; download or compress it again"
+    except (OSError, zlib.error) as error:
+        found = f"cannot be decompressed after line {line}: {error}; allowed is a file as its name says"
+    raise DataError(f"{path}: {found}")

@@ -1,0 +1,175 @@
+"""Feature files of Music4All-Onion: vectors, tags and genres of the tracks that are asked for, read in chunks."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from recbole_sibrar.data.atomic import DataError
+
+from .raw import RawField
+from .stream_tables import StreamTable, read_header, read_rows
+from .streams import COMPRESSIONS, Block
+
+ID_NAMES = ("id", "ID")
+"""Names of the first column of a feature file."""
+
+MISSING = ("", "nan", "NaN", "NA", "null", "None")
+"""What stands for a number that is missing; a vector has to be missing as a whole."""
+
+
+def feature_fields(folder: Path) -> list[RawField]:
+    """The fields of all files ``id_<name>.tsv``, plain or compressed, ordered by name.
+
+    ``id_tags_dict.tsv`` and ``id_genres.tsv`` become ``token_seq`` fields, all others ``float_seq`` fields.
+    """
+    paths: dict[str, Path] = {}
+    for suffix in COMPRESSIONS:
+        for path in sorted(folder.glob(f"id_*.tsv{suffix}")):
+            paths.setdefault(path.name.removesuffix(suffix).removesuffix(".tsv").removeprefix("id_"), path)
+    return [_field(name, path) for name, path in sorted(paths.items())]
+
+
+def _field(name: str, path: Path) -> RawField:
+    notes: list[str] = []
+    parse = LABELS.get(name)
+    if parse is None:
+        return RawField(name, "float_seq", lambda ids: read_vectors(path, ids, notes), path.name, notes)
+    return RawField(name, "token_seq", lambda ids: read_labels(path, ids, parse, notes), path.name, notes)
+
+
+def read_vectors(path: Path, ids: pd.Index, notes: list[str]) -> np.ndarray:
+    """Read the vectors of some tracks.
+
+    Args:
+        path: A file of ids and numbers.
+        ids: The tracks.
+        notes: Where to say how many lines were of other tracks.
+
+    Returns:
+        float32 ``[len(ids), size]``, a row of NaN for a track that the file lacks.
+
+    Raises:
+        DataError: The file is not what it should be, a track occurs twice, or a number is not finite.
+    """
+    names = read_header(path)
+    _check_id_column(path, names)
+    types = {names[0]: pa.string(), **dict.fromkeys(names[1:], pa.float32())}
+    table = StreamTable(path, names, types, missing=MISSING)
+    vectors = np.full((len(ids), len(names) - 1), np.nan, dtype=np.float32)
+    lines = _Lines(table, ids, notes)
+    for block in read_rows(path):
+        parsed = table.parse(block)
+        rows = lines.rows(block, parsed[names[0]].to_pylist())
+        values = np.column_stack([parsed[name].to_numpy() for name in names[1:]])
+        _check_finite(table, block, values)
+        vectors[rows[rows >= 0]] = values[rows >= 0]
+    lines.note()
+    return vectors
+
+
+def read_labels(path: Path, ids: pd.Index, parse: Callable[[str], list[str]], notes: list[str]) -> pd.Series:
+    """Read the labels of some tracks.
+
+    Args:
+        path: A file of ids and one column of labels.
+        ids: The tracks.
+        parse: Makes a list of the text of a cell; what it cannot parse is a ValueError that says what is allowed.
+        notes: Where to say how many lines were of other tracks.
+
+    Returns:
+        A list of labels for each track, empty for one that the file lacks.
+
+    Raises:
+        DataError: The file is not what it should be, or a track occurs twice.
+    """
+    names = read_header(path)
+    _check_id_column(path, names)
+    if len(names) != 2:
+        raise DataError(f"{path}, line 1: found {len(names)} columns, allowed are 2: {names[0]} and the labels")
+    table = StreamTable(path, names, dict.fromkeys(names, pa.string()))
+    labels: list[list[str]] = [[] for _ in ids]
+    lines = _Lines(table, ids, notes)
+    for block in read_rows(path):
+        parsed = table.parse(block)
+        rows = lines.rows(block, parsed[names[0]].to_pylist())
+        cells = parsed[names[1]].to_pylist()
+        for n in np.flatnonzero(rows >= 0):
+            try:
+                labels[rows[n]] = parse(cells[n])
+            except ValueError as error:
+                table.refuse(block, int(n), names[1], cells[n][:100], str(error))
+    lines.note()
+    return pd.Series(labels, dtype=object)
+
+
+def parse_tags(cell: str) -> list[str]:
+    """The tags of a printed dictionary ``{'tag': weight, ...}``, in its order, without their weights."""
+    allowed = "a dictionary such as {'rock': 0.5}"
+    if len(cell) > 1 and cell[0] == cell[-1] == '"':  # as pandas writes a text with quotation marks
+        cell = cell[1:-1].replace('""', '"')
+    try:
+        tags = ast.literal_eval(cell) if cell else {}
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        raise ValueError(allowed) from None
+    if not isinstance(tags, dict):
+        raise ValueError(allowed)
+    return [str(tag) for tag in tags]
+
+
+def parse_genres(cell: str) -> list[str]:
+    """The genres of a text ``rock,indie pop``."""
+    return [genre.strip() for genre in cell.split(",") if genre.strip()]
+
+
+LABELS: dict[str, Callable[[str], list[str]]] = {"tags_dict": parse_tags, "genres": parse_genres}
+"""The files of labels, by the middle of their names, and what parses a cell of theirs."""
+
+
+class _Lines:
+    """Which line of a file is which of the tracks asked for, and what is to be said about the others."""
+
+    def __init__(self, table: StreamTable, ids: pd.Index, notes: list[str]) -> None:
+        self._table, self._ids, self._notes = table, ids, notes
+        self._seen = np.zeros(len(ids), dtype=bool)
+        self._n_lines = 0
+
+    def rows(self, block: Block, names: list[str]) -> np.ndarray:
+        """Position among the tracks asked for of each line of a block, -1 for others: int ``[n]``."""
+        rows = self._ids.get_indexer(pd.Index(names, dtype=object))
+        self._n_lines += len(rows)
+        kept = np.flatnonzero(rows >= 0)
+        twice = pd.Series(rows[kept]).duplicated().to_numpy() | self._seen[rows[kept]]
+        if twice.any():
+            row = int(kept[np.argmax(twice)])
+            self._table.refuse(block, row, self._table.names[0], names[row], "each track once, this is its second line")
+        self._seen[rows[kept]] = True
+        return rows
+
+    def note(self) -> None:
+        """Say what was left out."""
+        others = self._n_lines - int(self._seen.sum())
+        if others:
+            text = f"{self._table.path.name}: {others} of {self._n_lines} tracks have no interaction and were left out"
+            self._notes.append(text)
+
+
+def _check_id_column(path: Path, names: tuple[str, ...]) -> None:
+    if names[0] not in ID_NAMES or len(names) < 2:
+        found = f"'{names[0]}' and {len(names) - 1} more columns"
+        raise DataError(f"{path}, line 1: found {found}, allowed is id or ID, and columns of values after it")
+
+
+def _check_finite(table: StreamTable, block: Block, values: np.ndarray) -> None:
+    finite = np.isfinite(values)
+    wrong = ~finite.all(axis=1) & ~np.isnan(values).all(axis=1)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        column = int(np.argmin(finite[row]))
+        allowed = "a finite number; or all numbers of a line are empty, then its vector is missing"
+        table.refuse(block, row, table.names[column + 1], values[row, column], allowed)
