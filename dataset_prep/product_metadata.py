@@ -1,0 +1,138 @@
+"""Items of Amazon Reviews 2023: titles, descriptions, categories, stores and prices from the metadata."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from .json_lines import read_records, wrong_value
+from .raw import RawField
+
+TYPES = {
+    "title": "token",
+    "description": "token",
+    "categories": "token_seq",
+    "store": "token",
+    "price": "float",
+    "main_category": "token",
+}
+"""Fields of the items. ``average_rating`` and ``rating_number`` are none: they were computed with the interactions that
+a model is tested on."""
+
+_NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?|\.\d+")
+
+
+def metadata_fields(path: Path) -> list[RawField]:
+    """The fields of ``meta_<category>.jsonl``, all read in one pass when the first is asked for.
+
+    Args:
+        path: The file, plain or compressed.
+    """
+    metadata = _Metadata(path)
+    return [metadata.field(name, kind) for name, kind in TYPES.items()]
+
+
+def parse_price(value: object) -> float | None:
+    """The price that a value of the metadata holds, None where it holds none.
+
+    A text with exactly one number, such as ``from 12.99`` or ``$1,299.00``, is that number; any other text, such as
+    ``—`` or a range, is no price.
+    """
+    if isinstance(value, str):
+        numbers = _NUMBER.findall(value)
+        return float(numbers[0].replace(",", "")) if len(numbers) == 1 else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < float("inf"):
+        return None
+    return float(value)
+
+
+class _Metadata:
+    """The file, and what was read from it for the items that were last asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._notes: dict[str, list[str]] = {name: [] for name in TYPES}
+        self._ids: pd.Index | None = None
+        self._values: dict[str, list[Any]] = {}
+
+    def field(self, name: str, kind: str) -> RawField:
+        def read(ids: pd.Index) -> pd.Series:
+            if self._ids is None or not self._ids.equals(ids):
+                self._read(ids, self._notes[name])
+            return pd.Series(self._values[name], dtype=float if kind == "float" else object)
+
+        return RawField(name, kind, read, self._path.name, self._notes[name])
+
+    def _read(self, ids: pd.Index, notes: list[str]) -> None:
+        rows = {name: row for row, name in enumerate(ids)}
+        values: dict[str, list[Any]] = {
+            name: [[] if kind == "token_seq" else None for _ in ids] for name, kind in TYPES.items()
+        }
+        texts = {"read as a number": 0, "missing": 0}
+        seen, n_lines, n_twice = set(), 0, 0
+        for line, record in read_records(self._path):
+            item = record.get("parent_asin")
+            if not isinstance(item, str):
+                wrong_value(self._path, line, "parent_asin", item, "a text")
+            n_lines += 1
+            if item not in rows or item in seen:
+                n_twice += item in seen
+                continue
+            seen.add(item)
+            for name, parse in PARSERS.items():
+                values[name][rows[item]] = parse(self._path, line, name, record.get(name))
+            if isinstance(record.get("price"), str):
+                texts["missing" if values["price"][rows[item]] is None else "read as a number"] += 1
+        self._ids, self._values = ids, values
+        notes += self._counted(len(ids) - len(seen), n_lines - len(seen) - n_twice, n_twice)
+        prices = (
+            f"{self._path.name}: {count} prices that are texts are {what}." for what, count in texts.items() if count
+        )
+        self._notes["price"] += prices
+
+    def _counted(self, n_missing: int, n_others: int, n_twice: int) -> list[str]:
+        """What was skipped, in sentences."""
+        source = self._path.name
+        found = {
+            f"{source}: {n_missing} items have no metadata; their fields are missing.": n_missing,
+            f"{source}: {n_others} lines are of items without an interaction and were left out.": n_others,
+            f"{source}: {n_twice} lines are of an item that has a line already; the first counts.": n_twice,
+        }
+        return [note for note, count in found.items() if count]
+
+
+def _text(path: Path, line: int, key: str, value: object) -> str | None:
+    if not (value is None or isinstance(value, str)):
+        wrong_value(path, line, key, value, "a text or null")
+    return value or None
+
+
+def _texts(path: Path, line: int, key: str, value: object) -> list[str]:
+    if value is not None and not (isinstance(value, list) and all(isinstance(text, str) for text in value)):
+        wrong_value(path, line, key, value, "a list of texts")
+    return value or []
+
+
+def _joined(path: Path, line: int, key: str, value: object) -> str | None:
+    return " ".join(_texts(path, line, key, value)) or None
+
+
+def _price(path: Path, line: int, key: str, value: object) -> float | None:
+    if not (value is None or isinstance(value, str | int | float)):
+        wrong_value(path, line, key, value, "a number, a text or null")
+    return parse_price(value)
+
+
+PARSERS: dict[str, Callable[[Path, int, str, object], Any]] = {
+    "title": _text,
+    "description": _joined,
+    "categories": _texts,
+    "store": _text,
+    "price": _price,
+    "main_category": _text,
+}
+"""What makes a value of each field."""
