@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Literal
 
@@ -125,3 +125,27 @@ def id_table(trained: Tensor) -> ModalityTable:
     available = trained.clone()
     available[0] = False
     return ModalityTable(ID, ModalityKind.ID, len(available), available)
+
+
+def with_known_labels(table: ModalityTable, trained: Tensor) -> ModalityTable:
+    """A table without the categories and labels that no training entity has.
+
+    Training cannot learn their embeddings; what they were initialised with would be noise in the embedding of a new
+    entity. An entity that has no other label of the modality counts as one whose value is missing.
+
+    Args:
+        table: A modality; only ``CATEGORICAL`` and ``MULTI_LABEL`` ones are changed.
+        trained: bool ``[n_entities]``, True where the entity has a training interaction.
+    """
+    known = torch.zeros(table.size, dtype=torch.bool)
+    if table.kind is ModalityKind.CATEGORICAL and table.values is not None:
+        known[table.values[table.available & trained]] = True
+        return dense_table(table.name, table.kind, table.values, table.available & known[table.values], table.size)
+    if table.kind is not ModalityKind.MULTI_LABEL or table.indices is None or table.offsets is None:
+        return table
+    owners = torch.arange(len(table)).repeat_interleave(table.offsets.diff())
+    known[table.indices[trained[owners]]] = True
+    kept = known[table.indices]
+    counts = torch.bincount(owners[kept], minlength=len(table))
+    offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+    return replace(table, available=counts > 0, indices=table.indices[kept], offsets=offsets)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recbole_sibrar.config import EncoderConfig
-from recbole_sibrar.data.modality import ID, ModalityTable
+from recbole_sibrar.data.modality import ID, ModalityTable, with_known_labels
 from recbole_sibrar.model.branches import make_branches
 from recbole_sibrar.model.layers import IdLayer, Projection
 
@@ -83,7 +83,8 @@ class EntityEncoder(nn.Module):
 
     Args:
         config: The configuration of the side.
-        tables: The modalities to train with, in order, each for the same entities.
+        tables: The modalities to train with, in order, each for the same entities. Categories and labels that no training
+            entity has are left out of them.
         trained: bool ``[n_entities]``: which entities have training interactions.
         single_branch: One branch for all modalities (SiBraR), or one for each of them.
     """
@@ -95,6 +96,7 @@ class EntityEncoder(nn.Module):
         self, config: EncoderConfig, tables: Sequence[ModalityTable], trained: Tensor, single_branch: bool = True
     ) -> None:
         super().__init__()
+        tables = [with_known_labels(table, trained) for table in tables]
         self.config = config
         self.modalities = tuple(table.name for table in tables)
         self.n_entities = len(tables[0])
@@ -181,7 +183,7 @@ class EntityEncoder(nn.Module):
             float ``[n, k]``.
         """
         if self.config.aggregation == "mean":
-            weights = (mask / mask.sum(1, keepdim=True).clamp(min=1)).to(views[0].dtype)
+            weights = mask.to(views[0].dtype) / mask.sum(1, keepdim=True).clamp(min=1)
             total = views[0] * weights[:, :1]
             for column, view in enumerate(views[1:], start=1):
                 total = torch.addcmul(total, view, weights[:, column, None])

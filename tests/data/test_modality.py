@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy.sparse import csr_matrix
 
-from recbole_sibrar.data.modality import ModalityKind, bag_table, dense_table, id_table
+from recbole_sibrar.data.modality import ModalityKind, bag_table, dense_table, id_table, with_known_labels
 
 
 def mask(*values: int) -> torch.Tensor:
@@ -73,3 +73,43 @@ def test_the_log_tells_the_share_of_entities_that_have_a_value() -> None:
     table = dense_table("text", ModalityKind.VECTOR, torch.zeros(5, 7), mask(0, 1, 0, 0, 0), 7)
     assert table.describe() == "text (vector, size 7, 25.0 % available)"
     assert "0.0 %" in id_table(mask(0)).describe()
+
+
+def test_labels_that_no_training_entity_has_are_left_out() -> None:
+    bags = [[], [1, 4], [2, 4], [3], [], [2, 3]]  # entities 1 and 5 are trained: they know 1, 2, 3 and 4
+    rows = [x for x, bag in enumerate(bags) for _ in bag]
+    matrix = csr_matrix(([1.0] * len(rows), (rows, [label for bag in bags for label in bag])), shape=(6, 5))
+    table = bag_table("tags", ModalityKind.MULTI_LABEL, matrix)
+    for trained, expected in (
+        (mask(0, 1, 0, 0, 0, 1), bags),
+        (mask(0, 1, 0, 0, 0, 0), [[], [1, 4], [4], [], [], []]),
+        (mask(0, 0, 0, 1, 1, 0), [[], [], [], [3], [], [3]]),
+        (mask(0, 0, 0, 0, 0, 0), [[], [], [], [], [], []]),
+    ):
+        known = with_known_labels(table, trained)
+        assert known.indices is not None
+        assert known.offsets is not None
+        assert [part.tolist() for part in known.indices.tensor_split(known.offsets[1:-1])] == expected
+        assert known.available.tolist() == [bool(bag) for bag in expected]
+        assert (known.name, known.kind, known.size) == (table.name, table.kind, table.size)
+    assert table.available.tolist() == [bool(bag) for bag in bags]
+
+
+def test_a_category_that_no_training_entity_has_is_a_missing_value() -> None:
+    values = torch.tensor([0, 3, 1, 2, 3, 1])
+    table = dense_table("year", ModalityKind.CATEGORICAL, values, mask(0, 1, 1, 1, 1, 0), 4)
+    known = with_known_labels(table, mask(0, 1, 0, 1, 0, 1))  # entity 5 is trained, but has no value
+    assert known.available.tolist() == [False, True, False, True, True, False]
+    assert known.values is not None
+    assert known.values.tolist() == [0, 3, 0, 2, 3, 0]
+
+
+def test_numbers_vectors_interactions_and_ids_are_left_as_they_are() -> None:
+    everyone = torch.ones(3, dtype=torch.bool)
+    bags = csr_matrix(([1.0], ([1], [1])), shape=(3, 2))
+    for table in (
+        dense_table("text", ModalityKind.VECTOR, torch.randn(3, 2), everyone, 2),
+        bag_table("interactions", ModalityKind.INTERACTIONS, bags),
+        id_table(everyone),
+    ):
+        assert with_known_labels(table, mask(0, 0, 0)) is table
