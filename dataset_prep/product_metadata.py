@@ -55,54 +55,53 @@ class _Metadata:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._notes: dict[str, list[str]] = {name: [] for name in TYPES}
         self._ids: pd.Index | None = None
         self._values: dict[str, list[Any]] = {}
 
     def field(self, name: str, kind: str) -> RawField:
+        notes: list[str] = []
+
         def read(ids: pd.Index) -> pd.Series:
             if self._ids is None or not self._ids.equals(ids):
-                self._read(ids, self._notes[name])
-            return pd.Series(self._values[name], dtype=float if kind == "float" else object)
+                notes.extend(self._read(ids))
+            if name == "price":
+                notes.extend(_price_notes(self._path.name, self._values["price"]))
+            values = [parse_price(value) for value in self._values[name]] if name == "price" else self._values[name]
+            return pd.Series(values, dtype=float if kind == "float" else object)
 
-        return RawField(name, kind, read, self._path.name, self._notes[name])
+        return RawField(name, kind, read, self._path.name, notes)
 
-    def _read(self, ids: pd.Index, notes: list[str]) -> None:
+    def _read(self, ids: pd.Index) -> list[str]:
+        """Read the first line of each item, and return sentences about what was skipped."""
         rows = {name: row for row, name in enumerate(ids)}
-        values: dict[str, list[Any]] = {
-            name: [[] if kind == "token_seq" else None for _ in ids] for name, kind in TYPES.items()
-        }
-        texts = {"read as a number": 0, "missing": 0}
-        seen, n_lines, n_twice = set(), 0, 0
+        self._values = {name: [[] if kind == "token_seq" else None for _ in ids] for name, kind in TYPES.items()}
+        left = set(rows)
+        n_others = n_repeated = 0
         for line, record in read_records(self._path):
             item = record.get("parent_asin")
             if not isinstance(item, str):
                 wrong_value(self._path, line, "parent_asin", item, "a text")
-            n_lines += 1
-            if item not in rows or item in seen:
-                n_twice += item in seen
-                continue
-            seen.add(item)
-            for name, parse in PARSERS.items():
-                values[name][rows[item]] = parse(self._path, line, name, record.get(name))
-            if isinstance(record.get("price"), str):
-                texts["missing" if values["price"][rows[item]] is None else "read as a number"] += 1
-        self._ids, self._values = ids, values
-        notes += self._counted(len(ids) - len(seen), n_lines - len(seen) - n_twice, n_twice)
-        prices = (
-            f"{self._path.name}: {count} prices that are texts are {what}." for what, count in texts.items() if count
-        )
-        self._notes["price"] += prices
-
-    def _counted(self, n_missing: int, n_others: int, n_twice: int) -> list[str]:
-        """What was skipped, in sentences."""
-        source = self._path.name
-        found = {
-            f"{source}: {n_missing} items have no metadata; their fields are missing.": n_missing,
-            f"{source}: {n_others} lines are of items without an interaction and were left out.": n_others,
-            f"{source}: {n_twice} lines are of an item that has a line already; the first counts.": n_twice,
+            if item in left:
+                left.remove(item)
+                for name, parse in PARSERS.items():
+                    self._values[name][rows[item]] = parse(self._path, line, name, record.get(name))
+            else:
+                n_repeated += item in rows
+                n_others += item not in rows
+        self._ids = ids
+        sentences = {
+            f"{len(left)} items have no metadata; their fields are missing.": len(left),
+            f"{n_others} lines are of items without an interaction and were left out.": n_others,
+            f"{n_repeated} lines are of an item that has a line already; the first counts.": n_repeated,
         }
-        return [note for note, count in found.items() if count]
+        return [f"{self._path.name}: {sentence}" for sentence, count in sentences.items() if count]
+
+
+def _price_notes(source: str, values: list[Any]) -> list[str]:
+    texts = [parse_price(value) for value in values if isinstance(value, str)]
+    missing = texts.count(None)
+    counts = {"read as a number": len(texts) - missing, "missing": missing}
+    return [f"{source}: {count} prices that are texts are {what}." for what, count in counts.items() if count]
 
 
 def _text(path: Path, line: int, key: str, value: object) -> str | None:
@@ -121,10 +120,10 @@ def _joined(path: Path, line: int, key: str, value: object) -> str | None:
     return " ".join(_texts(path, line, key, value)) or None
 
 
-def _price(path: Path, line: int, key: str, value: object) -> float | None:
+def _price(path: Path, line: int, key: str, value: object) -> object:
     if not (value is None or isinstance(value, str | int | float)):
         wrong_value(path, line, key, value, "a number, a text or null")
-    return parse_price(value)
+    return value
 
 
 PARSERS: dict[str, Callable[[Path, int, str, object], Any]] = {

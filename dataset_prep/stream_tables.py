@@ -13,7 +13,7 @@ from pyarrow import csv
 
 from recbole_sibrar.data.atomic import DataError
 
-from .streams import BLOCK_BYTES, Block, read_blocks
+from .streams import Block, read_blocks
 
 ID = pa.dictionary(pa.int32(), pa.string())
 """Type of a column of ids: each id becomes a Python string once a block, not once a line."""
@@ -157,12 +157,12 @@ def read_header(path: Path, separator: str = "\t") -> tuple[str, ...]:
     return names
 
 
-def read_rows(path: Path, size: int = BLOCK_BYTES) -> Iterator[Block]:
+def read_rows(path: Path, size: int | None = None) -> Iterator[Block]:
     """The lines of a file below its header, as :func:`~.streams.read_blocks` gives them."""
     return _cut_header(path, size)[1]
 
 
-def _cut_header(path: Path, size: int) -> tuple[bytes, Iterator[Block]]:
+def _cut_header(path: Path, size: int | None) -> tuple[bytes, Iterator[Block]]:
     blocks = read_blocks(path, size)
     first = next(blocks, None)
     if first is None:

@@ -53,12 +53,12 @@ def find_file(folder: Path, *names: str) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
-def read_blocks(path: Path, size: int = BLOCK_BYTES) -> Iterator[Block]:
+def read_blocks(path: Path, size: int | None = None) -> Iterator[Block]:
     """Read a file block by block, with a progress bar of the bytes read from the disk.
 
     Args:
         path: The file; a name that ends in ``.bz2`` or ``.gz`` is decompressed.
-        size: Bytes of a block after decompression; a line that is longer makes its block longer.
+        size: Bytes of a block after decompression (default: :data:`BLOCK_BYTES`); a longer line makes it longer.
 
     Yields:
         The blocks, from the first line to the last.
@@ -69,7 +69,7 @@ def read_blocks(path: Path, size: int = BLOCK_BYTES) -> Iterator[Block]:
     line, rest = 1, b""
     opener = COMPRESSIONS.get(path.suffix, COMPRESSIONS[""])
     with path.open("rb") as raw, opener(raw) as stream, _progress(path) as bar:
-        while chunk := _decompress(stream, size, path, line):
+        while chunk := _decompress(stream, size or BLOCK_BYTES, path, line):
             bar.update(raw.tell() - bar.n)
             rest += chunk
             end = rest.rfind(b"\n") + 1
