@@ -269,9 +269,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands.add_parser("doctor", help=about, description=about).set_defaults(run=lambda args: doctor.main(print))
     _add_missing(commands)
     _add_significance(commands)
-    args = parser.parse_args(argv)
+    commands.add_parser("prepare", help="convert a downloaded data set to atomic files with multimodal features")
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["prepare"]:
+        return _prepare(arguments[1:])
+    args = parser.parse_args(arguments)
     program = f"recbole-sibrar {args.command}"
     return _reporting(program, lambda: args.run(args), debug=bool(os.environ.get("DEBUG")))
+
+
+def _prepare(arguments: Sequence[str]) -> int:
+    """Run the converters, which have a parser of their own and are loaded when they are needed."""
+    from recbole_sibrar.dataset_prep import command
+
+    return _reporting("recbole-sibrar prepare", lambda: command.main(arguments, print), bool(os.environ.get("DEBUG")))
 
 
 def _add_missing(commands: Any) -> None:
