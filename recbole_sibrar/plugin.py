@@ -85,6 +85,7 @@ def register() -> None:
     _extend(Config, "_set_default_parameters", _set_default_parameters)
     _extend(Dataset, "_remap_ID_all", _remap_all_ids)
     _extend(Dataset, "build", _build)
+    _extend(Dataset, "_normalize", _normalize)
     _extend(recbole.data.utils, "get_dataloader", _get_dataloader)
     _extend(recbole.data.utils, "data_preparation", _data_preparation)
     _extend(AbstractSampler, "sample_by_key_ids", sample_by_key_ids)
@@ -126,15 +127,39 @@ def _load_internal_config_dict(original: Any, config: Config, model: str, model_
     general = _general_defaults()
     config.internal_config_dict = {**general, **config.internal_config_dict}
     config.parameters["Evaluation"] = [*config.parameters["Evaluation"], *general]
-    if model not in MODELS:
-        return
-    in_recbole = Path(recbole.__path__[0]) / "properties" / "dataset" / f"{dataset}.yaml"
-    for file in (properties() / "model" / f"{model}.yaml", in_recbole):
-        if file.is_file():
-            config._update_internal_config_dict(str(file))
+    if model in MODELS:
+        in_recbole = Path(recbole.__path__[0]) / "properties" / "dataset" / f"{dataset}.yaml"
+        for file in (properties() / "model" / f"{model}.yaml", in_recbole):
+            if file.is_file():
+                config._update_internal_config_dict(str(file))
+    _load_dataset_file(config, dataset)
     load_col = config.internal_config_dict.get("load_col")
-    if load_col is not None:
+    if model in MODELS and load_col is not None:
         config.internal_config_dict["load_col"] = {"user": "*", "item": "*", **load_col}
+
+
+def _load_dataset_file(config: Config, dataset: str) -> None:
+    """Load the configuration that lies beside the atomic files of a data set, if one does.
+
+    Raises:
+        ConfigError: It is no mapping of keys to values.
+    """
+    external = config.external_config_dict
+    data_path = external.get("data_path", config.internal_config_dict["data_path"])
+    file = Path(data_path or "") / dataset / f"{dataset}.yaml"
+    if dataset == "ml-100k" or not file.is_file():  # RecBole reads ml-100k from its own folder only
+        return
+    try:
+        keys = yaml.load(file.read_text(encoding="utf-8"), Loader=config.yaml_loader)
+    except (yaml.YAMLError, UnicodeError) as error:
+        raise ConfigError(f"{file} is not yaml: {' '.join(str(error).split())}") from None
+    if not isinstance(keys, dict):
+        raise ConfigError(f"{file}: found {keys!r}, allowed are lines 'key: value'")
+    if external.get("normalize_all"):
+        keys.pop("normalize_field", None)  # RecBole refuses both at once
+    config.internal_config_dict.update(keys)
+    listed = config.parameters["Dataset"]
+    config.parameters["Dataset"] = [*listed, *(key for key in keys if key not in listed)]
 
 
 def _general_defaults() -> dict[str, Any]:
@@ -250,6 +275,16 @@ def _remap_all_ids(original: Any, dataset: Dataset) -> None:
         partition.divide(dataset, settings.cold_start.ratios, settings.cold_start.group_by, dataset.config["seed"])
     if settings.save_split:
         dataset.split_writer = partition.SplitWriter(dataset, filtered)
+    original(dataset)
+
+
+def _normalize(original: Any, dataset: Dataset) -> None:
+    """Normalise the fields that the data set's own configuration names as far as they are loaded."""
+    config = dataset.config
+    if config["normalize_field"] and "normalize_field" not in config.external_config_dict:
+        config.final_config_dict["normalize_field"] = [
+            name for name in config["normalize_field"] if name in dataset.field2type
+        ]
     original(dataset)
 
 
