@@ -97,7 +97,7 @@ def add_shared_options(parser: argparse.ArgumentParser, name: str, of_the_papers
     add("--output_path", metavar="DIR", type=Path, required=True, help="folder for the data set's folder: data_path")
     add("--dataset", metavar="NAME", default=name, help="name of the data set (default: %(default)s)")
     add("--overwrite", action="store_true", help="replace a data set of that name")
-    add("--min_rating", metavar="X", type=_number, help=f"leave out lower ratings {default('min_rating')}")
+    add("--min_rating", metavar="X", type=_rating, help=f"leave out lower ratings {default('min_rating')}")
     least = f"a pair of user and item counts from N events on {default('min_interactions')}"
     add("--min_interactions", metavar="N", type=int, help=least)
     add("--k_core", metavar="N", type=int, help=f"every user and item has N interactions or more {default('k_core')}")
@@ -138,8 +138,11 @@ def _feature(side: str, text: str) -> RawField:
     return vector_field(name, Path(file))
 
 
-def _number(text: str) -> float | None:
-    return None if text.lower() == "none" else float(text)
+def _rating(text: str) -> float | None:
+    try:
+        return None if text.lower() == "none" else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"found '{text}', allowed is a number or none") from None
 
 
 def _names(text: str) -> list[str] | None:

@@ -186,6 +186,6 @@ def _is_number(text: str) -> bool:
 
 def _is_header(cells: list[str]) -> bool:
     """Whether the first line names the columns: texts among them, or the numbers 0, 1, 2, ... or 1, 2, 3, ..."""
-    numbers = [cell for part in cells[1:] for cell in part.split()]
-    counted = [[str(i) for i in range(start, start + len(numbers))] for start in (0, 1)]
-    return not all(_is_number(number) for number in numbers) or (len(numbers) > 1 and numbers in counted)
+    counted = [[str(i) for i in range(start, start + len(cells) - 1)] for start in (0, 1)]
+    texts = not all(_is_number(number) for cell in cells[1:] for number in cell.split())
+    return texts or (not _is_number(cells[0]) and cells[1:] in counted)

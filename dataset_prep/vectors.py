@@ -36,10 +36,16 @@ def _gather(name: str, path: Path, read: Read, notes: list[str], ids: pd.Index) 
     seen = np.zeros(len(ids), dtype=bool)
     n_foreign, example = 0, ""
     for keys, block in read(path):
+        if not len(keys):
+            continue
         if not matrix.size:
             if not block.shape[1]:
                 raise DataError(f"{path}: found vectors without numbers")
             matrix = np.full((len(ids), block.shape[1]), np.nan, dtype=np.float32)
+        if block.shape[1] != matrix.shape[1]:
+            raise DataError(
+                f"{path}: the vector of '{keys[0]}' has {block.shape[1]} numbers, those before it {matrix.shape[1]}"
+            )
         rows = ids.get_indexer(pd.Index(keys, dtype=object))
         known = rows >= 0
         n_foreign += int((~known).sum())

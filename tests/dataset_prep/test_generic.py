@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import argparse
+import gzip
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from recbole_sibrar.dataset_prep import generic
+from recbole_sibrar.dataset_prep.raw import RawData, RawField
+
+from recbole_sibrar.data.atomic import DataError
+
+EVENTS = "userId,movieId,stars,when\n1,a,4.5,2018-01-01 00:00:10\n2,b,,2018-01-01T00:00:20Z\n1,b,3,\n"
+ITEMS = """movieId,genres,kind,price,plot
+a,x|y z,film,2.5,"A ""plot"", long
+and wide"
+b,x,film,,Another plot
+c,,book,7,
+"""
+
+
+def read(folder: Path, *arguments: str) -> RawData:
+    parser = argparse.ArgumentParser()
+    generic.add_options(parser)
+    return generic.read(folder, parser.parse_args(arguments))
+
+
+def values(fields: Sequence[RawField], ids: list[str]) -> dict[str, tuple[str, Any]]:
+    """Name of a field -> its type, and its values."""
+    return {field.name: (field.type, np.asarray(field.read(pd.Index(ids))).tolist()) for field in fields}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "events.csv").write_text(EVENTS, encoding="utf-8")
+    (tmp_path / "items.csv").write_text(ITEMS, encoding="utf-8")
+    return tmp_path
+
+
+def test_usual_names_of_columns_are_recognised_and_dates_become_seconds(folder: Path) -> None:
+    raw = read(folder, "--interactions=events.csv", "--timestamp_column=when")
+    assert raw.inter.astype({"user_id": str, "item_id": str}).fillna(-1).to_numpy().tolist() == [
+        ["1", "a", 4.5, 1514764810],
+        ["2", "b", -1, 1514764820],
+        ["1", "b", 3, -1],
+    ]
+    assert raw.notes == ["Timestamps are read from column when as dates (UTC where they name no zone)."]
+
+
+def test_types_are_inferred_where_values_tell_them_and_reported(folder: Path) -> None:
+    raw = read(folder, "--interactions=events.csv", "--items=items.csv")
+    assert values(raw.item_fields, ["b", "a", "zz"]) == {
+        "genres": ("token_seq", [["x"], ["x", "y z"], []]),
+        "kind": ("token", ["film", "film", None]),
+        "price": ("float", [pytest.approx(np.nan, nan_ok=True), 2.5, pytest.approx(np.nan, nan_ok=True)]),
+    }
+    assert raw.notes == [
+        "Columns of events.csv that are not used: when.",
+        "items: column genres is token_seq (some cells have several elements, separated by '|').",
+        "items: column kind is token (texts).",
+        "items: column price is float (numbers).",
+        "items: column plot is left out (no value occurs twice, so it is no category; "
+        "keep it with --columns SIDE:plot=token).",
+    ]
+
+
+def test_types_that_are_told_go_before_those_that_are_inferred(folder: Path) -> None:
+    told = ["item:plot=token", "item:genres=token", "item:price=token", "item:kind=skip"]
+    raw = read(folder, "--interactions=events.csv", "--items=items.csv", "--columns", *told)
+    assert values(raw.item_fields, ["a"]) == {
+        "genres": ("token", ["x|y z"]),
+        "price": ("token", ["2.5"]),
+        "plot": ("token", ['A "plot", long\nand wide']),
+    }
+
+
+def test_every_kind_of_file_gives_the_same_interactions(folder: Path) -> None:
+    expected = read(folder, "--interactions=events.csv", "--timestamp_column=when").inter
+    frame = pd.read_csv(folder / "events.csv")
+    frame.to_csv(folder / "events.tsv", sep="\t", index=False)
+    (folder / "events.csv.gz").write_bytes(gzip.compress(EVENTS.encode()))
+    (folder / "events.dat").write_text(EVENTS.replace(",", "::"))
+    frame.to_parquet(folder / "events.parquet")
+    frame.to_csv(folder / "semicolons.csv", sep=";", index=False)
+    for name in ("events.tsv", "events.csv.gz", "events.dat", "events.parquet", "semicolons.csv"):
+        separator = ["--separator=;"] if name == "semicolons.csv" else []
+        found = read(folder, f"--interactions={name}", "--timestamp_column=when", *separator).inter
+        pd.testing.assert_frame_equal(found, expected)
+
+
+def test_without_a_header_columns_are_named_by_their_numbers(folder: Path) -> None:
+    (folder / "u.data").write_text("196\t242\t3\t881250949\n186\t302\t3\t891717742\n")
+    numbers = ["--user_column=1", "--item_column=2", "--rating_column=3", "--timestamp_column=4"]
+    raw = read(folder, "--interactions=u.data", "--separator=\\t", "--no_header", *numbers)
+    rows = raw.inter.astype({"user_id": str, "item_id": str}).to_numpy().tolist()
+    assert rows == [["196", "242", 3, 881250949], ["186", "302", 3, 891717742]]
+
+
+@pytest.mark.parametrize(
+    ("factor", "unit"), [(1, "seconds"), (10**3, "milliseconds"), (10**6, "microseconds"), (10**9, "nanoseconds")]
+)
+def test_units_of_time_are_recognised(folder: Path, factor: int, unit: str) -> None:
+    (folder / "t.csv").write_text(f"user,item,time\n1,2,{1514764810 * factor}\n")
+    raw = read(folder, "--interactions=t.csv")
+    assert raw.inter["timestamp"].tolist() == [1514764810]
+    assert raw.notes == [f"Timestamps are read from column time as {unit}."]
+
+
+def test_columns_of_parquet_have_the_types_that_they_have_there(folder: Path) -> None:
+    frame = pd.DataFrame(
+        {
+            "item_id": ["a", "b", "c"],
+            "tags": [["x", "y"], [], None],
+            "vector": [[1.0, 2.0], [3.0, 4.0], None],
+            "new": [True, False, None],
+            "when": pd.to_datetime(["2018", "2019", "2020"]).strftime("%Y"),
+        }
+    )
+    frame.to_parquet(folder / "items.parquet")
+    raw = read(folder, "--interactions=events.csv", "--items=items.parquet")
+    found = values(raw.item_fields, ["b", "a", "c"])
+    assert found["tags"] == ("token_seq", [[], ["x", "y"], []])
+    assert found["vector"][0] == "float_seq"
+    np.testing.assert_array_equal(found["vector"][1], [[3, 4], [1, 2], [np.nan, np.nan]])
+    assert found["new"] == ("token", ["false", "true", None])
+    assert found["when"] == ("float", [2019, 2018, 2020])
+
+
+def test_vectors_in_cells_of_text_are_read_in_every_usual_form(folder: Path) -> None:
+    (folder / "v.tsv").write_text("item\tv\na\t[0.5, 1]\nb\t0.5 1\nc\t0.5|1\nd\t\n")
+    raw = read(folder, "--interactions=events.csv", "--items=v.tsv", "--columns", "item:v=float_seq")
+    (vectors,) = (field.read(pd.Index(["a", "b", "c", "d"])) for field in raw.item_fields)
+    np.testing.assert_array_equal(vectors, [[0.5, 1]] * 3 + [[np.nan] * 2])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--interactions=event.csv"], "there is no file .*event.csv"),
+        (["--interactions=items.csv"], "--user_column: name the column of .*: movieId, genres"),
+        (["--rating_column=star"], "--rating_column: found 'star', .*did you mean 'stars'"),
+        (["--rating_column=when"], "events.csv, row 2, column when: found '2018.*', allowed is a finite number"),
+        (["--timestamp_column=movieId"], "row 2, column movieId: found 'a', allowed is a number or a date"),
+        (["--columns", "item:kind=token"], "found a type for items, but there is no table"),
+        (["--items=items.csv", "--columns", "kind=token"], "found 'kind=token', allowed is user:COLUMN=TYPE or"),
+        (["--items=items.csv", "--columns", "item:kind=tokn"], "allowed types are .*did you mean 'token'"),
+        (["--items=items.csv", "--columns", "item:knd=token"], "--columns: found 'knd', .*did you mean 'kind'"),
+        (["--users=events.csv"], "row 4, column userId: found '1', allowed is each id once"),
+    ],
+)
+def test_wrong_options_end_in_one_line(folder: Path, arguments: list[str], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read(folder, "--interactions=events.csv", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("e.csv", b"user,item\n1,2\n3\n", "e.csv, row 3: found 1 columns, allowed are 2 separated by ','"),
+        ("e.csv", b"user,item\n1,2\n3,4,5\n", "e.csv, row 3: found 3 columns, allowed are 2"),
+        ("e.csv", b"user,item\n1,2\n,4\n", "e.csv, row 3, column user: found '', allowed is an id"),
+        ("e.csv", b"user,user\n1,2\n", "e.csv, line 1: found two columns of one name"),
+        ("e.csv", b"", "e.csv: cannot be read: .*mpty"),
+        ("e.csv", b"user,item\n\xff,2\n", "e.csv: cannot be read: .*UTF8"),
+        ("e.csv.gz", gzip.compress(b"user,item\n" + b"1,2\n" * 9999)[:50], "e.csv.gz: cannot be read"),
+        ("e.parquet", b"none", "e.parquet: cannot be read as Parquet"),
+        ("e.xls", b"", "found the ending '.xls', allowed are .parquet and, packed or not, .csv"),
+    ],
+)
+def test_wrong_files_end_in_one_line(folder: Path, name: str, data: bytes, message: str) -> None:
+    (folder / name).write_bytes(data)
+    with pytest.raises(DataError, match=message):
+        read(folder, f"--interactions={name}")

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from recbole_sibrar.dataset_prep.columns import CodeColumn, NumberColumn
+from recbole_sibrar.dataset_prep.writing import check_target, replacing_folder, write_atomic
+
+from recbole_sibrar.data.atomic import DataError, Field
+
+
+def test_a_file_has_a_line_for_each_row_in_as_many_blocks_as_it_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recbole_sibrar.dataset_prep.writing.NUMBERS_PER_BLOCK", 6)
+    columns = [
+        CodeColumn(Field("user_id", "token"), np.array([1, 0, 1, 1, 0]), pa.array(["é", "b"])),
+        NumberColumn(Field("rating", "float"), np.array([1, 2.5, np.nan, 4, 5])),
+    ]
+    write_atomic(tmp_path / "d.inter", 5, columns)
+    lines = (tmp_path / "d.inter").read_bytes().decode("utf-8").split("\n")
+    assert lines == ["user_id:token\trating:float", "b\t1", "é\t2.5", "b\t", "b\t4", "é\t5", ""]
+
+
+def test_a_folder_appears_when_it_is_complete_and_replaces_the_one_before(tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    for text in ("first", "second"):
+        with replacing_folder(folder) as (new, scratch):
+            (new / "d.inter").write_text(text)
+            (scratch / "vectors").write_text("x")
+            assert folder.exists() == (text == "second")
+        assert (folder / "d.inter").read_text() == text
+        assert os.listdir(tmp_path) == ["d"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError, DataError])
+def test_nothing_is_left_of_an_interrupted_folder_and_the_one_before_stays(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "d.inter").write_text("before")
+
+    def fail(folder: Path) -> None:
+        with replacing_folder(folder) as (new, _):
+            (new / "d.inter").write_text("half")
+            raise error("stop")
+
+    with pytest.raises(error, match="stop"):
+        fail(tmp_path / "d")
+    with pytest.raises(error, match="stop"):
+        fail(tmp_path / "e")
+    assert os.listdir(tmp_path) == ["d"]
+    assert (tmp_path / "d" / "d.inter").read_text() == "before"
+
+
+def test_the_folder_before_comes_back_when_it_cannot_be_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "d.inter").write_text("before")
+    rename = os.rename
+
+    def interrupted(source: Path, target: Path) -> None:
+        if source.name == "new":
+            raise KeyboardInterrupt
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt), replacing_folder(tmp_path / "d"):
+        pass
+    assert (tmp_path / "d" / "d.inter").read_text() == "before"
+
+
+def test_what_is_there_is_replaced_only_when_told_and_only_if_it_is_a_data_set(tmp_path: Path) -> None:
+    source, folder = tmp_path / "raw", tmp_path / "out" / "d"
+    source.mkdir()
+    check_target(folder, source, overwrite=False)
+    folder.mkdir()
+    for name in ("d.inter", ".d.item.cache", "report.md"):
+        (folder / name).write_text("x")
+    with pytest.raises(DataError, match="d exists; replace it with --overwrite"):
+        check_target(folder, source, overwrite=False)
+    check_target(folder, source, overwrite=True)
+    (folder / "thesis.tex").write_text("x")
+    with pytest.raises(DataError, match=r"holds thesis.tex, which is no file of a data set"):
+        check_target(folder, source, overwrite=True)
+
+
+@pytest.mark.parametrize("inside", ["", "deep"])
+def test_raw_data_are_never_replaced(tmp_path: Path, inside: str) -> None:
+    (tmp_path / "d" / inside).mkdir(parents=True)
+    with pytest.raises(DataError, match="would replace the raw data"):
+        check_target(tmp_path / "d", tmp_path / "d" / inside, overwrite=True)
+
+
+def test_an_output_that_is_no_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("x")
+    with pytest.raises(DataError, match="--output_path: cannot write to"):
+        check_target(tmp_path / "out" / "d", tmp_path / "raw", overwrite=False)
