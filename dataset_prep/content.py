@@ -1,0 +1,230 @@
+"""Reading what is to be encoded: ids and cells of text, from a table of any usual kind."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow
+from pyarrow import parquet
+
+from recbole_sibrar.config.values import nearest
+from recbole_sibrar.data.atomic import DataError, read_frame, read_header
+
+ID_COLUMNS = ("id", "ID", "item_id", "user_id")
+"""Where ids are looked for when no column is named."""
+
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    zlib.error,
+    UnicodeError,
+    pyarrow.ArrowException,
+)
+
+
+def read_content(path: Path, id_column: str | None, columns: Sequence[str] | None, key: str) -> pd.DataFrame:
+    """Read ids and text from a table.
+
+    Args:
+        path: CSV, TSV, JSONL (each also as .gz), Parquet, or JSON (an object of id -> text, an object of id -> object,
+            or a list of objects); or an atomic file (.item, .user), whose columns are named without their type.
+        id_column: The column of the ids; None for the first of :data:`ID_COLUMNS` that the file has.
+        columns: The columns of text; None for the only one beside the ids.
+        key: The option that names ``columns``, for messages.
+
+    Returns:
+        The ids as index (str, each once), and the columns as str, empty where a value is missing. Elements of a list
+        are joined by spaces.
+
+    Raises:
+        DataError: The file cannot be read, lacks a column, or an id is missing or occurs twice.
+    """
+    names_of, read = _reader(path)
+    try:
+        names = names_of(path)
+        if not names:
+            raise DataError(f"--input: {path} has no row")
+        id_column = _id_column(path, names, id_column)
+        columns = _text_columns(path, [name for name in names if name != id_column], columns, key)
+        frame = read(path, [id_column, *columns])
+    except _UNREADABLE as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise DataError(f"--input: cannot read {path}: {reason}") from None
+    texts = pd.DataFrame({name: [_text(cell, path, name) for cell in frame[name]] for name in [id_column, *columns]})
+    ids = texts[id_column]
+    if (ids == "").any():
+        raise DataError(
+            f"{path}, row {int(np.argmax(ids == '')) + 1}: column '{id_column}' is empty; a row needs an id"
+        )
+    check_unique(ids, str(path))
+    return texts.set_index(id_column)
+
+
+def check_unique(ids: pd.Series, source: str) -> None:
+    """Raise a :class:`DataError` that names the first of the ids that occurs twice."""
+    twice = ids[ids.duplicated()]
+    if len(twice):
+        rows = np.flatnonzero(ids == twice.iloc[0]) + 1
+        where = f"rows {rows[0]} and {rows[1]}"
+        raise DataError(f"{source}: the id '{twice.iloc[0]}' occurs {len(rows)} times ({where}), allowed is once")
+
+
+def _id_column(path: Path, names: Sequence[str], column: str | None) -> str:
+    if column is None:
+        column = next((name for name in ID_COLUMNS if name in names), None)
+        if column is None:
+            found = ", ".join(names)
+            raise DataError(f"--id_column: {path} has no column {' or '.join(ID_COLUMNS)}; name one of {found}")
+    elif column not in names:
+        raise _unknown("--id_column", column, path, names)
+    return column
+
+
+def _text_columns(path: Path, names: Sequence[str], columns: Sequence[str] | None, key: str) -> list[str]:
+    if columns is None:
+        if len(names) != 1:
+            raise DataError(f"{key}: name the columns of {path} to use, among {', '.join(names)}")
+        return list(names)
+    for column in columns:
+        if column not in names:
+            raise _unknown(key, column, path, names)
+        if list(columns).count(column) > 1:
+            raise DataError(f"{key}: found '{column}' twice, allowed is once")
+    return list(columns)
+
+
+def _unknown(key: str, column: str, path: Path, names: Sequence[str]) -> DataError:
+    known = f"found '{column}', {path} has the columns {', '.join(names)}"
+    return DataError(f"{key}: {known}{nearest(column, names)}")
+
+
+def _text(cell: Any, path: Path, column: str) -> str:
+    """A cell as text; empty where it is missing."""
+    if isinstance(cell, (list, tuple, np.ndarray)):
+        return " ".join(filter(None, (_text(element, path, column) for element in cell)))
+    if isinstance(cell, dict):
+        raise DataError(f"{path}, column '{column}': found an object, allowed are text, numbers and lists of them")
+    if cell is None or cell is pd.NA or cell != cell:
+        return ""
+    return str(cell).strip()
+
+
+_Reader = tuple[Callable[[Path], list[str]], Callable[[Path, list[str]], pd.DataFrame]]
+
+
+def _reader(path: Path) -> _Reader:
+    """What names the columns of a file of this kind, and what reads some of them."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    kind = suffixes[-2] if len(suffixes) > 1 and suffixes[-1] == ".gz" else (suffixes or [""])[-1]
+    readers = {
+        ".csv": (_record_names, _record_frame),
+        ".tsv": (_record_names, _record_frame),
+        ".parquet": (_parquet_names, _parquet),
+        ".jsonl": (_record_names, _record_frame),
+        ".json": (_record_names, _record_frame),
+        ".item": (_atomic_names, _atomic),
+        ".user": (_atomic_names, _atomic),
+    }
+    if kind not in readers:
+        raise DataError(f"--input: found {path}, allowed is a file that ends in {', '.join(readers)}")
+    if not path.is_file():
+        raise DataError(f"--input: there is no file {path}")
+    return readers[kind]
+
+
+def _parquet_names(path: Path) -> list[str]:
+    return [str(name) for name in parquet.read_schema(path).names]
+
+
+def _parquet(path: Path, columns: list[str]) -> pd.DataFrame:
+    table = parquet.read_table(path, columns=columns)
+    return pd.DataFrame({name: pd.Series(table[name].to_pylist(), dtype=object) for name in columns})
+
+
+def _record_names(path: Path) -> list[str]:
+    return list(dict.fromkeys(name for record in _records(path) for name in record))
+
+
+def _record_frame(path: Path, columns: list[str]) -> pd.DataFrame:
+    rows = [[record.get(name) for name in columns] for record in _records(path)]
+    return pd.DataFrame(rows, columns=columns, dtype=object)
+
+
+def _records(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a CSV or TSV file, or the objects of a JSON or JSONL file."""
+    packed = path.suffix.lower() == ".gz"
+    kind = path.with_suffix("").suffix.lower() if packed else path.suffix.lower()
+    with (gzip.open if packed else open)(path, "rt", encoding="utf-8-sig", newline="") as file:
+        if kind == ".jsonl":
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield _object(_json(line, f"{path}, line {number}"), f"{path}, line {number}")
+        elif kind == ".json":
+            yield from _elements(_json(file.read(), str(path)), path)
+        else:
+            yield from _rows(file, path, "\t" if kind == ".tsv" else ",")
+
+
+def _rows(file: IO[str], path: Path, separator: str) -> Iterator[dict[str, str]]:
+    reader = csv.reader(file, delimiter=separator, strict=True)
+    try:
+        names = next(reader, [])
+        for row in reader:
+            if row and len(row) != len(names):
+                where = f"{path}, line {reader.line_num}"
+                found = f"found {len(row)} columns, allowed are {len(names)} ({', '.join(names)})"
+                raise DataError(f"{where}: {found}; a text with the separator in it has to stand in quotation marks")
+            if row:
+                yield dict(zip(names, row, strict=True))
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: {error}") from None
+
+
+def _elements(content: Any, path: Path) -> Iterator[dict[str, Any]]:
+    """The objects of a list, or of an object by id; a text by id is an object with ``id`` and ``text``."""
+    if isinstance(content, dict):
+        for id_, value in content.items():
+            yield {**(value if isinstance(value, dict) else {"text": value}), "id": id_}
+    else:
+        for number, value in enumerate(content if isinstance(content, list) else [content], 1):
+            yield _object(value, f"{path}, element {number}")
+
+
+def _json(text: str, place: str) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=lambda pairs: _once(pairs, place))
+    except json.JSONDecodeError as error:
+        raise DataError(f"{place}: not JSON: {error}") from None
+
+
+def _once(pairs: list[tuple[str, Any]], place: str) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        check_unique(pd.Series([name for name, _ in pairs]), place)
+    return result
+
+
+def _object(value: Any, place: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise DataError(f"{place}: found {str(value)[:40]!r}, allowed is an object such as {{'id': 'a', 'text': 'b'}}")
+    return value
+
+
+def _atomic_names(path: Path) -> list[str]:
+    return [field.name for field in read_header(path)]
+
+
+def _atomic(path: Path, columns: list[str]) -> pd.DataFrame:
+    fields = [field for field in read_header(path) if field.name in columns]
+    for field in fields:
+        if field.type == "float_seq":
+            raise DataError(f"{path}: the field '{field.name}' holds vectors (float_seq), allowed is text")
+    return read_frame(path, fields)
