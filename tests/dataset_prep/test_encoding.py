@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from recbole_sibrar.dataset_prep.encoding import Task, encode, finish, write_vectors
+from recbole_sibrar.dataset_prep.vectors import vector_field
+
+from recbole_sibrar.data.atomic import DataError
+
+VECTORS = np.random.default_rng(1).normal(size=(100, 3)).astype(np.float32)
+
+
+class Model:
+    """Yields the vectors of :data:`VECTORS` in batches, and notes from which position on it was asked."""
+
+    def __init__(self, batch_size: int, fails_at: int | None = None, error: BaseException | None = None) -> None:
+        self.starts: list[int] = []
+        self._batch_size, self._fails_at, self._error = batch_size, fails_at, error
+
+    def __call__(self, start: int) -> Iterator[np.ndarray]:
+        self.starts.append(start)
+        for batch in range(start, len(VECTORS), self._batch_size):
+            if batch == self._fails_at and self._error is not None:
+                raise self._error
+            yield VECTORS[batch : batch + self._batch_size]
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> Task:
+    origin = {"input": "a", "model": "b", "options": "c"}
+    return Task([f"i{n}" for n in range(100)], tmp_path / "v.npz", batch_size=2, origin=origin, noun="texts")
+
+
+def _ignore(line: str) -> None: ...
+
+
+def _interrupt(task: Task, at: int) -> list[str]:
+    notes: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        encode(task, Model(2, at, KeyboardInterrupt()), notes.append)
+    return notes
+
+
+def test_an_interrupted_run_goes_on_after_the_last_finished_block(task: Task) -> None:
+    notes = _interrupt(task, at=70)
+    assert notes == ["64 of 100 texts are finished; the same command goes on with the others"]
+    assert not task.output.exists()
+    model = Model(2)
+    np.testing.assert_array_equal(encode(task, model, notes.append), VECTORS)
+    assert model.starts == [64]
+    assert notes[1:] == ["goes on after 64 of 100 texts"]
+
+
+@pytest.mark.parametrize("changed", ["input", "model", "options"])
+def test_a_run_with_another_input_model_or_option_starts_afresh(task: Task, changed: str) -> None:
+    _interrupt(task, at=70)
+    model, notes = Model(2), list[str]()
+    encode(replace(task, origin={**task.origin, changed: "other"}), model, notes.append)
+    assert model.starts == [0]
+    assert notes == [f"starts afresh: since the interrupted run this has changed: {changed}"]
+
+
+@pytest.mark.parametrize("damage", ["no record", "half a record"])
+def test_blocks_of_unknown_origin_are_not_used(task: Task, damage: str) -> None:
+    _interrupt(task, at=70)
+    (record,) = task.partial.glob("*.json")
+    record.unlink() if damage == "no record" else record.write_text('{"input"')
+    model = Model(2)
+    encode(task, model, _ignore)
+    assert model.starts == [0]
+
+
+def test_a_run_that_was_interrupted_while_writing_the_file_encodes_nothing_again(task: Task) -> None:
+    encode(task, Model(2), _ignore)
+    model = Model(2)
+    np.testing.assert_array_equal(encode(task, model, _ignore), VECTORS)
+    assert model.starts == []
+
+
+def test_only_entities_with_a_vector_are_written_and_the_blocks_are_removed(task: Task) -> None:
+    vectors = VECTORS.copy()
+    vectors[[3, 98]] = np.nan
+    encode(task, Model(2), _ignore)
+    assert finish(task, vectors) == ["i3", "i98"]
+    assert [path.name for path in task.output.parent.iterdir()] == ["v.npz"]
+    with np.load(task.output, allow_pickle=False) as file:
+        assert set(file.files) == {"ids", "embedding"}
+        assert file["embedding"].dtype == np.float32
+        np.testing.assert_array_equal(file["embedding"], np.delete(VECTORS, [3, 98], axis=0))
+        assert file["ids"].tolist() == [f"i{n}" for n in range(100) if n not in (3, 98)]
+
+
+def test_nothing_is_written_where_no_entity_has_a_vector(task: Task) -> None:
+    with pytest.raises(DataError, match="none of the 100 texts can be read"):
+        finish(task, np.full((100, 3), np.nan, dtype=np.float32))
+    assert not task.output.exists()
+
+
+def test_a_number_that_is_not_finite_is_refused_with_its_id(task: Task) -> None:
+    vectors = VECTORS.copy()
+    vectors[40, 1] = np.inf
+    with pytest.raises(DataError, match="vector of 'i40' has numbers that are not finite"):
+        encode(task, lambda start: np.split(vectors, [32, 64, 96]), _ignore)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (RuntimeError("CUDA out of memory. Tried to allocate"), "--batch_size: 2 texts at a time are too many"),
+        (OSError(28, "No space left on device"), "--output: cannot write .*: No space left on device"),
+    ],
+)
+def test_a_full_memory_or_disk_is_named_and_what_is_finished_is_kept(
+    task: Task, error: Exception, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        encode(task, Model(2, 70, error), _ignore)
+    model = Model(2)
+    encode(task, model, _ignore)
+    assert model.starts == [64]
+
+
+@pytest.mark.parametrize("name", ["v.npz", "v.npy", "v.parquet"])
+def test_the_converters_read_what_is_written(tmp_path: Path, name: str) -> None:
+    ids = np.array(["07", "ä b", "7"])
+    write_vectors(tmp_path / name, ids, VECTORS[:3])
+    field = vector_field("text", tmp_path / name)
+    found = field.read(pd.Index(["7", "missing", "07", "ä b"], dtype=object))
+    np.testing.assert_array_equal(np.asarray(found), [VECTORS[2], [np.nan] * 3, VECTORS[0], VECTORS[1]])
+
+
+def test_an_id_with_a_line_break_is_kept_beside_a_matrix(tmp_path: Path) -> None:
+    write_vectors(tmp_path / "v.npy", np.array(["a\nb", "c"]), VECTORS[:2])
+    field = vector_field("text", tmp_path / "v.npy")
+    np.testing.assert_array_equal(np.asarray(field.read(pd.Index(["c", "a\nb"]))), VECTORS[[1, 0]])
