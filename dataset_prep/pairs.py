@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 PENDING_EVENTS = 1 << 22
-"""How many events are collected before they are merged into the pairs; they need about 0.25 GB."""
+"""How many events are collected before they are merged into the pairs, which needs 0.5 GB."""
 
 _ITEM_BITS = 32
 
@@ -60,8 +60,8 @@ class PairTable:
         self._reductions = reductions
         self._keys = np.empty(0, np.int64)
         self._columns: dict[str, np.ndarray] = {name: np.empty(0, types[name]) for name in reductions}
-        self._pending: list[tuple[np.ndarray, dict[str, np.ndarray]]] = []
-        self._n_pending = 0
+        self._pending_keys: list[np.ndarray] = []
+        self._pending_columns: dict[str, list[np.ndarray]] = {name: [] for name in reductions}
 
     def add(self, users: np.ndarray, items: np.ndarray, **columns: np.ndarray) -> None:
         """Add events.
@@ -71,11 +71,10 @@ class PairTable:
             items: int ``[n]``, likewise.
             columns: ``[n]`` values of each column.
         """
-        keys = users.astype(np.int64) << _ITEM_BITS | items
-        types = {name: column.dtype for name, column in self._columns.items()}
-        self._pending.append((keys, {name: columns[name].astype(types[name], copy=False) for name in types}))
-        self._n_pending += len(keys)
-        if self._n_pending >= PENDING_EVENTS:
+        self._pending_keys.append(users.astype(np.int64) << _ITEM_BITS | items)
+        for name, column in self._columns.items():
+            self._pending_columns[name].append(columns[name].astype(column.dtype, copy=False))
+        if sum(map(len, self._pending_keys)) >= PENDING_EVENTS:
             self._merge()
 
     def frame(self, users: Codes, items: Codes) -> pd.DataFrame:
@@ -89,8 +88,8 @@ class PairTable:
             ``user_id`` and ``item_id`` as categoricals, and the columns.
         """
         self._merge()
-        keys, self._keys = self._keys, self._keys[:0]
-        columns, self._columns = self._columns, {name: column[:0] for name, column in self._columns.items()}
+        keys, self._keys = self._keys, np.empty(0, np.int64)
+        columns, self._columns = self._columns, {name: np.empty(0, old.dtype) for name, old in self._columns.items()}
         frame = {"user_id": users.categorical((keys >> _ITEM_BITS).astype(np.int32))}
         frame["item_id"] = items.categorical(keys.astype(np.uint32).astype(np.int32))
         del keys
@@ -98,11 +97,9 @@ class PairTable:
 
     def _merge(self) -> None:
         """Merge the events that were collected into the pairs."""
-        if not self._n_pending:
+        keys = _take(self._pending_keys)
+        if not len(keys):
             return
-        keys = np.concatenate([keys for keys, _ in self._pending])
-        columns = {name: np.concatenate([more[name] for _, more in self._pending]) for name in self._columns}
-        self._pending, self._n_pending = [], 0
         order = np.argsort(keys)
         keys = keys[order]
         starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
@@ -112,8 +109,15 @@ class PairTable:
         within = places < len(self._keys)
         known[within] = self._keys[places[within]] == keys[within]
         for name, reduce in self._reductions.items():
-            values = reduce.reduceat(columns.pop(name)[order], starts)
+            values = reduce.reduceat(_take(self._pending_columns[name])[order], starts)
             column = self._columns[name]
             column[places[known]] = reduce(column[places[known]], values[known])
             self._columns[name] = np.insert(column, places[~known], values[~known])
         self._keys = np.insert(self._keys, places[~known], keys[~known])
+
+
+def _take(arrays: list[np.ndarray]) -> np.ndarray:
+    """All arrays as one, and the list empty, so that nothing is held twice for long."""
+    joined = np.concatenate(arrays) if arrays else np.empty(0, np.int64)
+    arrays.clear()
+    return joined
