@@ -43,6 +43,7 @@ from recbole_sibrar.data.dataloader import (
     restrict_sampling,
 )
 from recbole_sibrar.data.dataset import MultimodalDataset
+from recbole_sibrar.data.loading import load_feat
 from recbole_sibrar.data.sampler import sample_by_key_ids
 from recbole_sibrar.data.split import PARTS
 from recbole_sibrar.evaluator import hooks
@@ -83,6 +84,7 @@ def register() -> None:
     _extend(Config, "_convert_config_dict", _convert_config_dict)
     _extend(Config, "_load_internal_config_dict", _load_internal_config_dict)
     _extend(Config, "_set_default_parameters", _set_default_parameters)
+    _extend(Dataset, "_load_feat", load_feat)
     _extend(Dataset, "_remap_ID_all", _remap_all_ids)
     _extend(Dataset, "build", _build)
     _extend(Dataset, "_normalize", _normalize)
@@ -145,9 +147,10 @@ def _load_dataset_file(config: Config, dataset: str) -> None:
         ConfigError: It is no mapping of keys to values.
     """
     external = config.external_config_dict
-    data_path = external.get("data_path", config.internal_config_dict["data_path"])
-    file = Path(data_path or "") / dataset / f"{dataset}.yaml"
-    if dataset == "ml-100k" or not file.is_file():  # RecBole reads ml-100k from its own folder only
+    data_path = Path(external.get("data_path", config.internal_config_dict["data_path"]) or "")
+    folders = [data_path / dataset, *([data_path] if external.get("benchmark_filename") else [])]
+    file = next((folder / f"{dataset}.yaml" for folder in folders if (folder / f"{dataset}.yaml").is_file()), None)
+    if file is None or dataset == "ml-100k":  # RecBole reads ml-100k from its own folder only
         return
     try:
         keys = yaml.load(file.read_text(encoding="utf-8"), Loader=config.yaml_loader)

@@ -99,6 +99,15 @@ def test_a_run_from_python_uses_it(folder: Path, model: str) -> None:
     assert {key.split("@")[1] for key in result["test_result"]} == {"7"}
 
 
+def test_parts_that_are_written_keep_it(folder: Path) -> None:
+    settings: dict[str, Any] = {"epochs": 1, "show_progress": False, "state": "ERROR"}
+    run_recbole(model="BPR", dataset="tiny", config_dict={**settings, "save_split": "parts"})
+    keys = {"data_path": "parts", "benchmark_filename": ["train", "valid", "test"]}
+    config = Config("BPR", "tiny", config_dict=keys)
+    assert config["topk"] == [7]
+    assert create_dataset(config).inter_feat["rating"].max() == 1
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

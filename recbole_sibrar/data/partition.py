@@ -189,9 +189,9 @@ class SplitWriter:
         )
 
     def _copy_features(self, dataset: Any, target: Path) -> None:
-        """Copy the data set's other atomic files, without the users and items that RecBole's filters have dropped."""
+        """Copy the data set's other files, without the users and items that RecBole's filters have dropped."""
         ids: dict[str, str] = {str(side): field for side, field in _id_fields(dataset).items()}
-        for suffix in (*ids, "net", "kg", "link", *(dataset.config["additional_feat_suffix"] or ())):
+        for suffix in (*ids, "net", "kg", "link", "yaml", *(dataset.config["additional_feat_suffix"] or ())):
             file = Path(dataset.dataset_path) / f"{dataset.dataset_name}.{suffix}"
             if not file.is_file():
                 continue
