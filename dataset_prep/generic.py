@@ -145,7 +145,8 @@ def _fields(
         if name == key or types.get(name) == "skip":
             continue
         kind, reason = (types[name], "as told") if name in types else column_type(table, name, options.list_separator)
-        notes.append(f"{side}s: column {name} is {kind or 'left out'} ({reason}).")
+        verdict = kind or f"left out unless there is --columns {side}:{name}=TYPE"
+        notes.append(f"{side}s: column {name} is {verdict} ({reason}).")
         if kind:
             read_values = _reader(table, name, kind, ids, options.list_separator)
             fields.append(RawField("_".join(name.replace(":", " ").split()), kind, read_values, path.name))

@@ -46,7 +46,7 @@ def column_type(table: Table, name: str, list_separator: str) -> tuple[str | Non
     if list_separator and pc.any(pc.match_substring(texts, list_separator)).as_py():
         return "token_seq", f"some cells have several elements, separated by '{list_separator}'"
     if len(texts) > 1 and len(texts.unique()) == len(texts):
-        return None, f"no value occurs twice, so it is no category; keep it with --columns SIDE:{name}=token"
+        return None, "no value occurs twice, so it is no category"
     return "token", "texts"
 
 

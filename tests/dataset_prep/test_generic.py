@@ -63,8 +63,8 @@ def test_types_are_inferred_where_values_tell_them_and_reported(folder: Path) ->
         "items: column genres is token_seq (some cells have several elements, separated by '|').",
         "items: column kind is token (texts).",
         "items: column price is float (numbers).",
-        "items: column plot is left out (no value occurs twice, so it is no category; "
-        "keep it with --columns SIDE:plot=token).",
+        "items: column plot is left out unless there is --columns item:plot=TYPE "
+        "(no value occurs twice, so it is no category).",
     ]
 
 
