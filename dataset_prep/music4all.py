@@ -8,11 +8,13 @@ from typing import Any
 
 from recbole_sibrar.data.atomic import DataError
 
-from .demographics import demographic_fields
+from .demographics import COLUMNS, demographic_fields
 from .listens import read_counts, read_events
-from .raw import RawData
+from .preparation import choose_fields
+from .raw import RawData, RawField
+from .stream_tables import open_table
 from .streams import find_file
-from .track_features import feature_fields
+from .track_features import check_feature_header, feature_fields
 
 NAME = "music4all-onion"
 """Name on the command line and of the data set."""
@@ -63,17 +65,31 @@ def read(input_path: Path, options: argparse.Namespace) -> RawData:
     if path is None:
         wanted = " or ".join(FILES[kind] for kind in kinds)
         raise DataError(f"--input_path: {input_path} has no {wanted}, plain or .bz2; download it from {LINK}")
-    notes = []
+    user_fields, item_fields, notes = _fields(input_path, options)
     if path.name.startswith(FILES["events"]):
         inter, steps = read_events(path, options.year)
     else:
         inter, steps = read_counts(path)
         notes.append(f"{path.name} has no times: --year does not apply, and there are no timestamps.")
-    users = find_file(input_path, "users.tsv")
-    if users is None:
-        notes.append("There is no users.tsv: the users have no demographics.")
-    user_fields = demographic_fields(users, (low, high), options.countries) if users else []
-    return RawData(inter, user_fields, feature_fields(input_path), steps, notes)
+    return RawData(inter, user_fields, item_fields, steps, notes)
+
+
+def _fields(folder: Path, options: argparse.Namespace) -> tuple[list[RawField], list[RawField], list[str]]:
+    """The fields that are kept, with their headers checked before the interactions are read, which takes minutes."""
+    users = find_file(folder, "users.tsv")
+    user_fields = demographic_fields(users, tuple(options.age_range), options.countries) if users else []
+    chosen = {"user": user_fields, "item": feature_fields(folder)}
+    for side, fields in chosen.items():
+        added = {text.partition("=")[0] for text in getattr(options, f"{side}_feature")}
+        wanted = getattr(options, f"{side}_features")
+        names = None if wanted is None else [name for name in wanted if name not in added]
+        chosen[side] = choose_fields(side, fields, names)
+    for field in chosen["item"]:
+        check_feature_header(folder / field.source)
+    if users and chosen["user"]:
+        open_table(users, COLUMNS)
+    notes = [] if users else ["There is no users.tsv: the users have no demographics."]
+    return chosen["user"], chosen["item"], notes
 
 
 def _year(text: str) -> int | None:

@@ -31,8 +31,12 @@ def feature_fields(folder: Path) -> list[RawField]:
     paths: dict[str, Path] = {}
     for suffix in COMPRESSIONS:
         for path in sorted(folder.glob(f"id_*.tsv{suffix}")):
-            paths.setdefault(path.name.removesuffix(suffix).removesuffix(".tsv").removeprefix("id_"), path)
+            paths.setdefault(_name(path), path)
     return [_field(name, path) for name, path in sorted(paths.items())]
+
+
+def _name(path: Path) -> str:
+    return path.name.removeprefix("id_").partition(".tsv")[0]
 
 
 def _field(name: str, path: Path) -> RawField:
@@ -41,6 +45,21 @@ def _field(name: str, path: Path) -> RawField:
     if parse is None:
         return RawField(name, "float_seq", lambda ids: read_vectors(path, ids, notes), path.name, notes)
     return RawField(name, "token_seq", lambda ids: read_labels(path, ids, parse, notes), path.name, notes)
+
+
+def check_feature_header(path: Path) -> tuple[str, ...]:
+    """The names of the columns of a feature file: the id, then one for each number or one of labels.
+
+    Raises:
+        DataError: They are others.
+    """
+    names = read_header(path)
+    if names[0] not in ID_NAMES or len(names) < 2:
+        found = f"'{names[0]}' and {len(names) - 1} more columns"
+        raise DataError(f"{path}, line 1: found {found}, allowed is id or ID, and columns of values after it")
+    if len(names) > 2 and _name(path) in LABELS:
+        raise DataError(f"{path}, line 1: found {len(names)} columns, allowed are 2: {names[0]} and the labels")
+    return names
 
 
 def read_vectors(path: Path, ids: pd.Index, notes: list[str]) -> np.ndarray:
@@ -57,8 +76,7 @@ def read_vectors(path: Path, ids: pd.Index, notes: list[str]) -> np.ndarray:
     Raises:
         DataError: The file is not what it should be, a track occurs twice, or a number is not finite.
     """
-    names = read_header(path)
-    _check_id_column(path, names)
+    names = check_feature_header(path)
     types = {names[0]: pa.string(), **dict.fromkeys(names[1:], pa.float32())}
     table = StreamTable(path, names, types, missing=MISSING)
     vectors = np.full((len(ids), len(names) - 1), np.nan, dtype=np.float32)
@@ -88,10 +106,7 @@ def read_labels(path: Path, ids: pd.Index, parse: Callable[[str], list[str]], no
     Raises:
         DataError: The file is not what it should be, or a track occurs twice.
     """
-    names = read_header(path)
-    _check_id_column(path, names)
-    if len(names) != 2:
-        raise DataError(f"{path}, line 1: found {len(names)} columns, allowed are 2: {names[0]} and the labels")
+    names = check_feature_header(path)
     table = StreamTable(path, names, dict.fromkeys(names, pa.string()))
     labels: list[list[str]] = [[] for _ in ids]
     lines = _Lines(table, ids, notes)
@@ -157,12 +172,6 @@ class _Lines:
         if others:
             text = f"{self._table.path.name}: {others} of {self._n_lines} tracks have no interaction and were left out"
             self._notes.append(text)
-
-
-def _check_id_column(path: Path, names: tuple[str, ...]) -> None:
-    if names[0] not in ID_NAMES or len(names) < 2:
-        found = f"'{names[0]}' and {len(names) - 1} more columns"
-        raise DataError(f"{path}, line 1: found {found}, allowed is id or ID, and columns of values after it")
 
 
 def _check_finite(table: StreamTable, block: Block, values: np.ndarray) -> None:

@@ -160,6 +160,18 @@ def test_only_the_features_asked_for_are_read(source: Path, convert: Convert) ->
     assert list(read(convert("--item_features=bert").with_suffix(".item"))) == ["item_id:token", "bert:float_seq"]
 
 
+def test_wrong_features_are_refused_before_the_events_are_read(source: Path, convert: Convert) -> None:
+    features(source)
+    write(source / EVENTS_NAME, "user_id track_id timestamp", [("1", "a", "yesterday")])
+    with pytest.raises(DataError, match="--item_features: found 'brt', .* did you mean 'bert'"):
+        convert("--item_features=brt")
+    write(source / "id_x.tsv", "name 0", [])
+    with pytest.raises(DataError, match=r"id_x.tsv, line 1: found 'name'"):
+        convert()
+    with pytest.raises(DataError, match="found 'yesterday'"):
+        convert("--item_features=bert")
+
+
 USERS = [
     ("1", "DE", 23, "m", "2006-01-02 03:04:05"),
     ("2", "DE", -1, "n", "2006-01-02 03:04:05"),
