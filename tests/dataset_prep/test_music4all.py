@@ -163,7 +163,7 @@ def test_only_the_features_asked_for_are_read(source: Path, convert: Convert) ->
 def test_wrong_features_are_refused_before_the_events_are_read(source: Path, convert: Convert) -> None:
     features(source)
     write(source / EVENTS_NAME, "user_id track_id timestamp", [("1", "a", "yesterday")])
-    with pytest.raises(DataError, match="--item_features: found 'brt', .* did you mean 'bert'"):
+    with pytest.raises(DataError, match=r"--item_features: found 'brt', .* did you mean 'bert'"):
         convert("--item_features=brt")
     write(source / "id_x.tsv", "name 0", [])
     with pytest.raises(DataError, match=r"id_x.tsv, line 1: found 'name'"):
