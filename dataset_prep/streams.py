@@ -64,11 +64,11 @@ def read_blocks(path: Path, size: int | None = None) -> Iterator[Block]:
         The blocks, from the first line to the last.
 
     Raises:
-        DataError: The file ends early, or is not compressed as its name says.
+        DataError: The file cannot be read, ends early, or is not compressed as its name says.
     """
     line, rest = 1, b""
     opener = COMPRESSIONS.get(path.suffix, COMPRESSIONS[""])
-    with path.open("rb") as raw, opener(raw) as stream, _progress(path) as bar:
+    with _open(path) as raw, opener(raw) as stream, _progress(path) as bar:
         while chunk := _decompress(stream, size or BLOCK_BYTES, path, line):
             bar.update(raw.tell() - bar.n)
             rest += chunk
@@ -79,6 +79,13 @@ def read_blocks(path: Path, size: int | None = None) -> Iterator[Block]:
                 rest = rest[end:]
         if rest:
             yield Block(line, rest)
+
+
+def _open(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
 def _progress(path: Path) -> tqdm:

@@ -55,6 +55,11 @@ def test_a_file_that_is_not_compressed_as_its_name_says_is_refused(tmp_path: Pat
         list(read_blocks(path))
 
 
+def test_a_file_that_cannot_be_opened_is_refused_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"events\.tsv: cannot be read: No such file"):
+        list(read_blocks(tmp_path / "events.tsv"))
+
+
 def test_unpacked_files_are_found_before_packed_ones_and_the_first_name_before_the_second(tmp_path: Path) -> None:
     for name in ("b.tsv", "a.tsv.bz2", "a.tsv.gz"):
         (tmp_path / name).touch()
