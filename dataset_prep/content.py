@@ -34,8 +34,8 @@ def read_content(path: Path, id_column: str | None, columns: Sequence[str] | Non
     """Read ids and text from a table.
 
     Args:
-        path: CSV, TSV, JSONL (each also as .gz), Parquet, or JSON (an object of id -> text, an object of id -> object,
-            or a list of objects); or an atomic file (.item, .user), whose columns are named without their type.
+        path: CSV, TSV, JSONL, JSON (an object of id -> text, an object of id -> object, or a list of objects), each
+            also packed as .gz; Parquet; or an atomic file (.item, .user), whose columns are named without their type.
         id_column: The column of the ids; None for the first of :data:`ID_COLUMNS` that the file has.
         columns: The columns of text; None for the only one beside the ids.
         key: The option that names ``columns``, for messages.
@@ -114,7 +114,7 @@ def _text(cell: Any, path: Path, column: str) -> str:
         raise DataError(f"{path}, column '{column}': found an object, allowed are text, numbers and lists of them")
     if cell is None or cell is pd.NA or cell != cell:
         return ""
-    return str(cell).strip()
+    return str(cell).encode(errors="replace").decode().strip()  # JSON can hold halves of characters
 
 
 _Reader = tuple[Callable[[Path], list[str]], Callable[[Path, list[str]], pd.DataFrame]]

@@ -31,7 +31,8 @@ def _jsonl(path: Path) -> None:
 
 
 def _json_of_objects(path: Path) -> None:
-    path.write_text(json.dumps({row["id"]: {"title": row["title"] or None, "year": row["year"]} for row in ROWS}))
+    text = json.dumps({row["id"]: {"title": row["title"] or None, "year": row["year"]} for row in ROWS})
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
 
 
 def _json_list(path: Path) -> None:
@@ -49,6 +50,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "a.jsonl": _jsonl,
     "a.jsonl.gz": _jsonl,
     "objects.json": _json_of_objects,
+    "objects.json.gz": _json_of_objects,
     "list.json": _json_list,
     "a.parquet": _parquet,
 }
@@ -89,6 +91,12 @@ def test_a_cell_with_line_breaks_is_one_text(tmp_path: Path) -> None:
     pd.DataFrame({"id": [1, 2], "text": ["a\nb\tc", "d"]}).to_csv(tmp_path / "a.csv", index=False)
     frame = read_content(tmp_path / "a.csv", None, None, "--text_columns")
     assert frame["text"].to_dict() == {"1": "a\nb\tc", "2": "d"}
+
+
+def test_half_a_character_becomes_a_question_mark(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(r'{"id": 1, "text": "half \ud83d, whole \ud83d\ude00"}')
+    frame = read_content(tmp_path / "a.jsonl", None, None, "--text_columns")
+    assert frame["text"].to_dict() == {"1": "half ?, whole 😀"}
 
 
 WRONG = {
