@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -58,36 +58,43 @@ def run(args: argparse.Namespace) -> int:
     """
     note = options.notes_of(args.command)
     options.require(["timm", "torchvision"], "image")
-    batch_size = size_value("--batch_size", args.batch_size)
+    size_value("--batch_size", args.batch_size)
     if args.workers < 0:
         refuse("--workers", args.workers, "0 or a number of processes")
     options.check_output(args.output)
     device = options.choose_device(args.device)
     files = find_images(args.input, args.id_column, args.path_column)
     network = load_network(args.library, args.model, args.weights, device)
-    task = encoding.Task(
-        ids=list(files.index),
-        output=args.output,
-        batch_size=batch_size,
-        origin={
-            "input": options.fingerprint(*files.index, *map(_state, files)),
-            "model": options.fingerprint(
-                options.network_fingerprint(network.network),
-                repr(network.transform),
-                *(version(package) for package in ("torch", "timm", "torchvision", "pillow")),
-            ),
-            "options": f"{batch_size} {options.device_name(device)} {args.output.suffix}",
-        },
-        noun="images",
-    )
+    task = _task(args, files, network)
     vectors = encoding.encode(
-        task, lambda start: encode_images(network, list(files)[start:], batch_size, args.workers), note
+        task,
+        lambda start, progressed: encode_images(
+            network, list(files)[start:], args.batch_size, args.workers, progressed
+        ),
+        note,
     )
     missing = encoding.finish(task, vectors)
     if missing:
         note(f"{options.some(missing)} of {len(files)} images are not there or unreadable and are left out")
     note(f"written: {args.output}, {len(files) - len(missing)} vectors of {vectors.shape[1]} numbers")
     return 0
+
+
+def _task(args: argparse.Namespace, files: pd.Series, network: ImageNetwork) -> encoding.Task:
+    versions = (version(package) for package in ("torch", "timm", "torchvision", "pillow"))
+    return encoding.Task(
+        ids=list(files.index),
+        output=args.output,
+        batch_size=args.batch_size,
+        origin={
+            "input": options.fingerprint(*files.index, *map(_state, files)),
+            "model": options.fingerprint(
+                options.network_fingerprint(network.network), repr(network.transform), *versions
+            ),
+            "options": f"{args.batch_size} {options.device_name(network.device)}",
+        },
+        noun="images",
+    )
 
 
 def find_images(source: Path, id_column: str | None = None, path_column: str = "path") -> pd.Series:
@@ -132,7 +139,7 @@ def _state(path: str) -> str:
 
 
 def encode_images(
-    network: ImageNetwork, paths: Sequence[str], batch_size: int, workers: int = 0
+    network: ImageNetwork, paths: Sequence[str], batch_size: int, workers: int, progressed: Callable[[int], Any]
 ) -> Iterator[np.ndarray]:
     """The vectors of images, float32 ``[batch, d]`` a batch at a time, a row of NaN where an image cannot be read."""
     import torch
@@ -144,6 +151,7 @@ def encode_images(
         with torch.inference_mode():
             vectors = network.network(batch.to(network.device)).float().cpu().numpy()
         vectors[~readable.numpy()] = np.nan
+        progressed(len(vectors))
         yield vectors
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,6 @@ from . import encoding
 from .content import read_content
 from .torchvision_build import import_torchvision
 
-NOUN = "texts"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
@@ -29,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         required=True,
         type=Path,
-        help="CSV, TSV, JSONL (also .gz), Parquet, JSON (an object of id -> text), or an atomic .item or .user file",
+        help="CSV, TSV, JSONL, JSON (an object of id -> text), each also .gz; Parquet; an atomic .item or .user file",
     )
     parser.add_argument("--id_column", metavar="NAME", help="column of the ids (default: id, item_id or user_id)")
     parser.add_argument(
@@ -57,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     """
     note = options.notes_of(args.command)
     options.require(["sentence_transformers"], "text")
-    batch_size = size_value("--batch_size", args.batch_size)
+    size_value("--batch_size", args.batch_size)
     options.check_output(args.output)
     device = options.choose_device(args.device)
     columns = args.text_columns and [name.strip() for name in args.text_columns.split(",")]
@@ -66,24 +64,31 @@ def run(args: argparse.Namespace) -> int:
     if filled.empty:
         raise DataError(f"{args.input}: none of the {len(texts)} rows has a text")
     model = load_model(args.model, device)
-    task = encoding.Task(
-        ids=list(filled.index),
-        output=args.output,
-        batch_size=batch_size,
-        origin={
-            "input": options.fingerprint(*filled.index, *filled),
-            "model": model_fingerprint(model),
-            "options": f"{batch_size} {args.normalize} {options.device_name(device)} {args.output.suffix}",
-        },
-        noun=NOUN,
+    task = _task(args, filled, model, device)
+    contents = list(filled)
+    vectors = encoding.encode(
+        task, lambda start, progressed: encode_texts(model, contents[start:], task, args.normalize, progressed), note
     )
-    vectors = encoding.encode(task, lambda start: encode_texts(model, list(filled)[start:], task, args.normalize), note)
     encoding.finish(task, vectors)
     if len(filled) < len(texts):
         missing = texts.index[texts == ""].tolist()
         note(f"{options.some(missing)} of {len(texts)} rows have no text and are left out as missing values")
     note(f"written: {args.output}, {len(task.ids)} vectors of {vectors.shape[1]} numbers")
     return 0
+
+
+def _task(args: argparse.Namespace, texts: pd.Series, model: Any, device: str) -> encoding.Task:
+    return encoding.Task(
+        ids=list(texts.index),
+        output=args.output,
+        batch_size=args.batch_size,
+        origin={
+            "input": options.fingerprint(*texts.index, *texts),
+            "model": model_fingerprint(model),
+            "options": f"{args.batch_size} {args.normalize} {options.device_name(device)}",
+        },
+        noun="texts",
+    )
 
 
 def read_texts(path: Path, id_column: str | None = None, columns: Sequence[str] | None = None) -> pd.Series:
@@ -127,19 +132,29 @@ def load_model(name: str, device: str) -> Any:
         raise DataError(options.no_download(name, "a folder that holds the model", reason)) from None
 
 
-def encode_texts(model: Any, texts: list[str], task: encoding.Task, normalize: bool) -> Iterator[np.ndarray]:
+def encode_texts(
+    model: Any, texts: Sequence[str], task: encoding.Task, normalize: bool, progressed: Callable[[int], Any]
+) -> Iterator[np.ndarray]:
     """The vectors of texts, float32 ``[block, d]``, a block of ``task`` at a time.
 
-    sentence-transformers sorts the texts of a block by length, and returns the vectors in the order of the texts.
+    Batches are of texts of similar lengths, because a model computes as much for each text as for the longest.
     """
     for start in range(0, len(texts), task.block_size):
-        yield model.encode(
-            texts[start : start + task.block_size],
-            batch_size=task.batch_size,
-            show_progress_bar=False,
-            convert_to_numpy=True,
-            normalize_embeddings=normalize,
-        )
+        block = texts[start : start + task.block_size]
+        by_length = np.argsort([-len(text) for text in block], kind="stable")
+        vectors = []
+        for batch in np.split(by_length, range(task.batch_size, len(block), task.batch_size)):
+            vectors.append(
+                model.encode(
+                    [block[position] for position in batch],
+                    batch_size=task.batch_size,
+                    show_progress_bar=False,
+                    convert_to_numpy=True,
+                    normalize_embeddings=normalize,
+                )
+            )
+            progressed(len(batch))
+        yield np.concatenate(vectors)[np.argsort(by_length)]
 
 
 def model_fingerprint(model: Any) -> str:

@@ -89,7 +89,7 @@ def fingerprint(*parts: str | np.ndarray) -> str:
     """A hash of the contents of texts and arrays."""
     digest = hashlib.sha256()
     for part in parts:
-        content = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part.tobytes()
+        content = part.encode() if isinstance(part, str) else part.tobytes()
         digest.update(len(content).to_bytes(8, "little"))
         digest.update(content)
     return digest.hexdigest()

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.data.files import replacing
 
-BATCHES_PER_BLOCK = 16
+BATCHES_PER_BLOCK = 8
 """Batches that an interruption loses at most."""
 
 SUFFIXES = (".npz", ".npy", ".parquet")
@@ -50,13 +50,17 @@ class Task:
         return self.output.with_name(f"{self.output.name}.partial")
 
 
-def encode(task: Task, vectors_from: Callable[[int], Iterable[np.ndarray]], note: Callable[[str], None]) -> np.ndarray:
+VectorsFrom = Callable[[int, Callable[[int], Any]], Iterable[np.ndarray]]
+"""Yields vectors float32 ``[any, d]`` of the entities from a position on, in their order; a row of NaN where an entity
+has none. A block must end where a matrix ends. The second argument is to be called with how many were encoded."""
+
+
+def encode(task: Task, vectors_from: VectorsFrom, note: Callable[[str], None]) -> np.ndarray:
     """Encode all entities of a task, going on after the blocks that an earlier run of the same task has finished.
 
     Args:
         task: What to encode.
-        vectors_from: Yields vectors float32 ``[any, d]`` of the entities from a position on, in their order; a row of
-            NaN where an entity has none. A block must end where a matrix ends.
+        vectors_from: Encodes them.
         note: Receives lines for the user.
 
     Returns:
@@ -69,7 +73,8 @@ def encode(task: Task, vectors_from: Callable[[int], Iterable[np.ndarray]], note
     try:
         done = _resume(task, note)
         with tqdm(total=n, initial=done, desc="encode", unit=f" {task.noun}", dynamic_ncols=True) as progress:
-            for start, block in _blocks(task, done, vectors_from, progress.update) if done < n else ():
+            matrices = vectors_from(done, progress.update) if done < n else ()
+            for start, block in _blocks(task, done, matrices):
                 _check_finite(task.ids[start : start + len(block)], block)
                 with replacing(_block_file(task, start)) as file, file.open("wb") as stream:
                     np.save(stream, block)
@@ -86,19 +91,13 @@ def encode(task: Task, vectors_from: Callable[[int], Iterable[np.ndarray]], note
         raise DataError(f"--output: cannot write {error.filename or task.partial}: {error.strerror or error}") from None
 
 
-def _blocks(
-    task: Task,
-    start: int,
-    vectors_from: Callable[[int], Iterable[np.ndarray]],
-    progressed: Callable[[int | None], Any],
-) -> Iterator[tuple[int, np.ndarray]]:
+def _blocks(task: Task, start: int, matrices: Iterable[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
     """Position and vectors of each block."""
     parts: list[np.ndarray] = []
     size = 0
-    for part in vectors_from(start):
-        parts.append(part)
-        size += len(part)
-        progressed(len(part))
+    for matrix in matrices:
+        parts.append(matrix)
+        size += len(matrix)
         if size == min(task.block_size, len(task.ids) - start):
             yield start, np.concatenate(parts).astype(np.float32, copy=False)
             start, parts, size = start + size, [], 0
