@@ -45,7 +45,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--items", metavar="FILE", help="table of items, a line for each")
     for role, names in COLUMN_NAMES.items():
         usual = f"{', '.join(names[:3])}, ..."
-        add(f"--{role}_column", metavar="COLUMN", help=f"column with the {role} (default: {usual}, if there is one)")
+        unused = "" if role in ("user", "item") else "; none for none"
+        shown = f"column with the {role} (default: {usual}, if there is one{unused})"
+        add(f"--{role}_column", metavar="COLUMN", help=shown)
     types = "type of a column, as user:age=float or item:tags=token_seq, or item:url=skip to leave it out; without it, "
     types += f"the type is inferred and reported; types: {', '.join(FIELD_TYPES)}"
     add("--columns", metavar="SIDE:COLUMN=TYPE", nargs="+", default=[], help=types)
@@ -107,6 +109,8 @@ def _table(path: Path, options: argparse.Namespace) -> Table:
 
 def _column(table: Table, role: str, given: str | None) -> str | None:
     """The column of a role: the one that is given, or one with a usual name."""
+    if given == "none":
+        return None
     if given:
         table.check([given], f"--{role}_column")
         return given

@@ -98,22 +98,18 @@ class Table:
         Raises:
             DataError: A cell is no finite number.
         """
-        texts = self.data[name]
-        if not pa.types.is_string(texts.type):
-            try:
-                numbers = texts.cast(pa.float64()).to_numpy()
-            except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-                raise DataError(f"{self.path}, column {name}: found {texts.type}, allowed are numbers") from None
-        else:
-            texts = self.texts(name)
-            try:
-                numbers = texts.cast(pa.float64()).to_numpy()
-            except pa.ArrowInvalid:
-                numbers = pd.to_numeric(texts.to_pandas(), errors="coerce").to_numpy(np.float64)
-        wrong = ~np.isfinite(numbers) & texts.is_valid().to_numpy()
-        if wrong.any() and pa.types.is_string(texts.type):
+        column, is_text = self.data[name], pa.types.is_string(self.data[name].type)
+        column = self.texts(name) if is_text else column
+        try:
+            numbers = column.cast(pa.float64()).to_numpy()
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            if not is_text:
+                raise DataError(f"{self.path}, column {name}: found {column.type}, allowed are numbers") from None
+            numbers = pd.to_numeric(column.to_pandas(), errors="coerce").to_numpy(np.float64)
+        wrong = np.isinf(numbers) | (np.isnan(numbers) & column.is_valid().to_numpy() & is_text)
+        if wrong.any():
             self.wrong(int(np.flatnonzero(wrong)[0]), name, "a finite number")
-        return np.where(wrong, np.nan, numbers)
+        return numbers
 
 
 def ending_of(path: Path) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from recbole_sibrar.dataset_prep import cells
@@ -30,6 +30,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cells") / "d.item"
 
 
+@settings(deadline=None)
 @given(st.lists(WORD | st.none(), min_size=1, max_size=6))
 def test_texts_without_gaps_are_read_as_they_were_by_our_reader_and_by_the_one_of_recbole(
     file: Path, values: list[str | None]
@@ -41,6 +42,7 @@ def test_texts_without_gaps_are_read_as_they_were_by_our_reader_and_by_the_one_o
         assert [None if pd.isna(value) else value for value in found] == values
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(TEXT, st.lists(TEXT, max_size=3)), min_size=1, max_size=6))
 def test_no_text_breaks_a_line_or_a_column(file: Path, rows: list[tuple[str, list[str]]]) -> None:
     names, labels = zip(*rows, strict=True)
@@ -70,6 +72,7 @@ def test_every_word_that_pandas_takes_for_missing_is_known() -> None:
     assert pd._libs.parsers.STR_NA_VALUES - {""} == cells.MISSING_WORDS
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_vectors_are_read_as_the_same_float32_whatever_the_size_of_a_block(file: Path, data: st.DataObject) -> None:
     matrix = data.draw(arrays(np.float32, st.tuples(st.integers(1, 9), st.integers(1, 5)), elements=FLOATS))
@@ -88,6 +91,7 @@ def test_vectors_are_read_as_the_same_float32_whatever_the_size_of_a_block(file:
         assert np.asarray(found, dtype=np.float32).tolist() == expected
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(allow_infinity=False), min_size=1, max_size=6))
 def test_numbers_are_read_as_they_were(file: Path, values: list[float]) -> None:
     written(file, [TextColumn(Field("x", "float"), cells.number_cells(np.array(values)))], len(values))

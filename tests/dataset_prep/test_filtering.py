@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from recbole_sibrar.dataset_prep.filtering import Filters, filter_interactions, first_of_each_pair, in_k_core, present
 
@@ -31,6 +31,7 @@ def k_core_by_hand(pairs: list[tuple[int, int]], k: int) -> set[tuple[int, int]]
         left = {pair for pair in left if pair[poor[0]] != poor[1]}
 
 
+@settings(deadline=None)
 @given(PAIRS, st.integers(1, 4))
 def test_the_k_core_is_what_is_left_when_poor_entities_are_removed_one_by_one(
     pairs: list[tuple[int, int]], k: int
@@ -41,6 +42,7 @@ def test_the_k_core_is_what_is_left_when_poor_entities_are_removed_one_by_one(
     assert {pair for pair, keep in zip(distinct, kept, strict=True) if keep} == k_core_by_hand(distinct, k)
 
 
+@settings(deadline=None)
 @given(PAIRS, st.data())
 def test_of_each_pair_the_event_with_the_smallest_timestamp_is_kept_and_all_are_counted(
     pairs: list[tuple[int, int]], data: st.DataObject
@@ -59,6 +61,7 @@ def test_of_each_pair_the_event_with_the_smallest_timestamp_is_kept_and_all_are_
     assert dict(zip(rows.tolist(), totals.tolist(), strict=True)) == expected
 
 
+@settings(deadline=None)
 @given(PAIRS)
 def test_without_timestamps_the_first_row_of_each_pair_is_kept(pairs: list[tuple[int, int]]) -> None:
     codes = np.array(pairs, dtype=np.int32).reshape(-1, 2)

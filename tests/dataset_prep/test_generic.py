@@ -51,6 +51,19 @@ def test_usual_names_of_columns_are_recognised_and_dates_become_seconds(folder: 
     assert raw.notes == ["Timestamps are read from column when as dates (UTC where they name no zone)."]
 
 
+def test_a_column_with_a_usual_name_can_be_left_alone(folder: Path) -> None:
+    raw = read(folder, "--interactions=events.csv", "--rating_column=none")
+    assert list(raw.inter.columns) == ["user_id", "item_id"]
+
+
+def test_an_infinite_number_in_parquet_is_refused_and_nan_is_missing(folder: Path) -> None:
+    pd.DataFrame({"user": [1, 2], "item": [1, 2], "rating": [1, np.nan]}).to_parquet(folder / "r.parquet")
+    np.testing.assert_array_equal(read(folder, "--interactions=r.parquet").inter["rating"], [1, np.nan])
+    pd.DataFrame({"user": [1, 2], "item": [1, 2], "rating": [1, np.inf]}).to_parquet(folder / "r.parquet")
+    with pytest.raises(DataError, match=r"r.parquet, row 2, column rating: found inf, allowed is a finite number"):
+        read(folder, "--interactions=r.parquet")
+
+
 def test_types_are_inferred_where_values_tell_them_and_reported(folder: Path) -> None:
     raw = read(folder, "--interactions=events.csv", "--items=items.csv")
     assert values(raw.item_fields, ["b", "a", "zz"]) == {
