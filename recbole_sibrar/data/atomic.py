@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from csv import QUOTE_NONE
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import islice
 from os import PathLike
 from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
+
+from recbole_sibrar.data.columns import Split, TextFormat, split_columns
+from recbole_sibrar.data.vectors import BadCellError, NotPlainError, VectorParser, Vectors, join_cells
 
 FIELD_TYPES = ("token", "token_seq", "float", "float_seq")
 """The field types of an atomic file."""
@@ -74,6 +78,7 @@ def read_frame(
     separator: str = "\t",
     seq_separator: str = " ",
     encoding: str | None = None,
+    dtype: type[np.floating] = np.float64,
 ) -> pd.DataFrame:
     """Read columns of an atomic file into the frame that RecBole's own reader makes of them.
 
@@ -83,41 +88,120 @@ def read_frame(
         separator: What separates columns.
         seq_separator: What separates the elements of a sequence.
         encoding: Encoding of the file; None for the platform's.
+        dtype: Type of the numbers of a ``float_seq``: RecBole's float64, or float32 for half the memory.
 
     Returns:
         One column per field: ``token`` as str (NaN where empty), ``float`` as float64, sequences as an
-        array per row: str for ``token_seq``, float64 for ``float_seq``, empty where the cell is.
+        array per row: str for ``token_seq``, ``dtype`` for ``float_seq`` (views of one matrix), empty where the cell
+        is.
 
     Raises:
         DataError: A number cannot be read, or the vectors of a ``float_seq`` differ in length.
     """
+    text_format = TextFormat(separator, seq_separator, encoding)
+    return make_frame(path, fields, text_format, dtype, split=read_split(path, fields, text_format, dtype))
+
+
+def read_split(
+    path: str | PathLike[str],
+    fields: list[Field],
+    text_format: TextFormat,
+    dtype: type[np.floating],
+    strict: bool = False,
+) -> Split | None:
+    """Read a file that has vectors by :func:`~recbole_sibrar.data.columns.split_columns`.
+
+    Returns:
+        Its parts; None where it has no vectors or cannot be divided.
+
+    Raises:
+        DataError: A vector cannot be read.
+    """
+    header = read_header(path, text_format.separator, text_format.encoding)
+    vectors = [field.header for field in header if field.type == "float_seq"]
+    if not vectors:
+        return None
+    wanted = [field.header for field in fields if field.header in vectors]
+    try:
+        return split_columns(path, vectors, wanted, text_format, dtype, strict)
+    except BadCellError as error:
+        name, _, kind = error.column.rpartition(":")
+        _wrong(path, text_format.encoding, error.row, name, kind, error.found)
+
+
+def make_frame(
+    path: str | PathLike[str],
+    fields: list[Field],
+    text_format: TextFormat,
+    dtype: type[np.floating],
+    split: Split | None,
+    strict: bool = False,
+) -> pd.DataFrame:
+    """Make the frame of :func:`read_frame`.
+
+    Args:
+        path: The file.
+        fields: The columns of the frame.
+        text_format: How the file is written.
+        dtype: Type of the numbers of a ``float_seq``.
+        split: The file's parts, if they have been read.
+        strict: Whether it is an error if a line is longer than the header, or a vector all NaN, which RecBole would
+            read otherwise.
+
+    Raises:
+        DataError: The file does not hold what it should.
+    """
+    encoding = text_format.encoding
+    plain = [field for field in fields if split is None or field.header not in split.vectors]
+    frame = _read_table(path, plain, text_format, split, strict)
+    result: dict[str, Any] = {}
+    for field in fields:
+        if split is not None and field.header in split.vectors:
+            vectors = split.vectors[field.header]
+        elif field.type == "float_seq":
+            vectors = _vectors(path, field, frame[field.header], text_format, dtype, strict)
+        elif field.type == "token":
+            result[field.name] = frame[field.header]
+        elif field.type == "float":
+            result[field.name] = _numbers(path, encoding, field.name, frame[field.header])
+        else:
+            cells = frame[field.header].fillna("")
+            result[field.name] = _objects([np.array(_split(cell, text_format.seq_separator)) for cell in cells])
+        if field.type == "float_seq":
+            if vectors.missing.all():
+                raise DataError(
+                    f"{path}, field '{field.name}' (float_seq): every line is empty; list the field in unload_col"
+                )
+            result[field.name] = vectors.rows()
+    return pd.DataFrame(result)
+
+
+def _read_table(
+    path: str | PathLike[str], fields: list[Field], text_format: TextFormat, split: Split | None, strict: bool
+) -> pd.DataFrame:
+    """The cells of columns as str, NaN where one is empty."""
     try:
         frame = pd.read_csv(
-            path,
-            sep=separator,
-            usecols=[field.header for field in fields],
+            path if split is None else BytesIO(split.rest),
+            sep=text_format.separator,
+            usecols=None if strict else [field.header for field in fields],
             dtype=str,
-            encoding=encoding,
-            engine="c" if len(separator) == 1 else "python",
+            encoding=text_format.encoding,
+            engine="c" if len(text_format.separator) == 1 else "python",
+            skip_blank_lines=split is None,
         )
     except pd.errors.ParserError as error:
         raise DataError(f"{path}: {' '.join(str(error).split())}") from None
-    if len(frame) < sum(1 for line in _lines(path, encoding) if line) - 1:
+    except UnicodeError:
+        raise _undecodable(path, text_format.encoding) from None
+    if strict and not isinstance(frame.index, pd.RangeIndex):
+        raise DataError(f"{path}: found lines with more cells than the header")
+    n_rows = sum(1 for line in _lines(path, text_format.encoding) if line) - 1 if split is None else split.n_rows
+    if len(frame) < n_rows and fields:
         raise DataError(
             f"{path}: found a cell that begins with a quotation mark and ends on another line; remove the mark"
         )
-    result: dict[str, Any] = {}
-    for field in fields:
-        cells = frame[field.header]
-        if field.type == "token":
-            result[field.name] = cells
-        elif field.type == "float":
-            result[field.name] = _numbers(path, encoding, field.name, cells)
-        elif field.type == "token_seq":
-            result[field.name] = _objects([np.array(_split(cell, seq_separator)) for cell in cells.fillna("")])
-        else:
-            result[field.name] = _vectors(path, encoding, field.name, cells.fillna(""), seq_separator)
-    return pd.DataFrame(result)
+    return frame
 
 
 def _split(cell: str, separator: str) -> list[str]:
@@ -137,9 +221,11 @@ def _lines(path: str | PathLike[str], encoding: str | None) -> Iterator[str]:
             for line in file:
                 yield line.rstrip("\r\n")
     except UnicodeError:
-        raise DataError(
-            f"{path}: the text is not {encoding or 'utf-8'}; set the key 'encoding' to what it is"
-        ) from None
+        raise _undecodable(path, encoding) from None
+
+
+def _undecodable(path: str | PathLike[str], encoding: str | None) -> DataError:
+    return DataError(f"{path}: the text is not {encoding or 'utf-8'}; set the key 'encoding' to what it is")
 
 
 def _wrong(path: str | PathLike[str], encoding: str | None, row: int, name: str, kind: str, found: str) -> NoReturn:
@@ -158,44 +244,24 @@ def _numbers(path: str | PathLike[str], encoding: str | None, name: str, cells: 
     return numbers
 
 
-def _vectors(path: str | PathLike[str], encoding: str | None, name: str, cells: pd.Series, separator: str) -> pd.Series:
-    """Parse a ``float_seq`` column; all vectors must have one length."""
-    rows = [_split(cell, separator) for cell in cells]
-    lengths = np.array([len(row) for row in rows])
-    dimension = int(lengths[lengths > 0][0]) if lengths.any() else 0
-    for row in np.flatnonzero((lengths > 0) & (lengths != dimension)):
-        found = (
-            f"found {lengths[row]} numbers, but the vectors before it have {dimension}; all vectors of a field must "
-        )
-        _wrong(path, encoding, row, name, "float_seq", found + "have one length (an empty cell is a missing value)")
+def _vectors(
+    path: str | PathLike[str],
+    field: Field,
+    column: pd.Series,
+    text_format: TextFormat,
+    dtype: type[np.floating],
+    strict: bool,
+) -> Vectors:
+    """Parse a ``float_seq`` column that was read as text."""
+    text, cells = join_cells([cell.encode() for cell in column.fillna("")])
+    parser = VectorParser(text_format.seq_separator, "utf-8", dtype, compiled=False, strict=strict)
+    parser.measure(text, cells)
     try:
-        numbers = np.array([number for row in rows for number in row], dtype=np.float64)
-    except ValueError:
-        row, number = _first_text(rows)
-        _wrong(path, encoding, row, name, "float_seq", f"'{number}' is not a number")
-    matrix = np.full((len(rows), dimension), np.nan)
-    matrix[lengths > 0] = numbers.reshape(-1, max(dimension, 1))
-    finite = np.isfinite(matrix)
-    missing = np.isnan(matrix).all(axis=1)
-    for row in np.flatnonzero(~finite.all(axis=1) & ~missing):
-        found = f"found {matrix[row][~finite[row]][0]} among the numbers; "
-        found += "write finite numbers only, or leave the cell empty for a missing value"
-        _wrong(path, encoding, row, name, "float_seq", found)
-    if missing.all():
-        raise DataError(f"{path}, field '{name}' (float_seq): every line is empty; list the field in unload_col")
-    empty = np.array([], dtype=np.float64)
-    return _objects([empty if missing[row] else vector for row, vector in enumerate(matrix)])
-
-
-def _first_text(rows: list[list[str]]) -> tuple[int, str]:
-    """Row and text of the first cell element that is not a number."""
-    for i, row in enumerate(rows):
-        for cell in row:
-            try:
-                float(cell)
-            except ValueError:
-                return i, cell
-    raise AssertionError("called without a cell that is not a number")
+        return parser.parse(text, cells, parser.size)
+    except NotPlainError:
+        raise DataError(f"{path}, field '{field.name}' (float_seq): found a quotation mark among the numbers") from None
+    except BadCellError as error:
+        _wrong(path, text_format.encoding, error.row, field.name, field.type, error.found)
 
 
 def write_frame(

@@ -12,7 +12,9 @@ from recbole.data.dataset import Dataset
 from recbole.utils import FeatureSource, FeatureType
 from scipy.sparse import csr_matrix
 
-from recbole_sibrar.data.atomic import DataError, read_frame, read_header
+from recbole_sibrar.data.atomic import DataError, read_header
+from recbole_sibrar.data.cache import read_frame
+from recbole_sibrar.data.loading import limit_sequences, selected, text_format, uses_cache
 from recbole_sibrar.data.modality import (
     ID,
     INTERACTIONS,
@@ -59,17 +61,13 @@ class MultimodalDataset(Dataset):
         load, unload = self._get_load_and_unload_col(source)
         if load == set():
             return None
-        separator, encoding = self.config["field_separator"], self.config["encoding"]
-        present = read_header(filepath, separator, encoding)
+        written = text_format(self.config)
+        present = read_header(filepath, written.separator, written.encoding)
         self._check_columns(filepath, source, {field.name for field in present}, load, unload)
-        fields = [
-            field
-            for field in present
-            if (load is None or field.name in load) and (unload is None or field.name not in unload)
-        ]
+        fields = selected(present, load, unload)
         if not fields:
             return None
-        frame = read_frame(filepath, fields, separator, self.config["seq_separator"], encoding)
+        frame = read_frame(filepath, fields, written, use_cache=uses_cache(self.config))
         id_field = self.uid_field if source is FeatureSource.USER else self.iid_field
         for field in fields:
             if field.name in self.field2source and field.name != id_field:
@@ -84,7 +82,7 @@ class MultimodalDataset(Dataset):
             if field.type.startswith("float"):
                 self.field2bucketnum[field.name] = 2
             if field.type.endswith("seq"):
-                self._limit_sequences(frame, field.name)
+                self.field2seqlen[field.name] = limit_sequences(frame, field.name, self.config["seq_len"])
         return frame
 
     def _check_columns(
@@ -111,14 +109,6 @@ class MultimodalDataset(Dataset):
                 f"{key}: found {sorted(found or ())} for {source.value}, but '{id_field}' has to be loaded, "
                 f"which says whose values a line of {path} holds"
             )
-
-    def _limit_sequences(self, frame: pd.DataFrame, name: str) -> None:
-        """Apply RecBole's ``seq_len`` and remember the length of the longest sequence."""
-        longest = max((len(row) for row in frame[name]), default=0)
-        limit = (self.config["seq_len"] or {}).get(name, longest)
-        if limit < longest:
-            frame[name] = pd.Series([row[:limit] for row in frame[name]], index=frame.index, dtype=object)
-        self.field2seqlen[name] = min(limit, longest)
 
     def _load_data(self, token: str, dataset_path: str) -> None:
         load_col = self.config["load_col"]
@@ -213,12 +203,11 @@ class MultimodalDataset(Dataset):
         if name in self.config["numerical_features"]:
             return self._numerical_table(name, column, available)
         if kind is FeatureType.FLOAT:
-            matrix = column.to_numpy(np.float64)[:, None]
+            matrix = column.to_numpy(np.float32)[:, None]
         else:
             matrix = _matrix(list(column), self.field2seqlen[name])
         modality = ModalityKind.SCALAR if kind is FeatureType.FLOAT else ModalityKind.VECTOR
-        values = torch.from_numpy(matrix.astype(np.float32))
-        return dense_table(name, modality, values, torch.from_numpy(available), matrix.shape[1])
+        return dense_table(name, modality, torch.from_numpy(matrix), torch.from_numpy(available), matrix.shape[1])
 
     def _numerical_table(self, name: str, column: pd.Series, available: np.ndarray) -> ModalityTable:
         """A field that RecBole's ``numerical_features`` turned into pairs (value, 1), or (1, bucket) if discretised."""
@@ -271,7 +260,7 @@ def _bags(rows: list[np.ndarray], size: int) -> csr_matrix:
 
 def _matrix(rows: list[Any], dimension: int) -> np.ndarray:
     """Vectors as one matrix ``[n_entities, dimension]``, zeros where a row is empty."""
-    matrix = np.zeros((len(rows), dimension), dtype=np.float64)
+    matrix = np.zeros((len(rows), dimension), dtype=np.float32)
     for i, row in enumerate(rows):
         if len(row):
             matrix[i] = row

@@ -12,7 +12,9 @@ from scipy.sparse import csr_matrix
 from sklearn.preprocessing import normalize
 
 from recbole_sibrar.config import nearest
-from recbole_sibrar.data.atomic import DataError, Field, read_frame, read_header
+from recbole_sibrar.data.atomic import DataError, Field, read_header
+from recbole_sibrar.data.cache import read_frame
+from recbole_sibrar.data.loading import text_format, uses_cache
 from recbole_sibrar.data.modality import Side
 
 
@@ -65,7 +67,8 @@ def read_field(dataset: Any, side: Side, name: str, types: tuple[str, ...], key:
     if not path.is_file():
         raise DataError(f"{key}: found '{name}', but the file {path}, which would hold the field, does not exist")
     config = dataset.config
-    fields = {field.name: field for field in read_header(path, config["field_separator"], config["encoding"])}
+    written = text_format(config)
+    fields = {field.name: field for field in read_header(path, written.separator, written.encoding)}
     id_field = dataset.uid_field if side == "user" else dataset.iid_field
     usable = [field.name for field in fields.values() if field.type in types and field.name != id_field]
     if name not in usable:
@@ -77,7 +80,7 @@ def read_field(dataset: Any, side: Side, name: str, types: tuple[str, ...], key:
     if id_field not in fields:
         raise DataError(f"{path} has no field '{id_field}', which says whose values a line holds")
     columns = [field for field in fields.values() if field.name in (name, id_field)]
-    frame = read_frame(path, columns, config["field_separator"], config["seq_separator"], config["encoding"])
+    frame = read_frame(path, columns, written, use_cache=uses_cache(config))
     ids = dataset.field2token_id[id_field]
     known = frame[id_field].isin(ids.keys())
     entities = np.array([ids[token] for token in frame[id_field][known]], dtype=np.int64)

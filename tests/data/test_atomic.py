@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from logging import getLogger
 from pathlib import Path
 
@@ -168,6 +169,8 @@ class RecBoleReader(Dataset):
     def __init__(self, config: dict[str, object]) -> None:
         self.config, self.logger = config, getLogger()
         self.field2source, self.field2type, self.field2seqlen, self.field2bucketnum = {}, {}, {}, {}
+
+    _load_feat = inspect.unwrap(Dataset._load_feat)
 
 
 def assert_recbole_reads_the_same(file: Path, side: str) -> None:

@@ -162,7 +162,7 @@ def test_numbers_are_normalised_over_their_field_as_recbole_does(
                 assert found == pytest.approx([(number - low) / span for number in row], abs=1e-6)
             assert table.values is not None
             recboles = getattr(plain, f"{side}_feat")[name].reshape(table.values.shape)
-            assert torch.equal(table.values[table.available], recboles[table.available])
+            assert torch.allclose(table.values[table.available], recboles[table.available], rtol=0, atol=2e-7)
 
 
 @pytest.mark.parametrize("side", ["user", "item"])
