@@ -145,34 +145,30 @@ def make_frame(
         text_format: How the file is written.
         dtype: Type of the numbers of a ``float_seq``.
         split: The file's parts, if they have been read.
-        strict: Whether it is an error if a line is longer than the header, or a vector all NaN, which RecBole would
-            read otherwise.
+        strict: Whether a line longer than the header or a vector of NaN is an error, as RecBole reads it otherwise.
 
     Raises:
         DataError: The file does not hold what it should.
     """
-    encoding = text_format.encoding
-    plain = [field for field in fields if split is None or field.header not in split.vectors]
-    frame = _read_table(path, plain, text_format, split, strict)
+    found = {} if split is None else split.vectors
+    frame = _read_table(path, [field for field in fields if field.header not in found], text_format, split, strict)
     result: dict[str, Any] = {}
     for field in fields:
-        if split is not None and field.header in split.vectors:
-            vectors = split.vectors[field.header]
-        elif field.type == "float_seq":
-            vectors = _vectors(path, field, frame[field.header], text_format, dtype, strict)
-        elif field.type == "token":
-            result[field.name] = frame[field.header]
-        elif field.type == "float":
-            result[field.name] = _numbers(path, encoding, field.name, frame[field.header])
-        else:
+        if field.type == "float_seq":
+            vectors = found.get(field.header)
+            if vectors is None:
+                vectors = _vectors(path, field, frame[field.header], text_format, dtype, strict)
+            if vectors.missing.all():
+                allowed = "list the field in unload_col"
+                raise DataError(f"{path}, field '{field.name}' (float_seq): every line is empty; {allowed}")
+            result[field.name] = vectors.rows()
+        elif field.type == "token_seq":
             cells = frame[field.header].fillna("")
             result[field.name] = _objects([np.array(_split(cell, text_format.seq_separator)) for cell in cells])
-        if field.type == "float_seq":
-            if vectors.missing.all():
-                raise DataError(
-                    f"{path}, field '{field.name}' (float_seq): every line is empty; list the field in unload_col"
-                )
-            result[field.name] = vectors.rows()
+        elif field.type == "float":
+            result[field.name] = _numbers(path, text_format.encoding, field.name, frame[field.header])
+        else:
+            result[field.name] = frame[field.header]
     return pd.DataFrame(result)
 
 

@@ -122,31 +122,27 @@ def split_columns(
         strict: See :class:`~recbole_sibrar.data.vectors.VectorParser`.
 
     Returns:
-        Its parts; None where a line is not simply its cells between separators (a cell with a quotation mark that
-        does not end there, another number of cells than the header has), so that only a full reader can tell.
+        Its parts; None where a line is not simply its cells between separators, so that only a full reader can tell.
 
     Raises:
         BadCellError: A cell of a wanted column holds no vector; ``row`` counts from the first line after the header.
     """
     if not text_format.is_plain:
         return None
-    size, separator = os.path.getsize(path), text_format.separator.encode()
-    encoding = text_format.encoding or "utf-8"
-    with open(path, "rb") as file, tqdm(total=size, unit="B", unit_scale=True, disable=size < _PROGRESS_FROM) as bar:
+    separator, encoding, size = text_format.separator.encode(), text_format.encoding or "utf-8", os.path.getsize(path)
+    parser = VectorParser(text_format.seq_separator, encoding, dtype, size >= _COMPILED_FROM, strict)
+    with open(path, "rb") as file:
         header = file.readline().rstrip(b"\r\n").split(separator)
         names = [cell.decode(encoding) for cell in header]
         kept = [i for i, name in enumerate(names) if name not in vectors]
-        parser = VectorParser(text_format.seq_separator, encoding, dtype, size >= _COMPILED_FROM, strict)
         columns = [_Column(name, i, replace(parser)) for i, name in enumerate(names) if name in wanted]
         rest = [separator.join([header[i] for i in kept])]
         try:
             for block in _parsed(_blocks(file, separator, len(header)), columns, size):
                 rest += _join(block, kept, separator)
-                bar.update(block.n_bytes)
         except NotPlainError:
             return None
-    found = {column.name: column.vectors() for column in columns}
-    return Split(b"\n".join([*rest, b""]), len(rest) - 1, found)
+    return Split(b"\n".join([*rest, b""]), len(rest) - 1, {column.name: column.vectors() for column in columns})
 
 
 def _blocks(file: BinaryIO, separator: bytes, width: int) -> Iterator[_Block]:
@@ -206,10 +202,12 @@ def _parsed(blocks: Iterator[_Block], columns: list[_Column], n_bytes: int) -> I
                 raise BadCellError(first + error.row, error.found, column.name) from None
         return first + len(block.cells)
 
-    with ThreadPoolExecutor(n_threads) as pool:
+    bar = tqdm(total=n_bytes, unit="B", unit_scale=True, desc="reading vectors", disable=n_bytes < _PROGRESS_FROM)
+    with ThreadPoolExecutor(n_threads) as pool, bar:
         for block in blocks:
             pending.append((block, [column.submit(pool, block) for column in columns]))
             yield block
+            bar.update(block.n_bytes)
             if len(pending) > 2 * n_threads:
                 first = collect()
         while pending:

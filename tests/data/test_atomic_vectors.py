@@ -1,0 +1,194 @@
+"""Vectors are read in bulk to what Python reads of each number, and RecBole's models get RecBole's frames."""
+
+from __future__ import annotations
+
+import tracemalloc
+from logging import getLogger
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import recbole
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from recbole.data.dataset import Dataset
+from recbole.utils import FeatureSource
+
+from recbole_sibrar.data import columns
+from recbole_sibrar.data.atomic import DataError, read_frame, read_header
+
+from .test_atomic import RecBoleReader
+
+HEADER = ["item_id:token", "tags:token_seq", "price:float", "text:float_seq", "name:token"]
+READERS = [pytest.param(1 << 60, id="library"), pytest.param(0, id="compiled")]
+
+
+class PluginReader(Dataset):
+    """RecBole's reader of one file, as the plugin extends it."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.config, self.logger = config, getLogger()
+        self.field2source, self.field2type, self.field2seqlen, self.field2bucketnum = {}, {}, {}, {}
+
+
+def write(folder: Path, rows: list[list[str]], header: list[str] = HEADER, **options: str) -> Path:
+    file = folder / "some.item"
+    separator, end = options.get("separator", "\t"), options.get("end", "\n")
+    lines = [separator.join(row) for row in [header, *rows]]
+    file.write_bytes((end.join(lines) + options.get("last", end)).encode(options.get("encoding", "utf-8")))
+    return file
+
+
+def assert_same_frame(file: Path, source: str = "item", **keys: Any) -> None:
+    """The plugin loads a file into the frame that RecBole loads it into, and notes the same about its fields."""
+    config: dict[str, Any] = {"load_col": None, "unload_col": None, "seq_len": None, "encoding": None}
+    config |= {"field_separator": "\t", "seq_separator": " ", "atomic_cache": True, **keys}
+    recboles, ours = RecBoleReader(config), PluginReader(config)
+    expected, found = (reader._load_feat(str(file), FeatureSource(source)) for reader in (recboles, ours))
+    assert list(found.columns) == list(expected.columns)
+    for name in expected:
+        assert found[name].dtype == expected[name].dtype
+        for left, right in zip(found[name], expected[name], strict=True):
+            if isinstance(right, np.ndarray):
+                assert left.dtype == right.dtype
+                assert np.array_equal(left, right, equal_nan=right.dtype.kind == "f")
+            else:
+                assert left == right or (pd.isna(left) and pd.isna(right))
+    for attribute in ("field2source", "field2type", "field2seqlen", "field2bucketnum"):
+        assert getattr(ours, attribute) == getattr(recboles, attribute)
+
+
+@pytest.mark.parametrize("source", ["inter", "user", "item"])
+@pytest.mark.parametrize("compiled_from", READERS)
+def test_recboles_models_get_recboles_frames_of_ml_100k(
+    monkeypatch: pytest.MonkeyPatch, source: str, compiled_from: int
+) -> None:
+    monkeypatch.setattr(columns, "_COMPILED_FROM", compiled_from)
+    assert_same_frame(Path(recbole.__path__[0]) / "dataset_example" / "ml-100k" / f"ml-100k.{source}", source)
+
+
+ROWS = [
+    ["a", "x y", "1.5", "0.1 -2e-3 3", "plain"],
+    ["b", "", "", "", ""],
+    ["c", "z", "-1e3", "1.23456789012345678 4e-320 12345678901234567890", 'the "best" one'],
+    ["NA", "nan", "nan", "NaN", "NA"],
+    ["d", "u", "7", " 1  2 3 ", '"quoted"'],
+    ["e", "\u00e9t\u00e9", "7", "+1 .5 5.", "Pok\u00e9mon"],
+]
+
+
+@pytest.mark.parametrize("compiled_from", READERS)
+@pytest.mark.parametrize(
+    ("options", "keys"),
+    [
+        ({}, {}),
+        ({"last": ""}, {}),
+        ({"end": "\r\n"}, {}),
+        ({"end": "\n\n"}, {}),
+        ({"separator": ","}, {"field_separator": ","}),
+        ({"separator": "::"}, {"field_separator": "::"}),
+        ({"encoding": "latin-1"}, {"encoding": "latin-1"}),
+        ({"encoding": "utf-16"}, {"encoding": "utf-16"}),
+        ({}, {"load_col": {"item": ["item_id", "text"]}}),
+        ({}, {"load_col": {"item": ["item_id", "name"]}}),
+        ({}, {"unload_col": {"item": ["price"]}}),
+        ({}, {"seq_len": {"text": 2, "tags": 1}}),
+    ],
+)
+def test_recboles_models_get_recboles_frames_of_every_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiled_from: int, options: dict[str, str], keys: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(columns, "_COMPILED_FROM", compiled_from)
+    assert_same_frame(write(tmp_path, ROWS, **options), **keys)
+
+
+def test_recboles_models_get_recboles_frames_of_other_sequences(tmp_path: Path) -> None:
+    rows = [[cell.strip().replace("  ", " ").replace(" ", "|") if i in (1, 3) else cell for i, cell in enumerate(row)]
+            for row in ROWS]  # fmt: skip
+    assert_same_frame(write(tmp_path, rows), seq_separator="|")
+
+
+@pytest.mark.parametrize("text", ["1 2", "1 2 inf", "nan nan nan", "1 nan 2"])
+def test_vectors_that_only_recbole_accepts_are_left_to_it(tmp_path: Path, text: str) -> None:
+    assert_same_frame(write(tmp_path, [*ROWS, ["f", "", "1", text, ""]]))
+
+
+def test_what_nobody_can_read_fails_as_in_recbole(tmp_path: Path) -> None:
+    file = write(tmp_path, [*ROWS, ["f", "", "1", "1 two 3", ""]])
+    with pytest.raises(ValueError, match="could not convert string to float: 'two'"):
+        assert_same_frame(file)
+
+
+def printed(number: float) -> st.SearchStrategy[str]:
+    return st.sampled_from([repr(number), f"{number:.3f}", f"{number:g}", f"{number:.17e}", str(np.float32(number))])
+
+
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False, width=32).flatmap(printed)
+
+
+@pytest.mark.parametrize("compiled_from", READERS)
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(st.lists(NUMBERS, min_size=3, max_size=3), min_size=1, max_size=6))
+def test_every_number_is_the_one_that_python_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiled_from: int, rows: list[list[str]]
+) -> None:
+    monkeypatch.setattr(columns, "_COMPILED_FROM", compiled_from)
+    file = write(tmp_path, [["a", " ".join(row)] for row in rows], ["item_id:token", "text:float_seq"])
+    expected = np.array([[float(number) for number in row] for row in rows])
+    fields = read_header(file)
+    assert np.array_equal(np.stack(list(read_frame(file, fields)["text"])), expected)
+    if np.all(abs(expected) < np.finfo(np.float32).max):
+        single = expected.astype(np.float32)
+        found = np.stack(list(read_frame(file, fields, dtype=np.float32)["text"]))
+        assert found.dtype == np.float32
+        assert np.all(abs(found.astype(float) - single) <= np.spacing(abs(single)))
+
+
+@pytest.mark.parametrize("compiled_from", READERS)
+@pytest.mark.parametrize(
+    "number", ["1e", "1e-", "--1", "1-", "1.2.3", "-", ".", "0x1", "1,5", "e5", "1e5e5", "1\u00e9"]
+)
+def test_what_is_no_number_is_named_with_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiled_from: int, number: str
+) -> None:
+    monkeypatch.setattr(columns, "_COMPILED_FROM", compiled_from)
+    rows = [["a", "1 2 3"], ["b", ""], ["c", f"4 {number} 6"]]
+    file = write(tmp_path, rows, ["item_id:token", "text:float_seq"], end="\r\n\r\n")
+    with pytest.raises(DataError) as caught:
+        read_frame(file, read_header(file))
+    assert str(caught.value) == f"{file}, line 7, field 'text' (float_seq): '{number}' is not a number"
+
+
+@pytest.mark.parametrize("compiled_from", READERS)
+def test_blocks_of_lines_are_put_together_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiled_from: int
+) -> None:
+    monkeypatch.setattr(columns, "_COMPILED_FROM", compiled_from)
+    monkeypatch.setattr(columns, "_BLOCK", 50)
+    rng = np.random.default_rng(1)
+    matrix = rng.normal(size=(200, 4)).round(6)
+    rows = [[f"i{i}", "" if i % 3 == 0 or i < 20 else " ".join(map(str, row))] for i, row in enumerate(matrix)]
+    file = write(tmp_path, rows, ["item_id:token", "text:float_seq"])
+    frame = read_frame(file, read_header(file))
+    assert list(frame["item_id"]) == [f"i{i}" for i in range(200)]
+    for i, found in enumerate(frame["text"]):
+        assert found.tolist() == ([] if i % 3 == 0 or i < 20 else matrix[i].tolist())
+    with file.open("a") as stream:
+        stream.write("last\t1 2\n")
+    with pytest.raises(DataError, match=r"line 202, field 'text' \(float_seq\): found 2 numbers.* before it have 4"):
+        read_frame(file, read_header(file))
+
+
+def test_reading_needs_at_most_twice_the_memory_of_the_matrix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    vector = " ".join(f"{n / 7:.8f}" for n in range(2048))
+    file = write(tmp_path, [[f"i{i}", vector] for i in range(2000)], ["item_id:token", "text:float_seq"])
+    fields = read_header(file)
+    tracemalloc.start()
+    frame = read_frame(file, fields, dtype=np.float32)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert frame["text"].map(len).eq(2048).all()
+    assert peak < 2 * 4 * 2000 * 2048
