@@ -150,17 +150,15 @@ def make_frame(
     Raises:
         DataError: The file does not hold what it should.
     """
-    found = {} if split is None else split.vectors
-    frame = _read_table(path, [field for field in fields if field.header not in found], text_format, split, strict)
+    parsed = {} if split is None else split.vectors
+    frame = _read_table(path, [field for field in fields if field.header not in parsed], text_format, split, strict)
     result: dict[str, Any] = {}
     for field in fields:
         if field.type == "float_seq":
-            vectors = found.get(field.header)
-            if vectors is None:
-                vectors = _vectors(path, field, frame[field.header], text_format, dtype, strict)
+            vectors = parsed.get(field.header) or _vectors(path, field, frame, text_format, dtype, strict)
             if vectors.missing.all():
-                allowed = "list the field in unload_col"
-                raise DataError(f"{path}, field '{field.name}' (float_seq): every line is empty; {allowed}")
+                found = f"{path}, field '{field.name}' (float_seq): every line is empty"
+                raise DataError(f"{found}; list the field in unload_col")
             result[field.name] = vectors.rows()
         elif field.type == "token_seq":
             cells = frame[field.header].fillna("")
@@ -243,13 +241,13 @@ def _numbers(path: str | PathLike[str], encoding: str | None, name: str, cells: 
 def _vectors(
     path: str | PathLike[str],
     field: Field,
-    column: pd.Series,
+    frame: pd.DataFrame,
     text_format: TextFormat,
     dtype: type[np.floating],
     strict: bool,
 ) -> Vectors:
     """Parse a ``float_seq`` column that was read as text."""
-    text, cells = join_cells([cell.encode() for cell in column.fillna("")])
+    text, cells = join_cells([cell.encode() for cell in frame[field.header].fillna("")])
     parser = VectorParser(text_format.seq_separator, "utf-8", dtype, compiled=False, strict=strict)
     parser.measure(text, cells)
     try:
