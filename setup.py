@@ -31,7 +31,6 @@ setup(
         "recbole==1.2.1",
         "torch>=2.5",  # torch.serialization names the classes in a checkpoint since 2.5
         "matplotlib>=3.8",
-        "numba>=0.59",  # compiled reading of vectors
         "numpy<2",  # ray 2.6.3 and RecBole use names that NumPy 2 removed
         "pandas>=2,<3",  # pandas 3 needs NumPy 2
         "pyarrow>=14,<26",  # Parquet files of results; 26 needs NumPy 2

@@ -248,7 +248,7 @@ def _vectors(
 ) -> Vectors:
     """Parse a ``float_seq`` column that was read as text."""
     text, cells = join_cells([cell.encode() for cell in frame[field.header].fillna("")])
-    parser = VectorParser(text_format.seq_separator, "utf-8", dtype, compiled=False, strict=strict)
+    parser = VectorParser(text_format.seq_separator, "utf-8", dtype, strict)
     parser.measure(text, cells)
     try:
         return parser.parse(text, cells, parser.size)

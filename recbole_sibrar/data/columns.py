@@ -18,9 +18,6 @@ from recbole_sibrar.data.vectors import BadCellError, NotPlainError, VectorParse
 _BLOCK = 1 << 20
 """Bytes that are read at a time, which a processor's cache can hold."""
 
-_COMPILED_FROM = 1 << 28
-"""Bytes of a file from which on loading the compiled reader, which takes about a second, pays."""
-
 _PROGRESS_FROM = 1 << 29
 """Bytes of a file from which on reading shows a progress bar."""
 
@@ -130,7 +127,7 @@ def split_columns(
     if not text_format.is_plain:
         return None
     separator, encoding, size = text_format.separator.encode(), text_format.encoding or "utf-8", os.path.getsize(path)
-    parser = VectorParser(text_format.seq_separator, encoding, dtype, size >= _COMPILED_FROM, strict)
+    parser = VectorParser(text_format.seq_separator, encoding, dtype, strict)
     with open(path, "rb") as file:
         header = file.readline().rstrip(b"\r\n").split(separator)
         names = [cell.decode(encoding) for cell in header]

@@ -64,8 +64,6 @@ class VectorParser:
     """Encoding of the cells."""
     dtype: type[np.floating]
     """``np.float64`` for exactly the numbers that Python reads, ``np.float32`` for half the memory."""
-    compiled: bool
-    """Whether there are so many numbers that loading the compiled reader pays."""
     strict: bool
     """Whether NaN in a vector is an error even where all its numbers are NaN, which else is a missing value."""
     size: int = 0
@@ -111,16 +109,10 @@ class VectorParser:
         counts = np.full(len(cells), _UNREAD)
         if len(self.separator) != 1 or not self.separator.isascii() or not out.size:
             return counts
-        if self.compiled:
-            # not at the top, since loading it takes longer than reading a small file
-            from recbole_sibrar.data.numerals import parse_cells
-
-            counts = parse_cells(text, cells, self.separator, out)
-        rest = np.flatnonzero(counts == _UNREAD)
-        filled = rest[cells[rest, 0] < cells[rest, 1]]
+        filled = np.flatnonzero(cells[:, 0] < cells[:, 1])
         values = _parse_with_arrow([text[start:end] for start, end in cells[filled]], self.separator, out.shape[1])
         if values is not None:
-            counts[rest] = 0
+            counts[:] = 0
             counts[filled] = out.shape[1]
             out[filled] = values
         return counts

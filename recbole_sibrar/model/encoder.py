@@ -83,8 +83,8 @@ class EntityEncoder(nn.Module):
 
     Args:
         config: The configuration of the side.
-        tables: The modalities to train with, in order, each for the same entities. Categories and labels that no training
-            entity has are left out of them.
+        tables: The modalities to train with, in order, each for the same entities. Categories and labels that no
+            training entity has are left out of them.
         trained: bool ``[n_entities]``: which entities have training interactions.
         single_branch: One branch for all modalities (SiBraR), or one for each of them.
     """

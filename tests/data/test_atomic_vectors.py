@@ -22,7 +22,6 @@ from recbole_sibrar.data.atomic import DataError, read_frame, read_header
 from .test_atomic import RecBoleReader
 
 HEADER = ["item_id:token", "tags:token_seq", "price:float", "text:float_seq", "name:token"]
-READERS = [pytest.param(1 << 60, id="library"), pytest.param(0, id="compiled")]
 
 
 class PluginReader(Dataset):
@@ -61,11 +60,7 @@ def assert_same_frame(file: Path, source: str = "item", **keys: Any) -> None:
 
 
 @pytest.mark.parametrize("source", ["inter", "user", "item"])
-@pytest.mark.parametrize("compiled_from", READERS)
-def test_recboles_models_get_recboles_frames_of_ml_100k(
-    monkeypatch: pytest.MonkeyPatch, source: str, compiled_from: int
-) -> None:
-    monkeypatch.setattr(columns, "_COMPILED_FROM", compiled_from)
+def test_recboles_models_get_recboles_frames_of_ml_100k(source: str) -> None:
     assert_same_frame(Path(recbole.__path__[0]) / "dataset_example" / "ml-100k" / f"ml-100k.{source}", source)
 
 
@@ -79,7 +74,6 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize("compiled_from", READERS)
 @pytest.mark.parametrize(
     ("options", "keys"),
     [
@@ -98,9 +92,8 @@ ROWS = [
     ],
 )
 def test_recboles_models_get_recboles_frames_of_every_type(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiled_from: int, options: dict[str, str], keys: dict[str, Any]
+    tmp_path: Path, options: dict[str, str], keys: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr(columns, "_COMPILED_FROM", compiled_from)
     assert_same_frame(write(tmp_path, ROWS, **options), **keys)
 
 
@@ -128,13 +121,9 @@ def printed(number: float) -> st.SearchStrategy[str]:
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False, width=32).flatmap(printed)
 
 
-@pytest.mark.parametrize("compiled_from", READERS)
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.lists(NUMBERS, min_size=3, max_size=3), min_size=1, max_size=6))
-def test_every_number_is_the_one_that_python_reads(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiled_from: int, rows: list[list[str]]
-) -> None:
-    monkeypatch.setattr(columns, "_COMPILED_FROM", compiled_from)
+def test_every_number_is_the_one_that_python_reads(tmp_path: Path, rows: list[list[str]]) -> None:
     file = write(tmp_path, [["a", " ".join(row)] for row in rows], ["item_id:token", "text:float_seq"])
     expected = np.array([[float(number) for number in row] for row in rows])
     fields = read_header(file)
@@ -146,14 +135,10 @@ def test_every_number_is_the_one_that_python_reads(
         assert np.all(abs(found.astype(float) - single) <= np.spacing(abs(single)))
 
 
-@pytest.mark.parametrize("compiled_from", READERS)
 @pytest.mark.parametrize(
     "number", ["1e", "1e-", "--1", "1-", "1.2.3", "-", ".", "0x1", "1,5", "e5", "1e5e5", "1\u00e9"]
 )
-def test_what_is_no_number_is_named_with_its_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiled_from: int, number: str
-) -> None:
-    monkeypatch.setattr(columns, "_COMPILED_FROM", compiled_from)
+def test_what_is_no_number_is_named_with_its_line(tmp_path: Path, number: str) -> None:
     rows = [["a", "1 2 3"], ["b", ""], ["c", f"4 {number} 6"]]
     file = write(tmp_path, rows, ["item_id:token", "text:float_seq"], end="\r\n\r\n")
     with pytest.raises(DataError) as caught:
@@ -161,11 +146,7 @@ def test_what_is_no_number_is_named_with_its_line(
     assert str(caught.value) == f"{file}, line 7, field 'text' (float_seq): '{number}' is not a number"
 
 
-@pytest.mark.parametrize("compiled_from", READERS)
-def test_blocks_of_lines_are_put_together_in_order(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiled_from: int
-) -> None:
-    monkeypatch.setattr(columns, "_COMPILED_FROM", compiled_from)
+def test_blocks_of_lines_are_put_together_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(columns, "_BLOCK", 50)
     rng = np.random.default_rng(1)
     matrix = rng.normal(size=(200, 4)).round(6)
