@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
+from recbole_sibrar.data.atomic import DataError, Field, read_frame, read_header
 from recbole_sibrar.dataset_prep import cells
 from recbole_sibrar.dataset_prep.columns import TextColumn, VectorColumn
 from recbole_sibrar.dataset_prep.writing import write_atomic
-
-from recbole_sibrar.data.atomic import DataError, Field, read_frame, read_header
 
 TEXT = st.text(alphabet=st.sampled_from(list("aZ9é音ب😀'\"\\|,;:#\t\n\r\x00\x85\u2028\ud800 ")), max_size=8)
 WORD = st.text(alphabet=st.sampled_from(list("aZ9é音ب😀'\"\\|,;:#-&")), min_size=1, max_size=8)

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from recbole_sibrar.dataset_prep.columns import read_columns
-from recbole_sibrar.dataset_prep.raw import RawField, Values
 
 from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.dataset_prep.columns import read_columns
+from recbole_sibrar.dataset_prep.raw import RawField, Values
 
 IDS = pd.Index(["a", "b", "c"])
 

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from recbole_sibrar.dataset_prep.encoder_options import find_spec
-from recbole_sibrar.dataset_prep.torchvision_build import import_torchvision
 
 from recbole_sibrar.cli import main
+from recbole_sibrar.dataset_prep.encoder_options import find_spec
+from recbole_sibrar.dataset_prep.torchvision_build import import_torchvision
 
 if find_spec("timm") is None or not import_torchvision():
     pytest.skip("the networks of these tests come with the extra 'image'", allow_module_level=True)

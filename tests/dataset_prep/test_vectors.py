@@ -9,9 +9,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
-from recbole_sibrar.dataset_prep.vectors import vector_field
 
 from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.dataset_prep.vectors import vector_field
 
 IDS = ["7", "12", "9"]
 MATRIX = np.array([[0.1, -2, 3e-8], [1, 2, 3], [5, 5, 0.3333333]], dtype=np.float32)

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from recbole_sibrar.dataset_prep.columns import CodeColumn, NumberColumn
-from recbole_sibrar.dataset_prep.writing import check_target, replacing_folder, write_atomic
 
 from recbole_sibrar.data.atomic import DataError, Field
+from recbole_sibrar.dataset_prep.columns import CodeColumn, NumberColumn
+from recbole_sibrar.dataset_prep.writing import check_target, replacing_folder, write_atomic
 
 
 def test_a_file_has_a_line_for_each_row_in_as_many_blocks_as_it_takes(
