@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix
 
 from recbole_sibrar.data.atomic import DataError, read_header
 from recbole_sibrar.data.cache import read_frame
-from recbole_sibrar.data.loading import limit_sequences, selected, text_format, uses_cache
+from recbole_sibrar.data.loading import register_fields, selected, text_format, uses_cache
 from recbole_sibrar.data.modality import (
     ID,
     INTERACTIONS,
@@ -76,13 +76,7 @@ class MultimodalDataset(Dataset):
                     f"{filepath}: field '{field.name}' is also in the .{other} file; "
                     "rename one of them, or list it in unload_col"
                 )
-            self.field2source[field.name] = source
-            self.field2type[field.name] = FeatureType(field.type)
-            self.field2seqlen[field.name] = 1
-            if field.type.startswith("float"):
-                self.field2bucketnum[field.name] = 2
-            if field.type.endswith("seq"):
-                self.field2seqlen[field.name] = limit_sequences(frame, field.name, self.config["seq_len"])
+        register_fields(self, frame, fields, source)
         return frame
 
     def _check_columns(

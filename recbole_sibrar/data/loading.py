@@ -70,6 +70,12 @@ def load_feat(original: Callable[..., Any], dataset: Dataset, path: str, source:
         return original(dataset, path, source)
     if frame.empty:
         return original(dataset, path, source)
+    register_fields(dataset, frame, fields, source)
+    return frame
+
+
+def register_fields(dataset: Dataset, frame: pd.DataFrame, fields: list[Field], source: FeatureSource | str) -> None:
+    """Note type, source and length of the fields of a file as RecBole does, and apply its ``seq_len``."""
     for field in fields:
         dataset.field2source[field.name] = source
         dataset.field2type[field.name] = FeatureType(field.type)
@@ -77,11 +83,10 @@ def load_feat(original: Callable[..., Any], dataset: Dataset, path: str, source:
         if field.type.startswith("float"):
             dataset.field2bucketnum[field.name] = 2
         if field.type.endswith("seq"):
-            dataset.field2seqlen[field.name] = limit_sequences(frame, field.name, dataset.config["seq_len"])
-    return frame
+            dataset.field2seqlen[field.name] = _limit_sequences(frame, field.name, dataset.config["seq_len"])
 
 
-def limit_sequences(frame: pd.DataFrame, name: str, limits: dict[str, int] | None) -> int:
+def _limit_sequences(frame: pd.DataFrame, name: str, limits: dict[str, int] | None) -> int:
     """Apply RecBole's ``seq_len`` to a field.
 
     Returns:
