@@ -135,7 +135,7 @@ def content(path: Path, data: str | bytes) -> Path:
         ("v.tsv", "id\ta\tb\n1\t1\t2\n2\t1\n", r"v.tsv, line 3: found 2 columns, allowed are 3"),
         ("v.tsv", "id\ta\tb\n1\t1\tx\n", r"v.tsv: cannot be read: .*Row #2.*invalid value 'x'"),
         ("v.tsv", "1\t1 2 3\n2\t1 2\n", "the vector of '2' has 2 numbers, those before it 3"),
-        ("v.tsv.gz", gzip.compress(("1\t1 2 3\n" * 9999).encode())[:60], "v.tsv.gz: cannot be read"),
+        ("v.tsv.gz", gzip.compress(("1\t1 2 3\n" * 9999).encode(), mtime=0)[:60], "v.tsv.gz: cannot be read"),
         ("v.tsv.bz2", bz2.compress(b"1\t1 2 3\n" * 9999)[:60], "v.tsv.bz2: cannot be read"),
         ("v.tsv", "", "v.tsv: cannot be read"),
         ("v.npz", "no archive", "v.npz: cannot be read"),
