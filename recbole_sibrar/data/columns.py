@@ -60,7 +60,7 @@ class _Block:
     """Some lines of a file."""
 
     text: bytes
-    """What was read, and eight bytes more."""
+    """What was read."""
     cells: np.ndarray
     """int64 ``[n_rows, n_columns, 2]``: where each cell begins and ends."""
     n_bytes: int
@@ -146,11 +146,11 @@ def _blocks(file: BinaryIO, separator: bytes, width: int) -> Iterator[_Block]:
     """The cells of the lines that are not empty, some lines at a time."""
     begun = b""
     while (read := file.read(_BLOCK)) or begun:
-        text = b"".join((begun, read or b"\n", bytes(8)))
+        text = begun + (read or b"\n")
         end = text.rfind(b"\n") + 1
         if end:
             yield _Block(text, _find_cells(text, end, separator, width), end)
-        begun = text[end:-8]
+        begun = text[end:]
 
 
 def _find_cells(text: bytes, length: int, separator: bytes, width: int) -> np.ndarray:

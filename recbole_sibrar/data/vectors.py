@@ -79,7 +79,7 @@ class VectorParser:
         """Read a block of cells.
 
         Args:
-            text: The text that the cells are in, with at least eight bytes after the last one.
+            text: The text that the cells are in.
             cells: int64 ``[n_rows, 2]``: where each cell begins and ends.
             size: Length of the vectors; 0 where there is none.
 
@@ -145,7 +145,7 @@ def join_cells(cells: list[bytes]) -> tuple[bytes, np.ndarray]:
     """The text and the positions that :meth:`VectorParser.parse` asks for."""
     ends = np.cumsum([len(cell) + 1 for cell in cells])
     starts = ends - [len(cell) + 1 for cell in cells]
-    return b"\n".join([*cells, bytes(8)]), np.stack([starts, ends - 1], axis=1)
+    return b"\n".join(cells), np.stack([starts, ends - 1], axis=1)
 
 
 def _parse_with_arrow(cells: list[bytes], separator: str, size: int) -> np.ndarray | None:
