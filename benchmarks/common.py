@@ -1,0 +1,172 @@
+"""What the commands of this folder share: the data, the two configurations, timing, memory and tables."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+
+QUIET = {"show_progress": False, "state": "ERROR"}
+PAPERS = {
+    "user_modalities": ["id"],
+    "loss_type": "BPR",
+    "contrastive": "pairwise",
+    "train_neg_sample_args": {"distribution": "uniform", "sample_num": 10},
+}
+CONFIGURATIONS: dict[str, dict[str, Any]] = {
+    "R": {**PAPERS, "modality_size": 64, "branch_hidden_sizes": [64], "embedding_size": 64, "batch_norm": "last"},
+    "P": {
+        **PAPERS,
+        "modality_size": 512,
+        "branch_hidden_sizes": [512, 512, 512, 256, 256],
+        "embedding_size": 128,
+        "batch_norm": 2,
+        "normalize_branch_input": True,
+    },
+}
+"""The small configuration and the large one of the papers."""
+
+
+class Data(NamedTuple):
+    """Atomic files to run on."""
+
+    name: str
+    """Name of the data set."""
+    keys: dict[str, Any]
+    """Where it lies and what to load."""
+
+    def keys_for(self, model: str) -> dict[str, Any]:
+        """The keys for a model; one without content reads the interactions only."""
+        load_col = {"inter": ["user_id", "item_id"]}
+        if model in ("SiBraR", "MuBraR", "DropoutNet", "CLCRec"):
+            load_col |= {"item": self.keys["load_col"]["item"]}
+        return {**self.keys, "load_col": load_col}
+
+
+def parser_for(description: str) -> argparse.ArgumentParser:
+    """A parser with the options of every benchmark: the data and the number of threads."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="original files of MovieLens-1M as benchmarks/README.md describes them, or a folder with atomic files; "
+        "without it, RecBole's ml-100k",
+    )
+    parser.add_argument("--prepared", type=Path, metavar="DIR", help="keeps the atomic files; else they are temporary")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of torch (default: all cores)")
+    return parser
+
+
+@contextmanager
+def open_data(source: Path | None, prepared: Path | None = None) -> Iterator[Data]:
+    """The data of ``--data``, as atomic files, which are made if they are not there.
+
+    Args:
+        source: Original files of MovieLens-1M, a folder ``NAME`` with ``NAME.inter``, or None for ml-100k.
+        prepared: Where to keep what is made; a temporary folder if None.
+    """
+    if source is None:
+        yield Data("ml-100k", {"load_col": {"inter": ["user_id", "item_id"], "item": ["item_id", "class"]}})
+        return
+    with TemporaryDirectory() as temporary:
+        folder = source.resolve()
+        if not (folder / f"{folder.name}.inter").is_file():
+            folder = (prepared or Path(temporary)).resolve() / "ml-1m"
+            if not folder.is_dir():
+                prepare(source, folder.parent)
+        fields = [column.split(":")[0] for column in (folder / f"{folder.name}.item").open().readline().split()]
+        load_col = {"inter": ["user_id", "item_id"], "item": fields}
+        yield Data(folder.name, {"data_path": str(folder.parent), "load_col": load_col})
+
+
+def prepare(source: Path, target: Path) -> None:
+    """Convert MovieLens-1M with a text vector for each film; ratings and timestamps are stand-ins.
+
+    Args:
+        source: Folder with ``interactions.npz``, ``users.dat``, ``movies.dat`` and ``text_minilm.npz``.
+        target: The ``data_path`` in which the folder ``ml-1m`` is made.
+    """
+    with TemporaryDirectory() as temporary:
+        raw = Path(temporary)
+        pairs = np.load(source / "interactions.npz")
+        ratings = pd.DataFrame({"user": pairs["user_id"], "item": pairs["movie_id"], "rating": 4, "time": 0})
+        lines = ratings.to_csv(header=False, index=False).replace(",", "::")
+        (raw / "ratings.dat").write_text(lines, encoding="latin-1")
+        for name in ("users.dat", "movies.dat"):
+            (raw / name).symlink_to((source / name).resolve())
+        vectors = np.load(source / "text_minilm.npz")
+        np.savez(raw / "text.npz", ids=vectors["movie_id"], vectors=vectors["embedding"].astype(np.float32))
+        command = [sys.executable, "-m", "recbole_sibrar.dataset_prep", "ml-1m", f"--input_path={raw}"]
+        command += [f"--output_path={target}", "--k_core=10", "--min_rating=none", "--item_features=genres,text"]
+        command += ["--user_features=none", f"--item_feature=text={raw / 'text.npz'}"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def settings(pairs: Sequence[str]) -> dict[str, str]:
+    """The configuration keys of ``--set key=value``."""
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def peak_megabytes() -> float:
+    """Peak resident memory of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+
+
+def gemm_rate(device: torch.device, dtype: torch.dtype = torch.float32, repetitions: int = 15) -> float:
+    """FLOP/s of a product of 9000x512 and 512x512, median."""
+    left, right = torch.randn(9000, 512, device=device, dtype=dtype), torch.randn(512, 512, device=device, dtype=dtype)
+    seconds = []
+    for _ in range(repetitions + 2):
+        synchronize(device)
+        start = time.perf_counter()
+        left @ right
+        synchronize(device)
+        seconds.append(time.perf_counter() - start)
+    return 2 * 9000 * 512 * 512 / statistics.median(seconds[2:])
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait for what a GPU still has to do."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def machine(threads: int) -> str:
+    """What the figures were measured on, in a line."""
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    return f"{os.cpu_count()} cores, {threads} threads, {gpu}, torch {torch.__version__}"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *rows])
+
+
+def run_child(script: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """What a script prints as its last line, a JSON object, when it is run with ``--child`` in a process of its own.
+
+    Returns:
+        The object; if the process fails, ``{"error": the reason}``.
+    """
+    command = [sys.executable, script, "--child", json.dumps(arguments)]
+    threads = str(arguments["threads"])
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": threads})
+    if done.returncode == 0:
+        return json.loads(done.stdout.splitlines()[-1])
+    last = (done.stderr.strip().splitlines() or [""])[-1]
+    return {"error": "out of memory (killed)" if done.returncode == -9 else last or f"exit status {done.returncode}"}

@@ -1,0 +1,199 @@
+"""Seconds of a training step and its parts beside those of a matrix product: ``python benchmarks/train_step.py``.
+
+    python benchmarks/train_step.py --data DIR --config R P --batch_sizes 1024 8192 --steps 15
+    python benchmarks/train_step.py --data DIR --config P --batch_sizes 1024 --amp --profile
+
+The steps are those of RecBole's trainer, on batches of its loader. README.md says what the columns mean.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from common import (
+    CONFIGURATIONS,
+    QUIET,
+    gemm_rate,
+    machine,
+    open_data,
+    parser_for,
+    peak_megabytes,
+    settings,
+    synchronize,
+    table,
+)
+from recbole.config import Config
+from recbole.data import create_dataset, data_preparation
+from recbole.utils import get_model, get_trainer, init_logger, init_seed
+from torch import nn
+
+import recbole_sibrar  # noqa: F401
+
+PARTS = ("sampling", "loading", "forward", "backward", "optimiser")
+HEADER = ("configuration", "positives", "ms a step", "quartiles", *PARTS, "s an epoch", "cells", "GFLOP")
+HEADER += ("forward + backward", "whole step")
+WARM_UP = 3
+
+
+def main() -> None:
+    """Measure every configuration with every batch size and print a table."""
+    parser = parser_for(__doc__)
+    parser.add_argument("--config", nargs="+", default=["R", "P"], choices=sorted(CONFIGURATIONS))
+    parser.add_argument("--model", default="SiBraR")
+    parser.add_argument("--batch_sizes", nargs="+", type=int, default=[1024, 8192], help="positives in a batch")
+    parser.add_argument("--steps", type=int, default=10, help="steps to measure, after some to warm up")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--amp", action="store_true", help="autocast to bfloat16 (RecBole's enable_amp)")
+    parser.add_argument("--profile", action="store_true", help="print torch's profile of the steps as well")
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="further keys of the configuration")
+    args = parser.parse_args()
+    sys.argv = sys.argv[:1]
+    torch.set_num_threads(args.threads)
+    rows, rates = [], [gemm_rate(torch.device(args.device))]
+    with open_data(args.data, args.prepared) as data:
+        loaded = None
+        for name in args.config:
+            for size in args.batch_sizes:
+                keys = {**data.keys_for(args.model), **CONFIGURATIONS[name], **QUIET, "enable_amp": args.amp}
+                keys |= {"use_gpu": args.device == "cuda", "train_batch_size": 10 * size, **settings(args.set)}
+                config = Config(args.model, data.name, config_dict=keys)
+                loaded = loaded or load(config)
+                rows.append((name, size, measure(config, loaded, args)))
+                rates.append(gemm_rate(config["device"]))
+    sgemm = statistics.median(rates)
+    print(f"{args.model} on {data.name}, {machine(args.threads)}{', bfloat16 autocast' * args.amp}")
+    print(f"median of {args.steps} steps, ms; product of 9000x512 and 512x512: {sgemm / 1e9:.0f} GFLOP/s in float32")
+    print(table(HEADER, [describe(*row, sgemm) for row in rows]))
+    print(f"peak memory {peak_megabytes():.0f} MB")
+
+
+def load(config: Config) -> Any:
+    """The loader of the training part, which every configuration shares."""
+    init_seed(config["seed"], config["reproducibility"])
+    init_logger(config)
+    return data_preparation(config, create_dataset(config))[0]
+
+
+def measure(config: Config, loaded: Any, args: argparse.Namespace) -> dict[str, Any]:
+    """Steps of a configuration: the seconds of each part of each step, steps per epoch, cells and FLOPs."""
+    init_seed(config["seed"], config["reproducibility"])
+    loader = type(loaded)(config, loaded._dataset, loaded._sampler, shuffle=True)
+    model = get_model(config["model"])(config, loader._dataset).to(config["device"])
+    trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
+    cells, flops = count(model, [batch.to(config["device"]) for batch in batches(loader, 3)])
+    clock = Clock(config["device"])
+    watch(trainer, loader, clock)
+    trainer._train_epoch(clock.batches(loader, WARM_UP + args.steps), 0, loss_func=clock.forward(model))
+    if args.profile:
+        with torch.profiler.profile() as profile:
+            trainer._train_epoch(clock.batches(loader, args.steps), 0, loss_func=clock.forward(model))
+        order = "self_cuda_time_total" if args.device == "cuda" else "self_cpu_time_total"
+        print(profile.key_averages().table(sort_by=order, row_limit=25, max_name_column_width=60))
+    steps = clock.steps[WARM_UP : WARM_UP + args.steps]
+    return {"steps": steps, "per_epoch": loader.sample_size / loader.step, "cells": cells, "flops": flops}
+
+
+def batches(loader: Any, n: int) -> Iterator[Any]:
+    """Full batches of a loader, going over the data as often as it takes."""
+    left = n
+    while left:
+        for batch in loader:
+            if left and len(batch) == min(loader._batch_size, loader.sample_size * loader.times):
+                left -= 1
+                yield batch
+            if not left:
+                break
+
+
+class Clock:
+    """Seconds of the parts of each step: between two marks, time belongs to the part that the second one names."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.steps: list[dict[str, float]] = []
+        self.last = 0.0
+
+    def mark(self, part: str) -> None:
+        """Count the time since the last mark as that of a part."""
+        synchronize(self.device)
+        now = time.perf_counter()
+        if self.steps:
+            self.steps[-1][part] += now - self.last
+        self.last = now
+
+    def batches(self, loader: Any, n: int) -> Iterator[Any]:
+        """Batches of a loader, each the beginning of a step."""
+        source = batches(loader, n)
+        for _ in range(n):
+            self.mark("optimiser")
+            self.steps.append(defaultdict(float))
+            yield next(source)
+
+    def around(self, function: Any, before: str, after: str) -> Any:
+        """A function with a mark before and after each call."""
+
+        def marked(*args: Any) -> Any:
+            self.mark(before)
+            result = function(*args)
+            self.mark(after)
+            return result
+
+        return marked
+
+    def forward(self, model: nn.Module) -> Any:
+        """The loss of a model, as a part; what precedes it is loading."""
+        return self.around(model.calculate_loss, "loading", "forward")
+
+
+def watch(trainer: Any, loader: Any, clock: Clock) -> None:
+    """Put marks around the negatives and the optimiser's step; what precedes the latter is the backward pass."""
+    loader._sampler.sample_by_user_ids = clock.around(
+        type(loader._sampler).sample_by_user_ids.__get__(loader._sampler), "loading", "sampling"
+    )
+    trainer.optimizer.register_step_pre_hook(lambda *_: clock.mark("backward"))
+    trainer.optimizer.register_step_post_hook(lambda *_: clock.mark("optimiser"))
+
+
+def count(model: Any, sample: list[Any]) -> tuple[float, float]:
+    """Distinct cells of a step, and FLOPs of its linear layers, forward and backward, if each cell is encoded once."""
+    cells, flops = 0.0, 0.0
+    for encoder in (model.user_encoder, model.item_encoder):
+        for column, projection in enumerate([] if encoder.is_table else encoder.projections):
+            found: list[int] = []
+            hook = projection.register_forward_pre_hook(lambda _, ids, out=found: out.append(len(ids[0].unique())))
+            for batch in sample:
+                model.calculate_loss(batch)
+            hook.remove()
+            n = sum(found) / len(sample)
+            branch = encoder.branches[column % len(encoder.branches)]
+            sizes = [layer.weight.numel() for layer in branch.modules() if isinstance(layer, nn.Linear)]
+            inner = [layer.weight.numel() for layer in projection.modules() if isinstance(layer, nn.Linear)]
+            on_data = projection[0].linear.weight.numel() if hasattr(projection[0], "linear") else 0
+            cells += n
+            flops += 2 * n * (3 * sum(sizes + inner) - on_data)  # data have no gradient
+    return cells, flops
+
+
+def describe(name: str, size: int, found: dict[str, Any], sgemm: float) -> list[str]:
+    """A row of the table."""
+    steps = found["steps"]
+    totals = [sum(step.values()) for step in steps]
+    parts = {part: statistics.median(step[part] for step in steps) for part in PARTS}
+    total, (low, high) = statistics.median(totals), np.quantile(totals, [0.25, 0.75])
+    rates = [found["flops"] / seconds for seconds in (parts["forward"] + parts["backward"], total)]
+    cells = [name, f"{size:,}", f"{1000 * total:.1f}", f"{1000 * low:.1f} to {1000 * high:.1f}"]
+    cells += [f"{1000 * seconds:.1f}" for seconds in parts.values()]
+    cells += [f"{total * found['per_epoch']:.1f}", f"{found['cells']:,.0f}", f"{found['flops'] / 1e9:.1f}"]
+    return cells + [f"{rate / 1e9:.0f} GFLOP/s ({100 * rate / sgemm:.0f} %)" for rate in rates]
+
+
+if __name__ == "__main__":
+    main()
