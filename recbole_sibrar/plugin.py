@@ -48,7 +48,7 @@ from recbole_sibrar.data.sampler import sample_by_key_ids
 from recbole_sibrar.data.split import PARTS
 from recbole_sibrar.evaluator import hooks
 from recbole_sibrar.evaluator.lists import TrainingKnowledge
-from recbole_sibrar.trainer import resume
+from recbole_sibrar.trainer import optimizer, resume
 
 MODELS = ("SiBraR", "MuBraR", "DropoutNet", "CLCRec")
 """Names of our models, as on the command line."""
@@ -94,6 +94,7 @@ def register() -> None:
     _extend(recbole.utils.case_study, "full_sort_scores", _full_sort_scores)
     hooks.extend_evaluation(_extend)
     resume.extend_trainer(_extend)
+    optimizer.extend_trainer(_extend)
 
 
 def is_registered() -> bool:

@@ -237,6 +237,10 @@ class MultimodalDataset(Dataset):
         )
         return {INTERACTIONS: interactions, **self.field_tables[side], ID: id_table(interactions.available)}
 
+    def join(self, df: Any) -> Any:
+        """Join the fields of users and items to a batch, which is to say nothing but the ids that it has."""
+        return df
+
     def __str__(self) -> str:
         lines = [super().__str__()]
         for side, tables in self.field_tables.items():

