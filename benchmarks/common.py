@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -39,6 +39,10 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
     },
 }
 """The small configuration and the large one of the papers."""
+
+
+PRODUCT_FLOPS = 2 * 9000 * 512 * 512
+"""FLOPs of the product that steps are compared with."""
 
 
 class Data(NamedTuple):
@@ -123,21 +127,31 @@ def settings(pairs: Sequence[str]) -> dict[str, str]:
 
 
 def peak_megabytes() -> float:
-    """Peak resident memory of this process so far."""
+    """Peak resident memory of this process so far, or since :func:`forget_peak`."""
+    status = Path("/proc/self/status")
+    if status.is_file():  # a process inherits getrusage's figure from the one that started it
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024 / 1e6
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
-def gemm_rate(device: torch.device, dtype: torch.dtype = torch.float32, repetitions: int = 15) -> float:
-    """FLOP/s of a product of 9000x512 and 512x512, median."""
-    left, right = torch.randn(9000, 512, device=device, dtype=dtype), torch.randn(512, 512, device=device, dtype=dtype)
+def forget_peak() -> None:
+    """Let the peak memory count from now on, where the system can do that."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def seconds_of_product(device: torch.device) -> float:
+    """Seconds of a product of 9000x512 and 512x512 in float32, median of three."""
+    left, right = torch.ones(9000, 512, device=device), torch.ones(512, 512, device=device)
     seconds = []
-    for _ in range(repetitions + 2):
+    for _ in range(3):
         synchronize(device)
         start = time.perf_counter()
         left @ right
         synchronize(device)
         seconds.append(time.perf_counter() - start)
-    return 2 * 9000 * 512 * 512 / statistics.median(seconds[2:])
+    return statistics.median(seconds)
 
 
 def synchronize(device: torch.device) -> None:

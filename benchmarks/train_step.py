@@ -9,6 +9,8 @@ The steps are those of RecBole's trainer, on batches of its loader. README.md sa
 from __future__ import annotations
 
 import argparse
+import itertools
+import math
 import statistics
 import sys
 import time
@@ -16,20 +18,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
+import common
 import numpy as np
 import torch
-from common import (
-    CONFIGURATIONS,
-    QUIET,
-    gemm_rate,
-    machine,
-    open_data,
-    parser_for,
-    peak_megabytes,
-    settings,
-    synchronize,
-    table,
-)
 from recbole.config import Config
 from recbole.data import create_dataset, data_preparation
 from recbole.utils import get_model, get_trainer, init_logger, init_seed
@@ -39,14 +30,14 @@ import recbole_sibrar  # noqa: F401
 
 PARTS = ("sampling", "loading", "forward", "backward", "optimiser")
 HEADER = ("configuration", "positives", "ms a step", "quartiles", *PARTS, "s an epoch", "cells", "GFLOP")
-HEADER += ("forward + backward", "whole step")
+HEADER += ("forward + backward", "whole step", "product")
 WARM_UP = 3
 
 
 def main() -> None:
     """Measure every configuration with every batch size and print a table."""
-    parser = parser_for(__doc__)
-    parser.add_argument("--config", nargs="+", default=["R", "P"], choices=sorted(CONFIGURATIONS))
+    parser = common.parser_for(__doc__)
+    parser.add_argument("--config", nargs="+", default=["R", "P"], choices=sorted(common.CONFIGURATIONS))
     parser.add_argument("--model", default="SiBraR")
     parser.add_argument("--batch_sizes", nargs="+", type=int, default=[1024, 8192], help="positives in a batch")
     parser.add_argument("--steps", type=int, default=10, help="steps to measure, after some to warm up")
@@ -57,22 +48,20 @@ def main() -> None:
     args = parser.parse_args()
     sys.argv = sys.argv[:1]
     torch.set_num_threads(args.threads)
-    rows, rates = [], [gemm_rate(torch.device(args.device))]
-    with open_data(args.data, args.prepared) as data:
-        loaded = None
-        for name in args.config:
-            for size in args.batch_sizes:
-                keys = {**data.keys_for(args.model), **CONFIGURATIONS[name], **QUIET, "enable_amp": args.amp}
-                keys |= {"use_gpu": args.device == "cuda", "train_batch_size": 10 * size, **settings(args.set)}
-                config = Config(args.model, data.name, config_dict=keys)
-                loaded = loaded or load(config)
-                rows.append((name, size, measure(config, loaded, args)))
-                rates.append(gemm_rate(config["device"]))
-    sgemm = statistics.median(rates)
-    print(f"{args.model} on {data.name}, {machine(args.threads)}{', bfloat16 autocast' * args.amp}")
-    print(f"median of {args.steps} steps, ms; product of 9000x512 and 512x512: {sgemm / 1e9:.0f} GFLOP/s in float32")
-    print(table(HEADER, [describe(*row, sgemm) for row in rows]))
-    print(f"peak memory {peak_megabytes():.0f} MB")
+    given = {**common.QUIET, "enable_amp": args.amp, "use_gpu": args.device == "cuda"}
+    rows, loaded = [], None
+    with common.open_data(args.data, args.prepared) as data:
+        for name, size in itertools.product(args.config, args.batch_sizes):
+            keys = {**data.keys_for(args.model), **common.CONFIGURATIONS[name], **given}
+            keys |= {"train_batch_size": 10 * size, **common.settings(args.set)}
+            config = Config(args.model, data.name, config_dict=keys)
+            loaded = loaded or load(config)
+            rows.append(describe(name, size, measure(config, loaded, args)))
+    print(f"{args.model} on {data.name}, {common.machine(args.threads)}{', bfloat16 autocast' * args.amp}")
+    print(f"median of {args.steps} steps, ms; the product is one of 9000x512 and 512x512 in float32, GFLOP/s")
+    print(common.table(HEADER, rows))
+    gpu = f", of the GPU {torch.cuda.max_memory_allocated() / 1e6:.0f} MB" if args.device == "cuda" else ""
+    print(f"peak memory {common.peak_megabytes():.0f} MB{gpu}")
 
 
 def load(config: Config) -> Any:
@@ -93,12 +82,14 @@ def measure(config: Config, loaded: Any, args: argparse.Namespace) -> dict[str, 
     watch(trainer, loader, clock)
     trainer._train_epoch(clock.batches(loader, WARM_UP + args.steps), 0, loss_func=clock.forward(model))
     if args.profile:
+        clock.compares = False
         with torch.profiler.profile() as profile:
             trainer._train_epoch(clock.batches(loader, args.steps), 0, loss_func=clock.forward(model))
         order = "self_cuda_time_total" if args.device == "cuda" else "self_cpu_time_total"
         print(profile.key_averages().table(sort_by=order, row_limit=25, max_name_column_width=60))
-    steps = clock.steps[WARM_UP : WARM_UP + args.steps]
-    return {"steps": steps, "per_epoch": loader.sample_size / loader.step, "cells": cells, "flops": flops}
+    measured, per_epoch = slice(WARM_UP, WARM_UP + args.steps), math.ceil(loader.sample_size / loader.step)
+    found = {"steps": clock.steps[measured], "products": clock.products[measured]}
+    return {**found, "per_epoch": per_epoch, "cells": cells, "flops": flops}
 
 
 def batches(loader: Any, n: int) -> Iterator[Any]:
@@ -114,16 +105,22 @@ def batches(loader: Any, n: int) -> Iterator[Any]:
 
 
 class Clock:
-    """Seconds of the parts of each step: between two marks, time belongs to the part that the second one names."""
+    """Seconds of the parts of each step: between two marks, time belongs to the part that the second one names.
 
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
+    Args:
+        device: Where the model is.
+        compares: Whether the product is timed between the steps: the rate of a shared machine changes by the second.
+    """
+
+    def __init__(self, device: torch.device, compares: bool = True) -> None:
+        self.device, self.compares = device, compares
         self.steps: list[dict[str, float]] = []
+        self.products: list[float] = []
         self.last = 0.0
 
     def mark(self, part: str) -> None:
         """Count the time since the last mark as that of a part."""
-        synchronize(self.device)
+        common.synchronize(self.device)
         now = time.perf_counter()
         if self.steps:
             self.steps[-1][part] += now - self.last
@@ -134,8 +131,12 @@ class Clock:
         source = batches(loader, n)
         for _ in range(n):
             self.mark("optimiser")
+            if self.compares:
+                self.products.append(common.seconds_of_product(self.device))
+            self.last = time.perf_counter()
             self.steps.append(defaultdict(float))
             yield next(source)
+        self.mark("optimiser")
 
     def around(self, function: Any, before: str, after: str) -> Any:
         """A function with a mark before and after each call."""
@@ -182,9 +183,9 @@ def count(model: Any, sample: list[Any]) -> tuple[float, float]:
     return cells, flops
 
 
-def describe(name: str, size: int, found: dict[str, Any], sgemm: float) -> list[str]:
+def describe(name: str, size: int, found: dict[str, Any]) -> list[str]:
     """A row of the table."""
-    steps = found["steps"]
+    steps, product = found["steps"], common.PRODUCT_FLOPS / statistics.median(found["products"])
     totals = [sum(step.values()) for step in steps]
     parts = {part: statistics.median(step[part] for step in steps) for part in PARTS}
     total, (low, high) = statistics.median(totals), np.quantile(totals, [0.25, 0.75])
@@ -192,7 +193,8 @@ def describe(name: str, size: int, found: dict[str, Any], sgemm: float) -> list[
     cells = [name, f"{size:,}", f"{1000 * total:.1f}", f"{1000 * low:.1f} to {1000 * high:.1f}"]
     cells += [f"{1000 * seconds:.1f}" for seconds in parts.values()]
     cells += [f"{total * found['per_epoch']:.1f}", f"{found['cells']:,.0f}", f"{found['flops'] / 1e9:.1f}"]
-    return cells + [f"{rate / 1e9:.0f} GFLOP/s ({100 * rate / sgemm:.0f} %)" for rate in rates]
+    cells += [f"{rate / 1e9:.0f} GFLOP/s ({100 * rate / product:.0f} %)" for rate in rates]
+    return [*cells, f"{product / 1e9:.0f}"]
 
 
 if __name__ == "__main__":
