@@ -39,6 +39,7 @@ from recbole_sibrar.data import partition
 from recbole_sibrar.data.dataloader import (
     CandidateFullSortDataLoader,
     MultimodalTrainDataLoader,
+    collate_full_sort,
     items_of,
     restrict_sampling,
 )
@@ -91,6 +92,7 @@ def register() -> None:
     _extend(recbole.data.utils, "get_dataloader", _get_dataloader)
     _extend(recbole.data.utils, "data_preparation", _data_preparation)
     _extend(AbstractSampler, "sample_by_key_ids", sample_by_key_ids)
+    _extend(FullSortEvalDataLoader, "collate_fn", collate_full_sort)
     _extend(recbole.utils.case_study, "full_sort_scores", _full_sort_scores)
     hooks.extend_evaluation(_extend)
     resume.extend_trainer(_extend)

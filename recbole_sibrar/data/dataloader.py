@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -44,6 +44,28 @@ def numpy_stream(*key: int) -> Iterator[None]:
         yield
     finally:
         np.random.set_state(state)
+
+
+def collate_full_sort(original: Callable[..., Any], loader: FullSortEvalDataLoader, index: Any) -> Any:
+    """Build the batch of RecBole's full-sort loader, number by number, without a tensor for each user and list.
+
+    Args:
+        original: RecBole's method, which builds the batches of sequential models.
+        loader: The loader.
+        index: Rows of its users.
+    """
+    if loader.is_sequential:
+        return original(loader, index)
+    users = loader.user_df[np.array(index)]
+    ids = users[loader.uid_field].numpy()
+    history, positives = (_rows_and_items(held[ids]) for held in (loader.uid2history_item, loader.uid2positive_item))
+    return users, history, *positives
+
+
+def _rows_and_items(held: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    """The items of several users one after the other, and whose they are."""
+    sizes = torch.tensor([len(items) for items in held])
+    return torch.arange(len(held)).repeat_interleave(sizes), torch.cat(list(held))
 
 
 class CandidateFullSortDataLoader(FullSortEvalDataLoader):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from recbole.evaluator import Collector, Evaluator
 from recbole.evaluator import register as registry
+from recbole.evaluator.metrics import TailPercentage
 from recbole.trainer import Trainer
 
 from recbole_sibrar.config import POPULARITY, ConfigError, EvaluationConfig, evaluation_config
@@ -19,6 +20,7 @@ from recbole_sibrar.data.files import check_writable
 from recbole_sibrar.evaluator.breakdown import group_field, group_results, per_user_results, save_per_user, table
 from recbole_sibrar.evaluator.lists import ListCollector, TrainingKnowledge
 from recbole_sibrar.evaluator.metrics import METRICS, NEED
+from recbole_sibrar.evaluator.ranking import collect_batch, tail_items
 
 Extend = Callable[[Any, str, Callable[..., Any]], None]
 """Replaces a method by one that is called with the original first."""
@@ -45,6 +47,7 @@ def extend_evaluation(extend: Extend) -> None:
     extend(Collector, "eval_batch_collect", _eval_batch_collect)
     extend(Collector, "get_data_struct", _get_data_struct)
     extend(Evaluator, "evaluate", _keep_struct)
+    extend(TailPercentage, "get_tail", tail_items)
 
 
 def prepare(loader: Any, phase: str, knowledge: TrainingKnowledge) -> None:
@@ -131,15 +134,15 @@ def _list_collector(config: Any, loader: Any, knowledge: TrainingKnowledge) -> L
     everything = np.arange(knowledge.dataset.item_num) > 0
     mask = items_of(loader._dataset) if evaluation_config(config).candidates == "split" else everything
     asked = {metric.lower() for metric in config["metrics"]}
-    return ListCollector(knowledge, mask, max(config["topk"]), config["USER_ID_FIELD"], "poprsp" in asked)
+    return ListCollector(knowledge, mask, config["USER_ID_FIELD"], "poprsp" in asked)
 
 
 def _eval_batch_collect(
     original: Any, collector: Any, scores_tensor: Any, interaction: Any, positive_u: Any, positive_i: Any
 ) -> None:
-    original(collector, scores_tensor, interaction, positive_u, positive_i)
+    top = collect_batch(original, collector, scores_tensor, interaction, positive_u, positive_i)
     if getattr(collector, "lists", None) is not None:
-        collector.lists.add(scores_tensor, interaction, positive_u, positive_i)
+        collector.lists.add(scores_tensor, top, interaction, positive_u, positive_i)
 
 
 def _get_data_struct(original: Any, collector: Any) -> Any:

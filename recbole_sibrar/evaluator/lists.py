@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix
 
 from recbole_sibrar.data.features import FieldValues, read_field
 from recbole_sibrar.data.modality import Side
+from recbole_sibrar.evaluator.ranking import Top
 
 
 class TrainingKnowledge:
@@ -157,28 +158,27 @@ class ListCollector:
     Args:
         knowledge: What training knows.
         candidates: bool ``[n_items]``: the items that can be recommended.
-        k: Length of the lists.
         user_field: Name of the field with the users.
         count_ranked: Whether to count the ranked items of head and tail.
     """
 
     def __init__(
-        self, knowledge: TrainingKnowledge, candidates: np.ndarray, k: int, user_field: str, count_ranked: bool
+        self, knowledge: TrainingKnowledge, candidates: np.ndarray, user_field: str, count_ranked: bool
     ) -> None:
         self.knowledge = knowledge
         self.candidates = candidates
-        self.k = k
         self.user_field = user_field
         self.halves = torch.from_numpy(np.stack([knowledge.tail == 0, knowledge.tail == 1], 1)).float()
         self.count_ranked = count_ranked
         self.batches: list[tuple[torch.Tensor, ...]] = []
         self.n_rows = 0
 
-    def add(self, scores: torch.Tensor, interaction: Any, rows: torch.Tensor, items: torch.Tensor) -> None:
+    def add(self, scores: torch.Tensor, top: Top, interaction: Any, rows: torch.Tensor, items: torch.Tensor) -> None:
         """Add a batch.
 
         Args:
             scores: float ``[b, n_items]``, -inf for what is not ranked.
+            top: The recommendations.
             interaction: RecBole's batch.
             rows: int64 ``[p]``, row of each held-out interaction.
             items: int64 ``[p]``, its item.
@@ -186,13 +186,12 @@ class ListCollector:
         users = interaction[self.user_field]
         if len(users) != len(scores):  # sampled evaluation repeats a user for each of the items
             users = torch.unique_consecutive(users)
-        values, top = torch.topk(scores, self.k, dim=-1)
-        top = top.masked_fill(values == -torch.inf, 0)
+        recommended = top.items.masked_fill(top.values == -torch.inf, 0)
         ranked = torch.empty(0)
         if self.count_ranked:
             self.halves = self.halves.to(scores.device)
             ranked = (scores > -torch.inf).float() @ self.halves
-        batch = (users, top, rows + self.n_rows, items, ranked)
+        batch = (users, recommended, rows + self.n_rows, items, ranked)
         self.batches.append(tuple(tensor.cpu() for tensor in batch))
         self.n_rows += len(scores)
 

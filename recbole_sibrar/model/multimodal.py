@@ -67,6 +67,8 @@ class MultimodalRecommender(GeneralRecommender):
         self.item_encoder = self.make_encoder(encoders["item"], tables["item"], modalities["item"])
         self._embeddings: dict[str, Tensor] = {}
         self._means: dict[str, Tensor] = {}
+        self._n_looked_up: dict[str, int] = {}
+        self._forget_embeddings()
         self.register_load_state_dict_post_hook(_forget_after_loading)
         self._log_entities_without()
 
@@ -132,6 +134,7 @@ class MultimodalRecommender(GeneralRecommender):
 
     def _forget_embeddings(self) -> None:
         self._embeddings, self._means = {}, {}
+        self._n_looked_up = {"user": 0, "item": 0}
 
     def calculate_loss(self, interaction: Interaction) -> tuple[Tensor, ...] | Tensor:
         """Losses of a batch: the recommendation loss, then the weighted contrastive loss of each side that has one.
@@ -285,9 +288,12 @@ class MultimodalRecommender(GeneralRecommender):
         return embeddings
 
     def _lookup(self, encoder: EntityEncoder, entities: Tensor) -> Tensor:
-        """Embeddings of some entities: of a few, only those are encoded; of many, all are once."""
-        if encoder.config.side in self._embeddings or len(entities) * 8 >= encoder.n_entities:
+        """Embeddings of some entities: of a few, only those are encoded; of many, in one call or several, all are."""
+        side = encoder.config.side
+        n = len(entities) + (0 if self.training else self._n_looked_up[side])
+        if side in self._embeddings or n * 8 >= encoder.n_entities:
             return self._all(encoder)[entities]
+        self._n_looked_up[side] = n
         embeddings, has_any = encoder.encode(entities)
         if bool(has_any.all()):
             return embeddings

@@ -155,6 +155,23 @@ def test_items_are_encoded_once_per_evaluation(make: Make, monkeypatch: pytest.M
         assert len(calls) == 2
 
 
+def test_users_who_come_a_few_at_a_time_are_encoded_hardly_more_often_than_all_at_once(
+    make_model: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, model, *_ = make_model()
+    model.eval()
+    encoder = model.user_encoder
+    n_encoded = []
+    original = encoder.encode
+    monkeypatch.setattr(encoder, "encode", lambda ids, *args: n_encoded.append(len(ids)) or original(ids, *args))
+    users = torch.arange(encoder.n_entities)
+    with torch.no_grad():
+        found = torch.cat([model.full_sort_predict(Interaction({"user_id": part})) for part in users[1:].split(2)])
+        expected = model.encode_users() @ model.encode_items().t()
+    assert encoder.n_entities < sum(n_encoded) <= 1.125 * encoder.n_entities + 2
+    assert torch.allclose(found.view(len(users) - 1, -1)[:, 1:], expected[1:, 1:], atol=1e-5)
+
+
 def test_loading_parameters_forgets_the_embeddings(make: Make) -> None:
     model, other = make().eval(), make(seed=1).eval()
     for parameter in other.parameters():
