@@ -53,8 +53,8 @@ def main() -> None:
             for n in args.negatives:
                 recbole, ours = measure(sampler, batches, n, args.repetitions)
                 recbole, ours = (seconds * len(users) / len(order) for seconds in (recbole, ours))
-                row = [distribution, str(n), f"{n * len(users):,}", f"{recbole:.2f}", f"{ours:.2f}"]
-                rows.append([*row, f"{recbole / ours:.1f}", f"{n * len(users) / ours / 1e6:.1f}"])
+                row = [distribution, str(n), f"{n * len(users):,}", f"{recbole:.3f}", f"{ours:.3f}"]
+                rows.append([*row, f"{recbole / ours:.2f}", f"{n * len(users) / ours / 1e6:.1f}"])
     print(f"{data.name}, {len(users):,} positives in batches of {args.batch_size:,}, {machine(args.threads)}")
     print(f"median of {args.repetitions}, seconds of an epoch's draws")
     print(table(HEADER, rows))

@@ -2,8 +2,8 @@
 
     python benchmarks/scaling.py --items 1000 10000 100000 1000000 --output growth
 
-The data: 50 interactions a user, few items with many and many with few, a vector of 512 numbers for each item. The model
-is SiBraR in the configuration R. Every size runs in a process of its own; one that fails is noted with its reason.
+The data: 50 interactions a user, few items with many and many with few, a vector of 512 numbers for each item. SiBraR
+is trained in the configuration R. Every size runs in a process of its own; one that fails is noted with its reason.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def main() -> None:
     frame = pd.DataFrame(rows).rename(columns={"error": "failed"}).reindex(columns=COLUMNS)
     frame.to_csv(args.output.with_suffix(".csv"), index=False)
     plot(frame, args.output.with_suffix(".png"))
-    print(f"R, {PER_USER} interactions a user, evaluation of {EVALUATED} users, {common.machine(args.threads)}")
+    print(f"R, {PER_USER} interactions a user, evaluation of up to {EVALUATED:,} users, {common.machine(args.threads)}")
     cells = [
         ["" if pd.isna(cell) else f"{cell:,.4g}" if isinstance(cell, float) else str(cell) for cell in row]
         for row in frame.astype(object).itertuples(index=False)

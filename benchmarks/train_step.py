@@ -107,9 +107,7 @@ def batches(loader: Any, n: int) -> Iterator[Any]:
 class Clock:
     """Seconds of the parts of each step: between two marks, time belongs to the part that the second one names.
 
-    Args:
-        device: Where the model is.
-        compares: Whether the product is timed between the steps: the rate of a shared machine changes by the second.
+    The product is timed between the steps, because the rate of a shared machine changes by the second.
     """
 
     def __init__(self, device: torch.device, compares: bool = True) -> None:

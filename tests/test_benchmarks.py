@@ -1,0 +1,111 @@
+"""The benchmarks run, and what they count is right; how long anything takes is not tested."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import recbole
+from recbole.sampler.sampler import AbstractSampler
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+ML_100K = Path(recbole.__path__[0]) / "dataset_example" / "ml-100k" / "ml-100k.inter"
+
+
+def rows_of(script: str, options: str, folder: Path) -> list[dict[str, str]]:
+    """Run a benchmark and read the table that it prints."""
+    command = [sys.executable, str(BENCHMARKS / script), "--threads=1", *options.split()]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=120)
+    assert done.returncode == 0, done.stderr
+    header, _, *rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines() if line[:1] == "|"
+    ]
+    return [dict(zip(header, row, strict=True)) for row in rows]
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A benchmark as a module: ``load("common")``."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+
+    def load_module(name: str) -> ModuleType:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        return importlib.import_module(name)
+
+    return load_module
+
+
+def test_a_step_counts_the_matrix_products_of_distinct_cells_only(tmp_path: Path) -> None:
+    """2 FLOPs for each weight and cell, three times: forward, gradient of the input, gradient of the weights."""
+    rows = rows_of("train_step.py", "--config P --batch_sizes 16 --steps 2", tmp_path)
+    assert [(row["configuration"], row["positives"]) for row in rows] == [("P", "16")]
+    weights = 3 * 512 * 512 + 512 * 256 + 256 * 256 + 256 * 128
+    for row in rows:
+        cells = int(row["cells"].replace(",", ""))
+        assert 0 < cells <= 2 * 11 * int(row["positives"])
+        assert float(row["GFLOP"]) == pytest.approx(6 * weights * cells / 1e9, abs=0.06)
+        parts = [float(row[part]) for part in ("sampling", "loading", "forward", "backward", "optimiser")]
+        assert all(part >= 0 for part in parts)
+        assert sum(parts) == pytest.approx(float(row["ms a step"]), rel=0.01)  # medians of two steps are their means
+        steps = np.ceil(float(training_rows()) / int(row["positives"]))
+        assert float(row["s an epoch"]) == pytest.approx(steps * float(row["ms a step"]) / 1000, rel=0.01)
+
+
+def training_rows() -> int:
+    """Training interactions of ml-100k: of each user, what a tenth for each of two parts leaves."""
+    per_user = pd.read_csv(ML_100K, sep="\t")["user_id:token"].value_counts()
+    return int((per_user - 2 * (per_user // 10)).sum())
+
+
+def test_negative_sampling_compares_both_samplers_for_every_distribution(tmp_path: Path) -> None:
+    rows = rows_of("negative_sampling.py", "--negatives 1 3 --share 0.02 --repetitions 1", tmp_path)
+    assert [(row["distribution"], row["negatives"]) for row in rows] == [
+        (distribution, n) for distribution in ("uniform", "popularity") for n in ("1", "3")
+    ]
+    for row in rows:
+        assert row["draws"] == f"{int(row['negatives']) * training_rows():,}"
+        ratio = float(row["RecBole s"]) / float(row["ours s"])
+        assert float(row["ratio"]) == pytest.approx(ratio, rel=0.1)
+
+
+def test_recboles_sampler_is_measured_without_the_plugin_which_is_back_afterwards(load: Any) -> None:
+    extended = AbstractSampler.sample_by_key_ids
+    with load("negative_sampling").without_plugin():
+        assert AbstractSampler.sample_by_key_ids is extended._recbole_sibrar_original
+    assert AbstractSampler.sample_by_key_ids is extended
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("raise MemoryError('too many items')", "MemoryError: too many items"),
+        ("import os; os.kill(os.getpid(), 9)", "out of memory (killed)"),
+    ],
+)
+def test_a_size_that_fails_is_a_row_with_its_reason(load: Any, tmp_path: Path, code: str, reason: str) -> None:
+    (tmp_path / "child.py").write_text(code)
+    assert load("common").run_child(str(tmp_path / "child.py"), {"threads": 1}) == {"error": reason}
+
+
+def test_generated_data_divide_each_evaluated_users_interactions(load: Any, tmp_path: Path) -> None:
+    load("scaling").generate(tmp_path / "generated", 2100, 1000)
+    parts = {
+        part: pd.read_csv(tmp_path / "generated" / f"generated.{part}.inter", sep="\t")
+        for part in ("train", "valid", "test")
+    }
+    for part in ("valid", "test"):
+        assert parts[part]["user_id:token"].tolist() == list(range(2000))
+    everything = pd.concat(parts.values())
+    assert not everything.duplicated().any()
+    assert everything.groupby("user_id:token").size().between(30, 50).all()
+    lines = (tmp_path / "generated" / "generated.item").read_text().splitlines()
+    vectors = np.array([line.split("\t")[1].split(" ") for line in lines[1:]], dtype=float)
+    assert vectors.shape == (1000, 512)
+    assert 0 <= vectors.min() < 0.1 < 0.9 < vectors.max() < 1
