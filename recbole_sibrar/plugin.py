@@ -45,7 +45,7 @@ from recbole_sibrar.data.dataloader import (
 )
 from recbole_sibrar.data.dataset import MultimodalDataset
 from recbole_sibrar.data.loading import load_feat
-from recbole_sibrar.data.sampler import sample_by_key_ids
+from recbole_sibrar.data.sampler import pop_sampling, sample_by_key_ids
 from recbole_sibrar.data.split import PARTS
 from recbole_sibrar.evaluator import hooks
 from recbole_sibrar.evaluator.lists import TrainingKnowledge
@@ -92,6 +92,7 @@ def register() -> None:
     _extend(recbole.data.utils, "get_dataloader", _get_dataloader)
     _extend(recbole.data.utils, "data_preparation", _data_preparation)
     _extend(AbstractSampler, "sample_by_key_ids", sample_by_key_ids)
+    _extend(AbstractSampler, "_pop_sampling", pop_sampling)
     _extend(FullSortEvalDataLoader, "collate_fn", collate_full_sort)
     _extend(recbole.utils.case_study, "full_sort_scores", _full_sort_scores)
     hooks.extend_evaluation(_extend)

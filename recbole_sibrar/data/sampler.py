@@ -54,6 +54,28 @@ def _used_matrix(sampler: Sampler) -> csr_matrix:
     return used
 
 
+def pop_sampling(original: Callable[..., Any], sampler: AbstractSampler, sample_num: int) -> np.ndarray:
+    """Draw what RecBole's method of the same name draws, without its loop over the draws.
+
+    Args:
+        original: RecBole's method.
+        sampler: RecBole's sampler, which draws by popularity.
+        sample_num: How many ids to draw.
+
+    Returns:
+        int64 ``[sample_num]``.
+    """
+    source, *table = sampler.__dict__.get("alias_arrays", (None,))
+    if source is not sampler.prob:
+        keys = np.array(list(sampler.prob), dtype=np.int64)
+        alias = np.array([sampler.alias[key] for key in sampler.prob], dtype=np.int64)
+        table = [keys, np.array(list(sampler.prob.values())), np.where(alias < 0, keys, alias)]
+        sampler.alias_arrays = sampler.prob, *table
+    keys, probability, alias = table
+    drawn = np.random.randint(0, len(keys), sample_num)
+    return np.where(probability[drawn] > np.random.random(sample_num), keys[drawn], alias[drawn])
+
+
 class PoolSampler(Sampler):
     """RecBole's sampler of negative items, restricted to a pool.
 
