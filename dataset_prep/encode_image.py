@@ -18,6 +18,7 @@ from . import encoder_options as options
 from . import encoding
 from .content import read_content
 from .image_networks import ImageNetwork, load_network
+from .locks import locked
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,6 +63,11 @@ def run(args: argparse.Namespace) -> int:
     if args.workers < 0:
         refuse("--workers", args.workers, "0 or a number of processes")
     options.check_output(args.output)
+    with locked(args.output, "--output"):
+        return _encode(args, note)
+
+
+def _encode(args: argparse.Namespace, note: Callable[[str], None]) -> int:
     device = options.choose_device(args.device)
     files = find_images(args.input, args.id_column, args.path_column)
     network = load_network(args.library, args.model, args.weights, device)

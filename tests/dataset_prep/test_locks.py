@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.dataset_prep.locks import locked
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks on Windows")
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from recbole_sibrar.dataset_prep.locks import locked
+with locked(Path(sys.argv[1]), "--output"):
+    print("locked", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_command_for_the_same_output_is_refused_and_the_next_one_is_not(tmp_path: Path) -> None:
+    output = tmp_path / "text.npz"
+    with locked(output, "--output"):
+        with (
+            pytest.raises(DataError, match=r"--output: another command is writing .*text\.npz"),
+            locked(output, "--output"),
+        ):
+            pass
+        with locked(tmp_path / "image.npz", "--output"):
+            pass
+    with locked(output, "--output"):
+        pass
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_lock_of_another_process_ends_when_it_is_killed(tmp_path: Path) -> None:
+    output = tmp_path / "text.npz"
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(output)], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "locked\n"
+        with pytest.raises(DataError, match="another command"), locked(output, "--output"):
+            pass
+        holder.kill()
+    with locked(output, "--output"):
+        pass
+    assert os.listdir(tmp_path) == []
