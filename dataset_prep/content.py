@@ -107,13 +107,15 @@ def _unknown(key: str, column: str, path: Path, names: Sequence[str]) -> DataErr
 
 
 def _text(cell: Any, path: Path, column: str) -> str:
-    """A cell as text; empty where it is missing."""
+    """A cell as text, whole numbers without a decimal point; empty where it is missing."""
     if isinstance(cell, (list, tuple, np.ndarray)):
         return " ".join(filter(None, (_text(element, path, column) for element in cell)))
     if isinstance(cell, dict):
         raise DataError(f"{path}, column '{column}': found an object, allowed are text, numbers and lists of them")
     if cell is None or cell is pd.NA or cell != cell:
         return ""
+    if isinstance(cell, float) and cell.is_integer():
+        cell = int(cell)
     return str(cell).encode(errors="replace").decode().strip()  # JSON can hold halves of characters
 
 
@@ -175,6 +177,7 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
 
 def _rows(file: IO[str], path: Path, separator: str) -> Iterator[dict[str, str]]:
     reader = csv.reader(file, delimiter=separator, strict=True)
+    limit = csv.field_size_limit(2**31 - 1)
     try:
         names = next(reader, [])
         for row in reader:
@@ -186,6 +189,8 @@ def _rows(file: IO[str], path: Path, separator: str) -> Iterator[dict[str, str]]
                 yield dict(zip(names, row, strict=True))
     except csv.Error as error:
         raise DataError(f"{path}, line {reader.line_num}: {error}") from None
+    finally:
+        csv.field_size_limit(limit)
 
 
 def _elements(content: Any, path: Path) -> Iterator[dict[str, Any]]:
@@ -201,7 +206,9 @@ def _elements(content: Any, path: Path) -> Iterator[dict[str, Any]]:
 def _json(text: str, place: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=lambda pairs: _once(pairs, place))
-    except json.JSONDecodeError as error:
+    except DataError:
+        raise
+    except (ValueError, RecursionError) as error:  # besides what is no JSON, numbers and lists beyond all measure
         raise DataError(f"{place}: not JSON: {error}") from None
 
 

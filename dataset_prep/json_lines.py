@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -32,9 +33,18 @@ def read_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 raise DataError(f"{path}, line {number}, column {error.colno}: no JSON object: {error.msg}") from None
             except UnicodeDecodeError as error:
                 raise DataError(f"{path}, line {number}, byte {error.start + 1}: the text is not UTF-8") from None
+            except (ValueError, RecursionError) as error:  # numbers of thousands of digits, lists in lists in lists
+                raise DataError(f"{path}, line {number}: no JSON object that can be read: {error}") from None
             if not isinstance(record, dict):
                 raise DataError(f"{path}, line {number}: found {_shown(record)}, allowed is a JSON object")
             yield number, record
+
+
+def finite_number(value: object) -> float | None:
+    """A JSON number as a float; None for anything else, and for numbers that no float holds."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
+        return None
+    return float(value)
 
 
 def wrong_value(path: Path, line: int, key: str, found: object, allowed: str) -> NoReturn:

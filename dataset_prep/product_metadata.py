@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from .json_lines import read_records, wrong_value
+from .json_lines import finite_number, read_records, wrong_value
 from .raw import RawField
 
 TYPES = {
@@ -45,9 +45,7 @@ def parse_price(value: object) -> float | None:
     if isinstance(value, str):
         numbers = _NUMBER.findall(value)
         return float(numbers[0].replace(",", "")) if len(numbers) == 1 else None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < float("inf"):
-        return None
-    return float(value)
+    return finite_number(value)
 
 
 class _Metadata:

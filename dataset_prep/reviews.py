@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from recbole_sibrar.data.atomic import DataError
 
-from .json_lines import read_records, wrong_value
+from .json_lines import finite_number, read_records, wrong_value
 from .pairs import Codes
 from .stream_tables import ID, open_table, read_rows
 
@@ -87,7 +87,7 @@ def _text(path: Path, line: int, record: dict[str, Any], key: str) -> str:
 
 
 def _number(path: Path, line: int, record: dict[str, Any], key: str) -> float:
-    value = record.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < float("inf"):
-        wrong_value(path, line, key, value, "a finite number")
-    return float(value)
+    value = finite_number(record.get(key))
+    if value is None:
+        wrong_value(path, line, key, record.get(key), "a finite number")
+    return value

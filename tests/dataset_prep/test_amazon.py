@@ -192,6 +192,9 @@ def test_an_unknown_category_is_answered_with_those_that_are_there(convert: Conv
         (json.dumps(review("a", "B01", "5", 1)).encode(), "line 3, key 'rating': found \"5\""),  # type: ignore[arg-type]
         (json.dumps(review("a", "B01", float("nan"), 1)).encode(), "line 3, key 'rating': found NaN"),
         (json.dumps({**review("a", "B01", 5, 1), "timestamp": None}).encode(), "line 3, key 'timestamp': found null"),
+        (json.dumps(review("a", "B01", 10**400, 1)).encode(), "line 3, key 'rating': found 1000"),
+        (b'{"rating": 1' + b"0" * 5000 + b"}", "line 3: no JSON object that can be read: .*digits"),
+        (b"[" * 100_000, "line 3: no JSON object that can be read: .*recursion"),
     ],
 )
 def test_a_wrong_review_is_named_with_line_and_key(source: Path, convert: Convert, line: bytes, message: str) -> None:
@@ -253,7 +256,7 @@ def test_a_text_with_one_number_is_that_price(number: int, text: str) -> None:
     assert parse_price(text.format(number)) == number
 
 
-@pytest.mark.parametrize("value", ["", "—", "None", "$1.00 - $2.00", None, True, np.inf, np.nan, "1.2.3"])
+@pytest.mark.parametrize("value", ["", "—", "None", "$1.00 - $2.00", None, True, np.inf, np.nan, 10**400, "1.2.3"])
 def test_other_values_are_no_price(value: object) -> None:
     assert parse_price(value) is None
 

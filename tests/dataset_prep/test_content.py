@@ -118,6 +118,8 @@ WRONG = {
     "open quote": ("a.csv", b'id,t\n1,"x\n2,y\n', {}, "line 3: unexpected end of data"),
     "no Parquet": ("a.parquet", b"id,t\n", {}, "cannot read"),
     "broken line": ("a.jsonl", b'{"id": 1, "t": "x"}\n{"id"\n', {}, "line 2: not JSON"),
+    "deep line": ("a.jsonl", b"[" * 100_000, {}, "line 1: not JSON: .*recursion"),
+    "long number": ("a.jsonl", b'{"id": 1' + b"0" * 5000 + b"}", {}, "line 1: not JSON: .*digits"),
     "no object": ("a.jsonl", b'{"id": 1, "t": "x"}\n[1]\n', {}, r"line 2: found '\[1\]', allowed is an object"),
     "nested": ("a.jsonl", b'{"id": 1, "t": {"u": 1}}\n', {}, "column 't': found an object"),
 }
@@ -137,3 +139,15 @@ def test_wrong_input_is_named_in_one_line(tmp_path: Path, case: str) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"there is no file .*nothing\.csv"):
         read_content(tmp_path / "nothing.csv", None, None, "--text_columns")
+
+
+def test_a_text_can_have_any_length(tmp_path: Path) -> None:
+    text = "sea " * 100_000
+    (tmp_path / "a.csv").write_text(f'id,text\n1,"{text}"\n')
+    assert read_content(tmp_path / "a.csv", None, None, "--text_columns")["text"].tolist() == [text.strip()]
+
+
+def test_ids_that_are_whole_numbers_have_no_decimal_point(tmp_path: Path) -> None:
+    pd.DataFrame({"id": [7.0, 12.5], "text": ["a", "b"]}).to_parquet(tmp_path / "a.parquet")
+    frame = read_content(tmp_path / "a.parquet", None, None, "--text_columns")
+    assert frame.index.tolist() == ["7", "12.5"]
