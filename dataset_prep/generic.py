@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from recbole_sibrar.data.atomic import FIELD_TYPES, DataError
 
 from .inference import column_type, to_seconds, typed_values
 from .raw import RawData, RawField, Values
-from .raw_tables import SEPARATORS, Table, read_parquet, read_text, separator_of
+from .raw_tables import SEPARATORS, Table, read_parquet, separator_of
+from .raw_text import read_text
 
 NAME = "generic"
 """Name on the command line and of the data set."""
@@ -77,6 +79,8 @@ def read(input_path: Path, options: argparse.Namespace) -> RawData:
             raise DataError(
                 f"--{role}_column: name the column of {table.path} with the {role}: {', '.join(table.names)}"
             )
+    if columns["user"] == columns["item"]:
+        raise DataError(f"--item_column: found '{columns['item']}', which is the column with the user already")
     inter: dict[str, Any] = {f"{role}_id": table.categories(str(columns[role])) for role in ("user", "item")}
     if columns["rating"] is not None:
         inter["rating"] = table.numbers(columns["rating"])
@@ -104,6 +108,12 @@ def _table(path: Path, options: argparse.Namespace) -> Table:
         return read_parquet(path)
     separator = options.separator.replace("\\t", "\t") if options.separator else separator_of(path)
     assert separator is not None  # Parquet was read above
+    if set(separator) & set('"\r\n') or not separator.isascii():
+        raise DataError(f"--separator: found {separator!r}, allowed are ASCII characters but quotes and line breaks")
+    try:
+        codecs.lookup(options.encoding)
+    except LookupError:
+        raise DataError(f"--encoding: found '{options.encoding}', allowed is an encoding such as utf-8") from None
     return read_text(path, separator, None, options.encoding, quotes=len(separator) == 1, header=not options.no_header)
 
 

@@ -30,7 +30,11 @@ def column_type(table: Table, name: str, list_separator: str) -> tuple[str | Non
     column = table.data[name]
     if pa.types.is_list(column.type) or pa.types.is_large_list(column.type) or pa.types.is_fixed_size_list(column.type):
         inner = column.type.value_type
+        if pa.types.is_nested(inner):
+            return None, "its cells are lists of structures"
         return ("float_seq", "lists of numbers") if _is_number(inner) else ("token_seq", "lists of texts")
+    if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
+        return None, f"its cells are {column.type}"
     if pa.types.is_boolean(column.type):
         return "token", "true and false"
     if _is_number(column.type):

@@ -13,7 +13,8 @@ import pandas as pd
 from recbole_sibrar.data.atomic import DataError
 
 from .raw import RawData, RawField, Values
-from .raw_tables import Table, read_text
+from .raw_tables import Table
+from .raw_text import read_text
 
 NAME = "ml-1m"
 """Name on the command line and of the data set."""

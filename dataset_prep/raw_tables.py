@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import csv, parquet
+from pyarrow import parquet
 
 from recbole_sibrar.config.values import nearest
 from recbole_sibrar.data.atomic import DataError
@@ -21,8 +21,6 @@ COMPRESSIONS = (".gz", ".bz2", ".zst")
 
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".dat": "::"}
 """Ending of a text file -> what separates its columns."""
-
-_UNIT = "\x1f"  # stands for separators of several characters, which the reader does not know
 
 
 @dataclass(frozen=True)
@@ -82,14 +80,22 @@ class Table:
         return pd.Categorical.from_codes(encoded.indices.to_numpy(zero_copy_only=False), categories=names)
 
     def texts(self, name: str) -> pa.ChunkedArray:
-        """A column as texts, null where a cell is empty; whole numbers without a decimal point."""
+        """A column as texts, null where a cell is empty; whole numbers without a decimal point.
+
+        Raises:
+            DataError: The column has another type, such as lists.
+        """
         column = self.data[name]
         if pa.types.is_floating(column.type):
             whole = pc.equal(pc.floor(column), column)
             column = column.cast(pa.int64()) if pc.all(whole).as_py() else column
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
-        column = column.cast(pa.string())
+        try:
+            column = column.cast(pa.string())
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            found = self.data[name].type
+            raise DataError(f"{self.path}, column {name}: found {found}, allowed are texts and numbers") from None
         return pc.if_else(pc.equal(column, ""), None, column)
 
     def numbers(self, name: str) -> np.ndarray:
@@ -142,78 +148,9 @@ def read_parquet(path: Path) -> Table:
     try:
         return Table(path, parquet.read_table(path), unit="row")
     except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{path}: cannot be read as Parquet: {_reason(error)}") from None
+        raise DataError(f"{path}: cannot be read as Parquet: {one_line(error)}") from None
 
 
-def read_text(
-    path: Path,
-    separator: str,
-    names: Sequence[str] | None = None,
-    encoding: str = "utf-8",
-    quotes: bool = False,
-    header: bool = True,
-) -> Table:
-    """Read a text file, packed (gz, bz2, zst) or not.
-
-    Args:
-        path: The file.
-        separator: What separates columns.
-        names: Names of the columns, where the first line does not name them.
-        encoding: Encoding of the file.
-        quotes: Whether cells can be quoted as in CSV, with separators and line breaks inside.
-        header: Whether the first line names the columns where ``names`` does not; else they are 1, 2, 3, ...
-
-    Raises:
-        DataError: It cannot be read, or a line has another number of columns.
-    """
-    invalid: list[Any] = []
-    unit = "row" if quotes else "line"
-
-    def remember(row: Any) -> str:
-        invalid.append(row)
-        return "error"
-
-    header = header and not names
-    options = csv.ReadOptions(
-        use_threads=False,
-        column_names=names,
-        autogenerate_column_names=not header and not names,
-        encoding=encoding,
-        block_size=2**24,
-    )
-    parsing = csv.ParseOptions(
-        delimiter=_UNIT if len(separator) > 1 else separator,
-        quote_char='"' if quotes else False,
-        newlines_in_values=quotes,
-        ignore_empty_lines=False,
-        invalid_row_handler=remember,
-    )
-    try:
-        found = names or csv.open_csv(_source(path, separator), options, parsing).schema.names
-        texts = csv.ConvertOptions(column_types=dict.fromkeys(found, pa.string()))
-        data = csv.read_csv(_source(path, separator), options, parsing, texts)
-    except (OSError, pa.ArrowException, UnicodeError) as error:
-        if invalid:
-            raise DataError(
-                f"{path}, {unit} {invalid[0].number}: found {invalid[0].actual_columns} columns, "
-                f"allowed are {invalid[0].expected_columns} separated by {separator!r}"
-            ) from None
-        raise DataError(f"{path}: cannot be read: {_reason(error)}") from None
-    if len(set(found)) < len(found):
-        raise DataError(f"{path}, line 1: found two columns of one name, allowed are different names")
-    if options.autogenerate_column_names:
-        data = data.rename_columns([str(number) for number in range(1, len(found) + 1)])
-    return Table(path, data, 2 if header else 1, unit)
-
-
-def _source(path: Path, separator: str) -> Any:
-    """The content of a file, with one character for a separator of several."""
-    file = pa.input_stream(str(path), compression="detect")
-    if len(separator) == 1:
-        return file
-    with file:
-        return pa.BufferReader(file.read().replace(separator.encode(), _UNIT.encode()))
-
-
-def _reason(error: BaseException) -> str:
+def one_line(error: BaseException | str) -> str:
+    """The message of an error without line breaks."""
     return " ".join(str(error).split())

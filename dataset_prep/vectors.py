@@ -34,7 +34,7 @@ def _gather(name: str, path: Path, read: Read, notes: list[str], ids: pd.Index) 
     """The vectors of some entities, float32 ``[n, size]``, NaN where the file has none."""
     matrix = np.empty((0, 0), dtype=np.float32)
     seen = np.zeros(len(ids), dtype=bool)
-    n_foreign, example = 0, ""
+    n_foreign, n_missing, example = 0, 0, ""
     for keys, block in read(path):
         if not len(keys):
             continue
@@ -54,7 +54,7 @@ def _gather(name: str, path: Path, read: Read, notes: list[str], ids: pd.Index) 
         if twice.any():
             raise DataError(f"{path}: the id '{keys[known][twice][0]}' occurs twice, allowed is one vector for each id")
         seen[rows[known]] = True
-        _check_finite(path, keys[known], block[known])
+        n_missing += _check_finite(path, keys[known], block[known])
         matrix[rows[known]] = block[known]
     if not seen.any():
         raise DataError(
@@ -63,16 +63,17 @@ def _gather(name: str, path: Path, read: Read, notes: list[str], ids: pd.Index) 
         )
     if n_foreign:
         notes.append(f"{name}: {n_foreign:,} vectors of {path.name} belong to ids that no interaction has; left out.")
-    n_missing = int((seen & np.isnan(matrix).all(axis=1)).sum())
     if n_missing:
         notes.append(f"{name}: {n_missing:,} vectors of {path.name} are NaN as a whole; they are missing values.")
     return matrix
 
 
-def _check_finite(path: Path, keys: np.ndarray, block: np.ndarray) -> None:
+def _check_finite(path: Path, keys: np.ndarray, block: np.ndarray) -> int:
+    """Refuse vectors with a number that is not finite among others; how many are NaN as a whole."""
     with np.errstate(over="ignore"):
         vectors = block.astype(np.float32)
-    broken = ~np.isfinite(vectors).all(axis=1) & ~np.isnan(vectors).all(axis=1)
+    missing = np.isnan(vectors).all(axis=1)
+    broken = ~np.isfinite(vectors).all(axis=1) & ~missing
     if broken.any():
         row = int(np.flatnonzero(broken)[0])
         found = block[row][~np.isfinite(vectors[row])][0]
@@ -80,3 +81,4 @@ def _check_finite(path: Path, keys: np.ndarray, block: np.ndarray) -> None:
             f"{path}: the vector of '{keys[row]}' has the number {found}, allowed are finite float32 numbers; "
             "leave the id out for a missing value"
         )
+    return int(missing.sum())

@@ -158,6 +158,9 @@ def test_vectors_in_cells_of_text_are_read_in_every_usual_form(folder: Path) -> 
         (["--rating_column=star"], "--rating_column: found 'star', .*did you mean 'stars'"),
         (["--rating_column=when"], "events.csv, row 2, column when: found '2018.*', allowed is a finite number"),
         (["--timestamp_column=movieId"], "row 2, column movieId: found 'a', allowed is a number or a date"),
+        (["--item_column=userId"], "--item_column: found 'userId', which is the column with the user already"),
+        (["--encoding=utf-9"], "--encoding: found 'utf-9', allowed is an encoding such as"),
+        (["--separator=é"], "--separator: found 'é', allowed are ASCII characters"),
         (["--columns", "item:kind=token"], "found a type for items, but there is no table"),
         (["--items=items.csv", "--columns", "kind=token"], "found 'kind=token', allowed is user:COLUMN=TYPE or"),
         (["--items=items.csv", "--columns", "item:kind=tokn"], "allowed types are .*did you mean 'token'"),
@@ -178,7 +181,8 @@ def test_wrong_options_end_in_one_line(folder: Path, arguments: list[str], messa
         ("e.csv", b"user,item\n1,2\n,4\n", "e.csv, row 3, column user: found '', allowed is an id"),
         ("e.csv", b"user,user\n1,2\n", "e.csv, line 1: found two columns of one name"),
         ("e.csv", b"", "e.csv: cannot be read: .*mpty"),
-        ("e.csv", b"user,item\n\xff,2\n", "e.csv: cannot be read: .*UTF8"),
+        ("e.csv", b"user,item\n1,2\n\xff,2\n", "e.csv, row 3, column 1: invalid UTF8"),
+        ("e.csv", b"user,item\n1,2\n\n3,4\n", "e.csv, row 3, column user: found '', allowed is an id"),
         ("e.csv.gz", gzip.compress(b"user,item\n" + b"1,2\n" * 9999, mtime=0)[:50], "e.csv.gz: cannot be read"),
         ("e.parquet", b"none", "e.parquet: cannot be read as Parquet"),
         ("e.xls", b"", "found the ending '.xls', allowed are .parquet and, packed or not, .csv"),
@@ -188,3 +192,19 @@ def test_wrong_files_end_in_one_line(folder: Path, name: str, data: bytes, messa
     (folder / name).write_bytes(data)
     with pytest.raises(DataError, match=message):
         read(folder, f"--interactions={name}")
+
+
+def test_empty_lines_at_the_end_of_a_file_are_no_rows(folder: Path) -> None:
+    (folder / "e.csv").write_bytes(b"user,item,note\n1,2,\n3,4,\n\n,,\n\n")
+    assert read(folder, "--interactions=e.csv").inter["item_id"].tolist() == ["2", "4"]
+
+
+def test_structures_in_parquet_are_left_out_and_no_ids(folder: Path) -> None:
+    columns = {"item": ["a", "b"], "size": [{"w": 1}, {"w": 2}], "parts": [[{"w": 1}], []], "kind": ["x", "x"]}
+    pd.DataFrame(columns).to_parquet(folder / "i.parquet")
+    (folder / "e.csv").write_text("user,item\n1,a\n2,b\n")
+    raw = read(folder, "--interactions=e.csv", "--items=i.parquet")
+    assert [field.name for field in raw.item_fields] == ["kind"]
+    assert sum("left out unless" in note for note in raw.notes) == 2
+    with pytest.raises(DataError, match=r"i\.parquet, column size: found struct<.*allowed are texts and numbers"):
+        read(folder, "--interactions=i.parquet", "--user_column=size")

@@ -133,7 +133,7 @@ def content(path: Path, data: str | bytes) -> Path:
     ("name", "data", "message"),
     [
         ("v.tsv", "id\ta\tb\n1\t1\t2\n2\t1\n", r"v.tsv, line 3: found 2 columns, allowed are 3"),
-        ("v.tsv", "id\ta\tb\n1\t1\tx\n", r"v.tsv: cannot be read: .*Row #2.*invalid value 'x'"),
+        ("v.tsv", "id\ta\tb\n1\t1\tx\n", r"v.tsv, line 2, column 3: invalid value 'x'"),
         ("v.tsv", "1\t1 2 3\n2\t1 2\n", "the vector of '2' has 2 numbers, those before it 3"),
         ("v.tsv.gz", gzip.compress(("1\t1 2 3\n" * 9999).encode(), mtime=0)[:60], "v.tsv.gz: cannot be read"),
         ("v.tsv.bz2", bz2.compress(b"1\t1 2 3\n" * 9999)[:60], "v.tsv.bz2: cannot be read"),
@@ -164,3 +164,48 @@ def test_a_file_that_cannot_be_read_is_refused_at_once(tmp_path: Path, name: str
     (tmp_path / "v.mat").touch()
     with pytest.raises(DataError, match=message):
         vector_field("text", tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("quoted.csv", '"id","0","1"\n"7",3,4\n', [3, 4]),
+        ("list.csv", 'id,vector\n7,"[3.0, 4.5]"\n', [3, 4.5]),
+        ("list_only.csv", '7,"[3.0,4.5]"\n9,"[1.0,2.0]"\n', [3, 4.5]),
+        ("one.tsv", "a7\t1\na9\t0\n", [1]),
+        ("one_header.tsv", "ID\t0\na7\t5\n", [5]),
+        ("no_line_end.tsv", "7\t5\t6", [5, 6]),
+        ("wide.tsv", "7\t" + " ".join(["0.123456789"] * 20_000), [0.123456789] * 20_000),
+    ],
+)
+def test_text_is_read_as_usual_programs_write_it(tmp_path: Path, name: str, text: str, expected: list[float]) -> None:
+    (tmp_path / name).write_text(text)
+    found = vector_field("x", tmp_path / name).read(pd.Index(["a7" if "a7" in text else "7"]))
+    np.testing.assert_array_equal(found, np.array([expected], dtype=np.float32))
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("v.csv", b"id,v\n7,1 2\n9,1 x\n", "v.csv: the vector of '9' has 'x', allowed are numbers"),
+        ("v.tsv", b"\xff\t1\t2\n", "v.tsv.*(UTF|utf)"),
+    ],
+)
+def test_a_cell_that_is_no_number_is_named(tmp_path: Path, name: str, data: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(DataError, match=message):
+        vector_field("x", tmp_path / name).read(WANTED)
+
+
+def test_arrays_that_are_not_what_their_file_should_hold_are_named(tmp_path: Path) -> None:
+    np.save(tmp_path / "one.npy", MATRIX)
+    (tmp_path / "one.npy").rename(tmp_path / "one.npz")
+    with pytest.raises(DataError, match=r"one\.npz: found a single array"):
+        vector_field("x", tmp_path / "one.npz").read(WANTED)
+    np.savez(tmp_path / "ids.npz", ids=np.array([b"\xff", b"9", b"7"]), v=MATRIX)
+    with pytest.raises(DataError, match=r"ids\.npz: found ids that are not UTF-8"):
+        vector_field("x", tmp_path / "ids.npz").read(WANTED)
+    np.save(tmp_path / "v.npy", MATRIX)
+    (tmp_path / "v.ids.txt").write_bytes(b"\xff\n9\n7\n")
+    with pytest.raises(DataError, match=r"v\.ids\.txt: the text is not UTF-8"):
+        vector_field("x", tmp_path / "v.npy").read(WANTED)

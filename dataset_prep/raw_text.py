@@ -1,0 +1,113 @@
+"""Reading text tables of raw data sets as a whole, with messages that name file, line and column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import csv
+
+from recbole_sibrar.data.atomic import DataError
+
+from .raw_tables import Table, one_line
+
+_CELL = re.compile(
+    r"In CSV column #(?P<column>\d+): Row #(?P<row>\d+): CSV conversion error to \w+: (?P<reason>.*)", re.S
+)
+
+_UNIT = "\x1f"  # stands for separators of several characters, which the reader does not know
+
+
+def read_text(
+    path: Path,
+    separator: str,
+    names: Sequence[str] | None = None,
+    encoding: str = "utf-8",
+    quotes: bool = False,
+    header: bool = True,
+) -> Table:
+    """Read a text file, packed (gz, bz2, zst) or not.
+
+    Args:
+        path: The file.
+        separator: What separates columns.
+        names: Names of the columns, where the first line does not name them.
+        encoding: Encoding of the file.
+        quotes: Whether cells can be quoted as in CSV, with separators and line breaks inside.
+        header: Whether the first line names the columns where ``names`` does not; else they are 1, 2, 3, ...
+
+    Raises:
+        DataError: It cannot be read, or a line has another number of columns.
+    """
+    invalid: list[Any] = []
+    unit = "row" if quotes else "line"
+
+    def remember(row: Any) -> str:
+        invalid.append(row)
+        return "error"
+
+    header = header and not names
+    options = csv.ReadOptions(
+        use_threads=False,
+        column_names=names,
+        autogenerate_column_names=not header and not names,
+        encoding=encoding,
+        block_size=2**24,
+    )
+    parsing = csv.ParseOptions(
+        delimiter=_UNIT if len(separator) > 1 else separator,
+        quote_char='"' if quotes else False,
+        newlines_in_values=quotes,
+        ignore_empty_lines=False,
+        invalid_row_handler=remember,
+    )
+    try:
+        found = names or csv.open_csv(_source(path, separator), options, parsing).schema.names
+        texts = csv.ConvertOptions(column_types=dict.fromkeys(found, pa.string()))
+        data = csv.read_csv(_source(path, separator), options, parsing, texts)
+    except (OSError, pa.ArrowException, UnicodeError) as error:
+        if invalid:
+            raise DataError(
+                f"{path}, {unit} {invalid[0].number}: found {invalid[0].actual_columns} columns, "
+                f"allowed are {invalid[0].expected_columns} separated by {separator!r}"
+            ) from None
+        raise DataError(explained(path, error, unit)) from None
+    if len(set(found)) < len(found):
+        raise DataError(f"{path}, line 1: found two columns of one name, allowed are different names")
+    if options.autogenerate_column_names:
+        data = data.rename_columns([str(number) for number in range(1, len(found) + 1)])
+    return Table(path, _without_blank_end(data), 2 if header else 1, unit)
+
+
+def explained(path: Path, error: BaseException, unit: str = "line") -> str:
+    """What Arrow says is wrong with a text file, with line and column where it knows them.
+
+    Args:
+        path: The file.
+        error: What was raised.
+        unit: What a row is called.
+    """
+    cell = _CELL.search(str(error))
+    if cell is None:
+        return f"{path}: cannot be read: {one_line(error)}"
+    return f"{path}, {unit} {cell['row']}, column {int(cell['column']) + 1}: {one_line(cell['reason'])}"
+
+
+def _without_blank_end(data: pa.Table) -> pa.Table:
+    """A table without the rows of empty lines at the end of its file."""
+    n_rows = len(data)
+    while n_rows and not any(column[n_rows - 1].as_py() for column in data.columns):
+        n_rows -= 1
+    return data.slice(0, n_rows)
+
+
+def _source(path: Path, separator: str) -> Any:
+    """The content of a file, with one character for a separator of several."""
+    file = pa.input_stream(str(path), compression="detect")
+    if len(separator) == 1:
+        return file
+    with file:
+        return pa.BufferReader(file.read().replace(separator.encode(), _UNIT.encode()))

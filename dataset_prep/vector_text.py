@@ -1,0 +1,124 @@
+"""Text files of vectors by id, read in blocks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv
+
+from recbole_sibrar.data.atomic import DataError
+
+from .raw_tables import SEPARATORS, ending_of
+from .raw_text import explained
+
+Blocks = Iterator[tuple[np.ndarray, np.ndarray]]
+"""Blocks of a file: ids, object ``[m]`` of str, and their vectors, ``[m, size]``."""
+
+_BRACKETS = re.compile(r"[\[\],]")
+
+
+def read_text_vectors(path: Path) -> Blocks:
+    """Read a ``.tsv``, ``.txt`` or ``.csv`` file, packed or not, with or without a header.
+
+    Args:
+        path: Its first column holds the ids, the others the numbers; or the second the numbers, separated by spaces
+            or commas, in brackets or not. Cells of ``.csv`` can be quoted.
+
+    Raises:
+        DataError: It cannot be read, a line has another number of columns, or a cell holds no number.
+    """
+    separator = SEPARATORS[ending_of(path)]
+    invalid: list[str] = []
+
+    def remember(row: Any) -> str:
+        invalid.append(f"line {row.number}: found {row.actual_columns} columns, allowed are {row.expected_columns}")
+        return "error"
+
+    quote = '"' if separator == "," else False
+    parsing = csv.ParseOptions(delimiter=separator, quote_char=quote, invalid_row_handler=remember)
+    try:
+        first = _first_line(path, parsing)
+        in_one_cell = len(first) == 2 and (" " in first[1].strip() or not _is_number(first[1]))
+        names = [str(i) for i in range(len(first))]
+        reader = csv.open_csv(
+            pa.input_stream(str(path), compression="detect"),
+            csv.ReadOptions(use_threads=False, skip_rows=int(_is_header(first)), column_names=names, block_size=2**24),
+            parsing,
+            csv.ConvertOptions(
+                column_types={name: pa.string() if name == "0" or in_one_cell else pa.float64() for name in names}
+            ),
+        )
+        for batch in reader:
+            keys = np.array(batch.column(0).to_pylist(), dtype=object)
+            if in_one_cell:
+                yield to_matrix(path, keys, _as_lists(path, keys, batch.column(1)))
+            else:
+                numbers = [column.to_numpy(zero_copy_only=False) for column in batch.columns[1:]]
+                yield keys, np.stack(numbers, axis=1) if numbers else np.empty((len(keys), 0))
+    except (OSError, pa.ArrowException, UnicodeError) as error:
+        raise DataError(f"{path}, {invalid[0]}" if invalid else explained(path, error)) from None
+
+
+def _first_line(path: Path, parsing: csv.ParseOptions) -> list[str]:
+    """The cells of the first line, whether it is a header or not."""
+    with pa.input_stream(str(path), compression="detect") as file:
+        line = file.read(2**24).split(b"\n", 1)[0] + b"\n"
+    twice = pa.BufferReader(2 * line)  # as names and as a row, without which there are no names
+    return csv.open_csv(twice, csv.ReadOptions(use_threads=False, block_size=2 * len(line)), parsing).schema.names
+
+
+def _as_lists(path: Path, keys: np.ndarray, cells: pa.Array) -> pa.Array:
+    """Cells with numbers separated by spaces or commas, in brackets or not, as lists; null where a cell is empty."""
+    trimmed = pc.utf8_trim_whitespace(pc.replace_substring_regex(cells, _BRACKETS.pattern, " "))
+    lists = pc.utf8_split_whitespace(pc.if_else(pc.equal(trimmed, ""), None, trimmed))
+    try:
+        return lists.cast(pa.list_(pa.float64()))
+    except pa.ArrowInvalid:
+        texts = lists.to_pylist()
+        row = next(row for row, numbers in enumerate(texts) if not all(map(_is_number, numbers or ())))
+        found = next(number for number in texts[row] if not _is_number(number))
+        raise DataError(f"{path}: the vector of '{keys[row]}' has '{found}', allowed are numbers") from None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_header(cells: list[str]) -> bool:
+    """Whether the first line names the columns: texts among them, or the numbers 0, 1, 2, ... or 1, 2, 3, ..."""
+    counted = [[str(i) for i in range(start, start + len(cells) - 1)] for start in (0, 1)]
+    texts = not all(_is_number(number) for cell in cells[1:] for number in _BRACKETS.sub(" ", cell).split())
+    is_name = not _is_number(cells[0]) and (len(cells) > 2 or cells[0].lower().endswith("id"))
+    return texts or (is_name and cells[1:] in counted)
+
+
+def to_matrix(path: Path, keys: np.ndarray, lists: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """A column of lists as a block.
+
+    Args:
+        path: Its file, for messages.
+        keys: The ids, object ``[m]`` of str.
+        lists: The vectors, null where one is missing.
+
+    Raises:
+        DataError: Two vectors have different lengths.
+    """
+    present = lists.is_valid().to_numpy(zero_copy_only=False)
+    lengths = pc.list_value_length(lists.drop_null()).to_numpy()
+    if len(set(lengths.tolist())) > 1:
+        row = int(np.flatnonzero(lengths != lengths[0])[0])
+        raise DataError(
+            f"{path}: the vector of '{keys[present][row]}' has {lengths[row]} numbers, those before it {lengths[0]}"
+        )
+    size = int(lengths[0]) if len(lengths) else 1
+    return keys[present], pc.list_flatten(lists).cast(pa.float64()).to_numpy(zero_copy_only=False).reshape(-1, size)
