@@ -92,7 +92,13 @@ def keep_entities(inter: pd.DataFrame, users: pd.Index, items: pd.Index, reason:
 
 
 def raw_step(inter: pd.DataFrame) -> Step:
-    """The first line of the report of a converter that has filtered nothing itself."""
+    """The first line of the report of a converter that has filtered nothing itself.
+
+    Raises:
+        DataError: There are no interactions.
+    """
+    if inter.empty:
+        raise DataError("the data set has no interactions")
     return _step("raw data", inter)
 
 

@@ -48,9 +48,11 @@ def read_events(path: Path, year: int | None) -> tuple[pd.DataFrame, list[Step]]
         pairs.add(user_codes[kept], track_codes[kept], count=np.ones(len(kept), np.int64), timestamp=times[kept])
         n_events, n_kept = n_events + len(times), n_kept + len(kept)
         earliest, latest = times.min(initial=earliest), times.max(initial=latest)
+    if not n_events:
+        raise DataError(f"{path}: there are no lines below the header")
     if not n_kept:
-        found = f"; they are from {_year(earliest)} to {_year(latest)}" if n_events else ""
-        raise DataError(f"{path}: none of the {n_events} events is from {year or 'any year'} (--year){found}")
+        found = f"they are from {_year(earliest)} to {_year(latest)}"
+        raise DataError(f"{path}: none of the {n_events} events is from {year} (--year); {found}")
     inter = pairs.frame(users, tracks)
     steps = [Step("listening events", n_events, len(users), len(tracks))]
     if year is not None:

@@ -9,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.dataset_prep.filtering import Filters, filter_interactions, first_of_each_pair, in_k_core, present
+from recbole_sibrar.dataset_prep.filtering import (
+    Filters,
+    filter_interactions,
+    first_of_each_pair,
+    in_k_core,
+    present,
+    raw_step,
+)
 
 PAIRS = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=60)
 
@@ -125,6 +132,11 @@ def test_filters_without_effect_change_nothing() -> None:
 def test_a_filter_that_leaves_nothing_is_named(filters: Filters, message: str) -> None:
     with pytest.raises(DataError, match=message):
         filter_interactions(frame([("a", "x", 1, 3), ("b", "y", 2, 2)]), filters)
+
+
+def test_a_data_set_without_interactions_is_refused() -> None:
+    with pytest.raises(DataError, match="the data set has no interactions"):
+        raw_step(frame([]))
 
 
 def test_ratings_cannot_be_filtered_where_there_are_none() -> None:

@@ -224,7 +224,7 @@ def test_all_ages_and_countries_are_kept_on_request(source: Path, convert: Conve
             [("1", "a", "2017-01-01 00:00:00")],
             "none of the 1 events is from 20",
         ),
-        (EVENTS_NAME, "user_id track_id timestamp", [], "none of the 0 events"),
+        (EVENTS_NAME, "user_id track_id timestamp", [], "there are no lines below the header"),
         ("users.tsv", "user_id country age gender creation_time", [("1", "DE", "x", "m", "")], "line 2, column 'age'"),
         ("users.tsv", "user_id country age gender creation_time", [USERS[0], USERS[0]], "line 3, column 'user_id'"),
         ("users.tsv", "user_id country", [("1", "DE")], "line 1: no column 'age'"),
