@@ -20,8 +20,8 @@ ABOUT = "Amazon Reviews 2023: CATEGORY.jsonl or CATEGORY.csv, and meta_CATEGORY.
 """What the converter reads, in a line."""
 LINK = "https://amazon-reviews-2023.github.io"
 """Where to download the data set."""
-DEFAULTS: dict[str, Any] = {"k_core": 5}
-"""Shared options in which the papers differ from keeping everything."""
+DEFAULTS: dict[str, Any] = {"min_rating": None, "k_core": 5}
+"""Shared options that the papers say something about: every rating counts."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -47,14 +47,14 @@ def clean_label(value: str) -> str:
 
 def token_cells(values: Iterable[str | None]) -> pa.Array:
     """Cells of a ``token`` field, null where a value is missing."""
-    return _quoted([clean_token(value) or None if isinstance(value, str) else None for value in values])
+    return pa.array([clean_token(value) or None if isinstance(value, str) else None for value in values], pa.string())
 
 
 def sequence_cells(values: Iterable[Sequence[str] | None]) -> pa.Array:
     """Cells of a ``token_seq`` field: each label of an entity once, in its order; null where there is none."""
     cleaned = {label: clean_label(label) for labels in values for label in labels or ()}
     rows = (dict.fromkeys(cleaned[label] for label in labels or () if cleaned[label]) for labels in values)
-    return _quoted([" ".join(row) or None for row in rows])
+    return pa.array([" ".join(row) or None for row in rows], pa.string())
 
 
 def number_cells(values: np.ndarray) -> pa.Array:
@@ -102,7 +102,10 @@ def id_cells(ids: pd.Index, source: str) -> pa.Array:
     return cells
 
 
-def _quoted(cells: list[str | None]) -> pa.Array:
+def quoted(cells: pa.Array) -> pa.Array:
     """Quote cells that begin with a quotation mark, as the readers, which are those of CSV files, expect."""
-    marked = ['"' + cell.replace('"', '""') + '"' if cell and cell.startswith('"') else cell for cell in cells]
-    return pa.array(marked, pa.string())
+    marked = pc.starts_with(cells, '"')
+    if not pc.any(marked).as_py():
+        return cells
+    doubled = pc.replace_substring(cells, '"', '""')
+    return pc.if_else(marked, pc.binary_join_element_wise('"', doubled, '"', ""), cells)

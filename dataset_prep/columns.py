@@ -175,16 +175,30 @@ def _read_cells(field: RawField, ids: pd.Index) -> FieldColumn:
 
 def _read_vectors(field: RawField, ids: pd.Index, file: Path) -> FieldColumn:
     matrix = np.asarray(field.read(ids), dtype=np.float32)
-    missing = np.isnan(matrix).all(axis=1)
-    broken = ~np.isfinite(matrix).all(axis=1) & ~missing
+    missing, broken = _states(matrix)
     if broken.any():
-        found = matrix[broken][0]
+        found = matrix[np.argmax(broken)]
         number = found[~np.isfinite(found)][0]
         raise DataError(f"{_where(field, ids, broken)} has a number {number}; allowed are finite float32 numbers")
     np.save(file, matrix)
     del matrix
     column = VectorColumn(Field(field.name, field.type), np.load(file, mmap_mode="r"), np.arange(len(ids)))
     return FieldColumn(column, ~missing, field.source)
+
+
+def _states(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which rows are NaN as a whole, and which have a number that is not finite among others: bool ``[n]`` each.
+
+    Block by block, since a test of all numbers at once takes a quarter of the memory of the matrix.
+    """
+    n = len(matrix)
+    missing, finite = np.empty(n, dtype=bool), np.empty(n, dtype=bool)
+    block = max(1, NUMBERS_PER_BLOCK // max(1, matrix.shape[1]))
+    for start in range(0, n, block):
+        rows = slice(start, start + block)
+        missing[rows] = np.isnan(matrix[rows]).all(axis=1)
+        finite[rows] = np.isfinite(matrix[rows]).all(axis=1)
+    return missing, ~finite & ~missing
 
 
 def _where(field: RawField, ids: pd.Index, wrong: np.ndarray) -> str:

@@ -11,8 +11,10 @@ from typing import Any
 from recbole_sibrar.data.atomic import DataError
 
 from .filtering import Filters
+from .locks import locked
 from .preparation import SIDES, Target, choose_fields, prepare
 from .raw import RawData, RawField
+from .reporting import Report
 from .vectors import vector_field
 from .writing import check_target
 
@@ -43,6 +45,14 @@ def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
     converter = _converter(options.converter)
     folder = options.output_path / options.dataset
     _check(options, folder)
+    with locked(folder, "--output_path"):
+        report = _convert(converter, options, folder)
+    say(report.summary())
+    say(f"written: {folder}, with report.md")
+    return 0
+
+
+def _convert(converter: Any, options: argparse.Namespace, folder: Path) -> Report:
     features = {side: [_feature(side, text) for text in getattr(options, f"{side}_feature")] for side in SIDES}
     raw: RawData = converter.read(options.input_path, options)
     raw.user_fields = choose_fields("user", [*raw.user_fields, *features["user"]], options.user_features)
@@ -52,12 +62,9 @@ def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
     target = Target(folder, converter.NAME, recorded, chosen or Target.files)
     filters = Filters(options.min_rating, options.min_interactions, options.k_core)
     try:
-        report = prepare(raw, filters, options.drop_incomplete, target)
+        return prepare(raw, filters, options.drop_incomplete, target)
     except OSError as error:
         raise DataError(f"cannot write {folder}: {error.strerror or error}") from None
-    say(report.summary())
-    say(f"written: {folder}, with report.md")
-    return 0
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -87,9 +94,8 @@ def add_shared_options(parser: argparse.ArgumentParser, name: str, of_the_papers
     """
 
     def default(key: str) -> str:
-        return (
-            f"(default: {of_the_papers[key]}, as in the papers)" if key in of_the_papers else "(default: %(default)s)"
-        )
+        value = {**KEEP_ALL, **of_the_papers}[key]
+        return f"(default: {'none' if value is None else value}{', as in the papers' * (key in of_the_papers)})"
 
     parser.set_defaults(**{**KEEP_ALL, **of_the_papers})
     add = parser.add_argument

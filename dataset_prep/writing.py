@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from tqdm import tqdm
 
 from recbole_sibrar.data.atomic import DataError
 
+from . import cells
 from .columns import NUMBERS_PER_BLOCK, Column
 
 RESULTS = ("report.json", "report.md")
@@ -35,7 +37,7 @@ def write_atomic(path: Path, n_rows: int, columns: Sequence[Column]) -> None:
         file.write(("\t".join(column.field.header for column in columns) + "\n").encode())
         for start in range(0, n_rows, block):
             stop = min(start + block, n_rows)
-            texts = [pc.fill_null(column.text(start, stop), nothing) for column in columns]
+            texts = [cells.quoted(pc.fill_null(column.text(start, stop), nothing)) for column in columns]
             lines = pc.binary_join_element_wise(*texts, tab)
             file.write(_bytes_of(pc.binary_join_element_wise(lines, line_end, nothing)))
             bar.update(stop - start)
@@ -80,7 +82,9 @@ def check_target(folder: Path, source: Path, overwrite: bool) -> None:
 
 def _is_ours(entry: Path) -> bool:
     name = entry.parent.name
-    return entry.is_file() and (entry.name.startswith((f"{name}.", f".{name}.")) or entry.name in RESULTS)
+    if entry.is_dir():
+        return entry.name.startswith(f"{name}.") and entry.suffix == ".cache"
+    return entry.name.startswith((f"{name}.", f".{name}.")) or entry.name in RESULTS
 
 
 @contextmanager
@@ -88,22 +92,30 @@ def replacing_folder(folder: Path) -> Iterator[tuple[Path, Path]]:
     """Write a folder under a temporary name beside it, which takes its place when the ``with`` block ends well.
 
     Args:
-        folder: The folder.
+        folder: The folder, of which the caller holds the lock: what lies under the temporary name was left by a process
+            that was killed, and is removed.
 
     Yields:
         The folder to write to, and one for what is needed on the way. When the block ends in an exception, both are
         removed and what was there stays as it was.
     """
-    with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
-        new, scratch, old = (Path(temporary) / name for name in ("new", "scratch", "old"))
-        new.mkdir()
+    temporary = folder.with_name(f".{folder.name}.writing")
+    new, scratch, old = (temporary / name for name in ("new", "scratch", "old"))
+    _restore(old, folder)
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        new.mkdir(parents=True)
         scratch.mkdir()
         yield new, scratch
-        try:
-            if folder.exists():
-                os.rename(folder, old)
-            os.rename(new, folder)
-        except BaseException:
-            if old.exists():
-                os.rename(old, folder)
-            raise
+        if folder.exists():
+            os.rename(folder, old)
+        os.rename(new, folder)
+    finally:
+        _restore(old, folder)
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _restore(old: Path, folder: Path) -> None:
+    """Put back what was there when nothing has taken its place."""
+    if old.exists() and not folder.exists():
+        os.rename(old, folder)

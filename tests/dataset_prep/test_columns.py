@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -51,3 +52,22 @@ def test_a_field_knows_its_size_and_who_has_a_value(
 def test_numbers_that_are_not_finite_are_refused(tmp_path: Path, kind: str, values: Values, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_columns("item", [field(kind, values)], IDS, tmp_path)
+
+
+def test_the_size_counts_labels_as_they_are_not_as_they_are_written(tmp_path: Path) -> None:
+    labels = pd.Series([['"live"', "rock"], ["rock", '"live"'], []])
+    (column,) = read_columns("item", [field("token_seq", labels)], IDS, tmp_path)
+    assert column.size == 2
+
+
+def test_testing_vectors_takes_no_memory_that_grows_with_them(tmp_path: Path) -> None:
+    n, size = 2_000, 4_096
+    matrix = np.ones((n, size), dtype=np.float32)
+    matrix[5] = np.nan
+    ids = pd.Index([str(row) for row in range(n)])
+    tracemalloc.start()
+    (column,) = read_columns("item", [field("float_seq", matrix)], ids, tmp_path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert np.flatnonzero(~column.available).tolist() == [5]
+    assert peak < n * size * 0.8  # a truth value for each number is n * size bytes

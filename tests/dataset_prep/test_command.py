@@ -13,6 +13,7 @@ import pytest
 
 from recbole_sibrar import cli
 from recbole_sibrar.data.atomic import read_frame, read_header
+from recbole_sibrar.dataset_prep.locks import locked
 
 N_USERS, N_ITEMS, SIZE = 24, 16, 4
 
@@ -151,6 +152,18 @@ def test_a_data_set_is_replaced_only_when_told(prepare: Callable[..., tuple[int,
     assert (tmp_path / "dataset" / "ml-1m" / "ml-1m.item").read_bytes() != before
 
 
+def test_two_commands_do_not_write_one_data_set_at_once(
+    prepare: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    (tmp_path / "dataset").mkdir()
+    with locked(tmp_path / "dataset" / "ml-1m", "--output_path"):
+        status, _, errors = prepare()
+        assert (status, "--output_path: another command is writing" in errors) == (cli.WRONG_INPUT, True)
+        assert prepare("--dataset=other")[0] == 0
+    assert prepare()[0] == 0
+    assert {path.name for path in (tmp_path / "dataset").iterdir()} == {"ml-1m", "other"}
+
+
 def test_an_interrupted_conversion_leaves_nothing(
     prepare: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,6 +182,12 @@ def test_the_module_is_the_command(folder: Path, tmp_path: Path) -> None:
     shown = " ".join(found.split())
     assert "leave out lower ratings (default: 3.0, as in the papers)" in shown
     assert "has N interactions or more (default: 5, as in the papers)" in shown
+
+
+def test_help_says_that_the_papers_keep_all_ratings_of_amazon(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["prepare", "amazon-2023", "--help"])
+    assert "leave out lower ratings (default: none, as in the papers)" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])

@@ -100,3 +100,34 @@ def test_an_output_that_is_no_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("x")
     with pytest.raises(DataError, match="--output_path: cannot write to"):
         check_target(tmp_path / "out" / "d", tmp_path / "raw", overwrite=False)
+
+
+def test_a_data_set_that_models_have_read_can_be_replaced(tmp_path: Path) -> None:
+    (tmp_path / "d" / "d.item.cache" / "0123").mkdir(parents=True)
+    (tmp_path / "d" / "d.item").write_text("item_id:token\n")
+    check_target(tmp_path / "d", tmp_path / "raw", overwrite=True)
+    (tmp_path / "d" / "d.item.notes").mkdir()
+    with pytest.raises(DataError, match=r"holds d.item.notes, which is no file of a data set"):
+        check_target(tmp_path / "d", tmp_path / "raw", overwrite=True)
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_what_a_killed_command_left_is_removed_and_what_it_had_put_aside_is_not_lost(
+    tmp_path: Path, there: bool
+) -> None:
+    left = tmp_path / ".d.writing"
+    (left / "new").mkdir(parents=True)
+    (left / "new" / "d.inter").write_text("half")
+    aside = tmp_path / "d" if there else left / "old"
+    aside.mkdir()
+    (aside / "d.inter").write_text("before")
+
+    def fail() -> None:
+        with replacing_folder(tmp_path / "d") as (new, scratch):
+            assert os.listdir(new) + os.listdir(scratch) == []
+            raise DataError("wrong")
+
+    with pytest.raises(DataError, match="wrong"):
+        fail()
+    assert os.listdir(tmp_path) == ["d"]
+    assert (tmp_path / "d" / "d.inter").read_text() == "before"
