@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from recbole_sibrar.data.atomic import DataError
 
-from .raw import RawField
+from .raw import RawField, others_left_out
 from .stream_tables import ID, open_table, read_rows
 
 COLUMNS = {
@@ -40,21 +40,21 @@ def demographic_fields(path: Path, age_range: tuple[float, float], n_countries: 
     users = _Users(path)
 
     def gender(ids: pd.Index, notes: list[str]) -> pd.Series:
-        values = users.values("gender", ids)
+        values = users.values("gender", ids, notes)
         return _kept(values, values.isin(GENDERS), "a gender other than m and f", notes)
 
     def age(ids: pd.Index, notes: list[str]) -> pd.Series:
-        values = users.values("age", ids).astype(float)
+        values = users.values("age", ids, notes).astype(float)
         return _kept(values, values.between(*age_range), "an age outside {:g} to {:g}".format(*age_range), notes)
 
     def country(ids: pd.Index, notes: list[str]) -> pd.Series:
-        values = users.values("country", ids)
+        values = users.values("country", ids, notes)
         by_name = values.value_counts().sort_index()
         frequent = by_name.sort_values(ascending=False, kind="stable").index[: n_countries or None]
         return _kept(values, values.isin(frequent), f"a country outside the {n_countries} most frequent", notes)
 
     def creation_time(ids: pd.Index, notes: list[str]) -> pd.Series:
-        return users.values("creation_time", ids).astype(float)
+        return users.values("creation_time", ids, notes).astype(float)
 
     fields = [("gender", "token", gender), ("age", "float", age), ("country", "token", country)]
     return [_field(path, *field) for field in [*fields, ("creation_time", "float", creation_time)]]
@@ -80,10 +80,12 @@ class _Users:
         self._path = path
         self._frame: pd.DataFrame | None = None
 
-    def values(self, name: str, ids: pd.Index) -> pd.Series:
-        """A column for users in their order, None or NaN where it is missing."""
+    def values(self, name: str, ids: pd.Index, notes: list[str]) -> pd.Series:
+        """A column for users in their order, None or NaN where it is missing; says how many others the file has."""
         if self._frame is None:
             self._frame = self._read()
+        n_others = int((~self._frame.index.isin(ids)).sum())
+        notes.extend(others_left_out("users.tsv", n_others, len(self._frame), "users"))
         return self._frame[name].reindex(ids)
 
     def _read(self) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from recbole_sibrar.config.values import nearest
 from recbole_sibrar.data.atomic import FIELD_TYPES, DataError
 
 from .inference import column_type, to_seconds, typed_values
-from .raw import RawData, RawField, Values
+from .raw import RawData, RawField, Values, others_left_out
 from .raw_tables import SEPARATORS, Table, read_parquet, separator_of
 from .raw_text import read_text
 
@@ -162,13 +162,17 @@ def _fields(
         verdict = kind or f"left out unless there is --columns {side}:{name}=TYPE"
         notes.append(f"{side}s: column {name} is {verdict} ({reason}).")
         if kind:
-            read_values = _reader(table, name, kind, ids, options.list_separator)
-            fields.append(RawField("_".join(name.replace(":", " ").split()), kind, read_values, path.name))
+            others: list[str] = []
+            read_values = _reader(table, name, kind, ids, options.list_separator, others)
+            fields.append(RawField("_".join(name.replace(":", " ").split()), kind, read_values, path.name, others))
     return fields
 
 
-def _reader(table: Table, name: str, kind: str, ids: pd.Index, list_separator: str) -> Callable[[pd.Index], Values]:
+def _reader(
+    table: Table, name: str, kind: str, ids: pd.Index, list_separator: str, notes: list[str]
+) -> Callable[[pd.Index], Values]:
     def read_values(wanted: pd.Index) -> Values:
+        notes.extend(others_left_out(table.path.name, int((~ids.isin(wanted)).sum()), len(ids), "rows"))
         return typed_values(table, name, kind, ids.get_indexer(wanted), list_separator)
 
     return read_values

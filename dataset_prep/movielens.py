@@ -12,7 +12,7 @@ import pandas as pd
 
 from recbole_sibrar.data.atomic import DataError
 
-from .raw import RawData, RawField, Values
+from .raw import RawData, RawField, Values, others_left_out
 from .raw_tables import Table
 from .raw_text import read_text
 
@@ -91,11 +91,13 @@ def _by_id(table: Table) -> pd.DataFrame:
 
 
 def _field(name: str, kind: str, frame: pd.DataFrame, source: str) -> RawField:
-    return RawField(name, kind, _reader(frame[name]), source)
+    notes: list[str] = []
+    return RawField(name, kind, _reader(frame[name], source, notes), source, notes)
 
 
-def _reader(values: pd.Series) -> Callable[[pd.Index], Values]:
+def _reader(values: pd.Series, source: str, notes: list[str]) -> Callable[[pd.Index], Values]:
     def read_values(ids: pd.Index) -> Values:
+        notes.extend(others_left_out(source, int((~values.index.isin(ids)).sum()), len(values), "lines"))
         found = values.reindex(ids)
         return found if found.dtype.kind == "f" else found.where(found.notna(), None)
 

@@ -106,7 +106,7 @@ def prepare(raw: RawData, filters: Filters, drop_incomplete: bool, target: Targe
             options=target.options,
             steps=tuple(steps),
             modalities=tuple(described),
-            notes=tuple(notes),
+            notes=tuple(dict.fromkeys(notes)),  # fields of one file say the same of its lines
         )
         _write(folder, target, inter, ids, columns, report)
     return report

@@ -47,6 +47,18 @@ class Step:
     """Number of items with an interaction."""
 
 
+def others_left_out(source: str, n_others: int, n: int, noun: str) -> list[str]:
+    """The sentence for the report on entities of a file that no interaction has; none if there are none.
+
+    Args:
+        source: Name of the file.
+        n_others: How many they are.
+        n: How many entities the file has.
+        noun: What they are called, in the plural.
+    """
+    return [f"{source}: {n_others:,} of {n:,} {noun} have no interaction and were left out."] if n_others else []
+
+
 @dataclass
 class RawData:
     """A raw data set after its own filters (ratings, year, category), before those that all converters share."""

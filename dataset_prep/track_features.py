@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from recbole_sibrar.data.atomic import DataError
 
-from .raw import RawField
+from .raw import RawField, others_left_out
 from .stream_tables import StreamTable, read_header, read_rows
 from .streams import COMPRESSIONS, Block
 
@@ -169,9 +169,7 @@ class _Lines:
     def note(self) -> None:
         """Say what was left out."""
         others = self._n_lines - int(self._seen.sum())
-        if others:
-            text = f"{self._table.path.name}: {others} of {self._n_lines} tracks have no interaction and were left out"
-            self._notes.append(text)
+        self._notes.extend(others_left_out(self._table.path.name, others, self._n_lines, "tracks"))
 
 
 def _check_finite(table: StreamTable, block: Block, values: np.ndarray) -> None:

@@ -208,3 +208,11 @@ def test_structures_in_parquet_are_left_out_and_no_ids(folder: Path) -> None:
     assert sum("left out unless" in note for note in raw.notes) == 2
     with pytest.raises(DataError, match=r"i\.parquet, column size: found struct<.*allowed are texts and numbers"):
         read(folder, "--interactions=i.parquet", "--user_column=size")
+
+
+def test_rows_of_items_that_no_interaction_has_are_counted(folder: Path) -> None:
+    (folder / "e.csv").write_text("user,item\n1,a\n2,b\n")
+    (folder / "i.csv").write_text("item,kind\na,x\nb,x\nc,y\n")
+    (field,) = read(folder, "--interactions=e.csv", "--items=i.csv").item_fields
+    assert list(field.read(pd.Index(["a", "b"]))) == ["x", "x"]
+    assert field.notes == ["i.csv: 1 of 3 rows have no interaction and were left out."]

@@ -199,6 +199,7 @@ def test_demographics_are_those_of_the_papers(source: Path, convert: Convert) ->
     assert named["creation_time:float"]["4"] == ""
     notes = " ".join(json.loads(path.with_name("report.json").read_text(encoding="utf-8"))["notes"])
     assert "2 users with an age outside 10 to 80" in notes
+    assert notes.count(f"users.tsv: 2 of {len(USERS)} users have no interaction and were left out.") == 1
     assert "1 users with a gender other than m and f" in notes
 
 
