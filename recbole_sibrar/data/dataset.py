@@ -196,12 +196,18 @@ class MultimodalDataset(Dataset):
             return bag_table(name, ModalityKind.MULTI_LABEL, _bags(list(column), self.num(name)))
         if name in self.config["numerical_features"]:
             return self._numerical_table(name, column, available)
+        mask = torch.from_numpy(available)
         if kind is FeatureType.FLOAT:
-            matrix = column.to_numpy(np.float32)[:, None]
-        else:
-            matrix = _matrix(list(column), self.field2seqlen[name])
-        modality = ModalityKind.SCALAR if kind is FeatureType.FLOAT else ModalityKind.VECTOR
-        return dense_table(name, modality, torch.from_numpy(matrix), torch.from_numpy(available), matrix.shape[1])
+            numbers = torch.from_numpy(column.to_numpy(np.float32)[:, None])
+            return dense_table(name, ModalityKind.SCALAR, numbers, mask, 1)
+        size = self.field2seqlen[name]
+        shared = _shared_matrix(list(column), size)
+        if shared is None:
+            matrix = torch.from_numpy(_matrix(list(column), size))
+            return dense_table(name, ModalityKind.VECTOR, matrix, mask, size)
+        mask[0] = False
+        values, rows = (torch.from_numpy(array) for array in shared)
+        return ModalityTable(name, ModalityKind.VECTOR, size, mask, values=values, rows=rows)
 
     def _numerical_table(self, name: str, column: pd.Series, available: np.ndarray) -> ModalityTable:
         """A field that RecBole's ``numerical_features`` turned into pairs (value, 1), or (1, bucket) if discretised."""
@@ -254,6 +260,24 @@ def _bags(rows: list[np.ndarray], size: int) -> csr_matrix:
     indices = np.concatenate([*rows, np.array([], dtype=np.int64)]).astype(np.int64)
     pointers = np.concatenate([[0], np.cumsum(lengths)])
     return csr_matrix((np.ones(len(indices), dtype=np.float32), indices, pointers), shape=(len(rows), size))
+
+
+def _shared_matrix(rows: list[Any], dimension: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """The matrix that all vectors are rows of, which may be mapped from a file, and which row is whose.
+
+    Returns:
+        float32 ``[n_rows, dimension]`` and int64 ``[n_entities]``, 0 for an empty vector; None where there is no such
+        matrix, or most of it is not needed.
+    """
+    bases = {id(row.base): row.base for row in rows if len(row)}
+    base = next(iter(bases.values()), None)
+    if len(bases) != 1 or not isinstance(base, np.ndarray) or base.dtype != np.float32 or base.ndim != 2:
+        return None
+    if base.shape[1] != dimension or not base.flags.c_contiguous or len(base) > 2 * len(rows):
+        return None
+    start = base.ctypes.data
+    positions = [(row.ctypes.data - start) // base.strides[0] if len(row) else 0 for row in rows]
+    return base, np.array(positions, dtype=np.int64)
 
 
 def _matrix(rows: list[Any], dimension: int) -> np.ndarray:

@@ -59,6 +59,8 @@ class ModalityTable:
     """bool ``[n_entities]``: which entities have a value; always False for the padding row."""
     values: Tensor | None = None
     """int64 ``[n_entities]`` for a category, float32 ``[n_entities, size]`` for numbers and vectors."""
+    rows: Tensor | None = None
+    """int64 ``[n_entities]``: which row of ``values`` is whose, where they are not in the order of the entities."""
     indices: Tensor | None = None
     """int64 ``[nnz]``: the bags of all entities, one after the other."""
     offsets: Tensor | None = None
@@ -67,6 +69,15 @@ class ModalityTable:
     def __len__(self) -> int:
         """Number of entities, padding included."""
         return len(self.available)
+
+    def values_of(self, entities: Tensor) -> Tensor:
+        """``values`` of some entities, which mean nothing for those that have none.
+
+        Args:
+            entities: int64 ``[n]``.
+        """
+        assert self.values is not None
+        return self.values[entities if self.rows is None else self.rows[entities]]
 
     def describe(self) -> str:
         """One line for the log: kind, size and share of entities (without padding) that have a value."""

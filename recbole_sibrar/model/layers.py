@@ -98,7 +98,7 @@ class _Table(nn.Module):
         super().__init__()
         self.kind = table.kind.value
         self.size = table.size
-        for name in ("values", "indices", "offsets"):
+        for name in ("values", "rows", "indices", "offsets"):
             self.register_buffer(name, getattr(table, name), persistent=False)
 
     def extra_repr(self) -> str:
@@ -110,6 +110,7 @@ class DenseLayer(_Table):
     """Linear layer on numbers and dense vectors: ``[n] ids -> [n, out]``."""
 
     values: Tensor
+    rows: Tensor | None
 
     def __init__(self, table: ModalityTable, out: int) -> None:
         super().__init__(table)
@@ -117,7 +118,7 @@ class DenseLayer(_Table):
 
     def forward(self, rows: Tensor) -> Tensor:
         """Project the vectors of the entities ``rows``."""
-        return self.linear(self.values[rows])
+        return self.linear(self.values[rows if self.rows is None else self.rows[rows]])
 
 
 class CategoryLayer(_Table):

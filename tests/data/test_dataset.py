@@ -15,6 +15,7 @@ from recbole.data import create_dataset
 from recbole.data.dataset import Dataset
 from scipy.sparse import csr_matrix
 
+from recbole_sibrar.data import cache
 from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.data.dataset import MultimodalDataset
 from recbole_sibrar.data.modality import ModalityTable
@@ -46,8 +47,7 @@ def cells(file: Path) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
 def value(table: ModalityTable, row: int) -> list[Any]:
     if table.indices is not None and table.offsets is not None:
         return table.indices[table.offsets[row] : table.offsets[row + 1]].tolist()
-    assert table.values is not None
-    return table.values[row].flatten().tolist()
+    return table.values_of(torch.tensor([row])).flatten().tolist()
 
 
 def assert_tables_hold_what_the_file_says(dataset: MultimodalDataset, side: str, file: Path) -> None:
@@ -70,7 +70,7 @@ def assert_tables_hold_what_the_file_says(dataset: MultimodalDataset, side: str,
                 assert {dataset.field2id_token[name][i] for i in found} == set(cell.split())
             elif types[name].startswith("float") and cell:
                 assert found == pytest.approx([float(number) for number in cell.split()])
-            else:
+            elif table.rows is None:  # else what a missing vector would be is nobody's row
                 assert not any(found)
 
 
@@ -160,9 +160,9 @@ def test_numbers_are_normalised_over_their_field_as_recbole_does(
             for token, row in numbers.items():
                 found = value(table, dataset.token2id(f"{side}_id", token))
                 assert found == pytest.approx([(number - low) / span for number in row], abs=1e-6)
-            assert table.values is not None
-            recboles = getattr(plain, f"{side}_feat")[name].reshape(table.values.shape)
-            assert torch.allclose(table.values[table.available], recboles[table.available], rtol=0, atol=2e-7)
+            available = table.available.nonzero().flatten()
+            recboles = getattr(plain, f"{side}_feat")[name].reshape(len(table), -1)
+            assert torch.allclose(table.values_of(available), recboles[available], rtol=0, atol=2e-7)
 
 
 @pytest.mark.parametrize("side", ["user", "item"])
@@ -296,3 +296,37 @@ def test_long_sequences_are_cut_as_recbole_does(make_dataset: MakeDataset) -> No
     assert tags.offsets is not None
     assert int(tags.offsets.diff().max()) == 1
     assert dataset.field_tables["item"]["text"].size == 2
+
+
+def test_vectors_stay_in_the_file_that_they_were_cached_in(
+    make_dataset: MakeDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "SMALLEST", 0)
+    mapped: list[np.ndarray] = []
+    load = np.load
+    monkeypatch.setattr(np, "load", lambda *args, **kwargs: mapped.append(load(*args, **kwargs)) or mapped[-1])
+    first, second = (make_dataset(normalize_all=False).field_tables["item"]["text"] for _ in range(2))
+    assert second.values is not None
+    assert second.values.data_ptr() in {matrix.ctypes.data for matrix in mapped if isinstance(matrix, np.memmap)}
+    entities = first.available.nonzero().flatten()
+    assert len(entities) > 5
+    assert torch.equal(first.values_of(entities), second.values_of(entities))
+
+
+def test_a_few_vectors_of_a_large_file_are_taken_out_of_it(make_dataset: MakeDataset, tiny_folder: Path) -> None:
+    file = tiny_folder / "tiny" / "tiny.item"
+    dataset = make_dataset(normalize_all=False, filter_inter_by_user_or_item=True)
+    expected = {token: value(dataset.field_tables["item"]["text"], i) for token, i in ids(dataset).items()}
+    with file.open("a", encoding="utf-8") as stream:
+        stream.writelines(f"unused{i}\tc1\t\t7.5\t1 2 3 4 5\n" for i in range(200))
+    interval = {"item_inter_num_interval": "[1,inf)", "user_inter_num_interval": "[1,inf)"}
+    dataset = make_dataset(normalize_all=False, **interval)
+    table = dataset.field_tables["item"]["text"]
+    assert table.rows is None
+    for token, i in ids(dataset).items():
+        if table.available[i]:
+            assert value(table, i) == expected[token]
+
+
+def ids(dataset: MultimodalDataset) -> dict[str, int]:
+    return {token: i for i, token in enumerate(dataset.field2id_token["item_id"]) if i}
