@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from common import settings
 from recbole.quick_start import run_recbole
 
 import recbole_sibrar
@@ -47,19 +48,6 @@ def main() -> None:
         cells = [f"{m:.4f} ± {d:.4f}" for m, d in zip(mean, deviation, strict=True)]
         lines.append(f"| **{model}** | mean ± std | {' | '.join(cells)} | |")
     print("\n".join(lines))
-
-
-def settings(pairs: list[str], model: str) -> dict[str, str]:
-    """The keys that hold for a model; those with its name go before those without."""
-    general, own = {}, {}
-    for pair in pairs:
-        key, value = pair.split("=", 1)
-        name, colon, rest = key.partition(":")
-        if not colon:
-            general[key] = value
-        elif name == model:
-            own[rest] = value
-    return {**general, **own}
 
 
 def run(model: str, dataset: str, config_files: list[str], keys: dict[str, Any]) -> dict[str, Any]:

@@ -41,6 +41,9 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
 """The small configuration and the large one of the papers."""
 
 
+ORIGINALS = ("interactions.npz", "users.dat", "movies.dat", "text_minilm.npz")
+"""What a folder of original files of MovieLens-1M holds."""
+
 PRODUCT_FLOPS = 2 * 9000 * 512 * 512
 """FLOPs of the product that steps are compared with."""
 
@@ -64,13 +67,8 @@ class Data(NamedTuple):
 def parser_for(description: str) -> argparse.ArgumentParser:
     """A parser with the options of every benchmark: the data and the number of threads."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
-    parser.add_argument(
-        "--data",
-        type=Path,
-        metavar="DIR",
-        help="original files of MovieLens-1M as benchmarks/README.md describes them, or a folder with atomic files; "
-        "without it, RecBole's ml-100k",
-    )
+    about = "original files of MovieLens-1M (see README.md) or a folder of atomic files; without it, RecBole's ml-100k"
+    parser.add_argument("--data", type=Path, metavar="DIR", help=about)
     parser.add_argument("--prepared", type=Path, metavar="DIR", help="keeps the atomic files; else they are temporary")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of torch (default: all cores)")
     return parser
@@ -93,8 +91,8 @@ def open_data(source: Path | None, prepared: Path | None = None) -> Iterator[Dat
             folder = (prepared or Path(temporary)).resolve() / "ml-1m"
             if not folder.is_dir():
                 prepare(source, folder.parent)
-        fields = [column.split(":")[0] for column in (folder / f"{folder.name}.item").open().readline().split()]
-        load_col = {"inter": ["user_id", "item_id"], "item": fields}
+        columns = pd.read_csv(folder / f"{folder.name}.item", sep="\t", nrows=0).columns
+        load_col = {"inter": ["user_id", "item_id"], "item": [column.split(":")[0] for column in columns]}
         yield Data(folder.name, {"data_path": str(folder.parent), "load_col": load_col})
 
 
@@ -105,6 +103,9 @@ def prepare(source: Path, target: Path) -> None:
         source: Folder with ``interactions.npz``, ``users.dat``, ``movies.dat`` and ``text_minilm.npz``.
         target: The ``data_path`` in which the folder ``ml-1m`` is made.
     """
+    missing = [name for name in ORIGINALS if not (source / name).is_file()]
+    if missing:
+        sys.exit(f"--data: {source} has neither {source.name}.inter nor {missing[0]}; see benchmarks/README.md")
     with TemporaryDirectory() as temporary:
         raw = Path(temporary)
         pairs = np.load(source / "interactions.npz")
@@ -121,9 +122,19 @@ def prepare(source: Path, target: Path) -> None:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
-def settings(pairs: Sequence[str]) -> dict[str, str]:
-    """The configuration keys of ``--set key=value``."""
-    return dict(pair.split("=", 1) for pair in pairs)
+def settings(pairs: Sequence[str], model: str = "") -> dict[str, str]:
+    """The keys of ``[MODEL:]KEY=VALUE`` that hold for a model; those with its name go before those without."""
+    general, own = {}, {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            sys.exit(f"--set: found '{pair}', allowed is KEY=VALUE")
+        name, colon, rest = key.partition(":")
+        if not colon:
+            general[key] = value
+        elif name == model:
+            own[rest] = value
+    return {**general, **own}
 
 
 def peak_megabytes() -> float:

@@ -48,9 +48,8 @@ def specification(model: str, data: common.Data, epochs: int, pairs: list[str], 
     keys |= {"valid_metric": "NDCG@10", "topk": [10], "stopping_step": epochs + 1, "eval_batch_size": 1_000_000}
     if model in common.CONFIGURATIONS:
         keys |= {**common.CONFIGURATIONS[model], "train_batch_size": 10 * 1024}
-    own = common.settings([pair.removeprefix(f"{model}:") for pair in pairs if pair.startswith(f"{model}:")])
-    general = common.settings([pair for pair in pairs if ":" not in pair.split("=")[0]])
-    return {"model": name, "dataset": data.name, "keys": {**keys, **general, **own}, "threads": threads}
+    keys |= common.settings(pairs, model)
+    return {"model": name, "dataset": data.name, "keys": keys, "threads": threads}
 
 
 def run(arguments: dict[str, Any]) -> dict[str, Any]:

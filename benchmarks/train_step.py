@@ -1,6 +1,6 @@
 """Seconds of a training step and its parts beside those of a matrix product: ``python benchmarks/train_step.py``.
 
-    python benchmarks/train_step.py --data DIR --config R P --batch_sizes 1024 8192 --steps 15
+    python benchmarks/train_step.py --data DIR --steps 15
     python benchmarks/train_step.py --data DIR --config P --batch_sizes 1024 --amp --profile
 
 The steps are those of RecBole's trainer, on batches of its loader. README.md says what the columns mean.
@@ -30,7 +30,7 @@ import recbole_sibrar  # noqa: F401
 
 PARTS = ("sampling", "loading", "forward", "backward", "optimiser")
 HEADER = ("configuration", "positives", "ms a step", "quartiles", *PARTS, "s an epoch", "cells", "GFLOP")
-HEADER += ("forward + backward", "whole step", "product")
+HEADER = (*HEADER, "forward + backward", "whole step", "product")
 WARM_UP = 3
 
 
@@ -46,6 +46,8 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true", help="print torch's profile of the steps as well")
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="further keys of the configuration")
     args = parser.parse_args()
+    if args.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device: found cuda, but torch sees no GPU")
     sys.argv = sys.argv[:1]
     torch.set_num_threads(args.threads)
     given = {**common.QUIET, "enable_amp": args.amp, "use_gpu": args.device == "cuda"}
@@ -85,8 +87,7 @@ def measure(config: Config, loaded: Any, args: argparse.Namespace) -> dict[str, 
         clock.compares = False
         with torch.profiler.profile() as profile:
             trainer._train_epoch(clock.batches(loader, args.steps), 0, loss_func=clock.forward(model))
-        order = "self_cuda_time_total" if args.device == "cuda" else "self_cpu_time_total"
-        print(profile.key_averages().table(sort_by=order, row_limit=25, max_name_column_width=60))
+        print(profile.key_averages().table(sort_by=f"self_{args.device}_time_total", row_limit=25))
     measured, per_epoch = slice(WARM_UP, WARM_UP + args.steps), math.ceil(loader.sample_size / loader.step)
     found = {"steps": clock.steps[measured], "products": clock.products[measured]}
     return {**found, "per_epoch": per_epoch, "cells": cells, "flops": flops}
@@ -191,8 +192,7 @@ def describe(name: str, size: int, found: dict[str, Any]) -> list[str]:
     cells = [name, f"{size:,}", f"{1000 * total:.1f}", f"{1000 * low:.1f} to {1000 * high:.1f}"]
     cells += [f"{1000 * seconds:.1f}" for seconds in parts.values()]
     cells += [f"{total * found['per_epoch']:.1f}", f"{found['cells']:,.0f}", f"{found['flops'] / 1e9:.1f}"]
-    cells += [f"{rate / 1e9:.0f} GFLOP/s ({100 * rate / product:.0f} %)" for rate in rates]
-    return [*cells, f"{product / 1e9:.0f}"]
+    return [*cells, *(f"{x / 1e9:.0f} GFLOP/s ({100 * x / product:.0f} %)" for x in rates), f"{product / 1e9:.0f}"]
 
 
 if __name__ == "__main__":
