@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from recbole_sibrar.config.values import nearest
 from recbole_sibrar.data.atomic import DataError
 
 from .filtering import Filters
@@ -41,7 +42,10 @@ def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
     Raises:
         DataError: The data or options are not what they should be; nothing is written.
     """
-    options = build_parser().parse_args(arguments)
+    options, unknown = build_parser().parse_known_args(arguments)
+    if unknown:
+        known = [f"--{name}" for name in vars(options) if name != "converter"]
+        raise DataError(f"there is no option {unknown[0]}{nearest(unknown[0].partition('=')[0], known)}")
     converter = _converter(options.converter)
     folder = options.output_path / options.dataset
     _check(options, folder)

@@ -128,6 +128,8 @@ def test_chosen_fields_and_files_are_all_that_is_written(
         (["--k_core=500"], "no interactions are left after this filter: 500-core"),
         (["--min_rating=9"], "no interactions are left after this filter: rating of at least 9"),
         (["--dataset=ml-100k"], "RecBole reads 'ml-100k' from its own folder only"),
+        (["--kcore=5"], "there is no option --kcore=5; did you mean '--k_core'?"),
+        (["--item_feture", "a=b"], "there is no option --item_feture; did you mean '--item_feature'?"),
         (["--dataset=a/b"], "--dataset: found 'a/b'"),
         (["--input_path=nowhere"], "--input_path: there is no folder nowhere"),
     ],
