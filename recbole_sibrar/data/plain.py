@@ -30,6 +30,8 @@ def read_plain(text: bytes, columns: list[str], separator: str) -> pd.DataFrame 
     try:
         table = csv.read_csv(
             pa.BufferReader(text),
+            read_options=csv.ReadOptions(use_threads=False),  # each thread would keep memory of its own
+            memory_pool=pa.system_memory_pool(),
             parse_options=csv.ParseOptions(delimiter=separator, quote_char=False, ignore_empty_lines=False),
             convert_options=csv.ConvertOptions(
                 include_columns=columns,
