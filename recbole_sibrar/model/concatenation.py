@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from recbole_sibrar.config import EncoderConfig
 from recbole_sibrar.data.modality import ModalityTable
-from recbole_sibrar.model.encoder import Encoded, EntityEncoder, distinct, gather_rows
+from recbole_sibrar.model.encoder import Encoded, EntityEncoder, distinct, gather_rows, widened
 from recbole_sibrar.model.layers import MLP
 
 
@@ -79,4 +79,4 @@ class ConcatenationEncoder(EntityEncoder):
             chosen = mask[:, column]
             block = self._project(column, entities[chosen])
             blocks.append(block.new_zeros(len(entities), block.shape[1]).masked_scatter(chosen[:, None], block))
-        return self.branches[0](torch.cat(blocks, dim=1))
+        return widened(self.branches[0](torch.cat(blocks, dim=1)))

@@ -66,6 +66,11 @@ def gather_rows(table: Tensor, rows: Tensor) -> Tensor:
     return functional.embedding(rows, table)
 
 
+def widened(embeddings: Tensor) -> Tensor:
+    """Embeddings that autocast has computed in half precision, in float32; others as they are."""
+    return embeddings.float() if embeddings.dtype.itemsize < 4 else embeddings
+
+
 def _views(encoded: Tensor, positions: Tensor) -> list[Tensor]:
     """For each column of ``positions`` ``[n, m]`` the rows of ``encoded`` that it names, ``[n, k]``."""
     return [gather_rows(encoded, column) for column in positions.t().contiguous()]
@@ -206,7 +211,7 @@ class EntityEncoder(nn.Module):
         """
         n_cells = self.n_entities * len(self.modalities)
         cells, inverse = distinct((columns * self.n_entities + entities[:, None])[mask], n_cells)
-        encoded = self.encode_cells(cells)
+        encoded = widened(self.encode_cells(cells))
         if not len(cells):
             encoded = encoded.new_zeros((1, self.embedding_size))
         positions = torch.zeros_like(mask, dtype=torch.long).masked_scatter(mask, inverse)

@@ -82,8 +82,7 @@ def info_nce_loss(first: Tensor, second: Tensor, valid: Tensor, temperature: flo
     Returns:
         A number; 0 if no entity is valid.
     """
-    with torch.autocast(first.device.type, enabled=False):
-        return _InfoNCE.apply(first.float(), second.float(), valid, temperature)
+    return _InfoNCE.apply(first, second, valid, temperature)
 
 
 class _InfoNCE(torch.autograd.Function):

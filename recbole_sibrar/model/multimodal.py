@@ -156,10 +156,11 @@ class MultimodalRecommender(GeneralRecommender):
         items = torch.cat([interaction[self.ITEM_ID][:batch, None], negatives], dim=1)  # [batch, 1 + n]
         user = self.user_encoder.encode_training(users)
         item = self.item_encoder.encode_training(items.flatten())
-        scores = (item.embeddings.view(batch, 1 + n, -1) @ user.embeddings[:, :, None]).squeeze(2)
-        parts = [self.recommendation_loss(scores, users, items)]
-        parts += self._contrastive_loss(self.user_encoder, user, users, None)
-        parts += self._contrastive_loss(self.item_encoder, item, items.flatten(), 1 + n)
+        with torch.autocast(users.device.type, enabled=False):  # enable_amp is for the encoders
+            scores = (item.embeddings.view(batch, 1 + n, -1) @ user.embeddings[:, :, None]).squeeze(2)
+            parts = [self.recommendation_loss(scores, users, items)]
+            parts += self._contrastive_loss(self.user_encoder, user, users, None)
+            parts += self._contrastive_loss(self.item_encoder, item, items.flatten(), 1 + n)
         return tuple(parts) if len(parts) > 1 else parts[0]
 
     def recommendation_loss(self, scores: Tensor, users: Tensor, items: Tensor) -> Tensor:
