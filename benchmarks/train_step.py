@@ -29,8 +29,8 @@ from torch import nn
 import recbole_sibrar  # noqa: F401
 
 PARTS = ("sampling", "loading", "forward", "backward", "optimiser")
-HEADER = ("configuration", "positives", "ms a step", "quartiles", *PARTS, "s an epoch", "cells", "GFLOP")
-HEADER = (*HEADER, "forward + backward", "whole step", "product")
+COUNTED = ("cells", "GFLOP", "forward + backward", "whole step", "product")
+HEADER = ("configuration", "positives", "ms a step", "quartiles", *PARTS, "s an epoch", *COUNTED)
 WARM_UP = 3
 
 
@@ -191,7 +191,7 @@ def describe(name: str, size: int, found: dict[str, Any]) -> list[str]:
     rates = [found["flops"] / seconds for seconds in (parts["forward"] + parts["backward"], total)]
     cells = [name, f"{size:,}", f"{1000 * total:.1f}", f"{1000 * low:.1f} to {1000 * high:.1f}"]
     cells += [f"{1000 * seconds:.1f}" for seconds in parts.values()]
-    cells += [f"{total * found['per_epoch']:.1f}", f"{found['cells']:,.0f}", f"{found['flops'] / 1e9:.1f}"]
+    cells += [f"{total * found['per_epoch']:.1f}", f"{found['cells']:,.0f}", f"{found['flops'] / 1e9:.2f}"]
     return [*cells, *(f"{x / 1e9:.0f} GFLOP/s ({100 * x / product:.0f} %)" for x in rates), f"{product / 1e9:.0f}"]
 
 
