@@ -48,7 +48,7 @@ def write(runs: Sequence[Run], output: Path, title: str) -> str:
     users = _users(finished)
     significance = _significance({} if different else users, metrics)
     _replace(output / "significance.csv", significance.to_csv(index=False))
-    best = {metric: _significantly_best(significance, metric, list(users)) for metric in set(significance["metric"])}
+    best = {metric: significantly_best(significance, metric, list(users)) for metric in set(significance["metric"])}
     smaller = [name for name in metrics if name.split("@")[0] in smaller_metrics]
     table = summary.cells(results, metrics, smaller, best)
     legend = " ".join(filter(None, [_legend(finished, any(best.values())), _incomplete(runs), different]))
@@ -77,8 +77,17 @@ def _users(runs: Sequence[Run]) -> dict[str, list[pd.DataFrame]]:
     return users
 
 
-def _significantly_best(significance: pd.DataFrame, metric: str, names: Sequence[str]) -> str | None:
-    """The model whose users fare significantly better with it than with every other model."""
+def significantly_best(significance: pd.DataFrame, metric: str, names: Sequence[str]) -> str | None:
+    """The model whose users fare significantly better with it than with every other model.
+
+    Args:
+        significance: The table of :func:`~recbole_sibrar.evaluator.significance.compare_all`.
+        metric: Name of a metric.
+        names: All models.
+
+    Returns:
+        One of ``names``, or None.
+    """
     rows = significance[significance["metric"] == metric]
     sign = -1 if metric.split("@")[0] in smaller_metrics else 1
     for name in names:

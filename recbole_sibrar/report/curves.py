@@ -20,7 +20,10 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES: tuple[str | tuple[float, tuple[float, ...]], ...] = ("-", "--", "-.", ":", (0, (6, 1.5, 1, 1.5, 1, 1.5)))
 
-_STYLE: Any = {
+_ABBREVIATIONS = ("mrr", "map", "gauc", "auc", "mae", "rmse", "arp", "aplt", "aclt", "pl", "ild")
+"""Metrics in capitals."""
+
+STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -31,6 +34,7 @@ _STYLE: Any = {
     "legend.frameon": False,
     "pdf.fonttype": 42,  # letters stay letters, as publishers ask
 }
+"""What all figures share."""
 
 
 def line_names(frame: pd.DataFrame) -> dict[str, str]:
@@ -63,7 +67,7 @@ def missing_curves(frame: pd.DataFrame, metric: str) -> Figure:
         metric: Name of the column to draw.
     """
     losses = frame[frame["experiment"] == "loss"]
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.2, 3.4), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
@@ -84,17 +88,22 @@ def missing_curves(frame: pd.DataFrame, metric: str) -> Figure:
             )
         sides = "/".join(losses["side"].unique())
         axes.set_xlabel(f"share of {sides} modality values missing")
-        axes.set_ylabel(_title(metric))
+        axes.set_ylabel(metric_title(metric))
         axes.set_xlim(-0.03, 1.03)
         axes.set_ylim(bottom=0)
         figure.legend(loc="outside upper left", handlelength=3)
     return figure
 
 
-def _title(metric: str) -> str:
-    """The usual spelling of a metric that RecBole names in small letters."""
+def metric_title(metric: str) -> str:
+    """The usual spelling of a metric that RecBole names in small letters.
+
+    Example:
+        >>> metric_title("ndcg@10"), metric_title("recall@5")
+        ('nDCG@10', 'Recall@5')
+    """
     name, at, k = metric.partition("@")
-    usual = {"ndcg": "nDCG", "mrr": "MRR", "map": "MAP", "gauc": "GAUC", "auc": "AUC"}
+    usual = {"ndcg": "nDCG", **{short: short.upper() for short in _ABBREVIATIONS}}
     return f"{usual.get(name, name.capitalize())}{at}{k}"
 
 
@@ -106,5 +115,5 @@ def save_figure(figure: Figure, path: Path) -> None:
         path: Where to, for example ``missing.pdf``.
     """
     logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells a log what it does to every font in a PDF
-    with matplotlib.rc_context(_STYLE), replacing(path) as temporary:
+    with matplotlib.rc_context(STYLE), replacing(path) as temporary:
         figure.savefig(temporary, format=path.suffix.removeprefix("."), dpi=300)
