@@ -56,6 +56,8 @@ class EvaluationConfig:
     """CSV file for the training loss and the validation results of each epoch."""
     save_split: Path | None
     """Folder for the parts of the split as atomic files."""
+    tensorboard: Literal["none", "scalars", "embeddings"]
+    """What training adds to RecBole's TensorBoard files: nothing, scalars of each epoch, or the embeddings as well."""
 
 
 def cold_start_config(config: ConfigLike) -> ColdStart | None:
@@ -109,6 +111,7 @@ def evaluation_config(config: ConfigLike) -> EvaluationConfig:
         save_per_user=_path("save_per_user", config["save_per_user"], ".parquet"),
         save_learning_curve=_path("save_learning_curve", config["save_learning_curve"], ".csv"),
         save_split=_path("save_split", config["save_split"]),
+        tensorboard=choice_value("none", "scalars", "embeddings")("tensorboard", config["tensorboard"]),  # type: ignore[arg-type]
     )
 
 

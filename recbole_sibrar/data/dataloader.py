@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from recbole.data.dataloader import FullSortEvalDataLoader, TrainDataLoader
 from recbole.data.dataloader.abstract_dataloader import NegSampleDataLoader
+from recbole.sampler import Sampler
 from recbole.sampler.sampler import AbstractSampler
 
-from recbole_sibrar.data.sampler import PoolSampler
+from recbole_sibrar.data.sampler import PoolSampler, known_pairs
 
 
 class MultimodalTrainDataLoader(TrainDataLoader):
@@ -27,6 +28,8 @@ class MultimodalTrainDataLoader(TrainDataLoader):
 
     def __iter__(self) -> Any:
         self.epoch += 1
+        if self.num_workers and type(self._sampler) is Sampler:
+            known_pairs(self._sampler)  # which each process would gather for itself in each epoch
         return super().__iter__()
 
     def collate_fn(self, index: Any) -> Any:

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from recbole.sampler import Sampler
 from recbole.sampler.sampler import AbstractSampler
-from scipy.sparse import csr_matrix
 
 from recbole_sibrar.data.atomic import DataError
 
@@ -18,7 +17,7 @@ def sample_by_key_ids(original: Callable[..., Any], sampler: AbstractSampler, ke
     """Draw what RecBole's method of the same name draws, number by number, in a fraction of the time.
 
     Both draw everything, then again what must not be drawn, until nothing is left. RecBole asks the set of each row
-    whether it has the value; here a sparse matrix is asked for all rows at once.
+    whether it has the value; here all rows are looked up at once.
 
     Args:
         original: RecBole's method.
@@ -32,26 +31,75 @@ def sample_by_key_ids(original: Callable[..., Any], sampler: AbstractSampler, ke
     keys = np.asarray(key_ids)
     if not isinstance(sampler, Sampler) or not len(keys) or (keys == keys[0]).all():
         return original(sampler, key_ids, num)
-    used = _used_matrix(sampler)
+    known = known_pairs(sampler)
+    sampler.used_ids[keys.max()]  # an IndexError, which RecBole explains, for a user who does not exist
     keys = np.tile(keys, num)
     values = np.zeros(len(keys), dtype=np.int64)
     rows = np.arange(len(keys))
     while len(rows):
         values[rows] = drawn = sampler.sampling(len(rows))
-        rows = rows[np.asarray(used[keys[rows], drawn]).ravel()]
+        rows = rows[known.has(keys[rows], drawn)]
     return torch.from_numpy(values)
 
 
-def _used_matrix(sampler: Sampler) -> csr_matrix:
-    """The items that each user must not get, bool ``[n_users, n_items]``, built once for each phase of a sampler."""
-    source, used = sampler.__dict__.get("used_matrix", (None, None))
+class PairSet:
+    """Pairs of a user and an item, which many pairs can be looked up in at once.
+
+    Each pair marks a bit of a table. Where the table would be larger than 64 bits for each pair of the set, a pair's
+    place in it is a hash of the pair, and what finds its bit marked is looked for among the sorted pairs: few do, since
+    most pairs are not in a set so sparse.
+
+    Args:
+        users: int64 ``[n]``.
+        items: int64 ``[n]``.
+        n_users: Number of users.
+        n_items: Number of items.
+    """
+
+    BITS = 64
+    """Largest number of bits of the table for each pair."""
+
+    def __init__(self, users: np.ndarray, items: np.ndarray, n_users: int, n_items: int) -> None:
+        self.n_items = n_items
+        self.numbers = np.unique(users * n_items + items)
+        self.is_exact = n_users * n_items <= self.BITS * len(self.numbers)
+        n_hashed = (len(self.numbers) * self.BITS // 2).bit_length()
+        self.shift = np.uint64(64 - n_hashed)
+        marked = np.zeros(n_users * n_items if self.is_exact else 1 << n_hashed, dtype=bool)
+        marked[self._places(self.numbers)] = True
+        self.table = np.packbits(marked, bitorder="little")
+
+    def _places(self, numbers: np.ndarray) -> np.ndarray:
+        """The bit of each number, hashed by the golden ratio (Knuth, The Art of Computer Programming 3, 6.4)."""
+        if self.is_exact:
+            return numbers
+        return ((numbers.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> self.shift).view(np.int64)
+
+    def has(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Positions of the pairs that are in the set, ascending.
+
+        Args:
+            users: int64 ``[n]``.
+            items: int64 ``[n]``.
+        """
+        numbers = users * self.n_items + items
+        places = self._places(numbers)
+        marked = ((self.table[places >> 3] >> (places & 7).astype(np.uint8)) & 1).nonzero()[0]
+        if self.is_exact or not len(marked):
+            return marked
+        found = np.searchsorted(self.numbers, numbers[marked])
+        return marked[self.numbers[np.minimum(found, len(self.numbers) - 1)] == numbers[marked]]
+
+
+def known_pairs(sampler: Sampler) -> PairSet:
+    """The pairs of users and items that must not be drawn, gathered once for each phase of a sampler."""
+    source, pairs = sampler.__dict__.get("known_pairs", (None, None))
     if source is not sampler.used_ids:
         sizes = [len(items) for items in sampler.used_ids]
-        items = np.fromiter((item for items in sampler.used_ids for item in sorted(items)), np.int64, sum(sizes))
-        offsets = np.concatenate([[0], np.cumsum(sizes)])
-        used = csr_matrix((np.ones(len(items), dtype=bool), items, offsets), shape=(len(sizes), sampler.item_num))
-        sampler.used_matrix = sampler.used_ids, used
-    return used
+        items = np.concatenate([np.fromiter(items, np.int64, len(items)) for items in sampler.used_ids])
+        pairs = PairSet(np.repeat(np.arange(len(sizes)), sizes), items, len(sizes), sampler.item_num)
+        sampler.known_pairs = sampler.used_ids, pairs
+    return pairs
 
 
 def pop_sampling(original: Callable[..., Any], sampler: AbstractSampler, sample_num: int) -> np.ndarray:

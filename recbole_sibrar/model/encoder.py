@@ -111,6 +111,7 @@ class EntityEncoder(nn.Module):
         self.register_buffer("availability", torch.stack([t.available for t in tables], dim=1), persistent=False)
         self.register_buffer("trained", trained, persistent=False)
         self.stand_in: Tensor | None = None
+        self.draw_counts: Tensor | None = None  # int64 [n_modalities], where someone wants to know
         self.is_table = self.modalities == (ID,)
         if self.is_table:
             self.projections = nn.ModuleList([IdLayer(self.n_entities, config.embedding_size)])
@@ -247,6 +248,8 @@ class EntityEncoder(nn.Module):
         if first >= 0:
             priority[:, first] = 2
         drawn = priority.masked_fill(~available, -1).topk(min(n, available.shape[1]), dim=1)
+        if self.draw_counts is not None:
+            self.draw_counts.index_add_(0, drawn.indices.flatten(), (drawn.values >= 0).flatten().long())
         return drawn.indices, drawn.values >= 0
 
     def encode_training(self, entities: Tensor) -> Encoded:

@@ -36,7 +36,7 @@ PER_USER, CURVE, LOG, CONFIGURATION = "per_user.parquet", "learning_curve.csv", 
 
 _WITHOUT_EFFECT = (
     *("show_progress", "state", "checkpoint_dir", "save_per_user", "save_learning_curve", "device", "gpu_id"),
-    *("log_wandb", "wandb_project", "single_spec", "local_rank", "data_path", "model_list"),
+    *("tensorboard", "log_wandb", "wandb_project", "single_spec", "local_rank", "data_path", "model_list"),
 )
 """Keys that change no result."""
 

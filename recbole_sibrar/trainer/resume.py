@@ -20,6 +20,7 @@ from recbole.utils import get_trainer, set_color
 from recbole_sibrar.compat import CheckpointError, identify, load_checkpoint
 from recbole_sibrar.config import evaluation_config
 from recbole_sibrar.evaluator import curve
+from recbole_sibrar.trainer import tensorboard
 
 STATE = "training_state"
 """Key of a checkpoint that holds what RecBole's own keys do not."""
@@ -117,6 +118,7 @@ def _valid_epoch(original: Any, trainer: Trainer, *args: Any, **kwargs: Any) -> 
     path = evaluation_config(trainer.config).save_learning_curve
     if path:
         curve.record(trainer, path, result)
+    tensorboard.record_validation(trainer, result)
     return score, result
 
 

@@ -16,7 +16,7 @@ from scipy.stats import chisquare
 
 from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.data.dataloader import restrict_sampling
-from recbole_sibrar.data.sampler import PoolSampler
+from recbole_sibrar.data.sampler import PairSet, PoolSampler
 
 N_DRAWS = 40_000
 POPULARITY = np.array([0, 9, 0, 1, 4, 16, 25, 100])
@@ -136,6 +136,18 @@ def test_recboles_samplers_draw_what_they_draw_without_the_plugin(
     found = [sampler.sample_by_key_ids(keys, 5) for _ in range(30)]
     assert [draws.tolist() for draws in found] == [draws.tolist() for draws in expected]
     assert {draws.dtype for draws in found} == {draws.dtype for draws in expected}
+
+
+@pytest.mark.parametrize(("n_users", "n_items", "n_pairs"), [(30, 40, 500), (30, 40, 3), (900, 7000, 5000), (5, 9, 0)])
+def test_a_set_of_pairs_has_exactly_its_pairs(n_users: int, n_items: int, n_pairs: int) -> None:
+    rng = np.random.default_rng(n_pairs)
+    users, items = rng.integers(0, n_users, n_pairs), rng.integers(0, n_items, n_pairs)
+    pairs = PairSet(users, items, n_users, n_items)
+    asked = [np.concatenate([some, rng.integers(0, n, 20_000)]) for some, n in ((users, n_users), (items, n_items))]
+    expected = set(zip(users.tolist(), items.tolist(), strict=True))
+    wanted = [i for i, pair in enumerate(zip(*(column.tolist() for column in asked), strict=True)) if pair in expected]
+    assert pairs.has(*asked).tolist() == wanted
+    assert len(pairs.table) <= max(8 * PairSet.BITS, PairSet.BITS * n_pairs // 8)
 
 
 def test_a_user_who_does_not_exist_is_recboles_error(make_config: Callable[..., Config]) -> None:

@@ -1,0 +1,207 @@
+"""What TensorBoard and Weights & Biases get of a training, beside RecBole's total loss and validation score.
+
+Everything goes through the writer and the logger that RecBole's trainer owns; nothing here draws a random number from a
+generator that training uses.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from recbole.trainer import Trainer
+from torch import Tensor
+
+from recbole_sibrar.compat import identify, load_checkpoint
+from recbole_sibrar.config import SIDES, evaluation_config
+from recbole_sibrar.data.modality import Side
+from recbole_sibrar.model.encoder import EntityEncoder
+from recbole_sibrar.model.multimodal import MultimodalRecommender
+
+LIMIT = 10_000
+"""Points of a side that the Projector gets at most; a browser becomes slow with more."""
+
+FUSED = "fused"
+"""What a point is called that stands for all modalities of an entity together."""
+
+
+def extend_trainer(extend: Callable[[Any, str, Callable[..., Any]], None]) -> None:
+    """Extend RecBole's trainer.
+
+    Args:
+        extend: Replaces a method by one that is called with the original first.
+    """
+    extend(Trainer, "_train_epoch", _train_epoch)
+    extend(Trainer, "_add_hparam_to_tensorboard", _end_training)
+
+
+def record_validation(trainer: Trainer, result: Mapping[str, float]) -> None:
+    """Write all metrics of the validation after an epoch of training; Weights & Biases has them from RecBole.
+
+    Args:
+        trainer: RecBole's trainer.
+        result: The validation's metrics.
+    """
+    if evaluation_config(trainer.config).tensorboard == "none" or not trainer.train_loss_dict:
+        return
+    for metric, value in result.items():
+        trainer.tensorboard.add_scalar(f"Valid/{metric}", value, max(trainer.train_loss_dict))
+
+
+def _train_epoch(original: Any, trainer: Trainer, train_data: Any, epoch_idx: int, *args: Any, **kwargs: Any) -> Any:
+    """Train an epoch of one of our models, and write the parts of its loss and what was drawn."""
+    model = trainer.model
+    if not isinstance(model, MultimodalRecommender) or evaluation_config(trainer.config).tensorboard == "none":
+        return original(trainer, train_data, epoch_idx, *args, **kwargs)
+    with counting_draws(model) as counts:
+        losses = original(trainer, train_data, epoch_idx, *args, **kwargs)
+    scalars = {**loss_parts(model, losses), **drawn_shares(model, counts)}
+    for tag, value in scalars.items():
+        trainer.tensorboard.add_scalar(tag, value, epoch_idx)
+    # RecBole's own message about the epoch follows and commits both as one step
+    trainer.wandblogger.log_metrics({**scalars, "train_step": epoch_idx}, head="train", commit=False)
+    return losses
+
+
+@contextmanager
+def counting_draws(model: MultimodalRecommender) -> Iterator[dict[Side, Tensor]]:
+    """Count the modalities that training draws, within a ``with`` block.
+
+    Args:
+        model: The model that is trained in the block.
+
+    Yields:
+        For each side int64 ``[n_modalities]``, where the model is: how often each was drawn so far.
+    """
+    counts: dict[Side, Tensor] = {}
+    for side in SIDES:
+        encoder = model.encoder_of(side)
+        zeros = torch.zeros(len(encoder.modalities), dtype=torch.long, device=encoder.availability.device)
+        encoder.draw_counts = counts[side] = zeros
+    try:
+        yield counts
+    finally:
+        for side in SIDES:
+            model.encoder_of(side).draw_counts = None
+
+
+def loss_parts(model: MultimodalRecommender, losses: float | tuple[float, ...]) -> dict[str, float]:
+    """The parts of an epoch's loss by name.
+
+    Args:
+        model: The model.
+        losses: What RecBole's trainer returns for an epoch: the sums over its batches.
+
+    Returns:
+        Tag -> loss; nothing for a model whose ``calculate_loss`` has other parts than those of the base class.
+    """
+    parts = losses if isinstance(losses, tuple) else (losses,)
+    names = ["recommendation", *(f"contrastive_{side}" for side in SIDES if model.encoder_of(side).contrasts)]
+    return {f"Loss/{name}": part for name, part in zip(names, parts, strict=True)} if len(names) == len(parts) else {}
+
+
+def drawn_shares(model: MultimodalRecommender, counts: Mapping[Side, Tensor]) -> dict[str, float]:
+    """The share that each modality has of the draws of its side.
+
+    Args:
+        model: The model.
+        counts: For each side int64 ``[n_modalities]``.
+
+    Returns:
+        Tag -> share; nothing for a side that draws none.
+    """
+    shares = {}
+    for side, drawn in counts.items():
+        numbers = drawn.tolist()
+        if any(numbers):
+            names = model.encoder_of(side).modalities
+            shares.update({f"Drawn/{side}/{name}": n / sum(numbers) for name, n in zip(names, numbers, strict=True)})
+    return shares
+
+
+def _end_training(original: Any, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
+    """RecBole's last step of a training, and then the embeddings if they are asked for."""
+    original(trainer, *args, **kwargs)
+    if evaluation_config(trainer.config).tensorboard != "embeddings":
+        return
+    if not isinstance(trainer.model, MultimodalRecommender):
+        trainer.logger.info(f"tensorboard: {trainer.config['model']} encodes no modalities, so there are no embeddings")
+    elif trainer.config["single_spec"] or trainer.config["local_rank"] == 0:
+        write_embeddings(trainer)
+
+
+def write_embeddings(trainer: Trainer) -> None:
+    """Write the embeddings of items and users for the Projector, labelled with token and modality.
+
+    Args:
+        trainer: RecBole's trainer, after training.
+    """
+    dataset, seed = trainer.training_loader.dataset, trainer.config["seed"]
+    fields = {"user": dataset.uid_field, "item": dataset.iid_field}
+    with _as_tested(trainer) as model:
+        for side in SIDES:
+            entities, labels, points = projector_points(model, side, seed)
+            tokens = dataset.id2token(fields[side], entities.cpu().numpy())
+            trainer.tensorboard.add_embedding(
+                points.cpu(),
+                metadata=list(zip(tokens, labels, strict=True)),
+                metadata_header=[fields[side], "modality"],
+                tag=f"{side}s",
+                global_step=max(trainer.train_loss_dict, default=trainer.start_epoch),
+            )
+
+
+@contextmanager
+def _as_tested(trainer: Trainer) -> Iterator[MultimodalRecommender]:
+    """The model as RecBole tests it, within a ``with`` block: the parameters of the best epoch if they were saved."""
+    model, file, training = trainer.model, trainer.saved_model_file, trainer.model.training
+    written, last = trainer.__dict__.get("written_checkpoint"), copy.deepcopy(trainer.model.state_dict())
+    if written and written == identify(file):
+        model.load_state_dict(torch.load(file, map_location=trainer.device, weights_only=False)["state_dict"])
+    elif trainer.config["resume"]:
+        model.load_state_dict(load_checkpoint(file, trainer.device)["state_dict"])
+    model.eval()
+    try:
+        yield model
+    finally:
+        model.load_state_dict(last)
+        model.train(training)
+
+
+@torch.no_grad()
+def projector_points(
+    model: MultimodalRecommender, side: Side, seed: int, limit: int = LIMIT
+) -> tuple[Tensor, list[str], Tensor]:
+    """The embedding of each entity, and one of each of its modalities alone.
+
+    Args:
+        model: The model, in evaluation mode.
+        side: ``user`` or ``item``.
+        seed: Of the sample where there are more points than the limit; an entity is in it with all its points.
+        limit: Number of points.
+
+    Returns:
+        For each of the ``n`` points its entity, int64 ``[n]``, its modality or :data:`FUSED`, and float ``[n, k]``.
+    """
+    encoder = model.encoder_of(side)
+    chosen = _sample(encoder, seed, limit)
+    embed = model.encode_users if side == "user" else model.encode_items
+    entities, labels, points = [chosen], [FUSED] * len(chosen), [embed(chosen)]
+    for column, name in enumerate(encoder.modalities):
+        having = chosen[encoder.availability[chosen, column]]
+        entities.append(having)
+        labels += [name] * len(having)
+        points.append(encoder.encode(having, (column,))[0])
+    return torch.cat(entities), labels, torch.cat(points)
+
+
+def _sample(encoder: EntityEncoder, seed: int, limit: int) -> Tensor:
+    """All entities but the padding, or a random part of them whose points are within the limit."""
+    n_points = encoder.availability[1:].sum(1).cpu() + 1
+    order = torch.from_numpy(np.random.default_rng(seed).permutation(len(n_points)))
+    chosen = order[n_points[order].cumsum(0) <= limit]
+    return chosen.sort().values.to(encoder.availability.device) + 1
