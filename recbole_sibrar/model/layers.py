@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -151,7 +152,8 @@ class BagLayer(_Table):
         return functional.embedding_bag(indices, self.embedding.weight, starts, mode="mean")
 
 
-class Bags(NamedTuple):
+@dataclass(frozen=True)
+class Bags:
     """A bag of ids for each of ``n`` entities."""
 
     indices: Tensor
@@ -159,13 +161,25 @@ class Bags(NamedTuple):
     offsets: Tensor
     """int ``[n + 1]``, where each bag starts and the last one ends."""
 
+    COLUMNS: ClassVar[int] = 32
+    """Columns that a CPU sums at a time, where so many of ``FEW_ROWS`` rows fit its second cache: a third less time."""
+    FEW_ROWS: ClassVar[int] = 1 << 14
+    """Number of rows up to which columns are divided."""
+
     def narrowed(self) -> Bags:
         """The same in int32 where that is wide enough, which is summed in two thirds of the time."""
         return Bags(self.indices.int(), self.offsets.int()) if len(self.indices) < 1 << 31 else self
 
     def sum(self, weight: Tensor) -> Tensor:
         """The sum of the rows of ``weight`` that each bag names, ``[n, out]``."""
-        return functional.embedding_bag(self.indices, weight, self.offsets, mode="sum", include_last_offset=True)
+        n_rows, n_columns = weight.shape
+        width = self.COLUMNS if weight.device.type == "cpu" and n_rows <= self.FEW_ROWS else n_columns
+        parts = [weight] if width >= n_columns else [part.contiguous() for part in weight.split(width, dim=1)]
+        sums = [
+            functional.embedding_bag(self.indices, part, self.offsets, mode="sum", include_last_offset=True)
+            for part in parts
+        ]
+        return sums[0] if len(sums) == 1 else torch.cat(sums, dim=1)
 
 
 def transpose(bags: Bags, size: int) -> Bags:
@@ -219,8 +233,9 @@ class InteractionsLayer(_Table):
         self.bias = nn.Parameter(torch.zeros(out))
         bags = Bags(self.indices, self.offsets)
         for prefix, held in (("", bags), ("transposed_", transpose(bags, table.size))):
-            for name, values in held.narrowed()._asdict().items():
-                self.register_buffer(prefix + name, values, persistent=False)
+            narrow = held.narrowed()
+            self.register_buffer(f"{prefix}indices", narrow.indices, persistent=False)
+            self.register_buffer(f"{prefix}offsets", narrow.offsets, persistent=False)
 
     def forward(self, rows: Tensor) -> Tensor:
         """Project the interactions of the entities ``rows``."""

@@ -71,18 +71,23 @@ def test_the_sparse_product_of_interactions_equals_the_dense_one(normalize: bool
     "rows", [[3], [7, 3], list(range(40)), [5, 5, 3, 5] * 4], ids=["one", "few", "all", "repeated"]
 )
 @pytest.mark.parametrize("normalize", [True, False])
-def test_the_gradient_of_interactions_is_that_of_the_dense_product(rows: list[int], normalize: bool) -> None:
-    """Of few entities and of many, which take different ways."""
+@pytest.mark.parametrize("size", [4, 70])
+def test_interactions_and_their_gradient_are_those_of_the_dense_product(
+    rows: list[int], normalize: bool, size: int
+) -> None:
+    """Of few entities and of many, of few columns and of many, which take different ways."""
     matrix = random_sparse(40, 13, density=0.3, random_state=5, format="lil")
     matrix[0] = 0
     matrix[:, 0] = 0
     table = bag_table("interactions", ModalityKind.INTERACTIONS, matrix.tocsr() != 0)
-    layer = InteractionsLayer(table, 4, normalize).double()
+    layer = InteractionsLayer(table, size, normalize).double()
     dense = torch.tensor((matrix.toarray() != 0).astype(float))[rows]
     if normalize:
         dense = dense / dense.sum(1, keepdim=True).clamp(min=1).sqrt()
-    upstream = torch.randn(len(rows), 4, dtype=torch.double)
-    layer(torch.tensor(rows)).backward(upstream)
+    upstream = torch.randn(len(rows), size, dtype=torch.double)
+    found = layer(torch.tensor(rows))
+    found.backward(upstream)
+    assert torch.allclose(found, dense @ layer.embedding.weight, atol=1e-12)
     assert layer.embedding.weight.grad is not None
     assert torch.allclose(layer.embedding.weight.grad, dense.t() @ upstream, atol=1e-12)
 
