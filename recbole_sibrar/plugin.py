@@ -70,7 +70,7 @@ _OTHER_KEYS = frozenset(
 )
 """Keys that RecBole or the plugin reads though no file of defaults names them."""
 
-_MARK = "_recbole_sibrar_original"
+_MARK, _EXTENSION = "_recbole_sibrar_original", "_recbole_sibrar_extension"
 
 
 def register() -> None:
@@ -112,16 +112,23 @@ def properties() -> Path:
 
 
 def _extend(owner: Any, name: str, extension: Callable[..., Any]) -> None:
-    """Replace a function by one that is called with the original first; once only, and wherever it was imported to."""
-    original = getattr(owner, name)
-    if hasattr(original, _MARK):
-        return
+    """Replace a function by one that is called with the original first; once only, and wherever it was imported to.
+
+    Several extensions of one function lie around each other, the latest outside.
+    """
+    original = inner = getattr(owner, name)
+    own_name = (extension.__module__, extension.__qualname__)
+    while hasattr(inner, _MARK):
+        if getattr(inner, _EXTENSION) == own_name:
+            return
+        inner = getattr(inner, _MARK)
 
     @functools.wraps(original)
     def extended(*args: Any, **kwargs: Any) -> Any:
         return extension(original, *args, **kwargs)
 
     setattr(extended, _MARK, original)
+    setattr(extended, _EXTENSION, own_name)
     if isinstance(owner, type):
         setattr(owner, name, extended)
     else:
