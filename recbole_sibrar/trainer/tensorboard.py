@@ -6,27 +6,18 @@ generator that training uses.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from recbole.trainer import Trainer
 from torch import Tensor
 
-from recbole_sibrar.compat import identify, load_checkpoint
 from recbole_sibrar.config import SIDES, evaluation_config
 from recbole_sibrar.data.modality import Side
-from recbole_sibrar.model.encoder import EntityEncoder
 from recbole_sibrar.model.multimodal import MultimodalRecommender
-
-LIMIT = 10_000
-"""Points of a side that the Projector gets at most; a browser becomes slow with more."""
-
-FUSED = "fused"
-"""What a point is called that stands for all modalities of an entity together."""
+from recbole_sibrar.trainer.projector import write_embeddings
 
 
 def extend_trainer(extend: Callable[[Any, str, Callable[..., Any]], None]) -> None:
@@ -132,76 +123,3 @@ def _end_training(original: Any, trainer: Trainer, *args: Any, **kwargs: Any) ->
         trainer.logger.info(f"tensorboard: {trainer.config['model']} encodes no modalities, so there are no embeddings")
     elif trainer.config["single_spec"] or trainer.config["local_rank"] == 0:
         write_embeddings(trainer)
-
-
-def write_embeddings(trainer: Trainer) -> None:
-    """Write the embeddings of items and users for the Projector, labelled with token and modality.
-
-    Args:
-        trainer: RecBole's trainer, after training.
-    """
-    dataset, seed = trainer.training_loader.dataset, trainer.config["seed"]
-    fields = {"user": dataset.uid_field, "item": dataset.iid_field}
-    with _as_tested(trainer) as model:
-        for side in SIDES:
-            entities, labels, points = projector_points(model, side, seed)
-            tokens = dataset.id2token(fields[side], entities.cpu().numpy())
-            trainer.tensorboard.add_embedding(
-                points.cpu(),
-                metadata=list(zip(tokens, labels, strict=True)),
-                metadata_header=[fields[side], "modality"],
-                tag=f"{side}s",
-                global_step=max(trainer.train_loss_dict, default=trainer.start_epoch),
-            )
-
-
-@contextmanager
-def _as_tested(trainer: Trainer) -> Iterator[MultimodalRecommender]:
-    """The model as RecBole tests it, within a ``with`` block: the parameters of the best epoch if they were saved."""
-    model, file, training = trainer.model, trainer.saved_model_file, trainer.model.training
-    written, last = trainer.__dict__.get("written_checkpoint"), copy.deepcopy(trainer.model.state_dict())
-    if written and written == identify(file):
-        model.load_state_dict(torch.load(file, map_location=trainer.device, weights_only=False)["state_dict"])
-    elif trainer.config["resume"]:
-        model.load_state_dict(load_checkpoint(file, trainer.device)["state_dict"])
-    model.eval()
-    try:
-        yield model
-    finally:
-        model.load_state_dict(last)
-        model.train(training)
-
-
-@torch.no_grad()
-def projector_points(
-    model: MultimodalRecommender, side: Side, seed: int, limit: int = LIMIT
-) -> tuple[Tensor, list[str], Tensor]:
-    """The embedding of each entity, and one of each of its modalities alone.
-
-    Args:
-        model: The model, in evaluation mode.
-        side: ``user`` or ``item``.
-        seed: Of the sample where there are more points than the limit; an entity is in it with all its points.
-        limit: Number of points.
-
-    Returns:
-        For each of the ``n`` points its entity, int64 ``[n]``, its modality or :data:`FUSED`, and float ``[n, k]``.
-    """
-    encoder = model.encoder_of(side)
-    chosen = _sample(encoder, seed, limit)
-    embed = model.encode_users if side == "user" else model.encode_items
-    entities, labels, points = [chosen], [FUSED] * len(chosen), [embed(chosen)]
-    for column, name in enumerate(encoder.modalities):
-        having = chosen[encoder.availability[chosen, column]]
-        entities.append(having)
-        labels += [name] * len(having)
-        points.append(encoder.encode(having, (column,))[0])
-    return torch.cat(entities), labels, torch.cat(points)
-
-
-def _sample(encoder: EntityEncoder, seed: int, limit: int) -> Tensor:
-    """All entities but the padding, or a random part of them whose points are within the limit."""
-    n_points = encoder.availability[1:].sum(1).cpu() + 1
-    order = torch.from_numpy(np.random.default_rng(seed).permutation(len(n_points)))
-    chosen = order[n_points[order].cumsum(0) <= limit]
-    return chosen.sort().values.to(encoder.availability.device) + 1
