@@ -27,11 +27,15 @@ setup(
         "recbole_sibrar.properties": "properties",
         "recbole_sibrar.dataset_prep": "dataset_prep",
     },
-    package_data={"recbole_sibrar": ["py.typed"], "recbole_sibrar.properties": ["*.yaml", "*/*.yaml", "*/*.hyper"]},
+    package_data={
+        "recbole_sibrar": ["py.typed", "report/assets/*"],
+        "recbole_sibrar.properties": ["*.yaml", "*/*.yaml", "*/*.hyper"],
+    },
     install_requires=[
         "recbole==1.2.1",
         "torch>=2.5",  # torch.serialization names the classes in a checkpoint since 2.5
         "matplotlib>=3.8",
+        "jinja2>=3.1",  # the page of recbole-sibrar report; torch needs it too
         "numpy<2",  # ray 2.6.3 and RecBole use names that NumPy 2 removed
         "pandas>=2,<3",  # pandas 3 needs NumPy 2
         "pyarrow>=14,<26",  # Parquet files of results; 26 needs NumPy 2
@@ -53,6 +57,7 @@ setup(
             "pytest>=8",
             "pytest-xdist>=3.5",
             "hypothesis>=6",
+            "selenium>=4.20",  # opens the page of results in Chromium
             "ruff",
             "mypy",
             "types-PyYAML",

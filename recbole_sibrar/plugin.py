@@ -49,7 +49,7 @@ from recbole_sibrar.data.sampler import pop_sampling, sample_by_key_ids
 from recbole_sibrar.data.split import PARTS
 from recbole_sibrar.evaluator import hooks
 from recbole_sibrar.evaluator.lists import TrainingKnowledge
-from recbole_sibrar.trainer import optimizer, resume, tensorboard
+from recbole_sibrar.trainer import gap, optimizer, resume, tensorboard
 
 MODELS = ("SiBraR", "MuBraR", "DropoutNet", "CLCRec")
 """Names of our models, as on the command line."""
@@ -98,6 +98,7 @@ def register() -> None:
     hooks.extend_evaluation(_extend)
     resume.extend_trainer(_extend)
     optimizer.extend_trainer(_extend)
+    gap.extend_trainer(_extend)
     tensorboard.extend_trainer(_extend)
 
 

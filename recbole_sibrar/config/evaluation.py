@@ -18,6 +18,7 @@ from recbole_sibrar.config.values import (
     optional_name_value,
     probability_value,
     refuse,
+    size_value,
 )
 
 COLD_START = "CS"
@@ -54,6 +55,10 @@ class EvaluationConfig:
     """Parquet file for the results of each test user."""
     save_learning_curve: Path | None
     """CSV file for the training loss and the validation results of each epoch."""
+    gap_every: int | None
+    """Epochs of training from one measurement of the modality gap to the next; None for no measurement."""
+    save_gap: Path | None
+    """CSV file for those measurements; None for one beside the checkpoint."""
     save_split: Path | None
     """Folder for the parts of the split as atomic files."""
     tensorboard: Literal["none", "scalars", "embeddings"]
@@ -110,6 +115,8 @@ def evaluation_config(config: ConfigLike) -> EvaluationConfig:
         groups=_groups(config["eval_groups"]),
         save_per_user=_path("save_per_user", config["save_per_user"], ".parquet"),
         save_learning_curve=_path("save_learning_curve", config["save_learning_curve"], ".csv"),
+        gap_every=None if config["gap_every"] is None else size_value("gap_every", config["gap_every"]),
+        save_gap=_path("save_gap", config["save_gap"], ".csv"),
         save_split=_path("save_split", config["save_split"]),
         tensorboard=choice_value("none", "scalars", "embeddings")("tensorboard", config["tensorboard"]),  # type: ignore[arg-type]
     )

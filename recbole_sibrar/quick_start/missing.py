@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
 import recbole.quick_start
-from recbole.utils import get_model
 
-from recbole_sibrar import plugin
-from recbole_sibrar.compat import load_checkpoint
 from recbole_sibrar.config import SIDES, ConfigError, nearest, refuse
 from recbole_sibrar.data.files import replacing
 from recbole_sibrar.evaluator.missing_modality import COLUMNS, Plan, Study
-from recbole_sibrar.model.multimodal import MultimodalRecommender
+from recbole_sibrar.quick_start.checkpoints import quiet, with_modalities
 
 RATES = "0,0.25,0.5,0.75,1"
 """Rates of loss, as they are written on the command line."""
@@ -75,49 +70,22 @@ def run(
     Raises:
         ConfigError: No checkpoint has modalities, a modality or metric is unknown, or data do not fit a model.
     """
-    files = _with_modalities(list(dict.fromkeys(checkpoints)), note)
+    files = with_modalities(list(dict.fromkeys(checkpoints)), note, "it cannot lose one")
     frames = []
     for file in files:
-        with _quiet():
+        with quiet():
             study = _load(file, plan)
         if len(study.evaluated) == 1:
             only = f"a single {plan.side} modality, '{study.evaluated[0]}'"
             name = f"{study.config['model']} ({file})"
             note(f"{name} has {only}: what loses it has nothing left and gets the mean embedding")
-        with _quiet():
+        with quiet():
             if metric is not None:
                 _check_metric(metric, list(study.evaluate(study.trials[0])))
             metric = metric or study.config["valid_metric"].lower()
             frames.append(study.run(file, progress=True))
     assert metric is not None
     return pd.concat(frames, ignore_index=True), metric
-
-
-def _with_modalities(checkpoints: Sequence[str], note: Callable[[str], None]) -> list[str]:
-    """The checkpoints of models that can lose a modality; the others are named."""
-    kept, left_out = [], []
-    for file in checkpoints:
-        model = load_checkpoint(file, "cpu")["config"]["model"]
-        if issubclass(get_model(model), MultimodalRecommender):
-            kept.append(file)
-        else:
-            left_out.append(f"{model} ({file})")
-    if not kept:
-        refuse("CHECKPOINT", ", ".join(left_out), f"a model that encodes modalities: {', '.join(plugin.MODELS)}")
-    for name in left_out:
-        note(f"left out {name}: the model encodes no modalities, so that it cannot lose one")
-    return kept
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep RecBole's log, which repeats configuration and data, from the terminal."""
-    previous = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(previous)
 
 
 def _load(file: str, plan: Plan) -> Study:

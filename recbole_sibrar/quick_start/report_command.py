@@ -1,0 +1,27 @@
+"""The options of ``recbole-sibrar report``; what it needs is loaded when it runs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument("folder", metavar="RUN_FOLDER", type=Path, help="what run_recbole_group --output names")
+    parser.add_argument("--output", metavar="FILE", type=Path, help="the page (default: report.html in RUN_FOLDER)")
+    parser.add_argument("--figures", metavar="DIR", type=Path, help="folder of figures (default: beside the page)")
+    parser.add_argument("--missing", action="store_true", help="evaluate the checkpoints while modalities are missing")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command.
+
+    Returns:
+        Exit status.
+    """
+    from recbole_sibrar.quick_start import report
+
+    page, figures, n_figures = report.run(args.folder, args.output, args.figures, args.missing)
+    print(f"written: {page}, {n_figures} figures as PDF and PNG in {figures}")  # noqa: T201
+    return 0

@@ -1,0 +1,100 @@
+"""What a figure shows, apart from how it is drawn: on a page, or in a file for a paper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pandas as pd
+
+Kind = Literal["line", "bar"]
+
+
+@dataclass(frozen=True)
+class Series:
+    """A line, or the bars of one colour."""
+
+    name: str
+    """What is shown, such as a run."""
+    group: str
+    """The entry of the legend, which several series can share, such as the model of the run."""
+    style: int
+    """Number of the colour, from 0; with it go the marker and the dashes of a line."""
+    x: Sequence[float] | Sequence[str]
+    """Numbers of a line, names of bars."""
+    y: Sequence[float]
+    """NaN where there is no value."""
+    low: Sequence[float] | None = None
+    """Lower ends of the error bars; NaN where there is none."""
+    high: Sequence[float] | None = None
+    """Upper ends."""
+    details: Sequence[str] = field(default_factory=list)
+    """A text for each point, to be read beside its value."""
+
+    @property
+    def x_texts(self) -> list[str]:
+        """``x`` as it is written."""
+        return [x if isinstance(x, str) else f"{x:g}" for x in self.x]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure."""
+
+    name: str
+    """Name of its files, made of letters, digits, ``-`` and ``_``."""
+    choice: str
+    """What tells it from its siblings, such as the metric."""
+    title: str
+    """What it shows, in words."""
+    kind: Kind
+    """Lines or bars."""
+    x_title: str
+    """Title of the horizontal axis; empty where names of bars say enough."""
+    y_title: str
+    """Title of the vertical axis."""
+    series: Sequence[Series]
+    """In the order of the legend."""
+
+    @property
+    def grouped(self) -> bool:
+        """Whether several series have bars at one name, side by side."""
+        names = [x for series in self.series for x in dict.fromkeys(series.x)]
+        return len(set(names)) < len(names)
+
+    @property
+    def categories(self) -> list[str]:
+        """The names of bars, in order of their first appearance."""
+        return list(dict.fromkeys(x for series in self.series for x in series.x_texts))
+
+    @property
+    def from_zero(self) -> bool:
+        """Whether the vertical axis starts at 0: lengths of bars are compared, and so are small numbers."""
+        ends = [y for series in self.series for y in (*series.y, *(series.low or [])) if y == y]
+        return self.kind == "bar" or not ends or 0 <= min(ends) < 0.5 * max(ends)
+
+    def frame(self) -> pd.DataFrame:
+        """All values as a table: ``name``, ``x``, ``value``, ``low``, ``high``."""
+        rows = []
+        for series in self.series:
+            nothing = [float("nan")] * len(series.y)
+            points = zip(series.x_texts, series.y, series.low or nothing, series.high or nothing, strict=True)
+            rows += [(series.name, *point) for point in points]
+        return pd.DataFrame(rows, columns=["name", "x", "value", "low", "high"])
+
+
+def summary(values: pd.Series) -> tuple[float, float, float]:
+    """Mean, and mean less and plus the standard deviation (n - 1); NaN for both where there are not two values.
+
+    Example:
+        >>> [round(x, 3) for x in summary(pd.Series([1.0, 3.0]))]
+        [2.0, 0.586, 3.414]
+    """
+    mean, deviation = float(values.mean()), float(values.std())
+    return mean, mean - deviation, mean + deviation
+
+
+def styles(names: Iterable[str]) -> dict[str, int]:
+    """A number for each name, so that a model has the same colour in all figures."""
+    return {name: i for i, name in enumerate(dict.fromkeys(names))}

@@ -1,0 +1,180 @@
+"""The figures of a comparison: results, groups, learning curves, missing modalities, modality gap."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from recbole_sibrar.report.chart import Chart, Series, summary
+from recbole_sibrar.report.curves import metric_title
+
+_GROUP = re.compile(r"(?P<metric>[^\[\]]+)\[(?P<field>[^=]+)=(?P<value>.*)\]")
+
+
+def _slug(*parts: str) -> str:
+    """A name of a file.
+
+    Example:
+        >>> _slug("results", "ndcg@10")
+        'results-ndcg-10'
+    """
+    return "-".join(re.sub(r"\W+", "-", part).strip("-") or "x" for part in parts)
+
+
+def _first(chosen: str, names: Sequence[str]) -> list[str]:
+    """The names, one of them first."""
+    return sorted(names, key=lambda name: name != chosen)
+
+
+def _seeds(rows: pd.DataFrame, column: str) -> str:
+    """The values behind a mean."""
+    return ", ".join(
+        f"seed {row['seed']}: {row[column]:.4f}" for _, row in rows.iterrows() if row[column] == row[column]
+    )
+
+
+def results_charts(
+    results: pd.DataFrame, metrics: Sequence[str], first: str, colours: Mapping[str, int]
+) -> list[Chart]:
+    """A figure for each metric with a bar for each model, mean and standard deviation over the seeds.
+
+    Args:
+        results: A row for each run: ``name``, ``seed`` and the metrics.
+        metrics: Names of columns.
+        first: The metric that comes first.
+        colours: Number of the colour of each model.
+    """
+    charts = []
+    for metric in _first(first, metrics):
+        series = []
+        for name, colour in colours.items():
+            rows = results[results["name"] == name]
+            mean, low, high = summary(rows[metric])
+            series.append(Series(name, name, colour, [name], [mean], [low], [high], [_seeds(rows, metric)]))
+        title = metric_title(metric)
+        charts.append(Chart(_slug("results", metric), title, f"Test {title} of each model", "bar", "", title, series))
+    return charts
+
+
+def group_charts(results: pd.DataFrame, first: str, colours: Mapping[str, int]) -> list[list[Chart]]:
+    """For each field of ``eval_groups`` a figure for each metric: bars of all models for each group.
+
+    Args:
+        results: A row for each run: ``name``, ``seed`` and columns such as ``ndcg@10[gender=F]``.
+        first: The metric that comes first.
+        colours: Number of the colour of each model.
+    """
+    columns: dict[str, dict[str, dict[str, str]]] = {}
+    for column in results.columns:
+        found = _GROUP.fullmatch(column)
+        if found:
+            values = columns.setdefault(found["field"], {}).setdefault(found["metric"], {})
+            values[found["value"]] = column
+    return [
+        [_group_chart(results, name, metric, metrics[metric], colours) for metric in _first(first, list(metrics))]
+        for name, metrics in columns.items()
+    ]
+
+
+def _group_chart(
+    results: pd.DataFrame, field: str, metric: str, columns: Mapping[str, str], colours: Mapping[str, int]
+) -> Chart:
+    series = []
+    for name, colour in colours.items():
+        rows = results[results["name"] == name]
+        points = [summary(rows[column]) for column in columns.values()]
+        mean, low, high = ([point[i] for point in points] for i in range(3))
+        details = [_seeds(rows, column) for column in columns.values()]
+        series.append(Series(name, name, colour, list(columns), mean, low, high, details))
+    title = metric_title(metric)
+    heading = f"Test {title} by {field}"
+    return Chart(_slug("groups", field, metric), title, heading, "bar", field, title, series)
+
+
+def curve_charts(
+    curves: Sequence[tuple[str, int, pd.DataFrame]], first: str, colours: Mapping[str, int]
+) -> list[Chart]:
+    """A figure for the training loss and for each metric of the validation, a line for each run.
+
+    Args:
+        curves: Model, seed and learning curve of each run.
+        first: The metric that comes first.
+        colours: Number of the colour of each model.
+    """
+    columns = [name for name in dict.fromkeys(x for _, _, curve in curves for x in curve.columns) if name != "epoch"]
+    columns = [name for name in columns if "[" not in name]
+    charts = []
+    for column in [*_first(first, [name for name in columns if name != "train_loss"]), "train_loss"]:
+        series = [
+            Series(f"{name}, seed {seed}", name, colours[name], (curve["epoch"] + 1).tolist(), curve[column].tolist())
+            for name, seed, curve in curves
+            if column in curve
+        ]
+        title = "Training loss" if column == "train_loss" else metric_title(column)
+        heading = f"{title} of each epoch" if column == "train_loss" else f"Validation {title} after each epoch"
+        charts.append(Chart(_slug("curve", column), title, heading, "line", "epoch", title, series))
+    return charts
+
+
+def missing_charts(
+    frame: pd.DataFrame, metrics: Sequence[str], first: str, colours: Mapping[str, int]
+) -> list[list[Chart]]:
+    """For each side a figure for each metric, against the share of modality values that are missing.
+
+    Args:
+        frame: Rows of a study of missing modalities, with a column ``name`` for the model.
+        metrics: Names of columns.
+        first: The metric that comes first.
+        colours: Number of the colour of each model.
+    """
+    losses = frame[frame["experiment"] == "loss"]
+    sets = []
+    for side, rows in losses.groupby("side", sort=False):
+        charts = []
+        for metric in _first(first, [metric for metric in metrics if rows[metric].notna().any()]):
+            series = [
+                _missing_series(part, str(name), metric, colours) for name, part in rows.groupby("name", sort=False)
+            ]
+            title = metric_title(metric)
+            heading = f"Test {title} while {side} modalities are missing"
+            label = f"share of {side} modality values missing"
+            charts.append(Chart(_slug("missing", str(side), metric), title, heading, "line", label, title, series))
+        sets.append(charts)
+    return [charts for charts in sets if charts]
+
+
+def _missing_series(rows: pd.DataFrame, name: str, metric: str, colours: Mapping[str, int]) -> Series:
+    groups = [part for _, part in rows.groupby("rate")]
+    points = [summary(part[metric]) for part in groups]
+    mean, low, high = ([point[i] for point in points] for i in range(3))
+    shares = [round(float(part["share_missing"].mean()), 6) for part in groups]
+    details = [f"mean of {len(part)} evaluation{'s' if len(part) > 1 else ''}" for part in groups]
+    return Series(name, name, colours[name], shares, mean, low, high, details)
+
+
+def gap_charts(frame: pd.DataFrame, colours: Mapping[str, int]) -> list[Chart]:
+    """A figure for each measure of the modality gap, bars of all models for each pair of modalities.
+
+    Args:
+        frame: Rows of measurements: ``name`` of the model, ``first`` and ``second`` modality, ``measure``, ``value``,
+            ``low`` and ``high``.
+        colours: Number of the colour of each model.
+    """
+    frame = frame.assign(pair=[_pair(*row) for row in frame[["first", "second"]].itertuples(index=False)])
+    charts = []
+    for measure, rows in frame.groupby("measure", sort=False):
+        series = []
+        for name, part in rows.groupby("name", sort=False):
+            means = part.groupby("pair", sort=False)[["value", "low", "high"]].mean()
+            columns = (means[column].tolist() for column in ("value", "low", "high"))
+            series.append(Series(str(name), str(name), colours[str(name)], means.index.tolist(), *columns))
+        title = str(measure).replace("_", " ")
+        heading = f"Modality gap: {title}"
+        charts.append(Chart(_slug("gap", str(measure)), title, heading, "bar", "", title, series))
+    return charts
+
+
+def _pair(first: str | float, second: str | float) -> str:
+    return "all modalities" if pd.isna(first) or pd.isna(second) else f"{first} / {second}"

@@ -1,0 +1,236 @@
+"""The tables of the page, as rows of cells that its template writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any
+
+import pandas as pd
+from recbole.evaluator.register import smaller_metrics
+
+from recbole_sibrar.report.curves import metric_title
+from recbole_sibrar.report.summary import Cell
+
+
+@dataclass(frozen=True)
+class Value:
+    """A cell."""
+
+    text: str
+    """What it shows."""
+    sort: float | str | None = None
+    """What rows are sorted by; None for the text, and for what comes last."""
+    minor: str = ""
+    """What it shows in small letters after the text."""
+    hint: str = ""
+    """More about it, for a pointer."""
+    rank: int = 0
+    """1 for the best of a column, 2 for the second."""
+    significant: bool = False
+    """Whether it is significantly better than every other."""
+    numeric: bool = False
+    """Whether it is a number."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that readers can sort."""
+
+    name: str
+    """Identifies it on the page."""
+    caption: str
+    """What it shows."""
+    columns: Sequence[str]
+    """Titles; the first column has the heads of the rows."""
+    rows: Sequence[Sequence[Value]]
+    """As many cells as there are columns."""
+    choice: str = ""
+    """What the rows can be restricted by, such as ``metric``; empty for nothing."""
+    groups: Sequence[str] = field(default_factory=list)
+    """For each row its value of the choice."""
+
+    @property
+    def numeric(self) -> list[bool]:
+        """For each column, whether it has numbers."""
+        return [any(row[i].numeric for row in self.rows) for i in range(len(self.columns))]
+
+
+def number(value: float | None, form: str = ".4f", **options: Any) -> Value:
+    """A cell with a number, or a dash where there is none.
+
+    Example:
+        >>> number(0.25).text, number(float("nan")).text
+        ('0.2500', '-')
+    """
+    if value is None or not isfinite(value):
+        infinite = value is not None and value == value
+        return Value(f"{value:g}" if infinite else "-", value if infinite else None, numeric=True, **options)
+    return Value(format(value, form), value, numeric=True, **options)
+
+
+def p_value(p: float) -> Value:
+    """A cell with a p-value."""
+    return Value("< 0.0001", p, numeric=True) if p < 1e-4 else number(p)
+
+
+def _title(metric: str) -> str:
+    return metric_title(metric) + ("\n(less is better)" if metric.split("@")[0] in smaller_metrics else "")
+
+
+def results_table(cells: Mapping[str, Sequence[Cell]], results: pd.DataFrame, metrics: Sequence[str]) -> Table:
+    """The results of all models, mean and standard deviation over the seeds.
+
+    Args:
+        cells: What :func:`~recbole_sibrar.report.summary.cells` returns.
+        results: A row for each run.
+        metrics: The metrics, in order.
+    """
+    rows = []
+    for name, row in cells.items():
+        runs = results[results["name"] == name]
+        values = [_mean(cell, runs, metric) for cell, metric in zip(row, metrics, strict=True)]
+        rows.append([Value(name), *values, number(float(runs["minutes"].mean()), ".1f")])
+    caption = "Test results: mean and standard deviation over the seeds; minutes of a run"
+    return Table("results", caption, ["Model", *map(_title, metrics), "Minutes"], rows)
+
+
+def _mean(cell: Cell, runs: pd.DataFrame, metric: str) -> Value:
+    shown = number(cell.mean)
+    deviation = "" if cell.deviation != cell.deviation else f"± {cell.deviation:.4f}"
+    seeds = [f"seed {row['seed']}: {row[metric]:.4f}" for _, row in runs.iterrows() if row[metric] == row[metric]]
+    rank = cell.rank if cell.rank <= 2 else 0
+    return Value(shown.text, shown.sort, deviation, ", ".join(seeds), rank, cell.significant, numeric=True)
+
+
+def runs_table(
+    results: pd.DataFrame, metrics: Sequence[str], details: Mapping[tuple[str, int], Sequence[Value]]
+) -> Table:
+    """Every run with its results.
+
+    Args:
+        results: A row for each run.
+        metrics: The metrics, in order.
+        details: Name and seed -> epochs, memory in MB, and folder of the run.
+    """
+    rows = []
+    for _, row in results.iterrows():
+        head = [Value(row["name"]), Value(row["model"]), number(row["seed"], "d")]
+        numbers = [
+            number(row["valid_score"]),
+            *(number(row[metric]) for metric in metrics),
+            number(row["minutes"], ".2f"),
+        ]
+        rows.append([*head, *numbers, *details.get((row["name"], row["seed"]), [Value("-")] * 3)])
+    columns = [
+        "Model",
+        "Class",
+        "Seed",
+        "Validation",
+        *map(_title, metrics),
+        "Minutes",
+        "Epochs",
+        "Memory (MB)",
+        "Folder",
+    ]
+    return Table("runs", "Every run: best validation result, test results, effort", columns, rows)
+
+
+def significance_table(frame: pd.DataFrame, level: float) -> Table:
+    """All pairs of models.
+
+    Args:
+        frame: The table of :func:`~recbole_sibrar.evaluator.significance.compare_all`.
+        level: p-value below which a difference is called significant.
+    """
+    rows, groups = [], []
+    for row in frame.to_dict("records"):
+        significant = row["p_t_bonferroni"] < level
+        better = (row["a"] if row["low"] > 0 else row["b"]) if significant else "no difference shown"
+        interval = Value(f"{row['low']:+.4f} to {row['high']:+.4f}", row["low"], numeric=True)
+        numbers = [number(row["n_users"], "d"), number(row["mean_a"]), number(row["mean_b"]), interval]
+        tests = [p_value(row["p_t_bonferroni"]), p_value(row["p_wilcoxon_bonferroni"])]
+        rows.append([Value(row["a"]), Value(row["b"]), *numbers, number(row["effect"], "+.3f"), *tests, Value(better)])
+        groups.append(metric_title(row["metric"]))
+    columns = [
+        "First",
+        "Second",
+        "Users",
+        "Mean of\nfirst",
+        "Mean of\nsecond",
+        "Difference,\n95 % interval",
+        "Effect\nsize",
+    ]
+    columns += ["p\n(t-test)", "p\n(Wilcoxon)", "Larger mean"]
+    caption = "Paired tests over users; p-values after Bonferroni's correction"
+    return Table("significance", caption, columns, rows, "metric", groups)
+
+
+def subsets_table(frame: pd.DataFrame, metrics: Sequence[str]) -> Table:
+    """Results with only some of the modalities.
+
+    Args:
+        frame: Rows of a study of missing modalities, with a column ``name`` for the model.
+        metrics: The metrics, in order.
+    """
+    subsets = frame[frame["experiment"] == "subset"]
+    rows = []
+    for (name, side, modalities), part in subsets.groupby(["name", "side", "modalities"], sort=False):
+        values = [number(float(part[metric].mean())) for metric in metrics]
+        rows.append([Value(str(name)), Value(f"{side}: {modalities}"), *values])
+    columns = ["Model", "Modalities that are left", *map(_title, metrics)]
+    return Table("subsets", "Test results with only some of the modalities", columns, rows)
+
+
+def gap_table(frame: pd.DataFrame) -> Table:
+    """The measures of the modality gap.
+
+    Args:
+        frame: Rows of measurements, with a column ``name`` for the model.
+    """
+    rows, groups = [], []
+    for row in frame.to_dict("records"):
+        pair = [Value("all" if pd.isna(row[side]) else str(row[side])) for side in ("first", "second")]
+        rows.append([Value(row["name"]), *pair, *(number(row[column]) for column in ("value", "low", "high"))])
+        groups.append(str(row["measure"]).replace("_", " "))
+    columns = ["Model", "First", "Second", "Value", "Lower end", "Upper end"]
+    return Table("gap", "Measures of the modality gap, with their intervals", columns, rows, "measure", groups)
+
+
+def configuration_tables(configurations: Mapping[str, Mapping[str, Any]]) -> tuple[Table, Table]:
+    """What the configurations of the models differ in, and what they share.
+
+    Args:
+        configurations: Name of the model -> key -> value.
+    """
+    keys = sorted({key for configuration in configurations.values() for key in configuration})
+    shown = {key: [_shown(known, key) for known in configurations.values()] for key in keys}
+    own = [[Value(key), *map(Value, values)] for key, values in shown.items() if len(set(values)) > 1]
+    shared = [[Value(key), Value(values[0])] for key, values in shown.items() if len(set(values)) == 1]
+    differing = Table("differing", "Keys that differ; a dash: the model has no such key", ["Key", *configurations], own)
+    return differing, Table("shared", "Keys that all models share", ["Key", "Value"], shared)
+
+
+def _shown(configuration: Mapping[str, Any], key: str) -> str:
+    """A value as it is written in yaml and on the command line."""
+    if key not in configuration:
+        return "-"
+    value = configuration[key]
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name}: {_shown(value, name)}" for name in value) + "}"
+    if isinstance(value, list):
+        return f"[{', '.join(_shown({'': element}, '') for element in value)}]"
+    return "null" if value is None else str(value)
+
+
+def versions_table(name: str, caption: str, packages: Mapping[str, set[str]]) -> Table:
+    """Packages and their versions.
+
+    Args:
+        name: Identifies the table on the page.
+        caption: What it shows.
+        packages: Name -> versions in the runs.
+    """
+    rows = [[Value(package), Value(", ".join(sorted(versions)))] for package, versions in packages.items()]
+    return Table(name, caption, ["Package", "Version"], rows)
