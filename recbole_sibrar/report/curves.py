@@ -34,6 +34,7 @@ STYLE: Any = {
     "legend.frameon": False,
     "pdf.fonttype": 42,  # letters stay letters, as publishers ask
 }
+"""Matplotlib's settings for every figure."""
 """What all figures share."""
 
 
