@@ -43,6 +43,11 @@ def test_the_wheel_carries_every_file_of_defaults_and_the_converters(unpacked: P
         assert expected <= found
 
 
+def test_the_wheel_carries_the_parts_of_the_page_of_results(unpacked: Path) -> None:
+    parts = Path("recbole_sibrar", "report", "assets")
+    assert {file.name for file in (unpacked / parts).iterdir()} == {file.name for file in (ROOT / parts).iterdir()}
+
+
 @pytest.mark.parametrize("kind", ["wheel", "editable"])
 def test_defaults_are_found_as_a_wheel_and_where_it_is_installed(unpacked: Path, tmp_path: Path, kind: str) -> None:
     script = (

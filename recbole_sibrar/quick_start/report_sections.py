@@ -13,11 +13,7 @@ from recbole_sibrar.quick_start.comparison_folder import ComparisonFolder
 from recbole_sibrar.report import figures, page_tables, summary
 from recbole_sibrar.report.chart import styles
 from recbole_sibrar.report.chart_page import ChartSet
-from recbole_sibrar.report.curves import line_names
 from recbole_sibrar.report.page import Part, Section
-
-MISSING, GAP = ("missing/missing.csv", "missing.csv"), ("gap/gap.csv", "gap.csv")
-"""Where the tables of ``recbole-sibrar missing`` and ``recbole-sibrar gap`` are looked for."""
 
 
 def build_part(data: ComparisonFolder, missing: pd.DataFrame | None, gap: pd.DataFrame | None) -> Part:
@@ -115,7 +111,7 @@ def _missing(data: ComparisonFolder, frame: pd.DataFrame | None) -> Section:
     text = "Trained models, evaluated while values of modalities are lost at random, and with some modalities alone. "
     text += "Error bars: standard deviation over draws and seeds. With nothing left, the order is random."
     charts = [ChartSet("metric", charts) for charts in sets]
-    return Section("missing", title, text, chart_sets=charts, tables=[subsets] if subsets.rows else [])
+    return Section("missing", title, text, chart_sets=charts, folded=[subsets] if subsets.rows else [])
 
 
 def _gap(data: ComparisonFolder, frame: pd.DataFrame | None) -> Section:
@@ -180,22 +176,3 @@ _IMPORTANT = ("recbole-sibrar", "recbole", "torch", "numpy", "pandas", "scipy", 
 def _distinct(read: Callable[[dict], str | None], environments: list[dict]) -> str:
     """What the runs say, each answer once."""
     return ", ".join(dict.fromkeys(str(read(environment) or "not known") for environment in environments))
-
-
-def named(frame: pd.DataFrame, data: ComparisonFolder) -> pd.DataFrame:
-    """Add the column ``name``: the model in the comparison whose checkpoint a row is about.
-
-    A checkpoint is known by the name of its run's folder, so that the whole may be moved; one of no run has the name
-    that figures of ``recbole-sibrar missing`` give it.
-
-    Args:
-        frame: Rows with the columns ``model`` and ``checkpoint``.
-        data: The comparison.
-    """
-    runs = {run.folder.name: run.name for run in data.runs}
-    others = line_names(frame)
-    names = {}
-    for checkpoint, other in others.items():
-        folders = [part for part in str(checkpoint).replace("\\", "/").split("/") if part in runs]
-        names[checkpoint] = runs[folders[-1]] if folders else other
-    return frame.assign(name=frame["checkpoint"].map(names))

@@ -59,12 +59,12 @@ def save(chart: Chart, folder: Path) -> list[Path]:
     return paths
 
 
-def _errors(series: Series) -> np.ndarray | None:
-    """Lengths of the error bars below and above, ``[2, n_points]``."""
+def _errors(series: Series) -> list[list[float]] | None:
+    """Lengths of the error bars below and above."""
     if series.low is None or series.high is None:
         return None
     y = np.asarray(series.y, dtype=float)
-    return np.nan_to_num([y - np.asarray(series.low), np.asarray(series.high) - y]).clip(min=0)
+    return np.nan_to_num([y - np.asarray(series.low), np.asarray(series.high) - y]).clip(min=0).tolist()
 
 
 def _draw_lines(axes: Axes, chart: Chart) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from recbole_sibrar.report.chart import Chart, Series, summary
 from recbole_sibrar.report.curves import metric_title
+from recbole_sibrar.report.gap import LABELS, pair_name
 
 _GROUP = re.compile(r"(?P<metric>[^\[\]]+)\[(?P<field>[^=]+)=(?P<value>.*)\]")
 
@@ -159,22 +160,19 @@ def gap_charts(frame: pd.DataFrame, colours: Mapping[str, int]) -> list[Chart]:
 
     Args:
         frame: Rows of measurements: ``name`` of the model, ``first`` and ``second`` modality, ``measure``, ``value``,
-            ``low`` and ``high``.
+            ``low`` and ``high``. Rows about a single modality, and numbers of items, are left out.
         colours: Number of the colour of each model.
     """
-    frame = frame.assign(pair=[_pair(*row) for row in frame[["first", "second"]].itertuples(index=False)])
+    frame = frame.fillna({"first": "", "second": ""})
+    frame = frame[((frame["first"] != frame["second"]) | (frame["first"] == "")) & (frame["measure"] != "items")]
+    frame = frame.assign(pair=[pair_name(*pair) for pair in zip(frame["first"], frame["second"], strict=True)])
     charts = []
-    for measure, rows in frame.groupby("measure", sort=False):
+    for measure in _first("cosine_ratio", list(frame["measure"].unique())):
         series = []
-        for name, part in rows.groupby("name", sort=False):
+        for name, part in frame[frame["measure"] == measure].groupby("name", sort=False):
             means = part.groupby("pair", sort=False)[["value", "low", "high"]].mean()
             columns = (means[column].tolist() for column in ("value", "low", "high"))
             series.append(Series(str(name), str(name), colours[str(name)], means.index.tolist(), *columns))
-        title = str(measure).replace("_", " ")
-        heading = f"Modality gap: {title}"
-        charts.append(Chart(_slug("gap", str(measure)), title, heading, "bar", "", title, series))
+        title = LABELS.get(measure, measure).format(side="item")
+        charts.append(Chart(_slug("gap", measure), title, f"Modality gap: {title}", "bar", "", title, series))
     return charts
-
-
-def _pair(first: str | float, second: str | float) -> str:
-    return "all modalities" if pd.isna(first) or pd.isna(second) else f"{first} / {second}"

@@ -11,6 +11,7 @@ import pandas as pd
 from recbole.evaluator.register import smaller_metrics
 
 from recbole_sibrar.report.curves import metric_title
+from recbole_sibrar.report.gap import LABELS
 from recbole_sibrar.report.summary import Cell
 
 
@@ -193,7 +194,7 @@ def gap_table(frame: pd.DataFrame) -> Table:
     for row in frame.to_dict("records"):
         pair = [Value("all" if pd.isna(row[side]) else str(row[side])) for side in ("first", "second")]
         rows.append([Value(row["name"]), *pair, *(number(row[column]) for column in ("value", "low", "high"))])
-        groups.append(str(row["measure"]).replace("_", " "))
+        groups.append(LABELS.get(row["measure"], row["measure"]).format(side="item"))
     columns = ["Model", "First", "Second", "Value", "Lower end", "Upper end"]
     return Table("gap", "Measures of the modality gap, with their intervals", columns, rows, "measure", groups)
 

@@ -84,10 +84,10 @@
       automargin: true,
       fixedrange: narrow.matches,
     };
-    const x = { ...axis, title: { text: plain(chart.xTitle) }, showgrid: chart.kind === "line" };
+    const x = { ...axis, title: { text: plain(chart.xTitle), standoff: 10 }, showgrid: chart.kind === "line", zeroline: false };
     if (chart.kind === "bar") x.type = "category";
     else Object.assign(x, wholeSteps(chart));
-    const y = { ...axis, title: { text: plain(chart.yTitle) }, rangemode: chart.fromZero ? "tozero" : "normal" };
+    const y = { ...axis, title: { text: plain(chart.yTitle), standoff: 10 }, rangemode: chart.fromZero ? "tozero" : "normal" };
     return {
       font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: colour("text") },
       paper_bgcolor: colour("surface"),

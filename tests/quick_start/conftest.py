@@ -1,0 +1,102 @@
+"""A comparison as ``run_recbole_group`` leaves it, written by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+STRANGE = "<b>A & $B$</b>"
+"""A name that is nothing but a name in HTML, in Plotly and in Matplotlib."""
+
+RUNS = {
+    ("SiBraR", 1): 0.31,
+    ("SiBraR", 2): 0.35,
+    (STRANGE, 1): 0.2,
+    (STRANGE, 2): 0.1,
+    ("Pop", 1): 0.05,
+    ("Pop", 2): 0.07,
+}
+"""nDCG@10 of each run."""
+
+
+def write_comparison(folder: Path, studies: bool = True, groups: bool = True) -> Path:
+    """Two seeds of three models, one of which has a name that needs escaping."""
+    rows = []
+    for number, ((name, seed), ndcg) in enumerate(RUNS.items()):
+        model = "Pop" if name == "Pop" else "SiBraR"
+        result = {"ndcg@10": ndcg, "gini@10": 1 - ndcg}
+        if groups:
+            result |= {"ndcg@10[gender=F]": ndcg + 0.01, "ndcg@10[gender=<M>]": ndcg - 0.01}
+        run = folder / "runs" / f"{'b-A-B-b' if name == STRANGE else name}-{seed}-{number:012x}"
+        run.mkdir(parents=True)
+        finished = {"test_result": result, "best_valid_score": ndcg + 0.1, "seconds": 90, "peak_memory_mb": 612.4}
+        (run / "result.json").write_text(json.dumps(finished), encoding="utf-8")
+        keys = {
+            "model": model,
+            "dataset": "tiny",
+            "valid_metric": "NDCG@10",
+            "seed": seed,
+            "epochs": 3,
+            "sizes": [1, 2],
+        }
+        (run / "config.yaml").write_text(yaml.safe_dump({**keys, "title": f"<i>{name}</i>"}), encoding="utf-8")
+        environment = {"python": "3.11.7", "platform": "Linux", "packages": {"torch": "2.13.0", "numpy": "1.26.4"}}
+        (run / "environment.json").write_text(json.dumps(environment), encoding="utf-8")
+        curve = pd.DataFrame(
+            {"epoch": [0, 1, 2], "train_loss": [3.0, 2.0, 1.5], "ndcg@10": [0.1, ndcg / 2, ndcg + 0.1]}
+        )
+        curve.to_csv(run / "learning_curve.csv", index=False)
+        head = {"name": name, "model": model, "seed": seed, "minutes": 1.5, "valid_score": ndcg + 0.1}
+        rows.append({**head, **result})
+    pd.DataFrame(rows).to_csv(folder / "results.csv", index=False)
+    _write_significance(folder)
+    (folder / "summary.md").write_text(
+        f"tiny epochs=3\n\n| table |\n\nOf {STRANGE.replace('<', chr(92) + '<')}.\n", "utf-8"
+    )
+    if studies:
+        _write_studies(folder)
+    return folder
+
+
+def _write_significance(folder: Path) -> None:
+    """SiBraR is better than both others in nDCG, the others do not differ; nothing is known of Gini."""
+    rows = []
+    for a, b, p, low in (("SiBraR", STRANGE, 0.001, 0.1), ("SiBraR", "Pop", 1e-9, 0.2), (STRANGE, "Pop", 0.2, -0.1)):
+        means = {"n_users": 60, "mean_a": 0.3, "mean_b": 0.2, "low": low, "high": 0.3, "effect": 0.5}
+        tests = {"p_t": p, "p_wilcoxon": p, "p_t_bonferroni": p, "p_wilcoxon_bonferroni": p}
+        rows.append({"metric": "ndcg@10", "a": a, "b": b, **means, **tests})
+    pd.DataFrame(rows).to_csv(folder / "significance.csv", index=False)
+
+
+def _write_studies(folder: Path) -> None:
+    checkpoints = sorted(str(path / "checkpoint" / "model.pth") for path in (folder / "runs").glob("SiBraR-*"))
+    rows = []
+    for checkpoint in checkpoints:
+        common = {"model": "SiBraR", "checkpoint": f"/moved{checkpoint}", "side": "item"}
+        for rate, ndcg in ((0.0, 0.3), (0.5, 0.2), (1.0, 0.1)):
+            loss = {"experiment": "loss", "modalities": "text+class", "rate": rate, "seed": 1, "share_missing": rate}
+            rows.append({**common, **loss, "ndcg@10": ndcg})
+        rows.append({**common, "experiment": "subset", "modalities": "text", "share_missing": 0.5, "ndcg@10": 0.25})
+    (folder / "missing").mkdir()
+    pd.DataFrame(rows).to_csv(folder / "missing" / "missing.csv", index=False)
+    pair = {"model": "SiBraR", "checkpoint": checkpoints[0], "first": "text", "second": "class"}
+    gap = [{**pair, "measure": "cosine_ratio", "value": 0.4, "low": 0.3, "high": 0.5}]
+    (folder / "gap").mkdir()
+    pd.DataFrame(gap).to_csv(folder / "gap" / "gap.csv", index=False)
+
+
+@pytest.fixture(scope="session")
+def make_comparison() -> Callable[..., Path]:
+    """Writes a comparison: ``make_comparison(folder)``."""
+    return write_comparison
+
+
+@pytest.fixture
+def comparison(tmp_path: Path) -> Path:
+    """The folder of a comparison, studies of missing modalities and of the modality gap included."""
+    return write_comparison(tmp_path / "comparison")

@@ -1,0 +1,299 @@
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from recbole_sibrar import cli
+from recbole_sibrar.quick_start import report
+from recbole_sibrar.report import chart_file
+
+VOID = ("meta", "link", "br", "hr", "img", "input")
+STRANGE = "<b>A & $B$</b>"
+
+
+class Reader(HTMLParser):
+    """Reads a page as a browser does, and checks that its elements are nested."""
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.attributes: list[tuple[str, dict[str, str | None]]] = []
+        self.rows: dict[str, list[list[str]]] = {}
+        self.table, self.text, self.json = "", "", ""
+        self.feed(page.read_text(encoding="utf-8"))
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = dict(attrs)
+        self.attributes.append((tag, attributes))
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "table":
+            self.table = attributes["id"] or ""
+            self.rows[self.table] = []
+        if tag == "tr":
+            self.rows[self.table].append([])
+        if tag in ("td", "th"):
+            self.rows[self.table][-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "script" in self.open or "style" in self.open:
+            self.json += data + "\n" if data.startswith("[{") else ""
+            return
+        self.text += data
+        if {"td", "th"} & set(self.open):
+            self.rows[self.table][-1][-1] += data
+
+    def charts(self) -> dict[str, dict]:
+        return {chart["name"]: chart for line in self.json.splitlines() for chart in json.loads(line)}
+
+
+@pytest.fixture
+def no_files(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of figures, which are not drawn."""
+    names: list[str] = []
+    monkeypatch.setattr(report, "save", lambda chart, folder: names.append(f"{folder.name}/{chart.name}"))
+    return names
+
+
+@pytest.fixture
+def page(comparison: Path, no_files: list[str]) -> Reader:
+    return Reader(report.run(comparison)[0])
+
+
+def test_the_page_loads_nothing(page: Reader) -> None:
+    assert len(page.attributes) > 100
+    for tag, attributes in page.attributes:
+        for name in ("src", "href", "srcset", "data", "action"):
+            target = attributes.get(name) or "#"
+            assert target.startswith(("#", "data:")), (tag, name, target)
+    (policy,) = [x["content"] for tag, x in page.attributes if tag == "meta" and "http-equiv" in x]
+    assert policy is not None
+    assert policy.startswith("default-src 'none'")
+    assert "http" not in policy
+
+
+def test_every_identifier_is_unique_and_every_link_has_its_target(page: Reader) -> None:
+    identifiers = [str(x["id"]) for _, x in page.attributes if "id" in x]
+    assert len(set(identifiers)) == len(identifiers)
+    links = [str(x["href"]).removeprefix("#") for tag, x in page.attributes if tag == "a"]
+    references = [str(x[name]) for _, x in page.attributes for name in ("for", "aria-labelledby") if name in x]
+    assert len(links) > 5
+    assert {*links, *references} <= set(identifiers)
+
+
+def test_numbers_are_those_of_the_results(page: Reader, comparison: Path) -> None:
+    results = pd.read_csv(comparison / "results.csv")
+    head, *rows = page.rows["p0-table-runs"]
+    columns = {"Validation": "valid_score", "nDCG@10": "ndcg@10", "Gini@10\n(less is better)": "gini@10"}
+    for title, column in columns.items():
+        shown = [float(row[head.index(title)]) for row in rows]
+        assert shown == pytest.approx(results[column].tolist(), abs=5e-5)
+    _, sibrar, strange, pop = page.rows["p0-table-results"]
+    assert sibrar[1] == "0.3300 ± 0.0283* (significantly better than every other)"
+    assert strange[0] == STRANGE
+    assert strange[1] == "0.1500 ± 0.0707 (second)"
+    assert pop[1] == "0.0600 ± 0.0141"
+    ginis = [row[2] for row in page.rows["p0-table-results"][1:]]  # smaller is better
+    assert ginis == ["0.6700 ± 0.0283 (best)", "0.8500 ± 0.0707 (second)", "0.9400 ± 0.0141"]
+
+
+def test_figures_have_the_numbers_of_the_files(page: Reader) -> None:
+    charts = page.charts()
+    bars = {series["name"]: series for series in charts["results-ndcg-10"]["series"]}
+    assert bars["SiBraR"]["y"] == pytest.approx([0.33])
+    assert bars["SiBraR"]["errors"]["high"] == pytest.approx([0.0282843], abs=1e-6)
+    groups = charts["groups-gender-ndcg-10"]["series"][0]
+    assert (groups["x"], groups["y"]) == (["F", "<M>"], pytest.approx([0.34, 0.32]))
+    curves = charts["curve-train_loss"]["series"]
+    assert [line["x"] for line in curves] == [[1, 2, 3]] * 6
+    assert [line["y"] for line in curves] == [[3.0, 2.0, 1.5]] * 6
+    (missing,) = charts["missing-item-ndcg-10"]["series"]
+    assert (missing["name"], missing["x"], missing["y"]) == ("SiBraR", [0, 0.5, 1], pytest.approx([0.3, 0.2, 0.1]))
+    (gap,) = charts["gap-cosine_ratio"]["series"]
+    assert (gap["name"], gap["y"]) == ("SiBraR", [0.4])
+    assert gap["errors"] == {"low": [pytest.approx(0.1)], "high": [pytest.approx(0.1)]}
+
+
+def test_names_are_never_markup(page: Reader) -> None:
+    assert not [tag for tag, _ in page.attributes if tag in ("b", "i", "m")]
+    assert page.text.count(STRANGE) >= 8
+    assert f"Of {STRANGE}." in page.text  # the legend, whose Markdown escapes are gone
+    assert page.rows["p0-table-differing"][-1][1:] == ["<i>SiBraR</i>", f"<i>{STRANGE}</i>", "<i>Pop</i>"]
+
+
+def test_the_configuration_tells_what_differs_from_what_is_shared(page: Reader) -> None:
+    head, *differing = page.rows["p0-table-differing"]
+    assert head == ["Key", "SiBraR", STRANGE, "Pop"]
+    assert [row[0] for row in differing] == ["model", "title"]
+    assert page.rows["p0-table-shared"][1:] == [
+        *[["dataset", "tiny"], ["epochs", "3"], ["sizes", "[1, 2]"], ["valid_metric", "NDCG@10"]],
+    ]
+    assert page.rows["p0-table-packages"][1:] == [["torch", "2.13.0"], ["numpy", "1.26.4"]]
+
+
+def test_sections_without_data_say_how_to_get_them(comparison: Path, no_files: list[str]) -> None:
+    for path in (*comparison.glob("runs/*/learning_curve.csv"), *comparison.glob("runs/*/environment.json")):
+        path.unlink()
+    for folder in ("missing", "gap"):
+        shutil.rmtree(comparison / folder)
+    (comparison / "significance.csv").unlink()
+    results = pd.read_csv(comparison / "results.csv")
+    results[[name for name in results if "[" not in name]].to_csv(comparison / "results.csv", index=False)
+    text = Reader(report.run(comparison)[0]).text
+    for hint in (
+        "save_per_user",
+        "eval_groups",
+        "learning_curve.csv",
+        "report --missing",
+        "report --gap",
+        "environment.json",
+    ):
+        assert re.search(rf"Not available:[^.]*{re.escape(hint)}", text), hint
+    assert {name.split("/")[1].split("-")[0] for name in no_files} == {"results"}
+
+
+def test_comparisons_of_several_splits_share_a_page(comparison: Path, no_files: list[str]) -> None:
+    parent = comparison.parent / "splits"
+    for name in ("warm", "cold"):
+        shutil.copytree(comparison, parent / name)
+    page = Reader(report.run(parent)[0])
+    assert {"p0-table-results", "p1-table-results"} <= set(page.rows)
+    identifiers = [str(x["id"]) for _, x in page.attributes if "id" in x]
+    assert len(set(identifiers)) == len(identifiers)
+    assert {name.split("/")[0] for name in no_files} == {"cold", "warm"}
+
+
+def test_a_run_of_an_earlier_configuration_is_not_the_one_that_is_shown(comparison: Path, no_files: list[str]) -> None:
+    (current,) = comparison.glob("runs/Pop-1-*")
+    earlier = current.with_name("Pop-1-" + "0" * 11 + "a")
+    shutil.copytree(current, earlier)
+    result = json.loads((earlier / "result.json").read_text(encoding="utf-8"))
+    result["test_result"]["ndcg@10"] = 0.9
+    (earlier / "result.json").write_text(json.dumps(result), encoding="utf-8")
+    folders = [row[-1] for row in Reader(report.run(comparison)[0]).rows["p0-table-runs"]]
+    assert f"runs/{current.name}" in folders
+    assert f"runs/{earlier.name}" not in folders
+
+
+def test_runs_without_a_result_are_named(comparison: Path, no_files: list[str]) -> None:
+    (comparison / "runs" / "BPR-1-ffffffffffff").mkdir()
+    text = Reader(report.run(comparison)[0]).text
+    assert "Without a result: BPR-1-ffffffffffff." in text
+    assert "6 of 7" in text
+
+
+def test_every_figure_is_a_pdf_and_a_png(comparison: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Figure] = []
+    draw = chart_file.draw
+    monkeypatch.setattr(chart_file, "draw", lambda chart: drawn.append(draw(chart)) or drawn[-1])
+    shutil.rmtree(comparison / "gap")
+    page, folder, n_figures = report.run(comparison, tmp_path / "pages" / "a.html", tmp_path / "figures")
+    assert page.is_file()
+    begins = {path.name: path.read_bytes()[:4] for path in folder.iterdir()}
+    assert len(begins) == 2 * n_figures == 2 * len(drawn) == 2 * len(Reader(page).charts())
+    assert {begin for name, begin in begins.items() if name.endswith(".pdf")} == {b"%PDF"}
+    assert {begin for name, begin in begins.items() if name.endswith(".png")} == {b"\x89PNG"}
+    results = drawn[0].axes[0]
+    assert [patch.get_height() for patch in results.patches] == pytest.approx([0.33, 0.15, 0.06])
+    assert [label.get_text() for label in results.get_xticklabels()] == ["SiBraR", STRANGE, "Pop"]
+
+
+def _no_folder(folder: Path) -> Path:
+    return folder / "nowhere"
+
+
+def _not_finished(folder: Path) -> Path:
+    (folder / "results.csv").unlink()
+    return folder
+
+
+def _no_comparison(folder: Path) -> Path:
+    return folder / "missing"
+
+
+def _inner(folder: Path) -> Path:
+    return folder / "runs"
+
+
+def _broken(folder: Path) -> Path:
+    (folder / "results.csv").write_text("name,model\nA,B\n", encoding="utf-8")
+    return folder
+
+
+def _broken_study(folder: Path) -> Path:
+    (folder / "missing" / "missing.csv").write_text("model,checkpoint\nA,B\n", encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (_no_folder, "there is no folder"),
+        (_not_finished, "has runs but no results.csv; start its run_recbole_group command again"),
+        (_no_comparison, "holds no comparison"),
+        (_inner, "meant is"),
+        (_broken, "found the columns name, model and 1 rows"),
+        (_broken_study, "missing.csv: no column side, experiment"),
+    ],
+)
+def test_a_wrong_folder_ends_in_one_line_and_leaves_no_page(
+    comparison: Path, capsys: pytest.CaptureFixture[str], spoil: Callable[[Path], Path], message: str
+) -> None:
+    output = comparison.parent / "page.html"
+    assert cli.main(["report", str(spoil(comparison)), "--output", str(output)]) == cli.WRONG_INPUT
+    error = capsys.readouterr().err.strip()
+    assert message in error
+    assert error.count("\n") == 0
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("option", ["missing", "gap"])
+def test_a_study_needs_a_checkpoint(comparison: Path, capsys: pytest.CaptureFixture[str], option: str) -> None:
+    shutil.rmtree(comparison / option)
+    assert cli.main(["report", str(comparison), f"--{option}"]) == cli.WRONG_INPUT
+    assert f"--{option}: {comparison} has no checkpoint of a model" in capsys.readouterr().err
+
+
+def test_a_page_that_cannot_be_finished_leaves_the_earlier_one(
+    comparison: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = comparison / "report.html"
+    page.write_text("earlier", encoding="utf-8")
+
+    def fail(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(report, "save", fail)
+    with pytest.raises(OSError, match="disk full"):
+        report.run(comparison)
+    assert page.read_text(encoding="utf-8") == "earlier"
+
+
+def test_colours_stand_out_from_the_page_in_both_themes() -> None:
+    style = (Path(report.__file__).parents[1] / "report" / "assets" / "page.css").read_text(encoding="utf-8")
+    names = {name: pair for name, *pair in re.findall(r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\)", style)}
+    assert len([name for name in names if name.startswith("series")]) == 7
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    for theme in (0, 1):
+        for name, least in [("text", 7), ("muted", 4.5), ("accent", 4.5), *((f"series-{i}", 3) for i in range(7))]:
+            for ground in ("surface", "row"):
+                light, dark = sorted((luminance(names[x][theme]) + 0.05 for x in (name, ground)), reverse=True)
+                assert light / dark >= least, (name, ground, theme)

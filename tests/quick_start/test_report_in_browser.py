@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import Select, WebDriverWait
+
+from recbole_sibrar.quick_start import report
+
+STRANGE = "<b>A & $B$</b>"
+
+PLOT = "document.querySelector('#p0-results .plot')"
+
+
+def _program(*names: str) -> str:
+    found = next(filter(None, map(shutil.which, names)), None)
+    if found is None:
+        pytest.fail(
+            f"no {names[0]}: apt-get install -y chromium chromium-driver (Debian) installs what this test needs"
+        )
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    """Chromium, of the size of a phone or a desk at will."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = _program("chromium", "chromium-browser", "google-chrome")
+    downloads = tmp_path_factory.mktemp("downloads")
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(_program("chromedriver")))
+    driver.downloads = downloads
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory, make_comparison: Callable[..., Path]) -> Iterator[Path]:
+    """The page of a small comparison; its figures are not drawn as files."""
+    folder = make_comparison(tmp_path_factory.mktemp("page") / "comparison")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "save", lambda chart, folder: None)
+        yield report.run(folder)[0]
+
+
+@pytest.fixture
+def opened(browser: webdriver.Chrome, page: Path) -> webdriver.Chrome:
+    """The page, ready, in a light system and 1280 pixels wide."""
+    browser.get_log("browser")
+    browser.get_log("performance")
+    _emulate(browser, 1280, "light")
+    browser.get(page.as_uri())
+    browser.execute_script("localStorage.clear()")
+    WebDriverWait(browser, 20).until(lambda _: browser.execute_script("return document.documentElement.dataset.ready"))
+    yield browser
+    assert browser.get_log("browser") == []
+
+
+def _emulate(browser: webdriver.Chrome, width: int, scheme: str) -> None:
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+
+
+def _column(browser: webdriver.Chrome, table: str, column: int) -> list[str]:
+    script = (
+        "return [...document.getElementById(arguments[0]).tBodies[0].rows].map(r => r.cells[arguments[1]].innerText)"
+    )
+    return browser.execute_script(script, table, column)
+
+
+def _head(browser: webdriver.Chrome, table: str, column: int) -> WebElement:
+    return browser.find_elements(By.CSS_SELECTOR, f"#{table} thead th")[column]
+
+
+def _background(browser: webdriver.Chrome) -> str:
+    return browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+
+
+def test_nothing_is_asked_from_anywhere(opened: webdriver.Chrome) -> None:
+    log = [entry["message"] for entry in opened.get_log("performance")]
+    sent = [message for message in log if "Network.requestWillBeSent" in message]
+    assert len(sent) >= 1
+    assert not [message for message in sent if '"url":"http' in message or '"url":"ws' in message]
+    entries = opened.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
+    assert [name for name in entries if not name.startswith(("data:", "blob:", "file:"))] == []
+
+
+def test_a_table_is_sorted_by_click_and_by_key(opened: webdriver.Chrome, page: Path) -> None:
+    results = pd.read_csv(page.parent / "results.csv")
+    head = _head(opened, "p0-table-runs", 4)
+    for keys, order, descending in (
+        (None, "descending", True),
+        (Keys.ENTER, "ascending", False),
+        (" ", "descending", True),
+    ):
+        button = head.find_element(By.TAG_NAME, "button")
+        button.click() if keys is None else button.send_keys(keys)
+        assert head.get_attribute("aria-sort") == order
+        shown = [float(text) for text in _column(opened, "p0-table-runs", 4)]
+        assert shown == pytest.approx(sorted(results["ndcg@10"], reverse=descending), abs=5e-5)
+    name = _head(opened, "p0-table-runs", 0)
+    name.find_element(By.TAG_NAME, "button").click()
+    assert _column(opened, "p0-table-runs", 0) == sorted(results["name"], key=str.lower)
+    assert (name.get_attribute("aria-sort"), head.get_attribute("aria-sort")) == ("ascending", None)
+
+
+def test_all_figures_have_data_and_texts_of_the_results(opened: webdriver.Chrome, page: Path) -> None:
+    plots = opened.execute_script(
+        "return [...document.querySelectorAll('.plot')].map(p => [p.data.map(t => t.y.length),"
+        "p.getAttribute('aria-label'), p.querySelectorAll('.point, .points path').length, p.getAttribute('role')])"
+    )
+    assert len(plots) == 5  # results, groups, curves, missing modalities, gap
+    for lengths, label, marks, role in plots:
+        assert lengths
+        assert min(lengths) > 0
+        assert marks >= sum(lengths)
+        assert "SiBraR" in label
+        assert role == "img"
+    heights = opened.execute_script(f"return {PLOT}.data.map(trace => trace.y[0])")
+    means = pd.read_csv(page.parent / "results.csv").groupby("name", sort=False)["ndcg@10"].mean()
+    assert heights == pytest.approx(means.tolist())
+    ticks = opened.find_elements(By.CSS_SELECTOR, "#p0-results .plot .xtick")
+    assert [tick.text for tick in ticks] == ["SiBraR", STRANGE, "Pop"]
+
+
+def test_another_metric_is_chosen_and_its_values_are_read(opened: webdriver.Chrome) -> None:
+    opened.find_element(By.CSS_SELECTOR, "#p0-results details.values summary").send_keys(Keys.ENTER)
+    Select(opened.find_element(By.CSS_SELECTOR, "#p0-results .chart-choice")).select_by_visible_text("Gini@10")
+    assert opened.execute_script(f"return {PLOT}.data[0].y[0]") == pytest.approx(0.67)
+    rows = opened.find_elements(By.CSS_SELECTOR, "#p0-results details.values tbody tr")
+    assert [row.find_elements(By.TAG_NAME, "td")[2].text for row in rows] == ["0.67", "0.85", "0.94"]
+    assert opened.find_element(By.CSS_SELECTOR, "#p0-results figcaption").text == "Test Gini@10 of each model"
+
+
+def test_a_pointer_reads_the_value_of_each_seed(opened: webdriver.Chrome) -> None:
+    script = f"Plotly.Fx.hover({PLOT}, [{{curveNumber: 1, pointNumber: 0}}])"
+    opened.execute_script(script)
+    find = lambda _: opened.find_elements(By.CSS_SELECTOR, "#p0-results .hoverlayer .hovertext")  # noqa: E731
+    (label,) = WebDriverWait(opened, 5).until(find)
+    assert STRANGE in label.text
+    assert "nDCG@10: 0.15" in label.text
+    assert "seed 1: 0.2000, seed 2: 0.1000" in label.text
+
+
+def test_pairs_are_restricted_to_a_metric(opened: webdriver.Chrome) -> None:
+    choice = Select(opened.find_element(By.ID, "p0-table-significance-choice"))
+    assert [option.text for option in choice.options] == ["all", "nDCG@10"]
+    rows = opened.find_elements(By.CSS_SELECTOR, "#p0-table-significance tbody tr")
+    assert [row.is_displayed() for row in rows] == [True] * 3
+
+
+def test_the_theme_is_the_systems_until_one_is_chosen(opened: webdriver.Chrome) -> None:
+    paper = f"return {PLOT}.layout.paper_bgcolor"
+    light, light_paper = _background(opened), opened.execute_script(paper)
+    _emulate(opened, 1280, "dark")
+    WebDriverWait(opened, 5).until(lambda _: opened.execute_script(paper) != light_paper)
+    assert _background(opened) != light
+    theme = Select(opened.find_element(By.ID, "theme"))
+    theme.select_by_value("light")
+    assert (_background(opened), opened.execute_script(paper)) == (light, light_paper)
+    opened.refresh()
+    WebDriverWait(opened, 20).until(lambda _: opened.execute_script("return document.documentElement.dataset.ready"))
+    assert _background(opened) == light
+
+
+@pytest.mark.parametrize(("kind", "begin"), [("svg", b"<svg"), ("png", b"\x89PNG")])
+def test_a_figure_is_saved(opened: webdriver.Chrome, kind: str, begin: bytes) -> None:
+    opened.find_element(By.CSS_SELECTOR, f"#p0-results [data-format={kind}]").click()
+    path = opened.downloads / f"results-ndcg-10.{kind}"
+    WebDriverWait(opened, 10).until(lambda _: path.is_file() and path.stat().st_size)
+    assert path.read_bytes().startswith(begin)
+
+
+def test_a_phone_shows_everything_without_scrolling_the_page_sideways(opened: webdriver.Chrome) -> None:
+    _emulate(opened, 390, "light")
+    widths = "return [document.documentElement.scrollWidth, Math.max(...[...document.querySelectorAll('.plot')].map("
+    widths += "p => p.querySelector('svg').getBoundingClientRect().right))]"
+    WebDriverWait(opened, 5).until(lambda _: max(opened.execute_script(widths)) <= 390)
+
+
+def test_every_control_is_reached_by_the_keyboard(opened: webdriver.Chrome) -> None:
+    script = (
+        "return [...document.querySelectorAll('button, select, a[href], summary, .scroll')].filter("
+        "element => element.checkVisibility() && element.tabIndex < 0).length"
+    )
+    assert opened.execute_script(script) == 0
+    unnamed = (
+        "return [...document.querySelectorAll('select, button')].filter("
+        "e => !e.textContent.trim() || (e.matches('select') && !e.labels.length)).length"
+    )
+    assert opened.execute_script(unnamed) == 0
+    levels = opened.execute_script(
+        "return [...document.querySelectorAll('h1, h2, h3, h4')].map(h => Number(h.tagName[1]))"
+    )
+    assert levels[:3] == [1, 2, 3]
+    assert max(b - a for a, b in pairwise(levels)) == 1
+    assert opened.execute_script("return document.documentElement.lang") == "en"
