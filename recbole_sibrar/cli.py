@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from recbole_sibrar.config import ConfigError, refuse
 from recbole_sibrar.plugin import MODELS, configuration_file, ready_made_configurations
-from recbole_sibrar.quick_start import doctor, missing, report_command
+from recbole_sibrar.quick_start import doctor, gap_command, missing, report_command
 from recbole_sibrar.quick_start.configuration import try_configuration
 from recbole_sibrar.quick_start.processes import Processes, run
 from recbole_sibrar.quick_start.variants import nearest_model, parse_seeds, parse_variants
@@ -269,7 +269,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     about = "show versions, repairs and devices, and train a small model as a test"
     commands.add_parser("doctor", help=about, description=about).set_defaults(run=lambda args: doctor.main(print))
     _add_missing(commands)
-    _add_gap(commands)
+    about = "measure how far apart trained models put the modalities of the same item, with tables and figures"
+    parser_of_gap = commands.add_parser("gap", help=about, description=about, allow_abbrev=False)
+    parser_of_gap.set_defaults(run=gap_command.run)
+    gap_command.add_arguments(parser_of_gap)
     _add_significance(commands)
     about = "one HTML page, and figures as PDF and PNG, about a comparison of run_recbole_group"
     parser_of_report = commands.add_parser("report", help=about, description=about, allow_abbrev=False)
@@ -320,44 +323,6 @@ def _missing(args: argparse.Namespace) -> int:
     return 0
 
 
-def _add_gap(commands: Any) -> None:
-    about = "measure how far apart trained models put the modalities of the same item, with tables and figures"
-    parser = commands.add_parser("gap", help=about, description=about, allow_abbrev=False)
-    parser.set_defaults(run=_gap)
-    parser.add_argument(
-        "checkpoints",
-        metavar="[NAME=]CHECKPOINT",
-        nargs="*",
-        help="file that a training run saved, and its name",
-    )
-    parser.add_argument(
-        "--series", metavar="[NAME=]FILE", nargs="+", default=[], help="plot files that training with gap_every wrote"
-    )
-    parser.add_argument("--side", default="item", help="whose modalities: item (default) or user")
-    parser.add_argument("--items", default="all", help="all (default), train (with training interactions) or new")
-    parser.add_argument("--modalities", metavar="A,B", help="modalities to compare (default: all)")
-    parser.add_argument("--projection", default="pca", help="pca (default), tsne, or umap if it is installed")
-    parser.add_argument("--seed", default="0", help="of what is drawn at random (default: %(default)s)")
-    parser.add_argument("--max_items", default="4000", help="of more items, some are drawn (default: %(default)s)")
-    parser.add_argument("--output", metavar="DIR", default="gap", help="folder of the results (default: gap)")
-
-
-def _gap(args: argparse.Namespace) -> int:
-    from recbole_sibrar.quick_start import gap  # loads Matplotlib, which no other command waits for
-
-    options = gap.read_options(args.side, args.items, args.modalities, args.seed, args.max_items)
-    gap.check_projection(args.projection)
-    if not args.checkpoints and not args.series:
-        raise ConfigError("CHECKPOINT: found none, allowed is one or more, or --series FILE")
-    series = gap.read_series(args.series)
-    note = functools.partial(_note, command="gap")
-    found = gap.run(args.checkpoints, options, note) if args.checkpoints else []
-    text, files = gap.write(found, series, options, args.projection, _output_folder(args.output))
-    print(text)  # noqa: T201
-    print(f"written: {', '.join(map(str, files))}")  # noqa: T201
-    return 0
-
-
 def _output_folder(name: str) -> Path:
     """The folder of ``--output``, made if it does not exist.
 
@@ -374,8 +339,8 @@ def _output_folder(name: str) -> Path:
     return folder
 
 
-def _note(line: str, command: str = "missing") -> None:
-    print(f"recbole-sibrar {command}: {line}", file=sys.stderr)  # noqa: T201
+def _note(line: str) -> None:
+    print(f"recbole-sibrar missing: {line}", file=sys.stderr)  # noqa: T201
 
 
 def _add_encoders(commands: Any) -> None:

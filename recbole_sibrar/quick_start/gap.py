@@ -195,7 +195,7 @@ def write(
         folder: Where to.
 
     Returns:
-        The table for the terminal, and the files that were written.
+        The table for the terminal (empty without checkpoints), and the names of the files that were written.
     """
     figures, text, files = {}, "", []
     if found:
@@ -203,7 +203,7 @@ def write(
         for file, content in (("gap.csv", frame.to_csv(index=False)), ("gap.tex", tables.latex(frame))):
             with replacing(folder / file) as temporary:
                 temporary.write_text(content, encoding="utf-8")
-            files.append(str(folder / file))
+            files.append(file)
         samples = {measured.name: measured.sample for measured in found}
         figures["projection"] = gap_figures.projection(samples, projection, options.seed)
         figures["distances"] = gap_figures.histograms(samples, options.side)
@@ -214,7 +214,7 @@ def write(
     for name, figure in figures.items():
         for suffix in ("png", "pdf"):
             save_figure(figure, folder / f"{name}.{suffix}")
-        files.append(f"{name}.png, {name}.pdf")
+            files.append(f"{name}.{suffix}")
     return text, files
 
 

@@ -95,6 +95,5 @@ def latex(frame: pd.DataFrame) -> str:
     shown["modalities"] = shown["modalities"].mask(shown["modalities"].duplicated(), "")
     caption = f"Modality gap: {frame['side'].iloc[0]} modalities, {frame['items'].iloc[0]} {frame['side'].iloc[0]}s."
     columns = "ll" + "r" * (len(shown.columns) - 2)
-    return shown.style.hide(axis="index").to_latex(
-        column_format=columns, caption=caption, hrules=True, position_float="centering"
-    )
+    escaped = shown.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
+    return escaped.to_latex(column_format=columns, caption=caption, hrules=True, position_float="centering")
