@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from recbole_sibrar.report.chart import Chart, Series
 from recbole_sibrar.report.curves import COLOURS, LINES, MARKERS, STYLE, save_figure
 
-_PLAIN: Any = {**STYLE, "text.parse_math": False}  # a dollar sign in a name is no mathematics
+_PLAIN: Any = {**STYLE, "hatch.linewidth": 0.6, "text.parse_math": False}  # a dollar sign in a name is no mathematics
 
 _HATCHES = ("", "//", "..", "xx", "\\\\", "oo", "--")
 """Patterns of bars, by which they differ in print without colours."""
@@ -108,7 +108,7 @@ def _draw_bars(axes: Axes, chart: Chart) -> dict[str, Any]:
             linewidth=0.5,
             error_kw={"elinewidth": 0.9, "capsize": 2.5},
         )
-    crowded = sum(map(len, categories)) > 60
+    crowded = max(map(len, categories)) * len(categories) > 60
     labels: Any = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
     axes.set_xticks(range(len(categories)), list(categories), **labels)
     axes.grid(False, axis="x")

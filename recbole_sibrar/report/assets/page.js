@@ -60,7 +60,8 @@
       base.error_y = { array: high, arrayminus: low, symmetric: false, color: colour("text"), thickness: 1.2, width: 4 };
     }
     if (chart.kind === "bar") {
-      return { ...base, type: "bar", marker: { color: own, line: { width: 0 } } };
+      const fill = own.replace("rgb(", "rgba(").replace(")", ", 0.6)"); // error bars stay visible in front of it
+      return { ...base, type: "bar", marker: { color: fill, line: { color: own, width: 1.5 } } };
     }
     const dash = DASHES[style % DASHES.length];
     if (base.error_y) base.error_y.color = own;
