@@ -68,7 +68,7 @@ def projection(samples: Samples, method: str = "pca", seed: int = 0) -> Figure:
     length, and within a model a few long ones would push all others together.
     """
     with matplotlib.rc_context(STYLE):
-        figure = _new(2.9 * len(samples) + 0.4, 3.6, "compressed")
+        figure = _new(2.9 * len(samples) + 0.4, 3.2, "compressed")
         panels = figure.subplots(1, len(samples), squeeze=False)[0]
         names = list(dict.fromkeys(name for sample in samples.values() for name in sample.names))
         for axes, (title, sample) in zip(panels, samples.items(), strict=True):
@@ -172,7 +172,7 @@ def heat_map(frame: pd.DataFrame) -> Figure:
                 axes = panels[row, column]
                 image = axes.imshow(matrix, cmap="cividis", vmin=0, vmax=max(float(largest), 1e-6))
                 for (i, j), value in np.ndenumerate(matrix):
-                    colour = "white" if value < 0.6 * largest else "black"
+                    colour = "white" if value < 0.5 * largest else "black"
                     axes.text(j, i, "" if np.isnan(value) else f"{value:.2f}", ha="center", va="center", color=colour)
                 axes.set_xticks(range(len(names)), names, rotation=35, ha="right")
                 axes.set_yticks(range(len(names)), names if not column else [""] * len(names))

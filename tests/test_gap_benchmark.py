@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = Path(__file__).parents[1] / "benchmarks" / "modality_gap.py"
+
+
+def test_the_benchmark_of_the_modality_gap_draws_from_large_catalogues_only(tmp_path: Path) -> None:
+    command = [sys.executable, str(SCRIPT), "--items", "50", "4500", "--modalities=2", "--size=4", "--threads=1"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=True)
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines()[-2:]]
+    assert [row[:4] for row in rows] == [["50", "2", "4", "50"], ["4,500", "2", "4", f"{4000**2 // 4500:,}"]]
+    assert all(float(row[4]) > 0 and float(row[5]) > 50 for row in rows)
