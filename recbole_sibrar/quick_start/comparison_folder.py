@@ -23,6 +23,9 @@ RESULTS, SIGNIFICANCE, SUMMARY, ENVIRONMENT = "results.csv", "significance.csv",
 N_HEAD = 5
 """``results.csv`` has so many columns before the metrics."""
 
+_NAMES = ("name", "model", "a", "b", "checkpoint", "modalities", "first", "second")
+"""Columns of names, which stay what they are even if they look like numbers."""
+
 
 @dataclass(frozen=True)
 class FinishedRun:
@@ -132,7 +135,6 @@ def _read_comparison(folder: Path) -> ComparisonFolder:
                           f"{len(results)} rows, expected the results that run_recbole_group writes")  # fmt: skip
     if len(results.columns) == N_HEAD:
         raise ConfigError(f"{folder / RESULTS}: no column of a metric")
-    results["name"] = results["name"].astype(str)
     runs = [run for _, row in results.iterrows() if (run := _find_run(folder, row)) is not None]
     path = folder / SIGNIFICANCE
     title, legend = _read_summary(folder)
@@ -174,7 +176,8 @@ def read_table(path: Path) -> pd.DataFrame:
         ConfigError: It is none.
     """
     try:
-        return pd.read_csv(path, float_precision="round_trip", keep_default_na=False, na_values=[""])
+        options: Any = {"keep_default_na": False, "na_values": [""], "dtype": dict.fromkeys(_NAMES, str)}
+        return pd.read_csv(path, float_precision="round_trip", **options)
     except (ValueError, OSError) as error:  # pandas' errors of parsing are values too
         raise ConfigError(f"{path}: cannot be read as CSV ({' '.join(str(error).split())})") from None
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.data.files import check_writable, replacing
 from recbole_sibrar.quick_start.comparison_folder import read_comparisons
 from recbole_sibrar.quick_start.report_sections import build_part
@@ -53,9 +54,12 @@ def run(
     title = f"Results: {folder.absolute().name}"
     made = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
     text = render(title, parts, f"Made by recbole-sibrar {version('recbole-sibrar')} on {made}.")
-    n_figures = _save_figures(parts, figures)
-    with replacing(output) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    try:
+        n_figures = _save_figures(parts, figures)
+        with replacing(output) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"cannot write the page or a figure: {error.strerror or error} ({output})") from error
     return output, figures, n_figures
 
 

@@ -74,15 +74,6 @@ class Chart:
         ends = [y for series in self.series for y in (*series.y, *(series.low or [])) if y == y]
         return self.kind == "bar" or not ends or 0 <= min(ends) < 0.5 * max(ends)
 
-    def frame(self) -> pd.DataFrame:
-        """All values as a table: ``name``, ``x``, ``value``, ``low``, ``high``."""
-        rows = []
-        for series in self.series:
-            nothing = [float("nan")] * len(series.y)
-            points = zip(series.x_texts, series.y, series.low or nothing, series.high or nothing, strict=True)
-            rows += [(series.name, *point) for point in points]
-        return pd.DataFrame(rows, columns=["name", "x", "value", "low", "high"])
-
 
 def summary(values: pd.Series) -> tuple[float, float, float]:
     """Mean, and mean less and plus the standard deviation (n - 1); NaN for both where there are not two values.
@@ -93,6 +84,21 @@ def summary(values: pd.Series) -> tuple[float, float, float]:
     """
     mean, deviation = float(values.mean()), float(values.std())
     return mean, mean - deviation, mean + deviation
+
+
+def seed_values(rows: pd.DataFrame, column: str) -> str:
+    """The values behind a mean.
+
+    Args:
+        rows: A row for each run, with the column ``seed``.
+        column: What the mean is of.
+
+    Example:
+        >>> seed_values(pd.DataFrame({"seed": [1, 2], "ndcg@10": [0.25, 0.5]}), "ndcg@10")
+        'seed 1: 0.2500, seed 2: 0.5000'
+    """
+    pairs = zip(rows["seed"], rows[column], strict=True)
+    return ", ".join(f"seed {seed}: {value:.4f}" for seed, value in pairs if value == value)
 
 
 def styles(names: Iterable[str]) -> dict[str, int]:

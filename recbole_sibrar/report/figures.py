@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from recbole_sibrar.report.chart import Chart, Series, summary
+from recbole_sibrar.report.chart import Chart, Series, seed_values, summary
 from recbole_sibrar.report.curves import metric_title
 from recbole_sibrar.report.gap import LABELS, pair_name
 
@@ -29,13 +29,6 @@ def _first(chosen: str, names: Sequence[str]) -> list[str]:
     return sorted(names, key=lambda name: name != chosen)
 
 
-def _seeds(rows: pd.DataFrame, column: str) -> str:
-    """The values behind a mean."""
-    return ", ".join(
-        f"seed {row['seed']}: {row[column]:.4f}" for _, row in rows.iterrows() if row[column] == row[column]
-    )
-
-
 def results_charts(
     results: pd.DataFrame, metrics: Sequence[str], first: str, colours: Mapping[str, int]
 ) -> list[Chart]:
@@ -53,7 +46,7 @@ def results_charts(
         for name, colour in colours.items():
             rows = results[results["name"] == name]
             mean, low, high = summary(rows[metric])
-            series.append(Series(name, name, colour, [name], [mean], [low], [high], [_seeds(rows, metric)]))
+            series.append(Series(name, name, colour, [name], [mean], [low], [high], [seed_values(rows, metric)]))
         title = metric_title(metric)
         charts.append(Chart(_slug("results", metric), title, f"Test {title} of each model", "bar", "", title, series))
     return charts
@@ -87,7 +80,7 @@ def _group_chart(
         rows = results[results["name"] == name]
         points = [summary(rows[column]) for column in columns.values()]
         mean, low, high = ([point[i] for point in points] for i in range(3))
-        details = [_seeds(rows, column) for column in columns.values()]
+        details = [seed_values(rows, column) for column in columns.values()]
         series.append(Series(name, name, colour, list(columns), mean, low, high, details))
     title = metric_title(metric)
     heading = f"Test {title} by {field}"

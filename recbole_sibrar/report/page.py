@@ -13,6 +13,9 @@ from markupsafe import Markup
 from recbole_sibrar.report.chart_page import ChartSet, describe
 from recbole_sibrar.report.page_tables import Table
 
+STYLES = ("theme.css", "page.css", "table.css", "chart.css", "media.css")
+"""Parts of the page's style, later ones before earlier ones where they disagree."""
+
 
 @dataclass(frozen=True)
 class Section:
@@ -69,7 +72,7 @@ def render(title: str, parts: Sequence[Part], footer: str) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    texts = {"style": _asset("page.css"), "script": _asset("page.js"), "plotly": _plotly()}
+    texts = {"style": Markup("\n").join(map(_asset, STYLES)), "script": _asset("page.js"), "plotly": _plotly()}
     template = environment.get_template("page.html")
     return template.render(title=title, parts=parts, footer=footer, describe=describe, **texts)
 

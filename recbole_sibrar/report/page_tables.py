@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 from recbole.evaluator.register import smaller_metrics
 
+from recbole_sibrar.report.chart import seed_values
 from recbole_sibrar.report.curves import metric_title
 from recbole_sibrar.report.gap import LABELS
 from recbole_sibrar.report.summary import Cell
@@ -100,9 +101,8 @@ def results_table(cells: Mapping[str, Sequence[Cell]], results: pd.DataFrame, me
 def _mean(cell: Cell, runs: pd.DataFrame, metric: str) -> Value:
     shown = number(cell.mean)
     deviation = "" if cell.deviation != cell.deviation else f"± {cell.deviation:.4f}"
-    seeds = [f"seed {row['seed']}: {row[metric]:.4f}" for _, row in runs.iterrows() if row[metric] == row[metric]]
     rank = cell.rank if cell.rank <= 2 else 0
-    return Value(shown.text, shown.sort, deviation, ", ".join(seeds), rank, cell.significant, numeric=True)
+    return Value(shown.text, shown.sort, deviation, seed_values(runs, metric), rank, cell.significant, numeric=True)
 
 
 def runs_table(

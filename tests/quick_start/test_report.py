@@ -268,7 +268,7 @@ def test_a_study_needs_a_checkpoint(comparison: Path, capsys: pytest.CaptureFixt
 
 
 def test_a_page_that_cannot_be_finished_leaves_the_earlier_one(
-    comparison: Path, monkeypatch: pytest.MonkeyPatch
+    comparison: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = comparison / "report.html"
     page.write_text("earlier", encoding="utf-8")
@@ -277,13 +277,13 @@ def test_a_page_that_cannot_be_finished_leaves_the_earlier_one(
         raise OSError("disk full")
 
     monkeypatch.setattr(report, "save", fail)
-    with pytest.raises(OSError, match="disk full"):
-        report.run(comparison)
+    assert cli.main(["report", str(comparison)]) == cli.WRONG_INPUT
+    assert f"cannot write the page or a figure: disk full ({page})" in capsys.readouterr().err
     assert page.read_text(encoding="utf-8") == "earlier"
 
 
 def test_colours_stand_out_from_the_page_in_both_themes() -> None:
-    style = (Path(report.__file__).parents[1] / "report" / "assets" / "page.css").read_text(encoding="utf-8")
+    style = (Path(report.__file__).parents[1] / "report" / "assets" / "theme.css").read_text(encoding="utf-8")
     names = {name: pair for name, *pair in re.findall(r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\)", style)}
     assert len([name for name in names if name.startswith("series")]) == 7
 
@@ -297,3 +297,15 @@ def test_colours_stand_out_from_the_page_in_both_themes() -> None:
             for ground in ("surface", "row"):
                 light, dark = sorted((luminance(names[x][theme]) + 0.05 for x in (name, ground)), reverse=True)
                 assert light / dark >= least, (name, ground, theme)
+
+
+def test_a_name_of_digits_stays_as_it_is(comparison: Path, no_files: list[str]) -> None:
+    for name in ("results.csv", "significance.csv"):
+        text = (comparison / name).read_text(encoding="utf-8")
+        (comparison / name).write_text(text.replace(",Pop,", ",007,").replace("Pop,Pop", "007,Pop"), encoding="utf-8")
+    for run in comparison.glob("runs/Pop-*"):
+        run.rename(run.with_name(run.name.replace("Pop", "007")))
+    page = Reader(report.run(comparison)[0])
+    assert [row[0] for row in page.rows["p0-table-results"][1:]] == ["SiBraR", STRANGE, "007"]
+    assert [row[-1].split("-")[0] for row in page.rows["p0-table-runs"][-2:]] == ["runs/007"] * 2
+    assert [row[2] for row in page.rows["p0-table-significance"][1:]] == [STRANGE, "007", "007"]
