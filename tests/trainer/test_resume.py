@@ -126,8 +126,16 @@ def test_a_run_that_is_validated_every_few_epochs_resumes_as_well(make_model: Bu
     assert_same(train(make_model, checkpoint, resume=str(checkpoint), **settings), expected)
 
 
-def test_a_finished_run_can_be_resumed_and_later_prolonged(make_model: Build, tmp_path: Path) -> None:
-    settings = {"learning_rate": 0.01, "stopping_step": 100}  # with which the second epoch is better than the first
+def test_a_finished_run_can_be_resumed_and_later_prolonged(
+    make_model: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    validate = Trainer._valid_epoch
+
+    def better_each_epoch(trainer: Trainer, *args: Any, **kwargs: Any) -> tuple[float, Any]:
+        return len(trainer.train_loss_dict), validate(trainer, *args, **kwargs)[1]
+
+    monkeypatch.setattr(Trainer, "_valid_epoch", better_each_epoch)  # so that there is a checkpoint of each
+    settings = {"learning_rate": 0.01, "stopping_step": 100}
     expected = train(make_model, tmp_path / "whole.pth", epochs=4, **settings)
     checkpoint = tmp_path / "part.pth"
     train(make_model, checkpoint, epochs=2, **settings)
