@@ -65,9 +65,10 @@ class PairSet:
         self.is_exact = n_users * n_items <= self.BITS * len(self.numbers)
         n_hashed = (len(self.numbers) * self.BITS // 2).bit_length()
         self.shift = np.uint64(64 - n_hashed)
-        marked = np.zeros(n_users * n_items if self.is_exact else 1 << n_hashed, dtype=bool)
-        marked[self._places(self.numbers)] = True
-        self.table = np.packbits(marked, bitorder="little")
+        n_bits = n_users * n_items if self.is_exact else 1 << n_hashed
+        self.table = np.zeros((n_bits + 7) // 8, dtype=np.uint8)
+        places = self._places(self.numbers)
+        np.bitwise_or.at(self.table, places >> 3, np.left_shift(1, places & 7).astype(np.uint8))
 
     def _places(self, numbers: np.ndarray) -> np.ndarray:
         """The bit of each number, hashed by the golden ratio (Knuth, The Art of Computer Programming 3, 6.4)."""
