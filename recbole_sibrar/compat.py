@@ -13,6 +13,8 @@ import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -41,6 +43,8 @@ from recbole.evaluator import Collector  # noqa: E402
 from recbole.evaluator.collector import DataStruct  # noqa: E402
 from recbole.model.abstract_recommender import AbstractRecommender  # noqa: E402
 from recbole.trainer import Trainer  # noqa: E402
+
+from recbole_sibrar.data import ranks  # noqa: E402
 
 
 class CheckpointError(ValueError):
@@ -141,10 +145,15 @@ def _loading(original: Callable[..., Any]) -> Callable[..., Any]:
     def function(*args: Any, **kwargs: Any) -> Any:
         written = getattr(args[0], "written_checkpoint", None) if args else None
 
-        def load(file: Any, map_location: Any = None) -> Any:
-            if written is not None and written == identify(file):
-                return default(file, map_location=map_location, weights_only=False)
-            return load_checkpoint(file, map_location)
+        def load(file: Any, map_location: Any = None, **options: Any) -> Any:
+            if options:  # not RecBole's call: pickle loads tensors that another process has sent
+                return default(file, map_location=map_location, **options)
+            config = getattr(args[0], "config", None) if args else None
+            own = written is not None and written == identify(file)
+            content = file if config is None else everywhere(config, file)
+            if ranks.broadcast(config, own) if content is not file else own:
+                return _torch_load(content, map_location=map_location, weights_only=False)
+            return load_checkpoint(content, map_location)
 
         default = torch.load
         torch.load = load  # type: ignore[assignment]
@@ -154,6 +163,36 @@ def _loading(original: Callable[..., Any]) -> Callable[..., Any]:
             torch.load = default
 
     return function
+
+
+def everywhere(config: Any, file: str) -> Any:
+    """A checkpoint for ``torch.load``: where several processes train, what rank 0 reads, on whatever machines they are.
+
+    Args:
+        config: RecBole's ``Config`` of the training.
+        file: Path of the checkpoint.
+
+    Raises:
+        CheckpointError: It cannot be read.
+    """
+    if ranks.count(config) == 1:
+        return file
+    try:
+        content = Path(file).read_bytes() if ranks.is_main(config) else None
+    except OSError as error:
+        raise CheckpointError(f"{file} cannot be read: {error.strerror}") from None
+    return _Content(ranks.broadcast(config, content), file)
+
+
+class _Content(BytesIO):
+    """What a file holds, called by its name."""
+
+    def __init__(self, content: bytes, name: str) -> None:
+        super().__init__(content)
+        self.file = name
+
+    def __str__(self) -> str:
+        return self.file
 
 
 def identify(file: str) -> tuple[str, int, int] | None:
@@ -183,12 +222,14 @@ def load_checkpoint(file: Any, map_location: Any = None) -> dict[str, Any]:
 
     Args:
         file: Path of the checkpoint.
-        map_location: Where tensors go, as in ``torch.load``.
+        map_location: Where tensors go, as in ``torch.load``; None is the CPU where there is no GPU.
 
     Raises:
         CheckpointError: The file does not exist, is no checkpoint, or asks for a class or function that no
             RecBole checkpoint holds; such a class can be allowed with ``torch.serialization.add_safe_globals``.
     """
+    if map_location is None and not torch.cuda.is_available():
+        map_location = "cpu"
     module = SimpleNamespace(__name__="recbole_checkpoint", Unpickler=_CheckpointUnpickler, load=_refuse_legacy)
     try:
         checkpoint = _torch_load(file, map_location=map_location, weights_only=False, pickle_module=module)
@@ -203,6 +244,10 @@ def load_checkpoint(file: Any, map_location: Any = None) -> dict[str, Any]:
         raise CheckpointError(f"{file} is not a RecBole checkpoint: it holds no configuration")
     if not str(config["teacher"]).isidentifier():
         raise CheckpointError(f"{file}: the key 'teacher' is {config['teacher']!r}, allowed is the name of a model")
+    if not config["single_spec"]:  # several processes wrote it, and this one has it for itself
+        config.final_config_dict.update(single_spec=True, local_rank=0)
+    if config["device"].type == "cuda" and not torch.cuda.is_available():
+        config.final_config_dict["device"] = torch.device("cpu")
     config.compatibility_settings()  # names of NumPy that RecBole uses; otherwise only the constructor sets them
     return checkpoint
 

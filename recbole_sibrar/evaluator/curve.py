@@ -7,13 +7,14 @@ from typing import Any
 
 import pandas as pd
 
+from recbole_sibrar.data import ranks
 from recbole_sibrar.data.files import check_writable, replacing
 
 
 def record(trainer: Any, path: Path, result: dict[str, float]) -> None:
     """Add the validation after an epoch of training to the curve, and write the curve, to a temporary name first.
 
-    A resumed run goes on with the rows that the interrupted one has written.
+    A resumed run goes on with the rows that the interrupted one has written. Of several processes the first one writes.
 
     Args:
         trainer: RecBole's trainer.
@@ -23,6 +24,8 @@ def record(trainer: Any, path: Path, result: dict[str, float]) -> None:
     Raises:
         DataError: The file cannot be written.
     """
+    if not ranks.is_main(trainer.config):
+        return
     losses = trainer.train_loss_dict
     epoch = max(losses)
     check_writable(path, "save_learning_curve")

@@ -15,6 +15,7 @@ from recbole.evaluator.metrics import TailPercentage
 from recbole.trainer import Trainer
 
 from recbole_sibrar.config import POPULARITY, ConfigError, EvaluationConfig, evaluation_config
+from recbole_sibrar.data import ranks
 from recbole_sibrar.data.dataloader import items_of
 from recbole_sibrar.data.files import check_writable
 from recbole_sibrar.evaluator.breakdown import group_field, group_results, per_user_results, save_per_user, table
@@ -90,7 +91,7 @@ def _evaluate(original: Any, trainer: Any, eval_data: Any, *args: Any, **kwargs:
         _refuse_unprepared(trainer)
         return original(trainer, eval_data, *args, **kwargs)
     report = bool(settings.groups or settings.save_per_user) and known.phase == "test"
-    if settings.save_per_user and not report:
+    if settings.save_per_user and not report and ranks.is_main(trainer.config):
         # in the first validation, not after all of the training
         check_writable(settings.save_per_user, "save_per_user")
     if not _has_training_data(collector):
@@ -101,9 +102,9 @@ def _evaluate(original: Any, trainer: Any, eval_data: Any, *args: Any, **kwargs:
     result = original(trainer, eval_data, *args, **kwargs)
     struct, trainer.evaluator.struct, collector.lists = trainer.evaluator.struct, None, None
     _explain_undefined(trainer, result, known.phase)
-    if report:
+    if report and ranks.is_main(trainer.config):
         _report(trainer, settings, struct, result)
-    return result
+    return ranks.broadcast(trainer.config, result) if report else result
 
 
 def _refuse_unprepared(trainer: Any) -> None:
@@ -147,7 +148,7 @@ def _eval_batch_collect(
 
 def _get_data_struct(original: Any, collector: Any) -> Any:
     struct = original(collector)
-    if getattr(collector, "lists", None) is not None:
+    if getattr(collector, "lists", None) is not None and collector.lists.gather(collector.config):
         struct.set(NEED, collector.lists.lists())
     return struct
 

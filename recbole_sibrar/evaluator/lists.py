@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from scipy.sparse import csr_matrix
 
+from recbole_sibrar.data import ranks
 from recbole_sibrar.data.features import FieldValues, read_field
 from recbole_sibrar.data.modality import Side
 from recbole_sibrar.evaluator.ranking import Top
@@ -194,6 +195,16 @@ class ListCollector:
         batch = (users, recommended, rows + self.n_rows, items, ranked)
         self.batches.append(tuple(tensor.cpu() for tensor in batch))
         self.n_rows += len(scores)
+
+    def gather(self, config: Any) -> bool:
+        """Take over what all processes have collected, in their order, and say whether this one has it now: rank 0."""
+        parts = ranks.gather(config, (self.batches, self.n_rows))
+        self.batches, self.n_rows = [], 0
+        for batches, n_rows in parts:
+            for users, recommended, rows, items, ranked in batches:
+                self.batches.append((users, recommended, rows + self.n_rows, items, ranked))
+            self.n_rows += n_rows
+        return bool(parts)
 
     def lists(self) -> RecommendationLists:
         """All that was added."""

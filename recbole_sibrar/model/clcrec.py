@@ -56,7 +56,8 @@ class CollaborativeContentEncoder(ConcatenationEncoder):
         known, inverse = distinct(entities, self.n_entities)
         mask = self.availability[known]
         has_content = mask.any(1)
-        encoded = self._concatenate(known[has_content], mask[has_content])
+        shared = self.shared(known[has_content], self.n_entities)
+        encoded = self._concatenate(known[has_content], mask[has_content], shared)
         every = encoded.new_zeros(len(known), self.embedding_size).masked_scatter(has_content[:, None], encoded)
         content, valid = gather_rows(every, inverse), has_content[inverse]
         collaborative = self.collaborative(entities)

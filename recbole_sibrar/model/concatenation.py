@@ -11,6 +11,7 @@ from recbole_sibrar.config import EncoderConfig
 from recbole_sibrar.data.modality import ModalityTable
 from recbole_sibrar.model.encoder import Encoded, EntityEncoder, distinct, gather_rows, widened
 from recbole_sibrar.model.layers import MLP
+from recbole_sibrar.model.synchronization import Shared
 
 
 class ConcatenationEncoder(EntityEncoder):
@@ -60,14 +61,16 @@ class ConcatenationEncoder(EntityEncoder):
         if self.dropped_column >= 0 and self.drop_prob:
             mask = mask.clone()
             mask[torch.rand(len(known), device=mask.device) < self.drop_prob, self.dropped_column] = False
-        return Encoded(gather_rows(self._concatenate(known, mask), inverse), None, None, None)
+        encoded = self._concatenate(known, mask, self.shared(known, self.n_entities))
+        return Encoded(gather_rows(encoded, inverse), None, None, None)
 
-    def _concatenate(self, entities: Tensor, mask: Tensor) -> Tensor:
+    def _concatenate(self, entities: Tensor, mask: Tensor, shared: Shared | None = None) -> Tensor:
         """Embeddings of entities from the modalities that a mask leaves them.
 
         Args:
             entities: int64 ``[n]``.
             mask: bool ``[n, m]``.
+            shared: Their weights in batch norm, where several processes share the batch.
 
         Returns:
             float ``[n, k]``.
@@ -79,4 +82,4 @@ class ConcatenationEncoder(EntityEncoder):
             chosen = mask[:, column]
             block = self._project(column, entities[chosen])
             blocks.append(block.new_zeros(len(entities), block.shape[1]).masked_scatter(chosen[:, None], block))
-        return widened(self.branches[0](torch.cat(blocks, dim=1)))
+        return widened(self.branches[0](torch.cat(blocks, dim=1), shared))

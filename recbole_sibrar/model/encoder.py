@@ -13,7 +13,8 @@ from torch.nn import functional
 from recbole_sibrar.config import EncoderConfig
 from recbole_sibrar.data.modality import ID, ModalityTable, with_known_labels
 from recbole_sibrar.model.branches import make_branches
-from recbole_sibrar.model.layers import IdLayer, Projection
+from recbole_sibrar.model.layers import BatchNorm, IdLayer, Projection
+from recbole_sibrar.model.synchronization import Ranks, Shared
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ class EntityEncoder(nn.Module):
         self.register_buffer("trained", trained, persistent=False)
         self.stand_in: Tensor | None = None
         self.draw_counts: Tensor | None = None  # int64 [n_modalities], where someone wants to know
+        self.ranks: Ranks | None = None  # where several processes train the model
         self.is_table = self.modalities == (ID,)
         if self.is_table:
             self.projections = nn.ModuleList([IdLayer(self.n_entities, config.embedding_size)])
@@ -152,11 +154,12 @@ class EntityEncoder(nn.Module):
             raise ValueError(f"modality '{unknown[0]}' is not encoded here; allowed are {', '.join(self.modalities)}")
         return tuple(self.modalities.index(name) for name in names)
 
-    def encode_cells(self, cells: Tensor) -> Tensor:
+    def encode_cells(self, cells: Tensor, shared: Shared | None = None) -> Tensor:
         """Encode distinct cells.
 
         Args:
             cells: int64 ``[n]``, ascending; the cell of modality ``m`` of entity ``x`` is ``m * n_entities + x``.
+            shared: Their weights in batch norm, where several processes share the batch.
 
         Returns:
             float ``[n, k]``.
@@ -166,13 +169,14 @@ class EntityEncoder(nn.Module):
         blocks = (cells % self.n_entities).split(counts)
         if self.is_table:
             return self.projections[0](blocks[0])
-        used = [m for m, count in enumerate(counts) if count]
+        used = [m for m, count in enumerate(counts) if count or shared]  # what is shared has to be run by all processes
         if not used:
             return self.availability.new_zeros((0, self.embedding_size), dtype=torch.float32)
         projected = [self._project(m, blocks[m]) for m in used]
         if len(self.branches) == 1:
-            return self.branches[0](torch.cat(projected))
-        return torch.cat([self.branches[m](block) for m, block in zip(used, projected, strict=True)])
+            return self.branches[0](torch.cat(projected), shared)
+        parts = shared.split(counts) if shared else [None] * len(counts)
+        return torch.cat([self.branches[m](block, parts[m]) for m, block in zip(used, projected, strict=True)])
 
     def _project(self, modality: int, entities: Tensor) -> Tensor:
         projected = self.projections[modality](entities)
@@ -198,13 +202,25 @@ class EntityEncoder(nn.Module):
         masked = [view.masked_fill(~mask[:, column, None], lowest) for column, view in enumerate(views)]
         return torch.stack(masked, dim=1).amax(1).masked_fill(~mask.any(1, keepdim=True), 0)
 
-    def _encode(self, entities: Tensor, columns: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def shared(self, ids: Tensor, n: int) -> Shared | None:
+        """The weights of distinct rows in batch norm, where there is one and several processes train the model.
+
+        Args:
+            ids: int64 ``[m]``, distinct, each from 0 to ``n - 1``.
+            n: How many different ids there could be.
+        """
+        if self.ranks is None or not any(isinstance(module, BatchNorm) for module in self.modules()):
+            return None
+        return self.ranks.shared(ids, n)
+
+    def _encode(self, entities: Tensor, columns: Tensor, mask: Tensor, training: bool = False) -> tuple[Tensor, Tensor]:
         """Encode the cells (entity, column) where the mask holds, each distinct one once.
 
         Args:
             entities: int64 ``[n]``.
             columns: int64 ``[n, m]`` or ``[m]``, positions of modalities.
             mask: bool ``[n, m]``.
+            training: Whether this is a training step, which several processes can share.
 
         Returns:
             The distinct cells, float ``[c, k]``, and where each cell is among them, int64 ``[n, m]``: 0 where the mask
@@ -212,9 +228,10 @@ class EntityEncoder(nn.Module):
         """
         n_cells = self.n_entities * len(self.modalities)
         cells, inverse = distinct((columns * self.n_entities + entities[:, None])[mask], n_cells)
-        encoded = widened(self.encode_cells(cells))
+        shared = self.shared(cells, n_cells) if training else None
+        encoded = widened(self.encode_cells(cells, shared))
         if not len(cells):
-            encoded = encoded.new_zeros((1, self.embedding_size))
+            encoded = encoded.new_zeros((1, self.embedding_size)) + encoded.sum()  # 0, and part of the shared gradient
         positions = torch.zeros_like(mask, dtype=torch.long).masked_scatter(mask, inverse)
         return encoded, positions
 
@@ -264,7 +281,7 @@ class EntityEncoder(nn.Module):
         """
         if self.config.modality_sampling and len(self.modalities) > 1:
             columns, mask = self.draw(entities, 2 if self.contrasts else 1, self.central)
-            views = _views(*self._encode(entities, columns, mask))
+            views = _views(*self._encode(entities, columns, mask, training=True))
             embeddings = self.aggregate(views, mask)
             if not self.contrasts:
                 return Encoded(self._fill_training(embeddings, mask), None, None, None)
@@ -272,7 +289,7 @@ class EntityEncoder(nn.Module):
             known, inverse = distinct(entities, self.n_entities)
             all_columns = torch.arange(len(self.modalities), device=entities.device)
             mask = self.availability[known]
-            encoded, positions = self._encode(known, all_columns, mask)
+            encoded, positions = self._encode(known, all_columns, mask, training=True)
             aggregated = self.aggregate(_views(encoded, positions), mask)
             embeddings, has_any = gather_rows(aggregated, inverse), mask.any(1)[inverse, None]
             if not self.contrasts:
@@ -287,10 +304,13 @@ class EntityEncoder(nn.Module):
     def _fill_training(self, embeddings: Tensor, mask: Tensor) -> Tensor:
         """Give occurrences without any modality the mean of the batch's others, as a constant."""
         missing = ~mask.any(1)
-        if not bool(missing.any()):
+        if self.ranks is None and not bool(missing.any()):
             return embeddings
         known = embeddings.detach()[~missing]
-        mean = known.mean(0) if len(known) else embeddings.new_zeros(embeddings.shape[1])
+        sums = torch.cat([known.sum(0), embeddings.new_tensor([len(known)])])
+        if self.ranks is not None:
+            sums = self.ranks.total(sums)
+        mean = sums[:-1] / sums[-1].clamp(min=1)
         return torch.where(missing[:, None], mean, embeddings)
 
     @torch.no_grad()

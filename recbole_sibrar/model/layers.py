@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recbole_sibrar.data.modality import ModalityKind, ModalityTable
+from recbole_sibrar.model.synchronization import Shared, batch_norm
 
 
 def make_activation(name: str) -> nn.Module:
@@ -29,8 +30,10 @@ def make_activation(name: str) -> nn.Module:
 class BatchNorm(nn.BatchNorm1d):
     """Batch norm that uses its running statistics for a single row, which has no variance of its own."""
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Normalise ``[n, size]``."""
+    def forward(self, input: Tensor, shared: Shared | None = None) -> Tensor:
+        """Normalise ``[n, size]``, in training over the rows of all processes where the batch is ``shared``."""
+        if self.training and shared is not None:
+            return batch_norm(self, input, shared)
         if self.training and len(input) < 2:
             return functional.batch_norm(
                 input, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps
@@ -66,6 +69,17 @@ class MLP(nn.Sequential):
             if i < n_layers or output_activation:
                 layers.append(make_activation(activation))
         super().__init__(*layers)
+
+    def forward(self, input: Tensor, shared: Shared | None = None) -> Tensor:
+        """Map ``[n, sizes[0]]`` to ``[n, sizes[-1]]``.
+
+        Args:
+            input: The rows.
+            shared: Their weights in batch norm, where several processes share the batch.
+        """
+        for layer in self:
+            input = layer(input, shared) if isinstance(layer, BatchNorm) else layer(input)
+        return input
 
 
 def gather_bags(indices: Tensor, offsets: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:

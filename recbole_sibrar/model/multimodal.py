@@ -24,6 +24,7 @@ from recbole_sibrar.config import (
 from recbole_sibrar.data.modality import ID, ModalityTable, Side
 from recbole_sibrar.model.encoder import Encoded, EntityEncoder, gather_rows
 from recbole_sibrar.model.loss import bce_loss, bpr_loss, info_nce_loss, sampled_softmax_loss
+from recbole_sibrar.model.synchronization import Ranks
 
 
 class MultimodalRecommender(GeneralRecommender):
@@ -127,6 +128,11 @@ class MultimodalRecommender(GeneralRecommender):
                     f"{names}; they get the mean of the training embeddings"
                 )
 
+    def synchronize(self, ranks: Ranks) -> None:
+        """Compute training steps together with other processes, as one process with the rows of all would."""
+        for side in SIDES:
+            self.encoder_of(side).ranks = ranks
+
     def train(self, mode: bool = True) -> MultimodalRecommender:
         """Switch between training and evaluation; either way embeddings are encoded anew when they are next needed."""
         self._forget_embeddings()
@@ -193,22 +199,21 @@ class MultimodalRecommender(GeneralRecommender):
         if encoded.first is None or encoded.second is None or encoded.valid is None:
             return []
         first, second, valid = encoded.first, encoded.second, encoded.valid
-        if size is None or encoder.config.contrastive_scope == "batch":
-            chosen = _first_occurrences(entities, valid)
-            first, second, valid, size = (
-                gather_rows(first, chosen),
-                gather_rows(second, chosen),
-                valid[chosen],
-                len(chosen),
-            )
+        of_batch = size is None or encoder.config.contrastive_scope == "batch"
+        if of_batch:
+            first, second = _distinct_pairs(first, second, entities, valid, encoder.ranks)
+            valid = torch.ones(len(first), dtype=torch.bool, device=first.device)
+        size = len(first) if of_batch else size
         if not size:
-            return [first.sum() * 0]
+            return [(first.sum() + second.sum()) * 0]
         loss = info_nce_loss(
             first.view(-1, size, first.shape[1]),
             second.view(-1, size, second.shape[1]),
             valid.view(-1, size),
             encoder.config.temperature,
         )
+        if encoder.ranks is not None and not of_batch:
+            loss = loss * encoder.ranks.share(valid.sum())
         return [encoder.config.contrastive_weight * loss]
 
     def predict(self, interaction: Interaction) -> Tensor:
@@ -313,6 +318,19 @@ class MultimodalRecommender(GeneralRecommender):
 
 def _forget_after_loading(model: MultimodalRecommender, keys: Any) -> None:
     model._forget_embeddings()
+
+
+def _distinct_pairs(
+    first: Tensor, second: Tensor, entities: Tensor, valid: Tensor, ranks: Ranks | None
+) -> tuple[Tensor, Tensor]:
+    """The two views of each distinct entity of a batch, of all ranks if there are several."""
+    chosen = _first_occurrences(entities, valid)
+    first, second = gather_rows(first, chosen), gather_rows(second, chosen)
+    if ranks is None:
+        return first, second
+    entities = ranks.gather(entities[chosen])
+    chosen = _first_occurrences(entities, torch.ones_like(entities, dtype=torch.bool))
+    return gather_rows(ranks.gather(first), chosen), gather_rows(ranks.gather(second), chosen)
 
 
 def _first_occurrences(entities: Tensor, valid: Tensor) -> Tensor:

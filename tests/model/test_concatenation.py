@@ -29,9 +29,9 @@ def masks(encoder: ConcatenationEncoder, monkeypatch: pytest.MonkeyPatch) -> lis
     seen = []
     original = encoder._concatenate
 
-    def spy(entities: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def spy(entities: torch.Tensor, mask: torch.Tensor, *shared: Any) -> torch.Tensor:
         seen.append((entities.clone(), mask.clone()))
-        return original(entities, mask)
+        return original(entities, mask, *shared)
 
     monkeypatch.setattr(encoder, "_concatenate", spy)
     return seen

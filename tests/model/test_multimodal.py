@@ -141,7 +141,7 @@ def test_items_are_encoded_once_per_evaluation(make: Make, monkeypatch: pytest.M
     model = make()
     calls = []
     original = model.item_encoder.encode_cells
-    monkeypatch.setattr(model.item_encoder, "encode_cells", lambda cells: calls.append(1) or original(cells))
+    monkeypatch.setattr(model.item_encoder, "encode_cells", lambda *cells: calls.append(1) or original(*cells))
     users = Interaction({"user_id": torch.tensor([1, 2])})
     with torch.no_grad():
         model.eval()
