@@ -3,43 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import functools
 import os
-import re
 import sys
 import textwrap
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
-import recbole
-import yaml
-from tqdm import tqdm
-
-from recbole_sibrar.config import ConfigError, refuse
 from recbole_sibrar.plugin import MODELS, configuration_file, ready_made_configurations
-from recbole_sibrar.quick_start import doctor, gap_command, missing, report_command
+from recbole_sibrar.quick_start import doctor, gap_command, group_command, missing, report_command
+from recbole_sibrar.quick_start.command_line import (
+    check_model,
+    keys_of_files,
+    model_names,
+    output_folder,
+    parse_overrides,
+    reporting,
+)
 from recbole_sibrar.quick_start.configuration import try_configuration
 from recbole_sibrar.quick_start.processes import Processes, run
-from recbole_sibrar.quick_start.variants import nearest_model, parse_seeds, parse_variants
-
-WRONG_INPUT = 2
-"""Exit status after wrong input, as argparse has it."""
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
-
-
-def model_names() -> list[str]:
-    """Names of all models, ours first."""
-    names: set[str] = set()
-    for file in (Path(recbole.__path__[0]) / "model").glob("*_recommender/*.py"):
-        classes = re.findall(r"^class (\w+)\(", file.read_text(encoding="utf-8"), re.MULTILINE)
-        names.update(name for name in classes if name.lower() == file.stem)
-    return [*MODELS, *sorted(names.difference(MODELS))]
 
 
 def run_recbole(argv: Sequence[str] | None = None) -> int:
@@ -53,7 +36,7 @@ def run_recbole(argv: Sequence[str] | None = None) -> int:
     """
     parser = _run_recbole_parser()
     args, rest = parser.parse_known_args(argv)
-    return _reporting(parser.prog, lambda: _run_recbole(args, rest), debug="--state=DEBUG" in rest)
+    return reporting(parser.prog, lambda: _run_recbole(args, rest), debug="--state=DEBUG" in rest)
 
 
 def _run_recbole_parser() -> argparse.ArgumentParser:
@@ -102,12 +85,10 @@ def _run_recbole(args: argparse.Namespace, rest: Sequence[str]) -> int:
     if args.save_split:
         overrides["save_split"] = args.save_split
     files = [configuration_file(name) for name in args.config_files.split()]
-    keys = _keys_of_files(files)
+    keys = keys_of_files(files)
     model = args.model or overrides.get("model") or keys.get("model", "BPR")
     dataset = args.dataset or overrides.get("dataset") or keys.get("dataset", "ml-100k")
-    if model not in model_names():
-        hint = nearest_model(model, model_names())
-        raise ConfigError(f"--model: found '{model}', allowed is any model that --help lists{hint}")
+    check_model(model)
     sys.argv = sys.argv[:1]  # RecBole would read the same options once more, by its own rules
     _, warnings = try_configuration(model, dataset, files, overrides)
     for warning in warnings:
@@ -125,134 +106,14 @@ def run_recbole_group(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: 0, or 1 if a run has failed.
     """
-    parser = argparse.ArgumentParser(
-        prog="run_recbole_group",
-        description="Train and test several models on the same parts of a data set, and compare them.",
-        epilog="\n".join(
-            [
-                "Any key of the configuration can be given as --key=value, for all models. A model has keys and a",
-                'name of its own as in --model_list="BPR,SiBraR,text=SiBraR:item_modalities=[interactions,text]".',
-                "A comparison that is started again repeats no run that has finished.",
-            ]
-        ),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--model_list", "-m", metavar="A,B", help="models (default: the configuration's model_list)")
-    parser.add_argument("--dataset", "-d", help="name of the data set (default: the configuration's, else ml-100k)")
-    parser.add_argument("--config_files", metavar='"FILE ..."', default="", help="as for run_recbole")
-    parser.add_argument(
-        "--splits",
-        metavar="A,B",
-        default="",
-        help="configurations, such as cold_start_item,warm: a comparison with each of them, in a folder of its name",
-    )
-    parser.add_argument("--seeds", default="1", help="number of seeds, or seeds separated by commas (default: 1)")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time, each a process (default: 1)")
-    parser.add_argument("--output", metavar="DIR", default="comparison", help="folder of the results")
+    return _with_keys(group_command, argv)
+
+
+def _with_keys(command: Any, argv: Sequence[str] | None) -> int:
+    """Run a command whose arguments can be keys of the configuration beside its own options."""
+    parser = command.parser()
     args, rest = parser.parse_known_args(argv)
-    return _reporting(parser.prog, lambda: _run_recbole_group(args, rest), debug="--state=DEBUG" in rest)
-
-
-def _run_recbole_group(args: argparse.Namespace, rest: Sequence[str]) -> int:
-    from recbole_sibrar.quick_start import comparison, group  # loads statsmodels, which no other command waits for
-
-    if args.jobs < 1:
-        refuse("--jobs", args.jobs, "a positive number of processes")
-    sys.argv = sys.argv[:1]  # RecBole would read the same options once more, by its own rules
-    plans = _plan_group(args, parse_overrides(rest))
-    _output_folder(args.output)
-    runs = [run for _, planned in plans.values() for run in planned]
-    try:
-        failed = group.execute(runs, args.jobs, _note_group)
-    except KeyboardInterrupt:
-        done = f"{sum(run.finished for run in runs)} of {len(runs)} runs are finished"
-        _note_group(f"interrupted; {done}, the same command goes on with the others")
-        return INTERRUPTED
-    for output, (title, planned) in plans.items():
-        print(comparison.write(planned, output, title))  # noqa: T201
-        print(f"written: {output}")  # noqa: T201
-    return 1 if failed else 0
-
-
-def _plan_group(args: argparse.Namespace, overrides: dict[str, str]) -> dict[Path, tuple[str, list[Any]]]:
-    """For each folder of results a title, and the runs."""
-    from recbole_sibrar.quick_start import group
-
-    plans: dict[Path, tuple[str, list[group.Run]]] = {}
-    for split in args.splits.split(",") if args.splits else [""]:
-        names = [*args.config_files.split(), *([split] if split else [])]
-        files = [configuration_file(name) for name in names]
-        keys = _keys_of_files(files)
-        variants = parse_variants(args.model_list or keys.get("model_list") or "", model_names())
-        dataset = args.dataset or overrides.get("dataset") or keys.get("dataset", "ml-100k")
-        output = Path(args.output, Path(split).stem)
-        if output in plans:
-            refuse("--splits", args.splits, "names that differ, each of which is a folder of the results")
-        title = " ".join([dataset, *names, *(f"{key}={value}" for key, value in overrides.items())])
-        seeds = functools.partial(parse_seeds, args.seeds)
-        plans[output] = title, group.plan(variants, dataset, files, overrides, seeds, output, _note_group)
-    return plans
-
-
-def _note_group(line: str) -> None:
-    tqdm.write(f"run_recbole_group: {line}", file=sys.stderr)
-
-
-def parse_overrides(arguments: Sequence[str]) -> dict[str, str]:
-    """Read ``--key=value`` arguments.
-
-    Args:
-        arguments: What is left of a command line when its own options are taken out.
-
-    Returns:
-        Key -> value as it was written.
-
-    Raises:
-        ConfigError: An argument has another form, which RecBole would ignore, or a key has two values.
-    """
-    overrides: dict[str, str] = {}
-    for position, argument in enumerate(arguments):
-        key, equals, value = argument.removeprefix("--").partition("=")
-        if not argument.startswith("--") or not equals or not key:
-            following = arguments[position + 1] if position + 1 < len(arguments) else "value"
-            key = key or "key"
-            hint = f"write --{key}={following}" if argument.startswith("--") else "write --key=value"
-            raise ConfigError(f"'{argument}' has no effect in this form; {hint}")
-        if overrides.get(key, value) != value:
-            raise ConfigError(f"--{key}: found two values, '{overrides[key]}' and '{value}', allowed is one")
-        overrides[key] = value
-    return overrides
-
-
-def _keys_of_files(files: Sequence[str]) -> dict[str, Any]:
-    """The keys of yaml files, checked so far that RecBole can read them."""
-    keys: dict[str, Any] = {}
-    for file in files:
-        try:
-            content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigError(f"--config_files: cannot read {file}: {error.strerror}") from None
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--config_files: {file} is not yaml: {' '.join(str(error).split())}") from None
-        if not isinstance(content, dict):
-            raise ConfigError(f"--config_files: {file} has to hold lines 'key: value', found {content!r}")
-        keys.update(content)
-    return keys
-
-
-def _reporting(program: str, command: Callable[[], int], debug: bool) -> int:
-    """Run a command; wrong input ends in one line on standard error instead of a traceback."""
-    try:
-        return command()
-    except KeyboardInterrupt:
-        print(f"{program}: interrupted", file=sys.stderr)  # noqa: T201
-        return INTERRUPTED
-    except (ValueError, NotImplementedError) as error:
-        if debug:
-            traceback.print_exc()
-        print(f"{program}: error: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
-        return WRONG_INPUT
+    return reporting(parser.prog, lambda: command.run(args, rest), debug="--state=DEBUG" in rest)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -285,14 +146,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _prepare(arguments[1:])
     args = parser.parse_args(arguments)
     program = f"recbole-sibrar {args.command}"
-    return _reporting(program, lambda: args.run(args), debug=bool(os.environ.get("DEBUG")))
+    return reporting(program, lambda: args.run(args), debug=bool(os.environ.get("DEBUG")))
 
 
 def _prepare(arguments: Sequence[str]) -> int:
     """Run the converters, which have a parser of their own and are loaded when they are needed."""
     from recbole_sibrar.dataset_prep import command
 
-    return _reporting("recbole-sibrar prepare", lambda: command.main(arguments, print), bool(os.environ.get("DEBUG")))
+    return reporting("recbole-sibrar prepare", lambda: command.main(arguments, print), bool(os.environ.get("DEBUG")))
 
 
 def _add_missing(commands: Any) -> None:
@@ -312,7 +173,7 @@ def _missing(args: argparse.Namespace) -> int:
     from recbole_sibrar.report import curves  # loads Matplotlib, which no other command waits for
 
     plan = missing.read_plan(args.side, args.modalities, args.rates, args.seeds)
-    folder = _output_folder(args.output)
+    folder = output_folder(args.output)
     frame, metric = missing.run(args.checkpoints, plan, args.metric and args.metric.lower(), _note)
     missing.write_table(frame, folder / "missing.csv")
     figure = curves.missing_curves(frame, metric)
@@ -321,22 +182,6 @@ def _missing(args: argparse.Namespace) -> int:
     print(missing.table(frame, metric))  # noqa: T201
     print(f"written: {folder / 'missing.csv'}, missing.png, missing.pdf")  # noqa: T201
     return 0
-
-
-def _output_folder(name: str) -> Path:
-    """The folder of ``--output``, made if it does not exist.
-
-    Raises:
-        ConfigError: It cannot be written to.
-    """
-    folder = Path(name)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise ConfigError(f"--output: cannot write to {folder}: {error.strerror}") from None
-    return folder
 
 
 def _note(line: str) -> None:

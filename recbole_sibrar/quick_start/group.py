@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,21 +23,13 @@ from tqdm import tqdm
 from recbole_sibrar.config import ConfigError, check_keys
 from recbole_sibrar.plugin import MODELS, known_keys
 from recbole_sibrar.quick_start import record
+from recbole_sibrar.quick_start.child_process import Children, interruptible, reason_of, threads_each
 from recbole_sibrar.quick_start.configuration import try_configuration
 from recbole_sibrar.quick_start.single_run import RESULT, SPECIFICATION
 from recbole_sibrar.quick_start.variants import Variant, file_name
 
 PER_USER, CURVE, LOG, CONFIGURATION = "per_user.parquet", "learning_curve.csv", "log.txt", "config.yaml"
 """Files in the folder of a run."""
-
-_WITHOUT_EFFECT = (
-    *("show_progress", "state", "checkpoint_dir", "save_per_user", "save_learning_curve", "device", "gpu_id"),
-    *("tensorboard", "log_wandb", "wandb_project", "single_spec", "local_rank", "data_path", "model_list"),
-)
-"""Keys that change no result."""
-
-_PATHS = ("resume", "save_split", "dataset_save_path", "dataloaders_save_path", "pre_model_path")
-"""Keys whose paths are meant from where the command is started; a run works in its own folder."""
 
 _FILTER = "filter_inter_by_user_or_item"
 
@@ -115,7 +103,7 @@ def plan(
             keys[_FILTER] = False  # else models that load .user and .item could be tested on fewer interactions
         for seed in seeds(config["seed"]):
             config = _configuration(variant, dataset, config_files, {**keys, "seed": seed})
-            folder = (output / "runs" / f"{file_name(variant.name)}-{seed}-{_hash(config)}").absolute()
+            folder = (output / "runs" / f"{file_name(variant.name)}-{seed}-{record.fingerprint(config)}").absolute()
             specification = _specification(variant, dataset, config_files, {**keys, "seed": seed}, config, folder)
             runs.append(Run(variant, seed, folder, specification, record.configuration(config)))
     _note_unread_keys(firsts, note)
@@ -132,7 +120,6 @@ def _configuration(variant: Variant, dataset: str, files: Sequence[str], keys: d
 def _specification(
     variant: Variant, dataset: str, files: Sequence[str], keys: dict[str, Any], config: Config, folder: Path
 ) -> dict[str, Any]:
-    paths = {key: str(Path(config[key]).absolute()) for key in _PATHS if config[key]}
     own: dict[str, Any] = {"show_progress": False, "save_learning_curve": str(folder / CURVE)}
     if config["eval_type"] is EvaluatorType.RANKING:
         own["save_per_user"] = str(folder / PER_USER)
@@ -142,7 +129,7 @@ def _specification(
         "model": variant.model,
         "dataset": dataset,
         "config_files": [str(Path(file).absolute()) for file in files],
-        "keys": {**keys, **paths, "data_path": record.data_path(config), **own},
+        "keys": {**keys, **record.absolute_paths(config), **own},
         "working_directory": str(folder),
     }
 
@@ -163,52 +150,6 @@ def _note_unread_keys(configs: Sequence[tuple[Variant, Config]], note: Callable[
             note(f"warning: {variant.name}: {keys[key]}")
 
 
-def _hash(config: Config) -> str:
-    """Twelve digits that differ where anything differs that results depend on: a key, or a file of the data."""
-    keys = {key: str(value) for key, value in config.final_config_dict.items() if key not in _WITHOUT_EFFECT}
-    files = sorted(file for file in Path(config["data_path"]).glob("*") if file.is_file())
-    keys["files"] = str([(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files])
-    return hashlib.sha256(json.dumps(keys, sort_keys=True).encode()).hexdigest()[:12]
-
-
-class _Children:
-    """The processes of a comparison, which end with it."""
-
-    def __init__(self) -> None:
-        self.processes: list[subprocess.Popen[bytes]] = []
-        self.stopped = False
-        self.lock = threading.Lock()
-
-    def run(self, command: Sequence[str], **options: Any) -> int:
-        """Run a process; its exit status."""
-        with self.lock:
-            if self.stopped:
-                return -signal.SIGTERM
-            process = subprocess.Popen(command, **options)
-            self.processes.append(process)
-        return process.wait()
-
-    def stop(self) -> None:
-        """End all, and start none any more."""
-        with self.lock:
-            self.stopped = True
-            for process in self.processes:
-                process.terminate()
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """``kill`` is Ctrl-C, so that the children end too."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 def execute(runs: Sequence[Run], jobs: int, note: Callable[[str], None]) -> list[Run]:
     """Run what is not finished, some at a time; a run that fails is reported, and the others go on.
 
@@ -222,9 +163,9 @@ def execute(runs: Sequence[Run], jobs: int, note: Callable[[str], None]) -> list
     """
     left = [run for run in runs if not run.finished]
     failed: list[Run] = []
-    children = _Children()
+    children = Children()
     bar = tqdm(total=len(runs), initial=len(runs) - len(left), desc="runs", unit="run")
-    with _interruptible(), bar, ThreadPoolExecutor(jobs) as pool:
+    with interruptible(), bar, ThreadPoolExecutor(jobs) as pool:
         waiting = {pool.submit(_execute, run, jobs, children): run for run in left}
         try:
             for future in as_completed(waiting):
@@ -240,7 +181,7 @@ def execute(runs: Sequence[Run], jobs: int, note: Callable[[str], None]) -> list
     return failed
 
 
-def _execute(run: Run, jobs: int, children: _Children) -> str:
+def _execute(run: Run, jobs: int, children: Children) -> str:
     """Run one in a process of its own; why it failed, or nothing."""
     run.folder.mkdir(parents=True, exist_ok=True)
     with open(run.folder / LOG, "ab") as log:
@@ -252,13 +193,12 @@ def _execute(run: Run, jobs: int, children: _Children) -> str:
             return ""
         log.truncate(0)
         _prepare(run)
-        threads = os.environ.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
         command = [sys.executable, "-m", "recbole_sibrar.quick_start.single_run", str(run.folder), str(os.getpid())]
         options = {"stdout": log, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL}
-        status = children.run(command, env={**os.environ, "OMP_NUM_THREADS": threads}, **options)
+        status = children.run(command, env={**os.environ, "OMP_NUM_THREADS": threads_each(jobs)}, **options)
     if status == 0 and run.finished:
         return ""
-    return _reason(status, (run.folder / LOG).read_text(encoding="utf-8", errors="replace"))
+    return reason_of(status, (run.folder / LOG).read_text(encoding="utf-8", errors="replace"))
 
 
 def _prepare(run: Run) -> None:
@@ -271,11 +211,3 @@ def _prepare(run: Run) -> None:
     (run.folder / SPECIFICATION).write_text(yaml.safe_dump(run.specification), encoding="utf-8")
     (run.folder / CONFIGURATION).write_text(yaml.safe_dump(run.configuration, sort_keys=False), encoding="utf-8")
     (run.folder / "environment.json").write_text(json.dumps(record.environment(), indent=1), encoding="utf-8")
-
-
-def _reason(status: int, log: str) -> str:
-    """Why a run failed: the signal that ended it, or the last line that it wrote."""
-    if status < 0:
-        return f"ended by {signal.Signals(-status).name}"
-    lines = re.sub(r"\x1b\[[0-9;]*m", "", log).strip().splitlines()
-    return re.sub(r"^(\w+\.)+(?=\w+: )", "", lines[-1]) if lines else f"exit status {status}"

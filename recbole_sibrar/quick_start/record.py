@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import platform
 import subprocess
 import sys
@@ -39,6 +41,30 @@ def data_path(config: Config) -> str:
     return str(
         Path(config.external_config_dict.get("data_path") or config.internal_config_dict["data_path"]).absolute()
     )
+
+
+_PATHS = ("resume", "save_split", "dataset_save_path", "dataloaders_save_path", "pre_model_path")
+"""Keys whose paths are meant from where the command is started; a run may work in a folder of its own."""
+
+
+def absolute_paths(config: Config) -> dict[str, str]:
+    """The keys of a run that name files and folders, with absolute paths."""
+    return {**{key: str(Path(config[key]).absolute()) for key in _PATHS if config[key]}, "data_path": data_path(config)}
+
+
+_WITHOUT_EFFECT = (
+    *("show_progress", "state", "checkpoint_dir", "save_per_user", "save_learning_curve", "device", "gpu_id"),
+    *("tensorboard", "log_wandb", "wandb_project", "single_spec", "local_rank", "data_path", "model_list"),
+)
+"""Keys that change no result."""
+
+
+def fingerprint(config: Config) -> str:
+    """Twelve digits that differ where anything differs that results depend on: a key, or a file of the data."""
+    keys = {key: str(value) for key, value in config.final_config_dict.items() if key not in _WITHOUT_EFFECT}
+    files = sorted(file for file in Path(config["data_path"]).glob("*") if file.is_file())
+    keys["files"] = str([(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files])
+    return hashlib.sha256(json.dumps(keys, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def environment() -> dict[str, Any]:

@@ -43,7 +43,7 @@ def main(folder: Path) -> None:
         specification["config_files"] or None,
         {**specification["keys"], "checkpoint_dir": str((folder / CHECKPOINT).parent)},
     )
-    _name_checkpoint(folder, specification["model"])
+    name_checkpoint(folder, specification["model"])
     finished = {
         "test_result": {key: float(value) for key, value in result["test_result"].items()},
         "best_valid_result": {key: float(value) for key, value in (result["best_valid_result"] or {}).items()},
@@ -55,14 +55,14 @@ def main(folder: Path) -> None:
         temporary.write_text(json.dumps(finished, indent=1), encoding="utf-8")
 
 
-def _name_checkpoint(folder: Path, model: str) -> None:
+def name_checkpoint(folder: Path, model: str) -> None:
     """Give the checkpoint, which RecBole names by the time of day, a name that can be known in advance."""
     found = list((folder / CHECKPOINT).parent.glob(f"{model}-*.pth"))
     if found:
         max(found, key=lambda file: file.stat().st_mtime_ns).replace(folder / CHECKPOINT)
 
 
-def _end_with(parent: int) -> None:
+def end_with(parent: int) -> None:
     """End this process when the one that has started it is gone, which could not end it if it was killed."""
     while os.getppid() == parent:
         time.sleep(0.5)
@@ -71,5 +71,5 @@ def _end_with(parent: int) -> None:
 
 if __name__ == "__main__":
     parent = int(sys.argv[2]) if len(sys.argv) > 2 else os.getppid()
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=end_with, args=(parent,), daemon=True).start()
     main(Path(sys.argv[1]))

@@ -1,0 +1,110 @@
+"""The command ``run_recbole_group``: its options, and what it runs."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from recbole_sibrar.config import refuse
+from recbole_sibrar.plugin import configuration_file
+from recbole_sibrar.quick_start.command_line import (
+    INTERRUPTED,
+    keys_of_files,
+    model_names,
+    output_folder,
+    parse_overrides,
+)
+from recbole_sibrar.quick_start.variants import parse_seeds, parse_variants
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of the command."""
+    parser = argparse.ArgumentParser(
+        prog="run_recbole_group",
+        description="Train and test several models on the same parts of a data set, and compare them.",
+        epilog="\n".join(
+            [
+                "Any key of the configuration can be given as --key=value, for all models. A model has keys and a",
+                'name of its own as in --model_list="BPR,SiBraR,text=SiBraR:item_modalities=[interactions,text]".',
+                "A comparison that is started again repeats no run that has finished.",
+            ]
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--model_list", "-m", metavar="A,B", help="models (default: the configuration's model_list)")
+    parser.add_argument("--dataset", "-d", help="name of the data set (default: the configuration's, else ml-100k)")
+    parser.add_argument("--config_files", metavar='"FILE ..."', default="", help="as for run_recbole")
+    parser.add_argument(
+        "--splits",
+        metavar="A,B",
+        default="",
+        help="configurations, such as cold_start_item,warm: a comparison with each of them, in a folder of its name",
+    )
+    parser.add_argument("--seeds", default="1", help="number of seeds, or seeds separated by commas (default: 1)")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time, each a process (default: 1)")
+    parser.add_argument("--output", metavar="DIR", default="comparison", help="folder of the results")
+    return parser
+
+
+def run(args: argparse.Namespace, rest: Sequence[str]) -> int:
+    """Run the command.
+
+    Args:
+        args: Its own options.
+        rest: Keys of the configuration, as ``--key=value``.
+
+    Returns:
+        Exit status: 0, 1 if a run has failed, or that of Ctrl-C.
+
+    Raises:
+        ConfigError: An option, or a configuration, cannot be used.
+    """
+    from recbole_sibrar.quick_start import comparison, group  # loads statsmodels, which no other command waits for
+
+    if args.jobs < 1:
+        refuse("--jobs", args.jobs, "a positive number of processes")
+    sys.argv = sys.argv[:1]  # RecBole would read the same options once more, by its own rules
+    plans = _plan(args, parse_overrides(rest))
+    output_folder(args.output)
+    runs = [run for _, planned in plans.values() for run in planned]
+    try:
+        failed = group.execute(runs, args.jobs, _note)
+    except KeyboardInterrupt:
+        done = f"{sum(run.finished for run in runs)} of {len(runs)} runs are finished"
+        _note(f"interrupted; {done}, the same command goes on with the others")
+        return INTERRUPTED
+    for output, (title, planned) in plans.items():
+        print(comparison.write(planned, output, title))  # noqa: T201
+        print(f"written: {output}")  # noqa: T201
+    return 1 if failed else 0
+
+
+def _plan(args: argparse.Namespace, overrides: dict[str, str]) -> dict[Path, tuple[str, list[Any]]]:
+    """For each folder of results a title, and the runs."""
+    from recbole_sibrar.quick_start import group
+
+    plans: dict[Path, tuple[str, list[group.Run]]] = {}
+    for split in args.splits.split(",") if args.splits else [""]:
+        names = [*args.config_files.split(), *([split] if split else [])]
+        files = [configuration_file(name) for name in names]
+        keys = keys_of_files(files)
+        variants = parse_variants(args.model_list or keys.get("model_list") or "", model_names())
+        dataset = args.dataset or overrides.get("dataset") or keys.get("dataset", "ml-100k")
+        output = Path(args.output, Path(split).stem)
+        if output in plans:
+            refuse("--splits", args.splits, "names that differ, each of which is a folder of the results")
+        title = " ".join([dataset, *names, *(f"{key}={value}" for key, value in overrides.items())])
+        seeds = functools.partial(parse_seeds, args.seeds)
+        plans[output] = title, group.plan(variants, dataset, files, overrides, seeds, output, _note)
+    return plans
+
+
+def _note(line: str) -> None:
+    tqdm.write(f"run_recbole_group: {line}", file=sys.stderr)
