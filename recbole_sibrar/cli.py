@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from recbole_sibrar.plugin import MODELS, configuration_file, ready_made_configurations
-from recbole_sibrar.quick_start import doctor, gap_command, group_command, missing, report_command
+from recbole_sibrar.quick_start import doctor, gap_command, group_command, hyper_command, missing, report_command
 from recbole_sibrar.quick_start.command_line import (
     check_model,
     keys_of_files,
@@ -107,6 +107,18 @@ def run_recbole_group(argv: Sequence[str] | None = None) -> int:
         Exit status: 0, or 1 if a run has failed.
     """
     return _with_keys(group_command, argv)
+
+
+def run_hyper(argv: Sequence[str] | None = None) -> int:
+    """The command ``run_hyper``: search the values of keys with which a model does best on the validation part.
+
+    Args:
+        argv: Arguments without the program's name; None for those of the process.
+
+    Returns:
+        Exit status: 0, or 1 if all trials have failed.
+    """
+    return _with_keys(hyper_command, argv)
 
 
 def _with_keys(command: Any, argv: Sequence[str] | None) -> int:

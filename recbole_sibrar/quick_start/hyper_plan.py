@@ -1,0 +1,146 @@
+"""What a search is: model, data, keys, space and metric, checked before any trial runs."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recbole.config import Config
+from recbole.utils import EvaluatorType
+
+from recbole_sibrar.config import ConfigError, nearest, own_keys, refuse
+from recbole_sibrar.plugin import MODELS, configuration_file, known_keys
+from recbole_sibrar.quick_start import hyper_space, record
+from recbole_sibrar.quick_start.command_line import check_model, keys_of_files
+from recbole_sibrar.quick_start.configuration import try_configuration
+from recbole_sibrar.quick_start.hyper_record import Record, Trial
+from recbole_sibrar.quick_start.hyper_space import Space
+
+_MANY = 100
+"""Trials of a search that does not say how many, as RecBole's ``HyperTuning`` has it."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A search."""
+
+    model: str
+    """Name of the model."""
+    dataset: str
+    """Name of the data set."""
+    files: tuple[str, ...]
+    """Absolute paths of yaml files."""
+    keys: dict[str, Any]
+    """Keys for all trials, which go before those of the files."""
+    space: Space
+    """What is searched."""
+    config: Config
+    """The configuration without the searched keys' values."""
+    tool: str
+    """``hyperopt`` or ``ray``."""
+    algo: str
+    """``exhaustive``, ``random`` or ``bayes``."""
+    n_trials: int
+    """How many trials there are at most."""
+
+    @property
+    def metric(self) -> str:
+        """By what trials are compared."""
+        return str(self.config["valid_metric"]).lower()
+
+    @property
+    def bigger(self) -> bool:
+        """Whether a greater score is better."""
+        return bool(self.config["valid_metric_bigger"])
+
+    @property
+    def seed(self) -> int:
+        """Of the search, and of every trial that does not search it."""
+        return int(self.config["seed"])
+
+    def specification(self, trial: Trial) -> dict[str, Any]:
+        """What the process of a trial runs."""
+        own = {"show_progress": False, "state": "INFO"}
+        return {
+            "model": self.model,
+            "dataset": self.dataset,
+            "config_files": list(self.files),
+            "keys": {**self.keys, **trial.parameters, **record.absolute_paths(self.config), **own},
+        }
+
+    def configuration(self, trial: Trial) -> dict[str, Any]:
+        """Every key of a trial."""
+        config = try_configuration(self.model, self.dataset, self.files, {**self.keys, **trial.parameters})[0]
+        return record.configuration(config)
+
+    def record(self, output: Path) -> Record:
+        """An empty record of the search."""
+        identity = {
+            "model": self.model,
+            "dataset": self.dataset,
+            "metric": self.metric,
+            "tool": self.tool,
+            "algo": self.algo,
+            "seed": self.seed,
+            "space": self.space.text(),
+            "configuration or data": record.fingerprint(self.config),
+        }
+        return Record(output, identity, self.bigger, self.configuration)
+
+
+def make(args: argparse.Namespace, overrides: dict[str, str], note: Callable[[str], None]) -> Plan:
+    """Check what the command line asks for.
+
+    Args:
+        args: The options of ``run_hyper``.
+        overrides: Keys of the command line.
+        note: Takes a line for each key that has no effect.
+
+    Raises:
+        ConfigError: The model, the data, a key, the space or the metric cannot be used.
+    """
+    files = [str(Path(configuration_file(name)).absolute()) for name in args.config_files.split()]
+    keys = keys_of_files(files)
+    model = args.model or overrides.get("model") or keys.get("model", "BPR")
+    dataset = args.dataset or overrides.get("dataset") or keys.get("dataset", "ml-100k")
+    check_model(model)
+    metric = {"valid_metric": args.metric} if args.metric else {}
+    space = hyper_space.read_space(hyper_space.find_file(args.params_file, model))
+    fixed = {key: value for key, value in overrides.items() if key not in ("model", "dataset")}
+    config, warnings = try_configuration(model, dataset, files, {**fixed, **metric})
+    known = known_keys(config) | set(own_keys() if model in MODELS else ())
+    for warning in [*warnings, *hyper_space.check_names(space, model, known, fixed)]:
+        note(f"warning: {warning}")
+    _check_metric(config, "--metric" if args.metric else "valid_metric")
+    if config["resume"]:
+        refuse("resume", config["resume"], "no value in a search, where every trial begins anew")
+    if not Path(config["data_path"]).is_dir():
+        raise ConfigError(f"--dataset: there is no folder {config['data_path']} with '{dataset}'; run_recbole "
+                          "downloads the data sets that RecBole knows")  # fmt: skip
+    algo = _algorithm(args.algo, space)
+    n_trials = (space.n_values or _MANY) if algo == "exhaustive" else args.max_evals or args.num_samples or _MANY
+    return Plan(model, dataset, tuple(files), {**fixed, **metric}, space, config, args.tool, algo, n_trials)
+
+
+def _algorithm(given: str | None, space: Space) -> str:
+    if given != "exhaustive":
+        return given or ("bayes" if space.n_values is None else "exhaustive")
+    endless = [parameter.name for parameter in space.parameters if parameter.n_values is None]
+    if endless:
+        allowed = f"random or bayes, as {space.file} has parameters that are no choices: {', '.join(endless)}"
+        refuse("--algo", given, allowed)
+    return given
+
+
+def _check_metric(config: Config, key: str) -> None:
+    """Check that the validation computes the metric that trials are compared by."""
+    metric = str(config["valid_metric"])
+    ranking = config["eval_type"] is EvaluatorType.RANKING
+    ends = [f"@{k}" for k in config["topk"]] if ranking else [""]
+    known = [f"{name}{end}" for name in config["metrics"] for end in ends]
+    if metric.lower() not in map(str.lower, known):
+        allowed = f"a metric of the keys metrics and topk: {', '.join(known)}{nearest(metric, known)}"
+        refuse(key, metric, allowed)
