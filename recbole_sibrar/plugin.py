@@ -34,6 +34,7 @@ from recbole_sibrar.config import (
     long_tail_ratio,
     nearest,
     refuse,
+    training_config,
 )
 from recbole_sibrar.data import partition
 from recbole_sibrar.data.dataloader import (
@@ -202,6 +203,7 @@ def _set_default_parameters(original: Any, config: Config) -> None:
     if config["benchmark_filename"] is not None:
         config.final_config_dict["data_path"] = str(_benchmark_folder(config, Path(data_path or "")))
     _set_evaluation(config)
+    training_config(config)  # refuses wrong values before the data are read
     if config["resume"] and not resume.is_resumable(config["MODEL_TYPE"], config.model):
         raise ConfigError(
             f"resume: found {config['resume']!r}, but {config.model} has a trainer of its own, "

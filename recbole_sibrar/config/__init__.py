@@ -22,6 +22,7 @@ from recbole_sibrar.config.evaluation import (
     named_field,
 )
 from recbole_sibrar.config.keys import check_keys, own_keys
+from recbole_sibrar.config.training import WITHOUT_EFFECT, TrainingConfig, differences, training_config
 from recbole_sibrar.config.values import SIDES, ConfigError, ConfigLike, as_list, nearest, refuse
 
 __all__ = [
@@ -30,17 +31,20 @@ __all__ = [
     "MODALITY_KEYS",
     "POPULARITY",
     "SIDES",
+    "WITHOUT_EFFECT",
     "ColdStart",
     "ConfigError",
     "ConfigLike",
     "EncoderConfig",
     "EvaluationConfig",
     "RecommenderConfig",
+    "TrainingConfig",
     "as_list",
     "calibration_alpha",
     "check_contrastive",
     "check_keys",
     "cold_start_config",
+    "differences",
     "encoder_config",
     "evaluation_config",
     "long_tail_ratio",
@@ -50,4 +54,5 @@ __all__ = [
     "recommender_config",
     "refuse",
     "resolve_modalities",
+    "training_config",
 ]

@@ -33,7 +33,7 @@ def _train_epoch(original: Any, trainer: Trainer, train_data: Any, epoch: int, *
     every = evaluation_config(trainer.config).gap_every
     if every is None or (not trainer.config["single_spec"] and trainer.config["local_rank"] != 0):
         return original(trainer, train_data, epoch, *args, **kwargs)
-    if epoch == 0:
+    if epoch == 0 and not getattr(trainer.__dict__.get("progress"), "resumed", None):
         record(trainer, 0)
     result = original(trainer, train_data, epoch, *args, **kwargs)
     if (epoch + 1) % every == 0:

@@ -1,29 +1,39 @@
-"""Checkpoints that a run can be continued from as if it had not been interrupted.
+"""Runs that can be continued as if they had not been interrupted: what RecBole's trainer does in addition.
 
 RecBole's checkpoint holds parameters, optimiser, epoch, early-stopping counter and best score. What it lacks to
-continue identically is added here: the random states, the position of the training loader and the best validation
-result.
+continue identically is added here: the random states, the position in the training data and the best validation
+result; and beside the best checkpoint, the latest state is kept.
 """
 
 from __future__ import annotations
 
-import os
-import random
 from collections.abc import Callable
-from typing import Any, cast
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
 
-import numpy as np
-import torch
 from recbole.trainer import KGTrainer, Trainer
+from recbole.trainer.trainer import AbstractTrainer
 from recbole.utils import get_trainer, set_color
 
-from recbole_sibrar.compat import CheckpointError, identify, load_checkpoint
+from recbole_sibrar.compat import CheckpointError, identify
 from recbole_sibrar.config import evaluation_config
+from recbole_sibrar.data import ranks
+from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.data.files import check_writable
 from recbole_sibrar.evaluator import curve
-from recbole_sibrar.trainer import tensorboard
-
-STATE = "training_state"
-"""Key of a checkpoint that holds what RecBole's own keys do not."""
+from recbole_sibrar.model.multimodal import MultimodalRecommender
+from recbole_sibrar.trainer import checkpoint, restore, tensorboard
+from recbole_sibrar.trainer.interruption import SIGTERM, listening
+from recbole_sibrar.trainer.progress import Progress
+from recbole_sibrar.trainer.state import (
+    STATE,
+    full_state,
+    loader_states,
+    random_state,
+    set_loader_states,
+    set_random_state,
+)
 
 
 def extend_trainer(extend: Callable[[Any, str, Callable[..., Any]], None]) -> None:
@@ -32,8 +42,13 @@ def extend_trainer(extend: Callable[[Any, str, Callable[..., Any]], None]) -> No
     Args:
         extend: Replaces a method by one that is called with the original first.
     """
+    extend(AbstractTrainer, "__init__", _make_folder)
     extend(Trainer, "fit", _fit)
+    extend(Trainer, "_train_epoch", _train_epoch)
     extend(Trainer, "_valid_epoch", _valid_epoch)
+    extend(Trainer, "_full_sort_batch_eval", _evaluate_batch)
+    extend(Trainer, "_neg_sample_batch_eval", _evaluate_batch)
+    extend(Trainer, "evaluate", _evaluate)
     extend(Trainer, "_save_checkpoint", _save_checkpoint)
     extend(Trainer, "resume_checkpoint", _resume_checkpoint)
 
@@ -43,83 +58,162 @@ def is_resumable(model_type: Any, model: str) -> bool:
     return get_trainer(model_type, model) in (Trainer, KGTrainer)
 
 
-def random_state() -> dict[str, Any]:
-    """The states of all global random generators, as plain numbers and tensors."""
-    name, keys, *rest = cast("tuple[Any, ...]", np.random.get_state(legacy=True))
-    return {
-        "python": random.getstate(),
-        "numpy": (name, torch.from_numpy(keys.astype(np.int64)), *rest),
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-    }
+def _make_folder(original: Any, trainer: Any, config: Any, *args: Any) -> None:
+    """Make the folder of the checkpoints before RecBole does, which would end in a traceback.
 
-
-def set_random_state(state: dict[str, Any]) -> None:
-    """Set all global random generators to what :func:`random_state` returned."""
-    random.setstate(state["python"])
-    name, keys, *rest = state["numpy"]
-    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
-    torch.set_rng_state(state["torch"].cpu())
-    if state["cuda"]:
-        torch.cuda.set_rng_state_all([device_state.cpu() for device_state in state["cuda"]])
-
-
-def _loaders(train_data: Any) -> list[Any]:
-    """The loaders that shuffle: the training loader, or the two that RecBole's knowledge-based loader consists of."""
-    if hasattr(train_data, "kg_dataloader"):
-        return [train_data.general_dataloader, train_data.kg_dataloader]
-    return [train_data]
+    Raises:
+        DataError: It cannot be made.
+    """
+    try:
+        Path(config["checkpoint_dir"]).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"checkpoint_dir: cannot make {config['checkpoint_dir']}: {error.strerror}") from None
+    original(trainer, config, *args)
 
 
 def _fit(original: Any, trainer: Trainer, train_data: Any, *args: Any, **kwargs: Any) -> Any:
-    """Train, from the checkpoint that the key ``resume`` names if it is set."""
+    """Train, from the checkpoint that the key ``resume`` names if it is set; save states, and stop when asked to."""
     trainer.training_loader = train_data
-    if trainer.config["resume"]:
-        trainer.resume_checkpoint(trainer.config["resume"])
+    config, saved = trainer.config, kwargs.get("saved", args[2] if len(args) > 2 else True)
+    if config["resume"] == restore.AUTO:
+        found = restore.find(config, trainer.logger.info) if ranks.is_main(config) else None
+        config.final_config_dict["resume"] = ranks.broadcast(config, found)
+    if config["resume"]:
+        trainer.resume_checkpoint(config["resume"])
     state = trainer.__dict__.pop("resumed_state", None)
+    progress = trainer.progress = Progress(trainer, saved)
+    if saved and ranks.is_main(config):
+        check_writable(progress.best, "checkpoint_dir")
     if state is not None:
-        trainer.best_valid_result = state["best_valid_result"]
-        trainer.train_loss_dict = state["train_loss_dict"]
-        for loader, (generator, epoch) in zip(_loaders(train_data), state["loaders"], strict=True):
-            loader.generator.set_state(generator.cpu())
-            loader.epoch = epoch
-        set_random_state(state["random"])
-    try:
-        return original(trainer, train_data, *args, **kwargs)
-    except KeyboardInterrupt:
-        if os.path.isfile(trainer.saved_model_file):
-            trainer.logger.warning(f"interrupted; --resume={trainer.saved_model_file} continues this run")
-        raise
+        _restore(trainer, progress, train_data, state)
+    elif progress.saves and ranks.is_main(config):
+        checkpoint.remove_states(progress.best)  # of another run that had this name
+    if state is not None and _has_ended(trainer, state):
+        trainer.eval_collector.data_collect(train_data)
+        return trainer.best_valid_score, trainer.best_valid_result
+    with listening() if progress.saves else nullcontext():
+        try:
+            result = original(trainer, train_data, *args, **kwargs)
+        except KeyboardInterrupt:
+            trainer.logger.warning(f"interrupted; {progress.advice()}")
+            raise
+        progress.end()
+    return result
 
 
-def _resume_checkpoint(original: Any, trainer: Trainer, resume_file: str) -> None:
-    """Load a checkpoint, and keep what :func:`_fit` needs to continue as if nothing had happened."""
-    checkpoint = load_checkpoint(resume_file)
-    for key in ("model", "learner"):
-        if checkpoint["config"][key] != trainer.config[key]:
-            found = f"found {checkpoint['config'][key]}, but this run has {trainer.config[key]}"
-            raise CheckpointError(f"resume: {resume_file} does not fit the key '{key}': {found}")
-    try:
-        original(trainer, resume_file)
-    except (RuntimeError, KeyError) as error:
-        raise CheckpointError(f"resume: {resume_file} does not fit the model: {' '.join(str(error).split())}") from None
-    trainer.resumed_state = checkpoint.get(STATE)
-    if trainer.resumed_state is None:
+def _restore(trainer: Trainer, progress: Progress, train_data: Any, state: dict[str, Any]) -> None:
+    """Set everything that RecBole's own ``resume_checkpoint`` does not to what a checkpoint holds."""
+    trainer.best_valid_result = state["best_valid_result"]
+    trainer.train_loss_dict = state["train_loss_dict"]
+    set_loader_states(train_data, state["loaders"])
+    count, rank = ranks.count(trainer.config), ranks.rank(trainer.config)
+    if count != len(state["ranks"]):
         trainer.logger.warning(
-            f"{resume_file} was written without recbole_sibrar and holds no random state: "
+            f"resume: {len(state['ranks'])} processes have trained the model, now {count} do: "
             "the resumed run is not the one that was interrupted"
         )
+    own = state["ranks"][rank] if rank < len(state["ranks"]) else {"losses": state["ranks"][0]["losses"], "drawn": {}}
+    if "random" in own:
+        set_random_state(own["random"])
+    progress.keeps_last = state["keeps_last"]
+    if state.get("batches"):
+        progress.resumed = {"batches": state["batches"], "losses": own["losses"], "drawn": own["drawn"]}
+
+
+def _has_ended(trainer: Trainer, state: dict[str, Any]) -> bool:
+    """Whether nothing is left but the test: the latest state is that of the last epoch, or of an early stop."""
+    ended = trainer.start_epoch >= trainer.epochs or trainer.cur_step > trainer.stopping_step
+    return state.get("batches") == 0 and ended
+
+
+def _train_epoch(
+    original: Any,
+    trainer: Trainer,
+    train_data: Any,
+    epoch_idx: int,
+    loss_func: Any = None,
+    show_progress: bool = False,
+) -> Any:
+    """Save the state that the last epoch has left, and train an epoch, or what is left of it."""
+    progress: Progress | None = trainer.__dict__.get("progress")
+    if progress is None:
+        return original(trainer, train_data, epoch_idx, loss_func, show_progress)
+    if progress.every and epoch_idx > trainer.start_epoch and epoch_idx % progress.every == 0:
+        progress.save(epoch_idx - 1)
+
+    def train(batches: Any, epoch: int, **options: Any) -> None:
+        original(trainer, batches, epoch, **options, show_progress=show_progress)
+
+    return progress.epoch(train, train_data, epoch_idx, loss_func or trainer.model.calculate_loss)
 
 
 def _valid_epoch(original: Any, trainer: Trainer, *args: Any, **kwargs: Any) -> Any:
     """Remember the validation result: RecBole saves a new best checkpoint before it notes the result as the best."""
+    progress: Progress | None = trainer.__dict__.get("progress")
+    if progress is not None:
+        progress.note_trained()
     score, result = original(trainer, *args, **kwargs)
+    if progress is not None:
+        progress.trained = None
     trainer.latest_valid_result = result
     path = evaluation_config(trainer.config).save_learning_curve
     if path:
         curve.record(trainer, path, result)
     tensorboard.record_validation(trainer, result)
     return score, result
+
+
+def _evaluate_batch(original: Any, trainer: Trainer, batch: Any) -> Any:
+    """Stop between two batches of an evaluation if that is asked for."""
+    progress: Progress | None = trainer.__dict__.get("progress")
+    if progress is not None:
+        progress.between_evaluations()
+    return original(trainer, batch)
+
+
+def _evaluate(
+    original: Any,
+    trainer: Trainer,
+    eval_data: Any,
+    load_best_model: bool = True,
+    model_file: Any = None,
+    show_progress: bool = False,
+) -> Any:
+    """Evaluate; with the test of what was trained a run has ended, and there is nothing to continue any more."""
+    progress: Progress | None = trainer.__dict__.get("progress")
+    phase = getattr(getattr(eval_data, "evaluation", None), "phase", "test")
+    ends = load_best_model and not model_file and phase == "test" and eval_data
+    if progress is None or not progress.saves or not ends:
+        return original(trainer, eval_data, load_best_model, model_file, show_progress)
+    with listening():
+        result = original(trainer, eval_data, load_best_model, model_file, show_progress)
+        progress.end(SIGTERM, "after the test")
+    if ranks.is_main(trainer.config):
+        checkpoint.remove_states(progress.best)
+    return result
+
+
+def _resume_checkpoint(original: Any, trainer: Trainer, resume_file: str) -> None:
+    """Load a checkpoint, and keep what :func:`_fit` needs to continue as if nothing had happened."""
+    file, content = restore.choose(Path(resume_file), trainer.logger.warning)
+    ignored = {"worker"} if isinstance(trainer.model, MultimodalRecommender) else ()
+    warning = restore.check_fits(file, content, trainer.config, frozenset(ignored))
+    if warning:
+        trainer.logger.warning(warning)
+    state = content.get(STATE)
+    best = restore.best_parameters(file, state or {})
+    try:
+        original(trainer, str(file))
+    except (RuntimeError, KeyError) as error:
+        raise CheckpointError(f"resume: {file} does not fit the model: {' '.join(str(error).split())}") from None
+    trainer.saved_model_file = str(best)
+    if state is None:
+        trainer.logger.warning(
+            f"{file} was written without recbole_sibrar and holds no random state: "
+            "the resumed run is not the one that was interrupted"
+        )
+        return
+    trainer.resumed_state = {**state, "keeps_last": file == checkpoint.last_file(best)}
 
 
 def _save_checkpoint(original: Any, trainer: Trainer, epoch: int, verbose: bool = True, **kwargs: Any) -> None:
@@ -130,27 +224,12 @@ def _save_checkpoint(original: Any, trainer: Trainer, epoch: int, verbose: bool 
         original(trainer, epoch, verbose=verbose, **kwargs)
         trainer.written_checkpoint = identify(file)
         return
-    if not trainer.config["single_spec"] and trainer.config["local_rank"] != 0:
-        return
+    epoch = epoch if epoch >= 0 else trainer.start_epoch - 1  # RecBole's -1: there was nothing left to train
     result = trainer.__dict__.get("latest_valid_result", trainer.best_valid_result)
-    state = {
-        "config": trainer.config,
-        "epoch": epoch if epoch >= 0 else trainer.start_epoch - 1,  # RecBole's -1: there was nothing left to train
-        "cur_step": trainer.cur_step,
-        "best_valid_score": float(trainer.best_valid_score),
-        "state_dict": trainer.model.state_dict(),
-        "other_parameter": trainer.model.other_parameter(),
-        "optimizer": trainer.optimizer.state_dict(),
-        STATE: {
-            "best_valid_result": result and {key: float(value) for key, value in result.items()},
-            "train_loss_dict": dict(trainer.train_loss_dict),
-            "loaders": [(part.generator.get_state(), getattr(part, "epoch", 0)) for part in _loaders(loader)],
-            "random": random_state(),
-        },
-    }
-    partial = f"{file}.part"
-    torch.save(state, partial, pickle_protocol=4)
-    os.replace(partial, file)
+    own = {"random": random_state(), "losses": None, "drawn": {}}
+    checkpoint.write(trainer.config, Path(file), full_state(trainer, epoch, result, loader_states(loader), own))
+    if not ranks.is_main(trainer.config):
+        return
     trainer.written_checkpoint = identify(file)
     if verbose:
         trainer.logger.info(set_color("Saving current", "blue") + f": {file}")

@@ -80,6 +80,21 @@ def counting_draws(model: MultimodalRecommender) -> Iterator[dict[Side, Tensor]]
             model.encoder_of(side).draw_counts = None
 
 
+def draws(model: Any) -> dict[Side, list[int]]:
+    """How often each modality was drawn so far in a :func:`counting_draws` block around this; nothing without one."""
+    if not isinstance(model, MultimodalRecommender):
+        return {}
+    counts = {side: model.encoder_of(side).draw_counts for side in SIDES}
+    return {side: drawn.tolist() for side, drawn in counts.items() if drawn is not None}
+
+
+def add_draws(model: Any, drawn: Mapping[Side, list[int]]) -> None:
+    """Count what an interrupted epoch has drawn, as :func:`draws` returned it."""
+    for side in draws(model).keys() & drawn.keys():
+        counts = model.encoder_of(side).draw_counts
+        counts += torch.tensor(drawn[side], device=counts.device)
+
+
 def loss_parts(model: MultimodalRecommender, losses: float | tuple[float, ...]) -> dict[str, float]:
     """The parts of an epoch's loss by name.
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from recbole.trainer import Trainer
 import recbole_sibrar
 from recbole_sibrar.compat import load_checkpoint
 from recbole_sibrar.config import ConfigError
+from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.trainer import resume
 
 Build = Callable[..., tuple[Any, ...]]
@@ -194,11 +197,12 @@ def test_a_failure_while_writing_leaves_the_previous_checkpoint(
     trainer.fit(train_data, valid_data)
     before = Path(trainer.saved_model_file).read_bytes()
 
-    def disk_full(state: Any, file: str, **kwargs: Any) -> None:
-        Path(file).write_bytes(b"half")
-        raise OSError("No space left on device")
+    def disk_full(state: Any, stream: Any, **kwargs: Any) -> None:
+        stream.write(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(torch, "save", disk_full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(DataError, match=r"model\.pth: No space left on device; .*-last\.pth is intact"):
         trainer._save_checkpoint(1)
     assert Path(trainer.saved_model_file).read_bytes() == before
+    assert not list(tmp_path.glob("*.part"))

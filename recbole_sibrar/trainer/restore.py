@@ -1,0 +1,140 @@
+"""Which file a run is continued from, and whether it fits the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from recbole_sibrar.compat import CheckpointError, load_checkpoint
+from recbole_sibrar.config import WITHOUT_EFFECT, differences
+from recbole_sibrar.trainer import checkpoint
+from recbole_sibrar.trainer.progress import ALL
+from recbole_sibrar.trainer.state import STATE, runs_elsewhere
+
+AUTO = "auto"
+"""Value of the key ``resume`` for the newest unfinished run with the same configuration."""
+
+_PROLONGING = ("epochs", "stopping_step")
+
+
+def find(config: Any, note: Callable[[str], None]) -> str | None:
+    """The newest unfinished run in ``checkpoint_dir`` with the same model, data set and configuration.
+
+    Args:
+        config: RecBole's ``Config``.
+        note: Takes a line about what is left out, and about what was found.
+
+    Returns:
+        A file to resume; None if there is none.
+    """
+    folder = Path(config["checkpoint_dir"])
+    for best in checkpoint.unfinished(folder):
+        last = checkpoint.last_file(best)
+        try:
+            _, content = choose(last, note)
+        except CheckpointError as error:
+            note(f"resume: left out: {error}")
+            continue
+        there = content["config"].final_config_dict
+        if differences(there, config.final_config_dict, WITHOUT_EFFECT - {"data_path"}):
+            continue
+        if runs_elsewhere(content[STATE]["process"]):
+            note(f"resume: left out: {last}, whose run has not ended")
+            continue
+        note(f"resume: goes on with {last}")
+        return str(last)
+    note(f"resume: starts anew, as there is no unfinished run with this configuration in {folder}")
+    return None
+
+
+def choose(requested: Path, note: Callable[[str], None]) -> tuple[Path, dict[str, Any]]:
+    """The checkpoint to load for the one that was asked for.
+
+    A latest state that cannot be read gives way to the one before it, and both to the best checkpoint where that is
+    newer, because the run was killed between writing the two.
+
+    Args:
+        requested: The file.
+        note: Takes a warning.
+
+    Returns:
+        The file, and its content on the CPU.
+
+    Raises:
+        CheckpointError: There is none that can be read.
+    """
+    best = checkpoint.best_file(requested)
+    if requested != checkpoint.last_file(best):
+        return requested, load_checkpoint(str(requested), "cpu")
+    found = _readable(requested, checkpoint.previous_file(best), note)
+    if best.is_file():
+        content = load_checkpoint(str(best), "cpu")
+        if STATE in content and _position(content) > _position(found[1]):
+            return best, content
+    return found
+
+
+def _readable(last: Path, previous: Path, note: Callable[[str], None]) -> tuple[Path, dict[str, Any]]:
+    try:
+        return last, load_checkpoint(str(last), "cpu")
+    except CheckpointError as error:
+        if not previous.is_file():
+            raise
+        if last.is_file():  # else the run was killed between two renamings, and nothing is wrong
+            note(f"{error}; goes on with {previous}, the state before it")
+        return previous, load_checkpoint(str(previous), "cpu")
+
+
+def _position(content: dict[str, Any]) -> tuple[int, float]:
+    """The epoch that comes next, and how much of it is done."""
+    batches = content.get(STATE, {}).get("batches", 0)
+    return content["epoch"] + 1, float("inf") if batches == ALL else batches
+
+
+def best_parameters(file: Path, state: dict[str, Any]) -> Path:
+    """RecBole's checkpoint of the best epoch that belongs to a file.
+
+    Args:
+        file: The file that is continued from.
+        state: What is saved in it beside RecBole's own.
+
+    Raises:
+        CheckpointError: There was one, and it is gone.
+    """
+    if "best" not in state:
+        return file
+    best = checkpoint.best_file(file)
+    best = best if best != file else file.with_name(state["best"])
+    if state["best_is_there"] and not best.is_file():
+        raise CheckpointError(f"resume: {file} needs {best}, the best parameters so far, and there is no such file")
+    return best
+
+
+def check_fits(file: Path, content: dict[str, Any], config: Any, ignored: frozenset[str]) -> str | None:
+    """Compare the configuration of a checkpoint with that of the run that goes on.
+
+    Args:
+        file: The checkpoint.
+        content: What it holds.
+        config: RecBole's ``Config`` of this run.
+        ignored: More keys that change no result.
+
+    Returns:
+        A line about the keys that differ, if any do.
+
+    Raises:
+        CheckpointError: It is another model, or another optimiser.
+    """
+    earlier = content["config"]
+    for key in ("model", "learner"):
+        if earlier[key] != config[key]:
+            found = f"found {earlier[key]}, but this run has {config[key]}"
+            raise CheckpointError(f"resume: {file} does not fit the key '{key}': {found}")
+    changed = differences(
+        earlier.final_config_dict, config.final_config_dict, WITHOUT_EFFECT.union(_PROLONGING, ignored)
+    )
+    if not changed:
+        return None
+    listed = ", ".join(f"{key}: {before} there, {now} here" for key, (before, now) in changed.items())
+    return f"resume: the configuration is not that of {file}, so neither will the result be ({listed})"
