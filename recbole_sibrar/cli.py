@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from recbole_sibrar.plugin import MODELS, configuration_file, ready_made_configurations
-from recbole_sibrar.quick_start import doctor, gap_command, group_command, hyper_command, missing, report_command
+from recbole_sibrar.quick_start import (
+    doctor,
+    gap_command,
+    group_command,
+    hyper_command,
+    missing,
+    process_options,
+    report_command,
+)
 from recbole_sibrar.quick_start.command_line import (
     check_model,
     keys_of_files,
@@ -22,7 +30,7 @@ from recbole_sibrar.quick_start.command_line import (
     reporting,
 )
 from recbole_sibrar.quick_start.configuration import try_configuration
-from recbole_sibrar.quick_start.processes import Processes, run
+from recbole_sibrar.quick_start.processes import download, run
 
 
 def run_recbole(argv: Sequence[str] | None = None) -> int:
@@ -67,20 +75,12 @@ def _run_recbole_parser() -> argparse.ArgumentParser:
         f"({', '.join(ready_made_configurations())}); later files go before earlier ones",
     )
     parser.add_argument("--save_split", metavar="DIR", help="write training, validation and test part as atomic files")
-    defaults = Processes()
-    parser.add_argument("--nproc", type=int, default=defaults.nproc, help="processes on this machine, one GPU each")
-    parser.add_argument("--ip", default=defaults.ip, help="address of the machine with rank 0")
-    parser.add_argument("--port", default=defaults.port, help="port on that machine")
-    parser.add_argument("--world_size", type=int, default=defaults.world_size, help="processes on all machines")
-    parser.add_argument(
-        "--group_offset", type=int, default=defaults.group_offset, help="rank of this machine's first process"
-    )
+    process_options.add_arguments(parser)
     return parser
 
 
 def _run_recbole(args: argparse.Namespace, rest: Sequence[str]) -> int:
-    processes = Processes(args.nproc, args.world_size, args.group_offset, args.ip, args.port)
-    processes.check()
+    processes = process_options.asked_for(args, os.environ)
     overrides = parse_overrides(rest)
     if args.save_split:
         overrides["save_split"] = args.save_split
@@ -90,8 +90,11 @@ def _run_recbole(args: argparse.Namespace, rest: Sequence[str]) -> int:
     dataset = args.dataset or overrides.get("dataset") or keys.get("dataset", "ml-100k")
     check_model(model)
     sys.argv = sys.argv[:1]  # RecBole would read the same options once more, by its own rules
-    _, warnings = try_configuration(model, dataset, files, overrides)
-    for warning in warnings:
+    config, warnings = try_configuration(model, dataset, files, overrides)
+    processes.check(config["gpu_id"])
+    if not processes.single:
+        download(config, processes)
+    for warning in warnings if processes.is_first else []:
         print(f"run_recbole: warning: {warning}", file=sys.stderr)  # noqa: T201
     run(model, dataset, files, dict(overrides), processes)
     return 0

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import recbole.data.dataset
 import recbole.data.utils
+import recbole.quick_start.quick_start
 import recbole.utils.case_study
 import yaml
 from recbole.config import Config
@@ -36,7 +37,7 @@ from recbole_sibrar.config import (
     refuse,
     training_config,
 )
-from recbole_sibrar.data import partition
+from recbole_sibrar.data import partition, ranks, sharding
 from recbole_sibrar.data.dataloader import (
     CandidateFullSortDataLoader,
     MultimodalTrainDataLoader,
@@ -50,7 +51,7 @@ from recbole_sibrar.data.sampler import pop_sampling, sample_by_key_ids
 from recbole_sibrar.data.split import PARTS
 from recbole_sibrar.evaluator import hooks
 from recbole_sibrar.evaluator.lists import TrainingKnowledge
-from recbole_sibrar.trainer import gap, optimizer, resume, tensorboard
+from recbole_sibrar.trainer import distributed, gap, optimizer, process_group, resume, tensorboard
 
 MODELS = ("SiBraR", "MuBraR", "DropoutNet", "CLCRec")
 """Names of our models, as on the command line."""
@@ -96,11 +97,15 @@ def register() -> None:
     _extend(AbstractSampler, "_pop_sampling", pop_sampling)
     _extend(FullSortEvalDataLoader, "collate_fn", collate_full_sort)
     _extend(recbole.utils.case_study, "full_sort_scores", _full_sort_scores)
+    process_group.extend_configuration(_extend)
+    sharding.extend_loaders(_extend)
+    distributed.extend_trainer(_extend)  # inside of the others, which see the results of all processes
     hooks.extend_evaluation(_extend)
     resume.extend_trainer(_extend)
     optimizer.extend_trainer(_extend)
     gap.extend_trainer(_extend)
     tensorboard.extend_trainer(_extend)
+    compat.rebind(recbole.quick_start.quick_start.run_recboles, process_group.run_rank)
 
 
 def is_registered() -> bool:
@@ -319,7 +324,8 @@ def _build(original: Any, dataset: Dataset) -> list[Dataset]:
     elif len(parts) == len(PARTS):
         getLogger().info(f"held-out pairs {partition.hash_of(parts)}")
     if writer and settings.save_split:
-        writer.write(dataset, frames, settings.save_split)
+        if ranks.is_main(dataset.config):
+            writer.write(dataset, frames, settings.save_split)
         dataset.config.final_config_dict["save_split"] = None  # who loads the checkpoint writes nothing
     return parts
 

@@ -15,10 +15,14 @@ import yaml
 
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.plugin import MODELS
+from recbole_sibrar.quick_start.processes import ProcessError
 from recbole_sibrar.quick_start.variants import nearest_model
 
 WRONG_INPUT = 2
 """Exit status after wrong input, as argparse has it."""
+
+FAILED = 1
+"""Exit status after a failure that is not about the input."""
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
@@ -109,8 +113,8 @@ def reporting(program: str, command: Callable[[], int], debug: bool) -> int:
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)  # noqa: T201
         return INTERRUPTED
-    except (ValueError, NotImplementedError) as error:
+    except (ValueError, NotImplementedError, ProcessError) as error:
         if debug:
             traceback.print_exc()
         print(f"{program}: error: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
-        return WRONG_INPUT
+        return FAILED if isinstance(error, ProcessError) else WRONG_INPUT

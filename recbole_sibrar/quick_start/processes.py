@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from recbole.config import Config
 from torch.multiprocessing.spawn import ProcessContext, ProcessExitedException, ProcessRaisedException, start_processes
 
 from recbole_sibrar.config import ConfigError, refuse
+from recbole_sibrar.quick_start.process_options import Processes
+from recbole_sibrar.trainer.interruption import STATUS, TrainingStopped
 from recbole_sibrar.trainer.process_group import run_rank
-
 
 _WRONG_INPUT = ("ConfigError", "DataError", "CheckpointError", "ValueError", "NotImplementedError")
 """Failures that are about what the user gave."""
@@ -26,82 +28,6 @@ _WRONG_INPUT = ("ConfigError", "DataError", "CheckpointError", "ValueError", "No
 
 class ProcessError(RuntimeError):
     """One of several processes has failed; the message says which one and why."""
-
-
-@dataclass(frozen=True)
-class Processes:
-    """How many processes train one model, and where (the options of RecBole's ``run_recbole.py``)."""
-
-    nproc: int = 1
-    """Processes on this machine."""
-    world_size: int = -1
-    """Processes on all machines; -1 for ``nproc``."""
-    group_offset: int = 0
-    """Rank of this machine's first process."""
-    ip: str = "localhost"
-    """Address of the machine with rank 0."""
-    port: str | None = None
-    """Port on that machine; None for a free one on a single machine, and RecBole's 5678 on several."""
-    local_rank: int | None = None
-    """Number of this process on its machine, where ``torchrun`` has started it."""
-
-    @property
-    def single(self) -> bool:
-        """Whether the run stays in this process alone."""
-        return self.local_rank is None and self.nproc == 1 and self.world_size <= 0
-
-    @property
-    def is_first(self) -> bool:
-        """Whether this command is where rank 0 is."""
-        return self.group_offset + (self.local_rank or 0) == 0
-
-    @property
-    def total(self) -> int:
-        """Processes on all machines."""
-        return self.world_size if self.world_size > 0 else self.nproc
-
-    def check(self, gpu_id: str = "0") -> None:
-        """Check that the run can be started as it is asked for.
-
-        Args:
-            gpu_id: The configuration's key: the GPUs to use, or nothing for the CPU.
-
-        Raises:
-            ConfigError: The numbers do not fit together, or there are fewer GPUs than processes.
-        """
-        if self.nproc < 1:
-            refuse("--nproc", self.nproc, "a positive number of processes")
-        if self.world_size not in (-1, 0) and self.world_size < self.nproc:
-            refuse("--world_size", self.world_size, f"at least --nproc, which is {self.nproc}")
-        if not 0 <= self.group_offset <= self.total - self.nproc:
-            allowed = f"0 to {self.total - self.nproc}, so that {self.nproc} of {self.total} ranks are on this machine"
-            refuse("--group_offset", self.group_offset, allowed)
-        if self.port is not None and not (self.port.isdecimal() and 0 < int(self.port) < 65536):
-            refuse("--port", self.port, "a number from 1 to 65535")
-        chosen = [gpu for gpu in str(gpu_id).strip("()[]").split(",") if gpu.strip()]
-        gpus = min(len(chosen), torch.cuda.device_count())
-        if gpus and not self.single and self.nproc > gpus:
-            allowed = f"up to the {gpus} GPUs of this machine that gpu_id names, or any number with --gpu_id= on CPUs"
-            refuse("--nproc", self.nproc, allowed)
-
-
-def torchrun_processes(environment: Mapping[str, str]) -> Processes | None:
-    """What ``torchrun`` says of the process that it has started; None for one that it has not started.
-
-    Args:
-        environment: The process's environment.
-    """
-    if "TORCHELASTIC_RUN_ID" not in environment:
-        return None
-    rank, local_rank = int(environment["RANK"]), int(environment["LOCAL_RANK"])
-    return Processes(
-        nproc=int(environment["LOCAL_WORLD_SIZE"]),
-        world_size=int(environment["WORLD_SIZE"]),
-        group_offset=rank - local_rank,
-        ip=environment["MASTER_ADDR"],
-        port=environment["MASTER_PORT"],
-        local_rank=local_rank,
-    )
 
 
 def run(
@@ -190,8 +116,9 @@ def _join(context: ProcessContext, errors: Any, offset: int) -> None:
         ProcessError: One has failed.
     """
     try:
-        while not context.join():
-            pass
+        with _passing_on(context):
+            while not context.join():
+                pass
     except (ProcessRaisedException, ProcessExitedException):
         found = []
         while not errors.empty():
@@ -203,8 +130,29 @@ def _join(context: ProcessContext, errors: Any, offset: int) -> None:
         raise
 
 
-def _reason(found: list[tuple[float, int, str, str]], statuses: list[int | None], offset: int) -> Exception:
+@contextmanager
+def _passing_on(context: ProcessContext) -> Iterator[None]:
+    """Let SIGTERM end the processes within a ``with`` block: they save what they have, and this one waits for them."""
+
+    def pass_on(number: int, frame: Any) -> None:
+        for process in context.processes:
+            process.terminate()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, pass_on)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _reason(found: list[tuple[float, int, str, str]], statuses: list[int | None], offset: int) -> BaseException:
     """Why processes have ended: the first failure that is not about the end of another process."""
+    stopped = [reason for reason, status in STATUS.items() if status in statuses]
+    if stopped:
+        return TrainingStopped(stopped[0], "stopped as asked for")
     own = [one for one in found if not _lost_connection(one[3])]
     ended = [rank for rank, status in enumerate(statuses) if status not in (0, 1, None, -signal.SIGTERM)]
     if ended and not own:

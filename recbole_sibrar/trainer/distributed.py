@@ -45,7 +45,6 @@ def extend_trainer(extend: Callable[[Any, str, Callable[..., Any]], None]) -> No
         extend: Replaces a method by one that is called with the original first.
     """
     extend(AbstractTrainer, "__init__", _init)
-    extend(Trainer, "_train_epoch", _train_epoch)
     extend(Trainer, "_map_reduce", _map_reduce)
     extend(Collector, "get_data_struct", _get_data_struct)
     extend(Evaluator, "evaluate", _evaluate)
@@ -82,16 +81,6 @@ def synchronized(model: nn.Module) -> nn.Module:
         fixed = [name for name, _ in model.named_buffers() if name not in model.state_dict()]
         DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, fixed)
     return synchronize_batch_norms(model, together, BatchNorm)
-
-
-def _train_epoch(original: Any, trainer: Trainer, *args: Any, **kwargs: Any) -> Any:
-    """Train an epoch; the loss is the mean of the processes' losses."""
-    losses = original(trainer, *args, **kwargs)
-    if losses is None or ranks.count(trainer.config) == 1:
-        return losses
-    if isinstance(losses, tuple):
-        return tuple(ranks.mean(trainer.config, loss) for loss in losses)
-    return ranks.mean(trainer.config, losses)
 
 
 def _get_data_struct(original: Any, collector: Collector) -> Any:

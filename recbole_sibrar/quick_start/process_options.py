@@ -1,0 +1,115 @@
+"""How many processes a run has, and where: what the command line or ``torchrun`` says."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from recbole_sibrar.config import ConfigError, refuse
+
+
+@dataclass(frozen=True)
+class Processes:
+    """How many processes train one model, and where (the options of RecBole's ``run_recbole.py``)."""
+
+    nproc: int = 1
+    """Processes on this machine."""
+    world_size: int = -1
+    """Processes on all machines; -1 for ``nproc``."""
+    group_offset: int = 0
+    """Rank of this machine's first process."""
+    ip: str = "localhost"
+    """Address of the machine with rank 0."""
+    port: str | None = None
+    """Port on that machine; None for a free one on a single machine, and RecBole's 5678 on several."""
+    local_rank: int | None = None
+    """Number of this process on its machine, where ``torchrun`` has started it."""
+
+    @property
+    def single(self) -> bool:
+        """Whether the run stays in this process alone."""
+        return self.local_rank is None and self.nproc == 1 and self.world_size <= 0
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this command is where rank 0 is."""
+        return self.group_offset + (self.local_rank or 0) == 0
+
+    @property
+    def total(self) -> int:
+        """Processes on all machines."""
+        return self.world_size if self.world_size > 0 else self.nproc
+
+    def check(self, gpu_id: str = "0") -> None:
+        """Check that the run can be started as it is asked for.
+
+        Args:
+            gpu_id: The configuration's key: the GPUs to use, or nothing for the CPU.
+
+        Raises:
+            ConfigError: The numbers do not fit together, or there are fewer GPUs than processes.
+        """
+        if self.nproc < 1:
+            refuse("--nproc", self.nproc, "a positive number of processes")
+        if self.world_size not in (-1, 0) and self.world_size < self.nproc:
+            refuse("--world_size", self.world_size, f"at least --nproc, which is {self.nproc}")
+        if not 0 <= self.group_offset <= self.total - self.nproc:
+            allowed = f"0 to {self.total - self.nproc}, so that {self.nproc} of {self.total} ranks are on this machine"
+            refuse("--group_offset", self.group_offset, allowed)
+        if self.port is not None and not (self.port.isdecimal() and 0 < int(self.port) < 65536):
+            refuse("--port", self.port, "a number from 1 to 65535")
+        chosen = [gpu for gpu in str(gpu_id).strip("()[]").split(",") if gpu.strip()]
+        gpus = min(len(chosen), torch.cuda.device_count())
+        if gpus and not self.single and self.nproc > gpus:
+            allowed = f"up to the {gpus} GPUs of this machine that gpu_id names, or any number with --gpu_id= on CPUs"
+            refuse("--nproc", self.nproc, allowed)
+
+
+def torchrun_processes(environment: Mapping[str, str]) -> Processes | None:
+    """What ``torchrun`` says of the process that it has started; None for one that it has not started.
+
+    Args:
+        environment: The process's environment.
+    """
+    if "TORCHELASTIC_RUN_ID" not in environment:
+        return None
+    rank, local_rank = int(environment["RANK"]), int(environment["LOCAL_RANK"])
+    return Processes(
+        nproc=int(environment["LOCAL_WORLD_SIZE"]),
+        world_size=int(environment["WORLD_SIZE"]),
+        group_offset=rank - local_rank,
+        ip=environment["MASTER_ADDR"],
+        port=environment["MASTER_PORT"],
+        local_rank=local_rank,
+    )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options to a parser."""
+    defaults = Processes()
+    parser.add_argument("--nproc", type=int, default=defaults.nproc, help="processes on this machine (default: 1)")
+    parser.add_argument("--ip", default=defaults.ip, help="address of the machine with rank 0")
+    parser.add_argument("--port", default=defaults.port, help="port on that machine")
+    parser.add_argument("--world_size", type=int, default=defaults.world_size, help="processes on all machines")
+    about = "rank of this machine's first process"
+    parser.add_argument("--group_offset", type=int, default=defaults.group_offset, help=about)
+
+
+def asked_for(args: argparse.Namespace, environment: Mapping[str, str]) -> Processes:
+    """What the options say, or ``torchrun`` where it has started this process.
+
+    Args:
+        args: The parsed options.
+        environment: The process's environment.
+
+    Raises:
+        ConfigError: Both say something.
+    """
+    asked = Processes(args.nproc, args.world_size, args.group_offset, args.ip, args.port)
+    started = torchrun_processes(environment)
+    if started and asked != Processes():
+        raise ConfigError("--nproc, --world_size, --group_offset, --ip, --port: leave them out, torchrun has said them")
+    return started or asked
