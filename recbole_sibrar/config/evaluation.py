@@ -97,6 +97,21 @@ def cold_start_config(config: ConfigLike) -> ColdStart | None:
     return ColdStart((float(ratios[0]), float(ratios[1]), float(ratios[2])), group_by)
 
 
+def check_valid_metric(config: ConfigLike) -> None:
+    """Check that the validation measures what the best epoch is chosen by.
+
+    Raises:
+        ConfigError: It does not.
+    """
+    name, at, k = str(config["valid_metric"]).partition("@")
+    measured = {metric.lower(): metric for metric in config["metrics"]}
+    allowed = [f"{metric}@{k}" if at else metric for metric in measured.values()]
+    if name.lower() not in measured:
+        refuse("valid_metric", config["valid_metric"], f"one of metrics: {', '.join(allowed)}")
+    if at and k not in map(str, config["topk"]):
+        refuse("valid_metric", config["valid_metric"], f"a cut-off of topk, which is {config['topk']}")
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 

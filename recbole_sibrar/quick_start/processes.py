@@ -154,8 +154,10 @@ def _reason(found: list[tuple[float, int, str, str]], statuses: list[int | None]
     if stopped:
         return TrainingStopped(stopped[0], "stopped as asked for")
     own = [one for one in found if not _lost_connection(one[3])]
-    ended = [rank for rank, status in enumerate(statuses) if status not in (0, 1, None, -signal.SIGTERM)]
-    if ended and not own:
+    by_others = (0, 1, None, -signal.SIGTERM, signal.SIGTERM)  # the last by the handler that importing Ray leaves
+    ended = [rank for rank, status in enumerate(statuses) if status not in by_others]
+    # NCCL aborts a process when another one has failed
+    if ended and not (own and statuses[ended[0]] == -signal.SIGABRT):
         status = statuses[ended[0]] or 0
         by = signal.Signals(-status).name if status < 0 else f"exit status {status}"
         return ProcessError(f"rank {offset + ended[0]} was ended by {by}; the other processes were ended too")

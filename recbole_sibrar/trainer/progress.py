@@ -162,6 +162,8 @@ class Progress:
         self.batches, self.losses, self.start = done["batches"], done["losses"], loader_states(loader)
         tensorboard.add_draws(self.trainer.model, done["drawn"])
         if self.batches != ALL:
+            if ranks.count(self.trainer.config) > 1:  # whose epochs can have fewer batches than they agree after
+                self._stop_if_asked(epoch)
             batches = _Batches(loader, self.batches, lambda: self._between_batches(epoch))
             train(batches, epoch, loss_func=lambda batch: self._counted(loss(batch)), **options)
         config, losses = self.trainer.config, self.losses
@@ -185,6 +187,10 @@ class Progress:
         config = self.trainer.config
         if ranks.count(config) > 1 and self.batches % _AGREE_EVERY:
             return
+        self._stop_if_asked(epoch)
+
+    def _stop_if_asked(self, epoch: int) -> None:
+        config = self.trainer.config
         reason = common_reason(config, reason_to_stop(config, self.reserve))
         if reason:
             self._stop(reason, epoch, self.batches)

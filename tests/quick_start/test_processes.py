@@ -1,0 +1,192 @@
+"""Commands that start several processes, on loopback; each ends by itself."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from recbole_sibrar.config import ConfigError
+from recbole_sibrar.quick_start.process_options import Processes, torchrun_processes
+
+TIMEOUT = 120
+COMMAND = [sys.executable, "-c", "import sys; from recbole_sibrar.cli import run_recbole; sys.exit(run_recbole())"]
+KEYS = ["--model=SiBraR", "--dataset=tiny", "--show_progress=False", "--load_col=None", "--gpu_id="]
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        return free.getsockname()[1]
+
+
+def start(folder: Path, data: Path, *arguments: str, command: list[str] = COMMAND) -> subprocess.Popen[str]:
+    folder.mkdir(exist_ok=True)
+    with open(folder / "output.txt", "w", encoding="utf-8") as output:
+        return subprocess.Popen(
+            [*command, *KEYS, f"--data_path={data}", *arguments],
+            cwd=folder,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+
+
+def end(process: subprocess.Popen[str], folder: Path) -> tuple[int, str]:
+    try:
+        status = process.wait(TIMEOUT)
+    finally:
+        process.kill()
+    return status, (folder / "output.txt").read_text(encoding="utf-8")
+
+
+def results_in(output: str) -> list[str]:
+    return re.findall(r"test result.*: (OrderedDict.*)", output)
+
+
+def wait_for(folder: Path, text: str, process: subprocess.Popen[str]) -> None:
+    until = time.monotonic() + TIMEOUT
+    while text not in (folder / "output.txt").read_text(encoding="utf-8"):
+        assert process.poll() is None, (folder / "output.txt").read_text(encoding="utf-8")
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    children = psutil.Process(process.pid).children()
+    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+
+
+def test_however_processes_are_started_the_result_is_the_same_and_is_said_once(
+    tmp_path: Path, shared_folder: Path
+) -> None:
+    keys = ["--epochs=2"]
+    here = start(tmp_path / "here", shared_folder, "--nproc", "2", *keys)
+    status, output = end(here, tmp_path / "here")
+    assert status == 0, output
+    (expected,) = results_in(output)
+    assert len(list((tmp_path / "here" / "saved").glob("*.pth"))) == 1
+    assert len(re.findall("epoch 1 training", output)) == 1
+
+    address = ["--world_size=2", "--ip=127.0.0.1", f"--port={free_port()}"]
+    second = start(tmp_path / "second", shared_folder, "--group_offset=1", *address, *keys)
+    first = start(tmp_path / "first", shared_folder, "--group_offset=0", *address, *keys)
+    status, output = end(first, tmp_path / "first")
+    other_status, other_output = end(second, tmp_path / "second")
+    assert (status, other_status) == (0, 0), output + other_output
+    assert results_in(output) == [expected]
+    assert results_in(other_output) == []
+    assert not list((tmp_path / "second" / "saved").glob("*"))  # the machine needs no disk in common with the first
+
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", f"--master_port={free_port()}"]
+    script = tmp_path / "run_recbole"
+    script.write_text("from recbole_sibrar.cli import run_recbole\nrun_recbole()\n", encoding="utf-8")
+    started = start(tmp_path / "torchrun", shared_folder, *keys, command=[*torchrun, str(script)])
+    status, output = end(started, tmp_path / "torchrun")
+    assert status == 0, output
+    assert results_in(output) == [expected]
+
+
+def test_a_process_that_is_killed_ends_the_others_with_the_reason(tmp_path: Path, shared_folder: Path) -> None:
+    folder = tmp_path / "run"
+    process = start(folder, shared_folder, "--nproc=2", "--epochs=5000", "--stopping_step=5000")
+    wait_for(folder, "epoch 2 evaluating", process)
+    workers = workers_of(process)
+    assert len(workers) == 2
+    os.kill(workers[1].pid, signal.SIGKILL)
+    status, output = end(process, folder)
+    assert status == 1, output
+    assert re.findall(r"^run_recbole: error: rank ([01]) was ended by SIGKILL", output, re.MULTILINE), output
+    assert not psutil.wait_procs(workers, timeout=20)[1]
+
+
+def test_sigterm_saves_what_two_processes_have_and_they_go_on_with_it(tmp_path: Path, shared_folder: Path) -> None:
+    folder = tmp_path / "run"
+    keys = ["--nproc=2", "--epochs=40", "--stopping_step=100", "--dropout_prob=0.2", "--user_modalities=auto"]
+    process = start(tmp_path / "whole", shared_folder, *keys)
+    status, output = end(process, tmp_path / "whole")
+    assert status == 0, output
+    (expected,) = results_in(output)
+
+    process = start(folder, shared_folder, *keys)
+    wait_for(folder, "epoch 3 evaluating", process)
+    process.terminate()
+    status, output = end(process, folder)
+    assert status == 128 + signal.SIGTERM, output
+    assert len(re.findall(r"stopped by SIGTERM in epoch \d+; --resume=\S+-last.pth", output)) == 1
+
+    status, output = end(start(folder, shared_folder, *keys, "--resume=auto"), folder)
+    assert status == 0, output
+    assert results_in(output) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--nproc=2", "--valid_metric=recal@10"], "recal"),
+        (["--nproc=2", "--item_modalities=[nothing]"], "item_modalities"),
+        (["--nproc=0"], "--nproc: found 0, allowed is a positive number of processes"),
+    ],
+)
+def test_wrong_input_is_one_line(tmp_path: Path, shared_folder: Path, arguments: list[str], message: str) -> None:
+    status, output = end(start(tmp_path / "run", shared_folder, *arguments), tmp_path / "run")
+    assert status == 2, output
+    errors = [line for line in output.splitlines() if line.startswith("run_recbole: error: ")]
+    assert len(errors) == 1
+    assert message in errors[0]
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize(
+    ("processes", "key"),
+    [
+        (Processes(nproc=3, world_size=2), "--world_size"),
+        (Processes(nproc=2, group_offset=1), "--group_offset"),
+        (Processes(nproc=1, world_size=4, group_offset=4), "--group_offset"),
+        (Processes(nproc=2, port="many"), "--port"),
+        (Processes(nproc=2, port="65536"), "--port"),
+    ],
+)
+def test_numbers_that_do_not_fit_are_refused(processes: Processes, key: str) -> None:
+    with pytest.raises(ConfigError, match=key):
+        processes.check()
+
+
+@pytest.mark.parametrize(
+    ("gpus", "gpu_id", "allowed"), [(1, "0", False), (4, "0", False), (4, "0,1", True), (4, "", True)]
+)
+def test_each_process_needs_a_gpu_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, gpus: int, gpu_id: str, allowed: bool
+) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+    if allowed:
+        Processes(nproc=2).check(gpu_id)
+    else:
+        with pytest.raises(ConfigError, match="--nproc: found 2"):
+            Processes(nproc=2).check(gpu_id)
+
+
+def test_torchrun_says_which_process_this_is() -> None:
+    environment = {
+        "TORCHELASTIC_RUN_ID": "none",
+        "RANK": "5",
+        "LOCAL_RANK": "1",
+        "LOCAL_WORLD_SIZE": "4",
+        "WORLD_SIZE": "8",
+        "MASTER_ADDR": "10.0.0.1",
+        "MASTER_PORT": "29500",
+    }
+    found = torchrun_processes(environment)
+    assert found == Processes(4, 8, 4, "10.0.0.1", "29500", local_rank=1)
+    assert not found.single
+    assert not found.is_first
+    assert torchrun_processes({"RANK": "5"}) is None
