@@ -114,6 +114,6 @@ def make_model(make_config: Callable[..., Config]) -> Callable[..., tuple[Any, .
         init_logger(config)
         loaders = data_preparation(config, create_dataset(config))
         init_seed(config["seed"], config["reproducibility"])
-        return (config, get_model(config["model"])(config, loaders[0].dataset), *loaders)
+        return (config, get_model(config["model"])(config, loaders[0]._dataset), *loaders)
 
     return build

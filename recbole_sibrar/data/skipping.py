@@ -35,22 +35,27 @@ def rest_of_epoch(loader: Any, done: int) -> Iterator[Any]:
         loader: RecBole's training loader, also the combined one of knowledge-based models; ours.
         done: Number of batches to skip, up to all.
     """
-    if not done:
-        return iter(loader)
+    iterator, built = _iterator(loader, done)
+    batches = iter(iterator.__next__, None)  # the combined loader is its own iterator, and would start anew
+    return itertools.islice(batches, built, None)
+
+
+def _iterator(loader: Any, done: int) -> tuple[Any, int]:
+    """An iterator over a loader, and how many batches that it still gives are to be thrown away."""
     combined = hasattr(loader, "kg_dataloader")
     part = loader.general_dataloader if combined else loader
-    if part.num_workers and not isinstance(part, MultimodalTrainDataLoader):
-        return itertools.islice(iter(loader), done, None)
+    if not done or (part.num_workers and not isinstance(part, MultimodalTrainDataLoader)):
+        return iter(loader), done
     if not combined:
-        return _rest(loader, done)
+        return _rest(loader, done), 0
     if loader.state is not KGDataLoaderState.RSKG:
-        return _rest(loader.kg_dataloader if loader.state is KGDataLoaderState.KG else part, done)
+        return _rest(loader.kg_dataloader if loader.state is KGDataLoaderState.KG else part, done), 0
     graph = loader.kg_dataloader
     rounds = (done - 1) // len(graph)  # the graph starts again where the interactions have more batches
     for _ in range(rounds):
         next(_rest(graph, len(graph)), None)
     loader.kg_iter, loader.gen_iter = _rest(graph, done - rounds * len(graph)), _rest(part, done)
-    return iter(loader.__next__, object())
+    return loader, 0
 
 
 def _rest(loader: Any, done: int) -> Iterator[Any]:

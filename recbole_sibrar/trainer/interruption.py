@@ -23,6 +23,7 @@ STATUS = {SIGTERM: 128 + signal.SIGTERM, MAX_HOURS: os.EX_TEMPFAIL}
 
 _start = time.monotonic() - (time.time() - psutil.Process().create_time())
 _requests: list[str] = []
+_listener = 0
 
 
 class TrainingStopped(SystemExit):
@@ -55,6 +56,8 @@ def listening() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread() or not _is_nobodys(before):
         yield
         return
+    global _listener
+    _listener = os.getpid()
     _requests.clear()
     signal.signal(signal.SIGTERM, _request)
     try:
@@ -70,7 +73,7 @@ def _is_nobodys(handler: Any) -> bool:
 
 
 def _request(number: int, frame: Any) -> None:
-    if _requests:
+    if _requests or os.getpid() != _listener:  # processes that load data inherit the handler
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTERM)
     _requests.append(SIGTERM)
