@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from recbole.config import Config
-from recbole.utils import EvaluatorType
 
-from recbole_sibrar.config import ConfigError, nearest, own_keys, refuse
+from recbole_sibrar.config import ConfigError, own_keys, refuse
 from recbole_sibrar.plugin import MODELS, configuration_file, known_keys
 from recbole_sibrar.quick_start import hyper_space, record
 from recbole_sibrar.quick_start.command_line import check_model, keys_of_files
@@ -114,7 +113,6 @@ def make(args: argparse.Namespace, overrides: dict[str, str], note: Callable[[st
     known = known_keys(config) | set(own_keys() if model in MODELS else ())
     for warning in [*warnings, *hyper_space.check_names(space, model, known, fixed)]:
         note(f"warning: {warning}")
-    _check_metric(config, "--metric" if args.metric else "valid_metric")
     if config["resume"]:
         refuse("resume", config["resume"], "no value in a search, where every trial begins anew")
     if not Path(config["data_path"]).is_dir():
@@ -133,14 +131,3 @@ def _algorithm(given: str | None, space: Space) -> str:
         allowed = f"random or bayes, as {space.file} has parameters that are no choices: {', '.join(endless)}"
         refuse("--algo", given, allowed)
     return given
-
-
-def _check_metric(config: Config, key: str) -> None:
-    """Check that the validation computes the metric that trials are compared by."""
-    metric = str(config["valid_metric"])
-    ranking = config["eval_type"] is EvaluatorType.RANKING
-    ends = [f"@{k}" for k in config["topk"]] if ranking else [""]
-    known = [f"{name}{end}" for name in config["metrics"] for end in ends]
-    if metric.lower() not in map(str.lower, known):
-        allowed = f"a metric of the keys metrics and topk: {', '.join(known)}{nearest(metric, known)}"
-        refuse(key, metric, allowed)

@@ -76,8 +76,11 @@ def search(runner: Runner, early_stop: int, address: str, resources: str | None,
             "--cluster", address, "auto or HOST:PORT on a machine of the cluster, or local: Ray Tune needs to be there"
         )
     os.environ.update(_SETTINGS)
+    for token in runner.record.folder.glob(f"{ray_cluster.TOKEN}*"):  # of a search that was killed
+        token.unlink()
+    given = resources and ray_cluster.read_resources("--resources_per_trial", resources)
     with ray_cluster.connected(address), ray_cluster.sharing(runner.record.folder) as token:
-        taken = ray_cluster.read_resources("--resources_per_trial", resources)
+        taken = given or ray_cluster.default_resources()
         ray_cluster.check_resources("--resources_per_trial", taken)
         searcher = _Searcher(runner, early_stop, token, taken)
         left = runner.plan.n_trials - len(runner.record.ended)

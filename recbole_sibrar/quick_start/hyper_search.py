@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import random
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
@@ -25,7 +27,7 @@ Run = Callable[[Trial], None]
 
 
 def check_hyperopt() -> None:
-    """Check that the Hyperopt is there that RecBole works with.
+    """Check that the Hyperopt is there that RecBole works with, and load it without a warning that is none of ours.
 
     Raises:
         ConfigError: It is not.
@@ -39,6 +41,9 @@ def check_hyperopt() -> None:
         raise ConfigError(
             f"{what}, but RecBole's search needs hyperopt {_HYPEROPT}: pip install 'recbole-sibrar[tune]'"
         )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
+        importlib.import_module("hyperopt")
 
 
 def exhaustive(space: Space, seed: int) -> Callable[..., list[Any]]:

@@ -22,6 +22,10 @@ LOCAL = "local"
 """The address for a cluster of this machine alone, which starts and ends with the command."""
 
 
+TOKEN = ".shared-"
+"""How the names of the files begin by which machines recognise a folder."""
+
+
 @contextmanager
 def connected(address: str, n_cpus: int | None = None) -> Iterator[None]:
     """Connect to a cluster, and leave it at the end.
@@ -39,8 +43,9 @@ def connected(address: str, n_cpus: int | None = None) -> Iterator[None]:
         available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         options.update(num_cpus=n_cpus or available, include_dashboard=False)
     try:
+        _knock(address)
         ray.init(address=address, **options)
-    except (ConnectionError, ValueError, RuntimeError, AssertionError) as error:
+    except (OSError, ValueError, RuntimeError, AssertionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ConfigError(f"--cluster: cannot use {address}: {reason}") from None
     try:
@@ -49,22 +54,36 @@ def connected(address: str, n_cpus: int | None = None) -> Iterator[None]:
         ray.shutdown()
 
 
-def read_resources(option: str, text: str | None) -> dict[str, float]:
+def _knock(address: str) -> None:
+    """Ask for a connection, which Ray itself would try for minutes.
+
+    Raises:
+        OSError: Nobody answers.
+        ValueError: The port is no number.
+    """
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=20).close()
+
+
+def default_resources() -> dict[str, float]:
+    """A CPU, and a GPU if the cluster has one."""
+    return {"CPU": 1.0, **({"GPU": 1.0} if ray.cluster_resources().get("GPU") else {})}
+
+
+def read_resources(option: str, text: str) -> dict[str, float]:
     """Read what a task takes.
 
     Args:
         option: Its name, for messages.
         text: ``cpu=1,gpu=0.5``, or the same as JSON, ``{"cpu": 1, "gpu": 0.5}``; other names are the cluster's own.
-            None for a CPU, and a GPU if the cluster has one.
 
     Raises:
-        ConfigError: It is neither, or no machine has as much.
+        ConfigError: It is neither.
 
     Returns:
         Names as Ray has them -> amounts.
     """
-    if text is None:
-        return {"CPU": 1.0, **({"GPU": 1.0} if ray.cluster_resources().get("GPU") else {})}
     allowed = 'names and amounts such as cpu=1,gpu=0.5 or {"cpu": 1}'
     try:
         pairs = json.loads(text) if text.lstrip().startswith("{") else dict(part.split("=") for part in text.split(","))
@@ -125,7 +144,7 @@ def job(specification: dict[str, Any], folder: Path, token: Path, threads: str, 
 @contextmanager
 def sharing(folder: Path) -> Iterator[Path]:
     """A file by which other machines recognise a folder while the ``with`` block runs."""
-    token = folder.absolute() / f".shared-{uuid.uuid4().hex}"
+    token = folder.absolute() / f"{TOKEN}{uuid.uuid4().hex}"
     token.touch()
     try:
         yield token
@@ -158,11 +177,19 @@ def workplace(job: Job) -> Iterator[tuple[Path, dict[str, Any]]]:
             file.write_text(text, encoding="utf-8")
         folder = Path(name, "run")
         folder.mkdir()
-        yield folder, {**specification, "config_files": [str(file) for file in files]}
+        moved = {key: _moved(value, job.folder, str(folder)) for key, value in specification.items()}
+        moved["keys"] = {key: _moved(value, job.folder, str(folder)) for key, value in keys.items()}
+        yield folder, {**moved, "config_files": [str(file) for file in files]}
+
+
+def _moved(value: Any, before: str, after: str) -> Any:
+    """A path below a folder, below another one; all else as it is."""
+    inside = isinstance(value, str) and Path(value).is_relative_to(before)
+    return str(Path(after, Path(value).relative_to(before))) if inside else value
 
 
 def read_files(folder: Path) -> dict[str, bytes]:
-    """Contents of the files in a folder and below it."""
+    """Contents of the files in a folder and below it, by their paths in it."""
     return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
 
 

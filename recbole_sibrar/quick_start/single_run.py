@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import sys
 import threading
@@ -56,10 +57,17 @@ def main(folder: Path) -> None:
 
 
 def name_checkpoint(folder: Path, model: str) -> None:
-    """Give the checkpoint, which RecBole names by the time of day, a name that can be known in advance."""
-    found = list((folder / CHECKPOINT).parent.glob(f"{model}-*.pth"))
-    if found:
-        max(found, key=lambda file: file.stat().st_mtime_ns).replace(folder / CHECKPOINT)
+    """Give the checkpoint, which RecBole names by the time of day, a name that can be known in advance.
+
+    States to go on from, which lie beside it under longer names, are removed: the run has ended.
+    """
+    found = sorted((folder / CHECKPOINT).parent.glob(f"{model}-*.pth"), key=lambda file: file.stat().st_mtime_ns)
+    time_of_day = re.compile(re.escape(model) + r"-\w+-\d+-\d+_\d+-\d+-\d+\.pth")
+    best = [file for file in found if time_of_day.fullmatch(file.name)]
+    if best:
+        best[-1].replace(folder / CHECKPOINT)
+    for file in found:
+        file.unlink(missing_ok=True)
 
 
 def end_with(parent: int) -> None:

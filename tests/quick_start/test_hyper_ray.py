@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+from hyperopt import fmin, hp, rand
+
+from recbole_sibrar.config import ConfigError
+from recbole_sibrar.quick_start import hyper_ray, ray_cluster
+
+SPACE = "learning_rate loguniform -9.2,-2.3\nembedding_size choice [8,-1,16]\n"  # a size below 0 fails
+
+
+def start(folder: Path, data: Path, *more: str) -> subprocess.Popen[str]:
+    """Start a search over BPR with Ray in a session of its own."""
+    keys = [f"--data_path={data}", "--load_col={'inter': ['user_id', 'item_id']}", "--epochs=4", "--topk=[5]"]
+    command = [str(Path(sys.executable).with_name("run_hyper")), "-m", "BPR", "-d", "tiny", "--params_file=a.hyper"]
+    options = ["--tool=Ray", "--algo=random", "--num_samples=3", "--grace_period=1", "--resources_per_trial=cpu=1"]
+    return subprocess.Popen(
+        [*command, *keys, *options, "--valid_metric=NDCG@5", "--seed=7", *more],
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "RAY_TMPDIR": "/tmp/ray"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def processes_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> Iterator[tuple[Path, str, str]]:
+    """A search that was killed when its first trial had ended, and resumed."""
+    folder = tmp_path_factory.mktemp("searched")
+    (folder / "a.hyper").write_text(SPACE, encoding="utf-8")
+    process = start(folder, shared_folder)
+    started: list[psutil.Process] = []
+    try:
+        end = time.monotonic() + 120
+        while not (folder / "hyper" / "trials.csv").is_file():
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        started += processes_of(process)
+        training = [child for child in started if "recbole_sibrar.quick_start.hyper_objective" in child.cmdline()]
+        process.kill()
+        process.communicate()
+        assert not psutil.wait_procs(training, timeout=20)[1]
+        process = start(folder, shared_folder, "--resume")
+        output, errors = process.communicate(timeout=180)
+        assert process.returncode == 0, errors
+        yield folder, output, errors
+    finally:
+        for left in (*started, *(processes_of(process) if process.poll() is None else ())):
+            if left.is_running():
+                left.kill()
+
+
+def test_a_killed_search_goes_on_without_repeating_a_trial(searched: tuple[Path, str, str]) -> None:
+    folder, _, errors = searched
+    table = pd.read_csv(folder / "hyper" / "trials.csv")
+    assert table["trial"].tolist() == [0, 1, 2]
+    assert not set(table["status"]) - {"ok", "stopped", "failed"}
+    assert errors.count("run_hyper: trial ") < 3
+    assert not list((folder / "hyper").glob(".shared-*"))
+
+
+def test_the_values_are_those_that_hyperopt_draws(searched: tuple[Path, str, str]) -> None:
+    folder, *_ = searched
+    table = pd.read_csv(folder / "hyper" / "trials.csv")
+    drawn: list[dict[str, Any]] = []
+    space = {
+        "learning_rate": hp.loguniform("learning_rate", -9.2, -2.3),
+        "embedding_size": hp.choice("embedding_size", [8, -1, 16]),
+    }
+    random = np.random.RandomState(7)
+    fmin(lambda values: drawn.append(values) or 0.0, space, rand.suggest, 3, rstate=random, verbose=False)
+    assert table["embedding_size"].tolist() == [values["embedding_size"] for values in drawn]
+    assert table["learning_rate"].tolist() == pytest.approx([values["learning_rate"] for values in drawn], rel=1e-5)
+    assert ((table["status"] == "failed") == (table["embedding_size"] == -1)).all()
+
+
+def test_the_best_trial_was_not_stopped_and_alone_is_tested(searched: tuple[Path, str, str]) -> None:
+    folder, output, _ = searched
+    trials = json.loads((folder / "hyper" / "search.json").read_text(encoding="utf-8"))["trials"]
+    scored = [trial for trial in trials if trial["status"] != "failed"]
+    best = max(scored, key=lambda trial: trial["score"])
+    assert [trial["number"] for trial in trials if trial["test_result"]] == [best["number"]]
+    assert best["status"] == "ok"
+    assert f"best: trial {best['number']}" in output
+    kept = {file.parts[-3] for file in (folder / "hyper").glob("trials/*/checkpoint/*")}
+    assert kept == {str(best["number"])}
+
+
+def test_a_trial_that_is_behind_is_stopped_after_the_grace_period() -> None:
+    class Trial:
+        trial_id = "a"
+
+    scheduler = hyper_ray.scheduler("asha", 3, bigger=False)
+    for name, score in (("a", 1.0), ("b", 2.0)):
+        trial = Trial()
+        trial.trial_id = name
+        scheduler.on_trial_add(None, trial)
+        decisions = [
+            scheduler.on_trial_result(None, trial, {"training_iteration": epoch, "score": score}) for epoch in (1, 2, 3)
+        ]
+        assert decisions == ["CONTINUE"] * 2 + ["CONTINUE" if name == "a" else "STOP"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("cpu=1,gpu=0.5", {"CPU": 1.0, "GPU": 0.5}),
+        ('{"cpu": 2}', {"CPU": 2.0}),
+        ("GPU=1, accelerator=2", {"CPU": 0.0, "GPU": 1.0, "accelerator": 2.0}),
+    ],
+)
+def test_resources_are_pairs_or_json(text: str, expected: dict[str, float]) -> None:
+    assert ray_cluster.read_resources("--resources_per_trial", text) == expected
+
+
+@pytest.mark.parametrize("text", ["cpu", "cpu=many", "cpu=-1", "{cpu: 1}", "cpu=1,CPU=2", "[1]", f"cpu={math.inf}"])
+def test_wrong_resources_are_named(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"--resources_per_trial: found .*, allowed is names and amounts"):
+        ray_cluster.read_resources("--resources_per_trial", text)
+
+
+def test_a_machine_without_the_data_says_so(tmp_path: Path) -> None:
+    specification = {"dataset": "tiny", "config_files": [], "keys": {"data_path": str(tmp_path / "nowhere")}}
+    job = ray_cluster.job(specification, tmp_path, tmp_path / "token", "1", {"CPU": 1.0})
+    with (
+        pytest.raises(ConfigError, match=r"of the cluster has no folder .*nowhere/tiny with the data set"),
+        ray_cluster.workplace(job),
+    ):
+        pass
