@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Protocol
 
 import yaml
 from recbole.config import Config
@@ -150,23 +150,59 @@ def _note_unread_keys(configs: Sequence[tuple[Variant, Config]], note: Callable[
             note(f"warning: {variant.name}: {keys[key]}")
 
 
-def execute(runs: Sequence[Run], jobs: int, note: Callable[[str], None]) -> list[Run]:
+class LaunchError(Exception):
+    """A run could not be started, or was lost; the message says why in one line."""
+
+
+class Launcher(Protocol):
+    """Where runs get their processes."""
+
+    def launch(self, run: Run, log: IO[bytes]) -> int:
+        """Run what the folder of a run says, with its output to ``log``; its exit status."""
+
+    def stop(self) -> None:
+        """End all, and start none any more."""
+
+
+class Processes:
+    """Runs as processes of this machine.
+
+    Args:
+        threads: ``OMP_NUM_THREADS`` of each.
+    """
+
+    def __init__(self, threads: str) -> None:
+        self.children, self.threads = Children(), threads
+
+    def launch(self, run: Run, log: IO[bytes]) -> int:
+        """Run what the folder of a run says; its exit status."""
+        command = [sys.executable, "-m", "recbole_sibrar.quick_start.single_run", str(run.folder), str(os.getpid())]
+        options = {"stdout": log, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL}
+        return self.children.run(command, env={**os.environ, "OMP_NUM_THREADS": self.threads}, **options)
+
+    def stop(self) -> None:
+        """End all, and start none any more."""
+        self.children.stop()
+
+
+def execute(runs: Sequence[Run], jobs: int, note: Callable[[str], None], launcher: Launcher | None = None) -> list[Run]:
     """Run what is not finished, some at a time; a run that fails is reported, and the others go on.
 
     Args:
         runs: All runs.
         jobs: How many processes at a time.
         note: Takes a line for each run that fails.
+        launcher: Where they run; None for this machine.
 
     Returns:
         The runs that have failed.
     """
     left = [run for run in runs if not run.finished]
     failed: list[Run] = []
-    children = Children()
+    launcher = launcher or Processes(threads_each(jobs))
     bar = tqdm(total=len(runs), initial=len(runs) - len(left), desc="runs", unit="run")
     with interruptible(), bar, ThreadPoolExecutor(jobs) as pool:
-        waiting = {pool.submit(_execute, run, jobs, children): run for run in left}
+        waiting = {pool.submit(_execute, run, launcher): run for run in left}
         try:
             for future in as_completed(waiting):
                 run, reason = waiting[future], future.result()
@@ -176,12 +212,12 @@ def execute(runs: Sequence[Run], jobs: int, note: Callable[[str], None]) -> list
                 bar.update()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            children.stop()
+            launcher.stop()
             raise
     return failed
 
 
-def _execute(run: Run, jobs: int, children: Children) -> str:
+def _execute(run: Run, launcher: Launcher) -> str:
     """Run one in a process of its own; why it failed, or nothing."""
     run.folder.mkdir(parents=True, exist_ok=True)
     with open(run.folder / LOG, "ab") as log:
@@ -193,9 +229,10 @@ def _execute(run: Run, jobs: int, children: Children) -> str:
             return ""
         log.truncate(0)
         _prepare(run)
-        command = [sys.executable, "-m", "recbole_sibrar.quick_start.single_run", str(run.folder), str(os.getpid())]
-        options = {"stdout": log, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL}
-        status = children.run(command, env={**os.environ, "OMP_NUM_THREADS": threads_each(jobs)}, **options)
+        try:
+            status = launcher.launch(run, log)
+        except LaunchError as error:
+            return str(error)
     if status == 0 and run.finished:
         return ""
     return reason_of(status, (run.folder / LOG).read_text(encoding="utf-8", errors="replace"))

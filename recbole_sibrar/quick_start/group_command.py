@@ -11,7 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from recbole_sibrar.config import refuse
+from recbole_sibrar.config import ConfigError, refuse
 from recbole_sibrar.plugin import configuration_file
 from recbole_sibrar.quick_start.command_line import (
     INTERRUPTED,
@@ -48,7 +48,12 @@ def parser() -> argparse.ArgumentParser:
         help="configurations, such as cold_start_item,warm: a comparison with each of them, in a folder of its name",
     )
     parser.add_argument("--seeds", default="1", help="number of seeds, or seeds separated by commas (default: 1)")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time, each a process (default: 1)")
+    parser.add_argument("--jobs", type=int, help="runs at a time, each a process (default: 1; with --cluster, what it "
+                        "has resources for)")  # fmt: skip
+    parser.add_argument("--cluster", metavar="ADDRESS", help="run on a Ray cluster: its address, such as auto or "
+                        "HOST:6379, or local to start one on this machine")  # fmt: skip
+    parser.add_argument("--resources_per_run", metavar="cpu=N,gpu=N", help="with --cluster, what a run takes (default: "
+                        "a CPU, and a GPU if there is one)")  # fmt: skip
     parser.add_argument("--output", metavar="DIR", default="comparison", help="folder of the results")
     return parser
 
@@ -66,16 +71,18 @@ def run(args: argparse.Namespace, rest: Sequence[str]) -> int:
     Raises:
         ConfigError: An option, or a configuration, cannot be used.
     """
-    from recbole_sibrar.quick_start import comparison, group  # loads statsmodels, which no other command waits for
+    from recbole_sibrar.quick_start import comparison  # loads statsmodels, which no other command waits for
 
-    if args.jobs < 1:
+    if args.jobs is not None and args.jobs < 1:
         refuse("--jobs", args.jobs, "a positive number of processes")
+    if args.resources_per_run and not args.cluster:
+        raise ConfigError("--resources_per_run: has no effect without --cluster; leave it out")
     sys.argv = sys.argv[:1]  # RecBole would read the same options once more, by its own rules
     plans = _plan(args, parse_overrides(rest))
     output_folder(args.output)
     runs = [run for _, planned in plans.values() for run in planned]
     try:
-        failed = group.execute(runs, args.jobs, _note)
+        failed = _execute(args, runs)
     except KeyboardInterrupt:
         done = f"{sum(run.finished for run in runs)} of {len(runs)} runs are finished"
         _note(f"interrupted; {done}, the same command goes on with the others")
@@ -84,6 +91,16 @@ def run(args: argparse.Namespace, rest: Sequence[str]) -> int:
         print(comparison.write(planned, output, title))  # noqa: T201
         print(f"written: {output}")  # noqa: T201
     return 1 if failed else 0
+
+
+def _execute(args: argparse.Namespace, runs: Sequence[Any]) -> Sequence[Any]:
+    from recbole_sibrar.quick_start import group
+
+    if not args.cluster:
+        return group.execute(runs, args.jobs or 1, _note)
+    from recbole_sibrar.quick_start import group_cluster
+
+    return group_cluster.execute(runs, args.jobs, args.cluster, args.resources_per_run, _note)
 
 
 def _plan(args: argparse.Namespace, overrides: dict[str, str]) -> dict[Path, tuple[str, list[Any]]]:
