@@ -37,7 +37,7 @@ def connected(address: str, n_cpus: int | None = None) -> Iterator[None]:
     Raises:
         ConfigError: There is no cluster at the address.
     """
-    os.environ["RAY_DEDUP_LOGS"] = "0"
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would send statistics to its makers
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address == LOCAL:
         available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
