@@ -1,0 +1,189 @@
+"""Which file a run goes on from, and what is said where none fits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import torch
+from recbole.trainer import Trainer
+
+from recbole_sibrar.compat import CheckpointError, load_checkpoint
+from recbole_sibrar.config import ConfigError
+from recbole_sibrar.data.atomic import DataError
+
+Build = Callable[..., tuple[Any, ...]]
+PLAIN = {"model": "BPR", "epochs": 5, "learning_rate": 0.01, "checkpoint_dir": "saved", "stopping_step": 100}
+
+
+def train(make_model: Build, stop_after: int | None = None, file: str | None = None, **settings: Any) -> Trainer:
+    """Train and test, or until Ctrl-C is pressed after an epoch."""
+    config, model, train_data, valid_data, test_data = make_model(**{**PLAIN, **settings})
+    trainer = Trainer(config, model)
+    if file:
+        trainer.saved_model_file = file
+
+    def press(epoch: int, score: float) -> None:
+        if epoch == stop_after:
+            raise KeyboardInterrupt
+
+    try:
+        trainer.fit(train_data, valid_data, callback_fn=press)
+    except KeyboardInterrupt:
+        return trainer
+    trainer.last = {name: value.clone() for name, value in model.state_dict().items()}
+    trainer.evaluate(test_data)
+    return trainer
+
+
+def assert_same(found: Trainer, expected: Trainer) -> None:
+    assert found.train_loss_dict == expected.train_loss_dict
+    assert all(torch.equal(found.last[name], value) for name, value in expected.last.items())
+
+
+def states() -> list[str]:
+    return sorted(file.name for file in Path("saved").glob("*-*.pth") if file.stem.endswith(("-last", "-previous")))
+
+
+def test_a_run_killed_between_best_and_latest_goes_on_from_the_best(
+    make_model: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    validate = Trainer._valid_epoch
+
+    def better_each_epoch(trainer: Trainer, *args: Any, **kwargs: Any) -> tuple[float, Any]:
+        return len(trainer.train_loss_dict), validate(trainer, *args, **kwargs)[1]
+
+    monkeypatch.setattr(Trainer, "_valid_epoch", better_each_epoch)
+    expected = train(make_model)
+    train(make_model, 2, "saved/a.pth")
+    epochs = [load_checkpoint(f"saved/{name}.pth")["epoch"] for name in ("a", "a-last", "a-previous")]
+    assert epochs == [2, 1, 0]
+    resumed = train(make_model, resume="saved/a-last.pth")
+    assert resumed.start_epoch == 3
+    assert_same(resumed, expected)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "missing"])
+def test_the_previous_state_stands_in_for_the_latest(
+    make_model: Build, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    expected = train(make_model)
+    train(make_model, 3, "saved/a.pth")
+    last = Path("saved/a-last.pth")
+    assert (load_checkpoint(str(last))["epoch"], load_checkpoint("saved/a-previous.pth")["epoch"]) == (2, 1)
+    if damage == "truncated":
+        last.write_bytes(last.read_bytes()[:2000])
+    else:
+        last.unlink()
+    Path("saved/a.pth").write_bytes(Path("saved/a-previous.pth").read_bytes())  # so that the best is not newer
+    assert_same(train(make_model, resume=str(last)), expected)
+    said = [record.message for record in caplog.records if "goes on with saved/a-previous.pth" in record.message]
+    assert len(said) == (damage == "truncated")
+
+
+def test_best_parameters_that_are_gone_are_an_error(make_model: Build) -> None:
+    train(make_model, 3, "saved/a.pth")
+    Path("saved/a.pth").unlink()
+    with pytest.raises(CheckpointError, match=r"saved/a-last\.pth needs saved/a\.pth, the best parameters so far"):
+        train(make_model, resume="saved/a-last.pth")
+
+
+def test_states_are_removed_with_the_test_and_never_written_where_nothing_is_saved(make_model: Build) -> None:
+    train(make_model, 3, "saved/a.pth")
+    assert states() == ["a-last.pth", "a-previous.pth"]
+    train(make_model, resume="saved/a-last.pth")
+    assert states() == []
+    config, model, train_data, valid_data, _ = make_model(**PLAIN)
+    Trainer(config, model).fit(train_data, valid_data, saved=False)
+    assert states() == []
+    train(make_model, 3, "saved/b.pth", checkpoint_every=None)
+    assert states() == []
+    train(make_model, 4, "saved/c.pth", checkpoint_every=3)
+    assert states() == ["c-last.pth"]
+    assert load_checkpoint("saved/c-last.pth")["epoch"] == 2
+
+
+def test_auto_takes_the_newest_unfinished_run_of_the_same_configuration(
+    make_model: Build, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    expected = train(make_model, resume="auto", state="INFO")
+    assert "starts anew" in caplog.text
+    train(make_model, 3, "saved/a.pth")
+    train(make_model, 2, "saved/b.pth")
+    train(make_model, 3, "saved/c.pth", learning_rate=0.02)
+    train(make_model, 3, "saved/d.pth", epochs=6)
+    resumed = train(make_model, resume="auto", state="INFO", show_progress=False)
+    assert resumed.saved_model_file == "saved/b.pth"
+    assert_same(resumed, expected)
+    assert states() == [f"{name}-{kind}.pth" for name in "acd" for kind in ("last", "previous")]
+
+
+def test_auto_leaves_a_run_alone_that_another_process_goes_on_with(make_model: Build) -> None:
+    train(make_model, 3, "saved/a.pth")
+    started = psutil.Process(os.getppid()).create_time()
+
+    def owned_since(start: float) -> None:
+        for file in ("saved/a.pth", "saved/a-last.pth"):
+            content = load_checkpoint(file)
+            content["training_state"]["process"] |= {"id": os.getppid(), "start": start}
+            torch.save(content, file)
+
+    owned_since(started)
+    assert train(make_model, resume="auto").start_epoch == 0
+    owned_since(started - 1000)  # since when its number was given to another
+    assert train(make_model, resume="auto").start_epoch > 0
+
+
+def test_another_configuration_is_said_with_both_values(make_model: Build, caplog: pytest.LogCaptureFixture) -> None:
+    train(make_model, 3, "saved/a.pth", state="WARNING")
+    train(make_model, resume="saved/a-last.pth", state="WARNING", epochs=6, stopping_step=7, checkpoint_dir="other")
+    assert "configuration" not in caplog.text
+    train(make_model, 3, "saved/a.pth", state="WARNING")
+    train(make_model, resume="saved/a-last.pth", state="WARNING", learning_rate=0.5, train_batch_size=64)
+    (said,) = [record.message for record in caplog.records if "configuration" in record.message]
+    assert said.endswith("(learning_rate: 0.01 there, 0.5 here, train_batch_size: 512 there, 64 here)")
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_training(make_model: Build, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for folder in ("file/below", "/proc/nowhere", "/proc/self"):
+        with pytest.raises(DataError, match=rf"checkpoint_dir: cannot (make|write) {folder}"):
+            train(make_model, checkpoint_dir=folder)
+
+
+def test_a_full_disk_ends_in_one_line_and_leaves_the_last_good_state(
+    make_model: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = train(make_model)
+    save, written = torch.save, []
+
+    def full(state: Any, stream: Any, **kwargs: Any) -> None:
+        written.append(stream.name)
+        if len(written) < 5:
+            save(state, stream, **kwargs)
+        else:
+            with open("/dev/full", "wb") as device:
+                save(state, device, **kwargs)
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(DataError) as refused:
+        train(make_model, file="saved/a.pth")
+    monkeypatch.setattr(torch, "save", save)
+    line = str(refused.value)
+    assert line.startswith("cannot write saved/a")
+    assert (
+        "No space left on device; saved/a-last.pth is intact, and --resume=saved/a-last.pth continues this run" in line
+    )
+    assert not list(Path("saved").glob("*.part"))
+    assert_same(train(make_model, resume="saved/a-last.pth"), expected)
+
+
+@pytest.mark.parametrize("value", ["often", -1, 1.5])
+def test_a_wrong_number_of_epochs_between_states_is_an_error(make_config: Callable[..., Any], value: Any) -> None:
+    with pytest.raises(ConfigError, match="checkpoint_every: found"):
+        make_config(checkpoint_every=value)
