@@ -113,7 +113,7 @@ def reporting(program: str, command: Callable[[], int], debug: bool) -> int:
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)  # noqa: T201
         return INTERRUPTED
-    except (ValueError, NotImplementedError, ProcessError) as error:
+    except (ValueError, NotImplementedError, OSError, ProcessError) as error:
         if debug:
             traceback.print_exc()
         print(f"{program}: error: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
