@@ -21,6 +21,8 @@ from recbole_sibrar.quick_start import (
     process_options,
     report_command,
 )
+from recbole_sibrar.quick_start.command_line import INTERRUPTED as INTERRUPTED  # what a script compares with
+from recbole_sibrar.quick_start.command_line import WRONG_INPUT as WRONG_INPUT
 from recbole_sibrar.quick_start.command_line import (
     check_model,
     keys_of_files,

@@ -10,6 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from recbole_sibrar.config import ConfigError, nearest, refuse
+from recbole_sibrar.data.files import check_writable
 from recbole_sibrar.quick_start import hyper_plan, hyper_search
 from recbole_sibrar.quick_start.child_process import interruptible
 from recbole_sibrar.quick_start.command_line import INTERRUPTED, parse_overrides
@@ -75,6 +76,8 @@ def run(args: argparse.Namespace, rest: Sequence[str]) -> int:
     sys.argv = sys.argv[:1]  # RecBole would read the same options once more, by its own rules
     plan = hyper_plan.make(args, overrides, _note)
     _check_effects(args, plan.algo)
+    if args.display_file:
+        check_writable(Path(args.display_file), "--display_file")
     record = plan.record(Path(args.output_file))
     with record.opened(args.resume), interruptible(), tqdm(desc="trials", unit="trial", total=plan.n_trials) as bar:
         bar.update(len(record.ended))

@@ -113,8 +113,9 @@ def make(args: argparse.Namespace, overrides: dict[str, str], note: Callable[[st
     known = known_keys(config) | set(own_keys() if model in MODELS else ())
     for warning in [*warnings, *hyper_space.check_names(space, model, known, fixed)]:
         note(f"warning: {warning}")
-    if config["resume"]:
-        refuse("resume", config["resume"], "no value in a search, where every trial begins anew")
+    for key in ("resume", "max_hours"):
+        if config[key]:
+            refuse(key, config[key], "no value in a search, which goes on where it was interrupted by --resume")
     if not Path(config["data_path"]).is_dir():
         raise ConfigError(f"--dataset: there is no folder {config['data_path']} with '{dataset}'; run_recbole "
                           "downloads the data sets that RecBole knows")  # fmt: skip

@@ -86,24 +86,29 @@ def search(runner: Runner, early_stop: int, address: str, resources: str | None,
         left = runner.plan.n_trials - len(runner.record.ended)
         if left <= 0 or searcher.is_finished():
             return
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        actor: Any = ray.remote(num_cpus=0)(_Mailbox)
-        mailbox = actor.options(scheduling_strategy=here).remote()
-        with tempfile.TemporaryDirectory(prefix="recbole-sibrar-ray-") as folder:
-            tune.run(
-                tune.with_parameters(train_trial, mailbox=mailbox),
-                resources_per_trial=tune.PlacementGroupFactory([taken]),
-                num_samples=left,
-                search_alg=searcher,
-                scheduler=scheduler(name, grace_period, runner.plan.bigger),
-                callbacks=[_Errors(searcher)],
-                storage_path=folder,
-                sync_config=tune.SyncConfig(syncer=None),
-                trial_dirname_creator=lambda trial: trial.trial_id,
-                trial_name_creator=lambda trial: trial.trial_id,
-                raise_on_failed_trial=False,
-                verbose=0,
-            )
+        _tune(searcher, left, scheduler(name, grace_period, runner.plan.bigger))
+
+
+def _tune(searcher: _Searcher, n_trials: int, scheduling: TrialScheduler) -> None:
+    """Let Ray Tune run the trials, and keep nothing of its own files."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    actor: Any = ray.remote(num_cpus=0)(_Mailbox)
+    mailbox = actor.options(scheduling_strategy=here).remote()
+    with tempfile.TemporaryDirectory(prefix="recbole-sibrar-ray-") as folder:
+        tune.run(
+            tune.with_parameters(train_trial, mailbox=mailbox),
+            resources_per_trial=tune.PlacementGroupFactory([searcher.resources]),
+            num_samples=n_trials,
+            search_alg=searcher,
+            scheduler=scheduling,
+            callbacks=[_Errors(searcher)],
+            storage_path=folder,
+            sync_config=tune.SyncConfig(syncer=None),
+            trial_dirname_creator=lambda trial: trial.trial_id,
+            trial_name_creator=lambda trial: trial.trial_id,
+            raise_on_failed_trial=False,
+            verbose=0,
+        )
 
 
 def train_trial(config: dict[str, Any], mailbox: Any) -> None:

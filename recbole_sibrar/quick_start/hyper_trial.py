@@ -56,31 +56,38 @@ def run(
     Raises:
         TrialError: The process has ended without a result.
     """
-    ours, theirs = socket.socketpair()
-    module = "recbole_sibrar.quick_start.hyper_objective"
-    command = [sys.executable, "-m", module, str(folder), str(os.getpid()), str(theirs.fileno()), task]
     message: dict[str, Any] = {}
-    with ours, open(folder / LOG, "ab") as log:
-        with theirs:
-            options: dict[str, Any] = {"stdout": log, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL}
-            variables = {**os.environ, **environment}
-            process = children.start(command, env=variables, pass_fds=[theirs.fileno()], **options)
-        if process is None:
-            raise TrialError("the search has ended")
-        try:
-            with ours.makefile("rw", encoding="utf-8") as stream:
-                for message in receive(stream):
-                    report(message)
-        except (OSError, json.JSONDecodeError):
-            pass  # it has ended, or was ended, in the middle of a line
-        except BaseException:
-            process.kill()
-            raise
-        finally:
-            status = process.wait()
+    process, connection = _start(folder, task, children, environment)
+    try:
+        with connection, connection.makefile("rw", encoding="utf-8") as stream:
+            for message in receive(stream):
+                report(message)
+    except (OSError, json.JSONDecodeError):
+        pass  # it has ended, or was ended, in the middle of a line
+    except BaseException:
+        process.kill()
+        raise
+    finally:
+        status = process.wait()
     if message.get("done"):
         return message
     raise TrialError(_reason(status, folder / LOG))
+
+
+def _start(
+    folder: Path, task: str, children: Children, environment: dict[str, str]
+) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """The process of a task, and the connection to it."""
+    ours, theirs = socket.socketpair()
+    module = "recbole_sibrar.quick_start.hyper_objective"
+    command = [sys.executable, "-m", module, str(folder), str(os.getpid()), str(theirs.fileno()), task]
+    with theirs, open(folder / LOG, "ab") as log:
+        options: dict[str, Any] = {"stdout": log, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL}
+        process = children.start(command, env={**os.environ, **environment}, pass_fds=[theirs.fileno()], **options)
+    if process is None:
+        ours.close()
+        raise TrialError("the search has ended")
+    return process, ours
 
 
 def _reason(status: int, log: Path) -> str:

@@ -55,6 +55,7 @@ def absolute_paths(config: Config) -> dict[str, str]:
 _WITHOUT_EFFECT = (
     *("show_progress", "state", "checkpoint_dir", "save_per_user", "save_learning_curve", "device", "gpu_id"),
     *("tensorboard", "log_wandb", "wandb_project", "single_spec", "local_rank", "data_path", "model_list"),
+    *("max_hours", "checkpoint_every"),
 )
 """Keys that change no result."""
 
