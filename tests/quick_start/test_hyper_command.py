@@ -156,7 +156,6 @@ def test_a_finished_search_is_neither_overwritten_nor_repeated(
         (["--resume"], "--resume: there is no search in search"),
         (["--early_stop=-1"], "--early_stop: found -1, allowed is a number of at least 0"),
         (["--model=BPR", "--params_file=BPR"], "--params_file: found 'BPR', allowed is a file"),
-        (["--model=FM"], "warning: a.hyper: FM does not read the key 'item_modalities'"),
     ],
 )
 def test_wrong_options_end_in_one_line(
