@@ -33,6 +33,7 @@ from recbole_sibrar.quick_start.command_line import (
 )
 from recbole_sibrar.quick_start.configuration import try_configuration
 from recbole_sibrar.quick_start.processes import download, run
+from recbole_sibrar.trainer.interruption import let_sigterm_end_this_process
 
 
 def run_recbole(argv: Sequence[str] | None = None) -> int:
@@ -82,6 +83,7 @@ def _run_recbole_parser() -> argparse.ArgumentParser:
 
 
 def _run_recbole(args: argparse.Namespace, rest: Sequence[str]) -> int:
+    let_sigterm_end_this_process()
     processes = process_options.asked_for(args, os.environ)
     overrides = parse_overrides(rest)
     if args.save_split:

@@ -53,6 +53,8 @@ def message(make_model: MakeModel, **settings: Any) -> str:
         ({"load_col": {"item": ["item_id"]}}, ["load_col", "'inter'"]),
         ({"load_col": {"inter": INTER, "item": "kind"}}, ["load_col", "'kind'"]),
         ({"load_col": {"inter": INTER, "item": ["kind"]}}, ["load_col", "tiny.item", "item_id"]),
+        ({"valid_metric": "NDGC@10"}, ["valid_metric", "'NDGC@10'", "NDCG@10"]),
+        ({"valid_metric": "NDCG@20"}, ["valid_metric", "'NDCG@20'", "topk", "[10]"]),
         ({"unload_col": {"item": ["item_id"]}}, ["unload_col", "tiny.item", "item_id"]),
         ({"unload_col": {"user": ["agee"]}}, ["unload_col", "tiny.user", "'agee'", "age, gender, likes, profile"]),
     ],

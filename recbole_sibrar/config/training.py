@@ -12,7 +12,7 @@ WITHOUT_EFFECT = frozenset(
     {
         *("show_progress", "state", "checkpoint_dir", "save_per_user", "save_learning_curve", "save_gap", "save_split"),
         *("tensorboard", "log_wandb", "wandb_project", "device", "gpu_id", "use_gpu", "data_path", "atomic_cache"),
-        *("save_dataset", "save_dataloaders", "dataset_save_path", "dataloaders_save_path", "benchmark_filename"),
+        *("save_dataset", "save_dataloaders", "dataset_save_path", "dataloaders_save_path"),
         *("single_spec", "local_rank", "nproc", "offset", "ip", "port"),
         *("model_list", "config_files", "config_file", "resume", "checkpoint_every", "max_hours", "gap_every"),
     }

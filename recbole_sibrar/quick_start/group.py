@@ -25,8 +25,9 @@ from recbole_sibrar.plugin import MODELS, known_keys
 from recbole_sibrar.quick_start import record
 from recbole_sibrar.quick_start.child_process import Children, interruptible, reason_of, threads_each
 from recbole_sibrar.quick_start.configuration import try_configuration
-from recbole_sibrar.quick_start.single_run import RESULT, SPECIFICATION
+from recbole_sibrar.quick_start.single_run import CHECKPOINT, RESULT, SPECIFICATION
 from recbole_sibrar.quick_start.variants import Variant, file_name
+from recbole_sibrar.trainer.restore import AUTO
 
 PER_USER, CURVE, LOG, CONFIGURATION = "per_user.parquet", "learning_curve.csv", "log.txt", "config.yaml"
 """Files in the folder of a run."""
@@ -239,8 +240,12 @@ def _execute(run: Run, launcher: Launcher) -> str:
 
 
 def _prepare(run: Run) -> None:
-    """Clear what an interrupted run has left, and write what the run is."""
+    """Clear what an interrupted run has left, unless it is to go on with that, and write what the run is."""
+    goes_on = run.specification["keys"].get("resume") == AUTO
+    kept = ((run.folder / CHECKPOINT).parent, run.folder / CURVE) if goes_on else ()
     for path in run.folder.iterdir():
+        if path in kept:
+            continue
         if path.is_dir():
             shutil.rmtree(path)
         elif path.name != LOG:

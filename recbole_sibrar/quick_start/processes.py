@@ -19,7 +19,7 @@ from torch.multiprocessing.spawn import ProcessContext, ProcessExitedException, 
 
 from recbole_sibrar.config import ConfigError, refuse
 from recbole_sibrar.quick_start.process_options import Processes
-from recbole_sibrar.trainer.interruption import STATUS, TrainingStopped
+from recbole_sibrar.trainer.interruption import STATUS, TrainingStopped, let_sigterm_end_this_process
 from recbole_sibrar.trainer.process_group import run_rank
 
 _WRONG_INPUT = ("ConfigError", "DataError", "CheckpointError", "ValueError", "NotImplementedError")
@@ -102,6 +102,7 @@ def _divide_cores(nproc: int) -> None:
 
 def _run_worker(local_rank: int, errors: Any, *arguments: Any) -> None:
     """Run one of the processes, and say why it failed if it does."""
+    let_sigterm_end_this_process()
     try:
         run_rank(local_rank, *arguments)
     except Exception as error:
@@ -154,8 +155,7 @@ def _reason(found: list[tuple[float, int, str, str]], statuses: list[int | None]
     if stopped:
         return TrainingStopped(stopped[0], "stopped as asked for")
     own = [one for one in found if not _lost_connection(one[3])]
-    by_others = (0, 1, None, -signal.SIGTERM, signal.SIGTERM)  # the last by the handler that importing Ray leaves
-    ended = [rank for rank, status in enumerate(statuses) if status not in by_others]
+    ended = [rank for rank, status in enumerate(statuses) if status not in (0, 1, None, -signal.SIGTERM)]
     # NCCL aborts a process when another one has failed
     if ended and not (own and statuses[ended[0]] == -signal.SIGABRT):
         status = statuses[ended[0]] or 0

@@ -13,7 +13,9 @@ from typing import Any
 
 from recbole.config import Config
 
+from recbole_sibrar.config import WITHOUT_EFFECT
 from recbole_sibrar.plugin import known_keys
+from recbole_sibrar.trainer.restore import AUTO
 
 
 def configuration(config: Config) -> dict[str, Any]:
@@ -49,20 +51,14 @@ _PATHS = ("resume", "save_split", "dataset_save_path", "dataloaders_save_path", 
 
 def absolute_paths(config: Config) -> dict[str, str]:
     """The keys of a run that name files and folders, with absolute paths."""
-    return {**{key: str(Path(config[key]).absolute()) for key in _PATHS if config[key]}, "data_path": data_path(config)}
-
-
-_WITHOUT_EFFECT = (
-    *("show_progress", "state", "checkpoint_dir", "save_per_user", "save_learning_curve", "device", "gpu_id"),
-    *("tensorboard", "log_wandb", "wandb_project", "single_spec", "local_rank", "data_path", "model_list"),
-    *("max_hours", "checkpoint_every"),
-)
-"""Keys that change no result."""
+    paths = {key: config[key] for key in _PATHS if config[key] and (key, config[key]) != ("resume", AUTO)}
+    return {**{key: str(Path(path).absolute()) for key, path in paths.items()}, "data_path": data_path(config)}
 
 
 def fingerprint(config: Config) -> str:
     """Twelve digits that differ where anything differs that results depend on: a key, or a file of the data."""
-    keys = {key: str(value) for key, value in config.final_config_dict.items() if key not in _WITHOUT_EFFECT}
+    without_effect = WITHOUT_EFFECT if config["resume"] == AUTO else WITHOUT_EFFECT - {"resume"}
+    keys = {key: str(value) for key, value in config.final_config_dict.items() if key not in without_effect}
     files = sorted(file for file in Path(config["data_path"]).glob("*") if file.is_file())
     keys["files"] = str([(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files])
     return hashlib.sha256(json.dumps(keys, sort_keys=True).encode()).hexdigest()[:12]

@@ -67,6 +67,15 @@ def listening() -> Iterator[None]:
         _requests.clear()
 
 
+def let_sigterm_end_this_process() -> None:
+    """Undo what importing Ray has done, whose handler ends a process with another status than the system does.
+
+    For commands, which own their process.
+    """
+    if threading.current_thread() is threading.main_thread() and _is_nobodys(signal.getsignal(signal.SIGTERM)):
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def _is_nobodys(handler: Any) -> bool:
     """Whether a handler is the system's, or the one that ray leaves behind when RecBole imports it."""
     return handler == signal.SIG_DFL or getattr(handler, "__module__", "").startswith("ray.")

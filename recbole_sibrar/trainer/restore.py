@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,41 @@ def find(config: Any, note: Callable[[str], None]) -> str | None:
         return str(last)
     note(f"resume: starts anew, as there is no unfinished run with this configuration in {folder}")
     return None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is continued from."""
+
+    file: Path
+    """The checkpoint to load."""
+    best: Path
+    """Where the best parameters are, or will be."""
+    state: dict[str, Any] | None
+    """What the checkpoint holds beside RecBole's own; None if it was written without this plugin."""
+    latest: bool
+    """Whether the checkpoint is the latest state."""
+
+
+def plan(requested: Path, config: Any, ignored: frozenset[str], note: Callable[[str], None]) -> Plan:
+    """Find out what a run is continued from.
+
+    Args:
+        requested: The checkpoint that was asked for.
+        config: RecBole's ``Config`` of this run.
+        ignored: More keys that change no result.
+        note: Takes a warning.
+
+    Raises:
+        CheckpointError: Nothing there can be read, or it does not fit.
+    """
+    file, content = choose(requested, note)
+    warning = check_fits(file, content, config, ignored)
+    if warning:
+        note(warning)
+    state = content.get(STATE)
+    best = best_parameters(file, state or {})
+    return Plan(file, best, state, file == checkpoint.last_file(best))
 
 
 def choose(requested: Path, note: Callable[[str], None]) -> tuple[Path, dict[str, Any]]:

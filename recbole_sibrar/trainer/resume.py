@@ -27,7 +27,6 @@ from recbole_sibrar.trainer import checkpoint, restore, tensorboard
 from recbole_sibrar.trainer.interruption import SIGTERM, listening
 from recbole_sibrar.trainer.progress import Progress
 from recbole_sibrar.trainer.state import (
-    STATE,
     full_state,
     loader_states,
     random_state,
@@ -195,25 +194,24 @@ def _evaluate(
 
 def _resume_checkpoint(original: Any, trainer: Trainer, resume_file: str) -> None:
     """Load a checkpoint, and keep what :func:`_fit` needs to continue as if nothing had happened."""
-    file, content = restore.choose(Path(resume_file), trainer.logger.warning)
-    ignored = {"worker"} if isinstance(trainer.model, MultimodalRecommender) else ()
-    warning = restore.check_fits(file, content, trainer.config, frozenset(ignored))
-    if warning:
-        trainer.logger.warning(warning)
-    state = content.get(STATE)
-    best = restore.best_parameters(file, state or {})
+    config, found = trainer.config, None
+    ignored = frozenset({"worker"} if isinstance(trainer.model, MultimodalRecommender) else ())
+    if ranks.is_main(config):
+        found = restore.plan(Path(resume_file), config, ignored, trainer.logger.warning)
+    plan: restore.Plan = ranks.broadcast(config, found)  # of several machines, one has the files
     try:
-        original(trainer, str(file))
+        original(trainer, str(plan.file))
     except (RuntimeError, KeyError) as error:
-        raise CheckpointError(f"resume: {file} does not fit the model: {' '.join(str(error).split())}") from None
-    trainer.saved_model_file = str(best)
-    if state is None:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"resume: {plan.file} does not fit the model: {reason}") from None
+    trainer.saved_model_file = str(plan.best)
+    if plan.state is None:
         trainer.logger.warning(
-            f"{file} was written without recbole_sibrar and holds no random state: "
+            f"{plan.file} was written without recbole_sibrar and holds no random state: "
             "the resumed run is not the one that was interrupted"
         )
         return
-    trainer.resumed_state = {**state, "keeps_last": file == checkpoint.last_file(best)}
+    trainer.resumed_state = {**plan.state, "keeps_last": plan.latest}
 
 
 def _save_checkpoint(original: Any, trainer: Trainer, epoch: int, verbose: bool = True, **kwargs: Any) -> None:

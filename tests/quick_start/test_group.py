@@ -223,7 +223,7 @@ def key(plan: Plan, *variants: Variant, **keys: Any) -> str:
         {"seeds": [2]},
         {"learning_rate": "0.1"},
         {"epochs": "7"},
-        {"topk": "[3]"},
+        {"topk": "[3, 10]"},
         {"metrics": "['MRR']"},
         {"eval_groups": "{gender: user}"},
         {"eval_args": "{'split': {'RS': [0.5,0.1,0.4]}}"},
@@ -381,6 +381,20 @@ def test_what_an_interrupted_run_has_left_is_cleared(plan: Plan, fake: Callable[
         *("config.yaml", "environment.json", "log.txt", "result.json", "run.yaml")
     ]
     assert (runs[0].folder / "log.txt").read_text() == ""
+
+
+def test_an_interrupted_run_goes_on_with_its_last_state_if_asked_to(plan: Plan, fake: Callable[[str], None]) -> None:
+    runs, notes = plan(resume="auto")
+    assert runs[0].folder == plan()[0][0].folder
+    assert runs[0].specification["keys"]["resume"] == "auto"
+    (runs[0].folder / "checkpoint").mkdir(parents=True)
+    for name in ("checkpoint/BPR-old-last.pth", "learning_curve.csv", "per_user.parquet", "log.txt"):
+        (runs[0].folder / name).write_text("old", encoding="utf-8")
+    fake(f'ls "$3/checkpoint" > seen; {FINISH}')
+    assert group.execute(runs, 1, notes.append) == []
+    assert Path("seen").read_text() == "BPR-old-last.pth\n"
+    assert (runs[0].folder / "learning_curve.csv").is_file()
+    assert not (runs[0].folder / "per_user.parquet").exists()
 
 
 def test_jobs_run_at_the_same_time(plan: Plan, fake: Callable[[str], None]) -> None:
