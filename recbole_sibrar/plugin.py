@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import recbole.data.dataset
 import recbole.data.utils
-import recbole.quick_start.quick_start
 import recbole.utils.case_study
 import yaml
 from recbole.config import Config
@@ -106,7 +105,6 @@ def register() -> None:
     optimizer.extend_trainer(_extend)
     gap.extend_trainer(_extend)
     tensorboard.extend_trainer(_extend)
-    compat.rebind(recbole.quick_start.quick_start.run_recboles, process_group.run_rank)
 
 
 def is_registered() -> bool:

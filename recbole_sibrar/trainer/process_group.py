@@ -7,12 +7,14 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import recbole.quick_start.quick_start as quick_start
 import recbole.utils
 import torch
 import torch.distributed as dist
 from recbole.config import Config
 from recbole.utils import ModelType
 
+from recbole_sibrar.compat import rebind
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.data import ranks
 
@@ -36,6 +38,7 @@ def extend_configuration(extend: Callable[[Any, str, Callable[..., Any]], None])
     extend(Config, "_init_device", _init_device)
     extend(recbole.utils, "init_logger", _init_logger)
     extend(recbole.utils, "get_tensorboard", _get_tensorboard)
+    rebind(quick_start.run_recboles, run_rank)
 
 
 def _init_device(original: Any, config: Config) -> None:
@@ -115,4 +118,4 @@ def run_rank(local_rank: int, *arguments: Any) -> None:
     """
     *positional, named = arguments
     keys = {**(named.get("config_dict") or {}), "local_rank": local_rank}
-    recbole.quick_start.run_recbole(*positional, **{**named, "config_dict": keys})
+    quick_start.run_recbole(*positional, **{**named, "config_dict": keys})
