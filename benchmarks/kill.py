@@ -11,6 +11,7 @@ import random
 import re
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,6 +30,9 @@ SETTINGS = {
     "BPR": [],
 }
 """Small models that draw random numbers for everything they can."""
+
+WHILE_LOADING = 0.1
+"""Share of the kills before training starts, where nothing can be lost."""
 
 
 def command(model: str, folder: Path, options: list[str]) -> list[str]:
@@ -55,15 +59,37 @@ def plain(output: str) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", output)
 
 
-def watch(process: subprocess.Popen[str]) -> tuple[str, float, float]:
-    """What a run says, and the seconds to the end of its first epoch and to its own."""
-    began, lines, first = time.monotonic(), [], 0.0
-    for line in process.stdout or ():
-        lines.append(line)
-        if "epoch 0 training" in plain(line):
-            first = time.monotonic() - began
-    process.wait()
-    return "".join(lines), first, time.monotonic() - began
+class Watched:
+    """A run, and what it has said so far.
+
+    Args:
+        process: The run.
+    """
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process, self.lines = process, [""]
+        self.began = time.monotonic()
+        self.trains = threading.Event()
+        """Set when the first epoch has started, or the checkpoint is loaded."""
+        self.reader = threading.Thread(target=self._read)
+        self.reader.start()
+
+    def _read(self) -> None:
+        for line in self.process.stdout or ():
+            self.lines.append(line)
+            if "FLOPs" in line or "Checkpoint loaded" in line:
+                self.trains.set()
+        self.trains.set()
+
+    def end(self, after: float | None = None) -> str:
+        """Wait for the end, or kill the run after some seconds; all that it has said."""
+        try:
+            self.process.wait(after)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.reader.join()
+        return "".join(self.lines)
 
 
 def parameters(folder: Path) -> dict[str, torch.Tensor]:
@@ -97,32 +123,36 @@ def run(model: str, kills: int, options: list[str], seed: int, note: Any) -> lis
     """
     with TemporaryDirectory() as name:
         folder, moments = Path(name), random.Random(seed)
-        output, before, seconds = watch(start(command(model, folder / "alone", options), folder))
-        expected = results(output), parameters(folder / "alone")
-        again = command(model, folder / "killed", [*options, "--resume=auto"])
-        note(f"{model} alone: {before:.1f} s to the end of epoch 0, {seconds:.1f} s in all; {'; '.join(expected[0])}")
-        share, done = (seconds - before) / (kills + 1), 0
+        alone = Watched(start(command(model, folder / "alone", options), folder))
+        alone.trains.wait()
+        loading = time.monotonic() - alone.began
+        expected = results(alone.end()), parameters(folder / "alone")
+        training = time.monotonic() - alone.began - loading
+        note(f"{model} alone: {loading:.1f} s to load, {training:.1f} s to train; {'; '.join(expected[0])}")
+        again, done, different = command(model, folder / "killed", [*options, "--resume=auto"]), 0, []
         while True:
-            process = start(again, folder)
-            wait = moments.uniform(0.6 * before, before + 2 * share)
-            if done < kills:
-                try:
-                    process.wait(wait)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-            output, _ = process.communicate()
-            if process.returncode == 0:
+            killed = Watched(start(again, folder))
+            if done >= kills:
+                output = killed.end()
+            elif moments.random() < WHILE_LOADING:
+                output = killed.end(moments.uniform(0, loading))
+            else:
+                killed.trains.wait()
+                output = killed.end(moments.uniform(0, 1.2 * training / (kills + 1)))
+            if killed.process.returncode == 0:
+                found = results(output), parameters(folder / "killed")
+                different += compare(expected, found)
                 if done >= kills:
-                    break
-                note("ended before it was killed; starts anew")
+                    return different
+                note("ended before the next kill, and was compared; starts anew")
+                for file in (folder / "killed").iterdir():
+                    file.unlink()
                 continue
             done += 1
+            seconds = time.monotonic() - killed.began
             last = re.findall(r"epoch \d+ (?:training|evaluating)|Checkpoint loaded.*|starts anew", plain(output))[-1:]
             left = sorted(re.sub(r".*\d(?=\D)", "*", file.name) for file in (folder / "killed").glob("*"))
-            note(f"kill {done} after {wait:.1f} s: {''.join(last) or 'still loading'}; files: {' '.join(left)}")
-        newest = max((folder / "killed").glob("*.pth"), key=lambda file: file.stat().st_mtime_ns)
-        found = results(output), load_checkpoint(str(newest), "cpu")["state_dict"]
-        return compare(expected, found)
+            note(f"kill {done} after {seconds:.1f} s: {''.join(last) or 'still loading'}; files: {' '.join(left)}")
 
 
 def main() -> int:
