@@ -34,8 +34,8 @@ def set_random_state(state: dict[str, Any]) -> None:
     name, keys, *rest = state["numpy"]
     np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
     torch.set_rng_state(state["torch"].cpu())
-    if state["cuda"]:
-        torch.cuda.set_rng_state_all([device_state.cpu() for device_state in state["cuda"]])
+    for index, device_state in enumerate(state["cuda"][: torch.cuda.device_count()]):  # now there can be fewer GPUs
+        torch.cuda.set_rng_state(device_state.cpu(), index)
 
 
 def loader_states(train_data: Any) -> list[Any]:

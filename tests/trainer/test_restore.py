@@ -15,6 +15,7 @@ from recbole.trainer import Trainer
 from recbole_sibrar.compat import CheckpointError, load_checkpoint
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.trainer.state import random_state, set_random_state
 
 Build = Callable[..., tuple[Any, ...]]
 PLAIN = {"model": "BPR", "epochs": 5, "learning_rate": 0.01, "checkpoint_dir": "saved", "stopping_step": 100}
@@ -83,6 +84,14 @@ def test_the_previous_state_stands_in_for_the_latest(
     assert_same(train(make_model, resume=str(last)), expected)
     said = [record.message for record in caplog.records if "goes on with saved/a-previous.pth" in record.message]
     assert len(said) == (damage == "truncated")
+
+
+def test_a_run_of_two_gpus_goes_on_with_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    state, found = random_state(), []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, index: found.append((state.tolist(), index)))
+    set_random_state({**state, "cuda": [torch.tensor([1]), torch.tensor([2])]})
+    assert found == [([1], 0)]
 
 
 def test_best_parameters_that_are_gone_are_an_error(make_model: Build) -> None:
