@@ -59,6 +59,8 @@ class Processes:
         if not 0 <= self.group_offset <= self.total - self.nproc:
             allowed = f"0 to {self.total - self.nproc}, so that {self.nproc} of {self.total} ranks are on this machine"
             refuse("--group_offset", self.group_offset, allowed)
+        if self.single and (self.ip, self.port) != (Processes.ip, Processes.port):
+            raise ConfigError("--ip, --port: have no effect with a single process; leave them out")
         if self.port is not None and not (self.port.isdecimal() and 0 < int(self.port) < 65536):
             refuse("--port", self.port, "a number from 1 to 65535")
         chosen = [gpu for gpu in str(gpu_id).strip("()[]").split(",") if gpu.strip()]

@@ -18,6 +18,7 @@ from recbole.config import Config
 from torch.multiprocessing.spawn import ProcessContext, ProcessExitedException, ProcessRaisedException, start_processes
 
 from recbole_sibrar.config import ConfigError, refuse
+from recbole_sibrar.quick_start.child_process import threads_each
 from recbole_sibrar.quick_start.process_options import Processes
 from recbole_sibrar.trainer.interruption import STATUS, TrainingStopped, let_sigterm_end_this_process
 from recbole_sibrar.trainer.process_group import run_rank
@@ -68,8 +69,7 @@ def run(
         _run_worker, (errors, *arguments, {"config_dict": keys, "queue": queue}), processes.nproc, join=False
     )
     assert context is not None
-    _join(context, errors, processes.group_offset)
-    return None if queue.empty() else queue.get()
+    return _join(context, queue, errors, processes.group_offset)
 
 
 def download(config: Config, processes: Processes) -> None:
@@ -97,7 +97,7 @@ def _port(processes: Processes) -> str:
 
 def _divide_cores(nproc: int) -> None:
     """Let each process compute with its share of the cores; all of them on all cores would wait for each other."""
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // nproc)))
+    os.environ["OMP_NUM_THREADS"] = threads_each(nproc)
 
 
 def _run_worker(local_rank: int, errors: Any, *arguments: Any) -> None:
@@ -106,20 +106,23 @@ def _run_worker(local_rank: int, errors: Any, *arguments: Any) -> None:
     try:
         run_rank(local_rank, *arguments)
     except Exception as error:
-        errors.put((time.monotonic(), local_rank, type(error).__name__, " ".join(str(error).split())))
+        errors.put((time.monotonic(), local_rank, type(error).__name__, " ".join(str(error).split())[:2000]))
         raise
 
 
-def _join(context: ProcessContext, errors: Any, offset: int) -> None:
-    """Wait for all processes; when one fails, end the others.
+def _join(context: ProcessContext, queue: Any, errors: Any, offset: int) -> dict[str, Any] | None:
+    """Wait for all processes, and for what rank 0 returns if it is one of them; when one fails, end the others.
 
     Raises:
         ProcessError: One has failed.
     """
+    result = None
     try:
         with _passing_on(context):
-            while not context.join():
-                pass
+            while not context.join(timeout=0.2):
+                if not queue.empty():  # a process ends when what it sends is read, if that does not fit into a pipe
+                    result = queue.get()
+        return result if queue.empty() else queue.get()
     except (ProcessRaisedException, ProcessExitedException):
         found = []
         while not errors.empty():

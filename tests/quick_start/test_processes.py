@@ -8,13 +8,17 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from typing import Any, ClassVar
 
 import psutil
 import pytest
+import torch
 
 from recbole_sibrar.config import ConfigError
+from recbole_sibrar.quick_start import processes
 from recbole_sibrar.quick_start.process_options import Processes, torchrun_processes
 
 TIMEOUT = 120
@@ -129,6 +133,23 @@ def test_sigterm_saves_what_two_processes_have_and_they_go_on_with_it(tmp_path: 
     assert results_in(output) == [expected]
 
 
+def test_results_that_do_not_fit_into_a_pipe_arrive() -> None:
+    context = torch.multiprocessing.get_context("spawn")
+    queue, errors = context.SimpleQueue(), context.SimpleQueue()
+    results = {f"recall@10[zip_code={number}]": 0.5 for number in range(10_000)}
+    sender = threading.Thread(target=queue.put, args=(results,), daemon=True)
+
+    class Context:
+        processes: ClassVar[list[Any]] = []
+
+        def join(self, timeout: float) -> bool:
+            sender.join(timeout)
+            return not sender.is_alive()
+
+    sender.start()
+    assert processes._join(Context(), queue, errors, 0) == results
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -147,18 +168,20 @@ def test_wrong_input_is_one_line(tmp_path: Path, shared_folder: Path, arguments:
 
 
 @pytest.mark.parametrize(
-    ("processes", "key"),
+    ("asked", "key"),
     [
         (Processes(nproc=3, world_size=2), "--world_size"),
         (Processes(nproc=2, group_offset=1), "--group_offset"),
         (Processes(nproc=1, world_size=4, group_offset=4), "--group_offset"),
         (Processes(nproc=2, port="many"), "--port"),
         (Processes(nproc=2, port="65536"), "--port"),
+        (Processes(port="5678"), "--port: have no effect with a single process"),
+        (Processes(ip="10.0.0.1"), "--ip, --port: have no effect"),
     ],
 )
-def test_numbers_that_do_not_fit_are_refused(processes: Processes, key: str) -> None:
+def test_numbers_that_do_not_fit_are_refused(asked: Processes, key: str) -> None:
     with pytest.raises(ConfigError, match=key):
-        processes.check()
+        asked.check()
 
 
 @pytest.mark.parametrize(
