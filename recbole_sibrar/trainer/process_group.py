@@ -53,7 +53,7 @@ def _init_device(original: Any, config: Config) -> None:
     final = config.final_config_dict
     local_rank = final.pop("local_rank", None)
     original(config)
-    if local_rank is None:
+    if local_rank is None or final["world_size"] == 1:  # torchrun can start a single one
         return
     if config["MODEL_TYPE"] is ModelType.DECISIONTREE:
         raise ConfigError(f"--nproc: found {final['nproc']}, allowed is 1 for {config.model}, which has no gradients")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from recbole.trainer import Trainer
 
 SCRIPT = Path(__file__).with_name("several_processes.py")
 
@@ -115,10 +117,19 @@ def test_a_checkpoint_of_two_processes_is_one_for_a_single_one(
     found: dict[str, Any], monkeypatch: pytest.MonkeyPatch, shared_folder: Path
 ) -> None:
     from recbole.quick_start import load_data_and_model
-    from recbole.trainer import Trainer
 
     monkeypatch.chdir(found["folder"] / "2")
     monkeypatch.setattr(sys, "argv", ["test"])
     run = found["two"][0]["trainings"]["SiBraR"]
     config, model, _, _, _, test = load_data_and_model(run["file"])
     assert dict(Trainer(config, model).evaluate(test, load_best_model=False)) == run["test"]
+
+
+def test_a_single_process_that_torchrun_has_started_is_one_like_any_other(make_model: Callable[..., Any]) -> None:
+    results = []
+    for keys in ({}, {"local_rank": 0, "nproc": 1, "world_size": 1, "offset": 0, "ip": "localhost", "port": "1"}):
+        config, model, train, valid, test = make_model(model="BPR", **keys)
+        trainer = Trainer(config, model)
+        trainer.fit(train, valid)
+        results.append(trainer.evaluate(test))
+    assert results[0] == results[1]
