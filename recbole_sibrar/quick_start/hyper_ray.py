@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+import yaml
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
@@ -22,6 +23,7 @@ from recbole_sibrar.quick_start.hyper_record import FAILED, OK, RUNNING, STOPPED
 from recbole_sibrar.quick_start.hyper_run import Runner
 from recbole_sibrar.quick_start.hyper_search import Suggestions, has_no_progress
 from recbole_sibrar.quick_start.ray_cluster import Job
+from recbole_sibrar.quick_start.single_run import SPECIFICATION
 
 _SETTINGS = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the record has what they would write
@@ -133,7 +135,9 @@ def train_trial(config: dict[str, Any], mailbox: Any) -> None:
             finally:
                 children.stop()
                 if not job.is_shared:
-                    ray.get(mailbox.put.remote(job.folder, ray_cluster.read_files(folder)))
+                    files = ray_cluster.read_files(folder)
+                    files[SPECIFICATION] = yaml.safe_dump(job.specification).encode()  # with the paths there, not here
+                    ray.get(mailbox.put.remote(job.folder, files))
     except (hyper_trial.TrialError, ConfigError, OSError) as error:
         tune.report(failed=str(error))
     else:

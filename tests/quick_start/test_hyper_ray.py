@@ -7,17 +7,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import psutil
 import pytest
+import yaml
 from hyperopt import fmin, hp, rand
 
 from recbole_sibrar.config import ConfigError
-from recbole_sibrar.quick_start import hyper_ray, ray_cluster
+from recbole_sibrar.quick_start import hyper_ray, hyper_trial, ray_cluster
 
 SPACE = "learning_rate loguniform -9.2,-2.3\nembedding_size choice [8,-1,16]\n"  # a size below 0 fails
 
@@ -137,6 +140,25 @@ def test_resources_are_pairs_or_json(text: str, expected: dict[str, float]) -> N
 def test_wrong_resources_are_named(text: str) -> None:
     with pytest.raises(ConfigError, match=r"--resources_per_trial: found .*, allowed is names and amounts"):
         ray_cluster.read_resources("--resources_per_trial", text)
+
+
+def test_a_machine_that_shares_no_folder_sends_a_specification_for_the_one_that_tests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "keys.yaml").write_text("epochs: 2\n", encoding="utf-8")
+    specification = {
+        "dataset": "ml-100k",
+        "config_files": [str(tmp_path / "keys.yaml")],
+        "keys": {"data_path": "dataset", "gpu_id": "0"},
+    }
+    job = ray_cluster.job(specification, tmp_path / "trial", tmp_path / "no_token", "1", {"CPU": 1.0})
+    sent: dict[str, bytes] = {}
+    mailbox = SimpleNamespace(put=SimpleNamespace(remote=lambda folder, files: sent.update(files)))
+    monkeypatch.setattr(hyper_trial, "run", lambda *arguments: {"best_score": 0.5, "done": True})
+    monkeypatch.setattr("ray.get", lambda sent: sent)
+    monkeypatch.setattr("ray.tune.report", lambda **found: None)
+    hyper_ray.train_trial({"job": json.dumps(asdict(job))}, mailbox)
+    assert yaml.safe_load(sent["run.yaml"]) == specification
 
 
 def test_a_machine_without_the_data_says_so(tmp_path: Path) -> None:
