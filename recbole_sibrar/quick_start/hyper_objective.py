@@ -28,6 +28,10 @@ from recbole.utils import get_flops, get_model, get_trainer, init_logger, init_s
 import recbole_sibrar  # noqa: F401  # registers the plugin in this process
 from recbole_sibrar.quick_start.hyper_messages import send
 from recbole_sibrar.quick_start.single_run import CHECKPOINT, SPECIFICATION, end_with, name_checkpoint
+from recbole_sibrar.trainer.state import random_state, set_random_state
+
+_RANDOM = "random.pth"
+"""File in the folder of a trial with the random states after its training, from which a sampled test draws."""
 
 Report = Callable[[dict[str, Any]], None]
 """Takes what is known so far."""
@@ -61,6 +65,7 @@ def train(folder: Path, report: Report) -> None:
     if not math.isfinite(found["best_score"]):
         raise ValueError(f"the best validation score is {found['best_score']}: no epoch has one that can be compared")
     name_checkpoint(folder, config["model"])
+    torch.save(random_state(), folder / _RANDOM)
     report({**best, **found, "seconds": time.perf_counter() - start, "done": True})
 
 
@@ -71,8 +76,12 @@ def test(folder: Path, report: Report) -> None:
         folder: That of the trial.
         report: Takes ``test_result``.
     """
-    _, trainer, (train_data, _, test_data) = _prepare(folder)
+    config, trainer, (train_data, _, test_data) = _prepare(folder)
+    if not (folder / CHECKPOINT).is_file():  # a scheduler has stopped the trial, and the better ones have failed later
+        name_checkpoint(folder, config["model"])
     trainer.eval_collector.data_collect(train_data)
+    if (folder / _RANDOM).is_file():
+        set_random_state(torch.load(folder / _RANDOM))
     result = trainer.evaluate(test_data, load_best_model=True, model_file=str(folder / CHECKPOINT))
     report({"test_result": _plain(result), "done": True})
 
