@@ -10,6 +10,7 @@ import pandas as pd
 from recbole.trainer import Trainer
 
 from recbole_sibrar.config import SIDES, ConfigError, evaluation_config
+from recbole_sibrar.data import ranks
 from recbole_sibrar.data.files import check_writable, replacing
 from recbole_sibrar.evaluator.embeddings import modality_embeddings
 from recbole_sibrar.evaluator.modality_gap import measure_gap
@@ -31,7 +32,7 @@ def extend_trainer(extend: Callable[[Any, str, Callable[..., Any]], None]) -> No
 def _train_epoch(original: Any, trainer: Trainer, train_data: Any, epoch: int, *args: Any, **kwargs: Any) -> Any:
     """Train for an epoch; measure before the first one and after every ``gap_every``-th."""
     every = evaluation_config(trainer.config).gap_every
-    if every is None or (not trainer.config["single_spec"] and trainer.config["local_rank"] != 0):
+    if every is None or not ranks.is_main(trainer.config):
         return original(trainer, train_data, epoch, *args, **kwargs)
     if epoch == 0 and not getattr(trainer.__dict__.get("progress"), "resumed", None):
         record(trainer, 0)
