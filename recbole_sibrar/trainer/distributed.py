@@ -16,7 +16,7 @@ import torch
 import torch.distributed as dist
 from recbole.evaluator import Collector, Evaluator
 from recbole.trainer import Trainer
-from recbole.trainer.trainer import AbstractTrainer
+from recbole.trainer.trainer import AbstractTrainer, PretrainTrainer
 from recbole.utils import ModelType, init_seed
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
@@ -46,6 +46,7 @@ def extend_trainer(extend: Callable[[Any, str, Callable[..., Any]], None]) -> No
     """
     extend(AbstractTrainer, "__init__", _init)
     extend(Trainer, "_map_reduce", _map_reduce)
+    extend(PretrainTrainer, "save_pretrained_model", _save_pretrained_model)
     extend(Collector, "get_data_struct", _get_data_struct)
     extend(Evaluator, "evaluate", _evaluate)
 
@@ -101,3 +102,10 @@ def _evaluate(original: Any, evaluator: Evaluator, dataobject: Any) -> Any:
 def _map_reduce(original: Any, trainer: Trainer, result: Any, num_sample: int) -> Any:
     """Let every process have the metrics of all recommendations; RecBole's mean over processes is wrong for many."""
     return ranks.broadcast(trainer.config, result)
+
+
+def _save_pretrained_model(original: Any, trainer: PretrainTrainer, epoch: int, saved_model_file: str) -> None:
+    """Write what was pre-trained in one process; the name of the file is the same in all, who would write into it."""
+    if ranks.is_main(trainer.config):
+        original(trainer, epoch, saved_model_file)
+    trainer.saved_model_file = saved_model_file

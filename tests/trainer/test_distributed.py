@@ -7,11 +7,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from recbole.trainer import Trainer
+from recbole.trainer import PretrainTrainer, Trainer
 
 SCRIPT = Path(__file__).with_name("several_processes.py")
 
@@ -133,3 +134,11 @@ def test_a_single_process_that_torchrun_has_started_is_one_like_any_other(make_m
         trainer.fit(train, valid)
         results.append(trainer.evaluate(test))
     assert results[0] == results[1]
+
+
+def test_one_process_writes_what_was_pre_trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("recbole_sibrar.data.ranks.is_main", lambda config: False)
+    trainer = SimpleNamespace(config={})
+    PretrainTrainer.save_pretrained_model(trainer, 0, str(tmp_path / "a.pth"))
+    assert not list(tmp_path.iterdir())
+    assert trainer.saved_model_file == str(tmp_path / "a.pth")
