@@ -20,7 +20,7 @@ from torch.multiprocessing.spawn import ProcessContext, ProcessExitedException, 
 from recbole_sibrar.config import ConfigError, refuse
 from recbole_sibrar.quick_start.child_process import threads_each
 from recbole_sibrar.quick_start.process_options import Processes
-from recbole_sibrar.trainer.interruption import STATUS, TrainingStopped, let_sigterm_end_this_process
+from recbole_sibrar.trainer.interruption import SIGTERM, STATUS, TrainingStopped, let_sigterm_end_this_process
 from recbole_sibrar.trainer.process_group import run_rank
 
 _WRONG_INPUT = ("ConfigError", "DataError", "CheckpointError", "ValueError", "NotImplementedError")
@@ -164,6 +164,8 @@ def _reason(found: list[tuple[float, int, str, str]], statuses: list[int | None]
         status = statuses[ended[0]] or 0
         by = signal.Signals(-status).name if status < 0 else f"exit status {status}"
         return ProcessError(f"rank {offset + ended[0]} was ended by {by}; the other processes were ended too")
+    if not found and -signal.SIGTERM in statuses:
+        return TrainingStopped(SIGTERM, "stopped before there was anything to save")
     if not found:
         return ProcessError("a process was ended from outside; the other processes were ended too")
     _, local_rank, kind, message = min(own or found)

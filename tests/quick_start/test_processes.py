@@ -133,6 +133,12 @@ def test_sigterm_saves_what_two_processes_have_and_they_go_on_with_it(tmp_path: 
     assert results_in(output) == [expected]
 
 
+def test_sigterm_before_the_training_has_the_status_of_sigterm() -> None:
+    error = processes._reason([], [-signal.SIGTERM, -signal.SIGTERM], 0)
+    assert isinstance(error, SystemExit)
+    assert error.code == 128 + signal.SIGTERM
+
+
 def test_results_that_do_not_fit_into_a_pipe_arrive() -> None:
     context = torch.multiprocessing.get_context("spawn")
     queue, errors = context.SimpleQueue(), context.SimpleQueue()
