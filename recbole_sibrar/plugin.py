@@ -29,7 +29,6 @@ from recbole_sibrar.config import (
     ConfigError,
     as_list,
     check_keys,
-    check_valid_metric,
     cold_start_config,
     evaluation_config,
     long_tail_ratio,
@@ -248,7 +247,6 @@ def _convert_config_dict(original: Any, config: Config, config_dict: dict[str, A
 
 def _set_evaluation(config: Config) -> None:
     """Complete and check what holds for the evaluation of every model."""
-    check_valid_metric(config)
     settings, model_type = evaluation_config(config), config["MODEL_TYPE"]
     final = config.final_config_dict
     if settings.cold_start and "filter_inter_by_user_or_item" not in config.external_config_dict:

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from recbole.trainer import Trainer
+
+from recbole_sibrar.config import ConfigError
 
 MakeModel = Callable[..., tuple[Any, ...]]
 INTER = ["user_id", "item_id"]
@@ -28,6 +31,19 @@ def message(make_model: MakeModel, **settings: Any) -> str:
     text = str(caught.value)
     assert "\n" not in text
     return text
+
+
+@pytest.mark.parametrize(("metric", "piece"), [("NDGC@10", "NDCG@10"), ("NDCG@20", "topk, which is [10]")])
+def test_a_validation_metric_has_to_be_measured_where_there_is_a_validation(
+    make_model: MakeModel, metric: str, piece: str
+) -> None:
+    config, model, train, valid, _ = make_model(valid_metric=metric)
+    trainer = Trainer(config, model)
+    with pytest.raises(ConfigError, match="valid_metric") as caught:
+        trainer.fit(train, valid, saved=False)
+    assert piece in str(caught.value)
+    assert f"'{metric}'" in str(caught.value)
+    trainer.fit(train, saved=False)
 
 
 @pytest.mark.parametrize(
@@ -53,8 +69,6 @@ def message(make_model: MakeModel, **settings: Any) -> str:
         ({"load_col": {"item": ["item_id"]}}, ["load_col", "'inter'"]),
         ({"load_col": {"inter": INTER, "item": "kind"}}, ["load_col", "'kind'"]),
         ({"load_col": {"inter": INTER, "item": ["kind"]}}, ["load_col", "tiny.item", "item_id"]),
-        ({"valid_metric": "NDGC@10"}, ["valid_metric", "'NDGC@10'", "NDCG@10"]),
-        ({"valid_metric": "NDCG@20"}, ["valid_metric", "'NDCG@20'", "topk", "[10]"]),
         ({"unload_col": {"item": ["item_id"]}}, ["unload_col", "tiny.item", "item_id"]),
         ({"unload_col": {"user": ["agee"]}}, ["unload_col", "tiny.user", "'agee'", "age, gender, likes, profile"]),
     ],

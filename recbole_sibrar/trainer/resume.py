@@ -17,7 +17,7 @@ from recbole.trainer.trainer import AbstractTrainer
 from recbole.utils import get_trainer, set_color
 
 from recbole_sibrar.compat import CheckpointError, identify
-from recbole_sibrar.config import evaluation_config
+from recbole_sibrar.config import check_valid_metric, evaluation_config
 from recbole_sibrar.data import ranks
 from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.data.files import check_writable
@@ -74,6 +74,8 @@ def _fit(original: Any, trainer: Trainer, train_data: Any, *args: Any, **kwargs:
     """Train, from the checkpoint that the key ``resume`` names if it is set; save states, and stop when asked to."""
     trainer.training_loader = train_data
     config, saved = trainer.config, kwargs.get("saved", args[2] if len(args) > 2 else True)
+    if trainer.eval_step > 0 and (args[0] if args else kwargs.get("valid_data")):
+        check_valid_metric(config)
     if config["resume"] == restore.AUTO:
         found = restore.find(config, trainer.logger.info) if ranks.is_main(config) else None
         config.final_config_dict["resume"] = ranks.broadcast(config, found)

@@ -223,7 +223,7 @@ def key(plan: Plan, *variants: Variant, **keys: Any) -> str:
         {"seeds": [2]},
         {"learning_rate": "0.1"},
         {"epochs": "7"},
-        {"topk": "[3, 10]"},
+        {"topk": "[3]"},
         {"metrics": "['MRR']"},
         {"eval_groups": "{gender: user}"},
         {"eval_args": "{'split': {'RS': [0.5,0.1,0.4]}}"},

@@ -15,7 +15,7 @@ import recbole_sibrar
 from recbole_sibrar.compat import load_checkpoint
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.trainer import resume
+from recbole_sibrar.trainer import state
 
 Build = Callable[..., tuple[Any, ...]]
 HARD = {"epochs": 6, "dropout_prob": 0.3, "batch_norm": "last", "user_modalities": "auto", "stopping_step": 100}
@@ -174,7 +174,7 @@ def test_a_checkpoint_without_random_states_resumes_with_a_warning(
     checkpoint = tmp_path / "plain.pth"
     train(make_model, checkpoint, 1, model="BPR", epochs=3)
     content = load_checkpoint(str(checkpoint))
-    del content[resume.STATE]
+    del content[state.STATE]
     torch.save(content, checkpoint)
     config, model, train_data, valid_data, _ = make_model(model="BPR", epochs=3, resume=str(checkpoint))
     trainer = Trainer(config, model)
