@@ -25,6 +25,7 @@ from recbole_sibrar.quick_start.command_line import INTERRUPTED as INTERRUPTED  
 from recbole_sibrar.quick_start.command_line import WRONG_INPUT as WRONG_INPUT
 from recbole_sibrar.quick_start.command_line import (
     check_model,
+    chosen,
     keys_of_files,
     model_names,
     output_folder,
@@ -90,10 +91,11 @@ def _run_recbole(args: argparse.Namespace, rest: Sequence[str]) -> int:
         overrides["save_split"] = args.save_split
     files = [configuration_file(name) for name in args.config_files.split()]
     keys = keys_of_files(files)
-    model = args.model or overrides.get("model") or keys.get("model", "BPR")
-    dataset = args.dataset or overrides.get("dataset") or keys.get("dataset", "ml-100k")
+    model, dataset = (chosen(option, args, overrides, keys) for option in ("model", "dataset"))
     check_model(model)
     sys.argv = sys.argv[:1]  # RecBole would read the same options once more, by its own rules
+    if "gpu_id" not in {**keys, **overrides}:
+        overrides |= processes.own_gpus()
     config, warnings = try_configuration(model, dataset, files, overrides)
     processes.check(config["gpu_id"])
     if not processes.single:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -27,6 +28,8 @@ FAILED = 1
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
 
+_DEFAULTS = {"model": "BPR", "dataset": "ml-100k"}
+
 
 def model_names() -> list[str]:
     """Names of all models, ours first."""
@@ -46,6 +49,20 @@ def check_model(model: str) -> None:
     if model not in model_names():
         hint = nearest_model(model, model_names())
         raise ConfigError(f"--model: found '{model}', allowed is any model that run_recbole --help lists{hint}")
+
+
+def chosen(
+    option: str, args: argparse.Namespace, overrides: Mapping[str, Any], keys_of_files: Mapping[str, Any]
+) -> str:
+    """The name of the model or of the data set: that of the option, else of the keys, else the default.
+
+    Args:
+        option: ``model`` or ``dataset``.
+        args: The options of a command.
+        overrides: Keys of its command line.
+        keys_of_files: Those of its configuration files.
+    """
+    return getattr(args, option) or overrides.get(option) or keys_of_files.get(option, _DEFAULTS[option])
 
 
 def parse_overrides(arguments: Sequence[str]) -> dict[str, str]:

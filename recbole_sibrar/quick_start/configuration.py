@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from recbole.config import Config
 
 from recbole_sibrar.config import ConfigError, check_keys
 from recbole_sibrar.plugin import MODELS, known_keys
+from recbole_sibrar.quick_start.command_line import keys_of_files
+
+_OF_PROCESSES = ("nproc", "world_size", "ip", "port", "offset", "local_rank")
+"""Keys by which RecBole's processes know each other."""
 
 
 def try_configuration(
@@ -27,9 +32,10 @@ def try_configuration(
         The configuration, and a warning for each key that nobody reads (for a model of ours RecBole's log has them).
 
     Raises:
-        ConfigError: RecBole refuses the configuration.
+        ConfigError: A file cannot be read, a key is none to give, or RecBole refuses the configuration.
         ValueError: RecBole, or the model, refuses a value.
     """
+    _check_no_processes([*keys_of_files(files), *overrides])
     logging.disable(logging.WARNING)  # the run itself makes the configuration once more, and says what there is to say
     try:
         config = Config(model, dataset, list(files) or None, dict(overrides))
@@ -40,3 +46,24 @@ def try_configuration(
     if model in MODELS:
         return config, []
     return config, check_keys(config.external_config_dict, known_keys(config), strict=False)
+
+
+def check_data(config: Config) -> None:
+    """Check that the data set is there, for a command that downloads none.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    if not Path(config["data_path"]).is_dir():
+        raise ConfigError(
+            f"--dataset: there is no folder {config['data_path']} with '{config['dataset']}'; run_recbole downloads "
+            "the data sets that RecBole knows"
+        )
+
+
+def _check_no_processes(keys: Iterable[str]) -> None:
+    """Refuse the keys that only the command that starts several processes can give, as nothing would come of them."""
+    found = [key for key in _OF_PROCESSES if key in set(keys)]
+    if found:
+        options = "--nproc, --world_size, --group_offset, --ip and --port of run_recbole"
+        raise ConfigError(f"{found[0]}: is no key of a configuration, leave it out; processes are given by {options}")

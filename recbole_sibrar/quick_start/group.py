@@ -24,7 +24,7 @@ from recbole_sibrar.config import ConfigError, check_keys
 from recbole_sibrar.plugin import MODELS, known_keys
 from recbole_sibrar.quick_start import record
 from recbole_sibrar.quick_start.child_process import Children, interruptible, reason_of, threads_each
-from recbole_sibrar.quick_start.configuration import try_configuration
+from recbole_sibrar.quick_start.configuration import check_data, try_configuration
 from recbole_sibrar.quick_start.single_run import CHECKPOINT, RESULT, SPECIFICATION
 from recbole_sibrar.quick_start.variants import Variant, file_name
 from recbole_sibrar.trainer.restore import AUTO
@@ -95,11 +95,7 @@ def plan(
         keys = {**overrides, **variant.keys}
         config = _configuration(variant, dataset, config_files, keys)
         firsts.append((variant, config))
-        if not Path(config["data_path"]).is_dir():
-            raise ConfigError(
-                f"--dataset: there is no folder {config['data_path']} with '{dataset}'; run_recbole downloads the data "
-                "sets that RecBole knows"
-            )
+        check_data(config)
         if _FILTER not in config.external_config_dict:
             keys[_FILTER] = False  # else models that load .user and .item could be tested on fewer interactions
         for seed in seeds(config["seed"]):
@@ -165,7 +161,7 @@ class Launcher(Protocol):
         """End all, and start none any more."""
 
 
-class Processes:
+class LocalProcesses:
     """Runs as processes of this machine.
 
     Args:
@@ -200,7 +196,7 @@ def execute(runs: Sequence[Run], jobs: int, note: Callable[[str], None], launche
     """
     left = [run for run in runs if not run.finished]
     failed: list[Run] = []
-    launcher = launcher or Processes(threads_each(jobs))
+    launcher = launcher or LocalProcesses(threads_each(jobs))
     bar = tqdm(total=len(runs), initial=len(runs) - len(left), desc="runs", unit="run")
     with interruptible(), bar, ThreadPoolExecutor(jobs) as pool:
         waiting = {pool.submit(_execute, run, launcher): run for run in left}

@@ -15,6 +15,7 @@ from recbole_sibrar.config import ConfigError, refuse
 from recbole_sibrar.plugin import configuration_file
 from recbole_sibrar.quick_start.command_line import (
     INTERRUPTED,
+    chosen,
     keys_of_files,
     model_names,
     output_folder,
@@ -113,7 +114,7 @@ def _plan(args: argparse.Namespace, overrides: dict[str, str]) -> dict[Path, tup
         files = [configuration_file(name) for name in names]
         keys = keys_of_files(files)
         variants = parse_variants(args.model_list or keys.get("model_list") or "", model_names())
-        dataset = args.dataset or overrides.get("dataset") or keys.get("dataset", "ml-100k")
+        dataset = chosen("dataset", args, overrides, keys)
         output = Path(args.output, Path(split).stem)
         if output in plans:
             refuse("--splits", args.splits, "names that differ, each of which is a folder of the results")

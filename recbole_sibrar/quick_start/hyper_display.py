@@ -7,7 +7,7 @@ from pathlib import Path
 import plotly.graph_objects as plotly
 
 from recbole_sibrar.data.files import replacing
-from recbole_sibrar.quick_start.hyper_record import OK, STOPPED, Record
+from recbole_sibrar.quick_start.hyper_record import Record, Status
 
 
 def write(record: Record, metric: str, title: str, file: Path) -> None:
@@ -21,7 +21,7 @@ def write(record: Record, metric: str, title: str, file: Path) -> None:
     """
     scored = [trial for trial in record.ended if trial.score is not None]
     figure = plotly.Figure(layout={"title": title, "template": "plotly_white"})
-    for status, name, color in ((OK, "complete", "#0072B2"), (STOPPED, "stopped", "#E69F00")):
+    for status, name, color in ((Status.OK, "complete", "#0072B2"), (Status.STOPPED, "stopped", "#E69F00")):
         trials = [trial for trial in scored if trial.status == status]
         figure.add_scatter(
             x=[trial.number for trial in trials],

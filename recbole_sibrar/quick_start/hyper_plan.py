@@ -10,11 +10,11 @@ from typing import Any
 
 from recbole.config import Config
 
-from recbole_sibrar.config import ConfigError, own_keys, refuse
+from recbole_sibrar.config import check_valid_metric, own_keys, refuse
 from recbole_sibrar.plugin import MODELS, configuration_file, known_keys
 from recbole_sibrar.quick_start import hyper_space, record
-from recbole_sibrar.quick_start.command_line import check_model, keys_of_files
-from recbole_sibrar.quick_start.configuration import try_configuration
+from recbole_sibrar.quick_start.command_line import check_model, chosen, keys_of_files
+from recbole_sibrar.quick_start.configuration import check_data, try_configuration
 from recbole_sibrar.quick_start.hyper_record import Record, Trial
 from recbole_sibrar.quick_start.hyper_space import Space
 
@@ -103,8 +103,7 @@ def make(args: argparse.Namespace, overrides: dict[str, str], note: Callable[[st
     """
     files = [str(Path(configuration_file(name)).absolute()) for name in args.config_files.split()]
     keys = keys_of_files(files)
-    model = args.model or overrides.get("model") or keys.get("model", "BPR")
-    dataset = args.dataset or overrides.get("dataset") or keys.get("dataset", "ml-100k")
+    model, dataset = (chosen(option, args, overrides, keys) for option in ("model", "dataset"))
     check_model(model)
     metric = {"valid_metric": args.metric} if args.metric else {}
     space = hyper_space.read_space(hyper_space.find_file(args.params_file, model))
@@ -116,9 +115,8 @@ def make(args: argparse.Namespace, overrides: dict[str, str], note: Callable[[st
     for key in ("resume", "max_hours"):
         if config[key]:
             refuse(key, config[key], "no value in a search, which goes on where it was interrupted by --resume")
-    if not Path(config["data_path"]).is_dir():
-        raise ConfigError(f"--dataset: there is no folder {config['data_path']} with '{dataset}'; run_recbole "
-                          "downloads the data sets that RecBole knows")  # fmt: skip
+    check_data(config)
+    check_valid_metric(config)
     algo = _algorithm(args.algo, space)
     n_trials = (space.n_values or _MANY) if algo == "exhaustive" else args.max_evals or args.num_samples or _MANY
     return Plan(model, dataset, tuple(files), {**fixed, **metric}, space, config, args.tool, algo, n_trials)

@@ -19,7 +19,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from recbole_sibrar.config import ConfigError, refuse
 from recbole_sibrar.quick_start import hyper_trial, ray_cluster
 from recbole_sibrar.quick_start.child_process import Children
-from recbole_sibrar.quick_start.hyper_record import FAILED, OK, RUNNING, STOPPED, Trial
+from recbole_sibrar.quick_start.hyper_record import Status, Trial
 from recbole_sibrar.quick_start.hyper_run import Runner
 from recbole_sibrar.quick_start.hyper_search import Suggestions, has_no_progress
 from recbole_sibrar.quick_start.ray_cluster import Job
@@ -159,7 +159,7 @@ class _Searcher(Searcher):
         super().__init__(metric="score", mode="max" if plan.bigger else "min")
         self.runner, self.patience, self.token, self.resources = runner, early_stop, token, resources
         self.threads = os.environ.get("OMP_NUM_THREADS", str(max(1, int(resources["CPU"]))))
-        self.interrupted = [trial for trial in record.trials if trial.status == RUNNING]
+        self.interrupted = [trial for trial in record.trials if trial.status == Status.RUNNING]
         self.suggestions = Suggestions(plan.space, plan.algo, plan.seed, record.ended, record.loss)
         for trial in self.interrupted:
             self.suggestions.insert(trial)
@@ -205,9 +205,9 @@ class _Searcher(Searcher):
         self.on_trial_result(trial_id, result)
         if error or "failed" in result or "message" not in result:
             lost = self.reasons.get(trial_id, "Ray has lost it")
-            self.runner.end(trial, FAILED, result.get("failed", lost))
+            self.runner.end(trial, Status.FAILED, result.get("failed", lost))
         else:
-            self.runner.end(trial, OK if json.loads(result["message"]).get("done") else STOPPED)
+            self.runner.end(trial, Status.OK if json.loads(result["message"]).get("done") else Status.STOPPED)
         self.suggestions.tell(trial)
 
     def save(self, checkpoint_path: str) -> None:

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,14 @@ from recbole_sibrar.quick_start.single_run import CHECKPOINT
 STATE, TABLE, BEST, LOCK = "search.json", "trials.csv", "best.yaml", "lock"
 """Files in the folder of a search; each trial has a folder in ``trials/``."""
 
-RUNNING, OK, FAILED, STOPPED = "running", "ok", "failed", "stopped"
-"""What can be said of a trial; stopped: by the scheduler, because others were better."""
+
+class Status(StrEnum):
+    """What can be said of a trial; stopped: by the scheduler, because others were better."""
+
+    RUNNING = "running"
+    OK = "ok"
+    FAILED = "failed"
+    STOPPED = "stopped"
 
 
 @dataclass
@@ -37,8 +44,8 @@ class Trial:
     """Keys and values."""
     drawn: dict[str, Any]
     """What Hyperopt has drawn: positions of choices, and numbers."""
-    status: str = RUNNING
-    """One of :data:`RUNNING`, :data:`OK`, :data:`FAILED`, :data:`STOPPED`."""
+    status: Status = Status.RUNNING
+    """Whether it runs, or how it has ended."""
     score: float | None = None
     """Best validation score."""
     best_epoch: int | None = None
@@ -116,7 +123,7 @@ class Record:
         try:
             state = json.loads(file.read_text(encoding="utf-8"))
             identity, finished = state["search"], state["finished"]
-            trials = [Trial(**trial) for trial in state["trials"]]
+            trials = [Trial(**{**trial, "status": Status(trial["status"])}) for trial in state["trials"]]
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise ConfigError(f"{file} cannot be read ({error}); remove {self.folder} to start anew") from None
         if not resume:
@@ -141,7 +148,7 @@ class Record:
         self._write_state()
         return trial
 
-    def end(self, trial: Trial, status: str, reason: str = "") -> bool:
+    def end(self, trial: Trial, status: Status, reason: str = "") -> bool:
         """Note that a trial has ended, and keep no checkpoint but the best one's.
 
         Args:
@@ -163,17 +170,17 @@ class Record:
     @property
     def best(self) -> Trial | None:
         """The trial with the best score, the first of equal ones; None if none has one."""
-        scored = [trial for trial in self.ended if trial.status != FAILED and trial.score is not None]
+        scored = [trial for trial in self.ended if trial.status != Status.FAILED and trial.score is not None]
         return min(scored, key=self.loss, default=None)
 
     @property
     def ended(self) -> list[Trial]:
         """All trials but those that run."""
-        return [trial for trial in self.trials if trial.status != RUNNING]
+        return [trial for trial in self.trials if trial.status != Status.RUNNING]
 
     def loss(self, trial: Trial) -> float:
         """What a search minimises: infinity for a trial that has failed."""
-        if trial.status == FAILED or trial.score is None:
+        if trial.status == Status.FAILED or trial.score is None:
             return math.inf
         return -trial.score if self.bigger else trial.score
 
@@ -211,11 +218,11 @@ class Record:
 
     def _paragraph(self, trial: Trial) -> str:
         lines = [trial.text()]
-        if trial.status == FAILED:
+        if trial.status == Status.FAILED:
             lines.append(f"Failed: {trial.reason}")
         else:
             lines += ["Valid result:", dict2str(trial.result)]
-        if trial.status == STOPPED:
+        if trial.status == Status.STOPPED:
             lines.append("Stopped by the scheduler")
         if trial.test_result:
             lines += ["Test result:", dict2str(trial.test_result)]

@@ -10,7 +10,7 @@ from recbole.utils import dict2str
 from recbole_sibrar.quick_start import hyper_display, hyper_trial
 from recbole_sibrar.quick_start.child_process import Children, threads_each
 from recbole_sibrar.quick_start.hyper_plan import Plan
-from recbole_sibrar.quick_start.hyper_record import BEST, FAILED, OK, STOPPED, TABLE, Record, Trial
+from recbole_sibrar.quick_start.hyper_record import BEST, TABLE, Record, Status, Trial
 
 
 class Runner:
@@ -34,17 +34,17 @@ class Runner:
         try:
             hyper_trial.run(folder, "train", self.children, trial.take, {"OMP_NUM_THREADS": threads_each(1)})
         except hyper_trial.TrialError as error:
-            self.end(trial, FAILED, str(error))
+            self.end(trial, Status.FAILED, str(error))
         else:
-            self.end(trial, OK)
+            self.end(trial, Status.OK)
 
-    def end(self, trial: Trial, status: str, reason: str = "") -> None:
+    def end(self, trial: Trial, status: Status, reason: str = "") -> None:
         """Record how a trial has ended, and say so."""
         is_best = self.record.end(trial, status, reason)
-        if status == FAILED:
+        if status == Status.FAILED:
             outcome = f"failed: {reason} ({self.record.trial_folder(trial) / hyper_trial.LOG})"
         else:
-            outcome = f"{self.plan.metric} {trial.score:.4f}" + (", stopped" if status == STOPPED else "")
+            outcome = f"{self.plan.metric} {trial.score:.4f}" + (", stopped" if status == Status.STOPPED else "")
         seconds = "" if trial.seconds is None else f", {trial.seconds:.0f} s"
         self.note(f"trial {trial.number}: {trial.text()}: {outcome}{seconds}{', the best so far' if is_best else ''}")
         self.advance()
@@ -61,7 +61,7 @@ class Runner:
         record, best = self.record, self.record.best
         status = 0
         if best is None:
-            failed = [trial for trial in record.ended if trial.status == FAILED]
+            failed = [trial for trial in record.ended if trial.status == Status.FAILED]
             self.note(f"error: all {len(failed)} trials have failed, the first one: {failed[0].reason}")
             status = 1
         elif not best.test_result:
@@ -89,7 +89,9 @@ class Runner:
 
     def _print(self, best: Trial) -> None:
         ended = self.record.ended
-        numbers = [sum(trial.status == status for trial in ended) for status in (OK, STOPPED, FAILED)]
+        numbers = [
+            sum(trial.status == status for trial in ended) for status in (Status.OK, Status.STOPPED, Status.FAILED)
+        ]
         counts = f"{len(ended)} trials: {numbers[0]} complete, {numbers[1]} stopped, {numbers[2]} failed"
         epoch = "" if best.best_epoch is None else f", epoch {best.best_epoch}"
         folder = self.record.folder

@@ -14,7 +14,7 @@ import numpy as np
 from recbole.trainer import HyperTuning
 
 from recbole_sibrar.config import ConfigError
-from recbole_sibrar.quick_start.hyper_record import FAILED, Record, Trial
+from recbole_sibrar.quick_start.hyper_record import Record, Status, Trial
 from recbole_sibrar.quick_start.hyper_space import Space
 
 ALGORITHMS = ("exhaustive", "random", "bayes")
@@ -186,7 +186,7 @@ class Search(HyperTuning):
 
 
 def _result(trial: Trial, loss: float) -> dict[str, Any]:
-    return {"loss": loss, "status": "fail" if trial.status == FAILED else "ok"}
+    return {"loss": loss, "status": "fail" if trial.status == Status.FAILED else "ok"}
 
 
 def _plain(value: Any) -> Any:

@@ -43,6 +43,14 @@ class Processes:
         """Processes on all machines."""
         return self.world_size if self.world_size > 0 else self.nproc
 
+    def own_gpus(self) -> dict[str, str]:
+        """The configuration's key with a GPU for each process, where there are several and as many GPUs.
+
+        RecBole's default is the first GPU alone.
+        """
+        enough = not self.single and 1 < self.nproc <= torch.cuda.device_count()
+        return {"gpu_id": ",".join(map(str, range(self.nproc)))} if enough else {}
+
     def check(self, gpu_id: str = "0") -> None:
         """Check that the run can be started as it is asked for.
 

@@ -18,7 +18,7 @@ from recbole.evaluator import Collector, Evaluator
 from recbole.trainer import Trainer
 from recbole.trainer.trainer import AbstractTrainer, PretrainTrainer
 from recbole.utils import ModelType, init_seed
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from recbole_sibrar.data import ranks
@@ -59,6 +59,8 @@ def _init(original: Any, trainer: AbstractTrainer, config: Any, model: nn.Module
     original(trainer, {"single_spec": True}, model)
     trainer.config, trainer.model = config, synchronized(model)
     devices = [config["device"]] if config["device"].type == "cuda" else None
+    for buffer in saved_buffers(trainer.model):  # before 2.13 torch sends them in every step or never
+        dist.broadcast(buffer, 0)
     options: dict[str, Any] = {_BUFFERS: False}
     trainer.distributed_model = DistributedDataParallel(trainer.model, devices, **options)
     rank = ranks.rank(config)
@@ -79,9 +81,16 @@ def synchronized(model: nn.Module) -> nn.Module:
     if isinstance(model, MultimodalRecommender):
         model.synchronize(together)
         # modalities and interactions, which every process has read itself
-        fixed = [name for name, _ in model.named_buffers() if name not in model.state_dict()]
+        saved = {id(buffer) for buffer in saved_buffers(model)}
+        fixed = [name for name, buffer in model.named_buffers() if id(buffer) not in saved]
         DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, fixed)
     return synchronize_batch_norms(model, together, BatchNorm)
+
+
+def saved_buffers(model: nn.Module) -> list[Tensor]:
+    """The buffers that are in a checkpoint, such as running statistics, where they are dense."""
+    saved = model.state_dict(keep_vars=True)
+    return [buffer for name, buffer in model.named_buffers() if name in saved and not buffer.is_sparse]
 
 
 def _get_data_struct(original: Any, collector: Collector) -> Any:

@@ -70,20 +70,32 @@ def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
     return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
 
 
-def test_however_processes_are_started_the_result_is_the_same_and_is_said_once(
-    tmp_path: Path, shared_folder: Path
-) -> None:
-    keys = ["--epochs=2"]
-    here = start(tmp_path / "here", shared_folder, "--nproc", "2", *keys)
-    status, output = end(here, tmp_path / "here")
-    assert status == 0, output
-    (expected,) = results_in(output)
-    assert len(list((tmp_path / "here" / "saved").glob("*.pth"))) == 1
-    assert len(re.findall("epoch 1 training", output)) == 1
+RUN = ["--epochs=12", "--stopping_step=100", "--dropout_prob=0.2", "--user_modalities=auto"]
 
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> tuple[Path, str]:
+    """A run of two processes that nothing has happened to: its folder and output."""
+    folder = tmp_path_factory.mktemp("whole")
+    status, output = end(start(folder, shared_folder, "--nproc=2", *RUN), folder)
+    assert status == 0, output
+    return folder, output
+
+
+def test_one_of_two_processes_writes_and_says_what_there_is(whole: tuple[Path, str]) -> None:
+    folder, output = whole
+    assert len(results_in(output)) == 1
+    assert len(list((folder / "saved").glob("*.pth"))) == 1
+    assert len(re.findall("epoch 11 training", output)) == 1
+
+
+def test_however_processes_are_started_the_result_is_the_same(
+    tmp_path: Path, shared_folder: Path, whole: tuple[Path, str]
+) -> None:
+    (expected,) = results_in(whole[1])
     address = ["--world_size=2", "--ip=127.0.0.1", f"--port={free_port()}"]
-    second = start(tmp_path / "second", shared_folder, "--group_offset=1", *address, *keys)
-    first = start(tmp_path / "first", shared_folder, "--group_offset=0", *address, *keys)
+    second = start(tmp_path / "second", shared_folder, "--group_offset=1", *address, *RUN)
+    first = start(tmp_path / "first", shared_folder, "--group_offset=0", *address, *RUN)
     status, output = end(first, tmp_path / "first")
     other_status, other_output = end(second, tmp_path / "second")
     assert (status, other_status) == (0, 0), output + other_output
@@ -94,7 +106,7 @@ def test_however_processes_are_started_the_result_is_the_same_and_is_said_once(
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", f"--master_port={free_port()}"]
     script = tmp_path / "run_recbole"
     script.write_text("from recbole_sibrar.cli import run_recbole\nrun_recbole()\n", encoding="utf-8")
-    started = start(tmp_path / "torchrun", shared_folder, *keys, command=[*torchrun, str(script)])
+    started = start(tmp_path / "torchrun", shared_folder, *RUN, command=[*torchrun, str(script)])
     status, output = end(started, tmp_path / "torchrun")
     assert status == 0, output
     assert results_in(output) == [expected]
@@ -113,24 +125,20 @@ def test_a_process_that_is_killed_ends_the_others_with_the_reason(tmp_path: Path
     assert not psutil.wait_procs(workers, timeout=20)[1]
 
 
-def test_sigterm_saves_what_two_processes_have_and_they_go_on_with_it(tmp_path: Path, shared_folder: Path) -> None:
+def test_sigterm_saves_what_two_processes_have_and_they_go_on_with_it(
+    tmp_path: Path, shared_folder: Path, whole: tuple[Path, str]
+) -> None:
     folder = tmp_path / "run"
-    keys = ["--nproc=2", "--epochs=40", "--stopping_step=100", "--dropout_prob=0.2", "--user_modalities=auto"]
-    process = start(tmp_path / "whole", shared_folder, *keys)
-    status, output = end(process, tmp_path / "whole")
-    assert status == 0, output
-    (expected,) = results_in(output)
-
-    process = start(folder, shared_folder, *keys)
-    wait_for(folder, "epoch 3 evaluating", process)
+    process = start(folder, shared_folder, "--nproc=2", *RUN)
+    wait_for(folder, "epoch 1 evaluating", process)
     process.terminate()
     status, output = end(process, folder)
     assert status == 128 + signal.SIGTERM, output
     assert len(re.findall(r"stopped by SIGTERM in epoch \d+; --resume=\S+-last.pth", output)) == 1
 
-    status, output = end(start(folder, shared_folder, *keys, "--resume=auto"), folder)
+    status, output = end(start(folder, shared_folder, "--nproc=2", *RUN, "--resume=auto"), folder)
     assert status == 0, output
-    assert results_in(output) == [expected]
+    assert results_in(output) == results_in(whole[1])
 
 
 def test_sigterm_before_the_training_has_the_status_of_sigterm() -> None:
@@ -156,26 +164,19 @@ def test_results_that_do_not_fit_into_a_pipe_arrive() -> None:
     assert processes._join(Context(), queue, errors, 0) == results
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--nproc=2", "--valid_metric=recal@10"], "recal"),
-        (["--nproc=2", "--item_modalities=[nothing]"], "item_modalities"),
-        (["--nproc=0"], "--nproc: found 0, allowed is a positive number of processes"),
-    ],
-)
-def test_wrong_input_is_one_line(tmp_path: Path, shared_folder: Path, arguments: list[str], message: str) -> None:
+def test_what_a_process_refuses_is_one_line(tmp_path: Path, shared_folder: Path) -> None:
+    arguments = ["--nproc=2", "--item_modalities=[nothing]"]
     status, output = end(start(tmp_path / "run", shared_folder, *arguments), tmp_path / "run")
     assert status == 2, output
-    errors = [line for line in output.splitlines() if line.startswith("run_recbole: error: ")]
-    assert len(errors) == 1
-    assert message in errors[0]
+    (line,) = [line for line in output.splitlines() if line.startswith("run_recbole: error: ")]
+    assert "item_modalities" in line
     assert "Traceback" not in output
 
 
 @pytest.mark.parametrize(
     ("asked", "key"),
     [
+        (Processes(nproc=0), "--nproc: found 0, allowed is a positive number of processes"),
         (Processes(nproc=3, world_size=2), "--world_size"),
         (Processes(nproc=2, group_offset=1), "--group_offset"),
         (Processes(nproc=1, world_size=4, group_offset=4), "--group_offset"),
@@ -202,6 +203,14 @@ def test_each_process_needs_a_gpu_of_its_own(
     else:
         with pytest.raises(ConfigError, match="--nproc: found 2"):
             Processes(nproc=2).check(gpu_id)
+
+
+def test_each_process_gets_a_gpu_where_there_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert Processes(nproc=2).own_gpus() == {"gpu_id": "0,1"}
+    assert Processes(nproc=3).own_gpus() == {}
+    assert Processes(nproc=1).own_gpus() == {}
+    assert Processes(nproc=1, world_size=2).own_gpus() == {}
 
 
 def test_torchrun_says_which_process_this_is() -> None:

@@ -1,4 +1,4 @@
-"""Two processes on this machine do what one does."""
+"""Three processes on this machine do what one does."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ SCRIPT = Path(__file__).with_name("several_processes.py")
 
 @pytest.fixture(scope="module")
 def found(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What one process has found, and each of two."""
+    """What one process has found, and each of three."""
     folder = tmp_path_factory.mktemp("processes")
     file = shared_folder / "tiny" / "tiny.item"
     header, *lines = file.read_text(encoding="utf-8").splitlines()
     rare = [f"{line}\t{'x' if number == 4 else ''}" for number, line in enumerate(lines)]
     file.write_text("\n".join([f"{header}\trare:token", *rare, ""]), encoding="utf-8")
-    for n in (1, 2):
+    for n in (1, 3):
         (folder / str(n)).mkdir()
         command = [sys.executable, str(SCRIPT), str(folder / f"out{n}"), str(shared_folder), str(n)]
         done = subprocess.run(command, cwd=folder / str(n), capture_output=True, text=True, timeout=240)
         assert done.returncode == 0, done.stderr
-    one, first, second = (torch.load(folder / name, weights_only=False) for name in ("out1.0", "out2.0", "out2.1"))
-    return {"folder": folder, "one": one, "two": [first, second]}
+    one, *three = (torch.load(folder / f"out{name}", weights_only=False) for name in ("1.0", "3.0", "3.1", "3.2"))
+    return {"folder": folder, "one": one, "three": three}
 
 
 def names(kind: str) -> list[str]:
@@ -51,8 +51,8 @@ def test_a_step_has_the_gradient_of_one_process_with_all_rows(found: dict[str, A
     expected = found["one"]["gradients"][name]
     size = max(float(gradient.abs().max()) for gradient in expected.values())
     assert size > 1e-3
-    for rank in (0, 1):
-        gradients = found["two"][rank]["gradients"][name]
+    for rank in range(3):
+        gradients = found["three"][rank]["gradients"][name]
         assert gradients.keys() == expected.keys()
         for parameter, gradient in gradients.items():
             assert (gradient - expected[parameter]).abs().max() < 1e-5 * max(size, 1), parameter
@@ -62,8 +62,8 @@ def test_a_step_has_the_gradient_of_one_process_with_all_rows(found: dict[str, A
 def test_metrics_are_those_of_one_process(found: dict[str, Any], name: str) -> None:
     expected = found["one"]["evaluations"][name]
     assert len(expected) >= 4
-    for rank in (0, 1):
-        metrics = found["two"][rank]["evaluations"][name]
+    for rank in range(3):
+        metrics = found["three"][rank]["evaluations"][name]
         assert metrics.keys() == expected.keys()
         for key, value in expected.items():
             assert metrics[key] == value or (math.isnan(value) and math.isnan(metrics[key])), key
@@ -71,57 +71,60 @@ def test_metrics_are_those_of_one_process(found: dict[str, Any], name: str) -> N
 
 @pytest.mark.parametrize("name", names("TRAININGS"))
 def test_processes_agree_on_everything_but_what_they_draw(found: dict[str, Any], name: str) -> None:
-    first, second = (found["two"][rank]["trainings"][name] for rank in (0, 1))
-    for key in ("score", "valid", "test", "losses"):
-        assert first[key] == second[key], key
-    for parameter, value in first["last"].items():
-        assert torch.equal(value, second["last"][parameter]), parameter
+    first, *others = (part["trainings"][name] for part in found["three"])
+    for other in others:
+        for key in ("score", "valid", "test", "losses"):
+            assert first[key] == other[key], key
+        for parameter, value in first["last"].items():
+            assert torch.equal(value, other["last"][parameter]), parameter
     if name not in ("Pop", "ItemKNN"):
-        assert not torch.equal(first["random"], second["random"])
+        assert len({tuple(run["random"].tolist()) for run in (first, *others)}) == 3
 
 
 @pytest.mark.parametrize("name", ["Pop", "ItemKNN"])
 def test_models_that_count_are_not_divided(found: dict[str, Any], name: str) -> None:
-    expected, first = found["one"]["trainings"][name], found["two"][0]["trainings"][name]
+    expected, first = found["one"]["trainings"][name], found["three"][0]["trainings"][name]
     assert first["valid"] == expected["valid"]
     assert first["test"] == expected["test"]
 
 
-def test_each_process_has_half_of_the_data(found: dict[str, Any]) -> None:
-    one, first, second = (
+def test_each_process_has_a_third_of_the_data(found: dict[str, Any]) -> None:
+    one, *parts = (
         [user for batch in part["trainings"]["SiBraR"]["seen"] for user in batch]
-        for part in (found["one"], *found["two"])
+        for part in (found["one"], *found["three"])
     )
     n = len(one) // 10  # the batch has a row for each of ten negatives
-    assert len(first) == len(second) == 10 * -(-n // 2)
-    halves = sorted(first + second)
-    assert set(halves) == set(one)
-    assert sum(abs(halves.count(user) - one.count(user)) for user in set(one)) <= 10
+    assert [len(part) for part in parts] == [10 * -(-n // 3)] * 3
+    together = [user for part in parts for user in part]
+    assert set(together) == set(one)
+    assert sum(abs(together.count(user) - one.count(user)) for user in set(one)) <= 20
 
 
-def test_batches_of_two_processes_have_the_size_of_one(found: dict[str, Any]) -> None:
-    one, two = (part["trainings"]["SiBraR"]["seen"] for part in (found["one"], found["two"][0]))
-    assert len(two) in (len(one), len(one) + 1)  # 51 positives are 25 for each of two
+def test_batches_of_three_processes_together_have_the_size_of_one(found: dict[str, Any]) -> None:
+    one, *parts = (
+        [len(batch) for batch in part["trainings"]["SiBraR"]["seen"]] for part in (found["one"], *found["three"])
+    )
+    assert one[0] == sum(part[0] for part in parts)  # 51 positives
 
 
 def test_one_process_writes(found: dict[str, Any]) -> None:
-    folder, first = found["folder"] / "2", found["two"][0]
+    folder, first = found["folder"] / "3", found["three"][0]
     for name in names("TRAININGS"):
         assert (folder / first["trainings"][name]["file"]).is_file()
     logs = len(list((folder / "log" / "MultiVAE").glob("*.log")))
     assert logs == len(list((found["folder"] / "1" / "log" / "MultiVAE").glob("*.log"))) == 1
-    boards = [len(list((found["folder"] / n / "log_tensorboard").rglob("events*"))) for n in ("1", "2")]
+    boards = [len(list((found["folder"] / n / "log_tensorboard").rglob("events*"))) for n in ("1", "3")]
     assert boards[0] == boards[1]
 
 
-def test_a_checkpoint_of_two_processes_is_one_for_a_single_one(
+def test_a_checkpoint_of_three_processes_is_one_for_a_single_one(
     found: dict[str, Any], monkeypatch: pytest.MonkeyPatch, shared_folder: Path
 ) -> None:
     from recbole.quick_start import load_data_and_model
 
-    monkeypatch.chdir(found["folder"] / "2")
+    monkeypatch.chdir(found["folder"] / "3")
     monkeypatch.setattr(sys, "argv", ["test"])
-    run = found["two"][0]["trainings"]["SiBraR"]
+    run = found["three"][0]["trainings"]["SiBraR"]
     config, model, _, _, _, test = load_data_and_model(run["file"])
     assert dict(Trainer(config, model).evaluate(test, load_best_model=False)) == run["test"]
 
