@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -129,30 +130,65 @@ def run(model: str, kills: int, options: list[str], seed: int, note: Any) -> lis
         expected = results(alone.end()), parameters(folder / "alone")
         training = time.monotonic() - alone.began - loading
         note(f"{model} alone: {loading:.1f} s to load, {training:.1f} s to train; {'; '.join(expected[0])}")
-        again, done, different = command(model, folder / "killed", [*options, "--resume=auto"]), 0, []
-        while True:
-            killed = Watched(start(again, folder))
-            if done >= kills:
-                output = killed.end()
-            elif moments.random() < WHILE_LOADING:
-                output = killed.end(moments.uniform(0, loading))
-            else:
-                killed.trains.wait()
-                output = killed.end(moments.uniform(0, 1.2 * training / (kills + 1)))
-            if killed.process.returncode == 0:
-                found = results(output), parameters(folder / "killed")
-                different += compare(expected, found)
-                if done >= kills:
-                    return different
-                note("ended before the next kill, and was compared; starts anew")
-                for file in (folder / "killed").iterdir():
-                    file.unlink()
-                continue
-            done += 1
-            seconds = time.monotonic() - killed.began
-            last = re.findall(r"epoch \d+ (?:training|evaluating)|Checkpoint loaded.*|starts anew", plain(output))[-1:]
-            left = sorted(re.sub(r".*\d(?=\D)", "*", file.name) for file in (folder / "killed").glob("*"))
-            note(f"kill {done} after {seconds:.1f} s: {''.join(last) or 'still loading'}; files: {' '.join(left)}")
+        return _with_kills(
+            command(model, folder / "killed", [*options, "--resume=auto"]),
+            folder,
+            Kills(kills, loading, training, moments),
+            expected,
+            note,
+        )
+
+
+@dataclass
+class Kills:
+    """When a run is killed.
+
+    It is most of the time killed while it trains, for about as long as lets it live through all of the kills.
+    """
+
+    left: int
+    """How often it is still to be killed."""
+    loading: float
+    """Seconds before a run trains."""
+    training: float
+    """Seconds that a run trains if nothing happens to it."""
+    moments: random.Random
+    """Where the moments are drawn from."""
+
+    def __post_init__(self) -> None:
+        self.share = 1.2 * self.training / (self.left + 1)
+
+    def end(self, run: Watched) -> str:
+        """Kill a run at the next moment, or let it end if it was killed often enough; what it has said."""
+        if not self.left:
+            return run.end()
+        if self.moments.random() < WHILE_LOADING:
+            return run.end(self.moments.uniform(0, self.loading))
+        run.trains.wait()
+        return run.end(self.moments.uniform(0, self.share))
+
+
+def _with_kills(
+    again: list[str], folder: Path, kills: Kills, expected: tuple[list[str], dict[str, Any]], note: Any
+) -> list[str]:
+    """Start a run again and again; what differs where it comes to its end."""
+    done, different = 0, []
+    while True:
+        killed = Watched(start(again, folder))
+        output = kills.end(killed)
+        if killed.process.returncode == 0:
+            different += compare(expected, (results(output), parameters(folder / "killed")))
+            if not kills.left:
+                return different
+            note("ended before the next kill, and was compared; starts anew")
+            for file in (folder / "killed").iterdir():
+                file.unlink()
+            continue
+        done, kills.left = done + 1, kills.left - 1
+        seconds = time.monotonic() - killed.began
+        last = re.findall(r"epoch \d+ (?:training|evaluating)|Checkpoint loaded.*|starts anew", plain(output))[-1:]
+        left = sorted(re.sub(r".*\d(?=\D)", "*", file.name) for file in (folder / "killed").glob("*"))
+        note(f"kill {done} after {seconds:.1f} s: {''.join(last) or 'still loading'}; files: {' '.join(left)}")
 
 
 def main() -> int:
