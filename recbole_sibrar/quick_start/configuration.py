@@ -10,7 +10,7 @@ from typing import Any
 from recbole.config import Config
 
 from recbole_sibrar.config import ConfigError, check_keys
-from recbole_sibrar.plugin import MODELS, known_keys
+from recbole_sibrar.plugin import MODELS, configuration_file, known_keys
 from recbole_sibrar.quick_start.command_line import keys_of_files
 
 _OF_PROCESSES = ("nproc", "world_size", "ip", "port", "offset", "local_rank")
@@ -25,7 +25,7 @@ def try_configuration(
     Args:
         model: Name of the model.
         dataset: Name of the data set.
-        files: Paths of yaml files.
+        files: Paths of yaml files, or names of ready-made ones.
         overrides: Keys that go before those of the files.
 
     Returns:
@@ -35,7 +35,7 @@ def try_configuration(
         ConfigError: A file cannot be read, a key is none to give, or RecBole refuses the configuration.
         ValueError: RecBole, or the model, refuses a value.
     """
-    _check_no_processes([*keys_of_files(files), *overrides])
+    _check_no_processes([*keys_of_files([configuration_file(name) for name in files]), *overrides])
     logging.disable(logging.WARNING)  # the run itself makes the configuration once more, and says what there is to say
     try:
         config = Config(model, dataset, list(files) or None, dict(overrides))
