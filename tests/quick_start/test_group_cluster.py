@@ -1,51 +1,44 @@
 from __future__ import annotations
 
-import os
-import subprocess
+import contextlib
+import io
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import psutil
 import pytest
+import ray
 import yaml
 
 from recbole_sibrar import cli
 from recbole_sibrar.quick_start import group_cluster, ray_cluster
 
-MODELS = "Pop,bad=SiBraR:item_modalities=[nope],SiBraR"
+BROKEN = "bad=SiBraR:item_modalities=[nope]"
 
 
-def compare(folder: Path, data: Path, *more: str) -> tuple[int, str]:
+def compare(folder: Path, data: Path, models: str, *more: str) -> tuple[int, str]:
     """Run the command; its exit status, and what it has written on standard error."""
-    keys = [f"--data_path={data}", "--load_col=None", "--epochs=2", *more]
-    process = subprocess.Popen(
-        [str(Path(sys.executable).with_name("run_recbole_group")), "-m", MODELS, "-d", "tiny", "--jobs=2", *keys],
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        _, errors = process.communicate(timeout=200)
-        return process.returncode, errors
-    finally:
-        if process.poll() is None:
-            for child in psutil.Process(process.pid).children(recursive=True):
-                child.kill()
-            process.kill()
+    keys = [f"--data_path={data}", "--load_col=None", "--epochs=2", "--tensorboard=none"]
+    output, errors = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["test"])
+        status = cli.run_recbole_group([f"--model_list={models}", "-d", "tiny", "--jobs=2", *keys, *more])
+    return status, errors.getvalue()
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> Iterator[tuple[Path, str]]:
-    """Comparisons of the same models, one on a cluster of this machine and one without."""
+def folder(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> tuple[Path, str]:
+    """Comparisons with the same model, one on a cluster of this machine, where another fails, and one without."""
     folder = tmp_path_factory.mktemp("compared")
-    status, errors = compare(folder, shared_folder, "--output=cluster", "--cluster=local")
+    before = psutil.Process().children(recursive=True)
+    status, errors = compare(folder, shared_folder, f"{BROKEN},SiBraR", "--output=cluster", "--cluster=local")
     assert status == 1, errors
-    status, _ = compare(folder, shared_folder, "--output=processes")
-    assert status == 1
+    left = [child for child in psutil.Process().children(recursive=True) if child not in before]
+    assert not psutil.wait_procs(left, timeout=20)[1]
+    assert not ray.is_initialized()
+    assert compare(folder, shared_folder, "SiBraR", "--output=processes")[0] == 0
     return folder, errors
 
 
@@ -53,9 +46,9 @@ def test_results_on_a_cluster_are_those_without(folder: tuple[Path, str]) -> Non
     one, other = (
         pd.read_csv(folder[0] / name / "results.csv").drop(columns="minutes") for name in ("cluster", "processes")
     )
-    assert one["name"].tolist() == ["Pop", "SiBraR"]
+    assert one["name"].tolist() == ["SiBraR"]
     pd.testing.assert_frame_equal(one, other, check_exact=True)
-    assert len(list(folder[0].glob("cluster/per_user/*.parquet"))) == 2
+    assert len(list(folder[0].glob("cluster/per_user/*.parquet"))) == 1
 
 
 def test_a_run_that_fails_on_a_cluster_says_why(folder: tuple[Path, str]) -> None:
@@ -65,7 +58,7 @@ def test_a_run_that_fails_on_a_cluster_says_why(folder: tuple[Path, str]) -> Non
 
 
 def test_a_machine_that_shares_no_folder_sends_what_it_has_written(folder: tuple[Path, str], tmp_path: Path) -> None:
-    (done,) = folder[0].glob("cluster/runs/Pop-*")
+    (done,) = folder[0].glob("cluster/runs/SiBraR-*")
     specification = yaml.safe_load((done / "run.yaml").read_text(encoding="utf-8"))
     job = ray_cluster.job(specification, done, tmp_path / "no_token", "1", {"CPU": 1.0})
     before = {file: file.stat().st_mtime_ns for file in done.rglob("*")}

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import os
 import random
-import re
+import signal
 import subprocess
 import sys
 import time
@@ -15,22 +18,33 @@ import pytest
 import yaml
 
 from recbole_sibrar import cli
-from recbole_sibrar.quick_start import hyper_command
+from recbole_sibrar.quick_start import hyper_command, processes
 
 SPACE = "item_modalities choice [[interactions, text], [interactions, kind], [nope]]\n"
 
 
 def arguments(data: Path, *more: str) -> list[str]:
     """The command on the small data set; results are in ``search.result`` of the working directory."""
-    keys = [f"--data_path={data}", "--epochs=2", "--topk=[5,10]", "--valid_metric=NDCG@5", "--seed=7"]
+    keys = [
+        f"--data_path={data}",
+        "--epochs=2",
+        "--topk=[5,10]",
+        "--valid_metric=NDCG@5",
+        "--seed=7",
+        "--tensorboard=none",
+    ]
     keys.append("--eval_args={'split': {'RS': [0.6, 0.2, 0.2]}, 'mode': 'uni9'}")  # so that the test draws negatives
     return ["--model=SiBraR", "-d", "tiny", "--params_file=a.hyper", "--output_file=search.result", *keys, *more]
 
 
-def start(folder: Path, arguments: Sequence[str], program: str = "run_hyper") -> subprocess.Popen[str]:
-    command = [str(Path(sys.executable).with_name(program)), *arguments]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=folder, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+def search(folder: Path, arguments: Sequence[str]) -> tuple[int, str, str]:
+    """Run the command in this process; its exit status, and what it has written."""
+    output, errors = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["test"])
+        status = cli.run_hyper(arguments)
+    return status, output.getvalue(), errors.getvalue()
 
 
 def running(folder: Path) -> bool:
@@ -61,16 +75,15 @@ def searched(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> t
     """A search of three values, one of which the data do not have; killed in the second trial, and resumed."""
     folder = tmp_path_factory.mktemp("searched")
     (folder / "a.hyper").write_text(SPACE, encoding="utf-8")
-    process = start(folder, arguments(shared_folder))
-    log = folder / "search" / "trials" / "1" / "log.txt"
-    wait_until(log.is_file)
+    command = [str(Path(sys.executable).with_name("run_hyper")), *arguments(shared_folder)]
+    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL, start_new_session=True)
+    wait_until((folder / "search" / "trials" / "1" / "log.txt").is_file)
     first = trials(folder)[0]
-    process.kill()  # so that it cannot end the trial that it has started
-    process.communicate()
+    os.killpg(process.pid, signal.SIGKILL)  # with the trial, which else loads its libraries before it ends itself
+    process.wait()
     wait_until(lambda: not running(folder))
-    process = start(folder, arguments(shared_folder, "--resume", "--display_file=a.html"))
-    output, errors = process.communicate()
-    assert process.returncode == 0, errors
+    status, output, errors = search(folder, arguments(shared_folder, "--resume", "--display_file=a.html"))
+    assert status == 0, errors
     assert {**trials(folder)[0], "test_result": {}} == first
     assert "trial 0:" not in errors
     return folder, output, errors
@@ -103,16 +116,23 @@ def test_the_best_trial_alone_is_tested_and_keeps_its_checkpoint(searched: tuple
         assert ("Loading model structure" in log.read_text(encoding="utf-8")) == (log.parent.name == str(best))
 
 
-def test_the_best_configuration_alone_has_the_same_scores(searched: tuple[Path, str, str]) -> None:
+@pytest.mark.filterwarnings("ignore:distutils Version classes:DeprecationWarning:thop")  # RecBole counts operations
+def test_the_best_configuration_alone_has_the_same_scores(
+    searched: tuple[Path, str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder, output, _ = searched
     (best,) = [trial for trial in trials(folder) if trial["test_result"]]
     assert yaml.safe_load((folder / "search" / "best.yaml").read_text(encoding="utf-8"))["seed"] == 7
     assert "OMP_NUM_THREADS=1 run_recbole --config_files=search/best.yaml" in output
-    process = start(folder, ["--config_files=search/best.yaml"], "run_recbole")
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors
-    found = re.findall(r"(best valid|test result).*?OrderedDict\((\[.*\])\)", errors)
-    assert [dict(eval(pairs)) for _, pairs in found] == [best["result"], best["test_result"]]
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["test"])
+    found: list[Any] = []
+    monkeypatch.setattr(cli, "run", lambda *run: found.append(processes.run(*run)))
+    assert cli.run_recbole(["--config_files=search/best.yaml"]) == 0
+    assert [dict(found[0][part]) for part in ("best_valid_result", "test_result")] == [
+        best["result"],
+        best["test_result"],
+    ]
 
 
 def test_a_finished_search_is_neither_overwritten_nor_repeated(
@@ -156,6 +176,7 @@ def test_a_finished_search_is_neither_overwritten_nor_repeated(
         ),
         (["--resume"], "--resume: there is no search in search"),
         (["--early_stop=-1"], "--early_stop: found -1, allowed is a number of at least 0"),
+        (["--nproc=2"], "nproc: is no key of a configuration, leave it out; processes are given by --nproc, "),
         (["--model=BPR", "--params_file=BPR"], "--params_file: found 'BPR', allowed is a file"),
     ],
 )

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import math
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,41 +17,30 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
+import ray
 import yaml
 from hyperopt import fmin, hp, rand
 
+from recbole_sibrar import cli
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.quick_start import hyper_ray, hyper_trial, ray_cluster
 
 SPACE = "learning_rate loguniform -9.2,-2.3\nembedding_size choice [8,-1,16]\n"  # a size below 0 fails
 
 
-def start(folder: Path, data: Path, *more: str) -> subprocess.Popen[str]:
-    """Start a search over BPR with Ray in a session of its own."""
+def arguments(data: Path, *more: str) -> list[str]:
+    """A search over BPR with Ray, two trials at a time."""
     keys = [f"--data_path={data}", "--load_col={'inter': ['user_id', 'item_id']}", "--epochs=4", "--topk=[5]"]
-    command = [str(Path(sys.executable).with_name("run_hyper")), "-m", "BPR", "-d", "tiny", "--params_file=a.hyper"]
+    keys += ["--valid_metric=NDCG@5", "--seed=7", "--tensorboard=none"]
     options = ["--tool=Ray", "--algo=random", "--num_samples=3", "--grace_period=1", "--resources_per_trial=cpu=1"]
-    return subprocess.Popen(
-        [*command, *keys, *options, "--valid_metric=NDCG@5", "--seed=7", *more],
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "RAY_TMPDIR": "/tmp/ray"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    return ["-m", "BPR", "-d", "tiny", "--params_file=a.hyper", *keys, *options, *more]
 
 
-def processes_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    return psutil.Process(process.pid).children(recursive=True)
-
-
-@pytest.fixture(scope="module")
-def searched(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> Iterator[tuple[Path, str, str]]:
-    """A search that was killed when its first trial had ended, and resumed."""
-    folder = tmp_path_factory.mktemp("searched")
-    (folder / "a.hyper").write_text(SPACE, encoding="utf-8")
-    process = start(folder, shared_folder)
+def kill_after_the_first_trial(folder: Path, data: Path) -> None:
+    """Start the search, and kill it when one of its trials has ended; what it has started ends by itself."""
+    command = [str(Path(sys.executable).with_name("run_hyper")), *arguments(data)]
+    environment = {**os.environ, "RAY_TMPDIR": "/tmp/ray"}
+    process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
     started: list[psutil.Process] = []
     try:
         end = time.monotonic() + 120
@@ -58,19 +48,44 @@ def searched(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> I
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < end
             time.sleep(0.1)
-        started += processes_of(process)
-        training = [child for child in started if "recbole_sibrar.quick_start.hyper_objective" in child.cmdline()]
+        started = psutil.Process(process.pid).children(recursive=True)
         process.kill()
         process.communicate()
+        training = [child for child in started if is_training(child)]
         assert not psutil.wait_procs(training, timeout=20)[1]
-        process = start(folder, shared_folder, "--resume")
-        output, errors = process.communicate(timeout=180)
-        assert process.returncode == 0, errors
-        yield folder, output, errors
     finally:
-        for left in (*started, *(processes_of(process) if process.poll() is None else ())):
-            if left.is_running():
+        process.kill()
+        for left in started:
+            with contextlib.suppress(psutil.NoSuchProcess):
                 left.kill()
+
+
+def is_training(process: psutil.Process) -> bool:
+    """Whether it is that of a trial."""
+    try:
+        return "recbole_sibrar.quick_start.hyper_objective" in process.cmdline()
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> tuple[Path, str, str]:
+    """A search that was killed when its first trial had ended, and resumed in this process."""
+    folder = tmp_path_factory.mktemp("searched")
+    (folder / "a.hyper").write_text(SPACE, encoding="utf-8")
+    kill_after_the_first_trial(folder, shared_folder)
+    output, errors = io.StringIO(), io.StringIO()
+    before = psutil.Process().children(recursive=True)
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["test"])
+        patch.setenv("RAY_TMPDIR", "/tmp/ray")
+        status = cli.run_hyper(arguments(shared_folder, "--resume"))
+    assert status == 0, errors.getvalue()
+    left = [child for child in psutil.Process().children(recursive=True) if child not in before]
+    assert not psutil.wait_procs(left, timeout=20)[1]
+    assert not ray.is_initialized()
+    return folder, output.getvalue(), errors.getvalue()
 
 
 def test_a_killed_search_goes_on_without_repeating_a_trial(searched: tuple[Path, str, str]) -> None:
