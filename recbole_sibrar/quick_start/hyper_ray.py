@@ -88,14 +88,12 @@ def search(runner: Runner, early_stop: int, address: str, resources: str | None,
         left = runner.plan.n_trials - len(runner.record.ended)
         if left <= 0 or searcher.is_finished():
             return
-        _tune(searcher, left, scheduler(name, grace_period, runner.plan.bigger))
+        mailbox = None if address == ray_cluster.LOCAL else _mailbox()
+        _tune(searcher, left, scheduler(name, grace_period, runner.plan.bigger), mailbox)
 
 
-def _tune(searcher: _Searcher, n_trials: int, scheduling: TrialScheduler) -> None:
+def _tune(searcher: _Searcher, n_trials: int, scheduling: TrialScheduler, mailbox: Any) -> None:
     """Let Ray Tune run the trials, and keep nothing of its own files."""
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    actor: Any = ray.remote(num_cpus=0)(_Mailbox)
-    mailbox = actor.options(scheduling_strategy=here).remote()
     with tempfile.TemporaryDirectory(prefix="recbole-sibrar-ray-") as folder:
         tune.run(
             tune.with_parameters(train_trial, mailbox=mailbox),
@@ -118,7 +116,7 @@ def train_trial(config: dict[str, Any], mailbox: Any) -> None:
 
     Args:
         config: Has the :class:`~recbole_sibrar.quick_start.ray_cluster.Job` as JSON.
-        mailbox: Takes the files where folders are not shared.
+        mailbox: Takes the files where folders are not shared; None where all are.
     """
     job, children = Job(**json.loads(config["job"])), Children()
 
@@ -142,6 +140,13 @@ def train_trial(config: dict[str, Any], mailbox: Any) -> None:
         tune.report(failed=str(error))
     else:
         tune.report(score=last["best_score"], message=json.dumps(last))
+
+
+def _mailbox() -> Any:
+    """A process of this machine that takes the files of others."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    actor: Any = ray.remote(num_cpus=0)(_Mailbox)
+    return actor.options(scheduling_strategy=here).remote()
 
 
 class _Mailbox:
