@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import recbole.quick_start.quick_start as quick_start
@@ -13,10 +15,15 @@ import torch
 import torch.distributed as dist
 from recbole.config import Config
 from recbole.utils import ModelType
+from torch.distributed.constants import default_pg_timeout
 
 from recbole_sibrar.compat import rebind
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.data import ranks
+from recbole_sibrar.trainer.disk import watch_logs
+
+_MEETING_TIME = timedelta(minutes=10)
+"""How long a process waits for the others to be there."""
 
 _QUIET = {
     "state": "ERROR",
@@ -70,23 +77,37 @@ def _join(final: dict[str, Any], rank: int) -> None:
     if dist.is_initialized():
         return
     backend = "cpu:gloo,cuda:nccl" if final["device"].type == "cuda" else "gloo"
-    by_environment = "TORCHELASTIC_RUN_ID" in os.environ  # torchrun has opened the port itself
-    address = f"{final['ip']}:{final['port']}"
+    address, count = f"{final['ip']}:{final['port']}", final["world_size"]
     try:
-        dist.init_process_group(
-            backend, "env://" if by_environment else f"tcp://{address}", rank=rank, world_size=final["world_size"]
-        )
+        if "TORCHELASTIC_RUN_ID" in os.environ:  # torchrun has opened the port itself, and waits for all
+            dist.init_process_group(backend, "env://", rank=rank, world_size=count)
+        else:
+            store = _meet(final, rank, address)
+            dist.init_process_group(backend, store=store, rank=rank, world_size=count)
     except (dist.DistError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise ConfigError(
-            f"--ip, --port: {final['world_size']} processes did not meet at {address}: {reason}"
-        ) from None
+        raise ConfigError(f"--ip, --port: {count} processes did not meet at {address}: {reason}") from None
+
+
+def _meet(final: dict[str, Any], rank: int, address: str) -> dist.Store:
+    """The store of all processes, when all of them have come; collectives have the time that torch gives them."""
+    count, port = final["world_size"], int(final["port"])
+    if final["nproc"] < count and rank == final["offset"]:  # others have to be started by hand
+        print(f"waiting for {count} processes at {address}", file=sys.stderr)  # noqa: T201
+    if not 0 <= port < 2**16:
+        raise ValueError(f"port must have value from 0 to 65535 but was {port}.")
+    store = dist.TCPStore(
+        final["ip"], port, count, is_master=rank == 0, timeout=_MEETING_TIME, wait_for_workers=True, multi_tenant=True
+    )
+    store.set_timeout(default_pg_timeout)
+    return store
 
 
 def _init_logger(original: Any, config: Config) -> None:
     """Start RecBole's log, which one process writes; the others say on the terminal what is wrong."""
     if ranks.is_main(config):
         original(config)
+        watch_logs()
     else:
         logging.basicConfig(level=logging.ERROR, handlers=[_QuietHandler()])
 

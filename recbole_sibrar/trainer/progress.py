@@ -11,6 +11,7 @@ from recbole.trainer import KGTrainer, Trainer
 
 from recbole_sibrar.config import training_config
 from recbole_sibrar.data import ranks
+from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.data.skipping import rest_of_epoch
 from recbole_sibrar.trainer import checkpoint, tensorboard
 from recbole_sibrar.trainer.interruption import TrainingStopped, common_reason, reason_to_stop
@@ -50,9 +51,13 @@ class Progress:
         """Where the loaders' generators were when the epoch started."""
         self.trained: dict[str, Any] | None = None
         """The state of the generators after the last batch, during a validation."""
+        self.between: float | None = None
+        """When the batch before the next one was done, in seconds of the monotonic clock."""
+        self.seconds = 0.0
+        """How long the slowest batch of this epoch took."""
         numbers = sum(parameter.numel() for parameter in trainer.model.parameters())
         self.reserve = 1 + 12 * numbers / _BYTES_A_SECOND
-        """Seconds that stopping takes: a state, which has each parameter three times, and a batch."""
+        """Seconds that stopping takes: a state, which has each parameter three times, and what comes before it."""
 
     def save(self, epoch: int, batches: int = 0) -> None:
         """Write the latest state; the one that was there becomes the previous one.
@@ -137,6 +142,15 @@ class Progress:
                 return f"--resume={file} continues this run"
         return "nothing was saved that it could be continued from"
 
+    def failure(self, error: OSError) -> DataError:
+        """What a file that the training could not read or write ends it with: the file, the reason, what is intact.
+
+        Args:
+            error: What the system said.
+        """
+        file = f"{error.filename}: " if error.filename else ""
+        return DataError(f"the training failed: {file}{error.strerror or error}; {self.advice()}")
+
     def note_trained(self) -> None:
         """Remember the states of the generators before a validation, which may draw numbers."""
         loaders = loader_states(self.trainer.training_loader)
@@ -158,12 +172,14 @@ class Progress:
         Raises:
             TrainingStopped: A stop was asked for.
         """
+        self.between = None
         done, self.resumed = self.resumed or {"batches": 0, "losses": None, "drawn": {}}, None
         self.batches, self.losses, self.start = done["batches"], done["losses"], loader_states(loader)
         tensorboard.add_draws(self.trainer.model, done["drawn"])
         if self.batches != ALL:
             if ranks.count(self.trainer.config) > 1:  # whose epochs can have fewer batches than they agree after
                 self._stop_if_asked(epoch)
+            self.seconds = 0.0
             batches = _Batches(loader, self.batches, lambda: self._between_batches(epoch))
             train(batches, epoch, loss_func=lambda batch: self._counted(loss(batch)), **options)
         config, losses = self.trainer.config, self.losses
@@ -184,6 +200,8 @@ class Progress:
 
     def _between_batches(self, epoch: int) -> None:
         self.batches += 1
+        now = time.monotonic()
+        self.seconds, self.between = max(self.seconds, now - (self.between or now)), now
         config = self.trainer.config
         if ranks.count(config) > 1 and self.batches % _AGREE_EVERY:
             return
@@ -191,7 +209,8 @@ class Progress:
 
     def _stop_if_asked(self, epoch: int) -> None:
         config = self.trainer.config
-        reason = common_reason(config, reason_to_stop(config, self.reserve))
+        until_asked_again = _AGREE_EVERY * self.seconds if ranks.count(config) > 1 else 0.0
+        reason = common_reason(config, reason_to_stop(config, self.reserve + until_asked_again))
         if reason:
             self._stop(reason, epoch, self.batches)
 

@@ -7,8 +7,8 @@ result; and beside the best checkpoint, the latest state is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from recbole_sibrar.data.files import check_writable
 from recbole_sibrar.evaluator import curve
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.trainer import checkpoint, restore, tensorboard
+from recbole_sibrar.trainer.disk import named, writing_events
 from recbole_sibrar.trainer.interruption import SIGTERM, listening
 from recbole_sibrar.trainer.progress import Progress
 from recbole_sibrar.trainer.state import (
@@ -92,14 +93,30 @@ def _fit(original: Any, trainer: Trainer, train_data: Any, *args: Any, **kwargs:
     if state is not None and _has_ended(trainer, state):
         trainer.eval_collector.data_collect(train_data)
         return trainer.best_valid_score, trainer.best_valid_result
-    with listening() if progress.saves else nullcontext():
+    with listening() if progress.saves else nullcontext(), _closing(train_data):
         try:
-            result = original(trainer, train_data, *args, **kwargs)
+            with writing_events(trainer.tensorboard):
+                result = original(trainer, train_data, *args, **kwargs)
+            progress.end()
         except KeyboardInterrupt:
             trainer.logger.warning(f"interrupted; {progress.advice()}")
             raise
-        progress.end()
+        except OSError as error:
+            raise progress.failure(error) from error
     return result
+
+
+@contextmanager
+def _closing(train_data: Any) -> Iterator[None]:
+    """Let go of the iterators that a knowledge-based model's loader keeps after a ``with`` block.
+
+    The garbage collector, which would find them in some cycle later, waits 5 seconds for each process that loads data.
+    """
+    try:
+        yield
+    finally:
+        if hasattr(train_data, "kg_dataloader"):
+            train_data.kg_iter = train_data.gen_iter = None
 
 
 def _restore(trainer: Trainer, progress: Progress, train_data: Any, state: dict[str, Any]) -> None:
@@ -159,7 +176,8 @@ def _valid_epoch(original: Any, trainer: Trainer, *args: Any, **kwargs: Any) -> 
     trainer.latest_valid_result = result
     path = evaluation_config(trainer.config).save_learning_curve
     if path:
-        curve.record(trainer, path, result)
+        with named(path):
+            curve.record(trainer, path, result)
     tensorboard.record_validation(trainer, result)
     return score, result
 
