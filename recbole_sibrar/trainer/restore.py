@@ -37,6 +37,9 @@ def find(config: Any, note: Callable[[str], None]) -> str | None:
         except CheckpointError as error:
             note(f"resume: left out: {error}")
             continue
+        if STATE not in content:
+            note(f"resume: left out: {last}, which was written without recbole_sibrar")
+            continue
         there = content["config"].final_config_dict
         if differences(there, config.final_config_dict, WITHOUT_EFFECT - {"data_path"}):
             continue

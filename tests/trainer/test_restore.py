@@ -132,6 +132,17 @@ def test_auto_takes_the_newest_unfinished_run_of_the_same_configuration(
     assert states() == [f"{name}-{kind}.pth" for name in "acd" for kind in ("last", "previous")]
 
 
+def test_auto_leaves_out_a_checkpoint_of_somebody_else(make_model: Build, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    train(make_model, 3, "saved/a.pth", state="INFO")
+    content = load_checkpoint("saved/a-last.pth")
+    del content["training_state"]
+    torch.save(content, "saved/b-last.pth")
+    os.utime("saved/b-last.pth", (2e9, 2e9))  # the newest
+    assert train(make_model, resume="auto", state="INFO").saved_model_file == "saved/a.pth"
+    assert "left out: saved/b-last.pth, which was written without recbole_sibrar" in caplog.text
+
+
 def test_auto_leaves_a_run_alone_that_another_process_goes_on_with(make_model: Build) -> None:
     train(make_model, 3, "saved/a.pth")
     started = psutil.Process(os.getppid()).create_time()
