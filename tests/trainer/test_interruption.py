@@ -21,17 +21,19 @@ from recbole_sibrar.trainer.interruption import TrainingStopped
 
 Build = Callable[..., tuple[Any, ...]]
 SIBRAR = {
-    "epochs": 4,
+    "epochs": 3,
     "dropout_prob": 0.3,
     "batch_norm": "last",
     "item_modalities": ["interactions", "text"],
     "user_modalities": "auto",
-    "train_batch_size": 64,
+    "train_batch_size": 512,
     "stopping_step": 100,
     "learning_rate": 0.01,
 }
 PLAIN = {"model": "BPR", "epochs": 4, "train_batch_size": 64, "learning_rate": 0.01}
 GRAPH = {"model": "CKE", "epochs": 3, "train_batch_size": 64, "learning_rate": 0.01}
+
+Whole = Callable[..., tuple[dict[str, Any], int, int]]
 
 
 def ask() -> None:
@@ -90,16 +92,44 @@ def last(file: Path) -> str:
     return str(file.with_name(f"{file.stem}-last.pth"))
 
 
-@pytest.mark.parametrize("at", [1, 11])
+@pytest.fixture(scope="module")
+def finished() -> dict[str, Any]:
+    """The outcomes of the runs that nobody stopped, by their settings."""
+    return {}
+
+
+@pytest.fixture
+def whole(make_model: Build, tmp_path: Path, finished: dict[str, Any]) -> Whole:
+    """Outcome, batches and batches an epoch of the same run on the small data set without a stop, trained only once."""
+
+    def build(**settings: Any) -> tuple[dict[str, Any], int, int]:
+        key = repr(sorted(settings.items()))
+        if key not in finished:
+            run = Run(make_model, tmp_path / "whole.pth", **settings)
+            finished[key] = (run.fit(), run.batches, len(run.train))
+        return finished[key]
+
+    return build
+
+
 @pytest.mark.parametrize(
-    ("settings", "workers"), [(SIBRAR, (0, 0)), (SIBRAR, (2, 0)), (SIBRAR, (0, 2)), (PLAIN, (0, 0)), (PLAIN, (2, 2))]
+    ("settings", "workers", "at"),
+    [
+        (SIBRAR, (0, 0), 1),
+        (SIBRAR, (0, 0), 9),
+        (SIBRAR, (2, 0), 1),
+        (SIBRAR, (0, 2), 9),
+        (PLAIN, (0, 0), 1),
+        (PLAIN, (0, 0), 11),
+        (PLAIN, (2, 2), 1),
+        (PLAIN, (2, 2), 11),
+    ],
 )
 def test_a_run_stopped_within_an_epoch_goes_on_with_the_next_batch(
-    make_model: Build, tmp_path: Path, at: int, settings: dict[str, Any], workers: tuple[int, int]
+    make_model: Build, tmp_path: Path, whole: Whole, settings: dict[str, Any], workers: tuple[int, int], at: int
 ) -> None:
-    whole = Run(make_model, tmp_path / "whole.pth", **settings, worker=workers[0])
-    expected = whole.fit()
-    per_epoch = len(whole.train)
+    # the number of workers makes no difference to our models
+    expected, batches, per_epoch = whole(**settings, worker=0 if settings is SIBRAR else workers[0])
     assert per_epoch > 4
     part = tmp_path / "part.pth"
     stopped = Run(make_model, part, **settings, worker=workers[0]).at(at, ask)
@@ -109,7 +139,7 @@ def test_a_run_stopped_within_an_epoch_goes_on_with_the_next_batch(
     assert (end.code, end.reason) == (143, "SIGTERM")
     resumed = Run(make_model, part, **settings, worker=workers[1], resume=last(part))
     assert_same(resumed.fit(), expected)
-    assert resumed.batches == whole.batches - stopped.batches
+    assert resumed.batches == batches - stopped.batches
 
 
 @pytest.fixture
@@ -145,22 +175,21 @@ def test_a_knowledge_based_model_goes_on_in_both_of_its_loaders(
 
 @pytest.mark.parametrize("settings", [SIBRAR, PLAIN])
 def test_a_run_stopped_in_a_validation_trains_no_batch_again(
-    make_model: Build, tmp_path: Path, settings: dict[str, Any]
+    make_model: Build, tmp_path: Path, whole: Whole, settings: dict[str, Any]
 ) -> None:
     settings = {**settings, "eval_args": {"mode": {"valid": "uni10", "test": "full"}}, "eval_batch_size": 200}
-    whole = Run(make_model, tmp_path / "whole.pth", **settings)
-    expected = whole.fit()
+    expected, batches, per_epoch = whole(**settings)
     part, predict = tmp_path / "part.pth", "predict"
     stopped = Run(make_model, part, **settings).at(4, ask, predict)
     stopped.stop()
-    assert stopped.batches % len(whole.train) == 0
+    assert stopped.batches % per_epoch == 0
     resumed = Run(make_model, part, **settings, resume=last(part))
     assert_same(resumed.fit(), expected)
-    assert resumed.batches == whole.batches - stopped.batches
+    assert resumed.batches == batches - stopped.batches
 
 
-def test_a_run_stopped_in_its_test_only_tests_again(make_model: Build, tmp_path: Path) -> None:
-    expected = Run(make_model, tmp_path / "whole.pth", **SIBRAR).fit()
+def test_a_run_stopped_in_its_test_only_tests_again(make_model: Build, tmp_path: Path, whole: Whole) -> None:
+    expected, *_ = whole(**SIBRAR, worker=0)
     part = tmp_path / "part.pth"
     stopped = Run(make_model, part, **SIBRAR)
     stopped.at(SIBRAR["epochs"], ask, "full_sort_predict")  # after one batch of each validation
@@ -170,7 +199,7 @@ def test_a_run_stopped_in_its_test_only_tests_again(make_model: Build, tmp_path:
     assert_same(resumed.fit(), expected)
     assert resumed.batches == 0
     assert part.read_bytes() == best
-    assert sorted(file.name for file in tmp_path.glob("*.pth")) == ["part.pth", "whole.pth"]
+    assert sorted(file.name for file in tmp_path.glob("part*.pth")) == ["part.pth"]
 
 
 def test_a_run_that_stopped_early_only_tests_when_it_is_resumed(make_model: Build, tmp_path: Path) -> None:
@@ -185,8 +214,8 @@ def test_a_run_that_stopped_early_only_tests_when_it_is_resumed(make_model: Buil
     assert resumed.batches == 0
 
 
-def test_a_run_can_be_stopped_again_and_again(make_model: Build, tmp_path: Path) -> None:
-    expected = Run(make_model, tmp_path / "whole.pth", **SIBRAR).fit()
+def test_a_run_can_be_stopped_again_and_again(make_model: Build, tmp_path: Path, whole: Whole) -> None:
+    expected, *_ = whole(**SIBRAR, worker=0)
     part = tmp_path / "part.pth"
     Run(make_model, part, **SIBRAR).at(0, ask).stop()
     for at in (1, 0, 2, 5, 1):
@@ -194,8 +223,10 @@ def test_a_run_can_be_stopped_again_and_again(make_model: Build, tmp_path: Path)
     assert_same(Run(make_model, part, **SIBRAR, resume=last(part)).fit(), expected)
 
 
-def test_max_hours_saves_and_ends_in_time(make_model: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = Run(make_model, tmp_path / "whole.pth", **SIBRAR).fit()
+def test_max_hours_saves_and_ends_in_time(
+    make_model: Build, tmp_path: Path, whole: Whole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected, *_ = whole(**SIBRAR, worker=0)
     part = tmp_path / "part.pth"
 
     def hour_passes() -> None:

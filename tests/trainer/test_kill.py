@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import re
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 import torch
 
+from recbole_sibrar import cli
 from recbole_sibrar.compat import load_checkpoint
 
 START = "import sys; from recbole_sibrar.cli import run_recbole; sys.exit(run_recbole())"
@@ -23,18 +25,23 @@ BPR = ["--model=BPR", "--load_col={'inter': ['user_id', 'item_id']}"]
 
 
 class Command:
-    """``run_recbole`` in processes of their own, with checkpoints in a folder for each name."""
+    """``run_recbole``, in a process of its own or in this one, with checkpoints in a folder for each name."""
 
     def __init__(self, data_path: Path, folder: Path, *options: str) -> None:
         self.folder = folder
         fixed = ["--dataset=tiny", f"--data_path={data_path}", "--show_progress=False", "--tensorboard=none"]
-        self.options = [*fixed, "--train_batch_size=32", "--stopping_step=1000", "--learning_rate=0.01", *options]
+        training = ["--stopping_step=1000", "--learning_rate=0.01", "--use_gpu=False", "--resume=auto"]
+        self.options = [*fixed, *training, *options]
 
-    def start(self, name: str, *options: str) -> subprocess.Popen[str]:
+    def start(self, name: str) -> subprocess.Popen[str]:
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-        command = [sys.executable, "-c", START, *self.options, f"--checkpoint_dir={name}", *options]
-        return subprocess.Popen(command, cwd=self.folder, env=environment, **pipes)
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-c", START, *self.options, f"--checkpoint_dir={name}"]
+        process = subprocess.Popen(command, cwd=self.folder, env=environment, **pipes)
+        assert process.stdout
+        # one page: a run whose output nobody reads waits before its end, however late it is killed
+        fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 4096)
+        return process
 
     def until(self, process: subprocess.Popen[str], text: str) -> None:
         """Wait until a run has said something."""
@@ -44,12 +51,24 @@ class Command:
                 return
         pytest.fail(f"never said {text!r}")
 
+    def run(self, name: str, *options: str) -> int:
+        """Run the command in this process, which has loaded everything, to its end."""
+        return cli.run_recbole([*self.options, f"--checkpoint_dir={name}", *options])
+
     def outcome(self, name: str, output: str) -> tuple[list[str], dict[str, torch.Tensor]]:
         """The results that a run has reported, and the parameters in the only file that is left of it."""
         (file,) = (self.folder / name).iterdir()
         found = re.findall(r"(?:best valid|test result)\s*: .*", plain(output))
         assert len(found) == 2
         return found, load_checkpoint(str(file))["state_dict"]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """A folder of its own for runs in this process, whose log is captured."""
+    monkeypatch.setattr(sys, "argv", ["run_recbole"])
+    monkeypatch.chdir(tmp_path)
+    caplog.set_level("INFO")
 
 
 def plain(output: str) -> str:
@@ -62,37 +81,43 @@ def assert_same(found: tuple[list[str], Any], expected: tuple[list[str], Any]) -
         assert torch.equal(found[1][name], value), name
 
 
-def test_a_run_killed_at_random_moments_ends_as_one_left_alone(tiny_folder: Path, tmp_path: Path) -> None:
-    command, moments = Command(tiny_folder, tmp_path, *SIBRAR, "--epochs=16"), random.Random(4)
-    alone = command.start("alone")
-    expected = command.outcome("alone", alone.communicate()[0])
-    for _ in range(3):
-        run = command.start("killed", "--resume=auto")
+@pytest.mark.usefixtures("here")
+def test_a_run_killed_at_random_moments_ends_as_one_left_alone(
+    tiny_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    command, moments = Command(tiny_folder, tmp_path, *SIBRAR, "--epochs=60"), random.Random(4)
+    assert command.run("alone") == 0
+    expected = command.outcome("alone", caplog.text)
+    for _ in range(2):
+        run = command.start("killed")
         command.until(run, "training [time")
         time.sleep(moments.uniform(0, 0.4))
         run.kill()
         run.communicate()
         assert run.returncode == -signal.SIGKILL
-    output, _ = command.start("killed", "--resume=auto").communicate()
-    assert "resume: goes on with" in output
-    assert "epoch 0 training" not in plain(output)
-    assert_same(command.outcome("killed", output), expected)
+    caplog.clear()
+    assert command.run("killed") == 0
+    assert "resume: goes on with" in caplog.text
+    assert "epoch 0 training" not in plain(caplog.text)
+    assert_same(command.outcome("killed", caplog.text), expected)
 
 
-@pytest.mark.parametrize("model", [BPR])
+@pytest.mark.usefixtures("here")
 def test_sigterm_and_max_hours_save_and_end_with_a_status_of_their_own(
-    tiny_folder: Path, tmp_path: Path, model: list[str]
+    tiny_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    command = Command(tiny_folder, tmp_path, *model, "--epochs=40", "--resume=auto")
-    expected = command.outcome("alone", command.start("alone").communicate()[0])
+    command = Command(tiny_folder, tmp_path, *BPR, "--epochs=100")
+    assert command.run("alone") == 0
+    expected = command.outcome("alone", caplog.text)
     run = command.start("stopped")
     command.until(run, "epoch 1 training [time")
     run.send_signal(signal.SIGTERM)
     output, _ = run.communicate()
     assert run.returncode == 143, output
     assert re.search(r"stopped by SIGTERM in epoch \d+; --resume=stopped/.*-last\.pth continues this run", output)
-    run = command.start("stopped", "--max_hours=0.000001")
-    output, _ = run.communicate()
-    assert run.returncode == 75, output
-    assert re.search(r"stopped by max_hours in epoch \d+; --resume=stopped/", output)
-    assert_same(command.outcome("stopped", command.start("stopped").communicate()[0]), expected)
+    with pytest.raises(SystemExit, match=r"stopped by max_hours in epoch \d+; --resume=stopped/") as stopped:
+        command.run("stopped", "--max_hours=0.000001")
+    assert stopped.value.code == 75
+    caplog.clear()
+    assert command.run("stopped") == 0
+    assert_same(command.outcome("stopped", caplog.text), expected)
