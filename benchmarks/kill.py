@@ -32,8 +32,8 @@ SETTINGS = {
 }
 """Small models that draw random numbers for everything they can."""
 
-WHILE_LOADING = 0.1
-"""Share of the kills before training starts, where nothing can be lost."""
+WHILE_LOADING = 0.25
+"""Share of the kills while a process loads or trains its first epoch, of which nothing is left."""
 
 
 def command(model: str, folder: Path, options: list[str]) -> list[str]:
@@ -71,14 +71,14 @@ class Watched:
         self.process, self.lines = process, [""]
         self.began = time.monotonic()
         self.trains = threading.Event()
-        """Set when the first epoch has started, or the checkpoint is loaded."""
+        """Set when the process has trained an epoch, or what was left of one."""
         self.reader = threading.Thread(target=self._read)
         self.reader.start()
 
     def _read(self) -> None:
         for line in self.process.stdout or ():
             self.lines.append(line)
-            if "FLOPs" in line or "Checkpoint loaded" in line:
+            if re.search(r"epoch \d+ training", plain(line)):
                 self.trains.set()
         self.trains.set()
 
@@ -149,9 +149,9 @@ class Kills:
     left: int
     """How often it is still to be killed."""
     loading: float
-    """Seconds before a run trains."""
+    """Seconds to the end of the first epoch."""
     training: float
-    """Seconds that a run trains if nothing happens to it."""
+    """Seconds that a run trains after it if nothing happens to it."""
     moments: random.Random
     """Where the moments are drawn from."""
 
