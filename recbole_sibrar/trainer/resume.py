@@ -7,6 +7,7 @@ result; and beside the best checkpoint, the latest state is kept.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -121,7 +122,8 @@ def _closing(train_data: Any) -> Iterator[None]:
 
 def _restore(trainer: Trainer, progress: Progress, train_data: Any, state: dict[str, Any]) -> None:
     """Set everything that RecBole's own ``resume_checkpoint`` does not to what a checkpoint holds."""
-    trainer.best_valid_result = state["best_valid_result"]
+    best = state["best_valid_result"]
+    trainer.best_valid_result = best and OrderedDict(best)  # as RecBole's evaluator makes it, and prints it
     trainer.train_loss_dict = state["train_loss_dict"]
     set_loader_states(train_data, state["loaders"])
     count, rank = ranks.count(trainer.config), ranks.rank(trainer.config)

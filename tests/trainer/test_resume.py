@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ def train(make_model: Build, file: Path, stop_after: int | None = None, **settin
     except KeyboardInterrupt:
         return {}
     last = parameters(model)
+    assert type(result) is OrderedDict  # which RecBole prints
     return {
         "score": score,
         "valid": dict(result),
