@@ -161,6 +161,20 @@ class Launcher(Protocol):
         """End all, and start none any more."""
 
 
+def run_process(folder: Path, log: IO[bytes], threads: str, children: Children) -> int:
+    """Run what a folder says in a process of this machine; its exit status.
+
+    Args:
+        folder: That of a run.
+        log: Takes its output.
+        threads: Its ``OMP_NUM_THREADS``.
+        children: Where the process is kept.
+    """
+    command = [sys.executable, "-m", "recbole_sibrar.quick_start.single_run", str(folder), str(os.getpid())]
+    options = {"stdout": log, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL}
+    return children.run(command, env={**os.environ, "OMP_NUM_THREADS": threads}, **options)
+
+
 class LocalProcesses:
     """Runs as processes of this machine.
 
@@ -173,9 +187,7 @@ class LocalProcesses:
 
     def launch(self, run: Run, log: IO[bytes]) -> int:
         """Run what the folder of a run says; its exit status."""
-        command = [sys.executable, "-m", "recbole_sibrar.quick_start.single_run", str(run.folder), str(os.getpid())]
-        options = {"stdout": log, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL}
-        return self.children.run(command, env={**os.environ, "OMP_NUM_THREADS": self.threads}, **options)
+        return run_process(run.folder, log, self.threads, self.children)
 
     def stop(self) -> None:
         """End all, and start none any more."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -117,11 +115,8 @@ def run_job(job: Job) -> tuple[int, dict[str, bytes]]:
     """
     with ray_cluster.workplace(job) as (folder, specification):
         (folder / SPECIFICATION).write_text(yaml.safe_dump(specification), encoding="utf-8")
-        command = [sys.executable, "-m", "recbole_sibrar.quick_start.single_run", str(folder), str(os.getpid())]
-        variables = {**os.environ, "OMP_NUM_THREADS": job.threads}
         with open(folder / LOG, "ab") as log:
-            output: dict[str, Any] = {"stdout": log, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL}
-            status = Children().run(command, env=variables, **output)
+            status = group.run_process(folder, log, job.threads, Children())
         if job.is_shared:
             return status, {}
         files = ray_cluster.read_files(folder)

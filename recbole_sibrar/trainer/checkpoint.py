@@ -100,13 +100,19 @@ def _reason(error: BaseException) -> str:
     return (cause.strerror if isinstance(cause, OSError) else None) or " ".join(str(error).split())
 
 
+def newest(best: Path) -> Path | None:
+    """The file that a run is best continued from; None if there is none yet.
+
+    Args:
+        best: RecBole's checkpoint of the run, written or not.
+    """
+    return next((file for file in (last_file(best), previous_file(best), best) if file.is_file()), None)
+
+
 def _intact(file: Path) -> str:
     """What is left after a failure."""
-    best = best_file(file)
-    for found in (last_file(best), previous_file(best), best):
-        if found.is_file():
-            return f"{found} is intact, and --resume={found} continues this run"
-    return "nothing was saved before"
+    found = newest(best_file(file))
+    return f"{found} is intact, and --resume={found} continues this run" if found else "nothing was saved before"
 
 
 def _sync_folder(folder: Path) -> None:

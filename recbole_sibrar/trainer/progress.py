@@ -137,10 +137,8 @@ class Progress:
 
     def advice(self) -> str:
         """How the run is continued."""
-        for file in (checkpoint.last_file(self.best), checkpoint.previous_file(self.best), self.best):
-            if self.saves and file.is_file():
-                return f"--resume={file} continues this run"
-        return "nothing was saved that it could be continued from"
+        file = checkpoint.newest(self.best) if self.saves else None
+        return f"--resume={file} continues this run" if file else "nothing was saved that it could be continued from"
 
     def failure(self, error: OSError) -> DataError:
         """What a file that the training could not read or write ends it with: the file, the reason, what is intact.
