@@ -95,7 +95,9 @@ class MultimodalRecommender(GeneralRecommender):
         Raises:
             ConfigError: They do not.
         """
-        check_contrastive(config, encoders, modalities, sources)
+        left_out = check_contrastive(config, encoders, modalities, sources)
+        if left_out:
+            self.logger.info(left_out)
 
     def prepare(self, config: Any, tables: dict[Side, dict[str, ModalityTable]]) -> None:
         """Read what only this model has, before its encoders are made.
