@@ -96,12 +96,10 @@ def _run_recbole(args: argparse.Namespace, rest: Sequence[str]) -> int:
     sys.argv = sys.argv[:1]  # RecBole would read the same options once more, by its own rules
     if "gpu_id" not in {**keys, **overrides}:
         overrides |= processes.own_gpus()
-    config, warnings = try_configuration(model, dataset, files, overrides)
+    config, _ = try_configuration(model, dataset, files, overrides)
     processes.check(config["gpu_id"])
     if not processes.single:
         download(config, processes)
-    for warning in warnings if processes.is_first else []:
-        print(f"run_recbole: warning: {warning}", file=sys.stderr)  # noqa: T201
     run(model, dataset, files, dict(overrides), processes)
     return 0
 

@@ -5,6 +5,7 @@ Their defaults stand in ``properties/overall.yaml``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +24,9 @@ from recbole_sibrar.config.values import (
 
 COLD_START = "CS"
 """Name of the cold-start split in ``eval_args: split``, beside RecBole's RS, LS and TS."""
+
+VALUE_METRICS = ("auc", "logloss", "mae", "rmse")
+"""RecBole's metrics of single predictions, which have no cut-off."""
 
 GROUPINGS = ("item", "user", "both")
 """What ``eval_args: group_by`` can be with that split: which entities are cold."""
@@ -103,13 +107,58 @@ def check_valid_metric(config: ConfigLike) -> None:
     Raises:
         ConfigError: It does not.
     """
-    name, at, k = str(config["valid_metric"]).partition("@")
-    measured = {metric.lower(): metric for metric in config["metrics"]}
-    allowed = [f"{metric}@{k}" if at else metric for metric in measured.values()]
-    if name.lower() not in measured:
-        refuse("valid_metric", config["valid_metric"], f"one of metrics: {', '.join(allowed)}")
-    if at and k not in map(str, config["topk"]):
+    allowed = _measured(config)
+    name = str(config["valid_metric"])
+    if name.lower() in {measured.lower() for measured in allowed}:
+        return
+
+    metric, at, _ = name.partition("@")
+    if at and metric.lower() in {measured.partition("@")[0].lower() for measured in allowed}:
         refuse("valid_metric", config["valid_metric"], f"a cut-off of topk, which is {config['topk']}")
+    refuse("valid_metric", config["valid_metric"], f"one of metrics: {', '.join(allowed)}")
+
+
+def following_valid_metric(config: ConfigLike, sources: Sequence[Mapping[str, Any]]) -> str | None:
+    """Choose a validation metric where the one configured is not measured and the user has not asked for it.
+
+    It is asked for where it stands in the same source of keys as ``metrics`` and ``topk``, or in one that overrides
+    theirs.
+
+    Args:
+        config: RecBole's ``Config``.
+        sources: The user's keys by source, such as command line and files; the first overrides the others.
+
+    Returns:
+        The metric, with as much of the configured one as is measured; None where nothing has to be chosen.
+    """
+    own = _source("valid_metric", sources)
+    if min(_source("metrics", sources), _source("topk", sources)) >= own:
+        return None
+
+    allowed = _measured(config)
+    metric, _, k = str(config["valid_metric"]).lower().partition("@")
+    if str(config["valid_metric"]).lower() in map(str.lower, allowed):
+        return None
+
+    same_metric = [name for name in allowed if name.lower().partition("@")[0] == metric]
+    same_cutoff = [name for name in allowed if name.partition("@")[2] == k]
+    return (same_metric or same_cutoff or allowed)[0]
+
+
+def _source(key: str, sources: Sequence[Mapping[str, Any]]) -> int:
+    """Position of the source that a key comes from; the number of sources for a default."""
+    return next((i for i, source in enumerate(sources) if key in source), len(sources))
+
+
+def _measured(config: ConfigLike) -> list[str]:
+    """Every metric that an evaluation measures, with its cut-off where it has one."""
+    metrics = [config["metrics"]] if isinstance(config["metrics"], str) else config["metrics"]
+    cutoffs = config["topk"] if isinstance(config["topk"], (list, tuple)) else [config["topk"]]
+    names: list[str] = []
+    for metric in metrics:
+        is_value = metric.lower() in VALUE_METRICS
+        names += [metric] if is_value else [f"{metric}@{k}" for k in cutoffs]
+    return names
 
 
 def _is_number(value: Any) -> bool:

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from typing import Any, NoReturn, Protocol
 
-import yaml
-
+from recbole_sibrar.config.text import has_brackets, read_brackets
 from recbole_sibrar.data.modality import Side
 
 SIDES: tuple[Side, ...] = ("user", "item")
@@ -33,19 +32,33 @@ def refuse(key: str, value: Any, allowed: str) -> NoReturn:
     raise ConfigError(f"{key}: found {value!r}, allowed is {allowed}")
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` for the known name nearest to ``name``, or nothing if none is near."""
-    close = get_close_matches(name, list(known), n=1)
-    return f"; did you mean '{close[0]}'?" if close else ""
+def is_given(config: ConfigLike, key: str) -> bool:
+    """Tell keys that the user has given from defaults; where nothing is known of it, a key counts as given."""
+    return key in getattr(config, "external_config_dict", {key})
+
+
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """``; did you mean 'x'?`` for the known name nearest to ``name``, or nothing if none is near.
+
+    Args:
+        name: The unknown name.
+        known: The names that are known.
+        cutoff: Similarity from 0 to 1 from which on a name is near, as in ``difflib.get_close_matches``.
+    """
+    spelled = {_simplified(other): other for other in known}
+    close = get_close_matches(_simplified(name), spelled, n=1, cutoff=cutoff)
+    return f"; did you mean '{spelled[close[0]]}'?" if close else ""
+
+
+def _simplified(name: str) -> str:
+    """A name without the differences between letters and signs that mean the same."""
+    return name.casefold().replace("-", "_").replace(" ", "_")
 
 
 def as_list(value: Any) -> Any:
     """A list written on the command line (``[a, b]``, which RecBole leaves a string) as a list."""
-    if isinstance(value, str) and value.startswith("["):
-        try:
-            return yaml.safe_load(value)
-        except yaml.YAMLError:
-            return value
+    if has_brackets(value):
+        return read_brackets(value)
     return list(value) if isinstance(value, tuple) else value
 
 

@@ -14,10 +14,9 @@ from typing import Any
 import recbole
 import yaml
 
-from recbole_sibrar.config import ConfigError
+from recbole_sibrar.config import ConfigError, nearest
 from recbole_sibrar.plugin import MODELS
 from recbole_sibrar.quick_start.processes import ProcessError
-from recbole_sibrar.quick_start.variants import nearest_model
 
 WRONG_INPUT = 2
 """Exit status after wrong input, as argparse has it."""
@@ -47,7 +46,7 @@ def check_model(model: str) -> None:
         ConfigError: There is none.
     """
     if model not in model_names():
-        hint = nearest_model(model, model_names())
+        hint = nearest(model, model_names())
         raise ConfigError(f"--model: found '{model}', allowed is any model that run_recbole --help lists{hint}")
 
 
