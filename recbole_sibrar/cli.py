@@ -31,6 +31,7 @@ from recbole_sibrar.quick_start.command_line import (
     output_folder,
     parse_overrides,
     reporting,
+    wants_traceback,
 )
 from recbole_sibrar.quick_start.configuration import try_configuration
 from recbole_sibrar.quick_start.processes import download, run
@@ -48,7 +49,7 @@ def run_recbole(argv: Sequence[str] | None = None) -> int:
     """
     parser = _run_recbole_parser()
     args, rest = parser.parse_known_args(argv)
-    return reporting(parser.prog, lambda: _run_recbole(args, rest), debug="--state=DEBUG" in rest)
+    return reporting(parser.prog, lambda: _run_recbole(args, rest), debug=wants_traceback(rest))
 
 
 def _run_recbole_parser() -> argparse.ArgumentParser:
@@ -132,7 +133,7 @@ def _with_keys(command: Any, argv: Sequence[str] | None) -> int:
     """Run a command whose arguments can be keys of the configuration beside its own options."""
     parser = command.parser()
     args, rest = parser.parse_known_args(argv)
-    return reporting(parser.prog, lambda: command.run(args, rest), debug="--state=DEBUG" in rest)
+    return reporting(parser.prog, lambda: command.run(args, rest), debug=wants_traceback(rest))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -165,14 +166,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _prepare(arguments[1:])
     args = parser.parse_args(arguments)
     program = f"recbole-sibrar {args.command}"
-    return reporting(program, lambda: args.run(args), debug=bool(os.environ.get("DEBUG")))
+    return reporting(program, lambda: args.run(args), debug=wants_traceback(arguments))
 
 
 def _prepare(arguments: Sequence[str]) -> int:
     """Run the converters, which have a parser of their own and are loaded when they are needed."""
     from recbole_sibrar.dataset_prep import command
 
-    return reporting("recbole-sibrar prepare", lambda: command.main(arguments, print), bool(os.environ.get("DEBUG")))
+    return reporting("recbole-sibrar prepare", lambda: command.main(arguments, print), wants_traceback(arguments))
 
 
 def _add_missing(commands: Any) -> None:

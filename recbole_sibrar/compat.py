@@ -44,7 +44,7 @@ from recbole.evaluator.collector import DataStruct  # noqa: E402
 from recbole.model.abstract_recommender import AbstractRecommender  # noqa: E402
 from recbole.trainer import Trainer  # noqa: E402
 
-from recbole_sibrar.data import ranks  # noqa: E402
+from recbole_sibrar.data import download, ranks  # noqa: E402
 
 
 class CheckpointError(ValueError):
@@ -363,5 +363,6 @@ def _declared_safe() -> dict[str, Any]:
 REPAIRS = (
     Repair("beyond-accuracy metrics of RecBole run", "#2131, #2191, #2194", _collector_needs_repair, _repair_collector),
     Repair("checkpoints load on torch >= 2.6", "#2212", _checkpoints_need_repair, _repair_checkpoints),
+    Repair("a single process downloads data sets", "#1989, #2050", download.needs_repair, download.repair),
 )
 """All repairs, in the order in which they are applied."""

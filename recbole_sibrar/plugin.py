@@ -36,7 +36,7 @@ from recbole_sibrar.config import (
     training_config,
 )
 from recbole_sibrar.config.text import INTERVALS, has_brackets, is_plain, read_brackets
-from recbole_sibrar.data import partition, ranks, sharding
+from recbole_sibrar.data import download, partition, ranks, sharding
 from recbole_sibrar.data.dataloader import (
     CandidateFullSortDataLoader,
     MultimodalTrainDataLoader,
@@ -87,6 +87,8 @@ def register() -> None:
     _extend(Config, "_convert_config_dict", _convert_config_dict)
     _extend(Config, "_load_internal_config_dict", _load_internal_config_dict)
     _extend(Config, "_set_default_parameters", _set_default_parameters)
+    _extend(Dataset, "_download", download.download)
+    _extend(Dataset, "_get_download_url", download.find_url)
     _extend(Dataset, "_load_feat", load_feat)
     _extend(Dataset, "_remap_ID_all", _remap_all_ids)
     _extend(Dataset, "build", _build)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 import traceback
@@ -123,14 +124,45 @@ def output_folder(name: str) -> Path:
 
 
 def reporting(program: str, command: Callable[[], int], debug: bool) -> int:
-    """Run a command; wrong input ends in one line on standard error instead of a traceback."""
+    """Run a command; whatever goes wrong ends in one line on standard error instead of a traceback.
+
+    Args:
+        program: Name of the command.
+        command: Runs it.
+        debug: Whether to show the traceback as well.
+
+    Returns:
+        Exit status: that of the command, or of its failure.
+    """
     try:
         return command()
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)  # noqa: T201
         return INTERRUPTED
-    except (ValueError, NotImplementedError, OSError, ProcessError) as error:
+    except Exception as error:
         if debug:
             traceback.print_exc()
-        print(f"{program}: error: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
-        return FAILED if isinstance(error, ProcessError) else WRONG_INPUT
+        shows_more = "" if debug else SHOW_TRACEBACK if program.startswith("run_") else "DEBUG=1 in the environment"
+        print(f"{program}: error: {_explained(error, shows_more)}", file=sys.stderr)  # noqa: T201
+        return WRONG_INPUT if isinstance(error, _EXPECTED) else FAILED
+
+
+_EXPECTED = (ValueError, NotImplementedError, OSError, ImportError)
+"""Errors that say what is wrong with the input."""
+
+
+def _explained(error: Exception, shows_more: str) -> str:
+    """The message of an error in one line; with its kind, and what shows more, where nobody has expected it."""
+    message = " ".join(str(error).split())
+    if isinstance(error, (*_EXPECTED, ProcessError)):
+        return message
+    return f"{type(error).__name__}: {message}" + (f"; {shows_more} shows where" if shows_more else "")
+
+
+SHOW_TRACEBACK = "--state=DEBUG"
+"""Argument with which commands show tracebacks."""
+
+
+def wants_traceback(arguments: Sequence[str]) -> bool:
+    """Tell whether a command line asks for tracebacks."""
+    return any(argument.lower() == SHOW_TRACEBACK.lower() for argument in arguments) or bool(os.environ.get("DEBUG"))

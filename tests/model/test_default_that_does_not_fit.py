@@ -56,7 +56,7 @@ def test_few_users_for_a_decomposition(
     make_config: MakeConfig, make_model: MakeModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A decomposition of 30 users has at most as many dimensions; the default is 64."""
-    with pytest.raises(ConfigError, match="^preference_size: found 64, allowed is at most 30"):
+    with pytest.raises(ConfigError, match=r"^preference_size: found 64, allowed is at most 30"):
         make_model(model="DropoutNet", load_col=None, preference_size=64)
 
     keys = dict(make_config("DropoutNet", load_col=None).variable_config_dict)
