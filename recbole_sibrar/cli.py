@@ -228,7 +228,7 @@ def _add_significance(commands: Any) -> None:
         "runs",
         metavar="RUN",
         nargs="+",
-        help="parquet file of save_per_user, or several of different seeds, joined by +",
+        help="file of save_per_user, or several of different seeds, joined by +",
     )
     parser.add_argument("--metrics", metavar="A,B", help="metrics, such as ndcg@10 (default: all that every file has)")
     parser.add_argument("--reference", metavar="RUN", help="compare this run with all others (default: all pairs)")

@@ -25,6 +25,9 @@ from recbole_sibrar.config.values import (
 COLD_START = "CS"
 """Name of the cold-start split in ``eval_args: split``, beside RecBole's RS, LS and TS."""
 
+USER_FORMATS = (".parquet", ".csv", ".jsonl")
+"""Suffixes of files with the results of users."""
+
 VALUE_METRICS = ("auc", "logloss", "mae", "rmse")
 """RecBole's metrics of single predictions, which have no cut-off."""
 
@@ -56,7 +59,7 @@ class EvaluationConfig:
     groups: tuple[tuple[str, Literal["user", "item"]], ...]
     """Fields whose values, or :data:`POPULARITY` whose halves, get results of their own, each with its side."""
     save_per_user: Path | None
-    """Parquet file for the results of each test user."""
+    """File for the results of each test user, in one of :data:`USER_FORMATS`."""
     save_learning_curve: Path | None
     """CSV file for the training loss and the validation results of each epoch."""
     gap_every: int | None
@@ -177,10 +180,10 @@ def evaluation_config(config: ConfigLike) -> EvaluationConfig:
         cold_start=cold_start,
         candidates=choice_value("split", "all")("eval_candidates", candidates),  # type: ignore[arg-type]
         groups=_groups(config["eval_groups"]),
-        save_per_user=_path("save_per_user", config["save_per_user"], ".parquet"),
-        save_learning_curve=_path("save_learning_curve", config["save_learning_curve"], ".csv"),
+        save_per_user=_path("save_per_user", config["save_per_user"], USER_FORMATS),
+        save_learning_curve=_path("save_learning_curve", config["save_learning_curve"], (".csv",)),
         gap_every=None if config["gap_every"] is None else size_value("gap_every", config["gap_every"]),
-        save_gap=_path("save_gap", config["save_gap"], ".csv"),
+        save_gap=_path("save_gap", config["save_gap"], (".csv",)),
         save_split=_path("save_split", config["save_split"]),
         tensorboard=choice_value("none", "scalars", "embeddings")("tensorboard", config["tensorboard"]),  # type: ignore[arg-type]
     )
@@ -202,11 +205,13 @@ def _groups(value: Any) -> tuple[tuple[str, Literal["user", "item"]], ...]:
     return tuple((str(field), side) for field, side in value.items())
 
 
-def _path(key: str, value: Any, suffix: str = "") -> Path | None:
+def _path(key: str, value: Any, suffixes: Sequence[str] = ()) -> Path | None:
+    """The path of a folder, or of a file with one of some suffixes."""
     if value is None:
         return None
-    if not isinstance(value, str) or not value or not value.endswith(suffix):
-        refuse(key, value, f"the path of a {suffix or 'folder'}{' file' if suffix else ''}")
+    if not isinstance(value, str) or not value or (suffixes and Path(value).suffix not in suffixes):
+        kinds = f"a file that ends in {', '.join(suffixes)}" if suffixes else "a folder"
+        refuse(key, value, f"the path of {kinds}")
     return Path(value)
 
 
