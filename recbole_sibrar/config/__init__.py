@@ -19,6 +19,7 @@ from recbole_sibrar.config.evaluation import (
     check_valid_metric,
     cold_start_config,
     evaluation_config,
+    has_validation,
     long_tail_ratio,
     named_field,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "differences",
     "encoder_config",
     "evaluation_config",
+    "has_validation",
     "long_tail_ratio",
     "named_field",
     "nearest",

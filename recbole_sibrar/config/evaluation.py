@@ -121,6 +121,16 @@ def check_valid_metric(config: ConfigLike) -> None:
     refuse("valid_metric", config["valid_metric"], f"one of metrics: {', '.join(allowed)}")
 
 
+def has_validation(config: ConfigLike) -> bool:
+    """Tell whether training is validated: there is a validation part, and epochs after which it is evaluated."""
+    split = config["eval_args"]["split"]
+    (way, shares), *_ = split.items() if isinstance(split, Mapping) else ((None, None),)
+    left_out = way == "LS" and shares == "test_only"
+    empty = way in ("RS", "TS") and not shares[1]
+    has_part = config["benchmark_filename"] is not None or not (left_out or empty)
+    return has_part and min(config["eval_step"], config["epochs"]) > 0
+
+
 def following_valid_metric(config: ConfigLike, sources: Sequence[Mapping[str, Any]]) -> str | None:
     """Choose a validation metric where the one configured is not measured and the user has not asked for it.
 

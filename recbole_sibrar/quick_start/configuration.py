@@ -10,7 +10,7 @@ from typing import Any
 from recbole.config import Config
 
 from recbole_sibrar.checks import unread_keys
-from recbole_sibrar.config import ConfigError
+from recbole_sibrar.config import ConfigError, check_valid_metric, has_validation
 from recbole_sibrar.plugin import configuration_file, general_defaults, known_keys
 from recbole_sibrar.quick_start.command_line import keys_of_files
 
@@ -33,7 +33,8 @@ def try_configuration(
         The configuration, and a warning for each key that nobody reads.
 
     Raises:
-        ConfigError: A file cannot be read, a key is none to give, or RecBole refuses the configuration.
+        ConfigError: A file cannot be read, a key is none to give, the validation does not measure ``valid_metric``, or
+            RecBole refuses the configuration.
         ValueError: RecBole, or the model, refuses a value.
     """
     _check_no_processes([*keys_of_files([configuration_file(name) for name in files]), *overrides])
@@ -44,6 +45,8 @@ def try_configuration(
         raise ConfigError(f"RecBole refuses the configuration: {error}") from error
     finally:
         logging.disable(logging.NOTSET)
+    if has_validation(config):
+        check_valid_metric(config)
     return config, list(unread_keys(config, known_keys(config), general_defaults()).values())
 
 

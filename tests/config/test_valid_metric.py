@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from recbole.config import Config
 
-from recbole_sibrar.config import ConfigError, check_valid_metric
+from recbole_sibrar import cli
+from recbole_sibrar.config import ConfigError, check_valid_metric, has_validation
 
 MakeConfig = Callable[..., Config]
 
@@ -65,3 +66,28 @@ def test_one_that_was_asked_for_is_refused(make_config: MakeConfig, keys: dict[s
     with pytest.raises(ConfigError) as caught:
         check_valid_metric(config)
     assert str(caught.value).startswith(line)
+
+
+@pytest.mark.parametrize("model", ["SiBraR", "BPR"])
+def test_a_command_refuses_it_before_data_are_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = [f"--model={model}", "--dataset=nowhere", "--topk=20", "--valid_metric=NDCG@10"]
+    assert cli.run_recbole(arguments) == cli.WRONG_INPUT
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "run_recbole: error: valid_metric: found 'NDCG@10', allowed is a cut-off of topk, which is [20]"
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"eval_step": 0},
+        {"epochs": 0},
+        {"eval_args": {"split": {"RS": [0.9, 0, 0.1]}}},
+        {"eval_args": {"split": {"LS": "test_only"}, "order": "RO"}},
+    ],
+)
+def test_without_validation_nothing_is_refused(make_config: MakeConfig, keys: dict[str, Any]) -> None:
+    assert not has_validation(make_config(**keys))
+    assert has_validation(make_config())
