@@ -51,7 +51,7 @@ from recbole_sibrar.data.split import PARTS
 from recbole_sibrar.evaluator import hooks
 from recbole_sibrar.evaluator.lists import TrainingKnowledge
 from recbole_sibrar.model.multimodal import MultimodalRecommender
-from recbole_sibrar.trainer import distributed, gap, optimizer, process_group, resume, tensorboard
+from recbole_sibrar.trainer import distributed, gap, optimizer, outcome, process_group, resume, tensorboard
 
 MODELS = ("SiBraR", "MuBraR", "DropoutNet", "CLCRec")
 """Names of our models, as on the command line."""
@@ -109,6 +109,7 @@ def register() -> None:
     optimizer.extend_trainer(_extend)
     gap.extend_trainer(_extend)
     tensorboard.extend_trainer(_extend)
+    outcome.extend_runs(_extend)
 
 
 def is_registered() -> bool:
@@ -361,24 +362,14 @@ def _create_dataset(original: Any, config: Config) -> Dataset:
 
 
 def _get_model(original: Any, model_name: str) -> type:
-    """Find a model by its name as RecBole does, or among the classes that are derived from ours.
-
-    Raises:
-        ValueError: There is none.
-    """
+    """Find a model by its name as RecBole does, or among the classes that are derived from ours."""
     try:
         return original(model_name)
-    except (ValueError, ImportError) as error:  # RecBole looks for unknown names in a package that needs LightGBM
+    except (ValueError, ImportError):  # RecBole looks for unknown names in a package that needs LightGBM, too
         derived: dict[str, type] = {found.__name__: found for found in _derived_from(MultimodalRecommender)}
-        if model_name in derived:
-            return derived[model_name]
-        if isinstance(error, ValueError) or any(_model_folder().glob(f"*/{model_name.lower()}.py")):
+        if model_name not in derived:
             raise
-    raise ValueError(f"model: found '{model_name}', allowed is the name of a model or a class derived from ours")
-
-
-def _model_folder() -> Path:
-    return Path(recbole.__path__[0]) / "model"
+        return derived[model_name]
 
 
 def _derived_from(base: type[Any]) -> Iterator[type[Any]]:

@@ -89,7 +89,7 @@ def run(args: argparse.Namespace, rest: Sequence[str]) -> int:
         _note(f"interrupted; {done}, the same command goes on with the others")
         return INTERRUPTED
     for output, (title, planned) in plans.items():
-        print(comparison.write(planned, output, title))  # noqa: T201
+        print(comparison.write(planned, output, title).terminal)  # noqa: T201
         print(f"written: {output}")  # noqa: T201
     return 1 if failed else 0
 
