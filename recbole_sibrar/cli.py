@@ -11,7 +11,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from recbole_sibrar.plugin import MODELS, configuration_file, ready_made_configurations
+from recbole_sibrar.names import MODELS
+from recbole_sibrar.plugin import configuration_file, ready_made_configurations
 from recbole_sibrar.quick_start import (
     doctor,
     gap_command,

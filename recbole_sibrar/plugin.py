@@ -51,10 +51,8 @@ from recbole_sibrar.data.split import PARTS
 from recbole_sibrar.evaluator import hooks
 from recbole_sibrar.evaluator.lists import TrainingKnowledge
 from recbole_sibrar.model.multimodal import MultimodalRecommender
+from recbole_sibrar.names import MODELS
 from recbole_sibrar.trainer import distributed, gap, optimizer, outcome, process_group, resume, tensorboard
-
-MODELS = ("SiBraR", "MuBraR", "DropoutNet", "CLCRec")
-"""Names of our models, as on the command line."""
 
 _OTHER_KEYS = frozenset(
     {

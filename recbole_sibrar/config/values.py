@@ -7,10 +7,6 @@ from difflib import get_close_matches
 from typing import Any, NoReturn, Protocol
 
 from recbole_sibrar.config.text import has_brackets, read_brackets
-from recbole_sibrar.data.modality import Side
-
-SIDES: tuple[Side, ...] = ("user", "item")
-"""The two sides of a recommender; also the prefixes of the keys."""
 
 
 class ConfigError(ValueError):

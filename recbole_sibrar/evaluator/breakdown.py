@@ -19,10 +19,10 @@ from recbole_sibrar.config import POPULARITY
 from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.data.features import FieldValues
 from recbole_sibrar.data.files import check_writable
-from recbole_sibrar.data.modality import Side
 from recbole_sibrar.evaluator.lists import RecommendationLists, TrainingKnowledge
 from recbole_sibrar.evaluator.metrics import NEED, ListMetric
 from recbole_sibrar.evaluator.user_results import write_users
+from recbole_sibrar.names import Side
 
 _PER_USER_ROWS = ("rec.topk", "rec.items", "rec.meanrank")
 """What RecBole's collector gathers with a row for each user."""

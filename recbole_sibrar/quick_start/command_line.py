@@ -16,7 +16,7 @@ import recbole
 import yaml
 
 from recbole_sibrar.config import ConfigError, nearest
-from recbole_sibrar.plugin import MODELS
+from recbole_sibrar.names import MODELS
 from recbole_sibrar.quick_start.processes import ProcessError
 
 WRONG_INPUT = 2

@@ -8,9 +8,10 @@ from pathlib import Path
 import pandas as pd
 import recbole.quick_start
 
-from recbole_sibrar.config import SIDES, ConfigError, nearest, refuse
+from recbole_sibrar.config import ConfigError, nearest, refuse
 from recbole_sibrar.data.files import replacing
 from recbole_sibrar.evaluator.missing_modality import COLUMNS, Plan, Study
+from recbole_sibrar.names import SIDES
 from recbole_sibrar.quick_start.checkpoints import quiet, with_modalities
 
 RATES = "0,0.25,0.5,0.75,1"

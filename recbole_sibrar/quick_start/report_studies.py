@@ -11,7 +11,7 @@ from tqdm import tqdm
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.data.files import check_writable
 from recbole_sibrar.evaluator import missing_modality, modality_gap
-from recbole_sibrar.plugin import MODELS
+from recbole_sibrar.names import MODELS
 from recbole_sibrar.quick_start import missing
 from recbole_sibrar.quick_start.comparison_folder import ComparisonFolder, read_table
 from recbole_sibrar.report.curves import line_names

@@ -14,9 +14,9 @@ import torch
 from recbole.trainer import Trainer
 from torch import Tensor
 
-from recbole_sibrar.config import SIDES, evaluation_config
-from recbole_sibrar.data.modality import Side
+from recbole_sibrar.config import evaluation_config
 from recbole_sibrar.model.multimodal import MultimodalRecommender
+from recbole_sibrar.names import SIDES, Side
 from recbole_sibrar.trainer.projector import write_embeddings
 
 
