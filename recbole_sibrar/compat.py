@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 
+from recbole_sibrar.errors import CheckpointError as CheckpointError
 from recbole_sibrar.lazy_ray import ray_later
 
 _DEPRECATIONS: tuple[tuple[str, type[Warning], str], ...] = (
@@ -48,10 +49,6 @@ from recbole.model.abstract_recommender import AbstractRecommender  # noqa: E402
 from recbole.trainer import Trainer  # noqa: E402
 
 from recbole_sibrar.data import download, ranks  # noqa: E402
-
-
-class CheckpointError(ValueError):
-    """A checkpoint cannot be loaded safely; the message names the file and what it asks for."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import functools
 import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
-from importlib.resources import files
 from logging import getLogger
 from pathlib import Path
 from typing import Any
@@ -31,10 +30,11 @@ from recbole_sibrar.config import (
     cold_start_config,
     evaluation_config,
     long_tail_ratio,
-    nearest,
     refuse,
     training_config,
 )
+from recbole_sibrar.config.choices import configuration_file, properties
+from recbole_sibrar.config.keys import OTHER_KEYS
 from recbole_sibrar.config.text import INTERVALS, has_brackets, is_plain, read_brackets
 from recbole_sibrar.data import download, partition, ranks, sharding
 from recbole_sibrar.data.dataloader import (
@@ -53,22 +53,6 @@ from recbole_sibrar.evaluator.lists import TrainingKnowledge
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.names import MODELS
 from recbole_sibrar.trainer import distributed, gap, optimizer, outcome, process_group, resume, tensorboard
-
-_OTHER_KEYS = frozenset(
-    {
-        "model",
-        "model_list",
-        "dataset",
-        "config_files",
-        "config_file",
-        "resume",
-        "encoding",
-        "tail_ratio",
-        "discretization",
-    }
-    | {"wandb_project", "local_rank", "world_size", "nproc", "ip", "port", "offset"}
-)
-"""Keys that RecBole or the plugin reads though no file of defaults names them."""
 
 _MARK, _EXTENSION = "_recbole_sibrar_original", "_recbole_sibrar_extension"
 
@@ -113,11 +97,6 @@ def register() -> None:
 def is_registered() -> bool:
     """Whether :func:`register` has run in this process."""
     return hasattr(Config._load_internal_config_dict, _MARK)
-
-
-def properties() -> Path:
-    """Folder of our default configurations."""
-    return Path(str(files("recbole_sibrar.properties")))
 
 
 def _extend(owner: Any, name: str, extension: Callable[..., Any]) -> None:
@@ -200,7 +179,7 @@ def general_defaults() -> dict[str, Any]:
 def known_keys(config: Config) -> set[str]:
     """Every key that RecBole, the model's defaults or the plugin know."""
     listed = {key for keys in config.parameters.values() for key in keys}
-    return listed | set(config.internal_config_dict) | _OTHER_KEYS
+    return listed | set(config.internal_config_dict) | OTHER_KEYS
 
 
 def _set_default_parameters(original: Any, config: Config) -> None:
@@ -278,28 +257,6 @@ def _set_evaluation(config: Config) -> None:
     for key in ("eval_groups", "save_per_user"):
         if config[key] and config["eval_type"] is not EvaluatorType.RANKING:
             refuse(key, config[key], f"no value with the metrics {config['metrics']}, which are no ranking metrics")
-
-
-def ready_made_configurations() -> dict[str, Path]:
-    """Configuration files that come with the plugin and are used by name in ``config_files``."""
-    return {file.stem: file for file in sorted((properties() / "quick_start_config").glob("*.yaml"))}
-
-
-def configuration_file(name: str) -> str:
-    """The path of a configuration file, which may be given by the name of a ready-made one.
-
-    Raises:
-        ConfigError: It is neither a file nor such a name.
-    """
-    known = ready_made_configurations()
-    if Path(name).is_file() or Path(name).suffix:
-        return name
-    if name not in known:
-        raise ConfigError(
-            f"config_files: found '{name}', allowed are files and the ready-made {', '.join(known)}"
-            f"{nearest(name, known)}"
-        )
-    return str(known[name])
 
 
 def _load_config_files(original: Any, config: Config, file_list: list[str] | None) -> dict[str, Any]:

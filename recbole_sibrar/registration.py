@@ -20,8 +20,16 @@ _RECBOLE, _OWN = "recbole", "recbole_sibrar."
 _PACKAGES = frozenset({"data", "evaluator", "quick_start", "report", "trainer", "model"})
 """Packages of ours whose own module imports nothing."""
 
-_LIGHT = ("names", "registration", "cli", "config", "dataset_prep", "properties")
+_LIGHT = ("names", "registration", "errors", "cli", "config", "dataset_prep", "properties")
 """Modules and packages of ours, with all that is in them, that are imported without RecBole."""
+
+_LIGHT_PARTS = frozenset(
+    {
+        *(f"data.{name}" for name in ("atomic", "blocks", "cache", "columns", "files", "numerals", "plain", "vectors")),
+        *(f"quick_start.{name}" for name in ("child_process", "process_options", "variants")),
+    }
+)
+"""Further modules of that kind, in packages with others."""
 
 
 def register_with_recbole() -> None:
@@ -48,15 +56,23 @@ class _Finder(MetaPathFinder):
         if name != _RECBOLE:
             return None
 
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
+        spec = self._find_without_us(name)
         if spec is not None and spec.loader is not None:
             spec.loader = _Loader(spec.loader)
         return spec
 
+    def _find_without_us(self, name: str) -> ModuleSpec | None:
+        """Find a module by the other finders; who only looks for RecBole does not import it."""
+        position = sys.meta_path.index(self)
+        sys.meta_path.remove(self)
+        try:
+            return importlib.util.find_spec(name)
+        finally:
+            sys.meta_path.insert(position, self)
+
 
 def _is_light(name: str) -> bool:
-    return name in _PACKAGES or name.split(".")[0] in _LIGHT
+    return name in _PACKAGES or name in _LIGHT_PARTS or name.split(".")[0] in _LIGHT
 
 
 class _Loader(Loader):
@@ -77,5 +93,6 @@ class _Loader(Loader):
         """Run the module, which then has its own loader again, and register."""
         assert module.__spec__ is not None
         module.__spec__.loader = module.__loader__ = self.loader
+        sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Finder)]
         self.loader.exec_module(module)
         _register()

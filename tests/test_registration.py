@@ -32,6 +32,7 @@ def test_importing_the_package_imports_nothing() -> None:
     [
         "import recbole_sibrar; from recbole.utils import get_model",
         "from recbole.utils import get_model; import recbole_sibrar",
+        "import recbole_sibrar, importlib.util as util; util.find_spec('recbole'); from recbole.utils import get_model",
         "import recbole_sibrar, recbole; from recbole.utils import get_model",
         "from recbole_sibrar.data.dataset import MultimodalDataset; from recbole.utils import get_model",
         "from recbole_sibrar.data import MultimodalDataset; from recbole.utils import get_model",
@@ -70,3 +71,37 @@ def test_ray_is_imported_when_it_is_used() -> None:
         "import ray; print(before, ray.__name__, quick.quick_start.tune.report.__module__.split('.')[:2])"
     )
     assert run(code) == "False ray ['ray', 'tune']"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "run_recbole(['--help'])",
+        "run_recbole_group(['--help'])",
+        "run_hyper(['--help'])",
+        "run_recbole(['--epochs', '5'])",
+        "run_recbole(['--modle=SiBraR'])",
+        "run_recbole(['--model=sibrar'])",
+        "run_recbole(['--model=SiBraR', '--item_modalites=[id]'])",
+        "run_recbole(['--config_files=cold_item'])",
+        "run_hyper(['--model=SiBraR', '--contrastve=none'])",
+        "run_recbole_group(['--model_list=BPR,SiBrar'])",
+        "main(['--help'])",
+        "main(['msising'])",
+        *(f"main(['{name}', '--help'])" for name in ("doctor", "missing", "gap", "significance", "report")),
+        *(f"main(['{name}', '--help'])" for name in ("encode-text", "encode-image", "prepare")),
+        "main(['prepare', 'generic', '--outptu', 'x'])",
+        "main(['significance', 'a'])",
+        "main(['gap'])",
+    ],
+)
+def test_help_and_wrong_options_wait_for_nothing(arguments: str) -> None:
+    """A timing decides nothing: what takes long to import must not have been imported."""
+    code = (
+        "import json, sys\nfrom recbole_sibrar.cli import main, run_hyper, run_recbole, run_recbole_group\n"
+        f"try: status = {arguments}\nexcept SystemExit as end: status = end.code\n"
+        "print(json.dumps([status, sorted(sys.modules)]))"
+    )
+    status, modules = json.loads(run(code).splitlines()[-1])
+    assert status == (0 if "--help" in arguments else 2)
+    assert not {"torch", "recbole", "ray", "matplotlib", "sklearn", "statsmodels", "transformers"} & set(modules)

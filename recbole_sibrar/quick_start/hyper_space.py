@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 import yaml
 
 from recbole_sibrar.config import ConfigError, nearest, refuse
+from recbole_sibrar.config.choices import properties
 from recbole_sibrar.names import MODELS
-from recbole_sibrar.plugin import properties
 
 _FORMS = {
     "choice": "choice [VALUE, VALUE, ...]",
