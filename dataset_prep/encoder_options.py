@@ -67,11 +67,19 @@ def require(packages: Sequence[str], extra: str) -> None:
         raise DataError(f"not installed: {', '.join(missing)}; pip install -c constraints.txt -e '.[{extra}]'")
 
 
-def no_download(model: str, instead: str, reason: str) -> str:
-    """What to do about a model that cannot be downloaded."""
+def no_download(key: str, model: str, instead: str, reason: str, others: str = "") -> str:
+    """What to do about a model that cannot be downloaded.
+
+    Args:
+        key: The option that names the model.
+        model: Its name.
+        instead: What to name where there is no network.
+        reason: Why it cannot be downloaded.
+        others: What else could be named, as a clause.
+    """
     return (
-        f"--model: {model} cannot be downloaded, and is not among the models that were; check its name and the "
-        f"network, or name {instead}, from a machine that has one ({reason})"
+        f"{key}: {model} cannot be downloaded, and is not among the models that were; check its name and the "
+        f"network, or name {instead}, from a machine that has one{others} ({reason})"
     )
 
 
