@@ -13,7 +13,7 @@ from recbole_sibrar.data.atomic import DataError
 
 from .filtering import Filters
 from .locks import locked
-from .preparation import SIDES, Target, choose_fields, prepare
+from .preparation import SIDES, Kept, Target, choose_fields, prepare
 from .raw import RawData, RawField
 from .reporting import Report
 from .vectors import vector_field
@@ -22,7 +22,14 @@ from .writing import check_target
 CONVERTERS = {"ml-1m": "movielens", "music4all-onion": "music4all", "amazon-2023": "amazon", "generic": "generic"}
 """Name on the command line -> module."""
 
-KEEP_ALL: dict[str, Any] = {"k_core": 0, "min_rating": None, "min_interactions": 1, "drop_incomplete": False}
+KEEP_ALL: dict[str, Any] = {
+    "k_core": 0,
+    "min_rating": None,
+    "min_interactions": 1,
+    "drop_incomplete": False,
+    "keep_users": "all",
+    "keep_items": "all",
+}
 """What the shared options are where a converter has no value of the papers."""
 
 OWN_FOLDER = ("ml-100k",)
@@ -65,8 +72,9 @@ def _convert(converter: Any, options: argparse.Namespace, folder: Path) -> Repor
     recorded = {name: _plain(value) for name, value in vars(options).items() if name != "converter"}
     target = Target(folder, converter.NAME, recorded, chosen or Target.files)
     filters = Filters(options.min_rating, options.min_interactions, options.k_core)
+    kept = Kept(options.keep_users, options.keep_items, options.drop_incomplete)
     try:
-        return prepare(raw, filters, options.drop_incomplete, target)
+        return prepare(raw, filters, kept, target)
     except OSError as error:
         raise DataError(f"cannot write {folder}: {error.strerror or error}") from None
 
@@ -114,6 +122,8 @@ def add_shared_options(parser: argparse.ArgumentParser, name: str, of_the_papers
     every = "keep only users and items with a value in every field, as the papers do (default: keep all)"
     add("--drop_incomplete", action="store_true", help=every)
     for side in SIDES:
+        which = f"which {side}s to keep: all that the tables have, or only those that the interactions have "
+        add(f"--keep_{side}s", choices=("all", "interacted"), help=which + default(f"keep_{side}s"))
         kept = f"fields of the {side}s to keep, separated by commas, or none (default: all)"
         add(f"--{side}_features", metavar="A,B", type=_names, help=kept)
         vectors = f"another field of the {side}s: vectors in a .npz, .npy, .parquet, .tsv or .csv file; repeatable"

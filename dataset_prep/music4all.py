@@ -22,7 +22,12 @@ ABOUT = "Music4All-Onion: listening events or play counts, id_*.tsv features of 
 """What the converter reads, in a line."""
 LINK = "https://zenodo.org/records/15394646"
 """Where to download the data set."""
-DEFAULTS: dict[str, Any] = {"k_core": 5, "min_interactions": 2}
+DEFAULTS: dict[str, Any] = {
+    "k_core": 5,
+    "min_interactions": 2,
+    "keep_users": "interacted",
+    "keep_items": "interacted",
+}
 """Shared options in which the papers differ from keeping everything."""
 
 FILES = {"events": "userid_trackid_timestamp.tsv", "counts": "userid_trackid_count.tsv"}
@@ -67,11 +72,11 @@ def read(input_path: Path, options: argparse.Namespace) -> RawData:
         raise DataError(f"--input_path: {input_path} has no {wanted}, plain or .bz2; download it from {LINK}")
     user_fields, item_fields, notes = _fields(input_path, options)
     if path.name.startswith(FILES["events"]):
-        inter, steps = read_events(path, options.year)
+        listens = read_events(path, options.year)
     else:
-        inter, steps = read_counts(path)
+        listens = read_counts(path)
         notes.append(f"{path.name} has no times: --year does not apply, and there are no timestamps.")
-    return RawData(inter, user_fields, item_fields, steps, notes)
+    return RawData(listens.inter, user_fields, item_fields, listens.steps, notes, raw_ids=listens.raw_ids)
 
 
 def _fields(folder: Path, options: argparse.Namespace) -> tuple[list[RawField], list[RawField], list[str]]:

@@ -161,7 +161,7 @@ def test_what_the_metadata_lack_is_missing_and_counted(convert: Convert) -> None
     notes = json.loads(path.with_name("report.json").read_text(encoding="utf-8"))["notes"]
     for note in (
         "1 items have no metadata; their fields are missing.",
-        "1 lines are of items without an interaction and were left out.",
+        "1 lines were left out: no interaction of their items is kept.",
         "1 lines are of an item that has a line already; the first counts.",
         "1 prices that are texts are read as a number.",
         "1 prices that are texts are missing.",

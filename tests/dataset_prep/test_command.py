@@ -82,7 +82,7 @@ def test_the_output_is_what_the_report_says(
     assert modalities["occupation"] == ("user", "token", 5, 0)
     assert report["options"]["k_core"] == 5
     for source, n in (("users.dat", N_USERS), ("movies.dat", N_ITEMS)):
-        assert report["notes"].count(f"{source}: 1 of {n} lines have no interaction and were left out.") == 1
+        assert report["notes"].count(f"{source}: 1 of {n} lines were left out: no interaction of theirs is kept.") == 1
     assert f"| {len(left)} | 23 | 15 |" in (target / "report.md").read_text()
     assert f"{len(left):>13,} {23:>9} {15:>9}  5-core" in output
 

@@ -215,4 +215,4 @@ def test_rows_of_items_that_no_interaction_has_are_counted(folder: Path) -> None
     (folder / "i.csv").write_text("item,kind\na,x\nb,x\nc,y\n")
     (field,) = read(folder, "--interactions=e.csv", "--items=i.csv").item_fields
     assert list(field.read(pd.Index(["a", "b"]))) == ["x", "x"]
-    assert field.notes == ["i.csv: 1 of 3 rows have no interaction and were left out."]
+    assert field.notes == ["i.csv: 1 of 3 rows were left out: no interaction of theirs is kept."]

@@ -17,7 +17,7 @@ from recbole_sibrar.dataset_prep import model_lookup
 class _Hub(BaseHTTPRequestHandler):
     requests: list[str] = []
 
-    def do_HEAD(self) -> None:  # noqa: N802
+    def do_HEAD(self) -> None:
         self.requests.append(self.path)
         self.send_response(200)
         self.end_headers()

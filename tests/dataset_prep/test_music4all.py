@@ -151,7 +151,7 @@ def test_every_feature_file_becomes_a_field_and_tracks_without_features_miss_it(
     assert rows[names[2]]["track0001"].split(" ") == ["rock", "indie_pop"]
     assert {rows[name]["track0002"] for name in (names[2], names[4])} == {""}
     notes = json.loads(path.with_name("report.json").read_text(encoding="utf-8"))["notes"]
-    assert any(note.startswith("id_bert.tsv.bz2: 14 of 30 tracks have no interaction") for note in notes)
+    assert any(note.startswith("id_bert.tsv.bz2: 14 of 30 tracks were left out") for note in notes)
 
 
 def test_only_the_features_asked_for_are_read(source: Path, convert: Convert) -> None:
@@ -199,7 +199,7 @@ def test_demographics_are_those_of_the_papers(source: Path, convert: Convert) ->
     assert named["creation_time:float"]["4"] == ""
     notes = " ".join(json.loads(path.with_name("report.json").read_text(encoding="utf-8"))["notes"])
     assert "2 users with an age outside 10 to 80" in notes
-    assert notes.count(f"users.tsv: 2 of {len(USERS)} users have no interaction and were left out.") == 1
+    assert notes.count(f"users.tsv: 2 of {len(USERS)} users were left out: no interaction of theirs is kept.") == 1
     assert "1 users with a gender other than m and f" in notes
 
 

@@ -1,0 +1,100 @@
+"""Who the users and items of a data set are: those of the interactions, and those that only a table has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from .entity_file import EntityFile, Expected
+from .filtering import present
+from .raw import RawData, RawField
+
+SIDES = ("user", "item")
+"""The two sides of a recommender."""
+
+
+@dataclass(frozen=True)
+class Entities:
+    """The users or the items of a data set."""
+
+    ids: pd.Index
+    """Their original ids: first those with interactions, then those without."""
+    n_interacted: int
+    """How many have interactions."""
+
+    @property
+    def interacted(self) -> pd.Index:
+        """Ids of those with interactions."""
+        return self.ids[: self.n_interacted]
+
+    @property
+    def n_others(self) -> int:
+        """How many have no interaction."""
+        return len(self.ids) - self.n_interacted
+
+    def rows(self, ids: pd.Index, complete: np.ndarray) -> np.ndarray:
+        """Rows of some of them, in their order.
+
+        Args:
+            ids: Those with interactions that are left.
+            complete: bool ``[n]``, which of those without interactions are left.
+        """
+        others = np.flatnonzero(complete[self.n_interacted :]) + self.n_interacted
+        return np.concatenate([self.ids.get_indexer(ids), others])
+
+    def take(self, rows: np.ndarray) -> Entities:
+        """Some of them, by their rows."""
+        return Entities(self.ids[rows], int((rows < self.n_interacted).sum()))
+
+
+def find_entities(raw: RawData, inter: pd.DataFrame, keep: Mapping[str, str]) -> dict[str, Entities]:
+    """Find the users and items of a data set.
+
+    Args:
+        raw: The raw data set, with the fields to keep.
+        inter: Its interactions after all filters.
+        keep: ``user`` and ``item`` -> ``interacted``, or ``all`` to keep those as well that a table has but that have no
+            interaction in the raw data. Who had some and lost them to a filter is not new, and is left out.
+    """
+    entities = {}
+    for side, fields in zip(SIDES, (raw.user_fields, raw.item_fields), strict=True):
+        ids = present(inter, f"{side}_id")
+        others = _without_interactions(raw, side, fields) if keep[side] == "all" else ids[:0]
+        entities[side] = Entities(ids.append(others), len(ids))
+    return entities
+
+
+def compare_files(raw: RawData, entities: Mapping[str, Entities]) -> list[EntityFile]:
+    """Set whom each file of fields is compared with when it is read.
+
+    Returns:
+        The files, each once.
+    """
+    files: list[EntityFile] = []
+    for side, other, fields in (("user", "item", raw.user_fields), ("item", "user", raw.item_fields)):
+        ids = entities[side].interacted
+        for file in _files(fields):
+            known = ids if file.is_table else entities[side].ids
+            file.expect(Expected(side, ids, known, entities[other].interacted))
+            files.append(file)
+    return files
+
+
+def _without_interactions(raw: RawData, side: str, fields: Sequence[RawField]) -> pd.Index:
+    """Ids that the tables of one side have, or without a table its files of vectors, and no interaction."""
+    seen = raw.raw_ids.get(side)
+    if seen is None:
+        seen = present(raw.inter, f"{side}_id")
+
+    files = _files(fields)
+    listed = pd.Index([], dtype=object)
+    for file in [file for file in files if file.is_table] or files:
+        listed = listed.append(file.read_ids())
+    return listed[~listed.isin(seen)].unique()
+
+
+def _files(fields: Sequence[RawField]) -> list[EntityFile]:
+    return list(dict.fromkeys(field.file for field in fields if field.file is not None))
