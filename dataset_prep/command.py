@@ -11,9 +11,12 @@ from typing import Any
 from recbole_sibrar.config.values import nearest
 from recbole_sibrar.data.atomic import DataError
 
+from . import encoded_fields, encoder_options
+from .encoded_fields import Encoder, Encoding, encode_fields, parse_encodings
+from .entities import SIDES
 from .filtering import Filters
 from .locks import locked
-from .preparation import SIDES, Kept, Target, choose_fields, prepare
+from .preparation import Kept, Target, choose_fields, prepare
 from .raw import RawData, RawField
 from .reporting import Report
 from .vectors import vector_field
@@ -55,17 +58,24 @@ def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
         raise DataError(f"there is no option {unknown[0]}{nearest(unknown[0].partition('=')[0], known)}")
     converter = _converter(options.converter)
     folder = options.output_path / options.dataset
+    encodings = parse_encodings(options.encode)
     _check(options, folder)
+    encoder = Encoder(folder, options.encode_device, options.encode_batch_size, encoder_options.notes_of("prepare"))
     with locked(folder, "--output_path"):
-        report = _convert(converter, options, folder)
+        encoder.load(encodings)
+        report = _convert(converter, options, folder, encodings, encoder)
+        encoder.forget()
     say(report.summary())
     say(f"written: {folder}, with report.md")
     return 0
 
 
-def _convert(converter: Any, options: argparse.Namespace, folder: Path) -> Report:
+def _convert(
+    converter: Any, options: argparse.Namespace, folder: Path, encodings: Sequence[Encoding], encoder: Encoder
+) -> Report:
     features = {side: [_feature(side, text) for text in getattr(options, f"{side}_feature")] for side in SIDES}
     raw: RawData = converter.read(options.input_path, options)
+    encode_fields(raw, encodings, encoder)
     raw.user_fields = choose_fields("user", [*raw.user_fields, *features["user"]], options.user_features)
     raw.item_fields = choose_fields("item", [*raw.item_fields, *features["item"]], options.item_features)
     chosen = tuple(kind for kind in Target.files if getattr(options, f"convert_{kind}"))
@@ -128,6 +138,7 @@ def add_shared_options(parser: argparse.ArgumentParser, name: str, of_the_papers
         add(f"--{side}_features", metavar="A,B", type=_names, help=kept)
         vectors = f"another field of the {side}s: vectors in a .npz, .npy, .parquet, .tsv or .csv file; repeatable"
         add(f"--{side}_feature", metavar="NAME=FILE", action="append", default=[], help=vectors)
+    encoded_fields.add_options(parser)
     for kind in Target.files:
         add(f"--convert_{kind}", action="store_true", help=f"write .{kind}, and not all files")
 
@@ -143,7 +154,7 @@ def _check(options: argparse.Namespace, folder: Path) -> None:
         raise DataError(f"--dataset: RecBole reads '{name}' from its own folder only; give another name")
     if not name or name.startswith(".") or set(name) & set("/\\ \t\r\n"):
         raise DataError(f"--dataset: found {name!r}, allowed is a name without spaces, slashes and a dot in front")
-    for key, least in (("k_core", 0), ("min_interactions", 1)):
+    for key, least in (("k_core", 0), ("min_interactions", 1), ("encode_batch_size", 1)):
         if getattr(options, key) < least:
             raise DataError(f"--{key}: found {getattr(options, key)}, allowed is {least} or more")
     if not options.input_path.is_dir():

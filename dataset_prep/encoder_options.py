@@ -39,8 +39,8 @@ def check_output(path: Path) -> None:
     check_writable(path, "--output")
 
 
-def choose_device(name: str) -> str:
-    """The device of ``--device``: cpu or cuda; ``auto`` is cuda where there is one.
+def choose_device(name: str, key: str = "--device") -> str:
+    """The device of an option: cpu or cuda; ``auto`` is cuda where there is one.
 
     Raises:
         DataError: cuda is asked for, and there is none.
@@ -49,7 +49,7 @@ def choose_device(name: str) -> str:
 
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
-        raise DataError("--device: found cuda, but torch finds no CUDA device here; allowed is cpu or auto")
+        raise DataError(f"{key}: found cuda, but torch finds no CUDA device here; allowed is cpu or auto")
     return "cuda" if available and name != "cpu" else "cpu"
 
 

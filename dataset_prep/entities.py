@@ -56,7 +56,7 @@ def find_entities(raw: RawData, inter: pd.DataFrame, keep: Mapping[str, str]) ->
     Args:
         raw: The raw data set, with the fields to keep.
         inter: Its interactions after all filters.
-        keep: ``user`` and ``item`` -> ``interacted``, or ``all`` to keep those as well that a table has but that have no
+        keep: ``user`` and ``item`` -> ``interacted``, or ``all`` to keep those of the tables as well that have no
             interaction in the raw data. Who had some and lost them to a filter is not new, and is left out.
     """
     entities = {}
@@ -92,7 +92,7 @@ def _without_interactions(raw: RawData, side: str, fields: Sequence[RawField]) -
     files = _files(fields)
     listed = pd.Index([], dtype=object)
     for file in [file for file in files if file.is_table] or files:
-        listed = listed.append(file.read_ids())
+        listed = pd.Index([*listed, *file.read_ids()], dtype=object)
     return listed[~listed.isin(seen)].unique()
 
 

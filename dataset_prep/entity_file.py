@@ -73,7 +73,7 @@ class EntityFile:
         self._expected = expected
         self._seen = np.zeros(len(expected.ids), dtype=bool)
 
-    def add(self, ids: Sequence[str] | pd.Index) -> None:
+    def add(self, ids: Sequence[str] | pd.Index | np.ndarray) -> None:
         """Take note of the ids of some lines of the file."""
         if self._expected is None:
             return
@@ -104,9 +104,10 @@ class EntityFile:
         self._compare(expected)
 
     def _nobody(self, expected: Expected) -> str:
+        side = "a user" if expected.side == "user" else "an item"
         found = (
-            f"{self.name}: none of its ids, such as {_some(self._foreign)}, is that of a{'n' * (expected.side == 'item')} "
-            f"{expected.side} of the interactions, such as {_some(expected.ids)}"
+            f"{self.name}: none of its ids, such as {_some(self._foreign)}, is that of {side} of the interactions, "
+            f"such as {_some(expected.ids)}"
         )
         return f"{found}{self._reason(expected, expected.ids)}"
 
@@ -118,8 +119,8 @@ class EntityFile:
         without = expected.ids[~self._seen]
         what = "line" if self.is_table else "vector"
         said = (
-            f"{self.name} has a {what} for {n_seen:,} of the {n:,} {expected.side}s with interactions ({n_seen / n:.1%}); "
-            f"without one are {_some(without)}"
+            f"{self.name} has a {what} for {n_seen:,} of the {n:,} {expected.side}s with interactions "
+            f"({n_seen / n:.1%}); without one are {_some(without)}"
         )
         found = recognise(list(without[:COMPARED]), self._foreign) if self._foreign else None
         if found is not None:

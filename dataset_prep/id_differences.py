@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -122,9 +121,7 @@ def _counterparts(ours: Sequence[str], theirs: Sequence[str], difference: Differ
 
 def _prefixes(ours: Sequence[str], theirs: Sequence[str]) -> list[Difference]:
     """Texts that stand in front of every id of one of the sources, such as ``item_``."""
-    prefixes = [
-        os.path.commonprefix(list(texts)).rstrip("0123456789") if len(texts) > 1 else "" for texts in (ours, theirs)
-    ]
+    prefixes = [_prefix(texts) for texts in (ours, theirs)]
     if prefixes[0] == prefixes[1]:
         return []
     return [
@@ -135,6 +132,15 @@ def _prefixes(ours: Sequence[str], theirs: Sequence[str]) -> list[Difference]:
         for prefix in prefixes
         if prefix
     ]
+
+
+def _prefix(texts: Sequence[str]) -> str:
+    """What all texts begin with, up to the first digit that may differ."""
+    if len(texts) < 2:
+        return ""
+    first, last = min(texts), max(texts)
+    n = next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+    return first[:n].rstrip("0123456789")
 
 
 def _exponents(ours: Sequence[str], theirs: Sequence[str]) -> Recognised | None:

@@ -9,6 +9,7 @@ from typing import Any
 from recbole_sibrar.data.atomic import DataError
 
 from .demographics import COLUMNS, demographic_fields
+from .encoded_fields import parse_encodings
 from .listens import read_counts, read_events
 from .preparation import choose_fields
 from .raw import RawData, RawField
@@ -84,10 +85,15 @@ def _fields(folder: Path, options: argparse.Namespace) -> tuple[list[RawField], 
     users = find_file(folder, "users.tsv")
     user_fields = demographic_fields(users, tuple(options.age_range), options.countries) if users else []
     chosen = {"user": user_fields, "item": feature_fields(folder)}
+    encodings = parse_encodings(options.encode)
     for side, fields in chosen.items():
+        encoded = [encoding for encoding in encodings if encoding.side == side]
         added = {text.partition("=")[0] for text in getattr(options, f"{side}_feature")}
+        added |= {encoding.name for encoding in encoded}
         wanted = getattr(options, f"{side}_features")
         names = None if wanted is None else [name for name in wanted if name not in added]
+        if names is not None:
+            names += [column for encoding in encoded for column in encoding.columns]
         chosen[side] = choose_fields(side, fields, names)
     for field in chosen["item"]:
         check_feature_header(folder / field.source)

@@ -54,7 +54,8 @@ def choose_fields(side: str, fields: Sequence[RawField], wanted: Sequence[str] |
     for name in names:
         if names.count(name) > 1:
             raise DataError(
-                f"--{side}_feature: two fields of the {side}s are named '{name}'; name one of them otherwise"
+                f"--{side}_feature: two fields of the {side}s are named '{name}'; name one of them otherwise, here or "
+                "behind the type or model in --columns and --encode"
             )
     for name in wanted or ():
         if name not in names:
@@ -120,7 +121,7 @@ def prepare(raw: RawData, filters: Filters, kept: Kept, target: Target) -> repor
             modalities=tuple(line for side in SIDES for line in reporting.describe(side, columns[side])),
             notes=tuple(dict.fromkeys(notes)),  # fields of one file say the same of its lines
             inferred=tuple(raw.inferred),
-            warnings=tuple([*raw.warnings, *(warning for file in files for warning in file.warnings)]),
+            warnings=(*raw.warnings, *(warning for file in files for warning in file.warnings)),
         )
         _write(folder, target, inter, entities, columns, report)
     return report

@@ -12,7 +12,7 @@ from pyarrow import csv
 
 from recbole_sibrar.data.atomic import DataError
 
-from .raw_tables import Table, one_line
+from .raw_tables import Table, check_names, one_line
 
 _CELL = re.compile(
     r"In CSV column #(?P<column>\d+): Row #(?P<row>\d+): CSV conversion error to \w+: (?P<reason>.*)", re.S
@@ -26,7 +26,7 @@ def read_text(
     separator: str,
     names: Sequence[str] | None = None,
     encoding: str = "utf-8",
-    quotes: bool = False,
+    quote: str | None = None,
     header: bool = True,
 ) -> Table:
     """Read a text file, packed (gz, bz2, zst) or not.
@@ -36,14 +36,14 @@ def read_text(
         separator: What separates columns.
         names: Names of the columns, where the first line does not name them.
         encoding: Encoding of the file.
-        quotes: Whether cells can be quoted as in CSV, with separators and line breaks inside.
+        quote: Quotation mark of cells with separators or line breaks inside, as in CSV; None if there is none.
         header: Whether the first line names the columns where ``names`` does not; else they are 1, 2, 3, ...
 
     Raises:
         DataError: It cannot be read, or a line has another number of columns.
     """
     invalid: list[Any] = []
-    unit = "row" if quotes else "line"
+    unit = "row" if quote else "line"
 
     def remember(row: Any) -> str:
         invalid.append(row)
@@ -59,8 +59,8 @@ def read_text(
     )
     parsing = csv.ParseOptions(
         delimiter=_UNIT if len(separator) > 1 else separator,
-        quote_char='"' if quotes else False,
-        newlines_in_values=quotes,
+        quote_char=quote or False,
+        newlines_in_values=bool(quote),
         ignore_empty_lines=False,
         invalid_row_handler=remember,
     )
@@ -75,8 +75,7 @@ def read_text(
                 f"allowed are {invalid[0].expected_columns} separated by {separator!r}"
             ) from None
         raise DataError(explained(path, error, unit)) from None
-    if len(set(found)) < len(found):
-        raise DataError(f"{path}, line 1: found two columns of one name, allowed are different names")
+    check_names(path, found, ", line 1")
     if options.autogenerate_column_names:
         data = data.rename_columns([str(number) for number in range(1, len(found) + 1)])
     return Table(path, _without_blank_end(data), 2 if header else 1, unit)

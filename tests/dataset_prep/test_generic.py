@@ -72,12 +72,15 @@ def test_types_are_inferred_where_values_tell_them_and_reported(folder: Path) ->
         "price": ("float", [pytest.approx(np.nan, nan_ok=True), 2.5, pytest.approx(np.nan, nan_ok=True)]),
     }
     assert raw.notes == [
-        "Columns of events.csv that are not used: when.",
+        "events.csv: columns that are not used: when (dates: --timestamp_column when if they are the times of the "
+        "interactions).",
+        "items: column plot is left out (hardly a value occurs twice, so it is no category); --encode 'item:plot=MODEL' "
+        "makes vectors of texts, as recbole-sibrar encode-text does; --columns 'item:plot=TYPE' uses it all the same.",
+    ]
+    assert raw.inferred == [
         "items: column genres is token_seq (some cells have several elements, separated by '|').",
         "items: column kind is token (texts).",
         "items: column price is float (numbers).",
-        "items: column plot is left out unless there is --columns item:plot=TYPE "
-        "(no value occurs twice, so it is no category).",
     ]
 
 
@@ -205,7 +208,7 @@ def test_structures_in_parquet_are_left_out_and_no_ids(folder: Path) -> None:
     (folder / "e.csv").write_text("user,item\n1,a\n2,b\n")
     raw = read(folder, "--interactions=e.csv", "--items=i.parquet")
     assert [field.name for field in raw.item_fields] == ["kind"]
-    assert sum("left out unless" in note for note in raw.notes) == 2
+    assert sum("is left out (its cells are" in note for note in raw.notes) == 2
     with pytest.raises(DataError, match=r"i\.parquet, column size: found struct<.*allowed are texts and numbers"):
         read(folder, "--interactions=i.parquet", "--user_column=size")
 
