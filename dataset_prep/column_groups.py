@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from itertools import chain
 
 import numpy as np
@@ -61,19 +62,22 @@ def numbered_columns(types: Mapping[str, str | None]) -> list[list[str]]:
     return [sorted(columns, key=natural_order) for columns in groups.values() if len(columns) >= MANY]
 
 
-def proposal(side: str, columns: Sequence[str], names: Sequence[str]) -> str:
-    """The value of ``--columns`` that makes one vector of numbered columns.
+def proposal(side: str, table: Table, key: str, columns: Sequence[str]) -> str:
+    """The value of ``--columns`` that makes one vector of numbered columns, or labels of those that hold 0 and 1.
 
     Args:
         side: ``user`` or ``item``.
-        columns: The columns.
-        names: All columns of the table: the pattern matches no others.
+        table: The table.
+        key: Its column of ids.
+        columns: The columns; the pattern matches no others.
     """
+    names = [name for name in table.names if name != key]
     prefix = re.sub(r"\d+$", "", columns[0])
     escaped = re.sub(r"([*?\[])", r"[\1]", prefix)
-    others = [name for name in names if name.startswith(prefix) and name not in columns]
-    pattern = f"{escaped}*" if prefix and not others else f"{escaped}[0-9]*"
-    return f"{side}:{pattern}=float_seq {stem(prefix)}"
+    patterns = [f"{escaped}*", f"{escaped}[0-9]*"]
+    exact = (pattern for pattern in patterns if {name for name in names if fnmatchcase(name, pattern)} == set(columns))
+    kind = "float_seq" if _flags(table, columns) is None else "token_seq"
+    return f"{side}:{next(exact, ','.join(columns))}={kind} {stem(prefix)}"
 
 
 def _vectors(table: Table, columns: Sequence[str], rows: np.ndarray) -> np.ndarray:

@@ -53,7 +53,25 @@ _TIME_ENDINGS = (
     re.compile(r"[a-z](?:At|On|Time)$"),
 )
 
-_ID_WORDS = frozenset(("id", "ids", "ean", "gtin", "upc", "isbn", "asin", "sku", "code", "uuid", "guid"))
+_ID_WORDS = frozenset(
+    (
+        "id",
+        "ids",
+        "ean",
+        "gtin",
+        "upc",
+        "isbn",
+        "asin",
+        "sku",
+        "code",
+        "uuid",
+        "guid",
+        "zip",
+        "zipcode",
+        "postcode",
+        "plz",
+    )
+)
 
 
 def plain(name: str) -> str:
@@ -77,7 +95,7 @@ def usual_columns(role: str, names: Sequence[str]) -> list[str]:
 
 
 def is_id_name(name: str) -> bool:
-    """Whether a column is named like an identifier: ``category_id``, ``brandId``, ``EAN``."""
+    """Whether a column is named like an identifier or a code: ``category_id``, ``brandId``, ``EAN``, ``zip``."""
     words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)
     return bool(words) and words[-1].casefold() in _ID_WORDS
 

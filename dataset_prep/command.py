@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from recbole_sibrar.config.values import nearest
 from recbole_sibrar.data.atomic import DataError
@@ -34,6 +35,9 @@ KEEP_ALL: dict[str, Any] = {
     "keep_items": "all",
 }
 """What the shared options are where a converter has no value of the papers."""
+
+LONGEST_NAME = 100
+"""Characters of the name of a data set; files and folders are named after it, with endings."""
 
 OWN_FOLDER = ("ml-100k",)
 """Data sets that RecBole reads from its own folder whatever ``data_path`` says."""
@@ -89,9 +93,17 @@ def _convert(
         raise DataError(f"cannot write {folder}: {error.strerror or error}") from None
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line as all others; the options of a converter fill the screen."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise a :class:`DataError`."""
+        raise DataError(f"{message}; {self.prog} --help shows the options")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The options of all converters."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="recbole-sibrar prepare",
         description="Convert a downloaded data set to atomic files with multimodal features.",
         epilog="recbole-sibrar prepare CONVERTER --help shows the options of a converter.",
@@ -152,8 +164,11 @@ def _check(options: argparse.Namespace, folder: Path) -> None:
     name = options.dataset
     if name in OWN_FOLDER:
         raise DataError(f"--dataset: RecBole reads '{name}' from its own folder only; give another name")
-    if not name or name.startswith(".") or set(name) & set("/\\ \t\r\n"):
-        raise DataError(f"--dataset: found {name!r}, allowed is a name without spaces, slashes and a dot in front")
+    if not name or name.startswith(".") or set(name) & set("/\\ \t\r\n") or len(name) > LONGEST_NAME:
+        raise DataError(
+            f"--dataset: found {name[:LONGEST_NAME]!r}, allowed is a name of up to {LONGEST_NAME} characters without "
+            "spaces, slashes and a dot in front"
+        )
     for key, least in (("k_core", 0), ("min_interactions", 1), ("encode_batch_size", 1)):
         if getattr(options, key) < least:
             raise DataError(f"--{key}: found {getattr(options, key)}, allowed is {least} or more")
@@ -170,10 +185,15 @@ def _feature(side: str, text: str) -> RawField:
 
 
 def _rating(text: str) -> float | None:
+    if text.lower() == "none":
+        return None
     try:
-        return None if text.lower() == "none" else float(text)
+        number = float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"found '{text}', allowed is a number or none") from None
+        number = float("nan")
+    if not isfinite(number):
+        raise argparse.ArgumentTypeError(f"found '{text}', allowed is a number or none")
+    return number
 
 
 def _names(text: str) -> list[str] | None:

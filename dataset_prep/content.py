@@ -205,7 +205,7 @@ def _open(path: Path) -> TextIOWrapper:
 
 def _kind(path: Path) -> str:
     """The ending of a file's name in small letters, without that of its packing."""
-    return ending_of(path.with_name(path.name.lower()))
+    return ending_of(Path(path.name.lower()))
 
 
 def _is_object(line: str) -> bool:

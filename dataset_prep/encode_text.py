@@ -72,7 +72,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _encode(args: argparse.Namespace, note: Callable[[str], None]) -> int:
     device = options.choose_device(args.device)
-    columns = args.text_columns and [name.strip() for name in args.text_columns.split(",")]
+    listed = args.text_columns
+    columns = None if listed is None else [name.strip() for name in listed.split(",")]
     texts = read_texts(args.input, args.id_column, columns)
     filled = texts[texts != ""]
     if filled.empty:
@@ -157,12 +158,15 @@ def load_model(name: str, device: str, key: str = "--model") -> Any:
 
 def _model_folder(name: str, key: str) -> Path | None:
     """The folder of a model that is on this machine; None for a name on Hugging Face."""
-    folder = Path(name).expanduser()
-    if folder.is_dir():
+    try:
+        folder = Path(name).expanduser()
+    except RuntimeError:  # the home of a user who is not there
+        folder = Path(name)
+    if name and folder.is_dir():
         return folder
     if not name or folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise DataError(
-            f"{key}: there is no folder {name}; allowed is a folder, an installed package with a model, or a name on "
+            f"{key}: there is no folder {name!r}; allowed is a folder, an installed package with a model, or a name on "
             "Hugging Face"
         )
     return packaged_sentence_transformer(name)

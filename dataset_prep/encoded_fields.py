@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -205,6 +206,6 @@ def _texts(values: Any) -> list[str]:
 def _model_and_name(text: str) -> tuple[str, str]:
     """A model, and the name behind it if there is one; the path of a folder can have spaces."""
     model, space, name = text.rpartition(" ")
-    if not space or Path(text).expanduser().is_dir():
+    if not space or os.path.isdir(os.path.expanduser(text)):
         return text, ""
     return model.strip(), name

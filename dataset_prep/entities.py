@@ -68,18 +68,25 @@ def find_entities(raw: RawData, inter: pd.DataFrame, keep: Mapping[str, str]) ->
 
 
 def compare_files(raw: RawData, entities: Mapping[str, Entities]) -> list[EntityFile]:
-    """Set whom each file of fields is compared with when it is read.
+    """Set whom each file of fields is compared with when it is read, and compare the tables that are in memory.
 
     Returns:
         The files, each once.
+
+    Raises:
+        DataError: A table matches nobody.
     """
     files: list[EntityFile] = []
     for side, other, fields in (("user", "item", raw.user_fields), ("item", "user", raw.item_fields)):
         ids = entities[side].interacted
-        for file in _files(fields):
+        tables = raw.files.get(side, ())
+        for file in dict.fromkeys([*tables, *_files(fields)]):
             known = ids if file.is_table else entities[side].ids
             file.expect(Expected(side, ids, known, entities[other].interacted))
             files.append(file)
+        for file in tables:
+            file.add(file.read_ids())
+            file.close()
     return files
 
 

@@ -79,7 +79,7 @@ def read(input_path: Path, options: argparse.Namespace) -> RawData:
         if files[side]:
             table, more = read_table(input_path / files[side], f"{side}s", options)
             notes += more
-            found[side] = read_fields(side, table, interactions.columns[side], choices[side], encoded, options)
+            found[side] = read_fields(side, table, interactions, choices[side], encoded, options)
     without_common_names(found)
     return RawData(
         interactions.inter,
@@ -88,6 +88,7 @@ def read(input_path: Path, options: argparse.Namespace) -> RawData:
         notes=[*notes, *interactions.notes, *found["user"].notes, *found["item"].notes],
         inferred=[*found["user"].inferred, *found["item"].inferred],
         warnings=[*interactions.warnings, *found["user"].warnings, *found["item"].warnings],
+        files={side: found[side].files for side in SIDES},
         texts={side: found[side].texts for side in SIDES},
     )
 

@@ -13,9 +13,9 @@ from recbole_sibrar.data.atomic import DataError
 
 from .column_choices import SKIP, Choice, Group, resolve
 from .column_groups import group_values, numbered_columns, proposal
-from .column_names import plain, usual_columns
+from .column_names import is_id_name, plain, usual_columns
 from .entity_file import EntityFile
-from .generic_interactions import missing_numbers
+from .generic_interactions import Interactions, missing_numbers
 from .inference import Verdict, column_type, is_list_type, typed_values
 from .looks import unnamed_list_separator
 from .preparation import RESERVED
@@ -37,6 +37,8 @@ class TableFields:
     """Sentences on what is not used."""
     warnings: list[str] = field(default_factory=list)
     """Sentences on what is probably not as the user expects."""
+    files: list[EntityFile] = field(default_factory=list)
+    """The table itself, to be compared with the interactions."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class _Source:
 def read_fields(
     side: str,
     table: Table,
-    key: str | None,
+    interactions: Interactions,
     choices: Sequence[Choice],
     encoded: Sequence[str],
     options: argparse.Namespace,
@@ -82,7 +84,7 @@ def read_fields(
     Args:
         side: ``user`` or ``item``.
         table: The table.
-        key: The column of the interactions with the ids.
+        interactions: The interactions.
         choices: Values of ``--columns`` for this side.
         encoded: Columns that ``--encode`` names.
         options: See :func:`~.generic.add_options`.
@@ -91,7 +93,12 @@ def read_fields(
         DataError: An option names a column that is not there, or an id is missing or occurs twice.
     """
     found = TableFields()
-    key = _key(side, table, key, getattr(options, f"{side}s_id_column"), found)
+    key = _key(side, table, interactions.columns[side], getattr(options, f"{side}s_id_column"), found)
+    if key in interactions.inter[f"{side}_id"].cat.categories:
+        raise DataError(
+            f"{table.path}, line 1: the column of ids is named {key!r}, which is an id of the interactions: if "
+            f"the file begins with data, write --{side}s_no_header, or name its columns with --{side}s_header"
+        )
     ids = pd.Index(table.categories(key).astype(object))
     if ids.has_duplicates:
         table.wrong(int(ids.duplicated().argmax()), key, "each id once")
@@ -99,6 +106,7 @@ def read_fields(
     names = [name for name in table.names if name != key]
     others = {name: _text_reader(table, name) for name in names}
     file = EntityFile(table.path.name, True, lambda: ids, others, f"--{side}s_id_column")
+    found.files.append(file)
     source = _Source(side, table, key, ids, file, options.list_separator)
     groups = resolve(choices, names, str(table.path))
     table.check(encoded, "--encode")
@@ -108,6 +116,8 @@ def read_fields(
     for name in encoded:
         found.texts.append(source.field(field_name(side, name), _text_type(table, name), [name]))
     _infer(source, [name for name in names if name not in chosen and name not in encoded], found)
+    if not found.fields and not found.texts:
+        found.warnings.append(f"{side}s: no column of {table.path.name} is used.")
     return found
 
 
@@ -136,9 +146,9 @@ def _key(side: str, table: Table, key: str | None, given: str | None, found: Tab
         table.check([given], f"--{side}s_id_column")
         return given
 
-    same = [name for name in table.names if key is not None and plain(name) == plain(key)]
-    if key in table.names:
-        same = [str(key)]
+    same: list[str] = []
+    if key is not None and not key.isdecimal():  # a number is the place of a column, which differs from table to table
+        same = [key] if key in table.names else [name for name in table.names if plain(name) == plain(key)]
     usual = [*usual_columns(side, table.names), *(name for name in table.names if plain(name) == "id")]
     named = [name for name in table.names if name] or [table.names[0]]
     chosen = [*same, *usual, *named][0]
@@ -194,11 +204,13 @@ def _infer(source: _Source, names: Sequence[str], found: TableFields) -> None:
             continue
         found.inferred.append(f"{side}s: column {name} is {verdict.type} ({verdict.reason}).")
         found.fields.append(source.field(field_name(side, name), verdict.type, [name]))
+        if name in RESERVED:
+            found.notes.append(f"{side}s: the field {name} is called {field_name(side, name)}: its name is taken.")
         _remark(source, name, verdict, found)
     for columns in numbered_columns(types):
         found.warnings.append(
             f"{side}s: the {len(columns)} columns {columns[0]} ... {columns[-1]} are fields of one number each; "
-            f"--columns '{proposal(side, columns, table.names)}' makes them one vector."
+            f"--columns '{proposal(side, table, source.key, columns)}' makes them one."
         )
 
 
@@ -220,6 +232,8 @@ def _left_out(source: _Source, name: str, verdict: Verdict) -> str:
         "shortened lists": "NumPy has left out numbers when it printed them; write them in full",
     }
     hint = hints.get(verdict.look, "")
+    if verdict.look in ("structures", "empty"):
+        return f"{side}s: column {name} is left out ({verdict.reason})."
     told = f"--columns '{side}:{name}=TYPE' uses it all the same"
     return f"{side}s: column {name} is left out ({verdict.reason}); {hint}{'; ' * bool(hint)}{told}."
 
@@ -232,12 +246,13 @@ def _remark(source: _Source, name: str, verdict: Verdict, found: TableFields) ->
     if verdict.type != "token" or str(table.data[name].type) != "string":
         return
 
-    if verdict.look == "mostly numbers":
+    if verdict.look == "mostly numbers" and not is_id_name(name):
         parsed = table.parse_numbers(name)
         example = table.data[name][int(np.argmax(parsed.is_text))].as_py()
         found.warnings.append(
             f"{side}s: most cells of column {name} are numbers, but not {example!r}, so that each number is a "
-            f"category; --missing '{example}' makes such cells missing, and the column a number."
+            f"category; --columns '{side}:{name}=token' if they are codes, --missing '{example}' if such cells are "
+            "missing."
         )
     texts = table.texts(name).drop_null()
     separator = unnamed_list_separator(texts)

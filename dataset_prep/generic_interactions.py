@@ -131,7 +131,9 @@ def _can_hold(table: Table, role: str, name: str) -> bool:
 def _no_column(table: Table, role: str) -> str:
     names = ", ".join(table.names)
     message = f"--{role}_column: name the column of {table.path} with the {role}: {names}"
-    if any(name.strip().isdecimal() for name in table.names):
+    if table.names == [str(number) for number in range(1, len(table.names) + 1)]:
+        message += f"; they are numbered, as in --{role}_column 1, or name them with --interactions_header"
+    elif any(name.strip().isdecimal() for name in table.names):
         message += "; if these are data, write --no_header, or name the columns with --interactions_header"
     elif len(table.names) == 1:
         message += "; if these are several columns, write what separates them with --interactions_separator"
@@ -167,16 +169,19 @@ def _not_used(table: Table, columns: Mapping[str, str | None]) -> list[str]:
     """The sentence on columns that are not used, and what they look like."""
     head = replace(table, data=table.data.slice(0, _LOOKED_AT))
     shown = []
+    has_numbers = False
     for name in table.names:
         if name in columns.values():
             continue
         look = _look(head, name)
+        has_numbers |= look == "numbers"
         if look == "dates" and columns["timestamp"] is None:
-            look = f"dates: --timestamp_column {name} if they are the times of the interactions"
-        elif look == "numbers" and columns["rating"] is None:
-            look = f"numbers: --rating_column {name} if they are ratings"
+            look = f"dates: --timestamp_column '{name}' if they are the times of the interactions"
         shown.append(f"{name or 'one without a name'} ({look})")
-    return [f"{table.path.name}: columns that are not used: {', '.join(shown)}."] if shown else []
+    if not shown:
+        return []
+    ratings = "; --rating_column names one of ratings" if has_numbers and columns["rating"] is None else ""
+    return [f"{table.path.name}: columns that are not used: {', '.join(shown)}{ratings}."]
 
 
 def _look(head: Table, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from recbole_sibrar.data.atomic import DataError
 from .column_names import is_id_name
 from .dates import ISO, find_dates, is_date_type, to_seconds
 from .list_cells import CellList, kind_of_lists, parse_list
-from .looks import is_prose_with, look_of
+from .looks import is_prose, is_prose_with, look_of
 from .raw import Values
 from .raw_tables import Table
 
@@ -47,7 +48,8 @@ def column_type(table: Table, name: str, list_separator: str) -> Verdict:
     if is_list_type(column.type):
         return _type_of_lists(table, name)
     if pa.types.is_nested(column.type) or pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-        return Verdict(None, f"its cells are {column.type}", "structures")
+        kind = "binary" if pa.types.is_binary(column.type) else "structures"
+        return Verdict(None, f"its cells are {kind}", "structures")
     if pa.types.is_boolean(column.type):
         return Verdict("token", "true and false")
     if is_date_type(column.type):
@@ -57,7 +59,7 @@ def column_type(table: Table, name: str, list_separator: str) -> Verdict:
 
     parsed = table.parse_numbers(name)
     if np.isnan(parsed.values).all() and not parsed.is_text.any():
-        return Verdict(None, "it is empty")
+        return Verdict(None, "it is empty", "empty")
     if not parsed.is_text.any():
         return _type_of_numbers(parsed.values[~np.isnan(parsed.values)], name)
     return _type_of_texts(table, name, list_separator)
@@ -75,14 +77,14 @@ def _type_of_numbers(numbers: np.ndarray, name: str) -> Verdict:
 def _type_of_texts(table: Table, name: str, list_separator: str) -> Verdict:
     texts = table.texts(name).drop_null()
     if not len(texts):
-        return Verdict(None, "it is empty")
+        return Verdict(None, "it is empty", "empty")
     dates = find_dates(table, name)
     if dates is not None and not dates.other_form:
         shown = "" if dates.form == ISO else f" of the form {dates.form}"
         return Verdict("float", f"dates{shown}, as seconds since 1970")
     lists = _bracket_lists(texts)
     if lists is not None:
-        return Verdict(*kind_of_lists(lists), look="lists")
+        return _verdict_of(lists)
     separated = bool(list_separator) and pc.any(pc.match_substring(texts, list_separator)).as_py()
     if separated and not is_prose_with(texts, list_separator):
         return Verdict("token_seq", f"some cells have several elements, separated by '{list_separator}'")
@@ -103,16 +105,22 @@ def _type_of_lists(table: Table, name: str) -> Verdict:
     inner = column.type.value_type
     if pa.types.is_nested(inner) or pa.types.is_binary(inner):
         return Verdict(None, "its cells are lists of structures", "structures")
+    cells = [cell for cell in column.to_pylist() if cell is not None]
     if pa.types.is_fixed_size_list(column.type) and _is_number(inner):
         return Verdict("float_seq", "lists of numbers")
     if not _is_number(inner):
-        return Verdict("token_seq", "lists of texts")
+        return _verdict_of([CellList([_label(one) for one in cell if one is not None], False) for cell in cells])
     if not pa.types.is_integer(inner):
         return Verdict("float_seq", "lists of numbers")
+    return _verdict_of([CellList([str(number) for number in cell if number is not None], True) for cell in cells])
 
-    cells = [cell for cell in column.to_pylist() if cell is not None]
-    lists = [CellList([str(number) for number in cell if number is not None], True) for cell in cells]
-    return Verdict(*kind_of_lists(lists), look="lists")
+
+def _verdict_of(lists: Sequence[CellList]) -> Verdict:
+    kind, reason = kind_of_lists(lists)
+    labels = pa.chunked_array([[label for cell in lists for label in cell.elements]], pa.string())
+    if kind == "token_seq" and is_prose(labels):
+        return Verdict(None, "its cells are lists of texts of which hardly any occurs twice", "texts")
+    return Verdict(kind, reason, "lists")
 
 
 def _bracket_lists(texts: pa.ChunkedArray) -> list[CellList] | None:

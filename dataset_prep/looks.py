@@ -13,9 +13,11 @@ UNIQUE_SHARE = 0.95
 
 _TEXT_WORDS = 5  # cells of so many words on average are texts, unless hardly any differ
 _TEXT_SHARE = 0.3
+_PROSE_WORDS = 3
 _SAMPLE = 5_000
 _ADDRESS = re.compile(r"(?:https?|ftp|s3|gs)://\S+|www\.\S+", re.I)
 _IMAGE = re.compile(r"\S.*\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif)(?:\?\S*)?", re.I)
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _IMAGE_NAME = re.compile(r"image|img|photo|picture|cover|thumb|poster", re.I)
 _AMOUNT = re.compile(
     r"\s*(?:[€$£¥₹]|EUR|USD|GBP|CHF)?\s*-?\d[\d.,']*\s*(?:[€$£¥₹%]|EUR|USD|GBP|CHF|kg|g|cm|mm|ml|l)?\s*"
@@ -31,8 +33,8 @@ def look_of(name: str, texts: pa.ChunkedArray) -> str:
         texts: Its cells, without missing ones; one at least.
 
     Returns:
-        ``image addresses``, ``image paths``, ``addresses``, ``amounts``, ``shortened lists``, ``texts`` (no value is
-        shared by several, or long ones), or ``categories``.
+        ``image addresses``, ``image paths``, ``addresses``, ``email addresses``, ``amounts``, ``shortened lists``,
+        ``texts`` (no value is shared by several, or long ones), or ``categories``.
     """
     sample = texts.slice(0, _SAMPLE).to_pylist()
 
@@ -42,6 +44,8 @@ def look_of(name: str, texts: pa.ChunkedArray) -> str:
     if all_match(_ADDRESS):
         is_image = bool(_IMAGE_NAME.search(name)) or all_match(_IMAGE)
         return "image addresses" if is_image else "addresses"
+    if all_match(_EMAIL):
+        return "email addresses"
     if all_match(_IMAGE):
         return "image paths"
     if all_match(_SHORTENED):
@@ -63,7 +67,12 @@ def is_text(texts: pa.ChunkedArray) -> bool:
 def is_prose_with(texts: pa.ChunkedArray, separator: str) -> bool:
     """Whether cells are texts of several words, of which few have a separator inside by chance."""
     share = pc.mean(pc.match_substring(texts, separator).cast(pa.float64())).as_py()
-    return share < 0.5 and is_text(texts) and _mean_words(texts) >= 3
+    return share < 0.5 and is_prose(texts)
+
+
+def is_prose(texts: pa.ChunkedArray) -> bool:
+    """Whether texts are of several words, and hardly two are alike."""
+    return len(texts) > 1 and is_text(texts) and _mean_words(texts) >= _PROSE_WORDS
 
 
 def unnamed_list_separator(texts: pa.ChunkedArray) -> str:

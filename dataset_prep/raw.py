@@ -84,6 +84,8 @@ class RawData:
     """Sentences for the report only: the types that were inferred."""
     warnings: list[str] = field(default_factory=list)
     """Sentences that the screen shows last, as warnings."""
+    files: Mapping[str, Sequence[EntityFile]] = field(default_factory=dict)
+    """``user`` and ``item`` -> tables that are in memory, to be compared before any field is read."""
     texts: Mapping[str, Sequence[RawField]] = field(default_factory=dict)
     """``user`` and ``item`` -> fields (``token`` or ``token_seq``) that are only there to be encoded."""
     raw_ids: Mapping[str, pd.Index] = field(default_factory=dict)

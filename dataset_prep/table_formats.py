@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import csv
+import re
 from dataclasses import dataclass, replace
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from recbole_sibrar.data.atomic import DataError
 
+from .column_names import plain
 from .content import JSON_KINDS
 from .raw_tables import MISSING_NUMBERS, SEPARATORS, Table, ending_of, read_parquet, separator_of
 from .raw_text import read_text
@@ -24,6 +27,8 @@ TABLES = ("interactions", "users", "items")
 
 GUESSES = (",", ";", "\t", "|")
 """Separators that are tried where a table has a single column with that of its ending."""
+
+_WORD = re.compile(r"[^\W\d][^\W\d_]*(?:[\s_-][^\W\d]+)*")
 
 SIGNATURES = {
     b"\xff\xfe": "UTF-16 text: --encoding utf-16",
@@ -174,6 +179,8 @@ def _read_text(path: Path, table: str, written: TableFormat) -> tuple[Table, lis
         data = _parse(path, separator, written)
     except DataError as error:
         raise DataError(f"{error}{_hint(path, table, written, separator)}") from None
+    if written.names or not written.header:
+        _check_no_header(data)
     if len(data.names) > 1 or written.separator or written.names:
         return data, []
 
@@ -192,6 +199,32 @@ def _parse(path: Path, separator: str, written: TableFormat) -> Table:
     if quote and _has_marks(data, quote):
         _check_quotes(path, separator, written.encoding, quote)
     return data
+
+
+def _check_no_header(data: Table) -> None:
+    """Refuse a first line of data that is a header: it repeats names, or has a word above numbers.
+
+    Raises:
+        DataError: It is.
+    """
+    if len(data.data) < 2:
+        return
+    first = {name: str(data.data[name][0].as_py()).strip() for name in data.names}
+    words = [name for name, cell in first.items() if _WORD.fullmatch(cell)]
+    repeated = [name for name in words if plain(first[name]) == plain(name)]
+    below = replace(data, data=data.data.slice(1))
+    above_numbers = [name for name in words if _holds_numbers(below, name)]
+    found = above_numbers or (repeated if len(repeated) > 1 else [])
+    if found:
+        raise DataError(
+            f"{data.path}, line 1: found {first[found[0]]!r} in column {found[0]}, which looks like a header; leave "
+            "out the option that says that there is none"
+        )
+
+
+def _holds_numbers(data: Table, name: str) -> bool:
+    parsed = data.parse_numbers(name)
+    return not parsed.is_text.any() and not np.isnan(parsed.values).all()
 
 
 def _has_marks(data: Table, quote: str) -> bool:

@@ -148,7 +148,7 @@ def test_a_hub_out_of_reach_is_asked_once(
 
 WRONG = {
     "unknown column": (["--text_columns", "titel"], r"--text_columns: found 'titel', .* did you mean 'title'\?"),
-    "no such folder": (["--model", "./models/none"], "--model: there is no folder ./models/none"),
+    "no such folder": (["--model", "./models/none"], "--model: there is no folder './models/none'"),
     "no model": (["--model", "{folder}"], "--model: .* is not a model that sentence-transformers loads"),
     "no network": (["--model", "org/never-downloaded"], "cannot be downloaded, .* check its name and the network, or"),
     "batch size": (["--batch_size", "0"], "--batch_size: found 0, allowed is a positive integer"),
