@@ -125,7 +125,7 @@ def _can_hold(table: Table, role: str, name: str) -> bool:
         parsed = head.parse_numbers(name)
     except DataError:
         return False
-    return parsed.is_text.mean() < 0.5
+    return int(parsed.is_text.sum()) * 2 <= len(parsed.is_text)
 
 
 def _no_column(table: Table, role: str) -> str:
