@@ -23,7 +23,7 @@ HELP = (
 """Help of the option."""
 
 _SHAPE = "user:COLUMN=TYPE or item:COLUMN=TYPE, or a pattern and a name, as in 'item:img_*=float_seq image'"
-_PARTS = re.compile(r"(\d+)")
+_NUMBER = re.compile(r"\d+")
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Group:
     choice: Choice
     """The choice."""
     columns: tuple[str, ...]
-    """The columns, by the numbers in their names."""
+    """The columns, in the order of the field."""
 
     @property
     def is_one_field(self) -> bool:
@@ -111,14 +111,16 @@ def resolve(choices: Sequence[Choice], names: Sequence[str], source: str) -> lis
                     f"--columns: '{owners[column].text}' and '{choice.text}' both match the column '{column}'"
                 )
             owners[column] = choice
-        groups.append(Group(choice, tuple(sorted(columns, key=natural_order))))
+        groups.append(Group(choice, tuple(in_order(columns))))
         _check(groups[-1])
     return groups
 
 
-def natural_order(name: str) -> list[tuple[int, int, str]]:
-    """Key that sorts names by the numbers in them: ``img_2`` before ``img_10``."""
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in _PARTS.split(name) if part]
+def in_order(names: Sequence[str]) -> list[str]:
+    """Names by the numbers in them, ``img_2`` before ``img_10``; as they stand if they differ in more than numbers."""
+    if len({_NUMBER.sub("0", name) for name in names}) > 1:
+        return list(names)
+    return sorted(names, key=lambda name: [int(number) for number in _NUMBER.findall(name)])
 
 
 def _matching(pattern: str, names: Sequence[str], exact: set[str]) -> list[str]:

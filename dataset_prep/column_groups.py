@@ -12,7 +12,7 @@ import pandas as pd
 
 from recbole_sibrar.data.atomic import DataError
 
-from .column_choices import natural_order, stem
+from .column_choices import in_order, stem
 from .inference import typed_values
 from .raw import Values
 from .raw_tables import Table
@@ -59,7 +59,7 @@ def numbered_columns(types: Mapping[str, str | None]) -> list[list[str]]:
         found = re.fullmatch(r"(.*?)\d+", name)
         if found and kind == "float":
             groups.setdefault(found[1], []).append(name)
-    return [sorted(columns, key=natural_order) for columns in groups.values() if len(columns) >= MANY]
+    return [in_order(columns) for columns in groups.values() if len(columns) >= MANY]
 
 
 def proposal(side: str, table: Table, key: str, columns: Sequence[str]) -> str:

@@ -80,8 +80,11 @@ def compare_files(raw: RawData, entities: Mapping[str, Entities]) -> list[Entity
     for side, other, fields in (("user", "item", raw.user_fields), ("item", "user", raw.item_fields)):
         ids = entities[side].interacted
         tables = raw.files.get(side, ())
-        for file in dict.fromkeys([*tables, *_files(fields)]):
-            known = ids if file.is_table else entities[side].ids
+        of_side = list(dict.fromkeys([*tables, *_files(fields)]))
+        has_table = any(file.is_table for file in of_side)
+        for file in of_side:
+            # vectors may be those of new items only, if a table says that there are such
+            known = entities[side].ids if has_table and not file.is_table else ids
             file.expect(Expected(side, ids, known, entities[other].interacted))
             files.append(file)
         for file in tables:

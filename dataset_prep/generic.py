@@ -64,6 +64,7 @@ def read(input_path: Path, options: argparse.Namespace) -> RawData:
     Raises:
         DataError: A file or column is missing, or a cell is not what its column should hold.
     """
+    table_formats.check_options(options)
     choices = parse_choices(options.columns)
     encodings = parse_encodings(getattr(options, "encode", []))
     files = {"user": options.users, "item": options.items}

@@ -94,7 +94,7 @@ def read_fields(
     """
     found = TableFields()
     key = _key(side, table, interactions.columns[side], getattr(options, f"{side}s_id_column"), found)
-    if key in interactions.inter[f"{side}_id"].cat.categories:
+    if table.first_row > 1 and key in interactions.inter[f"{side}_id"].cat.categories:
         raise DataError(
             f"{table.path}, line 1: the column of ids is named {key!r}, which is an id of the interactions: if "
             f"the file begins with data, write --{side}s_no_header, or name its columns with --{side}s_header"

@@ -54,8 +54,10 @@ def column_type(table: Table, name: str, list_separator: str) -> Verdict:
         return Verdict("token", "true and false")
     if is_date_type(column.type):
         return Verdict("float", "dates, as seconds since 1970")
+    if pa.types.is_null(column.type):
+        return Verdict(None, "it is empty", "empty")
     if not (_is_number(column.type) or pa.types.is_string(column.type)):
-        return _type_of_texts(table, name, list_separator)
+        return Verdict(None, f"its cells are {column.type}", "structures")
 
     parsed = table.parse_numbers(name)
     if np.isnan(parsed.values).all() and not parsed.is_text.any():
@@ -222,7 +224,8 @@ def _matrix(table: Table, name: str, elements: list[Any], rows: np.ndarray) -> n
         if sizes[position] != size:
             table.wrong(int(rows[position]), name, f"{size} numbers, as in other rows, or an empty cell")
         try:
-            matrix[position] = elements[position]
+            with np.errstate(over="ignore"):  # infinite numbers are refused with the id of their entity
+                matrix[position] = elements[position]
         except (TypeError, ValueError):
             table.wrong(int(rows[position]), name, "a list of numbers")
     return matrix

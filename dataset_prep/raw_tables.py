@@ -138,7 +138,7 @@ class Table:
         column = self.data[name]
         if not pa.types.is_string(column.type):
             try:
-                values = column.cast(pa.float64()).to_numpy()
+                values = column.cast(pa.float64(), safe=False).to_numpy()  # whole numbers from 2**53 on are rounded
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
                 raise DataError(f"{self.path}, column {name}: found {column.type}, allowed are numbers") from None
             return Numbers(values, np.zeros(len(values), dtype=bool), {})
@@ -238,7 +238,7 @@ def _plain_types(data: pa.Table) -> pa.Table:
         kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
         if pa.types.is_large_string(kind) or str(kind) == "string_view":
             kind = pa.string()
-        elif pa.types.is_decimal(kind):
+        elif pa.types.is_decimal(kind) or pa.types.is_float16(kind):
             kind = pa.float64()
         if kind != column.type:
             data = data.set_column(position, data.column_names[position], column.cast(kind))
@@ -246,7 +246,8 @@ def _plain_types(data: pa.Table) -> pa.Table:
 
 
 def _whole_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column as integers where all of its numbers are whole."""
+    """A column without NaN, as integers where all of its numbers are whole."""
+    column = pc.if_else(pc.is_nan(column), None, column)
     if not pc.all(pc.equal(pc.floor(column), column)).as_py():
         return column
     try:

@@ -26,7 +26,9 @@ TABLES = ("interactions", "users", "items")
 """The tables, as on the command line."""
 
 GUESSES = (",", ";", "\t", "|")
-"""Separators that are tried where a table has a single column with that of its ending."""
+"""Separators that are tried where the first line of a table lacks that of its ending."""
+
+_LONGEST_HEADER = 2**20
 
 _WORD = re.compile(r"[^\W\d][^\W\d_]*(?:[\s_-][^\W\d]+)*")
 
@@ -86,6 +88,12 @@ def add_options(parser: argparse._ArgumentGroup) -> None:
         names = f"names of the columns of the {table}, whose file begins with data"
         add(f"--{table}_header", metavar="A,B,C", help=names)
         add(f"--{table}_no_header", action="store_true", help=f"--no_header of the {table}")
+
+
+def check_options(options: argparse.Namespace) -> None:
+    """Raise a :class:`DataError` for values that are not allowed, of tables that are not given as well."""
+    for table in TABLES:
+        _format(table, options)
 
 
 def read_table(path: Path, table: str, options: argparse.Namespace) -> tuple[Table, list[str]]:
@@ -174,23 +182,32 @@ def _header_names(table: str, text: str) -> tuple[str, ...]:
 
 
 def _read_text(path: Path, table: str, written: TableFormat) -> tuple[Table, list[str]]:
-    separator = written.separator or separator_of(path, JSON_KINDS)
+    separator, notes = written.separator, list[str]()
+    if separator is None:
+        separator, notes = _separator(path, table)
     try:
         data = _parse(path, separator, written)
     except DataError as error:
         raise DataError(f"{error}{_hint(path, table, written, separator)}") from None
     if written.names or not written.header:
         _check_no_header(data)
-    if len(data.names) > 1 or written.separator or written.names:
-        return data, []
+    return data, notes
 
-    line = data.names[0]
-    others = [guess for guess in GUESSES if guess in line and guess != separator]
-    if not others:
-        return data, []
-    guess = max(others, key=line.count)
-    note = f"{path.name}: the columns are separated by {guess!r}; --{table}_separator decides otherwise."
-    return _parse(path, guess, written), [note]
+
+def _separator(path: Path, table: str) -> tuple[str, list[str]]:
+    """What separates columns: by the ending of the file, unless its first line has another separator only."""
+    usual = separator_of(path, JSON_KINDS)
+    try:
+        with pa.input_stream(str(path), compression="detect") as file:
+            line = file.read(_LONGEST_HEADER).split(b"\n", 1)[0]
+    except (OSError, pa.ArrowException):  # said when the whole is read
+        return usual, []
+    found = [guess for guess in GUESSES if guess.encode() in line]
+    if usual.encode() in line or not found:
+        return usual, []
+
+    guess = max(found, key=lambda separator: line.count(separator.encode()))
+    return guess, [f"{path.name}: the columns are separated by {guess!r}; --{table}_separator decides otherwise."]
 
 
 def _parse(path: Path, separator: str, written: TableFormat) -> Table:

@@ -35,7 +35,7 @@ def vector_field(name: str, path: Path) -> RawField:
 
 def _ids(path: Path, read: Read) -> pd.Index:
     """All ids of a file."""
-    return pd.Index([key for keys, _ in read(path) for key in keys], dtype=object)
+    return pd.Index([key for keys, _ in read(path) for key in keys if key], dtype=object)
 
 
 def _gather(name: str, path: Path, read: Read, notes: list[str], file: EntityFile, ids: pd.Index) -> np.ndarray:

@@ -74,8 +74,9 @@ def test_types_are_inferred_where_values_tell_them_and_reported(folder: Path) ->
     assert raw.notes == [
         "events.csv: columns that are not used: when (dates: --timestamp_column 'when' if they are the times of the "
         "interactions).",
-        "items: column plot is left out (hardly a value occurs twice, so it is no category); --encode 'item:plot=MODEL' "
-        "makes vectors of texts, as recbole-sibrar encode-text does; --columns 'item:plot=TYPE' uses it all the same.",
+        "items: column plot is left out (hardly a value occurs twice, so it is no category); --encode "
+        "'item:plot=MODEL' makes vectors of texts, as recbole-sibrar encode-text does; --columns 'item:plot=TYPE' uses "
+        "it all the same.",
     ]
     assert raw.inferred == [
         "items: column genres is token_seq (some cells have several elements, separated by '|').",
