@@ -111,10 +111,11 @@ def looks_like_times(table: Table, name: str) -> bool:
     if not (pa.types.is_string(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)):
         return False
 
-    texts = table.texts(name).drop_null().slice(0, _TRIED).to_pandas()
     parsed = table.parse_numbers(name)
-    is_number = bool((~np.isnan(parsed.values)).sum() > parsed.is_text.sum())
-    return is_number or any(_parse(texts, form).notna().mean() > 0.5 for form in FORMS)
+    if np.count_nonzero(~np.isnan(parsed.values)) > np.count_nonzero(parsed.is_text):
+        return True
+    texts = table.texts(name).to_pandas()[parsed.is_text].iloc[:_TRIED]
+    return any(_parse(texts, form).notna().mean() > 0.5 for form in FORMS)
 
 
 def is_date_type(kind: pa.DataType) -> bool:

@@ -146,12 +146,11 @@ class Table:
         column = self.texts(name)
         if self.decimal != ".":
             column = _with_decimal_point(column, self.decimal)
+        values, is_text = _to_numbers(column)
+        if not is_text.any():
+            return Numbers(values, is_text, {})
         words, column = self._missing_words(column)
-        try:
-            values = column.cast(pa.float64()).to_numpy()
-        except pa.ArrowInvalid:
-            values = pd.to_numeric(column.to_pandas(), errors="coerce").to_numpy(np.float64)
-        return Numbers(values, np.isnan(values) & column.is_valid().to_numpy(), words)
+        return Numbers(*_to_numbers(column), words)
 
     def _missing_words(self, column: pa.ChunkedArray) -> tuple[dict[str, int], pa.ChunkedArray]:
         """The cells that stand for a missing number with their counts, and the column without them."""
@@ -230,6 +229,15 @@ def check_names(path: Path, names: Sequence[str], place: str = "") -> None:
 def one_line(error: BaseException | str) -> str:
     """The message of an error without line breaks."""
     return " ".join(str(error).split())
+
+
+def _to_numbers(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+    """Texts as float64 ``[n]``, and bool ``[n]``: whether a cell is neither a number nor missing."""
+    try:
+        values = column.cast(pa.float64()).to_numpy()
+    except pa.ArrowInvalid:
+        values = pd.to_numeric(column.to_pandas(), errors="coerce").to_numpy(np.float64)
+    return values, np.isnan(values) & column.is_valid().to_numpy()
 
 
 def _plain_types(data: pa.Table) -> pa.Table:
