@@ -133,18 +133,23 @@ class EntityFile:
 
     def _reason(self, expected: Expected, ours: pd.Index) -> str:
         """Why no id matches, where that can be told, as the end of a sentence."""
-        other = "item" if expected.side == "user" else "user"
-        if pd.Index(self._foreign, dtype=object).isin(expected.other_side).any():
-            return f"; they are ids of {other}s: is this the file of the {other}s?"
-
-        for name, read_column in self._other_columns.items():
-            if pd.Index(list(read_column()), dtype=object).isin(ours).any():
-                return f"; those stand in its column '{name}': name it with {self._column_option} {name}"
-
         found = recognise(list(ours[:COMPARED]), self._foreign)
-        if found is None:
-            return "; both need the original ids of the data set"
-        return f"; {found.ours!r} and {found.theirs!r}: {found.advice}"
+        column, n_in_column = self._column_with(ours)
+        if n_in_column and (found is None or n_in_column >= found.count):
+            return f"; those stand in its column '{column}': name it with {self._column_option} {column}"
+        if found is not None:
+            return f"; {found.ours!r} and {found.theirs!r}: {found.advice}"
+
+        # the last: whole numbers that count both sides from 1 on are in both
+        if pd.Index(self._foreign, dtype=object).isin(expected.other_side).any():
+            other = "item" if expected.side == "user" else "user"
+            return f"; they are ids of {other}s: is this the file of the {other}s?"
+        return "; both need the original ids of the data set"
+
+    def _column_with(self, ours: pd.Index) -> tuple[str, int]:
+        """The column that holds most of some ids, and how many it holds."""
+        counts = {name: int(ours.isin(list(read())).sum()) for name, read in self._other_columns.items()}
+        return max(counts.items(), key=lambda item: item[1], default=("", 0))
 
 
 def _some(ids: Sequence[str] | pd.Index) -> str:
