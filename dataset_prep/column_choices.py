@@ -51,7 +51,7 @@ class Group:
 
     @property
     def is_one_field(self) -> bool:
-        """Whether several columns become one field."""
+        """True if several columns become one field."""
         return bool(self.choice.name) and len(self.columns) > 1
 
 

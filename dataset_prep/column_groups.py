@@ -17,6 +17,8 @@ from .inference import typed_values
 from .raw import Values
 from .raw_tables import Table
 
+_NUMBERED = re.compile(r"(.*?)\d+[\])]?")  # img_0, img0, img[0]
+
 MANY = 4
 """From so many numbered columns on, they are probably one vector."""
 
@@ -56,7 +58,7 @@ def numbered_columns(types: Mapping[str, str | None]) -> list[list[str]]:
     """
     groups: dict[str, list[str]] = {}
     for name, kind in types.items():
-        found = re.fullmatch(r"(.*?)\d+", name)
+        found = _NUMBERED.fullmatch(name)
         if found and kind == "float":
             groups.setdefault(found[1], []).append(name)
     return [in_order(columns) for columns in groups.values() if len(columns) >= MANY]
@@ -72,7 +74,7 @@ def proposal(side: str, table: Table, key: str, columns: Sequence[str]) -> str:
         columns: The columns; the pattern matches no others.
     """
     names = [name for name in table.names if name != key]
-    prefix = re.sub(r"\d+$", "", columns[0])
+    prefix = columns[0][: _NUMBERED.fullmatch(columns[0]).end(1)]  # type: ignore[union-attr]
     escaped = re.sub(r"([*?\[])", r"[\1]", prefix)
     patterns = [f"{escaped}*", f"{escaped}[0-9]*"]
     exact = (pattern for pattern in patterns if {name for name in names if fnmatchcase(name, pattern)} == set(columns))

@@ -95,7 +95,7 @@ def usual_columns(role: str, names: Sequence[str]) -> list[str]:
 
 
 def is_id_name(name: str) -> bool:
-    """Whether a column is named like an identifier or a code: ``category_id``, ``brandId``, ``EAN``, ``zip``."""
+    """Tell whether a column is named like an identifier or a code: ``category_id``, ``brandId``, ``EAN``, ``zip``."""
     words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)
     return bool(words) and words[-1].casefold() in _ID_WORDS
 

@@ -129,7 +129,7 @@ _Reader = tuple[Callable[[Path], list[str]], Callable[[Path, list[str]], pd.Data
 
 
 def _reader(path: Path) -> _Reader:
-    """What names the columns of a file of this kind, and what reads some of them."""
+    """Functions that name the columns of a file of this kind, and that read some of them."""
     kind = _kind(path)
     readers = {
         ".csv": (_record_names, _record_frame),

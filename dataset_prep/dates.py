@@ -104,7 +104,7 @@ def find_dates(table: Table, name: str) -> Dates | None:
 
 
 def looks_like_times(table: Table, name: str) -> bool:
-    """Whether most cells of a column are numbers or dates."""
+    """Tell whether most cells of a column are numbers or dates."""
     kind = table.data[name].type
     if is_date_type(kind):
         return True
@@ -119,7 +119,7 @@ def looks_like_times(table: Table, name: str) -> bool:
 
 
 def is_date_type(kind: pa.DataType) -> bool:
-    """Whether a column of Parquet holds dates, with or without a time."""
+    """Tell whether a column of Parquet holds dates, with or without a time."""
     return pa.types.is_timestamp(kind) or pa.types.is_date(kind)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from recbole_sibrar.data.atomic import DataError
 from . import encoder_options, encoding
 from .entities import SIDES
 from .raw import RawData, RawField
+
+_NOT_IN_FILES = r"[^\w.-]"
 
 _SHAPE = "COLUMN=MODEL, COLUMN,COLUMN=MODEL or 'SIDE:COLUMN,COLUMN=MODEL NAME'"
 
@@ -81,7 +84,7 @@ class Encoder:
         contents = [texts[row] for row in filled]
         task = encoding.Task(
             ids=[str(ids[row]) for row in filled],
-            output=self.folder.with_name(f".{self.folder.name}.{one.name}.npz"),
+            output=self.folder.with_name(f".{self.folder.name}.{re.sub(_NOT_IN_FILES, '_', one.name)}.npz"),
             batch_size=self.batch_size,
             origin={
                 "input": encoder_options.fingerprint(*map(str, ids[filled]), *contents),

@@ -68,7 +68,7 @@ def require(packages: Sequence[str], extra: str) -> None:
 
 
 def no_download(key: str, model: str, instead: str, reason: str, others: str = "") -> str:
-    """What to do about a model that cannot be downloaded.
+    """The message about a model that cannot be downloaded.
 
     Args:
         key: The option that names the model.

@@ -1,4 +1,4 @@
-"""Who the users and items of a data set are: those of the interactions, and those that only a table has."""
+"""Users and items of a data set: those of the interactions, and those that only a table has."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Entities:
 
     @property
     def n_others(self) -> int:
-        """How many have no interaction."""
+        """Number of those without interactions."""
         return len(self.ids) - self.n_interacted
 
     def rows(self, ids: pd.Index, complete: np.ndarray) -> np.ndarray:

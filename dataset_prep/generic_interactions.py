@@ -117,7 +117,7 @@ def _usual(table: Table, role: str, names: list[str], warnings: list[str]) -> st
 
 
 def _can_hold(table: Table, role: str, name: str) -> bool:
-    """Whether most of the first cells of a column are ratings or times."""
+    """Tell whether most of the first cells of a column are ratings or times."""
     head = replace(table, data=table.data.slice(0, _LOOKED_AT))
     if role == "timestamp":
         return looks_like_times(head, name)

@@ -1,4 +1,4 @@
-"""What tells two spellings of the same ids apart, such as ``3.0`` and ``3``, and what to do about it."""
+"""Differences between two spellings of the same ids, such as ``3.0`` and ``3``, and what to do about them."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _prefixes(ours: Sequence[str], theirs: Sequence[str]) -> list[Difference]:
 
 
 def _prefix(texts: Sequence[str]) -> str:
-    """What all texts begin with, up to the first digit that may differ."""
+    """The beginning of all texts, up to the first digit that may differ."""
     if len(texts) < 2:
         return ""
     first, last = min(texts), max(texts)

@@ -180,7 +180,7 @@ def labels_of(cell: str | None, list_separator: str) -> list[str]:
 
 
 def is_list_type(kind: pa.DataType) -> bool:
-    """Whether a column of Parquet or JSON holds lists."""
+    """Tell whether a column of Parquet or JSON holds lists."""
     return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
 
 

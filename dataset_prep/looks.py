@@ -1,4 +1,4 @@
-"""What a column of texts looks like, to say what it can be used for."""
+"""Descriptions of columns of texts, to say what they can be used for."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def look_of(name: str, texts: pa.ChunkedArray) -> str:
 
 
 def is_text(texts: pa.ChunkedArray) -> bool:
-    """Whether hardly any two cells are alike, or cells are long and many of them differ."""
+    """Tell whether hardly any two cells are alike, or cells are long and many of them differ."""
     n = len(texts)
     if n < 2:
         return False
@@ -65,13 +65,13 @@ def is_text(texts: pa.ChunkedArray) -> bool:
 
 
 def is_prose_with(texts: pa.ChunkedArray, separator: str) -> bool:
-    """Whether cells are texts of several words, of which few have a separator inside by chance."""
+    """Tell whether cells are texts of several words, of which few have a separator inside by chance."""
     share = pc.mean(pc.match_substring(texts, separator).cast(pa.float64())).as_py()
     return share < 0.5 and is_prose(texts)
 
 
 def is_prose(texts: pa.ChunkedArray) -> bool:
-    """Whether texts are of several words, and hardly two are alike."""
+    """Tell whether texts are of several words, and hardly two are alike."""
     return len(texts) > 1 and is_text(texts) and _mean_words(texts) >= _PROSE_WORDS
 
 

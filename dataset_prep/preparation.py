@@ -177,7 +177,7 @@ def _keep_complete(
 
 
 def _complete(n: int, columns: Sequence[FieldColumn]) -> np.ndarray:
-    """Which of ``n`` entities have a value in every column: bool ``[n]``."""
+    """Those of ``n`` entities that have a value in every column: bool ``[n]``."""
     return reduce(np.logical_and, (column.available for column in columns), np.ones(n, dtype=bool))
 
 

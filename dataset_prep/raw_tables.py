@@ -22,7 +22,20 @@ COMPRESSIONS = (".gz", ".bz2", ".zst")
 
 MISSING_NUMBERS = frozenset(
     {"null", "nan", "-nan", "na", "n/a", "n.a.", "#n/a", "#na", "<na>", "none", "nil", "\\n", "-", "--", "?", "."}
-    | {"\u2013", "\u2014", "missing", "unknown", "undefined"}
+    | {
+        "\u2013",
+        "\u2014",
+        "missing",
+        "unknown",
+        "undefined",
+        "nat",
+        "#null!",
+        "#value!",
+        "#div/0!",
+        "#ref!",
+        "#n/a n/a",
+    }
+    | {"1.#qnan", "-1.#qnan", "1.#ind", "-1.#ind"}
 )
 """Words that programs, and people, write for a missing number; a column of numbers and such words holds numbers."""
 
@@ -180,7 +193,7 @@ def ending_of(path: Path) -> str:
 
 
 def separator_of(path: Path, others: Sequence[str] = ()) -> str:
-    """What separates the columns of a text file, by its ending.
+    """The separator of the columns of a text file, by its ending.
 
     Args:
         path: The file.

@@ -73,7 +73,7 @@ def read_text(
 
 
 def explained(path: Path, error: BaseException, unit: str = "line", separator: str = "") -> str:
-    """What Arrow says is wrong with a text file, with line and column where it knows them.
+    """Say what Arrow finds wrong with a text file, with line and column where it knows them.
 
     Args:
         path: The file.

@@ -100,7 +100,7 @@ def _scalars(values: Sequence[_Scalar | None]) -> pa.Array:
 
 
 def _fits(value: Any) -> bool:
-    """Whether an integer is the same number as float64."""
+    """Tell whether an integer is the same number as float64."""
     return not isinstance(value, int) or abs(value) <= 2**53
 
 

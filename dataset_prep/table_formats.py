@@ -1,4 +1,4 @@
-"""How each table of the converter ``generic`` is written: separator, encoding, quotation mark, header."""
+"""The form of each table of the converter ``generic``: separator, encoding, quotation mark, header."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def _read_text(path: Path, table: str, written: TableFormat) -> tuple[Table, lis
 
 
 def _separator(path: Path, table: str) -> tuple[str, list[str]]:
-    """What separates columns: by the ending of the file, unless its first line has another separator only."""
+    """The separator of columns: by the ending of the file, unless its first line has another separator only."""
     usual = separator_of(path, JSON_KINDS)
     try:
         with pa.input_stream(str(path), compression="detect") as file:
@@ -245,7 +245,7 @@ def _holds_numbers(data: Table, name: str) -> bool:
 
 
 def _has_marks(data: Table, quote: str) -> bool:
-    """Whether a cell has a quotation mark or a line break inside, as an open quotation mark leaves behind."""
+    """Tell whether a cell has a quotation mark or a line break inside, as an open quotation mark leaves behind."""
     marks = f"[\n{'' if quote.isalnum() else chr(92)}{quote}]"
     return any(pc.any(pc.match_substring_regex(column, marks)).as_py() for column in data.data.columns)
 
@@ -277,7 +277,7 @@ def _check_quotes(path: Path, separator: str, encoding: str, quote: str) -> None
 
 
 def _hint(path: Path, table: str, written: TableFormat, separator: str) -> str:
-    """What to try with a file that cannot be read."""
+    """Advice on a file that cannot be read."""
     with path.open("rb") as file:
         start = file.read(4)
     for signature, advice in SIGNATURES.items():

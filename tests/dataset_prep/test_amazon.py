@@ -169,13 +169,13 @@ def test_what_the_metadata_lack_is_missing_and_counted(convert: Convert) -> None
         assert f"meta_Video_Games.jsonl.gz: {note}" in notes
 
 
-def test_products_without_reviews_are_kept_on_request(convert: Convert) -> None:
+def test_unreviewed_products_on_request(convert: Convert) -> None:
     assert list(rows(convert("--keep_items=all").with_suffix(".item")))[-1] == ("B99",)
     found = rows(convert("--keep_items=all", "--min_rating=5").with_suffix(".item"))
     assert set(found) == {("B01",), ("B99",)}  # the others were reviewed, and rated lower
 
 
-def test_metadata_of_other_products_are_refused(source: Path, convert: Convert) -> None:
+def test_metadata_of_others_are_refused(source: Path, convert: Convert) -> None:
     write(source / "meta_Video_Games.jsonl.gz", [product("b01"), product("b02")])
     with pytest.raises(DataError, match=r"none of its ids, such as 'b01' and 'b02', .* capital letters"):
         convert()

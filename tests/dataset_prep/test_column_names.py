@@ -36,6 +36,6 @@ def test_other_names_are_not(name: str) -> None:
         assert usual_columns(role, [name]) == []
 
 
-def test_ids_are_told_from_numbers_by_their_names() -> None:
+def test_ids_are_told_by_their_names() -> None:
     assert all(map(is_id_name, ["category_id", "brandId", "EAN", "zip_code", "Category ID", "id"]))
     assert not any(map(is_id_name, ["price", "paid", "width", "grid", "video", "ideas"]))

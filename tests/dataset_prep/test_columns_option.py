@@ -63,7 +63,7 @@ def test_the_warning_proposes_what_works(prepare: Prepare, tmp_path: Path, vecto
     np.testing.assert_array_equal(np.asarray(items(tmp_path)["img"]["3"], dtype=np.float32), vectors[3])
 
 
-def test_a_pattern_matches_no_column_named_in_full(prepare: Prepare, tmp_path: Path) -> None:
+def test_full_names_go_before_patterns(prepare: Prepare, tmp_path: Path) -> None:
     assert prepare("--columns", "item:img_*=float_seq image", "item:img_url=token")[0] == 0
     assert items(tmp_path)["img_url"].tolist() == ["x", "y", "x"] * 3
 
@@ -100,7 +100,7 @@ def test_a_wrong_choice_ends_in_one_line(prepare: Prepare, choice: str) -> None:
     assert (status, WRONG[choice] in line) == (cli.WRONG_INPUT, True)
 
 
-def test_two_choices_for_a_column_are_refused(prepare: Prepare) -> None:
+def test_two_choices_for_a_column(prepare: Prepare) -> None:
     status, _, errors = prepare("--columns", "item:is_*=skip", "item:is_r*=token")
     assert status == cli.WRONG_INPUT
     assert "'item:is_*=skip' and 'item:is_r*=token' both match the column 'is_red'" in errors
@@ -127,7 +127,7 @@ def prepare_items(prepare: Prepare, folder: Path, columns: dict[str, list[str]])
     return items(folder), output
 
 
-def test_lists_in_cells_are_labels_or_vectors(prepare: Prepare, tmp_path: Path) -> None:
+def test_lists_are_labels_or_vectors(prepare: Prepare, tmp_path: Path) -> None:
     found, _ = prepare_items(
         prepare,
         tmp_path,
@@ -142,7 +142,7 @@ def test_lists_in_cells_are_labels_or_vectors(prepare: Prepare, tmp_path: Path) 
     assert [list(row) for row in found["vector"]] == [[0.5, 1], [2, -1], []] * 3
 
 
-def test_words_for_missing_numbers_are_missing(prepare: Prepare, tmp_path: Path) -> None:
+def test_words_for_missing_numbers(prepare: Prepare, tmp_path: Path) -> None:
     words = ["NULL", "NA", "nan", "None", "N/A", "-", "", "3.5"]
     found, output = prepare_items(prepare, tmp_path, {"price": [*words, "2"], "kind": ["NULL", "x", "x"] * 3})
     np.testing.assert_array_equal(found["price"], [*[np.nan] * 7, 3.5, 2])
@@ -164,7 +164,7 @@ def test_numbers_beside_texts_are_a_warning(prepare: Prepare, tmp_path: Path) ->
     assert "warning: items: most cells of column price are numbers, but not 'on request'" in output
 
 
-def test_codes_and_dates_are_told_from_numbers(prepare: Prepare, tmp_path: Path) -> None:
+def test_codes_and_dates_are_no_amounts(prepare: Prepare, tmp_path: Path) -> None:
     found, _ = prepare_items(
         prepare, tmp_path, {"brand_id": ["1", "2", "2"] * 3, "released": ["2020-01-02", "2021-05-06", ""] * 3}
     )
@@ -183,7 +183,7 @@ LEFT_OUT = {
 
 
 @pytest.mark.parametrize("look", LEFT_OUT)
-def test_a_column_left_out_is_on_the_screen(prepare: Prepare, tmp_path: Path, look: str) -> None:
+def test_a_column_left_out_is_shown(prepare: Prepare, tmp_path: Path, look: str) -> None:
     cells, hint = LEFT_OUT[look]
     found, output = prepare_items(prepare, tmp_path, {"kind": ["a", "b", "c"] * 3, "x": cells})
     assert list(found) == ["kind"]
@@ -192,7 +192,7 @@ def test_a_column_left_out_is_on_the_screen(prepare: Prepare, tmp_path: Path, lo
     assert re.search(hint, note)
 
 
-def test_labels_with_another_separator_are_a_warning(prepare: Prepare, tmp_path: Path) -> None:
+def test_labels_with_commas_are_a_warning(prepare: Prepare, tmp_path: Path) -> None:
     _, output = prepare_items(prepare, tmp_path, {"tags": ["a, b", "b, c", "a"] * 3})
     assert "cells of column tags such as 'a, b' look like lists; --list_separator ',' takes them for lists" in output
 

@@ -105,7 +105,7 @@ def test_drop_incomplete_keeps_only_what_has_every_field_and_is_in_the_k_core(
     assert {m["missing_share"] for m in json.loads((target / "report.json").read_text())["modalities"]} == {0}
 
 
-def test_the_films_that_nobody_rated_are_kept_on_request(
+def test_unrated_films_are_kept_on_request(
     prepare: Callable[..., tuple[int, str, str]], folder: Path, tmp_path: Path
 ) -> None:
     movies = (folder / "movies.dat").read_text()

@@ -58,7 +58,7 @@ def vectors(folder: Path, name: str) -> dict[str, np.ndarray]:
     return {str(item): np.asarray(cell, dtype=np.float32) for item, cell in frame[name].items()}
 
 
-def test_a_column_becomes_vectors_of_its_name(prepare: Prepare, tmp_path: Path, reference: Any) -> None:
+def test_a_column_becomes_vectors(prepare: Prepare, tmp_path: Path, reference: Any) -> None:
     status, output, _ = prepare(f"--encode=Title={MODEL}")
     assert status == 0
     found = vectors(tmp_path, "Title")
@@ -77,7 +77,7 @@ def test_several_columns_become_one_field(prepare: Prepare, tmp_path: Path, refe
     np.testing.assert_allclose(vectors(tmp_path, "story")["b"], reference.encode(PLOTS[1]), atol=1e-5)
 
 
-def test_the_vectors_are_those_of_encode_text(prepare: Prepare, tmp_path: Path) -> None:
+def test_vectors_are_those_of_encode_text(prepare: Prepare, tmp_path: Path) -> None:
     table, file = tmp_path / "i.csv", tmp_path / "v.npz"
     options = ["--id_column=item", "--text_columns=Title,plot", f"--model={MODEL}"]
     assert cli.main(["encode-text", f"--input={table}", *options, f"--output={file}"]) == 0
@@ -88,6 +88,13 @@ def test_the_vectors_are_those_of_encode_text(prepare: Prepare, tmp_path: Path) 
     assert list(expected) == sorted(found)
     for item, vector in expected.items():
         np.testing.assert_allclose(found[item], vector, atol=1e-6)
+
+
+def test_a_name_can_have_any_character(prepare: Prepare, tmp_path: Path) -> None:
+    frame = pd.read_csv(tmp_path / "i.csv").rename(columns={"plot": "plot/story: long"})
+    frame.to_csv(tmp_path / "i.csv", index=False)
+    assert prepare(f"--encode=plot/story: long={MODEL}")[0] == 0
+    assert len(vectors(tmp_path, "plot/story_long")["a"]) == 384
 
 
 def test_only_what_is_kept_is_encoded(prepare: Prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -222,7 +222,7 @@ def test_rows_of_items_that_no_interaction_has_are_counted(folder: Path) -> None
     assert field.notes == ["i.csv: 1 of 3 rows were left out: no interaction of theirs is kept."]
 
 
-def test_orders_of_guests_are_refused_or_left_out(folder: Path) -> None:
+def test_guests_are_refused_or_left_out(folder: Path) -> None:
     (folder / "e.csv").write_text("customer,sku\nc,1\n,2\nd,3\n")
     with pytest.raises(DataError, match=r"e\.csv, row 3, column customer: found '', allowed is an id"):
         read(folder, "--interactions=e.csv")
@@ -231,7 +231,7 @@ def test_orders_of_guests_are_refused_or_left_out(folder: Path) -> None:
     assert raw.notes == ["e.csv: 1 of 3 rows without a user or an item were left out (--drop_without_id)."]
 
 
-def test_ids_that_stand_for_missing_ones_are_a_warning(folder: Path) -> None:
+def test_words_for_missing_ids_are_a_warning(folder: Path) -> None:
     (folder / "e.csv").write_text("customer,sku\nc,1\nNULL,2\nNULL,3\n")
     (warning,) = read(folder, "--interactions=e.csv").warnings
     assert "2 rows have the user 'NULL', which looks like a missing value and counts as one user" in warning
@@ -239,7 +239,7 @@ def test_ids_that_stand_for_missing_ones_are_a_warning(folder: Path) -> None:
     assert (raw.inter["user_id"].tolist(), raw.warnings) == (["c"], [])
 
 
-def test_words_for_missing_ratings_and_times_are_missing(folder: Path) -> None:
+def test_missing_ratings_and_times_by_words(folder: Path) -> None:
     (folder / "e.csv").write_text("user,item,rating,created_at\n1,2,NULL,2020-01-01\n3,4,5,n/a\n")
     raw = read(folder, "--interactions=e.csv")
     np.testing.assert_array_equal(raw.inter[["rating", "timestamp"]], [[np.nan, 1577836800], [5, np.nan]])
@@ -249,7 +249,7 @@ def test_words_for_missing_ratings_and_times_are_missing(folder: Path) -> None:
     ]
 
 
-def test_a_usual_name_above_something_else_is_a_warning(folder: Path) -> None:
+def test_a_misleading_name_is_a_warning(folder: Path) -> None:
     (folder / "e.csv").write_text("user,item,score,time\n1,2,good,morning\n3,4,bad,evening\n")
     raw = read(folder, "--interactions=e.csv")
     assert list(raw.inter) == ["user_id", "item_id"]
@@ -267,7 +267,7 @@ def test_a_table_without_rows_is_a_warning(folder: Path) -> None:
     assert raw.warnings == ["items: no column of i.csv is used."]
 
 
-def test_the_index_that_pandas_writes_is_no_field(folder: Path) -> None:
+def test_an_index_of_pandas_is_no_field(folder: Path) -> None:
     (folder / "e.csv").write_text(",user,item\n0,1,a\n1,2,b\n")
     (folder / "i.csv").write_text(",item,kind\n0,a,x\n1,b,x\n")
     raw = read(folder, "--interactions=e.csv", "--items=i.csv")

@@ -88,7 +88,7 @@ def test_a_low_share_is_a_warning(prepare: Prepare, tmp_path: Path, share: int) 
     assert f"**{warnings[0].removeprefix('warning: ')}**" in (tmp_path / "out" / "d" / "report.md").read_text()
 
 
-def test_a_high_share_is_a_note_unless_a_spelling_explains_it(prepare: Prepare, tmp_path: Path) -> None:
+def test_a_spelling_makes_a_note_a_warning(prepare: Prepare, tmp_path: Path) -> None:
     table(tmp_path / "i.csv", IDS[:9])
     assert "note: i.csv has a line for 9 of the 10 items with interactions (90.0%)" in prepare("--items=i.csv")[1]
     table(tmp_path / "i.csv", [*IDS[:9], "10"])
@@ -102,7 +102,7 @@ def test_all_matches_are_worth_no_word(prepare: Prepare, tmp_path: Path) -> None
     assert "has a line for" not in prepare("--items=i.csv")[1]
 
 
-def test_the_wrong_side_and_the_wrong_column_are_recognised(prepare: Prepare, tmp_path: Path) -> None:
+def test_a_wrong_side_or_column_is_told(prepare: Prepare, tmp_path: Path) -> None:
     table(tmp_path / "u.csv", ["u0", "u1", "u2"], "user")
     assert "they are ids of users: is this the file of the users?" in prepare("--items=u.csv")[2]
     frame = pd.DataFrame({"item_id": range(10), "code": IDS, "kind": ["x", "y"] * 5})
@@ -112,7 +112,7 @@ def test_the_wrong_side_and_the_wrong_column_are_recognised(prepare: Prepare, tm
     assert prepare("--items=i.csv", "--items_id_column=code")[0] == 0
 
 
-def test_a_table_is_compared_even_if_no_column_is_used(prepare: Prepare, tmp_path: Path) -> None:
+def test_a_table_of_ids_alone_is_compared(prepare: Prepare, tmp_path: Path) -> None:
     pd.DataFrame({"user": ["x", "y"], "mail": ["a@b.de", "c@d.de"]}).to_csv(tmp_path / "u.csv", index=False)
     assert "u.csv: none of its ids, such as 'x' and 'y'" in prepare("--users=u.csv")[2]
 

@@ -49,7 +49,7 @@ def ids(folder: Path, kind: str) -> list[str]:
     return list(read_frame(path, read_header(path))[f"{kind}_id"])
 
 
-def test_all_are_kept_and_the_screen_says_so(prepare: Prepare, tmp_path: Path) -> None:
+def test_all_are_kept_by_default(prepare: Prepare, tmp_path: Path) -> None:
     status, output = prepare()
     assert status == 0
     assert set(ids(tmp_path, "item")) == {str(item) for item in [*range(20), 99]}
@@ -61,7 +61,7 @@ def test_all_are_kept_and_the_screen_says_so(prepare: Prepare, tmp_path: Path) -
     assert "Without any interaction: 2 users and 10 items." in (tmp_path / "dataset" / "shop" / "report.md").read_text()
 
 
-def test_those_with_interactions_stand_first(prepare: Prepare, tmp_path: Path) -> None:
+def test_interacted_ones_stand_first(prepare: Prepare, tmp_path: Path) -> None:
     prepare()
     assert set(ids(tmp_path, "item")[-10:]) == {str(item) for item in range(10, 20)}
 
@@ -74,7 +74,7 @@ def test_who_a_filter_left_out_is_not_new(prepare: Prepare, tmp_path: Path) -> N
     assert "note: products.csv: 1 of 21 rows were left out: no interaction of theirs is kept." in output
 
 
-def test_only_the_interacted_are_kept_on_request(prepare: Prepare, tmp_path: Path) -> None:
+def test_only_interacted_ones_on_request(prepare: Prepare, tmp_path: Path) -> None:
     status, output = prepare("--keep_items=interacted", "--keep_users=interacted")
     assert status == 0
     assert set(ids(tmp_path, "item")) == {str(item) for item in [*range(10), 99]}
@@ -82,13 +82,13 @@ def test_only_the_interacted_are_kept_on_request(prepare: Prepare, tmp_path: Pat
     assert "note: products.csv: 10 of 21 rows were left out" in output
 
 
-def test_incomplete_ones_are_left_out_on_request(prepare: Prepare, tmp_path: Path) -> None:
+def test_incomplete_ones_are_left_out(prepare: Prepare, tmp_path: Path) -> None:
     assert prepare("--drop_incomplete")[0] == 0
     assert set(ids(tmp_path, "user")) == set("bcdefghxyz")
     assert len(ids(tmp_path, "item")) == 21
 
 
-def test_vectors_say_who_there_is_where_no_table_does(prepare: Prepare, tmp_path: Path) -> None:
+def test_vectors_list_items_without_a_table(prepare: Prepare, tmp_path: Path) -> None:
     np.savez(tmp_path / "v.npz", ids=np.arange(15), vectors=np.random.default_rng(0).normal(size=(15, 3)))
     vectors = f"--item_feature=image={tmp_path / 'v.npz'}"
     assert prepare(vectors, tables=False)[0] == 0

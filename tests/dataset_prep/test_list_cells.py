@@ -13,7 +13,7 @@ LABELS = st.lists(st.text(alphabet=st.sampled_from(list("aZ9 é音'\",|-[]{}\\")
 
 
 @given(LABELS)
-def test_lists_of_texts_are_read_as_they_were_printed(labels: list[str]) -> None:
+def test_printed_texts_are_read_back(labels: list[str]) -> None:
     for printed in (json.dumps(labels), json.dumps(labels, ensure_ascii=False), str(labels), str(tuple(labels))):
         found = parse_list(printed)
         assert found is not None
@@ -21,7 +21,7 @@ def test_lists_of_texts_are_read_as_they_were_printed(labels: list[str]) -> None
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False, width=32), min_size=1, max_size=30))
-def test_numbers_are_read_as_they_were_printed(numbers: list[float]) -> None:
+def test_printed_numbers_are_read_back(numbers: list[float]) -> None:
     with np.printoptions(threshold=10**6):
         for printed in (json.dumps(numbers), str(numbers), str(np.array(numbers))):
             found = parse_list(printed)

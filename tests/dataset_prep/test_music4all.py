@@ -154,7 +154,7 @@ def test_every_feature_file_becomes_a_field_and_tracks_without_features_miss_it(
     assert any(note.startswith("id_bert.tsv.bz2: 14 of 30 tracks were left out") for note in notes)
 
 
-def test_tracks_that_nobody_ever_heard_are_kept_on_request(source: Path, convert: Convert) -> None:
+def test_unheard_tracks_are_kept_on_request(source: Path, convert: Convert) -> None:
     write(source / EVENTS_NAME, "user_id track_id timestamp", [*EVENTS, ("1", "old", "2016-01-01 00:00:00")])
     genres = [["track0001", "rock"], ["old", "jazz"], ["unheard", "jazz"]]
     write(source / "id_genres.tsv", "id genres", genres)
@@ -165,7 +165,7 @@ def test_tracks_that_nobody_ever_heard_are_kept_on_request(source: Path, convert
     assert "old" not in read(path.with_suffix(".item"))["item_id:token"]  # it was heard, in another year
 
 
-def test_features_of_other_tracks_are_refused(source: Path, convert: Convert) -> None:
+def test_features_of_others_are_refused(source: Path, convert: Convert) -> None:
     write(source / "id_genres.tsv", "id genres", [["1", "rock"], ["2", "jazz"]])
     with pytest.raises(DataError, match=r"id_genres.tsv: none of its ids, such as '1' and '2', is that of an item"):
         convert()

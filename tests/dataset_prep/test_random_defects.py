@@ -133,9 +133,7 @@ BYTES: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("damage", BYTES)
-def test_a_damaged_packed_file_ends_in_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: str
-) -> None:
+def test_a_damaged_file_ends_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: str) -> None:
     tables = Tables(3)
     (tmp_path / "orders.csv.gz").write_bytes(BYTES[damage](text(tables.orders)))
     (tmp_path / "products.csv").write_bytes(text(tables.products))

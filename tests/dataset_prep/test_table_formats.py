@@ -59,7 +59,7 @@ OF_MOVIELENS = [
 ]
 
 
-def test_the_files_of_movielens_are_read_together(prepare: Prepare, movielens: Path) -> None:
+def test_movielens_is_read_in_one_command(prepare: Prepare, movielens: Path) -> None:
     status, _, errors = prepare(*OF_MOVIELENS)
     assert (status, errors) == (0, "")
     inter = frame(movielens, "inter")
@@ -82,7 +82,7 @@ def test_the_files_of_movielens_are_read_together(prepare: Prepare, movielens: P
     assert "url" not in items
 
 
-def test_numbers_name_the_columns_of_each_table(prepare: Prepare, movielens: Path) -> None:
+def test_numbers_name_columns_of_each_table(prepare: Prepare, movielens: Path) -> None:
     numbers = [f"--{role}_column={k}" for k, role in enumerate(("user", "item", "rating", "timestamp"), 1)]
     tables = [
         "--interactions=u.data",
@@ -97,7 +97,7 @@ def test_numbers_name_the_columns_of_each_table(prepare: Prepare, movielens: Pat
     assert "users: column 5 is left out (hardly a value occurs twice" in output
 
 
-def test_the_files_of_amazon_are_read_together(prepare: Prepare, tmp_path: Path) -> None:
+def test_amazon_is_read_in_one_command(prepare: Prepare, tmp_path: Path) -> None:
     reviews = "user_id,parent_asin,rating,timestamp\nA,B1,5.0,1588615855070\nB,B2,1.0,1588615855070\n"
     (tmp_path / "Games.csv.gz").write_bytes(gzip.compress(reviews.encode()))
     records = [
@@ -119,7 +119,7 @@ def test_the_files_of_amazon_are_read_together(prepare: Prepare, tmp_path: Path)
     assert frame(tmp_path, "inter")["timestamp"].tolist() == [1588615855.07] * 2
 
 
-def test_json_ids_and_mixed_values_are_texts(prepare: Prepare, tmp_path: Path) -> None:
+def test_mixed_values_of_json_are_texts(prepare: Prepare, tmp_path: Path) -> None:
     (tmp_path / "e.jsonl").write_text('{"user": 1, "item": 7}\n{"user": "x", "item": 8}\n')
     records = [{"item": 7, "size": 4, "new": True, "v": [1, 2.5]}, {"item": 8, "size": "XL", "new": False, "v": [2, 3]}]
     (tmp_path / "i.jsonl").write_text("\n".join(map(json.dumps, [*records, {"item": 9, "size": "XL", "v": []}])))
@@ -131,7 +131,7 @@ def test_json_ids_and_mixed_values_are_texts(prepare: Prepare, tmp_path: Path) -
     assert [list(vector) for vector in items["v"]] == [[1, 2.5], [2, 3], []]
 
 
-def test_a_separator_is_found_out_and_reported(prepare: Prepare, tmp_path: Path) -> None:
+def test_a_separator_is_found_out(prepare: Prepare, tmp_path: Path) -> None:
     (tmp_path / "e.csv").write_text("user;item;rating\n1;a;2,5\n2;b;1.000,5\n")
     status, output, _ = prepare("--interactions=e.csv", "--decimal=,")
     assert status == 0
