@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from recbole_sibrar.data.modality import Side
+from recbole_sibrar.names import Side
 
 Pool = Literal["train", "all"]
 """Items that the negatives of training are drawn from: those with a training interaction, or all."""

@@ -13,7 +13,7 @@ from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.data.dataloader import draws_negatives, restrict_sampling
 from recbole_sibrar.data.dataset import MultimodalDataset
 from recbole_sibrar.data.held_out import Evaluated, Pool, evaluated_entities, negative_pool
-from recbole_sibrar.data.modality import Side
+from recbole_sibrar.names import Side
 
 
 def note_split(config: Any, parts: Sequence[Any]) -> dict[Side, Evaluated]:

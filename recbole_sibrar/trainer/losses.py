@@ -10,11 +10,11 @@ import torch
 from recbole.trainer import Trainer
 from torch import Tensor, nn
 
-from recbole_sibrar.config import SIDES
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.data.modality import RESERVED_NAMES, ModalityKind, Side
+from recbole_sibrar.data.modality import ModalityKind
 from recbole_sibrar.model.layers import DenseLayer
 from recbole_sibrar.model.multimodal import MultimodalRecommender
+from recbole_sibrar.names import RESERVED_NAMES, SIDES, Side
 
 _UNUSUAL = 100.0
 """Size of an input from which on it is named as a possible reason."""
