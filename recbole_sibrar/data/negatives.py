@@ -72,19 +72,15 @@ def restrict_training(config: Any, loader: Any, evaluated: dict[Side, Evaluated]
                 _log_restriction(int((popularity > 0).sum()), len(popularity) - 1, evaluated, by_default)
     elif evaluated["item"].n_new and (is_cold_start or config["benchmark_filename"] is not None):
         getLogger().info(
-            f"train_neg_candidates: all: training draws negatives from all {len(popularity) - 1} items, also the "
-            f"{_new_entities(evaluated, 'item')}; train leaves these out"
+            f"train_neg_candidates: all: training draws negatives from all {len(popularity) - 1} items, also "
+            f"{evaluated['item'].n_new} evaluated items that it has no interactions with; train leaves these out"
         )
 
 
 def _log_restriction(n_items: int, n_all: int, evaluated: dict[Side, Evaluated], by_default: bool) -> None:
-    new = " and ".join(_new_entities(evaluated, side) for side in evaluated if evaluated[side].n_new)
+    new = " and ".join(f"{found.n_new} {side}s" for side, found in evaluated.items() if found.n_new)
     reason = f", because files hold out {new}; all draws from all {n_all}" if by_default else ""
     getLogger().info(
         f"train_neg_candidates: train: training draws negatives from the {n_items} items that it has interactions "
         f"with{reason}"
     )
-
-
-def _new_entities(evaluated: dict[Side, Evaluated], side: Side) -> str:
-    return f"{evaluated[side].n_new} {side}s that training has no interactions with"

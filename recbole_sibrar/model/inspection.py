@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -122,7 +123,7 @@ class Inspection:
         joined = torch.cat(lengths)
         if not bool((joined > 0).any()):
             return 0.0, 0.0, 0
-        return float(joined[joined > 0].median()), float(joined.max()), int(entities[joined.argmax()])
+        return float(np.median(joined[joined > 0])), float(joined.max()), int(entities[joined.argmax()])
 
     def _refuse(self, table: ModalityTable, entity: int, number: float) -> None:
         raise DataError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -40,27 +39,6 @@ class Standardization(nn.Module):
         """Scale ``[n, size]``."""
         scaled = (values - self.mean) / torch.where(self.deviation > 0, self.deviation, 1)
         return scaled * (self.deviation > 0)
-
-    def _load_from_state_dict(
-        self,
-        state_dict: dict[str, Tensor],
-        prefix: str,
-        local_metadata: dict[str, Any],
-        strict: bool,
-        missing_keys: list[str],
-        unexpected_keys: list[str],
-        error_msgs: list[str],
-    ) -> None:
-        """Load the statistics; for a checkpoint without them say which key to set, as torch lists names of buffers."""
-        absent: list[str] = []
-        super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, absent, unexpected_keys, error_msgs)
-        if absent and strict:
-            error_msgs.append(
-                f"it has no {prefix.removesuffix('.')}: it was trained on values as they are, with "
-                "normalize_numbers: none and normalize_vectors: none"
-            )
-        else:
-            missing_keys += absent
 
     def extra_repr(self) -> str:
         """Number of dimensions, for the printed model."""

@@ -42,7 +42,7 @@ def _check_nan(original: Any, trainer: Trainer, loss: Tensor) -> None:
     scales_losses = getattr(trainer, "enable_scaler", False)  # torch's scaler skips a step that overflows
     is_wrong = bool(loss.isnan()) or (bool(loss.isinf()) and not scales_losses)
     if is_wrong and isinstance(model, MultimodalRecommender):
-        raise DataError(explain(model, float(loss), trainer.config["learning_rate"]))
+        raise DataError(explain(model, loss.item(), trainer.config["learning_rate"]))
     original(trainer, loss)
 
 
