@@ -148,6 +148,34 @@ def test_preferences_of_dropoutnet_are_no_field(make: Make) -> None:
     assert torch.equal(layer_of(model, "interactions").inputs(rows), model.item_preferences[rows])
 
 
+# RecBole's own steps
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"normalize_all": True}, {"normalize_field": ["price", "age"]}, {"numerical_features": ["price"]}],
+)
+def test_what_recbole_scales_before_does_not_matter(make_model: Make, settings: dict[str, Any]) -> None:
+    _, model, train, *_ = make_model(**settings)
+    dataset = train._dataset
+    trained = np.unique(dataset.inter_feat["item_id"].numpy())
+    number = np.array([int(token[1:]) if token != "[PAD]" else 0 for token in dataset.field2id_token["item_id"]])
+    known = (number % 6 > 0) & (number < 40)  # as conftest.py writes them: item n costs n / 2
+    prices = number / 2
+    training = prices[np.isin(np.arange(len(number)), trained) & known]
+    expected = (prices[known] - training.mean()) / training.std()
+    assert layer_of(model, "price").inputs(torch.from_numpy(known.nonzero()[0])).flatten().numpy() == pytest.approx(
+        expected, abs=1e-5
+    )
+
+
+def test_a_discretised_number_is_a_category(make_model: Make) -> None:
+    buckets = {"price": {"method": "ED", "bucket": 4}}
+    _, model, *_ = make_model(numerical_features=["price"], discretization=buckets)
+    assert layer_of(model, "price").kind == "categorical"
+    assert all("scaling" not in name for name in model.state_dict() if name.startswith("item_encoder"))
+
+
 # Checkpoints
 
 
