@@ -65,7 +65,7 @@ def written(make_config: MakeConfig, tmp_path: Path) -> Callable[[dict[str, Any]
 
 @pytest.mark.parametrize("model", recbole_sibrar.MODELS)
 @pytest.mark.parametrize("eval_args", [BY_ITEM, BY_USER], ids=["item", "user"])
-def test_parts_without_the_split_give_its_run(
+def test_parts_alone_give_the_same_run(
     make_config: MakeConfig, written: Callable[..., dict[str, Any]], model: str, eval_args: dict[str, Any]
 ) -> None:
     """The same modalities, negatives, correction of the loss, parameters and results, those of popularity included."""
@@ -104,12 +104,11 @@ def test_who_draws_held_out_items(
         assert f"from the {len(items(train))} items that it has interactions with" in line
         assert (f"files hold out {n_new} items; all draws from all 40" in line) == (choice is None)
     else:
+        assert type(train._sampler).__module__ == "recbole.sampler.sampler"  # as without the plugin
         assert f"from all 40 items, also {n_new} evaluated items" in line
 
 
-def test_the_correction_of_the_softmax_counts_the_pool(
-    make_config: MakeConfig, written: Callable[..., dict[str, Any]]
-) -> None:
+def test_the_softmax_counts_the_pool(make_config: MakeConfig, written: Callable[..., dict[str, Any]]) -> None:
     keys = written(BY_ITEM)
     found = {}
     for choice in ("train", "all"):
@@ -119,7 +118,7 @@ def test_the_correction_of_the_softmax_counts_the_pool(
     assert found == {"train": len(items(train)), "all": 40}
 
 
-def test_a_random_split_draws_as_recbole_does(make_config: MakeConfig, caplog: pytest.LogCaptureFixture) -> None:
+def test_random_splits_draw_as_recbole(make_config: MakeConfig, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     config = make_config()
     train, *_ = data_preparation(config, create_dataset(config))
@@ -166,7 +165,7 @@ def write_parts(folder: Path, parts: dict[str, list[tuple[str, str]]]) -> dict[s
     return {"data_path": str(folder), "benchmark_filename": list(parts)}
 
 
-def test_a_user_who_has_all_of_training_is_served(
+def test_a_user_with_every_item_is_served(
     make_config: MakeConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """RecBole alone trains on such data; only who asks for items of training is told that it cannot be."""
@@ -186,7 +185,7 @@ def test_a_user_who_has_all_of_training_is_served(
         data_preparation(config, create_dataset(config))
 
 
-def test_popularity_is_known_where_some_items_are(make_config: MakeConfig, tmp_path: Path) -> None:
+def test_popularity_of_new_and_mixed_items(make_config: MakeConfig, tmp_path: Path) -> None:
     """Where the test has known items too, a new one has no training users: popularity 0, not unknown."""
     train = [("u1", "i1"), ("u2", "i1"), ("u3", "i2"), ("u1", "i3")]
     mixed = {"train": train, "valid": [("u2", "i2")], "test": [("u3", "i4")]}
@@ -201,7 +200,7 @@ def test_popularity_is_known_where_some_items_are(make_config: MakeConfig, tmp_p
         assert np.array_equal(test.evaluation.knowledge.popularity[item], popularity, equal_nan=True)
 
 
-def test_repeatable_negatives_are_not_the_item_of_the_row(make_config: MakeConfig) -> None:
+def test_repeatable_rows_exclude_their_item(make_config: MakeConfig) -> None:
     config = make_config("BPR", repeatable=True, train_neg_candidates="train")
     train, *_ = data_preparation(config, create_dataset(config))
     for _ in range(20):

@@ -107,7 +107,7 @@ def test_what_is_asked_for_is_done(make_config: MakeConfig, caplog: pytest.LogCa
     assert test.config["user_modalities"] == asked
 
 
-def test_by_split_works_for_items_and_without_prefix(make_config: MakeConfig, caplog: pytest.LogCaptureFixture) -> None:
+def test_by_split_for_items_and_both_sides(make_config: MakeConfig, caplog: pytest.LogCaptureFixture) -> None:
     keys = {"item_modalities": "by_split", "contrastive": "none"}
     for eval_args, n in ((NEW_ITEMS, 5), (NEW_USERS, 1)):
         assert len(Test(make_config(**keys, eval_args=eval_args), caplog).model.item_encoder.modalities) == n
@@ -120,7 +120,7 @@ def test_by_split_works_for_items_and_without_prefix(make_config: MakeConfig, ca
 
 
 @pytest.mark.parametrize("model", ["SiBraR", "MuBraR", "DropoutNet"])
-def test_users_scored_by_the_mean_are_counted(
+def test_users_without_values_are_counted(
     make_config: MakeConfig, caplog: pytest.LogCaptureFixture, model: str
 ) -> None:
     test = Test(make_config(model, eval_args=NEW_USERS, user_modalities=["interactions", "age"]), caplog, times=2)
@@ -134,7 +134,7 @@ def test_users_scored_by_the_mean_are_counted(
 
 
 @pytest.mark.parametrize("candidates", ["split", "all"])
-def test_items_scored_by_the_mean_are_counted(
+def test_items_without_values_are_counted(
     make_config: MakeConfig, caplog: pytest.LogCaptureFixture, candidates: str
 ) -> None:
     keys = {"item_modalities": ["interactions", "text"], "eval_candidates": candidates}
@@ -150,7 +150,7 @@ def test_items_scored_by_the_mean_are_counted(
     assert warning.endswith("the mean of all items: set item_modalities=auto, which adds kind, tags, price")
 
 
-def test_clcrec_scores_known_entities_by_embeddings(make_config: MakeConfig, caplog: pytest.LogCaptureFixture) -> None:
+def test_clcrec_counts_new_entities_only(make_config: MakeConfig, caplog: pytest.LogCaptureFixture) -> None:
     keys = {"item_modalities": ["text"], "user_modalities": ["id"]}
     assert Test(make_config("CLCRec", eval_args=NEW_USERS, **keys), caplog).warnings[0].startswith("6 of 6 test users")
     (warning,) = Test(make_config("CLCRec", eval_args=NEW_ITEMS, **keys), caplog).warnings
@@ -166,12 +166,12 @@ def test_other_remedies_are_named(make_config: MakeConfig, caplog: pytest.LogCap
     assert warning.endswith("the mean of all users: no other field of the users was loaded")
 
 
-def test_nothing_is_said_where_all_have_something(make_config: MakeConfig, caplog: pytest.LogCaptureFixture) -> None:
+def test_nothing_is_said_without_need(make_config: MakeConfig, caplog: pytest.LogCaptureFixture) -> None:
     assert Test(make_config(), caplog).warnings == []
     assert Test(make_config("BPR", eval_args=NEW_USERS), caplog).warnings == []
 
 
-def test_values_hidden_on_purpose_are_no_fault(make_config: MakeConfig, caplog: pytest.LogCaptureFixture) -> None:
+def test_hidden_values_are_no_fault(make_config: MakeConfig, caplog: pytest.LogCaptureFixture) -> None:
     test = Test(make_config(), caplog)
     caplog.clear()
     trainer = get_trainer(test.config["MODEL_TYPE"], "SiBraR")(test.config, test.model)

@@ -49,7 +49,7 @@ KEYS = {
 @pytest.mark.parametrize("value", [1e30, -2e19, float("inf"), float("nan")])
 @pytest.mark.parametrize("scaling", ["none", "standard"])
 @pytest.mark.parametrize("model", KEYS)
-def test_a_number_that_cannot_be_used_is_named(make: Make, world: Any, value: float, scaling: str, model: type) -> None:
+def test_an_unusable_number_is_named(make: Make, world: Any, value: float, scaling: str, model: type) -> None:
     world.prices[3] = value
     line = f"item field 'price' (fields of tiny.item): found {value:g} for item 'i3', allowed are numbers up to 1.8e+19"
     with pytest.raises(DataError, match=f"^{re.escape(line)}"):
@@ -59,7 +59,7 @@ def test_a_number_that_cannot_be_used_is_named(make: Make, world: Any, value: fl
 
 
 @pytest.mark.parametrize("scaling", ["none", "l2", "standard"])
-def test_a_vector_that_cannot_be_used_is_named(make: Make, world: Any, scaling: str) -> None:
+def test_an_unusable_vector_is_named(make: Make, world: Any, scaling: str) -> None:
     world.vectors[5, 2] = 1e25
     with pytest.raises(DataError, match=r"^item field 'text' .*found 1e\+25 for item 'i5', allowed are numbers up to"):
         make(normalize_vectors=scaling)
@@ -70,7 +70,7 @@ def test_what_is_missing_is_not_looked_at(make: Make, world: Any) -> None:
     make()
 
 
-def test_the_log_says_how_each_field_is_scaled(make: Make, world: Any, logged: Make) -> None:
+def test_the_log_says_what_is_scaled_how(make: Make, world: Any, logged: Make) -> None:
     lines = logged(make, logging.INFO, normalize_numbers="standard", normalize_vectors={"text": "l2"})
     known = world.prices[[1, 2, 3, 5, 6], 0].astype(float)
     wanted = f"mean {known.mean():.6g}, deviation {known.std():.4g}"
@@ -107,7 +107,7 @@ def with_image(world: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[float],
     return add
 
 
-def test_vectors_that_outweigh_others_are_named(make: Make, with_image: Make, logged: Make) -> None:
+def test_vectors_that_outweigh_are_named(make: Make, with_image: Make, logged: Make) -> None:
     with_image(40)
     (warning,) = logged(make)
     assert warning.startswith("the vectors of the item field 'image' are 40 times as long as those of 'text'")
@@ -124,7 +124,7 @@ def test_vectors_of_a_similar_length_are_not(make: Make, with_image: Make, logge
     assert logged(make) == []
 
 
-def test_projections_at_unit_length_are_not_compared(make: Make, with_image: Make, logged: Make) -> None:
+def test_unit_projections_are_not_compared(make: Make, with_image: Make, logged: Make) -> None:
     with_image(400)
     assert logged(make, normalize_branch_input=True) == []
     assert len(logged(make)) == 1
@@ -145,7 +145,7 @@ def test_one_long_vector_is_named(make: Make, world: Any, logged: Make) -> None:
 
 
 @pytest.mark.parametrize(("largest", "is_named"), [(1e9, True), (300.0, False)])
-def test_a_number_that_stands_for_nothing_is_named(
+def test_a_number_that_hides_others_is_named(
     make_model: Make, tiny_folder: Any, caplog: pytest.LogCaptureFixture, largest: float, is_named: bool
 ) -> None:
     """The price of item 4 is 2; as 1e9 it would leave no difference between all other prices."""

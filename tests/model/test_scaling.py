@@ -60,7 +60,7 @@ def test_statistics_are_those_of_training(world: Any) -> None:
     assert deviation[2] == 0
 
 
-def test_statistics_follow_the_rows_of_a_matrix() -> None:
+def test_statistics_follow_the_rows() -> None:
     matrix = torch.tensor([[5.0], [7.0], [100.0]])
     shared = replace(table(np.zeros((4, 1)), np.ones(4, dtype=bool)), values=matrix, rows=torch.tensor([0, 1, 0, 2]))
     mean, deviation = statistics(shared, torch.tensor([False, True, True, False]))
@@ -97,7 +97,7 @@ def priced(world: Any) -> Any:
 
 
 @pytest.mark.parametrize("model", OWN_KEYS)
-def test_standard_equals_values_scaled_before(make: Make, priced: Any, model: type) -> None:
+def test_standard_equals_scaling_before(make: Make, priced: Any, model: type) -> None:
     known = priced.has_price & TRAINED
     settings = {"normalize_branch_input": False, **OWN_KEYS[model]}
     ours = make(model, normalize_numbers="standard", **settings)
@@ -108,7 +108,7 @@ def test_standard_equals_values_scaled_before(make: Make, priced: Any, model: ty
 
 
 @pytest.mark.parametrize("model", OWN_KEYS)
-def test_the_unit_of_a_number_does_not_matter(make: Make, priced: Any, model: type) -> None:
+def test_units_do_not_matter(make: Make, priced: Any, model: type) -> None:
     settings = {"normalize_branch_input": False, **OWN_KEYS[model]}
     scaled, unscaled = (scores(make(model, normalize_numbers=x, **settings)) for x in ("standard", "none"))
     priced.prices = (priced.prices * 1000 + 1990 * priced.has_price[:, None]).astype(np.float32)
@@ -126,7 +126,7 @@ def test_the_unit_of_a_number_does_not_matter(make: Make, priced: Any, model: ty
 )
 @pytest.mark.parametrize("key", ["normalize_vectors", "item_normalize_vectors"])
 @pytest.mark.parametrize("by_field", [False, True])
-def test_vectors_are_scaled_as_scikit_learn_does(
+def test_vectors_are_scaled_as_by_sklearn(
     make: Make, world: Any, scaling: str, expected: Make, key: str, by_field: bool
 ) -> None:
     model = make(**{key: {"text": scaling} if by_field else scaling})
@@ -141,7 +141,7 @@ def test_a_vector_of_zeros_stays_one(make: Make, world: Any) -> None:
     assert layer_of(make(normalize_vectors="l2"), "text").inputs(torch.tensor([2])).abs().max() == 0
 
 
-def test_preferences_of_dropoutnet_are_no_field(make: Make) -> None:
+def test_latent_vectors_are_no_field(make: Make) -> None:
     settings = {"normalize_vectors": "standard", **OWN_KEYS[DropoutNet]}
     model = make(DropoutNet, **settings)
     rows = torch.arange(1, 7)
@@ -155,7 +155,7 @@ def test_preferences_of_dropoutnet_are_no_field(make: Make) -> None:
     "settings",
     [{}, {"normalize_all": True}, {"normalize_field": ["price", "age"]}, {"numerical_features": ["price"]}],
 )
-def test_what_recbole_scales_before_does_not_matter(make_model: Make, settings: dict[str, Any]) -> None:
+def test_recboles_scaling_before_is_undone(make_model: Make, settings: dict[str, Any]) -> None:
     _, model, train, *_ = make_model(**settings)
     dataset = train._dataset
     trained = np.unique(dataset.inter_feat["item_id"].numpy())
@@ -199,7 +199,7 @@ def test_a_checkpoint_brings_its_statistics(make: Make, world: Any) -> None:
     assert expected.shape == (7, 6)
 
 
-def test_a_configuration_of_an_earlier_version_has_none(make: Make, world: Any) -> None:
+def test_earlier_configurations_scale_nothing(make: Make, world: Any) -> None:
     """It has no such keys; its checkpoint is loaded and scores as before, whatever the numbers are."""
     world.prices = world.prices * 100
     old = make()
@@ -243,6 +243,6 @@ def test_a_field_that_is_not_there_is_named(make: Make, settings: dict[str, Any]
     assert all(piece in str(caught.value) for piece in pieces), caught.value
 
 
-def test_a_key_without_prefix_may_name_fields_of_one_side(make: Make) -> None:
+def test_a_key_may_name_fields_of_one_side(make: Make) -> None:
     model = make(user_modalities="auto", normalize_numbers={"price": "none"}, normalize_vectors={"text": "l2"})
     assert statistics_in(model) == {}

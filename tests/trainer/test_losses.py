@@ -36,7 +36,7 @@ def enlarge(folder: Path, column: int, times: float) -> float:
     ("column", "field", "key", "times"),
     [(4, "text", "normalize_vectors", 4e18), (3, "price", "normalize_numbers", 5e17)],
 )
-def test_a_run_ends_with_the_field_that_overflows(
+def test_a_run_names_the_field_that_overflows(
     make_model: MakeModel, tiny_folder: Path, column: int, field: str, key: str, times: float
 ) -> None:
     largest = enlarge(tiny_folder, column, times)
@@ -58,7 +58,7 @@ def test_the_keys_of_the_message_help(make_model: MakeModel, tiny_folder: Path, 
     assert all(bool(parameter.isfinite().all()) for parameter in model.parameters())
 
 
-def test_parameters_that_are_no_numbers_any_more_hide_nothing(make_model: MakeModel, tiny_folder: Path) -> None:
+def test_parameters_of_nan_hide_nothing(make_model: MakeModel, tiny_folder: Path) -> None:
     """Then no projection is finite, and the field with the largest values is named."""
     enlarge(tiny_folder, 4, 1e6)
     _, model, *_ = make_model()
@@ -74,7 +74,7 @@ def test_ordinary_fields_are_not_blamed(make_model: MakeModel) -> None:
     assert message == "the training loss is nan; a learning_rate below 0.002 may help"
 
 
-def test_an_outlier_that_is_scaled_is_no_unscaled_field(make_model: MakeModel) -> None:
+def test_scaled_outliers_have_other_advice(make_model: MakeModel) -> None:
     _, model, *_ = make_model(item_modalities=["price", "kind"])
     layer = model.item_encoder.projections[0][0]
     layer.scaling.deviation.fill_(1e-3)
@@ -84,9 +84,7 @@ def test_an_outlier_that_is_scaled_is_no_unscaled_field(make_model: MakeModel) -
 @pytest.mark.parametrize(
     ("loss", "scaler", "ends"), [("nan", False, 1), ("inf", False, 1), ("inf", True, 0), ("1", False, 0)]
 )
-def test_an_infinite_loss_may_be_a_step_that_a_scaler_skips(
-    make_model: MakeModel, loss: str, scaler: bool, ends: int
-) -> None:
+def test_a_scaler_may_skip_infinite_losses(make_model: MakeModel, loss: str, scaler: bool, ends: int) -> None:
     config, model, *_ = make_model()
     trainer = Trainer(config, model)
     trainer.enable_scaler = scaler
@@ -98,7 +96,7 @@ def test_an_infinite_loss_may_be_a_step_that_a_scaler_skips(
     assert raised == ends
 
 
-def test_models_of_recbole_are_checked_by_recbole(make_model: MakeModel) -> None:
+def test_recboles_models_are_as_before(make_model: MakeModel) -> None:
     config, model, *_ = make_model(model="BPR")
     trainer = Trainer(config, model)
     trainer._check_nan(torch.tensor(torch.inf))
