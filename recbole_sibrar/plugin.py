@@ -36,7 +36,7 @@ from recbole_sibrar.config import (
     training_config,
 )
 from recbole_sibrar.config.text import INTERVALS, has_brackets, is_plain, read_brackets
-from recbole_sibrar.data import download, partition, ranks, sharding
+from recbole_sibrar.data import download, labels, partition, ranks, sharding
 from recbole_sibrar.data.dataloader import (
     CandidateFullSortDataLoader,
     MultimodalTrainDataLoader,
@@ -48,7 +48,7 @@ from recbole_sibrar.data.dataset import MultimodalDataset
 from recbole_sibrar.data.loading import load_feat
 from recbole_sibrar.data.sampler import pop_sampling, sample_by_key_ids
 from recbole_sibrar.data.split import PARTS
-from recbole_sibrar.evaluator import hooks
+from recbole_sibrar.evaluator import hooks, requirements
 from recbole_sibrar.evaluator.lists import TrainingKnowledge
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.trainer import distributed, gap, optimizer, process_group, resume, tensorboard
@@ -93,6 +93,7 @@ def register() -> None:
     _extend(Dataset, "_remap_ID_all", _remap_all_ids)
     _extend(Dataset, "build", _build)
     _extend(Dataset, "_normalize", _normalize)
+    _extend(Dataset, "_set_label_by_threshold", labels.set_labels)
     _extend(recbole.utils, "get_model", _get_model)
     _extend(recbole.data.utils, "create_dataset", _create_dataset)
     _extend(recbole.data.utils, "get_dataloader", _get_dataloader)
@@ -276,6 +277,8 @@ def _set_evaluation(config: Config) -> None:
         refuse(
             "save_split", str(settings.save_split), f"no value for {config.model}, which makes sequences of the parts"
         )
+    requirements.check_mode(config)
+    labels.load_threshold_field(config)
     for key in ("eval_groups", "save_per_user"):
         if config[key] and config["eval_type"] is not EvaluatorType.RANKING:
             refuse(key, config[key], f"no value with the metrics {config['metrics']}, which are no ranking metrics")
@@ -407,6 +410,7 @@ def _data_preparation(original: Any, config: Config, dataset: Dataset) -> tuple[
             f"dataset_save_path: the saved data set was split by {dataset.config['eval_args']}, the configuration asks "
             f"for {config['eval_args']}; delete the saved file"
         )
+    requirements.check_data(config, dataset)
     train, valid, test = original(config, dataset)
     if config["save_split"]:
         raise ConfigError(
@@ -422,7 +426,9 @@ def _data_preparation(original: Any, config: Config, dataset: Dataset) -> tuple[
         restrict_sampling(train, popularity > 0, popularity)
     for phase, loader in (("valid", valid), ("test", test)):
         if settings.candidates == "split":
-            restrict_sampling(loader, items_of(loader._dataset), popularity)
+            pool = items_of(loader._dataset)
+            restrict_sampling(loader, pool, popularity)
+            requirements.note_short_lists(config["topk"], phase, int(pool.sum()))
         elif settings.cold_start:
             restrict_sampling(loader, np.arange(len(popularity)) > 0, popularity)
         hooks.prepare(loader, phase, knowledge)

@@ -13,15 +13,23 @@ from recbole.evaluator import Collector, Evaluator
 from recbole.evaluator import register as registry
 from recbole.evaluator.metrics import TailPercentage
 from recbole.trainer import Trainer
+from recbole.utils import EvaluatorType
 
 from recbole_sibrar.config import POPULARITY, ConfigError, EvaluationConfig, evaluation_config
 from recbole_sibrar.data import ranks
 from recbole_sibrar.data.dataloader import items_of
 from recbole_sibrar.data.files import check_writable
+from recbole_sibrar.evaluator import short_lists
 from recbole_sibrar.evaluator.breakdown import group_field, group_results, per_user_results, save_per_user, table
 from recbole_sibrar.evaluator.lists import ListCollector, TrainingKnowledge
 from recbole_sibrar.evaluator.metrics import METRICS, NEED
-from recbole_sibrar.evaluator.ranking import collect_batch, tail_items
+from recbole_sibrar.evaluator.ranking import collect_batch, find_best, needs_best, tail_items
+
+_UNDEFINED = {
+    EvaluatorType.RANKING: "it is not defined for these recommendations",
+    EvaluatorType.VALUE: "the labels are all alike, or a score is no number",
+}
+"""Why a metric of RecBole's can be NaN."""
 
 Extend = Callable[[Any, str, Callable[..., Any]], None]
 """Replaces a method by one that is called with the original first."""
@@ -49,6 +57,7 @@ def extend_evaluation(extend: Extend) -> None:
     extend(Collector, "get_data_struct", _get_data_struct)
     extend(Evaluator, "evaluate", _keep_struct)
     extend(TailPercentage, "get_tail", tail_items)
+    short_lists.extend_metrics(extend)
 
 
 def prepare(loader: Any, phase: str, knowledge: TrainingKnowledge) -> None:
@@ -87,6 +96,8 @@ def _evaluate(original: Any, trainer: Any, eval_data: Any, *args: Any, **kwargs:
     known = getattr(eval_data, "evaluation", None)
     collector = trainer.eval_collector
     collector.lists = None
+    # RecBole's metrics keep RecBole's values where RecBole alone can evaluate
+    collector.empty_places = known is not None and (settings.cold_start is not None or settings.candidates == "split")
     if known is None:
         _refuse_unprepared(trainer)
         return original(trainer, eval_data, *args, **kwargs)
@@ -141,9 +152,12 @@ def _list_collector(config: Any, loader: Any, knowledge: TrainingKnowledge) -> L
 def _eval_batch_collect(
     original: Any, collector: Any, scores_tensor: Any, interaction: Any, positive_u: Any, positive_i: Any
 ) -> None:
-    top = collect_batch(original, collector, scores_tensor, interaction, positive_u, positive_i)
-    if getattr(collector, "lists", None) is not None:
-        collector.lists.add(scores_tensor, top, interaction, positive_u, positive_i)
+    lists, top = getattr(collector, "lists", None), None
+    if lists is not None or needs_best(collector):
+        top = find_best(scores_tensor, max(collector.topk), getattr(collector, "empty_places", False))
+    collect_batch(original, collector, scores_tensor, interaction, positive_u, positive_i, top)
+    if lists is not None:
+        lists.add(scores_tensor, top, interaction, positive_u, positive_i)
 
 
 def _get_data_struct(original: Any, collector: Any) -> Any:
@@ -170,7 +184,7 @@ def _explain_undefined(trainer: Any, result: dict[str, float], phase: str) -> No
         if not math.isnan(value):
             continue
         metric = registry.metrics_dict.get(key.split("@")[0])
-        reason = getattr(metric, "undefined", "it is not defined for these recommendations")
+        reason = getattr(metric, "undefined", _UNDEFINED[trainer.config["eval_type"]])
         if phase == "valid" and key == trainer.config["valid_metric"].lower():
             raise ConfigError(f"valid_metric: found {key}, which is undefined in this validation: {reason}")
         if key not in said:
