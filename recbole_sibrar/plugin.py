@@ -48,7 +48,7 @@ from recbole_sibrar.data.dataset import MultimodalDataset
 from recbole_sibrar.data.loading import load_feat
 from recbole_sibrar.data.sampler import pop_sampling, sample_by_key_ids
 from recbole_sibrar.data.split import PARTS
-from recbole_sibrar.evaluator import hooks, requirements
+from recbole_sibrar.evaluator import case_study, hooks, requirements
 from recbole_sibrar.evaluator.lists import TrainingKnowledge
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.trainer import distributed, gap, optimizer, process_group, resume, tensorboard
@@ -101,7 +101,8 @@ def register() -> None:
     _extend(AbstractSampler, "sample_by_key_ids", sample_by_key_ids)
     _extend(AbstractSampler, "_pop_sampling", pop_sampling)
     _extend(FullSortEvalDataLoader, "collate_fn", collate_full_sort)
-    _extend(recbole.utils.case_study, "full_sort_scores", _full_sort_scores)
+    _extend(recbole.utils.case_study, "full_sort_scores", case_study.full_sort_scores)
+    _extend(recbole.utils.case_study, "full_sort_topk", case_study.full_sort_topk)
     process_group.extend_configuration(_extend)
     sharding.extend_loaders(_extend)
     distributed.extend_trainer(_extend)  # inside of the others, which see the results of all processes
@@ -433,12 +434,3 @@ def _data_preparation(original: Any, config: Config, dataset: Dataset) -> tuple[
             restrict_sampling(loader, np.arange(len(popularity)) > 0, popularity)
         hooks.prepare(loader, phase, knowledge)
     return train, valid, test
-
-
-def _full_sort_scores(original: Any, uid_series: Any, model: Any, test_data: Any, device: Any = None) -> Any:
-    """Score as RecBole's case study does, with -inf for what the loader does not rank."""
-    scores = original(uid_series, model, test_data, device)
-    candidates = getattr(test_data, "candidates", None)
-    if candidates is not None:
-        scores[:, ~candidates] = -np.inf
-    return scores
