@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import recbole.data.dataset
 import recbole.data.utils
+import recbole.quick_start
 import recbole.utils
 import recbole.utils.case_study
 import yaml
@@ -51,7 +52,7 @@ from recbole_sibrar.data.split import PARTS
 from recbole_sibrar.evaluator import case_study, hooks, requirements
 from recbole_sibrar.evaluator.lists import TrainingKnowledge
 from recbole_sibrar.model.multimodal import MultimodalRecommender
-from recbole_sibrar.trainer import distributed, gap, optimizer, process_group, resume, tensorboard
+from recbole_sibrar.trainer import distributed, gap, moved_data, optimizer, process_group, resume, tensorboard
 
 MODELS = ("SiBraR", "MuBraR", "DropoutNet", "CLCRec")
 """Names of our models, as on the command line."""
@@ -96,6 +97,8 @@ def register() -> None:
     _extend(Dataset, "_set_label_by_threshold", labels.set_labels)
     _extend(recbole.utils, "get_model", _get_model)
     _extend(recbole.data.utils, "create_dataset", _create_dataset)
+    _extend(recbole.data.utils, "create_dataset", moved_data.create_dataset)
+    _extend(recbole.quick_start, "load_data_and_model", moved_data.load_data_and_model)
     _extend(recbole.data.utils, "get_dataloader", _get_dataloader)
     _extend(recbole.data.utils, "data_preparation", _data_preparation)
     _extend(AbstractSampler, "sample_by_key_ids", sample_by_key_ids)
