@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     series = gap.read_series(args.series)
     found = gap.run(args.checkpoints, options, _note, args.data_path) if args.checkpoints else []
     text, files = gap.write(found, series, options, args.projection, folder)
-    print(text or f"epochs of training: {', '.join(series)}")  # noqa: T201
+    print(text or f"measured during training: {', '.join(series)}")  # noqa: T201
     print(f"written in {folder}: {', '.join(files)}")  # noqa: T201
     return 0
 

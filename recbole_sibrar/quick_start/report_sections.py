@@ -131,7 +131,8 @@ def _runs(data: ComparisonFolder) -> Section:
     details = {}
     for run in data.runs:
         curve, memory = run.curve, run.result.get("peak_memory_mb")
-        cells = [page_tables.number(None if curve is None else len(curve), "d"), page_tables.number(memory, ".0f")]
+        n_epochs = None if curve is None else int(curve["epoch"].max()) + 1  # the curve has a row for each validation
+        cells = [page_tables.number(n_epochs, "d"), page_tables.number(memory, ".0f")]
         details[run.name, run.seed] = [*cells, page_tables.Value(f"runs/{run.folder.name}")]
     text = f"Without a result: {', '.join(data.unfinished)}." if data.unfinished else ""
     return Section("runs", "Runs", text, tables=[page_tables.runs_table(data.results, data.metrics, details)])
