@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from logging import getLogger
 from types import SimpleNamespace
 from typing import Any
@@ -15,12 +15,13 @@ from recbole.evaluator.metrics import TailPercentage
 from recbole.trainer import Trainer
 from recbole.utils import EvaluatorType
 
-from recbole_sibrar.config import POPULARITY, ConfigError, EvaluationConfig, evaluation_config
+from recbole_sibrar.config import ConfigError, EvaluationConfig, evaluation_config
 from recbole_sibrar.data import ranks
 from recbole_sibrar.data.dataloader import items_of
 from recbole_sibrar.data.files import check_writable
 from recbole_sibrar.evaluator import short_lists
-from recbole_sibrar.evaluator.breakdown import group_field, group_results, per_user_results, save_per_user, table
+from recbole_sibrar.evaluator.breakdown import group_results, per_user_results, save_per_user, table
+from recbole_sibrar.evaluator.groups import Group, find_groups
 from recbole_sibrar.evaluator.lists import ListCollector, TrainingKnowledge
 from recbole_sibrar.evaluator.metrics import METRICS, NEED
 from recbole_sibrar.evaluator.ranking import collect_batch, find_best, needs_best, tail_items
@@ -68,24 +69,24 @@ def prepare(loader: Any, phase: str, knowledge: TrainingKnowledge) -> None:
         phase: ``valid`` or ``test``; groups and users are reported for the test.
         knowledge: What training knows.
     """
-    loader.evaluation = SimpleNamespace(phase=phase, knowledge=knowledge)
-    if phase == "test":
-        _read_fields(loader.config, knowledge)
+    groups = _read_fields(loader.config, knowledge) if phase == "test" else []
+    loader.evaluation = SimpleNamespace(phase=phase, knowledge=knowledge, groups=groups)
 
 
-def _read_fields(config: Any, knowledge: TrainingKnowledge) -> None:
+def _read_fields(config: Any, knowledge: TrainingKnowledge) -> list[Group]:
     """Read the fields of users and items that the evaluation will need: a wrong one is found before training.
+
+    Returns:
+        The groups that get results of their own.
 
     Raises:
         ConfigError: A metric's key is not set.
         DataError: A field does not exist or has the wrong type.
     """
-    for name, side in evaluation_config(config).groups:
-        if (name, side) != (POPULARITY, "item"):
-            group_field(knowledge, name, side)
     for metric in METRICS:
         if metric.__name__.lower() in {asked.lower() for asked in config["metrics"]}:
             metric(config).read(knowledge)
+    return find_groups(knowledge, evaluation_config(config).groups)
 
 
 def _evaluate(original: Any, trainer: Any, eval_data: Any, *args: Any, **kwargs: Any) -> Any:
@@ -114,7 +115,7 @@ def _evaluate(original: Any, trainer: Any, eval_data: Any, *args: Any, **kwargs:
     struct, trainer.evaluator.struct, collector.lists = trainer.evaluator.struct, None, None
     _explain_undefined(trainer, result, known.phase)
     if report and ranks.is_main(trainer.config):
-        _report(trainer, settings, struct, result)
+        _report(trainer, settings, known.groups, struct, result)
     return ranks.broadcast(trainer.config, result) if report else result
 
 
@@ -194,15 +195,18 @@ def _explain_undefined(trainer: Any, result: dict[str, float], phase: str) -> No
         getLogger().warning(f"undefined here: {', '.join(keys)}: {reason}")
 
 
-def _report(trainer: Any, settings: EvaluationConfig, struct: Any, result: dict[str, float]) -> None:
+def _report(
+    trainer: Any, settings: EvaluationConfig, groups: Sequence[Group], struct: Any, result: dict[str, float]
+) -> None:
     """Add the results of groups to the overall result, and write those of each user."""
     metrics = trainer.evaluator.metric_class
-    if settings.groups:
+    if groups:
         overall = dict(result)
-        groups, absent = group_results(metrics, struct, settings.groups)
-        for label, (_, values) in groups.items():
+        topk, decimal_place = trainer.config["topk"], trainer.config["metric_decimal_place"]
+        found, absent = group_results(metrics, struct, groups, topk, decimal_place)
+        for label, (_, values) in found.items():
             result.update({f"{key}[{label}]": value for key, value in values.items()})
-        getLogger().info("results by group\n" + table(overall, groups, len(struct.get(NEED).users)))
+        getLogger().info("results by group\n" + table(overall, found, len(struct.get(NEED).users)))
         if absent:
             getLogger().info(f"groups without a test user: {', '.join(absent)}")
     if settings.save_per_user:

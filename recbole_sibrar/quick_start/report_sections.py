@@ -78,9 +78,10 @@ def _groups(data: ComparisonFolder) -> Section:
     sets = figures.group_charts(data.results, data.valid_metric, styles(data.names))
     if not sets:
         absent = "Not available: give `run_recbole_group` groups, such as "
-        absent += '`--eval_groups="{popularity: item}"`, for their results.'
+        absent += '`--eval_groups="{popularity: item, age: user}"`, for their results.'
         return Section("groups", "Groups of users and items", absent=absent)
-    text = "Mean over the seeds, error bars: standard deviation. Results of item groups count only their items."
+    text = "Mean over the seeds, error bars: standard deviation. Results of item groups count only their items; their "
+    text += "share of places is that in the lists of all users."
     return Section("groups", "Groups of users and items", text, chart_sets=[ChartSet("metric", x) for x in sets])
 
 

@@ -194,7 +194,7 @@ def _matrix(rows: pd.DataFrame, names: list[str], zeros: bool) -> np.ndarray:
 
 
 def series(files: Mapping[str, pd.DataFrame], side: str) -> Figure:
-    """Measures against the number of epochs trained so far, a line for each run; those of pairs are means over the pairs.
+    """Measures against the number of epochs trained so far, a line for each run; of pairs the mean.
 
     Args:
         files: Name -> rows with ``epochs``, ``side``, ``first``, ``second``, ``measure`` and ``value``.
