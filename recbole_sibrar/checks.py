@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import functools
-import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import recbole
 from recbole.config import Config
 from recbole.evaluator.register import metrics_dict
 
 from recbole_sibrar.config import check_keys
+from recbole_sibrar.config.choices import keys_of_recbole
 from recbole_sibrar.config.dictionaries import check_dictionaries, with_defaults
 from recbole_sibrar.config.evaluation import following_valid_metric
 from recbole_sibrar.config.recbole_values import check_dataset_name, check_values
@@ -29,15 +26,6 @@ _OF_RECBOLE = "recbole."
 def is_ours(model_class: Any) -> bool:
     """Tell models of this plugin, and classes derived from them, from RecBole's."""
     return isinstance(model_class, type) and issubclass(model_class, MultimodalRecommender)
-
-
-@functools.cache
-def keys_of_recbole() -> frozenset[str]:
-    """Keys that RecBole or any of its models has a default for."""
-    folder = Path(recbole.__path__[0]) / "properties"
-    texts = [file.read_text(encoding="utf-8") for file in folder.glob("*/*.yaml") if not file.stem.endswith("url")]
-    texts.append((folder / "overall.yaml").read_text(encoding="utf-8"))
-    return frozenset(key for text in texts for key in re.findall(r"^([\w-]+)\s*:", text, re.MULTILINE))
 
 
 def unread_keys(config: Config, known: set[str], general: Mapping[str, Any]) -> dict[str, str]:

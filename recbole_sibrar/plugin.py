@@ -6,7 +6,6 @@ import functools
 import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
-from importlib.resources import files
 from logging import getLogger
 from pathlib import Path
 from typing import Any
@@ -32,10 +31,11 @@ from recbole_sibrar.config import (
     cold_start_config,
     evaluation_config,
     long_tail_ratio,
-    nearest,
     refuse,
     training_config,
 )
+from recbole_sibrar.config.choices import configuration_file, properties
+from recbole_sibrar.config.keys import OTHER_KEYS
 from recbole_sibrar.config.text import INTERVALS, has_brackets, is_plain, read_brackets
 from recbole_sibrar.data import download, labels, partition, ranks, sharding
 from recbole_sibrar.data.dataloader import (
@@ -52,26 +52,8 @@ from recbole_sibrar.data.split import PARTS
 from recbole_sibrar.evaluator import case_study, hooks, requirements
 from recbole_sibrar.evaluator.lists import TrainingKnowledge
 from recbole_sibrar.model.multimodal import MultimodalRecommender
-from recbole_sibrar.trainer import distributed, gap, moved_data, optimizer, process_group, resume, tensorboard
-
-MODELS = ("SiBraR", "MuBraR", "DropoutNet", "CLCRec")
-"""Names of our models, as on the command line."""
-
-_OTHER_KEYS = frozenset(
-    {
-        "model",
-        "model_list",
-        "dataset",
-        "config_files",
-        "config_file",
-        "resume",
-        "encoding",
-        "tail_ratio",
-        "discretization",
-    }
-    | {"wandb_project", "local_rank", "world_size", "nproc", "ip", "port", "offset"}
-)
-"""Keys that RecBole or the plugin reads though no file of defaults names them."""
+from recbole_sibrar.names import MODELS
+from recbole_sibrar.trainer import distributed, gap, moved_data, optimizer, outcome, process_group, resume, tensorboard
 
 _MARK, _EXTENSION = "_recbole_sibrar_original", "_recbole_sibrar_extension"
 
@@ -114,16 +96,12 @@ def register() -> None:
     optimizer.extend_trainer(_extend)
     gap.extend_trainer(_extend)
     tensorboard.extend_trainer(_extend)
+    outcome.extend_runs(_extend)
 
 
 def is_registered() -> bool:
     """Whether :func:`register` has run in this process."""
     return hasattr(Config._load_internal_config_dict, _MARK)
-
-
-def properties() -> Path:
-    """Folder of our default configurations."""
-    return Path(str(files("recbole_sibrar.properties")))
 
 
 def _extend(owner: Any, name: str, extension: Callable[..., Any]) -> None:
@@ -206,7 +184,7 @@ def general_defaults() -> dict[str, Any]:
 def known_keys(config: Config) -> set[str]:
     """Every key that RecBole, the model's defaults or the plugin know."""
     listed = {key for keys in config.parameters.values() for key in keys}
-    return listed | set(config.internal_config_dict) | _OTHER_KEYS
+    return listed | set(config.internal_config_dict) | OTHER_KEYS
 
 
 def _set_default_parameters(original: Any, config: Config) -> None:
@@ -288,28 +266,6 @@ def _set_evaluation(config: Config) -> None:
             refuse(key, config[key], f"no value with the metrics {config['metrics']}, which are no ranking metrics")
 
 
-def ready_made_configurations() -> dict[str, Path]:
-    """Configuration files that come with the plugin and are used by name in ``config_files``."""
-    return {file.stem: file for file in sorted((properties() / "quick_start_config").glob("*.yaml"))}
-
-
-def configuration_file(name: str) -> str:
-    """The path of a configuration file, which may be given by the name of a ready-made one.
-
-    Raises:
-        ConfigError: It is neither a file nor such a name.
-    """
-    known = ready_made_configurations()
-    if Path(name).is_file() or Path(name).suffix:
-        return name
-    if name not in known:
-        raise ConfigError(
-            f"config_files: found '{name}', allowed are files and the ready-made {', '.join(known)}"
-            f"{nearest(name, known)}"
-        )
-    return str(known[name])
-
-
 def _load_config_files(original: Any, config: Config, file_list: list[str] | None) -> dict[str, Any]:
     """Load configuration files, ready-made ones by name."""
     return original(config, [configuration_file(name) for name in file_list] if file_list else file_list)
@@ -368,24 +324,14 @@ def _create_dataset(original: Any, config: Config) -> Dataset:
 
 
 def _get_model(original: Any, model_name: str) -> type:
-    """Find a model by its name as RecBole does, or among the classes that are derived from ours.
-
-    Raises:
-        ValueError: There is none.
-    """
+    """Find a model by its name as RecBole does, or among the classes that are derived from ours."""
     try:
         return original(model_name)
-    except (ValueError, ImportError) as error:  # RecBole looks for unknown names in a package that needs LightGBM
+    except (ValueError, ImportError):  # RecBole looks for unknown names in a package that needs LightGBM, too
         derived: dict[str, type] = {found.__name__: found for found in _derived_from(MultimodalRecommender)}
-        if model_name in derived:
-            return derived[model_name]
-        if isinstance(error, ValueError) or any(_model_folder().glob(f"*/{model_name.lower()}.py")):
+        if model_name not in derived:
             raise
-    raise ValueError(f"model: found '{model_name}', allowed is the name of a model or a class derived from ours")
-
-
-def _model_folder() -> Path:
-    return Path(recbole.__path__[0]) / "model"
+        return derived[model_name]
 
 
 def _derived_from(base: type[Any]) -> Iterator[type[Any]]:

@@ -8,7 +8,6 @@ import pytest
 from recbole.config import Config
 
 from recbole_sibrar.config import (
-    SIDES,
     ConfigError,
     as_list,
     check_contrastive,
@@ -18,6 +17,7 @@ from recbole_sibrar.config import (
     recommender_config,
     resolve_modalities,
 )
+from recbole_sibrar.names import SIDES
 
 
 class Settings(dict[str, Any]):

@@ -25,14 +25,13 @@ from recbole_sibrar.config.evaluation import (
 from recbole_sibrar.config.groups import POPULARITY, GroupRequest
 from recbole_sibrar.config.keys import check_keys, own_keys
 from recbole_sibrar.config.training import WITHOUT_EFFECT, TrainingConfig, differences, training_config
-from recbole_sibrar.config.values import SIDES, ConfigError, ConfigLike, as_list, nearest, refuse
+from recbole_sibrar.config.values import ConfigError, ConfigLike, as_list, nearest, refuse
 
 __all__ = [
     "ACTIVATIONS",
     "COLD_START",
     "MODALITY_KEYS",
     "POPULARITY",
-    "SIDES",
     "WITHOUT_EFFECT",
     "ColdStart",
     "ConfigError",

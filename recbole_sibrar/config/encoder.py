@@ -28,7 +28,7 @@ from recbole_sibrar.config.values import (
     sizes_value,
     weight_value,
 )
-from recbole_sibrar.data.modality import ID, Side
+from recbole_sibrar.names import ID, Side
 
 
 @dataclass(frozen=True)

@@ -120,10 +120,9 @@ def check_valid_metric(config: ConfigLike) -> None:
 def has_validation(config: ConfigLike) -> bool:
     """Tell whether training is validated: there is a validation part, and epochs after which it is evaluated."""
     split = config["eval_args"]["split"]
-    (way, shares), *_ = split.items() if isinstance(split, Mapping) else ((None, None),)
-    left_out = way == "LS" and shares == "test_only"
-    empty = way in ("RS", "TS") and not shares[1]
-    has_part = config["benchmark_filename"] is not None or not (left_out or empty)
+    shares = split.get("RS") or split.get("TS") or (1, 1, 1) if isinstance(split, Mapping) else (1, 1, 1)
+    left_out = isinstance(split, Mapping) and split.get("LS") == "test_only"
+    has_part = config["benchmark_filename"] is not None or not (left_out or shares[1] == 0)
     return has_part and min(config["eval_step"], config["epochs"]) > 0
 
 

@@ -9,8 +9,8 @@ from typing import Any, Literal, NoReturn
 
 import yaml
 
-from recbole_sibrar.config.values import SIDES, nearest, refuse
-from recbole_sibrar.data.modality import INTERACTIONS, Side
+from recbole_sibrar.config.values import nearest, refuse
+from recbole_sibrar.names import INTERACTIONS, SIDES, Side
 
 POPULARITY = "popularity"
 """The group of items that is no field: head and tail by training interactions."""

@@ -11,6 +11,14 @@ from recbole_sibrar.config.values import ConfigError, nearest
 MODEL_KEYS = ("preference_size", "preference_dropout_prob", "replacement_prob", "score_temperature")
 """Keys of ours that a single model reads."""
 
+OTHER_KEYS = frozenset(
+    {
+        *("model", "model_list", "dataset", "config_files", "config_file", "resume", "encoding", "tail_ratio"),
+        *("discretization", "wandb_project", "local_rank", "world_size", "nproc", "ip", "port", "offset"),
+    }
+)
+"""Keys that RecBole or the plugin reads though no file of defaults names them."""
+
 MISSPELT = 0.85
 """Similarity from which on an unknown key counts as a misspelt one: one wrong letter in ten, or two swapped ones."""
 

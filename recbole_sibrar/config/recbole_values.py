@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import math
 import re
+import sys
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import Any
@@ -111,7 +112,7 @@ def _are_numbers(interval: str) -> bool:
 
 
 def _weights_and_biases(key: str, value: Any) -> None:
-    if value and find_spec("wandb") is None:
+    if value and "wandb" not in sys.modules and find_spec("wandb") is None:
         refuse(key, value, "False where the package wandb is not installed: pip install wandb")
 
 

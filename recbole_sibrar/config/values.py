@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from difflib import get_close_matches
-from typing import Any, NoReturn, Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from recbole_sibrar.config.text import has_brackets, read_brackets
-from recbole_sibrar.data.modality import Side
-
-SIDES: tuple[Side, ...] = ("user", "item")
-"""The two sides of a recommender; also the prefixes of the keys."""
-
-
-class ConfigError(ValueError):
-    """A configuration key has a value that cannot be used; the message names key, value and what is allowed."""
+from recbole_sibrar.errors import ConfigError as ConfigError
+from recbole_sibrar.errors import nearest, refuse
 
 
 class ConfigLike(Protocol):
@@ -23,36 +16,9 @@ class ConfigLike(Protocol):
     def __getitem__(self, key: str) -> Any: ...
 
 
-def refuse(key: str, value: Any, allowed: str) -> NoReturn:
-    """End with the one line that every wrong value gets.
-
-    Raises:
-        ConfigError: Always.
-    """
-    raise ConfigError(f"{key}: found {value!r}, allowed is {allowed}")
-
-
 def is_given(config: ConfigLike, key: str) -> bool:
     """Tell keys that the user has given from defaults; where nothing is known of it, a key counts as given."""
     return key in getattr(config, "external_config_dict", {key})
-
-
-def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """``; did you mean 'x'?`` for the known name nearest to ``name``, or nothing if none is near.
-
-    Args:
-        name: The unknown name.
-        known: The names that are known.
-        cutoff: Similarity from 0 to 1 from which on a name is near, as in ``difflib.get_close_matches``.
-    """
-    spelled = {_simplified(other): other for other in known}
-    close = get_close_matches(_simplified(name), spelled, n=1, cutoff=cutoff)
-    return f"; did you mean '{spelled[close[0]]}'?" if close else ""
-
-
-def _simplified(name: str) -> str:
-    """A name without the differences between letters and signs that mean the same."""
-    return name.casefold().replace("-", "_").replace(" ", "_")
 
 
 def as_list(value: Any) -> Any:

@@ -20,13 +20,10 @@ import pandas as pd
 from recbole_sibrar.data.columns import Split, TextFormat, split_columns
 from recbole_sibrar.data.plain import read_plain
 from recbole_sibrar.data.vectors import BadCellError, NotPlainError, VectorParser, Vectors, join_cells
+from recbole_sibrar.errors import DataError as DataError
 
 FIELD_TYPES = ("token", "token_seq", "float", "float_seq")
 """The field types of an atomic file."""
-
-
-class DataError(ValueError):
-    """A data file does not hold what it should; the message names the file, what was found and what is allowed."""
 
 
 @dataclass(frozen=True)

@@ -15,17 +15,8 @@ from scipy.sparse import csr_matrix
 from recbole_sibrar.data.atomic import DataError, read_header
 from recbole_sibrar.data.cache import read_frame
 from recbole_sibrar.data.loading import register_fields, selected, text_format, uses_cache
-from recbole_sibrar.data.modality import (
-    ID,
-    INTERACTIONS,
-    RESERVED_NAMES,
-    ModalityKind,
-    ModalityTable,
-    Side,
-    bag_table,
-    dense_table,
-    id_table,
-)
+from recbole_sibrar.data.modality import ModalityKind, ModalityTable, bag_table, dense_table, id_table
+from recbole_sibrar.names import ID, INTERACTIONS, RESERVED_NAMES, Side
 
 
 class MultimodalDataset(Dataset):

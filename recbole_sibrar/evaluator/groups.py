@@ -12,8 +12,8 @@ from recbole_sibrar.config import POPULARITY, GroupRequest
 from recbole_sibrar.config.groups import DEFAULT_BINS
 from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.data.features import Numbers, field_types
-from recbole_sibrar.data.modality import INTERACTIONS, Side
 from recbole_sibrar.evaluator.lists import RecommendationLists, TrainingKnowledge
+from recbole_sibrar.names import INTERACTIONS, Side
 
 KEY = "eval_groups"
 """The configuration key, for messages."""

@@ -11,11 +11,12 @@ from torch.nn import functional
 
 from recbole_sibrar.config import ConfigError, EncoderConfig, refuse
 from recbole_sibrar.config.values import positive_value, probability_value
-from recbole_sibrar.data.modality import ID, INTERACTIONS, ModalityTable, Side
+from recbole_sibrar.data.modality import ModalityTable
 from recbole_sibrar.model.concatenation import ConcatenationEncoder
 from recbole_sibrar.model.encoder import Encoded, EntityEncoder, distinct, gather_rows
 from recbole_sibrar.model.layers import IdLayer
 from recbole_sibrar.model.multimodal import MultimodalRecommender
+from recbole_sibrar.names import ID, INTERACTIONS, Side
 
 
 class CollaborativeContentEncoder(ConcatenationEncoder):

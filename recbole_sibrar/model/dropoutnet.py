@@ -11,12 +11,13 @@ from scipy.sparse import csr_matrix
 from sklearn.utils.extmath import randomized_svd
 from torch import Tensor
 
-from recbole_sibrar.config import SIDES, EncoderConfig, refuse
+from recbole_sibrar.config import EncoderConfig, refuse
 from recbole_sibrar.config.values import is_given, probability_value, size_value
-from recbole_sibrar.data.modality import ID, INTERACTIONS, ModalityKind, ModalityTable, Side, dense_table
+from recbole_sibrar.data.modality import ModalityKind, ModalityTable, dense_table
 from recbole_sibrar.model.concatenation import ConcatenationEncoder
 from recbole_sibrar.model.encoder import EntityEncoder
 from recbole_sibrar.model.multimodal import MultimodalRecommender
+from recbole_sibrar.names import ID, INTERACTIONS, SIDES, Side
 
 
 class DropoutNet(MultimodalRecommender):

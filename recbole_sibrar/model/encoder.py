@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recbole_sibrar.config import EncoderConfig
-from recbole_sibrar.data.modality import ID, ModalityTable, with_known_labels
+from recbole_sibrar.data.modality import ModalityTable, with_known_labels
 from recbole_sibrar.model.branches import make_branches
 from recbole_sibrar.model.layers import BatchNorm, IdLayer, Projection
 from recbole_sibrar.model.synchronization import Ranks, Shared
+from recbole_sibrar.names import ID
 
 
 @dataclass(frozen=True)

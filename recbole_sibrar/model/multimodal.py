@@ -13,7 +13,6 @@ from recbole.utils import InputType
 from torch import Tensor
 
 from recbole_sibrar.config import (
-    SIDES,
     ConfigError,
     EncoderConfig,
     check_contrastive,
@@ -21,10 +20,11 @@ from recbole_sibrar.config import (
     recommender_config,
     resolve_modalities,
 )
-from recbole_sibrar.data.modality import ID, ModalityTable, Side
+from recbole_sibrar.data.modality import ModalityTable
 from recbole_sibrar.model.encoder import Encoded, EntityEncoder, gather_rows
 from recbole_sibrar.model.loss import bce_loss, bpr_loss, info_nce_loss, sampled_softmax_loss
 from recbole_sibrar.model.synchronization import Ranks
+from recbole_sibrar.names import ID, SIDES, Side
 
 
 class MultimodalRecommender(GeneralRecommender):

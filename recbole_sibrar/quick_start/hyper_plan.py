@@ -12,9 +12,9 @@ from recbole.config import Config
 
 from recbole_sibrar.checks import is_ours
 from recbole_sibrar.config import check_valid_metric, own_keys, refuse
-from recbole_sibrar.plugin import configuration_file, known_keys
+from recbole_sibrar.config.choices import check_model, chosen, configuration_file, keys_of_files
+from recbole_sibrar.plugin import known_keys
 from recbole_sibrar.quick_start import hyper_space, record
-from recbole_sibrar.quick_start.command_line import check_model, chosen, keys_of_files
 from recbole_sibrar.quick_start.configuration import check_data, try_configuration
 from recbole_sibrar.quick_start.hyper_record import Record, Trial
 from recbole_sibrar.quick_start.hyper_space import Space

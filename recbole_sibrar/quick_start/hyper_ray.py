@@ -17,12 +17,12 @@ from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from recbole_sibrar.config import ConfigError, refuse
+from recbole_sibrar.errors import ProcessError
 from recbole_sibrar.quick_start import hyper_trial, ray_cluster
 from recbole_sibrar.quick_start.child_process import Children
 from recbole_sibrar.quick_start.hyper_record import Status, Trial
 from recbole_sibrar.quick_start.hyper_run import Runner
 from recbole_sibrar.quick_start.hyper_search import Suggestions, has_no_progress
-from recbole_sibrar.quick_start.processes import ProcessError
 from recbole_sibrar.quick_start.ray_cluster import Job
 from recbole_sibrar.quick_start.ray_watch import Watch
 from recbole_sibrar.quick_start.single_run import SPECIFICATION

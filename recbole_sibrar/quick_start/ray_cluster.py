@@ -17,7 +17,7 @@ from typing import Any
 import ray
 
 from recbole_sibrar.config import ConfigError, refuse
-from recbole_sibrar.quick_start.processes import ProcessError
+from recbole_sibrar.errors import ProcessError
 from recbole_sibrar.quick_start.ray_watch import Watch
 
 LOCAL = "local"

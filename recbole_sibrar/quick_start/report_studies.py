@@ -9,9 +9,10 @@ import pandas as pd
 from tqdm import tqdm
 
 from recbole_sibrar.config import ConfigError
+from recbole_sibrar.config.choices import RATES
 from recbole_sibrar.data.files import check_writable
 from recbole_sibrar.evaluator import missing_modality, modality_gap
-from recbole_sibrar.plugin import MODELS
+from recbole_sibrar.names import MODELS
 from recbole_sibrar.quick_start import missing
 from recbole_sibrar.quick_start.comparison_folder import ComparisonFolder, read_table
 from recbole_sibrar.report.curves import line_names
@@ -38,7 +39,7 @@ def missing_study(data: ComparisonFolder, compute: bool, data_path: str | None =
     if path is None and compute:
         checkpoints = _checkpoints(data, "--missing")
         path = _new(data, MISSING, "--missing")
-        plan = missing.read_plan("item", None, missing.RATES, "5")
+        plan = missing.read_plan("item", None, RATES, "5")
         frame, _ = missing.run(checkpoints, plan, None, tqdm.write, data_path)
         missing.write_table(frame, path)
     return None if path is None else _read(path, data, missing_modality.COLUMNS)

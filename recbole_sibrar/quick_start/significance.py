@@ -25,10 +25,8 @@ def run(runs: Sequence[str], metrics: str | None, reference: str | None) -> pd.D
         The table of :func:`~recbole_sibrar.evaluator.significance.compare_all`.
 
     Raises:
-        ConfigError: There are not two models, or a file or name is unknown.
+        ConfigError: A file or name is unknown.
     """
-    if len(set(runs)) < 2:
-        refuse("RUN", " ".join(runs), "at least two different ones")
     if reference is not None and reference not in runs:
         refuse("--reference", reference, f"one of {', '.join(runs)}{nearest(reference, runs)}")
     models = {name: [_read(file) for file in _files(name)] for name in dict.fromkeys(runs)}

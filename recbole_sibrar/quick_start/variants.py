@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from recbole_sibrar.config import ConfigError, nearest, refuse
+from recbole_sibrar.errors import ConfigError, nearest, refuse
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import recbole
 
-from recbole_sibrar.compat import CheckpointError
+from recbole_sibrar.errors import CheckpointError
 
 
 class Request(NamedTuple):

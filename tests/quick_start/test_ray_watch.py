@@ -15,15 +15,15 @@ import pytest
 import ray
 
 from recbole_sibrar.config import ConfigError
+from recbole_sibrar.errors import ProcessError
 from recbole_sibrar.quick_start import ray_cluster
-from recbole_sibrar.quick_start.processes import ProcessError
 
 PROGRAM = """
 import os, sys, time
 from types import SimpleNamespace
 import ray
 from recbole_sibrar.quick_start import ray_cluster, ray_watch
-from recbole_sibrar.quick_start.command_line import reporting
+from recbole_sibrar.cli.common import reporting
 
 ray_watch._SECONDS = 1.0
 node = SimpleNamespace(dead_processes=lambda: [(sys.argv[2], None)])

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import os
-import re
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any
 
-import recbole
-import yaml
-
-from recbole_sibrar.config import ConfigError, nearest
-from recbole_sibrar.plugin import MODELS
-from recbole_sibrar.quick_start.processes import ProcessError
+from recbole_sibrar.errors import ConfigError, ProcessError
 
 WRONG_INPUT = 2
 """Exit status after wrong input, as argparse has it."""
@@ -27,42 +19,6 @@ FAILED = 1
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
-
-_DEFAULTS = {"model": "BPR", "dataset": "ml-100k"}
-
-
-def model_names() -> list[str]:
-    """Names of all models, ours first."""
-    names: set[str] = set()
-    for file in (Path(recbole.__path__[0]) / "model").glob("*_recommender/*.py"):
-        classes = re.findall(r"^class (\w+)\(", file.read_text(encoding="utf-8"), re.MULTILINE)
-        names.update(name for name in classes if name.lower() == file.stem)
-    return [*MODELS, *sorted(names.difference(MODELS))]
-
-
-def check_model(model: str) -> None:
-    """Check that there is a model of that name.
-
-    Raises:
-        ConfigError: There is none.
-    """
-    if model not in model_names():
-        hint = nearest(model, model_names())
-        raise ConfigError(f"--model: found '{model}', allowed is any model that run_recbole --help lists{hint}")
-
-
-def chosen(
-    option: str, args: argparse.Namespace, overrides: Mapping[str, Any], keys_of_files: Mapping[str, Any]
-) -> str:
-    """The name of the model or of the data set: that of the option, else of the keys, else the default.
-
-    Args:
-        option: ``model`` or ``dataset``.
-        args: The options of a command.
-        overrides: Keys of its command line.
-        keys_of_files: Those of its configuration files.
-    """
-    return getattr(args, option) or overrides.get(option) or keys_of_files.get(option, _DEFAULTS[option])
 
 
 def parse_overrides(arguments: Sequence[str]) -> dict[str, str]:
@@ -89,22 +45,6 @@ def parse_overrides(arguments: Sequence[str]) -> dict[str, str]:
             raise ConfigError(f"--{key}: found two values, '{overrides[key]}' and '{value}', allowed is one")
         overrides[key] = value
     return overrides
-
-
-def keys_of_files(files: Sequence[str]) -> dict[str, Any]:
-    """The keys of yaml files, checked so far that RecBole can read them."""
-    keys: dict[str, Any] = {}
-    for file in files:
-        try:
-            content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigError(f"--config_files: cannot read {file}: {error.strerror}") from None
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--config_files: {file} is not yaml: {' '.join(str(error).split())}") from None
-        if not isinstance(content, dict):
-            raise ConfigError(f"--config_files: {file} has to hold lines 'key: value', found {content!r}")
-        keys.update(content)
-    return keys
 
 
 def output_folder(name: str) -> Path:
