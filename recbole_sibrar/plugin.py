@@ -360,7 +360,7 @@ def _data_preparation(original: Any, config: Config, dataset: Dataset) -> tuple[
             f"dataset_save_path: the saved data set was split by {dataset.config['eval_args']}, the configuration asks "
             f"for {config['eval_args']}; delete the saved file"
         )
-    requirements.check_data(config, dataset)
+    requirements.check_items(config, dataset)
     train, valid, test = original(config, dataset)
     if config["save_split"]:
         raise ConfigError(

@@ -25,6 +25,7 @@ from recbole_sibrar.evaluator.groups import Group, find_groups
 from recbole_sibrar.evaluator.lists import ListCollector, TrainingKnowledge
 from recbole_sibrar.evaluator.metrics import METRICS, NEED
 from recbole_sibrar.evaluator.ranking import collect_batch, find_best, needs_best, tail_items
+from recbole_sibrar.evaluator.requirements import check_evaluation, check_training
 
 _UNDEFINED = {
     EvaluatorType.RANKING: "it is not defined for these recommendations",
@@ -53,6 +54,7 @@ def extend_evaluation(extend: Extend) -> None:
     Args:
         extend: Replaces a method by one that is called with the original first.
     """
+    extend(Trainer, "fit", _fit)
     extend(Trainer, "evaluate", _evaluate)
     extend(Collector, "eval_batch_collect", _eval_batch_collect)
     extend(Collector, "get_data_struct", _get_data_struct)
@@ -89,10 +91,17 @@ def _read_fields(config: Any, knowledge: TrainingKnowledge) -> list[Group]:
     return find_groups(knowledge, evaluation_config(config).groups)
 
 
+def _fit(original: Any, trainer: Any, train_data: Any, *args: Any, **kwargs: Any) -> Any:
+    """Train as RecBole does; check first what the data lack."""
+    check_training(trainer.config, train_data, args[0] if args else kwargs.get("valid_data"))
+    return original(trainer, train_data, *args, **kwargs)
+
+
 def _evaluate(original: Any, trainer: Any, eval_data: Any, *args: Any, **kwargs: Any) -> Any:
     """Evaluate as RecBole does, and report what our keys ask for."""
     if not eval_data:
         return original(trainer, eval_data, *args, **kwargs)
+    check_evaluation(trainer.config, eval_data)
     settings = evaluation_config(trainer.config)
     known = getattr(eval_data, "evaluation", None)
     collector = trainer.eval_collector

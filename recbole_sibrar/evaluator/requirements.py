@@ -1,4 +1,4 @@
-"""Checks before training that the evaluation can be done with the data."""
+"""What training and evaluation need of the data, checked before they begin."""
 
 from __future__ import annotations
 
@@ -40,42 +40,61 @@ def check_mode(config: Any) -> None:
         refuse("eval_args: mode", "labeled", f"{allowed} {config['metrics']}, which are metrics of rankings")
 
 
-def check_data(config: Any, dataset: Any) -> None:
-    """Check that the data have what the metrics, and the training of the model, need.
+def check_items(config: Any, dataset: Any) -> None:
+    """Check that there are enough items.
 
     Args:
         config: RecBole's ``Config``.
-        dataset: RecBole's ``Dataset``, before it is split.
+        dataset: RecBole's ``Dataset``.
 
     Raises:
-        ConfigError: There are fewer items than a cut-off of ``topk``, or there are no labels.
+        ConfigError: There are fewer than a cut-off of ``topk``.
     """
     if config["eval_type"] is EvaluatorType.RANKING:
         check_cutoffs(config["topk"], dataset.item_num - 1)
-    if dataset.label_field not in dataset.inter_feat.columns:
-        _check_without_labels(config, dataset.label_field)
 
 
-def _check_without_labels(config: Any, label: str) -> None:
-    """Check that nothing needs the labels that the interactions do not have.
+def check_training(config: Any, train_data: Any, valid_data: Any) -> None:
+    """Check that there are the labels that training and validation need.
+
+    Args:
+        config: RecBole's ``Config``.
+        train_data: RecBole's training loader.
+        valid_data: RecBole's loader of the validation; None where there is none.
 
     Raises:
-        ConfigError: The model learns from labels, or the metrics compare scores with them.
+        ConfigError: There are none.
     """
-    absent = f"the interactions have no field '{label}'; set threshold, such as {{'rating': 3}}, which makes labels"
-
-    draws_none = config["train_neg_sample_args"]["distribution"] == "none"
-    if draws_none and config["MODEL_TYPE"] in _LEARNS_FROM_LABELS and config["MODEL_INPUT_TYPE"] is InputType.POINTWISE:
+    learns = config["MODEL_TYPE"] in _LEARNS_FROM_LABELS and config["MODEL_INPUT_TYPE"] is InputType.POINTWISE
+    if learns and config["train_neg_sample_args"]["distribution"] == "none":
         alternative = "or train_neg_sample_args, which draws negatives"
-        raise ConfigError(
-            f"threshold: found None, but {config['model']} learns from labels, and {absent}, {alternative}"
-        )
+        _check_labels(config, train_data, f"{config['model']} learns from labels", alternative)
+    if valid_data:
+        check_evaluation(config, valid_data)
 
-    if config["eval_type"] is EvaluatorType.VALUE and "labeled" in config["eval_args"]["mode"].values():
+
+def check_evaluation(config: Any, eval_data: Any) -> None:
+    """Check that there are labels where metrics compare scores with them.
+
+    Args:
+        config: RecBole's ``Config``.
+        eval_data: RecBole's loader of the evaluated part.
+
+    Raises:
+        ConfigError: There are none.
+    """
+    arguments = getattr(eval_data, "neg_sample_args", None)
+    if config["eval_type"] is EvaluatorType.VALUE and arguments and arguments["distribution"] == "none":
         alternative = "or eval_args: mode, such as uni100, which draws negatives"
+        _check_labels(config, eval_data, f"{', '.join(config['metrics'])} compare scores with labels", alternative)
+
+
+def _check_labels(config: Any, loader: Any, reason: str, alternative: str) -> None:
+    label = config["LABEL_FIELD"]
+    if label not in loader._dataset.inter_feat.columns:
         raise ConfigError(
-            f"threshold: found None, but {', '.join(config['metrics'])} compare scores with labels, and {absent}, "
-            f"{alternative}"
+            f"threshold: found None, but {reason}, and the interactions have no field '{label}'; set threshold, such "
+            f"as {{'rating': 3}}, which makes labels, {alternative}"
         )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from recbole.utils import get_trainer
 
 from recbole_sibrar.config import ConfigError
@@ -70,8 +71,22 @@ def test_cut_offs_do_not_matter_for_labels(make_model: Build) -> None:
 )
 def test_missing_labels_are_missed_early(make_model: Build, model: str, keys: dict[str, Any], said: str) -> None:
     evaluated = {"split": {"RS": [0.8, 0.1, 0.1]}, "group_by": "user", "order": "RO", "mode": "labeled"}
+    config, network, train, valid, test = make_model(model=model, valid_metric="AUC", eval_args=evaluated, **keys)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    trainer = get_trainer(config["MODEL_TYPE"], model)(config, network)
     with pytest.raises(ConfigError, match=rf"^threshold: found None, but {said}[^\n]*$"):
-        make_model(model=model, valid_metric="AUC", eval_args=evaluated, **keys)
+        trainer.fit(train, valid, saved=False, show_progress=False)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    with pytest.raises(ConfigError, match=r"^threshold: found None, but AUC[^\n]*$"):
+        trainer.evaluate(test, load_best_model=False)
+
+
+def test_training_alone_needs_no_labels(make_model: Build) -> None:
+    keys = {"train_neg_sample_args": {"distribution": "uniform", "sample_num": 1}, "epochs": 1}
+    config, network, train, *_ = make_model(model="FM", **keys)  # whose evaluation is labelled by default
+    trainer = get_trainer(config["MODEL_TYPE"], "FM")(config, network)
+    trainer.fit(train, saved=False, show_progress=False)
+    assert trainer.train_loss_dict[0] > 0
 
 
 def test_the_field_of_threshold_is_loaded(make_model: Build) -> None:
