@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from math import isfinite
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from recbole_sibrar.config.values import nearest
 from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import OptionParser
 
 from . import encoded_fields, encoder_options
 from .encoded_fields import Encoder, Encoding, encode_fields, parse_encodings
@@ -93,17 +94,9 @@ def _convert(
         raise DataError(f"cannot write {folder}: {error.strerror or error}") from None
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line as all others; the options of a converter fill the screen."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise a :class:`DataError`."""
-        raise DataError(f"{message}; {self.prog} --help shows the options")
-
-
 def build_parser() -> argparse.ArgumentParser:
     """The options of all converters."""
-    parser = _Parser(
+    parser = OptionParser(
         prog="recbole-sibrar prepare",
         description="Convert a downloaded data set to atomic files with multimodal features.",
         epilog="recbole-sibrar prepare CONVERTER --help shows the options of a converter.",

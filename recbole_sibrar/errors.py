@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any, NoReturn
@@ -21,6 +22,27 @@ class CheckpointError(ValueError):
 
 class ProcessError(RuntimeError):
     """One of several processes has failed; the message says which one and why."""
+
+
+class OptionParser(ArgumentParser):
+    """A parser of options whose errors are one line, as all others; argparse prints its usage before them."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse all arguments; an unknown option is answered with the nearest known one."""
+        options, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            option = unknown[0].partition("=")[0]
+            known = [text for action in self._actions for text in action.option_strings]
+            self.error(f"'{option}' is no option{nearest(option, known)}")
+        return options
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the command line.
+
+        Raises:
+            ConfigError: Always.
+        """
+        raise ConfigError(f"{message}; {self.prog} --help shows the options")
 
 
 def refuse(key: str, value: Any, allowed: str) -> NoReturn:

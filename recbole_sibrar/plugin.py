@@ -37,7 +37,7 @@ from recbole_sibrar.config import (
 from recbole_sibrar.config.choices import configuration_file, properties
 from recbole_sibrar.config.keys import OTHER_KEYS
 from recbole_sibrar.config.text import INTERVALS, has_brackets, is_plain, read_brackets
-from recbole_sibrar.data import download, labels, partition, ranks, sharding
+from recbole_sibrar.data import download, labels, negatives, partition, ranks, sharding
 from recbole_sibrar.data.dataloader import (
     CandidateFullSortDataLoader,
     MultimodalTrainDataLoader,
@@ -53,7 +53,17 @@ from recbole_sibrar.evaluator import case_study, hooks, requirements
 from recbole_sibrar.evaluator.lists import TrainingKnowledge
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.names import MODELS
-from recbole_sibrar.trainer import distributed, gap, moved_data, optimizer, outcome, process_group, resume, tensorboard
+from recbole_sibrar.trainer import (
+    distributed,
+    gap,
+    losses,
+    moved_data,
+    optimizer,
+    outcome,
+    process_group,
+    resume,
+    tensorboard,
+)
 
 _MARK, _EXTENSION = "_recbole_sibrar_original", "_recbole_sibrar_extension"
 
@@ -95,6 +105,7 @@ def register() -> None:
     resume.extend_trainer(_extend)
     optimizer.extend_trainer(_extend)
     gap.extend_trainer(_extend)
+    losses.extend_trainer(_extend)
     tensorboard.extend_trainer(_extend)
     outcome.extend_runs(_extend)
 
@@ -299,14 +310,13 @@ def _build(original: Any, dataset: Dataset) -> list[Dataset]:
     parts = writer.parts if writer else original(dataset)
     if settings.cold_start:
         getLogger().info(partition.check_parts(parts, settings.cold_start.group_by))
-        for part in parts:
-            part.is_cold_start = True
     elif len(parts) == len(PARTS):
         getLogger().info(f"held-out pairs {partition.hash_of(parts)}")
     if writer and settings.save_split:
         if ranks.is_main(dataset.config):
             writer.write(dataset, frames, settings.save_split)
         dataset.config.final_config_dict["save_split"] = None  # who loads the checkpoint writes nothing
+    negatives.note_split(dataset.config, parts)
     return parts
 
 
@@ -367,13 +377,13 @@ def _data_preparation(original: Any, config: Config, dataset: Dataset) -> tuple[
             f"save_split: found {config['save_split']!r}, but nothing was split: the data set or its loaders were read "
             f"from a file that an earlier run saved; delete that file in {config['checkpoint_dir']}"
         )
-    cold_items = settings.cold_start is not None and settings.cold_start.group_by != "user"
-    knowledge = TrainingKnowledge(train._dataset, long_tail_ratio(config), cold_items)
+    evaluated = negatives.note_split(config, [loader._dataset for loader in (train, valid, test)])
     popularity = np.bincount(
         train._dataset.inter_feat[train._dataset.iid_field].numpy(), minlength=train._dataset.item_num
     )
-    if settings.cold_start:
-        restrict_sampling(train, popularity > 0, popularity)
+    negatives.restrict_training(config, train, evaluated, popularity)
+    held_out = settings.cold_start is not None or config["benchmark_filename"] is not None
+    knowledge = TrainingKnowledge(train._dataset, long_tail_ratio(config), held_out and evaluated["item"].all_new)
     for phase, loader in (("valid", valid), ("test", test)):
         if settings.candidates == "split":
             pool = items_of(loader._dataset)

@@ -256,8 +256,19 @@ def test_doctor_reports_versions_and_repairs_and_passes(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_tool_without_a_subcommand_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as end:
-        cli.main([])
-    assert end.value.code == cli.WRONG_INPUT
-    assert "COMMAND" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ([], "recbole-sibrar: error: the following arguments are required: COMMAND"),
+        (["msising"], "recbole-sibrar: error: COMMAND: found 'msising', allowed is one of doctor, missing,"),
+        (["gap", "--sied=user"], "recbole-sibrar gap: error: '--sied' is no option; did you mean '--side'?"),
+        (["missing"], "recbole-sibrar missing: error: the following arguments are required: CHECKPOINT"),
+        (["encode-text", "--batch_size=x"], "recbole-sibrar encode-text: error: argument --batch_size: invalid int"),
+    ],
+)
+def test_wrong_options_of_the_tool_are_one_line(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], line: str
+) -> None:
+    assert cli.main(arguments) == cli.WRONG_INPUT
+    (found,) = capsys.readouterr().err.splitlines()
+    assert found.startswith(line)

@@ -6,13 +6,13 @@ long to import, such as torch and RecBole, is imported within ``run``, after the
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
 from recbole_sibrar.cli.common import FAILED, INTERRUPTED, WRONG_INPUT, parse_overrides, reporting, wants_traceback
+from recbole_sibrar.errors import OptionParser, nearest, refuse
 
 __all__ = [
     "COMMANDS",
@@ -69,7 +69,7 @@ def run_recbole(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit status.
     """
-    return _with_keys("run", argv)
+    return _with_keys("run_recbole", "run", argv)
 
 
 def run_recbole_group(argv: Sequence[str] | None = None) -> int:
@@ -81,7 +81,7 @@ def run_recbole_group(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: 0, or 1 if a run has failed.
     """
-    return _with_keys("group", argv)
+    return _with_keys("run_recbole_group", "group", argv)
 
 
 def run_hyper(argv: Sequence[str] | None = None) -> int:
@@ -93,15 +93,19 @@ def run_hyper(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: 0, or 1 if all trials have failed.
     """
-    return _with_keys("hyper", argv)
+    return _with_keys("run_hyper", "hyper", argv)
 
 
-def _with_keys(name: str, argv: Sequence[str] | None) -> int:
+def _with_keys(program: str, name: str, argv: Sequence[str] | None) -> int:
     """Run a command whose arguments can be keys of the configuration beside its own options."""
     command = import_module(f"{__name__}.{name}")
-    parser = command.parser()
-    args, rest = parser.parse_known_args(argv)
-    return reporting(parser.prog, lambda: command.run(args, rest), debug=wants_traceback(rest))
+    arguments = list(sys.argv[1:] if argv is None else argv)
+
+    def run() -> int:
+        args, rest = command.parser().parse_known_args(arguments)
+        return command.run(args, rest)
+
+    return reporting(program, run, wants_traceback(arguments))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -115,7 +119,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] not in COMMANDS:
-        arguments = [_parser().parse_args(arguments).command]  # ends with the help, or with what is wrong
+        return reporting("recbole-sibrar", lambda: _help(arguments), wants_traceback(arguments))
 
     name, *rest = arguments
     module = import_module(f"recbole_sibrar.{COMMANDS[name].module}")
@@ -123,18 +127,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     if hasattr(module, "main"):
         return reporting(program, lambda: module.main(rest, print), debug)
 
-    about = COMMANDS[name].about
-    parser = argparse.ArgumentParser(prog=program, description=about, allow_abbrev=False)
-    module.add_arguments(parser)
-    parser.set_defaults(command=name)
-    args = parser.parse_args(rest)
-    return reporting(program, lambda: module.run(args), debug)
+    def run() -> int:
+        parser = OptionParser(prog=program, description=COMMANDS[name].about, allow_abbrev=False)
+        module.add_arguments(parser)
+        parser.set_defaults(command=name)
+        return module.run(parser.parse_args(rest))
+
+    return reporting(program, run, debug)
 
 
-def _parser() -> argparse.ArgumentParser:
-    """Knows the names of the commands."""
-    parser = argparse.ArgumentParser(prog="recbole-sibrar", description="Tools of the RecBole plugin for SiBraR.")
+def _help(arguments: Sequence[str]) -> int:
+    """Show the commands, or say that there is none of that name."""
+    parser = OptionParser(prog="recbole-sibrar", description="Tools of the RecBole plugin for SiBraR.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
         commands.add_parser(name, help=command.about)
-    return parser
+
+    if arguments and not arguments[0].startswith("-"):
+        refuse("COMMAND", arguments[0], f"one of {', '.join(COMMANDS)}{nearest(arguments[0], COMMANDS)}")
+    parser.parse_args(arguments)
+    return 0

@@ -13,13 +13,13 @@ from tqdm import tqdm
 
 from recbole_sibrar.cli.common import INTERRUPTED, output_folder, parse_overrides
 from recbole_sibrar.config.choices import check_names, chosen, configuration_file, keys_of_files, model_names
-from recbole_sibrar.errors import ConfigError, refuse
+from recbole_sibrar.errors import ConfigError, OptionParser, refuse
 from recbole_sibrar.quick_start.variants import parse_seeds, parse_variants
 
 
 def parser() -> argparse.ArgumentParser:
     """The options of the command."""
-    parser = argparse.ArgumentParser(
+    parser = OptionParser(
         prog="run_recbole_group",
         description="Train and test several models on the same parts of a data set, and compare them.",
         epilog="\n".join(

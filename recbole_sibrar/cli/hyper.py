@@ -13,7 +13,7 @@ from tqdm import tqdm
 from recbole_sibrar.cli.common import INTERRUPTED, parse_overrides
 from recbole_sibrar.config.choices import check_model, check_names, chosen, configuration_file, keys_of_files
 from recbole_sibrar.data.files import check_writable
-from recbole_sibrar.errors import ConfigError, nearest, refuse
+from recbole_sibrar.errors import ConfigError, OptionParser, nearest, refuse
 from recbole_sibrar.quick_start.child_process import interruptible
 
 TOOLS = ("hyperopt", "ray")
@@ -27,7 +27,7 @@ _ONLY_RAY = ("num_samples", "resources_per_trial", "scheduler", "grace_period", 
 
 def parser() -> argparse.ArgumentParser:
     """The options of the command."""
-    parser = argparse.ArgumentParser(
+    parser = OptionParser(
         prog="run_hyper",
         description="Search the values of keys with which a model does best on the validation part of a data set.",
         epilog="Any key of the configuration can be given as --key=value, for all trials. The best trial alone is "

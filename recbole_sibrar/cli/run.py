@@ -18,6 +18,7 @@ from recbole_sibrar.config.choices import (
     model_names,
     ready_made_configurations,
 )
+from recbole_sibrar.errors import OptionParser
 from recbole_sibrar.names import MODELS
 from recbole_sibrar.quick_start import process_options
 
@@ -25,7 +26,7 @@ from recbole_sibrar.quick_start import process_options
 def parser() -> argparse.ArgumentParser:
     """The options of the command."""
     others = ", ".join(model_names()[len(MODELS) :])
-    parser = argparse.ArgumentParser(
+    parser = OptionParser(
         prog="run_recbole",
         description="Train a model on a data set and test it, as RecBole's script of the same name does.",
         epilog="\n".join(

@@ -12,8 +12,10 @@ from logging import getLogger
 from typing import Any, Literal
 
 from recbole_sibrar.config.values import (
+    ByField,
     ConfigError,
     ConfigLike,
+    by_field_value,
     choice_value,
     flag_value,
     is_given,
@@ -45,6 +47,10 @@ class EncoderConfig:
     """Length k of the embeddings that are scored; the same on both sides."""
     modality_size: int
     """Length d of a projected modality, the input of the branch."""
+    normalize_numbers: ByField
+    """How ``float`` fields are scaled: ``standard`` (mean 0, standard deviation 1 in training) or ``none``."""
+    normalize_vectors: ByField
+    """How ``float_seq`` fields are scaled: ``none``, ``l2`` (length 1) or ``standard`` (each dimension)."""
     projection_hidden_sizes: tuple[int, ...]
     """Sizes of further layers of each projection, before the last one of ``modality_size``."""
     normalize_interactions: bool
@@ -109,6 +115,8 @@ PARSERS: dict[str, Callable[[str, Any], Any]] = {
     "modalities": modalities_value,
     "eval_modalities": optional_names_value,
     "modality_size": size_value,
+    "normalize_numbers": by_field_value("standard", "standard", "none"),
+    "normalize_vectors": by_field_value("none", "none", "l2", "standard"),
     "projection_hidden_sizes": sizes_value,
     "normalize_interactions": flag_value,
     "normalize_branch_input": flag_value,

@@ -52,6 +52,8 @@ class EvaluationConfig:
     """The cold-start split; None for one of RecBole's splits."""
     candidates: Literal["split", "all"]
     """Which items are ranked: those with an interaction in the evaluated part, or all."""
+    train_neg_candidates: Literal["train", "all"] | None
+    """Items that the negatives of training are drawn from: those of training, or all; None to let the split decide."""
     groups: tuple[GroupRequest, ...]
     """What divides users and items into groups that get results of their own."""
     save_per_user: Path | None
@@ -181,9 +183,13 @@ def evaluation_config(config: ConfigLike) -> EvaluationConfig:
     """
     cold_start = cold_start_config(config)
     candidates = config["eval_candidates"] or ("split" if cold_start else "all")
+    negatives = config["train_neg_candidates"]
+    if negatives is not None:
+        negatives = choice_value("train", "all")("train_neg_candidates", negatives)
     return EvaluationConfig(
         cold_start=cold_start,
         candidates=choice_value("split", "all")("eval_candidates", candidates),  # type: ignore[arg-type]
+        train_neg_candidates=negatives,
         groups=group_requests(config["eval_groups"]),
         save_per_user=_path("save_per_user", config["save_per_user"], USER_FORMATS),
         save_learning_curve=_path("save_learning_curve", config["save_learning_curve"], (".csv",)),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from scipy.sparse import csr_matrix
 
 from recbole_sibrar.data.atomic import DataError, read_header
 from recbole_sibrar.data.cache import read_frame
+from recbole_sibrar.data.held_out import Evaluated, Pool
 from recbole_sibrar.data.loading import register_fields, selected, text_format, uses_cache
 from recbole_sibrar.data.modality import ModalityKind, ModalityTable, bag_table, dense_table, id_table
 from recbole_sibrar.names import ID, INTERACTIONS, RESERVED_NAMES, Side
@@ -36,13 +39,17 @@ class MultimodalDataset(Dataset):
 
     field_tables: dict[Side, dict[str, ModalityTable]]
     """For each side the tables of its fields, in the order of the file's columns."""
-    is_cold_start = False
-    """Whether this is a part of a cold-start split, in which training draws its negatives from its own items."""
+    negative_pool: Pool = "all"
+    """Items that training draws its negatives from."""
+    evaluated: Mapping[Side, Evaluated] = MappingProxyType({})
+    """For a part of a split, how many entities of each side are evaluated, and how many of them are new."""
 
     @property
     def n_negative_candidates(self) -> int:
         """Number of items that the negatives of training are drawn from."""
-        return len(torch.unique(self.inter_feat[self.iid_field])) if self.is_cold_start else self.item_num - 1
+        if self.negative_pool == "all":
+            return self.item_num - 1
+        return len(torch.unique(self.inter_feat[self.iid_field]))
 
     def _load_feat(self, filepath: str, source: FeatureSource | str) -> pd.DataFrame | None:
         """Read ``.user`` and ``.item`` with checks that name the line; everything else is RecBole's."""
@@ -189,7 +196,8 @@ class MultimodalDataset(Dataset):
             return self._numerical_table(name, column, available)
         mask = torch.from_numpy(available)
         if kind is FeatureType.FLOAT:
-            numbers = torch.from_numpy(column.to_numpy(np.float32)[:, None])
+            with np.errstate(over="ignore"):  # the model refuses what becomes infinite, with the name of the field
+                numbers = torch.from_numpy(column.to_numpy(np.float32)[:, None])
             return dense_table(name, ModalityKind.SCALAR, numbers, mask, 1)
         size = self.field2seqlen[name]
         shared = _shared_matrix(list(column), size)
