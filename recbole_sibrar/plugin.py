@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import recbole.data.dataset
 import recbole.data.utils
-import recbole.quick_start
 import recbole.utils
 import recbole.utils.case_study
 import yaml
@@ -89,8 +88,7 @@ def register() -> None:
     _extend(Dataset, "_set_label_by_threshold", labels.set_labels)
     _extend(recbole.utils, "get_model", _get_model)
     _extend(recbole.data.utils, "create_dataset", _create_dataset)
-    _extend(recbole.data.utils, "create_dataset", moved_data.create_dataset)
-    _extend(recbole.quick_start, "load_data_and_model", moved_data.load_data_and_model)
+    moved_data.extend_loading(_extend)
     _extend(recbole.data.utils, "get_dataloader", _get_dataloader)
     _extend(recbole.data.utils, "data_preparation", _data_preparation)
     _extend(AbstractSampler, "sample_by_key_ids", sample_by_key_ids)

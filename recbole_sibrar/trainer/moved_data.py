@@ -8,7 +8,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import recbole
+import recbole.data.utils
+import recbole.quick_start
 
 from recbole_sibrar.errors import CheckpointError
 
@@ -24,6 +25,16 @@ class Request(NamedTuple):
 
 _request: ContextVar[Request | None] = ContextVar("load_data_and_model", default=None)
 """The call that is under way."""
+
+
+def extend_loading(extend: Callable[[Any, str, Callable[..., Any]], None]) -> None:
+    """Extend RecBole's functions that make a data set and load a checkpoint.
+
+    Args:
+        extend: Replaces a function by one that is called with the original first.
+    """
+    extend(recbole.data.utils, "create_dataset", create_dataset)
+    extend(recbole.quick_start, "load_data_and_model", load_data_and_model)
 
 
 def load_data_and_model(
