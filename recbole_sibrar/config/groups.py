@@ -28,14 +28,14 @@ _INSIDE = ("side", "by", "bins")
 
 @dataclass(frozen=True)
 class GroupRequest:
-    """What divides the users or the items into groups."""
+    """A division of the users or the items into groups."""
 
     field: str
     """A field of the ``.user`` or ``.item`` file, :data:`POPULARITY`, or ``interactions`` by availability."""
     side: Side | None
-    """What is divided; None, by availability, for whichever side has the field."""
+    """The side that is divided; None, by availability, for the one that has the field."""
     by: Literal["value", "available"] = "value"
-    """Whether each value is a group, or having one and having none are."""
+    """``value``: each value is a group; ``available``: having a value and having none are the two groups."""
     bins: int | tuple[float, ...] | None = None
     """Number of groups of numbers with equally many members each, or the numbers at which groups begin; None for each
     category, or :data:`DEFAULT_BINS` groups of numbers."""

@@ -29,11 +29,11 @@ class Group:
     label: str
     """``field=value``."""
     side: Side
-    """What it is a group of."""
+    """Side of its members."""
     members: np.ndarray
     """bool ``[n_users]`` or ``[n_items]``."""
     counts_places: bool = False
-    """Whether its share of the recommended places is reported too."""
+    """True to report its share of the recommended places too."""
 
 
 def find_groups(knowledge: TrainingKnowledge, requests: Sequence[GroupRequest]) -> list[Group]:
@@ -153,7 +153,7 @@ def _side_of(knowledge: TrainingKnowledge, name: str) -> Side:
 
 
 def place_shares(lists: RecommendationLists, group: Group, topk: Sequence[int], decimal_place: int) -> dict[str, float]:
-    """How often a group of items is recommended, beside how many of the candidates belong to it.
+    """Share of a group of items in the recommended places, and its share of the candidates.
 
     Args:
         lists: The recommendations of all users.

@@ -1,4 +1,4 @@
-"""What training and evaluation need of the data, checked before they begin."""
+"""Checks, before training and evaluation begin, of what they need of the data."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ _ESSENTIAL = ("raylet", "gcs_server")
 """Ray's processes without which nothing goes on."""
 
 _SECONDS = 15.0
-"""How long the command may take to end by itself."""
+"""Time that the command has to end by itself."""
 
 _WITNESS = "import sys; sys.stdin.buffer.read() == b'left' or sys.stderr.write(sys.argv[1] + chr(10))"
 """Program of a process that writes a line when this process has ended without a word."""

@@ -20,7 +20,7 @@ class Request(NamedTuple):
     checkpoint: str
     """The file that is loaded."""
     data_path: str | None
-    """Where the caller says that the data are; None for where training read them from."""
+    """Folder of the data according to the caller; None for the one that training read."""
 
 
 _request: ContextVar[Request | None] = ContextVar("load_data_and_model", default=None)
@@ -108,6 +108,6 @@ def _files(config: Any) -> list[str]:
 
 
 def _is_saved(config: Any) -> bool:
-    """Whether RecBole finds a data set that ``save_dataset`` has written, and may need no files."""
+    """Tell whether RecBole finds a data set that ``save_dataset`` has written, and may need no files."""
     file = config["dataset_save_path"]
     return Path(file).is_file() if file else any(Path(config["checkpoint_dir"]).glob(f"{config['dataset']}-*.pth"))

@@ -134,7 +134,7 @@ def test_a_wrong_length_is_one_line(make_model: Build, k: Any) -> None:
         full_sort_topk([3], network, test, k)
 
 
-def test_loaders_that_do_not_rank_are_one_line(make_model: Build) -> None:
+def test_loaders_that_rank_nothing(make_model: Build) -> None:
     _, network, train, _, test = make_model(model="BPR", eval_args={**WARM, "mode": "uni20"})
     for loader, name in ((test, "'NegSampleEvalDataLoader'"), (train, "'TrainDataLoader'"), (None, "None")):
         with pytest.raises(ConfigError, match=rf"^test_data: found {name}, allowed is [^\n]*$"):

@@ -74,7 +74,7 @@ def check_users(result: dict[str, float], frame: pd.DataFrame, members: dict[str
 
 
 @pytest.mark.parametrize("model", ["BPR", "SiBraR"])
-def test_explicit_bins_begin_with_their_numbers(evaluate: Callable[..., Any], tiny_folder: Path, model: str) -> None:
+def test_bins_begin_with_their_numbers(evaluate: Callable[..., Any], tiny_folder: Path, model: str) -> None:
     ages = pd.to_numeric(cells(tiny_folder, "user", "age"))  # of u10, 5; of u20, 10
     assert ages["u10"] == 5
     result, frame, _ = evaluate({"age": {"side": "user", "bins": [5, 10]}}, model)
@@ -229,7 +229,7 @@ def test_numbers_that_are_all_alike(make_model: Build, tiny_folder: Path) -> Non
         make_model(model="BPR", eval_groups={"age": "user"}, **SETTINGS)
 
 
-def test_a_field_of_both_sides_needs_its_side(make_model: Build, tiny_folder: Path) -> None:
+def test_a_field_of_both_needs_its_side(make_model: Build, tiny_folder: Path) -> None:
     file = tiny_folder / "tiny" / "tiny.user"
     file.write_text(file.read_text().replace("gender:token", "kind:token", 1))
     with pytest.raises(DataError, match=r"'kind', which users and items have; write kind: {side: item, by: available}"):

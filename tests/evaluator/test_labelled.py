@@ -105,7 +105,7 @@ def test_labels_and_rankings_do_not_mix(make_config: Callable[..., Config]) -> N
 
 
 @pytest.mark.parametrize("model", ["BPR", "SiBraR", "FM"])
-def test_labels_that_are_all_alike_have_no_auc(make_model: Build, model: str) -> None:
+def test_labels_all_alike_have_no_auc(make_model: Build, model: str) -> None:
     built = make_model(model=model, **{**RATED, "threshold": {"rating": 1}})
     config, network, train, valid, _ = built
     trainer = get_trainer(config["MODEL_TYPE"], model)(config, network)

@@ -47,7 +47,7 @@ def test_lists_of_all_items(make_model: Build, model: str, settings: dict[str, A
     assert result[f"recall@{N_ITEMS}"] == 1
 
 
-def test_a_loader_made_by_hand_is_checked_too(make_model: Build) -> None:
+def test_a_loader_made_by_hand_is_checked(make_model: Build) -> None:
     config, network, *_, test = make_model(model="BPR")
     config.final_config_dict["topk"] = [99]
     trainer = get_trainer(config["MODEL_TYPE"], "BPR")(config, network)

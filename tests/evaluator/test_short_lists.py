@@ -81,7 +81,7 @@ def test_hits_of_lists_of_four_candidates(evaluated: Callable[..., tuple[Any, ..
 
 @pytest.mark.parametrize("arguments", [cold("item"), cold("user", "uni1")])
 @pytest.mark.parametrize("model", ["BPR", "SiBraR"])
-def test_empty_places_are_no_recommended_items(
+def test_empty_places_are_no_items(
     evaluated: Callable[..., tuple[Any, ...]], model: str, arguments: dict[str, Any]
 ) -> None:
     result, lists, _, train = evaluated(model, arguments)

@@ -73,7 +73,7 @@ def test_the_place_of_training_is_enough(make_model: Build) -> None:
     assert load_data_and_model(trainer.saved_model_file)[0]["data_path"] == config["data_path"]
 
 
-def test_a_place_without_the_data_is_one_line(moved: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_place_without_data_is_one_line(moved: Callable[..., Any], tmp_path: Path) -> None:
     _, file, _ = moved()
     with pytest.raises(
         CheckpointError, match=rf"^--data_path: found {tmp_path}, .* tiny has tiny.inter, .* of {file}$"
