@@ -36,7 +36,7 @@ from recbole_sibrar.config import (
 from recbole_sibrar.config.choices import configuration_file, properties
 from recbole_sibrar.config.keys import OTHER_KEYS
 from recbole_sibrar.config.text import INTERVALS, has_brackets, is_plain, read_brackets
-from recbole_sibrar.data import download, negatives, partition, ranks, sharding
+from recbole_sibrar.data import download, labels, negatives, partition, ranks, sharding
 from recbole_sibrar.data.dataloader import (
     CandidateFullSortDataLoader,
     MultimodalTrainDataLoader,
@@ -48,11 +48,21 @@ from recbole_sibrar.data.dataset import MultimodalDataset
 from recbole_sibrar.data.loading import load_feat
 from recbole_sibrar.data.sampler import pop_sampling, sample_by_key_ids
 from recbole_sibrar.data.split import PARTS
-from recbole_sibrar.evaluator import hooks
+from recbole_sibrar.evaluator import case_study, hooks, requirements
 from recbole_sibrar.evaluator.lists import TrainingKnowledge
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.names import MODELS
-from recbole_sibrar.trainer import distributed, gap, losses, optimizer, outcome, process_group, resume, tensorboard
+from recbole_sibrar.trainer import (
+    distributed,
+    gap,
+    losses,
+    moved_data,
+    optimizer,
+    outcome,
+    process_group,
+    resume,
+    tensorboard,
+)
 
 _MARK, _EXTENSION = "_recbole_sibrar_original", "_recbole_sibrar_extension"
 
@@ -75,14 +85,17 @@ def register() -> None:
     _extend(Dataset, "_remap_ID_all", _remap_all_ids)
     _extend(Dataset, "build", _build)
     _extend(Dataset, "_normalize", _normalize)
+    _extend(Dataset, "_set_label_by_threshold", labels.set_labels)
     _extend(recbole.utils, "get_model", _get_model)
     _extend(recbole.data.utils, "create_dataset", _create_dataset)
+    moved_data.extend_loading(_extend)
     _extend(recbole.data.utils, "get_dataloader", _get_dataloader)
     _extend(recbole.data.utils, "data_preparation", _data_preparation)
     _extend(AbstractSampler, "sample_by_key_ids", sample_by_key_ids)
     _extend(AbstractSampler, "_pop_sampling", pop_sampling)
     _extend(FullSortEvalDataLoader, "collate_fn", collate_full_sort)
-    _extend(recbole.utils.case_study, "full_sort_scores", _full_sort_scores)
+    _extend(recbole.utils.case_study, "full_sort_scores", case_study.full_sort_scores)
+    _extend(recbole.utils.case_study, "full_sort_topk", case_study.full_sort_topk)
     process_group.extend_configuration(_extend)
     sharding.extend_loaders(_extend)
     distributed.extend_trainer(_extend)  # inside of the others, which see the results of all processes
@@ -255,6 +268,8 @@ def _set_evaluation(config: Config) -> None:
         refuse(
             "save_split", str(settings.save_split), f"no value for {config.model}, which makes sequences of the parts"
         )
+    requirements.check_mode(config)
+    labels.load_threshold_field(config)
     for key in ("eval_groups", "save_per_user"):
         if config[key] and config["eval_type"] is not EvaluatorType.RANKING:
             refuse(key, config[key], f"no value with the metrics {config['metrics']}, which are no ranking metrics")
@@ -353,6 +368,7 @@ def _data_preparation(original: Any, config: Config, dataset: Dataset) -> tuple[
             f"dataset_save_path: the saved data set was split by {dataset.config['eval_args']}, the configuration asks "
             f"for {config['eval_args']}; delete the saved file"
         )
+    requirements.check_items(config, dataset)
     train, valid, test = original(config, dataset)
     if config["save_split"]:
         raise ConfigError(
@@ -368,17 +384,10 @@ def _data_preparation(original: Any, config: Config, dataset: Dataset) -> tuple[
     knowledge = TrainingKnowledge(train._dataset, long_tail_ratio(config), held_out and evaluated["item"].all_new)
     for phase, loader in (("valid", valid), ("test", test)):
         if settings.candidates == "split":
-            restrict_sampling(loader, items_of(loader._dataset), popularity)
+            pool = items_of(loader._dataset)
+            restrict_sampling(loader, pool, popularity)
+            requirements.note_short_lists(config["topk"], phase, int(pool.sum()))
         elif settings.cold_start:
             restrict_sampling(loader, np.arange(len(popularity)) > 0, popularity)
         hooks.prepare(loader, phase, knowledge)
     return train, valid, test
-
-
-def _full_sort_scores(original: Any, uid_series: Any, model: Any, test_data: Any, device: Any = None) -> Any:
-    """Score as RecBole's case study does, with -inf for what the loader does not rank."""
-    scores = original(uid_series, model, test_data, device)
-    candidates = getattr(test_data, "candidates", None)
-    if candidates is not None:
-        scores[:, ~candidates] = -np.inf
-    return scores

@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--series", metavar="[NAME=]FILE", nargs="+", default=[], help="plot files that training with gap_every wrote"
     )
+    parser.add_argument("--data_path", metavar="DIR", help="where the data are now, if they have moved since training")
     parser.add_argument("--side", default="item", help="whose modalities: item (default) or user")
     parser.add_argument("--items", default="all", help="all (default), train (with training interactions) or new")
     parser.add_argument("--modalities", metavar="A,B", help="modalities to compare (default: all)")
@@ -44,12 +45,14 @@ def run(args: argparse.Namespace) -> int:
 
     options = gap.read_options(args.side, args.items, args.modalities, args.seed, args.max_items)
     gap.check_projection(args.projection)
+    if args.data_path and not args.checkpoints:
+        raise ConfigError("--data_path: has no effect without a CHECKPOINT; leave it out")
     folder = Path(args.output)
     check_writable(folder / "gap.csv", "--output")
     series = gap.read_series(args.series)
-    found = gap.run(args.checkpoints, options, _note) if args.checkpoints else []
+    found = gap.run(args.checkpoints, options, _note, args.data_path) if args.checkpoints else []
     text, files = gap.write(found, series, options, args.projection, folder)
-    print(text or f"epochs of training: {', '.join(series)}")  # noqa: T201
+    print(text or f"measured during training: {', '.join(series)}")  # noqa: T201
     print(f"written in {folder}: {', '.join(files)}")  # noqa: T201
     return 0
 

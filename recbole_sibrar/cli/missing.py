@@ -12,6 +12,7 @@ from recbole_sibrar.config.choices import RATES
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument("checkpoints", metavar="CHECKPOINT", nargs="+", help="file that a training run saved")
+    parser.add_argument("--data_path", metavar="DIR", help="where the data are now, if they have moved since training")
     parser.add_argument("--side", default="item", help="whose modalities are missing: item (default) or user")
     parser.add_argument("--modalities", metavar="A,B", help="modalities that can be missing (default: all)")
     parser.add_argument("--rates", default=RATES, help="shares of values to lose (default: %(default)s)")
@@ -35,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
 
     plan = missing.read_plan(args.side, args.modalities, args.rates, args.seeds)
     folder = output_folder(args.output)
-    frame, metric = missing.run(args.checkpoints, plan, args.metric and args.metric.lower(), _note)
+    frame, metric = missing.run(args.checkpoints, plan, args.metric and args.metric.lower(), _note, args.data_path)
 
     missing.write_table(frame, folder / "missing.csv")
     figure = curves.missing_curves(frame, metric)

@@ -12,6 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", metavar="FILE", type=Path, help="the page (default: report.html in RUN_FOLDER)")
     parser.add_argument("--figures", metavar="DIR", type=Path, help="folder of figures (default: beside the page)")
     parser.add_argument("--missing", action="store_true", help="evaluate the checkpoints while modalities are missing")
+    parser.add_argument("--data_path", metavar="DIR", help="where the data are now, if they have moved since training")
     parser.add_argument("--gap", action="store_true", help="measure the modality gap of the checkpoints")
 
 
@@ -23,6 +24,8 @@ def run(args: argparse.Namespace) -> int:
     """
     from recbole_sibrar.quick_start import report
 
-    page, figures, n_figures = report.run(args.folder, args.output, args.figures, args.missing, args.gap)
+    page, figures, n_figures = report.run(
+        args.folder, args.output, args.figures, args.missing, args.gap, args.data_path
+    )
     print(f"written: {page}, {n_figures} figures as PDF and PNG in {figures}")  # noqa: T201
     return 0

@@ -12,7 +12,6 @@ from recbole_sibrar.config.encoder import (
 )
 from recbole_sibrar.config.evaluation import (
     COLD_START,
-    POPULARITY,
     ColdStart,
     EvaluationConfig,
     calibration_alpha,
@@ -24,6 +23,7 @@ from recbole_sibrar.config.evaluation import (
     named_field,
 )
 from recbole_sibrar.config.fields import check_scaled_fields, settle_modalities
+from recbole_sibrar.config.groups import POPULARITY, GroupRequest
 from recbole_sibrar.config.keys import check_keys, own_keys
 from recbole_sibrar.config.training import WITHOUT_EFFECT, TrainingConfig, differences, training_config
 from recbole_sibrar.config.values import BY_SPLIT, ConfigError, ConfigLike, as_list, nearest, refuse
@@ -40,6 +40,7 @@ __all__ = [
     "ConfigLike",
     "EncoderConfig",
     "EvaluationConfig",
+    "GroupRequest",
     "RecommenderConfig",
     "TrainingConfig",
     "as_list",

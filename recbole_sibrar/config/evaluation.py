@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
+from recbole_sibrar.config.groups import GroupRequest, group_requests
 from recbole_sibrar.config.values import (
     ConfigLike,
     choice_value,
@@ -34,9 +33,6 @@ VALUE_METRICS = ("auc", "logloss", "mae", "rmse")
 GROUPINGS = ("item", "user", "both")
 """What ``eval_args: group_by`` can be with that split: which entities are cold."""
 
-POPULARITY = "popularity"
-"""The group of items that is no field: head and tail by training interactions."""
-
 
 @dataclass(frozen=True)
 class ColdStart:
@@ -58,8 +54,8 @@ class EvaluationConfig:
     """Which items are ranked: those with an interaction in the evaluated part, or all."""
     train_neg_candidates: Literal["train", "all"] | None
     """Items that the negatives of training are drawn from: those of training, or all; None to let the split decide."""
-    groups: tuple[tuple[str, Literal["user", "item"]], ...]
-    """Fields whose values, or :data:`POPULARITY` whose halves, get results of their own, each with its side."""
+    groups: tuple[GroupRequest, ...]
+    """What divides users and items into groups that get results of their own."""
     save_per_user: Path | None
     """File for the results of each test user, in one of :data:`USER_FORMATS`."""
     save_learning_curve: Path | None
@@ -194,7 +190,7 @@ def evaluation_config(config: ConfigLike) -> EvaluationConfig:
         cold_start=cold_start,
         candidates=choice_value("split", "all")("eval_candidates", candidates),  # type: ignore[arg-type]
         train_neg_candidates=negatives,
-        groups=_groups(config["eval_groups"]),
+        groups=group_requests(config["eval_groups"]),
         save_per_user=_path("save_per_user", config["save_per_user"], USER_FORMATS),
         save_learning_curve=_path("save_learning_curve", config["save_learning_curve"], (".csv",)),
         gap_every=None if config["gap_every"] is None else size_value("gap_every", config["gap_every"]),
@@ -202,22 +198,6 @@ def evaluation_config(config: ConfigLike) -> EvaluationConfig:
         save_split=_path("save_split", config["save_split"]),
         tensorboard=choice_value("none", "scalars", "embeddings")("tensorboard", config["tensorboard"]),  # type: ignore[arg-type]
     )
-
-
-def _groups(value: Any) -> tuple[tuple[str, Literal["user", "item"]], ...]:
-    allowed = f"fields with their side, such as {{gender: user, {POPULARITY}: item}}"
-    if isinstance(value, str):
-        try:
-            value = yaml.safe_load(value)
-        except yaml.YAMLError:
-            refuse("eval_groups", value, allowed)
-    if value is None:
-        return ()
-    if not isinstance(value, dict) or not all(side in ("user", "item") for side in value.values()):
-        refuse("eval_groups", value, allowed)
-    if value.get(POPULARITY) == "user":
-        refuse("eval_groups", value, f"{POPULARITY}: item; users have no popularity")
-    return tuple((str(field), side) for field, side in value.items())
 
 
 def _path(key: str, value: Any, suffixes: Sequence[str] = ()) -> Path | None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recbole_sibrar.config.encoder import EncoderConfig, has_key
 from recbole_sibrar.config.values import BY_SPLIT, nearest, refuse
-from recbole_sibrar.data.modality import ModalityKind, ModalityTable
 from recbole_sibrar.names import INTERACTIONS, RESERVED_NAMES, Side
+
+if TYPE_CHECKING:  # importing the tables imports torch, and commands read their options without
+    from recbole_sibrar.data.modality import ModalityTable
 
 NEW_SHARE = 0.1
 """Share of new entities among the evaluated ones from which on ``by_split`` is ``auto``."""
 
-_SCALED = {"normalize_numbers": (ModalityKind.SCALAR, "float"), "normalize_vectors": (ModalityKind.VECTOR, "float_seq")}
+_SCALED = {"normalize_numbers": ("scalar", "float"), "normalize_vectors": ("vector", "float_seq")}
+"""Key -> kind of the modalities that it scales, and type of their fields."""
 
 
 def check_scaled_fields(
@@ -31,7 +34,7 @@ def check_scaled_fields(
     """
     for name, (kind, field_type) in _SCALED.items():
         fields = {
-            side: [field for field, table in own.items() if table.kind is kind and field not in RESERVED_NAMES]
+            side: [field for field, table in own.items() if table.kind.value == kind and field not in RESERVED_NAMES]
             for side, own in tables.items()
         }
         for side, encoder in encoders.items():

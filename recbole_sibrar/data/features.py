@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.sparse import csr_matrix
 from sklearn.preprocessing import normalize
 
@@ -47,6 +48,33 @@ class FieldValues:
         return unit, self.available & (lengths > 0)
 
 
+@dataclass(frozen=True)
+class Numbers:
+    """A number of each user or item, indexed by internal entity id (row 0 is padding)."""
+
+    values: np.ndarray
+    """float64 ``[n_entities]``, 0 where there is none."""
+    available: np.ndarray
+    """bool ``[n_entities]``: which entities have a number."""
+    in_file: np.ndarray
+    """float64 ``[m]``: the numbers of all lines of the file, also of entities that the data set has left out."""
+
+
+def feature_path(dataset: Any, side: Side) -> Path:
+    """Path of the data set's ``.user`` or ``.item`` file."""
+    return Path(dataset.dataset_path) / f"{dataset.dataset_name}.{side}"
+
+
+def field_types(dataset: Any, side: Side) -> dict[str, str]:
+    """Fields of the ``.user`` or ``.item`` file and their types, without the ids; none where there is no file."""
+    path = feature_path(dataset, side)
+    if not path.is_file():
+        return {}
+    written = text_format(dataset.config)
+    header = read_header(path, written.separator, written.encoding)
+    return {field.name: field.type for field in header if field.name != _id_field(dataset, side)}
+
+
 def read_field(dataset: Any, side: Side, name: str, types: tuple[str, ...], key: str) -> FieldValues:
     """Read a field of the data set's ``.user`` or ``.item`` file.
 
@@ -63,13 +91,54 @@ def read_field(dataset: Any, side: Side, name: str, types: tuple[str, ...], key:
     Raises:
         DataError: There is no such file or field, or it has another type.
     """
-    path = Path(dataset.dataset_path) / f"{dataset.dataset_name}.{side}"
+    field, cells, entities = _read_column(dataset, side, name, types, key)
+    known = entities > 0
+    return _values(field, list(cells[known]), entities[known], dataset.num(_id_field(dataset, side)))
+
+
+def read_numbers(dataset: Any, side: Side, name: str, key: str) -> Numbers:
+    """Read a field of numbers: a ``float`` field, or a ``token`` field of which every value is a number.
+
+    Args:
+        dataset: A RecBole ``Dataset``.
+        side: ``user`` or ``item``.
+        name: The field.
+        key: The configuration key that asks for it, for messages.
+
+    Raises:
+        DataError: There is no such file or field, or a value is no number.
+    """
+    field, cells, entities = _read_column(dataset, side, name, ("float", "token"), key)
+    found = pd.to_numeric(cells, errors="coerce").to_numpy(np.float64)
+    wrong = cells[cells.notna().to_numpy() & np.isnan(found)]
+    if field.type == "token" and len(wrong):
+        path = feature_path(dataset, side)
+        raise DataError(f"{key}: bins: found '{wrong.iloc[0]}' in the field '{name}' of {path}, allowed are numbers")
+
+    finite = np.isfinite(found)
+    known = finite & (entities > 0)
+    values = np.zeros(dataset.num(_id_field(dataset, side)))
+    values[entities[known]] = found[known]
+    available = np.zeros(len(values), dtype=bool)
+    available[entities[known]] = True
+    return Numbers(values, available, found[finite])
+
+
+def _id_field(dataset: Any, side: Side) -> str:
+    return dataset.uid_field if side == "user" else dataset.iid_field
+
+
+def _read_column(
+    dataset: Any, side: Side, name: str, types: tuple[str, ...], key: str
+) -> tuple[Field, pd.Series, np.ndarray]:
+    """A field, its cells, and the internal id of each line, 0 for an entity that the data set has left out."""
+    path = feature_path(dataset, side)
     if not path.is_file():
         raise DataError(f"{key}: found '{name}', but the file {path}, which would hold the field, does not exist")
     config = dataset.config
     written = text_format(config)
     fields = {field.name: field for field in read_header(path, written.separator, written.encoding)}
-    id_field = dataset.uid_field if side == "user" else dataset.iid_field
+    id_field = _id_field(dataset, side)
     usable = [field.name for field in fields.values() if field.type in types and field.name != id_field]
     if name not in usable:
         what = f"is of type {fields[name].type} there" if name in fields else "is not there"
@@ -79,12 +148,12 @@ def read_field(dataset: Any, side: Side, name: str, types: tuple[str, ...], key:
         )
     if id_field not in fields:
         raise DataError(f"{path} has no field '{id_field}', which says whose values a line holds")
+
     columns = [field for field in fields.values() if field.name in (name, id_field)]
     frame = read_frame(path, columns, written, use_cache=uses_cache(config))
     ids = dataset.field2token_id[id_field]
-    known = frame[id_field].isin(ids.keys())
-    entities = np.array([ids[token] for token in frame[id_field][known]], dtype=np.int64)
-    return _values(fields[name], list(frame[name][known]), entities, dataset.num(id_field))
+    entities = np.array([ids.get(token, 0) for token in frame[id_field]], dtype=np.int64)
+    return fields[name], frame[name], entities
 
 
 def _values(field: Field, cells: list[Any], entities: np.ndarray, n: int) -> FieldValues:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from logging import getLogger
 from pathlib import Path
 from typing import Any
@@ -15,73 +14,33 @@ import pandas as pd
 import torch
 from recbole.evaluator.collector import DataStruct
 
-from recbole_sibrar.config import POPULARITY
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.data.features import FieldValues
 from recbole_sibrar.data.files import check_writable
-from recbole_sibrar.evaluator.lists import RecommendationLists, TrainingKnowledge
+from recbole_sibrar.evaluator.groups import Group, place_shares
+from recbole_sibrar.evaluator.lists import RecommendationLists
 from recbole_sibrar.evaluator.metrics import NEED, ListMetric
 from recbole_sibrar.evaluator.user_results import write_users
-from recbole_sibrar.names import Side
 
 _PER_USER_ROWS = ("rec.topk", "rec.items", "rec.meanrank")
 """What RecBole's collector gathers with a row for each user."""
 
 
-@dataclass(frozen=True)
-class Group:
-    """A group of users or items."""
-
-    label: str
-    """``field=value``."""
-    side: Side
-    """What it is a group of."""
-    members: np.ndarray
-    """bool ``[n_users]`` or ``[n_items]``."""
-
-
-def group_field(knowledge: TrainingKnowledge, name: str, side: Side) -> FieldValues:
-    """A field of ``eval_groups``.
-
-    Raises:
-        DataError: The field does not exist or is not categorical.
-    """
-    return knowledge.field(side, name, ("token", "token_seq"), "eval_groups")
-
-
-def groups_of(lists: RecommendationLists, groups: Sequence[tuple[str, Side]]) -> Iterator[Group]:
-    """The groups that ``eval_groups`` asks for.
-
-    Args:
-        lists: The recommendations.
-        groups: Fields with their side; each value of a field is a group.
-
-    Raises:
-        DataError: A field does not exist or is not categorical.
-    """
-    for name, side in groups:
-        if (name, side) == (POPULARITY, "item"):
-            for label, half in (("head", 0), ("tail", 1)):
-                yield Group(f"{name}={label}", side, lists.knowledge.tail == half)
-            continue
-        field = group_field(lists.knowledge, name, side)
-        for column, label in enumerate(field.labels):
-            yield Group(f"{name}={label}", side, field.having(column))
-
-
 def group_results(
-    metrics: dict[str, Any], struct: DataStruct, groups: Sequence[tuple[str, Side]]
+    metrics: dict[str, Any], struct: DataStruct, groups: Sequence[Group], topk: Sequence[int], decimal_place: int
 ) -> tuple[OrderedDict[str, tuple[int, dict[str, float]]], list[str]]:
     """Every metric for every group.
 
     A group of users is evaluated as if there were no others. For a group of items the lists stay what they are, but
     only its items count: as recommendations, as held-out items and as candidates, for the users who have such
-    a held-out item.
+    a held-out item. The share of places that some groups have too is that in the lists of all
+    users.
 
     Args:
         metrics: Name -> RecBole's metric object.
         struct: What RecBole's collector gathered.
-        groups: Fields with their side.
+        groups: The groups.
+        topk: The cut-offs.
+        decimal_place: Digits after the point.
 
     Returns:
         Label of the group -> number of its users and their results, and the labels of groups without any user.
@@ -89,17 +48,20 @@ def group_results(
     lists: RecommendationLists = struct.get(NEED)
     results: OrderedDict[str, tuple[int, dict[str, float]]] = OrderedDict()
     absent = []
-    for group in groups_of(lists, groups):
+    for group in groups:
         part = _of_users(struct, group.members[lists.users]) if group.side == "user" else _of_items(struct, group)
         n = len(part.get(NEED).users)
-        if not n:
-            absent.append(group.label)
-            continue
         values: dict[str, float] = {}
-        for metric in metrics.values():
-            if group.side == "user" or set(metric.metric_need) <= {"rec.topk", NEED}:
-                values.update(metric.calculate_metric(part))
-        results[group.label] = (n, values)
+        if n:
+            for metric in metrics.values():
+                if group.side == "user" or set(metric.metric_need) <= {"rec.topk", NEED}:
+                    values.update(metric.calculate_metric(part))
+        else:
+            absent.append(group.label)
+        if group.counts_places:
+            values.update(place_shares(lists, group, topk, decimal_place))
+        if values:
+            results[group.label] = (n, values)
     return results, absent
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from logging import getLogger
 from types import SimpleNamespace
 from typing import Any
@@ -13,16 +13,26 @@ from recbole.evaluator import Collector, Evaluator
 from recbole.evaluator import register as registry
 from recbole.evaluator.metrics import TailPercentage
 from recbole.trainer import Trainer
+from recbole.utils import EvaluatorType
 
-from recbole_sibrar.config import POPULARITY, ConfigError, EvaluationConfig, evaluation_config
+from recbole_sibrar.config import ConfigError, EvaluationConfig, evaluation_config
 from recbole_sibrar.data import ranks
 from recbole_sibrar.data.dataloader import items_of
 from recbole_sibrar.data.files import check_writable
-from recbole_sibrar.evaluator.breakdown import group_field, group_results, per_user_results, save_per_user, table
+from recbole_sibrar.evaluator import short_lists
+from recbole_sibrar.evaluator.breakdown import group_results, per_user_results, save_per_user, table
+from recbole_sibrar.evaluator.groups import Group, find_groups
 from recbole_sibrar.evaluator.lists import ListCollector, TrainingKnowledge
 from recbole_sibrar.evaluator.metrics import METRICS, NEED
-from recbole_sibrar.evaluator.ranking import collect_batch, tail_items
+from recbole_sibrar.evaluator.ranking import collect_batch, find_best, needs_best, tail_items
+from recbole_sibrar.evaluator.requirements import check_evaluation, check_training
 from recbole_sibrar.evaluator.stand_ins import stand_in_warnings
+
+_UNDEFINED = {
+    EvaluatorType.RANKING: "it is not defined for these recommendations",
+    EvaluatorType.VALUE: "the labels are all alike, or a score is no number",
+}
+"""Why a metric of RecBole's can be NaN."""
 
 Extend = Callable[[Any, str, Callable[..., Any]], None]
 """Replaces a method by one that is called with the original first."""
@@ -45,11 +55,13 @@ def extend_evaluation(extend: Extend) -> None:
     Args:
         extend: Replaces a method by one that is called with the original first.
     """
+    extend(Trainer, "fit", _fit)
     extend(Trainer, "evaluate", _evaluate)
     extend(Collector, "eval_batch_collect", _eval_batch_collect)
     extend(Collector, "get_data_struct", _get_data_struct)
     extend(Evaluator, "evaluate", _keep_struct)
     extend(TailPercentage, "get_tail", tail_items)
+    short_lists.extend_metrics(extend)
 
 
 def prepare(loader: Any, phase: str, knowledge: TrainingKnowledge) -> None:
@@ -60,34 +72,43 @@ def prepare(loader: Any, phase: str, knowledge: TrainingKnowledge) -> None:
         phase: ``valid`` or ``test``; groups and users are reported for the test.
         knowledge: What training knows.
     """
-    loader.evaluation = SimpleNamespace(phase=phase, knowledge=knowledge)
-    if phase == "test":
-        _read_fields(loader.config, knowledge)
+    groups = _read_fields(loader.config, knowledge) if phase == "test" else []
+    loader.evaluation = SimpleNamespace(phase=phase, knowledge=knowledge, groups=groups)
 
 
-def _read_fields(config: Any, knowledge: TrainingKnowledge) -> None:
+def _read_fields(config: Any, knowledge: TrainingKnowledge) -> list[Group]:
     """Read the fields of users and items that the evaluation will need: a wrong one is found before training.
+
+    Returns:
+        The groups that get results of their own.
 
     Raises:
         ConfigError: A metric's key is not set.
         DataError: A field does not exist or has the wrong type.
     """
-    for name, side in evaluation_config(config).groups:
-        if (name, side) != (POPULARITY, "item"):
-            group_field(knowledge, name, side)
     for metric in METRICS:
         if metric.__name__.lower() in {asked.lower() for asked in config["metrics"]}:
             metric(config).read(knowledge)
+    return find_groups(knowledge, evaluation_config(config).groups)
+
+
+def _fit(original: Any, trainer: Any, train_data: Any, *args: Any, **kwargs: Any) -> Any:
+    """Train as RecBole does; check first what the data lack."""
+    check_training(trainer.config, train_data, args[0] if args else kwargs.get("valid_data"))
+    return original(trainer, train_data, *args, **kwargs)
 
 
 def _evaluate(original: Any, trainer: Any, eval_data: Any, *args: Any, **kwargs: Any) -> Any:
     """Evaluate as RecBole does, and report what our keys ask for."""
     if not eval_data:
         return original(trainer, eval_data, *args, **kwargs)
+    check_evaluation(trainer.config, eval_data)
     settings = evaluation_config(trainer.config)
     known = getattr(eval_data, "evaluation", None)
     collector = trainer.eval_collector
     collector.lists = None
+    # RecBole's metrics keep RecBole's values where RecBole alone can evaluate
+    collector.empty_places = known is not None and (settings.cold_start is not None or settings.candidates == "split")
     if known is None:
         _refuse_unprepared(trainer)
         return original(trainer, eval_data, *args, **kwargs)
@@ -106,7 +127,7 @@ def _evaluate(original: Any, trainer: Any, eval_data: Any, *args: Any, **kwargs:
     if known.phase == "test" and ranks.is_main(trainer.config):
         _warn_once(trainer, stand_in_warnings(trainer.model, eval_data))
     if report and ranks.is_main(trainer.config):
-        _report(trainer, settings, struct, result)
+        _report(trainer, settings, known.groups, struct, result)
     return ranks.broadcast(trainer.config, result) if report else result
 
 
@@ -144,9 +165,12 @@ def _list_collector(config: Any, loader: Any, knowledge: TrainingKnowledge) -> L
 def _eval_batch_collect(
     original: Any, collector: Any, scores_tensor: Any, interaction: Any, positive_u: Any, positive_i: Any
 ) -> None:
-    top = collect_batch(original, collector, scores_tensor, interaction, positive_u, positive_i)
-    if getattr(collector, "lists", None) is not None:
-        collector.lists.add(scores_tensor, top, interaction, positive_u, positive_i)
+    lists, top = getattr(collector, "lists", None), None
+    if lists is not None or needs_best(collector):
+        top = find_best(scores_tensor, max(collector.topk), getattr(collector, "empty_places", False))
+    collect_batch(original, collector, scores_tensor, interaction, positive_u, positive_i, top)
+    if lists is not None:
+        lists.add(scores_tensor, top, interaction, positive_u, positive_i)
 
 
 def _get_data_struct(original: Any, collector: Any) -> Any:
@@ -173,7 +197,7 @@ def _explain_undefined(trainer: Any, result: dict[str, float], phase: str) -> No
         if not math.isnan(value):
             continue
         metric = registry.metrics_dict.get(key.split("@")[0])
-        reason = getattr(metric, "undefined", "it is not defined for these recommendations")
+        reason = getattr(metric, "undefined", _UNDEFINED[trainer.config["eval_type"]])
         if phase == "valid" and key == trainer.config["valid_metric"].lower():
             raise ConfigError(f"valid_metric: found {key}, which is undefined in this validation: {reason}")
         if key not in said:
@@ -192,15 +216,18 @@ def _warn_once(trainer: Any, warnings: Iterable[str]) -> None:
             said.add(warning)
 
 
-def _report(trainer: Any, settings: EvaluationConfig, struct: Any, result: dict[str, float]) -> None:
+def _report(
+    trainer: Any, settings: EvaluationConfig, groups: Sequence[Group], struct: Any, result: dict[str, float]
+) -> None:
     """Add the results of groups to the overall result, and write those of each user."""
     metrics = trainer.evaluator.metric_class
-    if settings.groups:
+    if groups:
         overall = dict(result)
-        groups, absent = group_results(metrics, struct, settings.groups)
-        for label, (_, values) in groups.items():
+        topk, decimal_place = trainer.config["topk"], trainer.config["metric_decimal_place"]
+        found, absent = group_results(metrics, struct, groups, topk, decimal_place)
+        for label, (_, values) in found.items():
             result.update({f"{key}[{label}]": value for key, value in values.items()})
-        getLogger().info("results by group\n" + table(overall, groups, len(struct.get(NEED).users)))
+        getLogger().info("results by group\n" + table(overall, found, len(struct.get(NEED).users)))
         if absent:
             getLogger().info(f"groups without a test user: {', '.join(absent)}")
     if settings.save_per_user:

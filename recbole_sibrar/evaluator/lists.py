@@ -11,7 +11,7 @@ import torch
 from scipy.sparse import csr_matrix
 
 from recbole_sibrar.data import ranks
-from recbole_sibrar.data.features import FieldValues, read_field
+from recbole_sibrar.data.features import FieldValues, Numbers, read_field, read_numbers
 from recbole_sibrar.evaluator.ranking import Top
 from recbole_sibrar.names import Side
 
@@ -31,6 +31,7 @@ class TrainingKnowledge:
         self.tail_ratio = tail_ratio
         self.cold_items = cold_items
         self._fields: dict[tuple[Side, str, tuple[str, ...]], FieldValues] = {}
+        self._numbers: dict[tuple[Side, str], Numbers] = {}
 
     @cached_property
     def history(self) -> csr_matrix:
@@ -78,6 +79,12 @@ class TrainingKnowledge:
         if (side, name, types) not in self._fields:
             self._fields[side, name, types] = read_field(self.dataset, side, name, types, key)
         return self._fields[side, name, types]
+
+    def numbers(self, side: Side, name: str, key: str) -> Numbers:
+        """Numbers of users or items, read once; see :func:`~recbole_sibrar.data.features.read_numbers`."""
+        if (side, name) not in self._numbers:
+            self._numbers[side, name] = read_numbers(self.dataset, side, name, key)
+        return self._numbers[side, name]
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from recbole_sibrar.evaluator.requirements import check_cutoffs
+
+_OF_BEST = ("rec.items", "rec.topk")
 _OTHER_NEEDS = ("rec.score", "data.label")
 
 
@@ -21,9 +24,36 @@ class Top(NamedTuple):
     """int64 ``[b, k]``."""
 
 
+def find_best(scores: Tensor, k: int, empty_places: bool) -> Top:
+    """Find the best items of each row.
+
+    Args:
+        scores: float ``[b, n_items]``, -inf for what is not ranked.
+        k: How many.
+        empty_places: Whether a place for which no item is left holds item 0; RecBole fills it with any item.
+
+    Raises:
+        ConfigError: There are fewer than k items.
+    """
+    check_cutoffs([k], scores.shape[1] - 1)
+    top = Top(*torch.topk(scores, k, dim=-1))
+    return Top(top.values, top.items.masked_fill(top.values == -torch.inf, 0)) if empty_places else top
+
+
+def needs_best(collector: Any) -> bool:
+    """Tell whether a metric asks RecBole's collector for the best items; metrics of labels do not."""
+    return any(collector.register.need(name) for name in _OF_BEST)
+
+
 def collect_batch(
-    original: Callable[..., None], collector: Any, scores: Tensor, interaction: Any, rows: Tensor, items: Tensor
-) -> Top:
+    original: Callable[..., None],
+    collector: Any,
+    scores: Tensor,
+    interaction: Any,
+    rows: Tensor,
+    items: Tensor,
+    top: Top | None,
+) -> None:
     """Collect of a batch what RecBole's ``eval_batch_collect`` collects, number by number.
 
     RecBole looks for the best items twice, marks the held-out items in a matrix as large as the scores and, for GAUC,
@@ -32,31 +62,31 @@ def collect_batch(
     Args:
         original: RecBole's method, which is called for what is not about rankings.
         collector: RecBole's collector.
-        scores: float ``[b, n_items]``, -inf for what is not ranked.
+        scores: float ``[b, n_items]``, -inf for what is not ranked; float ``[b]`` where labels are evaluated.
         interaction: RecBole's batch.
         rows: int64 ``[p]``, row of each held-out interaction.
         items: int64 ``[p]``, its item.
+        top: The best items; None where no metric needs them.
     """
     needs, data = collector.register.need, collector.data_struct
-    top = Top(*torch.topk(scores, max(collector.topk), dim=-1))
     if any(needs(name) for name in _OTHER_NEEDS):
         original(collector, scores, interaction, rows, items)
-        return top
-    if needs("rec.items"):
+        return
+    if needs("rec.items") and top is not None:
         data.update_tensor("rec.items", top.items)
     if not needs("rec.topk") and not needs("rec.meanrank"):
-        return top
+        return
+
     keys = torch.unique(rows.to(scores.device) * scores.shape[1] + items.to(scores.device))
     rows, items = torch.div(keys, scores.shape[1], rounding_mode="floor"), keys % scores.shape[1]
     counts = torch.bincount(rows, minlength=len(scores))[:, None]
-    if needs("rec.topk"):
+    if needs("rec.topk") and top is not None:
         first = torch.arange(len(scores), device=scores.device)[:, None] * scores.shape[1]
         hits = torch.isin(first + top.items, keys)
         data.update_tensor("rec.topk", torch.cat((hits.long(), counts), dim=1))
     if needs("rec.meanrank"):
         ranks, n_ranked = rank_sums(scores, rows, items)
         data.update_tensor("rec.meanrank", torch.cat((ranks, n_ranked.float(), counts.float()), dim=1))
-    return top
 
 
 def rank_sums(scores: Tensor, rows: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:

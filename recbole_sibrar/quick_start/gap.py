@@ -16,6 +16,7 @@ from tqdm import tqdm
 from recbole_sibrar.config import ConfigError, nearest, refuse
 from recbole_sibrar.config.values import optional_names_value
 from recbole_sibrar.data.files import replacing
+from recbole_sibrar.errors import CheckpointError
 from recbole_sibrar.evaluator.embeddings import WHICH, ModalityEmbeddings, modality_embeddings
 from recbole_sibrar.evaluator.modality_gap import MAX_ITEMS, measure_gap
 from recbole_sibrar.names import SIDES, Side
@@ -121,13 +122,16 @@ def _named(argument: str) -> tuple[str, str]:
     return name, file
 
 
-def measure_checkpoint(path: str, options: Options | None = None, name: str = "") -> pd.DataFrame:
+def measure_checkpoint(
+    path: str, options: Options | None = None, name: str = "", data_path: str | None = None
+) -> pd.DataFrame:
     """Measure the modality gap of one trained model.
 
     Args:
         path: File that RecBole wrote. Its data set is loaded and split as its configuration says.
         options: What is measured; None for the items' modalities.
         name: For the column ``name``; the model's name if empty.
+        data_path: Folder of the data, where they are not those that the checkpoint names.
 
     Returns:
         See :attr:`Measured.frame`.
@@ -136,14 +140,16 @@ def measure_checkpoint(path: str, options: Options | None = None, name: str = ""
         ConfigError: The model encodes no modalities or fewer than two, or the data do not fit it.
     """
     with_modalities([path], lambda line: None, "")
-    return _measure(path, options or Options(), name, lambda line: None).frame
+    return _measure(path, options or Options(), name, lambda line: None, data_path).frame
 
 
-def _measure(path: str, options: Options, name: str, note: Callable[[str], None]) -> Measured:
+def _measure(path: str, options: Options, name: str, note: Callable[[str], None], data_path: str | None) -> Measured:
     with quiet():
         try:
-            config, model, *_ = recbole.quick_start.load_data_and_model(path)
+            config, model, *_ = recbole.quick_start.load_data_and_model(path, data_path=data_path)
             found = modality_embeddings(model, options.side, options.modalities, options.items)
+        except CheckpointError:
+            raise
         except (RuntimeError, ValueError) as error:
             raise ConfigError(f"{path}: {error}") from error
     missing = [x for x in options.modalities or model.encoder_of(options.side).modalities if x not in found.names]
@@ -156,20 +162,23 @@ def _measure(path: str, options: Options, name: str, note: Callable[[str], None]
     return Measured(name or config["model"], frame, found.sample(N_SHOWN, options.seed))
 
 
-def run(checkpoints: Sequence[str], options: Options, note: Callable[[str], None]) -> list[Measured]:
+def run(
+    checkpoints: Sequence[str], options: Options, note: Callable[[str], None], data_path: str | None = None
+) -> list[Measured]:
     """Measure several trained models, one after the other.
 
     Args:
         checkpoints: Files that RecBole wrote, or ``NAME=FILE``.
         options: What is measured.
         note: Takes lines about what is left out.
+        data_path: Folder of the data, where they are not those that the checkpoints name.
 
     Raises:
         ConfigError: No checkpoint has modalities, a name occurs twice, or see :func:`measure_checkpoint`.
     """
     names = {file: name for name, file in map(_named, checkpoints)}
     files = with_modalities(list(names), note, "there is no gap to measure")
-    found = [_measure(file, options, names[file], note) for file in tqdm(files, leave=False, disable=None)]
+    found = [_measure(file, options, names[file], note, data_path) for file in tqdm(files, leave=False, disable=None)]
     frame = pd.concat([measured.frame.iloc[:1] for measured in found])
     automatic = line_names(frame)
     named = [

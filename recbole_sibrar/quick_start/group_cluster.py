@@ -22,6 +22,8 @@ from recbole_sibrar.quick_start.single_run import RESULT, SPECIFICATION
 
 _OPTION = "--resources_per_run"
 
+_ADVICE = "the same command goes on with what is not finished, and needs no Ray without --cluster"
+
 
 def execute(
     runs: Sequence[Run], jobs: int | None, address: str, resources: str | None, note: Callable[[str], None]
@@ -45,7 +47,8 @@ def execute(
     n_cpus = math.ceil(jobs * given["CPU"] if given else jobs) or 1 if jobs else None
     folder = Path(os.path.commonpath([run.folder.parents[1] for run in runs]))
     folder.mkdir(parents=True, exist_ok=True)
-    with ray_cluster.connected(address, n_cpus), ray_cluster.sharing(folder) as token:
+    connection = ray_cluster.connected(address, "run_recbole_group", _ADVICE, n_cpus)
+    with connection, ray_cluster.sharing(folder) as token:
         taken = given or ray_cluster.default_resources()
         ray_cluster.check_resources(_OPTION, taken)
         if address == LOCAL:

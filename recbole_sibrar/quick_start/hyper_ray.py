@@ -17,12 +17,14 @@ from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from recbole_sibrar.config import ConfigError, refuse
+from recbole_sibrar.errors import ProcessError
 from recbole_sibrar.quick_start import hyper_trial, ray_cluster
 from recbole_sibrar.quick_start.child_process import Children
 from recbole_sibrar.quick_start.hyper_record import Status, Trial
 from recbole_sibrar.quick_start.hyper_run import Runner
 from recbole_sibrar.quick_start.hyper_search import Suggestions, has_no_progress
 from recbole_sibrar.quick_start.ray_cluster import Job
+from recbole_sibrar.quick_start.ray_watch import Watch
 from recbole_sibrar.quick_start.single_run import SPECIFICATION
 
 _SETTINGS = {
@@ -34,6 +36,8 @@ _SETTINGS = {
 """Variables of the environment that Ray reads."""
 
 _NO_LIMIT = 10**6
+
+_ADVICE = "the same command with --resume goes on, and --tool=Hyperopt needs no Ray"
 
 
 def scheduler(name: str, grace_period: int, bigger: bool) -> TrialScheduler:
@@ -81,10 +85,11 @@ def search(runner: Runner, early_stop: int, address: str, resources: str | None,
     for token in runner.record.folder.glob(f"{ray_cluster.TOKEN}*"):  # of a search that was killed
         token.unlink()
     given = resources and ray_cluster.read_resources("--resources_per_trial", resources)
-    with ray_cluster.connected(address), ray_cluster.sharing(runner.record.folder) as token:
+    connection = ray_cluster.connected(address, "run_hyper", _ADVICE)
+    with connection as watch, ray_cluster.sharing(runner.record.folder) as token:
         taken = given or ray_cluster.default_resources()
         ray_cluster.check_resources("--resources_per_trial", taken)
-        searcher = _Searcher(runner, early_stop, token, taken)
+        searcher = _Searcher(runner, early_stop, token, taken, watch)
         left = runner.plan.n_trials - len(runner.record.ended)
         if left <= 0 or searcher.is_finished():
             return
@@ -159,10 +164,11 @@ class _Mailbox:
 class _Searcher(Searcher):
     """Gives Ray Tune the values to try, and records what comes of them."""
 
-    def __init__(self, runner: Runner, early_stop: int, token: Path, resources: dict[str, float]) -> None:
+    def __init__(self, runner: Runner, early_stop: int, token: Path, resources: dict[str, float], watch: Watch) -> None:
         plan, record = runner.plan, runner.record
         super().__init__(metric="score", mode="max" if plan.bigger else "min")
         self.runner, self.patience, self.token, self.resources = runner, early_stop, token, resources
+        self.watch = watch
         self.threads = os.environ.get("OMP_NUM_THREADS", str(max(1, int(resources["CPU"]))))
         self.interrupted = [trial for trial in record.trials if trial.status == Status.RUNNING]
         self.suggestions = Suggestions(plan.space, plan.algo, plan.seed, record.ended, record.loss)
@@ -205,7 +211,13 @@ class _Searcher(Searcher):
             self.trials[trial_id].take(json.loads(result["message"]))
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Note how a trial has ended."""
+        """Note how a trial has ended.
+
+        Raises:
+            ProcessError: Ray has lost it because its own processes have failed; the trial can be repeated.
+        """
+        if error and self.watch.has_failed():
+            raise ProcessError(self.watch.reason)
         trial, result = self.trials[trial_id], result or {}
         self.on_trial_result(trial_id, result)
         if error or "failed" in result or "message" not in result:

@@ -10,6 +10,7 @@ import recbole.quick_start
 
 from recbole_sibrar.config import ConfigError, nearest, refuse
 from recbole_sibrar.data.files import replacing
+from recbole_sibrar.errors import CheckpointError
 from recbole_sibrar.evaluator.missing_modality import COLUMNS, Plan, Study
 from recbole_sibrar.names import SIDES
 from recbole_sibrar.quick_start.checkpoints import quiet, with_modalities
@@ -52,7 +53,11 @@ def _rate(text: str) -> float:
 
 
 def run(
-    checkpoints: Sequence[str], plan: Plan, metric: str | None, note: Callable[[str], None]
+    checkpoints: Sequence[str],
+    plan: Plan,
+    metric: str | None,
+    note: Callable[[str], None],
+    data_path: str | None = None,
 ) -> tuple[pd.DataFrame, str]:
     """Evaluate the models of some checkpoints, one after the other.
 
@@ -61,6 +66,7 @@ def run(
         plan: What is hidden.
         metric: Name of a metric that every model has to have; None for the first model's validation metric.
         note: Takes lines about what is left out or may be misread.
+        data_path: Folder of the data, where they are not those that the checkpoints name.
 
     Returns:
         The rows of all studies (see :class:`~recbole_sibrar.evaluator.missing_modality.Study`), and the metric.
@@ -72,7 +78,7 @@ def run(
     frames = []
     for file in files:
         with quiet():
-            study = _load(file, plan)
+            study = _load(file, plan, data_path)
         if len(study.evaluated) == 1:
             only = f"a single {plan.side} modality, '{study.evaluated[0]}'"
             name = f"{study.config['model']} ({file})"
@@ -86,11 +92,13 @@ def run(
     return pd.concat(frames, ignore_index=True), metric
 
 
-def _load(file: str, plan: Plan) -> Study:
+def _load(file: str, plan: Plan, data_path: str | None) -> Study:
     """The study of one checkpoint, on the data that its configuration names."""
     try:
-        config, model, _, train_data, _, test_data = recbole.quick_start.load_data_and_model(file)
+        config, model, _, train_data, _, test_data = recbole.quick_start.load_data_and_model(file, data_path=data_path)
         return Study(config, model, train_data, test_data, plan)
+    except CheckpointError:
+        raise
     except (RuntimeError, ValueError) as error:
         raise ConfigError(f"{file}: {error}") from error
 

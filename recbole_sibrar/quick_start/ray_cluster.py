@@ -17,41 +17,70 @@ from typing import Any
 import ray
 
 from recbole_sibrar.config import ConfigError, refuse
+from recbole_sibrar.errors import ProcessError
+from recbole_sibrar.quick_start.ray_watch import Watch
 
 LOCAL = "local"
 """The address for a cluster of this machine alone, which starts and ends with the command."""
 
+
+_FAILED = "Ray has failed: one of its processes has ended or did not start, as where memory or processor time run out"
 
 TOKEN = ".shared-"
 """How the names of the files begin by which machines recognise a folder."""
 
 
 @contextmanager
-def connected(address: str, n_cpus: int | None = None) -> Iterator[None]:
+def connected(address: str, program: str, advice: str, n_cpus: int | None = None) -> Iterator[Watch]:
     """Connect to a cluster, and leave it at the end.
 
     Args:
         address: :data:`LOCAL`, or what ``ray.init`` takes: ``auto``, ``HOST:6379``, ``ray://HOST:10001``.
+        program: Name of the command.
+        advice: What to do when Ray fails, for a message.
         n_cpus: CPUs of a local cluster; None for those that this process may use.
+
+    Yields:
+        The watch on Ray's processes.
 
     Raises:
         ConfigError: There is no cluster at the address.
+        ProcessError: Ray's processes do not start, or one of them has ended.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would send statistics to its makers
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address == LOCAL:
         available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         options.update(num_cpus=n_cpus or available, include_dashboard=False)
+    watch = Watch(program, f"{_FAILED}; {advice}")
+    try:
+        watch.start()
+        _start(address, options, watch)
+        yield watch
+    except BaseException:
+        if watch.has_failed():
+            raise ProcessError(watch.reason) from None
+        raise
+    finally:
+        ray.shutdown()
+        watch.close()
+
+
+def _start(address: str, options: dict[str, Any], watch: Watch) -> None:
+    """Start Ray, or connect to it.
+
+    Raises:
+        ConfigError: There is no cluster at the address.
+        ProcessError: Ray's processes do not start.
+    """
     try:
         _knock(address)
         ray.init(address=address, **options)
     except (OSError, ValueError, RuntimeError, AssertionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ConfigError(f"--cluster: cannot use {address}: {reason}") from None
-    try:
-        yield
-    finally:
-        ray.shutdown()
+    except Exception as error:  # Ray raises no narrower one where its processes are too slow
+        raise ProcessError(f"{watch.reason} (Ray: {' '.join(str(error).split())[:200]})") from None
 
 
 def _knock(address: str) -> None:

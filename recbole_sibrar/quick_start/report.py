@@ -27,6 +27,7 @@ def run(
     figures: Path | None = None,
     with_missing: bool = False,
     with_gap: bool = False,
+    data_path: str | None = None,
 ) -> tuple[Path, Path, int]:
     """Write the page and the figures.
 
@@ -37,6 +38,7 @@ def run(
         with_missing: Whether to evaluate the checkpoints with missing modalities where that has not been done; the
             results are kept in ``missing/missing.csv``.
         with_gap: Likewise whether to measure the modality gap; the measures are kept in ``gap/gap.csv``.
+        data_path: Folder of the data, where they are not those that the checkpoints name.
 
     Returns:
         The page, the folder of the figures, and the number of figures.
@@ -50,7 +52,10 @@ def run(
     figures = figures or output.with_name(f"{output.stem}_figures")
     check_writable(output, "--output")
     check_writable(figures / PAGE, "--figures")
-    parts = [build_part(data, missing_study(data, with_missing), gap_study(data, with_gap)) for data in comparisons]
+    parts = []
+    for data in comparisons:
+        studies = missing_study(data, with_missing, data_path), gap_study(data, with_gap, data_path)
+        parts.append(build_part(data, *studies))
     title = f"Results: {folder.absolute().name}"
     made = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
     text = render(title, parts, f"Made by recbole-sibrar {version('recbole-sibrar')} on {made}.")

@@ -78,9 +78,10 @@ def _groups(data: ComparisonFolder) -> Section:
     sets = figures.group_charts(data.results, data.valid_metric, styles(data.names))
     if not sets:
         absent = "Not available: give `run_recbole_group` groups, such as "
-        absent += '`--eval_groups="{popularity: item}"`, for their results.'
+        absent += '`--eval_groups="{popularity: item, age: user}"`, for their results.'
         return Section("groups", "Groups of users and items", absent=absent)
-    text = "Mean over the seeds, error bars: standard deviation. Results of item groups count only their items."
+    text = "Mean over the seeds, error bars: standard deviation. Results of item groups count only their items; their "
+    text += "share of places is that in the lists of all users."
     return Section("groups", "Groups of users and items", text, chart_sets=[ChartSet("metric", x) for x in sets])
 
 
@@ -131,7 +132,8 @@ def _runs(data: ComparisonFolder) -> Section:
     details = {}
     for run in data.runs:
         curve, memory = run.curve, run.result.get("peak_memory_mb")
-        cells = [page_tables.number(None if curve is None else len(curve), "d"), page_tables.number(memory, ".0f")]
+        n_epochs = None if curve is None else int(curve["epoch"].max()) + 1  # the curve has a row for each validation
+        cells = [page_tables.number(n_epochs, "d"), page_tables.number(memory, ".0f")]
         details[run.name, run.seed] = [*cells, page_tables.Value(f"runs/{run.folder.name}")]
     text = f"Without a result: {', '.join(data.unfinished)}." if data.unfinished else ""
     return Section("runs", "Runs", text, tables=[page_tables.runs_table(data.results, data.metrics, details)])

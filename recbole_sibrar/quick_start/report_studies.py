@@ -21,12 +21,13 @@ MISSING, GAP = ("missing/missing.csv", "missing.csv"), ("gap/gap.csv", "gap.csv"
 """Where the tables of ``recbole-sibrar missing`` and ``recbole-sibrar gap`` are looked for, and written."""
 
 
-def missing_study(data: ComparisonFolder, compute: bool) -> pd.DataFrame | None:
+def missing_study(data: ComparisonFolder, compute: bool, data_path: str | None = None) -> pd.DataFrame | None:
     """The study of missing item modalities: one that lies in the folder, or else a new one where that is asked for.
 
     Args:
         data: The comparison.
         compute: Whether to evaluate its checkpoints if there is no study.
+        data_path: Folder of their data, where they are not those that the checkpoints name.
 
     Returns:
         The rows of the study with the column ``name``, the model in the comparison; None if there is none.
@@ -38,17 +39,19 @@ def missing_study(data: ComparisonFolder, compute: bool) -> pd.DataFrame | None:
     if path is None and compute:
         checkpoints = _checkpoints(data, "--missing")
         path = _new(data, MISSING, "--missing")
-        frame, _ = missing.run(checkpoints, missing.read_plan("item", None, RATES, "5"), None, tqdm.write)
+        plan = missing.read_plan("item", None, RATES, "5")
+        frame, _ = missing.run(checkpoints, plan, None, tqdm.write, data_path)
         missing.write_table(frame, path)
     return None if path is None else _read(path, data, missing_modality.COLUMNS)
 
 
-def gap_study(data: ComparisonFolder, compute: bool) -> pd.DataFrame | None:
+def gap_study(data: ComparisonFolder, compute: bool, data_path: str | None = None) -> pd.DataFrame | None:
     """The measures of the modality gap of the items, likewise.
 
     Args:
         data: The comparison.
         compute: Whether to measure it in its checkpoints if that has not been done.
+        data_path: Folder of their data, where they are not those that the checkpoints name.
 
     Returns:
         ``name``, ``first``, ``second``, ``measure``, ``value``, ``low``, ``high`` and more; None if there is none.
@@ -60,18 +63,18 @@ def gap_study(data: ComparisonFolder, compute: bool) -> pd.DataFrame | None:
     if path is None and compute:
         checkpoints = _checkpoints(data, "--gap")
         path = _new(data, GAP, "--gap")
-        missing.write_table(_measure(checkpoints), path)
+        missing.write_table(_measure(checkpoints, data_path), path)
     return None if path is None else _read(path, data, ("checkpoint", "model", *modality_gap.COLUMNS))
 
 
-def _measure(checkpoints: Sequence[str]) -> pd.DataFrame:
+def _measure(checkpoints: Sequence[str], data_path: str | None) -> pd.DataFrame:
     """The gap of every checkpoint that has one; the others are named."""
     from recbole_sibrar.quick_start.gap import measure_checkpoint  # a second to load, for this option alone
 
     frames = []
     for checkpoint in tqdm(checkpoints, desc="modality gap", unit="checkpoint"):
         try:
-            frames.append(measure_checkpoint(checkpoint))
+            frames.append(measure_checkpoint(checkpoint, data_path=data_path))
         except ConfigError as error:
             tqdm.write(f"left out: {error}")
     if not frames:

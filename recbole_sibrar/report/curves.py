@@ -23,6 +23,9 @@ LINES: tuple[str | tuple[float, tuple[float, ...]], ...] = ("-", "--", "-.", ":"
 _ABBREVIATIONS = ("mrr", "map", "gauc", "auc", "mae", "rmse", "arp", "aplt", "aclt", "pl", "ild")
 """Metrics in capitals."""
 
+_WORDS = {"placeshare": "Share of places", "candidateshare": "Share of candidates"}
+"""Values of groups of items that are no metrics of their own."""
+
 STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -104,7 +107,7 @@ def metric_title(metric: str) -> str:
         ('nDCG@10', 'Recall@5')
     """
     name, at, k = metric.partition("@")
-    usual = {"ndcg": "nDCG", **{short: short.upper() for short in _ABBREVIATIONS}}
+    usual = {"ndcg": "nDCG", **_WORDS, **{short: short.upper() for short in _ABBREVIATIONS}}
     return f"{usual.get(name, name.capitalize())}{at}{k}"
 
 

@@ -11,6 +11,8 @@ from recbole_sibrar.report.chart import Chart, Series, seed_values, summary
 from recbole_sibrar.report.curves import metric_title
 from recbole_sibrar.report.gap import LABELS, pair_name
 
+_EPOCH = "epoch, as the log counts: from 0"
+
 _GROUP = re.compile(r"(?P<metric>[^\[\]]+)\[(?P<field>[^=]+)=(?P<value>.*)\]")
 
 
@@ -102,13 +104,13 @@ def curve_charts(
     charts = []
     for column in [*_first(first, [name for name in columns if name != "train_loss"]), "train_loss"]:
         series = [
-            Series(f"{name}, seed {seed}", name, colours[name], (curve["epoch"] + 1).tolist(), curve[column].tolist())
+            Series(f"{name}, seed {seed}", name, colours[name], curve["epoch"].tolist(), curve[column].tolist())
             for name, seed, curve in curves
             if column in curve
         ]
         title = "Training loss" if column == "train_loss" else metric_title(column)
         heading = f"{title} of each epoch" if column == "train_loss" else f"Validation {title} after each epoch"
-        charts.append(Chart(_slug("curve", column), title, heading, "line", "epoch", title, series))
+        charts.append(Chart(_slug("curve", column), title, heading, "line", _EPOCH, title, series))
     return charts
 
 

@@ -194,7 +194,7 @@ def _matrix(rows: pd.DataFrame, names: list[str], zeros: bool) -> np.ndarray:
 
 
 def series(files: Mapping[str, pd.DataFrame], side: str) -> Figure:
-    """Measures against the epochs of training, a line for each run; measures of pairs are means over the pairs.
+    """Measures against the number of epochs trained so far, a line for each run; of pairs the mean.
 
     Args:
         files: Name -> rows with ``epochs``, ``side``, ``first``, ``second``, ``measure`` and ``value``.
@@ -219,7 +219,7 @@ def series(files: Mapping[str, pd.DataFrame], side: str) -> Figure:
             axes.set_title(LABELS[measure].format(side=side), fontsize=9)
             axes.set_ylim(bottom=0)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        figure.supxlabel("epochs of training", fontsize=9)
+        figure.supxlabel("epochs trained so far", fontsize=9)
         handles, labels = figure.axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=4, handlelength=3)
     return figure

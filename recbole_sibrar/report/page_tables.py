@@ -113,7 +113,7 @@ def runs_table(
     Args:
         results: A row for each run.
         metrics: The metrics, in order.
-        details: Name and seed -> epochs, memory in MB, and folder of the run.
+        details: Name and seed -> number of epochs trained, memory in MB, and folder of the run.
     """
     rows = []
     for _, row in results.iterrows():
@@ -131,7 +131,7 @@ def runs_table(
         "Validation",
         *map(_title, metrics),
         "Minutes",
-        "Epochs",
+        "Epochs\ntrained",
         "Memory (MB)",
         "Folder",
     ]

@@ -15,7 +15,7 @@ from recbole.evaluator.metrics import TailPercentage
 from recbole.utils import InputType
 from scipy.stats import rankdata
 
-from recbole_sibrar.evaluator.ranking import collect_batch, rank_sums, tail_items
+from recbole_sibrar.evaluator.ranking import collect_batch, find_best, needs_best, rank_sums, tail_items
 
 RECBOLE = inspect.unwrap(Collector.eval_batch_collect)
 NEEDS = ("rec.items", "rec.topk", "rec.meanrank", "rec.score", "data.label")
@@ -48,7 +48,8 @@ def test_a_batch_is_collected_as_recbole_does(needs: set[str], seed: int) -> Non
         items = torch.from_numpy(rng.integers(1, 40, size=12))
         batch = Interaction({"label": torch.ones(n_rows)})
         RECBOLE(expected, scores.clone(), batch, rows, items)
-        collect_batch(RECBOLE, found, scores.clone(), batch, rows, items)
+        top = find_best(scores, 5, empty_places=False) if needs_best(found) else None
+        collect_batch(RECBOLE, found, scores.clone(), batch, rows, items, top)
     assert set(found.data_struct._data_dict) == set(expected.data_struct._data_dict) == needs
     for name in needs:
         assert found.data_struct.get(name).dtype == expected.data_struct.get(name).dtype

@@ -118,7 +118,7 @@ def test_figures_have_the_numbers_of_the_files(page: Reader) -> None:
     groups = charts["groups-gender-ndcg-10"]["series"][0]
     assert (groups["x"], groups["y"]) == (["F", "<M>"], pytest.approx([0.34, 0.32]))
     curves = charts["curve-train_loss"]["series"]
-    assert [line["x"] for line in curves] == [[1, 2, 3]] * 6
+    assert [line["x"] for line in curves] == [[0, 1, 2]] * 6  # as the log counts
     assert [line["y"] for line in curves] == [[3.0, 2.0, 1.5]] * 6
     (missing,) = charts["missing-item-ndcg-10"]["series"]
     assert (missing["name"], missing["x"], missing["y"]) == ("SiBraR", [0, 0.5, 1], pytest.approx([0.3, 0.2, 0.1]))
@@ -309,3 +309,15 @@ def test_a_name_of_digits_stays_as_it_is(comparison: Path, no_files: list[str]) 
     assert [row[0] for row in page.rows["p0-table-results"][1:]] == ["SiBraR", STRANGE, "007"]
     assert [row[-1].split("-")[0] for row in page.rows["p0-table-runs"][-2:]] == ["runs/007"] * 2
     assert [row[2] for row in page.rows["p0-table-significance"][1:]] == [STRANGE, "007", "007"]
+
+
+def test_epochs_are_counted_as_the_log_counts(comparison: Path, no_files: list[str]) -> None:
+    for path in comparison.glob("runs/*/learning_curve.csv"):
+        curve = pd.read_csv(path)
+        curve["epoch"] = [1, 3, 5]  # validated after every second epoch
+        curve.to_csv(path, index=False)
+    page = Reader(report.run(comparison)[0])
+    chart = page.charts()["curve-train_loss"]
+    assert [line["x"] for line in chart["series"]] == [[1, 3, 5]] * 6
+    head, *rows = page.rows["p0-table-runs"]
+    assert {row[head.index("Epochs\ntrained")] for row in rows} == {"6"}

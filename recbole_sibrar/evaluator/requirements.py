@@ -1,0 +1,113 @@
+"""Checks, before training and evaluation begin, of what they need of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from logging import getLogger
+from typing import Any
+
+from recbole.utils import EvaluatorType, InputType, ModelType
+
+from recbole_sibrar.config import ConfigError, refuse
+
+_LEARNS_FROM_LABELS = (ModelType.CONTEXT, ModelType.DECISIONTREE)
+"""Types of models that need labels where no negatives are drawn."""
+
+
+def check_cutoffs(topk: Sequence[int], n_items: int) -> None:
+    """Check that every list can be as long as ``topk`` asks for.
+
+    Args:
+        topk: RecBole's key of that name.
+        n_items: Number of items, without RecBole's padding item.
+
+    Raises:
+        ConfigError: A cut-off is above the number of items.
+    """
+    if max(topk) > n_items:
+        refuse("topk", list(topk), f"a cut-off of at most {n_items}, the number of items in the data")
+
+
+def check_mode(config: Any) -> None:
+    """Check that the way of evaluating fits the metrics.
+
+    Raises:
+        ConfigError: Labels are to be evaluated by metrics of rankings.
+    """
+    modes = config["eval_args"]["mode"]
+    if config["eval_type"] is EvaluatorType.RANKING and "labeled" in modes.values():
+        allowed = "full, or a number of candidates such as uni100, with the metrics"
+        refuse("eval_args: mode", "labeled", f"{allowed} {config['metrics']}, which are metrics of rankings")
+
+
+def check_items(config: Any, dataset: Any) -> None:
+    """Check that there are enough items.
+
+    Args:
+        config: RecBole's ``Config``.
+        dataset: RecBole's ``Dataset``.
+
+    Raises:
+        ConfigError: There are fewer than a cut-off of ``topk``.
+    """
+    if config["eval_type"] is EvaluatorType.RANKING:
+        check_cutoffs(config["topk"], dataset.item_num - 1)
+
+
+def check_training(config: Any, train_data: Any, valid_data: Any) -> None:
+    """Check that there are the labels that training and validation need.
+
+    Args:
+        config: RecBole's ``Config``.
+        train_data: RecBole's training loader.
+        valid_data: RecBole's loader of the validation; None where there is none.
+
+    Raises:
+        ConfigError: There are none.
+    """
+    learns = config["MODEL_TYPE"] in _LEARNS_FROM_LABELS and config["MODEL_INPUT_TYPE"] is InputType.POINTWISE
+    if learns and config["train_neg_sample_args"]["distribution"] == "none":
+        alternative = "or train_neg_sample_args, which draws negatives"
+        _check_labels(config, train_data, f"{config['model']} learns from labels", alternative)
+    if valid_data:
+        check_evaluation(config, valid_data)
+
+
+def check_evaluation(config: Any, eval_data: Any) -> None:
+    """Check that there are labels where metrics compare scores with them.
+
+    Args:
+        config: RecBole's ``Config``.
+        eval_data: RecBole's loader of the evaluated part.
+
+    Raises:
+        ConfigError: There are none.
+    """
+    arguments = getattr(eval_data, "neg_sample_args", None)
+    if config["eval_type"] is EvaluatorType.VALUE and arguments and arguments["distribution"] == "none":
+        alternative = "or eval_args: mode, such as uni100, which draws negatives"
+        _check_labels(config, eval_data, f"{', '.join(config['metrics'])} compare scores with labels", alternative)
+
+
+def _check_labels(config: Any, loader: Any, reason: str, alternative: str) -> None:
+    label = config["LABEL_FIELD"]
+    if label not in loader._dataset.inter_feat.columns:
+        raise ConfigError(
+            f"threshold: found None, but {reason}, and the interactions have no field '{label}'; set threshold, such "
+            f"as {{'rating': 3}}, which makes labels, {alternative}"
+        )
+
+
+def note_short_lists(topk: Sequence[int], phase: str, n_candidates: int) -> None:
+    """Say that the candidates of a part do not fill the longest list.
+
+    Args:
+        topk: RecBole's key of that name.
+        phase: ``valid`` or ``test``.
+        n_candidates: Number of items that are ranked.
+    """
+    if 0 < n_candidates < max(topk):
+        getLogger().warning(
+            f"topk: the {phase} part has {n_candidates} candidates, fewer than {max(topk)}: the places that are left "
+            "stay empty, and count as misses in Precision and as nothing in metrics of the recommended items"
+        )

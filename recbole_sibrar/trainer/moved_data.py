@@ -1,0 +1,113 @@
+"""Data of a checkpoint that are no longer where training read them from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from os import PathLike
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import recbole.data.utils
+import recbole.quick_start
+
+from recbole_sibrar.errors import CheckpointError
+
+
+class Request(NamedTuple):
+    """A call of ``load_data_and_model``."""
+
+    checkpoint: str
+    """The file that is loaded."""
+    data_path: str | None
+    """Folder of the data according to the caller; None for the one that training read."""
+
+
+_request: ContextVar[Request | None] = ContextVar("load_data_and_model", default=None)
+"""The call that is under way."""
+
+
+def extend_loading(extend: Callable[[Any, str, Callable[..., Any]], None]) -> None:
+    """Extend RecBole's functions that make a data set and load a checkpoint.
+
+    Args:
+        extend: Replaces a function by one that is called with the original first.
+    """
+    extend(recbole.data.utils, "create_dataset", create_dataset)
+    extend(recbole.quick_start, "load_data_and_model", load_data_and_model)
+
+
+def load_data_and_model(
+    original: Callable[[str], Any], model_file: str, data_path: str | PathLike[str] | None = None
+) -> Any:
+    """Load a checkpoint with its data as RecBole does, from another folder if one is given.
+
+    Args:
+        original: RecBole's function.
+        model_file: The checkpoint.
+        data_path: Folder of the data set's files, or the one above it.
+
+    Raises:
+        CheckpointError: The data are not there.
+    """
+    token = _request.set(Request(str(model_file), None if data_path is None else str(data_path)))
+    try:
+        return original(model_file)
+    finally:
+        _request.reset(token)
+
+
+def create_dataset(original: Callable[[Any], Any], config: Any) -> Any:
+    """Make the data set; for a checkpoint, look first where its files are."""
+    request = _request.get()
+    if request is not None:
+        _request.set(None)  # further data sets are not those of the checkpoint
+        place_data(config, request)
+    return original(config)
+
+
+def place_data(config: Any, request: Request) -> None:
+    """Let a configuration that was read from a checkpoint say where its data are.
+
+    Args:
+        config: RecBole's ``Config``; changed in place.
+        request: The call that has read it.
+
+    Raises:
+        CheckpointError: The data are not there.
+    """
+    name = config["dataset"]
+    recorded = Path(config["data_path"])
+    in_recbole = Path(recbole.__path__[0], "dataset_example", name)
+
+    if request.data_path is not None:
+        places = [Path(request.data_path, name), Path(request.data_path)]
+    else:
+        places = [recorded, *([in_recbole] if recorded.parts[-2:] == in_recbole.parts[-2:] else [])]
+
+    files = _files(config)
+    found = next((place for place in places if all((place / file).is_file() for file in files)), None)
+    if found is not None:
+        config.final_config_dict["data_path"] = str(found)
+    elif request.data_path is not None:
+        raise CheckpointError(
+            f"--data_path: found {request.data_path}, but neither it nor its folder {name} has {', '.join(files)}, the "
+            f"data of {request.checkpoint}"
+        )
+    elif not _is_saved(config):
+        raise CheckpointError(
+            f"{request.checkpoint}: its data set '{name}' was read from {recorded}, where {', '.join(files)} cannot be "
+            "found; --data_path=FOLDER, or load_data_and_model(file, data_path=FOLDER) in Python, says where it is now"
+        )
+
+
+def _files(config: Any) -> list[str]:
+    """Names of the files with the interactions."""
+    parts = config["benchmark_filename"]
+    return [f"{config['dataset']}.{part}.inter" for part in parts] if parts else [f"{config['dataset']}.inter"]
+
+
+def _is_saved(config: Any) -> bool:
+    """Tell whether RecBole finds a data set that ``save_dataset`` has written, and may need no files."""
+    file = config["dataset_save_path"]
+    return Path(file).is_file() if file else any(Path(config["checkpoint_dir"]).glob(f"{config['dataset']}-*.pth"))
