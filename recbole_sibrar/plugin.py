@@ -45,7 +45,8 @@ from recbole_sibrar.data.dataloader import (
     restrict_sampling,
 )
 from recbole_sibrar.data.dataset import MultimodalDataset
-from recbole_sibrar.data.loading import load_feat
+from recbole_sibrar.data.loading import load_feat, load_inter_feat
+from recbole_sibrar.data.needed import get_load_and_unload_col
 from recbole_sibrar.data.sampler import pop_sampling, sample_by_key_ids
 from recbole_sibrar.data.split import PARTS
 from recbole_sibrar.evaluator import hooks
@@ -86,6 +87,8 @@ def register() -> None:
     _extend(Config, "_convert_config_dict", _convert_config_dict)
     _extend(Config, "_load_internal_config_dict", _load_internal_config_dict)
     _extend(Config, "_set_default_parameters", _set_default_parameters)
+    _extend(Dataset, "_get_load_and_unload_col", get_load_and_unload_col)
+    _extend(Dataset, "_load_inter_feat", load_inter_feat)
     _extend(Dataset, "_load_feat", load_feat)
     _extend(Dataset, "_remap_ID_all", _remap_all_ids)
     _extend(Dataset, "build", _build)

@@ -20,7 +20,7 @@ from recbole.utils import FeatureSource
 from recbole_sibrar.data import columns
 from recbole_sibrar.data.atomic import DataError, read_frame, read_header
 
-from .test_atomic import RecBoleReader
+from .test_atomic import Keys, RecBoleReader
 
 HEADER = ["item_id:token", "tags:token_seq", "price:float", "text:float_seq", "name:token"]
 
@@ -36,8 +36,10 @@ def _reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 class PluginReader(Dataset):
     """RecBole's reader of one file, as the plugin extends it."""
 
+    uid_field = iid_field = benchmark_filename_list = None
+
     def __init__(self, config: dict[str, Any]) -> None:
-        self.config, self.logger = config, getLogger()
+        self.config, self.logger = Keys(config), getLogger()
         self.field2source, self.field2type, self.field2seqlen, self.field2bucketnum = {}, {}, {}, {}
 
 
@@ -94,8 +96,8 @@ ROWS = [
         ({"separator": "::"}, {"field_separator": "::"}),
         ({"encoding": "latin-1"}, {"encoding": "latin-1"}),
         ({"encoding": "utf-16"}, {"encoding": "utf-16"}),
-        ({}, {"load_col": {"item": ["item_id", "text"]}}),
-        ({}, {"load_col": {"item": ["item_id", "name"]}}),
+        ({}, {"load_col": {"inter": "*", "item": ["item_id", "text"]}}),
+        ({}, {"load_col": {"inter": "*", "item": ["item_id", "name"]}}),
         ({}, {"unload_col": {"item": ["price"]}}),
         ({}, {"seq_len": {"text": 2, "tags": 1}}),
     ],
