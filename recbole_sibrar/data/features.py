@@ -14,6 +14,7 @@ from sklearn.preprocessing import normalize
 from recbole_sibrar.config import nearest
 from recbole_sibrar.data.atomic import DataError, Field, read_header
 from recbole_sibrar.data.cache import read_frame
+from recbole_sibrar.data.feature_files import id_names
 from recbole_sibrar.data.loading import text_format, uses_cache
 from recbole_sibrar.data.modality import Side
 
@@ -48,7 +49,7 @@ class FieldValues:
 
 
 def read_field(dataset: Any, side: Side, name: str, types: tuple[str, ...], key: str) -> FieldValues:
-    """Read a field of the data set's ``.user`` or ``.item`` file.
+    """Read a field of the data set's ``.user`` or ``.item`` file, or of an additional file of users or items.
 
     A model of RecBole seldom loads these files; that all models of a comparison are measured in the same way, the field
     is read from the file itself, without any normalisation.
@@ -63,13 +64,14 @@ def read_field(dataset: Any, side: Side, name: str, types: tuple[str, ...], key:
     Raises:
         DataError: There is no such file or field, or it has another type.
     """
-    path = Path(dataset.dataset_path) / f"{dataset.dataset_name}.{side}"
+    path = _file_with(dataset, side, name)
     if not path.is_file():
         raise DataError(f"{key}: found '{name}', but the file {path}, which would hold the field, does not exist")
     config = dataset.config
     written = text_format(config)
     fields = {field.name: field for field in read_header(path, written.separator, written.encoding)}
-    id_field = dataset.uid_field if side == "user" else dataset.iid_field
+    names = id_names(dataset, side)
+    id_field = next((field for field in names if field in fields), None)
     usable = [field.name for field in fields.values() if field.type in types and field.name != id_field]
     if name not in usable:
         what = f"is of type {fields[name].type} there" if name in fields else "is not there"
@@ -77,14 +79,28 @@ def read_field(dataset: Any, side: Side, name: str, types: tuple[str, ...], key:
             f"{key}: found '{name}', which {what}; allowed are the fields of {path} of type {' or '.join(types)}: "
             f"{', '.join(usable) or 'none'}{nearest(name, usable)}"
         )
-    if id_field not in fields:
-        raise DataError(f"{path} has no field '{id_field}', which says whose values a line holds")
+    if id_field is None:
+        raise DataError(f"{path} has no field '{names[0]}', which says whose values a line holds")
     columns = [field for field in fields.values() if field.name in (name, id_field)]
     frame = read_frame(path, columns, written, use_cache=uses_cache(config))
-    ids = dataset.field2token_id[id_field]
+    ids = dataset.field2token_id[names[0]]
     known = frame[id_field].isin(ids.keys())
     entities = np.array([ids[token] for token in frame[id_field][known]], dtype=np.int64)
-    return _values(fields[name], list(frame[name][known]), entities, dataset.num(id_field))
+    return _values(fields[name], list(frame[name][known]), entities, dataset.num(names[0]))
+
+
+def _file_with(dataset: Any, side: Side, name: str) -> Path:
+    """The file that has a field; that of the side where none has it."""
+    written = text_format(dataset.config)
+    folder = Path(dataset.dataset_path)
+    suffixes = [side, *(dataset.config["additional_feat_suffix"] or ())]
+    paths = [folder / f"{dataset.dataset_name}.{suffix}" for suffix in suffixes]
+    for path in paths:
+        header = read_header(path, written.separator, written.encoding) if path.is_file() else []
+        names = {field.name for field in header}
+        if name in names and names & set(id_names(dataset, side)):
+            return path
+    return paths[0]
 
 
 def _values(field: Field, cells: list[Any], entities: np.ndarray, n: int) -> FieldValues:
