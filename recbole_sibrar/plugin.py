@@ -46,7 +46,7 @@ from recbole_sibrar.data.dataloader import (
 )
 from recbole_sibrar.data.dataset import MultimodalDataset
 from recbole_sibrar.data.feature_files import init_alias
-from recbole_sibrar.data.loading import load_feat, load_inter_feat
+from recbole_sibrar.data.loading import load_feat, load_inter_feat, load_user_or_item_feat
 from recbole_sibrar.data.needed import get_load_and_unload_col
 from recbole_sibrar.data.sampler import pop_sampling, sample_by_key_ids
 from recbole_sibrar.data.split import PARTS
@@ -90,6 +90,7 @@ def register() -> None:
     _extend(Config, "_set_default_parameters", _set_default_parameters)
     _extend(Dataset, "_get_load_and_unload_col", get_load_and_unload_col)
     _extend(Dataset, "_load_inter_feat", load_inter_feat)
+    _extend(Dataset, "_load_user_or_item_feat", load_user_or_item_feat)
     _extend(Dataset, "_load_feat", load_feat)
     _extend(Dataset, "_init_alias", init_alias)
     _extend(Dataset, "_remap_ID_all", _remap_all_ids)

@@ -26,7 +26,9 @@ from recbole_sibrar.data.feature_files import (
     find_owner,
     weight_matrix,
 )
+from recbole_sibrar.data.ids import without_missing_ids
 from recbole_sibrar.data.loading import check_frame, register_fields, selected, text_format, uses_cache
+from recbole_sibrar.data.matrices import bags, shared_matrix, stacked
 from recbole_sibrar.data.modality import (
     ID,
     INTERACTIONS,
@@ -116,9 +118,10 @@ class MultimodalDataset(Dataset):
         check_new(self, file, fields)
         register_fields(self, frame, fields, source)
         check_frame(self, filepath, frame, file.side, file.id_field)
+        frame = without_missing_ids(filepath, file.id_field, frame, written)
         if source == suffix:
             self.feature_files[suffix] = file
-            frame = frame[frame[file.id_field].notna()].drop_duplicates(file.id_field, ignore_index=True)
+            frame = frame.drop_duplicates(file.id_field, ignore_index=True)
         return frame
 
     def _describe_file(self, path: str, source: FeatureSource | str, header: list[Field]) -> FeatureFile | None:
@@ -240,13 +243,33 @@ class MultimodalDataset(Dataset):
             feat = self._dataframe_to_interaction(getattr(self, name)) if served is None else served
             setattr(self, name, feat)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: vectors once, though before :meth:`build` tables and frames both refer to them."""
+        state = dict(self.__dict__)
+        for suffix, fields in self.served.items():
+            frame = state[f"{suffix}_feat"]
+            if isinstance(frame, pd.DataFrame):
+                state[f"{suffix}_feat"] = frame.drop(columns=list(fields.vectors()), errors="ignore")
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        for suffix, fields in self.served.items():
+            frame = getattr(self, f"{suffix}_feat")
+            if isinstance(frame, pd.DataFrame):
+                for name, vectors in fields.vectors().items():
+                    frame.insert(min(fields.columns.index(name), frame.shape[1]), name, vectors.arrays())
+
     def _drop_unused_col(self) -> None:
         """Drop unused columns of the interactions, and what is known about those of users and items."""
         for suffix, names in (self.config["unused_col"] or {}).items():
             feat = getattr(self, f"{suffix}_feat")
-            for name in names if suffix == FeatureSource.INTERACTION.value else ():
-                if name in feat:
+            for name in names:
+                if suffix == FeatureSource.INTERACTION.value and name in feat:
                     self._del_col(feat, name)
+                elif suffix in self.served and name not in feat:
+                    for properties in (self.field2type, self.field2source, self.field2id_token, self.field2token_id):
+                        properties.pop(name, None)
 
     def _preload_weight_matrix(self) -> None:
         """Make no matrices: the values of ``preload_weight`` are modalities, see :meth:`get_preload_weight`."""
@@ -301,7 +324,7 @@ class MultimodalDataset(Dataset):
             values = torch.from_numpy(column.to_numpy(np.int64))
             return dense_table(name, ModalityKind.CATEGORICAL, values, torch.from_numpy(available), self.num(name))
         if kind is FeatureType.TOKEN_SEQ:
-            return bag_table(name, ModalityKind.MULTI_LABEL, _bags(list(column), self.num(name)))
+            return bag_table(name, ModalityKind.MULTI_LABEL, bags(list(column), self.num(name)))
         if name in self.config["numerical_features"]:
             return self._numerical_table(name, column, available)
         mask = torch.from_numpy(available)
@@ -309,9 +332,9 @@ class MultimodalDataset(Dataset):
             numbers = torch.from_numpy(column.to_numpy(np.float32)[:, None])
             return dense_table(name, ModalityKind.SCALAR, numbers, mask, 1)
         size = self.field2seqlen[name]
-        shared = _shared_matrix(list(column), size)
+        shared = shared_matrix(list(column), size)
         if shared is None:
-            matrix = torch.from_numpy(_matrix(list(column), size))
+            matrix = torch.from_numpy(stacked(list(column), size))
             return dense_table(name, ModalityKind.VECTOR, matrix, mask, size)
         mask[0] = False
         values, rows = (torch.from_numpy(array) for array in shared)
@@ -365,38 +388,3 @@ class MultimodalDataset(Dataset):
         """The file of a field, where it is none of ``.user`` and ``.item``."""
         file = self.feature_files.get(self.field2source.get(name))
         return f" from {os.path.basename(file.path)}" if file else ""
-
-
-def _bags(rows: list[np.ndarray], size: int) -> csr_matrix:
-    """Bags of ids as a sparse matrix ``[n_entities, size]``."""
-    lengths = [len(row) for row in rows]
-    indices = np.concatenate([*rows, np.array([], dtype=np.int64)]).astype(np.int64)
-    pointers = np.concatenate([[0], np.cumsum(lengths)])
-    return csr_matrix((np.ones(len(indices), dtype=np.float32), indices, pointers), shape=(len(rows), size))
-
-
-def _shared_matrix(rows: list[Any], dimension: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """The matrix that all vectors are rows of, which may be mapped from a file, and which row is whose.
-
-    Returns:
-        float32 ``[n_rows, dimension]`` and int64 ``[n_entities]``, 0 for an empty vector; None where there is no such
-        matrix, or most of it is not needed.
-    """
-    bases = {id(row.base): row.base for row in rows if len(row)}
-    base = next(iter(bases.values()), None)
-    if len(bases) != 1 or not isinstance(base, np.ndarray) or base.dtype != np.float32 or base.ndim != 2:
-        return None
-    if base.shape[1] != dimension or not base.flags.c_contiguous or len(base) > 2 * len(rows):
-        return None
-    start = base.ctypes.data
-    positions = [(row.ctypes.data - start) // base.strides[0] if len(row) else 0 for row in rows]
-    return base, np.array(positions, dtype=np.int64)
-
-
-def _matrix(rows: list[Any], dimension: int) -> np.ndarray:
-    """Vectors as one matrix ``[n_entities, dimension]``, zeros where a row is empty."""
-    matrix = np.zeros((len(rows), dimension), dtype=np.float32)
-    for i, row in enumerate(rows):
-        if len(row):
-            matrix[i] = row
-    return matrix

@@ -1,4 +1,4 @@
-"""Warnings about the ids in the files of users and items: those that match nothing, and those that occur twice."""
+"""Warnings about the ids in the files of users and items that match nothing, occur twice or are missing."""
 
 from __future__ import annotations
 
@@ -70,6 +70,25 @@ def _hint(unknown: pd.Series, unused: pd.Series) -> str:
         if matches.mean() >= LOW_SHARE:
             return f"; {words} they would match"
     return ""
+
+
+def without_missing_ids(path: str, field: str, frame: pd.DataFrame, text_format: TextFormat) -> pd.DataFrame:
+    """Leave out the rows that say of nobody what they hold, and warn about them.
+
+    Args:
+        path: The file.
+        field: The field of the ids.
+        frame: What was read from it, every row.
+        text_format: How it is written.
+    """
+    missing = frame[field].isna()
+    if not missing.any():
+        return frame
+    line = line_of(path, text_format, int(missing.argmax()))
+    n = int(missing.sum())
+    lines = "this line is" if n == 1 else f"{n} such lines are"
+    getLogger().warning(f"{path}, line {line}: {field} is missing; {lines} left out")
+    return frame[~missing].reset_index(drop=True)
 
 
 def warn_about_repetitions(path: str, field: str, frame: pd.DataFrame, text_format: TextFormat) -> None:

@@ -229,6 +229,25 @@ def load_inter_feat(original: Callable[..., Any], dataset: Dataset, token: str, 
     log_added_fields(dataset)
 
 
+def load_user_or_item_feat(original: Callable[..., Any], dataset: Dataset, *arguments: Any) -> pd.DataFrame | None:
+    """Load the fields of users or items so that RecBole can leave out the lines without an id.
+
+    RecBole looks for them by position after it has dropped ids that occur twice, and fails where that is too high.
+
+    Args:
+        original: RecBole's ``Dataset._load_user_or_item_feat``.
+        dataset: The data set that loads.
+        *arguments: Its name and folder, what the file is, and the attribute that names its ids.
+    """
+    frame = original(dataset, *arguments)
+    field = getattr(dataset, arguments[-1], None)
+    if frame is not None and field in frame:
+        missing = frame.index[frame[field].isna()]
+        if len(missing) and missing.max() >= len(frame):
+            frame = frame.reset_index(drop=True)
+    return frame
+
+
 def _files_of(folder: str) -> str:
     return ", ".join(sorted(os.listdir(folder))[:10]) or "nothing"
 

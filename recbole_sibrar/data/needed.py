@@ -211,7 +211,8 @@ def _check_loaded(dataset: Dataset, path: str, header: list[Field], loaded: Iter
         raise DataError(
             f"{key}: found {found_names} for {INTER}, but {need.key} needs the field '{need.field}' of {path}; {advice}"
         )
-    hint = nearest(str(need.field), names) or _place_of(dataset, need)
+    similar = [field.name for field in header if field.type == "token" or need.key not in _ID_KEYS.values()]
+    hint = nearest(str(need.field), similar) or _place_of(dataset, need)
     raise DataError(
         f"{path} has no field '{need.field}', which {need.key} needs; its fields are {', '.join(names)}{hint}"
     )

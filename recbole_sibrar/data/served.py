@@ -66,6 +66,15 @@ class VectorRows:
         missing = ~self.available[index]
         return self.values[rows[index]].masked_fill(missing[..., None], 0)
 
+    def arrays(self) -> np.ndarray:
+        """The vectors as RecBole's frames have them: object ``[n]``, empty arrays where one is missing."""
+        matrix = self.values.numpy()
+        rows = np.arange(len(matrix)) if self.rows is None else self.rows.numpy()
+        arrays = np.empty(len(rows), dtype=object)
+        for i, is_there in enumerate(self.available.tolist()):
+            arrays[i] = matrix[rows[i]] if is_there else matrix[0, :0]
+        return arrays
+
     def __len__(self) -> int:
         return len(self.available)
 
@@ -84,6 +93,11 @@ class ServedFields(Interaction):
     def __init__(self, columns: dict[str, Column]) -> None:
         self.interaction = _Columns(dict(columns))
         self.length = max(map(len, columns.values()), default=-1)
+
+    def vectors(self) -> dict[str, VectorRows]:
+        """The columns of vectors, by name."""
+        columns = self.interaction.held()
+        return {name: column for name, column in columns.items() if isinstance(column, VectorRows)}
 
     def __getitem__(self, index: Any) -> Any:
         """The tensor of a field, or an ``Interaction`` of some rows."""
@@ -116,6 +130,10 @@ class _Columns(MutableMapping[str, Tensor]):
     def __getitem__(self, name: str) -> Tensor:
         column = self._columns[name]
         return self._place(name, column if isinstance(column, Tensor) else column.tensor())
+
+    def held(self) -> dict[str, Column]:
+        """The columns as they are held."""
+        return dict(self._columns)
 
     def rows(self, name: str, index: Any) -> Tensor:
         """Some rows of a column, without making the others where that costs much."""
