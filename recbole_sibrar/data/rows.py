@@ -11,9 +11,8 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import chain, islice
-from typing import BinaryIO
+from itertools import islice
+from typing import BinaryIO, NamedTuple, TextIO
 
 import numpy as np
 
@@ -43,8 +42,7 @@ class NullByteError(BadRowError):
     """A cell holds a NUL byte, up to which alone pandas' fast reader reads it."""
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """One row of a file, which can be more than one line where a cell is quoted."""
 
     line: int
@@ -140,21 +138,21 @@ _NULL_BYTE = "found a NUL byte, allowed is text; the file was damaged or is in a
 
 def _check_text(path: str | os.PathLike[str], text_format: TextFormat, line_breaks: bool) -> None:
     """Check a file line by line."""
-    width = 0
-    for record in read_records(path, text_format):
-        width = width or len(record.cells)
-        if record.last_line > record.line and not line_breaks:
+    records = read_records(path, text_format)
+    width = len(next(records, Record(1, 1, [])).cells)
+    for line, last_line, cells in records:
+        if last_line > line and not line_breaks:
             raise BadRowError(
-                record.line, "found a cell that begins with a quotation mark and ends on another line; remove the mark"
+                line, "found a cell that begins with a quotation mark and ends on another line; remove the mark"
             )
-        if len(record.cells) != width:
-            raise BadRowError(record.line, _describe_width(record.cells, width))
-        if any("\0" in cell for cell in record.cells):
-            raise NullByteError(record.line, _NULL_BYTE)
+        if len(cells) != width:
+            raise BadRowError(line, _describe_width(cells, width))
+        if "\0" in "".join(cells):
+            raise NullByteError(line, _NULL_BYTE)
 
 
 def read_records(path: str | os.PathLike[str], text_format: TextFormat) -> Iterator[Record]:
-    """Read the header and the rows of a file, divided as pandas divides them.
+    """Read the header and the rows of a file, divided as pandas divides them; blank lines are left out.
 
     Args:
         path: The file.
@@ -164,51 +162,53 @@ def read_records(path: str | os.PathLike[str], text_format: TextFormat) -> Itera
         BadRowError: A cell begins with a quotation mark that nothing closes, or only within another line.
         UnicodeError: The file is in another encoding.
     """
-    separator = text_format.separator
-    number = 0
     with open(path, encoding=text_format.encoding or "utf-8", newline="") as lines:
-        for line in lines:
-            number += 1
-            first = number
-            text = line.rstrip("\r\n")
-            if number > 1 and len(separator) == 1 and (text.startswith('"') or separator + '"' in text):
-                cells, n_lines = _read_quoted(line, lines, separator, number)
-                number += n_lines - 1
-            elif len(separator) == 1:
-                cells = text.split(separator)
-            else:
-                cells = _split_as_pandas(text, separator)
-            if number == 1 or len(cells) > 1 or cells[0].strip():
-                yield Record(first, number, cells)
+        divide = _divide_as_csv if len(text_format.separator) == 1 else _divide_as_pattern
+        last = None  # is given out when it is known whether it ends with the file
+        for record in divide(lines, text_format.separator):
+            if len(record.cells) < 2 and not "".join(record.cells).strip():
+                continue
+            if last is not None:
+                yield last
+            if record.last_line > record.line:
+                _check_closed(path, text_format, record)
+            last = record
+    if last is not None:
+        _check_closed(path, text_format, last)
+        yield last
 
 
-def _split_as_pandas(text: str, separator: str) -> list[str]:
-    """Divide a line by a separator of several characters, as pandas does after it has stripped the line."""
-    cells, stripped = text.split(separator), text.strip().split(separator)
-    return stripped if len(stripped) == len(cells) else cells
-
-
-def _read_quoted(line: str, following: Iterator[str], separator: str, number: int) -> tuple[list[str], int]:
-    """Divide a row in which a cell is quoted.
-
-    Returns:
-        Its cells, and the number of lines it takes.
-    """
-    taken: list[str] = []
-
-    def lines() -> Iterator[str]:
-        for text in chain([line], following):
-            taken.append(text)
-            yield text
-
+def _divide_as_csv(lines: TextIO, separator: str) -> Iterator[Record]:
+    """Divide lines as pandas does; a cell that begins with a quotation mark goes on until the next one."""
     with _long_cells():
-        cells = next(csv.reader(lines(), delimiter=separator))
+        reader = csv.reader(lines, delimiter=separator)
+        line = 1
         try:
-            next(csv.reader(iter(taken), delimiter=separator, strict=True))
+            for cells in reader:
+                yield Record(line, reader.line_num, cells)
+                line = reader.line_num + 1
+        except csv.Error as error:  # Python 3.10 reads no NUL bytes
+            raise NullByteError(line, _NULL_BYTE if "NUL" in str(error) else str(error)) from None
+
+
+def _divide_as_pattern(lines: TextIO, separator: str) -> Iterator[Record]:
+    """Divide lines by a separator of several characters as pandas does, which strips them and knows no quotes."""
+    for number, line in enumerate(lines, 1):
+        cells, stripped = line.rstrip("\r\n").split(separator), line.strip().split(separator)
+        yield Record(number, number, stripped if len(stripped) == len(cells) else cells)
+
+
+def _check_closed(path: str | os.PathLike[str], text_format: TextFormat, record: Record) -> None:
+    """Check that a quotation mark that begins a cell ends it too, in the last row or one of several lines."""
+    if len(text_format.separator) > 1:
+        return
+    with open(path, encoding=text_format.encoding or "utf-8", newline="") as lines, _long_cells():
+        own_lines = islice(lines, record.line - 1, record.last_line)
+        try:
+            next(csv.reader(own_lines, delimiter=text_format.separator, strict=True), None)
         except csv.Error as error:
-            if len(taken) > 1 or "end of data" in str(error):
-                raise BadRowError(number, _OPEN_QUOTE) from None
-    return cells, len(taken)
+            if record.last_line > record.line or "end of data" in str(error):
+                raise BadRowError(record.line, _OPEN_QUOTE) from None
 
 
 _OPEN_QUOTE = (
