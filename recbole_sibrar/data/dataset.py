@@ -115,7 +115,7 @@ class MultimodalDataset(Dataset):
         if file.id_field != file.header_field:
             frame = frame.rename(columns={file.header_field: file.id_field})
             fields = [replace(field, name=str(name)) for field, name in zip(fields, frame.columns, strict=True)]
-        check_new(self, file, fields)
+        check_new(self, filepath, source, fields)
         register_fields(self, frame, fields, source)
         check_frame(self, filepath, frame, file.side, file.id_field)
         frame = without_missing_ids(filepath, file.id_field, frame, written)

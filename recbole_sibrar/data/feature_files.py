@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from recbole.utils import FeatureSource
 
 from recbole_sibrar.config import SIDES, nearest, refuse
 from recbole_sibrar.data.atomic import DataError, Field
@@ -114,25 +115,32 @@ def check_columns(
         )
 
 
-def check_new(dataset: Any, file: FeatureFile, fields: list[Field]) -> None:
-    """Check that no field of a file has the name of a field of another one.
+def check_new(
+    dataset: Any, path: str, source: FeatureSource | str, fields: list[Field], numbers_too: bool = True
+) -> None:
+    """Check that no field of a file has the name of a field of another one, which RecBole cannot tell apart.
 
     Args:
         dataset: The data set, which has loaded other files before.
-        file: The file.
-        fields: Its fields.
+        path: The file.
+        source: What the file is.
+        fields: The fields that are loaded.
+        numbers_too: Whether names of earlier numbers count, with which RecBole goes on.
 
     Raises:
         DataError: One has.
     """
-    own = dataset.uid_field if file.side == "user" else dataset.iid_field
+    own = {FeatureSource.USER: dataset.uid_field, FeatureSource.ITEM: dataset.iid_field}
     for field in fields:
-        if field.name in dataset.field2source and field.name != own:
-            other = _suffix_of(dataset, field.name).removesuffix("_id")
-            raise DataError(
-                f"{file.path}: field '{field.name}' is also in the .{other} file; "
-                "rename one of them, or list it in unload_col"
-            )
+        name, other = field.name, dataset.field2source.get(field.name)
+        if other is None or other == source or name in (own.get(source), getattr(dataset, "entity_field", None)):
+            continue
+        if not numbers_too and dataset.field2type[name].value.startswith("float"):
+            continue
+        suffix = _suffix_of(dataset, name).removesuffix("_id")
+        raise DataError(
+            f"{path}: field '{name}' is also in the .{suffix} file; rename one of them, or list it in unload_col"
+        )
 
 
 def _suffix_of(dataset: Any, name: str) -> str:
@@ -162,7 +170,23 @@ def init_alias(original: Callable[..., None], dataset: Any) -> None:
                     f"{key}: found '{field}', which no file that is loaded has; allowed are fields among "
                     f"{', '.join(dataset.field2type)} (see load_col and additional_feat_suffix)"
                 )
+    _check_weight_ids(dataset)
     original(dataset)
+
+
+def _check_weight_ids(dataset: Any) -> None:
+    """Check that the ids of ``preload_weight`` are those of somebody, where an additional file holds the weights."""
+    weights = dataset.config["preload_weight"]
+    aliases = [dataset.config[f"alias_of_{name}_id"] or () for name in ("user", "item", "entity", "relation")]
+    for id_field, name in weights.items() if isinstance(weights, dict) else ():
+        kind = dataset.field2type.get(name)
+        is_additional = isinstance(dataset.field2source.get(id_field), str)
+        is_number = kind is not None and kind.value.startswith("float")
+        if is_additional and is_number and not any(id_field in names for names in aliases):
+            raise DataError(
+                f"preload_weight: found the ids '{id_field}', allowed are ids that alias_of_item_id or "
+                "alias_of_user_id names, which says whose weights they are"
+            )
 
 
 def filter_by_inter_num(dataset: Any, file: FeatureFile, counts: pd.Series) -> None:

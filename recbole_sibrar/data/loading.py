@@ -18,6 +18,7 @@ from recbole_sibrar.data.atomic import CellError, DataError, Field, RowError, ch
 from recbole_sibrar.data.cache import read_frame
 from recbole_sibrar.data.columns import TextFormat
 from recbole_sibrar.data.faults import find_wrong_number
+from recbole_sibrar.data.feature_files import check_new
 from recbole_sibrar.data.ids import warn_about_matches, warn_about_repetitions
 from recbole_sibrar.data.modality import Side
 from recbole_sibrar.data.needed import check_interactions, log_added_fields
@@ -96,6 +97,8 @@ def load_feat(original: Callable[..., Any], dataset: Dataset, path: str, source:
     fields = selected(header, load, unload)
     if source is FeatureSource.INTERACTION:
         check_interactions(dataset, path, header, fields)
+    elif source != "link":
+        check_new(dataset, path, source, fields, numbers_too=False)
     frame = _read_fast(dataset, path, source, header, fields, use_cache)
     if isinstance(frame, pd.DataFrame) and not (frame.empty and dataset.benchmark_filename_list):
         register_fields(dataset, frame, fields, source)

@@ -239,6 +239,25 @@ def test_what_does_not_fit_is_refused(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({"additional_feat_suffix": ["itememb", "itemimg"]}, "tiny.itemimg: field 'iid' is also in the .itememb file"),
+        ({"alias_of_item_id": None}, "preload_weight: found the ids 'iid', allowed are ids that alias_of_item_id"),
+        ({"alias_of_item_id": ["asin"]}, "alias_of_item_id: found 'asin', which no file that is loaded has"),
+        ({"alias_of_item_id": "iid"}, "alias_of_item_id: found 'iid', allowed is a list of fields"),
+    ],
+)
+def test_recboles_models_fail_in_one_line(
+    make_config: MakeConfig, tiny_folder: Path, keys: dict[str, Any], expected: str
+) -> None:
+    write(tiny_folder, vector_rows())
+    write(tiny_folder, vector_rows(), "iid:token\timage:float_seq", "itemimg")
+    with pytest.raises(ValueError, match=expected) as caught:
+        create_dataset(make_config("BPR", **{**MANUAL, "load_col": None, **keys}))
+    assert "\n" not in str(caught.value)
+
+
 def test_files_of_nobody_are_left_out(
     make_dataset: MakeDataset, tiny_folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

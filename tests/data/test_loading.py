@@ -129,6 +129,13 @@ def test_rows_of_users_and_items_are_checked(make_config: MakeConfig, tiny_folde
     assert f"tiny.{side}, line 3: found 6 cells, allowed are 5" in message(make_config, model, **keys)
 
 
+@pytest.mark.parametrize("model", ["BPR", "SiBraR"])
+def test_a_category_in_two_files_is_refused(make_config: MakeConfig, tiny_folder: Path, model: str) -> None:
+    rewrite(tiny_folder / "tiny" / "tiny.item", at(0, lambda line: line.replace("kind", "gender")))
+    keys = {"load_col": {"inter": ALL, "user": "*", "item": "*"}}
+    assert "tiny.item: field 'gender' is also in the .user file" in message(make_config, model, **keys)
+
+
 @pytest.mark.parametrize("suffix", ["kg", "link"])
 def test_rows_of_knowledge_graphs_are_checked(make_config: MakeConfig, tiny_folder: Path, suffix: str) -> None:
     folder = tiny_folder / "tiny"
