@@ -70,7 +70,7 @@ def get_load_and_unload_col(
     load = {(config[_ID_KEYS[name]] or name) if name in _ID_KEYS else name for name in load}
     if _suffix(source) == INTER:
         load |= {name for name in (dataset.uid_field, dataset.iid_field) if name}
-        load |= {need.field for need in needs(dataset)}
+        load |= {need.field for need in needs(dataset) if need.field}
     return load, unload
 
 
@@ -108,6 +108,12 @@ def needs(dataset: Dataset) -> list[Need]:
         found += [Need(field, f"threshold: {config['threshold']}") for field in config["threshold"]]
     elsewhere: set[str] | None = None
     for key in ("val_interval", "normalize_field", "numerical_features"):
+        if isinstance(config[key], str):
+            refuse(
+                key,
+                config[key],
+                "a dictionary of fields and intervals" if key == "val_interval" else "a list of fields",
+            )
         if config[key] and (key != "normalize_field" or key in config.external_config_dict):
             elsewhere = _fields_of_other_files(dataset) if elsewhere is None else elsewhere
             found += [Need(field, key) for field in config[key] if field not in elsewhere]
