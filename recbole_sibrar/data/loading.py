@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import os
 from collections.abc import Callable
@@ -34,14 +33,17 @@ def text_format(config: Any) -> TextFormat:
     """How the atomic files of a configuration are written.
 
     Raises:
-        ConfigError: There is no such encoding.
+        ConfigError: There is no such encoding, or a separator is empty.
     """
     encoding = config["encoding"]
     if encoding is not None:
         try:
-            codecs.lookup(encoding)
+            "\n".encode(encoding)
         except (LookupError, TypeError):
             refuse("encoding", encoding, "the name of an encoding, such as utf-8, utf-16 or latin-1")
+    for key in ("field_separator", "seq_separator"):
+        if not isinstance(config[key], str) or not config[key]:
+            refuse(key, config[key], "one or more characters")
     return TextFormat(config["field_separator"], config["seq_separator"], encoding)
 
 
@@ -86,6 +88,8 @@ def load_feat(original: Callable[..., Any], dataset: Dataset, path: str, source:
     use_cache = uses_cache(dataset.config)
     if load == set():
         return original(dataset, path, source)
+    if dataset.config["seq_separator"] is None and not hasattr(dataset, "modality_tables"):
+        return original(dataset, path, source)  # which then divides sequences at any blanks
     written = text_format(dataset.config)
     try:
         header = read_header(path, written.separator, written.encoding)

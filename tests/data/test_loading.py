@@ -149,10 +149,12 @@ def test_rows_of_knowledge_graphs_are_checked(make_config: MakeConfig, tiny_fold
     assert f"tiny.{suffix}, line 3: found" in message(make_config, "CKE", **keys)
 
 
-def test_an_unknown_encoding_is_refused(make_config: MakeConfig) -> None:
-    assert "encoding: found 'utf-9', allowed is the name of an encoding" in message(
-        make_config, "BPR", encoding="utf-9"
-    )
+@pytest.mark.parametrize("model", ["BPR", "SiBraR"])
+@pytest.mark.parametrize(
+    ("key", "value"), [("encoding", "utf-9"), ("encoding", "base64"), ("field_separator", ""), ("seq_separator", "")]
+)
+def test_what_no_file_is_written_in_is_refused(make_config: MakeConfig, model: str, key: str, value: str) -> None:
+    assert f"{key}: found '{value}', allowed is" in message(make_config, model, **{key: value})
 
 
 UNUSUAL: dict[str, tuple[Lines, dict[str, Any]]] = {
@@ -174,6 +176,7 @@ UNUSUAL: dict[str, tuple[Lines, dict[str, Any]]] = {
         {},
     ),
     "text in an unused number": (at(7, cell(3, "late")), {"load_col": {"inter": ["user_id", "item_id", "rating"]}}),
+    "any blanks": (every(lambda line: line), {"seq_separator": None}),
     "infinite number": (at(7, cell(2, "inf")), {}),
     "missing values": (lambda lines: at(6, cell(0, ""))(at(7, cell(2, "NA"))(lines)), {}),
     "ids of missing fields": (at(0, lambda line: line), {"load_col": {"inter": [*ALL, "nothing"]}}),
