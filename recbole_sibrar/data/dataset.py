@@ -246,7 +246,7 @@ class MultimodalDataset(Dataset):
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled: vectors once, though before :meth:`build` tables and frames both refer to them."""
         state = dict(self.__dict__)
-        for suffix, fields in self.served.items():
+        for suffix, fields in state.get("served", {}).items():
             frame = state[f"{suffix}_feat"]
             if isinstance(frame, pd.DataFrame):
                 state[f"{suffix}_feat"] = frame.drop(columns=list(fields.vectors()), errors="ignore")
@@ -254,7 +254,7 @@ class MultimodalDataset(Dataset):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        for suffix, fields in self.served.items():
+        for suffix, fields in state.get("served", {}).items():
             frame = getattr(self, f"{suffix}_feat")
             if isinstance(frame, pd.DataFrame):
                 for name, vectors in fields.vectors().items():

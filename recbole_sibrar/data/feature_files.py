@@ -222,9 +222,10 @@ def align(column: pd.Series, entities: np.ndarray, n: int) -> pd.Series:
     """
     found = column.to_numpy()
     values = np.zeros(n, dtype=found.dtype)
-    if values.dtype == object and len(found):
+    if values.dtype == object:
         empty = np.empty(1, dtype=object)
-        empty[0] = [0.0, 0.0] if isinstance(found[0], list) else np.array([], dtype=np.int64)
+        is_pair = len(found) > 0 and isinstance(found[0], list)
+        empty[0] = [0.0, 0.0] if is_pair else np.array([], dtype=np.int64)
         values[:] = empty
     values[entities] = found
     return pd.Series(values)

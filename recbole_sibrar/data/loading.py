@@ -85,7 +85,6 @@ def load_feat(original: Callable[..., Any], dataset: Dataset, path: str, source:
         DataError: The file cannot be read; the message names the line where there is one.
     """
     load, unload = dataset._get_load_and_unload_col(source)
-    use_cache = uses_cache(dataset.config)
     if load == set():
         return original(dataset, path, source)
     if dataset.config["seq_separator"] is None and not hasattr(dataset, "modality_tables"):
@@ -103,7 +102,7 @@ def load_feat(original: Callable[..., Any], dataset: Dataset, path: str, source:
         check_interactions(dataset, path, header, fields)
     elif source != "link":
         check_new(dataset, path, source, fields, numbers_too=False)
-    frame = _read_fast(dataset, path, source, header, fields, use_cache)
+    frame = _read_fast(dataset, path, source, header, fields)
     if isinstance(frame, pd.DataFrame) and not (frame.empty and dataset.benchmark_filename_list):
         register_fields(dataset, frame, fields, source)
         check_frame(dataset, path, frame, *_owner(dataset, source))
@@ -112,7 +111,7 @@ def load_feat(original: Callable[..., Any], dataset: Dataset, path: str, source:
 
 
 def _read_fast(
-    dataset: Dataset, path: str, source: FeatureSource | str, header: list[Field], fields: list[Field], use_cache: bool
+    dataset: Dataset, path: str, source: FeatureSource | str, header: list[Field], fields: list[Field]
 ) -> pd.DataFrame | DataError | None:
     """Read a file with the fast reader.
 
@@ -122,6 +121,7 @@ def _read_fast(
     Raises:
         DataError: Nobody can read the file.
     """
+    use_cache = uses_cache(dataset.config)
     if source not in SOURCES or not fields or any(":" in field.name for field in header):
         return None
     try:
@@ -161,20 +161,27 @@ def _load_as_recbole(
     except FAILURES as error:
         wrong = find_wrong_number(path, fields, written) if fields else None
         raise wrong or reason or DataError(f"{path}: RecBole cannot read it: {error}") from error
-    if frame is None:
-        return None
+    if frame is not None:
+        _check_as_recbole(dataset, path, source, frame, reason)
+    return frame
+
+
+def _check_as_recbole(
+    dataset: Dataset, path: str, source: FeatureSource | str, frame: pd.DataFrame, reason: DataError | None
+) -> None:
+    """Check what RecBole has made of a file that the fast reader cannot read for a reason."""
     try:
-        check_text(path, written, line_breaks=True)
+        check_text(path, text_format(dataset.config), line_breaks=True)
     except RowError:
         raise
     except DataError:
         pass  # a NUL byte, which RecBole takes for a character
+
     ids = [name for name in (dataset.uid_field, dataset.iid_field) if name is not None]
     if reason is not None and source is FeatureSource.INTERACTION and any(name not in frame for name in ids):
         raise reason
     if source != "link":
         check_frame(dataset, path, frame, *_owner(dataset, source))
-    return frame
 
 
 def _owner(dataset: Dataset, source: FeatureSource | str) -> tuple[Side | None, str | None]:
