@@ -41,8 +41,8 @@ def warn_about_matches(dataset: Any, side: Side, path: str, tokens: pd.Series) -
         DataError: None is, and ``filter_inter_by_user_or_item`` would drop all interactions.
     """
     field = dataset.uid_field if side == "user" else dataset.iid_field
-    interacting = pd.Series(dataset.inter_feat[field].dropna().unique())
-    described = pd.Series(tokens.dropna().unique())
+    interacting = pd.Series(dataset.inter_feat[field].unique()).dropna()
+    described = pd.Series(tokens.unique()).dropna()
     matches = interacting.isin(described)
     if interacting.empty or described.empty or matches.mean() >= LOW_SHARE:
         return

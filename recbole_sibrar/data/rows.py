@@ -18,8 +18,8 @@ import numpy as np
 
 from recbole_sibrar.data.columns import TextFormat
 
-_BLOCK = 1 << 22
-"""Bytes that are checked at a time."""
+_BLOCK = 1 << 20
+"""Bytes that are checked at a time, which a processor's cache can hold."""
 
 SEPARATORS = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "|", "::": "::", " ": "spaces"}
 """What separates cells in most files, in words."""

@@ -18,7 +18,7 @@ HEADER = "user_id:token\titem_id:token\trating:float"
 GOOD = ["u1\ti1\t5", "u2\ti2\t", "\t\t", "u4\ti4\t2"]
 
 
-@pytest.fixture(autouse=True, params=[8, 1 << 22])
+@pytest.fixture(autouse=True, params=[8, 1 << 20])
 def _block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Check a few bytes at a time, and all at once."""
     monkeypatch.setattr(rows, "_BLOCK", request.param)
