@@ -20,7 +20,12 @@ ABOUT = "Amazon Reviews 2023: CATEGORY.jsonl or CATEGORY.csv, and meta_CATEGORY.
 """What the converter reads, in a line."""
 LINK = "https://amazon-reviews-2023.github.io"
 """Where to download the data set."""
-DEFAULTS: dict[str, Any] = {"min_rating": None, "k_core": 5}
+DEFAULTS: dict[str, Any] = {
+    "min_rating": None,
+    "k_core": 5,
+    "keep_users": "interacted",
+    "keep_items": "interacted",
+}
 """Shared options that the papers say something about: every rating counts."""
 
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from recbole_sibrar.config.values import nearest
 from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import OptionParser
 
+from . import encoded_fields, encoder_options
+from .encoded_fields import Encoder, Encoding, encode_fields, parse_encodings
+from .entities import SIDES
 from .filtering import Filters
 from .locks import locked
-from .preparation import SIDES, Target, choose_fields, prepare
+from .preparation import Kept, Target, choose_fields, prepare
 from .raw import RawData, RawField
 from .reporting import Report
 from .vectors import vector_field
@@ -22,8 +27,18 @@ from .writing import check_target
 CONVERTERS = {"ml-1m": "movielens", "music4all-onion": "music4all", "amazon-2023": "amazon", "generic": "generic"}
 """Name on the command line -> module."""
 
-KEEP_ALL: dict[str, Any] = {"k_core": 0, "min_rating": None, "min_interactions": 1, "drop_incomplete": False}
+KEEP_ALL: dict[str, Any] = {
+    "k_core": 0,
+    "min_rating": None,
+    "min_interactions": 1,
+    "drop_incomplete": False,
+    "keep_users": "all",
+    "keep_items": "all",
+}
 """What the shared options are where a converter has no value of the papers."""
+
+LONGEST_NAME = 100
+"""Characters of the name of a data set; files and folders are named after it, with endings."""
 
 OWN_FOLDER = ("ml-100k",)
 """Data sets that RecBole reads from its own folder whatever ``data_path`` says."""
@@ -48,32 +63,40 @@ def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
         raise DataError(f"there is no option {unknown[0]}{nearest(unknown[0].partition('=')[0], known)}")
     converter = _converter(options.converter)
     folder = options.output_path / options.dataset
+    encodings = parse_encodings(options.encode)
     _check(options, folder)
+    encoder = Encoder(folder, options.encode_device, options.encode_batch_size, encoder_options.notes_of("prepare"))
     with locked(folder, "--output_path"):
-        report = _convert(converter, options, folder)
+        encoder.load(encodings)
+        report = _convert(converter, options, folder, encodings, encoder)
+        encoder.forget()
     say(report.summary())
     say(f"written: {folder}, with report.md")
     return 0
 
 
-def _convert(converter: Any, options: argparse.Namespace, folder: Path) -> Report:
+def _convert(
+    converter: Any, options: argparse.Namespace, folder: Path, encodings: Sequence[Encoding], encoder: Encoder
+) -> Report:
     features = {side: [_feature(side, text) for text in getattr(options, f"{side}_feature")] for side in SIDES}
     raw: RawData = converter.read(options.input_path, options)
+    encode_fields(raw, encodings, encoder)
     raw.user_fields = choose_fields("user", [*raw.user_fields, *features["user"]], options.user_features)
     raw.item_fields = choose_fields("item", [*raw.item_fields, *features["item"]], options.item_features)
     chosen = tuple(kind for kind in Target.files if getattr(options, f"convert_{kind}"))
     recorded = {name: _plain(value) for name, value in vars(options).items() if name != "converter"}
     target = Target(folder, converter.NAME, recorded, chosen or Target.files)
     filters = Filters(options.min_rating, options.min_interactions, options.k_core)
+    kept = Kept(options.keep_users, options.keep_items, options.drop_incomplete)
     try:
-        return prepare(raw, filters, options.drop_incomplete, target)
+        return prepare(raw, filters, kept, target)
     except OSError as error:
         raise DataError(f"cannot write {folder}: {error.strerror or error}") from None
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The options of all converters."""
-    parser = argparse.ArgumentParser(
+    parser = OptionParser(
         prog="recbole-sibrar prepare",
         description="Convert a downloaded data set to atomic files with multimodal features.",
         epilog="recbole-sibrar prepare CONVERTER --help shows the options of a converter.",
@@ -114,10 +137,13 @@ def add_shared_options(parser: argparse.ArgumentParser, name: str, of_the_papers
     every = "keep only users and items with a value in every field, as the papers do (default: keep all)"
     add("--drop_incomplete", action="store_true", help=every)
     for side in SIDES:
+        which = f"which {side}s to keep: all that the tables have, or only those that the interactions have "
+        add(f"--keep_{side}s", choices=("all", "interacted"), help=which + default(f"keep_{side}s"))
         kept = f"fields of the {side}s to keep, separated by commas, or none (default: all)"
         add(f"--{side}_features", metavar="A,B", type=_names, help=kept)
         vectors = f"another field of the {side}s: vectors in a .npz, .npy, .parquet, .tsv or .csv file; repeatable"
         add(f"--{side}_feature", metavar="NAME=FILE", action="append", default=[], help=vectors)
+    encoded_fields.add_options(parser)
     for kind in Target.files:
         add(f"--convert_{kind}", action="store_true", help=f"write .{kind}, and not all files")
 
@@ -131,9 +157,12 @@ def _check(options: argparse.Namespace, folder: Path) -> None:
     name = options.dataset
     if name in OWN_FOLDER:
         raise DataError(f"--dataset: RecBole reads '{name}' from its own folder only; give another name")
-    if not name or name.startswith(".") or set(name) & set("/\\ \t\r\n"):
-        raise DataError(f"--dataset: found {name!r}, allowed is a name without spaces, slashes and a dot in front")
-    for key, least in (("k_core", 0), ("min_interactions", 1)):
+    if not name or name.startswith(".") or set(name) & set("/\\ \t\r\n") or len(name) > LONGEST_NAME:
+        raise DataError(
+            f"--dataset: found {name[:LONGEST_NAME]!r}, allowed is a name of up to {LONGEST_NAME} characters without "
+            "spaces, slashes and a dot in front"
+        )
+    for key, least in (("k_core", 0), ("min_interactions", 1), ("encode_batch_size", 1)):
         if getattr(options, key) < least:
             raise DataError(f"--{key}: found {getattr(options, key)}, allowed is {least} or more")
     if not options.input_path.is_dir():
@@ -149,10 +178,15 @@ def _feature(side: str, text: str) -> RawField:
 
 
 def _rating(text: str) -> float | None:
+    if text.lower() == "none":
+        return None
     try:
-        return None if text.lower() == "none" else float(text)
+        number = float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"found '{text}', allowed is a number or none") from None
+        number = float("nan")
+    if not isfinite(number):
+        raise argparse.ArgumentTypeError(f"found '{text}', allowed is a number or none")
+    return number
 
 
 def _names(text: str) -> list[str] | None:

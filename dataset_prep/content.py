@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import json
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,16 +18,22 @@ from pyarrow import parquet
 from recbole_sibrar.config.values import nearest
 from recbole_sibrar.data.atomic import DataError, read_frame, read_header
 
+from .raw_tables import ending_of
+
 ID_COLUMNS = ("id", "ID", "item_id", "user_id")
 """Where ids are looked for when no column is named."""
 
-_UNREADABLE = (
+JSON_KINDS = (".jsonl", ".ndjson", ".json")
+"""Endings of JSON files."""
+
+UNREADABLE = (
     OSError,
     EOFError,
     zlib.error,
     UnicodeError,
     pyarrow.ArrowException,
 )
+"""What reading a file can raise that is no :class:`DataError`."""
 
 
 def read_content(path: Path, id_column: str | None, columns: Sequence[str] | None, key: str) -> pd.DataFrame:
@@ -55,7 +61,7 @@ def read_content(path: Path, id_column: str | None, columns: Sequence[str] | Non
         id_column = _id_column(path, names, id_column)
         columns = _text_columns(path, [name for name in names if name != id_column], columns, key)
         frame = read(path, [id_column, *columns])
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise DataError(f"--input: cannot read {path}: {reason}") from None
     texts = pd.DataFrame({name: [_text(cell, path, name) for cell in frame[name]] for name in [id_column, *columns]})
@@ -123,15 +129,13 @@ _Reader = tuple[Callable[[Path], list[str]], Callable[[Path, list[str]], pd.Data
 
 
 def _reader(path: Path) -> _Reader:
-    """What names the columns of a file of this kind, and what reads some of them."""
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    kind = suffixes[-2] if len(suffixes) > 1 and suffixes[-1] == ".gz" else (suffixes or [""])[-1]
+    """Functions that name the columns of a file of this kind, and that read some of them."""
+    kind = _kind(path)
     readers = {
         ".csv": (_record_names, _record_frame),
         ".tsv": (_record_names, _record_frame),
         ".parquet": (_parquet_names, _parquet),
-        ".jsonl": (_record_names, _record_frame),
-        ".json": (_record_names, _record_frame),
+        **dict.fromkeys(JSON_KINDS, (_record_names, _record_frame)),
         ".item": (_atomic_names, _atomic),
         ".user": (_atomic_names, _atomic),
     }
@@ -162,17 +166,59 @@ def _record_frame(path: Path, columns: list[str]) -> pd.DataFrame:
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:
     """The rows of a CSV or TSV file, or the objects of a JSON or JSONL file."""
-    packed = path.suffix.lower() == ".gz"
-    kind = path.with_suffix("").suffix.lower() if packed else path.suffix.lower()
-    with (gzip.open if packed else open)(path, "rt", encoding="utf-8-sig", newline="") as file:
-        if kind == ".jsonl":
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield _object(_json(line, f"{path}, line {number}"), f"{path}, line {number}")
-        elif kind == ".json":
-            yield from _elements(_json(file.read(), str(path)), path)
-        else:
-            yield from _rows(file, path, "\t" if kind == ".tsv" else ",")
+    kind = _kind(path)
+    if kind in JSON_KINDS:
+        yield from json_records(path)
+        return
+    with _open(path) as file:
+        yield from _rows(file, path, "\t" if kind == ".tsv" else ",")
+
+
+def json_records(path: Path) -> Iterator[dict[str, Any]]:
+    """Read the objects of a JSON file.
+
+    Args:
+        path: ``.jsonl`` or ``.ndjson`` with an object a line; ``.json`` with a list of objects, an object of objects or
+            texts by id, or an object a line; packed as ``.gz``, ``.bz2`` or ``.zst`` or not.
+
+    Raises:
+        DataError: It is no JSON, or holds something else than objects.
+        OSError, UnicodeError, pyarrow.ArrowException: It cannot be read.
+    """
+    with _open(path) as file:
+        if _kind(path) != ".json":
+            yield from _lines(file, path)
+            return
+        text = file.read()
+
+    first, _, rest = text.lstrip().partition("\n")
+    if rest.strip() and first.rstrip().endswith("}") and _is_object(first):
+        yield from _lines(text.splitlines(), path)
+    else:
+        yield from _elements(_json(text, str(path)), path)
+
+
+def _open(path: Path) -> TextIOWrapper:
+    stream = pyarrow.input_stream(str(path), compression="detect")
+    return TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+
+
+def _kind(path: Path) -> str:
+    """The ending of a file's name in small letters, without that of its packing."""
+    return ending_of(Path(path.name.lower()))
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _lines(lines: Iterable[str], path: Path) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            yield _object(_json(line, f"{path}, line {number}"), f"{path}, line {number}")
 
 
 def _rows(file: IO[str], path: Path, separator: str) -> Iterator[dict[str, str]]:

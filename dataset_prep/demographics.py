@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from recbole_sibrar.data.atomic import DataError
 
+from .entity_file import EntityFile
 from .raw import RawField, others_left_out
 from .stream_tables import ID, open_table, read_rows
 
@@ -57,12 +58,12 @@ def demographic_fields(path: Path, age_range: tuple[float, float], n_countries: 
         return users.values("creation_time", ids, notes).astype(float)
 
     fields = [("gender", "token", gender), ("age", "float", age), ("country", "token", country)]
-    return [_field(path, *field) for field in [*fields, ("creation_time", "float", creation_time)]]
+    return [_field(users, *field) for field in [*fields, ("creation_time", "float", creation_time)]]
 
 
-def _field(path: Path, name: str, kind: str, read: Callable[[pd.Index, list[str]], pd.Series]) -> RawField:
+def _field(users: _Users, name: str, kind: str, read: Callable[[pd.Index, list[str]], pd.Series]) -> RawField:
     notes: list[str] = []
-    return RawField(name, kind, lambda ids: read(ids, notes), path.name, notes)
+    return RawField(name, kind, lambda ids: read(ids, notes), users.file.name, notes, users.file)
 
 
 def _kept(values: pd.Series, keep: pd.Series, what: str, notes: list[str]) -> pd.Series:
@@ -79,14 +80,21 @@ class _Users:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._frame: pd.DataFrame | None = None
+        self.file = EntityFile(path.name, is_table=True, read_ids=lambda: self._read_once().index)
 
     def values(self, name: str, ids: pd.Index, notes: list[str]) -> pd.Series:
         """A column for users in their order, None or NaN where it is missing; says how many others the file has."""
+        frame = self._read_once()
+        self.file.add(frame.index)
+        self.file.close()
+        n_others = int((~frame.index.isin(ids)).sum())
+        notes.extend(others_left_out("users.tsv", n_others, len(frame), "users"))
+        return frame[name].reindex(ids)
+
+    def _read_once(self) -> pd.DataFrame:
         if self._frame is None:
             self._frame = self._read()
-        n_others = int((~self._frame.index.isin(ids)).sum())
-        notes.extend(others_left_out("users.tsv", n_others, len(self._frame), "users"))
-        return self._frame[name].reindex(ids)
+        return self._frame
 
     def _read(self) -> pd.DataFrame:
         table = open_table(self._path, COLUMNS, missing=MISSING)

@@ -18,7 +18,15 @@ from . import encoder_options as options
 from . import encoding
 from .content import read_content
 from .locks import locked
+from .model_lookup import (
+    offline_unless_reachable,
+    packaged_sentence_transformer,
+    packages_with_sentence_transformers,
+)
 from .torchvision_build import import_torchvision
+
+MODEL_HELP = "folder of a model, an installed package that carries one, or its name on Hugging Face"
+"""What names a model."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="A,B",
         help="columns of the text, joined by spaces in this order (default: the only one beside the ids)",
     )
-    parser.add_argument("--model", metavar="NAME", required=True, help="folder of a model, or its name on Hugging Face")
+    parser.add_argument("--model", metavar="NAME", required=True, help=MODEL_HELP)
     parser.add_argument("--normalize", action="store_true", help="scale each vector to length 1")
     options.add_arguments(parser)
 
@@ -64,7 +72,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _encode(args: argparse.Namespace, note: Callable[[str], None]) -> int:
     device = options.choose_device(args.device)
-    columns = args.text_columns and [name.strip() for name in args.text_columns.split(",")]
+    listed = args.text_columns
+    columns = None if listed is None else [name.strip() for name in listed.split(",")]
     texts = read_texts(args.input, args.id_column, columns)
     filled = texts[texts != ""]
     if filled.empty:
@@ -115,27 +124,57 @@ def read_texts(path: Path, id_column: str | None = None, columns: Sequence[str] 
     return frame.apply(lambda row: " ".join(filter(None, row)), axis=1).astype(object)
 
 
-def load_model(name: str, device: str) -> Any:
-    """Load a ``SentenceTransformer`` from a folder or by its name on Hugging Face.
+def load_model(name: str, device: str, key: str = "--model") -> Any:
+    """Load a ``SentenceTransformer`` from a folder, an installed package, or by its name on Hugging Face.
+
+    Args:
+        name: A folder; else the name of an installed package that carries a model; else a name on Hugging Face.
+        device: cpu or cuda.
+        key: The option that names the model, for messages.
 
     Raises:
         DataError: There is no such folder, it holds no model, or a model that is not here cannot be downloaded.
     """
-    folder = Path(name).expanduser()
-    if not folder.is_dir() and (folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1):
-        raise DataError(f"--model: there is no folder {folder}; allowed is a folder or a name on Hugging Face")
+    folder = _model_folder(name, key)
     import_torchvision()
     import transformers
     from sentence_transformers import SentenceTransformer
 
     transformers.utils.logging.disable_progress_bar()
+    if folder is not None:
+        try:
+            return SentenceTransformer(str(folder), device=device)
+        except Exception as error:  # of many kinds: whatever a file of the model makes its reader raise
+            reason = options.one_line(error)
+            raise DataError(f"{key}: {folder} is not a model that sentence-transformers loads: {reason}") from None
+
+    with offline_unless_reachable() as refusal:
+        try:
+            return SentenceTransformer(name, device=device)
+        except Exception as error:  # likewise, and whatever a download makes the hub's client raise
+            reason = refusal or options.one_line(error)
+    raise DataError(options.no_download(key, name, "a folder that holds the model", reason, _installed()))
+
+
+def _model_folder(name: str, key: str) -> Path | None:
+    """The folder of a model that is on this machine; None for a name on Hugging Face."""
     try:
-        return SentenceTransformer(str(folder) if folder.is_dir() else name, device=device)
-    except Exception as error:  # of many kinds: whatever a file of the model makes its reader raise
-        reason = options.one_line(error)
-        if folder.is_dir():
-            raise DataError(f"--model: {folder} is not a model that sentence-transformers loads: {reason}") from None
-        raise DataError(options.no_download(name, "a folder that holds the model", reason)) from None
+        folder = Path(name).expanduser()
+    except RuntimeError:  # the home of a user who is not there
+        folder = Path(name)
+    if name and folder.is_dir():
+        return folder
+    if not name or folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise DataError(
+            f"{key}: there is no folder {name!r}; allowed is a folder, an installed package with a model, or a name on "
+            "Hugging Face"
+        )
+    return packaged_sentence_transformer(name)
+
+
+def _installed() -> str:
+    packages = packages_with_sentence_transformers()
+    return f"; installed packages with a model: {', '.join(packages)}" if packages else ""
 
 
 def encode_texts(

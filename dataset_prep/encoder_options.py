@@ -39,8 +39,8 @@ def check_output(path: Path) -> None:
     check_writable(path, "--output")
 
 
-def choose_device(name: str) -> str:
-    """The device of ``--device``: cpu or cuda; ``auto`` is cuda where there is one.
+def choose_device(name: str, key: str = "--device") -> str:
+    """The device of an option: cpu or cuda; ``auto`` is cuda where there is one.
 
     Raises:
         DataError: cuda is asked for, and there is none.
@@ -49,7 +49,7 @@ def choose_device(name: str) -> str:
 
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
-        raise DataError("--device: found cuda, but torch finds no CUDA device here; allowed is cpu or auto")
+        raise DataError(f"{key}: found cuda, but torch finds no CUDA device here; allowed is cpu or auto")
     return "cuda" if available and name != "cpu" else "cpu"
 
 
@@ -67,11 +67,19 @@ def require(packages: Sequence[str], extra: str) -> None:
         raise DataError(f"not installed: {', '.join(missing)}; pip install -c constraints.txt -e '.[{extra}]'")
 
 
-def no_download(model: str, instead: str, reason: str) -> str:
-    """What to do about a model that cannot be downloaded."""
+def no_download(key: str, model: str, instead: str, reason: str, others: str = "") -> str:
+    """The message about a model that cannot be downloaded.
+
+    Args:
+        key: The option that names the model.
+        model: Its name.
+        instead: What to name where there is no network.
+        reason: Why it cannot be downloaded.
+        others: What else could be named, as a clause.
+    """
     return (
-        f"--model: {model} cannot be downloaded, and is not among the models that were; check its name and the "
-        f"network, or name {instead}, from a machine that has one ({reason})"
+        f"{key}: {model} cannot be downloaded, and is not among the models that were; check its name and the "
+        f"network, or name {instead}, from a machine that has one{others} ({reason})"
     )
 
 

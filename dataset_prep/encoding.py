@@ -24,6 +24,18 @@ SUFFIXES = (".npz", ".npy", ".parquet")
 
 
 @dataclass(frozen=True)
+class Keys:
+    """Names of the options of a task, for messages."""
+
+    batch_size: str = "--batch_size"
+    """Entities at a time."""
+    model: str = "--model"
+    """The model."""
+    output: str = "--output"
+    """Where vectors are written."""
+
+
+@dataclass(frozen=True)
 class Task:
     """Entities to encode, and everything that their vectors depend on."""
 
@@ -38,6 +50,8 @@ class Task:
     the same."""
     noun: str
     """What is encoded, in the plural, for messages."""
+    keys: Keys = Keys()
+    """The options that ask for it."""
 
     @property
     def block_size(self) -> int:
@@ -75,7 +89,7 @@ def encode(task: Task, vectors_from: VectorsFrom, note: Callable[[str], None]) -
         with tqdm(total=n, initial=done, desc="encode", unit=f" {task.noun}", dynamic_ncols=True) as progress:
             matrices = vectors_from(done, progress.update) if done < n else ()
             for start, block in _blocks(task, done, matrices):
-                _check_finite(task.ids[start : start + len(block)], block)
+                _check_finite(task.ids[start : start + len(block)], block, task.keys.model)
                 with replacing(_block_file(task, start)) as file, file.open("wb") as stream:
                     np.save(stream, block)
                 done = start + len(block)
@@ -86,9 +100,12 @@ def encode(task: Task, vectors_from: VectorsFrom, note: Callable[[str], None]) -
     except RuntimeError as error:
         if "out of memory" not in str(error):
             raise
-        raise DataError(f"--batch_size: {task.batch_size} {task.noun} at a time are too many for the memory") from None
+        raise DataError(
+            f"{task.keys.batch_size}: {task.batch_size} {task.noun} at a time are too many for the memory"
+        ) from None
     except OSError as error:
-        raise DataError(f"--output: cannot write {error.filename or task.partial}: {error.strerror or error}") from None
+        where = error.filename or task.partial
+        raise DataError(f"{task.keys.output}: cannot write {where}: {error.strerror or error}") from None
 
 
 def _blocks(task: Task, start: int, matrices: Iterable[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
@@ -130,10 +147,10 @@ def _resume(task: Task, note: Callable[[str], None]) -> int:
     return done
 
 
-def _check_finite(ids: Sequence[str], block: np.ndarray) -> None:
+def _check_finite(ids: Sequence[str], block: np.ndarray, key: str) -> None:
     wrong = ~np.isfinite(block).all(axis=1) & ~np.isnan(block).all(axis=1)
     if wrong.any():
-        raise DataError(f"--model: its vector of '{ids[int(np.argmax(wrong))]}' has numbers that are not finite")
+        raise DataError(f"{key}: the model's vector of '{ids[int(np.argmax(wrong))]}' has numbers that are not finite")
 
 
 def finish(task: Task, vectors: np.ndarray) -> list[str]:

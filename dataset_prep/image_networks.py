@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,14 @@ from recbole_sibrar.config.values import nearest
 from recbole_sibrar.data.atomic import DataError
 
 from . import encoder_options as options
+from .model_lookup import offline_unless_reachable, packaged_files
 from .torchvision_build import import_torchvision
 
 DEFAULT = "default"
 """The value of ``--weights`` for those that the library downloads."""
+
+WEIGHT_FILES = ("*.safetensors", "*.pth", "*.pt", "pytorch_model.bin")
+"""Patterns of the names of files of weights."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ def load_network(library: str, name: str, weights: str, device: str) -> ImageNet
     Args:
         library: ``timm`` or ``torchvision``.
         name: The network's name there.
-        weights: A file of weights, or ``default`` for those of the library.
+        weights: A file of weights, an installed package that carries one, or ``default`` for those of the library.
         device: cpu or cuda.
 
     Raises:
@@ -43,10 +48,26 @@ def load_network(library: str, name: str, weights: str, device: str) -> ImageNet
             or holds those of another network.
     """
     import_torchvision()
-    if weights != DEFAULT and not Path(weights).is_file():
-        raise DataError(f"--weights: there is no file {weights}; allowed is a file or {DEFAULT}")
+    weights = _weights_file(weights)
     network, transform = (_timm if library == "timm" else _torchvision)(name, weights)
     return ImageNetwork(network.eval().to(device), transform, device)
+
+
+def _weights_file(weights: str) -> str:
+    """The file of weights that ``--weights`` names; ``default`` stays as it is."""
+    if weights == DEFAULT or Path(weights).is_file():
+        return weights
+
+    packaged = packaged_files(weights, WEIGHT_FILES)
+    if len(packaged) > 1:
+        found = ", ".join(map(str, packaged))
+        raise DataError(f"--weights: the package {weights} carries several files of weights, name one of {found}")
+    if not packaged:
+        raise DataError(
+            f"--weights: there is no file {weights}; allowed is a file, an installed package that carries one, or "
+            f"{DEFAULT}"
+        )
+    return str(packaged[0])
 
 
 def _timm(name: str, weights: str) -> tuple[Any, Any]:
@@ -56,7 +77,9 @@ def _timm(name: str, weights: str) -> tuple[Any, Any]:
 
     if not timm.is_model(name):
         raise DataError(f"--model: timm has no network '{name}'{nearest(name, timm.list_models())}")
-    network = _downloading(name, lambda: timm.create_model(name, pretrained=weights == DEFAULT, num_classes=0))
+    pretrained = weights == DEFAULT
+    with offline_unless_reachable() if pretrained else nullcontext("") as refusal:
+        network = _downloading(name, lambda: timm.create_model(name, pretrained=pretrained, num_classes=0), refusal)
     if weights != DEFAULT:
         classifiers = network.pretrained_cfg.get("classifier") or ()
         classifiers = (classifiers,) if isinstance(classifiers, str) else classifiers
@@ -84,11 +107,13 @@ def _torchvision(name: str, weights: str) -> tuple[Any, Any]:
     return network, chosen.transforms()
 
 
-def _downloading(name: str, create: Callable[[], Any]) -> Any:
+def _downloading(name: str, create: Callable[[], Any], refusal: str = "") -> Any:
+    """Make a network, and say why its weights cannot be downloaded: for ``refusal`` if that is known already."""
     try:
         return create()
     except OSError as error:
-        raise DataError(options.no_download(name, "its weights with --weights FILE", options.one_line(error))) from None
+        reason = refusal or options.one_line(error)
+        raise DataError(options.no_download("--model", name, "its weights with --weights FILE", reason)) from None
     except (RuntimeError, ValueError) as error:
         raise DataError(f"--model: {name} cannot be made: {options.one_line(error)}") from None
 

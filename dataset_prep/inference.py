@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,49 +11,131 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from recbole_sibrar.data.atomic import DataError
+
+from .column_names import is_id_name
+from .dates import ISO, find_dates, is_date_type, to_seconds
+from .list_cells import CellList, kind_of_lists, parse_list
+from .looks import is_prose, is_prose_with, look_of
 from .raw import Values
 from .raw_tables import Table
 
-_UNITS = ((1e17, 1e9, "nanoseconds"), (1e14, 1e6, "microseconds"), (1e11, 1e3, "milliseconds"), (0, 1.0, "seconds"))
-"""A number of at least the first, taken as seconds, would lie more than 3,000 years ahead: it has a smaller unit."""
+MOSTLY = 0.5
+"""A column of texts with more than this share of numbers was probably meant to hold numbers."""
 
 
-def column_type(table: Table, name: str, list_separator: str) -> tuple[str | None, str]:
+@dataclass(frozen=True)
+class Verdict:
+    """The type of a field that a column holds."""
+
+    type: str | None
+    """Type of the field; None for what is no field."""
+    reason: str
+    """Why."""
+    look: str = "categories"
+    """What its cells look like, as :func:`~.looks.look_of` says it; ``ids`` and ``mostly numbers`` besides."""
+
+
+def column_type(table: Table, name: str, list_separator: str) -> Verdict:
     """The type of a field that a column holds.
 
     Args:
         table: The table.
         name: The column.
         list_separator: What separates the elements of a list in a cell.
-
-    Returns:
-        The type and the reason for it; no type for texts that no two entities share, which are no categories.
     """
     column = table.data[name]
-    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type) or pa.types.is_fixed_size_list(column.type):
-        inner = column.type.value_type
-        if pa.types.is_nested(inner):
-            return None, "its cells are lists of structures"
-        return ("float_seq", "lists of numbers") if _is_number(inner) else ("token_seq", "lists of texts")
-    if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
-        return None, f"its cells are {column.type}"
+    if is_list_type(column.type):
+        return _type_of_lists(table, name)
+    if pa.types.is_nested(column.type) or pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+        kind = "binary" if pa.types.is_binary(column.type) else "structures"
+        return Verdict(None, f"its cells are {kind}", "structures")
     if pa.types.is_boolean(column.type):
-        return "token", "true and false"
-    if _is_number(column.type):
-        return "float", "numbers"
+        return Verdict("token", "true and false")
+    if is_date_type(column.type):
+        return Verdict("float", "dates, as seconds since 1970")
+    if pa.types.is_null(column.type):
+        return Verdict(None, "it is empty", "empty")
+    if not (_is_number(column.type) or pa.types.is_string(column.type)):
+        return Verdict(None, f"its cells are {column.type}", "structures")
+
+    parsed = table.parse_numbers(name)
+    if np.isnan(parsed.values).all() and not parsed.is_text.any():
+        return Verdict(None, "it is empty", "empty")
+    if not parsed.is_text.any():
+        return _type_of_numbers(parsed.values[~np.isnan(parsed.values)], name)
+    return _type_of_texts(table, name, list_separator)
+
+
+def _type_of_numbers(numbers: np.ndarray, name: str) -> Verdict:
+    """Numbers are amounts, unless the column is named like an identifier and they are whole."""
+    if not is_id_name(name) or (numbers != np.floor(numbers)).any():
+        return Verdict("float", "numbers")
+    if len(numbers) > 1 and len(np.unique(numbers)) == len(numbers):
+        return Verdict(None, "whole numbers in a column named like an id, of which no two are alike", "ids")
+    return Verdict("token", "whole numbers in a column named like an id")
+
+
+def _type_of_texts(table: Table, name: str, list_separator: str) -> Verdict:
     texts = table.texts(name).drop_null()
     if not len(texts):
-        return None, "it is empty"
-    try:
-        texts.cast(pa.float64())
-        return "float", "numbers"
-    except pa.ArrowInvalid:
-        pass
-    if list_separator and pc.any(pc.match_substring(texts, list_separator)).as_py():
-        return "token_seq", f"some cells have several elements, separated by '{list_separator}'"
-    if len(texts) > 1 and len(texts.unique()) == len(texts):
-        return None, "no value occurs twice, so it is no category"
-    return "token", "texts"
+        return Verdict(None, "it is empty", "empty")
+    dates = find_dates(table, name)
+    if dates is not None and not dates.other_form:
+        shown = "" if dates.form == ISO else f" of the form {dates.form}"
+        return Verdict("float", f"dates{shown}, as seconds since 1970")
+    lists = _bracket_lists(texts)
+    if lists is not None:
+        return _verdict_of(lists)
+    separated = bool(list_separator) and pc.any(pc.match_substring(texts, list_separator)).as_py()
+    if separated and not is_prose_with(texts, list_separator):
+        return Verdict("token_seq", f"some cells have several elements, separated by '{list_separator}'")
+
+    look = look_of(name, texts)
+    if look == "texts":
+        return Verdict(None, "hardly a value occurs twice, so it is no category", look)
+    if look != "categories":
+        return Verdict(None, f"its cells are {look}", look)
+    parsed = table.parse_numbers(name)
+    mostly = (~np.isnan(parsed.values)).sum() > MOSTLY * (len(texts) - sum(parsed.missing_words.values()))
+    return Verdict("token", "texts", "mostly numbers" if mostly else "categories")
+
+
+def _type_of_lists(table: Table, name: str) -> Verdict:
+    """The type of a column of lists of Parquet or JSON; whole numbers can be labels or vectors."""
+    column = table.data[name]
+    inner = column.type.value_type
+    if pa.types.is_nested(inner) or pa.types.is_binary(inner):
+        return Verdict(None, "its cells are lists of structures", "structures")
+    cells = [cell for cell in column.to_pylist() if cell is not None]
+    if pa.types.is_fixed_size_list(column.type) and _is_number(inner):
+        return Verdict("float_seq", "lists of numbers")
+    if not _is_number(inner):
+        return _verdict_of([CellList([_label(one) for one in cell if one is not None], False) for cell in cells])
+    if not pa.types.is_integer(inner):
+        return Verdict("float_seq", "lists of numbers")
+    return _verdict_of([CellList([str(number) for number in cell if number is not None], True) for cell in cells])
+
+
+def _verdict_of(lists: Sequence[CellList]) -> Verdict:
+    kind, reason = kind_of_lists(lists)
+    labels = pa.chunked_array([[label for cell in lists for label in cell.elements]], pa.string())
+    if kind == "token_seq" and is_prose(labels):
+        return Verdict(None, "its cells are lists of texts of which hardly any occurs twice", "texts")
+    return Verdict(kind, reason, "lists")
+
+
+def _bracket_lists(texts: pa.ChunkedArray) -> list[CellList] | None:
+    """The lists of a column in which every cell is one; None if a cell is none."""
+    if not pc.all(pc.match_substring_regex(texts, r"(?s)^\s*[\[(].*[\])]\s*$")).as_py():
+        return None
+    lists = []
+    for cell in texts.to_pylist():
+        found = parse_list(cell)
+        if found is None:
+            return None
+        lists.append(found)
+    return lists
 
 
 def typed_values(table: Table, name: str, kind: str, rows: np.ndarray, list_separator: str) -> Values:
@@ -67,64 +151,66 @@ def typed_values(table: Table, name: str, kind: str, rows: np.ndarray, list_sepa
     Raises:
         DataError: A cell is not of that type.
     """
-    present = rows >= 0
+    column = table.data[name]
+    _check_kind(table, name, kind)
     if kind == "float":
         numbers = np.full(len(rows), np.nan)
-        numbers[present] = table.numbers(name)[rows[present]]
+        numbers[rows >= 0] = _numbers_or_dates(table, name)[rows[rows >= 0]]
         return pd.Series(numbers)
-    column = table.data[name]
-    values: list[Any] = [None] * len(rows)
-    is_list = pa.types.is_nested(column.type)
+
+    is_list = is_list_type(column.type)
     cells = column.to_pylist() if is_list else table.texts(name).to_pylist()
-    for position in np.flatnonzero(present):
-        values[position] = cells[rows[position]]
+    values: list[Any] = [cells[row] if row >= 0 else None for row in rows]
     if kind == "token":
-        return pd.Series([None if value is None else str(value) for value in values], dtype=object)
-    split = _elements if kind == "token_seq" else _numbers
-    elements = values if is_list else [split(value, list_separator) for value in values]
+        return pd.Series(values, dtype=object)
     if kind == "token_seq":
-        return pd.Series([[str(one) for one in row or () if one is not None] for row in elements], dtype=object)
-    return _matrix(table, name, elements, rows)
+        labels = values if is_list else [labels_of(value, list_separator) for value in values]
+        return pd.Series([[_label(one) for one in row or () if one is not None] for row in labels], dtype=object)
+    vectors = values if is_list else [_numbers(value, list_separator, table.missing_numbers) for value in values]
+    return _matrix(table, name, vectors, rows)
 
 
-def to_seconds(table: Table, name: str) -> tuple[np.ndarray, str]:
-    """A column of times as seconds since 1970.
-
-    Returns:
-        float64 ``[n]``, NaN where a cell is empty; and the unit or form in which the file has them.
-
-    Raises:
-        DataError: A cell is neither a number nor a date.
-    """
-    column = table.data[name]
-    if pa.types.is_temporal(column.type):
-        return _seconds(column.to_pandas()), "dates"
-    texts = table.texts(name)
-    try:
-        numbers = texts.cast(pa.float64()).to_numpy()
-    except pa.ArrowInvalid:
-        dates = pd.to_datetime(texts.to_pandas(), errors="coerce", utc=True, format="ISO8601")
-        wrong = dates.isna().to_numpy() & texts.is_valid().to_numpy()
-        if wrong.any():
-            table.wrong(int(np.flatnonzero(wrong)[0]), name, "a number or a date such as 2018-12-31 23:59:59")
-        return _seconds(dates), "dates (UTC where they name no zone)"
-    largest = np.nanmax(numbers, initial=0)
-    divisor, unit = next((divisor, unit) for least, divisor, unit in _UNITS if largest >= least)
-    return numbers / divisor, unit
-
-
-def _seconds(dates: pd.Series) -> np.ndarray:
-    utc = pd.to_datetime(dates, utc=True)
-    return ((utc - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)).to_numpy(np.float64)
-
-
-def _elements(value: str | None, list_separator: str) -> list[str]:
-    parts = (value or "").split(list_separator) if list_separator else [value or ""]
+def labels_of(cell: str | None, list_separator: str) -> list[str]:
+    """The labels in a cell of text: the list in its brackets, or what the separator separates."""
+    found = parse_list(cell) if cell else None
+    if found is not None:
+        return found.elements
+    parts = (cell or "").split(list_separator) if list_separator else [cell or ""]
     return [part.strip() for part in parts if part.strip()]
 
 
-def _numbers(value: str | None, list_separator: str) -> list[str]:
+def is_list_type(kind: pa.DataType) -> bool:
+    """Tell whether a column of Parquet or JSON holds lists."""
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+
+
+def _check_kind(table: Table, name: str, kind: str) -> None:
+    """Refuse a type that the cells of a column of Parquet or JSON cannot have."""
+    found = table.data[name].type
+    wrong = is_list_type(found) and (kind in ("token", "float") or pa.types.is_nested(found.value_type))
+    if wrong or pa.types.is_struct(found) or pa.types.is_map(found) or pa.types.is_union(found):
+        raise DataError(f"{table.path}, column {name}: found {found}, which is no {kind} (--columns)")
+
+
+def _numbers_or_dates(table: Table, name: str) -> np.ndarray:
+    """The numbers of a column, or its dates in seconds since 1970."""
+    if is_date_type(table.data[name].type):
+        return to_seconds(table, name)[0]
+    if table.parse_numbers(name).is_text.any():
+        dates = find_dates(table, name)
+        if dates is not None and not dates.other_form:
+            return dates.seconds
+    return table.numbers(name)
+
+
+def _label(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _numbers(value: str | None, list_separator: str, missing: frozenset[str]) -> list[str]:
     """Numbers between list separators, spaces or commas, with or without brackets."""
+    if value is not None and value.strip().lower() in missing:
+        return []
     text = (value or "").strip("[]() ").replace(",", " ")
     return (text.replace(list_separator, " ") if list_separator else text).split()
 
@@ -138,11 +224,12 @@ def _matrix(table: Table, name: str, elements: list[Any], rows: np.ndarray) -> n
         if sizes[position] != size:
             table.wrong(int(rows[position]), name, f"{size} numbers, as in other rows, or an empty cell")
         try:
-            matrix[position] = elements[position]
+            with np.errstate(over="ignore"):  # infinite numbers are refused with the id of their entity
+                matrix[position] = elements[position]
         except (TypeError, ValueError):
             table.wrong(int(rows[position]), name, "a list of numbers")
     return matrix
 
 
 def _is_number(kind: pa.DataType) -> bool:
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -21,7 +22,19 @@ COUNTS = {"user_id": ID, "track_id": ID, "count": pa.int64()}
 """Columns of ``userid_trackid_count.tsv``."""
 
 
-def read_events(path: Path, year: int | None) -> tuple[pd.DataFrame, list[Step]]:
+@dataclass(frozen=True)
+class Listens:
+    """Who listened to what."""
+
+    inter: pd.DataFrame
+    """A row for each pair of a user and a track."""
+    steps: list[Step]
+    """The lines of the report."""
+    raw_ids: dict[str, pd.Index] = field(default_factory=dict)
+    """``user`` and ``item`` -> ids with an event in any year; without it those of ``inter``."""
+
+
+def read_events(path: Path, year: int | None) -> Listens:
     """Read listening events and count them for each pair.
 
     Args:
@@ -30,7 +43,7 @@ def read_events(path: Path, year: int | None) -> tuple[pd.DataFrame, list[Step]]
 
     Returns:
         ``user_id``, ``item_id``, ``count`` and ``timestamp``, that of the pair's earliest event in seconds since 1970;
-        and the lines of the report.
+        the lines of the report; and who has an event in any year.
 
     Raises:
         DataError: The file is not what it should be, or has no events in that year.
@@ -57,10 +70,11 @@ def read_events(path: Path, year: int | None) -> tuple[pd.DataFrame, list[Step]]
     steps = [Step("listening events", n_events, len(users), len(tracks))]
     if year is not None:
         steps.append(_step(f"events of {year} (--year)", n_kept, inter))
-    return inter, [*steps, _step("pairs of a user and a track", len(inter), inter)]
+    steps.append(_step("pairs of a user and a track", len(inter), inter))
+    return Listens(inter, steps, {"user": users.ids(), "item": tracks.ids()})
 
 
-def read_counts(path: Path) -> tuple[pd.DataFrame, list[Step]]:
+def read_counts(path: Path) -> Listens:
     """Read how often users listened to tracks.
 
     Args:
@@ -86,7 +100,7 @@ def read_counts(path: Path) -> tuple[pd.DataFrame, list[Step]]:
     if not len(users):
         raise DataError(f"{path}: there are no lines below the header")
     inter = pairs.frame(users, tracks)
-    return inter, [_step("pairs of a user and a track with their play counts", len(inter), inter)]
+    return Listens(inter, [_step("pairs of a user and a track with their play counts", len(inter), inter)])
 
 
 def _span(year: int | None) -> tuple[float, float]:

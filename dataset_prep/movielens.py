@@ -12,6 +12,7 @@ import pandas as pd
 
 from recbole_sibrar.data.atomic import DataError
 
+from .entity_file import EntityFile
 from .raw import RawData, RawField, Values, others_left_out
 from .raw_tables import Table
 from .raw_text import read_text
@@ -22,7 +23,12 @@ ABOUT = "MovieLens-1M: ratings.dat, users.dat, movies.dat"
 """What the converter reads, in a line."""
 LINK = "https://files.grouplens.org/datasets/movielens/ml-1m.zip"
 """Where to download the data set."""
-DEFAULTS: dict[str, Any] = {"min_rating": 3.0, "k_core": 5}
+DEFAULTS: dict[str, Any] = {
+    "min_rating": 3.0,
+    "k_core": 5,
+    "keep_users": "interacted",
+    "keep_items": "interacted",
+}
 """Shared options in which the papers differ from keeping everything."""
 
 _RATINGS = ("user_id", "item_id", "rating", "timestamp")
@@ -64,10 +70,12 @@ def read(input_path: Path, options: argparse.Namespace) -> RawData:
     movies["title"] = [_WORD.findall(title) for title in titles]
     movies["genres"] = [genres.split("|") if genres else [] for genres in movies["genres"]]
     types = {"title": "token_seq", "year": "float", "genres": "token_seq"}
+    user_file = EntityFile("users.dat", is_table=True, read_ids=lambda: users.index)
+    movie_file = EntityFile("movies.dat", is_table=True, read_ids=lambda: movies.index)
     return RawData(
         inter,
-        user_fields=[_field(name, "token", users, "users.dat") for name in _USERS[1:]],
-        item_fields=[_field(name, kind, movies, "movies.dat") for name, kind in types.items()],
+        user_fields=[_field(name, "token", users, user_file) for name in _USERS[1:]],
+        item_fields=[_field(name, kind, movies, movie_file) for name, kind in types.items()],
         notes=[f"{undated:,} titles in movies.dat do not end in a year." for _ in range(undated > 0)],
     )
 
@@ -90,14 +98,16 @@ def _by_id(table: Table) -> pd.DataFrame:
     ).set_index(key)
 
 
-def _field(name: str, kind: str, frame: pd.DataFrame, source: str) -> RawField:
+def _field(name: str, kind: str, frame: pd.DataFrame, file: EntityFile) -> RawField:
     notes: list[str] = []
-    return RawField(name, kind, _reader(frame[name], source, notes), source, notes)
+    return RawField(name, kind, _reader(frame[name], file, notes), file.name, notes, file)
 
 
-def _reader(values: pd.Series, source: str, notes: list[str]) -> Callable[[pd.Index], Values]:
+def _reader(values: pd.Series, file: EntityFile, notes: list[str]) -> Callable[[pd.Index], Values]:
     def read_values(ids: pd.Index) -> Values:
-        notes.extend(others_left_out(source, int((~values.index.isin(ids)).sum()), len(values), "lines"))
+        file.add(values.index)
+        file.close()
+        notes.extend(others_left_out(file.name, int((~values.index.isin(ids)).sum()), len(values), "lines"))
         found = values.reindex(ids)
         return found if found.dtype.kind == "f" else found.where(found.notna(), None)
 

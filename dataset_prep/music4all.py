@@ -9,6 +9,7 @@ from typing import Any
 from recbole_sibrar.data.atomic import DataError
 
 from .demographics import COLUMNS, demographic_fields
+from .encoded_fields import parse_encodings
 from .listens import read_counts, read_events
 from .preparation import choose_fields
 from .raw import RawData, RawField
@@ -22,7 +23,12 @@ ABOUT = "Music4All-Onion: listening events or play counts, id_*.tsv features of 
 """What the converter reads, in a line."""
 LINK = "https://zenodo.org/records/15394646"
 """Where to download the data set."""
-DEFAULTS: dict[str, Any] = {"k_core": 5, "min_interactions": 2}
+DEFAULTS: dict[str, Any] = {
+    "k_core": 5,
+    "min_interactions": 2,
+    "keep_users": "interacted",
+    "keep_items": "interacted",
+}
 """Shared options in which the papers differ from keeping everything."""
 
 FILES = {"events": "userid_trackid_timestamp.tsv", "counts": "userid_trackid_count.tsv"}
@@ -67,11 +73,11 @@ def read(input_path: Path, options: argparse.Namespace) -> RawData:
         raise DataError(f"--input_path: {input_path} has no {wanted}, plain or .bz2; download it from {LINK}")
     user_fields, item_fields, notes = _fields(input_path, options)
     if path.name.startswith(FILES["events"]):
-        inter, steps = read_events(path, options.year)
+        listens = read_events(path, options.year)
     else:
-        inter, steps = read_counts(path)
+        listens = read_counts(path)
         notes.append(f"{path.name} has no times: --year does not apply, and there are no timestamps.")
-    return RawData(inter, user_fields, item_fields, steps, notes)
+    return RawData(listens.inter, user_fields, item_fields, listens.steps, notes, raw_ids=listens.raw_ids)
 
 
 def _fields(folder: Path, options: argparse.Namespace) -> tuple[list[RawField], list[RawField], list[str]]:
@@ -79,10 +85,15 @@ def _fields(folder: Path, options: argparse.Namespace) -> tuple[list[RawField], 
     users = find_file(folder, "users.tsv")
     user_fields = demographic_fields(users, tuple(options.age_range), options.countries) if users else []
     chosen = {"user": user_fields, "item": feature_fields(folder)}
+    encodings = parse_encodings(options.encode)
     for side, fields in chosen.items():
+        encoded = [encoding for encoding in encodings if encoding.side == side]
         added = {text.partition("=")[0] for text in getattr(options, f"{side}_feature")}
+        added |= {encoding.name for encoding in encoded}
         wanted = getattr(options, f"{side}_features")
         names = None if wanted is None else [name for name in wanted if name not in added]
+        if names is not None:
+            names += [column for encoding in encoded for column in encoding.columns]
         chosen[side] = choose_fields(side, fields, names)
     for field in chosen["item"]:
         check_feature_header(folder / field.source)

@@ -23,6 +23,10 @@ class Codes:
     def __len__(self) -> int:
         return len(self._codes)
 
+    def ids(self) -> pd.Index:
+        """All ids, in the order of their numbers."""
+        return pd.Index(list(self._codes), dtype=object)
+
     def number(self, ids: Iterable[str]) -> np.ndarray:
         """The numbers of ids, of new ones too: int32 ``[n]``."""
         codes = self._codes

@@ -17,11 +17,9 @@ from recbole_sibrar.data.atomic import DataError, Field
 
 from . import cells, reporting, writing
 from .columns import CodeColumn, Column, FieldColumn, NumberColumn, TextColumn, read_columns
+from .entities import SIDES, Entities, compare_files, find_entities
 from .filtering import Filters, filter_interactions, keep_entities, present, raw_step, to_k_core
-from .raw import RawData, RawField
-
-SIDES = ("user", "item")
-"""The two sides of a recommender."""
+from .raw import RawData, RawField, Step
 
 RESERVED = ("user_id", "item_id", "rating", "timestamp", "count", "label", "id", "interactions")
 """Names that no field of users or items can have: those of columns of the interactions and of built-in modalities."""
@@ -56,7 +54,8 @@ def choose_fields(side: str, fields: Sequence[RawField], wanted: Sequence[str] |
     for name in names:
         if names.count(name) > 1:
             raise DataError(
-                f"--{side}_feature: two fields of the {side}s are named '{name}'; name one of them otherwise"
+                f"--{side}_feature: two fields of the {side}s are named '{name}'; name one of them otherwise, here or "
+                "behind the type or model in --columns and --encode"
             )
     for name in wanted or ():
         if name not in names:
@@ -66,13 +65,25 @@ def choose_fields(side: str, fields: Sequence[RawField], wanted: Sequence[str] |
     return [field for field in fields if wanted is None or field.name in wanted]
 
 
-def prepare(raw: RawData, filters: Filters, drop_incomplete: bool, target: Target) -> reporting.Report:
+@dataclass(frozen=True)
+class Kept:
+    """Which users and items are kept beside those that the filters leave."""
+
+    user: str = "interacted"
+    """``all`` or ``interacted``, as :func:`~.entities.find_entities` describes them."""
+    item: str = "interacted"
+    """Likewise for items."""
+    complete_only: bool = False
+    """Whether to keep only users and items with a value in every field."""
+
+
+def prepare(raw: RawData, filters: Filters, kept: Kept, target: Target) -> reporting.Report:
     """Filter a raw data set and write it as a folder of atomic files.
 
     Args:
         raw: The raw data set, with the fields to keep.
         filters: What to leave out.
-        drop_incomplete: Whether to keep only users and items with a value in every field.
+        kept: Which users and items to keep.
         target: What to write, and where; the folder appears when all is written.
 
     Returns:
@@ -86,30 +97,39 @@ def prepare(raw: RawData, filters: Filters, drop_incomplete: bool, target: Targe
     inter, filtered = filter_interactions(raw.inter, filters)
     steps += filtered
     notes = list(raw.notes)
+
     with writing.replacing_folder(target.folder) as (folder, scratch):
-        ids = {side: present(inter, f"{side}_id") for side in SIDES}
+        entities = find_entities(raw, inter, {"user": kept.user, "item": kept.item})
+        files = compare_files(raw, entities)
         fields = {"user": raw.user_fields, "item": raw.item_fields}
-        columns = {side: read_columns(side, fields[side], ids[side], scratch) for side in SIDES}
+        columns = {side: read_columns(side, fields[side], entities[side].ids, scratch) for side in SIDES}
         notes += [note for side in SIDES for field in fields[side] for note in field.notes]
         columns = {side: _without_empty(side, columns[side], notes) for side in SIDES}
-        if drop_incomplete:
-            inter, dropped = _keep_complete(inter, ids, columns, filters.k_core)
+
+        if kept.complete_only:
+            inter, dropped = _keep_complete(inter, entities, columns, filters.k_core)
             steps += dropped
-            left = {side: ids[side].get_indexer(present(inter, f"{side}_id")) for side in SIDES}
-            columns = {side: [column.take(left[side]) for column in columns[side]] for side in SIDES}
-            ids = {side: ids[side][left[side]] for side in SIDES}
-        described = [line for side in SIDES for line in reporting.describe(side, columns[side])]
+        notes += [note for file in files for note in file.notes]
+        notes += [_others(side, entities[side].n_others) for side in SIDES if entities[side].n_others]
         report = reporting.Report(
             dataset=target.folder.name,
             converter=target.converter,
             version=version("recbole-sibrar"),
             options=target.options,
             steps=tuple(steps),
-            modalities=tuple(described),
+            others={side: entities[side].n_others for side in SIDES},
+            modalities=tuple(line for side in SIDES for line in reporting.describe(side, columns[side])),
             notes=tuple(dict.fromkeys(notes)),  # fields of one file say the same of its lines
+            inferred=tuple(raw.inferred),
+            warnings=(*raw.warnings, *(warning for file in files for warning in file.warnings)),
         )
-        _write(folder, target, inter, ids, columns, report)
+        _write(folder, target, inter, entities, columns, report)
     return report
+
+
+def _others(side: str, n: int) -> str:
+    """The sentence on entities without interactions."""
+    return f"{n:,} {side}s without any interaction are kept, as their files have them (--keep_{side}s all)."
 
 
 def _check_names(raw: RawData) -> None:
@@ -134,39 +154,50 @@ def _without_empty(side: str, columns: list[FieldColumn], notes: list[str]) -> l
 
 
 def _keep_complete(
-    inter: pd.DataFrame, ids: dict[str, pd.Index], columns: dict[str, list[FieldColumn]], k_core: int
-) -> tuple[pd.DataFrame, list[Any]]:
-    """Keep entities with every feature; the k-core of what is left has no others, so that one round is enough."""
-    complete = {
-        side: ids[side][
-            reduce(np.logical_and, (c.available for c in columns[side]), np.ones(len(ids[side]), dtype=bool))
-        ]
-        for side in SIDES
-    }
+    inter: pd.DataFrame, entities: dict[str, Entities], columns: dict[str, list[FieldColumn]], k_core: int
+) -> tuple[pd.DataFrame, list[Step]]:
+    """Keep entities with every feature, in ``entities`` and ``columns`` as well.
+
+    The k-core of what is left has no others, so that one round is enough.
+    """
+    complete = {side: _complete(len(entities[side].ids), columns[side]) for side in SIDES}
+    ids = {side: entities[side].ids[complete[side]] for side in SIDES}
     reason = "users and items with a value in every field (--drop_incomplete)"
-    inter, step = keep_entities(inter, complete["user"], complete["item"], reason)
-    if k_core < 2:
-        return inter, [step]
-    inter, again = to_k_core(inter, k_core)
-    return inter, [step, again]
+    inter, step = keep_entities(inter, ids["user"], ids["item"], reason)
+    steps = [step]
+    if k_core > 1:
+        inter, step = to_k_core(inter, k_core)
+        steps.append(step)
+
+    for side in SIDES:
+        rows = entities[side].rows(present(inter, f"{side}_id"), complete[side])
+        columns[side] = [column.take(rows) for column in columns[side]]
+        entities[side] = entities[side].take(rows)
+    return inter, steps
+
+
+def _complete(n: int, columns: Sequence[FieldColumn]) -> np.ndarray:
+    """Those of ``n`` entities that have a value in every column: bool ``[n]``."""
+    return reduce(np.logical_and, (column.available for column in columns), np.ones(n, dtype=bool))
 
 
 def _write(
     folder: Path,
     target: Target,
     inter: pd.DataFrame,
-    ids: dict[str, pd.Index],
+    entities: dict[str, Entities],
     columns: dict[str, list[FieldColumn]],
     report: reporting.Report,
 ) -> None:
     """Write all files of the data set to a folder."""
     name = target.folder.name
+    ids = {side: entities[side].ids for side in SIDES}
     texts = {side: cells.id_cells(ids[side], f"{side}s") for side in SIDES}
     tables: dict[str, list[Column]] = {"inter": _inter_columns(inter, ids, texts)}
     for side in SIDES:
         tables[side] = [TextColumn(Field(f"{side}_id", "token"), texts[side]), *(c.column for c in columns[side])]
     for kind in target.files:
-        if kind == "inter" or len(tables[kind]) > 1:
+        if kind == "inter" or len(tables[kind]) > 1 or entities[kind].n_others:
             n_rows = len(inter) if kind == "inter" else len(ids[kind])
             writing.write_atomic(folder / f"{name}.{kind}", n_rows, tables[kind])
     inter_fields = [column.field.name for column in tables["inter"]]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from .entity_file import EntityFile
 from .json_lines import finite_number, read_records, wrong_value
 from .raw import RawField
 
@@ -55,6 +56,7 @@ class _Metadata:
         self._path = path
         self._ids: pd.Index | None = None
         self._values: dict[str, list[Any]] = {}
+        self._file = EntityFile(path.name, is_table=True, read_ids=self._all_ids)
 
     def field(self, name: str, kind: str) -> RawField:
         notes: list[str] = []
@@ -67,18 +69,22 @@ class _Metadata:
             values = [parse_price(value) for value in self._values[name]] if name == "price" else self._values[name]
             return pd.Series(values, dtype=float if kind == "float" else object)
 
-        return RawField(name, kind, read, self._path.name, notes)
+        return RawField(name, kind, read, self._path.name, notes, self._file)
+
+    def _all_ids(self) -> pd.Index:
+        ids = [_id(self._path, line, record) for line, record in read_records(self._path)]
+        return pd.Index(ids, dtype=object)
 
     def _read(self, ids: pd.Index) -> list[str]:
         """Read the first line of each item, and return sentences about what was skipped."""
         rows = {name: row for row, name in enumerate(ids)}
         self._values = {name: [[] if kind == "token_seq" else None for _ in ids] for name, kind in TYPES.items()}
         left = set(rows)
+        found: list[str] = []
         n_others = n_repeated = 0
         for line, record in read_records(self._path):
-            item = record.get("parent_asin")
-            if not isinstance(item, str):
-                wrong_value(self._path, line, "parent_asin", item, "a text")
+            item = _id(self._path, line, record)
+            found.append(item)
             if item in left:
                 left.remove(item)
                 for name, parse in PARSERS.items():
@@ -86,13 +92,20 @@ class _Metadata:
             else:
                 n_repeated += item in rows
                 n_others += item not in rows
+        self._file.add(found)
+        self._file.close()
         self._ids = ids
         sentences = {
             f"{len(left)} items have no metadata; their fields are missing.": len(left),
-            f"{n_others} lines are of items without an interaction and were left out.": n_others,
+            f"{n_others} lines were left out: no interaction of their items is kept.": n_others,
             f"{n_repeated} lines are of an item that has a line already; the first counts.": n_repeated,
         }
         return [f"{self._path.name}: {sentence}" for sentence, count in sentences.items() if count]
+
+
+def _id(path: Path, line: int, record: dict[str, Any]) -> str:
+    item = record.get("parent_asin")
+    return item if isinstance(item, str) else wrong_value(path, line, "parent_asin", item, "a text")
 
 
 def _price_notes(source: str, values: list[Any]) -> list[str]:

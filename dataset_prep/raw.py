@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+
+from .entity_file import EntityFile
 
 Values = pd.Series | np.ndarray
 """Values of a field for n entities, in their order.
@@ -31,6 +33,8 @@ class RawField:
     """The file, for messages and the report."""
     notes: list[str] = field(default_factory=list)
     """Sentences for the report, which ``read`` may add to: what it skipped or replaced, with counts."""
+    file: EntityFile | None = None
+    """Who has a line in the file, compared with who has interactions; None for a file that is not compared."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,9 @@ def others_left_out(source: str, n_others: int, n: int, noun: str) -> list[str]:
         n: How many entities the file has.
         noun: What they are called, in the plural.
     """
-    return [f"{source}: {n_others:,} of {n:,} {noun} have no interaction and were left out."] if n_others else []
+    if not n_others:
+        return []
+    return [f"{source}: {n_others:,} of {n:,} {noun} were left out: no interaction of theirs is kept."]
 
 
 @dataclass
@@ -73,4 +79,15 @@ class RawData:
     steps: list[Step] = field(default_factory=list)
     """What the converter itself has left out, the raw state first."""
     notes: list[str] = field(default_factory=list)
-    """Sentences for the report: what was skipped or replaced, with counts."""
+    """Sentences for the screen and the report: what was skipped or replaced, with counts."""
+    inferred: list[str] = field(default_factory=list)
+    """Sentences for the report only: the types that were inferred."""
+    warnings: list[str] = field(default_factory=list)
+    """Sentences that the screen shows last, as warnings."""
+    files: Mapping[str, Sequence[EntityFile]] = field(default_factory=dict)
+    """``user`` and ``item`` -> tables that are in memory, to be compared before any field is read."""
+    texts: Mapping[str, Sequence[RawField]] = field(default_factory=dict)
+    """``user`` and ``item`` -> fields (``token`` or ``token_seq``) that are only there to be encoded."""
+    raw_ids: Mapping[str, pd.Index] = field(default_factory=dict)
+    """``user`` and ``item`` -> ids with an event in the raw data, for a converter that has left some out itself;
+    without it those of ``inter``."""

@@ -12,11 +12,14 @@ from pyarrow import csv
 
 from recbole_sibrar.data.atomic import DataError
 
-from .raw_tables import Table, one_line
+from .raw_tables import Table, check_names, one_line
 
 _CELL = re.compile(
     r"In CSV column #(?P<column>\d+): Row #(?P<row>\d+): CSV conversion error to \w+: (?P<reason>.*)", re.S
 )
+
+# not Arrow's handler of invalid rows, which prints a traceback where a row is not UTF-8
+_ROW = re.compile(r"Row #(?P<row>\d+): Expected (?P<expected>\d+) columns, got (?P<found>\d+)")
 
 _UNIT = "\x1f"  # stands for separators of several characters, which the reader does not know
 
@@ -26,7 +29,7 @@ def read_text(
     separator: str,
     names: Sequence[str] | None = None,
     encoding: str = "utf-8",
-    quotes: bool = False,
+    quote: str | None = None,
     header: bool = True,
 ) -> Table:
     """Read a text file, packed (gz, bz2, zst) or not.
@@ -36,19 +39,13 @@ def read_text(
         separator: What separates columns.
         names: Names of the columns, where the first line does not name them.
         encoding: Encoding of the file.
-        quotes: Whether cells can be quoted as in CSV, with separators and line breaks inside.
+        quote: Quotation mark of cells with separators or line breaks inside, as in CSV; None if there is none.
         header: Whether the first line names the columns where ``names`` does not; else they are 1, 2, 3, ...
 
     Raises:
         DataError: It cannot be read, or a line has another number of columns.
     """
-    invalid: list[Any] = []
-    unit = "row" if quotes else "line"
-
-    def remember(row: Any) -> str:
-        invalid.append(row)
-        return "error"
-
+    unit = "row" if quote else "line"
     header = header and not names
     options = csv.ReadOptions(
         use_threads=False,
@@ -59,37 +56,35 @@ def read_text(
     )
     parsing = csv.ParseOptions(
         delimiter=_UNIT if len(separator) > 1 else separator,
-        quote_char='"' if quotes else False,
-        newlines_in_values=quotes,
+        quote_char=quote or False,
+        newlines_in_values=bool(quote),
         ignore_empty_lines=False,
-        invalid_row_handler=remember,
     )
     try:
         found = names or csv.open_csv(_source(path, separator), options, parsing).schema.names
         texts = csv.ConvertOptions(column_types=dict.fromkeys(found, pa.string()))
         data = csv.read_csv(_source(path, separator), options, parsing, texts)
     except (OSError, pa.ArrowException, UnicodeError) as error:
-        if invalid:
-            raise DataError(
-                f"{path}, {unit} {invalid[0].number}: found {invalid[0].actual_columns} columns, "
-                f"allowed are {invalid[0].expected_columns} separated by {separator!r}"
-            ) from None
-        raise DataError(explained(path, error, unit)) from None
-    if len(set(found)) < len(found):
-        raise DataError(f"{path}, line 1: found two columns of one name, allowed are different names")
+        raise DataError(explained(path, error, unit, separator)) from None
+    check_names(path, found, ", line 1")
     if options.autogenerate_column_names:
         data = data.rename_columns([str(number) for number in range(1, len(found) + 1)])
     return Table(path, _without_blank_end(data), 2 if header else 1, unit)
 
 
-def explained(path: Path, error: BaseException, unit: str = "line") -> str:
-    """What Arrow says is wrong with a text file, with line and column where it knows them.
+def explained(path: Path, error: BaseException, unit: str = "line", separator: str = "") -> str:
+    """Say what Arrow finds wrong with a text file, with line and column where it knows them.
 
     Args:
         path: The file.
         error: What was raised.
         unit: What a row is called.
+        separator: What separates columns, if the message should say so.
     """
+    row = _ROW.search(str(error))
+    if row is not None:
+        separated = f" separated by {separator!r}" if separator else ""
+        return f"{path}, {unit} {row['row']}: found {row['found']} columns, allowed are {row['expected']}{separated}"
     cell = _CELL.search(str(error))
     if cell is None:
         return f"{path}: cannot be read: {one_line(error)}"

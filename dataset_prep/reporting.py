@@ -47,10 +47,16 @@ class Report:
     """All options and their values."""
     steps: tuple[Step, ...]
     """What was left after each filter, the raw state first."""
+    others: dict[str, int]
+    """``user`` and ``item`` -> how many without an interaction are kept."""
     modalities: tuple[Modality, ...]
     """The fields of users and items."""
     notes: tuple[str, ...]
-    """What was skipped, replaced or inferred."""
+    """What was skipped or replaced."""
+    inferred: tuple[str, ...] = ()
+    """The types that were inferred."""
+    warnings: tuple[str, ...] = ()
+    """What is probably not as the user expects."""
 
     @property
     def density(self) -> float:
@@ -70,28 +76,33 @@ class Report:
         steps = [(step.name, f"{step.interactions:,}", f"{step.users:,}", f"{step.items:,}") for step in self.steps]
         fields = [(m.side, m.name, m.type, f"{m.size:,}", f"{m.missing_share:.2%}", m.source) for m in self.modalities]
         options = [(f"`--{name}`", "" if value is None else f"`{value}`") for name, value in self.options.items()]
+        others = [f"{n:,} {side}s" for side, n in self.others.items() if n]
+        without = f" Without any interaction: {' and '.join(others)}." if others else ""
+        notes = [*(f"**{warning}**" for warning in self.warnings), *self.notes, *self.inferred]
         parts = [
             f"# {self.dataset}",
             f"{last.interactions:,} interactions of {last.users:,} users with {last.items:,} items, density "
-            f"{self.density:.4%}. Made by `recbole-sibrar prepare {self.converter}`, version {self.version}.",
+            f"{self.density:.4%}.{without} Made by `recbole-sibrar prepare {self.converter}`, version {self.version}.",
             "## Filters",
             _table(("left after", "interactions", "users", "items"), steps),
             "## Modalities",
             _table(("of", "field", "type", "size", "missing", "source"), fields) if fields else "None.",
-            *(["## Notes", "\n".join(f"- {note}" for note in self.notes)] if self.notes else []),
+            *(["## Notes", "\n".join(f"- {note}" for note in notes)] if notes else []),
             "## Options",
             _table(("option", "value"), options),
         ]
         return "\n\n".join(parts) + "\n"
 
     def summary(self) -> str:
-        """The report without options and notes, in lines for the terminal."""
+        """The report without options and inferred types, in lines for the terminal; warnings are the last."""
         steps = [f"{step.interactions:>13,} {step.users:>9,} {step.items:>9,}  {step.name}" for step in self.steps]
         fields = [
             f"{m.side:>13} {m.name}: {m.type} of size {m.size:,}, {m.missing_share:.2%} missing"
             for m in self.modalities
         ]
-        return "\n".join([f"{'interactions':>13} {'users':>9} {'items':>9}", *steps, *fields])
+        notes = [f"note: {note}" for note in self.notes]
+        warnings = [f"warning: {warning}" for warning in self.warnings]
+        return "\n".join([f"{'interactions':>13} {'users':>9} {'items':>9}", *steps, *fields, *notes, *warnings])
 
 
 def describe(side: str, columns: Sequence[FieldColumn]) -> list[Modality]:

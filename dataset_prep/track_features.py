@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from recbole_sibrar.data.atomic import DataError
 
+from .entity_file import EntityFile
 from .raw import RawField, others_left_out
 from .stream_tables import StreamTable, read_header, read_rows
 from .streams import COMPRESSIONS, Block
@@ -41,10 +42,11 @@ def _name(path: Path) -> str:
 
 def _field(name: str, path: Path) -> RawField:
     notes: list[str] = []
+    file = EntityFile(path.name, is_table=True, read_ids=lambda: read_ids(path))
     parse = LABELS.get(name)
     if parse is None:
-        return RawField(name, "float_seq", lambda ids: read_vectors(path, ids, notes), path.name, notes)
-    return RawField(name, "token_seq", lambda ids: read_labels(path, ids, parse, notes), path.name, notes)
+        return RawField(name, "float_seq", lambda ids: read_vectors(path, ids, notes, file), path.name, notes, file)
+    return RawField(name, "token_seq", lambda ids: read_labels(path, ids, parse, notes, file), path.name, notes, file)
 
 
 def check_feature_header(path: Path) -> tuple[str, ...]:
@@ -62,13 +64,27 @@ def check_feature_header(path: Path) -> tuple[str, ...]:
     return names
 
 
-def read_vectors(path: Path, ids: pd.Index, notes: list[str]) -> np.ndarray:
+def read_ids(path: Path) -> pd.Index:
+    """Read the ids of all tracks of a file.
+
+    Raises:
+        DataError: The file is not what it should be.
+    """
+    names = check_feature_header(path)
+    table = StreamTable(path, names, {names[0]: pa.string()})
+    return pd.Index(
+        [name for block in read_rows(path) for name in table.parse(block)[names[0]].to_pylist()], dtype=object
+    )
+
+
+def read_vectors(path: Path, ids: pd.Index, notes: list[str], file: EntityFile | None = None) -> np.ndarray:
     """Read the vectors of some tracks.
 
     Args:
         path: A file of ids and numbers.
         ids: The tracks.
         notes: Where to say how many lines were of other tracks.
+        file: What is told whose lines there are.
 
     Returns:
         float32 ``[len(ids), size]``, a row of NaN for a track that the file lacks.
@@ -80,7 +96,7 @@ def read_vectors(path: Path, ids: pd.Index, notes: list[str]) -> np.ndarray:
     types = {names[0]: pa.string(), **dict.fromkeys(names[1:], pa.float32())}
     table = StreamTable(path, names, types, missing=MISSING)
     vectors = np.full((len(ids), len(names) - 1), np.nan, dtype=np.float32)
-    lines = _Lines(table, ids, notes)
+    lines = _Lines(table, ids, notes, file)
     for block in read_rows(path):
         parsed = table.parse(block)
         rows = lines.rows(block, parsed[names[0]].to_pylist())
@@ -91,7 +107,13 @@ def read_vectors(path: Path, ids: pd.Index, notes: list[str]) -> np.ndarray:
     return vectors
 
 
-def read_labels(path: Path, ids: pd.Index, parse: Callable[[str], list[str]], notes: list[str]) -> pd.Series:
+def read_labels(
+    path: Path,
+    ids: pd.Index,
+    parse: Callable[[str], list[str]],
+    notes: list[str],
+    file: EntityFile | None = None,
+) -> pd.Series:
     """Read the labels of some tracks.
 
     Args:
@@ -99,6 +121,7 @@ def read_labels(path: Path, ids: pd.Index, parse: Callable[[str], list[str]], no
         ids: The tracks.
         parse: Makes a list of the text of a cell; what it cannot parse is a ValueError that says what is allowed.
         notes: Where to say how many lines were of other tracks.
+        file: What is told whose lines there are.
 
     Returns:
         A list of labels for each track, empty for one that the file lacks.
@@ -109,7 +132,7 @@ def read_labels(path: Path, ids: pd.Index, parse: Callable[[str], list[str]], no
     names = check_feature_header(path)
     table = StreamTable(path, names, dict.fromkeys(names, pa.string()))
     labels: list[list[str]] = [[] for _ in ids]
-    lines = _Lines(table, ids, notes)
+    lines = _Lines(table, ids, notes, file)
     for block in read_rows(path):
         parsed = table.parse(block)
         rows = lines.rows(block, parsed[names[0]].to_pylist())
@@ -149,14 +172,17 @@ LABELS: dict[str, Callable[[str], list[str]]] = {"tags_dict": parse_tags, "genre
 class _Lines:
     """Which line of a file is which of the tracks asked for, and what is to be said about the others."""
 
-    def __init__(self, table: StreamTable, ids: pd.Index, notes: list[str]) -> None:
-        self._table, self._ids, self._notes = table, ids, notes
+    def __init__(self, table: StreamTable, ids: pd.Index, notes: list[str], file: EntityFile | None) -> None:
+        self._table, self._ids, self._notes, self._file = table, ids, notes, file
         self._seen = np.zeros(len(ids), dtype=bool)
         self._n_lines = 0
 
     def rows(self, block: Block, names: list[str]) -> np.ndarray:
         """Position among the tracks asked for of each line of a block, -1 for others: int ``[n]``."""
-        rows = self._ids.get_indexer(pd.Index(names, dtype=object))
+        index = pd.Index(names, dtype=object)
+        rows = self._ids.get_indexer(index)
+        if self._file is not None:
+            self._file.add(index)
         self._n_lines += len(rows)
         kept = np.flatnonzero(rows >= 0)
         twice = pd.Series(rows[kept]).duplicated().to_numpy() | self._seen[rows[kept]]
@@ -167,7 +193,13 @@ class _Lines:
         return rows
 
     def note(self) -> None:
-        """Say what was left out."""
+        """Say what was left out.
+
+        Raises:
+            DataError: No line is of a track that has listeners.
+        """
+        if self._file is not None:
+            self._file.close()
         others = self._n_lines - int(self._seen.sum())
         self._notes.extend(others_left_out(self._table.path.name, others, self._n_lines, "tracks"))
 

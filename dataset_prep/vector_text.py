@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -34,14 +33,8 @@ def read_text_vectors(path: Path) -> Blocks:
         DataError: It cannot be read, a line has another number of columns, or a cell holds no number.
     """
     separator = SEPARATORS[ending_of(path)]
-    invalid: list[str] = []
-
-    def remember(row: Any) -> str:
-        invalid.append(f"line {row.number}: found {row.actual_columns} columns, allowed are {row.expected_columns}")
-        return "error"
-
     quote = '"' if separator == "," else False
-    parsing = csv.ParseOptions(delimiter=separator, quote_char=quote, invalid_row_handler=remember)
+    parsing = csv.ParseOptions(delimiter=separator, quote_char=quote)
     try:
         first = _first_line(path, parsing)
         in_one_cell = len(first) == 2 and (" " in first[1].strip() or not _is_number(first[1]))
@@ -62,7 +55,7 @@ def read_text_vectors(path: Path) -> Blocks:
                 numbers = [column.to_numpy(zero_copy_only=False) for column in batch.columns[1:]]
                 yield keys, np.stack(numbers, axis=1) if numbers else np.empty((len(keys), 0))
     except (OSError, pa.ArrowException, UnicodeError) as error:
-        raise DataError(f"{path}, {invalid[0]}" if invalid else explained(path, error)) from None
+        raise DataError(explained(path, error)) from None
 
 
 def _first_line(path: Path, parsing: csv.ParseOptions) -> list[str]:

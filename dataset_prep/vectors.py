@@ -10,6 +10,7 @@ import pandas as pd
 
 from recbole_sibrar.data.atomic import DataError
 
+from .entity_file import EntityFile
 from .raw import RawField
 from .vector_files import Read, reader_of
 
@@ -27,10 +28,17 @@ def vector_field(name: str, path: Path) -> RawField:
     if not path.is_file():
         raise DataError(f"the feature '{name}': there is no file {path}")
     notes: list[str] = []
-    return RawField(name, "float_seq", partial(_gather, name, path, reader_of(path), notes), str(path), notes)
+    read = reader_of(path)
+    file = EntityFile(path.name, is_table=False, read_ids=partial(_ids, path, read))
+    return RawField(name, "float_seq", partial(_gather, name, path, read, notes, file), str(path), notes, file)
 
 
-def _gather(name: str, path: Path, read: Read, notes: list[str], ids: pd.Index) -> np.ndarray:
+def _ids(path: Path, read: Read) -> pd.Index:
+    """All ids of a file."""
+    return pd.Index([key for keys, _ in read(path) for key in keys if key], dtype=object)
+
+
+def _gather(name: str, path: Path, read: Read, notes: list[str], file: EntityFile, ids: pd.Index) -> np.ndarray:
     """The vectors of some entities, float32 ``[n, size]``, NaN where the file has none."""
     matrix = np.empty((0, 0), dtype=np.float32)
     seen = np.zeros(len(ids), dtype=bool)
@@ -38,6 +46,7 @@ def _gather(name: str, path: Path, read: Read, notes: list[str], ids: pd.Index) 
     for keys, block in read(path):
         if not len(keys):
             continue
+        file.add(keys)
         if not matrix.size:
             if not block.shape[1]:
                 raise DataError(f"{path}: found vectors without numbers")
@@ -56,6 +65,7 @@ def _gather(name: str, path: Path, read: Read, notes: list[str], ids: pd.Index) 
         seen[rows[known]] = True
         n_missing += _check_finite(path, keys[known], block[known])
         matrix[rows[known]] = block[known]
+    file.close()
     if not seen.any():
         raise DataError(
             f"{path}: none of its ids, such as '{example}', is one of the data set, such as '{ids[0]}'; "

@@ -9,9 +9,18 @@ Example:
     'SiBraR'
 """
 
-from recbole_sibrar.plugin import MODELS, register
+from recbole_sibrar.names import MODELS
+from recbole_sibrar.registration import register_with_recbole
 
 __version__ = "0.1.0"
 __all__ = ["MODELS", "__version__", "register"]
 
-register()
+
+def register() -> None:
+    """Import RecBole and make its functions know the plugin, which otherwise happens when RecBole is imported."""
+    from recbole_sibrar import plugin
+
+    plugin.register()
+
+
+register_with_recbole()

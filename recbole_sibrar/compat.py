@@ -20,6 +20,9 @@ from typing import Any
 
 import torch
 
+from recbole_sibrar.errors import CheckpointError as CheckpointError
+from recbole_sibrar.lazy_ray import ray_later
+
 _DEPRECATIONS: tuple[tuple[str, type[Warning], str], ...] = (
     ("pkg_resources is deprecated as an API", UserWarning, r"ray\."),
     ("A value is trying to be set on a copy of a DataFrame", FutureWarning, r"recbole\.data\.dataset"),
@@ -37,18 +40,15 @@ def silence_deprecations() -> None:
 
 silence_deprecations()  # before RecBole is imported, because importing it already warns
 
-import recbole.quick_start  # noqa: E402
+with ray_later():
+    import recbole.quick_start
 from recbole.config import Config  # noqa: E402
 from recbole.evaluator import Collector  # noqa: E402
 from recbole.evaluator.collector import DataStruct  # noqa: E402
 from recbole.model.abstract_recommender import AbstractRecommender  # noqa: E402
 from recbole.trainer import Trainer  # noqa: E402
 
-from recbole_sibrar.data import ranks  # noqa: E402
-
-
-class CheckpointError(ValueError):
-    """A checkpoint cannot be loaded safely; the message names the file and what it asks for."""
+from recbole_sibrar.data import download, ranks  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -363,5 +363,6 @@ def _declared_safe() -> dict[str, Any]:
 REPAIRS = (
     Repair("beyond-accuracy metrics of RecBole run", "#2131, #2191, #2194", _collector_needs_repair, _repair_collector),
     Repair("checkpoints load on torch >= 2.6", "#2212", _checkpoints_need_repair, _repair_checkpoints),
+    Repair("a single process downloads data sets", "#1989, #2050", download.needs_repair, download.repair),
 )
 """All repairs, in the order in which they are applied."""

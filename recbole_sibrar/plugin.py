@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
-from importlib.resources import files
 from logging import getLogger
 from pathlib import Path
 from typing import Any
@@ -14,29 +13,30 @@ from typing import Any
 import numpy as np
 import recbole.data.dataset
 import recbole.data.utils
+import recbole.utils
 import recbole.utils.case_study
 import yaml
 from recbole.config import Config
 from recbole.data.dataloader import FullSortEvalDataLoader
 from recbole.data.dataset import Dataset
 from recbole.sampler.sampler import AbstractSampler
-from recbole.utils import EvaluatorType, ModelType
+from recbole.utils import EvaluatorType, ModelType, get_model
 
 from recbole_sibrar import compat
+from recbole_sibrar.checks import check_configuration, is_ours
 from recbole_sibrar.config import (
     COLD_START,
-    MODALITY_KEYS,
     ConfigError,
-    as_list,
-    check_keys,
     cold_start_config,
     evaluation_config,
     long_tail_ratio,
-    nearest,
     refuse,
     training_config,
 )
-from recbole_sibrar.data import partition, ranks, sharding
+from recbole_sibrar.config.choices import configuration_file, properties
+from recbole_sibrar.config.keys import OTHER_KEYS
+from recbole_sibrar.config.text import INTERVALS, has_brackets, is_plain, read_brackets
+from recbole_sibrar.data import download, negatives, partition, ranks, sharding
 from recbole_sibrar.data.dataloader import (
     CandidateFullSortDataLoader,
     MultimodalTrainDataLoader,
@@ -52,26 +52,9 @@ from recbole_sibrar.data.sampler import pop_sampling, sample_by_key_ids
 from recbole_sibrar.data.split import PARTS
 from recbole_sibrar.evaluator import hooks
 from recbole_sibrar.evaluator.lists import TrainingKnowledge
-from recbole_sibrar.trainer import distributed, gap, optimizer, process_group, resume, tensorboard
-
-MODELS = ("SiBraR", "MuBraR", "DropoutNet", "CLCRec")
-"""Names of our models, as on the command line."""
-
-_OTHER_KEYS = frozenset(
-    {
-        "model",
-        "model_list",
-        "dataset",
-        "config_files",
-        "config_file",
-        "resume",
-        "encoding",
-        "tail_ratio",
-        "discretization",
-    }
-    | {"wandb_project", "local_rank", "world_size", "nproc", "ip", "port", "offset"}
-)
-"""Keys that RecBole or the plugin reads though no file of defaults names them."""
+from recbole_sibrar.model.multimodal import MultimodalRecommender
+from recbole_sibrar.names import MODELS
+from recbole_sibrar.trainer import distributed, gap, losses, optimizer, outcome, process_group, resume, tensorboard
 
 _MARK, _EXTENSION = "_recbole_sibrar_original", "_recbole_sibrar_extension"
 
@@ -91,11 +74,15 @@ def register() -> None:
     _extend(Dataset, "_get_load_and_unload_col", get_load_and_unload_col)
     _extend(Dataset, "_load_inter_feat", load_inter_feat)
     _extend(Dataset, "_load_user_or_item_feat", load_user_or_item_feat)
+    _extend(Dataset, "_download", download.download)
+    _extend(Dataset, "_get_download_url", download.find_url)
     _extend(Dataset, "_load_feat", load_feat)
     _extend(Dataset, "_init_alias", init_alias)
     _extend(Dataset, "_remap_ID_all", _remap_all_ids)
     _extend(Dataset, "build", _build)
     _extend(Dataset, "_normalize", _normalize)
+    _extend(recbole.utils, "get_model", _get_model)
+    _extend(recbole.data.utils, "create_dataset", _create_dataset)
     _extend(recbole.data.utils, "get_dataloader", _get_dataloader)
     _extend(recbole.data.utils, "data_preparation", _data_preparation)
     _extend(AbstractSampler, "sample_by_key_ids", sample_by_key_ids)
@@ -109,17 +96,14 @@ def register() -> None:
     resume.extend_trainer(_extend)
     optimizer.extend_trainer(_extend)
     gap.extend_trainer(_extend)
+    losses.extend_trainer(_extend)
     tensorboard.extend_trainer(_extend)
+    outcome.extend_runs(_extend)
 
 
 def is_registered() -> bool:
     """Whether :func:`register` has run in this process."""
     return hasattr(Config._load_internal_config_dict, _MARK)
-
-
-def properties() -> Path:
-    """Folder of our default configurations."""
-    return Path(str(files("recbole_sibrar.properties")))
 
 
 def _extend(owner: Any, name: str, extension: Callable[..., Any]) -> None:
@@ -149,18 +133,24 @@ def _extend(owner: Any, name: str, extension: Callable[..., Any]) -> None:
 def _load_internal_config_dict(original: Any, config: Config, model: str, model_class: type, dataset: str) -> None:
     """Load our defaults between RecBole's general ones and those of the data set, as RecBole does for its models."""
     original(config, model, model_class, dataset)
-    general = _general_defaults()
+    general = general_defaults()
     config.internal_config_dict = {**general, **config.internal_config_dict}
     config.parameters["Evaluation"] = [*config.parameters["Evaluation"], *general]
-    if model in MODELS:
+    if is_ours(model_class):
         in_recbole = Path(recbole.__path__[0]) / "properties" / "dataset" / f"{dataset}.yaml"
-        for file in (properties() / "model" / f"{model}.yaml", in_recbole):
+        for file in (_defaults_of(model_class), in_recbole):
             if file.is_file():
                 config._update_internal_config_dict(str(file))
     _load_dataset_file(config, dataset)
     load_col = config.internal_config_dict.get("load_col")
-    if model in MODELS and load_col is not None:
+    if is_ours(model_class) and load_col is not None:
         config.internal_config_dict["load_col"] = {"user": "*", "item": "*", **load_col}
+
+
+def _defaults_of(model_class: type) -> Path:
+    """The file with the defaults of a model of ours, or of the one that a user's own class is derived from."""
+    files = (properties() / "model" / f"{base.__name__}.yaml" for base in model_class.__mro__)
+    return next((file for file in files if file.is_file()), properties() / "model" / f"{MODELS[0]}.yaml")
 
 
 def _load_dataset_file(config: Config, dataset: str) -> None:
@@ -188,7 +178,7 @@ def _load_dataset_file(config: Config, dataset: str) -> None:
     config.parameters["Dataset"] = [*listed, *(key for key in keys if key not in listed)]
 
 
-def _general_defaults() -> dict[str, Any]:
+def general_defaults() -> dict[str, Any]:
     """Our keys that every model has, with their defaults."""
     return yaml.safe_load((properties() / "overall.yaml").read_text(encoding="utf-8"))
 
@@ -196,14 +186,12 @@ def _general_defaults() -> dict[str, Any]:
 def known_keys(config: Config) -> set[str]:
     """Every key that RecBole, the model's defaults or the plugin know."""
     listed = {key for keys in config.parameters.values() for key in keys}
-    return listed | set(config.internal_config_dict) | _OTHER_KEYS
+    return listed | set(config.internal_config_dict) | OTHER_KEYS
 
 
 def _set_default_parameters(original: Any, config: Config) -> None:
     """Check the user's keys before RecBole completes the configuration."""
-    if config.model in MODELS:
-        for warning in check_keys(config.external_config_dict, known_keys(config)):
-            getLogger().warning(warning)
+    check_configuration(config, known_keys(config), general_defaults())
     # before RecBole completes eval_args, so that group_by has to be the user's own
     if cold_start_config(config) and config["MODEL_TYPE"] not in (ModelType.GENERAL, ModelType.TRADITIONAL):
         refuse("eval_args: split", COLD_START, f"RS, LS or TS for {config.model}, which is no general recommender")
@@ -230,8 +218,8 @@ def _benchmark_folder(config: Config, data_path: Path) -> Path:
         ConfigError: No folder has them, or they are not given as a list.
     """
     names, default = config["benchmark_filename"], Path(config["data_path"])
-    if not isinstance(names, (list, tuple)) or not names:
-        refuse("benchmark_filename", names, f"a list such as [{', '.join(PARTS)}]")
+    if not isinstance(names, (list, tuple)) or len(names) != len(PARTS):
+        refuse("benchmark_filename", names, f"a list of three parts, such as [{', '.join(PARTS)}]")
     files = [f"{config.dataset}.{name}.inter" for name in names]
     places = list(dict.fromkeys([data_path / config.dataset, data_path, default]))
     for folder in places:
@@ -244,11 +232,21 @@ def _benchmark_folder(config: Config, data_path: Path) -> Path:
 
 
 def _convert_config_dict(original: Any, config: Config, config_dict: dict[str, Any]) -> dict[str, Any]:
-    """Read lists of modalities and parts as yaml; RecBole would evaluate ``[id]`` as Python, where it is a function."""
-    lists = {key: as_list(config_dict[key]) for key in config_dict if key in MODALITY_KEYS}
-    if str(config_dict.get("benchmark_filename")).startswith("["):
-        lists["benchmark_filename"] = as_list(config_dict["benchmark_filename"])
-    return {**original(config, {key: value for key, value in config_dict.items() if key not in lists}), **lists}
+    """Read values that are given as text: as RecBole does, and lists and dictionaries without inner quotes as yaml."""
+    return {key: _convert_value(original, config, key, value) for key, value in config_dict.items()}
+
+
+def _convert_value(original: Any, config: Config, key: str, value: Any) -> Any:
+    """Read one value; RecBole evaluates it as Python, in which ``[id]`` holds a function and ``1/0`` fails."""
+    try:
+        converted = original(config, {key: value})[key]
+    except (Exception, SystemExit):
+        converted = value
+
+    interval = key in INTERVALS and value.strip().startswith("[") if isinstance(value, str) else False
+    if has_brackets(value) and not interval and (isinstance(converted, str) or not is_plain(converted)):
+        return read_brackets(value, config.yaml_loader)
+    return converted
 
 
 def _set_evaluation(config: Config) -> None:
@@ -266,28 +264,6 @@ def _set_evaluation(config: Config) -> None:
     for key in ("eval_groups", "save_per_user"):
         if config[key] and config["eval_type"] is not EvaluatorType.RANKING:
             refuse(key, config[key], f"no value with the metrics {config['metrics']}, which are no ranking metrics")
-
-
-def ready_made_configurations() -> dict[str, Path]:
-    """Configuration files that come with the plugin and are used by name in ``config_files``."""
-    return {file.stem: file for file in sorted((properties() / "quick_start_config").glob("*.yaml"))}
-
-
-def configuration_file(name: str) -> str:
-    """The path of a configuration file, which may be given by the name of a ready-made one.
-
-    Raises:
-        ConfigError: It is neither a file nor such a name.
-    """
-    known = ready_made_configurations()
-    if Path(name).is_file() or Path(name).suffix:
-        return name
-    if name not in known:
-        raise ConfigError(
-            f"config_files: found '{name}', allowed are files and the ready-made {', '.join(known)}"
-            f"{nearest(name, known)}"
-        )
-    return str(known[name])
 
 
 def _load_config_files(original: Any, config: Config, file_list: list[str] | None) -> dict[str, Any]:
@@ -323,21 +299,50 @@ def _build(original: Any, dataset: Dataset) -> list[Dataset]:
     parts = writer.parts if writer else original(dataset)
     if settings.cold_start:
         getLogger().info(partition.check_parts(parts, settings.cold_start.group_by))
-        for part in parts:
-            part.is_cold_start = True
     elif len(parts) == len(PARTS):
         getLogger().info(f"held-out pairs {partition.hash_of(parts)}")
     if writer and settings.save_split:
         if ranks.is_main(dataset.config):
             writer.write(dataset, frames, settings.save_split)
         dataset.config.final_config_dict["save_split"] = None  # who loads the checkpoint writes nothing
+    negatives.note_split(dataset.config, parts)
     return parts
+
+
+def _class_of(config: Config) -> type:
+    """The class of a configuration's model, which need not be one that RecBole finds by its name."""
+    return config.__dict__.get("model_class") or get_model(config["model"])
+
+
+def _create_dataset(original: Any, config: Config) -> Dataset:
+    """Make the data set; RecBole looks for its class by the name of the model, which a user's own class has chosen."""
+    name = f"{config['model']}Dataset"
+    if is_ours(_class_of(config)) and not hasattr(recbole.data.dataset, name):
+        setattr(recbole.data.dataset, name, MultimodalDataset)
+    return original(config)
+
+
+def _get_model(original: Any, model_name: str) -> type:
+    """Find a model by its name as RecBole does, or among the classes that are derived from ours."""
+    try:
+        return original(model_name)
+    except (ValueError, ImportError):  # RecBole looks for unknown names in a package that needs LightGBM, too
+        derived: dict[str, type] = {found.__name__: found for found in _derived_from(MultimodalRecommender)}
+        if model_name not in derived:
+            raise
+        return derived[model_name]
+
+
+def _derived_from(base: type[Any]) -> Iterator[type[Any]]:
+    for derived in base.__subclasses__():
+        yield derived
+        yield from _derived_from(derived)
 
 
 def _get_dataloader(original: Any, config: Config, phase: str) -> type:
     """The loaders that draw negatives independently of the number of workers, and that know the candidates."""
     loader = original(config, phase)
-    if config["model"] in MODELS and phase == "train":
+    if is_ours(_class_of(config)) and phase == "train":
         return MultimodalTrainDataLoader
     if issubclass(loader, FullSortEvalDataLoader) and evaluation_config(config).candidates == "split":
         return CandidateFullSortDataLoader
@@ -346,7 +351,7 @@ def _get_dataloader(original: Any, config: Config, phase: str) -> type:
 
 def _data_preparation(original: Any, config: Config, dataset: Dataset) -> tuple[Any, Any, Any]:
     """Make the loaders, with negatives drawn from the items that training or the evaluated part may know."""
-    for key, value in _general_defaults().items():
+    for key, value in general_defaults().items():
         config.final_config_dict.setdefault(key, value)  # a checkpoint that was written without the plugin has none
     settings = evaluation_config(config)
     if settings.cold_start != cold_start_config(dataset.config):
@@ -360,13 +365,13 @@ def _data_preparation(original: Any, config: Config, dataset: Dataset) -> tuple[
             f"save_split: found {config['save_split']!r}, but nothing was split: the data set or its loaders were read "
             f"from a file that an earlier run saved; delete that file in {config['checkpoint_dir']}"
         )
-    cold_items = settings.cold_start is not None and settings.cold_start.group_by != "user"
-    knowledge = TrainingKnowledge(train._dataset, long_tail_ratio(config), cold_items)
+    evaluated = negatives.note_split(config, [loader._dataset for loader in (train, valid, test)])
     popularity = np.bincount(
         train._dataset.inter_feat[train._dataset.iid_field].numpy(), minlength=train._dataset.item_num
     )
-    if settings.cold_start:
-        restrict_sampling(train, popularity > 0, popularity)
+    negatives.restrict_training(config, train, evaluated, popularity)
+    held_out = settings.cold_start is not None or config["benchmark_filename"] is not None
+    knowledge = TrainingKnowledge(train._dataset, long_tail_ratio(config), held_out and evaluated["item"].all_new)
     for phase, loader in (("valid", valid), ("test", test)):
         if settings.candidates == "split":
             restrict_sampling(loader, items_of(loader._dataset), popularity)

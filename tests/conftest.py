@@ -68,6 +68,41 @@ def _write_tiny(parent: Path) -> Path:
     return folder.parent
 
 
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ``data_path`` with the data set ``toy``: 60 users, 80 items, ratings and times, a fifth of the values missing.
+
+    Users and items have a field of each type that RecBole's models use too. Nothing in it may be changed.
+    """
+    rng = np.random.default_rng(0)
+    folder = tmp_path_factory.mktemp("toy") / "toy"
+    folder.mkdir()
+    rows = [
+        [f"u{u}", f"i{i}", str(rng.integers(1, 6)), str(1_600_000_000 + rng.integers(10**7))]
+        for u in range(1, 61)
+        for i in rng.choice(80, rng.integers(8, 20), replace=False) + 1
+    ]
+    _write(folder / "toy.inter", "user_id:token item_id:token rating:float timestamp:float", rows)
+
+    def or_nothing(value: str) -> str:
+        return "" if rng.random() < 0.2 else value
+
+    items = [
+        [
+            f"i{i}",
+            or_nothing("abc"[i % 3]),
+            " ".join(rng.choice(list("xyzw"), rng.integers(3), replace=False)),
+            or_nothing(f"{10 * rng.random():.2f}"),
+            or_nothing(" ".join(f"{number:.3f}" for number in rng.normal(size=8))),
+        ]
+        for i in range(1, 81)
+    ]
+    _write(folder / "toy.item", "item_id:token category:token tags:token_seq price:float text:float_seq", items)
+    users = [[f"u{u}", str(rng.integers(15, 70)), or_nothing("MF"[u % 2])] for u in range(1, 61)]
+    _write(folder / "toy.user", "user_id:token age:float gender:token", users)
+    return folder.parent
+
+
 @pytest.fixture
 def make_config(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Config]:
     """RecBole's ``Config`` for the small data set: ``make_config(epochs=3)``; works in a folder of its own."""

@@ -176,20 +176,18 @@ def test_files_and_options_go_before_one_another_as_in_recbole(
 
 
 def test_a_key_that_a_model_of_recbole_does_not_read_is_a_warning(
-    trained: Callable[..., dict[str, Any]], capsys: pytest.CaptureFixture[str]
+    trained: Callable[..., dict[str, Any]], caplog: pytest.LogCaptureFixture
 ) -> None:
     trained("BPR", "--stoping_step=3", "--state=ERROR")
-    warnings = [line for line in capsys.readouterr().err.splitlines() if "stoping_step" in line]
-    assert len(warnings) == 1
-    assert warnings[0].startswith("run_recbole: warning: the key 'stoping_step' has no effect")
-    assert warnings[0].endswith("did you mean 'stopping_step'?")
+    (warning,) = [line for line in caplog.messages if "stoping_step" in line and "no effect" in line]
+    assert warning.endswith("did you mean 'stopping_step'?")
 
 
 def test_a_key_that_is_read_is_no_warning(
-    trained: Callable[..., dict[str, Any]], capsys: pytest.CaptureFixture[str]
+    trained: Callable[..., dict[str, Any]], caplog: pytest.LogCaptureFixture
 ) -> None:
     trained("BPR", "--embedding_size=8", "--stopping_step=3", "--state=ERROR", "--topk=[5,10]")
-    assert "no effect" not in capsys.readouterr().err
+    assert "no effect" not in caplog.text
 
 
 @pytest.fixture(scope="module")
@@ -258,8 +256,19 @@ def test_doctor_reports_versions_and_repairs_and_passes(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_tool_without_a_subcommand_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as end:
-        cli.main([])
-    assert end.value.code == cli.WRONG_INPUT
-    assert "COMMAND" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ([], "recbole-sibrar: error: the following arguments are required: COMMAND"),
+        (["msising"], "recbole-sibrar: error: COMMAND: found 'msising', allowed is one of doctor, missing,"),
+        (["gap", "--sied=user"], "recbole-sibrar gap: error: '--sied' is no option; did you mean '--side'?"),
+        (["missing"], "recbole-sibrar missing: error: the following arguments are required: CHECKPOINT"),
+        (["encode-text", "--batch_size=x"], "recbole-sibrar encode-text: error: argument --batch_size: invalid int"),
+    ],
+)
+def test_wrong_options_of_the_tool_are_one_line(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], line: str
+) -> None:
+    assert cli.main(arguments) == cli.WRONG_INPUT
+    (found,) = capsys.readouterr().err.splitlines()
+    assert found.startswith(line)

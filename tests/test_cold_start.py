@@ -107,7 +107,7 @@ def test_files_that_are_not_there_are_one_clear_line(make_config: MakeConfig, tm
     Run(make_config("Pop", eval_args=cold("item"), save_split=str(folder)))
     with pytest.raises(ConfigError, match=r"^benchmark_filename: found .*, allowed is ") as caught:
         make_config("Pop", eval_args=cold("item"), data_path=str(folder), benchmark_filename=wanted)
-    pieces = ["tiny.probe.inter", str(folder)] if len(wanted) == 3 else ["a list such as [train, valid, test]"]
+    pieces = ["tiny.probe.inter", str(folder)] if len(wanted) == 3 else ["a list of three parts, such as [train, valid, test]"]
     assert all(piece in str(caught.value) for piece in pieces)
 
 
@@ -349,7 +349,7 @@ def test_content_finds_new_items(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_ready_made_configuration_runs_by_its_name(at_home: Path, name: str) -> None:
     line = results(command("--model=Pop", "--dataset=ml-100k", f"--config_files={name}"))
     found = {key: float(value) for key, value in re.findall(r"'(\w+@10)', ([\d.]+|nan)", line)}
-    file = next(Path(cli.__file__).parents[1].glob(f"properties/quick_start_config/{name}.yaml"))
+    file = next(Path(cli.__file__).parents[2].glob(f"properties/quick_start_config/{name}.yaml"))
     metrics = yaml.safe_load(file.read_text(encoding="utf-8"))["metrics"]
     assert len(found) == len(metrics)
     assert 0 < found["ndcg@10"] < 1

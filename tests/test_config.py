@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from recbole.config import Config
+from recbole.utils import get_model
 
+from recbole_sibrar import MODELS
 from recbole_sibrar.config import (
-    SIDES,
+    BY_SPLIT,
     ConfigError,
     as_list,
     check_contrastive,
@@ -17,7 +19,9 @@ from recbole_sibrar.config import (
     own_keys,
     recommender_config,
     resolve_modalities,
+    settle_modalities,
 )
+from recbole_sibrar.names import SIDES
 
 
 class Settings(dict[str, Any]):
@@ -134,6 +138,12 @@ def test_names_may_be_separated_by_commas() -> None:
         ("temperature", -0.1, "a number above 0"),
         ("temperature", 0, "a number above 0"),
         ("temperature", float("nan"), "a number above 0"),
+        ("normalize_numbers", "l2", "one of standard, none"),
+        ("normalize_numbers", True, "one of standard, none"),
+        ("normalize_vectors", "standart", "one of none, l2, standard; did you mean 'standard'?"),
+        ("normalize_vectors", "{text: l2", "one of none, l2, standard"),
+        ("normalize_vectors", ["text"], "one of none, l2, standard"),
+        ("normalize_vectors", {1: "l2"}, "names of fields, each with one of none, l2, standard"),
     ],
 )
 @pytest.mark.parametrize("prefix", ["", "item_"])
@@ -165,6 +175,60 @@ def test_the_loss_needs_negatives_that_fit(settings: dict[str, Any], key: str, a
         recommender_config(Settings({**BASE, **settings}))
     assert str(caught.value).startswith(f"{key}: found ")
     assert allowed in str(caught.value)
+
+
+@pytest.mark.parametrize("written", ["{text: l2, image: standard}", {"text": "l2", "image": "standard"}])
+def test_a_field_may_be_scaled_in_its_own_way(written: Any) -> None:
+    item = encoder_config(Settings(BASE, normalize_vectors=written, item_normalize_numbers={"year": "none"}), "item")
+    assert [item.normalize_vectors.of(name) for name in ("text", "image", "audio")] == ["l2", "standard", "none"]
+    assert [item.normalize_numbers.of(name) for name in ("year", "price")] == ["none", "standard"]
+    user = encoder_config(Settings(BASE, normalize_vectors="l2", user_normalize_vectors="standard"), "user")
+    assert (user.normalize_vectors.of("text"), user.normalize_numbers.of("age")) == ("standard", "none")
+
+
+def test_a_wrong_word_of_a_field_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"^item_normalize_vectors: text: found 'L2', allowed is one of none, l2"):
+        encoder_config(Settings(BASE, item_normalize_vectors={"text": "L2"}), "item")
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_defaults_scale_numbers_and_not_vectors(make_config: Callable[..., Config], model: str) -> None:
+    for side in SIDES:
+        encoder = encoder_config(make_config(model), side, get_model(model).fixed)
+        assert (encoder.normalize_numbers.of("price"), encoder.normalize_vectors.of("text")) == ("standard", "none")
+
+
+@pytest.mark.parametrize(
+    ("settings", "n_new", "expected"),
+    [
+        ({"user_modalities": BY_SPLIT}, 0, ["interactions"]),
+        ({"user_modalities": BY_SPLIT}, 9, ["interactions"]),
+        ({"user_modalities": BY_SPLIT}, 10, "auto"),
+        ({"modalities": BY_SPLIT}, 100, "auto"),
+        ({"modalities": BY_SPLIT, "user_modalities": ["age"]}, 100, ["age"]),
+        ({"modalities": BY_SPLIT, "user_modalities": "auto"}, 0, "auto"),
+        ({"user_modalities": ["age"]}, 100, ["age"]),
+    ],
+)
+def test_the_split_chooses_where_it_is_asked_to(settings: dict[str, Any], n_new: int, expected: Any) -> None:
+    config = Settings(BASE, **settings)
+    asked = config["user_modalities"] or config["modalities"]
+    line = settle_modalities(config, "user", AVAILABLE, 100, n_new)
+    assert config["user_modalities"] == expected
+    assert (line is not None) == (asked == BY_SPLIT)
+    assert config["modalities"] == settings.get("modalities", "auto")  # the other side's stays
+    if line:
+        assert f"{n_new} of 100 evaluated users have no training interactions" in line
+
+
+def test_no_split_means_known_users() -> None:
+    config = Settings(BASE, user_modalities=BY_SPLIT)
+    assert encoder_config(config, "user").modalities == ("interactions",)
+    settle_modalities(config, "user", AVAILABLE, 0, 0)
+    assert config["user_modalities"] == ["interactions"]
+    without = Settings(BASE, user_modalities=BY_SPLIT)
+    settle_modalities(without, "user", ("age", "id"), 5, 0)  # CLCRec knows no modality of interactions
+    assert without["user_modalities"] == "auto"
 
 
 def test_auto_is_everything_but_id() -> None:
@@ -230,9 +294,10 @@ def test_a_misspelt_key_of_ours_is_an_error_and_an_unknown_one_a_warning() -> No
     known = {"learning_rate", "epochs"}
     with pytest.raises(ConfigError, match="contrastve_weight: unknown key; did you mean 'contrastive_weight'"):
         check_keys(["contrastve_weight"], known)
-    (warning,) = check_keys(["epochs", "item_modalities", "frobnicate"], known)
-    assert "'frobnicate' has no effect" in warning
-    assert check_keys(["item_modalities"], known, strict=False) != []
+    warnings = check_keys(["epochs", "item_modalities", "frobnicate"], known)
+    assert list(warnings) == ["frobnicate"]
+    assert "'frobnicate' has no effect" in warnings["frobnicate"]
+    assert "other models do" in check_keys(["item_modalities"], known, strict=False)["item_modalities"]
     assert {"temperature", "user_temperature", "item_temperature", "loss_type"} <= set(own_keys())
 
 
@@ -242,5 +307,5 @@ def test_a_misspelt_key_of_one_model_is_an_error_and_that_of_another_model_a_war
     with pytest.raises(ConfigError, match="unknown key; did you mean 'preference_dropout_prob'"):
         check_keys(["preference_dropot_prob"], known)
     for key in ("preference_dropout_prob", "score_temperature"):
-        (warning,) = check_keys([key], {"learning_rate"})
-        assert f"'{key}' has no effect" in warning
+        warnings = check_keys([key], {"learning_rate"})
+        assert f"'{key}' has no effect" in warnings[key]

@@ -26,6 +26,7 @@ from recbole.utils.case_study import full_sort_topk
 from recbole_sibrar import plugin
 from recbole_sibrar.config import own_keys
 from recbole_sibrar.config.keys import MODEL_KEYS
+from recbole_sibrar.names import MODELS
 
 Build = Callable[..., tuple[Any, ...]]
 
@@ -288,7 +289,7 @@ def test_every_line_of_the_defaults_has_a_comment() -> None:
     assert [line for line in lines if line.strip() and "#" not in line] == []
 
 
-@pytest.mark.parametrize("model", plugin.MODELS)
+@pytest.mark.parametrize("model", MODELS)
 def test_every_key_of_ours_has_a_default_unless_the_model_has_no_use_for_it(model: str) -> None:
     plain = {key for key in own_keys() if not key.startswith(("user_", "item_"))}
     assert len(plain) > 15
@@ -298,6 +299,6 @@ def test_every_key_of_ours_has_a_default_unless_the_model_has_no_use_for_it(mode
 
 
 def test_keys_of_single_models_are_all_listed() -> None:
-    files = [plugin.properties() / "model" / f"{model}.yaml" for model in plugin.MODELS]
+    files = [plugin.properties() / "model" / f"{model}.yaml" for model in MODELS]
     keys = [key for file in files for key in yaml.safe_load(file.read_text(encoding="utf-8"))]
     assert {key for key in keys if keys.count(key) == 1} - set(own_keys()) == set(MODEL_KEYS)

@@ -19,19 +19,21 @@ from recbole_sibrar.config.evaluation import (
     check_valid_metric,
     cold_start_config,
     evaluation_config,
+    has_validation,
     long_tail_ratio,
     named_field,
 )
+from recbole_sibrar.config.fields import check_scaled_fields, settle_modalities
 from recbole_sibrar.config.keys import check_keys, own_keys
 from recbole_sibrar.config.training import WITHOUT_EFFECT, TrainingConfig, differences, training_config
-from recbole_sibrar.config.values import SIDES, ConfigError, ConfigLike, as_list, nearest, refuse
+from recbole_sibrar.config.values import BY_SPLIT, ConfigError, ConfigLike, as_list, nearest, refuse
 
 __all__ = [
     "ACTIVATIONS",
+    "BY_SPLIT",
     "COLD_START",
     "MODALITY_KEYS",
     "POPULARITY",
-    "SIDES",
     "WITHOUT_EFFECT",
     "ColdStart",
     "ConfigError",
@@ -44,11 +46,13 @@ __all__ = [
     "calibration_alpha",
     "check_contrastive",
     "check_keys",
+    "check_scaled_fields",
     "check_valid_metric",
     "cold_start_config",
     "differences",
     "encoder_config",
     "evaluation_config",
+    "has_validation",
     "long_tail_ratio",
     "named_field",
     "nearest",
@@ -56,5 +60,6 @@ __all__ = [
     "recommender_config",
     "refuse",
     "resolve_modalities",
+    "settle_modalities",
     "training_config",
 ]

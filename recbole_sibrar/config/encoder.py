@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from logging import getLogger
 from typing import Any, Literal
 
 from recbole_sibrar.config.values import (
+    ByField,
     ConfigError,
     ConfigLike,
+    by_field_value,
     choice_value,
     flag_value,
+    is_given,
     modalities_value,
     nearest,
     optional_name_value,
@@ -26,7 +30,7 @@ from recbole_sibrar.config.values import (
     sizes_value,
     weight_value,
 )
-from recbole_sibrar.data.modality import ID, Side
+from recbole_sibrar.names import ID, Side
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,10 @@ class EncoderConfig:
     """Length k of the embeddings that are scored; the same on both sides."""
     modality_size: int
     """Length d of a projected modality, the input of the branch."""
+    normalize_numbers: ByField
+    """How ``float`` fields are scaled: ``standard`` (mean 0, standard deviation 1 in training) or ``none``."""
+    normalize_vectors: ByField
+    """How ``float_seq`` fields are scaled: ``none``, ``l2`` (length 1) or ``standard`` (each dimension)."""
     projection_hidden_sizes: tuple[int, ...]
     """Sizes of further layers of each projection, before the last one of ``modality_size``."""
     normalize_interactions: bool
@@ -107,6 +115,8 @@ PARSERS: dict[str, Callable[[str, Any], Any]] = {
     "modalities": modalities_value,
     "eval_modalities": optional_names_value,
     "modality_size": size_value,
+    "normalize_numbers": by_field_value("standard", "standard", "none"),
+    "normalize_vectors": by_field_value("none", "none", "l2", "standard"),
     "projection_hidden_sizes": sizes_value,
     "normalize_interactions": flag_value,
     "normalize_branch_input": flag_value,
@@ -163,14 +173,25 @@ def recommender_config(config: ConfigLike, loss_types: Sequence[str] = ("BPR", "
     Raises:
         ConfigError: A value is not allowed, or training would have no negatives.
     """
-    loss_type = choice_value(*loss_types)("loss_type", config["loss_type"])
     sampling = config["train_neg_sample_args"] or {}
+    loss_type = choice_value(*loss_types)("loss_type", config["loss_type"])
+    loss_type = _ranking_loss(config, loss_type, sampling.get("distribution"))
     negatives = sampling.get("sample_num")
     if isinstance(negatives, bool) or not isinstance(negatives, int) or negatives < 1:
         refuse("train_neg_sample_args", sampling, "a sample_num of at least 1")
     if loss_type == "SSM" and sampling.get("distribution") != "uniform":
         refuse("train_neg_sample_args", sampling, "distribution: uniform, which loss_type SSM corrects for")
     return RecommenderConfig(loss_type=loss_type, n_negatives=negatives)
+
+
+def _ranking_loss(config: ConfigLike, loss_type: str, distribution: Any) -> str:
+    """Replace the sampled softmax, where it is a default, by a loss that negatives of any distribution fit."""
+    if loss_type != "SSM" or distribution == "uniform" or is_given(config, "loss_type"):
+        return loss_type
+
+    reason = "as SSM, the default, corrects for uniform negatives only"
+    getLogger().info(f"loss_type: BPR with negatives by {distribution}, {reason}")
+    return "BPR"
 
 
 MODALITY_KEYS = tuple(
@@ -217,27 +238,34 @@ def check_contrastive(
     encoders: Mapping[Side, EncoderConfig],
     modalities: Mapping[Side, tuple[str, ...]],
     sources: Mapping[Side, str],
-) -> None:
-    """A contrastive loss needs a side with two modalities: the side that asks for it, or any.
+) -> str | None:
+    """Check that a side has the two modalities that a contrastive loss needs: the side that asks for it, or any.
 
     Args:
         config: RecBole's ``Config``.
         encoders: The configuration of each side.
-        modalities: What :func:`resolve_modalities` found for each side.
+        modalities: The modalities of each side, as :func:`resolve_modalities` returns them.
         sources: The atomic file of each side, for messages.
 
+    Returns:
+        A line for the log where the loss is a default that does not fit and so is left out; None where it fits.
+
     Raises:
-        ConfigError: There is no such side.
+        ConfigError: There is no such side, and the user has asked for the loss.
     """
     asked = [side for side in encoders if encoders[side].contrastive != "none"]
     able = [side for side in asked if len(modalities[side]) > 1]
     named = [side for side in asked if has_key(config, side, "contrastive") and side not in able]
     if not asked or (able and not named):
-        return
+        return None
+
     side = (named or asked)[-1]
     key = f"{side}_contrastive" if named else "contrastive"
+    value = encoders[side].contrastive
     found = " and ".join(f"{x}_modalities [{', '.join(modalities[x])}] ({sources[x]})" for x in named or asked)
+    if not is_given(config, key):
+        return f"there is no contrastive loss, as it needs a side with two modalities: found a single one in {found}"
     raise ConfigError(
-        f"{key}: found {encoders[side].contrastive!r} with a single modality in {found}, "
-        "allowed is none, or a side with at least two modalities"
+        f"{key}: found {value!r} with a single modality in {found}, allowed is none, or a side with at least two "
+        "modalities"
     )

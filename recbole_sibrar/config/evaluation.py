@@ -5,6 +5,7 @@ Their defaults stand in ``properties/overall.yaml``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +24,12 @@ from recbole_sibrar.config.values import (
 
 COLD_START = "CS"
 """Name of the cold-start split in ``eval_args: split``, beside RecBole's RS, LS and TS."""
+
+USER_FORMATS = (".parquet", ".csv", ".jsonl")
+"""Suffixes of files with the results of users."""
+
+VALUE_METRICS = ("auc", "logloss", "mae", "rmse")
+"""RecBole's metrics of single predictions, which have no cut-off."""
 
 GROUPINGS = ("item", "user", "both")
 """What ``eval_args: group_by`` can be with that split: which entities are cold."""
@@ -49,10 +56,12 @@ class EvaluationConfig:
     """The cold-start split; None for one of RecBole's splits."""
     candidates: Literal["split", "all"]
     """Which items are ranked: those with an interaction in the evaluated part, or all."""
+    train_neg_candidates: Literal["train", "all"] | None
+    """Items that the negatives of training are drawn from: those of training, or all; None to let the split decide."""
     groups: tuple[tuple[str, Literal["user", "item"]], ...]
     """Fields whose values, or :data:`POPULARITY` whose halves, get results of their own, each with its side."""
     save_per_user: Path | None
-    """Parquet file for the results of each test user."""
+    """File for the results of each test user, in one of :data:`USER_FORMATS`."""
     save_learning_curve: Path | None
     """CSV file for the training loss and the validation results of each epoch."""
     gap_every: int | None
@@ -103,13 +112,67 @@ def check_valid_metric(config: ConfigLike) -> None:
     Raises:
         ConfigError: It does not.
     """
-    name, at, k = str(config["valid_metric"]).partition("@")
-    measured = {metric.lower(): metric for metric in config["metrics"]}
-    allowed = [f"{metric}@{k}" if at else metric for metric in measured.values()]
-    if name.lower() not in measured:
-        refuse("valid_metric", config["valid_metric"], f"one of metrics: {', '.join(allowed)}")
-    if at and k not in map(str, config["topk"]):
+    allowed = _measured(config)
+    name = str(config["valid_metric"])
+    if name.lower() in {measured.lower() for measured in allowed}:
+        return
+
+    metric, at, _ = name.partition("@")
+    if at and metric.lower() in {measured.partition("@")[0].lower() for measured in allowed}:
         refuse("valid_metric", config["valid_metric"], f"a cut-off of topk, which is {config['topk']}")
+    refuse("valid_metric", config["valid_metric"], f"one of metrics: {', '.join(allowed)}")
+
+
+def has_validation(config: ConfigLike) -> bool:
+    """Tell whether training is validated: there is a validation part, and epochs after which it is evaluated."""
+    split = config["eval_args"]["split"]
+    shares = split.get("RS") or split.get("TS") or (1, 1, 1) if isinstance(split, Mapping) else (1, 1, 1)
+    left_out = isinstance(split, Mapping) and split.get("LS") == "test_only"
+    has_part = config["benchmark_filename"] is not None or not (left_out or shares[1] == 0)
+    return has_part and min(config["eval_step"], config["epochs"]) > 0
+
+
+def following_valid_metric(config: ConfigLike, sources: Sequence[Mapping[str, Any]]) -> str | None:
+    """Choose a validation metric where the one configured is not measured and the user has not asked for it.
+
+    It is asked for where it stands in the same source of keys as ``metrics`` and ``topk``, or in one that overrides
+    theirs.
+
+    Args:
+        config: RecBole's ``Config``.
+        sources: The user's keys by source, such as command line and files; the first overrides the others.
+
+    Returns:
+        The metric, with as much of the configured one as is measured; None where nothing has to be chosen.
+    """
+    own = _source("valid_metric", sources)
+    if min(_source("metrics", sources), _source("topk", sources)) >= own:
+        return None
+
+    allowed = _measured(config)
+    metric, _, k = str(config["valid_metric"]).lower().partition("@")
+    if str(config["valid_metric"]).lower() in map(str.lower, allowed):
+        return None
+
+    same_metric = [name for name in allowed if name.lower().partition("@")[0] == metric]
+    same_cutoff = [name for name in allowed if name.partition("@")[2] == k]
+    return (same_metric or same_cutoff or allowed)[0]
+
+
+def _source(key: str, sources: Sequence[Mapping[str, Any]]) -> int:
+    """Position of the source that a key comes from; the number of sources for a default."""
+    return next((i for i, source in enumerate(sources) if key in source), len(sources))
+
+
+def _measured(config: ConfigLike) -> list[str]:
+    """Every metric that an evaluation measures, with its cut-off where it has one."""
+    metrics = [config["metrics"]] if isinstance(config["metrics"], str) else config["metrics"]
+    cutoffs = config["topk"] if isinstance(config["topk"], (list, tuple)) else [config["topk"]]
+    names: list[str] = []
+    for metric in metrics:
+        is_value = metric.lower() in VALUE_METRICS
+        names += [metric] if is_value else [f"{metric}@{k}" for k in cutoffs]
+    return names
 
 
 def _is_number(value: Any) -> bool:
@@ -124,14 +187,18 @@ def evaluation_config(config: ConfigLike) -> EvaluationConfig:
     """
     cold_start = cold_start_config(config)
     candidates = config["eval_candidates"] or ("split" if cold_start else "all")
+    negatives = config["train_neg_candidates"]
+    if negatives is not None:
+        negatives = choice_value("train", "all")("train_neg_candidates", negatives)
     return EvaluationConfig(
         cold_start=cold_start,
         candidates=choice_value("split", "all")("eval_candidates", candidates),  # type: ignore[arg-type]
+        train_neg_candidates=negatives,
         groups=_groups(config["eval_groups"]),
-        save_per_user=_path("save_per_user", config["save_per_user"], ".parquet"),
-        save_learning_curve=_path("save_learning_curve", config["save_learning_curve"], ".csv"),
+        save_per_user=_path("save_per_user", config["save_per_user"], USER_FORMATS),
+        save_learning_curve=_path("save_learning_curve", config["save_learning_curve"], (".csv",)),
         gap_every=None if config["gap_every"] is None else size_value("gap_every", config["gap_every"]),
-        save_gap=_path("save_gap", config["save_gap"], ".csv"),
+        save_gap=_path("save_gap", config["save_gap"], (".csv",)),
         save_split=_path("save_split", config["save_split"]),
         tensorboard=choice_value("none", "scalars", "embeddings")("tensorboard", config["tensorboard"]),  # type: ignore[arg-type]
     )
@@ -153,11 +220,13 @@ def _groups(value: Any) -> tuple[tuple[str, Literal["user", "item"]], ...]:
     return tuple((str(field), side) for field, side in value.items())
 
 
-def _path(key: str, value: Any, suffix: str = "") -> Path | None:
+def _path(key: str, value: Any, suffixes: Sequence[str] = ()) -> Path | None:
+    """The path of a folder, or of a file with one of some suffixes."""
     if value is None:
         return None
-    if not isinstance(value, str) or not value or not value.endswith(suffix):
-        refuse(key, value, f"the path of a {suffix or 'folder'}{' file' if suffix else ''}")
+    if not isinstance(value, str) or not value or (suffixes and Path(value).suffix not in suffixes):
+        kinds = f"a file that ends in {', '.join(suffixes)}" if suffixes else "a folder"
+        refuse(key, value, f"the path of {kinds}")
     return Path(value)
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from difflib import get_close_matches
-from typing import Any, NoReturn, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-import yaml
+from recbole_sibrar.config.text import has_brackets, read_brackets
+from recbole_sibrar.errors import ConfigError as ConfigError
+from recbole_sibrar.errors import nearest, refuse
+from recbole_sibrar.names import INTERACTIONS
 
-from recbole_sibrar.data.modality import Side
-
-SIDES: tuple[Side, ...] = ("user", "item")
-"""The two sides of a recommender; also the prefixes of the keys."""
-
-
-class ConfigError(ValueError):
-    """A configuration key has a value that cannot be used; the message names key, value and what is allowed."""
+BY_SPLIT = "by_split"
+"""Value of ``user_modalities``: ``[interactions]`` where the evaluated users have some in training, else ``auto``."""
 
 
 class ConfigLike(Protocol):
@@ -24,28 +21,15 @@ class ConfigLike(Protocol):
     def __getitem__(self, key: str) -> Any: ...
 
 
-def refuse(key: str, value: Any, allowed: str) -> NoReturn:
-    """End with the one line that every wrong value gets.
-
-    Raises:
-        ConfigError: Always.
-    """
-    raise ConfigError(f"{key}: found {value!r}, allowed is {allowed}")
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` for the known name nearest to ``name``, or nothing if none is near."""
-    close = get_close_matches(name, list(known), n=1)
-    return f"; did you mean '{close[0]}'?" if close else ""
+def is_given(config: ConfigLike, key: str) -> bool:
+    """Tell keys that the user has given from defaults; where nothing is known of it, a key counts as given."""
+    return key in getattr(config, "external_config_dict", {key})
 
 
 def as_list(value: Any) -> Any:
     """A list written on the command line (``[a, b]``, which RecBole leaves a string) as a list."""
-    if isinstance(value, str) and value.startswith("["):
-        try:
-            return yaml.safe_load(value)
-        except yaml.YAMLError:
-            return value
+    if has_brackets(value):
+        return read_brackets(value)
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -63,7 +47,9 @@ def names_value(key: str, value: Any) -> tuple[str, ...]:
 
 
 def modalities_value(key: str, value: Any) -> tuple[str, ...] | None:
-    """A list of modality names; None for ``auto``."""
+    """A list of modality names; None for ``auto``, and interactions for ``by_split`` where no split is known."""
+    if value == BY_SPLIT:
+        return (INTERACTIONS,)
     return None if value == "auto" else names_value(key, value)
 
 
@@ -131,3 +117,48 @@ def choice_value(*options: str) -> Callable[[str, Any], str]:
         return value
 
     return parse
+
+
+@dataclass(frozen=True)
+class ByField:
+    """A choice for every field, with exceptions.
+
+    Example:
+        >>> ByField("none", (("text", "l2"),)).of("text"), ByField("none").of("image")
+        ('l2', 'none')
+    """
+
+    default: str
+    """The choice for a field that is not named."""
+    fields: tuple[tuple[str, str], ...] = ()
+    """Names of fields, each with its choice."""
+
+    def of(self, name: str) -> str:
+        """Choice for the field ``name``."""
+        return dict(self.fields).get(name, self.default)
+
+
+def by_field_value(default: str, *options: str) -> Callable[[str, Any], ByField]:
+    """A reader of one of several words for all fields, or of a mapping from fields to such words.
+
+    Args:
+        default: The word for fields that a mapping does not name.
+        options: The words; ``none`` is one of them and stands for a key that is not set.
+    """
+    parse_word = choice_value(*options)
+
+    def parse(key: str, value: Any) -> ByField:
+        value = as_mapping(value)
+        if not isinstance(value, dict):
+            return ByField(parse_word(key, value))
+        if not all(isinstance(name, str) and name for name in value):
+            refuse(key, value, f"names of fields, each with one of {', '.join(options)}")
+        words = tuple((name, parse_word(f"{key}: {name}", word)) for name, word in value.items())
+        return ByField(default, words)
+
+    return parse
+
+
+def as_mapping(value: Any) -> Any:
+    """A mapping written on the command line (``{a: b}``, which RecBole leaves a string) as a dictionary."""
+    return read_brackets(value) if has_brackets(value) else value

@@ -1,6 +1,21 @@
 """Interactions and modality tables: reading, splitting, loading."""
 
-from recbole_sibrar.data.dataset import MultimodalDataset
-from recbole_sibrar.data.modality import ID, INTERACTIONS, ModalityKind, ModalityTable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from recbole_sibrar.names import ID, INTERACTIONS
+
+if TYPE_CHECKING:
+    from recbole_sibrar.data.dataset import MultimodalDataset
+    from recbole_sibrar.data.modality import ModalityKind, ModalityTable
 
 __all__ = ["ID", "INTERACTIONS", "ModalityKind", "ModalityTable", "MultimodalDataset"]
+
+_MODULES = {"ModalityKind": "modality", "ModalityTable": "modality", "MultimodalDataset": "dataset"}
+"""Public name -> the module that has it, which is imported when it is asked for: not everybody needs torch."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

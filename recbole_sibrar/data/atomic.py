@@ -21,13 +21,10 @@ from recbole_sibrar.data.columns import Split, TextFormat, split_columns
 from recbole_sibrar.data.plain import MISSING, read_plain
 from recbole_sibrar.data.rows import SEPARATORS, BadRowError, NullByteError, check_rows, line_of, read_records
 from recbole_sibrar.data.vectors import BadCellError, NotPlainError, VectorParser, Vectors, join_cells
+from recbole_sibrar.errors import DataError as DataError
 
 FIELD_TYPES = ("token", "token_seq", "float", "float_seq")
 """The field types of an atomic file."""
-
-
-class DataError(ValueError):
-    """A data file does not hold what it should; the message names the file, what was found and what is allowed."""
 
 
 class RowError(DataError):

@@ -107,6 +107,13 @@ def items_of(dataset: Any) -> np.ndarray:
     return np.bincount(dataset.inter_feat[dataset.iid_field].numpy(), minlength=dataset.item_num) > 0
 
 
+def draws_negatives(loader: Any) -> bool:
+    """Whether a training or evaluation loader of RecBole draws negative items."""
+    if not isinstance(loader, NegSampleDataLoader) or not isinstance(loader._sampler, AbstractSampler):
+        return False
+    return loader.neg_sample_args["distribution"] != "none" and loader.neg_sample_args["sample_num"] != "none"
+
+
 def restrict_sampling(loader: Any, pool: np.ndarray, popularity: np.ndarray) -> None:
     """Let a loader draw its negatives from a pool of items.
 
@@ -118,9 +125,7 @@ def restrict_sampling(loader: Any, pool: np.ndarray, popularity: np.ndarray) -> 
     Raises:
         DataError: Nothing can be drawn for some user.
     """
-    if not isinstance(loader, NegSampleDataLoader) or not isinstance(loader._sampler, AbstractSampler):
-        return
-    if loader.neg_sample_args["distribution"] == "none" or loader.neg_sample_args["sample_num"] == "none":
+    if not draws_negatives(loader):
         return
     dataset = loader._dataset
     users = np.unique(dataset.inter_feat[dataset.uid_field].numpy())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,7 @@ from recbole.data.dataset import Dataset
 from recbole.utils import FeatureSource, FeatureType
 from scipy.sparse import csr_matrix
 
-from recbole_sibrar.config import refuse
-from recbole_sibrar.data.atomic import DataError, Field, read_header
+from recbole_sibrar.data.atomic import Field, read_header
 from recbole_sibrar.data.cache import read_frame
 from recbole_sibrar.data.feature_files import (
     FeatureFile,
@@ -26,22 +27,15 @@ from recbole_sibrar.data.feature_files import (
     find_owner,
     weight_matrix,
 )
+from recbole_sibrar.data.held_out import Evaluated, Pool
 from recbole_sibrar.data.ids import without_missing_ids
 from recbole_sibrar.data.loading import check_frame, register_fields, selected, text_format, uses_cache
 from recbole_sibrar.data.matrices import bags, shared_matrix, stacked
-from recbole_sibrar.data.modality import (
-    ID,
-    INTERACTIONS,
-    RESERVED_NAMES,
-    ModalityKind,
-    ModalityTable,
-    Side,
-    bag_table,
-    dense_table,
-    id_table,
-)
+from recbole_sibrar.data.modality import ModalityKind, ModalityTable, bag_table, dense_table, id_table
 from recbole_sibrar.data.needed import has_own_load_col
 from recbole_sibrar.data.served import Column, Sequences, ServedFields, VectorRows
+from recbole_sibrar.errors import DataError, refuse
+from recbole_sibrar.names import ID, INTERACTIONS, RESERVED_NAMES, Side
 
 
 class MultimodalDataset(Dataset):
@@ -65,13 +59,17 @@ class MultimodalDataset(Dataset):
     """The additional files of users or items, by their suffixes."""
     served: dict[str, ServedFields]
     """For ``user``, ``item`` and each additional file its fields as RecBole has them, made when they are asked for."""
-    is_cold_start = False
-    """Whether this is a part of a cold-start split, in which training draws its negatives from its own items."""
+    negative_pool: Pool = "all"
+    """Items that training draws its negatives from."""
+    evaluated: Mapping[Side, Evaluated] = MappingProxyType({})
+    """For a part of a split, how many entities of each side are evaluated, and how many of them are new."""
 
     @property
     def n_negative_candidates(self) -> int:
         """Number of items that the negatives of training are drawn from."""
-        return len(torch.unique(self.inter_feat[self.iid_field])) if self.is_cold_start else self.item_num - 1
+        if self.negative_pool == "all":
+            return self.item_num - 1
+        return len(torch.unique(self.inter_feat[self.iid_field]))
 
     def _get_field_from_config(self) -> None:
         super()._get_field_from_config()
@@ -329,7 +327,8 @@ class MultimodalDataset(Dataset):
             return self._numerical_table(name, column, available)
         mask = torch.from_numpy(available)
         if kind is FeatureType.FLOAT:
-            numbers = torch.from_numpy(column.to_numpy(np.float32)[:, None])
+            with np.errstate(over="ignore"):  # the model refuses what becomes infinite, with the name of the field
+                numbers = torch.from_numpy(column.to_numpy(np.float32)[:, None])
             return dense_table(name, ModalityKind.SCALAR, numbers, mask, 1)
         size = self.field2seqlen[name]
         shared = shared_matrix(list(column), size)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from os import PathLike
 
-from recbole_sibrar.data.atomic import DataError, Field
+from recbole_sibrar.data.atomic import Field
 from recbole_sibrar.data.columns import TextFormat
 from recbole_sibrar.data.plain import MISSING
 from recbole_sibrar.data.rows import BadRowError, read_records
+from recbole_sibrar.errors import DataError
 
 
 def find_wrong_number(path: str | PathLike[str], fields: list[Field], text_format: TextFormat) -> DataError | None:

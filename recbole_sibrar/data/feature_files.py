@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 from recbole.utils import FeatureSource
 
-from recbole_sibrar.config import SIDES, nearest, refuse
-from recbole_sibrar.data.atomic import DataError, Field
-from recbole_sibrar.data.modality import Side
+from recbole_sibrar.data.atomic import Field
+from recbole_sibrar.errors import DataError, nearest, refuse
+from recbole_sibrar.names import SIDES, Side
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from recbole_sibrar.data.atomic import DataError, Field, read_header
 from recbole_sibrar.data.cache import read_frame
 from recbole_sibrar.data.feature_files import id_names
 from recbole_sibrar.data.loading import text_format, uses_cache
-from recbole_sibrar.data.modality import Side
+from recbole_sibrar.names import Side
 
 
 @dataclass(frozen=True)

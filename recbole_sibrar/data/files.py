@@ -9,7 +9,7 @@ from errno import EISDIR
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 
 
 @contextmanager

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.data.columns import TextFormat
-from recbole_sibrar.data.modality import Side
 from recbole_sibrar.data.rows import line_of
+from recbole_sibrar.errors import DataError
+from recbole_sibrar.names import Side
 
 LOW_SHARE = 0.5
 """Share of the users or items with interactions below which a file that describes so few of them is pointed out."""

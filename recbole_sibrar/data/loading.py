@@ -12,15 +12,15 @@ import pandas as pd
 from recbole.data.dataset import Dataset
 from recbole.utils import FeatureSource, FeatureType
 
-from recbole_sibrar.config import refuse
-from recbole_sibrar.data.atomic import CellError, DataError, Field, RowError, check_text, read_header
+from recbole_sibrar.data.atomic import CellError, Field, RowError, check_text, read_header
 from recbole_sibrar.data.cache import read_frame
 from recbole_sibrar.data.columns import TextFormat
 from recbole_sibrar.data.faults import find_wrong_number
 from recbole_sibrar.data.feature_files import check_new
 from recbole_sibrar.data.ids import warn_about_matches, warn_about_repetitions
-from recbole_sibrar.data.modality import Side
 from recbole_sibrar.data.needed import check_interactions, log_added_fields
+from recbole_sibrar.errors import DataError, refuse
+from recbole_sibrar.names import Side
 
 SOURCES = (FeatureSource.INTERACTION, FeatureSource.USER, FeatureSource.ITEM)
 """The files that the fast reader reads."""
@@ -33,7 +33,7 @@ def text_format(config: Any) -> TextFormat:
     """How the atomic files of a configuration are written.
 
     Raises:
-        ConfigError: There is no such encoding, or a separator is empty.
+        ConfigError: There is no such encoding of text.
     """
     encoding = config["encoding"]
     if encoding is not None:
@@ -41,9 +41,6 @@ def text_format(config: Any) -> TextFormat:
             "\n".encode(encoding)
         except (LookupError, TypeError):
             refuse("encoding", encoding, "the name of an encoding, such as utf-8, utf-16 or latin-1")
-    for key in ("field_separator", "seq_separator"):
-        if not isinstance(config[key], str) or not config[key]:
-            refuse(key, config[key], "one or more characters")
     return TextFormat(config["field_separator"], config["seq_separator"], encoding)
 
 
@@ -87,8 +84,6 @@ def load_feat(original: Callable[..., Any], dataset: Dataset, path: str, source:
     load, unload = dataset._get_load_and_unload_col(source)
     if load == set():
         return original(dataset, path, source)
-    if dataset.config["seq_separator"] is None and not hasattr(dataset, "modality_tables"):
-        return original(dataset, path, source)  # which then divides sequences at any blanks
     written = text_format(dataset.config)
     try:
         header = read_header(path, written.separator, written.encoding)

@@ -4,24 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Literal
 
 import numpy as np
 import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
-Side = Literal["user", "item"]
-"""One of the two sides of a recommender, whose entities a table describes."""
-
-INTERACTIONS = "interactions"
-"""Name of the modality that holds an entity's training interactions."""
-
-ID = "id"
-"""Name of the modality that is a free embedding of each entity."""
-
-RESERVED_NAMES = (INTERACTIONS, ID)
-"""Names that no field of an atomic file may have when it is used as a modality."""
+from recbole_sibrar.names import ID
 
 
 class ModalityKind(Enum):

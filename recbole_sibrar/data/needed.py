@@ -14,8 +14,8 @@ from typing import Any
 from recbole.data.dataset import Dataset
 from recbole.utils import EvaluatorType, FeatureSource, InputType, ModelType
 
-from recbole_sibrar.config import nearest, refuse
-from recbole_sibrar.data.atomic import DataError, Field, read_header
+from recbole_sibrar.data.atomic import Field, read_header
+from recbole_sibrar.errors import DataError, nearest, refuse
 
 INTER = FeatureSource.INTERACTION.value
 
@@ -79,19 +79,14 @@ def _suffix(source: FeatureSource | str) -> str:
 
 
 def _check_form(config: Any) -> None:
-    """Check that ``load_col`` and ``unload_col`` are what RecBole can read."""
+    """Check that ``load_col``, wherever it comes from, names columns of the interactions."""
     load_col = config["load_col"]
-    for key in ("load_col", "unload_col"):
-        if config[key] is not None and not isinstance(config[key], dict):
-            refuse(key, config[key], f"a dictionary of suffixes and fields, such as {_example(config)}")
     if load_col is None:
         return
-    inter = load_col.get(INTER)
-    if not inter or (isinstance(inter, str) and inter != "*"):
+    if not isinstance(load_col, dict):
+        refuse("load_col", load_col, f"a dictionary of suffixes and fields, such as {_example(config)}")
+    if not load_col.get(INTER):
         refuse("load_col", load_col, f"a list for '{INTER}' as well, such as {_example(config)}, or '*' for all fields")
-    empty = [suffix for suffix, fields in load_col.items() if fields is None]
-    if empty:
-        refuse("load_col", load_col, f"a list of fields for '{empty[0]}', or '*' for all of them")
 
 
 def _example(config: Any) -> str:
@@ -108,12 +103,6 @@ def needs(dataset: Dataset) -> list[Need]:
         found += [Need(field, f"threshold: {config['threshold']}") for field in config["threshold"]]
     elsewhere: set[str] | None = None
     for key in ("val_interval", "normalize_field", "numerical_features"):
-        if isinstance(config[key], str):
-            refuse(
-                key,
-                config[key],
-                "a dictionary of fields and intervals" if key == "val_interval" else "a list of fields",
-            )
         if config[key] and (key != "normalize_field" or key in config.external_config_dict):
             elsewhere = _fields_of_other_files(dataset) if elsewhere is None else elsewhere
             found += [Need(field, key) for field in config[key] if field not in elsewhere]

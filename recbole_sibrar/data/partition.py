@@ -15,8 +15,8 @@ import pandas as pd
 from recbole.utils import FeatureType
 
 from recbole_sibrar.data.atomic import DataError, Field, write_frame
-from recbole_sibrar.data.modality import Side
 from recbole_sibrar.data.split import PARTS, canonical_order, check_disjoint, held_out_hash, partition_interactions
+from recbole_sibrar.names import Side
 
 _ROW = "recbole_sibrar_row"
 """Name of a field that follows the rows of the interactions through RecBole's split, and is gone afterwards."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from recbole.sampler import Sampler
+from recbole.sampler import RepeatableSampler, Sampler
 from recbole.sampler.sampler import AbstractSampler
 
 from recbole_sibrar.data.atomic import DataError
@@ -132,7 +132,8 @@ class PoolSampler(Sampler):
     their interactions for popularity sampling; an evaluation draws among its candidates.
 
     Args:
-        sampler: RecBole's sampler, whose phase is set.
+        sampler: RecBole's sampler, whose phase is set; that of repeatable recommendations keeps only the item of a row
+            from being drawn for it, another one all that the user has.
         pool: int64 ``[n]``, the items that can be drawn.
         popularity: int64 ``[n_items]``, number of training interactions of each item; with the distribution
             ``popularity`` an item is drawn in proportion to this number to the power of RecBole's ``alpha``.
@@ -145,6 +146,7 @@ class PoolSampler(Sampler):
 
     def __init__(self, sampler: Any, pool: np.ndarray, popularity: np.ndarray, users: np.ndarray, tokens: Any) -> None:
         self.__dict__.update(sampler.__dict__)
+        self.is_repeatable = isinstance(sampler, RepeatableSampler)
         self.pool = pool
         self.cumulative: np.ndarray | None = None
         if self.distribution == "popularity":
@@ -157,12 +159,22 @@ class PoolSampler(Sampler):
                 f"{len(pool)} candidates has a training interaction; draw them uniformly or use mode: full"
             )
         drawable = set(self.pool.tolist())
+        if self.is_repeatable and len(drawable) < 2:
+            raise DataError(f"negatives of {self.phase} cannot be drawn from a single item")
         for user in users:
             if len(self.used_ids[user]) >= len(drawable) and drawable <= self.used_ids[user]:
                 raise DataError(
                     f"user '{tokens[user]}' has interacted with all {len(drawable)} items that negatives of "
-                    f"{self.phase} are drawn from; leave such users out with user_inter_num_interval, or use mode: full"
+                    f"{self.phase} are drawn from; leave such users out with user_inter_num_interval, or use "
+                    f"{'train_neg_candidates: all' if self.phase == 'train' else 'mode: full'}"
                 )
+
+    def sample_by_user_ids(self, user_ids: Any, item_ids: Any, num: int) -> torch.Tensor:
+        """Draw for rows of users and items; see RecBole's method of the same name."""
+        if not self.is_repeatable:
+            return super().sample_by_user_ids(user_ids, item_ids, num)
+        self.used_ids = np.array([{item} for item in item_ids])
+        return self.sample_by_key_ids(np.arange(len(user_ids)), num)
 
     def _uni_sampling(self, sample_num: int) -> np.ndarray:
         return self.pool[np.random.randint(len(self.pool), size=sample_num)]

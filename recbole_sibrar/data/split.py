@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.data.modality import Side
+from recbole_sibrar.names import Side
 
 PARTS = ("train", "valid", "test")
 """Names of the parts, in the order of the ratios."""

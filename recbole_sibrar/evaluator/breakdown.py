@@ -18,10 +18,11 @@ from recbole.evaluator.collector import DataStruct
 from recbole_sibrar.config import POPULARITY
 from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.data.features import FieldValues
-from recbole_sibrar.data.files import check_writable, replacing
-from recbole_sibrar.data.modality import Side
+from recbole_sibrar.data.files import check_writable
 from recbole_sibrar.evaluator.lists import RecommendationLists, TrainingKnowledge
 from recbole_sibrar.evaluator.metrics import NEED, ListMetric
+from recbole_sibrar.evaluator.user_results import write_users
+from recbole_sibrar.names import Side
 
 _PER_USER_ROWS = ("rec.topk", "rec.items", "rec.meanrank")
 """What RecBole's collector gathers with a row for each user."""
@@ -154,7 +155,7 @@ def _values_of_users(metric: Any, struct: DataStruct) -> dict[str, np.ndarray]:
 
 
 def save_per_user(frame: pd.DataFrame, path: Path) -> None:
-    """Write the results of each user as Parquet, to a temporary name first.
+    """Write the results of each user to a file of the format that its suffix names, to a temporary name first.
 
     Args:
         frame: What :func:`per_user_results` returns.
@@ -165,8 +166,7 @@ def save_per_user(frame: pd.DataFrame, path: Path) -> None:
     """
     check_writable(path, "save_per_user")
     try:
-        with replacing(path) as temporary:
-            frame.to_parquet(temporary, index=False)
+        write_users(frame, path)
     except OSError as error:
         raise DataError(f"save_per_user: cannot write {path}: {error.strerror or error}") from None
     getLogger().info(f"wrote the results of {len(frame)} users to {path}")

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from recbole_sibrar.config import nearest, refuse
-from recbole_sibrar.data.modality import Side
 from recbole_sibrar.model.clcrec import CollaborativeContentEncoder
 from recbole_sibrar.model.multimodal import MultimodalRecommender
+from recbole_sibrar.names import Side
 
 WHICH = ("all", "train", "new")
 """Which entities: all, those with training interactions, those without."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from logging import getLogger
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +22,7 @@ from recbole_sibrar.evaluator.breakdown import group_field, group_results, per_u
 from recbole_sibrar.evaluator.lists import ListCollector, TrainingKnowledge
 from recbole_sibrar.evaluator.metrics import METRICS, NEED
 from recbole_sibrar.evaluator.ranking import collect_batch, tail_items
+from recbole_sibrar.evaluator.stand_ins import stand_in_warnings
 
 Extend = Callable[[Any, str, Callable[..., Any]], None]
 """Replaces a method by one that is called with the original first."""
@@ -102,6 +103,8 @@ def _evaluate(original: Any, trainer: Any, eval_data: Any, *args: Any, **kwargs:
     result = original(trainer, eval_data, *args, **kwargs)
     struct, trainer.evaluator.struct, collector.lists = trainer.evaluator.struct, None, None
     _explain_undefined(trainer, result, known.phase)
+    if known.phase == "test" and ranks.is_main(trainer.config):
+        _warn_once(trainer, stand_in_warnings(trainer.model, eval_data))
     if report and ranks.is_main(trainer.config):
         _report(trainer, settings, struct, result)
     return ranks.broadcast(trainer.config, result) if report else result
@@ -178,6 +181,15 @@ def _explain_undefined(trainer: Any, result: dict[str, float], phase: str) -> No
             unsaid.setdefault(reason, []).append(key)
     for reason, keys in unsaid.items():
         getLogger().warning(f"undefined here: {', '.join(keys)}: {reason}")
+
+
+def _warn_once(trainer: Any, warnings: Iterable[str]) -> None:
+    """Log what this trainer has not logged before."""
+    said: set[str] = trainer.__dict__.setdefault("warnings_given", set())
+    for warning in warnings:
+        if warning not in said:
+            getLogger().warning(warning)
+            said.add(warning)
 
 
 def _report(trainer: Any, settings: EvaluationConfig, struct: Any, result: dict[str, float]) -> None:

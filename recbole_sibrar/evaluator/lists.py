@@ -12,8 +12,8 @@ from scipy.sparse import csr_matrix
 
 from recbole_sibrar.data import ranks
 from recbole_sibrar.data.features import FieldValues, read_field
-from recbole_sibrar.data.modality import Side
 from recbole_sibrar.evaluator.ranking import Top
+from recbole_sibrar.names import Side
 
 
 class TrainingKnowledge:

@@ -18,8 +18,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from recbole_sibrar.config import nearest, refuse
-from recbole_sibrar.data.modality import Side
 from recbole_sibrar.model.multimodal import MultimodalRecommender
+from recbole_sibrar.names import Side
 
 MAX_MODALITIES = 5
 """Up to so many modalities every subset is evaluated, beyond only the largest and the smallest."""

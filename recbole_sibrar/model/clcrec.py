@@ -11,11 +11,12 @@ from torch.nn import functional
 
 from recbole_sibrar.config import ConfigError, EncoderConfig, refuse
 from recbole_sibrar.config.values import positive_value, probability_value
-from recbole_sibrar.data.modality import ID, INTERACTIONS, ModalityTable, Side
+from recbole_sibrar.data.modality import ModalityTable
 from recbole_sibrar.model.concatenation import ConcatenationEncoder
 from recbole_sibrar.model.encoder import Encoded, EntityEncoder, distinct, gather_rows
 from recbole_sibrar.model.layers import IdLayer
 from recbole_sibrar.model.multimodal import MultimodalRecommender
+from recbole_sibrar.names import ID, INTERACTIONS, Side
 
 
 class CollaborativeContentEncoder(ConcatenationEncoder):
@@ -46,10 +47,9 @@ class CollaborativeContentEncoder(ConcatenationEncoder):
         trained = self.trained[entities]
         return torch.where(trained[:, None], self.collaborative(entities), content), has_any | trained
 
-    def count_without(self) -> int:
-        """Number of entities (without padding) with neither training interactions nor content for the evaluation."""
-        has_content = self.availability[1:, list(self.eval_columns)].any(1)
-        return int((~has_content & ~self.trained[1:]).sum())
+    def without(self) -> Tensor:
+        """bool ``[n_entities]``: who has neither training interactions nor content for the evaluation."""
+        return super().without() & ~self.trained
 
     def encode_training(self, entities: Tensor) -> Encoded:
         """Encode the occurrences of a batch; the views to contrast are the two embeddings, at unit length."""

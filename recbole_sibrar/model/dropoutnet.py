@@ -11,12 +11,13 @@ from scipy.sparse import csr_matrix
 from sklearn.utils.extmath import randomized_svd
 from torch import Tensor
 
-from recbole_sibrar.config import SIDES, EncoderConfig, refuse
-from recbole_sibrar.config.values import probability_value, size_value
-from recbole_sibrar.data.modality import ID, INTERACTIONS, ModalityKind, ModalityTable, Side, dense_table
+from recbole_sibrar.config import EncoderConfig, refuse
+from recbole_sibrar.config.values import is_given, probability_value, size_value
+from recbole_sibrar.data.modality import ModalityKind, ModalityTable, dense_table
 from recbole_sibrar.model.concatenation import ConcatenationEncoder
 from recbole_sibrar.model.encoder import EntityEncoder
 from recbole_sibrar.model.multimodal import MultimodalRecommender
+from recbole_sibrar.names import ID, INTERACTIONS, SIDES, Side
 
 
 class DropoutNet(MultimodalRecommender):
@@ -61,8 +62,11 @@ class DropoutNet(MultimodalRecommender):
         ones = np.ones(len(interactions.indices), dtype=np.float32)
         matrix = csr_matrix((ones, interactions.indices.numpy(), interactions.offsets.numpy()), shape=shape)
         allowed = min(shape) - 1
-        if rank > allowed:
+        if rank > allowed and is_given(config, "preference_size"):
             refuse("preference_size", rank, f"at most {allowed}, the smaller of the numbers of users and items")
+        if rank > allowed:
+            self.logger.info(f"preference_size: {allowed}, as there are too few users or items for the default {rank}")
+            rank = allowed
         for side, vectors in zip(SIDES, latent_factors(matrix, rank, config["seed"]), strict=True):
             available = tables[side][INTERACTIONS].available
             table = dense_table(INTERACTIONS, ModalityKind.VECTOR, torch.from_numpy(vectors), available, rank)

@@ -11,10 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recbole_sibrar.config import EncoderConfig
-from recbole_sibrar.data.modality import ID, ModalityTable, with_known_labels
+from recbole_sibrar.data.modality import ModalityTable, with_known_labels
 from recbole_sibrar.model.branches import make_branches
 from recbole_sibrar.model.layers import BatchNorm, IdLayer, Projection
+from recbole_sibrar.model.scaling import make_scaling
 from recbole_sibrar.model.synchronization import Ranks, Shared
+from recbole_sibrar.names import ID
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ class EntityEncoder(nn.Module):
                 config.modality_size,
                 config.activation,
                 config.normalize_interactions,
+                make_scaling(config, table, trained),
             )
             for table in tables
         )
@@ -362,9 +365,15 @@ class EntityEncoder(nn.Module):
         finally:
             self.availability, self.stand_in = available, stand_in
 
+    def without(self) -> Tensor:
+        """bool ``[n_entities]``: who has none of the evaluation's modalities; False for the padding row."""
+        without = ~self.availability[:, list(self.eval_columns)].any(1)
+        without[0] = False
+        return without
+
     def count_without(self) -> int:
         """Number of entities (without padding) that have none of the evaluation's modalities."""
-        return int((~self.availability[1:, list(self.eval_columns)].any(1)).sum())
+        return int(self.without().sum())
 
     def extra_repr(self) -> str:
         """Side, modalities and size, for the printed model."""

@@ -122,18 +122,29 @@ class _Table(nn.Module):
 
 
 class DenseLayer(_Table):
-    """Linear layer on numbers and dense vectors: ``[n] ids -> [n, out]``."""
+    """Linear layer on numbers and dense vectors: ``[n] ids -> [n, out]``.
+
+    Args:
+        table: The numbers or vectors.
+        out: Size of the output.
+        scaling: Scales the values ``[n, size]`` before the layer; None leaves them as they are.
+    """
 
     values: Tensor
     rows: Tensor | None
 
-    def __init__(self, table: ModalityTable, out: int) -> None:
+    def __init__(self, table: ModalityTable, out: int, scaling: nn.Module | None = None) -> None:
         super().__init__(table)
+        self.scaling = scaling or nn.Identity()
         self.linear = nn.Linear(table.size, out)
+
+    def inputs(self, rows: Tensor) -> Tensor:
+        """Scaled values ``[n, size]`` of the entities ``rows``."""
+        return self.scaling(self.values[rows if self.rows is None else self.rows[rows]])
 
     def forward(self, rows: Tensor) -> Tensor:
         """Project the vectors of the entities ``rows``."""
-        return self.linear(self.values[rows if self.rows is None else self.rows[rows]])
+        return self.linear(self.inputs(rows))
 
 
 class CategoryLayer(_Table):
@@ -298,6 +309,7 @@ class Projection(nn.Sequential):
         out: ``modality_size``.
         activation: Activation between the layers.
         normalize_interactions: Whether ``interactions`` are L2-normalised.
+        scaling: Scales numbers and vectors before the first layer; None leaves them as they are.
     """
 
     def __init__(
@@ -307,15 +319,16 @@ class Projection(nn.Sequential):
         out: int,
         activation: str = "relu",
         normalize_interactions: bool = True,
+        scaling: nn.Module | None = None,
     ) -> None:
         sizes = [*hidden_sizes, out]
-        layers: list[nn.Module] = [_first_layer(table, sizes[0], normalize_interactions)]
+        layers: list[nn.Module] = [_first_layer(table, sizes[0], normalize_interactions, scaling)]
         if hidden_sizes:
             layers += [make_activation(activation), MLP(sizes, activation=activation)]
         super().__init__(*layers)
 
 
-def _first_layer(table: ModalityTable, out: int, normalize_interactions: bool) -> nn.Module:
+def _first_layer(table: ModalityTable, out: int, normalize_interactions: bool, scaling: nn.Module | None) -> nn.Module:
     if table.kind is ModalityKind.INTERACTIONS:
         return InteractionsLayer(table, out, normalize_interactions)
     if table.kind is ModalityKind.ID:
@@ -324,4 +337,4 @@ def _first_layer(table: ModalityTable, out: int, normalize_interactions: bool) -
         return CategoryLayer(table, out)
     if table.kind is ModalityKind.MULTI_LABEL:
         return BagLayer(table, out)
-    return DenseLayer(table, out)
+    return DenseLayer(table, out, scaling)

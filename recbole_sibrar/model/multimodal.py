@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -13,18 +14,21 @@ from recbole.utils import InputType
 from torch import Tensor
 
 from recbole_sibrar.config import (
-    SIDES,
     ConfigError,
     EncoderConfig,
     check_contrastive,
+    check_scaled_fields,
     encoder_config,
     recommender_config,
     resolve_modalities,
+    settle_modalities,
 )
-from recbole_sibrar.data.modality import ID, ModalityTable, Side
+from recbole_sibrar.data.modality import ModalityTable
 from recbole_sibrar.model.encoder import Encoded, EntityEncoder, gather_rows
+from recbole_sibrar.model.inspection import Inspection
 from recbole_sibrar.model.loss import bce_loss, bpr_loss, info_nce_loss, sampled_softmax_loss
 from recbole_sibrar.model.synchronization import Ranks
+from recbole_sibrar.names import ID, RESERVED_NAMES, SIDES, Side
 
 
 class MultimodalRecommender(GeneralRecommender):
@@ -47,6 +51,8 @@ class MultimodalRecommender(GeneralRecommender):
     """Values of ``loss_type`` that the model knows."""
     fixed: ClassVar[Mapping[str, Any]] = {}
     """Keys of the encoders that have no meaning for the model, with the values that they have to have."""
+    unused_fields: Mapping[Side, tuple[str, ...]]
+    """Fields of each side that the data have and the model does not encode."""
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
@@ -57,12 +63,19 @@ class MultimodalRecommender(GeneralRecommender):
             )
         self.settings = recommender_config(config, self.loss_types)
         self.n_negative_candidates: int = dataset.n_negative_candidates
-        encoders = {side: encoder_config(config, side, self.fixed) for side in SIDES}
         tables = {side: dataset.modality_tables(side) for side in SIDES}
         sources = {side: dataset.describe_source(side) for side in SIDES}
         names = {side: self.modality_names(tables[side]) for side in SIDES}
+        self._settle_modalities(config, dataset, names)
+        encoders = {side: encoder_config(config, side, self.fixed) for side in SIDES}
         modalities = {side: resolve_modalities(encoders[side], names[side], sources[side]) for side in SIDES}
         self.check(config, encoders, modalities, sources)
+        check_scaled_fields(config, encoders, tables)
+        self.unused_fields = {side: _unused_fields(names[side], modalities[side]) for side in SIDES}
+        for side in SIDES:
+            trained = tables[side][ID].available
+            inspection = Inspection(encoders[side], trained, sources[side], partial(_token_of, dataset, side))
+            self._inspect(inspection, [tables[side][name] for name in modalities[side]])
         self.prepare(config, tables)
         self.user_encoder = self.make_encoder(encoders["user"], tables["user"], modalities["user"])
         self.item_encoder = self.make_encoder(encoders["item"], tables["item"], modalities["item"])
@@ -72,6 +85,23 @@ class MultimodalRecommender(GeneralRecommender):
         self._forget_embeddings()
         self.register_load_state_dict_post_hook(_forget_after_loading)
         self._log_entities_without()
+
+    def _settle_modalities(self, config: Any, dataset: Any, names: Mapping[Side, tuple[str, ...]]) -> None:
+        """Choose the modalities of a side for which the configuration leaves that to the split."""
+        evaluated = getattr(dataset, "evaluated", {})
+        for side in SIDES:
+            line = settle_modalities(config, side, names[side], *evaluated.get(side, (0, 0)))
+            if line:
+                self.logger.info(line)
+
+    def _inspect(self, inspection: Inspection, tables: Sequence[ModalityTable]) -> None:
+        """Check the numbers and vectors of a side, and log how they are scaled."""
+        fields = inspection.fields(tables)
+        if fields:
+            described = ", ".join(field.describe() for field in fields)
+            self.logger.info(f"scaling of {inspection.config.side} fields: {described}")
+        for warning in inspection.warnings(tables, fields):
+            self.logger.warning(warning)
 
     def modality_names(self, tables: Mapping[str, ModalityTable]) -> tuple[str, ...]:
         """Names of the modalities of a side that the model can use."""
@@ -95,7 +125,9 @@ class MultimodalRecommender(GeneralRecommender):
         Raises:
             ConfigError: They do not.
         """
-        check_contrastive(config, encoders, modalities, sources)
+        left_out = check_contrastive(config, encoders, modalities, sources)
+        if left_out:
+            self.logger.info(left_out)
 
     def prepare(self, config: Any, tables: dict[Side, dict[str, ModalityTable]]) -> None:
         """Read what only this model has, before its encoders are made.
@@ -314,6 +346,17 @@ class MultimodalRecommender(GeneralRecommender):
                 return mean
             self._means[side] = mean
         return self._means[side]
+
+
+def _token_of(dataset: Any, side: Side, entity: int) -> str:
+    """Original id of a user or item."""
+    field = dataset.uid_field if side == "user" else dataset.iid_field
+    return str(dataset.field2id_token[field][entity])
+
+
+def _unused_fields(names: Sequence[str], chosen: Sequence[str]) -> tuple[str, ...]:
+    """The fields of the data that are no modalities of the model."""
+    return tuple(name for name in names if name not in chosen and name not in RESERVED_NAMES)
 
 
 def _forget_after_loading(model: MultimodalRecommender, keys: Any) -> None:

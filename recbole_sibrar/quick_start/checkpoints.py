@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 from recbole.utils import get_model
 
-from recbole_sibrar import plugin
 from recbole_sibrar.compat import load_checkpoint
 from recbole_sibrar.config import refuse
 from recbole_sibrar.model.multimodal import MultimodalRecommender
+from recbole_sibrar.names import MODELS
 
 
 def with_modalities(checkpoints: Sequence[str], note: Callable[[str], None], consequence: str) -> list[str]:
@@ -33,7 +33,7 @@ def with_modalities(checkpoints: Sequence[str], note: Callable[[str], None], con
         else:
             left_out.append(f"{model} ({file})")
     if not kept:
-        refuse("CHECKPOINT", ", ".join(left_out), f"a model that encodes modalities: {', '.join(plugin.MODELS)}")
+        refuse("CHECKPOINT", ", ".join(left_out), f"a model that encodes modalities: {', '.join(MODELS)}")
     for name in left_out:
         note(f"left out {name}: the model encodes no modalities, so that {consequence}")
     return kept

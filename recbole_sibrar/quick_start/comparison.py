@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -20,11 +21,23 @@ from recbole_sibrar.report import summary
 LEVEL = 0.05
 """p-value, corrected by Bonferroni's method, below which a difference is marked as significant, as in the papers."""
 
+_MARKS = "Best bold, second underlined"
+
 _HEAD = ("name", "model", "seed", "minutes", "valid_score")
 """The first columns of ``results.csv``; the last one is the best ``valid_metric``, by which keys are chosen."""
 
 
-def write(runs: Sequence[Run], output: Path, title: str) -> str:
+@dataclass(frozen=True)
+class Summary:
+    """The results of a comparison as text."""
+
+    markdown: str
+    """For ``summary.md``."""
+    terminal: str
+    """In aligned columns."""
+
+
+def write(runs: Sequence[Run], output: Path, title: str) -> Summary:
     """Write the results of all finished runs.
 
     Args:
@@ -34,11 +47,12 @@ def write(runs: Sequence[Run], output: Path, title: str) -> str:
         title: What was compared, in words.
 
     Returns:
-        The summary as Markdown.
+        The summary, which ``summary.md`` has as well.
     """
     finished = [run for run in runs if run.finished]
     if not finished:
-        return f"{title}\n\n{_incomplete(runs)}\n"
+        nothing = f"{title}\n\n{_incomplete(runs)}\n"
+        return Summary(nothing, nothing)
     results = _results(finished)
     metrics = [name for name in results.columns[len(_HEAD) :] if "[" not in name]
     _replace(output / "results.csv", results.to_csv(index=False))
@@ -55,7 +69,8 @@ def write(runs: Sequence[Run], output: Path, title: str) -> str:
     text = f"{title}\n\n{summary.markdown(table, metrics)}\n{summary.plain_markdown(legend)}\n"
     _replace(output / "summary.md", text)
     _replace(output / "summary.tex", summary.latex(table, metrics, f"{title}. {legend}"))
-    return text
+    legend = legend.replace(_MARKS, "¹ best, ² second")
+    return Summary(text, f"{title}\n\n{summary.terminal(table, metrics)}\n{legend}\n")
 
 
 def _results(runs: Sequence[Run]) -> pd.DataFrame:
@@ -112,7 +127,7 @@ def _significance(users: Mapping[str, Sequence[pd.DataFrame]], metrics: Sequence
 def _legend(runs: Sequence[Run], marked: bool) -> str:
     seeds = sorted({run.seed for run in runs})
     several = f"Mean ± standard deviation over the seeds {', '.join(map(str, seeds))}"
-    sentences = [several if len(seeds) > 1 else f"Seed {seeds[0]}", "Best bold, second underlined"]
+    sentences = [several if len(seeds) > 1 else f"Seed {seeds[0]}", _MARKS]
     if marked:
         test = f"paired t-test over users, p < {LEVEL} after Bonferroni's correction"
         sentences.append(f"*: better than every other model ({test})")

@@ -9,9 +9,10 @@ from typing import Any
 
 from recbole.config import Config
 
-from recbole_sibrar.config import ConfigError, check_keys
-from recbole_sibrar.plugin import MODELS, configuration_file, known_keys
-from recbole_sibrar.quick_start.command_line import keys_of_files
+from recbole_sibrar.checks import unread_keys
+from recbole_sibrar.config import ConfigError, check_valid_metric, has_validation
+from recbole_sibrar.config.choices import configuration_file, keys_of_files
+from recbole_sibrar.plugin import general_defaults, known_keys
 
 _OF_PROCESSES = ("nproc", "world_size", "ip", "port", "offset", "local_rank")
 """Keys by which RecBole's processes know each other."""
@@ -29,10 +30,11 @@ def try_configuration(
         overrides: Keys that go before those of the files.
 
     Returns:
-        The configuration, and a warning for each key that nobody reads (for a model of ours RecBole's log has them).
+        The configuration, and a warning for each key that nobody reads.
 
     Raises:
-        ConfigError: A file cannot be read, a key is none to give, or RecBole refuses the configuration.
+        ConfigError: A file cannot be read, a key is none to give, the validation does not measure ``valid_metric``, or
+            RecBole refuses the configuration.
         ValueError: RecBole, or the model, refuses a value.
     """
     _check_no_processes([*keys_of_files([configuration_file(name) for name in files]), *overrides])
@@ -43,9 +45,9 @@ def try_configuration(
         raise ConfigError(f"RecBole refuses the configuration: {error}") from error
     finally:
         logging.disable(logging.NOTSET)
-    if model in MODELS:
-        return config, []
-    return config, check_keys(config.external_config_dict, known_keys(config), strict=False)
+    if has_validation(config):
+        check_valid_metric(config)
+    return config, list(unread_keys(config, known_keys(config), general_defaults()).values())
 
 
 def check_data(config: Config) -> None:

@@ -18,6 +18,7 @@ import torch
 from recbole.utils import get_model
 
 from recbole_sibrar import compat, plugin
+from recbole_sibrar.names import MODELS
 
 PACKAGES = ("recbole-sibrar", "recbole", "torch", "numpy", "pandas", "scipy", "ray", "setuptools", "hyperopt")
 """Packages whose versions decide whether RecBole runs."""
@@ -41,8 +42,8 @@ def main(say: Callable[[str], None]) -> int:
         say(f"  {repair.name} ({repair.issue}): {state}")
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     say(f"devices: {os.cpu_count()} CPUs, {torch.get_num_threads()} torch threads, GPUs: {', '.join(gpus) or 'none'}")
-    registered = plugin.is_registered() and all(get_model(name).__name__ == name for name in plugin.MODELS)
-    say(f"plugin: {'registered' if registered else 'NOT registered'}, models {', '.join(plugin.MODELS)}")
+    registered = plugin.is_registered() and all(get_model(name).__name__ == name for name in MODELS)
+    say(f"plugin: {'registered' if registered else 'NOT registered'}, models {', '.join(MODELS)}")
     start = time.perf_counter()
     fault = self_test()
     seconds = time.perf_counter() - start

@@ -13,12 +13,12 @@ import pandas as pd
 import recbole.quick_start
 from tqdm import tqdm
 
-from recbole_sibrar.config import SIDES, ConfigError, nearest, refuse
+from recbole_sibrar.config import ConfigError, nearest, refuse
 from recbole_sibrar.config.values import optional_names_value
 from recbole_sibrar.data.files import replacing
-from recbole_sibrar.data.modality import Side
 from recbole_sibrar.evaluator.embeddings import WHICH, ModalityEmbeddings, modality_embeddings
 from recbole_sibrar.evaluator.modality_gap import MAX_ITEMS, measure_gap
+from recbole_sibrar.names import SIDES, Side
 from recbole_sibrar.quick_start.checkpoints import quiet, with_modalities
 from recbole_sibrar.report import gap as tables
 from recbole_sibrar.report import gap_figures

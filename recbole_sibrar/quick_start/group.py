@@ -20,8 +20,9 @@ from recbole.config import Config
 from recbole.utils import EvaluatorType
 from tqdm import tqdm
 
-from recbole_sibrar.config import ConfigError, check_keys
-from recbole_sibrar.plugin import MODELS, known_keys
+from recbole_sibrar.checks import unread_keys
+from recbole_sibrar.config import ConfigError
+from recbole_sibrar.plugin import general_defaults, known_keys
 from recbole_sibrar.quick_start import record
 from recbole_sibrar.quick_start.child_process import Children, interruptible, reason_of, threads_each
 from recbole_sibrar.quick_start.configuration import check_data, try_configuration
@@ -133,11 +134,7 @@ def _specification(
 
 def _note_unread_keys(configs: Sequence[tuple[Variant, Config]], note: Callable[[str], None]) -> None:
     """Say which keys of a variant it does not read, and which keys for all models none of them reads."""
-    unread: list[dict[str, str]] = []
-    for variant, config in configs:
-        known, strict = known_keys(config), variant.model in MODELS
-        warnings = {key: check_keys([key], known, strict) for key in config.external_config_dict}
-        unread.append({key: found[0] for key, found in warnings.items() if found})
+    unread = [unread_keys(config, known_keys(config), general_defaults()) for _, config in configs]
     own = {key for variant, _ in configs for key in variant.keys}
     for key in unread[0].keys() - own:
         if all(key in keys for keys in unread):

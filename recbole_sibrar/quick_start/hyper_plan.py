@@ -10,10 +10,11 @@ from typing import Any
 
 from recbole.config import Config
 
+from recbole_sibrar.checks import is_ours
 from recbole_sibrar.config import check_valid_metric, own_keys, refuse
-from recbole_sibrar.plugin import MODELS, configuration_file, known_keys
+from recbole_sibrar.config.choices import check_model, chosen, configuration_file, keys_of_files
+from recbole_sibrar.plugin import known_keys
 from recbole_sibrar.quick_start import hyper_space, record
-from recbole_sibrar.quick_start.command_line import check_model, chosen, keys_of_files
 from recbole_sibrar.quick_start.configuration import check_data, try_configuration
 from recbole_sibrar.quick_start.hyper_record import Record, Trial
 from recbole_sibrar.quick_start.hyper_space import Space
@@ -109,7 +110,7 @@ def make(args: argparse.Namespace, overrides: dict[str, str], note: Callable[[st
     space = hyper_space.read_space(hyper_space.find_file(args.params_file, model))
     fixed = {key: value for key, value in overrides.items() if key not in ("model", "dataset")}
     config, warnings = try_configuration(model, dataset, files, {**fixed, **metric})
-    known = known_keys(config) | set(own_keys() if model in MODELS else ())
+    known = known_keys(config) | set(own_keys() if is_ours(config.model_class) else ())
     for warning in [*warnings, *hyper_space.check_names(space, model, known, fixed)]:
         note(f"warning: {warning}")
     for key in ("resume", "max_hours"):

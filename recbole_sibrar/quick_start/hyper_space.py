@@ -12,7 +12,8 @@ from typing import Any, NoReturn
 import yaml
 
 from recbole_sibrar.config import ConfigError, nearest, refuse
-from recbole_sibrar.plugin import MODELS, properties
+from recbole_sibrar.config.choices import properties
+from recbole_sibrar.names import MODELS
 
 _FORMS = {
     "choice": "choice [VALUE, VALUE, ...]",

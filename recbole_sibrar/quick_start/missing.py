@@ -8,13 +8,11 @@ from pathlib import Path
 import pandas as pd
 import recbole.quick_start
 
-from recbole_sibrar.config import SIDES, ConfigError, nearest, refuse
+from recbole_sibrar.config import ConfigError, nearest, refuse
 from recbole_sibrar.data.files import replacing
 from recbole_sibrar.evaluator.missing_modality import COLUMNS, Plan, Study
+from recbole_sibrar.names import SIDES
 from recbole_sibrar.quick_start.checkpoints import quiet, with_modalities
-
-RATES = "0,0.25,0.5,0.75,1"
-"""Rates of loss, as they are written on the command line."""
 
 
 def read_plan(side: str, modalities: str | None, rates: str, seeds: str) -> Plan:
@@ -49,7 +47,7 @@ def _rate(text: str) -> float:
     except ValueError:
         rate = -1.0
     if not 0 <= rate <= 1:
-        refuse("--rates", text, f"numbers from 0 to 1, separated by commas, such as {RATES}")
+        refuse("--rates", text, "numbers from 0 to 1, separated by commas, such as {RATES}")
     return rate
 
 

@@ -6,9 +6,7 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
-
-from recbole_sibrar.config import ConfigError, refuse
+from recbole_sibrar.errors import ConfigError, refuse
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class Processes:
 
         RecBole's default is the first GPU alone.
         """
-        enough = not self.single and 1 < self.nproc <= torch.cuda.device_count()
+        enough = not self.single and 1 < self.nproc <= _n_gpus()
         return {"gpu_id": ",".join(map(str, range(self.nproc)))} if enough else {}
 
     def check(self, gpu_id: str = "0") -> None:
@@ -72,10 +70,16 @@ class Processes:
         if self.port is not None and not (self.port.isdecimal() and 0 < int(self.port) < 65536):
             refuse("--port", self.port, "a number from 1 to 65535")
         chosen = [gpu for gpu in str(gpu_id).strip("()[]").split(",") if gpu.strip()]
-        gpus = min(len(chosen), torch.cuda.device_count())
+        gpus = min(len(chosen), _n_gpus())
         if gpus and not self.single and self.nproc > gpus:
             allowed = f"up to the {gpus} GPUs of this machine that gpu_id names, or any number with --gpu_id= on CPUs"
             refuse("--nproc", self.nproc, allowed)
+
+
+def _n_gpus() -> int:
+    import torch  # which takes a second, and which most commands have not imported yet
+
+    return torch.cuda.device_count()
 
 
 def torchrun_processes(environment: Mapping[str, str]) -> Processes | None:

@@ -18,6 +18,7 @@ from recbole.config import Config
 from torch.multiprocessing.spawn import ProcessContext, ProcessExitedException, ProcessRaisedException, start_processes
 
 from recbole_sibrar.config import ConfigError, refuse
+from recbole_sibrar.errors import ProcessError as ProcessError
 from recbole_sibrar.quick_start.child_process import threads_each
 from recbole_sibrar.quick_start.process_options import Processes
 from recbole_sibrar.trainer.interruption import SIGTERM, STATUS, TrainingStopped, let_sigterm_end_this_process
@@ -25,10 +26,6 @@ from recbole_sibrar.trainer.process_group import run_rank
 
 _WRONG_INPUT = ("ConfigError", "DataError", "CheckpointError", "ValueError", "NotImplementedError")
 """Failures that are about what the user gave."""
-
-
-class ProcessError(RuntimeError):
-    """One of several processes has failed; the message says which one and why."""
 
 
 def run(

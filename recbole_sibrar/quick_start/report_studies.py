@@ -9,9 +9,10 @@ import pandas as pd
 from tqdm import tqdm
 
 from recbole_sibrar.config import ConfigError
+from recbole_sibrar.config.choices import RATES
 from recbole_sibrar.data.files import check_writable
 from recbole_sibrar.evaluator import missing_modality, modality_gap
-from recbole_sibrar.plugin import MODELS
+from recbole_sibrar.names import MODELS
 from recbole_sibrar.quick_start import missing
 from recbole_sibrar.quick_start.comparison_folder import ComparisonFolder, read_table
 from recbole_sibrar.report.curves import line_names
@@ -37,7 +38,7 @@ def missing_study(data: ComparisonFolder, compute: bool) -> pd.DataFrame | None:
     if path is None and compute:
         checkpoints = _checkpoints(data, "--missing")
         path = _new(data, MISSING, "--missing")
-        frame, _ = missing.run(checkpoints, missing.read_plan("item", None, missing.RATES, "5"), None, tqdm.write)
+        frame, _ = missing.run(checkpoints, missing.read_plan("item", None, RATES, "5"), None, tqdm.write)
         missing.write_table(frame, path)
     return None if path is None else _read(path, data, missing_modality.COLUMNS)
 

@@ -10,6 +10,7 @@ import pandas as pd
 from recbole_sibrar.config import ConfigError, nearest, refuse
 from recbole_sibrar.data.files import replacing
 from recbole_sibrar.evaluator.significance import compare_all
+from recbole_sibrar.evaluator.user_results import read_users
 
 
 def run(runs: Sequence[str], metrics: str | None, reference: str | None) -> pd.DataFrame:
@@ -24,10 +25,8 @@ def run(runs: Sequence[str], metrics: str | None, reference: str | None) -> pd.D
         The table of :func:`~recbole_sibrar.evaluator.significance.compare_all`.
 
     Raises:
-        ConfigError: There are not two models, or a file or name is unknown.
+        ConfigError: A file or name is unknown.
     """
-    if len(set(runs)) < 2:
-        refuse("RUN", " ".join(runs), "at least two different ones")
     if reference is not None and reference not in runs:
         refuse("--reference", reference, f"one of {', '.join(runs)}{nearest(reference, runs)}")
     models = {name: [_read(file) for file in _files(name)] for name in dict.fromkeys(runs)}
@@ -49,9 +48,10 @@ def _read(file: str) -> pd.DataFrame:
     if not Path(file).is_file():
         raise ConfigError(f"RUN: there is no file {file}")
     try:
-        frame = pd.read_parquet(file)
+        frame = read_users(Path(file))
     except (ValueError, OSError) as error:
-        raise ConfigError(f"RUN: {file} is no Parquet file ({' '.join(str(error).split())})") from None
+        kind = {".csv": "CSV", ".jsonl": "JSON lines"}.get(Path(file).suffix, "Parquet")
+        raise ConfigError(f"RUN: {file} is no {kind} file ({' '.join(str(error).split())})") from None
     if "items" not in frame.columns or len(frame.columns) < 3:
         raise ConfigError(f"RUN: {file} holds no results of users, as the key save_per_user writes them")
     return frame

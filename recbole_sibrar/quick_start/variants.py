@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from recbole_sibrar.config import ConfigError, nearest, refuse
+from recbole_sibrar.errors import ConfigError, nearest, refuse
 
 
 @dataclass(frozen=True)
@@ -54,18 +54,6 @@ def parse_variants(text: str | Sequence[str], models: Sequence[str]) -> list[Var
     return variants
 
 
-def nearest_model(name: str, models: Sequence[str]) -> str:
-    """``; did you mean 'x'?`` for the model with the nearest name, whatever letters are capital; or nothing.
-
-    Example:
-        >>> nearest_model("sibrar", ["BPR", "SiBraR"])
-        "; did you mean 'SiBraR'?"
-    """
-    lower = {model.lower(): model for model in models}
-    hint = nearest(name.lower(), lower)
-    return next((f"; did you mean '{model}'?" for low, model in lower.items() if f"'{low}'" in hint), "")
-
-
 def _variant(element: str, models: Sequence[str]) -> Variant:
     if sum(map(element.count, "[{(")) != sum(map(element.count, "]})")):
         refuse("--model_list", element, "as many closing brackets as opening ones")
@@ -73,7 +61,7 @@ def _variant(element: str, models: Sequence[str]) -> Variant:
     name, equals, model = head.partition("=")
     name, model = (name.strip(), model.strip()) if equals else (element, head.strip())
     if model not in models:
-        refuse("--model_list", model, f"the name of a model{nearest_model(model, models)}")
+        refuse("--model_list", model, f"the name of a model{nearest(model, models)}")
     if not file_name(name):
         refuse("--model_list", element, f"a name with letters or digits before ={model}")
     keys: dict[str, str] = {}

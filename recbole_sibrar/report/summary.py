@@ -1,4 +1,4 @@
-"""The table of a comparison, as Markdown and as LaTeX."""
+"""The table of a comparison, as Markdown, as LaTeX and as text for a terminal."""
 
 from __future__ import annotations
 
@@ -86,6 +86,28 @@ def _markdown(cell: Cell) -> str:
     text = _number(cell, " ± ")
     text = {1: f"**{text}**", 2: f"<u>{text}</u>"}.get(cell.rank, text)
     return text + (r"\*" if cell.significant else "")
+
+
+def terminal(table: Mapping[str, Sequence[Cell]], metrics: Sequence[str]) -> str:
+    """The same table in aligned columns: ¹ marks the best, ² the second, * what is significantly better.
+
+    Args:
+        table: What :func:`cells` returns.
+        metrics: The metrics, in order.
+    """
+    rows = [[name, *map(_terminal, row)] for name, row in table.items()]
+    lines = [["model", *(f"{metric}  " for metric in metrics)], *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(metrics) + 1)]
+    aligned = [
+        [line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))]
+        for line in lines
+    ]
+    return "\n".join("  ".join(line).rstrip() for line in aligned) + "\n"
+
+
+def _terminal(cell: Cell) -> str:
+    mark = {1: "¹", 2: "²"}.get(cell.rank, " ")
+    return _number(cell, " ± ") + mark + ("*" if cell.significant else " ")
 
 
 def latex(table: Mapping[str, Sequence[Cell]], metrics: Sequence[str], caption: str) -> str:

@@ -9,12 +9,13 @@ from typing import Any
 import pandas as pd
 from recbole.trainer import Trainer
 
-from recbole_sibrar.config import SIDES, ConfigError, evaluation_config
+from recbole_sibrar.config import ConfigError, evaluation_config
 from recbole_sibrar.data import ranks
 from recbole_sibrar.data.files import check_writable, replacing
 from recbole_sibrar.evaluator.embeddings import modality_embeddings
 from recbole_sibrar.evaluator.modality_gap import measure_gap
 from recbole_sibrar.model.multimodal import MultimodalRecommender
+from recbole_sibrar.names import SIDES
 
 MAX_ITEMS = 2000
 """Up to so many items the measures are exact; fewer than elsewhere, because training waits for them."""

@@ -19,8 +19,7 @@ from torch.distributed.constants import default_pg_timeout
 
 from recbole_sibrar.compat import rebind
 from recbole_sibrar.config import ConfigError
-from recbole_sibrar.data import ranks
-from recbole_sibrar.trainer.disk import watch_logs
+from recbole_sibrar.trainer.log import QuietHandler, init_logger
 
 _MEETING_TIME = timedelta(minutes=10)
 """How long a process waits for the others to be there."""
@@ -43,7 +42,7 @@ def extend_configuration(extend: Callable[[Any, str, Callable[..., Any]], None])
         extend: Replaces a function by one that is called with the original first.
     """
     extend(Config, "_init_device", _init_device)
-    extend(recbole.utils, "init_logger", _init_logger)
+    extend(recbole.utils, "init_logger", init_logger)
     extend(recbole.utils, "get_tensorboard", _get_tensorboard)
     rebind(quick_start.run_recboles, run_rank)
 
@@ -103,19 +102,6 @@ def _meet(final: dict[str, Any], rank: int, address: str) -> dist.Store:
     return store
 
 
-def _init_logger(original: Any, config: Config) -> None:
-    """Start RecBole's log, which one process writes; the others say on the terminal what is wrong."""
-    if ranks.is_main(config):
-        original(config)
-        watch_logs()
-    else:
-        logging.basicConfig(level=logging.ERROR, handlers=[_QuietHandler()])
-
-
-class _QuietHandler(logging.StreamHandler):
-    """The terminal of a process that writes no logs."""
-
-
 class _NoWriter:
     """Takes what a TensorBoard writer takes, and writes nothing."""
 
@@ -125,7 +111,7 @@ class _NoWriter:
 
 def _get_tensorboard(original: Any, logger: logging.Logger) -> Any:
     """RecBole's TensorBoard writer, or none for a process that writes no logs."""
-    if any(isinstance(handler, _QuietHandler) for handler in logger.handlers):
+    if any(isinstance(handler, QuietHandler) for handler in logger.handlers):
         return _NoWriter()
     return original(logger)
 

@@ -14,9 +14,9 @@ import torch
 from recbole.trainer import Trainer
 from torch import Tensor
 
-from recbole_sibrar.config import SIDES, evaluation_config
-from recbole_sibrar.data.modality import Side
+from recbole_sibrar.config import evaluation_config
 from recbole_sibrar.model.multimodal import MultimodalRecommender
+from recbole_sibrar.names import SIDES, Side
 from recbole_sibrar.trainer.projector import write_embeddings
 
 
@@ -106,8 +106,13 @@ def loss_parts(model: MultimodalRecommender, losses: float | tuple[float, ...]) 
         Tag -> loss; nothing for a model whose ``calculate_loss`` has other parts than those of the base class.
     """
     parts = losses if isinstance(losses, tuple) else (losses,)
-    names = ["recommendation", *(f"contrastive_{side}" for side in SIDES if model.encoder_of(side).contrasts)]
+    names = loss_names(model)
     return {f"Loss/{name}": part for name, part in zip(names, parts, strict=True)} if len(names) == len(parts) else {}
+
+
+def loss_names(model: MultimodalRecommender) -> list[str]:
+    """Names of the parts of a model's loss, in their order."""
+    return ["recommendation", *(f"contrastive_{side}" for side in SIDES if model.encoder_of(side).contrasts)]
 
 
 def drawn_shares(model: MultimodalRecommender, counts: Mapping[Side, Tensor]) -> dict[str, float]:

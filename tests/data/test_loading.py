@@ -176,7 +176,6 @@ UNUSUAL: dict[str, tuple[Lines, dict[str, Any]]] = {
         {},
     ),
     "text in an unused number": (at(7, cell(3, "late")), {"load_col": {"inter": ["user_id", "item_id", "rating"]}}),
-    "any blanks": (every(lambda line: line), {"seq_separator": None}),
     "infinite number": (at(7, cell(2, "inf")), {}),
     "missing values": (lambda lines: at(6, cell(0, ""))(at(7, cell(2, "NA"))(lines)), {}),
     "ids of missing fields": (at(0, lambda line: line), {"load_col": {"inter": [*ALL, "nothing"]}}),

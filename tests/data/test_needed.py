@@ -115,9 +115,10 @@ def test_nothing_else_is_loaded(build: Build) -> None:
     for model in ("BPR", "SiBraR", "DMF"):
         assert list(build(model).inter_feat.columns) == ["user_id", "item_id"]
     assert "rating" not in build("SiBraR", val_interval={"price": "[1,inf)"}).inter_feat
-    parts = {"benchmark_filename": ["train"], **by_time()}
+    parts = {"benchmark_filename": ["train", "valid", "test"], **by_time()}
     folder = Path(build("BPR").dataset_path)
-    (folder / "tiny.train.inter").write_text((folder / "tiny.inter").read_text(), encoding="utf-8")
+    for part in parts["benchmark_filename"]:
+        (folder / f"tiny.{part}.inter").write_text((folder / "tiny.inter").read_text(), encoding="utf-8")
     assert "timestamp" not in build("BPR", **parts).inter_feat
 
 
@@ -156,14 +157,14 @@ def test_ids_of_graphs_may_have_any_name(build: Build, tiny_folder: Path) -> Non
         ({"USER_ID_FIELD": "uid"}, "tiny.inter has no field 'uid', which USER_ID_FIELD needs.*did you mean 'user_id'"),
         ({"ITEM_ID_FIELD": "asin"}, "tiny.inter has no field 'asin', which ITEM_ID_FIELD needs.*set ITEM_ID_FIELD"),
         ({"load_col": {"inter": ["user_id", "rating"]}}, "load_col: found .*ITEM_ID_FIELD needs the field 'item_id'"),
-        ({"load_col": {"inter": "user_id"}}, "load_col: found {'inter': 'user_id'}, allowed is a list for 'inter'"),
-        ({"load_col": {"inter": None}}, "load_col: found {'inter': None}, allowed is a list for 'inter'"),
+        ({"load_col": {"inter": "user_id"}}, "load_col: inter: found 'user_id', allowed is a list of fields"),
+        ({"load_col": {"inter": None}}, "load_col: inter: found None, allowed is a list of fields"),
         (
             {"load_col": {"item": ["item_id"]}},
             r"allowed is a list for 'inter' .* such as {inter: \[user_id, item_id\]}",
         ),
-        ({"load_col": ["user_id", "item_id"]}, "load_col: found .*, allowed is a dictionary of suffixes and fields"),
-        ({"load_col": {"inter": "*", "item": None}}, "allowed is a list of fields for 'item'"),
+        ({"load_col": ["user_id", "item_id"]}, "load_col: found .*, allowed is a dictionary"),
+        ({"load_col": {"inter": "*", "item": None}}, "load_col: item: found None, allowed is a list of fields"),
         ({"load_col": None, "unload_col": ["item_id"]}, "unload_col: found .*, allowed is a dictionary"),
         ({"load_col": None, "unload_col": {"inter": ["item_id"]}}, "unload_col: found .* 'item_id' .* remove it"),
     ],

@@ -161,12 +161,24 @@ def test_what_the_metadata_lack_is_missing_and_counted(convert: Convert) -> None
     notes = json.loads(path.with_name("report.json").read_text(encoding="utf-8"))["notes"]
     for note in (
         "1 items have no metadata; their fields are missing.",
-        "1 lines are of items without an interaction and were left out.",
+        "1 lines were left out: no interaction of their items is kept.",
         "1 lines are of an item that has a line already; the first counts.",
         "1 prices that are texts are read as a number.",
         "1 prices that are texts are missing.",
     ):
         assert f"meta_Video_Games.jsonl.gz: {note}" in notes
+
+
+def test_unreviewed_products_on_request(convert: Convert) -> None:
+    assert list(rows(convert("--keep_items=all").with_suffix(".item")))[-1] == ("B99",)
+    found = rows(convert("--keep_items=all", "--min_rating=5").with_suffix(".item"))
+    assert set(found) == {("B01",), ("B99",)}  # the others were reviewed, and rated lower
+
+
+def test_metadata_of_others_are_refused(source: Path, convert: Convert) -> None:
+    write(source / "meta_Video_Games.jsonl.gz", [product("b01"), product("b02")])
+    with pytest.raises(DataError, match=r"none of its ids, such as 'b01' and 'b02', .* capital letters"):
+        convert()
 
 
 def test_a_category_without_metadata_has_interactions_only(source: Path, convert: Convert) -> None:

@@ -82,7 +82,7 @@ def test_the_output_is_what_the_report_says(
     assert modalities["occupation"] == ("user", "token", 5, 0)
     assert report["options"]["k_core"] == 5
     for source, n in (("users.dat", N_USERS), ("movies.dat", N_ITEMS)):
-        assert report["notes"].count(f"{source}: 1 of {n} lines have no interaction and were left out.") == 1
+        assert report["notes"].count(f"{source}: 1 of {n} lines were left out: no interaction of theirs is kept.") == 1
     assert f"| {len(left)} | 23 | 15 |" in (target / "report.md").read_text()
     assert f"{len(left):>13,} {23:>9} {15:>9}  5-core" in output
 
@@ -103,6 +103,21 @@ def test_drop_incomplete_keeps_only_what_has_every_field_and_is_in_the_k_core(
     assert inter.groupby("user_id").size().min() >= 4
     assert set(inter["user_id"]) == ids(target / "ml-1m.user", "user_id")
     assert {m["missing_share"] for m in json.loads((target / "report.json").read_text())["modalities"]} == {0}
+
+
+def test_unrated_films_are_kept_on_request(
+    prepare: Callable[..., tuple[int, str, str]], folder: Path, tmp_path: Path
+) -> None:
+    movies = (folder / "movies.dat").read_text()
+    (folder / "movies.dat").write_text(f"{movies}17::Film 17 (1999)::Drama\n")
+    try:
+        status, output, _ = prepare("--keep_items=all")
+    finally:
+        (folder / "movies.dat").write_text(movies)
+    assert status == 0
+    found = ids(tmp_path / "dataset" / "ml-1m" / "ml-1m.item", "item_id")
+    assert found == {str(item) for item in range(1, 18) if item != 16}  # 16 was rated, and is not in the 5-core
+    assert "note: 1 items without any interaction are kept" in output
 
 
 def test_chosen_fields_and_files_are_all_that_is_written(
@@ -126,6 +141,9 @@ def test_chosen_fields_and_files_are_all_that_is_written(
         (["--item_feature=year={folder}/text.npz"], "two fields of the items are named 'year'"),
         (["--k_core=-1"], "--k_core: found -1, allowed is 0 or more"),
         (["--k_core=500"], "no interactions are left after this filter: 500-core"),
+        (["--min_rating=nan"], "argument --min_rating: found 'nan', allowed is a number or none"),
+        (["--k_core=five"], "argument --k_core: invalid int value: 'five'; recbole-sibrar prepare ml-1m --help"),
+        (["--keep_items=some"], "argument --keep_items: invalid choice: 'some'"),
         (["--min_rating=9"], "no interactions are left after this filter: rating of at least 9"),
         (["--dataset=ml-100k"], "RecBole reads 'ml-100k' from its own folder only"),
         (["--kcore=5"], "there is no option --kcore=5; did you mean '--k_core'?"),

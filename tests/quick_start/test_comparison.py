@@ -80,7 +80,7 @@ def test_every_run_is_a_row_with_all_its_results(make: Make, output: Path) -> No
 
 def test_the_summary_says_what_was_compared_and_how(make: Make, output: Path) -> None:
     runs = [make("A_1", 1), make("A_1", 2), make("B", 1), make("B", 2, finished=False)]
-    text = comparison.write(runs, output, "tiny epochs=3")
+    text = comparison.write(runs, output, "tiny epochs=3").markdown
     assert text == (output / "summary.md").read_text(encoding="utf-8")
     assert text.startswith("tiny epochs=3\n\n| model | ndcg@10 | gini@10 |\n")
     assert "Mean ± standard deviation over the seeds 1, 2. Best bold, second underlined." in text
@@ -91,8 +91,20 @@ def test_the_summary_says_what_was_compared_and_how(make: Make, output: Path) ->
     assert r"A\_1 & " in latex
 
 
+def test_a_terminal_gets_aligned_columns(make: Make, output: Path) -> None:
+    runs = [make(name, seed, shift) for name, shift in (("A", 0.0), ("Longer", 0.2)) for seed in (1, 2)]
+    lines = comparison.write(runs, output, "tiny").terminal.splitlines()
+    title, _, head, first, second, _, legend = lines
+    assert (title, head.split()) == ("tiny", ["model", "ndcg@10", "gini@10"])
+    assert first.index(" ± ") == second.index(" ± ")
+    assert [line.split()[0] for line in (first, second)] == ["A", "Longer"]
+    assert [mark in line for line in (first, second) for mark in ("²", "¹*")] == [True, True, True, True]
+    assert not any(sign in line for line in lines for sign in ("<u>", "**", "|", "\\"))
+    assert "¹ best, ² second. *: better than every other model" in legend
+
+
 def test_a_single_seed_has_no_deviation_and_a_single_model_no_significance(make: Make, output: Path) -> None:
-    text = comparison.write([make("A", 5)], output, "tiny")
+    text = comparison.write([make("A", 5)], output, "tiny").markdown
     assert "Seed 5." in text
     assert "±" not in text
     assert "\\*" not in text
@@ -100,14 +112,14 @@ def test_a_single_seed_has_no_deviation_and_a_single_model_no_significance(make:
 
 
 def test_nothing_finished_is_said_and_writes_no_table(make: Make, output: Path) -> None:
-    text = comparison.write([make("A", finished=False), make("B", finished=False)], output, "tiny")
+    text = comparison.write([make("A", finished=False), make("B", finished=False)], output, "tiny").markdown
     assert "Without a result: A (seed 1); B (seed 1)." in text
     assert [path.name for path in output.iterdir()] == ["runs"]
 
 
 def test_only_what_is_better_than_every_other_is_marked(make: Make, output: Path) -> None:
     runs = [make(name, seed, shift) for name, shift in (("A", 0.0), ("B", 0.2), ("C", 0.1)) for seed in (1, 2)]
-    text = comparison.write(runs, output, "tiny")
+    text = comparison.write(runs, output, "tiny").markdown
     rows = {line.split(" | ")[0].strip("| "): line.split(" | ")[1:] for line in text.splitlines() if " ± " in line}
     assert [cell.endswith(r"\*") for cell in (rows["A"][0], rows["B"][0], rows["C"][0])] == [False, True, False]
     # a smaller gini is better: there A is
@@ -125,7 +137,7 @@ def test_only_what_is_better_than_every_other_is_marked(make: Make, output: Path
 
 def test_what_is_better_than_all_but_one_is_not_marked(make: Make, output: Path) -> None:
     runs = [make("A"), make("B", shift=0.2), make("C", shift=0.201)]
-    text = comparison.write(runs, output, "tiny")
+    text = comparison.write(runs, output, "tiny").markdown
     table = pd.read_csv(output / "significance.csv").set_index(["metric", "a", "b"])
     assert table.loc[("ndcg@10", "A", "C"), "p_t_bonferroni"] < 0.05 < table.loc[("ndcg@10", "B", "C"), "p_t"]
     assert r"**\*" not in "".join(line.split(" | ")[1] for line in text.splitlines() if line.startswith("| "))
@@ -135,7 +147,7 @@ def test_a_difference_that_the_correction_takes_away_is_not_marked(make: Make, o
     found = 0
     for shift in np.linspace(0.01, 0.05, 16):
         runs = [make(f"{name}{shift:.5f}", shift=s) for name, s in (("A", 0.0), ("B", 0.0), ("C", shift))]
-        text = comparison.write(runs, output, "tiny")
+        text = comparison.write(runs, output, "tiny").markdown
         table = pd.read_csv(output / "significance.csv")
         own = table[(table["metric"] == "ndcg@10") & table["b"].str.startswith("C")]
         ahead = (own["mean_b"] > own["mean_a"]).all()
@@ -146,13 +158,13 @@ def test_a_difference_that_the_correction_takes_away_is_not_marked(make: Make, o
 
 
 def test_a_metric_without_values_does_not_stop_the_others(make: Make, output: Path) -> None:
-    text = comparison.write([make("A", undefined=True), make("B", shift=0.3)], output, "tiny")
+    text = comparison.write([make("A", undefined=True), make("B", shift=0.3)], output, "tiny").markdown
     assert "| A | - | **" in text
     assert set(pd.read_csv(output / "significance.csv")["metric"]) == {"gini@10"}
 
 
 def test_a_metric_that_one_model_lacks_is_a_dash(make: Make, output: Path) -> None:
-    text = comparison.write([make("A", metrics=("ndcg@10", "mrr@10")), make("B")], output, "tiny")
+    text = comparison.write([make("A", metrics=("ndcg@10", "mrr@10")), make("B")], output, "tiny").markdown
     assert "| model | ndcg@10 | mrr@10 | gini@10 |" in text
     assert text.count(" - ") == 2
     assert set(pd.read_csv(output / "significance.csv")["metric"]) == {"ndcg@10"}
@@ -160,7 +172,7 @@ def test_a_metric_that_one_model_lacks_is_a_dash(make: Make, output: Path) -> No
 
 def test_models_that_were_tested_on_other_interactions_are_named_and_not_marked(make: Make, output: Path) -> None:
     runs = [make("A"), make("B", shift=0.5, partition="bbbbbbbbbbbb"), make("C"), make("A", 2, partition="c" * 12)]
-    text = comparison.write(runs, output, "tiny")
+    text = comparison.write(runs, output, "tiny").markdown
     assert "NOT TESTED ON THE SAME INTERACTIONS, so without significance: seed 1: A, C / B." in text
     assert pd.read_csv(output / "significance.csv").empty
     assert r"\*" not in text

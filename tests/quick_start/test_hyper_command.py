@@ -18,7 +18,8 @@ import pytest
 import yaml
 
 from recbole_sibrar import cli
-from recbole_sibrar.quick_start import hyper_command, processes
+from recbole_sibrar.cli import hyper
+from recbole_sibrar.quick_start import processes
 
 SPACE = "item_modalities choice [[interactions, text], [interactions, kind], [nope]]\n"
 
@@ -127,7 +128,8 @@ def test_the_best_configuration_alone_has_the_same_scores(
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "argv", ["test"])
     found: list[Any] = []
-    monkeypatch.setattr(cli, "run", lambda *run: found.append(processes.run(*run)))
+    run = processes.run
+    monkeypatch.setattr(processes, "run", lambda *arguments: found.append(run(*arguments)))
     assert cli.run_recbole(["--config_files=search/best.yaml"]) == 0
     assert [dict(found[0][part]) for part in ("best_valid_result", "test_result")] == [
         best["result"],
@@ -190,7 +192,7 @@ def test_wrong_options_end_in_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["test"])
-    monkeypatch.setattr(hyper_command, "_search", lambda args, runner: pytest.fail("a search has begun"))
+    monkeypatch.setattr(hyper, "_search", lambda args, runner: pytest.fail("a search has begun"))
     (tmp_path / "a.hyper").write_text(SPACE, encoding="utf-8")
     assert cli.run_hyper(arguments(shared_folder, *options)) == 2
     assert message in capsys.readouterr().err

@@ -11,22 +11,15 @@ from typing import Any
 
 from tqdm import tqdm
 
-from recbole_sibrar.config import ConfigError, refuse
-from recbole_sibrar.plugin import configuration_file
-from recbole_sibrar.quick_start.command_line import (
-    INTERRUPTED,
-    chosen,
-    keys_of_files,
-    model_names,
-    output_folder,
-    parse_overrides,
-)
+from recbole_sibrar.cli.common import INTERRUPTED, output_folder, parse_overrides
+from recbole_sibrar.config.choices import check_names, chosen, configuration_file, keys_of_files, model_names
+from recbole_sibrar.errors import ConfigError, OptionParser, refuse
 from recbole_sibrar.quick_start.variants import parse_seeds, parse_variants
 
 
 def parser() -> argparse.ArgumentParser:
     """The options of the command."""
-    parser = argparse.ArgumentParser(
+    parser = OptionParser(
         prog="run_recbole_group",
         description="Train and test several models on the same parts of a data set, and compare them.",
         epilog="\n".join(
@@ -72,14 +65,15 @@ def run(args: argparse.Namespace, rest: Sequence[str]) -> int:
     Raises:
         ConfigError: An option, or a configuration, cannot be used.
     """
-    from recbole_sibrar.quick_start import comparison  # loads statsmodels, which no other command waits for
-
     if args.jobs is not None and args.jobs < 1:
         refuse("--jobs", args.jobs, "a positive number of processes")
     if args.resources_per_run and not args.cluster:
         raise ConfigError("--resources_per_run: has no effect without --cluster; leave it out")
     sys.argv = sys.argv[:1]  # RecBole would read the same options once more, by its own rules
     plans = _plan(args, parse_overrides(rest))
+
+    from recbole_sibrar.quick_start import comparison
+
     output_folder(args.output)
     runs = [run for _, planned in plans.values() for run in planned]
     try:
@@ -89,7 +83,7 @@ def run(args: argparse.Namespace, rest: Sequence[str]) -> int:
         _note(f"interrupted; {done}, the same command goes on with the others")
         return INTERRUPTED
     for output, (title, planned) in plans.items():
-        print(comparison.write(planned, output, title))  # noqa: T201
+        print(comparison.write(planned, output, title).terminal)  # noqa: T201
         print(f"written: {output}")  # noqa: T201
     return 1 if failed else 0
 
@@ -106,9 +100,7 @@ def _execute(args: argparse.Namespace, runs: Sequence[Any]) -> Sequence[Any]:
 
 def _plan(args: argparse.Namespace, overrides: dict[str, str]) -> dict[Path, tuple[str, list[Any]]]:
     """For each folder of results a title, and the runs."""
-    from recbole_sibrar.quick_start import group
-
-    plans: dict[Path, tuple[str, list[group.Run]]] = {}
+    plans: dict[Path, tuple[str, list[Any]]] = {}
     for split in args.splits.split(",") if args.splits else [""]:
         names = [*args.config_files.split(), *([split] if split else [])]
         files = [configuration_file(name) for name in names]
@@ -119,6 +111,11 @@ def _plan(args: argparse.Namespace, overrides: dict[str, str]) -> dict[Path, tup
         if output in plans:
             refuse("--splits", args.splits, "names that differ, each of which is a folder of the results")
         title = " ".join([dataset, *names, *(f"{key}={value}" for key, value in overrides.items())])
+        for variant in variants:
+            check_names({**keys, **overrides, **variant.keys}, variant.model, vars(args))
+
+        from recbole_sibrar.quick_start import group
+
         seeds = functools.partial(parse_seeds, args.seeds)
         plans[output] = title, group.plan(variants, dataset, files, overrides, seeds, output, _note)
     return plans

@@ -1,4 +1,4 @@
-"""The options of ``recbole-sibrar report``; what it needs is loaded when it runs."""
+"""The command ``recbole-sibrar report``."""
 
 from __future__ import annotations
 

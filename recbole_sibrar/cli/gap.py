@@ -1,4 +1,4 @@
-"""The options of ``recbole-sibrar gap``; what it needs is loaded when it runs."""
+"""The command ``recbole-sibrar gap``."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from recbole_sibrar.config import ConfigError
 from recbole_sibrar.data.files import check_writable
+from recbole_sibrar.errors import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,12 +37,13 @@ def run(args: argparse.Namespace) -> int:
         ConfigError: An option, a checkpoint or a file of ``--series`` cannot be used.
         DataError: The folder of the results cannot be written to.
     """
+    if not args.checkpoints and not args.series:
+        raise ConfigError("CHECKPOINT: found none, allowed is one or more, or --series FILE")
+
     from recbole_sibrar.quick_start import gap
 
     options = gap.read_options(args.side, args.items, args.modalities, args.seed, args.max_items)
     gap.check_projection(args.projection)
-    if not args.checkpoints and not args.series:
-        raise ConfigError("CHECKPOINT: found none, allowed is one or more, or --series FILE")
     folder = Path(args.output)
     check_writable(folder / "gap.csv", "--output")
     series = gap.read_series(args.series)

@@ -6,25 +6,28 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
-from recbole_sibrar.config import ConfigError, nearest, refuse
+from recbole_sibrar.cli.common import INTERRUPTED, parse_overrides
+from recbole_sibrar.config.choices import check_model, check_names, chosen, configuration_file, keys_of_files
 from recbole_sibrar.data.files import check_writable
-from recbole_sibrar.quick_start import hyper_plan, hyper_search
+from recbole_sibrar.errors import ConfigError, OptionParser, nearest, refuse
 from recbole_sibrar.quick_start.child_process import interruptible
-from recbole_sibrar.quick_start.command_line import INTERRUPTED, parse_overrides
-from recbole_sibrar.quick_start.hyper_run import Runner
 
 TOOLS = ("hyperopt", "ray")
 """What can search."""
+
+ALGORITHMS = ("exhaustive", "random", "bayes")
+"""Ways to search."""
 
 _ONLY_RAY = ("num_samples", "resources_per_trial", "scheduler", "grace_period", "cluster")
 
 
 def parser() -> argparse.ArgumentParser:
     """The options of the command."""
-    parser = argparse.ArgumentParser(
+    parser = OptionParser(
         prog="run_hyper",
         description="Search the values of keys with which a model does best on the validation part of a data set.",
         epilog="Any key of the configuration can be given as --key=value, for all trials. The best trial alone is "
@@ -70,9 +73,14 @@ def run(args: argparse.Namespace, rest: Sequence[str]) -> int:
         ConfigError: An option, a configuration or a file cannot be used.
     """
     args.tool = _choice("--tool", args.tool.lower(), TOOLS)
-    hyper_search.check_hyperopt()
     _check_numbers(args)
     overrides = parse_overrides(rest)
+    _check_names(args, overrides)
+
+    from recbole_sibrar.quick_start import hyper_plan, hyper_search
+    from recbole_sibrar.quick_start.hyper_run import Runner
+
+    hyper_search.check_hyperopt()
     sys.argv = sys.argv[:1]  # RecBole would read the same options once more, by its own rules
     plan = hyper_plan.make(args, overrides, _note)
     _check_effects(args, plan.algo)
@@ -93,7 +101,17 @@ def run(args: argparse.Namespace, rest: Sequence[str]) -> int:
             return INTERRUPTED
 
 
-def _search(args: argparse.Namespace, runner: Runner) -> None:
+def _check_names(args: argparse.Namespace, overrides: dict[str, str]) -> None:
+    """Check the model and the names of the keys, which needs nothing that takes long to import."""
+    keys = keys_of_files([configuration_file(name) for name in args.config_files.split()])
+    model = chosen("model", args, overrides, keys)
+    check_model(model)
+    check_names({**keys, **overrides}, model, vars(args))
+
+
+def _search(args: argparse.Namespace, runner: Any) -> None:
+    from recbole_sibrar.quick_start import hyper_search
+
     plan, record = runner.plan, runner.record
     options = (record, plan.space, plan.algo, plan.seed, plan.n_trials, args.early_stop)
     if args.tool == "hyperopt":
@@ -117,7 +135,7 @@ def _check_numbers(args: argparse.Namespace) -> None:
         if value is not None and value < least:
             refuse(f"--{name}", value, f"a number of at least {least}")
     args.scheduler = args.scheduler and _choice("--scheduler", args.scheduler.lower(), ("asha", "fifo"))
-    args.algo = args.algo and _choice("--algo", args.algo.lower(), hyper_search.ALGORITHMS)
+    args.algo = args.algo and _choice("--algo", args.algo.lower(), ALGORITHMS)
 
 
 def _check_effects(args: argparse.Namespace, algo: str) -> None:

@@ -1,0 +1,104 @@
+"""Names of columns that are recognised without an option, whatever their case and punctuation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+USUAL_NAMES: dict[str, tuple[str, ...]] = {
+    "user": (
+        *("user_id", "customer_id", "client_id", "member_id", "account_id", "visitor_id", "buyer_id", "shopper_id"),
+        *(
+            "reviewer_id",
+            "person_id",
+            "session_id",
+            "uid",
+            "user",
+            "customer",
+            "client",
+            "member",
+            "account",
+            "visitor",
+        ),
+        *(
+            "buyer",
+            "shopper",
+            "reviewer",
+            "customer_number",
+            "customer_no",
+            "client_no",
+            "customer_unique_id",
+            "session",
+        ),
+    ),
+    "item": (
+        *("item_id", "product_id", "article_id", "parent_asin", "asin", "isbn", "movie_id", "track_id", "song_id"),
+        *("book_id", "artist_id", "business_id", "video_id", "game_id", "news_id", "recipe_id", "listing_id"),
+        *("sku", "product_sku", "item_sku", "variant_id", "variant_sku", "lineitem_sku", "product_code", "item_code"),
+        *("stock_code", "article_code", "article_number", "article_no", "product_number", "item_number", "item_no"),
+        *("ean", "gtin", "iid", "item", "product", "article", "movie", "track", "song", "book"),
+    ),
+    "rating": ("rating", "stars", "score", "overall", "book_rating", "user_rating", "review_score", "star_rating"),
+    "timestamp": (
+        *("timestamp", "time", "date", "datetime", "unix_review_time", "unix_time", "ts", "event_time"),
+        *("ordered_at", "order_date", "order_time", "purchased_at", "purchase_date", "bought_at", "transaction_date"),
+        *("invoice_date", "t_dat", "viewed_at", "played_at", "rated_at", "review_date", "created_at", "created"),
+    ),
+}
+"""What a column holds -> names that say so, the most telling first."""
+
+_TIME_ENDINGS = (
+    re.compile(r"[\W_](?:at|on|date|time|ts)$", re.I),
+    re.compile(r"(?:date|datetime|timestamp)$", re.I),
+    re.compile(r"[a-z](?:At|On|Time)$"),
+)
+
+_ID_WORDS = frozenset(
+    (
+        "id",
+        "ids",
+        "ean",
+        "gtin",
+        "upc",
+        "isbn",
+        "asin",
+        "sku",
+        "code",
+        "uuid",
+        "guid",
+        "zip",
+        "zipcode",
+        "postcode",
+        "plz",
+    )
+)
+
+
+def plain(name: str) -> str:
+    """A name in small letters without punctuation: ``customerid`` for ``Customer ID`` and ``customerId``."""
+    return re.sub(r"[\W_]+", "", name.casefold())
+
+
+def usual_columns(role: str, names: Sequence[str]) -> list[str]:
+    """Columns that have a usual name for what they hold, the most telling first.
+
+    Args:
+        role: A key of :data:`USUAL_NAMES`.
+        names: Names of the columns.
+    """
+    ranks = {plain(name): rank for rank, name in reversed(list(enumerate(USUAL_NAMES[role])))}
+    found = [name for name in names if plain(name) in ranks]
+    found.sort(key=lambda name: ranks[plain(name)])
+    if role == "timestamp":
+        found += [name for name in names if name not in found and _ends_like_a_time(name)]
+    return found
+
+
+def is_id_name(name: str) -> bool:
+    """Tell whether a column is named like an identifier or a code: ``category_id``, ``brandId``, ``EAN``, ``zip``."""
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)
+    return bool(words) and words[-1].casefold() in _ID_WORDS
+
+
+def _ends_like_a_time(name: str) -> bool:
+    return any(ending.search(name) for ending in _TIME_ENDINGS)

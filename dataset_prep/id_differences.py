@@ -1,0 +1,153 @@
+"""Differences between two spellings of the same ids, such as ``3.0`` and ``3``, and what to do about them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+_INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u200c\u200d\u2060\u00ad"))
+_QUOTES = "\"'`\u201c\u201d\u2018\u2019\u00ab\u00bb"
+_POINT = re.compile(r"(-?\d+)\.0*")
+_EXPONENT = re.compile(r"-?\d(?:[.,]\d+)?[eE]\+?\d+")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A way in which two spellings of one id differ."""
+
+    normalise: Callable[[str], str]
+    """Makes one text of both spellings."""
+    advice: str
+    """What it is and what to do about it."""
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """A difference that ids of two sources have in common."""
+
+    ours: str
+    """An id of the interactions, as an example."""
+    theirs: str
+    """The same id in the other file."""
+    count: int
+    """How many ids of the interactions have a counterpart once the difference is removed."""
+    advice: str
+    """What to do about it."""
+
+
+def _spaces(text: str) -> str:
+    return " ".join(text.translate(_INVISIBLE).split())
+
+
+def _quotes(text: str) -> str:
+    return _spaces(text).strip(_QUOTES).strip()
+
+
+def _point(text: str) -> str:
+    found = _POINT.fullmatch(text)
+    return found[1] if found else text
+
+
+def _zeros(text: str) -> str:
+    return text.lstrip("0") or "0"
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFKC", text)
+
+
+def _all(text: str) -> str:
+    return _zeros(_point(_quotes(_composed(text)).casefold()))
+
+
+DIFFERENCES = (
+    Difference(_spaces, "they differ in spaces or invisible characters; remove these from both files"),
+    Difference(
+        _quotes,
+        "one of the files has quotation marks around its ids; name its quotation mark (--quote in prepare generic), or "
+        "remove the marks",
+    ),
+    Difference(
+        _point,
+        "whole numbers have a decimal point in one of the files, as pandas writes columns with empty cells; write them "
+        "without, in pandas with .astype('Int64')",
+    ),
+    Difference(
+        _zeros,
+        "one of the files has lost leading zeros; export it again with its ids as text, in pandas with dtype=str",
+    ),
+    Difference(str.casefold, "they differ in small and capital letters; write them alike"),
+    Difference(_composed, "they differ in the form of Unicode characters; write both files in one form, such as NFC"),
+    Difference(
+        _all, "they differ in spaces, quotation marks, decimal points, zeros or capital letters; write them alike"
+    ),
+)
+"""The differences that are recognised; the first of those that explain most ids counts."""
+
+SPREADSHEET = "a spreadsheet has written ids with an exponent and has lost digits; export them again as text"
+"""What to do about ids such as ``1.23E+12``."""
+
+
+def recognise(ours: Sequence[str], theirs: Sequence[str]) -> Recognised | None:
+    """Find out what tells ids of the interactions from those of another file.
+
+    Args:
+        ours: Ids of the interactions that the other file lacks.
+        theirs: Ids of the other file that the interactions lack.
+
+    Returns:
+        The difference that explains most of ``ours``; None if none explains any.
+    """
+    best: Recognised | None = None
+    for difference in (*DIFFERENCES, *_prefixes(ours, theirs)):
+        found = _counterparts(ours, theirs, difference)
+        if found and (best is None or found.count > best.count):
+            best = found
+    return best or _exponents(ours, theirs)
+
+
+def _counterparts(ours: Sequence[str], theirs: Sequence[str], difference: Difference) -> Recognised | None:
+    spellings = {difference.normalise(text): text for text in theirs}
+    pairs = ((text, spellings.get(difference.normalise(text))) for text in ours)
+    matched = [(text, other) for text, other in pairs if other is not None]
+    if not matched:
+        return None
+
+    first, counterpart = matched[0]
+    return Recognised(first, counterpart, len(matched), difference.advice)
+
+
+def _prefixes(ours: Sequence[str], theirs: Sequence[str]) -> list[Difference]:
+    """Texts that stand in front of every id of one of the sources, such as ``item_``."""
+    prefixes = [_prefix(texts) for texts in (ours, theirs)]
+    if prefixes[0] == prefixes[1]:
+        return []
+    return [
+        Difference(
+            lambda text, prefix=prefix: text.removeprefix(prefix),  # type: ignore[misc]
+            f"one of the files has '{prefix}' in front of every id; remove it there, or write it in the other as well",
+        )
+        for prefix in prefixes
+        if prefix
+    ]
+
+
+def _prefix(texts: Sequence[str]) -> str:
+    """The beginning of all texts, up to the first digit that may differ."""
+    if len(texts) < 2:
+        return ""
+    first, last = min(texts), max(texts)
+    n = next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+    return first[:n].rstrip("0123456789")
+
+
+def _exponents(ours: Sequence[str], theirs: Sequence[str]) -> Recognised | None:
+    for text in ours:
+        if _EXPONENT.fullmatch(text) and theirs:
+            return Recognised(text, theirs[0], 0, SPREADSHEET)
+    for text in theirs:
+        if _EXPONENT.fullmatch(text) and ours:
+            return Recognised(ours[0], text, 0, SPREADSHEET)
+    return None

@@ -1,0 +1,93 @@
+"""Descriptions of columns of texts, to say what they can be used for."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+UNIQUE_SHARE = 0.95
+"""A column in which more than this share of the cells differ holds no categories."""
+
+_TEXT_WORDS = 5  # cells of so many words on average are texts, unless hardly any differ
+_TEXT_SHARE = 0.3
+_PROSE_WORDS = 3
+_SAMPLE = 5_000
+_ADDRESS = re.compile(r"(?:https?|ftp|s3|gs)://\S+|www\.\S+", re.I)
+_IMAGE = re.compile(r"\S.*\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif)(?:\?\S*)?", re.I)
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_IMAGE_NAME = re.compile(r"image|img|photo|picture|cover|thumb|poster", re.I)
+_AMOUNT = re.compile(
+    r"\s*(?:[€$£¥₹]|EUR|USD|GBP|CHF)?\s*-?\d[\d.,']*\s*(?:[€$£¥₹%]|EUR|USD|GBP|CHF|kg|g|cm|mm|ml|l)?\s*"
+)
+_SHORTENED = re.compile(r"\[.*\.\.\..*\]", re.S)
+
+
+def look_of(name: str, texts: pa.ChunkedArray) -> str:
+    """Describe a column of texts that is no column of numbers, dates or lists.
+
+    Args:
+        name: Its name.
+        texts: Its cells, without missing ones; one at least.
+
+    Returns:
+        ``image addresses``, ``image paths``, ``addresses``, ``email addresses``, ``amounts``, ``shortened lists``,
+        ``texts`` (no value is shared by several, or long ones), or ``categories``.
+    """
+    sample = texts.slice(0, _SAMPLE).to_pylist()
+
+    def all_match(pattern: re.Pattern[str]) -> bool:
+        return all(pattern.fullmatch(text.strip()) for text in sample)
+
+    if all_match(_ADDRESS):
+        is_image = bool(_IMAGE_NAME.search(name)) or all_match(_IMAGE)
+        return "image addresses" if is_image else "addresses"
+    if all_match(_EMAIL):
+        return "email addresses"
+    if all_match(_IMAGE):
+        return "image paths"
+    if all_match(_SHORTENED):
+        return "shortened lists"
+    if all_match(_AMOUNT):
+        return "amounts"
+    return "texts" if is_text(texts) else "categories"
+
+
+def is_text(texts: pa.ChunkedArray) -> bool:
+    """Tell whether hardly any two cells are alike, or cells are long and many of them differ."""
+    n = len(texts)
+    if n < 2:
+        return False
+    share = len(texts.unique()) / n
+    return share > UNIQUE_SHARE or (share > _TEXT_SHARE and _mean_words(texts) >= _TEXT_WORDS)
+
+
+def is_prose_with(texts: pa.ChunkedArray, separator: str) -> bool:
+    """Tell whether cells are texts of several words, of which few have a separator inside by chance."""
+    share = pc.mean(pc.match_substring(texts, separator).cast(pa.float64())).as_py()
+    return share < 0.5 and is_prose(texts)
+
+
+def is_prose(texts: pa.ChunkedArray) -> bool:
+    """Tell whether texts are of several words, and hardly two are alike."""
+    return len(texts) > 1 and is_text(texts) and _mean_words(texts) >= _PROSE_WORDS
+
+
+def unnamed_list_separator(texts: pa.ChunkedArray) -> str:
+    """``,`` or ``;`` if it seems to separate labels that recur in other cells; empty if neither does."""
+    cells = texts.slice(0, _SAMPLE).to_pylist()
+    for separator in (",", ";"):
+        parts = [[part.strip() for part in cell.split(separator)] for cell in cells]
+        several = [row for row in parts if len(row) > 1]
+        labels = {label for row in several for label in row}
+        total = sum(map(len, several))
+        if len(several) >= 3 and len(labels) * 2 <= total and all(len(label.split()) <= 3 for label in labels):
+            return separator
+    return ""
+
+
+def _mean_words(texts: pa.ChunkedArray) -> float:
+    sample = texts.slice(0, _SAMPLE).to_pylist()
+    return float(np.mean([len(text.split()) for text in sample]))

@@ -1,0 +1,87 @@
+"""Checks of a user's keys before RecBole completes the configuration: names, dictionaries, values, and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from recbole.config import Config
+from recbole.evaluator.register import metrics_dict
+
+from recbole_sibrar.config import check_keys
+from recbole_sibrar.config.choices import keys_of_recbole
+from recbole_sibrar.config.dictionaries import check_dictionaries, with_defaults
+from recbole_sibrar.config.evaluation import following_valid_metric
+from recbole_sibrar.config.recbole_values import check_dataset_name, check_values
+from recbole_sibrar.config.values import refuse
+from recbole_sibrar.model.multimodal import MultimodalRecommender
+from recbole_sibrar.trainer.log import warn_before_log
+
+LEARNERS = ("adam", "adamw", "sgd", "adagrad", "rmsprop", "sparse_adam")
+"""Values of RecBole's ``learner``; RecBole trains with Adam where it does not know one."""
+
+_OF_RECBOLE = "recbole."
+
+
+def is_ours(model_class: Any) -> bool:
+    """Tell models of this plugin, and classes derived from them, from RecBole's."""
+    return isinstance(model_class, type) and issubclass(model_class, MultimodalRecommender)
+
+
+def unread_keys(config: Config, known: set[str], general: Mapping[str, Any]) -> dict[str, str]:
+    """Find the keys of the user that have no effect.
+
+    Args:
+        config: RecBole's ``Config``, with the user's and the default keys.
+        known: Every key that RecBole, the model's defaults or the plugin know.
+        general: Keys of the plugin that hold for every model, with their defaults.
+
+    Returns:
+        Key, or path of a key within a dictionary -> a warning. A model class of the user's own may read any key.
+
+    Raises:
+        ConfigError: A key looks like a misspelt one.
+    """
+    given, ours = config.external_config_dict, is_ours(config.model_class)
+    warnings = check_keys(given, known, ours, general, keys_of_recbole(), config.model)
+    if not config.model_class.__module__.startswith((_OF_RECBOLE, "recbole_sibrar.")):
+        warnings = {}
+
+    suffixes = config["additional_feat_suffix"] or ()
+    return warnings | check_dictionaries(given, ours, known, [suffixes] if isinstance(suffixes, str) else suffixes)
+
+
+def check_configuration(config: Config, known: set[str], general: Mapping[str, Any]) -> None:
+    """Check the user's keys, complete dictionaries, and let the validation metric follow metrics and cut-offs.
+
+    Args:
+        config: RecBole's ``Config``, with the user's and the default keys; changed in place.
+        known: Every key that RecBole, the model's defaults or the plugin know.
+        general: Keys of the plugin that hold for every model, with their defaults.
+
+    Raises:
+        ConfigError: A key looks like a misspelt one, or RecBole would fail with a value.
+    """
+    check_dataset_name(config.dataset)
+    warnings = list(unread_keys(config, known, general).values())
+    check_values(config, config.external_config_dict, metrics_dict)
+
+    if is_ours(config.model_class):
+        _check_learner(config)
+        key = "train_neg_sample_args"
+        config.final_config_dict[key] = with_defaults(config[key], config.internal_config_dict.get(key))
+
+    sources = (config.cmd_config_dict, config.variable_config_dict, config.file_config_dict)
+    chosen = following_valid_metric(config, sources)
+    if chosen:
+        config.final_config_dict["valid_metric"] = chosen
+        warnings.append(f"valid_metric: {chosen}, as the default is not among metrics and topk")
+
+    if not config["local_rank"]:  # one of several processes says it
+        warn_before_log(config, warnings)
+
+
+def _check_learner(config: Config) -> None:
+    learner = config["learner"]
+    if str(learner).lower() not in LEARNERS:
+        refuse("learner", learner, f"one of {', '.join(LEARNERS)}")

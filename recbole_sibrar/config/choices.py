@@ -1,0 +1,156 @@
+"""Models, data sets and configuration files that a command names, found without importing RecBole."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import re
+from collections.abc import Collection, Mapping, Sequence
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from recbole_sibrar.config.keys import OTHER_KEYS, check_keys
+from recbole_sibrar.errors import ConfigError, nearest
+from recbole_sibrar.names import MODELS
+
+RATES = "0,0.25,0.5,0.75,1"
+"""Rates of loss in a study of missing modalities, as they are written on the command line."""
+
+_MISSPELT_OPTION = 0.79
+"""Similarity from which on a key counts as a misspelt option: two swapped letters in five."""
+
+_DEFAULTS = {"model": "BPR", "dataset": "ml-100k"}
+
+
+def properties() -> Path:
+    """Folder of our default configurations."""
+    return Path(str(files("recbole_sibrar.properties")))
+
+
+def recbole_folder() -> Path:
+    """Folder of RecBole.
+
+    Raises:
+        ConfigError: RecBole is not installed.
+    """
+    spec = find_spec("recbole")
+    if spec is None or spec.origin is None:
+        raise ConfigError("RecBole is not installed: pip install recbole==1.2.1")
+    return Path(spec.origin).parent
+
+
+def ready_made_configurations() -> dict[str, Path]:
+    """Configuration files that come with the plugin and are used by name in ``config_files``."""
+    return {file.stem: file for file in sorted((properties() / "quick_start_config").glob("*.yaml"))}
+
+
+def configuration_file(name: str) -> str:
+    """The path of a configuration file, which may be given by the name of a ready-made one.
+
+    Raises:
+        ConfigError: It is neither a file nor such a name.
+    """
+    known = ready_made_configurations()
+    if Path(name).is_file() or Path(name).suffix:
+        return name
+    if name not in known:
+        raise ConfigError(
+            f"config_files: found '{name}', allowed are files and the ready-made {', '.join(known)}"
+            f"{nearest(name, known)}"
+        )
+    return str(known[name])
+
+
+def keys_of_files(paths: Sequence[str]) -> dict[str, Any]:
+    """The keys of yaml files, checked so far that RecBole can read them.
+
+    Raises:
+        ConfigError: A file cannot be read, or holds no keys.
+    """
+    keys: dict[str, Any] = {}
+    for file in paths:
+        try:
+            content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"--config_files: cannot read {file}: {error.strerror}") from None
+        except (yaml.YAMLError, UnicodeError) as error:
+            raise ConfigError(f"--config_files: {file} is not yaml: {' '.join(str(error).split())}") from None
+        if not isinstance(content, dict):
+            raise ConfigError(f"--config_files: {file} has to hold lines 'key: value', found {content!r}")
+        keys.update(content)
+    return keys
+
+
+@functools.cache
+def keys_of_recbole() -> frozenset[str]:
+    """Keys that RecBole or any of its models has a default for."""
+    folder = recbole_folder() / "properties"
+    files = [*folder.glob("*/*.yaml"), folder / "overall.yaml"]
+    texts = [file.read_text(encoding="utf-8") for file in files if not file.stem.endswith("url")]
+    return frozenset(key for text in texts for key in _keys(text))
+
+
+def _keys(text: str) -> list[str]:
+    """Keys of a text in yaml, which is not read as a whole: that takes a second for all models."""
+    return re.findall(r"^([\w-]+)\s*:", text, re.MULTILINE)
+
+
+def check_names(given: Mapping[str, Any], model: str, options: Collection[str] = ()) -> None:
+    """Check that no key is a misspelt one of ours, as far as that is known without importing RecBole.
+
+    Args:
+        given: The keys of the user and their values.
+        model: Name of the model.
+        options: Options of the command itself, which a key could mean as well.
+
+    Raises:
+        ConfigError: A key looks like a misspelt one.
+    """
+    general = _keys((properties() / "overall.yaml").read_text(encoding="utf-8"))
+    known = {*general, *OTHER_KEYS, *keys_of_recbole()}
+    if model in MODELS:
+        known |= set(_keys((properties() / "model" / f"{model}.yaml").read_text(encoding="utf-8")))
+    for key in given:
+        hint = nearest(key, options, _MISSPELT_OPTION) if key not in known else ""
+        if hint:
+            raise ConfigError(f"--{key}: unknown option{hint}")
+    check_keys(given, known, model in MODELS, general, keys_of_recbole())
+
+
+def model_names() -> list[str]:
+    """Names of all models, ours first."""
+    names: set[str] = set()
+    for file in (recbole_folder() / "model").glob("*_recommender/*.py"):
+        classes = re.findall(r"^class (\w+)\(", file.read_text(encoding="utf-8"), re.MULTILINE)
+        names.update(name for name in classes if name.lower() == file.stem)
+    return [*MODELS, *sorted(names.difference(MODELS))]
+
+
+def check_model(model: str) -> None:
+    """Check that there is a model of that name.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    names = model_names()
+    if model not in names:
+        hint = nearest(str(model), names)
+        raise ConfigError(f"--model: found '{model}', allowed is any model that run_recbole --help lists{hint}")
+
+
+def chosen(
+    option: str, args: argparse.Namespace, overrides: Mapping[str, Any], keys_of_files: Mapping[str, Any]
+) -> str:
+    """The name of the model or of the data set: that of the option, else of the keys, else the default.
+
+    Args:
+        option: ``model`` or ``dataset``.
+        args: The options of a command.
+        overrides: Keys of its command line.
+        keys_of_files: Those of its configuration files.
+    """
+    return getattr(args, option) or overrides.get(option) or keys_of_files.get(option, _DEFAULTS[option])

@@ -1,0 +1,88 @@
+"""Keys whose values are dictionaries: which keys stand in them, and the defaults of those that a user leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from recbole_sibrar.config.keys import MISSPELT
+from recbole_sibrar.config.values import ConfigError, nearest
+
+NEGATIVE_SAMPLING = ("distribution", "sample_num", "alpha", "dynamic", "candidate_num")
+"""Keys of RecBole's ``train_neg_sample_args``."""
+
+_DISTRIBUTIONS = ("uniform", "popularity")
+
+_COLUMNS = ("inter", "user", "item", "net", "kg", "link")
+
+INSIDE: dict[str, tuple[str, ...]] = {
+    "eval_args": ("split", "order", "group_by", "mode", "candidates"),
+    "eval_args: split": ("RS", "LS", "TS", "CS"),
+    "eval_args: mode": ("valid", "test"),
+    "train_neg_sample_args": NEGATIVE_SAMPLING,
+    "clip_grad_norm": ("max_norm", "norm_type", "error_if_nonfinite", "foreach"),
+    "load_col": _COLUMNS,
+    "unload_col": _COLUMNS,
+    "unused_col": _COLUMNS,
+}
+"""Path of a dictionary -> the keys that RecBole, or the plugin, looks for in it."""
+
+
+def check_dictionaries(
+    given: Mapping[str, Any], strict: bool, known: Collection[str], suffixes: Collection[str] = ()
+) -> dict[str, str]:
+    """Check the keys inside dictionaries.
+
+    Args:
+        given: The keys of the user and their values.
+        strict: Whether the model is ours, so that a key that nobody reads is an error rather than a warning.
+        known: The keys that RecBole and its model read at the top level.
+        suffixes: Suffixes of the user's own atomic files (``additional_feat_suffix``).
+
+    Returns:
+        Path of a key -> a warning, for each key that nobody reads.
+
+    Raises:
+        ConfigError: A key looks like a misspelt one; or, with ``strict``, is unknown in the negative sampling.
+    """
+    warnings: dict[str, str] = {}
+    for path, key, value, allowed in _unknown(given, suffixes):
+        if key in known:
+            warnings[f"{path}: {key}"] = f"{path}: the key '{key}' has no effect there; it stands beside {path}"
+            continue
+
+        hint = nearest(str(key), allowed, MISSPELT if len(str(key)) > 5 else 0.6)
+        if hint:
+            raise ConfigError(f"{path}: {key}: unknown key{hint}")
+
+        message = f"the key '{key}' has no effect; allowed are {', '.join(allowed)}"
+        if path == "train_neg_sample_args" and key in _DISTRIBUTIONS:
+            message += f"; write {{distribution: {key}, sample_num: {value}}}"
+        if path == "train_neg_sample_args" and strict:
+            raise ConfigError(f"{path}: {message}")
+        warnings[f"{path}: {key}"] = f"{path}: {message}"
+    return warnings
+
+
+def _unknown(given: Mapping[str, Any], suffixes: Collection[str]) -> Iterator[tuple[str, Any, Any, tuple[str, ...]]]:
+    """Find the keys that a dictionary should not have: path, key, value, and the allowed keys."""
+    for path, allowed in INSIDE.items():
+        value: Any = given
+        for part in path.split(": "):
+            value = value.get(part) if isinstance(value, Mapping) else None
+
+        if isinstance(value, Mapping):
+            allowed = (*allowed, *suffixes) if allowed is _COLUMNS else allowed
+            yield from ((path, key, value[key], allowed) for key in value if key not in allowed)
+
+
+def with_defaults(value: Any, default: Any) -> Any:
+    """Complete a dictionary of the user by the default's other keys; any other value stays as it is.
+
+    Example:
+        >>> with_defaults({"sample_num": 5}, {"distribution": "uniform", "sample_num": 10})
+        {'distribution': 'uniform', 'sample_num': 5}
+    """
+    if isinstance(value, Mapping) and isinstance(default, Mapping):
+        return {**default, **value}
+    return value

@@ -1,0 +1,72 @@
+"""Keys whose meaning depends on the data: which fields there are, and whom the split holds out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+from recbole_sibrar.config.encoder import EncoderConfig, has_key
+from recbole_sibrar.config.values import BY_SPLIT, nearest, refuse
+from recbole_sibrar.data.modality import ModalityKind, ModalityTable
+from recbole_sibrar.names import INTERACTIONS, RESERVED_NAMES, Side
+
+NEW_SHARE = 0.1
+"""Share of new entities among the evaluated ones from which on ``by_split`` is ``auto``."""
+
+_SCALED = {"normalize_numbers": (ModalityKind.SCALAR, "float"), "normalize_vectors": (ModalityKind.VECTOR, "float_seq")}
+
+
+def check_scaled_fields(
+    config: Any, encoders: Mapping[Side, EncoderConfig], tables: Mapping[Side, Mapping[str, ModalityTable]]
+) -> None:
+    """Check the names of fields in the keys that scale numbers and vectors.
+
+    Args:
+        config: RecBole's ``Config``.
+        encoders: The configuration of each side.
+        tables: All modalities of each side.
+
+    Raises:
+        ConfigError: A name is not a field of numbers, or of vectors, of the side or, for a key without prefix, of any.
+    """
+    for name, (kind, field_type) in _SCALED.items():
+        fields = {
+            side: [field for field, table in own.items() if table.kind is kind and field not in RESERVED_NAMES]
+            for side, own in tables.items()
+        }
+        for side, encoder in encoders.items():
+            own_key = has_key(config, side, name)
+            allowed = fields[side] if own_key else [field for own in fields.values() for field in own]
+            for field, _ in getattr(encoder, name).fields:
+                if field not in allowed:
+                    key = f"{side}_{name}" if own_key else name
+                    listed = ", ".join(allowed) or "none in these data"
+                    refuse(key, field, f"a field of type {field_type}: {listed}{nearest(field, allowed)}")
+
+
+def settle_modalities(
+    config: MutableMapping[str, Any], side: Side, names: tuple[str, ...], n_evaluated: int, n_new: int
+) -> str | None:
+    """Replace ``by_split`` in a configuration by what it means for a split.
+
+    The checkpoint then holds what was chosen, whatever the split of the data with which it is used.
+
+    Args:
+        config: RecBole's ``Config``, which is changed.
+        side: ``user`` or ``item``.
+        names: The modalities that the model can use.
+        n_evaluated: Number of entities of the side in validation and test.
+        n_new: How many of them have no training interactions.
+
+    Returns:
+        A line for the log about what was chosen and why; None where the key is another.
+    """
+    own = f"{side}_modalities"
+    key = own if config[own] is not None else "modalities"
+    if config[key] != BY_SPLIT:
+        return None
+    is_new = n_new > 0 and n_new >= NEW_SHARE * n_evaluated
+    config[own] = "auto" if is_new or INTERACTIONS not in names else [INTERACTIONS]
+    chosen = "auto" if config[own] == "auto" else f"[{INTERACTIONS}]"
+    reason = f"{n_new} of {n_evaluated} evaluated {side}s have no training interactions"
+    return f"{own}: {chosen} ({BY_SPLIT}: {reason})"

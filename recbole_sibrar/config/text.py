@@ -1,0 +1,79 @@
+"""Values that a command line or a string gives as text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+_PLAIN = (str, int, float, bool, type(None))
+
+INTERVALS = (
+    "user_inter_num_interval",
+    "item_inter_num_interval",
+    "entity_kg_num_interval",
+    "relation_kg_num_interval",
+)
+"""Keys whose values are intervals such as ``[5,inf)``, which begin with a bracket and are no lists."""
+
+
+def has_brackets(value: Any) -> bool:
+    """Tell a list or dictionary that is written as text, such as ``[a, b]`` or ``{a: 1}``, from other values."""
+    return isinstance(value, str) and value.strip()[:1] in ("[", "{")
+
+
+def is_plain(value: Any) -> bool:
+    """Tell values made of texts, numbers, flags, lists and dictionaries from all others."""
+    if isinstance(value, (list, tuple)):
+        return all(map(is_plain, value))
+    if isinstance(value, dict):
+        return all(map(is_plain, value)) and all(map(is_plain, value.values()))
+    return isinstance(value, _PLAIN)
+
+
+def read_brackets(text: str, loader: Any = yaml.SafeLoader) -> Any:
+    """Read a list or dictionary whose inner quotes and spaces a shell or a hasty user has left out.
+
+    Args:
+        text: The list or dictionary as yaml, with or without a space after the colon of a key.
+        loader: Loader of yaml that says which texts are numbers.
+
+    Returns:
+        The list or dictionary; ``text`` itself where it is neither.
+
+    Example:
+        >>> read_brackets("{inter:[user_id,item_id]}"), read_brackets("{rating:3}"), read_brackets("[MRR@10")
+        ({'inter': ['user_id', 'item_id']}, {'rating': 3}, '[MRR@10')
+    """
+    try:
+        value = yaml.load(_with_spaces(text), Loader=loader)
+    except (yaml.YAMLError, ValueError, TypeError):
+        return text
+
+    return value if isinstance(value, (list, dict)) else text
+
+
+def _with_spaces(text: str) -> str:
+    """Put a space after the colon that ends a key, without which yaml takes ``order:RO`` for one text."""
+    spaced: list[str] = []
+    open_brackets: list[str] = []
+    quote, in_key = "", False
+
+    for character in text:
+        spaced.append(character)
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        elif character in "[{":
+            open_brackets.append(character)
+            in_key = character == "{"
+        elif character in "]}":
+            del open_brackets[-1:]
+            in_key = False
+        elif character == ",":
+            in_key = open_brackets[-1:] == ["{"]
+        elif character == ":" and in_key:
+            spaced.append(" ")
+            in_key = False
+    return "".join(spaced)

@@ -1,0 +1,73 @@
+"""Data sets that RecBole downloads: a name that it does not know, and downloads that fail."""
+
+from __future__ import annotations
+
+import inspect
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import recbole
+import torch.distributed as dist
+import yaml
+from recbole.data.dataset import Dataset
+
+from recbole_sibrar.config import nearest
+from recbole_sibrar.data.atomic import DataError
+
+
+def needs_repair() -> bool:
+    """Whether RecBole waits after a download for other processes, which a single one has not (#1989, #2050)."""
+    return "barrier" in inspect.getsource(Dataset._download)
+
+
+def repair() -> None:
+    """Let a single process go on after a download (#1989, #2050)."""
+    original = Dataset._download
+
+    def _download(dataset: Dataset) -> None:
+        barrier = dist.barrier
+        if not dist.is_initialized():
+            dist.barrier = lambda *_, **__: None
+        try:
+            original(dataset)
+        finally:
+            dist.barrier = barrier
+
+    Dataset._download = _download
+
+
+def download(original: Callable[[Dataset], None], dataset: Dataset) -> None:
+    """Download a data set; a download that fails leaves no folder, which would be taken for the data set."""
+    folder = Path(dataset.dataset_path)
+    try:
+        original(dataset)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)  # it was not there before
+        raise
+
+
+def find_url(original: Callable[..., Any], dataset: Dataset, url_file: str, allow_none: bool = False) -> Any:
+    """Find where RecBole downloads a data set from.
+
+    Raises:
+        DataError: RecBole knows no data set of that name, and there is no folder of it.
+    """
+    url = original(dataset, url_file, allow_none=True)
+    if url is not None or allow_none:
+        return url
+
+    folder = Path(dataset.dataset_path)
+    here = [other.name for other in folder.parent.glob("*") if other.is_dir()]
+    names = ["ml-100k", *here, *_downloadable(url_file)]
+    raise DataError(
+        f"dataset: found '{dataset.dataset_name}', but there is no folder {folder}, and RecBole knows no data set of "
+        f"that name to download{nearest(dataset.dataset_name, names, 0.7)}"
+    )
+
+
+def _downloadable(url_file: str) -> list[str]:
+    """Names of the data sets that RecBole downloads."""
+    file = Path(recbole.__path__[0]) / "properties" / "dataset" / f"{url_file}.yaml"
+    return list(yaml.safe_load(file.read_text(encoding="utf-8")))

@@ -1,0 +1,68 @@
+"""Files with the results of each user: Parquet, CSV or JSON lines."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from recbole_sibrar.data.files import replacing
+
+_ITEMS = "items"
+"""Column with the lists of recommended items, which CSV holds as JSON."""
+
+
+def write_users(frame: pd.DataFrame, path: Path) -> None:
+    """Write the results of users, to a temporary name first.
+
+    Args:
+        frame: A row for each user; numbers are written as they are, not rounded.
+        path: The file, whose suffix is one of :data:`~recbole_sibrar.config.evaluation.USER_FORMATS`.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    with replacing(path) as temporary:
+        if path.suffix == ".parquet":
+            frame.to_parquet(temporary, index=False)
+        elif path.suffix == ".csv":
+            lists = frame[_ITEMS].map(lambda items: json.dumps(list(items), ensure_ascii=False))
+            frame.assign(**{_ITEMS: lists}).to_csv(temporary, index=False)
+        else:
+            lines = [json.dumps(_plain(row), ensure_ascii=False) for row in frame.to_dict("records")]
+            temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _plain(row: dict[Any, Any]) -> dict[Any, Any]:
+    """A row as JSON knows it, which has no NaN."""
+    values = {key: list(value) if key == _ITEMS else value for key, value in row.items()}
+    return {key: None if value != value else value for key, value in values.items()}
+
+
+def read_users(path: Path) -> pd.DataFrame:
+    """Read a file that :func:`write_users` wrote.
+
+    Returns:
+        A row for each user: the original id as str, numbers as float64, lists of items.
+
+    Raises:
+        ValueError: It holds something else.
+        OSError: It cannot be read.
+    """
+    if path.suffix == ".csv":
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+        if _ITEMS in frame:
+            frame[_ITEMS] = frame[_ITEMS].map(json.loads)
+    elif path.suffix == ".jsonl":
+        frame = pd.DataFrame([json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()])
+    else:
+        return pd.read_parquet(path)
+
+    for name in frame.columns[1:].drop(_ITEMS, errors="ignore"):
+        cells = [math.nan if cell in ("", None) else float(cell) for cell in frame[name]]  # pandas rounds some
+        frame[name] = np.array(cells, dtype=np.float64)
+    return frame

@@ -1,0 +1,106 @@
+"""A training loss that is no number, answered with the field that is the likely reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from recbole.trainer import Trainer
+from torch import Tensor, nn
+
+from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.data.modality import ModalityKind
+from recbole_sibrar.model.layers import DenseLayer
+from recbole_sibrar.model.multimodal import MultimodalRecommender
+from recbole_sibrar.names import RESERVED_NAMES, SIDES, Side
+
+_UNUSUAL = 100.0
+"""Size of an input from which on it is named as a possible reason."""
+
+_BLOCK = 4096
+"""Entities that are projected at a time."""
+
+
+def extend_trainer(extend: Callable[[Any, str, Callable[..., Any]], None]) -> None:
+    """Extend RecBole's check of the loss.
+
+    Args:
+        extend: Replaces a method by one that is called with the original first.
+    """
+    extend(Trainer, "_check_nan", _check_nan)
+
+
+def _check_nan(original: Any, trainer: Trainer, loss: Tensor) -> None:
+    """Check a loss as RecBole does, which says only that it is NaN; one that is infinite leaves no finite parameter.
+
+    Raises:
+        DataError: The loss of one of our models is no number.
+    """
+    model = trainer.model
+    scales_losses = getattr(trainer, "enable_scaler", False)  # torch's scaler skips a step that overflows
+    is_wrong = bool(loss.isnan()) or (bool(loss.isinf()) and not scales_losses)
+    if is_wrong and isinstance(model, MultimodalRecommender):
+        raise DataError(explain(model, loss.item(), trainer.config["learning_rate"]))
+    original(trainer, loss)
+
+
+@dataclass(frozen=True)
+class Projected:
+    """A field of numbers or vectors at a moment of the training."""
+
+    side: Side
+    """Whose field it is."""
+    name: str
+    """Name of the field."""
+    advice: str
+    """What can be done about large values."""
+    largest: float
+    """Largest absolute value that its projection gets."""
+    is_finite: bool
+    """Whether its projection returns finite values only."""
+
+
+def explain(model: MultimodalRecommender, loss: float, learning_rate: float) -> str:
+    """The likely reason of a loss that is no number: the field that overflows, or that has the largest values.
+
+    Args:
+        model: The model, with the parameters that the loss was computed with.
+        loss: The loss.
+        learning_rate: RecBole's ``learning_rate``.
+    """
+    projected = list(_projected_fields(model))
+    finite_parameters = all(bool(parameter.isfinite().all()) for parameter in model.parameters())
+    overflowing = [one for one in projected if not one.is_finite and finite_parameters]
+    worst = max(overflowing or projected, key=lambda one: one.largest, default=None)
+    if worst is None or worst.largest < _UNUSUAL:
+        return f"the training loss is {loss}; a learning_rate below {learning_rate:g} may help"
+    return (
+        f"the training loss is {loss}: the {worst.side} field '{worst.name}' has values up to {worst.largest:.3g}, "
+        f"the largest of all fields; {worst.advice}, or try a learning_rate below {learning_rate:g}"
+    )
+
+
+@torch.no_grad()
+def _projected_fields(model: MultimodalRecommender) -> Iterator[Projected]:
+    for side in SIDES:
+        encoder = model.encoder_of(side)
+        for column, name in enumerate(encoder.modalities):
+            projection = encoder.projections[column]
+            layer = next(iter(projection.children()), None)
+            if name in RESERVED_NAMES or not isinstance(layer, DenseLayer):
+                continue
+            largest, is_finite = 0.0, True
+            available = encoder.availability[:, column].nonzero().flatten()
+            for entities in available.split(_BLOCK) if len(available) else ():
+                largest = max(largest, float(layer.inputs(entities).abs().max()))
+                is_finite = is_finite and bool(projection(entities).isfinite().all())
+            yield Projected(side, name, _advice(layer, name), largest, is_finite)
+
+
+def _advice(layer: DenseLayer, name: str) -> str:
+    if not isinstance(layer.scaling, nn.Identity):
+        return "look for outliers in it"
+    key = "normalize_numbers" if layer.kind == ModalityKind.SCALAR.value else "normalize_vectors"
+    return f"scale it by {key}: {{{name}: standard}}"
