@@ -107,7 +107,11 @@ def test_files_that_are_not_there_are_one_clear_line(make_config: MakeConfig, tm
     Run(make_config("Pop", eval_args=cold("item"), save_split=str(folder)))
     with pytest.raises(ConfigError, match=r"^benchmark_filename: found .*, allowed is ") as caught:
         make_config("Pop", eval_args=cold("item"), data_path=str(folder), benchmark_filename=wanted)
-    pieces = ["tiny.probe.inter", str(folder)] if len(wanted) == 3 else ["a list of three parts, such as [train, valid, test]"]
+    pieces = (
+        ["tiny.probe.inter", str(folder)]
+        if len(wanted) == 3
+        else ["a list of three parts, such as [train, valid, test]"]
+    )
     assert all(piece in str(caught.value) for piece in pieces)
 
 

@@ -177,6 +177,9 @@ def recommender_config(config: ConfigLike, loss_types: Sequence[str] = ("BPR", "
     loss_type = choice_value(*loss_types)("loss_type", config["loss_type"])
     loss_type = _ranking_loss(config, loss_type, sampling.get("distribution"))
     negatives = sampling.get("sample_num")
+    if sampling.get("distribution") == "none":
+        allowed = f"negatives, from which {config['model']} learns, such as {{distribution: uniform, sample_num: 10}}"
+        refuse("train_neg_sample_args", None, allowed)
     if isinstance(negatives, bool) or not isinstance(negatives, int) or negatives < 1:
         refuse("train_neg_sample_args", sampling, "a sample_num of at least 1")
     if loss_type == "SSM" and sampling.get("distribution") != "uniform":
