@@ -205,3 +205,10 @@ def test_reading_needs_at_most_twice_the_memory_of_the_matrix(tmp_path: Path, mo
     tracemalloc.stop()
     assert frame["text"].map(len).eq(2048).all()
     assert peak < 2 * 4 * 2000 * 2048
+
+
+def test_an_open_mark_in_an_unread_vector_is_seen(tmp_path: Path) -> None:
+    file = write(tmp_path, [*ROWS, ["f", "", "1", '"1 2 3', 'x"']])
+    fields = [field for field in read_header(file) if field.type != "float_seq"]
+    with pytest.raises(DataError, match=f"line {len(ROWS) + 2}: found 4 cells, allowed are 5"):
+        read_frame(file, fields)
