@@ -131,7 +131,7 @@ def test_ids_may_be_called_as_in_other_files(make_dataset: MakeDataset, tiny_fol
     assert len(dataset.itemaud_feat) == len(VECTORS)
 
 
-def test_scaling_and_choosing_are_as_for_items(make_dataset: MakeDataset, tiny_folder: Path) -> None:
+def test_scaling_is_as_for_items(make_dataset: MakeDataset, tiny_folder: Path) -> None:
     write(tiny_folder, vector_rows())
     numbers = [number for vector in VECTORS.values() for number in vector]
     low, span = min(numbers), max(numbers) - min(numbers)

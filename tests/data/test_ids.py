@@ -75,7 +75,7 @@ def test_usual_tables_are_not_commented_on(
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_filter_that_leaves_nothing_is_an_error(make_config: MakeConfig, tiny_folder: Path, model: str) -> None:
+def test_a_filter_that_leaves_nothing_fails(make_config: MakeConfig, tiny_folder: Path, model: str) -> None:
     change_ids(tiny_folder, "user", lambda token: f"{token}.0")
     with pytest.raises(ValueError, match=r"tiny.user: none of the 30 users .* nothing is left") as caught:
         create_dataset(make_config(model, **{**KEYS, "filter_inter_by_user_or_item": True}))
@@ -108,7 +108,7 @@ def test_an_id_with_other_values_is_told(
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_an_id_with_the_same_values_is_not_told(
+def test_an_id_with_equal_values_is_not_told(
     make_config: MakeConfig, tiny_folder: Path, caplog: pytest.LogCaptureFixture, model: str
 ) -> None:
     file = tiny_folder / "tiny" / "tiny.item"

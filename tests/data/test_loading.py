@@ -137,7 +137,7 @@ def test_a_category_in_two_files_is_refused(make_config: MakeConfig, tiny_folder
 
 
 @pytest.mark.parametrize("suffix", ["kg", "link"])
-def test_rows_of_knowledge_graphs_are_checked(make_config: MakeConfig, tiny_folder: Path, suffix: str) -> None:
+def test_rows_of_graphs_are_checked(make_config: MakeConfig, tiny_folder: Path, suffix: str) -> None:
     folder = tiny_folder / "tiny"
     triples = [f"e{i}\tr{i % 2}\te{i + 1}" for i in range(1, 39)]
     (folder / "tiny.kg").write_text(text(["head_id:token\trelation_id:token\ttail_id:token", *triples]))
@@ -153,7 +153,7 @@ def test_rows_of_knowledge_graphs_are_checked(make_config: MakeConfig, tiny_fold
 @pytest.mark.parametrize(
     ("key", "value"), [("encoding", "utf-9"), ("encoding", "base64"), ("field_separator", ""), ("seq_separator", "")]
 )
-def test_what_no_file_is_written_in_is_refused(make_config: MakeConfig, model: str, key: str, value: str) -> None:
+def test_an_impossible_format_is_refused(make_config: MakeConfig, model: str, key: str, value: str) -> None:
     assert f"{key}: found '{value}', allowed is" in message(make_config, model, **{key: value})
 
 

@@ -123,7 +123,7 @@ def test_nothing_else_is_loaded(build: Build) -> None:
 
 
 @pytest.mark.parametrize(("model", "is_loaded"), [("BPR", False), ("SiBraR", True)])
-def test_repetitions_are_ordered_for_our_models(build: Build, model: str, is_loaded: bool) -> None:
+def test_repetitions_are_ordered_by_time(build: Build, model: str, is_loaded: bool) -> None:
     assert ("timestamp" in build(model, rm_dup_inter="last").inter_feat) == is_loaded
     assert "timestamp" not in build(model, rm_dup_inter="last", **OWN).inter_feat
 

@@ -68,7 +68,7 @@ def test_what_is_no_fault_is_none(tmp_path: Path, end: str, last: str, more: lis
     ("separator", "encoding"),
     [("::", "utf-8"), (", ", "utf-8"), ("\u00a6", "utf-8"), ("\t", "utf-16"), ("|", "latin-1")],
 )
-def test_any_separator_and_encoding_is_checked(tmp_path: Path, separator: str, encoding: str) -> None:
+def test_any_separator_is_checked(tmp_path: Path, separator: str, encoding: str) -> None:
     text_format = TextFormat(separator, " ", encoding)
     lines = [line.replace("\t", separator) for line in [HEADER, *GOOD, "\u00fc\ti\t3"]]
     check_rows(write(tmp_path, lines, encoding=encoding), text_format)
@@ -124,7 +124,7 @@ CELL = st.text(st.sampled_from('ab "\t\n\u00e9'), max_size=4).filter(lambda cell
 
 @settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(table=st.lists(st.lists(CELL, min_size=3, max_size=3), min_size=1, max_size=6), data=st.data())
-def test_written_tables_are_divided_as_csv_does(tmp_path: Path, table: list[list[str]], data: st.DataObject) -> None:
+def test_tables_are_divided_as_csv_does(tmp_path: Path, table: list[list[str]], data: st.DataObject) -> None:
     text = StringIO()
     csv.writer(text, delimiter="\t", lineterminator="\n").writerows(table)
     file = tmp_path / "some.inter"

@@ -74,7 +74,7 @@ def test_fields_are_those_of_recbole(
 
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("settings", [{}, {"numerical_features": ["price"]}, SETTINGS[6]])
-def test_frames_before_the_split_are_those_of_recbole(
+def test_frames_are_those_of_recbole(
     make_dataset: MakeDataset, make_config: MakeConfig, settings: dict[str, Any], side: str
 ) -> None:
     found = getattr(make_dataset(**settings), f"{side}_feat")
@@ -164,7 +164,7 @@ def test_columns_can_be_added_and_removed(make_dataset: MakeDataset) -> None:
     assert feat.columns == ["item_id", "tags", "price", "text", "group"]
 
 
-def test_unused_columns_are_gone_after_the_split(make_dataset: MakeDataset) -> None:
+def test_unused_columns_are_gone(make_dataset: MakeDataset) -> None:
     dataset = make_dataset(unused_col={"item": ["kind"]})
     assert "kind" in dataset.item_feat
     data_preparation(dataset.config, dataset)
@@ -172,7 +172,7 @@ def test_unused_columns_are_gone_after_the_split(make_dataset: MakeDataset) -> N
     assert dataset.fields(source=[FeatureSource.ITEM], ftype=[FeatureType.TOKEN]) == []
 
 
-def test_a_column_without_any_vector_is_served() -> None:
+def test_a_column_without_vectors_is_served() -> None:
     column = VectorRows(torch.ones(2, 3), None, torch.tensor([False, False]))
     assert column.tensor().tolist() == [[0.0] * 3] * 2
     assert [len(row) for row in column.arrays()] == [0, 0]
