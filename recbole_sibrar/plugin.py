@@ -45,7 +45,9 @@ from recbole_sibrar.data.dataloader import (
     restrict_sampling,
 )
 from recbole_sibrar.data.dataset import MultimodalDataset
-from recbole_sibrar.data.loading import load_feat
+from recbole_sibrar.data.feature_files import init_alias
+from recbole_sibrar.data.loading import load_feat, load_inter_feat, load_user_or_item_feat
+from recbole_sibrar.data.needed import get_load_and_unload_col
 from recbole_sibrar.data.sampler import pop_sampling, sample_by_key_ids
 from recbole_sibrar.data.split import PARTS
 from recbole_sibrar.evaluator import case_study, hooks, requirements
@@ -79,9 +81,13 @@ def register() -> None:
     _extend(Config, "_convert_config_dict", _convert_config_dict)
     _extend(Config, "_load_internal_config_dict", _load_internal_config_dict)
     _extend(Config, "_set_default_parameters", _set_default_parameters)
+    _extend(Dataset, "_get_load_and_unload_col", get_load_and_unload_col)
+    _extend(Dataset, "_load_inter_feat", load_inter_feat)
+    _extend(Dataset, "_load_user_or_item_feat", load_user_or_item_feat)
     _extend(Dataset, "_download", download.download)
     _extend(Dataset, "_get_download_url", download.find_url)
     _extend(Dataset, "_load_feat", load_feat)
+    _extend(Dataset, "_init_alias", init_alias)
     _extend(Dataset, "_remap_ID_all", _remap_all_ids)
     _extend(Dataset, "build", _build)
     _extend(Dataset, "_normalize", _normalize)
@@ -269,7 +275,7 @@ def _set_evaluation(config: Config) -> None:
             "save_split", str(settings.save_split), f"no value for {config.model}, which makes sequences of the parts"
         )
     requirements.check_mode(config)
-    labels.load_threshold_field(config)
+    labels.check_threshold(config)
     for key in ("eval_groups", "save_per_user"):
         if config[key] and config["eval_type"] is not EvaluatorType.RANKING:
             refuse(key, config[key], f"no value with the metrics {config['metrics']}, which are no ranking metrics")

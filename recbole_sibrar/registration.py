@@ -25,7 +25,10 @@ _LIGHT = ("names", "registration", "errors", "cli", "config", "dataset_prep", "p
 
 _LIGHT_PARTS = frozenset(
     {
-        *(f"data.{name}" for name in ("atomic", "blocks", "cache", "columns", "files", "numerals", "plain", "vectors")),
+        *(
+            f"data.{name}"
+            for name in ("atomic", "blocks", "cache", "columns", "files", "numerals", "plain", "rows", "vectors")
+        ),
         *(f"quick_start.{name}" for name in ("child_process", "process_options", "variants")),
     }
 )

@@ -6,24 +6,33 @@ An atomic file is a table whose header names each column as ``field:type``; sequ
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from csv import QUOTE_NONE
 from dataclasses import dataclass
 from io import BytesIO
-from itertools import islice
 from os import PathLike
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
 
 from recbole_sibrar.data.columns import Split, TextFormat, split_columns
-from recbole_sibrar.data.plain import read_plain
+from recbole_sibrar.data.plain import MISSING, read_plain
+from recbole_sibrar.data.rows import SEPARATORS, BadRowError, NullByteError, check_rows, line_of, read_records
 from recbole_sibrar.data.vectors import BadCellError, NotPlainError, VectorParser, Vectors, join_cells
 from recbole_sibrar.errors import DataError as DataError
 
 FIELD_TYPES = ("token", "token_seq", "float", "float_seq")
 """The field types of an atomic file."""
+
+
+class RowError(DataError):
+    """A row cannot be divided into the cells of its header, so that nobody can read the file."""
+
+
+class CellError(DataError):
+    """A cell holds no value of its field's type; RecBole reads some of them in a way of its own."""
 
 
 @dataclass(frozen=True)
@@ -55,19 +64,57 @@ def read_header(path: str | PathLike[str], separator: str = "\t", encoding: str 
     Raises:
         DataError: A column is not ``field:type`` with a known type, or a field occurs twice.
     """
-    head = next(_lines(path, encoding), "")
-    if head.startswith("\ufeff"):
-        raise DataError(f"{path}, line 1: found a byte-order mark, allowed is a header of field:type; save it without")
+    head = _first_line(path, encoding)
     fields: list[Field] = []
     for cell in head.split(separator):
         name, found, kind = cell.rpartition(":")
-        if not found or kind not in FIELD_TYPES:
-            allowed = ", ".join(FIELD_TYPES)
-            raise DataError(f"{path}, line 1: column '{cell}' is not 'field:type' with a type of {allowed}")
+        if not found or kind not in FIELD_TYPES or _SEVERAL_FIELDS.search(name):
+            raise DataError(f"{path}, line 1: {_describe_header(head, cell, separator)}")
         if name in {field.name for field in fields}:
-            raise DataError(f"{path}, line 1: field '{name}' occurs twice")
+            raise DataError(f"{path}, line 1: field '{name}' occurs twice, allowed is each field once")
         fields.append(Field(name, kind))
     return fields
+
+
+_SEVERAL_FIELDS = re.compile(rf":({'|'.join(FIELD_TYPES)})\W")
+"""The end of a field inside a cell of a header."""
+
+
+def _first_line(path: str | PathLike[str], encoding: str | None) -> str:
+    """The header, which has to be there."""
+    try:
+        with open(path, encoding=encoding or "utf-8") as file:
+            head = file.readline()
+    except UnicodeError:
+        raise undecodable(path, encoding) from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot read it: {error.strerror}") from None
+    if not head:
+        raise DataError(f"{path}: the file is empty, allowed is a header of field:type and a line for each row")
+    if head.startswith("\ufeff"):
+        raise DataError(
+            f"{path}, line 1: found a byte-order mark, allowed is a header of field:type; save the file without, "
+            "or set the key 'encoding' to utf-8-sig"
+        )
+    return head.rstrip("\r\n")
+
+
+def _describe_header(head: str, cell: str, separator: str) -> str:
+    """What is wrong with a cell of a header."""
+    found = f"column '{cell}' is not 'field:type' with a type of {', '.join(FIELD_TYPES)}"
+    if "\0" in head:
+        return "found NUL bytes in the header; the file is damaged, or in another encoding (key 'encoding')"
+    if head.startswith('"') or separator + '"' in head:
+        return f"{found}; write the header without quotation marks"
+    if not head.strip():
+        return "found a blank line, allowed is a header of field:type"
+    if head.endswith(separator) and not cell:
+        return f"{found}; the line ends in a separator too many"
+    for other, name in SEPARATORS.items():
+        kinds = [part.rpartition(":")[2] for part in head.split(other)]
+        if other != separator and len(kinds) > 1 and all(kind in FIELD_TYPES for kind in kinds):
+            return f"{found}; the columns seem to be separated by {name} (key 'field_separator')"
+    return found if ":" in head else f"{found}; the first line has to be the header"
 
 
 def read_frame(
@@ -124,7 +171,7 @@ def read_split(
         return split_columns(path, vectors, wanted, text_format, dtype, strict)
     except BadCellError as error:
         name, _, kind = error.column.rpartition(":")
-        _wrong(path, text_format.encoding, error.row, name, kind, error.found)
+        _wrong(path, text_format, error.row, name, kind, error.found)
 
 
 def make_frame(
@@ -143,7 +190,7 @@ def make_frame(
         text_format: How the file is written.
         dtype: Type of the numbers of a ``float_seq``.
         split: The file's parts, if they have been read.
-        strict: Whether a line longer than the header or a vector of NaN is an error, as RecBole reads it otherwise.
+        strict: Whether the frame is for RecBole, which reads cells of several lines, and a vector of NaN otherwise.
 
     Raises:
         DataError: The file does not hold what it should.
@@ -154,15 +201,15 @@ def make_frame(
     for field in fields:
         if field.type == "float_seq":
             vectors = parsed.get(field.header) or _vectors(path, field, frame, text_format, dtype, strict)
-            if vectors.missing.all():
+            if len(vectors.missing) and vectors.missing.all():
                 found = f"{path}, field '{field.name}' (float_seq): every line is empty"
-                raise DataError(f"{found}; list the field in unload_col")
+                raise CellError(f"{found}; list the field in unload_col")
             result[field.name] = vectors.rows()
         elif field.type == "token_seq":
             cells = frame[field.header].fillna("")
             result[field.name] = _objects([np.array(_split(cell, text_format.seq_separator)) for cell in cells])
         elif field.type == "float":
-            result[field.name] = _numbers(path, text_format.encoding, field.name, frame[field.header])
+            result[field.name] = _numbers(path, text_format, field.name, frame[field.header])
         else:
             result[field.name] = frame[field.header]
     return pd.DataFrame(result, copy=False)
@@ -173,32 +220,57 @@ def _read_table(
 ) -> pd.DataFrame:
     """The cells of columns as str, NaN where one is empty."""
     columns = [field.header for field in fields]
-    if split is not None and text_format.is_utf8:
+    if split is None:
+        check_text(path, text_format, line_breaks=strict)
+        if len(text_format.separator) > 1:
+            return _read_records(path, columns, text_format)
+    elif b"\0" in split.rest:
+        check_text(path, text_format)
+    elif text_format.is_utf8:
         frame = read_plain(split.rest, columns, text_format.separator)
         if frame is not None:
             return frame
     try:
-        frame = pd.read_csv(
+        return pd.read_csv(
             path if split is None else BytesIO(split.rest),
             sep=text_format.separator,
-            usecols=None if strict else columns,
+            usecols=columns,
             dtype=str,
             encoding=text_format.encoding,
-            engine="c" if len(text_format.separator) == 1 else "python",
+            engine="c" if text_format.separator.isascii() else "python",
             skip_blank_lines=split is None,
         )
     except pd.errors.ParserError as error:
         raise DataError(f"{path}: {' '.join(str(error).split())}") from None
     except UnicodeError:
-        raise _undecodable(path, text_format.encoding) from None
-    if strict and not isinstance(frame.index, pd.RangeIndex):
-        raise DataError(f"{path}: found lines with more cells than the header")
-    n_rows = sum(1 for line in _lines(path, text_format.encoding) if line) - 1 if split is None else split.n_rows
-    if len(frame) < n_rows and fields:
-        raise DataError(
-            f"{path}: found a cell that begins with a quotation mark and ends on another line; remove the mark"
-        )
-    return frame
+        raise undecodable(path, text_format.encoding) from None
+
+
+def check_text(path: str | PathLike[str], text_format: TextFormat, line_breaks: bool = False) -> None:
+    """Check the rows of a file with :func:`~recbole_sibrar.data.rows.check_rows`.
+
+    Raises:
+        RowError: A row has more or fewer cells than the header.
+        DataError: The file holds a NUL byte, or has another encoding.
+    """
+    try:
+        check_rows(path, text_format, line_breaks)
+    except BadRowError as error:
+        kind = DataError if isinstance(error, NullByteError) else RowError
+        raise kind(f"{path}, line {error.line}: {error.found}") from None
+    except UnicodeError:
+        raise undecodable(path, text_format.encoding) from None
+
+
+def _read_records(path: str | PathLike[str], columns: list[str], text_format: TextFormat) -> pd.DataFrame:
+    """The cells of a file whose separator is longer than a character, without reading it as a pattern."""
+    header, *rows = (record.cells for record in read_records(path, text_format))
+    result = {}
+    for name in columns:
+        position = header.index(name)
+        cells = pd.Series([row[position] for row in rows], dtype=object)
+        result[name] = cells.mask(cells.isin(MISSING))
+    return pd.DataFrame(result)
 
 
 def _split(cell: str, separator: str) -> list[str]:
@@ -211,33 +283,33 @@ def _objects(rows: list[np.ndarray]) -> pd.Series:
     return pd.Series(column)
 
 
-def _lines(path: str | PathLike[str], encoding: str | None) -> Iterator[str]:
-    """The lines of a file without their ends."""
-    try:
-        with open(path, encoding=encoding or "utf-8") as file:
-            for line in file:
-                yield line.rstrip("\r\n")
-    except UnicodeError:
-        raise _undecodable(path, encoding) from None
+def undecodable(path: str | PathLike[str], encoding: str | None) -> DataError:
+    """The error for a file whose text is in another encoding than the configuration says."""
+    used, advice = encoding or "utf-8", "set the key 'encoding' to what it is"
+    content = Path(path).read_bytes()
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return DataError(f"{path}: the text is not {used}; {advice}, which seems to be utf-16")
+    lines = content.split(b"\n") if "\n".encode(used) == b"\n" else []
+    for number, line in enumerate(lines, 1):
+        try:
+            line.decode(used)
+        except UnicodeDecodeError as error:
+            found = f"found the byte 0x{line[error.start]:02x}"
+            return DataError(f"{path}, line {number}: the text is not {used}, {found}; {advice}, such as latin-1")
+    return DataError(f"{path}: the text is not {used}; {advice}")
 
 
-def _undecodable(path: str | PathLike[str], encoding: str | None) -> DataError:
-    return DataError(f"{path}: the text is not {encoding or 'utf-8'}; set the key 'encoding' to what it is")
-
-
-def _wrong(path: str | PathLike[str], encoding: str | None, row: int, name: str, kind: str, found: str) -> NoReturn:
+def _wrong(path: str | PathLike[str], text_format: TextFormat, row: int, name: str, kind: str, found: str) -> NoReturn:
     """Raise what is wrong in a row of the frame, by the number that the line has in an editor."""
-    filled = (number for number, line in enumerate(_lines(path, encoding), 1) if line)
-    line = next(islice(filled, row + 1, None))
-    raise DataError(f"{path}, line {line}, field '{name}' ({kind}): {found}")
+    raise CellError(f"{path}, line {line_of(path, text_format, row)}, field '{name}' ({kind}): {found}")
 
 
-def _numbers(path: str | PathLike[str], encoding: str | None, name: str, cells: pd.Series) -> pd.Series:
+def _numbers(path: str | PathLike[str], text_format: TextFormat, name: str, cells: pd.Series) -> pd.Series:
     numbers = pd.to_numeric(cells, errors="coerce").astype(np.float64)
     wrong = (numbers.isna() & cells.notna()) | np.isinf(numbers)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
-        _wrong(path, encoding, row, name, "float", f"'{cells.iloc[row]}' is not a finite number")
+        _wrong(path, text_format, row, name, "float", f"'{cells.iloc[row]}' is not a finite number")
     return numbers
 
 
@@ -257,9 +329,9 @@ def _vectors(
     try:
         return Vectors(matrix, parser.parse(text, cells, matrix))
     except NotPlainError:
-        raise DataError(f"{path}, field '{field.name}' (float_seq): found a quotation mark among the numbers") from None
+        raise CellError(f"{path}, field '{field.name}' (float_seq): found a quotation mark among the numbers") from None
     except BadCellError as error:
-        _wrong(path, text_format.encoding, error.row, field.name, field.type, error.found)
+        _wrong(path, text_format, error.row, field.name, field.type, error.found)
 
 
 def write_frame(

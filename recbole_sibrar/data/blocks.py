@@ -78,17 +78,21 @@ def keep_cells(block: Block, kept: list[int], separator: bytes) -> list[bytes]:
         separator: What separates cells.
 
     Raises:
-        NotPlainError: A full reader may see another end of one of these cells.
+        NotPlainError: A full reader may see another end of a cell.
     """
+    if b'"' in block.text and _has_open_cell(block):
+        raise NotPlainError
     runs = [[i for _, i in run] for _, run in groupby(enumerate(kept), lambda pair: pair[1] - pair[0])]  # neighbours
     bounds = [(block.cells[:, run[0], 0].tolist(), block.cells[:, run[-1], 1].tolist()) for run in runs]
     parts = [[block.text[start:end] for start, end in zip(*pair, strict=True)] for pair in bounds]
     lines = [separator.join(row) for row in zip(*parts, strict=True)] if runs else [b""] * len(block.cells)
-    for line in lines:
-        if b"\r" in line or (b'"' in line and any(_is_open(cell) for cell in line.split(separator))):
-            raise NotPlainError
+    if any(b"\r" in line for line in lines):
+        raise NotPlainError
     return lines
 
 
-def _is_open(cell: bytes) -> bool:
-    return cell.startswith(b'"') and cell.count(b'"') % 2 == 1
+def _has_open_cell(block: Block) -> bool:
+    """Whether a cell, kept or not, begins with a quotation mark and ends behind a separator for a full reader."""
+    starts = np.frombuffer(block.text, dtype=np.uint8)[block.cells[:, :, 0]]
+    quoted = block.cells[starts == ord('"')].tolist()
+    return any(block.text.count(b'"', start, end) % 2 for start, end in quoted)

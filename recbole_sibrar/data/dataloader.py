@@ -26,6 +26,14 @@ class MultimodalTrainDataLoader(TrainDataLoader):
     epoch = -1
     """Number of passes over the data that were started, less one; part of what a resumed run restores."""
 
+    def _set_neg_sample_args(self, config: Any, dataset: Any, dl_format: Any, neg_sample_args: Any) -> None:
+        """Prepare the sampling of negatives, whose fields, other than their ids, are in no batch."""
+        super()._set_neg_sample_args(config, dataset, dl_format, neg_sample_args)
+        for name in () if dataset.item_feat is None else dataset.item_feat.columns:
+            if name != dataset.iid_field:
+                for properties in (dataset.field2type, dataset.field2source, dataset.field2seqlen):
+                    properties.pop(f"{config['NEG_PREFIX']}{name}", None)
+
     def __iter__(self) -> Any:
         self.epoch += 1
         if self.num_workers and type(self._sampler) is Sampler:

@@ -15,6 +15,7 @@ from sklearn.preprocessing import normalize
 from recbole_sibrar.config import nearest
 from recbole_sibrar.data.atomic import DataError, Field, read_header
 from recbole_sibrar.data.cache import read_frame
+from recbole_sibrar.data.feature_files import id_names
 from recbole_sibrar.data.loading import text_format, uses_cache
 from recbole_sibrar.names import Side
 
@@ -76,7 +77,7 @@ def field_types(dataset: Any, side: Side) -> dict[str, str]:
 
 
 def read_field(dataset: Any, side: Side, name: str, types: tuple[str, ...], key: str) -> FieldValues:
-    """Read a field of the data set's ``.user`` or ``.item`` file.
+    """Read a field of the data set's ``.user`` or ``.item`` file, or of an additional file of users or items.
 
     A model of RecBole seldom loads these files; that all models of a comparison are measured in the same way, the field
     is read from the file itself, without any normalisation.
@@ -132,13 +133,14 @@ def _read_column(
     dataset: Any, side: Side, name: str, types: tuple[str, ...], key: str
 ) -> tuple[Field, pd.Series, np.ndarray]:
     """A field, its cells, and the internal id of each line, 0 for an entity that the data set has left out."""
-    path = feature_path(dataset, side)
+    path = _file_with(dataset, side, name)
     if not path.is_file():
         raise DataError(f"{key}: found '{name}', but the file {path}, which would hold the field, does not exist")
     config = dataset.config
     written = text_format(config)
     fields = {field.name: field for field in read_header(path, written.separator, written.encoding)}
-    id_field = _id_field(dataset, side)
+    names = id_names(dataset, side)
+    id_field = next((field for field in names if field in fields), None)
     usable = [field.name for field in fields.values() if field.type in types and field.name != id_field]
     if name not in usable:
         what = f"is of type {fields[name].type} there" if name in fields else "is not there"
@@ -146,14 +148,28 @@ def _read_column(
             f"{key}: found '{name}', which {what}; allowed are the fields of {path} of type {' or '.join(types)}: "
             f"{', '.join(usable) or 'none'}{nearest(name, usable)}"
         )
-    if id_field not in fields:
-        raise DataError(f"{path} has no field '{id_field}', which says whose values a line holds")
+    if id_field is None:
+        raise DataError(f"{path} has no field '{names[0]}', which says whose values a line holds")
 
     columns = [field for field in fields.values() if field.name in (name, id_field)]
     frame = read_frame(path, columns, written, use_cache=uses_cache(config))
-    ids = dataset.field2token_id[id_field]
+    ids = dataset.field2token_id[names[0]]
     entities = np.array([ids.get(token, 0) for token in frame[id_field]], dtype=np.int64)
     return fields[name], frame[name], entities
+
+
+def _file_with(dataset: Any, side: Side, name: str) -> Path:
+    """The file that has a field; that of the side where none has it."""
+    written = text_format(dataset.config)
+    folder = Path(dataset.dataset_path)
+    suffixes = [side, *(dataset.config["additional_feat_suffix"] or ())]
+    paths = [folder / f"{dataset.dataset_name}.{suffix}" for suffix in suffixes]
+    for path in paths:
+        header = read_header(path, written.separator, written.encoding) if path.is_file() else []
+        names = {field.name for field in header}
+        if name in names and names & set(id_names(dataset, side)):
+            return path
+    return paths[0]
 
 
 def _values(field: Field, cells: list[Any], entities: np.ndarray, n: int) -> FieldValues:

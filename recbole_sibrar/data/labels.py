@@ -11,14 +11,14 @@ from recbole_sibrar.data.atomic import DataError, read_header
 from recbole_sibrar.data.loading import text_format
 
 
-def load_threshold_field(config: Any) -> None:
-    """Let RecBole load the field of ``threshold``, which it would miss where ``load_col`` does not list it.
+def check_threshold(config: Any) -> None:
+    """Check that ``threshold`` is one field with a number.
 
     Args:
-        config: RecBole's ``Config``; changed in place.
+        config: RecBole's ``Config``.
 
     Raises:
-        ConfigError: The key is not one field with a number.
+        ConfigError: It is not.
     """
     threshold = config["threshold"]
     if threshold is None:
@@ -26,12 +26,6 @@ def load_threshold_field(config: Any) -> None:
     values = list(threshold.values()) if isinstance(threshold, dict) else []
     if len(values) != 1 or isinstance(values[0], bool) or not isinstance(values[0], (int, float)):
         refuse("threshold", threshold, "one field and its least positive value, such as {'rating': 3}")
-
-    (field,) = threshold
-    load_col = config["load_col"] or {}
-    columns = load_col.get("inter")
-    if isinstance(columns, (list, tuple, set)) and field not in columns:
-        config.final_config_dict["load_col"] = {**load_col, "inter": [*columns, field]}
 
 
 def set_labels(original: Callable[[Any], None], dataset: Any) -> None:

@@ -136,6 +136,8 @@ class SplitWriter:
                 self.kept[side] = set(features[name])
             elif _needs_interactions(dataset, side):
                 self.kept[side] = set(filtered[name])
+        for suffix, file in getattr(dataset, "feature_files", {}).items():
+            self.kept[suffix] = set(getattr(dataset, f"{suffix}_feat")[file.id_field])
 
     def build(self, dataset: Any, original: Callable[[], list[Any]]) -> list[pd.DataFrame]:
         """Run RecBole's split, whose parts are in :attr:`parts` afterwards.
@@ -191,13 +193,15 @@ class SplitWriter:
     def _copy_features(self, dataset: Any, target: Path) -> None:
         """Copy the data set's other files, without the users and items that RecBole's filters have dropped."""
         ids: dict[str, str] = {str(side): field for side, field in _id_fields(dataset).items()}
+        others = {suffix: file.header_field for suffix, file in getattr(dataset, "feature_files", {}).items()}
         for suffix in (*ids, "net", "kg", "link", "yaml", *(dataset.config["additional_feat_suffix"] or ())):
             file = Path(dataset.dataset_path) / f"{dataset.dataset_name}.{suffix}"
             if not file.is_file():
                 continue
             if suffix in self.kept:
                 separator, encoding = dataset.config["field_separator"], dataset.config["encoding"]
-                _copy_lines(file, target / file.name, ids[suffix], self.kept[suffix], separator, encoding)
+                id_field = {**ids, **others}[suffix]
+                _copy_lines(file, target / file.name, id_field, self.kept[suffix], separator, encoding)
             else:
                 shutil.copyfile(file, target / file.name)
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv
 
-_MISSING = [
+MISSING = [
     *("", "NA", "N/A", "n/a", "<NA>", "#N/A", "#N/A N/A", "#NA", "NULL", "null", "None"),
     *("NaN", "nan", "-NaN", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
 ]
@@ -36,7 +36,7 @@ def read_plain(text: bytes, columns: list[str], separator: str) -> pd.DataFrame 
             convert_options=csv.ConvertOptions(
                 include_columns=columns,
                 column_types=dict.fromkeys(columns, pa.string()),
-                null_values=_MISSING,
+                null_values=MISSING,
                 strings_can_be_null=True,
             ),
         )

@@ -20,7 +20,7 @@ from recbole.utils import FeatureSource
 from recbole_sibrar.data import columns
 from recbole_sibrar.data.atomic import DataError, read_frame, read_header
 
-from .test_atomic import RecBoleReader
+from .test_atomic import Keys, RecBoleReader
 
 HEADER = ["item_id:token", "tags:token_seq", "price:float", "text:float_seq", "name:token"]
 
@@ -36,8 +36,10 @@ def _reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 class PluginReader(Dataset):
     """RecBole's reader of one file, as the plugin extends it."""
 
+    uid_field = iid_field = benchmark_filename_list = None
+
     def __init__(self, config: dict[str, Any]) -> None:
-        self.config, self.logger = config, getLogger()
+        self.config, self.logger = Keys(config), getLogger()
         self.field2source, self.field2type, self.field2seqlen, self.field2bucketnum = {}, {}, {}, {}
 
 
@@ -94,8 +96,8 @@ ROWS = [
         ({"separator": "::"}, {"field_separator": "::"}),
         ({"encoding": "latin-1"}, {"encoding": "latin-1"}),
         ({"encoding": "utf-16"}, {"encoding": "utf-16"}),
-        ({}, {"load_col": {"item": ["item_id", "text"]}}),
-        ({}, {"load_col": {"item": ["item_id", "name"]}}),
+        ({}, {"load_col": {"inter": "*", "item": ["item_id", "text"]}}),
+        ({}, {"load_col": {"inter": "*", "item": ["item_id", "name"]}}),
         ({}, {"unload_col": {"item": ["price"]}}),
         ({}, {"seq_len": {"text": 2, "tags": 1}}),
     ],
@@ -203,3 +205,10 @@ def test_reading_needs_at_most_twice_the_memory_of_the_matrix(tmp_path: Path, mo
     tracemalloc.stop()
     assert frame["text"].map(len).eq(2048).all()
     assert peak < 2 * 4 * 2000 * 2048
+
+
+def test_an_open_mark_in_an_unread_vector_is_seen(tmp_path: Path) -> None:
+    file = write(tmp_path, [*ROWS, ["f", "", "1", '"1 2 3', 'x"']])
+    fields = [field for field in read_header(file) if field.type != "float_seq"]
+    with pytest.raises(DataError, match=f"line {len(ROWS) + 2}: found 4 cells, allowed are 5"):
+        read_frame(file, fields)

@@ -1,0 +1,234 @@
+"""The fields of interactions that other keys need, whatever the default ``load_col`` names.
+
+RecBole loads ``user_id`` and ``item_id`` unless told otherwise, and fails in the middle of its work where the ids have
+other names, or where an order by time, a threshold or a filter asks for a field that is not loaded.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from recbole.data.dataset import Dataset
+from recbole.utils import EvaluatorType, FeatureSource, InputType, ModelType
+
+from recbole_sibrar.data.atomic import Field, read_header
+from recbole_sibrar.errors import DataError, nearest, refuse
+
+INTER = FeatureSource.INTERACTION.value
+
+_ID_KEYS = {
+    "user_id": "USER_ID_FIELD",
+    "item_id": "ITEM_ID_FIELD",
+    "head_id": "HEAD_ENTITY_ID_FIELD",
+    "tail_id": "TAIL_ENTITY_ID_FIELD",
+    "relation_id": "RELATION_ID_FIELD",
+    "entity_id": "ENTITY_ID_FIELD",
+}
+"""Names of ids in RecBole's default ``load_col``, and the keys that give them other names."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """A field of the interactions that a key asks for."""
+
+    field: str
+    """Name of the field."""
+    key: str
+    """The key with its value, for messages."""
+    required: bool = True
+    """Whether RecBole fails without the field."""
+
+
+def has_own_load_col(config: Any) -> bool:
+    """Whether the user has chosen the columns, rather than RecBole's defaults or the data set's configuration."""
+    return "load_col" in getattr(config, "external_config_dict", config)
+
+
+def get_load_and_unload_col(
+    original: Callable[..., Any], dataset: Dataset, source: FeatureSource | str
+) -> tuple[set[str] | None, set[str] | None]:
+    """Read ``load_col`` and ``unload_col`` for a file; a default ``load_col`` has what other keys need as well.
+
+    Args:
+        original: RecBole's ``Dataset._get_load_and_unload_col``.
+        dataset: The data set that loads.
+        source: What the file is.
+
+    Raises:
+        ConfigError: ``load_col`` names no columns of the interactions.
+    """
+    config = dataset.config
+    _check_form(config)
+    load, unload = original(dataset, source)
+    if load is None or has_own_load_col(config):
+        return load, unload
+    if source in (config["additional_feat_suffix"] or ()):
+        return load | _of_additional_files(config), unload
+    load = {(config[_ID_KEYS[name]] or name) if name in _ID_KEYS else name for name in load}
+    if _suffix(source) == INTER:
+        load |= {name for name in (dataset.uid_field, dataset.iid_field) if name}
+        load |= {need.field for need in needs(dataset) if need.field}
+    return load, unload
+
+
+def _suffix(source: FeatureSource | str) -> str:
+    return source.value if isinstance(source, FeatureSource) else source
+
+
+def _check_form(config: Any) -> None:
+    """Check that ``load_col``, wherever it comes from, names columns of the interactions."""
+    load_col = config["load_col"]
+    if load_col is None:
+        return
+    if not isinstance(load_col, dict):
+        refuse("load_col", load_col, f"a dictionary of suffixes and fields, such as {_example(config)}")
+    if not load_col.get(INTER):
+        refuse("load_col", load_col, f"a list for '{INTER}' as well, such as {_example(config)}, or '*' for all fields")
+
+
+def _example(config: Any) -> str:
+    return f"{{{INTER}: [{config['USER_ID_FIELD']}, {config['ITEM_ID_FIELD']}]}}"
+
+
+def needs(dataset: Dataset) -> list[Need]:
+    """The fields of the interactions that the keys of a configuration need, beside the ids."""
+    config = dataset.config
+    found = [*_of_time(config), *_of_labels(config)]
+    if config["model"] == "DMF" and config["inter_matrix_type"] == "rating":
+        found.append(Need(config["RATING_FIELD"], "inter_matrix_type: rating (RATING_FIELD)"))
+    if isinstance(config["threshold"], dict):
+        found += [Need(field, f"threshold: {config['threshold']}") for field in config["threshold"]]
+    elsewhere: set[str] | None = None
+    for key in ("val_interval", "normalize_field", "numerical_features"):
+        if config[key] and (key != "normalize_field" or key in config.external_config_dict):
+            elsewhere = _fields_of_other_files(dataset) if elsewhere is None else elsewhere
+            found += [Need(field, key) for field in config[key] if field not in elsewhere]
+    return found
+
+
+def _of_time(config: Any) -> Iterator[Need]:
+    """The time, by which interactions are ordered or divided, unless the parts are given as files."""
+    field, arguments = config["TIME_FIELD"], config["eval_args"] or {}
+    if config["model"] in ("DiffRec", "LDiffRec") and config["time-aware"]:
+        yield Need(field, "time-aware: True (TIME_FIELD)")
+    if config["benchmark_filename"] is not None:
+        return
+    split = arguments.get("split")
+    if arguments.get("order") == "TO":
+        yield Need(field, "eval_args: order: TO (TIME_FIELD)")
+    elif isinstance(split, dict) and "TS" in split:
+        yield Need(field, "eval_args: split: TS (TIME_FIELD)")
+    elif config["MODEL_TYPE"] is ModelType.SEQUENTIAL:
+        yield Need(field, f"the sequential model {config['model']} (TIME_FIELD)")
+
+
+def _of_labels(config: Any) -> Iterator[Need]:
+    """Labels, where no threshold makes them of another field."""
+    if config["threshold"] is not None:
+        return
+    field, mode = config["LABEL_FIELD"], (config["eval_args"] or {}).get("mode")
+    modes = mode.values() if isinstance(mode, dict) else [mode]
+    if "labeled" in modes and config["eval_type"] is EvaluatorType.VALUE:
+        yield Need(field, "eval_args: mode: labeled (LABEL_FIELD, unless threshold makes labels)")
+    elif config["MODEL_INPUT_TYPE"] is InputType.POINTWISE and not _draws_negatives(config["train_neg_sample_args"]):
+        in_all = config["MODEL_TYPE"] in (ModelType.CONTEXT, ModelType.DECISIONTREE)
+        yield Need(field, "training without train_neg_sample_args (LABEL_FIELD, unless threshold makes labels)", in_all)
+
+
+def _draws_negatives(arguments: Any) -> bool:
+    return isinstance(arguments, dict) and "none" not in (arguments.get("distribution"), arguments.get("sample_num"))
+
+
+def _of_additional_files(config: Any) -> set[str]:
+    """The fields that keys about additional files name, without which RecBole fails."""
+    names = {field for side in ("user", "item") for field in config[f"alias_of_{side}_id"] or ()}
+    weights = config["preload_weight"]
+    return names | ({*weights, *weights.values()} if isinstance(weights, dict) else set())
+
+
+def _fields_of_other_files(dataset: Dataset) -> set[str]:
+    """Fields that the data set's other files have and that are loaded."""
+    names: set[str] = set()
+    for suffix in ("user", "item", "kg", "net", *(dataset.config["additional_feat_suffix"] or ())):
+        load, unload = dataset._get_load_and_unload_col(suffix)
+        names |= {
+            field.name
+            for field in _header_of(dataset, suffix)
+            if (load is None or field.name in load) and field.name not in (unload or ())
+        }
+    return names
+
+
+def _header_of(dataset: Dataset, suffix: str) -> list[Field]:
+    """The fields of a file; nothing where it cannot be read, which is told when it is loaded."""
+    path = os.path.join(dataset.dataset_path, f"{dataset.dataset_name}.{suffix}")
+    try:
+        return read_header(path, dataset.config["field_separator"], dataset.config["encoding"])
+    except (DataError, LookupError):
+        return []
+
+
+def check_interactions(dataset: Dataset, path: str, header: list[Field], loaded: list[Field]) -> None:
+    """Check that the fields of the ids, and those that other keys need, are loaded from a file of interactions.
+
+    Args:
+        dataset: The data set that loads.
+        path: The file.
+        header: All its fields.
+        loaded: Those that are loaded.
+
+    Raises:
+        DataError: A field is missing; the message names the key that needs it.
+    """
+    ids = {dataset.uid_field: "USER_ID_FIELD", dataset.iid_field: "ITEM_ID_FIELD"}
+    types = {field.name: field.type for field in loaded}
+    for name, key in ids.items():
+        if name is not None:
+            _check_loaded(dataset, path, header, types, Need(name, key))
+            if types[name] != "token":
+                raise DataError(f"{path}: found the type {types[name]} for '{name}' ({key}), allowed is token")
+    for need in needs(dataset):
+        if need.required:
+            _check_loaded(dataset, path, header, types, need)
+
+
+def _check_loaded(dataset: Dataset, path: str, header: list[Field], loaded: Iterable[str], need: Need) -> None:
+    if need.field in loaded:
+        return
+    names = [field.name for field in header]
+    if need.field in names:
+        load, unload = dataset._get_load_and_unload_col(FeatureSource.INTERACTION)
+        key, found, advice = ("load_col", load, "add it") if load is not None else ("unload_col", unload, "remove it")
+        found_names = sorted(found or ())
+        raise DataError(
+            f"{key}: found {found_names} for {INTER}, but {need.key} needs the field '{need.field}' of {path}; {advice}"
+        )
+    similar = [field.name for field in header if field.type == "token" or need.key not in _ID_KEYS.values()]
+    hint = nearest(str(need.field), similar) or _place_of(dataset, need)
+    raise DataError(
+        f"{path} has no field '{need.field}', which {need.key} needs; its fields are {', '.join(names)}{hint}"
+    )
+
+
+def _place_of(dataset: Dataset, need: Need) -> str:
+    """A hint at what would help."""
+    if need.key in _ID_KEYS.values():
+        return f"; set {need.key} to the field that holds the ids"
+    for suffix in ("item", "user"):
+        if need.field in {field.name for field in _header_of(dataset, suffix)}:
+            return f"; the .{suffix} file has one, which load_col: {{{suffix}: [...]}} would load"
+    return ""
+
+
+def log_added_fields(dataset: Dataset) -> None:
+    """Say in the log which fields of the interactions were loaded because other keys need them."""
+    config = dataset.config
+    if config["load_col"] is None or has_own_load_col(config):
+        return
+    named = config["load_col"][INTER]
+    for need in needs(dataset):
+        if need.field in dataset.inter_feat and named != "*" and need.field not in named:
+            dataset.logger.info(f"load_col: '{need.field}' of the interactions is loaded as well, for {need.key}")

@@ -1,0 +1,164 @@
+"""The fields of users or items as RecBole's ``Interaction`` has them, made when somebody asks for them.
+
+Models of ours read modality tables, and batches hold ids only. Scripts about fairness, groups or metrics read
+``dataset.item_feat["category"]``; the tensors they get are made of what is there anyway, and the vectors of the
+tables are not held twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from recbole.data.interaction import Interaction
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """A ``token_seq`` column: the ids of all rows, one row after the other."""
+
+    ids: Tensor
+    """int64 ``[nnz]``."""
+    offsets: Tensor
+    """int64 ``[n + 1]``: the ids of row ``i`` are ``ids[offsets[i]:offsets[i + 1]]``."""
+
+    @classmethod
+    def of(cls, rows: list[np.ndarray]) -> Sequences:
+        """The column of an array for each row."""
+        flat = np.concatenate([*rows, np.array([], dtype=np.int64)]).astype(np.int64)
+        offsets = np.cumsum([0, *map(len, rows)])
+        return cls(torch.from_numpy(flat), torch.from_numpy(offsets))
+
+    def tensor(self) -> Tensor:
+        """int64 ``[n, length of the longest]``, filled up with 0 as RecBole does."""
+        lengths = self.offsets.diff()
+        places = torch.arange(int(lengths.max()) if len(lengths) else 0)
+        padded = torch.zeros(len(lengths), len(places), dtype=torch.int64)
+        padded[places < lengths[:, None]] = self.ids
+        return padded
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+
+@dataclass(frozen=True)
+class VectorRows:
+    """A ``float_seq`` column: rows of a matrix, which a modality table shares."""
+
+    values: Tensor
+    """float32 ``[n_values, size]``."""
+    rows: Tensor | None
+    """int64 ``[n]``: which row of ``values`` is whose; None where they are in order."""
+    available: Tensor
+    """bool ``[n]``: which rows have a vector."""
+
+    def tensor(self, index: Any = slice(None)) -> Tensor:
+        """float32 ``[n, size]``, 0 where a vector is missing.
+
+        Args:
+            index: Which rows; all by default.
+        """
+        rows = torch.arange(len(self.values)) if self.rows is None else self.rows
+        missing = ~self.available[index]
+        return self.values[rows[index]].masked_fill(missing[..., None], 0)
+
+    def arrays(self) -> np.ndarray:
+        """The vectors as RecBole's frames have them: object ``[n]``, empty arrays where one is missing."""
+        matrix = self.values.numpy()
+        rows = np.arange(len(matrix)) if self.rows is None else self.rows.numpy()
+        arrays = np.empty(len(rows), dtype=object)
+        for i, is_there in enumerate(self.available.tolist()):
+            arrays[i] = matrix[rows[i]] if is_there else matrix[0, :0]
+        return arrays
+
+    def __len__(self) -> int:
+        return len(self.available)
+
+
+Column = Tensor | Sequences | VectorRows
+"""A column that is held, or what it is made of."""
+
+
+class ServedFields(Interaction):
+    """RecBole's ``Interaction`` of the fields of users, items or another file, whose tensors are made on demand.
+
+    Args:
+        columns: Name of each field -> its column; all have the same number of rows.
+    """
+
+    def __init__(self, columns: dict[str, Column]) -> None:
+        self.interaction = _Columns(dict(columns))
+        self.length = max(map(len, columns.values()), default=-1)
+
+    def vectors(self) -> dict[str, VectorRows]:
+        """The columns of vectors, by name."""
+        columns = self.interaction.held()
+        return {name: column for name, column in columns.items() if isinstance(column, VectorRows)}
+
+    def __getitem__(self, index: Any) -> Any:
+        """The tensor of a field, or an ``Interaction`` of some rows."""
+        if isinstance(index, str):
+            return self.interaction[index]
+        if isinstance(index, (np.ndarray, Tensor)):
+            index = index.tolist()
+        return Interaction({name: self.interaction.rows(name, index) for name in self.interaction})
+
+    def to(self, device: torch.device | str, selected_field: Any = None) -> ServedFields:
+        """The same fields on a device, where their tensors are put when they are made.
+
+        Args:
+            device: The device.
+            selected_field: Names of the fields that go there; None for all.
+        """
+        moved = ServedFields({})
+        moved.length = self.length
+        moved.interaction = self.interaction.to(device, selected_field)
+        return moved
+
+
+class _Columns(MutableMapping[str, Tensor]):
+    """Columns by name; looking one up makes its tensor."""
+
+    def __init__(self, columns: dict[str, Column]) -> None:
+        self._columns = columns
+        self._devices: dict[str, torch.device | str] = {}
+
+    def __getitem__(self, name: str) -> Tensor:
+        column = self._columns[name]
+        return self._place(name, column if isinstance(column, Tensor) else column.tensor())
+
+    def held(self) -> dict[str, Column]:
+        """The columns as they are held."""
+        return dict(self._columns)
+
+    def rows(self, name: str, index: Any) -> Tensor:
+        """Some rows of a column, without making the others where that costs much."""
+        column = self._columns[name]
+        return self._place(name, column.tensor(index)) if isinstance(column, VectorRows) else self[name][index]
+
+    def _place(self, name: str, tensor: Tensor) -> Tensor:
+        return tensor.to(self._devices[name]) if name in self._devices else tensor
+
+    def to(self, device: torch.device | str, selected: Any) -> _Columns:
+        """The same columns with another device for some of them."""
+        names = set(self._columns if selected is None else [selected] if isinstance(selected, str) else selected)
+        moved = _Columns(dict(self._columns))
+        moved._devices = {**self._devices, **dict.fromkeys(names & set(self._columns), device)}
+        return moved
+
+    def __setitem__(self, name: str, tensor: Tensor) -> None:
+        self._devices.pop(name, None)
+        self._columns[name] = tensor
+
+    def __delitem__(self, name: str) -> None:
+        del self._columns[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
