@@ -389,11 +389,14 @@ def _data_preparation(original: Any, config: Config, dataset: Dataset) -> tuple[
     held_out = settings.cold_start is not None or config["benchmark_filename"] is not None
     knowledge = TrainingKnowledge(train._dataset, long_tail_ratio(config), held_out and evaluated["item"].all_new)
     for phase, loader in (("valid", valid), ("test", test)):
+        n_ranked = len(popularity) - 1
         if settings.candidates == "split":
             pool = items_of(loader._dataset)
+            n_ranked = int(pool.sum())
             restrict_sampling(loader, pool, popularity)
-            requirements.note_short_lists(config["topk"], phase, int(pool.sum()))
+            requirements.note_short_lists(config["topk"], phase, n_ranked)
         elif settings.cold_start:
             restrict_sampling(loader, np.arange(len(popularity)) > 0, popularity)
+        getLogger().info(f"ranked items: {phase} {n_ranked}")
         hooks.prepare(loader, phase, knowledge)
     return train, valid, test

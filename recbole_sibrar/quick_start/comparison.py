@@ -58,7 +58,7 @@ def write(runs: Sequence[Run], output: Path, title: str) -> Summary:
     _replace(output / "results.csv", results.to_csv(index=False))
     for folder, source, suffix in (("per_user", PER_USER, ".parquet"), ("learning_curves", CURVE, ".csv")):
         _collect(finished, output / folder, source, suffix)
-    different = _different_parts(finished)
+    different = _different_parts(finished) or _different_candidates(finished)
     users = _users(finished)
     significance = _significance({} if different else users, metrics)
     _replace(output / "significance.csv", significance.to_csv(index=False))
@@ -145,18 +145,31 @@ def _incomplete(runs: Sequence[Run]) -> str:
 
 
 def _different_parts(runs: Sequence[Run]) -> str:
-    """Which models were tested on other interactions than the rest, though they had the same seed."""
-    parts: dict[int, dict[str, list[str]]] = {}
-    for run in runs:
-        partition = run.partition()
-        if partition:
-            parts.setdefault(run.seed, {}).setdefault(partition, []).append(run.variant.name)
-    found = [
-        f"seed {seed}: " + " / ".join(", ".join(names) for names in groups.values())
-        for seed, groups in parts.items()
-        if len(groups) > 1
-    ]
-    return f"NOT TESTED ON THE SAME INTERACTIONS, so without significance: {'; '.join(found)}." if found else ""
+    """Name models that were tested on other interactions than the rest, though they had the same seed."""
+    found = _differing(runs, [run.partition() for run in runs])
+    return f"NOT TESTED ON THE SAME INTERACTIONS, so without significance: {found}." if found else ""
+
+
+def _different_candidates(runs: Sequence[Run]) -> str:
+    """Name models that ranked more items than the rest, such as items that nobody has interacted with."""
+    found = _differing(runs, [run.ranked_items() for run in runs], "{names} ({value} items)")
+    advice = "eval_candidates=split ranks those of the test part for all models"
+    return f"NOT RANKED AMONG THE SAME ITEMS, so without significance: {found}; {advice}." if found else ""
+
+
+def _differing(runs: Sequence[Run], values: Sequence[str | None], form: str = "{names}") -> str:
+    """The models of each seed by what tells them apart; empty where nothing does."""
+    seeds: dict[int, dict[str, list[str]]] = {}
+    for run, value in zip(runs, values, strict=True):
+        if value:
+            seeds.setdefault(run.seed, {}).setdefault(value, []).append(run.variant.name)
+
+    found = []
+    for seed, groups in seeds.items():
+        if len(groups) > 1:
+            listed = (form.format(names=", ".join(names), value=value) for value, names in groups.items())
+            found.append(f"seed {seed}: {' / '.join(listed)}")
+    return "; ".join(found)
 
 
 def _collect(runs: Sequence[Run], folder: Path, source: str, suffix: str) -> None:

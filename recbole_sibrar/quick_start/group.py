@@ -62,10 +62,17 @@ class Run:
 
     def partition(self) -> str | None:
         """The hash of the held-out pairs that the run has logged; None if it has not."""
+        return self._logged(r"held-out pairs ([0-9a-f]{12})\b")
+
+    def ranked_items(self) -> str | None:
+        """Number of the items that the run has ranked in its test; None if it has not logged it."""
+        return self._logged(r"ranked items: test (\d+)")
+
+    def _logged(self, pattern: str) -> str | None:
         log = self.folder / LOG
         text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
-        hashes = re.findall(r"held-out pairs ([0-9a-f]{12})\b", text)
-        return hashes[-1] if hashes else None
+        found = re.findall(pattern, text)
+        return found[-1] if found else None
 
 
 def plan(

@@ -178,6 +178,16 @@ def test_models_that_were_tested_on_other_interactions_are_named_and_not_marked(
     assert r"\*" not in text
 
 
+def test_models_that_rank_more_items_are_named(make: Make, output: Path) -> None:
+    runs = [make("A"), make("B", shift=0.5), make("C")]
+    for run, n in zip(runs, (40, 48, 40), strict=True):
+        with (run.folder / "log.txt").open("a", encoding="utf-8") as log:
+            log.write(f"ranked items: valid 7\nranked items: test {n}\n")
+    text = comparison.write(runs, output, "tiny").markdown
+    assert "NOT RANKED AMONG THE SAME ITEMS, so without significance: seed 1: A, C (40 items) / B (48 items);" in text
+    assert pd.read_csv(output / "significance.csv").empty
+
+
 def test_files_of_users_and_curves_are_copies_under_the_name_of_the_run(make: Make, output: Path) -> None:
     runs = [make("A", 1), make("A", 2), make("B", 1)]
     comparison.write(runs, output, "tiny")
