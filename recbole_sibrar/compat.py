@@ -45,6 +45,7 @@ from recbole.model.abstract_recommender import AbstractRecommender  # noqa: E402
 from recbole.trainer import Trainer  # noqa: E402
 
 from recbole_sibrar.data import ranks  # noqa: E402
+from recbole_sibrar.data.record import FILE, KEY, TrainingData  # noqa: E402
 
 
 class CheckpointError(ValueError):
@@ -248,8 +249,25 @@ def load_checkpoint(file: Any, map_location: Any = None) -> dict[str, Any]:
         config.final_config_dict.update(single_spec=True, local_rank=0)
     if config["device"].type == "cuda" and not torch.cuda.is_available():
         config.final_config_dict["device"] = torch.device("cpu")
+    _attach_record(str(file), config, checkpoint.get(KEY))
     config.compatibility_settings()  # names of NumPy that RecBole uses; otherwise only the constructor sets them
     return checkpoint
+
+
+def _attach_record(file: str, config: Config, record: Any) -> None:
+    """Let the data set of a configuration keep the ids and scales of the training whose checkpoint it comes from.
+
+    Raises:
+        CheckpointError: The record is damaged.
+    """
+    config.__dict__ |= {FILE: file}
+    config.__dict__.pop(KEY, None)
+    if record is None:  # of a version that wrote none, or of RecBole alone
+        return
+    try:
+        config.__dict__[KEY] = TrainingData.from_plain(record).plain
+    except ValueError as error:
+        raise CheckpointError(f"{file} is not a checkpoint that can be read: {error}") from None
 
 
 _torch_load = torch.load

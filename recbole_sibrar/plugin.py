@@ -36,7 +36,7 @@ from recbole_sibrar.config import (
     refuse,
     training_config,
 )
-from recbole_sibrar.data import partition, ranks, sharding
+from recbole_sibrar.data import partition, ranks, recording, sharding
 from recbole_sibrar.data.dataloader import (
     CandidateFullSortDataLoader,
     MultimodalTrainDataLoader,
@@ -50,7 +50,7 @@ from recbole_sibrar.data.sampler import pop_sampling, sample_by_key_ids
 from recbole_sibrar.data.split import PARTS
 from recbole_sibrar.evaluator import hooks
 from recbole_sibrar.evaluator.lists import TrainingKnowledge
-from recbole_sibrar.trainer import distributed, gap, optimizer, process_group, resume, tensorboard
+from recbole_sibrar.trainer import distributed, gap, loaded, optimizer, process_group, resume, tensorboard
 
 MODELS = ("SiBraR", "MuBraR", "DropoutNet", "CLCRec")
 """Names of our models, as on the command line."""
@@ -98,9 +98,11 @@ def register() -> None:
     _extend(recbole.utils.case_study, "full_sort_scores", _full_sort_scores)
     process_group.extend_configuration(_extend)
     sharding.extend_loaders(_extend)
+    recording.extend_dataset(_extend)
     distributed.extend_trainer(_extend)  # inside of the others, which see the results of all processes
     hooks.extend_evaluation(_extend)
     resume.extend_trainer(_extend)
+    loaded.extend_loading(_extend)
     optimizer.extend_trainer(_extend)
     gap.extend_trainer(_extend)
     tensorboard.extend_trainer(_extend)
@@ -367,6 +369,9 @@ def _data_preparation(original: Any, config: Config, dataset: Dataset) -> tuple[
         elif settings.cold_start:
             restrict_sampling(loader, np.arange(len(popularity)) > 0, popularity)
         hooks.prepare(loader, phase, knowledge)
+    train.data_note = recording.note_data(config, train, [loader._dataset for loader in (train, valid, test)])
+    if train.data_note:
+        getLogger().warning(train.data_note)
     return train, valid, test
 
 

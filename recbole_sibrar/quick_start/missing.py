@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import recbole.quick_start
 
+from recbole_sibrar.compat import CheckpointError
 from recbole_sibrar.config import SIDES, ConfigError, nearest, refuse
 from recbole_sibrar.data.files import replacing
 from recbole_sibrar.evaluator.missing_modality import COLUMNS, Plan, Study
@@ -74,7 +75,9 @@ def run(
     frames = []
     for file in files:
         with quiet():
-            study = _load(file, plan)
+            study, data_note = _load(file, plan)
+        if data_note:
+            note(data_note)
         if len(study.evaluated) == 1:
             only = f"a single {plan.side} modality, '{study.evaluated[0]}'"
             name = f"{study.config['model']} ({file})"
@@ -88,11 +91,13 @@ def run(
     return pd.concat(frames, ignore_index=True), metric
 
 
-def _load(file: str, plan: Plan) -> Study:
-    """The study of one checkpoint, on the data that its configuration names."""
+def _load(file: str, plan: Plan) -> tuple[Study, str | None]:
+    """The study of one checkpoint, on the data that its configuration names, and how they differ from training's."""
     try:
         config, model, _, train_data, _, test_data = recbole.quick_start.load_data_and_model(file)
-        return Study(config, model, train_data, test_data, plan)
+        return Study(config, model, train_data, test_data, plan), train_data.data_note
+    except CheckpointError:
+        raise
     except (RuntimeError, ValueError) as error:
         raise ConfigError(f"{file}: {error}") from error
 

@@ -12,6 +12,8 @@ import torch
 from recbole.trainer import Trainer
 
 from recbole_sibrar.data import ranks
+from recbole_sibrar.data.record import KEY
+from recbole_sibrar.data.recording import record_of
 
 STATE = "training_state"
 """Key of a checkpoint that holds what RecBole's own keys do not."""
@@ -66,6 +68,7 @@ def full_state(trainer: Trainer, epoch: int, result: Any, loaders: list[Any], ow
         loaders: What :func:`loader_states` returned.
         own: What each process has for itself.
     """
+    record = record_of(trainer.training_loader)
     return {
         "config": trainer.config,
         "epoch": epoch,
@@ -74,6 +77,7 @@ def full_state(trainer: Trainer, epoch: int, result: Any, loaders: list[Any], ow
         "state_dict": trainer.model.state_dict(),
         "other_parameter": trainer.model.other_parameter(),
         "optimizer": trainer.optimizer.state_dict(),
+        KEY: None if record is None else record.plain,
         STATE: {
             "best_valid_result": result and {key: float(value) for key, value in result.items()},
             "train_loss_dict": dict(trainer.train_loss_dict),
