@@ -33,6 +33,7 @@ from recbole_sibrar.config import (
     evaluation_config,
     long_tail_ratio,
     nearest,
+    plain_values,
     refuse,
     training_config,
 )
@@ -86,6 +87,7 @@ def register() -> None:
     _extend(Config, "_convert_config_dict", _convert_config_dict)
     _extend(Config, "_load_internal_config_dict", _load_internal_config_dict)
     _extend(Config, "_set_default_parameters", _set_default_parameters)
+    plain_values.extend_configuration(_extend)
     _extend(Dataset, "_load_feat", load_feat)
     _extend(Dataset, "_remap_ID_all", _remap_all_ids)
     _extend(Dataset, "build", _build)
@@ -179,6 +181,7 @@ def _load_dataset_file(config: Config, dataset: str) -> None:
         raise ConfigError(f"{file}: found {keys!r}, allowed are lines 'key: value'")
     if external.get("normalize_all"):
         keys.pop("normalize_field", None)  # RecBole refuses both at once
+    keys = plain_values.plain(keys)
     config.internal_config_dict.update(keys)
     listed = config.parameters["Dataset"]
     config.parameters["Dataset"] = [*listed, *(key for key in keys if key not in listed)]

@@ -19,6 +19,7 @@ from recbole.utils import get_trainer, set_color
 
 from recbole_sibrar.compat import CheckpointError, identify
 from recbole_sibrar.config import check_valid_metric, evaluation_config
+from recbole_sibrar.config.plain_values import held_config
 from recbole_sibrar.data import ranks
 from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.data.files import check_writable
@@ -241,7 +242,12 @@ def _save_checkpoint(original: Any, trainer: Trainer, epoch: int, verbose: bool 
     loader = trainer.__dict__.get("training_loader")
     file = kwargs.get("saved_model_file", trainer.saved_model_file)
     if loader is None:
-        original(trainer, epoch, verbose=verbose, **kwargs)
+        config = trainer.config
+        trainer.config = held_config(config)
+        try:
+            original(trainer, epoch, verbose=verbose, **kwargs)
+        finally:
+            trainer.config = config
         trainer.written_checkpoint = identify(file)
         return
     epoch = epoch if epoch >= 0 else trainer.start_epoch - 1  # RecBole's -1: there was nothing left to train

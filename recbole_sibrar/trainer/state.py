@@ -11,6 +11,7 @@ import psutil
 import torch
 from recbole.trainer import Trainer
 
+from recbole_sibrar.config.plain_values import held_config
 from recbole_sibrar.data import ranks
 from recbole_sibrar.data.record import KEY
 from recbole_sibrar.data.recording import record_of
@@ -70,7 +71,7 @@ def full_state(trainer: Trainer, epoch: int, result: Any, loaders: list[Any], ow
     """
     record = record_of(trainer.training_loader)
     return {
-        "config": trainer.config,
+        "config": held_config(trainer.config),
         "epoch": epoch,
         "cur_step": trainer.cur_step,
         "best_valid_score": float(trainer.best_valid_score),
