@@ -245,6 +245,7 @@ def load_checkpoint(file: Any, map_location: Any = None) -> dict[str, Any]:
         raise CheckpointError(f"{file} is not a RecBole checkpoint: it holds no configuration")
     if not str(config["teacher"]).isidentifier():
         raise CheckpointError(f"{file}: the key 'teacher' is {config['teacher']!r}, allowed is the name of a model")
+    config.final_config_dict.update(save_dataset=False, save_dataloaders=False)  # who loads a checkpoint writes nothing
     if not config["single_spec"]:  # several processes wrote it, and this one has it for itself
         config.final_config_dict.update(single_spec=True, local_rank=0)
     if config["device"].type == "cuda" and not torch.cuda.is_available():

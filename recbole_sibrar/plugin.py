@@ -37,7 +37,7 @@ from recbole_sibrar.config import (
     refuse,
     training_config,
 )
-from recbole_sibrar.data import partition, ranks, recording, sharding
+from recbole_sibrar.data import partition, ranks, recording, saved_loaders, sharding
 from recbole_sibrar.data.dataloader import (
     CandidateFullSortDataLoader,
     MultimodalTrainDataLoader,
@@ -100,6 +100,7 @@ def register() -> None:
     _extend(recbole.utils.case_study, "full_sort_scores", _full_sort_scores)
     process_group.extend_configuration(_extend)
     sharding.extend_loaders(_extend)
+    saved_loaders.extend_preparation(_extend)
     recording.extend_dataset(_extend)
     distributed.extend_trainer(_extend)  # inside of the others, which see the results of all processes
     hooks.extend_evaluation(_extend)
@@ -353,7 +354,7 @@ def _data_preparation(original: Any, config: Config, dataset: Dataset) -> tuple[
             f"dataset_save_path: the saved data set was split by {dataset.config['eval_args']}, the configuration asks "
             f"for {config['eval_args']}; delete the saved file"
         )
-    train, valid, test = original(config, dataset)
+    train, valid, test = saved_loaders.prepare(config, dataset, lambda: original(config, dataset))
     if config["save_split"]:
         raise ConfigError(
             f"save_split: found {config['save_split']!r}, but nothing was split: the data set or its loaders were read "
