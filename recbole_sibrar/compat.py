@@ -154,7 +154,11 @@ def _loading(original: Callable[..., Any]) -> Callable[..., Any]:
             content = file if config is None else everywhere(config, file)
             if ranks.broadcast(config, own) if content is not file else own:
                 return _torch_load(content, map_location=map_location, weights_only=False)
-            return load_checkpoint(content, map_location)
+            checkpoint = load_checkpoint(content, map_location)
+            check = getattr(args[0], "check_checkpoint", None) if args else None
+            if check is not None:
+                check(str(content), checkpoint)
+            return checkpoint
 
         default = torch.load
         torch.load = load  # type: ignore[assignment]

@@ -373,6 +373,7 @@ def _data_preparation(original: Any, config: Config, dataset: Dataset) -> tuple[
         elif settings.cold_start:
             restrict_sampling(loader, np.arange(len(popularity)) > 0, popularity)
         hooks.prepare(loader, phase, knowledge)
+    train.has_test_part = bool(test)
     train.data_note = recording.note_data(config, train, [loader._dataset for loader in (train, valid, test)])
     if train.data_note:
         getLogger().warning(train.data_note)

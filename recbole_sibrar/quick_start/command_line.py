@@ -127,10 +127,12 @@ def reporting(program: str, command: Callable[[], int], debug: bool) -> int:
     """Run a command; wrong input ends in one line on standard error instead of a traceback."""
     try:
         return command()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
+        sys.last_value = error
         print(f"{program}: interrupted", file=sys.stderr)  # noqa: T201
         return INTERRUPTED
     except (ValueError, NotImplementedError, OSError, ProcessError) as error:
+        sys.last_value = error  # as the interpreter has it: who runs at the exit can tell that something has failed
         if debug:
             traceback.print_exc()
         print(f"{program}: error: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
