@@ -49,6 +49,7 @@ from recbole.model.abstract_recommender import AbstractRecommender  # noqa: E402
 from recbole.trainer import Trainer  # noqa: E402
 
 from recbole_sibrar.data import download, ranks  # noqa: E402
+from recbole_sibrar.data.record import FILE, KEY, TrainingData  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,11 @@ def _loading(original: Callable[..., Any]) -> Callable[..., Any]:
             content = file if config is None else everywhere(config, file)
             if ranks.broadcast(config, own) if content is not file else own:
                 return _torch_load(content, map_location=map_location, weights_only=False)
-            return load_checkpoint(content, map_location)
+            checkpoint = load_checkpoint(content, map_location)
+            check = getattr(args[0], "check_checkpoint", None) if args else None
+            if check is not None:
+                check(str(content), checkpoint)
+            return checkpoint
 
         default = torch.load
         torch.load = load  # type: ignore[assignment]
@@ -244,12 +249,30 @@ def load_checkpoint(file: Any, map_location: Any = None) -> dict[str, Any]:
         raise CheckpointError(f"{file} is not a RecBole checkpoint: it holds no configuration")
     if not str(config["teacher"]).isidentifier():
         raise CheckpointError(f"{file}: the key 'teacher' is {config['teacher']!r}, allowed is the name of a model")
+    config.final_config_dict.update(save_dataset=False, save_dataloaders=False)  # who loads a checkpoint writes nothing
     if not config["single_spec"]:  # several processes wrote it, and this one has it for itself
         config.final_config_dict.update(single_spec=True, local_rank=0)
     if config["device"].type == "cuda" and not torch.cuda.is_available():
         config.final_config_dict["device"] = torch.device("cpu")
+    _attach_record(str(file), config, checkpoint.get(KEY))
     config.compatibility_settings()  # names of NumPy that RecBole uses; otherwise only the constructor sets them
     return checkpoint
+
+
+def _attach_record(file: str, config: Config, record: Any) -> None:
+    """Let the data set of a configuration keep the ids and scales of the training whose checkpoint it comes from.
+
+    Raises:
+        CheckpointError: The record is damaged.
+    """
+    config.__dict__ |= {FILE: file}
+    config.__dict__.pop(KEY, None)
+    if record is None:  # of a version that wrote none, or of RecBole alone
+        return
+    try:
+        config.__dict__[KEY] = TrainingData.from_plain(record).plain
+    except ValueError as error:
+        raise CheckpointError(f"{file} is not a checkpoint that can be read: {error}") from None
 
 
 _torch_load = torch.load
@@ -267,7 +290,9 @@ _BUILDERS = {
     "collections": {"OrderedDict", "Counter", "defaultdict"},
     "builtins": {"set", "complex"},
     "_codecs": {"encode"},
-    "torch": {"device", "Size", "float32", "float64", "float16", "bfloat16", "int64", "int32", "int8", "uint8", "bool"},
+    "datetime": {"date", "datetime", "time", "timedelta", "timezone"},
+    "pathlib": {"PosixPath", "PurePosixPath", "WindowsPath", "PureWindowsPath"},
+    "torch": {"device", "Size", *(name for name, value in vars(torch).items() if isinstance(value, torch.dtype))},
     "torch._utils": {"_rebuild_tensor_v2", "_rebuild_parameter", "_rebuild_sparse_tensor"},
     "torch.serialization": {"_get_layout"},
     "numpy": {"dtype", "ndarray"},

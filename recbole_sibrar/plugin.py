@@ -30,13 +30,14 @@ from recbole_sibrar.config import (
     cold_start_config,
     evaluation_config,
     long_tail_ratio,
+    plain_values,
     refuse,
     training_config,
 )
 from recbole_sibrar.config.choices import configuration_file, properties
 from recbole_sibrar.config.keys import OTHER_KEYS
 from recbole_sibrar.config.text import INTERVALS, has_brackets, is_plain, read_brackets
-from recbole_sibrar.data import download, labels, negatives, partition, ranks, sharding
+from recbole_sibrar.data import download, labels, negatives, partition, ranks, recording, saved_loaders, sharding
 from recbole_sibrar.data.dataloader import (
     CandidateFullSortDataLoader,
     MultimodalTrainDataLoader,
@@ -57,6 +58,7 @@ from recbole_sibrar.names import MODELS
 from recbole_sibrar.trainer import (
     distributed,
     gap,
+    loaded,
     losses,
     moved_data,
     optimizer,
@@ -86,6 +88,7 @@ def register() -> None:
     _extend(Dataset, "_load_user_or_item_feat", load_user_or_item_feat)
     _extend(Dataset, "_download", download.download)
     _extend(Dataset, "_get_download_url", download.find_url)
+    plain_values.extend_configuration(_extend)
     _extend(Dataset, "_load_feat", load_feat)
     _extend(Dataset, "_init_alias", init_alias)
     _extend(Dataset, "_remap_ID_all", _remap_all_ids)
@@ -104,9 +107,12 @@ def register() -> None:
     _extend(recbole.utils.case_study, "full_sort_topk", case_study.full_sort_topk)
     process_group.extend_configuration(_extend)
     sharding.extend_loaders(_extend)
+    saved_loaders.extend_preparation(_extend)
+    recording.extend_dataset(_extend)
     distributed.extend_trainer(_extend)  # inside of the others, which see the results of all processes
     hooks.extend_evaluation(_extend)
     resume.extend_trainer(_extend)
+    loaded.extend_loading(_extend)
     optimizer.extend_trainer(_extend)
     gap.extend_trainer(_extend)
     losses.extend_trainer(_extend)
@@ -186,6 +192,7 @@ def _load_dataset_file(config: Config, dataset: str) -> None:
         raise ConfigError(f"{file}: found {keys!r}, allowed are lines 'key: value'")
     if external.get("normalize_all"):
         keys.pop("normalize_field", None)  # RecBole refuses both at once
+    keys = plain_values.plain(keys)
     config.internal_config_dict.update(keys)
     listed = config.parameters["Dataset"]
     config.parameters["Dataset"] = [*listed, *(key for key in keys if key not in listed)]
@@ -375,7 +382,7 @@ def _data_preparation(original: Any, config: Config, dataset: Dataset) -> tuple[
             f"for {config['eval_args']}; delete the saved file"
         )
     requirements.check_items(config, dataset)
-    train, valid, test = original(config, dataset)
+    train, valid, test = saved_loaders.prepare(config, dataset, lambda: original(config, dataset))
     if config["save_split"]:
         raise ConfigError(
             f"save_split: found {config['save_split']!r}, but nothing was split: the data set or its loaders were read "
@@ -399,4 +406,8 @@ def _data_preparation(original: Any, config: Config, dataset: Dataset) -> tuple[
             restrict_sampling(loader, np.arange(len(popularity)) > 0, popularity)
         getLogger().info(f"ranked items: {phase} {n_ranked}")
         hooks.prepare(loader, phase, knowledge)
+    train.has_test_part = bool(test)
+    train.data_note = recording.note_data(config, train, [loader._dataset for loader in (train, valid, test)])
+    if train.data_note:
+        getLogger().warning(train.data_note)
     return train, valid, test

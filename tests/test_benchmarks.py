@@ -75,6 +75,15 @@ def test_negative_sampling_compares_both_samplers_for_every_distribution(tmp_pat
         assert float(row["ratio"]) == pytest.approx(ratio, rel=0.1)
 
 
+def test_the_record_of_a_checkpoint_is_measured(tmp_path: Path) -> None:
+    rows = rows_of("training_record.py", "--models BPR --repetitions 1", tmp_path)
+    assert [row["model"] for row in rows] == ["BPR"]
+    share = float(rows[0]["record s"]) / float(rows[0]["load and split s"])
+    assert float(rows[0]["share"].removesuffix(" %")) == pytest.approx(100 * share, abs=1)
+    # ids of 943 users and 1682 items, one a line
+    assert 9 < float(rows[0]["of them record"]) < 20
+
+
 def test_recboles_sampler_is_measured_without_the_plugin_which_is_back_afterwards(load: Any) -> None:
     extended = AbstractSampler.sample_by_key_ids
     with load("negative_sampling").without_plugin():

@@ -76,10 +76,12 @@ def reporting(program: str, command: Callable[[], int], debug: bool) -> int:
     """
     try:
         return command()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
+        sys.last_value = error
         print(f"{program}: interrupted", file=sys.stderr)  # noqa: T201
         return INTERRUPTED
     except Exception as error:
+        sys.last_value = error  # as the interpreter has it: who runs at the exit can tell that something has failed
         if debug:
             traceback.print_exc()
         shows_more = "" if debug else SHOW_TRACEBACK if program.startswith("run_") else "DEBUG=1 in the environment"

@@ -33,6 +33,7 @@ from recbole_sibrar.data.loading import check_frame, register_fields, selected, 
 from recbole_sibrar.data.matrices import bags, shared_matrix, stacked
 from recbole_sibrar.data.modality import ModalityKind, ModalityTable, bag_table, dense_table, id_table
 from recbole_sibrar.data.needed import has_own_load_col
+from recbole_sibrar.data.recording import recorder_of
 from recbole_sibrar.data.served import Column, Sequences, ServedFields, VectorRows
 from recbole_sibrar.errors import DataError, refuse
 from recbole_sibrar.names import ID, INTERACTIONS, RESERVED_NAMES, Side
@@ -319,10 +320,12 @@ class MultimodalDataset(Dataset):
     def _field_table(self, name: str, column: pd.Series, available: np.ndarray) -> ModalityTable:
         kind = self.field2type[name]
         if kind is FeatureType.TOKEN:
-            values = torch.from_numpy(column.to_numpy(np.int64))
-            return dense_table(name, ModalityKind.CATEGORICAL, values, torch.from_numpy(available), self.num(name))
+            values, n = torch.from_numpy(column.to_numpy(np.int64)), self._n_labels(name)
+            known = torch.from_numpy(available) & (values < n)
+            return dense_table(name, ModalityKind.CATEGORICAL, values, known, n)
         if kind is FeatureType.TOKEN_SEQ:
-            return bag_table(name, ModalityKind.MULTI_LABEL, bags(list(column), self.num(name)))
+            every = bags(list(column), self.num(name))
+            return bag_table(name, ModalityKind.MULTI_LABEL, every[:, : self._n_labels(name)])
         if name in self.config["numerical_features"]:
             return self._numerical_table(name, column, available)
         mask = torch.from_numpy(available)
@@ -350,11 +353,24 @@ class MultimodalDataset(Dataset):
             return dense_table(name, ModalityKind.CATEGORICAL, buckets, mask, self.field2bucketnum[name])
         return dense_table(name, ModalityKind.SCALAR, pairs[:, :1], mask, 1)
 
+    def n_known(self, side: Side) -> int:
+        """Number of users or items that training knows, padding included.
+
+        With a configuration that was read from a checkpoint, new ones have higher numbers.
+        """
+        return self._n_labels(self._id_field(side))
+
+    def _n_labels(self, name: str) -> int:
+        """Number of ids or labels that training knows, padding included; a new label counts as missing."""
+        known = recorder_of(self).n_known(name)
+        return self.num(name) if known is None else known
+
     def modality_tables(self, side: Side) -> dict[str, ModalityTable]:
         """All modalities of one side, ``interactions`` first, then the loaded fields, then ``id``.
 
         ``interactions`` and ``id`` describe the interactions of THIS dataset: ask the training part of a
-        split, as RecBole does when it builds a model, and no held-out interaction can be seen.
+        split, as RecBole does when it builds a model, and no held-out interaction can be seen. Users and items that
+        the training of a checkpoint did not know have neither.
 
         Args:
             side: ``user`` or ``item``.
@@ -362,16 +378,19 @@ class MultimodalDataset(Dataset):
         Returns:
             Name of the modality -> its table.
         """
-        users, items = self.inter_feat[self.uid_field], self.inter_feat[self.iid_field]
-        rows, columns = (users, items) if side == "user" else (items, users)
-        shape = (self.num(self._id_field(side)), self.num(self._id_field("item" if side == "user" else "user")))
-        ones = np.ones(len(rows), dtype=np.float32)
+        other: Side = "item" if side == "user" else "user"
+        rows, columns = (np.asarray(self.inter_feat[self._id_field(x)]) for x in (side, other))
+        known = (rows < self.n_known(side)) & (columns < self.n_known(other))
+        shape = (self.num(self._id_field(side)), self.n_known(other))
+        ones = np.ones(int(known.sum()), dtype=np.float32)
         interactions = bag_table(
-            INTERACTIONS,
-            ModalityKind.INTERACTIONS,
-            csr_matrix((ones, (np.asarray(rows), np.asarray(columns))), shape=shape),
+            INTERACTIONS, ModalityKind.INTERACTIONS, csr_matrix((ones, (rows[known], columns[known])), shape=shape)
         )
-        return {INTERACTIONS: interactions, **self.field_tables[side], ID: id_table(interactions.available)}
+        return {
+            INTERACTIONS: interactions,
+            **self.field_tables[side],
+            ID: id_table(interactions.available, self.n_known(side)),
+        }
 
     def join(self, df: Any) -> Any:
         """Join the fields of users and items to a batch, which is to say nothing but the ids that it has."""

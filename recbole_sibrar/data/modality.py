@@ -116,15 +116,16 @@ def bag_table(name: str, kind: ModalityKind, bags: csr_matrix) -> ModalityTable:
     )
 
 
-def id_table(trained: Tensor) -> ModalityTable:
+def id_table(trained: Tensor, n_known: int | None = None) -> ModalityTable:
     """The ``id`` modality, available for the entities that training has seen.
 
     Args:
         trained: bool ``[n_entities]``, True where the entity has a training interaction.
+        n_known: Number of entities in the data of training, padding included; None for all.
     """
     available = trained.clone()
     available[0] = False
-    return ModalityTable(ID, ModalityKind.ID, len(available), available)
+    return ModalityTable(ID, ModalityKind.ID, n_known or len(available), available)
 
 
 def with_known_labels(table: ModalityTable, trained: Tensor) -> ModalityTable:

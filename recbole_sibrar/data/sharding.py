@@ -49,13 +49,13 @@ def _init(original: Any, loader: Any, config: Any, dataset: Any, sampler: Any, s
 
 
 def own_range(config: Any, n: int) -> range:
-    """Which of ``n`` users or rows this process evaluates.
+    """Which of ``n`` users or rows this process evaluates; none of a part of a split that is empty.
 
     Raises:
-        DataError: There are fewer than processes.
+        DataError: There are some, but fewer than processes.
     """
     n_ranks, rank = ranks.count(config), ranks.rank(config)
-    if n < n_ranks:
+    if 0 < n < n_ranks:
         raise DataError(f"--nproc: found {n_ranks} processes for an evaluation of {n} users, allowed are up to {n}")
     return range(n * rank // n_ranks, n * (rank + 1) // n_ranks)
 

@@ -82,6 +82,10 @@ class DropoutNet(MultimodalRecommender):
         trained = tables[ID].available
         return ConcatenationEncoder(config, chosen, trained, INTERACTIONS, self.drop_prob)
 
+    def entity_rows(self, side: Side) -> list[str]:
+        """Names of what has a row for each entity, the preferences among it; see the base class."""
+        return [*super().entity_rows(side), f"{side}_preferences"]
+
     def recommendation_loss(self, scores: Tensor, users: Tensor, items: Tensor) -> Tensor:
         """The squared error against the latent model, or a ranking loss; see the base class."""
         if self.settings.loss_type != "MSE":

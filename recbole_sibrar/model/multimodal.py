@@ -25,6 +25,7 @@ from recbole_sibrar.config import (
 )
 from recbole_sibrar.data.modality import ModalityTable
 from recbole_sibrar.model.encoder import Encoded, EntityEncoder, gather_rows
+from recbole_sibrar.model.growth import id_weights, pad_rows
 from recbole_sibrar.model.inspection import Inspection
 from recbole_sibrar.model.loss import bce_loss, bpr_loss, info_nce_loss, sampled_softmax_loss
 from recbole_sibrar.model.synchronization import Ranks
@@ -83,6 +84,8 @@ class MultimodalRecommender(GeneralRecommender):
         self._means: dict[str, Tensor] = {}
         self._n_looked_up: dict[str, int] = {}
         self._forget_embeddings()
+        self.n_known = {side: tables[side][ID].size for side in SIDES}
+        self.register_load_state_dict_pre_hook(_pad_before_loading)
         self.register_load_state_dict_post_hook(_forget_after_loading)
         self._log_entities_without()
 
@@ -280,6 +283,10 @@ class MultimodalRecommender(GeneralRecommender):
         """Embeddings of items, as they are scored; see :meth:`encode_users`."""
         return self._encode(self.item_encoder, items, modalities)
 
+    def entity_rows(self, side: Side) -> list[str]:
+        """Names of the parameters and buffers that have a row for each entity of a side."""
+        return id_weights(self.encoder_of(side), f"{side}_encoder.")
+
     def encoder_of(self, side: Side) -> EntityEncoder:
         """The encoder of one side."""
         return self.user_encoder if side == "user" else self.item_encoder
@@ -357,6 +364,13 @@ def _token_of(dataset: Any, side: Side, entity: int) -> str:
 def _unused_fields(names: Sequence[str], chosen: Sequence[str]) -> tuple[str, ...]:
     """The fields of the data that are no modalities of the model."""
     return tuple(name for name in names if name not in chosen and name not in RESERVED_NAMES)
+
+
+def _pad_before_loading(model: MultimodalRecommender, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+    """Make room for the users and items that the data have and the training of the checkpoint had not."""
+    for side in SIDES:
+        names = [f"{prefix}{name}" for name in model.entity_rows(side)]
+        pad_rows(state, names, model.n_known[side], model.encoder_of(side).n_entities)
 
 
 def _forget_after_loading(model: MultimodalRecommender, keys: Any) -> None:

@@ -6,6 +6,7 @@ import importlib.util
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from logging import getLogger
 from pathlib import Path
 from typing import cast
 
@@ -140,18 +141,20 @@ def measure_checkpoint(
         ConfigError: The model encodes no modalities or fewer than two, or the data do not fit it.
     """
     with_modalities([path], lambda line: None, "")
-    return _measure(path, options or Options(), name, lambda line: None, data_path).frame
+    return _measure(path, options or Options(), name, getLogger().warning, data_path).frame
 
 
 def _measure(path: str, options: Options, name: str, note: Callable[[str], None], data_path: str | None) -> Measured:
     with quiet():
         try:
-            config, model, *_ = recbole.quick_start.load_data_and_model(path, data_path=data_path)
+            config, model, _, train_data, *_ = recbole.quick_start.load_data_and_model(path, data_path=data_path)
             found = modality_embeddings(model, options.side, options.modalities, options.items)
         except CheckpointError:
             raise
         except (RuntimeError, ValueError) as error:
             raise ConfigError(f"{path}: {error}") from error
+    if train_data.data_note:
+        note(train_data.data_note)
     missing = [x for x in options.modalities or model.encoder_of(options.side).modalities if x not in found.names]
     if missing and (options.modalities or model.encoder_of(options.side).config.eval_modalities is None):
         note(f"{path}: none of the {options.side}s ({options.items}) has {', '.join(missing)}")

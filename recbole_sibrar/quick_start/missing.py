@@ -78,7 +78,9 @@ def run(
     frames = []
     for file in files:
         with quiet():
-            study = _load(file, plan, data_path)
+            study, data_note = _load(file, plan, data_path)
+        if data_note:
+            note(data_note)
         if len(study.evaluated) == 1:
             only = f"a single {plan.side} modality, '{study.evaluated[0]}'"
             name = f"{study.config['model']} ({file})"
@@ -92,11 +94,11 @@ def run(
     return pd.concat(frames, ignore_index=True), metric
 
 
-def _load(file: str, plan: Plan, data_path: str | None) -> Study:
-    """The study of one checkpoint, on the data that its configuration names."""
+def _load(file: str, plan: Plan, data_path: str | None) -> tuple[Study, str | None]:
+    """The study of one checkpoint, on the data that its configuration names, and how they differ from training's."""
     try:
         config, model, _, train_data, _, test_data = recbole.quick_start.load_data_and_model(file, data_path=data_path)
-        return Study(config, model, train_data, test_data, plan)
+        return Study(config, model, train_data, test_data, plan), train_data.data_note
     except CheckpointError:
         raise
     except (RuntimeError, ValueError) as error:

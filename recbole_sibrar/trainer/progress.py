@@ -41,6 +41,8 @@ class Progress:
         self.best = Path(trainer.saved_model_file)
         self.saves = saved and type(trainer) in (Trainer, KGTrainer)
         """Whether a state can be saved; trainers of a model's own have state that no checkpoint holds."""
+        self.is_trained = False
+        """Whether the training has come to its end."""
         self.keeps_last = False
         """Whether the latest state on the disk is known to be complete."""
         self.resumed: dict[str, Any] | None = None

@@ -19,12 +19,15 @@ from recbole.utils import get_trainer, set_color
 
 from recbole_sibrar.compat import CheckpointError, identify
 from recbole_sibrar.config import check_valid_metric, evaluation_config
+from recbole_sibrar.config.plain_values import held_config
 from recbole_sibrar.data import ranks
 from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.data.files import check_writable
+from recbole_sibrar.data.record import KEY
+from recbole_sibrar.data.recording import record_of
 from recbole_sibrar.evaluator import curve
 from recbole_sibrar.model.multimodal import MultimodalRecommender
-from recbole_sibrar.trainer import checkpoint, restore, tensorboard
+from recbole_sibrar.trainer import checkpoint, ending, restore, tensorboard
 from recbole_sibrar.trainer.disk import named, writing_events
 from recbole_sibrar.trainer.interruption import SIGTERM, listening
 from recbole_sibrar.trainer.progress import Progress
@@ -79,11 +82,15 @@ def _fit(original: Any, trainer: Trainer, train_data: Any, *args: Any, **kwargs:
     if trainer.eval_step > 0 and (args[0] if args else kwargs.get("valid_data")):
         check_valid_metric(config)
     if config["resume"] == restore.AUTO:
-        found = restore.find(config, trainer.logger.info) if ranks.is_main(config) else None
+        found = None
+        if ranks.is_main(config):
+            found = restore.find(config, trainer.logger.info, record_of(train_data), ending.has_test(train_data))
         config.final_config_dict["resume"] = ranks.broadcast(config, found)
     if config["resume"]:
         trainer.resume_checkpoint(config["resume"])
-    state = trainer.__dict__.pop("resumed_state", None)
+    state, plan = (trainer.__dict__.pop(name, None) for name in ("resumed_state", "resumed_plan"))
+    if plan is not None and plan.record is not None:  # resumed by hand, before the data were known
+        restore.check_data(plan.file, {KEY: plan.record}, record_of(train_data), trainer.logger.warning)
     progress = trainer.progress = Progress(trainer, saved)
     if saved and ranks.is_main(config):
         check_writable(progress.best, "checkpoint_dir")
@@ -93,12 +100,14 @@ def _fit(original: Any, trainer: Trainer, train_data: Any, *args: Any, **kwargs:
         checkpoint.remove_states(progress.best)  # of another run that had this name
     if state is not None and _has_ended(trainer, state):
         trainer.eval_collector.data_collect(train_data)
+        ending.end_training(progress, train_data)
         return trainer.best_valid_score, trainer.best_valid_result
     with listening() if progress.saves else nullcontext(), _closing(train_data):
         try:
             with writing_events(trainer.tensorboard):
                 result = original(trainer, train_data, *args, **kwargs)
             progress.end()
+            ending.end_training(progress, train_data)
         except KeyboardInterrupt:
             trainer.logger.warning(f"interrupted; {progress.advice()}")
             raise
@@ -200,17 +209,34 @@ def _evaluate(
     model_file: Any = None,
     show_progress: bool = False,
 ) -> Any:
-    """Evaluate; with the test of what was trained a run has ended, and there is nothing to continue any more."""
-    progress: Progress | None = trainer.__dict__.get("progress")
-    phase = getattr(getattr(eval_data, "evaluation", None), "phase", "test")
-    ends = load_best_model and not model_file and phase == "test" and eval_data
-    if progress is None or not progress.saves or not ends:
+    """Evaluate a model that fits the data; with the test of what was trained, a run has ended."""
+
+    def evaluate() -> Any:
         return original(trainer, eval_data, load_best_model, model_file, show_progress)
-    with listening():
-        result = original(trainer, eval_data, load_best_model, model_file, show_progress)
-        progress.end(SIGTERM, "after the test")
-    if ranks.is_main(trainer.config):
-        checkpoint.remove_states(progress.best)
+
+    def check(file: str, content: dict[str, Any]) -> None:
+        restore.check_evaluated(file, content, record_of(eval_data), trainer.logger.warning)
+
+    trainer.check_checkpoint = check
+    try:
+        progress: Progress | None = trainer.__dict__.get("progress")
+        if progress is not None and ending.is_test(progress, eval_data, model_file):
+            return _test(progress, evaluate)
+        return evaluate()
+    finally:
+        trainer.__dict__.pop("check_checkpoint", None)
+
+
+def _test(progress: Progress, evaluate: Callable[[], Any]) -> Any:
+    """Run the test with which a run ends, after which there is nothing to continue any more."""
+    try:
+        with listening():
+            result = evaluate()
+            progress.end(SIGTERM, "after the test")
+    except BaseException:
+        ending.keep_states()  # the test can be done again
+        raise
+    ending.end_run(progress)
     return result
 
 
@@ -219,7 +245,9 @@ def _resume_checkpoint(original: Any, trainer: Trainer, resume_file: str) -> Non
     config, found = trainer.config, None
     ignored = frozenset({"worker"} if isinstance(trainer.model, MultimodalRecommender) else ())
     if ranks.is_main(config):
-        found = restore.plan(Path(resume_file), config, ignored, trainer.logger.warning)
+        loader = trainer.__dict__.get("training_loader")
+        record = None if loader is None else record_of(loader)
+        found = restore.plan(Path(resume_file), config, ignored, trainer.logger.warning, record)
     plan: restore.Plan = ranks.broadcast(config, found)  # of several machines, one has the files
     try:
         original(trainer, str(plan.file))
@@ -234,6 +262,7 @@ def _resume_checkpoint(original: Any, trainer: Trainer, resume_file: str) -> Non
         )
         return
     trainer.resumed_state = {**plan.state, "keeps_last": plan.latest}
+    trainer.resumed_plan = plan
 
 
 def _save_checkpoint(original: Any, trainer: Trainer, epoch: int, verbose: bool = True, **kwargs: Any) -> None:
@@ -241,7 +270,12 @@ def _save_checkpoint(original: Any, trainer: Trainer, epoch: int, verbose: bool 
     loader = trainer.__dict__.get("training_loader")
     file = kwargs.get("saved_model_file", trainer.saved_model_file)
     if loader is None:
-        original(trainer, epoch, verbose=verbose, **kwargs)
+        config = trainer.config
+        trainer.config = held_config(config)
+        try:
+            original(trainer, epoch, verbose=verbose, **kwargs)
+        finally:
+            trainer.config = config
         trainer.written_checkpoint = identify(file)
         return
     epoch = epoch if epoch >= 0 else trainer.start_epoch - 1  # RecBole's -1: there was nothing left to train

@@ -11,7 +11,11 @@ import psutil
 import torch
 from recbole.trainer import Trainer
 
+from recbole_sibrar.config.plain_values import held_config
 from recbole_sibrar.data import ranks
+from recbole_sibrar.data.record import KEY
+from recbole_sibrar.data.recording import record_of
+from recbole_sibrar.data.saved_loaders import parts_of
 
 STATE = "training_state"
 """Key of a checkpoint that holds what RecBole's own keys do not."""
@@ -40,20 +44,14 @@ def set_random_state(state: dict[str, Any]) -> None:
 
 def loader_states(train_data: Any) -> list[Any]:
     """Where the training loader, or each of the two of a knowledge-based model, is: generator, and epoch if counted."""
-    return [(part.generator.get_state(), getattr(part, "epoch", 0)) for part in _parts(train_data)]
+    return [(part.generator.get_state(), getattr(part, "epoch", 0)) for part in parts_of(train_data)]
 
 
 def set_loader_states(train_data: Any, states: list[Any]) -> None:
     """Set a training loader to what :func:`loader_states` returned."""
-    for loader, (generator, epoch) in zip(_parts(train_data), states, strict=True):
+    for loader, (generator, epoch) in zip(parts_of(train_data), states, strict=True):
         loader.generator.set_state(generator.cpu())
         loader.epoch = epoch
-
-
-def _parts(train_data: Any) -> list[Any]:
-    if hasattr(train_data, "kg_dataloader"):
-        return [train_data.general_dataloader, train_data.kg_dataloader]
-    return [train_data]
 
 
 def full_state(trainer: Trainer, epoch: int, result: Any, loaders: list[Any], own: dict[str, Any]) -> dict[str, Any]:
@@ -66,14 +64,16 @@ def full_state(trainer: Trainer, epoch: int, result: Any, loaders: list[Any], ow
         loaders: What :func:`loader_states` returned.
         own: What each process has for itself.
     """
+    record = record_of(trainer.training_loader)
     return {
-        "config": trainer.config,
+        "config": held_config(trainer.config),
         "epoch": epoch,
         "cur_step": trainer.cur_step,
         "best_valid_score": float(trainer.best_valid_score),
         "state_dict": trainer.model.state_dict(),
         "other_parameter": trainer.model.other_parameter(),
         "optimizer": trainer.optimizer.state_dict(),
+        KEY: None if record is None else record.plain,
         STATE: {
             "best_valid_result": result and {key: float(value) for key, value in result.items()},
             "train_loss_dict": dict(trainer.train_loss_dict),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -228,3 +229,29 @@ def test_torchrun_says_which_process_this_is() -> None:
     assert not found.single
     assert not found.is_first
     assert torchrun_processes({"RANK": "5"}) is None
+
+
+def test_processes_save_a_data_set_and_no_loaders(tmp_path: Path, shared_folder: Path) -> None:
+    split = "{'split': {'RS': [0.9, 0.1, 0.0]}, 'group_by': 'user', 'mode': 'full'}"
+    keys = ["--nproc=2", "--epochs=1", "--save_dataloaders=True", "--save_dataset=True", f"--eval_args={split}"]
+    status, output = end(start(tmp_path / "run", shared_folder, *keys), tmp_path / "run")
+    assert status == 0, output
+    assert output.count("nothing is saved, as each of several processes has its own loaders") == 1
+    files = sorted(file.name for file in (tmp_path / "run" / "saved").iterdir())
+    assert len(files) == 2  # no state either, as the run has no test part to go on with
+    assert files[0].startswith("SiBraR-")
+    assert files[1] == "tiny-MultimodalDataset.pth"
+
+
+def test_processes_refuse_to_resume_with_other_data(
+    whole: tuple[Path, str], shared_folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(shared_folder, tmp_path / "dataset")
+    with (tmp_path / "dataset" / "tiny" / "tiny.inter").open("a", encoding="utf-8") as file:
+        file.write("u1\tnew\t3\t5\n")
+    (best,) = (whole[0] / "saved").glob("*.pth")
+    keys = ["--nproc=2", f"--resume={best}", *RUN]
+    status, output = end(start(tmp_path / "run", tmp_path / "dataset", *keys), tmp_path / "run")
+    assert status == 2, output
+    (line,) = [line for line in output.splitlines() if line.startswith("run_recbole: error: ")]
+    assert "was trained with other data than this run has: 1 new item (new)" in line
