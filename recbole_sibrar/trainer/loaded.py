@@ -20,14 +20,14 @@ def extend_loading(extend: Callable[[Any, str, Callable[..., Any]], None]) -> No
     extend(recbole.quick_start, "load_data_and_model", _load_data_and_model)
 
 
-def _load_data_and_model(original: Any, model_file: str) -> Any:
+def _load_data_and_model(original: Any, model_file: str, **options: Any) -> Any:
     """Load, and name the checkpoint where its parameters do not fit the data.
 
     Raises:
         CheckpointError: They do not.
     """
     try:
-        return original(model_file)
+        return original(model_file, **options)
     except DataError as error:
         raise CheckpointError(f"{model_file}: {error}") from None
     except RuntimeError as error:
