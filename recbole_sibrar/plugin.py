@@ -30,7 +30,6 @@ from recbole_sibrar.config import (
     cold_start_config,
     evaluation_config,
     long_tail_ratio,
-    plain_values,
     refuse,
     training_config,
 )
@@ -63,6 +62,7 @@ from recbole_sibrar.trainer import (
     moved_data,
     optimizer,
     outcome,
+    plain_values,
     process_group,
     resume,
     tensorboard,

@@ -58,7 +58,10 @@ def test_a_validation_metric_has_to_be_measured_where_there_is_a_validation(
             {"contrastive": "central", "central_modality": "cover"},
             ["central_modality (item side)", "'cover'", "interactions, kind, tags, price, text"],
         ),
-        ({"item_modalities": ["text"]}, ["contrastive", "'pairwise'", "item_modalities [text]", "at least two"]),
+        (
+            {"item_modalities": ["text"], "contrastive": "pairwise"},
+            ["contrastive", "'pairwise'", "item_modalities [text]", "at least two"],
+        ),
         ({"user_contrastive": "pairwise"}, ["user_contrastive", "user_modalities [interactions]", "at least two"]),
         ({"temperature": -0.5}, ["temperature", "-0.5", "a number above 0"]),
         ({"contrastive_wieght": 0.1}, ["contrastive_wieght", "unknown key", "did you mean 'contrastive_weight'?"]),
@@ -82,7 +85,7 @@ def test_wrong_keys(make_model: MakeModel, settings: dict[str, Any], pieces: lis
     "settings",
     [
         {"item_modalities": ["interactions", "text"]},
-        {"item_modalities": "auto"},
+        {"item_modalities": "auto", "contrastive": "pairwise"},
         {"load_col": {"inter": INTER, "item": ["item_id", "text"]}},
     ],
 )

@@ -126,16 +126,20 @@ def _of_time(config: Any) -> Iterator[Need]:
 
 
 def _of_labels(config: Any) -> Iterator[Need]:
-    """Labels, where no threshold makes them of another field."""
+    """Labels, where no threshold makes them of another field.
+
+    A field that the user has named has to be there; else it is known when training and evaluation begin whether there
+    have to be labels, see ``evaluator/requirements.py``.
+    """
     if config["threshold"] is not None:
         return
     field, mode = config["LABEL_FIELD"], (config["eval_args"] or {}).get("mode")
+    named = "LABEL_FIELD" in config.external_config_dict
     modes = mode.values() if isinstance(mode, dict) else [mode]
     if "labeled" in modes and config["eval_type"] is EvaluatorType.VALUE:
-        yield Need(field, "eval_args: mode: labeled (LABEL_FIELD, unless threshold makes labels)")
+        yield Need(field, "eval_args: mode: labeled (LABEL_FIELD)", named)
     elif config["MODEL_INPUT_TYPE"] is InputType.POINTWISE and not _draws_negatives(config["train_neg_sample_args"]):
-        in_all = config["MODEL_TYPE"] in (ModelType.CONTEXT, ModelType.DECISIONTREE)
-        yield Need(field, "training without train_neg_sample_args (LABEL_FIELD, unless threshold makes labels)", in_all)
+        yield Need(field, "training without train_neg_sample_args (LABEL_FIELD)", named)
 
 
 def _draws_negatives(arguments: Any) -> bool:

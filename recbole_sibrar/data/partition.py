@@ -81,10 +81,8 @@ def check_parts(parts: Sequence[Any], group_by: str) -> str:
         held out, and a hash of the held-out pairs.
 
     Raises:
-        DataError: There are not three parts, one is empty, or an entity has interactions in two of them.
+        DataError: A part is empty, or an entity has interactions in two of them.
     """
-    if len(parts) != len(PARTS):
-        raise DataError(f"benchmark_filename: found {len(parts)} files, a cold-start split has {', '.join(PARTS)}")
     fields = _id_fields(parts[0])
     trained = {side: set(parts[0].inter_feat[field].tolist()) for side, field in fields.items()}
     sizes = []

@@ -19,7 +19,6 @@ from recbole.utils import get_trainer, set_color
 
 from recbole_sibrar.compat import CheckpointError, identify
 from recbole_sibrar.config import check_valid_metric, evaluation_config
-from recbole_sibrar.config.plain_values import held_config
 from recbole_sibrar.data import ranks
 from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.data.files import check_writable
@@ -30,6 +29,7 @@ from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.trainer import checkpoint, ending, restore, tensorboard
 from recbole_sibrar.trainer.disk import named, writing_events
 from recbole_sibrar.trainer.interruption import SIGTERM, listening
+from recbole_sibrar.trainer.plain_values import held_config
 from recbole_sibrar.trainer.progress import Progress
 from recbole_sibrar.trainer.state import (
     full_state,

@@ -11,11 +11,11 @@ import psutil
 import torch
 from recbole.trainer import Trainer
 
-from recbole_sibrar.config.plain_values import held_config
 from recbole_sibrar.data import ranks
 from recbole_sibrar.data.record import KEY
 from recbole_sibrar.data.recording import record_of
 from recbole_sibrar.data.saved_loaders import parts_of
+from recbole_sibrar.trainer.plain_values import held_config
 
 STATE = "training_state"
 """Key of a checkpoint that holds what RecBole's own keys do not."""

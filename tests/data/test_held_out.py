@@ -171,7 +171,7 @@ def test_a_user_with_every_item_is_served(
     """RecBole alone trains on such data; only who asks for items of training is told that it cannot be."""
     train = [("u1", "i1"), ("u1", "i2"), ("u2", "i1")]
     parts = {"train": train, "valid": [("u2", "i3")], "test": [("u1", "i4")]}
-    settings = write_parts(tmp_path / "by_hand", parts) | {"load_col": {"inter": ["user_id", "item_id"]}}
+    settings = write_parts(tmp_path / "by_hand", parts) | {"load_col": {"inter": ["user_id", "item_id"]}, "topk": 3}
     config = make_config(**settings, contrastive="none")
     loader, *_ = data_preparation(config, create_dataset(config))
     tokens = loader._dataset.field2id_token["item_id"]
@@ -189,7 +189,7 @@ def test_popularity_of_new_and_mixed_items(make_config: MakeConfig, tmp_path: Pa
     """Where the test has known items too, a new one has no training users: popularity 0, not unknown."""
     train = [("u1", "i1"), ("u2", "i1"), ("u3", "i2"), ("u1", "i3")]
     mixed = {"train": train, "valid": [("u2", "i2")], "test": [("u3", "i4")]}
-    settings = {"load_col": {"inter": ["user_id", "item_id"]}, "contrastive": "none"}
+    settings = {"load_col": {"inter": ["user_id", "item_id"]}, "contrastive": "none", "topk": 3}
     for name, parts, popularity in (
         ("mixed", mixed, 0.0),
         ("new", {**mixed, "valid": [("u2", "i4")]}, np.nan),

@@ -384,7 +384,9 @@ def test_a_planted_leak_is_caught(make_config: MakeConfig, tmp_path: Path, group
 def test_files_for_two_parts_are_no_cold_start_split(make_config: MakeConfig, tmp_path: Path) -> None:
     folder = tmp_path / "split"
     parts_of(make_config("BPR", eval_args=cold("item"), save_split=str(folder)))
-    with pytest.raises(DataError, match="benchmark_filename: found 2 files, a cold-start split has train, valid, test"):
+    with pytest.raises(
+        ConfigError, match=r"benchmark_filename: found \['train', 'test'\], allowed is a list of three parts"
+    ):
         parts_of(
             make_config("BPR", eval_args=cold("item"), data_path=str(folder), benchmark_filename=["train", "test"])
         )

@@ -342,7 +342,10 @@ def test_a_failure_while_writing_leaves_the_file_that_was_there(
     assert Path("results/users.parquet").read_bytes() == before
 
 
-@pytest.mark.parametrize("path", ["users.csv", "", 3])
-def test_a_file_of_users_has_to_be_called_parquet(make_model: Build, path: Any) -> None:
-    with pytest.raises(ConfigError, match=r"save_per_user: found .*parquet file"):
+@pytest.mark.parametrize("path", ["users.txt", "", 3])
+def test_a_file_of_users_says_its_format(make_model: Build, path: Any) -> None:
+    with pytest.raises(
+        ConfigError,
+        match=r"save_per_user: found .* ends in \.parquet, \.csv, \.jsonl$",
+    ):
         make_model(**EVALUATION, save_per_user=path)

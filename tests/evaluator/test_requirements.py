@@ -89,9 +89,9 @@ def test_training_alone_needs_no_labels(make_model: Build) -> None:
     assert trainer.train_loss_dict[0] > 0
 
 
-def test_the_field_of_threshold_is_loaded(make_model: Build) -> None:
-    config, _, train, valid, test = make_model(model="FM", threshold={"rating": 3})
-    assert config["load_col"]["inter"] == ["user_id", "item_id", "rating"]
+def test_labels_are_made_of_the_field_of_threshold(make_model: Build) -> None:
+    columns = {"inter": ["user_id", "item_id", "rating"]}
+    config, _, train, valid, test = make_model(model="FM", threshold={"rating": 3}, load_col=columns)
     lines = Path(config["data_path"], "tiny.inter").read_text().splitlines()[1:]
     rows = [line.split("\t") for line in lines]
     labels = sum(float(part._dataset.inter_feat["label"].sum()) for part in (train, valid, test))
@@ -102,12 +102,11 @@ def test_the_field_of_threshold_is_loaded(make_model: Build) -> None:
 @pytest.mark.parametrize(
     ("threshold", "error", "said"),
     [
-        ({"ratings": 3}, DataError, "found 'ratings', .*: rating, timestamp; did you mean 'rating'?"),
         ({"user_id": 3}, DataError, "found 'user_id', .*: rating, timestamp"),
         ({"rating": "x"}, ConfigError, "one field and its least positive value"),
         ({"rating": 3, "timestamp": 1}, ConfigError, "one field and its least positive value"),
     ],
 )
 def test_a_wrong_threshold_is_one_line(make_model: Build, threshold: Any, error: type[Exception], said: str) -> None:
-    with pytest.raises(error, match=rf"^threshold: .*{said.replace('?', '.')}[^\n]*$"):
+    with pytest.raises(error, match=rf"^threshold: .*{said}[^\n]*$"):
         make_model(model="FM", threshold=threshold)
