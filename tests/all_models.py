@@ -13,7 +13,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-if sys.argv[1] == "with":
+if sys.argv[1:2] == ["with"]:
     import recbole_sibrar  # noqa: F401  # registers the plugin
 
 import recbole

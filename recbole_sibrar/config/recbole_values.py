@@ -144,6 +144,7 @@ CHECKS: dict[str, Check] = {
     "learner": _text,
     "seed": _seed,
     "metric_decimal_place": _optional(_COUNT),
+    "loss_decimal_place": _optional(_COUNT),
     "topk": _cutoffs,
     "valid_metric": _text,
     "state": _optional(_text),

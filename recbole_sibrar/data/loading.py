@@ -18,7 +18,7 @@ from recbole_sibrar.data.columns import TextFormat
 from recbole_sibrar.data.faults import find_wrong_number
 from recbole_sibrar.data.feature_files import check_new
 from recbole_sibrar.data.ids import warn_about_matches, warn_about_repetitions
-from recbole_sibrar.data.needed import check_interactions, log_added_fields
+from recbole_sibrar.data.needed import check_interactions, log_fields
 from recbole_sibrar.errors import DataError, refuse
 from recbole_sibrar.names import Side
 
@@ -235,7 +235,7 @@ def load_inter_feat(original: Callable[..., Any], dataset: Dataset, token: str, 
         if not os.path.isfile(path):
             raise DataError(f"{path}: there is no such file; {dataset_path} holds {_files_of(dataset_path)}")
     original(dataset, token, dataset_path)
-    log_added_fields(dataset)
+    log_fields(dataset)
 
 
 def load_user_or_item_feat(original: Callable[..., Any], dataset: Dataset, *arguments: Any) -> pd.DataFrame | None:

@@ -227,12 +227,25 @@ def _place_of(dataset: Dataset, need: Need) -> str:
     return ""
 
 
-def log_added_fields(dataset: Dataset) -> None:
-    """Say in the log which fields of the interactions were loaded because other keys need them."""
+def log_fields(dataset: Dataset) -> None:
+    """Say in the log which fields of the interactions other keys had loaded, and which the user named in vain."""
     config = dataset.config
-    if config["load_col"] is None or has_own_load_col(config):
+    if config["load_col"] is None:
         return
     named = config["load_col"][INTER]
+    if has_own_load_col(config):
+        _warn_about_unknown(dataset, [] if named == "*" else named)
+        return
     for need in needs(dataset):
         if need.field in dataset.inter_feat and named != "*" and need.field not in named:
             dataset.logger.info(f"load_col: '{need.field}' of the interactions is loaded as well, for {need.key}")
+
+
+def _warn_about_unknown(dataset: Dataset, named: Iterable[str]) -> None:
+    """Warn about fields of ``load_col`` that the interactions lack, which RecBole passes over."""
+    _, unload = dataset._get_load_and_unload_col(FeatureSource.INTERACTION)
+    known = [field.name for field in _header_of(dataset, INTER)] or list(dataset.inter_feat)
+    for name in named:
+        if name not in dataset.inter_feat and name not in (unload or ()) and name not in known:
+            has = f"the interactions have {', '.join(known)}{nearest(str(name), known)}"
+            dataset.logger.warning(f"load_col: there is no field '{name}' for {INTER}; {has}")

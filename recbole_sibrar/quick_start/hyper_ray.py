@@ -31,6 +31,7 @@ _SETTINGS = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the record has what they would write
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends the command, and not only the search
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a failing trial reports a reason instead of a score
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # the record has the reason; Ray would write a traceback for a lost machine
     "RAY_AIR_NEW_OUTPUT": "0",
 }
 """Variables of the environment that Ray reads."""

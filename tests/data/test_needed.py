@@ -100,6 +100,16 @@ def test_a_load_col_without_it_is_told(build: Build, model: str, keys: dict[str,
         assert key in str(caught.value)
 
 
+@pytest.mark.parametrize("model", ["BPR", "SiBraR"])
+def test_a_column_that_is_not_there_is_told(build: Build, caplog: pytest.LogCaptureFixture, model: str) -> None:
+    build(model, load_col={"inter": ["user_id", "item_id", "rating", "time_stamp"]}, state="WARNING")
+    said = [line for line in caplog.messages if line.startswith("load_col: ")]
+    assert said == [
+        "load_col: there is no field 'time_stamp' for inter; the interactions have user_id, item_id, rating, "
+        "timestamp; did you mean 'timestamp'?"
+    ]
+
+
 @pytest.mark.parametrize(("model", "keys", "field", "key"), NEEDS)
 def test_a_file_without_it_is_told(
     build: Build, tiny_folder: Path, model: str, keys: dict[str, Any], field: str, key: str

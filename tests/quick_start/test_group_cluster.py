@@ -44,7 +44,8 @@ def test_results_on_a_cluster_are_those_of_the_same_run_alone(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["test"])
     found: list[Any] = []
-    monkeypatch.setattr(cli, "run", lambda *run: found.append(processes.run(*run)))
+    run = processes.run
+    monkeypatch.setattr(processes, "run", lambda *arguments: found.append(run(*arguments)))
     assert cli.run_recbole([f"--config_files={configuration}", "--save_per_user=users.parquet"]) == 0
     (row,) = pd.read_csv(folder[0] / "cluster" / "results.csv").to_dict("records")
     assert row["name"] == "SiBraR"
