@@ -32,9 +32,8 @@ from recbole.data.dataset import Dataset
 from recbole.utils import FeatureSource
 
 import recbole_sibrar  # noqa: F401
-from recbole_sibrar.data import cache
-from recbole_sibrar.data.atomic import read_header
-from recbole_sibrar.data.columns import TextFormat
+from recbole_sibrar.data.atomic import cache, read_header
+from recbole_sibrar.data.atomic.columns import TextFormat
 
 SETTINGS = {"field_separator": "\t", "seq_separator": " ", "load_col": None}
 SIDES = ("recbole", "cold", "cached", "recbole's frame, cold", "recbole's frame, cached")

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from common import machine, peak_megabytes, run_child, table
 
-from recbole_sibrar.evaluator.modality_gap import MAX_ITEMS, measure_gap, sample_size
+from recbole_sibrar.studies.gap.measures import MAX_ITEMS, measure_gap, sample_size
 
 HEADER = ("items", "modalities", "size", "items drawn", "seconds", "peak MB")
 

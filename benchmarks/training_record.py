@@ -23,9 +23,9 @@ from recbole.data import create_dataset, data_preparation
 from recbole.utils import get_model, get_trainer, init_seed
 
 import recbole_sibrar  # noqa: F401  # registers the plugin
-from recbole_sibrar.data import recording
-from recbole_sibrar.data.record import KEY
-from recbole_sibrar.data.tables import Tables
+from recbole_sibrar.data.record import recording
+from recbole_sibrar.data.record.tables import Tables
+from recbole_sibrar.data.record.training_data import KEY
 from recbole_sibrar.trainer import checkpoint, state
 
 HEADER = ("model", "load and split s", "record s", "share", "kB", "of them record", "write ms", "without record")

@@ -13,18 +13,24 @@ from recbole_sibrar.config.values import nearest
 from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.errors import OptionParser
 
-from . import encoded_fields, encoder_options
-from .encoded_fields import Encoder, Encoding, encode_fields, parse_encodings
-from .entities import SIDES
-from .filtering import Filters
-from .locks import locked
-from .preparation import Kept, Target, choose_fields, prepare
-from .raw import RawData, RawField
-from .reporting import Report
-from .vectors import vector_field
-from .writing import check_target
+from .encoding import encoder_options
+from .pipeline import encoded_fields
+from .pipeline.encoded_fields import Encoder, Encoding, encode_fields, parse_encodings
+from .pipeline.entities import SIDES
+from .pipeline.filtering import Filters
+from .pipeline.locks import locked
+from .pipeline.preparation import Kept, Target, choose_fields, prepare
+from .pipeline.raw import RawData, RawField
+from .pipeline.reporting import Report
+from .pipeline.vectors import vector_field
+from .pipeline.writing import check_target
 
-CONVERTERS = {"ml-1m": "movielens", "music4all-onion": "music4all", "amazon-2023": "amazon", "generic": "generic"}
+CONVERTERS = {
+    "ml-1m": "movielens",
+    "music4all-onion": "music4all.reader",
+    "amazon-2023": "amazon.reader",
+    "generic": "generic.reader",
+}
 """Name on the command line -> module."""
 
 KEEP_ALL: dict[str, Any] = {
@@ -149,7 +155,7 @@ def add_shared_options(parser: argparse.ArgumentParser, name: str, of_the_papers
 
 
 def _converter(name: str) -> Any:
-    return import_module(f"{__package__}.{CONVERTERS[name]}")
+    return import_module(f"{__package__}.converters.{CONVERTERS[name]}")
 
 
 def _check(options: argparse.Namespace, folder: Path) -> None:

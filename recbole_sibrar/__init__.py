@@ -10,7 +10,7 @@ Example:
 """
 
 from recbole_sibrar.names import MODELS
-from recbole_sibrar.registration import register_with_recbole
+from recbole_sibrar.plugin.registration import register_with_recbole
 
 __version__ = "0.1.0"
 __all__ = ["MODELS", "__version__", "register"]
@@ -18,7 +18,7 @@ __all__ = ["MODELS", "__version__", "register"]
 
 def register() -> None:
     """Import RecBole and make its functions know the plugin, which otherwise happens when RecBole is imported."""
-    from recbole_sibrar import plugin
+    from recbole_sibrar.plugin import register as plugin
 
     plugin.register()
 

@@ -11,8 +11,9 @@ import pytest
 import torch
 from recbole.config import Config
 
-from recbole_sibrar import cli, compat
-from recbole_sibrar.compat import load_checkpoint
+from recbole_sibrar import cli
+from recbole_sibrar.plugin import repairs
+from recbole_sibrar.plugin.repairs import load_checkpoint
 
 SCRIPT = """
 import argparse
@@ -249,7 +250,7 @@ def test_doctor_reports_versions_and_repairs_and_passes(tmp_path: Path) -> None:
     for package in ("python", "recbole-sibrar", "recbole ", "torch", "numpy", "pandas", "ray", "setuptools"):
         assert package in done.stdout
     assert torch.__version__.split("+")[0] in done.stdout
-    for repair in compat.REPAIRS:
+    for repair in repairs.REPAIRS:
         assert f"{repair.name} ({repair.issue}): active" in done.stdout
     assert "plugin: registered, models SiBraR" in done.stdout
     assert "self-test (train, evaluate, save, reload): passed" in done.stdout

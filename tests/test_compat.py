@@ -26,8 +26,8 @@ from recbole.evaluator import Collector, Evaluator
 from recbole.model.general_recommender import BPR
 from recbole.trainer import Trainer
 
-from recbole_sibrar import compat
-from recbole_sibrar.compat import CheckpointError, load_checkpoint
+from recbole_sibrar.plugin import repairs
+from recbole_sibrar.plugin.repairs import CheckpointError, load_checkpoint
 
 BEYOND_ACCURACY = ("ItemCoverage", "GiniIndex", "AveragePopularity", "TailPercentage", "ShannonEntropy")
 
@@ -308,8 +308,8 @@ def test_repairs_are_applied_once() -> None:
     owners = (Trainer, Collector, recbole.quick_start, recbole.quick_start.quick_start, torch)
     before = [dict(vars(owner)) for owner in owners]
     filters = list(warnings.filters)
-    applied = compat.apply_repairs()
-    assert applied == {repair.name: True for repair in compat.REPAIRS}
+    applied = repairs.apply_repairs()
+    assert applied == {repair.name: True for repair in repairs.REPAIRS}
     assert [dict(vars(owner)) for owner in owners] == before
     assert warnings.filters == filters
 

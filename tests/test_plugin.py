@@ -23,10 +23,10 @@ from recbole.evaluator import Collector
 from recbole.utils import get_model, get_trainer, init_seed
 from recbole.utils.case_study import full_sort_topk
 
-from recbole_sibrar import plugin
 from recbole_sibrar.config import own_keys
 from recbole_sibrar.config.keys import MODEL_KEYS
 from recbole_sibrar.names import MODELS
+from recbole_sibrar.plugin import register as plugin
 
 Build = Callable[..., tuple[Any, ...]]
 

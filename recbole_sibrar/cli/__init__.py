@@ -49,9 +49,9 @@ COMMANDS = {
     "report": Command(
         "cli.report", "one HTML page, and figures as PDF and PNG, about a comparison of run_recbole_group"
     ),
-    "encode-text": Command("dataset_prep.encode_text", "turn texts into vectors by a sentence transformer"),
+    "encode-text": Command("dataset_prep.encoding.encode_text", "turn texts into vectors by a sentence transformer"),
     "encode-image": Command(
-        "dataset_prep.encode_image", "turn images into vectors by a network of timm or torchvision"
+        "dataset_prep.encoding.encode_image", "turn images into vectors by a network of timm or torchvision"
     ),
     "prepare": Command(
         "dataset_prep.command", "convert a downloaded data set to atomic files with multimodal features"

@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from recbole_sibrar.data.files import check_writable
 from recbole_sibrar.errors import ConfigError
+from recbole_sibrar.files import check_writable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.checkpoints and not args.series:
         raise ConfigError("CHECKPOINT: found none, allowed is one or more, or --series FILE")
 
-    from recbole_sibrar.quick_start import gap
+    from recbole_sibrar.studies.gap import study as gap
 
     options = gap.read_options(args.side, args.items, args.modalities, args.seed, args.max_items)
     gap.check_projection(args.projection)

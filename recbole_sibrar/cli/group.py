@@ -14,7 +14,7 @@ from tqdm import tqdm
 from recbole_sibrar.cli.common import INTERRUPTED, output_folder, parse_overrides
 from recbole_sibrar.config.choices import check_names, chosen, configuration_file, keys_of_files, model_names
 from recbole_sibrar.errors import ConfigError, OptionParser, refuse
-from recbole_sibrar.quick_start.variants import parse_seeds, parse_variants
+from recbole_sibrar.quick_start.group.variants import parse_seeds, parse_variants
 
 
 def parser() -> argparse.ArgumentParser:
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace, rest: Sequence[str]) -> int:
     sys.argv = sys.argv[:1]  # RecBole would read the same options once more, by its own rules
     plans = _plan(args, parse_overrides(rest))
 
-    from recbole_sibrar.quick_start import comparison
+    from recbole_sibrar.quick_start.group import results as comparison
 
     output_folder(args.output)
     runs = [run for _, planned in plans.values() for run in planned]
@@ -89,11 +89,11 @@ def run(args: argparse.Namespace, rest: Sequence[str]) -> int:
 
 
 def _execute(args: argparse.Namespace, runs: Sequence[Any]) -> Sequence[Any]:
-    from recbole_sibrar.quick_start import group
+    from recbole_sibrar.quick_start.group import runs as group
 
     if not args.cluster:
         return group.execute(runs, args.jobs or 1, _note)
-    from recbole_sibrar.quick_start import group_cluster
+    from recbole_sibrar.quick_start.group import cluster as group_cluster
 
     return group_cluster.execute(runs, args.jobs, args.cluster, args.resources_per_run, _note)
 
@@ -114,7 +114,7 @@ def _plan(args: argparse.Namespace, overrides: dict[str, str]) -> dict[Path, tup
         for variant in variants:
             check_names({**keys, **overrides, **variant.keys}, variant.model, vars(args))
 
-        from recbole_sibrar.quick_start import group
+        from recbole_sibrar.quick_start.group import runs as group
 
         seeds = functools.partial(parse_seeds, args.seeds)
         plans[output] = title, group.plan(variants, dataset, files, overrides, seeds, output, _note)

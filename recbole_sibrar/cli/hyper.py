@@ -12,9 +12,9 @@ from tqdm import tqdm
 
 from recbole_sibrar.cli.common import INTERRUPTED, parse_overrides
 from recbole_sibrar.config.choices import check_model, check_names, chosen, configuration_file, keys_of_files
-from recbole_sibrar.data.files import check_writable
 from recbole_sibrar.errors import ConfigError, OptionParser, nearest, refuse
-from recbole_sibrar.quick_start.child_process import interruptible
+from recbole_sibrar.files import check_writable
+from recbole_sibrar.quick_start.run.child_process import interruptible
 
 TOOLS = ("hyperopt", "ray")
 """What can search."""
@@ -77,8 +77,9 @@ def run(args: argparse.Namespace, rest: Sequence[str]) -> int:
     overrides = parse_overrides(rest)
     _check_names(args, overrides)
 
-    from recbole_sibrar.quick_start import hyper_plan, hyper_search
-    from recbole_sibrar.quick_start.hyper_run import Runner
+    from recbole_sibrar.quick_start.hyper import plan as hyper_plan
+    from recbole_sibrar.quick_start.hyper import search as hyper_search
+    from recbole_sibrar.quick_start.hyper.runner import Runner
 
     hyper_search.check_hyperopt()
     sys.argv = sys.argv[:1]  # RecBole would read the same options once more, by its own rules
@@ -110,17 +111,17 @@ def _check_names(args: argparse.Namespace, overrides: dict[str, str]) -> None:
 
 
 def _search(args: argparse.Namespace, runner: Any) -> None:
-    from recbole_sibrar.quick_start import hyper_search
+    from recbole_sibrar.quick_start.hyper import search as hyper_search
 
     plan, record = runner.plan, runner.record
     options = (record, plan.space, plan.algo, plan.seed, plan.n_trials, args.early_stop)
     if args.tool == "hyperopt":
         hyper_search.Search(*options, runner.run).run()
         return
-    from recbole_sibrar.quick_start import hyper_ray  # loads Ray Tune, which no other search waits for
+    from recbole_sibrar.quick_start.hyper import ray_search  # loads Ray Tune, which no other search waits for
 
     scheduling = (args.scheduler or "asha", args.grace_period or 5)
-    hyper_ray.search(runner, args.early_stop, args.cluster or "local", args.resources_per_trial, *scheduling)
+    ray_search.search(runner, args.early_stop, args.cluster or "local", args.resources_per_trial, *scheduling)
 
 
 def _choice(option: str, value: str, allowed: Sequence[str]) -> str:

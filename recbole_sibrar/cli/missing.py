@@ -31,8 +31,8 @@ def run(args: argparse.Namespace) -> int:
         ConfigError: An option or a checkpoint cannot be used.
         DataError: The data of a checkpoint cannot be used.
     """
-    from recbole_sibrar.quick_start import missing
-    from recbole_sibrar.report import curves
+    from recbole_sibrar.plotting import curves
+    from recbole_sibrar.studies.missing import study as missing
 
     plan = missing.read_plan(args.side, args.modalities, args.rates, args.seeds)
     folder = output_folder(args.output)

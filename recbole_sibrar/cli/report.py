@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
     Returns:
         Exit status.
     """
-    from recbole_sibrar.quick_start import report
+    from recbole_sibrar.report import build as report
 
     page, figures, n_figures = report.run(
         args.folder, args.output, args.figures, args.missing, args.gap, args.data_path

@@ -20,7 +20,7 @@ from recbole_sibrar.config.choices import (
 )
 from recbole_sibrar.errors import OptionParser
 from recbole_sibrar.names import MODELS
-from recbole_sibrar.quick_start import process_options
+from recbole_sibrar.quick_start.run import process_options
 
 
 def parser() -> argparse.ArgumentParser:
@@ -81,8 +81,8 @@ def run(args: argparse.Namespace, rest: Sequence[str]) -> int:
     check_model(model)
     check_names({**keys, **overrides}, model, vars(args))
 
-    from recbole_sibrar.quick_start import processes as starting
-    from recbole_sibrar.quick_start.configuration import try_configuration
+    from recbole_sibrar.quick_start.run import processes as starting
+    from recbole_sibrar.quick_start.run.configuration import try_configuration
     from recbole_sibrar.trainer.interruption import let_sigterm_end_this_process
 
     let_sigterm_end_this_process()

@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     if len(set(args.runs)) < 2:
         refuse("RUN", " ".join(args.runs), "at least two different ones")
 
-    from recbole_sibrar.quick_start import significance
+    from recbole_sibrar.studies.significance import study as significance
 
     frame = significance.run(args.runs, args.metrics, args.reference)
     print(frame.to_string(index=False, float_format=lambda number: f"{number:.4g}"))  # noqa: T201

@@ -16,8 +16,9 @@ from recbole.utils import FeatureSource, FeatureType
 from scipy.sparse import csr_matrix
 
 from recbole_sibrar.data.atomic import Field, read_header
-from recbole_sibrar.data.cache import read_frame
-from recbole_sibrar.data.feature_files import (
+from recbole_sibrar.data.atomic.cache import read_frame
+from recbole_sibrar.data.held_out import Evaluated, Pool
+from recbole_sibrar.data.loading.feature_files import (
     FeatureFile,
     align,
     check_columns,
@@ -27,14 +28,13 @@ from recbole_sibrar.data.feature_files import (
     find_owner,
     weight_matrix,
 )
-from recbole_sibrar.data.held_out import Evaluated, Pool
-from recbole_sibrar.data.ids import without_missing_ids
-from recbole_sibrar.data.loading import check_frame, register_fields, selected, text_format, uses_cache
-from recbole_sibrar.data.matrices import bags, shared_matrix, stacked
+from recbole_sibrar.data.loading.frames import check_frame, register_fields, selected, text_format, uses_cache
+from recbole_sibrar.data.loading.ids import without_missing_ids
+from recbole_sibrar.data.loading.matrices import bags, shared_matrix, stacked
+from recbole_sibrar.data.loading.needed import has_own_load_col
+from recbole_sibrar.data.loading.served import Column, Sequences, ServedFields, VectorRows
 from recbole_sibrar.data.modality import ModalityKind, ModalityTable, bag_table, dense_table, id_table
-from recbole_sibrar.data.needed import has_own_load_col
-from recbole_sibrar.data.recording import recorder_of
-from recbole_sibrar.data.served import Column, Sequences, ServedFields, VectorRows
+from recbole_sibrar.data.record.recording import recorder_of
 from recbole_sibrar.errors import DataError, refuse
 from recbole_sibrar.names import ID, INTERACTIONS, RESERVED_NAMES, Side
 

@@ -14,9 +14,9 @@ from sklearn.preprocessing import normalize
 
 from recbole_sibrar.config import nearest
 from recbole_sibrar.data.atomic import DataError, Field, read_header
-from recbole_sibrar.data.cache import read_frame
-from recbole_sibrar.data.feature_files import id_names
-from recbole_sibrar.data.loading import text_format, uses_cache
+from recbole_sibrar.data.atomic.cache import read_frame
+from recbole_sibrar.data.loading.feature_files import id_names
+from recbole_sibrar.data.loading.frames import text_format, uses_cache
 from recbole_sibrar.names import Side
 
 

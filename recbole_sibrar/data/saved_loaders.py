@@ -19,11 +19,11 @@ from recbole.data.dataset import Dataset
 from recbole.utils import set_color
 
 from recbole_sibrar.config import WITHOUT_EFFECT, own_keys
-from recbole_sibrar.data import ranks
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.data.files import replacing
-from recbole_sibrar.data.record import differences
-from recbole_sibrar.data.recording import record_of, recorder_of
+from recbole_sibrar.data.record.recording import record_of, recorder_of
+from recbole_sibrar.data.record.training_data import differences
+from recbole_sibrar.files import replacing
+from recbole_sibrar.parallel import processes
 
 _OF_TRAINING = frozenset(
     {
@@ -107,8 +107,8 @@ def save(config: Any, loaders: tuple[Any, ...]) -> None:
     Raises:
         DataError: The file cannot be written.
     """
-    if ranks.count(config) > 1:
-        if ranks.is_main(config):
+    if processes.count(config) > 1:
+        if processes.is_main(config):
             getLogger().warning("save_dataloaders: nothing is saved, as each of several processes has its own loaders")
         return
     file = default_file(config)
@@ -120,7 +120,7 @@ def save(config: Any, loaders: tuple[Any, ...]) -> None:
 def _save_dataset(original: Any, dataset: Dataset) -> None:
     """Write a data set as RecBole does, in the first of several processes, while none can read a part of it."""
     config = dataset.config
-    if ranks.is_main(config):
+    if processes.is_main(config):
         file = Path(config["checkpoint_dir"]) / f"{config['dataset']}-{type(dataset).__name__}.pth"
         getLogger().info(set_color("Saving filtered dataset into ", "pink") + f"[{file}]")
         _write(file, dataset, "save_dataset")
@@ -183,7 +183,7 @@ def load(config: Any, dataset: Any = None) -> tuple[Any, ...] | None:
 
 def _read(config: Any, file: Path, dataset: Any) -> tuple[tuple[Any, ...] | None, str]:
     """The loaders of a file, or None and the reason why they cannot be used."""
-    if ranks.count(config) > 1:
+    if processes.count(config) > 1:
         return None, "each of several processes has its own"
     if not file.is_file():
         return None, "there is no such file"

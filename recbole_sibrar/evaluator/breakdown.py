@@ -15,11 +15,11 @@ import torch
 from recbole.evaluator.collector import DataStruct
 
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.data.files import check_writable
 from recbole_sibrar.evaluator.groups import Group, place_shares
 from recbole_sibrar.evaluator.lists import RecommendationLists
 from recbole_sibrar.evaluator.metrics import NEED, ListMetric
 from recbole_sibrar.evaluator.user_results import write_users
+from recbole_sibrar.files import check_writable
 
 _PER_USER_ROWS = ("rec.topk", "rec.items", "rec.meanrank")
 """What RecBole's collector gathers with a row for each user."""

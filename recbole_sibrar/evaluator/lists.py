@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from scipy.sparse import csr_matrix
 
-from recbole_sibrar.data import ranks
 from recbole_sibrar.data.features import FieldValues, Numbers, read_field, read_numbers
 from recbole_sibrar.evaluator.ranking import Top
 from recbole_sibrar.names import Side
+from recbole_sibrar.parallel import processes
 
 
 class TrainingKnowledge:
@@ -205,7 +205,7 @@ class ListCollector:
 
     def gather(self, config: Any) -> bool:
         """Take over what all processes have collected, in their order, and say whether this one has it now: rank 0."""
-        parts = ranks.gather(config, (self.batches, self.n_rows))
+        parts = processes.gather(config, (self.batches, self.n_rows))
         self.batches, self.n_rows = [], 0
         for batches, n_rows in parts:
             for users, recommended, rows, items, ranked in batches:

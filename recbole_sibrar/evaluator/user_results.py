@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from recbole_sibrar.data.files import replacing
+from recbole_sibrar.files import replacing
 
 _ITEMS = "items"
 """Column with the lists of recommended items, which CSV holds as JSON."""

@@ -11,7 +11,7 @@ from recbole_sibrar.config import EncoderConfig
 from recbole_sibrar.data.modality import ModalityTable
 from recbole_sibrar.model.encoder import Encoded, EntityEncoder, distinct, gather_rows, widened
 from recbole_sibrar.model.layers import MLP
-from recbole_sibrar.model.synchronization import Shared
+from recbole_sibrar.parallel.synchronization import Shared
 
 
 class ConcatenationEncoder(EntityEncoder):

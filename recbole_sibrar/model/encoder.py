@@ -15,8 +15,8 @@ from recbole_sibrar.data.modality import ModalityTable, with_known_labels
 from recbole_sibrar.model.branches import make_branches
 from recbole_sibrar.model.layers import BatchNorm, IdLayer, Projection
 from recbole_sibrar.model.scaling import make_scaling
-from recbole_sibrar.model.synchronization import Ranks, Shared
 from recbole_sibrar.names import ID
+from recbole_sibrar.parallel.synchronization import Ranks, Shared
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recbole_sibrar.data.modality import ModalityKind, ModalityTable
-from recbole_sibrar.model.synchronization import Shared, batch_norm
+from recbole_sibrar.parallel.synchronization import Shared, batch_norm
 
 
 def make_activation(name: str) -> nn.Module:

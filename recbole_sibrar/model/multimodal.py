@@ -28,8 +28,8 @@ from recbole_sibrar.model.encoder import Encoded, EntityEncoder, gather_rows
 from recbole_sibrar.model.growth import id_weights, pad_rows
 from recbole_sibrar.model.inspection import Inspection
 from recbole_sibrar.model.loss import bce_loss, bpr_loss, info_nce_loss, sampled_softmax_loss
-from recbole_sibrar.model.synchronization import Ranks
 from recbole_sibrar.names import ID, RESERVED_NAMES, SIDES, Side
+from recbole_sibrar.parallel.synchronization import Ranks
 
 
 class MultimodalRecommender(GeneralRecommender):

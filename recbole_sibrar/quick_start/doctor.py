@@ -17,8 +17,9 @@ import recbole.quick_start
 import torch
 from recbole.utils import get_model
 
-from recbole_sibrar import compat, plugin
 from recbole_sibrar.names import MODELS
+from recbole_sibrar.plugin import register as plugin
+from recbole_sibrar.plugin import repairs
 
 PACKAGES = ("recbole-sibrar", "recbole", "torch", "numpy", "pandas", "scipy", "ray", "setuptools", "hyperopt")
 """Packages whose versions decide whether RecBole runs."""
@@ -37,8 +38,8 @@ def main(say: Callable[[str], None]) -> int:
     for package in PACKAGES:
         say(f"  {package:<15} {_version(package)}")
     say("repairs of RecBole")
-    for repair in compat.REPAIRS:
-        state = "active" if compat.apply_repairs()[repair.name] else "not needed"
+    for repair in repairs.REPAIRS:
+        state = "active" if repairs.apply_repairs()[repair.name] else "not needed"
         say(f"  {repair.name} ({repair.issue}): {state}")
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     say(f"devices: {os.cpu_count()} CPUs, {torch.get_num_threads()} torch threads, GPUs: {', '.join(gpus) or 'none'}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from recbole_sibrar.report.chart import Chart, Series
+from recbole_sibrar.plotting.chart import Chart, Series
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from recbole_sibrar.report.chart import Chart, Series, seed_values, summary
-from recbole_sibrar.report.curves import metric_title
-from recbole_sibrar.report.gap import LABELS, pair_name
+from recbole_sibrar.plotting.chart import Chart, Series, seed_values, summary
+from recbole_sibrar.plotting.curves import metric_title
+from recbole_sibrar.studies.gap.tables import LABELS, pair_name
 
 _EPOCH = "epoch, as the log counts: from 0"
 

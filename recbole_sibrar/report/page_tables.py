@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 from recbole.evaluator.register import smaller_metrics
 
-from recbole_sibrar.report.chart import seed_values
-from recbole_sibrar.report.curves import metric_title
-from recbole_sibrar.report.gap import LABELS
-from recbole_sibrar.report.summary import Cell
+from recbole_sibrar.plotting.chart import seed_values
+from recbole_sibrar.plotting.curves import metric_title
+from recbole_sibrar.quick_start.group.summary import Cell
+from recbole_sibrar.studies.gap.tables import LABELS
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def results_table(cells: Mapping[str, Sequence[Cell]], results: pd.DataFrame, me
     """The results of all models, mean and standard deviation over the seeds.
 
     Args:
-        cells: What :func:`~recbole_sibrar.report.summary.cells` returns.
+        cells: What :func:`~recbole_sibrar.quick_start.group.summary.cells` returns.
         results: A row for each run.
         metrics: The metrics, in order.
     """
@@ -142,7 +142,7 @@ def significance_table(frame: pd.DataFrame, level: float) -> Table:
     """All pairs of models.
 
     Args:
-        frame: The table of :func:`~recbole_sibrar.evaluator.significance.compare_all`.
+        frame: The table of :func:`~recbole_sibrar.studies.significance.comparisons.compare_all`.
         level: p-value below which a difference is called significant.
     """
     rows, groups = [], []

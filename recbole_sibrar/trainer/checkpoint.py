@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-from recbole_sibrar.data import ranks
 from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.parallel import processes
 
 _LAST, _PREVIOUS, _PARTIAL = "-last.pth", "-previous.pth", ".part"
 
@@ -61,12 +61,12 @@ def write(config: Any, file: Path, state: dict[str, Any], keep: Path | None = No
         DataError: It cannot be written; what was there is left as it was.
     """
     failure = None
-    if ranks.is_main(config):
+    if processes.is_main(config):
         try:
             _write(file, state, keep)
         except DataError as error:
             failure = str(error)
-    failure = ranks.broadcast(config, failure)
+    failure = processes.broadcast(config, failure)
     if failure:
         raise DataError(failure)
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from recbole_sibrar.data import ranks
+from recbole_sibrar.parallel import processes
 from recbole_sibrar.trainer import checkpoint
 from recbole_sibrar.trainer.progress import Progress
 
@@ -32,7 +32,7 @@ def end_training(progress: Progress, train_data: Any) -> None:
         return
     if not has_test(train_data):
         end_run(progress)
-    elif ranks.is_main(progress.trainer.config):
+    elif processes.is_main(progress.trainer.config):
         atexit.register(_forget, progress.best, os.getpid())
 
 
@@ -54,7 +54,7 @@ def is_test(progress: Progress | None, eval_data: Any, model_file: Any) -> bool:
 
 def end_run(progress: Progress) -> None:
     """Remove the states of a run that has ended."""
-    if ranks.is_main(progress.trainer.config):
+    if processes.is_main(progress.trainer.config):
         checkpoint.remove_states(progress.best)
 
 

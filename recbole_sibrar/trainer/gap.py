@@ -10,12 +10,12 @@ import pandas as pd
 from recbole.trainer import Trainer
 
 from recbole_sibrar.config import ConfigError, evaluation_config
-from recbole_sibrar.data import ranks
-from recbole_sibrar.data.files import check_writable, replacing
 from recbole_sibrar.evaluator.embeddings import modality_embeddings
-from recbole_sibrar.evaluator.modality_gap import measure_gap
+from recbole_sibrar.files import check_writable, replacing
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.names import SIDES
+from recbole_sibrar.parallel import processes
+from recbole_sibrar.studies.gap.measures import measure_gap
 
 MAX_ITEMS = 2000
 """Up to so many items the measures are exact; fewer than elsewhere, because training waits for them."""
@@ -33,7 +33,7 @@ def extend_trainer(extend: Callable[[Any, str, Callable[..., Any]], None]) -> No
 def _train_epoch(original: Any, trainer: Trainer, train_data: Any, epoch: int, *args: Any, **kwargs: Any) -> Any:
     """Train for an epoch; measure before the first one and after every ``gap_every``-th."""
     every = evaluation_config(trainer.config).gap_every
-    if every is None or not ranks.is_main(trainer.config):
+    if every is None or not processes.is_main(trainer.config):
         return original(trainer, train_data, epoch, *args, **kwargs)
     if epoch == 0 and not getattr(trainer.__dict__.get("progress"), "resumed", None):
         record(trainer, 0)

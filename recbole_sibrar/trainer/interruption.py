@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 
 from recbole_sibrar.config import training_config
-from recbole_sibrar.data import ranks
+from recbole_sibrar.parallel import processes
 
 SIGTERM, MAX_HOURS = "SIGTERM", "max_hours"
 """Why a run stops."""
@@ -105,6 +105,6 @@ def reason_to_stop(config: Any, reserve: float = 0.0) -> str | None:
 
 def common_reason(config: Any, reason: str | None) -> str | None:
     """The same for all processes that train one model; all have to ask."""
-    if not ranks.any_rank(config, reason is not None):
+    if not processes.any_rank(config, reason is not None):
         return None
-    return ranks.broadcast(config, next((found for found in ranks.gather(config, reason) if found), None))
+    return processes.broadcast(config, next((found for found in processes.gather(config, reason) if found), None))

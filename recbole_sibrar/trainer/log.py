@@ -8,7 +8,7 @@ from typing import Any
 
 from recbole.config import Config
 
-from recbole_sibrar.data import ranks
+from recbole_sibrar.parallel import processes
 from recbole_sibrar.trainer.disk import watch_logs
 
 _OF_A_RUN = "_recbole_sibrar_run"
@@ -27,7 +27,7 @@ def init_logger(original: Any, config: Config) -> None:
 
     RecBole gives the first run of a process a log file and lets all later ones write into it; here each has its own.
     """
-    if not ranks.is_main(config):
+    if not processes.is_main(config):
         logging.basicConfig(level=logging.ERROR, handlers=[QuietHandler()])
         return
 

@@ -18,7 +18,7 @@ import torch
 from recbole.config import Config
 from recbole.model.abstract_recommender import AbstractRecommender
 
-from recbole_sibrar.data.record import FILE, KEY
+from recbole_sibrar.data.record.training_data import FILE, KEY
 
 HELD_CLASSES = (type(None), bool, int, float, complex, str, bytes, torch.Tensor, torch.nn.Parameter, torch.device)
 """Classes whose values a checkpoint holds as they are, beside lists and dictionaries of them."""

@@ -10,9 +10,9 @@ from typing import Any
 from recbole.trainer import KGTrainer, Trainer
 
 from recbole_sibrar.config import training_config
-from recbole_sibrar.data import ranks
 from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.data.skipping import rest_of_epoch
+from recbole_sibrar.parallel import processes
 from recbole_sibrar.trainer import checkpoint, tensorboard
 from recbole_sibrar.trainer.interruption import TrainingStopped, common_reason, reason_to_stop
 from recbole_sibrar.trainer.state import STATE, full_state, loader_states, random_state
@@ -121,7 +121,7 @@ class Progress:
             TrainingStopped: A stop was asked for.
         """
         config = self.trainer.config
-        reason = reason_to_stop(config, self.reserve) if ranks.count(config) == 1 else None
+        reason = reason_to_stop(config, self.reserve) if processes.count(config) == 1 else None
         if reason and self.trained:
             self._stop(reason, max(self.trainer.train_loss_dict), ALL)
         elif reason:
@@ -133,7 +133,7 @@ class Progress:
 
     def _raise(self, reason: str, where: str) -> None:
         message = f"stopped by {reason} {where}; {self.advice()}"
-        if ranks.is_main(self.trainer.config):
+        if processes.is_main(self.trainer.config):
             self.trainer.logger.warning(message)
         raise TrainingStopped(reason, message)
 
@@ -177,15 +177,15 @@ class Progress:
         self.batches, self.losses, self.start = done["batches"], done["losses"], loader_states(loader)
         tensorboard.add_draws(self.trainer.model, done["drawn"])
         if self.batches != ALL:
-            if ranks.count(self.trainer.config) > 1:  # whose epochs can have fewer batches than they agree after
+            if processes.count(self.trainer.config) > 1:  # whose epochs can have fewer batches than they agree after
                 self._stop_if_asked(epoch)
             self.seconds = 0.0
             batches = _Batches(loader, self.batches, lambda: self._between_batches(epoch))
             train(batches, epoch, loss_func=lambda batch: self._counted(loss(batch)), **options)
         config, losses = self.trainer.config, self.losses
         if isinstance(losses, tuple):
-            return tuple(ranks.mean(config, part) for part in losses)
-        return losses if losses is None else ranks.mean(config, losses)
+            return tuple(processes.mean(config, part) for part in losses)
+        return losses if losses is None else processes.mean(config, losses)
 
     def _counted(self, losses: Any) -> Any:
         """Add the losses of a batch to those of the epoch, as RecBole does."""
@@ -203,13 +203,13 @@ class Progress:
         now = time.monotonic()
         self.seconds, self.between = max(self.seconds, now - (self.between or now)), now
         config = self.trainer.config
-        if ranks.count(config) > 1 and self.batches % _AGREE_EVERY:
+        if processes.count(config) > 1 and self.batches % _AGREE_EVERY:
             return
         self._stop_if_asked(epoch)
 
     def _stop_if_asked(self, epoch: int) -> None:
         config = self.trainer.config
-        until_asked_again = _AGREE_EVERY * self.seconds if ranks.count(config) > 1 else 0.0
+        until_asked_again = _AGREE_EVERY * self.seconds if processes.count(config) > 1 else 0.0
         reason = common_reason(config, reason_to_stop(config, self.reserve + until_asked_again))
         if reason:
             self._stop(reason, epoch, self.batches)

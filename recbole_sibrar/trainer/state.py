@@ -11,10 +11,10 @@ import psutil
 import torch
 from recbole.trainer import Trainer
 
-from recbole_sibrar.data import ranks
-from recbole_sibrar.data.record import KEY
-from recbole_sibrar.data.recording import record_of
+from recbole_sibrar.data.record.recording import record_of
+from recbole_sibrar.data.record.training_data import KEY
 from recbole_sibrar.data.saved_loaders import parts_of
+from recbole_sibrar.parallel import processes
 from recbole_sibrar.trainer.plain_values import held_config
 
 STATE = "training_state"
@@ -78,7 +78,7 @@ def full_state(trainer: Trainer, epoch: int, result: Any, loaders: list[Any], ow
             "best_valid_result": result and {key: float(value) for key, value in result.items()},
             "train_loss_dict": dict(trainer.train_loss_dict),
             "loaders": loaders,
-            "ranks": ranks.gather(trainer.config, own),
+            "ranks": processes.gather(trainer.config, own),
             "process": this_process(),
         },
     }

@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 from recbole.data.dataset import Dataset
 from recbole.utils import FeatureSource
 
-from recbole_sibrar.data import columns
-from recbole_sibrar.data.atomic import DataError, read_frame, read_header
+from recbole_sibrar.data.atomic import DataError, columns, read_frame, read_header
 
 from .test_atomic import Keys, RecBoleReader
 
@@ -30,7 +29,7 @@ def _reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """Read as small and as large files are read, and as large ones without the extra ``fast``."""
     monkeypatch.setattr(columns, "_COMPILED_FROM", 1 << 60 if request.param == "library" else 0)
     if request.param == "compiled, but not installed":
-        monkeypatch.setitem(sys.modules, "recbole_sibrar.data.numerals", None)
+        monkeypatch.setitem(sys.modules, "recbole_sibrar.data.atomic.numerals", None)
 
 
 class PluginReader(Dataset):

@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recbole_sibrar.data import cache
-from recbole_sibrar.data.atomic import DataError, read_header
-from recbole_sibrar.data.columns import TextFormat
+from recbole_sibrar.data.atomic import DataError, cache, read_header
+from recbole_sibrar.data.atomic.columns import TextFormat
 
 N_ROWS, SIZE = 30, 4
 

@@ -15,8 +15,7 @@ from recbole.data import create_dataset
 from recbole.data.dataset import Dataset
 from scipy.sparse import csr_matrix
 
-from recbole_sibrar.data import cache
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.data.atomic import DataError, cache
 from recbole_sibrar.data.dataset import MultimodalDataset
 from recbole_sibrar.data.modality import ModalityTable
 

@@ -13,7 +13,7 @@ from recbole.config import Config
 from recbole.data import create_dataset, data_preparation
 from recbole.data.dataset import Dataset
 
-from recbole_sibrar.data import cache
+from recbole_sibrar.data.atomic import cache
 from recbole_sibrar.data.dataset import MultimodalDataset
 from recbole_sibrar.data.features import read_field
 from recbole_sibrar.data.modality import ModalityTable

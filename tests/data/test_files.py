@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.data.files import check_writable, replacing
+from recbole_sibrar.files import check_writable, replacing
 
 
 def test_a_file_appears_under_its_name_when_the_block_has_ended(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recbole_sibrar.data import fingerprint
-from recbole_sibrar.data.fingerprint import hash_of_cells, hash_of_vectors, hash_tokens
-from recbole_sibrar.data.record import TrainingData
-from recbole_sibrar.data.recording import recorder_of
+from recbole_sibrar.data.record import fingerprint
+from recbole_sibrar.data.record.fingerprint import hash_of_cells, hash_of_vectors, hash_tokens
+from recbole_sibrar.data.record.recording import recorder_of
+from recbole_sibrar.data.record.training_data import TrainingData
 
 Build = Callable[..., Any]
 SUFFIXES = ("inter", "user", "item")

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recbole_sibrar.data.vectors import UNREAD
+from recbole_sibrar.data.atomic.vectors import UNREAD
 
-parse_cells = pytest.importorskip("recbole_sibrar.data.numerals").parse_cells
+parse_cells = pytest.importorskip("recbole_sibrar.data.atomic.numerals").parse_cells
 
 DTYPES = [np.float32, np.float64]
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from recbole_sibrar.data.record import LINES, TrainingData, differences, extends, joined
-from recbole_sibrar.data.scaling import Buckets
+from recbole_sibrar.data.record.scaling import Buckets
+from recbole_sibrar.data.record.training_data import LINES, TrainingData, differences, extends, joined
 
 THEN = TrainingData(
     user_field="user_id",

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recbole_sibrar.data import rows
-from recbole_sibrar.data.columns import TextFormat
-from recbole_sibrar.data.rows import BadRowError, NullByteError, check_rows, line_of, read_records
+from recbole_sibrar.data.atomic import rows
+from recbole_sibrar.data.atomic.columns import TextFormat
+from recbole_sibrar.data.atomic.rows import BadRowError, NullByteError, check_rows, line_of, read_records
 
 HEADER = "user_id:token\titem_id:token\trating:float"
 GOOD = ["u1\ti1\t5", "u2\ti2\t", "\t\t", "u4\ti4\t2"]

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recbole_sibrar.data.record import KEY
-from recbole_sibrar.data.recording import recorder_of
-from recbole_sibrar.data.scaling import scaled
+from recbole_sibrar.data.record.recording import recorder_of
+from recbole_sibrar.data.record.scaling import scaled
+from recbole_sibrar.data.record.training_data import KEY
 
 Build = Callable[..., Any]
 METHODS = [{"method": "ED", "bucket": 4}, {"method": "LD"}]

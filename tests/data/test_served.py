@@ -18,7 +18,7 @@ from recbole.data.interaction import Interaction
 from recbole.utils import FeatureSource, FeatureType
 
 from recbole_sibrar.data.dataset import MultimodalDataset
-from recbole_sibrar.data.served import ServedFields, VectorRows
+from recbole_sibrar.data.loading.served import ServedFields, VectorRows
 
 MakeDataset = Callable[..., MultimodalDataset]
 MakeConfig = Callable[..., Config]

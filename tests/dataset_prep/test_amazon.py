@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from recbole_sibrar.data.atomic import DataError, read_frame, read_header
 from recbole_sibrar.dataset_prep import command
-from recbole_sibrar.dataset_prep.product_metadata import parse_price
+from recbole_sibrar.dataset_prep.converters.amazon.product_metadata import parse_price
 
 Convert = Callable[..., Path]
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from recbole_sibrar.data.atomic import DataError, Field, read_frame, read_header
-from recbole_sibrar.dataset_prep import cells
-from recbole_sibrar.dataset_prep.columns import TextColumn, VectorColumn
-from recbole_sibrar.dataset_prep.writing import write_atomic
+from recbole_sibrar.dataset_prep.pipeline import cells
+from recbole_sibrar.dataset_prep.pipeline.columns import TextColumn, VectorColumn
+from recbole_sibrar.dataset_prep.pipeline.writing import write_atomic
 
 TEXT = st.text(alphabet=st.sampled_from(list("aZ9é音ب😀'\"\\|,;:#\t\n\r\x00\x85\u2028\ud800 ")), max_size=8)
 WORD = st.text(alphabet=st.sampled_from(list("aZ9é音ب😀'\"\\|,;:#-&")), min_size=1, max_size=8)
@@ -82,7 +82,7 @@ def test_vectors_are_read_as_the_same_float32_whatever_the_size_of_a_block(file:
     matrix[missing] = np.nan
     rows = np.arange(len(matrix))[::-1]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("recbole_sibrar.dataset_prep.writing.NUMBERS_PER_BLOCK", data.draw(st.integers(1, 12)))
+        patch.setattr("recbole_sibrar.dataset_prep.pipeline.writing.NUMBERS_PER_BLOCK", data.draw(st.integers(1, 12)))
         written(file, [VectorColumn(Field("v", "float_seq"), matrix, rows)], len(matrix))
     frame = read_frame(file, read_header(file))
     assert frame["item_id"].tolist() == [f"i{row}" for row in range(len(matrix))]

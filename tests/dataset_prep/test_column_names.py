@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from recbole_sibrar.dataset_prep.column_names import is_id_name, usual_columns
+from recbole_sibrar.dataset_prep.converters.generic.column_names import is_id_name, usual_columns
 
 
 @pytest.mark.parametrize(

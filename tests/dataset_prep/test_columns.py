@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.dataset_prep.columns import read_columns
-from recbole_sibrar.dataset_prep.raw import RawField, Values
+from recbole_sibrar.dataset_prep.pipeline.columns import read_columns
+from recbole_sibrar.dataset_prep.pipeline.raw import RawField, Values
 
 IDS = pd.Index(["a", "b", "c"])
 

@@ -13,7 +13,7 @@ import pytest
 
 from recbole_sibrar import cli
 from recbole_sibrar.data.atomic import read_frame, read_header
-from recbole_sibrar.dataset_prep.locks import locked
+from recbole_sibrar.dataset_prep.pipeline.locks import locked
 
 N_USERS, N_ITEMS, SIZE = 24, 16, 4
 
@@ -192,7 +192,7 @@ def test_an_interrupted_conversion_leaves_nothing(
     def interrupt(*_: Any) -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("recbole_sibrar.dataset_prep.reporting.Report.as_markdown", interrupt)
+    monkeypatch.setattr("recbole_sibrar.dataset_prep.pipeline.reporting.Report.as_markdown", interrupt)
     assert prepare()[0] == cli.INTERRUPTED
     assert list((tmp_path / "dataset").iterdir()) == []
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.dataset_prep.content import read_content
+from recbole_sibrar.dataset_prep.readers.content import read_content
 
 ROWS = [
     {"id": "01", "title": 'Ratón, "the" mouse', "year": "1995", "tags": ["a", "b c"]},

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.dataset_prep.dates import to_seconds
-from recbole_sibrar.dataset_prep.raw_tables import MISSING_NUMBERS, Table
+from recbole_sibrar.dataset_prep.converters.generic.dates import to_seconds
+from recbole_sibrar.dataset_prep.readers.raw_tables import MISSING_NUMBERS, Table
 
 MOMENTS = [datetime(2021, 3, day, 14, 5, tzinfo=timezone.utc) for day in (1, 17, 30)]
 

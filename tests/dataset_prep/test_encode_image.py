@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 
 from recbole_sibrar.cli import main
-from recbole_sibrar.dataset_prep.encoder_options import find_spec
-from recbole_sibrar.dataset_prep.torchvision_build import import_torchvision
+from recbole_sibrar.dataset_prep.encoding.encoder_options import find_spec
+from recbole_sibrar.dataset_prep.encoding.torchvision_build import import_torchvision
 
 if find_spec("timm") is None or not import_torchvision():
     pytest.skip("the networks of these tests come with the extra 'image'", allow_module_level=True)
@@ -138,7 +138,7 @@ def test_blocks_are_used_again_unless_an_image_has_changed(
     def run(finish: bool = True) -> str:
         with monkeypatch.context() as patch:
             if not finish:
-                patch.setattr("recbole_sibrar.dataset_prep.encoding.write_vectors", _interrupt)
+                patch.setattr("recbole_sibrar.dataset_prep.encoding.blocks.write_vectors", _interrupt)
             _encode(source, tmp_path / "a.npz", weights, "--batch_size", "1")
         return capsys.readouterr().err
 

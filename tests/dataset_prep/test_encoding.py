@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.dataset_prep.encoding import Task, encode, finish, write_vectors
-from recbole_sibrar.dataset_prep.vectors import vector_field
+from recbole_sibrar.dataset_prep.encoding.blocks import Task, encode, finish, write_vectors
+from recbole_sibrar.dataset_prep.pipeline.vectors import vector_field
 
 VECTORS = np.random.default_rng(1).normal(size=(100, 3)).astype(np.float32)
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.dataset_prep.filtering import (
+from recbole_sibrar.dataset_prep.pipeline.filtering import (
     Filters,
     filter_interactions,
     first_of_each_pair,

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.dataset_prep import generic
-from recbole_sibrar.dataset_prep.raw import RawData, RawField
+from recbole_sibrar.dataset_prep.converters.generic import reader as generic
+from recbole_sibrar.dataset_prep.pipeline.raw import RawData, RawField
 
 EVENTS = "userId,movieId,stars,when\n1,a,4.5,2018-01-01 00:00:10\n2,b,,2018-01-01T00:00:20Z\n1,b,3,\n"
 ITEMS = """movieId,genres,kind,price,plot

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from recbole_sibrar import cli
-from recbole_sibrar.dataset_prep.id_differences import recognise
+from recbole_sibrar.dataset_prep.readers.id_differences import recognise
 
 Prepare = Callable[..., tuple[int, str, str]]
 

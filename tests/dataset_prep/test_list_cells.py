@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recbole_sibrar.dataset_prep.list_cells import CellList, kind_of_lists, parse_list
+from recbole_sibrar.dataset_prep.converters.generic.list_cells import CellList, kind_of_lists, parse_list
 
 LABELS = st.lists(st.text(alphabet=st.sampled_from(list("aZ9 é音'\",|-[]{}\\")), min_size=1).filter(str.strip))
 

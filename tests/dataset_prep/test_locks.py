@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.dataset_prep.locks import locked
+from recbole_sibrar.dataset_prep.pipeline.locks import locked
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks on Windows")
 

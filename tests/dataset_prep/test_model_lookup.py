@@ -11,7 +11,7 @@ pytest.importorskip("huggingface_hub", reason="the hub's client comes with the e
 
 from huggingface_hub import constants
 
-from recbole_sibrar.dataset_prep import model_lookup
+from recbole_sibrar.dataset_prep.encoding import model_lookup
 
 
 class _Hub(BaseHTTPRequestHandler):

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.dataset_prep import movielens
+from recbole_sibrar.dataset_prep.converters import movielens
 
 FILES = {
     "ratings.dat": ["1::10::5::978300760", "2::10::3::978302109", "1::20::1::978301968"],

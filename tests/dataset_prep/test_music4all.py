@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.dataset_prep import command, streams
+from recbole_sibrar.dataset_prep import command
+from recbole_sibrar.dataset_prep.readers import streams
 
 RNG = np.random.default_rng(3)
 EVENTS = [

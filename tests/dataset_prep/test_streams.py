@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.dataset_prep import pairs as pairs_module
-from recbole_sibrar.dataset_prep.pairs import Codes, PairTable
-from recbole_sibrar.dataset_prep.stream_tables import ID, open_table, read_header, read_rows
-from recbole_sibrar.dataset_prep.streams import find_file, read_blocks
+from recbole_sibrar.dataset_prep.readers import pairs as pairs_module
+from recbole_sibrar.dataset_prep.readers.pairs import Codes, PairTable
+from recbole_sibrar.dataset_prep.readers.stream_tables import ID, open_table, read_header, read_rows
+from recbole_sibrar.dataset_prep.readers.streams import find_file, read_blocks
 
 TIMES = {"user_id": ID, "timestamp": pa.timestamp("s")}
 

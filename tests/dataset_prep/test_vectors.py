@@ -11,7 +11,7 @@ import pytest
 from pyarrow import parquet
 
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.dataset_prep.vectors import vector_field
+from recbole_sibrar.dataset_prep.pipeline.vectors import vector_field
 
 IDS = ["7", "12", "9"]
 MATRIX = np.array([[0.1, -2, 3e-8], [1, 2, 3], [5, 5, 0.3333333]], dtype=np.float32)
@@ -83,7 +83,7 @@ def test_a_vector_of_nan_is_missing_and_counted(tmp_path: Path) -> None:
 
 
 def test_blocks_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recbole_sibrar.dataset_prep.vector_files._ROWS", 2)
+    monkeypatch.setattr("recbole_sibrar.dataset_prep.readers.vector_files._ROWS", 2)
     for kind in ("npz", "parquet-lists"):
         found = vector_field("text", save(tmp_path, kind)).read(WANTED)
         np.testing.assert_array_equal(found, EXPECTED.astype(np.float32))
@@ -98,7 +98,7 @@ def test_a_vector_of_another_length_in_a_later_block_is_refused(tmp_path: Path) 
     assert writer is not None
     writer.close()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("recbole_sibrar.dataset_prep.vector_files._ROWS", 2)
+        patch.setattr("recbole_sibrar.dataset_prep.readers.vector_files._ROWS", 2)
         with pytest.raises(DataError, match="the vector of '3' has 2 numbers, those before it 3"):
             vector_field("text", tmp_path / "v.parquet").read(pd.Index(["1", "3"]))
 

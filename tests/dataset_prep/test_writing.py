@@ -8,14 +8,14 @@ import pyarrow as pa
 import pytest
 
 from recbole_sibrar.data.atomic import DataError, Field
-from recbole_sibrar.dataset_prep.columns import CodeColumn, NumberColumn
-from recbole_sibrar.dataset_prep.writing import check_target, replacing_folder, write_atomic
+from recbole_sibrar.dataset_prep.pipeline.columns import CodeColumn, NumberColumn
+from recbole_sibrar.dataset_prep.pipeline.writing import check_target, replacing_folder, write_atomic
 
 
 def test_a_file_has_a_line_for_each_row_in_as_many_blocks_as_it_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recbole_sibrar.dataset_prep.writing.NUMBERS_PER_BLOCK", 6)
+    monkeypatch.setattr("recbole_sibrar.dataset_prep.pipeline.writing.NUMBERS_PER_BLOCK", 6)
     columns = [
         CodeColumn(Field("user_id", "token"), np.array([1, 0, 1, 1, 0]), pa.array(["é", "b"])),
         NumberColumn(Field("rating", "float"), np.array([1, 2.5, np.nan, 4, 5])),

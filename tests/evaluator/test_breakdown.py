@@ -18,7 +18,7 @@ from recbole.utils import get_trainer, init_seed
 
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.evaluator import hooks
+from recbole_sibrar.plugin.evaluation import hooks
 
 Build = Callable[..., tuple[Any, ...]]
 USER_LEVEL = [

@@ -14,8 +14,8 @@ from recbole.trainer import Trainer
 from recbole.utils import get_trainer, init_seed
 
 from recbole_sibrar.config import ConfigError
-from recbole_sibrar.evaluator import hooks
 from recbole_sibrar.evaluator.metrics import METRICS
+from recbole_sibrar.plugin.evaluation import hooks
 
 Build = Callable[..., tuple[Any, ...]]
 OURS = [metric.__name__ for metric in METRICS]

@@ -16,7 +16,7 @@ from recbole.trainer import Trainer
 import recbole_sibrar
 from recbole_sibrar import cli
 from recbole_sibrar.config import ConfigError
-from recbole_sibrar.evaluator.missing_modality import (
+from recbole_sibrar.studies.missing.measures import (
     Plan,
     Study,
     Trial,

@@ -10,8 +10,8 @@ from scipy.stats import ortho_group
 from sklearn.metrics import label_ranking_average_precision_score
 from sklearn.metrics.pairwise import cosine_distances, euclidean_distances
 
-from recbole_sibrar.evaluator import gap_values
-from recbole_sibrar.evaluator.modality_gap import COLUMNS, measure_gap, sample_size
+from recbole_sibrar.studies.gap import values as gap_values
+from recbole_sibrar.studies.gap.measures import COLUMNS, measure_gap, sample_size
 
 NAMES = ("text", "image", "tags")
 RETRIEVAL = ("recall@1", "recall@10", "mrr", "recall@1_reverse", "recall@10_reverse", "mrr_reverse")

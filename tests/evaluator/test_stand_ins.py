@@ -13,7 +13,7 @@ from recbole.config import Config
 from recbole.data import create_dataset, data_preparation
 from recbole.utils import get_model, get_trainer, init_seed
 
-from recbole_sibrar.data import ranks
+from recbole_sibrar.parallel import processes
 
 MakeConfig = Callable[..., Config]
 
@@ -185,7 +185,7 @@ def test_one_of_several_processes_warns(
 ) -> None:
     test = Test(make_config(eval_args=NEW_USERS, user_modalities=["interactions"]), caplog)
     assert len(test.warnings) == 1
-    monkeypatch.setattr(ranks, "is_main", lambda config: False)
+    monkeypatch.setattr(processes, "is_main", lambda config: False)
     assert Test(make_config(eval_args=NEW_USERS, user_modalities=["interactions"]), caplog).warnings == []
 
 

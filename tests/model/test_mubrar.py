@@ -12,9 +12,9 @@ import yaml
 from recbole.data.interaction import Interaction
 from recbole.trainer import Trainer
 
-from recbole_sibrar import plugin
 from recbole_sibrar.model.mubrar import MuBraR
 from recbole_sibrar.model.sibrar import SiBraR
+from recbole_sibrar.plugin import register as plugin
 
 Make = Callable[..., Any]
 ONE_MODALITY = {"modality_sampling": False, "contrastive": "none", "user_modalities": ["interactions"]}

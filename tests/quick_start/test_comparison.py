@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from recbole_sibrar.quick_start import comparison
-from recbole_sibrar.quick_start.group import Run
-from recbole_sibrar.quick_start.variants import Variant
+from recbole_sibrar.quick_start.group import results as comparison
+from recbole_sibrar.quick_start.group.runs import Run
+from recbole_sibrar.quick_start.group.variants import Variant
 
 N_USERS = 60
 BASE = np.random.default_rng(0).random(N_USERS)

@@ -14,7 +14,7 @@ from recbole.trainer import Trainer
 from recbole_sibrar import cli
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.evaluator.embeddings import modality_embeddings
-from recbole_sibrar.quick_start.gap import Options, measure_checkpoint
+from recbole_sibrar.studies.gap.study import Options, measure_checkpoint
 
 Build = Callable[..., tuple[Any, ...]]
 COLD = {"eval_args": {"split": {"CS": [0.6, 0.2, 0.2]}, "group_by": "item"}}

@@ -17,9 +17,9 @@ import yaml
 
 from recbole_sibrar import cli
 from recbole_sibrar.config import ConfigError
-from recbole_sibrar.quick_start import group
-from recbole_sibrar.quick_start.group import Run
-from recbole_sibrar.quick_start.variants import Variant
+from recbole_sibrar.quick_start.group import runs as group
+from recbole_sibrar.quick_start.group.runs import Run
+from recbole_sibrar.quick_start.group.variants import Variant
 
 TEXT = "text=SiBraR:item_modalities=[interactions,text]"
 BROKEN = "bad=SiBraR:item_modalities=[nope]"  # which only a run finds out, for it knows the fields

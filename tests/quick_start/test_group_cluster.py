@@ -13,7 +13,9 @@ import ray
 import yaml
 
 from recbole_sibrar import cli
-from recbole_sibrar.quick_start import group_cluster, processes, ray_cluster
+from recbole_sibrar.quick_start.cluster import session
+from recbole_sibrar.quick_start.group import cluster as group_cluster
+from recbole_sibrar.quick_start.run import processes
 
 MODELS = "bad=SiBraR:item_modalities=[nope],SiBraR"
 
@@ -64,7 +66,7 @@ def test_a_run_that_fails_on_a_cluster_says_why(folder: tuple[Path, str]) -> Non
 def test_a_machine_that_shares_no_folder_sends_what_it_has_written(folder: tuple[Path, str], tmp_path: Path) -> None:
     (done,) = folder[0].glob("cluster/runs/SiBraR-*")
     specification = yaml.safe_load((done / "run.yaml").read_text(encoding="utf-8"))
-    job = ray_cluster.job(specification, done, tmp_path / "no_token", "1", {"CPU": 1.0})
+    job = session.job(specification, done, tmp_path / "no_token", "1", {"CPU": 1.0})
     before = {file: file.stat().st_mtime_ns for file in done.rglob("*")}
     status, files = group_cluster.run_job(job)
     assert status == 0

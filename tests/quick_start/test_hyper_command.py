@@ -19,7 +19,7 @@ import yaml
 
 from recbole_sibrar import cli
 from recbole_sibrar.cli import hyper
-from recbole_sibrar.quick_start import processes
+from recbole_sibrar.quick_start.run import processes
 
 SPACE = "item_modalities choice [[interactions, text], [interactions, kind], [nope]]\n"
 

@@ -23,7 +23,9 @@ from hyperopt import fmin, hp, rand
 
 from recbole_sibrar import cli
 from recbole_sibrar.config import ConfigError
-from recbole_sibrar.quick_start import hyper_ray, hyper_trial, ray_cluster
+from recbole_sibrar.quick_start.cluster import session
+from recbole_sibrar.quick_start.hyper import ray_search as hyper_ray
+from recbole_sibrar.quick_start.hyper import trial_process
 
 SPACE = "learning_rate loguniform -9.2,-2.3\nembedding_size choice [8,-1,16]\n"  # a size below 0 fails
 
@@ -63,7 +65,7 @@ def kill_after_the_first_trial(folder: Path, data: Path) -> None:
 def is_training(process: psutil.Process) -> bool:
     """Whether it is that of a trial."""
     try:
-        return "recbole_sibrar.quick_start.hyper_objective" in process.cmdline()
+        return "recbole_sibrar.quick_start.hyper.objective" in process.cmdline()
     except psutil.NoSuchProcess:
         return False
 
@@ -148,13 +150,13 @@ def test_a_trial_that_is_behind_is_stopped_after_the_grace_period() -> None:
     ],
 )
 def test_resources_are_pairs_or_json(text: str, expected: dict[str, float]) -> None:
-    assert ray_cluster.read_resources("--resources_per_trial", text) == expected
+    assert session.read_resources("--resources_per_trial", text) == expected
 
 
 @pytest.mark.parametrize("text", ["cpu", "cpu=many", "cpu=-1", "{cpu: 1}", "cpu=1,CPU=2", "[1]", f"cpu={math.inf}"])
 def test_wrong_resources_are_named(text: str) -> None:
     with pytest.raises(ConfigError, match=r"--resources_per_trial: found .*, allowed is names and amounts"):
-        ray_cluster.read_resources("--resources_per_trial", text)
+        session.read_resources("--resources_per_trial", text)
 
 
 def test_a_machine_that_shares_no_folder_sends_a_specification_for_the_one_that_tests(
@@ -166,10 +168,10 @@ def test_a_machine_that_shares_no_folder_sends_a_specification_for_the_one_that_
         "config_files": [str(tmp_path / "keys.yaml")],
         "keys": {"data_path": "dataset", "gpu_id": "0"},
     }
-    job = ray_cluster.job(specification, tmp_path / "trial", tmp_path / "no_token", "1", {"CPU": 1.0})
+    job = session.job(specification, tmp_path / "trial", tmp_path / "no_token", "1", {"CPU": 1.0})
     sent: dict[str, bytes] = {}
     mailbox = SimpleNamespace(put=SimpleNamespace(remote=lambda folder, files: sent.update(files)))
-    monkeypatch.setattr(hyper_trial, "run", lambda *arguments: {"best_score": 0.5, "done": True})
+    monkeypatch.setattr(trial_process, "run", lambda *arguments: {"best_score": 0.5, "done": True})
     monkeypatch.setattr("ray.get", lambda sent: sent)
     monkeypatch.setattr("ray.tune.report", lambda **found: None)
     hyper_ray.train_trial({"job": json.dumps(asdict(job))}, mailbox)
@@ -178,9 +180,9 @@ def test_a_machine_that_shares_no_folder_sends_a_specification_for_the_one_that_
 
 def test_a_machine_without_the_data_says_so(tmp_path: Path) -> None:
     specification = {"dataset": "tiny", "config_files": [], "keys": {"data_path": str(tmp_path / "nowhere")}}
-    job = ray_cluster.job(specification, tmp_path, tmp_path / "token", "1", {"CPU": 1.0})
+    job = session.job(specification, tmp_path, tmp_path / "token", "1", {"CPU": 1.0})
     with (
         pytest.raises(ConfigError, match=r"of the cluster has no folder .*nowhere/tiny with the data set"),
-        ray_cluster.workplace(job),
+        session.workplace(job),
     ):
         pass

@@ -13,8 +13,9 @@ from scipy import stats
 
 from recbole_sibrar import MODELS
 from recbole_sibrar.config import ConfigError
-from recbole_sibrar.quick_start import hyper_search, hyper_space
-from recbole_sibrar.quick_start.hyper_space import read_space
+from recbole_sibrar.quick_start.hyper import search as hyper_search
+from recbole_sibrar.quick_start.hyper import space as spaces
+from recbole_sibrar.quick_start.hyper.space import read_space
 
 
 def write(folder: Path, text: str) -> Path:
@@ -25,7 +26,7 @@ def write(folder: Path, text: str) -> Path:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_every_line_of_a_shipped_file_gives_models_that_train(model: str, make_model: Callable[..., Any]) -> None:
-    space = read_space(hyper_space.find_file(None, model))
+    space = read_space(spaces.find_file(None, model))
     for parameter in space.parameters:
         for value in parameter.ends():
             config, network, train, *_ = make_model(model=model, **{parameter.name: value})
@@ -34,13 +35,13 @@ def test_every_line_of_a_shipped_file_gives_models_that_train(model: str, make_m
             losses = network.calculate_loss(next(iter(train)))
             parts = losses if isinstance(losses, tuple) else (losses,)
             assert all(math.isfinite(part.item()) for part in parts)
-    known = hyper_space.check_names(space, model, [parameter.name for parameter in space.parameters], [])
+    known = spaces.check_names(space, model, [parameter.name for parameter in space.parameters], [])
     assert known == []
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_recbole_reads_the_shipped_files_as_the_same_distributions(model: str) -> None:
-    file = hyper_space.find_file(None, model)
+    file = spaces.find_file(None, model)
     theirs, ours = HyperTuning._build_space_from_file(str(file)), read_space(file)
     assert list(theirs) == [parameter.name for parameter in ours.parameters]
     for parameter in ours.parameters:

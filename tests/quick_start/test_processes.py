@@ -19,8 +19,8 @@ import pytest
 import torch
 
 from recbole_sibrar.config import ConfigError
-from recbole_sibrar.quick_start import processes
-from recbole_sibrar.quick_start.process_options import Processes, torchrun_processes
+from recbole_sibrar.quick_start.run import processes
+from recbole_sibrar.quick_start.run.process_options import Processes, torchrun_processes
 
 TIMEOUT = 120
 COMMAND = [sys.executable, "-c", "import sys; from recbole_sibrar.cli import run_recbole; sys.exit(run_recbole())"]

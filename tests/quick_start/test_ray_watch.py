@@ -16,7 +16,7 @@ import ray
 
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.errors import ProcessError
-from recbole_sibrar.quick_start import ray_cluster
+from recbole_sibrar.quick_start.cluster import session
 
 PROGRAM = """
 import os, sys, time
@@ -34,7 +34,7 @@ def start(**options):
     ray._private.worker._global_node = node
 
 def work():
-    with ray_cluster.connected("local", "prog", "try again"):
+    with session.connected("local", "prog", "try again"):
         if sys.argv[1] == "all is well":
             return 0
         try:
@@ -93,7 +93,7 @@ def test_a_start_that_fails_is_one_line(
         raise error
 
     monkeypatch.setattr(ray, "init", fail)
-    with pytest.raises(expected) as caught, ray_cluster.connected("local", "prog", "try again"):
+    with pytest.raises(expected) as caught, session.connected("local", "prog", "try again"):
         raise AssertionError
     assert "\n" not in str(caught.value)
     assert " ".join(str(error).split()) in str(caught.value)
@@ -103,7 +103,7 @@ def test_ctrl_c_stays_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
     node = SimpleNamespace(dead_processes=list)
     monkeypatch.setattr(ray, "init", lambda **options: monkeypatch.setattr(ray._private.worker, "_global_node", node))
     monkeypatch.setattr(ray, "shutdown", lambda: monkeypatch.setattr(ray._private.worker, "_global_node", None))
-    with pytest.raises(KeyboardInterrupt), ray_cluster.connected("local", "prog", "try again"):
+    with pytest.raises(KeyboardInterrupt), session.connected("local", "prog", "try again"):
         raise KeyboardInterrupt
 
 

@@ -12,8 +12,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from recbole_sibrar import cli
-from recbole_sibrar.quick_start import report
-from recbole_sibrar.report import chart_file
+from recbole_sibrar.plotting import chart_file
+from recbole_sibrar.report import build as report
 
 VOID = ("meta", "link", "br", "hr", "img", "input")
 STRANGE = "<b>A & $B$</b>"

@@ -13,7 +13,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from recbole_sibrar.quick_start import report
+from recbole_sibrar.report import build as report
 
 STRANGE = "<b>A & $B$</b>"
 

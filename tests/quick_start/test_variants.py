@@ -7,7 +7,7 @@ import yaml
 
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.config.choices import configuration_file, model_names
-from recbole_sibrar.quick_start.variants import Variant, file_name, parse_seeds, parse_variants
+from recbole_sibrar.quick_start.group.variants import Variant, file_name, parse_seeds, parse_variants
 
 MODELS = ["Pop", "BPR", "LightGCN", "SiBraR", "MuBraR"]
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from recbole_sibrar.report.curves import COLOURS, line_names, missing_curves, save_figure
+from recbole_sibrar.plotting.curves import COLOURS, line_names, missing_curves, save_figure
 
 
 def study(*checkpoints: tuple[str, str]) -> pd.DataFrame:

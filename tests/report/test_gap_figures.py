@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from recbole_sibrar.evaluator.embeddings import ModalityEmbeddings
-from recbole_sibrar.evaluator.modality_gap import measure_gap
-from recbole_sibrar.report import gap, gap_figures
+from recbole_sibrar.studies.gap import plots
+from recbole_sibrar.studies.gap import tables as gap
+from recbole_sibrar.studies.gap.measures import measure_gap
 
 NAMES = ("text", "image", "tags")
 
@@ -27,7 +28,7 @@ def frame(sample: ModalityEmbeddings) -> pd.DataFrame:
 
 
 def test_each_available_cell_is_a_point_and_a_line_joins_two_of_an_item(sample: ModalityEmbeddings) -> None:
-    figure = gap_figures.projection({"first": sample, "second": sample})
+    figure = plots.projection({"first": sample, "second": sample})
     panels = figure.axes
     assert len({(*axes.get_xlim(), *axes.get_ylim()) for axes in panels}) == 1
     lines, *clouds = panels[0].collections
@@ -43,7 +44,7 @@ def test_the_principal_components_keep_the_distances_of_a_plane() -> None:
     angles = np.random.default_rng(0).uniform(0, 2 * np.pi, 50)
     plane = np.linalg.qr(np.random.default_rng(1).normal(size=(6, 2)))[0]
     circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    points, about = gap_figures.project(5 * circle @ plane.T, "pca", 0)
+    points, about = plots.project(5 * circle @ plane.T, "pca", 0)
     assert about == "100% of the variance"
     np.testing.assert_allclose(points - points.mean(0) @ np.eye(2), points, atol=1e-12)
     np.testing.assert_allclose(
@@ -52,11 +53,11 @@ def test_the_principal_components_keep_the_distances_of_a_plane() -> None:
 
 
 def test_the_histograms_count_every_pair_once_on_the_same_axes(sample: ModalityEmbeddings) -> None:
-    figure = gap_figures.histograms({"first": sample, "second": sample}, "user")
+    figure = plots.histograms({"first": sample, "second": sample}, "user")
     assert len(figure.axes) == 3 * 2
     assert len({axes.get_xlim() for axes in figure.axes}) == 1
     both = sample.available[:, 0] & sample.available[:, 1]
-    same, different = gap_figures.cosine_distances(sample, 0, 1)
+    same, different = plots.cosine_distances(sample, 0, 1)
     assert (len(same), len(different)) == (both.sum(), both.sum() * (both.sum() - 1))
     heights = [patch.get_height() for patch in figure.axes[0].patches if hasattr(patch, "get_height")]
     assert sum(heights) == pytest.approx(2)
@@ -64,7 +65,7 @@ def test_the_histograms_count_every_pair_once_on_the_same_axes(sample: ModalityE
 
 
 def test_the_heat_map_shows_the_measured_distances(frame: pd.DataFrame) -> None:
-    figure = gap_figures.heat_map(frame)
+    figure = plots.heat_map(frame)
     same, _, different, _ = (axes.images[0].get_array() for axes in figure.axes[:4])
     rows = frame[frame["name"] == "first"].set_index(["first", "second", "measure"])["value"]
     for i, first in enumerate(NAMES):
@@ -77,10 +78,10 @@ def test_the_heat_map_shows_the_measured_distances(frame: pd.DataFrame) -> None:
 def test_a_series_shows_means_over_the_pairs() -> None:
     rows = [
         {"epochs": epochs, "side": "item", "first": "text", "second": second, "measure": measure, "value": value}
-        for measure in gap_figures.SERIES_MEASURES
+        for measure in plots.SERIES_MEASURES
         for epochs, second, value in ((0, "image", 1.0), (0, "tags", 0.5), (2, "image", 0.4), (2, "tags", 0.2))
     ]
-    figure = gap_figures.series({"run": pd.DataFrame(rows)}, "item")
+    figure = plots.series({"run": pd.DataFrame(rows)}, "item")
     assert len(figure.axes) == 4
     for axes in figure.axes:
         np.testing.assert_allclose(axes.lines[0].get_xydata(), [[0, 0.75], [2, 0.3]])

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recbole_sibrar.report.summary import Cell, cells, latex, markdown, plain_markdown
+from recbole_sibrar.quick_start.group.summary import Cell, cells, latex, markdown, plain_markdown
 
 NOTHING: dict[str, str | None] = {}
 

@@ -140,7 +140,7 @@ def test_a_single_process_that_torchrun_has_started_is_one_like_any_other(make_m
 
 
 def test_one_process_writes_what_was_pre_trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("recbole_sibrar.data.ranks.is_main", lambda config: False)
+    monkeypatch.setattr("recbole_sibrar.parallel.processes.is_main", lambda config: False)
     trainer = SimpleNamespace(config={})
     PretrainTrainer.save_pretrained_model(trainer, 0, str(tmp_path / "a.pth"))
     assert not list(tmp_path.iterdir())

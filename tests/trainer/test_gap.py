@@ -12,7 +12,7 @@ from recbole.trainer import Trainer
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.evaluator.embeddings import modality_embeddings
-from recbole_sibrar.evaluator.modality_gap import measure_gap
+from recbole_sibrar.studies.gap.measures import measure_gap
 
 Build = Callable[..., tuple[Any, ...]]
 FEW = {

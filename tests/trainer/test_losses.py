@@ -11,7 +11,7 @@ import torch
 from recbole.trainer import Trainer
 
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.trainer.losses import explain
+from recbole_sibrar.plugin.training.losses import explain
 
 MakeModel = Callable[..., tuple[Any, ...]]
 

@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from recbole_sibrar.config import ConfigError
-from recbole_sibrar.data import ranks
-from recbole_sibrar.trainer import process_group, progress
+from recbole_sibrar.parallel import processes
+from recbole_sibrar.plugin.training import process_group
+from recbole_sibrar.trainer import progress
 
 
 def test_a_process_whose_partners_never_come_says_for_whom_it_waits_and_gives_up(
@@ -32,12 +33,12 @@ def test_a_process_whose_partners_never_come_says_for_whom_it_waits_and_gives_up
     assert capsys.readouterr().err == f"waiting for 2 processes at localhost:{port}\n"
 
 
-@pytest.mark.parametrize(("processes", "reserve"), [(1, 1.0), (2, 1.0 + 16 * 0.5)])
+@pytest.mark.parametrize(("n_processes", "reserve"), [(1, 1.0), (2, 1.0 + 16 * 0.5)])
 def test_several_processes_stop_as_early_as_the_batches_until_they_ask_again_take(
-    monkeypatch: pytest.MonkeyPatch, processes: int, reserve: float
+    monkeypatch: pytest.MonkeyPatch, n_processes: int, reserve: float
 ) -> None:
     clock, asked = [100.0], list[float]()
-    monkeypatch.setattr(ranks, "count", lambda config: processes)
+    monkeypatch.setattr(processes, "count", lambda config: n_processes)
     monkeypatch.setattr(progress, "common_reason", lambda config, reason: reason)
     monkeypatch.setattr(progress, "reason_to_stop", lambda config, reserve: asked.append(reserve))
     monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])

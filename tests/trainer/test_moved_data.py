@@ -18,9 +18,9 @@ from recbole.quick_start import load_data_and_model
 from recbole.trainer import Trainer
 
 from recbole_sibrar import cli
-from recbole_sibrar.compat import CheckpointError
-from recbole_sibrar.quick_start.single_run import CHECKPOINT
-from recbole_sibrar.trainer.moved_data import Request, place_data
+from recbole_sibrar.plugin.repairs import CheckpointError
+from recbole_sibrar.plugin.training.moved_data import Request, place_data
+from recbole_sibrar.quick_start.group.single_run import CHECKPOINT
 
 Build = Callable[..., tuple[Any, ...]]
 METRIC = {"metrics": ["Recall", "NDCG"], "valid_metric": "NDCG@10", "epochs": 1}

@@ -11,7 +11,7 @@ import pytest
 import torch
 from recbole.trainer import Trainer
 
-from recbole_sibrar.compat import CheckpointError, load_checkpoint
+from recbole_sibrar.plugin.repairs import CheckpointError, load_checkpoint
 
 Build = Callable[..., tuple[Any, ...]]
 Change = Callable[[list[str]], list[str]]

@@ -1,0 +1,1 @@
+"""Amazon Reviews 2023."""

@@ -1,0 +1,148 @@
+"""Items of Amazon Reviews 2023: titles, descriptions, categories, stores and prices from the metadata."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ...pipeline.raw import RawField
+from ...readers.entity_file import EntityFile
+from ...readers.json_lines import finite_number, read_records, wrong_value
+
+TYPES = {
+    "title": "token",
+    "description": "token",
+    "categories": "token_seq",
+    "store": "token",
+    "price": "float",
+    "main_category": "token",
+}
+"""Fields of the items. ``average_rating`` and ``rating_number`` are none: they were computed with the interactions that
+a model is tested on."""
+
+_NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?|\.\d+")
+
+
+def metadata_fields(path: Path) -> list[RawField]:
+    """The fields of ``meta_<category>.jsonl``, all read in one pass when the first is asked for.
+
+    Args:
+        path: The file, plain or compressed.
+    """
+    metadata = _Metadata(path)
+    return [metadata.field(name, kind) for name, kind in TYPES.items()]
+
+
+def parse_price(value: object) -> float | None:
+    """The price that a value of the metadata holds, None where it holds none.
+
+    A text with exactly one number, such as ``from 12.99`` or ``$1,299.00``, is that number; any other text, such as
+    ``—`` or a range, is no price.
+    """
+    if isinstance(value, str):
+        numbers = _NUMBER.findall(value)
+        return float(numbers[0].replace(",", "")) if len(numbers) == 1 else None
+    return finite_number(value)
+
+
+class _Metadata:
+    """The file, and what was read from it for the items that were last asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._ids: pd.Index | None = None
+        self._values: dict[str, list[Any]] = {}
+        self._file = EntityFile(path.name, is_table=True, read_ids=self._all_ids)
+
+    def field(self, name: str, kind: str) -> RawField:
+        notes: list[str] = []
+
+        def read(ids: pd.Index) -> pd.Series:
+            if self._ids is None or not self._ids.equals(ids):
+                notes.extend(self._read(ids))
+            if name == "price":
+                notes.extend(_price_notes(self._path.name, self._values["price"]))
+            values = [parse_price(value) for value in self._values[name]] if name == "price" else self._values[name]
+            return pd.Series(values, dtype=float if kind == "float" else object)
+
+        return RawField(name, kind, read, self._path.name, notes, self._file)
+
+    def _all_ids(self) -> pd.Index:
+        ids = [_id(self._path, line, record) for line, record in read_records(self._path)]
+        return pd.Index(ids, dtype=object)
+
+    def _read(self, ids: pd.Index) -> list[str]:
+        """Read the first line of each item, and return sentences about what was skipped."""
+        rows = {name: row for row, name in enumerate(ids)}
+        self._values = {name: [[] if kind == "token_seq" else None for _ in ids] for name, kind in TYPES.items()}
+        left = set(rows)
+        found: list[str] = []
+        n_others = n_repeated = 0
+        for line, record in read_records(self._path):
+            item = _id(self._path, line, record)
+            found.append(item)
+            if item in left:
+                left.remove(item)
+                for name, parse in PARSERS.items():
+                    self._values[name][rows[item]] = parse(self._path, line, name, record.get(name))
+            else:
+                n_repeated += item in rows
+                n_others += item not in rows
+        self._file.add(found)
+        self._file.close()
+        self._ids = ids
+        sentences = {
+            f"{len(left)} items have no metadata; their fields are missing.": len(left),
+            f"{n_others} lines were left out: no interaction of their items is kept.": n_others,
+            f"{n_repeated} lines are of an item that has a line already; the first counts.": n_repeated,
+        }
+        return [f"{self._path.name}: {sentence}" for sentence, count in sentences.items() if count]
+
+
+def _id(path: Path, line: int, record: dict[str, Any]) -> str:
+    item = record.get("parent_asin")
+    return item if isinstance(item, str) else wrong_value(path, line, "parent_asin", item, "a text")
+
+
+def _price_notes(source: str, values: list[Any]) -> list[str]:
+    texts = [parse_price(value) for value in values if isinstance(value, str)]
+    missing = texts.count(None)
+    counts = {"read as a number": len(texts) - missing, "missing": missing}
+    return [f"{source}: {count} prices that are texts are {what}." for what, count in counts.items() if count]
+
+
+def _text(path: Path, line: int, key: str, value: object) -> str | None:
+    if not (value is None or isinstance(value, str)):
+        wrong_value(path, line, key, value, "a text or null")
+    return value or None
+
+
+def _texts(path: Path, line: int, key: str, value: object) -> list[str]:
+    if value is not None and not (isinstance(value, list) and all(isinstance(text, str) for text in value)):
+        wrong_value(path, line, key, value, "a list of texts")
+    return value or []
+
+
+def _joined(path: Path, line: int, key: str, value: object) -> str | None:
+    return " ".join(_texts(path, line, key, value)) or None
+
+
+def _price(path: Path, line: int, key: str, value: object) -> object:
+    if not (value is None or isinstance(value, str | int | float)):
+        wrong_value(path, line, key, value, "a number, a text or null")
+    return value
+
+
+PARSERS: dict[str, Callable[[Path, int, str, object], Any]] = {
+    "title": _text,
+    "description": _joined,
+    "categories": _texts,
+    "store": _text,
+    "price": _price,
+    "main_category": _text,
+}
+"""What makes a value of each field."""

@@ -1,0 +1,93 @@
+"""Reviews of Amazon Reviews 2023: JSON lines with texts, or a table of ratings only, streamed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from recbole_sibrar.data.atomic import DataError
+
+from ...readers.json_lines import finite_number, read_records, wrong_value
+from ...readers.pairs import Codes
+from ...readers.stream_tables import ID, open_table, read_rows
+
+RATINGS = {"user_id": ID, "parent_asin": ID, "rating": pa.float64(), "timestamp": pa.int64()}
+"""Columns of the table of ratings; the records of the JSON lines have the same among others."""
+
+REVIEWS_PER_BATCH = 1 << 18
+"""How many reviews are Python objects at a time."""
+
+Review = tuple[str, str, float, float]
+Part = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+def read_reviews(path: Path) -> pd.DataFrame:
+    """Read all reviews of a category.
+
+    Args:
+        path: ``<category>.jsonl`` or ``<category>.csv``, plain or compressed.
+
+    Returns:
+        ``user_id``, ``item_id`` (the ``parent_asin``, which the metadata use), ``rating`` and ``timestamp`` in seconds
+        since 1970, a row for each review; a user may have reviewed an item several times.
+
+    Raises:
+        DataError: The file is not what it should be, or has no reviews.
+    """
+    users, items = Codes(), Codes()
+    parts = list((_table_parts if ".csv" in path.suffixes else _json_parts)(path, users, items))
+    if not len(users):
+        raise DataError(f"{path}: there are no reviews")
+    user_codes, item_codes, ratings, milliseconds = (np.concatenate(column) for column in zip(*parts, strict=True))
+    columns = {"user_id": users.categorical(user_codes), "item_id": items.categorical(item_codes)}
+    return pd.DataFrame({**columns, "rating": ratings, "timestamp": milliseconds / 1000}, copy=False)
+
+
+def _table_parts(path: Path, users: Codes, items: Codes) -> Iterator[Part]:
+    table = open_table(path, RATINGS, separator=",")
+    for block in read_rows(path):
+        rows = table.parse(block)
+        ratings = rows["rating"].to_numpy()
+        if not np.isfinite(ratings).all():
+            row = int(np.argmin(np.isfinite(ratings)))
+            table.refuse(block, row, "rating", ratings[row], "a finite number")
+        codes = users.number_column(rows["user_id"]), items.number_column(rows["parent_asin"])
+        yield *codes, ratings, rows["timestamp"].to_numpy()
+
+
+def _json_parts(path: Path, users: Codes, items: Codes) -> Iterator[Part]:
+    for reviews in _batches(_checked(path)):
+        user_ids, item_ids, ratings, timestamps = zip(*reviews, strict=True)
+        yield users.number(user_ids), items.number(item_ids), np.array(ratings), np.array(timestamps)
+
+
+def _batches(reviews: Iterator[Review]) -> Iterator[list[Review]]:
+    while batch := list(islice(reviews, REVIEWS_PER_BATCH)):
+        yield batch
+
+
+def _checked(path: Path) -> Iterator[Review]:
+    for line, record in read_records(path):
+        user_id, item_id = (_text(path, line, record, key) for key in ("user_id", "parent_asin"))
+        rating, timestamp = (_number(path, line, record, key) for key in ("rating", "timestamp"))
+        yield user_id, item_id, rating, timestamp
+
+
+def _text(path: Path, line: int, record: dict[str, Any], key: str) -> str:
+    value = record.get(key)
+    if not isinstance(value, str) or not value:
+        wrong_value(path, line, key, value, "a text that is not empty")
+    return value
+
+
+def _number(path: Path, line: int, record: dict[str, Any], key: str) -> float:
+    value = finite_number(record.get(key))
+    if value is None:
+        wrong_value(path, line, key, record.get(key), "a finite number")
+    return value

@@ -1,0 +1,153 @@
+"""The option ``--columns``: types of columns, patterns of several columns, and fields made of several columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from recbole_sibrar.config.values import nearest
+from recbole_sibrar.data.atomic import FIELD_TYPES, DataError
+
+from ...pipeline.entities import SIDES
+
+SKIP = "skip"
+"""The type of a column that is left out."""
+
+HELP = (
+    "type of columns of users or items, as user:age=float or item:tags=token_seq, or item:url=skip to leave one "
+    "out; a pattern stands for several columns, and a name behind the type makes one field of them: "
+    f"'item:img_*=float_seq image'; without it, the type is inferred and reported; types: {', '.join(FIELD_TYPES)}"
+)
+"""Help of the option."""
+
+_SHAPE = "user:COLUMN=TYPE or item:COLUMN=TYPE, or a pattern and a name, as in 'item:img_*=float_seq image'"
+_NUMBER = re.compile(r"\d+")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One value of ``--columns``."""
+
+    text: str
+    """The value, for messages."""
+    pattern: str
+    """A column, a pattern with ``*``, ``?`` or ``[...]``, or several of these, separated by commas."""
+    type: str
+    """Type of the field, or :data:`SKIP`."""
+    name: str
+    """Name of the field; empty for that of the column."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Columns that a choice makes a field or fields of."""
+
+    choice: Choice
+    """The choice."""
+    columns: tuple[str, ...]
+    """The columns, in the order of the field."""
+
+    @property
+    def is_one_field(self) -> bool:
+        """True if several columns become one field."""
+        return bool(self.choice.name) and len(self.columns) > 1
+
+
+def parse_choices(texts: Sequence[str]) -> dict[str, list[Choice]]:
+    """Read the values of ``--columns``.
+
+    Returns:
+        ``user`` and ``item`` -> choices, in their order.
+
+    Raises:
+        DataError: A value is not as it should be.
+    """
+    choices: dict[str, list[Choice]] = {side: [] for side in SIDES}
+    allowed = (*FIELD_TYPES, SKIP)
+    for text in texts:
+        left, equals, right = text.rpartition("=")
+        side, colon, pattern = left.partition(":")
+        if not equals or not colon or not pattern or side not in choices:
+            raise DataError(f"--columns: found '{text}', allowed is {_SHAPE}")
+
+        kind, _, name = right.strip().partition(" ")
+        if kind not in allowed:
+            raise DataError(
+                f"--columns: found '{text}', allowed types are {', '.join(allowed)}{nearest(kind, allowed)}"
+            )
+        choices[side].append(Choice(text, pattern, kind, "_".join(name.split())))
+    return choices
+
+
+def resolve(choices: Sequence[Choice], names: Sequence[str], source: str) -> list[Group]:
+    """Find the columns of each choice.
+
+    Args:
+        choices: The choices of one side.
+        names: The columns of the table, without that of the ids.
+        source: The table, for messages.
+
+    Returns:
+        A group for each choice. A column that a choice names in full belongs to no pattern.
+
+    Raises:
+        DataError: A choice matches no column, two match one, or several columns cannot become such a field.
+    """
+    exact = {choice.pattern for choice in choices if choice.pattern in names}
+    owners: dict[str, Choice] = {}
+    groups = []
+    for choice in choices:
+        columns = [choice.pattern] if choice.pattern in exact else _matching(choice.pattern, names, exact)
+        if not columns:
+            raise DataError(
+                f"--columns: found '{choice.pattern}', allowed are the columns of {source}: {', '.join(names)}"
+                f"{nearest(choice.pattern, names)}"
+            )
+        for column in columns:
+            if column in owners:
+                raise DataError(
+                    f"--columns: '{owners[column].text}' and '{choice.text}' both match the column '{column}'"
+                )
+            owners[column] = choice
+        groups.append(Group(choice, tuple(in_order(columns))))
+        _check(groups[-1])
+    return groups
+
+
+def in_order(names: Sequence[str]) -> list[str]:
+    """Names by the numbers in them, ``img_2`` before ``img_10``; as they stand if they differ in more than numbers."""
+    if len({_NUMBER.sub("0", name) for name in names}) > 1:
+        return list(names)
+    return sorted(names, key=lambda name: [int(number) for number in _NUMBER.findall(name)])
+
+
+def _matching(pattern: str, names: Sequence[str], exact: set[str]) -> list[str]:
+    """The columns that a pattern or one of several names and patterns matches."""
+    patterns = [part.strip() for part in pattern.split(",")]
+    found = []
+    for name in names:
+        if name in patterns or (name not in exact and any(fnmatchcase(name, part) for part in patterns)):
+            found.append(name)
+    return found
+
+
+def _check(group: Group) -> None:
+    choice = group.choice
+    if len(group.columns) > 1 and choice.type == "float_seq" and not choice.name:
+        raise DataError(
+            f"--columns: '{choice.text}' matches {len(group.columns)} columns; name the field that they become, as in "
+            f"'{choice.text} {stem(choice.pattern)}'"
+        )
+    if group.is_one_field and choice.type not in ("float_seq", "token_seq"):
+        raise DataError(
+            f"--columns: '{choice.text}' makes one field of {len(group.columns)} columns, allowed are the types "
+            "float_seq and token_seq"
+        )
+
+
+def stem(pattern: str) -> str:
+    """A name for the field of several columns: what stands before the first number or pattern, else ``vector``."""
+    head = re.split(r"[*?\[\d,]", pattern, maxsplit=1)[0]
+    return head.strip("_-. :") or "vector"

@@ -1,0 +1,124 @@
+"""Fields that several columns of a table make: vectors of numbers, labels of flags or of texts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from itertools import chain
+
+import numpy as np
+import pandas as pd
+
+from recbole_sibrar.data.atomic import DataError
+
+from ...pipeline.raw import Values
+from ...readers.raw_tables import Table
+from .column_choices import in_order, stem
+from .inference import typed_values
+
+_NUMBERED = re.compile(r"(.*?)\d+[\])]?")  # img_0, img0, img[0]
+
+MANY = 4
+"""From so many numbered columns on, they are probably one vector."""
+
+
+def group_values(table: Table, columns: Sequence[str], kind: str, rows: np.ndarray, list_separator: str) -> Values:
+    """The values of several columns as one field.
+
+    Args:
+        table: The table.
+        columns: The columns, in the order of the vector.
+        kind: ``float_seq`` for a vector of their numbers; ``token_seq`` for labels: the names of the columns that hold
+            1, if all hold 0 or 1, else what stands in them.
+        rows: int ``[n]``, the row of each entity, -1 if it has none.
+        list_separator: What separates labels in a cell.
+
+    Raises:
+        DataError: A cell holds no number, or a row lacks some of its numbers.
+    """
+    if kind == "float_seq":
+        return _vectors(table, columns, rows)
+
+    flags = _flags(table, columns)
+    if flags is not None:
+        names = _endings(columns)
+        return pd.Series(
+            [[names[k] for k in np.flatnonzero(flags[row])] if row >= 0 else [] for row in rows], dtype=object
+        )
+    parts = [typed_values(table, column, "token_seq", rows, list_separator) for column in columns]
+    return pd.Series([list(chain(*labels)) for labels in zip(*parts, strict=True)], dtype=object)
+
+
+def numbered_columns(types: Mapping[str, str | None]) -> list[list[str]]:
+    """Columns of numbers whose names differ in the number at their end only, from :data:`MANY` on.
+
+    Args:
+        types: Column -> the type that was inferred.
+    """
+    groups: dict[str, list[str]] = {}
+    for name, kind in types.items():
+        found = _NUMBERED.fullmatch(name)
+        if found and kind == "float":
+            groups.setdefault(found[1], []).append(name)
+    return [in_order(columns) for columns in groups.values() if len(columns) >= MANY]
+
+
+def proposal(side: str, table: Table, key: str, columns: Sequence[str]) -> str:
+    """The value of ``--columns`` that makes one vector of numbered columns, or labels of those that hold 0 and 1.
+
+    Args:
+        side: ``user`` or ``item``.
+        table: The table.
+        key: Its column of ids.
+        columns: The columns; the pattern matches no others.
+    """
+    names = [name for name in table.names if name != key]
+    prefix = columns[0][: _NUMBERED.fullmatch(columns[0]).end(1)]  # type: ignore[union-attr]
+    escaped = re.sub(r"([*?\[])", r"[\1]", prefix)
+    patterns = [f"{escaped}*", f"{escaped}[0-9]*"]
+    exact = (pattern for pattern in patterns if {name for name in names if fnmatchcase(name, pattern)} == set(columns))
+    kind = "float_seq" if _flags(table, columns) is None else "token_seq"
+    return f"{side}:{next(exact, ','.join(columns))}={kind} {stem(prefix)}"
+
+
+def _vectors(table: Table, columns: Sequence[str], rows: np.ndarray) -> np.ndarray:
+    matrix = np.column_stack([table.numbers(column) for column in columns])
+    missing = np.isnan(matrix)
+    partly = missing.any(axis=1) & ~missing.all(axis=1)
+    if partly.any():
+        row = int(np.argmax(partly))
+        column = columns[int(np.argmax(missing[row]))]
+        table.wrong(
+            row, column, f"a number, as in other columns of the row; or all {len(columns)} of its cells are empty"
+        )
+
+    with np.errstate(over="ignore"):
+        vectors = np.full((len(rows), len(columns)), np.nan, dtype=np.float32)
+        vectors[rows >= 0] = matrix[rows[rows >= 0]]
+    return vectors
+
+
+def _flags(table: Table, columns: Sequence[str]) -> np.ndarray | None:
+    """bool ``[n, len(columns)]`` if all cells are 0, 1, true, false or missing, else None."""
+    flags = np.empty((len(table.data), len(columns)), dtype=bool)
+    for position, column in enumerate(columns):
+        try:
+            cells = table.texts(column).to_pandas()
+        except DataError:  # lists
+            return None
+        lowered = cells.str.lower()
+        if not lowered.dropna().isin(("0", "1", "true", "false", "0.0", "1.0")).all():
+            return None
+        flags[:, position] = lowered.isin(("1", "true", "1.0")).to_numpy()
+    return flags
+
+
+def _endings(columns: Sequence[str]) -> list[str]:
+    """Names of columns without what stands before all of them."""
+    first, last = min(columns), max(columns)
+    same = [a == b for a, b in zip(first, last, strict=False)]
+    shared = first[: same.index(False)] if False in same else first[: len(same)]
+    prefix = re.sub(r"[^\W_]+$", "", shared)
+    endings = [column.removeprefix(prefix) for column in columns]
+    return endings if all(endings) else list(columns)

@@ -1,0 +1,150 @@
+"""Columns of times: numbers of any unit, and dates in the usual forms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from recbole_sibrar.data.atomic import DataError
+
+from ...readers.raw_tables import Table
+
+UNITS = ((1e17, 1e9, "nanoseconds"), (1e14, 1e6, "microseconds"), (1e11, 1e3, "milliseconds"), (0, 1.0, "seconds"))
+"""A number of at least the first, taken as seconds, would lie more than 3,000 years ahead: it has a smaller unit."""
+
+ISO = "ISO8601"
+"""The form ``2018-12-31``, with or without a time and a zone, as pandas names it."""
+
+_DAYS = ("%d.%m.%Y", "%d-%b-%Y", "%d %b %Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%y")
+_TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
+
+FORMS = (ISO, *(f"{day}{time}" for day in _DAYS for time in _TIMES))
+"""Forms of dates that are tried."""
+
+_TRIED = 200  # cells that decide which forms are tried on the whole column
+
+
+@dataclass(frozen=True)
+class Dates:
+    """A column of dates."""
+
+    seconds: np.ndarray
+    """float64 ``[n]``, seconds since 1970, NaN where a cell is missing."""
+    form: str
+    """Their form, as pandas names it."""
+    other_form: str = ""
+    """Another form that fits all cells and makes other dates of them; empty if there is none."""
+
+
+def to_seconds(table: Table, name: str, form: str | None = None) -> tuple[np.ndarray, str]:
+    """A column of times as seconds since 1970.
+
+    Args:
+        table: The table.
+        name: The column.
+        form: Form of the dates, such as ``%d.%m.%Y``; None to find it out.
+
+    Returns:
+        float64 ``[n]``, NaN where a cell is empty; and the unit or form in which the file has them.
+
+    Raises:
+        DataError: A cell is neither a number nor a date, or the form of the dates is ambiguous.
+    """
+    column = table.data[name]
+    if is_date_type(column.type):
+        return _seconds(column.to_pandas()), "dates"
+    if form is not None:
+        return _in_form(table, name, form), f"dates of the form {form} (UTC where they name no zone)"
+
+    parsed = table.parse_numbers(name)
+    if not parsed.is_text.any():
+        return _of_unit(table.numbers(name))
+    dates = find_dates(table, name)
+    if dates is None:
+        row = int(np.flatnonzero(parsed.is_text)[0])
+        texts = table.texts(name)
+        iso = pd.to_datetime(texts.to_pandas(), errors="coerce", utc=True, format=ISO)
+        if iso.notna().any():
+            row = int(np.flatnonzero(iso.isna().to_numpy() & parsed.is_text)[0])
+        table.wrong(
+            row,
+            name,
+            "a number or a date such as 2018-12-31 23:59:59, all in one form; --timestamp_format names another, such "
+            "as '%d.%m.%Y %H:%M'",
+        )
+    if dates.other_form:
+        raise DataError(
+            f"{table.path}, column {name}: the dates can be of the form {dates.form} or {dates.other_form}; name it "
+            f"with --timestamp_format '{dates.form}'"
+        )
+    shown = "" if dates.form == ISO else f" of the form {dates.form}"
+    return dates.seconds, f"dates{shown} (UTC where they name no zone)"
+
+
+def find_dates(table: Table, name: str) -> Dates | None:
+    """The dates of a column of texts, None if a cell is none or none of :data:`FORMS` fits all."""
+    parsed = table.parse_numbers(name)
+    texts = table.texts(name).to_pandas()
+    texts = texts.where(pd.Series(parsed.is_text), None)
+    first = texts.dropna().iloc[:_TRIED]
+    if first.empty or not np.isnan(parsed.values).all():
+        return None
+
+    forms = [form for form in FORMS if _parse(first, form).notna().all()]
+    found = {form: _parse(texts, form) for form in forms}
+    fitting = {form: dates for form, dates in found.items() if dates.notna().equals(texts.notna())}
+    if not fitting:
+        return None
+    form, *others = fitting
+    different = (other for other in others if not fitting[other].equals(fitting[form]))
+    return Dates(_seconds(fitting[form]), form, next(different, ""))
+
+
+def looks_like_times(table: Table, name: str) -> bool:
+    """Tell whether most cells of a column are numbers or dates."""
+    kind = table.data[name].type
+    if is_date_type(kind):
+        return True
+    if not (pa.types.is_string(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        return False
+
+    parsed = table.parse_numbers(name)
+    if np.count_nonzero(~np.isnan(parsed.values)) > np.count_nonzero(parsed.is_text):
+        return True
+    texts = table.texts(name).to_pandas()[parsed.is_text].iloc[:_TRIED]
+    return any(_parse(texts, form).notna().mean() > 0.5 for form in FORMS)
+
+
+def is_date_type(kind: pa.DataType) -> bool:
+    """Tell whether a column of Parquet holds dates, with or without a time."""
+    return pa.types.is_timestamp(kind) or pa.types.is_date(kind)
+
+
+def _parse(texts: pd.Series, form: str) -> pd.Series:
+    return pd.to_datetime(texts, errors="coerce", utc=True, format=form)
+
+
+def _in_form(table: Table, name: str, form: str) -> np.ndarray:
+    texts = table.texts(name).to_pandas()
+    try:
+        dates = _parse(texts, form)
+    except ValueError as error:
+        raise DataError(f"--timestamp_format: found '{form}', allowed is a form such as '%d.%m.%Y' ({error})") from None
+    wrong = dates.isna().to_numpy() & texts.notna().to_numpy()
+    if wrong.any():
+        table.wrong(int(np.flatnonzero(wrong)[0]), name, f"a date of the form {form} (--timestamp_format)")
+    return _seconds(dates)
+
+
+def _of_unit(numbers: np.ndarray) -> tuple[np.ndarray, str]:
+    largest = np.nanmax(numbers, initial=0)
+    divisor, unit = next((divisor, unit) for least, divisor, unit in UNITS if largest >= least)
+    return numbers / divisor, unit
+
+
+def _seconds(dates: pd.Series) -> np.ndarray:
+    utc = pd.to_datetime(dates, utc=True)
+    return ((utc - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)).to_numpy(np.float64)

@@ -1,0 +1,273 @@
+"""The fields of users or items of the converter ``generic``: types, names, and what the columns look like."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+
+from recbole_sibrar.data.atomic import DataError
+
+from ...pipeline.preparation import RESERVED
+from ...pipeline.raw import RawField, Values, others_left_out
+from ...readers.entity_file import EntityFile
+from ...readers.raw_tables import MISSING_NUMBERS, Table
+from .column_choices import SKIP, Choice, Group, resolve
+from .column_groups import group_values, numbered_columns, proposal
+from .column_names import is_id_name, plain, usual_columns
+from .inference import Verdict, column_type, is_list_type, typed_values
+from .interactions import Interactions, missing_numbers
+from .looks import unnamed_list_separator
+
+
+@dataclass
+class TableFields:
+    """What a table of users or items holds."""
+
+    fields: list[RawField] = field(default_factory=list)
+    """Its fields."""
+    texts: list[RawField] = field(default_factory=list)
+    """Columns that are only there to be encoded."""
+    inferred: list[str] = field(default_factory=list)
+    """Sentences on the types that were inferred."""
+    notes: list[str] = field(default_factory=list)
+    """Sentences on what is not used."""
+    warnings: list[str] = field(default_factory=list)
+    """Sentences on what is probably not as the user expects."""
+    files: list[EntityFile] = field(default_factory=list)
+    """The table itself, to be compared with the interactions."""
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A table of one side, on the way to its fields."""
+
+    side: str
+    table: Table
+    key: str
+    ids: pd.Index
+    file: EntityFile
+    list_separator: str
+
+    def field(self, name: str, kind: str, columns: Sequence[str]) -> RawField:
+        """A field of one or several columns."""
+        notes: list[str] = []
+        return RawField(name, kind, self._reader(kind, columns, notes), self.file.name, notes, self.file)
+
+    def _reader(self, kind: str, columns: Sequence[str], notes: list[str]) -> Callable[[pd.Index], Values]:
+        def read_values(wanted: pd.Index) -> Values:
+            self.file.add(self.ids)
+            self.file.close()
+            n_others = int((~self.ids.isin(wanted)).sum())
+            notes.extend(others_left_out(self.file.name, n_others, len(self.ids), "rows"))
+            rows = self.ids.get_indexer(wanted)
+            if len(columns) > 1:
+                return group_values(self.table, columns, kind, rows, self.list_separator)
+            return typed_values(self.table, columns[0], kind, rows, self.list_separator)
+
+        return read_values
+
+
+def read_fields(
+    side: str,
+    table: Table,
+    interactions: Interactions,
+    choices: Sequence[Choice],
+    encoded: Sequence[str],
+    options: argparse.Namespace,
+) -> TableFields:
+    """Find the fields of a table of users or items.
+
+    Args:
+        side: ``user`` or ``item``.
+        table: The table.
+        interactions: The interactions.
+        choices: Values of ``--columns`` for this side.
+        encoded: Columns that ``--encode`` names.
+        options: See :func:`~.generic.add_options`.
+
+    Raises:
+        DataError: An option names a column that is not there, or an id is missing or occurs twice.
+    """
+    found = TableFields()
+    key = _key(side, table, interactions.columns[side], getattr(options, f"{side}s_id_column"), found)
+    if table.first_row > 1 and key in interactions.inter[f"{side}_id"].cat.categories:
+        raise DataError(
+            f"{table.path}, line 1: the column of ids is named {key!r}, which is an id of the interactions: if "
+            f"the file begins with data, write --{side}s_no_header, or name its columns with --{side}s_header"
+        )
+    ids = pd.Index(table.categories(key).astype(object))
+    if ids.has_duplicates:
+        table.wrong(int(ids.duplicated().argmax()), key, "each id once")
+
+    names = [name for name in table.names if name != key]
+    others = {name: _text_reader(table, name) for name in names}
+    file = EntityFile(table.path.name, True, lambda: ids, others, f"--{side}s_id_column")
+    found.files.append(file)
+    source = _Source(side, table, key, ids, file, options.list_separator)
+    groups = resolve(choices, names, str(table.path))
+    table.check(encoded, "--encode")
+    for group in groups:
+        _choose(source, group, found)
+    chosen = {name for group in groups for name in group.columns}
+    for name in encoded:
+        found.texts.append(source.field(field_name(side, name), _text_type(table, name), [name]))
+    _infer(source, [name for name in names if name not in chosen and name not in encoded], found)
+    if not found.fields and not found.texts:
+        found.warnings.append(f"{side}s: no column of {table.path.name} is used.")
+    return found
+
+
+def without_common_names(found: Mapping[str, TableFields]) -> None:
+    """Put the side in front of names that fields of users and of items share."""
+    names = {side: {field.name for field in fields.fields} for side, fields in found.items()}
+    common = names["user"] & names["item"]
+    for side, fields in found.items():
+        for position, one in enumerate(fields.fields):
+            if one.name in common:
+                fields.fields[position] = replace(one, name=f"{side}_{one.name}")
+                fields.notes.append(f"{side}s: the field {one.name} is called {side}_{one.name}: both sides have one.")
+
+
+def field_name(side: str, column: str) -> str:
+    """The name of a column as one that a field can have."""
+    name = "_".join(column.replace(":", " ").split())
+    if name in RESERVED or name.isdecimal():
+        name = f"{side}_{name}"
+    return f"{column}_of_{side}" if name in RESERVED else name
+
+
+def _key(side: str, table: Table, key: str | None, given: str | None, found: TableFields) -> str:
+    """The column of the ids."""
+    if given:
+        table.check([given], f"--{side}s_id_column")
+        return given
+
+    same: list[str] = []
+    if key is not None and not key.isdecimal():  # a number is the place of a column, which differs from table to table
+        same = [key] if key in table.names else [name for name in table.names if plain(name) == plain(key)]
+    usual = [*usual_columns(side, table.names), *(name for name in table.names if plain(name) == "id")]
+    named = [name for name in table.names if name] or [table.names[0]]
+    chosen = [*same, *usual, *named][0]
+    if not same:
+        found.inferred.append(f"{side}s: the ids are those of column {chosen}; --{side}s_id_column names another.")
+    return chosen
+
+
+def _text_reader(table: Table, name: str) -> Callable[[], Iterable[str]]:
+    def read_texts() -> Iterable[str]:
+        try:
+            return table.texts(name).drop_null().to_pylist()
+        except DataError:  # lists and structures
+            return []
+
+    return read_texts
+
+
+def _text_type(table: Table, name: str) -> str:
+    return "token_seq" if is_list_type(table.data[name].type) else "token"
+
+
+def _choose(source: _Source, group: Group, found: TableFields) -> None:
+    """Make the fields that a value of ``--columns`` asks for."""
+    choice = group.choice
+    if choice.type == SKIP:
+        return
+    if group.is_one_field:
+        found.fields.append(source.field(choice.name, choice.type, group.columns))
+        found.inferred.append(
+            f"{source.side}s: the field {choice.name} is {choice.type} of {len(group.columns)} columns (as told)."
+        )
+        return
+    for name in group.columns:
+        found.fields.append(source.field(choice.name or field_name(source.side, name), choice.type, [name]))
+        found.inferred.append(f"{source.side}s: column {name} is {choice.type} (as told).")
+        if choice.type == "float":
+            found.notes += missing_numbers(source.table, f"{source.side}s", name)
+
+
+def _infer(source: _Source, names: Sequence[str], found: TableFields) -> None:
+    """Make fields of the columns that no option names, where their values tell the type."""
+    side, table = source.side, source.table
+    types: dict[str, str | None] = {}
+    for name in names:
+        if not name.strip():
+            found.notes.append(f"{side}s: a column without a name is left out.")
+            continue
+        verdict = column_type(table, name, source.list_separator)
+        types[name] = verdict.type
+        if verdict.type is None:
+            found.notes.append(_left_out(source, name, verdict))
+            continue
+        found.inferred.append(f"{side}s: column {name} is {verdict.type} ({verdict.reason}).")
+        found.fields.append(source.field(field_name(side, name), verdict.type, [name]))
+        if name in RESERVED:
+            found.notes.append(f"{side}s: the field {name} is called {field_name(side, name)}: its name is taken.")
+        _remark(source, name, verdict, found)
+    for columns in numbered_columns(types):
+        found.warnings.append(
+            f"{side}s: the {len(columns)} columns {columns[0]} ... {columns[-1]} are fields of one number each; "
+            f"--columns '{proposal(side, table, source.key, columns)}' makes them one."
+        )
+
+
+def _left_out(source: _Source, name: str, verdict: Verdict) -> str:
+    """The sentence on a column that is no field, and what it can be used for."""
+    side, file = source.side, source.table.path
+    table = f"--input {file} --id_column '{source.key}'"
+    hints = {
+        "texts": f"--encode '{side}:{name}=MODEL' makes vectors of texts, as recbole-sibrar encode-text does",
+        "image paths": (
+            f"recbole-sibrar encode-image {table} --path_column '{name}' --model resnet50 --output {side}_images.npz "
+            f"makes vectors of them, for --{side}_feature image={side}_images.npz"
+        ),
+        "image addresses": (
+            f"download the images into a folder, each named by its id; recbole-sibrar encode-image makes vectors of "
+            f"them, for --{side}_feature"
+        ),
+        "amounts": "written as plain numbers, they are a number",
+        "shortened lists": "NumPy has left out numbers when it printed them; write them in full",
+    }
+    hint = hints.get(verdict.look, "")
+    if verdict.look in ("structures", "empty"):
+        return f"{side}s: column {name} is left out ({verdict.reason})."
+    told = f"--columns '{side}:{name}=TYPE' uses it all the same"
+    return f"{side}s: column {name} is left out ({verdict.reason}); {hint}{'; ' * bool(hint)}{told}."
+
+
+def _remark(source: _Source, name: str, verdict: Verdict, found: TableFields) -> None:
+    """Say what is doubtful about a column."""
+    side, table = source.side, source.table
+    if verdict.type == "float" and verdict.reason == "numbers":
+        found.notes += missing_numbers(table, f"{side}s", name)
+    if verdict.type != "token" or str(table.data[name].type) != "string":
+        return
+
+    if verdict.look == "mostly numbers" and not is_id_name(name):
+        parsed = table.parse_numbers(name)
+        example = table.data[name][int(np.argmax(parsed.is_text))].as_py()
+        found.warnings.append(
+            f"{side}s: most cells of column {name} are numbers, but not {example!r}, so that each number is a "
+            f"category; --columns '{side}:{name}=token' if they are codes, --missing '{example}' if such cells are "
+            "missing."
+        )
+    texts = table.texts(name).drop_null()
+    separator = unnamed_list_separator(texts)
+    if separator:
+        found.warnings.append(
+            f"{side}s: cells of column {name} such as {_first_with(texts.to_pylist(), separator)!r} look like lists; "
+            f"--list_separator '{separator}' takes them for lists."
+        )
+    words = [text for text in texts.unique().to_pylist() if text.strip().lower() in MISSING_NUMBERS]
+    if words:
+        found.notes.append(
+            f"{side}s: column {name} has cells {', '.join(map(repr, words))}, which count as values; "
+            f"--missing {','.join(words)} makes them missing."
+        )
+
+
+def _first_with(texts: Sequence[str], separator: str) -> str:
+    return next(text for text in texts if separator in text)

@@ -1,0 +1,235 @@
+"""The types of columns, where they can be told from the values, and the values of a column of some type."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from recbole_sibrar.data.atomic import DataError
+
+from ...pipeline.raw import Values
+from ...readers.raw_tables import Table
+from .column_names import is_id_name
+from .dates import ISO, find_dates, is_date_type, to_seconds
+from .list_cells import CellList, kind_of_lists, parse_list
+from .looks import is_prose, is_prose_with, look_of
+
+MOSTLY = 0.5
+"""A column of texts with more than this share of numbers was probably meant to hold numbers."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The type of a field that a column holds."""
+
+    type: str | None
+    """Type of the field; None for what is no field."""
+    reason: str
+    """Why."""
+    look: str = "categories"
+    """What its cells look like, as :func:`~.looks.look_of` says it; ``ids`` and ``mostly numbers`` besides."""
+
+
+def column_type(table: Table, name: str, list_separator: str) -> Verdict:
+    """The type of a field that a column holds.
+
+    Args:
+        table: The table.
+        name: The column.
+        list_separator: What separates the elements of a list in a cell.
+    """
+    column = table.data[name]
+    if is_list_type(column.type):
+        return _type_of_lists(table, name)
+    if pa.types.is_nested(column.type) or pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+        kind = "binary" if pa.types.is_binary(column.type) else "structures"
+        return Verdict(None, f"its cells are {kind}", "structures")
+    if pa.types.is_boolean(column.type):
+        return Verdict("token", "true and false")
+    if is_date_type(column.type):
+        return Verdict("float", "dates, as seconds since 1970")
+    if pa.types.is_null(column.type):
+        return Verdict(None, "it is empty", "empty")
+    if not (_is_number(column.type) or pa.types.is_string(column.type)):
+        return Verdict(None, f"its cells are {column.type}", "structures")
+
+    parsed = table.parse_numbers(name)
+    if np.isnan(parsed.values).all() and not parsed.is_text.any():
+        return Verdict(None, "it is empty", "empty")
+    if not parsed.is_text.any():
+        return _type_of_numbers(parsed.values[~np.isnan(parsed.values)], name)
+    return _type_of_texts(table, name, list_separator)
+
+
+def _type_of_numbers(numbers: np.ndarray, name: str) -> Verdict:
+    """Numbers are amounts, unless the column is named like an identifier and they are whole."""
+    if not is_id_name(name) or (numbers != np.floor(numbers)).any():
+        return Verdict("float", "numbers")
+    if len(numbers) > 1 and len(np.unique(numbers)) == len(numbers):
+        return Verdict(None, "whole numbers in a column named like an id, of which no two are alike", "ids")
+    return Verdict("token", "whole numbers in a column named like an id")
+
+
+def _type_of_texts(table: Table, name: str, list_separator: str) -> Verdict:
+    texts = table.texts(name).drop_null()
+    if not len(texts):
+        return Verdict(None, "it is empty", "empty")
+    dates = find_dates(table, name)
+    if dates is not None and not dates.other_form:
+        shown = "" if dates.form == ISO else f" of the form {dates.form}"
+        return Verdict("float", f"dates{shown}, as seconds since 1970")
+    lists = _bracket_lists(texts)
+    if lists is not None:
+        return _verdict_of(lists)
+    separated = bool(list_separator) and pc.any(pc.match_substring(texts, list_separator)).as_py()
+    if separated and not is_prose_with(texts, list_separator):
+        return Verdict("token_seq", f"some cells have several elements, separated by '{list_separator}'")
+
+    look = look_of(name, texts)
+    if look == "texts":
+        return Verdict(None, "hardly a value occurs twice, so it is no category", look)
+    if look != "categories":
+        return Verdict(None, f"its cells are {look}", look)
+    parsed = table.parse_numbers(name)
+    mostly = (~np.isnan(parsed.values)).sum() > MOSTLY * (len(texts) - sum(parsed.missing_words.values()))
+    return Verdict("token", "texts", "mostly numbers" if mostly else "categories")
+
+
+def _type_of_lists(table: Table, name: str) -> Verdict:
+    """The type of a column of lists of Parquet or JSON; whole numbers can be labels or vectors."""
+    column = table.data[name]
+    inner = column.type.value_type
+    if pa.types.is_nested(inner) or pa.types.is_binary(inner):
+        return Verdict(None, "its cells are lists of structures", "structures")
+    cells = [cell for cell in column.to_pylist() if cell is not None]
+    if pa.types.is_fixed_size_list(column.type) and _is_number(inner):
+        return Verdict("float_seq", "lists of numbers")
+    if not _is_number(inner):
+        return _verdict_of([CellList([_label(one) for one in cell if one is not None], False) for cell in cells])
+    if not pa.types.is_integer(inner):
+        return Verdict("float_seq", "lists of numbers")
+    return _verdict_of([CellList([str(number) for number in cell if number is not None], True) for cell in cells])
+
+
+def _verdict_of(lists: Sequence[CellList]) -> Verdict:
+    kind, reason = kind_of_lists(lists)
+    labels = pa.chunked_array([[label for cell in lists for label in cell.elements]], pa.string())
+    if kind == "token_seq" and is_prose(labels):
+        return Verdict(None, "its cells are lists of texts of which hardly any occurs twice", "texts")
+    return Verdict(kind, reason, "lists")
+
+
+def _bracket_lists(texts: pa.ChunkedArray) -> list[CellList] | None:
+    """The lists of a column in which every cell is one; None if a cell is none."""
+    if not pc.all(pc.match_substring_regex(texts, r"(?s)^\s*[\[(].*[\])]\s*$")).as_py():
+        return None
+    lists = []
+    for cell in texts.to_pylist():
+        found = parse_list(cell)
+        if found is None:
+            return None
+        lists.append(found)
+    return lists
+
+
+def typed_values(table: Table, name: str, kind: str, rows: np.ndarray, list_separator: str) -> Values:
+    """The values of a column for some entities.
+
+    Args:
+        table: The table.
+        name: The column.
+        kind: The type of the field.
+        rows: int ``[n]``, the row of each entity, -1 if it has none.
+        list_separator: What separates the elements of a list in a cell.
+
+    Raises:
+        DataError: A cell is not of that type.
+    """
+    column = table.data[name]
+    _check_kind(table, name, kind)
+    if kind == "float":
+        numbers = np.full(len(rows), np.nan)
+        numbers[rows >= 0] = _numbers_or_dates(table, name)[rows[rows >= 0]]
+        return pd.Series(numbers)
+
+    is_list = is_list_type(column.type)
+    cells = column.to_pylist() if is_list else table.texts(name).to_pylist()
+    values: list[Any] = [cells[row] if row >= 0 else None for row in rows]
+    if kind == "token":
+        return pd.Series(values, dtype=object)
+    if kind == "token_seq":
+        labels = values if is_list else [labels_of(value, list_separator) for value in values]
+        return pd.Series([[_label(one) for one in row or () if one is not None] for row in labels], dtype=object)
+    vectors = values if is_list else [_numbers(value, list_separator, table.missing_numbers) for value in values]
+    return _matrix(table, name, vectors, rows)
+
+
+def labels_of(cell: str | None, list_separator: str) -> list[str]:
+    """The labels in a cell of text: the list in its brackets, or what the separator separates."""
+    found = parse_list(cell) if cell else None
+    if found is not None:
+        return found.elements
+    parts = (cell or "").split(list_separator) if list_separator else [cell or ""]
+    return [part.strip() for part in parts if part.strip()]
+
+
+def is_list_type(kind: pa.DataType) -> bool:
+    """Tell whether a column of Parquet or JSON holds lists."""
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+
+
+def _check_kind(table: Table, name: str, kind: str) -> None:
+    """Refuse a type that the cells of a column of Parquet or JSON cannot have."""
+    found = table.data[name].type
+    wrong = is_list_type(found) and (kind in ("token", "float") or pa.types.is_nested(found.value_type))
+    if wrong or pa.types.is_struct(found) or pa.types.is_map(found) or pa.types.is_union(found):
+        raise DataError(f"{table.path}, column {name}: found {found}, which is no {kind} (--columns)")
+
+
+def _numbers_or_dates(table: Table, name: str) -> np.ndarray:
+    """The numbers of a column, or its dates in seconds since 1970."""
+    if is_date_type(table.data[name].type):
+        return to_seconds(table, name)[0]
+    if table.parse_numbers(name).is_text.any():
+        dates = find_dates(table, name)
+        if dates is not None and not dates.other_form:
+            return dates.seconds
+    return table.numbers(name)
+
+
+def _label(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _numbers(value: str | None, list_separator: str, missing: frozenset[str]) -> list[str]:
+    """Numbers between list separators, spaces or commas, with or without brackets."""
+    if value is not None and value.strip().lower() in missing:
+        return []
+    text = (value or "").strip("[]() ").replace(",", " ")
+    return (text.replace(list_separator, " ") if list_separator else text).split()
+
+
+def _matrix(table: Table, name: str, elements: list[Any], rows: np.ndarray) -> np.ndarray:
+    """Lists of numbers as float32 ``[n, size]``, NaN where there is none."""
+    sizes = np.array([len(row or ()) for row in elements])
+    size = int(sizes.max(initial=0))
+    matrix = np.full((len(elements), max(size, 1)), np.nan, dtype=np.float32)
+    for position in np.flatnonzero(sizes):
+        if sizes[position] != size:
+            table.wrong(int(rows[position]), name, f"{size} numbers, as in other rows, or an empty cell")
+        try:
+            with np.errstate(over="ignore"):  # infinite numbers are refused with the id of their entity
+                matrix[position] = elements[position]
+        except (TypeError, ValueError):
+            table.wrong(int(rows[position]), name, "a list of numbers")
+    return matrix
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind)

@@ -1,0 +1,1 @@
+"""Music4All-Onion."""

@@ -1,0 +1,214 @@
+"""Feature files of Music4All-Onion: vectors, tags and genres of the tracks that are asked for, read in chunks."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from recbole_sibrar.data.atomic import DataError
+
+from ...pipeline.raw import RawField, others_left_out
+from ...readers.entity_file import EntityFile
+from ...readers.stream_tables import StreamTable, read_header, read_rows
+from ...readers.streams import COMPRESSIONS, Block
+
+ID_NAMES = ("id", "ID")
+"""Names of the first column of a feature file."""
+
+MISSING = ("", "nan", "NaN", "NA", "null", "None")
+"""What stands for a number that is missing; a vector has to be missing as a whole."""
+
+
+def feature_fields(folder: Path) -> list[RawField]:
+    """The fields of all files ``id_<name>.tsv``, plain or compressed, ordered by name.
+
+    ``id_tags_dict.tsv`` and ``id_genres.tsv`` become ``token_seq`` fields, all others ``float_seq`` fields.
+    """
+    paths: dict[str, Path] = {}
+    for suffix in COMPRESSIONS:
+        for path in sorted(folder.glob(f"id_*.tsv{suffix}")):
+            paths.setdefault(_name(path), path)
+    return [_field(name, path) for name, path in sorted(paths.items())]
+
+
+def _name(path: Path) -> str:
+    return path.name.removeprefix("id_").partition(".tsv")[0]
+
+
+def _field(name: str, path: Path) -> RawField:
+    notes: list[str] = []
+    file = EntityFile(path.name, is_table=True, read_ids=lambda: read_ids(path))
+    parse = LABELS.get(name)
+    if parse is None:
+        return RawField(name, "float_seq", lambda ids: read_vectors(path, ids, notes, file), path.name, notes, file)
+    return RawField(name, "token_seq", lambda ids: read_labels(path, ids, parse, notes, file), path.name, notes, file)
+
+
+def check_feature_header(path: Path) -> tuple[str, ...]:
+    """The names of the columns of a feature file: the id, then one for each number or one of labels.
+
+    Raises:
+        DataError: They are others.
+    """
+    names = read_header(path)
+    if names[0] not in ID_NAMES or len(names) < 2:
+        found = f"'{names[0]}' and {len(names) - 1} more columns"
+        raise DataError(f"{path}, line 1: found {found}, allowed is id or ID, and columns of values after it")
+    if len(names) > 2 and _name(path) in LABELS:
+        raise DataError(f"{path}, line 1: found {len(names)} columns, allowed are 2: {names[0]} and the labels")
+    return names
+
+
+def read_ids(path: Path) -> pd.Index:
+    """Read the ids of all tracks of a file.
+
+    Raises:
+        DataError: The file is not what it should be.
+    """
+    names = check_feature_header(path)
+    table = StreamTable(path, names, {names[0]: pa.string()})
+    return pd.Index(
+        [name for block in read_rows(path) for name in table.parse(block)[names[0]].to_pylist()], dtype=object
+    )
+
+
+def read_vectors(path: Path, ids: pd.Index, notes: list[str], file: EntityFile | None = None) -> np.ndarray:
+    """Read the vectors of some tracks.
+
+    Args:
+        path: A file of ids and numbers.
+        ids: The tracks.
+        notes: Where to say how many lines were of other tracks.
+        file: What is told whose lines there are.
+
+    Returns:
+        float32 ``[len(ids), size]``, a row of NaN for a track that the file lacks.
+
+    Raises:
+        DataError: The file is not what it should be, a track occurs twice, or a number is not finite.
+    """
+    names = check_feature_header(path)
+    types = {names[0]: pa.string(), **dict.fromkeys(names[1:], pa.float32())}
+    table = StreamTable(path, names, types, missing=MISSING)
+    vectors = np.full((len(ids), len(names) - 1), np.nan, dtype=np.float32)
+    lines = _Lines(table, ids, notes, file)
+    for block in read_rows(path):
+        parsed = table.parse(block)
+        rows = lines.rows(block, parsed[names[0]].to_pylist())
+        values = np.column_stack([parsed[name].to_numpy() for name in names[1:]])
+        _check_finite(table, block, values)
+        vectors[rows[rows >= 0]] = values[rows >= 0]
+    lines.note()
+    return vectors
+
+
+def read_labels(
+    path: Path,
+    ids: pd.Index,
+    parse: Callable[[str], list[str]],
+    notes: list[str],
+    file: EntityFile | None = None,
+) -> pd.Series:
+    """Read the labels of some tracks.
+
+    Args:
+        path: A file of ids and one column of labels.
+        ids: The tracks.
+        parse: Makes a list of the text of a cell; what it cannot parse is a ValueError that says what is allowed.
+        notes: Where to say how many lines were of other tracks.
+        file: What is told whose lines there are.
+
+    Returns:
+        A list of labels for each track, empty for one that the file lacks.
+
+    Raises:
+        DataError: The file is not what it should be, or a track occurs twice.
+    """
+    names = check_feature_header(path)
+    table = StreamTable(path, names, dict.fromkeys(names, pa.string()))
+    labels: list[list[str]] = [[] for _ in ids]
+    lines = _Lines(table, ids, notes, file)
+    for block in read_rows(path):
+        parsed = table.parse(block)
+        rows = lines.rows(block, parsed[names[0]].to_pylist())
+        cells = parsed[names[1]].to_pylist()
+        for n in np.flatnonzero(rows >= 0):
+            try:
+                labels[rows[n]] = parse(cells[n])
+            except ValueError as error:
+                table.refuse(block, int(n), names[1], cells[n][:100], str(error))
+    lines.note()
+    return pd.Series(labels, dtype=object)
+
+
+def parse_tags(cell: str) -> list[str]:
+    """The tags of a printed dictionary ``{'tag': weight, ...}``, in its order, without their weights."""
+    allowed = "a dictionary such as {'rock': 0.5}"
+    if len(cell) > 1 and cell[0] == cell[-1] == '"':  # as pandas writes a text with quotation marks
+        cell = cell[1:-1].replace('""', '"')
+    try:
+        tags = ast.literal_eval(cell) if cell else {}
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        raise ValueError(allowed) from None
+    if not isinstance(tags, dict):
+        raise ValueError(allowed)
+    return [str(tag) for tag in tags]
+
+
+def parse_genres(cell: str) -> list[str]:
+    """The genres of a text ``rock,indie pop``."""
+    return [genre.strip() for genre in cell.split(",") if genre.strip()]
+
+
+LABELS: dict[str, Callable[[str], list[str]]] = {"tags_dict": parse_tags, "genres": parse_genres}
+"""The files of labels, by the middle of their names, and what parses a cell of theirs."""
+
+
+class _Lines:
+    """Which line of a file is which of the tracks asked for, and what is to be said about the others."""
+
+    def __init__(self, table: StreamTable, ids: pd.Index, notes: list[str], file: EntityFile | None) -> None:
+        self._table, self._ids, self._notes, self._file = table, ids, notes, file
+        self._seen = np.zeros(len(ids), dtype=bool)
+        self._n_lines = 0
+
+    def rows(self, block: Block, names: list[str]) -> np.ndarray:
+        """Position among the tracks asked for of each line of a block, -1 for others: int ``[n]``."""
+        index = pd.Index(names, dtype=object)
+        rows = self._ids.get_indexer(index)
+        if self._file is not None:
+            self._file.add(index)
+        self._n_lines += len(rows)
+        kept = np.flatnonzero(rows >= 0)
+        twice = pd.Series(rows[kept]).duplicated().to_numpy() | self._seen[rows[kept]]
+        if twice.any():
+            row = int(kept[np.argmax(twice)])
+            self._table.refuse(block, row, self._table.names[0], names[row], "each track once, this is its second line")
+        self._seen[rows[kept]] = True
+        return rows
+
+    def note(self) -> None:
+        """Say what was left out.
+
+        Raises:
+            DataError: No line is of a track that has listeners.
+        """
+        if self._file is not None:
+            self._file.close()
+        others = self._n_lines - int(self._seen.sum())
+        self._notes.extend(others_left_out(self._table.path.name, others, self._n_lines, "tracks"))
+
+
+def _check_finite(table: StreamTable, block: Block, values: np.ndarray) -> None:
+    finite = np.isfinite(values)
+    wrong = ~finite.all(axis=1) & ~np.isnan(values).all(axis=1)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        column = int(np.argmin(finite[row]))
+        allowed = "a finite number; or all numbers of a line are empty, then its vector is missing"
+        table.refuse(block, row, table.names[column + 1], values[row, column], allowed)

@@ -1,0 +1,202 @@
+"""What encoding texts and images has in common: blocks that survive an interruption, and the file of vectors."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.files import replacing
+
+BATCHES_PER_BLOCK = 8
+"""Batches that an interruption loses at most."""
+
+SUFFIXES = (".npz", ".npy", ".parquet")
+"""The kinds of files that vectors are written to."""
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Names of the options of a task, for messages."""
+
+    batch_size: str = "--batch_size"
+    """Entities at a time."""
+    model: str = "--model"
+    """The model."""
+    output: str = "--output"
+    """Where vectors are written."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """Entities to encode, and everything that their vectors depend on."""
+
+    ids: Sequence[str]
+    """Ids of the entities, each once."""
+    output: Path
+    """File of the vectors; the finished blocks are kept in the folder of this name with ``.partial`` behind it."""
+    batch_size: int
+    """Entities that the model sees at once."""
+    origin: Mapping[str, str]
+    """What was used (``model``, ``input``, ``options``) -> a fingerprint of it. A block is used again only if all are
+    the same."""
+    noun: str
+    """What is encoded, in the plural, for messages."""
+    keys: Keys = Keys()
+    """The options that ask for it."""
+
+    @property
+    def block_size(self) -> int:
+        """Number of entities in a block."""
+        return self.batch_size * BATCHES_PER_BLOCK
+
+    @property
+    def partial(self) -> Path:
+        """The folder of the finished blocks."""
+        return self.output.with_name(f"{self.output.name}.partial")
+
+
+VectorsFrom = Callable[[int, Callable[[int], Any]], Iterable[np.ndarray]]
+"""Yields vectors float32 ``[any, d]`` of the entities from a position on, in their order; a row of NaN where an entity
+has none. A block must end where a matrix ends. The second argument is to be called with how many were encoded."""
+
+
+def encode(task: Task, vectors_from: VectorsFrom, note: Callable[[str], None]) -> np.ndarray:
+    """Encode all entities of a task, going on after the blocks that an earlier run of the same task has finished.
+
+    Args:
+        task: What to encode.
+        vectors_from: Encodes them.
+        note: Receives lines for the user.
+
+    Returns:
+        The vectors, float32 ``[n, d]``.
+
+    Raises:
+        DataError: A vector has a number that is not finite, or a block cannot be written.
+    """
+    n = len(task.ids)
+    try:
+        done = _resume(task, note)
+        with tqdm(total=n, initial=done, desc="encode", unit=f" {task.noun}", dynamic_ncols=True) as progress:
+            matrices = vectors_from(done, progress.update) if done < n else ()
+            for start, block in _blocks(task, done, matrices):
+                _check_finite(task.ids[start : start + len(block)], block, task.keys.model)
+                with replacing(_block_file(task, start)) as file, file.open("wb") as stream:
+                    np.save(stream, block)
+                done = start + len(block)
+        return np.concatenate([np.load(_block_file(task, start)) for start in range(0, n, task.block_size)])
+    except KeyboardInterrupt:
+        note(f"{done} of {n} {task.noun} are finished; the same command goes on with the others")
+        raise
+    except RuntimeError as error:
+        if "out of memory" not in str(error):
+            raise
+        raise DataError(
+            f"{task.keys.batch_size}: {task.batch_size} {task.noun} at a time are too many for the memory"
+        ) from None
+    except OSError as error:
+        where = error.filename or task.partial
+        raise DataError(f"{task.keys.output}: cannot write {where}: {error.strerror or error}") from None
+
+
+def _blocks(task: Task, start: int, matrices: Iterable[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
+    """Position and vectors of each block."""
+    parts: list[np.ndarray] = []
+    size = 0
+    for matrix in matrices:
+        parts.append(matrix)
+        size += len(matrix)
+        if size == min(task.block_size, len(task.ids) - start):
+            yield start, np.concatenate(parts).astype(np.float32, copy=False)
+            start, parts, size = start + size, [], 0
+
+
+def _block_file(task: Task, start: int) -> Path:
+    return task.partial / f"{start // task.block_size:06d}.npy"
+
+
+def _resume(task: Task, note: Callable[[str], None]) -> int:
+    """Make the folder of the blocks, or find those that are there; how many entities are finished."""
+    record = task.partial / "origin.json"
+    origin = dict(task.origin)
+    if task.partial.exists():
+        try:
+            found = json.loads(record.read_text(encoding="utf-8"))
+        except (FileNotFoundError, json.JSONDecodeError):
+            found = {}
+        if found != origin:
+            changed = ", ".join(name for name in origin if found.get(name) != origin[name])
+            note(f"starts afresh: since the interrupted run this has changed: {changed}")
+            shutil.rmtree(task.partial)
+    task.partial.mkdir(exist_ok=True)
+    with replacing(record) as file:
+        file.write_text(json.dumps(origin), encoding="utf-8")
+    starts = range(0, len(task.ids), task.block_size)
+    done = next((start for start in starts if not _block_file(task, start).exists()), len(task.ids))
+    if done:
+        note(f"goes on after {done} of {len(task.ids)} {task.noun}")
+    return done
+
+
+def _check_finite(ids: Sequence[str], block: np.ndarray, key: str) -> None:
+    wrong = ~np.isfinite(block).all(axis=1) & ~np.isnan(block).all(axis=1)
+    if wrong.any():
+        raise DataError(f"{key}: the model's vector of '{ids[int(np.argmax(wrong))]}' has numbers that are not finite")
+
+
+def finish(task: Task, vectors: np.ndarray) -> list[str]:
+    """Write the vectors of a task and remove its blocks.
+
+    Args:
+        task: What was encoded.
+        vectors: float32 ``[n, d]`` of :func:`encode`, a row of NaN where an entity has none.
+
+    Returns:
+        The ids of the entities without a vector, which the file lacks.
+
+    Raises:
+        DataError: No entity has a vector, or the file cannot be written.
+    """
+    available = ~np.isnan(vectors).all(axis=1)
+    if not available.any():
+        raise DataError(f"--input: none of the {len(task.ids)} {task.noun} can be read")
+    ids = np.array(task.ids, dtype=str)
+    write_vectors(task.output, ids[available], vectors[available])
+    shutil.rmtree(task.partial)
+    return ids[~available].tolist()
+
+
+def write_vectors(path: Path, ids: np.ndarray, vectors: np.ndarray) -> None:
+    """Write vectors for ``--item_feature NAME=FILE``.
+
+    Args:
+        path: A file that ends in .npz (``ids`` and ``embedding``), .npy (the matrix; the ids are in the file
+            of this name with .ids.npy for .npy) or .parquet (columns ``id`` and ``embedding``).
+        ids: The original ids, str ``[n]``.
+        vectors: float32 ``[n, d]``.
+
+    Raises:
+        DataError: The file cannot be written.
+    """
+    try:
+        if path.suffix == ".npy":
+            with replacing(path.with_suffix(".ids.npy")) as file, file.open("wb") as stream:
+                np.save(stream, ids)
+        with replacing(path) as file, file.open("wb") as stream:
+            if path.suffix == ".npz":
+                np.savez(stream, ids=ids, embedding=vectors)
+            elif path.suffix == ".npy":
+                np.save(stream, vectors)
+            else:
+                pd.DataFrame({"id": ids, "embedding": list(vectors)}).to_parquet(stream, index=False)
+    except OSError as error:
+        raise DataError(f"--output: cannot write {path}: {error.strerror or error}") from None

@@ -1,0 +1,110 @@
+"""Users and items of a data set: those of the interactions, and those that only a table has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ..readers.entity_file import EntityFile, Expected
+from .filtering import present
+from .raw import RawData, RawField
+
+SIDES = ("user", "item")
+"""The two sides of a recommender."""
+
+
+@dataclass(frozen=True)
+class Entities:
+    """The users or the items of a data set."""
+
+    ids: pd.Index
+    """Their original ids: first those with interactions, then those without."""
+    n_interacted: int
+    """How many have interactions."""
+
+    @property
+    def interacted(self) -> pd.Index:
+        """Ids of those with interactions."""
+        return self.ids[: self.n_interacted]
+
+    @property
+    def n_others(self) -> int:
+        """Number of those without interactions."""
+        return len(self.ids) - self.n_interacted
+
+    def rows(self, ids: pd.Index, complete: np.ndarray) -> np.ndarray:
+        """Rows of some of them, in their order.
+
+        Args:
+            ids: Those with interactions that are left.
+            complete: bool ``[n]``, which of those without interactions are left.
+        """
+        others = np.flatnonzero(complete[self.n_interacted :]) + self.n_interacted
+        return np.concatenate([self.ids.get_indexer(ids), others])
+
+    def take(self, rows: np.ndarray) -> Entities:
+        """Some of them, by their rows."""
+        return Entities(self.ids[rows], int((rows < self.n_interacted).sum()))
+
+
+def find_entities(raw: RawData, inter: pd.DataFrame, keep: Mapping[str, str]) -> dict[str, Entities]:
+    """Find the users and items of a data set.
+
+    Args:
+        raw: The raw data set, with the fields to keep.
+        inter: Its interactions after all filters.
+        keep: ``user`` and ``item`` -> ``interacted``, or ``all`` to keep those of the tables as well that have no
+            interaction in the raw data. Who had some and lost them to a filter is not new, and is left out.
+    """
+    entities = {}
+    for side, fields in zip(SIDES, (raw.user_fields, raw.item_fields), strict=True):
+        ids = present(inter, f"{side}_id")
+        others = _without_interactions(raw, side, fields) if keep[side] == "all" else ids[:0]
+        entities[side] = Entities(ids.append(others), len(ids))
+    return entities
+
+
+def compare_files(raw: RawData, entities: Mapping[str, Entities]) -> list[EntityFile]:
+    """Set whom each file of fields is compared with when it is read, and compare the tables that are in memory.
+
+    Returns:
+        The files, each once.
+
+    Raises:
+        DataError: A table matches nobody.
+    """
+    files: list[EntityFile] = []
+    for side, other, fields in (("user", "item", raw.user_fields), ("item", "user", raw.item_fields)):
+        ids = entities[side].interacted
+        tables = raw.files.get(side, ())
+        of_side = list(dict.fromkeys([*tables, *_files(fields)]))
+        has_table = any(file.is_table for file in of_side)
+        for file in of_side:
+            # vectors may be those of new items only, if a table says that there are such
+            known = entities[side].ids if has_table and not file.is_table else ids
+            file.expect(Expected(side, ids, known, entities[other].interacted))
+            files.append(file)
+        for file in tables:
+            file.add(file.read_ids())
+            file.close()
+    return files
+
+
+def _without_interactions(raw: RawData, side: str, fields: Sequence[RawField]) -> pd.Index:
+    """Ids that the tables of one side have, or without a table its files of vectors, and no interaction."""
+    seen = raw.raw_ids.get(side)
+    if seen is None:
+        seen = present(raw.inter, f"{side}_id")
+
+    files = _files(fields)
+    listed = pd.Index([], dtype=object)
+    for file in [file for file in files if file.is_table] or files:
+        listed = pd.Index([*listed, *file.read_ids()], dtype=object)
+    return listed[~listed.isin(seen)].unique()
+
+
+def _files(fields: Sequence[RawField]) -> list[EntityFile]:
+    return list(dict.fromkeys(field.file for field in fields if field.file is not None))

@@ -1,0 +1,1 @@
+"""Readers of tables, streams and vectors."""

@@ -1,0 +1,288 @@
+"""RecBole's ``_load_feat`` with the fast reader, for RecBole's own models, and with messages that name the line."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from recbole.data.dataset import Dataset
+from recbole.utils import FeatureSource, FeatureType
+
+from recbole_sibrar.data.atomic import CellError, Field, RowError, check_text, read_header
+from recbole_sibrar.data.atomic.cache import read_frame
+from recbole_sibrar.data.atomic.columns import TextFormat
+from recbole_sibrar.data.atomic.faults import find_wrong_number
+from recbole_sibrar.data.loading.feature_files import check_new
+from recbole_sibrar.data.loading.ids import warn_about_matches, warn_about_repetitions
+from recbole_sibrar.data.loading.needed import check_interactions, log_fields
+from recbole_sibrar.errors import DataError, refuse
+from recbole_sibrar.names import Side
+
+SOURCES = (FeatureSource.INTERACTION, FeatureSource.USER, FeatureSource.ITEM)
+"""The files that the fast reader reads."""
+
+FAILURES = (ValueError, TypeError, LookupError, OSError, csv.Error)
+"""What RecBole and pandas raise for a file that they cannot read."""
+
+
+def text_format(config: Any) -> TextFormat:
+    """How the atomic files of a configuration are written.
+
+    Raises:
+        ConfigError: There is no such encoding of text.
+    """
+    encoding = config["encoding"]
+    if encoding is not None:
+        try:
+            "\n".encode(encoding)
+        except (LookupError, TypeError):
+            refuse("encoding", encoding, "the name of an encoding, such as utf-8, utf-16 or latin-1")
+    return TextFormat(config["field_separator"], config["seq_separator"], encoding)
+
+
+def uses_cache(config: Any) -> bool:
+    """Whether vectors may be read from and written to the cache beside a file.
+
+    Raises:
+        DataError: ``atomic_cache`` is neither True nor False.
+    """
+    value = config["atomic_cache"]
+    if value not in (True, False, None):  # a checkpoint that was written without the plugin has no such key
+        raise DataError(f"atomic_cache: found {value!r}, allowed is True or False")
+    return value is not False
+
+
+def selected(fields: list[Field], load: set[str] | None, unload: set[str] | None) -> list[Field]:
+    """The fields of a file that RecBole's ``load_col`` and ``unload_col`` leave."""
+    return [
+        field
+        for field in fields
+        if (load is None or field.name in load) and (unload is None or field.name not in unload)
+    ]
+
+
+def load_feat(original: Callable[..., Any], dataset: Dataset, path: str, source: FeatureSource | str) -> Any:
+    """Load a file into RecBole's frame, field by field what ``original`` makes of it.
+
+    What RecBole reads in a way of its own (vectors of several lengths, numbers that are not finite) is left to
+    ``original``. A row with more or fewer cells than the header is an error, though RecBole would read it: it drops
+    cells, or shifts all columns.
+
+    Args:
+        original: RecBole's ``Dataset._load_feat``.
+        dataset: The data set that loads.
+        path: The file.
+        source: What the file is.
+
+    Raises:
+        DataError: The file cannot be read; the message names the line where there is one.
+    """
+    load, unload = dataset._get_load_and_unload_col(source)
+    if load == set():
+        return original(dataset, path, source)
+    written = text_format(dataset.config)
+    try:
+        header = read_header(path, written.separator, written.encoding)
+    except DataError as reason:
+        if hasattr(dataset, "modality_tables"):
+            raise  # a data set of ours has nothing to leave to RecBole
+        return _load_as_recbole(original, dataset, path, source, reason)
+
+    fields = selected(header, load, unload)
+    if source is FeatureSource.INTERACTION:
+        check_interactions(dataset, path, header, fields)
+    elif source != "link":
+        check_new(dataset, path, source, fields, numbers_too=False)
+    frame = _read_fast(dataset, path, source, header, fields)
+    if isinstance(frame, pd.DataFrame) and not (frame.empty and dataset.benchmark_filename_list):
+        register_fields(dataset, frame, fields, source)
+        check_frame(dataset, path, frame, *_owner(dataset, source))
+        return frame
+    return _load_as_recbole(original, dataset, path, source, frame if isinstance(frame, DataError) else None, fields)
+
+
+def _read_fast(
+    dataset: Dataset, path: str, source: FeatureSource | str, header: list[Field], fields: list[Field]
+) -> pd.DataFrame | DataError | None:
+    """Read a file with the fast reader.
+
+    Returns:
+        The frame; the reason where RecBole may read the file otherwise; None where it is not to be read so.
+
+    Raises:
+        DataError: Nobody can read the file.
+    """
+    use_cache = uses_cache(dataset.config)
+    if source not in SOURCES or not fields or any(":" in field.name for field in header):
+        return None
+    try:
+        return read_frame(path, fields, text_format(dataset.config), as_recbole=True, use_cache=use_cache)
+    except RowError:
+        raise
+    except DataError as error:
+        if hasattr(dataset, "modality_tables") and not isinstance(error, CellError):
+            raise
+        return error
+
+
+def _load_as_recbole(
+    original: Callable[..., Any],
+    dataset: Dataset,
+    path: str,
+    source: FeatureSource | str,
+    reason: DataError | None,
+    fields: list[Field] | None = None,
+) -> Any:
+    """Load a file as RecBole does.
+
+    Args:
+        original: RecBole's ``Dataset._load_feat``.
+        dataset: The data set that loads.
+        path: The file.
+        source: What the file is.
+        reason: Why the fast reader cannot read it, if it has tried.
+        fields: The fields that are loaded, if the header can be read.
+
+    Raises:
+        DataError: RecBole cannot read it either, or has read rows that are not as long as the header.
+    """
+    written = text_format(dataset.config)
+    try:
+        frame = original(dataset, path, source)
+    except FAILURES as error:
+        wrong = find_wrong_number(path, fields, written) if fields else None
+        raise wrong or reason or DataError(f"{path}: RecBole cannot read it: {error}") from error
+    if frame is not None:
+        _check_as_recbole(dataset, path, source, frame, reason)
+    return frame
+
+
+def _check_as_recbole(
+    dataset: Dataset, path: str, source: FeatureSource | str, frame: pd.DataFrame, reason: DataError | None
+) -> None:
+    """Check what RecBole has made of a file that the fast reader cannot read for a reason."""
+    try:
+        check_text(path, text_format(dataset.config), line_breaks=True)
+    except RowError:
+        raise
+    except DataError:
+        pass  # a NUL byte, which RecBole takes for a character
+
+    ids = [name for name in (dataset.uid_field, dataset.iid_field) if name is not None]
+    if reason is not None and source is FeatureSource.INTERACTION and any(name not in frame for name in ids):
+        raise reason
+    if source != "link":
+        check_frame(dataset, path, frame, *_owner(dataset, source))
+
+
+def _owner(dataset: Dataset, source: FeatureSource | str) -> tuple[Side | None, str | None]:
+    """Whom a file describes, and the field that says so."""
+    if source is FeatureSource.USER:
+        return "user", dataset.uid_field
+    return ("item", dataset.iid_field) if source is FeatureSource.ITEM else (None, None)
+
+
+def check_frame(dataset: Dataset, path: str, frame: pd.DataFrame, side: Side | None, id_field: str | None) -> None:
+    """Check what was read from a file before RecBole goes on with it, and warn about its ids.
+
+    Args:
+        dataset: The data set that loads.
+        path: The file.
+        frame: Its rows.
+        side: Whom it describes, if users or items.
+        id_field: The field that says whose values a row holds.
+
+    Raises:
+        DataError: There are no rows, or no ids that say whose they are.
+    """
+    if frame.empty and dataset.benchmark_filename_list is None:
+        raise DataError(f"{path}: found a header without rows, allowed is a line for each row below it")
+    if side is None or id_field is None:
+        return
+    if id_field not in frame:
+        raise DataError(
+            f"{path}: found the fields {', '.join(frame.columns)}, allowed are fields with '{id_field}' "
+            f"({side.upper()}_ID_FIELD), which says whose values a line holds; see load_col and the header of the file"
+        )
+    kind = dataset.field2type[id_field].value
+    if kind != "token":
+        raise DataError(f"{path}: found the type {kind} for the ids '{id_field}', allowed is token")
+    warn_about_repetitions(path, id_field, frame, text_format(dataset.config))
+    warn_about_matches(dataset, side, path, frame[id_field])
+
+
+def load_inter_feat(original: Callable[..., Any], dataset: Dataset, token: str, dataset_path: str) -> None:
+    """Load the interactions, with a message for a file that is not there, and for fields that other keys need.
+
+    Args:
+        original: RecBole's ``Dataset._load_inter_feat``.
+        dataset: The data set that loads.
+        token: Its name.
+        dataset_path: Its folder.
+
+    Raises:
+        DataError: A file is missing.
+    """
+    parts = dataset.benchmark_filename_list
+    names = [f"{token}.inter"] if parts is None else [f"{token}.{part}.inter" for part in parts]
+    for path in (os.path.join(dataset_path, name) for name in names):
+        if os.path.isdir(path):
+            raise DataError(f"{path}: found a folder, allowed is a file with the interactions")
+        if not os.path.isfile(path):
+            raise DataError(f"{path}: there is no such file; {dataset_path} holds {_files_of(dataset_path)}")
+    original(dataset, token, dataset_path)
+    log_fields(dataset)
+
+
+def load_user_or_item_feat(original: Callable[..., Any], dataset: Dataset, *arguments: Any) -> pd.DataFrame | None:
+    """Load the fields of users or items so that RecBole can leave out the lines without an id.
+
+    RecBole looks for them by position after it has dropped ids that occur twice, and fails where that is too high.
+
+    Args:
+        original: RecBole's ``Dataset._load_user_or_item_feat``.
+        dataset: The data set that loads.
+        *arguments: Its name and folder, what the file is, and the attribute that names its ids.
+    """
+    frame = original(dataset, *arguments)
+    field = getattr(dataset, arguments[-1], None)
+    if frame is not None and field in frame:
+        missing = frame.index[frame[field].isna()]
+        if len(missing) and missing.max() >= len(frame):
+            frame = frame.reset_index(drop=True)
+    return frame
+
+
+def _files_of(folder: str) -> str:
+    return ", ".join(sorted(os.listdir(folder))[:10]) or "nothing"
+
+
+def register_fields(dataset: Dataset, frame: pd.DataFrame, fields: list[Field], source: FeatureSource | str) -> None:
+    """Note type, source and length of the fields of a file as RecBole does, and apply its ``seq_len``."""
+    for field in fields:
+        dataset.field2source[field.name] = source
+        dataset.field2type[field.name] = FeatureType(field.type)
+        dataset.field2seqlen[field.name] = 1
+        if field.type.startswith("float"):
+            dataset.field2bucketnum[field.name] = 2
+        if field.type.endswith("seq"):
+            dataset.field2seqlen[field.name] = _limit_sequences(frame, field.name, dataset.config["seq_len"])
+
+
+def _limit_sequences(frame: pd.DataFrame, name: str, limits: dict[str, int] | None) -> int:
+    """Apply RecBole's ``seq_len`` to a field.
+
+    Returns:
+        Length of the longest sequence that is left.
+    """
+    longest = max((len(row) for row in frame[name]), default=0)
+    limit = (limits or {}).get(name, longest)
+    if limit < longest:
+        rows = np.empty(len(frame), dtype=object)
+        rows[:] = [row[:limit] for row in frame[name]]
+        frame[name] = pd.Series(rows, index=frame.index)
+    return min(limit, longest)

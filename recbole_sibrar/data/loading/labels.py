@@ -1,0 +1,58 @@
+"""Labels that RecBole's key ``threshold`` makes of a field of the interactions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from recbole_sibrar.config import nearest, refuse
+from recbole_sibrar.data.atomic import DataError, read_header
+from recbole_sibrar.data.loading.frames import text_format
+
+
+def check_threshold(config: Any) -> None:
+    """Check that ``threshold`` is one field with a number.
+
+    Args:
+        config: RecBole's ``Config``.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    threshold = config["threshold"]
+    if threshold is None:
+        return
+    values = list(threshold.values()) if isinstance(threshold, dict) else []
+    if len(values) != 1 or isinstance(values[0], bool) or not isinstance(values[0], (int, float)):
+        refuse("threshold", threshold, "one field and its least positive value, such as {'rating': 3}")
+
+
+def set_labels(original: Callable[[Any], None], dataset: Any) -> None:
+    """Make the labels as RecBole does.
+
+    Args:
+        original: RecBole's method.
+        dataset: RecBole's ``Dataset``.
+
+    Raises:
+        DataError: The interactions have no such field, or it holds no numbers.
+    """
+    for field in dataset.config["threshold"] or {}:
+        ids = (dataset.uid_field, dataset.iid_field)
+        if field in ids or field not in dataset.inter_feat or dataset.inter_feat[field].dtype.kind not in "iuf":
+            numbers = _numbers_of_file(dataset)
+            raise DataError(
+                f"threshold: found '{field}', allowed are the numbers of the interactions: "
+                f"{', '.join(numbers) or 'there are none'}{nearest(field, numbers)}"
+            )
+    original(dataset)
+
+
+def _numbers_of_file(dataset: Any) -> list[str]:
+    """Fields with a number for each interaction, whether or not they are loaded."""
+    parts = dataset.config["benchmark_filename"]
+    name = ".".join([dataset.dataset_name, *(parts[:1] if parts else []), "inter"])
+    written = text_format(dataset.config)
+    fields = read_header(str(Path(dataset.dataset_path) / name), written.separator, written.encoding)
+    return [field.name for field in fields if field.type == "float"]

@@ -1,0 +1,1 @@
+"""The record of the training data in a checkpoint."""

@@ -1,0 +1,218 @@
+"""What RecBole's data set does in addition: it records the data for a checkpoint, and keeps what a checkpoint records.
+
+With a configuration that was read from a checkpoint, users, items and labels keep the numbers that they had in
+training, new ones follow, and numbers are scaled as they were in training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from recbole.data.dataset import Dataset
+from recbole.utils import FeatureType
+
+from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.data.record import scaling
+from recbole_sibrar.data.record.tables import Tables
+from recbole_sibrar.data.record.training_data import (
+    FILE,
+    KEY,
+    TrainingData,
+    differences,
+    extends,
+    id_differences,
+    joined,
+)
+
+
+class Recorder:
+    """Collects the record of a data set while RecBole processes it.
+
+    Args:
+        dataset: RecBole's ``Dataset``, of which the names of the id fields are known.
+    """
+
+    def __init__(self, dataset: Any) -> None:
+        plain = dataset.config.__dict__.get(KEY)
+        self.kept = None if plain is None else TrainingData.from_plain(plain)
+        """The record of the training that the configuration was read from the checkpoint of, if it was."""
+        self.fields = (dataset.uid_field, dataset.iid_field)
+        self.groups: dict[str, str] = {}
+        """Field of ids or labels -> the first of the fields that share their numbers."""
+        self.tokens: dict[str, str | Sequence[str]] = {}
+        self.means: dict[str, float] = {}
+        self.ranges: dict[str, tuple[float, float]] = {}
+        self.buckets: dict[str, scaling.Buckets] = {}
+        self.tables: dict[str, dict[str, int]] = {}
+        self.hashes: dict[str, np.ndarray] = {}
+        """Those of ids and labels, which the data and then the parts of the split are fingerprinted with."""
+
+    def n_known(self, name: str) -> int | None:
+        """The number of ids or labels of a field in training, padding included; None where all there are count."""
+        group = self.groups.get(name, name)
+        if self.kept is None or group not in self.kept.tokens:
+            return None
+        return 1 + len(self.kept.tokens_of(group))
+
+    def record(self, parts: Sequence[Any] = ()) -> TrainingData:
+        """The record.
+
+        Args:
+            parts: The data sets of training, validation and test; none where the data are not split.
+        """
+        return TrainingData(
+            *self.fields,
+            self.tokens,
+            self.means,
+            self.ranges,
+            self.buckets,
+            self.tables,
+            Tables(parts[0], self.groups, self.hashes).parts(parts) if parts else (),
+            known_only=self.kept is not None,
+        )
+
+
+def recorder_of(dataset: Any) -> Recorder:
+    """The recorder of a data set, and of the parts that it was split into."""
+    if "recorder" not in dataset.__dict__:
+        dataset.recorder = Recorder(dataset)
+    return dataset.recorder
+
+
+def record_of(train: Any) -> TrainingData | None:
+    """The record of a training loader's data; None for one that was made of data that nobody has recorded."""
+    if "training_data" in train.__dict__:
+        return train.training_data
+    dataset = getattr(train, "_dataset", None)
+    return recorder_of(dataset).record() if "recorder" in getattr(dataset, "__dict__", ()) else None
+
+
+def note_data(config: Any, train: Any, parts: Sequence[Any]) -> str | None:
+    """Record the data of a training loader, and compare them with those of the training whose checkpoint was read.
+
+    Args:
+        config: RecBole's ``Config``.
+        train: The loader.
+        parts: The data sets of training, validation and test.
+
+    Returns:
+        A line about what differs; None if nothing does, or the configuration is of no checkpoint.
+
+    Raises:
+        DataError: The model cannot be used with these data.
+    """
+    record = train.training_data = recorder_of(train._dataset).record(parts)
+    kept = recorder_of(train._dataset).kept
+    if kept is not None:  # further training learns nothing of what is new either
+        train.training_data = replace(record, tokens={**record.tokens, **kept.tokens})
+    if KEY not in config.__dict__:
+        return None
+    then = TrainingData.from_plain(config.__dict__[KEY])
+    found = differences(then, record)
+    if not extends(record, then):
+        raise DataError(
+            f"the data set that was read from a saved file is not that of the checkpoint ({'; '.join(found)}); "
+            f"delete what save_dataset and save_dataloaders have written to {config['checkpoint_dir']}"
+        )
+    if id_differences(then, record) and not hasattr(train._dataset, "modality_tables"):
+        raise DataError(
+            f"{config['model']} cannot be used for {'; '.join(id_differences(then, record))}, of which it has learned "
+            "nothing; allowed are the users, items and labels of training"
+        )
+    file = config.__dict__[FILE]
+    return f"{file}: the data are not those that the model was trained with: {'; '.join(found)}" if found else None
+
+
+def extend_dataset(extend: Callable[[Any, str, Callable[..., Any]], None]) -> None:
+    """Extend RecBole's data set.
+
+    Args:
+        extend: Replaces a method by one that is called with the original first.
+    """
+    extend(Dataset, "_remap", _remap)
+    extend(Dataset, "_fill_nan", _fill_nan)
+    extend(Dataset, "_normalize", _normalize)
+    extend(Dataset, "_discretization", _discretization)
+
+
+def _remap(original: Any, dataset: Dataset, remap_list: list[tuple[Any, str, FeatureType]]) -> None:
+    """Number ids or labels as RecBole does, after those of the checkpoint's training, which keep their numbers."""
+    recorder = recorder_of(dataset)
+    if not remap_list:
+        return
+    first = remap_list[0][1]
+    recorder.groups.update({name: first for _, name, _ in remap_list})
+    kept = recorder.kept
+    if kept is not None and first in kept.tokens:
+        known = pd.DataFrame({first: np.array(kept.tokens_of(first), dtype=object)})
+        remap_list = [(known, first, FeatureType.TOKEN), *remap_list]
+    original(dataset, remap_list)
+    recorder.tokens[first] = joined(dataset.field2id_token[first][1:].tolist())
+
+
+def _fill_nan(original: Any, dataset: Dataset) -> None:
+    """Take the fingerprints of the data before anything is filled in; fill in the means of training."""
+    recorder = recorder_of(dataset)
+    kept = recorder.kept
+    recorder.tables = Tables(dataset, recorder.groups, recorder.hashes, kept).fingerprints()
+    for frame, name in _number_columns(dataset):
+        if kept is not None and name in kept.means:
+            frame[name] = frame[name].fillna(kept.means[name])
+        else:
+            recorder.means[name] = float(frame[name].mean())
+    recorder.means = recorder.means if kept is None else {**recorder.means, **kept.means}
+    original(dataset)
+
+
+def _number_columns(dataset: Any) -> list[tuple[pd.DataFrame, str]]:
+    """The columns of single numbers, with the tables that they are in."""
+    frames = [getattr(dataset, name) for name in dataset.feat_name_list]
+    return [
+        (frame, name) for frame in frames for name in frame.columns if dataset.field2type[name] is FeatureType.FLOAT
+    ]
+
+
+def _normalize(original: Any, dataset: Dataset) -> None:
+    """Note the range of each field that RecBole scales; scale by the range of training."""
+    recorder, config = recorder_of(dataset), dataset.config
+    chosen = config["normalize_field"] or (dataset.float_like_fields if config["normalize_all"] else ())
+    before = {}
+    for name in chosen:
+        if dataset.field2type.get(name) in (FeatureType.FLOAT, FeatureType.FLOAT_SEQ):
+            frame = dataset.field2feats(name)[0]
+            before[name] = (frame, frame[name].copy())
+    for name, (_, column) in before.items():
+        bounds = scaling.range_of(column)
+        if bounds is not None:
+            recorder.ranges[name] = bounds
+    original(dataset)
+    if recorder.kept is None:
+        return
+    for name, bounds in recorder.kept.ranges.items():
+        if name in before and recorder.ranges.get(name) != bounds:
+            frame, column = before[name]
+            frame[name] = scaling.scaled(column, bounds)
+    recorder.ranges |= recorder.kept.ranges
+
+
+def _discretization(original: Any, dataset: Dataset) -> None:
+    """Note how RecBole divides numbers into buckets; divide them as training did."""
+    recorder = recorder_of(dataset)
+    asked = dict(dataset.config["discretization"] or {})
+    before = {}
+    for name in asked:
+        if name in dataset.config["numerical_features"] and dataset.field2type.get(name) is FeatureType.FLOAT:
+            before[name] = dataset.field2feats(name)[0][name].to_numpy(np.float64)
+    original(dataset)
+    for name, numbers in before.items():
+        method, size = asked[name]["method"], asked[name].get("bucket")
+        found = scaling.measure_buckets(numbers, method, dataset.field2bucketnum[name])
+        recorder.buckets[name] = kept = (recorder.kept.buckets if recorder.kept else {}).get(name, found)
+        if kept != found:
+            chosen = scaling.bucketed(numbers, method, size, kept)
+            dataset.field2feats(name)[0][name] = np.stack([np.ones_like(chosen), chosen], axis=-1).tolist()
+            dataset.field2bucketnum[name] = kept.count

@@ -1,0 +1,1 @@
+"""Registration with RecBole: the only room that touches it."""

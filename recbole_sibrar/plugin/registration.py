@@ -1,0 +1,105 @@
+"""Registration with RecBole, put off until RecBole itself is imported.
+
+RecBole and torch take seconds to import. A command that shows its help or refuses an option needs neither, so that
+``import recbole_sibrar`` only arranges that the plugin is registered as soon as RecBole is imported, by whomever.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+_RECBOLE, _OWN = "recbole", "recbole_sibrar."
+
+_PACKAGES = frozenset(
+    {
+        *("data", "data.loading", "evaluator", "model", "plugin", "plotting", "quick_start", "quick_start.group"),
+        *("quick_start.run", "report", "trainer"),
+    }
+)
+"""Packages of ours whose own module imports nothing."""
+
+_LIGHT = ("names", "errors", "files", "cli", "config", "data.atomic", "dataset_prep", "parallel", "properties")
+"""Modules and packages of ours, with all that is in them, that are imported without RecBole."""
+
+_LIGHT_PARTS = frozenset(
+    {
+        *("data.modality", "plugin.registration", "quick_start.group.variants"),
+        *("quick_start.run.child_process", "quick_start.run.process_options"),
+    }
+)
+"""Further modules of that kind, in packages with others."""
+
+
+def register_with_recbole() -> None:
+    """Register the plugin: at once where RecBole has been imported, else right after it will have been."""
+    if _RECBOLE in sys.modules:
+        _register()
+    elif not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())
+
+
+def _register() -> None:
+    importlib.import_module("recbole_sibrar.plugin.register").register()
+
+
+class _Finder(MetaPathFinder):
+    """Waits for RecBole; a module of ours that needs it is imported after it, so that registration finds it whole."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Find RecBole with a loader that registers the plugin; leave everything else to the other finders."""
+        if name.startswith(_OWN) and not _is_light(name.removeprefix(_OWN)):
+            importlib.import_module(_RECBOLE)
+        if name != _RECBOLE:
+            return None
+
+        spec = self._find_without_us(name)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Loader(spec.loader)
+        return spec
+
+    def _find_without_us(self, name: str) -> ModuleSpec | None:
+        """Find a module by the other finders; who only looks for RecBole does not import it."""
+        position = sys.meta_path.index(self)
+        sys.meta_path.remove(self)
+        try:
+            return importlib.util.find_spec(name)
+        finally:
+            sys.meta_path.insert(position, self)
+
+
+def _is_light(name: str) -> bool:
+    if name in _PACKAGES or name in _LIGHT_PARTS:
+        return True
+    return any(name == light or name.startswith(f"{light}.") for light in _LIGHT)
+
+
+class _Loader(Loader):
+    """Loads RecBole, and then registers the plugin.
+
+    Args:
+        loader: The loader that RecBole has without us.
+    """
+
+    def __init__(self, loader: Any) -> None:
+        self.loader = loader
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        """Make the module as the loader does."""
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the module, which then has its own loader again, and register."""
+        assert module.__spec__ is not None
+        module.__spec__.loader = module.__loader__ = self.loader
+        sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Finder)]
+        self.loader.exec_module(module)
+        _register()

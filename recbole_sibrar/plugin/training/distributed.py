@@ -1,0 +1,120 @@
+"""Several processes that train and evaluate one model: RecBole's trainer on any device, with results that do not depend
+on how many there are.
+
+RecBole's trainer wraps the model in DistributedDataParallel, which is kept.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from recbole.evaluator import Collector, Evaluator
+from recbole.trainer import Trainer
+from recbole.trainer.trainer import AbstractTrainer, PretrainTrainer
+from recbole.utils import ModelType, init_seed
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from recbole_sibrar.model.layers import BatchNorm
+from recbole_sibrar.model.multimodal import MultimodalRecommender
+from recbole_sibrar.parallel import processes
+from recbole_sibrar.parallel.synchronization import Ranks, synchronize_batch_norms
+from recbole_sibrar.trainer.state import random_state, set_random_state
+
+_BUFFERS = next(
+    name
+    for name in ("forward_sync_buffers", "broadcast_buffers")  # the second is its name before torch 2.13
+    if name in inspect.signature(DistributedDataParallel.__init__).parameters
+)
+"""Option to send the buffers in every step; ours are data, and running statistics are equal everywhere."""
+
+_COLLECTED = ("rec.topk", "rec.meanrank", "rec.score", "rec.items", "data.label")
+"""What RecBole's collector gathers batch by batch."""
+
+
+def extend_trainer(extend: Callable[[Any, str, Callable[..., Any]], None]) -> None:
+    """Extend RecBole's trainer, collector and evaluator.
+
+    Args:
+        extend: Replaces a method by one that is called with the original first.
+    """
+    extend(AbstractTrainer, "__init__", _init)
+    extend(Trainer, "_map_reduce", _map_reduce)
+    extend(PretrainTrainer, "save_pretrained_model", _save_pretrained_model)
+    extend(Collector, "get_data_struct", _get_data_struct)
+    extend(Evaluator, "evaluate", _evaluate)
+
+
+def _init(original: Any, trainer: AbstractTrainer, config: Any, model: nn.Module) -> None:
+    """Take the model; where there are several processes, let torch average their gradients."""
+    if processes.count(config) == 1:
+        original(trainer, config, model)
+        return
+    original(trainer, {"single_spec": True}, model)
+    trainer.config, trainer.model = config, synchronized(model)
+    devices = [config["device"]] if config["device"].type == "cuda" else None
+    for buffer in saved_buffers(trainer.model):  # before 2.13 torch sends them in every step or never
+        dist.broadcast(buffer, 0)
+    options: dict[str, Any] = {_BUFFERS: False}
+    trainer.distributed_model = DistributedDataParallel(trainer.model, devices, **options)
+    rank = processes.rank(config)
+    if config["MODEL_TYPE"] == ModelType.TRADITIONAL:  # each process does all of it, and has to do the same
+        set_random_state(processes.broadcast(config, random_state()))
+    elif rank:  # rank 0 draws what a process of its own would draw
+        seed = int(np.random.SeedSequence((config["seed"], rank)).generate_state(1)[0])
+        init_seed(seed, config["reproducibility"])
+
+
+def synchronized(model: nn.Module) -> nn.Module:
+    """The model with batch norm, and the contrastive losses of our models, over the rows of all processes.
+
+    Args:
+        model: The model, which is changed in place.
+    """
+    together = Ranks(dist.new_group())
+    if isinstance(model, MultimodalRecommender):
+        model.synchronize(together)
+        # modalities and interactions, which every process has read itself
+        saved = {id(buffer) for buffer in saved_buffers(model)}
+        fixed = [name for name, buffer in model.named_buffers() if id(buffer) not in saved]
+        DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, fixed)
+    return synchronize_batch_norms(model, together, BatchNorm)
+
+
+def saved_buffers(model: nn.Module) -> list[Tensor]:
+    """The buffers that are in a checkpoint, such as running statistics, where they are dense."""
+    saved = model.state_dict(keep_vars=True)
+    return [buffer for name, buffer in model.named_buffers() if name in saved and not buffer.is_sparse]
+
+
+def _get_data_struct(original: Any, collector: Collector) -> Any:
+    """What was collected, by rank 0 from all processes in the order of the users."""
+    if processes.count(collector.config) > 1:
+        for key in _COLLECTED:
+            if key in collector.data_struct:
+                parts = processes.gather(collector.config, collector.data_struct.get(key).cpu())
+                collector.data_struct.set(key, torch.cat(parts) if parts else torch.empty(0))
+    return original(collector)
+
+
+def _evaluate(original: Any, evaluator: Evaluator, dataobject: Any) -> Any:
+    """Compute the metrics, in the process that has collected all recommendations."""
+    return original(evaluator, dataobject) if processes.is_main(evaluator.config) else OrderedDict()
+
+
+def _map_reduce(original: Any, trainer: Trainer, result: Any, num_sample: int) -> Any:
+    """Let every process have the metrics of all recommendations; RecBole's mean over processes is wrong for many."""
+    return processes.broadcast(trainer.config, result)
+
+
+def _save_pretrained_model(original: Any, trainer: PretrainTrainer, epoch: int, saved_model_file: str) -> None:
+    """Write what was pre-trained in one process; the name of the file is the same in all, who would write into it."""
+    if processes.is_main(trainer.config):
+        original(trainer, epoch, saved_model_file)
+    trainer.saved_model_file = saved_model_file

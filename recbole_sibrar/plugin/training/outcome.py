@@ -1,0 +1,146 @@
+"""What a run ends with: the checkpoint in its result, and one closing block in its log."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from logging import getLogger
+from pathlib import Path
+from typing import Any
+
+import recbole.quick_start
+from recbole.trainer import Trainer
+from recbole.trainer.trainer import AbstractTrainer
+from recbole.utils import dict2str
+
+from recbole_sibrar.model.multimodal import MultimodalRecommender
+from recbole_sibrar.parallel import processes
+from recbole_sibrar.trainer.tensorboard import loss_names
+
+_TRAINERS: ContextVar[list[Any] | None] = ContextVar("trainers", default=None)
+"""The trainers that the run in progress has made; None outside of RecBole's ``run_recbole``."""
+
+
+def extend_runs(extend: Callable[[Any, str, Callable[..., Any]], None]) -> None:
+    """Extend RecBole's function for a whole run, and its trainer.
+
+    Args:
+        extend: Replaces a function by one that is called with the original first.
+    """
+    extend(recbole.quick_start, "run_recbole", _run_recbole)
+    extend(AbstractTrainer, "__init__", _note_trainer)
+    extend(Trainer, "_generate_train_loss_output", _name_losses)
+
+
+def _run_recbole(
+    original: Any,
+    model: Any = None,
+    dataset: Any = None,
+    config_file_list: Any = None,
+    config_dict: Any = None,
+    saved: bool = True,
+    queue: Any = None,
+) -> dict[str, Any]:
+    """Run as RecBole does; the result also has the ``checkpoint``, and the log says how to go on with it."""
+    with _noting_trainers() as trainers:
+        result = original(model, dataset, config_file_list, config_dict, saved)
+
+    trainer = trainers[-1]
+    file = str(getattr(trainer, "saved_model_file", ""))
+    result["checkpoint"] = file if saved and Path(file).is_file() else None
+    main = processes.is_main(trainer.config) if trainer.config["single_spec"] else trainer.config["local_rank"] == 0
+    if main:
+        getLogger().info("\n" + closing_block(trainer, result))
+    if main and queue is not None:
+        queue.put(result)
+    return result
+
+
+@contextmanager
+def _noting_trainers() -> Iterator[list[Any]]:
+    """Collect the trainers that are made within a ``with`` block."""
+    trainers: list[Any] = []
+    token = _TRAINERS.set(trainers)
+    try:
+        yield trainers
+    finally:
+        _TRAINERS.reset(token)
+
+
+def _note_trainer(original: Any, trainer: AbstractTrainer, *args: Any, **kwargs: Any) -> None:
+    original(trainer, *args, **kwargs)
+    trainers = _TRAINERS.get()
+    if trainers is not None:
+        trainers.append(trainer)
+
+
+def _name_losses(original: Any, trainer: Trainer, epoch: int, start: float, end: float, losses: Any) -> str:
+    """Call the parts of our models' losses by name, which RecBole numbers."""
+    output: str = original(trainer, epoch, start, end, losses)
+    names = loss_names(trainer.model) if isinstance(trainer.model, MultimodalRecommender) else []
+    if isinstance(losses, tuple) and len(losses) == len(names):
+        for number, name in reversed(list(enumerate(names, 1))):
+            output = output.replace(f"train_loss{number}", f"{name} loss")
+    return output
+
+
+def closing_block(trainer: Any, result: dict[str, Any]) -> str:
+    """Sum up a run: model, data, best epoch, results, checkpoint, and what to do with it.
+
+    Args:
+        trainer: RecBole's trainer, after training and test.
+        result: What RecBole's ``run_recbole`` returns, with ``checkpoint``.
+    """
+    config = trainer.config
+    lines = {"model": str(config["model"]), "data": _data(trainer), "training": _training(trainer)}
+    for part, key in (("validation", "best_valid_result"), ("test", "test_result")):
+        if result[key]:
+            lines[part] = " ".join(dict2str(result[key]).split())
+
+    checkpoint = result["checkpoint"]
+    if checkpoint:
+        lines["checkpoint"] = checkpoint
+    rows = [f"  {name:<11} {text}" for name, text in lines.items() if text]
+    rows += [
+        f"  {'next' if not number else '':<11} {command}" for number, command in enumerate(_next(trainer, checkpoint))
+    ]
+    return "\n".join(["the run has ended", *rows])
+
+
+def _data(trainer: Any) -> str:
+    """The data set in numbers, and its parts."""
+    config = trainer.config
+    loader = trainer.__dict__.get("training_loader")
+    dataset = getattr(loader, "_dataset", None)
+    size = "" if dataset is None else f": {dataset.user_num - 1:,} users, {dataset.item_num - 1:,} items"
+
+    split = config["eval_args"]["split"]
+    way = "files" if config["benchmark_filename"] else " ".join(f"{key} {shares}" for key, shares in split.items())
+    return f"{config['dataset']}{size}, parts by {way}, seed {config['seed']}"
+
+
+def _training(trainer: Any) -> str:
+    """Number of epochs, and which one the checkpoint is of."""
+    losses = getattr(trainer, "train_loss_dict", {})
+    if not losses:
+        return ""
+    last, step = max(losses), trainer.eval_step
+    if step <= 0 or trainer.best_valid_result is None:
+        return f"{len(losses)} epochs, not validated"
+
+    last_validated = (last + 1) // step * step - 1
+    best = last_validated - trainer.cur_step * step
+    return f"epochs 0 to {last}, the best by {trainer.config['valid_metric']} is {best}"
+
+
+def _next(trainer: Any, checkpoint: str | None) -> list[str]:
+    """What can be done with a checkpoint."""
+    if checkpoint is None:
+        return []
+    loading = f"in Python: recbole.quick_start.load_data_and_model({checkpoint!r})"
+    if not isinstance(getattr(trainer, "model", None), MultimodalRecommender):
+        return [loading]
+    file = shlex.quote(checkpoint)
+    return [f"recbole-sibrar missing {file}", f"recbole-sibrar gap {file}", loading]

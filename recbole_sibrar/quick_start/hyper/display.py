@@ -1,0 +1,37 @@
+"""RecBole's figure of a search, as a page that needs no network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import plotly.graph_objects as plotly
+
+from recbole_sibrar.files import replacing
+from recbole_sibrar.quick_start.hyper.record import Record, Status
+
+
+def write(record: Record, metric: str, title: str, file: Path) -> None:
+    """Write the page.
+
+    Args:
+        record: The trials; those without a score are left out.
+        metric: What the scores are.
+        title: Of the figure.
+        file: The page.
+    """
+    scored = [trial for trial in record.ended if trial.score is not None]
+    figure = plotly.Figure(layout={"title": title, "template": "plotly_white"})
+    for status, name, color in ((Status.OK, "complete", "#0072B2"), (Status.STOPPED, "stopped", "#E69F00")):
+        trials = [trial for trial in scored if trial.status == status]
+        figure.add_scatter(
+            x=[trial.number for trial in trials],
+            y=[trial.score for trial in trials],
+            text=[trial.text().replace(", ", "<br>") for trial in trials],
+            mode="markers",
+            marker={"color": color, "size": 9},
+            name=name,
+        )
+    figure.update_xaxes(title="trial")
+    figure.update_yaxes(title=f"validation {metric}")
+    with replacing(file) as temporary:
+        figure.write_html(temporary, include_plotlyjs=True)

@@ -1,0 +1,71 @@
+"""Trying a configuration before anything is run with it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from recbole.config import Config
+
+from recbole_sibrar.config import ConfigError, check_valid_metric, has_validation
+from recbole_sibrar.config.choices import configuration_file, keys_of_files
+from recbole_sibrar.plugin.checks import unread_keys
+from recbole_sibrar.plugin.register import general_defaults, known_keys
+
+_OF_PROCESSES = ("nproc", "world_size", "ip", "port", "offset", "local_rank")
+"""Keys by which RecBole's processes know each other."""
+
+
+def try_configuration(
+    model: str, dataset: str, files: Sequence[str], overrides: dict[str, Any]
+) -> tuple[Config, list[str]]:
+    """Make the configuration that a run will make.
+
+    Args:
+        model: Name of the model.
+        dataset: Name of the data set.
+        files: Paths of yaml files, or names of ready-made ones.
+        overrides: Keys that go before those of the files.
+
+    Returns:
+        The configuration, and a warning for each key that nobody reads.
+
+    Raises:
+        ConfigError: A file cannot be read, a key is none to give, the validation does not measure ``valid_metric``, or
+            RecBole refuses the configuration.
+        ValueError: RecBole, or the model, refuses a value.
+    """
+    _check_no_processes([*keys_of_files([configuration_file(name) for name in files]), *overrides])
+    logging.disable(logging.WARNING)  # the run itself makes the configuration once more, and says what there is to say
+    try:
+        config = Config(model, dataset, list(files) or None, dict(overrides))
+    except (TypeError, KeyError, RuntimeError) as error:
+        raise ConfigError(f"RecBole refuses the configuration: {error}") from error
+    finally:
+        logging.disable(logging.NOTSET)
+    if has_validation(config):
+        check_valid_metric(config)
+    return config, list(unread_keys(config, known_keys(config), general_defaults()).values())
+
+
+def check_data(config: Config) -> None:
+    """Check that the data set is there, for a command that downloads none.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    if not Path(config["data_path"]).is_dir():
+        raise ConfigError(
+            f"--dataset: there is no folder {config['data_path']} with '{config['dataset']}'; run_recbole downloads "
+            "the data sets that RecBole knows"
+        )
+
+
+def _check_no_processes(keys: Iterable[str]) -> None:
+    """Refuse the keys that only the command that starts several processes can give, as nothing would come of them."""
+    found = [key for key in _OF_PROCESSES if key in set(keys)]
+    if found:
+        options = "--nproc, --world_size, --group_offset, --ip and --port of run_recbole"
+        raise ConfigError(f"{found[0]}: is no key of a configuration, leave it out; processes are given by {options}")

@@ -1,0 +1,181 @@
+"""What the page of ``recbole-sibrar report`` shows about a comparison, section by section."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+from recbole.evaluator.register import smaller_metrics
+
+from recbole_sibrar.plotting.chart import styles
+from recbole_sibrar.quick_start.group import summary
+from recbole_sibrar.quick_start.group.folder import ComparisonFolder
+from recbole_sibrar.quick_start.group.results import LEVEL, significantly_best
+from recbole_sibrar.report import figures, page_tables
+from recbole_sibrar.report.chart_page import ChartSet
+from recbole_sibrar.report.page import Part, Section
+from recbole_sibrar.studies.missing.measures import COLUMNS
+
+
+def build_part(data: ComparisonFolder, missing: pd.DataFrame | None, gap: pd.DataFrame | None) -> Part:
+    """Everything about one comparison.
+
+    Args:
+        data: What its folder holds.
+        missing: Rows of a study of missing modalities, if there is one.
+        gap: Rows of measurements of the modality gap, if there are some.
+    """
+    n_runs = len(data.results)
+    seeds = sorted(set(data.results["seed"]))
+    facts = [
+        ("Models", str(len(data.names))),
+        ("Seeds", ", ".join(map(str, seeds))),
+        ("Runs with a result", f"{n_runs} of {n_runs + len(data.unfinished)}"),
+        ("Best epoch chosen by", figures.metric_title(data.valid_metric)),
+        ("Minutes in all", f"{data.results['minutes'].sum():.1f}"),
+    ]
+    dataset = next((str(run.configuration["dataset"]) for run in data.runs if "dataset" in run.configuration), "")
+    facts = [*([("Data set", dataset)] if dataset else []), *facts]
+    sections = [_results(data), _significance(data), _groups(data), _curves(data), _missing(data, missing)]
+    sections += [_gap(data, gap), _runs(data), _configuration(data), _versions(data)]
+    return Part(data.folder.absolute().name, data.title, facts, sections)
+
+
+def _results(data: ComparisonFolder) -> Section:
+    frame = data.significance
+    best = {metric: significantly_best(frame, metric, data.names) for metric in set(frame["metric"])}
+    smaller = [metric for metric in data.metrics if metric.split("@")[0] in smaller_metrics]
+    cells = summary.cells(data.results, data.metrics, smaller, best)
+    charts = figures.results_charts(data.results, data.metrics, data.valid_metric, styles(data.names))
+    table = page_tables.results_table(cells, data.results, data.metrics)
+    return Section(
+        "results",
+        "Results",
+        data.legend.replace("<u>", "").replace("</u>", ""),
+        chart_sets=[ChartSet("metric", charts)],
+        tables=[table],
+        tables_first=True,
+    )
+
+
+def _significance(data: ComparisonFolder) -> Section:
+    title = "Significance"
+    if data.significance.empty:
+        absent = (
+            "Not available: tests need at least two models with results of the same users (`save_per_user`), which "
+        )
+        absent += "`run_recbole_group` saves for models that rank."
+        return Section("significance", title, absent=absent)
+    first = sorted(data.significance["metric"].unique(), key=lambda metric: metric != data.valid_metric)
+    ordered = pd.concat([data.significance[data.significance["metric"] == metric] for metric in first])
+    text = (
+        f"A difference is called significant where p < {LEVEL} in the t-test. Users are the sample: such a test says "
+    )
+    text += "nothing about other draws of items or seeds."
+    return Section("significance", title, text, tables=[page_tables.significance_table(ordered, LEVEL)])
+
+
+def _groups(data: ComparisonFolder) -> Section:
+    sets = figures.group_charts(data.results, data.valid_metric, styles(data.names))
+    if not sets:
+        absent = "Not available: give `run_recbole_group` groups, such as "
+        absent += '`--eval_groups="{popularity: item, age: user}"`, for their results.'
+        return Section("groups", "Groups of users and items", absent=absent)
+    text = "Mean over the seeds, error bars: standard deviation. Results of item groups count only their items; their "
+    text += "share of places is that in the lists of all users."
+    return Section("groups", "Groups of users and items", text, chart_sets=[ChartSet("metric", x) for x in sets])
+
+
+def _curves(data: ComparisonFolder) -> Section:
+    curves = [(run.name, run.seed, curve) for run in data.runs if (curve := run.curve) is not None]
+    if not curves:
+        absent = (
+            "Not available: no run has a file `learning_curve.csv`; `run_recbole_group` writes it for every model that "
+        )
+        absent += "is trained in epochs."
+        return Section("curves", "Learning curves", absent=absent)
+    charts = figures.curve_charts(curves, data.valid_metric, styles(data.names))
+    text = "One line for each run, seeds of a model in one colour. Losses of different models are not comparable."
+    return Section("curves", "Learning curves", text, chart_sets=[ChartSet("measure", charts)])
+
+
+def _missing(data: ComparisonFolder, frame: pd.DataFrame | None) -> Section:
+    title = "Missing modalities"
+    if frame is None:
+        absent = (
+            "Not available: `recbole-sibrar report --missing` evaluates the checkpoints while modalities are missing."
+        )
+        return Section("missing", title, absent=absent)
+    metrics = [name for name in frame.columns if name not in (*COLUMNS, "name") and "[" not in name]
+    colours = styles([*data.names, *frame["name"]])
+    sets = figures.missing_charts(frame, metrics, data.valid_metric, colours)
+    subsets = page_tables.subsets_table(frame, metrics)
+    text = "Trained models, evaluated while values of modalities are lost at random, and with some modalities alone. "
+    text += "Error bars: standard deviation over draws and seeds. With nothing left, the order is random."
+    charts = [ChartSet("metric", charts) for charts in sets]
+    return Section("missing", title, text, chart_sets=charts, folded=[subsets] if subsets.rows else [])
+
+
+def _gap(data: ComparisonFolder, frame: pd.DataFrame | None) -> Section:
+    if frame is None:
+        absent = "Not available: `recbole-sibrar report --gap` measures it in the checkpoints."
+        return Section("gap", "Modality gap", absent=absent)
+    charts = figures.gap_charts(frame, styles([*data.names, *frame["name"]]))
+    text = (
+        "How far apart the modalities of the same item lie in the embedding space, for each pair of modalities; mean "
+    )
+    text += "over the seeds, with the mean ends of their intervals."
+    sets = [ChartSet("measure", charts)]
+    return Section("gap", "Modality gap", text, chart_sets=sets, folded=[page_tables.gap_table(frame)])
+
+
+def _runs(data: ComparisonFolder) -> Section:
+    details = {}
+    for run in data.runs:
+        curve, memory = run.curve, run.result.get("peak_memory_mb")
+        n_epochs = None if curve is None else int(curve["epoch"].max()) + 1  # the curve has a row for each validation
+        cells = [page_tables.number(n_epochs, "d"), page_tables.number(memory, ".0f")]
+        details[run.name, run.seed] = [*cells, page_tables.Value(f"runs/{run.folder.name}")]
+    text = f"Without a result: {', '.join(data.unfinished)}." if data.unfinished else ""
+    return Section("runs", "Runs", text, tables=[page_tables.runs_table(data.results, data.metrics, details)])
+
+
+def _configuration(data: ComparisonFolder) -> Section:
+    known = {run.name: {k: v for k, v in run.configuration.items() if k != "seed"} for run in reversed(data.runs)}
+    known = {name: known[name] for name in data.names if known.get(name)}
+    if not known:
+        absent = "Not available: the folders of the runs, which hold `config.yaml`, are gone."
+        return Section("configuration", "Configuration", absent=absent)
+    differing, shared = page_tables.configuration_tables(known)
+    text = "Every key of every model; runs of a model differ in the key seed alone."
+    tables = [table for table in (differing, shared) if table.rows]
+    return Section("configuration", "Configuration", text, folded=tables)
+
+
+def _versions(data: ComparisonFolder) -> Section:
+    environments = [run.environment for run in data.runs if run.environment]
+    if not environments:
+        absent = "Not available: the folders of the runs, which hold `environment.json`, are gone."
+        return Section("versions", "Versions", absent=absent)
+    packages: dict[str, set[str]] = {}
+    for environment in environments:
+        for name, version in environment.get("packages", {}).items():
+            packages.setdefault(name, set()).add(version)
+    sentences = [
+        f"Python {_distinct(lambda x: x.get('python'), environments)}",
+        f"{_distinct(lambda x: x.get('platform'), environments)}",
+        f"git commit of recbole-sibrar {_distinct(lambda x: x.get('git', {}).get('recbole-sibrar'), environments)}",
+        f"of the working directory {_distinct(lambda x: x.get('git', {}).get('working directory'), environments)}",
+    ]
+    chosen = {name: packages[name] for name in _IMPORTANT if name in packages}
+    tables = [page_tables.versions_table("versions", "The packages that results depend on most", chosen)]
+    folded = [page_tables.versions_table("packages", "All packages", packages)]
+    return Section("versions", "Versions", "; ".join(sentences) + ".", tables=tables, folded=folded)
+
+
+_IMPORTANT = ("recbole-sibrar", "recbole", "torch", "numpy", "pandas", "scipy", "scikit-learn")
+
+
+def _distinct(read: Callable[[dict], str | None], environments: list[dict]) -> str:
+    """What the runs say, each answer once."""
+    return ", ".join(dict.fromkeys(str(read(environment) or "not known") for environment in environments))

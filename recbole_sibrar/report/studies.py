@@ -1,0 +1,125 @@
+"""Studies of the checkpoints of a comparison, for ``recbole-sibrar report``: read from its folder, or made now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from tqdm import tqdm
+
+from recbole_sibrar.config import ConfigError
+from recbole_sibrar.config.choices import RATES
+from recbole_sibrar.files import check_writable
+from recbole_sibrar.names import MODELS
+from recbole_sibrar.plotting.curves import line_names
+from recbole_sibrar.quick_start.group.folder import ComparisonFolder, read_table
+from recbole_sibrar.studies.gap import measures as modality_gap
+from recbole_sibrar.studies.missing import measures as missing_modality
+from recbole_sibrar.studies.missing import study as missing
+
+MISSING, GAP = ("missing/missing.csv", "missing.csv"), ("gap/gap.csv", "gap.csv")
+"""Where the tables of ``recbole-sibrar missing`` and ``recbole-sibrar gap`` are looked for, and written."""
+
+
+def missing_study(data: ComparisonFolder, compute: bool, data_path: str | None = None) -> pd.DataFrame | None:
+    """The study of missing item modalities: one that lies in the folder, or else a new one where that is asked for.
+
+    Args:
+        data: The comparison.
+        compute: Whether to evaluate its checkpoints if there is no study.
+        data_path: Folder of their data, where they are not those that the checkpoints name.
+
+    Returns:
+        The rows of the study with the column ``name``, the model in the comparison; None if there is none.
+
+    Raises:
+        ConfigError: The file is no such study, or no checkpoint can be studied.
+    """
+    path = _find(data, MISSING)
+    if path is None and compute:
+        checkpoints = _checkpoints(data, "--missing")
+        path = _new(data, MISSING, "--missing")
+        plan = missing.read_plan("item", None, RATES, "5")
+        frame, _ = missing.run(checkpoints, plan, None, tqdm.write, data_path)
+        missing.write_table(frame, path)
+    return None if path is None else _read(path, data, missing_modality.COLUMNS)
+
+
+def gap_study(data: ComparisonFolder, compute: bool, data_path: str | None = None) -> pd.DataFrame | None:
+    """The measures of the modality gap of the items, likewise.
+
+    Args:
+        data: The comparison.
+        compute: Whether to measure it in its checkpoints if that has not been done.
+        data_path: Folder of their data, where they are not those that the checkpoints name.
+
+    Returns:
+        ``name``, ``first``, ``second``, ``measure``, ``value``, ``low``, ``high`` and more; None if there is none.
+
+    Raises:
+        ConfigError: The file is no such table, or no checkpoint has a gap.
+    """
+    path = _find(data, GAP)
+    if path is None and compute:
+        checkpoints = _checkpoints(data, "--gap")
+        path = _new(data, GAP, "--gap")
+        missing.write_table(_measure(checkpoints, data_path), path)
+    return None if path is None else _read(path, data, ("checkpoint", "model", *modality_gap.COLUMNS))
+
+
+def _measure(checkpoints: Sequence[str], data_path: str | None) -> pd.DataFrame:
+    """The gap of every checkpoint that has one; the others are named."""
+    from recbole_sibrar.studies.gap.study import measure_checkpoint  # a second to load, for this option alone
+
+    frames = []
+    for checkpoint in tqdm(checkpoints, desc="modality gap", unit="checkpoint"):
+        try:
+            frames.append(measure_checkpoint(checkpoint, data_path=data_path))
+        except ConfigError as error:
+            tqdm.write(f"left out: {error}")
+    if not frames:
+        raise ConfigError("--gap: no checkpoint has a modality gap that can be measured")
+    return pd.concat(frames, ignore_index=True)
+
+
+def _find(data: ComparisonFolder, names: Sequence[str]) -> Path | None:
+    return next((path for name in names if (path := data.folder / name).is_file()), None)
+
+
+def _new(data: ComparisonFolder, names: Sequence[str], option: str) -> Path:
+    path = data.folder / names[0]
+    check_writable(path, option)
+    return path
+
+
+def _read(path: Path, data: ComparisonFolder, columns: Sequence[str]) -> pd.DataFrame:
+    frame = read_table(path)
+    lacking = [column for column in columns if column not in frame]
+    if lacking or frame.empty:
+        found = f"no column {', '.join(lacking)}" if lacking else "no row"
+        raise ConfigError(f"{path}: {found}, expected is a table with {', '.join(columns)}")
+    return _named(frame, data)
+
+
+def _named(frame: pd.DataFrame, data: ComparisonFolder) -> pd.DataFrame:
+    """Add the column ``name``: the model in the comparison whose checkpoint a row is about.
+
+    A checkpoint is known by the name of its run's folder, so that the whole may be moved; one of no run has the name
+    that figures of ``recbole-sibrar missing`` give it.
+    """
+    runs = {run.folder.name: run.name for run in data.runs}
+    names = {}
+    for checkpoint, other in line_names(frame).items():
+        folders = [part for part in str(checkpoint).replace("\\", "/").split("/") if part in runs]
+        names[checkpoint] = runs[folders[-1]] if folders else other
+    return frame.assign(name=frame["checkpoint"].map(names))
+
+
+def _checkpoints(data: ComparisonFolder, option: str) -> list[str]:
+    """The checkpoints of models that encode modalities."""
+    found = [str(run.checkpoint) for run in data.runs if run.model in MODELS and run.checkpoint is not None]
+    if not found:
+        allowed = f"a model that encodes modalities: {', '.join(MODELS)}"
+        raise ConfigError(f"{option}: {data.folder} has no checkpoint of {allowed}")
+    return found

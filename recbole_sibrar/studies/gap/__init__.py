@@ -1,0 +1,1 @@
+"""The modality gap of trained models."""

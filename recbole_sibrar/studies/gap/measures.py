@@ -1,0 +1,204 @@
+"""How far apart the modalities of the same item or user lie in the embedding space ([B], section on the modality gap).
+
+Everything here is a function of embeddings ``[n_items, n_modalities, k]`` and of which of them are there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from recbole_sibrar.studies.gap.classifier import predict_modalities
+from recbole_sibrar.studies.gap.values import CUTOFFS, values_of_queries
+
+COLUMNS = ("first", "second", "measure", "value", "low", "high")
+"""Columns of the table that :func:`measure_gap` returns."""
+
+MAX_ITEMS = 4000
+"""Up to so many items everything is exact; of more, some are drawn and compared with all others."""
+
+RESAMPLES = 1000
+"""Bootstrap samples of an interval, whose ends are the 2.5th and the 97.5th percentile."""
+
+Values = Mapping[str, np.ndarray]
+"""Name -> one number for each drawn item, or for each bootstrap sample."""
+
+
+def measure_gap(
+    embeddings: np.ndarray | Tensor,
+    available: np.ndarray | Tensor,
+    names: Sequence[str],
+    *,
+    seed: int = 0,
+    max_items: int = MAX_ITEMS,
+) -> pd.DataFrame:
+    """Measure the modality gap.
+
+    Rows of two modalities are about the items that have both; ``same`` is the distance between the two modalities
+    of an item, ``different`` that between one item's first and another item's second modality. Cosine distance is
+    one minus the cosine, 1 for a vector of zeros. A ratio is ``same`` / ``different``: 0 where the modalities of an
+    item coincide, 1 where they are no closer than those of different items. ``centroid_distance`` is the Euclidean
+    distance between the means of two modalities, ``centroid_ratio`` is it / ``euclidean_different``.
+    ``recall@1``, ``recall@10`` and ``mrr`` are those of finding, by the cosine, the item's second modality among
+    those of all items with the first as the query (``_reverse``: the other way round); tied items stand in random
+    order. ``alignment`` is the mean squared distance of an item's modalities at unit length, ``uniformity`` the
+    logarithm of the mean of exp(-2 d^2) over different items (Wang and Isola, ICML 2020). Rows whose two
+    modalities are the same say how far different items are apart within it.
+
+    Rows without modalities are about all of them: ``classifier_accuracy`` of a linear classifier that tells the
+    modality from the embedding (the mean over modalities, cross-validated over items), and ``classifier_chance``.
+
+    Args:
+        embeddings: float ``[n_items, n_modalities, k]``.
+        available: bool ``[n_items, n_modalities]``; cells that are not available are ignored.
+        names: Of the modalities.
+        seed: Of the drawn items, of the classifier's folds and of the bootstrap.
+        max_items: Of more items, some are drawn and compared with all others (see :func:`sample_size`), and each value
+            has an interval.
+
+    Returns:
+        The columns :data:`COLUMNS`. ``low`` and ``high`` are the ends of a 95 % bootstrap interval over the drawn
+        items; where nothing was drawn, they are the value. Values that are not defined (fewer than two items) are NaN.
+
+    Raises:
+        ValueError: Shapes do not fit, there are fewer than two modalities, or an available embedding is not finite.
+    """
+    cells, there = _checked(embeddings, available, names, max_items)
+    rows: list[tuple[str, str, str, float, float, float]] = []
+    pairs = [*combinations(range(len(names)), 2), *((column, column) for column in range(len(names)))]
+    for first, second in pairs:
+        items = (there[:, first] & there[:, second]).nonzero().squeeze(1)
+        generator = np.random.default_rng(seed)
+        x, y = cells[items, first], cells[items, second]
+        found = _measure_pair(x, y, generator, max_items, within=first == second)
+        rows += [(names[first], names[second], measure, *values) for measure, values in found.items()]
+    rows += [("", "", measure, *values) for measure, values in _classify(cells, there, seed, max_items).items()]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def sample_size(n_items: int, max_items: int) -> int:
+    """How many items are drawn, to be compared with all others.
+
+    All up to ``max_items``; of more, as many as keep the number of comparisons at the square of that, but at least a
+    quarter of it.
+
+    Example:
+        >>> [sample_size(n, 4000) for n in (3000, 8000, 1000000)]
+        [3000, 2000, 1000]
+    """
+    return n_items if n_items <= max_items else max(max_items**2 // n_items, max_items // 4, 2)
+
+
+def _checked(
+    embeddings: np.ndarray | Tensor, available: np.ndarray | Tensor, names: Sequence[str], max_items: int
+) -> tuple[Tensor, Tensor]:
+    cells, there = torch.as_tensor(embeddings).detach(), torch.as_tensor(available)
+    if cells.ndim != 3 or there.shape != cells.shape[:2] or len(names) != cells.shape[1]:
+        raise ValueError(
+            f"modality gap: found embeddings {list(cells.shape)}, availability {list(there.shape)} and {len(names)} "
+            "names, allowed are [n_items, n_modalities, k], [n_items, n_modalities] and n_modalities"
+        )
+    if len(names) < 2 or max_items < 2:
+        raise ValueError(
+            f"modality gap: found {len(names)} modalities and max_items {max_items}, allowed are at least 2"
+        )
+    for column, name in enumerate(names):
+        if not bool(cells[there[:, column], column].isfinite().all()):
+            raise ValueError(f"modality gap: embeddings of modality '{name}' are not finite; did training diverge?")
+    return cells, there
+
+
+Estimates = dict[str, tuple[float, float, float]]
+"""Measure -> value and the ends of its interval."""
+
+
+def _measure_pair(x: Tensor, y: Tensor, generator: np.random.Generator, max_items: int, within: bool) -> Estimates:
+    """All measures of two modalities, or of one, for the items that have both: float ``[n, k]`` each."""
+    n = len(x)
+    estimates: Estimates = {"items": (float(n),) * 3}
+    if n < 2:
+        return estimates | dict.fromkeys(_measures(within), (np.nan,) * 3)
+    sample = np.sort(generator.choice(n, sample_size(n, max_items), replace=False))
+    queries = torch.from_numpy(sample).to(x.device)
+    values = values_of_queries(x, y, queries, within)
+    distance = float((x.mean(0, dtype=torch.float64) - y.mean(0, dtype=torch.float64)).norm())
+    return estimates | _estimate(values, len(sample) < n, generator, lambda means: _from_means(means, distance, within))
+
+
+def _estimate(
+    values: Values, drawn: bool, generator: np.random.Generator, measures: Callable[[Values], Values]
+) -> Estimates:
+    """Measures that are functions of means over items, and their bootstrap intervals if the items were drawn."""
+    exact = measures({name: column.mean(keepdims=True) for name, column in values.items()})
+    if not drawn:
+        return {name: (float(value[0]),) * 3 for name, value in exact.items()}
+    q = len(next(iter(values.values())))
+    weights = generator.multinomial(q, np.full(q, 1 / q), size=RESAMPLES) / q  # [RESAMPLES, q]
+    resampled = measures({name: weights @ column for name, column in values.items()})
+    found = {}
+    for name, value in exact.items():
+        low, high = np.percentile(resampled[name], (2.5, 97.5))
+        found[name] = (float(value[0]), float(low), float(high))
+    return found
+
+
+def _from_means(means: Values, centroid_distance: float, within: bool) -> Values:
+    """Name of each measure -> its value, from means over items."""
+    measures = {
+        "cosine_different": means["cosine_different"],
+        "euclidean_different": means["euclidean_different"],
+        "uniformity": np.log(means["kernel"]),
+    }
+    if within:
+        return measures
+    with np.errstate(divide="ignore", invalid="ignore"):  # 0 / 0 where everything has collapsed into one point: NaN
+        for kind in ("cosine", "euclidean"):
+            measures[f"{kind}_same"] = means[f"{kind}_same"]
+            measures[f"{kind}_ratio"] = means[f"{kind}_same"] / means[f"{kind}_different"]
+        measures["centroid_distance"] = np.full_like(means["kernel"], centroid_distance)
+        measures["centroid_ratio"] = centroid_distance / means["euclidean_different"]
+    measures["alignment"] = 2 * means["cosine_same"]
+    measures |= {name: means[name] for name in means if name.startswith(("recall", "mrr"))}
+    return {name: measures[name] for name in _measures(within)}
+
+
+def _measures(within: bool) -> list[str]:
+    """Names of the measures of a pair, in the order of the table."""
+    if within:
+        return ["cosine_different", "euclidean_different", "uniformity"]
+    retrieval = [*(f"recall@{k}" for k in CUTOFFS), "mrr"]
+    return [
+        *(f"{kind}_{which}" for kind in ("cosine", "euclidean") for which in ("same", "different", "ratio")),
+        *("centroid_distance", "centroid_ratio"),
+        *(f"{name}{way}" for way in ("", "_reverse") for name in retrieval),
+        *("alignment", "uniformity"),
+    ]
+
+
+def _classify(cells: Tensor, there: Tensor, seed: int, max_items: int) -> Estimates:
+    """Balanced accuracy of the classifier, and its chance level."""
+    generator = np.random.default_rng(seed)
+    items = there.any(1).nonzero().squeeze(1).cpu().numpy()
+    drawn = len(items) > max_items
+    if drawn:
+        items = np.sort(generator.choice(items, max_items, replace=False))
+    rows = torch.from_numpy(items).to(cells.device)
+    known = there[rows].cpu().numpy()
+    used = known.any(0)
+    correct = predict_modalities(cells[rows].cpu().numpy(), known, seed)
+    if correct is None:
+        return dict.fromkeys(("classifier_accuracy", "classifier_chance"), (np.nan,) * 3)
+    columns = np.flatnonzero(used)
+    values = {f"correct {m}": correct[:, m].astype(float) for m in columns}
+    values |= {f"cells {m}": known[:, m].astype(float) for m in columns}
+
+    def accuracy(means: Values) -> Values:
+        shares = [means[f"correct {m}"] / means[f"cells {m}"] for m in columns]
+        return {"classifier_accuracy": np.mean(shares, axis=0)}
+
+    return _estimate(values, drawn, generator, accuracy) | {"classifier_chance": (1 / len(columns),) * 3}

@@ -1,0 +1,225 @@
+"""Figures of the modality gap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from itertools import combinations
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+
+from recbole_sibrar.evaluator.embeddings import ModalityEmbeddings
+from recbole_sibrar.plotting.curves import COLOURS, LINES, MARKERS, STYLE
+from recbole_sibrar.studies.gap.tables import LABELS, pair_name
+
+N_POINTS = 250
+"""Items in a projection; more would hide each other."""
+
+N_BINS = 40
+
+SERIES_MEASURES = ("cosine_ratio", "centroid_ratio", "mrr", "classifier_accuracy")
+"""What the figure of a series shows."""
+
+Samples = Mapping[str, ModalityEmbeddings]
+"""Name of a checkpoint -> some of its embeddings."""
+
+
+def _new(width: float, height: float, layout: Any = "constrained") -> Figure:
+    figure = Figure(figsize=(width, height), layout=layout)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def project(cells: np.ndarray, method: str, seed: int) -> tuple[np.ndarray, str]:
+    """Directions of embeddings as points in two dimensions.
+
+    Args:
+        cells: float ``[n, k]``.
+        method: ``pca``, ``tsne`` or ``umap``.
+        seed: Of t-SNE and UMAP.
+
+    Returns:
+        float ``[n, 2]``, of the embeddings at unit length, and how much they show, in words.
+    """
+    units = cells / np.maximum(np.linalg.norm(cells, axis=1, keepdims=True), 1e-12)
+    if method == "pca":
+        pca = PCA(2, svd_solver="full").fit(units)
+        return pca.transform(units), f"{np.nan_to_num(pca.explained_variance_ratio_).sum():.0%} of the variance"
+    if method == "tsne":
+        perplexity = min(30, max(1, (len(cells) - 1) // 3))
+        return TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(units), "t-SNE"
+    umap = import_module("umap")  # no requirement; the command has checked that it is there
+    return umap.UMAP(2, n_neighbors=min(15, len(cells) - 1), random_state=seed).fit_transform(units), "UMAP"
+
+
+def projection(samples: Samples, method: str = "pca", seed: int = 0) -> Figure:
+    """Items in two dimensions, coloured by modality; a line joins the modalities of an item.
+
+    All checkpoints have the same axes. Embeddings are drawn at unit length: those of different models differ in
+    length, and within a model a few long ones would push all others together.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure = _new(2.9 * len(samples) + 0.4, 3.2, "compressed")
+        panels = figure.subplots(1, len(samples), squeeze=False)[0]
+        names = list(dict.fromkeys(name for sample in samples.values() for name in sample.names))
+        for axes, (title, sample) in zip(panels, samples.items(), strict=True):
+            points, about = project(sample.embeddings[sample.available], method, seed)
+            _draw_points(axes, sample, points, names)
+            axes.set_title(f"{title}\n{about}", fontsize=9)
+            axes.set_aspect("equal")
+        _share_limits(panels)
+        handles = {handle.get_label(): handle for axes in panels for handle in axes.get_legend_handles_labels()[0]}
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(names), markerscale=1.6)
+    return figure
+
+
+def _share_limits(panels: Any) -> None:
+    limits = np.array([[*axes.get_xlim(), *axes.get_ylim()] for axes in panels])
+    for axes in panels:
+        axes.set_xlim(limits[:, 0].min(), limits[:, 1].max())
+        axes.set_ylim(limits[:, 2].min(), limits[:, 3].max())
+
+
+def _draw_points(axes: Any, sample: ModalityEmbeddings, points: np.ndarray, names: list[str]) -> None:
+    placed = np.full((*sample.available.shape, 2), np.nan)
+    placed[sample.available] = points
+    placed = placed[np.linspace(0, len(placed) - 1, min(N_POINTS, len(placed))).astype(int)]
+    segments = [placed[:, pair] for pair in combinations(range(len(sample.names)), 2)]
+    joined = np.concatenate(segments)
+    joined = joined[~np.isnan(joined).any((1, 2))]
+    axes.add_collection(LineCollection(list(joined), colors="#888888", linewidths=0.4, alpha=0.35, zorder=1))
+    for column, name in enumerate(sample.names):
+        i = names.index(name)
+        style = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)], "label": name}
+        axes.scatter(*placed[:, column].T, s=9, alpha=0.8, linewidths=0, zorder=2, **style)
+
+
+def cosine_distances(sample: ModalityEmbeddings, first: int, second: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cosine distances between two modalities: of the same item ``[n]``, and of different items ``[n * (n - 1)]``."""
+    both = sample.available[:, first] & sample.available[:, second]
+    x, y = sample.embeddings[both, first], sample.embeddings[both, second]
+    x, y = (z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12) for z in (x, y))
+    distances = np.clip(1 - x @ y.T, 0, 2)
+    return np.diagonal(distances), distances[~np.eye(len(distances), dtype=bool)]
+
+
+def _pairs(samples: Samples) -> Iterator[tuple[str, str]]:
+    names = dict.fromkeys(name for sample in samples.values() for name in sample.names)
+    return combinations(names, 2)
+
+
+def histograms(samples: Samples, side: str = "item") -> Figure:
+    """Cosine distances of the same and of different items (or users): a row for each pair of modalities.
+
+    A column for each checkpoint, all on the same axes.
+    """
+    pairs = list(_pairs(samples))
+    with matplotlib.rc_context(STYLE):
+        figure = _new(2.4 * len(samples) + 0.6, 1.7 * len(pairs) + 0.7)
+        panels = figure.subplots(len(pairs), len(samples), squeeze=False, sharex=True, sharey="row")
+        found = {
+            (pair, title): cosine_distances(sample, *(sample.names.index(name) for name in pair))
+            for pair in pairs
+            for title, sample in samples.items()
+            if set(pair) <= set(sample.names)
+        }
+        largest = max((distances.max() for both in found.values() for distances in both if len(distances)), default=1)
+        bins = np.linspace(0, max(float(largest), 1e-6), N_BINS + 1)
+        for row, pair in enumerate(pairs):
+            for column, title in enumerate(samples):
+                axes = panels[row, column]
+                for i, distances in enumerate(found.get((pair, title), ())):
+                    weights = np.full(len(distances), 1 / max(len(distances), 1))
+                    label = (f"same {side}", f"different {side}s")[i]
+                    style = {"color": COLOURS[i], "linestyle": LINES[i]}
+                    axes.hist(distances, bins, weights=weights, alpha=0.3, color=COLOURS[i])
+                    axes.hist(distances, bins, weights=weights, histtype="step", linewidth=1.3, label=label, **style)
+                axes.set_title(f"{title if not row else ''}\n{pair_name(*pair)}".strip(), fontsize=9)
+        figure.supxlabel("cosine distance", fontsize=9)
+        figure.supylabel("share of the pairs", fontsize=9)
+        handles, labels = panels[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper left", ncols=2)
+    return figure
+
+
+def heat_map(frame: pd.DataFrame) -> Figure:
+    """Mean cosine distances between modalities, of the same item (above) and of different items (below).
+
+    Args:
+        frame: Rows with ``name``, ``side`` and the columns of
+            :func:`~recbole_sibrar.studies.gap.measures.measure_gap`.
+    """
+    titles = list(dict.fromkeys(frame["name"]))
+    names = list(dict.fromkeys(name for name in [*frame["first"], *frame["second"]] if name))
+    with matplotlib.rc_context({**STYLE, "axes.grid": False}):
+        size = 0.55 * len(names) + 1.1
+        figure = _new(size * len(titles) + 1.2, 2 * size + 0.3)
+        panels = figure.subplots(2, len(titles), squeeze=False)
+        largest = frame.loc[frame["measure"].isin(("cosine_same", "cosine_different")), "value"].max()
+        for column, title in enumerate(titles):
+            rows = frame[frame["name"] == title]
+            for row, measure in enumerate(("cosine_same", "cosine_different")):
+                matrix = _matrix(rows[rows["measure"] == measure], names, measure == "cosine_same")
+                axes = panels[row, column]
+                image = axes.imshow(matrix, cmap="cividis", vmin=0, vmax=max(float(largest), 1e-6))
+                for (i, j), value in np.ndenumerate(matrix):
+                    colour = "white" if value < 0.5 * largest else "black"
+                    axes.text(j, i, "" if np.isnan(value) else f"{value:.2f}", ha="center", va="center", color=colour)
+                axes.set_xticks(range(len(names)), names, rotation=35, ha="right")
+                axes.set_yticks(range(len(names)), names if not column else [""] * len(names))
+                side = frame["side"].iloc[0]
+                axes.set_title(f"{title}\n{('same ' + side, f'different {side}s')[row]}", fontsize=9)
+        figure.colorbar(image, ax=panels, label="mean cosine distance", shrink=0.7)
+    return figure
+
+
+def _matrix(rows: pd.DataFrame, names: list[str], zeros: bool) -> np.ndarray:
+    """``[n_modalities, n_modalities]``, symmetric; NaN for what is not there."""
+    matrix = np.full((len(names), len(names)), np.nan)
+    for first, second, value in zip(rows["first"], rows["second"], rows["value"], strict=True):
+        i, j = names.index(first), names.index(second)
+        matrix[i, j] = matrix[j, i] = value
+    if zeros:
+        np.fill_diagonal(matrix, 0)
+    return matrix
+
+
+def series(files: Mapping[str, pd.DataFrame], side: str) -> Figure:
+    """Measures against the number of epochs trained so far, a line for each run; of pairs the mean.
+
+    Args:
+        files: Name -> rows with ``epochs``, ``side``, ``first``, ``second``, ``measure`` and ``value``.
+        side: ``item`` or ``user``.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure = _new(6.4, 4.6)
+        panels = figure.subplots(2, 2, sharex=True).flat
+        for axes, measure in zip(panels, SERIES_MEASURES, strict=True):
+            for i, (name, frame) in enumerate(files.items()):
+                rows = frame[(frame["side"] == side) & (frame["measure"] == measure)]
+                means = rows.groupby("epochs")["value"].mean()
+                style = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)], "label": name}
+                axes.plot(
+                    means.index,
+                    means.to_numpy(),
+                    linestyle=LINES[i % len(LINES)],
+                    linewidth=1.4,
+                    clip_on=False,
+                    **style,
+                )
+            axes.set_title(LABELS[measure].format(side=side), fontsize=9)
+            axes.set_ylim(bottom=0)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        figure.supxlabel("epochs trained so far", fontsize=9)
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper left", ncols=4, handlelength=3)
+    return figure

@@ -1,0 +1,1 @@
+"""Trained models while modalities are missing."""
