@@ -51,8 +51,8 @@ def test_the_wheel_carries_the_parts_of_the_page_of_results(unpacked: Path) -> N
 @pytest.mark.parametrize("kind", ["wheel", "editable"])
 def test_defaults_are_found_as_a_wheel_and_where_it_is_installed(unpacked: Path, tmp_path: Path, kind: str) -> None:
     script = (
-        "import recbole_sibrar, recbole_sibrar.dataset_prep, recbole_sibrar.plugin.register as plugin;"
-        "assert (plugin.properties() / 'model' / 'SiBraR.yaml').is_file();"
+        "import recbole_sibrar, recbole_sibrar.dataset_prep, recbole_sibrar.config.choices as choices;"
+        "assert (choices.properties() / 'model' / 'SiBraR.yaml').is_file();"
         "print(recbole_sibrar.__file__)"
     )
     environment = {"PYTHONPATH": str(unpacked)} if kind == "wheel" else {}

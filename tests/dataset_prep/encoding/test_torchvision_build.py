@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-MODULE = Path(__file__).parents[2] / "dataset_prep" / "torchvision_build.py"
+MODULE = Path(__file__).parents[3] / "dataset_prep" / "encoding" / "torchvision_build.py"
 
 SCRIPT = f"""
 import warnings; warnings.simplefilter("error")

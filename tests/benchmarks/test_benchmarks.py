@@ -15,7 +15,7 @@ import pytest
 import recbole
 from recbole.sampler.sampler import AbstractSampler
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 ML_100K = Path(recbole.__path__[0]) / "dataset_example" / "ml-100k" / "ml-100k.inter"
 
 

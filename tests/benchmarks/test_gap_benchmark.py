@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "modality_gap.py"
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "modality_gap.py"
 
 
 def test_the_benchmark_of_the_modality_gap_draws_from_large_catalogues_only(tmp_path: Path) -> None:
