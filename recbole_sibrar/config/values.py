@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from recbole_sibrar.config.text import has_brackets, read_brackets
 from recbole_sibrar.errors import ConfigError as ConfigError
 from recbole_sibrar.errors import nearest, refuse
 from recbole_sibrar.names import INTERACTIONS
+from recbole_sibrar.protocols import ConfigLike
 
 BY_SPLIT = "by_split"
 """Value of ``user_modalities``: ``[interactions]`` where the evaluated users have some in training, else ``auto``."""
-
-
-class ConfigLike(Protocol):
-    """What is needed of RecBole's ``Config``: look-up by key, None for a key that is not set."""
-
-    def __getitem__(self, key: str) -> Any: ...
 
 
 def is_given(config: ConfigLike, key: str) -> bool:

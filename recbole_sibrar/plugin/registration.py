@@ -25,7 +25,18 @@ _PACKAGES = frozenset(
 )
 """Packages of ours whose own module imports nothing."""
 
-_LIGHT = ("names", "errors", "files", "cli", "config", "data.atomic", "dataset_prep", "parallel", "properties")
+_LIGHT = (
+    "names",
+    "errors",
+    "files",
+    "protocols",
+    "cli",
+    "config",
+    "data.atomic",
+    "dataset_prep",
+    "parallel",
+    "properties",
+)
 """Modules and packages of ours, with all that is in them, that are imported without RecBole."""
 
 _LIGHT_PARTS = frozenset(

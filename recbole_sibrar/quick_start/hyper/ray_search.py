@@ -95,7 +95,7 @@ def search(runner: Runner, early_stop: int, address: str, resources: str | None,
         left = runner.plan.n_trials - len(runner.record.ended)
         if left <= 0 or searcher.is_finished():
             return
-        mailbox = None if address == connection.LOCAL else _mailbox()
+        mailbox = None if address == session.LOCAL else _mailbox()
         _tune(searcher, left, scheduler(name, grace_period, runner.plan.bigger), mailbox)
 
 

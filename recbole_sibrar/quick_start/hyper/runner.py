@@ -30,10 +30,10 @@ class Runner:
     def run(self, trial: Trial) -> None:
         """Run a trial on this machine, and record how it has ended."""
         folder = self.record.trial_folder(trial)
-        trial.prepare(folder, self.plan.specification(trial))
+        trial_process.prepare(folder, self.plan.specification(trial))
         try:
             trial_process.run(folder, "train", self.children, trial.take, {"OMP_NUM_THREADS": threads_each(1)})
-        except trial.TrialError as error:
+        except trial_process.TrialError as error:
             self.end(trial, Status.FAILED, str(error))
         else:
             self.end(trial, Status.OK)
@@ -42,7 +42,7 @@ class Runner:
         """Record how a trial has ended, and say so."""
         is_best = self.record.end(trial, status, reason)
         if status == Status.FAILED:
-            outcome = f"failed: {reason} ({self.record.trial_folder(trial) / trial.LOG})"
+            outcome = f"failed: {reason} ({self.record.trial_folder(trial) / trial_process.LOG})"
         else:
             outcome = f"{self.plan.metric} {trial.score:.4f}" + (", stopped" if status == Status.STOPPED else "")
         seconds = "" if trial.seconds is None else f", {trial.seconds:.0f} s"
@@ -81,8 +81,8 @@ class Runner:
         environment = {"OMP_NUM_THREADS": str(best.threads)}
         try:
             message = trial_process.run(folder, "test", self.children, lambda message: None, environment)
-        except trial.TrialError as error:
-            self.note(f"error: the test of the best trial has failed: {error} ({folder / trial.LOG})")
+        except trial_process.TrialError as error:
+            self.note(f"error: the test of the best trial has failed: {error} ({folder / trial_process.LOG})")
             return 1
         best.test_result = message["test_result"]
         return 0
