@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +20,7 @@ MAX_ITEMS = 2000
 """Up to so many items the measures are exact; fewer than elsewhere, because training waits for them."""
 
 
-def extend_trainer(extend: Callable[[Any, str, Callable[..., Any]], None]) -> None:
-    """Extend RecBole's trainer.
-
-    Args:
-        extend: Replaces a method by one that is called with the original first.
-    """
-    extend(Trainer, "_train_epoch", _train_epoch)
-
-
-def _train_epoch(original: Any, trainer: Trainer, train_data: Any, epoch: int, *args: Any, **kwargs: Any) -> Any:
+def train_epoch(original: Any, trainer: Trainer, train_data: Any, epoch: int, *args: Any, **kwargs: Any) -> Any:
     """Train for an epoch; measure before the first one and after every ``gap_every``-th."""
     every = evaluation_config(trainer.config).gap_every
     if every is None or not processes.is_main(trainer.config):

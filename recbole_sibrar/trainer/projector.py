@@ -11,10 +11,10 @@ import torch
 from recbole.trainer import Trainer
 from torch import Tensor
 
+from recbole_sibrar.checkpoint_loading import identify, load_checkpoint
 from recbole_sibrar.model.clcrec import CollaborativeContentEncoder
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.names import SIDES, Side
-from recbole_sibrar.plugin.repairs import identify, load_checkpoint
 
 LIMIT = 10_000
 """Points of a side that the Projector gets at most; a browser becomes slow with more."""

@@ -1,4 +1,4 @@
-"""What RecBole's trainer, collector and evaluator do in addition: lists, groups, users, and what is undefined."""
+"""Extensions of RecBole's evaluation: recommendation lists, groups, results of users, undefined metrics."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from recbole.evaluator import Collector, Evaluator
 from recbole.evaluator import register as registry
-from recbole.evaluator.metrics import TailPercentage
-from recbole.trainer import Trainer
 from recbole.utils import EvaluatorType
 
 from recbole_sibrar.config import ConfigError, EvaluationConfig, evaluation_config
@@ -21,12 +18,11 @@ from recbole_sibrar.evaluator.breakdown import group_results, per_user_results, 
 from recbole_sibrar.evaluator.groups import Group, find_groups
 from recbole_sibrar.evaluator.lists import ListCollector, TrainingKnowledge
 from recbole_sibrar.evaluator.metrics import METRICS, NEED
-from recbole_sibrar.evaluator.ranking import collect_batch, find_best, needs_best, tail_items
+from recbole_sibrar.evaluator.ranking import collect_batch, find_best, needs_best
 from recbole_sibrar.evaluator.requirements import check_evaluation, check_training
 from recbole_sibrar.evaluator.stand_ins import stand_in_warnings
 from recbole_sibrar.files import check_writable
 from recbole_sibrar.parallel import processes
-from recbole_sibrar.plugin.evaluation import short_lists
 
 _UNDEFINED = {
     EvaluatorType.RANKING: "it is not defined for these recommendations",
@@ -47,21 +43,6 @@ def register_metrics() -> None:
         registry.metric_types[name] = metric.metric_type
         if metric.smaller and name not in registry.smaller_metrics:
             registry.smaller_metrics.append(name)
-
-
-def extend_evaluation(extend: Extend) -> None:
-    """Extend RecBole's trainer, collector and evaluator.
-
-    Args:
-        extend: Replaces a method by one that is called with the original first.
-    """
-    extend(Trainer, "fit", _fit)
-    extend(Trainer, "evaluate", _evaluate)
-    extend(Collector, "eval_batch_collect", _eval_batch_collect)
-    extend(Collector, "get_data_struct", _get_data_struct)
-    extend(Evaluator, "evaluate", _keep_struct)
-    extend(TailPercentage, "get_tail", tail_items)
-    short_lists.extend_metrics(extend)
 
 
 def prepare(loader: Any, phase: str, knowledge: TrainingKnowledge) -> None:
@@ -92,13 +73,13 @@ def _read_fields(config: Any, knowledge: TrainingKnowledge) -> list[Group]:
     return find_groups(knowledge, evaluation_config(config).groups)
 
 
-def _fit(original: Any, trainer: Any, train_data: Any, *args: Any, **kwargs: Any) -> Any:
+def fit(original: Any, trainer: Any, train_data: Any, *args: Any, **kwargs: Any) -> Any:
     """Train as RecBole does; check first what the data lack."""
     check_training(trainer.config, train_data, args[0] if args else kwargs.get("valid_data"))
     return original(trainer, train_data, *args, **kwargs)
 
 
-def _evaluate(original: Any, trainer: Any, eval_data: Any, *args: Any, **kwargs: Any) -> Any:
+def evaluate(original: Any, trainer: Any, eval_data: Any, *args: Any, **kwargs: Any) -> Any:
     """Evaluate as RecBole does, and report what our keys ask for."""
     if not eval_data:
         return original(trainer, eval_data, *args, **kwargs)
@@ -162,9 +143,10 @@ def _list_collector(config: Any, loader: Any, knowledge: TrainingKnowledge) -> L
     return ListCollector(knowledge, mask, config["USER_ID_FIELD"], "poprsp" in asked)
 
 
-def _eval_batch_collect(
+def eval_batch_collect(
     original: Any, collector: Any, scores_tensor: Any, interaction: Any, positive_u: Any, positive_i: Any
 ) -> None:
+    """Collect a batch, with the best items found once for RecBole's metrics and ours."""
     lists, top = getattr(collector, "lists", None), None
     if lists is not None or needs_best(collector):
         top = find_best(scores_tensor, max(collector.topk), getattr(collector, "empty_places", False))
@@ -173,14 +155,16 @@ def _eval_batch_collect(
         lists.add(scores_tensor, top, interaction, positive_u, positive_i)
 
 
-def _get_data_struct(original: Any, collector: Any) -> Any:
+def get_data_struct(original: Any, collector: Any) -> Any:
+    """Return the collected data, with the recommendation lists where metrics need them."""
     struct = original(collector)
     if getattr(collector, "lists", None) is not None and collector.lists.gather(collector.config):
         struct.set(NEED, collector.lists.lists())
     return struct
 
 
-def _keep_struct(original: Any, evaluator: Any, dataobject: Any) -> Any:
+def keep_struct(original: Any, evaluator: Any, dataobject: Any) -> Any:
+    """Compute the metrics, and keep the data for the metrics of groups and users."""
     evaluator.struct = dataobject
     return original(evaluator, dataobject)
 

@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from recbole.trainer import KGTrainer, Trainer
-from recbole.trainer.trainer import AbstractTrainer
 from recbole.utils import get_trainer, set_color
 
+from recbole_sibrar.checkpoint_loading import identify
 from recbole_sibrar.config import check_valid_metric, evaluation_config
 from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.data.record.recording import record_of
 from recbole_sibrar.data.record.training_data import KEY
+from recbole_sibrar.errors import CheckpointError
 from recbole_sibrar.files import check_writable
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.parallel import processes
-from recbole_sibrar.plugin.repairs import CheckpointError, identify
 from recbole_sibrar.trainer import checkpoint, curve, ending, restore, tensorboard
 from recbole_sibrar.trainer.disk import named, writing_events
 from recbole_sibrar.trainer.interruption import SIGTERM, listening
@@ -33,29 +33,12 @@ from recbole_sibrar.trainer.progress import Progress
 from recbole_sibrar.trainer.state import full_state, loader_states, random_state, set_loader_states, set_random_state
 
 
-def extend_trainer(extend: Callable[[Any, str, Callable[..., Any]], None]) -> None:
-    """Extend RecBole's trainer.
-
-    Args:
-        extend: Replaces a method by one that is called with the original first.
-    """
-    extend(AbstractTrainer, "__init__", _make_folder)
-    extend(Trainer, "fit", _fit)
-    extend(Trainer, "_train_epoch", _train_epoch)
-    extend(Trainer, "_valid_epoch", _valid_epoch)
-    extend(Trainer, "_full_sort_batch_eval", _evaluate_batch)
-    extend(Trainer, "_neg_sample_batch_eval", _evaluate_batch)
-    extend(Trainer, "evaluate", _evaluate)
-    extend(Trainer, "_save_checkpoint", _save_checkpoint)
-    extend(Trainer, "resume_checkpoint", _resume_checkpoint)
-
-
 def is_resumable(model_type: Any, model: str) -> bool:
     """Whether the model is trained by RecBole's standard trainers; others have state that no checkpoint holds."""
     return get_trainer(model_type, model) in (Trainer, KGTrainer)
 
 
-def _make_folder(original: Any, trainer: Any, config: Any, *args: Any) -> None:
+def make_folder(original: Any, trainer: Any, config: Any, *args: Any) -> None:
     """Make the folder of the checkpoints before RecBole does, which would end in a traceback.
 
     Raises:
@@ -68,7 +51,7 @@ def _make_folder(original: Any, trainer: Any, config: Any, *args: Any) -> None:
     original(trainer, config, *args)
 
 
-def _fit(original: Any, trainer: Trainer, train_data: Any, *args: Any, **kwargs: Any) -> Any:
+def fit(original: Any, trainer: Trainer, train_data: Any, *args: Any, **kwargs: Any) -> Any:
     """Train, from the checkpoint that the key ``resume`` names if it is set; save states, and stop when asked to."""
     trainer.training_loader = train_data
     config, saved = trainer.config, kwargs.get("saved", args[2] if len(args) > 2 else True)
@@ -148,7 +131,7 @@ def _has_ended(trainer: Trainer, state: dict[str, Any]) -> bool:
     return state.get("batches") == 0 and ended
 
 
-def _train_epoch(
+def train_epoch(
     original: Any,
     trainer: Trainer,
     train_data: Any,
@@ -169,7 +152,7 @@ def _train_epoch(
     return progress.epoch(train, train_data, epoch_idx, loss_func or trainer.model.calculate_loss)
 
 
-def _valid_epoch(original: Any, trainer: Trainer, *args: Any, **kwargs: Any) -> Any:
+def valid_epoch(original: Any, trainer: Trainer, *args: Any, **kwargs: Any) -> Any:
     """Remember the validation result: RecBole saves a new best checkpoint before it notes the result as the best."""
     progress: Progress | None = trainer.__dict__.get("progress")
     if progress is not None:
@@ -186,7 +169,7 @@ def _valid_epoch(original: Any, trainer: Trainer, *args: Any, **kwargs: Any) -> 
     return score, result
 
 
-def _evaluate_batch(original: Any, trainer: Trainer, batch: Any) -> Any:
+def evaluate_batch(original: Any, trainer: Trainer, batch: Any) -> Any:
     """Stop between two batches of an evaluation if that is asked for."""
     progress: Progress | None = trainer.__dict__.get("progress")
     if progress is not None:
@@ -194,7 +177,7 @@ def _evaluate_batch(original: Any, trainer: Trainer, batch: Any) -> Any:
     return original(trainer, batch)
 
 
-def _evaluate(
+def evaluate(
     original: Any,
     trainer: Trainer,
     eval_data: Any,
@@ -233,8 +216,8 @@ def _test(progress: Progress, evaluate: Callable[[], Any]) -> Any:
     return result
 
 
-def _resume_checkpoint(original: Any, trainer: Trainer, resume_file: str) -> None:
-    """Load a checkpoint, and keep what :func:`_fit` needs to continue as if nothing had happened."""
+def resume_checkpoint(original: Any, trainer: Trainer, resume_file: str) -> None:
+    """Load a checkpoint, and keep what :func:`fit` needs to continue as if nothing had happened."""
     config, found = trainer.config, None
     ignored = frozenset({"worker"} if isinstance(trainer.model, MultimodalRecommender) else ())
     if processes.is_main(config):
@@ -258,7 +241,7 @@ def _resume_checkpoint(original: Any, trainer: Trainer, resume_file: str) -> Non
     trainer.resumed_plan = plan
 
 
-def _save_checkpoint(original: Any, trainer: Trainer, epoch: int, verbose: bool = True, **kwargs: Any) -> None:
+def save_checkpoint(original: Any, trainer: Trainer, epoch: int, verbose: bool = True, **kwargs: Any) -> None:
     """Write RecBole's checkpoint with our state added, to a temporary name that is renamed when it is complete."""
     loader = trainer.__dict__.get("training_loader")
     file = kwargs.get("saved_model_file", trainer.saved_model_file)
