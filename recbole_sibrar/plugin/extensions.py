@@ -92,8 +92,9 @@ _EVALUATION = (
     Extension(Trainer, "fit", hooks.fit, "checks of labels"),
     Extension(Trainer, "evaluate", hooks.evaluate, "groups, users, undefined metrics"),
     Extension(Collector, "eval_batch_collect", hooks.eval_batch_collect, "recommendation lists, fast ranking"),
-    Extension(Collector, "get_data_struct", hooks.get_data_struct, "recommendation lists for our metrics"),
-    Extension(Evaluator, "evaluate", hooks.keep_struct, "metrics of groups and users"),
+    Extension(
+        Collector, "get_data_struct", hooks.get_data_struct, "recommendation lists for our metrics, groups and users"
+    ),
     Extension(metrics.TailPercentage, "get_tail", ranking.tail_items, "long tail without a loop"),
     Extension(metrics.ItemCoverage, "get_coverage", short_lists.measure_filled, "empty places"),
     Extension(metrics.ShannonEntropy, "get_entropy", short_lists.measure_filled, "empty places"),

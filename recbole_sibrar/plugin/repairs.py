@@ -18,12 +18,14 @@ import torch
 from recbole.evaluator import Collector
 from recbole.evaluator.collector import DataStruct
 from recbole.trainer import Trainer
+from recbole.trainer.trainer import AbstractTrainer
 
 from recbole_sibrar.checkpoint_loading import identify, load_checkpoint, load_trusted
 from recbole_sibrar.data.loading import download
 from recbole_sibrar.errors import CheckpointError
 from recbole_sibrar.parallel import processes
 from recbole_sibrar.plugin.extend import rebind
+from recbole_sibrar.trainer.training_state import training_state
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,8 @@ def _loading(original: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(original)
     def function(*args: Any, **kwargs: Any) -> Any:
-        written = getattr(args[0], "written_checkpoint", None) if args else None
+        state = training_state(args[0]) if args and isinstance(args[0], AbstractTrainer) else None
+        written = state.written_checkpoint if state else None
 
         def load(file: Any, map_location: Any = None, **options: Any) -> Any:
             if options:  # not RecBole's call: pickle loads tensors that another process has sent
@@ -129,9 +132,8 @@ def _loading(original: Callable[..., Any]) -> Callable[..., Any]:
             if processes.broadcast(config, own) if content is not file else own:
                 return load_trusted(content, map_location)
             checkpoint = load_checkpoint(content, map_location)
-            check = getattr(args[0], "check_checkpoint", None) if args else None
-            if check is not None:
-                check(str(content), checkpoint)
+            if state is not None and state.check_checkpoint is not None:
+                state.check_checkpoint(str(content), checkpoint)
             return checkpoint
 
         default = torch.load

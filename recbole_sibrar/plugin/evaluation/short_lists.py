@@ -11,9 +11,6 @@ from typing import Any
 
 import numpy as np
 
-Extend = Callable[[Any, str, Callable[..., Any]], None]
-"""Replaces a method by one that is called with the original first."""
-
 
 def measure_filled(original: Callable[..., float], metric: Any, items: np.ndarray, *more: Any) -> float:
     """Measure the recommended items of all lists, int ``[n_users, k]``, as one list."""

@@ -16,6 +16,7 @@ from recbole.utils import dict2str
 
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.parallel import processes
+from recbole_sibrar.plugin.state import training_state
 from recbole_sibrar.trainer.tensorboard import loss_names
 
 _TRAINERS: ContextVar[list[Any] | None] = ContextVar("trainers", default=None)
@@ -101,7 +102,7 @@ def closing_block(trainer: Any, result: dict[str, Any]) -> str:
 def _data(trainer: Any) -> str:
     """The data set in numbers, and its parts."""
     config = trainer.config
-    loader = trainer.__dict__.get("training_loader")
+    loader = training_state(trainer).loader
     dataset = getattr(loader, "_dataset", None)
     size = "" if dataset is None else f": {dataset.user_num - 1:,} users, {dataset.item_num - 1:,} items"
 
