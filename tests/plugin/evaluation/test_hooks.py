@@ -109,7 +109,7 @@ def test_one_evaluation_leaves_nothing_for_the_next(make_model: Build) -> None:
     first = trainer.evaluate(test, load_best_model=False)
     trainer.evaluate(valid, load_best_model=False)
     assert trainer.evaluate(test, load_best_model=False) == first
-    assert trainer.evaluator.struct is None
+    assert collector_state(trainer.eval_collector).struct is None
     assert collector_state(trainer.eval_collector).lists is None
 
 
