@@ -33,18 +33,21 @@ RECBOLES = "from recbole.quick_start import run_recbole; run_recbole(model='BPR'
 
 COMMAND = "import sys; from recbole_sibrar.cli import {name}; sys.exit({name}(sys.argv[1:]))"
 
+REFERENCE = "first batch of BPR, RecBole's script"
+MISSPELT = "run_recbole with a misspelt option"
 PROGRAMS: dict[str, list[str]] = {
     "an interpreter that does nothing": ["pass"],
     "run_recbole --help": [COMMAND.format(name="run_recbole"), "--help"],
-    "run_recbole with a misspelt option": [COMMAND.format(name="run_recbole"), "--modell=BPR"],
+    MISSPELT: [COMMAND.format(name="run_recbole"), "--modell=BPR"],
     "run_recbole_group --help": [COMMAND.format(name="run_recbole_group"), "--help"],
     "run_hyper --help": [COMMAND.format(name="run_hyper"), "--help"],
     "recbole-sibrar --help": [COMMAND.format(name="main"), "--help"],
     "recbole-sibrar prepare --help": [COMMAND.format(name="main"), "prepare", "--help"],
-    "first batch of BPR, RecBole's script": [ENDS_AT_FIRST_BATCH.format(imports="", run=RECBOLES)],
+    "recbole-sibrar encode-text --help": [COMMAND.format(name="main"), "encode-text", "--help"],
+    "recbole-sibrar encode-image --help": [COMMAND.format(name="main"), "encode-image", "--help"],
+    REFERENCE: [ENDS_AT_FIRST_BATCH.format(imports="", run=RECBOLES)],
     "first batch of BPR, run_recbole": [ENDS_AT_FIRST_BATCH.format(imports="import recbole_sibrar", run=OURS)],
 }
-REFERENCE = "first batch of BPR, RecBole's script"
 
 
 def main() -> None:
@@ -57,7 +60,7 @@ def main() -> None:
     rounds = []
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(args.rounds):
-            rounds.append({name: measure(program, folder, args.threads) for name, program in PROGRAMS.items()})
+            rounds.append({name: measure(name, folder, args.threads) for name in PROGRAMS})
 
     rows = []
     for name in PROGRAMS:
@@ -68,16 +71,19 @@ def main() -> None:
     print(common.table(["program", "s", "s of processor time", "times RecBole's script"], rows))
 
 
-def measure(program: list[str], folder: str, threads: int) -> tuple[float, float]:
-    """Run a program.
+def measure(name: str, folder: str, threads: int) -> tuple[float, float]:
+    """Run a program, and end with its last line where it fails.
 
     Returns:
         Seconds that it took, and seconds of processor time.
     """
+    command = [sys.executable, "-c", *PROGRAMS[name]]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run([sys.executable, "-c", *program], cwd=folder, env=environment, capture_output=True, check=False)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode != (2 if name == MISSPELT else 0):
+        sys.exit(f"{name}: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
     return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 

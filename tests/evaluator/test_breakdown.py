@@ -345,8 +345,6 @@ def test_a_failure_while_writing_leaves_the_file_that_was_there(
 
 @pytest.mark.parametrize("path", ["users.txt", "", 3])
 def test_a_file_of_users_says_its_format(make_model: Build, path: Any) -> None:
-    with pytest.raises(
-        ConfigError,
-        match=r"save_per_user: found .* ends in \.parquet, \.csv, \.jsonl$",
-    ):
+    allowed = r"allowed is the path of a file that ends in \.parquet, \.csv, \.jsonl"
+    with pytest.raises(ConfigError, match=rf"save_per_user: found .*, {allowed}$"):
         make_model(**EVALUATION, save_per_user=path)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from recbole_sibrar.config import nearest, refuse
-from recbole_sibrar.data.atomic import DataError, read_header
-from recbole_sibrar.data.loading.frames import text_format
+from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.data.loading.needed import INTER, header_of
 
 
 def check_threshold(config: Any) -> None:
@@ -51,8 +50,4 @@ def set_labels(original: Callable[[Any], None], dataset: Any) -> None:
 
 def _numbers_of_file(dataset: Any) -> list[str]:
     """Fields with a number for each interaction, whether or not they are loaded."""
-    parts = dataset.config["benchmark_filename"]
-    name = ".".join([dataset.dataset_name, *(parts[:1] if parts else []), "inter"])
-    written = text_format(dataset.config)
-    fields = read_header(str(Path(dataset.dataset_path) / name), written.separator, written.encoding)
-    return [field.name for field in fields if field.type == "float"]
+    return [field.name for field in header_of(dataset, INTER) if field.type == "float"]

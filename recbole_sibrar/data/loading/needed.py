@@ -14,6 +14,7 @@ from typing import Any
 from recbole.data.dataset import Dataset
 from recbole.utils import EvaluatorType, FeatureSource, InputType, ModelType
 
+from recbole_sibrar.config.values import is_given
 from recbole_sibrar.data.atomic import Field, read_header
 from recbole_sibrar.errors import DataError, nearest, refuse
 
@@ -44,7 +45,7 @@ class Need:
 
 def has_own_load_col(config: Any) -> bool:
     """Whether the user has chosen the columns, rather than RecBole's defaults or the data set's configuration."""
-    return "load_col" in getattr(config, "external_config_dict", config)
+    return is_given(config, "load_col")
 
 
 def get_load_and_unload_col(
@@ -103,7 +104,7 @@ def needs(dataset: Dataset) -> list[Need]:
         found += [Need(field, f"threshold: {config['threshold']}") for field in config["threshold"]]
     elsewhere: set[str] | None = None
     for key in ("val_interval", "normalize_field", "numerical_features"):
-        if config[key] and (key != "normalize_field" or key in config.external_config_dict):
+        if config[key] and (key != "normalize_field" or is_given(config, key)):
             elsewhere = _fields_of_other_files(dataset) if elsewhere is None else elsewhere
             found += [Need(field, key) for field in config[key] if field not in elsewhere]
     return found
@@ -134,7 +135,7 @@ def _of_labels(config: Any) -> Iterator[Need]:
     if config["threshold"] is not None:
         return
     field, mode = config["LABEL_FIELD"], (config["eval_args"] or {}).get("mode")
-    named = "LABEL_FIELD" in config.external_config_dict
+    named = is_given(config, "LABEL_FIELD")
     modes = mode.values() if isinstance(mode, dict) else [mode]
     if "labeled" in modes and config["eval_type"] is EvaluatorType.VALUE:
         yield Need(field, "eval_args: mode: labeled (LABEL_FIELD)", named)
@@ -160,15 +161,20 @@ def _fields_of_other_files(dataset: Dataset) -> set[str]:
         load, unload = dataset._get_load_and_unload_col(suffix)
         names |= {
             field.name
-            for field in _header_of(dataset, suffix)
+            for field in header_of(dataset, suffix)
             if (load is None or field.name in load) and field.name not in (unload or ())
         }
     return names
 
 
-def _header_of(dataset: Dataset, suffix: str) -> list[Field]:
-    """The fields of a file; nothing where it cannot be read, which is told when it is loaded."""
-    path = os.path.join(dataset.dataset_path, f"{dataset.dataset_name}.{suffix}")
+def header_of(dataset: Dataset, suffix: str) -> list[Field]:
+    """The fields of a file; nothing where it cannot be read, which is told when it is loaded.
+
+    Interactions that are divided into files have the fields of the first file.
+    """
+    parts = dataset.config["benchmark_filename"] if suffix == INTER else None
+    name = ".".join([dataset.dataset_name, *(parts[:1] if parts else []), suffix])
+    path = os.path.join(dataset.dataset_path, name)
     try:
         return read_header(path, dataset.config["field_separator"], dataset.config["encoding"])
     except (DataError, LookupError):
@@ -222,7 +228,7 @@ def _place_of(dataset: Dataset, need: Need) -> str:
     if need.key in _ID_KEYS.values():
         return f"; set {need.key} to the field that holds the ids"
     for suffix in ("item", "user"):
-        if need.field in {field.name for field in _header_of(dataset, suffix)}:
+        if need.field in {field.name for field in header_of(dataset, suffix)}:
             return f"; the .{suffix} file has one, which load_col: {{{suffix}: [...]}} would load"
     return ""
 
@@ -243,9 +249,8 @@ def log_fields(dataset: Dataset) -> None:
 
 def _warn_about_unknown(dataset: Dataset, named: Iterable[str]) -> None:
     """Warn about fields of ``load_col`` that the interactions lack, which RecBole passes over."""
-    _, unload = dataset._get_load_and_unload_col(FeatureSource.INTERACTION)
-    known = [field.name for field in _header_of(dataset, INTER)] or list(dataset.inter_feat)
+    known = [field.name for field in header_of(dataset, INTER)] or list(dataset.inter_feat)
     for name in named:
-        if name not in dataset.inter_feat and name not in (unload or ()) and name not in known:
+        if name not in known:
             has = f"the interactions have {', '.join(known)}{nearest(str(name), known)}"
             dataset.logger.warning(f"load_col: there is no field '{name}' for {INTER}; {has}")

@@ -159,11 +159,7 @@ def test_a_number_that_cannot_be_read_names_its_line(tmp_path: Path, cell: str) 
 
 
 class Keys(dict[str, object]):
-    """A configuration of a few keys, all of them the user's; the others are not set."""
-
-    @property
-    def external_config_dict(self) -> dict[str, object]:
-        return self
+    """A configuration of a few keys; the others are not set."""
 
     def __missing__(self, key: str) -> None:
         return None

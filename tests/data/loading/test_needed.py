@@ -110,6 +110,25 @@ def test_a_column_that_is_not_there_is_told(build: Build, caplog: pytest.LogCapt
     ]
 
 
+def test_a_missing_column_of_parts_is_told(build: Build, caplog: pytest.LogCaptureFixture) -> None:
+    names = ["train", "valid", "test"]
+    folder = Path(build("BPR").dataset_path)
+    for name in names:
+        (folder / f"tiny.{name}.inter").write_text((folder / "tiny.inter").read_text(), encoding="utf-8")
+    caplog.clear()
+    build("BPR", benchmark_filename=names, load_col={"inter": ["user_id", "item_id", "rate"]}, state="WARNING")
+    said = [line for line in caplog.messages if line.startswith("load_col: ")]
+    assert said == [
+        "load_col: there is no field 'rate' for inter; the interactions have user_id, item_id, rating, timestamp; "
+        "did you mean 'rating'?"
+    ]
+
+
+def test_a_misspelt_field_of_threshold_is_told(build: Build) -> None:
+    with pytest.raises(ValueError, match=r"tiny.inter has no field 'ratings', which threshold.*'rating'\?$"):
+        build("FM", threshold={"ratings": 3})
+
+
 @pytest.mark.parametrize(("model", "keys", "field", "key"), NEEDS)
 def test_a_file_without_it_is_told(
     build: Build, tiny_folder: Path, model: str, keys: dict[str, Any], field: str, key: str

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recbole_sibrar.dataset_prep.converters.generic.list_cells import CellList, kind_of_lists, parse_list
@@ -21,13 +21,14 @@ def test_printed_texts_are_read_back(labels: list[str]) -> None:
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False, width=32), min_size=1, max_size=30))
+@example([0.001953125])
 def test_printed_numbers_are_read_back(numbers: list[float]) -> None:
-    with np.printoptions(threshold=10**6):
+    with np.printoptions(threshold=10**6, floatmode="unique"):  # all digits; NumPy prints eight decimals otherwise
         for printed in (json.dumps(numbers), str(numbers), str(np.array(numbers))):
             found = parse_list(printed)
             assert found is not None
             assert found.is_numeric
-            np.testing.assert_allclose([float(element) for element in found.elements], numbers, rtol=1e-6)
+            assert [float(element) for element in found.elements] == numbers
 
 
 @pytest.mark.parametrize(
