@@ -10,13 +10,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 
-MISSING_WORDS = frozenset(
-    {"#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN", "-NaN", "-nan", "NaN", "nan"}
-    | {"<NA>", "N/A", "n/a", "NA", "NULL", "null", "None"}
-)
-"""What pandas, and with it every reader of atomic files, takes for a missing value."""
+from ..readers.missing_words import PANDAS_WORDS
 
 _NO_TEXT = r"\s\x00-\x1f\x7f-\x9f\ud800-\udfff"  # spaces of all kinds, control characters, halves of characters
 _GAP = re.compile(f"[{_NO_TEXT}]+")
@@ -37,7 +33,7 @@ def clean_token(value: str) -> str:
     """
     if _UNCLEAN.search(value):
         value = _GAP.sub(" ", value).strip()
-    return f"{value}_" if value in MISSING_WORDS else value
+    return f"{value}_" if value in PANDAS_WORDS else value
 
 
 def clean_label(value: str) -> str:

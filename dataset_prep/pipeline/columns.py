@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm import tqdm
 
-from recbole_sibrar.data.atomic import DataError, Field
+from recbole_sibrar.data.atomic import Field
+from recbole_sibrar.errors import DataError
 
 from . import cells
 from .raw import RawField

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from recbole_sibrar.names import SIDES, Side
+
 from ..readers.entity_file import EntityFile, Expected
 from .filtering import present
 from .raw import RawData, RawField
-
-SIDES = ("user", "item")
-"""The two sides of a recommender."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Entities:
         return Entities(self.ids[rows], int((rows < self.n_interacted).sum()))
 
 
-def find_entities(raw: RawData, inter: pd.DataFrame, keep: Mapping[str, str]) -> dict[str, Entities]:
+def find_entities(raw: RawData, inter: pd.DataFrame, keep: Mapping[Side, str]) -> dict[Side, Entities]:
     """Find the users and items of a data set.
 
     Args:
@@ -59,7 +58,7 @@ def find_entities(raw: RawData, inter: pd.DataFrame, keep: Mapping[str, str]) ->
         keep: ``user`` and ``item`` -> ``interacted``, or ``all`` to keep those of the tables as well that have no
             interaction in the raw data. Who had some and lost them to a filter is not new, and is left out.
     """
-    entities = {}
+    entities: dict[Side, Entities] = {}
     for side, fields in zip(SIDES, (raw.user_fields, raw.item_fields), strict=True):
         ids = present(inter, f"{side}_id")
         others = _without_interactions(raw, side, fields) if keep[side] == "all" else ids[:0]
@@ -67,7 +66,7 @@ def find_entities(raw: RawData, inter: pd.DataFrame, keep: Mapping[str, str]) ->
     return entities
 
 
-def compare_files(raw: RawData, entities: Mapping[str, Entities]) -> list[EntityFile]:
+def compare_files(raw: RawData, entities: Mapping[Side, Entities]) -> list[EntityFile]:
     """Set whom each file of fields is compared with when it is read, and compare the tables that are in memory.
 
     Returns:
@@ -77,7 +76,11 @@ def compare_files(raw: RawData, entities: Mapping[str, Entities]) -> list[Entity
         DataError: A table matches nobody.
     """
     files: list[EntityFile] = []
-    for side, other, fields in (("user", "item", raw.user_fields), ("item", "user", raw.item_fields)):
+    sides: list[tuple[Side, Side, Sequence[RawField]]] = [
+        ("user", "item", raw.user_fields),
+        ("item", "user", raw.item_fields),
+    ]
+    for side, other, fields in sides:
         ids = entities[side].interacted
         tables = raw.files.get(side, ())
         of_side = list(dict.fromkeys([*tables, *_files(fields)]))

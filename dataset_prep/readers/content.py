@@ -15,16 +15,14 @@ import pandas as pd
 import pyarrow
 from pyarrow import parquet
 
-from recbole_sibrar.config.values import nearest
-from recbole_sibrar.data.atomic import DataError, read_frame, read_header
+from recbole_sibrar.data.atomic import read_frame, read_header
+from recbole_sibrar.errors import DataError, nearest
 
-from .raw_tables import ending_of
+from ..messages import one_line
+from .endings import JSON_ENDINGS, ending_of
 
 ID_COLUMNS = ("id", "ID", "item_id", "user_id")
 """Where ids are looked for when no column is named."""
-
-JSON_KINDS = (".jsonl", ".ndjson", ".json")
-"""Endings of JSON files."""
 
 UNREADABLE = (
     OSError,
@@ -62,7 +60,7 @@ def read_content(path: Path, id_column: str | None, columns: Sequence[str] | Non
         columns = _text_columns(path, [name for name in names if name != id_column], columns, key)
         frame = read(path, [id_column, *columns])
     except UNREADABLE as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        reason = getattr(error, "strerror", None) or one_line(error)
         raise DataError(f"--input: cannot read {path}: {reason}") from None
     texts = pd.DataFrame({name: [_text(cell, path, name) for cell in frame[name]] for name in [id_column, *columns]})
     ids = texts[id_column]
@@ -135,7 +133,7 @@ def _reader(path: Path) -> _Reader:
         ".csv": (_record_names, _record_frame),
         ".tsv": (_record_names, _record_frame),
         ".parquet": (_parquet_names, _parquet),
-        **dict.fromkeys(JSON_KINDS, (_record_names, _record_frame)),
+        **dict.fromkeys(JSON_ENDINGS, (_record_names, _record_frame)),
         ".item": (_atomic_names, _atomic),
         ".user": (_atomic_names, _atomic),
     }
@@ -167,7 +165,7 @@ def _record_frame(path: Path, columns: list[str]) -> pd.DataFrame:
 def _records(path: Path) -> Iterator[dict[str, Any]]:
     """The rows of a CSV or TSV file, or the objects of a JSON or JSONL file."""
     kind = _kind(path)
-    if kind in JSON_KINDS:
+    if kind in JSON_ENDINGS:
         yield from json_records(path)
         return
     with _open(path) as file:

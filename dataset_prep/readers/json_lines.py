@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 
 from .streams import read_blocks
 
@@ -47,7 +47,7 @@ def finite_number(value: object) -> float | None:
     return float(value)
 
 
-def wrong_value(path: Path, line: int, key: str, found: object, allowed: str) -> NoReturn:
+def refuse_value(path: Path, line: int, key: str, found: object, allowed: str) -> NoReturn:
     """Raise what is wrong with a value of an object.
 
     Raises:

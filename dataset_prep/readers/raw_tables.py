@@ -14,36 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from recbole_sibrar.config.values import nearest
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError, nearest
 
-COMPRESSIONS = (".gz", ".bz2", ".zst")
-"""Endings of compressed files, which are read without unpacking them."""
-
-MISSING_NUMBERS = frozenset(
-    {"null", "nan", "-nan", "na", "n/a", "n.a.", "#n/a", "#na", "<na>", "none", "nil", "\\n", "-", "--", "?", "."}
-    | {
-        "\u2013",
-        "\u2014",
-        "missing",
-        "unknown",
-        "undefined",
-        "nat",
-        "#null!",
-        "#value!",
-        "#div/0!",
-        "#ref!",
-        "#n/a n/a",
-    }
-    | {"1.#qnan", "-1.#qnan", "1.#ind", "-1.#ind"}
-)
-"""Words that programs, and people, write for a missing number; a column of numbers and such words holds numbers."""
+from ..messages import one_line
 
 SHOWN = 80
 """How many characters of a wrong cell a message shows."""
-
-SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".dat": "::"}
-"""Ending of a text file -> what separates its columns."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +59,7 @@ class Table:
                     f"{nearest(name, self.names)}"
                 )
 
-    def wrong(self, row: int, name: str, allowed: str) -> NoReturn:
+    def refuse(self, row: int, name: str, allowed: str) -> NoReturn:
         """End with the line that a wrong cell gets.
 
         Raises:
@@ -108,7 +84,7 @@ class Table:
         column = self.texts(name)
         missing = column.is_null()
         if required and pc.any(missing).as_py():
-            self.wrong(pc.index(missing, True).as_py(), name, "an id")
+            self.refuse(pc.index(missing, True).as_py(), name, "an id")
         encoded = column.dictionary_encode().unify_dictionaries().combine_chunks()
         names = pd.Index(encoded.dictionary.to_pylist(), dtype=object)
         codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
@@ -139,7 +115,7 @@ class Table:
         parsed = self.parse_numbers(name)
         wrong = parsed.is_text | np.isinf(parsed.values)
         if wrong.any():
-            self.wrong(int(np.flatnonzero(wrong)[0]), name, "a finite number")
+            self.refuse(int(np.flatnonzero(wrong)[0]), name, "a finite number")
         return parsed.values
 
     def parse_numbers(self, name: str) -> Numbers:
@@ -187,31 +163,6 @@ class Numbers:
     """Words that stand for a missing number -> in how many cells."""
 
 
-def ending_of(path: Path) -> str:
-    """The ending of a file's name, without that of its packing."""
-    return path.with_suffix("").suffix if path.suffix in COMPRESSIONS else path.suffix
-
-
-def separator_of(path: Path, others: Sequence[str] = ()) -> str:
-    """The separator of the columns of a text file, by its ending.
-
-    Args:
-        path: The file.
-        others: Other endings that are allowed, for the message.
-
-    Raises:
-        DataError: The ending is unknown.
-    """
-    ending = ending_of(path)
-    if ending not in SEPARATORS:
-        endings = ", ".join([*SEPARATORS, *others])
-        raise DataError(
-            f"{path}: found the ending '{ending}', allowed are .parquet and, packed or not, {endings}; name the "
-            "separator of a text file of another name with --separator"
-        )
-    return SEPARATORS[ending]
-
-
 def read_parquet(path: Path) -> Table:
     """Read a Parquet file.
 
@@ -237,11 +188,6 @@ def check_names(path: Path, names: Sequence[str], place: str = "") -> None:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise DataError(f"{path}{place}: found two columns of one name, '{twice}'; allowed are different names")
-
-
-def one_line(error: BaseException | str) -> str:
-    """The message of an error without line breaks."""
-    return " ".join(str(error).split())
 
 
 def _to_numbers(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:

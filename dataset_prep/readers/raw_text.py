@@ -10,9 +10,10 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import csv
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 
-from .raw_tables import Table, check_names, one_line
+from ..messages import one_line
+from .raw_tables import Table, check_names
 
 _CELL = re.compile(
     r"In CSV column #(?P<column>\d+): Row #(?P<row>\d+): CSV conversion error to \w+: (?P<reason>.*)", re.S

@@ -9,10 +9,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 
+from ..messages import one_line
 from .content import UNREADABLE, json_records
-from .raw_tables import Table, one_line
+from .raw_tables import Table
 
 _STRUCTURE = {"structure": "json"}
 _Scalar = str | int | float | bool

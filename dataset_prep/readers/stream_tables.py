@@ -11,7 +11,7 @@ from typing import NoReturn
 import pyarrow as pa
 from pyarrow import csv
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 
 from .streams import Block, read_blocks
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from tqdm import tqdm
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 
 BLOCK_BYTES = 1 << 25
 """Size of a block after decompression: parsing is at full speed, and the memory of a block does not matter."""

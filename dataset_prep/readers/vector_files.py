@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 
-from .raw_tables import ending_of
+from .endings import ending_of
 from .vector_text import Blocks, read_text_vectors, to_matrix
 
 ID_LISTS = ("{}.ids.txt", "{}.ids.npy", "{}_ids.txt", "{}_ids.npy")

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 
-from .raw_tables import SEPARATORS, ending_of
+from .endings import SEPARATORS, ending_of
 from .raw_text import explained
 
 Blocks = Iterator[tuple[np.ndarray, np.ndarray]]

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ...pipeline.raw import RawField
 from ...readers.entity_file import EntityFile
-from ...readers.json_lines import finite_number, read_records, wrong_value
+from ...readers.json_lines import finite_number, read_records, refuse_value
 
 TYPES = {
     "title": "token",
@@ -105,7 +105,7 @@ class _Metadata:
 
 def _id(path: Path, line: int, record: dict[str, Any]) -> str:
     item = record.get("parent_asin")
-    return item if isinstance(item, str) else wrong_value(path, line, "parent_asin", item, "a text")
+    return item if isinstance(item, str) else refuse_value(path, line, "parent_asin", item, "a text")
 
 
 def _price_notes(source: str, values: list[Any]) -> list[str]:
@@ -117,13 +117,13 @@ def _price_notes(source: str, values: list[Any]) -> list[str]:
 
 def _text(path: Path, line: int, key: str, value: object) -> str | None:
     if not (value is None or isinstance(value, str)):
-        wrong_value(path, line, key, value, "a text or null")
+        refuse_value(path, line, key, value, "a text or null")
     return value or None
 
 
 def _texts(path: Path, line: int, key: str, value: object) -> list[str]:
     if value is not None and not (isinstance(value, list) and all(isinstance(text, str) for text in value)):
-        wrong_value(path, line, key, value, "a list of texts")
+        refuse_value(path, line, key, value, "a list of texts")
     return value or []
 
 
@@ -133,7 +133,7 @@ def _joined(path: Path, line: int, key: str, value: object) -> str | None:
 
 def _price(path: Path, line: int, key: str, value: object) -> object:
     if not (value is None or isinstance(value, str | int | float)):
-        wrong_value(path, line, key, value, "a number, a text or null")
+        refuse_value(path, line, key, value, "a number, a text or null")
     return value
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 
-from ...readers.json_lines import finite_number, read_records, wrong_value
+from ...readers.json_lines import finite_number, read_records, refuse_value
 from ...readers.pairs import Codes
 from ...readers.stream_tables import ID, open_table, read_rows
 
@@ -82,12 +82,12 @@ def _checked(path: Path) -> Iterator[Review]:
 def _text(path: Path, line: int, record: dict[str, Any], key: str) -> str:
     value = record.get(key)
     if not isinstance(value, str) or not value:
-        wrong_value(path, line, key, value, "a text that is not empty")
+        refuse_value(path, line, key, value, "a text that is not empty")
     return value
 
 
 def _number(path: Path, line: int, record: dict[str, Any], key: str) -> float:
     value = finite_number(record.get(key))
     if value is None:
-        wrong_value(path, line, key, record.get(key), "a finite number")
+        refuse_value(path, line, key, record.get(key), "a finite number")
     return value

@@ -7,20 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from recbole_sibrar.config.values import nearest
-from recbole_sibrar.data.atomic import FIELD_TYPES, DataError
-
-from ...pipeline.entities import SIDES
+from recbole_sibrar.errors import DataError, nearest
+from recbole_sibrar.names import FIELD_TYPES, SIDES
 
 SKIP = "skip"
 """The type of a column that is left out."""
-
-HELP = (
-    "type of columns of users or items, as user:age=float or item:tags=token_seq, or item:url=skip to leave one "
-    "out; a pattern stands for several columns, and a name behind the type makes one field of them: "
-    f"'item:img_*=float_seq image'; without it, the type is inferred and reported; types: {', '.join(FIELD_TYPES)}"
-)
-"""Help of the option."""
 
 _SHAPE = "user:COLUMN=TYPE or item:COLUMN=TYPE, or a pattern and a name, as in 'item:img_*=float_seq image'"
 _NUMBER = re.compile(r"\d+")

@@ -10,12 +10,12 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 
 from ...pipeline.raw import Values
 from ...readers.raw_tables import Table
 from .column_choices import in_order, stem
-from .inference import typed_values
+from .column_types import typed_values
 
 _NUMBERED = re.compile(r"(.*?)\d+[\])]?")  # img_0, img0, img[0]
 
@@ -89,7 +89,7 @@ def _vectors(table: Table, columns: Sequence[str], rows: np.ndarray) -> np.ndarr
     if partly.any():
         row = int(np.argmax(partly))
         column = columns[int(np.argmax(missing[row]))]
-        table.wrong(
+        table.refuse(
             row, column, f"a number, as in other columns of the row; or all {len(columns)} of its cells are empty"
         )
 

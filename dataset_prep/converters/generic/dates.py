@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 
 from ...readers.raw_tables import Table
 
@@ -69,7 +69,7 @@ def to_seconds(table: Table, name: str, form: str | None = None) -> tuple[np.nda
         iso = pd.to_datetime(texts.to_pandas(), errors="coerce", utc=True, format=ISO)
         if iso.notna().any():
             row = int(np.flatnonzero(iso.isna().to_numpy() & parsed.is_text)[0])
-        table.wrong(
+        table.refuse(
             row,
             name,
             "a number or a date such as 2018-12-31 23:59:59, all in one form; --timestamp_format names another, such "
@@ -135,7 +135,7 @@ def _in_form(table: Table, name: str, form: str) -> np.ndarray:
         raise DataError(f"--timestamp_format: found '{form}', allowed is a form such as '%d.%m.%Y' ({error})") from None
     wrong = dates.isna().to_numpy() & texts.notna().to_numpy()
     if wrong.any():
-        table.wrong(int(np.flatnonzero(wrong)[0]), name, f"a date of the form {form} (--timestamp_format)")
+        table.refuse(int(np.flatnonzero(wrong)[0]), name, f"a date of the form {form} (--timestamp_format)")
     return _seconds(dates)
 
 

@@ -9,18 +9,20 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
+from recbole_sibrar.names import Side
 
 from ...pipeline.preparation import RESERVED
 from ...pipeline.raw import RawField, Values, others_left_out
 from ...readers.entity_file import EntityFile
-from ...readers.raw_tables import MISSING_NUMBERS, Table
+from ...readers.missing_words import MISSING_NUMBERS
+from ...readers.raw_tables import Table
 from .column_choices import SKIP, Choice, Group, resolve
 from .column_groups import group_values, numbered_columns, proposal
 from .column_names import is_id_name, plain, usual_columns
-from .inference import Verdict, column_type, is_list_type, typed_values
+from .column_types import Verdict, column_type, is_list_type, typed_values
 from .interactions import Interactions, missing_numbers
-from .looks import unnamed_list_separator
+from .text_kinds import unnamed_list_separator
 
 
 @dataclass
@@ -101,7 +103,7 @@ def read_fields(
         )
     ids = pd.Index(table.categories(key).astype(object))
     if ids.has_duplicates:
-        table.wrong(int(ids.duplicated().argmax()), key, "each id once")
+        table.refuse(int(ids.duplicated().argmax()), key, "each id once")
 
     names = [name for name in table.names if name != key]
     others = {name: _text_reader(table, name) for name in names}
@@ -121,7 +123,7 @@ def read_fields(
     return found
 
 
-def without_common_names(found: Mapping[str, TableFields]) -> None:
+def without_common_names(found: Mapping[Side, TableFields]) -> None:
     """Put the side in front of names that fields of users and of items share."""
     names = {side: {field.name for field in fields.fields} for side, fields in found.items()}
     common = names["user"] & names["item"]

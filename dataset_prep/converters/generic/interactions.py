@@ -9,13 +9,14 @@ from typing import Any
 
 import pandas as pd
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
+from recbole_sibrar.names import SIDES
 
-from ...pipeline.entities import SIDES
-from ...readers.raw_tables import MISSING_NUMBERS, Table
+from ...readers.missing_words import MISSING_NUMBERS
+from ...readers.raw_tables import Table
 from .column_names import USUAL_NAMES, usual_columns
+from .column_types import column_type
 from .dates import looks_like_times, to_seconds
-from .inference import column_type
 
 _LOOKED_AT = 5_000  # rows that decide what a column that is not used looks like
 

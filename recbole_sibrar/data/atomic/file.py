@@ -22,9 +22,7 @@ from recbole_sibrar.data.atomic.plain import MISSING, read_plain
 from recbole_sibrar.data.atomic.rows import SEPARATORS, BadRowError, NullByteError, check_rows, line_of, read_records
 from recbole_sibrar.data.atomic.vectors import BadCellError, NotPlainError, VectorParser, Vectors, join_cells
 from recbole_sibrar.errors import DataError as DataError
-
-FIELD_TYPES = ("token", "token_seq", "float", "float_seq")
-"""The field types of an atomic file."""
+from recbole_sibrar.names import FIELD_TYPES as FIELD_TYPES
 
 
 class RowError(DataError):

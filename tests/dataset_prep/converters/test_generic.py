@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.dataset_prep.converters.generic import reader as generic
+from recbole_sibrar.dataset_prep.converters import CONVERTERS
 from recbole_sibrar.dataset_prep.pipeline.raw import RawData, RawField
 
 EVENTS = "userId,movieId,stars,when\n1,a,4.5,2018-01-01 00:00:10\n2,b,,2018-01-01T00:00:20Z\n1,b,3,\n"
@@ -25,7 +25,8 @@ c,,book,7,
 
 def read(folder: Path, *arguments: str) -> RawData:
     parser = argparse.ArgumentParser()
-    generic.add_options(parser)
+    generic = CONVERTERS["generic"]
+    generic.add_options(parser.add_argument_group())
     return generic.read(folder, parser.parse_args(arguments))
 
 

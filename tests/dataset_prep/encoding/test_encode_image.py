@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from recbole_sibrar.cli import main
-from recbole_sibrar.dataset_prep.encoding.encoder_options import find_spec
+from recbole_sibrar.dataset_prep.encoding.environment import find_spec
 from recbole_sibrar.dataset_prep.encoding.torchvision_build import import_torchvision
 
 if find_spec("timm") is None or not import_torchvision():

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from recbole_sibrar.cli import main
-from recbole_sibrar.dataset_prep.encoding import encode_text
+from recbole_sibrar.dataset_prep.encoding import texts
 from recbole_sibrar.dataset_prep.encoding.torchvision_build import import_torchvision
 from recbole_sibrar.dataset_prep.pipeline.locks import locked
 
@@ -117,13 +117,13 @@ def test_a_killed_command_goes_on_and_ends_with_the_same_file(
 
 
 def test_another_prompt_or_length_of_a_model_has_another_fingerprint() -> None:
-    model = encode_text.load_model(str(MODEL), "cpu")
-    expected = encode_text.model_fingerprint(model)
-    assert encode_text.model_fingerprint(encode_text.load_model(str(MODEL), "cpu")) == expected
+    model = texts.load_model(str(MODEL), "cpu")
+    expected = texts.model_fingerprint(model)
+    assert texts.model_fingerprint(texts.load_model(str(MODEL), "cpu")) == expected
     model.max_seq_length = 5
-    shorter = encode_text.model_fingerprint(model)
+    shorter = texts.model_fingerprint(model)
     model.prompts["query"] = "query: "
-    assert len({expected, shorter, encode_text.model_fingerprint(model)}) == 3
+    assert len({expected, shorter, texts.model_fingerprint(model)}) == 3
 
 
 def test_a_model_is_found_in_a_package(tmp_path: Path, reference: Any) -> None:

@@ -13,6 +13,7 @@ from recbole_sibrar.data.atomic import DataError, Field, read_frame, read_header
 from recbole_sibrar.dataset_prep.pipeline import cells
 from recbole_sibrar.dataset_prep.pipeline.columns import TextColumn, VectorColumn
 from recbole_sibrar.dataset_prep.pipeline.writing import write_atomic
+from recbole_sibrar.dataset_prep.readers.missing_words import PANDAS_WORDS
 
 TEXT = st.text(alphabet=st.sampled_from(list("aZ9é音ب😀'\"\\|,;:#\t\n\r\x00\x85\u2028\ud800 ")), max_size=8)
 WORD = st.text(alphabet=st.sampled_from(list("aZ9é音ب😀'\"\\|,;:#-&")), min_size=1, max_size=8)
@@ -60,7 +61,7 @@ def test_no_text_breaks_a_line_or_a_column(file: Path, rows: list[tuple[str, lis
         assert list(found.labels) == [label for label in kept if label]
 
 
-@pytest.mark.parametrize("word", sorted(cells.MISSING_WORDS))
+@pytest.mark.parametrize("word", sorted(PANDAS_WORDS))
 def test_a_word_that_readers_take_for_missing_is_changed_so_that_it_is_read(file: Path, word: str) -> None:
     file.write_text(f"item_id:token\tname:token\ni0\t{word}\n", encoding="utf-8")
     assert read_frame(file, read_header(file))["name"].isna().all()
@@ -69,7 +70,7 @@ def test_a_word_that_readers_take_for_missing_is_changed_so_that_it_is_read(file
 
 
 def test_every_word_that_pandas_takes_for_missing_is_known() -> None:
-    assert pd._libs.parsers.STR_NA_VALUES - {""} == cells.MISSING_WORDS
+    assert pd._libs.parsers.STR_NA_VALUES - {""} == PANDAS_WORDS
 
 
 @settings(deadline=None)

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no su
 HOLDER = """
 import sys, time
 from pathlib import Path
-from recbole_sibrar.dataset_prep.locks import locked
+from recbole_sibrar.dataset_prep.pipeline.locks import locked
 with locked(Path(sys.argv[1]), "--output"):
     print("locked", flush=True)
     time.sleep(60)

@@ -11,14 +11,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 
 from ...pipeline.raw import Values
 from ...readers.raw_tables import Table
 from .column_names import is_id_name
 from .dates import ISO, find_dates, is_date_type, to_seconds
 from .list_cells import CellList, kind_of_lists, parse_list
-from .looks import is_prose, is_prose_with, look_of
+from .text_kinds import is_prose, is_prose_with, text_kind
 
 MOSTLY = 0.5
 """A column of texts with more than this share of numbers was probably meant to hold numbers."""
@@ -33,7 +33,7 @@ class Verdict:
     reason: str
     """Why."""
     look: str = "categories"
-    """What its cells look like, as :func:`~.looks.look_of` says it; ``ids`` and ``mostly numbers`` besides."""
+    """What its cells look like, as :func:`~.text_kinds.text_kind` says it; ``ids`` and ``mostly numbers`` besides."""
 
 
 def column_type(table: Table, name: str, list_separator: str) -> Verdict:
@@ -91,7 +91,7 @@ def _type_of_texts(table: Table, name: str, list_separator: str) -> Verdict:
     if separated and not is_prose_with(texts, list_separator):
         return Verdict("token_seq", f"some cells have several elements, separated by '{list_separator}'")
 
-    look = look_of(name, texts)
+    look = text_kind(name, texts)
     if look == "texts":
         return Verdict(None, "hardly a value occurs twice, so it is no category", look)
     if look != "categories":
@@ -222,12 +222,12 @@ def _matrix(table: Table, name: str, elements: list[Any], rows: np.ndarray) -> n
     matrix = np.full((len(elements), max(size, 1)), np.nan, dtype=np.float32)
     for position in np.flatnonzero(sizes):
         if sizes[position] != size:
-            table.wrong(int(rows[position]), name, f"{size} numbers, as in other rows, or an empty cell")
+            table.refuse(int(rows[position]), name, f"{size} numbers, as in other rows, or an empty cell")
         try:
             with np.errstate(over="ignore"):  # infinite numbers are refused with the id of their entity
                 matrix[position] = elements[position]
         except (TypeError, ValueError):
-            table.wrong(int(rows[position]), name, "a list of numbers")
+            table.refuse(int(rows[position]), name, "a list of numbers")
     return matrix
 
 

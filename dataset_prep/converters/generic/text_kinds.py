@@ -25,7 +25,7 @@ _AMOUNT = re.compile(
 _SHORTENED = re.compile(r"\[.*\.\.\..*\]", re.S)
 
 
-def look_of(name: str, texts: pa.ChunkedArray) -> str:
+def text_kind(name: str, texts: pa.ChunkedArray) -> str:
     """Describe a column of texts that is no column of numbers, dates or lists.
 
     Args:

@@ -1,49 +1,54 @@
-"""Options, devices and messages that the commands for encoding have in common."""
+"""Packages, devices, outputs and fingerprints of a run that encodes."""
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 from recbole_sibrar.files import check_writable
 
-from .blocks import SUFFIXES
+from .command_options import SUFFIXES
 
+if TYPE_CHECKING:
+    from torch.nn import Module
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that encoding texts and images have in common."""
-    kinds = ", ".join(SUFFIXES)
-    parser.add_argument("--output", metavar="FILE", required=True, type=Path, help=f"file of the vectors: {kinds}")
-    parser.add_argument("--batch_size", type=int, default=32, help="entities at a time (default: %(default)s)")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
+LONGEST_REASON = 200
+"""Characters of another library's error in a message."""
 
 
 def notes_of(command: str) -> Callable[[str], None]:
-    """What prints lines for the user, as lines of ``command``, and leaves a progress bar whole."""
+    """Make a function that prints a line of a command and leaves its progress bar whole."""
     return lambda line: tqdm.write(f"recbole-sibrar {command}: {line}", file=sys.stderr)
 
 
 def check_output(path: Path) -> None:
-    """Raise a :class:`DataError` unless vectors can be written to a file of this name."""
+    """Check that vectors can be written to a file of this name.
+
+    Raises:
+        DataError: They cannot.
+    """
     if path.suffix not in SUFFIXES:
         raise DataError(f"--output: found {path}, allowed is a file that ends in {', '.join(SUFFIXES)}")
     check_writable(path, "--output")
 
 
 def choose_device(name: str, key: str = "--device") -> str:
-    """The device of an option: cpu or cuda; ``auto`` is cuda where there is one.
+    """Choose cpu or cuda; ``auto`` is cuda where there is one.
+
+    Args:
+        name: Value of the option.
+        key: The option, for the message.
 
     Raises:
-        DataError: cuda is asked for, and there is none.
+        DataError: The user wants cuda, and there is none.
     """
     import torch
 
@@ -54,28 +59,32 @@ def choose_device(name: str, key: str = "--device") -> str:
 
 
 def device_name(device: str) -> str:
-    """What computes: vectors of another device differ in their last bits."""
+    """Name the hardware: vectors of another device differ in their last bits."""
     import torch
 
     return torch.cuda.get_device_name() if device == "cuda" else device
 
 
 def require(packages: Sequence[str], extra: str) -> None:
-    """Raise a :class:`DataError` that says what to install, unless all packages are there."""
+    """Check that packages are installed.
+
+    Raises:
+        DataError: One is not; the message says what to install.
+    """
     missing = [package.replace("_", "-") for package in packages if find_spec(package) is None]
     if missing:
         raise DataError(f"not installed: {', '.join(missing)}; pip install -c constraints.txt -e '.[{extra}]'")
 
 
 def no_download(key: str, model: str, instead: str, reason: str, others: str = "") -> str:
-    """The message about a model that cannot be downloaded.
+    """Write the message about a model that cannot be downloaded.
 
     Args:
         key: The option that names the model.
         model: Its name.
-        instead: What to name where there is no network.
-        reason: Why it cannot be downloaded.
-        others: What else could be named, as a clause.
+        instead: A value for a machine without network.
+        reason: Reason of the failure.
+        others: Other values, as a clause.
     """
     return (
         f"{key}: {model} cannot be downloaded, and is not among the models that were; check its name and the "
@@ -83,18 +92,13 @@ def no_download(key: str, model: str, instead: str, reason: str, others: str = "
     )
 
 
-def one_line(error: Exception) -> str:
-    """The message of an error as one line of at most 200 characters."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
-
-
-def some(names: Sequence[str], shown: int = 3) -> str:
-    """How many names there are, and the first of them: ``5 (a, b, c, ...)``."""
-    return f"{len(names)} ({', '.join(names[:shown])}{', ...' if len(names) > shown else ''})"
-
-
 def fingerprint(*parts: str | np.ndarray) -> str:
-    """A hash of the contents of texts and arrays."""
+    """Hash the contents of texts and arrays.
+
+    Example:
+        >>> fingerprint("ab", "c") == fingerprint("a", "bc")
+        False
+    """
     digest = hashlib.sha256()
     for part in parts:
         content = part.encode() if isinstance(part, str) else part.tobytes()
@@ -103,10 +107,13 @@ def fingerprint(*parts: str | np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def network_fingerprint(network: Any) -> str:
-    """A hash of the structure and of all parameters and buffers of a ``torch.nn.Module``."""
+def network_fingerprint(network: Module) -> str:
+    """Hash the structure, all parameters and all buffers of a network."""
     import torch
 
     state = network.state_dict()
-    arrays = (tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy() for tensor in state.values())
+    arrays = []
+    for tensor in state.values():
+        as_bytes = tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8)  # NumPy has no bfloat16
+        arrays.append(as_bytes.numpy())
     return fingerprint(repr(network), *state, *arrays)
