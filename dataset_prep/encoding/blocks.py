@@ -7,9 +7,11 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from recbole_sibrar.errors import DataError
@@ -59,7 +61,7 @@ class Task:
         return self.output.with_name(f"{self.output.name}.partial")
 
 
-VectorsFrom = Callable[[int, Callable[[int], object]], Iterable[np.ndarray]]
+VectorsFrom = Callable[[int, Callable[[int], object]], Iterable[NDArray[Any]]]
 """Function that yields the vectors of the entities from a position on.
 
 It yields matrices float32 ``[any, d]`` in the order of the entities, with a row of NaN for an entity without a vector.
@@ -68,7 +70,7 @@ entities.
 """
 
 
-def encode(task: Task, vectors_from: VectorsFrom, note: Callable[[str], None]) -> np.ndarray:
+def encode(task: Task, vectors_from: VectorsFrom, note: Callable[[str], None]) -> NDArray[Any]:
     """Encode all entities of a task. The finished blocks of an earlier run of the same task are used again.
 
     Args:
@@ -107,9 +109,9 @@ def encode(task: Task, vectors_from: VectorsFrom, note: Callable[[str], None]) -
         raise DataError(f"{task.keys.output}: cannot write {where}: {error.strerror or error}") from None
 
 
-def _blocks(task: Task, start: int, matrices: Iterable[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
+def _blocks(task: Task, start: int, matrices: Iterable[NDArray[Any]]) -> Iterator[tuple[int, NDArray[Any]]]:
     """Join matrices to blocks, and yield the position and the vectors of each."""
-    parts: list[np.ndarray] = []
+    parts: list[NDArray[Any]] = []
     size = 0
     for matrix in matrices:
         parts.append(matrix)
@@ -121,12 +123,12 @@ def _blocks(task: Task, start: int, matrices: Iterable[np.ndarray]) -> Iterator[
             size = 0
 
 
-def _save_block(task: Task, start: int, block: np.ndarray) -> None:
+def _save_block(task: Task, start: int, block: NDArray[Any]) -> None:
     with replacing(_block_file(task, start)) as file, file.open("wb") as stream:
         np.save(stream, block)
 
 
-def _load_blocks(task: Task) -> np.ndarray:
+def _load_blocks(task: Task) -> NDArray[Any]:
     starts = range(0, len(task.ids), task.block_size)
     return np.concatenate([np.load(_block_file(task, start)) for start in starts])
 
@@ -170,13 +172,13 @@ def _read_origin(record: Path) -> dict[str, str]:
     return found
 
 
-def _check_finite(ids: Sequence[str], block: np.ndarray, key: str) -> None:
+def _check_finite(ids: Sequence[str], block: NDArray[Any], key: str) -> None:
     wrong = ~np.isfinite(block).all(axis=1) & ~np.isnan(block).all(axis=1)
     if wrong.any():
         raise DataError(f"{key}: the model's vector of '{ids[int(np.argmax(wrong))]}' has numbers that are not finite")
 
 
-def finish(task: Task, vectors: np.ndarray) -> list[str]:
+def finish(task: Task, vectors: NDArray[Any]) -> list[str]:
     """Write the vectors of a task and remove its blocks.
 
     Args:
@@ -200,7 +202,7 @@ def finish(task: Task, vectors: np.ndarray) -> list[str]:
     return left_out
 
 
-def write_vectors(path: Path, ids: np.ndarray, vectors: np.ndarray) -> None:
+def write_vectors(path: Path, ids: NDArray[Any], vectors: NDArray[Any]) -> None:
     """Write vectors for ``--item_feature NAME=FILE``.
 
     Args:

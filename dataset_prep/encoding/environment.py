@@ -7,9 +7,9 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from recbole_sibrar.errors import DataError
@@ -92,7 +92,7 @@ def no_download(key: str, model: str, instead: str, reason: str, others: str = "
     )
 
 
-def fingerprint(*parts: str | np.ndarray) -> str:
+def fingerprint(*parts: str | NDArray[Any]) -> str:
     """Hash the contents of texts and arrays.
 
     Example:

@@ -6,10 +6,12 @@ import argparse
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
@@ -28,7 +30,7 @@ def _prepare(args: argparse.Namespace, device: str) -> Work:
     network = load_network(args.library, args.model, args.weights, device)
     task = _task(args, files, network)
 
-    def vectors_from(start: int, progressed: Callable[[int], object]) -> Iterator[np.ndarray]:
+    def vectors_from(start: int, progressed: Callable[[int], object]) -> Iterator[NDArray[Any]]:
         return encode_images(network, list(files)[start:], args.batch_size, args.workers, progressed)
 
     return Work(task, vectors_from)
@@ -100,7 +102,7 @@ def _state(path: str) -> str:
 
 def encode_images(
     network: ImageNetwork, paths: Sequence[str], batch_size: int, workers: int, progressed: Callable[[int], object]
-) -> Iterator[np.ndarray]:
+) -> Iterator[NDArray[Any]]:
     """Yield the vectors of images, float32 ``[batch, d]``, a batch at a time.
 
     An unreadable image has a row of NaN.
@@ -108,7 +110,7 @@ def encode_images(
     loader = DataLoader(_Images(paths, network), batch_size=batch_size, num_workers=workers)
     for batch, readable in loader:
         with torch.inference_mode():
-            vectors: np.ndarray = network.network(batch.to(network.device)).float().cpu().numpy()
+            vectors: NDArray[Any] = network.network(batch.to(network.device)).float().cpu().numpy()
         vectors[~readable.numpy()] = np.nan
         progressed(len(vectors))
         yield vectors

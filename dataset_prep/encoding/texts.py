@@ -6,10 +6,11 @@ import argparse
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from recbole_sibrar.errors import DataError
 
@@ -56,7 +57,7 @@ def _prepare(args: argparse.Namespace, device: str) -> Work:
         noun="texts",
     )
 
-    def vectors_from(start: int, progressed: Callable[[int], object]) -> Iterator[np.ndarray]:
+    def vectors_from(start: int, progressed: Callable[[int], object]) -> Iterator[NDArray[Any]]:
         return encode_texts(model, contents[start:], task, args.normalize, progressed)
 
     return Work(task, vectors_from, texts.index[texts == ""].tolist())
@@ -146,7 +147,7 @@ def encode_texts(
     task: Task,
     normalize: bool,
     progressed: Callable[[int], object],
-) -> Iterator[np.ndarray]:
+) -> Iterator[NDArray[Any]]:
     """Yield the vectors of texts, float32 ``[block, d]``, a block of ``task`` at a time.
 
     Batches are of texts of similar lengths, because a model computes as much for each text as for the longest.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from recbole_sibrar.errors import DataError
 
@@ -53,12 +55,12 @@ def sequence_cells(values: Iterable[Sequence[str] | None]) -> pa.Array:
     return pa.array([" ".join(row) or None for row in rows], pa.string())
 
 
-def number_cells(values: np.ndarray) -> pa.Array:
+def number_cells(values: NDArray[Any]) -> pa.Array:
     """Cells of a ``float`` field: the shortest text that is read as the same number; null for NaN."""
     return pa.array(values, from_pandas=True).cast(pa.string())
 
 
-def vector_cells(matrix: np.ndarray) -> pa.Array:
+def vector_cells(matrix: NDArray[Any]) -> pa.Array:
     """Cells of a ``float_seq`` field, with the shortest texts that are read as the same float32.
 
     Args:

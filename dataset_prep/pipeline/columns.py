@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from recbole_sibrar.data.atomic import Field
@@ -59,7 +60,7 @@ class CodeColumn:
 
     field: Field
     """Name and type."""
-    codes: np.ndarray
+    codes: NDArray[Any]
     """int ``[n]``, which id a row has."""
     cells: pa.Array
     """The ids as texts."""
@@ -76,7 +77,7 @@ class NumberColumn:
 
     field: Field
     """Name and type."""
-    values: np.ndarray
+    values: NDArray[Any]
     """float or int ``[n]``, NaN where missing."""
     width = 1
 
@@ -91,9 +92,9 @@ class VectorColumn:
 
     field: Field
     """Name and type."""
-    matrix: np.ndarray
+    matrix: NDArray[Any]
     """float32 ``[m, size]``, a row of NaN where a vector is missing."""
-    rows: np.ndarray
+    rows: NDArray[Any]
     """int ``[n]``, which row of ``matrix`` a row of the column is."""
 
     @property
@@ -112,7 +113,7 @@ class FieldColumn:
 
     column: TextColumn | VectorColumn
     """The cells."""
-    available: np.ndarray
+    available: NDArray[Any]
     """bool ``[n]``: which entities have a value."""
     source: str
     """The file that it was read from."""
@@ -129,7 +130,7 @@ class FieldColumn:
             texts = pc.list_flatten(pc.split_pattern(texts, " "))
         return len(texts.unique())
 
-    def take(self, rows: np.ndarray) -> FieldColumn:
+    def take(self, rows: NDArray[Any]) -> FieldColumn:
         """The same field of some of the entities."""
         if isinstance(self.column, VectorColumn):
             column: TextColumn | VectorColumn = VectorColumn(
@@ -187,7 +188,7 @@ def _read_vectors(field: RawField, ids: pd.Index, file: Path) -> FieldColumn:
     return FieldColumn(column, ~missing, field.source)
 
 
-def _states(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _states(matrix: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Which rows are NaN as a whole, and which have a number that is not finite among others: bool ``[n]`` each.
 
     Block by block, since a test of all numbers at once takes a quarter of the memory of the matrix.
@@ -202,5 +203,5 @@ def _states(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return missing, ~finite & ~missing
 
 
-def _where(field: RawField, ids: pd.Index, wrong: np.ndarray) -> str:
+def _where(field: RawField, ids: pd.Index, wrong: NDArray[Any]) -> str:
     return f"{field.source or field.name}, field '{field.name}': the value of '{ids[np.flatnonzero(wrong)[0]]}'"

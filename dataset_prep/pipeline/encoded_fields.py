@@ -7,10 +7,11 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from recbole_sibrar.errors import DataError, nearest
 from recbole_sibrar.names import SIDES
@@ -61,7 +62,7 @@ class Encoder:
             if one.model not in self.models:
                 self.models[one.model] = texts.load_model(one.model, self.device, "--encode")
 
-    def vectors(self, one: Encoding, ids: pd.Index, texts: Sequence[str]) -> np.ndarray:
+    def vectors(self, one: Encoding, ids: pd.Index, texts: Sequence[str]) -> NDArray[Any]:
         """Encode the texts of entities: float32 ``[n, d]``, a row of NaN for an empty text."""
         filled = np.flatnonzero([bool(text) for text in texts])
         if not len(filled):
@@ -72,7 +73,7 @@ class Encoder:
         matrix[filled] = found
         return matrix
 
-    def _encode(self, one: Encoding, ids: list[str], contents: list[str]) -> np.ndarray:
+    def _encode(self, one: Encoding, ids: list[str], contents: list[str]) -> NDArray[Any]:
         from ..encoding.texts import encode_texts, model_fingerprint
 
         model = self.models[one.model]
@@ -91,7 +92,7 @@ class Encoder:
         )
         self.tasks.append(task)
 
-        def vectors_from(start: int, progressed: Callable[[int], object]) -> Iterator[np.ndarray]:
+        def vectors_from(start: int, progressed: Callable[[int], object]) -> Iterator[NDArray[Any]]:
             return encode_texts(model, contents[start:], task, False, progressed)
 
         return blocks.encode(task, vectors_from, self.note)
@@ -161,7 +162,7 @@ def _source(one: Encoding, column: str, known: Mapping[str, RawField]) -> RawFie
 def _field(one: Encoding, sources: Sequence[RawField], encoder: Encoder) -> RawField:
     notes: list[str] = []
 
-    def read(ids: pd.Index) -> np.ndarray:
+    def read(ids: pd.Index) -> NDArray[Any]:
         columns = [_texts(source.read(ids)) for source in sources]
         for source in sources:
             notes.extend(source.notes)

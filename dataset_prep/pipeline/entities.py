@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from recbole_sibrar.names import SIDES, Side
 
@@ -34,7 +36,7 @@ class Entities:
         """Number of those without interactions."""
         return len(self.ids) - self.n_interacted
 
-    def rows(self, ids: pd.Index, complete: np.ndarray) -> np.ndarray:
+    def rows(self, ids: pd.Index, complete: NDArray[Any]) -> NDArray[Any]:
         """Rows of some of them, in their order.
 
         Args:
@@ -44,7 +46,7 @@ class Entities:
         others = np.flatnonzero(complete[self.n_interacted :]) + self.n_interacted
         return np.concatenate([self.ids.get_indexer(ids), others])
 
-    def take(self, rows: np.ndarray) -> Entities:
+    def take(self, rows: NDArray[Any]) -> Entities:
         """Some of them, by their rows."""
         return Entities(self.ids[rows], int((rows < self.n_interacted).sum()))
 

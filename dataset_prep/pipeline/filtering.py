@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from recbole_sibrar.errors import DataError
@@ -108,7 +110,7 @@ def present(inter: pd.DataFrame, name: str) -> pd.Index:
     return categories[np.bincount(_codes(inter, name), minlength=len(categories)) > 0]
 
 
-def in_k_core(users: np.ndarray, items: np.ndarray, k: int) -> np.ndarray:
+def in_k_core(users: NDArray[Any], items: NDArray[Any], k: int) -> NDArray[Any]:
     """Which interactions belong to the k-core: the largest part in which every user and item has at least ``k``.
 
     Args:
@@ -131,8 +133,8 @@ def in_k_core(users: np.ndarray, items: np.ndarray, k: int) -> np.ndarray:
 
 
 def first_of_each_pair(
-    users: np.ndarray, items: np.ndarray, timestamps: np.ndarray | None = None, counts: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+    users: NDArray[Any], items: NDArray[Any], timestamps: NDArray[Any] | None = None, counts: NDArray[Any] | None = None
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Find the first event of each pair of a user and an item.
 
     Args:
@@ -166,14 +168,14 @@ def first_of_each_pair(
     return rows[back], totals[back]
 
 
-def _has_repeated(users: np.ndarray, items: np.ndarray) -> bool:
+def _has_repeated(users: NDArray[Any], items: NDArray[Any]) -> bool:
     """Whether a pair occurs twice, which a sort of numbers finds out much faster than one of positions."""
     pairs = users.astype(np.int64) * (int(items.max(initial=0)) + 1) + items
     pairs.sort()
     return bool((pairs[1:] == pairs[:-1]).any())
 
 
-def _stable_order(codes: np.ndarray) -> np.ndarray:
+def _stable_order(codes: NDArray[Any]) -> NDArray[Any]:
     """``np.argsort(codes, kind="stable")`` by counting: transposing a sparse matrix sorts its entries in one pass."""
     n = len(codes)
     entries = (np.ones(n, dtype=np.int8), codes, np.arange(n + 1))
@@ -189,11 +191,11 @@ def _merge_pairs(inter: pd.DataFrame, keep_count: bool) -> pd.DataFrame:
     return inter.assign(count=totals) if keep_count else inter
 
 
-def _enough(codes: np.ndarray, k: int, size: int = 0) -> np.ndarray:
+def _enough(codes: NDArray[Any], k: int, size: int = 0) -> NDArray[Any]:
     return np.bincount(codes, minlength=size) >= k
 
 
-def _codes(inter: pd.DataFrame, name: str) -> np.ndarray:
+def _codes(inter: pd.DataFrame, name: str) -> NDArray[Any]:
     return inter[name].cat.codes.to_numpy()
 
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from functools import reduce
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from recbole_sibrar.errors import DataError, nearest
 from recbole_sibrar.names import SIDES, Side
@@ -219,7 +221,7 @@ def _keep_complete(
     return inter, steps
 
 
-def _complete(n: int, columns: Sequence[FieldColumn]) -> np.ndarray:
+def _complete(n: int, columns: Sequence[FieldColumn]) -> NDArray[Any]:
     """Find the entities with a value in every column: bool ``[n]``."""
-    complete: np.ndarray = reduce(np.logical_and, (column.available for column in columns), np.ones(n, dtype=bool))
+    complete: NDArray[Any] = reduce(np.logical_and, (column.available for column in columns), np.ones(n, dtype=bool))
     return complete

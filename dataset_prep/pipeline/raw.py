@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..readers.entity_file import EntityFile
 
-Values = pd.Series | np.ndarray
+Values = pd.Series | NDArray[Any]
 """Values of a field for n entities, in their order.
 
 ``token``: object Series of str, None where missing; ``float``: float64 Series, NaN where missing; ``token_seq``: object

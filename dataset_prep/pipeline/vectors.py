@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from recbole_sibrar.errors import DataError
 
@@ -38,7 +40,7 @@ def _ids(path: Path, read: Read) -> pd.Index:
     return pd.Index([key for keys, _ in read(path) for key in keys if key], dtype=object)
 
 
-def _gather(name: str, path: Path, read: Read, notes: list[str], file: EntityFile, ids: pd.Index) -> np.ndarray:
+def _gather(name: str, path: Path, read: Read, notes: list[str], file: EntityFile, ids: pd.Index) -> NDArray[Any]:
     """The vectors of some entities, float32 ``[n, size]``, NaN where the file has none."""
     matrix = np.empty((0, 0), dtype=np.float32)
     seen = np.zeros(len(ids), dtype=bool)
@@ -78,7 +80,7 @@ def _gather(name: str, path: Path, read: Read, notes: list[str], file: EntityFil
     return matrix
 
 
-def _check_finite(path: Path, keys: np.ndarray, block: np.ndarray) -> int:
+def _check_finite(path: Path, keys: NDArray[Any], block: NDArray[Any]) -> int:
     """Refuse vectors with a number that is not finite among others; how many are NaN as a whole."""
     with np.errstate(over="ignore"):
         vectors = block.astype(np.float32)

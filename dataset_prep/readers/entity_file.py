@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from recbole_sibrar.errors import DataError
 
@@ -73,7 +75,7 @@ class EntityFile:
         self._expected = expected
         self._seen = np.zeros(len(expected.ids), dtype=bool)
 
-    def add(self, ids: Sequence[str] | pd.Index | np.ndarray) -> None:
+    def add(self, ids: Sequence[str] | pd.Index | NDArray[Any]) -> None:
         """Take note of the ids of some lines of the file."""
         if self._expected is None:
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recbole_sibrar.data.atomic.plain import MISSING
+from recbole_sibrar.data.atomic.tables import MISSING
 
 PANDAS_WORDS = frozenset(MISSING) - {""}
 """Words for a missing value in pandas. RecBole reads atomic files by pandas, so it misses the same cells."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 PENDING_EVENTS = 1 << 22
 """How many events are collected before they are merged into the pairs, which needs 0.5 GB."""
@@ -27,17 +29,17 @@ class Codes:
         """All ids, in the order of their numbers."""
         return pd.Index(list(self._codes), dtype=object)
 
-    def number(self, ids: Iterable[str]) -> np.ndarray:
+    def number(self, ids: Iterable[str]) -> NDArray[Any]:
         """The numbers of ids, of new ones too: int32 ``[n]``."""
         codes = self._codes
         return np.fromiter((codes.setdefault(name, len(codes)) for name in ids), np.int32)
 
-    def number_column(self, column: pa.ChunkedArray) -> np.ndarray:
+    def number_column(self, column: pa.ChunkedArray) -> NDArray[Any]:
         """The numbers of a column of dictionary type, looked up once for each different id: int32 ``[n]``."""
         parts = [self.number(chunk.dictionary.to_pylist())[chunk.indices.to_numpy()] for chunk in column.chunks]
         return np.concatenate(parts) if parts else np.empty(0, np.int32)
 
-    def categorical(self, codes: np.ndarray) -> pd.Categorical:
+    def categorical(self, codes: NDArray[Any]) -> pd.Categorical:
         """A column of the ids that ``codes`` stand for, with the categories that occur, in the order of the numbers.
 
         Args:
@@ -63,11 +65,11 @@ class PairTable:
     def __init__(self, reductions: Mapping[str, np.ufunc], types: Mapping[str, type]) -> None:
         self._reductions = reductions
         self._keys = np.empty(0, np.int64)
-        self._columns: dict[str, np.ndarray] = {name: np.empty(0, types[name]) for name in reductions}
-        self._pending_keys: list[np.ndarray] = []
-        self._pending_columns: dict[str, list[np.ndarray]] = {name: [] for name in reductions}
+        self._columns: dict[str, NDArray[Any]] = {name: np.empty(0, types[name]) for name in reductions}
+        self._pending_keys: list[NDArray[Any]] = []
+        self._pending_columns: dict[str, list[NDArray[Any]]] = {name: [] for name in reductions}
 
-    def add(self, users: np.ndarray, items: np.ndarray, **columns: np.ndarray) -> None:
+    def add(self, users: NDArray[Any], items: NDArray[Any], **columns: NDArray[Any]) -> None:
         """Add events.
 
         Args:
@@ -120,7 +122,7 @@ class PairTable:
         self._keys = np.insert(self._keys, places[~known], keys[~known])
 
 
-def _take(arrays: list[np.ndarray]) -> np.ndarray:
+def _take(arrays: list[NDArray[Any]]) -> NDArray[Any]:
     """All arrays as one, and the list empty, so that nothing is held twice for long."""
     joined = np.concatenate(arrays) if arrays else np.empty(0, np.int64)
     arrays.clear()

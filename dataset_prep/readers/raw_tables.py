@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 from pyarrow import parquet
 
 from recbole_sibrar.errors import DataError, nearest
@@ -106,7 +107,7 @@ class Table:
             raise DataError(f"{self.path}, column {name}: found {found}, allowed are texts and numbers") from None
         return pc.if_else(pc.is_in(column, pa.array(["", *self.missing], pa.string())), None, column)
 
-    def numbers(self, name: str) -> np.ndarray:
+    def numbers(self, name: str) -> NDArray[Any]:
         """A column as float64 ``[n]``, NaN where a cell is empty or missing.
 
         Raises:
@@ -155,9 +156,9 @@ class Table:
 class Numbers:
     """Cells of a column as numbers."""
 
-    values: np.ndarray
+    values: NDArray[Any]
     """float64 ``[n]``, NaN where a cell is missing or no number."""
-    is_text: np.ndarray
+    is_text: NDArray[Any]
     """bool ``[n]``, whether a cell is neither a number nor missing."""
     missing_words: dict[str, int]
     """Words that stand for a missing number -> in how many cells."""
@@ -190,7 +191,7 @@ def check_names(path: Path, names: Sequence[str], place: str = "") -> None:
         raise DataError(f"{path}{place}: found two columns of one name, '{twice}'; allowed are different names")
 
 
-def _to_numbers(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+def _to_numbers(column: pa.ChunkedArray) -> tuple[NDArray[Any], NDArray[Any]]:
     """Texts as float64 ``[n]``, and bool ``[n]``: whether a cell is neither a number nor missing."""
     try:
         values = column.cast(pa.float64()).to_numpy()

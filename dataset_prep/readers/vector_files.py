@@ -5,10 +5,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pyarrow import parquet
 
 from recbole_sibrar.errors import DataError
@@ -86,14 +88,14 @@ def _npy(path: Path) -> Blocks:
     yield from _aligned(path, keys, matrix)
 
 
-def _load(path: Path, mmap_mode: str | None = None) -> np.ndarray:
+def _load(path: Path, mmap_mode: str | None = None) -> NDArray[Any]:
     try:
         return np.load(path, mmap_mode=mmap_mode, allow_pickle=False)  # type: ignore[arg-type]
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{path}: cannot be read: {error}") from None
 
 
-def _aligned(path: Path, keys: np.ndarray, matrix: np.ndarray) -> Blocks:
+def _aligned(path: Path, keys: NDArray[Any], matrix: NDArray[Any]) -> Blocks:
     if len(keys) != len(matrix) or not len(keys):
         raise DataError(
             f"{path}: found {len(keys)} ids and {len(matrix)} vectors, allowed are as many, and one at least"
@@ -104,7 +106,7 @@ def _aligned(path: Path, keys: np.ndarray, matrix: np.ndarray) -> Blocks:
         yield keys[start : start + _ROWS], np.asarray(matrix[start : start + _ROWS])
 
 
-def _keys(path: Path, ids: np.ndarray) -> np.ndarray:
+def _keys(path: Path, ids: NDArray[Any]) -> NDArray[Any]:
     """Ids as texts, whole numbers without a decimal point."""
     if ids.dtype.kind == "f" and (ids == np.floor(ids)).all():
         ids = ids.astype(np.int64)

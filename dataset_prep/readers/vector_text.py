@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 from pyarrow import csv
 
 from recbole_sibrar.errors import DataError
@@ -16,7 +18,7 @@ from recbole_sibrar.errors import DataError
 from .endings import SEPARATORS, ending_of
 from .raw_text import explained
 
-Blocks = Iterator[tuple[np.ndarray, np.ndarray]]
+Blocks = Iterator[tuple[NDArray[Any], NDArray[Any]]]
 """Blocks of a file: ids, object ``[m]`` of str, and their vectors, ``[m, size]``."""
 
 _BRACKETS = re.compile(r"[\[\],]")
@@ -66,7 +68,7 @@ def _first_line(path: Path, parsing: csv.ParseOptions) -> list[str]:
     return csv.open_csv(twice, csv.ReadOptions(use_threads=False, block_size=2 * len(line)), parsing).schema.names
 
 
-def _as_lists(path: Path, keys: np.ndarray, cells: pa.Array) -> pa.Array:
+def _as_lists(path: Path, keys: NDArray[Any], cells: pa.Array) -> pa.Array:
     """Cells with numbers separated by spaces or commas, in brackets or not, as lists; null where a cell is empty."""
     trimmed = pc.utf8_trim_whitespace(pc.replace_substring_regex(cells, _BRACKETS.pattern, " "))
     lists = pc.utf8_split_whitespace(pc.if_else(pc.equal(trimmed, ""), None, trimmed))
@@ -95,7 +97,7 @@ def _is_header(cells: list[str]) -> bool:
     return texts or (is_name and cells[1:] in counted)
 
 
-def to_matrix(path: Path, keys: np.ndarray, lists: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+def to_matrix(path: Path, keys: NDArray[Any], lists: pa.Array) -> tuple[NDArray[Any], NDArray[Any]]:
     """A column of lists as a block.
 
     Args:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from recbole_sibrar.errors import DataError
 
@@ -24,7 +25,7 @@ REVIEWS_PER_BATCH = 1 << 18
 """How many reviews are Python objects at a time."""
 
 Review = tuple[str, str, float, float]
-Part = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+Part = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
 
 
 def read_reviews(path: Path) -> pd.DataFrame:

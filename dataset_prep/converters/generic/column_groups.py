@@ -6,9 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from recbole_sibrar.errors import DataError
 
@@ -23,7 +25,7 @@ MANY = 4
 """From so many numbered columns on, they are probably one vector."""
 
 
-def group_values(table: Table, columns: Sequence[str], kind: str, rows: np.ndarray, list_separator: str) -> Values:
+def group_values(table: Table, columns: Sequence[str], kind: str, rows: NDArray[Any], list_separator: str) -> Values:
     """The values of several columns as one field.
 
     Args:
@@ -82,7 +84,7 @@ def proposal(side: str, table: Table, key: str, columns: Sequence[str]) -> str:
     return f"{side}:{next(exact, ','.join(columns))}={kind} {stem(prefix)}"
 
 
-def _vectors(table: Table, columns: Sequence[str], rows: np.ndarray) -> np.ndarray:
+def _vectors(table: Table, columns: Sequence[str], rows: NDArray[Any]) -> NDArray[Any]:
     matrix = np.column_stack([table.numbers(column) for column in columns])
     missing = np.isnan(matrix)
     partly = missing.any(axis=1) & ~missing.all(axis=1)
@@ -99,7 +101,7 @@ def _vectors(table: Table, columns: Sequence[str], rows: np.ndarray) -> np.ndarr
     return vectors
 
 
-def _flags(table: Table, columns: Sequence[str]) -> np.ndarray | None:
+def _flags(table: Table, columns: Sequence[str]) -> NDArray[Any] | None:
     """bool ``[n, len(columns)]`` if all cells are 0, 1, true, false or missing, else None."""
     flags = np.empty((len(table.data), len(columns)), dtype=bool)
     for position, column in enumerate(columns):

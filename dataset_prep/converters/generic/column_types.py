@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from recbole_sibrar.errors import DataError
 
@@ -67,7 +68,7 @@ def column_type(table: Table, name: str, list_separator: str) -> Verdict:
     return _type_of_texts(table, name, list_separator)
 
 
-def _type_of_numbers(numbers: np.ndarray, name: str) -> Verdict:
+def _type_of_numbers(numbers: NDArray[Any], name: str) -> Verdict:
     """Numbers are amounts, unless the column is named like an identifier and they are whole."""
     if not is_id_name(name) or (numbers != np.floor(numbers)).any():
         return Verdict("float", "numbers")
@@ -138,7 +139,7 @@ def _bracket_lists(texts: pa.ChunkedArray) -> list[CellList] | None:
     return lists
 
 
-def typed_values(table: Table, name: str, kind: str, rows: np.ndarray, list_separator: str) -> Values:
+def typed_values(table: Table, name: str, kind: str, rows: NDArray[Any], list_separator: str) -> Values:
     """The values of a column for some entities.
 
     Args:
@@ -192,7 +193,7 @@ def _check_kind(table: Table, name: str, kind: str) -> None:
         raise DataError(f"{table.path}, column {name}: found {found}, which is no {kind} (--columns)")
 
 
-def _numbers_or_dates(table: Table, name: str) -> np.ndarray:
+def _numbers_or_dates(table: Table, name: str) -> NDArray[Any]:
     """The numbers of a column, or its dates in seconds since 1970."""
     if is_date_type(table.data[name].type):
         return to_seconds(table, name)[0]
@@ -215,7 +216,7 @@ def _numbers(value: str | None, list_separator: str, missing: frozenset[str]) ->
     return (text.replace(list_separator, " ") if list_separator else text).split()
 
 
-def _matrix(table: Table, name: str, elements: list[Any], rows: np.ndarray) -> np.ndarray:
+def _matrix(table: Table, name: str, elements: list[Any], rows: NDArray[Any]) -> NDArray[Any]:
     """Lists of numbers as float32 ``[n, size]``, NaN where there is none."""
     sizes = np.array([len(row or ()) for row in elements])
     size = int(sizes.max(initial=0))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from recbole_sibrar.errors import DataError
 
@@ -31,7 +33,7 @@ _TRIED = 200  # cells that decide which forms are tried on the whole column
 class Dates:
     """A column of dates."""
 
-    seconds: np.ndarray
+    seconds: NDArray[Any]
     """float64 ``[n]``, seconds since 1970, NaN where a cell is missing."""
     form: str
     """Their form, as pandas names it."""
@@ -39,7 +41,7 @@ class Dates:
     """Another form that fits all cells and makes other dates of them; empty if there is none."""
 
 
-def to_seconds(table: Table, name: str, form: str | None = None) -> tuple[np.ndarray, str]:
+def to_seconds(table: Table, name: str, form: str | None = None) -> tuple[NDArray[Any], str]:
     """A column of times as seconds since 1970.
 
     Args:
@@ -127,7 +129,7 @@ def _parse(texts: pd.Series, form: str) -> pd.Series:
     return pd.to_datetime(texts, errors="coerce", utc=True, format=form)
 
 
-def _in_form(table: Table, name: str, form: str) -> np.ndarray:
+def _in_form(table: Table, name: str, form: str) -> NDArray[Any]:
     texts = table.texts(name).to_pandas()
     try:
         dates = _parse(texts, form)
@@ -139,12 +141,12 @@ def _in_form(table: Table, name: str, form: str) -> np.ndarray:
     return _seconds(dates)
 
 
-def _of_unit(numbers: np.ndarray) -> tuple[np.ndarray, str]:
+def _of_unit(numbers: NDArray[Any]) -> tuple[NDArray[Any], str]:
     largest = np.nanmax(numbers, initial=0)
     divisor, unit = next((divisor, unit) for least, divisor, unit in UNITS if largest >= least)
     return numbers / divisor, unit
 
 
-def _seconds(dates: pd.Series) -> np.ndarray:
+def _seconds(dates: pd.Series) -> NDArray[Any]:
     utc = pd.to_datetime(dates, utc=True)
     return ((utc - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)).to_numpy(np.float64)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from recbole_sibrar.errors import DataError
 
@@ -77,7 +79,7 @@ def read_ids(path: Path) -> pd.Index:
     )
 
 
-def read_vectors(path: Path, ids: pd.Index, notes: list[str], file: EntityFile | None = None) -> np.ndarray:
+def read_vectors(path: Path, ids: pd.Index, notes: list[str], file: EntityFile | None = None) -> NDArray[Any]:
     """Read the vectors of some tracks.
 
     Args:
@@ -177,7 +179,7 @@ class _Lines:
         self._seen = np.zeros(len(ids), dtype=bool)
         self._n_lines = 0
 
-    def rows(self, block: Block, names: list[str]) -> np.ndarray:
+    def rows(self, block: Block, names: list[str]) -> NDArray[Any]:
         """Position among the tracks asked for of each line of a block, -1 for others: int ``[n]``."""
         index = pd.Index(names, dtype=object)
         rows = self._ids.get_indexer(index)
@@ -204,7 +206,7 @@ class _Lines:
         self._notes.extend(others_left_out(self._table.path.name, others, self._n_lines, "tracks"))
 
 
-def _check_finite(table: StreamTable, block: Block, values: np.ndarray) -> None:
+def _check_finite(table: StreamTable, block: Block, values: NDArray[Any]) -> None:
     finite = np.isfinite(values)
     wrong = ~finite.all(axis=1) & ~np.isnan(values).all(axis=1)
     if wrong.any():

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from recbole_sibrar.config import nearest, refuse
-from recbole_sibrar.data.atomic import DataError, read_header
-from recbole_sibrar.data.loading.frames import text_format
+from recbole_sibrar.data.loading.frames import atomic_file
+from recbole_sibrar.errors import DataError
 
 
 def check_threshold(config: Any) -> None:
@@ -53,6 +53,5 @@ def _numbers_of_file(dataset: Any) -> list[str]:
     """Fields with a number for each interaction, whether or not they are loaded."""
     parts = dataset.config["benchmark_filename"]
     name = ".".join([dataset.dataset_name, *(parts[:1] if parts else []), "inter"])
-    written = text_format(dataset.config)
-    fields = read_header(str(Path(dataset.dataset_path) / name), written.separator, written.encoding)
-    return [field.name for field in fields if field.type == "float"]
+    file = atomic_file(dataset.config, Path(dataset.dataset_path) / name)
+    return [field.name for field in file.header if field.type == "float"]
