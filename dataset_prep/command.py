@@ -1,6 +1,6 @@
-"""The command ``recbole-sibrar prepare``: options, and checks that need no data.
+"""The command ``recbole-sibrar prepare``: options, and checks before any data are read.
 
-The modules imported here are light. The reading and writing are imported when the options have been checked.
+The modules imported here are light. Reading and writing are imported after the checks.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LONGEST_NAME = 100
 """Characters of the name of a data set; files and folders are named after it, with endings."""
 
 OWN_FOLDER = ("ml-100k",)
-"""Data sets that RecBole reads from its own folder whatever ``data_path`` says."""
+"""Data sets in RecBole's own folder. RecBole reads them there for any ``data_path``."""
 
 LEAST_VALUES = {"k_core": 0, "min_interactions": 1, "encode_batch_size": 1}
 """Option -> its least value."""

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 
 def one_line(error: BaseException | str, longest: int | None = None) -> str:
-    r"""Write the message of an error in one line; the name of its class where it has none.
+    r"""Write the message of an error in one line; the name of its class if it has none.
 
     Args:
         error: The error, or its message.
-        longest: Number of characters from which on the rest is cut; None for all of them.
+        longest: Number of characters to keep; None for all of them.
 
     Example:
         >>> one_line("no column\n  'price'")

@@ -1,4 +1,4 @@
-"""Options that all converters share."""
+"""Shared options of all converters."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ KEEP_ALL: dict[str, object] = {
     "keep_users": "all",
     "keep_items": "all",
 }
-"""Defaults of the shared options where a converter has none of its own."""
+"""Defaults of the shared options for a converter without its own."""
 
 FILE_KINDS = ("inter", "user", "item")
 """Endings of the atomic files."""
 
 
 def add_shared_options(parser: argparse.ArgumentParser, name: str, of_the_papers: Mapping[str, object]) -> None:
-    """Add the options that all converters share.
+    """Add the shared options.
 
     Args:
         parser: Parser of one converter.
         name: Name of the data set if the user gives none.
-        of_the_papers: Defaults of the converter, which are the values in the papers.
+        of_the_papers: Defaults of the converter: the values in the papers.
     """
     defaults = {**KEEP_ALL, **of_the_papers}
     shown = {key: _shown(value, key in of_the_papers) for key, value in defaults.items()}

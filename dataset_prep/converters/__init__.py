@@ -1,7 +1,7 @@
 """Converters: one for each public data set, and one for tables of any form.
 
-The modules imported here hold names, defaults and options only. The reading of a data set is imported when it runs, so
-that ``--help`` need not wait for pandas. ``docs/guide/add_a_converter.md`` shows how to add a converter.
+The modules imported here hold names, defaults and options only. ``--help`` does not wait for pandas: the reading of a
+data set is imported on its run. ``docs/guide/add_a_converter.md`` is a guide to new converters.
 """
 
 from __future__ import annotations

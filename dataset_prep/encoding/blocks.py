@@ -62,7 +62,7 @@ class Task:
 
 
 VectorsFrom = Callable[[int, Callable[[int], object]], Iterable[NDArray[Any]]]
-"""Function that yields the vectors of the entities from a position on.
+"""Function to yield the vectors of the entities from a position on.
 
 It yields matrices float32 ``[any, d]`` in the order of the entities, with a row of NaN for an entity without a vector.
 The end of a block must be the end of a matrix. After each batch it calls its second argument with the number of
@@ -183,7 +183,7 @@ def finish(task: Task, vectors: NDArray[Any]) -> list[str]:
 
     Args:
         task: The encoded entities.
-        vectors: float32 ``[n, d]`` of :func:`encode`, a row of NaN where an entity has none.
+        vectors: float32 ``[n, d]`` of :func:`encode`, a row of NaN for an entity without one.
 
     Returns:
         Ids of the entities without a vector. They are not in the file.
@@ -206,7 +206,7 @@ def write_vectors(path: Path, ids: NDArray[Any], vectors: NDArray[Any]) -> None:
     """Write vectors for ``--item_feature NAME=FILE``.
 
     Args:
-        path: A file that ends in .npz (``ids`` and ``embedding``), .npy (the matrix; the ids are in the file
+        path: A file of type .npz (``ids`` and ``embedding``), .npy (the matrix; the ids are in the file
             of this name with .ids.npy for .npy) or .parquet (columns ``id`` and ``embedding``).
         ids: The original ids, str ``[n]``.
         vectors: float32 ``[n, d]``.

@@ -1,4 +1,4 @@
-"""Options that the commands for encoding share."""
+"""Shared options of the commands for encoding."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
     Raises:
         DataError: The input, the model, the device or the output cannot be used.
-        ConfigError: An option has a value that is not allowed.
+        ConfigError: An option has a wrong value.
     """
     if args.workers < 0:
         refuse("--workers", args.workers, "0 or a number of processes")

@@ -1,4 +1,4 @@
-"""Packages, devices, outputs and fingerprints of a run that encodes."""
+"""Packages, devices, outputs and fingerprints of encoding."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ LONGEST_REASON = 200
 
 
 def notes_of(command: str) -> Callable[[str], None]:
-    """Make a function that prints a line of a command and leaves its progress bar whole."""
+    """Make a function to print a line of a command beside its progress bar."""
     return lambda line: tqdm.write(f"recbole-sibrar {command}: {line}", file=sys.stderr)
 
 
 def check_output(path: Path) -> None:
-    """Check that vectors can be written to a file of this name.
+    """Try to write a file of vectors.
 
     Raises:
-        DataError: They cannot.
+        DataError: Its ending is unknown, or it cannot be written.
     """
     if path.suffix not in SUFFIXES:
         raise DataError(f"--output: found {path}, allowed is a file that ends in {', '.join(SUFFIXES)}")
@@ -41,7 +41,7 @@ def check_output(path: Path) -> None:
 
 
 def choose_device(name: str, key: str = "--device") -> str:
-    """Choose cpu or cuda; ``auto`` is cuda where there is one.
+    """Choose cpu or cuda; ``auto`` prefers cuda.
 
     Args:
         name: Value of the option.
@@ -66,10 +66,10 @@ def device_name(device: str) -> str:
 
 
 def require(packages: Sequence[str], extra: str) -> None:
-    """Check that packages are installed.
+    """Refuse to start without some packages.
 
     Raises:
-        DataError: One is not; the message says what to install.
+        DataError: One is not installed; the message gives the command to install it.
     """
     missing = [package.replace("_", "-") for package in packages if find_spec(package) is None]
     if missing:
@@ -77,10 +77,10 @@ def require(packages: Sequence[str], extra: str) -> None:
 
 
 def no_download(key: str, model: str, instead: str, reason: str, others: str = "") -> str:
-    """Write the message about a model that cannot be downloaded.
+    """Write the message about a failed download of a model.
 
     Args:
-        key: The option that names the model.
+        key: The option for the model.
         model: Its name.
         instead: A value for a machine without network.
         reason: Reason of the failure.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
 DEFAULT = "default"
-"""Value of ``--weights`` for the weights that the library downloads."""
+"""Value of ``--weights`` for the library's own weights."""
 
 WEIGHT_FILES = ("*.safetensors", "*.pth", "*.pt", "pytorch_model.bin")
 """Patterns of the names of files of weights."""
@@ -100,7 +100,7 @@ def _timm(name: str, weights: str) -> tuple[Module, Callable[[Image], Tensor]]:
 
 
 def _torchvision(name: str, weights: str) -> tuple[Module, Callable[[Image], Tensor]]:
-    """Make a network of torchvision, whose last linear layer is its classifier."""
+    """Make a network of torchvision. Its last linear layer is its classifier."""
     import torch
     from timm.models import load_state_dict
     from torchvision import models

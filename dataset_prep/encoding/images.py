@@ -66,7 +66,7 @@ def find_images(source: Path, id_column: str | None = None, path_column: str = "
         path_column: The table's column of paths.
 
     Returns:
-        Paths (str, empty where a table has none), with the ids (str) as index. Those of a folder are sorted by path.
+        Paths (str, empty for a missing one), with the ids (str) as index. Those of a folder are sorted by path.
 
     Raises:
         DataError: There is no image, an id occurs twice, or the table lacks a column.
@@ -92,7 +92,7 @@ def _images_of_folder(folder: Path) -> pd.Series:
 
 
 def _state(path: str) -> str:
-    """Describe the state of an image, which changes with it: path, size and time."""
+    """Describe the state of an image by path, size and time."""
     try:
         state = Path(path).stat()
     except OSError:

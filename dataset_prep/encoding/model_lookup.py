@@ -25,7 +25,7 @@ def packaged_files(name: str, patterns: Sequence[str]) -> list[Path]:
         patterns: Patterns of the file's own name, such as ``*.pth``.
 
     Returns:
-        The files that match one of the patterns; none if no such package is installed.
+        The files with a name of one of the patterns; none if no such package is installed.
     """
     if not _PACKAGE.fullmatch(name):
         return []
@@ -79,7 +79,7 @@ def offline_unless_reachable() -> Iterator[str]:
 
 
 def _refusal(address: str) -> str:
-    """Ask the hub once, through the client that downloads, so that proxies and certificates are the same.
+    """Ask the hub once, through the client for downloads, because of its proxies and certificates.
 
     Returns:
         The reason of the refusal; empty if it answers.

@@ -16,7 +16,7 @@ from .environment import check_output, choose_device, notes_of, require
 
 @dataclass(frozen=True)
 class Work:
-    """Entities to encode, and the function that encodes them."""
+    """Entities to encode, and the function for it."""
 
     task: Task
     """The entities."""
@@ -28,12 +28,12 @@ class Work:
 
 @dataclass(frozen=True)
 class Job:
-    """A kind of content that a command encodes."""
+    """Kind of content to encode."""
 
     packages: Sequence[str]
-    """Packages that have to be installed."""
+    """Needed packages."""
     extra: str
-    """Extra of this package that installs them."""
+    """Extra of this package with them."""
     prepare: Callable[[argparse.Namespace, str], Work]
     """Reads the input and loads the model, given the options and the device."""
     left_out: str
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace, job: Job) -> int:
 
     Raises:
         DataError: The input, the model, the device or the output cannot be used.
-        ConfigError: An option has a value that is not allowed.
+        ConfigError: An option has a wrong value.
     """
     require(job.packages, job.extra)
     size_value("--batch_size", args.batch_size)

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 PACKAGES = ["sentence_transformers"]
-"""Packages that encoding texts needs."""
+"""Packages for encoding texts."""
 
 EXTRA = "text"
-"""Extra of this package that installs them."""
+"""Extra of this package with them."""
 
 
 def _prepare(args: argparse.Namespace, device: str) -> Work:
@@ -71,12 +71,12 @@ def read_texts(path: Path, id_column: str | None = None, columns: Sequence[str] 
     """Read the text of each entity.
 
     Args:
-        path: A file that :func:`~.content.read_content` reads.
+        path: A file for :func:`~.content.read_content`.
         id_column: The column of the ids; None for the usual names.
         columns: The columns of the text, joined by a space; None for the only one.
 
     Returns:
-        Texts (str, empty where missing), their ids (str) as index, in the order of the file.
+        Texts (str, empty if missing), their ids (str) as index, in the order of the file.
 
     Raises:
         DataError: The file does not hold these columns, or an id is missing or occurs twice.
@@ -91,7 +91,7 @@ def load_model(name: str, device: str, key: str = "--model") -> SentenceTransfor
     Args:
         name: A folder; else the name of an installed package with a model; else a name on Hugging Face.
         device: cpu or cuda.
-        key: The option that names the model, for messages.
+        key: The option for the model, for messages.
 
     Raises:
         DataError: There is no such folder, it holds no model, or the model cannot be downloaded.
@@ -171,7 +171,7 @@ def encode_texts(
 
 
 def model_fingerprint(model: SentenceTransformer) -> str:
-    """Hash everything in a ``SentenceTransformer`` that decides the vector of a text."""
+    """Hash a ``SentenceTransformer``: weights, tokenizer, settings and versions."""
     tokenizer = getattr(model.tokenizer, "backend_tokenizer", None)
     settings = (model.max_seq_length, model.prompts, model.default_prompt_name)
     packages = ("torch", "transformers", "sentence-transformers")

@@ -17,7 +17,7 @@ _DECLARED: list[Library] = []
 
 @functools.cache
 def import_torchvision() -> bool:
-    """Import torchvision, if it is installed, so that later imports find it.
+    """Import torchvision, if it is installed, for later imports.
 
     PyPI's torchvision for Linux is built for CUDA. Its native library cannot be loaded beside a torch built for the
     CPU. Then the imports of torchvision, of timm and of transformers (a part of sentence-transformers) end in

@@ -1,4 +1,4 @@
-"""Values as cells of an atomic file: text that no value can break a line or a column of."""
+"""Values as cells of an atomic file. No value can break a line or a column."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _UNCLEAN = re.compile(f"(?! )[{_NO_TEXT}]|  |^ | $")
 
 
 def clean_token(value: str) -> str:
-    """One value as text that stands in one cell.
+    """Write one value as the text of a cell.
 
     Line breaks, tabs and other control characters become a space, several spaces one; a word that readers take for a
     missing value gets an underscore: ``NA`` (Namibia) is ``NA_``.
@@ -39,35 +39,35 @@ def clean_token(value: str) -> str:
 
 
 def clean_label(value: str) -> str:
-    """One element of a sequence: as :func:`clean_token`, with underscores for spaces, which separate the elements."""
+    """Write one element of a sequence, like :func:`clean_token`, with underscores for spaces."""
     return clean_token(value).replace(" ", "_")
 
 
 def token_cells(values: Iterable[str | None]) -> pa.Array:
-    """Cells of a ``token`` field, null where a value is missing."""
+    """Write the cells of a ``token`` field, null for a missing value."""
     return pa.array([clean_token(value) or None if isinstance(value, str) else None for value in values], pa.string())
 
 
 def sequence_cells(values: Iterable[Sequence[str] | None]) -> pa.Array:
-    """Cells of a ``token_seq`` field: each label of an entity once, in its order; null where there is none."""
+    """Write the cells of a ``token_seq`` field: each label of an entity once, in its order; null without labels."""
     cleaned = {label: clean_label(label) for labels in values for label in labels or ()}
     rows = (dict.fromkeys(cleaned[label] for label in labels or () if cleaned[label]) for labels in values)
     return pa.array([" ".join(row) or None for row in rows], pa.string())
 
 
 def number_cells(values: NDArray[Any]) -> pa.Array:
-    """Cells of a ``float`` field: the shortest text that is read as the same number; null for NaN."""
+    """Write the cells of a ``float`` field: the shortest text of the same number; null for NaN."""
     return pa.array(values, from_pandas=True).cast(pa.string())
 
 
 def vector_cells(matrix: NDArray[Any]) -> pa.Array:
-    """Cells of a ``float_seq`` field, with the shortest texts that are read as the same float32.
+    """Write the cells of a ``float_seq`` field, with the shortest texts of the same float32.
 
     Args:
-        matrix: float32 ``[n, size]``, a row of NaN where a vector is missing.
+        matrix: float32 ``[n, size]``, a row of NaN for a missing vector.
 
     Returns:
-        ``[n]`` texts of numbers separated by a space, null where missing.
+        ``[n]`` texts of numbers separated by a space, null if missing.
     """
     n, size = matrix.shape
     numbers = pa.array(np.ascontiguousarray(matrix, dtype=np.float32).reshape(-1)).cast(pa.string())
@@ -76,11 +76,11 @@ def vector_cells(matrix: NDArray[Any]) -> pa.Array:
 
 
 def id_cells(ids: pd.Index, source: str) -> pa.Array:
-    """Cells of the ids of users or items.
+    """Write the cells of the ids of users or items.
 
     Args:
         ids: Different ids.
-        source: What they identify, for the message.
+        source: Name of the entities, for the message.
 
     Raises:
         DataError: Nothing is left of an id, or two ids become the same text.
@@ -89,6 +89,7 @@ def id_cells(ids: pd.Index, source: str) -> pa.Array:
     if cells.null_count:
         found = ids[np.flatnonzero(cells.is_null().to_numpy(zero_copy_only=False))[0]]
         raise DataError(f"{source}: the id {found!r} has no character that can stand in an atomic file")
+
     twice = np.flatnonzero(cells.to_pandas().duplicated(keep=False).to_numpy())
     if len(twice):
         first = cells[int(twice[0])]
@@ -97,6 +98,7 @@ def id_cells(ids: pd.Index, source: str) -> pa.Array:
             f"{source}: the ids {same[0]!r} and {same[1]!r} differ only in spaces or control characters, which an "
             "atomic file cannot keep apart"
         )
+
     return cells
 
 

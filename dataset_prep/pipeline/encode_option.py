@@ -1,4 +1,4 @@
-"""The option ``--encode`` of ``prepare``: columns of texts, and the model that makes vectors of them."""
+"""The option ``--encode`` of ``prepare``: columns of texts, and a model for their vectors."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class Encoder:
     """Finished tasks."""
 
     def load(self, encodings: Iterable[Encoding]) -> None:
-        """Load the models before any data are read, so that a wrong name fails early.
+        """Load the models before any data are read: a wrong name fails early.
 
         Raises:
             DataError: A package, a model or a device is missing.
@@ -104,7 +104,7 @@ class Encoder:
 
 
 def encode_fields(raw: RawData, encodings: Sequence[Encoding], encoder: Encoder) -> None:
-    """Replace fields of texts by fields of their vectors. The texts are encoded when such a field is read.
+    """Replace fields of texts by fields of their vectors. Reading such a field encodes the texts.
 
     Args:
         raw: The raw data set. Its fields are changed.
@@ -180,5 +180,5 @@ def _field_name(column: str) -> str:
 
 
 def _texts(values: Values) -> list[str]:
-    """Write the values of a ``token`` or ``token_seq`` field as texts, empty where one is missing."""
+    """Write the values of a ``token`` or ``token_seq`` field as texts, empty for a missing one."""
     return [" ".join(value) if isinstance(value, list) else str(value or "").strip() for value in values]

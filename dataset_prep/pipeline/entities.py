@@ -1,4 +1,4 @@
-"""Users and items of a data set: those of the interactions, and those that only a table has."""
+"""Users and items of a data set: those of the interactions, and further ones of the tables."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Entities:
     ids: pd.Index
     """Their original ids: first those with interactions, then those without."""
     n_interacted: int
-    """How many have interactions."""
+    """Number of them with interactions."""
 
     @property
     def interacted(self) -> pd.Index:
@@ -37,17 +37,17 @@ class Entities:
         return len(self.ids) - self.n_interacted
 
     def rows(self, ids: pd.Index, complete: NDArray[Any]) -> NDArray[Any]:
-        """Rows of some of them, in their order.
+        """Find the rows of some of them, in their order.
 
         Args:
-            ids: Those with interactions that are left.
-            complete: bool ``[n]``, which of those without interactions are left.
+            ids: The remaining ones with interactions.
+            complete: bool ``[n]``, True for the remaining ones without interactions.
         """
         others = np.flatnonzero(complete[self.n_interacted :]) + self.n_interacted
         return np.concatenate([self.ids.get_indexer(ids), others])
 
     def take(self, rows: NDArray[Any]) -> Entities:
-        """Some of them, by their rows."""
+        """Take some of them, by their rows."""
         return Entities(self.ids[rows], int((rows < self.n_interacted).sum()))
 
 
@@ -57,8 +57,8 @@ def find_entities(raw: RawData, inter: pd.DataFrame, keep: Mapping[Side, str]) -
     Args:
         raw: The raw data set, with the fields to keep.
         inter: Its interactions after all filters.
-        keep: ``user`` and ``item`` -> ``interacted``, or ``all`` to keep those of the tables as well that have no
-            interaction in the raw data. Who had some and lost them to a filter is not new, and is left out.
+        keep: ``user`` and ``item`` -> ``interacted``, or ``all`` to keep those of the tables without an
+            interaction in the raw data as well. Entities with filtered interactions are not new, and are left out.
     """
     entities: dict[Side, Entities] = {}
     for side, fields in zip(SIDES, (raw.user_fields, raw.item_fields), strict=True):
@@ -69,7 +69,7 @@ def find_entities(raw: RawData, inter: pd.DataFrame, keep: Mapping[Side, str]) -
 
 
 def compare_files(raw: RawData, entities: Mapping[Side, Entities]) -> list[EntityFile]:
-    """Set whom each file of fields is compared with when it is read, and compare the tables that are in memory.
+    """Set the entities to compare each file with, and compare the tables in memory.
 
     Returns:
         The files, each once.
@@ -82,6 +82,7 @@ def compare_files(raw: RawData, entities: Mapping[Side, Entities]) -> list[Entit
         ("user", "item", raw.user_fields),
         ("item", "user", raw.item_fields),
     ]
+
     for side, other, fields in sides:
         ids = entities[side].interacted
         tables = raw.files.get(side, ())
@@ -95,11 +96,12 @@ def compare_files(raw: RawData, entities: Mapping[Side, Entities]) -> list[Entit
         for file in tables:
             file.add(file.read_ids())
             file.close()
+
     return files
 
 
 def _without_interactions(raw: RawData, side: str, fields: Sequence[RawField]) -> pd.Index:
-    """Ids that the tables of one side have, or without a table its files of vectors, and no interaction."""
+    """Find the ids of one side in its tables, or else in its files of vectors, without an interaction."""
     seen = raw.raw_ids.get(side)
     if seen is None:
         seen = present(raw.inter, f"{side}_id")

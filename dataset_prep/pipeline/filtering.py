@@ -17,7 +17,7 @@ from .raw import Step
 
 @dataclass(frozen=True)
 class Filters:
-    """What all converters leave out, in the order in which it is done."""
+    """Filters of all converters, in their order."""
 
     min_rating: float | None = None
     """Interactions rated below are left out, and those without a rating."""
@@ -28,15 +28,15 @@ class Filters:
 
 
 def filter_interactions(inter: pd.DataFrame, filters: Filters) -> tuple[pd.DataFrame, list[Step]]:
-    """Leave out what the options ask for: ratings, repeated pairs, rare pairs, then what is outside the k-core.
+    """Apply all filters: low ratings, repeated pairs, rare pairs, then the k-core.
 
     Args:
         inter: ``RawData.inter``.
         filters: The options.
 
     Returns:
-        The rows that are left, in their order, each pair once; and a line of the report for each filter. The frame has
-        a ``count`` where ``inter`` has one or ``min_interactions`` is above 1.
+        The remaining rows, in their order, each pair once; and a line of the report for each filter. The frame has
+        a ``count`` if ``inter`` has one or ``min_interactions`` is above 1.
 
     Raises:
         DataError: There are no ratings to filter by, an interaction has no user or item, or nothing is left.
@@ -44,6 +44,7 @@ def filter_interactions(inter: pd.DataFrame, filters: Filters) -> tuple[pd.DataF
     for name in ("user_id", "item_id"):
         if (_codes(inter, name) < 0).any():
             raise DataError(f"an interaction has no {name}; each needs one")
+
     steps: list[Step] = []
     if filters.min_rating is not None:
         if "rating" not in inter:
@@ -52,6 +53,7 @@ def filter_interactions(inter: pd.DataFrame, filters: Filters) -> tuple[pd.DataF
             )
         inter = inter[inter["rating"].to_numpy() >= filters.min_rating]
         steps.append(_step(f"rating of at least {filters.min_rating:g} (--min_rating)", inter))
+
     n_before = len(inter)
     inter = _merge_pairs(inter, keep_count="count" in inter or filters.min_interactions > 1)
     if len(inter) < n_before:
@@ -62,6 +64,7 @@ def filter_interactions(inter: pd.DataFrame, filters: Filters) -> tuple[pd.DataF
     if filters.k_core > 1:
         inter, step = to_k_core(inter, filters.k_core)
         steps.append(step)
+
     return inter, steps
 
 
@@ -82,7 +85,7 @@ def keep_entities(inter: pd.DataFrame, users: pd.Index, items: pd.Index, reason:
         inter: Interactions with categorical ids.
         users: Ids of the users to keep.
         items: Ids of the items to keep.
-        reason: What is left, for the report.
+        reason: Name of the filter, for the report.
 
     Raises:
         DataError: Nothing is left.
@@ -94,7 +97,7 @@ def keep_entities(inter: pd.DataFrame, users: pd.Index, items: pd.Index, reason:
 
 
 def raw_step(inter: pd.DataFrame) -> Step:
-    """The first line of the report of a converter that has filtered nothing itself.
+    """Make the first line of the report, for a converter without filters of its own.
 
     Raises:
         DataError: There are no interactions.
@@ -105,13 +108,13 @@ def raw_step(inter: pd.DataFrame) -> Step:
 
 
 def present(inter: pd.DataFrame, name: str) -> pd.Index:
-    """Ids that occur in a categorical column, in the order of the categories."""
+    """Find the ids in use of a categorical column, in the order of the categories."""
     categories = inter[name].cat.categories
     return categories[np.bincount(_codes(inter, name), minlength=len(categories)) > 0]
 
 
 def in_k_core(users: NDArray[Any], items: NDArray[Any], k: int) -> NDArray[Any]:
-    """Which interactions belong to the k-core: the largest part in which every user and item has at least ``k``.
+    """Find the k-core: the largest part with at least ``k`` interactions of every user and item.
 
     Args:
         users: int ``[n]``, a code from 0 on for the user of each interaction.
@@ -142,7 +145,7 @@ def first_of_each_pair(
         items: int ``[n]``, codes.
         timestamps: float ``[n]``; the first event is the one with the smallest, among equal ones and without
             timestamps the first row. NaN is later than every number.
-        counts: int ``[n]``, how many events a row stands for; None for one.
+        counts: int ``[n]``, number of events of a row; None for one.
 
     Returns:
         The rows of the first events in ascending order, and the number of events of their pairs.
@@ -151,6 +154,7 @@ def first_of_each_pair(
     weights = np.ones(n, dtype=np.int64) if counts is None else np.asarray(counts, dtype=np.int64)
     if not _has_repeated(users, items):
         return np.arange(n), weights
+
     order = _stable_order(items)
     order = order[_stable_order(users[order])]
     is_new = (np.diff(users[order], prepend=-1) != 0) | (np.diff(items[order], prepend=-1) != 0)
@@ -163,13 +167,14 @@ def first_of_each_pair(
         group = np.cumsum(is_new) - 1
         earliest = np.flatnonzero(times == np.minimum.reduceat(times, starts)[group])
         firsts = earliest[np.diff(group[earliest], prepend=-1) > 0]
+
     rows = order[firsts]
     back = np.argsort(rows)
     return rows[back], totals[back]
 
 
 def _has_repeated(users: NDArray[Any], items: NDArray[Any]) -> bool:
-    """Whether a pair occurs twice, which a sort of numbers finds out much faster than one of positions."""
+    """Look for a repeated pair. Sorting numbers is much faster than sorting positions."""
     pairs = users.astype(np.int64) * (int(items.max(initial=0)) + 1) + items
     pairs.sort()
     return bool((pairs[1:] == pairs[:-1]).any())

@@ -24,7 +24,7 @@ from .filtering import Filters, filter_interactions, keep_entities, present, raw
 from .raw import RawData, RawField, Step
 
 RESERVED = ("user_id", "item_id", "rating", "timestamp", "count", "label", "id", "interactions")
-"""Names that no field can have: columns of the interactions, and built-in modalities."""
+"""Forbidden names of fields: columns of the interactions, and built-in modalities."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Target:
     """The data set to write."""
 
     folder: Path
-    """Folder of the data set. Its name is that of the data set."""
+    """Folder of the data set, and of the same name."""
     converter: str
     """Name of the converter."""
     options: dict[str, object]
@@ -87,10 +87,10 @@ def prepare(raw: RawData, filters: Filters, kept: Kept, target: Target) -> repor
         raw: The raw data set, with the fields to keep.
         filters: Filters of the interactions.
         kept: Users and items to keep.
-        target: The data set to write; the folder appears when it is complete.
+        target: The data set to write. The folder appears as a whole.
 
     Returns:
-        The report, which is in the folder as well.
+        The report. It is in the folder as well.
 
     Raises:
         DataError: The data are wrong, or nothing is left of them.

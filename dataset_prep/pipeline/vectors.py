@@ -1,4 +1,4 @@
-"""Modalities that were computed elsewhere: vectors by id, from files that the user names."""
+"""Modalities computed elsewhere: vectors by id, from files named by the user."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from .raw import RawField
 
 
 def vector_field(name: str, path: Path) -> RawField:
-    """A ``float_seq`` field whose vectors lie in a file.
+    """Make a ``float_seq`` field of the vectors in a file.
 
     Args:
         name: Name of the field.
-        path: The file, of a form that :func:`reader_of` knows.
+        path: The file, of a kind for :func:`reader_of`.
 
     Raises:
         DataError: There is no such file, or its ending is unknown.
@@ -36,15 +36,16 @@ def vector_field(name: str, path: Path) -> RawField:
 
 
 def _ids(path: Path, read: Read) -> pd.Index:
-    """All ids of a file."""
+    """Read all ids of a file."""
     return pd.Index([key for keys, _ in read(path) for key in keys if key], dtype=object)
 
 
 def _gather(name: str, path: Path, read: Read, notes: list[str], file: EntityFile, ids: pd.Index) -> NDArray[Any]:
-    """The vectors of some entities, float32 ``[n, size]``, NaN where the file has none."""
+    """Read the vectors of some entities: float32 ``[n, size]``, NaN for missing ones."""
     matrix = np.empty((0, 0), dtype=np.float32)
     seen = np.zeros(len(ids), dtype=bool)
     n_foreign, n_missing, example = 0, 0, ""
+
     for keys, block in read(path):
         if not len(keys):
             continue
@@ -67,23 +68,27 @@ def _gather(name: str, path: Path, read: Read, notes: list[str], file: EntityFil
         seen[rows[known]] = True
         n_missing += _check_finite(path, keys[known], block[known])
         matrix[rows[known]] = block[known]
+
     file.close()
     if not seen.any():
         raise DataError(
             f"{path}: none of its ids, such as '{example}', is one of the data set, such as '{ids[0]}'; "
             f"the feature '{name}' needs the original ids of the data set"
         )
+
     if n_foreign:
         notes.append(f"{name}: {n_foreign:,} vectors of {path.name} belong to ids that no interaction has; left out.")
     if n_missing:
         notes.append(f"{name}: {n_missing:,} vectors of {path.name} are NaN as a whole; they are missing values.")
+
     return matrix
 
 
 def _check_finite(path: Path, keys: NDArray[Any], block: NDArray[Any]) -> int:
-    """Refuse vectors with a number that is not finite among others; how many are NaN as a whole."""
+    """Refuse vectors with infinite numbers or some NaN, and count those of NaN as a whole."""
     with np.errstate(over="ignore"):
         vectors = block.astype(np.float32)
+
     missing = np.isnan(vectors).all(axis=1)
     broken = ~np.isfinite(vectors).all(axis=1) & ~missing
     if broken.any():
@@ -93,4 +98,5 @@ def _check_finite(path: Path, keys: NDArray[Any], block: NDArray[Any]) -> int:
             f"{path}: the vector of '{keys[row]}' has the number {found}, allowed are finite float32 numbers; "
             "leave the id out for a missing value"
         )
+
     return int(missing.sum())

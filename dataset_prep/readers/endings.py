@@ -32,7 +32,7 @@ def separator_of(path: Path, others: Sequence[str] = ()) -> str:
 
     Args:
         path: The file.
-        others: Other endings that are allowed, for the message.
+        others: Other allowed endings, for the message.
 
     Raises:
         DataError: The ending is unknown.

@@ -41,14 +41,14 @@ def read_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def finite_number(value: object) -> float | None:
-    """A JSON number as a float; None for anything else, and for numbers that no float holds."""
+    """Convert a JSON number to a float; None for anything else, and for too large numbers."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
         return None
     return float(value)
 
 
 def refuse_value(path: Path, line: int, key: str, found: object, allowed: str) -> NoReturn:
-    """Raise what is wrong with a value of an object.
+    """Refuse a value of an object.
 
     Raises:
         DataError: Always.

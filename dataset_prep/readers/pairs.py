@@ -1,4 +1,4 @@
-"""Counting the events of each pair of a user and an item in memory that grows with the pairs, not with the events."""
+"""Counts of the events of each pair of a user and an item. Memory grows with the pairs, not with the events."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 PENDING_EVENTS = 1 << 22
-"""How many events are collected before they are merged into the pairs, which needs 0.5 GB."""
+"""Number of events to collect before they are merged into the pairs. They need 0.5 GB."""
 
 _ITEM_BITS = 32
 
 
 class Codes:
-    """Numbers ids in the order in which they first occur."""
+    """Numbers of ids, in the order of their first occurrence."""
 
     def __init__(self) -> None:
         self._codes: dict[str, int] = {}
@@ -26,21 +26,21 @@ class Codes:
         return len(self._codes)
 
     def ids(self) -> pd.Index:
-        """All ids, in the order of their numbers."""
+        """List all ids, in the order of their numbers."""
         return pd.Index(list(self._codes), dtype=object)
 
     def number(self, ids: Iterable[str]) -> NDArray[Any]:
-        """The numbers of ids, of new ones too: int32 ``[n]``."""
+        """Number ids, new ones too: int32 ``[n]``."""
         codes = self._codes
         return np.fromiter((codes.setdefault(name, len(codes)) for name in ids), np.int32)
 
     def number_column(self, column: pa.ChunkedArray) -> NDArray[Any]:
-        """The numbers of a column of dictionary type, looked up once for each different id: int32 ``[n]``."""
+        """Number a column of dictionary type, with one look-up for each different id: int32 ``[n]``."""
         parts = [self.number(chunk.dictionary.to_pylist())[chunk.indices.to_numpy()] for chunk in column.chunks]
         return np.concatenate(parts) if parts else np.empty(0, np.int32)
 
     def categorical(self, codes: NDArray[Any]) -> pd.Categorical:
-        """A column of the ids that ``codes`` stand for, with the categories that occur, in the order of the numbers.
+        """Make a column of the ids of ``codes``. Its categories are those in use, in the order of the numbers.
 
         Args:
             codes: int ``[n]``.
@@ -52,13 +52,13 @@ class Codes:
 
 
 class PairTable:
-    """One row for each pair of a user and an item, with columns that are reduced over its events.
+    """One row for each pair of a user and an item, with columns reduced over its events.
 
     With n pairs and c columns it holds ``8 n (1 + c)`` bytes, and while events are merged ``9 n`` more and
     :data:`PENDING_EVENTS` events.
 
     Args:
-        reductions: How two values of a column become one, such as ``{"count": np.add, "timestamp": np.minimum}``.
+        reductions: Column -> function of two values, such as ``{"count": np.add, "timestamp": np.minimum}``.
         types: The type of each column.
     """
 
@@ -84,11 +84,11 @@ class PairTable:
             self._merge()
 
     def frame(self, users: Codes, items: Codes) -> pd.DataFrame:
-        """All pairs, ordered by the numbers of users and items; the table is empty afterwards.
+        """Make a frame of all pairs, ordered by the numbers of users and items; the table is empty afterwards.
 
         Args:
-            users: What the users' numbers stand for.
-            items: What the items' numbers stand for.
+            users: Numbers of the users.
+            items: Numbers of the items.
 
         Returns:
             ``user_id`` and ``item_id`` as categoricals, and the columns.
@@ -102,10 +102,11 @@ class PairTable:
         return pd.DataFrame({**frame, **columns}, copy=False)
 
     def _merge(self) -> None:
-        """Merge the events that were collected into the pairs."""
+        """Merge the collected events into the pairs."""
         keys = _take(self._pending_keys)
         if not len(keys):
             return
+
         order = np.argsort(keys)
         keys = keys[order]
         starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
@@ -119,11 +120,12 @@ class PairTable:
             column = self._columns[name]
             column[places[known]] = reduce(column[places[known]], values[known])
             self._columns[name] = np.insert(column, places[~known], values[~known])
+
         self._keys = np.insert(self._keys, places[~known], keys[~known])
 
 
 def _take(arrays: list[NDArray[Any]]) -> NDArray[Any]:
-    """All arrays as one, and the list empty, so that nothing is held twice for long."""
+    """Join all arrays, and empty the list to save memory."""
     joined = np.concatenate(arrays) if arrays else np.empty(0, np.int64)
     arrays.clear()
     return joined

@@ -1,4 +1,4 @@
-"""Reading tables of raw data sets, with messages that name file, line and column."""
+"""Tables of raw data sets. Their messages name file, line and column."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from recbole_sibrar.errors import DataError, nearest
 from ..messages import one_line
 
 SHOWN = 80
-"""How many characters of a wrong cell a message shows."""
+"""Number of characters of a wrong cell in a message."""
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,15 @@ class Table:
     path: Path
     """Its file."""
     data: pa.Table
-    """Texts as they stand in a text file, empty where a cell is; typed columns of a Parquet file."""
+    """Cells of a text file as texts; typed columns of a Parquet file."""
     first_row: int = 1
-    """Number of the first row in messages: that of its line."""
+    """Number of the line of the first row, for messages."""
     unit: str = "line"
-    """What a row is called: ``line``, or ``row`` where one can have several lines."""
+    """Name of a row in messages: ``line``, or ``row`` if a row can have several lines."""
     missing: frozenset[str] = frozenset()
-    """Cells that stand for a missing value in every column, besides empty ones."""
+    """Cells with a missing value in every column, besides empty ones."""
     missing_numbers: frozenset[str] = frozenset()
-    """Cells, in small letters, that stand for a missing number in a column of texts."""
+    """Words for a missing number in a column of texts, in small letters."""
     decimal: str = "."
     """Decimal point of numbers in texts."""
 
@@ -48,10 +48,10 @@ class Table:
         return self.data.column_names
 
     def check(self, names: Iterable[str], key: str) -> None:
-        """Check that columns exist.
+        """Refuse names of unknown columns.
 
         Raises:
-            DataError: One does not; the message names the option ``key``.
+            DataError: A column does not exist; the message names the option ``key``.
         """
         for name in names:
             if name not in self.names:
@@ -61,7 +61,7 @@ class Table:
                 )
 
     def refuse(self, row: int, name: str, allowed: str) -> NoReturn:
-        """End with the line that a wrong cell gets.
+        """Refuse a cell.
 
         Raises:
             DataError: Always.
@@ -73,11 +73,11 @@ class Table:
         )
 
     def categories(self, name: str, required: bool = True) -> pd.Categorical:
-        """The ids of a column, as texts.
+        """Read the ids of a column, as texts.
 
         Args:
             name: The column.
-            required: Whether every row needs an id; without one its code is -1.
+            required: True if every row needs an id; else the code of a row without one is -1.
 
         Raises:
             DataError: A row has none and needs one.
@@ -92,7 +92,7 @@ class Table:
         return pd.Categorical.from_codes(codes, categories=names)
 
     def texts(self, name: str) -> pa.ChunkedArray:
-        """A column as texts, null where a cell is empty or missing; whole numbers without a decimal point.
+        """Read a column as texts, null for an empty or missing cell; whole numbers without a decimal point.
 
         Raises:
             DataError: The column has another type, such as lists.
@@ -108,7 +108,7 @@ class Table:
         return pc.if_else(pc.is_in(column, pa.array(["", *self.missing], pa.string())), None, column)
 
     def numbers(self, name: str) -> NDArray[Any]:
-        """A column as float64 ``[n]``, NaN where a cell is empty or missing.
+        """Read a column as float64 ``[n]``, NaN for an empty or missing cell.
 
         Raises:
             DataError: A cell is no finite number.
@@ -120,10 +120,10 @@ class Table:
         return parsed.values
 
     def parse_numbers(self, name: str) -> Numbers:
-        """A column as numbers, whatever its cells hold.
+        """Read a column as numbers, as far as its cells are numbers.
 
         Raises:
-            DataError: The column has a type that is neither text nor number.
+            DataError: The column has neither texts nor numbers.
         """
         column = self.data[name]
         if not pa.types.is_string(column.type):
@@ -143,7 +143,7 @@ class Table:
         return Numbers(*_to_numbers(column), words)
 
     def _missing_words(self, column: pa.ChunkedArray) -> tuple[dict[str, int], pa.ChunkedArray]:
-        """The cells that stand for a missing number with their counts, and the column without them."""
+        """Count the words for a missing number, and remove them from a column."""
         known = pa.array(sorted(self.missing_numbers), pa.string())
         is_word = pc.fill_null(pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(column)), known), False)
         if not pc.any(is_word).as_py():
@@ -157,11 +157,11 @@ class Numbers:
     """Cells of a column as numbers."""
 
     values: NDArray[Any]
-    """float64 ``[n]``, NaN where a cell is missing or no number."""
+    """float64 ``[n]``, NaN for a missing cell and for a text."""
     is_text: NDArray[Any]
-    """bool ``[n]``, whether a cell is neither a number nor missing."""
+    """bool ``[n]``, True for a cell with neither a number nor a missing value."""
     missing_words: dict[str, int]
-    """Words that stand for a missing number -> in how many cells."""
+    """Word for a missing number -> number of its cells."""
 
 
 def read_parquet(path: Path) -> Table:
@@ -184,7 +184,7 @@ def check_names(path: Path, names: Sequence[str], place: str = "") -> None:
     Args:
         path: The file.
         names: Names of its columns.
-        place: Where they stand, for the message.
+        place: Place of the names in the file, for the message.
     """
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -192,7 +192,7 @@ def check_names(path: Path, names: Sequence[str], place: str = "") -> None:
 
 
 def _to_numbers(column: pa.ChunkedArray) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Texts as float64 ``[n]``, and bool ``[n]``: whether a cell is neither a number nor missing."""
+    """Parse texts: float64 ``[n]``, and bool ``[n]``, True for a cell with neither a number nor a missing value."""
     try:
         values = column.cast(pa.float64()).to_numpy()
     except pa.ArrowInvalid:
@@ -201,7 +201,7 @@ def _to_numbers(column: pa.ChunkedArray) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def _plain_types(data: pa.Table) -> pa.Table:
-    """Columns of categories and of the rarer kinds of texts as texts, decimal numbers as float64."""
+    """Convert columns of categories and of the rarer kinds of texts to texts, decimal numbers to float64."""
     for position, column in enumerate(data.columns):
         kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
         if pa.types.is_large_string(kind) or str(kind) == "string_view":
@@ -214,7 +214,7 @@ def _plain_types(data: pa.Table) -> pa.Table:
 
 
 def _whole_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column without NaN, as integers where all of its numbers are whole."""
+    """Convert a column without NaN to integers if all of its numbers are whole."""
     column = pc.if_else(pc.is_nan(column), None, column)
     if not pc.all(pc.equal(pc.floor(column), column)).as_py():
         return column
@@ -225,7 +225,7 @@ def _whole_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _with_decimal_point(column: pa.ChunkedArray, decimal: str) -> pa.ChunkedArray:
-    """Numbers such as ``1.299,00`` as ``1299.00``; a text with a point and no group of three digits stays."""
+    """Write numbers such as ``1.299,00`` as ``1299.00``; a text with a point and no group of three digits stays."""
     mark = re.escape(decimal)
     pattern = rf"^\s*[-+]?(\d{{1,3}}(\.\d{{3}})+|\d+)?({mark}\d*)?\s*$"
     is_number = pc.fill_null(pc.match_substring_regex(column, pattern), False)

@@ -22,7 +22,7 @@ RATINGS = {"user_id": ID, "parent_asin": ID, "rating": pa.float64(), "timestamp"
 """Columns of the table of ratings; the records of the JSON lines have the same among others."""
 
 REVIEWS_PER_BATCH = 1 << 18
-"""How many reviews are Python objects at a time."""
+"""Number of reviews in memory as Python objects at a time."""
 
 Review = tuple[str, str, float, float]
 Part = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
@@ -35,11 +35,11 @@ def read_reviews(path: Path) -> pd.DataFrame:
         path: ``<category>.jsonl`` or ``<category>.csv``, plain or compressed.
 
     Returns:
-        ``user_id``, ``item_id`` (the ``parent_asin``, which the metadata use), ``rating`` and ``timestamp`` in seconds
+        ``user_id``, ``item_id`` (the ``parent_asin``, as in the metadata), ``rating`` and ``timestamp`` in seconds
         since 1970, a row for each review; a user may have reviewed an item several times.
 
     Raises:
-        DataError: The file is not what it should be, or has no reviews.
+        DataError: The file has a wrong value, or has no reviews.
     """
     users, items = Codes(), Codes()
     parts = list((_table_parts if ".csv" in path.suffixes else _json_parts)(path, users, items))

@@ -1,4 +1,4 @@
-"""Fields that several columns of a table make: vectors of numbers, labels of flags or of texts."""
+"""Fields of several columns: vectors of numbers, labels of flags or of texts."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ MANY = 4
 
 
 def group_values(table: Table, columns: Sequence[str], kind: str, rows: NDArray[Any], list_separator: str) -> Values:
-    """The values of several columns as one field.
+    """Read several columns as one field.
 
     Args:
         table: The table.
         columns: The columns, in the order of the vector.
-        kind: ``float_seq`` for a vector of their numbers; ``token_seq`` for labels: the names of the columns that hold
-            1, if all hold 0 or 1, else what stands in them.
+        kind: ``float_seq`` for a vector of their numbers; ``token_seq`` for labels: the names of the columns with
+            1, if all hold 0 or 1, else their cells.
         rows: int ``[n]``, the row of each entity, -1 if it has none.
-        list_separator: What separates labels in a cell.
+        list_separator: Separator of labels in a cell.
 
     Raises:
         DataError: A cell holds no number, or a row lacks some of its numbers.
@@ -53,10 +53,10 @@ def group_values(table: Table, columns: Sequence[str], kind: str, rows: NDArray[
 
 
 def numbered_columns(types: Mapping[str, str | None]) -> list[list[str]]:
-    """Columns of numbers whose names differ in the number at their end only, from :data:`MANY` on.
+    """Find columns of numbers with names such as ``x1``, ``x2``, ..., if there are :data:`MANY` or more.
 
     Args:
-        types: Column -> the type that was inferred.
+        types: Column -> its inferred type.
     """
     groups: dict[str, list[str]] = {}
     for name, kind in types.items():
@@ -67,7 +67,7 @@ def numbered_columns(types: Mapping[str, str | None]) -> list[list[str]]:
 
 
 def proposal(side: str, table: Table, key: str, columns: Sequence[str]) -> str:
-    """The value of ``--columns`` that makes one vector of numbered columns, or labels of those that hold 0 and 1.
+    """Write a value of ``--columns`` for numbered columns: one vector, or labels of columns with 0 and 1.
 
     Args:
         side: ``user`` or ``item``.
@@ -117,7 +117,7 @@ def _flags(table: Table, columns: Sequence[str]) -> NDArray[Any] | None:
 
 
 def _endings(columns: Sequence[str]) -> list[str]:
-    """Names of columns without what stands before all of them."""
+    """Cut the common beginning off the names of columns."""
     first, last = min(columns), max(columns)
     same = [a == b for a, b in zip(first, last, strict=False)]
     shared = first[: same.index(False)] if False in same else first[: len(same)]

@@ -24,7 +24,7 @@ _DAYS = ("%d.%m.%Y", "%d-%b-%Y", "%d %b %Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d",
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 
 FORMS = (ISO, *(f"{day}{time}" for day in _DAYS for time in _TIMES))
-"""Forms of dates that are tried."""
+"""Forms of dates to try."""
 
 _TRIED = 200  # cells that decide which forms are tried on the whole column
 
@@ -34,15 +34,15 @@ class Dates:
     """A column of dates."""
 
     seconds: NDArray[Any]
-    """float64 ``[n]``, seconds since 1970, NaN where a cell is missing."""
+    """float64 ``[n]``, seconds since 1970, NaN for a missing cell."""
     form: str
     """Their form, as pandas names it."""
     other_form: str = ""
-    """Another form that fits all cells and makes other dates of them; empty if there is none."""
+    """Another form of all cells, with other dates; empty if there is none."""
 
 
 def to_seconds(table: Table, name: str, form: str | None = None) -> tuple[NDArray[Any], str]:
-    """A column of times as seconds since 1970.
+    """Read a column of times as seconds since 1970.
 
     Args:
         table: The table.
@@ -50,7 +50,7 @@ def to_seconds(table: Table, name: str, form: str | None = None) -> tuple[NDArra
         form: Form of the dates, such as ``%d.%m.%Y``; None to find it out.
 
     Returns:
-        float64 ``[n]``, NaN where a cell is empty; and the unit or form in which the file has them.
+        float64 ``[n]``, NaN for an empty cell; and their unit or form in the file.
 
     Raises:
         DataError: A cell is neither a number nor a date, or the form of the dates is ambiguous.
@@ -87,7 +87,7 @@ def to_seconds(table: Table, name: str, form: str | None = None) -> tuple[NDArra
 
 
 def find_dates(table: Table, name: str) -> Dates | None:
-    """The dates of a column of texts, None if a cell is none or none of :data:`FORMS` fits all."""
+    """Parse the dates of a column of texts; None unless one of :data:`FORMS` fits all cells."""
     parsed = table.parse_numbers(name)
     texts = table.texts(name).to_pandas()
     texts = texts.where(pd.Series(parsed.is_text), None)
@@ -106,7 +106,7 @@ def find_dates(table: Table, name: str) -> Dates | None:
 
 
 def looks_like_times(table: Table, name: str) -> bool:
-    """Tell whether most cells of a column are numbers or dates."""
+    """Recognise columns with numbers or dates in most cells."""
     kind = table.data[name].type
     if is_date_type(kind):
         return True
@@ -121,7 +121,7 @@ def looks_like_times(table: Table, name: str) -> bool:
 
 
 def is_date_type(kind: pa.DataType) -> bool:
-    """Tell whether a column of Parquet holds dates, with or without a time."""
+    """Recognise columns of dates in Parquet, with or without a time."""
     return pa.types.is_timestamp(kind) or pa.types.is_date(kind)
 
 

@@ -74,7 +74,7 @@ def _read_side(
 
 
 def _check_table(side: str, choices: list[Choice], options: argparse.Namespace) -> None:
-    """Refuse options for a table that is not given."""
+    """Refuse options for a missing table."""
     if getattr(options, f"{side}s"):
         return
 

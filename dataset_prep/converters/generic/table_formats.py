@@ -34,7 +34,7 @@ def check_options(options: argparse.Namespace) -> None:
     """Check the options of all tables, given or not.
 
     Raises:
-        DataError: One has a value that is not allowed.
+        DataError: One has a wrong value.
     """
     for table in TABLES:
         format_of(table, options)
@@ -48,7 +48,7 @@ def format_of(table: str, options: argparse.Namespace) -> TableFormat:
         options: Options of the converter.
 
     Raises:
-        DataError: An option has a value that is not allowed.
+        DataError: An option has a wrong value.
     """
     quote = _quote(table, options)
     separator = _separator(table, options)
@@ -71,7 +71,7 @@ def format_of(table: str, options: argparse.Namespace) -> TableFormat:
 
 
 def _given(table: str, name: str, options: argparse.Namespace) -> str | None:
-    """Get the value of a table's own option, or that of the option for all tables."""
+    """Get the value of a table's own option, or of the option for all tables."""
     own: str | None = getattr(options, f"{table}_{name}")
     common: str | None = getattr(options, name)
     return common if own is None else own

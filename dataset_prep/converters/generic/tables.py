@@ -28,7 +28,7 @@ def read_table(path: Path, table: str, options: argparse.Namespace) -> tuple[Tab
         The table, and sentences on inferences from its content.
 
     Raises:
-        DataError: The file cannot be read, or an option has a value that is not allowed.
+        DataError: The file cannot be read, or an option has a wrong value.
     """
     written = format_of(table, options)
     if not path.is_file():

@@ -21,7 +21,7 @@ from .column_names import plain
 from .table_formats import TableFormat
 
 GUESSES = (",", ";", "\t", "|")
-"""Separators to try if the first line of a table lacks that of its ending."""
+"""Separators to try if the first line of a table lacks the usual one of its ending."""
 
 SIGNATURES = {
     b"\xff\xfe": "UTF-16 text: --encoding utf-16",
@@ -98,7 +98,7 @@ def _parse(path: Path, separator: str, written: TableFormat) -> Table:
 
 
 def _check_no_header(data: Table) -> None:
-    """Refuse a first line of data that is a header: it repeats names, or has a word above numbers.
+    """Refuse a header as first line of data: it repeats names, or has a word above numbers.
 
     Raises:
         DataError: It is.
@@ -133,7 +133,7 @@ def _has_marks(data: Table, quote: str) -> bool:
 
 
 def _check_quotes(path: Path, separator: str, encoding: str, quote: str) -> None:
-    """Refuse a quotation mark that is never closed, or that is closed in the middle of a cell.
+    """Refuse a quotation mark without its end, or with its end in the middle of a cell.
 
     Arrow reads such files without a word, up to the next mark somewhere below.
 
@@ -141,6 +141,7 @@ def _check_quotes(path: Path, separator: str, encoding: str, quote: str) -> None
         DataError: There is one; the message names its line.
     """
     limit = csv.field_size_limit(2**31 - 1)
+
     with pa.input_stream(str(path), compression="detect") as stream:
         lines = TextIOWrapper(stream, encoding=encoding, errors="replace", newline="")
         reader = csv.reader(lines, delimiter=separator, quotechar=quote, strict=True)

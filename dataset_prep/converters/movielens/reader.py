@@ -100,7 +100,7 @@ def _field(name: str, kind: str, frame: pd.DataFrame, file: EntityFile) -> RawFi
 
 
 def _reader(values: pd.Series, file: EntityFile, notes: list[str]) -> Callable[[pd.Index], Values]:
-    """Make a function that looks up the values of entities."""
+    """Make a function to look up the values of entities."""
 
     def read_values(ids: pd.Index) -> Values:
         file.add(values.index)

@@ -80,7 +80,7 @@ def _fields(folder: Path, options: argparse.Namespace) -> tuple[list[RawField], 
 
 
 def _chosen(side: str, fields: Sequence[RawField], options: argparse.Namespace) -> list[RawField]:
-    """Choose the fields that are kept or encoded; fields that other options add are unknown here."""
+    """Choose the fields to keep or encode; the fields of other options are unknown here."""
     wanted = getattr(options, f"{side}_features")
     if wanted is None:
         return choose_fields(side, fields, None)

@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_three_files_are_read_as_grouplens_describes_them(folder: Path) -> None:
+def test_reads_the_files_of_grouplens(folder: Path) -> None:
     raw = CONVERTERS["ml-1m"].read(folder, argparse.Namespace())
     rows = raw.inter.astype({"user_id": str, "item_id": str}).to_numpy().tolist()
     assert rows == [["1", "10", 5, 978300760], ["2", "10", 3, 978302109], ["1", "20", 1, 978301968]]
@@ -81,7 +81,7 @@ def test_a_wrong_line_is_named(folder: Path, name: str, line: int, text: str, me
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_missing_file_is_named_with_the_link(folder: Path, name: str) -> None:
+def test_names_missing_files_with_the_link(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(DataError, match=f"there is no file .*{name}; unpack https://"):
         CONVERTERS["ml-1m"].read(folder, argparse.Namespace())

@@ -11,7 +11,7 @@ from recbole_sibrar.dataset_prep.encoding import environment
 from recbole_sibrar.dataset_prep.messages import some
 
 
-def test_a_network_has_a_fingerprint_of_its_structure_and_of_every_number() -> None:
+def test_fingerprint_of_networks() -> None:
     network = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2), torch.nn.Linear(2, 2).bfloat16())
     same, other_weight, other_buffer = (copy.deepcopy(network) for _ in range(3))
     other_weight[2].weight.data[1, 1] += 1
@@ -23,11 +23,11 @@ def test_a_network_has_a_fingerprint_of_its_structure_and_of_every_number() -> N
     assert len({expected, *others}) == 4
 
 
-def test_texts_that_are_cut_elsewhere_have_another_fingerprint() -> None:
+def test_fingerprint_of_divided_texts() -> None:
     assert environment.fingerprint("ab", "c") != environment.fingerprint("a", "bc")
 
 
-def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refuses_a_missing_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert environment.choose_device("auto") == "cpu"
     with pytest.raises(DataError, match="--device: found cuda, but torch finds no CUDA device"):
@@ -36,14 +36,14 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) 
     assert [environment.choose_device(name) for name in ("auto", "cuda", "cpu")] == ["cuda", "cuda", "cpu"]
 
 
-def test_a_missing_package_is_named_with_what_installs_it() -> None:
+def test_names_extra_of_missing_package() -> None:
     with pytest.raises(DataError) as caught:
         environment.require(["json", "no_such_package"], "text")
     assert str(caught.value) == "not installed: no-such-package; pip install -c constraints.txt -e '.[text]'"
 
 
 @pytest.mark.parametrize("place", ["folder.npz", "file/x.npz", "x.txt"])
-def test_an_output_that_cannot_be_written_is_named(tmp_path: Path, place: str) -> None:
+def test_names_unwritable_outputs(tmp_path: Path, place: str) -> None:
     (tmp_path / "folder.npz").mkdir()
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=f"--output: .*{place}"):
