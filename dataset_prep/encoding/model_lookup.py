@@ -84,7 +84,7 @@ def _refusal(address: str) -> str:
     Returns:
         The reason of the refusal; empty if it answers.
     """
-    from huggingface_hub.utils import get_session
+    from huggingface_hub.utils import get_session  # type: ignore[attr-defined, unused-ignore]
 
     try:
         get_session().head(address, timeout=SECONDS_TO_ANSWER)

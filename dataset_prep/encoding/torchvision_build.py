@@ -50,6 +50,7 @@ def import_torchvision() -> bool:
 def _declare(operator: str) -> None:
     from torch.library import Library
 
-    library = Library("torchvision", "FRAGMENT")
-    library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    library = Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call, unused-ignore]
+    signature = f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+    library.define(signature)  # type: ignore[no-untyped-call, unused-ignore]
     _DECLARED.append(library)  # its declarations end with the object

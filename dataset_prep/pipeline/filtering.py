@@ -124,13 +124,18 @@ def in_k_core(users: NDArray[Any], items: NDArray[Any], k: int) -> NDArray[Any]:
     Returns:
         bool ``[n]``.
     """
-    left_users, left_items = users, items
-    keeps_user, keeps_item = _enough(users, k), _enough(items, k)
+    keeps_user = _enough(users, k)
+    keeps_item = _enough(items, k)
+    left_users = users
+    left_items = items
     while True:
         keep = keeps_user[left_users] & keeps_item[left_items]
         if keep.all():
-            return keeps_user[users] & keeps_item[items]
-        left_users, left_items = left_users[keep], left_items[keep]
+            in_core: NDArray[Any] = keeps_user[users] & keeps_item[items]
+            return in_core
+
+        left_users = left_users[keep]
+        left_items = left_items[keep]
         keeps_user &= _enough(left_users, k, len(keeps_user))
         keeps_item &= _enough(left_items, k, len(keeps_item))
 
@@ -181,10 +186,14 @@ def _has_repeated(users: NDArray[Any], items: NDArray[Any]) -> bool:
 
 
 def _stable_order(codes: NDArray[Any]) -> NDArray[Any]:
-    """``np.argsort(codes, kind="stable")`` by counting: transposing a sparse matrix sorts its entries in one pass."""
+    """Compute ``np.argsort(codes, kind="stable")`` by counting."""
     n = len(codes)
     entries = (np.ones(n, dtype=np.int8), codes, np.arange(n + 1))
-    return csr_matrix(entries, shape=(n, int(codes.max()) + 1)).tocsc().indices
+    matrix = csr_matrix(entries, shape=(n, int(codes.max()) + 1))
+
+    # Transposing a sparse matrix sorts its entries in one pass, in linear time.
+    order: NDArray[Any] = matrix.tocsc().indices
+    return order
 
 
 def _merge_pairs(inter: pd.DataFrame, keep_count: bool) -> pd.DataFrame:

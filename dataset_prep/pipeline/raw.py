@@ -92,3 +92,26 @@ class RawData:
     raw_ids: Mapping[str, pd.Index] = field(default_factory=dict)
     """``user`` and ``item`` -> ids with an event in the raw data, for a converter with filters of its own;
     without it those of ``inter``."""
+
+
+def column_field(name: str, kind: str, values: pd.Series, file: EntityFile) -> RawField:
+    """Make a field of a column in memory.
+
+    Args:
+        name: Name of the field.
+        kind: ``token``, ``token_seq`` or ``float``.
+        values: Values in the form of :data:`Values`, with the original ids (str, each once) as index.
+        file: The file, to compare its ids with those of the interactions.
+    """
+    notes: list[str] = []
+
+    def read_values(ids: pd.Index) -> Values:
+        file.add(values.index)
+        file.close()
+
+        n_others = int((~values.index.isin(ids)).sum())
+        notes.extend(others_left_out(file.name, n_others, len(values), "lines"))
+        found = values.reindex(ids)
+        return found if found.dtype.kind == "f" else found.where(found.notna(), None)
+
+    return RawField(name, kind, read_values, file.name, notes, file)

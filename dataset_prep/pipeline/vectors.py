@@ -37,7 +37,10 @@ def vector_field(name: str, path: Path) -> RawField:
 
 def _ids(path: Path, read: Read) -> pd.Index:
     """Read all ids of a file."""
-    return pd.Index([key for keys, _ in read(path) for key in keys if key], dtype=object)
+    ids: list[str] = []
+    for keys, _ in read(path):
+        ids += [key for key in keys if key]
+    return pd.Index(ids, dtype=object)
 
 
 def _gather(name: str, path: Path, read: Read, notes: list[str], file: EntityFile, ids: pd.Index) -> NDArray[Any]:

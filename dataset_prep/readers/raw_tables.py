@@ -45,7 +45,8 @@ class Table:
     @property
     def names(self) -> list[str]:
         """Names of the columns."""
-        return self.data.column_names
+        names: list[str] = self.data.column_names
+        return names
 
     def check(self, names: Iterable[str], key: str) -> None:
         """Refuse names of unknown columns.

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 from tqdm import tqdm
 
@@ -89,11 +89,11 @@ def _open(path: Path) -> BinaryIO:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
-def _progress(path: Path) -> tqdm:
+def _progress(path: Path) -> tqdm[NoReturn]:
     return tqdm(total=path.stat().st_size, desc=path.name, unit="B", unit_scale=True, leave=False, disable=None)
 
 
-def _decompress(stream: Any, size: int, path: Path, line: int) -> bytes:
+def _decompress(stream: BinaryIO, size: int, path: Path, line: int) -> bytes:
     try:
         return stream.read(size)
     except EOFError:

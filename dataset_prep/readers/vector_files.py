@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zipfile import BadZipFile
 
 import numpy as np
@@ -93,11 +93,12 @@ def _npy(path: Path) -> Blocks:
     yield from _aligned(path, keys, matrix)
 
 
-def _load(path: Path, mmap_mode: str | None = None) -> NDArray[Any]:
+def _load(path: Path, mmap_mode: Literal["r"] | None = None) -> NDArray[Any]:
     try:
-        return np.load(path, mmap_mode=mmap_mode, allow_pickle=False)  # type: ignore[arg-type]
+        array: NDArray[Any] = np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{path}: cannot be read: {error}") from None
+    return array
 
 
 def _aligned(path: Path, keys: NDArray[Any], matrix: NDArray[Any]) -> Blocks:

@@ -65,8 +65,11 @@ def _first_line(path: Path, parsing: csv.ParseOptions) -> list[str]:
     """Read the cells of the first line, header or not."""
     with pa.input_stream(str(path), compression="detect") as file:
         line = file.read(2**24).split(b"\n", 1)[0] + b"\n"
-    twice = pa.BufferReader(2 * line)  # as names and as a row, without which there are no names
-    return csv.open_csv(twice, csv.ReadOptions(use_threads=False, block_size=2 * len(line)), parsing).schema.names
+
+    twice = pa.BufferReader(2 * line)  # Arrow gives no names to a file without rows: the line is names and row
+    options = csv.ReadOptions(use_threads=False, block_size=2 * len(line))
+    names: list[str] = csv.open_csv(twice, options, parsing).schema.names
+    return names
 
 
 def _as_lists(path: Path, keys: NDArray[Any], cells: pa.Array) -> pa.Array:

@@ -120,9 +120,7 @@ def test_unrated_films_are_kept_on_request(
     assert "note: 1 items without any interaction are kept" in output
 
 
-def test_writes_chosen_fields_and_files_only(
-    prepare: Callable[..., tuple[int, str, str]], tmp_path: Path
-) -> None:
+def test_writes_chosen_fields_and_files_only(prepare: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
     assert prepare("--user_features=none", "--item_features=year", "--convert_inter", "--convert_item")[0] == 0
     target = tmp_path / "dataset" / "ml-1m"
     names = [field.name for field in read_header(target / "ml-1m.item")]
@@ -174,9 +172,7 @@ def test_replaces_a_data_set_on_request(prepare: Callable[..., tuple[int, str, s
     assert (tmp_path / "dataset" / "ml-1m" / "ml-1m.item").read_bytes() != before
 
 
-def test_one_command_writes_a_data_set(
-    prepare: Callable[..., tuple[int, str, str]], tmp_path: Path
-) -> None:
+def test_one_command_writes_a_data_set(prepare: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
     (tmp_path / "dataset").mkdir()
     with locked(tmp_path / "dataset" / "ml-1m", "--output_path"):
         status, _, errors = prepare()

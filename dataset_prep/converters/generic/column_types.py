@@ -184,7 +184,7 @@ def labels_of(cell: str | None, list_separator: str) -> list[str]:
 
 def is_list_type(kind: pa.DataType) -> bool:
     """Recognise columns of lists in Parquet or JSON."""
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
 def _check_kind(table: Table, name: str, kind: str) -> None:
@@ -237,4 +237,4 @@ def _matrix(table: Table, name: str, elements: list[Any], rows: NDArray[Any]) ->
 
 
 def _is_number(kind: pa.DataType) -> bool:
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))

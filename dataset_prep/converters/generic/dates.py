@@ -122,7 +122,7 @@ def looks_like_times(table: Table, name: str) -> bool:
 
 def is_date_type(kind: pa.DataType) -> bool:
     """Recognise columns of dates in Parquet, with or without a time."""
-    return pa.types.is_timestamp(kind) or pa.types.is_date(kind)
+    return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
 
 
 def _parse(texts: pd.Series, form: str) -> pd.Series:

@@ -162,9 +162,10 @@ def _key(side: str, table: Table, key: str | None, given: str | None, found: Tab
 def _text_reader(table: Table, name: str) -> Callable[[], Iterable[str]]:
     def read_texts() -> Iterable[str]:
         try:
-            return table.texts(name).drop_null().to_pylist()
+            texts: list[str] = table.texts(name).drop_null().to_pylist()
         except DataError:  # lists and structures
             return []
+        return texts
 
     return read_texts
 

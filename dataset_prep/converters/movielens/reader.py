@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from recbole_sibrar.errors import DataError
 
-from ...pipeline.raw import RawData, RawField, Values, others_left_out
+from ...pipeline.raw import RawData, column_field
 from ...readers.entity_file import EntityFile
 from ...readers.raw_tables import Table
 from ...readers.raw_text import read_text
@@ -44,8 +44,8 @@ def read(input_path: Path, link: str) -> RawData:
     movie_file = EntityFile("movies.dat", is_table=True, read_ids=lambda: movies.index)
     return RawData(
         inter,
-        user_fields=[_field(name, "token", users, user_file) for name in _USERS[1:]],
-        item_fields=[_field(name, kind, movies, movie_file) for name, kind in _MOVIE_TYPES.items()],
+        user_fields=[column_field(name, "token", users[name], user_file) for name in _USERS[1:]],
+        item_fields=[column_field(name, kind, movies[name], movie_file) for name, kind in _MOVIE_TYPES.items()],
         notes=[f"{n_undated:,} titles in movies.dat do not end in a year."] if n_undated else [],
     )
 
@@ -92,23 +92,3 @@ def _by_id(table: Table) -> pd.DataFrame:
 
     columns = {name: table.texts(name).to_pandas() for name in table.names[1:]}
     return pd.DataFrame({**columns, key: list(ids)}, dtype=object).set_index(key)
-
-
-def _field(name: str, kind: str, frame: pd.DataFrame, file: EntityFile) -> RawField:
-    notes: list[str] = []
-    return RawField(name, kind, _reader(frame[name], file, notes), file.name, notes, file)
-
-
-def _reader(values: pd.Series, file: EntityFile, notes: list[str]) -> Callable[[pd.Index], Values]:
-    """Make a function to look up the values of entities."""
-
-    def read_values(ids: pd.Index) -> Values:
-        file.add(values.index)
-        file.close()
-
-        n_others = int((~values.index.isin(ids)).sum())
-        notes.extend(others_left_out(file.name, n_others, len(values), "lines"))
-        found = values.reindex(ids)
-        return found if found.dtype.kind == "f" else found.where(found.notna(), None)
-
-    return read_values

@@ -74,9 +74,10 @@ def read_ids(path: Path) -> pd.Index:
     """
     names = check_feature_header(path)
     table = StreamTable(path, names, {names[0]: pa.string()})
-    return pd.Index(
-        [name for block in read_rows(path) for name in table.parse(block)[names[0]].to_pylist()], dtype=object
-    )
+    ids: list[str] = []
+    for block in read_rows(path):
+        ids += table.parse(block)[names[0]].to_pylist()
+    return pd.Index(ids, dtype=object)
 
 
 def read_vectors(path: Path, ids: pd.Index, notes: list[str], file: EntityFile | None = None) -> NDArray[Any]:

@@ -227,9 +227,7 @@ def test_names_line_and_key_of_wrong_reviews(source: Path, convert: Convert, lin
         ({"parent_asin": None}, "key 'parent_asin': found null, allowed is a text"),
     ],
 )
-def test_names_line_of_wrong_metadata(
-    source: Path, convert: Convert, changed: dict[str, Any], message: str
-) -> None:
+def test_names_line_of_wrong_metadata(source: Path, convert: Convert, changed: dict[str, Any], message: str) -> None:
     write(source / "meta_Video_Games.jsonl.gz", [product("B02"), product("B01", **changed)])
     with pytest.raises(DataError, match=rf"meta_Video_Games.jsonl.gz, line 2, {message}"):
         convert()

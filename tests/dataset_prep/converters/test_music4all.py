@@ -73,9 +73,7 @@ def pairs(table: dict[str, list[str]], value: str) -> dict[tuple[str, str], floa
 
 
 @pytest.mark.parametrize("block", [100, 1 << 20])
-def test_keeps_pairs_of_2018_with_two_events(
-    convert: Convert, monkeypatch: pytest.MonkeyPatch, block: int
-) -> None:
+def test_keeps_pairs_of_2018_with_two_events(convert: Convert, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
     monkeypatch.setattr(streams, "BLOCK_BYTES", block)
     table = read(convert().with_suffix(".inter"))
     of_2018 = [event for event in EVENTS if event[2].startswith("2018")]

@@ -82,9 +82,7 @@ def _read(path: Path) -> tuple[list[str], np.ndarray]:
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
-def test_vectors_are_classifier_inputs(
-    tmp_path: Path, weights: tuple[str, Path], workers: str
-) -> None:
+def test_vectors_are_classifier_inputs(tmp_path: Path, weights: tuple[str, Path], workers: str) -> None:
     source = tmp_path / "images"
     (source / "more").mkdir(parents=True)
     images = {

@@ -61,9 +61,7 @@ def test_vectors_equal_those_of_single_texts(tmp_path: Path, reference: Any) -> 
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_counts_rows_without_text(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], reference: Any
-) -> None:
+def test_counts_rows_without_text(tmp_path: Path, capsys: pytest.CaptureFixture[str], reference: Any) -> None:
     source = tmp_path / "a.json"
     source.write_text(json.dumps({"a": "toys", "b": "", "c": None, "d": " \n", "e": "sea", "f": "", "g": []}))
     assert _encode(source, tmp_path / "a.npz") == 0
@@ -92,9 +90,7 @@ def test_normalize_scales_to_length_1(tmp_path: Path, reference: Any) -> None:
     np.testing.assert_allclose(vectors, reference.encode(["toys", "the sea"]), atol=1e-5)
 
 
-def test_a_killed_command_can_go_on(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_killed_command_can_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     n, source, output = 160, tmp_path / "a.parquet", tmp_path / "a.npz"
     pd.DataFrame({"id": range(n), "text": _texts(n)}).to_parquet(source)
     options = ["--input", source, "--output", output, "--model", MODEL, "--batch_size", "2"]

@@ -115,9 +115,7 @@ def test_names_ids_of_infinite_numbers(task: Task) -> None:
         (OSError(28, "No space left on device"), "--output: cannot write .*: No space left on device"),
     ],
 )
-def test_keeps_blocks_when_memory_ends(
-    task: Task, error: Exception, message: str
-) -> None:
+def test_keeps_blocks_when_memory_ends(task: Task, error: Exception, message: str) -> None:
     with pytest.raises(DataError, match=message):
         encode(task, Model(2, 70, error), _ignore)
     model = Model(2)

@@ -33,9 +33,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @settings(deadline=None)
 @given(st.lists(WORD | st.none(), min_size=1, max_size=6))
-def test_texts_survive_both_readers(
-    file: Path, values: list[str | None]
-) -> None:
+def test_texts_survive_both_readers(file: Path, values: list[str | None]) -> None:
     written(file, [TextColumn(Field("name", "token"), cells.token_cells(values))], len(values))
     ours = read_frame(file, read_header(file))["name"]
     theirs = pd.read_csv(file, delimiter="\t", dtype=str, engine="python")["name:token"]

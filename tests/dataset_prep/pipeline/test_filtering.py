@@ -40,9 +40,7 @@ def k_core_by_hand(pairs: list[tuple[int, int]], k: int) -> set[tuple[int, int]]
 
 @settings(deadline=None)
 @given(PAIRS, st.integers(1, 4))
-def test_k_core_equals_removal_one_by_one(
-    pairs: list[tuple[int, int]], k: int
-) -> None:
+def test_k_core_equals_removal_one_by_one(pairs: list[tuple[int, int]], k: int) -> None:
     distinct = sorted(set(pairs))
     codes = np.array(distinct, dtype=np.int32).reshape(-1, 2)
     kept = in_k_core(codes[:, 0], codes[:, 1], k)
@@ -51,9 +49,7 @@ def test_k_core_equals_removal_one_by_one(
 
 @settings(deadline=None)
 @given(PAIRS, st.data())
-def test_keeps_first_event_and_counts_all(
-    pairs: list[tuple[int, int]], data: st.DataObject
-) -> None:
+def test_keeps_first_event_and_counts_all(pairs: list[tuple[int, int]], data: st.DataObject) -> None:
     times = st.lists(st.sampled_from([1.0, 2.0, 3.0, math.nan]), min_size=len(pairs), max_size=len(pairs))
     timestamps = data.draw(times)
     counts = data.draw(st.lists(st.integers(1, 5), min_size=len(pairs), max_size=len(pairs)))

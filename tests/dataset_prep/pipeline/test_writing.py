@@ -12,9 +12,7 @@ from recbole_sibrar.dataset_prep.pipeline.columns import CodeColumn, NumberColum
 from recbole_sibrar.dataset_prep.pipeline.writing import check_target, replacing_folder, write_atomic
 
 
-def test_writes_a_line_for_each_row(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_writes_a_line_for_each_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("recbole_sibrar.dataset_prep.pipeline.writing.NUMBERS_PER_BLOCK", 6)
     columns = [
         CodeColumn(Field("user_id", "token"), np.array([1, 0, 1, 1, 0]), pa.array(["é", "b"])),
@@ -37,9 +35,7 @@ def test_complete_folder_replaces_old_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError, DataError])
-def test_interruption_keeps_old_folder(
-    tmp_path: Path, error: type[BaseException]
-) -> None:
+def test_interruption_keeps_old_folder(tmp_path: Path, error: type[BaseException]) -> None:
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "d.inter").write_text("before")
 
@@ -56,9 +52,7 @@ def test_interruption_keeps_old_folder(
     assert (tmp_path / "d" / "d.inter").read_text() == "before"
 
 
-def test_a_failed_replacement_is_undone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_replacement_is_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "d.inter").write_text("before")
     rename = os.rename
@@ -112,9 +106,7 @@ def test_replaces_a_set_with_caches(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("there", [False, True])
-def test_recovers_from_a_killed_command(
-    tmp_path: Path, there: bool
-) -> None:
+def test_recovers_from_a_killed_command(tmp_path: Path, there: bool) -> None:
     left = tmp_path / ".d.writing"
     (left / "new").mkdir(parents=True)
     (left / "new" / "d.inter").write_text("half")

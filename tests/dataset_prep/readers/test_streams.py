@@ -24,9 +24,7 @@ TIMES = {"user_id": ID, "timestamp": pa.timestamp("s")}
 
 @pytest.mark.parametrize("size", [1, 7, 64, 1 << 20])
 @pytest.mark.parametrize("ending", ["", ".bz2", ".gz"])
-def test_numbers_lines_for_any_block_size(
-    tmp_path: Path, ending: str, size: int
-) -> None:
+def test_numbers_lines_for_any_block_size(tmp_path: Path, ending: str, size: int) -> None:
     lines = [f"line {n} ö" * (n % 5) for n in range(1, 50)]  # every fifth line is empty
     data = "\n".join(lines).encode()  # the last line has no end
     pack = {"": bytes, ".bz2": bz2.compress, ".gz": gzip.compress}[ending]
@@ -120,9 +118,7 @@ def test_an_id_is_kept_as_it_is_written(tmp_path: Path) -> None:
     pending=st.integers(1, 20),
     per_call=st.integers(1, 9),
 )
-def test_counts_pairs_like_a_dictionary(
-    events: list[tuple[int, int, int]], pending: int, per_call: int
-) -> None:
+def test_counts_pairs_like_a_dictionary(events: list[tuple[int, int, int]], pending: int, per_call: int) -> None:
     users, items = Codes(), Codes()
     table = PairTable({"count": np.add, "first": np.minimum}, {"count": np.int64, "first": np.float64})
     with pytest.MonkeyPatch.context() as patch:
