@@ -152,6 +152,7 @@ def _resume(task: Task, note: Callable[[str], None]) -> int:
             note(f"starts afresh: since the interrupted run this has changed: {changed}")
             shutil.rmtree(task.partial)
 
+    # Written again in any case: a killed run may have left an unfinished record.
     task.partial.mkdir(exist_ok=True)
     with replacing(record) as file:
         file.write_text(json.dumps(origin), encoding="utf-8")

@@ -35,6 +35,8 @@ def clean_token(value: str) -> str:
     """
     if _UNCLEAN.search(value):
         value = _GAP.sub(" ", value).strip()
+
+    # RecBole reads files by pandas, which would make a missing value of "NA" (Namibia) or "null".
     return f"{value}_" if value in PANDAS_WORDS else value
 
 

@@ -160,6 +160,7 @@ def first_of_each_pair(
     if not _has_repeated(users, items):
         return np.arange(n), weights
 
+    # Sort by user, item and row: first by the last key, then stably by the other.
     order = _stable_order(items)
     order = order[_stable_order(users[order])]
     is_new = (np.diff(users[order], prepend=-1) != 0) | (np.diff(items[order], prepend=-1) != 0)
@@ -168,6 +169,7 @@ def first_of_each_pair(
     if timestamps is None:
         firsts = starts
     else:
+        # A missing time is later than every other, so that it never hides one.
         times = np.nan_to_num(timestamps[order], nan=np.inf)
         group = np.cumsum(is_new) - 1
         earliest = np.flatnonzero(times == np.minimum.reduceat(times, starts)[group])
@@ -180,6 +182,7 @@ def first_of_each_pair(
 
 def _has_repeated(users: NDArray[Any], items: NDArray[Any]) -> bool:
     """Look for a repeated pair. Sorting numbers is much faster than sorting positions."""
+    # One number for each pair: user * number of items + item.
     pairs = users.astype(np.int64) * (int(items.max(initial=0)) + 1) + items
     pairs.sort()
     return bool((pairs[1:] == pairs[:-1]).any())

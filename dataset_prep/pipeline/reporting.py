@@ -95,30 +95,33 @@ class Report:
 
     def summary(self) -> str:
         """Write the report without options and inferred types, in lines for the terminal; warnings are the last."""
-        steps = [f"{step.interactions:>13,} {step.users:>9,} {step.items:>9,}  {step.name}" for step in self.steps]
-        fields = [
-            f"{m.side:>13} {m.name}: {m.type} of size {m.size:,}, {m.missing_share:.2%} missing"
-            for m in self.modalities
-        ]
-        notes = [f"note: {note}" for note in self.notes]
-        warnings = [f"warning: {warning}" for warning in self.warnings]
-        return "\n".join([f"{'interactions':>13} {'users':>9} {'items':>9}", *steps, *fields, *notes, *warnings])
+        lines = [f"{'interactions':>13} {'users':>9} {'items':>9}"]
+        for step in self.steps:
+            lines.append(f"{step.interactions:>13,} {step.users:>9,} {step.items:>9,}  {step.name}")
+        for m in self.modalities:
+            lines.append(f"{m.side:>13} {m.name}: {m.type} of size {m.size:,}, {m.missing_share:.2%} missing")
+
+        lines += [f"note: {note}" for note in self.notes]
+        lines += [f"warning: {warning}" for warning in self.warnings]
+        return "\n".join(lines)
 
 
 def describe(side: str, columns: Sequence[FieldColumn]) -> list[Modality]:
     """Describe the fields of one side for the report."""
-    return [
-        Modality(
+    modalities = []
+    for column in columns:
+        field = column.column.field
+        modality = Modality(
             side=side,
-            name=column.column.field.name,
-            type=column.column.field.type,
+            name=field.name,
+            type=field.type,
             size=column.size,
             available=int(column.available.sum()),
             missing_share=float(1 - column.available.mean()),
             source=column.source,
         )
-        for column in columns
-    ]
+        modalities.append(modality)
+    return modalities
 
 
 def configuration(report: Report, inter_fields: Sequence[str]) -> str:

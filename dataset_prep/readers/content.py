@@ -225,7 +225,7 @@ def _lines(lines: Iterable[str], path: Path) -> Iterator[dict[str, Any]]:
 
 def _rows(file: IO[str], path: Path, separator: str) -> Iterator[dict[str, str]]:
     reader = csv.reader(file, delimiter=separator, strict=True)
-    limit = csv.field_size_limit(2**31 - 1)
+    limit = csv.field_size_limit(2**31 - 1)  # a global of Python's module, restored below
 
     try:
         names = next(reader, [])

@@ -77,6 +77,7 @@ class PairTable:
             items: int ``[n]``, likewise.
             columns: ``[n]`` values of each column.
         """
+        # One int64 for each pair: the user in the upper half, the item in the lower.
         self._pending_keys.append(users.astype(np.int64) << _ITEM_BITS | items)
         for name, column in self._columns.items():
             self._pending_columns[name].append(columns[name].astype(column.dtype, copy=False))
@@ -107,10 +108,13 @@ class PairTable:
         if not len(keys):
             return
 
+        # Reduce the events of each pair among the new ones.
         order = np.argsort(keys)
         keys = keys[order]
         starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
         keys = keys[starts]
+
+        # Both lists of keys are sorted: known pairs are updated in place, new ones are inserted between them.
         places = np.searchsorted(self._keys, keys)
         known = np.zeros(len(keys), dtype=bool)
         within = places < len(self._keys)

@@ -66,13 +66,16 @@ def read_blocks(path: Path, size: int | None = None) -> Iterator[Block]:
     Raises:
         DataError: The file cannot be read, ends early, or is not compressed as its name says.
     """
-    line, rest = 1, b""
+    line = 1
+    rest = b""
     opener = COMPRESSIONS.get(path.suffix, COMPRESSIONS[""])
 
     with _open(path) as raw, opener(raw) as stream, _progress(path) as bar:
         while chunk := _decompress(stream, size or BLOCK_BYTES, path, line):
             bar.update(raw.tell() - bar.n)
             rest += chunk
+
+            # A block ends with a whole line; the rest waits for the next chunk.
             end = rest.rfind(b"\n") + 1
             if end:
                 yield Block(line, rest[:end])

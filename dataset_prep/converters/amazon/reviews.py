@@ -46,6 +46,8 @@ def read_reviews(path: Path) -> pd.DataFrame:
     if not len(users):
         raise DataError(f"{path}: there are no reviews")
     user_codes, item_codes, ratings, milliseconds = (np.concatenate(column) for column in zip(*parts, strict=True))
+
+    # copy=False: the columns of 10**8 reviews need gigabytes.
     columns = {"user_id": users.categorical(user_codes), "item_id": items.categorical(item_codes)}
     return pd.DataFrame({**columns, "rating": ratings, "timestamp": milliseconds / 1000}, copy=False)
 

@@ -40,7 +40,8 @@ def read(input_path: Path, options: argparse.Namespace) -> RawData:
     }
     without_common_names(found)
 
-    users, items = found["user"], found["item"]
+    users = found["user"]
+    items = found["item"]
     return RawData(
         interactions.inter,
         users.fields,

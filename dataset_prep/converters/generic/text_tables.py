@@ -140,7 +140,7 @@ def _check_quotes(path: Path, separator: str, encoding: str, quote: str) -> None
     Raises:
         DataError: There is one; the message names its line.
     """
-    limit = csv.field_size_limit(2**31 - 1)
+    limit = csv.field_size_limit(2**31 - 1)  # a global of Python's module, restored below
 
     with pa.input_stream(str(path), compression="detect") as stream:
         lines = TextIOWrapper(stream, encoding=encoding, errors="replace", newline="")

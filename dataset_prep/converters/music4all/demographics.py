@@ -50,6 +50,7 @@ def demographic_fields(path: Path, age_range: tuple[float, float], n_countries: 
 
     def country(ids: pd.Index, notes: list[str]) -> pd.Series:
         values = users.values("country", ids, notes)
+        # Sorted by name first, so that countries of one frequency have the same order on every machine.
         by_name = values.value_counts().sort_index()
         frequent = by_name.sort_values(ascending=False, kind="stable").index[: n_countries or None]
         return _kept(values, values.isin(frequent), f"a country outside the {n_countries} most frequent", notes)
@@ -98,7 +99,8 @@ class _Users:
 
     def _read(self) -> pd.DataFrame:
         table = open_table(self._path, COLUMNS, missing=MISSING)
-        frames, seen = [], pd.Index([], dtype=object)
+        frames: list[pd.DataFrame] = []
+        seen = pd.Index([], dtype=object)
 
         for block in read_rows(self._path):
             rows = table.parse(block)

@@ -52,16 +52,25 @@ def read_events(path: Path, year: int | None) -> Listens:
     users, tracks = Codes(), Codes()
     pairs = PairTable({"count": np.add, "timestamp": np.minimum}, {"count": np.int64, "timestamp": np.float64})
     start, end = _span(year)
-    n_events, n_kept, earliest, latest = 0, 0, np.inf, -np.inf
+    n_events = 0
+    n_kept = 0
+    earliest = np.inf
+    latest = -np.inf
 
     for block in read_rows(path):
         events = table.parse(block)
-        user_codes, track_codes = users.number_column(events["user_id"]), tracks.number_column(events["track_id"])
+        # Users and tracks of all years are numbered: the report counts them, and new ones are told from filtered ones.
+        user_codes = users.number_column(events["user_id"])
+        track_codes = tracks.number_column(events["track_id"])
+
         times = events["timestamp"].cast(pa.int64()).to_numpy().astype(np.float64)
         kept = np.flatnonzero((times >= start) & (times < end))
         pairs.add(user_codes[kept], track_codes[kept], count=np.ones(len(kept), np.int64), timestamp=times[kept])
-        n_events, n_kept = n_events + len(times), n_kept + len(kept)
-        earliest, latest = times.min(initial=earliest), times.max(initial=latest)
+
+        n_events += len(times)
+        n_kept += len(kept)
+        earliest = times.min(initial=earliest)
+        latest = times.max(initial=latest)
 
     if not n_events:
         raise DataError(f"{path}: there are no lines below the header")
