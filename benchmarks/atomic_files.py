@@ -32,8 +32,7 @@ from recbole.data.dataset import Dataset
 from recbole.utils import FeatureSource
 
 import recbole_sibrar  # noqa: F401
-from recbole_sibrar.data.atomic import cache, read_header
-from recbole_sibrar.data.atomic.columns import TextFormat
+from recbole_sibrar.data.atomic import AtomicFile
 
 SETTINGS = {"field_separator": "\t", "seq_separator": " ", "load_col": None}
 SIDES = ("recbole", "cold", "cached", "recbole's frame, cold", "recbole's frame, cached")
@@ -115,7 +114,8 @@ def read(side: str, path: str, source: FeatureSource) -> None:
         RecBoleReader()._load_feat(path, source)
         return
     as_recbole, use_cache = side.startswith("recbole"), "cached" in side
-    frame = cache.read_frame(path, read_header(path), TextFormat(), as_recbole, use_cache)
+    dtype = np.float64 if as_recbole else np.float32
+    frame = AtomicFile(path).read(dtype=dtype, strict=as_recbole, use_cache=use_cache)
     if use_cache:
         frame["text"][0].base.sum()  # all numbers, of which the rows are views
 

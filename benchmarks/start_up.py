@@ -43,6 +43,7 @@ PROGRAMS: dict[str, list[str]] = {
     "run_hyper --help": [COMMAND.format(name="run_hyper"), "--help"],
     "recbole-sibrar --help": [COMMAND.format(name="main"), "--help"],
     "recbole-sibrar prepare --help": [COMMAND.format(name="main"), "prepare", "--help"],
+    "recbole-sibrar prepare generic --help": [COMMAND.format(name="main"), "prepare", "generic", "--help"],
     "recbole-sibrar encode-text --help": [COMMAND.format(name="main"), "encode-text", "--help"],
     "recbole-sibrar encode-image --help": [COMMAND.format(name="main"), "encode-image", "--help"],
     REFERENCE: [ENDS_AT_FIRST_BATCH.format(imports="", run=RECBOLES)],

@@ -21,3 +21,6 @@ ID = "id"
 
 RESERVED_NAMES = (INTERACTIONS, ID)
 """Names that no field of an atomic file may have when it is used as a modality."""
+
+FIELD_TYPES = ("token", "token_seq", "float", "float_seq")
+"""Types of the fields of an atomic file."""

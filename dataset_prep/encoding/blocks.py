@@ -1,4 +1,4 @@
-"""What encoding texts and images has in common: blocks that survive an interruption, and the file of vectors."""
+"""Encoding in blocks that survive an interruption, and the file of vectors."""
 
 from __future__ import annotations
 
@@ -11,47 +11,44 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from tqdm import tqdm
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 from recbole_sibrar.files import replacing
 
 BATCHES_PER_BLOCK = 8
-"""Batches that an interruption loses at most."""
-
-SUFFIXES = (".npz", ".npy", ".parquet")
-"""The kinds of files that vectors are written to."""
+"""Batches in a block. An interruption loses one block at most."""
 
 
 @dataclass(frozen=True)
 class Keys:
-    """Names of the options of a task, for messages."""
+    """Options of a task, for messages."""
 
     batch_size: str = "--batch_size"
-    """Entities at a time."""
+    """Option for the entities at a time."""
     model: str = "--model"
-    """The model."""
+    """Option for the model."""
     output: str = "--output"
-    """Where vectors are written."""
+    """Option for the file of vectors."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """Entities to encode, and everything that their vectors depend on."""
+    """Entities to encode, and the origin of their vectors."""
 
     ids: Sequence[str]
     """Ids of the entities, each once."""
     output: Path
-    """File of the vectors; the finished blocks are kept in the folder of this name with ``.partial`` behind it."""
+    """File of the vectors. The finished blocks are kept in a folder of this name with ``.partial`` behind it."""
     batch_size: int
-    """Entities that the model sees at once."""
+    """Entities in one pass through the model."""
     origin: Mapping[str, str]
-    """What was used (``model``, ``input``, ``options``) -> a fingerprint of it. A block is used again only if all are
-    the same."""
+    """Fingerprints of ``model``, ``input`` and ``options``. A block is used again only if all are the same."""
     noun: str
-    """What is encoded, in the plural, for messages."""
+    """Kind of content, in the plural, for messages."""
     keys: Keys = Keys()
-    """The options that ask for it."""
+    """Options of the task, for messages."""
 
     @property
     def block_size(self) -> int:
@@ -64,18 +61,22 @@ class Task:
         return self.output.with_name(f"{self.output.name}.partial")
 
 
-VectorsFrom = Callable[[int, Callable[[int], Any]], Iterable[np.ndarray]]
-"""Yields vectors float32 ``[any, d]`` of the entities from a position on, in their order; a row of NaN where an entity
-has none. A block must end where a matrix ends. The second argument is to be called with how many were encoded."""
+VectorsFrom = Callable[[int, Callable[[int], object]], Iterable[NDArray[Any]]]
+"""Function to yield the vectors of the entities from a position on.
+
+It yields matrices float32 ``[any, d]`` in the order of the entities, with a row of NaN for an entity without a vector.
+The end of a block must be the end of a matrix. After each batch it calls its second argument with the number of
+entities.
+"""
 
 
-def encode(task: Task, vectors_from: VectorsFrom, note: Callable[[str], None]) -> np.ndarray:
-    """Encode all entities of a task, going on after the blocks that an earlier run of the same task has finished.
+def encode(task: Task, vectors_from: VectorsFrom, note: Callable[[str], None]) -> NDArray[Any]:
+    """Encode all entities of a task. The finished blocks of an earlier run of the same task are used again.
 
     Args:
-        task: What to encode.
+        task: The entities.
         vectors_from: Encodes them.
-        note: Receives lines for the user.
+        note: Prints a line for the user.
 
     Returns:
         The vectors, float32 ``[n, d]``.
@@ -90,15 +91,15 @@ def encode(task: Task, vectors_from: VectorsFrom, note: Callable[[str], None]) -
             matrices = vectors_from(done, progress.update) if done < n else ()
             for start, block in _blocks(task, done, matrices):
                 _check_finite(task.ids[start : start + len(block)], block, task.keys.model)
-                with replacing(_block_file(task, start)) as file, file.open("wb") as stream:
-                    np.save(stream, block)
+                _save_block(task, start, block)
                 done = start + len(block)
-        return np.concatenate([np.load(_block_file(task, start)) for start in range(0, n, task.block_size)])
+
+        return _load_blocks(task)
     except KeyboardInterrupt:
         note(f"{done} of {n} {task.noun} are finished; the same command goes on with the others")
         raise
     except RuntimeError as error:
-        if "out of memory" not in str(error):
+        if "out of memory" not in str(error):  # torch has no class of its own for the memory of a CPU
             raise
         raise DataError(
             f"{task.keys.batch_size}: {task.batch_size} {task.noun} at a time are too many for the memory"
@@ -108,16 +109,28 @@ def encode(task: Task, vectors_from: VectorsFrom, note: Callable[[str], None]) -
         raise DataError(f"{task.keys.output}: cannot write {where}: {error.strerror or error}") from None
 
 
-def _blocks(task: Task, start: int, matrices: Iterable[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
-    """Position and vectors of each block."""
-    parts: list[np.ndarray] = []
+def _blocks(task: Task, start: int, matrices: Iterable[NDArray[Any]]) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Join matrices to blocks, and yield the position and the vectors of each."""
+    parts: list[NDArray[Any]] = []
     size = 0
     for matrix in matrices:
         parts.append(matrix)
         size += len(matrix)
         if size == min(task.block_size, len(task.ids) - start):
             yield start, np.concatenate(parts).astype(np.float32, copy=False)
-            start, parts, size = start + size, [], 0
+            start += size
+            parts = []
+            size = 0
+
+
+def _save_block(task: Task, start: int, block: NDArray[Any]) -> None:
+    with replacing(_block_file(task, start)) as file, file.open("wb") as stream:
+        np.save(stream, block)
+
+
+def _load_blocks(task: Task) -> NDArray[Any]:
+    starts = range(0, len(task.ids), task.block_size)
+    return np.concatenate([np.load(_block_file(task, start)) for start in starts])
 
 
 def _block_file(task: Task, start: int) -> Path:
@@ -125,21 +138,25 @@ def _block_file(task: Task, start: int) -> Path:
 
 
 def _resume(task: Task, note: Callable[[str], None]) -> int:
-    """Make the folder of the blocks, or find those that are there; how many entities are finished."""
+    """Find the finished blocks, or make the folder for them.
+
+    Returns:
+        Number of finished entities.
+    """
     record = task.partial / "origin.json"
     origin = dict(task.origin)
     if task.partial.exists():
-        try:
-            found = json.loads(record.read_text(encoding="utf-8"))
-        except (FileNotFoundError, json.JSONDecodeError):
-            found = {}
+        found = _read_origin(record)
         if found != origin:
             changed = ", ".join(name for name in origin if found.get(name) != origin[name])
             note(f"starts afresh: since the interrupted run this has changed: {changed}")
             shutil.rmtree(task.partial)
+
+    # Written again in any case: a killed run may have left an unfinished record.
     task.partial.mkdir(exist_ok=True)
     with replacing(record) as file:
         file.write_text(json.dumps(origin), encoding="utf-8")
+
     starts = range(0, len(task.ids), task.block_size)
     done = next((start for start in starts if not _block_file(task, start).exists()), len(task.ids))
     if done:
@@ -147,21 +164,30 @@ def _resume(task: Task, note: Callable[[str], None]) -> int:
     return done
 
 
-def _check_finite(ids: Sequence[str], block: np.ndarray, key: str) -> None:
+def _read_origin(record: Path) -> dict[str, str]:
+    """Read the fingerprints of an interrupted run; none if it has left no whole file."""
+    try:
+        found: dict[str, str] = json.loads(record.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+    return found
+
+
+def _check_finite(ids: Sequence[str], block: NDArray[Any], key: str) -> None:
     wrong = ~np.isfinite(block).all(axis=1) & ~np.isnan(block).all(axis=1)
     if wrong.any():
         raise DataError(f"{key}: the model's vector of '{ids[int(np.argmax(wrong))]}' has numbers that are not finite")
 
 
-def finish(task: Task, vectors: np.ndarray) -> list[str]:
+def finish(task: Task, vectors: NDArray[Any]) -> list[str]:
     """Write the vectors of a task and remove its blocks.
 
     Args:
-        task: What was encoded.
-        vectors: float32 ``[n, d]`` of :func:`encode`, a row of NaN where an entity has none.
+        task: The encoded entities.
+        vectors: float32 ``[n, d]`` of :func:`encode`, a row of NaN for an entity without one.
 
     Returns:
-        The ids of the entities without a vector, which the file lacks.
+        Ids of the entities without a vector. They are not in the file.
 
     Raises:
         DataError: No entity has a vector, or the file cannot be written.
@@ -169,17 +195,19 @@ def finish(task: Task, vectors: np.ndarray) -> list[str]:
     available = ~np.isnan(vectors).all(axis=1)
     if not available.any():
         raise DataError(f"--input: none of the {len(task.ids)} {task.noun} can be read")
+
     ids = np.array(task.ids, dtype=str)
     write_vectors(task.output, ids[available], vectors[available])
     shutil.rmtree(task.partial)
-    return ids[~available].tolist()
+    left_out: list[str] = ids[~available].tolist()
+    return left_out
 
 
-def write_vectors(path: Path, ids: np.ndarray, vectors: np.ndarray) -> None:
+def write_vectors(path: Path, ids: NDArray[Any], vectors: NDArray[Any]) -> None:
     """Write vectors for ``--item_feature NAME=FILE``.
 
     Args:
-        path: A file that ends in .npz (``ids`` and ``embedding``), .npy (the matrix; the ids are in the file
+        path: A file of type .npz (``ids`` and ``embedding``), .npy (the matrix; the ids are in the file
             of this name with .ids.npy for .npy) or .parquet (columns ``id`` and ``embedding``).
         ids: The original ids, str ``[n]``.
         vectors: float32 ``[n, d]``.

@@ -1,4 +1,4 @@
-"""Models that are on this machine already, and a network that is not there."""
+"""Models on this machine, and a hub out of reach."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from contextlib import contextmanager
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
 from pathlib import Path, PurePosixPath
 
-from . import encoder_options as options
+from ..messages import one_line
+from .environment import LONGEST_REASON
 
 SECONDS_TO_ANSWER = 10
-"""How long the hub may take to answer the first request."""
+"""Time for the hub to answer the first request."""
 
 _PACKAGE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
 def packaged_files(name: str, patterns: Sequence[str]) -> list[Path]:
-    """Files that an installed Python package carries.
+    """Find files in an installed Python package.
 
     Args:
         name: Name of the package; ``-``, ``_`` and ``.`` are the same, as are small and capital letters.
         patterns: Patterns of the file's own name, such as ``*.pth``.
 
     Returns:
-        The files that match one of the patterns; none if no such package is installed.
+        The files with a name of one of the patterns; none if no such package is installed.
     """
     if not _PACKAGE.fullmatch(name):
         return []
@@ -37,13 +38,13 @@ def packaged_files(name: str, patterns: Sequence[str]) -> list[Path]:
 
 
 def packaged_sentence_transformer(name: str) -> Path | None:
-    """Folder of the ``SentenceTransformer`` that an installed package of this name carries, None if there is none."""
+    """Find the folder of the ``SentenceTransformer`` in an installed package; None if there is none."""
     files = packaged_files(name, ["modules.json"])
     return files[0].parent if files else None
 
 
 def packages_with_sentence_transformers() -> list[str]:
-    """Names of the installed packages that carry a ``SentenceTransformer``, sorted."""
+    """List the installed packages with a ``SentenceTransformer``, sorted."""
     packages = [package for package in distributions() if _matching(package, ["modules.json"])]
     return sorted({package.metadata["Name"] for package in packages})
 
@@ -55,13 +56,13 @@ def _matching(package: Distribution, patterns: Sequence[str]) -> list[PurePosixP
 
 @contextmanager
 def offline_unless_reachable() -> Iterator[str]:
-    """Keep Hugging Face's libraries from asking a hub that does not answer, again and again, for every file.
+    """Keep Hugging Face's libraries from asking an unreachable hub for every file.
 
-    They try each request six times with waits of 31 seconds in all. Here one request asks whether the hub can be
-    reached; if not, only what was downloaded before is used while the ``with`` block runs.
+    They try each request six times with waits of 31 seconds in all. Here a single request tests the hub. If it is out
+    of reach, only earlier downloads are used while the ``with`` block runs.
 
     Yields:
-        The reason why the hub cannot be reached; empty if it can, or if the user has set ``HF_HUB_OFFLINE``.
+        The reason of the refusal; empty if the hub answers, or if the user has set ``HF_HUB_OFFLINE``.
     """
     from huggingface_hub import constants
 
@@ -78,15 +79,15 @@ def offline_unless_reachable() -> Iterator[str]:
 
 
 def _refusal(address: str) -> str:
-    """Ask the hub once, through the client that downloads, so that proxies and certificates are the same.
+    """Ask the hub once, through the client for downloads, because of its proxies and certificates.
 
     Returns:
-        The reason why it does not answer; empty if it does.
+        The reason of the refusal; empty if it answers.
     """
-    from huggingface_hub.utils import get_session
+    from huggingface_hub.utils import get_session  # type: ignore[attr-defined, unused-ignore]
 
     try:
         get_session().head(address, timeout=SECONDS_TO_ANSWER)
-    except Exception as error:  # of the library that this release of huggingface_hub uses for requests
-        return f"{address}: {options.one_line(error)}"
+    except Exception as error:  # its class depends on the release of huggingface_hub
+        return f"{address}: {one_line(error, LONGEST_REASON)}"
     return ""

@@ -7,29 +7,33 @@ import importlib
 import importlib.util
 import re
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING
 
-_DECLARED: list[Any] = []
+if TYPE_CHECKING:
+    from torch.library import Library
+
+_DECLARED: list[Library] = []
 
 
 @functools.cache
 def import_torchvision() -> bool:
-    """Import torchvision, if it is installed, so that whatever imports it later finds it.
+    """Import torchvision, if it is installed, for later imports.
 
-    PyPI's torchvision for Linux is built for CUDA. Beside a torch that is built for the CPU its native library cannot
-    be loaded, and then its import, that of timm and that of transformers (which sentence-transformers needs) end in
-    "operator torchvision::nms does not exist": torchvision describes the results of two operators for detecting
-    objects, which that library would declare. They are declared here instead. Nothing that encodes texts or images
-    calls them: images are read by Pillow, and the networks consist of torch's own operators.
+    PyPI's torchvision for Linux is built for CUDA. Its native library cannot be loaded beside a torch built for the
+    CPU. Then the imports of torchvision, of timm and of transformers (a part of sentence-transformers) end in
+    "operator torchvision::nms does not exist": torchvision describes the results of two operators for object
+    detection, and its native library should have declared them. They are declared here instead. Encoding calls
+    neither of them: Pillow reads the images, and the networks consist of torch's own operators.
 
     Returns:
-        Whether torchvision is installed.
+        True if torchvision is installed.
 
     Raises:
         RuntimeError: It is, but cannot be imported for another reason.
     """
     if importlib.util.find_spec("torchvision") is None:
         return False
+
     while True:
         try:
             with warnings.catch_warnings():
@@ -46,6 +50,7 @@ def import_torchvision() -> bool:
 def _declare(operator: str) -> None:
     from torch.library import Library
 
-    library = Library("torchvision", "FRAGMENT")
-    library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    _DECLARED.append(library)  # what a library declares is forgotten when it is
+    library = Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call, unused-ignore]
+    signature = f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+    library.define(signature)  # type: ignore[no-untyped-call, unused-ignore]
+    _DECLARED.append(library)  # its declarations end with the object

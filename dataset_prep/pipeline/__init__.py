@@ -1,1 +1,18 @@
 """The steps from raw data to atomic files."""
+
+__all__ = [
+    "cells",
+    "columns",
+    "conversion",
+    "data_set_files",
+    "encode_option",
+    "encoded_fields",
+    "entities",
+    "filtering",
+    "locks",
+    "preparation",
+    "raw",
+    "reporting",
+    "vectors",
+    "writing",
+]

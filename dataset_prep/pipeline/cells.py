@@ -1,22 +1,20 @@
-"""Values as cells of an atomic file: text that no value can break a line or a column of."""
+"""Values as cells of an atomic file. No value can break a line or a column."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 
-MISSING_WORDS = frozenset(
-    {"#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN", "-NaN", "-nan", "NaN", "nan"}
-    | {"<NA>", "N/A", "n/a", "NA", "NULL", "null", "None"}
-)
-"""What pandas, and with it every reader of atomic files, takes for a missing value."""
+from ..readers.missing_words import PANDAS_WORDS
 
 _NO_TEXT = r"\s\x00-\x1f\x7f-\x9f\ud800-\udfff"  # spaces of all kinds, control characters, halves of characters
 _GAP = re.compile(f"[{_NO_TEXT}]+")
@@ -24,7 +22,7 @@ _UNCLEAN = re.compile(f"(?! )[{_NO_TEXT}]|  |^ | $")
 
 
 def clean_token(value: str) -> str:
-    """One value as text that stands in one cell.
+    """Write one value as the text of a cell.
 
     Line breaks, tabs and other control characters become a space, several spaces one; a word that readers take for a
     missing value gets an underscore: ``NA`` (Namibia) is ``NA_``.
@@ -37,39 +35,41 @@ def clean_token(value: str) -> str:
     """
     if _UNCLEAN.search(value):
         value = _GAP.sub(" ", value).strip()
-    return f"{value}_" if value in MISSING_WORDS else value
+
+    # RecBole reads files by pandas, which would make a missing value of "NA" (Namibia) or "null".
+    return f"{value}_" if value in PANDAS_WORDS else value
 
 
 def clean_label(value: str) -> str:
-    """One element of a sequence: as :func:`clean_token`, with underscores for spaces, which separate the elements."""
+    """Write one element of a sequence, like :func:`clean_token`, with underscores for spaces."""
     return clean_token(value).replace(" ", "_")
 
 
 def token_cells(values: Iterable[str | None]) -> pa.Array:
-    """Cells of a ``token`` field, null where a value is missing."""
+    """Write the cells of a ``token`` field, null for a missing value."""
     return pa.array([clean_token(value) or None if isinstance(value, str) else None for value in values], pa.string())
 
 
 def sequence_cells(values: Iterable[Sequence[str] | None]) -> pa.Array:
-    """Cells of a ``token_seq`` field: each label of an entity once, in its order; null where there is none."""
+    """Write the cells of a ``token_seq`` field: each label of an entity once, in its order; null without labels."""
     cleaned = {label: clean_label(label) for labels in values for label in labels or ()}
     rows = (dict.fromkeys(cleaned[label] for label in labels or () if cleaned[label]) for labels in values)
     return pa.array([" ".join(row) or None for row in rows], pa.string())
 
 
-def number_cells(values: np.ndarray) -> pa.Array:
-    """Cells of a ``float`` field: the shortest text that is read as the same number; null for NaN."""
+def number_cells(values: NDArray[Any]) -> pa.Array:
+    """Write the cells of a ``float`` field: the shortest text of the same number; null for NaN."""
     return pa.array(values, from_pandas=True).cast(pa.string())
 
 
-def vector_cells(matrix: np.ndarray) -> pa.Array:
-    """Cells of a ``float_seq`` field, with the shortest texts that are read as the same float32.
+def vector_cells(matrix: NDArray[Any]) -> pa.Array:
+    """Write the cells of a ``float_seq`` field, with the shortest texts of the same float32.
 
     Args:
-        matrix: float32 ``[n, size]``, a row of NaN where a vector is missing.
+        matrix: float32 ``[n, size]``, a row of NaN for a missing vector.
 
     Returns:
-        ``[n]`` texts of numbers separated by a space, null where missing.
+        ``[n]`` texts of numbers separated by a space, null if missing.
     """
     n, size = matrix.shape
     numbers = pa.array(np.ascontiguousarray(matrix, dtype=np.float32).reshape(-1)).cast(pa.string())
@@ -78,11 +78,11 @@ def vector_cells(matrix: np.ndarray) -> pa.Array:
 
 
 def id_cells(ids: pd.Index, source: str) -> pa.Array:
-    """Cells of the ids of users or items.
+    """Write the cells of the ids of users or items.
 
     Args:
         ids: Different ids.
-        source: What they identify, for the message.
+        source: Name of the entities, for the message.
 
     Raises:
         DataError: Nothing is left of an id, or two ids become the same text.
@@ -91,6 +91,7 @@ def id_cells(ids: pd.Index, source: str) -> pa.Array:
     if cells.null_count:
         found = ids[np.flatnonzero(cells.is_null().to_numpy(zero_copy_only=False))[0]]
         raise DataError(f"{source}: the id {found!r} has no character that can stand in an atomic file")
+
     twice = np.flatnonzero(cells.to_pandas().duplicated(keep=False).to_numpy())
     if len(twice):
         first = cells[int(twice[0])]
@@ -99,6 +100,7 @@ def id_cells(ids: pd.Index, source: str) -> pa.Array:
             f"{source}: the ids {same[0]!r} and {same[1]!r} differ only in spaces or control characters, which an "
             "atomic file cannot keep apart"
         )
+
     return cells
 
 

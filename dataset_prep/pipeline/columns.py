@@ -1,25 +1,27 @@
-"""Columns of an atomic file that yield their cells block by block, so that wide vectors are never held as text."""
+"""Columns of an atomic file. They write their cells block by block, to save the memory of wide vectors as text."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 from tqdm import tqdm
 
-from recbole_sibrar.data.atomic import DataError, Field
+from recbole_sibrar.data.atomic import Field
+from recbole_sibrar.errors import DataError
 
 from . import cells
 from .raw import RawField
 
 NUMBERS_PER_BLOCK = 2**21
-"""How many numbers of vectors are text at a time (about 25 MB)."""
+"""Numbers of vectors to write as text at a time (about 25 MB)."""
 
 
 class Column(Protocol):
@@ -31,15 +33,15 @@ class Column(Protocol):
 
     @property
     def width(self) -> int:
-        """How many numbers or texts a cell holds at most, to choose the size of a block."""
+        """Most numbers or texts in a cell, to choose the size of a block."""
 
     def text(self, start: int, stop: int) -> pa.Array:
-        """The cells of rows ``start`` to below ``stop`` as texts, null where a value is missing."""
+        """Write the cells of rows ``start`` to below ``stop`` as texts, null for a missing value."""
 
 
 @dataclass(frozen=True)
 class TextColumn:
-    """A column whose cells are held as text."""
+    """A column of texts."""
 
     field: Field
     """Name and type."""
@@ -48,7 +50,7 @@ class TextColumn:
     width = 1
 
     def text(self, start: int, stop: int) -> pa.Array:
-        """Cells of a block."""
+        """Write the cells of a block."""
         return self.cells[start:stop]
 
 
@@ -58,14 +60,14 @@ class CodeColumn:
 
     field: Field
     """Name and type."""
-    codes: np.ndarray
-    """int ``[n]``, which id a row has."""
+    codes: NDArray[Any]
+    """int ``[n]``, position of a row's id."""
     cells: pa.Array
     """The ids as texts."""
     width = 1
 
     def text(self, start: int, stop: int) -> pa.Array:
-        """Cells of a block."""
+        """Write the cells of a block."""
         return self.cells.take(pa.array(self.codes[start:stop]))
 
 
@@ -75,25 +77,25 @@ class NumberColumn:
 
     field: Field
     """Name and type."""
-    values: np.ndarray
-    """float or int ``[n]``, NaN where missing."""
+    values: NDArray[Any]
+    """float or int ``[n]``, NaN if missing."""
     width = 1
 
     def text(self, start: int, stop: int) -> pa.Array:
-        """Cells of a block."""
+        """Write the cells of a block."""
         return cells.number_cells(self.values[start:stop])
 
 
 @dataclass(frozen=True)
 class VectorColumn:
-    """A column of vectors, which may lie in a file."""
+    """A column of vectors, in memory or in a file."""
 
     field: Field
     """Name and type."""
-    matrix: np.ndarray
-    """float32 ``[m, size]``, a row of NaN where a vector is missing."""
-    rows: np.ndarray
-    """int ``[n]``, which row of ``matrix`` a row of the column is."""
+    matrix: NDArray[Any]
+    """float32 ``[m, size]``, a row of NaN for a missing vector."""
+    rows: NDArray[Any]
+    """int ``[n]``, row in ``matrix`` of a row of the column."""
 
     @property
     def width(self) -> int:
@@ -101,24 +103,24 @@ class VectorColumn:
         return self.matrix.shape[1]
 
     def text(self, start: int, stop: int) -> pa.Array:
-        """Cells of a block."""
+        """Write the cells of a block."""
         return cells.vector_cells(self.matrix[self.rows[start:stop]])
 
 
 @dataclass(frozen=True)
 class FieldColumn:
-    """A field of users or items for the entities that are kept."""
+    """A field of users or items for the kept entities."""
 
     column: TextColumn | VectorColumn
     """The cells."""
-    available: np.ndarray
-    """bool ``[n]``: which entities have a value."""
+    available: NDArray[Any]
+    """bool ``[n]``, True for entities with a value."""
     source: str
-    """The file that it was read from."""
+    """Its file."""
 
     @property
     def size(self) -> int:
-        """Length of the vectors, or how many different values or labels there are; 1 for a number."""
+        """Length of the vectors, or number of different values or labels; 1 for a number."""
         if isinstance(self.column, VectorColumn):
             return self.column.width
         if self.column.field.type == "float":
@@ -128,8 +130,8 @@ class FieldColumn:
             texts = pc.list_flatten(pc.split_pattern(texts, " "))
         return len(texts.unique())
 
-    def take(self, rows: np.ndarray) -> FieldColumn:
-        """The same field of some of the entities."""
+    def take(self, rows: NDArray[Any]) -> FieldColumn:
+        """Take the field of some of the entities."""
         if isinstance(self.column, VectorColumn):
             column: TextColumn | VectorColumn = VectorColumn(
                 self.column.field, self.column.matrix, self.column.rows[rows]
@@ -146,10 +148,10 @@ def read_columns(side: str, fields: Sequence[RawField], ids: pd.Index, folder: P
         side: ``user`` or ``item``, for messages and the names of files.
         fields: The fields.
         ids: The entities, in the order of the rows.
-        folder: Where vectors are put until they are written, one field at a time in memory.
+        folder: Folder for vectors until they are written; one field at a time is in memory.
 
     Raises:
-        DataError: A file is not what it should be, or a number is not finite.
+        DataError: A file has a wrong value, or a number is not finite.
     """
     columns: list[FieldColumn] = []
     for field in tqdm(fields, desc=f"fields of {side}s", unit="field", disable=None):
@@ -180,14 +182,16 @@ def _read_vectors(field: RawField, ids: pd.Index, file: Path) -> FieldColumn:
         found = matrix[np.argmax(broken)]
         number = found[~np.isfinite(found)][0]
         raise DataError(f"{_where(field, ids, broken)} has a number {number}; allowed are finite float32 numbers")
+
+    # From memory to a file and back as a map, so that only one field at a time is in memory.
     np.save(file, matrix)
     del matrix
     column = VectorColumn(Field(field.name, field.type), np.load(file, mmap_mode="r"), np.arange(len(ids)))
     return FieldColumn(column, ~missing, field.source)
 
 
-def _states(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which rows are NaN as a whole, and which have a number that is not finite among others: bool ``[n]`` each.
+def _states(matrix: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Find rows of NaN as a whole, and other rows with a number that is not finite: bool ``[n]`` each.
 
     Block by block, since a test of all numbers at once takes a quarter of the memory of the matrix.
     """
@@ -201,5 +205,5 @@ def _states(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return missing, ~finite & ~missing
 
 
-def _where(field: RawField, ids: pd.Index, wrong: np.ndarray) -> str:
+def _where(field: RawField, ids: pd.Index, wrong: NDArray[Any]) -> str:
     return f"{field.source or field.name}, field '{field.name}': the value of '{ids[np.flatnonzero(wrong)[0]]}'"

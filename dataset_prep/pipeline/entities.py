@@ -1,19 +1,20 @@
-"""Users and items of a data set: those of the interactions, and those that only a table has."""
+"""Users and items of a data set: those of the interactions, and further ones of the tables."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+
+from recbole_sibrar.names import SIDES, Side
 
 from ..readers.entity_file import EntityFile, Expected
 from .filtering import present
 from .raw import RawData, RawField
-
-SIDES = ("user", "item")
-"""The two sides of a recommender."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Entities:
     ids: pd.Index
     """Their original ids: first those with interactions, then those without."""
     n_interacted: int
-    """How many have interactions."""
+    """Number of them with interactions."""
 
     @property
     def interacted(self) -> pd.Index:
@@ -35,31 +36,31 @@ class Entities:
         """Number of those without interactions."""
         return len(self.ids) - self.n_interacted
 
-    def rows(self, ids: pd.Index, complete: np.ndarray) -> np.ndarray:
-        """Rows of some of them, in their order.
+    def rows(self, ids: pd.Index, complete: NDArray[Any]) -> NDArray[Any]:
+        """Find the rows of some of them, in their order.
 
         Args:
-            ids: Those with interactions that are left.
-            complete: bool ``[n]``, which of those without interactions are left.
+            ids: The remaining ones with interactions.
+            complete: bool ``[n]``, True for the remaining ones without interactions.
         """
         others = np.flatnonzero(complete[self.n_interacted :]) + self.n_interacted
         return np.concatenate([self.ids.get_indexer(ids), others])
 
-    def take(self, rows: np.ndarray) -> Entities:
-        """Some of them, by their rows."""
+    def take(self, rows: NDArray[Any]) -> Entities:
+        """Take some of them, by their rows."""
         return Entities(self.ids[rows], int((rows < self.n_interacted).sum()))
 
 
-def find_entities(raw: RawData, inter: pd.DataFrame, keep: Mapping[str, str]) -> dict[str, Entities]:
+def find_entities(raw: RawData, inter: pd.DataFrame, keep: Mapping[Side, str]) -> dict[Side, Entities]:
     """Find the users and items of a data set.
 
     Args:
         raw: The raw data set, with the fields to keep.
         inter: Its interactions after all filters.
-        keep: ``user`` and ``item`` -> ``interacted``, or ``all`` to keep those of the tables as well that have no
-            interaction in the raw data. Who had some and lost them to a filter is not new, and is left out.
+        keep: ``user`` and ``item`` -> ``interacted``, or ``all`` to keep those of the tables without an
+            interaction in the raw data as well. Entities with filtered interactions are not new, and are left out.
     """
-    entities = {}
+    entities: dict[Side, Entities] = {}
     for side, fields in zip(SIDES, (raw.user_fields, raw.item_fields), strict=True):
         ids = present(inter, f"{side}_id")
         others = _without_interactions(raw, side, fields) if keep[side] == "all" else ids[:0]
@@ -67,8 +68,8 @@ def find_entities(raw: RawData, inter: pd.DataFrame, keep: Mapping[str, str]) ->
     return entities
 
 
-def compare_files(raw: RawData, entities: Mapping[str, Entities]) -> list[EntityFile]:
-    """Set whom each file of fields is compared with when it is read, and compare the tables that are in memory.
+def compare_files(raw: RawData, entities: Mapping[Side, Entities]) -> list[EntityFile]:
+    """Set the entities to compare each file with, and compare the tables in memory.
 
     Returns:
         The files, each once.
@@ -77,7 +78,12 @@ def compare_files(raw: RawData, entities: Mapping[str, Entities]) -> list[Entity
         DataError: A table matches nobody.
     """
     files: list[EntityFile] = []
-    for side, other, fields in (("user", "item", raw.user_fields), ("item", "user", raw.item_fields)):
+    sides: list[tuple[Side, Side, Sequence[RawField]]] = [
+        ("user", "item", raw.user_fields),
+        ("item", "user", raw.item_fields),
+    ]
+
+    for side, other, fields in sides:
         ids = entities[side].interacted
         tables = raw.files.get(side, ())
         of_side = list(dict.fromkeys([*tables, *_files(fields)]))
@@ -90,11 +96,12 @@ def compare_files(raw: RawData, entities: Mapping[str, Entities]) -> list[Entity
         for file in tables:
             file.add(file.read_ids())
             file.close()
+
     return files
 
 
 def _without_interactions(raw: RawData, side: str, fields: Sequence[RawField]) -> pd.Index:
-    """Ids that the tables of one side have, or without a table its files of vectors, and no interaction."""
+    """Find the ids of one side in its tables, or else in its files of vectors, without an interaction."""
     seen = raw.raw_ids.get(side)
     if seen is None:
         seen = present(raw.inter, f"{side}_id")

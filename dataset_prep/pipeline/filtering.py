@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 
 from .raw import Step
 
 
 @dataclass(frozen=True)
 class Filters:
-    """What all converters leave out, in the order in which it is done."""
+    """Filters of all converters, in their order."""
 
     min_rating: float | None = None
     """Interactions rated below are left out, and those without a rating."""
@@ -26,15 +28,15 @@ class Filters:
 
 
 def filter_interactions(inter: pd.DataFrame, filters: Filters) -> tuple[pd.DataFrame, list[Step]]:
-    """Leave out what the options ask for: ratings, repeated pairs, rare pairs, then what is outside the k-core.
+    """Apply all filters: low ratings, repeated pairs, rare pairs, then the k-core.
 
     Args:
         inter: ``RawData.inter``.
         filters: The options.
 
     Returns:
-        The rows that are left, in their order, each pair once; and a line of the report for each filter. The frame has
-        a ``count`` where ``inter`` has one or ``min_interactions`` is above 1.
+        The remaining rows, in their order, each pair once; and a line of the report for each filter. The frame has
+        a ``count`` if ``inter`` has one or ``min_interactions`` is above 1.
 
     Raises:
         DataError: There are no ratings to filter by, an interaction has no user or item, or nothing is left.
@@ -42,6 +44,7 @@ def filter_interactions(inter: pd.DataFrame, filters: Filters) -> tuple[pd.DataF
     for name in ("user_id", "item_id"):
         if (_codes(inter, name) < 0).any():
             raise DataError(f"an interaction has no {name}; each needs one")
+
     steps: list[Step] = []
     if filters.min_rating is not None:
         if "rating" not in inter:
@@ -50,6 +53,7 @@ def filter_interactions(inter: pd.DataFrame, filters: Filters) -> tuple[pd.DataF
             )
         inter = inter[inter["rating"].to_numpy() >= filters.min_rating]
         steps.append(_step(f"rating of at least {filters.min_rating:g} (--min_rating)", inter))
+
     n_before = len(inter)
     inter = _merge_pairs(inter, keep_count="count" in inter or filters.min_interactions > 1)
     if len(inter) < n_before:
@@ -60,6 +64,7 @@ def filter_interactions(inter: pd.DataFrame, filters: Filters) -> tuple[pd.DataF
     if filters.k_core > 1:
         inter, step = to_k_core(inter, filters.k_core)
         steps.append(step)
+
     return inter, steps
 
 
@@ -80,7 +85,7 @@ def keep_entities(inter: pd.DataFrame, users: pd.Index, items: pd.Index, reason:
         inter: Interactions with categorical ids.
         users: Ids of the users to keep.
         items: Ids of the items to keep.
-        reason: What is left, for the report.
+        reason: Name of the filter, for the report.
 
     Raises:
         DataError: Nothing is left.
@@ -92,7 +97,7 @@ def keep_entities(inter: pd.DataFrame, users: pd.Index, items: pd.Index, reason:
 
 
 def raw_step(inter: pd.DataFrame) -> Step:
-    """The first line of the report of a converter that has filtered nothing itself.
+    """Make the first line of the report, for a converter without filters of its own.
 
     Raises:
         DataError: There are no interactions.
@@ -103,13 +108,13 @@ def raw_step(inter: pd.DataFrame) -> Step:
 
 
 def present(inter: pd.DataFrame, name: str) -> pd.Index:
-    """Ids that occur in a categorical column, in the order of the categories."""
+    """Find the ids in use of a categorical column, in the order of the categories."""
     categories = inter[name].cat.categories
     return categories[np.bincount(_codes(inter, name), minlength=len(categories)) > 0]
 
 
-def in_k_core(users: np.ndarray, items: np.ndarray, k: int) -> np.ndarray:
-    """Which interactions belong to the k-core: the largest part in which every user and item has at least ``k``.
+def in_k_core(users: NDArray[Any], items: NDArray[Any], k: int) -> NDArray[Any]:
+    """Find the k-core: the largest part with at least ``k`` interactions of every user and item.
 
     Args:
         users: int ``[n]``, a code from 0 on for the user of each interaction.
@@ -119,20 +124,25 @@ def in_k_core(users: np.ndarray, items: np.ndarray, k: int) -> np.ndarray:
     Returns:
         bool ``[n]``.
     """
-    left_users, left_items = users, items
-    keeps_user, keeps_item = _enough(users, k), _enough(items, k)
+    keeps_user = _enough(users, k)
+    keeps_item = _enough(items, k)
+    left_users = users
+    left_items = items
     while True:
         keep = keeps_user[left_users] & keeps_item[left_items]
         if keep.all():
-            return keeps_user[users] & keeps_item[items]
-        left_users, left_items = left_users[keep], left_items[keep]
+            in_core: NDArray[Any] = keeps_user[users] & keeps_item[items]
+            return in_core
+
+        left_users = left_users[keep]
+        left_items = left_items[keep]
         keeps_user &= _enough(left_users, k, len(keeps_user))
         keeps_item &= _enough(left_items, k, len(keeps_item))
 
 
 def first_of_each_pair(
-    users: np.ndarray, items: np.ndarray, timestamps: np.ndarray | None = None, counts: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+    users: NDArray[Any], items: NDArray[Any], timestamps: NDArray[Any] | None = None, counts: NDArray[Any] | None = None
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Find the first event of each pair of a user and an item.
 
     Args:
@@ -140,7 +150,7 @@ def first_of_each_pair(
         items: int ``[n]``, codes.
         timestamps: float ``[n]``; the first event is the one with the smallest, among equal ones and without
             timestamps the first row. NaN is later than every number.
-        counts: int ``[n]``, how many events a row stands for; None for one.
+        counts: int ``[n]``, number of events of a row; None for one.
 
     Returns:
         The rows of the first events in ascending order, and the number of events of their pairs.
@@ -149,6 +159,8 @@ def first_of_each_pair(
     weights = np.ones(n, dtype=np.int64) if counts is None else np.asarray(counts, dtype=np.int64)
     if not _has_repeated(users, items):
         return np.arange(n), weights
+
+    # Sort by user, item and row: first by the last key, then stably by the other.
     order = _stable_order(items)
     order = order[_stable_order(users[order])]
     is_new = (np.diff(users[order], prepend=-1) != 0) | (np.diff(items[order], prepend=-1) != 0)
@@ -157,27 +169,34 @@ def first_of_each_pair(
     if timestamps is None:
         firsts = starts
     else:
+        # A missing time is later than every other, so that it never hides one.
         times = np.nan_to_num(timestamps[order], nan=np.inf)
         group = np.cumsum(is_new) - 1
         earliest = np.flatnonzero(times == np.minimum.reduceat(times, starts)[group])
         firsts = earliest[np.diff(group[earliest], prepend=-1) > 0]
+
     rows = order[firsts]
     back = np.argsort(rows)
     return rows[back], totals[back]
 
 
-def _has_repeated(users: np.ndarray, items: np.ndarray) -> bool:
-    """Whether a pair occurs twice, which a sort of numbers finds out much faster than one of positions."""
+def _has_repeated(users: NDArray[Any], items: NDArray[Any]) -> bool:
+    """Look for a repeated pair. Sorting numbers is much faster than sorting positions."""
+    # One number for each pair: user * number of items + item.
     pairs = users.astype(np.int64) * (int(items.max(initial=0)) + 1) + items
     pairs.sort()
     return bool((pairs[1:] == pairs[:-1]).any())
 
 
-def _stable_order(codes: np.ndarray) -> np.ndarray:
-    """``np.argsort(codes, kind="stable")`` by counting: transposing a sparse matrix sorts its entries in one pass."""
+def _stable_order(codes: NDArray[Any]) -> NDArray[Any]:
+    """Compute ``np.argsort(codes, kind="stable")`` by counting."""
     n = len(codes)
     entries = (np.ones(n, dtype=np.int8), codes, np.arange(n + 1))
-    return csr_matrix(entries, shape=(n, int(codes.max()) + 1)).tocsc().indices
+    matrix = csr_matrix(entries, shape=(n, int(codes.max()) + 1))
+
+    # Transposing a sparse matrix sorts its entries in one pass, in linear time.
+    order: NDArray[Any] = matrix.tocsc().indices
+    return order
 
 
 def _merge_pairs(inter: pd.DataFrame, keep_count: bool) -> pd.DataFrame:
@@ -189,11 +208,11 @@ def _merge_pairs(inter: pd.DataFrame, keep_count: bool) -> pd.DataFrame:
     return inter.assign(count=totals) if keep_count else inter
 
 
-def _enough(codes: np.ndarray, k: int, size: int = 0) -> np.ndarray:
+def _enough(codes: NDArray[Any], k: int, size: int = 0) -> NDArray[Any]:
     return np.bincount(codes, minlength=size) >= k
 
 
-def _codes(inter: pd.DataFrame, name: str) -> np.ndarray:
+def _codes(inter: pd.DataFrame, name: str) -> NDArray[Any]:
     return inter[name].cat.codes.to_numpy()
 
 

@@ -1,20 +1,21 @@
-"""What a converter hands over: interactions, and the fields of users and items, read when it is known for whom."""
+"""Raw data set of a converter: interactions, and fields of users and items to be read later."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..readers.entity_file import EntityFile
 
-Values = pd.Series | np.ndarray
+Values = pd.Series | NDArray[Any]
 """Values of a field for n entities, in their order.
 
-``token``: object Series of str, None where missing; ``float``: float64 Series, NaN where missing; ``token_seq``: object
-Series of lists of str, empty where missing; ``float_seq``: float32 array ``[n, size]``, a row of NaN where missing.
+``token``: object Series of str, None if missing; ``float``: float64 Series, NaN if missing; ``token_seq``: object
+Series of lists of str, empty if missing; ``float_seq``: float32 array ``[n, size]``, a row of NaN if missing.
 """
 
 
@@ -27,22 +28,22 @@ class RawField:
     type: str
     """``token``, ``token_seq``, ``float`` or ``float_seq``."""
     read: Callable[[pd.Index], Values]
-    """Reads the values of entities by their original ids (str), in the order in which they are given. Called after all
-    filters, so that what is dropped is never held; a large file is read in chunks."""
+    """Reads the values of entities by their original ids (str), in the order of the ids. It is called after all
+    filters, so dropped entities need no memory; a large file is read in chunks."""
     source: str = ""
     """The file, for messages and the report."""
     notes: list[str] = field(default_factory=list)
-    """Sentences for the report, which ``read`` may add to: what it skipped or replaced, with counts."""
+    """Sentences for the report, added by ``read``: skipped and replaced values, with counts."""
     file: EntityFile | None = None
-    """Who has a line in the file, compared with who has interactions; None for a file that is not compared."""
+    """Comparison of the ids of the file with those of the interactions; None for no comparison."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One line of the report: what is left after a filter."""
+    """One line of the report: the data set after a filter."""
 
     name: str
-    """What was done, in words, with the option that asked for it."""
+    """Name of the filter, with its option."""
     interactions: int
     """Number of interactions (pairs of a user and an item, or events before they are counted)."""
     users: int
@@ -52,13 +53,13 @@ class Step:
 
 
 def others_left_out(source: str, n_others: int, n: int, noun: str) -> list[str]:
-    """The sentence for the report on entities of a file that no interaction has; none if there are none.
+    """Write the sentence for the report on entities of a file without an interaction, if there are some.
 
     Args:
         source: Name of the file.
-        n_others: How many they are.
-        n: How many entities the file has.
-        noun: What they are called, in the plural.
+        n_others: Number of them.
+        n: Number of entities of the file.
+        noun: Name of the entities, in the plural.
     """
     if not n_others:
         return []
@@ -67,7 +68,7 @@ def others_left_out(source: str, n_others: int, n: int, noun: str) -> list[str]:
 
 @dataclass
 class RawData:
-    """A raw data set after its own filters (ratings, year, category), before those that all converters share."""
+    """Raw data set after its own filters (year, category), before the shared ones."""
 
     inter: pd.DataFrame
     """``user_id`` and ``item_id`` as categoricals of str (their original ids), and any of ``rating`` (float64),
@@ -77,17 +78,40 @@ class RawData:
     item_fields: Sequence[RawField] = ()
     """Fields of the items."""
     steps: list[Step] = field(default_factory=list)
-    """What the converter itself has left out, the raw state first."""
+    """Steps of the converter's own filters, the raw state first."""
     notes: list[str] = field(default_factory=list)
-    """Sentences for the screen and the report: what was skipped or replaced, with counts."""
+    """Sentences for the screen and the report: skipped and replaced values, with counts."""
     inferred: list[str] = field(default_factory=list)
-    """Sentences for the report only: the types that were inferred."""
+    """Sentences for the report only: inferred types."""
     warnings: list[str] = field(default_factory=list)
-    """Sentences that the screen shows last, as warnings."""
+    """Sentences for the end of the screen, as warnings."""
     files: Mapping[str, Sequence[EntityFile]] = field(default_factory=dict)
-    """``user`` and ``item`` -> tables that are in memory, to be compared before any field is read."""
+    """``user`` and ``item`` -> tables in memory, to be compared before any field is read."""
     texts: Mapping[str, Sequence[RawField]] = field(default_factory=dict)
-    """``user`` and ``item`` -> fields (``token`` or ``token_seq``) that are only there to be encoded."""
+    """``user`` and ``item`` -> fields (``token`` or ``token_seq``) only for encoding."""
     raw_ids: Mapping[str, pd.Index] = field(default_factory=dict)
-    """``user`` and ``item`` -> ids with an event in the raw data, for a converter that has left some out itself;
+    """``user`` and ``item`` -> ids with an event in the raw data, for a converter with filters of its own;
     without it those of ``inter``."""
+
+
+def column_field(name: str, kind: str, values: pd.Series, file: EntityFile) -> RawField:
+    """Make a field of a column in memory.
+
+    Args:
+        name: Name of the field.
+        kind: ``token``, ``token_seq`` or ``float``.
+        values: Values in the form of :data:`Values`, with the original ids (str, each once) as index.
+        file: The file, to compare its ids with those of the interactions.
+    """
+    notes: list[str] = []
+
+    def read_values(ids: pd.Index) -> Values:
+        file.add(values.index)
+        file.close()
+
+        n_others = int((~values.index.isin(ids)).sum())
+        notes.extend(others_left_out(file.name, n_others, len(values), "lines"))
+        found = values.reindex(ids)
+        return found if found.dtype.kind == "f" else found.where(found.notna(), None)
+
+    return RawField(name, kind, read_values, file.name, notes, file)

@@ -1,4 +1,4 @@
-"""What is written beside the atomic files: the configuration of the data set, and the report of how it was made."""
+"""Files beside the atomic files: the configuration of the data set, and the report of its making."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .raw import Step
 
 @dataclass(frozen=True)
 class Modality:
-    """What the report says of one field of the users or items."""
+    """Line of the report on one field of the users or items."""
 
     side: str
     """``user`` or ``item``."""
@@ -30,12 +30,12 @@ class Modality:
     missing_share: float
     """Share of the entities without a value."""
     source: str
-    """The file that it comes from."""
+    """File of the field."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """How a data set was made and what it holds."""
+    """Making and content of a data set."""
 
     dataset: str
     """Name of the data set."""
@@ -46,32 +46,32 @@ class Report:
     options: dict[str, Any]
     """All options and their values."""
     steps: tuple[Step, ...]
-    """What was left after each filter, the raw state first."""
+    """The data set after each filter, the raw state first."""
     others: dict[str, int]
-    """``user`` and ``item`` -> how many without an interaction are kept."""
+    """``user`` and ``item`` -> number of kept ones without an interaction."""
     modalities: tuple[Modality, ...]
     """The fields of users and items."""
     notes: tuple[str, ...]
-    """What was skipped or replaced."""
+    """Sentences on skipped and replaced values."""
     inferred: tuple[str, ...] = ()
-    """The types that were inferred."""
+    """Sentences on inferred types."""
     warnings: tuple[str, ...] = ()
-    """What is probably not as the user expects."""
+    """Sentences on probable mistakes."""
 
     @property
     def density(self) -> float:
-        """Share of the pairs of a user and an item that have an interaction."""
+        """Share of the pairs of a user and an item with an interaction."""
         last = self.steps[-1]
         return last.interactions / (last.users * last.items)
 
     def as_json(self) -> str:
-        """The report for programs."""
+        """Write the report for programs."""
         last = self.steps[-1]
         result = {"interactions": last.interactions, "users": last.users, "items": last.items, "density": self.density}
         return json.dumps({**asdict(self), "result": result}, indent=2, ensure_ascii=False) + "\n"
 
     def as_markdown(self) -> str:
-        """The report for people."""
+        """Write the report for people."""
         last = self.steps[-1]
         steps = [(step.name, f"{step.interactions:,}", f"{step.users:,}", f"{step.items:,}") for step in self.steps]
         fields = [(m.side, m.name, m.type, f"{m.size:,}", f"{m.missing_share:.2%}", m.source) for m in self.modalities]
@@ -94,35 +94,38 @@ class Report:
         return "\n\n".join(parts) + "\n"
 
     def summary(self) -> str:
-        """The report without options and inferred types, in lines for the terminal; warnings are the last."""
-        steps = [f"{step.interactions:>13,} {step.users:>9,} {step.items:>9,}  {step.name}" for step in self.steps]
-        fields = [
-            f"{m.side:>13} {m.name}: {m.type} of size {m.size:,}, {m.missing_share:.2%} missing"
-            for m in self.modalities
-        ]
-        notes = [f"note: {note}" for note in self.notes]
-        warnings = [f"warning: {warning}" for warning in self.warnings]
-        return "\n".join([f"{'interactions':>13} {'users':>9} {'items':>9}", *steps, *fields, *notes, *warnings])
+        """Write the report without options and inferred types, in lines for the terminal; warnings are the last."""
+        lines = [f"{'interactions':>13} {'users':>9} {'items':>9}"]
+        for step in self.steps:
+            lines.append(f"{step.interactions:>13,} {step.users:>9,} {step.items:>9,}  {step.name}")
+        for m in self.modalities:
+            lines.append(f"{m.side:>13} {m.name}: {m.type} of size {m.size:,}, {m.missing_share:.2%} missing")
+
+        lines += [f"note: {note}" for note in self.notes]
+        lines += [f"warning: {warning}" for warning in self.warnings]
+        return "\n".join(lines)
 
 
 def describe(side: str, columns: Sequence[FieldColumn]) -> list[Modality]:
-    """What the report says of the fields of one side."""
-    return [
-        Modality(
+    """Describe the fields of one side for the report."""
+    modalities = []
+    for column in columns:
+        field = column.column.field
+        modality = Modality(
             side=side,
-            name=column.column.field.name,
-            type=column.column.field.type,
+            name=field.name,
+            type=field.type,
             size=column.size,
             available=int(column.available.sum()),
             missing_share=float(1 - column.available.mean()),
             source=column.source,
         )
-        for column in columns
-    ]
+        modalities.append(modality)
+    return modalities
 
 
 def configuration(report: Report, inter_fields: Sequence[str]) -> str:
-    """The configuration with which every model reads the data set.
+    """Write the configuration of the data set, for all models.
 
     Args:
         report: The report.
@@ -140,6 +143,7 @@ def configuration(report: Report, inter_fields: Sequence[str]) -> str:
     numbers = [modality.name for modality in report.modalities if modality.type == "float"]
     if numbers:
         keys["normalize_field"] = numbers
+
     lines = yaml.safe_dump(keys, sort_keys=False, allow_unicode=True, default_flow_style=None, width=1000)
     return (
         f"# How models read {report.dataset}. Keys on the command line and in configuration files go before these.\n"

@@ -14,13 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm import tqdm
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 
 from . import cells
 from .columns import NUMBERS_PER_BLOCK, Column
 
 RESULTS = ("report.json", "report.md")
-"""What lies beside the atomic files, whose names begin with that of the data set."""
+"""Files beside the atomic files. The names of all others begin with the name of the data set."""
 
 
 def write_atomic(path: Path, n_rows: int, columns: Sequence[Column]) -> None:
@@ -44,24 +44,25 @@ def write_atomic(path: Path, n_rows: int, columns: Sequence[Column]) -> None:
 
 
 def _bytes_of(texts: pa.Array) -> memoryview:
-    """All texts one after another, without a copy."""
+    """Join all texts, without a copy."""
     ends = np.frombuffer(texts.buffers()[1], dtype=np.int32)[texts.offset : texts.offset + len(texts) + 1]
     return memoryview(texts.buffers()[2])[int(ends[0]) : int(ends[-1])]
 
 
 def check_target(folder: Path, source: Path, overwrite: bool) -> None:
-    """Check before the work that a data set may be written.
+    """Refuse a target before the work begins.
 
     Args:
         folder: Its folder.
         source: The folder with the raw data.
-        overwrite: Whether a data set that is there may be replaced.
+        overwrite: True to replace an existing data set.
 
     Raises:
         DataError: There is one and it may not be, the folder holds something else, or it cannot be written to.
     """
     if folder.resolve() in (source.resolve(), *source.resolve().parents):
         raise DataError(f"--output_path: {folder} would replace the raw data in --input_path {source}")
+
     if folder.exists():
         foreign = (
             [entry.name for entry in folder.iterdir() if not _is_ours(entry)] if folder.is_dir() else [folder.name]
@@ -72,6 +73,7 @@ def check_target(folder: Path, source: Path, overwrite: bool) -> None:
             )
         if not overwrite:
             raise DataError(f"--output_path: {folder} exists; replace it with --overwrite, or name another --dataset")
+
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=folder.parent, prefix="."):
@@ -89,20 +91,21 @@ def _is_ours(entry: Path) -> bool:
 
 @contextmanager
 def replacing_folder(folder: Path) -> Iterator[tuple[Path, Path]]:
-    """Write a folder under a temporary name beside it, which takes its place when the ``with`` block ends well.
+    """Write a folder under a temporary name beside it. It takes its place after a ``with`` block without an exception.
 
     Args:
-        folder: The folder, of which the caller holds the lock: what lies under the temporary name was left by a process
-            that was killed, and is removed.
+        folder: The folder. The caller holds its lock, so a folder of the temporary name is left of a killed process and
+            is removed.
 
     Yields:
-        The folder to write to, and one for what is needed on the way. When the block ends in an exception, both are
-        removed and what was there stays as it was.
+        The folder to write to, and one for intermediate files. After an exception both are removed, and the old folder
+        stays as it was.
     """
     temporary = folder.with_name(f".{folder.name}.writing")
     new, scratch, old = (temporary / name for name in ("new", "scratch", "old"))
     _restore(old, folder)
     shutil.rmtree(temporary, ignore_errors=True)
+
     try:
         new.mkdir(parents=True)
         scratch.mkdir()
@@ -116,6 +119,6 @@ def replacing_folder(folder: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def _restore(old: Path, folder: Path) -> None:
-    """Put back what was there when nothing has taken its place."""
+    """Put the old folder back if nothing has taken its place."""
     if old.exists() and not folder.exists():
         os.rename(old, folder)

@@ -1,4 +1,4 @@
-"""Reading what is to be encoded: ids and cells of text, from a table of any usual kind."""
+"""Reading of content to encode: ids and cells of text, from a table of any usual kind."""
 
 from __future__ import annotations
 
@@ -15,16 +15,14 @@ import pandas as pd
 import pyarrow
 from pyarrow import parquet
 
-from recbole_sibrar.config.values import nearest
-from recbole_sibrar.data.atomic import DataError, read_frame, read_header
+from recbole_sibrar.data.atomic import read_frame, read_header
+from recbole_sibrar.errors import DataError, nearest
 
-from .raw_tables import ending_of
+from ..messages import one_line
+from .endings import JSON_ENDINGS, ending_of
 
 ID_COLUMNS = ("id", "ID", "item_id", "user_id")
-"""Where ids are looked for when no column is named."""
-
-JSON_KINDS = (".jsonl", ".ndjson", ".json")
-"""Endings of JSON files."""
+"""Usual columns of ids."""
 
 UNREADABLE = (
     OSError,
@@ -33,7 +31,7 @@ UNREADABLE = (
     UnicodeError,
     pyarrow.ArrowException,
 )
-"""What reading a file can raise that is no :class:`DataError`."""
+"""Errors of reading a file, beside :class:`DataError`."""
 
 
 def read_content(path: Path, id_column: str | None, columns: Sequence[str] | None, key: str) -> pd.DataFrame:
@@ -41,19 +39,20 @@ def read_content(path: Path, id_column: str | None, columns: Sequence[str] | Non
 
     Args:
         path: CSV, TSV, JSONL, JSON (an object of id -> text, an object of id -> object, or a list of objects), each
-            also packed as .gz; Parquet; or an atomic file (.item, .user), whose columns are named without their type.
-        id_column: The column of the ids; None for the first of :data:`ID_COLUMNS` that the file has.
+            also packed as .gz; Parquet; or an atomic file (.item, .user), with names of columns without their type.
+        id_column: The column of the ids; None for the first existing one of :data:`ID_COLUMNS`.
         columns: The columns of text; None for the only one beside the ids.
-        key: The option that names ``columns``, for messages.
+        key: The option for ``columns``, for messages.
 
     Returns:
-        The ids as index (str, each once), and the columns as str, empty where a value is missing. Elements of a list
+        The ids as index (str, each once), and the columns as str, empty for a missing value. Elements of a list
         are joined by spaces.
 
     Raises:
         DataError: The file cannot be read, lacks a column, or an id is missing or occurs twice.
     """
     names_of, read = _reader(path)
+
     try:
         names = names_of(path)
         if not names:
@@ -62,20 +61,22 @@ def read_content(path: Path, id_column: str | None, columns: Sequence[str] | Non
         columns = _text_columns(path, [name for name in names if name != id_column], columns, key)
         frame = read(path, [id_column, *columns])
     except UNREADABLE as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        reason = getattr(error, "strerror", None) or one_line(error)
         raise DataError(f"--input: cannot read {path}: {reason}") from None
+
     texts = pd.DataFrame({name: [_text(cell, path, name) for cell in frame[name]] for name in [id_column, *columns]})
     ids = texts[id_column]
     if (ids == "").any():
         raise DataError(
             f"{path}, row {int(np.argmax(ids == '')) + 1}: column '{id_column}' is empty; a row needs an id"
         )
+
     check_unique(ids, str(path))
     return texts.set_index(id_column)
 
 
 def check_unique(ids: pd.Series, source: str) -> None:
-    """Raise a :class:`DataError` that names the first of the ids that occurs twice."""
+    """Raise a :class:`DataError` if an id occurs twice."""
     twice = ids[ids.duplicated()]
     if len(twice):
         rows = np.flatnonzero(ids == twice.iloc[0]) + 1
@@ -113,7 +114,7 @@ def _unknown(key: str, column: str, path: Path, names: Sequence[str]) -> DataErr
 
 
 def _text(cell: Any, path: Path, column: str) -> str:
-    """A cell as text, whole numbers without a decimal point; empty where it is missing."""
+    """Write a cell as text, whole numbers without a decimal point; empty for a missing value."""
     if isinstance(cell, (list, tuple, np.ndarray)):
         return " ".join(filter(None, (_text(element, path, column) for element in cell)))
     if isinstance(cell, dict):
@@ -129,13 +130,13 @@ _Reader = tuple[Callable[[Path], list[str]], Callable[[Path, list[str]], pd.Data
 
 
 def _reader(path: Path) -> _Reader:
-    """Functions that name the columns of a file of this kind, and that read some of them."""
+    """Choose the functions for the names of a file's columns, and for its cells."""
     kind = _kind(path)
     readers = {
         ".csv": (_record_names, _record_frame),
         ".tsv": (_record_names, _record_frame),
         ".parquet": (_parquet_names, _parquet),
-        **dict.fromkeys(JSON_KINDS, (_record_names, _record_frame)),
+        **dict.fromkeys(JSON_ENDINGS, (_record_names, _record_frame)),
         ".item": (_atomic_names, _atomic),
         ".user": (_atomic_names, _atomic),
     }
@@ -143,6 +144,7 @@ def _reader(path: Path) -> _Reader:
         raise DataError(f"--input: found {path}, allowed is a file that ends in {', '.join(readers)}")
     if not path.is_file():
         raise DataError(f"--input: there is no file {path}")
+
     return readers[kind]
 
 
@@ -165,9 +167,9 @@ def _record_frame(path: Path, columns: list[str]) -> pd.DataFrame:
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a CSV or TSV file, or the objects of a JSON or JSONL file."""
+    """Read the rows of a CSV or TSV file, or the objects of a JSON or JSONL file."""
     kind = _kind(path)
-    if kind in JSON_KINDS:
+    if kind in JSON_ENDINGS:
         yield from json_records(path)
         return
     with _open(path) as file:
@@ -204,7 +206,7 @@ def _open(path: Path) -> TextIOWrapper:
 
 
 def _kind(path: Path) -> str:
-    """The ending of a file's name in small letters, without that of its packing."""
+    """Find the ending of a file's name in small letters, without the ending of its packing."""
     return ending_of(Path(path.name.lower()))
 
 
@@ -223,7 +225,8 @@ def _lines(lines: Iterable[str], path: Path) -> Iterator[dict[str, Any]]:
 
 def _rows(file: IO[str], path: Path, separator: str) -> Iterator[dict[str, str]]:
     reader = csv.reader(file, delimiter=separator, strict=True)
-    limit = csv.field_size_limit(2**31 - 1)
+    limit = csv.field_size_limit(2**31 - 1)  # a global of Python's module, restored below
+
     try:
         names = next(reader, [])
         for row in reader:
@@ -240,7 +243,7 @@ def _rows(file: IO[str], path: Path, separator: str) -> Iterator[dict[str, str]]
 
 
 def _elements(content: Any, path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a list, or of an object by id; a text by id is an object with ``id`` and ``text``."""
+    """Yield the objects of a list, or of an object by id; a text by id is an object with ``id`` and ``text``."""
     if isinstance(content, dict):
         for id_, value in content.items():
             yield {**(value if isinstance(value, dict) else {"text": value}), "id": id_}

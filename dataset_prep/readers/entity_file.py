@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 
 from .id_differences import recognise
 
@@ -16,19 +18,19 @@ LOW_SHARE = 0.8
 """Below this share of users or items with a line, a warning is due."""
 
 COMPARED = 200_000
-"""How many ids without a counterpart are compared, to find out why they have none."""
+"""Number of ids without a counterpart to search for a reason."""
 
 
 @dataclass(frozen=True)
 class Expected:
-    """Users or items that a file should have lines of."""
+    """Users or items with an expected line in a file."""
 
     side: str
     """``user`` or ``item``."""
     ids: pd.Index
     """Ids with an interaction."""
     known: pd.Index
-    """Ids of the data set: those with an interaction, and those that its tables have."""
+    """Ids of the data set: those with an interaction, and those of its tables."""
     other_side: pd.Index
     """Ids with an interaction on the other side, to recognise a file of the wrong side."""
 
@@ -36,15 +38,15 @@ class Expected:
 class EntityFile:
     """A file with a line or a vector for each user or item.
 
-    Its readers tell it the ids that they come across; it says how many users or items have a line, and ends what
-    matches nothing. A file that several fields are read from is compared once.
+    Its readers pass on the ids of its lines. It counts the users or items with a line, and refuses a file without any
+    match. A file of several fields is compared once.
 
     Args:
         name: Name of the file, for messages.
-        is_table: Whether it is a table of the users or items, which says who there is; vectors are none.
-        read_ids: Reads the ids of the file, for who has no interaction; None if nobody can tell.
+        is_table: True for a table of the users or items, False for a file of vectors.
+        read_ids: Reads the ids of the file, to find those without an interaction.
         other_columns: Reads other columns of the file by their names, to recognise a wrong column of ids.
-        column_option: The option that names the column of ids.
+        column_option: The option for the column of ids.
     """
 
     def __init__(
@@ -69,11 +71,11 @@ class EntityFile:
         self._matches_known = False
 
     def expect(self, expected: Expected) -> None:
-        """Set whom the file is compared with when it is read next; without it nothing is compared."""
+        """Set the entities to compare the file with; without them nothing is compared."""
         self._expected = expected
         self._seen = np.zeros(len(expected.ids), dtype=bool)
 
-    def add(self, ids: Sequence[str] | pd.Index | np.ndarray) -> None:
+    def add(self, ids: Sequence[str] | pd.Index | NDArray[Any]) -> None:
         """Take note of the ids of some lines of the file."""
         if self._expected is None:
             return
@@ -132,7 +134,7 @@ class EntityFile:
         (self.warnings if is_low else self.notes).append(f"{said}.")
 
     def _reason(self, expected: Expected, ours: pd.Index) -> str:
-        """Why no id matches, where that can be told, as the end of a sentence."""
+        """Explain the lack of matching ids, as the end of a sentence."""
         found = recognise(list(ours[:COMPARED]), self._foreign)
         column, n_in_column = self._column_with(ours)
         if n_in_column and (found is None or n_in_column >= found.count):
@@ -147,11 +149,11 @@ class EntityFile:
         return "; both need the original ids of the data set"
 
     def _column_with(self, ours: pd.Index) -> tuple[str, int]:
-        """The column that holds most of some ids, and how many it holds."""
+        """Find the column with most of some ids, and their number."""
         counts = {name: int(ours.isin(list(read())).sum()) for name, read in self._other_columns.items()}
         return max(counts.items(), key=lambda item: item[1], default=("", 0))
 
 
 def _some(ids: Sequence[str] | pd.Index) -> str:
-    """Two ids as examples."""
+    """Write two ids as examples."""
     return " and ".join(repr(str(name)) for name in ids[:2])

@@ -1,4 +1,4 @@
-"""Differences between two spellings of the same ids, such as ``3.0`` and ``3``, and what to do about them."""
+"""Differences between two spellings of the same ids, such as ``3.0`` and ``3``, with advice."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ _EXPONENT = re.compile(r"-?\d(?:[.,]\d+)?[eE]\+?\d+")
 
 @dataclass(frozen=True)
 class Difference:
-    """A way in which two spellings of one id differ."""
+    """Difference between two spellings of one id."""
 
     normalise: Callable[[str], str]
     """Makes one text of both spellings."""
     advice: str
-    """What it is and what to do about it."""
+    """Explanation and advice."""
 
 
 @dataclass(frozen=True)
 class Recognised:
-    """A difference that ids of two sources have in common."""
+    """Common difference between ids of two sources."""
 
     ours: str
     """An id of the interactions, as an example."""
     theirs: str
     """The same id in the other file."""
     count: int
-    """How many ids of the interactions have a counterpart once the difference is removed."""
+    """Number of ids of the interactions with a counterpart, once the difference is removed."""
     advice: str
-    """What to do about it."""
+    """Advice."""
 
 
 def _spaces(text: str) -> str:
@@ -84,21 +84,21 @@ DIFFERENCES = (
         _all, "they differ in spaces, quotation marks, decimal points, zeros or capital letters; write them alike"
     ),
 )
-"""The differences that are recognised; the first of those that explain most ids counts."""
+"""Known differences. Of several with most explained ids, the first is reported."""
 
 SPREADSHEET = "a spreadsheet has written ids with an exponent and has lost digits; export them again as text"
-"""What to do about ids such as ``1.23E+12``."""
+"""Advice on ids such as ``1.23E+12``."""
 
 
 def recognise(ours: Sequence[str], theirs: Sequence[str]) -> Recognised | None:
-    """Find out what tells ids of the interactions from those of another file.
+    """Find the difference between ids of the interactions and of another file.
 
     Args:
-        ours: Ids of the interactions that the other file lacks.
-        theirs: Ids of the other file that the interactions lack.
+        ours: Ids of the interactions without a match in the other file.
+        theirs: Ids of the other file without a match in the interactions.
 
     Returns:
-        The difference that explains most of ``ours``; None if none explains any.
+        The difference with the most explained ids of ``ours``; None if there is none.
     """
     best: Recognised | None = None
     for difference in (*DIFFERENCES, *_prefixes(ours, theirs)):
@@ -120,7 +120,7 @@ def _counterparts(ours: Sequence[str], theirs: Sequence[str], difference: Differ
 
 
 def _prefixes(ours: Sequence[str], theirs: Sequence[str]) -> list[Difference]:
-    """Texts that stand in front of every id of one of the sources, such as ``item_``."""
+    """Find texts in front of every id of one of the sources, such as ``item_``."""
     prefixes = [_prefix(texts) for texts in (ours, theirs)]
     if prefixes[0] == prefixes[1]:
         return []
@@ -135,7 +135,7 @@ def _prefixes(ours: Sequence[str], theirs: Sequence[str]) -> list[Difference]:
 
 
 def _prefix(texts: Sequence[str]) -> str:
-    """The beginning of all texts, up to the first digit that may differ."""
+    """Find the common beginning of all texts, up to the first digit."""
     if len(texts) < 2:
         return ""
     first, last = min(texts), max(texts)

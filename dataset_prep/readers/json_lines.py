@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 
 from .streams import read_blocks
 
@@ -41,14 +41,14 @@ def read_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def finite_number(value: object) -> float | None:
-    """A JSON number as a float; None for anything else, and for numbers that no float holds."""
+    """Convert a JSON number to a float; None for anything else, and for too large numbers."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
         return None
     return float(value)
 
 
-def wrong_value(path: Path, line: int, key: str, found: object, allowed: str) -> NoReturn:
-    """Raise what is wrong with a value of an object.
+def refuse_value(path: Path, line: int, key: str, found: object, allowed: str) -> NoReturn:
+    """Refuse a value of an object.
 
     Raises:
         DataError: Always.

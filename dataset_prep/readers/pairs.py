@@ -1,21 +1,23 @@
-"""Counting the events of each pair of a user and an item in memory that grows with the pairs, not with the events."""
+"""Counts of the events of each pair of a user and an item. Memory grows with the pairs, not with the events."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 PENDING_EVENTS = 1 << 22
-"""How many events are collected before they are merged into the pairs, which needs 0.5 GB."""
+"""Number of events to collect before they are merged into the pairs. They need 0.5 GB."""
 
 _ITEM_BITS = 32
 
 
 class Codes:
-    """Numbers ids in the order in which they first occur."""
+    """Numbers of ids, in the order of their first occurrence."""
 
     def __init__(self) -> None:
         self._codes: dict[str, int] = {}
@@ -24,21 +26,21 @@ class Codes:
         return len(self._codes)
 
     def ids(self) -> pd.Index:
-        """All ids, in the order of their numbers."""
+        """List all ids, in the order of their numbers."""
         return pd.Index(list(self._codes), dtype=object)
 
-    def number(self, ids: Iterable[str]) -> np.ndarray:
-        """The numbers of ids, of new ones too: int32 ``[n]``."""
+    def number(self, ids: Iterable[str]) -> NDArray[Any]:
+        """Number ids, new ones too: int32 ``[n]``."""
         codes = self._codes
         return np.fromiter((codes.setdefault(name, len(codes)) for name in ids), np.int32)
 
-    def number_column(self, column: pa.ChunkedArray) -> np.ndarray:
-        """The numbers of a column of dictionary type, looked up once for each different id: int32 ``[n]``."""
+    def number_column(self, column: pa.ChunkedArray) -> NDArray[Any]:
+        """Number a column of dictionary type, with one look-up for each different id: int32 ``[n]``."""
         parts = [self.number(chunk.dictionary.to_pylist())[chunk.indices.to_numpy()] for chunk in column.chunks]
         return np.concatenate(parts) if parts else np.empty(0, np.int32)
 
-    def categorical(self, codes: np.ndarray) -> pd.Categorical:
-        """A column of the ids that ``codes`` stand for, with the categories that occur, in the order of the numbers.
+    def categorical(self, codes: NDArray[Any]) -> pd.Categorical:
+        """Make a column of the ids of ``codes``. Its categories are those in use, in the order of the numbers.
 
         Args:
             codes: int ``[n]``.
@@ -50,24 +52,24 @@ class Codes:
 
 
 class PairTable:
-    """One row for each pair of a user and an item, with columns that are reduced over its events.
+    """One row for each pair of a user and an item, with columns reduced over its events.
 
     With n pairs and c columns it holds ``8 n (1 + c)`` bytes, and while events are merged ``9 n`` more and
     :data:`PENDING_EVENTS` events.
 
     Args:
-        reductions: How two values of a column become one, such as ``{"count": np.add, "timestamp": np.minimum}``.
+        reductions: Column -> function of two values, such as ``{"count": np.add, "timestamp": np.minimum}``.
         types: The type of each column.
     """
 
     def __init__(self, reductions: Mapping[str, np.ufunc], types: Mapping[str, type]) -> None:
         self._reductions = reductions
         self._keys = np.empty(0, np.int64)
-        self._columns: dict[str, np.ndarray] = {name: np.empty(0, types[name]) for name in reductions}
-        self._pending_keys: list[np.ndarray] = []
-        self._pending_columns: dict[str, list[np.ndarray]] = {name: [] for name in reductions}
+        self._columns: dict[str, NDArray[Any]] = {name: np.empty(0, types[name]) for name in reductions}
+        self._pending_keys: list[NDArray[Any]] = []
+        self._pending_columns: dict[str, list[NDArray[Any]]] = {name: [] for name in reductions}
 
-    def add(self, users: np.ndarray, items: np.ndarray, **columns: np.ndarray) -> None:
+    def add(self, users: NDArray[Any], items: NDArray[Any], **columns: NDArray[Any]) -> None:
         """Add events.
 
         Args:
@@ -75,6 +77,7 @@ class PairTable:
             items: int ``[n]``, likewise.
             columns: ``[n]`` values of each column.
         """
+        # One int64 for each pair: the user in the upper half, the item in the lower.
         self._pending_keys.append(users.astype(np.int64) << _ITEM_BITS | items)
         for name, column in self._columns.items():
             self._pending_columns[name].append(columns[name].astype(column.dtype, copy=False))
@@ -82,11 +85,11 @@ class PairTable:
             self._merge()
 
     def frame(self, users: Codes, items: Codes) -> pd.DataFrame:
-        """All pairs, ordered by the numbers of users and items; the table is empty afterwards.
+        """Make a frame of all pairs, ordered by the numbers of users and items; the table is empty afterwards.
 
         Args:
-            users: What the users' numbers stand for.
-            items: What the items' numbers stand for.
+            users: Numbers of the users.
+            items: Numbers of the items.
 
         Returns:
             ``user_id`` and ``item_id`` as categoricals, and the columns.
@@ -100,14 +103,18 @@ class PairTable:
         return pd.DataFrame({**frame, **columns}, copy=False)
 
     def _merge(self) -> None:
-        """Merge the events that were collected into the pairs."""
+        """Merge the collected events into the pairs."""
         keys = _take(self._pending_keys)
         if not len(keys):
             return
+
+        # Reduce the events of each pair among the new ones.
         order = np.argsort(keys)
         keys = keys[order]
         starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
         keys = keys[starts]
+
+        # Both lists of keys are sorted: known pairs are updated in place, new ones are inserted between them.
         places = np.searchsorted(self._keys, keys)
         known = np.zeros(len(keys), dtype=bool)
         within = places < len(self._keys)
@@ -117,11 +124,12 @@ class PairTable:
             column = self._columns[name]
             column[places[known]] = reduce(column[places[known]], values[known])
             self._columns[name] = np.insert(column, places[~known], values[~known])
+
         self._keys = np.insert(self._keys, places[~known], keys[~known])
 
 
-def _take(arrays: list[np.ndarray]) -> np.ndarray:
-    """All arrays as one, and the list empty, so that nothing is held twice for long."""
+def _take(arrays: list[NDArray[Any]]) -> NDArray[Any]:
+    """Join all arrays, and empty the list to save memory."""
     joined = np.concatenate(arrays) if arrays else np.empty(0, np.int64)
     arrays.clear()
     return joined

@@ -1,4 +1,4 @@
-"""Reading tables of raw data sets, with messages that name file, line and column."""
+"""Tables of raw data sets. Their messages name file, line and column."""
 
 from __future__ import annotations
 
@@ -6,44 +6,21 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 from pyarrow import parquet
 
-from recbole_sibrar.config.values import nearest
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError, nearest
 
-COMPRESSIONS = (".gz", ".bz2", ".zst")
-"""Endings of compressed files, which are read without unpacking them."""
-
-MISSING_NUMBERS = frozenset(
-    {"null", "nan", "-nan", "na", "n/a", "n.a.", "#n/a", "#na", "<na>", "none", "nil", "\\n", "-", "--", "?", "."}
-    | {
-        "\u2013",
-        "\u2014",
-        "missing",
-        "unknown",
-        "undefined",
-        "nat",
-        "#null!",
-        "#value!",
-        "#div/0!",
-        "#ref!",
-        "#n/a n/a",
-    }
-    | {"1.#qnan", "-1.#qnan", "1.#ind", "-1.#ind"}
-)
-"""Words that programs, and people, write for a missing number; a column of numbers and such words holds numbers."""
+from ..messages import one_line
 
 SHOWN = 80
-"""How many characters of a wrong cell a message shows."""
-
-SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".dat": "::"}
-"""Ending of a text file -> what separates its columns."""
+"""Number of characters of a wrong cell in a message."""
 
 
 @dataclass(frozen=True)
@@ -53,28 +30,29 @@ class Table:
     path: Path
     """Its file."""
     data: pa.Table
-    """Texts as they stand in a text file, empty where a cell is; typed columns of a Parquet file."""
+    """Cells of a text file as texts; typed columns of a Parquet file."""
     first_row: int = 1
-    """Number of the first row in messages: that of its line."""
+    """Number of the line of the first row, for messages."""
     unit: str = "line"
-    """What a row is called: ``line``, or ``row`` where one can have several lines."""
+    """Name of a row in messages: ``line``, or ``row`` if a row can have several lines."""
     missing: frozenset[str] = frozenset()
-    """Cells that stand for a missing value in every column, besides empty ones."""
+    """Cells with a missing value in every column, besides empty ones."""
     missing_numbers: frozenset[str] = frozenset()
-    """Cells, in small letters, that stand for a missing number in a column of texts."""
+    """Words for a missing number in a column of texts, in small letters."""
     decimal: str = "."
     """Decimal point of numbers in texts."""
 
     @property
     def names(self) -> list[str]:
         """Names of the columns."""
-        return self.data.column_names
+        names: list[str] = self.data.column_names
+        return names
 
     def check(self, names: Iterable[str], key: str) -> None:
-        """Check that columns exist.
+        """Refuse names of unknown columns.
 
         Raises:
-            DataError: One does not; the message names the option ``key``.
+            DataError: A column does not exist; the message names the option ``key``.
         """
         for name in names:
             if name not in self.names:
@@ -83,8 +61,8 @@ class Table:
                     f"{nearest(name, self.names)}"
                 )
 
-    def wrong(self, row: int, name: str, allowed: str) -> NoReturn:
-        """End with the line that a wrong cell gets.
+    def refuse(self, row: int, name: str, allowed: str) -> NoReturn:
+        """Refuse a cell.
 
         Raises:
             DataError: Always.
@@ -96,11 +74,11 @@ class Table:
         )
 
     def categories(self, name: str, required: bool = True) -> pd.Categorical:
-        """The ids of a column, as texts.
+        """Read the ids of a column, as texts.
 
         Args:
             name: The column.
-            required: Whether every row needs an id; without one its code is -1.
+            required: True if every row needs an id; else the code of a row without one is -1.
 
         Raises:
             DataError: A row has none and needs one.
@@ -108,14 +86,14 @@ class Table:
         column = self.texts(name)
         missing = column.is_null()
         if required and pc.any(missing).as_py():
-            self.wrong(pc.index(missing, True).as_py(), name, "an id")
+            self.refuse(pc.index(missing, True).as_py(), name, "an id")
         encoded = column.dictionary_encode().unify_dictionaries().combine_chunks()
         names = pd.Index(encoded.dictionary.to_pylist(), dtype=object)
         codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
         return pd.Categorical.from_codes(codes, categories=names)
 
     def texts(self, name: str) -> pa.ChunkedArray:
-        """A column as texts, null where a cell is empty or missing; whole numbers without a decimal point.
+        """Read a column as texts, null for an empty or missing cell; whole numbers without a decimal point.
 
         Raises:
             DataError: The column has another type, such as lists.
@@ -130,8 +108,8 @@ class Table:
             raise DataError(f"{self.path}, column {name}: found {found}, allowed are texts and numbers") from None
         return pc.if_else(pc.is_in(column, pa.array(["", *self.missing], pa.string())), None, column)
 
-    def numbers(self, name: str) -> np.ndarray:
-        """A column as float64 ``[n]``, NaN where a cell is empty or missing.
+    def numbers(self, name: str) -> NDArray[Any]:
+        """Read a column as float64 ``[n]``, NaN for an empty or missing cell.
 
         Raises:
             DataError: A cell is no finite number.
@@ -139,14 +117,14 @@ class Table:
         parsed = self.parse_numbers(name)
         wrong = parsed.is_text | np.isinf(parsed.values)
         if wrong.any():
-            self.wrong(int(np.flatnonzero(wrong)[0]), name, "a finite number")
+            self.refuse(int(np.flatnonzero(wrong)[0]), name, "a finite number")
         return parsed.values
 
     def parse_numbers(self, name: str) -> Numbers:
-        """A column as numbers, whatever its cells hold.
+        """Read a column as numbers, as far as its cells are numbers.
 
         Raises:
-            DataError: The column has a type that is neither text nor number.
+            DataError: The column has neither texts nor numbers.
         """
         column = self.data[name]
         if not pa.types.is_string(column.type):
@@ -166,7 +144,7 @@ class Table:
         return Numbers(*_to_numbers(column), words)
 
     def _missing_words(self, column: pa.ChunkedArray) -> tuple[dict[str, int], pa.ChunkedArray]:
-        """The cells that stand for a missing number with their counts, and the column without them."""
+        """Count the words for a missing number, and remove them from a column."""
         known = pa.array(sorted(self.missing_numbers), pa.string())
         is_word = pc.fill_null(pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(column)), known), False)
         if not pc.any(is_word).as_py():
@@ -179,37 +157,12 @@ class Table:
 class Numbers:
     """Cells of a column as numbers."""
 
-    values: np.ndarray
-    """float64 ``[n]``, NaN where a cell is missing or no number."""
-    is_text: np.ndarray
-    """bool ``[n]``, whether a cell is neither a number nor missing."""
+    values: NDArray[Any]
+    """float64 ``[n]``, NaN for a missing cell and for a text."""
+    is_text: NDArray[Any]
+    """bool ``[n]``, True for a cell with neither a number nor a missing value."""
     missing_words: dict[str, int]
-    """Words that stand for a missing number -> in how many cells."""
-
-
-def ending_of(path: Path) -> str:
-    """The ending of a file's name, without that of its packing."""
-    return path.with_suffix("").suffix if path.suffix in COMPRESSIONS else path.suffix
-
-
-def separator_of(path: Path, others: Sequence[str] = ()) -> str:
-    """The separator of the columns of a text file, by its ending.
-
-    Args:
-        path: The file.
-        others: Other endings that are allowed, for the message.
-
-    Raises:
-        DataError: The ending is unknown.
-    """
-    ending = ending_of(path)
-    if ending not in SEPARATORS:
-        endings = ", ".join([*SEPARATORS, *others])
-        raise DataError(
-            f"{path}: found the ending '{ending}', allowed are .parquet and, packed or not, {endings}; name the "
-            "separator of a text file of another name with --separator"
-        )
-    return SEPARATORS[ending]
+    """Word for a missing number -> number of its cells."""
 
 
 def read_parquet(path: Path) -> Table:
@@ -232,20 +185,15 @@ def check_names(path: Path, names: Sequence[str], place: str = "") -> None:
     Args:
         path: The file.
         names: Names of its columns.
-        place: Where they stand, for the message.
+        place: Place of the names in the file, for the message.
     """
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise DataError(f"{path}{place}: found two columns of one name, '{twice}'; allowed are different names")
 
 
-def one_line(error: BaseException | str) -> str:
-    """The message of an error without line breaks."""
-    return " ".join(str(error).split())
-
-
-def _to_numbers(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
-    """Texts as float64 ``[n]``, and bool ``[n]``: whether a cell is neither a number nor missing."""
+def _to_numbers(column: pa.ChunkedArray) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Parse texts: float64 ``[n]``, and bool ``[n]``, True for a cell with neither a number nor a missing value."""
     try:
         values = column.cast(pa.float64()).to_numpy()
     except pa.ArrowInvalid:
@@ -254,7 +202,7 @@ def _to_numbers(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _plain_types(data: pa.Table) -> pa.Table:
-    """Columns of categories and of the rarer kinds of texts as texts, decimal numbers as float64."""
+    """Convert columns of categories and of the rarer kinds of texts to texts, decimal numbers to float64."""
     for position, column in enumerate(data.columns):
         kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
         if pa.types.is_large_string(kind) or str(kind) == "string_view":
@@ -267,7 +215,7 @@ def _plain_types(data: pa.Table) -> pa.Table:
 
 
 def _whole_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column without NaN, as integers where all of its numbers are whole."""
+    """Convert a column without NaN to integers if all of its numbers are whole."""
     column = pc.if_else(pc.is_nan(column), None, column)
     if not pc.all(pc.equal(pc.floor(column), column)).as_py():
         return column
@@ -278,7 +226,7 @@ def _whole_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _with_decimal_point(column: pa.ChunkedArray, decimal: str) -> pa.ChunkedArray:
-    """Numbers such as ``1.299,00`` as ``1299.00``; a text with a point and no group of three digits stays."""
+    """Write numbers such as ``1.299,00`` as ``1299.00``; a text with a point and no group of three digits stays."""
     mark = re.escape(decimal)
     pattern = rf"^\s*[-+]?(\d{{1,3}}(\.\d{{3}})+|\d+)?({mark}\d*)?\s*$"
     is_number = pc.fill_null(pc.match_substring_regex(column, pattern), False)

@@ -1,4 +1,4 @@
-"""Reading text tables of raw data sets as a whole, with messages that name file, line and column."""
+"""Text tables of raw data sets, read as a whole. The messages name file, line and column."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import csv
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 
-from .raw_tables import Table, check_names, one_line
+from ..messages import one_line
+from .raw_tables import Table, check_names
 
 _CELL = re.compile(
     r"In CSV column #(?P<column>\d+): Row #(?P<row>\d+): CSV conversion error to \w+: (?P<reason>.*)", re.S
@@ -36,11 +37,11 @@ def read_text(
 
     Args:
         path: The file.
-        separator: What separates columns.
-        names: Names of the columns, where the first line does not name them.
+        separator: Separator of columns.
+        names: Names of the columns of a file without a header.
         encoding: Encoding of the file.
         quote: Quotation mark of cells with separators or line breaks inside, as in CSV; None if there is none.
-        header: Whether the first line names the columns where ``names`` does not; else they are 1, 2, 3, ...
+        header: True if the first line names the columns, unless ``names`` does; else they are 1, 2, 3, ...
 
     Raises:
         DataError: It cannot be read, or a line has another number of columns.
@@ -66,20 +67,22 @@ def read_text(
         data = csv.read_csv(_source(path, separator), options, parsing, texts)
     except (OSError, pa.ArrowException, UnicodeError) as error:
         raise DataError(explained(path, error, unit, separator)) from None
+
     check_names(path, found, ", line 1")
     if options.autogenerate_column_names:
         data = data.rename_columns([str(number) for number in range(1, len(found) + 1)])
+
     return Table(path, _without_blank_end(data), 2 if header else 1, unit)
 
 
 def explained(path: Path, error: BaseException, unit: str = "line", separator: str = "") -> str:
-    """Say what Arrow finds wrong with a text file, with line and column where it knows them.
+    """Explain an error of Arrow in a text file, with line and column if they are known.
 
     Args:
         path: The file.
-        error: What was raised.
-        unit: What a row is called.
-        separator: What separates columns, if the message should say so.
+        error: The error.
+        unit: Name of a row.
+        separator: Separator of columns, if the message should name it.
     """
     row = _ROW.search(str(error))
     if row is not None:
@@ -92,7 +95,7 @@ def explained(path: Path, error: BaseException, unit: str = "line", separator: s
 
 
 def _without_blank_end(data: pa.Table) -> pa.Table:
-    """A table without the rows of empty lines at the end of its file."""
+    """Cut the rows of empty lines at the end of a file."""
     n_rows = len(data)
     while n_rows and not any(column[n_rows - 1].as_py() for column in data.columns):
         n_rows -= 1
@@ -100,7 +103,7 @@ def _without_blank_end(data: pa.Table) -> pa.Table:
 
 
 def _source(path: Path, separator: str) -> Any:
-    """The content of a file, with one character for a separator of several."""
+    """Open a file, with one character for a separator of several."""
     file = pa.input_stream(str(path), compression="detect")
     if len(separator) == 1:
         return file

@@ -9,10 +9,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 
+from ..messages import one_line
 from .content import UNREADABLE, json_records
-from .raw_tables import Table, one_line
+from .raw_tables import Table
 
 _STRUCTURE = {"structure": "json"}
 _Scalar = str | int | float | bool
@@ -26,7 +27,7 @@ def read_records_table(path: Path) -> Table:
 
     Returns:
         Columns of numbers, truth values, texts or lists of these. A column with values of several kinds holds texts;
-        one with objects or lists of lists holds structures, which are no field.
+        one with objects or lists of lists holds structures, and becomes no field.
 
     Raises:
         DataError: It cannot be read, holds no object, or an object is not as it should be.
@@ -42,7 +43,7 @@ def read_records_table(path: Path) -> Table:
 
 
 def _values(path: Path) -> dict[str, list[Any]]:
-    """The values of all objects by their keys, None where an object lacks one."""
+    """Collect the values of all objects by their keys, None for a missing key."""
     columns: dict[str, list[Any]] = {}
     for n, record in enumerate(json_records(path)):
         for name, value in record.items():
@@ -56,7 +57,7 @@ def _values(path: Path) -> dict[str, list[Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """A value as it is kept: what no column can hold becomes one and the same structure."""
+    """Convert a value for a column: all objects and lists of lists become one and the same structure."""
     if isinstance(value, dict):
         return _STRUCTURE
     if isinstance(value, list):
@@ -88,7 +89,7 @@ def _column(values: list[Any]) -> pa.Array:
 
 
 def _scalars(values: Sequence[_Scalar | None]) -> pa.Array:
-    """Values of one kind as they are, of several kinds as texts."""
+    """Make an array of values of one kind, or of texts for several kinds."""
     kinds = {type(value) for value in values if value is not None}
     if kinds <= {int} and all(abs(value) < 2**63 for value in values if value is not None):  # type: ignore[arg-type]
         return pa.array(values, pa.int64() if kinds else pa.null())
@@ -100,7 +101,7 @@ def _scalars(values: Sequence[_Scalar | None]) -> pa.Array:
 
 
 def _fits(value: Any) -> bool:
-    """Tell whether an integer is the same number as float64."""
+    """Recognise numbers without a loss as float64."""
     return not isinstance(value, int) or abs(value) <= 2**53
 
 

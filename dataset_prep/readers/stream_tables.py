@@ -1,4 +1,4 @@
-"""Tables of text that do not fit in memory: parsed block by block, with the line and column of what is wrong."""
+"""Tables of text larger than memory: parsed block by block, with messages that name line and column."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NoReturn
 import pyarrow as pa
 from pyarrow import csv
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 
 from .streams import Block, read_blocks
 
@@ -26,15 +26,15 @@ ALLOWED: dict[pa.DataType, str] = {
     pa.float32(): "a number",
     pa.timestamp("s"): "a time such as 2018-07-31 23:59:59",
 }
-"""The types of columns, and what a cell of each may hold."""
+"""Type of a column -> allowed content of a cell, in words."""
 
 HEADER_BYTES = 1 << 16
-"""Size of the block that the header is read from."""
+"""Bytes to read for the header."""
 
 
 @dataclass(frozen=True)
 class StreamTable:
-    """A file of lines and columns, of which some columns are read."""
+    """A file of lines and columns. Some of the columns are read."""
 
     path: Path
     """The file."""
@@ -43,15 +43,15 @@ class StreamTable:
     types: Mapping[str, pa.DataType]
     """The columns to read, with their types."""
     separator: str = "\t"
-    """What separates columns."""
+    """Separator of columns."""
     missing: tuple[str, ...] = ()
-    """Cells that are missing numbers; without any, an empty number or time is refused."""
+    """Words for missing numbers; without any, an empty number or time is refused."""
 
     def parse(self, block: Block) -> pa.Table:
-        """The columns to read of the lines of ``block``.
+        """Parse the lines of ``block``, and keep the columns to read.
 
         Raises:
-            DataError: A line has another number of columns, or a cell does not hold what its type allows.
+            DataError: A line has another number of columns, or a cell has a wrong value.
         """
         try:
             table = self._read(block.data, self.names, self.types)
@@ -63,14 +63,14 @@ class StreamTable:
         return table
 
     def refuse(self, block: Block, row: int, name: str, found: object, allowed: str) -> NoReturn:
-        """Raise what is wrong with a cell.
+        """Refuse a cell.
 
         Args:
-            block: Where it stands.
-            row: Its row in what :meth:`parse` made of ``block``.
+            block: Its block.
+            row: Its row in the result of :meth:`parse`.
             name: Its column.
-            found: What it holds.
-            allowed: What it may hold.
+            found: Its content.
+            allowed: Allowed content, in words.
 
         Raises:
             DataError: Always.
@@ -94,22 +94,25 @@ class StreamTable:
         return True
 
     def _explain(self, block: Block, reason: str) -> NoReturn:
-        """Raise what is wrong with the first line that cannot be parsed, found by halving the block."""
+        """Refuse the first unreadable line, found by halving the block."""
         lines = list(block.lines())
         while len(lines) > 1:
             half = lines[: len(lines) // 2]
             fits = self._fits(b"\n".join(line for _, line in half), self.names, self.types)
             lines = lines[len(half) :] if fits else half
+
         number, line = lines[0]
         where = f"{self.path}, line {number}"
         cells = line.split(self.separator.encode())
         if len(cells) != len(self.names):
             shown = ", ".join(self.names) if len(self.names) < 10 else "as in line 1"
             raise DataError(f"{where}: found {len(cells)} columns, allowed are {len(self.names)} ({shown})")
+
         for name, cell in zip(self.names, cells, strict=True):
             if name in self.types and not self._holds(cell, self.types[name]):
                 found = cell.decode(errors="replace")
                 raise DataError(f"{where}, column '{name}': found '{found}', allowed is {ALLOWED[self.types[name]]}")
+
         raise DataError(f"{where}: {' '.join(reason.split())}")
 
     def _holds(self, cell: bytes, kind: pa.DataType) -> bool:
@@ -121,13 +124,13 @@ class StreamTable:
 def open_table(
     path: Path, types: Mapping[str, pa.DataType], separator: str = "\t", missing: tuple[str, ...] = ()
 ) -> StreamTable:
-    """A table with the columns that its header names.
+    """Open a table with the columns of its header.
 
     Args:
         path: The file.
         types: The columns to read, with their types.
-        separator: What separates columns.
-        missing: Cells that are missing numbers.
+        separator: Separator of columns.
+        missing: Words for missing numbers.
 
     Raises:
         DataError: The header lacks one of them, or is none.
@@ -141,7 +144,7 @@ def open_table(
 
 
 def read_header(path: Path, separator: str = "\t") -> tuple[str, ...]:
-    """The names of the columns of a file, from its first line.
+    """Read the names of the columns of a file from its first line.
 
     Raises:
         DataError: The file is empty, or its first line is not a header of different names in UTF-8.
@@ -158,7 +161,7 @@ def read_header(path: Path, separator: str = "\t") -> tuple[str, ...]:
 
 
 def read_rows(path: Path, size: int | None = None) -> Iterator[Block]:
-    """The lines of a file below its header, as :func:`~.streams.read_blocks` gives them."""
+    """Read the lines of a file below its header, like :func:`~.streams.read_blocks`."""
     return _cut_header(path, size)[1]
 
 

@@ -1,4 +1,4 @@
-"""Files that do not fit in memory, plain or compressed, in blocks of whole lines."""
+"""Files larger than memory, plain or compressed, in blocks of whole lines."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 from tqdm import tqdm
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 
 BLOCK_BYTES = 1 << 25
 """Size of a block after decompression: parsing is at full speed, and the memory of a block does not matter."""
@@ -22,7 +22,7 @@ COMPRESSIONS: dict[str, Callable[[BinaryIO], Any]] = {
     ".bz2": bz2.BZ2File,
     ".gz": lambda raw: gzip.GzipFile(fileobj=raw),
 }
-"""What opens a file by the end of its name, as something to read bytes from."""
+"""End of a file's name -> function to open it as a stream of bytes."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Block:
     """The lines with their ends."""
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
-        """The lines that are not empty, without their ends, each with its number in the file."""
+        """Yield the lines without empty ones and without their ends, each with its number in the file."""
         for number, line in enumerate(self.data.split(b"\n"), self.first_line):
             line = line.rstrip(b"\r")
             if line:
@@ -43,11 +43,11 @@ class Block:
 
 
 def find_file(folder: Path, *names: str) -> Path | None:
-    """The first file of ``folder`` that is there, for each name plain before compressed; None if none is.
+    """Find the first existing file of a folder, for each name plain before compressed; None if there is none.
 
     Args:
-        folder: Where to look.
-        names: Names without the end that says how a file is compressed.
+        folder: The folder.
+        names: Names without the ending of a compression.
     """
     paths = (folder / f"{name}{suffix}" for name in names for suffix in COMPRESSIONS)
     return next((path for path in paths if path.is_file()), None)
@@ -57,7 +57,7 @@ def read_blocks(path: Path, size: int | None = None) -> Iterator[Block]:
     """Read a file block by block, with a progress bar of the bytes read from the disk.
 
     Args:
-        path: The file; a name that ends in ``.bz2`` or ``.gz`` is decompressed.
+        path: The file; it is decompressed if its name ends in ``.bz2`` or ``.gz``.
         size: Bytes of a block after decompression (default: :data:`BLOCK_BYTES`); a longer line makes it longer.
 
     Yields:
@@ -66,12 +66,16 @@ def read_blocks(path: Path, size: int | None = None) -> Iterator[Block]:
     Raises:
         DataError: The file cannot be read, ends early, or is not compressed as its name says.
     """
-    line, rest = 1, b""
+    line = 1
+    rest = b""
     opener = COMPRESSIONS.get(path.suffix, COMPRESSIONS[""])
+
     with _open(path) as raw, opener(raw) as stream, _progress(path) as bar:
         while chunk := _decompress(stream, size or BLOCK_BYTES, path, line):
             bar.update(raw.tell() - bar.n)
             rest += chunk
+
+            # A block ends with a whole line; the rest waits for the next chunk.
             end = rest.rfind(b"\n") + 1
             if end:
                 yield Block(line, rest[:end])
@@ -88,11 +92,11 @@ def _open(path: Path) -> BinaryIO:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
-def _progress(path: Path) -> tqdm:
+def _progress(path: Path) -> tqdm[NoReturn]:
     return tqdm(total=path.stat().st_size, desc=path.name, unit="B", unit_scale=True, leave=False, disable=None)
 
 
-def _decompress(stream: Any, size: int, path: Path, line: int) -> bytes:
+def _decompress(stream: BinaryIO, size: int, path: Path, line: int) -> bytes:
     try:
         return stream.read(size)
     except EOFError:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Literal
 from zipfile import BadZipFile
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pyarrow import parquet
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 
-from .raw_tables import ending_of
+from .endings import ending_of
 from .vector_text import Blocks, read_text_vectors, to_matrix
 
 ID_LISTS = ("{}.ids.txt", "{}.ids.npy", "{}_ids.txt", "{}_ids.npy")
@@ -26,7 +28,7 @@ Read = Callable[[Path], Blocks]
 
 
 def reader_of(path: Path) -> Read:
-    """How to read a file.
+    """Choose the reader of a file.
 
     Args:
         path: ``.npz`` with an array of ids and a matrix; ``.npy`` with a list of ids beside it; ``.parquet`` with the
@@ -34,7 +36,7 @@ def reader_of(path: Path) -> Read:
             or not, with the ids in the first column and the numbers in the others, or in one, separated by spaces.
 
     Returns:
-        A function of the path that yields blocks.
+        A function from the path to blocks.
 
     Raises:
         DataError: The ending is unknown.
@@ -58,11 +60,13 @@ def _npz(path: Path) -> Blocks:
         raise
     except (OSError, ValueError, BadZipFile, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read: {error}") from None
+
     lists = [array for array in arrays.values() if array.ndim == 1]
     matrices = [array for array in arrays.values() if array.ndim == 2]
     if len(lists) != 1 or len(matrices) != 1:
         found = ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())
         raise DataError(f"{path}: found the arrays {found}, allowed are one of ids [n] and one of vectors [n, size]")
+
     yield from _aligned(path, _keys(path, lists[0]), matrices[0])
 
 
@@ -74,6 +78,7 @@ def _npy(path: Path) -> Blocks:
         raise DataError(
             f"{path}: its ids are missing, allowed are {' or '.join(file.name for file in candidates)} beside it"
         )
+
     if listed.suffix == ".npy":
         keys = _keys(listed, _load(listed))
     else:
@@ -81,19 +86,22 @@ def _npy(path: Path) -> Blocks:
             keys = np.array(listed.read_text(encoding="utf-8").splitlines(), dtype=object)
         except UnicodeDecodeError:
             raise DataError(f"{listed}: the text is not UTF-8") from None
+
     if matrix.ndim != 2:
         raise DataError(f"{path}: found an array of shape {list(matrix.shape)}, allowed is [n, size]")
+
     yield from _aligned(path, keys, matrix)
 
 
-def _load(path: Path, mmap_mode: str | None = None) -> np.ndarray:
+def _load(path: Path, mmap_mode: Literal["r"] | None = None) -> NDArray[Any]:
     try:
-        return np.load(path, mmap_mode=mmap_mode, allow_pickle=False)  # type: ignore[arg-type]
+        array: NDArray[Any] = np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{path}: cannot be read: {error}") from None
+    return array
 
 
-def _aligned(path: Path, keys: np.ndarray, matrix: np.ndarray) -> Blocks:
+def _aligned(path: Path, keys: NDArray[Any], matrix: NDArray[Any]) -> Blocks:
     if len(keys) != len(matrix) or not len(keys):
         raise DataError(
             f"{path}: found {len(keys)} ids and {len(matrix)} vectors, allowed are as many, and one at least"
@@ -104,8 +112,8 @@ def _aligned(path: Path, keys: np.ndarray, matrix: np.ndarray) -> Blocks:
         yield keys[start : start + _ROWS], np.asarray(matrix[start : start + _ROWS])
 
 
-def _keys(path: Path, ids: np.ndarray) -> np.ndarray:
-    """Ids as texts, whole numbers without a decimal point."""
+def _keys(path: Path, ids: NDArray[Any]) -> NDArray[Any]:
+    """Write ids as texts, whole numbers without a decimal point."""
     if ids.dtype.kind == "f" and (ids == np.floor(ids)).all():
         ids = ids.astype(np.int64)
     if ids.dtype.kind == "S":

@@ -5,18 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 from pyarrow import csv
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 
-from .raw_tables import SEPARATORS, ending_of
+from .endings import SEPARATORS, ending_of
 from .raw_text import explained
 
-Blocks = Iterator[tuple[np.ndarray, np.ndarray]]
+Blocks = Iterator[tuple[NDArray[Any], NDArray[Any]]]
 """Blocks of a file: ids, object ``[m]`` of str, and their vectors, ``[m, size]``."""
 
 _BRACKETS = re.compile(r"[\[\],]")
@@ -35,6 +37,7 @@ def read_text_vectors(path: Path) -> Blocks:
     separator = SEPARATORS[ending_of(path)]
     quote = '"' if separator == "," else False
     parsing = csv.ParseOptions(delimiter=separator, quote_char=quote)
+
     try:
         first = _first_line(path, parsing)
         in_one_cell = len(first) == 2 and (" " in first[1].strip() or not _is_number(first[1]))
@@ -59,15 +62,18 @@ def read_text_vectors(path: Path) -> Blocks:
 
 
 def _first_line(path: Path, parsing: csv.ParseOptions) -> list[str]:
-    """The cells of the first line, whether it is a header or not."""
+    """Read the cells of the first line, header or not."""
     with pa.input_stream(str(path), compression="detect") as file:
         line = file.read(2**24).split(b"\n", 1)[0] + b"\n"
-    twice = pa.BufferReader(2 * line)  # as names and as a row, without which there are no names
-    return csv.open_csv(twice, csv.ReadOptions(use_threads=False, block_size=2 * len(line)), parsing).schema.names
+
+    twice = pa.BufferReader(2 * line)  # Arrow gives no names to a file without rows: the line is names and row
+    options = csv.ReadOptions(use_threads=False, block_size=2 * len(line))
+    names: list[str] = csv.open_csv(twice, options, parsing).schema.names
+    return names
 
 
-def _as_lists(path: Path, keys: np.ndarray, cells: pa.Array) -> pa.Array:
-    """Cells with numbers separated by spaces or commas, in brackets or not, as lists; null where a cell is empty."""
+def _as_lists(path: Path, keys: NDArray[Any], cells: pa.Array) -> pa.Array:
+    """Parse cells with numbers between spaces or commas, in brackets or not, as lists; null for an empty cell."""
     trimmed = pc.utf8_trim_whitespace(pc.replace_substring_regex(cells, _BRACKETS.pattern, " "))
     lists = pc.utf8_split_whitespace(pc.if_else(pc.equal(trimmed, ""), None, trimmed))
     try:
@@ -88,20 +94,20 @@ def _is_number(text: str) -> bool:
 
 
 def _is_header(cells: list[str]) -> bool:
-    """Whether the first line names the columns: texts among them, or the numbers 0, 1, 2, ... or 1, 2, 3, ..."""
+    """Recognise a header: texts among its cells, or the numbers 0, 1, 2, ... or 1, 2, 3, ..."""
     counted = [[str(i) for i in range(start, start + len(cells) - 1)] for start in (0, 1)]
     texts = not all(_is_number(number) for cell in cells[1:] for number in _BRACKETS.sub(" ", cell).split())
     is_name = not _is_number(cells[0]) and (len(cells) > 2 or cells[0].lower().endswith("id"))
     return texts or (is_name and cells[1:] in counted)
 
 
-def to_matrix(path: Path, keys: np.ndarray, lists: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """A column of lists as a block.
+def to_matrix(path: Path, keys: NDArray[Any], lists: pa.Array) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Make a block of a column of lists.
 
     Args:
         path: Its file, for messages.
         keys: The ids, object ``[m]`` of str.
-        lists: The vectors, null where one is missing.
+        lists: The vectors, null for a missing one.
 
     Raises:
         DataError: Two vectors have different lengths.

@@ -13,10 +13,10 @@ from scipy.sparse import csr_matrix
 from sklearn.preprocessing import normalize
 
 from recbole_sibrar.config import nearest
-from recbole_sibrar.data.atomic import DataError, Field, read_header
-from recbole_sibrar.data.atomic.cache import read_frame
+from recbole_sibrar.data.atomic import Field
 from recbole_sibrar.data.loading.feature_files import id_names
-from recbole_sibrar.data.loading.frames import text_format, uses_cache
+from recbole_sibrar.data.loading.frames import atomic_file, uses_cache
+from recbole_sibrar.errors import DataError
 from recbole_sibrar.names import Side
 
 
@@ -71,8 +71,7 @@ def field_types(dataset: Any, side: Side) -> dict[str, str]:
     path = feature_path(dataset, side)
     if not path.is_file():
         return {}
-    written = text_format(dataset.config)
-    header = read_header(path, written.separator, written.encoding)
+    header = atomic_file(dataset.config, path).header
     return {field.name: field.type for field in header if field.name != _id_field(dataset, side)}
 
 
@@ -136,9 +135,8 @@ def _read_column(
     path = _file_with(dataset, side, name)
     if not path.is_file():
         raise DataError(f"{key}: found '{name}', but the file {path}, which would hold the field, does not exist")
-    config = dataset.config
-    written = text_format(config)
-    fields = {field.name: field for field in read_header(path, written.separator, written.encoding)}
+    file = atomic_file(dataset.config, path)
+    fields = {field.name: field for field in file.header}
     names = id_names(dataset, side)
     id_field = next((field for field in names if field in fields), None)
     usable = [field.name for field in fields.values() if field.type in types and field.name != id_field]
@@ -152,7 +150,7 @@ def _read_column(
         raise DataError(f"{path} has no field '{names[0]}', which says whose values a line holds")
 
     columns = [field for field in fields.values() if field.name in (name, id_field)]
-    frame = read_frame(path, columns, written, use_cache=uses_cache(config))
+    frame = file.read(columns, dtype=np.float32, use_cache=uses_cache(dataset.config))
     ids = dataset.field2token_id[names[0]]
     entities = np.array([ids.get(token, 0) for token in frame[id_field]], dtype=np.int64)
     return fields[name], frame[name], entities
@@ -160,12 +158,11 @@ def _read_column(
 
 def _file_with(dataset: Any, side: Side, name: str) -> Path:
     """The file that has a field; that of the side where none has it."""
-    written = text_format(dataset.config)
     folder = Path(dataset.dataset_path)
     suffixes = [side, *(dataset.config["additional_feat_suffix"] or ())]
     paths = [folder / f"{dataset.dataset_name}.{suffix}" for suffix in suffixes]
     for path in paths:
-        header = read_header(path, written.separator, written.encoding) if path.is_file() else []
+        header = atomic_file(dataset.config, path).header if path.is_file() else []
         names = {field.name for field in header}
         if name in names and names & set(id_names(dataset, side)):
             return path

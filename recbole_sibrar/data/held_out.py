@@ -1,60 +1,63 @@
-"""Users and items of an evaluation that training does not know, and the items that its negatives are drawn from."""
+"""New users and items in an evaluation, and the pool of the negatives of training."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from recbole_sibrar.names import Side
+from recbole_sibrar.protocols import DatasetLike
 
 Pool = Literal["train", "all"]
-"""Items that the negatives of training are drawn from: those with a training interaction, or all."""
+"""Pool of the negatives of training: items with a training interaction, or all items."""
 
 
 class Evaluated(NamedTuple):
-    """The entities of one side that validation and test have interactions of."""
+    """Numbers of entities of one side in validation and test."""
 
     n: int
-    """How many there are."""
+    """Number of entities."""
     n_new: int
-    """How many of them have no training interaction."""
+    """Number of entities without a training interaction."""
 
     @property
     def all_new(self) -> bool:
-        """Whether there are some and training knows none of them, as in a cold-start split."""
+        """Whether there are entities and all of them are new to training, as in a cold-start split."""
         return 0 < self.n == self.n_new
 
 
-def evaluated_entities(parts: Sequence[Any]) -> dict[Side, Evaluated]:
-    """Count the entities of an evaluation, and those that training does not know.
+def evaluated_entities(parts: Sequence[DatasetLike]) -> dict[Side, Evaluated]:
+    """Count the entities of an evaluation, and the new ones among them.
 
     Args:
         parts: The built data sets of a split, training first.
     """
     fields: dict[Side, str] = {"user": parts[0].uid_field, "item": parts[0].iid_field}
     found: dict[Side, Evaluated] = {}
+
     for side, field in fields.items():
         trained, *held_out = (part.inter_feat[field].numpy() for part in parts)
         entities = np.unique(np.concatenate([*held_out, trained[:0]]))
-        found[side] = Evaluated(len(entities), len(np.setdiff1d(entities, trained)))
+        new = np.setdiff1d(entities, trained)
+        found[side] = Evaluated(len(entities), len(new))
     return found
 
 
 def negative_pool(
     choice: Pool | None, is_cold_start: bool, from_files: bool, is_ours: bool, evaluated: dict[Side, Evaluated]
 ) -> Pool:
-    """The items that the negatives of training are drawn from.
+    """Choose the pool of the negatives of training.
 
-    A held-out item that training draws as a negative is learned as an item that nobody likes.
+    From a held-out item among the negatives, a model would learn that nobody likes the item.
 
     Args:
         choice: The key ``train_neg_candidates``.
         is_cold_start: Whether the split is a cold-start split.
         from_files: Whether the parts are files (``benchmark_filename``).
-        is_ours: Whether the model is one of this package; those of RecBole do what they do without it.
-        evaluated: What is evaluated.
+        is_ours: Whether the model is one of this package; RecBole's models keep RecBole's pool.
+        evaluated: Numbers of evaluated entities.
 
     Example:
         >>> negative_pool(None, False, True, True, {"item": Evaluated(10, 3)})

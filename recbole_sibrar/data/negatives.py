@@ -1,4 +1,4 @@
-"""Negatives of training where a split holds items out: they are not drawn, or the log says that they are."""
+"""Negatives of training for a split with held-out items: these are left out, or the log says that they are drawn."""
 
 from __future__ import annotations
 
@@ -7,57 +7,66 @@ from logging import getLogger
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recbole_sibrar.config import evaluation_config
-from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.data.dataloader import draws_negatives, restrict_sampling
 from recbole_sibrar.data.dataset import MultimodalDataset
 from recbole_sibrar.data.held_out import Evaluated, Pool, evaluated_entities, negative_pool
+from recbole_sibrar.errors import DataError
 from recbole_sibrar.names import Side
+from recbole_sibrar.protocols import DatasetLike, FullConfig
 
 
-def note_split(config: Any, parts: Sequence[Any]) -> dict[Side, Evaluated]:
-    """Let the parts of a split know how many of the evaluated entities are new, and where negatives are drawn from.
+def note_split(config: FullConfig, parts: Sequence[Any]) -> dict[Side, Evaluated]:
+    """Note in the parts of a split the numbers of evaluated entities, and the pool of negatives.
 
     Args:
         config: RecBole's ``Config``.
         parts: The built data sets, training first.
 
     Returns:
-        For each side what is evaluated.
+        For each side the numbers of evaluated entities.
     """
     evaluated = evaluated_entities(parts)
     pool = _pool(config, parts[0], evaluated)
+
     for part in parts:
-        part.evaluated, part.negative_pool = evaluated, pool
+        part.evaluated = evaluated
+        part.negative_pool = pool
     return evaluated
 
 
-def _pool(config: Any, dataset: Any, evaluated: dict[Side, Evaluated]) -> Pool:
+def _pool(config: FullConfig, dataset: DatasetLike, evaluated: dict[Side, Evaluated]) -> Pool:
     settings = evaluation_config(config)
-    is_ours = isinstance(dataset, MultimodalDataset)
+    is_cold_start = settings.cold_start is not None
     from_files = config["benchmark_filename"] is not None
-    return negative_pool(settings.train_neg_candidates, settings.cold_start is not None, from_files, is_ours, evaluated)
+    is_ours = isinstance(dataset, MultimodalDataset)
+    return negative_pool(settings.train_neg_candidates, is_cold_start, from_files, is_ours, evaluated)
 
 
-def restrict_training(config: Any, loader: Any, evaluated: dict[Side, Evaluated], popularity: np.ndarray) -> None:
-    """Let a training loader draw its negatives from the items that :func:`note_split` has noted.
+def restrict_training(
+    config: FullConfig, loader: Any, evaluated: dict[Side, Evaluated], popularity: NDArray[np.int64]
+) -> None:
+    """Restrict a training loader to the pool of negatives of :func:`note_split`.
 
-    Where files hold items out and nobody asked for anything, the log says what is done.
+    The log tells the default for files with held-out items.
 
     Args:
         config: RecBole's ``Config``.
         loader: RecBole's training loader.
-        evaluated: What is evaluated.
+        evaluated: Numbers of evaluated entities.
         popularity: int64 ``[n_items]``, number of training interactions of each item.
 
     Raises:
-        DataError: Nothing can be drawn for some user, though the configuration asks for it.
+        DataError: The configuration asks for the pool, and it has no negative for some user.
     """
-    loader = getattr(loader, "general_dataloader", loader)  # that of a knowledge-based model
+    loader = getattr(loader, "general_dataloader", loader)  # a knowledge-based model has two
     if not draws_negatives(loader):
         return
-    settings, is_cold_start = evaluation_config(config), evaluation_config(config).cold_start is not None
+
+    settings = evaluation_config(config)
+    is_cold_start = settings.cold_start is not None
     by_default = settings.train_neg_candidates is None and not is_cold_start
     if loader._dataset.negative_pool == "train":
         try:
@@ -70,6 +79,7 @@ def restrict_training(config: Any, loader: Any, evaluated: dict[Side, Evaluated]
         else:
             if not is_cold_start:
                 _log_restriction(int((popularity > 0).sum()), len(popularity) - 1, evaluated, by_default)
+
     elif evaluated["item"].n_new and (is_cold_start or config["benchmark_filename"] is not None):
         getLogger().info(
             f"train_neg_candidates: all: training draws negatives from all {len(popularity) - 1} items, also "

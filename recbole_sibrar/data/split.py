@@ -1,35 +1,37 @@
 """Cold-start partitions: pure functions on ids.
 
-Users, items or both are divided into parts, and an interaction belongs to the part of its user, its item, or, for
-both, of the two where they agree ([A] section 4.2; [B] section 4).
+Users, items or both are divided into parts. An interaction belongs to the part of its user or its item; if both are
+divided, it belongs to the part of both, or is dropped ([A] section 4.2; [B] section 4).
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 from recbole_sibrar.names import Side
 
 PARTS = ("train", "valid", "test")
 """Names of the parts, in the order of the ratios."""
 
 DROPPED = -1
-"""Part of an interaction that belongs to none."""
+"""Part of a dropped interaction."""
 
 _PURPOSES: dict[Side, int] = {"user": 0, "item": 1}
 _ORDER = 2
 
 
-def partition_entities(tokens: Sequence[str], ratios: Sequence[float], seed: int, side: Side) -> np.ndarray:
+def partition_entities(tokens: Sequence[str], ratios: Sequence[float], seed: int, side: Side) -> NDArray[np.int8]:
     """Divide entities into parts at random.
 
-    The division depends on the set of tokens, the ratios, the seed and the side, and on nothing else, in
-    particular not on the order of the tokens. It is drawn from a stream that NumPy promises not to change.
+    The division depends on the set of tokens, the ratios, the seed and the side alone. The order of the tokens has no
+    influence. The random stream is one that NumPy promises not to change.
 
     Args:
         tokens: The distinct original ids of all entities.
@@ -50,25 +52,28 @@ def partition_entities(tokens: Sequence[str], ratios: Sequence[float], seed: int
     n = len(tokens)
     bounds = np.floor(np.cumsum(ratios) * n + 0.5).astype(int)
     sizes = np.diff(bounds, prepend=0)
+
     if sizes.min() < 1:
         found = ", ".join(f"{size} for {part}" for part, size in zip(PARTS, sizes, strict=True))
         raise DataError(f"eval_args: split: {n} {side}s cannot be divided by {list(ratios)}: that leaves {found}")
+
     parts = np.empty(n, dtype=np.int8)
-    shuffled = np.argsort(np.asarray(tokens))[_stream(seed, _PURPOSES[side]).permutation(n)]
+    in_order = np.argsort(np.asarray(tokens))
+    shuffled = in_order[_stream(seed, _PURPOSES[side]).permutation(n)]
     parts[shuffled] = np.repeat(np.arange(len(sizes)), sizes)
     return parts
 
 
 def partition_interactions(
-    users: pd.Series, items: pd.Series, ratios: Sequence[float], group_by: str, seed: int
-) -> np.ndarray:
-    """The part of each interaction.
+    users: pd.Series[str], items: pd.Series[str], ratios: Sequence[float], group_by: str, seed: int
+) -> NDArray[np.int8]:
+    """Divide interactions by the parts of their users, items or both.
 
     Args:
         users: Original id of the user of each interaction.
         items: Original id of the item of each interaction.
         ratios: Share of the entities in each part.
-        group_by: ``user``, ``item`` or ``both``: which entities are divided.
+        group_by: Entities to divide: ``user``, ``item`` or ``both``.
         seed: RecBole's ``seed``.
 
     Returns:
@@ -77,15 +82,22 @@ def partition_interactions(
 
     Raises:
         DataError: A part would have no entity or no interaction.
+
+    Example:
+        >>> users, items = pd.Series(["u1", "u2", "u3", "u1"]), pd.Series(["i1", "i2", "i3", "i3"])
+        >>> partition_interactions(users, items, (0.4, 0.3, 0.3), "user", 2020).tolist()
+        [2, 1, 0, 2]
     """
-    sides: dict[Side, pd.Series] = {"user": users, "item": items}
-    parts = None
+    sides: dict[Side, pd.Series[str]] = {"user": users, "item": items}
+    parts: NDArray[np.int8] | None = None
+
     for side in ("user", "item"):
         if group_by in (side, "both"):
             codes, tokens = pd.factorize(sides[side])
             own = partition_entities(list(map(str, tokens)), ratios, seed, side)[codes]
             parts = own if parts is None else np.where(parts == own, parts, DROPPED)
     assert parts is not None
+
     counts = np.bincount(parts[parts >= 0], minlength=len(PARTS))
     if counts.min() < 1:
         raise DataError(
@@ -96,47 +108,60 @@ def partition_interactions(
 
 
 def canonical_order(
-    parts: np.ndarray, users: pd.Series, items: pd.Series, others: Sequence[pd.Series], seed: int
-) -> np.ndarray:
-    """Rows of the interactions that belong to a part, sorted by part, item, user and further columns.
+    parts: NDArray[np.int8],
+    users: pd.Series[str],
+    items: pd.Series[str],
+    others: Sequence[pd.Series[Any]],
+    seed: int,
+) -> NDArray[np.int64]:
+    """Sort interactions by part, item, user and further columns, without the dropped ones.
 
-    RecBole numbers entities as they come. In this order their numbers do not depend on the order of the rows of the
-    file, and the parts written to files and read again get the same ones. Items come in an order drawn at random: a
-    model that scores new items alike ranks them by their numbers, and in most files popular items come first.
+    RecBole numbers entities in the order of their rows. In this order the numbers do not depend on the order of the
+    file, and parts that are written to files and read again keep them. The order of items is random: a model with equal
+    scores for new items ranks them by their numbers, and in most files popular items come first.
 
     Args:
-        parts: int8 ``[n]`` as :func:`partition_interactions` gives it.
+        parts: int8 ``[n]``, from :func:`partition_interactions`.
         users: Original id of the user of each interaction.
         items: Original id of the item of each interaction.
-        others: Further columns, numbers or text, which decide between repeated interactions.
+        others: Further columns, numbers or text; they order repeated interactions.
         seed: RecBole's ``seed``.
 
     Returns:
         int64 ``[m]``: positions of the rows.
+
+    Example:
+        >>> parts = np.array([1, 0, DROPPED, 0], dtype=np.int8)
+        >>> users, items = pd.Series(["u1", "u3", "u1", "u2"]), pd.Series(["i1", "i2", "i3", "i2"])
+        >>> canonical_order(parts, users, items, [], 2020).tolist()
+        [3, 1, 0]
     """
     item_ranks = _ranks(items)
     shuffled = _stream(seed, _ORDER).permutation(item_ranks.max() + 1)
-    further = [column if pd.api.types.is_numeric_dtype(column) else _ranks(column) for column in others]
-    keys = [parts, shuffled[item_ranks], _ranks(users), *(np.asarray(column) for column in further)]
-    order = np.lexsort(keys[::-1])
-    return order[parts[order] != DROPPED]
+    further = [np.asarray(column) if pd.api.types.is_numeric_dtype(column) else _ranks(column) for column in others]
+
+    keys = [parts, shuffled[item_ranks], _ranks(users), *further]
+    order = np.lexsort(keys[::-1])  # the last key counts first
+    kept: NDArray[np.int64] = order[parts[order] != DROPPED]
+    return kept
 
 
-def _ranks(column: pd.Series) -> np.ndarray:
+def _ranks(column: pd.Series[Any]) -> NDArray[np.int64]:
     """Position of each value among the sorted distinct values."""
     codes, tokens = pd.factorize(column)
     ranks = np.empty(len(tokens), dtype=np.int64)
     ranks[np.argsort(list(map(str, tokens)))] = np.arange(len(tokens))
-    return ranks[codes]
+    of_rows: NDArray[np.int64] = ranks[codes]
+    return of_rows
 
 
 def _stream(seed: int, purpose: int) -> np.random.RandomState:
-    """A random stream of its own for each purpose; NumPy promises that this kind never changes."""
+    """Open a random stream for each purpose; NumPy promises that this kind never changes."""
     return np.random.RandomState(np.random.MT19937(np.random.SeedSequence([seed, purpose])))
 
 
 def held_out_hash(pairs: Sequence[tuple[Sequence[str], Sequence[str]]]) -> str:
-    """A short hash of the held-out pairs of user and item, equal for equal partitions.
+    """Hash the held-out pairs of user and item; equal partitions have equal hashes.
 
     Args:
         pairs: For validation and for test the original ids of the users and of the items.
@@ -162,8 +187,16 @@ def check_disjoint(parts: Sequence[Sequence[int]], tokens: Sequence[str], side: 
 
     Raises:
         DataError: An entity has; the message names it.
+
+    Example:
+        >>> check_disjoint([[1, 1], [2], [3, 2]], ["[PAD]", "a", "b", "c"], "user")
+        Traceback (most recent call last):
+        ...
+        recbole_sibrar.errors.DataError: cold start: user 'b' has interactions in both valid and test, and so have 0 \
+more; no user may be in two parts
     """
     seen = [np.unique(np.asarray(part)) for part in parts]
+
     for second in range(len(seen)):
         for first in range(second):
             both = np.intersect1d(seen[first], seen[second])

@@ -1,1 +1,3 @@
-"""Several processes that train one model."""
+"""Training of one model by several processes."""
+
+__all__ = ["processes", "synchronization"]

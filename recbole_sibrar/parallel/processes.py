@@ -1,77 +1,88 @@
-"""What the processes that train one model together, its ranks, say to each other.
+"""Communication between the processes that train one model together, its ranks.
 
-Every function does the obvious thing where there is one process. What is sent to all has to be called by all, in the
-same order; nothing of it may stand behind a condition that one rank fulfils and another does not.
+With one process every function returns its own value. All ranks have to call a collective function, in the same order:
+a call behind a condition that differs between ranks would wait for ever.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 
+from recbole_sibrar.protocols import ConfigLike
 
-def count(config: Any) -> int:
-    """How many processes train the model of a configuration.
+__all__ = ["any_rank", "broadcast", "count", "gather", "is_main", "mean", "rank"]
+
+T = TypeVar("T")
+
+
+def count(config: ConfigLike) -> int:
+    """Number of processes that train the model of a configuration.
 
     Args:
-        config: RecBole's ``Config``, whose key ``single_spec`` says whether there are several.
+        config: RecBole's ``Config``; its key ``single_spec`` is set for a single process.
     """
-    return 1 if config["single_spec"] or not dist.is_initialized() else dist.get_world_size()
+    is_single = config["single_spec"] or not dist.is_initialized()
+    return 1 if is_single else dist.get_world_size()
 
 
-def rank(config: Any) -> int:
-    """The number of this process among all, on whatever machine; 0 where it is the only one."""
+def rank(config: ConfigLike) -> int:
+    """Number of this process among all, on any machine; 0 for a single process."""
     return 0 if count(config) == 1 else dist.get_rank()
 
 
-def is_main(config: Any) -> bool:
-    """Whether this process is the one that logs, measures and writes files."""
+def is_main(config: ConfigLike) -> bool:
+    """Whether this process is the one for logging, measuring and writing files."""
     return rank(config) == 0
 
 
-def gather(config: Any, value: Any) -> list[Any]:
-    """What each rank has, in their order, for rank 0; the others get nothing.
+def gather(config: ConfigLike, value: T) -> list[T]:
+    """Collect a value of each rank, in their order, on rank 0; the others get an empty list.
 
     Args:
         config: RecBole's ``Config``.
-        value: Anything that can be pickled.
+        value: Any picklable value.
     """
     if count(config) == 1:
         return [value]
+
     values: list[Any] | None = [None] * dist.get_world_size() if is_main(config) else None
     dist.gather_object(value, values)
     return values or []
 
 
-def broadcast(config: Any, value: Any = None) -> Any:
-    """What rank 0 has.
+def broadcast(config: ConfigLike, value: T) -> T:
+    """Send a value of rank 0 to all.
 
     Args:
         config: RecBole's ``Config``.
-        value: Anything that can be pickled; that of the others does not matter.
+        value: Any picklable value; that of the other ranks is ignored.
     """
     if count(config) == 1:
         return value
+
     values = [value]
     dist.broadcast_object_list(values)
     return values[0]
 
 
-def any_rank(config: Any, flag: bool) -> bool:
-    """Whether any rank says yes, so that all of them decide alike."""
+def any_rank(config: ConfigLike, flag: bool) -> bool:
+    """Whether the flag of any rank is set, so that all ranks decide alike."""
     if count(config) == 1:
         return flag
+
     flags = torch.tensor([int(flag)])
     dist.all_reduce(flags, dist.ReduceOp.MAX)
     return bool(flags)
 
 
-def mean(config: Any, value: float) -> float:
-    """The mean of a number over all ranks."""
+def mean(config: ConfigLike, value: float) -> float:
+    """Mean of a number over all ranks."""
     if count(config) == 1:
         return value
+
     total = torch.tensor([value], dtype=torch.float64)
     dist.all_reduce(total)
-    return total.item() / dist.get_world_size()
+    return float(total) / dist.get_world_size()

@@ -1,12 +1,13 @@
-"""What a training step of several processes computes over all of their rows, as one process with all rows would.
+"""Batch norm and losses over the rows of all processes, with the results of one process with all rows.
 
-DistributedDataParallel averages the gradients of the processes' losses. That is the gradient of one process with all
-rows where a loss is a mean over rows. Batch norm and the contrastive loss of a batch are not; they need this module.
+DistributedDataParallel averages the gradients of the processes' losses. For a loss that is a mean over rows, this is
+the gradient of one process with all rows. Batch norm and the contrastive loss of a batch are no such means; they need
+this module.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,47 +16,51 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+__all__ = ["Ranks", "Shared", "SynchronizedBatchNorm", "batch_norm", "synchronize_batch_norms"]
+
 
 @dataclass(frozen=True)
 class Ranks:
-    """The processes that train one model together. All of them have to call each method, in the same order."""
+    """The processes of one model's training. All of them have to call each method, in the same order."""
 
-    group: Any
-    """torch's process group, which nothing else uses: DistributedDataParallel sends gradients at times of its own."""
+    group: dist.ProcessGroup
+    """A process group of its own: DistributedDataParallel sends gradients at any time, and would mix with its calls."""
 
     @property
     def size(self) -> int:
-        """How many there are."""
+        """Number of processes."""
         return dist.get_world_size(self.group)
 
     def total(self, values: Tensor) -> Tensor:
-        """The sum over all ranks of a tensor whose shape is the same everywhere; gradients go through."""
-        return _Total.apply(values, self.group)
+        """Sum a tensor of the same shape over all ranks; gradients go through."""
+        apply: Callable[..., Tensor] = _Total.apply
+        return apply(values, self.group)
 
     def share(self, count: Tensor) -> Tensor:
-        """By what to multiply a mean over ``count`` of this rank's rows, so that the mean over ranks is that over rows.
+        """Weight of this rank's mean in the mean over all rows, which is the mean of the weighted means over ranks.
 
         Args:
-            count: A number, which may be 0.
+            count: Number of this rank's rows; may be 0.
         """
         return count * self.size / _summed(count, self.group).clamp(min=1)
 
     def gather(self, rows: Tensor) -> Tensor:
-        """The rows of all ranks, in their order.
+        """Concatenate the rows of all ranks, in their order.
 
-        The gradient is right for a loss that every rank computes of all rows, and alike.
+        The gradient is right for a loss that every rank computes alike from all rows.
 
         Args:
-            rows: ``[n, ...]``, n may differ.
+            rows: ``[n, ...]``; n may differ between ranks.
         """
-        return _Gather.apply(rows, self.group)
+        apply: Callable[..., Tensor] = _Gather.apply
+        return apply(rows, self.group)
 
     def shared(self, ids: Tensor, n: int) -> Shared:
-        """How often each id is there: the weights with which the rows of all ranks are each distinct id once.
+        """Weight rows by one over the number of ranks with the same id: over all ranks each distinct id counts once.
 
         Args:
             ids: int64 ``[m]``, distinct, each from 0 to ``n - 1``.
-            n: How many different ids there could be.
+            n: Number of possible ids.
         """
         present = torch.zeros(n, dtype=torch.uint8 if self.size < 256 else torch.int32, device=ids.device)
         present[ids] = 1
@@ -65,7 +70,7 @@ class Ranks:
 
 @dataclass(frozen=True)
 class Shared:
-    """The weight of each row of a batch that several processes share."""
+    """Weights of the rows of a batch in several processes."""
 
     weights: Tensor
     """float ``[n]``."""
@@ -73,19 +78,20 @@ class Shared:
     """The processes."""
 
     def chosen(self, rows: Tensor) -> Shared:
-        """The same for some of the rows."""
+        """Weights of some of the rows."""
         return Shared(self.weights[rows], self.ranks)
 
     def split(self, sizes: Sequence[int]) -> list[Shared]:
-        """The same for blocks of rows that follow each other."""
-        return [Shared(part, self.ranks) for part in self.weights.split(list(sizes))]
+        """Divide the weights into those of consecutive blocks of rows."""
+        parts = torch.split(self.weights, list(sizes))
+        return [Shared(part, self.ranks) for part in parts]
 
 
 class _Total(torch.autograd.Function):
-    """Sum over all ranks; so is its gradient, since the losses of all of them depend on it."""
+    """Sum over all ranks. Its gradient is a sum over all ranks too: the losses of all of them depend on it."""
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor, group: Any) -> Tensor:
+    def forward(ctx: Any, values: Tensor, group: dist.ProcessGroup) -> Tensor:
         ctx.group = group
         return _summed(values, group)
 
@@ -94,7 +100,8 @@ class _Total(torch.autograd.Function):
         return _summed(gradients[0], ctx.group), None
 
 
-def _summed(values: Tensor, group: Any) -> Tensor:
+def _summed(values: Tensor, group: dist.ProcessGroup) -> Tensor:
+    """Sum a tensor over all ranks, without its gradient."""
     total = values.clone(memory_format=torch.contiguous_format)
     dist.all_reduce(total, group=group)
     return total
@@ -103,21 +110,25 @@ def _summed(values: Tensor, group: Any) -> Tensor:
 class _Gather(torch.autograd.Function):
     """Concatenation of the rows of all ranks.
 
-    Every rank has the gradient by all rows. It keeps that by its own, times the number of ranks, by which
-    DistributedDataParallel divides.
+    Every rank has the gradient by all rows. It keeps the part of its own rows, times the number of ranks, because
+    DistributedDataParallel divides by it.
     """
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, group: Any) -> Tensor:
+    def forward(ctx: Any, rows: Tensor, group: dist.ProcessGroup) -> Tensor:
         own = torch.tensor([len(rows)], device=rows.device)
         counts = [torch.zeros_like(own) for _ in range(dist.get_world_size(group))]
         dist.all_gather(counts, own, group=group)
         sizes = [int(count) for count in counts]
+
+        # all_gather sends tensors of one shape: fill up to the longest
         padded = rows.new_zeros((max(sizes), *rows.shape[1:]))
         padded[: len(rows)] = rows
         parts = [torch.empty_like(padded) for _ in sizes]
         dist.all_gather(parts, padded, group=group)
-        ctx.size, ctx.start = len(sizes), sum(sizes[: dist.get_rank(group)])
+
+        ctx.size = len(sizes)
+        ctx.start = sum(sizes[: dist.get_rank(group)])
         ctx.end = ctx.start + len(rows)
         return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
 
@@ -127,10 +138,10 @@ class _Gather(torch.autograd.Function):
 
 
 def batch_norm(norm: _BatchNorm, rows: Tensor, shared: Shared) -> Tensor:
-    """Batch norm of the rows of all ranks, with weights; updates the running statistics as torch does.
+    """Normalise weighted rows by the statistics of all ranks; update the running statistics as torch does.
 
     Args:
-        norm: Its parameters and running statistics.
+        norm: Parameters and running statistics.
         rows: float ``[n, size]``; n may differ between ranks and may be 0.
         shared: The weights.
     """
@@ -140,11 +151,13 @@ def batch_norm(norm: _BatchNorm, rows: Tensor, shared: Shared) -> Tensor:
     n = sums[-1].detach()
     if n < 1.5:  # a single row has no variance of its own
         return _with_running_statistics(norm, rows)
+
     mean = sums[:-1] / n
     centred = wide - mean
     variance = shared.ranks.total((weights * centred.square()).sum(0)) / n
     if norm.track_running_stats and norm.running_mean is not None and norm.running_var is not None:
         _update(norm, mean.detach(), variance.detach() * n / (n - 1))
+
     normalised = centred * (variance + norm.eps).rsqrt()
     if norm.affine:
         normalised = normalised * norm.weight + norm.bias
@@ -166,17 +179,19 @@ def _update(norm: Any, mean: Tensor, variance: Tensor) -> None:
 
 
 class SynchronizedBatchNorm(_BatchNorm):
-    """Batch norm over the rows of all processes on any device; ``torch.nn.SyncBatchNorm`` knows GPUs alone."""
+    """Batch norm over the rows of all processes on any device; ``torch.nn.SyncBatchNorm`` is for GPUs alone."""
 
     ranks: Ranks | None = None
+    """The processes; None normalises the rows of this one."""
 
     def _check_input_dim(self, input: Tensor) -> None:
-        """Any shape ``[n, size, ...]`` will do."""
+        """Accept any shape ``[n, size, ...]``."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """Normalise ``[n, size, ...]`` over everything but ``size``."""
+        """Normalise ``[n, size, ...]`` over all dimensions but ``size``."""
         if not self.training or self.ranks is None:
             return super().forward(input)
+
         rows = input.transpose(1, -1)
         flat = rows.reshape(-1, input.shape[1])
         shared = Shared(flat.new_ones(len(flat), dtype=torch.float32), self.ranks)
@@ -187,9 +202,9 @@ def synchronize_batch_norms(module: nn.Module, ranks: Ranks, but: type[nn.Module
     """Replace every batch norm of a module by one over the rows of all processes, with the same tensors.
 
     Args:
-        module: The module, which is changed in place where it is no batch norm itself.
+        module: The module; changed in place, unless it is a batch norm itself.
         ranks: The processes.
-        but: Class of batch norms that are left as they are.
+        but: Class of batch norms to leave as they are.
     """
     if isinstance(module, _BatchNorm) and not isinstance(module, but):
         replacement = SynchronizedBatchNorm(
@@ -199,11 +214,13 @@ def synchronize_batch_norms(module: nn.Module, ranks: Ranks, but: type[nn.Module
         for name, value in _tensors(module):
             setattr(replacement, name, value)
         return replacement.train(module.training)
+
     for name, child in module.named_children():
         setattr(module, name, synchronize_batch_norms(child, ranks, but))
     return module
 
 
 def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Parameters and buffers of a module itself, by name."""
     yield from module.named_parameters(recurse=False)
     yield from module.named_buffers(recurse=False)

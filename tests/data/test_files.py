@@ -1,16 +1,18 @@
-"""Files that are written as a whole or not at all."""
+"""Writing and locking files."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.files import check_writable, replacing
+from recbole_sibrar.errors import DataError
+from recbole_sibrar.files import check_writable, locked, replacing, try_lock
 
 
-def test_a_file_appears_under_its_name_when_the_block_has_ended(tmp_path: Path) -> None:
+def test_replacing_ends_with_the_block(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("old")
     with replacing(path) as temporary:
@@ -20,7 +22,7 @@ def test_a_file_appears_under_its_name_when_the_block_has_ended(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_an_exception_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> None:
+def test_exception_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("old")
 
@@ -35,14 +37,43 @@ def test_an_exception_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_where_a_file_can_be_written_its_folder_is_made_and_nothing_is_left_there(tmp_path: Path) -> None:
+def test_check_makes_the_folder_alone(tmp_path: Path) -> None:
     check_writable(tmp_path / "a" / "b" / "users.parquet", "save_per_user")
     assert [path.name for path in tmp_path.rglob("*")] == ["a", "b"]
 
 
-def test_where_none_can_be_written_the_key_and_the_file_are_named(tmp_path: Path) -> None:
+def test_check_names_key_and_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=f"save_per_user: cannot write {tmp_path}: it is a folder"):
         check_writable(tmp_path, "save_per_user")
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"save_per_user: cannot write .*file/x\.parquet: "):
         check_writable(tmp_path / "file" / "x.parquet", "save_per_user")
+
+
+no_windows = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
+
+
+@no_windows
+def test_second_lock_is_refused(tmp_path: Path) -> None:
+    output = tmp_path / "text.npz"
+    with locked(output, "--output"):
+        with pytest.raises(DataError, match=r"--output: another command .*text\.npz"), locked(output, "--output"):
+            pass
+        with locked(tmp_path / "image.npz", "--output"):
+            pass
+    with locked(output, "--output"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+@no_windows
+def test_child_inherits_the_lock(tmp_path: Path) -> None:
+    path = tmp_path / "log.txt"
+    with path.open("ab") as file:
+        assert try_lock(file.fileno())
+        child = subprocess.Popen(["sleep", "60"], stdout=file)
+    with path.open("ab") as other:
+        assert not try_lock(other.fileno())
+        child.kill()
+        child.wait()
+        assert try_lock(other.fileno())

@@ -87,7 +87,7 @@ def test_the_output_is_what_the_report_says(
     assert f"{len(left):>13,} {23:>9} {15:>9}  5-core" in output
 
 
-def test_drop_incomplete_keeps_only_what_has_every_field_and_is_in_the_k_core(
+def test_drop_incomplete_keeps_complete_core(
     prepare: Callable[..., tuple[int, str, str]], folder: Path, tmp_path: Path
 ) -> None:
     vectors = f"--item_feature=text={folder / 'text.npz'}"
@@ -120,9 +120,7 @@ def test_unrated_films_are_kept_on_request(
     assert "note: 1 items without any interaction are kept" in output
 
 
-def test_chosen_fields_and_files_are_all_that_is_written(
-    prepare: Callable[..., tuple[int, str, str]], tmp_path: Path
-) -> None:
+def test_writes_chosen_fields_and_files_only(prepare: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
     assert prepare("--user_features=none", "--item_features=year", "--convert_inter", "--convert_item")[0] == 0
     target = tmp_path / "dataset" / "ml-1m"
     names = [field.name for field in read_header(target / "ml-1m.item")]
@@ -152,7 +150,7 @@ def test_chosen_fields_and_files_are_all_that_is_written(
         (["--input_path=nowhere"], "--input_path: there is no folder nowhere"),
     ],
 )
-def test_wrong_input_ends_in_one_line_and_writes_nothing(
+def test_wrong_input_ends_in_one_line(
     prepare: Callable[..., tuple[int, str, str]], folder: Path, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     status, _, errors = prepare(*(argument.format(folder=folder) for argument in arguments))
@@ -164,7 +162,7 @@ def test_wrong_input_ends_in_one_line_and_writes_nothing(
     assert not list((tmp_path / "dataset").glob(".*"))
 
 
-def test_a_data_set_is_replaced_only_when_told(prepare: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+def test_replaces_a_data_set_on_request(prepare: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
     assert prepare()[0] == 0
     before = (tmp_path / "dataset" / "ml-1m" / "ml-1m.item").read_bytes()
     status, _, errors = prepare("--item_features=year")
@@ -174,9 +172,7 @@ def test_a_data_set_is_replaced_only_when_told(prepare: Callable[..., tuple[int,
     assert (tmp_path / "dataset" / "ml-1m" / "ml-1m.item").read_bytes() != before
 
 
-def test_two_commands_do_not_write_one_data_set_at_once(
-    prepare: Callable[..., tuple[int, str, str]], tmp_path: Path
-) -> None:
+def test_one_command_writes_a_data_set(prepare: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
     (tmp_path / "dataset").mkdir()
     with locked(tmp_path / "dataset" / "ml-1m", "--output_path"):
         status, _, errors = prepare()
@@ -186,7 +182,7 @@ def test_two_commands_do_not_write_one_data_set_at_once(
     assert {path.name for path in (tmp_path / "dataset").iterdir()} == {"ml-1m", "other"}
 
 
-def test_an_interrupted_conversion_leaves_nothing(
+def test_an_interruption_leaves_nothing(
     prepare: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(*_: Any) -> str:
@@ -206,14 +202,14 @@ def test_the_module_is_the_command(folder: Path, tmp_path: Path) -> None:
     assert "has N interactions or more (default: 5, as in the papers)" in shown
 
 
-def test_help_says_that_the_papers_keep_all_ratings_of_amazon(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_names_defaults_of_the_papers(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main(["prepare", "amazon-2023", "--help"])
     assert "leave out lower ratings (default: none, as in the papers)" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
-def test_any_model_trains_on_the_output_without_further_configuration(
+def test_models_train_on_the_output(
     prepare: Callable[..., tuple[int, str, str]],
     folder: Path,
     tmp_path: Path,

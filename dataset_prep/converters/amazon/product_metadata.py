@@ -11,7 +11,7 @@ import pandas as pd
 
 from ...pipeline.raw import RawField
 from ...readers.entity_file import EntityFile
-from ...readers.json_lines import finite_number, read_records, wrong_value
+from ...readers.json_lines import finite_number, read_records, refuse_value
 
 TYPES = {
     "title": "token",
@@ -28,7 +28,7 @@ _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?|\.\d+")
 
 
 def metadata_fields(path: Path) -> list[RawField]:
-    """The fields of ``meta_<category>.jsonl``, all read in one pass when the first is asked for.
+    """Make the fields of ``meta_<category>.jsonl``. One pass reads all of them.
 
     Args:
         path: The file, plain or compressed.
@@ -38,7 +38,7 @@ def metadata_fields(path: Path) -> list[RawField]:
 
 
 def parse_price(value: object) -> float | None:
-    """The price that a value of the metadata holds, None where it holds none.
+    """Parse a price of the metadata; None for a value without one.
 
     A text with exactly one number, such as ``from 12.99`` or ``$1,299.00``, is that number; any other text, such as
     ``—`` or a range, is no price.
@@ -50,7 +50,7 @@ def parse_price(value: object) -> float | None:
 
 
 class _Metadata:
-    """The file, and what was read from it for the items that were last asked for."""
+    """The file, and its values for the items of the last request."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -76,12 +76,13 @@ class _Metadata:
         return pd.Index(ids, dtype=object)
 
     def _read(self, ids: pd.Index) -> list[str]:
-        """Read the first line of each item, and return sentences about what was skipped."""
+        """Read the first line of each item, and return sentences about skipped lines."""
         rows = {name: row for row, name in enumerate(ids)}
         self._values = {name: [[] if kind == "token_seq" else None for _ in ids] for name, kind in TYPES.items()}
         left = set(rows)
         found: list[str] = []
         n_others = n_repeated = 0
+
         for line, record in read_records(self._path):
             item = _id(self._path, line, record)
             found.append(item)
@@ -92,6 +93,7 @@ class _Metadata:
             else:
                 n_repeated += item in rows
                 n_others += item not in rows
+
         self._file.add(found)
         self._file.close()
         self._ids = ids
@@ -105,7 +107,7 @@ class _Metadata:
 
 def _id(path: Path, line: int, record: dict[str, Any]) -> str:
     item = record.get("parent_asin")
-    return item if isinstance(item, str) else wrong_value(path, line, "parent_asin", item, "a text")
+    return item if isinstance(item, str) else refuse_value(path, line, "parent_asin", item, "a text")
 
 
 def _price_notes(source: str, values: list[Any]) -> list[str]:
@@ -117,13 +119,13 @@ def _price_notes(source: str, values: list[Any]) -> list[str]:
 
 def _text(path: Path, line: int, key: str, value: object) -> str | None:
     if not (value is None or isinstance(value, str)):
-        wrong_value(path, line, key, value, "a text or null")
+        refuse_value(path, line, key, value, "a text or null")
     return value or None
 
 
 def _texts(path: Path, line: int, key: str, value: object) -> list[str]:
     if value is not None and not (isinstance(value, list) and all(isinstance(text, str) for text in value)):
-        wrong_value(path, line, key, value, "a list of texts")
+        refuse_value(path, line, key, value, "a list of texts")
     return value or []
 
 
@@ -133,7 +135,7 @@ def _joined(path: Path, line: int, key: str, value: object) -> str | None:
 
 def _price(path: Path, line: int, key: str, value: object) -> object:
     if not (value is None or isinstance(value, str | int | float)):
-        wrong_value(path, line, key, value, "a number, a text or null")
+        refuse_value(path, line, key, value, "a number, a text or null")
     return value
 
 
@@ -145,4 +147,4 @@ PARSERS: dict[str, Callable[[Path, int, str, object], Any]] = {
     "price": _price,
     "main_category": _text,
 }
-"""What makes a value of each field."""
+"""Field -> parser of its values."""

@@ -1,57 +1,35 @@
-"""Amazon Reviews 2023: the reviews or ratings of one category, and the metadata of its items."""
+"""Reading of a category of Amazon Reviews 2023."""
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from recbole_sibrar.config.values import nearest
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError, nearest
 
 from ...pipeline.raw import RawData
 from ...readers.streams import find_file
 from .product_metadata import metadata_fields
 from .reviews import read_reviews
 
-NAME = "amazon-2023"
-"""Name on the command line and of the data set."""
-ABOUT = "Amazon Reviews 2023: CATEGORY.jsonl or CATEGORY.csv, and meta_CATEGORY.jsonl; .gz or unpacked"
-"""What the converter reads, in a line."""
-LINK = "https://amazon-reviews-2023.github.io"
-"""Where to download the data set."""
-DEFAULTS: dict[str, Any] = {
-    "min_rating": None,
-    "k_core": 5,
-    "keep_users": "interacted",
-    "keep_items": "interacted",
-}
-"""Shared options that the papers say something about: every rating counts."""
 
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of this converter."""
-    text = "the category, as in the names of its files (default: %(default)s, as in the papers)"
-    parser.add_argument("--category", metavar="CATEGORY", default="Video_Games", help=text)
-
-
-def read(input_path: Path, options: argparse.Namespace) -> RawData:
+def read(input_path: Path, category: str) -> RawData:
     """Read the downloaded files of a category.
 
     Args:
-        input_path: The folder; of the reviews the first counts that is there: JSON lines, then ratings only.
-        options: Values of what :func:`add_options` adds.
+        input_path: Folder of the files. The first existing file of reviews is used: JSON lines, then ratings only.
+        category: The category, as in the names of its files.
 
     Returns:
-        One interaction for each review; the users have no fields.
+        One interaction for each review. The users have no fields.
 
     Raises:
-        DataError: There are no reviews, or a file is not what it should be.
+        DataError: There are no reviews, or a file has a wrong value.
     """
-    category = options.category
     path = find_file(input_path, f"{category}.jsonl", f"{category}.csv")
     if path is None:
         _refuse_category(input_path, category)
+
     metadata = find_file(input_path, f"meta_{category}.jsonl")
     notes = [f"The interactions are those of {path.name}."]
     if metadata is None:
@@ -62,6 +40,7 @@ def read(input_path: Path, options: argparse.Namespace) -> RawData:
 def _refuse_category(folder: Path, category: str) -> NoReturn:
     found = sorted({path.name.split(".")[0] for kind in ("jsonl", "csv") for path in folder.glob(f"*.{kind}*")})
     categories = [name for name in found if not name.startswith("meta_")]
+
     there = f"; there are {', '.join(categories)}{nearest(category, categories)}" if categories else ""
     wanted = f"{category}.jsonl or {category}.csv, plain or .gz"
     raise DataError(f"--category: found {category!r}, but {folder} has no {wanted}{there}")

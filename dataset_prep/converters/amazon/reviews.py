@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 
-from ...readers.json_lines import finite_number, read_records, wrong_value
+from ...readers.json_lines import finite_number, read_records, refuse_value
 from ...readers.pairs import Codes
 from ...readers.stream_tables import ID, open_table, read_rows
 
@@ -21,10 +22,10 @@ RATINGS = {"user_id": ID, "parent_asin": ID, "rating": pa.float64(), "timestamp"
 """Columns of the table of ratings; the records of the JSON lines have the same among others."""
 
 REVIEWS_PER_BATCH = 1 << 18
-"""How many reviews are Python objects at a time."""
+"""Number of reviews in memory as Python objects at a time."""
 
 Review = tuple[str, str, float, float]
-Part = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+Part = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
 
 
 def read_reviews(path: Path) -> pd.DataFrame:
@@ -34,17 +35,19 @@ def read_reviews(path: Path) -> pd.DataFrame:
         path: ``<category>.jsonl`` or ``<category>.csv``, plain or compressed.
 
     Returns:
-        ``user_id``, ``item_id`` (the ``parent_asin``, which the metadata use), ``rating`` and ``timestamp`` in seconds
+        ``user_id``, ``item_id`` (the ``parent_asin``, as in the metadata), ``rating`` and ``timestamp`` in seconds
         since 1970, a row for each review; a user may have reviewed an item several times.
 
     Raises:
-        DataError: The file is not what it should be, or has no reviews.
+        DataError: The file has a wrong value, or has no reviews.
     """
     users, items = Codes(), Codes()
     parts = list((_table_parts if ".csv" in path.suffixes else _json_parts)(path, users, items))
     if not len(users):
         raise DataError(f"{path}: there are no reviews")
     user_codes, item_codes, ratings, milliseconds = (np.concatenate(column) for column in zip(*parts, strict=True))
+
+    # copy=False: the columns of 10**8 reviews need gigabytes.
     columns = {"user_id": users.categorical(user_codes), "item_id": items.categorical(item_codes)}
     return pd.DataFrame({**columns, "rating": ratings, "timestamp": milliseconds / 1000}, copy=False)
 
@@ -82,12 +85,12 @@ def _checked(path: Path) -> Iterator[Review]:
 def _text(path: Path, line: int, record: dict[str, Any], key: str) -> str:
     value = record.get(key)
     if not isinstance(value, str) or not value:
-        wrong_value(path, line, key, value, "a text that is not empty")
+        refuse_value(path, line, key, value, "a text that is not empty")
     return value
 
 
 def _number(path: Path, line: int, record: dict[str, Any], key: str) -> float:
     value = finite_number(record.get(key))
     if value is None:
-        wrong_value(path, line, key, record.get(key), "a finite number")
+        refuse_value(path, line, key, record.get(key), "a finite number")
     return value

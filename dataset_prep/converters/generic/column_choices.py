@@ -7,20 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from recbole_sibrar.config.values import nearest
-from recbole_sibrar.data.atomic import FIELD_TYPES, DataError
-
-from ...pipeline.entities import SIDES
+from recbole_sibrar.errors import DataError, nearest
+from recbole_sibrar.names import FIELD_TYPES, SIDES
 
 SKIP = "skip"
-"""The type of a column that is left out."""
-
-HELP = (
-    "type of columns of users or items, as user:age=float or item:tags=token_seq, or item:url=skip to leave one "
-    "out; a pattern stands for several columns, and a name behind the type makes one field of them: "
-    f"'item:img_*=float_seq image'; without it, the type is inferred and reported; types: {', '.join(FIELD_TYPES)}"
-)
-"""Help of the option."""
+"""Type of a column to leave out."""
 
 _SHAPE = "user:COLUMN=TYPE or item:COLUMN=TYPE, or a pattern and a name, as in 'item:img_*=float_seq image'"
 _NUMBER = re.compile(r"\d+")
@@ -37,12 +28,12 @@ class Choice:
     type: str
     """Type of the field, or :data:`SKIP`."""
     name: str
-    """Name of the field; empty for that of the column."""
+    """Name of the field; empty for the name of the column."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """Columns that a choice makes a field or fields of."""
+    """Columns of a choice."""
 
     choice: Choice
     """The choice."""
@@ -86,11 +77,11 @@ def resolve(choices: Sequence[Choice], names: Sequence[str], source: str) -> lis
 
     Args:
         choices: The choices of one side.
-        names: The columns of the table, without that of the ids.
+        names: The columns of the table, without the column of ids.
         source: The table, for messages.
 
     Returns:
-        A group for each choice. A column that a choice names in full belongs to no pattern.
+        A group for each choice. A column with a choice of its own belongs to no pattern.
 
     Raises:
         DataError: A choice matches no column, two match one, or several columns cannot become such a field.
@@ -98,6 +89,7 @@ def resolve(choices: Sequence[Choice], names: Sequence[str], source: str) -> lis
     exact = {choice.pattern for choice in choices if choice.pattern in names}
     owners: dict[str, Choice] = {}
     groups = []
+
     for choice in choices:
         columns = [choice.pattern] if choice.pattern in exact else _matching(choice.pattern, names, exact)
         if not columns:
@@ -113,6 +105,7 @@ def resolve(choices: Sequence[Choice], names: Sequence[str], source: str) -> lis
             owners[column] = choice
         groups.append(Group(choice, tuple(in_order(columns))))
         _check(groups[-1])
+
     return groups
 
 
@@ -124,7 +117,7 @@ def in_order(names: Sequence[str]) -> list[str]:
 
 
 def _matching(pattern: str, names: Sequence[str], exact: set[str]) -> list[str]:
-    """The columns that a pattern or one of several names and patterns matches."""
+    """Find the columns that match a pattern, or one of several names and patterns."""
     patterns = [part.strip() for part in pattern.split(",")]
     found = []
     for name in names:
@@ -148,6 +141,6 @@ def _check(group: Group) -> None:
 
 
 def stem(pattern: str) -> str:
-    """A name for the field of several columns: what stands before the first number or pattern, else ``vector``."""
+    """Name the field of several columns: the text before the first number or pattern, else ``vector``."""
     head = re.split(r"[*?\[\d,]", pattern, maxsplit=1)[0]
     return head.strip("_-. :") or "vector"

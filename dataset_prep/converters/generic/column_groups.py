@@ -1,4 +1,4 @@
-"""Fields that several columns of a table make: vectors of numbers, labels of flags or of texts."""
+"""Fields of several columns: vectors of numbers, labels of flags or of texts."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 
 from ...pipeline.raw import Values
 from ...readers.raw_tables import Table
 from .column_choices import in_order, stem
-from .inference import typed_values
+from .column_types import typed_values
 
 _NUMBERED = re.compile(r"(.*?)\d+[\])]?")  # img_0, img0, img[0]
 
@@ -23,16 +25,16 @@ MANY = 4
 """From so many numbered columns on, they are probably one vector."""
 
 
-def group_values(table: Table, columns: Sequence[str], kind: str, rows: np.ndarray, list_separator: str) -> Values:
-    """The values of several columns as one field.
+def group_values(table: Table, columns: Sequence[str], kind: str, rows: NDArray[Any], list_separator: str) -> Values:
+    """Read several columns as one field.
 
     Args:
         table: The table.
         columns: The columns, in the order of the vector.
-        kind: ``float_seq`` for a vector of their numbers; ``token_seq`` for labels: the names of the columns that hold
-            1, if all hold 0 or 1, else what stands in them.
+        kind: ``float_seq`` for a vector of their numbers; ``token_seq`` for labels: the names of the columns with
+            1, if all hold 0 or 1, else their cells.
         rows: int ``[n]``, the row of each entity, -1 if it has none.
-        list_separator: What separates labels in a cell.
+        list_separator: Separator of labels in a cell.
 
     Raises:
         DataError: A cell holds no number, or a row lacks some of its numbers.
@@ -51,10 +53,10 @@ def group_values(table: Table, columns: Sequence[str], kind: str, rows: np.ndarr
 
 
 def numbered_columns(types: Mapping[str, str | None]) -> list[list[str]]:
-    """Columns of numbers whose names differ in the number at their end only, from :data:`MANY` on.
+    """Find columns of numbers with names such as ``x1``, ``x2``, ..., if there are :data:`MANY` or more.
 
     Args:
-        types: Column -> the type that was inferred.
+        types: Column -> its inferred type.
     """
     groups: dict[str, list[str]] = {}
     for name, kind in types.items():
@@ -65,7 +67,7 @@ def numbered_columns(types: Mapping[str, str | None]) -> list[list[str]]:
 
 
 def proposal(side: str, table: Table, key: str, columns: Sequence[str]) -> str:
-    """The value of ``--columns`` that makes one vector of numbered columns, or labels of those that hold 0 and 1.
+    """Write a value of ``--columns`` for numbered columns: one vector, or labels of columns with 0 and 1.
 
     Args:
         side: ``user`` or ``item``.
@@ -82,14 +84,14 @@ def proposal(side: str, table: Table, key: str, columns: Sequence[str]) -> str:
     return f"{side}:{next(exact, ','.join(columns))}={kind} {stem(prefix)}"
 
 
-def _vectors(table: Table, columns: Sequence[str], rows: np.ndarray) -> np.ndarray:
+def _vectors(table: Table, columns: Sequence[str], rows: NDArray[Any]) -> NDArray[Any]:
     matrix = np.column_stack([table.numbers(column) for column in columns])
     missing = np.isnan(matrix)
     partly = missing.any(axis=1) & ~missing.all(axis=1)
     if partly.any():
         row = int(np.argmax(partly))
         column = columns[int(np.argmax(missing[row]))]
-        table.wrong(
+        table.refuse(
             row, column, f"a number, as in other columns of the row; or all {len(columns)} of its cells are empty"
         )
 
@@ -99,7 +101,7 @@ def _vectors(table: Table, columns: Sequence[str], rows: np.ndarray) -> np.ndarr
     return vectors
 
 
-def _flags(table: Table, columns: Sequence[str]) -> np.ndarray | None:
+def _flags(table: Table, columns: Sequence[str]) -> NDArray[Any] | None:
     """bool ``[n, len(columns)]`` if all cells are 0, 1, true, false or missing, else None."""
     flags = np.empty((len(table.data), len(columns)), dtype=bool)
     for position, column in enumerate(columns):
@@ -115,7 +117,7 @@ def _flags(table: Table, columns: Sequence[str]) -> np.ndarray | None:
 
 
 def _endings(columns: Sequence[str]) -> list[str]:
-    """Names of columns without what stands before all of them."""
+    """Cut the common beginning off the names of columns."""
     first, last = min(columns), max(columns)
     same = [a == b for a, b in zip(first, last, strict=False)]
     shared = first[: same.index(False)] if False in same else first[: len(same)]

@@ -1,4 +1,4 @@
-"""Names of columns that are recognised without an option, whatever their case and punctuation."""
+"""Usual names of columns. They are recognised without an option, in any case and punctuation."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         *("invoice_date", "t_dat", "viewed_at", "played_at", "rated_at", "review_date", "created_at", "created"),
     ),
 }
-"""What a column holds -> names that say so, the most telling first."""
+"""Role of a column -> usual names, the most telling first."""
 
 _TIME_ENDINGS = (
     re.compile(r"[\W_](?:at|on|date|time|ts)$", re.I),
@@ -75,12 +75,12 @@ _ID_WORDS = frozenset(
 
 
 def plain(name: str) -> str:
-    """A name in small letters without punctuation: ``customerid`` for ``Customer ID`` and ``customerId``."""
+    """Write a name in small letters without punctuation: ``customerid`` for ``Customer ID`` and ``customerId``."""
     return re.sub(r"[\W_]+", "", name.casefold())
 
 
 def usual_columns(role: str, names: Sequence[str]) -> list[str]:
-    """Columns that have a usual name for what they hold, the most telling first.
+    """Find columns with a usual name for a role, the most telling first.
 
     Args:
         role: A key of :data:`USUAL_NAMES`.
@@ -95,7 +95,7 @@ def usual_columns(role: str, names: Sequence[str]) -> list[str]:
 
 
 def is_id_name(name: str) -> bool:
-    """Tell whether a column is named like an identifier or a code: ``category_id``, ``brandId``, ``EAN``, ``zip``."""
+    """Recognise names of identifiers and codes: ``category_id``, ``brandId``, ``EAN``, ``zip``."""
     words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)
     return bool(words) and words[-1].casefold() in _ID_WORDS
 

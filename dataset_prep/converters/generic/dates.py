@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 
 from ...readers.raw_tables import Table
 
@@ -22,7 +24,7 @@ _DAYS = ("%d.%m.%Y", "%d-%b-%Y", "%d %b %Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d",
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 
 FORMS = (ISO, *(f"{day}{time}" for day in _DAYS for time in _TIMES))
-"""Forms of dates that are tried."""
+"""Forms of dates to try."""
 
 _TRIED = 200  # cells that decide which forms are tried on the whole column
 
@@ -31,16 +33,16 @@ _TRIED = 200  # cells that decide which forms are tried on the whole column
 class Dates:
     """A column of dates."""
 
-    seconds: np.ndarray
-    """float64 ``[n]``, seconds since 1970, NaN where a cell is missing."""
+    seconds: NDArray[Any]
+    """float64 ``[n]``, seconds since 1970, NaN for a missing cell."""
     form: str
     """Their form, as pandas names it."""
     other_form: str = ""
-    """Another form that fits all cells and makes other dates of them; empty if there is none."""
+    """Another form of all cells, with other dates; empty if there is none."""
 
 
-def to_seconds(table: Table, name: str, form: str | None = None) -> tuple[np.ndarray, str]:
-    """A column of times as seconds since 1970.
+def to_seconds(table: Table, name: str, form: str | None = None) -> tuple[NDArray[Any], str]:
+    """Read a column of times as seconds since 1970.
 
     Args:
         table: The table.
@@ -48,7 +50,7 @@ def to_seconds(table: Table, name: str, form: str | None = None) -> tuple[np.nda
         form: Form of the dates, such as ``%d.%m.%Y``; None to find it out.
 
     Returns:
-        float64 ``[n]``, NaN where a cell is empty; and the unit or form in which the file has them.
+        float64 ``[n]``, NaN for an empty cell; and their unit or form in the file.
 
     Raises:
         DataError: A cell is neither a number nor a date, or the form of the dates is ambiguous.
@@ -69,7 +71,7 @@ def to_seconds(table: Table, name: str, form: str | None = None) -> tuple[np.nda
         iso = pd.to_datetime(texts.to_pandas(), errors="coerce", utc=True, format=ISO)
         if iso.notna().any():
             row = int(np.flatnonzero(iso.isna().to_numpy() & parsed.is_text)[0])
-        table.wrong(
+        table.refuse(
             row,
             name,
             "a number or a date such as 2018-12-31 23:59:59, all in one form; --timestamp_format names another, such "
@@ -85,7 +87,7 @@ def to_seconds(table: Table, name: str, form: str | None = None) -> tuple[np.nda
 
 
 def find_dates(table: Table, name: str) -> Dates | None:
-    """The dates of a column of texts, None if a cell is none or none of :data:`FORMS` fits all."""
+    """Parse the dates of a column of texts; None unless one of :data:`FORMS` fits all cells."""
     parsed = table.parse_numbers(name)
     texts = table.texts(name).to_pandas()
     texts = texts.where(pd.Series(parsed.is_text), None)
@@ -104,7 +106,7 @@ def find_dates(table: Table, name: str) -> Dates | None:
 
 
 def looks_like_times(table: Table, name: str) -> bool:
-    """Tell whether most cells of a column are numbers or dates."""
+    """Recognise columns with numbers or dates in most cells."""
     kind = table.data[name].type
     if is_date_type(kind):
         return True
@@ -119,15 +121,15 @@ def looks_like_times(table: Table, name: str) -> bool:
 
 
 def is_date_type(kind: pa.DataType) -> bool:
-    """Tell whether a column of Parquet holds dates, with or without a time."""
-    return pa.types.is_timestamp(kind) or pa.types.is_date(kind)
+    """Recognise columns of dates in Parquet, with or without a time."""
+    return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
 
 
 def _parse(texts: pd.Series, form: str) -> pd.Series:
     return pd.to_datetime(texts, errors="coerce", utc=True, format=form)
 
 
-def _in_form(table: Table, name: str, form: str) -> np.ndarray:
+def _in_form(table: Table, name: str, form: str) -> NDArray[Any]:
     texts = table.texts(name).to_pandas()
     try:
         dates = _parse(texts, form)
@@ -135,16 +137,16 @@ def _in_form(table: Table, name: str, form: str) -> np.ndarray:
         raise DataError(f"--timestamp_format: found '{form}', allowed is a form such as '%d.%m.%Y' ({error})") from None
     wrong = dates.isna().to_numpy() & texts.notna().to_numpy()
     if wrong.any():
-        table.wrong(int(np.flatnonzero(wrong)[0]), name, f"a date of the form {form} (--timestamp_format)")
+        table.refuse(int(np.flatnonzero(wrong)[0]), name, f"a date of the form {form} (--timestamp_format)")
     return _seconds(dates)
 
 
-def _of_unit(numbers: np.ndarray) -> tuple[np.ndarray, str]:
+def _of_unit(numbers: NDArray[Any]) -> tuple[NDArray[Any], str]:
     largest = np.nanmax(numbers, initial=0)
     divisor, unit = next((divisor, unit) for least, divisor, unit in UNITS if largest >= least)
     return numbers / divisor, unit
 
 
-def _seconds(dates: pd.Series) -> np.ndarray:
+def _seconds(dates: pd.Series) -> NDArray[Any]:
     utc = pd.to_datetime(dates, utc=True)
     return ((utc - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)).to_numpy(np.float64)

@@ -1,4 +1,4 @@
-"""The fields of users or items of the converter ``generic``: types, names, and what the columns look like."""
+"""Fields of users or items of the converter ``generic``: types, names, and remarks on the columns."""
 
 from __future__ import annotations
 
@@ -9,34 +9,36 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
+from recbole_sibrar.names import Side
 
 from ...pipeline.preparation import RESERVED
 from ...pipeline.raw import RawField, Values, others_left_out
 from ...readers.entity_file import EntityFile
-from ...readers.raw_tables import MISSING_NUMBERS, Table
+from ...readers.missing_words import MISSING_NUMBERS
+from ...readers.raw_tables import Table
 from .column_choices import SKIP, Choice, Group, resolve
 from .column_groups import group_values, numbered_columns, proposal
 from .column_names import is_id_name, plain, usual_columns
-from .inference import Verdict, column_type, is_list_type, typed_values
+from .column_types import Verdict, column_type, is_list_type, typed_values
 from .interactions import Interactions, missing_numbers
-from .looks import unnamed_list_separator
+from .text_kinds import unnamed_list_separator
 
 
 @dataclass
 class TableFields:
-    """What a table of users or items holds."""
+    """Content of a table of users or items."""
 
     fields: list[RawField] = field(default_factory=list)
     """Its fields."""
     texts: list[RawField] = field(default_factory=list)
-    """Columns that are only there to be encoded."""
+    """Columns that are only encoded."""
     inferred: list[str] = field(default_factory=list)
-    """Sentences on the types that were inferred."""
+    """Sentences on inferred types."""
     notes: list[str] = field(default_factory=list)
-    """Sentences on what is not used."""
+    """Sentences on unused columns and cells."""
     warnings: list[str] = field(default_factory=list)
-    """Sentences on what is probably not as the user expects."""
+    """Sentences on probable mistakes."""
     files: list[EntityFile] = field(default_factory=list)
     """The table itself, to be compared with the interactions."""
 
@@ -53,7 +55,7 @@ class _Source:
     list_separator: str
 
     def field(self, name: str, kind: str, columns: Sequence[str]) -> RawField:
-        """A field of one or several columns."""
+        """Make a field of one or several columns."""
         notes: list[str] = []
         return RawField(name, kind, self._reader(kind, columns, notes), self.file.name, notes, self.file)
 
@@ -86,11 +88,11 @@ def read_fields(
         table: The table.
         interactions: The interactions.
         choices: Values of ``--columns`` for this side.
-        encoded: Columns that ``--encode`` names.
+        encoded: Columns of ``--encode``.
         options: See :func:`~.generic.add_options`.
 
     Raises:
-        DataError: An option names a column that is not there, or an id is missing or occurs twice.
+        DataError: An option names an unknown column, or an id is missing or occurs twice.
     """
     found = TableFields()
     key = _key(side, table, interactions.columns[side], getattr(options, f"{side}s_id_column"), found)
@@ -101,7 +103,7 @@ def read_fields(
         )
     ids = pd.Index(table.categories(key).astype(object))
     if ids.has_duplicates:
-        table.wrong(int(ids.duplicated().argmax()), key, "each id once")
+        table.refuse(int(ids.duplicated().argmax()), key, "each id once")
 
     names = [name for name in table.names if name != key]
     others = {name: _text_reader(table, name) for name in names}
@@ -121,8 +123,8 @@ def read_fields(
     return found
 
 
-def without_common_names(found: Mapping[str, TableFields]) -> None:
-    """Put the side in front of names that fields of users and of items share."""
+def without_common_names(found: Mapping[Side, TableFields]) -> None:
+    """Put the side in front of names common to fields of users and of items."""
     names = {side: {field.name for field in fields.fields} for side, fields in found.items()}
     common = names["user"] & names["item"]
     for side, fields in found.items():
@@ -133,7 +135,7 @@ def without_common_names(found: Mapping[str, TableFields]) -> None:
 
 
 def field_name(side: str, column: str) -> str:
-    """The name of a column as one that a field can have."""
+    """Make the name of a field of the name of a column."""
     name = "_".join(column.replace(":", " ").split())
     if name in RESERVED or name.isdecimal():
         name = f"{side}_{name}"
@@ -141,7 +143,7 @@ def field_name(side: str, column: str) -> str:
 
 
 def _key(side: str, table: Table, key: str | None, given: str | None, found: TableFields) -> str:
-    """The column of the ids."""
+    """Choose the column of the ids."""
     if given:
         table.check([given], f"--{side}s_id_column")
         return given
@@ -160,9 +162,10 @@ def _key(side: str, table: Table, key: str | None, given: str | None, found: Tab
 def _text_reader(table: Table, name: str) -> Callable[[], Iterable[str]]:
     def read_texts() -> Iterable[str]:
         try:
-            return table.texts(name).drop_null().to_pylist()
+            texts: list[str] = table.texts(name).drop_null().to_pylist()
         except DataError:  # lists and structures
             return []
+        return texts
 
     return read_texts
 
@@ -172,16 +175,18 @@ def _text_type(table: Table, name: str) -> str:
 
 
 def _choose(source: _Source, group: Group, found: TableFields) -> None:
-    """Make the fields that a value of ``--columns`` asks for."""
+    """Make the fields of a value of ``--columns``."""
     choice = group.choice
     if choice.type == SKIP:
         return
+
     if group.is_one_field:
         found.fields.append(source.field(choice.name, choice.type, group.columns))
         found.inferred.append(
             f"{source.side}s: the field {choice.name} is {choice.type} of {len(group.columns)} columns (as told)."
         )
         return
+
     for name in group.columns:
         found.fields.append(source.field(choice.name or field_name(source.side, name), choice.type, [name]))
         found.inferred.append(f"{source.side}s: column {name} is {choice.type} (as told).")
@@ -190,9 +195,10 @@ def _choose(source: _Source, group: Group, found: TableFields) -> None:
 
 
 def _infer(source: _Source, names: Sequence[str], found: TableFields) -> None:
-    """Make fields of the columns that no option names, where their values tell the type."""
+    """Make fields of the columns without an option, if their type can be inferred."""
     side, table = source.side, source.table
     types: dict[str, str | None] = {}
+
     for name in names:
         if not name.strip():
             found.notes.append(f"{side}s: a column without a name is left out.")
@@ -207,6 +213,7 @@ def _infer(source: _Source, names: Sequence[str], found: TableFields) -> None:
         if name in RESERVED:
             found.notes.append(f"{side}s: the field {name} is called {field_name(side, name)}: its name is taken.")
         _remark(source, name, verdict, found)
+
     for columns in numbered_columns(types):
         found.warnings.append(
             f"{side}s: the {len(columns)} columns {columns[0]} ... {columns[-1]} are fields of one number each; "
@@ -215,7 +222,7 @@ def _infer(source: _Source, names: Sequence[str], found: TableFields) -> None:
 
 
 def _left_out(source: _Source, name: str, verdict: Verdict) -> str:
-    """The sentence on a column that is no field, and what it can be used for."""
+    """Write the sentence on an unused column, with a use for it."""
     side, file = source.side, source.table.path
     table = f"--input {file} --id_column '{source.key}'"
     hints = {
@@ -234,12 +241,13 @@ def _left_out(source: _Source, name: str, verdict: Verdict) -> str:
     hint = hints.get(verdict.look, "")
     if verdict.look in ("structures", "empty"):
         return f"{side}s: column {name} is left out ({verdict.reason})."
+
     told = f"--columns '{side}:{name}=TYPE' uses it all the same"
     return f"{side}s: column {name} is left out ({verdict.reason}); {hint}{'; ' * bool(hint)}{told}."
 
 
 def _remark(source: _Source, name: str, verdict: Verdict, found: TableFields) -> None:
-    """Say what is doubtful about a column."""
+    """Remark on doubtful cells of a column."""
     side, table = source.side, source.table
     if verdict.type == "float" and verdict.reason == "numbers":
         found.notes += missing_numbers(table, f"{side}s", name)

@@ -1,4 +1,4 @@
-"""The interactions of the converter ``generic``: columns, ids, ratings and times, and what is not used."""
+"""Interactions of the converter ``generic``: ids, ratings, times, and unused columns."""
 
 from __future__ import annotations
 
@@ -9,29 +9,30 @@ from typing import Any
 
 import pandas as pd
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
+from recbole_sibrar.names import SIDES
 
-from ...pipeline.entities import SIDES
-from ...readers.raw_tables import MISSING_NUMBERS, Table
+from ...readers.missing_words import MISSING_NUMBERS
+from ...readers.raw_tables import Table
 from .column_names import USUAL_NAMES, usual_columns
+from .column_types import column_type
 from .dates import looks_like_times, to_seconds
-from .inference import column_type
 
 _LOOKED_AT = 5_000  # rows that decide what a column that is not used looks like
 
 
 @dataclass(frozen=True)
 class Interactions:
-    """What a table of interactions holds."""
+    """Content of a table of interactions."""
 
     inter: pd.DataFrame
     """As :class:`~.raw.RawData` describes it."""
     columns: Mapping[str, str | None]
-    """What a column holds -> its name, None where there is none."""
+    """Role -> name of its column; None if there is none."""
     notes: list[str]
     """Sentences for the screen and the report."""
     warnings: list[str]
-    """Sentences that are probably not as the user expects."""
+    """Sentences on probable mistakes."""
 
 
 def read_interactions(table: Table, options: argparse.Namespace) -> Interactions:
@@ -42,7 +43,7 @@ def read_interactions(table: Table, options: argparse.Namespace) -> Interactions
         options: See :func:`~.generic.add_options`.
 
     Raises:
-        DataError: It has no users or items, or a cell is not what its column should hold.
+        DataError: It has no users or items, or a cell has a wrong value.
     """
     warnings: list[str] = []
     columns = _choose(table, options, warnings)
@@ -51,24 +52,27 @@ def read_interactions(table: Table, options: argparse.Namespace) -> Interactions
     for side in SIDES:
         inter[f"{side}_id"] = table.categories(str(columns[side]), required=not options.drop_without_id)
         warnings += _missing_ids(table, str(columns[side]), side, inter[f"{side}_id"])
+
     if columns["rating"] is not None:
         inter["rating"] = table.numbers(columns["rating"])
         notes += missing_numbers(table, table.path.name, columns["rating"])
+
     if columns["timestamp"] is not None:
         inter["timestamp"], unit = to_seconds(table, columns["timestamp"], options.timestamp_format)
         notes += missing_numbers(table, table.path.name, columns["timestamp"])
         notes.append(f"Timestamps are read from column {columns['timestamp']} as {unit}.")
+
     notes += _not_used(table, columns)
     frame = _with_ids(pd.DataFrame(inter), table, notes) if options.drop_without_id else pd.DataFrame(inter)
     return Interactions(frame, columns, notes, warnings)
 
 
 def missing_numbers(table: Table, place: str, column: str) -> list[str]:
-    """The sentence on words that stand for missing numbers; none if there are none.
+    """Write the sentence on words for missing numbers, if a column has some.
 
     Args:
         table: The table.
-        place: What the sentence calls it.
+        place: Name of the table in the sentence.
         column: The column.
     """
     words = table.parse_numbers(column).missing_words if not _is_typed(table, column) else {}
@@ -83,8 +87,9 @@ def _is_typed(table: Table, column: str) -> bool:
 
 
 def _choose(table: Table, options: argparse.Namespace, warnings: list[str]) -> dict[str, str | None]:
-    """The column of each role: the one that is given, or the first with a usual name that can hold it."""
+    """Choose the column of each role: that of its option, or the first suitable one with a usual name."""
     columns: dict[str, str | None] = {}
+
     for role in USUAL_NAMES:
         given = getattr(options, f"{role}_column")
         taken = {column: other for other, column in columns.items() if column}
@@ -101,6 +106,7 @@ def _choose(table: Table, options: argparse.Namespace, warnings: list[str]) -> d
             columns[role] = _usual(table, role, [name for name in table.names if name not in taken], warnings)
         if role in SIDES and columns[role] is None:
             raise DataError(_no_column(table, role))
+
     return columns
 
 
@@ -117,7 +123,7 @@ def _usual(table: Table, role: str, names: list[str], warnings: list[str]) -> st
 
 
 def _can_hold(table: Table, role: str, name: str) -> bool:
-    """Tell whether most of the first cells of a column are ratings or times."""
+    """Check a column for ratings or times in most of its first cells."""
     head = replace(table, data=table.data.slice(0, _LOOKED_AT))
     if role == "timestamp":
         return looks_like_times(head, name)
@@ -141,7 +147,7 @@ def _no_column(table: Table, role: str) -> str:
 
 
 def _missing_ids(table: Table, column: str, side: str, ids: pd.Categorical) -> list[str]:
-    """Warnings on ids such as ``NULL``."""
+    """Warn about ids such as ``NULL``."""
     warnings = []
     for code, name in enumerate(ids.categories):
         if name.strip().lower() in MISSING_NUMBERS:
@@ -154,7 +160,7 @@ def _missing_ids(table: Table, column: str, side: str, ids: pd.Categorical) -> l
 
 
 def _with_ids(inter: pd.DataFrame, table: Table, notes: list[str]) -> pd.DataFrame:
-    """The rows that have a user and an item."""
+    """Keep the rows with a user and an item."""
     has_both = (inter["user_id"].cat.codes >= 0) & (inter["item_id"].cat.codes >= 0)
     n_without = int((~has_both).sum())
     if n_without:
@@ -166,10 +172,11 @@ def _with_ids(inter: pd.DataFrame, table: Table, notes: list[str]) -> pd.DataFra
 
 
 def _not_used(table: Table, columns: Mapping[str, str | None]) -> list[str]:
-    """The sentence on columns that are not used, and what they look like."""
+    """Write the sentence on unused columns, with the kinds of their cells."""
     head = replace(table, data=table.data.slice(0, _LOOKED_AT))
     shown = []
     has_numbers = False
+
     for name in table.names:
         if name in columns.values():
             continue
@@ -178,8 +185,10 @@ def _not_used(table: Table, columns: Mapping[str, str | None]) -> list[str]:
         if look == "dates" and columns["timestamp"] is None:
             look = f"dates: --timestamp_column '{name}' if they are the times of the interactions"
         shown.append(f"{name or 'one without a name'} ({look})")
+
     if not shown:
         return []
+
     ratings = "; --rating_column names one of ratings" if has_numbers and columns["rating"] is None else ""
     return [f"{table.path.name}: columns that are not used: {', '.join(shown)}{ratings}."]
 

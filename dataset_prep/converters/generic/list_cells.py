@@ -16,7 +16,7 @@ _ONLY_NUMBERS = re.compile(r"[-+.\deE,;\s]*")
 _MISSING = frozenset(("", "None", "null", "nan", "NaN", "NULL"))
 
 SHORT_LIST = 4
-"""Lists of whole numbers that are all of one length, and shorter than this, are labels."""
+"""Lists of whole numbers, all of one length and shorter than this, are labels."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class CellList:
     elements: list[str]
     """Its elements, without missing ones."""
     is_numeric: bool
-    """Whether all elements are numbers that do not stand in quotation marks."""
+    """True if all elements are numbers outside quotation marks."""
 
 
 def parse_list(cell: str) -> CellList | None:
@@ -36,7 +36,7 @@ def parse_list(cell: str) -> CellList | None:
         cell: A cell of a text table.
 
     Returns:
-        The list; None for what is no list of texts, numbers and truth values, such as ``[REC] 2`` and ``[{'id': 1}]``.
+        The list; None for other cells, such as ``[REC] 2`` and ``[{'id': 1}]``.
     """
     text = cell.strip()
     if len(text) < 2 or (text[0], text[-1]) not in {("[", "]"), ("(", ")")}:
@@ -50,15 +50,15 @@ def parse_list(cell: str) -> CellList | None:
 
 
 def kind_of_lists(lists: Sequence[CellList]) -> tuple[str | None, str]:
-    """The type of a field whose cells are lists, and the reason for it.
+    """Infer the type of a column of lists, with the reason.
 
-    Vectors are of one length, and have decimals, or the same number twice, which labels have not.
+    Vectors are of one length, and have decimals or the same number twice. Labels have neither.
 
     Args:
-        lists: The lists of all cells that are not missing.
+        lists: The lists of all cells, without missing ones.
 
     Returns:
-        ``float_seq``, ``token_seq``, or None for decimal numbers of different lengths, which are neither.
+        ``float_seq``, ``token_seq``, or None for lists of decimal numbers of different lengths.
     """
     filled = [cell for cell in lists if cell.elements]
     if not filled or not all(cell.is_numeric for cell in filled):
@@ -103,9 +103,10 @@ def _from_values(values: list[Any]) -> CellList | None:
 
 
 def _printed_list(inner: str) -> CellList | None:
-    """A list as Python or NumPy prints it; the latter has no commas, and texts beside each other are several."""
+    """Parse a list printed by Python or NumPy; NumPy prints no commas."""
     values: list[Any] = []
     sign = ""
+
     try:
         for token in tokenize.generate_tokens(io.StringIO(inner.replace("\n", " ")).readline):
             if token.type == tokenize.STRING:
@@ -119,13 +120,15 @@ def _printed_list(inner: str) -> CellList | None:
             sign = token.string if token.string in {"-", "+"} else ""
     except (tokenize.TokenError, SyntaxError, ValueError):
         return None
+
     if not all(isinstance(value, str | bool | None) for value in values):
         return None
+
     return _from_values(values)
 
 
 def _bare_list(inner: str) -> CellList | None:
-    """A list as Java and shells print it, without quotation marks."""
+    """Parse a list printed by Java or a shell, without quotation marks."""
     elements = [element.strip() for element in inner.split(",")]
     if set(inner) & set('[]{}"') or "..." in inner or any("'" in element[:2] + element[-1:] for element in elements):
         return None

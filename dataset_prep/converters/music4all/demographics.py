@@ -1,4 +1,4 @@
-"""Demographics of the users of Music4All-Onion, with what is implausible or rare made missing."""
+"""Demographics of the users of Music4All-Onion. Implausible and rare values are missing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 
 from ...pipeline.raw import RawField, others_left_out
 from ...readers.entity_file import EntityFile
@@ -24,19 +24,19 @@ COLUMNS = {
 """Columns of ``users.tsv``."""
 
 GENDERS = ("m", "f")
-"""The genders that are kept; the file also has n for neutral, which the papers leave out."""
+"""Genders to keep. The file also has n for neutral; the papers leave it out."""
 
 MISSING = ("", "NaN", "nan", "NULL", "null", "None")
-"""What stands for a missing value; ``NA`` is Namibia."""
+"""Words for a missing value; ``NA`` is Namibia."""
 
 
 def demographic_fields(path: Path, age_range: tuple[float, float], n_countries: int) -> list[RawField]:
-    """The fields of ``users.tsv``: gender, age in years, country, and creation time in seconds since 1970.
+    """Make the fields of ``users.tsv``: gender, age in years, country, and creation time in seconds since 1970.
 
     Args:
         path: The file.
-        age_range: The youngest and the oldest age that is believed; others are missing.
-        n_countries: How many of the most frequent countries of the users asked for are kept; 0 for all.
+        age_range: The youngest and the oldest plausible age; others are missing.
+        n_countries: Number of the most frequent countries to keep; 0 for all.
     """
     users = _Users(path)
 
@@ -50,6 +50,7 @@ def demographic_fields(path: Path, age_range: tuple[float, float], n_countries: 
 
     def country(ids: pd.Index, notes: list[str]) -> pd.Series:
         values = users.values("country", ids, notes)
+        # Sorted by name first, so that countries of one frequency have the same order on every machine.
         by_name = values.value_counts().sort_index()
         frequent = by_name.sort_values(ascending=False, kind="stable").index[: n_countries or None]
         return _kept(values, values.isin(frequent), f"a country outside the {n_countries} most frequent", notes)
@@ -67,7 +68,7 @@ def _field(users: _Users, name: str, kind: str, read: Callable[[pd.Index, list[s
 
 
 def _kept(values: pd.Series, keep: pd.Series, what: str, notes: list[str]) -> pd.Series:
-    """Make values missing that are not to be kept, and say how many."""
+    """Keep some values, make the others missing, and note their number."""
     dropped = int((values.notna() & ~keep).sum())
     if dropped:
         notes.append(f"users.tsv: {dropped} users with {what} count as missing.")
@@ -75,7 +76,7 @@ def _kept(values: pd.Series, keep: pd.Series, what: str, notes: list[str]) -> pd
 
 
 class _Users:
-    """The file, read when a field is first asked for."""
+    """The file, read for the first field."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -83,7 +84,7 @@ class _Users:
         self.file = EntityFile(path.name, is_table=True, read_ids=lambda: self._read_once().index)
 
     def values(self, name: str, ids: pd.Index, notes: list[str]) -> pd.Series:
-        """A column for users in their order, None or NaN where it is missing; says how many others the file has."""
+        """Look up a column for users in their order, None or NaN for a missing value, and note the number of others."""
         frame = self._read_once()
         self.file.add(frame.index)
         self.file.close()
@@ -98,7 +99,9 @@ class _Users:
 
     def _read(self) -> pd.DataFrame:
         table = open_table(self._path, COLUMNS, missing=MISSING)
-        frames, seen = [], pd.Index([], dtype=object)
+        frames: list[pd.DataFrame] = []
+        seen = pd.Index([], dtype=object)
+
         for block in read_rows(self._path):
             rows = table.parse(block)
             names = pd.Index(rows["user_id"].to_pylist(), dtype=object)
@@ -111,8 +114,10 @@ class _Users:
             columns = {name: rows[name].to_pylist() for name in ("country", "gender")}
             numbers = {"age": rows["age"].to_pandas(), "creation_time": seconds.to_pandas()}
             frames.append(pd.DataFrame(columns, dtype=object).assign(**numbers).set_axis(names))
+
         if not frames:
             raise DataError(f"{self._path}: there are no lines below the header")
+
         frame = pd.concat(frames)
         texts = frame[["country", "gender"]]
         return frame.assign(**texts.where(~texts.isin(MISSING), None))

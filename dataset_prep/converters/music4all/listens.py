@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 
 from ...pipeline.raw import Step
 from ...readers.pairs import Codes, PairTable
@@ -24,7 +24,7 @@ COUNTS = {"user_id": ID, "track_id": ID, "count": pa.int64()}
 
 @dataclass(frozen=True)
 class Listens:
-    """Who listened to what."""
+    """Pairs of users and tracks."""
 
     inter: pd.DataFrame
     """A row for each pair of a user and a track."""
@@ -42,50 +42,62 @@ def read_events(path: Path, year: int | None) -> Listens:
         year: The year (UTC) to keep; None for all.
 
     Returns:
-        ``user_id``, ``item_id``, ``count`` and ``timestamp``, that of the pair's earliest event in seconds since 1970;
-        the lines of the report; and who has an event in any year.
+        ``user_id``, ``item_id``, ``count`` and the ``timestamp`` of the pair's earliest event in seconds since 1970;
+        the lines of the report; and all users and tracks with an event in any year.
 
     Raises:
-        DataError: The file is not what it should be, or has no events in that year.
+        DataError: The file has a wrong value, or no events in this year.
     """
     table = open_table(path, EVENTS)
     users, tracks = Codes(), Codes()
     pairs = PairTable({"count": np.add, "timestamp": np.minimum}, {"count": np.int64, "timestamp": np.float64})
     start, end = _span(year)
-    n_events, n_kept, earliest, latest = 0, 0, np.inf, -np.inf
+    n_events = 0
+    n_kept = 0
+    earliest = np.inf
+    latest = -np.inf
+
     for block in read_rows(path):
         events = table.parse(block)
-        user_codes, track_codes = users.number_column(events["user_id"]), tracks.number_column(events["track_id"])
+        # Users and tracks of all years are numbered: the report counts them, and new ones are told from filtered ones.
+        user_codes = users.number_column(events["user_id"])
+        track_codes = tracks.number_column(events["track_id"])
+
         times = events["timestamp"].cast(pa.int64()).to_numpy().astype(np.float64)
         kept = np.flatnonzero((times >= start) & (times < end))
         pairs.add(user_codes[kept], track_codes[kept], count=np.ones(len(kept), np.int64), timestamp=times[kept])
-        n_events, n_kept = n_events + len(times), n_kept + len(kept)
-        earliest, latest = times.min(initial=earliest), times.max(initial=latest)
+
+        n_events += len(times)
+        n_kept += len(kept)
+        earliest = times.min(initial=earliest)
+        latest = times.max(initial=latest)
+
     if not n_events:
         raise DataError(f"{path}: there are no lines below the header")
     if not n_kept:
         found = f"they are from {_year(earliest)} to {_year(latest)}"
         raise DataError(f"{path}: none of the {n_events} events is from {year} (--year); {found}")
+
     inter = pairs.frame(users, tracks)
     steps = [Step("listening events", n_events, len(users), len(tracks))]
     if year is not None:
         steps.append(_step(f"events of {year} (--year)", n_kept, inter))
+
     steps.append(_step("pairs of a user and a track", len(inter), inter))
     return Listens(inter, steps, {"user": users.ids(), "item": tracks.ids()})
 
 
 def read_counts(path: Path) -> Listens:
-    """Read how often users listened to tracks.
+    """Read play counts of tracks by users.
 
     Args:
         path: ``userid_trackid_count.tsv``, plain or compressed.
 
     Returns:
-        ``user_id``, ``item_id`` and ``count``; and the lines of the report. The counts of a pair that occurs several
-        times are added.
+        ``user_id``, ``item_id`` and ``count``; and the lines of the report. The counts of a repeated pair are added.
 
     Raises:
-        DataError: The file is not what it should be, or is without counts.
+        DataError: The file has a wrong value, or no counts.
     """
     table = open_table(path, COUNTS)
     users, tracks = Codes(), Codes()
@@ -97,14 +109,16 @@ def read_counts(path: Path) -> Listens:
             row = int(np.argmax(counts < 1))
             table.refuse(block, row, "count", counts[row], "a number of at least 1")
         pairs.add(users.number_column(rows["user_id"]), tracks.number_column(rows["track_id"]), count=counts)
+
     if not len(users):
         raise DataError(f"{path}: there are no lines below the header")
+
     inter = pairs.frame(users, tracks)
     return Listens(inter, [_step("pairs of a user and a track with their play counts", len(inter), inter)])
 
 
 def _span(year: int | None) -> tuple[float, float]:
-    """First second of a year and of the next one."""
+    """Find the first second of a year and of the next one."""
     if year is None:
         return -np.inf, np.inf
     start, end = (datetime(y, 1, 1, tzinfo=timezone.utc).timestamp() for y in (year, year + 1))

@@ -1,16 +1,18 @@
-"""Feature files of Music4All-Onion: vectors, tags and genres of the tracks that are asked for, read in chunks."""
+"""Feature files of Music4All-Onion: vectors, tags and genres of tracks, read in chunks."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 
 from ...pipeline.raw import RawField, others_left_out
 from ...readers.entity_file import EntityFile
@@ -21,11 +23,11 @@ ID_NAMES = ("id", "ID")
 """Names of the first column of a feature file."""
 
 MISSING = ("", "nan", "NaN", "NA", "null", "None")
-"""What stands for a number that is missing; a vector has to be missing as a whole."""
+"""Words for a missing number; a vector has to be missing as a whole."""
 
 
 def feature_fields(folder: Path) -> list[RawField]:
-    """The fields of all files ``id_<name>.tsv``, plain or compressed, ordered by name.
+    """Make the fields of all files ``id_<name>.tsv``, plain or compressed, ordered by name.
 
     ``id_tags_dict.tsv`` and ``id_genres.tsv`` become ``token_seq`` fields, all others ``float_seq`` fields.
     """
@@ -50,7 +52,7 @@ def _field(name: str, path: Path) -> RawField:
 
 
 def check_feature_header(path: Path) -> tuple[str, ...]:
-    """The names of the columns of a feature file: the id, then one for each number or one of labels.
+    """Read the names of the columns of a feature file: the id, then one for each number or one of labels.
 
     Raises:
         DataError: They are others.
@@ -68,29 +70,30 @@ def read_ids(path: Path) -> pd.Index:
     """Read the ids of all tracks of a file.
 
     Raises:
-        DataError: The file is not what it should be.
+        DataError: The file has a wrong value.
     """
     names = check_feature_header(path)
     table = StreamTable(path, names, {names[0]: pa.string()})
-    return pd.Index(
-        [name for block in read_rows(path) for name in table.parse(block)[names[0]].to_pylist()], dtype=object
-    )
+    ids: list[str] = []
+    for block in read_rows(path):
+        ids += table.parse(block)[names[0]].to_pylist()
+    return pd.Index(ids, dtype=object)
 
 
-def read_vectors(path: Path, ids: pd.Index, notes: list[str], file: EntityFile | None = None) -> np.ndarray:
+def read_vectors(path: Path, ids: pd.Index, notes: list[str], file: EntityFile | None = None) -> NDArray[Any]:
     """Read the vectors of some tracks.
 
     Args:
         path: A file of ids and numbers.
         ids: The tracks.
-        notes: Where to say how many lines were of other tracks.
-        file: What is told whose lines there are.
+        notes: Receives a sentence on the lines of other tracks.
+        file: Receives the ids of all lines.
 
     Returns:
-        float32 ``[len(ids), size]``, a row of NaN for a track that the file lacks.
+        float32 ``[len(ids), size]``, a row of NaN for a track without a line.
 
     Raises:
-        DataError: The file is not what it should be, a track occurs twice, or a number is not finite.
+        DataError: A value is wrong, a track occurs twice, or a number is not finite.
     """
     names = check_feature_header(path)
     types = {names[0]: pa.string(), **dict.fromkeys(names[1:], pa.float32())}
@@ -103,6 +106,7 @@ def read_vectors(path: Path, ids: pd.Index, notes: list[str], file: EntityFile |
         values = np.column_stack([parsed[name].to_numpy() for name in names[1:]])
         _check_finite(table, block, values)
         vectors[rows[rows >= 0]] = values[rows >= 0]
+
     lines.note()
     return vectors
 
@@ -119,20 +123,21 @@ def read_labels(
     Args:
         path: A file of ids and one column of labels.
         ids: The tracks.
-        parse: Makes a list of the text of a cell; what it cannot parse is a ValueError that says what is allowed.
-        notes: Where to say how many lines were of other tracks.
-        file: What is told whose lines there are.
+        parse: Makes a list of the text of a cell, or raises a ValueError with the allowed form.
+        notes: Receives a sentence on the lines of other tracks.
+        file: Receives the ids of all lines.
 
     Returns:
-        A list of labels for each track, empty for one that the file lacks.
+        A list of labels for each track, empty for a track without a line.
 
     Raises:
-        DataError: The file is not what it should be, or a track occurs twice.
+        DataError: A value is wrong, or a track occurs twice.
     """
     names = check_feature_header(path)
     table = StreamTable(path, names, dict.fromkeys(names, pa.string()))
     labels: list[list[str]] = [[] for _ in ids]
     lines = _Lines(table, ids, notes, file)
+
     for block in read_rows(path):
         parsed = table.parse(block)
         rows = lines.rows(block, parsed[names[0]].to_pylist())
@@ -142,12 +147,13 @@ def read_labels(
                 labels[rows[n]] = parse(cells[n])
             except ValueError as error:
                 table.refuse(block, int(n), names[1], cells[n][:100], str(error))
+
     lines.note()
     return pd.Series(labels, dtype=object)
 
 
 def parse_tags(cell: str) -> list[str]:
-    """The tags of a printed dictionary ``{'tag': weight, ...}``, in its order, without their weights."""
+    """Parse the tags of a printed dictionary ``{'tag': weight, ...}``, in its order, without their weights."""
     allowed = "a dictionary such as {'rock': 0.5}"
     if len(cell) > 1 and cell[0] == cell[-1] == '"':  # as pandas writes a text with quotation marks
         cell = cell[1:-1].replace('""', '"')
@@ -161,42 +167,44 @@ def parse_tags(cell: str) -> list[str]:
 
 
 def parse_genres(cell: str) -> list[str]:
-    """The genres of a text ``rock,indie pop``."""
+    """Parse the genres of a text ``rock,indie pop``."""
     return [genre.strip() for genre in cell.split(",") if genre.strip()]
 
 
 LABELS: dict[str, Callable[[str], list[str]]] = {"tags_dict": parse_tags, "genres": parse_genres}
-"""The files of labels, by the middle of their names, and what parses a cell of theirs."""
+"""Files of labels, by the middle of their names -> parser of a cell."""
 
 
 class _Lines:
-    """Which line of a file is which of the tracks asked for, and what is to be said about the others."""
+    """Lines of a file, matched with the wanted tracks."""
 
     def __init__(self, table: StreamTable, ids: pd.Index, notes: list[str], file: EntityFile | None) -> None:
         self._table, self._ids, self._notes, self._file = table, ids, notes, file
         self._seen = np.zeros(len(ids), dtype=bool)
         self._n_lines = 0
 
-    def rows(self, block: Block, names: list[str]) -> np.ndarray:
-        """Position among the tracks asked for of each line of a block, -1 for others: int ``[n]``."""
+    def rows(self, block: Block, names: list[str]) -> NDArray[Any]:
+        """Find the position of each line of a block among the wanted tracks, -1 for others: int ``[n]``."""
         index = pd.Index(names, dtype=object)
         rows = self._ids.get_indexer(index)
         if self._file is not None:
             self._file.add(index)
+
         self._n_lines += len(rows)
         kept = np.flatnonzero(rows >= 0)
         twice = pd.Series(rows[kept]).duplicated().to_numpy() | self._seen[rows[kept]]
         if twice.any():
             row = int(kept[np.argmax(twice)])
             self._table.refuse(block, row, self._table.names[0], names[row], "each track once, this is its second line")
+
         self._seen[rows[kept]] = True
         return rows
 
     def note(self) -> None:
-        """Say what was left out.
+        """Note the number of lines left out.
 
         Raises:
-            DataError: No line is of a track that has listeners.
+            DataError: No line is of a track with listeners.
         """
         if self._file is not None:
             self._file.close()
@@ -204,7 +212,7 @@ class _Lines:
         self._notes.extend(others_left_out(self._table.path.name, others, self._n_lines, "tracks"))
 
 
-def _check_finite(table: StreamTable, block: Block, values: np.ndarray) -> None:
+def _check_finite(table: StreamTable, block: Block, values: NDArray[Any]) -> None:
     finite = np.isfinite(values)
     wrong = ~finite.all(axis=1) & ~np.isnan(values).all(axis=1)
     if wrong.any():

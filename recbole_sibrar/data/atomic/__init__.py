@@ -1,24 +1,24 @@
 """RecBole's atomic files: reading, writing, checking."""
 
 from recbole_sibrar.data.atomic.file import (
-    FIELD_TYPES,
+    AtomicFile,
     CellError,
-    Field,
     RowError,
-    check_text,
     read_frame,
     read_header,
     write_frame,
 )
+from recbole_sibrar.data.atomic.formats import FIELD_TYPES, Field, TextFormat
 from recbole_sibrar.errors import DataError
 
 __all__ = [
     "FIELD_TYPES",
+    "AtomicFile",
     "CellError",
     "DataError",
     "Field",
     "RowError",
-    "check_text",
+    "TextFormat",
     "read_frame",
     "read_header",
     "write_frame",

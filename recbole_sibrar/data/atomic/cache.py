@@ -1,14 +1,14 @@
-"""A binary cache of the vectors of an atomic file, in the folder ``<file>.cache`` beside it.
+"""Binary cache of the vectors of an atomic file, in the folder ``<file>.cache`` beside it.
 
-The folder holds one folder for the state of the source that it was made from, named by a hash of the file's size,
-time of change, header and samples of its content, of the separators and encoding it was read with, and of the cache's
-own version. What does not match is never opened. In it are ``rest.txt``, the file without its ``float_seq`` columns,
-and for each such column that was read, numbered by its position, the matrix (``2.float32.npy``) and which rows are
-missing (``2.float32.missing.npy``). Only files with vectors have a cache: reading other columns from binary files
-instead of text saves little, since pandas has to make a Python object of each cell either way.
+The cache holds one folder for the state of the source file. The folder's name is a hash of the file's size, time of
+change, header and samples of its content, of the separators and encoding, and of the cache's own version; a folder with
+another name is never opened. It holds ``rest.txt``, the file without its ``float_seq`` columns. For each such column,
+numbered by its position, it holds the matrix (``2.float32.npy``) and the rows without a value
+(``2.float32.missing.npy``). Only files with vectors have a cache: reading other columns from binary files instead of
+text saves little, since pandas has to make a Python object of each cell either way.
 
-Files are written under a temporary name and renamed, so that several processes can build and read a cache at once;
-matrices are mapped into memory (copy on write), so that they share it. The folder can be deleted at any time.
+Files are written under a temporary name and renamed, so that several processes can build and read a cache at once.
+Matrices are mapped into memory (copy on write), so that processes share them. The folder can be deleted at any time.
 """
 
 from __future__ import annotations
@@ -16,19 +16,21 @@ from __future__ import annotations
 import os
 import shutil
 from hashlib import sha256
-from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
-from recbole_sibrar.data.atomic.columns import Split, TextFormat
-from recbole_sibrar.data.atomic.file import Field, make_frame, read_header, read_split
-from recbole_sibrar.data.atomic.vectors import Vectors
+from recbole_sibrar.data.atomic.formats import Field
+from recbole_sibrar.data.atomic.vectors import FloatType, Split, Vectors
 from recbole_sibrar.files import replacing
 
+if TYPE_CHECKING:
+    from recbole_sibrar.data.atomic.file import AtomicFile
+
 SMALLEST = 1 << 22
-"""Bytes of a file from which on it gets a cache; a smaller one is read in a fraction of a second anyway."""
+"""Size in bytes from which on a file gets a cache; a smaller one is read in a fraction of a second anyway."""
 
 _VERSION = 1
 """To be raised whenever files of the same name would hold something else."""
@@ -36,96 +38,125 @@ _VERSION = 1
 _SAMPLE = 1 << 16
 """Bytes at the beginning, in the middle and at the end of the source that its hash covers."""
 
+_DAMAGE = (OSError, ValueError, EOFError, SyntaxError)
+"""Exceptions of NumPy for files that are missing or damaged."""
 
-def read_frame(
-    path: str | PathLike[str],
-    fields: list[Field],
-    text_format: TextFormat,
-    as_recbole: bool = False,
-    use_cache: bool = True,
-) -> pd.DataFrame:
-    """Read columns of an atomic file as :func:`~recbole_sibrar.data.atomic.read_frame` does, from its cache if it can.
+
+class Cache:
+    """Cache of an atomic file as the file is now.
 
     Args:
-        path: The file.
-        fields: The columns to read, in the order of the file.
-        text_format: How the file is written.
-        as_recbole: Whether vectors are float64 and exactly RecBole's, else float32; each has matrices of its own.
-        use_cache: Whether to read the cache, and to write it if there is none and the file is large enough.
-
-    Raises:
-        DataError: The file does not hold what it should, or with ``as_recbole`` what RecBole would read otherwise.
+        file: The file.
+        dtype: Type of the numbers; each has matrices of its own.
     """
-    dtype: type[np.floating] = np.float64 if as_recbole else np.float32
-    folder = cache_folder(path, text_format) if use_cache and os.path.getsize(path) >= SMALLEST else None
-    header = read_header(path, text_format.separator, text_format.encoding)
-    split = _load(folder, header, fields, text_format, dtype) if folder else None
-    if split is not None:
-        return make_frame(path, fields, text_format, dtype, split, as_recbole)
-    split = read_split(path, fields, text_format, dtype, as_recbole)
-    frame = make_frame(path, fields, text_format, dtype, split, as_recbole)
-    if folder and split and folder == cache_folder(path, text_format):
-        _store(folder, header, split)
-    return frame
 
+    def __init__(self, file: AtomicFile, dtype: FloatType) -> None:
+        self.file = file
+        self.dtype = np.dtype(dtype)
+        self.folder = self._folder()
 
-def cache_folder(path: str | PathLike[str], text_format: TextFormat) -> Path:
-    """The folder of the cache of a file as the file is now."""
-    state = os.stat(path)
-    found = sha256(repr((_VERSION, state.st_size, state.st_mtime_ns, text_format)).encode())
-    with open(path, "rb") as file:
-        found.update(file.readline())
-        for start in (0, state.st_size // 2, max(state.st_size - _SAMPLE, 0)):
-            file.seek(start)
-            found.update(file.read(_SAMPLE))
-    return Path(f"{os.fspath(path)}.cache") / found.hexdigest()[:16]
+    @classmethod
+    def of(cls, file: AtomicFile, dtype: FloatType) -> Cache | None:
+        """Cache of a file, or None if the file is too small to gain from one."""
+        return cls(file, dtype) if os.path.getsize(file.path) >= SMALLEST else None
 
+    def _folder(self) -> Path:
+        """Folder of the cache for the present state of the file."""
+        path = self.file.path
+        state = os.stat(path)
+        found = sha256(repr((_VERSION, state.st_size, state.st_mtime_ns, self.file.text_format)).encode())
 
-def _load(
-    folder: Path, header: list[Field], fields: list[Field], text_format: TextFormat, dtype: type[np.floating]
-) -> Split | None:
-    """What a cache has of a file; None if it lacks something, or is damaged."""
-    try:
-        rest = (folder / "rest.txt").read_bytes()
-        kept = [field.header for field in header if field.type != "float_seq"]
-        first = text_format.separator.join(kept).encode(text_format.encoding or "utf-8")
-        n_rows = rest.count(b"\n") - 1
-        if not rest.startswith(first + b"\n") or not rest.endswith(b"\n"):
+        with open(path, "rb") as source:
+            found.update(source.readline())
+            for start in (0, state.st_size // 2, max(state.st_size - _SAMPLE, 0)):
+                source.seek(start)
+                found.update(source.read(_SAMPLE))
+        return Path(f"{os.fspath(path)}.cache") / found.hexdigest()[:16]
+
+    def load(self, fields: list[Field]) -> Split | None:
+        """Read the vectors of some fields, and the rest of the file.
+
+        Args:
+            fields: The fields that are read.
+
+        Returns:
+            The parts of the file; None if the cache lacks one, or is damaged.
+        """
+        try:
+            rest = (self.folder / "rest.txt").read_bytes()
+            n_rows = rest.count(b"\n") - 1
+            vectors = {
+                field: self._load_vectors(position, n_rows)
+                for position, field in self._vector_fields()
+                if field in fields
+            }
+        except _DAMAGE:
             return None
-        vectors = {}
-        for i, field in enumerate(header):
-            if field.type != "float_seq" or field not in fields:
-                continue
-            matrix = np.load(folder / f"{i}.{np.dtype(dtype)}.npy", mmap_mode="c", allow_pickle=False)
-            missing = np.load(folder / f"{i}.{np.dtype(dtype)}.missing.npy", allow_pickle=False)
-            if matrix.ndim != 2 or matrix.dtype != dtype or missing.dtype != bool:
-                return None
-            if len(matrix) != n_rows or missing.shape != (n_rows,):
-                return None
-            vectors[field.header] = Vectors(matrix, missing)
-    except (OSError, ValueError, EOFError, SyntaxError):  # NumPy raises them for files that are damaged
-        return None
-    return Split(rest, n_rows, vectors)
+        return Split(rest, vectors) if self._is_rest(rest) else None
+
+    def _vector_fields(self) -> list[tuple[int, Field]]:
+        return [(i, field) for i, field in enumerate(self.file.header) if field.type == "float_seq"]
+
+    def _is_rest(self, text: bytes) -> bool:
+        """Whether a text begins with the header of the file without its vectors, and was written to its end."""
+        text_format = self.file.text_format
+        kept = [field.header for field in self.file.header if field.type != "float_seq"]
+        header = text_format.separator.join(kept).encode(text_format.codec)
+        return text.startswith(header + b"\n") and text.endswith(b"\n")
+
+    def _matrix_file(self, position: int) -> Path:
+        return self.folder / f"{position}.{self.dtype}.npy"
+
+    def _missing_file(self, position: int) -> Path:
+        return self.folder / f"{position}.{self.dtype}.missing.npy"
+
+    def _load_vectors(self, position: int, n_rows: int) -> Vectors:
+        """Read a column of vectors.
+
+        Raises:
+            ValueError: The files hold something else.
+        """
+        matrix = np.load(self._matrix_file(position), mmap_mode="c", allow_pickle=False)
+        missing = np.load(self._missing_file(position), allow_pickle=False)
+
+        if matrix.ndim != 2 or matrix.dtype != self.dtype or missing.dtype != bool:
+            raise ValueError("arrays of another kind")
+        if len(matrix) != n_rows or missing.shape != (n_rows,):
+            raise ValueError("another number of rows")
+        return Vectors(matrix, missing)
+
+    def store(self, split: Split) -> None:
+        """Write the cache if its folder can be written to, and remove those of earlier states of the file.
+
+        A file that has changed since gets none.
+
+        Args:
+            split: The parts of the file.
+        """
+        if self.folder != self._folder():
+            return
+
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for position, field in self._vector_fields():
+                if field in split.vectors:
+                    _save(self._missing_file(position), split.vectors[field].missing)
+                    _save(self._matrix_file(position), split.vectors[field].matrix)
+
+            with replacing(self.folder / "rest.txt") as temporary:
+                temporary.write_bytes(split.rest)
+            earlier = [other for other in self.folder.parent.iterdir() if _is_state(other) and other != self.folder]
+        except OSError:
+            return  # the file is read as text again next time
+
+        for other in earlier:
+            shutil.rmtree(other, ignore_errors=True)
 
 
-def _store(folder: Path, header: list[Field], split: Split) -> None:
-    """Write a cache if the folder can be written to, and remove those of earlier states of the file."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for i, field in enumerate(header):
-            if field.header in split.vectors:
-                vectors = split.vectors[field.header]
-                _save(folder / f"{i}.{vectors.matrix.dtype}.missing.npy", vectors.missing)
-                _save(folder / f"{i}.{vectors.matrix.dtype}.npy", vectors.matrix)
-        with replacing(folder / "rest.txt") as temporary:
-            temporary.write_bytes(split.rest)
-        earlier = [other for other in folder.parent.iterdir() if other != folder and len(other.name) == 16]
-    except OSError:
-        return  # the file is read as text again
-    for other in earlier:
-        shutil.rmtree(other, ignore_errors=True)
+def _is_state(folder: Path) -> bool:
+    return len(folder.name) == 16
 
 
-def _save(path: Path, array: np.ndarray) -> None:
+def _save(path: Path, array: NDArray[Any]) -> None:
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.save(file, array, allow_pickle=False)

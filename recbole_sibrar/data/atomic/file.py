@@ -1,30 +1,40 @@
-"""Reading and writing RecBole's atomic files.
+"""Reading an atomic file.
 
 An atomic file is a table whose header names each column as ``field:type``; sequences are separated by
 ``seq_separator`` inside a cell and an empty cell is a missing value.
+
+The cells of vectors go straight into a matrix (:mod:`~recbole_sibrar.data.atomic.columns`, or the cache of an earlier
+reading); all other cells are read as text (:mod:`~recbole_sibrar.data.atomic.tables`).
 """
 
 from __future__ import annotations
 
-import re
+import dataclasses
 from csv import QUOTE_NONE
 from dataclasses import dataclass
-from io import BytesIO
+from functools import cached_property
 from os import PathLike
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from recbole_sibrar.data.atomic.columns import Split, TextFormat, split_columns
-from recbole_sibrar.data.atomic.plain import MISSING, read_plain
-from recbole_sibrar.data.atomic.rows import SEPARATORS, BadRowError, NullByteError, check_rows, line_of, read_records
-from recbole_sibrar.data.atomic.vectors import BadCellError, NotPlainError, VectorParser, Vectors, join_cells
-from recbole_sibrar.errors import DataError as DataError
-
-FIELD_TYPES = ("token", "token_seq", "float", "float_seq")
-"""The field types of an atomic file."""
+from recbole_sibrar.data.atomic.cache import Cache
+from recbole_sibrar.data.atomic.columns import split_columns
+from recbole_sibrar.data.atomic.formats import Field, TextFormat
+from recbole_sibrar.data.atomic.header import parse_header, undecodable
+from recbole_sibrar.data.atomic.rows import BadRowError, NullByteError, check_rows, line_of
+from recbole_sibrar.data.atomic.tables import read_cells, read_rest
+from recbole_sibrar.data.atomic.vectors import (
+    BadCellError,
+    FloatType,
+    NotPlainError,
+    Split,
+    VectorParser,
+    Vectors,
+    join_cells,
+)
+from recbole_sibrar.errors import DataError
 
 
 class RowError(DataError):
@@ -36,18 +46,171 @@ class CellError(DataError):
 
 
 @dataclass(frozen=True)
-class Field:
-    """One column of an atomic file."""
+class AtomicFile:
+    """An atomic file on disk."""
 
-    name: str
-    """Name of the field, without its type."""
-    type: str
-    """One of :data:`FIELD_TYPES`."""
+    path: str | PathLike[str]
+    """Path of the file."""
+    text_format: TextFormat = dataclasses.field(default_factory=TextFormat)
+    """Separators and encoding."""
 
-    @property
-    def header(self) -> str:
-        """The column's cell of the header line."""
-        return f"{self.name}:{self.type}"
+    @cached_property
+    def header(self) -> list[Field]:
+        """The fields, in the order of the columns; read once.
+
+        Raises:
+            DataError: A column is not ``field:type`` with a known type, or a field occurs twice.
+        """
+        return parse_header(self.path, self.text_format)
+
+    def read(
+        self,
+        fields: list[Field] | None = None,
+        *,
+        dtype: FloatType = np.float64,
+        strict: bool = False,
+        use_cache: bool = False,
+    ) -> pd.DataFrame:
+        """Read columns into the frame that RecBole's own reader makes of them.
+
+        Args:
+            fields: The columns, in the order of the header; None for all.
+            dtype: Type of the numbers of a ``float_seq``: RecBole's float64, or float32 for half the memory.
+            strict: Whether the frame is for RecBole itself. RecBole reads cells of several lines, and its own code
+                reads a vector with NaN differently, so that NaN is an error.
+            use_cache: Whether to read the cache; if there is none and the file is large enough, one is written.
+
+        Returns:
+            One column per field: ``token`` as str (NaN where empty), ``float`` as float64, sequences as an array per
+            row: str for ``token_seq``, ``dtype`` for ``float_seq`` (views of one matrix), empty where the cell is.
+
+        Raises:
+            DataError: The file does not hold what it should.
+        """
+        columns = self.header if fields is None else fields
+        cache = Cache.of(self, dtype) if use_cache else None
+
+        cached = None if cache is None else cache.load(columns)
+        split = self._split(columns, dtype, strict) if cached is None else cached
+        frame = self._frame(columns, split, dtype, strict)
+
+        if cache is not None and cached is None and split is not None:
+            cache.store(split)
+        return frame
+
+    def check_text(self, line_breaks: bool = False) -> None:
+        """Check that all rows have as many cells as the header.
+
+        Args:
+            line_breaks: Whether a quoted cell may hold ends of lines.
+
+        Raises:
+            RowError: A row has more or fewer cells than the header.
+            DataError: The file holds a NUL byte, or has another encoding.
+        """
+        try:
+            check_rows(self.path, self.text_format, line_breaks)
+        except BadRowError as error:
+            kind = DataError if isinstance(error, NullByteError) else RowError
+            raise kind(f"{self.path}, line {error.line}: {error.found}") from None
+        except UnicodeError:
+            raise undecodable(self.path, self.text_format.encoding) from None
+
+    def line_of(self, row: int) -> int:
+        """Number of a row's line, as an editor counts.
+
+        Args:
+            row: Position of the row, from 0 for the first after the header.
+        """
+        return line_of(self.path, self.text_format, row)
+
+    def cell_error(self, row: int, field: Field, found: str) -> CellError:
+        """Error for a cell, with its line and field.
+
+        Args:
+            row: Position of the row, from 0 for the first after the header.
+            field: The field.
+            found: Description of the fault.
+        """
+        return CellError(f"{self.path}, line {self.line_of(row)}, field '{field.name}' ({field.type}): {found}")
+
+    def _split(self, fields: list[Field], dtype: FloatType, strict: bool) -> Split | None:
+        """Take the vectors out of the file; None if it has none, or if only a full reader can divide it."""
+        has_vectors = any(field.type == "float_seq" for field in self.header)
+        return split_columns(self, fields, dtype, strict) if has_vectors else None
+
+    def _frame(self, fields: list[Field], split: Split | None, dtype: FloatType, strict: bool) -> pd.DataFrame:
+        """Make the frame of vectors that have been read and of the other cells."""
+        vectors = {} if split is None else split.vectors
+        as_text = [field for field in fields if field not in vectors]
+        cells = self._read_cells(as_text, split, strict)
+
+        result: dict[str, pd.Series[Any]] = {}
+        for field in fields:
+            if field.type == "float_seq":
+                parsed = vectors[field] if field in vectors else self._parse(field, cells[field.header], dtype, strict)
+                result[field.name] = self._check_filled(field, parsed).rows()
+            elif field.type == "token_seq":
+                result[field.name] = _sequences(cells[field.header], self.text_format.seq_separator)
+            elif field.type == "float":
+                result[field.name] = self._numbers(field, cells[field.header])
+            else:
+                result[field.name] = cells[field.header]
+        return pd.DataFrame(result, copy=False)
+
+    def _read_cells(self, fields: list[Field], split: Split | None, strict: bool) -> pd.DataFrame:
+        """Read columns as str, NaN where a cell is empty."""
+        columns = [field.header for field in fields]
+        try:
+            if split is None:
+                self.check_text(line_breaks=strict)
+                return read_cells(self.path, columns, self.text_format)
+
+            if b"\0" in split.rest:  # pandas' fast reader would end the cell there
+                self.check_text()
+            return read_rest(split.rest, columns, self.text_format)
+        except pd.errors.ParserError as error:
+            raise DataError(f"{self.path}: {' '.join(str(error).split())}") from None
+        except UnicodeError:
+            raise undecodable(self.path, self.text_format.encoding) from None
+
+    def _parse(self, field: Field, cells: pd.Series[Any], dtype: FloatType, strict: bool) -> Vectors:
+        """Read the vectors of a column of text."""
+        text, positions = join_cells([cell.encode() for cell in cells.fillna("")])
+        parser = VectorParser(self.text_format.seq_separator, "utf-8", dtype, strict)
+        parser.measure(text, positions)
+        matrix = np.empty((len(positions), parser.size), dtype)
+
+        try:
+            return Vectors(matrix, parser.parse(text, positions, matrix))
+        except NotPlainError:
+            found = f"{self.path}, field '{field.name}' (float_seq): found a quotation mark among the numbers"
+            raise CellError(found) from None
+        except BadCellError as error:
+            raise self.cell_error(error.row, field, error.found) from None
+
+    def _check_filled(self, field: Field, vectors: Vectors) -> Vectors:
+        """Check that a column holds a vector at all."""
+        if len(vectors.missing) and vectors.missing.all():
+            found = f"{self.path}, field '{field.name}' (float_seq): every line is empty"
+            raise CellError(f"{found}; list the field in unload_col")
+        return vectors
+
+    def _numbers(self, field: Field, cells: pd.Series[Any]) -> pd.Series[Any]:
+        """Read a column of numbers, float64."""
+        numbers = pd.to_numeric(cells, errors="coerce").astype(np.float64)
+        wrong = (numbers.isna() & cells.notna()) | np.isinf(numbers)
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            raise self.cell_error(row, field, f"'{cells.iloc[row]}' is not a finite number")
+        return numbers
+
+
+def _sequences(cells: pd.Series[Any], separator: str) -> pd.Series[Any]:
+    """Split cells into an array of str per row."""
+    rows = np.empty(len(cells), dtype=object)
+    rows[:] = [np.array([element for element in cell.split(separator) if element]) for cell in cells.fillna("")]
+    return pd.Series(rows)
 
 
 def read_header(path: str | PathLike[str], separator: str = "\t", encoding: str | None = None) -> list[Field]:
@@ -55,8 +218,8 @@ def read_header(path: str | PathLike[str], separator: str = "\t", encoding: str 
 
     Args:
         path: The file.
-        separator: What separates columns (RecBole's ``field_separator``).
-        encoding: Encoding of the file; None for the platform's.
+        separator: Separator of the columns (RecBole's ``field_separator``).
+        encoding: Encoding of the file; None for UTF-8.
 
     Returns:
         The fields, in the order of the columns.
@@ -64,57 +227,7 @@ def read_header(path: str | PathLike[str], separator: str = "\t", encoding: str 
     Raises:
         DataError: A column is not ``field:type`` with a known type, or a field occurs twice.
     """
-    head = _first_line(path, encoding)
-    fields: list[Field] = []
-    for cell in head.split(separator):
-        name, found, kind = cell.rpartition(":")
-        if not found or kind not in FIELD_TYPES or _SEVERAL_FIELDS.search(name):
-            raise DataError(f"{path}, line 1: {_describe_header(head, cell, separator)}")
-        if name in {field.name for field in fields}:
-            raise DataError(f"{path}, line 1: field '{name}' occurs twice, allowed is each field once")
-        fields.append(Field(name, kind))
-    return fields
-
-
-_SEVERAL_FIELDS = re.compile(rf":({'|'.join(FIELD_TYPES)})\W")
-"""The end of a field inside a cell of a header."""
-
-
-def _first_line(path: str | PathLike[str], encoding: str | None) -> str:
-    """The header, which has to be there."""
-    try:
-        with open(path, encoding=encoding or "utf-8") as file:
-            head = file.readline()
-    except UnicodeError:
-        raise undecodable(path, encoding) from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot read it: {error.strerror}") from None
-    if not head:
-        raise DataError(f"{path}: the file is empty, allowed is a header of field:type and a line for each row")
-    if head.startswith("\ufeff"):
-        raise DataError(
-            f"{path}, line 1: found a byte-order mark, allowed is a header of field:type; save the file without, "
-            "or set the key 'encoding' to utf-8-sig"
-        )
-    return head.rstrip("\r\n")
-
-
-def _describe_header(head: str, cell: str, separator: str) -> str:
-    """What is wrong with a cell of a header."""
-    found = f"column '{cell}' is not 'field:type' with a type of {', '.join(FIELD_TYPES)}"
-    if "\0" in head:
-        return "found NUL bytes in the header; the file is damaged, or in another encoding (key 'encoding')"
-    if head.startswith('"') or separator + '"' in head:
-        return f"{found}; write the header without quotation marks"
-    if not head.strip():
-        return "found a blank line, allowed is a header of field:type"
-    if head.endswith(separator) and not cell:
-        return f"{found}; the line ends in a separator too many"
-    for other, name in SEPARATORS.items():
-        kinds = [part.rpartition(":")[2] for part in head.split(other)]
-        if other != separator and len(kinds) > 1 and all(kind in FIELD_TYPES for kind in kinds):
-            return f"{found}; the columns seem to be separated by {name} (key 'field_separator')"
-    return found if ":" in head else f"{found}; the first line has to be the header"
+    return AtomicFile(path, TextFormat(separator, encoding=encoding)).header
 
 
 def read_frame(
@@ -123,215 +236,22 @@ def read_frame(
     separator: str = "\t",
     seq_separator: str = " ",
     encoding: str | None = None,
-    dtype: type[np.floating] = np.float64,
+    dtype: FloatType = np.float64,
 ) -> pd.DataFrame:
-    """Read columns of an atomic file into the frame that RecBole's own reader makes of them.
+    """Read columns of an atomic file; see :meth:`AtomicFile.read`.
 
     Args:
         path: The file.
         fields: The columns to read, in the order of :func:`read_header`.
-        separator: What separates columns.
-        seq_separator: What separates the elements of a sequence.
-        encoding: Encoding of the file; None for the platform's.
-        dtype: Type of the numbers of a ``float_seq``: RecBole's float64, or float32 for half the memory.
-
-    Returns:
-        One column per field: ``token`` as str (NaN where empty), ``float`` as float64, sequences as an
-        array per row: str for ``token_seq``, ``dtype`` for ``float_seq`` (views of one matrix), empty where the cell
-        is.
+        separator: Separator of the columns.
+        seq_separator: Separator of the elements of a sequence.
+        encoding: Encoding of the file; None for UTF-8.
+        dtype: Type of the numbers of a ``float_seq``.
 
     Raises:
         DataError: A number cannot be read, or the vectors of a ``float_seq`` differ in length.
     """
-    text_format = TextFormat(separator, seq_separator, encoding)
-    return make_frame(path, fields, text_format, dtype, split=read_split(path, fields, text_format, dtype))
-
-
-def read_split(
-    path: str | PathLike[str],
-    fields: list[Field],
-    text_format: TextFormat,
-    dtype: type[np.floating],
-    strict: bool = False,
-) -> Split | None:
-    """Read a file that has vectors by :func:`~recbole_sibrar.data.atomic.columns.split_columns`.
-
-    Returns:
-        Its parts; None where it has no vectors or cannot be divided.
-
-    Raises:
-        DataError: A vector cannot be read.
-    """
-    header = read_header(path, text_format.separator, text_format.encoding)
-    vectors = [field.header for field in header if field.type == "float_seq"]
-    if not vectors:
-        return None
-    wanted = [field.header for field in fields if field.header in vectors]
-    try:
-        return split_columns(path, vectors, wanted, text_format, dtype, strict)
-    except BadCellError as error:
-        name, _, kind = error.column.rpartition(":")
-        _wrong(path, text_format, error.row, name, kind, error.found)
-
-
-def make_frame(
-    path: str | PathLike[str],
-    fields: list[Field],
-    text_format: TextFormat,
-    dtype: type[np.floating],
-    split: Split | None,
-    strict: bool = False,
-) -> pd.DataFrame:
-    """Make the frame of :func:`read_frame`.
-
-    Args:
-        path: The file.
-        fields: The columns of the frame.
-        text_format: How the file is written.
-        dtype: Type of the numbers of a ``float_seq``.
-        split: The file's parts, if they have been read.
-        strict: Whether the frame is for RecBole, which reads cells of several lines, and a vector of NaN otherwise.
-
-    Raises:
-        DataError: The file does not hold what it should.
-    """
-    parsed = {} if split is None else split.vectors
-    frame = _read_table(path, [field for field in fields if field.header not in parsed], text_format, split, strict)
-    result: dict[str, Any] = {}
-    for field in fields:
-        if field.type == "float_seq":
-            vectors = parsed.get(field.header) or _vectors(path, field, frame, text_format, dtype, strict)
-            if len(vectors.missing) and vectors.missing.all():
-                found = f"{path}, field '{field.name}' (float_seq): every line is empty"
-                raise CellError(f"{found}; list the field in unload_col")
-            result[field.name] = vectors.rows()
-        elif field.type == "token_seq":
-            cells = frame[field.header].fillna("")
-            result[field.name] = _objects([np.array(_split(cell, text_format.seq_separator)) for cell in cells])
-        elif field.type == "float":
-            result[field.name] = _numbers(path, text_format, field.name, frame[field.header])
-        else:
-            result[field.name] = frame[field.header]
-    return pd.DataFrame(result, copy=False)
-
-
-def _read_table(
-    path: str | PathLike[str], fields: list[Field], text_format: TextFormat, split: Split | None, strict: bool
-) -> pd.DataFrame:
-    """The cells of columns as str, NaN where one is empty."""
-    columns = [field.header for field in fields]
-    if split is None:
-        check_text(path, text_format, line_breaks=strict)
-        if len(text_format.separator) > 1:
-            return _read_records(path, columns, text_format)
-    elif b"\0" in split.rest:
-        check_text(path, text_format)
-    elif text_format.is_utf8:
-        frame = read_plain(split.rest, columns, text_format.separator)
-        if frame is not None:
-            return frame
-    try:
-        return pd.read_csv(
-            path if split is None else BytesIO(split.rest),
-            sep=text_format.separator,
-            usecols=columns,
-            dtype=str,
-            encoding=text_format.encoding,
-            engine="c" if text_format.separator.isascii() else "python",
-            skip_blank_lines=split is None,
-        )
-    except pd.errors.ParserError as error:
-        raise DataError(f"{path}: {' '.join(str(error).split())}") from None
-    except UnicodeError:
-        raise undecodable(path, text_format.encoding) from None
-
-
-def check_text(path: str | PathLike[str], text_format: TextFormat, line_breaks: bool = False) -> None:
-    """Check the rows of a file with :func:`~recbole_sibrar.data.atomic.rows.check_rows`.
-
-    Raises:
-        RowError: A row has more or fewer cells than the header.
-        DataError: The file holds a NUL byte, or has another encoding.
-    """
-    try:
-        check_rows(path, text_format, line_breaks)
-    except BadRowError as error:
-        kind = DataError if isinstance(error, NullByteError) else RowError
-        raise kind(f"{path}, line {error.line}: {error.found}") from None
-    except UnicodeError:
-        raise undecodable(path, text_format.encoding) from None
-
-
-def _read_records(path: str | PathLike[str], columns: list[str], text_format: TextFormat) -> pd.DataFrame:
-    """The cells of a file whose separator is longer than a character, without reading it as a pattern."""
-    header, *rows = (record.cells for record in read_records(path, text_format))
-    result = {}
-    for name in columns:
-        position = header.index(name)
-        cells = pd.Series([row[position] for row in rows], dtype=object)
-        result[name] = cells.mask(cells.isin(MISSING))
-    return pd.DataFrame(result)
-
-
-def _split(cell: str, separator: str) -> list[str]:
-    return [element for element in cell.split(separator) if element]
-
-
-def _objects(rows: list[np.ndarray]) -> pd.Series:
-    column = np.empty(len(rows), dtype=object)
-    column[:] = rows
-    return pd.Series(column)
-
-
-def undecodable(path: str | PathLike[str], encoding: str | None) -> DataError:
-    """The error for a file whose text is in another encoding than the configuration says."""
-    used, advice = encoding or "utf-8", "set the key 'encoding' to what it is"
-    content = Path(path).read_bytes()
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return DataError(f"{path}: the text is not {used}; {advice}, which seems to be utf-16")
-    lines = content.split(b"\n") if "\n".encode(used) == b"\n" else []
-    for number, line in enumerate(lines, 1):
-        try:
-            line.decode(used)
-        except UnicodeDecodeError as error:
-            found = f"found the byte 0x{line[error.start]:02x}"
-            return DataError(f"{path}, line {number}: the text is not {used}, {found}; {advice}, such as latin-1")
-    return DataError(f"{path}: the text is not {used}; {advice}")
-
-
-def _wrong(path: str | PathLike[str], text_format: TextFormat, row: int, name: str, kind: str, found: str) -> NoReturn:
-    """Raise what is wrong in a row of the frame, by the number that the line has in an editor."""
-    raise CellError(f"{path}, line {line_of(path, text_format, row)}, field '{name}' ({kind}): {found}")
-
-
-def _numbers(path: str | PathLike[str], text_format: TextFormat, name: str, cells: pd.Series) -> pd.Series:
-    numbers = pd.to_numeric(cells, errors="coerce").astype(np.float64)
-    wrong = (numbers.isna() & cells.notna()) | np.isinf(numbers)
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        _wrong(path, text_format, row, name, "float", f"'{cells.iloc[row]}' is not a finite number")
-    return numbers
-
-
-def _vectors(
-    path: str | PathLike[str],
-    field: Field,
-    frame: pd.DataFrame,
-    text_format: TextFormat,
-    dtype: type[np.floating],
-    strict: bool,
-) -> Vectors:
-    """Parse a ``float_seq`` column that was read as text."""
-    text, cells = join_cells([cell.encode() for cell in frame[field.header].fillna("")])
-    parser = VectorParser(text_format.seq_separator, "utf-8", dtype, strict)
-    parser.measure(text, cells)
-    matrix = np.empty((len(cells), parser.size), dtype)
-    try:
-        return Vectors(matrix, parser.parse(text, cells, matrix))
-    except NotPlainError:
-        raise CellError(f"{path}, field '{field.name}' (float_seq): found a quotation mark among the numbers") from None
-    except BadCellError as error:
-        _wrong(path, text_format, error.row, field.name, field.type, error.found)
+    return AtomicFile(path, TextFormat(separator, seq_separator, encoding)).read(fields, dtype=dtype)
 
 
 def write_frame(
@@ -342,22 +262,23 @@ def write_frame(
     seq_separator: str = " ",
     encoding: str | None = None,
 ) -> None:
-    """Write an atomic file; what :func:`read_frame` or RecBole reads from it is what ``frame`` holds.
+    """Write an atomic file; :func:`read_frame` and RecBole read the same values from it.
 
     Args:
         path: The file.
         fields: The columns to write.
         frame: A column for each field, as :func:`read_frame` returns them.
-        separator: What separates columns.
-        seq_separator: What separates the elements of a sequence.
+        separator: Separator of the columns.
+        seq_separator: Separator of the elements of a sequence.
         encoding: Encoding of the file; None for UTF-8.
     """
-    columns: dict[str, Any] = {}
+    columns: dict[str, pd.Series[Any]] = {}
     for field in fields:
         column = frame[field.name]
         if field.type.endswith("seq"):
             column = column.map(lambda row: seq_separator.join(map(str, row)))
         columns[field.header] = column
+
     table = pd.DataFrame(columns)
     table.to_csv(
         path, sep=separator, index=False, encoding=encoding or "utf-8", lineterminator="\n", quoting=QUOTE_NONE

@@ -16,13 +16,10 @@ from typing import BinaryIO, NamedTuple, TextIO
 
 import numpy as np
 
-from recbole_sibrar.data.atomic.columns import TextFormat
+from recbole_sibrar.data.atomic.formats import SEPARATORS, TextFormat
 
 _BLOCK = 1 << 20
-"""Bytes that are checked at a time, which a processor's cache can hold."""
-
-SEPARATORS = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "|", "::": "::", " ": "spaces"}
-"""What separates cells in most files, in words."""
+"""Bytes that are checked at a time, few enough for a processor's cache."""
 
 
 class BadRowError(ValueError):
@@ -30,20 +27,21 @@ class BadRowError(ValueError):
 
     Args:
         line: Number of its line, as an editor counts.
-        found: What is wrong, in words.
+        found: Description of the fault.
     """
 
     def __init__(self, line: int, found: str) -> None:
         super().__init__(found)
-        self.line, self.found = line, found
+        self.line = line
+        self.found = found
 
 
 class NullByteError(BadRowError):
-    """A cell holds a NUL byte, up to which alone pandas' fast reader reads it."""
+    """A cell holds a NUL byte; pandas' fast reader ends the cell there."""
 
 
 class Record(NamedTuple):
-    """One row of a file, which can be more than one line where a cell is quoted."""
+    """One row of a file; a quoted cell can make it several lines."""
 
     line: int
     """Number of its first line."""
@@ -58,7 +56,7 @@ def check_rows(path: str | os.PathLike[str], text_format: TextFormat, line_break
 
     Args:
         path: The file.
-        text_format: How it is written.
+        text_format: Its format.
         line_breaks: Whether a quoted cell may hold ends of lines, as RecBole reads it.
 
     Raises:
@@ -66,7 +64,8 @@ def check_rows(path: str | os.PathLike[str], text_format: TextFormat, line_break
         NullByteError: A cell holds a NUL byte.
         UnicodeError: The file is in another encoding.
     """
-    if not text_format.is_plain or not _check_bytes(path, text_format):
+    is_checked = text_format.is_plain and _check_bytes(path, text_format)
+    if not is_checked:
         _check_text(path, text_format, line_breaks)
 
 
@@ -83,24 +82,26 @@ def _check_bytes(path: str | os.PathLike[str], text_format: TextFormat) -> bool:
         width = header.count(separator) + 1
         if header.rstrip(b"\r\n").count(b"\r") or not header.strip():
             return False
+
         line = 2
         for text in _blocks_of_lines(file):
-            if text.startswith(b'"') or b'\n"' in text or separator + b'"' in text:
-                return False
-            if b"\r" in text and text.count(b"\r") != text.count(b"\r\n"):
+            has_quoted_cell = text.startswith(b'"') or b'\n"' in text or separator + b'"' in text
+            has_other_ends = b"\r" in text and text.count(b"\r") != text.count(b"\r\n")
+            if has_quoted_cell or has_other_ends:
                 return False
             line += _check_block(text, separator, width, line)
     return True
 
 
 def _blocks_of_lines(file: BinaryIO) -> Iterator[bytes]:
-    """The rest of a file in blocks of whole lines, each of which ends in ``\\n``."""
+    """Read the rest of a file in blocks of whole lines; each line ends in ``\\n``."""
     size = _BLOCK
     while text := file.read(size):
         end = text.rfind(b"\n") + 1
         if not end and len(text) < size:
             yield text + b"\n"  # the last line
             return
+
         if end:
             yield text[:end]
         else:
@@ -109,7 +110,7 @@ def _blocks_of_lines(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _check_block(text: bytes, separator: bytes, width: int, first_line: int) -> int:
-    """Check lines of which no cell is quoted.
+    """Check lines without quoted cells.
 
     Returns:
         Number of lines.
@@ -119,6 +120,7 @@ def _check_block(text: bytes, separator: bytes, width: int, first_line: int) -> 
     lengths = np.diff(ends, prepend=-1) - 1
     if b"\r" in text:
         lengths = lengths - (data[ends - 1] == ord("\r"))  # byte -1 of a block is its last, \n
+
     separators = np.flatnonzero(data == ord(separator))
     n_cells = np.diff(np.searchsorted(separators, ends), prepend=0) + 1
 
@@ -142,9 +144,8 @@ def _check_text(path: str | os.PathLike[str], text_format: TextFormat, line_brea
     width = len(next(records, Record(1, 1, [])).cells)
     for line, last_line, cells in records:
         if last_line > line and not line_breaks:
-            raise BadRowError(
-                line, "found a cell that begins with a quotation mark and ends on another line; remove the mark"
-            )
+            found = "found a cell that begins with a quotation mark and ends on another line; remove the mark"
+            raise BadRowError(line, found)
         if len(cells) != width:
             raise BadRowError(line, _describe_width(cells, width))
         if "\0" in "".join(cells):
@@ -152,34 +153,36 @@ def _check_text(path: str | os.PathLike[str], text_format: TextFormat, line_brea
 
 
 def read_records(path: str | os.PathLike[str], text_format: TextFormat) -> Iterator[Record]:
-    """Read the header and the rows of a file, divided as pandas divides them; blank lines are left out.
+    """Read the header and the rows of a file without blank lines, divided as pandas divides them.
 
     Args:
         path: The file.
-        text_format: How it is written.
+        text_format: Its format.
 
     Raises:
-        BadRowError: A cell begins with a quotation mark that nothing closes, or only within another line.
+        BadRowError: A quotation mark begins a cell and is not closed, or only within another line.
         UnicodeError: The file is in another encoding.
     """
-    with open(path, encoding=text_format.encoding or "utf-8", newline="") as lines:
+    with open(path, encoding=text_format.codec, newline="") as lines:
         divide = _divide_as_csv if len(text_format.separator) == 1 else _divide_as_pattern
-        last = None  # is given out when it is known whether it ends with the file
+        last = None  # comes out one step late: the last row of a file is checked in addition
         for record in divide(lines, text_format.separator):
             if len(record.cells) < 2 and not "".join(record.cells).strip():
                 continue
+
             if last is not None:
                 yield last
             if record.last_line > record.line:
                 _check_closed(path, text_format, record)
             last = record
+
     if last is not None:
         _check_closed(path, text_format, last)
         yield last
 
 
 def _divide_as_csv(lines: TextIO, separator: str) -> Iterator[Record]:
-    """Divide lines as pandas does; a cell that begins with a quotation mark goes on until the next one."""
+    """Divide lines as pandas does: a cell with a quotation mark at its beginning goes on until the next mark."""
     with _long_cells():
         reader = csv.reader(lines, delimiter=separator)
         line = 1
@@ -192,17 +195,19 @@ def _divide_as_csv(lines: TextIO, separator: str) -> Iterator[Record]:
 
 
 def _divide_as_pattern(lines: TextIO, separator: str) -> Iterator[Record]:
-    """Divide lines by a separator of several characters as pandas does, which strips them and knows no quotes."""
+    """Divide lines by a separator of several characters as pandas does: it strips lines and knows no quotes."""
     for number, line in enumerate(lines, 1):
-        cells, stripped = line.rstrip("\r\n").split(separator), line.strip().split(separator)
+        cells = line.rstrip("\r\n").split(separator)
+        stripped = line.strip().split(separator)
         yield Record(number, number, stripped if len(stripped) == len(cells) else cells)
 
 
 def _check_closed(path: str | os.PathLike[str], text_format: TextFormat, record: Record) -> None:
-    """Check that a quotation mark that begins a cell ends it too, in the last row or one of several lines."""
+    """Check that quoted cells end with their quotation mark, in the last row or one of several lines."""
     if len(text_format.separator) > 1:
         return
-    with open(path, encoding=text_format.encoding or "utf-8", newline="") as lines, _long_cells():
+
+    with open(path, encoding=text_format.codec, newline="") as lines, _long_cells():
         own_lines = islice(lines, record.line - 1, record.last_line)
         try:
             next(csv.reader(own_lines, delimiter=text_format.separator, strict=True), None)
@@ -228,13 +233,15 @@ def _long_cells() -> Iterator[None]:
 
 
 def _describe_width(cells: list[str], width: int) -> str:
-    """What is wrong with a row that has another number of cells than the header."""
+    """Describe a row with another number of cells than the header."""
     found = f"found {len(cells)} cell{'s' * (len(cells) > 1)}, allowed are {width} as in the header"
     if any("\0" in cell for cell in cells):
         return f"{found}; there are NUL bytes in it: the file was damaged, or not written to its end"
+
     if len(cells) == 1:
         others = [name for other, name in SEPARATORS.items() if cells[0].count(other) == width - 1]
         return f"{found}; its cells seem to be separated by {others[0]}" if others else found
+
     if len(cells) < width:
         return f"{found}; a missing value is an empty cell between its separators"
     if not any(cells[width:]):
@@ -243,11 +250,11 @@ def _describe_width(cells: list[str], width: int) -> str:
 
 
 def line_of(path: str | os.PathLike[str], text_format: TextFormat, row: int) -> int:
-    """The number of the line of a row, as an editor counts.
+    """Find the number of a row's line, as an editor counts.
 
     Args:
         path: The file.
-        text_format: How it is written.
+        text_format: Its format.
         row: Position of the row, from 0 for the first after the header.
     """
     records = islice(read_records(path, text_format), row + 1, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Callable
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -12,15 +13,14 @@ import pandas as pd
 from recbole.data.dataset import Dataset
 from recbole.utils import FeatureSource, FeatureType
 
-from recbole_sibrar.data.atomic import CellError, Field, RowError, check_text, read_header
-from recbole_sibrar.data.atomic.cache import read_frame
-from recbole_sibrar.data.atomic.columns import TextFormat
+from recbole_sibrar.data.atomic import AtomicFile, CellError, Field, RowError, TextFormat
 from recbole_sibrar.data.atomic.faults import find_wrong_number
 from recbole_sibrar.data.loading.feature_files import check_new
 from recbole_sibrar.data.loading.ids import warn_about_matches, warn_about_repetitions
 from recbole_sibrar.data.loading.needed import check_interactions, log_fields
 from recbole_sibrar.errors import DataError, refuse
 from recbole_sibrar.names import Side
+from recbole_sibrar.protocols import ConfigLike
 
 SOURCES = (FeatureSource.INTERACTION, FeatureSource.USER, FeatureSource.ITEM)
 """The files that the fast reader reads."""
@@ -29,11 +29,15 @@ FAILURES = (ValueError, TypeError, LookupError, OSError, csv.Error)
 """What RecBole and pandas raise for a file that they cannot read."""
 
 
-def text_format(config: Any) -> TextFormat:
-    """How the atomic files of a configuration are written.
+def atomic_file(config: ConfigLike, path: str | PathLike[str]) -> AtomicFile:
+    """Describe an atomic file with the separators and the encoding of a configuration.
+
+    Args:
+        config: RecBole's ``Config``.
+        path: The file.
 
     Raises:
-        ConfigError: There is no such encoding of text.
+        ConfigError: The encoding is unknown.
     """
     encoding = config["encoding"]
     if encoding is not None:
@@ -41,7 +45,7 @@ def text_format(config: Any) -> TextFormat:
             "\n".encode(encoding)
         except (LookupError, TypeError):
             refuse("encoding", encoding, "the name of an encoding, such as utf-8, utf-16 or latin-1")
-    return TextFormat(config["field_separator"], config["seq_separator"], encoding)
+    return AtomicFile(path, TextFormat(config["field_separator"], config["seq_separator"], encoding))
 
 
 def uses_cache(config: Any) -> bool:
@@ -84,99 +88,105 @@ def load_feat(original: Callable[..., Any], dataset: Dataset, path: str, source:
     load, unload = dataset._get_load_and_unload_col(source)
     if load == set():
         return original(dataset, path, source)
-    written = text_format(dataset.config)
+
+    file = atomic_file(dataset.config, path)
     try:
-        header = read_header(path, written.separator, written.encoding)
+        header = file.header
     except DataError as reason:
         if hasattr(dataset, "modality_tables"):
-            raise  # a data set of ours has nothing to leave to RecBole
-        return _load_as_recbole(original, dataset, path, source, reason)
+            raise  # our own data set leaves nothing to RecBole
+        return _load_as_recbole(original, dataset, file, source, reason, [])
 
     fields = selected(header, load, unload)
     if source is FeatureSource.INTERACTION:
-        check_interactions(dataset, path, header, fields)
+        check_interactions(dataset, file, fields)
     elif source != "link":
         check_new(dataset, path, source, fields, numbers_too=False)
-    frame = _read_fast(dataset, path, source, header, fields)
-    if isinstance(frame, pd.DataFrame) and not (frame.empty and dataset.benchmark_filename_list):
-        register_fields(dataset, frame, fields, source)
-        check_frame(dataset, path, frame, *_owner(dataset, source))
-        return frame
-    return _load_as_recbole(original, dataset, path, source, frame if isinstance(frame, DataError) else None, fields)
+
+    frame, found = _read_fast(dataset, file, source, fields)
+    if frame is None or (frame.empty and dataset.benchmark_filename_list):
+        return _load_as_recbole(original, dataset, file, source, found, fields)
+
+    register_fields(dataset, frame, fields, source)
+    check_frame(dataset, file, frame, *_owner(dataset, source))
+    return frame
 
 
 def _read_fast(
-    dataset: Dataset, path: str, source: FeatureSource | str, header: list[Field], fields: list[Field]
-) -> pd.DataFrame | DataError | None:
+    dataset: Dataset, file: AtomicFile, source: FeatureSource | str, fields: list[Field]
+) -> tuple[pd.DataFrame | None, DataError | None]:
     """Read a file with the fast reader.
 
     Returns:
-        The frame; the reason where RecBole may read the file otherwise; None where it is not to be read so.
+        The frame, or None and the reason if RecBole may read the file otherwise. Both are None for files of other
+        kinds.
 
     Raises:
         DataError: Nobody can read the file.
     """
     use_cache = uses_cache(dataset.config)
-    if source not in SOURCES or not fields or any(":" in field.name for field in header):
-        return None
+    if source not in SOURCES or not fields or any(":" in field.name for field in file.header):
+        return None, None
+
     try:
-        return read_frame(path, fields, text_format(dataset.config), as_recbole=True, use_cache=use_cache)
+        return file.read(fields, strict=True, use_cache=use_cache), None
     except RowError:
         raise
     except DataError as error:
         if hasattr(dataset, "modality_tables") and not isinstance(error, CellError):
             raise
-        return error
+        return None, error
 
 
 def _load_as_recbole(
-    original: Callable[..., Any],
+    original: Callable[..., pd.DataFrame | None],
     dataset: Dataset,
-    path: str,
+    file: AtomicFile,
     source: FeatureSource | str,
     reason: DataError | None,
-    fields: list[Field] | None = None,
-) -> Any:
+    fields: list[Field],
+) -> pd.DataFrame | None:
     """Load a file as RecBole does.
 
     Args:
         original: RecBole's ``Dataset._load_feat``.
         dataset: The data set that loads.
-        path: The file.
-        source: What the file is.
-        reason: Why the fast reader cannot read it, if it has tried.
-        fields: The fields that are loaded, if the header can be read.
+        file: The file.
+        source: Kind of the file.
+        reason: Error of the fast reader, if it has tried.
+        fields: The fields that are loaded; none if the header cannot be read.
 
     Raises:
         DataError: RecBole cannot read it either, or has read rows that are not as long as the header.
     """
-    written = text_format(dataset.config)
     try:
-        frame = original(dataset, path, source)
+        frame = original(dataset, file.path, source)
     except FAILURES as error:
-        wrong = find_wrong_number(path, fields, written) if fields else None
-        raise wrong or reason or DataError(f"{path}: RecBole cannot read it: {error}") from error
+        wrong = find_wrong_number(file, fields) if fields else None
+        raise wrong or reason or DataError(f"{file.path}: RecBole cannot read it: {error}") from error
+
     if frame is not None:
-        _check_as_recbole(dataset, path, source, frame, reason)
+        _check_as_recbole(dataset, file, source, frame, reason)
     return frame
 
 
 def _check_as_recbole(
-    dataset: Dataset, path: str, source: FeatureSource | str, frame: pd.DataFrame, reason: DataError | None
+    dataset: Dataset, file: AtomicFile, source: FeatureSource | str, frame: pd.DataFrame, reason: DataError | None
 ) -> None:
-    """Check what RecBole has made of a file that the fast reader cannot read for a reason."""
+    """Check RecBole's frame of a file that the fast reader has refused."""
     try:
-        check_text(path, text_format(dataset.config), line_breaks=True)
+        file.check_text(line_breaks=True)
     except RowError:
         raise
     except DataError:
-        pass  # a NUL byte, which RecBole takes for a character
+        pass  # a NUL byte: a character for RecBole
 
     ids = [name for name in (dataset.uid_field, dataset.iid_field) if name is not None]
-    if reason is not None and source is FeatureSource.INTERACTION and any(name not in frame for name in ids):
+    lacks_ids = source is FeatureSource.INTERACTION and any(name not in frame for name in ids)
+    if reason is not None and lacks_ids:
         raise reason
     if source != "link":
-        check_frame(dataset, path, frame, *_owner(dataset, source))
+        check_frame(dataset, file, frame, *_owner(dataset, source))
 
 
 def _owner(dataset: Dataset, source: FeatureSource | str) -> tuple[Side | None, str | None]:
@@ -186,12 +196,14 @@ def _owner(dataset: Dataset, source: FeatureSource | str) -> tuple[Side | None, 
     return ("item", dataset.iid_field) if source is FeatureSource.ITEM else (None, None)
 
 
-def check_frame(dataset: Dataset, path: str, frame: pd.DataFrame, side: Side | None, id_field: str | None) -> None:
+def check_frame(
+    dataset: Dataset, file: AtomicFile, frame: pd.DataFrame, side: Side | None, id_field: str | None
+) -> None:
     """Check what was read from a file before RecBole goes on with it, and warn about its ids.
 
     Args:
         dataset: The data set that loads.
-        path: The file.
+        file: The file.
         frame: Its rows.
         side: Whom it describes, if users or items.
         id_field: The field that says whose values a row holds.
@@ -200,19 +212,19 @@ def check_frame(dataset: Dataset, path: str, frame: pd.DataFrame, side: Side | N
         DataError: There are no rows, or no ids that say whose they are.
     """
     if frame.empty and dataset.benchmark_filename_list is None:
-        raise DataError(f"{path}: found a header without rows, allowed is a line for each row below it")
+        raise DataError(f"{file.path}: found a header without rows, allowed is a line for each row below it")
     if side is None or id_field is None:
         return
     if id_field not in frame:
         raise DataError(
-            f"{path}: found the fields {', '.join(frame.columns)}, allowed are fields with '{id_field}' "
+            f"{file.path}: found the fields {', '.join(frame.columns)}, allowed are fields with '{id_field}' "
             f"({side.upper()}_ID_FIELD), which says whose values a line holds; see load_col and the header of the file"
         )
     kind = dataset.field2type[id_field].value
     if kind != "token":
-        raise DataError(f"{path}: found the type {kind} for the ids '{id_field}', allowed is token")
-    warn_about_repetitions(path, id_field, frame, text_format(dataset.config))
-    warn_about_matches(dataset, side, path, frame[id_field])
+        raise DataError(f"{file.path}: found the type {kind} for the ids '{id_field}', allowed is token")
+    warn_about_repetitions(file, id_field, frame)
+    warn_about_matches(dataset, side, file.path, frame[id_field])
 
 
 def load_inter_feat(original: Callable[..., Any], dataset: Dataset, token: str, dataset_path: str) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from logging import getLogger
+from os import PathLike
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from recbole_sibrar.data.atomic.columns import TextFormat
-from recbole_sibrar.data.atomic.rows import line_of
+from recbole_sibrar.data.atomic import AtomicFile
 from recbole_sibrar.errors import DataError
 from recbole_sibrar.names import Side
 
@@ -28,7 +28,7 @@ _SPELLINGS: tuple[tuple[str, Callable[[str], str]], ...] = (
 """How ids of the same thing differ between tables of different programs."""
 
 
-def warn_about_matches(dataset: Any, side: Side, path: str, tokens: pd.Series) -> None:
+def warn_about_matches(dataset: Any, side: Side, path: str | PathLike[str], tokens: pd.Series) -> None:
     """Warn if few of the users or items with interactions are described by a file.
 
     Args:
@@ -73,33 +73,31 @@ def _hint(unknown: pd.Series, unused: pd.Series) -> str:
     return ""
 
 
-def without_missing_ids(path: str, field: str, frame: pd.DataFrame, text_format: TextFormat) -> pd.DataFrame:
+def without_missing_ids(file: AtomicFile, field: str, frame: pd.DataFrame) -> pd.DataFrame:
     """Leave out the rows that say of nobody what they hold, and warn about them.
 
     Args:
-        path: The file.
+        file: The file.
         field: The field of the ids.
-        frame: What was read from it, every row.
-        text_format: How it is written.
+        frame: All its rows.
     """
     missing = frame[field].isna()
     if not missing.any():
         return frame
-    line = line_of(path, text_format, int(missing.argmax()))
+    line = file.line_of(int(missing.argmax()))
     n = int(missing.sum())
     lines = "this line is" if n == 1 else f"{n} such lines are"
-    getLogger().warning(f"{path}, line {line}: {field} is missing; {lines} left out")
+    getLogger().warning(f"{file.path}, line {line}: {field} is missing; {lines} left out")
     return frame[~missing].reset_index(drop=True)
 
 
-def warn_about_repetitions(path: str, field: str, frame: pd.DataFrame, text_format: TextFormat) -> None:
+def warn_about_repetitions(file: AtomicFile, field: str, frame: pd.DataFrame) -> None:
     """Warn if an id occurs again with other values, of which RecBole keeps the first.
 
     Args:
-        path: The file.
+        file: The file.
         field: The field of the ids.
-        frame: What was read from it, every row.
-        text_format: How it is written.
+        frame: All its rows.
     """
     rows = np.flatnonzero(frame[field].duplicated() & frame[field].notna())
     if not len(rows):
@@ -112,11 +110,12 @@ def warn_about_repetitions(path: str, field: str, frame: pd.DataFrame, text_form
         return
 
     position = differing[0]
-    line, before = (line_of(path, text_format, int(found[position])) for found in (rows, first_rows))
+    line = file.line_of(int(rows[position]))
+    before = file.line_of(int(first_rows[position]))
     names = [str(name) for name, differ in differs.items() if differ[position]]
     others = f"; {len(differing)} lines repeat an id so" if len(differing) > 1 else ""
     getLogger().warning(
-        f"{path}, line {line}: {field} '{frame[field].iloc[rows[position]]}' occurs again, with another "
+        f"{file.path}, line {line}: {field} '{frame[field].iloc[rows[position]]}' occurs again, with another "
         f"{', '.join(names)} than in line {before}, which counts{others}"
     )
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from recbole_sibrar.config import nearest, refuse
-from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.data.loading.needed import INTER, header_of
+from recbole_sibrar.errors import DataError
 
 
 def check_threshold(config: Any) -> None:

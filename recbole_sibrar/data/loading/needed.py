@@ -15,7 +15,7 @@ from recbole.data.dataset import Dataset
 from recbole.utils import EvaluatorType, FeatureSource, InputType, ModelType
 
 from recbole_sibrar.config.values import is_given
-from recbole_sibrar.data.atomic import Field, read_header
+from recbole_sibrar.data.atomic import AtomicFile, Field, read_header
 from recbole_sibrar.errors import DataError, nearest, refuse
 
 INTER = FeatureSource.INTERACTION.value
@@ -181,13 +181,12 @@ def header_of(dataset: Dataset, suffix: str) -> list[Field]:
         return []
 
 
-def check_interactions(dataset: Dataset, path: str, header: list[Field], loaded: list[Field]) -> None:
+def check_interactions(dataset: Dataset, file: AtomicFile, loaded: list[Field]) -> None:
     """Check that the fields of the ids, and those that other keys need, are loaded from a file of interactions.
 
     Args:
         dataset: The data set that loads.
-        path: The file.
-        header: All its fields.
+        file: The file.
         loaded: Those that are loaded.
 
     Raises:
@@ -197,29 +196,28 @@ def check_interactions(dataset: Dataset, path: str, header: list[Field], loaded:
     types = {field.name: field.type for field in loaded}
     for name, key in ids.items():
         if name is not None:
-            _check_loaded(dataset, path, header, types, Need(name, key))
+            _check_loaded(dataset, file, types, Need(name, key))
             if types[name] != "token":
-                raise DataError(f"{path}: found the type {types[name]} for '{name}' ({key}), allowed is token")
+                raise DataError(f"{file.path}: found the type {types[name]} for '{name}' ({key}), allowed is token")
     for need in needs(dataset):
         if need.required:
-            _check_loaded(dataset, path, header, types, need)
+            _check_loaded(dataset, file, types, need)
 
 
-def _check_loaded(dataset: Dataset, path: str, header: list[Field], loaded: Iterable[str], need: Need) -> None:
+def _check_loaded(dataset: Dataset, file: AtomicFile, loaded: Iterable[str], need: Need) -> None:
     if need.field in loaded:
         return
-    names = [field.name for field in header]
+    names = [field.name for field in file.header]
     if need.field in names:
         load, unload = dataset._get_load_and_unload_col(FeatureSource.INTERACTION)
         key, found, advice = ("load_col", load, "add it") if load is not None else ("unload_col", unload, "remove it")
-        found_names = sorted(found or ())
-        raise DataError(
-            f"{key}: found {found_names} for {INTER}, but {need.key} needs the field '{need.field}' of {path}; {advice}"
-        )
-    similar = [field.name for field in header if field.type == "token" or need.key not in _ID_KEYS.values()]
+        needed = f"{need.key} needs the field '{need.field}' of {file.path}"
+        raise DataError(f"{key}: found {sorted(found or ())} for {INTER}, but {needed}; {advice}")
+
+    similar = [field.name for field in file.header if field.type == "token" or need.key not in _ID_KEYS.values()]
     hint = nearest(str(need.field), similar) or _place_of(dataset, need)
     raise DataError(
-        f"{path} has no field '{need.field}', which {need.key} needs; its fields are {', '.join(names)}{hint}"
+        f"{file.path} has no field '{need.field}', which {need.key} needs; its fields are {', '.join(names)}{hint}"
     )
 
 

@@ -1,4 +1,4 @@
-"""The cache beside an atomic file gives what the file says, whatever happens to the cache or the file."""
+"""Frames from the cache equal those from the file, whatever happens to the cache or the file."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recbole_sibrar.data.atomic import DataError, cache, read_header
-from recbole_sibrar.data.atomic.columns import TextFormat
+from recbole_sibrar.data.atomic import AtomicFile, DataError, TextFormat, cache
+from recbole_sibrar.data.atomic import file as files
 
 N_ROWS, SIZE = 30, 4
 
@@ -34,8 +34,8 @@ def write(file: Path, seed: int = 0) -> np.ndarray:
     return matrix
 
 
-def read(file: Path, **options: Any) -> pd.DataFrame:
-    return cache.read_frame(file, read_header(file), TextFormat(), **options)
+def read(file: Path, dtype: Any = np.float32, use_cache: bool = True) -> pd.DataFrame:
+    return AtomicFile(file).read(dtype=dtype, strict=dtype is np.float64, use_cache=use_cache)
 
 
 def matrix_of(frame: pd.DataFrame) -> np.ndarray:
@@ -54,33 +54,32 @@ def forbid_reading_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise AssertionError("the source was read although its cache is valid")
 
-    monkeypatch.setattr(cache, "read_split", fail)
+    monkeypatch.setattr(files, "split_columns", fail)
 
 
-@pytest.mark.parametrize(("as_recbole", "dtype"), [(False, np.float32), (True, np.float64)])
-def test_the_second_reading_takes_the_cache(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_recbole: bool, dtype: type
-) -> None:
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_second_reading_takes_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: type) -> None:
     file = tmp_path / "a.item"
     matrix = write(file)
-    assert_holds(read(file, as_recbole=as_recbole), matrix, dtype)
+    assert_holds(read(file, dtype), matrix, dtype)
     forbid_reading_the_source(monkeypatch)
-    assert_holds(read(file, as_recbole=as_recbole), matrix, dtype)
-    fields = [field for field in read_header(file) if field.name != "text"]
-    assert list(cache.read_frame(file, fields, TextFormat()).columns) == ["item_id", "name"]
+    assert_holds(read(file, dtype), matrix, dtype)
+    atomic = AtomicFile(file)
+    fields = [field for field in atomic.header if field.name != "text"]
+    assert list(atomic.read(fields, use_cache=True).columns) == ["item_id", "name"]
 
 
-def test_numbers_of_both_types_have_a_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_type_has_a_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "a.item"
     matrix = write(file)
     read(file)
-    assert_holds(read(file, as_recbole=True), matrix, np.float64)
+    assert_holds(read(file, np.float64), matrix, np.float64)
     forbid_reading_the_source(monkeypatch)
     assert_holds(read(file), matrix, np.float32)
-    assert_holds(read(file, as_recbole=True), matrix, np.float64)
+    assert_holds(read(file, np.float64), matrix, np.float64)
 
 
-def test_what_is_written_into_a_frame_does_not_reach_the_cache(tmp_path: Path) -> None:
+def test_frames_do_not_change_the_cache(tmp_path: Path) -> None:
     file = tmp_path / "a.item"
     matrix = write(file)
     read(file)
@@ -89,7 +88,7 @@ def test_what_is_written_into_a_frame_does_not_reach_the_cache(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("same_time", [True, False])
-def test_a_changed_file_is_read_anew_and_its_old_cache_removed(tmp_path: Path, same_time: bool) -> None:
+def test_changed_file_gets_a_new_cache(tmp_path: Path, same_time: bool) -> None:
     file = tmp_path / "a.item"
     write(file)
     read(file)
@@ -103,14 +102,13 @@ def test_a_changed_file_is_read_anew_and_its_old_cache_removed(tmp_path: Path, s
     assert not before & after
 
 
-def test_another_format_of_the_file_has_another_cache(tmp_path: Path) -> None:
+def test_each_format_has_a_cache(tmp_path: Path) -> None:
     file = tmp_path / "a.item"
     file.write_text("item_id:token\ttext:float_seq\na\t1|2\nb\t3|4\n")
-    fields = read_header(file)
-    frame = cache.read_frame(file, fields, TextFormat(seq_separator="|"))
+    frame = AtomicFile(file, TextFormat(seq_separator="|")).read(use_cache=True)
     assert frame["text"][1].tolist() == [3, 4]
     with pytest.raises(DataError, match=r"'1\|2' is not a number"):
-        cache.read_frame(file, fields, TextFormat())
+        AtomicFile(file).read(use_cache=True)
 
 
 def truncate(file: Path) -> None:
@@ -131,7 +129,7 @@ DAMAGES: list[Callable[[Path], object]] = [
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("name", ["rest.txt", "1.float32.npy", "1.float32.missing.npy"])
-def test_a_damaged_cache_is_ignored(tmp_path: Path, damage: Callable[[Path], object], name: str) -> None:
+def test_damaged_cache_is_ignored(tmp_path: Path, damage: Callable[[Path], object], name: str) -> None:
     file = tmp_path / "a.item"
     matrix = write(file)
     read(file)
@@ -141,7 +139,7 @@ def test_a_damaged_cache_is_ignored(tmp_path: Path, damage: Callable[[Path], obj
     assert_holds(read(file), matrix)
 
 
-def test_a_damaged_cache_is_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damaged_cache_is_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "a.item"
     matrix = write(file)
     read(file)
@@ -152,7 +150,7 @@ def test_a_damaged_cache_is_built_again(tmp_path: Path, monkeypatch: pytest.Monk
     assert_holds(read(file), matrix)
 
 
-def test_a_cache_of_another_version_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_version_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "a.item"
     matrix = write(file)
     read(file)
@@ -162,7 +160,7 @@ def test_a_cache_of_another_version_is_ignored(tmp_path: Path, monkeypatch: pyte
     assert_holds(read(file), matrix)
 
 
-def test_without_a_place_for_it_there_is_no_cache(tmp_path: Path) -> None:
+def test_no_place_for_a_cache(tmp_path: Path) -> None:
     file = tmp_path / "a.item"
     matrix = write(file)
     blocking = tmp_path / "a.item.cache"
@@ -171,9 +169,7 @@ def test_without_a_place_for_it_there_is_no_cache(tmp_path: Path) -> None:
     assert blocking.read_text() == "a file where the folder would be"
 
 
-def test_a_file_without_vectors_a_small_file_and_a_refused_cache_leave_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_without_a_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "a.item"
     write(file)
     read(file, use_cache=False)
@@ -196,7 +192,7 @@ def read_many_times(file: Path, matrix: np.ndarray, start: Any, failures: Any) -
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs processes that start fast")
-def test_processes_that_build_the_cache_at_once_all_read_the_file(tmp_path: Path) -> None:
+def test_processes_build_the_cache_at_once(tmp_path: Path) -> None:
     file = tmp_path / "a.item"
     matrix = write(file)
     context = multiprocessing.get_context("fork")
@@ -213,7 +209,7 @@ def test_processes_that_build_the_cache_at_once_all_read_the_file(tmp_path: Path
 
 
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
-def test_the_key_switches_the_cache(make_dataset: Callable[..., Any], tiny_folder: Path, model: str) -> None:
+def test_key_switches_the_cache(make_dataset: Callable[..., Any], tiny_folder: Path, model: str) -> None:
     fields = {"inter": ["user_id", "item_id"], "item": ["item_id", "text"]}
     make_dataset(model=model, load_col=fields, atomic_cache=False)
     assert not list(tiny_folder.glob("*/*.cache"))

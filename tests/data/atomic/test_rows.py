@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recbole_sibrar.data.atomic import rows
-from recbole_sibrar.data.atomic.columns import TextFormat
+from recbole_sibrar.data.atomic.formats import TextFormat
 from recbole_sibrar.data.atomic.rows import BadRowError, NullByteError, check_rows, line_of, read_records
 
 HEADER = "user_id:token\titem_id:token\trating:float"

@@ -113,7 +113,7 @@ def rows(path: Path) -> dict[tuple[str, ...], list[Any]]:
     return {tuple(line[:n_ids]): list(line[n_ids:]) for line in frame.itertuples(index=False)}
 
 
-def test_reviews_become_interactions_with_the_first_one_of_a_pair(convert: Convert) -> None:
+def test_keeps_the_first_review_of_a_pair(convert: Convert) -> None:
     first = {("AE1", "B01"): [2.0, 1_300_000_000.0]}
     expected = {(user, item): [rating, time / 1000] for user, item, rating, time in REVIEWS} | first
     assert rows(convert().with_suffix(".inter")) == expected
@@ -122,7 +122,7 @@ def test_reviews_become_interactions_with_the_first_one_of_a_pair(convert: Conve
 
 
 @pytest.mark.parametrize("ending", [".csv", ".csv.gz"])
-def test_the_table_of_ratings_gives_the_same_interactions(source: Path, convert: Convert, ending: str) -> None:
+def test_ratings_give_the_same_interactions(source: Path, convert: Convert, ending: str) -> None:
     expected = convert().with_suffix(".inter").read_bytes()
     (source / "Video_Games.jsonl.gz").unlink()
     lines = ["user_id,parent_asin,rating,timestamp", *(",".join(map(str, row)) for row in REVIEWS)]
@@ -131,7 +131,7 @@ def test_the_table_of_ratings_gives_the_same_interactions(source: Path, convert:
     assert convert().with_suffix(".inter").read_bytes() == expected
 
 
-def test_items_have_title_description_categories_store_price_and_main_category(convert: Convert) -> None:
+def test_reads_the_fields_of_items(convert: Convert) -> None:
     path = convert().with_suffix(".item")
     header = path.read_text(encoding="utf-8").splitlines()[0].split("\t")
     assert header == [
@@ -152,7 +152,7 @@ def test_items_have_title_description_categories_store_price_and_main_category(c
     assert list(found) == [("B01",), ("B02",), ("B03",), ("B04",)]
 
 
-def test_what_the_metadata_lack_is_missing_and_counted(convert: Convert) -> None:
+def test_counts_missing_metadata(convert: Convert) -> None:
     path = convert().with_suffix(".item")
     lines = {line.split("\t")[0]: line.split("\t")[1:] for line in path.read_text(encoding="utf-8").splitlines()}
     assert lines["B02"] == ["", "", "", "", "1299.99", ""]
@@ -181,14 +181,14 @@ def test_metadata_of_others_are_refused(source: Path, convert: Convert) -> None:
         convert()
 
 
-def test_a_category_without_metadata_has_interactions_only(source: Path, convert: Convert) -> None:
+def test_works_without_metadata(source: Path, convert: Convert) -> None:
     write(source / "All_Beauty.jsonl", [review(*row) for row in REVIEWS[:3]])
     path = convert("--category=All_Beauty")
     assert len(rows(path.with_suffix(".inter"))) == 3
     assert not path.with_suffix(".item").exists()
 
 
-def test_an_unknown_category_is_answered_with_those_that_are_there(convert: Convert) -> None:
+def test_lists_existing_categories(convert: Convert) -> None:
     with pytest.raises(DataError, match="there are Video_Games; did you mean 'Video_Games'"):
         convert("--category=Video_games")
 
@@ -209,7 +209,7 @@ def test_an_unknown_category_is_answered_with_those_that_are_there(convert: Conv
         (b"[" * 100_000, "line 3: no JSON object that can be read: .*recursion"),
     ],
 )
-def test_a_wrong_review_is_named_with_line_and_key(source: Path, convert: Convert, line: bytes, message: str) -> None:
+def test_names_line_and_key_of_wrong_reviews(source: Path, convert: Convert, line: bytes, message: str) -> None:
     good = json.dumps(review(*REVIEWS[0])).encode()
     (source / "Video_Games.jsonl").write_bytes(b"\n".join([good, b"", line, good]))
     with pytest.raises(DataError, match=rf"Video_Games.jsonl, {message}"):
@@ -227,9 +227,7 @@ def test_a_wrong_review_is_named_with_line_and_key(source: Path, convert: Conver
         ({"parent_asin": None}, "key 'parent_asin': found null, allowed is a text"),
     ],
 )
-def test_wrong_metadata_are_named_with_line_and_key(
-    source: Path, convert: Convert, changed: dict[str, Any], message: str
-) -> None:
+def test_names_line_of_wrong_metadata(source: Path, convert: Convert, changed: dict[str, Any], message: str) -> None:
     write(source / "meta_Video_Games.jsonl.gz", [product("B02"), product("B01", **changed)])
     with pytest.raises(DataError, match=rf"meta_Video_Games.jsonl.gz, line 2, {message}"):
         convert()
@@ -246,13 +244,13 @@ def test_wrong_metadata_are_named_with_line_and_key(
         ("a,b,5.0,1.5", "line 2, column 'timestamp': found '1.5', allowed is a whole number"),
     ],
 )
-def test_a_wrong_rating_is_named_with_line_and_column(source: Path, convert: Convert, line: str, message: str) -> None:
+def test_names_line_of_wrong_ratings(source: Path, convert: Convert, line: str, message: str) -> None:
     (source / "Toys.csv").write_text(f"user_id,parent_asin,rating,timestamp\n{line}\nc,d,1.0,1\n", encoding="utf-8")
     with pytest.raises(DataError, match=f"Toys.csv, {message}"):
         convert("--category=Toys")
 
 
-def test_a_truncated_or_empty_file_is_refused(source: Path, convert: Convert) -> None:
+def test_refuses_truncated_or_empty_files(source: Path, convert: Convert) -> None:
     path = source / "Video_Games.jsonl.gz"
     packed = path.read_bytes()
     path.write_bytes(packed[:-20])
@@ -264,7 +262,7 @@ def test_a_truncated_or_empty_file_is_refused(source: Path, convert: Convert) ->
 
 
 @given(st.integers(0, 10**6), st.sampled_from(["{}", "${}", "from {}", "from ${:,}", "{:,}.00"]))
-def test_a_text_with_one_number_is_that_price(number: int, text: str) -> None:
+def test_parses_prices_in_texts(number: int, text: str) -> None:
     assert parse_price(text.format(number)) == number
 
 
@@ -273,7 +271,7 @@ def test_other_values_are_no_price(value: object) -> None:
     assert parse_price(value) is None
 
 
-def test_the_default_is_the_5_core_of_video_games_with_all_ratings() -> None:
+def test_defaults_are_those_of_the_papers() -> None:
     options = command.build_parser().parse_args(["amazon-2023", "--input_path=a", "--output_path=b"])
     assert (options.category, options.k_core, options.min_rating, options.min_interactions) == (
         "Video_Games",

@@ -9,7 +9,8 @@ import pytest
 
 from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.dataset_prep.converters.generic.dates import to_seconds
-from recbole_sibrar.dataset_prep.readers.raw_tables import MISSING_NUMBERS, Table
+from recbole_sibrar.dataset_prep.readers.missing_words import MISSING_NUMBERS
+from recbole_sibrar.dataset_prep.readers.raw_tables import Table
 
 MOMENTS = [datetime(2021, 3, day, 14, 5, tzinfo=timezone.utc) for day in (1, 17, 30)]
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.dataset_prep.converters.generic import reader as generic
+from recbole_sibrar.dataset_prep.converters import CONVERTERS
 from recbole_sibrar.dataset_prep.pipeline.raw import RawData, RawField
 
 EVENTS = "userId,movieId,stars,when\n1,a,4.5,2018-01-01 00:00:10\n2,b,,2018-01-01T00:00:20Z\n1,b,3,\n"
@@ -25,7 +25,8 @@ c,,book,7,
 
 def read(folder: Path, *arguments: str) -> RawData:
     parser = argparse.ArgumentParser()
-    generic.add_options(parser)
+    generic = CONVERTERS["generic"]
+    generic.add_options(parser.add_argument_group())
     return generic.read(folder, parser.parse_args(arguments))
 
 
@@ -41,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_usual_names_of_columns_are_recognised_and_dates_become_seconds(folder: Path) -> None:
+def test_recognises_usual_names_and_dates(folder: Path) -> None:
     raw = read(folder, "--interactions=events.csv", "--timestamp_column=when")
     assert raw.inter.astype({"user_id": str, "item_id": str}).fillna(-1).to_numpy().tolist() == [
         ["1", "a", 4.5, 1514764810],
@@ -51,12 +52,12 @@ def test_usual_names_of_columns_are_recognised_and_dates_become_seconds(folder: 
     assert raw.notes == ["Timestamps are read from column when as dates (UTC where they name no zone)."]
 
 
-def test_a_column_with_a_usual_name_can_be_left_alone(folder: Path) -> None:
+def test_usual_columns_can_be_left_alone(folder: Path) -> None:
     raw = read(folder, "--interactions=events.csv", "--rating_column=none")
     assert list(raw.inter.columns) == ["user_id", "item_id"]
 
 
-def test_an_infinite_number_in_parquet_is_refused_and_nan_is_missing(folder: Path) -> None:
+def test_infinite_is_refused_nan_is_missing(folder: Path) -> None:
     pd.DataFrame({"user": [1, 2], "item": [1, 2], "rating": [1, np.nan]}).to_parquet(folder / "r.parquet")
     np.testing.assert_array_equal(read(folder, "--interactions=r.parquet").inter["rating"], [1, np.nan])
     pd.DataFrame({"user": [1, 2], "item": [1, 2], "rating": [1, np.inf]}).to_parquet(folder / "r.parquet")
@@ -64,7 +65,7 @@ def test_an_infinite_number_in_parquet_is_refused_and_nan_is_missing(folder: Pat
         read(folder, "--interactions=r.parquet")
 
 
-def test_types_are_inferred_where_values_tell_them_and_reported(folder: Path) -> None:
+def test_infers_and_reports_types(folder: Path) -> None:
     raw = read(folder, "--interactions=events.csv", "--items=items.csv")
     assert values(raw.item_fields, ["b", "a", "zz"]) == {
         "genres": ("token_seq", [["x"], ["x", "y z"], []]),
@@ -85,7 +86,7 @@ def test_types_are_inferred_where_values_tell_them_and_reported(folder: Path) ->
     ]
 
 
-def test_types_that_are_told_go_before_those_that_are_inferred(folder: Path) -> None:
+def test_given_types_override_inferred_ones(folder: Path) -> None:
     told = ["item:plot=token", "item:genres=token", "item:price=token", "item:kind=skip"]
     raw = read(folder, "--interactions=events.csv", "--items=items.csv", "--columns", *told)
     assert values(raw.item_fields, ["a"]) == {
@@ -95,7 +96,7 @@ def test_types_that_are_told_go_before_those_that_are_inferred(folder: Path) -> 
     }
 
 
-def test_every_kind_of_file_gives_the_same_interactions(folder: Path) -> None:
+def test_kinds_of_files_agree(folder: Path) -> None:
     expected = read(folder, "--interactions=events.csv", "--timestamp_column=when").inter
     frame = pd.read_csv(folder / "events.csv")
     frame.to_csv(folder / "events.tsv", sep="\t", index=False)
@@ -109,7 +110,7 @@ def test_every_kind_of_file_gives_the_same_interactions(folder: Path) -> None:
         pd.testing.assert_frame_equal(found, expected)
 
 
-def test_without_a_header_columns_are_named_by_their_numbers(folder: Path) -> None:
+def test_numbers_columns_without_a_header(folder: Path) -> None:
     (folder / "u.data").write_text("196\t242\t3\t881250949\n186\t302\t3\t891717742\n")
     numbers = ["--user_column=1", "--item_column=2", "--rating_column=3", "--timestamp_column=4"]
     raw = read(folder, "--interactions=u.data", "--separator=\\t", "--no_header", *numbers)
@@ -127,7 +128,7 @@ def test_units_of_time_are_recognised(folder: Path, factor: int, unit: str) -> N
     assert raw.notes == [f"Timestamps are read from column time as {unit}."]
 
 
-def test_columns_of_parquet_have_the_types_that_they_have_there(folder: Path) -> None:
+def test_keeps_types_of_parquet(folder: Path) -> None:
     frame = pd.DataFrame(
         {
             "item_id": ["a", "b", "c"],
@@ -147,7 +148,7 @@ def test_columns_of_parquet_have_the_types_that_they_have_there(folder: Path) ->
     assert found["when"] == ("float", [2019, 2018, 2020])
 
 
-def test_vectors_in_cells_of_text_are_read_in_every_usual_form(folder: Path) -> None:
+def test_reads_vectors_in_cells(folder: Path) -> None:
     (folder / "v.tsv").write_text("item\tv\na\t[0.5, 1]\nb\t0.5 1\nc\t0.5|1\nd\t\n")
     raw = read(folder, "--interactions=events.csv", "--items=v.tsv", "--columns", "item:v=float_seq")
     (vectors,) = (field.read(pd.Index(["a", "b", "c", "d"])) for field in raw.item_fields)
@@ -198,12 +199,12 @@ def test_wrong_files_end_in_one_line(folder: Path, name: str, data: bytes, messa
         read(folder, f"--interactions={name}")
 
 
-def test_empty_lines_at_the_end_of_a_file_are_no_rows(folder: Path) -> None:
+def test_ignores_empty_lines_at_the_end(folder: Path) -> None:
     (folder / "e.csv").write_bytes(b"user,item,note\n1,2,\n3,4,\n\n,,\n\n")
     assert read(folder, "--interactions=e.csv").inter["item_id"].tolist() == ["2", "4"]
 
 
-def test_structures_in_parquet_are_left_out_and_no_ids(folder: Path) -> None:
+def test_structures_are_no_fields_and_no_ids(folder: Path) -> None:
     columns = {"item": ["a", "b"], "size": [{"w": 1}, {"w": 2}], "parts": [[{"w": 1}], []], "kind": ["x", "x"]}
     pd.DataFrame(columns).to_parquet(folder / "i.parquet")
     (folder / "e.csv").write_text("user,item\n1,a\n2,b\n")
@@ -214,7 +215,7 @@ def test_structures_in_parquet_are_left_out_and_no_ids(folder: Path) -> None:
         read(folder, "--interactions=i.parquet", "--user_column=size")
 
 
-def test_rows_of_items_that_no_interaction_has_are_counted(folder: Path) -> None:
+def test_counts_items_without_interactions(folder: Path) -> None:
     (folder / "e.csv").write_text("user,item\n1,a\n2,b\n")
     (folder / "i.csv").write_text("item,kind\na,x\nb,x\nc,y\n")
     (field,) = read(folder, "--interactions=e.csv", "--items=i.csv").item_fields

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.dataset_prep.converters import movielens
+from recbole_sibrar.dataset_prep.converters import CONVERTERS
 
 FILES = {
     "ratings.dat": ["1::10::5::978300760", "2::10::3::978302109", "1::20::1::978301968"],
@@ -28,8 +28,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_three_files_are_read_as_grouplens_describes_them(folder: Path) -> None:
-    raw = movielens.read(folder, argparse.Namespace())
+def test_reads_the_files_of_grouplens(folder: Path) -> None:
+    raw = CONVERTERS["ml-1m"].read(folder, argparse.Namespace())
     rows = raw.inter.astype({"user_id": str, "item_id": str}).to_numpy().tolist()
     assert rows == [["1", "10", 5, 978300760], ["2", "10", 3, 978302109], ["1", "20", 1, 978301968]]
     ids = pd.Index(["20", "10", "30", "99"])
@@ -77,11 +77,11 @@ def test_a_wrong_line_is_named(folder: Path, name: str, line: int, text: str, me
     lines[line - 1] = text
     (folder / name).write_text("\n".join(lines) + "\n", encoding="latin-1")
     with pytest.raises(DataError, match=message):
-        movielens.read(folder, argparse.Namespace())
+        CONVERTERS["ml-1m"].read(folder, argparse.Namespace())
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_missing_file_is_named_with_the_link(folder: Path, name: str) -> None:
+def test_names_missing_files_with_the_link(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(DataError, match=f"there is no file .*{name}; unpack https://"):
-        movielens.read(folder, argparse.Namespace())
+        CONVERTERS["ml-1m"].read(folder, argparse.Namespace())

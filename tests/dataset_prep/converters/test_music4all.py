@@ -73,9 +73,7 @@ def pairs(table: dict[str, list[str]], value: str) -> dict[tuple[str, str], floa
 
 
 @pytest.mark.parametrize("block", [100, 1 << 20])
-def test_pairs_listened_to_twice_in_2018_are_kept_with_their_counts_and_first_times(
-    convert: Convert, monkeypatch: pytest.MonkeyPatch, block: int
-) -> None:
+def test_keeps_pairs_of_2018_with_two_events(convert: Convert, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
     monkeypatch.setattr(streams, "BLOCK_BYTES", block)
     table = read(convert().with_suffix(".inter"))
     of_2018 = [event for event in EVENTS if event[2].startswith("2018")]
@@ -87,7 +85,7 @@ def test_pairs_listened_to_twice_in_2018_are_kept_with_their_counts_and_first_ti
         assert seconds == np.datetime64(first.replace(" ", "T"), "s").astype(int)
 
 
-def test_the_report_counts_events_before_and_after_each_filter(convert: Convert) -> None:
+def test_report_counts_events_of_each_filter(convert: Convert) -> None:
     report = json.loads((convert().parent / "report.json").read_text(encoding="utf-8"))
     in_2018 = [event for event in EVENTS if event[2].startswith("2018")]
     assert [step["interactions"] for step in report["steps"]] == [
@@ -105,7 +103,7 @@ def test_all_years_are_kept_on_request(convert: Convert) -> None:
     assert pairs(table, "count:float") == counted(EVENTS)
 
 
-def test_counts_are_read_where_there_are_no_events_or_when_asked_for(source: Path, convert: Convert) -> None:
+def test_reads_counts_instead_of_events(source: Path, convert: Convert) -> None:
     rows = [("u1", "a", 3), ("u1", "b", 1), ("u2", "a", 2), ("u2", "a", 5)]
     write(source / COUNTS_NAME, "user_id track_id count", rows)
     chosen = read(convert("--interactions=counts").with_suffix(".inter"))
@@ -130,7 +128,7 @@ def features(source: Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize("block", [64, 1 << 20])
-def test_every_feature_file_becomes_a_field_and_tracks_without_features_miss_it(
+def test_feature_files_become_fields(
     source: Path, convert: Convert, monkeypatch: pytest.MonkeyPatch, block: int
 ) -> None:
     monkeypatch.setattr(streams, "BLOCK_BYTES", block)
@@ -172,13 +170,13 @@ def test_features_of_others_are_refused(source: Path, convert: Convert) -> None:
         convert()
 
 
-def test_only_the_features_asked_for_are_read(source: Path, convert: Convert) -> None:
+def test_reads_chosen_features_only(source: Path, convert: Convert) -> None:
     features(source)
     (source / "id_lyrics.tsv").write_text("broken", encoding="utf-8")
     assert list(read(convert("--item_features=bert").with_suffix(".item"))) == ["item_id:token", "bert:float_seq"]
 
 
-def test_wrong_features_are_refused_before_the_events_are_read(source: Path, convert: Convert) -> None:
+def test_refuses_wrong_features_early(source: Path, convert: Convert) -> None:
     features(source)
     write(source / EVENTS_NAME, "user_id track_id timestamp", [("1", "a", "yesterday")])
     with pytest.raises(DataError, match=r"--item_features: found 'brt', .* did you mean 'bert'"):
@@ -202,7 +200,7 @@ USERS = [
 ]
 
 
-def test_demographics_are_those_of_the_papers(source: Path, convert: Convert) -> None:
+def test_demographics_of_the_papers(source: Path, convert: Convert) -> None:
     write(source / "users.tsv.bz2", "user_id country age gender creation_time", USERS)
     path = convert("--countries=2")
     table = read(path.with_suffix(".user"))
@@ -221,7 +219,7 @@ def test_demographics_are_those_of_the_papers(source: Path, convert: Convert) ->
     assert "1 users with a gender other than m and f" in notes
 
 
-def test_all_ages_and_countries_are_kept_on_request(source: Path, convert: Convert) -> None:
+def test_keeps_all_ages_and_countries(source: Path, convert: Convert) -> None:
     write(source / "users.tsv", "user_id country age gender creation_time", USERS)
     table = read(convert("--countries=0", "--age_range", "0", "100").with_suffix(".user"))
     country, age = (
@@ -258,7 +256,7 @@ def test_all_ages_and_countries_are_kept_on_request(source: Path, convert: Conve
         ("id_genres.tsv", "id a b", [("track0001", "rock", "x")], "line 1: found 3 columns"),
     ],
 )
-def test_a_file_in_another_format_is_named_with_line_and_column(
+def test_names_line_of_wrong_cells(
     source: Path, convert: Convert, name: str, header: str, rows: list[tuple[object, ...]], message: str
 ) -> None:
     write(source / name, header, rows)
@@ -267,7 +265,7 @@ def test_a_file_in_another_format_is_named_with_line_and_column(
     assert not (source.parent / "out" / "music4all-onion").exists()
 
 
-def test_a_folder_without_interactions_and_wrong_options_are_refused(source: Path, convert: Convert) -> None:
+def test_refuses_folders_and_wrong_options(source: Path, convert: Convert) -> None:
     with pytest.raises(DataError, match="--age_range: found 80 10"):
         convert("--age_range", "80", "10")
     with pytest.raises(DataError, match="--countries: found -1"):
@@ -279,7 +277,7 @@ def test_a_folder_without_interactions_and_wrong_options_are_refused(source: Pat
         convert()
 
 
-def test_the_default_is_the_year_2018_pairs_listened_to_twice_and_the_5_core() -> None:
+def test_defaults_are_those_of_the_papers() -> None:
     paths = ["--input_path=a", "--output_path=b"]
     options = command.build_parser().parse_args(["music4all-onion", *paths])
     assert (options.year, options.min_interactions, options.k_core) == (2018, 2, 5)

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from recbole_sibrar.cli import main
-from recbole_sibrar.dataset_prep.encoding.encoder_options import find_spec
+from recbole_sibrar.dataset_prep.encoding.environment import find_spec
 from recbole_sibrar.dataset_prep.encoding.torchvision_build import import_torchvision
 
 if find_spec("timm") is None or not import_torchvision():
@@ -82,9 +82,7 @@ def _read(path: Path) -> tuple[list[str], np.ndarray]:
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
-def test_vectors_are_what_the_classifier_gets_for_images_of_every_kind(
-    tmp_path: Path, weights: tuple[str, Path], workers: str
-) -> None:
+def test_vectors_are_classifier_inputs(tmp_path: Path, weights: tuple[str, Path], workers: str) -> None:
     source = tmp_path / "images"
     (source / "more").mkdir(parents=True)
     images = {
@@ -105,7 +103,7 @@ def test_vectors_are_what_the_classifier_gets_for_images_of_every_kind(
     np.testing.assert_allclose(vectors, _features(weights[0], opened), rtol=1e-4, atol=1e-5)
 
 
-def test_a_table_names_images_relative_to_its_folder_and_what_is_missing_is_counted(
+def test_reads_paths_relative_to_their_table(
     tmp_path: Path, weights: tuple[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "data" / "covers"
@@ -127,7 +125,7 @@ def test_a_table_names_images_relative_to_its_folder_and_what_is_missing_is_coun
     assert message in capsys.readouterr().err
 
 
-def test_blocks_are_used_again_unless_an_image_has_changed(
+def test_changed_images_are_encoded_again(
     tmp_path: Path, weights: tuple[str, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = tmp_path / "images"
@@ -171,7 +169,7 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_weights_of_another_network_or_no_weights_are_refused(
+def test_refuses_weights_of_another_network(
     tmp_path: Path, weights: tuple[str, Path], capfd: pytest.CaptureFixture[str]
 ) -> None:
     _image(0).save(tmp_path / "0.png")

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from recbole_sibrar.cli import main
-from recbole_sibrar.dataset_prep.encoding import encode_text
+from recbole_sibrar.dataset_prep.encoding import texts
 from recbole_sibrar.dataset_prep.encoding.torchvision_build import import_torchvision
 from recbole_sibrar.dataset_prep.pipeline.locks import locked
 
@@ -48,7 +48,7 @@ def _read(path: Path) -> tuple[list[str], np.ndarray]:
         return file["ids"].tolist(), file["embedding"]
 
 
-def test_vectors_are_those_of_each_text_alone_in_the_order_of_the_input(tmp_path: Path, reference: Any) -> None:
+def test_vectors_equal_those_of_single_texts(tmp_path: Path, reference: Any) -> None:
     titles, plots = _texts(40), _texts(80)[40:]
     ids = [f"m{n}" for n in np.random.default_rng(1).permutation(40)]
     pd.DataFrame({"plot": plots, "key": ids, "title": titles}).to_csv(tmp_path / "a.csv", index=False)
@@ -61,9 +61,7 @@ def test_vectors_are_those_of_each_text_alone_in_the_order_of_the_input(tmp_path
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_rows_without_text_are_left_out_and_counted(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], reference: Any
-) -> None:
+def test_counts_rows_without_text(tmp_path: Path, capsys: pytest.CaptureFixture[str], reference: Any) -> None:
     source = tmp_path / "a.json"
     source.write_text(json.dumps({"a": "toys", "b": "", "c": None, "d": " \n", "e": "sea", "f": "", "g": []}))
     assert _encode(source, tmp_path / "a.npz") == 0
@@ -73,7 +71,7 @@ def test_rows_without_text_are_left_out_and_counted(
     assert "5 (b, c, d, ...) of 7 rows have no text and are left out as missing values\n" in capsys.readouterr().err
 
 
-def test_normalize_scales_the_vectors_of_a_model_that_does_not(tmp_path: Path, reference: Any) -> None:
+def test_normalize_scales_to_length_1(tmp_path: Path, reference: Any) -> None:
     folder = tmp_path / "model"
     folder.mkdir()
     for file in MODEL.iterdir():
@@ -92,9 +90,7 @@ def test_normalize_scales_the_vectors_of_a_model_that_does_not(tmp_path: Path, r
     np.testing.assert_allclose(vectors, reference.encode(["toys", "the sea"]), atol=1e-5)
 
 
-def test_a_killed_command_goes_on_and_ends_with_the_same_file(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_killed_command_can_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     n, source, output = 160, tmp_path / "a.parquet", tmp_path / "a.npz"
     pd.DataFrame({"id": range(n), "text": _texts(n)}).to_parquet(source)
     options = ["--input", source, "--output", output, "--model", MODEL, "--batch_size", "2"]
@@ -116,14 +112,14 @@ def test_a_killed_command_goes_on_and_ends_with_the_same_file(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npz", "a.parquet", "undisturbed.npz"]
 
 
-def test_another_prompt_or_length_of_a_model_has_another_fingerprint() -> None:
-    model = encode_text.load_model(str(MODEL), "cpu")
-    expected = encode_text.model_fingerprint(model)
-    assert encode_text.model_fingerprint(encode_text.load_model(str(MODEL), "cpu")) == expected
+def test_fingerprint_of_prompts_and_lengths() -> None:
+    model = texts.load_model(str(MODEL), "cpu")
+    expected = texts.model_fingerprint(model)
+    assert texts.model_fingerprint(texts.load_model(str(MODEL), "cpu")) == expected
     model.max_seq_length = 5
-    shorter = encode_text.model_fingerprint(model)
+    shorter = texts.model_fingerprint(model)
     model.prompts["query"] = "query: "
-    assert len({expected, shorter, encode_text.model_fingerprint(model)}) == 3
+    assert len({expected, shorter, texts.model_fingerprint(model)}) == 3
 
 
 def test_a_model_is_found_in_a_package(tmp_path: Path, reference: Any) -> None:
@@ -174,7 +170,7 @@ def test_wrong_options_end_in_one_line(
     assert os.listdir(tmp_path) == ["a.csv"]
 
 
-def test_two_commands_do_not_write_one_file_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_command_writes_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source, output = tmp_path / "a.csv", tmp_path / "a.npz"
     source.write_text("id,text\n1,sea\n")
     with locked(output, "--output"):

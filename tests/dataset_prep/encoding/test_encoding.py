@@ -46,7 +46,7 @@ def _interrupt(task: Task, at: int) -> list[str]:
     return notes
 
 
-def test_an_interrupted_run_goes_on_after_the_last_finished_block(task: Task) -> None:
+def test_goes_on_after_the_last_block(task: Task) -> None:
     notes = _interrupt(task, at=70)
     assert notes == ["64 of 100 texts are finished; the same command goes on with the others"]
     assert not task.output.exists()
@@ -57,7 +57,7 @@ def test_an_interrupted_run_goes_on_after_the_last_finished_block(task: Task) ->
 
 
 @pytest.mark.parametrize("changed", ["input", "model", "options"])
-def test_a_run_with_another_input_model_or_option_starts_afresh(task: Task, changed: str) -> None:
+def test_starts_afresh_after_changes(task: Task, changed: str) -> None:
     _interrupt(task, at=70)
     model, notes = Model(2), list[str]()
     encode(replace(task, origin={**task.origin, changed: "other"}), model, notes.append)
@@ -66,7 +66,7 @@ def test_a_run_with_another_input_model_or_option_starts_afresh(task: Task, chan
 
 
 @pytest.mark.parametrize("damage", ["no record", "half a record"])
-def test_blocks_of_unknown_origin_are_not_used(task: Task, damage: str) -> None:
+def test_ignores_blocks_of_unknown_origin(task: Task, damage: str) -> None:
     _interrupt(task, at=70)
     (record,) = task.partial.glob("*.json")
     record.unlink() if damage == "no record" else record.write_text('{"input"')
@@ -75,14 +75,14 @@ def test_blocks_of_unknown_origin_are_not_used(task: Task, damage: str) -> None:
     assert model.starts == [0]
 
 
-def test_a_run_that_was_interrupted_while_writing_the_file_encodes_nothing_again(task: Task) -> None:
+def test_finishes_an_interrupted_writing(task: Task) -> None:
     encode(task, Model(2), _ignore)
     model = Model(2)
     np.testing.assert_array_equal(encode(task, model, _ignore), VECTORS)
     assert model.starts == []
 
 
-def test_only_entities_with_a_vector_are_written_and_the_blocks_are_removed(task: Task) -> None:
+def test_writes_vectors_and_removes_blocks(task: Task) -> None:
     vectors = VECTORS.copy()
     vectors[[3, 98]] = np.nan
     encode(task, Model(2), _ignore)
@@ -95,13 +95,13 @@ def test_only_entities_with_a_vector_are_written_and_the_blocks_are_removed(task
         assert file["ids"].tolist() == [f"i{n}" for n in range(100) if n not in (3, 98)]
 
 
-def test_nothing_is_written_where_no_entity_has_a_vector(task: Task) -> None:
+def test_refuses_a_result_without_vectors(task: Task) -> None:
     with pytest.raises(DataError, match="none of the 100 texts can be read"):
         finish(task, np.full((100, 3), np.nan, dtype=np.float32))
     assert not task.output.exists()
 
 
-def test_a_number_that_is_not_finite_is_refused_with_its_id(task: Task) -> None:
+def test_names_ids_of_infinite_numbers(task: Task) -> None:
     vectors = VECTORS.copy()
     vectors[40, 1] = np.inf
     with pytest.raises(DataError, match="vector of 'i40' has numbers that are not finite"):
@@ -115,9 +115,7 @@ def test_a_number_that_is_not_finite_is_refused_with_its_id(task: Task) -> None:
         (OSError(28, "No space left on device"), "--output: cannot write .*: No space left on device"),
     ],
 )
-def test_a_full_memory_or_disk_is_named_and_what_is_finished_is_kept(
-    task: Task, error: Exception, message: str
-) -> None:
+def test_keeps_blocks_when_memory_ends(task: Task, error: Exception, message: str) -> None:
     with pytest.raises(DataError, match=message):
         encode(task, Model(2, 70, error), _ignore)
     model = Model(2)
@@ -134,7 +132,7 @@ def test_the_converters_read_what_is_written(tmp_path: Path, name: str) -> None:
     np.testing.assert_array_equal(np.asarray(found), [VECTORS[2], [np.nan] * 3, VECTORS[0], VECTORS[1]])
 
 
-def test_an_id_with_a_line_break_is_kept_beside_a_matrix(tmp_path: Path) -> None:
+def test_keeps_line_breaks_in_ids(tmp_path: Path) -> None:
     write_vectors(tmp_path / "v.npy", np.array(["a\nb", "c"]), VECTORS[:2])
     field = vector_field("text", tmp_path / "v.npy")
     np.testing.assert_array_equal(np.asarray(field.read(pd.Index(["c", "a\nb"]))), VECTORS[[1, 0]])

@@ -13,6 +13,7 @@ from recbole_sibrar.data.atomic import DataError, Field, read_frame, read_header
 from recbole_sibrar.dataset_prep.pipeline import cells
 from recbole_sibrar.dataset_prep.pipeline.columns import TextColumn, VectorColumn
 from recbole_sibrar.dataset_prep.pipeline.writing import write_atomic
+from recbole_sibrar.dataset_prep.readers.missing_words import PANDAS_WORDS
 
 TEXT = st.text(alphabet=st.sampled_from(list("aZ9é音ب😀'\"\\|,;:#\t\n\r\x00\x85\u2028\ud800 ")), max_size=8)
 WORD = st.text(alphabet=st.sampled_from(list("aZ9é音ب😀'\"\\|,;:#-&")), min_size=1, max_size=8)
@@ -32,9 +33,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @settings(deadline=None)
 @given(st.lists(WORD | st.none(), min_size=1, max_size=6))
-def test_texts_without_gaps_are_read_as_they_were_by_our_reader_and_by_the_one_of_recbole(
-    file: Path, values: list[str | None]
-) -> None:
+def test_texts_survive_both_readers(file: Path, values: list[str | None]) -> None:
     written(file, [TextColumn(Field("name", "token"), cells.token_cells(values))], len(values))
     ours = read_frame(file, read_header(file))["name"]
     theirs = pd.read_csv(file, delimiter="\t", dtype=str, engine="python")["name:token"]
@@ -60,21 +59,21 @@ def test_no_text_breaks_a_line_or_a_column(file: Path, rows: list[tuple[str, lis
         assert list(found.labels) == [label for label in kept if label]
 
 
-@pytest.mark.parametrize("word", sorted(cells.MISSING_WORDS))
-def test_a_word_that_readers_take_for_missing_is_changed_so_that_it_is_read(file: Path, word: str) -> None:
+@pytest.mark.parametrize("word", sorted(PANDAS_WORDS))
+def test_missing_words_survive_reading(file: Path, word: str) -> None:
     file.write_text(f"item_id:token\tname:token\ni0\t{word}\n", encoding="utf-8")
     assert read_frame(file, read_header(file))["name"].isna().all()
     written(file, [TextColumn(Field("name", "token"), cells.token_cells([word]))], 1)
     assert read_frame(file, read_header(file))["name"].tolist() == [f"{word}_"]
 
 
-def test_every_word_that_pandas_takes_for_missing_is_known() -> None:
-    assert pd._libs.parsers.STR_NA_VALUES - {""} == cells.MISSING_WORDS
+def test_knows_all_missing_words_of_pandas() -> None:
+    assert pd._libs.parsers.STR_NA_VALUES - {""} == PANDAS_WORDS
 
 
 @settings(deadline=None)
 @given(st.data())
-def test_vectors_are_read_as_the_same_float32_whatever_the_size_of_a_block(file: Path, data: st.DataObject) -> None:
+def test_vectors_survive_for_any_block_size(file: Path, data: st.DataObject) -> None:
     matrix = data.draw(arrays(np.float32, st.tuples(st.integers(1, 9), st.integers(1, 5)), elements=FLOATS))
     missing = data.draw(arrays(bool, len(matrix)))
     if missing.all():
@@ -100,11 +99,11 @@ def test_numbers_are_read_as_they_were(file: Path, values: list[float]) -> None:
     assert [text == "" for text in texts] == [value != value for value in values]
 
 
-def test_ids_that_become_the_same_text_are_refused() -> None:
+def test_refuses_ids_of_one_text() -> None:
     with pytest.raises(DataError, match=r"items: the ids 'a b' and 'a\\tb' differ only in spaces"):
         cells.id_cells(pd.Index(["a b", "c", "a\tb"]), "items")
 
 
-def test_an_id_of_which_nothing_is_left_is_refused() -> None:
+def test_refuses_ids_without_characters() -> None:
     with pytest.raises(DataError, match=r"users: the id '\\n' has no character"):
         cells.id_cells(pd.Index(["a", "\n"]), "users")

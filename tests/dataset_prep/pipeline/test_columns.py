@@ -27,7 +27,7 @@ def field(kind: str, values: Values) -> RawField:
         ("float_seq", np.array([[1, 2], [np.nan, np.nan], [0, 0]], dtype=np.float32), 2, [True, False, True]),
     ],
 )
-def test_a_field_knows_its_size_and_who_has_a_value(
+def test_size_and_availability_of_fields(
     tmp_path: Path, kind: str, values: Values, size: int, available: list[bool]
 ) -> None:
     (column,) = read_columns("item", [field(kind, values)], IDS, tmp_path)
@@ -49,18 +49,18 @@ def test_a_field_knows_its_size_and_who_has_a_value(
     ],
 )
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
-def test_numbers_that_are_not_finite_are_refused(tmp_path: Path, kind: str, values: Values, message: str) -> None:
+def test_refuses_infinite_numbers(tmp_path: Path, kind: str, values: Values, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_columns("item", [field(kind, values)], IDS, tmp_path)
 
 
-def test_the_size_counts_labels_as_they_are_not_as_they_are_written(tmp_path: Path) -> None:
+def test_size_counts_written_labels(tmp_path: Path) -> None:
     labels = pd.Series([['"live"', "rock"], ["rock", '"live"'], []])
     (column,) = read_columns("item", [field("token_seq", labels)], IDS, tmp_path)
     assert column.size == 2
 
 
-def test_testing_vectors_takes_no_memory_that_grows_with_them(tmp_path: Path) -> None:
+def test_checks_vectors_in_constant_memory(tmp_path: Path) -> None:
     n, size = 2_000, 4_096
     matrix = np.ones((n, size), dtype=np.float32)
     matrix[5] = np.nan

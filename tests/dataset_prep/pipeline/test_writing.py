@@ -12,9 +12,7 @@ from recbole_sibrar.dataset_prep.pipeline.columns import CodeColumn, NumberColum
 from recbole_sibrar.dataset_prep.pipeline.writing import check_target, replacing_folder, write_atomic
 
 
-def test_a_file_has_a_line_for_each_row_in_as_many_blocks_as_it_takes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_writes_a_line_for_each_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("recbole_sibrar.dataset_prep.pipeline.writing.NUMBERS_PER_BLOCK", 6)
     columns = [
         CodeColumn(Field("user_id", "token"), np.array([1, 0, 1, 1, 0]), pa.array(["é", "b"])),
@@ -25,7 +23,7 @@ def test_a_file_has_a_line_for_each_row_in_as_many_blocks_as_it_takes(
     assert lines == ["user_id:token\trating:float", "b\t1", "é\t2.5", "b\t", "b\t4", "é\t5", ""]
 
 
-def test_a_folder_appears_when_it_is_complete_and_replaces_the_one_before(tmp_path: Path) -> None:
+def test_complete_folder_replaces_old_one(tmp_path: Path) -> None:
     folder = tmp_path / "d"
     for text in ("first", "second"):
         with replacing_folder(folder) as (new, scratch):
@@ -37,9 +35,7 @@ def test_a_folder_appears_when_it_is_complete_and_replaces_the_one_before(tmp_pa
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError, DataError])
-def test_nothing_is_left_of_an_interrupted_folder_and_the_one_before_stays(
-    tmp_path: Path, error: type[BaseException]
-) -> None:
+def test_interruption_keeps_old_folder(tmp_path: Path, error: type[BaseException]) -> None:
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "d.inter").write_text("before")
 
@@ -56,9 +52,7 @@ def test_nothing_is_left_of_an_interrupted_folder_and_the_one_before_stays(
     assert (tmp_path / "d" / "d.inter").read_text() == "before"
 
 
-def test_the_folder_before_comes_back_when_it_cannot_be_replaced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_replacement_is_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "d.inter").write_text("before")
     rename = os.rename
@@ -74,7 +68,7 @@ def test_the_folder_before_comes_back_when_it_cannot_be_replaced(
     assert (tmp_path / "d" / "d.inter").read_text() == "before"
 
 
-def test_what_is_there_is_replaced_only_when_told_and_only_if_it_is_a_data_set(tmp_path: Path) -> None:
+def test_overwrites_data_sets_on_request(tmp_path: Path) -> None:
     source, folder = tmp_path / "raw", tmp_path / "out" / "d"
     source.mkdir()
     check_target(folder, source, overwrite=False)
@@ -96,13 +90,13 @@ def test_raw_data_are_never_replaced(tmp_path: Path, inside: str) -> None:
         check_target(tmp_path / "d", tmp_path / "d" / inside, overwrite=True)
 
 
-def test_an_output_that_is_no_folder_is_refused(tmp_path: Path) -> None:
+def test_refuses_a_file_as_output(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("x")
     with pytest.raises(DataError, match="--output_path: cannot write to"):
         check_target(tmp_path / "out" / "d", tmp_path / "raw", overwrite=False)
 
 
-def test_a_data_set_that_models_have_read_can_be_replaced(tmp_path: Path) -> None:
+def test_replaces_a_set_with_caches(tmp_path: Path) -> None:
     (tmp_path / "d" / "d.item.cache" / "0123").mkdir(parents=True)
     (tmp_path / "d" / "d.item").write_text("item_id:token\n")
     check_target(tmp_path / "d", tmp_path / "raw", overwrite=True)
@@ -112,9 +106,7 @@ def test_a_data_set_that_models_have_read_can_be_replaced(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("there", [False, True])
-def test_what_a_killed_command_left_is_removed_and_what_it_had_put_aside_is_not_lost(
-    tmp_path: Path, there: bool
-) -> None:
+def test_recovers_from_a_killed_command(tmp_path: Path, there: bool) -> None:
     left = tmp_path / ".d.writing"
     (left / "new").mkdir(parents=True)
     (left / "new" / "d.inter").write_text("half")

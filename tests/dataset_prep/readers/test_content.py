@@ -57,7 +57,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_every_format_gives_the_same_ids_and_texts_in_the_order_of_the_file(tmp_path: Path, name: str) -> None:
+def test_formats_give_the_same_texts(tmp_path: Path, name: str) -> None:
     WRITERS[name](tmp_path / name)
     frame = read_content(tmp_path / name, None, ["title", "year"], "--text_columns")
     assert list(frame.columns) == ["title", "year"]
@@ -65,7 +65,7 @@ def test_every_format_gives_the_same_ids_and_texts_in_the_order_of_the_file(tmp_
     assert list(frame.index) == list(EXPECTED)
 
 
-def test_an_atomic_file_is_read_by_the_names_of_its_fields(tmp_path: Path) -> None:
+def test_reads_atomic_files_by_field_names(tmp_path: Path) -> None:
     path = tmp_path / "a.item"
     path.write_text("item_id:token\ttitle:token_seq\tyear:float\tv:float_seq\ni1\tToy Story\t1995\t1 2\ni2\t\t\t3 4\n")
     frame = read_content(path, None, ["title"], "--text_columns")
@@ -74,14 +74,14 @@ def test_an_atomic_file_is_read_by_the_names_of_its_fields(tmp_path: Path) -> No
         read_content(path, None, ["v"], "--text_columns")
 
 
-def test_the_only_column_beside_the_ids_need_not_be_named(tmp_path: Path) -> None:
+def test_the_only_text_column_needs_no_name(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text(json.dumps({"a": "one", "b": None}))
     assert read_content(path, None, None, "--text_columns")["text"].to_dict() == {"a": "one", "b": ""}
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.parquet"])
-def test_elements_of_a_list_are_joined_by_spaces(tmp_path: Path, name: str) -> None:
+def test_joins_lists_by_spaces(tmp_path: Path, name: str) -> None:
     WRITERS[name](tmp_path / name)
     frame = read_content(tmp_path / name, "id", ["tags"], "--text_columns")
     assert list(frame["tags"]) == ["a b c", "", "d"]
@@ -93,7 +93,7 @@ def test_a_cell_with_line_breaks_is_one_text(tmp_path: Path) -> None:
     assert frame["text"].to_dict() == {"1": "a\nb\tc", "2": "d"}
 
 
-def test_half_a_character_becomes_a_question_mark(tmp_path: Path) -> None:
+def test_replaces_half_characters(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text(r'{"id": 1, "text": "half \ud83d, whole \ud83d\ude00"}')
     frame = read_content(tmp_path / "a.jsonl", None, None, "--text_columns")
     assert frame["text"].to_dict() == {"1": "half ?, whole 😀"}
@@ -147,7 +147,7 @@ def test_a_text_can_have_any_length(tmp_path: Path) -> None:
     assert read_content(tmp_path / "a.csv", None, None, "--text_columns")["text"].tolist() == [text.strip()]
 
 
-def test_ids_that_are_whole_numbers_have_no_decimal_point(tmp_path: Path) -> None:
+def test_whole_ids_have_no_decimal_point(tmp_path: Path) -> None:
     pd.DataFrame({"id": [7.0, 12.5], "text": ["a", "b"]}).to_parquet(tmp_path / "a.parquet")
     frame = read_content(tmp_path / "a.parquet", None, None, "--text_columns")
     assert frame.index.tolist() == ["7", "12.5"]

@@ -24,9 +24,7 @@ TIMES = {"user_id": ID, "timestamp": pa.timestamp("s")}
 
 @pytest.mark.parametrize("size", [1, 7, 64, 1 << 20])
 @pytest.mark.parametrize("ending", ["", ".bz2", ".gz"])
-def test_every_line_comes_once_with_its_number_whatever_the_size_of_a_block(
-    tmp_path: Path, ending: str, size: int
-) -> None:
+def test_numbers_lines_for_any_block_size(tmp_path: Path, ending: str, size: int) -> None:
     lines = [f"line {n} ö" * (n % 5) for n in range(1, 50)]  # every fifth line is empty
     data = "\n".join(lines).encode()  # the last line has no end
     pack = {"": bytes, ".bz2": bz2.compress, ".gz": gzip.compress}[ending]
@@ -37,7 +35,7 @@ def test_every_line_comes_once_with_its_number_whatever_the_size_of_a_block(
 
 
 @pytest.mark.parametrize("ending", [".bz2", ".gz"])
-def test_a_truncated_file_is_refused_in_one_line(tmp_path: Path, ending: str) -> None:
+def test_refuses_truncated_files(tmp_path: Path, ending: str) -> None:
     data = np.random.default_rng(0).bytes(10_000)
     packed = {".bz2": bz2.compress, ".gz": gzip.compress}[ending](data)
     path = tmp_path / f"events.tsv{ending}"
@@ -48,19 +46,19 @@ def test_a_truncated_file_is_refused_in_one_line(tmp_path: Path, ending: str) ->
 
 
 @pytest.mark.parametrize("ending", [".bz2", ".gz"])
-def test_a_file_that_is_not_compressed_as_its_name_says_is_refused(tmp_path: Path, ending: str) -> None:
+def test_refuses_a_wrong_compression(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"events.tsv{ending}"
     path.write_bytes(b"user_id\ttrack_id\ttimestamp\n")
     with pytest.raises(DataError, match="cannot be decompressed"):
         list(read_blocks(path))
 
 
-def test_a_file_that_cannot_be_opened_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_refuses_files_it_cannot_open(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"events\.tsv: cannot be read: No such file"):
         list(read_blocks(tmp_path / "events.tsv"))
 
 
-def test_unpacked_files_are_found_before_packed_ones_and_the_first_name_before_the_second(tmp_path: Path) -> None:
+def test_prefers_unpacked_files(tmp_path: Path) -> None:
     for name in ("b.tsv", "a.tsv.bz2", "a.tsv.gz"):
         (tmp_path / name).touch()
     assert find_file(tmp_path, "a.tsv", "b.tsv") == tmp_path / "a.tsv.bz2"
@@ -81,7 +79,7 @@ def test_unpacked_files_are_found_before_packed_ones_and_the_first_name_before_t
     ],
 )
 @pytest.mark.parametrize("place", [0, 10, 99])
-def test_a_wrong_line_is_named_wherever_it_stands(tmp_path: Path, line: str, message: str, place: int) -> None:
+def test_names_wrong_lines_anywhere(tmp_path: Path, line: str, message: str, place: int) -> None:
     lines = [f'user "{n}"\t2018-01-02 03:04:05\tx' for n in range(99)]
     lines.insert(place, line)
     path = tmp_path / "events.tsv"
@@ -91,7 +89,7 @@ def test_a_wrong_line_is_named_wherever_it_stands(tmp_path: Path, line: str, mes
         list(map(table.parse, read_rows(path, 1000)))
 
 
-def test_headers_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
+def test_refuses_unusable_headers(tmp_path: Path) -> None:
     path = tmp_path / "users.tsv"
     for text, message in {
         b"": "the file is empty",
@@ -120,9 +118,7 @@ def test_an_id_is_kept_as_it_is_written(tmp_path: Path) -> None:
     pending=st.integers(1, 20),
     per_call=st.integers(1, 9),
 )
-def test_pairs_are_counted_as_a_dictionary_counts_them(
-    events: list[tuple[int, int, int]], pending: int, per_call: int
-) -> None:
+def test_counts_pairs_like_a_dictionary(events: list[tuple[int, int, int]], pending: int, per_call: int) -> None:
     users, items = Codes(), Codes()
     table = PairTable({"count": np.add, "first": np.minimum}, {"count": np.int64, "first": np.float64})
     with pytest.MonkeyPatch.context() as patch:

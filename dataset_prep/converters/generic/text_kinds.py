@@ -1,4 +1,4 @@
-"""Descriptions of columns of texts, to say what they can be used for."""
+"""Kinds of columns of texts, to suggest a use for them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 UNIQUE_SHARE = 0.95
-"""A column in which more than this share of the cells differ holds no categories."""
+"""A column with a higher share of different cells holds no categories."""
 
 _TEXT_WORDS = 5  # cells of so many words on average are texts, unless hardly any differ
 _TEXT_SHARE = 0.3
@@ -25,8 +25,8 @@ _AMOUNT = re.compile(
 _SHORTENED = re.compile(r"\[.*\.\.\..*\]", re.S)
 
 
-def look_of(name: str, texts: pa.ChunkedArray) -> str:
-    """Describe a column of texts that is no column of numbers, dates or lists.
+def text_kind(name: str, texts: pa.ChunkedArray) -> str:
+    """Name the kind of a column of texts, beyond numbers, dates and lists.
 
     Args:
         name: Its name.
@@ -56,7 +56,7 @@ def look_of(name: str, texts: pa.ChunkedArray) -> str:
 
 
 def is_text(texts: pa.ChunkedArray) -> bool:
-    """Tell whether hardly any two cells are alike, or cells are long and many of them differ."""
+    """Recognise texts: hardly any two cells are alike, or cells are long and many of them differ."""
     n = len(texts)
     if n < 2:
         return False
@@ -65,18 +65,18 @@ def is_text(texts: pa.ChunkedArray) -> bool:
 
 
 def is_prose_with(texts: pa.ChunkedArray, separator: str) -> bool:
-    """Tell whether cells are texts of several words, of which few have a separator inside by chance."""
+    """Recognise texts of several words, some with a separator inside by chance."""
     share = pc.mean(pc.match_substring(texts, separator).cast(pa.float64())).as_py()
     return share < 0.5 and is_prose(texts)
 
 
 def is_prose(texts: pa.ChunkedArray) -> bool:
-    """Tell whether texts are of several words, and hardly two are alike."""
+    """Recognise texts of several words, hardly two of them alike."""
     return len(texts) > 1 and is_text(texts) and _mean_words(texts) >= _PROSE_WORDS
 
 
 def unnamed_list_separator(texts: pa.ChunkedArray) -> str:
-    """``,`` or ``;`` if it seems to separate labels that recur in other cells; empty if neither does."""
+    """Find ``,`` or ``;`` between recurring labels; empty if neither separates such labels."""
     cells = texts.slice(0, _SAMPLE).to_pylist()
     for separator in (",", ";"):
         parts = [[part.strip() for part in cell.split(separator)] for cell in cells]

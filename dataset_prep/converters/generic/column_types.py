@@ -1,4 +1,4 @@
-"""The types of columns, where they can be told from the values, and the values of a column of some type."""
+"""Inferred types of columns, and the values of a column as one of the types."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 
 from ...pipeline.raw import Values
 from ...readers.raw_tables import Table
 from .column_names import is_id_name
 from .dates import ISO, find_dates, is_date_type, to_seconds
 from .list_cells import CellList, kind_of_lists, parse_list
-from .looks import is_prose, is_prose_with, look_of
+from .text_kinds import is_prose, is_prose_with, text_kind
 
 MOSTLY = 0.5
 """A column of texts with more than this share of numbers was probably meant to hold numbers."""
@@ -26,23 +27,23 @@ MOSTLY = 0.5
 
 @dataclass(frozen=True)
 class Verdict:
-    """The type of a field that a column holds."""
+    """Inferred type of a column."""
 
     type: str | None
-    """Type of the field; None for what is no field."""
+    """Type of the field; None for a column without a field."""
     reason: str
-    """Why."""
+    """Reason, as a part of a sentence."""
     look: str = "categories"
-    """What its cells look like, as :func:`~.looks.look_of` says it; ``ids`` and ``mostly numbers`` besides."""
+    """Kind of its cells: that of :func:`~.text_kinds.text_kind`, ``ids`` or ``mostly numbers``."""
 
 
 def column_type(table: Table, name: str, list_separator: str) -> Verdict:
-    """The type of a field that a column holds.
+    """Infer the type of a column.
 
     Args:
         table: The table.
         name: The column.
-        list_separator: What separates the elements of a list in a cell.
+        list_separator: Separator of the elements of a list in a cell.
     """
     column = table.data[name]
     if is_list_type(column.type):
@@ -67,7 +68,7 @@ def column_type(table: Table, name: str, list_separator: str) -> Verdict:
     return _type_of_texts(table, name, list_separator)
 
 
-def _type_of_numbers(numbers: np.ndarray, name: str) -> Verdict:
+def _type_of_numbers(numbers: NDArray[Any], name: str) -> Verdict:
     """Numbers are amounts, unless the column is named like an identifier and they are whole."""
     if not is_id_name(name) or (numbers != np.floor(numbers)).any():
         return Verdict("float", "numbers")
@@ -91,7 +92,7 @@ def _type_of_texts(table: Table, name: str, list_separator: str) -> Verdict:
     if separated and not is_prose_with(texts, list_separator):
         return Verdict("token_seq", f"some cells have several elements, separated by '{list_separator}'")
 
-    look = look_of(name, texts)
+    look = text_kind(name, texts)
     if look == "texts":
         return Verdict(None, "hardly a value occurs twice, so it is no category", look)
     if look != "categories":
@@ -102,11 +103,12 @@ def _type_of_texts(table: Table, name: str, list_separator: str) -> Verdict:
 
 
 def _type_of_lists(table: Table, name: str) -> Verdict:
-    """The type of a column of lists of Parquet or JSON; whole numbers can be labels or vectors."""
+    """Infer the type of a column of lists in Parquet or JSON; whole numbers can be labels or vectors."""
     column = table.data[name]
     inner = column.type.value_type
     if pa.types.is_nested(inner) or pa.types.is_binary(inner):
         return Verdict(None, "its cells are lists of structures", "structures")
+
     cells = [cell for cell in column.to_pylist() if cell is not None]
     if pa.types.is_fixed_size_list(column.type) and _is_number(inner):
         return Verdict("float_seq", "lists of numbers")
@@ -114,6 +116,7 @@ def _type_of_lists(table: Table, name: str) -> Verdict:
         return _verdict_of([CellList([_label(one) for one in cell if one is not None], False) for cell in cells])
     if not pa.types.is_integer(inner):
         return Verdict("float_seq", "lists of numbers")
+
     return _verdict_of([CellList([str(number) for number in cell if number is not None], True) for cell in cells])
 
 
@@ -126,7 +129,7 @@ def _verdict_of(lists: Sequence[CellList]) -> Verdict:
 
 
 def _bracket_lists(texts: pa.ChunkedArray) -> list[CellList] | None:
-    """The lists of a column in which every cell is one; None if a cell is none."""
+    """Parse a column of lists; None if a cell is no list."""
     if not pc.all(pc.match_substring_regex(texts, r"(?s)^\s*[\[(].*[\])]\s*$")).as_py():
         return None
     lists = []
@@ -138,18 +141,18 @@ def _bracket_lists(texts: pa.ChunkedArray) -> list[CellList] | None:
     return lists
 
 
-def typed_values(table: Table, name: str, kind: str, rows: np.ndarray, list_separator: str) -> Values:
-    """The values of a column for some entities.
+def typed_values(table: Table, name: str, kind: str, rows: NDArray[Any], list_separator: str) -> Values:
+    """Read the values of a column for some entities.
 
     Args:
         table: The table.
         name: The column.
         kind: The type of the field.
         rows: int ``[n]``, the row of each entity, -1 if it has none.
-        list_separator: What separates the elements of a list in a cell.
+        list_separator: Separator of the elements of a list in a cell.
 
     Raises:
-        DataError: A cell is not of that type.
+        DataError: A cell has another type.
     """
     column = table.data[name]
     _check_kind(table, name, kind)
@@ -171,7 +174,7 @@ def typed_values(table: Table, name: str, kind: str, rows: np.ndarray, list_sepa
 
 
 def labels_of(cell: str | None, list_separator: str) -> list[str]:
-    """The labels in a cell of text: the list in its brackets, or what the separator separates."""
+    """Divide a cell of text into labels: the list in its brackets, or the parts between separators."""
     found = parse_list(cell) if cell else None
     if found is not None:
         return found.elements
@@ -180,20 +183,20 @@ def labels_of(cell: str | None, list_separator: str) -> list[str]:
 
 
 def is_list_type(kind: pa.DataType) -> bool:
-    """Tell whether a column of Parquet or JSON holds lists."""
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    """Recognise columns of lists in Parquet or JSON."""
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
 def _check_kind(table: Table, name: str, kind: str) -> None:
-    """Refuse a type that the cells of a column of Parquet or JSON cannot have."""
+    """Refuse a type at odds with the type of a column in Parquet or JSON."""
     found = table.data[name].type
     wrong = is_list_type(found) and (kind in ("token", "float") or pa.types.is_nested(found.value_type))
     if wrong or pa.types.is_struct(found) or pa.types.is_map(found) or pa.types.is_union(found):
         raise DataError(f"{table.path}, column {name}: found {found}, which is no {kind} (--columns)")
 
 
-def _numbers_or_dates(table: Table, name: str) -> np.ndarray:
-    """The numbers of a column, or its dates in seconds since 1970."""
+def _numbers_or_dates(table: Table, name: str) -> NDArray[Any]:
+    """Read the numbers of a column, or its dates in seconds since 1970."""
     if is_date_type(table.data[name].type):
         return to_seconds(table, name)[0]
     if table.parse_numbers(name).is_text.any():
@@ -208,28 +211,30 @@ def _label(value: Any) -> str:
 
 
 def _numbers(value: str | None, list_separator: str, missing: frozenset[str]) -> list[str]:
-    """Numbers between list separators, spaces or commas, with or without brackets."""
+    """Divide a cell into numbers, between list separators, spaces or commas, with or without brackets."""
     if value is not None and value.strip().lower() in missing:
         return []
     text = (value or "").strip("[]() ").replace(",", " ")
     return (text.replace(list_separator, " ") if list_separator else text).split()
 
 
-def _matrix(table: Table, name: str, elements: list[Any], rows: np.ndarray) -> np.ndarray:
-    """Lists of numbers as float32 ``[n, size]``, NaN where there is none."""
+def _matrix(table: Table, name: str, elements: list[Any], rows: NDArray[Any]) -> NDArray[Any]:
+    """Make a matrix of lists of numbers: float32 ``[n, size]``, NaN for a missing list."""
     sizes = np.array([len(row or ()) for row in elements])
     size = int(sizes.max(initial=0))
     matrix = np.full((len(elements), max(size, 1)), np.nan, dtype=np.float32)
+
     for position in np.flatnonzero(sizes):
         if sizes[position] != size:
-            table.wrong(int(rows[position]), name, f"{size} numbers, as in other rows, or an empty cell")
+            table.refuse(int(rows[position]), name, f"{size} numbers, as in other rows, or an empty cell")
         try:
             with np.errstate(over="ignore"):  # infinite numbers are refused with the id of their entity
                 matrix[position] = elements[position]
         except (TypeError, ValueError):
-            table.wrong(int(rows[position]), name, "a list of numbers")
+            table.refuse(int(rows[position]), name, "a list of numbers")
+
     return matrix
 
 
 def _is_number(kind: pa.DataType) -> bool:
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))

@@ -7,48 +7,49 @@ import pytest
 import torch
 
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.dataset_prep.encoding import encoder_options as options
+from recbole_sibrar.dataset_prep.encoding import environment
+from recbole_sibrar.dataset_prep.messages import some
 
 
-def test_a_network_has_a_fingerprint_of_its_structure_and_of_every_number() -> None:
+def test_fingerprint_of_networks() -> None:
     network = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2), torch.nn.Linear(2, 2).bfloat16())
     same, other_weight, other_buffer = (copy.deepcopy(network) for _ in range(3))
     other_weight[2].weight.data[1, 1] += 1
     other_buffer[1].num_batches_tracked += 1
     other_structure = torch.nn.Sequential(*copy.deepcopy(network), torch.nn.ReLU())
-    expected = options.network_fingerprint(network)
-    assert options.network_fingerprint(same) == expected
-    others = [options.network_fingerprint(other) for other in (other_weight, other_buffer, other_structure)]
+    expected = environment.network_fingerprint(network)
+    assert environment.network_fingerprint(same) == expected
+    others = [environment.network_fingerprint(other) for other in (other_weight, other_buffer, other_structure)]
     assert len({expected, *others}) == 4
 
 
-def test_texts_that_are_cut_elsewhere_have_another_fingerprint() -> None:
-    assert options.fingerprint("ab", "c") != options.fingerprint("a", "bc")
+def test_fingerprint_of_divided_texts() -> None:
+    assert environment.fingerprint("ab", "c") != environment.fingerprint("a", "bc")
 
 
-def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refuses_a_missing_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert options.choose_device("auto") == "cpu"
+    assert environment.choose_device("auto") == "cpu"
     with pytest.raises(DataError, match="--device: found cuda, but torch finds no CUDA device"):
-        options.choose_device("cuda")
+        environment.choose_device("cuda")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert [options.choose_device(name) for name in ("auto", "cuda", "cpu")] == ["cuda", "cuda", "cpu"]
+    assert [environment.choose_device(name) for name in ("auto", "cuda", "cpu")] == ["cuda", "cuda", "cpu"]
 
 
-def test_a_missing_package_is_named_with_what_installs_it() -> None:
+def test_names_extra_of_missing_package() -> None:
     with pytest.raises(DataError) as caught:
-        options.require(["json", "no_such_package"], "text")
+        environment.require(["json", "no_such_package"], "text")
     assert str(caught.value) == "not installed: no-such-package; pip install -c constraints.txt -e '.[text]'"
 
 
 @pytest.mark.parametrize("place", ["folder.npz", "file/x.npz", "x.txt"])
-def test_an_output_that_cannot_be_written_is_named(tmp_path: Path, place: str) -> None:
+def test_names_unwritable_outputs(tmp_path: Path, place: str) -> None:
     (tmp_path / "folder.npz").mkdir()
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=f"--output: .*{place}"):
-        options.check_output(tmp_path / place)
+        environment.check_output(tmp_path / place)
 
 
 def test_some_names_stand_for_all() -> None:
-    assert options.some(["a", "b", "c"]) == "3 (a, b, c)"
-    assert options.some(["a", "b", "c", "d"]) == "4 (a, b, c, ...)"
+    assert some(["a", "b", "c"]) == "3 (a, b, c)"
+    assert some(["a", "b", "c", "d"]) == "4 (a, b, c, ...)"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recbole_sibrar.data.atomic.plain import read_plain
+from recbole_sibrar.data.atomic.tables import read_plain
 
 # the words that pandas' documentation lists as missing values, and some that are like them
 WORDS = ["", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",

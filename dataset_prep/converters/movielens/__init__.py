@@ -1,0 +1,3 @@
+"""MovieLens-1M."""
+
+__all__ = ["converter", "reader"]

@@ -1,0 +1,60 @@
+"""Fields and text format of an atomic file."""
+
+from __future__ import annotations
+
+import codecs
+from dataclasses import dataclass
+
+from recbole_sibrar.names import FIELD_TYPES
+
+__all__ = ["FIELD_TYPES", "SEPARATORS", "Field", "TextFormat"]
+
+SEPARATORS = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "|", "::": "::", " ": "spaces"}
+"""Usual separators of cells, in words."""
+
+_ASCII_BASED = {"utf-8", "ascii", "iso8859-1", "iso8859-15", "cp1252"}
+"""Encodings whose bytes below 128 are ASCII characters and nothing else."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One column of an atomic file."""
+
+    name: str
+    """Name of the field, without its type."""
+    type: str
+    """One of :data:`FIELD_TYPES`."""
+
+    @property
+    def header(self) -> str:
+        """The column's cell of the header line."""
+        return f"{self.name}:{self.type}"
+
+
+# The names of the caches on disk are hashes over the repr of this class: renaming it or a field orphans them.
+@dataclass(frozen=True)
+class TextFormat:
+    """Separators and encoding of an atomic file."""
+
+    separator: str = "\t"
+    """Separator of the columns (RecBole's ``field_separator``)."""
+    seq_separator: str = " "
+    """Separator of the elements of a sequence."""
+    encoding: str | None = None
+    """Encoding of the file; None for UTF-8."""
+
+    @property
+    def codec(self) -> str:
+        """Name of the encoding."""
+        return self.encoding or "utf-8"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a line can be divided at a byte, with any content of the cells."""
+        is_usable = len(self.separator) == 1 and self.separator.isascii() and self.separator not in '"\r\n\\'
+        return is_usable and codecs.lookup(self.codec).name in _ASCII_BASED
+
+    @property
+    def is_utf8(self) -> bool:
+        """Whether the file is in UTF-8."""
+        return codecs.lookup(self.codec).name == "utf-8"
