@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from recbole_sibrar.config.encoder import EncoderConfig, has_key
 from recbole_sibrar.config.values import BY_SPLIT, nearest, refuse
 from recbole_sibrar.names import INTERACTIONS, RESERVED_NAMES, Side
+from recbole_sibrar.protocols import FullConfig
 
 if TYPE_CHECKING:  # importing the tables imports torch, and commands read their options without
     from recbole_sibrar.data.modality import ModalityTable
@@ -48,7 +49,7 @@ def check_scaled_fields(
 
 
 def settle_modalities(
-    config: MutableMapping[str, Any], side: Side, names: tuple[str, ...], n_evaluated: int, n_new: int
+    config: FullConfig, side: Side, names: tuple[str, ...], n_evaluated: int, n_new: int
 ) -> str | None:
     """Replace ``by_split`` in a configuration by what it means for a split.
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from recbole_sibrar.config import EncoderConfig
 from recbole_sibrar.data.modality import ModalityTable
-from recbole_sibrar.model.encoder import Encoded, EntityEncoder, distinct, gather_rows, widened
+from recbole_sibrar.model.encoder import Encoded, EntityEncoder, distinct, gather_rows, to_float32
 from recbole_sibrar.model.layers import MLP
 from recbole_sibrar.parallel.synchronization import Shared
 
@@ -80,6 +80,6 @@ class ConcatenationEncoder(EntityEncoder):
         blocks = []
         for column in range(len(self.modalities)):
             chosen = mask[:, column]
-            block = self._project(column, entities[chosen])
+            block = self.project(column, entities[chosen])
             blocks.append(block.new_zeros(len(entities), block.shape[1]).masked_scatter(chosen[:, None], block))
-        return widened(self.branches[0](torch.cat(blocks, dim=1), shared))
+        return to_float32(self.branches[0](torch.cat(blocks, dim=1), shared))

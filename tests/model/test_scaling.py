@@ -16,7 +16,7 @@ from recbole_sibrar.data.modality import ModalityKind, ModalityTable, dense_tabl
 from recbole_sibrar.model.clcrec import CLCRec
 from recbole_sibrar.model.dropoutnet import DropoutNet
 from recbole_sibrar.model.mubrar import MuBraR
-from recbole_sibrar.model.scaling import Standardization, statistics
+from recbole_sibrar.model.layers import Standardization, statistics
 from recbole_sibrar.model.sibrar import SiBraR
 
 Make = Callable[..., Any]
