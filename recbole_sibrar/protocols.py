@@ -60,7 +60,7 @@ class DatasetLike(Protocol):
     item_feat: Any
     field2type: dict[str, Any]
     field2source: dict[str, Any]
-    field2id_token: Mapping[str, np.ndarray]
+    field2id_token: Mapping[str, np.ndarray[Any, Any]]
     benchmark_filename_list: list[str] | None
     logger: Logger
 
@@ -82,9 +82,12 @@ class DatasetLike(Protocol):
         """Translate ids into tokens of the files."""
 
 
-class TrainingData(DatasetLike, Protocol):
-    """Training part of our ``MultimodalDataset``, as a model sees it."""
+class TrainingData(Protocol):
+    """Training part of our ``MultimodalDataset``, as far as a model reads it."""
 
+    uid_field: str
+    iid_field: str
+    field2id_token: Mapping[str, np.ndarray[Any, Any]]
     n_negative_candidates: int
     """Number of items that training draws negatives from."""
 
