@@ -67,7 +67,7 @@ def check_dictionaries(
 def _unknown(given: Mapping[str, Any], suffixes: Collection[str]) -> Iterator[tuple[str, Any, Any, tuple[str, ...]]]:
     """Find unknown keys in dictionaries: path, key, value, and the allowed keys."""
     for path, allowed in INSIDE.items():
-        value: Any = given
+        value: object = given
         for part in path.split(": "):
             value = value.get(part) if isinstance(value, Mapping) else None
 
@@ -76,7 +76,7 @@ def _unknown(given: Mapping[str, Any], suffixes: Collection[str]) -> Iterator[tu
             yield from ((path, key, value[key], allowed) for key in value if key not in allowed)
 
 
-def with_defaults(value: Any, default: Any) -> Any:
+def with_defaults(value: object, default: object) -> Any:
     """Complete a dictionary of the user by the default's other keys; any other value stays as it is.
 
     Example:

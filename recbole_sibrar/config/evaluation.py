@@ -90,7 +90,7 @@ def cold_start_config(config: ConfigLike) -> ColdStart | None:
     return ColdStart(ratios, group_by)
 
 
-def _cold_start_ratios(value: Any) -> tuple[float, float, float]:
+def _cold_start_ratios(value: object) -> tuple[float, float, float]:
     """Read three shares above 0 that sum to 1."""
     key = f"eval_args: split: {COLD_START}"
     allowed = "three shares above 0 for training, validation and test that sum to 1, such as [0.8, 0.1, 0.1]"
@@ -186,11 +186,13 @@ def evaluation_config(config: ConfigLike) -> EvaluationConfig:
         ConfigError: A value is not allowed.
     """
     cold_start = cold_start_config(config)
-    default_candidates = "split" if cold_start else "all"
+    # the negatives before the candidates: the first wrong key is the one in the message
     train_neg_candidates = read_key(config, "train_neg_candidates")
+    candidates: Literal["split", "all"] = read_key(config, "eval_candidates") or ("split" if cold_start else "all")
+
     return EvaluationConfig(
         cold_start=cold_start,
-        candidates=read_key(config, "eval_candidates") or default_candidates,
+        candidates=candidates,
         train_neg_candidates=train_neg_candidates,
         groups=read_key(config, "eval_groups"),
         save_per_user=read_key(config, "save_per_user"),

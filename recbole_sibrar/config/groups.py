@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn
+from typing import Literal, NoReturn
 
 import yaml
 
@@ -41,7 +41,7 @@ class GroupRequest:
     None for each category, or :data:`DEFAULT_BINS` groups of numbers."""
 
 
-def group_requests(value: Any) -> tuple[GroupRequest, ...]:
+def group_requests(value: object) -> tuple[GroupRequest, ...]:
     """Read the key.
 
     Args:
@@ -68,12 +68,12 @@ def group_requests(value: Any) -> tuple[GroupRequest, ...]:
     return tuple(_request(str(field), form) for field, form in value.items())
 
 
-def groups_value(key: str, value: Any) -> tuple[GroupRequest, ...]:
+def groups_value(key: str, value: object) -> tuple[GroupRequest, ...]:
     """Read the key, as a reader of the table of keys."""
     return group_requests(value)
 
 
-def _request(field: str, form: Any) -> GroupRequest:
+def _request(field: str, form: object) -> GroupRequest:
     """Read the division by one field."""
     if isinstance(form, str):
         form = {"by": form} if form == "available" else {"side": form}
@@ -110,7 +110,7 @@ def _check_special(request: GroupRequest) -> None:
         _refuse(field, request.by, f"{{{field}: {{side: item, by: available}}}}, or side: user")
 
 
-def _bins(field: str, value: Any) -> int | tuple[float, ...] | None:
+def _bins(field: str, value: object) -> int | tuple[float, ...] | None:
     """Read the division of numbers."""
     if value is None:
         return None

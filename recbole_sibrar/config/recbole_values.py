@@ -18,7 +18,7 @@ _ORDERS = ("RO", "TO")
 _MODE = re.compile(r"full|labeled|(uni|pop)\d+")
 
 
-def check_dataset_name(value: Any) -> None:
+def check_dataset_name(value: object) -> None:
     """Check the name of a data set, which RecBole makes paths of.
 
     Raises:
@@ -54,7 +54,7 @@ def check_values(config: ConfigLike, given: Mapping[str, Any], metrics: Mapping[
         _check_evaluation(given["eval_args"], divided=config["benchmark_filename"] is not None)
 
 
-def _check_metrics(value: Any, known: Mapping[str, Any]) -> None:
+def _check_metrics(value: object, known: Mapping[str, Any]) -> None:
     key = "metrics"
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, (list, tuple)) or not names or not all(isinstance(name, str) for name in names):
@@ -65,7 +65,7 @@ def _check_metrics(value: Any, known: Mapping[str, Any]) -> None:
             refuse(key, value, f"a list of metrics of which each is known; There is no metric named '{name}'{hint}")
 
 
-def _check_negative_sampling(value: Any) -> None:
+def _check_negative_sampling(value: object) -> None:
     key = "train_neg_sample_args"
     if not isinstance(value, Mapping):
         return
@@ -77,7 +77,7 @@ def _check_negative_sampling(value: Any) -> None:
         check_number(f"{key}: alpha", alpha)
 
 
-def _check_evaluation(value: Any, divided: bool) -> None:
+def _check_evaluation(value: object, divided: bool) -> None:
     """Check ``eval_args``, of which files that are divided already need the mode only."""
     key = "eval_args"
     if not isinstance(value, Mapping):
@@ -98,7 +98,7 @@ def _check_evaluation(value: Any, divided: bool) -> None:
         _split(f"{key}: split", value["split"])
 
 
-def _split(key: str, value: Any) -> None:
+def _split(key: str, value: object) -> None:
     if not isinstance(value, Mapping) or len(value) != 1:
         refuse(key, value, "one way to split, such as {RS: [0.8, 0.1, 0.1]}")
     (way, shares), *_ = value.items()

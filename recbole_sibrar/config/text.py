@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import yaml
 
@@ -17,7 +17,7 @@ INTERVALS = (
 """Keys of intervals such as ``[5,inf)``: they begin with a bracket and are no lists."""
 
 
-def has_brackets(value: object) -> bool:
+def has_brackets(value: object) -> TypeGuard[str]:
     """Tell a list or dictionary written as text, such as ``[a, b]`` or ``{a: 1}``, from other values."""
     return isinstance(value, str) and value.strip()[:1] in ("[", "{")
 

@@ -61,14 +61,14 @@ def is_given(config: ConfigLike, key: str) -> bool:
     return key in getattr(config, "external_config_dict", {key})
 
 
-def as_list(value: Any) -> Any:
+def as_list(value: object) -> Any:
     """Convert a list of the command line, which RecBole leaves a text (``[a, b]``); return other values as they are."""
     if has_brackets(value):
         return read_brackets(value)
     return list(value) if isinstance(value, tuple) else value
 
 
-def names_value(key: str, value: Any) -> tuple[str, ...]:
+def names_value(key: str, value: object) -> tuple[str, ...]:
     """Read a list of modality names, each once."""
     value = as_list(value)
     if isinstance(value, str) and value:
@@ -83,33 +83,33 @@ def names_value(key: str, value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
-def modalities_value(key: str, value: Any) -> tuple[str, ...] | None:
+def modalities_value(key: str, value: object) -> tuple[str, ...] | None:
     """Read a list of modality names; None for ``auto``, and interactions for ``by_split`` without a split."""
     if value == BY_SPLIT:
         return (INTERACTIONS,)
     return None if value == "auto" else names_value(key, value)
 
 
-def optional_names_value(key: str, value: Any) -> tuple[str, ...] | None:
+def optional_names_value(key: str, value: object) -> tuple[str, ...] | None:
     """Read an optional list of modality names."""
     return None if value in (None, "None", "auto") else names_value(key, value)
 
 
-def optional_name_value(key: str, value: Any) -> str | None:
+def optional_name_value(key: str, value: object) -> str | None:
     """Read an optional name."""
     if value in (None, "None"):
         return None
     return value if isinstance(value, str) else refuse(key, value, "the name of a modality")
 
 
-def size_value(key: str, value: Any) -> int:
+def size_value(key: str, value: object) -> int:
     """Read a positive integer."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         refuse(key, value, "a positive integer")
     return value
 
 
-def sizes_value(key: str, value: Any) -> tuple[int, ...]:
+def sizes_value(key: str, value: object) -> tuple[int, ...]:
     """Read a list of positive integers; it may be empty."""
     value = as_list(value)
     if not isinstance(value, list):
@@ -117,34 +117,34 @@ def sizes_value(key: str, value: Any) -> tuple[int, ...]:
     return tuple(size_value(key, size) for size in value)
 
 
-def flag_value(key: str, value: Any) -> bool:
+def flag_value(key: str, value: object) -> bool:
     """Read True or False."""
     return value if isinstance(value, bool) else refuse(key, value, "True or False")
 
 
-def number_value(key: str, value: Any, allowed: str, holds: Callable[[float], bool]) -> float:
+def number_value(key: str, value: object, allowed: str, holds: Callable[[float], bool]) -> float:
     """Read a number for which ``holds``; ``allowed`` describes it in words."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not holds(value):
         refuse(key, value, allowed)
     return float(value)
 
 
-def probability_value(key: str, value: Any) -> float:
+def probability_value(key: str, value: object) -> float:
     """Read a number from 0 to below 1."""
     return number_value(key, value, "a number from 0 to below 1", lambda number: 0 <= number < 1)
 
 
-def positive_value(key: str, value: Any) -> float:
+def positive_value(key: str, value: object) -> float:
     """Read a finite number above 0."""
     return number_value(key, value, "a number above 0", lambda number: 0 < number < math.inf)
 
 
-def weight_value(key: str, value: Any) -> float:
+def weight_value(key: str, value: object) -> float:
     """Read a finite number of at least 0."""
     return number_value(key, value, "a number of at least 0", lambda number: 0 <= number < math.inf)
 
 
-def share_value(key: str, value: Any) -> float:
+def share_value(key: str, value: object) -> float:
     """Read a number above 0 and below 1."""
     share = probability_value(key, value)
     return share if share > 0 else refuse(key, share, "a number above 0 and below 1")
@@ -155,12 +155,12 @@ def is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def interval_value(key: str, value: Any) -> int | None:
+def interval_value(key: str, value: object) -> int | None:
     """Read a number of epochs; None or 0 for never."""
     return None if value is None or value == 0 else size_value(key, value)
 
 
-def batch_norm_value(key: str, value: Any) -> str | int:
+def batch_norm_value(key: str, value: object) -> str | int:
     """Read ``none``, ``last``, or n for every n-th layer."""
     if value in (None, "none"):
         return "none"
@@ -171,7 +171,7 @@ def batch_norm_value(key: str, value: Any) -> str | int:
     return value
 
 
-def branch_budget_value(key: str, value: Any) -> str:
+def branch_budget_value(key: str, value: object) -> str:
     """Read ``per_modality``, the default, or ``total``."""
     return choice_value("per_modality", "total")(key, "per_modality" if value is None else value)
 
@@ -179,7 +179,7 @@ def branch_budget_value(key: str, value: Any) -> str:
 def choice_value(*options: str) -> Callable[[str, Any], str]:
     """Make a reader of one of several words; None is ``none`` where that is one of them."""
 
-    def read(key: str, value: Any) -> str:
+    def read(key: str, value: object) -> str:
         value = "none" if value is None and "none" in options else value
         if value not in options:
             refuse(key, value, f"one of {', '.join(options)}{nearest(str(value), options)}")
@@ -202,7 +202,7 @@ def path_value(*suffixes: str) -> Callable[[str, Any], Path | None]:
     """Make a reader of the optional path of a file with one of some suffixes, or without suffixes of a folder."""
     kinds = f"a file that ends in {', '.join(suffixes)}" if suffixes else "a folder"
 
-    def read(key: str, value: Any) -> Path | None:
+    def read(key: str, value: object) -> Path | None:
         if value is None:
             return None
         if not isinstance(value, str) or not value or (suffixes and Path(value).suffix not in suffixes):
@@ -240,7 +240,7 @@ def by_field_value(default: str, *options: str) -> Callable[[str, Any], ByField]
     """
     read_word = choice_value(*options)
 
-    def read(key: str, value: Any) -> ByField:
+    def read(key: str, value: object) -> ByField:
         value = as_mapping(value)
         if not isinstance(value, dict):
             return ByField(read_word(key, value))
@@ -253,6 +253,6 @@ def by_field_value(default: str, *options: str) -> Callable[[str, Any], ByField]
     return read
 
 
-def as_mapping(value: Any) -> Any:
+def as_mapping(value: object) -> Any:
     """Convert a mapping of the command line, which RecBole leaves a text (``{a: b}``); return others as they are."""
     return read_brackets(value) if has_brackets(value) else value
