@@ -1,11 +1,21 @@
-"""Errors that say in one line what is wrong: the file, the key or the process, what was found, what is allowed."""
+"""Errors of one line: the file, the key or the process, the value found, the allowed values."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
-from collections.abc import Iterable
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from typing import Any, NoReturn
+from typing import NoReturn
+
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "DataError",
+    "OptionParser",
+    "ProcessError",
+    "nearest",
+    "refuse",
+]
 
 
 class ConfigError(ValueError):
@@ -13,26 +23,30 @@ class ConfigError(ValueError):
 
 
 class DataError(ValueError):
-    """A data file does not hold what it should; the message names the file, what was found and what is allowed."""
+    """A data file has a wrong content; the message names the file, the content and what is allowed."""
 
 
 class CheckpointError(ValueError):
-    """A checkpoint cannot be loaded safely; the message names the file and what it asks for."""
+    """A checkpoint cannot be loaded safely; the message names the file and the reason."""
 
 
 class ProcessError(RuntimeError):
-    """One of several processes has failed; the message says which one and why."""
+    """One of several processes has failed; the message names it and the reason."""
 
 
 class OptionParser(ArgumentParser):
-    """A parser of options whose errors are one line, as all others; argparse prints its usage before them."""
+    """Parser of options with errors of one line; argparse would print its usage before them."""
 
-    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+    def parse_args(  # type: ignore[override]  # no namespace of another class is used
+        self, args: Sequence[str] | None = None, namespace: Namespace | None = None
+    ) -> Namespace:
         """Parse all arguments; an unknown option is answered with the nearest known one."""
         options, unknown = self.parse_known_args(args, namespace)
         if unknown:
             option = unknown[0].partition("=")[0]
-            known = [text for action in self._actions for text in action.option_strings]
+            known: list[str] = []
+            for action in self._actions:
+                known += action.option_strings
             self.error(f"'{option}' is no option{nearest(option, known)}")
         return options
 
@@ -45,8 +59,13 @@ class OptionParser(ArgumentParser):
         raise ConfigError(f"{message}; {self.prog} --help shows the options")
 
 
-def refuse(key: str, value: Any, allowed: str) -> NoReturn:
-    """End with the one line that every wrong value gets.
+def refuse(key: str, value: object, allowed: str) -> NoReturn:
+    """Refuse a wrong value in one line.
+
+    Args:
+        key: Key or option.
+        value: Its value.
+        allowed: Description of the allowed values.
 
     Raises:
         ConfigError: Always.
@@ -55,12 +74,12 @@ def refuse(key: str, value: Any, allowed: str) -> NoReturn:
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """``; did you mean 'x'?`` for the known name nearest to ``name``, or nothing if none is near.
+    """Return ``; did you mean 'x'?`` for the known name nearest to ``name``, or nothing if none is near.
 
     Args:
         name: The unknown name.
-        known: The names that are known.
-        cutoff: Similarity from 0 to 1 from which on a name is near, as in ``difflib.get_close_matches``.
+        known: Known names.
+        cutoff: Smallest similarity of a near name, from 0 to 1, as in ``difflib.get_close_matches``.
 
     Example:
         >>> nearest("Item-Modalites", ["user_modalities", "item_modalities"])
@@ -72,5 +91,5 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
 
 
 def _simplified(name: str) -> str:
-    """A name without the differences between letters and signs that mean the same."""
+    """Name in small letters, with underscores for other signs."""
     return name.casefold().replace("-", "_").replace(" ", "_")

@@ -1,8 +1,10 @@
-"""Names that everything else refers to; importing them costs nothing."""
+"""Names of models, sides and modalities; importing them costs nothing."""
 
 from __future__ import annotations
 
 from typing import Literal
+
+__all__ = ["ID", "INTERACTIONS", "MODELS", "RESERVED_NAMES", "SIDES", "Side"]
 
 MODELS = ("SiBraR", "MuBraR", "DropoutNet", "CLCRec")
 """Names of our models, as on the command line."""
@@ -14,13 +16,13 @@ SIDES: tuple[Side, ...] = ("user", "item")
 """The two sides of a recommender; also the prefixes of the keys."""
 
 INTERACTIONS = "interactions"
-"""Name of the modality that holds an entity's training interactions."""
+"""Name of the modality with an entity's training interactions."""
 
 ID = "id"
-"""Name of the modality that is a free embedding of each entity."""
+"""Name of the modality with a free embedding of each entity."""
 
 RESERVED_NAMES = (INTERACTIONS, ID)
-"""Names that no field of an atomic file may have when it is used as a modality."""
+"""Names that a field of an atomic file may not have as a modality."""
 
 FIELD_TYPES = ("token", "token_seq", "float", "float_seq")
 """Types of the fields of an atomic file."""

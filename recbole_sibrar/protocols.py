@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["ConfigLike", "DatasetLike", "FullConfig", "LoaderLike", "ModelLike", "TrainerLike"]
+    from recbole_sibrar.data.modality import ModalityTable
+    from recbole_sibrar.names import Side
+
+__all__ = ["ConfigLike", "DatasetLike", "FullConfig", "LoaderLike", "ModelLike", "TrainerLike", "TrainingData"]
 
 
 class ConfigLike(Protocol):
@@ -57,7 +60,7 @@ class DatasetLike(Protocol):
     item_feat: Any
     field2type: dict[str, Any]
     field2source: dict[str, Any]
-    field2id_token: Mapping[str, np.ndarray]
+    field2id_token: Mapping[str, np.ndarray[Any, Any]]
     benchmark_filename_list: list[str] | None
     logger: Logger
 
@@ -77,6 +80,22 @@ class DatasetLike(Protocol):
 
     def id2token(self, field: str, ids: Any) -> Any:
         """Translate ids into tokens of the files."""
+
+
+class TrainingData(Protocol):
+    """Training part of our ``MultimodalDataset``, as far as a model reads it."""
+
+    uid_field: str
+    iid_field: str
+    field2id_token: Mapping[str, np.ndarray[Any, Any]]
+    n_negative_candidates: int
+    """Number of items that training draws negatives from."""
+
+    def modality_tables(self, side: Side) -> dict[str, ModalityTable]:
+        """Modalities of a side by name."""
+
+    def describe_source(self, side: Side) -> str:
+        """File of a side's fields, for messages."""
 
 
 class LoaderLike(Protocol):

@@ -1,8 +1,6 @@
-"""The configuration keys of the plugin, read once from RecBole's ``Config`` into typed, frozen dataclasses."""
+"""Configuration keys of the plugin, read once from RecBole's ``Config`` into typed, frozen dataclasses."""
 
 from recbole_sibrar.config.encoder import (
-    ACTIVATIONS,
-    MODALITY_KEYS,
     EncoderConfig,
     RecommenderConfig,
     check_contrastive,
@@ -24,16 +22,35 @@ from recbole_sibrar.config.evaluation import (
 )
 from recbole_sibrar.config.fields import check_scaled_fields, settle_modalities
 from recbole_sibrar.config.groups import POPULARITY, GroupRequest
-from recbole_sibrar.config.keys import check_keys, own_keys
-from recbole_sibrar.config.training import WITHOUT_EFFECT, TrainingConfig, differences, training_config
-from recbole_sibrar.config.values import BY_SPLIT, ConfigError, ConfigLike, as_list, nearest, refuse
+from recbole_sibrar.config.keys import (
+    KEYS,
+    NOT_RECORDED,
+    OF_MODEL,
+    PROLONGING,
+    START_PATHS,
+    USER_FORMATS,
+    WITHOUT_EFFECT,
+    Key,
+    own_keys,
+    read_key,
+)
+from recbole_sibrar.config.training import TrainingConfig, differences, training_config
+from recbole_sibrar.config.unknown_keys import check_keys
+from recbole_sibrar.config.values import ACTIVATIONS, BY_SPLIT, as_list
+from recbole_sibrar.errors import ConfigError, nearest, refuse
+from recbole_sibrar.protocols import ConfigLike
 
 __all__ = [
     "ACTIVATIONS",
     "BY_SPLIT",
     "COLD_START",
-    "MODALITY_KEYS",
+    "KEYS",
+    "NOT_RECORDED",
+    "OF_MODEL",
     "POPULARITY",
+    "PROLONGING",
+    "START_PATHS",
+    "USER_FORMATS",
     "WITHOUT_EFFECT",
     "ColdStart",
     "ConfigError",
@@ -41,6 +58,7 @@ __all__ = [
     "EncoderConfig",
     "EvaluationConfig",
     "GroupRequest",
+    "Key",
     "RecommenderConfig",
     "TrainingConfig",
     "as_list",
@@ -58,6 +76,7 @@ __all__ = [
     "named_field",
     "nearest",
     "own_keys",
+    "read_key",
     "recommender_config",
     "refuse",
     "resolve_modalities",

@@ -1,4 +1,4 @@
-"""Models, data sets and configuration files that a command names, found without importing RecBole."""
+"""Models, data sets and configuration files of a command line, found without importing RecBole."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ from typing import Any
 
 import yaml
 
-from recbole_sibrar.config.keys import OTHER_KEYS, check_keys
+from recbole_sibrar.config.keys import OTHER_KEYS
+from recbole_sibrar.config.unknown_keys import check_keys
 from recbole_sibrar.errors import ConfigError, nearest
 from recbole_sibrar.names import MODELS
 
 RATES = "0,0.25,0.5,0.75,1"
-"""Rates of loss in a study of missing modalities, as they are written on the command line."""
+"""Rates of loss in a study of missing modalities, as written on the command line."""
 
 _MISSPELT_OPTION = 0.79
-"""Similarity from which on a key counts as a misspelt option: two swapped letters in five."""
+"""Similarity above which a key counts as a misspelt option: two swapped letters in five."""
 
 _DEFAULTS = {"model": "BPR", "dataset": "ml-100k"}
 
 
 def properties() -> Path:
-    """Folder of our default configurations."""
+    """Return the folder of our default configurations."""
     return Path(str(files("recbole_sibrar.properties")))
 
 
 def recbole_folder() -> Path:
-    """Folder of RecBole.
+    """Return the folder of RecBole.
 
     Raises:
         ConfigError: RecBole is not installed.
@@ -44,12 +45,13 @@ def recbole_folder() -> Path:
 
 
 def ready_made_configurations() -> dict[str, Path]:
-    """Configuration files that come with the plugin and are used by name in ``config_files``."""
-    return {file.stem: file for file in sorted((properties() / "quick_start_config").glob("*.yaml"))}
+    """Find the plugin's own configuration files, for their names in ``config_files``."""
+    files = sorted((properties() / "quick_start_config").glob("*.yaml"))
+    return {file.stem: file for file in files}
 
 
 def configuration_file(name: str) -> str:
-    """The path of a configuration file, which may be given by the name of a ready-made one.
+    """Return the path of a configuration file, given by its path or by the name of a ready-made one.
 
     Raises:
         ConfigError: It is neither a file nor such a name.
@@ -57,6 +59,7 @@ def configuration_file(name: str) -> str:
     known = ready_made_configurations()
     if Path(name).is_file() or Path(name).suffix:
         return name
+
     if name not in known:
         raise ConfigError(
             f"config_files: found '{name}', allowed are files and the ready-made {', '.join(known)}"
@@ -66,7 +69,7 @@ def configuration_file(name: str) -> str:
 
 
 def keys_of_files(paths: Sequence[str]) -> dict[str, Any]:
-    """The keys of yaml files, checked so far that RecBole can read them.
+    """Read the keys of yaml files; later files override earlier ones.
 
     Raises:
         ConfigError: A file cannot be read, or holds no keys.
@@ -79,6 +82,7 @@ def keys_of_files(paths: Sequence[str]) -> dict[str, Any]:
             raise ConfigError(f"--config_files: cannot read {file}: {error.strerror}") from None
         except (yaml.YAMLError, UnicodeError) as error:
             raise ConfigError(f"--config_files: {file} is not yaml: {' '.join(str(error).split())}") from None
+
         if not isinstance(content, dict):
             raise ConfigError(f"--config_files: {file} has to hold lines 'key: value', found {content!r}")
         keys.update(content)
@@ -87,7 +91,7 @@ def keys_of_files(paths: Sequence[str]) -> dict[str, Any]:
 
 @functools.cache
 def keys_of_recbole() -> frozenset[str]:
-    """Keys that RecBole or any of its models has a default for."""
+    """Collect the keys with a default in RecBole or any of its models."""
     folder = recbole_folder() / "properties"
     files = [*folder.glob("*/*.yaml"), folder / "overall.yaml"]
     texts = [file.read_text(encoding="utf-8") for file in files if not file.stem.endswith("url")]
@@ -95,17 +99,17 @@ def keys_of_recbole() -> frozenset[str]:
 
 
 def _keys(text: str) -> list[str]:
-    """Keys of a text in yaml, which is not read as a whole: that takes a second for all models."""
+    """Find the keys of a text in yaml: reading it as a whole takes a second for all models."""
     return re.findall(r"^([\w-]+)\s*:", text, re.MULTILINE)
 
 
 def check_names(given: Mapping[str, Any], model: str, options: Collection[str] = ()) -> None:
-    """Check that no key is a misspelt one of ours, as far as that is known without importing RecBole.
+    """Check for misspelt keys of ours, without importing RecBole.
 
     Args:
         given: The keys of the user and their values.
         model: Name of the model.
-        options: Options of the command itself, which a key could mean as well.
+        options: Options of the command itself: a key may be a misspelt option.
 
     Raises:
         ConfigError: A key looks like a misspelt one.
@@ -114,6 +118,7 @@ def check_names(given: Mapping[str, Any], model: str, options: Collection[str] =
     known = {*general, *OTHER_KEYS, *keys_of_recbole()}
     if model in MODELS:
         known |= set(_keys((properties() / "model" / f"{model}.yaml").read_text(encoding="utf-8")))
+
     for key in given:
         hint = nearest(key, options, _MISSPELT_OPTION) if key not in known else ""
         if hint:
@@ -122,16 +127,17 @@ def check_names(given: Mapping[str, Any], model: str, options: Collection[str] =
 
 
 def model_names() -> list[str]:
-    """Names of all models, ours first."""
+    """List the names of all models, ours first."""
     names: set[str] = set()
     for file in (recbole_folder() / "model").glob("*_recommender/*.py"):
         classes = re.findall(r"^class (\w+)\(", file.read_text(encoding="utf-8"), re.MULTILINE)
         names.update(name for name in classes if name.lower() == file.stem)
+
     return [*MODELS, *sorted(names.difference(MODELS))]
 
 
 def check_model(model: str) -> None:
-    """Check that there is a model of that name.
+    """Check the name of a model.
 
     Raises:
         ConfigError: There is none.
@@ -145,12 +151,13 @@ def check_model(model: str) -> None:
 def chosen(
     option: str, args: argparse.Namespace, overrides: Mapping[str, Any], keys_of_files: Mapping[str, Any]
 ) -> str:
-    """The name of the model or of the data set: that of the option, else of the keys, else the default.
+    """Choose the name of the model or of the data set: that of the option, else of the keys, else the default.
 
     Args:
         option: ``model`` or ``dataset``.
-        args: The options of a command.
+        args: Options of a command.
         overrides: Keys of its command line.
-        keys_of_files: Those of its configuration files.
+        keys_of_files: Keys of its configuration files.
     """
-    return getattr(args, option) or overrides.get(option) or keys_of_files.get(option, _DEFAULTS[option])
+    name: str = getattr(args, option) or overrides.get(option) or keys_of_files.get(option, _DEFAULTS[option])
+    return name

@@ -1,12 +1,12 @@
-"""Keys whose values are dictionaries: which keys stand in them, and the defaults of those that a user leaves out."""
+"""Keys with dictionaries as values: their inner keys, and the defaults of those left out."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from recbole_sibrar.config.keys import MISSPELT
-from recbole_sibrar.config.values import ConfigError, nearest
+from recbole_sibrar.config.unknown_keys import MISSPELT
+from recbole_sibrar.errors import ConfigError, nearest
 
 NEGATIVE_SAMPLING = ("distribution", "sample_num", "alpha", "dynamic", "candidate_num")
 """Keys of RecBole's ``train_neg_sample_args``."""
@@ -25,7 +25,7 @@ INSIDE: dict[str, tuple[str, ...]] = {
     "unload_col": _COLUMNS,
     "unused_col": _COLUMNS,
 }
-"""Path of a dictionary -> the keys that RecBole, or the plugin, looks for in it."""
+"""Path of a dictionary -> its keys in RecBole or the plugin."""
 
 
 def check_dictionaries(
@@ -35,12 +35,12 @@ def check_dictionaries(
 
     Args:
         given: The keys of the user and their values.
-        strict: Whether the model is ours, so that a key that nobody reads is an error rather than a warning.
-        known: The keys that RecBole and its model read at the top level.
+        strict: True for a model of ours: an unknown key is an error rather than a warning.
+        known: Keys of RecBole and its model at the top level.
         suffixes: Suffixes of the user's own atomic files (``additional_feat_suffix``).
 
     Returns:
-        Path of a key -> a warning, for each key that nobody reads.
+        Path of a key -> a warning, for each key without effect.
 
     Raises:
         ConfigError: A key looks like a misspelt one; or, with ``strict``, is unknown in the negative sampling.
@@ -65,9 +65,9 @@ def check_dictionaries(
 
 
 def _unknown(given: Mapping[str, Any], suffixes: Collection[str]) -> Iterator[tuple[str, Any, Any, tuple[str, ...]]]:
-    """Find the keys that a dictionary should not have: path, key, value, and the allowed keys."""
+    """Find unknown keys in dictionaries: path, key, value, and the allowed keys."""
     for path, allowed in INSIDE.items():
-        value: Any = given
+        value: object = given
         for part in path.split(": "):
             value = value.get(part) if isinstance(value, Mapping) else None
 
@@ -76,7 +76,7 @@ def _unknown(given: Mapping[str, Any], suffixes: Collection[str]) -> Iterator[tu
             yield from ((path, key, value[key], allowed) for key in value if key not in allowed)
 
 
-def with_defaults(value: Any, default: Any) -> Any:
+def with_defaults(value: object, default: object) -> Any:
     """Complete a dictionary of the user by the default's other keys; any other value stays as it is.
 
     Example:

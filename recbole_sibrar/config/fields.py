@@ -1,45 +1,45 @@
-"""Keys whose meaning depends on the data: which fields there are, and whom the split holds out."""
+"""Keys with a meaning that depends on the data: on their fields, and on the split."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from recbole_sibrar.config.encoder import EncoderConfig, has_key
-from recbole_sibrar.config.values import BY_SPLIT, nearest, refuse
+from recbole_sibrar.config.values import BY_SPLIT
+from recbole_sibrar.errors import nearest, refuse
 from recbole_sibrar.names import INTERACTIONS, RESERVED_NAMES, Side
+from recbole_sibrar.protocols import ConfigLike, FullConfig
 
 if TYPE_CHECKING:  # importing the tables imports torch, and commands read their options without
     from recbole_sibrar.data.modality import ModalityTable
 
 NEW_SHARE = 0.1
-"""Share of new entities among the evaluated ones from which on ``by_split`` is ``auto``."""
+"""Smallest share of new entities among the evaluated ones with which ``by_split`` is ``auto``."""
 
 _SCALED = {"normalize_numbers": ("scalar", "float"), "normalize_vectors": ("vector", "float_seq")}
-"""Key -> kind of the modalities that it scales, and type of their fields."""
+"""Key -> kind of the scaled modalities, and type of their fields."""
 
 
 def check_scaled_fields(
-    config: Any, encoders: Mapping[Side, EncoderConfig], tables: Mapping[Side, Mapping[str, ModalityTable]]
+    config: ConfigLike, encoders: Mapping[Side, EncoderConfig], tables: Mapping[Side, Mapping[str, ModalityTable]]
 ) -> None:
     """Check the names of fields in the keys that scale numbers and vectors.
 
     Args:
         config: RecBole's ``Config``.
-        encoders: The configuration of each side.
+        encoders: Configuration of each side.
         tables: All modalities of each side.
 
     Raises:
         ConfigError: A name is not a field of numbers, or of vectors, of the side or, for a key without prefix, of any.
     """
     for name, (kind, field_type) in _SCALED.items():
-        fields = {
-            side: [field for field, table in own.items() if table.kind.value == kind and field not in RESERVED_NAMES]
-            for side, own in tables.items()
-        }
+        fields = {side: _fields_of_kind(own, kind) for side, own in tables.items()}
+        fields_of_both = [field for own in fields.values() for field in own]
         for side, encoder in encoders.items():
             own_key = has_key(config, side, name)
-            allowed = fields[side] if own_key else [field for own in fields.values() for field in own]
+            allowed = fields[side] if own_key else fields_of_both
             for field, _ in getattr(encoder, name).fields:
                 if field not in allowed:
                     key = f"{side}_{name}" if own_key else name
@@ -47,27 +47,33 @@ def check_scaled_fields(
                     refuse(key, field, f"a field of type {field_type}: {listed}{nearest(field, allowed)}")
 
 
-def settle_modalities(
-    config: MutableMapping[str, Any], side: Side, names: tuple[str, ...], n_evaluated: int, n_new: int
-) -> str | None:
-    """Replace ``by_split`` in a configuration by what it means for a split.
+def _fields_of_kind(tables: Mapping[str, ModalityTable], kind: str) -> list[str]:
+    """Names of the fields of one kind."""
+    return [name for name, table in tables.items() if table.kind.value == kind and name not in RESERVED_NAMES]
 
-    The checkpoint then holds what was chosen, whatever the split of the data with which it is used.
+
+def settle_modalities(
+    config: FullConfig, side: Side, names: tuple[str, ...], n_evaluated: int, n_new: int
+) -> str | None:
+    """Replace ``by_split`` in a configuration by its meaning for a split.
+
+    The checkpoint then holds the choice, whatever data it is used with later.
 
     Args:
-        config: RecBole's ``Config``, which is changed.
+        config: RecBole's ``Config``; changed in place.
         side: ``user`` or ``item``.
-        names: The modalities that the model can use.
+        names: Modalities that the model can use.
         n_evaluated: Number of entities of the side in validation and test.
-        n_new: How many of them have no training interactions.
+        n_new: Number of those without training interactions.
 
     Returns:
-        A line for the log about what was chosen and why; None where the key is another.
+        A line for the log about the choice and its reason; None where the key has another value.
     """
     own = f"{side}_modalities"
     key = own if config[own] is not None else "modalities"
     if config[key] != BY_SPLIT:
         return None
+
     is_new = n_new > 0 and n_new >= NEW_SHARE * n_evaluated
     config[own] = "auto" if is_new or INTERACTIONS not in names else [INTERACTIONS]
     chosen = "auto" if config[own] == "auto" else f"[{INTERACTIONS}]"

@@ -1,93 +1,259 @@
-"""Names of keys: which there are, and what to say about one that nobody reads."""
+"""Table of the configuration keys: each stands here once, with everything the plugin has to know about it.
+
+The defaults stand with a comment in ``properties/``; tests hold both, and the guide, together.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import fields
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from recbole_sibrar.config.encoder import PARSERS, EncoderConfig
-from recbole_sibrar.config.values import ConfigError, nearest
+from recbole_sibrar.config import recbole_checks as checks
+from recbole_sibrar.config import values
+from recbole_sibrar.config.groups import groups_value
+from recbole_sibrar.config.text import INTERVALS
+from recbole_sibrar.names import MODELS, SIDES
 
-MODEL_KEYS = ("preference_size", "preference_dropout_prob", "replacement_prob", "score_temperature")
-"""Keys of ours that a single model reads."""
+Reader = Callable[[str, Any], object]
+"""Reads the value of a key, and refuses a wrong one."""
 
-OTHER_KEYS = frozenset(
-    {
-        *("model", "model_list", "dataset", "config_files", "config_file", "resume", "encoding", "tail_ratio"),
-        *("discretization", "wandb_project", "local_rank", "world_size", "nproc", "ip", "port", "offset"),
-    }
+Effect = Literal["data", "model", "none"]
+"""``data``: batches and results depend on the key; ``model``: results do, but no batch; ``none``: no result does."""
+
+_SAMPLING = ("SiBraR", "MuBraR")
+_CONTRASTING = ("SiBraR", "MuBraR", "CLCRec")
+
+USER_FORMATS = (".parquet", ".csv", ".jsonl")
+"""Suffixes of files with the results of users."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """A configuration key."""
+
+    name: str
+    """Name of the key, without the prefix of a side."""
+    read: Reader | None = None
+    """Reader of its value; None for a value that depends on other keys or is not checked."""
+    file: Literal["model", "overall", "recbole", "derived", "none"] = "recbole"
+    """File of its default: ``properties/model/<Model>.yaml``, ``properties/overall.yaml``, or one of RecBole's. RecBole
+    itself sets a ``derived`` key."""
+    models: tuple[str, ...] = MODELS
+    """Our models that read it."""
+    by_side: bool = False
+    """True for a key that may have the prefix ``user_`` or ``item_``."""
+    own_default: bool = False
+    """True for a key of every model with a default of ours for our models."""
+    effect: Effect = "data"
+    """Dependence of batches and results on the key."""
+    prolongs: bool = False
+    """True for a key that a resumed run may change: it only trains longer."""
+    path: Literal["", "start", "run"] = ""
+    """Base of a relative path: the folder where the command starts, or that of the run."""
+    recorded: bool = True
+    """False for a key that the record of a run leaves out, as the command gives it anew."""
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """The key without prefix, and with the prefix of each side if it may have one."""
+        prefixes = ("", *(f"{side}_" for side in SIDES)) if self.by_side else ("",)
+        return tuple(f"{prefix}{self.name}" for prefix in prefixes)
+
+
+def _encoder(name: str, read: Reader, models: tuple[str, ...] = MODELS) -> Key:
+    """Key of an encoder."""
+    return Key(name, read, file="model", models=models, by_side=True, effect="model")
+
+
+def _model(name: str, read: Reader | None, *models: str) -> Key:
+    """Key of some of our models."""
+    return Key(name, read, file="model", models=models or MODELS, effect="model")
+
+
+def _general(name: str, read: Reader | None, effect: Effect = "data", path: Literal["", "start", "run"] = "") -> Key:
+    """Key of ours for every model."""
+    return Key(name, read, file="overall", effect=effect, path=path)
+
+
+KEYS: tuple[Key, ...] = (
+    # encoders; the order is that of EncoderConfig
+    _encoder("modalities", values.modalities_value),
+    _encoder("eval_modalities", values.optional_names_value),
+    _encoder("modality_size", values.size_value),
+    _encoder("normalize_numbers", values.by_field_value("standard", "standard", "none")),
+    _encoder("normalize_vectors", values.by_field_value("none", "none", "l2", "standard")),
+    _encoder("projection_hidden_sizes", values.sizes_value),
+    _encoder("normalize_interactions", values.flag_value, _SAMPLING),
+    _encoder("normalize_branch_input", values.flag_value),
+    _encoder("branch_hidden_sizes", values.sizes_value),
+    _encoder("batch_norm", values.batch_norm_value),
+    _encoder("dropout_prob", values.probability_value),
+    _encoder("activation", values.choice_value(*values.ACTIVATIONS)),
+    _encoder("output_activation", values.flag_value),
+    _encoder("branch_budget", values.branch_budget_value, ("MuBraR",)),
+    _encoder("aggregation", values.choice_value("mean", "max"), _SAMPLING),
+    _encoder("modality_sampling", values.flag_value, _SAMPLING),
+    _encoder("contrastive", values.choice_value("none", "pairwise", "central"), _SAMPLING),
+    _encoder("central_modality", values.optional_name_value, _SAMPLING),
+    _encoder("contrastive_scope", values.choice_value("sample", "batch"), _CONTRASTING),
+    _encoder("contrastive_weight", values.weight_value, _CONTRASTING),
+    _encoder("temperature", values.positive_value, _CONTRASTING),
+    # our models
+    _model("embedding_size", values.size_value),
+    _model("loss_type", None),  # each model has losses of its own
+    _model("preference_size", values.size_value, "DropoutNet"),
+    _model("preference_dropout_prob", values.probability_value, "DropoutNet"),
+    _model("replacement_prob", values.probability_value, "CLCRec"),
+    _model("score_temperature", values.positive_value, "CLCRec"),
+    # every model
+    _general("eval_candidates", values.unless_empty(values.choice_value("split", "all"))),
+    _general("eval_groups", groups_value, effect="model"),
+    _general("save_per_user", values.path_value(*USER_FORMATS), effect="none", path="run"),
+    _general("save_learning_curve", values.path_value(".csv"), effect="none", path="run"),
+    _general("gap_every", values.optional(values.size_value), effect="none"),
+    _general("save_gap", values.path_value(".csv"), effect="none", path="run"),
+    _general("save_split", values.path_value(), effect="none", path="start"),
+    _general("tensorboard", values.choice_value("none", "scalars", "embeddings"), effect="none"),
+    _general("long_tail_ratio", values.share_value, effect="model"),
+    _general("ild_modality", values.optional_name_value, effect="model"),
+    _general("calibration_field", values.optional_name_value, effect="model"),
+    _general("calibration_alpha", values.share_value, effect="model"),
+    _general("train_neg_candidates", values.optional(values.choice_value("train", "all"))),
+    _general("atomic_cache", None, effect="none"),
+    _general("checkpoint_every", values.interval_value, effect="none"),
+    _general("max_hours", values.optional(values.positive_value), effect="none"),
+    # RecBole's keys; the values are checked in this order
+    Key("epochs", checks.COUNT, effect="model", prolongs=True),
+    Key("train_batch_size", checks.SIZE, own_default=True),
+    Key("eval_batch_size", checks.SIZE, own_default=True),
+    Key("eval_step", checks.EPOCHS, effect="model"),
+    Key("stopping_step", checks.VALIDATIONS, effect="model", prolongs=True),
+    Key("learning_rate", checks.check_number, effect="model", own_default=True),
+    Key("weight_decay", checks.check_number, effect="model", own_default=True),
+    Key("clip_grad_norm", values.unless_empty(checks.check_dictionary), effect="model"),
+    Key("learner", checks.check_text, effect="model", own_default=True),
+    Key("seed", checks.check_seed),
+    Key("metric_decimal_place", values.optional(checks.COUNT), effect="model"),
+    Key("loss_decimal_place", values.optional(checks.COUNT), effect="model"),
+    Key("topk", checks.check_cutoffs, effect="model"),
+    Key("valid_metric", checks.check_text, effect="model"),
+    Key("state", values.optional(checks.check_text), effect="none"),
+    Key("encoding", values.optional(checks.check_encoding), file="none"),
+    Key("field_separator", checks.check_separator),
+    Key("seq_separator", checks.check_separator),
+    Key("data_path", values.optional(checks.check_text), effect="none", recorded=False),
+    Key("checkpoint_dir", checks.check_text, effect="none", path="run"),
+    Key("log_wandb", checks.check_weights_and_biases, effect="none"),
+    Key("load_col", values.optional(checks.check_columns)),
+    Key("unload_col", values.optional(checks.check_columns)),
+    Key("unused_col", values.optional(checks.check_columns)),
+    Key("seq_len", values.unless_empty(checks.check_dictionary)),
+    Key("threshold", values.optional(checks.check_dictionary)),
+    Key("val_interval", values.optional(checks.check_dictionary)),
+    Key("preload_weight", values.optional(checks.check_dictionary)),
+    Key("discretization", values.unless_empty(checks.check_dictionary), file="none"),
+    Key("numerical_features", checks.check_names),
+    Key("normalize_field", values.unless_empty(checks.check_names)),
+    *(Key(name, values.optional(checks.check_interval)) for name in INTERVALS),
+    # RecBole's keys with values that depend on others, or that it takes as they are
+    Key("metrics", effect="model"),
+    Key("train_neg_sample_args", own_default=True),
+    Key("eval_args"),
+    Key("filter_inter_by_user_or_item", own_default=True),
+    Key("valid_metric_bigger", effect="model"),
+    Key("enable_amp", effect="model"),
+    Key("enable_scaler", effect="model"),
+    Key("reproducibility", effect="model"),
+    Key("show_progress", effect="none"),
+    Key("wandb_project", effect="none"),
+    Key("gpu_id", effect="none"),
+    Key("use_gpu", effect="none"),
+    Key("save_dataset", effect="none"),
+    Key("save_dataloaders", effect="none"),
+    Key("dataset_save_path", effect="none", path="start"),
+    Key("dataloaders_save_path", effect="none", path="start"),
+    Key("pre_model_path", path="start"),
+    Key("eval_type", file="derived", effect="model"),
+    Key("device", file="derived", effect="none"),
+    Key("single_spec", file="derived", effect="none"),
+    # keys without a default in a file
+    Key("resume", file="none", own_default=True, effect="none", path="start"),
+    Key("model", file="none", recorded=False),
+    Key("model_list", file="none", effect="none", recorded=False),
+    Key("dataset", file="none", recorded=False),
+    Key("config_files", file="none", effect="none"),
+    Key("config_file", file="none", effect="none"),
+    Key("tail_ratio", file="none"),
+    Key("local_rank", file="none", effect="none", recorded=False),
+    Key("world_size", file="none"),
+    Key("nproc", file="none", effect="none"),
+    Key("ip", file="none", effect="none"),
+    Key("port", file="none", effect="none"),
+    Key("offset", file="none", effect="none"),
 )
-"""Keys that RecBole or the plugin reads though no file of defaults names them."""
+"""Our keys, and those of RecBole's that the plugin checks or treats in some way."""
 
-MISSPELT = 0.85
-"""Similarity from which on an unknown key counts as a misspelt one: one wrong letter in ten, or two swapped ones."""
+_BY_NAME = {key.name: key for key in KEYS}
 
-RENAMED = {
-    "neg_sampling": "train_neg_sample_args: {distribution: uniform, sample_num: 1}",
-    "training_neg_sample_num": "train_neg_sample_args: {distribution: uniform, sample_num: 1}",
-    "training_neg_sample_distribution": "train_neg_sample_args: {distribution: uniform, sample_num: 1}",
-    "eval_setting": "eval_args: {order: RO, split: {RS: [0.8, 0.1, 0.1]}, mode: full}",
-    "split_ratio": "eval_args: {split: {RS: [0.8, 0.1, 0.1]}}",
-    "leave_one_num": "eval_args: {split: {LS: valid_and_test}}",
-    "group_by_user": "eval_args: {group_by: user}",
-    "min_user_inter_num": "user_inter_num_interval: '[5,inf)'",
-    "min_item_inter_num": "item_inter_num_interval: '[5,inf)'",
-    "max_user_inter_num": "user_inter_num_interval: '[0,100]'",
-    "max_item_inter_num": "item_inter_num_interval: '[0,100]'",
-    "lowest_val": "val_interval: {rating: '[3,inf)'}",
-    "highest_val": "val_interval: {rating: '[0,3]'}",
-    "equal_val": "val_interval: {rating: '[3,3]'}",
-}
-"""Keys of RecBole before 1.1 -> the form of today, with values as an example."""
+
+def keys_where(holds: Callable[[Key], bool]) -> tuple[str, ...]:
+    """Every spelling of the keys with some property, in the order of the table.
+
+    Example:
+        >>> keys_where(lambda key: key.prolongs)
+        ('epochs', 'stopping_step')
+    """
+    return tuple(spelling for key in KEYS if holds(key) for spelling in key.spellings)
+
+
+def read_key(config: values.ConfigLike, name: str) -> Any:
+    """Read the value of a key.
+
+    Args:
+        config: RecBole's ``Config``.
+        name: Name of a key with a reader in the table.
+
+    Raises:
+        ConfigError: The value is not allowed.
+
+    Example:
+        >>> read_key({"gap_every": 5}, "gap_every")
+        5
+    """
+    read = _BY_NAME[name].read
+    assert read is not None, f"the key {name} has no reader"
+    return read(name, config[name])
+
+
+ENCODER_READERS = {key.name: key.read for key in KEYS if key.by_side and key.read is not None}
+"""Name of each key of an encoder -> its reader."""
+
+RECBOLE_READERS = {key.name: key.read for key in KEYS if key.read is not None and key.file not in ("model", "overall")}
+"""Name of RecBole's keys -> the reader that checks the value."""
+
+MODEL_KEYS = keys_where(lambda key: key.file == "model" and len(key.models) == 1 and not key.by_side)
+"""Keys of ours for a single model."""
+
+OTHER_KEYS = frozenset(keys_where(lambda key: key.file == "none"))
+"""Keys of RecBole or the plugin without a default in a file."""
+
+WITHOUT_EFFECT = frozenset(keys_where(lambda key: key.effect == "none"))
+"""Keys that change no result, or name a place of files."""
+
+OF_MODEL = frozenset(keys_where(lambda key: key.effect == "model"))
+"""Keys of the model, its training and its metrics; no batch depends on them."""
+
+PROLONGING = keys_where(lambda key: key.prolongs)
+"""Keys that a resumed run may change."""
+
+START_PATHS = keys_where(lambda key: key.path == "start")
+"""Keys with paths relative to the folder where the command starts; a run may work in a folder of its own."""
+
+NOT_RECORDED = keys_where(lambda key: not key.recorded)
+"""Keys that the record of a run leaves out."""
 
 
 def own_keys() -> tuple[str, ...]:
-    """Every key that our models read, with and without prefix."""
-    shared = [field.name for field in fields(EncoderConfig) if field.name in PARSERS]
-    return (*(f"{prefix}{name}" for prefix in ("", "user_", "item_") for name in shared), "embedding_size", "loss_type")
-
-
-def check_keys(
-    given: Iterable[str],
-    known: Collection[str],
-    strict: bool = True,
-    general: Iterable[str] = (),
-    elsewhere: Collection[str] = (),
-    model: str = "the model",
-) -> dict[str, str]:
-    """Check the names of the keys that a user gave.
-
-    Args:
-        given: The keys.
-        known: The keys that RecBole and its model read.
-        strict: Whether the model is ours, so that our keys have an effect and a misspelt one is an error.
-        general: Keys of ours that hold for every model, so that a misspelt one is always an error.
-        elsewhere: Keys that other models read, whatever they resemble.
-        model: Name of the model, for messages.
-
-    Returns:
-        Key -> a warning, for each key that nobody reads.
-
-    Raises:
-        ConfigError: A key is unknown and looks like a misspelt one of ours.
-    """
-    own = own_keys() if strict else ()
-    read = {*own, *known}
-    ours = (*own, *general, *(key for key in MODEL_KEYS if strict and key in read))
-    of_models = {*elsewhere, *own_keys(), *MODEL_KEYS}
-
-    warnings: dict[str, str] = {}
-    for key in given:
-        if key in read:
-            continue
-
-        if key in of_models:
-            warnings[key] = f"the key '{key}' has no effect: {model} does not read it, other models do"
-            continue
-
-        if nearest(key, ours, MISSPELT):
-            raise ConfigError(f"{key}: unknown key{nearest(key, ours, MISSPELT)}")
-
-        hint = f"; today it is written {RENAMED[key]}" if key in RENAMED else nearest(key, read)
-        warnings[key] = f"the key '{key}' has no effect: neither RecBole nor {model} reads it{hint}"
-    return warnings
+    """Every key of all our models, with and without prefix."""
+    return keys_where(lambda key: key.file == "model" and key.name not in MODEL_KEYS)

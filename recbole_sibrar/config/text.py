@@ -1,8 +1,8 @@
-"""Values that a command line or a string gives as text."""
+"""Values written as text on a command line."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import yaml
 
@@ -14,15 +14,15 @@ INTERVALS = (
     "entity_kg_num_interval",
     "relation_kg_num_interval",
 )
-"""Keys whose values are intervals such as ``[5,inf)``, which begin with a bracket and are no lists."""
+"""Keys of intervals such as ``[5,inf)``: they begin with a bracket and are no lists."""
 
 
-def has_brackets(value: Any) -> bool:
-    """Tell a list or dictionary that is written as text, such as ``[a, b]`` or ``{a: 1}``, from other values."""
+def has_brackets(value: object) -> TypeGuard[str]:
+    """Tell a list or dictionary written as text, such as ``[a, b]`` or ``{a: 1}``, from other values."""
     return isinstance(value, str) and value.strip()[:1] in ("[", "{")
 
 
-def is_plain(value: Any) -> bool:
+def is_plain(value: object) -> bool:
     """Tell values made of texts, numbers, flags, lists and dictionaries from all others."""
     if isinstance(value, (list, tuple)):
         return all(map(is_plain, value))
@@ -32,11 +32,11 @@ def is_plain(value: Any) -> bool:
 
 
 def read_brackets(text: str, loader: Any = yaml.SafeLoader) -> Any:
-    """Read a list or dictionary whose inner quotes and spaces a shell or a hasty user has left out.
+    """Read a list or dictionary with or without inner quotes and spaces, as a shell may leave it.
 
     Args:
         text: The list or dictionary as yaml, with or without a space after the colon of a key.
-        loader: Loader of yaml that says which texts are numbers.
+        loader: Loader of yaml, with its rules for numbers.
 
     Returns:
         The list or dictionary; ``text`` itself where it is neither.
@@ -54,7 +54,7 @@ def read_brackets(text: str, loader: Any = yaml.SafeLoader) -> Any:
 
 
 def _with_spaces(text: str) -> str:
-    """Put a space after the colon that ends a key, without which yaml takes ``order:RO`` for one text."""
+    """Put a space after the colon of a key: yaml takes ``order:RO`` for one text."""
     spaced: list[str] = []
     open_brackets: list[str] = []
     quote, in_key = "", False

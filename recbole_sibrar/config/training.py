@@ -1,4 +1,4 @@
-"""The keys of long runs: what is saved in between, when a run stops by itself, and which keys change no result."""
+"""The keys of long runs: saved states, and the time limit."""
 
 from __future__ import annotations
 
@@ -6,28 +6,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from recbole_sibrar.config.values import ConfigLike, positive_value, size_value
-
-WITHOUT_EFFECT = frozenset(
-    {
-        *("show_progress", "state", "checkpoint_dir", "save_per_user", "save_learning_curve", "save_gap", "save_split"),
-        *("tensorboard", "log_wandb", "wandb_project", "device", "gpu_id", "use_gpu", "data_path", "atomic_cache"),
-        *("save_dataset", "save_dataloaders", "dataset_save_path", "dataloaders_save_path"),
-        *("single_spec", "local_rank", "nproc", "offset", "ip", "port"),
-        *("model_list", "config_files", "config_file", "resume", "checkpoint_every", "max_hours", "gap_every"),
-    }
-)
-"""Keys that change no result, or say where files are."""
+from recbole_sibrar.config.keys import WITHOUT_EFFECT, read_key
+from recbole_sibrar.protocols import ConfigLike
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How a run that takes long is saved and ended."""
+    """Saved states and time limit of a run."""
 
     checkpoint_every: int | None
-    """Epochs from one saved state to the next; None to save none but when the run is asked to stop."""
+    """Epochs from one saved state to the next; None saves one only when the run is asked to stop."""
     max_hours: float | None
-    """Hours since the start of the process after which the run saves its state and ends; None for no limit."""
+    """Hours from the start of the process until the run saves its state and ends; None for no limit."""
 
 
 def training_config(config: ConfigLike) -> TrainingConfig:
@@ -36,25 +26,28 @@ def training_config(config: ConfigLike) -> TrainingConfig:
     Raises:
         ConfigError: A value is not allowed.
     """
-    every, hours = config["checkpoint_every"], config["max_hours"]
     return TrainingConfig(
-        checkpoint_every=None if every is None or every == 0 else size_value("checkpoint_every", every),
-        max_hours=None if hours is None else positive_value("max_hours", hours),
+        checkpoint_every=read_key(config, "checkpoint_every"),
+        max_hours=read_key(config, "max_hours"),
     )
 
 
 def differences(
     earlier: Mapping[str, Any], now: Mapping[str, Any], ignored: Iterable[str] = WITHOUT_EFFECT
 ) -> dict[str, tuple[Any, Any]]:
-    """What two configurations do not have in common.
+    """Compare the keys that two configurations both have.
 
     Args:
-        earlier: Every key and its value.
-        now: The same of the other.
+        earlier: Every key of the first and its value.
+        now: Every key of the second.
         ignored: Keys that may differ.
 
     Returns:
-        Key -> both values, of the keys that both have.
+        Key -> both values, where they differ.
+
+    Example:
+        >>> differences({"seed": 1, "epochs": 5}, {"seed": 2, "epochs": 5})
+        {'seed': (1, 2)}
     """
     keys = sorted((earlier.keys() & now.keys()).difference(ignored))
     return {key: (earlier[key], now[key]) for key in keys if str(earlier[key]) != str(now[key])}

@@ -1,122 +1,220 @@
-"""Reading single values of a configuration, and the one line that every wrong value gets."""
+"""Readers of single values: each returns the value in its type, or refuses it in one line."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from recbole_sibrar.config.text import has_brackets, read_brackets
-from recbole_sibrar.errors import ConfigError as ConfigError
-from recbole_sibrar.errors import nearest, refuse
+from recbole_sibrar.errors import ConfigError, nearest, refuse
 from recbole_sibrar.names import INTERACTIONS
 from recbole_sibrar.protocols import ConfigLike
 
+__all__ = [
+    "ACTIVATIONS",
+    "BY_SPLIT",
+    "ByField",
+    "ConfigError",
+    "ConfigLike",
+    "as_list",
+    "as_mapping",
+    "batch_norm_value",
+    "branch_budget_value",
+    "by_field_value",
+    "choice_value",
+    "flag_value",
+    "interval_value",
+    "is_given",
+    "is_number",
+    "modalities_value",
+    "names_value",
+    "nearest",
+    "number_value",
+    "optional",
+    "optional_name_value",
+    "optional_names_value",
+    "path_value",
+    "positive_value",
+    "probability_value",
+    "refuse",
+    "share_value",
+    "size_value",
+    "sizes_value",
+    "unless_empty",
+    "weight_value",
+]
+
+Value = TypeVar("Value")
+
+ACTIVATIONS = ("relu", "leakyrelu", "tanh", "sigmoid", "none")
+"""Activations by RecBole's names."""
+
 BY_SPLIT = "by_split"
-"""Value of ``user_modalities``: ``[interactions]`` where the evaluated users have some in training, else ``auto``."""
+"""Value of ``user_modalities``: ``[interactions]`` if the evaluated users have some in training, else ``auto``."""
 
 
 def is_given(config: ConfigLike, key: str) -> bool:
-    """Tell keys that the user has given from defaults; where nothing is known of it, a key counts as given."""
+    """Tell the user's keys from defaults; without any record of it, a key counts as given."""
     return key in getattr(config, "external_config_dict", {key})
 
 
-def as_list(value: Any) -> Any:
-    """A list written on the command line (``[a, b]``, which RecBole leaves a string) as a list."""
+def as_list(value: object) -> Any:
+    """Convert a list of the command line, which RecBole leaves a text (``[a, b]``); return other values as they are."""
     if has_brackets(value):
         return read_brackets(value)
     return list(value) if isinstance(value, tuple) else value
 
 
-def names_value(key: str, value: Any) -> tuple[str, ...]:
-    """A list of modality names, each once."""
+def names_value(key: str, value: object) -> tuple[str, ...]:
+    """Read a list of modality names, each once."""
     value = as_list(value)
     if isinstance(value, str) and value:
         value = [name.strip() for name in value.split(",")]
+
     if not isinstance(value, list) or not value or not all(isinstance(name, str) and name for name in value):
         refuse(key, value, "a list of modality names such as [interactions, class]")
+
     twice = [name for name in value if value.count(name) > 1]
     if twice:
         refuse(key, value, f"each modality once, '{twice[0]}' occurs {value.count(twice[0])} times")
     return tuple(value)
 
 
-def modalities_value(key: str, value: Any) -> tuple[str, ...] | None:
-    """A list of modality names; None for ``auto``, and interactions for ``by_split`` where no split is known."""
+def modalities_value(key: str, value: object) -> tuple[str, ...] | None:
+    """Read a list of modality names; None for ``auto``, and interactions for ``by_split`` without a split."""
     if value == BY_SPLIT:
         return (INTERACTIONS,)
     return None if value == "auto" else names_value(key, value)
 
 
-def optional_names_value(key: str, value: Any) -> tuple[str, ...] | None:
-    """A list of modality names; None where none is given."""
+def optional_names_value(key: str, value: object) -> tuple[str, ...] | None:
+    """Read an optional list of modality names."""
     return None if value in (None, "None", "auto") else names_value(key, value)
 
 
-def optional_name_value(key: str, value: Any) -> str | None:
-    """A name; None where none is given."""
+def optional_name_value(key: str, value: object) -> str | None:
+    """Read an optional name."""
     if value in (None, "None"):
         return None
     return value if isinstance(value, str) else refuse(key, value, "the name of a modality")
 
 
-def size_value(key: str, value: Any) -> int:
-    """A positive integer."""
+def size_value(key: str, value: object) -> int:
+    """Read a positive integer."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         refuse(key, value, "a positive integer")
     return value
 
 
-def sizes_value(key: str, value: Any) -> tuple[int, ...]:
-    """A list of positive integers, which may be empty."""
+def sizes_value(key: str, value: object) -> tuple[int, ...]:
+    """Read a list of positive integers; it may be empty."""
     value = as_list(value)
     if not isinstance(value, list):
         refuse(key, value, "a list of layer sizes such as [512, 256], or []")
     return tuple(size_value(key, size) for size in value)
 
 
-def flag_value(key: str, value: Any) -> bool:
-    """True or False."""
+def flag_value(key: str, value: object) -> bool:
+    """Read True or False."""
     return value if isinstance(value, bool) else refuse(key, value, "True or False")
 
 
-def number_value(key: str, value: Any, allowed: str, holds: Callable[[float], bool]) -> float:
-    """A number for which ``holds``; ``allowed`` says so in words."""
+def number_value(key: str, value: object, allowed: str, holds: Callable[[float], bool]) -> float:
+    """Read a number for which ``holds``; ``allowed`` describes it in words."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not holds(value):
         refuse(key, value, allowed)
     return float(value)
 
 
-def probability_value(key: str, value: Any) -> float:
-    """A number from 0 to below 1."""
+def probability_value(key: str, value: object) -> float:
+    """Read a number from 0 to below 1."""
     return number_value(key, value, "a number from 0 to below 1", lambda number: 0 <= number < 1)
 
 
-def positive_value(key: str, value: Any) -> float:
-    """A finite number above 0."""
-    return number_value(key, value, "a number above 0", lambda number: 0 < number < float("inf"))
+def positive_value(key: str, value: object) -> float:
+    """Read a finite number above 0."""
+    return number_value(key, value, "a number above 0", lambda number: 0 < number < math.inf)
 
 
-def weight_value(key: str, value: Any) -> float:
-    """A finite number of at least 0."""
-    return number_value(key, value, "a number of at least 0", lambda number: 0 <= number < float("inf"))
+def weight_value(key: str, value: object) -> float:
+    """Read a finite number of at least 0."""
+    return number_value(key, value, "a number of at least 0", lambda number: 0 <= number < math.inf)
+
+
+def share_value(key: str, value: object) -> float:
+    """Read a number above 0 and below 1."""
+    share = probability_value(key, value)
+    return share if share > 0 else refuse(key, share, "a number above 0 and below 1")
+
+
+def is_number(value: object) -> bool:
+    """Tell numbers from other values, True and False among them."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def interval_value(key: str, value: object) -> int | None:
+    """Read a number of epochs; None or 0 for never."""
+    return None if value is None or value == 0 else size_value(key, value)
+
+
+def batch_norm_value(key: str, value: object) -> str | int:
+    """Read ``none``, ``last``, or n for every n-th layer."""
+    if value in (None, "none"):
+        return "none"
+    if value == "last":
+        return "last"
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        refuse(key, value, "none, last, or a positive integer n for after every n-th layer")
+    return value
+
+
+def branch_budget_value(key: str, value: object) -> str:
+    """Read ``per_modality``, the default, or ``total``."""
+    return choice_value("per_modality", "total")(key, "per_modality" if value is None else value)
 
 
 def choice_value(*options: str) -> Callable[[str, Any], str]:
-    """A reader of one of several words; None is ``none`` where that is one of them."""
+    """Make a reader of one of several words; None is ``none`` where that is one of them."""
 
-    def parse(key: str, value: Any) -> str:
+    def read(key: str, value: object) -> str:
         value = "none" if value is None and "none" in options else value
         if value not in options:
             refuse(key, value, f"one of {', '.join(options)}{nearest(str(value), options)}")
-        return value
+        return str(value)
 
-    return parse
+    return read
+
+
+def optional(read: Callable[[str, Any], Value]) -> Callable[[str, Any], Value | None]:
+    """Make a reader that leaves None as it is."""
+    return lambda key, value: None if value is None else read(key, value)
+
+
+def unless_empty(read: Callable[[str, Any], Value]) -> Callable[[str, Any], Value | None]:
+    """Make a reader that takes None, 0, and empty texts and lists for None."""
+    return lambda key, value: read(key, value) if value else None
+
+
+def path_value(*suffixes: str) -> Callable[[str, Any], Path | None]:
+    """Make a reader of the optional path of a file with one of some suffixes, or without suffixes of a folder."""
+    kinds = f"a file that ends in {', '.join(suffixes)}" if suffixes else "a folder"
+
+    def read(key: str, value: object) -> Path | None:
+        if value is None:
+            return None
+        if not isinstance(value, str) or not value or (suffixes and Path(value).suffix not in suffixes):
+            refuse(key, value, f"the path of {kinds}")
+        return Path(value)
+
+    return read
 
 
 @dataclass(frozen=True)
 class ByField:
-    """A choice for every field, with exceptions.
+    """Choice for every field, with exceptions.
 
     Example:
         >>> ByField("none", (("text", "l2"),)).of("text"), ByField("none").of("image")
@@ -124,36 +222,37 @@ class ByField:
     """
 
     default: str
-    """The choice for a field that is not named."""
+    """Choice for all other fields."""
     fields: tuple[tuple[str, str], ...] = ()
-    """Names of fields, each with its choice."""
+    """Names of fields, each with a choice of its own."""
 
     def of(self, name: str) -> str:
-        """Choice for the field ``name``."""
+        """Return the choice for the field ``name``."""
         return dict(self.fields).get(name, self.default)
 
 
 def by_field_value(default: str, *options: str) -> Callable[[str, Any], ByField]:
-    """A reader of one of several words for all fields, or of a mapping from fields to such words.
+    """Make a reader of one of several words for all fields, or of a mapping from fields to such words.
 
     Args:
-        default: The word for fields that a mapping does not name.
+        default: Word for fields without one in the mapping.
         options: The words; ``none`` is one of them and stands for a key that is not set.
     """
-    parse_word = choice_value(*options)
+    read_word = choice_value(*options)
 
-    def parse(key: str, value: Any) -> ByField:
+    def read(key: str, value: object) -> ByField:
         value = as_mapping(value)
         if not isinstance(value, dict):
-            return ByField(parse_word(key, value))
+            return ByField(read_word(key, value))
+
         if not all(isinstance(name, str) and name for name in value):
             refuse(key, value, f"names of fields, each with one of {', '.join(options)}")
-        words = tuple((name, parse_word(f"{key}: {name}", word)) for name, word in value.items())
+        words = tuple((name, read_word(f"{key}: {name}", word)) for name, word in value.items())
         return ByField(default, words)
 
-    return parse
+    return read
 
 
-def as_mapping(value: Any) -> Any:
-    """A mapping written on the command line (``{a: b}``, which RecBole leaves a string) as a dictionary."""
+def as_mapping(value: object) -> Any:
+    """Convert a mapping of the command line, which RecBole leaves a text (``{a: b}``); return others as they are."""
     return read_brackets(value) if has_brackets(value) else value

@@ -17,22 +17,12 @@ import torch
 from recbole.data.dataset import Dataset
 from recbole.utils import set_color
 
-from recbole_sibrar.config import WITHOUT_EFFECT, own_keys
+from recbole_sibrar.config import OF_MODEL, WITHOUT_EFFECT
 from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.data.record.recording import record_of, recorder_of
 from recbole_sibrar.data.record.training_data import differences
 from recbole_sibrar.files import replacing
 from recbole_sibrar.parallel import processes
-
-_OF_TRAINING = frozenset(
-    {
-        *("epochs", "learner", "learning_rate", "eval_step", "stopping_step", "clip_grad_norm", "weight_decay"),
-        *("loss_decimal_place", "metrics", "topk", "valid_metric", "valid_metric_bigger", "metric_decimal_place"),
-        *("eval_type", "eval_groups", "long_tail_ratio", "ild_modality", "calibration_field", "calibration_alpha"),
-        *("loss_type", "embedding_size", "enable_amp", "enable_scaler", "reproducibility"),
-    }
-)
-"""Keys of the model, its training and its metrics, which no loader depends on."""
 
 _FOUND = "found_loaders"
 """Attribute of a configuration with the loaders that were found for it."""
@@ -209,7 +199,7 @@ def _changed_data(train: Any, dataset: Any) -> str:
 
 def _changed(earlier: dict[str, Any], now: dict[str, Any]) -> str:
     """The keys that loaders depend on and that two configurations do not share, with both values."""
-    keys = sorted((earlier.keys() | now.keys()).difference(WITHOUT_EFFECT, _OF_TRAINING, own_keys()))
+    keys = sorted((earlier.keys() | now.keys()).difference(WITHOUT_EFFECT, OF_MODEL))
     both = [(key, earlier.get(key), now.get(key)) for key in keys]
     return ", ".join(f"{key}: {there} there, {here} here" for key, there, here in both if str(there) != str(here))
 

@@ -1,26 +1,26 @@
-"""The branch that all modalities share, or one for each of them."""
+"""Branches of an encoder, and the aggregation of their embeddings."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from recbole_sibrar.config import EncoderConfig, refuse
 from recbole_sibrar.model.layers import MLP
 
 
 def make_branches(config: EncoderConfig, n_modalities: int, single_branch: bool) -> nn.ModuleList:
-    """One branch for all modalities (SiBraR), or one of the same shape for each (MuBraR, [B] section 3).
+    """Make one branch for all modalities (SiBraR), or one of the same shape for each (MuBraR, [B] section 3).
 
-    With ``branch_budget: total`` the hidden layers of all branches are narrowed by the same factor, to the widest at
-    which the branches together have no more parameters than the single one.
+    With ``branch_budget: total`` the hidden layers of all branches are narrowed by the same factor: to the largest
+    widths with no more parameters, in all branches together, than in the single one.
 
     Args:
-        config: The configuration of the side.
+        config: Configuration of the side.
         n_modalities: Number of modalities.
-        single_branch: Whether they share a branch.
+        single_branch: One branch for all modalities.
 
     Raises:
         ConfigError: The budget is to be divided, but there is a single branch, or the hidden layers cannot be narrowed
@@ -28,15 +28,16 @@ def make_branches(config: EncoderConfig, n_modalities: int, single_branch: bool)
     """
     if single_branch and config.branch_budget == "total":
         refuse("branch_budget", "total", "per_modality for a model whose modalities share a branch")
+
     n = 1 if single_branch else n_modalities
-    hidden = tuple(config.branch_hidden_sizes)
+    hidden = config.branch_hidden_sizes
     if n > 1 and config.branch_budget == "total":
         hidden = narrowed_sizes(config, n)
     return nn.ModuleList(_branch(config, hidden) for _ in range(n))
 
 
 def narrowed_sizes(config: EncoderConfig, n: int) -> tuple[int, ...]:
-    """Sizes of the hidden layers with which ``n`` branches together are as large as one with the configured sizes.
+    """Narrow the hidden layers until ``n`` branches together are as large as one with the configured sizes.
 
     Raises:
         ConfigError: There are no such sizes.
@@ -44,10 +45,12 @@ def narrowed_sizes(config: EncoderConfig, n: int) -> tuple[int, ...]:
     sizes = config.branch_hidden_sizes
     budget = n_parameters(config, sizes)
     widest = max(sizes, default=0)
+
     for width in range(widest, 0, -1):
         narrowed = tuple(max(1, round(size * width / widest)) for size in sizes)
         if n * n_parameters(config, narrowed) <= budget:
             return narrowed
+
     return refuse(
         "branch_budget",
         "total",
@@ -57,9 +60,10 @@ def narrowed_sizes(config: EncoderConfig, n: int) -> tuple[int, ...]:
 
 
 def n_parameters(config: EncoderConfig, hidden: Sequence[int]) -> int:
-    """Number of parameters of a branch with hidden layers of some sizes."""
-    with torch.device("meta"):
-        return sum(parameter.numel() for parameter in _branch(config, hidden).parameters())
+    """Count the parameters of a branch with hidden layers of some sizes."""
+    with torch.device("meta"):  # allocates nothing
+        branch = _branch(config, hidden)
+    return sum(parameter.numel() for parameter in branch.parameters())
 
 
 def _branch(config: EncoderConfig, hidden: Sequence[int]) -> MLP:
@@ -70,3 +74,38 @@ def _branch(config: EncoderConfig, hidden: Sequence[int]) -> MLP:
         config.output_activation,
         config.batch_norm,
     )
+
+
+def aggregate(views: Sequence[Tensor], mask: Tensor, how: str = "mean") -> Tensor:
+    """Aggregate the embeddings of an entity's available modalities ([A] equation 1).
+
+    Args:
+        views: For each of ``m`` modalities float ``[n, k]``; rows outside the mask can be anything finite.
+        mask: bool ``[n, m]``; a row of False is aggregated to zeros.
+        how: ``mean`` or ``max``.
+
+    Returns:
+        float ``[n, k]``.
+
+    Example:
+        >>> views = [torch.tensor([[1.0, 6.0]]), torch.tensor([[3.0, 2.0]])]
+        >>> mask = torch.tensor([[True, True]])
+        >>> aggregate(views, mask).tolist(), aggregate(views, mask, "max").tolist()
+        ([[2.0, 4.0]], [[3.0, 6.0]])
+    """
+    return _mean(views, mask) if how == "mean" else _maximum(views, mask)
+
+
+def _mean(views: Sequence[Tensor], mask: Tensor) -> Tensor:
+    weights = mask.to(views[0].dtype) / mask.sum(1, keepdim=True).clamp(min=1)  # [n, m]
+    total = views[0] * weights[:, :1]
+    for column, view in enumerate(views[1:], start=1):
+        total = torch.addcmul(total, view, weights[:, column, None])
+    return total
+
+
+def _maximum(views: Sequence[Tensor], mask: Tensor) -> Tensor:
+    lowest = torch.finfo(views[0].dtype).min
+    masked = [view.masked_fill(~mask[:, column, None], lowest) for column, view in enumerate(views)]
+    largest = torch.stack(masked, dim=1).amax(1)
+    return largest.masked_fill(~mask.any(1, keepdim=True), 0)

@@ -17,16 +17,17 @@ from recbole_sibrar.model.encoder import Encoded, EntityEncoder, distinct, gathe
 from recbole_sibrar.model.layers import IdLayer
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.names import ID, INTERACTIONS, Side
+from recbole_sibrar.protocols import FullConfig
 
 
 class CollaborativeContentEncoder(ConcatenationEncoder):
-    """A free embedding for each entity, and an encoder of its content that learns to predict it.
+    """Free embedding of each entity, and an encoder of its content that learns to predict it.
 
     Args:
-        config: The configuration of the side.
+        config: Configuration of the side.
         tables: The content, in order.
-        trained: bool ``[n_entities]``: which entities have training interactions.
-        replacement_prob: Share of the occurrences that training represents by their content.
+        trained: bool ``[n_entities]``: True for entities with training interactions.
+        replacement_prob: Share of a batch's occurrences to represent by their content.
     """
 
     def __init__(
@@ -38,17 +39,18 @@ class CollaborativeContentEncoder(ConcatenationEncoder):
 
     @property
     def contrasts(self) -> bool:
-        """Whether collaborative and content embeddings are matched."""
+        """True: collaborative and content embeddings are matched."""
         return True
 
     def encode(self, entities: Tensor, columns: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
-        """The free embedding of an entity with training interactions, the content's of any other."""
+        """Look up the free embeddings of entities with training interactions, and encode the content of others."""
         content, has_any = super().encode(entities, columns)
         trained = self.trained[entities]
-        return torch.where(trained[:, None], self.collaborative(entities), content), has_any | trained
+        embeddings = torch.where(trained[:, None], self.collaborative(entities), content)
+        return embeddings, has_any | trained
 
     def without(self) -> Tensor:
-        """bool ``[n_entities]``: who has neither training interactions nor content for the evaluation."""
+        """Find entities with neither training interactions nor content for the evaluation: bool ``[n_entities]``."""
         return super().without() & ~self.trained
 
     def encode_training(self, entities: Tensor) -> Encoded:
@@ -56,15 +58,22 @@ class CollaborativeContentEncoder(ConcatenationEncoder):
         known, inverse = distinct(entities, self.n_entities)
         mask = self.availability[known]
         has_content = mask.any(1)
+
         shared = self.shared(known[has_content], self.n_entities)
-        encoded = self._concatenate(known[has_content], mask[has_content], shared)
-        every = encoded.new_zeros(len(known), self.embedding_size).masked_scatter(has_content[:, None], encoded)
-        content, valid = gather_rows(every, inverse), has_content[inverse]
+        encoded = self.concatenate(known[has_content], mask[has_content], shared)
+        zeros = encoded.new_zeros(len(known), self.embedding_size)
+        all_content = zeros.masked_scatter(has_content[:, None], encoded)
+
+        content = gather_rows(all_content, inverse)
+        valid = has_content[inverse]
         collaborative = self.collaborative(entities)
-        replaced = valid & (torch.rand(len(entities), device=entities.device) < self.replacement_prob)
-        embeddings = torch.where(replaced[:, None], content, collaborative)
+        is_chosen = torch.rand(len(entities), device=entities.device) < self.replacement_prob
+        embeddings = torch.where((valid & is_chosen)[:, None], content, collaborative)
         return Encoded(
-            embeddings, functional.normalize(collaborative, dim=1), functional.normalize(content, dim=1), valid
+            embeddings,
+            first=functional.normalize(collaborative, dim=1),
+            second=functional.normalize(content, dim=1),
+            valid=valid,
         )
 
 
@@ -78,12 +87,22 @@ class CLCRec(MultimodalRecommender):
         L_{UI} = -\ln \frac{\exp(\langle z_u, \tilde z_i \rangle / \tau)}
         {\sum_{j \in \{i\} \cup N} \exp(\langle z_u, \tilde z_j \rangle / \tau)}
 
-    with sampled negatives N, :math:`\tilde z` the embedding or, for a random share of the occurrences, the content's
-    (``replacement_prob``), and :math:`L_{RE}` the symmetric contrastive loss between :math:`z_i` and :math:`f(x_i)`
-    at unit length, told apart from those of the sample's other items. (The paper weighs the two losses with
-    1 - lambda and lambda; the authors' code has one direction of it, from the embedding of the positive item
-    to the contents of its sample.) Entities with training interactions are scored with their embedding, others with
-    their content. Without contrastive loss and replacement this is matrix factorisation with a softmax loss.
+    N are sampled negatives. :math:`\tilde z` is the embedding or, for a random share of the occurrences
+    (``replacement_prob``), the content's. :math:`L_{RE}` is the symmetric contrastive loss between :math:`z_i` and
+    :math:`f(x_i)` at unit length, told apart from those of the sample's other items. (The paper weighs the two losses
+    with 1 - lambda and lambda; the authors' code has one direction of it, from the embedding of the positive item to
+    the contents of its sample.)
+
+    Entities with training interactions are scored with their embedding, others with their content. Without contrastive
+    loss and replacement this is matrix factorisation with a softmax loss.
+
+    Example:
+        >>> from recbole_sibrar.model.example import ExampleData
+        >>> data = ExampleData()
+        >>> model = CLCRec(data.config("CLCRec"), data)
+        >>> model.user_encoder.modalities, model.item_encoder.modalities
+        (('id',), ('text',))
+        >>> recommendation, contrastive = model.calculate_loss(data.batch())
     """
 
     loss_types: ClassVar[tuple[str, ...]] = ("InfoNCE", "BPR", "BCE", "SSM")
@@ -102,7 +121,7 @@ class CLCRec(MultimodalRecommender):
 
     def check(
         self,
-        config: Any,
+        config: FullConfig,
         encoders: dict[Side, EncoderConfig],
         modalities: dict[Side, tuple[str, ...]],
         sources: dict[Side, str],
@@ -110,29 +129,29 @@ class CLCRec(MultimodalRecommender):
         """Check that a side has content; see the base class."""
         for side, names in modalities.items():
             if ID in names and len(names) > 1:
-                refuse(
-                    f"{side}_modalities", list(names), "fields alone, or [id] alone; the free embedding is always there"
-                )
+                allowed = "fields alone, or [id] alone; the free embedding is always there"
+                refuse(f"{side}_modalities", list(names), allowed)
         if all(names == (ID,) for names in modalities.values()):
             found = " and ".join(sources.values())
             raise ConfigError(f"CLCRec needs content of the items or of the users, found none ({found})")
 
-    def prepare(self, config: Any, tables: dict[Side, dict[str, ModalityTable]]) -> None:
-        """Read the keys that only this model has."""
+    def prepare(self, config: FullConfig, tables: dict[Side, dict[str, ModalityTable]]) -> None:
+        """Read the keys of this model alone."""
         self.replacement_prob = probability_value("replacement_prob", config["replacement_prob"])
         self.score_temperature = positive_value("score_temperature", config["score_temperature"])
 
     def make_encoder(
         self, config: EncoderConfig, tables: dict[str, ModalityTable], modalities: Sequence[str]
     ) -> EntityEncoder:
-        """Free embeddings alone for ``[id]``, and matched by the content for a side that has some."""
+        """Make the encoder of a side: free embeddings, matched by the content if there is some."""
         if tuple(modalities) == (ID,):
             return EntityEncoder(config, [tables[ID]], tables[ID].available)
+
         chosen = [tables[name] for name in modalities]
         return CollaborativeContentEncoder(config, chosen, tables[ID].available, self.replacement_prob)
 
     def recommendation_loss(self, scores: Tensor, users: Tensor, items: Tensor) -> Tensor:
-        """The contrastive loss between users and items, or another loss; see the base class."""
+        """Compute the contrastive loss between users and items, or another loss; see the base class."""
         if self.settings.loss_type != "InfoNCE":
             return super().recommendation_loss(scores, users, items)
         logits = scores / self.score_temperature

@@ -1,4 +1,4 @@
-"""An encoder that looks at all modalities of an entity at once, as the baselines of the papers do."""
+"""Encoder of all modalities of an entity at once, for the baselines of the papers."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from torch import Tensor, nn
 
 from recbole_sibrar.config import EncoderConfig
 from recbole_sibrar.data.modality import ModalityTable
-from recbole_sibrar.model.encoder import Encoded, EntityEncoder, distinct, gather_rows, widened
+from recbole_sibrar.model.encoder import Encoded, EntityEncoder, distinct, gather_rows, to_float32
 from recbole_sibrar.model.layers import MLP
 from recbole_sibrar.parallel.synchronization import Shared
 
 
 class ConcatenationEncoder(EntityEncoder):
-    """Projections of all modalities, concatenated, and one network; a missing modality is a block of zeros.
+    """Encoder with concatenated projections and one network; a missing modality is a block of zeros.
 
     An entity whose only modality is ``id`` is looked up, as in :class:`~recbole_sibrar.model.encoder.EntityEncoder`.
 
     Args:
-        config: The configuration of the side; what it says of sampling, aggregation and contrast does not apply.
-        tables: The modalities, in order.
-        trained: bool ``[n_entities]``: which entities have training interactions.
-        droppable: Name of the modality that training hides at random, if the side has it.
-        drop_prob: Share of the distinct entities of a batch for which it is hidden.
+        config: Configuration of the side; its keys of sampling, aggregation and contrast do not apply.
+        tables: Modalities, in order.
+        trained: bool ``[n_entities]``: True for entities with training interactions.
+        droppable: Name of the modality to hide at random in training, if the side has it.
+        drop_prob: Share of a batch's distinct entities with a hidden modality.
     """
 
     def __init__(
@@ -40,19 +40,19 @@ class ConcatenationEncoder(EntityEncoder):
         self.drop_prob = drop_prob
 
     def make_branches(self, single_branch: bool) -> nn.ModuleList:
-        """The network, as a list of one."""
+        """Make the network, as a list of one."""
         config = self.config
         sizes = (len(self.modalities) * config.modality_size, *config.branch_hidden_sizes, config.embedding_size)
-        return nn.ModuleList(
-            [MLP(sizes, config.dropout_prob, config.activation, config.output_activation, config.batch_norm)]
-        )
+        network = MLP(sizes, config.dropout_prob, config.activation, config.output_activation, config.batch_norm)
+        return nn.ModuleList([network])
 
     def encode(self, entities: Tensor, columns: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
         """Encode the available modalities, as at inference; see the base class."""
         used = torch.zeros(len(self.modalities), dtype=torch.bool, device=entities.device)
         used[list(columns or self.eval_columns)] = True
+
         mask = self.availability[entities] & used
-        return self._concatenate(entities, mask), mask.any(1)
+        return self.concatenate(entities, mask), mask.any(1)
 
     def encode_training(self, entities: Tensor) -> Encoded:
         """Encode the occurrences of a batch, with one modality hidden from a random share of the entities."""
@@ -60,26 +60,31 @@ class ConcatenationEncoder(EntityEncoder):
         mask = self.availability[known]
         if self.dropped_column >= 0 and self.drop_prob:
             mask = mask.clone()
-            mask[torch.rand(len(known), device=mask.device) < self.drop_prob, self.dropped_column] = False
-        encoded = self._concatenate(known, mask, self.shared(known, self.n_entities))
-        return Encoded(gather_rows(encoded, inverse), None, None, None)
+            is_hidden = torch.rand(len(known), device=mask.device) < self.drop_prob
+            mask[is_hidden, self.dropped_column] = False
 
-    def _concatenate(self, entities: Tensor, mask: Tensor, shared: Shared | None = None) -> Tensor:
-        """Embeddings of entities from the modalities that a mask leaves them.
+        encoded = self.concatenate(known, mask, self.shared(known, self.n_entities))
+        return Encoded(gather_rows(encoded, inverse))
+
+    def concatenate(self, entities: Tensor, mask: Tensor, shared: Shared | None = None) -> Tensor:
+        """Encode entities from their modalities under a mask.
 
         Args:
             entities: int64 ``[n]``.
             mask: bool ``[n, m]``.
-            shared: Their weights in batch norm, where several processes share the batch.
+            shared: Weights of the entities in batch norm, where several processes share the batch.
 
         Returns:
             float ``[n, k]``.
         """
         if self.is_table:
-            return self.projections[0](entities)
+            return self.look_up(entities)
+
         blocks = []
         for column in range(len(self.modalities)):
             chosen = mask[:, column]
-            block = self._project(column, entities[chosen])
-            blocks.append(block.new_zeros(len(entities), block.shape[1]).masked_scatter(chosen[:, None], block))
-        return widened(self.branches[0](torch.cat(blocks, dim=1), shared))
+            block = self.project(column, entities[chosen])
+            zeros = block.new_zeros(len(entities), block.shape[1])
+            blocks.append(zeros.masked_scatter(chosen[:, None], block))
+
+        return to_float32(self.branches[0](torch.cat(blocks, dim=1), shared))

@@ -1,4 +1,4 @@
-"""DropoutNet: content stands in for preferences that training hides at random."""
+"""DropoutNet: content replaces preferences, hidden at random in training."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.utils.extmath import randomized_svd
 from torch import Tensor
@@ -18,6 +19,7 @@ from recbole_sibrar.model.concatenation import ConcatenationEncoder
 from recbole_sibrar.model.encoder import EntityEncoder
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.names import ID, INTERACTIONS, SIDES, Side
+from recbole_sibrar.protocols import FullConfig
 
 
 class DropoutNet(MultimodalRecommender):
@@ -30,10 +32,19 @@ class DropoutNet(MultimodalRecommender):
 
     .. math:: L = \sum_{u, i} (U_u^T V_i - f_u(U_u, \Phi_u)^T f_v(V_i, \Phi_i))^2
 
-    over positives and sampled negatives. Training zeroes the preferences of a random share of
-    the users and of the items, so that the content alone has to do; at inference they are zero where there are no
-    interactions. With nothing dropped the latent model is a minimum of the loss. ``loss_type`` BPR, BCE or
-    SSM trains the same network to rank instead, as comparisons of it with other networks do.
+    over positives and sampled negatives. Training zeroes the preferences of a random share of the users and of the
+    items, so that the content alone has to do. At inference they are zero without interactions. With nothing dropped
+    the latent model is a minimum of the loss. ``loss_type`` BPR, BCE or SSM trains the same network to rank instead, as
+    comparisons of it with other networks do.
+
+    Example:
+        >>> from recbole_sibrar.model.example import ExampleData
+        >>> data = ExampleData()
+        >>> model = DropoutNet(data.config("DropoutNet", preference_size=3), data)
+        >>> model.item_preferences.shape
+        torch.Size([9, 3])
+        >>> model.calculate_loss(data.batch()).ndim
+        0
     """
 
     loss_types: ClassVar[tuple[str, ...]] = ("MSE", "BPR", "BCE", "SSM")
@@ -51,22 +62,12 @@ class DropoutNet(MultimodalRecommender):
     user_preferences: Tensor
     item_preferences: Tensor
 
-    def prepare(self, config: Any, tables: dict[Side, dict[str, ModalityTable]]) -> None:
-        """Put the latent model's vectors in the place of the interactions."""
+    def prepare(self, config: FullConfig, tables: dict[Side, dict[str, ModalityTable]]) -> None:
+        """Replace the interactions by the vectors of the latent model."""
         self.drop_prob = probability_value("preference_dropout_prob", config["preference_dropout_prob"])
-        rank = size_value("preference_size", config["preference_size"])
-        interactions = tables["user"][INTERACTIONS]
-        assert interactions.indices is not None
-        assert interactions.offsets is not None
-        shape = (len(interactions), len(tables["item"][INTERACTIONS]))
-        ones = np.ones(len(interactions.indices), dtype=np.float32)
-        matrix = csr_matrix((ones, interactions.indices.numpy(), interactions.offsets.numpy()), shape=shape)
-        allowed = min(shape) - 1
-        if rank > allowed and is_given(config, "preference_size"):
-            refuse("preference_size", rank, f"at most {allowed}, the smaller of the numbers of users and items")
-        if rank > allowed:
-            self.logger.info(f"preference_size: {allowed}, as there are too few users or items for the default {rank}")
-            rank = allowed
+        matrix = _interaction_matrix(tables["user"][INTERACTIONS], len(tables["item"][INTERACTIONS]))
+        rank = self._rank(config, min(matrix.shape) - 1)
+
         for side, vectors in zip(SIDES, latent_factors(matrix, rank, config["seed"]), strict=True):
             available = tables[side][INTERACTIONS].available
             table = dense_table(INTERACTIONS, ModalityKind.VECTOR, torch.from_numpy(vectors), available, rank)
@@ -74,42 +75,63 @@ class DropoutNet(MultimodalRecommender):
             tables[side][INTERACTIONS] = table
         self.register_load_state_dict_post_hook(_restore_inputs)
 
+    def _rank(self, config: FullConfig, largest: int) -> int:
+        """Rank of the decomposition; the default is lowered for few users or items."""
+        rank = size_value("preference_size", config["preference_size"])
+        if rank <= largest:
+            return rank
+
+        if is_given(config, "preference_size"):
+            refuse("preference_size", rank, f"at most {largest}, the smaller of the numbers of users and items")
+        self.logger.info(f"preference_size: {largest}, as there are too few users or items for the default {rank}")
+        return largest
+
     def make_encoder(
         self, config: EncoderConfig, tables: dict[str, ModalityTable], modalities: Sequence[str]
     ) -> EntityEncoder:
-        """A network on the preferences and the content of a side."""
+        """Make a network on the preferences and the content of a side."""
         chosen = [tables[name] for name in modalities]
         trained = tables[ID].available
         return ConcatenationEncoder(config, chosen, trained, INTERACTIONS, self.drop_prob)
 
     def entity_rows(self, side: Side) -> list[str]:
-        """Names of what has a row for each entity, the preferences among it; see the base class."""
+        """Names of the parameters and buffers with a row for each entity, with the preferences; see the base class."""
         return [*super().entity_rows(side), f"{side}_preferences"]
 
     def recommendation_loss(self, scores: Tensor, users: Tensor, items: Tensor) -> Tensor:
-        """The squared error against the latent model, or a ranking loss; see the base class."""
+        """Compute the squared error against the latent model, or a ranking loss; see the base class."""
         if self.settings.loss_type != "MSE":
             return super().recommendation_loss(scores, users, items)
         target = torch.einsum("bk,bnk->bn", self.user_preferences[users], self.item_preferences[items])
         return torch.nn.functional.mse_loss(scores, target)
 
 
-def _restore_inputs(model: DropoutNet, keys: Any) -> None:
-    """Give the networks the latent vectors of the checkpoint: another decomposition may differ, in signs at least."""
+def _interaction_matrix(interactions: ModalityTable, n_items: int) -> csr_matrix:
+    """Training interactions as a matrix of users and items."""
+    assert interactions.indices is not None
+    assert interactions.offsets is not None
+    ones = np.ones(len(interactions.indices), dtype=np.float32)
+    shape = (len(interactions), n_items)
+    return csr_matrix((ones, interactions.indices.numpy(), interactions.offsets.numpy()), shape=shape)
+
+
+def _restore_inputs(model: DropoutNet, keys: object) -> None:
+    """Give the networks the latent vectors of the checkpoint: a new decomposition may differ, in signs at least."""
     for side in SIDES:
         encoder = model.encoder_of(side)
         if INTERACTIONS in encoder.modalities:
-            inputs = encoder.get_buffer(f"projections.{encoder.modalities.index(INTERACTIONS)}.0.values")
+            column = encoder.modalities.index(INTERACTIONS)
+            inputs = encoder.get_buffer(f"projections.{column}.0.values")
             inputs.copy_(getattr(model, f"{side}_preferences"))
 
 
-def latent_factors(matrix: csr_matrix, rank: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Latent vectors of users and items whose dot products are the best approximation of a matrix of that rank.
+def latent_factors(matrix: csr_matrix, rank: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Compute latent vectors of users and items; their dot products are the best approximation of that rank.
 
     Args:
         matrix: ``[n_users, n_items]``.
         rank: Length of the vectors.
-        seed: Of the randomised decomposition.
+        seed: Seed of the randomised decomposition.
 
     Returns:
         float32 ``[n_users, rank]`` and ``[n_items, rank]``; the singular values are divided between the two evenly.

@@ -1,9 +1,8 @@
-"""From the modalities of an entity to its embedding: projections, branch or branches, aggregation."""
+"""Encoder of users or items: projections of their modalities, branches, aggregation."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,52 +11,55 @@ from torch.nn import functional
 
 from recbole_sibrar.config import EncoderConfig
 from recbole_sibrar.data.modality import ModalityTable, with_known_labels
-from recbole_sibrar.model.branches import make_branches
-from recbole_sibrar.model.layers import BatchNorm, IdLayer, Projection
-from recbole_sibrar.model.scaling import make_scaling
+from recbole_sibrar.model.branches import aggregate, make_branches
+from recbole_sibrar.model.hiding import fill_missing
+from recbole_sibrar.model.layers import BatchNorm, IdLayer, Projection, make_scaling
+from recbole_sibrar.model.sampling import ModalitySampler
 from recbole_sibrar.names import ID
 from recbole_sibrar.parallel.synchronization import Ranks, Shared
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """What a training step needs of the occurrences of one side in a batch."""
+    """Embeddings of one side's occurrences in a training batch."""
 
     embeddings: Tensor
-    """float ``[n, k]``: the aggregate of each occurrence."""
-    first: Tensor | None
+    """float ``[n, k]``: aggregate of each occurrence."""
+    first: Tensor | None = None
     """float ``[n, k]``: one view for the contrastive loss, None without that loss."""
-    second: Tensor | None
+    second: Tensor | None = None
     """float ``[n, k]``: the other view."""
-    valid: Tensor | None
-    """bool ``[n]``: whether the occurrence has two views."""
+    valid: Tensor | None = None
+    """bool ``[n]``: True for occurrences with two views."""
 
 
 def distinct(values: Tensor, n: int) -> tuple[Tensor, Tensor]:
-    """The distinct values, ascending, and the position of each value among them.
-
-    Marks the values in a table of ``n`` where that is cheaper than the sort of ``torch.unique``.
+    """Find the distinct values, ascending, and the position of each value among them.
 
     Args:
         values: int64 ``[b]``, each from 0 to ``n - 1``.
-        n: How many different values there could be.
+        n: Number of possible values.
 
     Example:
         >>> distinct(torch.tensor([4, 1, 4]), 5)
         (tensor([1, 4]), tensor([1, 0, 1]))
     """
+    # marking values in a table of n is cheaper than the sort of torch.unique, up to about this size
     if n > 8 * len(values):
-        return torch.unique(values, return_inverse=True)
-    present = torch.zeros(n, dtype=torch.bool, device=values.device)
-    present[values] = True
-    return present.nonzero().squeeze(1), (present.cumsum(0) - 1)[values]
+        found, inverse = torch.unique(values, return_inverse=True)
+        return found, inverse
+
+    is_present = torch.zeros(n, dtype=torch.bool, device=values.device)
+    is_present[values] = True
+    positions = is_present.cumsum(0) - 1
+    return is_present.nonzero().squeeze(1), positions[values]
 
 
 def gather_rows(table: Tensor, rows: Tensor) -> Tensor:
-    """``table[rows]``, whose gradient adds up in the same order every time.
+    """Return ``table[rows]`` with a reproducible gradient.
 
-    On a CPU the gradient of indexing with a tensor is summed by several threads in no particular order, so that
-    the same seed would not give the same numbers; that of an embedding is not, and is faster.
+    On a CPU several threads sum the gradient of an indexed tensor in random order, so that equal seeds would give
+    different numbers. The gradient of an embedding is summed in a fixed order, and faster.
 
     Args:
         table: float ``[n, k]``.
@@ -69,31 +71,31 @@ def gather_rows(table: Tensor, rows: Tensor) -> Tensor:
     return functional.embedding(rows, table)
 
 
-def widened(embeddings: Tensor) -> Tensor:
-    """Embeddings that autocast has computed in half precision, in float32; others as they are."""
+def to_float32(embeddings: Tensor) -> Tensor:
+    """Convert half-precision results of autocast to float32; leave others as they are."""
     return embeddings.float() if embeddings.dtype.itemsize < 4 else embeddings
 
 
-def _views(encoded: Tensor, positions: Tensor) -> list[Tensor]:
-    """For each column of ``positions`` ``[n, m]`` the rows of ``encoded`` that it names, ``[n, k]``."""
-    return [gather_rows(encoded, column) for column in positions.t().contiguous()]
+def gather_views(encoded: Tensor, positions: Tensor) -> list[Tensor]:
+    """Gather a view ``[n, k]`` for each column of ``positions`` ``[n, m]``."""
+    columns = positions.t().contiguous()
+    return [gather_rows(encoded, column) for column in columns]
 
 
 class EntityEncoder(nn.Module):
-    """Encodes users or items from their modalities ([A] section 3, [B] section 3).
+    """Encoder of users or items from their modalities ([A] section 3, [B] section 3).
 
-    A *cell* is one modality of one entity. Whatever is asked for, each distinct cell is encoded once and its row
-    is gathered for every occurrence: dropout masks are therefore shared by the occurrences of a cell in a batch, and
-    batch norm weighs each distinct cell once. With neither, the result and its gradient are those of encoding
-    every occurrence.
+    A *cell* is one modality of one entity. Each distinct cell of a batch is encoded once, and its row is gathered for
+    every occurrence. The occurrences of a cell therefore share dropout masks, and batch norm counts each distinct cell
+    once. Without dropout and batch norm, embeddings and gradients equal those of separately encoded occurrences.
 
     An entity whose only modality is ``id`` needs no branch: its embedding is looked up, as in matrix factorisation.
 
     Args:
-        config: The configuration of the side.
-        tables: The modalities to train with, in order, each for the same entities. Categories and labels that no
-            training entity has are left out of them.
-        trained: bool ``[n_entities]``: which entities have training interactions.
+        config: Configuration of the side.
+        tables: Modalities to train with, in order, each for the same entities. Categories and labels without a
+            training entity are left out of them.
+        trained: bool ``[n_entities]``: True for entities with training interactions.
         single_branch: One branch for all modalities (SiBraR), or one for each of them.
     """
 
@@ -111,31 +113,38 @@ class EntityEncoder(nn.Module):
         self.embedding_size = config.embedding_size
         self.eval_columns = self.columns_of(config.eval_modalities or self.modalities)
         self.central = self.modalities.index(config.central_modality) if self._uses_central() else -1
-        self.register_buffer("availability", torch.stack([t.available for t in tables], dim=1), persistent=False)
+
+        # data, not parameters: a checkpoint is loaded on top of the data set in use
+        availability = torch.stack([table.available for table in tables], dim=1)
+        self.register_buffer("availability", availability, persistent=False)
         self.register_buffer("trained", trained, persistent=False)
+
+        self.sampler = ModalitySampler()
         self.stand_in: Tensor | None = None
-        self.draw_counts: Tensor | None = None  # int64 [n_modalities], where someone wants to know
-        self.ranks: Ranks | None = None  # where several processes train the model
+        """float ``[k]``: embedding of entities without any modality; None for the current mean."""
+        self.ranks: Ranks | None = None
+        """Processes that train the model together; None for a single one."""
+
         self.is_table = self.modalities == (ID,)
         if self.is_table:
             self.projections = nn.ModuleList([IdLayer(self.n_entities, config.embedding_size)])
             self.branches = nn.ModuleList()
-            return
-        self.projections = nn.ModuleList(
-            Projection(
-                table,
-                config.projection_hidden_sizes,
-                config.modality_size,
-                config.activation,
-                config.normalize_interactions,
-                make_scaling(config, table, trained),
-            )
-            for table in tables
+        else:
+            self.projections = nn.ModuleList(self._make_projection(table, trained) for table in tables)
+            self.branches = self.make_branches(single_branch)
+
+    def _make_projection(self, table: ModalityTable, trained: Tensor) -> Projection:
+        return Projection(
+            table,
+            self.config.projection_hidden_sizes,
+            self.config.modality_size,
+            self.config.activation,
+            self.config.normalize_interactions,
+            make_scaling(self.config, table, trained),
         )
-        self.branches = self.make_branches(single_branch)
 
     def make_branches(self, single_branch: bool) -> nn.ModuleList:
-        """One branch for all modalities, or one for each of them."""
+        """Make one branch for all modalities, or one for each of them."""
         return make_branches(self.config, len(self.modalities), single_branch)
 
     def _uses_central(self) -> bool:
@@ -143,11 +152,11 @@ class EntityEncoder(nn.Module):
 
     @property
     def contrasts(self) -> bool:
-        """Whether this side has a contrastive loss: it is asked for and there are two modalities."""
+        """True with a contrastive loss on this side: configured, and with two modalities at least."""
         return self.config.contrastive != "none" and len(self.modalities) > 1
 
     def columns_of(self, names: Sequence[str]) -> tuple[int, ...]:
-        """Positions of modalities in the encoder's list.
+        """Return the positions of modalities in the encoder's list.
 
         Raises:
             ValueError: A name is not one of them.
@@ -158,83 +167,80 @@ class EntityEncoder(nn.Module):
         return tuple(self.modalities.index(name) for name in names)
 
     def encode_cells(self, cells: Tensor, shared: Shared | None = None) -> Tensor:
-        """Encode distinct cells.
+        """Encode distinct cells: g(p_m(v)) of each ([A] section 3.1).
 
         Args:
             cells: int64 ``[n]``, ascending; the cell of modality ``m`` of entity ``x`` is ``m * n_entities + x``.
-            shared: Their weights in batch norm, where several processes share the batch.
+            shared: Weights of the cells in batch norm, where several processes share the batch.
 
         Returns:
             float ``[n, k]``.
         """
         modality = torch.div(cells, self.n_entities, rounding_mode="floor")
-        counts = torch.bincount(modality, minlength=len(self.modalities)).tolist()
-        blocks = (cells % self.n_entities).split(counts)
+        counts: list[int] = torch.bincount(modality, minlength=len(self.modalities)).tolist()
+        blocks = torch.split(cells % self.n_entities, counts)
         if self.is_table:
-            return self.projections[0](blocks[0])
-        used = [m for m, count in enumerate(counts) if count or shared]  # what is shared has to be run by all processes
+            return self.look_up(blocks[0])
+
+        # batch norm over several processes waits for all of them, also for those without a row
+        used = [m for m, count in enumerate(counts) if count or shared]
         if not used:
             return self.availability.new_zeros((0, self.embedding_size), dtype=torch.float32)
-        projected = [self._project(m, blocks[m]) for m in used]
-        if len(self.branches) == 1:
-            return self.branches[0](torch.cat(projected), shared)
-        parts = shared.split(counts) if shared else [None] * len(counts)
-        return torch.cat([self.branches[m](block, parts[m]) for m, block in zip(used, projected, strict=True)])
 
-    def _project(self, modality: int, entities: Tensor) -> Tensor:
-        projected = self.projections[modality](entities)
+        projected = [self.project(m, blocks[m]) for m in used]
+        if len(self.branches) == 1:
+            outputs = [self.branches[0](torch.cat(projected), shared)]
+        else:
+            parts = shared.split(counts) if shared else [None] * len(counts)
+            outputs = [self.branches[m](block, parts[m]) for m, block in zip(used, projected, strict=True)]
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+
+    def look_up(self, entities: Tensor) -> Tensor:
+        """Look up the free embeddings of entities, ``[n, k]``, on a side with ``id`` alone."""
+        embeddings: Tensor = self.projections[0](entities)
+        return embeddings
+
+    def project(self, modality: int, entities: Tensor) -> Tensor:
+        """Project one modality of entities to the branch's input, ``[n, d]``."""
+        projected: Tensor = self.projections[modality](entities)
         return functional.normalize(projected, dim=1) if self.config.normalize_branch_input else projected
 
-    def aggregate(self, views: Sequence[Tensor], mask: Tensor) -> Tensor:
-        """Mean or maximum over the modalities that are there.
-
-        Args:
-            views: For each of ``m`` modalities float ``[n, k]``; rows where the mask is False can be anything finite.
-            mask: bool ``[n, m]``; a row without any is aggregated to zeros.
-
-        Returns:
-            float ``[n, k]``.
-        """
-        if self.config.aggregation == "mean":
-            weights = mask.to(views[0].dtype) / mask.sum(1, keepdim=True).clamp(min=1)
-            total = views[0] * weights[:, :1]
-            for column, view in enumerate(views[1:], start=1):
-                total = torch.addcmul(total, view, weights[:, column, None])
-            return total
-        lowest = torch.finfo(views[0].dtype).min
-        masked = [view.masked_fill(~mask[:, column, None], lowest) for column, view in enumerate(views)]
-        return torch.stack(masked, dim=1).amax(1).masked_fill(~mask.any(1, keepdim=True), 0)
-
     def shared(self, ids: Tensor, n: int) -> Shared | None:
-        """The weights of distinct rows in batch norm, where there is one and several processes train the model.
+        """Weights of distinct rows in batch norm; None without batch norm, or with a single process.
 
         Args:
             ids: int64 ``[m]``, distinct, each from 0 to ``n - 1``.
-            n: How many different ids there could be.
+            n: Number of possible ids.
         """
         if self.ranks is None or not any(isinstance(module, BatchNorm) for module in self.modules()):
             return None
         return self.ranks.shared(ids, n)
 
-    def _encode(self, entities: Tensor, columns: Tensor, mask: Tensor, training: bool = False) -> tuple[Tensor, Tensor]:
-        """Encode the cells (entity, column) where the mask holds, each distinct one once.
+    def encode_distinct(
+        self, entities: Tensor, columns: Tensor, mask: Tensor, training: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Encode the cells (entity, column) under the mask, each distinct one once.
 
         Args:
             entities: int64 ``[n]``.
             columns: int64 ``[n, m]`` or ``[m]``, positions of modalities.
             mask: bool ``[n, m]``.
-            training: Whether this is a training step, which several processes can share.
+            training: True for a training step, which several processes can share.
 
         Returns:
-            The distinct cells, float ``[c, k]``, and where each cell is among them, int64 ``[n, m]``: 0 where the mask
-            is False.
+            The distinct cells, float ``[c, k]``, and the position of each cell among them, int64 ``[n, m]``: 0 where
+            the mask is False.
         """
         n_cells = self.n_entities * len(self.modalities)
-        cells, inverse = distinct((columns * self.n_entities + entities[:, None])[mask], n_cells)
+        all_cells = columns * self.n_entities + entities[:, None]  # [n, m]
+        cells, inverse = distinct(all_cells[mask], n_cells)
+
         shared = self.shared(cells, n_cells) if training else None
-        encoded = widened(self.encode_cells(cells, shared))
+        encoded = to_float32(self.encode_cells(cells, shared))
         if not len(cells):
-            encoded = encoded.new_zeros((1, self.embedding_size)) + encoded.sum()  # 0, and part of the shared gradient
+            # one row of zeros to point at; the sum keeps this process in the gradient of a shared batch
+            encoded = encoded.new_zeros((1, self.embedding_size)) + encoded.sum()
+
         positions = torch.zeros_like(mask, dtype=torch.long).masked_scatter(mask, inverse)
         return encoded, positions
 
@@ -246,134 +252,111 @@ class EntityEncoder(nn.Module):
             columns: Positions of the modalities to use; None for the evaluation's.
 
         Returns:
-            Embeddings ``[n, k]``, and bool ``[n]``: who has any of the modalities (zeros for the others).
+            Embeddings ``[n, k]``, zeros for entities without any of the modalities, and bool ``[n]``: False for those.
         """
         chosen = torch.tensor(columns or self.eval_columns, device=entities.device)
-        mask = self.availability[entities][:, chosen]
-        return self.aggregate(_views(*self._encode(entities, chosen, mask)), mask), mask.any(1)
+        mask = self.availability[entities][:, chosen]  # [n, m]
+        encoded, positions = self.encode_distinct(entities, chosen, mask)
+        views = gather_views(encoded, positions)
+        return aggregate(views, mask, self.config.aggregation), mask.any(1)
 
     def draw(self, entities: Tensor, n: int, first: int = -1) -> tuple[Tensor, Tensor]:
-        """Draw distinct available modalities uniformly, for each occurrence anew.
+        """Draw distinct available modalities of each occurrence; see :meth:`ModalitySampler.draw`.
 
         Args:
             entities: int64 ``[b]``, occurrences of entities.
-            n: How many modalities to draw.
-            first: A modality that is always drawn first where it is available; -1 for none.
-
-        Returns:
-            Positions of the modalities ``[b, n]``, and bool ``[b, n]``: False where an entity has fewer.
+            n: Number of modalities to draw.
+            first: Modality that always comes first where it is available; -1 for none.
         """
-        available = self.availability[entities]
-        priority = torch.rand(available.shape, device=entities.device)
-        if first >= 0:
-            priority[:, first] = 2
-        drawn = priority.masked_fill(~available, -1).topk(min(n, available.shape[1]), dim=1)
-        if self.draw_counts is not None:
-            self.draw_counts.index_add_(0, drawn.indices.flatten(), (drawn.values >= 0).flatten().long())
-        return drawn.indices, drawn.values >= 0
+        return self.sampler.draw(self.availability[entities], n, first)
 
     def encode_training(self, entities: Tensor) -> Encoded:
-        """Encode the occurrences of a batch as the configuration says training does.
+        """Encode the occurrences of a batch for a training step.
 
-        With modality sampling, an occurrence is the aggregate of one drawn modality, or of the pair that the
-        contrastive loss compares. Without, it is the aggregate of all available modalities and the pair is
-        drawn from those.
+        With modality sampling, an occurrence is the aggregate of one drawn modality, or of the drawn pair for the
+        contrastive loss. Without, it is the aggregate of all available modalities, and the pair is drawn from those.
 
         Args:
             entities: int64 ``[b]``, occurrences of entities.
         """
         if self.config.modality_sampling and len(self.modalities) > 1:
-            columns, mask = self.draw(entities, 2 if self.contrasts else 1, self.central)
-            views = _views(*self._encode(entities, columns, mask, training=True))
-            embeddings = self.aggregate(views, mask)
-            if not self.contrasts:
-                return Encoded(self._fill_training(embeddings, mask), None, None, None)
-        else:
-            known, inverse = distinct(entities, self.n_entities)
-            all_columns = torch.arange(len(self.modalities), device=entities.device)
-            mask = self.availability[known]
-            encoded, positions = self._encode(known, all_columns, mask, training=True)
-            aggregated = self.aggregate(_views(encoded, positions), mask)
-            embeddings, has_any = gather_rows(aggregated, inverse), mask.any(1)[inverse, None]
-            if not self.contrasts:
-                return Encoded(self._fill_training(embeddings, has_any), None, None, None)
-            columns, mask = self.draw(entities, 2, self.central)
-            views = _views(encoded, positions[inverse].gather(1, columns))
+            return self._encode_drawn(entities)
+        return self._encode_available(entities)
+
+    def _encode_drawn(self, entities: Tensor) -> Encoded:
+        """Encode drawn modalities of each occurrence ([A] section 3.2)."""
+        n_drawn = 2 if self.contrasts else 1
+        columns, mask = self.draw(entities, n_drawn, self.central)
+        views = gather_views(*self.encode_distinct(entities, columns, mask, training=True))
+
+        aggregated = aggregate(views, mask, self.config.aggregation)
+        embeddings = fill_missing(aggregated, mask.any(1), self.ranks)
+        return self._with_pair(embeddings, views, columns, mask) if self.contrasts else Encoded(embeddings)
+
+    def _encode_available(self, entities: Tensor) -> Encoded:
+        """Encode all available modalities of each occurrence, each distinct entity once."""
+        known, inverse = distinct(entities, self.n_entities)
+        all_columns = torch.arange(len(self.modalities), device=entities.device)
+        available = self.availability[known]
+        encoded, positions = self.encode_distinct(known, all_columns, available, training=True)
+
+        aggregated = aggregate(gather_views(encoded, positions), available, self.config.aggregation)
+        embeddings = gather_rows(aggregated, inverse)
+        has_any = available.any(1)[inverse]
+        if not self.contrasts:
+            return Encoded(fill_missing(embeddings, has_any, self.ranks))
+
+        columns, mask = self.draw(entities, 2, self.central)
+        views = gather_views(encoded, positions[inverse].gather(1, columns))
+        embeddings = fill_missing(embeddings, mask.any(1), self.ranks)
+        return self._with_pair(embeddings, views, columns, mask)
+
+    def _with_pair(self, embeddings: Tensor, views: Sequence[Tensor], columns: Tensor, mask: Tensor) -> Encoded:
+        """Add the pair of views; it is valid where both were drawn, and the central one first if there is one."""
         valid = mask.all(1)
         if self.central >= 0:
             valid = valid & (columns[:, 0] == self.central)
-        return Encoded(self._fill_training(embeddings, mask), views[0], views[1], valid)
-
-    def _fill_training(self, embeddings: Tensor, mask: Tensor) -> Tensor:
-        """Give occurrences without any modality the mean of the batch's others, as a constant."""
-        missing = ~mask.any(1)
-        if self.ranks is None and not bool(missing.any()):
-            return embeddings
-        known = embeddings.detach()[~missing]
-        sums = torch.cat([known.sum(0), embeddings.new_tensor([len(known)])])
-        if self.ranks is not None:
-            sums = self.ranks.total(sums)
-        mean = sums[:-1] / sums[-1].clamp(min=1)
-        return torch.where(missing[:, None], mean, embeddings)
+        return Encoded(embeddings, views[0], views[1], valid)
 
     @torch.no_grad()
     def encode_all(self, columns: Sequence[int] | None = None, block: int = 65536) -> tuple[Tensor, Tensor]:
-        """Embeddings of all entities; who has no modality gets the mean of the training entities' embeddings.
+        """Encode all entities; those without any modality get the mean of the training entities' embeddings.
 
         Args:
             columns: Positions of the modalities to use; None for the evaluation's.
-            block: Entities that are encoded at a time.
+            block: Number of entities to encode at a time.
 
         Returns:
             float ``[n_entities, k]`` (the padding row is zero), and that mean ``[k]``.
         """
         ids = torch.arange(self.n_entities, device=self.availability.device)
-        parts = [self.encode(part, columns) for part in ids.split(block)]
-        embeddings, has_any = torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
-        known = has_any & self.trained
-        if self.stand_in is not None:
-            mean = self.stand_in
-        else:
+        parts = [self.encode(part, columns) for part in torch.split(ids, block)]
+        embeddings = torch.cat([part[0] for part in parts])
+        has_any = torch.cat([part[1] for part in parts])
+
+        mean = self.stand_in
+        if mean is None:
+            known = has_any & self.trained
             mean = embeddings[known].mean(0) if bool(known.any()) else embeddings.new_zeros(embeddings.shape[1])
+
         embeddings = torch.where(has_any[:, None], embeddings, mean)
         embeddings[0] = 0
         return embeddings, mean
 
-    @contextmanager
-    def hiding(self, hidden: Tensor) -> Iterator[None]:
-        """Encode as if cells were missing, within a ``with`` block.
-
-        An entity that has nothing left gets the mean of the training entities' embeddings with nothing hidden: a
-        deployed model knows that mean from its training.
-
-        Args:
-            hidden: bool ``[n_entities, n_modalities]``, columns in the order of :attr:`modalities`.
-
-        Raises:
-            ValueError: ``hidden`` has another shape or type.
-        """
-        available, stand_in = self.availability, self.stand_in
-        if hidden.shape != available.shape or hidden.dtype != torch.bool:
-            raise ValueError(
-                f"hidden {self.config.side} cells: found {hidden.dtype} {list(hidden.shape)}, "
-                f"allowed is torch.bool {list(available.shape)}"
-            )
-        _, self.stand_in = self.encode_all()
-        self.availability = available & ~hidden.to(available.device)
-        try:
-            yield
-        finally:
-            self.availability, self.stand_in = available, stand_in
-
     def without(self) -> Tensor:
-        """bool ``[n_entities]``: who has none of the evaluation's modalities; False for the padding row."""
+        """Find entities without any of the evaluation's modalities: bool ``[n_entities]``, False for the padding."""
         without = ~self.availability[:, list(self.eval_columns)].any(1)
         without[0] = False
         return without
 
     def count_without(self) -> int:
-        """Number of entities (without padding) that have none of the evaluation's modalities."""
+        """Count entities without any of the evaluation's modalities."""
         return int(self.without().sum())
+
+    def entity_rows(self) -> list[str]:
+        """Names of the parameters with a row for each entity."""
+        tables = [name for name, layer in self.named_modules() if isinstance(layer, IdLayer)]
+        return [f"{name}.embedding.weight" for name in tables]
 
     def extra_repr(self) -> str:
         """Side, modalities and size, for the printed model."""

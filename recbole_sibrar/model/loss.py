@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
+from recbole_sibrar.model.encoder import gather_rows
+from recbole_sibrar.parallel.synchronization import Ranks
+
 _SMALLEST_EXPONENT = -40
-"""Terms below e to this power of the largest cannot be seen beside it in float32."""
+"""Terms below e to this power of the largest vanish beside it in float32."""
 
 
 def bpr_loss(positive: Tensor, negative: Tensor) -> Tensor:
-    """Bayesian personalised ranking (Rendle et al., UAI 2009): -log sigmoid(y_pos - y_neg), mean over all negatives.
+    """Compute the loss of Bayesian personalised ranking (Rendle et al., UAI 2009).
+
+    -log sigmoid(y_pos - y_neg), mean over all negatives.
 
     Args:
         positive: Scores of the positives, ``[batch]``.
@@ -28,18 +34,22 @@ def bpr_loss(positive: Tensor, negative: Tensor) -> Tensor:
 
 
 def bce_loss(positive: Tensor, negative: Tensor) -> Tensor:
-    """Binary cross-entropy of the sigmoid of the scores, mean over positives and negatives.
+    """Compute the binary cross-entropy of the sigmoid of the scores, mean over positives and negatives.
 
     Args:
         positive: Scores of the positives, ``[batch]``.
         negative: Scores of their negatives, ``[batch, n]``.
+
+    Example:
+        >>> round(bce_loss(torch.tensor([0.0]), torch.tensor([[0.0, 0.0]])).item(), 4)
+        0.6931
     """
     terms = functional.softplus(-positive).sum() + functional.softplus(negative).sum()
     return terms / (positive.numel() + negative.numel())
 
 
 def sampled_softmax_loss(positive: Tensor, negative: Tensor, n_items: int) -> Tensor:
-    """Sampled softmax with the log-correction for uniform negatives, mean over the positives.
+    """Compute the sampled softmax with the log-correction for uniform negatives, mean over the positives.
 
     -y_pos + log(exp(y_pos) + sum over negatives of exp(y_neg + ln(n_items / n)))
 
@@ -47,31 +57,42 @@ def sampled_softmax_loss(positive: Tensor, negative: Tensor, n_items: int) -> Te
         positive: Scores of the positives, ``[batch]``.
         negative: Scores of their negatives, ``[batch, n]``.
         n_items: Number of items that negatives are drawn from.
+
+    Example:
+        >>> negatives = torch.tensor([[0.0, 0.0]])  # each stands for two of four items
+        >>> round(sampled_softmax_loss(torch.tensor([0.0]), negatives, 4).item(), 4) == round(math.log(5), 4)
+        True
     """
     corrected = negative + math.log(n_items / negative.shape[1])
-    return (log_sum_exp(torch.cat([positive[:, None], corrected], dim=1), dim=1) - positive).mean()
+    candidates = torch.cat([positive[:, None], corrected], dim=1)  # [batch, 1 + n]
+    return (log_sum_exp(candidates, dim=1) - positive).mean()
 
 
 def log_sum_exp(values: Tensor, dim: int) -> Tensor:
-    """``values.logsumexp(dim)`` without the terms that float32 cannot see beside the largest one.
+    """Compute ``values.logsumexp(dim)`` without the terms that vanish beside the largest one in float32.
 
     Terms below e^-40 of the largest count as e^-40 and have no gradient. On CPUs the exponentials of very negative
-    numbers, and products with the denormal numbers that they give, take many times as long as others, and the
-    contrastive loss is full of them.
+    numbers, and products with their denormal results, take many times as long as others. The contrastive loss is full
+    of them.
 
     Args:
         values: float, finite.
-        dim: The dimension that is summed.
+        dim: Dimension of the sum.
+
+    Example:
+        >>> round(log_sum_exp(torch.tensor([0.0, 0.0, -1e6]), 0).item(), 4) == round(math.log(2), 4)
+        True
     """
     largest = values.detach().amax(dim, keepdim=True)
-    return (values - largest).clamp(min=_SMALLEST_EXPONENT).exp().sum(dim).log() + largest.squeeze(dim)
+    terms = (values - largest).clamp(min=_SMALLEST_EXPONENT).exp()
+    return terms.sum(dim).log() + largest.squeeze(dim)
 
 
 def info_nce_loss(first: Tensor, second: Tensor, valid: Tensor, temperature: float) -> Tensor:
-    """Symmetric InfoNCE over sets of entities ([A] equation 3; logits are plain dot products).
+    """Compute the symmetric InfoNCE loss over sets of entities ([A] equation 3; logits are plain dot products).
 
-    For each set, logits = first second^T / temperature and the loss is the cross-entropy of its rows plus that
-    of its columns against the diagonal. The mean is over all valid entities of all sets.
+    For each set, logits = first second^T / temperature. The loss is the cross-entropy of their rows plus that of their
+    columns against the diagonal; the mean is over all valid entities of all sets.
 
     Args:
         first: One view of each entity, ``[sets, size, k]``.
@@ -81,35 +102,123 @@ def info_nce_loss(first: Tensor, second: Tensor, valid: Tensor, temperature: flo
 
     Returns:
         A number; 0 if no entity is valid.
+
+    Example:
+        >>> views = torch.ones(1, 2, 3)  # two entities with equal views cannot be told apart
+        >>> valid = torch.ones(1, 2, dtype=torch.bool)
+        >>> round(info_nce_loss(views, views, valid, 0.1).item(), 4) == round(2 * math.log(2), 4)
+        True
     """
-    return _InfoNCE.apply(first, second, valid, temperature)
+    return _info_nce(first, second, valid, temperature)
+
+
+def contrastive_loss(
+    first: Tensor,
+    second: Tensor,
+    valid: Tensor,
+    entities: Tensor,
+    size: int | None,
+    temperature: float,
+    ranks: Ranks | None = None,
+) -> Tensor:
+    """Contrastive loss of one side of a batch ([A] equation 3).
+
+    Args:
+        first: One view of each occurrence, ``[b, k]``.
+        second: The other view, same shape.
+        valid: bool ``[b]``: True for occurrences with two views.
+        entities: int64 ``[b]``, the entity of each occurrence.
+        size: Consecutive occurrences per set (a positive item and its negatives); None for one set of all distinct
+            entities.
+        temperature: Divisor of the logits.
+        ranks: Processes that share the batch; None for a single one.
+    """
+    if size is None:
+        first, second = distinct_pairs(first, second, entities, valid, ranks)
+        if not len(first):
+            return (first.sum() + second.sum()) * 0  # with a gradient, which the other processes wait for
+
+        all_valid = torch.ones((1, len(first)), dtype=torch.bool, device=first.device)
+        return info_nce_loss(first[None], second[None], all_valid, temperature)
+
+    sets = (-1, size, first.shape[1])
+    loss = info_nce_loss(first.view(sets), second.view(sets), valid.view(-1, size), temperature)
+    return loss if ranks is None else loss * ranks.share(valid.sum())
+
+
+def distinct_pairs(
+    first: Tensor, second: Tensor, entities: Tensor, valid: Tensor, ranks: Ranks | None = None
+) -> tuple[Tensor, Tensor]:
+    """Choose the two views of each distinct entity of a batch, over all processes if there are several.
+
+    Args:
+        first: float ``[b, k]``, one view of each occurrence.
+        second: float ``[b, k]``, the other view.
+        entities: int64 ``[b]``.
+        valid: bool ``[b]``: True for occurrences with two views.
+        ranks: Processes that share the batch; None for a single one.
+    """
+    chosen = first_occurrences(entities, valid)
+    first, second = gather_rows(first, chosen), gather_rows(second, chosen)
+    if ranks is None:
+        return first, second
+
+    entities = ranks.gather(entities[chosen])
+    chosen = first_occurrences(entities, torch.ones_like(entities, dtype=torch.bool))
+    return gather_rows(ranks.gather(first), chosen), gather_rows(ranks.gather(second), chosen)
+
+
+def first_occurrences(entities: Tensor, valid: Tensor) -> Tensor:
+    """Find the position of the first valid occurrence of each distinct entity.
+
+    Example:
+        >>> first_occurrences(torch.tensor([7, 3, 7, 3]), torch.tensor([True, False, True, True])).tolist()
+        [3, 0]
+    """
+    positions = torch.arange(len(entities), device=entities.device)[valid]
+    distinct, inverse = torch.unique(entities[valid], return_inverse=True)
+    first = torch.full((len(distinct),), len(entities), device=entities.device)
+    return first.scatter_reduce(0, inverse, positions, reduce="amin")
+
+
+class _InfoNCEContext(FunctionCtx):
+    """Values that the forward pass leaves to the backward pass."""
+
+    saved_tensors: tuple[Tensor, ...]
 
 
 class _InfoNCE(torch.autograd.Function):
-    """The symmetric loss with its gradient in closed form, softmax of rows plus softmax of columns minus 2 I.
+    """The symmetric loss with its gradient in closed form: softmax of rows plus softmax of columns minus 2 I.
 
     Automatic differentiation goes through every intermediate ``[sets, size, size]`` again and takes twice as long.
     """
 
     @staticmethod
-    def forward(ctx: Any, first: Tensor, second: Tensor, valid: Tensor, temperature: float) -> Tensor:
+    def forward(ctx: _InfoNCEContext, first: Tensor, second: Tensor, valid: Tensor, temperature: float) -> Tensor:
         pairs = valid[:, :, None] & valid[:, None, :]
         logits = (first @ second.transpose(1, 2)).div_(temperature)  # [sets, size, size]
         logits.masked_fill_(~pairs, torch.finfo(logits.dtype).min)
+
         rows, gradient = _soft_max(logits, 2)
         columns, share = _soft_max(logits, 1)
         n_valid = valid.sum().clamp(min=1)
         terms = rows + columns - 2 * logits.diagonal(dim1=1, dim2=2)  # [sets, size]
+
+        # in place, as these are the largest tensors of a step
         gradient += share
         gradient.diagonal(dim1=1, dim2=2).sub_(2)
-        ctx.save_for_backward(first, second, gradient.mul_(pairs).div_(temperature * n_valid))
+        gradient.mul_(pairs).div_(temperature * n_valid)
+        ctx.save_for_backward(first, second, gradient)
         return terms.masked_fill(~valid, 0).sum() / n_valid
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: _InfoNCEContext, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         first, second, by_logit = ctx.saved_tensors
         by_logit = by_logit * gradients[0]
         return by_logit @ second, by_logit.transpose(1, 2) @ first, None, None
+
+
+_info_nce: Callable[[Tensor, Tensor, Tensor, float], Tensor] = _InfoNCE.apply
 
 
 def _soft_max(values: Tensor, dim: int) -> tuple[Tensor, Tensor]:
@@ -117,4 +226,6 @@ def _soft_max(values: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     largest = values.amax(dim, keepdim=True)
     terms = (values - largest).clamp_(min=_SMALLEST_EXPONENT).exp_()
     total = terms.sum(dim, keepdim=True)
-    return (total.log() + largest).squeeze(dim), terms.div_(total)
+
+    log_of_sum = (total.log() + largest).squeeze(dim)
+    return log_of_sum, terms.div_(total)

@@ -1,4 +1,4 @@
-"""What all models that encode users and items from modality tables share."""
+"""Base of all models that encode users and items from modality tables."""
 
 from __future__ import annotations
 
@@ -24,21 +24,23 @@ from recbole_sibrar.config import (
     settle_modalities,
 )
 from recbole_sibrar.data.modality import ModalityTable
-from recbole_sibrar.model.encoder import Encoded, EntityEncoder, gather_rows
-from recbole_sibrar.model.growth import id_weights, pad_rows
+from recbole_sibrar.model.encoder import Encoded, EntityEncoder
 from recbole_sibrar.model.inspection import Inspection
-from recbole_sibrar.model.loss import bce_loss, bpr_loss, info_nce_loss, sampled_softmax_loss
+from recbole_sibrar.model.layers import pad_rows
+from recbole_sibrar.model.lookup import EmbeddingLookup
+from recbole_sibrar.model.loss import bce_loss, bpr_loss, contrastive_loss, sampled_softmax_loss
 from recbole_sibrar.names import ID, RESERVED_NAMES, SIDES, Side
 from recbole_sibrar.parallel.synchronization import Ranks
+from recbole_sibrar.protocols import FullConfig, TrainingData
 
 
 class MultimodalRecommender(GeneralRecommender):
-    """Scores a user and an item by the dot product of their encoded modalities.
+    """Recommender that scores a user and an item by the dot product of their encoded modalities.
 
     Args:
         config: RecBole's ``Config``.
-        dataset: The training part of a :class:`~recbole_sibrar.data.dataset.MultimodalDataset`. The model sees
-            its modality tables and training interactions and nothing else.
+        dataset: Training part of a :class:`~recbole_sibrar.data.dataset.MultimodalDataset`. The model sees its modality
+            tables and training interactions and nothing else.
 
     Raises:
         ConfigError: A key has a value that is not allowed, or names a modality that the data do not have.
@@ -47,15 +49,15 @@ class MultimodalRecommender(GeneralRecommender):
     input_type = InputType.PAIRWISE
 
     single_branch: ClassVar[bool] = True
-    """Whether all modalities of a side share one branch."""
+    """True if all modalities of a side share one branch."""
     loss_types: ClassVar[tuple[str, ...]] = ("BPR", "BCE", "SSM")
-    """Values of ``loss_type`` that the model knows."""
+    """Allowed values of ``loss_type``."""
     fixed: ClassVar[Mapping[str, Any]] = {}
-    """Keys of the encoders that have no meaning for the model, with the values that they have to have."""
+    """Keys of the encoders without a meaning for the model, each with its only value."""
     unused_fields: Mapping[Side, tuple[str, ...]]
-    """Fields of each side that the data have and the model does not encode."""
+    """Fields of each side in the data that the model does not encode."""
 
-    def __init__(self, config: Any, dataset: Any) -> None:
+    def __init__(self, config: FullConfig, dataset: TrainingData) -> None:
         super().__init__(config, dataset)
         if not hasattr(dataset, "modality_tables"):
             raise ConfigError(
@@ -63,48 +65,55 @@ class MultimodalRecommender(GeneralRecommender):
                 "make it with recbole.data.create_dataset(config)"
             )
         self.settings = recommender_config(config, self.loss_types)
-        self.n_negative_candidates: int = dataset.n_negative_candidates
+        self.n_negative_candidates = dataset.n_negative_candidates
+
         tables = {side: dataset.modality_tables(side) for side in SIDES}
-        sources = {side: dataset.describe_source(side) for side in SIDES}
-        names = {side: self.modality_names(tables[side]) for side in SIDES}
-        self._settle_modalities(config, dataset, names)
-        encoders = {side: encoder_config(config, side, self.fixed) for side in SIDES}
-        modalities = {side: resolve_modalities(encoders[side], names[side], sources[side]) for side in SIDES}
-        self.check(config, encoders, modalities, sources)
-        check_scaled_fields(config, encoders, tables)
-        self.unused_fields = {side: _unused_fields(names[side], modalities[side]) for side in SIDES}
-        for side in SIDES:
-            trained = tables[side][ID].available
-            inspection = Inspection(encoders[side], trained, sources[side], partial(_token_of, dataset, side))
-            self._inspect(inspection, [tables[side][name] for name in modalities[side]])
+        encoders, modalities = self._read_sides(config, dataset, tables)
+        self._inspect(dataset, tables, encoders, modalities)
+
         self.prepare(config, tables)
+        # in this order: each encoder draws its initial weights
         self.user_encoder = self.make_encoder(encoders["user"], tables["user"], modalities["user"])
         self.item_encoder = self.make_encoder(encoders["item"], tables["item"], modalities["item"])
-        self._embeddings: dict[str, Tensor] = {}
-        self._means: dict[str, Tensor] = {}
-        self._n_looked_up: dict[str, int] = {}
-        self._forget_embeddings()
+
+        self._lookups = {side: EmbeddingLookup(self.encoder_of(side)) for side in SIDES}
         self.n_known = {side: tables[side][ID].size for side in SIDES}
         self.register_load_state_dict_pre_hook(_pad_before_loading)
         self.register_load_state_dict_post_hook(_forget_after_loading)
         self._log_entities_without()
 
-    def _settle_modalities(self, config: Any, dataset: Any, names: Mapping[Side, tuple[str, ...]]) -> None:
-        """Choose the modalities of a side for which the configuration leaves that to the split."""
-        evaluated = getattr(dataset, "evaluated", {})
+    def _read_sides(
+        self, config: FullConfig, dataset: TrainingData, tables: Mapping[Side, dict[str, ModalityTable]]
+    ) -> tuple[dict[Side, EncoderConfig], dict[Side, tuple[str, ...]]]:
+        """Read and check the configuration of both sides, and their modalities."""
+        sources = {side: dataset.describe_source(side) for side in SIDES}
+        names = {side: self.modality_names(tables[side]) for side in SIDES}
+        evaluated = getattr(dataset, "evaluated", {})  # known where the data are split
         for side in SIDES:
             line = settle_modalities(config, side, names[side], *evaluated.get(side, (0, 0)))
             if line:
                 self.logger.info(line)
 
-    def _inspect(self, inspection: Inspection, tables: Sequence[ModalityTable]) -> None:
-        """Check the numbers and vectors of a side, and log how they are scaled."""
-        fields = inspection.fields(tables)
-        if fields:
-            described = ", ".join(field.describe() for field in fields)
-            self.logger.info(f"scaling of {inspection.config.side} fields: {described}")
-        for warning in inspection.warnings(tables, fields):
-            self.logger.warning(warning)
+        encoders = {side: encoder_config(config, side, self.fixed) for side in SIDES}
+        modalities = {side: resolve_modalities(encoders[side], names[side], sources[side]) for side in SIDES}
+        self.check(config, encoders, modalities, sources)
+        check_scaled_fields(config, encoders, tables)
+        self.unused_fields = {side: _unused_fields(names[side], modalities[side]) for side in SIDES}
+        return encoders, modalities
+
+    def _inspect(
+        self,
+        dataset: TrainingData,
+        tables: Mapping[Side, dict[str, ModalityTable]],
+        encoders: Mapping[Side, EncoderConfig],
+        modalities: Mapping[Side, tuple[str, ...]],
+    ) -> None:
+        """Check the numbers and vectors of both sides, and log their scaling."""
+        for side in SIDES:
+            trained = tables[side][ID].available
+            token_of = partial(_token_of, dataset, side)
+            inspection = Inspection(encoders[side], trained, dataset.describe_source(side), token_of)
+            inspection.log([tables[side][name] for name in modalities[side]], self.logger)
 
     def modality_names(self, tables: Mapping[str, ModalityTable]) -> tuple[str, ...]:
         """Names of the modalities of a side that the model can use."""
@@ -112,7 +121,7 @@ class MultimodalRecommender(GeneralRecommender):
 
     def check(
         self,
-        config: Any,
+        config: FullConfig,
         encoders: dict[Side, EncoderConfig],
         modalities: dict[Side, tuple[str, ...]],
         sources: dict[Side, str],
@@ -121,9 +130,9 @@ class MultimodalRecommender(GeneralRecommender):
 
         Args:
             config: RecBole's ``Config``.
-            encoders: The configuration of each side.
-            modalities: The modalities of each side to train with.
-            sources: Where the fields of each side come from, for messages.
+            encoders: Configuration of each side.
+            modalities: Modalities of each side to train with.
+            sources: File of each side's fields, for messages.
 
         Raises:
             ConfigError: They do not.
@@ -132,21 +141,21 @@ class MultimodalRecommender(GeneralRecommender):
         if left_out:
             self.logger.info(left_out)
 
-    def prepare(self, config: Any, tables: dict[Side, dict[str, ModalityTable]]) -> None:
-        """Read what only this model has, before its encoders are made.
+    def prepare(self, config: FullConfig, tables: dict[Side, dict[str, ModalityTable]]) -> None:
+        """Read the model's own keys, before its encoders are made.
 
         Args:
             config: RecBole's ``Config``.
-            tables: The modalities of each side, which may be changed.
+            tables: Modalities of each side; may be changed.
         """
 
     def make_encoder(
         self, config: EncoderConfig, tables: dict[str, ModalityTable], modalities: Sequence[str]
     ) -> EntityEncoder:
-        """The encoder of one side.
+        """Make the encoder of one side.
 
         Args:
-            config: The configuration of the side.
+            config: Configuration of the side.
             tables: All its modalities.
             modalities: Names of those to train with.
         """
@@ -155,11 +164,11 @@ class MultimodalRecommender(GeneralRecommender):
 
     def _log_entities_without(self) -> None:
         for encoder in (self.user_encoder, self.item_encoder):
-            without = encoder.count_without()
-            if without:
+            n_without = encoder.count_without()
+            if n_without:
                 names = ", ".join(encoder.modalities[column] for column in encoder.eval_columns)
                 self.logger.info(
-                    f"{without} of {encoder.n_entities - 1} {encoder.config.side}s have none of the modalities "
+                    f"{n_without} of {encoder.n_entities - 1} {encoder.config.side}s have none of the modalities "
                     f"{names}; they get the mean of the training embeddings"
                 )
 
@@ -169,43 +178,56 @@ class MultimodalRecommender(GeneralRecommender):
             self.encoder_of(side).ranks = ranks
 
     def train(self, mode: bool = True) -> MultimodalRecommender:
-        """Switch between training and evaluation; either way embeddings are encoded anew when they are next needed."""
+        """Switch between training and evaluation; embeddings are encoded anew at the next look-up."""
         self._forget_embeddings()
-        return super().train(mode)
+        super().train(mode)
+        return self
 
     def _forget_embeddings(self) -> None:
-        self._embeddings, self._means = {}, {}
-        self._n_looked_up = {"user": 0, "item": 0}
+        for lookup in self._lookups.values():
+            lookup.forget()
 
     def calculate_loss(self, interaction: Interaction) -> tuple[Tensor, ...] | Tensor:
-        """Losses of a batch: the recommendation loss, then the weighted contrastive loss of each side that has one.
+        """Compute the losses of a batch: the recommendation loss, then the weighted contrastive loss of each side.
 
         Args:
-            interaction: Users, positive items and one negative item a row. With n negatives RecBole repeats
-                the positives n times, block after block.
+            interaction: Users, positive items and one negative item a row. With n negatives RecBole repeats the
+                positives n times, block after block.
 
         Returns:
-            The parts, whose sum is the loss that is minimised; a single number where there is one part.
+            The parts, whose sum is minimised; a single number where there is one part.
         """
+        users, items = self._batch(interaction)
+        user = self.user_encoder.encode_training(users)
+        item = self.item_encoder.encode_training(items.flatten())
+
+        with torch.autocast(users.device.type, enabled=False):  # enable_amp is for the encoders
+            candidates = item.embeddings.view(*items.shape, -1)  # [batch, 1 + n, k]
+            scores = (candidates @ user.embeddings[:, :, None]).squeeze(2)  # [batch, 1 + n]
+            parts = [
+                self.recommendation_loss(scores, users, items),
+                self._contrastive_loss(self.user_encoder, user, users, None),
+                self._contrastive_loss(self.item_encoder, item, items.flatten(), items.shape[1]),
+            ]
+
+        losses = tuple(part for part in parts if part is not None)
+        return losses if len(losses) > 1 else losses[0]
+
+    def _batch(self, interaction: Interaction) -> tuple[Tensor, Tensor]:
+        """Users ``[batch]`` of a batch, and items ``[batch, 1 + n]``: the positive, then its negatives."""
         n = self.settings.n_negatives
         rows = len(interaction[self.USER_ID])
         if rows % n:
             raise ValueError(f"a batch of {rows} rows cannot hold blocks of {n} negatives (train_neg_sample_args)")
+
         batch = rows // n
         users = interaction[self.USER_ID][:batch]
+        positives = interaction[self.ITEM_ID][:batch, None]
         negatives = interaction[self.NEG_ITEM_ID].view(n, batch).t()  # [batch, n]
-        items = torch.cat([interaction[self.ITEM_ID][:batch, None], negatives], dim=1)  # [batch, 1 + n]
-        user = self.user_encoder.encode_training(users)
-        item = self.item_encoder.encode_training(items.flatten())
-        with torch.autocast(users.device.type, enabled=False):  # enable_amp is for the encoders
-            scores = (item.embeddings.view(batch, 1 + n, -1) @ user.embeddings[:, :, None]).squeeze(2)
-            parts = [self.recommendation_loss(scores, users, items)]
-            parts += self._contrastive_loss(self.user_encoder, user, users, None)
-            parts += self._contrastive_loss(self.item_encoder, item, items.flatten(), 1 + n)
-        return tuple(parts) if len(parts) > 1 else parts[0]
+        return users, torch.cat([positives, negatives], dim=1)
 
     def recommendation_loss(self, scores: Tensor, users: Tensor, items: Tensor) -> Tensor:
-        """The recommendation loss of a batch.
+        """Compute the recommendation loss of a batch.
 
         Args:
             scores: float ``[b, 1 + n]``: of the positive, then of its negatives.
@@ -220,56 +242,45 @@ class MultimodalRecommender(GeneralRecommender):
         return sampled_softmax_loss(positive, negative, self.n_negative_candidates)
 
     def _contrastive_loss(
-        self, encoder: EntityEncoder, encoded: Encoded, entities: Tensor, size: int | None
-    ) -> list[Tensor]:
-        """The weighted contrastive loss of one side, or nothing if it has none.
+        self, encoder: EntityEncoder, encoded: Encoded, entities: Tensor, n_candidates: int | None
+    ) -> Tensor | None:
+        """Weighted contrastive loss of one side; None without one.
 
         Args:
-            encoder: The side's encoder.
+            encoder: Encoder of the side.
             encoded: The occurrences of the batch.
-            entities: int64 ``[b]``, whose occurrences they are.
-            size: Entities per sample; None where a sample has a single entity (the user), so that the sets of
-                ``contrastive_scope: sample`` would be trivial and the batch is the set.
+            entities: int64 ``[b]``, the entity of each occurrence.
+            n_candidates: Entities per sample: the positive and its negatives. None for a sample of one entity (the
+                user): the sets of ``contrastive_scope: sample`` would be trivial, and the batch is the set.
         """
-        if encoded.first is None or encoded.second is None or encoded.valid is None:
-            return []
         first, second, valid = encoded.first, encoded.second, encoded.valid
-        of_batch = size is None or encoder.config.contrastive_scope == "batch"
-        if of_batch:
-            first, second = _distinct_pairs(first, second, entities, valid, encoder.ranks)
-            valid = torch.ones(len(first), dtype=torch.bool, device=first.device)
-        size = len(first) if of_batch else size
-        if not size:
-            return [(first.sum() + second.sum()) * 0]
-        loss = info_nce_loss(
-            first.view(-1, size, first.shape[1]),
-            second.view(-1, size, second.shape[1]),
-            valid.view(-1, size),
-            encoder.config.temperature,
-        )
-        if encoder.ranks is not None and not of_batch:
-            loss = loss * encoder.ranks.share(valid.sum())
-        return [encoder.config.contrastive_weight * loss]
+        if first is None or second is None or valid is None:
+            return None
+
+        settings = encoder.config
+        size = n_candidates if settings.contrastive_scope == "sample" else None
+        loss = contrastive_loss(first, second, valid, entities, size, settings.temperature, encoder.ranks)
+        return settings.contrastive_weight * loss
 
     def predict(self, interaction: Interaction) -> Tensor:
-        """Scores of user-item pairs, ``[n]``."""
-        users = self._lookup(self.user_encoder, interaction[self.USER_ID])
-        items = self._lookup(self.item_encoder, interaction[self.ITEM_ID])
+        """Score user-item pairs, ``[n]``."""
+        users = self._lookups["user"].of(interaction[self.USER_ID])
+        items = self._lookups["item"].of(interaction[self.ITEM_ID])
         return (users * items).sum(1)
 
     def full_sort_predict(self, interaction: Interaction) -> Tensor:
-        """Scores of all items for each user, ``[n_users * n_items]``; -inf for the padding item."""
-        users = self._lookup(self.user_encoder, interaction[self.USER_ID])
-        scores = users @ self._all(self.item_encoder).t()
+        """Score all items for each user, ``[n_users * n_items]``; -inf for the padding item."""
+        users = self._lookups["user"].of(interaction[self.USER_ID])
+        scores = users @ self._lookups["item"].all().t()
         scores[:, 0] = -torch.inf
         return scores.flatten()
 
     def encode_users(self, users: Tensor | None = None, modalities: Sequence[str] | None = None) -> Tensor:
-        """Embeddings of users, as they are scored.
+        """Encode users as they are scored.
 
         Args:
             users: int64 ``[n]`` internal ids; None for all, padding included.
-            modalities: The modalities to use; None for those of the evaluation.
+            modalities: Modalities to use; None for those of the evaluation.
 
         Returns:
             float ``[n, embedding_size]``.
@@ -277,30 +288,38 @@ class MultimodalRecommender(GeneralRecommender):
         Raises:
             ValueError: A modality is not one that the model was trained with.
         """
-        return self._encode(self.user_encoder, users, modalities)
+        return self._encode("user", users, modalities)
 
     def encode_items(self, items: Tensor | None = None, modalities: Sequence[str] | None = None) -> Tensor:
-        """Embeddings of items, as they are scored; see :meth:`encode_users`."""
-        return self._encode(self.item_encoder, items, modalities)
+        """Encode items as they are scored; see :meth:`encode_users`."""
+        return self._encode("item", items, modalities)
+
+    def _encode(self, side: Side, entities: Tensor | None, modalities: Sequence[str] | None) -> Tensor:
+        if modalities is None:
+            embeddings = self._lookups[side].all()
+        else:
+            encoder = self.encoder_of(side)
+            embeddings, _ = encoder.encode_all(encoder.columns_of(modalities))
+        return embeddings if entities is None else embeddings[entities]
 
     def entity_rows(self, side: Side) -> list[str]:
-        """Names of the parameters and buffers that have a row for each entity of a side."""
-        return id_weights(self.encoder_of(side), f"{side}_encoder.")
+        """Names of the parameters and buffers with a row for each entity of a side."""
+        return [f"{side}_encoder.{name}" for name in self.encoder_of(side).entity_rows()]
 
     def encoder_of(self, side: Side) -> EntityEncoder:
-        """The encoder of one side."""
+        """Encoder of one side."""
         return self.user_encoder if side == "user" else self.item_encoder
 
     @contextmanager
     def hiding(self, side: Side, hidden: Tensor) -> Iterator[None]:
         """Evaluate the model as if values were missing, within a ``with`` block ([A], missing modalities).
 
-        An entity that has nothing left gets the mean of the training entities' embeddings with nothing hidden.
+        An entity with nothing left gets the mean of the training entities' embeddings with nothing hidden.
         Afterwards everything is as before, also when the block ends in an exception.
 
         Args:
-            side: Whose values are hidden, ``user`` or ``item``.
-            hidden: bool ``[n_entities, n_modalities]``: the cells that count as missing; rows are internal ids,
+            side: Side of the hidden values, ``user`` or ``item``.
+            hidden: bool ``[n_entities, n_modalities]``: True for cells that count as missing; rows are internal ids,
                 columns follow ``encoder_of(side).modalities``.
 
         Raises:
@@ -308,91 +327,27 @@ class MultimodalRecommender(GeneralRecommender):
         """
         if self.training:
             raise ValueError("values can be hidden at inference only; call model.eval() first")
-        with self.encoder_of(side).hiding(hidden):
-            self._forget_embeddings()
-            try:
-                yield
-            finally:
-                self._forget_embeddings()
-
-    def _encode(self, encoder: EntityEncoder, entities: Tensor | None, modalities: Sequence[str] | None) -> Tensor:
-        if modalities is None:
-            embeddings = self._all(encoder)
-        else:
-            embeddings, _ = encoder.encode_all(encoder.columns_of(modalities))
-        return embeddings if entities is None else embeddings[entities]
-
-    def _all(self, encoder: EntityEncoder) -> Tensor:
-        """Embeddings of all entities of a side, encoded once until the mode or the parameters change."""
-        side = encoder.config.side
-        if side in self._embeddings:
-            return self._embeddings[side]
-        embeddings, _ = encoder.encode_all()
-        if not self.training:
-            self._embeddings[side] = embeddings
-        return embeddings
-
-    def _lookup(self, encoder: EntityEncoder, entities: Tensor) -> Tensor:
-        """Embeddings of some entities: of a few, only those are encoded; of many, in one call or several, all are."""
-        side = encoder.config.side
-        n = len(entities) + (0 if self.training else self._n_looked_up[side])
-        if side in self._embeddings or n * 8 >= encoder.n_entities:
-            return self._all(encoder)[entities]
-        self._n_looked_up[side] = n
-        embeddings, has_any = encoder.encode(entities)
-        if bool(has_any.all()):
-            return embeddings
-        return torch.where(has_any[:, None], embeddings, self._mean(encoder))
-
-    def _mean(self, encoder: EntityEncoder) -> Tensor:
-        """Mean embedding of the training entities, for those without any modality."""
-        side = encoder.config.side
-        if side not in self._means:
-            _, mean = encoder.encode_all()
-            if self.training:
-                return mean
-            self._means[side] = mean
-        return self._means[side]
+        with self._lookups[side].hiding(hidden):
+            yield
 
 
-def _token_of(dataset: Any, side: Side, entity: int) -> str:
+def _token_of(dataset: TrainingData, side: Side, entity: int) -> str:
     """Original id of a user or item."""
     field = dataset.uid_field if side == "user" else dataset.iid_field
     return str(dataset.field2id_token[field][entity])
 
 
 def _unused_fields(names: Sequence[str], chosen: Sequence[str]) -> tuple[str, ...]:
-    """The fields of the data that are no modalities of the model."""
+    """Fields of the data that are no modalities of the model."""
     return tuple(name for name in names if name not in chosen and name not in RESERVED_NAMES)
 
 
-def _pad_before_loading(model: MultimodalRecommender, state: dict[str, Any], prefix: str, *rest: Any) -> None:
-    """Make room for the users and items that the data have and the training of the checkpoint had not."""
+def _pad_before_loading(model: MultimodalRecommender, state: dict[str, Any], prefix: str, *rest: object) -> None:
+    """Make room for users and items in the data that the checkpoint's training did not have."""
     for side in SIDES:
         names = [f"{prefix}{name}" for name in model.entity_rows(side)]
         pad_rows(state, names, model.n_known[side], model.encoder_of(side).n_entities)
 
 
-def _forget_after_loading(model: MultimodalRecommender, keys: Any) -> None:
+def _forget_after_loading(model: MultimodalRecommender, keys: object) -> None:
     model._forget_embeddings()
-
-
-def _distinct_pairs(
-    first: Tensor, second: Tensor, entities: Tensor, valid: Tensor, ranks: Ranks | None
-) -> tuple[Tensor, Tensor]:
-    """The two views of each distinct entity of a batch, of all ranks if there are several."""
-    chosen = _first_occurrences(entities, valid)
-    first, second = gather_rows(first, chosen), gather_rows(second, chosen)
-    if ranks is None:
-        return first, second
-    entities = ranks.gather(entities[chosen])
-    chosen = _first_occurrences(entities, torch.ones_like(entities, dtype=torch.bool))
-    return gather_rows(ranks.gather(first), chosen), gather_rows(ranks.gather(second), chosen)
-
-
-def _first_occurrences(entities: Tensor, valid: Tensor) -> Tensor:
-    """Positions of the first valid occurrence of each distinct entity."""
-    positions = torch.arange(len(entities), device=entities.device)[valid]
-    distinct, inverse = torch.unique(entities[valid], return_inverse=True)
-    first = torch.full((len(distinct),), len(entities), device=entities.device)
-    return first.scatter_reduce(0, inverse, positions, reduce="amin")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from recbole_sibrar.checkpoint_loading import load_checkpoint
-from recbole_sibrar.config import WITHOUT_EFFECT, differences
+from recbole_sibrar.config import PROLONGING, WITHOUT_EFFECT, differences
 from recbole_sibrar.data.record import training_data as records
 from recbole_sibrar.data.record.training_data import TrainingData
 from recbole_sibrar.errors import CheckpointError
@@ -267,7 +267,7 @@ def check_fits(file: Path, content: dict[str, Any], config: Any, ignored: frozen
             found = f"found {earlier[key]}, but this run has {config[key]}"
             raise CheckpointError(f"resume: {file} does not fit the key '{key}': {found}")
     changed = differences(
-        earlier.final_config_dict, config.final_config_dict, WITHOUT_EFFECT.union(_PROLONGING, ignored)
+        earlier.final_config_dict, config.final_config_dict, WITHOUT_EFFECT.union(PROLONGING, ignored)
     )
     if not changed:
         return None

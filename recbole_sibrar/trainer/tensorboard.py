@@ -62,26 +62,26 @@ def counting_draws(model: MultimodalRecommender) -> Iterator[dict[Side, Tensor]]
     for side in SIDES:
         encoder = model.encoder_of(side)
         zeros = torch.zeros(len(encoder.modalities), dtype=torch.long, device=encoder.availability.device)
-        encoder.draw_counts = counts[side] = zeros
+        encoder.sampler.counts = counts[side] = zeros
     try:
         yield counts
     finally:
         for side in SIDES:
-            model.encoder_of(side).draw_counts = None
+            model.encoder_of(side).sampler.counts = None
 
 
 def draws(model: Any) -> dict[Side, list[int]]:
     """How often each modality was drawn so far in a :func:`counting_draws` block around this; nothing without one."""
     if not isinstance(model, MultimodalRecommender):
         return {}
-    counts = {side: model.encoder_of(side).draw_counts for side in SIDES}
+    counts = {side: model.encoder_of(side).sampler.counts for side in SIDES}
     return {side: drawn.tolist() for side, drawn in counts.items() if drawn is not None}
 
 
 def add_draws(model: Any, drawn: Mapping[Side, list[int]]) -> None:
     """Count what an interrupted epoch has drawn, as :func:`draws` returned it."""
     for side in draws(model).keys() & drawn.keys():
-        counts = model.encoder_of(side).draw_counts
+        counts = model.encoder_of(side).sampler.counts
         counts += torch.tensor(drawn[side], device=counts.device)
 
 

@@ -27,13 +27,13 @@ def network(make: Make) -> Callable[..., DropoutNet]:
 def masks(encoder: ConcatenationEncoder, monkeypatch: pytest.MonkeyPatch) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Which entities are encoded, with what, from now on."""
     seen = []
-    original = encoder._concatenate
+    original = encoder.concatenate
 
     def spy(entities: torch.Tensor, mask: torch.Tensor, *shared: Any) -> torch.Tensor:
         seen.append((entities.clone(), mask.clone()))
         return original(entities, mask, *shared)
 
-    monkeypatch.setattr(encoder, "_concatenate", spy)
+    monkeypatch.setattr(encoder, "concatenate", spy)
     return seen
 
 

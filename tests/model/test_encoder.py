@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from recbole_sibrar.model.branches import aggregate
 from recbole_sibrar.model.encoder import EntityEncoder, gather_rows
 from recbole_sibrar.model.sibrar import SiBraR
 
@@ -136,8 +137,8 @@ def gradients(encoder: EntityEncoder, output: torch.Tensor) -> Iterator[tuple[st
 def test_distinct_cells_equal_every_occurrence_in_value_and_gradient(make: Make) -> None:
     encoder = make().item_encoder.train().double()
     entities, columns, mask = drawn_batch(encoder)
-    encoded, positions = encoder._encode(entities, columns, mask)
-    together = encoder.aggregate([encoded[positions[:, j]] for j in range(2)], mask)
+    encoded, positions = encoder.encode_distinct(entities, columns, mask)
+    together = aggregate([encoded[positions[:, j]] for j in range(2)], mask)
     one_by_one = occurrence_by_occurrence(encoder, entities, columns, mask)
     assert torch.allclose(together, one_by_one, atol=1e-12)
     expected = dict(gradients(encoder, one_by_one))
@@ -165,9 +166,9 @@ def test_with_dropout_the_occurrences_of_a_cell_share_one_mask(make: Make) -> No
     encoder = make(dropout_prob=0.5).item_encoder.train()
     entities = torch.tensor([1] * 20 + [2])
     columns = torch.full((21, 1), encoder.modalities.index("text"))
-    encoded, positions = encoder._encode(entities, columns, torch.ones(21, 1, dtype=torch.bool))
+    encoded, positions = encoder.encode_distinct(entities, columns, torch.ones(21, 1, dtype=torch.bool))
     assert positions[:, 0].tolist() == [0] * 20 + [1]
-    again, _ = encoder._encode(entities, columns, torch.ones(21, 1, dtype=torch.bool))
+    again, _ = encoder.encode_distinct(entities, columns, torch.ones(21, 1, dtype=torch.bool))
     assert not torch.equal(encoded, again)
 
 
@@ -177,7 +178,7 @@ def test_with_batch_norm_each_distinct_cell_counts_once(make: Make) -> None:
     norm.momentum = 1.0
     column = encoder.modalities.index("text")
     entities = torch.tensor([1] * 20 + [2])
-    encoder._encode(entities, torch.full((21, 1), column), torch.ones(21, 1, dtype=torch.bool))
+    encoder.encode_distinct(entities, torch.full((21, 1), column), torch.ones(21, 1, dtype=torch.bool))
     projected = torch.nn.functional.normalize(encoder.projections[column](torch.tensor([1, 2])), dim=1)
     mean_of_two = encoder.branches[0][0](projected).mean(0)
     assert torch.allclose(norm.running_mean, mean_of_two, atol=1e-6)

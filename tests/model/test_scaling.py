@@ -15,8 +15,8 @@ from recbole_sibrar.config import ConfigError
 from recbole_sibrar.data.modality import ModalityKind, ModalityTable, dense_table
 from recbole_sibrar.model.clcrec import CLCRec
 from recbole_sibrar.model.dropoutnet import DropoutNet
+from recbole_sibrar.model.layers import Standardization, statistics
 from recbole_sibrar.model.mubrar import MuBraR
-from recbole_sibrar.model.scaling import Standardization, statistics
 from recbole_sibrar.model.sibrar import SiBraR
 
 Make = Callable[..., Any]

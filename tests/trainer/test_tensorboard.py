@@ -211,7 +211,7 @@ def test_with_none_only_recbole_writes_and_nothing_is_counted(make_model: Build)
         calculate = trainer.model.calculate_loss
 
         def calculate_loss(*args: Any) -> Any:
-            counting.append(trainer.model.item_encoder.draw_counts is not None)
+            counting.append(trainer.model.item_encoder.sampler.counts is not None)
             return calculate(*args)
 
         trainer.model.calculate_loss = calculate_loss
@@ -222,7 +222,7 @@ def test_with_none_only_recbole_writes_and_nothing_is_counted(make_model: Build)
     counting.clear()
     trainer = fit(make_model, watch)
     assert set(counting) == {True}
-    assert trainer.model.item_encoder.draw_counts is None
+    assert trainer.model.item_encoder.sampler.counts is None
 
 
 def test_an_interrupted_training_stops_counting(make_model: Build) -> None:
@@ -233,7 +233,7 @@ def test_an_interrupted_training_stops_counting(make_model: Build) -> None:
     model.calculate_loss = press
     with pytest.raises(KeyboardInterrupt):
         Trainer(config, model).fit(train, valid)
-    assert model.item_encoder.draw_counts is None
+    assert model.item_encoder.sampler.counts is None
 
 
 class Wandb(SimpleNamespace):

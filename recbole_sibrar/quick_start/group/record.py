@@ -13,7 +13,7 @@ from typing import Any
 
 from recbole.config import Config
 
-from recbole_sibrar.config import WITHOUT_EFFECT
+from recbole_sibrar.config import NOT_RECORDED, START_PATHS, WITHOUT_EFFECT
 from recbole_sibrar.plugin.configuration import known_keys
 from recbole_sibrar.trainer.restore import AUTO
 
@@ -26,10 +26,10 @@ def configuration(config: Config) -> dict[str, Any]:
     keys = {key: _plain(config[key]) for key in sorted(known_keys(config)) if key in config}
     own = {"model": config.model, "dataset": config.dataset, "data_path": data_path(config)}
     plain = (str, int, float, bool, list, dict, type(None))
-    return {**own, **{key: value for key, value in keys.items() if isinstance(value, plain) and key not in _LEFT_OUT}}
-
-
-_LEFT_OUT = ("model", "dataset", "data_path", "model_list", "local_rank")
+    return {
+        **own,
+        **{key: value for key, value in keys.items() if isinstance(value, plain) and key not in NOT_RECORDED},
+    }
 
 
 def _plain(value: Any) -> Any:
@@ -45,13 +45,9 @@ def data_path(config: Config) -> str:
     )
 
 
-_PATHS = ("resume", "save_split", "dataset_save_path", "dataloaders_save_path", "pre_model_path")
-"""Keys whose paths are meant from where the command is started; a run may work in a folder of its own."""
-
-
 def absolute_paths(config: Config) -> dict[str, str]:
     """The keys of a run that name files and folders, with absolute paths."""
-    paths = {key: config[key] for key in _PATHS if config[key] and (key, config[key]) != ("resume", AUTO)}
+    paths = {key: config[key] for key in START_PATHS if config[key] and (key, config[key]) != ("resume", AUTO)}
     return {**{key: str(Path(path).absolute()) for key, path in paths.items()}, "data_path": data_path(config)}
 
 

@@ -13,18 +13,23 @@ from recbole_sibrar.data.modality import ModalityKind, ModalityTable
 from recbole_sibrar.names import RESERVED_NAMES
 
 _NUMBERS_A_BLOCK = 1 << 22
-"""How many numbers of a modality are copied at a time; it may be mapped from a file that is larger than memory."""
+"""Numbers of a modality to copy at a time; it may be mapped from a file larger than memory."""
 
 
 class Standardization(nn.Module):
-    """Shift and divide each dimension: ``[n, size] -> [n, size]``, (x - mean) / standard deviation.
+    """Standardise each dimension: ``[n, size] -> [n, size]``, (x - mean) / standard deviation.
 
-    A dimension that is constant in training becomes 0. The statistics are buffers of the ``state_dict``: a checkpoint
-    is used with those of its training, whatever the data files hold by then.
+    A constant dimension of the training data becomes 0. The statistics are buffers of the ``state_dict``: a checkpoint
+    keeps those of its training, also when the data files have changed.
 
     Args:
         mean: float ``[size]``.
         deviation: float ``[size]``; 0 where the dimension is constant.
+
+    Example:
+        >>> scaling = Standardization(torch.tensor([2.0, 5.0]), torch.tensor([0.5, 0.0]))
+        >>> scaling(torch.tensor([[3.0, 9.0]])).tolist()
+        [[2.0, 0.0]]
     """
 
     mean: Tensor
@@ -37,8 +42,9 @@ class Standardization(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         """Scale ``[n, size]``."""
-        scaled = (values - self.mean) / torch.where(self.deviation > 0, self.deviation, 1)
-        return scaled * (self.deviation > 0)
+        varies = self.deviation > 0
+        scaled = (values - self.mean) / torch.where(varies, self.deviation, 1)
+        return scaled * varies
 
     def extra_repr(self) -> str:
         """Number of dimensions, for the printed model."""
@@ -46,7 +52,7 @@ class Standardization(nn.Module):
 
 
 class UnitLength(nn.Module):
-    """Division of each vector by its length: ``[n, size] -> [n, size]``; a vector of zeros stays one."""
+    """Divide each vector by its length: ``[n, size] -> [n, size]``; a vector of zeros stays one."""
 
     def forward(self, values: Tensor) -> Tensor:
         """Scale ``[n, size]``."""
@@ -54,26 +60,28 @@ class UnitLength(nn.Module):
 
 
 def scaling_of(config: EncoderConfig, table: ModalityTable) -> str:
-    """Name of the scaling of a modality: ``standard``, ``l2`` or ``none``.
+    """Return the scaling of a modality: ``standard``, ``l2`` or ``none``.
 
     Args:
-        config: The configuration of the side.
+        config: Configuration of the side.
         table: Any modality; only fields with numbers or vectors are scaled.
     """
     if table.name in RESERVED_NAMES:
         return "none"
     if table.kind is ModalityKind.SCALAR:
         return config.normalize_numbers.of(table.name)
-    return config.normalize_vectors.of(table.name) if table.kind is ModalityKind.VECTOR else "none"
+    if table.kind is ModalityKind.VECTOR:
+        return config.normalize_vectors.of(table.name)
+    return "none"
 
 
 def make_scaling(config: EncoderConfig, table: ModalityTable, trained: Tensor) -> nn.Module:
-    """Make what scales the values of a modality.
+    """Make the layer that scales the values of a modality.
 
     Args:
-        config: The configuration of the side.
+        config: Configuration of the side.
         table: The modality.
-        trained: bool ``[n_entities]``: which entities have training interactions.
+        trained: bool ``[n_entities]``: True for entities with training interactions.
     """
     scaling = scaling_of(config, table)
     if scaling == "standard":
@@ -82,11 +90,11 @@ def make_scaling(config: EncoderConfig, table: ModalityTable, trained: Tensor) -
 
 
 def statistics(table: ModalityTable, trained: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each dimension over the training entities that have a value.
+    """Compute mean and standard deviation of each dimension over the training entities with a value.
 
     Args:
         table: A modality with numbers or vectors.
-        trained: bool ``[n_entities]``.
+        trained: bool ``[n_entities]``: True for entities with training interactions.
 
     Returns:
         float32 ``[size]`` each; the deviation is 0 for a constant dimension, and where no entity has a value.
@@ -94,12 +102,14 @@ def statistics(table: ModalityTable, trained: Tensor) -> tuple[Tensor, Tensor]:
     entities = (table.available & trained).nonzero().flatten()
     count = max(len(entities), 1)
     total = torch.zeros(table.size, dtype=torch.float64)
-    lowest, highest = total + torch.inf, total - torch.inf
+    lowest = total + torch.inf
+    highest = total - torch.inf
     for values in blocks(table, entities):
         total += values.sum(0)
         lowest = torch.minimum(lowest, values.amin(0))
         highest = torch.maximum(highest, values.amax(0))
 
+    # two passes: the mean of squares minus the squared mean would cancel
     mean = total / count
     squares = torch.zeros_like(total)
     for values in blocks(table, entities):
@@ -111,11 +121,15 @@ def statistics(table: ModalityTable, trained: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def blocks(table: ModalityTable, entities: Tensor) -> Iterator[Tensor]:
-    """Values of some entities in float64, ``[m, size]`` at a time.
+    """Read the values of some entities in float64, ``[m, size]`` at a time.
 
     Args:
         table: A modality with numbers or vectors.
         entities: int64 ``[n]``.
     """
-    for part in entities.split(max(_NUMBERS_A_BLOCK // table.size, 1)) if len(entities) else ():
+    if not len(entities):
+        return
+
+    rows = max(_NUMBERS_A_BLOCK // table.size, 1)
+    for part in torch.split(entities, rows):
         yield table.values_of(part).double()

@@ -1,0 +1,26 @@
+"""Layers of the encoders: projections of each kind of modality, and the MLP of a branch."""
+
+from recbole_sibrar.model.layers.basic import MLP, BatchNorm, make_activation
+from recbole_sibrar.model.layers.interactions import InteractionsLayer
+from recbole_sibrar.model.layers.projection import Projection
+from recbole_sibrar.model.layers.scaling import Standardization, UnitLength, make_scaling, scaling_of, statistics
+from recbole_sibrar.model.layers.tables import BagLayer, CategoryLayer, DenseLayer, IdLayer, gather_bags, pad_rows
+
+__all__ = [
+    "MLP",
+    "BagLayer",
+    "BatchNorm",
+    "CategoryLayer",
+    "DenseLayer",
+    "IdLayer",
+    "InteractionsLayer",
+    "Projection",
+    "Standardization",
+    "UnitLength",
+    "gather_bags",
+    "make_activation",
+    "make_scaling",
+    "pad_rows",
+    "scaling_of",
+    "statistics",
+]

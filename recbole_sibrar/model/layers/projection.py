@@ -1,0 +1,54 @@
+"""Projection of a modality to the size of the branch's input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from recbole_sibrar.data.modality import ModalityKind, ModalityTable
+from recbole_sibrar.model.layers.basic import MLP, make_activation
+from recbole_sibrar.model.layers.interactions import InteractionsLayer
+from recbole_sibrar.model.layers.tables import BagLayer, CategoryLayer, DenseLayer, IdLayer
+
+
+class Projection(nn.Sequential):
+    """Projection p_m of one modality to the size of the branch's input ([A] section 3.1).
+
+    The first layer depends on the kind of the modality; further layers are linear with the activation between.
+
+    Args:
+        table: The modality.
+        hidden_sizes: Sizes of the layers before the last.
+        out: ``modality_size``.
+        activation: Activation between the layers.
+        normalize_interactions: L2-normalise the multi-hot vectors of ``interactions``.
+        scaling: Scales numbers and vectors before the first layer; None leaves them as they are.
+    """
+
+    def __init__(
+        self,
+        table: ModalityTable,
+        hidden_sizes: Sequence[int],
+        out: int,
+        activation: str = "relu",
+        normalize_interactions: bool = True,
+        scaling: nn.Module | None = None,
+    ) -> None:
+        sizes = [*hidden_sizes, out]
+        layers: list[nn.Module] = [_first_layer(table, sizes[0], normalize_interactions, scaling)]
+        if hidden_sizes:
+            layers += [make_activation(activation), MLP(sizes, activation=activation)]
+        super().__init__(*layers)
+
+
+def _first_layer(table: ModalityTable, out: int, normalize_interactions: bool, scaling: nn.Module | None) -> nn.Module:
+    if table.kind is ModalityKind.INTERACTIONS:
+        return InteractionsLayer(table, out, normalize_interactions)
+    if table.kind is ModalityKind.ID:
+        return IdLayer(len(table), out)
+    if table.kind is ModalityKind.CATEGORICAL:
+        return CategoryLayer(table, out)
+    if table.kind is ModalityKind.MULTI_LABEL:
+        return BagLayer(table, out)
+    return DenseLayer(table, out, scaling)

@@ -1,0 +1,164 @@
+"""First layers of the projections: each reads the values of entities from a modality table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, MutableMapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from recbole_sibrar.data.modality import ModalityTable
+
+
+class Table(nn.Module):
+    """Values of a modality as buffers; base of the first layers of all projections.
+
+    The values are data, not parameters: they are not in the ``state_dict``, and a checkpoint is loaded on top of the
+    data set in use.
+    """
+
+    def __init__(self, table: ModalityTable) -> None:
+        super().__init__()
+        self.kind = table.kind.value
+        self.size = table.size
+        for name in ("values", "rows", "indices", "offsets"):
+            self.register_buffer(name, getattr(table, name), persistent=False)
+
+    def extra_repr(self) -> str:
+        """Kind and size, for the printed model."""
+        return f"{self.kind}, size={self.size}"
+
+
+class DenseLayer(Table):
+    """Linear layer on numbers and dense vectors: ``[n] ids -> [n, out]``.
+
+    Args:
+        table: The numbers or vectors.
+        out: Size of the output.
+        scaling: Scales the values ``[n, size]`` before the layer; None leaves them as they are.
+    """
+
+    values: Tensor
+    rows: Tensor | None
+
+    def __init__(self, table: ModalityTable, out: int, scaling: nn.Module | None = None) -> None:
+        super().__init__(table)
+        self.scaling = scaling or nn.Identity()
+        self.linear = nn.Linear(table.size, out)
+
+    def inputs(self, rows: Tensor) -> Tensor:
+        """Return the scaled values ``[n, size]`` of the entities ``rows``."""
+        stored = rows if self.rows is None else self.rows[rows]
+        scaled: Tensor = self.scaling(self.values[stored])
+        return scaled
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Project the vectors of the entities ``rows``."""
+        projected: Tensor = self.linear(self.inputs(rows))
+        return projected
+
+
+class CategoryLayer(Table):
+    """Embedding of the category: ``[n] ids -> [n, out]``."""
+
+    values: Tensor
+
+    def __init__(self, table: ModalityTable, out: int) -> None:
+        super().__init__(table)
+        self.embedding = make_embedding(table.size, out)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Embed the categories of the entities ``rows``."""
+        embedded: Tensor = self.embedding(self.values[rows])
+        return embedded
+
+
+class BagLayer(Table):
+    """Mean of the embeddings of the labels in a bag: ``[n] ids -> [n, out]``."""
+
+    indices: Tensor
+    offsets: Tensor
+
+    def __init__(self, table: ModalityTable, out: int) -> None:
+        super().__init__(table)
+        self.embedding = make_embedding(table.size, out)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Pool the labels of the entities ``rows``."""
+        indices, starts, _ = gather_bags(self.indices, self.offsets, rows)
+        return functional.embedding_bag(indices, self.embedding.weight, starts, mode="mean")
+
+
+class IdLayer(nn.Module):
+    """Free embedding of each entity: ``[n] ids -> [n, out]``."""
+
+    def __init__(self, n_entities: int, out: int) -> None:
+        super().__init__()
+        self.embedding = make_embedding(n_entities, out)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Look up the entities ``rows``."""
+        embedded: Tensor = self.embedding(rows)
+        return embedded
+
+
+def make_embedding(n: int, out: int) -> nn.Embedding:
+    """Make an embedding of rows with a length of about 1, as L2-normalised inputs have, and a zero padding row."""
+    embedding = nn.Embedding(n, out, padding_idx=0)
+    with torch.no_grad():
+        nn.init.normal_(embedding.weight, std=1 / math.sqrt(out))
+        embedding.weight[0] = 0
+    return embedding
+
+
+def gather_bags(indices: Tensor, offsets: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Gather the bags of some entities from the bags of all.
+
+    Args:
+        indices: int ``[nnz]``, the bags of all entities one after the other.
+        offsets: int ``[n_entities + 1]``, of the same type: start of each bag, and end of the last.
+        rows: int64 ``[n]``, the entities.
+
+    Returns:
+        The chosen indices ``[m]``, the start of each of the ``n`` bags ``[n]``, and their sizes ``[n]``.
+
+    Example:
+        >>> bags, starts, sizes = gather_bags(torch.tensor([5, 7, 2]), torch.tensor([0, 2, 2, 3]), torch.tensor([2, 0]))
+        >>> bags.tolist(), starts.tolist(), sizes.tolist()
+        ([2, 5, 7], [0, 1], [1, 2])
+    """
+    sizes = offsets[rows + 1] - offsets[rows]
+    ends = sizes.cumsum(0)
+    starts = ends - sizes
+
+    # output_size spares a synchronisation with the GPU
+    total = int(ends[-1]) if len(ends) else 0
+    position = torch.arange(total, device=rows.device)
+    within = position - starts.repeat_interleave(sizes, output_size=total)
+    sources = offsets[rows].repeat_interleave(sizes, output_size=total) + within
+    return indices[sources], starts.to(indices.dtype), sizes
+
+
+def pad_rows(state: MutableMapping[str, Any], names: Iterable[str], known: int, n: int) -> None:
+    """Add rows of zeros for entities that training did not know; no batch looks them up.
+
+    Args:
+        state: A ``state_dict``; its entries are replaced.
+        names: Entries with a row for each entity.
+        known: Number of entities in training, padding included; entries with fewer rows stay as they are.
+        n: Number of entities now; nothing changes if it is the same.
+
+    Example:
+        >>> state = {"embedding.weight": torch.ones(2, 1)}
+        >>> pad_rows(state, ["embedding.weight"], 2, 3)
+        >>> state["embedding.weight"].flatten().tolist()
+        [1.0, 1.0, 0.0]
+    """
+    for name in names:
+        rows = state.get(name)
+        if isinstance(rows, Tensor) and known < n and len(rows) >= known:
+            zeros = rows.new_zeros((n - known, *rows.shape[1:]))
+            state[name] = torch.cat([rows[:known], zeros])
