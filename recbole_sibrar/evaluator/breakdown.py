@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from recbole.evaluator.collector import DataStruct
 
 from recbole_sibrar.data.atomic import DataError
@@ -65,7 +66,7 @@ def group_results(
     return results, absent
 
 
-def _of_users(struct: DataStruct, chosen: np.ndarray) -> DataStruct:
+def _of_users(struct: DataStruct, chosen: NDArray[Any]) -> DataStruct:
     part = DataStruct()
     rows = torch.from_numpy(chosen)
     for key, value in struct._data_dict.items():
@@ -109,7 +110,7 @@ def per_user_results(metrics: dict[str, Any], struct: DataStruct) -> pd.DataFram
     return pd.DataFrame(columns)
 
 
-def _values_of_users(metric: Any, struct: DataStruct) -> dict[str, np.ndarray]:
+def _values_of_users(metric: Any, struct: DataStruct) -> dict[str, NDArray[Any]]:
     """The values of which a metric of RecBole's reports the mean."""
     recording = copy.copy(metric)
     recording.topk_result = lambda name, values: {f"{name}@{k}": values[:, k - 1].astype(float) for k in metric.topk}

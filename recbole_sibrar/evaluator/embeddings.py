@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from recbole_sibrar.config import nearest, refuse
 from recbole_sibrar.model.clcrec import CollaborativeContentEncoder
@@ -23,11 +25,11 @@ class ModalityEmbeddings:
 
     names: tuple[str, ...]
     """The modalities."""
-    entities: np.ndarray
+    entities: NDArray[Any]
     """int64 ``[n]``: internal ids."""
-    embeddings: np.ndarray
+    embeddings: NDArray[Any]
     """float32 ``[n, n_modalities, k]``; rows of cells that are not available mean nothing."""
-    available: np.ndarray
+    available: NDArray[Any]
     """bool ``[n, n_modalities]``."""
 
     def sample(self, n: int, seed: int) -> ModalityEmbeddings:

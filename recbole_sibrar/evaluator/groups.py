@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recbole_sibrar.config import POPULARITY, GroupRequest
 from recbole_sibrar.config.groups import DEFAULT_BINS
@@ -30,7 +32,7 @@ class Group:
     """``field=value``."""
     side: Side
     """Side of its members."""
-    members: np.ndarray
+    members: NDArray[Any]
     """bool ``[n_users]`` or ``[n_items]``."""
     counts_places: bool = False
     """True to report its share of the recommended places too."""
@@ -121,7 +123,7 @@ def _by_availability(knowledge: TrainingKnowledge, request: GroupRequest) -> Ite
         yield Group(f"{request.field}={label}", side, members, counts_places=side == "item")
 
 
-def _available(knowledge: TrainingKnowledge, name: str, side: Side) -> np.ndarray:
+def _available(knowledge: TrainingKnowledge, name: str, side: Side) -> NDArray[Any]:
     """bool ``[n_entities]``: what has a value of a field, or a training interaction."""
     if name == INTERACTIONS:
         return np.asarray(knowledge.history.sum(axis=1 if side == "user" else 0)).ravel() > 0
@@ -173,5 +175,5 @@ def place_shares(lists: RecommendationLists, group: Group, topk: Sequence[int], 
     return {name: round(share, decimal_place) for name, share in shares.items()}
 
 
-def _share(flags: np.ndarray) -> float:
+def _share(flags: NDArray[Any]) -> float:
     return float(flags.mean()) if len(flags) else np.nan

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from recbole_sibrar.data.features import FieldValues, Numbers, read_field, read_numbers
@@ -44,14 +45,14 @@ class TrainingKnowledge:
         return matrix
 
     @cached_property
-    def popularity(self) -> np.ndarray:
+    def popularity(self) -> NDArray[Any]:
         """float ``[n_items]``: number of training users of each item; NaN, unknown, for a held-out item."""
         counts = np.asarray(self.history.sum(axis=0)).ravel()
         counts[0] = np.nan
         return np.where(counts == 0, np.nan, counts) if self.cold_items else counts
 
     @cached_property
-    def self_information(self) -> np.ndarray:
+    def self_information(self) -> NDArray[Any]:
         """float ``[n_items]``: -log2 of the share of training users who have the item; NaN where nobody has."""
         popularity = np.where(self.popularity > 0, self.popularity, np.nan)
         return -np.log2(popularity / self.n_users)
@@ -62,7 +63,7 @@ class TrainingKnowledge:
         return int((np.diff(self.history.indptr) > 0).sum())
 
     @cached_property
-    def tail(self) -> np.ndarray:
+    def tail(self) -> NDArray[Any]:
         """float ``[n_items]``: 1 for the long tail, 0 for the head, NaN for items of unknown popularity.
 
         The tail is the least popular ``tail_ratio`` of the items with training interactions, among equally popular
@@ -93,40 +94,40 @@ class RecommendationLists:
 
     knowledge: TrainingKnowledge
     """What training knows."""
-    users: np.ndarray
+    users: NDArray[Any]
     """int64 ``[n]``: internal ids."""
-    items: np.ndarray
+    items: NDArray[Any]
     """int64 ``[n, k]``: internal ids, best first; 0 where no candidate was left."""
-    positive_rows: np.ndarray
+    positive_rows: NDArray[Any]
     """int64 ``[p]``: row of each held-out interaction."""
-    positive_items: np.ndarray
+    positive_items: NDArray[Any]
     """int64 ``[p]``: its item."""
-    candidates: np.ndarray
+    candidates: NDArray[Any]
     """bool ``[n_items]``: the items that could be recommended."""
-    ranked: np.ndarray | None
+    ranked: NDArray[Any] | None
     """float ``[n, 2]``: how many items of head and of tail were ranked for each user; None where it was not counted."""
 
     @cached_property
-    def hits(self) -> np.ndarray:
+    def hits(self) -> NDArray[Any]:
         """bool ``[n, k]``: which recommendations are held-out interactions."""
         keys = np.arange(len(self.users))[:, None] * len(self.candidates) + self.items
         return np.isin(keys, self._positive_keys) & (self.items > 0)
 
     @cached_property
-    def n_positives(self) -> np.ndarray:
+    def n_positives(self) -> NDArray[Any]:
         """int64 ``[n]``: number of held-out items of each user."""
         return np.bincount(self._positive_keys // len(self.candidates), minlength=len(self.users))
 
     @cached_property
-    def distinct_positives(self) -> np.ndarray:
+    def distinct_positives(self) -> NDArray[Any]:
         """int64 ``[m]``: the item of each distinct pair of row and held-out item."""
         return self._positive_keys % len(self.candidates)
 
     @cached_property
-    def _positive_keys(self) -> np.ndarray:
+    def _positive_keys(self) -> NDArray[Any]:
         return np.unique(self.positive_rows * len(self.candidates) + self.positive_items)
 
-    def of_users(self, chosen: np.ndarray) -> RecommendationLists:
+    def of_users(self, chosen: NDArray[Any]) -> RecommendationLists:
         """The rows of some users.
 
         Args:
@@ -143,7 +144,7 @@ class RecommendationLists:
             ranked=None if self.ranked is None else self.ranked[chosen],
         )
 
-    def of_items(self, chosen: np.ndarray) -> RecommendationLists:
+    def of_items(self, chosen: NDArray[Any]) -> RecommendationLists:
         """The same lists, in which only some items count: as recommendations, as held-out items, as candidates.
 
         Args:
@@ -171,7 +172,7 @@ class ListCollector:
     """
 
     def __init__(
-        self, knowledge: TrainingKnowledge, candidates: np.ndarray, user_field: str, count_ranked: bool
+        self, knowledge: TrainingKnowledge, candidates: NDArray[Any], user_field: str, count_ranked: bool
     ) -> None:
         self.knowledge = knowledge
         self.candidates = candidates

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from recbole_sibrar.evaluator.requirements import check_cutoffs
@@ -123,7 +124,7 @@ def _sorted(scores: Tensor) -> Tensor:
     return scores.sort(dim=1).values
 
 
-def tail_items(original: Callable[..., np.ndarray], metric: Any, items: np.ndarray, counts: dict[int, int]) -> Any:
+def tail_items(original: Callable[..., NDArray[Any]], metric: Any, items: NDArray[Any], counts: dict[int, int]) -> Any:
     """Which recommendations are of the long tail, as RecBole's ``TailPercentage.get_tail`` says, without its loops.
 
     Args:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from recbole_sibrar.config import evaluation_config
 from recbole_sibrar.data.dataloader import items_of
@@ -40,7 +41,7 @@ def stand_in_warnings(model: Any, loader: Any) -> Iterator[str]:
             )
 
 
-def _evaluated(loader: Any, side: Side) -> np.ndarray:
+def _evaluated(loader: Any, side: Side) -> NDArray[Any]:
     """Ids of the users of a part, or of the items that are ranked for them."""
     dataset = loader._dataset
     if side == "user":

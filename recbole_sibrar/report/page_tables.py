@@ -142,7 +142,7 @@ def significance_table(frame: pd.DataFrame, level: float) -> Table:
     """All pairs of models.
 
     Args:
-        frame: The table of :func:`~recbole_sibrar.studies.significance.comparisons.compare_all`.
+        frame: The table of :func:`~recbole_sibrar.studies.significance.measures.compare_all`.
         level: p-value below which a difference is called significant.
     """
     rows, groups = [], []

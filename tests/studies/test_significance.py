@@ -13,7 +13,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import DescrStatsW
 
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.studies.significance.comparisons import compare, compare_all, user_means
+from recbole_sibrar.studies.significance.measures import compare, compare_all, user_means
 
 
 def series(values: np.ndarray) -> pd.Series:

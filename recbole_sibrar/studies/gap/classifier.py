@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, cross_val_predict
@@ -15,7 +17,7 @@ FOLDS = 5
 """Parts of the items, each of which is predicted by a classifier that was trained on the others."""
 
 
-def predict_modalities(embeddings: np.ndarray, available: np.ndarray, seed: int) -> np.ndarray | None:
+def predict_modalities(embeddings: NDArray[Any], available: NDArray[Any], seed: int) -> NDArray[Any] | None:
     """Predict the modality of each embedding by logistic regression, trained on other items.
 
     All modalities of an item are in the same fold: where they are equal, a classifier that knew some of them would be

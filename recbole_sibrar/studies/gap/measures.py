@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from recbole_sibrar.studies.gap.classifier import predict_modalities
@@ -25,13 +27,13 @@ MAX_ITEMS = 4000
 RESAMPLES = 1000
 """Bootstrap samples of an interval, whose ends are the 2.5th and the 97.5th percentile."""
 
-Values = Mapping[str, np.ndarray]
+Values = Mapping[str, NDArray[Any]]
 """Name -> one number for each drawn item, or for each bootstrap sample."""
 
 
 def measure_gap(
-    embeddings: np.ndarray | Tensor,
-    available: np.ndarray | Tensor,
+    embeddings: NDArray[Any] | Tensor,
+    available: NDArray[Any] | Tensor,
     names: Sequence[str],
     *,
     seed: int = 0,
@@ -95,7 +97,7 @@ def sample_size(n_items: int, max_items: int) -> int:
 
 
 def _checked(
-    embeddings: np.ndarray | Tensor, available: np.ndarray | Tensor, names: Sequence[str], max_items: int
+    embeddings: NDArray[Any] | Tensor, available: NDArray[Any] | Tensor, names: Sequence[str], max_items: int
 ) -> tuple[Tensor, Tensor]:
     cells, there = torch.as_tensor(embeddings).detach(), torch.as_tensor(available)
     if cells.ndim != 3 or there.shape != cells.shape[:2] or len(names) != cells.shape[1]:

@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
@@ -39,7 +40,7 @@ def _new(width: float, height: float, layout: Any = "constrained") -> Figure:
     return figure
 
 
-def project(cells: np.ndarray, method: str, seed: int) -> tuple[np.ndarray, str]:
+def project(cells: NDArray[Any], method: str, seed: int) -> tuple[NDArray[Any], str]:
     """Directions of embeddings as points in two dimensions.
 
     Args:
@@ -89,7 +90,7 @@ def _share_limits(panels: Any) -> None:
         axes.set_ylim(limits[:, 2].min(), limits[:, 3].max())
 
 
-def _draw_points(axes: Any, sample: ModalityEmbeddings, points: np.ndarray, names: list[str]) -> None:
+def _draw_points(axes: Any, sample: ModalityEmbeddings, points: NDArray[Any], names: list[str]) -> None:
     placed = np.full((*sample.available.shape, 2), np.nan)
     placed[sample.available] = points
     placed = placed[np.linspace(0, len(placed) - 1, min(N_POINTS, len(placed))).astype(int)]
@@ -103,7 +104,7 @@ def _draw_points(axes: Any, sample: ModalityEmbeddings, points: np.ndarray, name
         axes.scatter(*placed[:, column].T, s=9, alpha=0.8, linewidths=0, zorder=2, **style)
 
 
-def cosine_distances(sample: ModalityEmbeddings, first: int, second: int) -> tuple[np.ndarray, np.ndarray]:
+def cosine_distances(sample: ModalityEmbeddings, first: int, second: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Cosine distances between two modalities: of the same item ``[n]``, and of different items ``[n * (n - 1)]``."""
     both = sample.available[:, first] & sample.available[:, second]
     x, y = sample.embeddings[both, first], sample.embeddings[both, second]
@@ -182,7 +183,7 @@ def heat_map(frame: pd.DataFrame) -> Figure:
     return figure
 
 
-def _matrix(rows: pd.DataFrame, names: list[str], zeros: bool) -> np.ndarray:
+def _matrix(rows: pd.DataFrame, names: list[str], zeros: bool) -> NDArray[Any]:
     """``[n_modalities, n_modalities]``, symmetric; NaN for what is not there."""
     matrix = np.full((len(names), len(names)), np.nan)
     for first, second, value in zip(rows["first"], rows["second"], rows["value"], strict=True):

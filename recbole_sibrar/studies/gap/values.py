@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.special import digamma
 from torch import Tensor
 from torch.nn import functional
@@ -19,7 +21,7 @@ TIE = 1e-6
 _BLOCK = 1 << 24  # cells of a matrix of distances that are there at a time: 64 MiB in float32
 
 
-def values_of_queries(x: Tensor, y: Tensor, queries: Tensor, within: bool) -> dict[str, np.ndarray]:
+def values_of_queries(x: Tensor, y: Tensor, queries: Tensor, within: bool) -> dict[str, NDArray[Any]]:
     """Of each query what the measures are means of.
 
     Args:
@@ -40,7 +42,7 @@ def values_of_queries(x: Tensor, y: Tensor, queries: Tensor, within: bool) -> di
     return values
 
 
-def _numbers(values: Tensor) -> np.ndarray:
+def _numbers(values: Tensor) -> NDArray[Any]:
     return values.double().cpu().numpy()
 
 
@@ -56,9 +58,9 @@ def _products(x: Tensor, y: Tensor, queries: Tensor) -> Iterator[tuple[Tensor, T
         yield block, x[block] @ y.t()
 
 
-def _cosine_values(x: Tensor, y: Tensor, queries: Tensor, retrieval: bool) -> dict[str, np.ndarray]:
+def _cosine_values(x: Tensor, y: Tensor, queries: Tensor, retrieval: bool) -> dict[str, NDArray[Any]]:
     """Of each query what the cosines to all items say; rows have unit length."""
-    parts: list[dict[str, np.ndarray]] = []
+    parts: list[dict[str, NDArray[Any]]] = []
     others = len(y) - 1
     for block, cosines in _products(x, y, queries):
         own = cosines.gather(1, block[:, None])  # [b, 1]
@@ -73,7 +75,7 @@ def _cosine_values(x: Tensor, y: Tensor, queries: Tensor, retrieval: bool) -> di
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _retrieval(better: np.ndarray, tied: np.ndarray) -> dict[str, np.ndarray]:
+def _retrieval(better: NDArray[Any], tied: NDArray[Any]) -> dict[str, NDArray[Any]]:
     """Expected recall and reciprocal rank of the one right item when ties are broken at random.
 
     Args:
@@ -84,7 +86,7 @@ def _retrieval(better: np.ndarray, tied: np.ndarray) -> dict[str, np.ndarray]:
     return recall | {"mrr": (digamma(better + tied + 1) - digamma(better + 1)) / tied}
 
 
-def _euclidean_different(x: Tensor, y: Tensor, queries: Tensor) -> np.ndarray:
+def _euclidean_different(x: Tensor, y: Tensor, queries: Tensor) -> NDArray[Any]:
     """Mean distance of each query to the other items, ``[q]``."""
     centre = (x.mean(0) + y.mean(0)) / 2  # far from the origin, differences of squares would lose their digits
     x, y = x - centre, y - centre

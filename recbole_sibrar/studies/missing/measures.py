@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from recbole.evaluator import Collector
 from recbole.utils import EvaluatorType, get_trainer, init_seed
 from torch import Tensor
@@ -70,7 +71,7 @@ def subsets(names: Sequence[str]) -> list[tuple[str, ...]]:
     return [subset for size in sizes for subset in combinations(names, size)]
 
 
-def lost_cells(available: np.ndarray, columns: Sequence[int], rate: float, seed: int) -> np.ndarray:
+def lost_cells(available: NDArray[Any], columns: Sequence[int], rate: float, seed: int) -> NDArray[Any]:
     """Draw which values are lost: each available one of some modalities, independently.
 
     The draws of a seed are nested: what is lost at a rate is lost at every higher one. They do not depend on the
@@ -89,7 +90,7 @@ def lost_cells(available: np.ndarray, columns: Sequence[int], rate: float, seed:
     return available & _among(columns, available.shape[1]) & (draws < rate)
 
 
-def share_missing(available: np.ndarray, hidden: np.ndarray, columns: Sequence[int]) -> float:
+def share_missing(available: NDArray[Any], hidden: NDArray[Any], columns: Sequence[int]) -> float:
     """Share of the available values of some modalities that are hidden; 0 where there are none.
 
     Args:
@@ -101,7 +102,7 @@ def share_missing(available: np.ndarray, hidden: np.ndarray, columns: Sequence[i
     return float((there & hidden[:, list(columns)]).sum() / max(there.sum(), 1))
 
 
-def _among(columns: Sequence[int], n: int) -> np.ndarray:
+def _among(columns: Sequence[int], n: int) -> NDArray[Any]:
     """bool ``[n]``: True at the given positions."""
     return np.isin(np.arange(n), list(columns))
 
@@ -219,7 +220,7 @@ class Study:
         self.trainer = get_trainer(config["MODEL_TYPE"], config["model"])(self.config, model)
         self.trainer.eval_collector = self.collector
 
-    def hidden_cells(self, trial: Trial) -> np.ndarray:
+    def hidden_cells(self, trial: Trial) -> NDArray[Any]:
         """bool ``[n_entities, n_modalities]``: the values that an evaluation hides."""
         if trial.experiment == "loss":
             return lost_cells(self.available, self.columns, trial.rate, trial.seed)

@@ -10,7 +10,7 @@ import pandas as pd
 from recbole_sibrar.config import ConfigError, nearest, refuse
 from recbole_sibrar.evaluator.user_results import read_users
 from recbole_sibrar.files import replacing
-from recbole_sibrar.studies.significance.comparisons import compare_all
+from recbole_sibrar.studies.significance.measures import compare_all
 
 
 def run(runs: Sequence[str], metrics: str | None, reference: str | None) -> pd.DataFrame:
@@ -22,7 +22,7 @@ def run(runs: Sequence[str], metrics: str | None, reference: str | None) -> pd.D
         reference: One of ``runs``, to be compared with all others; None for all pairs.
 
     Returns:
-        The table of :func:`~recbole_sibrar.studies.significance.comparisons.compare_all`.
+        The table of :func:`~recbole_sibrar.studies.significance.measures.compare_all`.
 
     Raises:
         ConfigError: A file or name is unknown.
