@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from recbole_sibrar.plotting.chart import Chart, Series
-from recbole_sibrar.plotting.curves import COLOURS, LINES, MARKERS, STYLE, save_figure
+from recbole_sibrar.plotting.style import COLOURS, LINES, MARKERS, STYLE, save_figure
 
 _PLAIN: Any = {**STYLE, "hatch.linewidth": 0.6, "text.parse_math": False}  # a dollar sign in a name is no mathematics
 

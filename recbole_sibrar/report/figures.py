@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from recbole_sibrar.plotting.chart import Chart, Series, seed_values, summary
-from recbole_sibrar.plotting.curves import metric_title
+from recbole_sibrar.plotting.style import metric_title
 from recbole_sibrar.studies.gap.tables import LABELS, pair_name
 
 _EPOCH = "epoch, as the log counts: from 0"

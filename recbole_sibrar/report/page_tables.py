@@ -11,7 +11,7 @@ import pandas as pd
 from recbole.evaluator.register import smaller_metrics
 
 from recbole_sibrar.plotting.chart import seed_values
-from recbole_sibrar.plotting.curves import metric_title
+from recbole_sibrar.plotting.style import metric_title
 from recbole_sibrar.quick_start.group.summary import Cell
 from recbole_sibrar.studies.gap.tables import LABELS
 

@@ -12,8 +12,9 @@ from recbole_sibrar.config import ConfigError
 from recbole_sibrar.config.choices import RATES
 from recbole_sibrar.files import check_writable
 from recbole_sibrar.names import MODELS
-from recbole_sibrar.plotting.curves import line_names
+from recbole_sibrar.plotting.style import line_names
 from recbole_sibrar.quick_start.group.folder import ComparisonFolder, read_table
+from recbole_sibrar.studies.files import write_table
 from recbole_sibrar.studies.gap import measures as modality_gap
 from recbole_sibrar.studies.missing import measures as missing_modality
 from recbole_sibrar.studies.missing import study as missing
@@ -42,7 +43,7 @@ def missing_study(data: ComparisonFolder, compute: bool, data_path: str | None =
         path = _new(data, MISSING, "--missing")
         plan = missing.read_plan("item", None, RATES, "5")
         frame, _ = missing.run(checkpoints, plan, None, tqdm.write, data_path)
-        missing.write_table(frame, path)
+        write_table(frame, path)
     return None if path is None else _read(path, data, missing_modality.COLUMNS)
 
 
@@ -64,7 +65,7 @@ def gap_study(data: ComparisonFolder, compute: bool, data_path: str | None = Non
     if path is None and compute:
         checkpoints = _checkpoints(data, "--gap")
         path = _new(data, GAP, "--gap")
-        missing.write_table(_measure(checkpoints, data_path), path)
+        write_table(_measure(checkpoints, data_path), path)
     return None if path is None else _read(path, data, ("checkpoint", "model", *modality_gap.COLUMNS))
 
 

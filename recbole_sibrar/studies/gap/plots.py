@@ -19,7 +19,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from recbole_sibrar.evaluator.embeddings import ModalityEmbeddings
-from recbole_sibrar.plotting.curves import COLOURS, LINES, MARKERS, STYLE
+from recbole_sibrar.plotting.style import COLOURS, LINES, MARKERS, STYLE
 from recbole_sibrar.studies.gap.tables import LABELS, pair_name
 
 N_POINTS = 250

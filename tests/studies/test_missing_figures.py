@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from recbole_sibrar.plotting.curves import COLOURS, line_names, missing_curves, save_figure
+from recbole_sibrar.plotting.style import COLOURS, line_names, save_figure
+from recbole_sibrar.studies.missing.plots import missing_curves
 
 
 def study(*checkpoints: tuple[str, str]) -> pd.DataFrame:
