@@ -137,7 +137,8 @@ class RecommendationLists:
 
     @cached_property
     def _positive_keys(self) -> NDArray[Any]:
-        return np.unique(self.positive_rows * len(self.candidates) + self.positive_items)
+        keys: NDArray[np.int64] = self.positive_rows * len(self.candidates) + self.positive_items
+        return np.unique(keys)
 
     def of_users(self, chosen: NDArray[Any]) -> RecommendationLists:
         """Keep the rows of some users.

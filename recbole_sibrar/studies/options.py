@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from recbole_sibrar.config import nearest, refuse
 from recbole_sibrar.names import SIDES, Side
 
@@ -18,4 +16,4 @@ def read_side(value: str) -> Side:
     """
     if value not in SIDES:
         refuse("--side", value, f"one of {', '.join(SIDES)}{nearest(value, SIDES)}")
-    return cast(Side, value)
+    return value

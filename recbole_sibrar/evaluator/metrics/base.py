@@ -56,7 +56,7 @@ class ListMetric(AbstractMetric):
         lists = dataobject.get(NEED)
         name = type(self).__name__.lower()
 
-        values = {}
+        values: dict[str, float] = {}
         for k in self.topk:
             value = float(self.measure(lists, k))
             values[f"{name}@{k}"] = round(value, self.decimal_place)

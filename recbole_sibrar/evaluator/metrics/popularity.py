@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from recbole_sibrar.evaluator import functional
@@ -115,7 +116,8 @@ class PL(ListMetric):
     def measure_users(self, lists: RecommendationLists, k: int) -> NDArray[Any]:
         """Compute the lift of each user alone."""
         recommended, profile = self._means(lists, k)
-        return (recommended - profile) / profile
+        lift: NDArray[np.float64] = (recommended - profile) / profile
+        return lift
 
     def measure(self, lists: RecommendationLists, k: int) -> float:
         """Compute the lift of all users."""

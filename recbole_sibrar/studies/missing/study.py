@@ -1,4 +1,4 @@
-"""``recbole-sibrar missing``: evaluate trained models with missing modalities, without training them again."""
+"""``recbole-sibrar missing``: evaluate trained models with missing modalities, without retraining."""
 
 from __future__ import annotations
 
