@@ -23,12 +23,13 @@ from recbole_sibrar.plotting.style import COLOURS, LINES, MARKERS, STYLE
 from recbole_sibrar.studies.gap.tables import LABELS, pair_name
 
 N_POINTS = 250
-"""Items in a projection; more would hide each other."""
+"""Largest number of items in a projection; more would hide each other."""
 
 N_BINS = 40
+"""Bins of the histograms."""
 
 SERIES_MEASURES = ("cosine_ratio", "centroid_ratio", "mrr", "classifier_accuracy")
-"""What the figure of a series shows."""
+"""Measures in the figure of a series."""
 
 Samples = Mapping[str, ModalityEmbeddings]
 """Name of a checkpoint -> some of its embeddings."""
@@ -41,15 +42,15 @@ def _new(width: float, height: float, layout: Any = "constrained") -> Figure:
 
 
 def project(cells: NDArray[Any], method: str, seed: int) -> tuple[NDArray[Any], str]:
-    """Directions of embeddings as points in two dimensions.
+    """Project directions of embeddings into two dimensions.
 
     Args:
         cells: float ``[n, k]``.
         method: ``pca``, ``tsne`` or ``umap``.
-        seed: Of t-SNE and UMAP.
+        seed: Seed of t-SNE and UMAP.
 
     Returns:
-        float ``[n, 2]``, of the embeddings at unit length, and how much they show, in words.
+        float ``[n, 2]``, points of the embeddings at unit length, and a description of the projection.
     """
     units = cells / np.maximum(np.linalg.norm(cells, axis=1, keepdims=True), 1e-12)
     if method == "pca":
@@ -58,12 +59,12 @@ def project(cells: NDArray[Any], method: str, seed: int) -> tuple[NDArray[Any], 
     if method == "tsne":
         perplexity = min(30, max(1, (len(cells) - 1) // 3))
         return TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(units), "t-SNE"
-    umap = import_module("umap")  # no requirement; the command has checked that it is there
+    umap = import_module("umap")  # optional; the command has checked its presence
     return umap.UMAP(2, n_neighbors=min(15, len(cells) - 1), random_state=seed).fit_transform(units), "UMAP"
 
 
 def projection(samples: Samples, method: str = "pca", seed: int = 0) -> Figure:
-    """Items in two dimensions, coloured by modality; a line joins the modalities of an item.
+    """Draw items in two dimensions, coloured by modality; a line joins the modalities of an item.
 
     All checkpoints have the same axes. Embeddings are drawn at unit length: those of different models differ in
     length, and within a model a few long ones would push all others together.
@@ -105,7 +106,7 @@ def _draw_points(axes: Any, sample: ModalityEmbeddings, points: NDArray[Any], na
 
 
 def cosine_distances(sample: ModalityEmbeddings, first: int, second: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Cosine distances between two modalities: of the same item ``[n]``, and of different items ``[n * (n - 1)]``."""
+    """Compute cosine distances between two modalities: same item ``[n]``, different items ``[n * (n - 1)]``."""
     both = sample.available[:, first] & sample.available[:, second]
     x, y = sample.embeddings[both, first], sample.embeddings[both, second]
     x, y = (z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12) for z in (x, y))
@@ -119,7 +120,7 @@ def _pairs(samples: Samples) -> Iterator[tuple[str, str]]:
 
 
 def histograms(samples: Samples, side: str = "item") -> Figure:
-    """Cosine distances of the same and of different items (or users): a row for each pair of modalities.
+    """Draw cosine distances of the same and of different items (or users), a row for each pair of modalities.
 
     A column for each checkpoint, all on the same axes.
     """
@@ -153,7 +154,7 @@ def histograms(samples: Samples, side: str = "item") -> Figure:
 
 
 def heat_map(frame: pd.DataFrame) -> Figure:
-    """Mean cosine distances between modalities, of the same item (above) and of different items (below).
+    """Draw mean cosine distances between modalities: same item above, different items below.
 
     Args:
         frame: Rows with ``name``, ``side`` and the columns of
@@ -184,7 +185,7 @@ def heat_map(frame: pd.DataFrame) -> Figure:
 
 
 def _matrix(rows: pd.DataFrame, names: list[str], zeros: bool) -> NDArray[Any]:
-    """``[n_modalities, n_modalities]``, symmetric; NaN for what is not there."""
+    """``[n_modalities, n_modalities]``, symmetric; NaN for a missing pair."""
     matrix = np.full((len(names), len(names)), np.nan)
     for first, second, value in zip(rows["first"], rows["second"], rows["value"], strict=True):
         i, j = names.index(first), names.index(second)
@@ -195,7 +196,7 @@ def _matrix(rows: pd.DataFrame, names: list[str], zeros: bool) -> NDArray[Any]:
 
 
 def series(files: Mapping[str, pd.DataFrame], side: str) -> Figure:
-    """Measures against the number of epochs trained so far, a line for each run; of pairs the mean.
+    """Draw measures against the number of trained epochs, a line for each run, averaged over pairs.
 
     Args:
         files: Name -> rows with ``epochs``, ``side``, ``first``, ``second``, ``measure`` and ``value``.
