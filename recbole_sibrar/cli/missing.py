@@ -31,7 +31,8 @@ def run(args: argparse.Namespace) -> int:
         ConfigError: An option or a checkpoint cannot be used.
         DataError: The data of a checkpoint cannot be used.
     """
-    from recbole_sibrar.plotting import curves
+    from recbole_sibrar.plotting.style import save_figure
+    from recbole_sibrar.studies.missing import plots
     from recbole_sibrar.studies.missing import study as missing
 
     plan = missing.read_plan(args.side, args.modalities, args.rates, args.seeds)
@@ -39,9 +40,9 @@ def run(args: argparse.Namespace) -> int:
     frame, metric = missing.run(args.checkpoints, plan, args.metric and args.metric.lower(), _note, args.data_path)
 
     missing.write_table(frame, folder / "missing.csv")
-    figure = curves.missing_curves(frame, metric)
+    figure = plots.missing_curves(frame, metric)
     for suffix in ("png", "pdf"):
-        curves.save_figure(figure, folder / f"missing.{suffix}")
+        save_figure(figure, folder / f"missing.{suffix}")
 
     print(missing.table(frame, metric))  # noqa: T201
     print(f"written: {folder / 'missing.csv'}, missing.png, missing.pdf")  # noqa: T201

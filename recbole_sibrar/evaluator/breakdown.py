@@ -1,10 +1,10 @@
-"""The result of an evaluation taken apart: by groups of users or items, and by user."""
+"""Results of groups of users or items, and of single users."""
 
 from __future__ import annotations
 
 import copy
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from logging import getLogger
 from pathlib import Path
 from typing import Any
@@ -12,32 +12,39 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
+from recbole.evaluator.base_metric import AbstractMetric
 from recbole.evaluator.collector import DataStruct
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 from recbole_sibrar.evaluator.groups import Group, place_shares
 from recbole_sibrar.evaluator.lists import RecommendationLists
 from recbole_sibrar.evaluator.metrics import NEED, ListMetric
 from recbole_sibrar.evaluator.user_results import write_users
 from recbole_sibrar.files import check_writable
 
+__all__ = ["group_results", "per_user_results", "save_per_user", "table"]
+
 _PER_USER_ROWS = ("rec.topk", "rec.items", "rec.meanrank")
-"""What RecBole's collector gathers with a row for each user."""
+"""Data of RecBole's collector with a row for each user."""
 
 
 def group_results(
-    metrics: dict[str, Any], struct: DataStruct, groups: Sequence[Group], topk: Sequence[int], decimal_place: int
+    metrics: Mapping[str, AbstractMetric],
+    struct: DataStruct,
+    groups: Sequence[Group],
+    topk: Sequence[int],
+    decimal_place: int,
 ) -> tuple[OrderedDict[str, tuple[int, dict[str, float]]], list[str]]:
-    """Every metric for every group.
+    """Compute every metric for every group.
 
-    A group of users is evaluated as if there were no others. For a group of items the lists stay what they are, but
-    only its items count: as recommendations, as held-out items and as candidates, for the users who have such
-    a held-out item. The share of places that some groups have too is that in the lists of all
-    users.
+    A group of users is evaluated as if there were no other users. For a group of items the lists stay the same, but
+    only its items count as recommendations, held-out items and candidates. Users without a held-out item of the group
+    are left out. The share of places is measured in the lists of all users.
 
     Args:
         metrics: Name -> RecBole's metric object.
-        struct: What RecBole's collector gathered.
+        struct: Data of RecBole's collector.
         groups: The groups.
         topk: The cut-offs.
         decimal_place: Digits after the point.
@@ -47,27 +54,35 @@ def group_results(
     """
     lists: RecommendationLists = struct.get(NEED)
     results: OrderedDict[str, tuple[int, dict[str, float]]] = OrderedDict()
-    absent = []
+    absent: list[str] = []
     for group in groups:
         part = _of_users(struct, group.members[lists.users]) if group.side == "user" else _of_items(struct, group)
-        n = len(part.get(NEED).users)
-        values: dict[str, float] = {}
-        if n:
-            for metric in metrics.values():
-                if group.side == "user" or set(metric.metric_need) <= {"rec.topk", NEED}:
-                    values.update(metric.calculate_metric(part))
-        else:
+
+        n_users = len(part.get(NEED).users)
+        values = _measure_group(metrics, part, group) if n_users else {}
+        if not n_users:
             absent.append(group.label)
         if group.counts_places:
             values.update(place_shares(lists, group, topk, decimal_place))
         if values:
-            results[group.label] = (n, values)
+            results[group.label] = (n_users, values)
     return results, absent
 
 
-def _of_users(struct: DataStruct, chosen: np.ndarray) -> DataStruct:
+def _measure_group(metrics: Mapping[str, AbstractMetric], part: DataStruct, group: Group) -> dict[str, float]:
+    """Compute the metrics of one group; of a group of items only metrics of lists and of hits."""
+    values: dict[str, float] = {}
+    for metric in metrics.values():
+        if group.side == "user" or set(metric.metric_need) <= {"rec.topk", NEED}:
+            values.update(metric.calculate_metric(part))
+    return values
+
+
+def _of_users(struct: DataStruct, chosen: NDArray[Any]) -> DataStruct:
     part = DataStruct()
     rows = torch.from_numpy(chosen)
+
+    # DataStruct offers no public way to list its keys.
     for key, value in struct._data_dict.items():
         part.set(key, value[rows] if key in _PER_USER_ROWS else value)
     part.set(NEED, struct.get(NEED).of_users(chosen))
@@ -77,50 +92,57 @@ def _of_users(struct: DataStruct, chosen: np.ndarray) -> DataStruct:
 def _of_items(struct: DataStruct, group: Group) -> DataStruct:
     lists = struct.get(NEED).of_items(group.members)
     lists = lists.of_users(lists.n_positives > 0)
-    part = DataStruct()
+
+    # RecBole's form: hits of each user, then the number of held-out items.
     hits = np.column_stack([lists.hits, lists.n_positives]) if len(lists.users) else np.zeros((0, 1))
+
+    part = DataStruct()
     part.set("rec.topk", torch.from_numpy(hits.astype(np.int32)))
     part.set(NEED, lists)
     return part
 
 
-def per_user_results(metrics: dict[str, Any], struct: DataStruct) -> pd.DataFrame:
-    """A row for each evaluated user: original id, every metric that is a mean over users, and the recommended items.
+def per_user_results(metrics: Mapping[str, AbstractMetric], struct: DataStruct) -> pd.DataFrame:
+    """Make a row for each evaluated user: original id, metrics with a value for each user, recommended items.
 
     Args:
         metrics: Name -> RecBole's metric object.
-        struct: What RecBole's collector gathered.
+        struct: Data of RecBole's collector.
 
     Returns:
-        Columns ``user_id`` (the data set's name of it), one for each metric and k (not rounded, NaN where undefined),
-        and ``items``, the list of original ids, best first.
+        Columns ``user_id`` (the data set's name of it), one for each metric and k (not rounded, NaN if undefined), and
+        ``items``, the list of original ids, best first.
     """
     lists: RecommendationLists = struct.get(NEED)
     dataset = lists.knowledge.dataset
     columns: dict[str, Any] = {dataset.uid_field: dataset.field2id_token[dataset.uid_field][lists.users]}
+
     for name, metric in metrics.items():
         if isinstance(metric, ListMetric):
             if hasattr(metric, "measure_users"):
-                columns.update({f"{name}@{k}": metric.measure_users(lists, k) for k in metric.topk})
+                for k in metric.topk:
+                    columns[f"{name}@{k}"] = metric.measure_users(lists, k)
         elif hasattr(metric, "topk_result"):
             columns.update(_values_of_users(metric, struct))
+
     tokens = dataset.field2id_token[dataset.iid_field]
     columns["items"] = [list(tokens[row[row > 0]]) for row in lists.items]
     return pd.DataFrame(columns)
 
 
-def _values_of_users(metric: Any, struct: DataStruct) -> dict[str, np.ndarray]:
-    """The values of which a metric of RecBole's reports the mean."""
+def _values_of_users(metric: AbstractMetric, struct: DataStruct) -> dict[str, NDArray[Any]]:
+    """Values of each user, from a metric of RecBole that reports their mean."""
     recording = copy.copy(metric)
     recording.topk_result = lambda name, values: {f"{name}@{k}": values[:, k - 1].astype(float) for k in metric.topk}
-    return recording.calculate_metric(struct)
+    values: dict[str, NDArray[Any]] = recording.calculate_metric(struct)
+    return values
 
 
 def save_per_user(frame: pd.DataFrame, path: Path) -> None:
-    """Write the results of each user to a file of the format that its suffix names, to a temporary name first.
+    """Write the results of each user; the suffix of the file names its format.
 
     Args:
-        frame: What :func:`per_user_results` returns.
+        frame: Result of :func:`per_user_results`.
         path: The file; its folder is made if it does not exist.
 
     Raises:
@@ -135,6 +157,8 @@ def save_per_user(frame: pd.DataFrame, path: Path) -> None:
 
 
 def table(overall: dict[str, float], results: dict[str, tuple[int, dict[str, float]]], n_users: int) -> str:
-    """The results of all users and of each group as text, a row each."""
-    rows = {"all": {"users": n_users, **overall}, **{x: {"users": n, **values} for x, (n, values) in results.items()}}
+    """Write the results of all users and of each group as text, a row each."""
+    rows = {"all": {"users": n_users, **overall}}
+    for label, (n, values) in results.items():
+        rows[label] = {"users": n, **values}
     return pd.DataFrame.from_dict(rows, orient="index").to_string(na_rep="-")

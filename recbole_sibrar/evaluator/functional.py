@@ -1,18 +1,42 @@
 """Beyond-accuracy measures as pure functions of recommendation lists.
 
-Everywhere ``items`` is int64 ``[n_users, k]``: internal ids, best first, 0 where no candidate was left. A value per
-item is NaN where it is unknown (the popularity of an item without training interactions) and a result is NaN
-where it is undefined.
+Everywhere ``items`` is int64 ``[n_users, k]``: internal ids, best first, 0 for an empty place. A value per item is NaN
+if it is unknown (the popularity of an item without training interactions). A result is NaN if it is undefined.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, issparse
 
+__all__ = [
+    "calibration_divergence",
+    "coverage",
+    "exposure",
+    "gini",
+    "group_disparity",
+    "history_mean",
+    "intra_list_distance",
+    "list_mean",
+    "list_sum",
+    "list_weights",
+    "popularity_lift",
+    "value_distribution",
+]
 
-def exposure(items: np.ndarray, n_items: int) -> np.ndarray:
-    """int64 ``[n_items]``: how often each item is recommended.
+
+def exposure(items: NDArray[Any], n_items: int) -> NDArray[Any]:
+    """Count the recommendations of each item.
+
+    Args:
+        items: The lists.
+        n_items: Number of items, with RecBole's padding item 0.
+
+    Returns:
+        int64 ``[n_items]``; 0 for the padding item.
 
     Example:
         >>> exposure(np.array([[2, 1], [2, 0]]), 4).tolist()
@@ -23,101 +47,135 @@ def exposure(items: np.ndarray, n_items: int) -> np.ndarray:
     return counts
 
 
-def coverage(items: np.ndarray, candidates: np.ndarray) -> float:
-    """Share of the candidates that are recommended to anyone.
+def coverage(items: NDArray[Any], candidates: NDArray[Any]) -> float:
+    r"""Compute the share of the candidates in the union of all lists.
+
+    .. math:: |\bigcup_u L_u| / |C|
 
     Args:
         items: The lists.
         candidates: bool ``[n_items]``.
+
+    Returns:
+        A share; NaN without candidates.
 
     Example:
         >>> coverage(np.array([[1, 2], [2, 1]]), np.array([False, True, True, True, True]))
         0.5
     """
     n = int(candidates.sum())
-    return float((exposure(items, len(candidates))[candidates] > 0).sum() / n) if n else np.nan
+    if not n:
+        return np.nan
+
+    counts = exposure(items, len(candidates))[candidates]
+    return float((counts > 0).sum() / n)
 
 
-def gini(items: np.ndarray, candidates: np.ndarray) -> float:
-    """Gini coefficient of the exposure of the candidates, those never recommended included.
+def gini(items: NDArray[Any], candidates: NDArray[Any]) -> float:
+    r"""Compute the Gini coefficient of the exposure of the candidates, never recommended ones included.
+
+    .. math:: \frac{\sum_j (2j - n - 1) c_j}{n \sum_j c_j}
+
+    with the numbers of recommendations :math:`c_1 \le ... \le c_n` of the n candidates.
 
     Args:
         items: The lists.
         candidates: bool ``[n_items]``.
 
     Returns:
-        0 where all are recommended equally often, (n - 1) / n where a single one of n ever is.
+        0 for equal exposure, (n - 1) / n if a single one of n candidates is ever recommended; NaN without
+        recommendations.
 
     Example:
         >>> gini(np.array([[1], [1]]), np.array([False, True, True, True, True]))
         0.75
     """
     counts = np.sort(exposure(items, len(candidates))[candidates])
-    n, total = len(counts), counts.sum()
-    return float(((2 * np.arange(1, n + 1) - n - 1) * counts).sum() / (n * total)) if total else np.nan
+    n = len(counts)
+    total = counts.sum()
+    if not total:
+        return np.nan
+
+    weights = 2 * np.arange(1, n + 1) - n - 1
+    return float((weights * counts).sum() / (n * total))
 
 
-def list_mean(items: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Mean value of the items of each list, over those whose value is known.
+def list_mean(items: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+    """Average the known values of the items of each list.
 
     Args:
         items: The lists.
         values: float ``[n_items]``.
 
     Returns:
-        float ``[n_users]``.
+        float ``[n_users]``; NaN without a known value.
 
     Example:
         >>> list_mean(np.array([[1, 2], [2, 0], [3, 3]]), np.array([9, 1.0, 3.0, np.nan])).tolist()
         [2.0, 3.0, nan]
     """
     known = (items > 0) & ~np.isnan(values[items])
-    return _divide(np.where(known, values[items], 0).sum(1), known.sum(1))
+    sums = np.where(known, values[items], 0).sum(1)
+    return _divide(sums, known.sum(1))
 
 
-def list_sum(items: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Sum of the known values of the items of each list; see :func:`list_mean`.
+def list_sum(items: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+    """Add up the known values of the items of each list; see :func:`list_mean`.
+
+    Args:
+        items: The lists.
+        values: float ``[n_items]``.
 
     Returns:
-        float ``[n_users]``: 0 for an empty list, NaN for one of whose items no value is known.
+        float ``[n_users]``: 0 for an empty list, NaN if none of the values is known.
 
     Example:
         >>> list_sum(np.array([[1, 2], [0, 0], [3, 3]]), np.array([9, 1.0, 3.0, np.nan])).tolist()
         [4.0, 0.0, nan]
     """
     known = (items > 0) & ~np.isnan(values[items])
-    return np.where(known.any(1) | ~(items > 0).any(1), np.where(known, values[items], 0).sum(1), np.nan)
+    is_empty = ~(items > 0).any(1)
+
+    sums = np.where(known, values[items], 0).sum(1)
+    return np.where(known.any(1) | is_empty, sums, np.nan)
 
 
-def _divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """Quotient, NaN where the denominator is 0."""
+def _divide(numerator: NDArray[Any], denominator: NDArray[Any]) -> NDArray[Any]:
+    """Divide; NaN for a denominator of 0."""
     result = np.full(len(numerator), np.nan)
     np.divide(numerator, denominator, out=result, where=denominator != 0)
     return result
 
 
-def history_mean(history: csr_matrix, values: np.ndarray) -> np.ndarray:
-    """Mean value of the training items of each user.
+def history_mean(history: csr_matrix, values: NDArray[Any]) -> NDArray[Any]:
+    """Average the values of the training items of each user.
 
     Args:
         history: ``[n_users, n_items]``, 1 for each training interaction.
         values: float ``[n_items]``, known for every item with training interactions.
 
     Returns:
-        float ``[n_users]``, NaN for a user without training interactions.
+        float ``[n_users]``; NaN for a user without training interactions.
+
+    Example:
+        >>> history_mean(csr_matrix(np.array([[0, 1, 1], [0, 0, 0]])), np.array([np.nan, 4.0, 2.0])).tolist()
+        [3.0, nan]
     """
-    return _divide(history @ np.nan_to_num(values), np.asarray(history.sum(axis=1)).ravel())
+    sums = history @ np.nan_to_num(values)
+    n_interactions = np.asarray(history.sum(axis=1)).ravel()
+    return _divide(sums, n_interactions)
 
 
-def popularity_lift(recommended: np.ndarray, profile: np.ndarray) -> float:
-    """Relative difference of the mean popularity of recommendations and of profiles.
+def popularity_lift(recommended: NDArray[Any], profile: NDArray[Any]) -> float:
+    """Compute the relative difference between the mean popularity of recommendations and of profiles.
 
     Args:
         recommended: float ``[n_users]``, mean popularity of each list.
         profile: float ``[n_users]``, mean popularity of each user's training items.
 
     Returns:
-        (mean of ``recommended`` - mean of ``profile``) / mean of ``profile``, over the users who have both.
+        (mean of ``recommended`` - mean of ``profile``) / mean of ``profile``, over the users with both; NaN without
+        such a user.
 
     Example:
         >>> popularity_lift(np.array([30.0, 10.0, np.nan]), np.array([10.0, 10.0, 5.0]))
@@ -126,19 +184,21 @@ def popularity_lift(recommended: np.ndarray, profile: np.ndarray) -> float:
     both = ~np.isnan(recommended) & ~np.isnan(profile)
     if not both.any():
         return np.nan
+
     before = profile[both].mean()
-    return float((recommended[both].mean() - before) / before)
+    after = recommended[both].mean()
+    return float((after - before) / before)
 
 
-def group_disparity(achieved: np.ndarray, possible: np.ndarray) -> float:
-    """Standard deviation over mean of the rates at which groups of items get something.
+def group_disparity(achieved: NDArray[Any], possible: NDArray[Any]) -> float:
+    """Compute the coefficient of variation of the success rates of groups: standard deviation over mean.
 
     Args:
-        achieved: ``[n_groups]``, how often each group gets it.
-        possible: ``[n_groups]``, how often it could have.
+        achieved: ``[n_groups]``, number of successes of each group.
+        possible: ``[n_groups]``, number of its chances.
 
     Returns:
-        0 where all groups get it at the same rate; NaN where a group never could, or none ever does.
+        0 for equal rates; NaN if a group has no chance, or no group has a success.
 
     Example:
         >>> group_disparity(np.array([3, 1]), np.array([4, 4]))
@@ -146,12 +206,15 @@ def group_disparity(achieved: np.ndarray, possible: np.ndarray) -> float:
     """
     if not np.all(possible > 0) or not achieved.sum():
         return np.nan
+
     rates = np.asarray(achieved, dtype=float) / possible
     return float(rates.std() / rates.mean())
 
 
-def intra_list_distance(items: np.ndarray, directions: np.ndarray | csr_matrix, available: np.ndarray) -> np.ndarray:
-    """Mean cosine distance between the items of each list.
+def intra_list_distance(
+    items: NDArray[Any], directions: NDArray[Any] | csr_matrix, available: NDArray[Any]
+) -> NDArray[Any]:
+    """Average the cosine distances between the items of each list.
 
     Args:
         items: The lists.
@@ -159,7 +222,7 @@ def intra_list_distance(items: np.ndarray, directions: np.ndarray | csr_matrix, 
         available: bool ``[n_items]``: items with features; the others are left out.
 
     Returns:
-        float ``[n_users]``, NaN for a list with fewer than two items that have features.
+        float ``[n_users]``; NaN for a list with fewer than two items with features.
 
     Example:
         >>> x = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
@@ -168,22 +231,30 @@ def intra_list_distance(items: np.ndarray, directions: np.ndarray | csr_matrix, 
     """
     weights = list_weights(np.where(available[items], items, 0), len(available))
     counts = np.asarray(weights.sum(axis=1)).ravel()
-    total = weights @ directions  # its squared length holds each pair's cosine twice and each item's own, 1, once
+
+    # The squared length of a list's sum holds each pair's cosine twice and each item's own cosine, 1, once.
+    total = weights @ directions
     squared = total.multiply(total) if issparse(total) else np.square(total)
     cosines = np.asarray(squared.sum(axis=1)).ravel() - counts
-    return np.maximum(1 - _divide(cosines, counts * (counts - 1)), 0)  # rounding may leave -1e-8
+
+    distances = 1 - _divide(cosines, counts * (counts - 1))
+    return np.maximum(distances, 0)  # rounding may leave -1e-8
 
 
-def calibration_divergence(profile: np.ndarray, recommended: np.ndarray, alpha: float) -> np.ndarray:
-    """Kullback-Leibler divergence of each list's distribution from the profile's, in nats.
+def calibration_divergence(profile: NDArray[Any], recommended: NDArray[Any], alpha: float) -> NDArray[Any]:
+    r"""Compute the Kullback-Leibler divergence of each list's distribution from the profile's, in nats.
+
+    .. math:: \sum_g p_g \ln \frac{p_g}{(1 - \alpha) q_g + \alpha p_g}
+
+    with the profile's distribution p and the list's q (Steck, RecSys 2018).
 
     Args:
-        profile: float ``[n, n_values]``, a distribution a row, or zeros where there is none.
+        profile: float ``[n, n_values]``, a distribution a row; a row of zeros for a missing one.
         recommended: float ``[n, n_values]``, likewise.
-        alpha: Share of the profile that is mixed into the list's distribution, so that the divergence is finite.
+        alpha: Share of the profile mixed into the list's distribution, so that the divergence is finite.
 
     Returns:
-        float ``[n]``, NaN where either distribution is missing.
+        float ``[n]``; NaN if either distribution is missing.
 
     Example:
         >>> calibration_divergence(np.array([[0.5, 0.5]]), np.array([[0.5, 0.5]]), 0.01).tolist()
@@ -191,28 +262,50 @@ def calibration_divergence(profile: np.ndarray, recommended: np.ndarray, alpha: 
     """
     mixed = (1 - alpha) * recommended + alpha * profile
     ratio = np.divide(profile, mixed, out=np.ones_like(profile), where=profile > 0)
-    result = (profile * np.log(ratio)).sum(1)
-    return np.where((profile.sum(1) > 0) & (recommended.sum(1) > 0), result, np.nan)
+    divergence = (profile * np.log(ratio)).sum(1)
+
+    is_defined = (profile.sum(1) > 0) & (recommended.sum(1) > 0)
+    return np.where(is_defined, divergence, np.nan)
 
 
-def value_distribution(weights: csr_matrix, values: csr_matrix) -> np.ndarray:
-    """Distribution of a categorical field over weighted items; an item with several values counts for each in part.
+def value_distribution(weights: csr_matrix, values: csr_matrix) -> NDArray[Any]:
+    """Compute the distribution of a categorical field over weighted items; an item splits its weight over its values.
 
     Args:
         weights: ``[n, n_items]``, weight of each item in each row.
-        values: ``[n_items, n_values]``, 1 where the item has the value.
+        values: ``[n_items, n_values]``, 1 for each value of an item.
 
     Returns:
-        float ``[n, n_values]``; a row without any valued item is zero.
+        float ``[n, n_values]``; zeros for a row without any value.
+
+    Example:
+        >>> values = csr_matrix(np.array([[0, 0], [1, 1], [0, 1]]))
+        >>> value_distribution(csr_matrix(np.array([[0, 1, 1], [1, 0, 0]])), values).tolist()
+        [[0.25, 0.75], [0.0, 0.0]]
     """
     per_item = np.asarray(values.sum(axis=1)).ravel()
-    shares = values.multiply(np.divide(1.0, per_item, out=np.zeros(len(per_item)), where=per_item > 0)[:, None])
+    share = np.divide(1.0, per_item, out=np.zeros(len(per_item)), where=per_item > 0)
+    shares = values.multiply(share[:, None])
+
     total = np.asarray((weights @ shares.tocsr()).todense())
     sums = total.sum(1, keepdims=True)
     return np.divide(total, sums, out=np.zeros_like(total), where=sums > 0)
 
 
-def list_weights(items: np.ndarray, n_items: int) -> csr_matrix:
-    """``[n_users, n_items]``, 1 where the item is in the list."""
+def list_weights(items: NDArray[Any], n_items: int) -> csr_matrix:
+    """Turn lists into a sparse matrix of users and items.
+
+    Args:
+        items: The lists.
+        n_items: Number of items, with RecBole's padding item 0.
+
+    Returns:
+        float ``[n_users, n_items]``, 1 for each item of a list.
+
+    Example:
+        >>> list_weights(np.array([[2, 1], [2, 0]]), 3).toarray().tolist()
+        [[0.0, 1.0, 1.0], [0.0, 0.0, 1.0]]
+    """
     rows, columns = np.nonzero(items)
-    return csr_matrix((np.ones(len(rows)), (rows, items[rows, columns])), shape=(len(items), n_items))
+    chosen = items[rows, columns]
+    return csr_matrix((np.ones(len(rows)), (rows, chosen)), shape=(len(items), n_items))

@@ -1,19 +1,23 @@
-"""Groups of users and items that an evaluation reports results of: by value, by bins of numbers, by availability."""
+"""Groups of users and items with results of their own: by value, by ranges of numbers, by availability."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recbole_sibrar.config import POPULARITY, GroupRequest
 from recbole_sibrar.config.groups import DEFAULT_BINS
-from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.data.features import Numbers, field_types
+from recbole_sibrar.errors import DataError
 from recbole_sibrar.evaluator.lists import RecommendationLists, TrainingKnowledge
 from recbole_sibrar.names import INTERACTIONS, Side
+
+__all__ = ["KEY", "Group", "find_groups", "place_shares", "quantiles", "range_labels"]
 
 KEY = "eval_groups"
 """The configuration key, for messages."""
@@ -30,18 +34,18 @@ class Group:
     """``field=value``."""
     side: Side
     """Side of its members."""
-    members: np.ndarray
+    members: NDArray[Any]
     """bool ``[n_users]`` or ``[n_items]``."""
     counts_places: bool = False
     """True to report its share of the recommended places too."""
 
 
 def find_groups(knowledge: TrainingKnowledge, requests: Sequence[GroupRequest]) -> list[Group]:
-    """The groups that ``eval_groups`` asks for.
+    """Find the groups of ``eval_groups``.
 
     Args:
-        knowledge: What training knows, with the data set.
-        requests: What divides users and items.
+        knowledge: Training data, with the data set.
+        requests: Criteria of the groups.
 
     Raises:
         DataError: A field does not exist, or cannot be divided in this way.
@@ -67,7 +71,7 @@ def _groups_of(knowledge: TrainingKnowledge, request: GroupRequest) -> Iterator[
 
 
 def _by_number(knowledge: TrainingKnowledge, request: GroupRequest, side: Side) -> Iterator[Group]:
-    """A group for each range of numbers; what has no number is in none."""
+    """Make a group for each range of numbers; entities without a number are in none."""
     numbers = knowledge.numbers(side, request.field, KEY)
     starts = request.bins if isinstance(request.bins, tuple) else quantiles(numbers, request.bins or DEFAULT_BINS)
     if not starts:
@@ -79,29 +83,30 @@ def _by_number(knowledge: TrainingKnowledge, request: GroupRequest, side: Side) 
 
 
 def quantiles(numbers: Numbers, n_groups: int) -> tuple[float, ...]:
-    """Numbers at which groups begin that have equally many members each, as far as ties allow.
+    """Divide numbers into groups of equal size, as far as ties allow.
 
-    They are the quantiles of all numbers of the file, so that all models of a comparison have the same groups, rounded
-    to six digits.
+    The groups begin at quantiles of all numbers of the file, rounded to six digits. All models of a comparison
+    therefore have the same groups.
 
     Args:
         numbers: The numbers.
         n_groups: Number of groups.
 
     Returns:
-        At most ``n_groups - 1`` numbers, ascending; none where all numbers are alike.
+        First numbers of the groups, at most ``n_groups - 1``, ascending; none if all numbers are alike.
     """
     everyone = np.sort(numbers.in_file)
     above = everyone[everyone > everyone[:1]]
     if not len(above):
         return ()
+
     found = np.quantile(everyone, np.arange(1, n_groups) / n_groups)
     rounded = {float(f"{number:.6g}") for number in found}
     return tuple(sorted(number for number in rounded if number > everyone[0])) or (float(above[0]),)
 
 
 def range_labels(starts: Sequence[float]) -> list[str]:
-    """Names of the groups that begin at some numbers, the first one before all of them.
+    """Name the groups between some numbers, below the first one and above the last one.
 
     Example:
         >>> range_labels([18, 35.5])
@@ -113,7 +118,7 @@ def range_labels(starts: Sequence[float]) -> list[str]:
 
 
 def _by_availability(knowledge: TrainingKnowledge, request: GroupRequest) -> Iterator[Group]:
-    """Two groups: what has a value of the field, and what has none."""
+    """Make two groups: entities with a value of the field, and those without."""
     side = request.side or _side_of(knowledge, request.field)
     available = _available(knowledge, request.field, side)
     known = np.arange(len(available)) > 0
@@ -121,18 +126,19 @@ def _by_availability(knowledge: TrainingKnowledge, request: GroupRequest) -> Ite
         yield Group(f"{request.field}={label}", side, members, counts_places=side == "item")
 
 
-def _available(knowledge: TrainingKnowledge, name: str, side: Side) -> np.ndarray:
-    """bool ``[n_entities]``: what has a value of a field, or a training interaction."""
+def _available(knowledge: TrainingKnowledge, name: str, side: Side) -> NDArray[Any]:
+    """bool ``[n_entities]``: entities with a value of the field, or with a training interaction."""
     if name == INTERACTIONS:
         return np.asarray(knowledge.history.sum(axis=1 if side == "user" else 0)).ravel() > 0
     tables = getattr(knowledge.dataset, "field_tables", {}).get(side, {})
     if name in tables and name not in field_types(knowledge.dataset, side):  # a modality from another file
-        return tables[name].available.numpy()
+        available: NDArray[np.bool_] = tables[name].available.numpy()
+        return available
     return knowledge.field(side, name, _ALL_TYPES, KEY).available
 
 
 def _side_of(knowledge: TrainingKnowledge, name: str) -> Side:
-    """The side that has a field.
+    """Find the side of a field.
 
     Raises:
         DataError: Neither has it, or both have.
@@ -153,7 +159,7 @@ def _side_of(knowledge: TrainingKnowledge, name: str) -> Side:
 
 
 def place_shares(lists: RecommendationLists, group: Group, topk: Sequence[int], decimal_place: int) -> dict[str, float]:
-    """Share of a group of items in the recommended places, and its share of the candidates.
+    """Compute the share of a group of items in the recommended places, and in the candidates.
 
     Args:
         lists: The recommendations of all users.
@@ -162,8 +168,8 @@ def place_shares(lists: RecommendationLists, group: Group, topk: Sequence[int], 
         decimal_place: Digits after the point.
 
     Returns:
-        ``placeshare@k``: share of the first k places of all lists, without empty ones, that hold an item of the group;
-        ``candidateshare``: share of the items that could be recommended that belong to it.
+        ``placeshare@k``: share of the group in the first k places of all lists, without empty places.
+        ``candidateshare``: share of the group in the candidates.
     """
     shares = {}
     for k in topk:
@@ -173,5 +179,5 @@ def place_shares(lists: RecommendationLists, group: Group, topk: Sequence[int], 
     return {name: round(share, decimal_place) for name, share in shares.items()}
 
 
-def _share(flags: np.ndarray) -> float:
+def _share(flags: NDArray[Any]) -> float:
     return float(flags.mean()) if len(flags) else np.nan

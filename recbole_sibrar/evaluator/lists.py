@@ -1,4 +1,4 @@
-"""What an evaluation recommended, and what is known about it from training."""
+"""Recommendation lists of an evaluation, and the training data behind them."""
 
 from __future__ import annotations
 
@@ -8,25 +8,29 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from recbole_sibrar.data.features import FieldValues, Numbers, read_field, read_numbers
 from recbole_sibrar.evaluator.ranking import Top
 from recbole_sibrar.names import Side
 from recbole_sibrar.parallel import processes
+from recbole_sibrar.protocols import DatasetLike, FullConfig
+
+__all__ = ["ListCollector", "RecommendationLists", "TrainingKnowledge"]
 
 
 class TrainingKnowledge:
-    """What beyond-accuracy metrics know of the training interactions and of the items.
+    """Training interactions and item fields for beyond-accuracy metrics.
 
     Args:
         dataset: The training part of a RecBole data set.
-        tail_ratio: Share of the items with training interactions, the least popular ones, that are the long tail.
-        cold_items: Whether items were held out as a whole, so that having no training interactions says nothing
-            about how popular an item is.
+        tail_ratio: Share of the long tail in the items with training interactions.
+        cold_items: True if items were held out as a whole. An item without training interactions then has an unknown
+            popularity, not a popularity of 0.
     """
 
-    def __init__(self, dataset: Any, tail_ratio: float, cold_items: bool = False) -> None:
+    def __init__(self, dataset: DatasetLike, tail_ratio: float, cold_items: bool = False) -> None:
         self.dataset = dataset
         self.tail_ratio = tail_ratio
         self.cold_items = cold_items
@@ -35,26 +39,30 @@ class TrainingKnowledge:
 
     @cached_property
     def history(self) -> csr_matrix:
-        """float ``[n_users, n_items]``, 1 where user and item have a training interaction."""
-        pairs = [self.dataset.inter_feat[name].numpy() for name in (self.dataset.uid_field, self.dataset.iid_field)]
-        ones = np.ones(len(pairs[0]), dtype=np.float64)
-        matrix = csr_matrix((ones, (pairs[0], pairs[1])), shape=(self.dataset.user_num, self.dataset.item_num))
+        """float ``[n_users, n_items]``, 1 for each training interaction."""
+        dataset = self.dataset
+        users = dataset.inter_feat[dataset.uid_field].numpy()
+        items = dataset.inter_feat[dataset.iid_field].numpy()
+        ones = np.ones(len(users), dtype=np.float64)
+
+        matrix = csr_matrix((ones, (users, items)), shape=(dataset.user_num, dataset.item_num))
         matrix.sum_duplicates()
         matrix.data[:] = 1
         return matrix
 
     @cached_property
-    def popularity(self) -> np.ndarray:
+    def popularity(self) -> NDArray[Any]:
         """float ``[n_items]``: number of training users of each item; NaN, unknown, for a held-out item."""
         counts = np.asarray(self.history.sum(axis=0)).ravel()
         counts[0] = np.nan
         return np.where(counts == 0, np.nan, counts) if self.cold_items else counts
 
     @cached_property
-    def self_information(self) -> np.ndarray:
-        """float ``[n_items]``: -log2 of the share of training users who have the item; NaN where nobody has."""
+    def self_information(self) -> NDArray[Any]:
+        """float ``[n_items]``: -log2 of the item's share of the training users; NaN without any."""
         popularity = np.where(self.popularity > 0, self.popularity, np.nan)
-        return -np.log2(popularity / self.n_users)
+        information: NDArray[np.float64] = -np.log2(popularity / self.n_users)
+        return information
 
     @cached_property
     def n_users(self) -> int:
@@ -62,26 +70,29 @@ class TrainingKnowledge:
         return int((np.diff(self.history.indptr) > 0).sum())
 
     @cached_property
-    def tail(self) -> np.ndarray:
+    def tail(self) -> NDArray[Any]:
         """float ``[n_items]``: 1 for the long tail, 0 for the head, NaN for items of unknown popularity.
 
-        The tail is the least popular ``tail_ratio`` of the items with training interactions, among equally popular
-        ones those with the lower internal ids, and, where no items were held out, the items that nobody has.
+        The tail is the least popular ``tail_ratio`` of the items with training interactions. Among equally popular
+        items the lower internal ids come first. Unless items were held out, items without training interactions
+        belong to the tail too.
         """
         trained = np.flatnonzero(self.popularity > 0)
         ascending = trained[np.argsort(self.popularity[trained], kind="stable")]
+        n_tail = int(len(trained) * self.tail_ratio + 1e-9)  # 0.29 * 100 is 28.999999999999996
+
         tail = np.where(np.isnan(self.popularity), np.nan, 1.0)
-        tail[ascending[int(len(trained) * self.tail_ratio + 1e-9) :]] = 0
+        tail[ascending[n_tail:]] = 0
         return tail
 
     def field(self, side: Side, name: str, types: tuple[str, ...], key: str) -> FieldValues:
-        """A field of users or items, read once; see :func:`~recbole_sibrar.data.features.read_field`."""
+        """Read a field of users or items, once; see :func:`~recbole_sibrar.data.features.read_field`."""
         if (side, name, types) not in self._fields:
             self._fields[side, name, types] = read_field(self.dataset, side, name, types, key)
         return self._fields[side, name, types]
 
     def numbers(self, side: Side, name: str, key: str) -> Numbers:
-        """Numbers of users or items, read once; see :func:`~recbole_sibrar.data.features.read_numbers`."""
+        """Read numbers of users or items, once; see :func:`~recbole_sibrar.data.features.read_numbers`."""
         if (side, name) not in self._numbers:
             self._numbers[side, name] = read_numbers(self.dataset, side, name, key)
         return self._numbers[side, name]
@@ -92,48 +103,52 @@ class RecommendationLists:
     """The recommendations of one evaluation; a row is a user."""
 
     knowledge: TrainingKnowledge
-    """What training knows."""
-    users: np.ndarray
+    """Training data."""
+    users: NDArray[Any]
     """int64 ``[n]``: internal ids."""
-    items: np.ndarray
+    items: NDArray[Any]
     """int64 ``[n, k]``: internal ids, best first; 0 where no candidate was left."""
-    positive_rows: np.ndarray
+    positive_rows: NDArray[Any]
     """int64 ``[p]``: row of each held-out interaction."""
-    positive_items: np.ndarray
+    positive_items: NDArray[Any]
     """int64 ``[p]``: its item."""
-    candidates: np.ndarray
-    """bool ``[n_items]``: the items that could be recommended."""
-    ranked: np.ndarray | None
-    """float ``[n, 2]``: how many items of head and of tail were ranked for each user; None where it was not counted."""
+    candidates: NDArray[Any]
+    """bool ``[n_items]``: candidates of the recommendations."""
+    ranked: NDArray[Any] | None
+    """float ``[n, 2]``: numbers of ranked items of head and of tail; None if they were not counted."""
 
     @cached_property
-    def hits(self) -> np.ndarray:
-        """bool ``[n, k]``: which recommendations are held-out interactions."""
+    def hits(self) -> NDArray[Any]:
+        """bool ``[n, k]``: True for a recommendation among the held-out interactions."""
         keys = np.arange(len(self.users))[:, None] * len(self.candidates) + self.items
-        return np.isin(keys, self._positive_keys) & (self.items > 0)
+        hits: NDArray[np.bool_] = np.isin(keys, self._positive_keys) & (self.items > 0)
+        return hits
 
     @cached_property
-    def n_positives(self) -> np.ndarray:
+    def n_positives(self) -> NDArray[Any]:
         """int64 ``[n]``: number of held-out items of each user."""
         return np.bincount(self._positive_keys // len(self.candidates), minlength=len(self.users))
 
     @cached_property
-    def distinct_positives(self) -> np.ndarray:
+    def distinct_positives(self) -> NDArray[Any]:
         """int64 ``[m]``: the item of each distinct pair of row and held-out item."""
-        return self._positive_keys % len(self.candidates)
+        items: NDArray[np.int64] = self._positive_keys % len(self.candidates)
+        return items
 
     @cached_property
-    def _positive_keys(self) -> np.ndarray:
-        return np.unique(self.positive_rows * len(self.candidates) + self.positive_items)
+    def _positive_keys(self) -> NDArray[Any]:
+        keys: NDArray[np.int64] = self.positive_rows * len(self.candidates) + self.positive_items
+        return np.unique(keys)
 
-    def of_users(self, chosen: np.ndarray) -> RecommendationLists:
-        """The rows of some users.
+    def of_users(self, chosen: NDArray[Any]) -> RecommendationLists:
+        """Keep the rows of some users.
 
         Args:
             chosen: bool ``[n]``.
         """
         position = np.cumsum(chosen) - 1
         kept = chosen[self.positive_rows]
+
         return replace(
             self,
             users=self.users[chosen],
@@ -143,8 +158,8 @@ class RecommendationLists:
             ranked=None if self.ranked is None else self.ranked[chosen],
         )
 
-    def of_items(self, chosen: np.ndarray) -> RecommendationLists:
-        """The same lists, in which only some items count: as recommendations, as held-out items, as candidates.
+    def of_items(self, chosen: NDArray[Any]) -> RecommendationLists:
+        """Count only some items: as recommendations, as held-out items, as candidates.
 
         Args:
             chosen: bool ``[n_items]``.
@@ -164,14 +179,14 @@ class ListCollector:
     """Collects the recommendations of an evaluation, batch by batch.
 
     Args:
-        knowledge: What training knows.
-        candidates: bool ``[n_items]``: the items that can be recommended.
+        knowledge: Training data.
+        candidates: bool ``[n_items]``: candidates of the recommendations.
         user_field: Name of the field with the users.
-        count_ranked: Whether to count the ranked items of head and tail.
+        count_ranked: True to count the ranked items of head and tail.
     """
 
     def __init__(
-        self, knowledge: TrainingKnowledge, candidates: np.ndarray, user_field: str, count_ranked: bool
+        self, knowledge: TrainingKnowledge, candidates: NDArray[Any], user_field: str, count_ranked: bool
     ) -> None:
         self.knowledge = knowledge
         self.candidates = candidates
@@ -185,7 +200,7 @@ class ListCollector:
         """Add a batch.
 
         Args:
-            scores: float ``[b, n_items]``, -inf for what is not ranked.
+            scores: float ``[b, n_items]``, -inf for items out of the ranking.
             top: The recommendations.
             interaction: RecBole's batch.
             rows: int64 ``[p]``, row of each held-out interaction.
@@ -194,19 +209,27 @@ class ListCollector:
         users = interaction[self.user_field]
         if len(users) != len(scores):  # sampled evaluation repeats a user for each of the items
             users = torch.unique_consecutive(users)
+
         recommended = top.items.masked_fill(top.values == -torch.inf, 0)
         ranked = torch.empty(0)
         if self.count_ranked:
             self.halves = self.halves.to(scores.device)
             ranked = (scores > -torch.inf).float() @ self.halves
+
         batch = (users, recommended, rows + self.n_rows, items, ranked)
         self.batches.append(tuple(tensor.cpu() for tensor in batch))
         self.n_rows += len(scores)
 
-    def gather(self, config: Any) -> bool:
-        """Take over what all processes have collected, in their order, and say whether this one has it now: rank 0."""
+    def gather(self, config: FullConfig) -> bool:
+        """Gather the batches of all processes in rank 0, in the order of their ranks.
+
+        Returns:
+            True in rank 0, False in the other processes.
+        """
         parts = processes.gather(config, (self.batches, self.n_rows))
-        self.batches, self.n_rows = [], 0
+        self.batches = []
+        self.n_rows = 0
+
         for batches, n_rows in parts:
             for users, recommended, rows, items, ranked in batches:
                 self.batches.append((users, recommended, rows + self.n_rows, items, ranked))
@@ -214,8 +237,16 @@ class ListCollector:
         return bool(parts)
 
     def lists(self) -> RecommendationLists:
-        """All that was added."""
-        users, items, rows, positives, ranked = (torch.cat(parts).numpy() for parts in zip(*self.batches, strict=True))
+        """Join all batches."""
+        columns = zip(*self.batches, strict=True)
+        users, items, rows, positives, ranked = (torch.cat(parts).numpy() for parts in columns)
+
         return RecommendationLists(
-            self.knowledge, users, items, rows, positives, self.candidates, ranked if self.count_ranked else None
+            knowledge=self.knowledge,
+            users=users,
+            items=items,
+            positive_rows=rows,
+            positive_items=positives,
+            candidates=self.candidates,
+            ranked=ranked if self.count_ranked else None,
         )

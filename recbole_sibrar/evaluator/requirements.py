@@ -1,21 +1,23 @@
-"""Checks, before training and evaluation begin, of what they need of the data."""
+"""Checks of the data before training and evaluation."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from logging import getLogger
-from typing import Any
 
 from recbole.utils import EvaluatorType, InputType, ModelType
 
 from recbole_sibrar.config import ConfigError, refuse
+from recbole_sibrar.protocols import ConfigLike, DatasetLike, LoaderLike
+
+__all__ = ["check_cutoffs", "check_evaluation", "check_items", "check_mode", "check_training", "note_short_lists"]
 
 _LEARNS_FROM_LABELS = (ModelType.CONTEXT, ModelType.DECISIONTREE)
-"""Types of models that need labels where no negatives are drawn."""
+"""Types of models in need of labels if no negatives are drawn."""
 
 
 def check_cutoffs(topk: Sequence[int], n_items: int) -> None:
-    """Check that every list can be as long as ``topk`` asks for.
+    """Check that there are enough items for lists of the lengths of ``topk``.
 
     Args:
         topk: RecBole's key of that name.
@@ -28,8 +30,8 @@ def check_cutoffs(topk: Sequence[int], n_items: int) -> None:
         refuse("topk", list(topk), f"a cut-off of at most {n_items}, the number of items in the data")
 
 
-def check_mode(config: Any) -> None:
-    """Check that the way of evaluating fits the metrics.
+def check_mode(config: ConfigLike) -> None:
+    """Check that the mode of the evaluation fits the metrics.
 
     Raises:
         ConfigError: Labels are to be evaluated by metrics of rankings.
@@ -40,7 +42,7 @@ def check_mode(config: Any) -> None:
         refuse("eval_args: mode", "labeled", f"{allowed} {config['metrics']}, which are metrics of rankings")
 
 
-def check_items(config: Any, dataset: Any) -> None:
+def check_items(config: ConfigLike, dataset: DatasetLike) -> None:
     """Check that there are enough items.
 
     Args:
@@ -54,17 +56,18 @@ def check_items(config: Any, dataset: Any) -> None:
         check_cutoffs(config["topk"], dataset.item_num - 1)
 
 
-def check_training(config: Any, train_data: Any, valid_data: Any) -> None:
-    """Check that there are the labels that training and validation need.
+def check_training(config: ConfigLike, train_data: LoaderLike, valid_data: LoaderLike | None) -> None:
+    """Check that training and validation have the labels they need.
 
     Args:
         config: RecBole's ``Config``.
         train_data: RecBole's training loader.
-        valid_data: RecBole's loader of the validation; None where there is none.
+        valid_data: RecBole's loader of the validation; None without a validation.
 
     Raises:
-        ConfigError: There are none.
+        ConfigError: Labels are missing.
     """
+    # RecBole trains such models on the labels themselves unless negatives are drawn.
     learns = config["MODEL_TYPE"] in _LEARNS_FROM_LABELS and config["MODEL_INPUT_TYPE"] is InputType.POINTWISE
     if learns and config["train_neg_sample_args"]["distribution"] == "none":
         alternative = "or train_neg_sample_args, which draws negatives"
@@ -73,15 +76,15 @@ def check_training(config: Any, train_data: Any, valid_data: Any) -> None:
         check_evaluation(config, valid_data)
 
 
-def check_evaluation(config: Any, eval_data: Any) -> None:
-    """Check that there are labels where metrics compare scores with them.
+def check_evaluation(config: ConfigLike, eval_data: LoaderLike) -> None:
+    """Check that metrics of labels have labels.
 
     Args:
         config: RecBole's ``Config``.
         eval_data: RecBole's loader of the evaluated part.
 
     Raises:
-        ConfigError: There are none.
+        ConfigError: Labels are missing.
     """
     arguments = getattr(eval_data, "neg_sample_args", None)
     if config["eval_type"] is EvaluatorType.VALUE and arguments and arguments["distribution"] == "none":
@@ -89,9 +92,9 @@ def check_evaluation(config: Any, eval_data: Any) -> None:
         _check_labels(config, eval_data, f"{', '.join(config['metrics'])} compare scores with labels", alternative)
 
 
-def _check_labels(config: Any, loader: Any, reason: str, alternative: str) -> None:
+def _check_labels(config: ConfigLike, loader: LoaderLike, reason: str, alternative: str) -> None:
     label = config["LABEL_FIELD"]
-    if label not in loader._dataset.inter_feat.columns:
+    if label not in loader.dataset.inter_feat.columns:
         raise ConfigError(
             f"threshold: found None, but {reason}, and the interactions have no field '{label}'; set threshold, such "
             f"as {{'rating': 3}}, which makes labels, {alternative}"
@@ -99,12 +102,12 @@ def _check_labels(config: Any, loader: Any, reason: str, alternative: str) -> No
 
 
 def note_short_lists(topk: Sequence[int], phase: str, n_candidates: int) -> None:
-    """Say that the candidates of a part do not fill the longest list.
+    """Warn that the candidates of a part do not fill the longest list.
 
     Args:
         topk: RecBole's key of that name.
         phase: ``valid`` or ``test``.
-        n_candidates: Number of items that are ranked.
+        n_candidates: Number of ranked items.
     """
     if 0 < n_candidates < max(topk):
         getLogger().warning(

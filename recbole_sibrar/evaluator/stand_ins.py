@@ -1,4 +1,4 @@
-"""A warning beside a test result in which users or items were scored by the mean of all others."""
+"""Warnings about users or items scored by the mean of all others."""
 
 from __future__ import annotations
 
@@ -7,20 +7,24 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from recbole_sibrar.config import evaluation_config
 from recbole_sibrar.data.dataloader import items_of
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.names import SIDES, Side
+from recbole_sibrar.protocols import LoaderLike
+
+__all__ = ["stand_in_warnings"]
 
 
-def stand_in_warnings(model: Any, loader: Any) -> Iterator[str]:
-    """Count the evaluated users and candidates that have none of the modalities of the model.
+def stand_in_warnings(model: object, loader: LoaderLike) -> Iterator[str]:
+    """Warn about evaluated users and candidates without any modality of the model.
 
-    They are all recommended the same items, or recommended alike, so that the result says little about the model.
+    Such users get equal recommendations, and such items equal scores. The result says little about the model.
 
     Args:
-        model: The model; of others than ours nothing is said.
+        model: The model; one of RecBole's own gets no warning.
         loader: RecBole's loader of the evaluated part.
     """
     if not isinstance(model, MultimodalRecommender):
@@ -29,6 +33,7 @@ def stand_in_warnings(model: Any, loader: Any) -> Iterator[str]:
         encoder = model.encoder_of(side)
         if encoder.stand_in is not None:  # values are hidden on purpose
             continue
+
         evaluated = _evaluated(loader, side)
         n = int(encoder.without().cpu().numpy()[evaluated].sum())
         if n:
@@ -40,9 +45,9 @@ def stand_in_warnings(model: Any, loader: Any) -> Iterator[str]:
             )
 
 
-def _evaluated(loader: Any, side: Side) -> np.ndarray:
-    """Ids of the users of a part, or of the items that are ranked for them."""
-    dataset = loader._dataset
+def _evaluated(loader: LoaderLike, side: Side) -> NDArray[Any]:
+    """Ids of the users of a part, or of their candidates."""
+    dataset = loader.dataset
     if side == "user":
         return np.asarray(torch.unique(dataset.inter_feat[dataset.uid_field]))
     if evaluation_config(loader.config).candidates == "split":
@@ -51,7 +56,9 @@ def _evaluated(loader: Any, side: Side) -> np.ndarray:
 
 
 def _advice(model: MultimodalRecommender, side: Side) -> str:
-    unused, encoder = model.unused_fields[side], model.encoder_of(side)
+    unused = model.unused_fields[side]
+    encoder = model.encoder_of(side)
+
     if unused:
         return f"set {side}_modalities=auto, which adds {', '.join(unused)}"
     if len(encoder.eval_columns) < len(encoder.modalities):

@@ -1,4 +1,4 @@
-"""Files with the results of each user: Parquet, CSV or JSON lines."""
+"""Files of the results of each user: Parquet, CSV or JSON lines."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ import pandas as pd
 
 from recbole_sibrar.files import replacing
 
+__all__ = ["read_users", "write_users"]
+
 _ITEMS = "items"
-"""Column with the lists of recommended items, which CSV holds as JSON."""
+"""Column of the lists of recommended items; JSON in CSV files."""
 
 
 def write_users(frame: pd.DataFrame, path: Path) -> None:
-    """Write the results of users, to a temporary name first.
+    """Write the results of users; an existing file is replaced when all is written.
 
     Args:
-        frame: A row for each user; numbers are written as they are, not rounded.
-        path: The file, whose suffix is one of :data:`~recbole_sibrar.config.USER_FORMATS`.
+        frame: A row for each user; numbers are not rounded.
+        path: The file; its suffix is one of :data:`~recbole_sibrar.config.evaluation.USER_FORMATS`.
 
     Raises:
         OSError: The file cannot be written.
@@ -38,19 +40,19 @@ def write_users(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _plain(row: dict[Any, Any]) -> dict[Any, Any]:
-    """A row as JSON knows it, which has no NaN."""
+    """Prepare a row for JSON: null instead of NaN."""
     values = {key: list(value) if key == _ITEMS else value for key, value in row.items()}
     return {key: None if value != value else value for key, value in values.items()}
 
 
 def read_users(path: Path) -> pd.DataFrame:
-    """Read a file that :func:`write_users` wrote.
+    """Read a file of :func:`write_users`.
 
     Returns:
         A row for each user: the original id as str, numbers as float64, lists of items.
 
     Raises:
-        ValueError: It holds something else.
+        ValueError: Its content has another form.
         OSError: It cannot be read.
     """
     if path.suffix == ".csv":
@@ -63,6 +65,7 @@ def read_users(path: Path) -> pd.DataFrame:
         return pd.read_parquet(path)
 
     for name in frame.columns[1:].drop(_ITEMS, errors="ignore"):
-        cells = [math.nan if cell in ("", None) else float(cell) for cell in frame[name]]  # pandas rounds some
+        # pandas.to_numeric rounds the last digit of some numbers.
+        cells = [math.nan if cell in ("", None) else float(cell) for cell in frame[name]]
         frame[name] = np.array(cells, dtype=np.float64)
     return frame

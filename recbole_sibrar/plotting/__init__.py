@@ -1,1 +1,21 @@
 """Figures."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from recbole_sibrar.plotting.chart import Chart, Series
+
+__all__ = ["Chart", "Series"]
+
+_MODULES = {
+    "Chart": "chart",
+    "Series": "chart",
+}
+"""Public name -> its module, imported at the first use to keep the start of commands short."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

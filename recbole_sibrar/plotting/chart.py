@@ -1,4 +1,4 @@
-"""What a figure shows, apart from how it is drawn: on a page, or in a file for a paper."""
+"""Content of a figure, independent of its drawing on a page or in a file for a paper."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Literal
 
 import pandas as pd
 
+__all__ = ["Chart", "Kind", "Series", "seed_values", "styles", "summary"]
+
 Kind = Literal["line", "bar"]
 
 
@@ -16,25 +18,25 @@ class Series:
     """A line, or the bars of one colour."""
 
     name: str
-    """What is shown, such as a run."""
+    """Name, such as that of a run."""
     group: str
-    """The entry of the legend, which several series can share, such as the model of the run."""
+    """Entry of the legend, such as the model of the run; several series can share it."""
     style: int
     """Number of the colour, from 0; with it go the marker and the dashes of a line."""
     x: Sequence[float] | Sequence[str]
     """Numbers of a line, names of bars."""
     y: Sequence[float]
-    """NaN where there is no value."""
+    """NaN for a missing value."""
     low: Sequence[float] | None = None
-    """Lower ends of the error bars; NaN where there is none."""
+    """Lower ends of the error bars; NaN without an error bar."""
     high: Sequence[float] | None = None
     """Upper ends."""
     details: Sequence[str] = field(default_factory=list)
-    """A text for each point, to be read beside its value."""
+    """A text for each point, shown beside its value."""
 
     @property
     def x_texts(self) -> list[str]:
-        """``x`` as it is written."""
+        """``x`` as text."""
         return [x if isinstance(x, str) else f"{x:g}" for x in self.x]
 
 
@@ -45,13 +47,13 @@ class Chart:
     name: str
     """Name of its files, made of letters, digits, ``-`` and ``_``."""
     choice: str
-    """What tells it from its siblings, such as the metric."""
+    """Difference from its siblings, such as the metric."""
     title: str
-    """What it shows, in words."""
+    """Title of the figure."""
     kind: Kind
     """Lines or bars."""
     x_title: str
-    """Title of the horizontal axis; empty where names of bars say enough."""
+    """Title of the horizontal axis; empty if the names of bars say enough."""
     y_title: str
     """Title of the vertical axis."""
     series: Sequence[Series]
@@ -59,24 +61,26 @@ class Chart:
 
     @property
     def grouped(self) -> bool:
-        """Whether several series have bars at one name, side by side."""
+        """True if several series have bars at one name, side by side."""
         names = [x for series in self.series for x in dict.fromkeys(series.x)]
         return len(set(names)) < len(names)
 
     @property
     def categories(self) -> list[str]:
-        """The names of bars, in order of their first appearance."""
+        """Names of the bars, in order of their first appearance."""
         return list(dict.fromkeys(x for series in self.series for x in series.x_texts))
 
     @property
     def from_zero(self) -> bool:
-        """Whether the vertical axis starts at 0: lengths of bars are compared, and so are small numbers."""
+        """True to start the vertical axis at 0: for bars, and for lines near 0."""
         ends = [y for series in self.series for y in (*series.y, *(series.low or [])) if y == y]
         return self.kind == "bar" or not ends or 0 <= min(ends) < 0.5 * max(ends)
 
 
 def summary(values: pd.Series) -> tuple[float, float, float]:
-    """Mean, and mean less and plus the standard deviation (n - 1); NaN for both where there are not two values.
+    """Compute the mean, and the mean less and plus the standard deviation (n - 1).
+
+    The last two are NaN for fewer than two values.
 
     Example:
         >>> [round(x, 3) for x in summary(pd.Series([1.0, 3.0]))]
@@ -87,11 +91,11 @@ def summary(values: pd.Series) -> tuple[float, float, float]:
 
 
 def seed_values(rows: pd.DataFrame, column: str) -> str:
-    """The values behind a mean.
+    """Write the values behind a mean.
 
     Args:
         rows: A row for each run, with the column ``seed``.
-        column: What the mean is of.
+        column: Column of the values.
 
     Example:
         >>> seed_values(pd.DataFrame({"seed": [1, 2], "ndcg@10": [0.25, 0.5]}), "ndcg@10")
@@ -102,5 +106,5 @@ def seed_values(rows: pd.DataFrame, column: str) -> str:
 
 
 def styles(names: Iterable[str]) -> dict[str, int]:
-    """A number for each name, so that a model has the same colour in all figures."""
+    """Number the names, so that a model has the same colour in all figures."""
     return {name: i for i, name in enumerate(dict.fromkeys(names))}

@@ -1,4 +1,4 @@
-"""``recbole-sibrar report``: one page, and figures as files, about a comparison of ``run_recbole_group``."""
+"""``recbole-sibrar report``: a page and figures about a comparison of ``run_recbole_group``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 from recbole_sibrar.files import check_writable, replacing
 from recbole_sibrar.plotting.chart_file import save
 from recbole_sibrar.quick_start.group.folder import read_comparisons
@@ -17,8 +17,10 @@ from recbole_sibrar.report.page import Part, render
 from recbole_sibrar.report.sections import build_part
 from recbole_sibrar.report.studies import gap_study, missing_study
 
+__all__ = ["PAGE", "run"]
+
 PAGE = "report.html"
-"""Name of the page, unless another one is asked for."""
+"""Default name of the page."""
 
 
 def run(
@@ -35,10 +37,10 @@ def run(
         folder: The ``--output`` of ``run_recbole_group``.
         output: The page; None for ``report.html`` in ``folder``.
         figures: Folder of the figures; None for one beside the page, named after it.
-        with_missing: Whether to evaluate the checkpoints with missing modalities where that has not been done; the
-            results are kept in ``missing/missing.csv``.
-        with_gap: Likewise whether to measure the modality gap; the measures are kept in ``gap/gap.csv``.
-        data_path: Folder of the data, where they are not those that the checkpoints name.
+        with_missing: True to evaluate the checkpoints with missing modalities, unless ``missing/missing.csv`` holds
+            the results already.
+        with_gap: True to measure the modality gap, unless ``gap/gap.csv`` holds the measures already.
+        data_path: Folder of the data, if they have moved since training.
 
     Returns:
         The page, the folder of the figures, and the number of figures.
@@ -50,12 +52,16 @@ def run(
     comparisons = read_comparisons(folder)
     output = output or folder / PAGE
     figures = figures or output.with_name(f"{output.stem}_figures")
+
     check_writable(output, "--output")
     check_writable(figures / PAGE, "--figures")
+
     parts = []
     for data in comparisons:
-        studies = missing_study(data, with_missing, data_path), gap_study(data, with_gap, data_path)
-        parts.append(build_part(data, *studies))
+        missing = missing_study(data, with_missing, data_path)
+        gap = gap_study(data, with_gap, data_path)
+        parts.append(build_part(data, missing, gap))
+
     title = f"Results: {folder.absolute().name}"
     made = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
     text = render(title, parts, f"Made by recbole-sibrar {version('recbole-sibrar')} on {made}.")
@@ -69,7 +75,7 @@ def run(
 
 
 def _save_figures(parts: Sequence[Part], folder: Path) -> int:
-    """Write all figures; those of several comparisons in a folder each."""
+    """Write all figures; several comparisons have a folder each."""
     charts = [
         (folder / part.name if len(parts) > 1 else folder, chart)
         for part in parts

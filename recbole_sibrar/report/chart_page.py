@@ -1,4 +1,4 @@
-"""Figures for the page: the data of each, which the page's own script hands to Plotly in the colours of the theme."""
+"""Data of the figures on the page; the page's script hands them to Plotly in the colours of the theme."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from typing import Any
 
 from recbole_sibrar.plotting.chart import Chart, Series
 
+__all__ = ["ChartSet", "describe"]
+
 
 @dataclass(frozen=True)
 class ChartSet:
-    """A place on the page that shows one of several figures at a time."""
+    """A place on the page for one of several figures at a time."""
 
     label: str
-    """What is chosen, such as ``metric``."""
+    """Label of the choice, such as ``metric``."""
     charts: Sequence[Chart]
     """The figures; the first one is shown first."""
 
@@ -25,12 +27,12 @@ class ChartSet:
         return f"chart-{self.charts[0].name}"
 
     def data(self) -> list[dict[str, Any]]:
-        """All figures as plain values, for JSON."""
+        """Convert all figures to plain values, for JSON."""
         return [_chart(chart) for chart in self.charts]
 
 
 def describe(chart: Chart) -> str:
-    """A figure in words, for readers who do not see it.
+    """Describe a figure in words, for screen readers.
 
     Args:
         chart: The figure.
@@ -76,5 +78,5 @@ def _series(series: Series) -> dict[str, Any]:
 
 
 def _number(value: float) -> float | None:
-    """A number of six digits as JSON has it, which knows neither NaN nor infinity."""
+    """Round a number to six digits for JSON; None for NaN and infinity, unknown to JSON."""
     return float(f"{value:.6g}") if isfinite(value) else None

@@ -1,4 +1,4 @@
-"""The figures of a comparison: results, groups, learning curves, missing modalities, modality gap."""
+"""Figures of a comparison: results, groups, learning curves, missing modalities, modality gap."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from recbole_sibrar.plotting.chart import Chart, Series, seed_values, summary
-from recbole_sibrar.plotting.curves import metric_title
+from recbole_sibrar.plotting.style import metric_title
 from recbole_sibrar.studies.gap.tables import LABELS, pair_name
 
 _EPOCH = "epoch, as the log counts: from 0"
@@ -17,7 +17,7 @@ _GROUP = re.compile(r"(?P<metric>[^\[\]]+)\[(?P<field>[^=]+)=(?P<value>.*)\]")
 
 
 def _slug(*parts: str) -> str:
-    """A name of a file.
+    """Make the name of a file.
 
     Example:
         >>> _slug("results", "ndcg@10")
@@ -27,19 +27,19 @@ def _slug(*parts: str) -> str:
 
 
 def _first(chosen: str, names: Sequence[str]) -> list[str]:
-    """The names, one of them first."""
+    """Put one of the names first."""
     return sorted(names, key=lambda name: name != chosen)
 
 
 def results_charts(
     results: pd.DataFrame, metrics: Sequence[str], first: str, colours: Mapping[str, int]
 ) -> list[Chart]:
-    """A figure for each metric with a bar for each model, mean and standard deviation over the seeds.
+    """Make a figure for each metric with a bar for each model: mean and standard deviation over the seeds.
 
     Args:
         results: A row for each run: ``name``, ``seed`` and the metrics.
         metrics: Names of columns.
-        first: The metric that comes first.
+        first: First metric.
         colours: Number of the colour of each model.
     """
     charts = []
@@ -55,11 +55,11 @@ def results_charts(
 
 
 def group_charts(results: pd.DataFrame, first: str, colours: Mapping[str, int]) -> list[list[Chart]]:
-    """For each field of ``eval_groups`` a figure for each metric: bars of all models for each group.
+    """Make a figure for each field of ``eval_groups`` and each metric: bars of all models for each group.
 
     Args:
         results: A row for each run: ``name``, ``seed`` and columns such as ``ndcg@10[gender=F]``.
-        first: The metric that comes first.
+        first: First metric.
         colours: Number of the colour of each model.
     """
     columns: dict[str, dict[str, dict[str, str]]] = {}
@@ -92,11 +92,11 @@ def _group_chart(
 def curve_charts(
     curves: Sequence[tuple[str, int, pd.DataFrame]], first: str, colours: Mapping[str, int]
 ) -> list[Chart]:
-    """A figure for the training loss and for each metric of the validation, a line for each run.
+    """Make a figure for the training loss and for each metric of the validation, a line for each run.
 
     Args:
         curves: Model, seed and learning curve of each run.
-        first: The metric that comes first.
+        first: First metric.
         colours: Number of the colour of each model.
     """
     columns = [name for name in dict.fromkeys(x for _, _, curve in curves for x in curve.columns) if name != "epoch"]
@@ -117,12 +117,12 @@ def curve_charts(
 def missing_charts(
     frame: pd.DataFrame, metrics: Sequence[str], first: str, colours: Mapping[str, int]
 ) -> list[list[Chart]]:
-    """For each side a figure for each metric, against the share of modality values that are missing.
+    """Make a figure for each side and metric, against the share of missing modality values.
 
     Args:
         frame: Rows of a study of missing modalities, with a column ``name`` for the model.
         metrics: Names of columns.
-        first: The metric that comes first.
+        first: First metric.
         colours: Number of the colour of each model.
     """
     losses = frame[frame["experiment"] == "loss"]
@@ -151,7 +151,7 @@ def _missing_series(rows: pd.DataFrame, name: str, metric: str, colours: Mapping
 
 
 def gap_charts(frame: pd.DataFrame, colours: Mapping[str, int]) -> list[Chart]:
-    """A figure for each measure of the modality gap, bars of all models for each pair of modalities.
+    """Make a figure for each measure of the modality gap: bars of all models for each pair of modalities.
 
     Args:
         frame: Rows of measurements: ``name`` of the model, ``first`` and ``second`` modality, ``measure``, ``value``,

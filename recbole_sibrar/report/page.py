@@ -1,4 +1,4 @@
-"""The page: one HTML file that shows a comparison and loads nothing from anywhere."""
+"""The page: one HTML file about a comparison, without any external resource."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from markupsafe import Markup
 from recbole_sibrar.report.chart_page import ChartSet, describe
 from recbole_sibrar.report.page_tables import Table
 
+__all__ = ["STYLES", "Part", "Section", "render"]
+
 STYLES = ("theme.css", "page.css", "table.css", "chart.css", "media.css")
-"""Parts of the page's style, later ones before earlier ones where they disagree."""
+"""Style sheets of the page; later files override earlier ones."""
 
 
 @dataclass(frozen=True)
@@ -22,31 +24,31 @@ class Section:
     """A part of the page with a heading."""
 
     name: str
-    """Identifies it on the page."""
+    """Identifier on the page."""
     title: str
     """Its heading."""
     text: str = ""
     """A paragraph about it."""
     absent: str = ""
-    """How to get the data of the section, if they are not there."""
+    """Advice on getting the data of the section, if they are missing."""
     chart_sets: Sequence[ChartSet] = field(default_factory=list)
     """Its figures."""
     tables: Sequence[Table] = field(default_factory=list)
     """Its tables."""
     folded: Sequence[Table] = field(default_factory=list)
-    """Tables that are long and are shown when they are asked for."""
+    """Long tables, folded until a reader opens them."""
     tables_first: bool = False
-    """Whether tables stand above figures."""
+    """True to put tables above figures."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """What the page shows about one comparison."""
+    """Part of the page about one comparison."""
 
     name: str
-    """Identifies it on the page, and names it where there are several."""
+    """Identifier on the page, and name among several parts."""
     title: str
-    """What was compared."""
+    """Title of the comparison."""
     facts: Sequence[tuple[str, str]]
     """Names of facts and facts, such as the number of runs."""
     sections: Sequence[Section]
@@ -59,11 +61,11 @@ def render(title: str, parts: Sequence[Part], footer: str) -> str:
     Args:
         title: Its title.
         parts: The comparisons.
-        footer: A sentence about how the page was made.
+        footer: A sentence about the making of the page.
 
     Returns:
-        HTML. Every text is escaped; style, script and Plotly stand in the page, whose content security policy
-        forbids it to load anything.
+        HTML. Every text is escaped. The page contains style, script and Plotly; its content security policy forbids
+        loading anything.
     """
     environment = Environment(
         loader=PackageLoader("recbole_sibrar.report", "assets"),
@@ -83,7 +85,7 @@ def _asset(name: str) -> Markup:
 
 @cache
 def _plotly() -> Markup:
-    """Plotly's script, which RecBole's requirement brings along."""
+    """Plotly's script; Plotly is a requirement of RecBole."""
     from plotly.offline import get_plotlyjs  # a second to load, for this command alone
 
     return Markup(get_plotlyjs())

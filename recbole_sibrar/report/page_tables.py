@@ -1,4 +1,4 @@
-"""The tables of the page, as rows of cells that its template writes."""
+"""Tables of the page, as rows of cells for its template."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 from recbole.evaluator.register import smaller_metrics
 
 from recbole_sibrar.plotting.chart import seed_values
-from recbole_sibrar.plotting.curves import metric_title
+from recbole_sibrar.plotting.style import metric_title
 from recbole_sibrar.quick_start.group.summary import Cell
 from recbole_sibrar.studies.gap.tables import LABELS
 
@@ -21,46 +21,46 @@ class Value:
     """A cell."""
 
     text: str
-    """What it shows."""
+    """Text of the cell."""
     sort: float | str | None = None
-    """What rows are sorted by; None for the text, and for what comes last."""
+    """Key for sorting; None for the text, and for the last place."""
     minor: str = ""
-    """What it shows in small letters after the text."""
+    """Small letters after the text."""
     hint: str = ""
-    """More about it, for a pointer."""
+    """Details, shown to a pointer."""
     rank: int = 0
     """1 for the best of a column, 2 for the second."""
     significant: bool = False
-    """Whether it is significantly better than every other."""
+    """True if it is significantly better than every other."""
     numeric: bool = False
-    """Whether it is a number."""
+    """True for a number."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table that readers can sort."""
+    """A sortable table."""
 
     name: str
-    """Identifies it on the page."""
+    """Identifier on the page."""
     caption: str
-    """What it shows."""
+    """Caption."""
     columns: Sequence[str]
     """Titles; the first column has the heads of the rows."""
     rows: Sequence[Sequence[Value]]
-    """As many cells as there are columns."""
+    """A cell for each column."""
     choice: str = ""
-    """What the rows can be restricted by, such as ``metric``; empty for nothing."""
+    """Criterion for selecting rows, such as ``metric``; empty for none."""
     groups: Sequence[str] = field(default_factory=list)
     """For each row its value of the choice."""
 
     @property
     def numeric(self) -> list[bool]:
-        """For each column, whether it has numbers."""
+        """True for each column with numbers."""
         return [any(row[i].numeric for row in self.rows) for i in range(len(self.columns))]
 
 
 def number(value: float | None, form: str = ".4f", **options: Any) -> Value:
-    """A cell with a number, or a dash where there is none.
+    """Make a cell with a number, or a dash for a missing one.
 
     Example:
         >>> number(0.25).text, number(float("nan")).text
@@ -73,7 +73,7 @@ def number(value: float | None, form: str = ".4f", **options: Any) -> Value:
 
 
 def p_value(p: float) -> Value:
-    """A cell with a p-value."""
+    """Make a cell with a p-value."""
     return Value("< 0.0001", p, numeric=True) if p < 1e-4 else number(p)
 
 
@@ -82,10 +82,10 @@ def _title(metric: str) -> str:
 
 
 def results_table(cells: Mapping[str, Sequence[Cell]], results: pd.DataFrame, metrics: Sequence[str]) -> Table:
-    """The results of all models, mean and standard deviation over the seeds.
+    """Make the table of the results of all models: mean and standard deviation over the seeds.
 
     Args:
-        cells: What :func:`~recbole_sibrar.quick_start.group.summary.cells` returns.
+        cells: Result of :func:`~recbole_sibrar.quick_start.group.summary.cells`.
         results: A row for each run.
         metrics: The metrics, in order.
     """
@@ -108,7 +108,7 @@ def _mean(cell: Cell, runs: pd.DataFrame, metric: str) -> Value:
 def runs_table(
     results: pd.DataFrame, metrics: Sequence[str], details: Mapping[tuple[str, int], Sequence[Value]]
 ) -> Table:
-    """Every run with its results.
+    """Make the table of all runs and their results.
 
     Args:
         results: A row for each run.
@@ -139,11 +139,11 @@ def runs_table(
 
 
 def significance_table(frame: pd.DataFrame, level: float) -> Table:
-    """All pairs of models.
+    """Make the table of all pairs of models.
 
     Args:
-        frame: The table of :func:`~recbole_sibrar.studies.significance.comparisons.compare_all`.
-        level: p-value below which a difference is called significant.
+        frame: The table of :func:`~recbole_sibrar.studies.significance.measures.compare_all`.
+        level: Differences with a smaller p-value are called significant.
     """
     rows, groups = [], []
     for row in frame.to_dict("records"):
@@ -169,7 +169,7 @@ def significance_table(frame: pd.DataFrame, level: float) -> Table:
 
 
 def subsets_table(frame: pd.DataFrame, metrics: Sequence[str]) -> Table:
-    """Results with only some of the modalities.
+    """Make the table of results with only some of the modalities.
 
     Args:
         frame: Rows of a study of missing modalities, with a column ``name`` for the model.
@@ -185,7 +185,7 @@ def subsets_table(frame: pd.DataFrame, metrics: Sequence[str]) -> Table:
 
 
 def gap_table(frame: pd.DataFrame) -> Table:
-    """The measures of the modality gap.
+    """Make the table of the measures of the modality gap.
 
     Args:
         frame: Rows of measurements, with a column ``name`` for the model.
@@ -200,7 +200,7 @@ def gap_table(frame: pd.DataFrame) -> Table:
 
 
 def configuration_tables(configurations: Mapping[str, Mapping[str, Any]]) -> tuple[Table, Table]:
-    """What the configurations of the models differ in, and what they share.
+    """Make the tables of differing and of shared configuration keys.
 
     Args:
         configurations: Name of the model -> key -> value.
@@ -214,7 +214,7 @@ def configuration_tables(configurations: Mapping[str, Mapping[str, Any]]) -> tup
 
 
 def _shown(configuration: Mapping[str, Any], key: str) -> str:
-    """A value as it is written in yaml and on the command line."""
+    """Write a value as in yaml and on the command line."""
     if key not in configuration:
         return "-"
     value = configuration[key]
@@ -226,10 +226,10 @@ def _shown(configuration: Mapping[str, Any], key: str) -> str:
 
 
 def versions_table(name: str, caption: str, packages: Mapping[str, set[str]]) -> Table:
-    """Packages and their versions.
+    """Make a table of packages and their versions.
 
     Args:
-        name: Identifies the table on the page.
+        name: Identifier of the table on the page.
         caption: What it shows.
         packages: Name -> versions in the runs.
     """

@@ -1,13 +1,15 @@
-"""What the page of ``recbole-sibrar report`` shows about a comparison, section by section."""
+"""Sections of the page of ``recbole-sibrar report`` about a comparison."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 from recbole.evaluator.register import smaller_metrics
 
 from recbole_sibrar.plotting.chart import styles
+from recbole_sibrar.plotting.style import metric_title
 from recbole_sibrar.quick_start.group import summary
 from recbole_sibrar.quick_start.group.folder import ComparisonFolder
 from recbole_sibrar.quick_start.group.results import LEVEL, significantly_best
@@ -18,10 +20,10 @@ from recbole_sibrar.studies.missing.measures import COLUMNS
 
 
 def build_part(data: ComparisonFolder, missing: pd.DataFrame | None, gap: pd.DataFrame | None) -> Part:
-    """Everything about one comparison.
+    """Build the part of the page about one comparison.
 
     Args:
-        data: What its folder holds.
+        data: Content of its folder.
         missing: Rows of a study of missing modalities, if there is one.
         gap: Rows of measurements of the modality gap, if there are some.
     """
@@ -31,7 +33,7 @@ def build_part(data: ComparisonFolder, missing: pd.DataFrame | None, gap: pd.Dat
         ("Models", str(len(data.names))),
         ("Seeds", ", ".join(map(str, seeds))),
         ("Runs with a result", f"{n_runs} of {n_runs + len(data.unfinished)}"),
-        ("Best epoch chosen by", figures.metric_title(data.valid_metric)),
+        ("Best epoch chosen by", metric_title(data.valid_metric)),
         ("Minutes in all", f"{data.results['minutes'].sum():.1f}"),
     ]
     dataset = next((str(run.configuration["dataset"]) for run in data.runs if "dataset" in run.configuration), "")
@@ -176,6 +178,6 @@ def _versions(data: ComparisonFolder) -> Section:
 _IMPORTANT = ("recbole-sibrar", "recbole", "torch", "numpy", "pandas", "scipy", "scikit-learn")
 
 
-def _distinct(read: Callable[[dict], str | None], environments: list[dict]) -> str:
-    """What the runs say, each answer once."""
+def _distinct(read: Callable[[dict[str, Any]], str | None], environments: list[dict[str, Any]]) -> str:
+    """Join the distinct answers of the runs."""
     return ", ".join(dict.fromkeys(str(read(environment) or "not known") for environment in environments))

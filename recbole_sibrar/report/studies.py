@@ -1,4 +1,4 @@
-"""Studies of the checkpoints of a comparison, for ``recbole-sibrar report``: read from its folder, or made now."""
+"""Studies of the checkpoints of a comparison, read from its folder or made for ``recbole-sibrar report``."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from recbole_sibrar.config import ConfigError
 from recbole_sibrar.config.choices import RATES
 from recbole_sibrar.files import check_writable
 from recbole_sibrar.names import MODELS
-from recbole_sibrar.plotting.curves import line_names
+from recbole_sibrar.plotting.style import line_names
 from recbole_sibrar.quick_start.group.folder import ComparisonFolder, read_table
+from recbole_sibrar.studies.files import write_table
 from recbole_sibrar.studies.gap import measures as modality_gap
 from recbole_sibrar.studies.missing import measures as missing_modality
 from recbole_sibrar.studies.missing import study as missing
 
 MISSING, GAP = ("missing/missing.csv", "missing.csv"), ("gap/gap.csv", "gap.csv")
-"""Where the tables of ``recbole-sibrar missing`` and ``recbole-sibrar gap`` are looked for, and written."""
+"""Paths of the tables of ``recbole-sibrar missing`` and ``recbole-sibrar gap``; new ones get the first path."""
 
 
 def missing_study(data: ComparisonFolder, compute: bool, data_path: str | None = None) -> pd.DataFrame | None:
-    """The study of missing item modalities: one that lies in the folder, or else a new one where that is asked for.
+    """Read the study of missing item modalities, or make it on request.
 
     Args:
         data: The comparison.
-        compute: Whether to evaluate its checkpoints if there is no study.
-        data_path: Folder of their data, where they are not those that the checkpoints name.
+        compute: True to evaluate its checkpoints if there is no study.
+        data_path: Folder of their data, if they have moved since training.
 
     Returns:
         The rows of the study with the column ``name``, the model in the comparison; None if there is none.
@@ -42,17 +43,17 @@ def missing_study(data: ComparisonFolder, compute: bool, data_path: str | None =
         path = _new(data, MISSING, "--missing")
         plan = missing.read_plan("item", None, RATES, "5")
         frame, _ = missing.run(checkpoints, plan, None, tqdm.write, data_path)
-        missing.write_table(frame, path)
+        write_table(frame, path)
     return None if path is None else _read(path, data, missing_modality.COLUMNS)
 
 
 def gap_study(data: ComparisonFolder, compute: bool, data_path: str | None = None) -> pd.DataFrame | None:
-    """The measures of the modality gap of the items, likewise.
+    """Read the measures of the modality gap of the items, or make them on request.
 
     Args:
         data: The comparison.
-        compute: Whether to measure it in its checkpoints if that has not been done.
-        data_path: Folder of their data, where they are not those that the checkpoints name.
+        compute: True to measure it in its checkpoints if there are no measures.
+        data_path: Folder of their data, if they have moved since training.
 
     Returns:
         ``name``, ``first``, ``second``, ``measure``, ``value``, ``low``, ``high`` and more; None if there is none.
@@ -64,12 +65,12 @@ def gap_study(data: ComparisonFolder, compute: bool, data_path: str | None = Non
     if path is None and compute:
         checkpoints = _checkpoints(data, "--gap")
         path = _new(data, GAP, "--gap")
-        missing.write_table(_measure(checkpoints, data_path), path)
+        write_table(_measure(checkpoints, data_path), path)
     return None if path is None else _read(path, data, ("checkpoint", "model", *modality_gap.COLUMNS))
 
 
 def _measure(checkpoints: Sequence[str], data_path: str | None) -> pd.DataFrame:
-    """The gap of every checkpoint that has one; the others are named."""
+    """Measure the gap of every checkpoint with one, and name the others."""
     from recbole_sibrar.studies.gap.study import measure_checkpoint  # a second to load, for this option alone
 
     frames = []
@@ -103,10 +104,10 @@ def _read(path: Path, data: ComparisonFolder, columns: Sequence[str]) -> pd.Data
 
 
 def _named(frame: pd.DataFrame, data: ComparisonFolder) -> pd.DataFrame:
-    """Add the column ``name``: the model in the comparison whose checkpoint a row is about.
+    """Add the column ``name``: the model of the row's checkpoint in the comparison.
 
-    A checkpoint is known by the name of its run's folder, so that the whole may be moved; one of no run has the name
-    that figures of ``recbole-sibrar missing`` give it.
+    The name of the run's folder identifies a checkpoint, so the comparison may move as a whole. A checkpoint of no
+    run is named as in the figures of ``recbole-sibrar missing``.
     """
     runs = {run.folder.name: run.name for run in data.runs}
     names = {}
@@ -117,7 +118,7 @@ def _named(frame: pd.DataFrame, data: ComparisonFolder) -> pd.DataFrame:
 
 
 def _checkpoints(data: ComparisonFolder, option: str) -> list[str]:
-    """The checkpoints of models that encode modalities."""
+    """Find the checkpoints of models with modalities."""
     found = [str(run.checkpoint) for run in data.runs if run.model in MODELS and run.checkpoint is not None]
     if not found:
         allowed = f"a model that encodes modalities: {', '.join(MODELS)}"

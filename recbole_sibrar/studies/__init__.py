@@ -1,1 +1,3 @@
-"""Studies of trained models."""
+"""Studies of trained models: significance, missing modalities, modality gap."""
+
+__all__ = ["gap", "missing", "significance"]

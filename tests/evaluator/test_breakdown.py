@@ -102,7 +102,7 @@ def rewrite(folder: Path, side: str, column: int, values: Callable[[str], str]) 
 
 
 @pytest.mark.parametrize("mode", ["full", "uni20"])
-def test_a_group_of_users_is_measured_as_if_there_were_no_others(make_model: Build, mode: str) -> None:
+def test_user_groups_are_independent(make_model: Build, mode: str) -> None:
     arguments = {**EVALUATION["eval_args"], "mode": mode}
     built = make_model(**{**EVALUATION, "eval_args": arguments}, eval_groups={"gender": "user", "likes": "user"})
     config, _, _, _, test = built
@@ -125,7 +125,7 @@ def test_a_group_of_users_is_measured_as_if_there_were_no_others(make_model: Bui
         assert of_group(result, label) == pytest.approx(alone, nan_ok=True)
 
 
-def test_the_overall_result_is_what_it_is_without_groups(make_model: Build) -> None:
+def test_groups_leave_the_overall_result(make_model: Build) -> None:
     groups = {"gender": "user", "kind": "item", "popularity": "item"}
     with_groups, without = evaluate(make_model(**EVALUATION, eval_groups=groups)), evaluate(make_model(**EVALUATION))
     assert {key: value for key, value in with_groups.items() if "[" not in key} == without
@@ -142,7 +142,7 @@ def groups_of_items(train: dict[str, set[str]]) -> dict[str, set[str]]:
     return found
 
 
-def test_in_a_group_of_items_only_they_count_as_recommended_and_as_held_out(make_model: Build) -> None:
+def test_item_groups_count_only_members(make_model: Build) -> None:
     for seed in range(2020, 2060):  # a split without a tie on the border of head and tail
         built = make_model(**EVALUATION, eval_groups={"kind": "item", "popularity": "item"}, seed=seed)
         counts = sorted(Counter(item for items in pairs(built[2]).values() for item in items).values())
@@ -168,9 +168,7 @@ def test_in_a_group_of_items_only_they_count_as_recommended_and_as_held_out(make
             assert found[f"aclt@{k}"] == pytest.approx(np.mean(aclt))
 
 
-def test_groups_are_a_part_of_the_test_and_not_of_the_validation(
-    make_model: Build, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_groups_belong_to_the_test_only(make_model: Build, caplog: pytest.LogCaptureFixture) -> None:
     built = make_model(**EVALUATION, eval_groups={"gender": "user"}, save_per_user="users.parquet")
     config, model, train, valid, test = built
     caplog.set_level(logging.INFO)
@@ -188,9 +186,7 @@ def test_groups_are_a_part_of_the_test_and_not_of_the_validation(
     assert rows == {"all": "30", **sizes}
 
 
-def test_groups_without_a_test_user_are_named(
-    make_model: Build, tiny_folder: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_groups_without_users_are_named(make_model: Build, tiny_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     rewrite(tiny_folder, "user", 1, lambda user: f"like-{user}")
     built = make_model(**{**EVALUATION, "eval_args": cold("user")}, eval_groups={"gender": "user"})
     caplog.set_level(logging.INFO)
@@ -202,7 +198,7 @@ def test_groups_without_a_test_user_are_named(
     assert {part.strip() for part in line.split(": ")[1].split(",")} == everyone - present
 
 
-def test_cold_items_are_neither_head_nor_tail(make_model: Build, caplog: pytest.LogCaptureFixture) -> None:
+def test_cold_items_are_in_neither_half(make_model: Build, caplog: pytest.LogCaptureFixture) -> None:
     groups = {"popularity": "item", "kind": "item"}
     built = make_model(**{**EVALUATION, "eval_args": cold("item")}, eval_groups=groups)
     caplog.set_level(logging.INFO)
@@ -211,7 +207,7 @@ def test_cold_items_are_neither_head_nor_tail(make_model: Build, caplog: pytest.
 
 
 @pytest.mark.parametrize("model", ["BPR", "Pop", "SiBraR"])
-def test_groups_do_not_depend_on_what_the_model_loads(make_model: Build, model: str) -> None:
+def test_groups_ignore_the_model_fields(make_model: Build, model: str) -> None:
     settings = {**EVALUATION, "model": model, "valid_metric": "MRR@10", "epochs": 1}
     config, net, train, valid, test = make_model(**settings, eval_groups={"gender": "user", "tags": "item"})
     trainer = get_trainer(config["MODEL_TYPE"], model)(config, net)
@@ -232,7 +228,7 @@ def test_groups_do_not_depend_on_what_the_model_loads(make_model: Build, model: 
         (["gender"], ["['gender']", "{gender: user"]),
     ],
 )
-def test_wrong_groups_end_in_one_line_before_training(make_model: Build, groups: Any, pieces: list[str]) -> None:
+def test_wrong_groups_fail_before_training(make_model: Build, groups: Any, pieces: list[str]) -> None:
     with pytest.raises((DataError, ConfigError)) as caught:
         make_model(**EVALUATION, eval_groups=groups)
     text = str(caught.value)
@@ -241,7 +237,7 @@ def test_wrong_groups_end_in_one_line_before_training(make_model: Build, groups:
     assert all(piece in text for piece in pieces), text
 
 
-def test_groups_of_a_file_that_does_not_exist(make_model: Build, tiny_folder: Path) -> None:
+def test_groups_of_a_missing_file(make_model: Build, tiny_folder: Path) -> None:
     file = tiny_folder / "tiny" / "tiny.user"
     file.unlink()
     with pytest.raises(DataError, match=r"eval_groups: found 'gender', but the file .*tiny.user.* does not exist"):
@@ -250,9 +246,7 @@ def test_groups_of_a_file_that_does_not_exist(make_model: Build, tiny_folder: Pa
 
 @pytest.mark.parametrize("mode", ["full", "uni20"])
 @pytest.mark.parametrize("model", ["BPR", "SiBraR"])
-def test_the_file_of_users_holds_every_value_of_which_the_result_is_the_mean(
-    make_model: Build, model: str, mode: str
-) -> None:
+def test_user_file_averages_to_the_result(make_model: Build, model: str, mode: str) -> None:
     arguments = {**EVALUATION["eval_args"], "mode": mode}
     settings = {**EVALUATION, "model": model, "eval_args": arguments}
     built = make_model(**settings, save_per_user="results/users.parquet")
@@ -268,14 +262,14 @@ def test_the_file_of_users_holds_every_value_of_which_the_result_is_the_mean(
     assert [path.name for path in Path("results").iterdir()] == ["users.parquet"]
 
 
-def test_the_file_of_users_holds_the_items_best_first(make_model: Build) -> None:
+def test_user_file_has_items_best_first(make_model: Build) -> None:
     built = make_model(**EVALUATION, save_per_user="users.parquet")
     evaluate(built)
     frame, lists = pd.read_parquet("users.parquet"), rankings(built)
     assert {row["user_id"]: list(row["items"]) for _, row in frame.iterrows()} == {u: x[:10] for u, x in lists.items()}
 
 
-def test_values_that_are_undefined_are_missing_in_the_file_of_users(make_model: Build) -> None:
+def test_undefined_values_in_user_files(make_model: Build) -> None:
     built = make_model(**{**EVALUATION, "eval_args": cold("item"), "topk": [3, 20]}, save_per_user="users.parquet")
     evaluate(built)
     frame = pd.read_parquet("users.parquet")
@@ -285,7 +279,7 @@ def test_values_that_are_undefined_are_missing_in_the_file_of_users(make_model: 
     assert all(set(items) == candidates for items in frame["items"])  # fewer than 20, nothing in the empty places
 
 
-def test_the_lift_of_a_user_is_that_of_the_list_against_the_users_history(make_model: Build) -> None:
+def test_lift_of_a_single_user(make_model: Build) -> None:
     built = make_model(**EVALUATION, save_per_user="users.parquet")
     evaluate(built)
     frame, train = pd.read_parquet("users.parquet").set_index("user_id"), pairs(built[2])
@@ -306,9 +300,7 @@ def file_for_a_folder(path: Path) -> None:
 
 
 @pytest.mark.parametrize("obstacle", [folder, file_for_a_folder])
-def test_a_file_of_users_that_cannot_be_written_is_refused_in_the_first_validation(
-    make_model: Build, tmp_path: Path, obstacle: Callable[[Path], None]
-) -> None:
+def test_unwritable_user_file_fails_early(make_model: Build, tmp_path: Path, obstacle: Callable[[Path], None]) -> None:
     path = tmp_path / "results" / "users.parquet"
     path.parent.mkdir()
     obstacle(path)
@@ -325,9 +317,7 @@ def test_a_file_of_users_that_cannot_be_written_is_refused_in_the_first_validati
     ]
 
 
-def test_a_failure_while_writing_leaves_the_file_that_was_there(
-    make_model: Build, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_failed_writing_leaves_the_old_file(make_model: Build, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     built = make_model(**EVALUATION, save_per_user="results/users.parquet")
     evaluate(built)
     before = Path("results/users.parquet").read_bytes()

@@ -54,7 +54,7 @@ def mean_or_nan(values: Sequence[float]) -> float:
 
 @random_cases
 @given(cases())
-def test_coverage_is_the_share_of_candidates_in_the_union_of_the_lists(case: Case) -> None:
+def test_coverage_of_the_union_of_lists(case: Case) -> None:
     union = set().union(*case.lists)
     found = functional.coverage(case.items, case.candidates)
     if not case.candidates.any():
@@ -66,7 +66,7 @@ def test_coverage_is_the_share_of_candidates_in_the_union_of_the_lists(case: Cas
 
 @random_cases
 @given(cases())
-def test_gini_is_half_the_relative_mean_absolute_difference(case: Case) -> None:
+def test_gini_is_half_the_mean_difference(case: Case) -> None:
     counts = [sum(row.count(item) for row in case.lists) for item in np.flatnonzero(case.candidates).tolist()]
     found = functional.gini(case.items, case.candidates)
     if not sum(counts):
@@ -79,7 +79,7 @@ def test_gini_is_half_the_relative_mean_absolute_difference(case: Case) -> None:
 
 @random_cases
 @given(cases())
-def test_coverage_and_gini_do_not_depend_on_how_items_are_numbered_nor_on_the_order_of_users(case: Case) -> None:
+def test_exposure_ignores_numbering(case: Case) -> None:
     number = np.concatenate([[0], 1 + case.rng.permutation(case.n_items - 1)])
     candidates = np.zeros_like(case.candidates)
     candidates[number] = case.candidates
@@ -97,7 +97,7 @@ def test_gini_of_equal_exposure_is_zero() -> None:
 
 @random_cases
 @given(cases())
-def test_means_and_sums_leave_out_items_of_unknown_value_and_empty_places(case: Case) -> None:
+def test_unknown_values_are_left_out(case: Case) -> None:
     values = np.where(case.rng.random(case.n_items) < 0.4, NAN, case.rng.integers(0, 9, case.n_items))
     known = [[values[item] for item in row if not math.isnan(values[item])] for row in case.lists]
     means = [mean_or_nan(row) for row in known]
@@ -106,14 +106,14 @@ def test_means_and_sums_leave_out_items_of_unknown_value_and_empty_places(case: 
     assert functional.list_sum(case.items, values).tolist() == pytest.approx(sums, nan_ok=True)
 
 
-def test_a_value_at_the_padding_item_counts_nowhere() -> None:
+def test_padding_item_counts_nowhere() -> None:
     values = np.array([100.0, 1.0, 2.0])
     assert functional.list_mean(np.array([[1, 0, 2]]), values).tolist() == [1.5]
     assert functional.list_sum(np.array([[1, 0, 2]]), values).tolist() == [3]
     assert functional.exposure(np.array([[0, 0], [1, 0]]), 3).tolist() == [0, 1, 0]
 
 
-def test_the_mean_of_a_history_is_undefined_for_a_user_without_one() -> None:
+def test_mean_of_an_empty_history() -> None:
     history = csr_matrix(np.array([[0, 1, 1], [0, 0, 1], [0, 0, 0]], dtype=float))
     means = functional.history_mean(history, np.array([NAN, 4.0, 2.0]))
     assert means.tolist() == pytest.approx([3, 2, NAN], nan_ok=True)
@@ -130,23 +130,21 @@ def test_the_mean_of_a_history_is_undefined_for_a_user_without_one() -> None:
         ([], [], NAN),
     ],
 )
-def test_popularity_lift_compares_the_means_over_users_who_have_both(
-    recommended: list[float], profile: list[float], lift: float
-) -> None:
+def test_popularity_lift_of_shared_users(recommended: list[float], profile: list[float], lift: float) -> None:
     found = functional.popularity_lift(np.array(recommended), np.array(profile))
     assert found == pytest.approx(lift, nan_ok=True)
 
 
 @random_cases
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 20)), min_size=2, max_size=4))
-def test_group_disparity_is_the_coefficient_of_variation_of_the_rates(groups: list[tuple[int, int]]) -> None:
+def test_disparity_of_rates(groups: list[tuple[int, int]]) -> None:
     rates = [got / could for got, could in groups]
     expected = pstdev(rates) / fmean(rates) if any(rates) else NAN
     found = functional.group_disparity(*(np.array(column) for column in zip(*groups, strict=True)))
     assert found == pytest.approx(expected, nan_ok=True)
 
 
-def test_group_disparity_is_undefined_where_a_group_could_get_nothing() -> None:
+def test_disparity_without_a_chance() -> None:
     assert math.isnan(functional.group_disparity(np.array([3, 0]), np.array([5, 0])))
     assert functional.group_disparity(np.array([3, 6]), np.array([5, 10])) == 0
     assert functional.group_disparity(np.array([3, 0]), np.array([5, 7])) == 1  # two groups: 1 is the maximum
@@ -154,7 +152,7 @@ def test_group_disparity_is_undefined_where_a_group_could_get_nothing() -> None:
 
 @random_cases
 @given(cases())
-def test_intra_list_distance_is_the_mean_over_pairs_with_features(case: Case) -> None:
+def test_intra_list_distance_by_pairs(case: Case) -> None:
     vectors = case.rng.normal(size=(case.n_items, 4))
     available = case.rng.random(case.n_items) < 0.8
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -168,7 +166,7 @@ def test_intra_list_distance_is_the_mean_over_pairs_with_features(case: Case) ->
         assert found.tolist() == pytest.approx(expected, nan_ok=True)
 
 
-def test_items_with_the_same_features_are_never_at_a_negative_distance() -> None:
+def test_equal_features_have_distance_zero() -> None:
     vectors = np.random.default_rng(0).normal(size=(50, 30)).astype(np.float32)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     for row in unit:
@@ -178,7 +176,7 @@ def test_items_with_the_same_features_are_never_at_a_negative_distance() -> None
 
 @random_cases
 @given(cases(), st.floats(0.001, 0.9))
-def test_calibration_is_the_entropy_relative_to_the_smoothed_list(case: Case, alpha: float) -> None:
+def test_calibration_is_relative_entropy(case: Case, alpha: float) -> None:
     genres = [sorted(set(case.rng.integers(0, 4, case.rng.integers(0, 4)).tolist())) for _ in range(case.n_items)]
     genres[0] = []
 
@@ -202,7 +200,7 @@ def test_calibration_is_the_entropy_relative_to_the_smoothed_list(case: Case, al
     assert all(math.isnan(value) or value >= -1e-12 for value in found)
 
 
-def test_calibration_of_a_list_with_the_genres_of_the_profile_is_zero_and_grows_with_the_share_of_others() -> None:
+def test_calibration_grows_with_other_genres() -> None:
     profile = np.array([[0.5, 0.5]] * 3)
     lists = np.array([[0.5, 0.5], [0.7, 0.3], [1.0, 0.0]])
     same, other, worst = functional.calibration_divergence(profile, lists, 0.01)

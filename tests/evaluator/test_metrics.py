@@ -216,7 +216,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_every_metric_is_what_the_scores_of_the_model_say(make_model: Build, tiny_folder: Path, case: str) -> None:
+def test_metrics_follow_from_the_scores(make_model: Build, tiny_folder: Path, case: str) -> None:
     built = make_model(model="BPR", **EVALUATION, **CASES[case])
     config, model, *_, test = built
     reference = Reference(built, tiny_folder)
@@ -233,13 +233,13 @@ def test_every_metric_is_what_the_scores_of_the_model_say(make_model: Build, tin
 
 
 @pytest.mark.parametrize("case", ["warm", "cold items", "both cold among all"])
-def test_our_model_is_measured_by_the_same_definitions(make_model: Build, tiny_folder: Path, case: str) -> None:
+def test_our_model_has_equal_definitions(make_model: Build, tiny_folder: Path, case: str) -> None:
     built = make_model(**EVALUATION, **CASES[case])
     result = evaluate(built[0], built[1], built[-1])
     assert result == pytest.approx(Reference(built, tiny_folder).result(), nan_ok=True, abs=1e-6)
 
 
-def test_a_validation_is_measured_among_its_own_candidates(make_model: Build, tiny_folder: Path) -> None:
+def test_validation_has_its_own_candidates(make_model: Build, tiny_folder: Path) -> None:
     built = make_model(model="BPR", **EVALUATION, eval_args=split("CS", "item"))
     config, model, _, valid, _ = built
     expected = Reference(built, tiny_folder, valid).result()
@@ -247,7 +247,7 @@ def test_a_validation_is_measured_among_its_own_candidates(make_model: Build, ti
 
 
 @pytest.mark.parametrize("ratio", [0.2, 0.5, 0.9])
-def test_the_long_tail_ratio_moves_the_border_between_head_and_tail(make_model: Build, ratio: float) -> None:
+def test_long_tail_ratio_moves_the_border(make_model: Build, ratio: float) -> None:
     _, _, train, _, test = make_model(model="BPR", **EVALUATION, long_tail_ratio=ratio)
     counts = Counter(train._dataset.inter_feat["item_id"].tolist())
     knowledge = evaluation_state(test).knowledge
@@ -257,7 +257,7 @@ def test_the_long_tail_ratio_moves_the_border_between_head_and_tail(make_model: 
     assert np.flatnonzero(np.isnan(knowledge.tail)).tolist() == [0]
 
 
-def test_the_result_has_the_numbers_of_recbole_where_both_measure_the_same(make_model: Build) -> None:
+def test_results_equal_recbole(make_model: Build) -> None:
     names = ["AveragePopularity", "ARP", "TailPercentage", "APLT", "Precision", "Recall", "F1"]
     config, model, *_, test = make_model(model="BPR", **{**EVALUATION, "metrics": names}, tail_ratio=0.8)
     result = evaluate(config, model, test)
@@ -267,7 +267,7 @@ def test_the_result_has_the_numbers_of_recbole_where_both_measure_the_same(make_
 
 
 @pytest.mark.parametrize("case", ["warm", "cold items"])
-def test_f1_is_that_of_scikit_learn_for_each_user(make_model: Build, tiny_folder: Path, case: str) -> None:
+def test_f1_equals_scikit_learn(make_model: Build, tiny_folder: Path, case: str) -> None:
     built = make_model(model="BPR", **{**EVALUATION, "metrics": ["F1"], "valid_metric": "F1@3"}, **CASES[case])
     reference, result = Reference(built, tiny_folder), evaluate(built[0], built[1], built[-1])
     for k in (3, 25):
@@ -280,7 +280,7 @@ def test_f1_is_that_of_scikit_learn_for_each_user(make_model: Build, tiny_folder
         assert result[f"f1@{k}"] == pytest.approx(fmean(values))
 
 
-def test_asking_for_our_metrics_changes_none_of_recboles(make_model: Build) -> None:
+def test_our_metrics_leave_recboles_alone(make_model: Build) -> None:
     for case in ("warm", "cold items", "warm, sampled"):
         settings = {**EVALUATION, "valid_metric": "MRR@10", **CASES[case]}
         alone, together = (
@@ -292,13 +292,13 @@ def test_asking_for_our_metrics_changes_none_of_recboles(make_model: Build) -> N
         assert len(found) == len(TOPK) * (len(OURS) + len(RECBOLES))
 
 
-def test_names_of_metrics_may_be_written_in_lower_case(make_model: Build) -> None:
+def test_metrics_in_lower_case(make_model: Build) -> None:
     config, model, *_, test = make_model(model="BPR", metrics=["arp", "COVERAGE"], valid_metric="arp@5", topk=5)
     assert set(evaluate(config, model, test)) == {"arp@5", "coverage@5"}
 
 
 @pytest.mark.parametrize(("metric", "bigger"), [("Coverage@10", True), ("ARP@10", False), ("ild@10", True)])
-def test_training_stops_by_any_metric_in_its_own_direction(make_model: Build, metric: str, bigger: bool) -> None:
+def test_early_stopping_by_any_metric(make_model: Build, metric: str, bigger: bool) -> None:
     config, model, train, valid, _ = make_model(**{**EVALUATION, "valid_metric": metric})
     trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
     best, result = trainer.fit(train, valid, saved=False, show_progress=False)
@@ -307,9 +307,7 @@ def test_training_stops_by_any_metric_in_its_own_direction(make_model: Build, me
     assert not math.isnan(best)
 
 
-def test_an_undefined_metric_is_explained_once_and_not_printed_as_zero(
-    make_model: Build, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_undefined_metric_is_explained_once(make_model: Build, caplog: pytest.LogCaptureFixture) -> None:
     config, model, train, valid, test = make_model(**EVALUATION, eval_args=split("CS", "item"))
     caplog.set_level(logging.INFO)
     trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
@@ -324,7 +322,7 @@ def test_an_undefined_metric_is_explained_once_and_not_printed_as_zero(
 
 
 @pytest.mark.parametrize("metric", ["ARP@10", "pl@3", "PopREO@10"])
-def test_the_best_epoch_cannot_be_chosen_by_an_undefined_metric(make_model: Build, metric: str) -> None:
+def test_undefined_metric_cannot_validate(make_model: Build, metric: str) -> None:
     settings = {**EVALUATION, "valid_metric": metric, "eval_args": split("CS", "item")}
     config, model, train, valid, _ = make_model(**settings)
     trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
@@ -353,7 +351,7 @@ def test_the_best_epoch_cannot_be_chosen_by_an_undefined_metric(make_model: Buil
         ),
     ],
 )
-def test_wrong_keys_end_in_one_line_before_training(
+def test_wrong_keys_fail_before_training(
     make_model: Build, settings: dict[str, Any], error: type[Exception], pieces: list[str]
 ) -> None:
     with pytest.raises(error) as caught:

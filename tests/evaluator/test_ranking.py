@@ -39,7 +39,7 @@ def make_scores(seed: int, n_rows: int, n_items: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("needs", [{"rec.items"}, {"rec.topk"}, {"rec.meanrank"}, set(NEEDS[:3]), set(NEEDS), set()])
 @pytest.mark.parametrize("seed", range(3))
-def test_a_batch_is_collected_as_recbole_does(needs: set[str], seed: int) -> None:
+def test_batches_are_collected_like_recbole(needs: set[str], seed: int) -> None:
     expected, found = make_collector(needs), make_collector(needs)
     rng = np.random.default_rng(10 + seed)
     for n_rows in (7, 4):
@@ -56,7 +56,7 @@ def test_a_batch_is_collected_as_recbole_does(needs: set[str], seed: int) -> Non
         assert torch.equal(found.data_struct.get(name), expected.data_struct.get(name)), name
 
 
-def test_equal_scores_share_the_mean_of_their_ranks() -> None:
+def test_ties_share_their_mean_rank() -> None:
     scores = make_scores(5, 6, 30)
     rows, items = torch.tensor([0, 0, 2, 5, 5, 5]), torch.tensor([3, 9, 1, 2, 4, 8])
     sums, n_ranked = rank_sums(scores, rows, items)
@@ -81,7 +81,7 @@ def test_the_long_tail_is_recboles(tail_ratio: float) -> None:
     assert np.array_equal(found, expected)
 
 
-def test_batches_of_the_full_sort_loader_are_recboles(make_model: Callable[..., Any]) -> None:
+def test_full_sort_batches_equal_recbole(make_model: Callable[..., Any]) -> None:
     _, model, _, valid, _ = make_model(model="BPR")
     assert type(valid) is FullSortEvalDataLoader
     assert model.input_type is InputType.PAIRWISE

@@ -89,7 +89,7 @@ def test_training_alone_needs_no_labels(make_model: Build) -> None:
     assert trainer.train_loss_dict[0] > 0
 
 
-def test_labels_are_made_of_the_field_of_threshold(make_model: Build) -> None:
+def test_labels_come_from_threshold(make_model: Build) -> None:
     columns = {"inter": ["user_id", "item_id", "rating"]}
     config, _, train, valid, test = make_model(model="FM", threshold={"rating": 3}, load_col=columns)
     lines = Path(config["data_path"], "tiny.inter").read_text().splitlines()[1:]

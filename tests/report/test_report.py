@@ -85,7 +85,7 @@ def test_the_page_loads_nothing(page: Reader) -> None:
     assert "http" not in policy
 
 
-def test_every_identifier_is_unique_and_every_link_has_its_target(page: Reader) -> None:
+def test_identifiers_and_links(page: Reader) -> None:
     identifiers = [str(x["id"]) for _, x in page.attributes if "id" in x]
     assert len(set(identifiers)) == len(identifiers)
     links = [str(x["href"]).removeprefix("#") for tag, x in page.attributes if tag == "a"]
@@ -110,7 +110,7 @@ def test_numbers_are_those_of_the_results(page: Reader, comparison: Path) -> Non
     assert ginis == ["0.6700 ± 0.0283 (best)", "0.8500 ± 0.0707 (second)", "0.9400 ± 0.0141"]
 
 
-def test_figures_have_the_numbers_of_the_files(page: Reader) -> None:
+def test_figures_show_the_file_numbers(page: Reader) -> None:
     charts = page.charts()
     bars = {series["name"]: series for series in charts["results-ndcg-10"]["series"]}
     assert bars["SiBraR"]["y"] == pytest.approx([0.33])
@@ -134,7 +134,7 @@ def test_names_are_never_markup(page: Reader) -> None:
     assert page.rows["p0-table-differing"][-1][1:] == ["<i>SiBraR</i>", f"<i>{STRANGE}</i>", "<i>Pop</i>"]
 
 
-def test_the_configuration_tells_what_differs_from_what_is_shared(page: Reader) -> None:
+def test_configuration_differences(page: Reader) -> None:
     head, *differing = page.rows["p0-table-differing"]
     assert head == ["Key", "SiBraR", STRANGE, "Pop"]
     assert [row[0] for row in differing] == ["model", "title"]
@@ -144,7 +144,7 @@ def test_the_configuration_tells_what_differs_from_what_is_shared(page: Reader) 
     assert page.rows["p0-table-packages"][1:] == [["torch", "2.13.0"], ["numpy", "1.26.4"]]
 
 
-def test_sections_without_data_say_how_to_get_them(comparison: Path, no_files: list[str]) -> None:
+def test_empty_sections_explain_themselves(comparison: Path, no_files: list[str]) -> None:
     for path in (*comparison.glob("runs/*/learning_curve.csv"), *comparison.glob("runs/*/environment.json")):
         path.unlink()
     for folder in ("missing", "gap"):
@@ -165,7 +165,7 @@ def test_sections_without_data_say_how_to_get_them(comparison: Path, no_files: l
     assert {name.split("/")[1].split("-")[0] for name in no_files} == {"results"}
 
 
-def test_comparisons_of_several_splits_share_a_page(comparison: Path, no_files: list[str]) -> None:
+def test_several_splits_share_a_page(comparison: Path, no_files: list[str]) -> None:
     parent = comparison.parent / "splits"
     for name in ("warm", "cold"):
         shutil.copytree(comparison, parent / name)
@@ -176,7 +176,7 @@ def test_comparisons_of_several_splits_share_a_page(comparison: Path, no_files: 
     assert {name.split("/")[0] for name in no_files} == {"cold", "warm"}
 
 
-def test_a_run_of_an_earlier_configuration_is_not_the_one_that_is_shown(comparison: Path, no_files: list[str]) -> None:
+def test_earlier_runs_are_not_shown(comparison: Path, no_files: list[str]) -> None:
     (current,) = comparison.glob("runs/Pop-1-*")
     earlier = current.with_name("Pop-1-" + "0" * 11 + "a")
     shutil.copytree(current, earlier)
@@ -249,7 +249,7 @@ def _broken_study(folder: Path) -> Path:
         (_broken_study, "missing.csv: no column side, experiment"),
     ],
 )
-def test_a_wrong_folder_ends_in_one_line_and_leaves_no_page(
+def test_wrong_folder_leaves_no_page(
     comparison: Path, capsys: pytest.CaptureFixture[str], spoil: Callable[[Path], Path], message: str
 ) -> None:
     output = comparison.parent / "page.html"
@@ -267,7 +267,7 @@ def test_a_study_needs_a_checkpoint(comparison: Path, capsys: pytest.CaptureFixt
     assert f"--{option}: {comparison} has no checkpoint of a model" in capsys.readouterr().err
 
 
-def test_a_page_that_cannot_be_finished_leaves_the_earlier_one(
+def test_failed_page_leaves_the_old_one(
     comparison: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = comparison / "report.html"
@@ -282,7 +282,7 @@ def test_a_page_that_cannot_be_finished_leaves_the_earlier_one(
     assert page.read_text(encoding="utf-8") == "earlier"
 
 
-def test_colours_stand_out_from_the_page_in_both_themes() -> None:
+def test_colours_stand_out_in_both_themes() -> None:
     style = (Path(report.__file__).parents[1] / "report" / "assets" / "theme.css").read_text(encoding="utf-8")
     names = {name: pair for name, *pair in re.findall(r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\)", style)}
     assert len([name for name in names if name.startswith("series")]) == 7
@@ -311,7 +311,7 @@ def test_a_name_of_digits_stays_as_it_is(comparison: Path, no_files: list[str]) 
     assert [row[2] for row in page.rows["p0-table-significance"][1:]] == [STRANGE, "007", "007"]
 
 
-def test_epochs_are_counted_as_the_log_counts(comparison: Path, no_files: list[str]) -> None:
+def test_epochs_count_like_the_log(comparison: Path, no_files: list[str]) -> None:
     for path in comparison.glob("runs/*/learning_curve.csv"):
         curve = pd.read_csv(path)
         curve["epoch"] = [1, 3, 5]  # validated after every second epoch

@@ -98,7 +98,7 @@ def test_nothing_is_asked_from_anywhere(opened: webdriver.Chrome) -> None:
     assert [name for name in entries if not name.startswith(("data:", "blob:", "file:"))] == []
 
 
-def test_a_table_is_sorted_by_click_and_by_key(opened: webdriver.Chrome, page: Path) -> None:
+def test_tables_sort_by_click_and_key(opened: webdriver.Chrome, page: Path) -> None:
     results = pd.read_csv(page.parent / "results.csv")
     head = _head(opened, "p0-table-runs", 4)
     for keys, order, descending in (
@@ -117,7 +117,7 @@ def test_a_table_is_sorted_by_click_and_by_key(opened: webdriver.Chrome, page: P
     assert (name.get_attribute("aria-sort"), head.get_attribute("aria-sort")) == ("ascending", None)
 
 
-def test_all_figures_have_data_and_texts_of_the_results(opened: webdriver.Chrome, page: Path) -> None:
+def test_figures_have_data_and_texts(opened: webdriver.Chrome, page: Path) -> None:
     plots = opened.execute_script(
         "return [...document.querySelectorAll('.plot')].map(p => [p.data.map(t => t.y.length),"
         "p.getAttribute('aria-label'), p.querySelectorAll('.point, .points path').length, p.getAttribute('role')])"
@@ -136,7 +136,7 @@ def test_all_figures_have_data_and_texts_of_the_results(opened: webdriver.Chrome
     assert [tick.text for tick in ticks] == ["SiBraR", STRANGE, "Pop"]
 
 
-def test_another_metric_is_chosen_and_its_values_are_read(opened: webdriver.Chrome) -> None:
+def test_another_metric_can_be_chosen(opened: webdriver.Chrome) -> None:
     opened.find_element(By.CSS_SELECTOR, "#p0-results details.values summary").send_keys(Keys.ENTER)
     Select(opened.find_element(By.CSS_SELECTOR, "#p0-results .chart-choice")).select_by_visible_text("Gini@10")
     assert opened.execute_script(f"return {PLOT}.data[0].y[0]") == pytest.approx(0.67)
@@ -145,7 +145,7 @@ def test_another_metric_is_chosen_and_its_values_are_read(opened: webdriver.Chro
     assert opened.find_element(By.CSS_SELECTOR, "#p0-results figcaption").text == "Test Gini@10 of each model"
 
 
-def test_a_pointer_reads_the_value_of_each_seed(opened: webdriver.Chrome) -> None:
+def test_pointer_reads_each_seed(opened: webdriver.Chrome) -> None:
     script = f"Plotly.Fx.hover({PLOT}, [{{curveNumber: 1, pointNumber: 0}}])"
     opened.execute_script(script)
     find = lambda _: opened.find_elements(By.CSS_SELECTOR, "#p0-results .hoverlayer .hovertext")  # noqa: E731
@@ -162,7 +162,7 @@ def test_pairs_are_restricted_to_a_metric(opened: webdriver.Chrome) -> None:
     assert [row.is_displayed() for row in rows] == [True] * 3
 
 
-def test_the_theme_is_the_systems_until_one_is_chosen(opened: webdriver.Chrome) -> None:
+def test_theme_follows_the_system(opened: webdriver.Chrome) -> None:
     paper = f"return {PLOT}.layout.paper_bgcolor"
     light, light_paper = _background(opened), opened.execute_script(paper)
     _emulate(opened, 1280, "dark")
@@ -184,14 +184,14 @@ def test_a_figure_is_saved(opened: webdriver.Chrome, kind: str, begin: bytes) ->
     assert path.read_bytes().startswith(begin)
 
 
-def test_a_phone_shows_everything_without_scrolling_the_page_sideways(opened: webdriver.Chrome) -> None:
+def test_phone_needs_no_sideways_scrolling(opened: webdriver.Chrome) -> None:
     _emulate(opened, 390, "light")
     widths = "return [document.documentElement.scrollWidth, Math.max(...[...document.querySelectorAll('.plot')].map("
     widths += "p => p.querySelector('svg').getBoundingClientRect().right))]"
     WebDriverWait(opened, 5).until(lambda _: max(opened.execute_script(widths)) <= 390)
 
 
-def test_every_control_is_reached_by_the_keyboard(opened: webdriver.Chrome) -> None:
+def test_keyboard_reaches_every_control(opened: webdriver.Chrome) -> None:
     script = (
         "return [...document.querySelectorAll('button, select, a[href], summary, .scroll')].filter("
         "element => element.checkVisibility() && element.tabIndex < 0).length"

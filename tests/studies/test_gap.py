@@ -62,7 +62,7 @@ def baseline(trained: Callable[..., tuple[Any, str]]) -> str:
     return trained("BPR", train_neg_sample_args={"distribution": "uniform", "sample_num": 1})[1]
 
 
-def test_the_embedding_of_a_modality_is_that_of_an_item_that_has_no_other(
+def test_modality_alone_embeds_its_item(
     trained: Callable[..., tuple[Any, str]],
 ) -> None:
     model, _ = trained(item_modalities=["interactions", "kind", "text"])
@@ -81,7 +81,7 @@ def test_the_embedding_of_a_modality_is_that_of_an_item_that_has_no_other(
         np.testing.assert_allclose(found.embeddings[there, column], alone[there], rtol=1e-5, atol=1e-6)
 
 
-def test_new_items_are_those_without_training_interactions(trained: Callable[..., tuple[Any, str]]) -> None:
+def test_new_items_have_no_training(trained: Callable[..., tuple[Any, str]]) -> None:
     model, file = trained(item_modalities=["interactions", "kind", "text"], **COLD)
     groups = {which: modality_embeddings(model, which=which) for which in ("all", "train", "new")}
     assert groups["new"].names == ("kind", "text")
@@ -94,9 +94,7 @@ def test_new_items_are_those_without_training_interactions(trained: Callable[...
     assert items.tolist() == [groups["new"].available.all(1).sum()]
 
 
-def test_the_command_compares_checkpoints_and_leaves_baselines_out(
-    trained: Callable[..., tuple[Any, str]], command: Command
-) -> None:
+def test_command_leaves_baselines_out(trained: Callable[..., tuple[Any, str]], command: Command) -> None:
     modalities = {"item_modalities": ["interactions", "kind", "text"]}
     (_, single), (_, multiple) = trained("SiBraR", **modalities), trained("MuBraR", **modalities)
     other = baseline(trained)
@@ -118,9 +116,7 @@ def test_the_command_compares_checkpoints_and_leaves_baselines_out(
     np.testing.assert_allclose(again["value"].to_numpy(), expected["value"].astype(float).to_numpy(), rtol=1e-6)
 
 
-def test_options_choose_side_modalities_and_projection(
-    trained: Callable[..., tuple[Any, str]], command: Command
-) -> None:
+def test_options_of_the_gap_command(trained: Callable[..., tuple[Any, str]], command: Command) -> None:
     _, file = trained(user_modalities=["interactions", "gender", "profile"], item_modalities=["kind", "text"])
     command(file, "--side=user", "--modalities=profile,gender", "--projection=tsne", "--max_items=20", "--seed=3")
     frame = pd.read_csv("gap/gap.csv", keep_default_na=False)
@@ -137,7 +133,7 @@ def test_a_series_of_training_is_drawn(trained: Callable[..., tuple[Any, str]], 
 
 
 @pytest.mark.parametrize("checkpoints", [("BPR",), ()])
-def test_without_a_model_with_modalities_there_is_nothing_to_do(
+def test_no_model_with_modalities(
     trained: Callable[..., tuple[Any, str]], command: Command, checkpoints: tuple[str, ...]
 ) -> None:
     files = [baseline(trained) for _ in checkpoints]
@@ -148,9 +144,7 @@ def test_without_a_model_with_modalities_there_is_nothing_to_do(
             measure_checkpoint(file)
 
 
-def test_what_a_checkpoint_cannot_show_ends_in_one_line(
-    trained: Callable[..., tuple[Any, str]], command: Command
-) -> None:
+def test_unusable_checkpoints_are_one_line(trained: Callable[..., tuple[Any, str]], command: Command) -> None:
     _, file = trained(item_modalities=["interactions", "text"], user_modalities=["id"], **COLD)
     assert f"{file}: user modalities: found 'id', allowed is two or more" in command.refused(file, "--side=user")
     line = command.refused(file, "--modalities=text,interaction")
@@ -191,5 +185,5 @@ def test_wrong_options_end_in_one_line(
 
 
 @pytest.mark.skipif(importlib.util.find_spec("umap") is not None, reason="UMAP is installed")
-def test_umap_without_its_package_says_how_to_install_it(command: Command) -> None:
+def test_umap_explains_its_installation(command: Command) -> None:
     assert command.refused("nowhere.pth", "--projection=umap").endswith("pip install umap-learn")

@@ -27,7 +27,7 @@ def frame(sample: ModalityEmbeddings) -> pd.DataFrame:
     return pd.concat([measured.assign(name=name, side="item", items="all") for name in ("first", "second_one")])
 
 
-def test_each_available_cell_is_a_point_and_a_line_joins_two_of_an_item(sample: ModalityEmbeddings) -> None:
+def test_points_are_cells_lines_are_items(sample: ModalityEmbeddings) -> None:
     figure = plots.projection({"first": sample, "second": sample})
     panels = figure.axes
     assert len({(*axes.get_xlim(), *axes.get_ylim()) for axes in panels}) == 1
@@ -40,7 +40,7 @@ def test_each_available_cell_is_a_point_and_a_line_joins_two_of_an_item(sample: 
     assert len(lines.get_segments()) == (counts * (counts - 1) // 2).sum()
 
 
-def test_the_principal_components_keep_the_distances_of_a_plane() -> None:
+def test_pca_keeps_distances_of_a_plane() -> None:
     angles = np.random.default_rng(0).uniform(0, 2 * np.pi, 50)
     plane = np.linalg.qr(np.random.default_rng(1).normal(size=(6, 2)))[0]
     circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
@@ -52,7 +52,7 @@ def test_the_principal_components_keep_the_distances_of_a_plane() -> None:
     )
 
 
-def test_the_histograms_count_every_pair_once_on_the_same_axes(sample: ModalityEmbeddings) -> None:
+def test_histograms_count_pairs_once(sample: ModalityEmbeddings) -> None:
     figure = plots.histograms({"first": sample, "second": sample}, "user")
     assert len(figure.axes) == 3 * 2
     assert len({axes.get_xlim() for axes in figure.axes}) == 1
@@ -64,7 +64,7 @@ def test_the_histograms_count_every_pair_once_on_the_same_axes(sample: ModalityE
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["same user", "different users"]
 
 
-def test_the_heat_map_shows_the_measured_distances(frame: pd.DataFrame) -> None:
+def test_heat_map_shows_distances(frame: pd.DataFrame) -> None:
     figure = plots.heat_map(frame)
     same, _, different, _ = (axes.images[0].get_array() for axes in figure.axes[:4])
     rows = frame[frame["name"] == "first"].set_index(["first", "second", "measure"])["value"]
@@ -87,7 +87,7 @@ def test_a_series_shows_means_over_the_pairs() -> None:
         np.testing.assert_allclose(axes.lines[0].get_xydata(), [[0, 0.75], [2, 0.3]])
 
 
-def test_tables_have_a_column_for_each_checkpoint_and_plain_text(frame: pd.DataFrame) -> None:
+def test_tables_have_checkpoint_columns(frame: pd.DataFrame) -> None:
     shown = gap.side_by_side(frame)
     assert list(shown.columns) == ["modalities", "measure", "first", "second_one"]
     assert (shown["first"] == shown["second_one"]).all()

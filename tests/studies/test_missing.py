@@ -43,7 +43,7 @@ def trained(make_model: Build) -> Callable[..., tuple[Any, ...]]:
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.integers(0, 100))
-def test_what_is_lost_at_a_rate_is_available_and_lost_at_every_higher_rate(a: float, b: float, seed: int) -> None:
+def test_losses_grow_with_the_rate(a: float, b: float, seed: int) -> None:
     available = np.random.default_rng(3).random((50, 4)) < 0.7
     fewer, more = (lost_cells(available, [0, 2], rate, seed) for rate in sorted((a, b)))
     assert not (fewer & ~more).any()
@@ -52,7 +52,7 @@ def test_what_is_lost_at_a_rate_is_available_and_lost_at_every_higher_rate(a: fl
     np.testing.assert_array_equal(lost_cells(available, range(4), max(a, b), seed)[:, [0, 2]], more[:, [0, 2]])
 
 
-def test_the_share_missing_is_near_the_rate_and_exact_at_the_ends() -> None:
+def test_share_missing_is_near_the_rate() -> None:
     available = np.random.default_rng(3).random((20000, 3)) < 0.6
     for rate in (0.0, 0.1, 0.5, 0.9, 1.0):
         lost = lost_cells(available, [0, 1], rate, seed=5)
@@ -63,13 +63,13 @@ def test_the_share_missing_is_near_the_rate_and_exact_at_the_ends() -> None:
         assert abs(each - rate) <= 5 * np.sqrt(rate * (1 - rate) / available[:, 0].sum())
 
 
-def test_every_subset_of_five_modalities_and_only_the_outer_ones_of_six() -> None:
+def test_subsets_of_five_and_six() -> None:
     assert len(set(subsets("abcde"))) == 2**5 - 1
     six = ["".join(subset) for subset in subsets("abcdef")]
     assert six == [*"abcdef", "abcde", "abcdf", "abcef", "abdef", "acdef", "bcdef", "abcdef"]
 
 
-def test_tied_items_share_the_places_equally_and_others_keep_their_order() -> None:
+def test_ties_share_places_equally() -> None:
     """Items 1 to 6 are tied up to the last bits of a float, item 7 is better, item 8 worse, item 0 no candidate."""
     row = torch.tensor([-torch.inf, *(1 + n * 1e-7 for n in range(6)), 2, 0.5])
     assert len(row.unique()) > 4
@@ -97,9 +97,7 @@ def test_rate_0_is_the_plain_evaluation(trained: Callable[..., tuple[Any, ...]],
     assert row["share_missing"] == 0
 
 
-def test_a_subset_is_the_evaluation_with_these_eval_modalities(
-    trained: Callable[..., tuple[Any, ...]], make_model: Build
-) -> None:
+def test_subset_equals_eval_modalities(trained: Callable[..., tuple[Any, ...]], make_model: Build) -> None:
     config, model, train, test, _ = trained(epochs=5)
     other_config, other, _, _, other_test = make_model(item_eval_modalities=["interactions", "tags"])
     other.load_state_dict(model.state_dict())
@@ -116,7 +114,7 @@ def test_a_subset_is_the_evaluation_with_these_eval_modalities(
     assert row["share_missing"] == pytest.approx(sum(counts.values()) / (sum(counts.values()) + left))
 
 
-def test_with_everything_lost_the_ranking_is_random(trained: Callable[..., tuple[Any, ...]]) -> None:
+def test_everything_lost_ranks_at_random(trained: Callable[..., tuple[Any, ...]]) -> None:
     config, model, train, test, _ = trained(metrics=["Recall", "Precision"], topk=[3], valid_metric="Recall@3")
     study = Study(config, model, train, test, Plan(rates=(1.0,)))
     rows = pd.DataFrame([study.evaluate(Trial("loss", study.trials[0].names, 1.0, seed)) for seed in range(80)])
@@ -133,7 +131,7 @@ def test_with_everything_lost_the_ranking_is_random(trained: Callable[..., tuple
     assert (rows["share_missing"] == 1).all()
 
 
-def test_items_with_the_same_values_are_tied_when_nothing_else_is_left(
+def test_items_with_equal_values_are_tied(
     trained: Callable[..., tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of the items of one category, which are all alike, other ones are recommended with another seed."""
@@ -159,7 +157,7 @@ def test_items_with_the_same_values_are_tied_when_nothing_else_is_left(
     assert len(lists[0].unique()) > 10
 
 
-def test_modalities_that_are_not_named_are_never_lost(trained: Callable[..., tuple[Any, ...]]) -> None:
+def test_unnamed_modalities_are_never_lost(trained: Callable[..., tuple[Any, ...]]) -> None:
     config, model, train, test, _ = trained(item_modalities=["interactions", "kind", "text"])
     study = Study(config, model, train, test, Plan(modalities=("text", "kind"), n_seeds=1))
     assert study.trials[-1].names == ("interactions", "text", "kind")
@@ -172,7 +170,7 @@ def test_modalities_that_are_not_named_are_never_lost(trained: Callable[..., tup
     }
 
 
-def test_sampled_candidates_are_the_same_in_every_evaluation(trained: Callable[..., tuple[Any, ...]]) -> None:
+def test_sampled_candidates_stay_the_same(trained: Callable[..., tuple[Any, ...]]) -> None:
     config, model, train, test, _ = trained(
         eval_args={"mode": {"valid": "uni5", "test": "uni5"}}, topk=[2], valid_metric="MRR@2"
     )
@@ -181,13 +179,13 @@ def test_sampled_candidates_are_the_same_in_every_evaluation(trained: Callable[.
     assert first == second
 
 
-def test_a_modality_that_the_model_does_not_evaluate_is_refused(trained: Callable[..., tuple[Any, ...]]) -> None:
+def test_unevaluated_modality_is_refused(trained: Callable[..., tuple[Any, ...]]) -> None:
     config, model, train, test, _ = trained(item_eval_modalities=["interactions", "text"])
     with pytest.raises(ConfigError, match=r"found 'kind', allowed is any of interactions, text, the item modalities"):
         Study(config, model, train, test, Plan(modalities=("kind",)))
 
 
-def test_a_study_does_not_replace_what_the_run_wrote_for_each_user(trained: Callable[..., tuple[Any, ...]]) -> None:
+def test_study_keeps_the_users_file(trained: Callable[..., tuple[Any, ...]]) -> None:
     config, model, train, test, _ = trained(save_per_user="users.parquet")
     Path("users.parquet").write_text("results of the run")
     Study(config, model, train, test).evaluate(Trial("loss", ("text",), 1.0, 1))
@@ -219,7 +217,7 @@ def command(capsys: pytest.CaptureFixture[str]) -> Command:
     return Command(capsys)
 
 
-def test_the_command_writes_table_and_figure_and_leaves_baselines_out(
+def test_command_writes_table_and_figure(
     trained: Callable[..., tuple[Any, ...]], command: Command, tmp_path: Path
 ) -> None:
     ours = trained(item_modalities=["interactions", "text"])[-1].saved_model_file
@@ -243,9 +241,7 @@ def test_the_command_writes_table_and_figure_and_leaves_baselines_out(
     assert Path("second/missing.csv").read_bytes() == Path("first/missing.csv").read_bytes()
 
 
-def test_users_can_lose_their_modalities_too_and_a_single_one_is_said(
-    trained: Callable[..., tuple[Any, ...]], command: Command
-) -> None:
+def test_users_can_lose_modalities(trained: Callable[..., tuple[Any, ...]], command: Command) -> None:
     file = trained(user_modalities=["id"])[-1].saved_model_file
     (note,) = command(file, "--side=user", "--rates=0,1")
     assert f"SiBraR ({file}) has a single user modality, 'id'" in note
@@ -255,16 +251,12 @@ def test_users_can_lose_their_modalities_too_and_a_single_one_is_said(
     assert frame["ndcg@10"].iloc[0] == frame["ndcg@10"].iloc[2]
 
 
-def test_without_a_model_with_modalities_there_is_nothing_to_do(
-    trained: Callable[..., tuple[Any, ...]], command: Command
-) -> None:
+def test_no_model_with_modalities(trained: Callable[..., tuple[Any, ...]], command: Command) -> None:
     file = trained("BPR", train_neg_sample_args={"distribution": "uniform", "sample_num": 1})[-1].saved_model_file
     assert command.refused(file).startswith(f"CHECKPOINT: found 'BPR ({file})', allowed is a model that encodes")
 
 
-def test_wrong_values_of_a_real_checkpoint_end_in_one_line(
-    trained: Callable[..., tuple[Any, ...]], command: Command
-) -> None:
+def test_wrong_options_are_one_line(trained: Callable[..., tuple[Any, ...]], command: Command) -> None:
     file = trained(item_modalities=["interactions", "tags"])[-1].saved_model_file
     line = command.refused(file, "--modalities=tag")
     assert line.startswith(f"{file}: modalities: found 'tag', allowed is any of interactions, tags")
@@ -299,7 +291,7 @@ def test_wrong_options_end_in_one_line(
     assert command.refused("nowhere.pth", argument).startswith(start)
 
 
-def test_trials_start_with_the_lowest_rate_and_draw_only_where_there_is_chance(
+def test_trials_by_rate_and_seed(
     trained: Callable[..., tuple[Any, ...]],
 ) -> None:
     config, model, train, test, _ = trained(item_modalities=["interactions", "kind"])
@@ -312,7 +304,7 @@ def test_trials_start_with_the_lowest_rate_and_draw_only_where_there_is_chance(
 
 
 @pytest.mark.parametrize("name", ["DropoutNet", "CLCRec"])
-def test_the_baselines_lose_what_their_papers_say(trained: Callable[..., tuple[Any, ...]], name: str) -> None:
+def test_baselines_lose_like_their_papers(trained: Callable[..., tuple[Any, ...]], name: str) -> None:
     """With everything lost, items are all alike for DropoutNet; for CLCRec trained items keep their embedding."""
     config, model, train, test, _ = trained(name, eval_args={"split": {"CS": [0.6, 0.2, 0.2]}, "group_by": "item"})
     trained_items = sorted(set(train.dataset.inter_feat["item_id"].tolist()))

@@ -46,7 +46,7 @@ def test_identical_modalities_have_no_gap() -> None:
     assert values["classifier_accuracy"] == pytest.approx(1 / 3, abs=1e-12) == values["classifier_chance"]
 
 
-def test_two_separated_clouds_are_told_apart_and_retrieval_is_at_chance() -> None:
+def test_separated_clouds() -> None:
     """Chance with 400 items: recall k / 400, MRR the 400th harmonic number / 400."""
     rng = np.random.default_rng(2)
     embeddings = rng.normal(size=(400, 2, 5))
@@ -62,7 +62,7 @@ def test_two_separated_clouds_are_told_apart_and_retrieval_is_at_chance() -> Non
     assert pair(frame, "", "")["classifier_accuracy"] == 1
 
 
-def test_every_measure_is_what_scipy_and_scikit_learn_say(cells: np.ndarray) -> None:
+def test_measures_equal_scipy_and_sklearn(cells: np.ndarray) -> None:
     values = pair(measure_gap(cells, everything(cells), NAMES))
     x, y = cells[:, 0], cells[:, 1]
     others = ~np.eye(len(x), dtype=bool)
@@ -85,7 +85,7 @@ def test_every_measure_is_what_scipy_and_scikit_learn_say(cells: np.ndarray) -> 
     assert values["uniformity"] == pytest.approx(np.log(np.exp(-2 * squares[others]).mean()))
 
 
-def test_rows_of_one_modality_are_about_its_different_items(cells: np.ndarray) -> None:
+def test_rows_within_one_modality(cells: np.ndarray) -> None:
     """Uniformity as in the paper: of all pairs of different items of one modality."""
     values = pair(measure_gap(cells, everything(cells), NAMES), "tags", "tags")
     x = cells[:, 2]
@@ -97,7 +97,7 @@ def test_rows_of_one_modality_are_about_its_different_items(cells: np.ndarray) -
     assert list(values.index) == ["items", "cosine_different", "euclidean_different", "uniformity"]
 
 
-def test_a_rotation_changes_nothing_and_a_scale_only_euclidean_distances(cells: np.ndarray) -> None:
+def test_rotation_and_scale(cells: np.ndarray) -> None:
     before = measure_gap(cells, everything(cells), NAMES)
     turned = measure_gap(cells @ ortho_group.rvs(6, random_state=3), everything(cells), NAMES)
     is_classifier = before["measure"] == "classifier_accuracy"  # its penalty knows the axes
@@ -108,7 +108,7 @@ def test_a_rotation_changes_nothing_and_a_scale_only_euclidean_distances(cells: 
     np.testing.assert_allclose(scaled["value"], before["value"] * np.where(lengths, 7, 1), rtol=1e-9)
 
 
-def test_cells_that_are_not_available_are_ignored(cells: np.ndarray) -> None:
+def test_missing_cells_are_ignored(cells: np.ndarray) -> None:
     available = np.random.default_rng(5).random(cells.shape[:2]) < 0.8
     spoilt = np.where(available[..., None], cells, np.nan)
     frame = measure_gap(spoilt, available, NAMES)
@@ -120,7 +120,7 @@ def test_cells_that_are_not_available_are_ignored(cells: np.ndarray) -> None:
     pd.testing.assert_series_equal(pair(complete, "text", "tags"), values)
 
 
-def test_equal_embeddings_of_several_items_are_found_as_often_as_by_lot() -> None:
+def test_equal_embeddings_share_recall() -> None:
     """Items of four kinds with 25 items each: the right one is any of 25, and all others are farther away."""
     embeddings = np.repeat(np.repeat(np.eye(4), 25, axis=0)[:, None], 2, axis=1)
     values = pair(measure_gap(embeddings, everything(embeddings), NAMES[:2]))
@@ -129,7 +129,7 @@ def test_equal_embeddings_of_several_items_are_found_as_often_as_by_lot() -> Non
     assert values["mrr"] == pytest.approx(np.sum(1 / np.arange(1, 26)) / 25)
 
 
-def test_a_sample_comes_with_intervals_that_hold_the_exact_values() -> None:
+def test_intervals_hold_the_exact_values() -> None:
     rng = np.random.default_rng(8)
     embeddings = rng.normal(size=(3000, 1, 9)) + rng.normal(size=(3000, 2, 9)) / 2 + rng.normal(size=(2, 9)) / 3
     exact = measure_gap(embeddings, everything(embeddings), NAMES[:2])
@@ -147,13 +147,13 @@ def test_a_sample_comes_with_intervals_that_hold_the_exact_values() -> None:
     assert 0.9 <= np.mean(inside) <= 1
 
 
-def test_the_same_seed_gives_the_same_sample_and_another_one_another(cells: np.ndarray) -> None:
+def test_samples_depend_on_the_seed(cells: np.ndarray) -> None:
     first, second, third = (measure_gap(cells, everything(cells), NAMES, seed=s, max_items=50) for s in (1, 1, 2))
     pd.testing.assert_frame_equal(first, second)
     assert (pair(first)[["cosine_same", "mrr"]] != pair(third)[["cosine_same", "mrr"]]).all()
 
 
-def test_drawn_items_are_compared_with_all_others() -> None:
+def test_drawn_items_against_all_others() -> None:
     """With one right answer among 5000 at random, recall@10 would be 0.1 if only 100 drawn items were candidates."""
     embeddings = np.random.default_rng(4).normal(size=(5000, 2, 5))
     values = pair(measure_gap(embeddings, everything(embeddings), NAMES[:2], max_items=400))
@@ -168,7 +168,7 @@ def test_the_size_of_a_block_changes_nothing(cells: np.ndarray, monkeypatch: pyt
     np.testing.assert_allclose(measure_gap(cells, everything(cells), NAMES)["value"], before["value"], rtol=1e-12)
 
 
-def test_small_differences_far_from_the_origin_keep_their_digits() -> None:
+def test_small_differences_keep_digits() -> None:
     rng = np.random.default_rng(6)
     small = rng.normal(size=(100, 2, 4))
     far = (small + 1000).astype(np.float32)
@@ -177,7 +177,7 @@ def test_small_differences_far_from_the_origin_keep_their_digits() -> None:
     assert values["euclidean_different"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_what_is_not_defined_is_nan_and_nothing_else() -> None:
+def test_only_undefined_values_are_nan() -> None:
     embeddings = np.ones((30, 3, 4))
     available = everything(embeddings)
     available[1:, 2] = False
@@ -192,7 +192,7 @@ def test_what_is_not_defined_is_nan_and_nothing_else() -> None:
     assert pair(few, "", "").isna().all()
 
 
-def test_vectors_of_zeros_are_at_cosine_distance_one() -> None:
+def test_zero_vectors_have_distance_one() -> None:
     embeddings = np.random.default_rng(0).normal(size=(40, 2, 3))
     embeddings[:, 1] = 0
     values = pair(measure_gap(embeddings, everything(embeddings), NAMES[:2]))
@@ -201,7 +201,7 @@ def test_vectors_of_zeros_are_at_cosine_distance_one() -> None:
     assert values["recall@10"] == pytest.approx(10 / 40)
 
 
-def test_the_columns_are_those_that_are_promised(cells: np.ndarray) -> None:
+def test_columns_are_as_promised(cells: np.ndarray) -> None:
     frame = measure_gap(cells, everything(cells), NAMES)
     assert list(frame.columns) == list(COLUMNS) == ["first", "second", "measure", "value", "low", "high"]
     assert not frame.duplicated(["first", "second", "measure"]).any()

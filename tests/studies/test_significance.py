@@ -13,7 +13,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import DescrStatsW
 
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.studies.significance.comparisons import compare, compare_all, user_means
+from recbole_sibrar.studies.significance.measures import compare, compare_all, user_means
 
 
 def series(values: np.ndarray) -> pd.Series:
@@ -26,7 +26,7 @@ def frame(values: np.ndarray, metric: str = "ndcg@10", users: list[str] | None =
 
 
 @pytest.mark.parametrize(("n", "shift"), [(40, 0.0), (40, 0.1), (500, 0.02), (3000, 0.01)])
-def test_everything_is_what_scipy_and_statsmodels_say(n: int, shift: float) -> None:
+def test_equals_scipy_and_statsmodels(n: int, shift: float) -> None:
     rng = np.random.default_rng(n)
     first = rng.random(n)
     second = first - shift + rng.normal(0, 0.1, n)
@@ -51,7 +51,7 @@ def test_a_known_effect_is_found() -> None:
     assert result.p_wilcoxon < 1e-50
 
 
-def test_the_other_way_round_is_the_same_with_the_other_sign() -> None:
+def test_swapped_models_swap_the_sign() -> None:
     rng = np.random.default_rng(2)
     first, second = series(rng.random(30)), series(rng.random(30))
     one, other = compare(first, second), compare(second, first)
@@ -59,7 +59,7 @@ def test_the_other_way_round_is_the_same_with_the_other_sign() -> None:
     assert (one.p_t, one.p_wilcoxon) == pytest.approx((other.p_t, other.p_wilcoxon))
 
 
-def test_users_for_whom_nothing_changes_are_ranked_but_not_counted() -> None:
+def test_unchanged_users_are_only_ranked() -> None:
     rng = np.random.default_rng(3)
     difference = np.where(rng.random(200) < 0.6, 0.0, rng.choice([-0.5, 0.25, 0.5, 1.0], 200))
     second = rng.integers(0, 3, 200).astype(float)
@@ -69,7 +69,7 @@ def test_users_for_whom_nothing_changes_are_ranked_but_not_counted() -> None:
     assert result.p_wilcoxon != pytest.approx(stats.wilcoxon(changed).pvalue)
 
 
-def test_equal_steps_are_ties_though_floating_point_numbers_differ() -> None:
+def test_equal_steps_are_ties() -> None:
     second = np.arange(1, 13) / 10
     steps = np.array([0.1, 0.1, -0.1, 0.1, 0.2, 0.2, -0.2, 0.1, 0.3, 0.3, 0.1, 0.2])
     exact = compare(series((10 * (second + steps)).round()), series((10 * second).round()))
@@ -77,7 +77,7 @@ def test_equal_steps_are_ties_though_floating_point_numbers_differ() -> None:
     assert compare(series(second + steps), series(second)).p_wilcoxon == pytest.approx(exact.p_wilcoxon)
 
 
-def test_identical_models_do_not_differ_and_nothing_is_warned_of() -> None:
+def test_identical_models_do_not_differ() -> None:
     values = series(np.random.default_rng(4).random(50))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -85,7 +85,7 @@ def test_identical_models_do_not_differ_and_nothing_is_warned_of() -> None:
     assert (result.p_t, result.p_wilcoxon, result.effect, result.low, result.high) == (1, 1, 0, 0, 0)
 
 
-def test_seeds_in_another_order_make_no_difference() -> None:
+def test_order_of_seeds_is_irrelevant() -> None:
     rng = np.random.default_rng(5)
     runs = [frame(rng.random(2000)) for _ in range(3)]
     first, second = user_means(runs, "ndcg@10"), user_means([runs[2], runs[0], runs[1]], "ndcg@10")
@@ -94,7 +94,7 @@ def test_seeds_in_another_order_make_no_difference() -> None:
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_a_shift_that_all_users_share_is_significant_and_nothing_is_warned_of(sign: int) -> None:
+def test_common_shift_is_significant(sign: int) -> None:
     values = series(np.arange(1, 60) / 10)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -105,7 +105,7 @@ def test_a_shift_that_all_users_share_is_significant_and_nothing_is_warned_of(si
     assert (result.low, result.high) == pytest.approx((sign * 0.1, sign * 0.1))
 
 
-def test_only_users_with_a_result_of_both_models_count() -> None:
+def test_only_shared_users_count() -> None:
     first = pd.Series([0.1, 0.5, 0.9, 0.3], index=["a", "b", "c", "d"])
     second = pd.Series([0.2, 0.4, 0.1, 0.0], index=["c", "x", "b", "a"])  # in another order
     result = compare(first, second)
@@ -116,13 +116,13 @@ def test_only_users_with_a_result_of_both_models_count() -> None:
 
 
 @pytest.mark.parametrize("users", [[], ["a"]])
-def test_fewer_than_two_shared_users_are_one_line(users: list[str]) -> None:
+def test_fewer_than_two_shared_users(users: list[str]) -> None:
     first = pd.Series([0.1, 0.5], index=["a", "b"])
     with pytest.raises(DataError, match=rf"^significance: {len(users)} users have results of both models"):
         compare(first, pd.Series([0.1] * len(users), index=users, dtype=float))
 
 
-def test_a_user_has_the_mean_over_the_seeds_that_have_a_value() -> None:
+def test_users_have_means_over_seeds() -> None:
     runs = [
         frame(np.array([0.2, np.nan, np.nan, 0.5]), users=["a", "b", "c", "d"]),
         frame(np.array([0.4, 0.6, np.nan]), users=["a", "b", "c"]),
@@ -130,7 +130,7 @@ def test_a_user_has_the_mean_over_the_seeds_that_have_a_value() -> None:
     assert user_means(runs, "ndcg@10").to_dict() == pytest.approx({"a": 0.3, "b": 0.6, "d": 0.5})
 
 
-def test_a_metric_that_is_missing_and_a_user_who_occurs_twice_are_one_line() -> None:
+def test_missing_metric_and_double_user() -> None:
     run = frame(np.array([0.1, 0.2]))
     with pytest.raises(DataError, match=r"^metric: found 'mrr@10', allowed is any of ndcg@10$"):
         user_means([run], "mrr@10")
@@ -138,7 +138,7 @@ def test_a_metric_that_is_missing_and_a_user_who_occurs_twice_are_one_line() -> 
         user_means([frame(np.array([0.1, 0.2]), users=["u", "u"])], "ndcg@10")
 
 
-def test_all_pairs_are_corrected_within_each_metric_as_statsmodels_does() -> None:
+def test_corrections_equal_statsmodels() -> None:
     rng = np.random.default_rng(6)
     base = rng.random((2, 80))
     models = {}
@@ -162,7 +162,7 @@ def test_all_pairs_are_corrected_within_each_metric_as_statsmodels_does() -> Non
         assert rows["p_t_bonferroni"].tolist() == pytest.approx(np.minimum(1, 3 * rows["p_t"]).tolist())
 
 
-def test_with_a_reference_there_are_fewer_pairs_and_a_milder_correction() -> None:
+def test_reference_needs_less_correction() -> None:
     rng = np.random.default_rng(7)
     models = {name: [frame(rng.random(30))] for name in "abcd"}
     table = compare_all(models, ["ndcg@10"], "c")
@@ -172,7 +172,7 @@ def test_with_a_reference_there_are_fewer_pairs_and_a_milder_correction() -> Non
 
 
 @pytest.mark.parametrize("kind", ["continuous", "few values"])
-def test_two_equal_models_are_found_different_in_five_of_a_hundred_cases(kind: str) -> None:
+def test_equal_models_at_level_five_percent(kind: str) -> None:
     rng = np.random.default_rng(8)
     n_cases, n_users = 500, 60
     found = np.zeros(2)
@@ -187,7 +187,7 @@ def test_two_equal_models_are_found_different_in_five_of_a_hundred_cases(kind: s
     assert np.abs(found / n_cases - 0.05).max() < margin
 
 
-def test_with_correction_any_difference_is_found_in_at_most_five_of_a_hundred_cases(
+def test_correction_keeps_the_level(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(gc, "collect", lambda: 0)  # statsmodels calls it for every correction, which takes a while
@@ -202,7 +202,7 @@ def test_with_correction_any_difference_is_found_in_at_most_five_of_a_hundred_ca
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(*[st.sampled_from([0, 0.2, 0.5, 1])] * 2), min_size=2, max_size=60))
-def test_whatever_the_values_nothing_is_undefined(pairs: list[tuple[float, float]]) -> None:
+def test_any_values_give_defined_results(pairs: list[tuple[float, float]]) -> None:
     first, second = np.array(pairs, dtype=float).T
     with warnings.catch_warnings():
         warnings.simplefilter("error")

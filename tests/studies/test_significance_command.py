@@ -43,7 +43,7 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Refused:
     return run
 
 
-def test_all_pairs_in_all_shared_metrics_are_shown_and_written(capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_pairs_shown_and_written(capsys: pytest.CaptureFixture[str]) -> None:
     a, b = save("a.parquet", 0.1, 1), save("b.parquet", 0.0, 2)
     save("c.parquet", 0.0, 3, **{"mrr@10": 0.5})
     assert cli.main(["significance", "a.parquet", "b.parquet", "c.parquet", "--output=table.csv"]) == 0
@@ -60,7 +60,7 @@ def test_all_pairs_in_all_shared_metrics_are_shown_and_written(capsys: pytest.Ca
     assert [path.name for path in Path().glob(".*")] == []
 
 
-def test_seeds_that_are_joined_by_plus_are_averaged_for_each_user() -> None:
+def test_joined_seeds_are_averaged() -> None:
     a1, a2 = save("a1.parquet", 0.1, 1), save("a2.parquet", 0.1, 2)
     b1, b2 = save("b1.parquet", 0.0, 3), save("b2.parquet", 0.0, 4, users=USERS[:30])
     arguments = ["a1.parquet+a2.parquet", "b1.parquet+b2.parquet", "--metrics= NDCG@10", "--output=table.csv"]
@@ -73,13 +73,13 @@ def test_seeds_that_are_joined_by_plus_are_averaged_for_each_user() -> None:
     assert (row["n_users"], row["p_t"]) == (40, pytest.approx(stats.ttest_rel(first, second).pvalue))
 
 
-def test_a_plus_sign_may_belong_to_the_name_of_a_file() -> None:
+def test_plus_sign_in_a_file_name() -> None:
     save("a+b.parquet", 0.1, 1)
     save("c.parquet", 0.0, 2)
     assert cli.main(["significance", "a+b.parquet", "c.parquet"]) == 0
 
 
-def test_a_reference_is_compared_with_all_others() -> None:
+def test_reference_against_all_others() -> None:
     for seed, name in enumerate("abc"):
         save(f"{name}.parquet", 0.0, seed)
     names = ["a.parquet", "b.parquet", "c.parquet"]

@@ -16,7 +16,7 @@ from recbole_sibrar.files import replacing
 from recbole_sibrar.quick_start.group import summary
 from recbole_sibrar.quick_start.group.runs import CURVE, PER_USER, Run
 from recbole_sibrar.quick_start.group.variants import file_name
-from recbole_sibrar.studies.significance.comparisons import compare_all
+from recbole_sibrar.studies.significance.measures import compare_all
 
 LEVEL = 0.05
 """p-value, corrected by Bonferroni's method, below which a difference is marked as significant, as in the papers."""
@@ -96,7 +96,7 @@ def significantly_best(significance: pd.DataFrame, metric: str, names: Sequence[
     """The model whose users fare significantly better with it than with every other model.
 
     Args:
-        significance: The table of :func:`~recbole_sibrar.studies.significance.comparisons.compare_all`.
+        significance: The table of :func:`~recbole_sibrar.studies.significance.measures.compare_all`.
         metric: Name of a metric.
         names: All models.
 

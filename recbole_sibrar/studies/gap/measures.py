@@ -1,37 +1,41 @@
-"""How far apart the modalities of the same item or user lie in the embedding space ([B], section on the modality gap).
+"""Measures of the modality gap: distances between the modalities of an item or user ([B], section on the gap).
 
-Everything here is a function of embeddings ``[n_items, n_modalities, k]`` and of which of them are there.
+All are functions of embeddings ``[n_items, n_modalities, k]`` and of their availability.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from recbole_sibrar.studies.gap.classifier import predict_modalities
 from recbole_sibrar.studies.gap.values import CUTOFFS, values_of_queries
 
+__all__ = ["COLUMNS", "MAX_ITEMS", "RESAMPLES", "measure_gap", "sample_size"]
+
 COLUMNS = ("first", "second", "measure", "value", "low", "high")
-"""Columns of the table that :func:`measure_gap` returns."""
+"""Columns of the table of :func:`measure_gap`."""
 
 MAX_ITEMS = 4000
-"""Up to so many items everything is exact; of more, some are drawn and compared with all others."""
+"""Largest number of items for exact measures; of more, a sample is compared with all others."""
 
 RESAMPLES = 1000
-"""Bootstrap samples of an interval, whose ends are the 2.5th and the 97.5th percentile."""
+"""Bootstrap samples of an interval; its ends are the 2.5th and the 97.5th percentile."""
 
-Values = Mapping[str, np.ndarray]
+Values = Mapping[str, NDArray[Any]]
 """Name -> one number for each drawn item, or for each bootstrap sample."""
 
 
 def measure_gap(
-    embeddings: np.ndarray | Tensor,
-    available: np.ndarray | Tensor,
+    embeddings: NDArray[Any] | Tensor,
+    available: NDArray[Any] | Tensor,
     names: Sequence[str],
     *,
     seed: int = 0,
@@ -39,34 +43,43 @@ def measure_gap(
 ) -> pd.DataFrame:
     """Measure the modality gap.
 
-    Rows of two modalities are about the items that have both; ``same`` is the distance between the two modalities
-    of an item, ``different`` that between one item's first and another item's second modality. Cosine distance is
-    one minus the cosine, 1 for a vector of zeros. A ratio is ``same`` / ``different``: 0 where the modalities of an
-    item coincide, 1 where they are no closer than those of different items. ``centroid_distance`` is the Euclidean
-    distance between the means of two modalities, ``centroid_ratio`` is it / ``euclidean_different``.
-    ``recall@1``, ``recall@10`` and ``mrr`` are those of finding, by the cosine, the item's second modality among
-    those of all items with the first as the query (``_reverse``: the other way round); tied items stand in random
-    order. ``alignment`` is the mean squared distance of an item's modalities at unit length, ``uniformity`` the
-    logarithm of the mean of exp(-2 d^2) over different items (Wang and Isola, ICML 2020). Rows whose two
-    modalities are the same say how far different items are apart within it.
+    Rows of two modalities cover the items with both of them. Rows of one modality with itself have only distances
+    between different items. Rows without modalities cover all modalities.
 
-    Rows without modalities are about all of them: ``classifier_accuracy`` of a linear classifier that tells the
-    modality from the embedding (the mean over modalities, cross-validated over items), and ``classifier_chance``.
+    - ``same``: distance between the two modalities of an item. ``different``: distance between one item's first and
+      another item's second modality. Cosine distance is one minus the cosine, 1 for a vector of zeros.
+    - ``ratio``: ``same`` / ``different``. 0: the modalities of an item coincide; 1: they are no closer than those of
+      different items.
+    - ``centroid_distance``: Euclidean distance between the means of two modalities. ``centroid_ratio``: the same
+      / ``euclidean_different``.
+    - ``recall@1``, ``recall@10``, ``mrr``: retrieval by the cosine of the item's second modality among those of all
+      items, with the first as the query (``_reverse``: vice versa). Ties are broken at random.
+    - ``alignment``: mean squared distance of an item's modalities at unit length. ``uniformity``: logarithm of the
+      mean of exp(-2 d^2) over different items (Wang and Isola, ICML 2020).
+    - ``classifier_accuracy``: accuracy of a linear classifier of embeddings by modality, the mean over modalities,
+      cross-validated over items. ``classifier_chance``: its accuracy by chance.
 
     Args:
         embeddings: float ``[n_items, n_modalities, k]``.
-        available: bool ``[n_items, n_modalities]``; cells that are not available are ignored.
-        names: Of the modalities.
-        seed: Of the drawn items, of the classifier's folds and of the bootstrap.
-        max_items: Of more items, some are drawn and compared with all others (see :func:`sample_size`), and each value
-            has an interval.
+        available: bool ``[n_items, n_modalities]``; unavailable cells are ignored.
+        names: Names of the modalities.
+        seed: Seed of the drawn items, of the classifier's folds and of the bootstrap.
+        max_items: Largest number of items for exact measures. Of more, a sample is compared with all others (see
+            :func:`sample_size`), and each value has an interval.
 
     Returns:
         The columns :data:`COLUMNS`. ``low`` and ``high`` are the ends of a 95 % bootstrap interval over the drawn
-        items; where nothing was drawn, they are the value. Values that are not defined (fewer than two items) are NaN.
+        items; without a draw they equal the value. Undefined values (fewer than two items) are NaN.
 
     Raises:
         ValueError: Shapes do not fit, there are fewer than two modalities, or an available embedding is not finite.
+
+    Example:
+        >>> embeddings = np.array([[[1.0, 0.0], [1.0, 0.0]], [[0.0, 1.0], [0.0, 1.0]]])  # two items, equal modalities
+        >>> table = measure_gap(embeddings, np.ones((2, 2), dtype=bool), ["text", "image"])
+        >>> values = table[table["first"] != table["second"]].set_index("measure")["value"]
+        >>> float(values["cosine_same"]), float(values["cosine_different"]), float(values["recall@1"])
+        (0.0, 1.0, 1.0)
     """
     cells, there = _checked(embeddings, available, names, max_items)
     rows: list[tuple[str, str, str, float, float, float]] = []
@@ -82,10 +95,10 @@ def measure_gap(
 
 
 def sample_size(n_items: int, max_items: int) -> int:
-    """How many items are drawn, to be compared with all others.
+    """Choose the number of items to compare with all others.
 
-    All up to ``max_items``; of more, as many as keep the number of comparisons at the square of that, but at least a
-    quarter of it.
+    Up to ``max_items`` all are compared. Of more, a sample keeps the number of comparisons at the square of
+    ``max_items``, with at least a quarter of ``max_items`` items.
 
     Example:
         >>> [sample_size(n, 4000) for n in (3000, 8000, 1000000)]
@@ -95,9 +108,10 @@ def sample_size(n_items: int, max_items: int) -> int:
 
 
 def _checked(
-    embeddings: np.ndarray | Tensor, available: np.ndarray | Tensor, names: Sequence[str], max_items: int
+    embeddings: NDArray[Any] | Tensor, available: NDArray[Any] | Tensor, names: Sequence[str], max_items: int
 ) -> tuple[Tensor, Tensor]:
-    cells, there = torch.as_tensor(embeddings).detach(), torch.as_tensor(available)
+    cells = torch.as_tensor(embeddings).detach()
+    there = torch.as_tensor(available)
     if cells.ndim != 3 or there.shape != cells.shape[:2] or len(names) != cells.shape[1]:
         raise ValueError(
             f"modality gap: found embeddings {list(cells.shape)}, availability {list(there.shape)} and {len(names)} "
@@ -118,11 +132,12 @@ Estimates = dict[str, tuple[float, float, float]]
 
 
 def _measure_pair(x: Tensor, y: Tensor, generator: np.random.Generator, max_items: int, within: bool) -> Estimates:
-    """All measures of two modalities, or of one, for the items that have both: float ``[n, k]`` each."""
+    """Compute all measures of two modalities, or of one, for the items with both: float ``[n, k]`` each."""
     n = len(x)
     estimates: Estimates = {"items": (float(n),) * 3}
     if n < 2:
         return estimates | dict.fromkeys(_measures(within), (np.nan,) * 3)
+
     sample = np.sort(generator.choice(n, sample_size(n, max_items), replace=False))
     queries = torch.from_numpy(sample).to(x.device)
     values = values_of_queries(x, y, queries, within)
@@ -133,13 +148,15 @@ def _measure_pair(x: Tensor, y: Tensor, generator: np.random.Generator, max_item
 def _estimate(
     values: Values, drawn: bool, generator: np.random.Generator, measures: Callable[[Values], Values]
 ) -> Estimates:
-    """Measures that are functions of means over items, and their bootstrap intervals if the items were drawn."""
+    """Compute functions of means over items, and their bootstrap intervals if the items were drawn."""
     exact = measures({name: column.mean(keepdims=True) for name, column in values.items()})
     if not drawn:
         return {name: (float(value[0]),) * 3 for name, value in exact.items()}
+
     q = len(next(iter(values.values())))
     weights = generator.multinomial(q, np.full(q, 1 / q), size=RESAMPLES) / q  # [RESAMPLES, q]
     resampled = measures({name: weights @ column for name, column in values.items()})
+
     found = {}
     for name, value in exact.items():
         low, high = np.percentile(resampled[name], (2.5, 97.5))
@@ -148,7 +165,7 @@ def _estimate(
 
 
 def _from_means(means: Values, centroid_distance: float, within: bool) -> Values:
-    """Name of each measure -> its value, from means over items."""
+    """Compute each measure from means over items."""
     measures = {
         "cosine_different": means["cosine_different"],
         "euclidean_different": means["euclidean_different"],
@@ -156,7 +173,7 @@ def _from_means(means: Values, centroid_distance: float, within: bool) -> Values
     }
     if within:
         return measures
-    with np.errstate(divide="ignore", invalid="ignore"):  # 0 / 0 where everything has collapsed into one point: NaN
+    with np.errstate(divide="ignore", invalid="ignore"):  # 0 / 0 is NaN: all has collapsed into one point
         for kind in ("cosine", "euclidean"):
             measures[f"{kind}_same"] = means[f"{kind}_same"]
             measures[f"{kind}_ratio"] = means[f"{kind}_same"] / means[f"{kind}_different"]
@@ -181,18 +198,20 @@ def _measures(within: bool) -> list[str]:
 
 
 def _classify(cells: Tensor, there: Tensor, seed: int, max_items: int) -> Estimates:
-    """Balanced accuracy of the classifier, and its chance level."""
+    """Compute the balanced accuracy of the classifier, and its chance level."""
     generator = np.random.default_rng(seed)
     items = there.any(1).nonzero().squeeze(1).cpu().numpy()
     drawn = len(items) > max_items
     if drawn:
         items = np.sort(generator.choice(items, max_items, replace=False))
+
     rows = torch.from_numpy(items).to(cells.device)
     known = there[rows].cpu().numpy()
     used = known.any(0)
     correct = predict_modalities(cells[rows].cpu().numpy(), known, seed)
     if correct is None:
         return dict.fromkeys(("classifier_accuracy", "classifier_chance"), (np.nan,) * 3)
+
     columns = np.flatnonzero(used)
     values = {f"correct {m}": correct[:, m].astype(float) for m in columns}
     values |= {f"cells {m}": known[:, m].astype(float) for m in columns}

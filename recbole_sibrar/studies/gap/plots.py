@@ -14,20 +14,22 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from recbole_sibrar.evaluator.embeddings import ModalityEmbeddings
-from recbole_sibrar.plotting.curves import COLOURS, LINES, MARKERS, STYLE
+from recbole_sibrar.plotting.style import COLOURS, LINES, MARKERS, STYLE
 from recbole_sibrar.studies.gap.tables import LABELS, pair_name
 
 N_POINTS = 250
-"""Items in a projection; more would hide each other."""
+"""Largest number of items in a projection; more would hide each other."""
 
 N_BINS = 40
+"""Bins of the histograms."""
 
 SERIES_MEASURES = ("cosine_ratio", "centroid_ratio", "mrr", "classifier_accuracy")
-"""What the figure of a series shows."""
+"""Measures in the figure of a series."""
 
 Samples = Mapping[str, ModalityEmbeddings]
 """Name of a checkpoint -> some of its embeddings."""
@@ -39,16 +41,16 @@ def _new(width: float, height: float, layout: Any = "constrained") -> Figure:
     return figure
 
 
-def project(cells: np.ndarray, method: str, seed: int) -> tuple[np.ndarray, str]:
-    """Directions of embeddings as points in two dimensions.
+def project(cells: NDArray[Any], method: str, seed: int) -> tuple[NDArray[Any], str]:
+    """Project directions of embeddings into two dimensions.
 
     Args:
         cells: float ``[n, k]``.
         method: ``pca``, ``tsne`` or ``umap``.
-        seed: Of t-SNE and UMAP.
+        seed: Seed of t-SNE and UMAP.
 
     Returns:
-        float ``[n, 2]``, of the embeddings at unit length, and how much they show, in words.
+        float ``[n, 2]``, points of the embeddings at unit length, and a description of the projection.
     """
     units = cells / np.maximum(np.linalg.norm(cells, axis=1, keepdims=True), 1e-12)
     if method == "pca":
@@ -57,12 +59,12 @@ def project(cells: np.ndarray, method: str, seed: int) -> tuple[np.ndarray, str]
     if method == "tsne":
         perplexity = min(30, max(1, (len(cells) - 1) // 3))
         return TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(units), "t-SNE"
-    umap = import_module("umap")  # no requirement; the command has checked that it is there
+    umap = import_module("umap")  # optional; the command has checked its presence
     return umap.UMAP(2, n_neighbors=min(15, len(cells) - 1), random_state=seed).fit_transform(units), "UMAP"
 
 
 def projection(samples: Samples, method: str = "pca", seed: int = 0) -> Figure:
-    """Items in two dimensions, coloured by modality; a line joins the modalities of an item.
+    """Draw items in two dimensions, coloured by modality; a line joins the modalities of an item.
 
     All checkpoints have the same axes. Embeddings are drawn at unit length: those of different models differ in
     length, and within a model a few long ones would push all others together.
@@ -89,7 +91,7 @@ def _share_limits(panels: Any) -> None:
         axes.set_ylim(limits[:, 2].min(), limits[:, 3].max())
 
 
-def _draw_points(axes: Any, sample: ModalityEmbeddings, points: np.ndarray, names: list[str]) -> None:
+def _draw_points(axes: Any, sample: ModalityEmbeddings, points: NDArray[Any], names: list[str]) -> None:
     placed = np.full((*sample.available.shape, 2), np.nan)
     placed[sample.available] = points
     placed = placed[np.linspace(0, len(placed) - 1, min(N_POINTS, len(placed))).astype(int)]
@@ -103,8 +105,8 @@ def _draw_points(axes: Any, sample: ModalityEmbeddings, points: np.ndarray, name
         axes.scatter(*placed[:, column].T, s=9, alpha=0.8, linewidths=0, zorder=2, **style)
 
 
-def cosine_distances(sample: ModalityEmbeddings, first: int, second: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cosine distances between two modalities: of the same item ``[n]``, and of different items ``[n * (n - 1)]``."""
+def cosine_distances(sample: ModalityEmbeddings, first: int, second: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Compute cosine distances between two modalities: same item ``[n]``, different items ``[n * (n - 1)]``."""
     both = sample.available[:, first] & sample.available[:, second]
     x, y = sample.embeddings[both, first], sample.embeddings[both, second]
     x, y = (z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12) for z in (x, y))
@@ -118,7 +120,7 @@ def _pairs(samples: Samples) -> Iterator[tuple[str, str]]:
 
 
 def histograms(samples: Samples, side: str = "item") -> Figure:
-    """Cosine distances of the same and of different items (or users): a row for each pair of modalities.
+    """Draw cosine distances of the same and of different items (or users), a row for each pair of modalities.
 
     A column for each checkpoint, all on the same axes.
     """
@@ -152,7 +154,7 @@ def histograms(samples: Samples, side: str = "item") -> Figure:
 
 
 def heat_map(frame: pd.DataFrame) -> Figure:
-    """Mean cosine distances between modalities, of the same item (above) and of different items (below).
+    """Draw mean cosine distances between modalities: same item above, different items below.
 
     Args:
         frame: Rows with ``name``, ``side`` and the columns of
@@ -182,8 +184,8 @@ def heat_map(frame: pd.DataFrame) -> Figure:
     return figure
 
 
-def _matrix(rows: pd.DataFrame, names: list[str], zeros: bool) -> np.ndarray:
-    """``[n_modalities, n_modalities]``, symmetric; NaN for what is not there."""
+def _matrix(rows: pd.DataFrame, names: list[str], zeros: bool) -> NDArray[Any]:
+    """``[n_modalities, n_modalities]``, symmetric; NaN for a missing pair."""
     matrix = np.full((len(names), len(names)), np.nan)
     for first, second, value in zip(rows["first"], rows["second"], rows["value"], strict=True):
         i, j = names.index(first), names.index(second)
@@ -194,7 +196,7 @@ def _matrix(rows: pd.DataFrame, names: list[str], zeros: bool) -> np.ndarray:
 
 
 def series(files: Mapping[str, pd.DataFrame], side: str) -> Figure:
-    """Measures against the number of epochs trained so far, a line for each run; of pairs the mean.
+    """Draw measures against the number of trained epochs, a line for each run, averaged over pairs.
 
     Args:
         files: Name -> rows with ``epochs``, ``side``, ``first``, ``second``, ``measure`` and ``value``.

@@ -25,11 +25,11 @@ LABELS = {
     "classifier_accuracy": "accuracy of a linear classifier",
     "classifier_chance": "its accuracy by chance",
 }
-"""Measure -> what tables and figures call it."""
+"""Measure -> its name in tables and figures."""
 
 
 def pair_name(first: str, second: str) -> str:
-    """What two modalities are called in tables and figures.
+    """Name two modalities in tables and figures.
 
     Example:
         >>> pair_name("text", "genres"), pair_name("text", "text"), pair_name("", "")
@@ -41,7 +41,7 @@ def pair_name(first: str, second: str) -> str:
 
 
 def number(value: float, low: float, high: float) -> str:
-    """A value, with its interval where it has one.
+    """Write a value, with its interval if it has one.
 
     Example:
         >>> number(0.51234, 0.51234, 0.51234), number(0.5, 0.4123, 0.61), number(3260.0, 3260.0, 3260.0)
@@ -53,13 +53,13 @@ def number(value: float, low: float, high: float) -> str:
 
 
 def side_by_side(frame: pd.DataFrame) -> pd.DataFrame:
-    """The measures as rows and the checkpoints as columns.
+    """Arrange measures as rows and checkpoints as columns.
 
     Args:
         frame: Rows with ``name``, ``side``, ``first``, ``second``, ``measure``, ``value``, ``low`` and ``high``.
 
     Returns:
-        ``modalities`` and ``measure``, then a column for each name; empty where a model lacks a modality.
+        ``modalities`` and ``measure``, then a column for each name; empty if a model lacks a modality.
     """
     side = frame["side"].iloc[0]
     rows = pd.DataFrame(
@@ -70,15 +70,17 @@ def side_by_side(frame: pd.DataFrame) -> pd.DataFrame:
             "text": [number(*row) for row in zip(frame["value"], frame["low"], frame["high"], strict=True)],
         }
     )
+
     table = rows.set_index(["modalities", "key", "name"])["text"].unstack("name")
     order = list(dict.fromkeys(zip(rows["modalities"], rows["key"], strict=True)))
     table = table.loc[order, list(dict.fromkeys(rows["name"]))].fillna("").reset_index()
+
     table.insert(1, "measure", [LABELS[key].format(side=side) for key in table["key"]])
     return table.drop(columns="key").rename_axis(columns=None)
 
 
 def table(frame: pd.DataFrame) -> str:
-    """The table for the terminal: for each pair of modalities the measures, a column for each checkpoint."""
+    """Write the table for the terminal: the measures of each pair of modalities, a column for each checkpoint."""
     about = f"{frame['side'].iloc[0]} modalities, {frame['items'].iloc[0]} {frame['side'].iloc[0]}s"
     parts = [about]
     for name, rows in side_by_side(frame).groupby("modalities", sort=False):
@@ -90,10 +92,11 @@ def table(frame: pd.DataFrame) -> str:
 
 
 def latex(frame: pd.DataFrame) -> str:
-    """A LaTeX table (package booktabs) of all measures."""
+    """Write a LaTeX table (package booktabs) of all measures."""
     shown = side_by_side(frame)
     shown["modalities"] = shown["modalities"].mask(shown["modalities"].duplicated(), "")
     caption = f"Modality gap: {frame['side'].iloc[0]} modalities, {frame['items'].iloc[0]} {frame['side'].iloc[0]}s."
+
     columns = "ll" + "r" * (len(shown.columns) - 2)
     escaped = shown.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
     return escaped.to_latex(column_format=columns, caption=caption, hrules=True, position_float="centering")

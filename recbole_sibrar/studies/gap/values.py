@@ -1,11 +1,13 @@
-"""What the measures of the modality gap are means of: numbers of single items, from their distances to all others."""
+"""Values of single items behind the measures of the modality gap, from their distances to all others."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.special import digamma
 from torch import Tensor
 from torch.nn import functional
@@ -16,21 +18,25 @@ CUTOFFS = (1, 10)
 TIE = 1e-6
 """Cosines that differ by less are a tie: the same vector, encoded in another batch, differs in its last bits."""
 
-_BLOCK = 1 << 24  # cells of a matrix of distances that are there at a time: 64 MiB in float32
+_BLOCK = 1 << 24
+"""Cells of a block of distances: 64 MiB in float32."""
 
 
-def values_of_queries(x: Tensor, y: Tensor, queries: Tensor, within: bool) -> dict[str, np.ndarray]:
-    """Of each query what the measures are means of.
+def values_of_queries(x: Tensor, y: Tensor, queries: Tensor, within: bool) -> dict[str, NDArray[Any]]:
+    """Compute the values of each query; the measures are their means.
 
     Args:
         x: float ``[n, k]``, one modality.
         y: float ``[n, k]``, the other modality of the same items.
         queries: int64 ``[q]``, the items to compare with all.
-        within: Whether ``x`` and ``y`` are the same, so that there is nothing to find.
+        within: True for equal ``x`` and ``y``: there is nothing to retrieve.
     """
-    unit_x, unit_y = functional.normalize(x, dim=1), functional.normalize(y, dim=1)
+    unit_x = functional.normalize(x, dim=1)
+    unit_y = functional.normalize(y, dim=1)
+
     values = _cosine_values(unit_x, unit_y, queries, not within)
     values["euclidean_different"] = _euclidean_different(x, y, queries)
+
     if not within:
         back = _cosine_values(unit_y, unit_x, queries, True)
         values["cosine_different"] = (values["cosine_different"] + back["cosine_different"]) / 2
@@ -40,7 +46,7 @@ def values_of_queries(x: Tensor, y: Tensor, queries: Tensor, within: bool) -> di
     return values
 
 
-def _numbers(values: Tensor) -> np.ndarray:
+def _numbers(values: Tensor) -> NDArray[Any]:
     return values.double().cpu().numpy()
 
 
@@ -51,14 +57,14 @@ def _cosine_distance(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _products(x: Tensor, y: Tensor, queries: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """In blocks, queries ``[b]`` and their dot products with all items ``[b, n]``."""
-    for block in queries.split(max(1, _BLOCK // len(y))):
+    """Yield blocks of queries ``[b]`` and their dot products with all items ``[b, n]``."""
+    for block in torch.split(queries, max(1, _BLOCK // len(y))):
         yield block, x[block] @ y.t()
 
 
-def _cosine_values(x: Tensor, y: Tensor, queries: Tensor, retrieval: bool) -> dict[str, np.ndarray]:
-    """Of each query what the cosines to all items say; rows have unit length."""
-    parts: list[dict[str, np.ndarray]] = []
+def _cosine_values(x: Tensor, y: Tensor, queries: Tensor, retrieval: bool) -> dict[str, NDArray[Any]]:
+    """Compute the values of each query from its cosines to all items; rows have unit length."""
+    parts: list[dict[str, NDArray[Any]]] = []
     others = len(y) - 1
     for block, cosines in _products(x, y, queries):
         own = cosines.gather(1, block[:, None])  # [b, 1]
@@ -67,28 +73,32 @@ def _cosine_values(x: Tensor, y: Tensor, queries: Tensor, retrieval: bool) -> di
             flags = torch.empty_like(cosines)  # of the same type: several times as fast to sum as truth values
             better = _numbers(torch.gt(cosines, own + TIE, out=flags).sum(1))
             values |= _retrieval(better, _numbers(torch.gt(cosines, own - TIE, out=flags).sum(1)) - better)
+
         kernels = cosines.sub_(1).mul_(4).exp_()  # exp(-2 d^2), as d^2 = 2 - 2 cos
         values["kernel"] = _numbers((kernels.sum(1) - kernels.gather(1, block[:, None])[:, 0]) / others)
         parts.append(values)
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _retrieval(better: np.ndarray, tied: np.ndarray) -> dict[str, np.ndarray]:
-    """Expected recall and reciprocal rank of the one right item when ties are broken at random.
+def _retrieval(better: NDArray[Any], tied: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Expected recall and reciprocal rank of the right item, with ties broken at random.
 
     Args:
-        better: ``[q]``, items that stand before it for certain.
-        tied: ``[q]``, items that are as near as it, itself included.
+        better: ``[q]``, number of nearer items.
+        tied: ``[q]``, number of equally near items, itself included.
     """
+    # The rank is uniform over better + 1 ... better + tied; digamma sums up the reciprocals.
     recall = {f"recall@{k}": ((k - better) / tied).clip(0, 1) for k in CUTOFFS}
     return recall | {"mrr": (digamma(better + tied + 1) - digamma(better + 1)) / tied}
 
 
-def _euclidean_different(x: Tensor, y: Tensor, queries: Tensor) -> np.ndarray:
+def _euclidean_different(x: Tensor, y: Tensor, queries: Tensor) -> NDArray[Any]:
     """Mean distance of each query to the other items, ``[q]``."""
     centre = (x.mean(0) + y.mean(0)) / 2  # far from the origin, differences of squares would lose their digits
     x, y = x - centre, y - centre
-    squares_x, squares_y = x.square().sum(1), y.square().sum(1)
+    squares_x = x.square().sum(1)
+    squares_y = y.square().sum(1)
+
     parts = []
     for block, products in _products(x, y, queries):
         distances = products.mul_(-2).add_(squares_x[block, None]).add_(squares_y).clamp_(min=0).sqrt_()

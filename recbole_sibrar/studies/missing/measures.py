@@ -1,4 +1,4 @@
-"""What a trained model is worth when modalities or single values are missing ([A], section on missing modalities)."""
+"""Evaluation of a trained model with missing modalities or values ([A], section on missing modalities)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from recbole.evaluator import Collector
 from recbole.utils import EvaluatorType, get_trainer, init_seed
 from torch import Tensor
@@ -20,24 +21,39 @@ from tqdm import tqdm
 from recbole_sibrar.config import nearest, refuse
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.names import Side
+from recbole_sibrar.protocols import ConfigLike, FullConfig, LoaderLike
+
+__all__ = [
+    "COLUMNS",
+    "MAX_MODALITIES",
+    "Plan",
+    "Study",
+    "TieBreakingCollector",
+    "Trial",
+    "lost_cells",
+    "share_missing",
+    "shuffle_ties",
+    "subsets",
+    "trials",
+]
 
 MAX_MODALITIES = 5
-"""Up to so many modalities every subset is evaluated, beyond only the largest and the smallest."""
+"""Largest number of modalities for all subsets; beyond it only the smallest and the largest are evaluated."""
 
 COLUMNS = ("model", "checkpoint", "side", "experiment", "modalities", "rate", "seed", "share_missing")
-"""Columns of the study's table that come before the metrics."""
+"""Columns of the study's table before the metrics."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a study hides."""
+    """Hidden values of a study."""
 
     side: Side = "item"
-    """Whose values are hidden."""
+    """Side of the hidden values."""
     modalities: tuple[str, ...] | None = None
-    """Modalities that values are lost of and that subsets are made of; None for all of the evaluation's."""
+    """Modalities with lost values and in subsets; None for all evaluated ones."""
     rates: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
-    """Probabilities, from 0 to 1, with which an available value is lost."""
+    """Probabilities, from 0 to 1, of the loss of an available value."""
     n_seeds: int = 5
     """Draws of the lost values at each rate between 0 and 1."""
 
@@ -47,19 +63,19 @@ class Trial:
     """One evaluation of a study."""
 
     experiment: Literal["subset", "loss"]
-    """Whether whole modalities are hidden, or single values at random."""
+    """``subset`` hides whole modalities, ``loss`` hides single values at random."""
     names: tuple[str, ...]
-    """The modalities that are left (subset), or whose values are lost (loss)."""
+    """Remaining modalities (subset), or modalities with lost values (loss)."""
     rate: float
-    """Probability with which a value is lost; NaN for a subset."""
+    """Probability of the loss of a value; NaN for a subset."""
     seed: int
     """Seed of the lost values and of the order of tied items."""
 
 
 def subsets(names: Sequence[str]) -> list[tuple[str, ...]]:
-    """The subsets of modalities that a model is evaluated with, smallest first.
+    """List the subsets of modalities to evaluate, smallest first.
 
-    All that are not empty; of more than :data:`MAX_MODALITIES` modalities only each alone, all but one, and all.
+    Up to :data:`MAX_MODALITIES` modalities: all non-empty subsets. Beyond: each alone, all but one, and all.
 
     Example:
         >>> subsets(["text", "class"])
@@ -70,15 +86,15 @@ def subsets(names: Sequence[str]) -> list[tuple[str, ...]]:
     return [subset for size in sizes for subset in combinations(names, size)]
 
 
-def lost_cells(available: np.ndarray, columns: Sequence[int], rate: float, seed: int) -> np.ndarray:
-    """Draw which values are lost: each available one of some modalities, independently.
+def lost_cells(available: NDArray[Any], columns: Sequence[int], rate: float, seed: int) -> NDArray[Any]:
+    """Draw lost values independently among the available ones of some modalities.
 
-    The draws of a seed are nested: what is lost at a rate is lost at every higher one. They do not depend on the
-    modalities that are chosen.
+    The draws of a seed are nested: a value lost at one rate is lost at every higher rate. They do not depend on the
+    chosen modalities.
 
     Args:
         available: bool ``[n_entities, n_modalities]``.
-        columns: Positions of the modalities that lose values.
+        columns: Positions of the modalities with losses.
         rate: Probability of a loss; 1 loses everything.
         seed: Seed of the draws.
 
@@ -86,33 +102,34 @@ def lost_cells(available: np.ndarray, columns: Sequence[int], rate: float, seed:
         bool ``[n_entities, n_modalities]``.
     """
     draws = np.random.default_rng(seed).random(available.shape)
-    return available & _among(columns, available.shape[1]) & (draws < rate)
+    lost: NDArray[np.bool_] = available & _among(columns, available.shape[1]) & (draws < rate)
+    return lost
 
 
-def share_missing(available: np.ndarray, hidden: np.ndarray, columns: Sequence[int]) -> float:
-    """Share of the available values of some modalities that are hidden; 0 where there are none.
+def share_missing(available: NDArray[Any], hidden: NDArray[Any], columns: Sequence[int]) -> float:
+    """Compute the hidden share of the available values of some modalities; 0 without available values.
 
     Args:
         available: bool ``[n_entities, n_modalities]``.
         hidden: bool ``[n_entities, n_modalities]``.
-        columns: Positions of the modalities that count.
+        columns: Positions of the counted modalities.
     """
     there = available[:, list(columns)]
     return float((there & hidden[:, list(columns)]).sum() / max(there.sum(), 1))
 
 
-def _among(columns: Sequence[int], n: int) -> np.ndarray:
+def _among(columns: Sequence[int], n: int) -> NDArray[Any]:
     """bool ``[n]``: True at the given positions."""
     return np.isin(np.arange(n), list(columns))
 
 
 def trials(plan: Plan, names: Sequence[str], always: Sequence[str], seed: int) -> list[Trial]:
-    """The evaluations of a study, in the order in which they are made.
+    """List the evaluations of a study in their order.
 
     Args:
-        plan: What is hidden.
-        names: The modalities that can be hidden.
-        always: The modalities that are evaluated too and always available.
+        plan: Hidden values.
+        names: Modalities with hidden values.
+        always: Other evaluated modalities, always available.
         seed: The first seed; the others follow it.
 
     Returns:
@@ -126,36 +143,38 @@ def trials(plan: Plan, names: Sequence[str], always: Sequence[str], seed: int) -
 
 
 def shuffle_ties(scores: Tensor, groups: Tensor, generator: torch.Generator) -> Tensor:
-    """Rank items so that those with the same embedding stand in random order, drawn for each user anew.
+    """Break ties of items with the same embedding at random, anew for each user.
 
-    Otherwise ``torch.topk`` decides between them, by position and by the last bits of their scores, which depend on the
-    position too; as ids often follow the order of the data, that is not a neutral choice.
+    Otherwise ``torch.topk`` breaks them by position, and by the last bits of scores. These bits depend on the position
+    too. Ids often follow the order of the data, so this would be no neutral choice.
 
     Args:
-        scores: float ``[n_users, n_items]``, -inf for items that are no candidates.
+        scores: float ``[n_users, n_items]``, -inf for items outside the candidates.
         groups: int64 ``[n_items]``: equal for items with the same embedding, numbered from 0.
         generator: Source of randomness, on the CPU.
 
     Returns:
-        float64 ``[n_users, n_items]`` with the order of the scores, ties broken; -inf where scores are.
+        float64 ``[n_users, n_items]`` with the order of the scores, ties broken; -inf stays.
     """
     of_group = scores.new_full((len(scores), int(groups.max()) + 1), -torch.inf)
     shared = of_group.scatter_reduce(1, groups.expand_as(scores), scores, "amax")[:, groups]
     ordered, order = shared.sort(dim=1)
     ranks = (ordered.diff(dim=1, prepend=ordered[:, :1]) > 0).cumsum(1)
+
+    # Whole numbers are the ranks of distinct scores, fractions break the ties.
     draws = torch.rand(ranks.shape, generator=generator, dtype=torch.float64).to(scores.device)
     keys = torch.empty_like(draws).scatter_(1, order, ranks + draws)
     return keys.masked_fill(scores == -torch.inf, -torch.inf)
 
 
 class TieBreakingCollector(Collector):
-    """RecBole's collector of what metrics need, for rankings in which tied items stand in random order.
+    """RecBole's collector, for rankings with tied items in random order.
 
     Args:
         config: RecBole's ``Config``.
     """
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: ConfigLike) -> None:
         super().__init__(config)
         self.ranks = config["eval_type"] == EvaluatorType.RANKING
 
@@ -163,8 +182,8 @@ class TieBreakingCollector(Collector):
         """Prepare for an evaluation.
 
         Args:
-            items: float ``[n_items, k]``, the embeddings that it scores.
-            seed: Seed of the order of items with the same embedding.
+            items: float ``[n_items, k]``, embeddings of the items.
+            seed: Seed of the order of tied items.
         """
         self.groups = torch.unique(items, dim=0, return_inverse=True)[1]
         self.has_ties = int(self.groups.max()) + 1 < len(items)
@@ -173,34 +192,41 @@ class TieBreakingCollector(Collector):
     def eval_batch_collect(
         self, scores_tensor: Tensor, interaction: Any, positive_u: Tensor, positive_i: Tensor
     ) -> None:
-        """Collect a batch; scores are left as they are where no item is tied, or where values count, not ranks."""
+        """Collect a batch; scores stay as they are without ties, and for metrics of values."""
         if self.ranks and self.has_ties:
             scores_tensor = shuffle_ties(scores_tensor, self.groups, self.generator)
         super().eval_batch_collect(scores_tensor, interaction, positive_u, positive_i)
 
 
 class Study:
-    """Evaluates one trained model with hidden values, through RecBole's trainer and without training it.
+    """Evaluation of one trained model with hidden values, through RecBole's trainer and without training.
 
     Args:
         config: RecBole's ``Config`` of the model; its metrics, splits and candidates are the study's.
         model: The trained model.
-        train_data: RecBole's loader of the training part, which some metrics ask for popularity.
+        train_data: RecBole's loader of the training part, the source of popularity.
         test_data: RecBole's loader of the part to evaluate.
-        plan: What is hidden.
+        plan: Hidden values.
 
     Raises:
-        ConfigError: The plan names a modality that the model does not evaluate.
+        ConfigError: The model does not evaluate a modality of the plan.
     """
 
     def __init__(
-        self, config: Any, model: MultimodalRecommender, train_data: Any, test_data: Any, plan: Plan | None = None
+        self,
+        config: FullConfig,
+        model: MultimodalRecommender,
+        train_data: LoaderLike,
+        test_data: LoaderLike,
+        plan: Plan | None = None,
     ) -> None:
         self.plan = plan or Plan()
         self.config = deepcopy(config)
         for key in ("log_wandb", "save_per_user"):  # a study is no run of its own
             self.config[key] = None
-        self.model, self.test_data = model.eval(), test_data
+        self.model = model.eval()
+        self.test_data = test_data
+
         encoder = model.encoder_of(self.plan.side)
         self.evaluated = tuple(encoder.modalities[column] for column in encoder.eval_columns)
         names = self.plan.modalities or self.evaluated
@@ -210,36 +236,44 @@ class Study:
                     f"any of {', '.join(self.evaluated)}, the {self.plan.side} modalities that the model evaluates"
                 )
                 refuse("modalities", name, f"{allowed}{nearest(name, self.evaluated)}")
+
         self.columns = encoder.columns_of(names)
         always = [name for name in self.evaluated if name not in names]
         self.trials = trials(self.plan, names, always, config["seed"])
-        self.encoder, self.available = encoder, encoder.availability.cpu().numpy()
+        self.encoder = encoder
+        self.available = encoder.availability.cpu().numpy()
+
         self.collector = TieBreakingCollector(self.config)
         self.collector.data_collect(train_data)
         self.trainer = get_trainer(config["MODEL_TYPE"], config["model"])(self.config, model)
         self.trainer.eval_collector = self.collector
 
-    def hidden_cells(self, trial: Trial) -> np.ndarray:
-        """bool ``[n_entities, n_modalities]``: the values that an evaluation hides."""
+    def hidden_cells(self, trial: Trial) -> NDArray[Any]:
+        """Hidden values of an evaluation: bool ``[n_entities, n_modalities]``."""
         if trial.experiment == "loss":
             return lost_cells(self.available, self.columns, trial.rate, trial.seed)
+
         left = self.encoder.columns_of(trial.names)
-        return self.available & _among([x for x in self.columns if x not in left], self.available.shape[1])
+        hidden = [column for column in self.columns if column not in left]
+        cells: NDArray[np.bool_] = self.available & _among(hidden, self.available.shape[1])
+        return cells
 
     def evaluate(self, trial: Trial) -> dict[str, Any]:
         """Evaluate once.
 
         Args:
-            trial: What is hidden.
+            trial: Hidden values.
 
         Returns:
             A row of the study's table: :data:`COLUMNS` without model and checkpoint, then every metric.
         """
         hidden = self.hidden_cells(trial)
-        init_seed(self.config["seed"], self.config["reproducibility"])  # sampled candidates are the same every time
+        init_seed(self.config["seed"], self.config["reproducibility"])  # the same sampled candidates every time
+
         with self.model.hiding(self.plan.side, torch.from_numpy(hidden)):
             self.collector.restart(self.model.encode_items(), trial.seed)
             metrics = self.trainer.evaluate(self.test_data, load_best_model=False)
+
         return {
             "side": self.plan.side,
             "experiment": trial.experiment,
@@ -251,11 +285,11 @@ class Study:
         }
 
     def run(self, checkpoint: str = "", progress: bool = False) -> pd.DataFrame:
-        """Make all evaluations, one after the other.
+        """Run all evaluations, one after the other.
 
         Args:
             checkpoint: Name of the model's file, for the table and the progress bar.
-            progress: Whether to show a progress bar, on a terminal.
+            progress: True for a progress bar on a terminal.
 
         Returns:
             One row for each evaluation: :data:`COLUMNS`, then every metric of the configuration.

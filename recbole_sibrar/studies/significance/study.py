@@ -9,29 +9,33 @@ import pandas as pd
 
 from recbole_sibrar.config import ConfigError, nearest, refuse
 from recbole_sibrar.evaluator.user_results import read_users
-from recbole_sibrar.files import replacing
-from recbole_sibrar.studies.significance.comparisons import compare_all
+from recbole_sibrar.studies.files import write_table
+from recbole_sibrar.studies.significance.measures import compare_all
+
+__all__ = ["run", "write"]
 
 
 def run(runs: Sequence[str], metrics: str | None, reference: str | None) -> pd.DataFrame:
     """Compare models.
 
     Args:
-        runs: For each model a file that ``save_per_user`` wrote, or the files of several seeds joined by ``+``.
-        metrics: Names separated by commas; None for all that every file has.
+        runs: For each model a file of ``save_per_user``, or the files of several seeds joined by ``+``.
+        metrics: Names separated by commas; None for all metrics in every file.
         reference: One of ``runs``, to be compared with all others; None for all pairs.
 
     Returns:
-        The table of :func:`~recbole_sibrar.studies.significance.comparisons.compare_all`.
+        The table of :func:`~recbole_sibrar.studies.significance.measures.compare_all`.
 
     Raises:
         ConfigError: A file or name is unknown.
     """
     if reference is not None and reference not in runs:
         refuse("--reference", reference, f"one of {', '.join(runs)}{nearest(reference, runs)}")
+
     models = {name: [_read(file) for file in _files(name)] for name in dict.fromkeys(runs)}
     frames = [frame for parts in models.values() for frame in parts]
-    shared = [name for name in frames[0].columns[1:] if name != "items" and all(name in x.columns for x in frames)]
+    shared = _shared_metrics(frames)
+
     names = [name.strip().lower() for name in metrics.split(",")] if metrics else shared
     for name in names:
         if name not in shared:
@@ -39,8 +43,14 @@ def run(runs: Sequence[str], metrics: str | None, reference: str | None) -> pd.D
     return compare_all(models, names, reference)
 
 
+def _shared_metrics(frames: Sequence[pd.DataFrame]) -> list[str]:
+    """Names of the metrics in every frame; the first column holds the users."""
+    columns = frames[0].columns[1:].drop("items", errors="ignore")
+    return [name for name in columns if all(name in frame.columns for frame in frames)]
+
+
 def _files(run: str) -> list[str]:
-    """The files of a run; a plus sign may also belong to the name of a single one."""
+    """Files of a run; a plus sign may also belong to the name of a single one."""
     return [run] if Path(run).is_file() else run.split("+")
 
 
@@ -58,13 +68,12 @@ def _read(file: str) -> pd.DataFrame:
 
 
 def write(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table as CSV, to a temporary name first.
+    """Write the comparisons as CSV.
 
     Raises:
         ConfigError: The file cannot be written.
     """
     try:
-        with replacing(path) as temporary:
-            frame.to_csv(temporary, index=False)
+        write_table(frame, path)
     except OSError as error:
         raise ConfigError(f"--output: cannot write {path}: {error.strerror}") from None

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from recbole_sibrar.plotting.curves import COLOURS, line_names, missing_curves, save_figure
+from recbole_sibrar.plotting.style import COLOURS, line_names, save_figure
+from recbole_sibrar.studies.missing.plots import missing_curves
 
 
 def study(*checkpoints: tuple[str, str]) -> pd.DataFrame:
@@ -27,7 +28,7 @@ def study(*checkpoints: tuple[str, str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def test_a_line_goes_through_the_means_over_the_seeds_at_the_actual_share() -> None:
+def test_lines_go_through_the_means() -> None:
     (axes,) = missing_curves(study(("SiBraR", "a.pth")), "ndcg@10").axes
     (container,) = axes.containers
     line, _, (bars,) = container
@@ -40,7 +41,7 @@ def test_a_line_goes_through_the_means_over_the_seeds_at_the_actual_share() -> N
     assert axes.get_ylabel() == "nDCG@10"
 
 
-def test_lines_differ_in_colour_marker_and_dashes_and_are_named_after_their_models() -> None:
+def test_lines_differ_and_name_models() -> None:
     frame = study(("SiBraR", "saved/a.pth"), ("MuBraR", "saved/b.pth"), ("DropoutNet", "saved/c.pth"))
     figure = missing_curves(frame, "ndcg@10")
     (axes,) = figure.axes
@@ -51,7 +52,7 @@ def test_lines_differ_in_colour_marker_and_dashes_and_are_named_after_their_mode
     assert [line.get_color() for line in lines] == list(COLOURS[:3])
 
 
-def test_a_model_that_occurs_twice_is_told_apart_by_its_files() -> None:
+def test_equal_models_are_named_by_file() -> None:
     assert line_names(study(("SiBraR", "x/a.pth"), ("SiBraR", "x/b.pth"), ("MuBraR", "x/c.pth"))) == {
         "x/a.pth": "SiBraR (a.pth)",
         "x/b.pth": "SiBraR (b.pth)",
@@ -64,9 +65,7 @@ def test_a_model_that_occurs_twice_is_told_apart_by_its_files() -> None:
 
 
 @pytest.mark.parametrize("suffix", ["png", "pdf"])
-def test_a_figure_is_written_whole_replaces_an_old_one_and_leaves_nothing_else(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, suffix: str
-) -> None:
+def test_figures_are_written_whole(tmp_path: Path, caplog: pytest.LogCaptureFixture, suffix: str) -> None:
     file = tmp_path / f"missing.{suffix}"
     file.write_text("old")
     with caplog.at_level(logging.INFO):

@@ -1,0 +1,81 @@
+"""Base classes of the metrics of recommendation lists."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from recbole.evaluator.base_metric import AbstractMetric
+from recbole.utils import EvaluatorType
+
+from recbole_sibrar.data.features import FieldValues
+from recbole_sibrar.evaluator.lists import RecommendationLists, TrainingKnowledge
+from recbole_sibrar.protocols import ConfigLike
+
+NEED = "rec.lists"
+"""Name of the recommendation lists in RecBole's collector."""
+
+
+class ListMetric(AbstractMetric):
+    """A metric of the recommendation lists of all users.
+
+    A subclass implements :meth:`measure`.
+
+    Args:
+        config: RecBole's ``Config``.
+    """
+
+    metric_type = EvaluatorType.RANKING
+    metric_need: ClassVar[list[str]] = [NEED]
+    undefined: ClassVar[str] = "nothing was recommended"
+    """Reason for a NaN, for the log."""
+
+    def __init__(self, config: ConfigLike) -> None:
+        super().__init__(config)
+        self.topk = config["topk"]
+
+    def read(self, knowledge: TrainingKnowledge) -> FieldValues | None:
+        """Read the item field of the metric, if it has one; called before training so that wrong keys fail early.
+
+        Raises:
+            DataError: A field does not exist or has the wrong type.
+        """
+        return None
+
+    def measure(self, lists: RecommendationLists, k: int) -> float:
+        """Compute the metric for lists of length k; NaN where it is undefined."""
+        raise NotImplementedError
+
+    def calculate_metric(self, dataobject: Any) -> dict[str, float]:
+        """Compute the metric for each k of ``topk``, rounded like RecBole's metrics; RecBole's evaluator calls this.
+
+        Args:
+            dataobject: RecBole's ``DataStruct``.
+        """
+        lists = dataobject.get(NEED)
+        name = type(self).__name__.lower()
+
+        values: dict[str, float] = {}
+        for k in self.topk:
+            value = float(self.measure(lists, k))
+            values[f"{name}@{k}"] = round(value, self.decimal_place)
+        return values
+
+
+class UserListMetric(ListMetric):
+    """A metric with a value for each user: it is their mean, without undefined values.
+
+    A subclass implements :meth:`measure_users`.
+    """
+
+    def measure_users(self, lists: RecommendationLists, k: int) -> NDArray[Any]:
+        """Compute the value of each user: float ``[n_users]``, NaN where it is undefined."""
+        raise NotImplementedError
+
+    def measure(self, lists: RecommendationLists, k: int) -> float:
+        """Compute the mean over the users with a value."""
+        values = self.measure_users(lists, k)
+        if np.isnan(values).all():
+            return np.nan
+        return float(np.nanmean(values))
