@@ -13,7 +13,7 @@ import ray
 import yaml
 
 from recbole_sibrar import cli
-from recbole_sibrar.quick_start.cluster import session
+from recbole_sibrar.quick_start.cluster import jobs
 from recbole_sibrar.quick_start.group import cluster as group_cluster
 from recbole_sibrar.quick_start.run import processes
 
@@ -66,7 +66,7 @@ def test_a_run_that_fails_on_a_cluster_says_why(folder: tuple[Path, str]) -> Non
 def test_a_machine_that_shares_no_folder_sends_what_it_has_written(folder: tuple[Path, str], tmp_path: Path) -> None:
     (done,) = folder[0].glob("cluster/runs/SiBraR-*")
     specification = yaml.safe_load((done / "run.yaml").read_text(encoding="utf-8"))
-    job = session.job(specification, done, tmp_path / "no_token", "1", {"CPU": 1.0})
+    job = jobs.make_job(specification, done, tmp_path / "no_token", "1", {"CPU": 1.0})
     before = {file: file.stat().st_mtime_ns for file in done.rglob("*")}
     status, files = group_cluster.run_job(job)
     assert status == 0

@@ -55,7 +55,7 @@ def running(folder: Path) -> bool:
             words = file.read_bytes().decode(errors="replace")
         except OSError:
             continue
-        if "hyper_objective" in words and str(folder) in words:
+        if "hyper.objective" in words and str(folder) in words:
             return True
     return False
 
@@ -149,7 +149,7 @@ def test_a_finished_search_is_neither_overwritten_nor_repeated(
     before = (folder / "search" / "trials.csv").read_bytes()
     (folder / "b.hyper").write_text("learning_rate choice [0.05]\n", encoding="utf-8")
     for options, status, message in (
-        ([], 2, "search holds a search that has ended; --resume goes on with it"),
+        ([], 2, "search holds an ended search; --resume continues it"),
         (["--resume"], 0, "written: search.result"),
         (["--resume", "--params_file=b.hyper"], 2, "search has another space (found [['item_modalities', 'choice'"),
         (["--resume", "--dropout_prob=0.5"], 2, "search has another configuration or data"),

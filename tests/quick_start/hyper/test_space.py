@@ -13,9 +13,9 @@ from scipy import stats
 
 from recbole_sibrar import MODELS
 from recbole_sibrar.config import ConfigError
-from recbole_sibrar.quick_start.hyper import search as hyper_search
 from recbole_sibrar.quick_start.hyper import space as spaces
 from recbole_sibrar.quick_start.hyper.space import read_space
+from recbole_sibrar.quick_start.hyper.suggestions import Suggestions, has_no_progress
 
 
 def write(folder: Path, text: str) -> Path:
@@ -52,7 +52,7 @@ def test_recbole_reads_the_shipped_files_as_the_same_distributions(model: str) -
 
 def test_a_logarithmic_parameter_is_uniform_between_its_logarithms(tmp_path: Path) -> None:
     space = read_space(write(tmp_path, "rate loguniform -9.21,-4.61\nsize quniform 8,64,8\n"))
-    suggestions = hyper_search.Suggestions(space, "random", 3, [], lambda trial: 0.0)
+    suggestions = Suggestions(space, "random", 3, [], lambda trial: 0.0)
     found = [space.values(suggestions.ask(number) or {}) for number in range(400)]
     logarithms = np.log([values["rate"] for values in found])
     assert stats.kstest(logarithms, stats.uniform(-9.21, 4.6).cdf).pvalue > 0.01
@@ -72,7 +72,7 @@ def test_an_exhaustive_search_suggests_every_combination_once_in_an_order_of_the
     space = read_space(write(tmp_path, "a choice [1,2,3]\nb choice ['x','y']\n"))
 
     def combinations(seed: int) -> list[tuple[Any, ...]]:
-        suggestions = hyper_search.Suggestions(space, "exhaustive", seed, [], lambda trial: 0.0)
+        suggestions = Suggestions(space, "exhaustive", seed, [], lambda trial: 0.0)
         assert suggestions.ask(6) is None
         return [tuple(space.values(suggestions.ask(number) or {}).values()) for number in range(6)]
 
@@ -102,8 +102,8 @@ def test_a_wrong_line_is_named(tmp_path: Path, line: str, message: str) -> None:
 
 
 def test_progress_is_counted_from_the_best_trial() -> None:
-    assert not hyper_search.has_no_progress([], 1)
-    assert not hyper_search.has_no_progress([3.0, 1.0, 2.0], 2)
-    assert hyper_search.has_no_progress([3.0, 1.0, 2.0, 1.0], 2)
-    assert not hyper_search.has_no_progress([1.0] * 50, 0)
-    assert hyper_search.has_no_progress([math.inf] * 3, 2)
+    assert not has_no_progress([], 1)
+    assert not has_no_progress([3.0, 1.0, 2.0], 2)
+    assert has_no_progress([3.0, 1.0, 2.0, 1.0], 2)
+    assert not has_no_progress([1.0] * 50, 0)
+    assert has_no_progress([math.inf] * 3, 2)

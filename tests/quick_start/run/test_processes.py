@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from recbole_sibrar.config import ConfigError
-from recbole_sibrar.quick_start.run import processes
+from recbole_sibrar.quick_start.run import joining
 from recbole_sibrar.quick_start.run.process_options import Processes, torchrun_processes
 
 TIMEOUT = 120
@@ -143,7 +143,7 @@ def test_sigterm_saves_what_two_processes_have_and_they_go_on_with_it(
 
 
 def test_sigterm_before_the_training_has_the_status_of_sigterm() -> None:
-    error = processes._reason([], [-signal.SIGTERM, -signal.SIGTERM], 0)
+    error = joining.reason_of_end([], [-signal.SIGTERM, -signal.SIGTERM], 0)
     assert isinstance(error, SystemExit)
     assert error.code == 128 + signal.SIGTERM
 
@@ -162,7 +162,7 @@ def test_results_that_do_not_fit_into_a_pipe_arrive() -> None:
             return not sender.is_alive()
 
     sender.start()
-    assert processes._join(Context(), queue, errors, 0) == results
+    assert joining.join(Context(), queue, errors, 0) == results
 
 
 def test_what_a_process_refuses_is_one_line(tmp_path: Path, shared_folder: Path) -> None:
