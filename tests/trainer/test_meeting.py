@@ -48,5 +48,5 @@ def test_several_processes_stop_as_early_as_the_batches_until_they_ask_again_tak
     epoch = progress.Progress(trainer, saved=True)
     for seconds in (9.0, *[0.25] * 20, 0.5, *[0.25] * 10):  # the first also starts the epoch
         clock[0] += seconds
-        epoch._between_batches(0)
+        epoch.after_batch(0)
     assert asked[-1] == pytest.approx(reserve)

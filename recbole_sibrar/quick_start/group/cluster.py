@@ -123,14 +123,13 @@ class Tasks:
             jobs.write_files(run.folder, {RESULT: result})
         return status
 
-    def _wait(self, task: object) -> tuple[int, dict[str, bytes]]:
+    def _wait(self, task: ray.ObjectRef[tuple[int, dict[str, bytes]]]) -> tuple[int, dict[str, bytes]]:
         try:
-            outcome: tuple[int, dict[str, bytes]] = ray.get(task)
+            return ray.get(task)
         except ConfigError as error:
             raise LaunchError(str(getattr(error, "cause", error))) from None
         except RayError as error:
             raise LaunchError(f"Ray: {one_line(error, 300)}") from None
-        return outcome
 
     def stop(self) -> None:
         """End all tasks and start no others."""
