@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all."""
+"""Writing and locking files: the package writes and locks every file through this module."""
 
 from __future__ import annotations
 
@@ -12,16 +12,21 @@ from tempfile import NamedTemporaryFile
 
 from recbole_sibrar.errors import DataError
 
+__all__ = ["check_writable", "locked", "replacing", "try_lock"]
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Write a file under a temporary name beside it, which becomes the file's when the ``with`` block ends well.
+    """Write a file as a whole or not at all.
+
+    The content goes to a temporary file in the same folder. It is renamed when the ``with`` block ends well, and
+    removed when the block ends in an exception.
 
     Args:
         path: The file.
 
     Yields:
-        Where to write. What is there when the block ends in an exception is removed.
+        Path of the temporary file.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.writing")
     try:
@@ -32,18 +37,19 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def check_writable(path: Path, key: str) -> None:
-    """Make the folder of a file, and try whether a file can be written there.
+    """Check that a file can be written; make its folder if there is none.
 
     Args:
         path: The file.
-        key: The key that names it, for the message.
+        key: The configuration key or option that names the file, for the message.
 
     Raises:
-        DataError: It cannot, or ``path`` is a folder.
+        DataError: The file cannot be written, or ``path`` is a folder.
     """
     try:
         if path.is_dir():
             raise IsADirectoryError(EISDIR, "it is a folder")
+
         path.parent.mkdir(parents=True, exist_ok=True)
         with NamedTemporaryFile(dir=path.parent):
             pass
@@ -53,22 +59,27 @@ def check_writable(path: Path, key: str) -> None:
 
 @contextmanager
 def locked(output: Path, key: str) -> Iterator[None]:
-    """Keep other commands from writing an output within a ``with`` block.
+    """Keep other commands from writing an output while the ``with`` block runs.
 
-    The system releases the lock when the process ends, in whatever way. A killed process leaves the harmless file
-    ``.<name>.lock`` beside the output. There are no locks on Windows and on some network file systems.
+    The lock is the file ``.<name>.lock`` beside the output. The system releases the lock when the process ends, so the
+    file of a killed process blocks nobody.
 
     Args:
-        output: The output; its folder exists.
-        key: The option with the output, for the message.
+        output: The file or folder; its parent folder exists.
+        key: The option that names the output, for the message.
 
     Raises:
         DataError: Another command is writing the output.
     """
+    if sys.platform == "win32":  # has no flock: nothing is kept away
+        yield
+        return
+
     path = output.with_name(f".{output.name}.lock")
     descriptor = _acquire(path)
     if descriptor is None:
         raise DataError(f"{key}: another command is writing {output} at this moment; wait for it, or name another")
+
     try:
         yield
     finally:
@@ -84,30 +95,31 @@ def _acquire(path: Path) -> int | None:
             os.close(descriptor)
             return None
 
-        # The owner may have removed the file between opening and locking; then lock the next one.
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(descriptor), path.stat()):
                 return descriptor
+
+        # The owner removed the file between our opening and our locking of it: lock the next one.
         os.close(descriptor)
 
 
 def try_lock(descriptor: int) -> bool:
-    """Lock an open file, for this process and for children with the same open file.
+    """Lock an open file without waiting; closing the file releases the lock.
+
+    A process started with the descriptor inherits the lock.
 
     Args:
-        descriptor: The open file.
+        descriptor: Descriptor of the open file, ``file.fileno()``.
 
     Returns:
-        False if another process has locked the file; True also where the file system has no locks.
+        False if another process has locked the file. True where a file system has no locks: a lock is a courtesy there.
     """
-    if sys.platform == "win32":
-        return True
-    import fcntl  # not there on Windows
+    import fcntl  # Windows has none
 
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:
-        return True
+        pass
     return True

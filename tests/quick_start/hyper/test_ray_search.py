@@ -92,7 +92,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> t
     return folder, output.getvalue(), errors.getvalue()
 
 
-def test_a_killed_search_goes_on_without_repeating_a_trial(searched: tuple[Path, str, str]) -> None:
+def test_killed_search_repeats_no_trial(searched: tuple[Path, str, str]) -> None:
     folder, _, errors = searched
     table = pd.read_csv(folder / "hyper" / "trials.csv")
     assert table["trial"].tolist() == [0, 1, 2]
@@ -101,7 +101,7 @@ def test_a_killed_search_goes_on_without_repeating_a_trial(searched: tuple[Path,
     assert not list((folder / "hyper").glob(".shared-*"))
 
 
-def test_the_values_are_those_that_hyperopt_draws(searched: tuple[Path, str, str]) -> None:
+def test_values_are_draws_of_hyperopt(searched: tuple[Path, str, str]) -> None:
     folder, *_ = searched
     table = pd.read_csv(folder / "hyper" / "trials.csv")
     drawn: list[dict[str, Any]] = []
@@ -116,7 +116,7 @@ def test_the_values_are_those_that_hyperopt_draws(searched: tuple[Path, str, str
     assert ((table["status"] == "failed") == (table["embedding_size"] == -1)).all()
 
 
-def test_the_best_trial_was_not_stopped_and_alone_is_tested(searched: tuple[Path, str, str]) -> None:
+def test_only_the_best_trial_is_tested(searched: tuple[Path, str, str]) -> None:
     folder, output, _ = searched
     trials = json.loads((folder / "hyper" / "search.json").read_text(encoding="utf-8"))["trials"]
     scored = [trial for trial in trials if trial["status"] != "failed"]
@@ -128,7 +128,7 @@ def test_the_best_trial_was_not_stopped_and_alone_is_tested(searched: tuple[Path
     assert kept == {str(best["number"])}
 
 
-def test_a_trial_that_is_behind_is_stopped_after_the_grace_period() -> None:
+def test_asha_stops_after_the_grace_period() -> None:
     class Trial:
         trial_id = "a"
 
@@ -161,9 +161,7 @@ def test_wrong_resources_are_named(text: str) -> None:
         read_resources("--resources_per_trial", text)
 
 
-def test_a_machine_that_shares_no_folder_sends_a_specification_for_the_one_that_tests(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_specification_of_unshared_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "keys.yaml").write_text("epochs: 2\n", encoding="utf-8")
     specification = {
         "dataset": "ml-100k",
