@@ -151,7 +151,7 @@ def _reported(program: str, command: Command, arguments: Sequence[str], name: st
 def _parse_and_run(program: str, module: ModuleType, command: Command, arguments: Sequence[str], name: str) -> int:
     parser = OptionParser(prog=program, description=command.about, allow_abbrev=False)
     module.add_arguments(parser)
-    parser.set_defaults(command=name)
+    parser.set_defaults(command=name)  # the encoders start their notes with it
 
     if command.takes_keys:
         args, keys = parser.parse_known_args(arguments)
@@ -170,6 +170,7 @@ def _help(arguments: Sequence[str]) -> int:
     for name, command in COMMANDS.items():
         commands.add_parser(name, help=command.about)
 
+    # argparse would list the allowed names without the nearest one.
     if arguments and not arguments[0].startswith("-"):
         refuse("COMMAND", arguments[0], f"one of {', '.join(COMMANDS)}{nearest(arguments[0], COMMANDS)}")
     parser.parse_args(arguments)

@@ -154,6 +154,7 @@ def run(args: argparse.Namespace) -> int:
     from recbole_sibrar.quick_start.group import results
 
     planned = [_plan(comparison, options, note) for comparison in options.comparisons]
+    # Only now, after all checks, is anything written.
     runs = [run for comparison in planned for run in comparison]
     shared.output_folder(options.output)
     try:

@@ -107,6 +107,7 @@ def run(args: argparse.Namespace) -> int:
     shared.hide_arguments_from_recbole()
 
     keys: dict[str, Any] = dict(options.given.overrides)
+    # RecBole gives all processes the first GPU unless gpu_id names several.
     if "gpu_id" not in options.given.values:
         keys |= processes.own_gpus()
 

@@ -96,6 +96,7 @@ def self_test() -> str | None:
     """
     with tempfile.TemporaryDirectory() as folder, _working_in(folder):
         _write_dataset(Path("dataset/doctor"))
+        # Through RecBole's own functions, because these are what the plugin has to extend.
         result = recbole.quick_start.run_recbole("SiBraR", "doctor", config_dict=_SETTINGS)
         recall = result["test_result"]["recall@10"]
 

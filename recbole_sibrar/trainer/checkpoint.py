@@ -90,6 +90,7 @@ def write(config: ConfigLike, file: Path, state: dict[str, Any], keep: Path | No
         except DataError as error:
             failure = str(error)
 
+    # The other processes would wait for the first one for ever if only that one raised the error.
     failure = processes.broadcast(config, failure)
     if failure:
         raise DataError(failure)
@@ -99,7 +100,8 @@ def _write(file: Path, state: dict[str, Any], keep: Path | None) -> None:
     partial = file.with_name(f"{file.name}{_PARTIAL}")
     try:
         with open(partial, "wb") as stream:
-            torch.save(state, stream, pickle_protocol=4)
+            torch.save(state, stream, pickle_protocol=4)  # as in RecBole
+            # Without fsync, a power cut after the renaming could leave an empty file under the right name.
             stream.flush()
             os.fsync(stream.fileno())
 

@@ -38,6 +38,7 @@ def record(trainer: Trainer, path: Path, result: Mapping[str, float]) -> None:
         trainer.learning_curve = _earlier(path, epoch) if trainer.start_epoch else []
     rows = trainer.learning_curve
 
+    # RecBole keeps the parts of a loss as a tuple, and a single loss as a number.
     loss = losses[epoch]
     total = sum(loss) if isinstance(loss, tuple) else loss
     rows.append({"epoch": epoch, "train_loss": float(total), **result})

@@ -37,6 +37,7 @@ def end_training(progress: Progress, train_data: LoaderLike) -> None:
     if not has_test(train_data):
         end_run(progress)
     elif processes.is_main(progress.trainer.config):
+        # The id tells this process from forked ones, such as those of a data loader: they inherit the exit handlers.
         atexit.register(_forget, progress.best, os.getpid())
 
 

@@ -41,6 +41,7 @@ def _train_epoch(
     if every is None or not processes.is_main(trainer.config):
         return original(trainer, train_data, epoch, *args, **kwargs)
 
+    # A resumed epoch 0 has been measured before the interruption.
     is_resumed = getattr(trainer.__dict__.get("progress"), "resumed", None)
     if epoch == 0 and not is_resumed:
         record(trainer, 0)

@@ -50,6 +50,7 @@ def init_logger(original: Callable[[Config], None], config: Config) -> None:
         root.removeHandler(handler)
         handler.close()
 
+    # RecBole calls logging.basicConfig, which does nothing if the root logger has handlers: remove ours before.
     others = list(root.handlers)
     original(config)
     added = [handler for handler in root.handlers if handler not in others]

@@ -65,6 +65,7 @@ def _merge_external_config_dict(original: Callable[[Config], None], config: Conf
         values = {str(key): plain(value) for key, value in getattr(config, name).items()}
         setattr(config, name, values)
 
+    # RecBole merges the sources here and reads no value before.
     original(config)
     for key, value in config.external_config_dict.items():
         _warn(key, value)

@@ -46,6 +46,7 @@ class Progress:
         self.trainer = trainer
         self.every = training_config(trainer.config).checkpoint_every
         self.best = Path(trainer.saved_model_file)
+        # Subclasses, such as RecVAE's trainer, keep further optimisers that RecBole's checkpoint does not hold.
         self.saves = saved and type(trainer) in (Trainer, KGTrainer)
         """True if a state can be saved; a model's own trainer has state outside the checkpoint."""
         self.is_trained = False
@@ -130,6 +131,7 @@ class Progress:
             DataError: The state cannot be written.
         """
         config = self.trainer.config
+        # All processes have to take part in the agreement, also without a reason of their own.
         reason = reason_to_stop(config) if self.saves else None
         reason = common_reason(config, reason if only in (None, reason) else None)
 
@@ -262,6 +264,7 @@ class Progress:
 
     def _stop_if_asked(self, epoch: int) -> None:
         config = self.trainer.config
+        # Between two agreements nobody can stop, so that the time for these batches belongs to the reserve.
         until_asked_again = _AGREE_EVERY * self.seconds if processes.count(config) > 1 else 0.0
         reason = common_reason(config, reason_to_stop(config, self.reserve + until_asked_again))
         if reason:

@@ -97,6 +97,7 @@ def projector_points(
         there = there & ~encoder.trained[:, None]
 
     chosen = _sample(there, seed, limit)
+    # encode_users and encode_items fuse the modalities like a recommendation does.
     embed = model.encode_users if side == "user" else model.encode_items
     entities = [chosen]
     labels = [FUSED] * len(chosen)

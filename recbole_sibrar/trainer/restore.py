@@ -57,6 +57,7 @@ def find(
         if content is None:
             continue
 
+        # data_path counts here: another folder may have other data of the same name.
         there = content["config"].final_config_dict
         if differences(there, config.final_config_dict, WITHOUT_EFFECT - {"data_path"}):
             continue
@@ -90,6 +91,7 @@ def _reason_against(
     content: dict[str, Any], config: ConfigLike, record: TrainingData | None, has_test: bool
 ) -> str | None:
     """Return the reason not to resume a run of the same configuration, or None."""
+    # Two processes that resume one run would overwrite the states of each other.
     process = content[STATE]["process"]
     if runs_elsewhere(process):
         return "whose run has not ended"

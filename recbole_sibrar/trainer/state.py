@@ -39,6 +39,7 @@ def random_state() -> dict[str, Any]:
     name, keys, *rest = cast("tuple[Any, ...]", np.random.get_state(legacy=True))
     return {
         "python": random.getstate(),
+        # A checkpoint holds tensors, and torch hardly supports uint32: int64 has room for every value.
         "numpy": (name, torch.from_numpy(keys.astype(np.int64)), *rest),
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
@@ -64,6 +65,7 @@ def loader_states(train_data: LoaderLike) -> list[Any]:
 
 def set_loader_states(train_data: LoaderLike, states: list[Any]) -> None:
     """Restore the states returned by :func:`loader_states`."""
+    # The generators decide the order of the batches, the epoch the negatives of our own loader.
     for loader, (generator, epoch) in zip(parts_of(train_data), states, strict=True):
         loader.generator.set_state(generator.cpu())
         loader.epoch = epoch

@@ -112,9 +112,7 @@ def test_states_are_removed_after_the_test(make_model: Build) -> None:
     assert load_checkpoint("saved/c-last.pth")["epoch"] == 2
 
 
-def test_auto_takes_the_newest_run(
-    make_model: Build, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_auto_takes_the_newest_run(make_model: Build, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     expected = train(make_model, resume="auto", state="INFO")
     assert "starts anew" in caplog.text

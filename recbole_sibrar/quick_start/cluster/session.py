@@ -46,6 +46,7 @@ def connected(address: str, program: str, advice: str, n_cpus: int | None = None
         ProcessError: Ray's processes do not start, or one of them has ended.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would send statistics to its makers
+    # The watch has to exist before Ray: Ray may end this process while it starts.
     watch = Watch(program, f"{_FAILED}; {advice}")
     try:
         watch.start()

@@ -102,6 +102,7 @@ def execute(runs: Sequence[Run], jobs: int, note: Callable[[str], None], launche
                     note(f"failed: {run.variant.name}, seed {run.seed}: {reason} ({run.folder / LOG})")
                 bar.update()
         except BaseException:
+            # First no new runs, then the end of the running ones; else a waiting run would start in between.
             pool.shutdown(wait=False, cancel_futures=True)
             launcher.stop()
             raise

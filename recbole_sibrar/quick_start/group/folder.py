@@ -221,6 +221,7 @@ def read_table(path: Path) -> pd.DataFrame:
     Raises:
         ConfigError: It is no CSV file.
     """
+    # A model may be called "nan" or "None": only an empty cell is missing.
     options: Any = {"keep_default_na": False, "na_values": [""], "dtype": dict.fromkeys(_NAMES, str)}
     try:
         table: pd.DataFrame = pd.read_csv(path, float_precision="round_trip", **options)

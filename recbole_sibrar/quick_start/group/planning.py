@@ -57,7 +57,6 @@ def plan(
         # these files would be tested on fewer interactions than the others.
         if _FILTER not in config.external_config_dict:
             keys[_FILTER] = False
-
         for seed in seeds(config["seed"]):
             runs.append(_make_run(variant, dataset, config_files, {**keys, "seed": seed}, output))
 

@@ -77,6 +77,7 @@ def fingerprint(config: Config) -> str:
     without_effect = WITHOUT_EFFECT if config["resume"] == AUTO else WITHOUT_EFFECT - {"resume"}
     keys = {key: str(value) for key, value in config.final_config_dict.items() if key not in without_effect}
 
+    # Size and time of a change, not the content: hashing gigabytes of features would take minutes.
     files = sorted(file for file in Path(config["data_path"]).glob("*") if file.is_file())
     keys["files"] = str([(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files])
 

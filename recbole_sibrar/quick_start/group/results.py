@@ -56,6 +56,7 @@ def write(runs: Sequence[Run], output: Path, title: str) -> Summary:
         nothing = f"{title}\n\n{_incomplete(runs)}\n"
         return Summary(nothing, nothing)
 
+    # Metrics with brackets, such as recall@10[gender=F], are of a group of users or items.
     results = _results(finished)
     metrics = [name for name in results.columns[len(_HEAD) :] if "[" not in name]
     _replace(output / "results.csv", results.to_csv(index=False))

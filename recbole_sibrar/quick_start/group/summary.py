@@ -162,6 +162,7 @@ def _escape(text: str) -> str:
         >>> _escape("ndcg@10 & 5 % of SiBraR_S")
         'ndcg@10 \\\\& 5 \\\\% of SiBraR\\\\_S'
     """
+    # A character at a time: replacing one after another would escape the escapes.
     special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
     special |= {"<": "$<$", ">": "$>$", "|": "$|$", "±": r"$\pm$", "[": "{[}", "]": "{]}", '"': "''"}
     return "".join(special.get(x, f"\\{x}" if x in "&%$#_{}" else x) for x in text)

@@ -15,6 +15,7 @@ def send(stream: TextIO, message: dict[str, Any]) -> None:
     Raises:
         EOFError: The search has ended.
     """
+    # The search decides in between if the trial continues; without the wait it would train on.
     stream.write(json.dumps(message) + "\n")
     stream.flush()
     if not stream.readline():

@@ -61,6 +61,7 @@ class Parameter:
         """
         if self.kind == "choice":
             return self.values[int(drawn)]
+        # Hyperopt draws floats only, and RecBole passes them on: a layer of 16.0 units is refused by torch.
         is_whole = self.kind == "quniform" and all(number == int(number) for number in self.values)
         return round(float(drawn)) if is_whole else float(f"{drawn:.6g}")
 

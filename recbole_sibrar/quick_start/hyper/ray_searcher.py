@@ -47,6 +47,7 @@ class RecordSearcher(Searcher):
 
         self.interrupted = [trial for trial in record.trials if trial.status == Status.RUNNING]
         self.suggestions = Suggestions(plan.space, plan.algo, plan.seed, record.ended, record.loss)
+        # Hyperopt has to know the values that are tried now, or it may suggest them again.
         for trial in self.interrupted:
             self.suggestions.insert(trial)
 

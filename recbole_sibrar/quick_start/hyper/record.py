@@ -148,6 +148,7 @@ class Record:
         return trials
 
     def _check_identity(self, found: dict[str, Any]) -> None:
+        # JSON turns tuples into lists and keys into text.
         as_in_file = json.loads(json.dumps(self.identity))
         for key, now in as_in_file.items():
             if found.get(key) != now:

@@ -90,6 +90,7 @@ def _start(
     folder: Path, task: str, children: Children, environment: Mapping[str, str]
 ) -> tuple[subprocess.Popen[bytes], socket.socket]:
     """Start the process of a task; return it and the connection."""
+    # A socket, because the output of the process is full of messages from RecBole and its libraries.
     ours, theirs = socket.socketpair()
     module = "recbole_sibrar.quick_start.hyper.objective"
     command = [sys.executable, "-m", module, str(folder), str(os.getpid()), str(theirs.fileno()), task]

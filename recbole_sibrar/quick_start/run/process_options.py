@@ -85,6 +85,7 @@ class Processes:
             refuse("--port", self.port, f"a number from 1 to {_LARGEST_PORT}")
 
     def _check_gpus(self, gpu_id: str) -> None:
+        # RecBole takes a string such as "0,1", and a list of a yaml file has become the text of that list.
         chosen = [gpu for gpu in str(gpu_id).strip("()[]").split(",") if gpu.strip()]
         n_gpus = min(len(chosen), _n_gpus())
         if n_gpus and not self.single and self.nproc > n_gpus:
@@ -140,6 +141,7 @@ def read_processes(args: argparse.Namespace, environment: Mapping[str, str]) -> 
     Raises:
         ConfigError: Both are given.
     """
+    # torchrun starts this command once per process: the options would start further processes in each.
     given = Processes(args.nproc, args.world_size, args.group_offset, args.ip, args.port)
     started = torchrun_processes(environment)
     if started and given != Processes():

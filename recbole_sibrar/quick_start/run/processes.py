@@ -79,6 +79,7 @@ def _spawn(
     model: str, dataset: str, files: list[str] | None, keys: dict[str, Any], processes: Processes
 ) -> dict[str, Any] | None:
     """Start the processes of this machine and wait for them."""
+    # CUDA cannot be used in forked processes.
     spawning = torch.multiprocessing.get_context("spawn")
     results = spawning.SimpleQueue()
     errors = spawning.SimpleQueue()
