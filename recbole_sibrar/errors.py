@@ -73,6 +73,20 @@ def refuse(key: str, value: object, allowed: str) -> NoReturn:
     raise ConfigError(f"{key}: found {value!r}, allowed is {allowed}")
 
 
+def one_line(error: BaseException, limit: int | None = None) -> str:
+    """Put the message of an error into one line.
+
+    Args:
+        error: The error.
+        limit: Largest number of characters; None for any.
+
+    Example:
+        >>> one_line(ValueError("two\\n  lines"))
+        'two lines'
+    """
+    return " ".join(str(error).split())[:limit]
+
+
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """Return ``; did you mean 'x'?`` for the known name nearest to ``name``, or nothing if none is near.
 

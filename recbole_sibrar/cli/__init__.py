@@ -1,23 +1,27 @@
-"""The commands: ``run_recbole`` and its like with RecBole's own options, ``recbole-sibrar`` for all others.
+"""Commands: ``run_recbole``, ``run_recbole_group`` and ``run_hyper`` with RecBole's options; ``recbole-sibrar``.
 
-A command is a module with ``add_arguments(parser)`` and ``run(args)``, which is imported when it is chosen. What takes
-long to import, such as torch and RecBole, is imported within ``run``, after the options have been checked.
+A command is a module with ``add_arguments(parser)``, a frozen dataclass ``Options`` and ``run(args) -> int``. It is
+imported when it is chosen. Slow imports, such as torch and RecBole, belong inside ``run``, after the options have been
+checked.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from types import ModuleType
 
-from recbole_sibrar.cli.common import FAILED, INTERRUPTED, WRONG_INPUT, parse_overrides, reporting, wants_traceback
+from recbole_sibrar.cli.options import parse_overrides
+from recbole_sibrar.cli.reporting import FAILED, INTERRUPTED, WRONG_INPUT, reporting, wants_traceback
 from recbole_sibrar.errors import OptionParser, nearest, refuse
 
 __all__ = [
     "COMMANDS",
     "FAILED",
     "INTERRUPTED",
+    "PROGRAMS",
     "WRONG_INPUT",
     "Command",
     "main",
@@ -30,25 +34,35 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Command:
-    """A command of ``recbole-sibrar``."""
+    """A command."""
 
     module: str
-    """Module with ``add_arguments(parser)`` and ``run(args)``, or with ``main(arguments, say)``."""
+    """Module with ``add_arguments(parser)`` and ``run(args)``."""
     about: str
-    """One line about it, for the help."""
+    """One line for the help."""
+    takes_keys: bool = False
+    """Accept ``--key=value`` for any key of the configuration, as ``args.keys``."""
 
+
+PROGRAMS = {
+    "run_recbole": Command("cli.run", "Train a model on a data set and test it, like RecBole's run_recbole.py.", True),
+    "run_recbole_group": Command(
+        "cli.group", "Train and test several models on the same split of a data set, and compare them.", True
+    ),
+    "run_hyper": Command(
+        "cli.hyper", "Search the hyperparameters with the best validation score of a model on a data set.", True
+    ),
+}
+"""Programs with RecBole's options."""
 
 COMMANDS = {
     "doctor": Command("cli.doctor", "show versions, repairs and devices, and train a small model as a test"),
     "missing": Command("cli.missing", "evaluate trained models with missing modalities, without training them again"),
     "gap": Command(
-        "cli.gap",
-        "measure how far apart trained models put the modalities of the same item, with tables and figures",
+        "cli.gap", "measure the distance between the modalities of an item in trained models, with tables and figures"
     ),
     "significance": Command("cli.significance", "compare models by the results of their users, with paired tests"),
-    "report": Command(
-        "cli.report", "one HTML page, and figures as PDF and PNG, about a comparison of run_recbole_group"
-    ),
+    "report": Command("cli.report", "make an HTML page, and figures as PDF and PNG, of a run_recbole_group comparison"),
     "encode-text": Command("dataset_prep.encoding.encode_text", "turn texts into vectors by a sentence transformer"),
     "encode-image": Command(
         "dataset_prep.encoding.encode_image", "turn images into vectors by a network of timm or torchvision"
@@ -57,92 +71,106 @@ COMMANDS = {
         "dataset_prep.command", "convert a downloaded data set to atomic files with multimodal features"
     ),
 }
-"""Name -> command, in the order of the help."""
+"""Commands of ``recbole-sibrar``, in the order of the help."""
 
 
 def run_recbole(argv: Sequence[str] | None = None) -> int:
-    """The command ``run_recbole``: train and test one model.
+    """Run the program ``run_recbole``: train and test one model.
 
     Args:
-        argv: Arguments without the program's name; None for those of the process.
+        argv: Arguments without the program's name; None for ``sys.argv``.
 
     Returns:
         Exit status.
     """
-    return _with_keys("run_recbole", "run", argv)
+    return _run_program("run_recbole", argv)
 
 
 def run_recbole_group(argv: Sequence[str] | None = None) -> int:
-    """The command ``run_recbole_group``: train and test several models on the same parts, and compare them.
+    """Run the program ``run_recbole_group``: train, test and compare several models on the same split.
 
     Args:
-        argv: Arguments without the program's name; None for those of the process.
+        argv: Arguments without the program's name; None for ``sys.argv``.
 
     Returns:
         Exit status: 0, or 1 if a run has failed.
     """
-    return _with_keys("run_recbole_group", "group", argv)
+    return _run_program("run_recbole_group", argv)
 
 
 def run_hyper(argv: Sequence[str] | None = None) -> int:
-    """The command ``run_hyper``: search the values of keys with which a model does best on the validation part.
+    """Run the program ``run_hyper``: search the hyperparameters of a model.
 
     Args:
-        argv: Arguments without the program's name; None for those of the process.
+        argv: Arguments without the program's name; None for ``sys.argv``.
 
     Returns:
         Exit status: 0, or 1 if all trials have failed.
     """
-    return _with_keys("run_hyper", "hyper", argv)
-
-
-def _with_keys(program: str, name: str, argv: Sequence[str] | None) -> int:
-    """Run a command whose arguments can be keys of the configuration beside its own options."""
-    command = import_module(f"{__name__}.{name}")
-    arguments = list(sys.argv[1:] if argv is None else argv)
-
-    def run() -> int:
-        args, rest = command.parser().parse_known_args(arguments)
-        return command.run(args, rest)
-
-    return reporting(program, run, wants_traceback(arguments))
+    return _run_program("run_hyper", argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command ``recbole-sibrar``.
+    """Run the program ``recbole-sibrar``.
 
     Args:
-        argv: Arguments without the program's name; None for those of the process.
+        argv: Arguments without the program's name; None for ``sys.argv``.
 
     Returns:
         Exit status.
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments = _arguments(argv)
     if not arguments or arguments[0] not in COMMANDS:
         return reporting("recbole-sibrar", lambda: _help(arguments), wants_traceback(arguments))
 
     name, *rest = arguments
-    module = import_module(f"recbole_sibrar.{COMMANDS[name].module}")
-    program, debug = f"recbole-sibrar {name}", wants_traceback(rest)
-    if hasattr(module, "main"):
-        return reporting(program, lambda: module.main(rest, print), debug)
+    command = COMMANDS[name]
+    return _reported(f"recbole-sibrar {name}", command, rest, name)
+
+
+def _run_program(name: str, argv: Sequence[str] | None) -> int:
+    return _reported(name, PROGRAMS[name], _arguments(argv), name)
+
+
+def _arguments(argv: Sequence[str] | None) -> list[str]:
+    return list(sys.argv[1:] if argv is None else argv)
+
+
+def _reported(program: str, command: Command, arguments: Sequence[str], name: str) -> int:
+    """Import a command and run it; a failure ends in one line."""
+    module = import_module(f"recbole_sibrar.{command.module}")
 
     def run() -> int:
-        parser = OptionParser(prog=program, description=COMMANDS[name].about, allow_abbrev=False)
-        module.add_arguments(parser)
-        parser.set_defaults(command=name)
-        return module.run(parser.parse_args(rest))
+        # The options of prepare depend on its converter, so that it has a parser of its own.
+        own: Callable[..., int] | None = getattr(module, "main", None)
+        return own(arguments, print) if own else _parse_and_run(program, module, command, arguments, name)
 
-    return reporting(program, run, debug)
+    return reporting(program, run, wants_traceback(arguments))
+
+
+def _parse_and_run(program: str, module: ModuleType, command: Command, arguments: Sequence[str], name: str) -> int:
+    parser = OptionParser(prog=program, description=command.about, allow_abbrev=False)
+    module.add_arguments(parser)
+    parser.set_defaults(command=name)  # the encoders start their notes with it
+
+    if command.takes_keys:
+        args, keys = parser.parse_known_args(arguments)
+        args.keys = keys
+    else:
+        args = parser.parse_args(arguments)
+
+    status: int = module.run(args)
+    return status
 
 
 def _help(arguments: Sequence[str]) -> int:
-    """Show the commands, or say that there is none of that name."""
+    """Show the commands, or refuse an unknown one."""
     parser = OptionParser(prog="recbole-sibrar", description="Tools of the RecBole plugin for SiBraR.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
         commands.add_parser(name, help=command.about)
 
+    # argparse would list the allowed names without the nearest one.
     if arguments and not arguments[0].startswith("-"):
         refuse("COMMAND", arguments[0], f"one of {', '.join(COMMANDS)}{nearest(arguments[0], COMMANDS)}")
     parser.parse_args(arguments)

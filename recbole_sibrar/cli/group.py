@@ -1,125 +1,195 @@
-"""The command ``run_recbole_group``: its options, and what it runs."""
+"""The program ``run_recbole_group``: train, test and compare several models."""
 
 from __future__ import annotations
 
 import argparse
 import functools
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from tqdm import tqdm
+from recbole_sibrar.cli import options as shared
+from recbole_sibrar.cli.reporting import INTERRUPTED, notes_of
+from recbole_sibrar.config.choices import check_names, chosen, model_names
+from recbole_sibrar.errors import ConfigError, refuse
+from recbole_sibrar.quick_start.group.variants import Variant, parse_seeds, parse_variants
 
-from recbole_sibrar.cli.common import INTERRUPTED, output_folder, parse_overrides
-from recbole_sibrar.config.choices import check_names, chosen, configuration_file, keys_of_files, model_names
-from recbole_sibrar.errors import ConfigError, OptionParser, refuse
-from recbole_sibrar.quick_start.group.variants import parse_seeds, parse_variants
+if TYPE_CHECKING:
+    from recbole_sibrar.quick_start.group.runs import Run
+
+__all__ = ["Comparison", "Options", "add_arguments", "run"]
+
+_EPILOG = """\
+Any key of the configuration can be given as --key=value, for all models. A model has keys and a
+name of its own as in --model_list="BPR,SiBraR,text=SiBraR:item_modalities=[interactions,text]".
+A comparison that is started again repeats no finished run."""
 
 
-def parser() -> argparse.ArgumentParser:
-    """The options of the command."""
-    parser = OptionParser(
-        prog="run_recbole_group",
-        description="Train and test several models on the same parts of a data set, and compare them.",
-        epilog="\n".join(
-            [
-                "Any key of the configuration can be given as --key=value, for all models. A model has keys and a",
-                'name of its own as in --model_list="BPR,SiBraR,text=SiBraR:item_modalities=[interactions,text]".',
-                "A comparison that is started again repeats no run that has finished.",
-            ]
-        ),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--model_list", "-m", metavar="A,B", help="models (default: the configuration's model_list)")
-    parser.add_argument("--dataset", "-d", help="name of the data set (default: the configuration's, else ml-100k)")
-    parser.add_argument("--config_files", metavar='"FILE ..."', default="", help="as for run_recbole")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the program."""
+    parser.add_argument("--model_list", "-m", metavar="A,B", help="models (default: model_list of the configuration)")
+    shared.add_dataset(parser)
+    shared.add_config_files(parser)
     parser.add_argument(
         "--splits",
         metavar="A,B",
         default="",
-        help="configurations, such as cold_start_item,warm: a comparison with each of them, in a folder of its name",
+        help="configurations, such as cold_start_item,warm: one comparison with each, in a folder of its name",
     )
-    parser.add_argument("--seeds", default="1", help="number of seeds, or seeds separated by commas (default: 1)")
-    parser.add_argument("--jobs", type=int, help="runs at a time, each a process (default: 1; with --cluster, what it "
-                        "has resources for)")  # fmt: skip
-    parser.add_argument("--cluster", metavar="ADDRESS", help="run on a Ray cluster: its address, such as auto or "
-                        "HOST:6379, or local to start one on this machine")  # fmt: skip
-    parser.add_argument("--resources_per_run", metavar="cpu=N,gpu=N", help="with --cluster, what a run takes (default: "
-                        "a CPU, and a GPU if there is one)")  # fmt: skip
-    parser.add_argument("--output", metavar="DIR", default="comparison", help="folder of the results")
-    return parser
+    shared.add_seeds(parser, "1", "number of seeds, or seeds separated by commas")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        help="runs at a time, each in a process (default: 1; with --cluster, limited by its resources)",
+    )
+    parser.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="run on a Ray cluster: its address, such as auto or HOST:6379, or local to start one on this machine",
+    )
+    shared.add_resources(parser, "--resources_per_run", "with --cluster, resources of a run")
+    shared.add_output_folder(parser, "comparison")
+
+    parser.epilog = _EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
 
 
-def run(args: argparse.Namespace, rest: Sequence[str]) -> int:
-    """Run the command.
+@dataclass(frozen=True)
+class Comparison:
+    """A comparison of models on one split."""
 
-    Args:
-        args: Its own options.
-        rest: Keys of the configuration, as ``--key=value``.
+    output: Path
+    """Folder of the results."""
+    title: str
+    """Data set, configuration files and keys."""
+    dataset: str
+    """Name of the data set."""
+    files: list[str]
+    """Paths of yaml files."""
+    variants: list[Variant]
+    """Models, with keys of their own."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of the program."""
+
+    comparisons: list[Comparison]
+    """One comparison for each split."""
+    overrides: dict[str, str]
+    """Keys of the command line, for all models."""
+    seeds: str
+    """Number of seeds, or seeds separated by commas."""
+    jobs: int | None
+    """Runs at a time; None for the default."""
+    cluster: str | None
+    """Address of a Ray cluster; None for this machine without Ray."""
+    resources: str | None
+    """Resources of a run on a cluster."""
+    output: str
+    """Folder of the results."""
+
+    @classmethod
+    def from_arguments(cls, args: argparse.Namespace) -> Options:
+        """Read and check the parsed arguments, without importing RecBole.
+
+        Raises:
+            ConfigError: An option, a configuration file or a key cannot be used.
+        """
+        if args.jobs is not None and args.jobs < 1:
+            refuse("--jobs", args.jobs, "a positive number of processes")
+        if args.resources_per_run and not args.cluster:
+            raise ConfigError("--resources_per_run: has no effect without --cluster; leave it out")
+
+        overrides = shared.parse_overrides(args.keys)
+        comparisons: dict[Path, Comparison] = {}
+        for split in args.splits.split(",") if args.splits else [""]:
+            comparison = _read_comparison(args, split, overrides)
+            if comparison.output in comparisons:
+                refuse("--splits", args.splits, "different names: each is the name of a folder of results")
+            comparisons[comparison.output] = comparison
+
+        return cls(
+            comparisons=list(comparisons.values()),
+            overrides=overrides,
+            seeds=args.seeds,
+            jobs=args.jobs,
+            cluster=args.cluster,
+            resources=args.resources_per_run,
+            output=args.output,
+        )
+
+
+def _read_comparison(args: argparse.Namespace, split: str, overrides: Mapping[str, str]) -> Comparison:
+    """Read the models and the configuration of a split; an empty name for the only one."""
+    names = args.config_files.split()
+    if split:
+        names.append(split)
+    given = shared.GivenKeys.read(names, overrides)
+
+    variants = parse_variants(args.model_list or given.of_files.get("model_list") or "", model_names())
+    for variant in variants:
+        check_names({**given.values, **variant.keys}, variant.model, shared.option_names(args))
+
+    dataset = chosen("dataset", args, overrides, given.of_files)
+    keys = [f"{key}={value}" for key, value in overrides.items()]
+    title = " ".join([dataset, *names, *keys])
+    return Comparison(Path(args.output, Path(split).stem), title, dataset, given.files, variants)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the program.
 
     Returns:
-        Exit status: 0, 1 if a run has failed, or that of Ctrl-C.
+        Exit status: 0, 1 if a run has failed, or 130 after Ctrl-C.
 
     Raises:
         ConfigError: An option, or a configuration, cannot be used.
     """
-    if args.jobs is not None and args.jobs < 1:
-        refuse("--jobs", args.jobs, "a positive number of processes")
-    if args.resources_per_run and not args.cluster:
-        raise ConfigError("--resources_per_run: has no effect without --cluster; leave it out")
-    sys.argv = sys.argv[:1]  # RecBole would read the same options once more, by its own rules
-    plans = _plan(args, parse_overrides(rest))
+    options = Options.from_arguments(args)
+    shared.hide_arguments_from_recbole()
+    note = notes_of("run_recbole_group")
 
-    from recbole_sibrar.quick_start.group import results as comparison
+    from recbole_sibrar.quick_start.group import results
 
-    output_folder(args.output)
-    runs = [run for _, planned in plans.values() for run in planned]
+    planned = [_plan(comparison, options, note) for comparison in options.comparisons]
+    # Only now, after all checks, is anything written.
+    runs = [run for comparison in planned for run in comparison]
+    shared.output_folder(options.output)
     try:
-        failed = _execute(args, runs)
+        failed = _execute(options, runs, note)
     except KeyboardInterrupt:
-        done = f"{sum(run.finished for run in runs)} of {len(runs)} runs are finished"
-        _note(f"interrupted; {done}, the same command goes on with the others")
+        finished = sum(run.finished for run in runs)
+        note(f"interrupted; {finished} of {len(runs)} runs are finished, the same command continues with the others")
         return INTERRUPTED
-    for output, (title, planned) in plans.items():
-        print(comparison.write(planned, output, title).terminal)  # noqa: T201
-        print(f"written: {output}")  # noqa: T201
+
+    for comparison, its_runs in zip(options.comparisons, planned, strict=True):
+        print(results.write(its_runs, comparison.output, comparison.title).terminal)  # noqa: T201
+        print(f"written: {comparison.output}")  # noqa: T201
     return 1 if failed else 0
 
 
-def _execute(args: argparse.Namespace, runs: Sequence[Any]) -> Sequence[Any]:
-    from recbole_sibrar.quick_start.group import runs as group
+def _plan(comparison: Comparison, options: Options, note: Callable[[str], None]) -> list[Run]:
+    from recbole_sibrar.quick_start.group import planning
 
-    if not args.cluster:
-        return group.execute(runs, args.jobs or 1, _note)
-    from recbole_sibrar.quick_start.group import cluster as group_cluster
-
-    return group_cluster.execute(runs, args.jobs, args.cluster, args.resources_per_run, _note)
-
-
-def _plan(args: argparse.Namespace, overrides: dict[str, str]) -> dict[Path, tuple[str, list[Any]]]:
-    """For each folder of results a title, and the runs."""
-    plans: dict[Path, tuple[str, list[Any]]] = {}
-    for split in args.splits.split(",") if args.splits else [""]:
-        names = [*args.config_files.split(), *([split] if split else [])]
-        files = [configuration_file(name) for name in names]
-        keys = keys_of_files(files)
-        variants = parse_variants(args.model_list or keys.get("model_list") or "", model_names())
-        dataset = chosen("dataset", args, overrides, keys)
-        output = Path(args.output, Path(split).stem)
-        if output in plans:
-            refuse("--splits", args.splits, "names that differ, each of which is a folder of the results")
-        title = " ".join([dataset, *names, *(f"{key}={value}" for key, value in overrides.items())])
-        for variant in variants:
-            check_names({**keys, **overrides, **variant.keys}, variant.model, vars(args))
-
-        from recbole_sibrar.quick_start.group import runs as group
-
-        seeds = functools.partial(parse_seeds, args.seeds)
-        plans[output] = title, group.plan(variants, dataset, files, overrides, seeds, output, _note)
-    return plans
+    return planning.plan(
+        comparison.variants,
+        comparison.dataset,
+        comparison.files,
+        dict(options.overrides),
+        functools.partial(parse_seeds, options.seeds),
+        comparison.output,
+        note,
+    )
 
 
-def _note(line: str) -> None:
-    tqdm.write(f"run_recbole_group: {line}", file=sys.stderr)
+def _execute(options: Options, runs: Sequence[Run], note: Callable[[str], None]) -> list[Run]:
+    from recbole_sibrar.quick_start.group import execution
+
+    if not options.cluster:
+        return execution.execute(runs, options.jobs or 1, note)
+
+    from recbole_sibrar.quick_start.group import cluster  # imports Ray, which takes seconds
+
+    return cluster.execute(runs, options.jobs, options.cluster, options.resources, note)

@@ -1,158 +1,287 @@
-"""The command ``run_hyper``: its options, and what it runs."""
+"""The program ``run_hyper``: search the hyperparameters of a model."""
 
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
-from recbole_sibrar.cli.common import INTERRUPTED, parse_overrides
-from recbole_sibrar.config.choices import check_model, check_names, chosen, configuration_file, keys_of_files
-from recbole_sibrar.errors import ConfigError, OptionParser, nearest, refuse
+from recbole_sibrar.cli import options as shared
+from recbole_sibrar.cli.reporting import INTERRUPTED, notes_of
+from recbole_sibrar.config.choices import check_model, check_names, chosen
+from recbole_sibrar.errors import ConfigError, nearest, refuse
 from recbole_sibrar.files import check_writable
 from recbole_sibrar.quick_start.run.child_process import interruptible
 
+if TYPE_CHECKING:
+    from recbole_sibrar.quick_start.hyper.plan import Plan
+    from recbole_sibrar.quick_start.hyper.record import Record
+    from recbole_sibrar.quick_start.hyper.runner import Runner
+
+__all__ = ["ALGORITHMS", "SCHEDULERS", "TOOLS", "Options", "add_arguments", "run"]
+
 TOOLS = ("hyperopt", "ray")
-"""What can search."""
+"""Search tools."""
 
 ALGORITHMS = ("exhaustive", "random", "bayes")
-"""Ways to search."""
+"""Search algorithms."""
+
+SCHEDULERS = ("asha", "fifo")
+"""Schedulers of Ray Tune."""
 
 _ONLY_RAY = ("num_samples", "resources_per_trial", "scheduler", "grace_period", "cluster")
 
+_LEAST = {"max_evals": 1, "num_samples": 1, "grace_period": 1, "early_stop": 0}
+"""Smallest values of the options with numbers."""
 
-def parser() -> argparse.ArgumentParser:
-    """The options of the command."""
-    parser = OptionParser(
-        prog="run_hyper",
-        description="Search the values of keys with which a model does best on the validation part of a data set.",
-        epilog="Any key of the configuration can be given as --key=value, for all trials. The best trial alone is "
-        "evaluated on the test part, once, when the search has ended.",
-        allow_abbrev=False,
+_EPILOG = (
+    "Any key of the configuration can be given as --key=value, for all trials. Only the best trial is "
+    "evaluated on the test part, once, at the end of the search."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the program."""
+    shared.add_model(parser)
+    shared.add_dataset(parser)
+    shared.add_config_files(parser)
+    parser.add_argument(
+        "--params_file",
+        metavar="FILE",
+        help="search space: a file, or the name of a model with a shipped file (default: the file of the model)",
     )
-    parser.add_argument("--model", "-m", help="name of the model (default: the configuration's, else BPR)")
-    parser.add_argument("--dataset", "-d", help="name of the data set (default: the configuration's, else ml-100k)")
-    parser.add_argument("--config_files", metavar='"FILE ..."', default="", help="as for run_recbole")
-    parser.add_argument("--params_file", metavar="FILE", help="what is searched: a file, or the name of a model whose "
-                        "file comes with this package (default: that of the model)")  # fmt: skip
-    parser.add_argument("--output_file", metavar="FILE", default="hyper.result", help="results for people; a folder of "
-                        "the same name without suffix has the others (default: %(default)s)")  # fmt: skip
+    parser.add_argument(
+        "--output_file",
+        metavar="FILE",
+        default="hyper.result",
+        help="readable results; all other files are in a folder of the same name without suffix (default: %(default)s)",
+    )
     parser.add_argument("--display_file", metavar="FILE", help="HTML page with a figure of all trials")
-    parser.add_argument("--tool", default="Hyperopt", help="Hyperopt (default), one trial at a time, or Ray")
-    parser.add_argument("--algo", help="exhaustive, random or bayes (default: exhaustive if all parameters are "
-                        "choices, else bayes)")  # fmt: skip
+    parser.add_argument("--resume", action="store_true", help="continue the search of --output_file")
+    _add_search_arguments(parser)
+    _add_ray_arguments(parser)
+    parser.epilog = _EPILOG
+
+
+def _add_search_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--tool", default="Hyperopt", help="Hyperopt (default; one trial at a time) or Ray")
+    parser.add_argument(
+        "--algo",
+        help="exhaustive, random or bayes (default: exhaustive if all parameters are choices, else bayes)",
+    )
     parser.add_argument("--max_evals", type=int, help="trials of Hyperopt, unless exhaustive (default: 100)")
     parser.add_argument("--num_samples", type=int, help="trials of Ray, unless exhaustive (default: 100)")
-    parser.add_argument("--early_stop", type=int, default=10, help="end after so many trials that were no better "
-                        "(default: %(default)s; 0: never)")  # fmt: skip
-    parser.add_argument("--metric", help="validation metric to compare by (default: the key valid_metric)")
+    parser.add_argument(
+        "--early_stop",
+        type=int,
+        default=10,
+        help="stop after this number of trials without improvement (default: %(default)s; 0: never)",
+    )
+    parser.add_argument("--metric", help="validation metric to optimise (default: valid_metric of the configuration)")
+
+
+def _add_ray_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scheduler", help="Ray: asha (default) stops trials that are behind, fifo stops none")
     parser.add_argument("--grace_period", type=int, help="Ray: validations before asha stops a trial (default: 5)")
-    parser.add_argument("--resources_per_trial", metavar="cpu=N,gpu=N", help="Ray: what a trial takes (default: a CPU, "
-                        "and a GPU if there is one)")  # fmt: skip
+    shared.add_resources(parser, "--resources_per_trial", "Ray: resources of a trial")
     parser.add_argument("--cluster", metavar="ADDRESS", help="Ray: address of a running cluster, or local (default)")
-    parser.add_argument("--resume", action="store_true", help="go on with the search of --output_file")
-    return parser
 
 
-def run(args: argparse.Namespace, rest: Sequence[str]) -> int:
-    """Run the command.
+@dataclass(frozen=True)
+class Options:
+    """Options of the program."""
 
-    Args:
-        args: Its own options.
-        rest: Keys of the configuration, as ``--key=value``.
+    model: str
+    """Name of the model."""
+    dataset: str
+    """Name of the data set."""
+    given: shared.GivenKeys
+    """Configuration keys from files and from the command line."""
+    params_file: str | None
+    """Search space: a path or the name of a shipped file; None for the file of the model."""
+    output_file: Path
+    """Readable results, beside a folder with all other files."""
+    display_file: Path | None
+    """HTML page with a figure of all trials."""
+    tool: str
+    """One of :data:`TOOLS`."""
+    algo: str | None
+    """One of :data:`ALGORITHMS`; None for the default."""
+    max_evals: int | None
+    """Trials of Hyperopt."""
+    num_samples: int | None
+    """Trials of Ray."""
+    early_stop: int
+    """Trials without improvement that end the search; 0 for no limit."""
+    metric: str | None
+    """Validation metric to optimise; None for ``valid_metric``."""
+    scheduler: str | None
+    """One of :data:`SCHEDULERS`; None for the default."""
+    grace_period: int | None
+    """Validations before a scheduler stops a trial."""
+    resources_per_trial: str | None
+    """Resources of a trial."""
+    cluster: str | None
+    """Address of a Ray cluster; None for this machine."""
+    resume: bool
+    """Continue the search of ``output_file``."""
 
-    Returns:
-        Exit status: 0, 1 if all trials or the test of the best one have failed, or that of Ctrl-C.
+    @classmethod
+    def from_arguments(cls, args: argparse.Namespace) -> Options:
+        """Read and check the parsed arguments, without importing RecBole.
 
-    Raises:
-        ConfigError: An option, a configuration or a file cannot be used.
-    """
-    args.tool = _choice("--tool", args.tool.lower(), TOOLS)
-    _check_numbers(args)
-    overrides = parse_overrides(rest)
-    _check_names(args, overrides)
+        Raises:
+            ConfigError: An option, a configuration file or a key cannot be used.
+        """
+        tool = _choice("--tool", args.tool, TOOLS)
+        _check_numbers(args)
+        scheduler = args.scheduler and _choice("--scheduler", args.scheduler, SCHEDULERS)
+        algo = args.algo and _choice("--algo", args.algo, ALGORITHMS)
 
-    from recbole_sibrar.quick_start.hyper import plan as hyper_plan
-    from recbole_sibrar.quick_start.hyper import search as hyper_search
-    from recbole_sibrar.quick_start.hyper.runner import Runner
+        overrides = shared.parse_overrides(args.keys)
+        given = shared.GivenKeys.read(args.config_files.split(), overrides)
+        model = chosen("model", args, overrides, given.of_files)
+        check_model(model)
+        check_names(given.values, model, shared.option_names(args))
 
-    hyper_search.check_hyperopt()
-    sys.argv = sys.argv[:1]  # RecBole would read the same options once more, by its own rules
-    plan = hyper_plan.make(args, overrides, _note)
-    _check_effects(args, plan.algo)
-    if args.display_file:
-        check_writable(Path(args.display_file), "--display_file")
-    record = plan.record(Path(args.output_file))
-    with record.opened(args.resume), interruptible(), tqdm(desc="trials", unit="trial", total=plan.n_trials) as bar:
-        bar.update(len(record.ended))
-        runner = Runner(plan, record, _note, bar.update)
-        try:
-            _search(args, runner)
-            bar.close()
-            return runner.conclude(args.display_file)
-        except KeyboardInterrupt:
-            runner.children.stop()
-            done = f"{len(record.ended)} trials have ended"
-            _note(f"interrupted; {done}, the same command with --resume goes on")
-            return INTERRUPTED
+        return cls(
+            model=model,
+            dataset=chosen("dataset", args, overrides, given.of_files),
+            given=given,
+            params_file=args.params_file,
+            output_file=Path(args.output_file),
+            display_file=Path(args.display_file) if args.display_file else None,
+            tool=tool,
+            algo=algo,
+            max_evals=args.max_evals,
+            num_samples=args.num_samples,
+            early_stop=args.early_stop,
+            metric=args.metric,
+            scheduler=scheduler,
+            grace_period=args.grace_period,
+            resources_per_trial=args.resources_per_trial,
+            cluster=args.cluster,
+            resume=args.resume,
+        )
+
+    def check_effects(self, algo: str) -> None:
+        """Refuse options without effect.
+
+        Args:
+            algo: Algorithm of the search.
+
+        Raises:
+            ConfigError: An option has no effect.
+        """
+        useless: dict[str, str] = {}
+        if self.tool == "hyperopt":
+            useless |= dict.fromkeys(_ONLY_RAY, "--tool=Hyperopt")
+        else:
+            useless["max_evals"] = "--tool=Ray; its number of trials is --num_samples"
+        if algo == "exhaustive":
+            number = "max_evals" if self.tool == "hyperopt" else "num_samples"
+            useless[number] = "an exhaustive search, which tries every combination"
+        if self.scheduler == "fifo":
+            useless["grace_period"] = "--scheduler=fifo"
+
+        for name, reason in useless.items():
+            if getattr(self, name) is not None:
+                raise ConfigError(f"--{name}: has no effect with {reason}; leave it out")
 
 
-def _check_names(args: argparse.Namespace, overrides: dict[str, str]) -> None:
-    """Check the model and the names of the keys, which needs nothing that takes long to import."""
-    keys = keys_of_files([configuration_file(name) for name in args.config_files.split()])
-    model = chosen("model", args, overrides, keys)
-    check_model(model)
-    check_names({**keys, **overrides}, model, vars(args))
-
-
-def _search(args: argparse.Namespace, runner: Any) -> None:
-    from recbole_sibrar.quick_start.hyper import search as hyper_search
-
-    plan, record = runner.plan, runner.record
-    options = (record, plan.space, plan.algo, plan.seed, plan.n_trials, args.early_stop)
-    if args.tool == "hyperopt":
-        hyper_search.Search(*options, runner.run).run()
-        return
-    from recbole_sibrar.quick_start.hyper import ray_search  # loads Ray Tune, which no other search waits for
-
-    scheduling = (args.scheduler or "asha", args.grace_period or 5)
-    ray_search.search(runner, args.early_stop, args.cluster or "local", args.resources_per_trial, *scheduling)
-
-
-def _choice(option: str, value: str, allowed: Sequence[str]) -> str:
+def _choice(option: str, text: str, allowed: Sequence[str]) -> str:
+    value = text.lower()
     if value not in allowed:
         refuse(option, value, f"one of {', '.join(allowed)}{nearest(value, allowed)}")
     return value
 
 
 def _check_numbers(args: argparse.Namespace) -> None:
-    for name, least in (("max_evals", 1), ("num_samples", 1), ("grace_period", 1), ("early_stop", 0)):
+    for name, least in _LEAST.items():
         value = getattr(args, name)
         if value is not None and value < least:
             refuse(f"--{name}", value, f"a number of at least {least}")
-    args.scheduler = args.scheduler and _choice("--scheduler", args.scheduler.lower(), ("asha", "fifo"))
-    args.algo = args.algo and _choice("--algo", args.algo.lower(), ALGORITHMS)
 
 
-def _check_effects(args: argparse.Namespace, algo: str) -> None:
-    """Refuse options that do nothing."""
-    useless = dict.fromkeys(_ONLY_RAY, "--tool=Hyperopt") if args.tool == "hyperopt" else {}
-    if args.tool == "ray":
-        useless["max_evals"] = "--tool=Ray; its number of trials is --num_samples"
-    if algo == "exhaustive":
-        number = "max_evals" if args.tool == "hyperopt" else "num_samples"
-        useless[number] = "an exhaustive search, which tries every combination"
-    if args.scheduler == "fifo":
-        useless["grace_period"] = "--scheduler=fifo"
-    for name, reason in useless.items():
-        if getattr(args, name) is not None:
-            raise ConfigError(f"--{name}: has no effect with {reason}; leave it out")
+def run(args: argparse.Namespace) -> int:
+    """Run the program.
+
+    Returns:
+        Exit status: 0, 1 if all trials or the test of the best one have failed, or 130 after Ctrl-C.
+
+    Raises:
+        ConfigError: An option, a configuration or a file cannot be used.
+    """
+    options = Options.from_arguments(args)
+    note = notes_of("run_hyper")
+    plan = _make_plan(options, note)
+
+    options.check_effects(plan.algo)
+    if options.display_file:
+        check_writable(options.display_file, "--display_file")
+
+    record = plan.record(options.output_file)
+    with record.opened(options.resume), interruptible():
+        return _search_and_conclude(options, plan, record, note)
 
 
-def _note(line: str) -> None:
-    tqdm.write(f"run_hyper: {line}", file=sys.stderr)
+def _make_plan(options: Options, note: Callable[[str], None]) -> Plan:
+    """Check the request as far as RecBole can, before any trial runs."""
+    from recbole_sibrar.quick_start.hyper import plan, suggestions
+
+    suggestions.check_hyperopt()
+    shared.hide_arguments_from_recbole()
+    request = plan.Request(
+        model=options.model,
+        dataset=options.dataset,
+        files=options.given.files,
+        overrides=dict(options.given.overrides),
+        params_file=options.params_file,
+        metric=options.metric,
+        tool=options.tool,
+        algo=options.algo,
+        n_trials=options.max_evals or options.num_samples,
+    )
+    return plan.make(request, note)
+
+
+def _search_and_conclude(options: Options, plan: Plan, record: Record, note: Callable[[str], None]) -> int:
+    from tqdm import tqdm
+
+    from recbole_sibrar.quick_start.hyper.runner import Runner
+
+    with tqdm(desc="trials", unit="trial", total=plan.n_trials) as bar:
+        bar.update(len(record.ended))
+        runner = Runner(plan, record, note, bar.update)
+        try:
+            _search(options, runner)
+            bar.close()
+            return runner.conclude(options.display_file)
+        except KeyboardInterrupt:
+            runner.children.stop()
+            note(f"interrupted; {len(record.ended)} trials have ended, the same command with --resume continues")
+            return INTERRUPTED
+
+
+def _search(options: Options, runner: Runner) -> None:
+    plan = runner.plan
+    if options.tool == "hyperopt":
+        from recbole_sibrar.quick_start.hyper.search import Search
+
+        Search(runner.record, plan.space, plan.algo, plan.seed, plan.n_trials, options.early_stop, runner.run).run()
+        return
+
+    from recbole_sibrar.quick_start.hyper import ray_search  # imports Ray Tune, which takes seconds
+
+    ray_search.search(
+        runner,
+        ray_search.RaySettings(
+            early_stop=options.early_stop,
+            address=options.cluster or "local",
+            resources=options.resources_per_trial,
+            scheduler=options.scheduler or "asha",
+            grace_period=options.grace_period or 5,
+        ),
+    )

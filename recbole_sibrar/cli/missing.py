@@ -1,24 +1,49 @@
-"""The command ``recbole-sibrar missing``."""
+"""The command ``recbole-sibrar missing``: evaluate trained models with missing modalities."""
 
 from __future__ import annotations
 
 import argparse
-import sys
+from dataclasses import dataclass
 
-from recbole_sibrar.cli.common import output_folder
+from recbole_sibrar.cli import options as shared
+from recbole_sibrar.cli.reporting import notes_of
 from recbole_sibrar.config.choices import RATES
+
+__all__ = ["Options", "add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument("checkpoints", metavar="CHECKPOINT", nargs="+", help="file that a training run saved")
-    parser.add_argument("--data_path", metavar="DIR", help="where the data are now, if they have moved since training")
-    parser.add_argument("--side", default="item", help="whose modalities are missing: item (default) or user")
-    parser.add_argument("--modalities", metavar="A,B", help="modalities that can be missing (default: all)")
-    parser.add_argument("--rates", default=RATES, help="shares of values to lose (default: %(default)s)")
-    parser.add_argument("--seeds", default="5", help="number of random draws at each rate (default: %(default)s)")
-    parser.add_argument("--metric", help="metric of the figure, such as recall@10 (default: that of the validation)")
-    parser.add_argument("--output", metavar="DIR", default="missing", help="folder of the results (default: missing)")
+    shared.add_checkpoints(parser)
+    shared.add_data_path(parser)
+    shared.add_side(parser, "side with missing modalities")
+    shared.add_modalities(parser, "modalities to remove")
+    parser.add_argument("--rates", default=RATES, help="shares of values to remove (default: %(default)s)")
+    shared.add_seeds(parser, "5", "number of random draws at each rate")
+    parser.add_argument("--metric", help="metric of the figure, such as recall@10 (default: the validation metric)")
+    shared.add_output_folder(parser, "missing")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of the command."""
+
+    checkpoints: list[str]
+    """Checkpoints of training runs."""
+    data_path: str | None
+    """Present folder of the data; None if they have not moved."""
+    side: str
+    """``user`` or ``item``."""
+    modalities: str | None
+    """Modalities separated by commas; None for all."""
+    rates: str
+    """Rates from 0 to 1, separated by commas."""
+    seeds: str
+    """Number of random draws at each rate."""
+    metric: str | None
+    """Metric of the figure; None for the validation metric."""
+    output: str
+    """Folder of the results."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -31,13 +56,17 @@ def run(args: argparse.Namespace) -> int:
         ConfigError: An option or a checkpoint cannot be used.
         DataError: The data of a checkpoint cannot be used.
     """
+    options = shared.from_arguments(Options, args)
+
     from recbole_sibrar.plotting.style import save_figure
     from recbole_sibrar.studies.missing import plots
     from recbole_sibrar.studies.missing import study as missing
 
-    plan = missing.read_plan(args.side, args.modalities, args.rates, args.seeds)
-    folder = output_folder(args.output)
-    frame, metric = missing.run(args.checkpoints, plan, args.metric and args.metric.lower(), _note, args.data_path)
+    plan = missing.read_plan(options.side, options.modalities, options.rates, options.seeds)
+    folder = shared.output_folder(options.output)
+    metric = options.metric and options.metric.lower()
+    note = notes_of("recbole-sibrar missing")
+    frame, metric = missing.run(options.checkpoints, plan, metric, note, options.data_path)
 
     missing.write_table(frame, folder / "missing.csv")
     figure = plots.missing_curves(frame, metric)
@@ -47,7 +76,3 @@ def run(args: argparse.Namespace) -> int:
     print(missing.table(frame, metric))  # noqa: T201
     print(f"written: {folder / 'missing.csv'}, missing.png, missing.pdf")  # noqa: T201
     return 0
-
-
-def _note(line: str) -> None:
-    print(f"recbole-sibrar missing: {line}", file=sys.stderr)  # noqa: T201

@@ -1,19 +1,42 @@
-"""The command ``recbole-sibrar report``."""
+"""The command ``recbole-sibrar report``: an HTML page and figures of a comparison."""
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
+
+from recbole_sibrar.cli import options as shared
+
+__all__ = ["Options", "add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument("folder", metavar="RUN_FOLDER", type=Path, help="what run_recbole_group --output names")
-    parser.add_argument("--output", metavar="FILE", type=Path, help="the page (default: report.html in RUN_FOLDER)")
+    parser.add_argument("folder", metavar="RUN_FOLDER", type=Path, help="--output folder of run_recbole_group")
+    parser.add_argument("--output", metavar="FILE", type=Path, help="HTML page (default: report.html in RUN_FOLDER)")
     parser.add_argument("--figures", metavar="DIR", type=Path, help="folder of figures (default: beside the page)")
-    parser.add_argument("--missing", action="store_true", help="evaluate the checkpoints while modalities are missing")
-    parser.add_argument("--data_path", metavar="DIR", help="where the data are now, if they have moved since training")
+    parser.add_argument("--missing", action="store_true", help="evaluate the checkpoints with missing modalities")
+    shared.add_data_path(parser)
     parser.add_argument("--gap", action="store_true", help="measure the modality gap of the checkpoints")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of the command."""
+
+    folder: Path
+    """Folder of a comparison."""
+    output: Path | None
+    """HTML page; None for ``report.html`` in the folder."""
+    figures: Path | None
+    """Folder of the figures; None for one beside the page."""
+    missing: bool
+    """Evaluate the checkpoints with missing modalities."""
+    data_path: str | None
+    """Present folder of the data; None if they have not moved."""
+    gap: bool
+    """Measure the modality gap of the checkpoints."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -22,10 +45,12 @@ def run(args: argparse.Namespace) -> int:
     Returns:
         Exit status.
     """
+    options = shared.from_arguments(Options, args)
+
     from recbole_sibrar.report import build as report
 
     page, figures, n_figures = report.run(
-        args.folder, args.output, args.figures, args.missing, args.gap, args.data_path
+        options.folder, options.output, options.figures, options.missing, options.gap, options.data_path
     )
     print(f"written: {page}, {n_figures} figures as PDF and PNG in {figures}")  # noqa: T201
     return 0

@@ -23,7 +23,7 @@ def write_users(frame: pd.DataFrame, path: Path) -> None:
 
     Args:
         frame: A row for each user; numbers are not rounded.
-        path: The file; its suffix is one of :data:`~recbole_sibrar.config.evaluation.USER_FORMATS`.
+        path: The file; its suffix is one of :data:`~recbole_sibrar.config.USER_FORMATS`.
 
     Raises:
         OSError: The file cannot be written.

@@ -128,8 +128,12 @@ def _loading(original: Callable[..., Any]) -> Callable[..., Any]:
                 return default(file, map_location=map_location, **options)
             config = getattr(args[0], "config", None) if args else None
             own = written is not None and written == identify(file)
-            content = file if config is None else broadcast_checkpoint(config, file)
-            if processes.broadcast(config, own) if content is not file else own:
+            content = file
+            if config is not None:
+                content = broadcast_checkpoint(config, file)
+                own = processes.broadcast(config, own) if content is not file else own
+
+            if own:
                 return load_trusted(content, map_location)
             checkpoint = load_checkpoint(content, map_location)
             if state is not None and state.check_checkpoint is not None:
@@ -162,7 +166,9 @@ def broadcast_checkpoint(config: Any, file: str) -> Any:
         content = Path(file).read_bytes() if processes.is_main(config) else None
     except OSError as error:
         raise CheckpointError(f"{file} cannot be read: {error.strerror}") from None
-    return _Content(processes.broadcast(config, content), file)
+    content = processes.broadcast(config, content)
+    assert content is not None
+    return _Content(content, file)
 
 
 class _Content(BytesIO):

@@ -1,1 +1,3 @@
-"""What RecBole's quick start cannot do."""
+"""Runs of one model, comparisons of several, searches for hyperparameters, and the test of an installation."""
+
+__all__ = ["cluster", "doctor", "group", "hyper", "run"]

@@ -1,1 +1,17 @@
-"""What RecBole's trainer cannot do."""
+"""Additions to RecBole's trainer: resumable training, learning curves, TensorBoard and the modality gap."""
+
+__all__ = [
+    "checkpoint",
+    "curve",
+    "disk",
+    "ending",
+    "gap",
+    "interruption",
+    "log",
+    "plain_values",
+    "progress",
+    "projector",
+    "restore",
+    "state",
+    "tensorboard",
+]

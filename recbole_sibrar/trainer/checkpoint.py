@@ -1,7 +1,7 @@
-"""Files that a run can be continued from: RecBole's checkpoint of the best epoch, and the latest state beside it.
+"""Checkpoint files of a run: RecBole's best epoch, and the latest states beside it.
 
-Beside ``NAME.pth``, which RecBole writes whenever the validation improves, ``NAME-last.pth`` is the latest state and
-``NAME-previous.pth`` the one before, so that at every instant a complete one is there.
+RecBole writes ``NAME.pth`` after each improvement of the validation. ``NAME-last.pth`` is the latest state and
+``NAME-previous.pth`` the one before, so that a complete state exists at every instant.
 """
 
 from __future__ import annotations
@@ -14,13 +14,35 @@ from typing import Any
 import torch
 
 from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import one_line
 from recbole_sibrar.parallel import processes
+from recbole_sibrar.protocols import ConfigLike
 
-_LAST, _PREVIOUS, _PARTIAL = "-last.pth", "-previous.pth", ".part"
+__all__ = [
+    "best_file",
+    "last_file",
+    "newest",
+    "previous_file",
+    "remove_states",
+    "unfinished",
+    "write",
+]
+
+_LAST = "-last.pth"
+_PREVIOUS = "-previous.pth"
+_PARTIAL = ".part"
 
 
 def best_file(file: Path) -> Path:
-    """RecBole's checkpoint that belongs to a file, which can be that checkpoint itself."""
+    """Return RecBole's checkpoint of a run.
+
+    Args:
+        file: Any checkpoint of the run.
+
+    Example:
+        >>> best_file(Path("saved/BPR-last.pth")).name
+        'BPR.pth'
+    """
     for suffix in (_LAST, _PREVIOUS):
         if file.name.endswith(suffix):
             return file.with_name(f"{file.name.removesuffix(suffix)}.pth")
@@ -28,44 +50,47 @@ def best_file(file: Path) -> Path:
 
 
 def last_file(best: Path) -> Path:
-    """The latest state beside RecBole's checkpoint."""
+    """Return the file of the latest state."""
     return best.with_name(f"{best.stem}{_LAST}")
 
 
 def previous_file(best: Path) -> Path:
-    """The state before the latest."""
+    """Return the file of the state before the latest."""
     return best.with_name(f"{best.stem}{_PREVIOUS}")
 
 
 def unfinished(folder: Path) -> list[Path]:
-    """RecBole's checkpoints, written or not, of the runs in a folder that have not ended; the latest first."""
+    """List RecBole's checkpoints, written or not, of unfinished runs in a folder; the latest run first."""
     changed: dict[Path, int] = {}
     for file in (*folder.glob(f"*{_LAST}"), *folder.glob(f"*{_PREVIOUS}")):
         with suppress(FileNotFoundError):  # the run is ending now
-            changed[best_file(file)] = max(changed.get(best_file(file), 0), file.stat().st_mtime_ns)
+            best = best_file(file)
+            changed[best] = max(changed.get(best, 0), file.stat().st_mtime_ns)
     return sorted(changed, key=lambda file: changed[file], reverse=True)
 
 
-def write(config: Any, file: Path, state: dict[str, Any], keep: Path | None = None) -> None:
-    """Write a checkpoint in the first of the processes that train the model; all of them wait for it, and fail with it.
+def write(config: ConfigLike, file: Path, state: dict[str, Any], keep: Path | None = None) -> None:
+    """Write a checkpoint in the first of a run's processes; all of them wait for it and share its failure.
 
-    It is written to a temporary name, which becomes the file's when it is complete and on the disk.
+    The file is complete and on the disk before it gets its name.
 
     Args:
         config: RecBole's ``Config``.
         file: The checkpoint.
         state: Its content.
-        keep: What the file that is there becomes; None to replace it.
+        keep: New name of the present file; None to replace it.
 
     Raises:
-        DataError: It cannot be written; what was there is left as it was.
+        DataError: The file cannot be written; the present one stays.
     """
-    failure = None
+    failure: str | None = None
     if processes.is_main(config):
         try:
             _write(file, state, keep)
         except DataError as error:
             failure = str(error)
+
+    # The other processes would wait for the first one for ever if only that one raised the error.
     failure = processes.broadcast(config, failure)
     if failure:
         raise DataError(failure)
@@ -75,9 +100,11 @@ def _write(file: Path, state: dict[str, Any], keep: Path | None) -> None:
     partial = file.with_name(f"{file.name}{_PARTIAL}")
     try:
         with open(partial, "wb") as stream:
-            torch.save(state, stream, pickle_protocol=4)
+            torch.save(state, stream, pickle_protocol=4)  # as in RecBole
+            # Without fsync, a power cut after the renaming could leave an empty file under the right name.
             stream.flush()
             os.fsync(stream.fileno())
+
         if keep is not None:
             with suppress(FileNotFoundError):
                 os.replace(file, keep)
@@ -93,30 +120,33 @@ def _write(file: Path, state: dict[str, Any], keep: Path | None) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """What the system said, which torch reports as an error in its own file format that follows from it."""
+    """Return the system's reason; torch hides it behind a later error about its own file format."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, OSError):
         cause = cause.__context__
-    return (cause.strerror if isinstance(cause, OSError) else None) or " ".join(str(error).split())
+    strerror = cause.strerror if isinstance(cause, OSError) else None
+    return strerror or one_line(error)
 
 
 def newest(best: Path) -> Path | None:
-    """The file that a run is best continued from; None if there is none yet.
+    """Find the newest complete checkpoint of a run; None before the first.
 
     Args:
         best: RecBole's checkpoint of the run, written or not.
     """
-    return next((file for file in (last_file(best), previous_file(best), best) if file.is_file()), None)
+    candidates = (last_file(best), previous_file(best), best)
+    return next((file for file in candidates if file.is_file()), None)
 
 
 def _intact(file: Path) -> str:
-    """What is left after a failure."""
     found = newest(best_file(file))
-    return f"{found} is intact, and --resume={found} continues this run" if found else "nothing was saved before"
+    if found is None:
+        return "nothing was saved before"
+    return f"{found} is intact, and --resume={found} continues this run"
 
 
 def _sync_folder(folder: Path) -> None:
-    """Let the new names survive a power cut, where the file system can do that."""
+    """Let the new names survive a power cut, where the file system supports that."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -126,7 +156,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def remove_states(best: Path) -> None:
-    """Remove what nobody continues from any more: all but RecBole's checkpoint."""
+    """Remove the states of an ended run; only RecBole's checkpoint stays."""
     for file in (previous_file(best), last_file(best)):
         for name in (file, file.with_name(f"{file.name}{_PARTIAL}")):
             with suppress(OSError):

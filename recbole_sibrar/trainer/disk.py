@@ -1,4 +1,4 @@
-"""Files beside the checkpoints that a training writes, on a disk that can become full: each failure names its file."""
+"""Failures to write files beside the checkpoints, as on a full disk: each names its file."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import MethodType
-from typing import Any
+
+__all__ = ["named", "watch_logs", "writing_events"]
 
 
 @contextmanager
 def named(path: str | Path) -> Iterator[None]:
-    """Add the name of a file to a failure to write it within a ``with`` block, where the system says none.
+    """Add the name of a file to a failure to write it within a ``with`` block.
 
     Args:
         path: The file.
@@ -25,45 +26,54 @@ def named(path: str | Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None:  # the system gives no name for an open file
             error.filename = str(path)
         raise
 
 
-@contextmanager
-def writing_events(writer: Any) -> Iterator[None]:
-    """Let the thread that writes TensorBoard's file fail without a traceback within a ``with`` block.
+# TensorBoard writes its file in a thread of its own. When the disk is full, Python prints the traceback of that thread,
+# and the next use of the writer raises the thread's exception, without the name of the file. Threads are recognised by
+# the module of their class and the file by the writer's public log_dir; no private attribute is read.
 
-    Whoever writes next gets the exception, with the name of the file.
+
+@contextmanager
+def writing_events(writer: object) -> Iterator[None]:
+    """Let TensorBoard's thread fail without a traceback within a ``with`` block.
+
+    The next use of the writer raises the failure, with the name of the file.
 
     Args:
-        writer: The ``SummaryWriter`` of RecBole's trainer, or what stands for one and has no thread.
+        writer: ``SummaryWriter`` of RecBole's trainer, or a replacement without a thread.
     """
-    events: Any = getattr(getattr(writer, "file_writer", None), "event_writer", None)
-    thread = getattr(getattr(events, "_async_writer", None), "_worker", None)
-    if not isinstance(thread, threading.Thread):
-        yield
-        return
-    before = threading.excepthook
+    threads = [thread for thread in threading.enumerate() if type(thread).__module__.startswith("tensorboard.")]
+    print_traceback = threading.excepthook
 
-    def report(failure: Any) -> None:
-        if failure.thread is not thread:
-            before(failure)
+    def report(failure: threading.ExceptHookArgs) -> None:
+        if failure.thread not in threads:
+            print_traceback(failure)
 
     threading.excepthook = report
     try:
         yield
     except OSError as error:
-        if error is getattr(thread, "exception", None):
-            thread.join()  # it still has to report what it has failed with
-            error.filename = error.filename or events._file_name
+        for thread in threads:
+            if getattr(thread, "exception", None) is error:
+                thread.join()  # it has to reach the hook before the hook is put back
+                error.filename = error.filename or _events_file(writer)
         raise
     finally:
-        threading.excepthook = before
+        threading.excepthook = print_traceback
+
+
+def _events_file(writer: object) -> str | None:
+    """Find the file of a writer: the newest one in its folder."""
+    folder = Path(str(getattr(writer, "log_dir", "")))
+    files = sorted(folder.glob("events.out.tfevents.*"), key=lambda file: file.stat().st_mtime_ns)
+    return str(files[-1]) if files else None
 
 
 def watch_logs() -> None:
-    """Let a run fail whose log cannot be written; ``logging`` would print a traceback for each line."""
+    """Let a run fail if its log cannot be written; ``logging`` would print a traceback for each line."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.FileHandler):
             handler.handleError = MethodType(_fail, handler)  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""The end of a run, after which there is nothing to continue and its states are removed."""
+"""End of a run: its states are removed, because there is nothing to continue."""
 
 from __future__ import annotations
 
@@ -6,65 +6,72 @@ import atexit
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 from recbole_sibrar.evaluator.evaluation_state import evaluation_state
 from recbole_sibrar.parallel import processes
+from recbole_sibrar.protocols import LoaderLike
 from recbole_sibrar.trainer import checkpoint
 from recbole_sibrar.trainer.progress import Progress
 
-
-def has_test(train_data: Any) -> bool:
-    """Whether the data that a training loader is a part of have a test part, as far as that is known."""
-    return getattr(train_data, "has_test_part", True)
+__all__ = ["end_run", "end_training", "has_test", "is_test", "keep_states"]
 
 
-def end_training(progress: Progress, train_data: Any) -> None:
-    """Note that everything is trained: without a test part the run has ended, else it ends with its test.
+def has_test(train_data: LoaderLike) -> bool:
+    """Tell if there is a test part beside a training loader; True if that is unknown."""
+    known: bool = getattr(train_data, "has_test_part", True)
+    return known
 
-    Of a program that never tests, it ends with the process, unless an exception does that.
+
+def end_training(progress: Progress, train_data: LoaderLike) -> None:
+    """Note the end of the training. Without a test part the run ends here, else with its test.
+
+    A program without any test ends the run with its process, unless by an exception.
 
     Args:
-        progress: That of the trainer.
+        progress: Progress of the trainer.
         train_data: The training loader.
     """
     progress.is_trained = True
     if not progress.saves:
         return
+
     if not has_test(train_data):
         end_run(progress)
     elif processes.is_main(progress.trainer.config):
+        # The id tells this process from forked ones, such as those of a data loader: they inherit the exit handlers.
         atexit.register(_forget, progress.best, os.getpid())
 
 
-def is_test(progress: Progress | None, eval_data: Any, model_file: Any) -> bool:
-    """Whether an evaluation is the test with which a run ends.
+def is_test(progress: Progress | None, eval_data: object, model_file: str | Path | None) -> bool:
+    """Tell if an evaluation is the final test of a run.
 
-    That of another part, of another model, or of a model that is still trained is none.
+    The evaluation of another part, of another model, or before the end of the training is none.
 
     Args:
-        progress: That of the trainer; None where it has trained nothing.
-        eval_data: The loader that is evaluated, which can have nothing to evaluate.
-        model_file: The file of the model that is evaluated; None for the trainer's own.
+        progress: Progress of the trainer; None without any training.
+        eval_data: The evaluated loader, possibly empty.
+        model_file: File of the evaluated model; None for the trainer's own.
     """
     if progress is None or not progress.saves or not progress.is_trained:
         return False
-    own = not model_file or os.path.realpath(model_file) == os.path.realpath(progress.best)
-    return own and getattr(evaluation_state(eval_data), "phase", "test") == "test"
+
+    is_own = not model_file or os.path.realpath(model_file) == os.path.realpath(progress.best)
+    phase = getattr(evaluation_state(eval_data), "phase", "test")
+    return is_own and phase == "test"
 
 
 def end_run(progress: Progress) -> None:
-    """Remove the states of a run that has ended."""
+    """Remove the states of an ended run."""
     if processes.is_main(progress.trainer.config):
         checkpoint.remove_states(progress.best)
 
 
 def keep_states() -> None:
-    """Leave the states of untested runs when the process ends, because something has failed."""
+    """Keep the states of untested runs at the end of the process, after a failure."""
     atexit.unregister(_forget)
 
 
 def _forget(best: Path, process: int) -> None:
-    """Remove the states of a run that nobody tests, at the end of its own process if that ends without an exception."""
+    """Remove the states of an untested run at the end of its own process, unless that ends by an exception."""
     if os.getpid() == process and getattr(sys, "last_value", None) is None:
         checkpoint.remove_states(best)

@@ -8,32 +8,48 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from types import FrameType
 
 import psutil
 
 from recbole_sibrar.config import training_config
 from recbole_sibrar.parallel import processes
+from recbole_sibrar.protocols import ConfigLike
 
-SIGTERM, MAX_HOURS = "SIGTERM", "max_hours"
-"""Why a run stops."""
+__all__ = [
+    "MAX_HOURS",
+    "SIGTERM",
+    "STATUS",
+    "TrainingStopped",
+    "common_reason",
+    "let_sigterm_end_this_process",
+    "listening",
+    "reason_to_stop",
+]
+
+SIGTERM = "SIGTERM"
+"""Reason: the signal, as sent by a batch system before the end of a job."""
+
+MAX_HOURS = "max_hours"
+"""Reason: the key ``max_hours``."""
 
 STATUS = {SIGTERM: 128 + signal.SIGTERM, MAX_HOURS: os.EX_TEMPFAIL}
-"""Exit status of each reason: what shells have for the signal, and the one that asks to try again later."""
+"""Exit status of each reason: the shells' for the signal, and the one for another try later."""
 
+# The hours of max_hours count from the start of the process, with its imports, as those of a batch job do.
 _start = time.monotonic() - (time.time() - psutil.Process().create_time())
 _requests: list[str] = []
 _listener = 0
 
 
 class TrainingStopped(SystemExit):
-    """A training was asked to stop and did; nothing has failed.
+    """A training has stopped on request; nothing has failed.
 
-    It ends the process, without a traceback and with a status that says why, unless somebody catches it.
+    Unless it is caught, it ends the process without a traceback and with the status of the reason.
 
     Args:
         reason: :data:`SIGTERM` or :data:`MAX_HOURS`.
-        message: Where it stopped and how it goes on.
+        message: Place of the stop, and the way to continue.
     """
 
     def __init__(self, reason: str, message: str) -> None:
@@ -47,15 +63,16 @@ class TrainingStopped(SystemExit):
 
 @contextmanager
 def listening() -> Iterator[None]:
-    """Let SIGTERM ask for a stop within a ``with`` block; a second one ends the process at once.
+    """Treat SIGTERM as a request to stop within a ``with`` block; a second one ends the process at once.
 
-    Nothing changes in other threads than the main one, where signals cannot be handled, nor where the program has a
-    handler of its own.
+    Signals cannot be handled outside the main thread. A handler of the program itself stays in place. In both cases
+    nothing changes.
     """
     before = signal.getsignal(signal.SIGTERM)
-    if threading.current_thread() is not threading.main_thread() or not _is_nobodys(before):
+    if threading.current_thread() is not threading.main_thread() or not _is_default(before):
         yield
         return
+
     global _listener
     _listener = os.getpid()
     _requests.clear()
@@ -68,43 +85,53 @@ def listening() -> Iterator[None]:
 
 
 def let_sigterm_end_this_process() -> None:
-    """Undo what importing Ray has done, whose handler ends a process with another status than the system does.
+    """Restore the system's handler of SIGTERM in the process of a command.
 
-    For commands, which own their process.
+    Ray's handler, installed by its import, ends a process with another status than the system.
     """
-    if threading.current_thread() is threading.main_thread() and _is_nobodys(signal.getsignal(signal.SIGTERM)):
+    if threading.current_thread() is threading.main_thread() and _is_default(signal.getsignal(signal.SIGTERM)):
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _is_nobodys(handler: Any) -> bool:
-    """Whether a handler is the system's, or the one that ray leaves behind when RecBole imports it."""
-    return handler == signal.SIG_DFL or getattr(handler, "__module__", "").startswith("ray.")
+def _is_default(handler: object) -> bool:
+    """Tell if a handler is the system's, or the one of Ray, which RecBole imports."""
+    module: str = getattr(handler, "__module__", "")
+    return handler == signal.SIG_DFL or module.startswith("ray.")
 
 
-def _request(number: int, frame: Any) -> None:
-    if _requests or os.getpid() != _listener:  # processes that load data inherit the handler
+def _request(number: int, frame: FrameType | None) -> None:
+    if _requests or os.getpid() != _listener:  # processes of a data loader inherit the handler
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTERM)
     _requests.append(SIGTERM)
 
 
-def reason_to_stop(config: Any, reserve: float = 0.0) -> str | None:
-    """Why this process has to stop now; None if it has not.
+def reason_to_stop(config: ConfigLike, reserve: float = 0.0) -> str | None:
+    """Return the reason for this process to stop now, or None.
 
     Args:
         config: RecBole's ``Config``.
-        reserve: Seconds that stopping takes.
+        reserve: Seconds needed for stopping.
     """
     if _requests:
         return SIGTERM
+
     hours = training_config(config).max_hours
-    if hours is not None and time.monotonic() - _start + reserve >= hours * 3600:
+    elapsed = time.monotonic() - _start
+    if hours is not None and elapsed + reserve >= hours * 3600:
         return MAX_HOURS
     return None
 
 
-def common_reason(config: Any, reason: str | None) -> str | None:
-    """The same for all processes that train one model; all have to ask."""
+def common_reason(config: ConfigLike, reason: str | None) -> str | None:
+    """Agree on a reason between all processes of a training; every one has to call this.
+
+    Args:
+        config: RecBole's ``Config``.
+        reason: Reason of this process, or None.
+    """
     if not processes.any_rank(config, reason is not None):
         return None
-    return processes.broadcast(config, next((found for found in processes.gather(config, reason) if found), None))
+    reasons = [found for found in processes.gather(config, reason) if found]
+    agreed: str | None = processes.broadcast(config, reasons[0] if reasons else None)
+    return agreed

@@ -1,41 +1,56 @@
-"""The log of a run: a file of its own, also for what was said before there was one."""
+"""Log of a run, in a file of its own; warnings from before the file exists are repeated there."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, TextIO
 
 from recbole.config import Config
 
 from recbole_sibrar.parallel import processes
 from recbole_sibrar.trainer.disk import watch_logs
 
+__all__ = ["QuietHandler", "init_logger", "warn_before_log"]
+
 _OF_A_RUN = "_recbole_sibrar_run"
-"""Attribute of the handlers that the log of a run has added."""
+"""Attribute that marks the handlers of a run's log."""
 
 _BEFORE = "warnings_before_log"
-"""Attribute of a ``Config`` with the warnings that its log file does not have yet."""
+"""Attribute of a ``Config`` with the warnings to repeat in its log file."""
 
 
-class QuietHandler(logging.StreamHandler):
-    """The terminal of a process that writes no logs."""
+if TYPE_CHECKING:
+    _TerminalHandler = logging.StreamHandler[TextIO]
+else:  # has no parameter before Python 3.11
+    _TerminalHandler = logging.StreamHandler
 
 
-def init_logger(original: Any, config: Config) -> None:
-    """Start RecBole's log, which one process writes; the others say on the terminal what is wrong.
+class QuietHandler(_TerminalHandler):
+    """Terminal of a process without logs."""
 
-    RecBole gives the first run of a process a log file and lets all later ones write into it; here each has its own.
+
+def init_logger(original: Callable[[Config], None], config: Config) -> None:
+    """Start RecBole's log in one process; the others only show errors on the terminal.
+
+    RecBole makes a log file for the first run of a process and writes all later runs into it. Here each run has its
+    own.
+
+    Args:
+        original: RecBole's function.
+        config: The configuration of the run.
     """
     if not processes.is_main(config):
         logging.basicConfig(level=logging.ERROR, handlers=[QuietHandler()])
         return
 
     root = logging.getLogger()
-    for handler in [handler for handler in root.handlers if hasattr(handler, _OF_A_RUN)]:
+    of_earlier_run = [handler for handler in root.handlers if hasattr(handler, _OF_A_RUN)]
+    for handler in of_earlier_run:
         root.removeHandler(handler)
         handler.close()
 
+    # RecBole calls logging.basicConfig, which does nothing if the root logger has handlers: remove ours before.
     others = list(root.handlers)
     original(config)
     added = [handler for handler in root.handlers if handler not in others]
@@ -47,7 +62,7 @@ def init_logger(original: Any, config: Config) -> None:
 
 
 def warn_before_log(config: Config, warnings: Iterable[str]) -> None:
-    """Say what is wrong with a configuration: on the terminal now, and in the log file of its run when it has one.
+    """Show warnings about a configuration on the terminal, and keep them for the log file of its run.
 
     Args:
         config: The configuration.
@@ -57,7 +72,7 @@ def warn_before_log(config: Config, warnings: Iterable[str]) -> None:
     setattr(config, _BEFORE, list(warnings))
     earlier = [handler for handler in root.handlers if hasattr(handler, _OF_A_RUN) and _is_file(handler)]
 
-    for handler in earlier:  # the file of the run before
+    for handler in earlier:  # the log file of the run before
         root.removeHandler(handler)
     try:
         for warning in getattr(config, _BEFORE):
@@ -68,7 +83,7 @@ def warn_before_log(config: Config, warnings: Iterable[str]) -> None:
 
 
 def _repeat(warnings: Iterable[str], handlers: Iterable[logging.Handler]) -> None:
-    """Write warnings to the files among some handlers."""
+    """Write warnings to the log files among the handlers."""
     files = [handler for handler in handlers if _is_file(handler) and handler.level <= logging.WARNING]
     for warning in warnings:
         record = logging.LogRecord("root", logging.WARNING, __file__, 0, warning, None, None)

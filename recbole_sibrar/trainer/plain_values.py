@@ -1,10 +1,10 @@
-"""Values of a configuration as plain Python values, which a checkpoint can hold and any process can read."""
+"""Values of a configuration as plain Python values, for checkpoints and other processes."""
 
 from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -20,44 +20,58 @@ from recbole.model.abstract_recommender import AbstractRecommender
 
 from recbole_sibrar.data.record.training_data import FILE, KEY
 
+__all__ = [
+    "HELD_CLASSES",
+    "HELD_ENUMS",
+    "NotHeldError",
+    "held",
+    "held_config",
+    "merge_external_config_dict",
+    "plain",
+    "set_item",
+]
+
 HELD_CLASSES = (type(None), bool, int, float, complex, str, bytes, torch.Tensor, torch.nn.Parameter, torch.device)
-"""Classes whose values a checkpoint holds as they are, beside lists and dictionaries of them."""
+"""Classes with unchanged values in a checkpoint, beside lists and dictionaries of them."""
 
 _SCALARS: tuple[Any, ...] = (str, bytes, int, float)
 
 HELD_ENUMS = ("ModelType", "InputType", "EvaluatorType", "FeatureType", "FeatureSource")
-"""RecBole's own enumerations that a checkpoint holds."""
+"""RecBole's own enumerations with unchanged values in a checkpoint."""
 
-_DICTIONARIES = (
-    *("file_config_dict", "variable_config_dict", "cmd_config_dict"),
-    *("external_config_dict", "internal_config_dict", "final_config_dict"),
-)
-"""Attributes of RecBole's ``Config`` that hold values of keys."""
+_GIVEN = ("file_config_dict", "variable_config_dict", "cmd_config_dict")
+"""Attributes of RecBole's ``Config`` with keys of the user, by source."""
+
+_DICTIONARIES = (*_GIVEN, "external_config_dict", "internal_config_dict", "final_config_dict")
+"""Attributes of RecBole's ``Config`` with keys."""
 
 
 class NotHeldError(ValueError):
-    """A value that no checkpoint can hold; the message says what it is."""
+    """A value that no checkpoint can hold; the message is its type."""
 
 
-def merge_external_config_dict(original: Any, config: Config) -> None:
-    """Make the user's values plain, of whatever files and dictionaries."""
-    for name in _DICTIONARIES[:3]:
-        setattr(config, name, {str(key): plain(value) for key, value in getattr(config, name).items()})
+def merge_external_config_dict(original: Callable[[Config], None], config: Config) -> None:
+    """Make the user's values plain, from files, dictionaries and the command line."""
+    for name in _GIVEN:
+        values = {str(key): plain(value) for key, value in getattr(config, name).items()}
+        setattr(config, name, values)
+
+    # RecBole merges the sources here and reads no value before.
     original(config)
     for key, value in config.external_config_dict.items():
         _warn(key, value)
 
 
-def set_item(original: Any, config: Config, key: str, value: Any) -> None:
+def set_item(original: Callable[[Config, str, object], None], config: Config, key: str, value: object) -> None:
     """Set a key to a plain value."""
     original(config, key, plain(value))
     _warn(key, config[key])
 
 
-def plain(value: Any) -> Any:
-    """A value with paths and dates as text, numbers of NumPy as Python's, arrays and sets as lists.
+def plain(value: object) -> Any:
+    """Turn paths and dates into text, numbers of NumPy into Python's, arrays and sets into lists.
 
-    What is none of these stays as it is, alone or within lists and dictionaries.
+    Other values stay, alone or within lists and dictionaries.
 
     Args:
         value: Any value of a configuration.
@@ -67,13 +81,14 @@ def plain(value: Any) -> Any:
         {'sizes': [8, 4], 'since': '2018-12-31'}
     """
     if isinstance(value, Mapping):
-        return {plain(key): plain(held) for key, held in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(plain(held) for held in value)
+        return {plain(key): plain(entry) for key, entry in value.items()}
+    if type(value) is list or type(value) is tuple:
+        return type(value)(plain(entry) for entry in value)
     if isinstance(value, (set, frozenset)):
-        return sorted((plain(held) for held in value), key=lambda held: (type(held).__name__, str(held)))
+        return sorted((plain(entry) for entry in value), key=lambda entry: (type(entry).__name__, str(entry)))
     if isinstance(value, range):
         return list(value)
+
     if isinstance(value, (np.generic, np.ndarray, pd.Series, pd.Index)):
         return _plain_numbers(value)
     if isinstance(value, os.PathLike):
@@ -85,20 +100,20 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _plain_numbers(value: Any) -> Any:
-    if getattr(value.dtype, "kind", "O") in "mM":  # NumPy's tolist makes numbers of some dates
-        value = value.astype(str)
+def _plain_numbers(value: np.generic | np.ndarray[Any, Any] | pd.Series[Any] | pd.Index[Any]) -> Any:
+    if getattr(value.dtype, "kind", "O") in "mM":  # tolist would turn some dates into numbers
+        return plain(value.astype(str).tolist())
     return plain(value.tolist())
 
 
-def held(value: Any) -> Any:
-    """A value as a checkpoint can hold it: plain, enumerations by their values, subclasses as what they extend.
+def held(value: object) -> Any:
+    """Turn a value into one for a checkpoint: plain, enumerations by value, subclasses as their base class.
 
     Args:
         value: Any value of a configuration.
 
     Raises:
-        NotHeldError: A checkpoint cannot hold it, such as a function.
+        NotHeldError: A checkpoint cannot hold it; an example is a function.
     """
     value = plain(value)
     kind = type(value)
@@ -106,14 +121,16 @@ def held(value: Any) -> Any:
         return value
     if _is_model(value):
         return value
+
     if isinstance(value, Enum):
-        own = kind.__module__ == "recbole.utils.enum_type" and kind.__name__ in HELD_ENUMS
-        return value if own else held(value.value)
+        is_recboles = kind.__module__ == "recbole.utils.enum_type" and kind.__name__ in HELD_ENUMS
+        return value if is_recboles else held(value.value)
     if isinstance(value, dict):
         return {held(key): held(entry) for key, entry in value.items()}
     for base in (list, tuple):
         if isinstance(value, base):
             return base(held(entry) for entry in value)
+
     scalar = next((base for base in _SCALARS if isinstance(value, base)), None)
     if scalar is not None:
         return scalar(value)
@@ -121,34 +138,39 @@ def held(value: Any) -> Any:
 
 
 def held_config(config: Config) -> Config:
-    """A configuration for a checkpoint: a copy without the keys whose values no checkpoint can hold.
+    """Copy a configuration for a checkpoint, without keys that no checkpoint can hold.
 
     Args:
-        config: RecBole's ``Config``, which stays as it is.
+        config: RecBole's ``Config``; it stays unchanged.
     """
     kept = copy.copy(config)
     if not _is_model(config.model_class):
         kept.model_class = None
-    for name in (KEY, FILE):  # of another checkpoint, where the configuration was read from one
+    for name in (KEY, FILE):  # of another checkpoint, if the configuration was read from one
         kept.__dict__.pop(name, None)
+
     for name in _DICTIONARIES:
-        values = {}
-        for key, value in getattr(config, name).items():
-            try:
-                values[key] = held(value)
-            except NotHeldError:
-                continue
-        setattr(kept, name, values)
+        setattr(kept, name, _held_keys(getattr(config, name)))
     return kept
 
 
-def _is_model(value: Any) -> bool:
-    """Whether a value is the class of a model, which another process can look up by its name."""
+def _held_keys(keys: Mapping[str, object]) -> dict[str, Any]:
+    kept = {}
+    for key, value in keys.items():
+        try:
+            kept[key] = held(value)
+        except NotHeldError:
+            continue
+    return kept
+
+
+def _is_model(value: object) -> bool:
+    """Tell if a value is the class of a model; other processes find it by its name."""
     return isinstance(value, type) and issubclass(value, AbstractRecommender) and "<locals>" not in value.__qualname__
 
 
-def _warn(key: str, value: Any) -> None:
-    """Say what a checkpoint will not hold."""
+def _warn(key: str, value: object) -> None:
+    """Warn of a value that a checkpoint will not hold."""
     try:
         kept = held(value)
     except NotHeldError as error:
@@ -161,6 +183,6 @@ def _warn(key: str, value: Any) -> None:
         getLogger().warning(f"the key '{key}' is {value}, of which checkpoints hold the value {kept!r}")
 
 
-def _declared_safe() -> set[Any]:
-    """Classes that the user has declared safe to load."""
+def _declared_safe() -> set[type]:
+    """Return the classes declared safe to load by the user."""
     return {declared for declared in torch.serialization.get_safe_globals() if isinstance(declared, type)}

@@ -1,94 +1,118 @@
-"""How far a training is: what is saved of it, and an epoch that can be left after any batch and gone on with."""
+"""Progress of a training: its saved states, and epochs that can stop after any batch and continue there."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from recbole.trainer import KGTrainer, Trainer
+from torch import Tensor
 
 from recbole_sibrar.config import training_config
 from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.data.skipping import rest_of_epoch
 from recbole_sibrar.parallel import processes
+from recbole_sibrar.protocols import LoaderLike
 from recbole_sibrar.trainer import checkpoint, tensorboard
 from recbole_sibrar.trainer.interruption import TrainingStopped, common_reason, reason_to_stop
 from recbole_sibrar.trainer.state import STATE, full_state, loader_states, random_state
 from recbole_sibrar.trainer.training_state import training_state
 
+__all__ = ["ALL", "Progress"]
+
 ALL = -1
-"""Number of batches of an epoch that is trained and not yet validated."""
+"""Number of batches of a trained epoch before its validation."""
 
 _AGREE_EVERY = 16
-"""Batches after which several processes ask each other whether one has to stop."""
+"""Batches between two questions of several processes if one has to stop."""
 
 _BYTES_A_SECOND = 1e8
-"""How fast a state is written, before one was."""
+"""Assumed speed of writing the first state."""
+
+Loss = Callable[[Any], Tensor | tuple[Tensor, ...]]
+"""Loss of a batch, or its parts."""
 
 
 class Progress:
-    """Where a call of RecBole's ``fit`` is.
+    """Position of a call of RecBole's ``fit``.
 
     Args:
         trainer: RecBole's trainer.
-        saved: Whether the call saves checkpoints.
+        saved: True for a call with checkpoints.
     """
 
     def __init__(self, trainer: Trainer, saved: bool) -> None:
         self.trainer = trainer
         self.every = training_config(trainer.config).checkpoint_every
         self.best = Path(trainer.saved_model_file)
+        # Subclasses, such as RecVAE's trainer, keep further optimisers that RecBole's checkpoint does not hold.
         self.saves = saved and type(trainer) in (Trainer, KGTrainer)
-        """Whether a state can be saved; trainers of a model's own have state that no checkpoint holds."""
+        """True if a state can be saved; a model's own trainer has state outside the checkpoint."""
         self.is_trained = False
-        """Whether the training has come to its end."""
+        """True after the end of the training."""
         self.keeps_last = False
-        """Whether the latest state on the disk is known to be complete."""
+        """True for a complete latest state on the disk."""
+
         self.resumed: dict[str, Any] | None = None
-        """What was done of the epoch with which a resumed run starts."""
+        """Finished part of the first epoch of a resumed run."""
         self.batches = 0
-        self.losses: Any = None
+        """Finished batches of this epoch."""
+        self.losses: float | tuple[float, ...] | None = None
+        """Sums of the losses of this epoch."""
         self.start: list[Any] = []
-        """Where the loaders' generators were when the epoch started."""
+        """Loader states at the start of this epoch."""
         self.trained: dict[str, Any] | None = None
-        """The state of the generators after the last batch, during a validation."""
+        """Generator states after the last batch, during a validation."""
+
         self.between: float | None = None
-        """When the batch before the next one was done, in seconds of the monotonic clock."""
+        """End of the last batch, in seconds of the monotonic clock."""
         self.seconds = 0.0
-        """How long the slowest batch of this epoch took."""
-        numbers = sum(parameter.numel() for parameter in trainer.model.parameters())
-        self.reserve = 1 + 12 * numbers / _BYTES_A_SECOND
-        """Seconds that stopping takes: a state, which has each parameter three times, and what comes before it."""
+        """Time of the slowest batch of this epoch."""
+        n_parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
+        # A state has each parameter three times in float32: the parameter and Adam's two moments.
+        self.reserve = 1 + 12 * n_parameters / _BYTES_A_SECOND
+        """Seconds needed for stopping."""
 
     def save(self, epoch: int, batches: int = 0) -> None:
-        """Write the latest state; the one that was there becomes the previous one.
+        """Write the latest state; the present one becomes the previous one.
 
         Args:
-            epoch: Number of the last epoch that is complete.
-            batches: How many batches of the following one are done, or :data:`ALL`.
+            epoch: Number of the last complete epoch.
+            batches: Number of finished batches of the following one, or :data:`ALL`.
 
         Raises:
-            DataError: It cannot be written.
+            DataError: The state cannot be written.
         """
         if not self.saves:
             return
+
         started = time.monotonic()
+        last = checkpoint.last_file(self.best)
         keep = checkpoint.previous_file(self.best) if self.keeps_last else None
-        checkpoint.write(self.trainer.config, checkpoint.last_file(self.best), self._state(epoch, batches), keep)
+        checkpoint.write(self.trainer.config, last, self._state(epoch, batches), keep)
+
         self.keeps_last = True
-        self.reserve = max(self.reserve, 1 + 3 * (time.monotonic() - started))
+        seconds = time.monotonic() - started
+        self.reserve = max(self.reserve, 1 + 3 * seconds)
 
     def _state(self, epoch: int, batches: int) -> dict[str, Any]:
-        after = self.trained if batches == ALL else None
+        after_epoch = self.trained if batches == ALL else None
         own = {
-            "random": after["random"] if after else random_state(),
+            "random": after_epoch["random"] if after_epoch else random_state(),
             "losses": self.losses,
             "drawn": tensorboard.draws(self.trainer.model),
         }
-        now = self.start if batches else loader_states(training_state(self.trainer).loader)
-        state = full_state(self.trainer, epoch, self.trainer.best_valid_result, after["loaders"] if after else now, own)
+
+        if after_epoch:
+            loaders = after_epoch["loaders"]
+        elif batches:
+            loaders = self.start  # a resumed run draws the epoch again and skips its finished batches
+        else:
+            loaders = loader_states(training_state(self.trainer).loader)
+
+        state = full_state(self.trainer, epoch, self.trainer.best_valid_result, loaders, own)
         state[STATE] |= {
             "batches": batches,
             "best": self.best.name,
@@ -97,29 +121,31 @@ class Progress:
         return state
 
     def end(self, only: str | None = None, where: str = "after the last epoch") -> None:
-        """Save the state after the last epoch, and stop if that was asked for too late to do it before.
+        """Save the state after the last epoch, and stop if there is a late request.
 
         Args:
-            only: The only reason for which to stop, and not to save, as the last epoch is long ago.
-            where: In words.
+            only: The only reason to stop for, without saving, long after the last epoch.
+            where: Place of the stop, in words.
 
         Raises:
-            TrainingStopped: A stop was asked for.
+            TrainingStopped: There was a request to stop.
             DataError: The state cannot be written.
         """
-        config, losses = self.trainer.config, self.trainer.train_loss_dict
+        config = self.trainer.config
+        # All processes have to take part in the agreement, also without a reason of their own.
         reason = reason_to_stop(config) if self.saves else None
         reason = common_reason(config, reason if only in (None, reason) else None)
+
         if only is None and (self.every or reason):
-            self.save(max(losses, default=self.trainer.start_epoch - 1))
+            self.save(max(self.trainer.train_loss_dict, default=self.trainer.start_epoch - 1))
         if reason:
             self._raise(reason, where)
 
     def between_evaluations(self) -> None:
-        """Stop before a batch of an evaluation if that is asked for; several processes go on to its end.
+        """Stop before a batch of an evaluation on request; several processes evaluate to the end.
 
         Raises:
-            TrainingStopped: A stop was asked for.
+            TrainingStopped: There was a request to stop.
         """
         config = self.trainer.config
         reason = reason_to_stop(config, self.reserve) if processes.count(config) == 1 else None
@@ -128,107 +154,137 @@ class Progress:
         elif reason:
             self._raise(reason, "in the test")
 
-    def _stop(self, reason: str, epoch: int, batches: int) -> None:
+    def _stop(self, reason: str, epoch: int, batches: int) -> NoReturn:
         self.save(epoch - 1, batches)
         self._raise(reason, f"in epoch {epoch}")
 
-    def _raise(self, reason: str, where: str) -> None:
+    def _raise(self, reason: str, where: str) -> NoReturn:
         message = f"stopped by {reason} {where}; {self.advice()}"
         if processes.is_main(self.trainer.config):
             self.trainer.logger.warning(message)
         raise TrainingStopped(reason, message)
 
     def advice(self) -> str:
-        """How the run is continued."""
+        """Return the way to continue the run, for messages."""
         file = checkpoint.newest(self.best) if self.saves else None
         return f"--resume={file} continues this run" if file else "nothing was saved that it could be continued from"
 
     def failure(self, error: OSError) -> DataError:
-        """What a file that the training could not read or write ends it with: the file, the reason, what is intact.
+        """Make the error for a file that cannot be read or written: the file, the reason, and the way to continue.
 
         Args:
-            error: What the system said.
+            error: The system's error.
         """
         file = f"{error.filename}: " if error.filename else ""
         return DataError(f"the training failed: {file}{error.strerror or error}; {self.advice()}")
 
     def note_trained(self) -> None:
-        """Remember the states of the generators before a validation, which may draw numbers."""
+        """Keep the states of the generators before a validation, which may draw numbers."""
         loaders = loader_states(training_state(self.trainer).loader)
         self.trained = {"random": random_state(), "loaders": loaders}
 
-    def epoch(self, train: Callable[..., Any], loader: Any, epoch: int, loss: Any, **options: Any) -> Any:
-        """Train an epoch, or what is left of it.
+    def epoch(
+        self, train: Callable[..., object], loader: LoaderLike, epoch: int, loss: Loss, **options: object
+    ) -> float | tuple[float, ...] | None:
+        """Train an epoch, or the rest of it.
 
         Args:
             train: Trains on a loader: ``train(loader, epoch, loss_func=...)``.
             loader: The training loader.
-            epoch: Its number.
-            loss: Gives the loss of a batch, or several.
-            options: For ``train``.
+            epoch: Number of the epoch.
+            loss: Loss of a batch, or its parts.
+            options: Further options of ``train``.
 
         Returns:
-            The sums of the losses, the mean of all processes.
+            Sums of the losses, averaged over all processes.
 
         Raises:
-            TrainingStopped: A stop was asked for.
+            TrainingStopped: There was a request to stop.
         """
-        self.between = None
-        done, self.resumed = self.resumed or {"batches": 0, "losses": None, "drawn": {}}, None
-        self.batches, self.losses, self.start = done["batches"], done["losses"], loader_states(loader)
-        tensorboard.add_draws(self.trainer.model, done["drawn"])
+        self._start_epoch(loader)
         if self.batches != ALL:
-            if processes.count(self.trainer.config) > 1:  # whose epochs can have fewer batches than they agree after
-                self._stop_if_asked(epoch)
-            self.seconds = 0.0
-            batches = _Batches(loader, self.batches, lambda: self._between_batches(epoch))
-            train(batches, epoch, loss_func=lambda batch: self._counted(loss(batch)), **options)
-        config, losses = self.trainer.config, self.losses
-        if isinstance(losses, tuple):
-            return tuple(processes.mean(config, part) for part in losses)
-        return losses if losses is None else processes.mean(config, losses)
+            self._train_rest(train, loader, epoch, loss, options)
 
-    def _counted(self, losses: Any) -> Any:
-        """Add the losses of a batch to those of the epoch, as RecBole does."""
+        config = self.trainer.config
+        if self.losses is None:
+            return None
+        if isinstance(self.losses, tuple):
+            return tuple(processes.mean(config, part) for part in self.losses)
+        mean: float = processes.mean(config, self.losses)
+        return mean
+
+    def _start_epoch(self, loader: LoaderLike) -> None:
+        """Start an epoch, or take up the finished part of a resumed one."""
+        done = self.resumed or {"batches": 0, "losses": None, "drawn": {}}
+        self.resumed = None
+        self.between = None
+        self.batches = done["batches"]
+        self.losses = done["losses"]
+        self.start = loader_states(loader)
+        tensorboard.add_draws(self.trainer.model, done["drawn"])
+
+    def _train_rest(
+        self, train: Callable[..., object], loader: LoaderLike, epoch: int, loss: Loss, options: dict[str, object]
+    ) -> None:
+        if processes.count(self.trainer.config) > 1:  # an epoch may have fewer batches than _AGREE_EVERY
+            self._stop_if_asked(epoch)
+
+        self.seconds = 0.0
+        rest = _RestOfEpoch(loader, self.batches, lambda: self.after_batch(epoch))
+        train(rest, epoch, loss_func=lambda batch: self._counted(loss(batch)), **options)
+
+    def _counted(self, losses: Tensor | tuple[Tensor, ...]) -> Tensor | tuple[Tensor, ...]:
+        """Add the losses of a batch to those of the epoch, like RecBole."""
         if isinstance(losses, tuple):
             numbers = tuple(loss.item() for loss in losses)
-            self.losses = (
-                tuple(map(sum, zip(self.losses, numbers, strict=True))) if isinstance(self.losses, tuple) else numbers
-            )
+            if isinstance(self.losses, tuple):
+                numbers = tuple(map(sum, zip(self.losses, numbers, strict=True)))
+            self.losses = numbers
         else:
-            self.losses = losses.item() if self.losses is None else self.losses + losses.item()
+            number = losses.item()
+            self.losses = self.losses + number if isinstance(self.losses, float) else number
         return losses
 
-    def _between_batches(self, epoch: int) -> None:
+    def after_batch(self, epoch: int) -> None:
+        """Count a batch, and stop on request.
+
+        Args:
+            epoch: Number of the epoch.
+
+        Raises:
+            TrainingStopped: There was a request to stop.
+        """
         self.batches += 1
         now = time.monotonic()
-        self.seconds, self.between = max(self.seconds, now - (self.between or now)), now
-        config = self.trainer.config
-        if processes.count(config) > 1 and self.batches % _AGREE_EVERY:
-            return
-        self._stop_if_asked(epoch)
+        self.seconds = max(self.seconds, now - (self.between or now))
+        self.between = now
+
+        has_to_ask = processes.count(self.trainer.config) == 1 or self.batches % _AGREE_EVERY == 0
+        if has_to_ask:
+            self._stop_if_asked(epoch)
 
     def _stop_if_asked(self, epoch: int) -> None:
         config = self.trainer.config
+        # Between two agreements nobody can stop, so that the time for these batches belongs to the reserve.
         until_asked_again = _AGREE_EVERY * self.seconds if processes.count(config) > 1 else 0.0
         reason = common_reason(config, reason_to_stop(config, self.reserve + until_asked_again))
         if reason:
             self._stop(reason, epoch, self.batches)
 
 
-class _Batches:
-    """A training loader without the batches that are done, for RecBole's loop over an epoch.
+class _RestOfEpoch:
+    """Training loader without its finished batches, for RecBole's loop over an epoch.
 
     Args:
         loader: The loader.
         done: Number of batches to skip.
-        between: Called after each batch.
+        after_batch: Called after each batch.
     """
 
-    def __init__(self, loader: Any, done: int, between: Callable[[], None]) -> None:
+    def __init__(self, loader: LoaderLike, done: int, after_batch: Callable[[], None]) -> None:
         self.loader = loader
         self.done = done
-        self.between = between
+        self.after_batch = after_batch
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.loader, name)
@@ -239,4 +295,4 @@ class _Batches:
     def __iter__(self) -> Iterator[Any]:
         for batch in rest_of_epoch(self.loader, self.done):
             yield batch
-            self.between()
+            self.after_batch()

@@ -1,4 +1,4 @@
-"""Embeddings for TensorBoard's Projector, as a training ends."""
+"""Embeddings for TensorBoard's Projector, written at the end of a training."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.names import SIDES, Side
 from recbole_sibrar.trainer.training_state import training_state
 
+__all__ = ["FUSED", "LIMIT", "projector_points", "write_embeddings"]
+
 LIMIT = 10_000
-"""Points of a side that the Projector gets at most; a browser becomes slow with more."""
+"""Largest number of points of a side; a browser becomes slow with more."""
 
 FUSED = "fused"
-"""What a point is called that stands for all modalities of an entity together."""
+"""Label of a point for all modalities of an entity together."""
 
 
 def write_embeddings(trainer: Trainer) -> None:
@@ -30,8 +32,10 @@ def write_embeddings(trainer: Trainer) -> None:
     Args:
         trainer: RecBole's trainer, after training.
     """
-    dataset, seed = training_state(trainer).loader.dataset, trainer.config["seed"]
+    dataset = training_state(trainer).loader.dataset
+    seed = trainer.config["seed"]
     fields = {"user": dataset.uid_field, "item": dataset.iid_field}
+
     with _as_tested(trainer) as model:
         for side in SIDES:
             entities, labels, points = projector_points(model, side, seed)
@@ -47,60 +51,75 @@ def write_embeddings(trainer: Trainer) -> None:
 
 @contextmanager
 def _as_tested(trainer: Trainer) -> Iterator[MultimodalRecommender]:
-    """The model as RecBole tests it, within a ``with`` block: the parameters of the best epoch if they were saved."""
-    model, file, training = trainer.model, trainer.saved_model_file, trainer.model.training
-    written, last = training_state(trainer).written_checkpoint, copy.deepcopy(trainer.model.state_dict())
+    """Give the model the parameters of the best epoch, if they were saved, within a ``with`` block.
+
+    These are the parameters of RecBole's test.
+    """
+    model = trainer.model
+    file = trainer.saved_model_file
+    was_training = model.training
+    last = copy.deepcopy(model.state_dict())
+
+    # A file of that name may be of another run: it counts only as this trainer has written it.
+    written = training_state(trainer).written_checkpoint
     if written and written == identify(file):
         model.load_state_dict(torch.load(file, map_location=trainer.device, weights_only=False)["state_dict"])
     elif trainer.config["resume"]:
         model.load_state_dict(load_checkpoint(file, trainer.device)["state_dict"])
+
     model.eval()
     try:
         yield model
     finally:
         model.load_state_dict(last)
-        model.train(training)
+        model.train(was_training)
 
 
 @torch.no_grad()
 def projector_points(
     model: MultimodalRecommender, side: Side, seed: int, limit: int = LIMIT
 ) -> tuple[Tensor, list[str], Tensor]:
-    """The embedding of each entity, and one of each of its modalities alone.
+    """Encode each entity, fused and by each of its modalities alone.
 
-    A user or item that CLCRec has learnt an embedding of has no others: content is for those without one.
+    An entity with a learnt embedding of CLCRec has no other point: its content serves only entities without one.
 
     Args:
         model: The model, in evaluation mode.
         side: ``user`` or ``item``.
-        seed: Of the sample where there are more points than the limit; an entity is in it with all its points.
-        limit: Number of points.
+        seed: Seed of the sample, drawn of more points than the limit; an entity has all of its points or none.
+        limit: Largest number of points.
 
     Returns:
-        For each of the ``n`` points its entity, int64 ``[n]``, its modality or :data:`FUSED`, and float ``[n, k]``.
+        Entity of each of the ``n`` points, int64 ``[n]``; its modality or :data:`FUSED`; embedding, float ``[n, k]``.
     """
     encoder = model.encoder_of(side)
     there = encoder.availability
     if isinstance(encoder, CollaborativeContentEncoder):
-        there = there & ~encoder.trained[:, None]  # whatever they have, the others keep their embedding
+        there = there & ~encoder.trained[:, None]
+
     chosen = _sample(there, seed, limit)
+    # encode_users and encode_items fuse the modalities like a recommendation does.
     embed = model.encode_users if side == "user" else model.encode_items
-    entities, labels, points = [chosen], [FUSED] * len(chosen), [embed(chosen)]
+    entities = [chosen]
+    labels = [FUSED] * len(chosen)
+    points = [embed(chosen)]
+
     for column, name in enumerate(encoder.modalities):
         having = chosen[there[chosen, column]]
         entities.append(having)
         labels += [name] * len(having)
         points.append(encoder.encode(having, (column,))[0])
+
     return torch.cat(entities), labels, torch.cat(points)
 
 
 def _sample(there: Tensor, seed: int, limit: int) -> Tensor:
-    """All entities but the padding, or a random part of them whose points are within the limit.
+    """Return all entities except the padding, or a random part of them within the limit of points.
 
     Args:
-        there: bool ``[n_entities, n_modalities]``: the modalities that have a point.
-        seed: Of the draw.
-        limit: Number of points.
+        there: bool ``[n_entities, n_modalities]``: True for modalities with a point.
+        seed: Seed of the draw.
+        limit: Largest number of points.
     """
     n_points = there[1:].sum(1).cpu() + 1
     order = torch.from_numpy(np.random.default_rng(seed).permutation(len(n_points)))

@@ -1,4 +1,4 @@
-"""Which file a run is continued from, and whether it fits the run."""
+"""Choice of the checkpoint to resume from, and checks that it fits the run."""
 
 from __future__ import annotations
 
@@ -12,26 +12,38 @@ from recbole_sibrar.config import PROLONGING, WITHOUT_EFFECT, differences
 from recbole_sibrar.data.record import training_data as records
 from recbole_sibrar.data.record.training_data import TrainingData
 from recbole_sibrar.errors import CheckpointError
+from recbole_sibrar.protocols import ConfigLike, FullConfig
 from recbole_sibrar.trainer import checkpoint
 from recbole_sibrar.trainer.progress import ALL
 from recbole_sibrar.trainer.state import STATE, runs_elsewhere, this_process
 
+__all__ = [
+    "AUTO",
+    "Plan",
+    "best_parameters",
+    "check_data",
+    "check_evaluated",
+    "check_fits",
+    "choose",
+    "find",
+    "is_trained",
+    "plan",
+]
+
 AUTO = "auto"
 """Value of the key ``resume`` for the newest unfinished run with the same configuration."""
 
-_PROLONGING = ("epochs", "stopping_step")
-
 
 def find(
-    config: Any, note: Callable[[str], None], record: TrainingData | None = None, has_test: bool = True
+    config: FullConfig, note: Callable[[str], None], record: TrainingData | None = None, has_test: bool = True
 ) -> str | None:
-    """The newest unfinished run in ``checkpoint_dir`` with the same model, data, split and configuration.
+    """Find the newest unfinished run in ``checkpoint_dir`` with the same model, data, split and configuration.
 
     Args:
         config: RecBole's ``Config``.
-        note: Takes a line about what is left out, and about what was found.
-        record: Of the data of this run; None where nobody has recorded them.
-        has_test: Whether the run ends with a test, so that one which is trained is not yet at its end.
+        note: Takes a line about each file left out, and about the found one.
+        record: Record of this run's data; None without one.
+        has_test: True for a run with a final test; after its training it is still unfinished.
 
     Returns:
         A file to resume; None if there is none.
@@ -39,29 +51,45 @@ def find(
     folder = Path(config["checkpoint_dir"])
     for best in checkpoint.unfinished(folder):
         last = checkpoint.last_file(best)
-        try:
-            _, content = choose(last, note)
-        except CheckpointError as error:
-            note(f"resume: left out: {error}")
+        content = _read_state(last, note)
+        if content is None:
             continue
-        if STATE not in content:
-            note(f"resume: left out: {last}, which was written without recbole_sibrar")
-            continue
+
+        # data_path counts here: another folder may have other data of the same name.
         there = content["config"].final_config_dict
         if differences(there, config.final_config_dict, WITHOUT_EFFECT - {"data_path"}):
             continue
+
         reason = _reason_against(content, config, record, has_test)
         if reason:
             note(f"resume: left out: {last}, {reason}")
             continue
         note(f"resume: goes on with {last}")
         return str(last)
+
     note(f"resume: starts anew, as there is no unfinished run with this configuration in {folder}")
     return None
 
 
-def _reason_against(content: dict[str, Any], config: Any, record: TrainingData | None, has_test: bool) -> str | None:
-    """Why a run of the same configuration is not the one to go on with."""
+def _read_state(last: Path, note: Callable[[str], None]) -> dict[str, Any] | None:
+    """Read the latest state of a run; None if it cannot be resumed."""
+    try:
+        _, content = choose(last, note)
+    except CheckpointError as error:
+        note(f"resume: left out: {error}")
+        return None
+
+    if STATE not in content:
+        note(f"resume: left out: {last}, which was written without recbole_sibrar")
+        return None
+    return content
+
+
+def _reason_against(
+    content: dict[str, Any], config: ConfigLike, record: TrainingData | None, has_test: bool
+) -> str | None:
+    """Return the reason not to resume a run of the same configuration, or None."""
+    # Two processes that resume one run would overwrite the states of each other.
     process = content[STATE]["process"]
     if runs_elsewhere(process):
         return "whose run has not ended"
@@ -71,14 +99,21 @@ def _reason_against(content: dict[str, Any], config: Any, record: TrainingData |
     return f"which was trained with other data: {found}" if found else None
 
 
-def is_trained(content: dict[str, Any], config: Any) -> bool:
-    """Whether nothing is left to train: a state is that of the last epoch, or of an early stop."""
-    ended = content["epoch"] + 1 >= config["epochs"] or content["cur_step"] > config["stopping_step"]
-    return content[STATE].get("batches") == 0 and ended
+def is_trained(content: dict[str, Any], config: ConfigLike) -> bool:
+    """Tell if a state is that of the last epoch or of an early stop.
+
+    Args:
+        content: The checkpoint.
+        config: RecBole's ``Config`` of this run.
+    """
+    has_all_epochs: bool = content["epoch"] + 1 >= config["epochs"]
+    has_stopped_early: bool = content["cur_step"] > config["stopping_step"]
+    is_between_epochs: bool = content[STATE].get("batches") == 0
+    return is_between_epochs and (has_all_epochs or has_stopped_early)
 
 
 def _other_data(content: Mapping[str, Any], record: TrainingData | None) -> str:
-    """What the data of a checkpoint and those of this run do not have in common, in words."""
+    """Describe the differences between the data of a checkpoint and those of this run."""
     then = content.get(records.KEY)
     if then is None or record is None:
         return ""
@@ -87,63 +122,71 @@ def _other_data(content: Mapping[str, Any], record: TrainingData | None) -> str:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run is continued from."""
+    """Checkpoint to resume from."""
 
     file: Path
     """The checkpoint to load."""
     best: Path
-    """Where the best parameters are, or will be."""
+    """File of the best parameters, written or not."""
     state: dict[str, Any] | None
-    """What the checkpoint holds beside RecBole's own; None if it was written without this plugin."""
+    """Training state in the checkpoint; None in one of RecBole without this plugin."""
     latest: bool
-    """Whether the checkpoint is the latest state."""
-    record: Any = None
-    """What it records of its data, where nobody has compared that yet."""
+    """True for the latest state of its run."""
+    record: dict[str, Any] | None = None
+    """Record of its data, unless they have been compared."""
 
 
 def plan(
     requested: Path,
-    config: Any,
+    config: FullConfig,
     ignored: frozenset[str],
     note: Callable[[str], None],
     record: TrainingData | None = None,
 ) -> Plan:
-    """Find out what a run is continued from.
+    """Choose and check the checkpoint to resume from.
 
     Args:
-        requested: The checkpoint that was asked for.
+        requested: The requested checkpoint.
         config: RecBole's ``Config`` of this run.
-        ignored: More keys that change no result.
+        ignored: Further keys without influence on results.
         note: Takes a warning.
-        record: Of the data of this run; None where nobody has recorded them.
+        record: Record of this run's data; None without one.
 
     Raises:
-        CheckpointError: Nothing there can be read, or it does not fit.
+        CheckpointError: No state can be read, or it does not fit.
     """
     file, content = choose(requested, note)
     warning = check_fits(file, content, config, ignored)
     if warning:
         note(warning)
     check_data(file, content, record, note)
+
     state = content.get(STATE)
     best = best_parameters(file, state or {})
-    compared = record is not None
-    return Plan(file, best, state, file == checkpoint.last_file(best), None if compared else content.get(records.KEY))
+    return Plan(
+        file=file,
+        best=best,
+        state=state,
+        latest=file == checkpoint.last_file(best),
+        record=content.get(records.KEY) if record is None else None,
+    )
 
 
 def check_data(
     file: Path, content: Mapping[str, Any], record: TrainingData | None, note: Callable[[str], None]
 ) -> None:
-    """Check that a checkpoint was trained with the data of this run, whose numbers mean the same users and items.
+    """Check that a checkpoint was trained with the data of this run.
+
+    Ids of users and items depend on the data; a model with other ids would be wrong.
 
     Args:
         file: The checkpoint.
-        content: What it holds.
-        record: Of the data of this run; None where nobody has recorded them.
+        content: Content of the checkpoint.
+        record: Record of this run's data; None without one.
         note: Takes a warning.
 
     Raises:
-        CheckpointError: It was not.
+        CheckpointError: The data differ.
     """
     found = _other_data(content, record)
     if found:
@@ -151,6 +194,7 @@ def check_data(
             f"resume: {file} was trained with other data than this run has: {found}; "
             "allowed are the data and the split of that training, or a run without it"
         )
+
     if STATE in content and content.get(records.KEY) is None:
         note(f"resume: {file} does not say what data it was trained with, so that nobody can tell whether they changed")
 
@@ -158,23 +202,24 @@ def check_data(
 def check_evaluated(
     file: str, content: dict[str, Any], record: TrainingData | None, note: Callable[[str], None]
 ) -> None:
-    """Check that a checkpoint which is evaluated with other loaders has numbers that mean the same users and items.
+    """Check that the ids of a checkpoint are those of the loaders of an evaluation.
 
     Args:
         file: The checkpoint.
-        content: What it holds.
-        record: Of the data of the loaders; None where nobody has recorded them.
+        content: Content of the checkpoint.
+        record: Record of the loaders' data; None without one.
         note: Takes a warning about other values, or another split.
 
     Raises:
-        CheckpointError: They mean others.
+        CheckpointError: The ids belong to other users or items.
     """
     found = _other_data(content, record)
     if not found or record is None:
         return
+
     then = TrainingData.from_plain(content[records.KEY])
     if record.known_only and records.extends(record, then):
-        return  # it was said when the data were loaded for a checkpoint
+        return  # reported when the data were loaded for a checkpoint
     if records.id_differences(then, record):
         raise CheckpointError(
             f"{file} was trained with other data than those that are evaluated: {found}; "
@@ -184,24 +229,25 @@ def check_evaluated(
 
 
 def choose(requested: Path, note: Callable[[str], None]) -> tuple[Path, dict[str, Any]]:
-    """The checkpoint to load for the one that was asked for.
+    """Choose the checkpoint to load instead of a requested one.
 
-    A latest state that cannot be read gives way to the one before it, and both to the best checkpoint where that is
-    newer, because the run was killed between writing the two.
+    An unreadable latest state is replaced by the one before it, and both by a newer best checkpoint: the run was
+    killed between the two.
 
     Args:
-        requested: The file.
+        requested: The requested file.
         note: Takes a warning.
 
     Returns:
         The file, and its content on the CPU.
 
     Raises:
-        CheckpointError: There is none that can be read.
+        CheckpointError: No file can be read.
     """
     best = checkpoint.best_file(requested)
     if requested != checkpoint.last_file(best):
         return requested, load_checkpoint(str(requested), "cpu")
+
     found = _readable(requested, checkpoint.previous_file(best), note)
     if best.is_file():
         content = load_checkpoint(str(best), "cpu")
@@ -216,47 +262,49 @@ def _readable(last: Path, previous: Path, note: Callable[[str], None]) -> tuple[
     except CheckpointError as error:
         if not previous.is_file():
             raise
-        if last.is_file():  # else the run was killed between two renamings, and nothing is wrong
+        if last.is_file():  # without the file, the run was only killed between two renamings
             note(f"{error}; goes on with {previous}, the state before it")
         return previous, load_checkpoint(str(previous), "cpu")
 
 
 def _position(content: dict[str, Any]) -> tuple[int, float]:
-    """The epoch that comes next, and how much of it is done."""
+    """Return the next epoch and its finished part, to compare two checkpoints of a run."""
     batches = content.get(STATE, {}).get("batches", 0)
     return content["epoch"] + 1, float("inf") if batches == ALL else batches
 
 
 def best_parameters(file: Path, state: dict[str, Any]) -> Path:
-    """RecBole's checkpoint of the best epoch that belongs to a file.
+    """Return RecBole's checkpoint of the best epoch of a run.
 
     Args:
-        file: The file that is continued from.
-        state: What is saved in it beside RecBole's own.
+        file: The checkpoint to resume from.
+        state: Training state in it.
 
     Raises:
-        CheckpointError: There was one, and it is gone.
+        CheckpointError: It has been deleted.
     """
     if "best" not in state:
         return file
+
     best = checkpoint.best_file(file)
-    best = best if best != file else file.with_name(state["best"])
+    if best == file:
+        best = file.with_name(state["best"])
     if state["best_is_there"] and not best.is_file():
         raise CheckpointError(f"resume: {file} needs {best}, the best parameters so far, and there is no such file")
     return best
 
 
-def check_fits(file: Path, content: dict[str, Any], config: Any, ignored: frozenset[str]) -> str | None:
-    """Compare the configuration of a checkpoint with that of the run that goes on.
+def check_fits(file: Path, content: dict[str, Any], config: FullConfig, ignored: frozenset[str]) -> str | None:
+    """Compare the configuration of a checkpoint with that of the resumed run.
 
     Args:
         file: The checkpoint.
-        content: What it holds.
+        content: Content of the checkpoint.
         config: RecBole's ``Config`` of this run.
-        ignored: More keys that change no result.
+        ignored: Further keys without influence on results.
 
     Returns:
-        A line about the keys that differ, if any do.
+        A line about different keys, or None.
 
     Raises:
         CheckpointError: It is another model, or another optimiser.
@@ -266,9 +314,9 @@ def check_fits(file: Path, content: dict[str, Any], config: Any, ignored: frozen
         if earlier[key] != config[key]:
             found = f"found {earlier[key]}, but this run has {config[key]}"
             raise CheckpointError(f"resume: {file} does not fit the key '{key}': {found}")
-    changed = differences(
-        earlier.final_config_dict, config.final_config_dict, WITHOUT_EFFECT.union(PROLONGING, ignored)
-    )
+
+    without_effect = WITHOUT_EFFECT.union(PROLONGING, ignored)
+    changed = differences(earlier.final_config_dict, config.final_config_dict, without_effect)
     if not changed:
         return None
     listed = ", ".join(f"{key}: {before} there, {now} here" for key, (before, now) in changed.items())

@@ -70,7 +70,7 @@ def trained(make_config: Callable[..., Config], tiny_folder: Path, tmp_path: Pat
     return run
 
 
-def test_help_explains_the_options_and_lists_the_models(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_options_and_models(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         cli.run_recbole(["--help"])
     assert end.value.code == 0
@@ -93,9 +93,7 @@ def test_help_explains_the_options_and_lists_the_models(capsys: pytest.CaptureFi
         (["--=5"], "'--=5' has no effect in this form"),
     ],
 )
-def test_an_argument_of_another_form_is_an_error_that_names_the_right_one(
-    refused: Callable[..., str], arguments: list[str], hint: str
-) -> None:
+def test_wrong_form_of_an_argument(refused: Callable[..., str], arguments: list[str], hint: str) -> None:
     assert hint in refused("--model=BPR", *arguments)
 
 
@@ -104,20 +102,20 @@ def test_a_key_with_two_values_is_an_error(refused: Callable[..., str]) -> None:
     assert line == "--epochs: found two values, '5' and '6', allowed is one"
 
 
-def test_a_key_that_is_given_twice_with_one_value_is_no_error() -> None:
+def test_repeated_key_with_one_value() -> None:
     assert cli.parse_overrides(["--epochs=5", "--epochs=5"]) == {"epochs": "5"}
 
 
 @pytest.mark.parametrize(
     ("model", "meant"), [("SiBrar", "SiBraR"), ("sibrar", "SiBraR"), ("LightGNC", "LightGCN"), ("bpr", "BPR")]
 )
-def test_an_unknown_model_is_answered_with_the_nearest(refused: Callable[..., str], model: str, meant: str) -> None:
+def test_unknown_model_suggests_the_nearest(refused: Callable[..., str], model: str, meant: str) -> None:
     line = refused(f"--model={model}")
     assert line.startswith(f"--model: found '{model}'")
     assert line.endswith(f"did you mean '{meant}'?")
 
 
-def test_an_unknown_model_without_a_near_one_has_no_suggestion(refused: Callable[..., str]) -> None:
+def test_unknown_model_without_suggestion(refused: Callable[..., str]) -> None:
     assert "did you mean" not in refused("--model=qqqqqqqqqqqq")
 
 
@@ -130,7 +128,7 @@ def test_an_unknown_model_without_a_near_one_has_no_suggestion(refused: Callable
         ("epochs: [5\n", "mine.yaml is not yaml"),
     ],
 )
-def test_a_configuration_file_that_cannot_be_used_is_an_error(
+def test_unusable_configuration_file(
     refused: Callable[..., str], tmp_path: Path, content: str | None, reason: str
 ) -> None:
     if content is not None:
@@ -138,19 +136,19 @@ def test_a_configuration_file_that_cannot_be_used_is_an_error(
     assert f"--config_files: {reason}" in refused("--model=BPR", "--config_files=mine.yaml")
 
 
-def test_more_processes_than_gpus_are_an_error(refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_processes_than_gpus(refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     line = refused("--model=BPR", "--nproc=2")
     assert line.startswith("--nproc: found 2, allowed is up to the 1 GPUs of this machine that gpu_id names")
 
 
-def test_a_wrong_value_and_a_missing_data_set_end_in_one_line(refused: Callable[..., str], tmp_path: Path) -> None:
+def test_wrong_value_is_one_line(refused: Callable[..., str], tmp_path: Path) -> None:
     assert "dropout_prob: found 2" in refused("--model=SiBraR", "--dropout_prob=2", "--state=ERROR")
     assert "nowhere" in refused("--model=BPR", "--dataset=nowhere", "--state=ERROR")
     assert "no metric named 'Recal'" in refused("--model=SiBraR", "--metrics=Recal")
 
 
-def test_a_checkpoint_that_is_missing_ends_in_one_line(refused: Callable[..., str], tiny_folder: Path) -> None:
+def test_missing_checkpoint_is_one_line(refused: Callable[..., str], tiny_folder: Path) -> None:
     fixed = ["--model=SiBraR", "--dataset=tiny", f"--data_path={tiny_folder}", "--load_col=None", "--state=ERROR"]
     assert refused(*fixed, "--resume=gone.pth") == "gone.pth: there is no such checkpoint"
 
@@ -160,23 +158,21 @@ def test_a_value_may_hold_an_equals_sign(trained: Callable[..., dict[str, Any]],
     assert list((tmp_path / "run=1").glob("BPR-*.pth"))
 
 
-def test_lists_of_modalities_are_names_and_not_python(trained: Callable[..., dict[str, Any]]) -> None:
+def test_lists_of_modalities_are_names(trained: Callable[..., dict[str, Any]]) -> None:
     arguments = ["--item_modalities=[interactions,kind,text]", "--user_modalities=[id]"]
     config = trained("SiBraR", *arguments, "--contrastive=pairwise", "--user_contrastive=none")["config"]
     assert config["item_modalities"] == ["interactions", "kind", "text"]
     assert config["user_modalities"] == ["id"]
 
 
-def test_files_and_options_go_before_one_another_as_in_recbole(
-    trained: Callable[..., dict[str, Any]], tmp_path: Path
-) -> None:
+def test_precedence_of_files_and_options(trained: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     for name, content in {"a": "seed: 1\nstate: ERROR\nstopping_step: 1", "b": "seed: 2\nstate: WARNING"}.items():
         (tmp_path / f"{name}.yaml").write_text(content, encoding="utf-8")
     config = trained("BPR", "--config_files=a.yaml b.yaml", "--state=ERROR")["config"]
     assert (config["stopping_step"], config["seed"], config["state"]) == (1, 2, "ERROR")
 
 
-def test_a_key_that_a_model_of_recbole_does_not_read_is_a_warning(
+def test_unread_key_of_recbole_is_a_warning(
     trained: Callable[..., dict[str, Any]], caplog: pytest.LogCaptureFixture
 ) -> None:
     trained("BPR", "--stoping_step=3", "--state=ERROR")
@@ -202,7 +198,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.Comple
     return done, load_checkpoint(str(file))
 
 
-def test_the_installed_command_takes_short_options_and_lists(
+def test_installed_command(
     session: tuple[subprocess.CompletedProcess[str], dict[str, Any]],
 ) -> None:
     config = session[1]["config"]
@@ -211,7 +207,7 @@ def test_the_installed_command_takes_short_options_and_lists(
     assert config["user_modalities"] == ["id"]
 
 
-def test_a_key_that_our_model_does_not_read_is_warned_of_once(
+def test_unread_key_is_warned_of_once(
     session: tuple[subprocess.CompletedProcess[str], dict[str, Any]],
 ) -> None:
     output = session[0].stdout + session[0].stderr
@@ -219,7 +215,7 @@ def test_a_key_that_our_model_does_not_read_is_warned_of_once(
     assert "did you mean 'stopping_step'?" in output
 
 
-def test_an_unmodified_script_of_recbole_runs_with_our_model(tmp_path: Path, tiny_folder: Path) -> None:
+def test_unmodified_script_runs_our_model(tmp_path: Path, tiny_folder: Path) -> None:
     script = tmp_path / "scripts" / "train.py"
     script.parent.mkdir()
     script.write_text(SCRIPT, encoding="utf-8")
@@ -244,7 +240,7 @@ def test_the_module_without_a_script_says_so(tmp_path: Path, arguments: list[str
     assert done.stderr.strip() == f"usage: python -m recbole_sibrar SCRIPT [ARGUMENT ...]: {reason}"
 
 
-def test_doctor_reports_versions_and_repairs_and_passes(tmp_path: Path) -> None:
+def test_doctor_passes(tmp_path: Path) -> None:
     done = start(tmp_path, "recbole-sibrar", "doctor")
     assert done.returncode == 0, done.stdout + done.stderr
     for package in ("python", "recbole-sibrar", "recbole ", "torch", "numpy", "pandas", "ray", "setuptools"):
@@ -267,9 +263,7 @@ def test_doctor_reports_versions_and_repairs_and_passes(tmp_path: Path) -> None:
         (["encode-text", "--batch_size=x"], "recbole-sibrar encode-text: error: argument --batch_size: invalid int"),
     ],
 )
-def test_wrong_options_of_the_tool_are_one_line(
-    capsys: pytest.CaptureFixture[str], arguments: list[str], line: str
-) -> None:
+def test_wrong_options_are_one_line(capsys: pytest.CaptureFixture[str], arguments: list[str], line: str) -> None:
     assert cli.main(arguments) == cli.WRONG_INPUT
     (found,) = capsys.readouterr().err.splitlines()
     assert found.startswith(line)

@@ -44,7 +44,7 @@ def curve() -> pd.DataFrame:
 
 
 @pytest.mark.parametrize(("model", "eval_step"), [("BPR", 1), ("SiBraR", 1), ("BPR", 2)])
-def test_each_validation_has_a_row_with_the_loss_of_its_epoch(make_model: Build, model: str, eval_step: int) -> None:
+def test_each_validation_has_a_row(make_model: Build, model: str, eval_step: int) -> None:
     trainer, results = fit(make_model, model=model, epochs=4, eval_step=eval_step)
     rows = curve()
     assert rows["epoch"].tolist() == [epoch for epoch in range(4) if (epoch + 1) % eval_step == 0]
@@ -53,14 +53,14 @@ def test_each_validation_has_a_row_with_the_loss_of_its_epoch(make_model: Build,
     assert len(results) == 4 / eval_step
 
 
-def test_a_loss_of_several_parts_is_their_sum(make_model: Build) -> None:
+def test_parts_of_a_loss_are_summed(make_model: Build) -> None:
     trainer, _ = fit(make_model, model="SGL", epochs=2)
     losses = [trainer.train_loss_dict[epoch] for epoch in range(2)]
     assert curve()["train_loss"].tolist() == [float(sum(x) if isinstance(x, tuple) else x) for x in losses]
 
 
 @pytest.mark.parametrize("stop_after", [1, 2])
-def test_a_resumed_run_continues_the_file_of_the_interrupted_one(make_model: Build, stop_after: int) -> None:
+def test_resumed_run_continues_the_file(make_model: Build, stop_after: int) -> None:
     settings = {"model": "BPR", "epochs": 6, "learning_rate": 0.01}
     fit(make_model, **settings)
     expected = Path("curve.csv").read_bytes()
@@ -71,13 +71,13 @@ def test_a_resumed_run_continues_the_file_of_the_interrupted_one(make_model: Bui
     assert Path("curve.csv").read_bytes() == expected
 
 
-def test_a_run_that_is_started_anew_starts_a_new_file(make_model: Build) -> None:
+def test_new_run_starts_a_new_file(make_model: Build) -> None:
     for epochs in (4, 2):
         fit(make_model, model="BPR", epochs=epochs)
         assert curve()["epoch"].tolist() == list(range(epochs))
 
 
-def test_a_resumed_run_without_the_file_starts_one(make_model: Build) -> None:
+def test_resumed_run_without_a_file(make_model: Build) -> None:
     fit(make_model, 1, model="BPR", epochs=4, learning_rate=0.01)
     Path("curve.csv").unlink()
     fit(make_model, resume="model.pth", model="BPR", epochs=4, learning_rate=0.01)
@@ -85,7 +85,7 @@ def test_a_resumed_run_without_the_file_starts_one(make_model: Build) -> None:
     assert rows == list(range(rows[0], 4))
 
 
-def test_an_evaluation_outside_training_writes_nothing(make_model: Build) -> None:
+def test_other_evaluations_write_nothing(make_model: Build) -> None:
     config, model, _, valid, test = make_model(model="BPR", save_learning_curve="curve.csv")
     trainer = Trainer(config, model)
     for loader in (valid, test):
@@ -93,7 +93,7 @@ def test_an_evaluation_outside_training_writes_nothing(make_model: Build) -> Non
     assert not Path("curve.csv").exists()
 
 
-def test_an_evaluation_after_training_changes_nothing(make_model: Build) -> None:
+def test_later_evaluation_changes_nothing(make_model: Build) -> None:
     config, model, train, valid, test = make_model(
         model="BPR", epochs=3, eval_step=2, save_learning_curve="folder/curve.csv"
     )
@@ -106,7 +106,7 @@ def test_an_evaluation_after_training_changes_nothing(make_model: Build) -> None
     assert [file.name for file in Path("folder").iterdir()] == ["curve.csv"]
 
 
-def test_a_file_that_cannot_be_written_ends_in_one_line(make_model: Build) -> None:
+def test_unwritable_file_is_one_line(make_model: Build) -> None:
     Path("file").write_text("")
     allowed = r"allowed is the path of a file that ends in \.csv"
     with pytest.raises(ConfigError, match=rf"^save_learning_curve: found 'curve\.txt', {allowed}"):

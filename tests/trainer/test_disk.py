@@ -74,7 +74,7 @@ def assert_intact(line: str, file: str, trainer: Trainer, saved: Path) -> None:
     assert load_checkpoint(str(last))["epoch"] >= max(trainer.train_loss_dict) - 1
 
 
-def test_a_learning_curve_that_cannot_be_written(make_model: Build, tmp_path: Path, small: Path) -> None:
+def test_full_disk_and_learning_curve(make_model: Build, tmp_path: Path, small: Path) -> None:
     curve, saved = small / "curve.csv", tmp_path / "saved"
     line, trainer = train(make_model, small, save_learning_curve=str(curve), checkpoint_dir=str(saved))
     assert_intact(line, str(curve), trainer, saved)
@@ -82,7 +82,7 @@ def test_a_learning_curve_that_cannot_be_written(make_model: Build, tmp_path: Pa
     assert sorted(file.name for file in small.iterdir()) == ["curve.csv", "rest"]
 
 
-def test_a_log_that_cannot_be_written(
+def test_full_disk_and_log(
     make_model: Build, tmp_path: Path, small: Path, log: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     saved = tmp_path / "saved"
@@ -91,7 +91,7 @@ def test_a_log_that_cannot_be_written(
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_tensorboard_files_that_cannot_be_written(
+def test_full_disk_and_tensorboard(
     make_model: Build, tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failures: list[Any] = []

@@ -37,7 +37,7 @@ def fit(make_model: Build, **keys: Any) -> tuple[Trainer, Any, Any]:
 
 
 @pytest.mark.parametrize("arguments", NO_TEST)
-def test_without_a_test_part_training_ends_it(make_model: Build, arguments: dict[str, Any]) -> None:
+def test_training_without_test_ends_the_run(make_model: Build, arguments: dict[str, Any]) -> None:
     trainer, _, test = fit(make_model, eval_args=arguments)
     assert states() == []
     assert trainer.evaluate(test) is None
@@ -57,7 +57,7 @@ def test_auto_does_not_go_on_with_such_a_run(
     assert sum("epoch 0 training" in text for text in caplog.messages) == 2
 
 
-def test_a_state_that_an_earlier_version_left_is_left_out(
+def test_state_of_an_earlier_version(
     make_model: Build, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -94,7 +94,7 @@ def test_every_test_of_the_run_ends_it(make_model: Build, how: dict[str, Any]) -
     assert states() == []
 
 
-def test_a_test_during_training_does_not_end_it(make_model: Build) -> None:
+def test_early_test_does_not_end_the_run(make_model: Build) -> None:
     config, model, train, valid, test = make_model(**KEYS, model="BPR")
     trainer, found = Trainer(config, model), []
 
@@ -107,7 +107,7 @@ def test_a_test_during_training_does_not_end_it(make_model: Build) -> None:
     assert states() == ["last"]
 
 
-def test_a_run_that_ended_in_this_process_is_left_out(make_model: Build, caplog: pytest.LogCaptureFixture) -> None:
+def test_ended_run_is_left_out(make_model: Build, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     fit(make_model)
     trainer, *_ = fit(make_model, resume="auto", state="INFO")

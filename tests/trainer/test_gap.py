@@ -40,7 +40,7 @@ def fit(make_model: Build, stop_after: int | None = None, **settings: Any) -> Tr
     return trainer
 
 
-def test_the_series_starts_before_training_and_ends_with_the_model(make_model: Build) -> None:
+def test_series_covers_the_training(make_model: Build) -> None:
     untrained = make_model(**FEW)[1]
     fit(make_model, epochs=5, gap_every=2, eval_step=5)
     rows = pd.read_csv("gap.csv", float_precision="round_trip")
@@ -54,7 +54,7 @@ def test_the_series_starts_before_training_and_ends_with_the_model(make_model: B
         assert rows.loc[rows["epochs"] == epochs, "value"].tolist() == expected
 
 
-def test_measuring_does_not_change_the_training(make_model: Build) -> None:
+def test_measuring_leaves_training_unchanged(make_model: Build) -> None:
     with_gap, without = (
         fit(make_model, epochs=3, gap_every=every, dropout_prob=0.3).model.state_dict() for every in (1, None)
     )
@@ -71,18 +71,18 @@ def test_a_resumed_run_continues_the_file(make_model: Build) -> None:
     assert Path("gap.csv").read_bytes() == expected
 
 
-def test_without_a_path_the_file_lies_beside_the_checkpoint(make_model: Build) -> None:
+def test_default_file_is_beside_checkpoint(make_model: Build) -> None:
     fit(make_model, epochs=1, gap_every=1, save_gap=None)
     assert set(pd.read_csv("model-gap.csv")["epochs"]) == {0, 1}
 
 
-def test_both_sides_are_measured_where_both_have_modalities(make_model: Build) -> None:
+def test_both_sides_are_measured(make_model: Build) -> None:
     fit(make_model, epochs=1, gap_every=1, user_modalities=["interactions", "profile"])
     rows = pd.read_csv("gap.csv")
     assert rows.groupby("side")["first"].first().to_dict() == {"item": "interactions", "user": "interactions"}
 
 
-def test_without_the_key_or_without_modalities_nothing_is_written(make_model: Build) -> None:
+def test_no_key_or_no_modalities(make_model: Build) -> None:
     fit(make_model, epochs=1)
     negatives = {"distribution": "uniform", "sample_num": 1}
     fit(make_model, model="BPR", epochs=1, gap_every=1, train_neg_sample_args=negatives)
@@ -90,12 +90,12 @@ def test_without_the_key_or_without_modalities_nothing_is_written(make_model: Bu
 
 
 @pytest.mark.parametrize(("key", "value"), [("gap_every", 0), ("gap_every", "often"), ("save_gap", "gap.txt")])
-def test_wrong_values_are_refused_before_training(make_model: Build, key: str, value: Any) -> None:
+def test_wrong_values_fail_early(make_model: Build, key: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=f"^{key}: found {value!r}, allowed is "):
         make_model(**{**FEW, key: value})
 
 
-def test_a_file_that_cannot_be_written_ends_in_one_line(make_model: Build) -> None:
+def test_unwritable_file_is_one_line(make_model: Build) -> None:
     Path("file").write_text("")
     with pytest.raises(DataError, match=r"^save_gap: cannot write file/gap\.csv: "):
         fit(make_model, epochs=1, gap_every=1, save_gap="file/gap.csv")

@@ -125,7 +125,7 @@ def whole(make_model: Build, tmp_path: Path, finished: dict[str, Any]) -> Whole:
         (PLAIN, (2, 2), 11),
     ],
 )
-def test_a_run_stopped_within_an_epoch_goes_on_with_the_next_batch(
+def test_stop_within_an_epoch(
     make_model: Build, tmp_path: Path, whole: Whole, settings: dict[str, Any], workers: tuple[int, int], at: int
 ) -> None:
     # the number of workers makes no difference to our models
@@ -160,7 +160,7 @@ def graph(tiny_folder: Path) -> Callable[[int], dict[str, Any]]:
 
 
 @pytest.mark.parametrize(("triples", "worker", "at"), [(100, 0, 1), (100, 0, 3), (128, 0, 5), (900, 0, 2), (900, 2, 1)])
-def test_a_knowledge_based_model_goes_on_in_both_of_its_loaders(
+def test_stop_of_a_knowledge_based_model(
     make_model: Build, tmp_path: Path, graph: Callable[[int], dict[str, Any]], triples: int, worker: int, at: int
 ) -> None:
     settings = {**graph(triples), "worker": worker}
@@ -174,9 +174,7 @@ def test_a_knowledge_based_model_goes_on_in_both_of_its_loaders(
 
 
 @pytest.mark.parametrize("settings", [SIBRAR, PLAIN])
-def test_a_run_stopped_in_a_validation_trains_no_batch_again(
-    make_model: Build, tmp_path: Path, whole: Whole, settings: dict[str, Any]
-) -> None:
+def test_stop_in_a_validation(make_model: Build, tmp_path: Path, whole: Whole, settings: dict[str, Any]) -> None:
     settings = {**settings, "eval_args": {"mode": {"valid": "uni10", "test": "full"}}, "eval_batch_size": 200}
     expected, batches, per_epoch = whole(**settings)
     part, predict = tmp_path / "part.pth", "predict"
@@ -188,7 +186,7 @@ def test_a_run_stopped_in_a_validation_trains_no_batch_again(
     assert resumed.batches == batches - stopped.batches
 
 
-def test_a_run_stopped_in_its_test_only_tests_again(make_model: Build, tmp_path: Path, whole: Whole) -> None:
+def test_stop_in_the_test(make_model: Build, tmp_path: Path, whole: Whole) -> None:
     expected, *_ = whole(**SIBRAR, worker=0)
     part = tmp_path / "part.pth"
     stopped = Run(make_model, part, **SIBRAR)
@@ -202,7 +200,7 @@ def test_a_run_stopped_in_its_test_only_tests_again(make_model: Build, tmp_path:
     assert sorted(file.name for file in tmp_path.glob("part*.pth")) == ["part.pth"]
 
 
-def test_a_run_that_stopped_early_only_tests_when_it_is_resumed(make_model: Build, tmp_path: Path) -> None:
+def test_resume_after_early_stopping(make_model: Build, tmp_path: Path) -> None:
     settings = {**PLAIN, "epochs": 60, "stopping_step": 3}
     expected = Run(make_model, tmp_path / "whole.pth", **settings).fit()
     assert max(expected["losses"]) < 59
@@ -214,7 +212,7 @@ def test_a_run_that_stopped_early_only_tests_when_it_is_resumed(make_model: Buil
     assert resumed.batches == 0
 
 
-def test_a_run_can_be_stopped_again_and_again(make_model: Build, tmp_path: Path, whole: Whole) -> None:
+def test_repeated_stops(make_model: Build, tmp_path: Path, whole: Whole) -> None:
     expected, *_ = whole(**SIBRAR, worker=0)
     part = tmp_path / "part.pth"
     Run(make_model, part, **SIBRAR).at(0, ask).stop()
@@ -246,9 +244,7 @@ def test_a_wrong_number_of_hours_is_an_error(make_config: Callable[..., Any], va
         make_config(max_hours=value)
 
 
-def test_a_run_that_saves_nothing_ends_by_max_hours_too(
-    make_model: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_max_hours_without_checkpoints(make_model: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(interruption, "_start", time.monotonic() - 3599.9)
     run = Run(make_model, tmp_path / "none.pth", **PLAIN, max_hours=1)
@@ -257,7 +253,7 @@ def test_a_run_that_saves_nothing_ends_by_max_hours_too(
     assert not list(tmp_path.glob("*.pth"))
 
 
-def test_handlers_are_put_back_and_those_of_the_program_are_left_alone(make_model: Build, tmp_path: Path) -> None:
+def test_signal_handlers_are_restored(make_model: Build, tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
     Run(make_model, tmp_path / "a.pth", **PLAIN).at(2, ask).stop()
     assert signal.getsignal(signal.SIGTERM) == before
@@ -278,9 +274,7 @@ def test_training_in_another_thread_works(make_model: Build, tmp_path: Path) -> 
     assert max(found[0]["losses"]) == PLAIN["epochs"] - 1
 
 
-def test_the_gap_before_training_and_what_was_drawn_survive_a_stop(
-    make_model: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_gap_and_draws_survive_a_stop(make_model: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: dict[str, dict[int, float]] = {}
 
     def run(name: str, at: int | None = None, **settings: Any) -> None:

@@ -18,9 +18,7 @@ from recbole_sibrar.plugin.training import process_group
 from recbole_sibrar.trainer import progress
 
 
-def test_a_process_whose_partners_never_come_says_for_whom_it_waits_and_gives_up(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_process_without_partners_gives_up(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(process_group, "_MEETING_TIME", timedelta(seconds=2))
     with socket.socket() as free:
         free.bind(("localhost", 0))
@@ -34,9 +32,7 @@ def test_a_process_whose_partners_never_come_says_for_whom_it_waits_and_gives_up
 
 
 @pytest.mark.parametrize(("n_processes", "reserve"), [(1, 1.0), (2, 1.0 + 16 * 0.5)])
-def test_several_processes_stop_as_early_as_the_batches_until_they_ask_again_take(
-    monkeypatch: pytest.MonkeyPatch, n_processes: int, reserve: float
-) -> None:
+def test_several_processes_stop_earlier(monkeypatch: pytest.MonkeyPatch, n_processes: int, reserve: float) -> None:
     clock, asked = [100.0], list[float]()
     monkeypatch.setattr(processes, "count", lambda config: n_processes)
     monkeypatch.setattr(progress, "common_reason", lambda config, reason: reason)
@@ -48,5 +44,5 @@ def test_several_processes_stop_as_early_as_the_batches_until_they_ask_again_tak
     epoch = progress.Progress(trainer, saved=True)
     for seconds in (9.0, *[0.25] * 20, 0.5, *[0.25] * 10):  # the first also starts the epoch
         clock[0] += seconds
-        epoch._between_batches(0)
+        epoch.after_batch(0)
     assert asked[-1] == pytest.approx(reserve)

@@ -112,7 +112,7 @@ def test_equal_content_resumes_from_anywhere(make_model: Build, tiny_folder: Pat
     assert resumed.result == expected
 
 
-def test_order_does_not_matter_where_the_split_sorts(make_model: Build, tiny_folder: Path) -> None:
+def test_order_is_irrelevant_if_split_sorts(make_model: Build, tiny_folder: Path) -> None:
     cold = {"model": "BPR", "eval_args": {"split": {"CS": [0.6, 0.2, 0.2]}, "group_by": "item"}}
     expected = train(make_model, **cold).result
     train(make_model, 2, **cold)
@@ -120,7 +120,7 @@ def test_order_does_not_matter_where_the_split_sorts(make_model: Build, tiny_fol
     assert train(make_model, resume=LAST, **cold).result == expected
 
 
-def test_a_file_without_a_record_resumes_with_a_warning(make_model: Build, caplog: pytest.LogCaptureFixture) -> None:
+def test_file_without_record_is_a_warning(make_model: Build, caplog: pytest.LogCaptureFixture) -> None:
     expected = train(make_model, model="BPR").result
     train(make_model, 2, model="BPR")
     for file in ("saved/a.pth", LAST):
@@ -131,7 +131,7 @@ def test_a_file_without_a_record_resumes_with_a_warning(make_model: Build, caplo
     assert "does not say what data it was trained with" in caplog.text
 
 
-def test_data_are_compared_when_resumed_by_hand(make_model: Build, tiny_folder: Path) -> None:
+def test_data_are_compared_in_manual_resume(make_model: Build, tiny_folder: Path) -> None:
     train(make_model, 2, model="BPR")
     rewrite(tiny_folder, "inter", lambda lines: lines[1:])
     config, model, train_data, valid_data, _ = make_model(**KEYS, model="BPR")

@@ -151,7 +151,7 @@ def test_values_come_from_anywhere(
     assert {key: config[key] for key in expected} == expected
 
 
-def test_paths_and_arrays_do_for_keys_of_ours(
+def test_our_keys_take_paths_and_arrays(
     make_config: Callable[..., Config], tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["test"])
@@ -168,7 +168,7 @@ def test_paths_and_arrays_do_for_keys_of_ours(
     assert load_data_and_model(str(file))[0]["branch_hidden_sizes"] == [8]
 
 
-def test_a_model_without_progress_writes_such_a_file_too(make_model: Build) -> None:
+def test_file_of_a_model_without_progress(make_model: Build) -> None:
     config, model, *_ = make_model(model="BPR", own_key=len, path=Path("x"))
     trainer = Trainer(config, model)
     trainer._save_checkpoint(0)

@@ -47,7 +47,7 @@ def shown(trainer: Trainer) -> dict[str, tuple[list[list[str]], np.ndarray]]:
     return tabs
 
 
-def test_every_item_has_a_point_and_one_for_each_modality_it_has(make_model: Build) -> None:
+def test_points_of_every_item(make_model: Build) -> None:
     tabs = shown(fit(make_model, epochs=1))
     (header, *lines), points = tabs["items"]
     assert set(tabs) == {"users", "items"}
@@ -61,7 +61,7 @@ def test_every_item_has_a_point_and_one_for_each_modality_it_has(make_model: Bui
 
 
 @pytest.mark.parametrize("model", ["SiBraR", "MuBraR", "DropoutNet"])
-def test_the_points_are_those_of_the_checkpoint_that_is_tested(make_model: Build, model: str) -> None:
+def test_points_of_the_tested_checkpoint(make_model: Build, model: str) -> None:
     trainer = fit(make_model, model=model, epochs=3, learning_rate=0.05, user_modalities="auto", item_modalities="auto")
     _, best, dataset, *_ = load_data_and_model("model.pth")
     best.eval()
@@ -76,7 +76,7 @@ def test_the_points_are_those_of_the_checkpoint_that_is_tested(make_model: Build
             assert points[rows] == pytest.approx(wanted.numpy(), abs=1e-5)
 
 
-def test_without_checkpoints_the_points_are_those_of_the_last_epoch(make_model: Build) -> None:
+def test_points_without_checkpoints(make_model: Build) -> None:
     trainer = fit(make_model, saved=False, epochs=2)
     (_, *lines), points = shown(trainer)["items"]
     rows = [row for row, line in enumerate(lines) if line[1] == "fused"]
@@ -85,7 +85,7 @@ def test_without_checkpoints_the_points_are_those_of_the_last_epoch(make_model: 
     assert points[rows] == pytest.approx(trainer.model.encode_items()[ids].numpy(), abs=1e-5)
 
 
-def test_a_resumed_run_that_is_no_better_shows_the_checkpoint_it_came_from(make_model: Build) -> None:
+def test_points_of_a_resumed_run(make_model: Build) -> None:
     first = shown(fit(make_model, epochs=1, learning_rate=0.05))["items"]
     trainer = fit(make_model, epochs=3, learning_rate=0.05, resume="model.pth")
     again = shown(trainer)["items"]
@@ -93,7 +93,7 @@ def test_a_resumed_run_that_is_no_better_shows_the_checkpoint_it_came_from(make_
     assert again[1] == pytest.approx(first[1], abs=1e-6)
 
 
-def test_embeddings_that_clcrec_has_learnt_stand_for_no_content(make_model: Build) -> None:
+def test_points_of_clcrec(make_model: Build) -> None:
     eval_args = {"split": {"CS": [0.8, 0.1, 0.1]}, "group_by": "item", "order": "RO", "mode": "full"}
     trainer = fit(make_model, model="CLCRec", epochs=1, user_modalities=["id"], eval_args=eval_args)
     (_, *lines), _ = shown(trainer)["items"]
@@ -104,7 +104,7 @@ def test_embeddings_that_clcrec_has_learnt_stand_for_no_content(make_model: Buil
     assert not content & trained
 
 
-def test_a_sample_holds_entities_with_all_their_points(make_model: Build) -> None:
+def test_sample_has_whole_entities(make_model: Build) -> None:
     _, model, *_ = make_model()
     model.eval()
     everything, _, _ = projector_points(model, "item", seed=1)

@@ -51,9 +51,7 @@ def states() -> list[str]:
     return sorted(file.name for file in Path("saved").glob("*-*.pth") if file.stem.endswith(("-last", "-previous")))
 
 
-def test_a_run_killed_between_best_and_latest_goes_on_from_the_best(
-    make_model: Build, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_kill_between_best_and_latest(make_model: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     validate = Trainer._valid_epoch
 
     def better_each_epoch(trainer: Trainer, *args: Any, **kwargs: Any) -> tuple[float, Any]:
@@ -70,9 +68,7 @@ def test_a_run_killed_between_best_and_latest_goes_on_from_the_best(
 
 
 @pytest.mark.parametrize("damage", ["truncated", "missing"])
-def test_the_previous_state_stands_in_for_the_latest(
-    make_model: Build, caplog: pytest.LogCaptureFixture, damage: str
-) -> None:
+def test_previous_state_replaces_the_latest(make_model: Build, caplog: pytest.LogCaptureFixture, damage: str) -> None:
     expected = train(make_model)
     train(make_model, 3, "saved/a.pth")
     last = Path("saved/a-last.pth")
@@ -95,14 +91,14 @@ def test_a_run_of_two_gpus_goes_on_with_one(monkeypatch: pytest.MonkeyPatch) -> 
     assert found == [([1], 0)]
 
 
-def test_best_parameters_that_are_gone_are_an_error(make_model: Build) -> None:
+def test_deleted_best_parameters(make_model: Build) -> None:
     train(make_model, 3, "saved/a.pth")
     Path("saved/a.pth").unlink()
     with pytest.raises(CheckpointError, match=r"saved/a-last\.pth needs saved/a\.pth, the best parameters so far"):
         train(make_model, resume="saved/a-last.pth")
 
 
-def test_states_are_removed_with_the_test_and_never_written_where_nothing_is_saved(make_model: Build) -> None:
+def test_states_are_removed_after_the_test(make_model: Build) -> None:
     train(make_model, 3, "saved/a.pth")
     assert states() == ["a-last.pth", "a-previous.pth"]
     train(make_model, resume="saved/a-last.pth")
@@ -117,9 +113,7 @@ def test_states_are_removed_with_the_test_and_never_written_where_nothing_is_sav
     assert load_checkpoint("saved/c-last.pth")["epoch"] == 2
 
 
-def test_auto_takes_the_newest_unfinished_run_of_the_same_configuration(
-    make_model: Build, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_auto_takes_the_newest_run(make_model: Build, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     expected = train(make_model, resume="auto", state="INFO")
     assert "starts anew" in caplog.text
@@ -133,7 +127,7 @@ def test_auto_takes_the_newest_unfinished_run_of_the_same_configuration(
     assert states() == [f"{name}-{kind}.pth" for name in "acd" for kind in ("last", "previous")]
 
 
-def test_auto_leaves_out_a_checkpoint_of_somebody_else(make_model: Build, caplog: pytest.LogCaptureFixture) -> None:
+def test_auto_skips_foreign_checkpoints(make_model: Build, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     train(make_model, 3, "saved/a.pth", state="INFO")
     content = load_checkpoint("saved/a-last.pth")
@@ -144,7 +138,7 @@ def test_auto_leaves_out_a_checkpoint_of_somebody_else(make_model: Build, caplog
     assert "left out: saved/b-last.pth, which was written without recbole_sibrar" in caplog.text
 
 
-def test_auto_leaves_a_run_alone_that_another_process_goes_on_with(make_model: Build) -> None:
+def test_auto_skips_a_running_run(make_model: Build) -> None:
     train(make_model, 3, "saved/a.pth")
     started = psutil.Process(os.getppid()).create_time()
 
@@ -160,7 +154,7 @@ def test_auto_leaves_a_run_alone_that_another_process_goes_on_with(make_model: B
     assert train(make_model, resume="auto").start_epoch > 0
 
 
-def test_another_configuration_is_said_with_both_values(make_model: Build, caplog: pytest.LogCaptureFixture) -> None:
+def test_other_keys_show_both_values(make_model: Build, caplog: pytest.LogCaptureFixture) -> None:
     train(make_model, 3, "saved/a.pth", state="WARNING")
     train(make_model, resume="saved/a-last.pth", state="WARNING", epochs=6, stopping_step=7, checkpoint_dir="other")
     assert "configuration" not in caplog.text
@@ -170,16 +164,14 @@ def test_another_configuration_is_said_with_both_values(make_model: Build, caplo
     assert said.endswith("(learning_rate: 0.01 there, 0.5 here, train_batch_size: 512 there, 64 here)")
 
 
-def test_a_folder_that_cannot_be_written_is_found_before_training(make_model: Build, tmp_path: Path) -> None:
+def test_unwritable_folder_fails_early(make_model: Build, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for folder in ("file/below", "/proc/nowhere", "/proc/self"):
         with pytest.raises(DataError, match=rf"checkpoint_dir: cannot (make|write) {folder}"):
             train(make_model, checkpoint_dir=folder)
 
 
-def test_a_full_disk_ends_in_one_line_and_leaves_the_last_good_state(
-    make_model: Build, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_full_disk_leaves_the_last_state(make_model: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = train(make_model)
     save, written = torch.save, []
 
@@ -205,6 +197,6 @@ def test_a_full_disk_ends_in_one_line_and_leaves_the_last_good_state(
 
 
 @pytest.mark.parametrize("value", ["often", -1, 1.5])
-def test_a_wrong_number_of_epochs_between_states_is_an_error(make_config: Callable[..., Any], value: Any) -> None:
+def test_wrong_checkpoint_every(make_config: Callable[..., Any], value: Any) -> None:
     with pytest.raises(ConfigError, match="checkpoint_every: found"):
         make_config(checkpoint_every=value)

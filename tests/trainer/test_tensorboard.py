@@ -76,12 +76,12 @@ def test_the_parts_of_the_loss_have_names(make_model: Build) -> None:
         ),
     ],
 )
-def test_only_the_parts_that_there_are_have_names(make_model: Build, settings: dict[str, Any], names: set[str]) -> None:
+def test_existing_parts_have_names(make_model: Build, settings: dict[str, Any], names: set[str]) -> None:
     found = written(fit(make_model, epochs=1, **{**BOTH_SIDES, **settings}), "Loss/")
     assert {name for name in found if not name.startswith("Train")} == names
 
 
-def test_other_parts_than_ours_stay_without_names(make_model: Build) -> None:
+def test_other_parts_have_no_names(make_model: Build) -> None:
     _, model, *_ = make_model(contrastive="none")
     assert loss_parts(model, 2.5) == {"Loss/recommendation": 2.5}
     assert loss_parts(model, (2.5, 1.0)) == {}
@@ -97,7 +97,7 @@ def test_other_parts_than_ours_stay_without_names(make_model: Build) -> None:
         {"model": "MuBraR", "modality_sampling": True},
     ],
 )
-def test_the_shares_are_those_of_what_was_drawn(
+def test_shares_of_the_draws(
     make_model: Build, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, settings: dict[str, Any]
 ) -> None:
     settings = {"train_batch_size": 256, **BOTH_SIDES, **settings}
@@ -138,7 +138,7 @@ def test_the_shares_are_those_of_what_was_drawn(
     assert len(epochs) == 2
 
 
-def test_a_model_that_draws_nothing_has_no_shares(make_model: Build) -> None:
+def test_no_draws_have_no_shares(make_model: Build) -> None:
     trainer = fit(make_model, modality_sampling=False, contrastive="none", **BOTH_SIDES)
     assert written(trainer, "Drawn/") == {}
     assert written(trainer, "Valid/") != {}
@@ -175,7 +175,7 @@ def test_every_validation_metric_is_there(make_model: Build, model: str, eval_st
         assert values == {step: pytest.approx(result[metric]) for step, result in zip(steps, results, strict=True)}
 
 
-def test_an_evaluation_outside_training_writes_nothing(make_model: Build) -> None:
+def test_other_evaluations_write_nothing(make_model: Build) -> None:
     config, model, _, valid, _ = make_model()
     trainer = Trainer(config, model)
     trainer._valid_epoch(valid)
@@ -204,7 +204,7 @@ def test_what_is_written_changes_no_result(
         assert torch.equal(tensor, without[-1][name]), name
 
 
-def test_with_none_only_recbole_writes_and_nothing_is_counted(make_model: Build) -> None:
+def test_none_leaves_all_to_recbole(make_model: Build) -> None:
     counting: list[bool] = []
 
     def watch(trainer: Trainer) -> None:
@@ -225,7 +225,7 @@ def test_with_none_only_recbole_writes_and_nothing_is_counted(make_model: Build)
     assert trainer.model.item_encoder.sampler.counts is None
 
 
-def test_an_interrupted_training_stops_counting(make_model: Build) -> None:
+def test_interruption_stops_counting(make_model: Build) -> None:
     def press(*args: Any) -> None:
         raise KeyboardInterrupt
 
@@ -254,7 +254,7 @@ class Wandb(SimpleNamespace):
             self.rows.append({})
 
 
-def test_weights_and_biases_gets_the_same_scalars(make_model: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wandb_gets_the_same_scalars(make_model: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     wandb = Wandb()
     monkeypatch.setitem(sys.modules, "wandb", wandb)
     trainer = fit(make_model, log_wandb=True, **BOTH_SIDES)
@@ -272,7 +272,7 @@ def test_weights_and_biases_gets_the_same_scalars(make_model: Build, monkeypatch
     assert all("train/train_loss" in row for row in training)  # RecBole's own, in the same step
 
 
-def test_training_needs_no_weights_and_biases(make_model: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_needs_no_wandb(make_model: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
     trainer = fit(make_model, epochs=1)
     assert math.isfinite(written(trainer, "Loss/")["recommendation"][0])

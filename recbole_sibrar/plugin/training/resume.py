@@ -273,7 +273,8 @@ def resume_checkpoint(original: Any, trainer: Trainer, resume_file: str) -> None
     if processes.is_main(config):
         record = None if state.loader is None else record_of(state.loader)
         found = restore.plan(Path(resume_file), config, ignored, trainer.logger.warning, record)
-    plan: restore.Plan = processes.broadcast(config, found)  # of several machines, one has the files
+    plan = processes.broadcast(config, found)  # of several machines, one has the files
+    assert plan is not None
 
     try:
         original(trainer, str(plan.file))

@@ -1,4 +1,4 @@
-"""The runs of a comparison as tasks of a Ray cluster."""
+"""Execution of a comparison's runs as tasks of a Ray cluster."""
 
 from __future__ import annotations
 
@@ -14,94 +14,125 @@ import yaml
 from ray.exceptions import RayError
 
 from recbole_sibrar.config import ConfigError
-from recbole_sibrar.quick_start.cluster import session
-from recbole_sibrar.quick_start.cluster.session import LOCAL, Job
-from recbole_sibrar.quick_start.group import runs as group
-from recbole_sibrar.quick_start.group.runs import LOG, LaunchError, Run
+from recbole_sibrar.errors import one_line
+from recbole_sibrar.quick_start.cluster import jobs, session
+from recbole_sibrar.quick_start.cluster.jobs import Job
+from recbole_sibrar.quick_start.cluster.resources import check_resources, default_resources, read_resources
+from recbole_sibrar.quick_start.cluster.session import LOCAL
+from recbole_sibrar.quick_start.group import execution
+from recbole_sibrar.quick_start.group.execution import LaunchError
+from recbole_sibrar.quick_start.group.runs import LOG, Run
 from recbole_sibrar.quick_start.group.single_run import RESULT, SPECIFICATION
 from recbole_sibrar.quick_start.run.child_process import Children, threads_each
 
+__all__ = ["Tasks", "execute", "run_job"]
+
 _OPTION = "--resources_per_run"
 
-_ADVICE = "the same command goes on with what is not finished, and needs no Ray without --cluster"
+_ADVICE = "the same command continues with the unfinished runs, and needs no Ray without --cluster"
 
 
 def execute(
-    runs: Sequence[Run], jobs: int | None, address: str, resources: str | None, note: Callable[[str], None]
+    runs: Sequence[Run], n_jobs: int | None, address: str, resources: str | None, note: Callable[[str], None]
 ) -> list[Run]:
-    """Run what is not finished on a cluster, as :func:`~recbole_sibrar.quick_start.group.runs.execute` does here.
+    """Execute the unfinished runs on a cluster, like :func:`~recbole_sibrar.quick_start.group.execution.execute`.
 
     Args:
         runs: All runs.
-        jobs: How many at a time; None for as many as the cluster has resources for.
-        address: That of a cluster, or ``local``.
-        resources: What a run takes, as it was written; None for a CPU, and a GPU if there is one.
-        note: Takes a line for each run that fails.
+        n_jobs: Number of runs at a time; None for the limit by the resources of the cluster.
+        address: Address of a cluster, or ``local``.
+        resources: Resources of a run, as written; None for one CPU, and one GPU if there is any.
+        note: Takes a line for each failed run.
 
     Returns:
-        The runs that have failed.
+        The failed runs.
 
     Raises:
-        ConfigError: There is no such cluster, or it cannot run a task.
+        ConfigError: There is no such cluster, or it has too few resources.
     """
-    given = resources and session.read_resources(_OPTION, resources)
-    n_cpus = math.ceil(jobs * given["CPU"] if given else jobs) or 1 if jobs else None
+    given = read_resources(_OPTION, resources) if resources else None
     folder = Path(os.path.commonpath([run.folder.parents[1] for run in runs]))
     folder.mkdir(parents=True, exist_ok=True)
-    connection = session.connected(address, "run_recbole_group", _ADVICE, n_cpus)
-    with connection, session.sharing(folder) as token:
-        taken = given or session.default_resources()
-        session.check_resources(_OPTION, taken)
-        if address == LOCAL:
-            threads = threads_each(jobs or int(ray.cluster_resources()["CPU"] / (taken["CPU"] or 1)) or 1)
-        else:
-            threads = os.environ.get("OMP_NUM_THREADS", str(max(1, int(taken["CPU"]))))
-        return group.execute(runs, jobs or len(runs), note, Tasks(token, threads, taken))
+
+    connection = session.connected(address, "run_recbole_group", _ADVICE, _n_cpus(n_jobs, given))
+    with connection, jobs.sharing(folder) as token:
+        taken = given or default_resources()
+        check_resources(_OPTION, taken)
+        tasks = Tasks(token, _threads(address, n_jobs, taken), taken)
+        return execution.execute(runs, n_jobs or len(runs), note, tasks)
+
+
+def _n_cpus(n_jobs: int | None, given: dict[str, float] | None) -> int | None:
+    """Return the CPUs of a local cluster for a number of runs; None for all of this machine."""
+    if not n_jobs:
+        return None
+    per_run = given["CPU"] if given else 1
+    return math.ceil(n_jobs * per_run) or 1
+
+
+def _threads(address: str, n_jobs: int | None, taken: dict[str, float]) -> str:
+    """Return ``OMP_NUM_THREADS`` of each run."""
+    if address != LOCAL:
+        return os.environ.get("OMP_NUM_THREADS", str(max(1, int(taken["CPU"]))))
+    at_a_time = n_jobs or int(ray.cluster_resources()["CPU"] / (taken["CPU"] or 1)) or 1
+    return threads_each(at_a_time)
 
 
 class Tasks:
-    """Runs as tasks of the cluster that this process is connected to.
+    """Launcher on the connected cluster.
 
     Args:
-        token: By which a machine sees that it shares the folders of the runs.
-        threads: ``OMP_NUM_THREADS`` of each.
-        resources: What each takes, as Ray names it.
+        token: File by which a machine recognises the shared folder of the runs.
+        threads: ``OMP_NUM_THREADS`` of each run.
+        resources: Resources of a run, with Ray's names.
     """
 
     def __init__(self, token: Path, threads: str, resources: dict[str, float]) -> None:
         others = {name: amount for name, amount in resources.items() if name not in ("CPU", "GPU")}
-        amounts = {"num_cpus": resources["CPU"], "num_gpus": resources.get("GPU", 0), "resources": others}
         task: Any = ray.remote(run_job)
-        self.task = task.options(max_retries=0, **amounts)
-        self.token, self.threads, self.resources = token, threads, resources
-        self.lock, self.stopped, self.running = threading.Lock(), False, list[Any]()
+        self.task = task.options(
+            max_retries=0,
+            num_cpus=resources["CPU"],
+            num_gpus=resources.get("GPU", 0),
+            resources=others,
+        )
+        self.token = token
+        self.threads = threads
+        self.resources = resources
+        self.lock = threading.Lock()
+        self.stopped = False
+        self.running: list[Any] = []
 
     def launch(self, run: Run, log: IO[bytes]) -> int:
-        """Run what the folder of a run says; its exit status.
+        """Run the specification in a run's folder; return the exit status.
 
         Raises:
             LaunchError: The machine has no data, or was lost.
         """
-        job = session.job(run.specification, run.folder, self.token, self.threads, self.resources)
+        job = jobs.make_job(run.specification, run.folder, self.token, self.threads, self.resources)
         with self.lock:
             if self.stopped:
                 raise LaunchError("the comparison was interrupted")
             task = self.task.remote(job)
             self.running.append(task)
+
+        status, files = self._wait(task)
+        result = files.pop(RESULT, None)
+        jobs.write_files(run.folder, files)
+        if result is not None:  # last, because the file marks the run as finished
+            jobs.write_files(run.folder, {RESULT: result})
+        return status
+
+    def _wait(self, task: ray.ObjectRef[tuple[int, dict[str, bytes]]]) -> tuple[int, dict[str, bytes]]:
         try:
-            status, files = ray.get(task)
+            return ray.get(task)
         except ConfigError as error:
             raise LaunchError(str(getattr(error, "cause", error))) from None
         except RayError as error:
-            raise LaunchError(f"Ray: {' '.join(str(error).split())[:300]}") from None
-        result = files.pop(RESULT, None)
-        session.write_files(run.folder, files)
-        if result is not None:  # last, as it says that the run has finished
-            session.write_files(run.folder, {RESULT: result})
-        return status
+            raise LaunchError(f"Ray: {one_line(error, 300)}") from None
 
     def stop(self) -> None:
-        """End all, and start none any more."""
+        """End all tasks and start no others."""
         with self.lock:
             self.stopped = True
             for task in self.running:
@@ -109,19 +140,21 @@ class Tasks:
 
 
 def run_job(job: Job) -> tuple[int, dict[str, bytes]]:
-    """Run a job in a process of its own; this is what a machine of the cluster runs.
+    """Run a job on a machine of the cluster, in a process of its own.
 
     Returns:
-        The exit status of the process, and what it has written if the folder of the run is not shared.
+        Exit status of the process, and its files if the folder of the run is not shared.
 
     Raises:
         ConfigError: The machine does not have the data.
     """
-    with session.workplace(job) as (folder, specification):
+    with jobs.workplace(job) as (folder, specification):
         (folder / SPECIFICATION).write_text(yaml.safe_dump(specification), encoding="utf-8")
         with open(folder / LOG, "ab") as log:
-            status = group.run_process(folder, log, job.threads, Children())
+            status = execution.run_process(folder, log, job.threads, Children())
+
         if job.is_shared:
             return status, {}
-        files = session.read_files(folder)
-        return status, {name: content for name, content in files.items() if name != SPECIFICATION}
+        files = jobs.read_files(folder)
+        del files[SPECIFICATION]  # it has the paths of this machine
+        return status, files

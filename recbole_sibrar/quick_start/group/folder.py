@@ -1,10 +1,10 @@
-"""Reading what ``run_recbole_group`` has left in a folder."""
+"""Reader of a finished comparison's folder, for the report."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,17 +14,39 @@ import pandas as pd
 import yaml
 
 from recbole_sibrar.config import ConfigError
-from recbole_sibrar.quick_start.group.runs import CONFIGURATION, CURVE
+from recbole_sibrar.errors import one_line
+from recbole_sibrar.quick_start.group.runs import CONFIGURATION, CURVE, ENVIRONMENT
 from recbole_sibrar.quick_start.group.single_run import CHECKPOINT, RESULT
 from recbole_sibrar.quick_start.group.variants import file_name
 
-RESULTS, SIGNIFICANCE, SUMMARY, ENVIRONMENT = "results.csv", "significance.csv", "summary.md", "environment.json"
+__all__ = [
+    "ENVIRONMENT",
+    "N_HEAD",
+    "RESULTS",
+    "SIGNIFICANCE",
+    "SUMMARY",
+    "ComparisonFolder",
+    "FinishedRun",
+    "read_comparisons",
+    "read_table",
+]
+
+RESULTS = "results.csv"
+"""Results of all runs."""
+
+SIGNIFICANCE = "significance.csv"
+"""Comparisons of all pairs of models."""
+
+SUMMARY = "summary.md"
+"""Results of all models as a table for people."""
 
 N_HEAD = 5
-"""``results.csv`` has so many columns before the metrics."""
+"""Number of columns of ``results.csv`` before the metrics."""
+
+_HEAD = ["name", "model", "seed", "minutes", "valid_score"]
 
 _NAMES = ("name", "model", "a", "b", "checkpoint", "modalities", "first", "second")
-"""Columns of names, which stay what they are even if they look like numbers."""
+"""Columns with names, read as text even if they look like numbers."""
 
 
 @dataclass(frozen=True)
@@ -32,55 +54,55 @@ class FinishedRun:
     """A model with one seed."""
 
     name: str
-    """What the comparison calls the model."""
+    """Name of the model in the comparison."""
     model: str
     """Name of its class."""
     seed: int
     """RecBole's ``seed``."""
     folder: Path
-    """Where its files are."""
+    """Folder of the run."""
     result: dict[str, Any]
-    """What the run reported."""
+    """Content of ``result.json``."""
 
     @property
     def checkpoint(self) -> Path | None:
-        """The trained model; None if it is gone, or the model has none."""
+        """The trained model; None if there is no checkpoint."""
         path = self.folder / CHECKPOINT
         return path if path.is_file() else None
 
     @cached_property
     def configuration(self) -> dict[str, Any]:
-        """Every key and its value; empty if the file is gone."""
+        """All keys and values; empty without the file."""
         return _read(self.folder / CONFIGURATION, yaml.safe_load) or {}
 
     @cached_property
     def environment(self) -> dict[str, Any]:
-        """Versions of packages and the state of git; empty if the file is gone."""
+        """Versions of packages and the state of git; empty without the file."""
         return _read(self.folder / ENVIRONMENT, json.loads) or {}
 
     @property
     def curve(self) -> pd.DataFrame | None:
-        """``epoch``, ``train_loss`` and the validation's metrics; None for a model that is not trained in epochs."""
+        """``epoch``, ``train_loss`` and validation metrics; None for a model that is not trained in epochs."""
         path = self.folder / CURVE
         return read_table(path) if path.is_file() else None
 
 
 @dataclass(frozen=True)
 class ComparisonFolder:
-    """The comparison of some models on one split."""
+    """Comparison of models on one split."""
 
     folder: Path
-    """Where it is."""
+    """Folder of the comparison."""
     title: str
-    """What was compared, in words."""
+    """Data set and keys."""
     legend: str
-    """What the marks of the results mean, and which runs have no result."""
+    """Explanation of the marks, and runs without a result."""
     results: pd.DataFrame
     """A row for each finished run: ``name``, ``model``, ``seed``, ``minutes``, ``valid_score``, and the metrics."""
     significance: pd.DataFrame
     """A row for each pair of models and metric; may be empty."""
     runs: list[FinishedRun]
-    """The finished runs whose folders are there, in the order of ``results``."""
+    """Finished runs with a folder, in the order of ``results``."""
     unfinished: list[str]
     """Folders of runs without a result."""
 
@@ -91,36 +113,38 @@ class ComparisonFolder:
 
     @property
     def metrics(self) -> list[str]:
-        """The metrics of all users and items."""
+        """Metrics over all users and items."""
         return [name for name in self.results.columns[N_HEAD:] if "[" not in name]
 
     @property
     def valid_metric(self) -> str:
-        """The metric by which the epoch was chosen, or else the first one."""
+        """Validation metric of the runs, else the first metric."""
         found = [str(run.configuration.get("valid_metric", "")).lower() for run in self.runs]
         return next((metric for metric in found if metric in self.metrics), self.metrics[0])
 
 
 def read_comparisons(folder: Path) -> list[ComparisonFolder]:
-    """Read the comparison in a folder, or those in its subfolders, as ``--splits`` makes them.
+    """Read the comparison in a folder, or those in its subfolders (``--splits``).
 
     Args:
-        folder: The ``--output`` of ``run_recbole_group``, or a part of it.
+        folder: The ``--output`` folder of ``run_recbole_group``, or a part of it.
 
     Raises:
-        ConfigError: There is none, or none with results, or a file cannot be read.
+        ConfigError: There is no comparison, it has no results, or a file cannot be read.
     """
     if not folder.is_dir():
         raise ConfigError(f"RUN_FOLDER: there is no folder {folder}")
     if folder.name == "runs" and (folder.parent / RESULTS).is_file():
         raise ConfigError(f"RUN_FOLDER: found {folder}, meant is {folder.parent}")
+
     parents = [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]
-    found = [path for path in parents if (path / RESULTS).is_file() and (path / "runs").is_dir()]
-    if found:
-        return [_read_comparison(path) for path in found]
     started = [path for path in parents if (path / "runs").is_dir()]
+    finished = [path for path in started if (path / RESULTS).is_file()]
+    if finished:
+        return [_read_comparison(path) for path in finished]
+
     if started:
-        hint = "start its run_recbole_group command again, which goes on and writes it at the end"
+        hint = "start its run_recbole_group command again, which continues and writes it at the end"
         raise ConfigError(f"RUN_FOLDER: {folder} has runs but no {RESULTS}; {hint}")
     allowed = "the folder that run_recbole_group --output names"
     raise ConfigError(
@@ -129,43 +153,65 @@ def read_comparisons(folder: Path) -> list[ComparisonFolder]:
 
 
 def _read_comparison(folder: Path) -> ComparisonFolder:
-    results = read_table(folder / RESULTS)
-    if list(results.columns[:N_HEAD]) != ["name", "model", "seed", "minutes", "valid_score"] or results.empty:
-        raise ConfigError(f"{folder / RESULTS}: found the columns {', '.join(results.columns[:N_HEAD])} and "
-                          f"{len(results)} rows, expected the results that run_recbole_group writes")  # fmt: skip
-    if len(results.columns) == N_HEAD:
-        raise ConfigError(f"{folder / RESULTS}: no column of a metric")
-    runs = [run for _, row in results.iterrows() if (run := _find_run(folder, row)) is not None]
-    path = folder / SIGNIFICANCE
+    results = _read_results(folder / RESULTS)
     title, legend = _read_summary(folder)
-    unfinished = [path.name for path in sorted((folder / "runs").iterdir()) if not (path / RESULT).is_file()]
-    significance = read_table(path) if path.is_file() else pd.DataFrame(columns=["metric", "a", "b"])
-    return ComparisonFolder(folder, title, legend, results, significance, runs, unfinished)
+    file = folder / SIGNIFICANCE
+    significance = read_table(file) if file.is_file() else pd.DataFrame(columns=["metric", "a", "b"])
+
+    found = [_find_run(folder, row) for _, row in results.iterrows()]
+    paths = sorted((folder / "runs").iterdir())
+    return ComparisonFolder(
+        folder=folder,
+        title=title,
+        legend=legend,
+        results=results,
+        significance=significance,
+        runs=[run for run in found if run is not None],
+        unfinished=[path.name for path in paths if not (path / RESULT).is_file()],
+    )
 
 
-def _find_run(folder: Path, row: pd.Series) -> FinishedRun | None:
-    """The run of a row: by its name and seed and, where the configuration was changed later, by its results."""
-    begin = f"{file_name(row['name'])}-{row['seed']}-"
-    candidates = []
+def _read_results(file: Path) -> pd.DataFrame:
+    results = read_table(file)
+    head = list(results.columns[:N_HEAD])
+    if head != _HEAD or results.empty:
+        raise ConfigError(
+            f"{file}: found the columns {', '.join(head)} and {len(results)} rows, expected the results that "
+            "run_recbole_group writes"
+        )
+    if len(results.columns) == N_HEAD:
+        raise ConfigError(f"{file}: no column of a metric")
+    return results
+
+
+def _find_run(folder: Path, row: pd.Series[Any]) -> FinishedRun | None:
+    """Find the run of a row by name and seed and, after a change of the configuration, by the closest results."""
+    pattern = re.compile(re.escape(f"{file_name(row['name'])}-{row['seed']}-") + "[0-9a-f]{12}")
+    candidates: list[tuple[int, Path, dict[str, Any]]] = []
     for path in (folder / "runs").iterdir():
-        if re.fullmatch(re.escape(begin) + "[0-9a-f]{12}", path.name) and (path / RESULT).is_file():
+        if pattern.fullmatch(path.name) and (path / RESULT).is_file():
             result = _read(path / RESULT, json.loads)
-            reported = result.get("test_result", {})
-            differing = sum(row[key] != value for key, value in reported.items() if key in row and value == value)
-            candidates.append((differing, path, result))
+            candidates.append((_n_differences(row, result.get("test_result", {})), path, result))
+
     if not candidates:
         return None
     _, path, result = min(candidates, key=lambda candidate: candidate[:2])
     return FinishedRun(row["name"], str(row["model"]), int(row["seed"]), path, result)
 
 
+def _n_differences(row: pd.Series[Any], reported: dict[str, float]) -> int:
+    """Count the metrics with another value in the row than in the result; NaN counts as equal."""
+    return sum(row[key] != value for key, value in reported.items() if key in row and value == value)
+
+
 def _read_summary(folder: Path) -> tuple[str, str]:
-    """Title and legend, which are the first and the last paragraph."""
+    """Read title and legend, the first and the last paragraph."""
     path = folder / SUMMARY
     if not path.is_file():
         return folder.absolute().name, ""
+
     paragraphs = path.read_text(encoding="utf-8").strip().split("\n\n")
-    plain = [re.sub(r"\\([\\|*<`])", r"\1", paragraph) for paragraph in paragraphs]
+    plain: Sequence[str] = [re.sub(r"\\([\\|*<`])", r"\1", paragraph) for paragraph in paragraphs]
     return plain[0], plain[-1] if len(plain) > 2 else ""
 
 
@@ -173,20 +219,22 @@ def read_table(path: Path) -> pd.DataFrame:
     """Read a CSV file.
 
     Raises:
-        ConfigError: It is none.
+        ConfigError: It is no CSV file.
     """
+    # A model may be called "nan" or "None": only an empty cell is missing.
+    options: Any = {"keep_default_na": False, "na_values": [""], "dtype": dict.fromkeys(_NAMES, str)}
     try:
-        options: Any = {"keep_default_na": False, "na_values": [""], "dtype": dict.fromkeys(_NAMES, str)}
-        return pd.read_csv(path, float_precision="round_trip", **options)
-    except (ValueError, OSError) as error:  # pandas' errors of parsing are values too
-        raise ConfigError(f"{path}: cannot be read as CSV ({' '.join(str(error).split())})") from None
+        table: pd.DataFrame = pd.read_csv(path, float_precision="round_trip", **options)
+    except (ValueError, OSError) as error:  # parsing errors of pandas are ValueErrors
+        raise ConfigError(f"{path}: cannot be read as CSV ({one_line(error)})") from None
+    return table
 
 
 def _read(path: Path, parse: Callable[[str], Any]) -> Any:
-    """Parse a file; None if there is none."""
+    """Parse a file; None without the file."""
     if not path.is_file():
         return None
     try:
         return parse(path.read_text(encoding="utf-8"))
     except (ValueError, OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
+        raise ConfigError(f"{path}: cannot be read ({one_line(error)})") from None

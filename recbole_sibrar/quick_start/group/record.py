@@ -1,4 +1,4 @@
-"""What a run was made of: its full configuration, the versions of all packages, and the state of git."""
+"""Record of a run: its full configuration, the versions of all packages, and the state of git."""
 
 from __future__ import annotations
 
@@ -17,69 +17,93 @@ from recbole_sibrar.config import NOT_RECORDED, START_PATHS, WITHOUT_EFFECT
 from recbole_sibrar.plugin.configuration import known_keys
 from recbole_sibrar.trainer.restore import AUTO
 
+__all__ = ["absolute_paths", "configuration", "data_path", "environment", "fingerprint"]
+
+_PLAIN = (str, int, float, bool, list, dict, type(None))
+"""Types of values in a yaml file."""
+
 
 def configuration(config: Config) -> dict[str, Any]:
-    """Every key of a run and its value, as plain values for a yaml file that ``run_recbole`` repeats the run with.
+    """Return all keys of a run with plain values, for a yaml file by which ``run_recbole`` repeats the run.
 
-    What RecBole derives from other keys, such as the device, is left out.
+    Keys derived by RecBole from other keys, such as the device, are left out.
     """
-    keys = {key: _plain(config[key]) for key in sorted(known_keys(config)) if key in config}
-    own = {"model": config.model, "dataset": config.dataset, "data_path": data_path(config)}
-    plain = (str, int, float, bool, list, dict, type(None))
-    return {
-        **own,
-        **{key: value for key, value in keys.items() if isinstance(value, plain) and key not in NOT_RECORDED},
-    }
+    keys: dict[str, Any] = {"model": config.model, "dataset": config.dataset, "data_path": data_path(config)}
+    for key in sorted(known_keys(config)):
+        if key not in config or key in NOT_RECORDED:
+            continue
+        value = _to_plain(config[key])
+        if isinstance(value, _PLAIN):
+            keys[key] = value
+    return keys
 
 
-def _plain(value: Any) -> Any:
+def _to_plain(value: object) -> object:
+    """Turn tuples into lists, at all levels."""
     if isinstance(value, (list, tuple)):
-        return [_plain(element) for element in value]
-    return {key: _plain(element) for key, element in value.items()} if isinstance(value, dict) else value
+        return [_to_plain(element) for element in value]
+    if isinstance(value, dict):
+        return {key: _to_plain(element) for key, element in value.items()}
+    return value
 
 
 def data_path(config: Config) -> str:
-    """The folder of all data sets, absolute; in the configuration RecBole has replaced it by that of the data set."""
-    return str(
-        Path(config.external_config_dict.get("data_path") or config.internal_config_dict["data_path"]).absolute()
-    )
+    """Return the absolute path of the folder of all data sets.
+
+    RecBole replaces the key ``data_path`` by the folder of the data set itself.
+    """
+    path = config.external_config_dict.get("data_path") or config.internal_config_dict["data_path"]
+    return str(Path(path).absolute())
 
 
 def absolute_paths(config: Config) -> dict[str, str]:
-    """The keys of a run that name files and folders, with absolute paths."""
-    paths = {key: config[key] for key in START_PATHS if config[key] and (key, config[key]) != ("resume", AUTO)}
-    return {**{key: str(Path(path).absolute()) for key, path in paths.items()}, "data_path": data_path(config)}
+    """Return the keys of a run with files and folders, with absolute paths."""
+    paths = {"data_path": data_path(config)}
+    for key in START_PATHS:
+        value = config[key]
+        if value and (key, value) != ("resume", AUTO):
+            paths[key] = str(Path(value).absolute())
+    return paths
 
 
 def fingerprint(config: Config) -> str:
-    """Twelve digits that differ where anything differs that results depend on: a key, or a file of the data."""
+    """Hash everything that results depend on, the keys and the files of the data, into twelve digits."""
     without_effect = WITHOUT_EFFECT if config["resume"] == AUTO else WITHOUT_EFFECT - {"resume"}
     keys = {key: str(value) for key, value in config.final_config_dict.items() if key not in without_effect}
+
+    # Size and time of a change, not the content: hashing gigabytes of features would take minutes.
     files = sorted(file for file in Path(config["data_path"]).glob("*") if file.is_file())
     keys["files"] = str([(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files])
-    return hashlib.sha256(json.dumps(keys, sort_keys=True).encode()).hexdigest()[:12]
+
+    text = json.dumps(keys, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def environment() -> dict[str, Any]:
-    """Versions of all packages, and the state of the git repositories of the working directory and of the plugin."""
+    """Return the versions of all packages, and the git states of the working directory and of the plugin."""
     packages = {package.metadata["Name"]: package.version for package in distributions()}
     folders = {"working directory": Path.cwd(), "recbole-sibrar": Path(__file__).parent}
     return {
         "python": sys.version.split()[0],
         "platform": platform.platform(),
         "packages": dict(sorted(packages.items(), key=lambda package: package[0].lower())),
-        "git": {name: _git(folder) for name, folder in folders.items()},
+        "git": {name: _git_state(folder) for name, folder in folders.items()},
     }
 
 
-def _git(folder: Path) -> str | None:
-    """Commit and whether files differ from it; None outside a repository, or without git."""
+def _git_state(folder: Path) -> str | None:
+    """Return the commit and a note about changed files; None outside a repository, or without git."""
     try:
-        run = {"cwd": folder, "capture_output": True, "text": True, "timeout": 10}
-        commit = subprocess.run(["git", "rev-parse", "HEAD"], **run)  # type: ignore[call-overload]
-        changes = subprocess.run(["git", "status", "--porcelain"], **run)  # type: ignore[call-overload]
+        commit = _git(folder, "rev-parse", "HEAD")
+        changes = _git(folder, "status", "--porcelain")
     except (OSError, subprocess.TimeoutExpired):
         return None
+
     if commit.returncode:
         return None
-    return commit.stdout.strip() + (" with changes" if changes.stdout.strip() else "")
+    suffix = " with changes" if changes.stdout.strip() else ""
+    return commit.stdout.strip() + suffix
+
+
+def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=False)

@@ -1,8 +1,6 @@
-"""One run of a comparison, in a process of its own.
+"""Process of a run: ``python -m recbole_sibrar.quick_start.group.single_run FOLDER PARENT``.
 
-``python -m recbole_sibrar.quick_start.group.single_run FOLDER PARENT`` runs it.
-
-``PARENT`` is the id of the process that starts it, with whose end it ends too.
+``PARENT`` is the id of the process that starts it; the run ends together with it.
 """
 
 from __future__ import annotations
@@ -14,6 +12,7 @@ import resource
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +21,26 @@ import yaml
 import recbole_sibrar  # noqa: F401  # registers the plugin in this process
 from recbole_sibrar.files import replacing
 
-SPECIFICATION, RESULT, CHECKPOINT = "run.yaml", "result.json", "checkpoint/model.pth"
-"""What a run's folder holds before it starts, and when it is finished."""
+__all__ = ["CHECKPOINT", "RESULT", "SPECIFICATION", "end_with", "main", "name_checkpoint"]
+
+SPECIFICATION = "run.yaml"
+"""Input of the run, in its folder."""
+
+RESULT = "result.json"
+"""Result of the run; marks it as finished."""
+
+CHECKPOINT = "checkpoint/model.pth"
+"""Trained model."""
+
+_PARENT_CHECK_SECONDS = 0.5
 
 
 def main(folder: Path) -> None:
-    """Run what the folder's specification says, and write the result there.
+    """Run the specification in a folder and write the result there.
 
     Args:
-        folder: Holds ``run.yaml`` with ``model``, ``dataset``, ``config_files``, ``keys`` and, if RecBole's logs shall
-            not go where this is started, ``working_directory``.
+        folder: Has ``run.yaml`` with ``model``, ``dataset``, ``config_files``, ``keys`` and optionally
+            ``working_directory``, the folder of RecBole's logs.
     """
     import recbole.quick_start
 
@@ -39,6 +48,7 @@ def main(folder: Path) -> None:
     folder = folder.absolute()
     os.chdir(specification.get("working_directory", "."))
     sys.argv = sys.argv[:1]  # RecBole would read the arguments of this process as keys
+
     start = time.perf_counter()
     result = recbole.quick_start.run_recbole(
         specification["model"],
@@ -47,9 +57,10 @@ def main(folder: Path) -> None:
         {**specification["keys"], "checkpoint_dir": str((folder / CHECKPOINT).parent)},
     )
     name_checkpoint(folder, specification["model"])
+
     finished = {
-        "test_result": {key: float(value) for key, value in result["test_result"].items()},
-        "best_valid_result": {key: float(value) for key, value in (result["best_valid_result"] or {}).items()},
+        "test_result": _to_floats(result["test_result"]),
+        "best_valid_result": _to_floats(result["best_valid_result"] or {}),
         "best_valid_score": float(result["best_valid_score"]),
         "seconds": time.perf_counter() - start,
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
@@ -58,13 +69,20 @@ def main(folder: Path) -> None:
         temporary.write_text(json.dumps(finished, indent=1), encoding="utf-8")
 
 
-def name_checkpoint(folder: Path, model: str) -> None:
-    """Give the checkpoint, which RecBole names by the time of day, a name that can be known in advance.
+def _to_floats(result: Mapping[str, float]) -> dict[str, float]:
+    return {key: float(value) for key, value in result.items()}
 
-    States to go on from, which lie beside it under longer names, are removed: the run has ended.
+
+def name_checkpoint(folder: Path, model: str) -> None:
+    """Rename the checkpoint, which RecBole names by the time of day, and remove states for resuming.
+
+    Args:
+        folder: Folder of the ended run.
+        model: Name of the model.
     """
     found = sorted((folder / CHECKPOINT).parent.glob(f"{model}-*.pth"), key=lambda file: file.stat().st_mtime_ns)
     time_of_day = re.compile(re.escape(model) + r"-\w+-\d+-\d+_\d+-\d+-\d+\.pth")
+
     best = [file for file in found if time_of_day.fullmatch(file.name)]
     if best:
         best[-1].replace(folder / CHECKPOINT)
@@ -73,9 +91,13 @@ def name_checkpoint(folder: Path, model: str) -> None:
 
 
 def end_with(parent: int) -> None:
-    """End this process when the one that has started it is gone, which could not end it if it was killed."""
+    """End this process after its parent; a killed parent cannot do so itself.
+
+    Args:
+        parent: Id of the parent process.
+    """
     while os.getppid() == parent:
-        time.sleep(0.5)
+        time.sleep(_PARENT_CHECK_SECONDS)
     os._exit(1)
 
 

@@ -1,4 +1,4 @@
-"""The table of a comparison, as Markdown, as LaTeX and as text for a terminal."""
+"""Table of a comparison in Markdown, in LaTeX and as text for a terminal."""
 
 from __future__ import annotations
 
@@ -8,19 +8,24 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+__all__ = ["Cell", "cells", "latex", "markdown", "plain_markdown", "terminal"]
+
+_RANK_DIGITS = 12
+"""Decimals of a mean that decide its rank; sums in another order differ in the last ones."""
+
 
 @dataclass(frozen=True)
 class Cell:
-    """A model's results in one metric."""
+    """Results of a model in one metric."""
 
     mean: float
-    """Mean over seeds; NaN where no seed has a value."""
+    """Mean over seeds; NaN without any value."""
     deviation: float
     """Sample standard deviation over seeds; NaN for a single one."""
     rank: int
-    """1 for the best model, 2 for the second; equal means share a rank; 0 where there is no mean."""
+    """1 for the best model, 2 for the second; equal means share a rank; 0 without a mean."""
     significant: bool
-    """Whether the best model is significantly better than every other."""
+    """True for a best model with significantly better results than every other."""
 
 
 def cells(
@@ -31,49 +36,53 @@ def cells(
     Args:
         results: A row for each run, with the column ``name`` and one for each metric.
         metrics: The metrics, in order.
-        smaller: Those that are better when they are smaller.
-        significant: Metric -> the model that is significantly better than every other, or None.
+        smaller: Metrics with smaller values for better models.
+        significant: Metric -> the significantly best model, or None.
 
     Returns:
         Name of each model, in the order of ``results``, -> a cell for each metric.
     """
     names = list(dict.fromkeys(results["name"]))
     grouped = results.groupby("name")[list(metrics)]
-    means, deviations = grouped.mean().loc[names], grouped.std(ddof=1).loc[names]
+    means = grouped.mean().loc[names]
+    deviations = grouped.std(ddof=1).loc[names]
+
     signs = np.array([-1.0 if metric in smaller else 1.0 for metric in metrics])
-    ranks = (means * signs).round(12).rank(ascending=False, method="min").fillna(0).astype(int)
-    return {
-        name: [
-            Cell(
-                float(means.loc[name, metric]),
-                float(deviations.loc[name, metric]),
-                int(ranks.loc[name, metric]),
-                significant.get(metric) == name,
+    scores = (means * signs).round(_RANK_DIGITS)
+    ranks = scores.rank(ascending=False, method="min").fillna(0).astype(int)
+
+    table: dict[str, list[Cell]] = {}
+    for name in names:
+        table[name] = []
+        for metric in metrics:
+            cell = Cell(
+                mean=float(means.loc[name, metric]),
+                deviation=float(deviations.loc[name, metric]),
+                rank=int(ranks.loc[name, metric]),
+                significant=significant.get(metric) == name,
             )
-            for metric in metrics
-        ]
-        for name in names
-    }
-
-
-def markdown(table: Mapping[str, Sequence[Cell]], metrics: Sequence[str]) -> str:
-    """A Markdown table: mean ± standard deviation, the best bold, the second underlined, ``*`` for significance."""
-    head = " | ".join(map(plain_markdown, metrics))
-    lines = [f"| model | {head} |", "|---" * (len(metrics) + 1) + "|"]
-    lines += [
-        f"| {plain_markdown(name)} | {' | '.join(_markdown(cell) for cell in row)} |" for name, row in table.items()
-    ]
-    return "\n".join(lines) + "\n"
+            table[name].append(cell)
+    return table
 
 
 def _number(cell: Cell, plus_minus: str) -> str:
     if np.isnan(cell.mean):
         return "-"
-    return f"{cell.mean:.4f}" + ("" if np.isnan(cell.deviation) else f"{plus_minus}{cell.deviation:.4f}")
+    deviation = "" if np.isnan(cell.deviation) else f"{plus_minus}{cell.deviation:.4f}"
+    return f"{cell.mean:.4f}{deviation}"
+
+
+def markdown(table: Mapping[str, Sequence[Cell]], metrics: Sequence[str]) -> str:
+    """Format a Markdown table: mean ± standard deviation, the best bold, the second underlined, ``*`` significant."""
+    head = " | ".join(map(plain_markdown, metrics))
+    lines = [f"| model | {head} |", "|---" * (len(metrics) + 1) + "|"]
+    for name, row in table.items():
+        lines.append(f"| {plain_markdown(name)} | {' | '.join(map(_markdown, row))} |")
+    return "\n".join(lines) + "\n"
 
 
 def plain_markdown(text: str) -> str:
-    r"""Plain text for Markdown.
+    r"""Escape plain text for Markdown.
 
     Example:
         >>> print(plain_markdown("a|b*"))
@@ -89,20 +98,22 @@ def _markdown(cell: Cell) -> str:
 
 
 def terminal(table: Mapping[str, Sequence[Cell]], metrics: Sequence[str]) -> str:
-    """The same table in aligned columns: ¹ marks the best, ² the second, * what is significantly better.
+    """Format the table in aligned columns: ¹ marks the best, ² the second, * a significantly best model.
 
     Args:
-        table: What :func:`cells` returns.
+        table: The table of :func:`cells`.
         metrics: The metrics, in order.
     """
+    head = ["model", *(f"{metric}  " for metric in metrics)]
     rows = [[name, *map(_terminal, row)] for name, row in table.items()]
-    lines = [["model", *(f"{metric}  " for metric in metrics)], *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(metrics) + 1)]
-    aligned = [
-        [line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))]
-        for line in lines
-    ]
-    return "\n".join("  ".join(line).rstrip() for line in aligned) + "\n"
+    lines = [head, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+
+    aligned = []
+    for name, *values in lines:
+        padded = [value.rjust(width) for value, width in zip(values, widths[1:], strict=True)]
+        aligned.append("  ".join([name.ljust(widths[0]), *padded]).rstrip())
+    return "\n".join(aligned) + "\n"
 
 
 def _terminal(cell: Cell) -> str:
@@ -111,31 +122,31 @@ def _terminal(cell: Cell) -> str:
 
 
 def latex(table: Mapping[str, Sequence[Cell]], metrics: Sequence[str], caption: str) -> str:
-    """A LaTeX table (package booktabs) of the same content.
+    """Format a LaTeX table (package booktabs) of the same content.
 
     Args:
-        table: What :func:`cells` returns.
+        table: The table of :func:`cells`.
         metrics: The metrics, in order.
         caption: Plain text.
     """
-    rows = [f"{_escape(name)} & {' & '.join(_latex(cell) for cell in row)} \\\\" for name, row in table.items()]
     head = " & ".join(["model", *map(_escape, metrics)])
-    return "\n".join(
-        [
-            r"\begin{table}",
-            r"\centering",
-            rf"\caption{{{_escape(caption)}}}",
-            rf"\begin{{tabular}}{{l{'c' * len(metrics)}}}",
-            r"\toprule",
-            rf"{head} \\",
-            r"\midrule",
-            *rows,
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-            "",
-        ]
-    )
+    rows = [f"{_escape(name)} & {' & '.join(map(_latex, row))} \\\\" for name, row in table.items()]
+
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{_escape(caption)}}}",
+        rf"\begin{{tabular}}{{l{'c' * len(metrics)}}}",
+        r"\toprule",
+        rf"{head} \\",
+        r"\midrule",
+        *rows,
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+        "",
+    ]
+    return "\n".join(lines)
 
 
 def _latex(cell: Cell) -> str:
@@ -145,12 +156,13 @@ def _latex(cell: Cell) -> str:
 
 
 def _escape(text: str) -> str:
-    """Plain text for LaTeX.
+    """Escape plain text for LaTeX.
 
     Example:
         >>> _escape("ndcg@10 & 5 % of SiBraR_S")
         'ndcg@10 \\\\& 5 \\\\% of SiBraR\\\\_S'
     """
+    # A character at a time: replacing one after another would escape the escapes.
     special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
     special |= {"<": "$<$", ">": "$>$", "|": "$|$", "±": r"$\pm$", "[": "{[}", "]": "{]}", '"': "''"}
     return "".join(special.get(x, f"\\{x}" if x in "&%$#_{}" else x) for x in text)

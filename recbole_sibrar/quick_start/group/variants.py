@@ -1,4 +1,4 @@
-"""The models of a comparison: names, and keys of their own."""
+"""Models of a comparison, with names and keys of their own."""
 
 from __future__ import annotations
 
@@ -8,17 +8,22 @@ from dataclasses import dataclass, field
 
 from recbole_sibrar.errors import ConfigError, nearest, refuse
 
+__all__ = ["Variant", "file_name", "parse_seeds", "parse_variants"]
+
+_OPENING = "[{("
+_CLOSING = "]})"
+
 
 @dataclass(frozen=True)
 class Variant:
     """A model of a comparison."""
 
     name: str
-    """What it is called in tables and files."""
+    """Name in tables and files."""
     model: str
     """Name of the model."""
     keys: dict[str, str] = field(default_factory=dict)
-    """Keys that hold for it alone, with their values as they are written on a command line."""
+    """Keys of this model only, with values as on a command line."""
 
 
 def parse_variants(text: str | Sequence[str], models: Sequence[str]) -> list[Variant]:
@@ -41,22 +46,28 @@ def parse_variants(text: str | Sequence[str], models: Sequence[str]) -> list[Var
     if not isinstance(text, (str, list, tuple)):
         refuse("--model_list", text, "a list of models such as [Pop, BPR, SiBraR]")
     elements = list(_split(text, ",")) if isinstance(text, str) else [str(element) for element in text]
-    variants = [_variant(element.strip(), models) for element in elements if element.strip()]
+
+    variants = [_parse_variant(element.strip(), models) for element in elements if element.strip()]
     if not variants:
         refuse("--model_list", text, "names of models separated by commas, such as Pop,BPR,SiBraR")
+    _check_names_differ(variants)
+    return variants
+
+
+def _check_names_differ(variants: Sequence[Variant]) -> None:
     names = [file_name(variant.name) for variant in variants]
     for variant, name in zip(variants, names, strict=True):
         if names.count(name) > 1:
             raise ConfigError(
                 f"--model_list: found '{variant.name}' {names.count(name)} times; give each variant a name of its own "
-                f"(files tell letters, digits, points and underscores apart), such as mine={variant.name}"
+                f"(file names keep letters, digits, points and underscores), such as mine={variant.name}"
             )
-    return variants
 
 
-def _variant(element: str, models: Sequence[str]) -> Variant:
-    if sum(map(element.count, "[{(")) != sum(map(element.count, "]})")):
+def _parse_variant(element: str, models: Sequence[str]) -> Variant:
+    if sum(map(element.count, _OPENING)) != sum(map(element.count, _CLOSING)):
         refuse("--model_list", element, "as many closing brackets as opening ones")
+
     head, *pairs = _split(element, ":")
     name, equals, model = head.partition("=")
     name, model = (name.strip(), model.strip()) if equals else (element, head.strip())
@@ -64,6 +75,11 @@ def _variant(element: str, models: Sequence[str]) -> Variant:
         refuse("--model_list", model, f"the name of a model{nearest(model, models)}")
     if not file_name(name):
         refuse("--model_list", element, f"a name with letters or digits before ={model}")
+
+    return Variant(name, model, _parse_keys(element, model, pairs))
+
+
+def _parse_keys(element: str, model: str, pairs: Sequence[str]) -> dict[str, str]:
     keys: dict[str, str] = {}
     for pair in pairs:
         key, sign, value = (part.strip() for part in pair.partition("="))
@@ -72,15 +88,16 @@ def _variant(element: str, models: Sequence[str]) -> Variant:
         if keys.get(key, value) != value:
             refuse("--model_list", element, f"one value of {key}")
         keys[key] = value
-    return Variant(name, model, keys)
+    return keys
 
 
 def _split(text: str, separator: str) -> Iterator[str]:
-    """Parts of a text between separators that stand outside all brackets."""
-    depth, part = 0, ""
+    """Split a text at separators outside all brackets."""
+    depth = 0
+    part = ""
     for character in text:
-        depth += character in "[{("
-        depth -= character in "]})"
+        depth += character in _OPENING
+        depth -= character in _CLOSING
         if character == separator and depth == 0:
             yield part
             part = ""
@@ -90,7 +107,7 @@ def _split(text: str, separator: str) -> Iterator[str]:
 
 
 def file_name(name: str) -> str:
-    """A name of a variant as part of a file's name.
+    """Turn the name of a variant into a part of a file name.
 
     Example:
         >>> file_name("SiBraR:item_modalities=[id, text]")
@@ -103,7 +120,7 @@ def parse_seeds(text: str, first: int) -> list[int]:
     """Read a number of seeds, or a list of them.
 
     Args:
-        text: ``5`` for five seeds from ``first`` on, or ``2020,2021``.
+        text: ``5`` for five consecutive seeds from ``first``, or ``2020,2021``.
         first: The seed of the configuration.
 
     Raises:
@@ -116,11 +133,13 @@ def parse_seeds(text: str, first: int) -> list[int]:
     numbers = [number.strip() for number in text.strip("[]").split(",") if number.strip()]
     if not numbers or not all(number.isascii() and number.isdigit() for number in numbers):
         refuse("--seeds", text, "a number of seeds, or seeds separated by commas")
+
     seeds = [int(number) for number in numbers]
     if len(seeds) > 1 or text.strip().endswith(","):
         if len(set(seeds)) < len(seeds):
             refuse("--seeds", text, "each seed once")
         return seeds
+
     if seeds[0] < 1:
         refuse("--seeds", text, "at least one seed")
     return [first + i for i in range(seeds[0])]

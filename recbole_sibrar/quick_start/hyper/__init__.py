@@ -1,1 +1,18 @@
-"""A search for hyperparameters."""
+"""Search for hyperparameters: ``run_hyper``."""
+
+__all__ = [
+    "display",
+    "messages",
+    "objective",
+    "parameter",
+    "plan",
+    "ray_search",
+    "ray_searcher",
+    "ray_trial",
+    "record",
+    "runner",
+    "search",
+    "space",
+    "suggestions",
+    "trial_process",
+]

@@ -1,4 +1,4 @@
-"""RecBole's figure of a search, as a page that needs no network."""
+"""Figure of a search as an HTML page that works without a network."""
 
 from __future__ import annotations
 
@@ -9,19 +9,25 @@ import plotly.graph_objects as plotly
 from recbole_sibrar.files import replacing
 from recbole_sibrar.quick_start.hyper.record import Record, Status
 
+__all__ = ["write"]
+
+_SERIES = ((Status.OK, "complete", "#0072B2"), (Status.STOPPED, "stopped", "#E69F00"))
+"""Status, label and colour of the points."""
+
 
 def write(record: Record, metric: str, title: str, file: Path) -> None:
     """Write the page.
 
     Args:
         record: The trials; those without a score are left out.
-        metric: What the scores are.
-        title: Of the figure.
+        metric: Metric of the scores.
+        title: Title of the figure.
         file: The page.
     """
     scored = [trial for trial in record.ended if trial.score is not None]
     figure = plotly.Figure(layout={"title": title, "template": "plotly_white"})
-    for status, name, color in ((Status.OK, "complete", "#0072B2"), (Status.STOPPED, "stopped", "#E69F00")):
+
+    for status, name, color in _SERIES:
         trials = [trial for trial in scored if trial.status == status]
         figure.add_scatter(
             x=[trial.number for trial in trials],
@@ -31,6 +37,7 @@ def write(record: Record, metric: str, title: str, file: Path) -> None:
             marker={"color": color, "size": 9},
             name=name,
         )
+
     figure.update_xaxes(title="trial")
     figure.update_yaxes(title=f"validation {metric}")
     with replacing(file) as temporary:

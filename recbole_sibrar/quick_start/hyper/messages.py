@@ -1,4 +1,4 @@
-"""What a process of a trial and the one that has started it say to each other: lines of JSON, each of them answered."""
+"""JSON-lines protocol between a trial and the search; each line is acknowledged by an empty one."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import json
 from collections.abc import Iterator
 from typing import Any, TextIO
 
+__all__ = ["receive", "send"]
+
 
 def send(stream: TextIO, message: dict[str, Any]) -> None:
-    """Send a message, and wait until it was taken.
+    """Send a message and wait for its acknowledgement.
 
     Raises:
-        EOFError: Nobody takes it any more.
+        EOFError: The search has ended.
     """
+    # The search decides in between if the trial continues; without the wait it would train on.
     stream.write(json.dumps(message) + "\n")
     stream.flush()
     if not stream.readline():
@@ -20,7 +23,7 @@ def send(stream: TextIO, message: dict[str, Any]) -> None:
 
 
 def receive(stream: TextIO) -> Iterator[dict[str, Any]]:
-    """The messages of the other side until it ends; each is answered when the next one is asked for."""
+    """Yield messages until the other side ends; acknowledge each on the request for the next."""
     for line in iter(stream.readline, ""):
         yield json.loads(line)
         stream.write("\n")

@@ -1,9 +1,8 @@
-"""What a search is: model, data, keys, space and metric, checked before any trial runs."""
+"""Plan of a search: model, data, keys, space and metric, checked before any trial runs."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 from recbole.config import Config
 
 from recbole_sibrar.config import check_valid_metric, own_keys, refuse
-from recbole_sibrar.config.choices import check_model, chosen, configuration_file, keys_of_files
 from recbole_sibrar.plugin.checks import is_ours
 from recbole_sibrar.plugin.configuration import known_keys
 from recbole_sibrar.quick_start.group import record
@@ -20,13 +18,39 @@ from recbole_sibrar.quick_start.hyper.record import Record, Trial
 from recbole_sibrar.quick_start.hyper.space import Space
 from recbole_sibrar.quick_start.run.configuration import check_data, try_configuration
 
-_MANY = 100
-"""Trials of a search that does not say how many, as RecBole's ``HyperTuning`` has it."""
+__all__ = ["Plan", "Request", "make"]
+
+_N_TRIALS = 100
+"""Default number of trials, as in RecBole's ``HyperTuning``."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """Options of a search, as given by the user."""
+
+    model: str
+    """Name of the model."""
+    dataset: str
+    """Name of the data set."""
+    files: Sequence[str]
+    """Paths of yaml files."""
+    overrides: Mapping[str, str]
+    """Keys of the command line."""
+    params_file: str | None
+    """Search space: a path or the name of a shipped file; None for the file of the model."""
+    metric: str | None
+    """Validation metric to optimise; None for ``valid_metric``."""
+    tool: str
+    """``hyperopt`` or ``ray``."""
+    algo: str | None
+    """``exhaustive``, ``random`` or ``bayes``; None for the default."""
+    n_trials: int | None
+    """Number of trials; None for the default."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A search."""
+    """A checked search."""
 
     model: str
     """Name of the model."""
@@ -35,35 +59,35 @@ class Plan:
     files: tuple[str, ...]
     """Absolute paths of yaml files."""
     keys: dict[str, Any]
-    """Keys for all trials, which go before those of the files."""
+    """Keys for all trials; they override the files."""
     space: Space
-    """What is searched."""
+    """Search space."""
     config: Config
-    """The configuration without the searched keys' values."""
+    """Configuration without the searched values."""
     tool: str
     """``hyperopt`` or ``ray``."""
     algo: str
     """``exhaustive``, ``random`` or ``bayes``."""
     n_trials: int
-    """How many trials there are at most."""
+    """Largest number of trials."""
 
     @property
     def metric(self) -> str:
-        """By what trials are compared."""
+        """Validation metric to optimise."""
         return str(self.config["valid_metric"]).lower()
 
     @property
     def bigger(self) -> bool:
-        """Whether a greater score is better."""
+        """True for a metric with greater values for better models."""
         return bool(self.config["valid_metric_bigger"])
 
     @property
     def seed(self) -> int:
-        """Of the search, and of every trial that does not search it."""
+        """Seed of the search, and of every trial unless it is searched."""
         return int(self.config["seed"])
 
     def specification(self, trial: Trial) -> dict[str, Any]:
-        """What the process of a trial runs."""
+        """Return the content of a trial's ``run.yaml``."""
         own = {"show_progress": False, "state": "INFO"}
         return {
             "model": self.model,
@@ -73,12 +97,16 @@ class Plan:
         }
 
     def configuration(self, trial: Trial) -> dict[str, Any]:
-        """Every key of a trial."""
-        config = try_configuration(self.model, self.dataset, self.files, {**self.keys, **trial.parameters})[0]
+        """Return all keys of a trial."""
+        config, _ = try_configuration(self.model, self.dataset, self.files, {**self.keys, **trial.parameters})
         return record.configuration(config)
 
     def record(self, output: Path) -> Record:
-        """An empty record of the search."""
+        """Make an empty record of the search.
+
+        Args:
+            output: File of the readable results.
+        """
         identity = {
             "model": self.model,
             "dataset": self.dataset,
@@ -92,43 +120,66 @@ class Plan:
         return Record(output, identity, self.bigger, self.configuration)
 
 
-def make(args: argparse.Namespace, overrides: dict[str, str], note: Callable[[str], None]) -> Plan:
-    """Check what the command line asks for.
+def make(request: Request, note: Callable[[str], None]) -> Plan:
+    """Check a request and make the plan of the search.
 
     Args:
-        args: The options of ``run_hyper``.
-        overrides: Keys of the command line.
-        note: Takes a line for each key that has no effect.
+        request: Options of the search.
+        note: Takes a line for each key without effect.
 
     Raises:
-        ConfigError: The model, the data, a key, the space or the metric cannot be used.
+        ConfigError: The data, a key, the space or the metric cannot be used.
     """
-    files = [str(Path(configuration_file(name)).absolute()) for name in args.config_files.split()]
-    keys = keys_of_files(files)
-    model, dataset = (chosen(option, args, overrides, keys) for option in ("model", "dataset"))
-    check_model(model)
-    metric = {"valid_metric": args.metric} if args.metric else {}
-    space = spaces.read_space(spaces.find_file(args.params_file, model))
-    fixed = {key: value for key, value in overrides.items() if key not in ("model", "dataset")}
-    config, warnings = try_configuration(model, dataset, files, {**fixed, **metric})
-    known = known_keys(config) | set(own_keys() if is_ours(config.model_class) else ())
-    for warning in [*warnings, *spaces.check_names(space, model, known, fixed)]:
+    files = [str(Path(file).absolute()) for file in request.files]
+    space = spaces.read_space(spaces.find_file(request.params_file, request.model))
+    fixed = {key: value for key, value in request.overrides.items() if key not in ("model", "dataset")}
+    metric = {"valid_metric": request.metric} if request.metric else {}
+    keys = {**fixed, **metric}
+
+    config, warnings = try_configuration(request.model, request.dataset, files, keys)
+    known = known_keys(config)
+    if is_ours(config.model_class):
+        known = known | set(own_keys())
+    for warning in [*warnings, *spaces.check_names(space, request.model, known, fixed)]:
         note(f"warning: {warning}")
+
+    _check_config(config)
+    algo = _algorithm(request.algo, space)
+    return Plan(
+        model=request.model,
+        dataset=request.dataset,
+        files=tuple(files),
+        keys=keys,
+        space=space,
+        config=config,
+        tool=request.tool,
+        algo=algo,
+        n_trials=_n_trials(request.n_trials, algo, space),
+    )
+
+
+def _check_config(config: Config) -> None:
     for key in ("resume", "max_hours"):
         if config[key]:
-            refuse(key, config[key], "no value in a search, which goes on where it was interrupted by --resume")
+            refuse(key, config[key], "no value in a search, which continues with --resume after an interruption")
     check_data(config)
     check_valid_metric(config)
-    algo = _algorithm(args.algo, space)
-    n_trials = (space.n_values or _MANY) if algo == "exhaustive" else args.max_evals or args.num_samples or _MANY
-    return Plan(model, dataset, tuple(files), {**fixed, **metric}, space, config, args.tool, algo, n_trials)
 
 
 def _algorithm(given: str | None, space: Space) -> str:
+    """Choose the algorithm: every combination if there are finitely many, else the tree of Parzen estimators."""
     if given != "exhaustive":
-        return given or ("bayes" if space.n_values is None else "exhaustive")
+        default = "bayes" if space.n_values is None else "exhaustive"
+        return given or default
+
     endless = [parameter.name for parameter in space.parameters if parameter.n_values is None]
     if endless:
         allowed = f"random or bayes, as {space.file} has parameters that are no choices: {', '.join(endless)}"
         refuse("--algo", given, allowed)
     return given
+
+
+def _n_trials(given: int | None, algo: str, space: Space) -> int:
+    if algo == "exhaustive":
+        return space.n_values or _N_TRIALS
+    return given or _N_TRIALS

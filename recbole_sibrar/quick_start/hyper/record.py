@@ -1,8 +1,7 @@
-"""What a search has found so far, in files that are complete after every trial."""
+"""Record of a search, in files that are complete after every trial."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import math
 import shutil
@@ -18,15 +17,23 @@ import yaml
 from recbole.utils import dict2str
 
 from recbole_sibrar.config import ConfigError
-from recbole_sibrar.files import check_writable, replacing
+from recbole_sibrar.files import check_writable, locked, replacing
 from recbole_sibrar.quick_start.group.single_run import CHECKPOINT
 
-STATE, TABLE, BEST, LOCK = "search.json", "trials.csv", "best.yaml", "lock"
-"""Files in the folder of a search; each trial has a folder in ``trials/``."""
+__all__ = ["BEST", "STATE", "TABLE", "Record", "Status", "Trial"]
+
+STATE = "search.json"
+"""All trials, in the folder of a search; each trial has a folder in ``trials/``."""
+
+TABLE = "trials.csv"
+"""A row for each trial."""
+
+BEST = "best.yaml"
+"""Full configuration of the best trial."""
 
 
 class Status(StrEnum):
-    """What can be said of a trial; stopped: by the scheduler, because others were better."""
+    """Status of a trial; a scheduler stops a trial if others are better."""
 
     RUNNING = "running"
     OK = "ok"
@@ -36,39 +43,41 @@ class Status(StrEnum):
 
 @dataclass
 class Trial:
-    """A combination of values, and what came of it."""
+    """A combination of values and its results."""
 
     number: int
     """Counts from 0 in the order of the suggestions."""
     parameters: dict[str, Any]
     """Keys and values."""
     drawn: dict[str, Any]
-    """What Hyperopt has drawn: positions of choices, and numbers."""
+    """Draws of Hyperopt: positions of choices, and numbers."""
     status: Status = Status.RUNNING
-    """Whether it runs, or how it has ended."""
+    """Status."""
     score: float | None = None
     """Best validation score."""
     best_epoch: int | None = None
-    """The epoch with that score, from 0."""
+    """Epoch with that score, from 0."""
     result: dict[str, float] = field(default_factory=dict)
     """All validation metrics of that epoch."""
     seconds: float | None = None
     """Time of reading, training and validation."""
     threads: int | None = None
-    """Threads of torch, on which the last digits of a score depend."""
+    """Threads of torch; the last digits of a score depend on them."""
     reason: str = ""
-    """Why it has failed."""
+    """Reason of a failure."""
     test_result: dict[str, float] = field(default_factory=dict)
-    """Metrics of the test part; of the best trial alone, when the search has ended."""
+    """Metrics of the test part; only of the best trial, after the search."""
 
     def take(self, message: dict[str, Any]) -> None:
-        """Note what its process has said."""
-        self.score, self.result = message["best_score"], message["best_result"]
-        self.seconds, self.threads = message["seconds"], message["threads"]
+        """Take a message of the trial's process."""
+        self.score = message["best_score"]
+        self.result = message["best_result"]
+        self.seconds = message["seconds"]
+        self.threads = message["threads"]
         self.best_epoch = message.get("best_epoch")
 
     def text(self) -> str:
-        """Keys and values, in RecBole's form."""
+        """Return keys and values, in RecBole's form."""
         return ", ".join(f"{key}:{value}" for key, value in self.parameters.items())
 
 
@@ -76,10 +85,10 @@ class Record:
     """All trials of a search.
 
     Args:
-        output: File of the results for people; the folder beside it has the others.
-        identity: What has to be the same where a search is resumed.
-        bigger: Whether a greater score is better.
-        configuration: Gives the full configuration of a trial.
+        output: File of the readable results, beside the folder of all other files.
+        identity: Properties of the search; a resumed search must have the same ones.
+        bigger: True for a metric with greater values for better models.
+        configuration: Returns the full configuration of a trial.
     """
 
     def __init__(
@@ -89,36 +98,38 @@ class Record:
         bigger: bool,
         configuration: Callable[[Trial], dict[str, Any]],
     ) -> None:
-        self.output, self.identity, self.bigger, self.configuration = output, identity, bigger, configuration
+        self.output = output
+        self.identity = identity
+        self.bigger = bigger
+        self.configuration = configuration
         self.folder = output.with_suffix("") if output.suffix else output.with_name(f"{output.name}.search")
         self.trials: list[Trial] = []
         self.finished = False
 
     @contextmanager
     def opened(self, resume: bool) -> Iterator[None]:
-        """Hold the folder; start the record, or go on with what is there.
+        """Lock the folder, and start the record or continue the one in the folder.
 
         Args:
-            resume: Whether a search goes on.
+            resume: Continue a search.
 
         Raises:
-            ConfigError: There is a search but ``resume`` is not set, there is none, it is another one, or it runs.
-            DataError: The files cannot be written.
+            ConfigError: There is a search but ``resume`` is not set, there is none, or it is another one.
+            DataError: The files cannot be written, or another command is writing them.
         """
+        state = self.folder / STATE
         check_writable(self.output, "--output_file")
-        check_writable(self.folder / STATE, "--output_file")
-        with open(self.folder / LOCK, "ab") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ConfigError(f"--output_file: another command is searching in {self.folder}") from None
-            if (self.folder / STATE).is_file():
-                self._load(resume)
+        check_writable(state, "--output_file")
+
+        with locked(state, "--output_file"):
+            if state.is_file():
+                self.trials = self._load(resume)
             elif resume:
                 raise ConfigError(f"--resume: there is no search in {self.folder}; leave the option out to start one")
             yield
 
-    def _load(self, resume: bool) -> None:
+    def _load(self, resume: bool) -> list[Trial]:
+        """Read the trials in the folder."""
         file = self.folder / STATE
         try:
             state = json.loads(file.read_text(encoding="utf-8"))
@@ -126,22 +137,28 @@ class Record:
             trials = [Trial(**{**trial, "status": Status(trial["status"])}) for trial in state["trials"]]
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise ConfigError(f"{file} cannot be read ({error}); remove {self.folder} to start anew") from None
+
         if not resume:
-            kind = "a search that has ended" if finished else "an unfinished search"
+            kind = "an ended search" if finished else "an unfinished search"
             raise ConfigError(
-                f"--output_file: {self.folder} holds {kind}; --resume goes on with it, another --output_file leaves "
+                f"--output_file: {self.folder} holds {kind}; --resume continues it, another --output_file leaves "
                 "it, and a new one needs the folder removed"
             )
-        for key, now in json.loads(json.dumps(self.identity)).items():
-            if identity.get(key) != now:
+        self._check_identity(identity)
+        return trials
+
+    def _check_identity(self, found: dict[str, Any]) -> None:
+        # JSON turns tuples into lists and keys into text.
+        as_in_file = json.loads(json.dumps(self.identity))
+        for key, now in as_in_file.items():
+            if found.get(key) != now:
                 raise ConfigError(
                     f"--resume: the search in {self.folder} has another {key} "
-                    f"(found {identity.get(key)!r}, now {now!r}); give another --output_file to start a new one"
+                    f"(found {found.get(key)!r}, now {now!r}); give another --output_file to start a new one"
                 )
-        self.trials = trials
 
     def start(self, number: int, drawn: dict[str, Any], parameters: dict[str, Any]) -> Trial:
-        """Note a trial that begins."""
+        """Record the start of a trial."""
         trial = Trial(number, parameters, drawn)
         self.trials.append(trial)
         self.finished = False
@@ -149,43 +166,47 @@ class Record:
         return trial
 
     def end(self, trial: Trial, status: Status, reason: str = "") -> bool:
-        """Note that a trial has ended, and keep no checkpoint but the best one's.
+        """Record the end of a trial, and keep only the checkpoint of the best one.
 
         Args:
-            trial: The trial, which has its score if it has one.
-            status: How it has ended.
-            reason: Why it has failed.
+            trial: The trial, with its score if there is one.
+            status: New status.
+            reason: Reason of a failure.
 
         Returns:
-            Whether it is the best one.
+            True for the best trial so far.
         """
         before = self.best
-        trial.status, trial.reason = status, reason
-        for other in {id(other): other for other in (trial, before) if other is not None}.values():
-            if other is not self.best:
-                shutil.rmtree((self.trial_folder(other) / CHECKPOINT).parent, ignore_errors=True)
+        trial.status = status
+        trial.reason = reason
+
+        for other in (trial, before):
+            if other is not None and other is not self.best:
+                checkpoint = self.trial_folder(other) / CHECKPOINT
+                shutil.rmtree(checkpoint.parent, ignore_errors=True)
+
         self.write()
         return trial is self.best
 
     @property
     def best(self) -> Trial | None:
-        """The trial with the best score, the first of equal ones; None if none has one."""
+        """The trial with the best score, the first of equal ones; None without any score."""
         scored = [trial for trial in self.ended if trial.status != Status.FAILED and trial.score is not None]
         return min(scored, key=self.loss, default=None)
 
     @property
     def ended(self) -> list[Trial]:
-        """All trials but those that run."""
+        """All trials except running ones."""
         return [trial for trial in self.trials if trial.status != Status.RUNNING]
 
     def loss(self, trial: Trial) -> float:
-        """What a search minimises: infinity for a trial that has failed."""
+        """Return the loss of a trial; infinity for a failed one."""
         if trial.status == Status.FAILED or trial.score is None:
             return math.inf
         return -trial.score if self.bigger else trial.score
 
     def trial_folder(self, trial: Trial) -> Path:
-        """Where the files of a trial are."""
+        """Return the folder of a trial."""
         return self.folder.absolute() / "trials" / str(trial.number)
 
     def write(self) -> None:
@@ -196,9 +217,10 @@ class Record:
             pd.DataFrame(rows).to_csv(temporary, index=False)
         with replacing(self.output) as temporary:
             temporary.write_text("\n".join(map(self._paragraph, self.ended)), encoding="utf-8")
+
         if self.best is not None:
+            text = yaml.safe_dump(self.configuration(self.best), sort_keys=False, allow_unicode=True)
             with replacing(self.folder / BEST) as temporary:
-                text = yaml.safe_dump(self.configuration(self.best), sort_keys=False, allow_unicode=True)
                 temporary.write_text(text, encoding="utf-8")
 
     def _write_state(self) -> None:
@@ -222,6 +244,7 @@ class Record:
             lines.append(f"Failed: {trial.reason}")
         else:
             lines += ["Valid result:", dict2str(trial.result)]
+
         if trial.status == Status.STOPPED:
             lines.append("Stopped by the scheduler")
         if trial.test_result:

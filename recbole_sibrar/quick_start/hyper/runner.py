@@ -1,4 +1,4 @@
-"""What happens around the trials of a search: running one here, a line for each, and the test of the best."""
+"""Trials of a search on this machine, a line about each, and the test of the best one."""
 
 from __future__ import annotations
 
@@ -12,91 +12,112 @@ from recbole_sibrar.quick_start.hyper.plan import Plan
 from recbole_sibrar.quick_start.hyper.record import BEST, TABLE, Record, Status, Trial
 from recbole_sibrar.quick_start.run.child_process import Children, threads_each
 
+__all__ = ["Runner"]
+
 
 class Runner:
-    """Runs trials, and says what has come of them.
+    """Runs trials and reports their results.
 
     Args:
         plan: The search.
-        record: Where results are kept.
+        record: Takes the results.
         note: Takes a line for each trial.
-        advance: Is called for each trial that has ended.
+        advance: Called after each trial.
     """
 
     def __init__(self, plan: Plan, record: Record, note: Callable[[str], None], advance: Callable[[], object]) -> None:
-        self.plan, self.record, self.note, self.advance = plan, record, note, advance
+        self.plan = plan
+        self.record = record
+        self.note = note
+        self.advance = advance
         self.children = Children()
 
     def run(self, trial: Trial) -> None:
-        """Run a trial on this machine, and record how it has ended."""
+        """Run a trial on this machine and record its result."""
         folder = self.record.trial_folder(trial)
         trial_process.prepare(folder, self.plan.specification(trial))
+        environment = {"OMP_NUM_THREADS": threads_each(1)}
         try:
-            trial_process.run(folder, "train", self.children, trial.take, {"OMP_NUM_THREADS": threads_each(1)})
+            trial_process.run(folder, "train", self.children, trial.take, environment)
         except trial_process.TrialError as error:
             self.end(trial, Status.FAILED, str(error))
         else:
             self.end(trial, Status.OK)
 
     def end(self, trial: Trial, status: Status, reason: str = "") -> None:
-        """Record how a trial has ended, and say so."""
-        is_best = self.record.end(trial, status, reason)
-        if status == Status.FAILED:
-            outcome = f"failed: {reason} ({self.record.trial_folder(trial) / trial_process.LOG})"
-        else:
-            outcome = f"{self.plan.metric} {trial.score:.4f}" + (", stopped" if status == Status.STOPPED else "")
-        seconds = "" if trial.seconds is None else f", {trial.seconds:.0f} s"
-        self.note(f"trial {trial.number}: {trial.text()}: {outcome}{seconds}{', the best so far' if is_best else ''}")
-        self.advance()
-
-    def conclude(self, display_file: str | None) -> int:
-        """Test the best trial, if that was not done, and write and print the results.
+        """Record and report the end of a trial.
 
         Args:
-            display_file: Where to write a page, or None.
+            trial: The trial.
+            status: New status.
+            reason: Reason of a failure.
+        """
+        is_best = self.record.end(trial, status, reason)
+
+        parts = [f"trial {trial.number}: {trial.text()}: {self._outcome(trial)}"]
+        if trial.seconds is not None:
+            parts.append(f"{trial.seconds:.0f} s")
+        if is_best:
+            parts.append("the best so far")
+        self.note(", ".join(parts))
+        self.advance()
+
+    def _outcome(self, trial: Trial) -> str:
+        if trial.status == Status.FAILED:
+            return f"failed: {trial.reason} ({self.record.trial_folder(trial) / trial_process.LOG})"
+        stopped = ", stopped" if trial.status == Status.STOPPED else ""
+        return f"{self.plan.metric} {trial.score:.4f}{stopped}"
+
+    def conclude(self, display_file: Path | None) -> int:
+        """Test the best trial unless that was done before; write and print the results.
+
+        Args:
+            display_file: HTML page with a figure, or None.
 
         Returns:
-            Exit status.
+            Exit status: 1 if all trials or the test have failed.
         """
-        record, best = self.record, self.record.best
-        status = 0
-        if best is None:
-            failed = [trial for trial in record.ended if trial.status == Status.FAILED]
-            self.note(f"error: all {len(failed)} trials have failed, the first one: {failed[0].reason}")
-            status = 1
-        elif not best.test_result:
-            status = self._test(best)
-        record.finished = status == 0
-        record.write()
+        best = self.record.best
+        status = self._test_best()
+        self.record.finished = status == 0
+        self.record.write()
+
         if display_file:
-            display.write(record, self.plan.metric, f"{self.plan.model}, {self.plan.dataset}", Path(display_file))
+            title = f"{self.plan.model}, {self.plan.dataset}"
+            display.write(self.record, self.plan.metric, title, display_file)
         if best is not None:
-            self._print(best)
+            print("\n".join(self._report(best)))  # noqa: T201
         return status
+
+    def _test_best(self) -> int:
+        """Test the best trial; return the exit status."""
+        best = self.record.best
+        if best is None:
+            failed = [trial for trial in self.record.ended if trial.status == Status.FAILED]
+            self.note(f"error: all {len(failed)} trials have failed, the first one: {failed[0].reason}")
+            return 1
+        return 0 if best.test_result else self._test(best)
 
     def _test(self, best: Trial) -> int:
         for trial in self.record.trials:
             trial.test_result = {}
+
         folder = self.record.trial_folder(best)
-        environment = {"OMP_NUM_THREADS": str(best.threads)}
+        environment = {"OMP_NUM_THREADS": str(best.threads)}  # the last digits of a score depend on it
         try:
             message = trial_process.run(folder, "test", self.children, lambda message: None, environment)
         except trial_process.TrialError as error:
             self.note(f"error: the test of the best trial has failed: {error} ({folder / trial_process.LOG})")
             return 1
+
         best.test_result = message["test_result"]
         return 0
 
-    def _print(self, best: Trial) -> None:
-        ended = self.record.ended
-        numbers = [
-            sum(trial.status == status for trial in ended) for status in (Status.OK, Status.STOPPED, Status.FAILED)
-        ]
-        counts = f"{len(ended)} trials: {numbers[0]} complete, {numbers[1]} stopped, {numbers[2]} failed"
-        epoch = "" if best.best_epoch is None else f", epoch {best.best_epoch}"
+    def _report(self, best: Trial) -> list[str]:
         folder = self.record.folder
-        lines = [
-            counts,
+        epoch = "" if best.best_epoch is None else f", epoch {best.best_epoch}"
+        return [
+            self._counts(),
             f"best: trial {best.number}{epoch}, {best.threads} thread(s) (OMP_NUM_THREADS={best.threads})",
             *(f"  {key}: {value}" for key, value in best.parameters.items()),
             f"validation: {dict2str(best.result)}",
@@ -104,4 +125,10 @@ class Runner:
             f"written: {self.record.output}, {folder / TABLE}, {folder / BEST}",
             f"run it alone: OMP_NUM_THREADS={best.threads} run_recbole --config_files={folder / BEST}",
         ]
-        print("\n".join(lines))  # noqa: T201
+
+    def _counts(self) -> str:
+        statuses = [trial.status for trial in self.record.ended]
+        complete = statuses.count(Status.OK)
+        stopped = statuses.count(Status.STOPPED)
+        failed = statuses.count(Status.FAILED)
+        return f"{len(statuses)} trials: {complete} complete, {stopped} stopped, {failed} failed"

@@ -1,4 +1,4 @@
-"""Running a trial: starting its process, and listening to it."""
+"""Start of a trial's process, and its messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +19,30 @@ from recbole_sibrar.quick_start.group.single_run import SPECIFICATION
 from recbole_sibrar.quick_start.hyper.messages import receive
 from recbole_sibrar.quick_start.run.child_process import Children, reason_of
 
+__all__ = ["LOG", "TrialError", "prepare", "run"]
+
 LOG = "log.txt"
-"""File in the folder of a trial with everything that its process has written."""
+"""Output of the process, in the folder of a trial."""
+
+_CLASS_OF_ERROR = re.compile(r"^(ValueError|ConfigError|RuntimeError): ")
+
+_LONGEST_REASON = 500
 
 
 class TrialError(Exception):
     """A trial has failed; the message is the reason, in one line."""
 
 
-def prepare(folder: Path, specification: dict[str, Any]) -> None:
-    """Make the folder of a trial, without what an interrupted one has left there."""
+def prepare(folder: Path, specification: Mapping[str, object]) -> None:
+    """Make the folder of a trial, without files of an interrupted attempt.
+
+    Args:
+        folder: Folder of the trial.
+        specification: Content of ``run.yaml``.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    (folder / SPECIFICATION).write_text(yaml.safe_dump(specification), encoding="utf-8")
+    (folder / SPECIFICATION).write_text(yaml.safe_dump(dict(specification)), encoding="utf-8")
 
 
 def run(
@@ -39,15 +50,15 @@ def run(
     task: str,
     children: Children,
     report: Callable[[dict[str, Any]], None],
-    environment: dict[str, str],
+    environment: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Run a task of :mod:`~recbole_sibrar.quick_start.hyper.objective`, and wait for its end.
+    """Run a task of :mod:`~recbole_sibrar.quick_start.hyper.objective` to its end.
 
     Args:
-        folder: The prepared folder of the trial.
+        folder: Prepared folder of the trial.
         task: ``train`` or ``test``.
-        children: Where the process is kept.
-        report: Takes each message; the process goes on when it returns. What it raises ends the process.
+        children: Processes of this command.
+        report: Takes each message. The process continues after it returns; an exception ends the process.
         environment: Variables of the environment to set, such as ``OMP_NUM_THREADS``.
 
     Returns:
@@ -63,27 +74,36 @@ def run(
             for message in receive(stream):
                 report(message)
     except (OSError, json.JSONDecodeError):
-        pass  # it has ended, or was ended, in the middle of a line
+        pass  # the process has ended in the middle of a line
     except BaseException:
         process.kill()
         raise
     finally:
         status = process.wait()
+
     if message.get("done"):
         return message
     raise TrialError(_reason(status, folder / LOG))
 
 
 def _start(
-    folder: Path, task: str, children: Children, environment: dict[str, str]
+    folder: Path, task: str, children: Children, environment: Mapping[str, str]
 ) -> tuple[subprocess.Popen[bytes], socket.socket]:
-    """The process of a task, and the connection to it."""
+    """Start the process of a task; return it and the connection."""
+    # A socket, because the output of the process is full of messages from RecBole and its libraries.
     ours, theirs = socket.socketpair()
     module = "recbole_sibrar.quick_start.hyper.objective"
     command = [sys.executable, "-m", module, str(folder), str(os.getpid()), str(theirs.fileno()), task]
+
     with theirs, open(folder / LOG, "ab") as log:
-        options: dict[str, Any] = {"stdout": log, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL}
-        process = children.start(command, env={**os.environ, **environment}, pass_fds=[theirs.fileno()], **options)
+        process = children.start(
+            command,
+            env={**os.environ, **environment},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+        )
     if process is None:
         ours.close()
         raise TrialError("the search has ended")
@@ -92,4 +112,5 @@ def _start(
 
 def _reason(status: int, log: Path) -> str:
     text = log.read_text(encoding="utf-8", errors="replace")
-    return re.sub(r"^(ValueError|ConfigError|RuntimeError): ", "", reason_of(status, text))[:500]
+    reason = _CLASS_OF_ERROR.sub("", reason_of(status, text))
+    return reason[:_LONGEST_REASON]

@@ -1,4 +1,4 @@
-"""Trying a configuration before anything is run with it."""
+"""Check of a configuration before anything is run with it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from recbole_sibrar.config.choices import configuration_file, keys_of_files
 from recbole_sibrar.plugin.checks import unread_keys
 from recbole_sibrar.plugin.configuration import general_defaults, known_keys
 
+__all__ = ["check_data", "try_configuration"]
+
 _OF_PROCESSES = ("nproc", "world_size", "ip", "port", "offset", "local_rank")
 """Keys by which RecBole's processes know each other."""
 
@@ -21,40 +23,43 @@ _OF_PROCESSES = ("nproc", "world_size", "ip", "port", "offset", "local_rank")
 def try_configuration(
     model: str, dataset: str, files: Sequence[str], overrides: dict[str, Any]
 ) -> tuple[Config, list[str]]:
-    """Make the configuration that a run will make.
+    """Make the configuration of a run.
 
     Args:
         model: Name of the model.
         dataset: Name of the data set.
         files: Paths of yaml files, or names of ready-made ones.
-        overrides: Keys that go before those of the files.
+        overrides: Keys that override the files.
 
     Returns:
-        The configuration, and a warning for each key that nobody reads.
+        The configuration, and a warning for each key without effect.
 
     Raises:
-        ConfigError: A file cannot be read, a key is none to give, the validation does not measure ``valid_metric``, or
-            RecBole refuses the configuration.
+        ConfigError: A file cannot be read, a key is not allowed, ``valid_metric`` is not evaluated, or RecBole refuses
+            the configuration.
         ValueError: RecBole, or the model, refuses a value.
     """
     _check_no_processes([*keys_of_files([configuration_file(name) for name in files]), *overrides])
-    logging.disable(logging.WARNING)  # the run itself makes the configuration once more, and says what there is to say
+
+    logging.disable(logging.WARNING)  # the run makes the configuration again and logs the same warnings
     try:
         config = Config(model, dataset, list(files) or None, dict(overrides))
     except (TypeError, KeyError, RuntimeError) as error:
         raise ConfigError(f"RecBole refuses the configuration: {error}") from error
     finally:
         logging.disable(logging.NOTSET)
+
     if has_validation(config):
         check_valid_metric(config)
-    return config, list(unread_keys(config, known_keys(config), general_defaults()).values())
+    warnings = unread_keys(config, known_keys(config), general_defaults())
+    return config, list(warnings.values())
 
 
 def check_data(config: Config) -> None:
-    """Check that the data set is there, for a command that downloads none.
+    """Check that the data set is there, for a command without downloads.
 
     Raises:
-        ConfigError: It is not.
+        ConfigError: There is no folder.
     """
     if not Path(config["data_path"]).is_dir():
         raise ConfigError(
@@ -64,8 +69,9 @@ def check_data(config: Config) -> None:
 
 
 def _check_no_processes(keys: Iterable[str]) -> None:
-    """Refuse the keys that only the command that starts several processes can give, as nothing would come of them."""
-    found = [key for key in _OF_PROCESSES if key in set(keys)]
+    """Refuse the keys of several processes: a configuration cannot start any."""
+    given = set(keys)
+    found = [key for key in _OF_PROCESSES if key in given]
     if found:
         options = "--nproc, --world_size, --group_offset, --ip and --port of run_recbole"
         raise ConfigError(f"{found[0]}: is no key of a configuration, leave it out; processes are given by {options}")

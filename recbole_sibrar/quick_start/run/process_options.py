@@ -1,4 +1,4 @@
-"""How many processes a run has, and where: what the command line or ``torchrun`` says."""
+"""Number and place of a run's processes, from the command line or from ``torchrun``."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from dataclasses import dataclass
 
 from recbole_sibrar.errors import ConfigError, refuse
 
+__all__ = ["Processes", "add_arguments", "read_processes", "torchrun_processes"]
+
+_LARGEST_PORT = 65535
+
 
 @dataclass(frozen=True)
 class Processes:
-    """How many processes train one model, and where (the options of RecBole's ``run_recbole.py``)."""
+    """Processes of one training (the options of RecBole's ``run_recbole.py``)."""
 
     nproc: int = 1
     """Processes on this machine."""
@@ -24,16 +28,16 @@ class Processes:
     port: str | None = None
     """Port on that machine; None for a free one on a single machine, and RecBole's 5678 on several."""
     local_rank: int | None = None
-    """Number of this process on its machine, where ``torchrun`` has started it."""
+    """Number of this process on its machine if ``torchrun`` has started it."""
 
     @property
     def single(self) -> bool:
-        """Whether the run stays in this process alone."""
+        """True for a run in this process alone."""
         return self.local_rank is None and self.nproc == 1 and self.world_size <= 0
 
     @property
     def is_first(self) -> bool:
-        """Whether this command is where rank 0 is."""
+        """True on the machine with rank 0; under ``torchrun``, in the process with rank 0."""
         return self.group_offset + (self.local_rank or 0) == 0
 
     @property
@@ -42,55 +46,70 @@ class Processes:
         return self.world_size if self.world_size > 0 else self.nproc
 
     def own_gpus(self) -> dict[str, str]:
-        """The configuration's key with a GPU for each process, where there are several and as many GPUs.
+        """Return the key ``gpu_id`` with one GPU for each of several processes, if there are enough GPUs.
 
         RecBole's default is the first GPU alone.
         """
-        enough = not self.single and 1 < self.nproc <= _n_gpus()
-        return {"gpu_id": ",".join(map(str, range(self.nproc)))} if enough else {}
+        if self.single or not 1 < self.nproc <= _n_gpus():
+            return {}
+        return {"gpu_id": ",".join(map(str, range(self.nproc)))}
 
     def check(self, gpu_id: str = "0") -> None:
-        """Check that the run can be started as it is asked for.
+        """Check the numbers of processes and GPUs.
 
         Args:
             gpu_id: The configuration's key: the GPUs to use, or nothing for the CPU.
 
         Raises:
-            ConfigError: The numbers do not fit together, or there are fewer GPUs than processes.
+            ConfigError: The numbers contradict each other, or there are fewer GPUs than processes.
         """
+        self._check_numbers()
+        self._check_address()
+        self._check_gpus(gpu_id)
+
+    def _check_numbers(self) -> None:
         if self.nproc < 1:
             refuse("--nproc", self.nproc, "a positive number of processes")
         if self.world_size not in (-1, 0) and self.world_size < self.nproc:
             refuse("--world_size", self.world_size, f"at least --nproc, which is {self.nproc}")
-        if not 0 <= self.group_offset <= self.total - self.nproc:
-            allowed = f"0 to {self.total - self.nproc}, so that {self.nproc} of {self.total} ranks are on this machine"
+
+        largest_offset = self.total - self.nproc
+        if not 0 <= self.group_offset <= largest_offset:
+            allowed = f"0 to {largest_offset}, so that {self.nproc} of {self.total} ranks are on this machine"
             refuse("--group_offset", self.group_offset, allowed)
+
+    def _check_address(self) -> None:
         if self.single and (self.ip, self.port) != (Processes.ip, Processes.port):
             raise ConfigError("--ip, --port: have no effect with a single process; leave them out")
-        if self.port is not None and not (self.port.isdecimal() and 0 < int(self.port) < 65536):
-            refuse("--port", self.port, "a number from 1 to 65535")
+        if self.port is not None and not (self.port.isdecimal() and 0 < int(self.port) <= _LARGEST_PORT):
+            refuse("--port", self.port, f"a number from 1 to {_LARGEST_PORT}")
+
+    def _check_gpus(self, gpu_id: str) -> None:
+        # RecBole takes a string such as "0,1", and a list of a yaml file has become the text of that list.
         chosen = [gpu for gpu in str(gpu_id).strip("()[]").split(",") if gpu.strip()]
-        gpus = min(len(chosen), _n_gpus())
-        if gpus and not self.single and self.nproc > gpus:
-            allowed = f"up to the {gpus} GPUs of this machine that gpu_id names, or any number with --gpu_id= on CPUs"
+        n_gpus = min(len(chosen), _n_gpus())
+        if n_gpus and not self.single and self.nproc > n_gpus:
+            allowed = f"up to the {n_gpus} GPUs of this machine that gpu_id names, or any number with --gpu_id= on CPUs"
             refuse("--nproc", self.nproc, allowed)
 
 
 def _n_gpus() -> int:
-    import torch  # which takes a second, and which most commands have not imported yet
+    import torch  # takes a second; most commands have not imported it yet
 
     return torch.cuda.device_count()
 
 
 def torchrun_processes(environment: Mapping[str, str]) -> Processes | None:
-    """What ``torchrun`` says of the process that it has started; None for one that it has not started.
+    """Read the variables of ``torchrun``; None for a process that it has not started.
 
     Args:
-        environment: The process's environment.
+        environment: Environment of the process.
     """
     if "TORCHELASTIC_RUN_ID" not in environment:
         return None
-    rank, local_rank = int(environment["RANK"]), int(environment["LOCAL_RANK"])
+
+    rank = int(environment["RANK"])
+    local_rank = int(environment["LOCAL_RANK"])
     return Processes(
         nproc=int(environment["LOCAL_WORLD_SIZE"]),
         world_size=int(environment["WORLD_SIZE"]),
@@ -112,18 +131,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--group_offset", type=int, default=defaults.group_offset, help=about)
 
 
-def asked_for(args: argparse.Namespace, environment: Mapping[str, str]) -> Processes:
-    """What the options say, or ``torchrun`` where it has started this process.
+def read_processes(args: argparse.Namespace, environment: Mapping[str, str]) -> Processes:
+    """Read the processes of a run from the options, or from ``torchrun`` if it has started this process.
 
     Args:
         args: The parsed options.
-        environment: The process's environment.
+        environment: Environment of the process.
 
     Raises:
-        ConfigError: Both say something.
+        ConfigError: Both are given.
     """
-    asked = Processes(args.nproc, args.world_size, args.group_offset, args.ip, args.port)
+    # torchrun starts this command once per process: the options would start further processes in each.
+    given = Processes(args.nproc, args.world_size, args.group_offset, args.ip, args.port)
     started = torchrun_processes(environment)
-    if started and asked != Processes():
+    if started and given != Processes():
         raise ConfigError("--nproc, --world_size, --group_offset, --ip, --port: leave them out, torchrun has said them")
-    return started or asked
+    return started or given

@@ -1,31 +1,32 @@
-"""Starting a run: in this process, in several of this machine, or as one of several that were started elsewhere."""
+"""Start of a run: in this process, in several on this machine, or as one of several processes started elsewhere."""
 
 from __future__ import annotations
 
 import os
-import signal
 import socket
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import recbole.quick_start.quick_start as recbole_quick_start
 import torch
 from recbole.config import Config
-from torch.multiprocessing.spawn import ProcessContext, ProcessExitedException, ProcessRaisedException, start_processes
+from torch.multiprocessing.spawn import ProcessContext, start_processes
 
-from recbole_sibrar.config import ConfigError, refuse
-from recbole_sibrar.errors import ProcessError as ProcessError
+from recbole_sibrar.config import refuse
+from recbole_sibrar.errors import one_line
 from recbole_sibrar.plugin.training.process_group import run_rank
 from recbole_sibrar.quick_start.run.child_process import threads_each
+from recbole_sibrar.quick_start.run.joining import Failure, Queue, join
 from recbole_sibrar.quick_start.run.process_options import Processes
-from recbole_sibrar.trainer.interruption import SIGTERM, STATUS, TrainingStopped, let_sigterm_end_this_process
+from recbole_sibrar.trainer.interruption import let_sigterm_end_this_process
 
-_WRONG_INPUT = ("ConfigError", "DataError", "CheckpointError", "ValueError", "NotImplementedError")
-"""Failures that are about what the user gave."""
+__all__ = ["download", "run"]
+
+_RECBOLE_PORT = "5678"
+
+_LONGEST_MESSAGE = 2000
+"""Characters of an error from a process."""
 
 
 def run(
@@ -36,44 +37,64 @@ def run(
     Args:
         model: Name of the model, ours or RecBole's.
         dataset: Name of the data set.
-        config_files: Paths of yaml files, later ones going before earlier ones.
-        config_dict: Keys and values that go before the files.
-        processes: Where to run.
+        config_files: Paths of yaml files; later files override earlier ones.
+        config_dict: Keys and values that override the files.
+        processes: Processes of the run.
 
     Returns:
-        What RecBole's ``run_recbole`` returns; None on a machine without rank 0.
+        The result of RecBole's ``run_recbole``; None on a machine without rank 0.
 
     Raises:
         ProcessError: One of several processes has failed; the others were ended.
     """
-    arguments = (model, dataset, config_files or None)
+    result: dict[str, Any] | None
+    files = config_files or None
     if processes.single:
-        return recbole_quick_start.run_recbole(*arguments, config_dict)
-    keys = {
-        **config_dict,
+        result = recbole_quick_start.run_recbole(model, dataset, files, config_dict)
+        return result
+
+    keys = {**config_dict, **_keys_of_processes(processes)}
+    if processes.local_rank is not None:
+        keys["local_rank"] = processes.local_rank
+        result = recbole_quick_start.run_recbole(model, dataset, files, keys)
+        return result
+
+    # All processes on all cores would wait for each other.
+    os.environ["OMP_NUM_THREADS"] = threads_each(processes.nproc)
+    return _spawn(model, dataset, files, keys, processes)
+
+
+def _keys_of_processes(processes: Processes) -> dict[str, Any]:
+    """Return RecBole's keys of several processes."""
+    return {
         "world_size": processes.total,
         "ip": processes.ip,
         "port": processes.port or _port(processes),
         "nproc": processes.nproc,
         "offset": processes.group_offset,
     }
-    if processes.local_rank is not None:
-        return recbole_quick_start.run_recbole(*arguments, {**keys, "local_rank": processes.local_rank})
-    _divide_cores(processes.nproc)
-    queue = torch.multiprocessing.get_context("spawn").SimpleQueue()
-    errors = torch.multiprocessing.get_context("spawn").SimpleQueue()
-    context = start_processes(
-        _run_worker, (errors, *arguments, {"config_dict": keys, "queue": queue}), processes.nproc, join=False
-    )
+
+
+def _spawn(
+    model: str, dataset: str, files: list[str] | None, keys: dict[str, Any], processes: Processes
+) -> dict[str, Any] | None:
+    """Start the processes of this machine and wait for them."""
+    # CUDA cannot be used in forked processes.
+    spawning = torch.multiprocessing.get_context("spawn")
+    results = spawning.SimpleQueue()
+    errors = spawning.SimpleQueue()
+
+    arguments = (errors, model, dataset, files, {"config_dict": keys, "queue": results})
+    context: ProcessContext | None = start_processes(_run_worker, arguments, processes.nproc, join=False)
     assert context is not None
-    return _join(context, queue, errors, processes.group_offset)
+    return join(context, results, errors, processes.group_offset)
 
 
 def download(config: Config, processes: Processes) -> None:
-    """Download a data set that is not there yet before there are several processes that would.
+    """Download a missing data set once, before several processes would do so.
 
     Raises:
-        ConfigError: The processes are there already.
+        ConfigError: The processes have been started already.
     """
     if Path(config["data_path"]).exists():
         return
@@ -84,94 +105,20 @@ def download(config: Config, processes: Processes) -> None:
 
 
 def _port(processes: Processes) -> str:
-    """A free port where all processes are on this machine; several machines have to agree on one."""
+    """Find a free port on a single machine; several machines have to agree on RecBole's."""
     if processes.total > processes.nproc:
-        return "5678"
+        return _RECBOLE_PORT
     with socket.socket() as free:
         free.bind(("localhost", 0))
         return str(free.getsockname()[1])
 
 
-def _divide_cores(nproc: int) -> None:
-    """Let each process compute with its share of the cores; all of them on all cores would wait for each other."""
-    os.environ["OMP_NUM_THREADS"] = threads_each(nproc)
-
-
-def _run_worker(local_rank: int, errors: Any, *arguments: Any) -> None:
-    """Run one of the processes, and say why it failed if it does."""
+def _run_worker(local_rank: int, errors: Queue, *arguments: object) -> None:
+    """Run one of the processes; send its failure to the command."""
     let_sigterm_end_this_process()
     try:
         run_rank(local_rank, *arguments)
     except Exception as error:
-        errors.put((time.monotonic(), local_rank, type(error).__name__, " ".join(str(error).split())[:2000]))
+        failure = Failure(time.monotonic(), local_rank, type(error).__name__, one_line(error, _LONGEST_MESSAGE))
+        errors.put(tuple(failure))
         raise
-
-
-def _join(context: ProcessContext, queue: Any, errors: Any, offset: int) -> dict[str, Any] | None:
-    """Wait for all processes, and for what rank 0 returns if it is one of them; when one fails, end the others.
-
-    Raises:
-        ProcessError: One has failed.
-    """
-    result = None
-    try:
-        with _passing_on(context):
-            while not context.join(timeout=0.2):
-                if not queue.empty():  # a process ends when what it sends is read, if that does not fit into a pipe
-                    result = queue.get()
-        return result if queue.empty() else queue.get()
-    except (ProcessRaisedException, ProcessExitedException):
-        found = []
-        while not errors.empty():
-            found.append(errors.get())
-        raise _reason(found, [process.exitcode for process in context.processes], offset) from None
-    except BaseException:
-        for process in context.processes:
-            process.terminate()
-        raise
-
-
-@contextmanager
-def _passing_on(context: ProcessContext) -> Iterator[None]:
-    """Let SIGTERM end the processes within a ``with`` block: they save what they have, and this one waits for them."""
-
-    def pass_on(number: int, frame: Any) -> None:
-        for process in context.processes:
-            process.terminate()
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, pass_on)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _reason(found: list[tuple[float, int, str, str]], statuses: list[int | None], offset: int) -> BaseException:
-    """Why processes have ended: the first failure that is not about the end of another process."""
-    stopped = [reason for reason, status in STATUS.items() if status in statuses]
-    if stopped:
-        return TrainingStopped(stopped[0], "stopped as asked for")
-    own = [one for one in found if not _lost_connection(one[3])]
-    ended = [rank for rank, status in enumerate(statuses) if status not in (0, 1, None, -signal.SIGTERM)]
-    # NCCL aborts a process when another one has failed
-    if ended and not (own and statuses[ended[0]] == -signal.SIGABRT):
-        status = statuses[ended[0]] or 0
-        by = signal.Signals(-status).name if status < 0 else f"exit status {status}"
-        return ProcessError(f"rank {offset + ended[0]} was ended by {by}; the other processes were ended too")
-    if not found and -signal.SIGTERM in statuses:
-        return TrainingStopped(SIGTERM, "stopped before there was anything to save")
-    if not found:
-        return ProcessError("a process was ended from outside; the other processes were ended too")
-    _, local_rank, kind, message = min(own or found)
-    if kind in _WRONG_INPUT:
-        return ConfigError(message)
-    return ProcessError(f"rank {offset + local_rank} failed: {kind}: {message}")
-
-
-def _lost_connection(message: str) -> bool:
-    return any(
-        word in message for word in ("Connection closed by peer", "Connection reset", "Broken pipe", "recvBytes")
-    )

@@ -22,10 +22,10 @@ PROGRAM = """
 import os, sys, time
 from types import SimpleNamespace
 import ray
-from recbole_sibrar.quick_start import ray_cluster, ray_watch
-from recbole_sibrar.cli.common import reporting
+from recbole_sibrar.quick_start.cluster import session, watch
+from recbole_sibrar.cli.reporting import reporting
 
-ray_watch._SECONDS = 1.0
+watch._SECONDS_TO_END = 1.0
 node = SimpleNamespace(dead_processes=lambda: [(sys.argv[2], None)])
 
 def start(**options):

@@ -13,7 +13,7 @@ import ray
 import yaml
 
 from recbole_sibrar import cli
-from recbole_sibrar.quick_start.cluster import session
+from recbole_sibrar.quick_start.cluster import jobs
 from recbole_sibrar.quick_start.group import cluster as group_cluster
 from recbole_sibrar.quick_start.run import processes
 
@@ -39,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> tup
 
 
 @pytest.mark.filterwarnings("ignore:distutils Version classes:DeprecationWarning:thop")  # RecBole counts operations
-def test_results_on_a_cluster_are_those_of_the_same_run_alone(
+def test_cluster_results_equal_a_local_run(
     folder: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (configuration,) = folder[0].glob("cluster/runs/SiBraR-*/config.yaml")
@@ -57,16 +57,16 @@ def test_results_on_a_cluster_are_those_of_the_same_run_alone(
     assert users.read_bytes() == Path("users.parquet").read_bytes()
 
 
-def test_a_run_that_fails_on_a_cluster_says_why(folder: tuple[Path, str]) -> None:
+def test_failed_run_reports_its_reason(folder: tuple[Path, str]) -> None:
     (line,) = [line for line in folder[1].splitlines() if "failed: " in line]
     assert "failed: bad, seed 2020: ConfigError: item_modalities: found 'nope'" in line
     assert "Traceback" not in folder[1]
 
 
-def test_a_machine_that_shares_no_folder_sends_what_it_has_written(folder: tuple[Path, str], tmp_path: Path) -> None:
+def test_unshared_machine_returns_files(folder: tuple[Path, str], tmp_path: Path) -> None:
     (done,) = folder[0].glob("cluster/runs/SiBraR-*")
     specification = yaml.safe_load((done / "run.yaml").read_text(encoding="utf-8"))
-    job = session.job(specification, done, tmp_path / "no_token", "1", {"CPU": 1.0})
+    job = jobs.make_job(specification, done, tmp_path / "no_token", "1", {"CPU": 1.0})
     before = {file: file.stat().st_mtime_ns for file in done.rglob("*")}
     status, files = group_cluster.run_job(job)
     assert status == 0

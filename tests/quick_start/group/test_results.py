@@ -64,7 +64,7 @@ def output(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
-def test_every_run_is_a_row_with_all_its_results(make: Make, output: Path) -> None:
+def test_results_have_a_row_for_each_run(make: Make, output: Path) -> None:
     runs = [make(name, seed) for name in ("B", "A") for seed in (2, 1)]
     comparison.write(runs, output, "tiny")
     table = pd.read_csv(output / "results.csv")
@@ -78,7 +78,7 @@ def test_every_run_is_a_row_with_all_its_results(make: Make, output: Path) -> No
     assert table["ndcg@10"].tolist() == pytest.approx([run.result()["test_result"]["ndcg@10"] for run in runs])
 
 
-def test_the_summary_says_what_was_compared_and_how(make: Make, output: Path) -> None:
+def test_summary_describes_the_comparison(make: Make, output: Path) -> None:
     runs = [make("A_1", 1), make("A_1", 2), make("B", 1), make("B", 2, finished=False)]
     text = comparison.write(runs, output, "tiny epochs=3").markdown
     assert text == (output / "summary.md").read_text(encoding="utf-8")
@@ -103,7 +103,7 @@ def test_a_terminal_gets_aligned_columns(make: Make, output: Path) -> None:
     assert "¹ best, ² second. *: better than every other model" in legend
 
 
-def test_a_single_seed_has_no_deviation_and_a_single_model_no_significance(make: Make, output: Path) -> None:
+def test_single_seed_and_single_model(make: Make, output: Path) -> None:
     text = comparison.write([make("A", 5)], output, "tiny").markdown
     assert "Seed 5." in text
     assert "±" not in text
@@ -111,13 +111,13 @@ def test_a_single_seed_has_no_deviation_and_a_single_model_no_significance(make:
     assert pd.read_csv(output / "significance.csv").empty
 
 
-def test_nothing_finished_is_said_and_writes_no_table(make: Make, output: Path) -> None:
+def test_no_finished_run_writes_no_table(make: Make, output: Path) -> None:
     text = comparison.write([make("A", finished=False), make("B", finished=False)], output, "tiny").markdown
     assert "Without a result: A (seed 1); B (seed 1)." in text
     assert [path.name for path in output.iterdir()] == ["runs"]
 
 
-def test_only_what_is_better_than_every_other_is_marked(make: Make, output: Path) -> None:
+def test_marks_only_the_best_of_all(make: Make, output: Path) -> None:
     runs = [make(name, seed, shift) for name, shift in (("A", 0.0), ("B", 0.2), ("C", 0.1)) for seed in (1, 2)]
     text = comparison.write(runs, output, "tiny").markdown
     rows = {line.split(" | ")[0].strip("| "): line.split(" | ")[1:] for line in text.splitlines() if " ± " in line}
@@ -135,7 +135,7 @@ def test_only_what_is_better_than_every_other_is_marked(make: Make, output: Path
     assert (row["p_t"], row["p_t_bonferroni"]) == (pytest.approx(p), pytest.approx(min(1, 3 * p)))
 
 
-def test_what_is_better_than_all_but_one_is_not_marked(make: Make, output: Path) -> None:
+def test_no_mark_if_one_pair_is_open(make: Make, output: Path) -> None:
     runs = [make("A"), make("B", shift=0.2), make("C", shift=0.201)]
     text = comparison.write(runs, output, "tiny").markdown
     table = pd.read_csv(output / "significance.csv").set_index(["metric", "a", "b"])
@@ -143,7 +143,7 @@ def test_what_is_better_than_all_but_one_is_not_marked(make: Make, output: Path)
     assert r"**\*" not in "".join(line.split(" | ")[1] for line in text.splitlines() if line.startswith("| "))
 
 
-def test_a_difference_that_the_correction_takes_away_is_not_marked(make: Make, output: Path) -> None:
+def test_no_mark_after_correction(make: Make, output: Path) -> None:
     found = 0
     for shift in np.linspace(0.01, 0.05, 16):
         runs = [make(f"{name}{shift:.5f}", shift=s) for name, s in (("A", 0.0), ("B", 0.0), ("C", shift))]
@@ -157,20 +157,20 @@ def test_a_difference_that_the_correction_takes_away_is_not_marked(make: Make, o
     assert found
 
 
-def test_a_metric_without_values_does_not_stop_the_others(make: Make, output: Path) -> None:
+def test_metric_without_values(make: Make, output: Path) -> None:
     text = comparison.write([make("A", undefined=True), make("B", shift=0.3)], output, "tiny").markdown
     assert "| A | - | **" in text
     assert set(pd.read_csv(output / "significance.csv")["metric"]) == {"gini@10"}
 
 
-def test_a_metric_that_one_model_lacks_is_a_dash(make: Make, output: Path) -> None:
+def test_lacking_metric_is_a_dash(make: Make, output: Path) -> None:
     text = comparison.write([make("A", metrics=("ndcg@10", "mrr@10")), make("B")], output, "tiny").markdown
     assert "| model | ndcg@10 | mrr@10 | gini@10 |" in text
     assert text.count(" - ") == 2
     assert set(pd.read_csv(output / "significance.csv")["metric"]) == {"ndcg@10"}
 
 
-def test_models_that_were_tested_on_other_interactions_are_named_and_not_marked(make: Make, output: Path) -> None:
+def test_other_interactions_are_named(make: Make, output: Path) -> None:
     runs = [make("A"), make("B", shift=0.5, partition="bbbbbbbbbbbb"), make("C"), make("A", 2, partition="c" * 12)]
     text = comparison.write(runs, output, "tiny").markdown
     assert "NOT TESTED ON THE SAME INTERACTIONS, so without significance: seed 1: A, C / B." in text
@@ -178,7 +178,7 @@ def test_models_that_were_tested_on_other_interactions_are_named_and_not_marked(
     assert r"\*" not in text
 
 
-def test_models_that_rank_more_items_are_named(make: Make, output: Path) -> None:
+def test_other_candidates_are_named(make: Make, output: Path) -> None:
     runs = [make("A"), make("B", shift=0.5), make("C")]
     for run, n in zip(runs, (40, 48, 40), strict=True):
         with (run.folder / "log.txt").open("a", encoding="utf-8") as log:
@@ -188,7 +188,7 @@ def test_models_that_rank_more_items_are_named(make: Make, output: Path) -> None
     assert pd.read_csv(output / "significance.csv").empty
 
 
-def test_files_of_users_and_curves_are_copies_under_the_name_of_the_run(make: Make, output: Path) -> None:
+def test_user_files_and_curves_are_copied(make: Make, output: Path) -> None:
     runs = [make("A", 1), make("A", 2), make("B", 1)]
     comparison.write(runs, output, "tiny")
     for run in runs:

@@ -17,7 +17,7 @@ import yaml
 
 from recbole_sibrar import cli
 from recbole_sibrar.config import ConfigError
-from recbole_sibrar.quick_start.group import runs as group
+from recbole_sibrar.quick_start.group import execution, planning
 from recbole_sibrar.quick_start.group.runs import Run
 from recbole_sibrar.quick_start.group.variants import Variant
 
@@ -99,7 +99,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> Pat
     return folder
 
 
-def test_a_model_that_fails_is_reported_and_the_others_go_on(compared: tuple[Path, int, str, str]) -> None:
+def test_others_continue_after_a_failure(compared: tuple[Path, int, str, str]) -> None:
     folder, status, output, errors = compared
     assert status == 1
     assert list(results(folder).index) == [("BPR", 2020), ("text", 2020)]
@@ -114,9 +114,7 @@ def test_a_model_that_fails_is_reported_and_the_others_go_on(compared: tuple[Pat
     assert not re.search(r"<u>|\*\*|\|", output)
 
 
-def test_all_models_are_tested_on_equal_parts_though_they_load_other_fields(
-    compared: tuple[Path, int, str, str], killed: Path
-) -> None:
+def test_all_models_have_equal_parts(compared: tuple[Path, int, str, str], killed: Path) -> None:
     folder, _, output, _ = compared
     hashes: dict[str, list[str]] = {}
     for log in (*folder.glob("comparison/runs/[!b]*/log.txt"), *killed.glob("comparison/runs/*/log.txt")):
@@ -131,7 +129,7 @@ def test_all_models_are_tested_on_equal_parts_though_they_load_other_fields(
     assert users[0] == users[1]
 
 
-def test_the_folder_holds_everything_and_nothing_lies_elsewhere(compared: tuple[Path, int, str, str]) -> None:
+def test_all_files_are_in_the_folder(compared: tuple[Path, int, str, str]) -> None:
     folder = compared[0]
     assert [path.name for path in folder.iterdir()] == ["comparison"]
     names = {"results.csv", "summary.md", "summary.tex", "significance.csv", "per_user", "learning_curves", "runs"}
@@ -155,7 +153,7 @@ def test_versions_and_git_state_are_recorded(compared: tuple[Path, int, str, str
 
 @pytest.mark.filterwarnings("ignore:distutils Version classes:DeprecationWarning:thop")  # RecBole counts operations
 @pytest.mark.parametrize(("name", "seed"), [("BPR", 2020), ("text", 2021)])
-def test_the_recorded_configuration_repeats_a_run_be_it_restarted_or_not(
+def test_recorded_keys_repeat_a_run(
     compared: tuple[Path, int, str, str],
     killed: Path,
     name: str,
@@ -181,7 +179,7 @@ def test_the_recorded_configuration_repeats_a_run_be_it_restarted_or_not(
         assert users[metric].mean() == pytest.approx(value, abs=5e-5)
 
 
-def test_equal_seeds_agree_and_two_seeds_differ(compared: tuple[Path, int, str, str], killed: Path) -> None:
+def test_results_depend_on_the_seed(compared: tuple[Path, int, str, str], killed: Path) -> None:
     table = results(killed)
     assert list(table.index) == [("text", 2020), ("text", 2021)]
     pd.testing.assert_series_equal(table.loc[("text", 2020)], results(compared[0]).loc[("text", 2020)])
@@ -205,7 +203,7 @@ def plan(
     ) -> tuple[list[Run], list[str]]:
         notes: list[str] = []
         keys = {"data_path": str(tiny_folder), "load_col": "None", **keys}
-        runs = group.plan(variants, dataset, files, keys, lambda first: list(seeds), Path("out"), notes.append)
+        runs = planning.plan(variants, dataset, files, keys, lambda first: list(seeds), Path("out"), notes.append)
         return runs, notes
 
     return build
@@ -236,11 +234,11 @@ def key(plan: Plan, *variants: Variant, **keys: Any) -> str:
         {"files": ["cold_start_item"]},
     ],
 )
-def test_another_configuration_is_another_run(plan: Plan, change: dict[str, Any]) -> None:
+def test_other_configuration_is_another_run(plan: Plan, change: dict[str, Any]) -> None:
     assert key(plan, **change) != key(plan)
 
 
-def test_another_model_or_key_of_a_variant_is_another_run(plan: Plan) -> None:
+def test_other_variant_is_another_run(plan: Plan) -> None:
     variants = [Variant("a", "BPR"), Variant("a", "Pop"), Variant("a", "BPR", {"embedding_size": "8"})]
     assert len({key(plan, variant) for variant in variants}) == 3
 
@@ -258,7 +256,7 @@ def test_another_model_or_key_of_a_variant_is_another_run(plan: Plan) -> None:
         {"embedding_size": "64"},
     ],
 )
-def test_what_changes_no_result_is_the_same_run(plan: Plan, change: dict[str, Any]) -> None:
+def test_keys_without_effect_keep_the_run(plan: Plan, change: dict[str, Any]) -> None:
     Path("models.yaml").write_text("model_list: [Pop, BPR]\n", encoding="utf-8")
     assert key(plan, **change) == key(plan)
 
@@ -272,36 +270,34 @@ def test_other_data_are_another_run(plan: Plan, tiny_folder: Path, file: str) ->
     assert key(plan) != before
 
 
-def test_a_relative_path_of_the_data_is_the_same_run_and_holds_in_the_folder_of_the_run(
-    plan: Plan, tiny_folder: Path
-) -> None:
+def test_relative_data_path_is_the_same_run(plan: Plan, tiny_folder: Path) -> None:
     runs = [plan(data_path=path)[0][0] for path in (str(tiny_folder), os.path.relpath(tiny_folder))]
     assert runs[0].folder == runs[1].folder
     assert runs[1].specification["keys"]["data_path"] == str(tiny_folder)
 
 
-def test_seeds_begin_with_that_of_each_variant(plan: Plan, tiny_folder: Path) -> None:
+def test_seeds_start_from_each_variant(plan: Plan, tiny_folder: Path) -> None:
     variants = [Variant("a", "BPR"), Variant("b", "BPR", {"seed": "7"})]
     keys = {"data_path": str(tiny_folder), "load_col": "None"}
     plan()
-    runs = group.plan(variants, "tiny", [], keys, lambda first: [first, first + 1], Path("out"), print)
+    runs = planning.plan(variants, "tiny", [], keys, lambda first: [first, first + 1], Path("out"), print)
     assert [(run.variant.name, run.seed) for run in runs] == [("a", 2020), ("a", 2021), ("b", 7), ("b", 8)]
 
 
-def test_no_model_drops_interactions_that_others_keep_unless_asked_to(plan: Plan) -> None:
+def test_all_models_keep_all_interactions(plan: Plan) -> None:
     runs, _ = plan([Variant("a", "BPR"), Variant("b", "SiBraR"), Variant("c", "FM")])
     assert [run.configuration["filter_inter_by_user_or_item"] for run in runs] == [False] * 3
     runs, _ = plan([Variant("a", "BPR"), Variant("b", "SiBraR")], filter_inter_by_user_or_item="True")
     assert [run.configuration["filter_inter_by_user_or_item"] for run in runs] == [True] * 2
 
 
-def test_results_of_users_are_not_asked_for_where_there_are_none(plan: Plan) -> None:
+def test_no_user_results_of_value_metrics(plan: Plan) -> None:
     value = {"metrics": "['RMSE']", "valid_metric": "RMSE", "eval_args": "{'mode': 'labeled'}"}
     (run,), _ = plan([Variant("FM", "FM")], **value, train_neg_sample_args="None", label="rating")
     assert "save_per_user" not in run.specification["keys"]
 
 
-def test_keys_that_nobody_reads_are_noted_once(plan: Plan) -> None:
+def test_unread_keys_are_noted_once(plan: Plan) -> None:
     variants = [Variant("a", "BPR", {"stoping_step": "1"}), Variant("b", "SiBraR"), Variant("c", "SiBraR")]
     _, notes = plan(variants, [1, 2], colour="red", item_modalities="[text]", n_layers="2")
     assert [note.split(":")[:2] for note in sorted(notes)] == [
@@ -321,9 +317,7 @@ def test_keys_that_nobody_reads_are_noted_once(plan: Plan) -> None:
         (Variant("mine", "BPR"), {"dataset": "nowhere"}, "--dataset: there is no folder .*nowhere"),
     ],
 )
-def test_a_wrong_configuration_is_one_line_before_anything_runs(
-    plan: Plan, variant: Variant, keys: dict[str, str], reason: str
-) -> None:
+def test_wrong_configuration_is_one_line(plan: Plan, variant: Variant, keys: dict[str, str], reason: str) -> None:
     with pytest.raises(ConfigError, match=f"^{reason}[^\n]*$"):
         plan([variant], **keys)
 
@@ -336,7 +330,7 @@ def fake(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
         file = tmp_path / "fake"
         file.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
         file.chmod(0o755)
-        monkeypatch.setattr(group.sys, "executable", str(file))
+        monkeypatch.setattr(execution.sys, "executable", str(file))
 
     return install
 
@@ -344,15 +338,15 @@ def fake(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 FINISH = """echo '{"test_result": {"recall@10": 0.1}, "best_valid_score": 0.2, "seconds": 1}' > "$3/result.json" """
 
 
-def test_finished_runs_are_not_repeated_and_failed_ones_are(plan: Plan, fake: Callable[[str], None]) -> None:
+def test_only_failed_runs_are_repeated(plan: Plan, fake: Callable[[str], None]) -> None:
     runs, notes = plan([Variant("a", "BPR"), Variant("b", "Pop")], [1, 2])
     fake(f'echo "$3" >> started; case "$3" in */b-2-*) echo "some.where.BadError: no"; exit 1;; *) {FINISH};; esac')
-    (failed,) = group.execute(runs, 1, notes.append)
+    (failed,) = execution.execute(runs, 1, notes.append)
     assert (failed.variant.name, failed.seed, failed.finished) == ("b", 2, False)
     assert notes == [f"failed: b, seed 2: BadError: no ({failed.folder / 'log.txt'})"]
     assert Path("started").read_text().split() == [str(run.folder) for run in runs]
     fake(f'echo "$3" >> started; {FINISH}')
-    assert group.execute(runs, 1, notes.append) == []
+    assert execution.execute(runs, 1, notes.append) == []
     assert Path("started").read_text().split()[4:] == [str(failed.folder)]
     assert all(run.result()["test_result"] == {"recall@10": 0.1} for run in runs)
 
@@ -369,24 +363,24 @@ def test_finished_runs_are_not_repeated_and_failed_ones_are(plan: Plan, fake: Ca
 def test_a_failure_says_why(plan: Plan, fake: Callable[[str], None], script: str, reason: str) -> None:
     runs, notes = plan()
     fake(script)
-    assert group.execute(runs, 1, notes.append) == runs
+    assert execution.execute(runs, 1, notes.append) == runs
     assert notes == [f"failed: BPR, seed 1: {reason} ({runs[0].folder / 'log.txt'})"]
 
 
-def test_what_an_interrupted_run_has_left_is_cleared(plan: Plan, fake: Callable[[str], None]) -> None:
+def test_interrupted_run_is_cleared(plan: Plan, fake: Callable[[str], None]) -> None:
     runs, notes = plan()
     (runs[0].folder / "checkpoint").mkdir(parents=True)
     for name in ("checkpoint/BPR-old.pth", "per_user.parquet", "log.txt"):
         (runs[0].folder / name).write_text("old", encoding="utf-8")
     fake(FINISH)
-    assert group.execute(runs, 1, notes.append) == []
+    assert execution.execute(runs, 1, notes.append) == []
     assert sorted(path.name for path in runs[0].folder.iterdir()) == [
         *("config.yaml", "environment.json", "log.txt", "result.json", "run.yaml")
     ]
     assert (runs[0].folder / "log.txt").read_text() == ""
 
 
-def test_an_interrupted_run_goes_on_with_its_last_state_if_asked_to(plan: Plan, fake: Callable[[str], None]) -> None:
+def test_interrupted_run_resumes_with_auto(plan: Plan, fake: Callable[[str], None]) -> None:
     runs, notes = plan(resume="auto")
     assert runs[0].folder == plan()[0][0].folder
     assert runs[0].specification["keys"]["resume"] == "auto"
@@ -394,7 +388,7 @@ def test_an_interrupted_run_goes_on_with_its_last_state_if_asked_to(plan: Plan, 
     for name in ("checkpoint/BPR-old-last.pth", "learning_curve.csv", "per_user.parquet", "log.txt"):
         (runs[0].folder / name).write_text("old", encoding="utf-8")
     fake(f'ls "$3/checkpoint" > seen; {FINISH}')
-    assert group.execute(runs, 1, notes.append) == []
+    assert execution.execute(runs, 1, notes.append) == []
     assert Path("seen").read_text() == "BPR-old-last.pth\n"
     assert (runs[0].folder / "learning_curve.csv").is_file()
     assert not (runs[0].folder / "per_user.parquet").exists()
@@ -407,11 +401,11 @@ def test_jobs_run_at_the_same_time(plan: Plan, fake: Callable[[str], None]) -> N
     )
     Path("started").mkdir()
     fake(f'touch started/$$; {wait} && ls started | wc -l > "$3/jobs" && {FINISH}')
-    assert group.execute(runs[:2], 2, notes.append) == []
+    assert execution.execute(runs[:2], 2, notes.append) == []
     assert notes == []
 
 
-def test_two_commands_do_not_run_the_same_at_the_same_time(plan: Plan, fake: Callable[[str], None]) -> None:
+def test_one_command_at_a_time(plan: Plan, fake: Callable[[str], None]) -> None:
     runs, notes = plan()
     runs[0].folder.mkdir(parents=True)
     other = subprocess.Popen(["flock", str(runs[0].folder / "log.txt"), "sleep", "60"])
@@ -419,21 +413,19 @@ def test_two_commands_do_not_run_the_same_at_the_same_time(plan: Plan, fake: Cal
         wait_until((runs[0].folder / "log.txt").exists)
         time.sleep(0.2)
         fake(FINISH)
-        assert group.execute(runs, 1, notes.append) == runs
+        assert execution.execute(runs, 1, notes.append) == runs
         assert "another command is running it" in notes[0]
     finally:
         other.kill()
         other.wait()
 
 
-def test_ctrl_c_ends_the_processes_and_starts_no_other(
-    plan: Plan, fake: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ctrl_c_ends_all_processes(plan: Plan, fake: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
     runs, notes = plan(seeds=[1, 2, 3, 4])
     fake("echo $$ >> pids; [ $(wc -l < pids) -eq 2 ] && kill -TERM $PPID; exec sleep 60")
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        group.execute(runs, 2, notes.append)
+        execution.execute(runs, 2, notes.append)
     assert time.monotonic() - began < 30
     pids = Path("pids").read_text().split()
     assert len(pids) == 2
@@ -442,17 +434,19 @@ def test_ctrl_c_ends_the_processes_and_starts_no_other(
     assert signal.getsignal(signal.SIGTERM) is not signal.default_int_handler
 
 
-def test_an_interrupted_command_says_how_to_go_on(
+def test_interrupted_command_gives_advice(
     fake: Callable[[str], None], tiny_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake(f'case "$3" in *BPR*) {FINISH};; *) kill -TERM $PPID; exec sleep 60;; esac')
     data = ["-d=tiny", f"--data_path={tiny_folder}", "--load_col=None"]
     assert cli.run_recbole_group(["-m=BPR,Pop", *data]) == cli.INTERRUPTED
-    assert "interrupted; 1 of 2 runs are finished, the same command goes on with the others" in capsys.readouterr().err
+    assert (
+        "interrupted; 1 of 2 runs are finished, the same command continues with the others" in capsys.readouterr().err
+    )
     assert not Path("comparison/results.csv").exists()
 
 
-def test_each_split_is_a_comparison_of_its_own(
+def test_each_split_is_one_comparison(
     fake: Callable[[str], None], tiny_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake(FINISH)
@@ -506,12 +500,12 @@ def test_wrong_arguments_are_one_line(refused: Callable[..., str], tiny_folder: 
     assert "item_modalites: unknown key" in refused("-m", "BPR,SiBraR", *data, "--item_modalites=[text]")
     assert "did you mean 'cold_start_item'?" in refused("-m", "BPR", "--config_files=cold_start_itm")
     assert "did you mean 'cold_start_item'?" in refused("-m", "BPR", "--splits=warm,cold_start_itm")
-    assert "--splits: found 'warm,warm', allowed is names that differ" in refused(
+    assert "--splits: found 'warm,warm', allowed is different names" in refused(
         "-m", "BPR", *data, "--splits=warm,warm"
     )
 
 
-def test_nothing_is_left_behind_by_wrong_arguments(refused: Callable[..., str], tiny_folder: Path) -> None:
+def test_wrong_arguments_leave_no_files(refused: Callable[..., str], tiny_folder: Path) -> None:
     before = set(Path().iterdir())
     refused("-m", "BPR", "--seeds=x", "-d=tiny", f"--data_path={tiny_folder}", "--load_col=None")
     refused("-m", "Nothing")

@@ -29,7 +29,7 @@ def balanced(text: str) -> bool:
     return depth == 0 and begun == ended[::-1] and text.count("$") % 2 == 0
 
 
-def test_a_cell_is_the_mean_and_the_sample_deviation_over_seeds() -> None:
+def test_cell_is_mean_and_sample_deviation() -> None:
     table = cells(results(ndcg=[0.1, 0.3, 0.5, 0.7, 0.2, 0.2]), ["ndcg"], [], NOTHING)
     assert list(table) == ["A", "B", "C"]
     (cell,) = table["A"]
@@ -37,17 +37,17 @@ def test_a_cell_is_the_mean_and_the_sample_deviation_over_seeds() -> None:
     assert [row[0].rank for row in table.values()] == [2, 1, 2]
 
 
-def test_models_stand_in_the_order_of_the_runs() -> None:
+def test_models_keep_the_order_of_runs() -> None:
     frame = results(ndcg=[1, 1, 2, 2, 3, 3]).iloc[::-1]
     assert list(cells(frame, ["ndcg"], [], NOTHING)) == ["C", "B", "A"]
 
 
-def test_a_smaller_value_is_better_where_the_metric_says_so() -> None:
+def test_smaller_is_better_for_some_metrics() -> None:
     table = cells(results(ndcg=[1, 1, 2, 2, 3, 3], gini=[1, 1, 2, 2, 3, 3]), ["ndcg", "gini"], ["gini"], NOTHING)
     assert [[cell.rank for cell in row] for row in table.values()] == [[3, 1], [2, 2], [1, 3]]
 
 
-def test_equal_means_share_a_rank_and_leave_no_second() -> None:
+def test_equal_means_share_a_rank() -> None:
     seeds = [0.1, 0.2, 0.2, 0.1]  # in another order, where floating point sums differ
     table = cells(results(ndcg=[*seeds, 0.05, 0.05]), ["ndcg"], [], NOTHING)
     assert [row[0].rank for row in table.values()] == [1, 1, 3]
@@ -55,13 +55,13 @@ def test_equal_means_share_a_rank_and_leave_no_second() -> None:
     assert "<u>" not in markdown(table, ["ndcg"])
 
 
-def test_sums_that_differ_in_the_last_digit_are_equal() -> None:
+def test_last_digit_does_not_count() -> None:
     frame = pd.DataFrame({"name": ["A"] * 3 + ["B"] * 3, "ndcg": [0.1, 0.2, 0.3, 0.3, 0.2, 0.1]})
     assert frame["ndcg"][:3].sum() != frame["ndcg"][3:].to_numpy().cumsum()[-1]
     assert [row[0].rank for row in cells(frame, ["ndcg"], [], NOTHING).values()] == [1, 1]
 
 
-def test_what_has_no_value_is_a_dash_and_has_no_rank() -> None:
+def test_missing_value_is_a_dash() -> None:
     nan = float("nan")
     table = cells(results(ndcg=[nan, nan, 0.5, nan, 0.1, 0.2]), ["ndcg"], [], NOTHING)
     assert [row[0].rank for row in table.values()] == [0, 1, 2]
@@ -77,14 +77,14 @@ def test_a_single_seed_has_no_deviation() -> None:
     assert r"\pm" not in latex(table, ["ndcg"], "x")
 
 
-def test_marks_stand_at_the_model_that_is_significantly_best() -> None:
+def test_mark_is_at_the_best_model() -> None:
     table = cells(results(ndcg=[1, 1, 2, 2], mrr=[1, 1, 2, 2]), ["ndcg", "mrr"], [], {"ndcg": "B", "mrr": None})
     assert [[cell.significant for cell in row] for row in table.values()] == [[False, False], [True, False]]
     assert markdown(table, ["ndcg", "mrr"]).splitlines()[3] == r"| B | **2.0000 ± 0.0000**\* | **2.0000 ± 0.0000** |"
     assert r"\textbf{2.0000 $\pm$ 0.0000}$^{*}$ & \textbf{2.0000 $\pm$ 0.0000} \\" in latex(table, ["ndcg", "mrr"], "")
 
 
-def test_every_row_of_a_markdown_table_has_as_many_cells_as_the_head() -> None:
+def test_markdown_rows_have_equal_length() -> None:
     row = [Cell(0.1, 0.2, 1, True), Cell(0.1, 0.2, 2, False)]
     lines = markdown({"a|b": row, "x*y": row}, ["ndcg@10", "mrr|x"]).splitlines()
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {4}
@@ -105,14 +105,14 @@ def test_every_row_of_a_markdown_table_has_as_many_cells_as_the_head() -> None:
         ("p < 0.05 ±", r"p $<$ 0.05 $\pm$"),
     ],
 )
-def test_names_and_captions_are_escaped_in_latex(name: str, written: str) -> None:
+def test_latex_is_escaped(name: str, written: str) -> None:
     text = latex({name: [Cell(0.1, 0.2, 1, True)], "other": [Cell(0.1, 0.2, 2, False)]}, [name], name)
     assert text.count(written) == 3
     assert balanced(text)
     assert rf"{written} & \textbf{{0.1000 $\pm$ 0.2000}}$^{{*}}$ \\" in text.splitlines()
 
 
-def test_a_latex_table_has_a_column_for_each_metric() -> None:
+def test_latex_has_a_column_for_each_metric() -> None:
     metrics = ["ndcg@10", "recall@10", "coverage@10"]
     table = {name: [Cell(0.1, float("nan"), rank, False) for rank in (1, 2, 0)] for name in ("A", "B")}
     text = latex(table, metrics, "of {all} models")

@@ -12,7 +12,7 @@ from recbole_sibrar.quick_start.group.variants import Variant, file_name, parse_
 MODELS = ["Pop", "BPR", "LightGCN", "SiBraR", "MuBraR"]
 
 
-def test_models_have_keys_and_names_of_their_own() -> None:
+def test_variants_have_keys_and_names() -> None:
     text = "Pop, SiBraR:item_modalities=[interactions,text]:epochs=3 ,text = SiBraR:item_modalities=[text],BPR"
     assert parse_variants(text, MODELS) == [
         Variant("Pop", "Pop", {}),
@@ -26,17 +26,17 @@ def test_models_have_keys_and_names_of_their_own() -> None:
     ]
 
 
-def test_commas_colons_and_equals_signs_within_brackets_belong_to_a_value() -> None:
+def test_signs_in_brackets_belong_to_a_value() -> None:
     (variant,) = parse_variants("BPR:eval_args={'split': {'RS': [8,1,1]}, 'order': 'RO'}:load_col=(a=b)", MODELS)
     assert variant.keys == {"eval_args": "{'split': {'RS': [8,1,1]}, 'order': 'RO'}", "load_col": "(a=b)"}
 
 
-def test_a_list_of_a_yaml_file_is_read_as_well() -> None:
+def test_list_of_a_yaml_file() -> None:
     names = [variant.name for variant in parse_variants(["Pop", "a=BPR:layers=[1,2]", "BPR"], MODELS)]
     assert names == ["Pop", "a", "BPR"]
 
 
-def test_the_ready_made_training_paradigms_are_eight_variants_of_two_models() -> None:
+def test_ready_made_training_paradigms() -> None:
     with open(configuration_file("training_paradigms"), encoding="utf-8") as file:
         variants = parse_variants(yaml.safe_load(file)["model_list"], model_names())
     assert len(variants) == len({str(variant.keys) + variant.model for variant in variants}) == 8
@@ -66,7 +66,7 @@ def test_the_ready_made_training_paradigms_are_eight_variants_of_two_models() ->
         ({"BPR": {"epochs": 3}}, "allowed is a list of models"),
     ],
 )
-def test_a_list_that_cannot_be_read_is_one_line(text: Any, reason: str) -> None:
+def test_unreadable_list_is_one_line(text: Any, reason: str) -> None:
     with pytest.raises(ConfigError) as refused:
         parse_variants(text, MODELS)
     assert str(refused.value).startswith("--model_list: ")
@@ -91,6 +91,6 @@ def test_seeds_are_a_number_or_a_list(text: str, seeds: list[int]) -> None:
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "x", "", "1.5", "1,1", "1,x", "²", ","])
-def test_seeds_that_cannot_be_read_are_one_line(text: str) -> None:
+def test_unreadable_seeds_are_one_line(text: str) -> None:
     with pytest.raises(ConfigError, match=r"^--seeds: found .*, allowed is (a number of|each|at least one) seed"):
         parse_seeds(text, 2020)

@@ -55,7 +55,7 @@ def running(folder: Path) -> bool:
             words = file.read_bytes().decode(errors="replace")
         except OSError:
             continue
-        if "hyper_objective" in words and str(folder) in words:
+        if "hyper.objective" in words and str(folder) in words:
             return True
     return False
 
@@ -90,7 +90,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> t
     return folder, output, errors
 
 
-def test_a_failing_trial_is_recorded_and_the_search_goes_on(searched: tuple[Path, str, str]) -> None:
+def test_search_continues_after_a_failure(searched: tuple[Path, str, str]) -> None:
     folder, output, errors = searched
     table = pd.read_csv(folder / "search" / "trials.csv")
     values = ["['interactions', 'text']", "['interactions', 'kind']", "['nope']"]
@@ -104,7 +104,7 @@ def test_a_failing_trial_is_recorded_and_the_search_goes_on(searched: tuple[Path
     assert "Traceback" not in output + errors
 
 
-def test_the_best_trial_alone_is_tested_and_keeps_its_checkpoint(searched: tuple[Path, str, str]) -> None:
+def test_only_the_best_trial_is_tested(searched: tuple[Path, str, str]) -> None:
     folder, *_ = searched
     table = pd.read_csv(folder / "search" / "trials.csv")
     best = table.loc[table["score"].idxmax(), "trial"]
@@ -118,9 +118,7 @@ def test_the_best_trial_alone_is_tested_and_keeps_its_checkpoint(searched: tuple
 
 
 @pytest.mark.filterwarnings("ignore:distutils Version classes:DeprecationWarning:thop")  # RecBole counts operations
-def test_the_best_configuration_alone_has_the_same_scores(
-    searched: tuple[Path, str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_best_configuration_has_equal_scores(searched: tuple[Path, str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     folder, output, _ = searched
     (best,) = [trial for trial in trials(folder) if trial["test_result"]]
     assert yaml.safe_load((folder / "search" / "best.yaml").read_text(encoding="utf-8"))["seed"] == 7
@@ -137,7 +135,7 @@ def test_the_best_configuration_alone_has_the_same_scores(
     ]
 
 
-def test_a_finished_search_is_neither_overwritten_nor_repeated(
+def test_finished_search_stays(
     searched: tuple[Path, str, str],
     shared_folder: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -149,7 +147,7 @@ def test_a_finished_search_is_neither_overwritten_nor_repeated(
     before = (folder / "search" / "trials.csv").read_bytes()
     (folder / "b.hyper").write_text("learning_rate choice [0.05]\n", encoding="utf-8")
     for options, status, message in (
-        ([], 2, "search holds a search that has ended; --resume goes on with it"),
+        ([], 2, "search holds an ended search; --resume continues it"),
         (["--resume"], 0, "written: search.result"),
         (["--resume", "--params_file=b.hyper"], 2, "search has another space (found [['item_modalities', 'choice'"),
         (["--resume", "--dropout_prob=0.5"], 2, "search has another configuration or data"),

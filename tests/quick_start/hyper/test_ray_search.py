@@ -23,9 +23,11 @@ from hyperopt import fmin, hp, rand
 
 from recbole_sibrar import cli
 from recbole_sibrar.config import ConfigError
-from recbole_sibrar.quick_start.cluster import session
-from recbole_sibrar.quick_start.hyper import ray_search as hyper_ray
+from recbole_sibrar.quick_start.cluster import jobs
+from recbole_sibrar.quick_start.cluster.resources import read_resources
 from recbole_sibrar.quick_start.hyper import trial_process
+from recbole_sibrar.quick_start.hyper.ray_search import make_scheduler
+from recbole_sibrar.quick_start.hyper.ray_trial import train_trial
 
 SPACE = "learning_rate loguniform -9.2,-2.3\nembedding_size choice [8,-1,16]\n"  # a size below 0 fails
 
@@ -90,7 +92,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> t
     return folder, output.getvalue(), errors.getvalue()
 
 
-def test_a_killed_search_goes_on_without_repeating_a_trial(searched: tuple[Path, str, str]) -> None:
+def test_killed_search_repeats_no_trial(searched: tuple[Path, str, str]) -> None:
     folder, _, errors = searched
     table = pd.read_csv(folder / "hyper" / "trials.csv")
     assert table["trial"].tolist() == [0, 1, 2]
@@ -99,7 +101,7 @@ def test_a_killed_search_goes_on_without_repeating_a_trial(searched: tuple[Path,
     assert not list((folder / "hyper").glob(".shared-*"))
 
 
-def test_the_values_are_those_that_hyperopt_draws(searched: tuple[Path, str, str]) -> None:
+def test_values_are_draws_of_hyperopt(searched: tuple[Path, str, str]) -> None:
     folder, *_ = searched
     table = pd.read_csv(folder / "hyper" / "trials.csv")
     drawn: list[dict[str, Any]] = []
@@ -114,7 +116,7 @@ def test_the_values_are_those_that_hyperopt_draws(searched: tuple[Path, str, str
     assert ((table["status"] == "failed") == (table["embedding_size"] == -1)).all()
 
 
-def test_the_best_trial_was_not_stopped_and_alone_is_tested(searched: tuple[Path, str, str]) -> None:
+def test_only_the_best_trial_is_tested(searched: tuple[Path, str, str]) -> None:
     folder, output, _ = searched
     trials = json.loads((folder / "hyper" / "search.json").read_text(encoding="utf-8"))["trials"]
     scored = [trial for trial in trials if trial["status"] != "failed"]
@@ -126,11 +128,11 @@ def test_the_best_trial_was_not_stopped_and_alone_is_tested(searched: tuple[Path
     assert kept == {str(best["number"])}
 
 
-def test_a_trial_that_is_behind_is_stopped_after_the_grace_period() -> None:
+def test_asha_stops_after_the_grace_period() -> None:
     class Trial:
         trial_id = "a"
 
-    scheduler = hyper_ray.scheduler("asha", 3, bigger=False)
+    scheduler = make_scheduler("asha", 3, bigger=False)
     for name, score in (("a", 1.0), ("b", 2.0)):
         trial = Trial()
         trial.trial_id = name
@@ -150,39 +152,37 @@ def test_a_trial_that_is_behind_is_stopped_after_the_grace_period() -> None:
     ],
 )
 def test_resources_are_pairs_or_json(text: str, expected: dict[str, float]) -> None:
-    assert session.read_resources("--resources_per_trial", text) == expected
+    assert read_resources("--resources_per_trial", text) == expected
 
 
 @pytest.mark.parametrize("text", ["cpu", "cpu=many", "cpu=-1", "{cpu: 1}", "cpu=1,CPU=2", "[1]", f"cpu={math.inf}"])
 def test_wrong_resources_are_named(text: str) -> None:
     with pytest.raises(ConfigError, match=r"--resources_per_trial: found .*, allowed is names and amounts"):
-        session.read_resources("--resources_per_trial", text)
+        read_resources("--resources_per_trial", text)
 
 
-def test_a_machine_that_shares_no_folder_sends_a_specification_for_the_one_that_tests(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_specification_of_unshared_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "keys.yaml").write_text("epochs: 2\n", encoding="utf-8")
     specification = {
         "dataset": "ml-100k",
         "config_files": [str(tmp_path / "keys.yaml")],
         "keys": {"data_path": "dataset", "gpu_id": "0"},
     }
-    job = session.job(specification, tmp_path / "trial", tmp_path / "no_token", "1", {"CPU": 1.0})
+    job = jobs.make_job(specification, tmp_path / "trial", tmp_path / "no_token", "1", {"CPU": 1.0})
     sent: dict[str, bytes] = {}
     mailbox = SimpleNamespace(put=SimpleNamespace(remote=lambda folder, files: sent.update(files)))
     monkeypatch.setattr(trial_process, "run", lambda *arguments: {"best_score": 0.5, "done": True})
     monkeypatch.setattr("ray.get", lambda sent: sent)
     monkeypatch.setattr("ray.tune.report", lambda **found: None)
-    hyper_ray.train_trial({"job": json.dumps(asdict(job))}, mailbox)
+    train_trial({"job": json.dumps(asdict(job))}, mailbox)
     assert yaml.safe_load(sent["run.yaml"]) == specification
 
 
 def test_a_machine_without_the_data_says_so(tmp_path: Path) -> None:
     specification = {"dataset": "tiny", "config_files": [], "keys": {"data_path": str(tmp_path / "nowhere")}}
-    job = session.job(specification, tmp_path, tmp_path / "token", "1", {"CPU": 1.0})
+    job = jobs.make_job(specification, tmp_path, tmp_path / "token", "1", {"CPU": 1.0})
     with (
         pytest.raises(ConfigError, match=r"of the cluster has no folder .*nowhere/tiny with the data set"),
-        session.workplace(job),
+        jobs.workplace(job),
     ):
         pass

@@ -13,9 +13,9 @@ from scipy import stats
 
 from recbole_sibrar import MODELS
 from recbole_sibrar.config import ConfigError
-from recbole_sibrar.quick_start.hyper import search as hyper_search
 from recbole_sibrar.quick_start.hyper import space as spaces
 from recbole_sibrar.quick_start.hyper.space import read_space
+from recbole_sibrar.quick_start.hyper.suggestions import Suggestions, has_no_progress
 
 
 def write(folder: Path, text: str) -> Path:
@@ -25,7 +25,7 @@ def write(folder: Path, text: str) -> Path:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_every_line_of_a_shipped_file_gives_models_that_train(model: str, make_model: Callable[..., Any]) -> None:
+def test_shipped_files_give_trainable_models(model: str, make_model: Callable[..., Any]) -> None:
     space = read_space(spaces.find_file(None, model))
     for parameter in space.parameters:
         for value in parameter.ends():
@@ -40,7 +40,7 @@ def test_every_line_of_a_shipped_file_gives_models_that_train(model: str, make_m
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_recbole_reads_the_shipped_files_as_the_same_distributions(model: str) -> None:
+def test_recbole_reads_equal_distributions(model: str) -> None:
     file = spaces.find_file(None, model)
     theirs, ours = HyperTuning._build_space_from_file(str(file)), read_space(file)
     assert list(theirs) == [parameter.name for parameter in ours.parameters]
@@ -50,9 +50,9 @@ def test_recbole_reads_the_shipped_files_as_the_same_distributions(model: str) -
         assert own == drawn if isinstance(own, str) else own == pytest.approx(drawn, rel=1e-5)
 
 
-def test_a_logarithmic_parameter_is_uniform_between_its_logarithms(tmp_path: Path) -> None:
+def test_loguniform_is_uniform_in_logarithms(tmp_path: Path) -> None:
     space = read_space(write(tmp_path, "rate loguniform -9.21,-4.61\nsize quniform 8,64,8\n"))
-    suggestions = hyper_search.Suggestions(space, "random", 3, [], lambda trial: 0.0)
+    suggestions = Suggestions(space, "random", 3, [], lambda trial: 0.0)
     found = [space.values(suggestions.ask(number) or {}) for number in range(400)]
     logarithms = np.log([values["rate"] for values in found])
     assert stats.kstest(logarithms, stats.uniform(-9.21, 4.6).cdf).pvalue > 0.01
@@ -61,18 +61,18 @@ def test_a_logarithmic_parameter_is_uniform_between_its_logarithms(tmp_path: Pat
     assert all(type(size) is int for size in sizes)
 
 
-def test_choices_are_lists_of_python_or_of_words(tmp_path: Path) -> None:
+def test_choices_are_lists_or_words(tmp_path: Path) -> None:
     text = "# what is searched and how\na choice [[interactions, text], [id]]\n\nb choice ['[8]', 1e-3, None]\n"
     first, second = read_space(write(tmp_path, text)).parameters
     assert first.ends() == (["interactions", "text"], ["id"])
     assert second.ends() == ("[8]", 0.001, None)
 
 
-def test_an_exhaustive_search_suggests_every_combination_once_in_an_order_of_the_seed(tmp_path: Path) -> None:
+def test_exhaustive_suggests_each_once(tmp_path: Path) -> None:
     space = read_space(write(tmp_path, "a choice [1,2,3]\nb choice ['x','y']\n"))
 
     def combinations(seed: int) -> list[tuple[Any, ...]]:
-        suggestions = hyper_search.Suggestions(space, "exhaustive", seed, [], lambda trial: 0.0)
+        suggestions = Suggestions(space, "exhaustive", seed, [], lambda trial: 0.0)
         assert suggestions.ask(6) is None
         return [tuple(space.values(suggestions.ask(number) or {}).values()) for number in range(6)]
 
@@ -101,9 +101,9 @@ def test_a_wrong_line_is_named(tmp_path: Path, line: str, message: str) -> None:
     assert str(caught.value).startswith(str(tmp_path / "a.hyper"))
 
 
-def test_progress_is_counted_from_the_best_trial() -> None:
-    assert not hyper_search.has_no_progress([], 1)
-    assert not hyper_search.has_no_progress([3.0, 1.0, 2.0], 2)
-    assert hyper_search.has_no_progress([3.0, 1.0, 2.0, 1.0], 2)
-    assert not hyper_search.has_no_progress([1.0] * 50, 0)
-    assert hyper_search.has_no_progress([math.inf] * 3, 2)
+def test_progress_counts_from_the_best() -> None:
+    assert not has_no_progress([], 1)
+    assert not has_no_progress([3.0, 1.0, 2.0], 2)
+    assert has_no_progress([3.0, 1.0, 2.0, 1.0], 2)
+    assert not has_no_progress([1.0] * 50, 0)
+    assert has_no_progress([math.inf] * 3, 2)

@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from recbole_sibrar.config import ConfigError
-from recbole_sibrar.quick_start.run import processes
+from recbole_sibrar.quick_start.run import joining
 from recbole_sibrar.quick_start.run.process_options import Processes, torchrun_processes
 
 TIMEOUT = 120
@@ -83,16 +83,14 @@ def whole(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> tupl
     return folder, output
 
 
-def test_one_of_two_processes_writes_and_says_what_there_is(whole: tuple[Path, str]) -> None:
+def test_only_one_process_writes(whole: tuple[Path, str]) -> None:
     folder, output = whole
     assert len(results_in(output)) == 1
     assert len(list((folder / "saved").glob("*.pth"))) == 1
     assert len(re.findall("epoch 11 training", output)) == 1
 
 
-def test_however_processes_are_started_the_result_is_the_same(
-    tmp_path: Path, shared_folder: Path, whole: tuple[Path, str]
-) -> None:
+def test_all_launchers_give_equal_results(tmp_path: Path, shared_folder: Path, whole: tuple[Path, str]) -> None:
     (expected,) = results_in(whole[1])
     address = ["--world_size=2", "--ip=127.0.0.1", f"--port={free_port()}"]
     second = start(tmp_path / "second", shared_folder, "--group_offset=1", *address, *RUN)
@@ -113,7 +111,7 @@ def test_however_processes_are_started_the_result_is_the_same(
     assert results_in(output) == [expected]
 
 
-def test_a_process_that_is_killed_ends_the_others_with_the_reason(tmp_path: Path, shared_folder: Path) -> None:
+def test_killed_process_ends_the_others(tmp_path: Path, shared_folder: Path) -> None:
     folder = tmp_path / "run"
     process = start(folder, shared_folder, "--nproc=2", "--epochs=5000", "--stopping_step=5000")
     wait_for(folder, "epoch 2 evaluating", process)
@@ -126,9 +124,7 @@ def test_a_process_that_is_killed_ends_the_others_with_the_reason(tmp_path: Path
     assert not psutil.wait_procs(workers, timeout=20)[1]
 
 
-def test_sigterm_saves_what_two_processes_have_and_they_go_on_with_it(
-    tmp_path: Path, shared_folder: Path, whole: tuple[Path, str]
-) -> None:
+def test_sigterm_saves_state_to_resume(tmp_path: Path, shared_folder: Path, whole: tuple[Path, str]) -> None:
     folder = tmp_path / "run"
     process = start(folder, shared_folder, "--nproc=2", *RUN)
     wait_for(folder, "epoch 1 evaluating", process)
@@ -142,13 +138,13 @@ def test_sigterm_saves_what_two_processes_have_and_they_go_on_with_it(
     assert results_in(output) == results_in(whole[1])
 
 
-def test_sigterm_before_the_training_has_the_status_of_sigterm() -> None:
-    error = processes._reason([], [-signal.SIGTERM, -signal.SIGTERM], 0)
+def test_status_of_sigterm_before_training() -> None:
+    error = joining.reason_of_end([], [-signal.SIGTERM, -signal.SIGTERM], 0)
     assert isinstance(error, SystemExit)
     assert error.code == 128 + signal.SIGTERM
 
 
-def test_results_that_do_not_fit_into_a_pipe_arrive() -> None:
+def test_results_larger_than_a_pipe_arrive() -> None:
     context = torch.multiprocessing.get_context("spawn")
     queue, errors = context.SimpleQueue(), context.SimpleQueue()
     results = {f"recall@10[zip_code={number}]": 0.5 for number in range(10_000)}
@@ -162,7 +158,7 @@ def test_results_that_do_not_fit_into_a_pipe_arrive() -> None:
             return not sender.is_alive()
 
     sender.start()
-    assert processes._join(Context(), queue, errors, 0) == results
+    assert joining.join(Context(), queue, errors, 0) == results
 
 
 def test_what_a_process_refuses_is_one_line(tmp_path: Path, shared_folder: Path) -> None:
@@ -206,7 +202,7 @@ def test_each_process_needs_a_gpu_of_its_own(
             Processes(nproc=2).check(gpu_id)
 
 
-def test_each_process_gets_a_gpu_where_there_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_process_gets_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     assert Processes(nproc=2).own_gpus() == {"gpu_id": "0,1"}
     assert Processes(nproc=3).own_gpus() == {}
@@ -231,7 +227,7 @@ def test_torchrun_says_which_process_this_is() -> None:
     assert torchrun_processes({"RANK": "5"}) is None
 
 
-def test_processes_save_a_data_set_and_no_loaders(tmp_path: Path, shared_folder: Path) -> None:
+def test_processes_save_no_loaders(tmp_path: Path, shared_folder: Path) -> None:
     split = "{'split': {'RS': [0.9, 0.1, 0.0]}, 'group_by': 'user', 'mode': 'full'}"
     keys = ["--nproc=2", "--epochs=1", "--save_dataloaders=True", "--save_dataset=True", f"--eval_args={split}"]
     status, output = end(start(tmp_path / "run", shared_folder, *keys), tmp_path / "run")
@@ -243,9 +239,7 @@ def test_processes_save_a_data_set_and_no_loaders(tmp_path: Path, shared_folder:
     assert files[1] == "tiny-MultimodalDataset.pth"
 
 
-def test_processes_refuse_to_resume_with_other_data(
-    whole: tuple[Path, str], shared_folder: Path, tmp_path: Path
-) -> None:
+def test_processes_refuse_other_data(whole: tuple[Path, str], shared_folder: Path, tmp_path: Path) -> None:
     shutil.copytree(shared_folder, tmp_path / "dataset")
     with (tmp_path / "dataset" / "tiny" / "tiny.inter").open("a", encoding="utf-8") as file:
         file.write("u1\tnew\t3\t5\n")
