@@ -2,8 +2,8 @@
 
     python benchmarks/start_up.py --rounds 5
 
-Each program runs in a process of its own, all of them in turn, several times over. A ratio is that of one such round,
-and the median of the rounds is printed. A program that trains ends as soon as it computes its first loss.
+Each program runs in a process of its own, all of them in turn, for several rounds. A ratio is computed within a round,
+and the median of the rounds is printed. A program that trains ends at its first loss.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ def main() -> None:
     args = parser.parse_args()
 
     rounds = []
+
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(args.rounds):
             rounds.append({name: measure(program, folder, args.threads) for name, program in PROGRAMS.items()})
@@ -64,6 +65,7 @@ def main() -> None:
         wall, processor = (statistics.median(done[name][n] for done in rounds) for n in (0, 1))
         ratio = statistics.median(done[name][0] / done[REFERENCE][0] for done in rounds)
         rows.append([name, f"{wall:.2f}", f"{processor:.2f}", f"{ratio:.2f}"])
+
     print(common.machine(args.threads))
     print(common.table(["program", "s", "s of processor time", "times RecBole's script"], rows))
 
@@ -72,12 +74,13 @@ def measure(program: list[str], folder: str, threads: int) -> tuple[float, float
     """Run a program.
 
     Returns:
-        Seconds that it took, and seconds of processor time.
+        Seconds, and seconds of processor time.
     """
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run([sys.executable, "-c", *program], cwd=folder, env=environment, capture_output=True, check=False)
     seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+
     return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
