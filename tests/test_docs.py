@@ -8,10 +8,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import recbole
 import yaml
-
-from recbole_sibrar.config.choices import keys_of_recbole
-from recbole_sibrar.config.keys import OTHER_KEYS, own_keys
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -50,10 +48,11 @@ def tables_of(page: Path) -> Iterator[list[list[str]]]:
 
 @cache
 def known_keys() -> set[str]:
-    """Names of all configuration keys of RecBole and the plugin."""
-    files = [ROOT / "properties" / "overall.yaml", *(ROOT / "properties" / "model").glob("*.yaml")]
-    own = {key for file in files for key in yaml.safe_load(file.read_text(encoding="utf-8"))}
-    return own | set(own_keys()) | OTHER_KEYS | keys_of_recbole()
+    """Names of all configuration keys with a default, of the plugin and of RecBole, with and without a side's prefix."""
+    folders = (ROOT / "properties", Path(recbole.__file__).parent / "properties")
+    files = [file for folder in folders for file in (folder / "overall.yaml", *folder.glob("model/*.yaml"))]
+    keys = {key for file in files for key in yaml.safe_load(file.read_text(encoding="utf-8")) or ()}
+    return {f"{side}{key}" for side in ("", "user_", "item_") for key in keys}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
