@@ -48,7 +48,7 @@ def tables_of(page: Path) -> Iterator[list[list[str]]]:
 
 @cache
 def known_keys() -> set[str]:
-    """Names of all configuration keys with a default, of the plugin and of RecBole, with and without a side's prefix."""
+    """Names of the configuration keys with a default, also with the prefix of a side."""
     folders = (ROOT / "properties", Path(recbole.__file__).parent / "properties")
     files = [file for folder in folders for file in (folder / "overall.yaml", *folder.glob("model/*.yaml"))]
     keys = {key for file in files for key in yaml.safe_load(file.read_text(encoding="utf-8")) or ()}
