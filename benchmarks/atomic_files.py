@@ -5,8 +5,8 @@
 Files with dense vectors are generated, and ml-100k's interactions come with RecBole. Each side reads a file several
 times in a process of its own, so that its peak memory is its own too. Ours is measured cold and cached. Cold is without
 the cache, but with the file in the system's memory, as for RecBole. The cached time includes the sum of all numbers,
-because the cache is mapped into memory and read on use. The first reading also loads the reader's libraries (the extra
-``fast`` for files from 350 MB), and stands beside the median.
+because the cache is mapped into memory and read on use. The first reading also loads the reader's libraries, and stands
+beside the median.
 """
 
 from __future__ import annotations
