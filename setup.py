@@ -1,8 +1,23 @@
 """Packaging: the package, and two top-level folders that are installed as parts of it."""
 
+import ast
 from pathlib import Path
 
 from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+
+
+def package_version() -> str:
+    """Read `__version__` from the source: importing the package would need RecBole before it is installed."""
+    source = (ROOT / "recbole_sibrar" / "__init__.py").read_text(encoding="utf-8")
+
+    for statement in ast.parse(source).body:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "__version__":
+            return str(ast.literal_eval(statement.value))
+
+    raise RuntimeError("recbole_sibrar/__init__.py: no line __version__ = ...")
+
 
 TEXT = ["sentence-transformers>=5"]  # the command encode-text
 FAST = ["numba>=0.59"]  # compiled reading of large files with vectors
@@ -11,9 +26,9 @@ TUNE = ["hyperopt==0.2.5"]  # what RecBole asks for; the random states of later 
 
 setup(
     name="recbole-sibrar",
-    version="0.1.0",
+    version=package_version(),
     description="SiBraR for RecBole: multimodal, cold-start recommendation with a single-branch network",
-    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",
     license_files=["LICENSE"],

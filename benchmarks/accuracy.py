@@ -32,8 +32,10 @@ def main() -> None:
         "--set", nargs="+", default=[], metavar="[MODEL:]KEY=VALUE", help="keys, for all models or for one"
     )
     args = parser.parse_args()
+
     sys.argv = sys.argv[:1]
     lines = [f"| model | seed | {' | '.join(args.columns)} | minutes |", "|---" * (len(args.columns) + 3) + "|"]
+
     for model in args.models:
         rows = []
         for seed in args.seeds:
@@ -43,15 +45,17 @@ def main() -> None:
             minutes = (time.perf_counter() - start) / 60
             lines.append(f"| {model} | {seed} | {' | '.join(f'{x:.4f}' for x in rows[-1])} | {minutes:.1f} |")
             print(lines[-1], file=sys.stderr, flush=True)
+
         mean = np.mean(rows, axis=0)
         deviation = np.std(rows, axis=0, ddof=1) if len(rows) > 1 else np.zeros(len(mean))
         cells = [f"{m:.4f} ± {d:.4f}" for m, d in zip(mean, deviation, strict=True)]
         lines.append(f"| **{model}** | mean ± std | {' | '.join(cells)} | |")
+
     print("\n".join(lines))
 
 
 def run(model: str, dataset: str, config_files: list[str], keys: dict[str, Any]) -> dict[str, Any]:
-    """Test result of one run; its checkpoint is thrown away."""
+    """Return the test result of one run, and delete its checkpoint."""
     with TemporaryDirectory() as folder:
         quiet = {"show_progress": False, "state": "WARNING", "checkpoint_dir": str(Path(folder))}
         return run_recbole(model, dataset, config_file_list=config_files, config_dict={**quiet, **keys})["test_result"]

@@ -2,11 +2,11 @@
 
     python benchmarks/atomic_files.py --rows 109269 --sizes 768 --repetitions 5 --recbole_repetitions 1
 
-Files with dense vectors are generated, and ml-100k's interactions come with RecBole. Each side is a process of its own,
-so that its peak memory is its own too; it reads the file several times. Ours is measured cold (without the cache; the
-file itself is in the system's memory, as it is for RecBole) and cached, where the time includes adding up all numbers,
-since the cache is mapped into memory and read when it is used. The first reading loads what the reader needs (for files
-from 350 MB the extra ``fast``, where it is installed) and is given beside the median.
+Files with dense vectors are generated, and ml-100k's interactions come with RecBole. Each side reads a file several
+times in a process of its own, so that its peak memory is its own too. Ours is measured cold and cached. Cold is without
+the cache, but with the file in the system's memory, as for RecBole. The cached time includes the sum of all numbers,
+because the cache is mapped into memory and read on use. The first reading also loads the reader's libraries, and stands
+beside the median.
 """
 
 from __future__ import annotations
@@ -48,15 +48,18 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="for the generated files; a temporary one if not given")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
+
     if args.child:
         print(json.dumps(measure(*args.child, args.repetitions)))
         return
+
     with TemporaryDirectory() as temporary:
         folder = args.folder or Path(temporary)
         for size in args.sizes:
             file = folder / f"vectors-{size}.item"
             write_vectors(file, args.rows, size)
             compare(file, args.rows * size, SIDES, args)
+
         source = Path(recbole.__path__[0]) / "dataset_example" / "ml-100k" / "ml-100k.inter"
         compare(Path(shutil.copy(source, folder)), 0, (SIDES[0], SIDES[3]), args)
 
@@ -76,6 +79,7 @@ def compare(file: Path, n_numbers: int, sides: tuple[str, ...], args: argparse.N
     what = f"{n_numbers:,} numbers in vectors, {4 * n_numbers / 1e6:.0f} MB in float32, " if n_numbers else ""
     print(f"{file.name}: {what}{file.stat().st_size / 1e6:.0f} MB")
     base = 0.0
+
     for side in sides:
         repetitions = args.recbole_repetitions if side == "recbole" else args.repetitions
         command = [sys.executable, __file__, "--repetitions", str(repetitions), "--child", side, str(file)]
@@ -85,6 +89,7 @@ def compare(file: Path, n_numbers: int, sides: tuple[str, ...], args: argparse.N
         base = base or median
         rate = f"{n_numbers / median / 1e6:8.1f} million numbers/s" if n_numbers else ""
         share = f", {memory * 1e6 / 4 / n_numbers:.2f} times the float32 array" if n_numbers else ""
+
         print(
             f"  {side:<24} {median:8.3f} s (median of {repetitions}, first {seconds[0]:.3f}) "
             f"{base / median:8.1f}x {rate}   peak +{memory:.0f} MB{share}",
@@ -93,18 +98,20 @@ def compare(file: Path, n_numbers: int, sides: tuple[str, ...], args: argparse.N
 
 
 def measure(side: str, path: str, repetitions: int) -> tuple[list[float], float]:
-    """Read a file several times: seconds of each, and MB by which the first reading let the peak memory grow."""
+    """Read a file several times: seconds of each, and MB of the first reading's growth of the peak memory."""
     source = FeatureSource.INTERACTION if path.endswith(".inter") else FeatureSource.ITEM
     if "cached" in side:
         process = multiprocessing.get_context("spawn").Process(target=read, args=(side, path, source))
         process.start()  # writes the cache
         process.join()
+
     before, seconds, memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, [], 0.0
     for _ in range(repetitions):
         start = time.perf_counter()
         read(side, path, source)
         seconds.append(time.perf_counter() - start)
         memory = memory or (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / 1e6
+
     return seconds, memory
 
 
@@ -121,7 +128,7 @@ def read(side: str, path: str, source: FeatureSource) -> None:
 
 
 class RecBoleReader(Dataset):
-    """RecBole's own reader, without what the plugin adds to it."""
+    """RecBole's own reader, without the plugin's extensions."""
 
     def __init__(self) -> None:
         self.config: Any = {"unload_col": None, "encoding": None, "seq_len": None, **SETTINGS}

@@ -1,4 +1,4 @@
-"""What the commands of this folder share: the data, the two configurations, timing, memory and tables."""
+"""Shared parts of the benchmarks: data, the two configurations, timing, memory and tables."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
 
 
 ORIGINALS = ("interactions.npz", "users.dat", "movies.dat", "text_minilm.npz")
-"""What a folder of original files of MovieLens-1M holds."""
+"""Files of a folder with the original MovieLens-1M."""
 
 PRODUCT_FLOPS = 2 * 9000 * 512 * 512
-"""FLOPs of the product that steps are compared with."""
+"""FLOPs of the matrix product beside the steps."""
 
 
 class Data(NamedTuple):
@@ -54,10 +54,10 @@ class Data(NamedTuple):
     name: str
     """Name of the data set."""
     keys: dict[str, Any]
-    """Where it lies and what to load."""
+    """Its folder, and the columns to load."""
 
     def keys_for(self, model: str) -> dict[str, Any]:
-        """The keys for a model; one without content reads the interactions only."""
+        """Return the keys for a model; one without content reads the interactions only."""
         load_col = {"inter": ["user_id", "item_id"]}
         if model in ("SiBraR", "MuBraR", "DropoutNet", "CLCRec"):
             load_col |= {"item": self.keys["load_col"]["item"]}
@@ -65,7 +65,7 @@ class Data(NamedTuple):
 
 
 def parser_for(description: str) -> argparse.ArgumentParser:
-    """A parser with the options of every benchmark: the data and the number of threads."""
+    """Make a parser with the common options: the data and the number of threads."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     about = "original files of MovieLens-1M (see README.md) or a folder of atomic files; without it, RecBole's ml-100k"
     parser.add_argument("--data", type=Path, metavar="DIR", help=about)
@@ -76,21 +76,23 @@ def parser_for(description: str) -> argparse.ArgumentParser:
 
 @contextmanager
 def open_data(source: Path | None, prepared: Path | None = None) -> Iterator[Data]:
-    """The data of ``--data``, as atomic files, which are made if they are not there.
+    """Open the data of ``--data`` as atomic files, and make them if they are not there.
 
     Args:
         source: Original files of MovieLens-1M, a folder ``NAME`` with ``NAME.inter``, or None for ml-100k.
-        prepared: Where to keep what is made; a temporary folder if None.
+        prepared: Folder for converted files; a temporary one if None.
     """
     if source is None:
         yield Data("ml-100k", {"load_col": {"inter": ["user_id", "item_id"], "item": ["item_id", "class"]}})
         return
+
     with TemporaryDirectory() as temporary:
         folder = source.resolve()
         if not (folder / f"{folder.name}.inter").is_file():
             folder = (prepared or Path(temporary)).resolve() / "ml-1m"
             if not folder.is_dir():
                 prepare(source, folder.parent)
+
         columns = pd.read_csv(folder / f"{folder.name}.item", sep="\t", nrows=0).columns
         load_col = {"inter": ["user_id", "item_id"], "item": [column.split(":")[0] for column in columns]}
         yield Data(folder.name, {"data_path": str(folder.parent), "load_col": load_col})
@@ -106,14 +108,17 @@ def prepare(source: Path, target: Path) -> None:
     missing = [name for name in ORIGINALS if not (source / name).is_file()]
     if missing:
         sys.exit(f"--data: {source} has neither {source.name}.inter nor {missing[0]}; see benchmarks/README.md")
+
     with TemporaryDirectory() as temporary:
         raw = Path(temporary)
         pairs = np.load(source / "interactions.npz")
         ratings = pd.DataFrame({"user": pairs["user_id"], "item": pairs["movie_id"], "rating": 4, "time": 0})
         lines = ratings.to_csv(header=False, index=False).replace(",", "::")
         (raw / "ratings.dat").write_text(lines, encoding="latin-1")
+
         for name in ("users.dat", "movies.dat"):
             (raw / name).symlink_to((source / name).resolve())
+
         vectors = np.load(source / "text_minilm.npz")
         np.savez(raw / "text.npz", ids=vectors["movie_id"], vectors=vectors["embedding"].astype(np.float32))
         command = [sys.executable, "-m", "recbole_sibrar.dataset_prep", "ml-1m", f"--input_path={raw}"]
@@ -123,22 +128,24 @@ def prepare(source: Path, target: Path) -> None:
 
 
 def settings(pairs: Sequence[str], model: str = "") -> dict[str, str]:
-    """The keys of ``[MODEL:]KEY=VALUE`` that hold for a model; those with its name go before those without."""
+    """Read the ``[MODEL:]KEY=VALUE`` of a model; those with its name override those without."""
     general, own = {}, {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
             sys.exit(f"--set: found '{pair}', allowed is KEY=VALUE")
+
         name, colon, rest = key.partition(":")
         if not colon:
             general[key] = value
         elif name == model:
             own[rest] = value
+
     return {**general, **own}
 
 
 def peak_megabytes() -> float:
-    """Peak resident memory of this process so far, or since :func:`forget_peak`."""
+    """Read the peak resident memory of this process so far, or since :func:`forget_peak`."""
     status = Path("/proc/self/status")
     if status.is_file():  # a process inherits getrusage's figure from the one that started it
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
@@ -147,13 +154,13 @@ def peak_megabytes() -> float:
 
 
 def forget_peak() -> None:
-    """Let the peak memory count from now on, where the system can do that."""
+    """Reset the peak memory, if the system allows it."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
 
 def seconds_of_product(device: torch.device) -> float:
-    """Seconds of a product of 9000x512 and 512x512 in float32, median of three."""
+    """Time a product of 9000x512 and 512x512 in float32, median of three."""
     left, right = torch.ones(9000, 512, device=device), torch.ones(512, 512, device=device)
     seconds = []
     for _ in range(3):
@@ -162,28 +169,29 @@ def seconds_of_product(device: torch.device) -> float:
         left @ right
         synchronize(device)
         seconds.append(time.perf_counter() - start)
+
     return statistics.median(seconds)
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait for what a GPU still has to do."""
+    """Wait for the pending work of a GPU."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def machine(threads: int) -> str:
-    """What the figures were measured on, in a line."""
+    """Describe the machine in a line."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     return f"{os.cpu_count()} cores, {threads} threads, {gpu}, torch {torch.__version__}"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
+    """Format a Markdown table."""
     return "\n".join(f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *rows])
 
 
 def run_child(script: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """What a script prints as its last line, a JSON object, when it is run with ``--child`` in a process of its own.
+    """Run a script with ``--child`` in a process of its own, and read the JSON object in its last line.
 
     Returns:
         The object; if the process fails, ``{"error": the reason}``.
@@ -191,7 +199,9 @@ def run_child(script: str, arguments: dict[str, Any]) -> dict[str, Any]:
     command = [sys.executable, script, "--child", json.dumps(arguments)]
     threads = str(arguments["threads"])
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": threads})
+
     if done.returncode == 0:
         return json.loads(done.stdout.splitlines()[-1])
+
     last = (done.stderr.strip().splitlines() or [""])[-1]
     return {"error": "out of memory (killed)" if done.returncode == -9 else last or f"exit status {done.returncode}"}

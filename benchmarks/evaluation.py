@@ -3,7 +3,7 @@
     python benchmarks/evaluation.py --data DIR --ild_modality text --calibration_field genres
     python benchmarks/evaluation.py --dataset my-data --data_path dataset --ild_modality text --calibration_field tags
 
-The model is not trained: what an evaluation costs does not depend on it. Both sides run in turn in one process.
+The model is not trained, because the cost of an evaluation does not depend on it. All sides run in turn in one process.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ def main() -> None:
     parser.add_argument("--calibration_field", default="class")
     parser.add_argument("--repetitions", type=int, default=5)
     args = parser.parse_args()
+
     sys.argv = sys.argv[:1]
     names = {
         "RecBole's default metrics": DEFAULT,
@@ -45,27 +46,34 @@ def main() -> None:
         "all ranking metrics of both": ALL,
     }
     torch.set_num_threads(args.threads)
+
     with common.open_data(args.data, args.prepared) as data:
         if args.dataset:
             data = common.Data(args.dataset, {"data_path": args.data_path})
+
         evaluations = {label: evaluation(args, data, metrics) for label, metrics in names.items()}
+
     seconds: dict[str, list[float]] = {label: [] for label in names}
     for _ in range(args.repetitions):
         for label, evaluate in evaluations.items():
             start = time.perf_counter()
             evaluate()
             seconds[label].append(time.perf_counter() - start)
+
     medians = {label: statistics.median(times) for label, times in seconds.items()}
     first = medians["RecBole's default metrics"]
+
     print(f"{args.model} on {data.name}, median of {args.repetitions}, {common.machine(args.threads)}")
+
     for label, median in medians.items():
         ratio = f"{median - first:+.2f} s, {median / first:.2f}x"
         print(f"{label:<28} {len(names[label]):>3} metrics {median:7.2f} s, {ratio}")
+
     print(f"peak memory {common.peak_megabytes():.0f} MB")
 
 
 def evaluation(args: argparse.Namespace, data: common.Data, metrics: list[str]) -> Callable[[], object]:
-    """An evaluation of an untrained model on the test part of RecBole's default split."""
+    """Prepare an evaluation of an untrained model on the test part of RecBole's default split."""
     keys = {**data.keys, **common.QUIET, "metrics": metrics}
     keys |= {"ild_modality": args.ild_modality, "calibration_field": args.calibration_field}
     config = Config(args.model, data.name, config_dict=keys)
@@ -75,6 +83,7 @@ def evaluation(args: argparse.Namespace, data: common.Data, metrics: list[str]) 
     model = get_model(args.model)(config, train.dataset).to(config["device"])
     trainer = get_trainer(config["MODEL_TYPE"], args.model)(config, model)
     trainer.eval_collector.data_collect(train)
+
     return lambda: trainer.evaluate(test, load_best_model=False)
 
 

@@ -1,4 +1,4 @@
-"""Kill a training at random moments, start it again each time, and compare its results with those of a run left alone.
+"""Kill a training at random moments, start it again each time, and compare it with an uninterrupted run.
 
 python benchmarks/kill.py --kills 20
 """
@@ -30,38 +30,38 @@ SETTINGS = {
     ],
     "BPR": [],
 }
-"""Small models that draw random numbers for everything they can."""
+"""Small models with as many random draws as possible."""
 
 WHILE_LOADING = 0.25
-"""Share of the kills while a process loads or trains its first epoch, of which nothing is left."""
+"""Share of the kills while a process loads or trains its first epoch, without a saved state."""
 
 
 def command(model: str, folder: Path, options: list[str]) -> list[str]:
-    """What starts the run, again and again the same."""
+    """Make the command of the run, the same for every start."""
     fixed = [f"--checkpoint_dir={folder}", "--show_progress=False", "--tensorboard=none", "--stopping_step=1000"]
     start = [sys.executable, "-c", "import sys; from recbole_sibrar.cli import run_recbole; sys.exit(run_recbole())"]
     return [*start, "--model", model, "--dataset", "ml-100k", *SETTINGS.get(model, []), *fixed, *options]
 
 
 def start(arguments: list[str], folder: Path) -> subprocess.Popen[str]:
-    """Start a run in a folder, which gets RecBole's logs."""
+    """Start a run in a folder, for RecBole's logs."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     return subprocess.Popen(arguments, cwd=folder, env=environment, **pipes)
 
 
 def results(output: str) -> list[str]:
-    """The lines with the final results of validation and test."""
+    """Find the lines with the final results of validation and test."""
     return re.findall(r"(?:best valid|test result)\s*: .*", plain(output))
 
 
 def plain(output: str) -> str:
-    """Text without colours."""
+    """Remove colours from a text."""
     return re.sub(r"\x1b\[[0-9;]*m", "", output)
 
 
 class Watched:
-    """A run, and what it has said so far.
+    """A run and its output so far.
 
     Args:
         process: The run.
@@ -71,7 +71,7 @@ class Watched:
         self.process, self.lines = process, [""]
         self.began = time.monotonic()
         self.trains = threading.Event()
-        """Set when the process has trained an epoch, or what was left of one."""
+        """Set when the process has trained an epoch, or the rest of one."""
         self.reader = threading.Thread(target=self._read)
         self.reader.start()
 
@@ -83,7 +83,7 @@ class Watched:
         self.trains.set()
 
     def end(self, after: float | None = None) -> str:
-        """Wait for the end, or kill the run after some seconds; all that it has said."""
+        """Wait for the end, or kill the run after some seconds, and return its output."""
         try:
             self.process.wait(after)
         except subprocess.TimeoutExpired:
@@ -94,7 +94,7 @@ class Watched:
 
 
 def parameters(folder: Path) -> dict[str, torch.Tensor]:
-    """The parameters of the only checkpoint in a folder.
+    """Read the parameters of the only checkpoint in a folder.
 
     Raises:
         ValueError: Something else was left there.
@@ -104,7 +104,7 @@ def parameters(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def compare(alone: tuple[list[str], dict[str, Any]], killed: tuple[list[str], dict[str, Any]]) -> list[str]:
-    """What differs between two runs: lines, or names of parameters."""
+    """List the differences of two runs: lines, or names of parameters."""
     lines = [f"{mine} / {theirs}" for mine, theirs in zip(killed[0], alone[0], strict=True) if mine != theirs]
     return lines + [name for name, value in alone[1].items() if not torch.equal(value, killed[1][name])]
 
@@ -114,13 +114,13 @@ def run(model: str, kills: int, options: list[str], seed: int, note: Any) -> lis
 
     Args:
         model: The model.
-        kills: How often to kill.
+        kills: Number of kills.
         options: More options of ``run_recbole``.
-        seed: Of the moments.
+        seed: Seed of the moments.
         note: Takes a line about each kill.
 
     Returns:
-        What differs; nothing if all is equal.
+        The differences; nothing if all is equal.
     """
     with TemporaryDirectory() as name:
         folder, moments = Path(name), random.Random(seed)
@@ -130,6 +130,7 @@ def run(model: str, kills: int, options: list[str], seed: int, note: Any) -> lis
         expected = results(alone.end()), parameters(folder / "alone")
         training = time.monotonic() - alone.began - loading
         note(f"{model} alone: {loading:.1f} s to load, {training:.1f} s to train; {'; '.join(expected[0])}")
+
         return _with_kills(
             command(model, folder / "killed", [*options, "--resume=auto"]),
             folder,
@@ -141,25 +142,25 @@ def run(model: str, kills: int, options: list[str], seed: int, note: Any) -> lis
 
 @dataclass
 class Kills:
-    """When a run is killed.
+    """Moments of the kills.
 
-    It is most of the time killed while it trains, for about as long as lets it live through all of the kills.
+    Most of them lie within the training, spaced so that the run lasts until the last kill.
     """
 
     left: int
-    """How often it is still to be killed."""
+    """Number of kills left."""
     loading: float
     """Seconds to the end of the first epoch."""
     training: float
-    """Seconds that a run trains after it if nothing happens to it."""
+    """Seconds of the rest of an uninterrupted training."""
     moments: random.Random
-    """Where the moments are drawn from."""
+    """Random stream of the moments."""
 
     def __post_init__(self) -> None:
         self.share = 1.2 * self.training / (self.left + 1)
 
     def end(self, run: Watched) -> str:
-        """Kill a run at the next moment, or let it end if it was killed often enough; what it has said."""
+        """Kill a run at the next moment, or let it end if no kill is left, and return its output."""
         if not self.left:
             return run.end()
         if self.moments.random() < WHILE_LOADING:
@@ -171,7 +172,7 @@ class Kills:
 def _with_kills(
     again: list[str], folder: Path, kills: Kills, expected: tuple[list[str], dict[str, Any]], note: Any
 ) -> list[str]:
-    """Start a run again and again; what differs where it comes to its end."""
+    """Start a run again and again, and list the differences at its end."""
     done, different = 0, []
     while True:
         killed = Watched(start(again, folder))
@@ -180,10 +181,13 @@ def _with_kills(
             different += compare(expected, (results(output), parameters(folder / "killed")))
             if not kills.left:
                 return different
+
             note("ended before the next kill, and was compared; starts anew")
             for file in (folder / "killed").iterdir():
                 file.unlink()
+
             continue
+
         done, kills.left = done + 1, kills.left - 1
         seconds = time.monotonic() - killed.began
         last = re.findall(r"epoch \d+ (?:training|evaluating)|Checkpoint loaded.*|starts anew", plain(output))[-1:]
@@ -192,7 +196,7 @@ def _with_kills(
 
 
 def main() -> int:
-    """The command."""
+    """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="SiBraR")
     parser.add_argument("--kills", type=int, default=20)

@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--set", nargs="+", default=[], metavar="[MODEL:]KEY=VALUE", help="further keys")
     args = parser.parse_args()
+
     rows = []
     with common.open_data(args.data, args.prepared) as data:
         for model in args.models:
@@ -33,21 +34,24 @@ def main() -> None:
             peaks = found.get("peaks", {})
             rows.append([model, *(f"{peaks[phase]:.0f}" if phase in peaks else "" for phase in PHASES)])
             rows[-1].append(found.get("error", f"{found.get('total', 0):.1f}"))
+
     print(f"{data.name}, {args.epochs} epochs, {common.machine(args.threads)}")
     print("peak memory of the process up to the end of each phase, MB")
     print(common.table(("model", *PHASES, "s in total"), rows))
 
 
 def specification(model: str, data: common.Data, epochs: int, pairs: list[str], threads: int) -> dict[str, Any]:
-    """What a child process needs in order to run a model, a configuration of :data:`common.CONFIGURATIONS` or a name.
+    """Describe a run for a child process: a model, or a configuration of :data:`common.CONFIGURATIONS`.
 
     All models rank all items for every user, once an epoch and in the end, with the same metrics.
     """
     name = "SiBraR" if model in common.CONFIGURATIONS else model
     keys = {**data.keys_for(name), **common.QUIET, "epochs": epochs, "use_gpu": False, "metrics": ["NDCG", "Recall"]}
     keys |= {"valid_metric": "NDCG@10", "topk": [10], "stopping_step": epochs + 1, "eval_batch_size": 1_000_000}
+
     if model in common.CONFIGURATIONS:
         keys |= {**common.CONFIGURATIONS[model], "train_batch_size": 10 * 1024}
+
     keys |= common.settings(pairs, model)
     return {"model": name, "dataset": data.name, "keys": keys, "threads": threads}
 
@@ -56,7 +60,7 @@ def run(arguments: dict[str, Any]) -> dict[str, Any]:
     """Run RecBole's ``run_recbole`` and note the peak memory after each phase and the seconds of epochs.
 
     Args:
-        arguments: What :func:`specification` returns.
+        arguments: Value of :func:`specification`.
 
     Returns:
         ``peaks`` in MB by phase, ``epochs`` and ``evaluations`` in seconds, ``total`` seconds, ``ndcg`` of the test.
@@ -74,10 +78,12 @@ def run(arguments: dict[str, Any]) -> dict[str, Any]:
     watch(quick_start, "get_trainer", found, "model")
     watch(Trainer, "_train_epoch", found, "first epoch", "epochs")
     watch(Trainer, "evaluate", found, "evaluation", "evaluations")
+
     start = time.perf_counter()
     with TemporaryDirectory() as folder:
         keys = {**arguments["keys"], "checkpoint_dir": folder}
         result = quick_start.run_recbole(arguments["model"], arguments["dataset"], config_dict=keys)
+
     found["total"] = time.perf_counter() - start
     found["peaks"]["end"] = common.peak_megabytes()
     return {**found, "ndcg": float(result["test_result"]["ndcg@10"])}
@@ -92,6 +98,7 @@ def watch(owner: Any, name: str, found: dict[str, Any], phase: str, seconds: str
         result = original(*args, **kwargs)
         if seconds:
             found[seconds].append(time.perf_counter() - start)
+
         found["peaks"].setdefault(phase, common.peak_megabytes())
         return result
 

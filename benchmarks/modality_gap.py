@@ -31,23 +31,27 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of torch (default: all cores)")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     args = parser.parse_args()
+
     if args.child:
         print(json.dumps(measure(**json.loads(args.child))))
         return
+
     rows = []
     for n in args.items:
         arguments = {"items": n, "modalities": args.modalities, "size": args.size, "threads": args.threads}
         found = run_child(__file__, arguments)
         if "error" in found:
             sys.exit(found["error"])
+
         row = [f"{n:,}", str(args.modalities), str(args.size), f"{sample_size(n, MAX_ITEMS):,}"]
         rows.append([*row, f"{found['seconds']:.1f}", f"{found['megabytes']:.0f}"])
+
     print(machine(args.threads))
     print(table(HEADER, rows))
 
 
 def measure(items: int, modalities: int, size: int, threads: int) -> dict[str, float]:
-    """Seconds of the measures, and the peak memory of the process, in which one cell of ten is missing."""
+    """Time the measures with one missing cell of ten, and read the peak memory of the process."""
     torch.set_num_threads(threads)
     rng = np.random.default_rng(0)
     embeddings = rng.standard_normal((items, modalities, size), dtype=np.float32)

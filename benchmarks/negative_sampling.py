@@ -2,7 +2,8 @@
 
     python benchmarks/negative_sampling.py --data DIR --repetitions 5
 
-Both draw for the same batches, in turn, in one process. RecBole's is its own code, without what the plugin adds to it.
+Both draw for the same batches, in turn, in one process. RecBole's side is its own code, without the plugin's
+extensions.
 """
 
 from __future__ import annotations
@@ -39,9 +40,11 @@ def main() -> None:
         "--share", type=float, default=1.0, help="of the epoch to draw for; seconds are those of a whole"
     )
     args = parser.parse_args()
+
     sys.argv = sys.argv[:1]
     torch.set_num_threads(args.threads)
     rows = []
+
     with open_data(args.data, args.prepared) as data:
         for distribution in args.distributions:
             sampler, users, items = load(data, distribution)
@@ -50,11 +53,13 @@ def main() -> None:
                 (users[rows], items[rows])
                 for rows in np.split(order, range(args.batch_size, len(order), args.batch_size))
             ]
+
             for n in args.negatives:
                 recbole, ours = measure(sampler, batches, n, args.repetitions)
                 recbole, ours = (seconds * len(users) / len(order) for seconds in (recbole, ours))
                 row = [distribution, str(n), f"{n * len(users):,}", f"{recbole:.3f}", f"{ours:.3f}"]
                 rows.append([*row, f"{recbole / ours:.2f}", f"{n * len(users) / ours / 1e6:.1f}"])
+
     print(f"{data.name}, {len(users):,} positives in batches of {args.batch_size:,}, {machine(args.threads)}")
     print(f"median of {args.repetitions}, seconds of an epoch's draws")
     print(table(HEADER, rows))
@@ -62,7 +67,7 @@ def main() -> None:
 
 
 def load(data: Data, distribution: str) -> tuple[Any, np.ndarray, np.ndarray]:
-    """The sampler with which our models train, and users and items of the training interactions."""
+    """Load the sampler of our models, and users and items of the training interactions."""
     negatives = {"distribution": distribution, "sample_num": 1}
     keys = {**data.keys_for("BPR"), **QUIET, "use_gpu": False, "train_neg_sample_args": negatives}
     config = Config("SiBraR", data.name, config_dict={**keys, "item_modalities": ["interactions"]})
@@ -74,7 +79,7 @@ def load(data: Data, distribution: str) -> tuple[Any, np.ndarray, np.ndarray]:
 
 
 def measure(sampler: Any, batches: list[tuple[np.ndarray, np.ndarray]], n: int, repetitions: int) -> list[float]:
-    """Median seconds of drawing ``n`` negatives for every row of all batches, RecBole's and ours."""
+    """Time the drawing of ``n`` negatives for every row of all batches (medians), RecBole's and ours."""
     draw(sampler, batches[:1], n)  # ours builds a table when it first draws
     seconds: list[list[float]] = [[], []]
     for _ in range(repetitions):
@@ -85,7 +90,7 @@ def measure(sampler: Any, batches: list[tuple[np.ndarray, np.ndarray]], n: int, 
 
 
 def draw(sampler: Any, batches: list[tuple[np.ndarray, np.ndarray]], n: int) -> float:
-    """Seconds of drawing for all batches once."""
+    """Time the drawing for all batches once."""
     start = time.perf_counter()
     for users, items in batches:
         sampler.sample_by_user_ids(users, items, n)
@@ -94,7 +99,7 @@ def draw(sampler: Any, batches: list[tuple[np.ndarray, np.ndarray]], n: int) -> 
 
 @contextmanager
 def without_plugin() -> Iterator[None]:
-    """RecBole's samplers as they are without the plugin, within a ``with`` block."""
+    """Restore RecBole's own samplers within a ``with`` block."""
     owners = (AbstractSampler, Sampler, RepeatableSampler)
     extended = [
         (owner, name, method)
@@ -105,6 +110,7 @@ def without_plugin() -> Iterator[None]:
     try:
         for owner, name, method in extended:
             setattr(owner, name, method._recbole_sibrar_original)
+
         yield
     finally:
         for owner, name, method in extended:

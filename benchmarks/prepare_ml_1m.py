@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with the original files")
     parser.add_argument("--output", type=Path, default=Path("dataset"), help="data_path of RecBole (default: dataset)")
     args = parser.parse_args()
+
     folder = args.output / "ml-1m"
     folder.mkdir(parents=True, exist_ok=True)
     pairs = np.load(args.data / "interactions.npz")
@@ -48,6 +49,7 @@ def main() -> None:
     )
     fields = [Field("item_id", "token"), Field("genres", "token_seq"), Field("text", "float_seq")]
     write_frame(folder / "ml-1m.item", fields, movies)
+
     print(f"{len(inter)} interactions, {len(users)} users, {len(movies)} items in {folder}")
 
 

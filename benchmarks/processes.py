@@ -46,9 +46,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=15, help="steps to measure, after some to warm up")
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
+
     if args.child:
         print(json.dumps(start(json.loads(args.child))))
         return
+
     rows = []
     with common.open_data(args.data, args.prepared) as data:
         for name in args.config:
@@ -56,16 +58,19 @@ def main() -> None:
             keys = {**data.keys_for(model), **keys, **common.QUIET, "train_batch_size": 10 * args.positives}
             given = {"model": model, "dataset": data.name, "keys": keys, "steps": args.steps, "threads": 1}
             rounds = []
+
             for _ in range(args.rounds):
                 rounds.append([common.run_child(__file__, {**given, "nproc": n}) for n in args.nproc])
                 print(json.dumps({"configuration": name, "round": rounds[-1]}), file=sys.stderr, flush=True)
+
             rows += [describe(name, n, i, rounds) for i, n in enumerate(args.nproc)]
+
     print(f"{args.positives} positives a step, {args.rounds} rounds, {common.machine(1)} a process, on {data.name}")
     print(common.table(HEADER, rows))
 
 
 def describe(name: str, n: int, position: int, rounds: list[list[dict[str, Any]]]) -> list[str]:
-    """A row of the table: medians over the rounds, and of the ratios to the first number of processes."""
+    """Format a row of the table: medians over the rounds, and of the ratios to the first number of processes."""
     cells = [name, str(n)]
     for what, unit in (("step", 1000), ("evaluation", 1)):
         values = [one[position][what] for one in rounds]
@@ -75,7 +80,7 @@ def describe(name: str, n: int, position: int, rounds: list[list[dict[str, Any]]
 
 
 def start(given: dict[str, Any]) -> dict[str, Any]:
-    """Run the processes of one measurement; what the first of them has measured."""
+    """Run the processes of one measurement, and return the figures of the first."""
     queue = torch.multiprocessing.get_context("spawn").SimpleQueue()
     with socket.socket() as free:
         free.bind(("localhost", 0))
@@ -92,6 +97,7 @@ def measure(rank: int, given: dict[str, Any], port: int, queue: Any) -> None:
     if given["nproc"] > 1:
         keys |= {"local_rank": rank, "offset": 0, "world_size": given["nproc"], "nproc": given["nproc"]}
         keys |= {"ip": "localhost", "port": port}
+
     config = Config(given["model"], given["dataset"], config_dict=keys)
     init_seed(config["seed"], config["reproducibility"])
     init_logger(config)
@@ -103,6 +109,7 @@ def measure(rank: int, given: dict[str, Any], port: int, queue: Any) -> None:
     steps = Steps(train, given["steps"])
     trainer._train_epoch(steps, 1)
     evaluations = [seconds_of_evaluation(trainer, valid) for _ in range(4)]
+
     if rank == 0:
         seconds = [after - before for before, after in itertools.pairwise(steps.times)]
         # a ring sends and receives twice all gradients but one share
@@ -111,14 +118,14 @@ def measure(rank: int, given: dict[str, Any], port: int, queue: Any) -> None:
 
 
 def seconds_of_evaluation(trainer: Any, loader: Any) -> float:
-    """Seconds of an evaluation as RecBole's trainer does it."""
+    """Time an evaluation of RecBole's trainer."""
     start = time.perf_counter()
     trainer.evaluate(loader, load_best_model=False)
     return time.perf_counter() - start
 
 
 class Steps:
-    """Some batches of a loader, with the time at which each was asked for."""
+    """Some batches of a loader, with the time of each request."""
 
     def __init__(self, loader: Any, n: int) -> None:
         self.loader, self.n = loader, n

@@ -2,8 +2,9 @@
 
     python benchmarks/scaling.py --items 1000 10000 100000 1000000 --output growth
 
-The data: 50 interactions a user, few items with many and many with few, a vector of 512 numbers for each item. SiBraR
-is trained in the configuration R. Every size runs in a process of its own; one that fails is noted with its reason.
+The data have 50 interactions a user and a vector of 512 numbers for each item. Few items have many interactions, and
+many have few. SiBraR is trained in the configuration R. Every size runs in a process of its own. A failing size is a
+row with the reason.
 """
 
 from __future__ import annotations
@@ -37,9 +38,12 @@ def main() -> None:
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="further keys of the configuration")
     parser.add_argument("--output", type=Path, default=Path("scaling"), help="for OUTPUT.csv and OUTPUT.png")
     args = parser.parse_args()
+
     rows = []
+
     if args.prepared:
         args.prepared.mkdir(parents=True, exist_ok=True)
+
     for n_items in args.items:
         n_users = args.users or int(np.clip(n_items // 10, 10**4, 10**5))
         with TemporaryDirectory(dir=args.prepared) as folder:
@@ -51,16 +55,20 @@ def main() -> None:
                 "set": common.settings(args.set),
             }
             found = common.run_child(__file__, {**given, "memory_limit": args.memory_limit})
+
         rows.append({"items": n_items, "users": n_users, **found})
         print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
+
     frame = pd.DataFrame(rows).rename(columns={"error": "failed"}).reindex(columns=COLUMNS)
     frame.to_csv(args.output.with_suffix(".csv"), index=False)
     plot(frame, args.output.with_suffix(".png"))
+
     print(f"R, {PER_USER} interactions a user, evaluation of up to {EVALUATED:,} users, {common.machine(args.threads)}")
     cells = [
         ["" if pd.isna(cell) else f"{cell:,.4g}" if isinstance(cell, float) else str(cell) for cell in row]
         for row in frame.astype(object).itertuples(index=False)
     ]
+
     print(common.table(COLUMNS, cells))
 
 
@@ -68,7 +76,7 @@ def generate(folder: Path, n_users: int, n_items: int) -> None:
     """Write interactions, divided into training and two held-out parts, and items with vectors.
 
     Args:
-        folder: The folder of the data set, which is made.
+        folder: New folder of the data set.
         n_users: Number of users; one interaction of each of the first :data:`EVALUATED` is in each held-out part.
         n_items: Number of items.
     """
@@ -78,8 +86,10 @@ def generate(folder: Path, n_users: int, n_items: int) -> None:
     items = (n_items * rng.random(len(users)) ** 2).astype(np.int64)
     pairs = pd.DataFrame({"user_id:token": users, "item_id:token": items}).drop_duplicates(ignore_index=True)
     place = pairs.groupby("user_id:token").cumcount().where(pairs["user_id:token"] < EVALUATED, PER_USER)
+
     for part, rows in (("valid", place == 0), ("test", place == 1), ("train", place > 1)):
         pairs[rows].to_csv(folder / f"generated.{part}.inter", sep="\t", index=False)
+
     with (folder / "generated.item").open("wb") as file:
         file.write(b"item_id:token\ttext:float_seq\n")
         for item in range(n_items):
@@ -100,6 +110,7 @@ def measure(given: dict[str, Any]) -> dict[str, float]:
 
     if given["memory_limit"]:
         resource.setrlimit(resource.RLIMIT_DATA, (int(given["memory_limit"] * 1e9),) * 2)
+
     torch.set_num_threads(given["threads"])
     keys = {**common.CONFIGURATIONS["R"], **common.QUIET, "data_path": given["data_path"], "train_batch_size": 10240}
     keys |= {"benchmark_filename": ["train", "valid", "test"], "load_col": None, "use_gpu": False, **given["set"]}
@@ -116,6 +127,7 @@ def measure(given: dict[str, Any]) -> dict[str, float]:
     found["step s"] = statistics.median(sum(step.values()) for step in clock.steps[WARM_UP:])
     trainer.eval_collector.data_collect(train)
     timed("evaluation", found, lambda: trainer.evaluate(valid, load_best_model=False))
+
     return found
 
 
@@ -136,9 +148,11 @@ def plot(frame: pd.DataFrame, file: Path) -> None:
     for axis, unit, label in zip(axes, ("s", "peak MB"), ("seconds", "peak memory, MB"), strict=True):
         for name in NAMES:
             axis.plot(frame["items"], frame[f"{name} {unit}"], marker="o", label=name)
+
         axis.set(xscale="log", yscale="log", xlabel="items", ylabel=label)
         axis.grid(alpha=0.3)
         axis.legend()
+
     figure.savefig(file, dpi=120)
 
 

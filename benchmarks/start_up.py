@@ -2,8 +2,8 @@
 
     python benchmarks/start_up.py --rounds 5
 
-Each program runs in a process of its own, all of them in turn, several times over. A ratio is that of one such round,
-and the median of the rounds is printed. A program that trains ends as soon as it computes its first loss.
+Each program runs in a process of its own, all of them in turn, for several rounds. A ratio is computed within a round,
+and the median of the rounds is printed. A program that trains ends at its first loss.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ def main() -> None:
     args = parser.parse_args()
 
     rounds = []
+
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(args.rounds):
             rounds.append({name: measure(name, folder, args.threads) for name in PROGRAMS})
@@ -68,6 +69,7 @@ def main() -> None:
         wall, processor = (statistics.median(done[name][n] for done in rounds) for n in (0, 1))
         ratio = statistics.median(done[name][0] / done[REFERENCE][0] for done in rounds)
         rows.append([name, f"{wall:.2f}", f"{processor:.2f}", f"{ratio:.2f}"])
+
     print(common.machine(args.threads))
     print(common.table(["program", "s", "s of processor time", "times RecBole's script"], rows))
 
@@ -76,7 +78,7 @@ def measure(name: str, folder: str, threads: int) -> tuple[float, float]:
     """Run a program, and end with its last line where it fails.
 
     Returns:
-        Seconds that it took, and seconds of processor time.
+        Seconds, and seconds of processor time.
     """
     command = [sys.executable, "-c", *PROGRAMS[name]]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}

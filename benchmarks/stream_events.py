@@ -39,7 +39,7 @@ EVENTS_AT_A_TIME = 1_000_000
 
 
 def main() -> None:
-    """Write events, convert them, print what it took."""
+    """Write events, convert them, and print time and memory."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--events", type=int, default=2_000_000)
     parser.add_argument("--events_per_pair", type=float, default=5.0, help="1 is the hard case: most distinct pairs")
@@ -48,6 +48,7 @@ def main() -> None:
     parser.add_argument("--min_interactions", default="2")
     parser.add_argument("--bz2", action="store_true", help="compress the events")
     args = parser.parse_args()
+
     with tempfile.TemporaryDirectory() as temporary:
         source, target = Path(temporary, "source"), Path(temporary, "target")
         source.mkdir()
@@ -61,14 +62,16 @@ def main() -> None:
         subprocess.run(command, check=True)
         seconds = time.perf_counter() - start
         report = json.loads((target / "music4all-onion" / "report.json").read_text(encoding="utf-8"))
+
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
     pairs = next(step["interactions"] for step in report["steps"] if step["name"].startswith("pairs of"))
+
     print(f"{args.events:,} events ({size / 2**30:.2f} GiB), {pairs:,} distinct pairs")
     print(f"{seconds:.1f} s, {args.events / seconds:,.0f} events/s, peak memory {peak:.2f} GiB")
 
 
 def write_events(path: Path, n_events: int, events_per_pair: float) -> None:
-    """Write random events of users who choose from as many tracks as they have events in the real data set.
+    """Write random events. A user has as many tracks to choose from as a user of the real data set has events.
 
     Args:
         path: The file, plain or ``.bz2``.
@@ -81,6 +84,7 @@ def write_events(path: Path, n_events: int, events_per_pair: float) -> None:
     tracks = pa.array([f"{track * ODD % 2**32:016x}" for track in range(N_TRACKS)])
     first, last = (int(np.datetime64(f"{year}-01-01", "s").astype(int)) for year in (2005, 2020))
     opener: Callable[..., Any] = bz2.open if path.suffix == ".bz2" else open
+
     with opener(path, "wb") as file, tqdm(total=n_events, desc="events", unit="event", disable=None) as bar:
         file.write(b"user_id\ttrack_id\ttimestamp\n")
         for done in range(0, n_events, EVENTS_AT_A_TIME):

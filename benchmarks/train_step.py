@@ -3,7 +3,7 @@
     python benchmarks/train_step.py --data DIR --steps 15
     python benchmarks/train_step.py --data DIR --config P --batch_sizes 1024 --amp --profile
 
-The steps are those of RecBole's trainer, on batches of its loader. README.md says what the columns mean.
+The steps are those of RecBole's trainer, on batches of its loader. README.md explains the columns.
 """
 
 from __future__ import annotations
@@ -46,12 +46,15 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true", help="print torch's profile of the steps as well")
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="further keys of the configuration")
     args = parser.parse_args()
+
     if args.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device: found cuda, but torch sees no GPU")
+
     sys.argv = sys.argv[:1]
     torch.set_num_threads(args.threads)
     given = {**common.QUIET, "enable_amp": args.amp, "use_gpu": args.device == "cuda"}
     rows, loaded = [], None
+
     with common.open_data(args.data, args.prepared) as data:
         for name, size in itertools.product(args.config, args.batch_sizes):
             keys = {**data.keys_for(args.model), **common.CONFIGURATIONS[name], **given}
@@ -59,22 +62,24 @@ def main() -> None:
             config = Config(args.model, data.name, config_dict=keys)
             loaded = loaded or load(config)
             rows.append(describe(name, size, measure(config, loaded, args)))
+
     print(f"{args.model} on {data.name}, {common.machine(args.threads)}{', bfloat16 autocast' * args.amp}")
     print(f"median of {args.steps} steps, ms; the product is one of 9000x512 and 512x512 in float32, GFLOP/s")
     print(common.table(HEADER, rows))
     gpu = f", of the GPU {torch.cuda.max_memory_allocated() / 1e6:.0f} MB" if args.device == "cuda" else ""
+
     print(f"peak memory {common.peak_megabytes():.0f} MB{gpu}")
 
 
 def load(config: Config) -> Any:
-    """The loader of the training part, which every configuration shares."""
+    """Load the training part for all configurations."""
     init_seed(config["seed"], config["reproducibility"])
     init_logger(config)
     return data_preparation(config, create_dataset(config))[0]
 
 
 def measure(config: Config, loaded: Any, args: argparse.Namespace) -> dict[str, Any]:
-    """Steps of a configuration: the seconds of each part of each step, steps per epoch, cells and FLOPs."""
+    """Measure a configuration: seconds of each part of each step, steps per epoch, cells and FLOPs."""
     init_seed(config["seed"], config["reproducibility"])
     loader = type(loaded)(config, loaded._dataset, loaded._sampler, shuffle=True)
     model = get_model(config["model"])(config, loader._dataset).to(config["device"])
@@ -83,18 +88,21 @@ def measure(config: Config, loaded: Any, args: argparse.Namespace) -> dict[str, 
     clock = Clock(config["device"])
     watch(trainer, loader, clock)
     trainer._train_epoch(clock.batches(loader, WARM_UP + args.steps), 0, loss_func=clock.forward(model))
+
     if args.profile:
         clock.compares = False
         with torch.profiler.profile() as profile:
             trainer._train_epoch(clock.batches(loader, args.steps), 0, loss_func=clock.forward(model))
+
         print(profile.key_averages().table(sort_by=f"self_{args.device}_time_total", row_limit=25))
+
     measured, per_epoch = slice(WARM_UP, WARM_UP + args.steps), math.ceil(loader.sample_size / loader.step)
     found = {"steps": clock.steps[measured], "products": clock.products[measured]}
     return {**found, "per_epoch": per_epoch, "cells": cells, "flops": flops}
 
 
 def batches(loader: Any, n: int) -> Iterator[Any]:
-    """Full batches of a loader, going over the data as often as it takes."""
+    """Yield full batches of a loader, with as many passes over the data as needed."""
     left = n
     while left:
         for batch in loader:
@@ -106,7 +114,7 @@ def batches(loader: Any, n: int) -> Iterator[Any]:
 
 
 class Clock:
-    """Seconds of the parts of each step: between two marks, time belongs to the part that the second one names.
+    """Seconds of the parts of each step. The time between two marks belongs to the part of the second one.
 
     The product is timed between the steps, because the rate of a shared machine changes by the second.
     """
@@ -126,19 +134,21 @@ class Clock:
         self.last = now
 
     def batches(self, loader: Any, n: int) -> Iterator[Any]:
-        """Batches of a loader, each the beginning of a step."""
+        """Yield batches of a loader, each at the beginning of a step."""
         source = batches(loader, n)
         for _ in range(n):
             self.mark("optimiser")
             if self.compares:
                 self.products.append(common.seconds_of_product(self.device))
+
             self.last = time.perf_counter()
             self.steps.append(defaultdict(float))
             yield next(source)
+
         self.mark("optimiser")
 
     def around(self, function: Any, before: str, after: str) -> Any:
-        """A function with a mark before and after each call."""
+        """Put a mark before and after each call of a function."""
 
         def marked(*args: Any) -> Any:
             self.mark(before)
@@ -149,12 +159,12 @@ class Clock:
         return marked
 
     def forward(self, model: nn.Module) -> Any:
-        """The loss of a model, as a part; what precedes it is loading."""
+        """Mark the loss of a model as a part, and the time before it as loading."""
         return self.around(model.calculate_loss, "loading", "forward")
 
 
 def watch(trainer: Any, loader: Any, clock: Clock) -> None:
-    """Put marks around the negatives and the optimiser's step; what precedes the latter is the backward pass."""
+    """Put marks around the negatives and the optimiser's step. The time before the latter is the backward pass."""
     loader._sampler.sample_by_user_ids = clock.around(
         type(loader._sampler).sample_by_user_ids.__get__(loader._sampler), "loading", "sampling"
     )
@@ -163,7 +173,7 @@ def watch(trainer: Any, loader: Any, clock: Clock) -> None:
 
 
 def count(model: Any, sample: list[Any]) -> tuple[float, float]:
-    """Distinct cells of a step, and FLOPs of its linear layers, forward and backward, if each cell is encoded once."""
+    """Count distinct cells of a step, and FLOPs of its linear layers (forward and backward) for each cell once."""
     cells, flops = 0.0, 0.0
     for encoder in (model.user_encoder, model.item_encoder):
         for column, projection in enumerate([] if encoder.is_table else encoder.projections):
@@ -171,6 +181,7 @@ def count(model: Any, sample: list[Any]) -> tuple[float, float]:
             hook = projection.register_forward_pre_hook(lambda _, ids, out=found: out.append(len(ids[0].unique())))
             for batch in sample:
                 model.calculate_loss(batch)
+
             hook.remove()
             n = sum(found) / len(sample)
             branch = encoder.branches[column % len(encoder.branches)]
@@ -179,11 +190,12 @@ def count(model: Any, sample: list[Any]) -> tuple[float, float]:
             on_data = projection[0].linear.weight.numel() if hasattr(projection[0], "linear") else 0
             cells += n
             flops += 2 * n * (3 * sum(sizes + inner) - on_data)  # data have no gradient
+
     return cells, flops
 
 
 def describe(name: str, size: int, found: dict[str, Any]) -> list[str]:
-    """A row of the table."""
+    """Format a row of the table."""
     steps, product = found["steps"], common.PRODUCT_FLOPS / statistics.median(found["products"])
     totals = [sum(step.values()) for step in steps]
     parts = {part: statistics.median(step[part] for step in steps) for part in PARTS}
@@ -192,6 +204,7 @@ def describe(name: str, size: int, found: dict[str, Any]) -> list[str]:
     cells = [name, f"{size:,}", f"{1000 * total:.1f}", f"{1000 * low:.1f} to {1000 * high:.1f}"]
     cells += [f"{1000 * seconds:.1f}" for seconds in parts.values()]
     cells += [f"{total * found['per_epoch']:.1f}", f"{found['cells']:,.0f}", f"{found['flops'] / 1e9:.2f}"]
+
     return [*cells, *(f"{x / 1e9:.0f} GFLOP/s ({100 * x / product:.0f} %)" for x in rates), f"{product / 1e9:.0f}"]
 
 
