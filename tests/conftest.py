@@ -19,6 +19,8 @@ from recbole.utils import get_model, init_logger, init_seed
 import recbole_sibrar
 from recbole_sibrar.data.dataset import MultimodalDataset
 
+pytest.register_assert_rewrite("contract")  # it is imported like any module; its assertions explain themselves too
+
 N_USERS, N_ITEMS = 30, 40
 
 

@@ -1,3 +1,5 @@
+"""Runs that were interrupted go on; the contract of models holds it for each model, here are its circumstances."""
+
 from __future__ import annotations
 
 import errno
@@ -12,7 +14,6 @@ import torch
 from recbole.config import Config
 from recbole.trainer import Trainer
 
-import recbole_sibrar
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.plugin.repairs import load_checkpoint
@@ -60,15 +61,6 @@ def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
         assert torch.equal(found["last"][name], value), name
 
 
-@pytest.mark.parametrize("model", [*recbole_sibrar.MODELS, "BPR"])
-def test_the_same_seed_gives_the_same_numbers(make_model: Build, tmp_path: Path, model: str) -> None:
-    settings = HARD if model in recbole_sibrar.MODELS else {"epochs": 6}
-    first = train(make_model, tmp_path / "a.pth", model=model, **settings)
-    assert_same(train(make_model, tmp_path / "b.pth", model=model, **settings), first)
-    other = train(make_model, tmp_path / "c.pth", model=model, seed=7, **settings)
-    assert other["losses"] != first["losses"]
-
-
 @pytest.mark.parametrize("worker", [0, 2])
 @pytest.mark.parametrize("stop_after", [0, 3])
 def test_a_resumed_run_ends_as_an_uninterrupted_one(
@@ -78,16 +70,6 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(
     checkpoint = tmp_path / "part.pth"
     assert train(make_model, checkpoint, stop_after, worker=worker, **HARD) == {}
     assert_same(train(make_model, checkpoint, resume=str(checkpoint), **HARD), expected)
-
-
-@pytest.mark.parametrize("model", ["MuBraR", "DropoutNet", "CLCRec"])
-def test_each_of_our_models_resumes_with_other_numbers_of_workers(
-    make_model: Build, tmp_path: Path, model: str
-) -> None:
-    expected = train(make_model, tmp_path / "whole.pth", model=model, **HARD)
-    checkpoint = tmp_path / "part.pth"
-    assert train(make_model, checkpoint, 2, worker=2, model=model, **HARD) == {}
-    assert_same(train(make_model, checkpoint, model=model, resume=str(checkpoint), **HARD), expected)
 
 
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
@@ -161,13 +143,6 @@ def test_a_checkpoint_of_another_model_or_optimiser_gives_one_clear_line(
     assert isinstance(refused.value, ValueError), repr(refused.value)
     assert str(checkpoint) in str(refused.value)
     assert "\n" not in str(refused.value)
-
-
-def test_models_of_recbole_resume_as_well(make_model: Build, tmp_path: Path) -> None:
-    expected = train(make_model, tmp_path / "whole.pth", model="BPR", epochs=5)
-    checkpoint = tmp_path / "part.pth"
-    assert train(make_model, checkpoint, 2, model="BPR", epochs=5) == {}
-    assert_same(train(make_model, checkpoint, model="BPR", epochs=5, resume=str(checkpoint)), expected)
 
 
 def test_a_checkpoint_without_random_states_resumes_with_a_warning(
