@@ -95,7 +95,7 @@ def test_embeddings_of_training_stay(
         assert part in said
 
 
-def test_a_new_item_is_encoded_from_its_content(make_model: Build, tiny_folder: Path) -> None:
+def test_new_item_encoded_from_content(make_model: Build, tiny_folder: Path) -> None:
     append(tiny_folder, "item", "old\tc1\tt1\t0.5\t1 0 1 0 1")  # as twin, but known, without interactions
     file = train(
         make_model, normalize_all=True, item_modalities=["interactions", "id", "kind", "tags", "price", "text"]
@@ -176,7 +176,7 @@ def test_a_model_can_be_trained_further(make_model: Build, tiny_folder: Path) ->
         ("FM", LABELLED, "item", NEW_ITEMS[1], r"1 new item \(new2\); 1 new label of 'kind' \(other\)"),
     ],
 )
-def test_models_of_recbole_refuse_what_is_new(
+def test_recboles_models_refuse_new_ids(
     make_model: Build, tiny_folder: Path, model: str, keys: dict[str, Any], suffix: str, row: str, what: str
 ) -> None:
     file = train(make_model, model=model, **keys)
@@ -188,7 +188,7 @@ def test_models_of_recbole_refuse_what_is_new(
 
 
 @pytest.mark.parametrize("model", ["BPR", "FM"])
-def test_models_of_recbole_keep_their_numbers(make_model: Build, tiny_folder: Path, model: str) -> None:
+def test_recboles_models_keep_their_numbers(make_model: Build, tiny_folder: Path, model: str) -> None:
     keys = {"model": model, **LABELLED, "normalize_field": ["price", "text", "age"]}
     file = train(make_model, **keys)
     path = tiny_folder / "tiny" / "tiny.inter"
@@ -210,7 +210,7 @@ def scores_of(file: str) -> dict[tuple[str, str], float]:
     return dict(zip(pairs, scores.tolist(), strict=True))
 
 
-def test_without_a_record_the_misfit_is_one_line(make_model: Build, tiny_folder: Path) -> None:
+def test_misfit_without_a_record(make_model: Build, tiny_folder: Path) -> None:
     file = train(make_model, **IDS)
     content = load_checkpoint(file)
     del content["training_data"]
@@ -230,7 +230,7 @@ def test_a_damaged_record_is_one_line(make_model: Build) -> None:
         load_data_and_model(file)
 
 
-def test_a_saved_data_set_of_others_is_refused(make_model: Build, tiny_folder: Path) -> None:
+def test_foreign_saved_data_are_refused(make_model: Build, tiny_folder: Path) -> None:
     keys = {"model": "BPR", "checkpoint_dir": "saved"}
     file = train(make_model, **keys)
     path = tiny_folder / "tiny" / "tiny.inter"

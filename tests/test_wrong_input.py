@@ -34,9 +34,7 @@ def message(make_model: MakeModel, **settings: Any) -> str:
 
 
 @pytest.mark.parametrize(("metric", "piece"), [("NDGC@10", "NDCG@10"), ("NDCG@20", "topk, which is [10]")])
-def test_a_validation_metric_has_to_be_measured_where_there_is_a_validation(
-    make_model: MakeModel, metric: str, piece: str
-) -> None:
+def test_valid_metric_has_to_be_measured(make_model: MakeModel, metric: str, piece: str) -> None:
     config, model, train, valid, _ = make_model(valid_metric=metric)
     trainer = Trainer(config, model)
     with pytest.raises(ConfigError, match="valid_metric") as caught:
@@ -97,7 +95,7 @@ def test_a_missing_item_file(make_model: MakeModel, tiny_folder: Path, settings:
     assert any(key in text for key in ("item_modalities", "load_col"))
 
 
-def test_without_side_information_interactions_alone_can_be_trained(make_model: MakeModel, tiny_folder: Path) -> None:
+def test_interactions_alone_can_be_trained(make_model: MakeModel, tiny_folder: Path) -> None:
     (tiny_folder / "tiny" / "tiny.item").unlink()
     _, model, *_ = make_model(contrastive="none")
     assert model.item_encoder.modalities == ("interactions",)

@@ -82,13 +82,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_model_of_recbole_trains_to_the_same_bits(runs: tuple[dict[str, Any], dict[str, Any]], model: str) -> None:
+def test_recboles_models_train_alike(runs: tuple[dict[str, Any], dict[str, Any]], model: str) -> None:
     without, with_plugin = runs
     assert with_plugin[model]["test"] == without[model]["test"]
     assert with_plugin[model] == without[model]
 
 
-def test_the_comparison_can_tell_models_apart(runs: tuple[dict[str, Any], dict[str, Any]]) -> None:
+def test_comparison_tells_models_apart(runs: tuple[dict[str, Any], dict[str, Any]]) -> None:
     without, _ = runs
     assert len({without[model]["parameters"] for model in MODELS}) == len(MODELS)
     assert all(0 < without[model]["test"]["recall@10"] < 1 for model in MODELS)

@@ -130,7 +130,7 @@ def look_ups(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("order", ["before", "after"])
-def test_functions_of_recbole_work_whenever_they_were_imported(orders: dict[str, Any], order: str) -> None:
+def test_functions_imported_at_any_time(orders: dict[str, Any], order: str) -> None:
     found = orders[order]
     assert found["again"] == found["test"]
     assert found["test"]["recall@10"] > 0
@@ -138,11 +138,11 @@ def test_functions_of_recbole_work_whenever_they_were_imported(orders: dict[str,
     assert found["items"] == ["class", "interactions", "movie_title", "release_year"]
 
 
-def test_the_order_of_imports_does_not_change_the_numbers(orders: dict[str, Any]) -> None:
+def test_numbers_for_any_order_of_imports(orders: dict[str, Any]) -> None:
     assert orders["before"] == orders["after"]
 
 
-def test_look_ups_of_recboles_own_names_are_as_before(look_ups: dict[str, Any]) -> None:
+def test_look_ups_of_recboles_names(look_ups: dict[str, Any]) -> None:
     before, after = look_ups["before"], look_ups["after"]
     assert before["BPR"][0] == "recbole.model.general_recommender.bpr.BPR"
     assert "Error(" in before["NoSuchModel"][0]
@@ -158,13 +158,11 @@ def test_look_ups_of_recboles_own_names_are_as_before(look_ups: dict[str, Any]) 
     assert all(added <= set(configuration) for configuration in configurations)
 
 
-def test_importing_the_plugin_consumes_no_random_numbers(look_ups: dict[str, Any]) -> None:
+def test_import_draws_no_random_numbers(look_ups: dict[str, Any]) -> None:
     assert look_ups["same_state"] is True
 
 
-def test_recboles_functions_train_save_load_and_rank(
-    make_config: Callable[..., Config], tiny_folder: Path, tmp_path: Path
-) -> None:
+def test_recboles_functions_in_a_row(make_config: Callable[..., Config], tiny_folder: Path, tmp_path: Path) -> None:
     config = make_config(epochs=1)
     settings = {"data_path": str(tiny_folder), "load_col": None, "epochs": 3, "show_progress": False, "state": "ERROR"}
     result = recbole.quick_start.run_recbole("SiBraR", "tiny", config_dict=settings)
@@ -182,7 +180,7 @@ def test_recboles_functions_train_save_load_and_rank(
     assert bool((scores[:, :-1] >= scores[:, 1:]).all())
 
 
-def test_get_model_and_create_dataset_answer_with_ours(make_model: Build) -> None:
+def test_our_model_and_data_set_are_found(make_model: Build) -> None:
     _, model, train_data, _, _ = make_model()
     assert type(model) is recbole.utils.get_model("SiBraR")
     assert set(train_data.dataset.modality_tables("user")) == {
@@ -209,7 +207,7 @@ def test_registering_again_changes_nothing() -> None:
     assert plugin.is_registered()
 
 
-def test_sampled_evaluation_ranks_the_sampled_candidates(make_model: Build) -> None:
+def test_sampled_evaluation(make_model: Build) -> None:
     config, model, train_data, valid_data, test_data = make_model(
         eval_args={"mode": "uni20"}, topk=[3], metrics=["Hit"], valid_metric="Hit@3", metric_decimal_place=8
     )
@@ -239,7 +237,7 @@ def defaults() -> dict[str, Any]:
     return yaml.safe_load((plugin.properties() / "model" / "SiBraR.yaml").read_text(encoding="utf-8"))
 
 
-def test_a_default_of_the_model_goes_before_one_of_recbole(make_config: Callable[..., Config]) -> None:
+def test_model_overrides_recboles_defaults(make_config: Callable[..., Config]) -> None:
     overall = yaml.safe_load((Path(recbole.__path__[0]) / "properties" / "overall.yaml").read_text(encoding="utf-8"))
     config = make_config()
     differing = {key for key in defaults() if key in overall and overall[key] != defaults()[key]}
@@ -248,7 +246,7 @@ def test_a_default_of_the_model_goes_before_one_of_recbole(make_config: Callable
     assert (config["learning_rate"], config["learner"]) == (defaults()["learning_rate"], defaults()["learner"])
 
 
-def test_defaults_of_the_data_set_go_before_those_of_the_model(
+def test_data_set_overrides_model_defaults(
     make_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_config()
@@ -275,7 +273,7 @@ def test_a_user_goes_before_every_default(
     assert found == ["stars", 3, 0.6, 0.7]
 
 
-def test_columns_of_users_and_items_are_loaded_unless_the_user_says_otherwise(
+def test_side_columns_are_loaded_by_default(
     make_config: Callable[..., Config],
 ) -> None:
     make_config()
@@ -284,13 +282,13 @@ def test_columns_of_users_and_items_are_loaded_unless_the_user_says_otherwise(
     assert Config("SiBraR", "ml-100k", config_dict={"load_col": chosen})["load_col"] == chosen
 
 
-def test_every_line_of_the_defaults_has_a_comment() -> None:
+def test_every_default_has_a_comment() -> None:
     lines = (plugin.properties() / "model" / "SiBraR.yaml").read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if line.strip() and "#" not in line] == []
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_every_key_of_ours_has_a_default_unless_the_model_has_no_use_for_it(model: str) -> None:
+def test_every_key_has_a_default(model: str) -> None:
     plain = {key for key in own_keys() if not key.startswith(("user_", "item_"))}
     assert len(plain) > 15
     file = plugin.properties() / "model" / f"{model}.yaml"
@@ -298,7 +296,7 @@ def test_every_key_of_ours_has_a_default_unless_the_model_has_no_use_for_it(mode
     assert plain - set(yaml.safe_load(file.read_text(encoding="utf-8"))) == without_use
 
 
-def test_keys_of_single_models_are_all_listed() -> None:
+def test_keys_of_single_models_are_listed() -> None:
     files = [plugin.properties() / "model" / f"{model}.yaml" for model in MODELS]
     keys = [key for file in files for key in yaml.safe_load(file.read_text(encoding="utf-8"))]
     assert {key for key in keys if keys.count(key) == 1} - set(own_keys()) == set(MODEL_KEYS)

@@ -22,7 +22,7 @@ def run(code: str) -> str:
     return done.stdout.strip()
 
 
-def test_importing_the_package_imports_nothing() -> None:
+def test_import_of_the_package_is_light() -> None:
     code = "import json, sys, recbole_sibrar, recbole_sibrar.config; print(json.dumps(sorted(sys.modules)))"
     assert not {"numpy", *HEAVY} & set(json.loads(run(code)))
 
@@ -95,7 +95,7 @@ def test_ray_is_imported_when_it_is_used() -> None:
         "main(['gap'])",
     ],
 )
-def test_help_and_wrong_options_wait_for_nothing(arguments: str) -> None:
+def test_help_and_wrong_options_are_light(arguments: str) -> None:
     """A timing decides nothing: what takes long to import must not have been imported."""
     code = (
         "import json, sys\nfrom recbole_sibrar.cli import main, run_hyper, run_recbole, run_recbole_group\n"

@@ -95,7 +95,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {**found, "file": folder / "plain.pth", "output": done.stdout + done.stderr}
 
 
-def test_recbole_alone_has_the_faults_that_are_repaired(plain: dict[str, Any]) -> None:
+def test_recbole_alone_has_the_faults(plain: dict[str, Any]) -> None:
     assert "has no attribute 'cpu'" in plain["all"]
     for metric in ("ItemCoverage", "GiniIndex", "AveragePopularity", "TailPercentage"):
         assert "has no attribute 'cpu'" in plain["metrics"][metric], metric
@@ -104,7 +104,7 @@ def test_recbole_alone_has_the_faults_that_are_repaired(plain: dict[str, Any]) -
     assert "Warning" in plain["output"]
 
 
-def test_metrics_beyond_accuracy_agree_with_a_case_computed_by_hand(make_config: Callable[..., Config]) -> None:
+def test_metrics_beyond_accuracy_by_hand(make_config: Callable[..., Config]) -> None:
     config = make_config(model="BPR", metrics=list(BEYOND_ACCURACY), topk=[2], valid_metric="ItemCoverage@2")
     collector = Collector(config)
     dataset = SimpleNamespace(num=lambda field: 6, item_counter=Counter({1: 3, 2: 2, 3: 1, 4: 2, 5: 4}))
@@ -125,9 +125,7 @@ def test_metrics_beyond_accuracy_agree_with_a_case_computed_by_hand(make_config:
 
 
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
-def test_metrics_beyond_accuracy_run_to_the_end(
-    make_config: Callable[..., Config], tiny_folder: Path, model: str
-) -> None:
+def test_metrics_beyond_accuracy_run(make_config: Callable[..., Config], tiny_folder: Path, model: str) -> None:
     config = make_config(model=model)
     settings = {key: config[key] for key in ("load_col", "epochs", "show_progress", "state")}
     settings |= {"data_path": str(tiny_folder), "metrics": ["Recall", *BEYOND_ACCURACY], "valid_metric": "Recall@10"}
@@ -136,9 +134,7 @@ def test_metrics_beyond_accuracy_run_to_the_end(
     assert all(value > 0 for value in found.values())
 
 
-def test_a_checkpoint_that_recbole_alone_wrote_gives_the_results_that_it_had(
-    plain: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_checkpoint_of_recbole_alone(plain: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "argv", ["test"])
     monkeypatch.chdir(tmp_path)
     config, model, _, _, _, test_data = recbole.quick_start.load_data_and_model(str(plain["file"]))
@@ -175,7 +171,7 @@ def attacks(marker: Path) -> dict[str, Harmful]:
 
 @pytest.mark.parametrize("protocol", [2, 4])
 @pytest.mark.parametrize("name", list(attacks(Path())))
-def test_a_harmful_checkpoint_is_refused_before_it_can_act(
+def test_harmful_checkpoint_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, protocol: int
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["test"])
@@ -190,7 +186,7 @@ def test_a_harmful_checkpoint_is_refused_before_it_can_act(
     assert "\n" not in str(refused.value)
 
 
-def test_a_configuration_from_a_checkpoint_is_not_run_as_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stored_configuration_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["test"])
     monkeypatch.chdir(tmp_path)
     marker = tmp_path / "marker"
@@ -213,9 +209,7 @@ def with_pickle(file: Path, content: bytes) -> str:
     return str(file)
 
 
-def test_a_refused_checkpoint_leaves_the_classes_that_it_names_as_they_were(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_refused_checkpoint_changes_no_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(yaml.FullLoader, "yaml_constructors", yaml.FullLoader.yaml_constructors)
     before = yaml.FullLoader.yaml_constructors
     build = b"cyaml.loader\nFullLoader\nN}Vyaml_constructors\n}s\x86b."  # sets an attribute of the class itself
@@ -225,7 +219,7 @@ def test_a_refused_checkpoint_leaves_the_classes_that_it_names_as_they_were(
 
 
 @pytest.mark.parametrize("missing", ["general_recommender.mine\nMine", "abstract_recommender\nMine"])
-def test_a_model_class_that_is_not_installed_gives_one_clear_line(tmp_path: Path, missing: str) -> None:
+def test_model_class_that_is_not_installed(tmp_path: Path, missing: str) -> None:
     file = with_pickle(tmp_path / "own.pth", f"crecbole.model.{missing}\n.".encode())
     with pytest.raises(CheckpointError) as refused:
         load_checkpoint(file)
@@ -235,7 +229,7 @@ def test_a_model_class_that_is_not_installed_gives_one_clear_line(tmp_path: Path
 
 
 @pytest.mark.parametrize("write", ["legacy", "pickle"])
-def test_other_formats_cannot_smuggle_code_in(tmp_path: Path, write: str) -> None:
+def test_other_formats_run_no_code(tmp_path: Path, write: str) -> None:
     file, marker = tmp_path / "harmful.pth", tmp_path / "marker"
     content = {"config": {}, "state_dict": Harmful(os.system, f"touch {marker}")}
     if write == "pickle":
@@ -248,7 +242,7 @@ def test_other_formats_cannot_smuggle_code_in(tmp_path: Path, write: str) -> Non
 
 
 @pytest.mark.parametrize("content", [torch.zeros(2), {"weight": torch.zeros(2)}, [1, 2]])
-def test_a_file_of_tensors_is_no_recbole_checkpoint(tmp_path: Path, content: Any) -> None:
+def test_file_of_tensors_is_refused(tmp_path: Path, content: Any) -> None:
     file = tmp_path / "weights.pth"
     torch.save(content, file)
     with pytest.raises(CheckpointError, match=r"weights\.pth is not a RecBole checkpoint: it holds no configuration"):
@@ -256,7 +250,7 @@ def test_a_file_of_tensors_is_no_recbole_checkpoint(tmp_path: Path, content: Any
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not a checkpoint\n", b"PK\x03\x04 cut off"])
-def test_a_file_that_is_no_checkpoint_gives_one_clear_line(tmp_path: Path, content: bytes | None) -> None:
+def test_file_that_is_no_checkpoint(tmp_path: Path, content: bytes | None) -> None:
     file = tmp_path / "model.pth"
     if content is not None:
         file.write_bytes(content)
@@ -280,7 +274,7 @@ def safe_globals() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("safe_globals")
-def test_a_class_that_the_user_declares_safe_is_loaded(make_config: Callable[..., Config], tmp_path: Path) -> None:
+def test_class_declared_safe_is_loaded(make_config: Callable[..., Config], tmp_path: Path) -> None:
     config = make_config(model="BPR")
     config.model_class = Declared
     file = tmp_path / "own.pth"
@@ -336,9 +330,7 @@ class OwnModel(BPR):
         self.kept = Anything()
 
 
-def test_a_run_loads_what_it_wrote_itself_and_nobody_else_does(
-    make_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_run_loads_its_own_checkpoint(make_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch) -> None:
     config = make_config(model=OwnModel, embedding_size=8, epochs=1)
     train, valid, test = data_preparation(config, create_dataset(config))
     trainer = Trainer(config, OwnModel(config, train.dataset))
@@ -348,7 +340,7 @@ def test_a_run_loads_what_it_wrote_itself_and_nobody_else_does(
         Trainer(config, OwnModel(config, train.dataset)).evaluate(test, model_file=trainer.saved_model_file)
 
 
-def test_a_checkpoint_may_refer_to_a_model_class_that_is_imported(make_config: Callable[..., Config]) -> None:
+def test_imported_model_class_is_allowed(make_config: Callable[..., Config]) -> None:
     config = make_config(model=OwnModel)
     torch.save({"config": config}, "own.pth")
     assert load_checkpoint("own.pth")["config"].model_class is OwnModel

@@ -122,7 +122,7 @@ def test_the_last_interaction_is_tested(tmp_path: Path, monkeypatch: pytest.Monk
     assert found == last.to_dict()
 
 
-def test_vectors_beside_the_items_are_a_modality(run: Callable[..., int], tmp_path: Path) -> None:
+def test_vectors_in_a_file_of_their_own(run: Callable[..., int], tmp_path: Path) -> None:
     assert run("vectors_beside_the_items") == 0
     (file,) = (tmp_path / "saved").glob("SiBraR-*.pth")
     weights = load_checkpoint(str(file))["state_dict"]

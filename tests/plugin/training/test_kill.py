@@ -82,7 +82,7 @@ def assert_same(found: tuple[list[str], Any], expected: tuple[list[str], Any]) -
 
 
 @pytest.mark.usefixtures("here")
-def test_a_run_killed_at_random_moments_ends_as_one_left_alone(
+def test_killed_runs_end_as_undisturbed_ones(
     tiny_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     command, moments = Command(tiny_folder, tmp_path, *SIBRAR, "--epochs=60"), random.Random(4)
@@ -103,9 +103,7 @@ def test_a_run_killed_at_random_moments_ends_as_one_left_alone(
 
 
 @pytest.mark.usefixtures("here")
-def test_sigterm_and_max_hours_save_and_end_with_a_status_of_their_own(
-    tiny_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_sigterm_and_max_hours(tiny_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     command = Command(tiny_folder, tmp_path, *BPR, "--epochs=100")
     assert command.run("alone") == 0
     expected = command.outcome("alone", caplog.text)

@@ -36,7 +36,7 @@ def enlarge(folder: Path, column: int, times: float) -> float:
     ("column", "field", "key", "times"),
     [(4, "text", "normalize_vectors", 4e18), (3, "price", "normalize_numbers", 5e17)],
 )
-def test_a_run_names_the_field_that_overflows(
+def test_overflowing_field_is_named(
     make_model: MakeModel, tiny_folder: Path, column: int, field: str, key: str, times: float
 ) -> None:
     largest = enlarge(tiny_folder, column, times)

@@ -63,9 +63,7 @@ def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("worker", [0, 2])
 @pytest.mark.parametrize("stop_after", [0, 3])
-def test_a_resumed_run_ends_as_an_uninterrupted_one(
-    make_model: Build, tmp_path: Path, stop_after: int, worker: int
-) -> None:
+def test_resumed_run_ends_as_a_whole_one(make_model: Build, tmp_path: Path, stop_after: int, worker: int) -> None:
     expected = train(make_model, tmp_path / "whole.pth", **HARD)
     checkpoint = tmp_path / "part.pth"
     assert train(make_model, checkpoint, stop_after, worker=worker, **HARD) == {}
@@ -73,7 +71,7 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(
 
 
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
-def test_a_run_interrupted_within_an_epoch_resumes_as_well(make_model: Build, tmp_path: Path, model: str) -> None:
+def test_interruption_within_an_epoch(make_model: Build, tmp_path: Path, model: str) -> None:
     settings = {**HARD, "epochs": 4} if model == "SiBraR" else {"epochs": 4}
     settings |= {"model": model, "train_batch_size": 64, "learning_rate": 0.01}
     expected = train(make_model, tmp_path / "whole.pth", **settings)
@@ -95,7 +93,7 @@ def test_a_run_interrupted_within_an_epoch_resumes_as_well(make_model: Build, tm
     assert_same(train(make_model, checkpoint, resume=str(checkpoint), **settings), expected)
 
 
-def test_a_resumed_run_stops_early_where_an_uninterrupted_one_does(make_model: Build, tmp_path: Path) -> None:
+def test_early_stop_of_a_resumed_run(make_model: Build, tmp_path: Path) -> None:
     settings = {"model": "BPR", "epochs": 60, "stopping_step": 4}
     expected = train(make_model, tmp_path / "whole.pth", **settings)
     last = max(expected["losses"])
@@ -105,7 +103,7 @@ def test_a_resumed_run_stops_early_where_an_uninterrupted_one_does(make_model: B
     assert_same(train(make_model, checkpoint, resume=str(checkpoint), **settings), expected)
 
 
-def test_a_run_that_is_validated_every_few_epochs_resumes_as_well(make_model: Build, tmp_path: Path) -> None:
+def test_validation_every_few_epochs(make_model: Build, tmp_path: Path) -> None:
     settings = {**HARD, "eval_step": 2}
     expected = train(make_model, tmp_path / "whole.pth", **settings)
     checkpoint = tmp_path / "part.pth"
@@ -113,9 +111,7 @@ def test_a_run_that_is_validated_every_few_epochs_resumes_as_well(make_model: Bu
     assert_same(train(make_model, checkpoint, resume=str(checkpoint), **settings), expected)
 
 
-def test_a_finished_run_can_be_resumed_and_later_prolonged(
-    make_model: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_finished_run_can_be_prolonged(make_model: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     validate = Trainer._valid_epoch
 
     def better_each_epoch(trainer: Trainer, *args: Any, **kwargs: Any) -> tuple[float, Any]:
@@ -133,9 +129,7 @@ def test_a_finished_run_can_be_resumed_and_later_prolonged(
 
 
 @pytest.mark.parametrize("changed", [{"embedding_size": 8}, {"learner": "sgd"}, {"model": "BPR"}])
-def test_a_checkpoint_of_another_model_or_optimiser_gives_one_clear_line(
-    make_model: Build, tmp_path: Path, changed: dict[str, Any]
-) -> None:
+def test_checkpoint_of_another_model(make_model: Build, tmp_path: Path, changed: dict[str, Any]) -> None:
     checkpoint = tmp_path / "other.pth"
     train(make_model, checkpoint, epochs=1)
     with pytest.raises((ValueError, Exception)) as refused:
@@ -145,9 +139,7 @@ def test_a_checkpoint_of_another_model_or_optimiser_gives_one_clear_line(
     assert "\n" not in str(refused.value)
 
 
-def test_a_checkpoint_without_random_states_resumes_with_a_warning(
-    make_model: Build, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_checkpoint_without_random_states(make_model: Build, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     checkpoint = tmp_path / "plain.pth"
     train(make_model, checkpoint, 1, model="BPR", epochs=3)
     content = load_checkpoint(str(checkpoint))
@@ -160,14 +152,12 @@ def test_a_checkpoint_without_random_states_resumes_with_a_warning(
     assert set(trainer.train_loss_dict) == set(range(content["epoch"] + 1, 3))
 
 
-def test_a_model_with_a_trainer_of_its_own_cannot_be_resumed(make_config: Callable[..., Config]) -> None:
+def test_own_trainers_cannot_be_resumed(make_config: Callable[..., Config]) -> None:
     with pytest.raises(ConfigError, match=r"resume: found 'x\.pth', but RecVAE has a trainer of its own"):
         make_config(model="RecVAE", resume="x.pth")
 
 
-def test_a_failure_while_writing_leaves_the_previous_checkpoint(
-    make_model: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_write_keeps_the_checkpoint(make_model: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config, model, train_data, valid_data, _ = make_model(epochs=1)
     trainer = Trainer(config, model)
     trainer.saved_model_file = str(tmp_path / "model.pth")
