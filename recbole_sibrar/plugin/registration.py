@@ -41,7 +41,7 @@ _LIGHT = (
 
 _LIGHT_PARTS = frozenset(
     {
-        *("data.modality", "plugin.registration", "quick_start.group.variants"),
+        *("data.modality", "plugin.extend", "plugin.importing", "plugin.registration", "quick_start.group.variants"),
         *("quick_start.run.child_process", "quick_start.run.process_options"),
     }
 )
@@ -57,7 +57,7 @@ def register_with_recbole() -> None:
 
 
 def _register() -> None:
-    importlib.import_module("recbole_sibrar.plugin.register").register()
+    importlib.import_module("recbole_sibrar.plugin").register()
 
 
 class _Finder(MetaPathFinder):

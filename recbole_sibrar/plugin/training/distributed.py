@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 from collections import OrderedDict
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -38,20 +37,7 @@ _COLLECTED = ("rec.topk", "rec.meanrank", "rec.score", "rec.items", "data.label"
 """What RecBole's collector gathers batch by batch."""
 
 
-def extend_trainer(extend: Callable[[Any, str, Callable[..., Any]], None]) -> None:
-    """Extend RecBole's trainer, collector and evaluator.
-
-    Args:
-        extend: Replaces a method by one that is called with the original first.
-    """
-    extend(AbstractTrainer, "__init__", _init)
-    extend(Trainer, "_map_reduce", _map_reduce)
-    extend(PretrainTrainer, "save_pretrained_model", _save_pretrained_model)
-    extend(Collector, "get_data_struct", _get_data_struct)
-    extend(Evaluator, "evaluate", _evaluate)
-
-
-def _init(original: Any, trainer: AbstractTrainer, config: Any, model: nn.Module) -> None:
+def init_trainer(original: Any, trainer: AbstractTrainer, config: Any, model: nn.Module) -> None:
     """Take the model; where there are several processes, let torch average their gradients."""
     if processes.count(config) == 1:
         original(trainer, config, model)
@@ -93,7 +79,7 @@ def saved_buffers(model: nn.Module) -> list[Tensor]:
     return [buffer for name, buffer in model.named_buffers() if name in saved and not buffer.is_sparse]
 
 
-def _get_data_struct(original: Any, collector: Collector) -> Any:
+def get_data_struct(original: Any, collector: Collector) -> Any:
     """What was collected, by rank 0 from all processes in the order of the users."""
     if processes.count(collector.config) > 1:
         for key in _COLLECTED:
@@ -103,17 +89,17 @@ def _get_data_struct(original: Any, collector: Collector) -> Any:
     return original(collector)
 
 
-def _evaluate(original: Any, evaluator: Evaluator, dataobject: Any) -> Any:
+def evaluate(original: Any, evaluator: Evaluator, dataobject: Any) -> Any:
     """Compute the metrics, in the process that has collected all recommendations."""
     return original(evaluator, dataobject) if processes.is_main(evaluator.config) else OrderedDict()
 
 
-def _map_reduce(original: Any, trainer: Trainer, result: Any, num_sample: int) -> Any:
+def map_reduce(original: Any, trainer: Trainer, result: Any, num_sample: int) -> Any:
     """Let every process have the metrics of all recommendations; RecBole's mean over processes is wrong for many."""
     return processes.broadcast(trainer.config, result)
 
 
-def _save_pretrained_model(original: Any, trainer: PretrainTrainer, epoch: int, saved_model_file: str) -> None:
+def save_pretrained_model(original: Any, trainer: PretrainTrainer, epoch: int, saved_model_file: str) -> None:
     """Write what was pre-trained in one process; the name of the file is the same in all, who would write into it."""
     if processes.is_main(trainer.config):
         original(trainer, epoch, saved_model_file)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,16 +23,7 @@ _BLOCK = 4096
 """Entities that are projected at a time."""
 
 
-def extend_trainer(extend: Callable[[Any, str, Callable[..., Any]], None]) -> None:
-    """Extend RecBole's check of the loss.
-
-    Args:
-        extend: Replaces a method by one that is called with the original first.
-    """
-    extend(Trainer, "_check_nan", _check_nan)
-
-
-def _check_nan(original: Any, trainer: Trainer, loss: Tensor) -> None:
+def check_nan(original: Any, trainer: Trainer, loss: Tensor) -> None:
     """Check a loss as RecBole does, which says only that it is NaN; one that is infinite leaves no finite parameter.
 
     Raises:

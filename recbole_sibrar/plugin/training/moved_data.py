@@ -27,16 +27,6 @@ _request: ContextVar[Request | None] = ContextVar("load_data_and_model", default
 """The call that is under way."""
 
 
-def extend_loading(extend: Callable[[Any, str, Callable[..., Any]], None]) -> None:
-    """Extend RecBole's functions that make a data set and load a checkpoint.
-
-    Args:
-        extend: Replaces a function by one that is called with the original first.
-    """
-    extend(recbole.data.utils, "create_dataset", create_dataset)
-    extend(recbole.quick_start, "load_data_and_model", load_data_and_model)
-
-
 def load_data_and_model(
     original: Callable[[str], Any], model_file: str, data_path: str | PathLike[str] | None = None
 ) -> Any:

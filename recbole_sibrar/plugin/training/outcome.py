@@ -3,38 +3,27 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from logging import getLogger
 from pathlib import Path
 from typing import Any
 
-import recbole.quick_start
 from recbole.trainer import Trainer
 from recbole.trainer.trainer import AbstractTrainer
 from recbole.utils import dict2str
 
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.parallel import processes
+from recbole_sibrar.plugin.state import training_state
 from recbole_sibrar.trainer.tensorboard import loss_names
 
 _TRAINERS: ContextVar[list[Any] | None] = ContextVar("trainers", default=None)
 """The trainers that the run in progress has made; None outside of RecBole's ``run_recbole``."""
 
 
-def extend_runs(extend: Callable[[Any, str, Callable[..., Any]], None]) -> None:
-    """Extend RecBole's function for a whole run, and its trainer.
-
-    Args:
-        extend: Replaces a function by one that is called with the original first.
-    """
-    extend(recbole.quick_start, "run_recbole", _run_recbole)
-    extend(AbstractTrainer, "__init__", _note_trainer)
-    extend(Trainer, "_generate_train_loss_output", _name_losses)
-
-
-def _run_recbole(
+def run_recbole(
     original: Any,
     model: Any = None,
     dataset: Any = None,
@@ -69,14 +58,15 @@ def _noting_trainers() -> Iterator[list[Any]]:
         _TRAINERS.reset(token)
 
 
-def _note_trainer(original: Any, trainer: AbstractTrainer, *args: Any, **kwargs: Any) -> None:
+def note_trainer(original: Any, trainer: AbstractTrainer, *args: Any, **kwargs: Any) -> None:
+    """Make a trainer, and note it as one of the run in progress."""
     original(trainer, *args, **kwargs)
     trainers = _TRAINERS.get()
     if trainers is not None:
         trainers.append(trainer)
 
 
-def _name_losses(original: Any, trainer: Trainer, epoch: int, start: float, end: float, losses: Any) -> str:
+def name_losses(original: Any, trainer: Trainer, epoch: int, start: float, end: float, losses: Any) -> str:
     """Call the parts of our models' losses by name, which RecBole numbers."""
     output: str = original(trainer, epoch, start, end, losses)
     names = loss_names(trainer.model) if isinstance(trainer.model, MultimodalRecommender) else []
@@ -112,7 +102,7 @@ def closing_block(trainer: Any, result: dict[str, Any]) -> str:
 def _data(trainer: Any) -> str:
     """The data set in numbers, and its parts."""
     config = trainer.config
-    loader = trainer.__dict__.get("training_loader")
+    loader = training_state(trainer).loader
     dataset = getattr(loader, "_dataset", None)
     size = "" if dataset is None else f": {dataset.user_num - 1:,} users, {dataset.item_num - 1:,} items"
 

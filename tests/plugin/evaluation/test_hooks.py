@@ -14,6 +14,7 @@ from recbole.trainer import Trainer
 from recbole.utils import get_trainer, init_seed
 
 from recbole_sibrar.config import ConfigError
+from recbole_sibrar.evaluator.evaluation_state import collector_state
 from recbole_sibrar.evaluator.metrics import METRICS
 from recbole_sibrar.plugin.evaluation import hooks
 
@@ -109,7 +110,7 @@ def test_evaluations_are_independent(make_model: Build) -> None:
     trainer.evaluate(valid, load_best_model=False)
     assert trainer.evaluate(test, load_best_model=False) == first
     assert trainer.evaluator.struct is None
-    assert trainer.eval_collector.lists is None
+    assert collector_state(trainer.eval_collector).lists is None
 
 
 def test_registering_metrics_twice() -> None:

@@ -14,9 +14,9 @@ import torch
 from recbole.config import Config
 from recbole.trainer import Trainer
 
+from recbole_sibrar.checkpoint_loading import load_checkpoint
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.plugin.repairs import load_checkpoint
 from recbole_sibrar.trainer import state
 
 Build = Callable[..., tuple[Any, ...]]
