@@ -28,6 +28,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
+@pytest.mark.slow
 def test_wheel_has_defaults_and_converters(unpacked: Path) -> None:
     for source, packed in (("properties", "properties"), ("dataset_prep", "dataset_prep")):
         expected = {
@@ -43,11 +44,13 @@ def test_wheel_has_defaults_and_converters(unpacked: Path) -> None:
         assert expected <= found
 
 
+@pytest.mark.slow
 def test_wheel_has_the_assets_of_reports(unpacked: Path) -> None:
     parts = Path("recbole_sibrar", "report", "assets")
     assert {file.name for file in (unpacked / parts).iterdir()} == {file.name for file in (ROOT / parts).iterdir()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["wheel", "editable"])
 def test_defaults_are_found_once_installed(unpacked: Path, tmp_path: Path, kind: str) -> None:
     script = (

@@ -202,6 +202,7 @@ KINDS = (
 DEFECTS = st.builds(Defect, st.sampled_from(SUFFIXES), st.integers(0, 60), st.integers(0, 4), st.sampled_from(KINDS))
 
 
+@pytest.mark.slow
 def test_a_defect_in_a_table(run: Run) -> None:
     whole = run()
     size = {what: whole.number(what) for what in ("users", "items", "inters")}

@@ -202,6 +202,8 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.Comple
     return done, load_checkpoint(str(file))
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_the_installed_command_takes_short_options_and_lists(
     session: tuple[subprocess.CompletedProcess[str], dict[str, Any]],
 ) -> None:
@@ -211,6 +213,8 @@ def test_the_installed_command_takes_short_options_and_lists(
     assert config["user_modalities"] == ["id"]
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_a_key_that_our_model_does_not_read_is_warned_of_once(
     session: tuple[subprocess.CompletedProcess[str], dict[str, Any]],
 ) -> None:
@@ -219,6 +223,8 @@ def test_a_key_that_our_model_does_not_read_is_warned_of_once(
     assert "did you mean 'stopping_step'?" in output
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_an_unmodified_script_of_recbole_runs_with_our_model(tmp_path: Path, tiny_folder: Path) -> None:
     script = tmp_path / "scripts" / "train.py"
     script.parent.mkdir()
@@ -244,6 +250,8 @@ def test_the_module_without_a_script_says_so(tmp_path: Path, arguments: list[str
     assert done.stderr.strip() == f"usage: python -m recbole_sibrar SCRIPT [ARGUMENT ...]: {reason}"
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_doctor_reports_versions_and_repairs_and_passes(tmp_path: Path) -> None:
     done = start(tmp_path, "recbole-sibrar", "doctor")
     assert done.returncode == 0, done.stdout + done.stderr

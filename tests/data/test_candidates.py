@@ -80,6 +80,7 @@ def ranked(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Callable[..., tupl
     return evaluate
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", EVALUATIONS)
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_ranks_the_candidates_of_the_part_without_history(

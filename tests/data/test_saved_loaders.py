@@ -37,6 +37,7 @@ def run(model: str, **keys: Any) -> Any:
     return run_recbole(model, "tiny", config_dict={**PLAIN, **keys})["test_result"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "keys"),
     [

@@ -29,6 +29,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory, toy: Path) -> tuple[dict[
     return without, with_plugin
 
 
+@pytest.mark.processes
 @pytest.mark.slow
 def test_models_give_what_they_give_alone(outcomes: tuple[dict[str, Any], dict[str, Any]]) -> None:
     alone, with_plugin = outcomes
@@ -37,6 +38,7 @@ def test_models_give_what_they_give_alone(outcomes: tuple[dict[str, Any], dict[s
     assert {name: with_plugin[name] for name in ran} == ran
 
 
+@pytest.mark.processes
 @pytest.mark.slow
 def test_models_that_fail_alone_fail(outcomes: tuple[dict[str, Any], dict[str, Any]]) -> None:
     alone, with_plugin = outcomes

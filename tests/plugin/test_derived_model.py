@@ -112,6 +112,8 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_it_may_stand_in_a_script(tiny_folder: Path) -> None:
     folder = tiny_folder.parent
     (folder / "mine.py").write_text(SCRIPT, encoding="utf-8")

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = [pytest.mark.slow, pytest.mark.processes]
+
 MODELS = ("BPR", "LightGCN", "Pop", "DMF")
 
 SCRIPT = """

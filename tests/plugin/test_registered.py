@@ -131,6 +131,8 @@ def look_ups(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return run_script(tmp_path_factory.mktemp("look_ups"), LOOK_UPS)
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 @pytest.mark.parametrize("order", ["before", "after"])
 def test_functions_imported_at_any_time(orders: dict[str, Any], order: str) -> None:
     found = orders[order]
@@ -140,10 +142,14 @@ def test_functions_imported_at_any_time(orders: dict[str, Any], order: str) -> N
     assert found["items"] == ["class", "interactions", "movie_title", "release_year"]
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_numbers_for_any_order_of_imports(orders: dict[str, Any]) -> None:
     assert orders["before"] == orders["after"]
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_look_ups_of_recboles_names(look_ups: dict[str, Any]) -> None:
     before, after = look_ups["before"], look_ups["after"]
     assert before["BPR"][0] == "recbole.model.general_recommender.bpr.BPR"
@@ -160,6 +166,8 @@ def test_look_ups_of_recboles_names(look_ups: dict[str, Any]) -> None:
     assert all(added <= set(configuration) for configuration in configurations)
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_import_draws_no_random_numbers(look_ups: dict[str, Any]) -> None:
     assert look_ups["same_state"] is True
 

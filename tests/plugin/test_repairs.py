@@ -96,6 +96,8 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {**found, "file": folder / "plain.pth", "output": done.stdout + done.stderr}
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_recbole_alone_has_the_faults(plain: dict[str, Any]) -> None:
     assert "has no attribute 'cpu'" in plain["all"]
     for metric in ("ItemCoverage", "GiniIndex", "AveragePopularity", "TailPercentage"):
@@ -135,6 +137,8 @@ def test_metrics_beyond_accuracy_run(make_config: Callable[..., Config], tiny_fo
     assert all(value > 0 for value in found.values())
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_checkpoint_of_recbole_alone(plain: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "argv", ["test"])
     monkeypatch.chdir(tmp_path)
@@ -286,6 +290,8 @@ def test_class_declared_safe_is_loaded(make_config: Callable[..., Config], tmp_p
     assert load_checkpoint(str(file))["config"].model_class is Declared
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_the_default_of_torch_stays_as_it_is(plain: dict[str, Any], tmp_path: Path) -> None:
     file, default = tmp_path / "custom.pth", torch.load
     torch.save({"config": Harmful(print, "loaded")}, file)
@@ -309,6 +315,8 @@ def test_repairs_are_applied_once() -> None:
     assert warnings.filters == filters
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_the_command_shows_no_warning(tmp_path: Path) -> None:
     options = ["--epochs=1", "--show_progress=False", "--train_neg_sample_args={'sample_num': 1}"]
     command = Path(sys.executable).with_name("run_recbole")

@@ -144,6 +144,8 @@ if how.startswith("test"):
 """
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 @pytest.mark.parametrize(("how", "kept"), [("ends", False), ("fails", True), ("test fails", True), ("test", False)])
 def test_a_program_without_a_test_ends_it(tiny_folder: Path, tmp_path: Path, how: str, kept: bool) -> None:
     def run(how: str) -> str:

@@ -112,6 +112,7 @@ def whole(make_model: Build, tmp_path: Path, finished: dict[str, Any]) -> Whole:
     return build
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "workers", "at"),
     [
@@ -159,6 +160,7 @@ def graph(tiny_folder: Path) -> Callable[[int], dict[str, Any]]:
     return build
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("triples", "worker", "at"), [(100, 0, 1), (100, 0, 3), (128, 0, 5), (900, 0, 2), (900, 2, 1)])
 def test_a_knowledge_based_model_goes_on_in_both_of_its_loaders(
     make_model: Build, tmp_path: Path, graph: Callable[[int], dict[str, Any]], triples: int, worker: int, at: int
@@ -278,6 +280,7 @@ def test_training_in_another_thread_works(make_model: Build, tmp_path: Path) -> 
     assert max(found[0]["losses"]) == PLAIN["epochs"] - 1
 
 
+@pytest.mark.slow
 def test_the_gap_before_training_and_what_was_drawn_survive_a_stop(
     make_model: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,6 +63,7 @@ CHANGES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "suffix", "change", "said"), CHANGES)
 def test_a_changed_file_is_refused(
     make_model: Build, tiny_folder: Path, model: str, suffix: str, change: Change, said: str

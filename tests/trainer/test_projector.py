@@ -60,6 +60,7 @@ def test_every_item_has_a_point_and_one_for_each_modality_it_has(make_model: Bui
     assert {tuple(line) for line in tabs["users"][0][1:]} >= {(f"u{n}", "fused") for n in range(1, 31)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["SiBraR", "MuBraR", "DropoutNet"])
 def test_the_points_are_those_of_the_checkpoint_that_is_tested(make_model: Build, model: str) -> None:
     trainer = fit(make_model, model=model, epochs=3, learning_rate=0.05, user_modalities="auto", item_modalities="auto")

@@ -87,6 +87,7 @@ def test_other_parts_than_ours_stay_without_names(make_model: Build) -> None:
     assert loss_parts(model, (2.5, 1.0)) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
@@ -182,6 +183,7 @@ def test_an_evaluation_outside_training_writes_nothing(make_model: Build) -> Non
     assert written(trainer) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [*recbole_sibrar.MODELS, "BPR"])
 def test_what_is_written_changes_no_result(
     make_model: Build, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, model: str

@@ -50,6 +50,7 @@ def _is_number(text: str) -> bool:
     return any(character.isdigit() for character in text.split("e")[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 @settings(deadline=None, max_examples=1000)
 @given(number=decimals(22))

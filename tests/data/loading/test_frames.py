@@ -219,6 +219,8 @@ def frames(shared_folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return read("without"), read("with")
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 @pytest.mark.parametrize("name", UNUSUAL)
 def test_what_recbole_reads_stays_as_it_is(frames: tuple[dict[str, Any], dict[str, Any]], name: str) -> None:
     alone, with_plugin = frames

@@ -37,6 +37,7 @@ def test_a_second_command_for_the_same_output_is_refused_and_the_next_one_is_not
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.processes
 def test_the_lock_of_another_process_ends_when_it_is_killed(tmp_path: Path) -> None:
     output = tmp_path / "text.npz"
     with subprocess.Popen([sys.executable, "-c", HOLDER, str(output)], stdout=subprocess.PIPE, text=True) as holder:

@@ -167,6 +167,8 @@ def alone(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
     return found["results"]
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 @pytest.mark.parametrize("case", CASES)
 def test_recboles_models_get_its_lists(
     alone: dict[str, Any], shared_folder: Path, case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

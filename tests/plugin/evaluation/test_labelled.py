@@ -60,6 +60,8 @@ def alone(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
     return found["results"]
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 @pytest.mark.parametrize("case", CASES)
 def test_recboles_models_give_its_numbers(
     alone: dict[str, dict[str, float]],

@@ -14,6 +14,8 @@ import pytest
 import torch
 from recbole.trainer import PretrainTrainer, Trainer
 
+pytestmark = [pytest.mark.slow, pytest.mark.processes]
+
 SCRIPT = Path(__file__).with_name("several_processes.py")
 
 

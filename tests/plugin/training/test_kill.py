@@ -19,6 +19,8 @@ import torch
 from recbole_sibrar import cli
 from recbole_sibrar.checkpoint_loading import load_checkpoint
 
+pytestmark = [pytest.mark.slow, pytest.mark.processes]
+
 START = "import sys; from recbole_sibrar.cli import run_recbole; sys.exit(run_recbole())"
 SIBRAR = ["--model=SiBraR", "--load_col=None", "--dropout_prob=0.3", "--item_modalities=[interactions,text]"]
 BPR = ["--model=BPR", "--load_col={'inter': ['user_id', 'item_id']}"]

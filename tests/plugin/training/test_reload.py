@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from recbole.trainer import Trainer
 
+pytestmark = pytest.mark.processes
+
 SCRIPT = """
 import json, sys
 from recbole.quick_start import load_data_and_model

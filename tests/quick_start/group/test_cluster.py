@@ -38,6 +38,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> tup
     return folder, errors.getvalue()
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 @pytest.mark.filterwarnings("ignore:distutils Version classes:DeprecationWarning:thop")  # RecBole counts operations
 def test_results_on_a_cluster_are_those_of_the_same_run_alone(
     folder: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -57,12 +59,16 @@ def test_results_on_a_cluster_are_those_of_the_same_run_alone(
     assert users.read_bytes() == Path("users.parquet").read_bytes()
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_a_run_that_fails_on_a_cluster_says_why(folder: tuple[Path, str]) -> None:
     (line,) = [line for line in folder[1].splitlines() if "failed: " in line]
     assert "failed: bad, seed 2020: ConfigError: item_modalities: found 'nope'" in line
     assert "Traceback" not in folder[1]
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_a_machine_that_shares_no_folder_sends_what_it_has_written(folder: tuple[Path, str], tmp_path: Path) -> None:
     (done,) = folder[0].glob("cluster/runs/SiBraR-*")
     specification = yaml.safe_load((done / "run.yaml").read_text(encoding="utf-8"))

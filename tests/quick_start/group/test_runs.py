@@ -99,6 +99,8 @@ def killed(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> Pat
     return folder
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_a_model_that_fails_is_reported_and_the_others_go_on(compared: tuple[Path, int, str, str]) -> None:
     folder, status, output, errors = compared
     assert status == 1
@@ -114,6 +116,8 @@ def test_a_model_that_fails_is_reported_and_the_others_go_on(compared: tuple[Pat
     assert not re.search(r"<u>|\*\*|\|", output)
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_all_models_are_tested_on_equal_parts_though_they_load_other_fields(
     compared: tuple[Path, int, str, str], killed: Path
 ) -> None:
@@ -131,6 +135,8 @@ def test_all_models_are_tested_on_equal_parts_though_they_load_other_fields(
     assert users[0] == users[1]
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_the_folder_holds_everything_and_nothing_lies_elsewhere(compared: tuple[Path, int, str, str]) -> None:
     folder = compared[0]
     assert [path.name for path in folder.iterdir()] == ["comparison"]
@@ -145,6 +151,8 @@ def test_the_folder_holds_everything_and_nothing_lies_elsewhere(compared: tuple[
         assert len(list(run.glob("log/*/*.log"))) == 1
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_versions_and_git_state_are_recorded(compared: tuple[Path, int, str, str]) -> None:
     for file in compared[0].glob("comparison/runs/*/environment.json"):
         found = json.loads(file.read_text(encoding="utf-8"))
@@ -153,6 +161,8 @@ def test_versions_and_git_state_are_recorded(compared: tuple[Path, int, str, str
         assert set(found["git"]) == {"working directory", "recbole-sibrar"}
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 @pytest.mark.filterwarnings("ignore:distutils Version classes:DeprecationWarning:thop")  # RecBole counts operations
 @pytest.mark.parametrize(("name", "seed"), [("BPR", 2020), ("text", 2021)])
 def test_the_recorded_configuration_repeats_a_run_be_it_restarted_or_not(
@@ -181,6 +191,8 @@ def test_the_recorded_configuration_repeats_a_run_be_it_restarted_or_not(
         assert users[metric].mean() == pytest.approx(value, abs=5e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_equal_seeds_agree_and_two_seeds_differ(compared: tuple[Path, int, str, str], killed: Path) -> None:
     table = results(killed)
     assert list(table.index) == [("text", 2020), ("text", 2021)]

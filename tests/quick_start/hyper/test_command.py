@@ -90,6 +90,8 @@ def searched(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> t
     return folder, output, errors
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_a_failing_trial_is_recorded_and_the_search_goes_on(searched: tuple[Path, str, str]) -> None:
     folder, output, errors = searched
     table = pd.read_csv(folder / "search" / "trials.csv")
@@ -104,6 +106,8 @@ def test_a_failing_trial_is_recorded_and_the_search_goes_on(searched: tuple[Path
     assert "Traceback" not in output + errors
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_the_best_trial_alone_is_tested_and_keeps_its_checkpoint(searched: tuple[Path, str, str]) -> None:
     folder, *_ = searched
     table = pd.read_csv(folder / "search" / "trials.csv")
@@ -117,6 +121,8 @@ def test_the_best_trial_alone_is_tested_and_keeps_its_checkpoint(searched: tuple
         assert ("Loading model structure" in log.read_text(encoding="utf-8")) == (log.parent.name == str(best))
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 @pytest.mark.filterwarnings("ignore:distutils Version classes:DeprecationWarning:thop")  # RecBole counts operations
 def test_the_best_configuration_alone_has_the_same_scores(
     searched: tuple[Path, str, str], monkeypatch: pytest.MonkeyPatch
@@ -137,6 +143,8 @@ def test_the_best_configuration_alone_has_the_same_scores(
     ]
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_a_finished_search_is_neither_overwritten_nor_repeated(
     searched: tuple[Path, str, str],
     shared_folder: Path,

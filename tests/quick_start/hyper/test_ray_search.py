@@ -90,6 +90,8 @@ def searched(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> t
     return folder, output.getvalue(), errors.getvalue()
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_a_killed_search_goes_on_without_repeating_a_trial(searched: tuple[Path, str, str]) -> None:
     folder, _, errors = searched
     table = pd.read_csv(folder / "hyper" / "trials.csv")
@@ -99,6 +101,8 @@ def test_a_killed_search_goes_on_without_repeating_a_trial(searched: tuple[Path,
     assert not list((folder / "hyper").glob(".shared-*"))
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_the_values_are_those_that_hyperopt_draws(searched: tuple[Path, str, str]) -> None:
     folder, *_ = searched
     table = pd.read_csv(folder / "hyper" / "trials.csv")
@@ -114,6 +118,8 @@ def test_the_values_are_those_that_hyperopt_draws(searched: tuple[Path, str, str
     assert ((table["status"] == "failed") == (table["embedding_size"] == -1)).all()
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_the_best_trial_was_not_stopped_and_alone_is_tested(searched: tuple[Path, str, str]) -> None:
     folder, output, _ = searched
     trials = json.loads((folder / "hyper" / "search.json").read_text(encoding="utf-8"))["trials"]

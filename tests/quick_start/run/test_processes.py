@@ -83,6 +83,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> tupl
     return folder, output
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_one_of_two_processes_writes_and_says_what_there_is(whole: tuple[Path, str]) -> None:
     folder, output = whole
     assert len(results_in(output)) == 1
@@ -90,6 +92,8 @@ def test_one_of_two_processes_writes_and_says_what_there_is(whole: tuple[Path, s
     assert len(re.findall("epoch 11 training", output)) == 1
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_however_processes_are_started_the_result_is_the_same(
     tmp_path: Path, shared_folder: Path, whole: tuple[Path, str]
 ) -> None:
@@ -113,6 +117,8 @@ def test_however_processes_are_started_the_result_is_the_same(
     assert results_in(output) == [expected]
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_a_process_that_is_killed_ends_the_others_with_the_reason(tmp_path: Path, shared_folder: Path) -> None:
     folder = tmp_path / "run"
     process = start(folder, shared_folder, "--nproc=2", "--epochs=5000", "--stopping_step=5000")
@@ -126,6 +132,8 @@ def test_a_process_that_is_killed_ends_the_others_with_the_reason(tmp_path: Path
     assert not psutil.wait_procs(workers, timeout=20)[1]
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_sigterm_saves_what_two_processes_have_and_they_go_on_with_it(
     tmp_path: Path, shared_folder: Path, whole: tuple[Path, str]
 ) -> None:
@@ -165,6 +173,8 @@ def test_results_that_do_not_fit_into_a_pipe_arrive() -> None:
     assert processes._join(Context(), queue, errors, 0) == results
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_what_a_process_refuses_is_one_line(tmp_path: Path, shared_folder: Path) -> None:
     arguments = ["--nproc=2", "--item_modalities=[nothing]"]
     status, output = end(start(tmp_path / "run", shared_folder, *arguments), tmp_path / "run")
@@ -231,6 +241,8 @@ def test_torchrun_says_which_process_this_is() -> None:
     assert torchrun_processes({"RANK": "5"}) is None
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_processes_save_a_data_set_and_no_loaders(tmp_path: Path, shared_folder: Path) -> None:
     split = "{'split': {'RS': [0.9, 0.1, 0.0]}, 'group_by': 'user', 'mode': 'full'}"
     keys = ["--nproc=2", "--epochs=1", "--save_dataloaders=True", "--save_dataset=True", f"--eval_args={split}"]
@@ -243,6 +255,8 @@ def test_processes_save_a_data_set_and_no_loaders(tmp_path: Path, shared_folder:
     assert files[1] == "tiny-MultimodalDataset.pth"
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_processes_refuse_to_resume_with_other_data(
     whole: tuple[Path, str], shared_folder: Path, tmp_path: Path
 ) -> None:
