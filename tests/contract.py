@@ -1,4 +1,4 @@
-"""Contract of a model: a class of tests that holds for every model of ours and for RecBole's.
+"""Contract of a model: one class of tests for every model, ours and RecBole's.
 
 Derive from :class:`ModelContract` with the name of another model in ``parametrize`` to test it alike. As a script,
 ``python contract.py OUTPUT DATA_PATH``, it trains every model in two processes; each writes to ``OUTPUT.RANK``.
@@ -38,13 +38,13 @@ PROPERTIES_OF_RECBOLE = Path(recbole.__file__).parent / "properties"
 MODELS = (*recbole_sibrar.MODELS, "BPR", "LightGCN", "ItemKNN")
 
 COUNTING = frozenset({"ItemKNN", "Pop"})
-"""Models without a loss: they count the training interactions once."""
+"""Models without a loss. They count the training interactions once."""
 
 HARD = {"dropout_prob": 0.3, "batch_norm": "last", "user_modalities": "auto"}
-"""Keys with which a step of ours draws random numbers and has a state beside its parameters."""
+"""Keys for steps with random numbers, and with state besides the parameters."""
 
 SMALL = {"DropoutNet": {"preference_size": 8}}
-"""Keys that the small data set needs."""
+"""Keys needed by the small data set."""
 
 COLD = {"split": {"CS": [0.6, 0.2, 0.2]}, "mode": "full"}
 
@@ -74,7 +74,7 @@ def prepare(config: Config, model_class: type | None = None) -> tuple[Any, ...]:
 
 
 def outcome(trainer: Any, train: Any, valid: Any, test: Any) -> dict[str, Any]:
-    """Train to the end; everything that comes out of it."""
+    """Train to the end and collect all results."""
     score, result = trainer.fit(train, valid)
     last = {name: value.clone() for name, value in trainer.model.state_dict().items()}
     return {
@@ -97,7 +97,7 @@ def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
 
 
 def assert_shares(result: dict[str, float]) -> None:
-    """Every metric of the default ones is a share."""
+    """Check that every default metric lies between 0 and 1."""
     assert len(result) == 5
     assert all(0 <= value <= 1 for value in result.values()), result
 
@@ -133,7 +133,7 @@ class ModelContract:
             assert other["losses"][0] != expected["losses"][0]
 
     def test_resume(self, make_config: MakeConfig, model: str, expected: dict[str, Any]) -> None:
-        """A run that Ctrl-C ends goes on, here with another number of workers, as if nothing had been."""
+        """A run interrupted by Ctrl-C continues with the same numbers, here with another number of workers."""
         workers = 2 if model in recbole_sibrar.MODELS else 0
         trainer, train, valid, _ = prepare(make_config(**keys_of(model), worker=workers))
         last = 0 if model in COUNTING else 1
@@ -178,7 +178,7 @@ class ModelContract:
         assert not cold & warm
 
     def test_subclass(self, make_config: MakeConfig, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A user's class without content of its own trains as its base; RecBole finds defaults by the name only."""
+        """A user's empty subclass trains like its base; those of RecBole's models need the defaults as keys."""
         name = f"Own{model}"
         derived = type(name, (get_model(model),), {})
         monkeypatch.setattr(sys.modules[__name__], name, derived, raising=False)  # pickle looks for it there
@@ -187,6 +187,7 @@ class ModelContract:
         assert config["model"] == name
         assert_same(outcome(*prepare(config, derived)), outcome(*prepare(make_config(model))))
 
+    @pytest.mark.slow
     @pytest.mark.processes
     def test_two_processes(self, two_processes: list[dict[str, Any]], model: str, expected: dict[str, Any]) -> None:
         first, second = (found[model] for found in two_processes)

@@ -1,6 +1,6 @@
 """Measures of how easily the code is read: ``python tests/measures.py [FOLDER ...]`` prints them as a table.
 
-Folders are measured alike, so that other projects can be compared: the first form measures this project.
+Without a folder it measures this project. Other projects are measured by the same rules.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 SOURCES = ("recbole_sibrar", "dataset_prep")
 
 WH_OPENING = re.compile(r"(what|which|where|when|who|whom|whose|whether|how|why)\b", re.IGNORECASE)
-"""First word of a docstring that leaves its subject open."""
+"""First word of a docstring without a subject."""
 
 RELATIVE = re.compile(r"\b(who|whom|whose|which|what|where|whether|how|why|that)\b", re.IGNORECASE)
 """Words that begin a clause inside a sentence; every "that" counts, as most of them are relative."""
@@ -141,13 +141,13 @@ def any_parameters(sources: Iterable[Source]) -> tuple[int, int]:
 
 
 def has_doctest(definition: Definition) -> bool:
-    """Whether a class, one of its methods, or a function has an example."""
+    """Tell definitions with an example; a method's example counts for its class."""
     parts = [node for node in ast.walk(definition) if isinstance(node, Definition)]
     return any(">>>" in (ast.get_docstring(part) or "") for part in parts)
 
 
 def defines_all(source: Source) -> bool:
-    """Whether a module lists its public names."""
+    """Tell modules with ``__all__``."""
     for node in source.tree.body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         if any(isinstance(target, ast.Name) and target.id == "__all__" for target in targets):

@@ -10,4 +10,4 @@ __all__ = ["TestContract", "expected", "two_processes"]
 
 @pytest.mark.parametrize("model", MODELS)
 class TestContract(ModelContract):
-    """All of it."""
+    """The whole contract."""

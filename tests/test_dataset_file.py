@@ -1,4 +1,4 @@
-"""The configuration that lies beside the atomic files of a data set."""
+"""Configuration file beside the atomic files of a data set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Docstrings say what a thing is: they open with a verb or a noun of the field."""
+"""Docstrings open with a verb or a noun of the field."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A trained model, used when its data have new items, users, labels and extremes."""
+"""Trained models on data with new items, users, labels and extremes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ IDS = {"user_modalities": ["id"], "item_modalities": ["id", "kind", "tags"], "co
 
 
 def append(folder: Path, suffix: str, *rows: str) -> None:
-    """Put rows first and last, so that all that is numbered in the order of the file has other numbers."""
+    """Add rows at both ends, so that ids numbered in file order change."""
     file = folder / "tiny" / f"tiny.{suffix}"
     header, *lines = file.read_text().splitlines()
     file.write_text("\n".join([header, *rows[:1], *lines, *rows[1:]]) + "\n")

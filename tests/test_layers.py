@@ -1,4 +1,4 @@
-"""Order in which rooms may import each other, and how large rooms and files may be: docs/architecture.md."""
+"""Import order and sizes of the rooms of docs/architecture.md."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Room:
     """Modules that belong together."""
 
     modules: tuple[str, ...]
-    """Modules and packages under ``recbole_sibrar``; the longest name that fits a module decides."""
+    """Modules and packages under ``recbole_sibrar``. The longest fitting name decides."""
     knows: tuple[str, ...] | None = None
-    """Rooms that it may import besides the ground floor and itself; None for every room above it in the table."""
+    """Rooms it may import besides the ground floor and itself; None for all rooms above it in the table."""
 
 
 ROOMS = {
@@ -49,7 +49,7 @@ ROOMS = {
     "report": Room(("report",)),
     "cli": Room(("cli", "__main__")),
 }
-"""Every room after those that it may import."""
+"""All rooms, each below the rooms it may import."""
 
 GROUND = "ground floor"
 FACE = "recbole_sibrar"
@@ -59,7 +59,7 @@ EXCEPTIONS = {
     ("recbole_sibrar.quick_start.group.single_run", FACE): "registers the plugin in the process of a run",
     ("recbole_sibrar.quick_start.hyper.objective", FACE): "registers the plugin in the process of a trial",
 }
-"""Module and the room or package that it may import in spite of the table -> the reason."""
+"""Module and a room or package it may import in spite of the table -> the reason."""
 
 
 @cache
@@ -75,7 +75,7 @@ def modules() -> dict[str, Path]:
 
 
 def room_of(module: str) -> str | None:
-    """Room of a module; None for the package itself and for modules that the table lacks."""
+    """Room of a module; None for the package itself and for modules missing from the table."""
     name = module.removeprefix(FACE).lstrip(".")
     fitting = {
         start: room
@@ -87,7 +87,7 @@ def room_of(module: str) -> str | None:
 
 
 def imports(module: str) -> Iterator[tuple[int, str]]:
-    """Line and name of each module of ours that a module imports, also inside functions and for type checkers."""
+    """Line and name of each import of our modules, also inside functions and for type checkers."""
     file = modules()[module]
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
 
@@ -114,7 +114,7 @@ def allowed_rooms(room: str) -> set[str]:
 
 
 def forbidden(module: str) -> Iterator[tuple[str, str]]:
-    """Room that a module may not import, with a line for the message."""
+    """Rooms imported against the order, each with a line for the message."""
     room = room_of(module)
     allowed = allowed_rooms(room) if room else set()
     for line, imported in imports(module):

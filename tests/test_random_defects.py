@@ -1,4 +1,4 @@
-"""A misspelt key, or a defect in a table: an exit status and one line, never a traceback, never garbage results."""
+"""Misspelt keys and defects in tables end in one line and an exit status, never in a traceback or wrong results."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ SUFFIXES = ("inter", "item", "user")
 
 @dataclass
 class Outcome:
-    """What a command has ended with."""
+    """End of a command."""
 
     status: int
     """Its exit status."""
     errors: list[str]
     """Lines on standard error, without those of the log."""
     messages: list[str] = field(default_factory=list)
-    """What was logged, without colours."""
+    """Log, without colours."""
 
     def one_line(self) -> str:
         """The only line of a failure."""
@@ -46,7 +46,7 @@ class Outcome:
         return line
 
     def number(self, what: str) -> int:
-        """A number that the log has of the data."""
+        """A count of the data in the log."""
         (found,) = (re.search(rf"The number of {what}: (\d+)", m) for m in self.messages if f"number of {what}" in m)
         assert found is not None
         return int(found[1])
@@ -61,7 +61,7 @@ Run = Callable[..., Outcome]
 
 @pytest.fixture
 def run(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run ``run_recbole`` for an epoch of SiBraR on a copy of ``toy``, which is made anew for each run."""
+    """Run ``run_recbole`` for an epoch of SiBraR on a new copy of ``toy``."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["run_recbole"])
     messages: list[str] = []
@@ -151,7 +151,7 @@ class Defect:
     column: int
     """Number of the cell."""
     kind: str
-    """What happens to it."""
+    """Kind of the change."""
 
     def __call__(self, folder: Path) -> None:
         """Change the file."""

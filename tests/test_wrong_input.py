@@ -1,4 +1,4 @@
-"""Wrong input ends in one clear line that names key or file, what was found and what is allowed."""
+"""Wrong input ends in one line with the key or file, the value found and the values allowed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The benchmarks run, and what they count is right; how long anything takes is not tested."""
+"""Benchmarks run and count right; times are not tested."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_steps_count_distinct_cells_only(tmp_path: Path) -> None:
 
 
 def training_rows() -> int:
-    """Training interactions of ml-100k: of each user, what a tenth for each of two parts leaves."""
+    """Number of training interactions of ml-100k, after a tenth of each user for validation and another for test."""
     per_user = pd.read_csv(ML_100K, sep="\t")["user_id:token"].value_counts()
     return int((per_user - 2 * (per_user // 10)).sum())
 

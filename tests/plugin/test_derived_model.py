@@ -1,4 +1,4 @@
-"""A class that a user derives from a model of ours is treated as that model, everywhere."""
+"""A user's subclass of a model of ours is treated like that model everywhere."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class FromTheBase(MultimodalRecommender):
 
 
 def by_hand(config: Config, model_class: type) -> dict[str, Any]:
-    """The steps of RecBole's manual for a model of one's own."""
+    """Steps of RecBole's manual for a new model."""
     init_seed(config["seed"], config["reproducibility"])
     dataset = create_dataset(config)
     train, valid, test = data_preparation(config, dataset)

@@ -1,4 +1,4 @@
-"""RecBole's own models compute, bit for bit, what they compute where the plugin is not installed."""
+"""RecBole's own models compute the same bits with and without the plugin."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def run(folder: Path, plugin: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What a process without the plugin and one with it report."""
+    """Reports of a process without the plugin and of one with it."""
     without = run(tmp_path_factory.mktemp("without"), "without")
     with_plugin = run(tmp_path_factory.mktemp("with"), "with")
     assert (without["plugin"], with_plugin["plugin"]) == (False, True)

@@ -119,7 +119,7 @@ def run_script(folder: Path, script: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def orders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """What RecBole's functions return, imported before the plugin and after it."""
+    """Results of RecBole's functions, imported before the plugin and after it."""
     before = run_script(tmp_path_factory.mktemp("before"), f"{IMPORTS}\n{FIRST}\n{USE}")
     after = run_script(tmp_path_factory.mktemp("after"), f"{FIRST}\n{IMPORTS}\n{USE}")
     return {"before": before, "after": after}
@@ -127,7 +127,7 @@ def orders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
 
 @pytest.fixture(scope="module")
 def look_ups(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What RecBole finds for each of its own names before and after the plugin is imported."""
+    """Look-ups of RecBole's own names before and after the import of the plugin."""
     return run_script(tmp_path_factory.mktemp("look_ups"), LOOK_UPS)
 
 

@@ -1,4 +1,4 @@
-"""Importing the package costs nothing; whoever imports RecBole afterwards, in whatever order, finds the plugin."""
+"""The package imports nothing heavy. RecBole finds the plugin whenever it is imported afterwards."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HEAVY = ("torch", "recbole", "ray", "pandas", "scipy", "sklearn")
 
 
 def run(code: str) -> str:
-    """What a fresh interpreter prints."""
+    """Output of a fresh interpreter."""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -45,7 +45,7 @@ def test_recbole_knows_the_plugin(imports: str) -> None:
 
 
 def light_modules() -> list[str]:
-    """Every module that is imported without RecBole."""
+    """Names of the modules that must not import RecBole."""
     files = [file for name in ("config", "names.py", "registration.py") for file in _files(PACKAGE / name)]
     dotted = [str(file.relative_to(PACKAGE.parent).with_suffix("")).replace("/", ".") for file in files]
     return sorted(name.removesuffix(".__init__") for name in dotted)
@@ -96,7 +96,7 @@ def test_ray_is_imported_when_it_is_used() -> None:
     ],
 )
 def test_help_and_wrong_options_are_light(arguments: str) -> None:
-    """A timing decides nothing: what takes long to import must not have been imported."""
+    """Timings vary, so the test looks for heavy imports instead."""
     code = (
         "import json, sys\nfrom recbole_sibrar.cli import main, run_hyper, run_recbole, run_recbole_group\n"
         f"try: status = {arguments}\nexcept SystemExit as end: status = end.code\n"

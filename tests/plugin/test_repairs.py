@@ -1,4 +1,4 @@
-"""Each repair of RecBole fails here without it: a process without the plugin shows the fault."""
+"""Repairs of RecBole; a process without the plugin shows each fault."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What RecBole reports without the plugin; ``file`` is the checkpoint that it wrote."""
+    """Report of RecBole without the plugin; ``file`` is its checkpoint."""
     folder = tmp_path_factory.mktemp("plain")
     done = run(folder, sys.executable, "-c", PLAIN.replace("METRICS", repr(list(BEYOND_ACCURACY))))
     found = json.loads(done.stdout.splitlines()[-1])
@@ -153,7 +153,7 @@ def test_checkpoint_of_recbole_alone(plain: dict[str, Any], monkeypatch: pytest.
 
 
 class Harmful:
-    """An object whose loading calls a function of the file's choosing."""
+    """An object with a harmful pickle: loading it calls a function named by the file."""
 
     def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
         self.call = (function, arguments)
@@ -163,7 +163,7 @@ class Harmful:
 
 
 def attacks(marker: Path) -> dict[str, Harmful]:
-    """Objects that would create a file when they are loaded."""
+    """Objects that create a file on loading."""
     code = f"open({str(marker)!r}, 'w').close()"
     return {
         f"{os.name}.system": Harmful(os.system, f"touch {marker}"),
@@ -204,7 +204,7 @@ def test_stored_configuration_is_not_run(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def with_pickle(file: Path, content: bytes) -> str:
-    """Write a file in torch's format whose pickle is the given one."""
+    """Write a file in torch's format with the given pickle."""
     torch.save({}, file)
     with zipfile.ZipFile(file) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
@@ -267,7 +267,7 @@ def test_file_that_is_no_checkpoint(tmp_path: Path, content: bytes | None) -> No
 
 
 class Declared:
-    """A class of the user's own, which a configuration holds."""
+    """A user's class held by a configuration."""
 
 
 @pytest.fixture
@@ -326,11 +326,11 @@ def test_the_command_shows_no_warning(tmp_path: Path) -> None:
 
 
 class Anything:
-    """Whatever a model of the user keeps beside its parameters."""
+    """A user's value held by a model beside its parameters."""
 
 
 class OwnModel(BPR):
-    """A model of the user's own, which is in no module of RecBole."""
+    """A user's model outside of RecBole's modules."""
 
     other_parameter_name = ("kept",)
 

@@ -29,7 +29,7 @@ REFUSED = {
     "click_through_with_labels": "train_neg_sample_args: found None, allowed is negatives, from which SiBraR learns",
     "sequences_with_full_softmax": "loss_type: found 'CE', allowed is one of BPR, BCE, SSM",
 }
-"""Configurations that no general model can follow -> the line that says why."""
+"""Configurations unfit for general models -> the reason in the error."""
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_it_runs_or_says_why_not(
 
 
 def expected(name: str) -> pd.DataFrame:
-    """The interactions that a configuration leaves, by pandas."""
+    """Interactions left by a configuration, computed with pandas."""
     frame = pd.DataFrame(events(), columns=["user", "item", "rating", "time"])
     frame = frame.astype({"rating": float, "time": float})
     if name == "graph_models_on_ratings":

@@ -1,4 +1,4 @@
-"""What RecBole's trainer, collector and evaluator do for any model, however the evaluation came about."""
+"""Trainer, collector and evaluator of RecBole, for any model and any way to start an evaluation."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def trainer_of(config: Any, model: Any) -> Any:
 
 
 def by_hand(built: tuple[Any, ...]) -> Any:
-    """The test loader as someone makes it who does not use ``data_preparation``."""
+    """A test loader made without ``data_preparation``."""
     config, *_, test = built
     return type(test)(config, test._dataset, test._sampler, shuffle=False)
 

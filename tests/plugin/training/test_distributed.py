@@ -1,4 +1,4 @@
-"""Three processes on this machine do what one does."""
+"""Three processes on this machine have the results of one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SCRIPT = Path(__file__).with_name("several_processes.py")
 
 @pytest.fixture(scope="module")
 def found(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What one process has found, and each of three."""
+    """Results of one process, and of each of three."""
     folder = tmp_path_factory.mktemp("processes")
     file = shared_folder / "tiny" / "tiny.item"
     header, *lines = file.read_text(encoding="utf-8").splitlines()
@@ -37,7 +37,7 @@ def found(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
 
 
 def names(kind: str) -> list[str]:
-    """What the script does of a kind."""
+    """Names of the script's cases of a kind."""
     import importlib.util
 
     specification = importlib.util.spec_from_file_location("several_processes", SCRIPT)

@@ -1,4 +1,4 @@
-"""Runs of the command that are killed or asked to stop, started again with the same command."""
+"""Killed and stopped runs, started again with the same command."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Command:
         return process
 
     def until(self, process: subprocess.Popen[str], text: str) -> None:
-        """Wait until a run has said something."""
+        """Wait for a text in the output of a run."""
         assert process.stdout
         for line in process.stdout:
             if text in plain(line):
@@ -54,11 +54,11 @@ class Command:
         pytest.fail(f"never said {text!r}")
 
     def run(self, name: str, *options: str) -> int:
-        """Run the command in this process, which has loaded everything, to its end."""
+        """Run the command to its end in this process, without a new start of Python."""
         return cli.run_recbole([*self.options, f"--checkpoint_dir={name}", *options])
 
     def outcome(self, name: str, output: str) -> tuple[list[str], dict[str, torch.Tensor]]:
-        """The results that a run has reported, and the parameters in the only file that is left of it."""
+        """Reported results of a run, and the parameters in its only file."""
         (file,) = (self.folder / name).iterdir()
         found = re.findall(r"(?:best valid|test result)\s*: .*", plain(output))
         assert len(found) == 2
@@ -67,7 +67,7 @@ class Command:
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """A folder of its own for runs in this process, whose log is captured."""
+    """A working folder for runs in this process. Their log is captured."""
     monkeypatch.setattr(sys, "argv", ["run_recbole"])
     monkeypatch.chdir(tmp_path)
     caplog.set_level("INFO")

@@ -1,4 +1,4 @@
-"""Checkpoints whose data set is not where training read it from."""
+"""Checkpoints with a data set moved after training."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ METRIC = {"metrics": ["Recall", "NDCG"], "valid_metric": "NDCG@10", "epochs": 1}
 
 @pytest.fixture
 def moved(make_model: Build, tiny_folder: Path, tmp_path: Path) -> Callable[..., tuple[Any, str, Path]]:
-    """Trains a model and moves its data: the trained model, its checkpoint, the folder above the data."""
+    """Train a model and move its data: the trained model, its checkpoint, the folder above the data."""
 
     def build(model: str = "SiBraR", **keys: Any) -> tuple[Any, str, Path]:
         config, network, train, valid, _ = make_model(model=model, **METRIC, **keys)

@@ -1,4 +1,4 @@
-"""A run says what it ends with: its losses by name, its checkpoint, and one closing block."""
+"""Final report of a run: losses by name, checkpoint, and one closing block."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Run = Callable[..., tuple[dict[str, Any], str]]
 
 @pytest.fixture
 def run(make_config: MakeConfig, caplog: pytest.LogCaptureFixture) -> Run:
-    """Run a model; its result, and its log without colours."""
+    """Run a model; return its result and its log without colours."""
     caplog.set_level(logging.INFO)
 
     def start(model: str = "SiBraR", saved: bool = True, **keys: Any) -> tuple[dict[str, Any], str]:

@@ -1,4 +1,4 @@
-"""Runs that were interrupted go on; the contract of models holds it for each model, here are its circumstances."""
+"""Circumstances of resumed runs; the contract of models covers each model."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def parameters(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 def train(make_model: Build, file: Path, stop_after: int | None = None, **settings: Any) -> dict[str, Any]:
-    """Train to the end, or until an epoch in which Ctrl-C is pressed, and say what came out."""
+    """Train to the end, or press Ctrl-C after an epoch, and collect the results."""
     config, model, train_data, valid_data, test_data = make_model(**settings)
     trainer = Trainer(config, model)
     trainer.saved_model_file = str(file)
