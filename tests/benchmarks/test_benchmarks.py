@@ -42,6 +42,8 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Any:
     return load_module
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_steps_count_distinct_cells_only(tmp_path: Path) -> None:
     """2 FLOPs for each weight and cell, three times: forward, gradient of the input, gradient of the weights."""
     rows = rows_of("train_step.py", "--config P --batch_sizes 32 --steps 2 --set branch_hidden_sizes=[128]", tmp_path)
@@ -64,6 +66,8 @@ def training_rows() -> int:
     return int((per_user - 2 * (per_user // 10)).sum())
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_negative_sampling_compares_samplers(tmp_path: Path) -> None:
     rows = rows_of("negative_sampling.py", "--negatives 1 3 --share 0.02 --repetitions 1", tmp_path)
     assert [(row["distribution"], row["negatives"]) for row in rows] == [
@@ -75,6 +79,8 @@ def test_negative_sampling_compares_samplers(tmp_path: Path) -> None:
         assert float(row["ratio"]) == pytest.approx(ratio, rel=0.1)
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_record_of_a_checkpoint_is_measured(tmp_path: Path) -> None:
     rows = rows_of("training_record.py", "--models BPR --repetitions 1", tmp_path)
     assert [row["model"] for row in rows] == ["BPR"]

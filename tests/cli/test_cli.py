@@ -241,6 +241,7 @@ def test_an_unmodified_script_of_recbole_runs_with_our_model(tmp_path: Path, tin
     assert done.stdout.splitlines()[-1] == f"FOUND SiBraR True {script}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "reason"), [([], "no script is given"), (["gone.py"], "found 'gone.py', which is no file")]
 )

@@ -82,6 +82,7 @@ def test_loaders_that_were_read_have_the_keys_of_the_run(make_model: Build) -> N
     assert [loader.generator.initial_seed() for loader in read] == [loader.generator.initial_seed() for loader in saved]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changed", "message"),
     [

@@ -54,6 +54,7 @@ def by_hand(config: Config, model_class: type) -> dict[str, Any]:
     return trainer.evaluate(test)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("derived", [MySiBraR, Grandchild, FromTheBase])
 def test_it_trains_as_its_base(make_config: MakeConfig, derived: type) -> None:
     config = make_config(derived, load_col=None)

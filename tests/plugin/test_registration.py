@@ -69,6 +69,7 @@ def test_recbole_is_as_it_is_without_us() -> None:
     assert run(f"import recbole_sibrar; {code}") == run(code)
 
 
+@pytest.mark.slow
 def test_ray_is_imported_when_it_is_used() -> None:
     code = (
         "import recbole_sibrar, sys, recbole.quick_start as quick; before = 'ray' in sys.modules;"

@@ -175,6 +175,7 @@ def test_a_knowledge_based_model_goes_on_in_both_of_its_loaders(
     assert resumed.batches == whole.batches - at - 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [SIBRAR, PLAIN])
 def test_a_run_stopped_in_a_validation_trains_no_batch_again(
     make_model: Build, tmp_path: Path, whole: Whole, settings: dict[str, Any]

@@ -39,6 +39,7 @@ def written(trainer: Trainer, prefix: str = "") -> Scalars:
     return {tag.removeprefix(prefix): {event.step: event.value for event in events.Scalars(tag)} for tag in tags}
 
 
+@pytest.mark.slow
 def test_the_parts_of_the_loss_have_names(make_model: Build) -> None:
     losses: list[float] = []
 

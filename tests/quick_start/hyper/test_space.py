@@ -24,6 +24,7 @@ def write(folder: Path, text: str) -> Path:
     return file
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_every_line_of_a_shipped_file_gives_models_that_train(model: str, make_model: Callable[..., Any]) -> None:
     space = read_space(spaces.find_file(None, model))
