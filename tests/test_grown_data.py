@@ -59,6 +59,7 @@ def embeddings(file: str) -> tuple[dict[str, dict[str, np.ndarray]], Any, Any]:
     return named, model, dataset
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "keys",
     [

@@ -121,6 +121,7 @@ def misspelt(draw: st.DrawFn) -> tuple[str, str]:
     return wrong, key
 
 
+@pytest.mark.slow
 def test_a_misspelt_key(run: Run) -> None:
     right = run().results()
 

@@ -129,6 +129,7 @@ def test_an_unknown_type(make_model: MakeModel, tiny_folder: Path) -> None:
     assert f"{file}, line 1: column 'text:vector' is not 'field:type'" in message(make_model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["unknown modality", "negative temperature", "ragged vectors"])
 def test_the_command_ends_in_one_line(tiny_folder: Path, tmp_path: Path, case: str) -> None:
     argument, pieces = {

@@ -57,6 +57,7 @@ def test_there_are_enough() -> None:
     assert len(NAMES) >= 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_it_runs_or_says_why_not(
     run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str

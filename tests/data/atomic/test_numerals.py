@@ -58,6 +58,7 @@ def test_what_is_read_is_what_python_reads(dtype: type[np.floating], number: str
     assert_as_python(number, dtype)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=1000)
 @given(
     number=st.floats(2.0**-100, 2.0**100, width=32),
