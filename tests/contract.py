@@ -225,6 +225,7 @@ def train_all(rank: int, output: str, data_path: str, port: int) -> None:
     sys.argv = sys.argv[:1]
     processes = {"local_rank": rank, "offset": 0, "world_size": 2, "nproc": 2, "ip": "localhost", "port": port}
     found = {}
+
     for model in MODELS:
         settings = {
             "data_path": data_path,
@@ -237,7 +238,9 @@ def train_all(rank: int, output: str, data_path: str, port: int) -> None:
             **keys_of(model),
             **processes,
         }
+
         found[model] = outcome(*prepare(Config(model, "tiny", config_dict=settings)))
+
     torch.save(found, f"{output}.{rank}")
 
 

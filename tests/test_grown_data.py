@@ -79,13 +79,16 @@ def test_embeddings_of_training_stay(
     file = train(make_model, state="WARNING", **keys)
     before, *_ = embeddings(file)
     assert "not those" not in caplog.text
+
     append(tiny_folder, "item", *NEW_ITEMS)
     append(tiny_folder, "user", *NEW_USERS)
     after, *_ = embeddings(file)
+
     for side, known in before.items():
         for token, vector in known.items():
             np.testing.assert_allclose(after[side][token], vector, rtol=0, atol=1e-6)
     assert {*after["item"]} - {*before["item"]} == {"new1", "new2", "twin", "bare"}
+
     (said,) = {text for text in caplog.messages if "not those" in text}
     for part in (
         file,

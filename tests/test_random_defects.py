@@ -105,6 +105,7 @@ def misspelt(draw: st.DrawFn) -> tuple[str, str]:
     key = draw(st.sampled_from(sorted({*KEYS, "stopping_step", "eval_batch_size", "checkpoint_dir", "eval_args"})))
     place = draw(st.integers(1, len(key) - 2))
     letter = draw(st.sampled_from("abcdefghijklmnopqrstuvwxyz"))
+
     wrong = draw(
         st.sampled_from(
             [
@@ -117,6 +118,7 @@ def misspelt(draw: st.DrawFn) -> tuple[str, str]:
             ]
         )
     )
+
     assume(wrong not in {*KEYS, *keys_of_recbole(), key})
     return wrong, key
 
@@ -179,6 +181,7 @@ class Defect:
             return "\n".join([*lines, lines[max(number, 1)], ""]).encode()
         if self.kind == "latin-1":
             return "\n".join([*lines, ""]).replace(cells[cell] or "\n", "\xe9", 1).encode("latin-1")
+
         edits = {
             "cell less": lambda: [*cells[:cell], *cells[cell + 1 :]],
             "cell more": lambda: [*cells, ""],
@@ -190,6 +193,7 @@ class Defect:
             "quotation mark": lambda: [*cells[:cell], f'"{cells[cell]}', *cells[cell + 1 :]],
             "null byte": lambda: [*cells[:cell], f"{cells[cell]}\0", *cells[cell + 1 :]],
         }
+
         lines[number] = " ".join(cells) if self.kind == "spaces" else "\t".join(edits[self.kind]())
         return "\n".join([*lines, ""]).encode()
 

@@ -140,12 +140,15 @@ def test_the_command_ends_in_one_line(tiny_folder: Path, tmp_path: Path, case: s
         "negative temperature": ("--temperature=-1", ["temperature", "-1", "a number above 0"]),
         "ragged vectors": ("--epochs=1", ["tiny.item, line 7", "'text'", "found 4 numbers"]),
     }[case]
+
     if case == "ragged vectors":
         vector = vector_of(tiny_folder, "i6")
         edit(tiny_folder, vector, vector.rsplit(" ", 1)[0])
+
     command = [Path(sys.executable).with_name("run_recbole"), "--model=SiBraR", "--dataset=tiny", "--state=ERROR"]
     command += [f"--data_path={tiny_folder}", argument]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
     errors = [line for line in run.stderr.splitlines() if "error:" in line]
     assert run.returncode == 2, run.stderr
     assert len(errors) == 1

@@ -67,11 +67,14 @@ def run(kind: str, model: str) -> dict[str, Any]:
         keys["train_neg_sample_args"] = None
     for key, value in OF_MODELS.get(model, {}).items():
         keys[key] = dict(value) if isinstance(value, dict) else value  # RecBole completes dictionaries in place
+
     config = Config(model, "toy", config_dict=keys)
     init_seed(config["seed"], config["reproducibility"])
     train, valid, test = data_preparation(config, create_dataset(config))
+
     init_seed(config["seed"], config["reproducibility"])
     trainer = get_trainer(config["MODEL_TYPE"], model)(config, get_model(model)(config, train._dataset))
+
     best, _ = trainer.fit(train, valid, saved=False)
     result = trainer.evaluate(test, load_best_model=False)
     return {"valid": float(best), **{key: float(value) for key, value in result.items()}}

@@ -177,10 +177,12 @@ def test_recboles_functions_in_a_row(make_config: Callable[..., Config], tiny_fo
     settings = {"data_path": str(tiny_folder), "load_col": None, "epochs": 3, "show_progress": False, "state": "ERROR"}
     result = recbole.quick_start.run_recbole("SiBraR", "tiny", config_dict=settings)
     (file,) = (tmp_path / config["checkpoint_dir"]).glob("SiBraR-*.pth")
+
     config, model, dataset, _, _, test_data = recbole.quick_start.load_data_and_model(str(file))
     trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
     assert trainer.evaluate(test_data, load_best_model=False) == result["test_result"]
     users = np.array([dataset.token2id(dataset.uid_field, token) for token in ("u3", "u8", "u21")])
+
     scores, items = full_sort_topk(users, model, test_data, 5)
     for user, ranked in zip(users, items.tolist(), strict=True):
         history = set(test_data.uid2history_item[user].tolist())
@@ -224,10 +226,12 @@ def test_sampled_evaluation(make_model: Build) -> None:
     trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
     trainer.fit(train_data, valid_data)
     model.eval()
+
     init_seed(5, True)
     found = trainer.evaluate(test_data, load_best_model=False)["hit@3"]
     init_seed(5, True)
     users, items = model.encode_users().detach().numpy(), model.encode_items().detach().numpy()
+
     hits = []
     for interaction, row, positive_row, positive in test_data:
         for index in range(int(positive_row[-1]) + 1):
@@ -239,6 +243,7 @@ def test_sampled_evaluation(make_model: Build) -> None:
             assert 0 not in candidates
             best = sorted(candidates, key=lambda item: -float(users[user] @ items[item]))[:3]
             hits.append(bool(wanted & set(best)))
+
     assert len(hits) > 20
     assert found == pytest.approx(np.mean(hits), abs=1e-7)
 

@@ -112,6 +112,7 @@ def test_metrics_beyond_accuracy_by_hand(make_config: Callable[..., Config]) -> 
     collector = Collector(config)
     dataset = SimpleNamespace(num=lambda field: 6, item_counter=Counter({1: 3, 2: 2, 3: 1, 4: 2, 5: 4}))
     collector.data_collect(SimpleNamespace(dataset=dataset))
+
     # The best two of the first user are 1 and 2, of the second 1 and 3; 0 is the padding.
     scores = torch.tensor([[-torch.inf, 9, 8, 7, 6, 5], [-torch.inf, 9, 1, 8, 2, 3]])
     expected = {
@@ -121,6 +122,7 @@ def test_metrics_beyond_accuracy_by_hand(make_config: Callable[..., Config]) -> 
         "tailpercentage@2": (0 / 2 + 1 / 2) / 2,  # a tenth of five items, but one at least: the item 3
         "shannonentropy@2": 0.3466,  # -(ln(1/2) / 2 + 2 * ln(1/4) / 4) / 3
     }
+
     for _ in range(2):
         collector.eval_batch_collect(scores, None, torch.tensor([0, 1]), torch.tensor([1, 5]))
         found = Evaluator(config).evaluate(collector.get_data_struct())

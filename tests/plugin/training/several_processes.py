@@ -99,9 +99,11 @@ def prepare(data_path: str, model: str = "SiBraR", **overrides: Any) -> tuple[An
     }
     if model not in recbole_sibrar.MODELS:
         settings["load_col"] = {"inter": ["user_id", "item_id", "rating", "timestamp"]}
+
     config = Config(model, "tiny", config_dict={**settings, **overrides})
     init_seed(config["seed"], config["reproducibility"])
     init_logger(config)
+
     loaders = data_preparation(config, create_dataset(config))
     init_seed(config["seed"], config["reproducibility"])
     recommender = get_model(model)(config, loaders[0]._dataset)

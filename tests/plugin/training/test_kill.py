@@ -90,6 +90,7 @@ def test_killed_runs_end_as_undisturbed_ones(
     command, moments = Command(tiny_folder, tmp_path, *SIBRAR, "--epochs=60"), random.Random(4)
     assert command.run("alone") == 0
     expected = command.outcome("alone", caplog.text)
+
     for _ in range(2):
         run = command.start("killed")
         command.until(run, "training [time")
@@ -97,6 +98,7 @@ def test_killed_runs_end_as_undisturbed_ones(
         run.kill()
         run.communicate()
         assert run.returncode == -signal.SIGKILL
+
     caplog.clear()
     assert command.run("killed") == 0
     assert "resume: goes on with" in caplog.text
@@ -109,15 +111,18 @@ def test_sigterm_and_max_hours(tiny_folder: Path, tmp_path: Path, caplog: pytest
     command = Command(tiny_folder, tmp_path, *BPR, "--epochs=100")
     assert command.run("alone") == 0
     expected = command.outcome("alone", caplog.text)
+
     run = command.start("stopped")
     command.until(run, "epoch 1 training [time")
     run.send_signal(signal.SIGTERM)
     output, _ = run.communicate()
     assert run.returncode == 143, output
     assert re.search(r"stopped by SIGTERM in epoch \d+; --resume=stopped/.*-last\.pth continues this run", output)
+
     with pytest.raises(SystemExit, match=r"stopped by max_hours in epoch \d+; --resume=stopped/") as stopped:
         command.run("stopped", "--max_hours=0.000001")
     assert stopped.value.code == 75
+
     caplog.clear()
     assert command.run("stopped") == 0
     assert_same(command.outcome("stopped", caplog.text), expected)

@@ -18,6 +18,7 @@ def test_fused_step_equals_the_plain_one(make_model: Build, learner: str, plain:
     trainer = Trainer(config, model)
     expected = plain(reference.parameters(), lr=0.01, weight_decay=0.1, foreach=False)
     batch = next(iter(train_data))
+
     for _ in range(2):
         trainer.optimizer.zero_grad()
         sum(model.calculate_loss(batch)).backward()
@@ -25,6 +26,7 @@ def test_fused_step_equals_the_plain_one(make_model: Build, learner: str, plain:
             same.grad = parameter.grad
         trainer.optimizer.step()
         expected.step()
+
     assert trainer.optimizer.param_groups[0]["fused"]
     for found, wanted in zip(model.parameters(), reference.parameters(), strict=True):
         assert torch.allclose(found, wanted, rtol=1e-5, atol=1e-6)
