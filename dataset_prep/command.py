@@ -9,8 +9,9 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from recbole_sibrar.config.values import nearest
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.errors import OptionParser, nearest
+from recbole_sibrar.errors import OptionParser
 
 from .encoding import encoder_options
 from .pipeline import encoded_fields

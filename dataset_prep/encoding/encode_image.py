@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from recbole_sibrar.config.values import refuse, size_value
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.errors import refuse
 
 from ..pipeline.locks import locked
 from ..readers.content import read_content
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     """
     note = options.notes_of(args.command)
     options.require(["timm", "torchvision"], "image")
-    options.check_batch_size(args.batch_size)
+    size_value("--batch_size", args.batch_size)
     if args.workers < 0:
         refuse("--workers", args.workers, "0 or a number of processes")
     options.check_output(args.output)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from recbole_sibrar.config.values import size_value
 from recbole_sibrar.data.atomic import DataError
 
 from ..pipeline.locks import locked
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     """
     note = options.notes_of(args.command)
     options.require(["sentence_transformers"], "text")
-    options.check_batch_size(args.batch_size)
+    size_value("--batch_size", args.batch_size)
     options.check_output(args.output)
     with locked(args.output, "--output"):
         return _encode(args, note)

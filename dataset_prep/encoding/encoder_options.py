@@ -14,7 +14,6 @@ import numpy as np
 from tqdm import tqdm
 
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.errors import refuse
 from recbole_sibrar.files import check_writable
 
 from .blocks import SUFFIXES
@@ -31,16 +30,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def notes_of(command: str) -> Callable[[str], None]:
     """What prints lines for the user, as lines of ``command``, and leaves a progress bar whole."""
     return lambda line: tqdm.write(f"recbole-sibrar {command}: {line}", file=sys.stderr)
-
-
-def check_batch_size(size: int) -> None:
-    """Refuse a batch without entities.
-
-    Raises:
-        ConfigError: The size is not positive.
-    """
-    if size < 1:
-        refuse("--batch_size", size, "a positive integer")
 
 
 def check_output(path: Path) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recbole_sibrar.config.values import nearest
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.errors import nearest
 
 from . import encoder_options as options
 from .model_lookup import offline_unless_reachable, packaged_files

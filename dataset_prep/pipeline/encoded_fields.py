@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from recbole_sibrar.config.values import nearest
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.errors import nearest
 
 from ..encoding import blocks as encoding
 from ..encoding import encoder_options

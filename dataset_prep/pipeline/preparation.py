@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from recbole_sibrar.config.values import nearest
 from recbole_sibrar.data.atomic import DataError, Field
-from recbole_sibrar.errors import nearest
 
 from . import cells, reporting, writing
 from .columns import CodeColumn, Column, FieldColumn, NumberColumn, TextColumn, read_columns

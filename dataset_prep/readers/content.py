@@ -15,8 +15,8 @@ import pandas as pd
 import pyarrow
 from pyarrow import parquet
 
+from recbole_sibrar.config.values import nearest
 from recbole_sibrar.data.atomic import DataError, read_frame, read_header
-from recbole_sibrar.errors import nearest
 
 from .raw_tables import ending_of
 

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
+from recbole_sibrar.config.values import nearest
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.errors import nearest
 
 COMPRESSIONS = (".gz", ".bz2", ".zst")
 """Endings of compressed files, which are read without unpacking them."""

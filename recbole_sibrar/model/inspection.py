@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from recbole_sibrar.config import EncoderConfig
+from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.data.modality import ModalityKind, ModalityTable
-from recbole_sibrar.errors import DataError
 from recbole_sibrar.model.scaling import blocks, scaling_of, statistics
 from recbole_sibrar.names import RESERVED_NAMES
 

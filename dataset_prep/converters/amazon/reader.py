@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any, NoReturn
 
+from recbole_sibrar.config.values import nearest
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.errors import nearest
 
 from ...pipeline.raw import RawData
 from ...readers.streams import find_file

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from recbole_sibrar.config.values import nearest
 from recbole_sibrar.data.atomic import FIELD_TYPES, DataError
-from recbole_sibrar.errors import nearest
 
 from ...pipeline.entities import SIDES
 
