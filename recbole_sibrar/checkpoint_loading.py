@@ -23,7 +23,7 @@ __all__ = ["identify", "load_checkpoint", "load_trusted"]
 
 
 def identify(file: str) -> tuple[str, int, int] | None:
-    """What tells one state of a file from another: path, time of the last change and size; None if there is no file."""
+    """Identity of a file's content: path, time of the last change and size; None without a file."""
     try:
         state = os.stat(file)
     except OSError:
@@ -32,7 +32,7 @@ def identify(file: str) -> tuple[str, int, int] | None:
 
 
 def load_checkpoint(file: Any, map_location: Any = None) -> dict[str, Any]:
-    """Load a RecBole checkpoint, and nothing that a RecBole checkpoint does not need.
+    """Load a RecBole checkpoint; classes and functions foreign to one are refused.
 
     Args:
         file: Path of the checkpoint.
@@ -88,7 +88,7 @@ _torch_load = torch.load  # before torch.load is replaced while RecBole's functi
 
 
 def load_trusted(file: Any, map_location: Any = None) -> Any:
-    """Load a file with torch's own reader, which runs whatever code the file names.
+    """Load a file with torch's own reader, which runs code of the file.
 
     Args:
         file: Path or stream of a file that this process has written itself.
@@ -98,7 +98,7 @@ def load_trusted(file: Any, map_location: Any = None) -> Any:
 
 
 class _RefusedError(Exception):
-    """A checkpoint holds something that no RecBole checkpoint needs; the message says what."""
+    """Something in the file is foreign to RecBole's checkpoints."""
 
 
 def _refuse_legacy(*_: Any, **__: Any) -> Any:
@@ -123,7 +123,7 @@ _BUILDERS = {
     "scipy.sparse._lil": {"lil_matrix"},
     "recbole.utils.enum_type": {"ModelType", "InputType", "EvaluatorType", "FeatureType", "FeatureSource"},
 }
-"""What a checkpoint may call to rebuild its values, by module; none of it runs code of the file's choosing."""
+"""Functions that rebuild the values of a checkpoint, by module; none runs code of the file."""
 
 
 _PythonUnpickler: Any = pickle._Unpickler  # the one written in Python, whose steps can be checked
@@ -199,6 +199,6 @@ class _CheckpointUnpickler(_PythonUnpickler):
 
 
 def _declared_safe() -> dict[str, Any]:
-    """What the user declared safe to torch, by dotted name."""
+    """Classes and functions that the user has declared safe to torch, by dotted name."""
     declared = [x if isinstance(x, tuple) else (x, None) for x in torch.serialization.get_safe_globals()]
     return {name or f"{found.__module__}.{found.__qualname__}": found for found, name in declared}

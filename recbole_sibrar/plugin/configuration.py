@@ -110,7 +110,7 @@ def set_default_parameters(original: Any, config: Config) -> None:
 
 
 def _benchmark_folder(config: Config, data_path: Path) -> Path:
-    """The folder with the files that ``benchmark_filename`` names.
+    """Find the folder with the files of ``benchmark_filename``.
 
     RecBole looks for them in the folder of ``data_path`` that has the data set's name, and for those of ml-100k in its
     own folder only; here ``data_path`` can also be the folder that holds them.

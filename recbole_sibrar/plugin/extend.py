@@ -82,11 +82,11 @@ def _applied_to(function: Any) -> list[tuple[str, str]]:
 
 
 def rebind(original: Any, replacement: Any) -> None:
-    """Replace a function in every module that has imported it by name, in whatever order imports were written.
+    """Replace a function in every module with that name for it, in any order of imports.
 
     Args:
         original: The function.
-        replacement: What takes its place.
+        replacement: Function in its place.
     """
     for module in list(sys.modules.values()):
         for name, value in list(getattr(module, "__dict__", {}).items()):

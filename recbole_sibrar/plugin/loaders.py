@@ -100,7 +100,7 @@ def _check_split(config: Config, dataset: Dataset) -> None:
 
 
 def _check_written(config: Config) -> None:
-    """Check that the parts were written where ``save_split`` asks for it.
+    """Check that ``save_split`` has written the parts.
 
     Raises:
         ConfigError: Nothing was split, so that nothing was written.

@@ -1,6 +1,6 @@
-"""Repairs of RecBole 1.2.1 for today's packages: the only place that changes what RecBole does.
+"""Repairs of RecBole 1.2.1 for today's packages.
 
-Each repair is one entry of :data:`REPAIRS`; it is applied once and skipped where RecBole no longer needs it.
+Each repair is an entry of :data:`REPAIRS`. It is applied once, and skipped where RecBole does not need it.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ class Repair:
     """One repair of RecBole."""
 
     name: str
-    """What works again."""
+    """Function of RecBole after the repair."""
     issue: str
     """Issues of RUCAIBox/RecBole that report what is broken."""
     needed: Callable[[], bool]
-    """Whether the installed RecBole still has the fault."""
+    """Test for the fault in the installed RecBole."""
     apply: Callable[[], None]
-    """Repairs it."""
+    """The repair."""
 
 
 _applied: dict[str, bool] = {}
 
 
 def apply_repairs() -> dict[str, bool]:
-    """Apply every repair that is needed, once.
+    """Apply every needed repair once.
 
     Returns:
         Name of the repair -> whether it was needed and is now active.
@@ -60,7 +60,7 @@ def apply_repairs() -> dict[str, bool]:
 
 
 def _collector_needs_repair() -> bool:
-    """Whether collecting a number or a counter for a metric fails (#2131, #2191, #2194)."""
+    """Tell whether collecting a number or a counter for a metric fails (#2131, #2191, #2194)."""
     collector = object.__new__(Collector)
     collector.data_struct = DataStruct()
     collector.data_struct.set("data.num_items", 1)
@@ -94,7 +94,7 @@ def _repair_collector() -> None:
 
 
 def _checkpoints_need_repair() -> bool:
-    """Whether RecBole's checkpoints are refused by torch >= 2.6 (#2212)."""
+    """Tell whether torch >= 2.6 refuses RecBole's checkpoints (#2212)."""
     default = inspect.signature(torch.load).parameters["weights_only"].default
     return default is not False and "weights_only" not in inspect.getsource(Trainer.evaluate)
 
@@ -113,9 +113,9 @@ def _repair_checkpoints() -> None:
 
 
 def _loading(original: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, run with :func:`load_checkpoint` in the place of ``torch.load``.
+    """Run a function with :func:`load_checkpoint` in the place of ``torch.load``.
 
-    Where it is a method of a trainer, what that trainer itself wrote is loaded without questions.
+    A method of a trainer loads the files of this trainer without checks.
     """
 
     @functools.wraps(original)
@@ -147,7 +147,7 @@ def _loading(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def broadcast_checkpoint(config: Any, file: str) -> Any:
-    """A checkpoint for ``torch.load``: where several processes train, what rank 0 reads, on whatever machines they are.
+    """Return a checkpoint for ``torch.load``; of several processes, rank 0 reads it and sends its bytes.
 
     Args:
         config: RecBole's ``Config`` of the training.
@@ -166,7 +166,7 @@ def broadcast_checkpoint(config: Any, file: str) -> Any:
 
 
 class _Content(BytesIO):
-    """What a file holds, called by its name."""
+    """Bytes of a file, with its path as their name."""
 
     def __init__(self, content: bytes, name: str) -> None:
         super().__init__(content)

@@ -1,7 +1,7 @@
-"""What each of several processes loads: its part of the training data, and its users or rows of an evaluation.
+"""Division of the training data, and of the users or rows of an evaluation, among several processes.
 
-RecBole gives every process every n-th row, filled up with rows that another one has too. For training that is kept,
-shuffled by the seed; in an evaluation it would count some users twice, so each process gets a range of its own.
+RecBole gives every process every n-th row, and fills up the last round with rows of others. Training keeps this,
+shuffled by the seed. An evaluation would count some users twice, so each process gets a range of its own.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def init_loader(original: Any, loader: Any, config: Any, dataset: Any, sampler: 
 
 
 def own_range(config: Any, n: int) -> range:
-    """Which of ``n`` users or rows this process evaluates; none of a part of a split that is empty.
+    """Range of the ``n`` users or rows of this process; empty for an empty part.
 
     Raises:
         DataError: There are some, but fewer than processes.
@@ -69,7 +69,7 @@ def _draws_negatives(loader: Any) -> bool:
 
 
 def iterate(original: Any, loader: Any) -> Any:
-    """Iterate; a sampled evaluation draws the negatives that one process would draw, whatever the part."""
+    """Iterate; a sampled evaluation draws the same negatives as a single process."""
     if processes.count(loader.config) == 1 or not _draws_negatives(loader):
         return original(loader)
     return _with_negatives_of_all(original, loader)

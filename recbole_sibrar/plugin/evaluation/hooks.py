@@ -180,7 +180,7 @@ def eval_batch_collect(
         top = find_best(scores_tensor, max(collector.topk), state.empty_places)
 
     collect_batch(original, collector, scores_tensor, interaction, positive_u, positive_i, top)
-    if state.lists is not None:
+    if state.lists is not None and top is not None:
         state.lists.add(scores_tensor, top, interaction, positive_u, positive_i)
 
 

@@ -1,4 +1,4 @@
-"""A training loss that is no number, answered with the field that is the likely reason."""
+"""Explanation of a training loss without a finite value, by the field with the largest values."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BLOCK = 4096
 
 
 def check_nan(original: Any, trainer: Trainer, loss: Tensor) -> None:
-    """Check a loss as RecBole does, which says only that it is NaN; one that is infinite leaves no finite parameter.
+    """Check a loss; RecBole checks for NaN alone, but an infinite loss leaves no finite parameter either.
 
     Raises:
         DataError: The loss of one of our models is no number.
@@ -54,7 +54,7 @@ class Projected:
 
 
 def explain(model: MultimodalRecommender, loss: float, learning_rate: float) -> str:
-    """The likely reason of a loss that is no number: the field that overflows, or that has the largest values.
+    """Name the likely reason of a loss without a finite value: an overflowing field, or the one with the largest values.
 
     Args:
         model: The model, with the parameters that the loss was computed with.

@@ -1,4 +1,4 @@
-"""The optimiser of our models, which updates all parameters in one pass."""
+"""Optimiser of our models, with one pass over all parameters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from recbole_sibrar.model.multimodal import MultimodalRecommender
 
 
 def build_optimizer(original: Callable[..., Optimizer], trainer: Trainer, **kwargs: Any) -> Optimizer:
-    """Build what ``learner`` asks for, with PyTorch's fused update where it has one.
+    """Build the optimiser of ``learner``, with PyTorch's fused update if there is one.
 
     Other updates go over all parameters several times, which takes three times as long. RecBole's own models keep
     theirs, since the sums differ in the last digit.

@@ -1,4 +1,4 @@
-"""What a run ends with: the checkpoint in its result, and one closing block in its log."""
+"""End of a run: the checkpoint in its result, and a closing block in its log."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def name_losses(original: Any, trainer: Trainer, epoch: int, start: float, end: 
 
 
 def closing_block(trainer: Any, result: dict[str, Any]) -> str:
-    """Sum up a run: model, data, best epoch, results, checkpoint, and what to do with it.
+    """Sum up a run: model, data, best epoch, results, checkpoint, next commands.
 
     Args:
         trainer: RecBole's trainer, after training and test.
@@ -112,7 +112,7 @@ def _data(trainer: Any) -> str:
 
 
 def _training(trainer: Any) -> str:
-    """Number of epochs, and which one the checkpoint is of."""
+    """Number of epochs, and the epoch of the checkpoint."""
     losses = getattr(trainer, "train_loss_dict", {})
     if not losses:
         return ""
@@ -126,7 +126,7 @@ def _training(trainer: Any) -> str:
 
 
 def _next(trainer: Any, checkpoint: str | None) -> list[str]:
-    """What can be done with a checkpoint."""
+    """Commands and code for the next steps with a checkpoint."""
     if checkpoint is None:
         return []
     loading = f"in Python: recbole.quick_start.load_data_and_model({checkpoint!r})"

@@ -20,7 +20,7 @@ from recbole_sibrar.config import ConfigError
 from recbole_sibrar.trainer.log import QuietHandler
 
 _MEETING_TIME = timedelta(minutes=10)
-"""How long a process waits for the others to be there."""
+"""Time that a process waits for the others."""
 
 _QUIET = {
     "state": "ERROR",
@@ -34,7 +34,7 @@ _QUIET = {
 
 
 def init_device(original: Any, config: Config) -> None:
-    """Choose the device; where RecBole's keys say that there are several processes, join them, on GPUs or on CPUs.
+    """Choose the device, and join the other processes of the run, on GPUs or on CPUs.
 
     RecBole's own way needs a GPU for each process, and takes the first process of each machine for the one that logs
     and saves. Here that is the process with rank 0, which is what ``local_rank`` says from here on.
@@ -103,7 +103,9 @@ def get_tensorboard(original: Any, logger: logging.Logger) -> Any:
 
 
 def run_rank(local_rank: int, *arguments: Any) -> None:
-    """What each process of RecBole's ``run(nproc=...)`` runs: its ``run_recboles``, in a process with this plugin.
+    """Run one process of RecBole's ``run(nproc=...)``, in place of its ``run_recboles``.
+
+    This function lives in our package, so that every process registers the plugin.
 
     Args:
         local_rank: Number of the process on its machine.
