@@ -21,7 +21,7 @@ setup(
     packages=[
         *find_packages(include=["recbole_sibrar", "recbole_sibrar.*"]),
         "recbole_sibrar.properties",
-        "recbole_sibrar.dataset_prep",
+        *(f"recbole_sibrar.{name}" for name in find_packages(include=["dataset_prep", "dataset_prep.*"])),
     ],
     package_dir={
         "recbole_sibrar": "recbole_sibrar",
