@@ -78,6 +78,7 @@ def test_ray_is_imported_when_it_is_used() -> None:
     assert run(code) == "False ray ['ray', 'tune']"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -103,6 +103,7 @@ def test_ml_100k_lies_inside_of_recbole(monkeypatch: pytest.MonkeyPatch) -> None
     assert Path(config["data_path"]).samefile(here)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["missing", "gap"])
 def test_commands_take_the_new_place(
     moved: Callable[..., Any], command: str, capsys: pytest.CaptureFixture[str]
@@ -118,6 +119,7 @@ def test_commands_take_the_new_place(
     assert len(pd.read_csv(f"{command}/{command}.csv"))
 
 
+@pytest.mark.slow
 def test_a_report_takes_the_new_place(
     moved: Callable[..., Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

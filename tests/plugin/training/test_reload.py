@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from recbole.trainer import Trainer
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.slow, pytest.mark.processes]
 
 SCRIPT = """
 import json, sys
