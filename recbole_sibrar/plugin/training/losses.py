@@ -54,7 +54,8 @@ class Projected:
 
 
 def explain(model: MultimodalRecommender, loss: float, learning_rate: float) -> str:
-    """Name the likely reason of a loss without a finite value: an overflowing field, or the one with the largest values.
+    """Name the likely reason of a loss without a finite value: an overflowing field, or the largest values.
+
 
     Args:
         model: The model, with the parameters that the loss was computed with.

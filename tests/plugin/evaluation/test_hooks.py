@@ -109,7 +109,7 @@ def test_evaluations_are_independent(make_model: Build) -> None:
     first = trainer.evaluate(test, load_best_model=False)
     trainer.evaluate(valid, load_best_model=False)
     assert trainer.evaluate(test, load_best_model=False) == first
-    assert trainer.evaluator.struct is None
+    assert collector_state(trainer.eval_collector).struct is None
     assert collector_state(trainer.eval_collector).lists is None
 
 
