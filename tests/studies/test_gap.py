@@ -94,6 +94,7 @@ def test_new_items_are_those_without_training_interactions(trained: Callable[...
     assert items.tolist() == [groups["new"].available.all(1).sum()]
 
 
+@pytest.mark.slow
 def test_the_command_compares_checkpoints_and_leaves_baselines_out(
     trained: Callable[..., tuple[Any, str]], command: Command
 ) -> None:

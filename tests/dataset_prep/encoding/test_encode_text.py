@@ -92,6 +92,8 @@ def test_normalize_scales_the_vectors_of_a_model_that_does_not(tmp_path: Path, r
     np.testing.assert_allclose(vectors, reference.encode(["toys", "the sea"]), atol=1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_a_killed_command_goes_on_and_ends_with_the_same_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -61,6 +61,7 @@ def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
         assert torch.equal(found["last"][name], value), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("worker", [0, 2])
 @pytest.mark.parametrize("stop_after", [0, 3])
 def test_resumed_run_ends_as_a_whole_one(make_model: Build, tmp_path: Path, stop_after: int, worker: int) -> None:
@@ -70,6 +71,7 @@ def test_resumed_run_ends_as_a_whole_one(make_model: Build, tmp_path: Path, stop
     assert_same(train(make_model, checkpoint, resume=str(checkpoint), **HARD), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
 def test_interruption_within_an_epoch(make_model: Build, tmp_path: Path, model: str) -> None:
     settings = {**HARD, "epochs": 4} if model == "SiBraR" else {"epochs": 4}
@@ -103,6 +105,7 @@ def test_early_stop_of_a_resumed_run(make_model: Build, tmp_path: Path) -> None:
     assert_same(train(make_model, checkpoint, resume=str(checkpoint), **settings), expected)
 
 
+@pytest.mark.slow
 def test_validation_every_few_epochs(make_model: Build, tmp_path: Path) -> None:
     settings = {**HARD, "eval_step": 2}
     expected = train(make_model, tmp_path / "whole.pth", **settings)
