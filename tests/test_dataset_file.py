@@ -90,6 +90,7 @@ def test_normalize_all_of_the_user(folder: Path) -> None:
     assert create_dataset(untouched).inter_feat["rating"].max() == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_a_run_from_python_uses_it(folder: Path, model: str) -> None:
     settings: dict[str, Any] = {"epochs": 1, "show_progress": False, "state": "ERROR"}

@@ -117,6 +117,7 @@ def test_new_item_encoded_from_content(make_model: Build, tiny_folder: Path) -> 
     np.testing.assert_allclose(found["item"]["bare"], means.numpy(), rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["SiBraR", "MuBraR", "DropoutNet", "CLCRec"])
 def test_new_items_are_recommended(make_model: Build, tiny_folder: Path, model: str) -> None:
     file = train(make_model, model=model)

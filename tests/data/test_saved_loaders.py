@@ -65,6 +65,7 @@ def saved_file(model: str) -> Path:
     return Path("saved") / f"tiny-for-{model}-dataloader.pth"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["SiBraR", "CKE"])
 def test_saved_loaders_are_used_again(folder: Path, caplog: pytest.LogCaptureFixture, model: str) -> None:
     caplog.set_level("INFO")

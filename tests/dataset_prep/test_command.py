@@ -212,6 +212,7 @@ def test_help_says_that_the_papers_keep_all_ratings_of_amazon(capsys: pytest.Cap
     assert "leave out lower ratings (default: none, as in the papers)" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
 def test_any_model_trains_on_the_output_without_further_configuration(
     prepare: Callable[..., tuple[int, str, str]],

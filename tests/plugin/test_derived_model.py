@@ -76,6 +76,7 @@ def test_it_may_have_keys_of_its_own(make_config: MakeConfig, caplog: pytest.Log
     assert "no effect" not in caplog.text
 
 
+@pytest.mark.slow
 def test_it_runs_and_loads_by_name(make_config: MakeConfig, tmp_path: Path) -> None:
     keys = dict(make_config(MySiBraR, load_col=None).variable_config_dict)
     result = run_recbole(MySiBraR, "tiny", config_dict=keys)

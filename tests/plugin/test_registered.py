@@ -172,6 +172,7 @@ def test_import_draws_no_random_numbers(look_ups: dict[str, Any]) -> None:
     assert look_ups["same_state"] is True
 
 
+@pytest.mark.slow
 def test_recboles_functions_in_a_row(make_config: Callable[..., Config], tiny_folder: Path, tmp_path: Path) -> None:
     config = make_config(epochs=1)
     settings = {"data_path": str(tiny_folder), "load_col": None, "epochs": 3, "show_progress": False, "state": "ERROR"}

@@ -129,6 +129,7 @@ def test_metrics_beyond_accuracy_by_hand(make_config: Callable[..., Config]) -> 
         assert found == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
 def test_metrics_beyond_accuracy_run(make_config: Callable[..., Config], tiny_folder: Path, model: str) -> None:
     config = make_config(model=model)

@@ -131,6 +131,7 @@ def test_vectors_in_a_file_of_their_own(run: Callable[..., int], tmp_path: Path)
     assert (64, 5) in inputs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["BPR", "LightGCN"])
 @pytest.mark.parametrize("name", ["negatives_of_version_1_0", "settings_of_version_0_2", "one_file_for_many_models"])
 def test_it_serves_other_models_as_before(run: Callable[..., int], name: str, model: str) -> None:

@@ -119,6 +119,7 @@ def test_the_command_compares_checkpoints_and_leaves_baselines_out(
     np.testing.assert_allclose(again["value"].to_numpy(), expected["value"].astype(float).to_numpy(), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_options_choose_side_modalities_and_projection(
     trained: Callable[..., tuple[Any, str]], command: Command
 ) -> None:

@@ -85,6 +85,7 @@ def test_tied_items_share_the_places_equally_and_others_keep_their_order() -> No
         np.testing.assert_allclose(counts, 1200, atol=5 * np.sqrt(6000 * 0.2 * 0.8))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", recbole_sibrar.MODELS)
 def test_rate_0_is_the_plain_evaluation(trained: Callable[..., tuple[Any, ...]], name: str) -> None:
     config, model, train, test, trainer = trained(
@@ -219,6 +220,7 @@ def command(capsys: pytest.CaptureFixture[str]) -> Command:
     return Command(capsys)
 
 
+@pytest.mark.slow
 def test_the_command_writes_table_and_figure_and_leaves_baselines_out(
     trained: Callable[..., tuple[Any, ...]], command: Command, tmp_path: Path
 ) -> None:

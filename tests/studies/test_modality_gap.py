@@ -129,6 +129,7 @@ def test_equal_embeddings_of_several_items_are_found_as_often_as_by_lot() -> Non
     assert values["mrr"] == pytest.approx(np.sum(1 / np.arange(1, 26)) / 25)
 
 
+@pytest.mark.slow
 def test_a_sample_comes_with_intervals_that_hold_the_exact_values() -> None:
     rng = np.random.default_rng(8)
     embeddings = rng.normal(size=(3000, 1, 9)) + rng.normal(size=(3000, 2, 9)) / 2 + rng.normal(size=(2, 9)) / 3

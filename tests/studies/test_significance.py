@@ -138,6 +138,7 @@ def test_a_metric_that_is_missing_and_a_user_who_occurs_twice_are_one_line() -> 
         user_means([frame(np.array([0.1, 0.2]), users=["u", "u"])], "ndcg@10")
 
 
+@pytest.mark.slow
 def test_all_pairs_are_corrected_within_each_metric_as_statsmodels_does() -> None:
     rng = np.random.default_rng(6)
     base = rng.random((2, 80))
@@ -171,6 +172,7 @@ def test_with_a_reference_there_are_fewer_pairs_and_a_milder_correction() -> Non
     assert len(compare_all({"a": models["a"]}, ["ndcg@10"])) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["continuous", "few values"])
 def test_two_equal_models_are_found_different_in_five_of_a_hundred_cases(kind: str) -> None:
     rng = np.random.default_rng(8)
@@ -187,6 +189,7 @@ def test_two_equal_models_are_found_different_in_five_of_a_hundred_cases(kind: s
     assert np.abs(found / n_cases - 0.05).max() < margin
 
 
+@pytest.mark.slow
 def test_with_correction_any_difference_is_found_in_at_most_five_of_a_hundred_cases(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -44,6 +44,7 @@ def test_without_a_test_part_training_ends_it(make_model: Build, arguments: dict
     assert Path("saved/a.pth").is_file()
 
 
+@pytest.mark.slow
 def test_auto_does_not_go_on_with_such_a_run(
     tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -40,6 +40,7 @@ def fit(make_model: Build, stop_after: int | None = None, **settings: Any) -> Tr
     return trainer
 
 
+@pytest.mark.slow
 def test_the_series_starts_before_training_and_ends_with_the_model(make_model: Build) -> None:
     untrained = make_model(**FEW)[1]
     fit(make_model, epochs=5, gap_every=2, eval_step=5)
@@ -61,6 +62,7 @@ def test_measuring_does_not_change_the_training(make_model: Build) -> None:
     assert all(torch.equal(with_gap[name], without[name]) for name in without)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_continues_the_file(make_model: Build) -> None:
     fit(make_model, epochs=4, gap_every=1)
     expected = Path("gap.csv").read_bytes()

@@ -191,6 +191,7 @@ def test_a_run_stopped_in_a_validation_trains_no_batch_again(
     assert resumed.batches == batches - stopped.batches
 
 
+@pytest.mark.slow
 def test_a_run_stopped_in_its_test_only_tests_again(make_model: Build, tmp_path: Path, whole: Whole) -> None:
     expected, *_ = whole(**SIBRAR, worker=0)
     part = tmp_path / "part.pth"

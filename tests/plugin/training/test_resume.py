@@ -114,6 +114,7 @@ def test_validation_every_few_epochs(make_model: Build, tmp_path: Path) -> None:
     assert_same(train(make_model, checkpoint, resume=str(checkpoint), **settings), expected)
 
 
+@pytest.mark.slow
 def test_finished_run_can_be_prolonged(make_model: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     validate = Trainer._valid_epoch
 

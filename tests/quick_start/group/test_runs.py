@@ -464,6 +464,7 @@ def test_an_interrupted_command_says_how_to_go_on(
     assert not Path("comparison/results.csv").exists()
 
 
+@pytest.mark.slow
 def test_each_split_is_a_comparison_of_its_own(
     fake: Callable[[str], None], tiny_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
