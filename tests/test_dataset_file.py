@@ -98,6 +98,7 @@ def test_a_run_from_python_uses_it(folder: Path, model: str) -> None:
     assert {key.split("@")[1] for key in result["test_result"]} == {"7"}
 
 
+@pytest.mark.slow
 def test_parts_that_are_written_keep_it(folder: Path) -> None:
     settings: dict[str, Any] = {"epochs": 1, "show_progress": False, "state": "ERROR"}
     run_recbole(model="BPR", dataset="tiny", config_dict={**settings, "save_split": "parts"})

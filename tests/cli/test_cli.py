@@ -155,11 +155,13 @@ def test_a_checkpoint_that_is_missing_ends_in_one_line(refused: Callable[..., st
     assert refused(*fixed, "--resume=gone.pth") == "gone.pth: there is no such checkpoint"
 
 
+@pytest.mark.slow
 def test_a_value_may_hold_an_equals_sign(trained: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     assert trained("BPR", "--checkpoint_dir=run=1")["config"]["checkpoint_dir"] == "run=1"
     assert list((tmp_path / "run=1").glob("BPR-*.pth"))
 
 
+@pytest.mark.slow
 def test_lists_of_modalities_are_names_and_not_python(trained: Callable[..., dict[str, Any]]) -> None:
     arguments = ["--item_modalities=[interactions,kind,text]", "--user_modalities=[id]"]
     config = trained("SiBraR", *arguments, "--contrastive=pairwise", "--user_contrastive=none")["config"]
@@ -167,6 +169,7 @@ def test_lists_of_modalities_are_names_and_not_python(trained: Callable[..., dic
     assert config["user_modalities"] == ["id"]
 
 
+@pytest.mark.slow
 def test_files_and_options_go_before_one_another_as_in_recbole(
     trained: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -176,6 +179,7 @@ def test_files_and_options_go_before_one_another_as_in_recbole(
     assert (config["stopping_step"], config["seed"], config["state"]) == (1, 2, "ERROR")
 
 
+@pytest.mark.slow
 def test_a_key_that_a_model_of_recbole_does_not_read_is_a_warning(
     trained: Callable[..., dict[str, Any]], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -184,6 +188,7 @@ def test_a_key_that_a_model_of_recbole_does_not_read_is_a_warning(
     assert warning.endswith("did you mean 'stopping_step'?")
 
 
+@pytest.mark.slow
 def test_a_key_that_is_read_is_no_warning(
     trained: Callable[..., dict[str, Any]], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -148,6 +148,7 @@ def test_a_folder_that_is_full_is_one_line(make_model: Build, monkeypatch: pytes
     assert not list(Path("saved").glob("*"))
 
 
+@pytest.mark.slow
 def test_a_loaded_checkpoint_writes_nothing(folder: Path) -> None:
     run("BPR", checkpoint_dir="saved", save_dataloaders=True, save_dataset=True)
     (checkpoint,) = Path("saved").glob("BPR-*.pth")

@@ -14,6 +14,7 @@ Build = Callable[..., tuple[Any, ...]]
 MODELS = ("SiBraR", "MuBraR", "DropoutNet", "CLCRec")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("loss_type", ["BPR", "SSM"])
 def test_the_loss_of_a_batch_is_that_of_float32_to_bfloat16s_precision(

@@ -123,6 +123,7 @@ def test_the_last_interaction_is_tested(tmp_path: Path, monkeypatch: pytest.Monk
     assert found == last.to_dict()
 
 
+@pytest.mark.slow
 def test_vectors_in_a_file_of_their_own(run: Callable[..., int], tmp_path: Path) -> None:
     assert run("vectors_beside_the_items") == 0
     (file,) = (tmp_path / "saved").glob("SiBraR-*.pth")
@@ -138,6 +139,7 @@ def test_it_serves_other_models_as_before(run: Callable[..., int], name: str, mo
     assert run(name, model) == 0
 
 
+@pytest.mark.slow
 def test_keys_of_other_models_are_said(run: Callable[..., int], caplog: pytest.LogCaptureFixture) -> None:
     assert run("one_file_for_many_models") == 0
     said: set[Any] = {message.split("'")[1] for message in caplog.messages if "has no effect" in message}

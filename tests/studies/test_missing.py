@@ -98,6 +98,7 @@ def test_rate_0_is_the_plain_evaluation(trained: Callable[..., tuple[Any, ...]],
     assert row["share_missing"] == 0
 
 
+@pytest.mark.slow
 def test_a_subset_is_the_evaluation_with_these_eval_modalities(
     trained: Callable[..., tuple[Any, ...]], make_model: Build
 ) -> None:

@@ -55,6 +55,7 @@ def test_the_series_starts_before_training_and_ends_with_the_model(make_model: B
         assert rows.loc[rows["epochs"] == epochs, "value"].tolist() == expected
 
 
+@pytest.mark.slow
 def test_measuring_does_not_change_the_training(make_model: Build) -> None:
     with_gap, without = (
         fit(make_model, epochs=3, gap_every=every, dropout_prob=0.3).model.state_dict() for every in (1, None)

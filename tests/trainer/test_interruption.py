@@ -218,6 +218,7 @@ def test_a_run_that_stopped_early_only_tests_when_it_is_resumed(make_model: Buil
     assert resumed.batches == 0
 
 
+@pytest.mark.slow
 def test_a_run_can_be_stopped_again_and_again(make_model: Build, tmp_path: Path, whole: Whole) -> None:
     expected, *_ = whole(**SIBRAR, worker=0)
     part = tmp_path / "part.pth"

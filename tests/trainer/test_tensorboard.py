@@ -64,6 +64,7 @@ def test_the_parts_of_the_loss_have_names(make_model: Build) -> None:
     assert min(found["contrastive_item"].values()) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "names"),
     [

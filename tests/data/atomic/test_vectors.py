@@ -132,6 +132,7 @@ def printed(number: float) -> st.SearchStrategy[str]:
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False, width=32).flatmap(printed)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.lists(NUMBERS, min_size=3, max_size=3), min_size=1, max_size=6))
 def test_every_number_is_the_one_that_python_reads(tmp_path: Path, rows: list[list[str]]) -> None:

@@ -86,6 +86,7 @@ FAULTS: dict[str, tuple[Lines, str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["BPR", "SiBraR"])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_told_in_one_line(make_config: MakeConfig, tiny_folder: Path, fault: str, model: str) -> None:

@@ -81,6 +81,7 @@ def _read(path: Path) -> tuple[list[str], np.ndarray]:
         return file["ids"].tolist(), file["embedding"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_vectors_are_what_the_classifier_gets_for_images_of_every_kind(
     tmp_path: Path, weights: tuple[str, Path], workers: str
@@ -127,6 +128,7 @@ def test_a_table_names_images_relative_to_its_folder_and_what_is_missing_is_coun
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_blocks_are_used_again_unless_an_image_has_changed(
     tmp_path: Path, weights: tuple[str, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

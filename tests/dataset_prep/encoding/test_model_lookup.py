@@ -45,6 +45,7 @@ def test_a_hub_that_answers_is_used(hub: str, monkeypatch: pytest.MonkeyPatch) -
     assert len(_Hub.requests) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1", "https://no-such-host.invalid"])
 def test_a_refusal_switches_the_hub_off(hub: str, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setattr(constants, "ENDPOINT", address)

@@ -50,6 +50,7 @@ def rankings(
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [cold("item"), cold("user"), cold("both"), UNGROUPED])
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
 @pytest.mark.parametrize("part", ["valid", "test"])

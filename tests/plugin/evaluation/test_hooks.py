@@ -52,6 +52,7 @@ def test_loaded_checkpoint_has_every_metric(make_model: Build, model: str) -> No
     assert not any(math.isnan(value) for key, value in result.items() if "[" not in key)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:distutils Version classes:DeprecationWarning:thop")  # RecBole counts operations
 def test_groups_are_in_the_test_result_only(make_model: Build, tiny_folder: Path) -> None:
     settings = {"data_path": str(tiny_folder), "show_progress": False, "state": "ERROR", "epochs": 1, **EVERYTHING}

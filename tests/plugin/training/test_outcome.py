@@ -46,6 +46,7 @@ def test_the_checkpoint_is_in_the_result(run: Run, model: str) -> None:
     assert result["checkpoint"] in closing(log)["next"]
 
 
+@pytest.mark.slow
 def test_without_saving_there_is_none(run: Run) -> None:
     result, log = run("BPR", saved=False)
     assert result["checkpoint"] is None
@@ -81,11 +82,13 @@ def test_losses_have_names(run: Run) -> None:
     assert "train_loss" not in line
 
 
+@pytest.mark.slow
 def test_losses_of_recbole_stay(run: Run) -> None:
     _, log = run("SimpleX", epochs=1)
     assert re.search(r"epoch 0 training \[time: [\d.]+s, train loss: [\d.]+\]", log)
 
 
+@pytest.mark.slow
 def test_files_are_said(run: Run, tiny_folder: Path) -> None:
     lines = (tiny_folder / "tiny" / "tiny.inter").read_text(encoding="utf-8").splitlines(keepends=True)
     for part, rows in (("train", lines[1:250]), ("valid", lines[250:280]), ("test", lines[280:])):

@@ -132,6 +132,7 @@ def test_finished_run_can_be_prolonged(make_model: Build, tmp_path: Path, monkey
     assert_same(train(make_model, checkpoint, epochs=4, resume=str(checkpoint), **settings), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changed", [{"embedding_size": 8}, {"learner": "sgd"}, {"model": "BPR"}])
 def test_checkpoint_of_another_model(make_model: Build, tmp_path: Path, changed: dict[str, Any]) -> None:
     checkpoint = tmp_path / "other.pth"

@@ -356,6 +356,7 @@ def fake(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 FINISH = """echo '{"test_result": {"recall@10": 0.1}, "best_valid_score": 0.2, "seconds": 1}' > "$3/result.json" """
 
 
+@pytest.mark.slow
 def test_finished_runs_are_not_repeated_and_failed_ones_are(plan: Plan, fake: Callable[[str], None]) -> None:
     runs, notes = plan([Variant("a", "BPR"), Variant("b", "Pop")], [1, 2])
     fake(f'echo "$3" >> started; case "$3" in */b-2-*) echo "some.where.BadError: no"; exit 1;; *) {FINISH};; esac')
