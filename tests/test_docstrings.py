@@ -8,7 +8,6 @@ import pytest
 from measures import ROOT, SOURCES, Source, read_sources, wh_openings
 
 
-@pytest.mark.slow
 def test_no_docstring_opens_with_a_wh_word() -> None:
     found = wh_openings(read_sources([ROOT / name for name in SOURCES]))
     if found:
