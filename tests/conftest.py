@@ -1,4 +1,4 @@
-"""What all tests share: a small data set with fields of every type, and RecBole's own steps on it."""
+"""Fixtures of all tests: small data sets with fields of every type, and RecBole's own steps on them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from recbole.utils import get_model, init_logger, init_seed
 import recbole_sibrar
 from recbole_sibrar.data.dataset import MultimodalDataset
 
+pytest.register_assert_rewrite("contract")  # it is imported like any module; its assertions explain themselves too
+
 N_USERS, N_ITEMS = 30, 40
 
 
@@ -34,7 +36,7 @@ def tiny_folder(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same for a whole module, whose tests change nothing in it."""
+    """The same for a whole module. Its tests must not change it."""
     return _write_tiny(tmp_path_factory.mktemp("shared"))
 
 
@@ -72,7 +74,7 @@ def _write_tiny(parent: Path) -> Path:
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A ``data_path`` with the data set ``toy``: 60 users, 80 items, ratings and times, a fifth of the values missing.
 
-    Users and items have a field of each type that RecBole's models use too. Nothing in it may be changed.
+    Users and items have a field of each type used by RecBole's models. Tests must not change it.
     """
     rng = np.random.default_rng(0)
     folder = tmp_path_factory.mktemp("toy") / "toy"
@@ -105,7 +107,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def make_config(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Config]:
-    """RecBole's ``Config`` for the small data set: ``make_config(epochs=3)``; works in a folder of its own."""
+    """RecBole's ``Config`` for the small data set: ``make_config(epochs=3)``. The working folder is temporary."""
     monkeypatch.setattr(sys, "argv", ["test"])
     monkeypatch.chdir(tmp_path)
 

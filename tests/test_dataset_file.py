@@ -1,4 +1,4 @@
-"""The configuration that lies beside the atomic files of a data set."""
+"""Configuration file beside the atomic files of a data set."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def folder(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_its_keys_hold_where_the_user_has_none(folder: Path, model: str) -> None:
+def test_keys_of_the_user_go_first(folder: Path, model: str) -> None:
     config = Config(model, "tiny")
     assert config["topk"] == [7]
     assert config["load_col"]["inter"] == ["user_id", "item_id", "rating"]
@@ -47,9 +47,7 @@ def test_its_keys_hold_where_the_user_has_none(folder: Path, model: str) -> None
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("how", ["file", "dictionary", "command line"])
-def test_it_is_found_wherever_data_path_comes_from(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, model: str, how: str
-) -> None:
+def test_found_for_every_data_path(folder: Path, monkeypatch: pytest.MonkeyPatch, model: str, how: str) -> None:
     (folder / "dataset").rename(folder / "elsewhere")
     (folder / "keys.yaml").write_text("data_path: elsewhere")
     if how == "command line":
@@ -68,13 +66,13 @@ def test_without_it_nothing_changes(folder: Path, model: str) -> None:
     assert config["load_col"]["inter"] == ["user_id", "item_id"]
 
 
-def test_it_is_not_read_for_ml_100k_which_recbole_reads_from_its_own_folder(folder: Path) -> None:
+def test_not_read_for_ml_100k(folder: Path) -> None:
     (folder / "dataset" / "tiny").rename(folder / "dataset" / "ml-100k")
     (folder / "dataset" / "ml-100k" / "tiny.yaml").rename(folder / "dataset" / "ml-100k" / "ml-100k.yaml")
     assert Config("BPR", "ml-100k")["topk"] == [10]
 
 
-def test_fields_are_normalised_as_far_as_they_are_loaded(folder: Path) -> None:
+def test_loaded_fields_are_normalised(folder: Path) -> None:
     dataset = create_dataset(Config("SiBraR", "tiny"))
     price = dataset.field_tables["item"]["price"]
     known = price.values[price.available].numpy()
@@ -84,7 +82,7 @@ def test_fields_are_normalised_as_far_as_they_are_loaded(folder: Path) -> None:
     assert sorted(np.unique(interactions["rating"]).tolist()) == [0, 0.25, 0.5, 0.75, 1]
 
 
-def test_a_user_who_normalises_everything_or_nothing_is_obeyed(folder: Path) -> None:
+def test_normalize_all_of_the_user(folder: Path) -> None:
     config = Config("SiBraR", "tiny", config_dict={"normalize_all": True})
     text = create_dataset(config).field_tables["item"]["text"]
     assert text.values[text.available].min() == 0
@@ -92,6 +90,7 @@ def test_a_user_who_normalises_everything_or_nothing_is_obeyed(folder: Path) -> 
     assert create_dataset(untouched).inter_feat["rating"].max() == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_a_run_from_python_uses_it(folder: Path, model: str) -> None:
     settings: dict[str, Any] = {"epochs": 1, "show_progress": False, "state": "ERROR"}
@@ -99,6 +98,7 @@ def test_a_run_from_python_uses_it(folder: Path, model: str) -> None:
     assert {key.split("@")[1] for key in result["test_result"]} == {"7"}
 
 
+@pytest.mark.slow
 def test_parts_that_are_written_keep_it(folder: Path) -> None:
     settings: dict[str, Any] = {"epochs": 1, "show_progress": False, "state": "ERROR"}
     run_recbole(model="BPR", dataset="tiny", config_dict={**settings, "save_split": "parts"})
@@ -115,12 +115,12 @@ def test_parts_that_are_written_keep_it(folder: Path) -> None:
         ("- topk", r"tiny.yaml: found \['topk'\], allowed are lines 'key: value'"),
     ],
 )
-def test_a_file_that_holds_no_keys_is_refused(folder: Path, text: str, message: str) -> None:
+def test_file_without_keys_is_refused(folder: Path, text: str, message: str) -> None:
     (folder / "dataset" / "tiny" / "tiny.yaml").write_text(text)
     with pytest.raises(ConfigError, match=message):
         Config("BPR", "tiny")
 
 
-def test_its_keys_are_known_to_the_check_of_the_command_line(folder: Path, make_config: Callable[..., Config]) -> None:
+def test_keys_known_to_the_command_line(folder: Path, make_config: Callable[..., Config]) -> None:
     (folder / "dataset" / "tiny" / "tiny.yaml").write_text("own_key_of_the_data_set: 1")
     assert make_config(own_key_of_the_data_set=2)["own_key_of_the_data_set"] == 2

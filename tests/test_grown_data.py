@@ -1,4 +1,4 @@
-"""A trained model, used when its data have new items, users, labels and extremes."""
+"""Trained models on data with new items, users, labels and extremes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ IDS = {"user_modalities": ["id"], "item_modalities": ["id", "kind", "tags"], "co
 
 
 def append(folder: Path, suffix: str, *rows: str) -> None:
-    """Put rows first and last, so that all that is numbered in the order of the file has other numbers."""
+    """Add rows at both ends, so that ids numbered in file order change."""
     file = folder / "tiny" / f"tiny.{suffix}"
     header, *lines = file.read_text().splitlines()
     file.write_text("\n".join([header, *rows[:1], *lines, *rows[1:]]) + "\n")
@@ -59,6 +59,7 @@ def embeddings(file: str) -> tuple[dict[str, dict[str, np.ndarray]], Any, Any]:
     return named, model, dataset
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "keys",
     [
@@ -78,13 +79,16 @@ def test_embeddings_of_training_stay(
     file = train(make_model, state="WARNING", **keys)
     before, *_ = embeddings(file)
     assert "not those" not in caplog.text
+
     append(tiny_folder, "item", *NEW_ITEMS)
     append(tiny_folder, "user", *NEW_USERS)
     after, *_ = embeddings(file)
+
     for side, known in before.items():
         for token, vector in known.items():
             np.testing.assert_allclose(after[side][token], vector, rtol=0, atol=1e-6)
     assert {*after["item"]} - {*before["item"]} == {"new1", "new2", "twin", "bare"}
+
     (said,) = {text for text in caplog.messages if "not those" in text}
     for part in (
         file,
@@ -96,7 +100,7 @@ def test_embeddings_of_training_stay(
         assert part in said
 
 
-def test_a_new_item_is_encoded_from_its_content(make_model: Build, tiny_folder: Path) -> None:
+def test_new_item_encoded_from_content(make_model: Build, tiny_folder: Path) -> None:
     append(tiny_folder, "item", "old\tc1\tt1\t0.5\t1 0 1 0 1")  # as twin, but known, without interactions
     file = train(
         make_model, normalize_all=True, item_modalities=["interactions", "id", "kind", "tags", "price", "text"]
@@ -113,6 +117,7 @@ def test_a_new_item_is_encoded_from_its_content(make_model: Build, tiny_folder: 
     np.testing.assert_allclose(found["item"]["bare"], means.numpy(), rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["SiBraR", "MuBraR", "DropoutNet", "CLCRec"])
 def test_new_items_are_recommended(make_model: Build, tiny_folder: Path, model: str) -> None:
     file = train(make_model, model=model)
@@ -177,7 +182,7 @@ def test_a_model_can_be_trained_further(make_model: Build, tiny_folder: Path) ->
         ("FM", LABELLED, "item", NEW_ITEMS[1], r"1 new item \(new2\); 1 new label of 'kind' \(other\)"),
     ],
 )
-def test_models_of_recbole_refuse_what_is_new(
+def test_recboles_models_refuse_new_ids(
     make_model: Build, tiny_folder: Path, model: str, keys: dict[str, Any], suffix: str, row: str, what: str
 ) -> None:
     file = train(make_model, model=model, **keys)
@@ -189,7 +194,7 @@ def test_models_of_recbole_refuse_what_is_new(
 
 
 @pytest.mark.parametrize("model", ["BPR", "FM"])
-def test_models_of_recbole_keep_their_numbers(make_model: Build, tiny_folder: Path, model: str) -> None:
+def test_recboles_models_keep_their_numbers(make_model: Build, tiny_folder: Path, model: str) -> None:
     keys = {"model": model, **LABELLED, "normalize_field": ["price", "text", "age"]}
     file = train(make_model, **keys)
     path = tiny_folder / "tiny" / "tiny.inter"
@@ -211,7 +216,7 @@ def scores_of(file: str) -> dict[tuple[str, str], float]:
     return dict(zip(pairs, scores.tolist(), strict=True))
 
 
-def test_without_a_record_the_misfit_is_one_line(make_model: Build, tiny_folder: Path) -> None:
+def test_misfit_without_a_record(make_model: Build, tiny_folder: Path) -> None:
     file = train(make_model, **IDS)
     content = load_checkpoint(file)
     del content["training_data"]
@@ -231,7 +236,7 @@ def test_a_damaged_record_is_one_line(make_model: Build) -> None:
         load_data_and_model(file)
 
 
-def test_a_saved_data_set_of_others_is_refused(make_model: Build, tiny_folder: Path) -> None:
+def test_foreign_saved_data_are_refused(make_model: Build, tiny_folder: Path) -> None:
     keys = {"model": "BPR", "checkpoint_dir": "saved"}
     file = train(make_model, **keys)
     path = tiny_folder / "tiny" / "tiny.inter"

@@ -28,7 +28,8 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-def test_the_wheel_carries_every_file_of_defaults_and_the_converters(unpacked: Path) -> None:
+@pytest.mark.slow
+def test_wheel_has_defaults_and_converters(unpacked: Path) -> None:
     for source, packed in (("properties", "properties"), ("dataset_prep", "dataset_prep")):
         expected = {
             file.relative_to(ROOT / source)
@@ -43,13 +44,15 @@ def test_the_wheel_carries_every_file_of_defaults_and_the_converters(unpacked: P
         assert expected <= found
 
 
-def test_the_wheel_carries_the_parts_of_the_page_of_results(unpacked: Path) -> None:
+@pytest.mark.slow
+def test_wheel_has_the_assets_of_reports(unpacked: Path) -> None:
     parts = Path("recbole_sibrar", "report", "assets")
     assert {file.name for file in (unpacked / parts).iterdir()} == {file.name for file in (ROOT / parts).iterdir()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["wheel", "editable"])
-def test_defaults_are_found_as_a_wheel_and_where_it_is_installed(unpacked: Path, tmp_path: Path, kind: str) -> None:
+def test_defaults_are_found_once_installed(unpacked: Path, tmp_path: Path, kind: str) -> None:
     script = (
         "import recbole_sibrar, recbole_sibrar.dataset_prep, recbole_sibrar.config.choices as choices;"
         "assert (choices.properties() / 'model' / 'SiBraR.yaml').is_file();"

@@ -1,4 +1,4 @@
-"""A misspelt key, or a defect in a table: an exit status and one line, never a traceback, never garbage results."""
+"""Misspelt keys and defects in tables end in one line and an exit status, never in a traceback or wrong results."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ SUFFIXES = ("inter", "item", "user")
 
 @dataclass
 class Outcome:
-    """What a command has ended with."""
+    """End of a command."""
 
     status: int
     """Its exit status."""
     errors: list[str]
     """Lines on standard error, without those of the log."""
     messages: list[str] = field(default_factory=list)
-    """What was logged, without colours."""
+    """Log, without colours."""
 
     def one_line(self) -> str:
         """The only line of a failure."""
@@ -46,7 +46,7 @@ class Outcome:
         return line
 
     def number(self, what: str) -> int:
-        """A number that the log has of the data."""
+        """A count of the data in the log."""
         (found,) = (re.search(rf"The number of {what}: (\d+)", m) for m in self.messages if f"number of {what}" in m)
         assert found is not None
         return int(found[1])
@@ -61,7 +61,7 @@ Run = Callable[..., Outcome]
 
 @pytest.fixture
 def run(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run ``run_recbole`` for an epoch of SiBraR on a copy of ``toy``, which is made anew for each run."""
+    """Run ``run_recbole`` for an epoch of SiBraR on a new copy of ``toy``."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["run_recbole"])
     messages: list[str] = []
@@ -105,6 +105,7 @@ def misspelt(draw: st.DrawFn) -> tuple[str, str]:
     key = draw(st.sampled_from(sorted({*KEYS, "stopping_step", "eval_batch_size", "checkpoint_dir", "eval_args"})))
     place = draw(st.integers(1, len(key) - 2))
     letter = draw(st.sampled_from("abcdefghijklmnopqrstuvwxyz"))
+
     wrong = draw(
         st.sampled_from(
             [
@@ -117,10 +118,12 @@ def misspelt(draw: st.DrawFn) -> tuple[str, str]:
             ]
         )
     )
+
     assume(wrong not in {*KEYS, *keys_of_recbole(), key})
     return wrong, key
 
 
+@pytest.mark.slow
 def test_a_misspelt_key(run: Run) -> None:
     right = run().results()
 
@@ -151,7 +154,7 @@ class Defect:
     column: int
     """Number of the cell."""
     kind: str
-    """What happens to it."""
+    """Kind of the change."""
 
     def __call__(self, folder: Path) -> None:
         """Change the file."""
@@ -178,6 +181,7 @@ class Defect:
             return "\n".join([*lines, lines[max(number, 1)], ""]).encode()
         if self.kind == "latin-1":
             return "\n".join([*lines, ""]).replace(cells[cell] or "\n", "\xe9", 1).encode("latin-1")
+
         edits = {
             "cell less": lambda: [*cells[:cell], *cells[cell + 1 :]],
             "cell more": lambda: [*cells, ""],
@@ -189,6 +193,7 @@ class Defect:
             "quotation mark": lambda: [*cells[:cell], f'"{cells[cell]}', *cells[cell + 1 :]],
             "null byte": lambda: [*cells[:cell], f"{cells[cell]}\0", *cells[cell + 1 :]],
         }
+
         lines[number] = " ".join(cells) if self.kind == "spaces" else "\t".join(edits[self.kind]())
         return "\n".join([*lines, ""]).encode()
 
@@ -202,6 +207,7 @@ KINDS = (
 DEFECTS = st.builds(Defect, st.sampled_from(SUFFIXES), st.integers(0, 60), st.integers(0, 4), st.sampled_from(KINDS))
 
 
+@pytest.mark.slow
 def test_a_defect_in_a_table(run: Run) -> None:
     whole = run()
     size = {what: whole.number(what) for what in ("users", "items", "inters")}

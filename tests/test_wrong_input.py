@@ -1,4 +1,4 @@
-"""Wrong input ends in one clear line that names key or file, what was found and what is allowed."""
+"""Wrong input ends in one line with the key or file, the value found and the values allowed."""
 
 from __future__ import annotations
 
@@ -34,9 +34,7 @@ def message(make_model: MakeModel, **settings: Any) -> str:
 
 
 @pytest.mark.parametrize(("metric", "piece"), [("NDGC@10", "NDCG@10"), ("NDCG@20", "topk, which is [10]")])
-def test_a_validation_metric_has_to_be_measured_where_there_is_a_validation(
-    make_model: MakeModel, metric: str, piece: str
-) -> None:
+def test_valid_metric_has_to_be_measured(make_model: MakeModel, metric: str, piece: str) -> None:
     config, model, train, valid, _ = make_model(valid_metric=metric)
     trainer = Trainer(config, model)
     with pytest.raises(ConfigError, match="valid_metric") as caught:
@@ -97,7 +95,7 @@ def test_a_missing_item_file(make_model: MakeModel, tiny_folder: Path, settings:
     assert any(key in text for key in ("item_modalities", "load_col"))
 
 
-def test_without_side_information_interactions_alone_can_be_trained(make_model: MakeModel, tiny_folder: Path) -> None:
+def test_interactions_alone_can_be_trained(make_model: MakeModel, tiny_folder: Path) -> None:
     (tiny_folder / "tiny" / "tiny.item").unlink()
     _, model, *_ = make_model(contrastive="none")
     assert model.item_encoder.modalities == ("interactions",)
@@ -131,6 +129,7 @@ def test_an_unknown_type(make_model: MakeModel, tiny_folder: Path) -> None:
     assert f"{file}, line 1: column 'text:vector' is not 'field:type'" in message(make_model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["unknown modality", "negative temperature", "ragged vectors"])
 def test_the_command_ends_in_one_line(tiny_folder: Path, tmp_path: Path, case: str) -> None:
     argument, pieces = {
@@ -141,12 +140,15 @@ def test_the_command_ends_in_one_line(tiny_folder: Path, tmp_path: Path, case: s
         "negative temperature": ("--temperature=-1", ["temperature", "-1", "a number above 0"]),
         "ragged vectors": ("--epochs=1", ["tiny.item, line 7", "'text'", "found 4 numbers"]),
     }[case]
+
     if case == "ragged vectors":
         vector = vector_of(tiny_folder, "i6")
         edit(tiny_folder, vector, vector.rsplit(" ", 1)[0])
+
     command = [Path(sys.executable).with_name("run_recbole"), "--model=SiBraR", "--dataset=tiny", "--state=ERROR"]
     command += [f"--data_path={tiny_folder}", argument]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
     errors = [line for line in run.stderr.splitlines() if "error:" in line]
     assert run.returncode == 2, run.stderr
     assert len(errors) == 1

@@ -1,4 +1,4 @@
-"""The benchmarks run, and what they count is right; how long anything takes is not tested."""
+"""Benchmarks run and count right; times are not tested."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Any:
     return load_module
 
 
-def test_a_step_counts_the_matrix_products_of_distinct_cells_only(tmp_path: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.processes
+def test_steps_count_distinct_cells_only(tmp_path: Path) -> None:
     """2 FLOPs for each weight and cell, three times: forward, gradient of the input, gradient of the weights."""
     rows = rows_of("train_step.py", "--config P --batch_sizes 32 --steps 2 --set branch_hidden_sizes=[128]", tmp_path)
     assert [(row["configuration"], row["positives"]) for row in rows] == [("P", "32")]
@@ -59,12 +61,14 @@ def test_a_step_counts_the_matrix_products_of_distinct_cells_only(tmp_path: Path
 
 
 def training_rows() -> int:
-    """Training interactions of ml-100k: of each user, what a tenth for each of two parts leaves."""
+    """Number of training interactions of ml-100k, after a tenth of each user for validation and another for test."""
     per_user = pd.read_csv(ML_100K, sep="\t")["user_id:token"].value_counts()
     return int((per_user - 2 * (per_user // 10)).sum())
 
 
-def test_negative_sampling_compares_both_samplers_for_every_distribution(tmp_path: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.processes
+def test_negative_sampling_compares_samplers(tmp_path: Path) -> None:
     rows = rows_of("negative_sampling.py", "--negatives 1 3 --share 0.02 --repetitions 1", tmp_path)
     assert [(row["distribution"], row["negatives"]) for row in rows] == [
         (distribution, n) for distribution in ("uniform", "popularity") for n in ("1", "3")
@@ -75,7 +79,9 @@ def test_negative_sampling_compares_both_samplers_for_every_distribution(tmp_pat
         assert float(row["ratio"]) == pytest.approx(ratio, rel=0.1)
 
 
-def test_the_record_of_a_checkpoint_is_measured(tmp_path: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.processes
+def test_record_of_a_checkpoint_is_measured(tmp_path: Path) -> None:
     rows = rows_of("training_record.py", "--models BPR --repetitions 1", tmp_path)
     assert [row["model"] for row in rows] == ["BPR"]
     share = float(rows[0]["record s"]) / float(rows[0]["load and split s"])
@@ -84,7 +90,7 @@ def test_the_record_of_a_checkpoint_is_measured(tmp_path: Path) -> None:
     assert 9 < float(rows[0]["of them record"]) < 20
 
 
-def test_recboles_sampler_is_measured_without_the_plugin_which_is_back_afterwards(load: Any) -> None:
+def test_recboles_sampler_is_measured_alone(load: Any) -> None:
     extended = AbstractSampler.sample_by_key_ids
     with load("negative_sampling").without_plugin():
         assert AbstractSampler.sample_by_key_ids is extended._recbole_sibrar_original
@@ -98,12 +104,12 @@ def test_recboles_sampler_is_measured_without_the_plugin_which_is_back_afterward
         ("import os; os.kill(os.getpid(), 9)", "out of memory (killed)"),
     ],
 )
-def test_a_size_that_fails_is_a_row_with_its_reason(load: Any, tmp_path: Path, code: str, reason: str) -> None:
+def test_failing_size_is_a_row_with_a_reason(load: Any, tmp_path: Path, code: str, reason: str) -> None:
     (tmp_path / "child.py").write_text(code)
     assert load("common").run_child(str(tmp_path / "child.py"), {"threads": 1}) == {"error": reason}
 
 
-def test_generated_data_divide_each_evaluated_users_interactions(load: Any, tmp_path: Path) -> None:
+def test_generated_data_are_divided_by_user(load: Any, tmp_path: Path) -> None:
     load("scaling").generate(tmp_path / "generated", 2100, 1000)
     parts = {
         part: pd.read_csv(tmp_path / "generated" / f"generated.{part}.inter", sep="\t")

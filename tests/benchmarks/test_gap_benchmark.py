@@ -4,10 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.processes]
+
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "modality_gap.py"
 
 
-def test_the_benchmark_of_the_modality_gap_draws_from_large_catalogues_only(tmp_path: Path) -> None:
+def test_gap_benchmark_draws_when_large(tmp_path: Path) -> None:
     command = [sys.executable, str(SCRIPT), "--items", "50", "4500", "--modalities=2", "--size=4", "--threads=1"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=True)
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines()[-2:]]

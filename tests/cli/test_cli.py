@@ -153,11 +153,13 @@ def test_missing_checkpoint_is_one_line(refused: Callable[..., str], tiny_folder
     assert refused(*fixed, "--resume=gone.pth") == "gone.pth: there is no such checkpoint"
 
 
+@pytest.mark.slow
 def test_a_value_may_hold_an_equals_sign(trained: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     assert trained("BPR", "--checkpoint_dir=run=1")["config"]["checkpoint_dir"] == "run=1"
     assert list((tmp_path / "run=1").glob("BPR-*.pth"))
 
 
+@pytest.mark.slow
 def test_lists_of_modalities_are_names(trained: Callable[..., dict[str, Any]]) -> None:
     arguments = ["--item_modalities=[interactions,kind,text]", "--user_modalities=[id]"]
     config = trained("SiBraR", *arguments, "--contrastive=pairwise", "--user_contrastive=none")["config"]
@@ -165,6 +167,7 @@ def test_lists_of_modalities_are_names(trained: Callable[..., dict[str, Any]]) -
     assert config["user_modalities"] == ["id"]
 
 
+@pytest.mark.slow
 def test_precedence_of_files_and_options(trained: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     for name, content in {"a": "seed: 1\nstate: ERROR\nstopping_step: 1", "b": "seed: 2\nstate: WARNING"}.items():
         (tmp_path / f"{name}.yaml").write_text(content, encoding="utf-8")
@@ -172,6 +175,7 @@ def test_precedence_of_files_and_options(trained: Callable[..., dict[str, Any]],
     assert (config["stopping_step"], config["seed"], config["state"]) == (1, 2, "ERROR")
 
 
+@pytest.mark.slow
 def test_unread_key_of_recbole_is_a_warning(
     trained: Callable[..., dict[str, Any]], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -180,6 +184,7 @@ def test_unread_key_of_recbole_is_a_warning(
     assert warning.endswith("did you mean 'stopping_step'?")
 
 
+@pytest.mark.slow
 def test_a_key_that_is_read_is_no_warning(
     trained: Callable[..., dict[str, Any]], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -198,6 +203,8 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.Comple
     return done, load_checkpoint(str(file))
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_installed_command(
     session: tuple[subprocess.CompletedProcess[str], dict[str, Any]],
 ) -> None:
@@ -207,6 +214,8 @@ def test_installed_command(
     assert config["user_modalities"] == ["id"]
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_unread_key_is_warned_of_once(
     session: tuple[subprocess.CompletedProcess[str], dict[str, Any]],
 ) -> None:
@@ -215,6 +224,8 @@ def test_unread_key_is_warned_of_once(
     assert "did you mean 'stopping_step'?" in output
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_unmodified_script_runs_our_model(tmp_path: Path, tiny_folder: Path) -> None:
     script = tmp_path / "scripts" / "train.py"
     script.parent.mkdir()
@@ -231,6 +242,7 @@ def test_unmodified_script_runs_our_model(tmp_path: Path, tiny_folder: Path) -> 
     assert done.stdout.splitlines()[-1] == f"FOUND SiBraR True {script}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "reason"), [([], "no script is given"), (["gone.py"], "found 'gone.py', which is no file")]
 )
@@ -240,6 +252,8 @@ def test_the_module_without_a_script_says_so(tmp_path: Path, arguments: list[str
     assert done.stderr.strip() == f"usage: python -m recbole_sibrar SCRIPT [ARGUMENT ...]: {reason}"
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_doctor_passes(tmp_path: Path) -> None:
     done = start(tmp_path, "recbole-sibrar", "doctor")
     assert done.returncode == 0, done.stdout + done.stderr

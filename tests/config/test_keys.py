@@ -77,6 +77,7 @@ def misspelt(word: str) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", [key for key in keys_of_ours() if len(key) > 8])
 def test_misspelt_keys_of_ours_are_errors(make_config: MakeConfig, key: str) -> None:
     known = {*keys_of_ours(), *keys_of_recbole()}
@@ -160,6 +161,8 @@ for seed in (1, 2):
 """
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_each_run_has_its_own_log(tiny_folder: Path) -> None:
     """RecBole lets all runs of a process write into the log file of the first."""
     folder = tiny_folder.parent

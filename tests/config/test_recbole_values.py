@@ -16,6 +16,7 @@ MakeConfig = Callable[..., Config]
 SHARES = "three shares of training, validation and test"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
 @pytest.mark.parametrize(
     ("key", "value", "allowed"),

@@ -80,6 +80,7 @@ def ranked(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Callable[..., tupl
     return evaluate
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", EVALUATIONS)
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_ranks_the_candidates_of_the_part_without_history(
@@ -117,6 +118,7 @@ def test_in_item_cold_start_no_candidate_is_known_from_training(make_model: Make
     assert not (valid.candidates & test.candidates).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["SASRec", "FM"])
 def test_models_of_other_kinds_rank_the_candidates_of_a_warm_split(
     make_model: MakeModel, ranked: Callable[..., tuple[Ranked, dict[str, float]]], model: str
@@ -184,6 +186,7 @@ def test_a_sampled_negative_is_labelled_as_one_and_is_no_positive(make_model: Ma
         assert len(rows) == len(users) == 101 * sum(labels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["item", "user", "both"])
 @pytest.mark.parametrize("model", ["SiBraR", "BPR", "NeuMF", "LightGCN"])
 @pytest.mark.parametrize("distribution", ["uniform", "popularity"])

@@ -82,6 +82,7 @@ def test_models_of_a_comparison_hold_out_the_same_pairs(
     assert len(set(hashes)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
 @pytest.mark.parametrize("group_by", ["item", "user", "both"])
 @pytest.mark.parametrize("filters", [{}, {"item_inter_num_interval": "[9,inf)"}], ids=["all", "filtered"])
@@ -145,6 +146,7 @@ def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_logged_options_read_the_parts_of_ml_100k(at_home: Path) -> None:
     """RecBole reads this data set from its own folder, whatever ``data_path`` says."""
     settings = ["--model=BPR", "--dataset=ml-100k", "--config_files=cold_start_item", "--epochs=1"]
@@ -185,6 +187,7 @@ def rewire(file: Path, held_out: list[list[tuple[str, str]]], seed: int) -> None
     file.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group_by", ["item", "user", "both"])
 @pytest.mark.parametrize(
     ("model", "distribution"),
@@ -298,6 +301,7 @@ def mean_recall(skewed: Callable[..., Run], model: str, seeds: range, epochs: bo
     return float(np.mean(recalls)), float(np.std(recalls, ddof=1) / np.sqrt(len(recalls)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "epochs"), [("Pop", True), ("BPR", True), ("ItemKNN", True)])
 def test_models_that_know_nothing_of_new_items_rank_them_by_chance(
     skewed: Callable[..., Run], model: str, epochs: bool
@@ -326,6 +330,7 @@ def test_numbers_in_the_order_of_the_file_would_be_noticed(
     assert abs(mean - 10 / 20) > 6 * error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", recbole_sibrar.MODELS)
 def test_content_finds_new_items(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str) -> None:
     """Users like one of four genres; of 24 new items, a quarter are of that genre and ten are recommended."""
@@ -349,6 +354,7 @@ def test_content_finds_new_items(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 # Ready-made configurations
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cold_start_item", "cold_start_user", "cold_start_both", "warm", "temporal"])
 def test_a_ready_made_configuration_runs_by_its_name(at_home: Path, name: str) -> None:
     line = results(command("--model=Pop", "--dataset=ml-100k", f"--config_files={name}"))

@@ -64,6 +64,7 @@ def written(make_config: MakeConfig, tmp_path: Path) -> Callable[[dict[str, Any]
     return write
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", recbole_sibrar.MODELS)
 @pytest.mark.parametrize("eval_args", [BY_ITEM, BY_USER], ids=["item", "user"])
 def test_parts_alone_give_the_same_run(

@@ -37,6 +37,7 @@ def run(model: str, **keys: Any) -> Any:
     return run_recbole(model, "tiny", config_dict={**PLAIN, **keys})["test_result"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "keys"),
     [
@@ -64,6 +65,7 @@ def saved_file(model: str) -> Path:
     return Path("saved") / f"tiny-for-{model}-dataloader.pth"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["SiBraR", "CKE"])
 def test_saved_loaders_are_used_again(folder: Path, caplog: pytest.LogCaptureFixture, model: str) -> None:
     caplog.set_level("INFO")
@@ -81,6 +83,7 @@ def test_loaders_that_were_read_have_the_keys_of_the_run(make_model: Build) -> N
     assert [loader.generator.initial_seed() for loader in read] == [loader.generator.initial_seed() for loader in saved]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
@@ -145,6 +148,7 @@ def test_a_folder_that_is_full_is_one_line(make_model: Build, monkeypatch: pytes
     assert not list(Path("saved").glob("*"))
 
 
+@pytest.mark.slow
 def test_a_loaded_checkpoint_writes_nothing(folder: Path) -> None:
     run("BPR", checkpoint_dir="saved", save_dataloaders=True, save_dataset=True)
     (checkpoint,) = Path("saved").glob("BPR-*.pth")

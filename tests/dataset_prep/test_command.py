@@ -208,6 +208,7 @@ def test_help_names_defaults_of_the_papers(capsys: pytest.CaptureFixture[str]) -
     assert "leave out lower ratings (default: none, as in the papers)" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
 def test_models_train_on_the_output(
     prepare: Callable[..., tuple[int, str, str]],

@@ -110,6 +110,7 @@ def written(folder: Path) -> list[bytes]:
     return [(folder / "out" / "shop" / f"shop.{kind}").read_bytes() for kind in ("inter", "item")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("defect", DEFECTS)
 @settings(deadline=None, max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**16))
@@ -179,6 +180,7 @@ def with_words(rows: Rows) -> Rows:
     return [[cell or words[number % 8] for cell in row] for number, row in enumerate(rows)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("oddity", ODDITIES)
 @settings(deadline=None, max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**16))

@@ -144,6 +144,7 @@ def test_users_by_availability(evaluate: Callable[..., Any], tiny_folder: Path, 
     assert not [key for key in result if "share" in key]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", [{"RS": [0.6, 0.1, 0.3]}, {"CS": [0.5, 0.2, 0.3]}])
 @pytest.mark.parametrize("name", COLUMNS["item"])
 @pytest.mark.parametrize("model", ["BPR", "SiBraR"])

@@ -297,6 +297,7 @@ def test_metrics_in_lower_case(make_model: Build) -> None:
     assert set(evaluate(config, model, test)) == {"arp@5", "coverage@5"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("metric", "bigger"), [("Coverage@10", True), ("ARP@10", False), ("ild@10", True)])
 def test_early_stopping_by_any_metric(make_model: Build, metric: str, bigger: bool) -> None:
     config, model, train, valid, _ = make_model(**{**EVALUATION, "valid_metric": metric})

@@ -45,6 +45,7 @@ def test_other_readers_understand_them(tmp_path: Path) -> None:
     assert json.loads(first) == {"user_id": "007", "ndcg@10": 0.1 + 0.2, "pl@10": None, "items": ["1", "02"]}
 
 
+@pytest.mark.slow
 def test_a_run_writes_the_same_in_each(make_config: Callable[..., Config], tmp_path: Path) -> None:
     frames = []
     for suffix in ("parquet", "csv", "jsonl"):

@@ -71,6 +71,7 @@ def test_a_branch_for_each_modality_has_the_configured_size(
         assert sum(parameter.numel() for parameter in branches.parameters()) == expected * one
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(SIZES, st.integers(1, 20), st.integers(1, 20), NORMS, st.integers(2, 6))
 def test_a_divided_budget_is_used_up_as_far_as_equal_branches_can(

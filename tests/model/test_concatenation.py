@@ -58,6 +58,7 @@ def test_training_without_dropping_encodes_what_inference_does(network: Make, re
     assert encoded.first is encoded.second is encoded.valid is None
 
 
+@pytest.mark.slow
 def test_the_share_that_is_hidden_is_that_of_the_distinct_entities(
     network: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -127,6 +127,7 @@ def test_with_nothing_dropped_the_latent_model_is_a_minimum(network: Make, world
     np.testing.assert_allclose(found[1:6, 1:7], truncated(world.matrix, 2)[1:6, 1:7], atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [LINEAR, {"activation": "tanh", "branch_hidden_sizes": [32]}])
 def test_with_nothing_dropped_training_ends_at_the_latent_model(
     network: Make, world: Any, settings: dict[str, Any]
@@ -145,6 +146,7 @@ def test_with_nothing_dropped_training_ends_at_the_latent_model(
     assert np.corrcoef(found.ravel(), truncated(world.matrix, 2)[1:6, 1:7].ravel())[0, 1] > 0.99
 
 
+@pytest.mark.slow
 def test_dropping_teaches_the_network_to_do_without_preferences(network: Make, world: Any) -> None:
     """Without preferences, scores are far nearer to the latent model if training hid preferences at times."""
     errors = {}

@@ -14,6 +14,7 @@ Build = Callable[..., tuple[Any, ...]]
 MODELS = ("SiBraR", "MuBraR", "DropoutNet", "CLCRec")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("loss_type", ["BPR", "SSM"])
 def test_the_loss_of_a_batch_is_that_of_float32_to_bfloat16s_precision(
@@ -38,6 +39,7 @@ def test_the_loss_of_a_batch_is_that_of_float32_to_bfloat16s_precision(
     assert not torch.equal(found[True], found[False])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_a_model_trained_in_mixed_precision_learns_and_keeps_float32(
     make_model: Build, tmp_path: Any, model: str

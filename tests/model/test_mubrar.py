@@ -49,6 +49,7 @@ def with_shared_weights(single: SiBraR, multi: MuBraR) -> MuBraR:
     return multi
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("modality", ["interactions", "group", "labels", "price", "text"])
 @pytest.mark.parametrize("hard", [{}, {"batch_norm": 1, "dropout_prob": 0.3, "output_activation": True}])
 def test_with_one_modality_the_loss_curves_are_the_same(

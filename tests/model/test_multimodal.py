@@ -93,6 +93,7 @@ def test_the_parts_are_those_of_the_sides_that_have_a_contrastive_loss(make: Mak
     assert make(contrastive="none").calculate_loss(batch).shape == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("single", [True, False])
 @pytest.mark.parametrize("sampling", [True, False])
 @pytest.mark.parametrize("contrastive", ["none", "pairwise", "central"])

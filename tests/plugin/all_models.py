@@ -1,6 +1,6 @@
-"""Trains and tests every model of RecBole of some kinds on one data set: ``python all_models.py PLUGIN OUTPUT``.
+"""Train and test every model of RecBole of some kinds on one data set: ``python all_models.py PLUGIN OUTPUT``.
 
-``PLUGIN`` is ``with`` or ``without``; what each model ends with, a result or the kind of an error, is written as JSON.
+``PLUGIN`` is ``with`` or ``without``. The result or the error of each model is written as JSON.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ OF_MODELS: dict[str, dict[str, Any]] = {
     **{key: {"selected_features": ["category"]} for key in ("FDSA", "GRU4RecF", "SASRecF")},
     "S3Rec": {"item_attribute": "category", "train_stage": "pretrain", "pretrain_epochs": 1, "save_step": 1},
 }
-"""What single models cannot do without."""
+"""Keys needed by single models."""
 
 LABELLED = {"threshold": {"rating": 3}, "eval_args": {"mode": "labeled"}, "metrics": ["AUC"], "valid_metric": "AUC"}
 
@@ -59,7 +59,7 @@ def models() -> list[tuple[str, str]]:
 
 
 def run(kind: str, model: str) -> dict[str, Any]:
-    """RecBole's steps; nothing is saved, as RecBole alone cannot load what it saves on torch >= 2.6."""
+    """RecBole's steps without saving: RecBole alone cannot load its own checkpoints on torch >= 2.6."""
     keys = copy.deepcopy(KEYS)
     if kind == "context_aware":
         keys |= copy.deepcopy(LABELLED)
@@ -67,11 +67,14 @@ def run(kind: str, model: str) -> dict[str, Any]:
         keys["train_neg_sample_args"] = None
     for key, value in OF_MODELS.get(model, {}).items():
         keys[key] = dict(value) if isinstance(value, dict) else value  # RecBole completes dictionaries in place
+
     config = Config(model, "toy", config_dict=keys)
     init_seed(config["seed"], config["reproducibility"])
     train, valid, test = data_preparation(config, create_dataset(config))
+
     init_seed(config["seed"], config["reproducibility"])
     trainer = get_trainer(config["MODEL_TYPE"], model)(config, get_model(model)(config, train._dataset))
+
     best, _ = trainer.fit(train, valid, saved=False)
     result = trainer.evaluate(test, load_best_model=False)
     return {"valid": float(best), **{key: float(value) for key, value in result.items()}}

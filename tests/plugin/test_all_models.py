@@ -1,4 +1,4 @@
-"""Every general, context-aware and sequential model of RecBole ends alike with the plugin and without it."""
+"""Every general, context-aware and sequential model of RecBole has the same results with and without the plugin."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SCRIPT = Path(__file__).with_name("all_models.py")
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory, toy: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """For each model its results, or its error, without the plugin and with it; both processes run at a time."""
+    """Result or error of each model, without the plugin and with it. Both processes run at the same time."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     folders = [tmp_path_factory.mktemp(name) for name in ("without", "with")]
     processes = []
@@ -29,6 +29,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory, toy: Path) -> tuple[dict[
     return without, with_plugin
 
 
+@pytest.mark.processes
 @pytest.mark.slow
 def test_models_give_what_they_give_alone(outcomes: tuple[dict[str, Any], dict[str, Any]]) -> None:
     alone, with_plugin = outcomes
@@ -37,6 +38,7 @@ def test_models_give_what_they_give_alone(outcomes: tuple[dict[str, Any], dict[s
     assert {name: with_plugin[name] for name in ran} == ran
 
 
+@pytest.mark.processes
 @pytest.mark.slow
 def test_models_that_fail_alone_fail(outcomes: tuple[dict[str, Any], dict[str, Any]]) -> None:
     alone, with_plugin = outcomes

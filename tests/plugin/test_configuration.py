@@ -53,7 +53,7 @@ BASE: dict[str, Any] = {
 AVAILABLE = ("interactions", "genre", "text", "id")
 
 
-def test_a_key_with_prefix_goes_before_the_key_without() -> None:
+def test_prefixed_key_overrides_the_other() -> None:
     settings = Settings(BASE, item_modality_size=32, user_contrastive="none", item_modalities=["text", "genre"])
     item, user = encoder_config(settings, "item"), encoder_config(settings, "user")
     assert (item.modality_size, user.modality_size) == (32, 4)
@@ -63,7 +63,7 @@ def test_a_key_with_prefix_goes_before_the_key_without() -> None:
     assert (item.side, user.side) == ("item", "user")
 
 
-def test_keys_mean_the_same_in_a_file_a_dictionary_and_on_the_command_line(
+def test_keys_from_every_place_mean_the_same(
     make_config: Callable[..., Config], tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = {"item_modalities": "[id, text]", "user_batch_norm": "none", "branch_hidden_sizes": "[16, 8]"}
@@ -81,7 +81,7 @@ def test_keys_mean_the_same_in_a_file_a_dictionary_and_on_the_command_line(
         assert user.branch_hidden_sizes == item.branch_hidden_sizes == (16, 8)
 
 
-def test_a_key_with_prefix_is_checked_and_one_that_it_hides_is_not() -> None:
+def test_hidden_keys_are_not_checked() -> None:
     settings = Settings(BASE, temperature=-1, item_temperature=0.2)
     assert encoder_config(settings, "item").temperature == 0.2
     with pytest.raises(ConfigError, match=r"^temperature: found -1"):
@@ -105,7 +105,7 @@ def test_none_may_be_written_either_way(none: str | None) -> None:
     ("written", "expected"),
     [("[a, b]", ["a", "b"]), ("[id]", ["id"]), ("auto", "auto"), (("a", "b"), ["a", "b"]), ("[a", "[a")],
 )
-def test_lists_are_read_as_they_are_written_on_the_command_line(written: Any, expected: Any) -> None:
+def test_lists_of_the_command_line(written: Any, expected: Any) -> None:
     assert as_list(written) == expected
 
 
@@ -147,7 +147,7 @@ def test_names_may_be_separated_by_commas() -> None:
     ],
 )
 @pytest.mark.parametrize("prefix", ["", "item_"])
-def test_a_wrong_value_is_answered_with_what_is_allowed(key: str, value: Any, allowed: str, prefix: str) -> None:
+def test_wrong_value_names_what_is_allowed(key: str, value: Any, allowed: str, prefix: str) -> None:
     written = key if key == "embedding_size" else prefix + key
     with pytest.raises(ConfigError) as caught:
         encoder_config(Settings(BASE, **{written: value}), "item")
@@ -178,7 +178,7 @@ def test_the_loss_needs_negatives_that_fit(settings: dict[str, Any], key: str, a
 
 
 @pytest.mark.parametrize("written", ["{text: l2, image: standard}", {"text": "l2", "image": "standard"}])
-def test_a_field_may_be_scaled_in_its_own_way(written: Any) -> None:
+def test_scaling_of_single_fields(written: Any) -> None:
     item = encoder_config(Settings(BASE, normalize_vectors=written, item_normalize_numbers={"year": "none"}), "item")
     assert [item.normalize_vectors.of(name) for name in ("text", "image", "audio")] == ["l2", "standard", "none"]
     assert [item.normalize_numbers.of(name) for name in ("year", "price")] == ["none", "standard"]
@@ -192,7 +192,7 @@ def test_a_wrong_word_of_a_field_is_named() -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_defaults_scale_numbers_and_not_vectors(make_config: Callable[..., Config], model: str) -> None:
+def test_default_scaling_is_of_numbers_only(make_config: Callable[..., Config], model: str) -> None:
     for side in SIDES:
         encoder = encoder_config(make_config(model), side, get_model(model).fixed)
         assert (encoder.normalize_numbers.of("price"), encoder.normalize_vectors.of("text")) == ("standard", "none")
@@ -210,7 +210,7 @@ def test_defaults_scale_numbers_and_not_vectors(make_config: Callable[..., Confi
         ({"user_modalities": ["age"]}, 100, ["age"]),
     ],
 )
-def test_the_split_chooses_where_it_is_asked_to(settings: dict[str, Any], n_new: int, expected: Any) -> None:
+def test_modalities_chosen_by_split(settings: dict[str, Any], n_new: int, expected: Any) -> None:
     config = Settings(BASE, **settings)
     asked = config["user_modalities"] or config["modalities"]
     line = settle_modalities(config, "user", AVAILABLE, 100, n_new)
@@ -247,7 +247,7 @@ def test_auto_is_everything_but_id() -> None:
         ({"contrastive": "central"}, ["central_modality (item side)", "None", "interactions, genre, text"]),
     ],
 )
-def test_modalities_that_are_not_there_are_named(settings: dict[str, Any], expected: list[str]) -> None:
+def test_missing_modalities_are_named(settings: dict[str, Any], expected: list[str]) -> None:
     with pytest.raises(ConfigError) as caught:
         resolve_modalities(encoder_config(Settings(BASE, **settings), "item"), AVAILABLE, "fields of x.item")
     assert all(piece in str(caught.value) for piece in expected), caught.value
@@ -281,16 +281,14 @@ def refusal(settings: dict[str, Any], user: tuple[str, ...], item: tuple[str, ..
         ({"contrastive": "none", "item_contrastive": "pairwise"}, 1, 2, []),
     ],
 )
-def test_a_contrastive_loss_needs_two_modalities(
-    settings: dict[str, Any], user: int, item: int, expected: list[str]
-) -> None:
+def test_contrast_needs_two_modalities(settings: dict[str, Any], user: int, item: int, expected: list[str]) -> None:
     message = refusal(settings, ("a", "b")[:user], ("a", "b")[:item])
     assert bool(message) == bool(expected)
     assert all(piece in message for piece in expected), message
     assert "\n" not in message
 
 
-def test_a_misspelt_key_of_ours_is_an_error_and_an_unknown_one_a_warning() -> None:
+def test_misspelt_and_unknown_keys() -> None:
     known = {"learning_rate", "epochs"}
     with pytest.raises(ConfigError, match="contrastve_weight: unknown key; did you mean 'contrastive_weight'"):
         check_keys(["contrastve_weight"], known)
@@ -301,7 +299,7 @@ def test_a_misspelt_key_of_ours_is_an_error_and_an_unknown_one_a_warning() -> No
     assert {"temperature", "user_temperature", "item_temperature", "loss_type"} <= set(own_keys())
 
 
-def test_a_misspelt_key_of_one_model_is_an_error_and_that_of_another_model_a_warning() -> None:
+def test_misspelt_keys_of_single_models() -> None:
     """A file of settings may serve several models of a comparison."""
     known = {"learning_rate", "preference_dropout_prob"}
     with pytest.raises(ConfigError, match="unknown key; did you mean 'preference_dropout_prob'"):

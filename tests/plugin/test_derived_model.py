@@ -1,4 +1,4 @@
-"""A class that a user derives from a model of ours is treated as that model, everywhere."""
+"""A user's subclass of a model of ours is treated like that model everywhere."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class FromTheBase(MultimodalRecommender):
 
 
 def by_hand(config: Config, model_class: type) -> dict[str, Any]:
-    """The steps of RecBole's manual for a model of one's own."""
+    """Steps of RecBole's manual for a new model."""
     init_seed(config["seed"], config["reproducibility"])
     dataset = create_dataset(config)
     train, valid, test = data_preparation(config, dataset)
@@ -54,6 +54,7 @@ def by_hand(config: Config, model_class: type) -> dict[str, Any]:
     return trainer.evaluate(test)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("derived", [MySiBraR, Grandchild, FromTheBase])
 def test_it_trains_as_its_base(make_config: MakeConfig, derived: type) -> None:
     config = make_config(derived, load_col=None)
@@ -75,6 +76,7 @@ def test_it_may_have_keys_of_its_own(make_config: MakeConfig, caplog: pytest.Log
     assert "no effect" not in caplog.text
 
 
+@pytest.mark.slow
 def test_it_runs_and_loads_by_name(make_config: MakeConfig, tmp_path: Path) -> None:
     keys = dict(make_config(MySiBraR, load_col=None).variable_config_dict)
     result = run_recbole(MySiBraR, "tiny", config_dict=keys)
@@ -112,6 +114,8 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_it_may_stand_in_a_script(tiny_folder: Path) -> None:
     folder = tiny_folder.parent
     (folder / "mine.py").write_text(SCRIPT, encoding="utf-8")

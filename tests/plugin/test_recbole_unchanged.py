@@ -1,4 +1,4 @@
-"""RecBole's own models compute, bit for bit, what they compute where the plugin is not installed."""
+"""RecBole's own models compute the same bits with and without the plugin."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.processes]
 
 MODELS = ("BPR", "LightGCN", "Pop", "DMF")
 
@@ -74,7 +76,7 @@ def run(folder: Path, plugin: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What a process without the plugin and one with it report."""
+    """Reports of a process without the plugin and of one with it."""
     without = run(tmp_path_factory.mktemp("without"), "without")
     with_plugin = run(tmp_path_factory.mktemp("with"), "with")
     assert (without["plugin"], with_plugin["plugin"]) == (False, True)
@@ -82,13 +84,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_model_of_recbole_trains_to_the_same_bits(runs: tuple[dict[str, Any], dict[str, Any]], model: str) -> None:
+def test_recboles_models_train_alike(runs: tuple[dict[str, Any], dict[str, Any]], model: str) -> None:
     without, with_plugin = runs
     assert with_plugin[model]["test"] == without[model]["test"]
     assert with_plugin[model] == without[model]
 
 
-def test_the_comparison_can_tell_models_apart(runs: tuple[dict[str, Any], dict[str, Any]]) -> None:
+def test_comparison_tells_models_apart(runs: tuple[dict[str, Any], dict[str, Any]]) -> None:
     without, _ = runs
     assert len({without[model]["parameters"] for model in MODELS}) == len(MODELS)
     assert all(0 < without[model]["test"]["recall@10"] < 1 for model in MODELS)

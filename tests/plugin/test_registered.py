@@ -119,7 +119,7 @@ def run_script(folder: Path, script: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def orders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """What RecBole's functions return, imported before the plugin and after it."""
+    """Results of RecBole's functions, imported before the plugin and after it."""
     before = run_script(tmp_path_factory.mktemp("before"), f"{IMPORTS}\n{FIRST}\n{USE}")
     after = run_script(tmp_path_factory.mktemp("after"), f"{FIRST}\n{IMPORTS}\n{USE}")
     return {"before": before, "after": after}
@@ -127,12 +127,14 @@ def orders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
 
 @pytest.fixture(scope="module")
 def look_ups(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What RecBole finds for each of its own names before and after the plugin is imported."""
+    """Look-ups of RecBole's own names before and after the import of the plugin."""
     return run_script(tmp_path_factory.mktemp("look_ups"), LOOK_UPS)
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 @pytest.mark.parametrize("order", ["before", "after"])
-def test_functions_of_recbole_work_whenever_they_were_imported(orders: dict[str, Any], order: str) -> None:
+def test_functions_imported_at_any_time(orders: dict[str, Any], order: str) -> None:
     found = orders[order]
     assert found["again"] == found["test"]
     assert found["test"]["recall@10"] > 0
@@ -140,11 +142,15 @@ def test_functions_of_recbole_work_whenever_they_were_imported(orders: dict[str,
     assert found["items"] == ["class", "interactions", "movie_title", "release_year"]
 
 
-def test_the_order_of_imports_does_not_change_the_numbers(orders: dict[str, Any]) -> None:
+@pytest.mark.slow
+@pytest.mark.processes
+def test_numbers_for_any_order_of_imports(orders: dict[str, Any]) -> None:
     assert orders["before"] == orders["after"]
 
 
-def test_look_ups_of_recboles_own_names_are_as_before(look_ups: dict[str, Any]) -> None:
+@pytest.mark.slow
+@pytest.mark.processes
+def test_look_ups_of_recboles_names(look_ups: dict[str, Any]) -> None:
     before, after = look_ups["before"], look_ups["after"]
     assert before["BPR"][0] == "recbole.model.general_recommender.bpr.BPR"
     assert "Error(" in before["NoSuchModel"][0]
@@ -160,21 +166,24 @@ def test_look_ups_of_recboles_own_names_are_as_before(look_ups: dict[str, Any]) 
     assert all(added <= set(configuration) for configuration in configurations)
 
 
-def test_importing_the_plugin_consumes_no_random_numbers(look_ups: dict[str, Any]) -> None:
+@pytest.mark.slow
+@pytest.mark.processes
+def test_import_draws_no_random_numbers(look_ups: dict[str, Any]) -> None:
     assert look_ups["same_state"] is True
 
 
-def test_recboles_functions_train_save_load_and_rank(
-    make_config: Callable[..., Config], tiny_folder: Path, tmp_path: Path
-) -> None:
+@pytest.mark.slow
+def test_recboles_functions_in_a_row(make_config: Callable[..., Config], tiny_folder: Path, tmp_path: Path) -> None:
     config = make_config(epochs=1)
     settings = {"data_path": str(tiny_folder), "load_col": None, "epochs": 3, "show_progress": False, "state": "ERROR"}
     result = recbole.quick_start.run_recbole("SiBraR", "tiny", config_dict=settings)
     (file,) = (tmp_path / config["checkpoint_dir"]).glob("SiBraR-*.pth")
+
     config, model, dataset, _, _, test_data = recbole.quick_start.load_data_and_model(str(file))
     trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
     assert trainer.evaluate(test_data, load_best_model=False) == result["test_result"]
     users = np.array([dataset.token2id(dataset.uid_field, token) for token in ("u3", "u8", "u21")])
+
     scores, items = full_sort_topk(users, model, test_data, 5)
     for user, ranked in zip(users, items.tolist(), strict=True):
         history = set(test_data.uid2history_item[user].tolist())
@@ -184,7 +193,7 @@ def test_recboles_functions_train_save_load_and_rank(
     assert bool((scores[:, :-1] >= scores[:, 1:]).all())
 
 
-def test_get_model_and_create_dataset_answer_with_ours(make_model: Build) -> None:
+def test_our_model_and_data_set_are_found(make_model: Build) -> None:
     _, model, train_data, _, _ = make_model()
     assert type(model) is recbole.utils.get_model("SiBraR")
     assert set(train_data.dataset.modality_tables("user")) == {
@@ -211,17 +220,19 @@ def test_registering_again_changes_nothing() -> None:
     assert plugin.is_registered()
 
 
-def test_sampled_evaluation_ranks_the_sampled_candidates(make_model: Build) -> None:
+def test_sampled_evaluation(make_model: Build) -> None:
     config, model, train_data, valid_data, test_data = make_model(
         eval_args={"mode": "uni20"}, topk=[3], metrics=["Hit"], valid_metric="Hit@3", metric_decimal_place=8
     )
     trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
     trainer.fit(train_data, valid_data)
     model.eval()
+
     init_seed(5, True)
     found = trainer.evaluate(test_data, load_best_model=False)["hit@3"]
     init_seed(5, True)
     users, items = model.encode_users().detach().numpy(), model.encode_items().detach().numpy()
+
     hits = []
     for interaction, row, positive_row, positive in test_data:
         for index in range(int(positive_row[-1]) + 1):
@@ -233,6 +244,7 @@ def test_sampled_evaluation_ranks_the_sampled_candidates(make_model: Build) -> N
             assert 0 not in candidates
             best = sorted(candidates, key=lambda item: -float(users[user] @ items[item]))[:3]
             hits.append(bool(wanted & set(best)))
+
     assert len(hits) > 20
     assert found == pytest.approx(np.mean(hits), abs=1e-7)
 
@@ -241,7 +253,7 @@ def defaults() -> dict[str, Any]:
     return yaml.safe_load((properties() / "model" / "SiBraR.yaml").read_text(encoding="utf-8"))
 
 
-def test_a_default_of_the_model_goes_before_one_of_recbole(make_config: Callable[..., Config]) -> None:
+def test_model_overrides_recboles_defaults(make_config: Callable[..., Config]) -> None:
     overall = yaml.safe_load((Path(recbole.__path__[0]) / "properties" / "overall.yaml").read_text(encoding="utf-8"))
     config = make_config()
     differing = {key for key in defaults() if key in overall and overall[key] != defaults()[key]}
@@ -250,7 +262,7 @@ def test_a_default_of_the_model_goes_before_one_of_recbole(make_config: Callable
     assert (config["learning_rate"], config["learner"]) == (defaults()["learning_rate"], defaults()["learner"])
 
 
-def test_defaults_of_the_data_set_go_before_those_of_the_model(
+def test_data_set_overrides_model_defaults(
     make_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_config()
@@ -277,7 +289,7 @@ def test_a_user_goes_before_every_default(
     assert found == ["stars", 3, 0.6, 0.7]
 
 
-def test_columns_of_users_and_items_are_loaded_unless_the_user_says_otherwise(
+def test_side_columns_are_loaded_by_default(
     make_config: Callable[..., Config],
 ) -> None:
     make_config()
@@ -286,13 +298,13 @@ def test_columns_of_users_and_items_are_loaded_unless_the_user_says_otherwise(
     assert Config("SiBraR", "ml-100k", config_dict={"load_col": chosen})["load_col"] == chosen
 
 
-def test_every_line_of_the_defaults_has_a_comment() -> None:
+def test_every_default_has_a_comment() -> None:
     lines = (properties() / "model" / "SiBraR.yaml").read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if line.strip() and "#" not in line] == []
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_every_key_of_ours_has_a_default_unless_the_model_has_no_use_for_it(model: str) -> None:
+def test_every_key_has_a_default(model: str) -> None:
     plain = {key for key in own_keys() if not key.startswith(("user_", "item_"))}
     assert len(plain) > 15
     file = properties() / "model" / f"{model}.yaml"
@@ -300,7 +312,7 @@ def test_every_key_of_ours_has_a_default_unless_the_model_has_no_use_for_it(mode
     assert plain - set(yaml.safe_load(file.read_text(encoding="utf-8"))) == without_use
 
 
-def test_keys_of_single_models_are_all_listed() -> None:
+def test_keys_of_single_models_are_listed() -> None:
     files = [properties() / "model" / f"{model}.yaml" for model in MODELS]
     keys = [key for file in files for key in yaml.safe_load(file.read_text(encoding="utf-8"))]
     assert {key for key in keys if keys.count(key) == 1} - set(own_keys()) == set(MODEL_KEYS)

@@ -1,4 +1,4 @@
-"""Each repair of RecBole fails here without it: a process without the plugin shows the fault."""
+"""Repairs of RecBole; a process without the plugin shows each fault."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What RecBole reports without the plugin; ``file`` is the checkpoint that it wrote."""
+    """Report of RecBole without the plugin; ``file`` is its checkpoint."""
     folder = tmp_path_factory.mktemp("plain")
     done = run(folder, sys.executable, "-c", PLAIN.replace("METRICS", repr(list(BEYOND_ACCURACY))))
     found = json.loads(done.stdout.splitlines()[-1])
@@ -96,7 +96,9 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {**found, "file": folder / "plain.pth", "output": done.stdout + done.stderr}
 
 
-def test_recbole_alone_has_the_faults_that_are_repaired(plain: dict[str, Any]) -> None:
+@pytest.mark.slow
+@pytest.mark.processes
+def test_recbole_alone_has_the_faults(plain: dict[str, Any]) -> None:
     assert "has no attribute 'cpu'" in plain["all"]
     for metric in ("ItemCoverage", "GiniIndex", "AveragePopularity", "TailPercentage"):
         assert "has no attribute 'cpu'" in plain["metrics"][metric], metric
@@ -105,11 +107,12 @@ def test_recbole_alone_has_the_faults_that_are_repaired(plain: dict[str, Any]) -
     assert "Warning" in plain["output"]
 
 
-def test_metrics_beyond_accuracy_agree_with_a_case_computed_by_hand(make_config: Callable[..., Config]) -> None:
+def test_metrics_beyond_accuracy_by_hand(make_config: Callable[..., Config]) -> None:
     config = make_config(model="BPR", metrics=list(BEYOND_ACCURACY), topk=[2], valid_metric="ItemCoverage@2")
     collector = Collector(config)
     dataset = SimpleNamespace(num=lambda field: 6, item_counter=Counter({1: 3, 2: 2, 3: 1, 4: 2, 5: 4}))
     collector.data_collect(SimpleNamespace(dataset=dataset))
+
     # The best two of the first user are 1 and 2, of the second 1 and 3; 0 is the padding.
     scores = torch.tensor([[-torch.inf, 9, 8, 7, 6, 5], [-torch.inf, 9, 1, 8, 2, 3]])
     expected = {
@@ -119,16 +122,16 @@ def test_metrics_beyond_accuracy_agree_with_a_case_computed_by_hand(make_config:
         "tailpercentage@2": (0 / 2 + 1 / 2) / 2,  # a tenth of five items, but one at least: the item 3
         "shannonentropy@2": 0.3466,  # -(ln(1/2) / 2 + 2 * ln(1/4) / 4) / 3
     }
+
     for _ in range(2):
         collector.eval_batch_collect(scores, None, torch.tensor([0, 1]), torch.tensor([1, 5]))
         found = Evaluator(config).evaluate(collector.get_data_struct())
         assert found == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
-def test_metrics_beyond_accuracy_run_to_the_end(
-    make_config: Callable[..., Config], tiny_folder: Path, model: str
-) -> None:
+def test_metrics_beyond_accuracy_run(make_config: Callable[..., Config], tiny_folder: Path, model: str) -> None:
     config = make_config(model=model)
     settings = {key: config[key] for key in ("load_col", "epochs", "show_progress", "state")}
     settings |= {"data_path": str(tiny_folder), "metrics": ["Recall", *BEYOND_ACCURACY], "valid_metric": "Recall@10"}
@@ -137,9 +140,9 @@ def test_metrics_beyond_accuracy_run_to_the_end(
     assert all(value > 0 for value in found.values())
 
 
-def test_a_checkpoint_that_recbole_alone_wrote_gives_the_results_that_it_had(
-    plain: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+@pytest.mark.slow
+@pytest.mark.processes
+def test_checkpoint_of_recbole_alone(plain: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "argv", ["test"])
     monkeypatch.chdir(tmp_path)
     config, model, _, _, _, test_data = recbole.quick_start.load_data_and_model(str(plain["file"]))
@@ -153,7 +156,7 @@ def test_a_checkpoint_that_recbole_alone_wrote_gives_the_results_that_it_had(
 
 
 class Harmful:
-    """An object whose loading calls a function of the file's choosing."""
+    """An object with a harmful pickle: loading it calls a function named by the file."""
 
     def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
         self.call = (function, arguments)
@@ -163,7 +166,7 @@ class Harmful:
 
 
 def attacks(marker: Path) -> dict[str, Harmful]:
-    """Objects that would create a file when they are loaded."""
+    """Objects that create a file on loading."""
     code = f"open({str(marker)!r}, 'w').close()"
     return {
         f"{os.name}.system": Harmful(os.system, f"touch {marker}"),
@@ -176,7 +179,7 @@ def attacks(marker: Path) -> dict[str, Harmful]:
 
 @pytest.mark.parametrize("protocol", [2, 4])
 @pytest.mark.parametrize("name", list(attacks(Path())))
-def test_a_harmful_checkpoint_is_refused_before_it_can_act(
+def test_harmful_checkpoint_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, protocol: int
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["test"])
@@ -191,7 +194,7 @@ def test_a_harmful_checkpoint_is_refused_before_it_can_act(
     assert "\n" not in str(refused.value)
 
 
-def test_a_configuration_from_a_checkpoint_is_not_run_as_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stored_configuration_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["test"])
     monkeypatch.chdir(tmp_path)
     marker = tmp_path / "marker"
@@ -204,7 +207,7 @@ def test_a_configuration_from_a_checkpoint_is_not_run_as_code(tmp_path: Path, mo
 
 
 def with_pickle(file: Path, content: bytes) -> str:
-    """Write a file in torch's format whose pickle is the given one."""
+    """Write a file in torch's format with the given pickle."""
     torch.save({}, file)
     with zipfile.ZipFile(file) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
@@ -214,9 +217,7 @@ def with_pickle(file: Path, content: bytes) -> str:
     return str(file)
 
 
-def test_a_refused_checkpoint_leaves_the_classes_that_it_names_as_they_were(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_refused_checkpoint_changes_no_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(yaml.FullLoader, "yaml_constructors", yaml.FullLoader.yaml_constructors)
     before = yaml.FullLoader.yaml_constructors
     build = b"cyaml.loader\nFullLoader\nN}Vyaml_constructors\n}s\x86b."  # sets an attribute of the class itself
@@ -226,7 +227,7 @@ def test_a_refused_checkpoint_leaves_the_classes_that_it_names_as_they_were(
 
 
 @pytest.mark.parametrize("missing", ["general_recommender.mine\nMine", "abstract_recommender\nMine"])
-def test_a_model_class_that_is_not_installed_gives_one_clear_line(tmp_path: Path, missing: str) -> None:
+def test_model_class_that_is_not_installed(tmp_path: Path, missing: str) -> None:
     file = with_pickle(tmp_path / "own.pth", f"crecbole.model.{missing}\n.".encode())
     with pytest.raises(CheckpointError) as refused:
         load_checkpoint(file)
@@ -236,7 +237,7 @@ def test_a_model_class_that_is_not_installed_gives_one_clear_line(tmp_path: Path
 
 
 @pytest.mark.parametrize("write", ["legacy", "pickle"])
-def test_other_formats_cannot_smuggle_code_in(tmp_path: Path, write: str) -> None:
+def test_other_formats_run_no_code(tmp_path: Path, write: str) -> None:
     file, marker = tmp_path / "harmful.pth", tmp_path / "marker"
     content = {"config": {}, "state_dict": Harmful(os.system, f"touch {marker}")}
     if write == "pickle":
@@ -249,7 +250,7 @@ def test_other_formats_cannot_smuggle_code_in(tmp_path: Path, write: str) -> Non
 
 
 @pytest.mark.parametrize("content", [torch.zeros(2), {"weight": torch.zeros(2)}, [1, 2]])
-def test_a_file_of_tensors_is_no_recbole_checkpoint(tmp_path: Path, content: Any) -> None:
+def test_file_of_tensors_is_refused(tmp_path: Path, content: Any) -> None:
     file = tmp_path / "weights.pth"
     torch.save(content, file)
     with pytest.raises(CheckpointError, match=r"weights\.pth is not a RecBole checkpoint: it holds no configuration"):
@@ -257,7 +258,7 @@ def test_a_file_of_tensors_is_no_recbole_checkpoint(tmp_path: Path, content: Any
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not a checkpoint\n", b"PK\x03\x04 cut off"])
-def test_a_file_that_is_no_checkpoint_gives_one_clear_line(tmp_path: Path, content: bytes | None) -> None:
+def test_file_that_is_no_checkpoint(tmp_path: Path, content: bytes | None) -> None:
     file = tmp_path / "model.pth"
     if content is not None:
         file.write_bytes(content)
@@ -269,7 +270,7 @@ def test_a_file_that_is_no_checkpoint_gives_one_clear_line(tmp_path: Path, conte
 
 
 class Declared:
-    """A class of the user's own, which a configuration holds."""
+    """A user's class held by a configuration."""
 
 
 @pytest.fixture
@@ -281,7 +282,7 @@ def safe_globals() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("safe_globals")
-def test_a_class_that_the_user_declares_safe_is_loaded(make_config: Callable[..., Config], tmp_path: Path) -> None:
+def test_class_declared_safe_is_loaded(make_config: Callable[..., Config], tmp_path: Path) -> None:
     config = make_config(model="BPR")
     config.model_class = Declared
     file = tmp_path / "own.pth"
@@ -292,6 +293,8 @@ def test_a_class_that_the_user_declares_safe_is_loaded(make_config: Callable[...
     assert load_checkpoint(str(file))["config"].model_class is Declared
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_the_default_of_torch_stays_as_it_is(plain: dict[str, Any], tmp_path: Path) -> None:
     file, default = tmp_path / "custom.pth", torch.load
     torch.save({"config": Harmful(print, "loaded")}, file)
@@ -315,6 +318,8 @@ def test_repairs_are_applied_once() -> None:
     assert warnings.filters == filters
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_the_command_shows_no_warning(tmp_path: Path) -> None:
     options = ["--epochs=1", "--show_progress=False", "--train_neg_sample_args={'sample_num': 1}"]
     command = Path(sys.executable).with_name("run_recbole")
@@ -324,11 +329,11 @@ def test_the_command_shows_no_warning(tmp_path: Path) -> None:
 
 
 class Anything:
-    """Whatever a model of the user keeps beside its parameters."""
+    """A user's value held by a model beside its parameters."""
 
 
 class OwnModel(BPR):
-    """A model of the user's own, which is in no module of RecBole."""
+    """A user's model outside of RecBole's modules."""
 
     other_parameter_name = ("kept",)
 
@@ -337,9 +342,7 @@ class OwnModel(BPR):
         self.kept = Anything()
 
 
-def test_a_run_loads_what_it_wrote_itself_and_nobody_else_does(
-    make_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_run_loads_its_own_checkpoint(make_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch) -> None:
     config = make_config(model=OwnModel, embedding_size=8, epochs=1)
     train, valid, test = data_preparation(config, create_dataset(config))
     trainer = Trainer(config, OwnModel(config, train.dataset))
@@ -349,7 +352,7 @@ def test_a_run_loads_what_it_wrote_itself_and_nobody_else_does(
         Trainer(config, OwnModel(config, train.dataset)).evaluate(test, model_file=trainer.saved_model_file)
 
 
-def test_a_checkpoint_may_refer_to_a_model_class_that_is_imported(make_config: Callable[..., Config]) -> None:
+def test_imported_model_class_is_allowed(make_config: Callable[..., Config]) -> None:
     config = make_config(model=OwnModel)
     torch.save({"config": config}, "own.pth")
     assert load_checkpoint("own.pth")["config"].model_class is OwnModel

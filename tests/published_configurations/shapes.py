@@ -1,4 +1,4 @@
-"""Small data sets in the shapes that published configurations were written for."""
+"""Small data sets in the shapes of published ones."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def sessions(folder: Path) -> None:
 
 
 def graph(folder: Path) -> None:
-    """Interactions, and a knowledge graph whose entities the items are linked with."""
+    """Interactions, and a knowledge graph with links to the items."""
     ratings(folder)
     links = [[f"i{i}", f"e{i}"] for i in range(1, N_ITEMS + 1)]
     write(folder / "shop.link", "item_id:token entity_id:token", links)
@@ -73,7 +73,7 @@ def vectors(folder: Path) -> None:
 
 
 def new_items(folder: Path) -> None:
-    """Interactions in three files, of which each item is in one."""
+    """Interactions in three files, each item in one of them."""
     ratings(folder)
     parts = {"train": range(1, 41), "valid": range(41, 46), "test": range(46, N_ITEMS + 1)}
     for part, items in parts.items():
@@ -100,4 +100,4 @@ SHAPES: dict[str, Callable[[Path], None]] = {
     "new_items_from_files": new_items,
     "csv_with_own_names": commas,
 }
-"""Name of a configuration -> what makes its data; :func:`ratings` for all others."""
+"""Name of a configuration -> function for its data; :func:`ratings` for all others."""

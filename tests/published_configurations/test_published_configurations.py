@@ -29,7 +29,7 @@ REFUSED = {
     "click_through_with_labels": "train_neg_sample_args: found None, allowed is negatives, from which SiBraR learns",
     "sequences_with_full_softmax": "loss_type: found 'CE', allowed is one of BPR, BCE, SSM",
 }
-"""Configurations that no general model can follow -> the line that says why."""
+"""Configurations unfit for general models -> the reason in the error."""
 
 
 @pytest.fixture
@@ -57,6 +57,7 @@ def test_there_are_enough() -> None:
     assert len(NAMES) >= 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_it_runs_or_says_why_not(
     run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
@@ -75,7 +76,7 @@ def test_it_runs_or_says_why_not(
 
 
 def expected(name: str) -> pd.DataFrame:
-    """The interactions that a configuration leaves, by pandas."""
+    """Interactions left by a configuration, computed with pandas."""
     frame = pd.DataFrame(events(), columns=["user", "item", "rating", "time"])
     frame = frame.astype({"rating": float, "time": float})
     if name == "graph_models_on_ratings":
@@ -122,7 +123,8 @@ def test_the_last_interaction_is_tested(tmp_path: Path, monkeypatch: pytest.Monk
     assert found == last.to_dict()
 
 
-def test_vectors_beside_the_items_are_a_modality(run: Callable[..., int], tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_vectors_in_a_file_of_their_own(run: Callable[..., int], tmp_path: Path) -> None:
     assert run("vectors_beside_the_items") == 0
     (file,) = (tmp_path / "saved").glob("SiBraR-*.pth")
     weights = load_checkpoint(str(file))["state_dict"]
@@ -130,12 +132,14 @@ def test_vectors_beside_the_items_are_a_modality(run: Callable[..., int], tmp_pa
     assert (64, 5) in inputs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["BPR", "LightGCN"])
 @pytest.mark.parametrize("name", ["negatives_of_version_1_0", "settings_of_version_0_2", "one_file_for_many_models"])
 def test_it_serves_other_models_as_before(run: Callable[..., int], name: str, model: str) -> None:
     assert run(name, model) == 0
 
 
+@pytest.mark.slow
 def test_keys_of_other_models_are_said(run: Callable[..., int], caplog: pytest.LogCaptureFixture) -> None:
     assert run("one_file_for_many_models") == 0
     said: set[Any] = {message.split("'")[1] for message in caplog.messages if "has no effect" in message}

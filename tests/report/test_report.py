@@ -195,6 +195,7 @@ def test_runs_without_a_result_are_named(comparison: Path, no_files: list[str]) 
     assert "6 of 7" in text
 
 
+@pytest.mark.slow
 def test_every_figure_is_a_pdf_and_a_png(comparison: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Figure] = []
     draw = chart_file.draw

@@ -15,6 +15,8 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from recbole_sibrar.report import build as report
 
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
 STRANGE = "<b>A & $B$</b>"
 
 PLOT = "document.querySelector('#p0-results .plot')"

@@ -94,6 +94,7 @@ def test_new_items_have_no_training(trained: Callable[..., tuple[Any, str]]) -> 
     assert items.tolist() == [groups["new"].available.all(1).sum()]
 
 
+@pytest.mark.slow
 def test_command_leaves_baselines_out(trained: Callable[..., tuple[Any, str]], command: Command) -> None:
     modalities = {"item_modalities": ["interactions", "kind", "text"]}
     (_, single), (_, multiple) = trained("SiBraR", **modalities), trained("MuBraR", **modalities)
@@ -116,6 +117,7 @@ def test_command_leaves_baselines_out(trained: Callable[..., tuple[Any, str]], c
     np.testing.assert_allclose(again["value"].to_numpy(), expected["value"].astype(float).to_numpy(), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_options_of_the_gap_command(trained: Callable[..., tuple[Any, str]], command: Command) -> None:
     _, file = trained(user_modalities=["interactions", "gender", "profile"], item_modalities=["kind", "text"])
     command(file, "--side=user", "--modalities=profile,gender", "--projection=tsne", "--max_items=20", "--seed=3")

@@ -85,6 +85,7 @@ def test_ties_share_places_equally() -> None:
         np.testing.assert_allclose(counts, 1200, atol=5 * np.sqrt(6000 * 0.2 * 0.8))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", recbole_sibrar.MODELS)
 def test_rate_0_is_the_plain_evaluation(trained: Callable[..., tuple[Any, ...]], name: str) -> None:
     config, model, train, test, trainer = trained(
@@ -97,6 +98,7 @@ def test_rate_0_is_the_plain_evaluation(trained: Callable[..., tuple[Any, ...]],
     assert row["share_missing"] == 0
 
 
+@pytest.mark.slow
 def test_subset_equals_eval_modalities(trained: Callable[..., tuple[Any, ...]], make_model: Build) -> None:
     config, model, train, test, _ = trained(epochs=5)
     other_config, other, _, _, other_test = make_model(item_eval_modalities=["interactions", "tags"])
@@ -217,6 +219,7 @@ def command(capsys: pytest.CaptureFixture[str]) -> Command:
     return Command(capsys)
 
 
+@pytest.mark.slow
 def test_command_writes_table_and_figure(
     trained: Callable[..., tuple[Any, ...]], command: Command, tmp_path: Path
 ) -> None:

@@ -129,6 +129,7 @@ def test_equal_embeddings_share_recall() -> None:
     assert values["mrr"] == pytest.approx(np.sum(1 / np.arange(1, 26)) / 25)
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_exact_values() -> None:
     rng = np.random.default_rng(8)
     embeddings = rng.normal(size=(3000, 1, 9)) + rng.normal(size=(3000, 2, 9)) / 2 + rng.normal(size=(2, 9)) / 3

@@ -138,6 +138,7 @@ def test_missing_metric_and_double_user() -> None:
         user_means([frame(np.array([0.1, 0.2]), users=["u", "u"])], "ndcg@10")
 
 
+@pytest.mark.slow
 def test_corrections_equal_statsmodels() -> None:
     rng = np.random.default_rng(6)
     base = rng.random((2, 80))
@@ -171,6 +172,7 @@ def test_reference_needs_less_correction() -> None:
     assert len(compare_all({"a": models["a"]}, ["ndcg@10"])) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["continuous", "few values"])
 def test_equal_models_at_level_five_percent(kind: str) -> None:
     rng = np.random.default_rng(8)
@@ -187,6 +189,7 @@ def test_equal_models_at_level_five_percent(kind: str) -> None:
     assert np.abs(found / n_cases - 0.05).max() < margin
 
 
+@pytest.mark.slow
 def test_correction_keeps_the_level(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -43,6 +43,7 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Refused:
     return run
 
 
+@pytest.mark.slow
 def test_all_pairs_shown_and_written(capsys: pytest.CaptureFixture[str]) -> None:
     a, b = save("a.parquet", 0.1, 1), save("b.parquet", 0.0, 2)
     save("c.parquet", 0.0, 3, **{"mrr@10": 0.5})
@@ -73,6 +74,7 @@ def test_joined_seeds_are_averaged() -> None:
     assert (row["n_users"], row["p_t"]) == (40, pytest.approx(stats.ttest_rel(first, second).pvalue))
 
 
+@pytest.mark.slow
 def test_plus_sign_in_a_file_name() -> None:
     save("a+b.parquet", 0.1, 1)
     save("c.parquet", 0.0, 2)
@@ -88,6 +90,7 @@ def test_reference_against_all_others() -> None:
     assert list(zip(table["a"], table["b"], strict=True)) == [("b.parquet", "a.parquet"), ("b.parquet", "c.parquet")]
 
 
+@pytest.mark.slow
 def test_wrong_input_ends_in_one_line(refused: Refused) -> None:
     save("a.parquet", 0.0, 1)
     save("b.parquet", 0.0, 2)

@@ -43,6 +43,7 @@ def curve() -> pd.DataFrame:
     return pd.read_csv("curve.csv", float_precision="round_trip")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "eval_step"), [("BPR", 1), ("SiBraR", 1), ("BPR", 2)])
 def test_each_validation_has_a_row(make_model: Build, model: str, eval_step: int) -> None:
     trainer, results = fit(make_model, model=model, epochs=4, eval_step=eval_step)

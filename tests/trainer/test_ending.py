@@ -44,6 +44,7 @@ def test_training_without_test_ends_the_run(make_model: Build, arguments: dict[s
     assert Path("saved/a.pth").is_file()
 
 
+@pytest.mark.slow
 def test_auto_does_not_go_on_with_such_a_run(
     tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -144,6 +145,8 @@ if how.startswith("test"):
 """
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 @pytest.mark.parametrize(("how", "kept"), [("ends", False), ("fails", True), ("test fails", True), ("test", False)])
 def test_a_program_without_a_test_ends_it(tiny_folder: Path, tmp_path: Path, how: str, kept: bool) -> None:
     def run(how: str) -> str:

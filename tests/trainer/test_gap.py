@@ -40,6 +40,7 @@ def fit(make_model: Build, stop_after: int | None = None, **settings: Any) -> Tr
     return trainer
 
 
+@pytest.mark.slow
 def test_series_covers_the_training(make_model: Build) -> None:
     untrained = make_model(**FEW)[1]
     fit(make_model, epochs=5, gap_every=2, eval_step=5)
@@ -54,6 +55,7 @@ def test_series_covers_the_training(make_model: Build) -> None:
         assert rows.loc[rows["epochs"] == epochs, "value"].tolist() == expected
 
 
+@pytest.mark.slow
 def test_measuring_leaves_training_unchanged(make_model: Build) -> None:
     with_gap, without = (
         fit(make_model, epochs=3, gap_every=every, dropout_prob=0.3).model.state_dict() for every in (1, None)
@@ -61,6 +63,7 @@ def test_measuring_leaves_training_unchanged(make_model: Build) -> None:
     assert all(torch.equal(with_gap[name], without[name]) for name in without)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_continues_the_file(make_model: Build) -> None:
     fit(make_model, epochs=4, gap_every=1)
     expected = Path("gap.csv").read_bytes()

@@ -112,6 +112,7 @@ def whole(make_model: Build, tmp_path: Path, finished: dict[str, Any]) -> Whole:
     return build
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "workers", "at"),
     [
@@ -159,6 +160,7 @@ def graph(tiny_folder: Path) -> Callable[[int], dict[str, Any]]:
     return build
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("triples", "worker", "at"), [(100, 0, 1), (100, 0, 3), (128, 0, 5), (900, 0, 2), (900, 2, 1)])
 def test_stop_of_a_knowledge_based_model(
     make_model: Build, tmp_path: Path, graph: Callable[[int], dict[str, Any]], triples: int, worker: int, at: int
@@ -173,6 +175,7 @@ def test_stop_of_a_knowledge_based_model(
     assert resumed.batches == whole.batches - at - 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [SIBRAR, PLAIN])
 def test_stop_in_a_validation(make_model: Build, tmp_path: Path, whole: Whole, settings: dict[str, Any]) -> None:
     settings = {**settings, "eval_args": {"mode": {"valid": "uni10", "test": "full"}}, "eval_batch_size": 200}
@@ -186,6 +189,7 @@ def test_stop_in_a_validation(make_model: Build, tmp_path: Path, whole: Whole, s
     assert resumed.batches == batches - stopped.batches
 
 
+@pytest.mark.slow
 def test_stop_in_the_test(make_model: Build, tmp_path: Path, whole: Whole) -> None:
     expected, *_ = whole(**SIBRAR, worker=0)
     part = tmp_path / "part.pth"
@@ -212,6 +216,7 @@ def test_resume_after_early_stopping(make_model: Build, tmp_path: Path) -> None:
     assert resumed.batches == 0
 
 
+@pytest.mark.slow
 def test_repeated_stops(make_model: Build, tmp_path: Path, whole: Whole) -> None:
     expected, *_ = whole(**SIBRAR, worker=0)
     part = tmp_path / "part.pth"
@@ -274,6 +279,7 @@ def test_training_in_another_thread_works(make_model: Build, tmp_path: Path) -> 
     assert max(found[0]["losses"]) == PLAIN["epochs"] - 1
 
 
+@pytest.mark.slow
 def test_gap_and_draws_survive_a_stop(make_model: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: dict[str, dict[int, float]] = {}
 

@@ -18,6 +18,7 @@ from recbole_sibrar.plugin.training import process_group
 from recbole_sibrar.trainer import progress
 
 
+@pytest.mark.slow
 def test_process_without_partners_gives_up(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(process_group, "_MEETING_TIME", timedelta(seconds=2))
     with socket.socket() as free:

@@ -63,6 +63,7 @@ CHANGES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "suffix", "change", "said"), CHANGES)
 def test_a_changed_file_is_refused(
     make_model: Build, tiny_folder: Path, model: str, suffix: str, change: Change, said: str
@@ -98,6 +99,7 @@ def test_auto_starts_anew_with_changed_data(
     assert resumed.result == train(make_model, model="BPR").result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
 def test_equal_content_resumes_from_anywhere(make_model: Build, tiny_folder: Path, model: str) -> None:
     expected = train(make_model, model=model).result

@@ -151,6 +151,7 @@ def test_values_come_from_anywhere(
     assert {key: config[key] for key in expected} == expected
 
 
+@pytest.mark.slow
 def test_our_keys_take_paths_and_arrays(
     make_config: Callable[..., Config], tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

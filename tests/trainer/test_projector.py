@@ -60,6 +60,7 @@ def test_points_of_every_item(make_model: Build) -> None:
     assert {tuple(line) for line in tabs["users"][0][1:]} >= {(f"u{n}", "fused") for n in range(1, 31)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["SiBraR", "MuBraR", "DropoutNet"])
 def test_points_of_the_tested_checkpoint(make_model: Build, model: str) -> None:
     trainer = fit(make_model, model=model, epochs=3, learning_rate=0.05, user_modalities="auto", item_modalities="auto")

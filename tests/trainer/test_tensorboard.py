@@ -39,6 +39,7 @@ def written(trainer: Trainer, prefix: str = "") -> Scalars:
     return {tag.removeprefix(prefix): {event.step: event.value for event in events.Scalars(tag)} for tag in tags}
 
 
+@pytest.mark.slow
 def test_the_parts_of_the_loss_have_names(make_model: Build) -> None:
     losses: list[float] = []
 
@@ -63,6 +64,7 @@ def test_the_parts_of_the_loss_have_names(make_model: Build) -> None:
     assert min(found["contrastive_item"].values()) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "names"),
     [
@@ -87,6 +89,7 @@ def test_other_parts_have_no_names(make_model: Build) -> None:
     assert loss_parts(model, (2.5, 1.0)) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
@@ -182,6 +185,7 @@ def test_other_evaluations_write_nothing(make_model: Build) -> None:
     assert written(trainer) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [*recbole_sibrar.MODELS, "BPR"])
 def test_what_is_written_changes_no_result(
     make_model: Build, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, model: str

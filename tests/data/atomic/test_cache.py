@@ -191,6 +191,7 @@ def read_many_times(file: Path, matrix: np.ndarray, start: Any, failures: Any) -
         raise
 
 
+@pytest.mark.processes
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs processes that start fast")
 def test_processes_build_the_cache_at_once(tmp_path: Path) -> None:
     file = tmp_path / "a.item"

@@ -50,6 +50,7 @@ def _is_number(text: str) -> bool:
     return any(character.isdigit() for character in text.split("e")[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 @settings(deadline=None, max_examples=1000)
 @given(number=decimals(22))
@@ -57,6 +58,7 @@ def test_what_is_read_is_what_python_reads(dtype: type[np.floating], number: str
     assert_as_python(number, dtype)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=1000)
 @given(
     number=st.floats(2.0**-100, 2.0**100, width=32),

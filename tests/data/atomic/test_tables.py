@@ -34,6 +34,7 @@ def assert_same(found: pd.DataFrame | None, expected: pd.DataFrame) -> None:
             assert left == right or left != left
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(rows=st.lists(st.tuples(CELLS, CELLS, CELLS), min_size=1, max_size=8))
 def test_cells_are_those_of_pandas(rows: list[tuple[str, str, str]]) -> None:

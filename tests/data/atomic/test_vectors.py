@@ -69,6 +69,7 @@ def assert_same_frame(file: Path, source: str = "item", **keys: Any) -> None:
         assert getattr(ours, attribute) == getattr(recboles, attribute)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["inter", "user", "item"])
 def test_recboles_models_get_recboles_frames_of_ml_100k(source: str) -> None:
     assert_same_frame(Path(recbole.__path__[0]) / "dataset_example" / "ml-100k" / f"ml-100k.{source}", source)
@@ -131,6 +132,7 @@ def printed(number: float) -> st.SearchStrategy[str]:
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False, width=32).flatmap(printed)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.lists(NUMBERS, min_size=3, max_size=3), min_size=1, max_size=6))
 def test_every_number_is_the_one_that_python_reads(tmp_path: Path, rows: list[list[str]]) -> None:
@@ -192,6 +194,7 @@ def test_a_matrix_grows_when_lines_become_shorter(tmp_path: Path, monkeypatch: p
     assert np.array_equal(np.stack(list(frame["image"][5:])), matrices[1, 5:].astype(np.float32))
 
 
+@pytest.mark.slow
 def test_reading_needs_at_most_twice_the_memory_of_the_matrix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     vector = " ".join(f"{n / 7:.8f}" for n in range(2048))

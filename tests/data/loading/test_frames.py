@@ -86,6 +86,7 @@ FAULTS: dict[str, tuple[Lines, str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["BPR", "SiBraR"])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_told_in_one_line(make_config: MakeConfig, tiny_folder: Path, fault: str, model: str) -> None:
@@ -219,6 +220,8 @@ def frames(shared_folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return read("without"), read("with")
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 @pytest.mark.parametrize("name", UNUSUAL)
 def test_what_recbole_reads_stays_as_it_is(frames: tuple[dict[str, Any], dict[str, Any]], name: str) -> None:
     alone, with_plugin = frames

@@ -228,6 +228,8 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_parts_are_those_of_recbole(tiny_folder: Path, tmp_path: Path) -> None:
     named = ["user_id", "item_id"]
     keys = [

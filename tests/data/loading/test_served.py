@@ -57,6 +57,7 @@ def assert_same(found: Interaction, expected: Interaction) -> None:
         assert torch.allclose(found[name], expected[name], rtol=0, atol=2e-7), name  # RecBole scales in 64 bits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_fields_are_those_of_recbole(

@@ -53,6 +53,7 @@ def cell(row: int, column: int, value: str) -> Callable[[list[str]], list[str]]:
     return change
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["SiBraR", "FM"])
 @pytest.mark.parametrize(
     ("suffix", "column", "value", "field"),

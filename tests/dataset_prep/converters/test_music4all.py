@@ -127,6 +127,7 @@ def features(source: Path) -> np.ndarray:
     return vectors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", [64, 1 << 20])
 def test_feature_files_become_fields(
     source: Path, convert: Convert, monkeypatch: pytest.MonkeyPatch, block: int

@@ -81,6 +81,7 @@ def _read(path: Path) -> tuple[list[str], np.ndarray]:
         return file["ids"].tolist(), file["embedding"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_vectors_are_classifier_inputs(tmp_path: Path, weights: tuple[str, Path], workers: str) -> None:
     source = tmp_path / "images"
@@ -125,6 +126,7 @@ def test_reads_paths_relative_to_their_table(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_changed_images_are_encoded_again(
     tmp_path: Path, weights: tuple[str, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

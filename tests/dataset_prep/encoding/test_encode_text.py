@@ -48,6 +48,7 @@ def _read(path: Path) -> tuple[list[str], np.ndarray]:
         return file["ids"].tolist(), file["embedding"]
 
 
+@pytest.mark.slow
 def test_vectors_equal_those_of_single_texts(tmp_path: Path, reference: Any) -> None:
     titles, plots = _texts(40), _texts(80)[40:]
     ids = [f"m{n}" for n in np.random.default_rng(1).permutation(40)]
@@ -90,6 +91,8 @@ def test_normalize_scales_to_length_1(tmp_path: Path, reference: Any) -> None:
     np.testing.assert_allclose(vectors, reference.encode(["toys", "the sea"]), atol=1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_a_killed_command_can_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     n, source, output = 160, tmp_path / "a.parquet", tmp_path / "a.npz"
     pd.DataFrame({"id": range(n), "text": _texts(n)}).to_parquet(source)
@@ -153,6 +156,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", WRONG)
 def test_wrong_options_end_in_one_line(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, case: str

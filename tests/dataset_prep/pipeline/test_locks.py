@@ -37,6 +37,7 @@ def test_locks_an_output_for_one_command(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.processes
 def test_a_killed_process_releases_its_lock(tmp_path: Path) -> None:
     output = tmp_path / "text.npz"
     with subprocess.Popen([sys.executable, "-c", HOLDER, str(output)], stdout=subprocess.PIPE, text=True) as holder:

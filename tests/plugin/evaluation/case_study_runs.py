@@ -1,4 +1,4 @@
-"""Asks RecBole for lists as somebody does who has not installed the plugin: ``case_study_runs.py DATA_PATH CASES``."""
+"""Ask RecBole for lists without the plugin: ``case_study_runs.py DATA_PATH CASES``."""
 
 from __future__ import annotations
 

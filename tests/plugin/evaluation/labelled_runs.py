@@ -1,4 +1,4 @@
-"""Runs RecBole as somebody does who has not installed the plugin: ``python labelled_runs.py DATA_PATH CASES``."""
+"""Run RecBole without the plugin: ``python labelled_runs.py DATA_PATH CASES``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RecBole's ``full_sort_topk`` for every user, of every part: what training and earlier parts know is masked."""
+"""RecBole's ``full_sort_topk`` for every user of every part; known interactions are masked."""
 
 from __future__ import annotations
 
@@ -50,6 +50,7 @@ def rankings(
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [cold("item"), cold("user"), cold("both"), UNGROUPED])
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
 @pytest.mark.parametrize("part", ["valid", "test"])
@@ -157,7 +158,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
 
 @pytest.fixture(scope="module")
 def alone(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What RecBole alone returns."""
+    """Lists of RecBole without the plugin."""
     command = [sys.executable, str(SCRIPT), str(shared_folder), json.dumps(CASES)]
     folder = tmp_path_factory.mktemp("alone")
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
@@ -167,6 +168,8 @@ def alone(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
     return found["results"]
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 @pytest.mark.parametrize("case", CASES)
 def test_recboles_models_get_its_lists(
     alone: dict[str, Any], shared_folder: Path, case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

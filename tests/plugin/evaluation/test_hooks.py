@@ -1,4 +1,4 @@
-"""What RecBole's trainer, collector and evaluator do for any model, however the evaluation came about."""
+"""Trainer, collector and evaluator of RecBole, for any model and any way to start an evaluation."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def trainer_of(config: Any, model: Any) -> Any:
 
 
 def by_hand(built: tuple[Any, ...]) -> Any:
-    """The test loader as someone makes it who does not use ``data_preparation``."""
+    """A test loader made without ``data_preparation``."""
     config, *_, test = built
     return type(test)(config, test._dataset, test._sampler, shuffle=False)
 
 
 @pytest.mark.parametrize("model", ["BPR", "SiBraR"])
-def test_a_loaded_checkpoint_is_evaluated_without_training_by_every_metric(make_model: Build, model: str) -> None:
+def test_loaded_checkpoint_has_every_metric(make_model: Build, model: str) -> None:
     config, net, train, valid, test = make_model(model=model, **EVERYTHING, eval_groups={"gender": "user"})
     trainer = trainer_of(config, net)
     trainer.fit(train, valid, show_progress=False)
@@ -52,8 +52,9 @@ def test_a_loaded_checkpoint_is_evaluated_without_training_by_every_metric(make_
     assert not any(math.isnan(value) for key, value in result.items() if "[" not in key)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:distutils Version classes:DeprecationWarning:thop")  # RecBole counts operations
-def test_a_whole_run_reports_groups_in_the_test_result_only(make_model: Build, tiny_folder: Path) -> None:
+def test_groups_are_in_the_test_result_only(make_model: Build, tiny_folder: Path) -> None:
     settings = {"data_path": str(tiny_folder), "show_progress": False, "state": "ERROR", "epochs": 1, **EVERYTHING}
     settings |= {"eval_groups": {"popularity": "item"}, "save_per_user": "users.parquet"}
     result = run_recbole(model="BPR", dataset="tiny", config_dict=settings, saved=False)
@@ -66,7 +67,7 @@ def test_a_whole_run_reports_groups_in_the_test_result_only(make_model: Build, t
 
 
 @pytest.mark.parametrize("mode", ["full", "uni20", "pop20"])
-def test_a_loader_made_by_hand_and_a_metric_of_ours_end_in_one_line(make_model: Build, mode: str) -> None:
+def test_handmade_loader_with_our_metric(make_model: Build, mode: str) -> None:
     arguments = {"split": {"RS": [0.7, 0.1, 0.2]}, "group_by": "user", "order": "RO", "mode": mode}
     built = make_model(model="BPR", metrics=["Recall", "ARP"], valid_metric="Recall@10", eval_args=arguments)
     with pytest.raises(ConfigError, match=r"^metrics: found \['ARP'\], .* recbole\.data\.data_preparation.*$"):
@@ -74,26 +75,26 @@ def test_a_loader_made_by_hand_and_a_metric_of_ours_end_in_one_line(make_model: 
 
 
 @pytest.mark.parametrize("setting", [{"eval_groups": {"gender": "user"}}, {"save_per_user": "users.parquet"}])
-def test_a_loader_made_by_hand_and_a_report_end_in_one_line(make_model: Build, setting: dict[str, Any]) -> None:
+def test_handmade_loader_with_a_report(make_model: Build, setting: dict[str, Any]) -> None:
     built = make_model(model="BPR", **setting)
     with pytest.raises(ConfigError, match=rf"^{next(iter(setting))}: found .* recbole\.data\.data_preparation.*$"):
         trainer_of(*built[:2]).evaluate(by_hand(built), load_best_model=False)
 
 
-def test_a_loader_made_by_hand_serves_the_metrics_of_recbole_as_ever(make_model: Build) -> None:
+def test_handmade_loader_of_recboles_metrics(make_model: Build) -> None:
     built = make_model(model="BPR")
     trainer = trainer_of(*built[:2])
     expected = trainer.evaluate(built[-1], load_best_model=False)
     assert trainer.evaluate(by_hand(built), load_best_model=False) == expected
 
 
-def test_nothing_is_evaluated_where_there_is_no_data(make_model: Build) -> None:
+def test_without_data_nothing_is_evaluated(make_model: Build) -> None:
     config, model, *_ = make_model(model="BPR", metrics=["ARP"], valid_metric="ARP@10", eval_groups={"gender": "user"})
     assert trainer_of(config, model).evaluate(None, load_best_model=False) is None
 
 
 @pytest.mark.parametrize("mode", ["full", "uni10"])
-def test_the_size_of_a_batch_changes_no_result(make_model: Build, mode: str) -> None:
+def test_batch_size_changes_no_result(make_model: Build, mode: str) -> None:
     arguments = {"split": {"RS": [0.7, 0.1, 0.2]}, "group_by": "user", "order": "RO", "mode": mode}
     results = []
     for size in (1, 100000):
@@ -103,7 +104,7 @@ def test_the_size_of_a_batch_changes_no_result(make_model: Build, mode: str) -> 
     assert results[0] == pytest.approx(results[1], abs=2e-4)  # rounded to four places
 
 
-def test_one_evaluation_leaves_nothing_for_the_next(make_model: Build) -> None:
+def test_evaluations_are_independent(make_model: Build) -> None:
     config, model, _, valid, test = make_model(model="BPR", **EVERYTHING)
     trainer = trainer_of(config, model)
     first = trainer.evaluate(test, load_best_model=False)
@@ -113,7 +114,7 @@ def test_one_evaluation_leaves_nothing_for_the_next(make_model: Build) -> None:
     assert collector_state(trainer.eval_collector).lists is None
 
 
-def test_registering_the_metrics_again_changes_nothing() -> None:
+def test_registering_metrics_twice() -> None:
     def state() -> list[Any]:
         tables = (registry.metrics_dict, registry.metric_information, registry.metric_types)
         return [*map(dict, tables), list(registry.smaller_metrics)]
@@ -125,7 +126,7 @@ def test_registering_the_metrics_again_changes_nothing() -> None:
     assert {name.lower() for name in OURS} & set(registry.smaller_metrics) == smaller
 
 
-def test_every_metric_says_its_formula_and_its_source() -> None:
+def test_metrics_document_formula_and_source() -> None:
     for metric in METRICS:
         assert ".. math::" in metric.__doc__, metric
         assert any(character.isdigit() for character in metric.__doc__.splitlines()[0]), metric

@@ -50,7 +50,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
 
 @pytest.fixture(scope="module")
 def alone(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, float]]:
-    """What RecBole alone reports."""
+    """Metrics of RecBole without the plugin."""
     command = [sys.executable, str(SCRIPT), str(shared_folder), json.dumps(CASES)]
     folder = tmp_path_factory.mktemp("alone")
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
@@ -60,6 +60,8 @@ def alone(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
     return found["results"]
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 @pytest.mark.parametrize("case", CASES)
 def test_recboles_models_give_its_numbers(
     alone: dict[str, dict[str, float]],

@@ -1,4 +1,4 @@
-"""Lists that are longer than there are candidates: every metric as NumPy computes it from what was ranked."""
+"""Lists with fewer candidates than places: every metric agrees with NumPy on the ranked items."""
 
 from __future__ import annotations
 

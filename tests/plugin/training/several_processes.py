@@ -1,6 +1,6 @@
-"""What the tests of several processes run: ``python several_processes.py OUTPUT DATA_PATH N``, in N processes.
+"""Script of the tests of several processes: ``python several_processes.py OUTPUT DATA_PATH N`` starts N of them.
 
-Each process writes what it has found to ``OUTPUT.RANK``.
+Each process writes its results to ``OUTPUT.RANK``.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ GRADIENTS: dict[str, dict[str, Any]] = {
     "BPR": {"model": "BPR"},
     "NFM": {"model": "NFM", "dropout_prob": 0.0, "train_neg_sample_args": {"distribution": "uniform", "sample_num": 2}},
 }
-"""Configurations in which a step draws nothing at random."""
+"""Configurations without random numbers in a step."""
 
 RANKING = [
     *("Recall", "MRR", "NDCG", "Hit", "Precision", "MAP", "GAUC"),
@@ -99,9 +99,11 @@ def prepare(data_path: str, model: str = "SiBraR", **overrides: Any) -> tuple[An
     }
     if model not in recbole_sibrar.MODELS:
         settings["load_col"] = {"inter": ["user_id", "item_id", "rating", "timestamp"]}
+
     config = Config(model, "tiny", config_dict={**settings, **overrides})
     init_seed(config["seed"], config["reproducibility"])
     init_logger(config)
+
     loaders = data_preparation(config, create_dataset(config))
     init_seed(config["seed"], config["reproducibility"])
     recommender = get_model(model)(config, loaders[0]._dataset)
@@ -112,7 +114,7 @@ PROCESSES: dict[str, Any] = {}
 
 
 def batch(config: Config, dataset: Any, rank: int, n_ranks: int) -> Interaction:
-    """A rank's rows of a batch that is always the same."""
+    """A rank's rows of a fixed batch."""
     rng = np.random.default_rng(3)
     rows = rng.permutation(len(dataset))[:N_POSITIVES]
     n = config["train_neg_sample_args"]["sample_num"]
@@ -142,7 +144,7 @@ def gradients(rank: int, n_ranks: int, data_path: str, overrides: dict[str, Any]
 
 
 def evaluation(data_path: str, overrides: dict[str, Any]) -> dict[str, float]:
-    """The metrics of a model that was not trained."""
+    """Metrics of an untrained model."""
     defaults = {"metrics": RANKING, "topk": [3, 10], "ild_modality": "text", "calibration_field": "tags"}
     if overrides.get("model") in ("BPR", "NFM"):
         defaults["metrics"] = RANKING[:14]
@@ -156,7 +158,7 @@ def evaluation(data_path: str, overrides: dict[str, Any]) -> dict[str, float]:
 
 
 def training(data_path: str, overrides: dict[str, Any]) -> dict[str, Any]:
-    """Everything that comes out of a training."""
+    """All results of a training."""
     config, trainer, train, valid, test = prepare(data_path, **overrides)
     score, result = trainer.fit(train, valid)
     seen = [[int(user) for user in part["user_id"]] for part in train] if config.model == "SiBraR" else []

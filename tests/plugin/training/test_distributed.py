@@ -1,4 +1,4 @@
-"""Three processes on this machine do what one does."""
+"""Three processes on this machine have the results of one."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ import pytest
 import torch
 from recbole.trainer import PretrainTrainer, Trainer
 
+pytestmark = [pytest.mark.slow, pytest.mark.processes]
+
 SCRIPT = Path(__file__).with_name("several_processes.py")
 
 
 @pytest.fixture(scope="module")
 def found(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What one process has found, and each of three."""
+    """Results of one process, and of each of three."""
     folder = tmp_path_factory.mktemp("processes")
     file = shared_folder / "tiny" / "tiny.item"
     header, *lines = file.read_text(encoding="utf-8").splitlines()
@@ -35,7 +37,7 @@ def found(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
 
 
 def names(kind: str) -> list[str]:
-    """What the script does of a kind."""
+    """Names of the script's cases of a kind."""
     import importlib.util
 
     specification = importlib.util.spec_from_file_location("several_processes", SCRIPT)
@@ -47,7 +49,7 @@ def names(kind: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", names("GRADIENTS"))
-def test_a_step_has_the_gradient_of_one_process_with_all_rows(found: dict[str, Any], name: str) -> None:
+def test_gradient_is_that_of_one_process(found: dict[str, Any], name: str) -> None:
     expected = found["one"]["gradients"][name]
     size = max(float(gradient.abs().max()) for gradient in expected.values())
     assert size > 1e-3
@@ -70,7 +72,7 @@ def test_metrics_are_those_of_one_process(found: dict[str, Any], name: str) -> N
 
 
 @pytest.mark.parametrize("name", names("TRAININGS"))
-def test_processes_agree_on_everything_but_what_they_draw(found: dict[str, Any], name: str) -> None:
+def test_processes_agree(found: dict[str, Any], name: str) -> None:
     first, *others = (part["trainings"][name] for part in found["three"])
     for other in others:
         for key in ("score", "valid", "test", "losses"):
@@ -88,7 +90,7 @@ def test_models_that_count_are_not_divided(found: dict[str, Any], name: str) -> 
     assert first["test"] == expected["test"]
 
 
-def test_each_process_has_a_third_of_the_data(found: dict[str, Any]) -> None:
+def test_each_process_has_a_third(found: dict[str, Any]) -> None:
     one, *parts = (
         [user for batch in part["trainings"]["SiBraR"]["seen"] for user in batch]
         for part in (found["one"], *found["three"])
@@ -100,7 +102,7 @@ def test_each_process_has_a_third_of_the_data(found: dict[str, Any]) -> None:
     assert sum(abs(together.count(user) - one.count(user)) for user in set(one)) <= 20
 
 
-def test_batches_of_three_processes_together_have_the_size_of_one(found: dict[str, Any]) -> None:
+def test_batches_add_up_to_one(found: dict[str, Any]) -> None:
     one, *parts = (
         [len(batch) for batch in part["trainings"]["SiBraR"]["seen"]] for part in (found["one"], *found["three"])
     )
@@ -117,7 +119,7 @@ def test_one_process_writes(found: dict[str, Any]) -> None:
     assert boards[0] == boards[1]
 
 
-def test_a_checkpoint_of_three_processes_is_one_for_a_single_one(
+def test_checkpoint_fits_a_single_process(
     found: dict[str, Any], monkeypatch: pytest.MonkeyPatch, shared_folder: Path
 ) -> None:
     from recbole.quick_start import load_data_and_model
@@ -129,7 +131,7 @@ def test_a_checkpoint_of_three_processes_is_one_for_a_single_one(
     assert dict(Trainer(config, model).evaluate(test, load_best_model=False)) == run["test"]
 
 
-def test_a_single_process_that_torchrun_has_started_is_one_like_any_other(make_model: Callable[..., Any]) -> None:
+def test_single_process_of_torchrun(make_model: Callable[..., Any]) -> None:
     results = []
     for keys in ({}, {"local_rank": 0, "nproc": 1, "world_size": 1, "offset": 0, "ip": "localhost", "port": "1"}):
         config, model, train, valid, test = make_model(model="BPR", **keys)
@@ -139,7 +141,7 @@ def test_a_single_process_that_torchrun_has_started_is_one_like_any_other(make_m
     assert results[0] == results[1]
 
 
-def test_one_process_writes_what_was_pre_trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_one_process_writes_pretraining(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("recbole_sibrar.parallel.processes.is_main", lambda config: False)
     trainer = SimpleNamespace(config={})
     PretrainTrainer.save_pretrained_model(trainer, 0, str(tmp_path / "a.pth"))

@@ -1,4 +1,4 @@
-"""Runs of the command that are killed or asked to stop, started again with the same command."""
+"""Killed and stopped runs, started again with the same command."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ import torch
 
 from recbole_sibrar import cli
 from recbole_sibrar.checkpoint_loading import load_checkpoint
+
+pytestmark = [pytest.mark.slow, pytest.mark.processes]
 
 START = "import sys; from recbole_sibrar.cli import run_recbole; sys.exit(run_recbole())"
 SIBRAR = ["--model=SiBraR", "--load_col=None", "--dropout_prob=0.3", "--item_modalities=[interactions,text]"]
@@ -44,7 +46,7 @@ class Command:
         return process
 
     def until(self, process: subprocess.Popen[str], text: str) -> None:
-        """Wait until a run has said something."""
+        """Wait for a text in the output of a run."""
         assert process.stdout
         for line in process.stdout:
             if text in plain(line):
@@ -52,11 +54,11 @@ class Command:
         pytest.fail(f"never said {text!r}")
 
     def run(self, name: str, *options: str) -> int:
-        """Run the command in this process, which has loaded everything, to its end."""
+        """Run the command to its end in this process, without a new start of Python."""
         return cli.run_recbole([*self.options, f"--checkpoint_dir={name}", *options])
 
     def outcome(self, name: str, output: str) -> tuple[list[str], dict[str, torch.Tensor]]:
-        """The results that a run has reported, and the parameters in the only file that is left of it."""
+        """Reported results of a run, and the parameters in its only file."""
         (file,) = (self.folder / name).iterdir()
         found = re.findall(r"(?:best valid|test result)\s*: .*", plain(output))
         assert len(found) == 2
@@ -65,7 +67,7 @@ class Command:
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """A folder of its own for runs in this process, whose log is captured."""
+    """A working folder for runs in this process. Their log is captured."""
     monkeypatch.setattr(sys, "argv", ["run_recbole"])
     monkeypatch.chdir(tmp_path)
     caplog.set_level("INFO")
@@ -82,12 +84,13 @@ def assert_same(found: tuple[list[str], Any], expected: tuple[list[str], Any]) -
 
 
 @pytest.mark.usefixtures("here")
-def test_a_run_killed_at_random_moments_ends_as_one_left_alone(
+def test_killed_runs_end_as_undisturbed_ones(
     tiny_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     command, moments = Command(tiny_folder, tmp_path, *SIBRAR, "--epochs=60"), random.Random(4)
     assert command.run("alone") == 0
     expected = command.outcome("alone", caplog.text)
+
     for _ in range(2):
         run = command.start("killed")
         command.until(run, "training [time")
@@ -95,6 +98,7 @@ def test_a_run_killed_at_random_moments_ends_as_one_left_alone(
         run.kill()
         run.communicate()
         assert run.returncode == -signal.SIGKILL
+
     caplog.clear()
     assert command.run("killed") == 0
     assert "resume: goes on with" in caplog.text
@@ -103,21 +107,22 @@ def test_a_run_killed_at_random_moments_ends_as_one_left_alone(
 
 
 @pytest.mark.usefixtures("here")
-def test_sigterm_and_max_hours_save_and_end_with_a_status_of_their_own(
-    tiny_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_sigterm_and_max_hours(tiny_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     command = Command(tiny_folder, tmp_path, *BPR, "--epochs=100")
     assert command.run("alone") == 0
     expected = command.outcome("alone", caplog.text)
+
     run = command.start("stopped")
     command.until(run, "epoch 1 training [time")
     run.send_signal(signal.SIGTERM)
     output, _ = run.communicate()
     assert run.returncode == 143, output
     assert re.search(r"stopped by SIGTERM in epoch \d+; --resume=stopped/.*-last\.pth continues this run", output)
+
     with pytest.raises(SystemExit, match=r"stopped by max_hours in epoch \d+; --resume=stopped/") as stopped:
         command.run("stopped", "--max_hours=0.000001")
     assert stopped.value.code == 75
+
     caplog.clear()
     assert command.run("stopped") == 0
     assert_same(command.outcome("stopped", caplog.text), expected)

@@ -1,4 +1,4 @@
-"""A loss that is no number ends the training with the field that is the likely reason."""
+"""A loss of NaN or infinity ends the training and names the most likely field."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def enlarge(folder: Path, column: int, times: float) -> float:
     ("column", "field", "key", "times"),
     [(4, "text", "normalize_vectors", 4e18), (3, "price", "normalize_numbers", 5e17)],
 )
-def test_a_run_names_the_field_that_overflows(
+def test_overflowing_field_is_named(
     make_model: MakeModel, tiny_folder: Path, column: int, field: str, key: str, times: float
 ) -> None:
     largest = enlarge(tiny_folder, column, times)
@@ -59,7 +59,7 @@ def test_the_keys_of_the_message_help(make_model: MakeModel, tiny_folder: Path, 
 
 
 def test_parameters_of_nan_hide_nothing(make_model: MakeModel, tiny_folder: Path) -> None:
-    """Then no projection is finite, and the field with the largest values is named."""
+    """No projection is finite, so the field with the largest values is named."""
     enlarge(tiny_folder, 4, 1e6)
     _, model, *_ = make_model()
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Checkpoints whose data set is not where training read it from."""
+"""Checkpoints with a data set moved after training."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ METRIC = {"metrics": ["Recall", "NDCG"], "valid_metric": "NDCG@10", "epochs": 1}
 
 @pytest.fixture
 def moved(make_model: Build, tiny_folder: Path, tmp_path: Path) -> Callable[..., tuple[Any, str, Path]]:
-    """Trains a model and moves its data: the trained model, its checkpoint, the folder above the data."""
+    """Train a model and move its data: the trained model, its checkpoint, the folder above the data."""
 
     def build(model: str = "SiBraR", **keys: Any) -> tuple[Any, str, Path]:
         config, network, train, valid, _ = make_model(model=model, **METRIC, **keys)
@@ -53,6 +53,7 @@ def test_data_that_are_gone_are_one_line(moved: Callable[..., Any], model: str, 
     assert not tiny_folder.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["above", "itself", "relative", "path"])
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
 def test_data_are_read_from_their_new_place(moved: Callable[..., Any], model: str, form: str) -> None:
@@ -103,6 +104,7 @@ def test_ml_100k_lies_inside_of_recbole(monkeypatch: pytest.MonkeyPatch) -> None
     assert Path(config["data_path"]).samefile(here)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["missing", "gap"])
 def test_commands_take_the_new_place(
     moved: Callable[..., Any], command: str, capsys: pytest.CaptureFixture[str]
@@ -118,6 +120,7 @@ def test_commands_take_the_new_place(
     assert len(pd.read_csv(f"{command}/{command}.csv"))
 
 
+@pytest.mark.slow
 def test_a_report_takes_the_new_place(
     moved: Callable[..., Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,4 +1,4 @@
-"""A run says what it ends with: its losses by name, its checkpoint, and one closing block."""
+"""Final report of a run: losses by name, checkpoint, and one closing block."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Run = Callable[..., tuple[dict[str, Any], str]]
 
 @pytest.fixture
 def run(make_config: MakeConfig, caplog: pytest.LogCaptureFixture) -> Run:
-    """Run a model; its result, and its log without colours."""
+    """Run a model; return its result and its log without colours."""
     caplog.set_level(logging.INFO)
 
     def start(model: str = "SiBraR", saved: bool = True, **keys: Any) -> tuple[dict[str, Any], str]:
@@ -37,6 +37,7 @@ def closing(log: str) -> dict[str, str]:
     return {line[2:13].strip(): line[14:] for line in block if line[2:13].strip()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["SiBraR", "BPR", "Pop"])
 def test_the_checkpoint_is_in_the_result(run: Run, model: str) -> None:
     result, log = run(model)
@@ -45,12 +46,14 @@ def test_the_checkpoint_is_in_the_result(run: Run, model: str) -> None:
     assert result["checkpoint"] in closing(log)["next"]
 
 
+@pytest.mark.slow
 def test_without_saving_there_is_none(run: Run) -> None:
     result, log = run("BPR", saved=False)
     assert result["checkpoint"] is None
     assert not {"checkpoint", "next"} & closing(log).keys()
 
 
+@pytest.mark.slow
 def test_the_block_says_what_was_run(run: Run) -> None:
     result, log = run(epochs=3, seed=7, metrics=["NDCG"], stopping_step=5)
     block = closing(log)
@@ -62,6 +65,7 @@ def test_the_block_says_what_was_run(run: Run) -> None:
     assert block["training"] == f"epochs 0 to 2, the best by NDCG@10 is {saved[-1]}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("eval_step", [1, 2])
 def test_the_best_epoch_is_the_one_saved(run: Run, eval_step: int) -> None:
     result, log = run("BPR", epochs=7, eval_step=eval_step, learning_rate=0.1)
@@ -69,6 +73,7 @@ def test_the_best_epoch_is_the_one_saved(run: Run, eval_step: int) -> None:
     assert closing(log)["training"] == f"epochs 0 to 6, the best by MRR@10 is {epoch}"
 
 
+@pytest.mark.slow
 def test_losses_have_names(run: Run) -> None:
     _, log = run(contrastive="pairwise", user_modalities=["interactions", "gender"], epochs=1)
     (line,) = [line for line in log.splitlines() if "epoch 0 training" in line]
@@ -77,11 +82,13 @@ def test_losses_have_names(run: Run) -> None:
     assert "train_loss" not in line
 
 
+@pytest.mark.slow
 def test_losses_of_recbole_stay(run: Run) -> None:
     _, log = run("SimpleX", epochs=1)
     assert re.search(r"epoch 0 training \[time: [\d.]+s, train loss: [\d.]+\]", log)
 
 
+@pytest.mark.slow
 def test_files_are_said(run: Run, tiny_folder: Path) -> None:
     lines = (tiny_folder / "tiny" / "tiny.inter").read_text(encoding="utf-8").splitlines(keepends=True)
     for part, rows in (("train", lines[1:250]), ("valid", lines[250:280]), ("test", lines[280:])):

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from recbole.trainer import Trainer
 
+pytestmark = [pytest.mark.slow, pytest.mark.processes]
+
 SCRIPT = """
 import json, sys
 from recbole.quick_start import load_data_and_model
@@ -27,9 +29,7 @@ print(json.dumps([result, items.tolist()], default=float))
 
 
 @pytest.mark.parametrize("name", ["SiBraR", "DropoutNet", "CLCRec"])
-def test_a_checkpoint_gives_the_same_results_in_a_fresh_process(
-    make_model: Callable[..., tuple[Any, ...]], tmp_path: Path, name: str
-) -> None:
+def test_same_results_in_a_fresh_process(make_model: Callable[..., tuple[Any, ...]], tmp_path: Path, name: str) -> None:
     config, model, train, valid, test = make_model(model=name, user_modalities="auto")
     trainer = Trainer(config, model)
     trainer.fit(train, valid)

@@ -1,3 +1,5 @@
+"""Circumstances of resumed runs; the contract of models covers each model."""
+
 from __future__ import annotations
 
 import errno
@@ -12,7 +14,6 @@ import torch
 from recbole.config import Config
 from recbole.trainer import Trainer
 
-import recbole_sibrar
 from recbole_sibrar.checkpoint_loading import load_checkpoint
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.data.atomic import DataError
@@ -27,7 +28,7 @@ def parameters(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 def train(make_model: Build, file: Path, stop_after: int | None = None, **settings: Any) -> dict[str, Any]:
-    """Train to the end, or until an epoch in which Ctrl-C is pressed, and say what came out."""
+    """Train to the end, or press Ctrl-C after an epoch, and collect the results."""
     config, model, train_data, valid_data, test_data = make_model(**settings)
     trainer = Trainer(config, model)
     trainer.saved_model_file = str(file)
@@ -60,38 +61,19 @@ def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
         assert torch.equal(found["last"][name], value), name
 
 
-@pytest.mark.parametrize("model", [*recbole_sibrar.MODELS, "BPR"])
-def test_the_same_seed_gives_the_same_numbers(make_model: Build, tmp_path: Path, model: str) -> None:
-    settings = HARD if model in recbole_sibrar.MODELS else {"epochs": 6}
-    first = train(make_model, tmp_path / "a.pth", model=model, **settings)
-    assert_same(train(make_model, tmp_path / "b.pth", model=model, **settings), first)
-    other = train(make_model, tmp_path / "c.pth", model=model, seed=7, **settings)
-    assert other["losses"] != first["losses"]
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize("worker", [0, 2])
 @pytest.mark.parametrize("stop_after", [0, 3])
-def test_a_resumed_run_ends_as_an_uninterrupted_one(
-    make_model: Build, tmp_path: Path, stop_after: int, worker: int
-) -> None:
+def test_resumed_run_ends_as_a_whole_one(make_model: Build, tmp_path: Path, stop_after: int, worker: int) -> None:
     expected = train(make_model, tmp_path / "whole.pth", **HARD)
     checkpoint = tmp_path / "part.pth"
     assert train(make_model, checkpoint, stop_after, worker=worker, **HARD) == {}
     assert_same(train(make_model, checkpoint, resume=str(checkpoint), **HARD), expected)
 
 
-@pytest.mark.parametrize("model", ["MuBraR", "DropoutNet", "CLCRec"])
-def test_each_of_our_models_resumes_with_other_numbers_of_workers(
-    make_model: Build, tmp_path: Path, model: str
-) -> None:
-    expected = train(make_model, tmp_path / "whole.pth", model=model, **HARD)
-    checkpoint = tmp_path / "part.pth"
-    assert train(make_model, checkpoint, 2, worker=2, model=model, **HARD) == {}
-    assert_same(train(make_model, checkpoint, model=model, resume=str(checkpoint), **HARD), expected)
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
-def test_a_run_interrupted_within_an_epoch_resumes_as_well(make_model: Build, tmp_path: Path, model: str) -> None:
+def test_interruption_within_an_epoch(make_model: Build, tmp_path: Path, model: str) -> None:
     settings = {**HARD, "epochs": 4} if model == "SiBraR" else {"epochs": 4}
     settings |= {"model": model, "train_batch_size": 64, "learning_rate": 0.01}
     expected = train(make_model, tmp_path / "whole.pth", **settings)
@@ -113,7 +95,7 @@ def test_a_run_interrupted_within_an_epoch_resumes_as_well(make_model: Build, tm
     assert_same(train(make_model, checkpoint, resume=str(checkpoint), **settings), expected)
 
 
-def test_a_resumed_run_stops_early_where_an_uninterrupted_one_does(make_model: Build, tmp_path: Path) -> None:
+def test_early_stop_of_a_resumed_run(make_model: Build, tmp_path: Path) -> None:
     settings = {"model": "BPR", "epochs": 60, "stopping_step": 4}
     expected = train(make_model, tmp_path / "whole.pth", **settings)
     last = max(expected["losses"])
@@ -123,7 +105,8 @@ def test_a_resumed_run_stops_early_where_an_uninterrupted_one_does(make_model: B
     assert_same(train(make_model, checkpoint, resume=str(checkpoint), **settings), expected)
 
 
-def test_a_run_that_is_validated_every_few_epochs_resumes_as_well(make_model: Build, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_validation_every_few_epochs(make_model: Build, tmp_path: Path) -> None:
     settings = {**HARD, "eval_step": 2}
     expected = train(make_model, tmp_path / "whole.pth", **settings)
     checkpoint = tmp_path / "part.pth"
@@ -131,9 +114,8 @@ def test_a_run_that_is_validated_every_few_epochs_resumes_as_well(make_model: Bu
     assert_same(train(make_model, checkpoint, resume=str(checkpoint), **settings), expected)
 
 
-def test_a_finished_run_can_be_resumed_and_later_prolonged(
-    make_model: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.slow
+def test_finished_run_can_be_prolonged(make_model: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     validate = Trainer._valid_epoch
 
     def better_each_epoch(trainer: Trainer, *args: Any, **kwargs: Any) -> tuple[float, Any]:
@@ -150,10 +132,9 @@ def test_a_finished_run_can_be_resumed_and_later_prolonged(
     assert_same(train(make_model, checkpoint, epochs=4, resume=str(checkpoint), **settings), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changed", [{"embedding_size": 8}, {"learner": "sgd"}, {"model": "BPR"}])
-def test_a_checkpoint_of_another_model_or_optimiser_gives_one_clear_line(
-    make_model: Build, tmp_path: Path, changed: dict[str, Any]
-) -> None:
+def test_checkpoint_of_another_model(make_model: Build, tmp_path: Path, changed: dict[str, Any]) -> None:
     checkpoint = tmp_path / "other.pth"
     train(make_model, checkpoint, epochs=1)
     with pytest.raises((ValueError, Exception)) as refused:
@@ -163,16 +144,7 @@ def test_a_checkpoint_of_another_model_or_optimiser_gives_one_clear_line(
     assert "\n" not in str(refused.value)
 
 
-def test_models_of_recbole_resume_as_well(make_model: Build, tmp_path: Path) -> None:
-    expected = train(make_model, tmp_path / "whole.pth", model="BPR", epochs=5)
-    checkpoint = tmp_path / "part.pth"
-    assert train(make_model, checkpoint, 2, model="BPR", epochs=5) == {}
-    assert_same(train(make_model, checkpoint, model="BPR", epochs=5, resume=str(checkpoint)), expected)
-
-
-def test_a_checkpoint_without_random_states_resumes_with_a_warning(
-    make_model: Build, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_checkpoint_without_random_states(make_model: Build, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     checkpoint = tmp_path / "plain.pth"
     train(make_model, checkpoint, 1, model="BPR", epochs=3)
     content = load_checkpoint(str(checkpoint))
@@ -185,14 +157,12 @@ def test_a_checkpoint_without_random_states_resumes_with_a_warning(
     assert set(trainer.train_loss_dict) == set(range(content["epoch"] + 1, 3))
 
 
-def test_a_model_with_a_trainer_of_its_own_cannot_be_resumed(make_config: Callable[..., Config]) -> None:
+def test_own_trainers_cannot_be_resumed(make_config: Callable[..., Config]) -> None:
     with pytest.raises(ConfigError, match=r"resume: found 'x\.pth', but RecVAE has a trainer of its own"):
         make_config(model="RecVAE", resume="x.pth")
 
 
-def test_a_failure_while_writing_leaves_the_previous_checkpoint(
-    make_model: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_write_keeps_the_checkpoint(make_model: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config, model, train_data, valid_data, _ = make_model(epochs=1)
     trainer = Trainer(config, model)
     trainer.saved_model_file = str(tmp_path / "model.pth")

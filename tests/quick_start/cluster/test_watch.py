@@ -66,6 +66,8 @@ def run_program(way: str, process: str = "raylet") -> tuple[int, list[str]]:
     return done.returncode, done.stderr.splitlines()
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 @pytest.mark.parametrize("way", ["ends the process", "lets it wait", "ignores the interrupt"])
 def test_a_failure_is_one_line(way: str) -> None:
     status, lines = run_program(way)
@@ -75,6 +77,8 @@ def test_a_failure_is_one_line(way: str) -> None:
     assert line.endswith("; try again")
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_other_processes_of_ray_may_end() -> None:
     assert run_program("all is well", "dashboard") == (0, [])
 
@@ -114,6 +118,8 @@ def wait_for(found: Callable[[], object], seconds: float = 90) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_a_search_ends_when_ray_is_killed(shared_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "a.hyper").write_text("learning_rate loguniform -9.2,-2.3\n")
     keys = [f"--data_path={shared_folder}", "--load_col={'inter': ['user_id', 'item_id']}", "--tensorboard=none"]

@@ -38,6 +38,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> tup
     return folder, errors.getvalue()
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 @pytest.mark.filterwarnings("ignore:distutils Version classes:DeprecationWarning:thop")  # RecBole counts operations
 def test_cluster_results_equal_a_local_run(
     folder: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -57,12 +59,16 @@ def test_cluster_results_equal_a_local_run(
     assert users.read_bytes() == Path("users.parquet").read_bytes()
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_failed_run_reports_its_reason(folder: tuple[Path, str]) -> None:
     (line,) = [line for line in folder[1].splitlines() if "failed: " in line]
     assert "failed: bad, seed 2020: ConfigError: item_modalities: found 'nope'" in line
     assert "Traceback" not in folder[1]
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_unshared_machine_returns_files(folder: tuple[Path, str], tmp_path: Path) -> None:
     (done,) = folder[0].glob("cluster/runs/SiBraR-*")
     specification = yaml.safe_load((done / "run.yaml").read_text(encoding="utf-8"))

@@ -99,6 +99,8 @@ def killed(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> Pat
     return folder
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_others_continue_after_a_failure(compared: tuple[Path, int, str, str]) -> None:
     folder, status, output, errors = compared
     assert status == 1
@@ -114,6 +116,8 @@ def test_others_continue_after_a_failure(compared: tuple[Path, int, str, str]) -
     assert not re.search(r"<u>|\*\*|\|", output)
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_all_models_have_equal_parts(compared: tuple[Path, int, str, str], killed: Path) -> None:
     folder, _, output, _ = compared
     hashes: dict[str, list[str]] = {}
@@ -129,6 +133,8 @@ def test_all_models_have_equal_parts(compared: tuple[Path, int, str, str], kille
     assert users[0] == users[1]
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_all_files_are_in_the_folder(compared: tuple[Path, int, str, str]) -> None:
     folder = compared[0]
     assert [path.name for path in folder.iterdir()] == ["comparison"]
@@ -143,6 +149,8 @@ def test_all_files_are_in_the_folder(compared: tuple[Path, int, str, str]) -> No
         assert len(list(run.glob("log/*/*.log"))) == 1
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_versions_and_git_state_are_recorded(compared: tuple[Path, int, str, str]) -> None:
     for file in compared[0].glob("comparison/runs/*/environment.json"):
         found = json.loads(file.read_text(encoding="utf-8"))
@@ -151,6 +159,8 @@ def test_versions_and_git_state_are_recorded(compared: tuple[Path, int, str, str
         assert set(found["git"]) == {"working directory", "recbole-sibrar"}
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 @pytest.mark.filterwarnings("ignore:distutils Version classes:DeprecationWarning:thop")  # RecBole counts operations
 @pytest.mark.parametrize(("name", "seed"), [("BPR", 2020), ("text", 2021)])
 def test_recorded_keys_repeat_a_run(
@@ -179,6 +189,8 @@ def test_recorded_keys_repeat_a_run(
         assert users[metric].mean() == pytest.approx(value, abs=5e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_results_depend_on_the_seed(compared: tuple[Path, int, str, str], killed: Path) -> None:
     table = results(killed)
     assert list(table.index) == [("text", 2020), ("text", 2021)]
@@ -338,6 +350,7 @@ def fake(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 FINISH = """echo '{"test_result": {"recall@10": 0.1}, "best_valid_score": 0.2, "seconds": 1}' > "$3/result.json" """
 
 
+@pytest.mark.slow
 def test_only_failed_runs_are_repeated(plan: Plan, fake: Callable[[str], None]) -> None:
     runs, notes = plan([Variant("a", "BPR"), Variant("b", "Pop")], [1, 2])
     fake(f'echo "$3" >> started; case "$3" in */b-2-*) echo "some.where.BadError: no"; exit 1;; *) {FINISH};; esac')
@@ -446,6 +459,7 @@ def test_interrupted_command_gives_advice(
     assert not Path("comparison/results.csv").exists()
 
 
+@pytest.mark.slow
 def test_each_split_is_one_comparison(
     fake: Callable[[str], None], tiny_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -90,6 +90,8 @@ def searched(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> t
     return folder, output, errors
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_search_continues_after_a_failure(searched: tuple[Path, str, str]) -> None:
     folder, output, errors = searched
     table = pd.read_csv(folder / "search" / "trials.csv")
@@ -104,6 +106,8 @@ def test_search_continues_after_a_failure(searched: tuple[Path, str, str]) -> No
     assert "Traceback" not in output + errors
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_only_the_best_trial_is_tested(searched: tuple[Path, str, str]) -> None:
     folder, *_ = searched
     table = pd.read_csv(folder / "search" / "trials.csv")
@@ -117,6 +121,8 @@ def test_only_the_best_trial_is_tested(searched: tuple[Path, str, str]) -> None:
         assert ("Loading model structure" in log.read_text(encoding="utf-8")) == (log.parent.name == str(best))
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 @pytest.mark.filterwarnings("ignore:distutils Version classes:DeprecationWarning:thop")  # RecBole counts operations
 def test_best_configuration_has_equal_scores(searched: tuple[Path, str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     folder, output, _ = searched
@@ -135,6 +141,8 @@ def test_best_configuration_has_equal_scores(searched: tuple[Path, str, str], mo
     ]
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_finished_search_stays(
     searched: tuple[Path, str, str],
     shared_folder: Path,

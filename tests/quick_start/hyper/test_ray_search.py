@@ -92,6 +92,8 @@ def searched(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> t
     return folder, output.getvalue(), errors.getvalue()
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_killed_search_repeats_no_trial(searched: tuple[Path, str, str]) -> None:
     folder, _, errors = searched
     table = pd.read_csv(folder / "hyper" / "trials.csv")
@@ -101,6 +103,8 @@ def test_killed_search_repeats_no_trial(searched: tuple[Path, str, str]) -> None
     assert not list((folder / "hyper").glob(".shared-*"))
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_values_are_draws_of_hyperopt(searched: tuple[Path, str, str]) -> None:
     folder, *_ = searched
     table = pd.read_csv(folder / "hyper" / "trials.csv")
@@ -116,6 +120,8 @@ def test_values_are_draws_of_hyperopt(searched: tuple[Path, str, str]) -> None:
     assert ((table["status"] == "failed") == (table["embedding_size"] == -1)).all()
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_only_the_best_trial_is_tested(searched: tuple[Path, str, str]) -> None:
     folder, output, _ = searched
     trials = json.loads((folder / "hyper" / "search.json").read_text(encoding="utf-8"))["trials"]

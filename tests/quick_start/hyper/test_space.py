@@ -24,6 +24,7 @@ def write(folder: Path, text: str) -> Path:
     return file
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_shipped_files_give_trainable_models(model: str, make_model: Callable[..., Any]) -> None:
     space = read_space(spaces.find_file(None, model))

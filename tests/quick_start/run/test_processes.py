@@ -83,6 +83,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> tupl
     return folder, output
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_only_one_process_writes(whole: tuple[Path, str]) -> None:
     folder, output = whole
     assert len(results_in(output)) == 1
@@ -90,6 +92,8 @@ def test_only_one_process_writes(whole: tuple[Path, str]) -> None:
     assert len(re.findall("epoch 11 training", output)) == 1
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_all_launchers_give_equal_results(tmp_path: Path, shared_folder: Path, whole: tuple[Path, str]) -> None:
     (expected,) = results_in(whole[1])
     address = ["--world_size=2", "--ip=127.0.0.1", f"--port={free_port()}"]
@@ -111,6 +115,8 @@ def test_all_launchers_give_equal_results(tmp_path: Path, shared_folder: Path, w
     assert results_in(output) == [expected]
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_killed_process_ends_the_others(tmp_path: Path, shared_folder: Path) -> None:
     folder = tmp_path / "run"
     process = start(folder, shared_folder, "--nproc=2", "--epochs=5000", "--stopping_step=5000")
@@ -124,6 +130,8 @@ def test_killed_process_ends_the_others(tmp_path: Path, shared_folder: Path) -> 
     assert not psutil.wait_procs(workers, timeout=20)[1]
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_sigterm_saves_state_to_resume(tmp_path: Path, shared_folder: Path, whole: tuple[Path, str]) -> None:
     folder = tmp_path / "run"
     process = start(folder, shared_folder, "--nproc=2", *RUN)
@@ -161,6 +169,8 @@ def test_results_larger_than_a_pipe_arrive() -> None:
     assert joining.join(Context(), queue, errors, 0) == results
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_what_a_process_refuses_is_one_line(tmp_path: Path, shared_folder: Path) -> None:
     arguments = ["--nproc=2", "--item_modalities=[nothing]"]
     status, output = end(start(tmp_path / "run", shared_folder, *arguments), tmp_path / "run")
@@ -227,6 +237,8 @@ def test_torchrun_says_which_process_this_is() -> None:
     assert torchrun_processes({"RANK": "5"}) is None
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_processes_save_no_loaders(tmp_path: Path, shared_folder: Path) -> None:
     split = "{'split': {'RS': [0.9, 0.1, 0.0]}, 'group_by': 'user', 'mode': 'full'}"
     keys = ["--nproc=2", "--epochs=1", "--save_dataloaders=True", "--save_dataset=True", f"--eval_args={split}"]
@@ -239,6 +251,8 @@ def test_processes_save_no_loaders(tmp_path: Path, shared_folder: Path) -> None:
     assert files[1] == "tiny-MultimodalDataset.pth"
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_processes_refuse_other_data(whole: tuple[Path, str], shared_folder: Path, tmp_path: Path) -> None:
     shutil.copytree(shared_folder, tmp_path / "dataset")
     with (tmp_path / "dataset" / "tiny" / "tiny.inter").open("a", encoding="utf-8") as file:
