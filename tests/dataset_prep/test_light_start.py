@@ -10,7 +10,7 @@ import pytest
 
 from recbole_sibrar.dataset_prep.converters import CONVERTERS
 
-HEAVY = {"numpy", "pandas", "pyarrow", "scipy", "torch", "recbole", "transformers", "PIL", "tqdm", "yaml"}
+HEAVY = {"numpy", "pandas", "pyarrow", "scipy", "torch", "recbole", "transformers", "PIL", "tqdm"}
 
 CODE = """
 import json, sys
