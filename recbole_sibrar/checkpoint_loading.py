@@ -46,7 +46,9 @@ def load_checkpoint(file: Any, map_location: Any = None) -> dict[str, Any]:
         map_location = "cpu"
     module = SimpleNamespace(__name__="recbole_checkpoint", Unpickler=_CheckpointUnpickler, load=_refuse_legacy)
     try:
-        checkpoint = _torch_load(file, map_location=map_location, weights_only=False, pickle_module=module)
+        checkpoint: dict[str, Any] = _torch_load(
+            file, map_location=map_location, weights_only=False, pickle_module=module
+        )
     except FileNotFoundError:
         raise CheckpointError(f"{file}: there is no such checkpoint") from None
     except _RefusedError as error:

@@ -32,7 +32,7 @@ class CollectorState:
     lists: ListCollector | None = None
     """Recommendation lists, where metrics or reports need them."""
     empty_places: bool = False
-    """Whether lists may have places without a recommendation."""
+    """True for lists that may have places without a recommendation."""
     struct: Any = None
     """Collected data of the evaluation, for metrics of groups and users."""
 

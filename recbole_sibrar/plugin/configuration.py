@@ -48,7 +48,7 @@ def load_internal_config_dict(original: Any, config: Config, model: str, model_c
 
 
 def _defaults_of(model_class: type) -> Path:
-    """The file with the defaults of a model of ours, or of the one that a user's own class is derived from."""
+    """Return the file with the defaults of our model, or of our model that a user's class is derived from."""
     files = (properties() / "model" / f"{base.__name__}.yaml" for base in model_class.__mro__)
     return next((file for file in files if file.is_file()), properties() / "model" / f"{MODELS[0]}.yaml")
 
@@ -81,7 +81,8 @@ def _load_dataset_file(config: Config, dataset: str) -> None:
 
 def general_defaults() -> dict[str, Any]:
     """Our keys that every model has, with their defaults."""
-    return yaml.safe_load((properties() / "overall.yaml").read_text(encoding="utf-8"))
+    defaults: dict[str, Any] = yaml.safe_load((properties() / "overall.yaml").read_text(encoding="utf-8"))
+    return defaults
 
 
 def known_keys(config: Config) -> set[str]:
@@ -122,7 +123,7 @@ def _benchmark_folder(config: Config, data_path: Path) -> Path:
     if not isinstance(names, (list, tuple)) or len(names) != len(PARTS):
         refuse("benchmark_filename", names, f"a list of three parts, such as [{', '.join(PARTS)}]")
     files = [f"{config.dataset}.{name}.inter" for name in names]
-    places = list(dict.fromkeys([data_path / config.dataset, data_path, default]))
+    places: list[Path] = list(dict.fromkeys([data_path / config.dataset, data_path, default]))
     for folder in places:
         if all((folder / file).is_file() for file in files):
             return folder
@@ -171,4 +172,6 @@ def _set_evaluation(config: Config) -> None:
 
 def load_config_files(original: Any, config: Config, file_list: list[str] | None) -> dict[str, Any]:
     """Load configuration files, ready-made ones by name."""
-    return original(config, [configuration_file(name) for name in file_list] if file_list else file_list)
+    files = [configuration_file(name) for name in file_list] if file_list else file_list
+    keys: dict[str, Any] = original(config, files)
+    return keys

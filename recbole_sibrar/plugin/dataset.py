@@ -38,7 +38,7 @@ def build(original: Any, dataset: Dataset) -> list[Dataset]:
     settings = evaluation_config(dataset.config)
     writer = dataset.__dict__.pop("split_writer", None)
     frames = writer.build(dataset, lambda: original(dataset)) if writer else []
-    parts = writer.parts if writer else original(dataset)
+    parts: list[Any] = writer.parts if writer else original(dataset)
     if settings.cold_start:
         getLogger().info(partition.check_parts(parts, settings.cold_start.group_by))
     elif len(parts) == len(PARTS):

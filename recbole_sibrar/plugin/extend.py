@@ -26,7 +26,7 @@ class Extension:
     why: str
     """Purpose, for the list of ``recbole-sibrar doctor``."""
     replaces: bool = False
-    """Whether the function takes the place of the original and is called as the original is."""
+    """True for a function in the place of the original, called without the original."""
 
     @property
     def target(self) -> str:
@@ -73,7 +73,7 @@ def is_applied(extension: Extension) -> bool:
 
 
 def _applied_to(function: Any) -> list[tuple[str, str]]:
-    """Module and name of each extension around a function, from the outside in."""
+    """List module and name of each extension around a function, from the outside in."""
     found = []
     while hasattr(function, _ORIGINAL):
         found.append(getattr(function, _EXTENSION))

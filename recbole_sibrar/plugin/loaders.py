@@ -6,6 +6,7 @@ from logging import getLogger
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from recbole.config import Config
 from recbole.data.dataloader import FullSortEvalDataLoader
 from recbole.data.dataset import Dataset
@@ -112,13 +113,14 @@ def _check_written(config: Config) -> None:
         )
 
 
-def _popularity(dataset: Dataset) -> np.ndarray:
-    """Number of training interactions of each item, int64 ``[n_items]``."""
+def _popularity(dataset: Dataset) -> NDArray[np.int64]:
+    """Count the training interactions of each item: int64 ``[n_items]``."""
     items = dataset.inter_feat[dataset.iid_field].numpy()
-    return np.bincount(items, minlength=dataset.item_num)
+    counts: NDArray[np.int64] = np.bincount(items, minlength=dataset.item_num)
+    return counts
 
 
-def _restrict_candidates(config: Config, phase: str, loader: Any, popularity: np.ndarray) -> int:
+def _restrict_candidates(config: Config, phase: str, loader: Any, popularity: NDArray[np.int64]) -> int:
     """Restrict the negatives of a sampled evaluation to the candidates of its part.
 
     Args:

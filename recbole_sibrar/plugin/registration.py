@@ -64,7 +64,8 @@ class _Finder(MetaPathFinder):
     """Import hook for RecBole.
 
     RecBole is imported before any module of ours that needs it, so that registration never meets a module half-way
-    through its own import."""
+    through its own import.
+    """
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -108,7 +109,8 @@ class _Loader(Loader):
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         """Make the module as the loader does."""
-        return self.loader.create_module(spec)
+        module: ModuleType | None = self.loader.create_module(spec)
+        return module
 
     def exec_module(self, module: ModuleType) -> None:
         """Run the module, which then has its own loader again, and register."""

@@ -65,7 +65,7 @@ def _draws_negatives(loader: Any) -> bool:
     if not isinstance(loader, NegSampleEvalDataLoader):
         return False
     arguments = loader.neg_sample_args
-    return arguments["distribution"] != "none" and arguments["sample_num"] != "none"
+    return bool(arguments["distribution"] != "none" and arguments["sample_num"] != "none")
 
 
 def iterate(original: Any, loader: Any) -> Any:
@@ -76,7 +76,7 @@ def iterate(original: Any, loader: Any) -> Any:
 
 
 def _with_negatives_of_all(original: Any, loader: Any) -> Iterator[Any]:
-    """The batches of this process; the users of the others take their negatives from the same stream, in their turn."""
+    """Yield the batches of this process, after the negatives of the earlier ones and before those of the later."""
     own = loader.batch_sampler.sampler
     state = np.random.get_state()
     np.random.set_state(processes.broadcast(loader.config, state))

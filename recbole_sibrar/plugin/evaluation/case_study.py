@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from recbole_sibrar.config import refuse
@@ -86,8 +87,8 @@ def full_sort_topk(
     return top
 
 
-def read_users(uid_series: Any, n_users: int) -> np.ndarray:
-    """Internal ids of users as an array.
+def read_users(uid_series: Any, n_users: int) -> NDArray[np.int64]:
+    """Return internal ids of users as an array.
 
     Args:
         uid_series: A list, an array, a tensor, or a single id.
@@ -113,7 +114,8 @@ def read_users(uid_series: Any, n_users: int) -> np.ndarray:
     unknown = users[(users < 1) | (users >= n_users)]
     if len(unknown):
         refuse("uid_series", int(unknown[0]), allowed)
-    return users.astype(np.int64)
+    ids: NDArray[np.int64] = users.astype(np.int64)
+    return ids
 
 
 def _check_loader(test_data: Any) -> None:
@@ -124,7 +126,7 @@ def _check_loader(test_data: Any) -> None:
         refuse("test_data", type(test_data).__name__, allowed)
 
 
-def _with_history(loader: Any, users: np.ndarray) -> np.ndarray:
+def _with_history(loader: Any, users: NDArray[np.int64]) -> NDArray[np.object_]:
     """Complete the loader's history for users without an interaction in the evaluated part.
 
     RecBole's loader masks the interactions of the parts up to the evaluated one, without the held-out pairs.
@@ -132,14 +134,14 @@ def _with_history(loader: Any, users: np.ndarray) -> np.ndarray:
     Returns:
         object ``[n_users]``: for each of the users int64 ``[n]``, the items.
     """
-    history = loader.uid2history_item.copy()
+    history: NDArray[np.object_] = loader.uid2history_item.copy()
     for user in np.unique(users):
         if history[user] is None:
             history[user] = torch.tensor(sorted(loader._sampler.used_ids[user]), dtype=torch.int64)
     return history
 
 
-def _note_without_sequence(users: np.ndarray, dataset: Any) -> None:
+def _note_without_sequence(users: NDArray[np.int64], dataset: Any) -> None:
     """Name the users for whom RecBole returns no row, as a sequential model is asked about the part's sequences.
 
     Raises:

@@ -57,7 +57,7 @@ def init_trainer(original: Any, trainer: AbstractTrainer, config: Any, model: nn
 
 
 def synchronized(model: nn.Module) -> nn.Module:
-    """The model with batch norm, and the contrastive losses of our models, over the rows of all processes.
+    """Extend batch norm, and the contrastive losses of our models, to the rows of all processes.
 
     Args:
         model: The model, which is changed in place.

@@ -42,20 +42,19 @@ class Projected:
     """A field of numbers or vectors at a moment of the training."""
 
     side: Side
-    """Whose field it is."""
+    """Side of the field."""
     name: str
     """Name of the field."""
     advice: str
-    """What can be done about large values."""
+    """Advice about large values."""
     largest: float
     """Largest absolute value that its projection gets."""
     is_finite: bool
-    """Whether its projection returns finite values only."""
+    """True for a projection with finite values only."""
 
 
 def explain(model: MultimodalRecommender, loss: float, learning_rate: float) -> str:
     """Name the likely reason of a loss without a finite value: an overflowing field, or the largest values.
-
 
     Args:
         model: The model, with the parameters that the loss was computed with.

@@ -34,7 +34,7 @@ def run_recbole(
 ) -> dict[str, Any]:
     """Run as RecBole does; the result also has the ``checkpoint``, and the log says how to go on with it."""
     with _noting_trainers() as trainers:
-        result = original(model, dataset, config_file_list, config_dict, saved)
+        result: dict[str, Any] = original(model, dataset, config_file_list, config_dict, saved)
 
     trainer = trainers[-1]
     file = str(getattr(trainer, "saved_model_file", ""))
@@ -100,7 +100,7 @@ def closing_block(trainer: Any, result: dict[str, Any]) -> str:
 
 
 def _data(trainer: Any) -> str:
-    """The data set in numbers, and its parts."""
+    """Describe the size of the data set, and its parts."""
     config = trainer.config
     loader = training_state(trainer).loader
     dataset = getattr(loader, "_dataset", None)
@@ -112,7 +112,7 @@ def _data(trainer: Any) -> str:
 
 
 def _training(trainer: Any) -> str:
-    """Number of epochs, and the epoch of the checkpoint."""
+    """Describe the number of epochs, and the epoch of the checkpoint."""
     losses = getattr(trainer, "train_loss_dict", {})
     if not losses:
         return ""

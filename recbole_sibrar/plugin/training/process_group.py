@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import recbole.quick_start.quick_start as quick_start
 import torch
@@ -18,6 +18,9 @@ from torch.distributed.constants import default_pg_timeout
 
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.trainer.log import QuietHandler
+
+if TYPE_CHECKING:
+    from torch._C._distributed_c10d import Store  # torch.distributed has it without naming it
 
 _MEETING_TIME = timedelta(minutes=10)
 """Time that a process waits for the others."""
@@ -74,14 +77,14 @@ def _join(final: dict[str, Any], rank: int) -> None:
         raise ConfigError(f"--ip, --port: {count} processes did not meet at {address}: {reason}") from None
 
 
-def _meet(final: dict[str, Any], rank: int, address: str) -> dist.Store:
-    """The store of all processes, when all of them have come; collectives have the time that torch gives them."""
+def _meet(final: dict[str, Any], rank: int, address: str) -> Store:
+    """Wait for all processes and return their store; collectives have torch's own time limit."""
     count, port = final["world_size"], int(final["port"])
     if final["nproc"] < count and rank == final["offset"]:  # others have to be started by hand
         print(f"waiting for {count} processes at {address}", file=sys.stderr)  # noqa: T201
     if not 0 <= port < 2**16:
         raise ValueError(f"port must have value from 0 to 65535 but was {port}.")
-    store = dist.TCPStore(
+    store: Store = dist.TCPStore(  # type: ignore[attr-defined]  # exported without being named
         final["ip"], port, count, is_master=rank == 0, timeout=_MEETING_TIME, wait_for_workers=True, multi_tenant=True
     )
     store.set_timeout(default_pg_timeout)

@@ -103,7 +103,7 @@ def threads_each(n_processes: int) -> str:
 
 
 def reason_of(status: int, log: str) -> str:
-    """Return the reason of a failure: a signal, or the last line of the log.
+    r"""Return the reason of a failure: a signal, or the last line of the log.
 
     Args:
         status: Exit status of the process.
