@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,9 @@ from recbole_sibrar.plugin.training import resume
 from recbole_sibrar.trainer import plain_values
 
 
-def load_internal_config_dict(original: Any, config: Config, model: str, model_class: type, dataset: str) -> None:
+def load_internal_config_dict(
+    original: Callable[..., None], config: Config, model: str, model_class: type, dataset: str
+) -> None:
     """Load our defaults between RecBole's general ones and those of the data set, as RecBole does for its models."""
     original(config, model, model_class, dataset)
     general = general_defaults()
@@ -91,7 +94,7 @@ def known_keys(config: Config) -> set[str]:
     return listed | set(config.internal_config_dict) | OTHER_KEYS
 
 
-def set_default_parameters(original: Any, config: Config) -> None:
+def set_default_parameters(original: Callable[..., None], config: Config) -> None:
     """Check the user's keys before RecBole completes the configuration."""
     check_configuration(config, known_keys(config), general_defaults())
     # before RecBole completes eval_args, so that group_by has to be the user's own
@@ -133,12 +136,14 @@ def _benchmark_folder(config: Config, data_path: Path) -> Path:
     return default  # where RecBole would download the data set to
 
 
-def convert_config_dict(original: Any, config: Config, config_dict: dict[str, Any]) -> dict[str, Any]:
+def convert_config_dict(
+    original: Callable[..., dict[str, Any]], config: Config, config_dict: dict[str, Any]
+) -> dict[str, Any]:
     """Read values that are given as text: as RecBole does, and lists and dictionaries without inner quotes as yaml."""
     return {key: _convert_value(original, config, key, value) for key, value in config_dict.items()}
 
 
-def _convert_value(original: Any, config: Config, key: str, value: Any) -> Any:
+def _convert_value(original: Callable[..., Any], config: Config, key: str, value: Any) -> Any:
     """Read one value; RecBole evaluates it as Python, in which ``[id]`` holds a function and ``1/0`` fails."""
     try:
         converted = original(config, {key: value})[key]
@@ -170,7 +175,9 @@ def _set_evaluation(config: Config) -> None:
             refuse(key, config[key], f"no value with the metrics {config['metrics']}, which are no ranking metrics")
 
 
-def load_config_files(original: Any, config: Config, file_list: list[str] | None) -> dict[str, Any]:
+def load_config_files(
+    original: Callable[..., dict[str, Any]], config: Config, file_list: list[str] | None
+) -> dict[str, Any]:
     """Load configuration files, ready-made ones by name."""
     files = [configuration_file(name) for name in file_list] if file_list else file_list
     keys: dict[str, Any] = original(config, files)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from logging import getLogger
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from recbole.config import Config
 from recbole.data.dataloader import FullSortEvalDataLoader
+from recbole.data.dataloader.abstract_dataloader import AbstractDataLoader
 from recbole.data.dataset import Dataset
 
 from recbole_sibrar.config import ConfigError, cold_start_config, evaluation_config, long_tail_ratio
@@ -30,7 +32,7 @@ from recbole_sibrar.plugin.models import class_of
 __all__ = ["data_preparation", "get_dataloader"]
 
 
-def get_dataloader(original: Any, config: Config, phase: str) -> type:
+def get_dataloader(original: Callable[..., type], config: Config, phase: str) -> type:
     """Choose the class of a loader: ours for training our models, and for candidates of a part.
 
     Args:
@@ -46,7 +48,9 @@ def get_dataloader(original: Any, config: Config, phase: str) -> type:
     return loader
 
 
-def data_preparation(original: Any, config: Config, dataset: Dataset) -> tuple[Any, Any, Any]:
+def data_preparation(
+    original: Callable[..., tuple[Any, Any, Any]], config: Config, dataset: Dataset
+) -> tuple[Any, Any, Any]:
     """Make the loaders of training, validation and test.
 
     Training draws its negatives from the items it may know, and an evaluation ranks its candidates.
@@ -120,7 +124,7 @@ def _popularity(dataset: Dataset) -> NDArray[np.int64]:
     return counts
 
 
-def _restrict_candidates(config: Config, phase: str, loader: Any, popularity: NDArray[np.int64]) -> int:
+def _restrict_candidates(config: Config, phase: str, loader: AbstractDataLoader, popularity: NDArray[np.int64]) -> int:
     """Restrict the negatives of a sampled evaluation to the candidates of its part.
 
     Args:

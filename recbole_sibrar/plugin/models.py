@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import recbole.data.dataset
@@ -21,7 +21,7 @@ def class_of(config: Config) -> type:
     return model_class
 
 
-def create_dataset(original: Any, config: Config) -> Dataset:
+def create_dataset(original: Callable[..., Dataset], config: Config) -> Dataset:
     """Create the data set of a model.
 
     RecBole looks for a class named ``<Model>Dataset``, also for a model class that the user has derived from ours.
@@ -32,7 +32,7 @@ def create_dataset(original: Any, config: Config) -> Dataset:
     return original(config)
 
 
-def get_model(original: Any, model_name: str) -> type:
+def get_model(original: Callable[..., type], model_name: str) -> type:
     """Find a model by its name as RecBole does, or among the classes derived from ours."""
     try:
         found: type = original(model_name)

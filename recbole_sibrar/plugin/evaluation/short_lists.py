@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 Values = NDArray[np.floating[Any]]
 
 
-def measure_filled(original: Callable[..., float], metric: Any, items: NDArray[Any], *more: Any) -> float:
+def measure_filled(original: Callable[..., float], metric: object, items: NDArray[Any], *more: object) -> float:
     """Measure the recommended items of all lists, int ``[n_users, k]``, as one list."""
     return original(metric, items[items > 0][None], *more)
 
 
-def item_values(original: Callable[..., Values], metric: Any, items: NDArray[Any], *more: Any) -> Values:
+def item_values(original: Callable[..., Values], metric: object, items: NDArray[Any], *more: object) -> Values:
     """Value of each recommended item, ``[n_users, k]``, NaN for an empty place."""
     values = original(metric, items, *more)
     if (items > 0).all():
@@ -30,7 +30,7 @@ def item_values(original: Callable[..., Values], metric: Any, items: NDArray[Any
     return filled
 
 
-def running_mean(original: Callable[..., Values], metric: Any, values: Values) -> Values:
+def running_mean(original: Callable[..., Values], metric: object, values: Values) -> Values:
     """Mean of the first 1, 2, ... k values of each list, ``[n_users, k]``, over the places that are not empty."""
     if not np.isnan(values).any():
         return original(metric, values)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from recbole.trainer import Trainer
@@ -23,7 +22,7 @@ _BLOCK = 4096
 """Entities that are projected at a time."""
 
 
-def check_nan(original: Any, trainer: Trainer, loss: Tensor) -> None:
+def check_nan(original: Callable[..., None], trainer: Trainer, loss: Tensor) -> None:
     """Check a loss; RecBole checks for NaN alone, but an infinite loss leaves no finite parameter either.
 
     Raises:

@@ -36,7 +36,7 @@ _QUIET = {
 """Keys of the processes that leave it to the first one to say and to save something."""
 
 
-def init_device(original: Any, config: Config) -> None:
+def init_device(original: Callable[..., None], config: Config) -> None:
     """Choose the device, and join the other processes of the run, on GPUs or on CPUs.
 
     RecBole's own way needs a GPU for each process, and takes the first process of each machine for the one that logs
@@ -98,7 +98,7 @@ class _NoWriter:
         return lambda *args, **kwargs: None
 
 
-def get_tensorboard(original: Any, logger: logging.Logger) -> Any:
+def get_tensorboard(original: Callable[..., Any], logger: logging.Logger) -> Any:
     """RecBole's TensorBoard writer, or none for a process that writes no logs."""
     if any(isinstance(handler, QuietHandler) for handler in logger.handlers):
         return _NoWriter()
