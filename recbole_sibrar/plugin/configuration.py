@@ -57,7 +57,7 @@ def _defaults_of(model_class: type) -> Path:
 
 
 def _load_dataset_file(config: Config, dataset: str) -> None:
-    """Load the configuration that lies beside the atomic files of a data set, if one does.
+    """Load the configuration beside the atomic files of a data set, if there is one.
 
     Raises:
         ConfigError: It is no mapping of keys to values.
@@ -139,7 +139,7 @@ def _benchmark_folder(config: Config, data_path: Path) -> Path:
 def convert_config_dict(
     original: Callable[..., dict[str, Any]], config: Config, config_dict: dict[str, Any]
 ) -> dict[str, Any]:
-    """Read values that are given as text: as RecBole does, and lists and dictionaries without inner quotes as yaml."""
+    """Read values given as text: as RecBole does, and lists and dictionaries without inner quotes as yaml."""
     return {key: _convert_value(original, config, key, value) for key, value in config_dict.items()}
 
 
@@ -157,7 +157,7 @@ def _convert_value(original: Callable[..., Any], config: Config, key: str, value
 
 
 def _set_evaluation(config: Config) -> None:
-    """Complete and check what holds for the evaluation of every model."""
+    """Complete and check the keys about the evaluation of every model."""
     settings, model_type = evaluation_config(config), config["MODEL_TYPE"]
     final = config.final_config_dict
     if settings.cold_start and "filter_inter_by_user_or_item" not in config.external_config_dict:

@@ -37,7 +37,7 @@ _LIGHT = (
     "parallel",
     "properties",
 )
-"""Modules and packages of ours, with all that is in them, that are imported without RecBole."""
+"""Modules and packages of ours, with all modules inside, imported without RecBole."""
 
 _LIGHT_PARTS = frozenset(
     {
@@ -49,7 +49,7 @@ _LIGHT_PARTS = frozenset(
 
 
 def register_with_recbole() -> None:
-    """Register the plugin: at once where RecBole has been imported, else right after it will have been."""
+    """Register the plugin: at once after an import of RecBole, else right after the import to come."""
     if _RECBOLE in sys.modules:
         _register()
     elif not any(isinstance(finder, _Finder) for finder in sys.meta_path):
@@ -101,7 +101,7 @@ class _Loader(Loader):
     """Loads RecBole, and then registers the plugin.
 
     Args:
-        loader: The loader that RecBole has without us.
+        loader: RecBole's own loader.
     """
 
     def __init__(self, loader: Any) -> None:
@@ -113,7 +113,7 @@ class _Loader(Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Run the module, which then has its own loader again, and register."""
+        """Give the module its own loader again, run it, and register."""
         assert module.__spec__ is not None
         module.__spec__.loader = module.__loader__ = self.loader
         sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Finder)]

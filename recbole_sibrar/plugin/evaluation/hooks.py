@@ -95,7 +95,7 @@ def fit(original: Callable[..., Any], trainer: Trainer, train_data: LoaderLike, 
 def evaluate(
     original: Callable[..., Any], trainer: Trainer, eval_data: LoaderLike | None, *args: object, **kwargs: object
 ) -> Any:
-    """Evaluate as RecBole does, and report the results that our keys ask for."""
+    """Evaluate as RecBole does, and report the further results of our keys."""
     if not eval_data:
         return original(trainer, eval_data, *args, **kwargs)
 
@@ -134,7 +134,7 @@ def _prepare_collector(trainer: Trainer, eval_data: LoaderLike | None, known: Ev
         trainer: RecBole's trainer.
         eval_data: Loader of the evaluated part.
         known: State of the loader.
-        report: Whether results of groups or users are reported.
+        report: True for results of groups or users.
     """
     settings, collector = evaluation_config(trainer.config), trainer.eval_collector
     if settings.save_per_user and not report and processes.is_main(trainer.config):
@@ -231,7 +231,7 @@ def _explain_undefined(trainer: Trainer, result: dict[str, float], phase: str) -
 
 
 def _warn_once(trainer: Trainer, warnings: Iterable[str]) -> None:
-    """Log the warnings that this trainer has not logged before."""
+    """Log the warnings new to this trainer."""
     said = training_state(trainer).warnings
     for warning in warnings:
         if warning not in said:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch._C._distributed_c10d import Store  # torch.distributed has it without naming it
 
 _MEETING_TIME = timedelta(minutes=10)
-"""Time that a process waits for the others."""
+"""Time of a process to wait for the others."""
 
 _QUIET = {
     "state": "ERROR",
@@ -92,14 +92,14 @@ def _meet(final: dict[str, Any], rank: int, address: str) -> Store:
 
 
 class _NoWriter:
-    """Takes what a TensorBoard writer takes, and writes nothing."""
+    """Writer for TensorBoard without any output."""
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *args, **kwargs: None
 
 
 def get_tensorboard(original: Callable[..., Any], logger: logging.Logger) -> Any:
-    """RecBole's TensorBoard writer, or none for a process that writes no logs."""
+    """RecBole's TensorBoard writer, or none for a process without logs."""
     if any(isinstance(handler, QuietHandler) for handler in logger.handlers):
         return _NoWriter()
     return original(logger)

@@ -1,4 +1,4 @@
-"""Extensions of RecBole's trainer for runs that can be resumed as if they had not been interrupted.
+"""Extensions of RecBole's trainer for resumed runs with the results of uninterrupted ones.
 
 RecBole's checkpoint holds parameters, optimiser, epoch, early-stopping counter and best score. To continue identically
 a run also needs the random states, the position in the training data and the best validation result. They are added
@@ -54,7 +54,7 @@ def is_resumable(model_type: Any, model: str) -> bool:
 
 
 def make_folder(original: Callable[..., None], trainer: Trainer, config: Config, *args: object) -> None:
-    """Make the folder of the checkpoints before RecBole does, which would end in a traceback.
+    """Make the folder of the checkpoints before RecBole, whose failure is a traceback.
 
     Raises:
         DataError: It cannot be made.
@@ -90,7 +90,7 @@ def fit(original: Callable[..., Any], trainer: Trainer, train_data: LoaderLike, 
 
 
 def _load_checkpoint(trainer: Trainer, train_data: LoaderLike) -> None:
-    """Load the checkpoint that ``resume`` names, and check that it was trained with the same data."""
+    """Load the checkpoint of ``resume``, and compare its data with those of the run."""
     config = trainer.config
     if config["resume"] == restore.AUTO:
         found = None
@@ -151,7 +151,7 @@ def _closing(train_data: Any) -> Iterator[None]:
 
 
 def _restore(trainer: Trainer, progress: Progress, train_data: LoaderLike, state: dict[str, Any]) -> None:
-    """Restore the values of a checkpoint that RecBole's ``resume_checkpoint`` leaves out."""
+    """Restore the values of a checkpoint left out by RecBole's ``resume_checkpoint``."""
     best = state["best_valid_result"]
     trainer.best_valid_result = best and OrderedDict(best)  # as RecBole's evaluator makes it, and prints it
     trainer.train_loss_dict = state["train_loss_dict"]
@@ -218,7 +218,7 @@ def valid_epoch(original: Callable[..., Any], trainer: Trainer, *args: object, *
 
 
 def evaluate_batch(original: Callable[..., Any], trainer: Trainer, batch: Any) -> Any:
-    """Stop between two batches of an evaluation if that is asked for."""
+    """Stop between two batches of an evaluation on request."""
     progress = training_state(trainer).progress
     if progress is not None:
         progress.between_evaluations()
@@ -297,7 +297,7 @@ def resume_checkpoint(original: Callable[..., None], trainer: Trainer, resume_fi
 def save_checkpoint(
     original: Callable[..., None], trainer: Trainer, epoch: int, verbose: bool = True, **kwargs: str
 ) -> None:
-    """Write RecBole's checkpoint with our state, to a temporary name that is renamed when it is complete."""
+    """Write RecBole's checkpoint with our state, to a temporary name first, and rename the complete file."""
     state = training_state(trainer)
     file = kwargs.get("saved_model_file", trainer.saved_model_file)
     if state.loader is None:
@@ -320,7 +320,7 @@ def save_checkpoint(
 def _save_without_state(
     original: Callable[..., None], trainer: Trainer, epoch: int, verbose: bool, options: dict[str, Any]
 ) -> None:
-    """Write RecBole's checkpoint as RecBole does, with a configuration that a checkpoint can hold."""
+    """Write RecBole's checkpoint as RecBole does, with a configuration fit for a checkpoint."""
     config = trainer.config
     trainer.config = held_config(config)
     try:
