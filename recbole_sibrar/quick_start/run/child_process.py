@@ -110,7 +110,7 @@ def reason_of(status: int, log: str) -> str:
         log: Output of the process.
 
     Example:
-        >>> reason_of(1, "Traceback\\nsome.module.DataError: no such field")
+        >>> reason_of(1, "Traceback\nsome.module.DataError: no such field")
         'DataError: no such field'
         >>> reason_of(-9, "")
         'ended by SIGKILL'
