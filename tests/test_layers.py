@@ -55,7 +55,6 @@ GROUND = "ground floor"
 FACE = "recbole_sibrar"
 
 EXCEPTIONS = {
-    ("recbole_sibrar.protocols", "modality"): "a type, which is imported for type checkers only",
     ("recbole_sibrar.dataset_prep.__main__", "cli"): "the old form of a command: python -m recbole_sibrar.dataset_prep",
     ("recbole_sibrar.quick_start.group.single_run", FACE): "registers the plugin in the process of a run",
     ("recbole_sibrar.quick_start.hyper.objective", FACE): "registers the plugin in the process of a trial",
