@@ -5,15 +5,43 @@ Importing this package is enough: afterwards RecBole's own functions know its mo
 Example:
     >>> import recbole_sibrar
     >>> from recbole.utils import get_model
-    >>> get_model("SiBraR").__name__
-    'SiBraR'
+    >>> get_model("SiBraR") is recbole_sibrar.SiBraR
+    True
 """
 
+from typing import TYPE_CHECKING
+
+from recbole_sibrar.errors import CheckpointError, ConfigError, DataError, ProcessError
 from recbole_sibrar.names import MODELS
 from recbole_sibrar.plugin.registration import register_with_recbole
 
+if TYPE_CHECKING:
+    from recbole_sibrar.model import CLCRec, DropoutNet, MuBraR, SiBraR
+
 __version__ = "0.1.0"
-__all__ = ["MODELS", "__version__", "register"]
+__all__ = [
+    "MODELS",
+    "CLCRec",
+    "CheckpointError",
+    "ConfigError",
+    "DataError",
+    "DropoutNet",
+    "MuBraR",
+    "ProcessError",
+    "SiBraR",
+    "__version__",
+    "register",
+]
+
+
+def __getattr__(name: str) -> object:
+    # Models are imported on first use: commands start without torch.
+    if name not in MODELS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    from recbole_sibrar import model
+
+    return getattr(model, name)
 
 
 def register() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pickle
 import sys
+from os import PathLike
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,7 +32,7 @@ def identify(file: str) -> tuple[str, int, int] | None:
     return os.path.realpath(file), state.st_mtime_ns, state.st_size
 
 
-def load_checkpoint(file: Any, map_location: Any = None) -> dict[str, Any]:
+def load_checkpoint(file: str | PathLike[str], map_location: Any = None) -> dict[str, Any]:
     """Load a RecBole checkpoint; classes and functions foreign to one are refused.
 
     Args:
@@ -46,7 +47,9 @@ def load_checkpoint(file: Any, map_location: Any = None) -> dict[str, Any]:
         map_location = "cpu"
     module = SimpleNamespace(__name__="recbole_checkpoint", Unpickler=_CheckpointUnpickler, load=_refuse_legacy)
     try:
-        checkpoint = _torch_load(file, map_location=map_location, weights_only=False, pickle_module=module)
+        checkpoint: dict[str, Any] = _torch_load(
+            file, map_location=map_location, weights_only=False, pickle_module=module
+        )
     except FileNotFoundError:
         raise CheckpointError(f"{file}: there is no such checkpoint") from None
     except _RefusedError as error:
@@ -87,7 +90,7 @@ def _attach_record(file: str, config: Config, record: Any) -> None:
 _torch_load = torch.load  # before torch.load is replaced while RecBole's functions run
 
 
-def load_trusted(file: Any, map_location: Any = None) -> Any:
+def load_trusted(file: str | PathLike[str], map_location: Any = None) -> Any:
     """Load a file with torch's own reader, which runs code of the file.
 
     Args:
@@ -101,7 +104,7 @@ class _RefusedError(Exception):
     """Something in the file is foreign to RecBole's checkpoints."""
 
 
-def _refuse_legacy(*_: Any, **__: Any) -> Any:
+def _refuse_legacy(*_: object, **__: object) -> Any:
     raise pickle.UnpicklingError("not in the zip format that torch writes since 1.6")
 
 
@@ -138,7 +141,7 @@ class _CheckpointUnpickler(_PythonUnpickler):
 
     dispatch = dict(_PythonUnpickler.dispatch)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self.builders: set[int] = set()
 
@@ -165,12 +168,12 @@ class _CheckpointUnpickler(_PythonUnpickler):
             f"call torch.serialization.add_safe_globals([{dotted}]) first"
         )
 
-    def _refuse_call(self, function: Any) -> None:
+    def _refuse_call(self, function: object) -> None:
         if id(function) not in self.builders:
             name = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', function)}"
             raise _RefusedError(f"a call of {name}, which no RecBole checkpoint needs")
 
-    def _instantiate(self, klass: Any, args: Any) -> None:
+    def _instantiate(self, klass: object, args: object) -> None:
         self._refuse_call(klass)
         super()._instantiate(klass, args)
 

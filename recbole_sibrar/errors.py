@@ -74,14 +74,14 @@ def refuse(key: str, value: object, allowed: str) -> NoReturn:
 
 
 def one_line(error: BaseException, limit: int | None = None) -> str:
-    """Put the message of an error into one line.
+    r"""Put the message of an error into one line.
 
     Args:
         error: The error.
         limit: Largest number of characters; None for any.
 
     Example:
-        >>> one_line(ValueError("two\\n  lines"))
+        >>> one_line(ValueError("two\n  lines"))
         'two lines'
     """
     return " ".join(str(error).split())[:limit]

@@ -73,7 +73,7 @@ class DatasetLike(Protocol):
         """Number of items, with RecBole's padding item 0."""
 
     def num(self, field: str) -> int:
-        """Number of ids or categories of a field, with padding."""
+        """Count the ids or categories of a field, with padding."""
 
     def token2id(self, field: str, tokens: Any) -> Any:
         """Translate tokens of the files into ids."""

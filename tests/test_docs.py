@@ -96,6 +96,6 @@ def test_all_pages_are_found() -> None:
     assert "normalize_numbers" in known_keys()
 
 
-def test_readme_names_every_page_of_the_guide() -> None:
+def test_readme_names_every_guide_page() -> None:
     linked = {(ROOT / link.partition("#")[0]).resolve() for link in LINK.findall(text_of(ROOT / "README.md"))}
     assert {page for page in PAGES if page.parent.name == "guide"} <= linked

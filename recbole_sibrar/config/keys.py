@@ -42,13 +42,13 @@ class Key:
     models: tuple[str, ...] = MODELS
     """Our models that read it."""
     by_side: bool = False
-    """True for a key that may have the prefix ``user_`` or ``item_``."""
+    """True for a key with an optional prefix ``user_`` or ``item_``."""
     own_default: bool = False
     """True for a key of every model with a default of ours for our models."""
     effect: Effect = "data"
     """Dependence of batches and results on the key."""
     prolongs: bool = False
-    """True for a key that a resumed run may change: it only trains longer."""
+    """True for a key open to change in a resumed run: it only trains longer."""
     path: Literal["", "start", "run"] = ""
     """Base of a relative path: the folder where the command starts, or that of the run."""
     recorded: bool = True
@@ -230,7 +230,7 @@ ENCODER_READERS = {key.name: key.read for key in KEYS if key.by_side and key.rea
 """Name of each key of an encoder -> its reader."""
 
 RECBOLE_READERS = {key.name: key.read for key in KEYS if key.read is not None and key.file not in ("model", "overall")}
-"""Name of RecBole's keys -> the reader that checks the value."""
+"""Name of RecBole's keys -> reader of the checked value."""
 
 MODEL_KEYS = keys_where(lambda key: key.file == "model" and len(key.models) == 1 and not key.by_side)
 """Keys of ours for a single model."""
@@ -239,19 +239,19 @@ OTHER_KEYS = frozenset(keys_where(lambda key: key.file == "none"))
 """Keys of RecBole or the plugin without a default in a file."""
 
 WITHOUT_EFFECT = frozenset(keys_where(lambda key: key.effect == "none"))
-"""Keys that change no result, or name a place of files."""
+"""Keys without effect on results, or with a place of files."""
 
 OF_MODEL = frozenset(keys_where(lambda key: key.effect == "model"))
 """Keys of the model, its training and its metrics; no batch depends on them."""
 
 PROLONGING = keys_where(lambda key: key.prolongs)
-"""Keys that a resumed run may change."""
+"""Keys open to change in a resumed run."""
 
 START_PATHS = keys_where(lambda key: key.path == "start")
 """Keys with paths relative to the folder where the command starts; a run may work in a folder of its own."""
 
 NOT_RECORDED = keys_where(lambda key: not key.recorded)
-"""Keys that the record of a run leaves out."""
+"""Keys left out of the record of a run."""
 
 
 def own_keys() -> tuple[str, ...]:

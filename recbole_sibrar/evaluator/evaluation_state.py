@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from recbole.data.dataloader.abstract_dataloader import AbstractDataLoader
+from recbole.evaluator import Collector
+
 from recbole_sibrar.evaluator.groups import Group
 from recbole_sibrar.evaluator.lists import ListCollector, TrainingKnowledge
 
@@ -32,22 +35,22 @@ class CollectorState:
     lists: ListCollector | None = None
     """Recommendation lists, where metrics or reports need them."""
     empty_places: bool = False
-    """Whether lists may have places without a recommendation."""
+    """True for lists that may have places without a recommendation."""
     struct: Any = None
     """Collected data of the evaluation, for metrics of groups and users."""
 
 
-def evaluation_state(loader: Any) -> EvaluationState | None:
+def evaluation_state(loader: AbstractDataLoader) -> EvaluationState | None:
     """Return the state of an evaluation loader; None for a loader made by hand."""
     return getattr(loader, _ATTRIBUTE, None)
 
 
-def set_evaluation_state(loader: Any, state: EvaluationState) -> None:
+def set_evaluation_state(loader: AbstractDataLoader, state: EvaluationState) -> None:
     """Set the state of an evaluation loader."""
     setattr(loader, _ATTRIBUTE, state)
 
 
-def collector_state(collector: Any) -> CollectorState:
+def collector_state(collector: Collector) -> CollectorState:
     """Return the state of a collector, which is made at the first call."""
     state: CollectorState = collector.__dict__.setdefault(_ATTRIBUTE, CollectorState())
     return state

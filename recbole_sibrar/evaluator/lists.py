@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from recbole.data.interaction import Interaction
 from scipy.sparse import csr_matrix
 
 from recbole_sibrar.data.features import FieldValues, Numbers, read_field, read_numbers
@@ -196,7 +197,9 @@ class ListCollector:
         self.batches: list[tuple[torch.Tensor, ...]] = []
         self.n_rows = 0
 
-    def add(self, scores: torch.Tensor, top: Top, interaction: Any, rows: torch.Tensor, items: torch.Tensor) -> None:
+    def add(
+        self, scores: torch.Tensor, top: Top, interaction: Interaction, rows: torch.Tensor, items: torch.Tensor
+    ) -> None:
         """Add a batch.
 
         Args:

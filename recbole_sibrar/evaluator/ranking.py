@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from recbole.data.interaction import Interaction
+from recbole.evaluator import Collector
 from torch import Tensor
 
 from recbole_sibrar.evaluator.requirements import check_cutoffs
@@ -44,16 +46,16 @@ def find_best(scores: Tensor, k: int, empty_places: bool) -> Top:
     return Top(top.values, top.items.masked_fill(top.values == -torch.inf, 0)) if empty_places else top
 
 
-def needs_best(collector: Any) -> bool:
+def needs_best(collector: Collector) -> bool:
     """Tell if a metric needs the best items; metrics of labels do not."""
     return any(collector.register.need(name) for name in _OF_BEST)
 
 
 def collect_batch(
     original: Callable[..., None],
-    collector: Any,
+    collector: Collector,
     scores: Tensor,
-    interaction: Any,
+    interaction: Interaction,
     rows: Tensor,
     items: Tensor,
     top: Top | None,
@@ -136,7 +138,9 @@ def _sorted(scores: Tensor) -> Tensor:
     return scores.sort(dim=1).values
 
 
-def tail_items(original: Callable[..., NDArray[Any]], metric: Any, items: NDArray[Any], counts: dict[int, int]) -> Any:
+def tail_items(
+    original: Callable[..., NDArray[Any]], metric: object, items: NDArray[Any], counts: dict[int, int]
+) -> Any:
     """Mark recommendations of the long tail like RecBole's ``TailPercentage.get_tail``, without its loops.
 
     Args:

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def count(config: ConfigLike) -> int:
-    """Number of processes that train the model of a configuration.
+    """Count the processes that train the model of a configuration.
 
     Args:
         config: RecBole's ``Config``; its key ``single_spec`` is set for a single process.
@@ -29,12 +29,12 @@ def count(config: ConfigLike) -> int:
 
 
 def rank(config: ConfigLike) -> int:
-    """Number of this process among all, on any machine; 0 for a single process."""
+    """Return the number of this process among all, on any machine; 0 for a single process."""
     return 0 if count(config) == 1 else dist.get_rank()
 
 
 def is_main(config: ConfigLike) -> bool:
-    """Whether this process is the one for logging, measuring and writing files."""
+    """Tell whether this process is the one for logging, measuring and writing files."""
     return rank(config) == 0
 
 
@@ -69,7 +69,7 @@ def broadcast(config: ConfigLike, value: T) -> T:
 
 
 def any_rank(config: ConfigLike, flag: bool) -> bool:
-    """Whether the flag of any rank is set, so that all ranks decide alike."""
+    """Tell whether the flag of any rank is set, for a common decision of all ranks."""
     if count(config) == 1:
         return flag
 

@@ -106,5 +106,5 @@ def seed_values(rows: pd.DataFrame, column: str) -> str:
 
 
 def styles(names: Iterable[str]) -> dict[str, int]:
-    """Number the names, so that a model has the same colour in all figures."""
+    """Give each name a number, for a model to have the same colour in all figures."""
     return {name: i for i, name in enumerate(dict.fromkeys(names))}

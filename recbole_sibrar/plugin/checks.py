@@ -23,7 +23,7 @@ LEARNERS = ("adam", "adamw", "sgd", "adagrad", "rmsprop", "sparse_adam")
 _OF_RECBOLE = "recbole."
 
 
-def is_ours(model_class: Any) -> bool:
+def is_ours(model_class: object) -> bool:
     """Tell models of this plugin, and classes derived from them, from RecBole's."""
     return isinstance(model_class, type) and issubclass(model_class, MultimodalRecommender)
 

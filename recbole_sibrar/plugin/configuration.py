@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,9 @@ from recbole_sibrar.plugin.training import resume
 from recbole_sibrar.trainer import plain_values
 
 
-def load_internal_config_dict(original: Any, config: Config, model: str, model_class: type, dataset: str) -> None:
+def load_internal_config_dict(
+    original: Callable[..., None], config: Config, model: str, model_class: type, dataset: str
+) -> None:
     """Load our defaults between RecBole's general ones and those of the data set, as RecBole does for its models."""
     original(config, model, model_class, dataset)
     general = general_defaults()
@@ -48,13 +51,13 @@ def load_internal_config_dict(original: Any, config: Config, model: str, model_c
 
 
 def _defaults_of(model_class: type) -> Path:
-    """The file with the defaults of a model of ours, or of the one that a user's own class is derived from."""
+    """Return the file with the defaults of our model, or of our model that a user's class is derived from."""
     files = (properties() / "model" / f"{base.__name__}.yaml" for base in model_class.__mro__)
     return next((file for file in files if file.is_file()), properties() / "model" / f"{MODELS[0]}.yaml")
 
 
 def _load_dataset_file(config: Config, dataset: str) -> None:
-    """Load the configuration that lies beside the atomic files of a data set, if one does.
+    """Load the configuration beside the atomic files of a data set, if there is one.
 
     Raises:
         ConfigError: It is no mapping of keys to values.
@@ -81,7 +84,8 @@ def _load_dataset_file(config: Config, dataset: str) -> None:
 
 def general_defaults() -> dict[str, Any]:
     """Our keys that every model has, with their defaults."""
-    return yaml.safe_load((properties() / "overall.yaml").read_text(encoding="utf-8"))
+    defaults: dict[str, Any] = yaml.safe_load((properties() / "overall.yaml").read_text(encoding="utf-8"))
+    return defaults
 
 
 def known_keys(config: Config) -> set[str]:
@@ -90,7 +94,7 @@ def known_keys(config: Config) -> set[str]:
     return listed | set(config.internal_config_dict) | OTHER_KEYS
 
 
-def set_default_parameters(original: Any, config: Config) -> None:
+def set_default_parameters(original: Callable[..., None], config: Config) -> None:
     """Check the user's keys before RecBole completes the configuration."""
     check_configuration(config, known_keys(config), general_defaults())
     # before RecBole completes eval_args, so that group_by has to be the user's own
@@ -122,7 +126,7 @@ def _benchmark_folder(config: Config, data_path: Path) -> Path:
     if not isinstance(names, (list, tuple)) or len(names) != len(PARTS):
         refuse("benchmark_filename", names, f"a list of three parts, such as [{', '.join(PARTS)}]")
     files = [f"{config.dataset}.{name}.inter" for name in names]
-    places = list(dict.fromkeys([data_path / config.dataset, data_path, default]))
+    places: list[Path] = list(dict.fromkeys([data_path / config.dataset, data_path, default]))
     for folder in places:
         if all((folder / file).is_file() for file in files):
             return folder
@@ -132,12 +136,14 @@ def _benchmark_folder(config: Config, data_path: Path) -> Path:
     return default  # where RecBole would download the data set to
 
 
-def convert_config_dict(original: Any, config: Config, config_dict: dict[str, Any]) -> dict[str, Any]:
-    """Read values that are given as text: as RecBole does, and lists and dictionaries without inner quotes as yaml."""
+def convert_config_dict(
+    original: Callable[..., dict[str, Any]], config: Config, config_dict: dict[str, Any]
+) -> dict[str, Any]:
+    """Read values given as text: as RecBole does, and lists and dictionaries without inner quotes as yaml."""
     return {key: _convert_value(original, config, key, value) for key, value in config_dict.items()}
 
 
-def _convert_value(original: Any, config: Config, key: str, value: Any) -> Any:
+def _convert_value(original: Callable[..., Any], config: Config, key: str, value: Any) -> Any:
     """Read one value; RecBole evaluates it as Python, in which ``[id]`` holds a function and ``1/0`` fails."""
     try:
         converted = original(config, {key: value})[key]
@@ -151,7 +157,7 @@ def _convert_value(original: Any, config: Config, key: str, value: Any) -> Any:
 
 
 def _set_evaluation(config: Config) -> None:
-    """Complete and check what holds for the evaluation of every model."""
+    """Complete and check the keys about the evaluation of every model."""
     settings, model_type = evaluation_config(config), config["MODEL_TYPE"]
     final = config.final_config_dict
     if settings.cold_start and "filter_inter_by_user_or_item" not in config.external_config_dict:
@@ -169,6 +175,10 @@ def _set_evaluation(config: Config) -> None:
             refuse(key, config[key], f"no value with the metrics {config['metrics']}, which are no ranking metrics")
 
 
-def load_config_files(original: Any, config: Config, file_list: list[str] | None) -> dict[str, Any]:
+def load_config_files(
+    original: Callable[..., dict[str, Any]], config: Config, file_list: list[str] | None
+) -> dict[str, Any]:
     """Load configuration files, ready-made ones by name."""
-    return original(config, [configuration_file(name) for name in file_list] if file_list else file_list)
+    files = [configuration_file(name) for name in file_list] if file_list else file_list
+    keys: dict[str, Any] = original(config, files)
+    return keys

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from logging import getLogger
 from typing import Any
 
@@ -13,7 +14,7 @@ from recbole_sibrar.data.split import PARTS
 from recbole_sibrar.parallel import processes
 
 
-def remap_all_ids(original: Any, dataset: Dataset) -> None:
+def remap_all_ids(original: Callable[..., None], dataset: Dataset) -> None:
     """Divide the interactions for cold start before RecBole numbers users and items."""
     settings, filtered = evaluation_config(dataset.config), dataset.inter_feat
     if settings.cold_start and dataset.benchmark_filename_list is None:
@@ -23,7 +24,7 @@ def remap_all_ids(original: Any, dataset: Dataset) -> None:
     original(dataset)
 
 
-def normalize(original: Any, dataset: Dataset) -> None:
+def normalize(original: Callable[..., None], dataset: Dataset) -> None:
     """Normalise the fields that the data set's own configuration names as far as they are loaded."""
     config = dataset.config
     if config["normalize_field"] and "normalize_field" not in config.external_config_dict:
@@ -33,12 +34,12 @@ def normalize(original: Any, dataset: Dataset) -> None:
     original(dataset)
 
 
-def build(original: Any, dataset: Dataset) -> list[Dataset]:
+def build(original: Callable[..., list[Dataset]], dataset: Dataset) -> list[Dataset]:
     """Split as RecBole does; check the parts of a cold-start split, and write the parts if asked."""
     settings = evaluation_config(dataset.config)
     writer = dataset.__dict__.pop("split_writer", None)
     frames = writer.build(dataset, lambda: original(dataset)) if writer else []
-    parts = writer.parts if writer else original(dataset)
+    parts: list[Any] = writer.parts if writer else original(dataset)
     if settings.cold_start:
         getLogger().info(partition.check_parts(parts, settings.cold_start.group_by))
     elif len(parts) == len(PARTS):

@@ -26,7 +26,7 @@ class Extension:
     why: str
     """Purpose, for the list of ``recbole-sibrar doctor``."""
     replaces: bool = False
-    """Whether the function takes the place of the original and is called as the original is."""
+    """True for a function in the place of the original, called without the original."""
 
     @property
     def target(self) -> str:
@@ -53,7 +53,7 @@ def apply(extension: Extension) -> None:
         return
 
     @functools.wraps(original)
-    def extended(*args: Any, **kwargs: Any) -> Any:
+    def extended(*args: object, **kwargs: object) -> Any:
         return function(original, *args, **kwargs)
 
     setattr(extended, _ORIGINAL, original)
@@ -72,8 +72,8 @@ def is_applied(extension: Extension) -> bool:
     return (extension.function.__module__, extension.function.__qualname__) in _applied_to(present)
 
 
-def _applied_to(function: Any) -> list[tuple[str, str]]:
-    """Module and name of each extension around a function, from the outside in."""
+def _applied_to(function: object) -> list[tuple[str, str]]:
+    """List module and name of each extension around a function, from the outside in."""
     found = []
     while hasattr(function, _ORIGINAL):
         found.append(getattr(function, _EXTENSION))
@@ -81,7 +81,7 @@ def _applied_to(function: Any) -> list[tuple[str, str]]:
     return found
 
 
-def rebind(original: Any, replacement: Any) -> None:
+def rebind(original: object, replacement: object) -> None:
     """Replace a function in every module with that name for it, in any order of imports.
 
     Args:

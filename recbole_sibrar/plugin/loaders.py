@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from logging import getLogger
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from recbole.config import Config
 from recbole.data.dataloader import FullSortEvalDataLoader
+from recbole.data.dataloader.abstract_dataloader import AbstractDataLoader
 from recbole.data.dataset import Dataset
 
 from recbole_sibrar.config import ConfigError, cold_start_config, evaluation_config, long_tail_ratio
@@ -29,7 +32,7 @@ from recbole_sibrar.plugin.models import class_of
 __all__ = ["data_preparation", "get_dataloader"]
 
 
-def get_dataloader(original: Any, config: Config, phase: str) -> type:
+def get_dataloader(original: Callable[..., type], config: Config, phase: str) -> type:
     """Choose the class of a loader: ours for training our models, and for candidates of a part.
 
     Args:
@@ -45,7 +48,9 @@ def get_dataloader(original: Any, config: Config, phase: str) -> type:
     return loader
 
 
-def data_preparation(original: Any, config: Config, dataset: Dataset) -> tuple[Any, Any, Any]:
+def data_preparation(
+    original: Callable[..., tuple[Any, Any, Any]], config: Config, dataset: Dataset
+) -> tuple[Any, Any, Any]:
     """Make the loaders of training, validation and test.
 
     Training draws its negatives from the items it may know, and an evaluation ranks its candidates.
@@ -112,13 +117,14 @@ def _check_written(config: Config) -> None:
         )
 
 
-def _popularity(dataset: Dataset) -> np.ndarray:
-    """Number of training interactions of each item, int64 ``[n_items]``."""
+def _popularity(dataset: Dataset) -> NDArray[np.int64]:
+    """Count the training interactions of each item: int64 ``[n_items]``."""
     items = dataset.inter_feat[dataset.iid_field].numpy()
-    return np.bincount(items, minlength=dataset.item_num)
+    counts: NDArray[np.int64] = np.bincount(items, minlength=dataset.item_num)
+    return counts
 
 
-def _restrict_candidates(config: Config, phase: str, loader: Any, popularity: np.ndarray) -> int:
+def _restrict_candidates(config: Config, phase: str, loader: AbstractDataLoader, popularity: NDArray[np.int64]) -> int:
     """Restrict the negatives of a sampled evaluation to the candidates of its part.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import recbole.data.dataset
@@ -17,10 +17,11 @@ from recbole_sibrar.plugin.checks import is_ours
 
 def class_of(config: Config) -> type:
     """Class of a configuration's model; RecBole need not find it by its name."""
-    return config.__dict__.get("model_class") or recbole.utils.get_model(config["model"])
+    model_class: type = config.__dict__.get("model_class") or recbole.utils.get_model(config["model"])
+    return model_class
 
 
-def create_dataset(original: Any, config: Config) -> Dataset:
+def create_dataset(original: Callable[..., Dataset], config: Config) -> Dataset:
     """Create the data set of a model.
 
     RecBole looks for a class named ``<Model>Dataset``, also for a model class that the user has derived from ours.
@@ -31,12 +32,13 @@ def create_dataset(original: Any, config: Config) -> Dataset:
     return original(config)
 
 
-def get_model(original: Any, model_name: str) -> type:
+def get_model(original: Callable[..., type], model_name: str) -> type:
     """Find a model by its name as RecBole does, or among the classes derived from ours."""
     try:
-        return original(model_name)
+        found: type = original(model_name)
+        return found
     except (ValueError, ImportError):  # RecBole looks for unknown names in a package that needs LightGBM, too
-        derived: dict[str, type] = {found.__name__: found for found in _derived_from(MultimodalRecommender)}
+        derived: dict[str, type] = {own.__name__: own for own in _derived_from(MultimodalRecommender)}
         if model_name not in derived:
             raise
         return derived[model_name]

@@ -37,7 +37,7 @@ _LIGHT = (
     "parallel",
     "properties",
 )
-"""Modules and packages of ours, with all that is in them, that are imported without RecBole."""
+"""Modules and packages of ours, with all modules inside, imported without RecBole."""
 
 _LIGHT_PARTS = frozenset(
     {
@@ -49,7 +49,7 @@ _LIGHT_PARTS = frozenset(
 
 
 def register_with_recbole() -> None:
-    """Register the plugin: at once where RecBole has been imported, else right after it will have been."""
+    """Register the plugin: at once after an import of RecBole, else right after the import to come."""
     if _RECBOLE in sys.modules:
         _register()
     elif not any(isinstance(finder, _Finder) for finder in sys.meta_path):
@@ -64,7 +64,8 @@ class _Finder(MetaPathFinder):
     """Import hook for RecBole.
 
     RecBole is imported before any module of ours that needs it, so that registration never meets a module half-way
-    through its own import."""
+    through its own import.
+    """
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -100,7 +101,7 @@ class _Loader(Loader):
     """Loads RecBole, and then registers the plugin.
 
     Args:
-        loader: The loader that RecBole has without us.
+        loader: RecBole's own loader.
     """
 
     def __init__(self, loader: Any) -> None:
@@ -108,10 +109,11 @@ class _Loader(Loader):
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         """Make the module as the loader does."""
-        return self.loader.create_module(spec)
+        module: ModuleType | None = self.loader.create_module(spec)
+        return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Run the module, which then has its own loader again, and register."""
+        """Give the module its own loader again, run it, and register."""
         assert module.__spec__ is not None
         module.__spec__.loader = module.__loader__ = self.loader
         sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Finder)]

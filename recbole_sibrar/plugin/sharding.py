@@ -6,12 +6,15 @@ shuffled by the seed. An evaluation would count some users twice, so each proces
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from recbole.config import Config
 from recbole.data.dataloader import FullSortEvalDataLoader, NegSampleEvalDataLoader
+from recbole.data.dataloader.abstract_dataloader import AbstractDataLoader
+from recbole.data.dataset import Dataset
 from recbole.utils import ModelType
 from torch.utils.data.distributed import DistributedSampler
 
@@ -19,7 +22,14 @@ from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.parallel import processes
 
 
-def init_loader(original: Any, loader: Any, config: Any, dataset: Any, sampler: Any, shuffle: bool = False) -> None:
+def init_loader(
+    original: Callable[..., None],
+    loader: AbstractDataLoader,
+    config: Config,
+    dataset: Dataset,
+    sampler: object,
+    shuffle: bool = False,
+) -> None:
     """Make a loader; of several processes, each gets its part."""
     if processes.count(config) == 1:
         original(loader, config, dataset, sampler, shuffle=shuffle)
@@ -37,7 +47,7 @@ def init_loader(original: Any, loader: Any, config: Any, dataset: Any, sampler: 
             loader.sampler.seed = config["seed"]
 
 
-def own_range(config: Any, n: int) -> range:
+def own_range(config: Config, n: int) -> range:
     """Range of the ``n`` users or rows of this process; empty for an empty part.
 
     Raises:
@@ -50,7 +60,7 @@ def own_range(config: Any, n: int) -> range:
 
 
 @contextmanager
-def _single_process(config: Any, in_main_process: bool = False) -> Iterator[None]:
+def _single_process(config: Config, in_main_process: bool = False) -> Iterator[None]:
     """Let RecBole's constructor make what it makes for one process."""
     keys = {"single_spec": True, **({"worker": 0} if in_main_process else {})}
     before = {key: config[key] for key in keys}
@@ -61,22 +71,22 @@ def _single_process(config: Any, in_main_process: bool = False) -> Iterator[None
         config.final_config_dict.update(before)
 
 
-def _draws_negatives(loader: Any) -> bool:
+def _draws_negatives(loader: AbstractDataLoader) -> bool:
     if not isinstance(loader, NegSampleEvalDataLoader):
         return False
     arguments = loader.neg_sample_args
-    return arguments["distribution"] != "none" and arguments["sample_num"] != "none"
+    return bool(arguments["distribution"] != "none" and arguments["sample_num"] != "none")
 
 
-def iterate(original: Any, loader: Any) -> Any:
+def iterate(original: Callable[..., Any], loader: AbstractDataLoader) -> Any:
     """Iterate; a sampled evaluation draws the same negatives as a single process."""
     if processes.count(loader.config) == 1 or not _draws_negatives(loader):
         return original(loader)
     return _with_negatives_of_all(original, loader)
 
 
-def _with_negatives_of_all(original: Any, loader: Any) -> Iterator[Any]:
-    """The batches of this process; the users of the others take their negatives from the same stream, in their turn."""
+def _with_negatives_of_all(original: Callable[..., Iterator[Any]], loader: AbstractDataLoader) -> Iterator[Any]:
+    """Yield the batches of this process, after the negatives of the earlier ones and before those of the later."""
     own = loader.batch_sampler.sampler
     state = np.random.get_state()
     np.random.set_state(processes.broadcast(loader.config, state))
@@ -87,7 +97,7 @@ def _with_negatives_of_all(original: Any, loader: Any) -> Iterator[Any]:
         np.random.set_state(state)
 
 
-def _draw(loader: Any, users: range) -> None:
+def _draw(loader: AbstractDataLoader, users: range) -> None:
     """Draw the negatives of users who are evaluated elsewhere."""
     for user in loader.uid_list[users.start : users.stop]:
         rows = loader._dataset.inter_feat[loader.uid2index[user]]

@@ -20,6 +20,8 @@ from recbole.utils import get_model, get_trainer
 from recbole_sibrar import plugin
 from recbole_sibrar.names import MODELS
 from recbole_sibrar.plugin import repairs
+from recbole_sibrar.plugin.extend import is_applied
+from recbole_sibrar.plugin.extensions import EXTENSIONS
 
 __all__ = ["PACKAGES", "main", "self_test"]
 
@@ -73,12 +75,24 @@ def _report_plugin(say: Callable[[str], None]) -> bool:
         state = "active" if repairs.apply_repairs()[repair.name] else "not needed"
         say(f"  {repair.name} ({repair.issue}): {state}")
 
+    _report_extensions(say)
+
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     say(f"devices: {os.cpu_count()} CPUs, {torch.get_num_threads()} torch threads, GPUs: {', '.join(gpus) or 'none'}")
 
     registered = plugin.is_registered() and all(get_model(name).__name__ == name for name in MODELS)
     say(f"plugin: {'registered' if registered else 'NOT registered'}, models {', '.join(MODELS)}")
     return registered
+
+
+def _report_extensions(say: Callable[[str], None]) -> None:
+    """Report the extended functions of RecBole in the order of their application, and a missing one as such."""
+    say("extensions of RecBole")
+    for extension in EXTENSIONS:
+        owner = extension.owner.__name__.removeprefix("recbole.")
+        function = f"{extension.function.__module__}.{extension.function.__qualname__}".removeprefix("recbole_sibrar.")
+        state = "" if is_applied(extension) else ": NOT applied"
+        say(f"  {owner}.{extension.name} <- {function}: {extension.why}{state}")
 
 
 def _version(package: str) -> str:

@@ -85,7 +85,7 @@ def _asset(name: str) -> Markup:
 
 @cache
 def _plotly() -> Markup:
-    """Plotly's script; Plotly is a requirement of RecBole."""
+    """Return Plotly's script; Plotly is a requirement of RecBole."""
     from plotly.offline import get_plotlyjs  # a second to load, for this command alone
 
     return Markup(get_plotlyjs())

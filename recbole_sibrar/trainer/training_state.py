@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from recbole.trainer import Trainer
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -45,7 +47,7 @@ class TrainingState:
     """Rows of the file of ``save_gap``."""
 
 
-def training_state(trainer: Any) -> TrainingState:
+def training_state(trainer: Trainer) -> TrainingState:
     """Return the state of a trainer, which is made at the first call."""
     state: TrainingState = trainer.__dict__.setdefault(_ATTRIBUTE, TrainingState())
     return state

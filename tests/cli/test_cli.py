@@ -14,6 +14,7 @@ from recbole.config import Config
 from recbole_sibrar import cli
 from recbole_sibrar.checkpoint_loading import load_checkpoint
 from recbole_sibrar.plugin import repairs
+from recbole_sibrar.plugin.extensions import EXTENSIONS
 
 SCRIPT = """
 import argparse
@@ -262,6 +263,14 @@ def test_doctor_passes(tmp_path: Path) -> None:
     assert torch.__version__.split("+")[0] in done.stdout
     for repair in repairs.REPAIRS:
         assert f"{repair.name} ({repair.issue}): active" in done.stdout
+
+    lines = done.stdout.splitlines()
+    table = lines[lines.index("extensions of RecBole") + 1 :][: len(EXTENSIONS)]
+    for line, extension in zip(table, EXTENSIONS, strict=True):
+        owner, name = extension.target.split(".")[-2:]
+        assert f"{owner}.{name} <- " in line
+        assert line.endswith(f".{extension.function.__name__}: {extension.why}")
+
     assert "plugin: registered, models SiBraR" in done.stdout
     assert "self-test (train, evaluate, save, reload): passed" in done.stdout
     assert list(tmp_path.iterdir()) == []

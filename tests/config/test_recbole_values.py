@@ -114,7 +114,7 @@ def test_what_recbole_takes_is_taken(make_config: MakeConfig, key: str, value: A
 
 
 @pytest.mark.parametrize("learner", ["adan", "adamm", "lion"])
-def test_an_unknown_learner_trains_no_model_of_ours(make_config: MakeConfig, learner: str) -> None:
+def test_unknown_learner_is_refused_for_ours(make_config: MakeConfig, learner: str) -> None:
     with pytest.raises(ConfigError, match=f"^learner: found '{learner}', allowed is one of adam, adamw, sgd"):
         make_config(learner=learner)
     assert make_config("BPR", learner=learner)["learner"] == learner

@@ -42,7 +42,7 @@ def test_the_default_follows(
     check_valid_metric(config)
 
 
-def test_one_of_a_file_follows_the_command_line(make_config: MakeConfig, tmp_path: Path) -> None:
+def test_file_follows_the_command_line(make_config: MakeConfig, tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("valid_metric: NDCG@10\nmetrics: [NDCG, MRR]\n", encoding="utf-8")
     base = dict(make_config().variable_config_dict)
@@ -69,7 +69,7 @@ def test_one_that_was_asked_for_is_refused(make_config: MakeConfig, keys: dict[s
 
 
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
-def test_a_command_refuses_it_before_data_are_read(
+def test_refused_before_data_are_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, model: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -88,6 +88,6 @@ def test_a_command_refuses_it_before_data_are_read(
         {"eval_args": {"split": {"LS": "test_only"}, "order": "RO"}},
     ],
 )
-def test_without_validation_nothing_is_refused(make_config: MakeConfig, keys: dict[str, Any]) -> None:
+def test_nothing_refused_without_validation(make_config: MakeConfig, keys: dict[str, Any]) -> None:
     assert not has_validation(make_config(**keys))
     assert has_validation(make_config())

@@ -60,9 +60,7 @@ SIZES = st.lists(st.integers(1, 40), max_size=4)
 
 @settings(deadline=None)
 @given(SIZES, st.integers(1, 20), st.integers(1, 20), NORMS, st.integers(1, 6))
-def test_a_branch_for_each_modality_has_the_configured_size(
-    hidden: list[int], d: int, k: int, norm: str | int, n: int
-) -> None:
+def test_branches_have_the_configured_size(hidden: list[int], d: int, k: int, norm: str | int, n: int) -> None:
     config = configured(branch_hidden_sizes=tuple(hidden), modality_size=d, embedding_size=k, batch_norm=norm)
     one = counted([d, *hidden, k], norm)
     for single, expected in ((True, 1), (False, n)):
@@ -74,9 +72,7 @@ def test_a_branch_for_each_modality_has_the_configured_size(
 @pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(SIZES, st.integers(1, 20), st.integers(1, 20), NORMS, st.integers(2, 6))
-def test_a_divided_budget_is_used_up_as_far_as_equal_branches_can(
-    hidden: list[int], d: int, k: int, norm: str | int, n: int
-) -> None:
+def test_equal_branches_use_up_the_budget(hidden: list[int], d: int, k: int, norm: str | int, n: int) -> None:
     """Whatever the width, layers keep their proportions, so one more unit in the widest would be too much."""
     config = configured(
         branch_hidden_sizes=tuple(hidden), modality_size=d, embedding_size=k, batch_norm=norm, branch_budget="total"
@@ -107,14 +103,14 @@ def test_a_budget_worked_out_by_hand() -> None:
     assert n_parameters(config, [4]) == 53
 
 
-def test_layers_are_narrowed_by_the_same_factor() -> None:
+def test_layers_are_narrowed_equally() -> None:
     config = configured(branch_hidden_sizes=(512, 512, 256), modality_size=512, embedding_size=128)
     narrow = narrowed_sizes(config, 4)
     assert narrow[0] == narrow[1]
     assert abs(narrow[2] - narrow[0] / 2) <= 0.5
 
 
-def test_counting_draws_no_random_numbers_and_a_single_modality_keeps_its_size() -> None:
+def test_counting_draws_no_random_numbers() -> None:
     config = configured(branch_budget="total")
     state = torch.get_rng_state()
     narrowed_sizes(config, 2)
@@ -124,12 +120,12 @@ def test_counting_draws_no_random_numbers_and_a_single_modality_keeps_its_size()
         assert sum(parameter.numel() for parameter in branch.parameters()) == size
 
 
-def test_a_shared_branch_has_no_budget_to_divide(make: Callable[..., Any]) -> None:
+def test_shared_branch_has_no_budget(make: Callable[..., Any]) -> None:
     with pytest.raises(ConfigError, match=r"^branch_budget: found 'total', allowed is per_modality for a model whose"):
         make(SiBraR, branch_budget="total")
 
 
-def test_a_budget_too_small_is_refused_by_the_model(make: Callable[..., Any]) -> None:
+def test_too_small_budget_is_refused(make: Callable[..., Any]) -> None:
     with pytest.raises(ConfigError, match=r"branch_hidden_sizes, here \[\], cannot be narrowed so far that 2 branches"):
         make(MuBraR, branch_budget="total", branch_hidden_sizes=[])
     with pytest.raises(ConfigError, match="branch_budget: found 'shared', allowed is one of per_modality, total"):

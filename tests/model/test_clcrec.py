@@ -99,7 +99,7 @@ def test_the_loss_and_its_parts_equal_numpy(
     assert con == pytest.approx(0.3 * np.mean(terms), rel=1e-4)
 
 
-def test_users_are_told_apart_from_the_users_of_the_batch(network: Make, reference: Make, batch: Interaction) -> None:
+def test_users_contrast_within_the_batch(network: Make, reference: Make, batch: Interaction) -> None:
     model = network(user_modalities=["age"], item_modalities=["id"])
     users = Numpy(reference(model, "user"))
     _, con = model.calculate_loss(batch)
@@ -117,7 +117,7 @@ def test_both_sides_may_have_content(network: Make, reference: Make, batch: Inte
     assert con_item.item() == pytest.approx(0.3 * np.mean(terms), rel=1e-4)
 
 
-def test_the_contrastive_loss_teaches_embedding_and_content(network: Make, batch: Interaction) -> None:
+def test_contrast_teaches_both_inputs(network: Make, batch: Interaction) -> None:
     model = network()
     model.calculate_loss(batch)[1].backward()
     assert model.user_encoder.projections[0].embedding.weight.grad is None
@@ -131,7 +131,7 @@ def test_the_contrastive_loss_teaches_embedding_and_content(network: Make, batch
 # Without contrast and replacement
 
 
-def test_without_contrast_and_replacement_it_is_matrix_factorisation(network: Make, batch: Interaction) -> None:
+def test_plain_form_is_matrix_factorisation(network: Make, batch: Interaction) -> None:
     """Twenty steps of both, with the same start: the same losses and the same embeddings."""
     model = network(contrastive_weight=0.0)
     users = model.user_encoder.projections[0].embedding.weight.detach().clone().requires_grad_()
@@ -180,7 +180,7 @@ def test_occurrences_are_replaced_one_by_one(network: Make) -> None:
     assert len(found.unique(dim=0)) == 2
 
 
-def test_a_replaced_occurrence_teaches_the_content_alone(network: Make) -> None:
+def test_replacement_teaches_content_alone(network: Make) -> None:
     encoder = network(replacement_prob=0.999999).item_encoder
     encoder.encode_training(torch.tensor([1, 2])).embeddings.pow(2).sum().backward()
     assert not encoder.collaborative.embedding.weight.grad.any()
@@ -190,7 +190,7 @@ def test_a_replaced_occurrence_teaches_the_content_alone(network: Make) -> None:
 # Inference
 
 
-def test_trained_items_are_their_embedding_and_new_ones_their_content(network: Make, reference: Make) -> None:
+def test_new_items_are_their_content(network: Make, reference: Make) -> None:
     model = network(replacement_prob=0.5).eval()
     items = Numpy(reference(model, "item"))
     found = model.encode_items().numpy()
@@ -213,7 +213,7 @@ def test_new_users_are_their_content(network: Make, reference: Make, world: Any)
     np.testing.assert_allclose(model.encode_users()[4], users.free[4], atol=1e-6)  # no age, but interactions
 
 
-def test_missing_content_concerns_new_items_only(network: Make, reference: Make) -> None:
+def test_missing_content_of_new_items(network: Make, reference: Make) -> None:
     model = network().eval()
     before = model.encode_items().clone()
     hidden = torch.zeros_like(model.item_encoder.availability)
@@ -227,20 +227,20 @@ def test_missing_content_concerns_new_items_only(network: Make, reference: Make)
     assert torch.equal(model.encode_items(), before)
 
 
-def test_evaluation_lists_choose_the_content_of_inference(network: Make, reference: Make) -> None:
+def test_evaluation_lists_choose_the_content(network: Make, reference: Make) -> None:
     model = network(item_eval_modalities=["labels"]).eval()
     np.testing.assert_allclose(
         model.encode_items()[7], reference(model, "item").concatenated(7, ("labels",)), atol=1e-5
     )
 
 
-def test_only_who_has_neither_embedding_nor_content_is_said_to_get_the_mean(network: Make) -> None:
+def test_log_counts_entities_with_the_mean(network: Make) -> None:
     assert network().item_encoder.count_without() == 1  # item 8
     assert network(item_modalities=["text"]).item_encoder.count_without() == 1  # item 3 has no text but is trained
     assert network(item_modalities=["price"]).item_encoder.count_without() == 2  # items 7 and 8
 
 
-def test_the_padding_row_stays_zero_and_new_items_learn_no_embedding(network: Make, batch: Interaction) -> None:
+def test_padding_and_new_items_learn_nothing(network: Make, batch: Interaction) -> None:
     model = network(replacement_prob=0.5)
     sum(model.calculate_loss(batch)).backward()
     table = model.item_encoder.collaborative.embedding.weight
@@ -254,7 +254,7 @@ def test_the_padding_row_stays_zero_and_new_items_learn_no_embedding(network: Ma
 # Availability
 
 
-def test_content_that_is_unavailable_changes_no_output(network: Make, world: Any, batch: Interaction) -> None:
+def test_unavailable_content_has_no_effect(network: Make, world: Any, batch: Interaction) -> None:
     model = network(replacement_prob=0.5)
     torch.manual_seed(1)
     loss = [part.item() for part in model.calculate_loss(batch)]
@@ -264,7 +264,7 @@ def test_content_that_is_unavailable_changes_no_output(network: Make, world: Any
     assert [part.item() for part in model.calculate_loss(batch)] == loss
 
 
-def test_items_without_content_do_not_count_in_batch_norm(network: Make) -> None:
+def test_batch_norm_skips_missing_content(network: Make) -> None:
     with_them, without = (network(batch_norm="last").item_encoder for _ in range(2))
     with_them.encode_training(torch.tensor([1, 8, 2, 0]))
     without.encode_training(torch.tensor([1, 2]))
@@ -273,7 +273,7 @@ def test_items_without_content_do_not_count_in_batch_norm(network: Make) -> None
 
 
 @pytest.mark.parametrize("scope", ["sample", "batch"])
-def test_a_batch_in_which_nothing_has_content(network: Make, world: Any, batch: Interaction, scope: str) -> None:
+def test_batch_without_content(network: Make, world: Any, batch: Interaction, scope: str) -> None:
     model = network(contrastive_scope=scope, batch_norm="last", replacement_prob=0.5)
     model.item_encoder.availability[:] = False
     rec, con = model.calculate_loss(batch)
@@ -298,9 +298,7 @@ def test_a_batch_in_which_nothing_has_content(network: Make, world: Any, batch: 
     ],
 )
 @pytest.mark.parametrize("prefix", ["", "item_"])
-def test_a_key_without_meaning_is_refused_unless_it_says_what_holds_anyway(
-    network: Make, key: str, value: Any, fixed: Any, prefix: str
-) -> None:
+def test_keys_without_meaning_are_refused(network: Make, key: str, value: Any, fixed: Any, prefix: str) -> None:
     with pytest.raises(ConfigError, match=f"^{prefix}{key}: found {value!r}, allowed is .*{fixed!r} for CLCRec") as e:
         network(**{f"{prefix}{key}": value})
     assert "\n" not in str(e.value)
@@ -334,7 +332,7 @@ def test_wrong_values_end_in_one_line(network: Make, settings: dict[str, Any], m
     assert "\n" not in str(caught.value)
 
 
-def test_without_any_content_there_is_one_clear_line(make_model: Make, tiny_folder: Any) -> None:
+def test_no_content_is_one_clear_line(make_model: Make, tiny_folder: Any) -> None:
     (tiny_folder / "tiny" / "tiny.user").unlink()
     make_model(model="CLCRec")
     (tiny_folder / "tiny" / "tiny.item").unlink()
@@ -345,7 +343,7 @@ def test_without_any_content_there_is_one_clear_line(make_model: Make, tiny_fold
     assert "\n" not in str(e.value)
 
 
-def test_a_side_without_content_is_embeddings_alone(make_model: Make, tiny_folder: Any) -> None:
+def test_side_without_content_is_embeddings(make_model: Make, tiny_folder: Any) -> None:
     (tiny_folder / "tiny" / "tiny.user").unlink()
     _, model, *_ = make_model(model="CLCRec")
     assert model.user_encoder.modalities == ("id",)
@@ -361,7 +359,7 @@ def test_the_seed_decides_what_is_replaced(network: Make, batch: Interaction) ->
     assert found[0] == found[1] != found[2]
 
 
-def test_what_the_log_says_counts_trained_items_in(network: Make, caplog: pytest.LogCaptureFixture) -> None:
+def test_log_counts_trained_items(network: Make, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         network(item_modalities=["text"])
     assert "1 of 8 items have none of the modalities text" in caplog.text

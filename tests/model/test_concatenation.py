@@ -38,7 +38,7 @@ def masks(encoder: ConcatenationEncoder, monkeypatch: pytest.MonkeyPatch) -> lis
 
 
 @pytest.mark.parametrize("normalize", [True, False])
-def test_inference_equals_numpy_for_every_subset(network: Make, reference: Make, normalize: bool) -> None:
+def test_every_subset_equals_numpy(network: Make, reference: Make, normalize: bool) -> None:
     model = network(normalize_branch_input=normalize).eval()
     numpy, encoder = reference(model, "item"), model.item_encoder
     for size in (1, 2, 5):
@@ -49,7 +49,7 @@ def test_inference_equals_numpy_for_every_subset(network: Make, reference: Make,
                 assert np.allclose(embeddings[row].detach(), numpy.concatenated(item, names), atol=1e-5)
 
 
-def test_training_without_dropping_encodes_what_inference_does(network: Make, reference: Make) -> None:
+def test_training_equals_inference_undropped(network: Make, reference: Make) -> None:
     model = network(preference_dropout_prob=0.0)
     entities = torch.tensor([3, 1, 3, 7, 2])
     encoded = model.item_encoder.encode_training(entities)
@@ -59,9 +59,7 @@ def test_training_without_dropping_encodes_what_inference_does(network: Make, re
 
 
 @pytest.mark.slow
-def test_the_share_that_is_hidden_is_that_of_the_distinct_entities(
-    network: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_hidden_share_of_distinct_entities(network: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = network(preference_dropout_prob=0.3).item_encoder
     seen = masks(encoder, monkeypatch)
     entities = torch.tensor([1, 5, 1, 1, 2, 7, 5, 8])
@@ -80,7 +78,7 @@ def test_the_share_that_is_hidden_is_that_of_the_distinct_entities(
     assert not left[:, 3:, column].any()  # items 7 and 8 have none to hide
 
 
-def test_the_occurrences_of_an_entity_in_a_batch_are_the_same(network: Make) -> None:
+def test_occurrences_of_an_entity_are_equal(network: Make) -> None:
     embeddings = network().item_encoder.encode_training(torch.tensor([1, 2, 1, 1, 2])).embeddings
     assert torch.equal(embeddings[0], embeddings[2])
     assert torch.equal(embeddings[0], embeddings[3])
@@ -96,7 +94,7 @@ def test_at_inference_nothing_is_hidden(network: Make, reference: Make) -> None:
         assert all(np.allclose(found[item], numpy.concatenated(item), atol=1e-5) for item in range(1, 8))
 
 
-def test_a_modality_that_is_unavailable_changes_no_output(network: Make, world: Any, batch: Interaction) -> None:
+def test_unavailable_modality_has_no_effect(network: Make, world: Any, batch: Interaction) -> None:
     model = network().eval()
     plain = model.encode_items().clone()
     torch.manual_seed(1)
@@ -108,7 +106,7 @@ def test_a_modality_that_is_unavailable_changes_no_output(network: Make, world: 
     assert torch.equal(model.eval().encode_items(), plain)
 
 
-def test_what_nobody_in_a_batch_has_is_not_trained(network: Make) -> None:
+def test_absent_modality_is_not_trained(network: Make) -> None:
     encoder = network(preference_dropout_prob=0.0, batch_norm="last").item_encoder
     encoder.encode_training(torch.tensor([7, 7])).embeddings.pow(2).sum().backward()  # labels and text only
     for name, projection in zip(encoder.modalities, encoder.projections, strict=True):
@@ -116,7 +114,7 @@ def test_what_nobody_in_a_batch_has_is_not_trained(network: Make) -> None:
         assert any(g is not None and g.any() for g in gradients) == (name in ("labels", "text")), name
 
 
-def test_an_entity_without_anything_gets_the_mean_of_the_trained(network: Make, reference: Make) -> None:
+def test_empty_entity_gets_the_trained_mean(network: Make, reference: Make) -> None:
     model = network().eval()
     numpy = reference(model, "item")
     mean = np.mean([numpy.concatenated(item) for item in range(1, 7)], axis=0)
@@ -138,7 +136,7 @@ def test_hidden_cells_count_as_missing(network: Make, reference: Make) -> None:
         assert np.allclose(found[item], expected, atol=1e-5)
 
 
-def test_evaluation_lists_choose_the_modalities_of_inference(network: Make, reference: Make) -> None:
+def test_evaluation_lists_choose_modalities(network: Make, reference: Make) -> None:
     model = network(item_eval_modalities=["group", "labels"]).eval()
     expected = reference(model, "item").concatenated(2, ("group", "labels"))
     assert np.allclose(model.encode_items()[2], expected, atol=1e-5)

@@ -49,7 +49,7 @@ def everything(world: Any) -> Interaction:
 
 @settings(deadline=None, max_examples=50)
 @given(st.integers(0, 1000), st.integers(1, 12))
-def test_factors_are_the_truncated_decomposition_up_to_sign(seed: int, rank: int) -> None:
+def test_factors_are_the_truncated_svd(seed: int, rank: int) -> None:
     matrix = (np.random.default_rng(seed).random((21, 15)) < 0.3).astype(np.float32)
     users, items = latent_factors(csr_matrix(matrix), rank, seed)
     left, values, right = np.linalg.svd(matrix.astype(float))
@@ -64,7 +64,7 @@ def test_factors_are_the_truncated_decomposition_up_to_sign(seed: int, rank: int
             np.testing.assert_allclose(items[:, k], sign * right[k] * np.sqrt(values[k]), atol=5e-3)
 
 
-def test_preferences_approximate_the_training_matrix(network: Make, world: Any) -> None:
+def test_preferences_approximate_the_matrix(network: Make, world: Any) -> None:
     model = network()
     found = model.user_preferences.numpy() @ model.item_preferences.numpy().T
     np.testing.assert_allclose(found, truncated(world.matrix, 2), atol=1e-5)
@@ -74,7 +74,7 @@ def test_preferences_approximate_the_training_matrix(network: Make, world: Any) 
 
 
 @pytest.mark.parametrize("rank", [7, 64])
-def test_a_rank_above_that_of_the_matrix_is_refused(network: Make, rank: int) -> None:
+def test_rank_above_the_matrix_is_refused(network: Make, rank: int) -> None:
     with pytest.raises(ConfigError, match=rf"^preference_size: found {rank}, allowed is at most 6, the smaller of the"):
         network(preference_size=rank)
     assert network(preference_size=6).user_preferences.shape == (7, 6)
@@ -113,7 +113,7 @@ LINEAR = {
 }
 
 
-def test_with_nothing_dropped_the_latent_model_is_a_minimum(network: Make, world: Any) -> None:
+def test_latent_model_is_minimum_undropped(network: Make, world: Any) -> None:
     """Networks that pass the preferences through reproduce the latent scores: the loss is zero, and so its gradient."""
     model = network(**LINEAR, modality_size=2, embedding_size=2)
     for name, parameter in model.named_parameters():
@@ -129,9 +129,7 @@ def test_with_nothing_dropped_the_latent_model_is_a_minimum(network: Make, world
 
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", [LINEAR, {"activation": "tanh", "branch_hidden_sizes": [32]}])
-def test_with_nothing_dropped_training_ends_at_the_latent_model(
-    network: Make, world: Any, settings: dict[str, Any]
-) -> None:
+def test_training_ends_at_the_latent_model(network: Make, world: Any, settings: dict[str, Any]) -> None:
     model = network(**{"normalize_branch_input": False, **settings})
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
     batch = everything(world)
@@ -147,7 +145,7 @@ def test_with_nothing_dropped_training_ends_at_the_latent_model(
 
 
 @pytest.mark.slow
-def test_dropping_teaches_the_network_to_do_without_preferences(network: Make, world: Any) -> None:
+def test_dropping_teaches_use_of_content(network: Make, world: Any) -> None:
     """Without preferences, scores are far nearer to the latent model if training hid preferences at times."""
     errors = {}
     for share in (0.0, 0.5):
@@ -167,7 +165,7 @@ def test_dropping_teaches_the_network_to_do_without_preferences(network: Make, w
     assert errors[0.5] < 0.5 * errors[0.0]
 
 
-def test_without_preferences_among_the_inputs_it_is_content_alone(network: Make, batch: Interaction) -> None:
+def test_no_preferences_is_content_alone(network: Make, batch: Interaction) -> None:
     model = network(user_modalities=["age"], item_modalities=["text", "group"], preference_dropout_prob=0.5).eval()
     before = model.encode_users().clone(), model.encode_items().clone()
     model.user_preferences.mul_(3)
@@ -190,7 +188,7 @@ def test_a_share_that_hides_all_is_refused(network: Make, value: Any) -> None:
 # Cold start
 
 
-def test_a_new_item_is_the_network_on_zeros_and_its_content(network: Make, reference: Make) -> None:
+def test_new_item_is_zeros_and_content(network: Make, reference: Make) -> None:
     model = network().eval()
     numpy = reference(model, "item")
     expected = numpy.concatenated(7, ("labels", "text"))  # all that item 7 has
@@ -199,7 +197,7 @@ def test_a_new_item_is_the_network_on_zeros_and_its_content(network: Make, refer
     assert model.predict(pair).item() == pytest.approx(reference(model, "user").concatenated(1) @ expected, abs=1e-5)
 
 
-def test_an_item_that_lost_its_preferences_is_as_a_new_one(network: Make, reference: Make) -> None:
+def test_item_without_preferences_is_as_new(network: Make, reference: Make) -> None:
     model = network().eval()
     hidden = torch.zeros_like(model.item_encoder.availability)
     hidden[2, model.item_encoder.modalities.index("interactions")] = True
@@ -230,9 +228,7 @@ def test_an_item_that_lost_its_preferences_is_as_a_new_one(network: Make, refere
     ],
 )
 @pytest.mark.parametrize("prefix", ["", "item_"])
-def test_a_key_without_meaning_is_refused_unless_it_says_what_holds_anyway(
-    network: Make, key: str, value: Any, fixed: Any, prefix: str
-) -> None:
+def test_keys_without_meaning_are_refused(network: Make, key: str, value: Any, fixed: Any, prefix: str) -> None:
     with pytest.raises(
         ConfigError, match=f"^{prefix}{key}: found {value!r}, allowed is .*{fixed!r} for DropoutNet"
     ) as e:
@@ -241,7 +237,7 @@ def test_a_key_without_meaning_is_refused_unless_it_says_what_holds_anyway(
     network(**{f"{prefix}{key}": fixed})
 
 
-def test_an_unknown_loss_is_answered_with_those_of_the_model(network: Make) -> None:
+def test_unknown_loss_names_the_known_ones(network: Make) -> None:
     with pytest.raises(
         ConfigError, match="loss_type: found 'MSEE', allowed is one of MSE, BPR, BCE, SSM; did you mean"
     ):
@@ -249,7 +245,7 @@ def test_an_unknown_loss_is_answered_with_those_of_the_model(network: Make) -> N
 
 
 @pytest.mark.parametrize("names", [["id"], ["interactions"], ["age"], ["interactions", "age", "id"]])
-def test_users_may_be_embeddings_preferences_or_content(network: Make, batch: Interaction, names: list[str]) -> None:
+def test_kinds_of_users(network: Make, batch: Interaction, names: list[str]) -> None:
     model = network(user_modalities=names, preference_dropout_prob=0.5)
     for _ in range(10):
         model.calculate_loss(batch).backward()
@@ -262,7 +258,7 @@ def test_users_may_be_embeddings_preferences_or_content(network: Make, batch: In
 # Latent vectors are part of what is learned
 
 
-def test_the_latent_vectors_are_saved_and_are_those_that_a_loaded_model_sees(network: Make) -> None:
+def test_latent_vectors_are_saved_and_loaded(network: Make) -> None:
     """A decomposition has free signs: a model must not meet other preferences than those that it was trained with."""
     model = network().eval()
     state = model.state_dict()

@@ -39,7 +39,7 @@ def test_inference_equals_numpy(make: Make, reference: Callable[..., Any], aggre
             assert np.allclose(embeddings[row].detach(), 0 if expected is None else expected, atol=1e-5)
 
 
-def test_any_subset_of_modalities_can_be_encoded(make: Make, reference: Callable[..., Any]) -> None:
+def test_any_subset_can_be_encoded(make: Make, reference: Callable[..., Any]) -> None:
     model = make().eval()
     columns = model.item_encoder.columns_of(["text", "group"])
     embeddings, has_any = model.item_encoder.encode(ALL_ITEMS, columns)
@@ -50,9 +50,7 @@ def test_any_subset_of_modalities_can_be_encoded(make: Make, reference: Callable
             assert np.allclose(embeddings[item].detach(), expected, atol=1e-5)
 
 
-def test_an_entity_without_modalities_gets_the_mean_of_the_training_entities(
-    make: Make, reference: Callable[..., Any]
-) -> None:
+def test_empty_entity_gets_the_training_mean(make: Make, reference: Callable[..., Any]) -> None:
     model = make().eval()
     embeddings, mean = model.item_encoder.encode_all()
     trained = [reference(model, "item").entity(item) for item in (1, 2, 3, 4, 5, 6)]  # 7 is cold, 8 has nothing
@@ -62,7 +60,7 @@ def test_an_entity_without_modalities_gets_the_mean_of_the_training_entities(
     assert model.item_encoder.count_without() == 1
 
 
-def test_draws_are_uniform_over_the_available_modalities(make: Make) -> None:
+def test_draws_are_uniform_over_available(make: Make) -> None:
     encoder = make().item_encoder
     counts = draws(encoder, 3, 1)  # item 3 has interactions, group, labels and price, but no text
     assert set(counts) == {("interactions",), ("group",), ("labels",), ("price",)}
@@ -80,7 +78,7 @@ def test_pairs_are_distinct_and_uniform(make: Make) -> None:
     assert chi_square < 31.26  # 99.9 % quantile of chi-square with 11 degrees of freedom
 
 
-def test_the_central_modality_is_always_one_of_the_pair(make: Make) -> None:
+def test_central_modality_is_in_the_pair(make: Make) -> None:
     encoder = make(item_contrastive="central", item_central_modality="labels", contrastive="none").item_encoder
     column = encoder.modalities.index("labels")
     assert {key[0] for key in draws(encoder, 3, 2, first=column)} == {"labels"}
@@ -91,7 +89,7 @@ def test_the_central_modality_is_always_one_of_the_pair(make: Make) -> None:
     assert encoded.valid.tolist() == [True, False]
 
 
-def test_the_padding_row_and_missing_values_are_never_drawn(make: Make) -> None:
+def test_padding_and_missing_are_never_drawn(make: Make) -> None:
     encoder = make().item_encoder
     columns, mask = encoder.draw(ALL_ITEMS.repeat(500), 2)
     drawn = {
@@ -134,7 +132,7 @@ def gradients(encoder: EntityEncoder, output: torch.Tensor) -> Iterator[tuple[st
             yield name, parameter.grad.clone()
 
 
-def test_distinct_cells_equal_every_occurrence_in_value_and_gradient(make: Make) -> None:
+def test_distinct_cells_equal_occurrences(make: Make) -> None:
     encoder = make().item_encoder.train().double()
     entities, columns, mask = drawn_batch(encoder)
     encoded, positions = encoder.encode_distinct(entities, columns, mask)
@@ -148,7 +146,7 @@ def test_distinct_cells_equal_every_occurrence_in_value_and_gradient(make: Make)
         assert torch.allclose(gradient, expected[name], atol=1e-10), name
 
 
-def test_gradients_add_up_in_the_same_order_every_time(make: Make) -> None:
+def test_gradients_add_up_in_fixed_order(make: Make) -> None:
     table, upstream = torch.randn(5000, 64, requires_grad=True), torch.randn(22000, 64)
     rows = torch.randint(0, 5000, (22000,))
 
@@ -162,7 +160,7 @@ def test_gradients_add_up_in_the_same_order_every_time(make: Make) -> None:
     assert np.allclose(first, expected, atol=1e-4)
 
 
-def test_with_dropout_the_occurrences_of_a_cell_share_one_mask(make: Make) -> None:
+def test_occurrences_share_one_dropout_mask(make: Make) -> None:
     encoder = make(dropout_prob=0.5).item_encoder.train()
     entities = torch.tensor([1] * 20 + [2])
     columns = torch.full((21, 1), encoder.modalities.index("text"))
@@ -172,7 +170,7 @@ def test_with_dropout_the_occurrences_of_a_cell_share_one_mask(make: Make) -> No
     assert not torch.equal(encoded, again)
 
 
-def test_with_batch_norm_each_distinct_cell_counts_once(make: Make) -> None:
+def test_batch_norm_counts_a_cell_once(make: Make) -> None:
     encoder = make(batch_norm="last", branch_hidden_sizes=[]).item_encoder.train()
     norm = encoder.branches[0][-1]
     norm.momentum = 1.0
@@ -184,7 +182,7 @@ def test_with_batch_norm_each_distinct_cell_counts_once(make: Make) -> None:
     assert torch.allclose(norm.running_mean, mean_of_two, atol=1e-6)
 
 
-def test_without_sampling_training_encodes_what_inference_does(make: Make) -> None:
+def test_training_equals_inference_unsampled(make: Make) -> None:
     model = make(modality_sampling=False, contrastive="none")
     entities = torch.tensor([3, 1, 3, 7, 2])
     encoded = model.item_encoder.encode_training(entities)
@@ -193,7 +191,7 @@ def test_without_sampling_training_encodes_what_inference_does(make: Make) -> No
     assert encoded.first is None
 
 
-def test_without_sampling_the_contrastive_pair_is_drawn_from_all_modalities(make: Make) -> None:
+def test_unsampled_pair_from_all_modalities(make: Make) -> None:
     model = make(modality_sampling=False)
     entities = torch.tensor([3, 8, 3])
     encoded = model.item_encoder.encode_training(entities)
@@ -208,7 +206,7 @@ def test_without_sampling_the_contrastive_pair_is_drawn_from_all_modalities(make
         assert (single - view).abs().amax(1).min() < 1e-6
 
 
-def test_in_training_an_entity_without_modalities_is_the_constant_mean_of_the_batch(make: Make) -> None:
+def test_empty_entity_trains_as_batch_mean(make: Make) -> None:
     encoder = make(contrastive="none").item_encoder
     encoded = encoder.encode_training(torch.tensor([1, 8, 2]))
     assert torch.allclose(encoded.embeddings[1], encoded.embeddings[[0, 2]].mean(0), atol=1e-6)
@@ -227,6 +225,6 @@ def test_only_id_is_a_plain_embedding_table(make: Make) -> None:
     assert torch.allclose(encoder.encode_all()[0][6], table[1:6].mean(0))
 
 
-def test_unknown_modalities_are_refused_by_name(make: Make) -> None:
+def test_unknown_modalities_are_named(make: Make) -> None:
     with pytest.raises(ValueError, match="'txt' is not encoded here; allowed are interactions, group"):
         make().encode_items(modalities=["txt"])

@@ -22,9 +22,7 @@ def hide(model: SiBraR, *names: str) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("aggregation", ["mean", "max"])
-def test_a_hidden_modality_counts_as_missing_and_nothing_left_is_the_mean_of_before(
-    make: Make, reference: Callable[..., Any], aggregation: str
-) -> None:
+def test_hidden_modality_counts_as_missing(make: Make, reference: Callable[..., Any], aggregation: str) -> None:
     model = make(aggregation=aggregation).eval()
     numpy = reference(model, "item")
     mean = np.mean([numpy.entity(item) for item in TRAINED_ITEMS], axis=0)
@@ -36,9 +34,7 @@ def test_a_hidden_modality_counts_as_missing_and_nothing_left_is_the_mean_of_bef
     assert numpy.entity(4, ("labels", "price")) is None
 
 
-def test_with_everything_hidden_all_items_are_the_mean_and_score_alike(
-    make: Make, reference: Callable[..., Any]
-) -> None:
+def test_all_hidden_items_score_alike(make: Make, reference: Callable[..., Any]) -> None:
     model = make().eval()
     numpy = reference(model, "item")
     mean = np.mean([numpy.entity(item) for item in TRAINED_ITEMS], axis=0)
@@ -50,7 +46,7 @@ def test_with_everything_hidden_all_items_are_the_mean_and_score_alike(
     np.testing.assert_allclose(scores, reference(model, "user").entity(1) @ mean, rtol=1e-4)
 
 
-def test_a_single_hidden_cell_changes_its_entity_and_no_other(make: Make, reference: Callable[..., Any]) -> None:
+def test_hidden_cell_changes_its_entity_only(make: Make, reference: Callable[..., Any]) -> None:
     model = make().eval()
     before = model.encode_items().numpy()
     hidden = torch.zeros_like(model.item_encoder.availability)
@@ -62,7 +58,7 @@ def test_a_single_hidden_cell_changes_its_entity_and_no_other(make: Make, refere
     np.testing.assert_allclose(after[2], expected, rtol=1e-4, atol=1e-6)
 
 
-def test_a_user_who_lost_everything_is_scored_as_the_mean_user(make: Make, reference: Callable[..., Any]) -> None:
+def test_emptied_user_scores_as_mean_user(make: Make, reference: Callable[..., Any]) -> None:
     model = make().eval()
     users, items = reference(model, "user"), reference(model, "item")
     mean = np.mean([users.entity(user) for user in range(1, 6)], axis=0)
@@ -75,9 +71,7 @@ def test_a_user_who_lost_everything_is_scored_as_the_mean_user(make: Make, refer
     assert model.predict(pair).item() == pytest.approx(users.entity(3) @ items.entity(5), rel=1e-4)
 
 
-def test_blocks_within_blocks_hide_both_and_keep_the_mean_of_the_unhidden_model(
-    make: Make, reference: Callable[..., Any]
-) -> None:
+def test_nested_hiding_keeps_unhidden_mean(make: Make, reference: Callable[..., Any]) -> None:
     model = make().eval()
     numpy = reference(model, "item")
     with (
@@ -111,7 +105,7 @@ def test_afterwards_everything_is_as_before(make: Make, fails: bool) -> None:
     ("hidden", "found"),
     [(torch.zeros(9, 2, dtype=torch.bool), r"torch\.bool \[9, 2\]"), (torch.zeros(9, 6), r"torch\.float32 \[9, 6\]")],
 )
-def test_hidden_cells_of_another_shape_or_type_are_refused(make: Make, hidden: torch.Tensor, found: str) -> None:
+def test_wrong_hidden_cells_are_refused(make: Make, hidden: torch.Tensor, found: str) -> None:
     model = make().eval()
     available = model.item_encoder.availability.clone()
     with pytest.raises(ValueError, match=rf"item cells: found {found}, allowed is torch\.bool \[9, "):
@@ -119,7 +113,7 @@ def test_hidden_cells_of_another_shape_or_type_are_refused(make: Make, hidden: t
     assert torch.equal(model.item_encoder.availability, available)
 
 
-def test_in_training_mode_nothing_can_be_hidden(make: Make) -> None:
+def test_hiding_is_refused_in_training(make: Make) -> None:
     model = make().train()
     with (
         pytest.raises(ValueError, match=r"model\.eval\(\)"),

@@ -14,7 +14,7 @@ def names(mlp: MLP) -> list[str]:
     return [type(layer).__name__ for layer in mlp]
 
 
-def test_batch_norm_stands_where_it_is_asked_for_and_before_the_activation() -> None:
+def test_batch_norm_is_before_the_activation() -> None:
     sizes = [4, 5, 6, 7, 8]
     plain = ["Linear", "ReLU"] * 3 + ["Linear"]
     assert names(MLP(sizes)) == plain
@@ -31,7 +31,7 @@ def test_dropout_acts_on_the_input_only() -> None:
     assert mlp[0].p == 0.3
 
 
-def test_batch_norm_of_a_single_row_uses_the_running_statistics() -> None:
+def test_batch_norm_of_a_single_row() -> None:
     norm = BatchNorm(3)
     norm(torch.randn(50, 3) * 4 + 2)
     row = torch.randn(1, 3)
@@ -52,7 +52,7 @@ def test_gather_bags_equals_slicing_each_bag(rows: list[int]) -> None:
 
 
 @pytest.mark.parametrize("normalize", [True, False])
-def test_the_sparse_product_of_interactions_equals_the_dense_one(normalize: bool) -> None:
+def test_sparse_product_equals_the_dense_one(normalize: bool) -> None:
     matrix = random_sparse(12, 9, density=0.4, random_state=3, format="lil")
     matrix[0] = 0
     matrix[:, 0] = 0
@@ -72,9 +72,7 @@ def test_the_sparse_product_of_interactions_equals_the_dense_one(normalize: bool
 )
 @pytest.mark.parametrize("normalize", [True, False])
 @pytest.mark.parametrize("size", [4, 70])
-def test_interactions_and_their_gradient_are_those_of_the_dense_product(
-    rows: list[int], normalize: bool, size: int
-) -> None:
+def test_gradient_equals_the_dense_product(rows: list[int], normalize: bool, size: int) -> None:
     """Of few entities and of many, of few columns and of many, which take different ways."""
     matrix = random_sparse(40, 13, density=0.3, random_state=5, format="lil")
     matrix[0] = 0
@@ -92,7 +90,7 @@ def test_interactions_and_their_gradient_are_those_of_the_dense_product(
     assert torch.allclose(layer.embedding.weight.grad, dense.t() @ upstream, atol=1e-12)
 
 
-def test_a_projection_may_have_several_layers() -> None:
+def test_projection_of_several_layers() -> None:
     vectors = torch.randn(6, 3)
     table = dense_table("text", ModalityKind.VECTOR, vectors, torch.ones(6, dtype=torch.bool), 3)
     projection = Projection(table, [8], 4, activation="sigmoid")
@@ -104,6 +102,6 @@ def test_a_projection_may_have_several_layers() -> None:
     assert np.allclose(projection(torch.tensor([2]))[0].detach().numpy(), expected, atol=1e-6)
 
 
-def test_values_are_data_and_not_part_of_a_checkpoint() -> None:
+def test_values_are_not_in_a_checkpoint() -> None:
     table = dense_table("text", ModalityKind.VECTOR, torch.randn(6, 3), torch.ones(6, dtype=torch.bool), 3)
     assert set(Projection(table, [], 4).state_dict()) == {"0.linear.weight", "0.linear.bias"}

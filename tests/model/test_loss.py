@@ -19,7 +19,7 @@ def test_bpr_is_the_mean_over_all_negatives() -> None:
     assert bpr_loss(torch.tensor(POSITIVE), torch.tensor(NEGATIVE)).item() == pytest.approx(sum(terms) / 4)
 
 
-def test_bce_is_the_mean_over_positives_and_negatives() -> None:
+def test_bce_is_mean_over_both_labels() -> None:
     def sigmoid(x: float) -> float:
         return 1 / (1 + math.exp(-x))
 
@@ -27,7 +27,7 @@ def test_bce_is_the_mean_over_positives_and_negatives() -> None:
     assert bce_loss(torch.tensor(POSITIVE), torch.tensor(NEGATIVE)).item() == pytest.approx(sum(terms) / 6)
 
 
-def test_sampled_softmax_corrects_for_uniform_sampling() -> None:
+def test_sampled_softmax_corrects_sampling() -> None:
     n_items = 50
     terms = []
     for p, row in zip(POSITIVE, NEGATIVE, strict=True):
@@ -36,7 +36,7 @@ def test_sampled_softmax_corrects_for_uniform_sampling() -> None:
     assert loss.item() == pytest.approx(sum(terms) / 2)
 
 
-def test_sampled_softmax_over_every_other_item_is_close_to_the_full_softmax() -> None:
+def test_sampled_softmax_nears_the_full_one() -> None:
     rng = np.random.default_rng(0)
     scores = rng.normal(size=(4, 2000))
     full = np.mean(logsumexp(scores, axis=1) - scores[:, 0])
@@ -51,7 +51,7 @@ def numpy_info_nce(first: np.ndarray, second: np.ndarray, temperature: float) ->
     return float(np.mean(rows + columns))
 
 
-def test_info_nce_of_two_orthogonal_entities_by_hand() -> None:
+def test_info_nce_of_two_entities_by_hand() -> None:
     eye = torch.eye(2)[None]
     # each row and each column holds 1/t on the diagonal and 0 beside it
     expected = 2 * math.log(1 + math.exp(-1 / 0.5))
@@ -67,7 +67,7 @@ def test_info_nce_is_the_mean_over_the_sets() -> None:
     )
 
 
-def test_info_nce_leaves_out_entities_without_a_pair() -> None:
+def test_info_nce_skips_the_unpaired() -> None:
     rng = np.random.default_rng(2)
     first, second = rng.normal(size=(2, 1, 4, 5))
     valid = torch.tensor([[True, False, True, True]])
@@ -81,7 +81,7 @@ def test_info_nce_leaves_out_entities_without_a_pair() -> None:
 
 
 @pytest.mark.parametrize("scale", [0.1, 30.0])
-def test_the_gradient_of_info_nce_is_that_of_its_formula(scale: float) -> None:
+def test_info_nce_gradient_is_its_formula(scale: float) -> None:
     rng = np.random.default_rng(4)
     views = [torch.tensor(rng.normal(size=(3, 5, 6)) * scale, dtype=torch.float32) for _ in range(2)]
     valid = torch.tensor(rng.random((3, 5)) < 0.8)
@@ -100,7 +100,7 @@ def test_the_gradient_of_info_nce_is_that_of_its_formula(scale: float) -> None:
         assert torch.allclose(found.double(), expected, rtol=1e-4, atol=1e-5 * scale)
 
 
-def test_info_nce_without_any_pair_is_zero_and_has_no_gradient() -> None:
+def test_info_nce_without_pairs_is_zero() -> None:
     first = torch.randn(2, 3, 4, requires_grad=True)
     loss = info_nce_loss(first, torch.randn(2, 3, 4), torch.zeros(2, 3, dtype=torch.bool), 0.1)
     loss.backward()
@@ -111,7 +111,7 @@ def test_info_nce_without_any_pair_is_zero_and_has_no_gradient() -> None:
 
 @pytest.mark.parametrize("dim", [0, 1])
 @pytest.mark.parametrize("scale", [0.01, 1.0, 100.0, 1e30])
-def test_log_sum_exp_is_exact_to_single_precision(dim: int, scale: float) -> None:
+def test_log_sum_exp_is_exact(dim: int, scale: float) -> None:
     values = (torch.randn(30, 40, generator=torch.Generator().manual_seed(3)) * scale).requires_grad_()
     found = log_sum_exp(values, dim)
     assert np.allclose(found.detach(), logsumexp(values.detach().double().numpy(), axis=dim), rtol=1e-6, atol=1e-6)

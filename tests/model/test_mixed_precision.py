@@ -17,9 +17,7 @@ MODELS = ("SiBraR", "MuBraR", "DropoutNet", "CLCRec")
 @pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("loss_type", ["BPR", "SSM"])
-def test_the_loss_of_a_batch_is_that_of_float32_to_bfloat16s_precision(
-    make_model: Build, model: str, loss_type: str
-) -> None:
+def test_loss_is_near_that_of_float32(make_model: Build, model: str, loss_type: str) -> None:
     _, network, train_data, *_ = make_model(model=model, loss_type=loss_type, user_modalities="auto")
     batch = next(iter(train_data))
     found: dict[bool, torch.Tensor] = {}
@@ -41,9 +39,7 @@ def test_the_loss_of_a_batch_is_that_of_float32_to_bfloat16s_precision(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
-def test_a_model_trained_in_mixed_precision_learns_and_keeps_float32(
-    make_model: Build, tmp_path: Any, model: str
-) -> None:
+def test_model_learns_and_keeps_float32(make_model: Build, tmp_path: Any, model: str) -> None:
     losses: dict[bool, list[float]] = {}
     for enabled in (False, True):
         config, network, train_data, valid_data, _ = make_model(model=model, enable_amp=enabled, epochs=4)

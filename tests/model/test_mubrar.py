@@ -52,7 +52,7 @@ def with_shared_weights(single: SiBraR, multi: MuBraR) -> MuBraR:
 @pytest.mark.slow
 @pytest.mark.parametrize("modality", ["interactions", "group", "labels", "price", "text"])
 @pytest.mark.parametrize("hard", [{}, {"batch_norm": 1, "dropout_prob": 0.3, "output_activation": True}])
-def test_with_one_modality_the_loss_curves_are_the_same(
+def test_one_modality_has_equal_loss_curves(
     make: Make, batch: Interaction, modality: str, hard: dict[str, Any]
 ) -> None:
     settings = {**ONE_MODALITY, "item_modalities": [modality], **hard}
@@ -62,12 +62,12 @@ def test_with_one_modality_the_loss_curves_are_the_same(
     assert losses(make(MuBraR, **settings, branch_budget="total"), batch) == curve
 
 
-def test_with_several_modalities_the_loss_curves_part(make: Make, batch: Interaction) -> None:
+def test_several_modalities_part_the_curves(make: Make, batch: Interaction) -> None:
     settings = {"modality_sampling": False, "contrastive": "none"}
     assert losses(make(MuBraR, **settings), batch) != losses(make(SiBraR, **settings), batch)
 
 
-def test_with_one_modality_whole_runs_are_the_same(make_model: Make) -> None:
+def test_one_modality_has_equal_runs(make_model: Make) -> None:
     found = []
     for name in ("SiBraR", "MuBraR"):
         config, model, train, valid, test = make_model(model=name, item_modalities=["text"], **ONE_MODALITY, epochs=3)
@@ -80,7 +80,7 @@ def test_with_one_modality_whole_runs_are_the_same(make_model: Make) -> None:
 
 @pytest.mark.parametrize("aggregation", ["mean", "max"])
 @pytest.mark.parametrize("batch_norm", ["none", "last", 1])
-def test_with_copied_weights_inference_is_the_same(
+def test_copied_weights_give_equal_inference(
     make: Make, batch: Interaction, aggregation: str, batch_norm: str | int
 ) -> None:
     settings = {"aggregation": aggregation, "batch_norm": batch_norm}
@@ -99,9 +99,7 @@ def test_with_copied_weights_inference_is_the_same(
 @pytest.mark.parametrize(
     ("sampling", "contrastive"), [*product([True, False], ["none", "pairwise"]), (True, "central")]
 )
-def test_with_copied_weights_training_is_the_same_and_gradients_add_up(
-    make: Make, batch: Interaction, sampling: bool, contrastive: str
-) -> None:
+def test_copied_weights_give_equal_training(make: Make, batch: Interaction, sampling: bool, contrastive: str) -> None:
     """What the one branch learns from all modalities is the sum of what the branches learn from one each."""
     settings = {"modality_sampling": sampling, "contrastive": contrastive, "central_modality": "interactions"}
     single = make(SiBraR, **settings).double()
@@ -123,7 +121,7 @@ def test_with_copied_weights_training_is_the_same_and_gradients_add_up(
             assert torch.allclose(parameter.grad, ours[name], atol=1e-12), name
 
 
-def test_a_branch_learns_from_its_modality_only(make: Make) -> None:
+def test_branch_learns_from_its_modality(make: Make) -> None:
     encoder = make(MuBraR, modality_sampling=False, contrastive="none").item_encoder
     names = encoder.modalities
     encoder.encode_training(torch.tensor([7, 7])).embeddings.sum().backward()  # labels and text; item 7 is cold
@@ -131,7 +129,7 @@ def test_a_branch_learns_from_its_modality_only(make: Make) -> None:
     assert learning == {"labels", "text"}
 
 
-def test_parameters_are_those_of_the_projections_and_of_a_branch_each(make: Make) -> None:
+def test_number_of_parameters(make: Make) -> None:
     """With d = 6, hidden layer 7 and k = 5 a branch has 6*7+7 + 7*5+5 = 89 parameters."""
     items = 7 * 6 + 6 + 3 * 6 + 4 * 6 + (1 * 6 + 6) + (4 * 6 + 6)  # interactions, group, labels, price, text
     users = 9 * 6 + 6 + 3 * 6  # interactions, age

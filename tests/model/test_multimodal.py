@@ -86,7 +86,7 @@ def test_the_loss_and_its_parts_equal_numpy(
     )
 
 
-def test_the_parts_are_those_of_the_sides_that_have_a_contrastive_loss(make: Make, batch: Interaction) -> None:
+def test_parts_of_the_loss(make: Make, batch: Interaction) -> None:
     assert len(make().calculate_loss(batch)) == 3
     assert len(make(user_contrastive="none").calculate_loss(batch)) == 2
     assert len(make(user_modalities=["id"]).calculate_loss(batch)) == 2
@@ -97,7 +97,7 @@ def test_the_parts_are_those_of_the_sides_that_have_a_contrastive_loss(make: Mak
 @pytest.mark.parametrize("single", [True, False])
 @pytest.mark.parametrize("sampling", [True, False])
 @pytest.mark.parametrize("contrastive", ["none", "pairwise", "central"])
-def test_every_training_paradigm_trains_every_parameter_that_it_uses(
+def test_paradigms_train_their_parameters(
     make: Make, batch: Interaction, monkeypatch: pytest.MonkeyPatch, single: bool, sampling: bool, contrastive: str
 ) -> None:
     monkeypatch.setattr(SiBraR, "single_branch", single)
@@ -127,7 +127,7 @@ def test_the_padding_row_is_not_trained(make: Make, batch: Interaction) -> None:
         assert not torch.equal(after[name][1:], value[1:])
 
 
-def test_scores_are_dot_products_of_the_embeddings(make: Make) -> None:
+def test_scores_are_dot_products(make: Make) -> None:
     model = make().eval()
     with torch.no_grad():
         users, items = model.encode_users().numpy(), model.encode_items().numpy()
@@ -138,7 +138,7 @@ def test_scores_are_dot_products_of_the_embeddings(make: Make) -> None:
     assert np.allclose(single, [users[2] @ items[3], users[6] @ items[8]], atol=1e-6)
 
 
-def test_items_are_encoded_once_per_evaluation(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_items_are_encoded_once(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     model = make()
     calls = []
     original = model.item_encoder.encode_cells
@@ -156,9 +156,7 @@ def test_items_are_encoded_once_per_evaluation(make: Make, monkeypatch: pytest.M
         assert len(calls) == 2
 
 
-def test_users_who_come_a_few_at_a_time_are_encoded_hardly_more_often_than_all_at_once(
-    make_model: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_users_in_small_batches_are_cheap(make_model: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     _, model, *_ = make_model()
     model.eval()
     encoder = model.user_encoder
@@ -173,7 +171,7 @@ def test_users_who_come_a_few_at_a_time_are_encoded_hardly_more_often_than_all_a
     assert torch.allclose(found.view(len(users) - 1, -1)[:, 1:], expected[1:, 1:], atol=1e-5)
 
 
-def test_loading_parameters_forgets_the_embeddings(make: Make) -> None:
+def test_loading_forgets_the_embeddings(make: Make) -> None:
     model, other = make().eval(), make(seed=1).eval()
     for parameter in other.parameters():
         parameter.data += 0.1
@@ -190,7 +188,7 @@ def test_a_model_can_be_pickled(make: Make) -> None:
     assert torch.equal(copy.encode_items(), model.encode_items())
 
 
-def test_a_modality_that_is_unavailable_changes_no_output(make: Make, world: Any, batch: Interaction) -> None:
+def test_unavailable_modality_has_no_effect(make: Make, world: Any, batch: Interaction) -> None:
     model = make().eval()
     plain = model.encode_items().clone()
     torch.manual_seed(1)
@@ -203,20 +201,20 @@ def test_a_modality_that_is_unavailable_changes_no_output(make: Make, world: Any
     assert torch.equal(model.eval().encode_items(), plain)
 
 
-def test_evaluation_lists_choose_the_modalities_of_inference(make: Make) -> None:
+def test_evaluation_lists_choose_modalities(make: Make) -> None:
     model, chosen = make().eval(), make(item_eval_modalities=["group", "text"]).eval()
     chosen.load_state_dict(model.state_dict())
     assert torch.equal(chosen.encode_items(), model.encode_items(modalities=["group", "text"]))
     assert not torch.equal(chosen.encode_items(), model.encode_items())
 
 
-def test_the_order_in_which_ids_are_asked_for_does_not_matter(make: Make) -> None:
+def test_order_of_ids_does_not_matter(make: Make) -> None:
     model = make().eval()
     everything = model.encode_items()
     assert torch.equal(model.encode_items(torch.tensor([5, 1])), everything[[5, 1]])
 
 
-def test_a_data_set_without_modality_tables_is_refused(world: Any) -> None:
+def test_data_without_tables_are_refused(world: Any) -> None:
     class Plain:
         num = world.num
 

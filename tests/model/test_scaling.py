@@ -199,7 +199,7 @@ def test_a_checkpoint_brings_its_statistics(make: Make, world: Any) -> None:
     assert expected.shape == (7, 6)
 
 
-def test_earlier_configurations_scale_nothing(make: Make, world: Any) -> None:
+def test_old_configurations_scale_nothing(make: Make, world: Any) -> None:
     """It has no such keys; its checkpoint is loaded and scores as before, whatever the numbers are."""
     world.prices = world.prices * 100
     old = make()

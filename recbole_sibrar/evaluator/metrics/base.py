@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from recbole.evaluator.base_metric import AbstractMetric
+from recbole.evaluator.collector import DataStruct
 from recbole.utils import EvaluatorType
 
 from recbole_sibrar.data.features import FieldValues
@@ -47,7 +48,7 @@ class ListMetric(AbstractMetric):
         """Compute the metric for lists of length k; NaN where it is undefined."""
         raise NotImplementedError
 
-    def calculate_metric(self, dataobject: Any) -> dict[str, float]:
+    def calculate_metric(self, dataobject: DataStruct) -> dict[str, float]:
         """Compute the metric for each k of ``topk``, rounded like RecBole's metrics; RecBole's evaluator calls this.
 
         Args:

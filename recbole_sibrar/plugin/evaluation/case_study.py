@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from logging import getLogger
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from recbole.data.dataloader.abstract_dataloader import AbstractDataLoader
+from recbole.data.dataset import Dataset
+from recbole.model.abstract_recommender import AbstractRecommender
 from torch import Tensor
 
 from recbole_sibrar.config import refuse
+
+UserIds = int | Sequence[int] | NDArray[Any] | Tensor
 
 _SHOWN = 5
 """Number of users that a message names."""
 
 
 def full_sort_scores(
-    original: Callable[..., Tensor], uid_series: Any, model: Any, test_data: Any, device: Any = None
+    original: Callable[..., Tensor],
+    uid_series: UserIds,
+    model: AbstractRecommender,
+    test_data: AbstractDataLoader,
+    device: torch.device | None = None,
 ) -> Tensor:
     """Score all items for users, with -inf for items outside a user's ranking.
 
@@ -56,7 +66,12 @@ def full_sort_scores(
 
 
 def full_sort_topk(
-    original: Callable[..., Any], uid_series: Any, model: Any, test_data: Any, k: Any, device: Any = None
+    original: Callable[..., Any],
+    uid_series: UserIds,
+    model: AbstractRecommender,
+    test_data: AbstractDataLoader,
+    k: int,
+    device: torch.device | None = None,
 ) -> Any:
     """Find the best items of users; an empty place holds item 0.
 
@@ -86,8 +101,8 @@ def full_sort_topk(
     return top
 
 
-def read_users(uid_series: Any, n_users: int) -> np.ndarray:
-    """Internal ids of users as an array.
+def read_users(uid_series: UserIds, n_users: int) -> NDArray[np.int64]:
+    """Return internal ids of users as an array.
 
     Args:
         uid_series: A list, an array, a tensor, or a single id.
@@ -113,10 +128,11 @@ def read_users(uid_series: Any, n_users: int) -> np.ndarray:
     unknown = users[(users < 1) | (users >= n_users)]
     if len(unknown):
         refuse("uid_series", int(unknown[0]), allowed)
-    return users.astype(np.int64)
+    ids: NDArray[np.int64] = users.astype(np.int64)
+    return ids
 
 
-def _check_loader(test_data: Any) -> None:
+def _check_loader(test_data: AbstractDataLoader | None) -> None:
     if test_data is None:
         refuse("test_data", test_data, "the loader of a part of the split that is not empty")
     if not test_data.is_sequential and not hasattr(test_data, "uid2history_item"):
@@ -124,7 +140,7 @@ def _check_loader(test_data: Any) -> None:
         refuse("test_data", type(test_data).__name__, allowed)
 
 
-def _with_history(loader: Any, users: np.ndarray) -> np.ndarray:
+def _with_history(loader: AbstractDataLoader, users: NDArray[np.int64]) -> NDArray[np.object_]:
     """Complete the loader's history for users without an interaction in the evaluated part.
 
     RecBole's loader masks the interactions of the parts up to the evaluated one, without the held-out pairs.
@@ -132,14 +148,14 @@ def _with_history(loader: Any, users: np.ndarray) -> np.ndarray:
     Returns:
         object ``[n_users]``: for each of the users int64 ``[n]``, the items.
     """
-    history = loader.uid2history_item.copy()
+    history: NDArray[np.object_] = loader.uid2history_item.copy()
     for user in np.unique(users):
         if history[user] is None:
             history[user] = torch.tensor(sorted(loader._sampler.used_ids[user]), dtype=torch.int64)
     return history
 
 
-def _note_without_sequence(users: np.ndarray, dataset: Any) -> None:
+def _note_without_sequence(users: NDArray[np.int64], dataset: Dataset) -> None:
     """Name the users for whom RecBole returns no row, as a sequential model is asked about the part's sequences.
 
     Raises:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from logging import getLogger
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from recbole.config import Config
+from recbole.data.dataloader.abstract_dataloader import AbstractDataLoader
+from recbole.data.interaction import Interaction
+from recbole.evaluator import Collector
 from recbole.evaluator import register as registry
+from recbole.evaluator.collector import DataStruct
+from recbole.trainer import Trainer
 from recbole.utils import EvaluatorType
+from torch import Tensor
 
 from recbole_sibrar.config import ConfigError, EvaluationConfig, evaluation_config
 from recbole_sibrar.data.dataloader import items_of
@@ -30,6 +37,7 @@ from recbole_sibrar.plugin.state import (
     set_evaluation_state,
     training_state,
 )
+from recbole_sibrar.protocols import LoaderLike
 
 _UNDEFINED = {
     EvaluatorType.RANKING: "it is not defined for these recommendations",
@@ -49,7 +57,7 @@ def register_metrics() -> None:
             registry.smaller_metrics.append(name)
 
 
-def prepare(loader: Any, phase: str, knowledge: TrainingKnowledge) -> None:
+def prepare(loader: AbstractDataLoader, phase: str, knowledge: TrainingKnowledge) -> None:
     """Give an evaluation loader the knowledge that metrics need beside the recommendations.
 
     Args:
@@ -61,7 +69,7 @@ def prepare(loader: Any, phase: str, knowledge: TrainingKnowledge) -> None:
     set_evaluation_state(loader, EvaluationState(phase, knowledge, groups))
 
 
-def _read_fields(config: Any, knowledge: TrainingKnowledge) -> list[Group]:
+def _read_fields(config: Config, knowledge: TrainingKnowledge) -> list[Group]:
     """Read the fields of users and items that the evaluation needs, so that a wrong one fails before training.
 
     Returns:
@@ -78,14 +86,16 @@ def _read_fields(config: Any, knowledge: TrainingKnowledge) -> list[Group]:
     return find_groups(knowledge, evaluation_config(config).groups)
 
 
-def fit(original: Any, trainer: Any, train_data: Any, *args: Any, **kwargs: Any) -> Any:
+def fit(original: Callable[..., Any], trainer: Trainer, train_data: LoaderLike, *args: Any, **kwargs: Any) -> Any:
     """Check the labels of the data, then train as RecBole does."""
     check_training(trainer.config, train_data, args[0] if args else kwargs.get("valid_data"))
     return original(trainer, train_data, *args, **kwargs)
 
 
-def evaluate(original: Any, trainer: Any, eval_data: Any, *args: Any, **kwargs: Any) -> Any:
-    """Evaluate as RecBole does, and report the results that our keys ask for."""
+def evaluate(
+    original: Callable[..., Any], trainer: Trainer, eval_data: LoaderLike | None, *args: object, **kwargs: object
+) -> Any:
+    """Evaluate as RecBole does, and report the further results of our keys."""
     if not eval_data:
         return original(trainer, eval_data, *args, **kwargs)
 
@@ -117,14 +127,14 @@ def evaluate(original: Any, trainer: Any, eval_data: Any, *args: Any, **kwargs: 
     return processes.broadcast(config, result)
 
 
-def _prepare_collector(trainer: Any, eval_data: Any, known: EvaluationState, report: bool) -> None:
+def _prepare_collector(trainer: Trainer, eval_data: LoaderLike | None, known: EvaluationState, report: bool) -> None:
     """Prepare RecBole's collector for one evaluation.
 
     Args:
         trainer: RecBole's trainer.
         eval_data: Loader of the evaluated part.
         known: State of the loader.
-        report: Whether results of groups or users are reported.
+        report: True for results of groups or users.
     """
     settings, collector = evaluation_config(trainer.config), trainer.eval_collector
     if settings.save_per_user and not report and processes.is_main(trainer.config):
@@ -140,7 +150,7 @@ def _prepare_collector(trainer: Any, eval_data: Any, known: EvaluationState, rep
         state.lists = _list_collector(trainer.config, eval_data, known.knowledge)
 
 
-def _refuse_unprepared(trainer: Any) -> None:
+def _refuse_unprepared(trainer: Trainer) -> None:
     """Refuse metrics and keys that need the training data, for a loader made by hand.
 
     Raises:
@@ -158,13 +168,13 @@ def _refuse_unprepared(trainer: Any) -> None:
             )
 
 
-def _has_training_data(collector: Any) -> bool:
+def _has_training_data(collector: Collector) -> bool:
     """Tell whether RecBole's collector has the training data of its own metrics; only training provides them."""
     needed = ("data.num_items", "data.num_users", "data.count_items", "data.count_users")
     return all(key in collector.data_struct for key in needed if collector.register.need(key))
 
 
-def _list_collector(config: Any, loader: Any, knowledge: TrainingKnowledge) -> ListCollector:
+def _list_collector(config: Config, loader: AbstractDataLoader, knowledge: TrainingKnowledge) -> ListCollector:
     everything = np.arange(knowledge.dataset.item_num) > 0
     mask = items_of(loader._dataset) if evaluation_config(config).candidates == "split" else everything
     asked = {metric.lower() for metric in config["metrics"]}
@@ -172,7 +182,12 @@ def _list_collector(config: Any, loader: Any, knowledge: TrainingKnowledge) -> L
 
 
 def eval_batch_collect(
-    original: Any, collector: Any, scores_tensor: Any, interaction: Any, positive_u: Any, positive_i: Any
+    original: Callable[..., None],
+    collector: Collector,
+    scores_tensor: Tensor,
+    interaction: Interaction,
+    positive_u: Tensor,
+    positive_i: Tensor,
 ) -> None:
     """Collect a batch; the best items are found once for RecBole's metrics and ours."""
     state, top = collector_state(collector), None
@@ -184,7 +199,7 @@ def eval_batch_collect(
         state.lists.add(scores_tensor, top, interaction, positive_u, positive_i)
 
 
-def get_data_struct(original: Any, collector: Any) -> Any:
+def get_data_struct(original: Callable[..., Any], collector: Collector) -> Any:
     """Return the collected data, with recommendation lists where metrics need them."""
     state, struct = collector_state(collector), original(collector)
     if state.lists is not None and state.lists.gather(collector.config):
@@ -193,7 +208,7 @@ def get_data_struct(original: Any, collector: Any) -> Any:
     return struct
 
 
-def _explain_undefined(trainer: Any, result: dict[str, float], phase: str) -> None:
+def _explain_undefined(trainer: Trainer, result: dict[str, float], phase: str) -> None:
     """Log once the reason for a metric that is NaN, and refuse such a validation metric.
 
     Raises:
@@ -215,8 +230,8 @@ def _explain_undefined(trainer: Any, result: dict[str, float], phase: str) -> No
         getLogger().warning(f"undefined here: {', '.join(keys)}: {reason}")
 
 
-def _warn_once(trainer: Any, warnings: Iterable[str]) -> None:
-    """Log the warnings that this trainer has not logged before."""
+def _warn_once(trainer: Trainer, warnings: Iterable[str]) -> None:
+    """Log the warnings new to this trainer."""
     said = training_state(trainer).warnings
     for warning in warnings:
         if warning not in said:
@@ -225,7 +240,7 @@ def _warn_once(trainer: Any, warnings: Iterable[str]) -> None:
 
 
 def _report(
-    trainer: Any, settings: EvaluationConfig, groups: Sequence[Group], struct: Any, result: dict[str, float]
+    trainer: Trainer, settings: EvaluationConfig, groups: Sequence[Group], struct: DataStruct, result: dict[str, float]
 ) -> None:
     """Add the results of groups to the overall result, and write those of each user."""
     metrics = trainer.evaluator.metric_class

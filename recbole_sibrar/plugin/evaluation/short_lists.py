@@ -10,22 +10,31 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.floating[Any]]
 
 
-def measure_filled(original: Callable[..., float], metric: Any, items: np.ndarray, *more: Any) -> float:
+def measure_filled(original: Callable[..., float], metric: object, items: NDArray[Any], *more: object) -> float:
     """Measure the recommended items of all lists, int ``[n_users, k]``, as one list."""
     return original(metric, items[items > 0][None], *more)
 
 
-def item_values(original: Callable[..., np.ndarray], metric: Any, items: np.ndarray, *more: Any) -> np.ndarray:
+def item_values(original: Callable[..., Values], metric: object, items: NDArray[Any], *more: object) -> Values:
     """Value of each recommended item, ``[n_users, k]``, NaN for an empty place."""
     values = original(metric, items, *more)
-    return np.where(items > 0, values, np.nan) if (items == 0).any() else values
+    if (items > 0).all():
+        return values
+
+    filled: Values = np.where(items > 0, values, np.nan)
+    return filled
 
 
-def running_mean(original: Callable[..., np.ndarray], metric: Any, values: np.ndarray) -> np.ndarray:
+def running_mean(original: Callable[..., Values], metric: object, values: Values) -> Values:
     """Mean of the first 1, 2, ... k values of each list, ``[n_users, k]``, over the places that are not empty."""
     if not np.isnan(values).any():
         return original(metric, values)
     n_filled = np.cumsum(~np.isnan(values), axis=1)
-    return np.nancumsum(values, axis=1) / np.maximum(n_filled, 1)
+    sums: Values = np.nancumsum(values, axis=1)
+    means: Values = sums / np.maximum(n_filled, 1)
+    return means

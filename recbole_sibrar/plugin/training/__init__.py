@@ -1,1 +1,3 @@
 """Extensions of RecBole's trainer."""
+
+__all__ = ["distributed", "loaded", "losses", "moved_data", "optimizer", "outcome", "process_group", "resume"]

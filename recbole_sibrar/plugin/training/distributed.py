@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import inspect
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 import torch.distributed as dist
+from recbole.config import Config
 from recbole.evaluator import Collector, Evaluator
+from recbole.evaluator.collector import DataStruct
 from recbole.trainer import Trainer
 from recbole.trainer.trainer import AbstractTrainer, PretrainTrainer
 from recbole.utils import ModelType, init_seed
@@ -36,7 +39,7 @@ _COLLECTED = ("rec.topk", "rec.meanrank", "rec.score", "rec.items", "data.label"
 """Data that RecBole's collector gathers batch by batch."""
 
 
-def init_trainer(original: Any, trainer: AbstractTrainer, config: Any, model: nn.Module) -> None:
+def init_trainer(original: Callable[..., None], trainer: AbstractTrainer, config: Config, model: nn.Module) -> None:
     """Take the model; where there are several processes, let torch average their gradients."""
     if processes.count(config) == 1:
         original(trainer, config, model)
@@ -57,7 +60,7 @@ def init_trainer(original: Any, trainer: AbstractTrainer, config: Any, model: nn
 
 
 def synchronized(model: nn.Module) -> nn.Module:
-    """The model with batch norm, and the contrastive losses of our models, over the rows of all processes.
+    """Extend batch norm, and the contrastive losses of our models, to the rows of all processes.
 
     Args:
         model: The model, which is changed in place.
@@ -78,7 +81,7 @@ def saved_buffers(model: nn.Module) -> list[Tensor]:
     return [buffer for name, buffer in model.named_buffers() if name in saved and not buffer.is_sparse]
 
 
-def get_data_struct(original: Any, collector: Collector) -> Any:
+def get_data_struct(original: Callable[..., Any], collector: Collector) -> Any:
     """Gather the collected data of all processes at rank 0, in the order of the users."""
     if processes.count(collector.config) > 1:
         for key in _COLLECTED:
@@ -88,17 +91,19 @@ def get_data_struct(original: Any, collector: Collector) -> Any:
     return original(collector)
 
 
-def evaluate(original: Any, evaluator: Evaluator, dataobject: Any) -> Any:
+def evaluate(original: Callable[..., Any], evaluator: Evaluator, dataobject: DataStruct) -> Any:
     """Compute the metrics, in the process that has collected all recommendations."""
     return original(evaluator, dataobject) if processes.is_main(evaluator.config) else OrderedDict()
 
 
-def map_reduce(original: Any, trainer: Trainer, result: Any, num_sample: int) -> Any:
+def map_reduce(original: Callable[..., Any], trainer: Trainer, result: Any, num_sample: int) -> Any:
     """Let every process have the metrics of all recommendations; RecBole's mean over processes is wrong for many."""
     return processes.broadcast(trainer.config, result)
 
 
-def save_pretrained_model(original: Any, trainer: PretrainTrainer, epoch: int, saved_model_file: str) -> None:
+def save_pretrained_model(
+    original: Callable[..., None], trainer: PretrainTrainer, epoch: int, saved_model_file: str
+) -> None:
     """Write pre-trained parameters in one process, as all processes have the same name for the file."""
     if processes.is_main(trainer.config):
         original(trainer, epoch, saved_model_file)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.errors import CheckpointError
 
 
-def load_data_and_model(original: Any, model_file: str, **options: Any) -> Any:
+def load_data_and_model(original: Callable[..., Any], model_file: str, **options: object) -> Any:
     """Load, and name the checkpoint where its parameters do not fit the data.
 
     Raises:

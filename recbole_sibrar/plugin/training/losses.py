@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from recbole.trainer import Trainer
@@ -23,7 +22,7 @@ _BLOCK = 4096
 """Entities that are projected at a time."""
 
 
-def check_nan(original: Any, trainer: Trainer, loss: Tensor) -> None:
+def check_nan(original: Callable[..., None], trainer: Trainer, loss: Tensor) -> None:
     """Check a loss; RecBole checks for NaN alone, but an infinite loss leaves no finite parameter either.
 
     Raises:
@@ -42,20 +41,19 @@ class Projected:
     """A field of numbers or vectors at a moment of the training."""
 
     side: Side
-    """Whose field it is."""
+    """Side of the field."""
     name: str
     """Name of the field."""
     advice: str
-    """What can be done about large values."""
+    """Advice about large values."""
     largest: float
     """Largest absolute value that its projection gets."""
     is_finite: bool
-    """Whether its projection returns finite values only."""
+    """True for a projection with finite values only."""
 
 
 def explain(model: MultimodalRecommender, loss: float, learning_rate: float) -> str:
     """Name the likely reason of a loss without a finite value: an overflowing field, or the largest values.
-
 
     Args:
         model: The model, with the parameters that the loss was computed with.

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import recbole.data.utils
 import recbole.quick_start
+from recbole.config import Config
 
 from recbole_sibrar.errors import CheckpointError
 
@@ -47,7 +48,7 @@ def load_data_and_model(
         _request.reset(token)
 
 
-def create_dataset(original: Callable[[Any], Any], config: Any) -> Any:
+def create_dataset(original: Callable[[Any], Any], config: Config) -> Any:
     """Make the data set; for a checkpoint, look first where its files are."""
     request = _request.get()
     if request is not None:
@@ -56,7 +57,7 @@ def create_dataset(original: Callable[[Any], Any], config: Any) -> Any:
     return original(config)
 
 
-def place_data(config: Any, request: Request) -> None:
+def place_data(config: Config, request: Request) -> None:
     """Set the folder of the data in the configuration of a checkpoint.
 
     Args:
@@ -91,13 +92,13 @@ def place_data(config: Any, request: Request) -> None:
         )
 
 
-def _files(config: Any) -> list[str]:
+def _files(config: Config) -> list[str]:
     """Names of the files with the interactions."""
     parts = config["benchmark_filename"]
     return [f"{config['dataset']}.{part}.inter" for part in parts] if parts else [f"{config['dataset']}.inter"]
 
 
-def _is_saved(config: Any) -> bool:
+def _is_saved(config: Config) -> bool:
     """Tell whether RecBole finds a file of ``save_dataset``, and may need no other files."""
     file = config["dataset_save_path"]
     return Path(file).is_file() if file else any(Path(config["checkpoint_dir"]).glob(f"{config['dataset']}-*.pth"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from recbole.trainer import Trainer
 from torch.optim import Optimizer
@@ -11,7 +10,7 @@ from torch.optim import Optimizer
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 
 
-def build_optimizer(original: Callable[..., Optimizer], trainer: Trainer, **kwargs: Any) -> Optimizer:
+def build_optimizer(original: Callable[..., Optimizer], trainer: Trainer, **kwargs: object) -> Optimizer:
     """Build the optimiser of ``learner``, with PyTorch's fused update if there is one.
 
     Other updates go over all parameters several times, which takes three times as long. RecBole's own models keep

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from logging import getLogger
@@ -24,17 +24,17 @@ _TRAINERS: ContextVar[list[Any] | None] = ContextVar("trainers", default=None)
 
 
 def run_recbole(
-    original: Any,
-    model: Any = None,
-    dataset: Any = None,
-    config_file_list: Any = None,
-    config_dict: Any = None,
+    original: Callable[..., dict[str, Any]],
+    model: str | type | None = None,
+    dataset: str | None = None,
+    config_file_list: list[str] | None = None,
+    config_dict: dict[str, Any] | None = None,
     saved: bool = True,
     queue: Any = None,
 ) -> dict[str, Any]:
     """Run as RecBole does; the result also has the ``checkpoint``, and the log says how to go on with it."""
     with _noting_trainers() as trainers:
-        result = original(model, dataset, config_file_list, config_dict, saved)
+        result: dict[str, Any] = original(model, dataset, config_file_list, config_dict, saved)
 
     trainer = trainers[-1]
     file = str(getattr(trainer, "saved_model_file", ""))
@@ -58,7 +58,7 @@ def _noting_trainers() -> Iterator[list[Any]]:
         _TRAINERS.reset(token)
 
 
-def note_trainer(original: Any, trainer: AbstractTrainer, *args: Any, **kwargs: Any) -> None:
+def note_trainer(original: Callable[..., None], trainer: AbstractTrainer, *args: object, **kwargs: object) -> None:
     """Make a trainer, and note it as one of the run in progress."""
     original(trainer, *args, **kwargs)
     trainers = _TRAINERS.get()
@@ -66,7 +66,9 @@ def note_trainer(original: Any, trainer: AbstractTrainer, *args: Any, **kwargs: 
         trainers.append(trainer)
 
 
-def name_losses(original: Any, trainer: Trainer, epoch: int, start: float, end: float, losses: Any) -> str:
+def name_losses(
+    original: Callable[..., str], trainer: Trainer, epoch: int, start: float, end: float, losses: Any
+) -> str:
     """Call the parts of our models' losses by name, which RecBole numbers."""
     output: str = original(trainer, epoch, start, end, losses)
     names = loss_names(trainer.model) if isinstance(trainer.model, MultimodalRecommender) else []
@@ -76,7 +78,7 @@ def name_losses(original: Any, trainer: Trainer, epoch: int, start: float, end: 
     return output
 
 
-def closing_block(trainer: Any, result: dict[str, Any]) -> str:
+def closing_block(trainer: Trainer, result: dict[str, Any]) -> str:
     """Sum up a run: model, data, best epoch, results, checkpoint, next commands.
 
     Args:
@@ -99,8 +101,8 @@ def closing_block(trainer: Any, result: dict[str, Any]) -> str:
     return "\n".join(["the run has ended", *rows])
 
 
-def _data(trainer: Any) -> str:
-    """The data set in numbers, and its parts."""
+def _data(trainer: Trainer) -> str:
+    """Describe the size of the data set, and its parts."""
     config = trainer.config
     loader = training_state(trainer).loader
     dataset = getattr(loader, "_dataset", None)
@@ -111,8 +113,8 @@ def _data(trainer: Any) -> str:
     return f"{config['dataset']}{size}, parts by {way}, seed {config['seed']}"
 
 
-def _training(trainer: Any) -> str:
-    """Number of epochs, and the epoch of the checkpoint."""
+def _training(trainer: Trainer) -> str:
+    """Describe the number of epochs, and the epoch of the checkpoint."""
     losses = getattr(trainer, "train_loss_dict", {})
     if not losses:
         return ""
@@ -125,7 +127,7 @@ def _training(trainer: Any) -> str:
     return f"epochs 0 to {last}, the best by {trainer.config['valid_metric']} is {best}"
 
 
-def _next(trainer: Any, checkpoint: str | None) -> list[str]:
+def _next(trainer: Trainer, checkpoint: str | None) -> list[str]:
     """Commands and code for the next steps with a checkpoint."""
     if checkpoint is None:
         return []

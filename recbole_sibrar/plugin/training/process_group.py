@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import recbole.quick_start.quick_start as quick_start
 import torch
@@ -19,8 +19,11 @@ from torch.distributed.constants import default_pg_timeout
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.trainer.log import QuietHandler
 
+if TYPE_CHECKING:
+    from torch._C._distributed_c10d import Store  # torch.distributed has it without naming it
+
 _MEETING_TIME = timedelta(minutes=10)
-"""Time that a process waits for the others."""
+"""Time of a process to wait for the others."""
 
 _QUIET = {
     "state": "ERROR",
@@ -33,7 +36,7 @@ _QUIET = {
 """Keys of the processes that leave it to the first one to say and to save something."""
 
 
-def init_device(original: Any, config: Config) -> None:
+def init_device(original: Callable[..., None], config: Config) -> None:
     """Choose the device, and join the other processes of the run, on GPUs or on CPUs.
 
     RecBole's own way needs a GPU for each process, and takes the first process of each machine for the one that logs
@@ -74,14 +77,14 @@ def _join(final: dict[str, Any], rank: int) -> None:
         raise ConfigError(f"--ip, --port: {count} processes did not meet at {address}: {reason}") from None
 
 
-def _meet(final: dict[str, Any], rank: int, address: str) -> dist.Store:
-    """The store of all processes, when all of them have come; collectives have the time that torch gives them."""
+def _meet(final: dict[str, Any], rank: int, address: str) -> Store:
+    """Wait for all processes and return their store; collectives have torch's own time limit."""
     count, port = final["world_size"], int(final["port"])
     if final["nproc"] < count and rank == final["offset"]:  # others have to be started by hand
         print(f"waiting for {count} processes at {address}", file=sys.stderr)  # noqa: T201
     if not 0 <= port < 2**16:
         raise ValueError(f"port must have value from 0 to 65535 but was {port}.")
-    store = dist.TCPStore(
+    store: Store = dist.TCPStore(  # type: ignore[attr-defined]  # exported without being named
         final["ip"], port, count, is_master=rank == 0, timeout=_MEETING_TIME, wait_for_workers=True, multi_tenant=True
     )
     store.set_timeout(default_pg_timeout)
@@ -89,14 +92,14 @@ def _meet(final: dict[str, Any], rank: int, address: str) -> dist.Store:
 
 
 class _NoWriter:
-    """Takes what a TensorBoard writer takes, and writes nothing."""
+    """Writer for TensorBoard without any output."""
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *args, **kwargs: None
 
 
-def get_tensorboard(original: Any, logger: logging.Logger) -> Any:
-    """RecBole's TensorBoard writer, or none for a process that writes no logs."""
+def get_tensorboard(original: Callable[..., Any], logger: logging.Logger) -> Any:
+    """RecBole's TensorBoard writer, or none for a process without logs."""
     if any(isinstance(handler, QuietHandler) for handler in logger.handlers):
         return _NoWriter()
     return original(logger)

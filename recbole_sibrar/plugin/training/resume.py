@@ -1,4 +1,4 @@
-"""Extensions of RecBole's trainer for runs that can be resumed as if they had not been interrupted.
+"""Extensions of RecBole's trainer for resumed runs with the results of uninterrupted ones.
 
 RecBole's checkpoint holds parameters, optimiser, epoch, early-stopping counter and best score. To continue identically
 a run also needs the random states, the position in the training data and the best validation result. They are added
@@ -13,6 +13,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from recbole.config import Config
 from recbole.trainer import KGTrainer, Trainer
 from recbole.utils import get_trainer, set_color
 
@@ -26,6 +27,7 @@ from recbole_sibrar.files import check_writable
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.parallel import processes
 from recbole_sibrar.plugin.state import training_state
+from recbole_sibrar.protocols import LoaderLike
 from recbole_sibrar.trainer import checkpoint, curve, ending, restore, tensorboard
 from recbole_sibrar.trainer.disk import named, writing_events
 from recbole_sibrar.trainer.interruption import SIGTERM, listening
@@ -51,8 +53,8 @@ def is_resumable(model_type: Any, model: str) -> bool:
     return get_trainer(model_type, model) in (Trainer, KGTrainer)
 
 
-def make_folder(original: Any, trainer: Any, config: Any, *args: Any) -> None:
-    """Make the folder of the checkpoints before RecBole does, which would end in a traceback.
+def make_folder(original: Callable[..., None], trainer: Trainer, config: Config, *args: object) -> None:
+    """Make the folder of the checkpoints before RecBole, whose failure is a traceback.
 
     Raises:
         DataError: It cannot be made.
@@ -64,7 +66,7 @@ def make_folder(original: Any, trainer: Any, config: Any, *args: Any) -> None:
     original(trainer, config, *args)
 
 
-def fit(original: Any, trainer: Trainer, train_data: Any, *args: Any, **kwargs: Any) -> Any:
+def fit(original: Callable[..., Any], trainer: Trainer, train_data: LoaderLike, *args: Any, **kwargs: Any) -> Any:
     """Train; resume from the checkpoint of the key ``resume``, save states, and stop when asked to."""
     state = training_state(trainer)
     state.loader = train_data
@@ -87,8 +89,8 @@ def fit(original: Any, trainer: Trainer, train_data: Any, *args: Any, **kwargs: 
         return _train(progress, lambda: original(trainer, train_data, *args, **kwargs))
 
 
-def _load_checkpoint(trainer: Trainer, train_data: Any) -> None:
-    """Load the checkpoint that ``resume`` names, and check that it was trained with the same data."""
+def _load_checkpoint(trainer: Trainer, train_data: LoaderLike) -> None:
+    """Load the checkpoint of ``resume``, and compare its data with those of the run."""
     config = trainer.config
     if config["resume"] == restore.AUTO:
         found = None
@@ -148,8 +150,8 @@ def _closing(train_data: Any) -> Iterator[None]:
             train_data.kg_iter = train_data.gen_iter = None
 
 
-def _restore(trainer: Trainer, progress: Progress, train_data: Any, state: dict[str, Any]) -> None:
-    """Restore the values of a checkpoint that RecBole's ``resume_checkpoint`` leaves out."""
+def _restore(trainer: Trainer, progress: Progress, train_data: LoaderLike, state: dict[str, Any]) -> None:
+    """Restore the values of a checkpoint left out by RecBole's ``resume_checkpoint``."""
     best = state["best_valid_result"]
     trainer.best_valid_result = best and OrderedDict(best)  # as RecBole's evaluator makes it, and prints it
     trainer.train_loss_dict = state["train_loss_dict"]
@@ -176,11 +178,11 @@ def _has_ended(trainer: Trainer, state: dict[str, Any]) -> bool:
 
 
 def train_epoch(
-    original: Any,
+    original: Callable[..., Any],
     trainer: Trainer,
-    train_data: Any,
+    train_data: LoaderLike,
     epoch_idx: int,
-    loss_func: Any = None,
+    loss_func: Callable[..., Any] | None = None,
     show_progress: bool = False,
 ) -> Any:
     """Save the state after the last epoch, and train an epoch or the rest of it."""
@@ -191,13 +193,13 @@ def train_epoch(
     if progress.every and epoch_idx > trainer.start_epoch and epoch_idx % progress.every == 0:
         progress.save(epoch_idx - 1)
 
-    def train(batches: Any, epoch: int, **options: Any) -> None:
+    def train(batches: Any, epoch: int, **options: object) -> None:
         original(trainer, batches, epoch, **options, show_progress=show_progress)
 
     return progress.epoch(train, train_data, epoch_idx, loss_func or trainer.model.calculate_loss)
 
 
-def valid_epoch(original: Any, trainer: Trainer, *args: Any, **kwargs: Any) -> Any:
+def valid_epoch(original: Callable[..., Any], trainer: Trainer, *args: object, **kwargs: object) -> Any:
     """Validate, and keep the result: RecBole saves a new best checkpoint before it notes the result as the best."""
     state = training_state(trainer)
     if state.progress is not None:
@@ -215,8 +217,8 @@ def valid_epoch(original: Any, trainer: Trainer, *args: Any, **kwargs: Any) -> A
     return score, result
 
 
-def evaluate_batch(original: Any, trainer: Trainer, batch: Any) -> Any:
-    """Stop between two batches of an evaluation if that is asked for."""
+def evaluate_batch(original: Callable[..., Any], trainer: Trainer, batch: Any) -> Any:
+    """Stop between two batches of an evaluation on request."""
     progress = training_state(trainer).progress
     if progress is not None:
         progress.between_evaluations()
@@ -224,11 +226,11 @@ def evaluate_batch(original: Any, trainer: Trainer, batch: Any) -> Any:
 
 
 def evaluate(
-    original: Any,
+    original: Callable[..., Any],
     trainer: Trainer,
-    eval_data: Any,
+    eval_data: LoaderLike | None,
     load_best_model: bool = True,
-    model_file: Any = None,
+    model_file: str | None = None,
     show_progress: bool = False,
 ) -> Any:
     """Evaluate a model that fits the data; with the test of the trained model, a run ends."""
@@ -262,7 +264,7 @@ def _test(progress: Progress, run: Callable[[], Any]) -> Any:
     return result
 
 
-def resume_checkpoint(original: Any, trainer: Trainer, resume_file: str) -> None:
+def resume_checkpoint(original: Callable[..., None], trainer: Trainer, resume_file: str) -> None:
     """Load a checkpoint, and keep the state that :func:`fit` restores.
 
     Raises:
@@ -292,8 +294,10 @@ def resume_checkpoint(original: Any, trainer: Trainer, resume_file: str) -> None
     state.plan = plan
 
 
-def save_checkpoint(original: Any, trainer: Trainer, epoch: int, verbose: bool = True, **kwargs: Any) -> None:
-    """Write RecBole's checkpoint with our state, to a temporary name that is renamed when it is complete."""
+def save_checkpoint(
+    original: Callable[..., None], trainer: Trainer, epoch: int, verbose: bool = True, **kwargs: str
+) -> None:
+    """Write RecBole's checkpoint with our state, to a temporary name first, and rename the complete file."""
     state = training_state(trainer)
     file = kwargs.get("saved_model_file", trainer.saved_model_file)
     if state.loader is None:
@@ -313,8 +317,10 @@ def save_checkpoint(original: Any, trainer: Trainer, epoch: int, verbose: bool =
         trainer.logger.info(set_color("Saving current", "blue") + f": {file}")
 
 
-def _save_without_state(original: Any, trainer: Trainer, epoch: int, verbose: bool, options: dict[str, Any]) -> None:
-    """Write RecBole's checkpoint as RecBole does, with a configuration that a checkpoint can hold."""
+def _save_without_state(
+    original: Callable[..., None], trainer: Trainer, epoch: int, verbose: bool, options: dict[str, Any]
+) -> None:
+    """Write RecBole's checkpoint as RecBole does, with a configuration fit for a checkpoint."""
     config = trainer.config
     trainer.config = held_config(config)
     try:

@@ -156,11 +156,11 @@ def _latex(cell: Cell) -> str:
 
 
 def _escape(text: str) -> str:
-    """Escape plain text for LaTeX.
+    r"""Escape plain text for LaTeX.
 
     Example:
         >>> _escape("ndcg@10 & 5 % of SiBraR_S")
-        'ndcg@10 \\\\& 5 \\\\% of SiBraR\\\\_S'
+        'ndcg@10 \\& 5 \\% of SiBraR\\_S'
     """
     # A character at a time: replacing one after another would escape the escapes.
     special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}

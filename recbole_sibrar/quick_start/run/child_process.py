@@ -103,14 +103,14 @@ def threads_each(n_processes: int) -> str:
 
 
 def reason_of(status: int, log: str) -> str:
-    """Return the reason of a failure: a signal, or the last line of the log.
+    r"""Return the reason of a failure: a signal, or the last line of the log.
 
     Args:
         status: Exit status of the process.
         log: Output of the process.
 
     Example:
-        >>> reason_of(1, "Traceback\\nsome.module.DataError: no such field")
+        >>> reason_of(1, "Traceback\nsome.module.DataError: no such field")
         'DataError: no such field'
         >>> reason_of(-9, "")
         'ended by SIGKILL'

@@ -81,7 +81,7 @@ def _cosine_values(x: Tensor, y: Tensor, queries: Tensor, retrieval: bool) -> di
 
 
 def _retrieval(better: NDArray[Any], tied: NDArray[Any]) -> dict[str, NDArray[Any]]:
-    """Expected recall and reciprocal rank of the right item, with ties broken at random.
+    """Return expected recall and reciprocal rank of the right item, with ties broken at random.
 
     Args:
         better: ``[q]``, number of nearer items.

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from recbole.data.interaction import Interaction
 from recbole.evaluator import Collector
 from recbole.utils import EvaluatorType, get_trainer, init_seed
 from torch import Tensor
@@ -190,7 +191,7 @@ class TieBreakingCollector(Collector):
         self.generator = torch.Generator().manual_seed(seed)
 
     def eval_batch_collect(
-        self, scores_tensor: Tensor, interaction: Any, positive_u: Tensor, positive_i: Tensor
+        self, scores_tensor: Tensor, interaction: Interaction, positive_u: Tensor, positive_i: Tensor
     ) -> None:
         """Collect a batch; scores stay as they are without ties, and for metrics of values."""
         if self.ranks and self.has_ties:
