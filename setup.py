@@ -5,7 +5,6 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 TEXT = ["sentence-transformers>=5"]  # the command encode-text
-FAST = ["numba>=0.59"]  # compiled reading of large files with vectors
 IMAGE = ["timm>=1.0.9", "torchvision", "pillow"]  # the command encode-image; the torchvision made for the torch in use
 TUNE = ["hyperopt==0.2.5"]  # what RecBole asks for; the random states of later releases have another form
 
@@ -47,11 +46,10 @@ setup(
     ],
     extras_require={
         "tune": TUNE,
-        "fast": FAST,
+        "fast": [],  # needs nothing any more; old install commands still name it
         "text": TEXT,
         "image": IMAGE,
         "test": [
-            *FAST,
             *TEXT,
             *IMAGE,
             *TUNE,

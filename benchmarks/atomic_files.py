@@ -5,8 +5,8 @@
 Files with dense vectors are generated, and ml-100k's interactions come with RecBole. Each side is a process of its own,
 so that its peak memory is its own too; it reads the file several times. Ours is measured cold (without the cache; the
 file itself is in the system's memory, as it is for RecBole) and cached, where the time includes adding up all numbers,
-since the cache is mapped into memory and read when it is used. The first reading loads what the reader needs (for files
-from 350 MB the extra ``fast``, where it is installed) and is given beside the median.
+since the cache is mapped into memory and read when it is used. The first reading loads what the reader needs and is
+given beside the median.
 """
 
 from __future__ import annotations

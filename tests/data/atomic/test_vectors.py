@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tracemalloc
 from logging import getLogger
 from pathlib import Path
@@ -22,14 +21,6 @@ from recbole_sibrar.data.atomic import DataError, columns, read_frame, read_head
 from .test_atomic import Keys, RecBoleReader
 
 HEADER = ["item_id:token", "tags:token_seq", "price:float", "text:float_seq", "name:token"]
-
-
-@pytest.fixture(autouse=True, params=["library", "compiled", "compiled, but not installed"])
-def _reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read as small and as large files are read, and as large ones without the extra ``fast``."""
-    monkeypatch.setattr(columns, "_COMPILED_FROM", 1 << 60 if request.param == "library" else 0)
-    if request.param == "compiled, but not installed":
-        monkeypatch.setitem(sys.modules, "recbole_sibrar.data.atomic.numerals", None)
 
 
 class PluginReader(Dataset):
