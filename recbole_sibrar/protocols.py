@@ -11,7 +11,7 @@ from logging import Logger
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["ConfigLike", "DatasetLike", "FullConfig", "LoaderLike", "ModelLike", "TrainerLike"]
 
@@ -55,9 +55,12 @@ class DatasetLike(Protocol):
     """Interactions: a data frame until they are split, then RecBole's ``Interaction``."""
     user_feat: Any
     item_feat: Any
+    feat_name_list: list[str]
+    """Attributes with a frame."""
     field2type: dict[str, Any]
     field2source: dict[str, Any]
-    field2id_token: Mapping[str, np.ndarray]
+    field2id_token: Mapping[str, NDArray[Any]]
+    field2token_id: Mapping[str, dict[str, int]]
     benchmark_filename_list: list[str] | None
     logger: Logger
 

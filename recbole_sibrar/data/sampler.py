@@ -108,7 +108,8 @@ class PairSet:
 
         found = np.searchsorted(self.numbers, numbers[marked])
         nearest = self.numbers[np.minimum(found, len(self.numbers) - 1)]
-        return marked[nearest == numbers[marked]]
+        of_set: NDArray[np.int64] = marked[nearest == numbers[marked]]
+        return of_set
 
 
 def known_pairs(sampler: Sampler) -> PairSet:
@@ -209,15 +210,19 @@ class PoolSampler(Sampler):
     def sample_by_user_ids(self, user_ids: NDArray[np.int64], item_ids: NDArray[np.int64], num: int) -> torch.Tensor:
         """Draw for rows of users and items; see RecBole's method of the same name."""
         if not self.is_repeatable:
-            return super().sample_by_user_ids(user_ids, item_ids, num)
+            drawn: torch.Tensor = super().sample_by_user_ids(user_ids, item_ids, num)
+            return drawn
 
         self.used_ids = np.array([{item} for item in item_ids])
-        return self.sample_by_key_ids(np.arange(len(user_ids)), num)
+        drawn_by_row: torch.Tensor = self.sample_by_key_ids(np.arange(len(user_ids)), num)
+        return drawn_by_row
 
     def _uni_sampling(self, sample_num: int) -> NDArray[np.int64]:
-        return self.pool[np.random.randint(len(self.pool), size=sample_num)]
+        items: NDArray[np.int64] = self.pool[np.random.randint(len(self.pool), size=sample_num)]
+        return items
 
     def _pop_sampling(self, sample_num: int) -> NDArray[np.int64]:
         assert self.cumulative is not None
         positions = np.searchsorted(self.cumulative, np.random.random(sample_num), side="right")
-        return self.pool[np.minimum(positions, len(self.pool) - 1)]
+        items: NDArray[np.int64] = self.pool[np.minimum(positions, len(self.pool) - 1)]
+        return items

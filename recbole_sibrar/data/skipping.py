@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from recbole.utils import KGDataLoaderState
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import BatchSampler, DataLoader
 
 from recbole_sibrar.data.dataloader import MultimodalTrainDataLoader
 
@@ -15,7 +15,7 @@ from recbole_sibrar.data.dataloader import MultimodalTrainDataLoader
 class _Rest:
     """Batch sampler without its first batches."""
 
-    def __init__(self, batches: Sampler[list[int]], done: int) -> None:
+    def __init__(self, batches: BatchSampler, done: int) -> None:
         self.batches = batches
         self.done = done
 
