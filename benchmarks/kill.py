@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from recbole_sibrar.plugin.repairs import load_checkpoint
+from recbole_sibrar.checkpoint_loading import load_checkpoint
 
 SETTINGS = {
     "SiBraR": [

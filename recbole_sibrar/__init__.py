@@ -18,7 +18,7 @@ __all__ = ["MODELS", "__version__", "register"]
 
 def register() -> None:
     """Import RecBole and make its functions know the plugin, which otherwise happens when RecBole is imported."""
-    from recbole_sibrar.plugin import register as plugin
+    from recbole_sibrar import plugin
 
     plugin.register()
 

@@ -15,7 +15,8 @@ from recbole.trainer import Trainer
 from recbole.utils import get_trainer
 from recbole.utils.case_study import full_sort_topk
 
-from recbole_sibrar.plugin.repairs import CheckpointError, load_checkpoint
+from recbole_sibrar.checkpoint_loading import load_checkpoint
+from recbole_sibrar.errors import CheckpointError
 from recbole_sibrar.studies.gap import study as gap
 from recbole_sibrar.studies.missing import study as missing
 

@@ -13,7 +13,6 @@ from logging import getLogger
 from pathlib import Path
 from typing import Any
 
-import recbole.data.utils
 import torch
 from recbole.data.dataset import Dataset
 from recbole.utils import set_color
@@ -43,22 +42,13 @@ _DAMAGE = (pickle.UnpicklingError, EOFError, OSError, AttributeError, ImportErro
 """Exceptions of pickle for a damaged file, or for one with other versions of classes."""
 
 
-def extend_preparation(extend: Callable[[Any, str, Callable[..., Any]], None]) -> None:
-    """Extend RecBole's functions that write and read loaders and data sets.
-
-    Args:
-        extend: Replaces a function by one that is called with the original first.
-    """
-    extend(Dataset, "save", _save_dataset)
-    extend(recbole.data.utils, "save_split_dataloaders", _save_split_dataloaders)
-    extend(recbole.data.utils, "load_split_dataloaders", _load_split_dataloaders)
-
-
-def _save_split_dataloaders(original: Any, config: Any, dataloaders: tuple[Any, ...]) -> None:
+def save_split_dataloaders(original: Any, config: Any, dataloaders: tuple[Any, ...]) -> None:
+    """Write the loaders of a run; see :func:`save`."""
     save(config, dataloaders)
 
 
-def _load_split_dataloaders(original: Any, config: Any) -> tuple[Any, ...] | None:
+def load_split_dataloaders(original: Any, config: Any) -> tuple[Any, ...] | None:
+    """Read the loaders that :func:`prepare` has found, or those of an earlier run."""
     return config.__dict__.pop(_FOUND) if _FOUND in config.__dict__ else load(config)
 
 
@@ -121,7 +111,7 @@ def save(config: FullConfig, loaders: tuple[Any, ...]) -> None:
         _write(file, list(zip(loaders, states, strict=True)), "save_dataloaders")
 
 
-def _save_dataset(original: Any, dataset: Dataset) -> None:
+def save_dataset(original: Any, dataset: Dataset) -> None:
     """Write a data set as RecBole does, in the first process alone and as a whole or not at all."""
     config = dataset.config
     if processes.is_main(config):

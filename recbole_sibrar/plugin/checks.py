@@ -29,7 +29,7 @@ def is_ours(model_class: Any) -> bool:
 
 
 def unread_keys(config: Config, known: set[str], general: Mapping[str, Any]) -> dict[str, str]:
-    """Find the keys of the user that have no effect.
+    """Find keys of the user without an effect.
 
     Args:
         config: RecBole's ``Config``, with the user's and the default keys.

@@ -1,7 +1,7 @@
-"""Registration with RecBole, put off until RecBole itself is imported.
+"""Registration with RecBole at the moment of its import.
 
-RecBole and torch take seconds to import. A command that shows its help or refuses an option needs neither, so that
-``import recbole_sibrar`` only arranges that the plugin is registered as soon as RecBole is imported, by whomever.
+RecBole and torch take seconds to import, and the help of a command needs neither. So ``import recbole_sibrar`` installs
+an import hook. The hook registers the plugin right after the import of RecBole.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _LIGHT = (
 
 _LIGHT_PARTS = frozenset(
     {
-        *("data.modality", "plugin.registration", "quick_start.group.variants"),
+        *("data.modality", "plugin.extend", "plugin.importing", "plugin.registration", "quick_start.group.variants"),
         *("quick_start.run.child_process", "quick_start.run.process_options"),
     }
 )
@@ -57,11 +57,14 @@ def register_with_recbole() -> None:
 
 
 def _register() -> None:
-    importlib.import_module("recbole_sibrar.plugin.register").register()
+    importlib.import_module("recbole_sibrar.plugin").register()
 
 
 class _Finder(MetaPathFinder):
-    """Waits for RecBole; a module of ours that needs it is imported after it, so that registration finds it whole."""
+    """Import hook for RecBole.
+
+    RecBole is imported before any module of ours that needs it, so that registration never meets a module half-way
+    through its own import."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None

@@ -1,18 +1,17 @@
-"""What each of several processes loads: its part of the training data, and its users or rows of an evaluation.
+"""Division of the training data, and of the users or rows of an evaluation, among several processes.
 
-RecBole gives every process every n-th row, filled up with rows that another one has too. For training that is kept,
-shuffled by the seed; in an evaluation it would count some users twice, so each process gets a range of its own.
+RecBole gives every process every n-th row, and fills up the last round with rows of others. Training keeps this,
+shuffled by the seed. An evaluation would count some users twice, so each process gets a range of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from recbole.data.dataloader import FullSortEvalDataLoader, NegSampleEvalDataLoader
-from recbole.data.dataloader.abstract_dataloader import AbstractDataLoader
 from recbole.utils import ModelType
 from torch.utils.data.distributed import DistributedSampler
 
@@ -20,17 +19,7 @@ from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.parallel import processes
 
 
-def extend_loaders(extend: Callable[[Any, str, Callable[..., Any]], None]) -> None:
-    """Extend RecBole's loaders.
-
-    Args:
-        extend: Replaces a method by one that is called with the original first.
-    """
-    extend(AbstractDataLoader, "__init__", _init)
-    extend(AbstractDataLoader, "__iter__", _iterate)
-
-
-def _init(original: Any, loader: Any, config: Any, dataset: Any, sampler: Any, shuffle: bool = False) -> None:
+def init_loader(original: Any, loader: Any, config: Any, dataset: Any, sampler: Any, shuffle: bool = False) -> None:
     """Make a loader; of several processes, each gets its part."""
     if processes.count(config) == 1:
         original(loader, config, dataset, sampler, shuffle=shuffle)
@@ -49,7 +38,7 @@ def _init(original: Any, loader: Any, config: Any, dataset: Any, sampler: Any, s
 
 
 def own_range(config: Any, n: int) -> range:
-    """Which of ``n`` users or rows this process evaluates; none of a part of a split that is empty.
+    """Range of the ``n`` users or rows of this process; empty for an empty part.
 
     Raises:
         DataError: There are some, but fewer than processes.
@@ -79,8 +68,8 @@ def _draws_negatives(loader: Any) -> bool:
     return arguments["distribution"] != "none" and arguments["sample_num"] != "none"
 
 
-def _iterate(original: Any, loader: Any) -> Any:
-    """Iterate; a sampled evaluation draws the negatives that one process would draw, whatever the part."""
+def iterate(original: Any, loader: Any) -> Any:
+    """Iterate; a sampled evaluation draws the same negatives as a single process."""
     if processes.count(loader.config) == 1 or not _draws_negatives(loader):
         return original(loader)
     return _with_negatives_of_all(original, loader)

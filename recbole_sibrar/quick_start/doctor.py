@@ -17,8 +17,8 @@ import recbole.quick_start
 import torch
 from recbole.utils import get_model
 
+from recbole_sibrar import plugin
 from recbole_sibrar.names import MODELS
-from recbole_sibrar.plugin import register as plugin
 from recbole_sibrar.plugin import repairs
 
 PACKAGES = ("recbole-sibrar", "recbole", "torch", "numpy", "pandas", "scipy", "ray", "setuptools", "hyperopt")

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 from recbole.utils import get_model
 
+from recbole_sibrar.checkpoint_loading import load_checkpoint
 from recbole_sibrar.config import refuse
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.names import MODELS
-from recbole_sibrar.plugin.repairs import load_checkpoint
 
 
 def with_modalities(checkpoints: Sequence[str], note: Callable[[str], None], consequence: str) -> list[str]:

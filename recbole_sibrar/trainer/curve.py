@@ -9,6 +9,7 @@ import pandas as pd
 
 from recbole_sibrar.files import check_writable, replacing
 from recbole_sibrar.parallel import processes
+from recbole_sibrar.trainer.training_state import training_state
 
 
 def record(trainer: Any, path: Path, result: dict[str, float]) -> None:
@@ -29,7 +30,10 @@ def record(trainer: Any, path: Path, result: dict[str, float]) -> None:
     losses = trainer.train_loss_dict
     epoch = max(losses)
     check_writable(path, "save_learning_curve")
-    rows = trainer.__dict__.setdefault("learning_curve", _earlier(path, epoch) if trainer.start_epoch else [])
+    state = training_state(trainer)
+    if state.learning_curve is None:
+        state.learning_curve = _earlier(path, epoch) if trainer.start_epoch else []
+    rows = state.learning_curve
     loss = losses[epoch]
     rows.append({"epoch": epoch, "train_loss": float(sum(loss) if isinstance(loss, tuple) else loss), **result})
     with replacing(path) as temporary:

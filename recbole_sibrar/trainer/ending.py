@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from recbole_sibrar.evaluator.evaluation_state import evaluation_state
 from recbole_sibrar.parallel import processes
 from recbole_sibrar.trainer import checkpoint
 from recbole_sibrar.trainer.progress import Progress
@@ -49,7 +50,7 @@ def is_test(progress: Progress | None, eval_data: Any, model_file: Any) -> bool:
     if progress is None or not progress.saves or not progress.is_trained:
         return False
     own = not model_file or os.path.realpath(model_file) == os.path.realpath(progress.best)
-    return own and getattr(getattr(eval_data, "evaluation", None), "phase", "test") == "test"
+    return own and getattr(evaluation_state(eval_data), "phase", "test") == "test"
 
 
 def end_run(progress: Progress) -> None:

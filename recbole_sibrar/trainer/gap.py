@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +15,18 @@ from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.names import SIDES
 from recbole_sibrar.parallel import processes
 from recbole_sibrar.studies.gap.measures import measure_gap
+from recbole_sibrar.trainer.training_state import training_state
 
 MAX_ITEMS = 2000
 """Up to so many items the measures are exact; fewer than elsewhere, because training waits for them."""
 
 
-def extend_trainer(extend: Callable[[Any, str, Callable[..., Any]], None]) -> None:
-    """Extend RecBole's trainer.
-
-    Args:
-        extend: Replaces a method by one that is called with the original first.
-    """
-    extend(Trainer, "_train_epoch", _train_epoch)
-
-
-def _train_epoch(original: Any, trainer: Trainer, train_data: Any, epoch: int, *args: Any, **kwargs: Any) -> Any:
+def train_epoch(original: Any, trainer: Trainer, train_data: Any, epoch: int, *args: Any, **kwargs: Any) -> Any:
     """Train for an epoch; measure before the first one and after every ``gap_every``-th."""
     every = evaluation_config(trainer.config).gap_every
     if every is None or not processes.is_main(trainer.config):
         return original(trainer, train_data, epoch, *args, **kwargs)
-    if epoch == 0 and not getattr(trainer.__dict__.get("progress"), "resumed", None):
+    if epoch == 0 and not getattr(training_state(trainer).progress, "resumed", None):
         record(trainer, 0)
     result = original(trainer, train_data, epoch, *args, **kwargs)
     if (epoch + 1) % every == 0:
@@ -64,7 +55,8 @@ def record(trainer: Any, epochs: int) -> None:
     """
     path = series_file(trainer)
     check_writable(path, "save_gap")
-    frames = [_earlier(path, epochs)] if "gap_series" not in trainer.__dict__ else [trainer.gap_series]
+    state = training_state(trainer)
+    frames = [_earlier(path, epochs) if state.gap_series is None else state.gap_series]
     for side in SIDES:
         try:
             found = _measured(trainer.model, side)
@@ -75,10 +67,10 @@ def record(trainer: Any, epochs: int) -> None:
         found.insert(0, "side", side)
         found.insert(0, "epochs", epochs)
         frames.append(found)
-    trainer.gap_series = pd.concat([frame for frame in frames if len(frame)] or frames, ignore_index=True)
-    if len(trainer.gap_series):
+    state.gap_series = pd.concat([frame for frame in frames if len(frame)] or frames, ignore_index=True)
+    if len(state.gap_series):
         with replacing(path) as temporary:
-            trainer.gap_series.to_csv(temporary, index=False)
+            state.gap_series.to_csv(temporary, index=False)
 
 
 def _measured(model: Any, side: Any) -> pd.DataFrame:

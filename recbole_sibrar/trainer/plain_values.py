@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -39,17 +39,7 @@ class NotHeldError(ValueError):
     """A value that no checkpoint can hold; the message says what it is."""
 
 
-def extend_configuration(extend: Callable[[Any, str, Callable[..., Any]], None]) -> None:
-    """Extend RecBole's configuration.
-
-    Args:
-        extend: Replaces a method by one that is called with the original first.
-    """
-    extend(Config, "_merge_external_config_dict", _merge_external_config_dict)
-    extend(Config, "__setitem__", _set_item)
-
-
-def _merge_external_config_dict(original: Any, config: Config) -> None:
+def merge_external_config_dict(original: Any, config: Config) -> None:
     """Make the user's values plain, of whatever files and dictionaries."""
     for name in _DICTIONARIES[:3]:
         setattr(config, name, {str(key): plain(value) for key, value in getattr(config, name).items()})
@@ -58,7 +48,8 @@ def _merge_external_config_dict(original: Any, config: Config) -> None:
         _warn(key, value)
 
 
-def _set_item(original: Any, config: Config, key: str, value: Any) -> None:
+def set_item(original: Any, config: Config, key: str, value: Any) -> None:
+    """Set a key to a plain value."""
     original(config, key, plain(value))
     _warn(key, config[key])
 

@@ -16,6 +16,7 @@ from recbole_sibrar.parallel import processes
 from recbole_sibrar.trainer import checkpoint, tensorboard
 from recbole_sibrar.trainer.interruption import TrainingStopped, common_reason, reason_to_stop
 from recbole_sibrar.trainer.state import STATE, full_state, loader_states, random_state
+from recbole_sibrar.trainer.training_state import training_state
 
 ALL = -1
 """Number of batches of an epoch that is trained and not yet validated."""
@@ -86,7 +87,7 @@ class Progress:
             "losses": self.losses,
             "drawn": tensorboard.draws(self.trainer.model),
         }
-        now = self.start if batches else loader_states(self.trainer.training_loader)
+        now = self.start if batches else loader_states(training_state(self.trainer).loader)
         state = full_state(self.trainer, epoch, self.trainer.best_valid_result, after["loaders"] if after else now, own)
         state[STATE] |= {
             "batches": batches,
@@ -153,7 +154,7 @@ class Progress:
 
     def note_trained(self) -> None:
         """Remember the states of the generators before a validation, which may draw numbers."""
-        loaders = loader_states(self.trainer.training_loader)
+        loaders = loader_states(training_state(self.trainer).loader)
         self.trained = {"random": random_state(), "loaders": loaders}
 
     def epoch(self, train: Callable[..., Any], loader: Any, epoch: int, loss: Any, **options: Any) -> Any:

@@ -11,10 +11,11 @@ import torch
 from recbole.trainer import Trainer
 from torch import Tensor
 
+from recbole_sibrar.checkpoint_loading import identify, load_checkpoint
 from recbole_sibrar.model.clcrec import CollaborativeContentEncoder
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.names import SIDES, Side
-from recbole_sibrar.plugin.repairs import identify, load_checkpoint
+from recbole_sibrar.trainer.training_state import training_state
 
 LIMIT = 10_000
 """Points of a side that the Projector gets at most; a browser becomes slow with more."""
@@ -29,7 +30,7 @@ def write_embeddings(trainer: Trainer) -> None:
     Args:
         trainer: RecBole's trainer, after training.
     """
-    dataset, seed = trainer.training_loader.dataset, trainer.config["seed"]
+    dataset, seed = training_state(trainer).loader.dataset, trainer.config["seed"]
     fields = {"user": dataset.uid_field, "item": dataset.iid_field}
     with _as_tested(trainer) as model:
         for side in SIDES:
@@ -48,7 +49,7 @@ def write_embeddings(trainer: Trainer) -> None:
 def _as_tested(trainer: Trainer) -> Iterator[MultimodalRecommender]:
     """The model as RecBole tests it, within a ``with`` block: the parameters of the best epoch if they were saved."""
     model, file, training = trainer.model, trainer.saved_model_file, trainer.model.training
-    written, last = trainer.__dict__.get("written_checkpoint"), copy.deepcopy(trainer.model.state_dict())
+    written, last = training_state(trainer).written_checkpoint, copy.deepcopy(trainer.model.state_dict())
     if written and written == identify(file):
         model.load_state_dict(torch.load(file, map_location=trainer.device, weights_only=False)["state_dict"])
     elif trainer.config["resume"]:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recbole_sibrar.checkpoint_loading import load_checkpoint
 from recbole_sibrar.config import WITHOUT_EFFECT, differences
 from recbole_sibrar.data.record import training_data as records
 from recbole_sibrar.data.record.training_data import TrainingData
-from recbole_sibrar.plugin.repairs import CheckpointError, load_checkpoint
+from recbole_sibrar.errors import CheckpointError
 from recbole_sibrar.trainer import checkpoint
 from recbole_sibrar.trainer.progress import ALL
 from recbole_sibrar.trainer.state import STATE, runs_elsewhere, this_process

@@ -16,6 +16,7 @@ from recbole_sibrar.data.record.training_data import KEY
 from recbole_sibrar.data.saved_loaders import parts_of
 from recbole_sibrar.parallel import processes
 from recbole_sibrar.trainer.plain_values import held_config
+from recbole_sibrar.trainer.training_state import training_state
 
 STATE = "training_state"
 """Key of a checkpoint that holds what RecBole's own keys do not."""
@@ -64,7 +65,7 @@ def full_state(trainer: Trainer, epoch: int, result: Any, loaders: list[Any], ow
         loaders: What :func:`loader_states` returned.
         own: What each process has for itself.
     """
-    record = record_of(trainer.training_loader)
+    record = record_of(training_state(trainer).loader)
     return {
         "config": held_config(trainer.config),
         "epoch": epoch,

@@ -6,7 +6,7 @@ generator that training uses.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,16 +18,6 @@ from recbole_sibrar.config import evaluation_config
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.names import SIDES, Side
 from recbole_sibrar.trainer.projector import write_embeddings
-
-
-def extend_trainer(extend: Callable[[Any, str, Callable[..., Any]], None]) -> None:
-    """Extend RecBole's trainer.
-
-    Args:
-        extend: Replaces a method by one that is called with the original first.
-    """
-    extend(Trainer, "_train_epoch", _train_epoch)
-    extend(Trainer, "_add_hparam_to_tensorboard", _end_training)
 
 
 def record_validation(trainer: Trainer, result: Mapping[str, float]) -> None:
@@ -43,7 +33,7 @@ def record_validation(trainer: Trainer, result: Mapping[str, float]) -> None:
         trainer.tensorboard.add_scalar(f"Valid/{metric}", value, max(trainer.train_loss_dict))
 
 
-def _train_epoch(original: Any, trainer: Trainer, train_data: Any, epoch_idx: int, *args: Any, **kwargs: Any) -> Any:
+def train_epoch(original: Any, trainer: Trainer, train_data: Any, epoch_idx: int, *args: Any, **kwargs: Any) -> Any:
     """Train an epoch of one of our models, and write the parts of its loss and what was drawn."""
     model = trainer.model
     if not isinstance(model, MultimodalRecommender) or evaluation_config(trainer.config).tensorboard == "none":
@@ -134,7 +124,7 @@ def drawn_shares(model: MultimodalRecommender, counts: Mapping[Side, Tensor]) ->
     return shares
 
 
-def _end_training(original: Any, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
+def end_training(original: Any, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
     """RecBole's last step of a training, and then the embeddings if they are asked for."""
     original(trainer, *args, **kwargs)
     if evaluation_config(trainer.config).tensorboard != "embeddings":

@@ -12,8 +12,8 @@ import torch
 from recbole.config import Config
 
 from recbole_sibrar import cli
+from recbole_sibrar.checkpoint_loading import load_checkpoint
 from recbole_sibrar.plugin import repairs
-from recbole_sibrar.plugin.repairs import load_checkpoint
 
 SCRIPT = """
 import argparse

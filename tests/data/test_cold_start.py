@@ -160,7 +160,7 @@ def test_logged_options_read_the_parts(at_home: Path) -> None:
 
 
 def test_data_path_without_benchmark_files(make_config: MakeConfig, tiny_folder: Path) -> None:
-    own = Path(recbole_sibrar.plugin.register.recbole.__path__[0]) / "dataset_example" / "ml-100k"
+    own = Path(recbole_sibrar.plugin.configuration.recbole.__path__[0]) / "dataset_example" / "ml-100k"
     config = Config("BPR", "ml-100k", config_dict={"data_path": str(tiny_folder)})
     assert Path(config["data_path"]).resolve() == own.resolve()
     assert make_config("BPR")["data_path"] == f"{tiny_folder}/tiny"

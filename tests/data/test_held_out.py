@@ -17,6 +17,7 @@ import recbole_sibrar
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.data.held_out import Evaluated, negative_pool
+from recbole_sibrar.evaluator.evaluation_state import evaluation_state
 
 MakeConfig = Callable[..., Config]
 
@@ -197,7 +198,7 @@ def test_popularity_of_new_and_mixed_items(make_config: MakeConfig, tmp_path: Pa
         config = make_config(**write_parts(tmp_path / name, parts), **settings)
         *_, test = data_preparation(config, create_dataset(config))
         item = test._dataset.token2id("item_id", "i4")
-        assert np.array_equal(test.evaluation.knowledge.popularity[item], popularity, equal_nan=True)
+        assert np.array_equal(evaluation_state(test).knowledge.popularity[item], popularity, equal_nan=True)
 
 
 def test_repeatable_rows_exclude_their_item(make_config: MakeConfig) -> None:

@@ -18,6 +18,7 @@ from recbole.utils import get_trainer, init_seed
 
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.evaluator.evaluation_state import evaluation_state
 from recbole_sibrar.plugin.evaluation import hooks
 
 Build = Callable[..., tuple[Any, ...]]
@@ -118,7 +119,7 @@ def test_a_group_of_users_is_measured_as_if_there_were_no_others(make_model: Bui
         chosen = np.isin(names[test._dataset.inter_feat["user_id"]].astype(str), list(users))
         part = test._dataset.copy(test._dataset.inter_feat[torch.from_numpy(chosen)])
         loader = type(test)(config, part, test._sampler, shuffle=False)
-        hooks.prepare(loader, "valid", test.evaluation.knowledge)
+        hooks.prepare(loader, "valid", evaluation_state(test).knowledge)
         alone = evaluate(built, loader)
         assert len(alone) == 2 * len(config["metrics"])
         assert of_group(result, label) == pytest.approx(alone, nan_ok=True)

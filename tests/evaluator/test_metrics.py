@@ -22,6 +22,7 @@ from sklearn.metrics.pairwise import cosine_distances
 
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.evaluator.evaluation_state import evaluation_state
 
 Build = Callable[..., tuple[Any, ...]]
 
@@ -249,7 +250,7 @@ def test_a_validation_is_measured_among_its_own_candidates(make_model: Build, ti
 def test_the_long_tail_ratio_moves_the_border_between_head_and_tail(make_model: Build, ratio: float) -> None:
     _, _, train, _, test = make_model(model="BPR", **EVALUATION, long_tail_ratio=ratio)
     counts = Counter(train._dataset.inter_feat["item_id"].tolist())
-    knowledge = test.evaluation.knowledge
+    knowledge = evaluation_state(test).knowledge
     head = set(np.flatnonzero(knowledge.tail == 0).tolist())
     assert len(head) == len(counts) - int(len(counts) * ratio)
     assert min(counts[item] for item in head) >= max(n for item, n in counts.items() if item not in head)

@@ -12,9 +12,9 @@ import yaml
 from recbole.data.interaction import Interaction
 from recbole.trainer import Trainer
 
+from recbole_sibrar.config.choices import properties
 from recbole_sibrar.model.mubrar import MuBraR
 from recbole_sibrar.model.sibrar import SiBraR
-from recbole_sibrar.plugin import register as plugin
 
 Make = Callable[..., Any]
 ONE_MODALITY = {"modality_sampling": False, "contrastive": "none", "user_modalities": ["interactions"]}
@@ -141,7 +141,7 @@ def test_parameters_are_those_of_the_projections_and_of_a_branch_each(make: Make
 
 
 def paradigms() -> dict[str, tuple[str, dict[str, Any]]]:
-    file = plugin.properties() / "quick_start_config" / "training_paradigms.yaml"
+    file = properties() / "quick_start_config" / "training_paradigms.yaml"
     found = {}
     for line in yaml.safe_load(file.read_text(encoding="utf-8"))["model_list"]:
         name, _, rest = line.partition("=")

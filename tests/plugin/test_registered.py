@@ -23,10 +23,12 @@ from recbole.evaluator import Collector
 from recbole.utils import get_model, get_trainer, init_seed
 from recbole.utils.case_study import full_sort_topk
 
+from recbole_sibrar import plugin
 from recbole_sibrar.config import own_keys
+from recbole_sibrar.config.choices import properties
 from recbole_sibrar.config.keys import MODEL_KEYS
 from recbole_sibrar.names import MODELS
-from recbole_sibrar.plugin import register as plugin
+from recbole_sibrar.plugin import configuration
 
 Build = Callable[..., tuple[Any, ...]]
 
@@ -147,7 +149,7 @@ def test_look_ups_of_recboles_own_names_are_as_before(look_ups: dict[str, Any]) 
     assert before["BPR"][0] == "recbole.model.general_recommender.bpr.BPR"
     assert "Error(" in before["NoSuchModel"][0]
     assert len(before) > 80
-    added = set(yaml.safe_load((plugin.properties() / "overall.yaml").read_text(encoding="utf-8")))
+    added = set(yaml.safe_load((properties() / "overall.yaml").read_text(encoding="utf-8")))
     for name in before:
         found = [
             {key: value for key, value in part.items() if key not in added} if isinstance(part, dict) else part
@@ -236,7 +238,7 @@ def test_sampled_evaluation_ranks_the_sampled_candidates(make_model: Build) -> N
 
 
 def defaults() -> dict[str, Any]:
-    return yaml.safe_load((plugin.properties() / "model" / "SiBraR.yaml").read_text(encoding="utf-8"))
+    return yaml.safe_load((properties() / "model" / "SiBraR.yaml").read_text(encoding="utf-8"))
 
 
 def test_a_default_of_the_model_goes_before_one_of_recbole(make_config: Callable[..., Config]) -> None:
@@ -255,9 +257,9 @@ def test_defaults_of_the_data_set_go_before_those_of_the_model(
     (tmp_path / "model").mkdir()
     ours = {**defaults(), "RATING_FIELD": "of_the_model", "eval_step": 7}
     (tmp_path / "model" / "SiBraR.yaml").write_text(yaml.safe_dump(ours), encoding="utf-8")
-    general = (plugin.properties() / "overall.yaml").read_text(encoding="utf-8")
+    general = (properties() / "overall.yaml").read_text(encoding="utf-8")
     (tmp_path / "overall.yaml").write_text(general, encoding="utf-8")
-    monkeypatch.setattr(plugin, "properties", lambda: tmp_path)
+    monkeypatch.setattr(configuration, "properties", lambda: tmp_path)
     config = Config("SiBraR", "ml-100k")
     assert config["RATING_FIELD"] == "rating"
     assert config["eval_step"] == 7
@@ -285,7 +287,7 @@ def test_columns_of_users_and_items_are_loaded_unless_the_user_says_otherwise(
 
 
 def test_every_line_of_the_defaults_has_a_comment() -> None:
-    lines = (plugin.properties() / "model" / "SiBraR.yaml").read_text(encoding="utf-8").splitlines()
+    lines = (properties() / "model" / "SiBraR.yaml").read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if line.strip() and "#" not in line] == []
 
 
@@ -293,12 +295,12 @@ def test_every_line_of_the_defaults_has_a_comment() -> None:
 def test_every_key_of_ours_has_a_default_unless_the_model_has_no_use_for_it(model: str) -> None:
     plain = {key for key in own_keys() if not key.startswith(("user_", "item_"))}
     assert len(plain) > 15
-    file = plugin.properties() / "model" / f"{model}.yaml"
+    file = properties() / "model" / f"{model}.yaml"
     without_use = {*get_model(model).fixed, *(["branch_budget"] if get_model(model).single_branch else [])}
     assert plain - set(yaml.safe_load(file.read_text(encoding="utf-8"))) == without_use
 
 
 def test_keys_of_single_models_are_all_listed() -> None:
-    files = [plugin.properties() / "model" / f"{model}.yaml" for model in MODELS]
+    files = [properties() / "model" / f"{model}.yaml" for model in MODELS]
     keys = [key for file in files for key in yaml.safe_load(file.read_text(encoding="utf-8"))]
     assert {key for key in keys if keys.count(key) == 1} - set(own_keys()) == set(MODEL_KEYS)

@@ -26,8 +26,9 @@ from recbole.evaluator import Collector, Evaluator
 from recbole.model.general_recommender import BPR
 from recbole.trainer import Trainer
 
+from recbole_sibrar.checkpoint_loading import load_checkpoint
+from recbole_sibrar.errors import CheckpointError
 from recbole_sibrar.plugin import repairs
-from recbole_sibrar.plugin.repairs import CheckpointError, load_checkpoint
 
 BEYOND_ACCURACY = ("ItemCoverage", "GiniIndex", "AveragePopularity", "TailPercentage", "ShannonEntropy")
 

@@ -17,7 +17,7 @@ from recbole.data import create_dataset, data_preparation
 from recbole.utils import init_seed
 
 from recbole_sibrar import cli
-from recbole_sibrar.plugin.repairs import load_checkpoint
+from recbole_sibrar.checkpoint_loading import load_checkpoint
 
 sys.path.insert(0, str(Path(__file__).parent))
 from shapes import SHAPES, events, ratings

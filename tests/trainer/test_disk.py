@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from recbole.trainer import Trainer
 
+from recbole_sibrar.checkpoint_loading import load_checkpoint
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.plugin.repairs import load_checkpoint
 from recbole_sibrar.trainer.disk import watch_logs
 
 Build = Callable[..., tuple[Any, ...]]

@@ -11,7 +11,8 @@ import pytest
 import torch
 from recbole.trainer import Trainer
 
-from recbole_sibrar.plugin.repairs import CheckpointError, load_checkpoint
+from recbole_sibrar.checkpoint_loading import load_checkpoint
+from recbole_sibrar.errors import CheckpointError
 
 Build = Callable[..., tuple[Any, ...]]
 Change = Callable[[list[str]], list[str]]

@@ -20,7 +20,7 @@ from recbole.config import Config
 from recbole.quick_start import load_data_and_model, run_recbole
 from recbole.trainer import Trainer
 
-from recbole_sibrar.plugin.repairs import load_checkpoint
+from recbole_sibrar.checkpoint_loading import load_checkpoint
 from recbole_sibrar.trainer.plain_values import held, plain
 
 Build = Callable[..., tuple[Any, ...]]

@@ -13,6 +13,7 @@ from recbole.trainer import Trainer
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 
 from recbole_sibrar.trainer.projector import projector_points
+from recbole_sibrar.trainer.training_state import training_state
 
 Build = Callable[..., tuple[Any, ...]]
 FIELDS = {"kind": 7, "tags": 5, "price": 6, "text": 4}
@@ -79,7 +80,7 @@ def test_without_checkpoints_the_points_are_those_of_the_last_epoch(make_model: 
     trainer = fit(make_model, saved=False, epochs=2)
     (_, *lines), points = shown(trainer)["items"]
     rows = [row for row, line in enumerate(lines) if line[1] == "fused"]
-    ids = trainer.training_loader.dataset.token2id("item_id", np.array([lines[row][0] for row in rows]))
+    ids = training_state(trainer).loader.dataset.token2id("item_id", np.array([lines[row][0] for row in rows]))
     trainer.model.eval()
     assert points[rows] == pytest.approx(trainer.model.encode_items()[ids].numpy(), abs=1e-5)
 
@@ -96,7 +97,7 @@ def test_embeddings_that_clcrec_has_learnt_stand_for_no_content(make_model: Buil
     eval_args = {"split": {"CS": [0.8, 0.1, 0.1]}, "group_by": "item", "order": "RO", "mode": "full"}
     trainer = fit(make_model, model="CLCRec", epochs=1, user_modalities=["id"], eval_args=eval_args)
     (_, *lines), _ = shown(trainer)["items"]
-    dataset = trainer.training_loader.dataset
+    dataset = training_state(trainer).loader.dataset
     trained = set(dataset.id2token("item_id", dataset.inter_feat["item_id"].numpy()))
     content = {item for item, label in lines if label != "fused"}
     assert content

@@ -12,9 +12,10 @@ import pytest
 import torch
 from recbole.trainer import Trainer
 
+from recbole_sibrar.checkpoint_loading import load_checkpoint
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.plugin.repairs import CheckpointError, load_checkpoint
+from recbole_sibrar.errors import CheckpointError
 from recbole_sibrar.trainer.state import random_state, set_random_state
 
 Build = Callable[..., tuple[Any, ...]]

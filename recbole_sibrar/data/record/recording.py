@@ -6,7 +6,7 @@ number fields are scaled as in training.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -134,19 +134,7 @@ def note_data(config: Any, train: Any, parts: Sequence[Any]) -> str | None:
     return f"{file}: the data are not those that the model was trained with: {'; '.join(found)}" if found else None
 
 
-def extend_dataset(extend: Callable[[Any, str, Callable[..., Any]], None]) -> None:
-    """Extend RecBole's data set.
-
-    Args:
-        extend: Replaces a method by one that is called with the original first.
-    """
-    extend(Dataset, "_remap", _remap)
-    extend(Dataset, "_fill_nan", _fill_nan)
-    extend(Dataset, "_normalize", _normalize)
-    extend(Dataset, "_discretization", _discretization)
-
-
-def _remap(original: Any, dataset: Dataset, remap_list: list[tuple[Any, str, FeatureType]]) -> None:
+def remap(original: Any, dataset: Dataset, remap_list: list[tuple[Any, str, FeatureType]]) -> None:
     """Number ids or labels as RecBole does, after those of the checkpoint."""
     recorder = recorder_of(dataset)
     if not remap_list:
@@ -163,7 +151,7 @@ def _remap(original: Any, dataset: Dataset, remap_list: list[tuple[Any, str, Fea
     recorder.tokens[first] = joined(dataset.field2id_token[first][1:].tolist())
 
 
-def _fill_nan(original: Any, dataset: Dataset) -> None:
+def fill_nan(original: Any, dataset: Dataset) -> None:
     """Take the fingerprints of the data before missing values are filled; fill them with the means of training."""
     recorder = recorder_of(dataset)
     kept = recorder.kept
@@ -188,7 +176,7 @@ def _number_columns(dataset: Any) -> list[tuple[pd.DataFrame, str]]:
     ]
 
 
-def _normalize(original: Any, dataset: Dataset) -> None:
+def normalize(original: Any, dataset: Dataset) -> None:
     """Note the range of each field scaled by RecBole; scale by the range of training."""
     recorder, config = recorder_of(dataset), dataset.config
     chosen = config["normalize_field"] or (dataset.float_like_fields if config["normalize_all"] else ())
@@ -215,7 +203,7 @@ def _normalize(original: Any, dataset: Dataset) -> None:
     recorder.ranges |= recorder.kept.ranges
 
 
-def _discretization(original: Any, dataset: Dataset) -> None:
+def discretization(original: Any, dataset: Dataset) -> None:
     """Note RecBole's buckets; use those of training."""
     recorder = recorder_of(dataset)
     asked = dict(dataset.config["discretization"] or {})

@@ -20,9 +20,9 @@ _SHOWN = 5
 def full_sort_scores(
     original: Callable[..., Tensor], uid_series: Any, model: Any, test_data: Any, device: Any = None
 ) -> Tensor:
-    """Score as RecBole's function of the same name does, with -inf for all that is not ranked for a user.
+    """Score all items for users, with -inf for items outside a user's ranking.
 
-    That is the padding item, the history (the interactions of earlier parts), and what is no candidate.
+    These are the padding item, the history (interactions of earlier parts), and items outside the candidates.
 
     Args:
         original: RecBole's function.
@@ -58,7 +58,7 @@ def full_sort_scores(
 def full_sort_topk(
     original: Callable[..., Any], uid_series: Any, model: Any, test_data: Any, k: Any, device: Any = None
 ) -> Any:
-    """Find the best items as RecBole's function of the same name does; a place for which none is left holds item 0.
+    """Find the best items of users; an empty place holds item 0.
 
     Args:
         original: RecBole's function.
@@ -125,9 +125,9 @@ def _check_loader(test_data: Any) -> None:
 
 
 def _with_history(loader: Any, users: np.ndarray) -> np.ndarray:
-    """The loader's history of each user, completed for users without an interaction in the evaluated part.
+    """Complete the loader's history for users without an interaction in the evaluated part.
 
-    RecBole's loader masks what its sampler knows of the parts up to the evaluated one, without what is held out there.
+    RecBole's loader masks the interactions of the parts up to the evaluated one, without the held-out pairs.
 
     Returns:
         object ``[n_users]``: for each of the users int64 ``[n]``, the items.

@@ -1,18 +1,15 @@
-"""What RecBole's trainer, collector and evaluator do in addition: lists, groups, users, and what is undefined."""
+"""Extensions of RecBole's evaluation: recommendation lists, groups, results of users, undefined metrics."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from logging import getLogger
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from recbole.evaluator import Collector, Evaluator
 from recbole.evaluator import register as registry
-from recbole.evaluator.metrics import TailPercentage
-from recbole.trainer import Trainer
 from recbole.utils import EvaluatorType
 
 from recbole_sibrar.config import ConfigError, EvaluationConfig, evaluation_config
@@ -21,21 +18,24 @@ from recbole_sibrar.evaluator.breakdown import group_results, per_user_results, 
 from recbole_sibrar.evaluator.groups import Group, find_groups
 from recbole_sibrar.evaluator.lists import ListCollector, TrainingKnowledge
 from recbole_sibrar.evaluator.metrics import METRICS, NEED
-from recbole_sibrar.evaluator.ranking import collect_batch, find_best, needs_best, tail_items
+from recbole_sibrar.evaluator.ranking import collect_batch, find_best, needs_best
 from recbole_sibrar.evaluator.requirements import check_evaluation, check_training
 from recbole_sibrar.evaluator.stand_ins import stand_in_warnings
 from recbole_sibrar.files import check_writable
 from recbole_sibrar.parallel import processes
-from recbole_sibrar.plugin.evaluation import short_lists
+from recbole_sibrar.plugin.state import (
+    EvaluationState,
+    collector_state,
+    evaluation_state,
+    set_evaluation_state,
+    training_state,
+)
 
 _UNDEFINED = {
     EvaluatorType.RANKING: "it is not defined for these recommendations",
     EvaluatorType.VALUE: "the labels are all alike, or a score is no number",
 }
-"""Why a metric of RecBole's can be NaN."""
-
-Extend = Callable[[Any, str, Callable[..., Any]], None]
-"""Replaces a method by one that is called with the original first."""
+"""Reasons for a metric of RecBole to be NaN."""
 
 
 def register_metrics() -> None:
@@ -49,90 +49,99 @@ def register_metrics() -> None:
             registry.smaller_metrics.append(name)
 
 
-def extend_evaluation(extend: Extend) -> None:
-    """Extend RecBole's trainer, collector and evaluator.
-
-    Args:
-        extend: Replaces a method by one that is called with the original first.
-    """
-    extend(Trainer, "fit", _fit)
-    extend(Trainer, "evaluate", _evaluate)
-    extend(Collector, "eval_batch_collect", _eval_batch_collect)
-    extend(Collector, "get_data_struct", _get_data_struct)
-    extend(Evaluator, "evaluate", _keep_struct)
-    extend(TailPercentage, "get_tail", tail_items)
-    short_lists.extend_metrics(extend)
-
-
 def prepare(loader: Any, phase: str, knowledge: TrainingKnowledge) -> None:
-    """Give an evaluation loader what the metrics need to know beside the recommendations.
+    """Give an evaluation loader the knowledge that metrics need beside the recommendations.
 
     Args:
         loader: RecBole's loader.
         phase: ``valid`` or ``test``; groups and users are reported for the test.
-        knowledge: What training knows.
+        knowledge: Training data as metrics need them.
     """
     groups = _read_fields(loader.config, knowledge) if phase == "test" else []
-    loader.evaluation = SimpleNamespace(phase=phase, knowledge=knowledge, groups=groups)
+    set_evaluation_state(loader, EvaluationState(phase, knowledge, groups))
 
 
 def _read_fields(config: Any, knowledge: TrainingKnowledge) -> list[Group]:
-    """Read the fields of users and items that the evaluation will need: a wrong one is found before training.
+    """Read the fields of users and items that the evaluation needs, so that a wrong one fails before training.
 
     Returns:
-        The groups that get results of their own.
+        Groups with results of their own.
 
     Raises:
         ConfigError: A metric's key is not set.
         DataError: A field does not exist or has the wrong type.
     """
+    asked = {name.lower() for name in config["metrics"]}
     for metric in METRICS:
-        if metric.__name__.lower() in {asked.lower() for asked in config["metrics"]}:
+        if metric.__name__.lower() in asked:
             metric(config).read(knowledge)
     return find_groups(knowledge, evaluation_config(config).groups)
 
 
-def _fit(original: Any, trainer: Any, train_data: Any, *args: Any, **kwargs: Any) -> Any:
-    """Train as RecBole does; check first what the data lack."""
+def fit(original: Any, trainer: Any, train_data: Any, *args: Any, **kwargs: Any) -> Any:
+    """Check the labels of the data, then train as RecBole does."""
     check_training(trainer.config, train_data, args[0] if args else kwargs.get("valid_data"))
     return original(trainer, train_data, *args, **kwargs)
 
 
-def _evaluate(original: Any, trainer: Any, eval_data: Any, *args: Any, **kwargs: Any) -> Any:
-    """Evaluate as RecBole does, and report what our keys ask for."""
+def evaluate(original: Any, trainer: Any, eval_data: Any, *args: Any, **kwargs: Any) -> Any:
+    """Evaluate as RecBole does, and report the results that our keys ask for."""
     if not eval_data:
         return original(trainer, eval_data, *args, **kwargs)
-    check_evaluation(trainer.config, eval_data)
-    settings = evaluation_config(trainer.config)
-    known = getattr(eval_data, "evaluation", None)
-    collector = trainer.eval_collector
-    collector.lists = None
+
+    config = trainer.config
+    check_evaluation(config, eval_data)
+    known = evaluation_state(eval_data)
+    state = collector_state(trainer.eval_collector)
+    settings = evaluation_config(config)
+    state.lists = None
     # RecBole's metrics keep RecBole's values where RecBole alone can evaluate
-    collector.empty_places = known is not None and (settings.cold_start is not None or settings.candidates == "split")
+    state.empty_places = known is not None and (settings.cold_start is not None or settings.candidates == "split")
     if known is None:
         _refuse_unprepared(trainer)
         return original(trainer, eval_data, *args, **kwargs)
-    report = bool(settings.groups or settings.save_per_user) and known.phase == "test"
+
+    report = known.phase == "test" and bool(settings.groups or settings.save_per_user)
+    _prepare_collector(trainer, eval_data, known, report)
+    result = original(trainer, eval_data, *args, **kwargs)
+    struct, state.struct, state.lists = state.struct, None, None
+
+    _explain_undefined(trainer, result, known.phase)
+    is_main = processes.is_main(config)
+    if known.phase == "test" and is_main:
+        _warn_once(trainer, stand_in_warnings(trainer.model, eval_data))
+    if not report:
+        return result
+    if is_main:
+        _report(trainer, settings, known.groups, struct, result)
+    return processes.broadcast(config, result)
+
+
+def _prepare_collector(trainer: Any, eval_data: Any, known: EvaluationState, report: bool) -> None:
+    """Prepare RecBole's collector for one evaluation.
+
+    Args:
+        trainer: RecBole's trainer.
+        eval_data: Loader of the evaluated part.
+        known: State of the loader.
+        report: Whether results of groups or users are reported.
+    """
+    settings, collector = evaluation_config(trainer.config), trainer.eval_collector
     if settings.save_per_user and not report and processes.is_main(trainer.config):
-        # in the first validation, not after all of the training
+        # in the first validation, so that a wrong path does not fail after all of the training
         check_writable(settings.save_per_user, "save_per_user")
+
     if not _has_training_data(collector):
         collector.data_collect(SimpleNamespace(dataset=known.knowledge.dataset))
+
+    state = collector_state(collector)
+    state.struct = None
     if report or collector.register.need(NEED):
-        collector.lists = _list_collector(trainer.config, eval_data, known.knowledge)
-    trainer.evaluator.struct = None
-    result = original(trainer, eval_data, *args, **kwargs)
-    struct, trainer.evaluator.struct, collector.lists = trainer.evaluator.struct, None, None
-    _explain_undefined(trainer, result, known.phase)
-    if known.phase == "test" and processes.is_main(trainer.config):
-        _warn_once(trainer, stand_in_warnings(trainer.model, eval_data))
-    if report and processes.is_main(trainer.config):
-        _report(trainer, settings, known.groups, struct, result)
-    return processes.broadcast(trainer.config, result) if report else result
+        state.lists = _list_collector(trainer.config, eval_data, known.knowledge)
 
 
 def _refuse_unprepared(trainer: Any) -> None:
-    """Refuse what needs the training data, for a loader that does not know them.
+    """Refuse metrics and keys that need the training data, for a loader made by hand.
 
     Raises:
         ConfigError: A metric, or a key, asks for it.
@@ -150,7 +159,7 @@ def _refuse_unprepared(trainer: Any) -> None:
 
 
 def _has_training_data(collector: Any) -> bool:
-    """Whether RecBole's collector has what its own metrics need of the training data, which only training gives it."""
+    """Tell whether RecBole's collector has the training data of its own metrics; only training provides them."""
     needed = ("data.num_items", "data.num_users", "data.count_items", "data.count_users")
     return all(key in collector.data_struct for key in needed if collector.register.need(key))
 
@@ -162,36 +171,35 @@ def _list_collector(config: Any, loader: Any, knowledge: TrainingKnowledge) -> L
     return ListCollector(knowledge, mask, config["USER_ID_FIELD"], "poprsp" in asked)
 
 
-def _eval_batch_collect(
+def eval_batch_collect(
     original: Any, collector: Any, scores_tensor: Any, interaction: Any, positive_u: Any, positive_i: Any
 ) -> None:
-    lists, top = getattr(collector, "lists", None), None
-    if lists is not None or needs_best(collector):
-        top = find_best(scores_tensor, max(collector.topk), getattr(collector, "empty_places", False))
+    """Collect a batch; the best items are found once for RecBole's metrics and ours."""
+    state, top = collector_state(collector), None
+    if state.lists is not None or needs_best(collector):
+        top = find_best(scores_tensor, max(collector.topk), state.empty_places)
+
     collect_batch(original, collector, scores_tensor, interaction, positive_u, positive_i, top)
-    if lists is not None:
-        lists.add(scores_tensor, top, interaction, positive_u, positive_i)
+    if state.lists is not None and top is not None:
+        state.lists.add(scores_tensor, top, interaction, positive_u, positive_i)
 
 
-def _get_data_struct(original: Any, collector: Any) -> Any:
-    struct = original(collector)
-    if getattr(collector, "lists", None) is not None and collector.lists.gather(collector.config):
-        struct.set(NEED, collector.lists.lists())
+def get_data_struct(original: Any, collector: Any) -> Any:
+    """Return the collected data, with recommendation lists where metrics need them."""
+    state, struct = collector_state(collector), original(collector)
+    if state.lists is not None and state.lists.gather(collector.config):
+        struct.set(NEED, state.lists.lists())
+    state.struct = struct
     return struct
 
 
-def _keep_struct(original: Any, evaluator: Any, dataobject: Any) -> Any:
-    evaluator.struct = dataobject
-    return original(evaluator, dataobject)
-
-
 def _explain_undefined(trainer: Any, result: dict[str, float], phase: str) -> None:
-    """Say once why a metric is NaN; refuse to choose the best epoch by such a metric.
+    """Log once the reason for a metric that is NaN, and refuse such a validation metric.
 
     Raises:
         ConfigError: The validation metric is undefined.
     """
-    said: set[str] = trainer.__dict__.setdefault("undefined_metrics", set())
+    said = training_state(trainer).undefined_metrics
     unsaid: dict[str, list[str]] = {}
     for key, value in result.items():
         if not math.isnan(value):
@@ -208,8 +216,8 @@ def _explain_undefined(trainer: Any, result: dict[str, float], phase: str) -> No
 
 
 def _warn_once(trainer: Any, warnings: Iterable[str]) -> None:
-    """Log what this trainer has not logged before."""
-    said: set[str] = trainer.__dict__.setdefault("warnings_given", set())
+    """Log the warnings that this trainer has not logged before."""
+    said = training_state(trainer).warnings
     for warning in warnings:
         if warning not in said:
             getLogger().warning(warning)

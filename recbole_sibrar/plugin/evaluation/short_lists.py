@@ -1,7 +1,7 @@
 """RecBole's metrics of the recommended items for lists with empty places.
 
-Where fewer candidates are left than ``topk`` asks for, RecBole fills the list with items that cannot be recommended.
-Here such a place holds the padding item 0, which is no recommendation.
+With fewer candidates than ``topk``, RecBole fills the list with items outside the candidates. Here such a place holds
+the padding item 0, and counts as empty.
 """
 
 from __future__ import annotations
@@ -10,39 +10,20 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from recbole.evaluator import metrics
-
-Extend = Callable[[Any, str, Callable[..., Any]], None]
-"""Replaces a method by one that is called with the original first."""
 
 
-def extend_metrics(extend: Extend) -> None:
-    """Extend RecBole's metrics; a list without empty places gives the values that RecBole gives.
-
-    Args:
-        extend: Replaces a method by one that is called with the original first.
-    """
-    extend(metrics.ItemCoverage, "get_coverage", _measure_filled)
-    extend(metrics.ShannonEntropy, "get_entropy", _measure_filled)
-    extend(metrics.GiniIndex, "get_gini", _measure_filled)
-    extend(metrics.AveragePopularity, "get_pop", _values)
-    extend(metrics.TailPercentage, "get_tail", _values)
-    for metric in (metrics.AveragePopularity, metrics.TailPercentage):
-        extend(metric, "metric_info", _running_mean)
-
-
-def _measure_filled(original: Callable[..., float], metric: Any, items: np.ndarray, *more: Any) -> float:
+def measure_filled(original: Callable[..., float], metric: Any, items: np.ndarray, *more: Any) -> float:
     """Measure the recommended items of all lists, int ``[n_users, k]``, as one list."""
     return original(metric, items[items > 0][None], *more)
 
 
-def _values(original: Callable[..., np.ndarray], metric: Any, items: np.ndarray, *more: Any) -> np.ndarray:
+def item_values(original: Callable[..., np.ndarray], metric: Any, items: np.ndarray, *more: Any) -> np.ndarray:
     """Value of each recommended item, ``[n_users, k]``, NaN for an empty place."""
     values = original(metric, items, *more)
     return np.where(items > 0, values, np.nan) if (items == 0).any() else values
 
 
-def _running_mean(original: Callable[..., np.ndarray], metric: Any, values: np.ndarray) -> np.ndarray:
+def running_mean(original: Callable[..., np.ndarray], metric: Any, values: np.ndarray) -> np.ndarray:
     """Mean of the first 1, 2, ... k values of each list, ``[n_users, k]``, over the places that are not empty."""
     if not np.isnan(values).any():
         return original(metric, values)

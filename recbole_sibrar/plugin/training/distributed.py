@@ -1,14 +1,12 @@
-"""Several processes that train and evaluate one model: RecBole's trainer on any device, with results that do not depend
-on how many there are.
+"""Training and evaluation of one model by several processes, on any device.
 
-RecBole's trainer wraps the model in DistributedDataParallel, which is kept.
+Results are independent of the number of processes. RecBole's use of DistributedDataParallel is kept.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections import OrderedDict
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -35,23 +33,10 @@ _BUFFERS = next(
 """Option to send the buffers in every step; ours are data, and running statistics are equal everywhere."""
 
 _COLLECTED = ("rec.topk", "rec.meanrank", "rec.score", "rec.items", "data.label")
-"""What RecBole's collector gathers batch by batch."""
+"""Data that RecBole's collector gathers batch by batch."""
 
 
-def extend_trainer(extend: Callable[[Any, str, Callable[..., Any]], None]) -> None:
-    """Extend RecBole's trainer, collector and evaluator.
-
-    Args:
-        extend: Replaces a method by one that is called with the original first.
-    """
-    extend(AbstractTrainer, "__init__", _init)
-    extend(Trainer, "_map_reduce", _map_reduce)
-    extend(PretrainTrainer, "save_pretrained_model", _save_pretrained_model)
-    extend(Collector, "get_data_struct", _get_data_struct)
-    extend(Evaluator, "evaluate", _evaluate)
-
-
-def _init(original: Any, trainer: AbstractTrainer, config: Any, model: nn.Module) -> None:
+def init_trainer(original: Any, trainer: AbstractTrainer, config: Any, model: nn.Module) -> None:
     """Take the model; where there are several processes, let torch average their gradients."""
     if processes.count(config) == 1:
         original(trainer, config, model)
@@ -88,13 +73,13 @@ def synchronized(model: nn.Module) -> nn.Module:
 
 
 def saved_buffers(model: nn.Module) -> list[Tensor]:
-    """The buffers that are in a checkpoint, such as running statistics, where they are dense."""
+    """Dense buffers of a checkpoint, such as running statistics."""
     saved = model.state_dict(keep_vars=True)
     return [buffer for name, buffer in model.named_buffers() if name in saved and not buffer.is_sparse]
 
 
-def _get_data_struct(original: Any, collector: Collector) -> Any:
-    """What was collected, by rank 0 from all processes in the order of the users."""
+def get_data_struct(original: Any, collector: Collector) -> Any:
+    """Gather the collected data of all processes at rank 0, in the order of the users."""
     if processes.count(collector.config) > 1:
         for key in _COLLECTED:
             if key in collector.data_struct:
@@ -103,18 +88,18 @@ def _get_data_struct(original: Any, collector: Collector) -> Any:
     return original(collector)
 
 
-def _evaluate(original: Any, evaluator: Evaluator, dataobject: Any) -> Any:
+def evaluate(original: Any, evaluator: Evaluator, dataobject: Any) -> Any:
     """Compute the metrics, in the process that has collected all recommendations."""
     return original(evaluator, dataobject) if processes.is_main(evaluator.config) else OrderedDict()
 
 
-def _map_reduce(original: Any, trainer: Trainer, result: Any, num_sample: int) -> Any:
+def map_reduce(original: Any, trainer: Trainer, result: Any, num_sample: int) -> Any:
     """Let every process have the metrics of all recommendations; RecBole's mean over processes is wrong for many."""
     return processes.broadcast(trainer.config, result)
 
 
-def _save_pretrained_model(original: Any, trainer: PretrainTrainer, epoch: int, saved_model_file: str) -> None:
-    """Write what was pre-trained in one process; the name of the file is the same in all, who would write into it."""
+def save_pretrained_model(original: Any, trainer: PretrainTrainer, epoch: int, saved_model_file: str) -> None:
+    """Write pre-trained parameters in one process, as all processes have the same name for the file."""
     if processes.is_main(trainer.config):
         original(trainer, epoch, saved_model_file)
     trainer.saved_model_file = saved_model_file

@@ -1,8 +1,8 @@
-"""A training loss that is no number, answered with the field that is the likely reason."""
+"""Explanation of a training loss without a finite value, by the field with the largest values."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,17 +23,8 @@ _BLOCK = 4096
 """Entities that are projected at a time."""
 
 
-def extend_trainer(extend: Callable[[Any, str, Callable[..., Any]], None]) -> None:
-    """Extend RecBole's check of the loss.
-
-    Args:
-        extend: Replaces a method by one that is called with the original first.
-    """
-    extend(Trainer, "_check_nan", _check_nan)
-
-
-def _check_nan(original: Any, trainer: Trainer, loss: Tensor) -> None:
-    """Check a loss as RecBole does, which says only that it is NaN; one that is infinite leaves no finite parameter.
+def check_nan(original: Any, trainer: Trainer, loss: Tensor) -> None:
+    """Check a loss; RecBole checks for NaN alone, but an infinite loss leaves no finite parameter either.
 
     Raises:
         DataError: The loss of one of our models is no number.
@@ -63,7 +54,8 @@ class Projected:
 
 
 def explain(model: MultimodalRecommender, loss: float, learning_rate: float) -> str:
-    """The likely reason of a loss that is no number: the field that overflows, or that has the largest values.
+    """Name the likely reason of a loss without a finite value: an overflowing field, or the largest values.
+
 
     Args:
         model: The model, with the parameters that the loss was computed with.

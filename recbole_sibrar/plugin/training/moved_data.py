@@ -1,4 +1,4 @@
-"""Data of a checkpoint that are no longer where training read them from."""
+"""Data of a checkpoint in another folder than at training."""
 
 from __future__ import annotations
 
@@ -25,16 +25,6 @@ class Request(NamedTuple):
 
 _request: ContextVar[Request | None] = ContextVar("load_data_and_model", default=None)
 """The call that is under way."""
-
-
-def extend_loading(extend: Callable[[Any, str, Callable[..., Any]], None]) -> None:
-    """Extend RecBole's functions that make a data set and load a checkpoint.
-
-    Args:
-        extend: Replaces a function by one that is called with the original first.
-    """
-    extend(recbole.data.utils, "create_dataset", create_dataset)
-    extend(recbole.quick_start, "load_data_and_model", load_data_and_model)
 
 
 def load_data_and_model(
@@ -67,7 +57,7 @@ def create_dataset(original: Callable[[Any], Any], config: Any) -> Any:
 
 
 def place_data(config: Any, request: Request) -> None:
-    """Let a configuration that was read from a checkpoint say where its data are.
+    """Set the folder of the data in the configuration of a checkpoint.
 
     Args:
         config: RecBole's ``Config``; changed in place.
@@ -108,6 +98,6 @@ def _files(config: Any) -> list[str]:
 
 
 def _is_saved(config: Any) -> bool:
-    """Tell whether RecBole finds a data set that ``save_dataset`` has written, and may need no files."""
+    """Tell whether RecBole finds a file of ``save_dataset``, and may need no other files."""
     file = config["dataset_save_path"]
     return Path(file).is_file() if file else any(Path(config["checkpoint_dir"]).glob(f"{config['dataset']}-*.pth"))

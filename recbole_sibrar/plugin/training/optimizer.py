@@ -1,4 +1,4 @@
-"""The optimiser of our models, which updates all parameters in one pass."""
+"""Optimiser of our models, with one pass over all parameters."""
 
 from __future__ import annotations
 
@@ -11,17 +11,8 @@ from torch.optim import Optimizer
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 
 
-def extend_trainer(extend: Callable[[Any, str, Callable[..., Any]], None]) -> None:
-    """Extend RecBole's trainer.
-
-    Args:
-        extend: Replaces a method by one that is called with the original first.
-    """
-    extend(Trainer, "_build_optimizer", _build_optimizer)
-
-
-def _build_optimizer(original: Callable[..., Optimizer], trainer: Trainer, **kwargs: Any) -> Optimizer:
-    """Build what ``learner`` asks for, with PyTorch's fused update where it has one.
+def build_optimizer(original: Callable[..., Optimizer], trainer: Trainer, **kwargs: Any) -> Optimizer:
+    """Build the optimiser of ``learner``, with PyTorch's fused update if there is one.
 
     Other updates go over all parameters several times, which takes three times as long. RecBole's own models keep
     theirs, since the sums differ in the last digit.

@@ -1,40 +1,29 @@
-"""What a run ends with: the checkpoint in its result, and one closing block in its log."""
+"""End of a run: the checkpoint in its result, and a closing block in its log."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from logging import getLogger
 from pathlib import Path
 from typing import Any
 
-import recbole.quick_start
 from recbole.trainer import Trainer
 from recbole.trainer.trainer import AbstractTrainer
 from recbole.utils import dict2str
 
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.parallel import processes
+from recbole_sibrar.plugin.state import training_state
 from recbole_sibrar.trainer.tensorboard import loss_names
 
 _TRAINERS: ContextVar[list[Any] | None] = ContextVar("trainers", default=None)
 """The trainers that the run in progress has made; None outside of RecBole's ``run_recbole``."""
 
 
-def extend_runs(extend: Callable[[Any, str, Callable[..., Any]], None]) -> None:
-    """Extend RecBole's function for a whole run, and its trainer.
-
-    Args:
-        extend: Replaces a function by one that is called with the original first.
-    """
-    extend(recbole.quick_start, "run_recbole", _run_recbole)
-    extend(AbstractTrainer, "__init__", _note_trainer)
-    extend(Trainer, "_generate_train_loss_output", _name_losses)
-
-
-def _run_recbole(
+def run_recbole(
     original: Any,
     model: Any = None,
     dataset: Any = None,
@@ -69,14 +58,15 @@ def _noting_trainers() -> Iterator[list[Any]]:
         _TRAINERS.reset(token)
 
 
-def _note_trainer(original: Any, trainer: AbstractTrainer, *args: Any, **kwargs: Any) -> None:
+def note_trainer(original: Any, trainer: AbstractTrainer, *args: Any, **kwargs: Any) -> None:
+    """Make a trainer, and note it as one of the run in progress."""
     original(trainer, *args, **kwargs)
     trainers = _TRAINERS.get()
     if trainers is not None:
         trainers.append(trainer)
 
 
-def _name_losses(original: Any, trainer: Trainer, epoch: int, start: float, end: float, losses: Any) -> str:
+def name_losses(original: Any, trainer: Trainer, epoch: int, start: float, end: float, losses: Any) -> str:
     """Call the parts of our models' losses by name, which RecBole numbers."""
     output: str = original(trainer, epoch, start, end, losses)
     names = loss_names(trainer.model) if isinstance(trainer.model, MultimodalRecommender) else []
@@ -87,7 +77,7 @@ def _name_losses(original: Any, trainer: Trainer, epoch: int, start: float, end:
 
 
 def closing_block(trainer: Any, result: dict[str, Any]) -> str:
-    """Sum up a run: model, data, best epoch, results, checkpoint, and what to do with it.
+    """Sum up a run: model, data, best epoch, results, checkpoint, next commands.
 
     Args:
         trainer: RecBole's trainer, after training and test.
@@ -112,7 +102,7 @@ def closing_block(trainer: Any, result: dict[str, Any]) -> str:
 def _data(trainer: Any) -> str:
     """The data set in numbers, and its parts."""
     config = trainer.config
-    loader = trainer.__dict__.get("training_loader")
+    loader = training_state(trainer).loader
     dataset = getattr(loader, "_dataset", None)
     size = "" if dataset is None else f": {dataset.user_num - 1:,} users, {dataset.item_num - 1:,} items"
 
@@ -122,7 +112,7 @@ def _data(trainer: Any) -> str:
 
 
 def _training(trainer: Any) -> str:
-    """Number of epochs, and which one the checkpoint is of."""
+    """Number of epochs, and the epoch of the checkpoint."""
     losses = getattr(trainer, "train_loss_dict", {})
     if not losses:
         return ""
@@ -136,7 +126,7 @@ def _training(trainer: Any) -> str:
 
 
 def _next(trainer: Any, checkpoint: str | None) -> list[str]:
-    """What can be done with a checkpoint."""
+    """Commands and code for the next steps with a checkpoint."""
     if checkpoint is None:
         return []
     loading = f"in Python: recbole.quick_start.load_data_and_model({checkpoint!r})"

@@ -10,7 +10,6 @@ from datetime import timedelta
 from typing import Any
 
 import recbole.quick_start.quick_start as quick_start
-import recbole.utils
 import torch
 import torch.distributed as dist
 from recbole.config import Config
@@ -18,11 +17,10 @@ from recbole.utils import ModelType
 from torch.distributed.constants import default_pg_timeout
 
 from recbole_sibrar.config import ConfigError
-from recbole_sibrar.plugin.repairs import rebind
-from recbole_sibrar.trainer.log import QuietHandler, init_logger
+from recbole_sibrar.trainer.log import QuietHandler
 
 _MEETING_TIME = timedelta(minutes=10)
-"""How long a process waits for the others to be there."""
+"""Time that a process waits for the others."""
 
 _QUIET = {
     "state": "ERROR",
@@ -35,20 +33,8 @@ _QUIET = {
 """Keys of the processes that leave it to the first one to say and to save something."""
 
 
-def extend_configuration(extend: Callable[[Any, str, Callable[..., Any]], None]) -> None:
-    """Extend RecBole's configuration and logs.
-
-    Args:
-        extend: Replaces a function by one that is called with the original first.
-    """
-    extend(Config, "_init_device", _init_device)
-    extend(recbole.utils, "init_logger", init_logger)
-    extend(recbole.utils, "get_tensorboard", _get_tensorboard)
-    rebind(quick_start.run_recboles, run_rank)
-
-
-def _init_device(original: Any, config: Config) -> None:
-    """Choose the device; where RecBole's keys say that there are several processes, join them, on GPUs or on CPUs.
+def init_device(original: Any, config: Config) -> None:
+    """Choose the device, and join the other processes of the run, on GPUs or on CPUs.
 
     RecBole's own way needs a GPU for each process, and takes the first process of each machine for the one that logs
     and saves. Here that is the process with rank 0, which is what ``local_rank`` says from here on.
@@ -109,7 +95,7 @@ class _NoWriter:
         return lambda *args, **kwargs: None
 
 
-def _get_tensorboard(original: Any, logger: logging.Logger) -> Any:
+def get_tensorboard(original: Any, logger: logging.Logger) -> Any:
     """RecBole's TensorBoard writer, or none for a process that writes no logs."""
     if any(isinstance(handler, QuietHandler) for handler in logger.handlers):
         return _NoWriter()
@@ -117,7 +103,9 @@ def _get_tensorboard(original: Any, logger: logging.Logger) -> Any:
 
 
 def run_rank(local_rank: int, *arguments: Any) -> None:
-    """What each process of RecBole's ``run(nproc=...)`` runs: its ``run_recboles``, in a process with this plugin.
+    """Run one process of RecBole's ``run(nproc=...)``, in place of its ``run_recboles``.
+
+    This function lives in our package, so that every process registers the plugin.
 
     Args:
         local_rank: Number of the process on its machine.

@@ -1,8 +1,8 @@
-"""Runs that can be continued as if they had not been interrupted: what RecBole's trainer does in addition.
+"""Extensions of RecBole's trainer for runs that can be resumed as if they had not been interrupted.
 
-RecBole's checkpoint holds parameters, optimiser, epoch, early-stopping counter and best score. What it lacks to
-continue identically is added here: the random states, the position in the training data and the best validation
-result; and beside the best checkpoint, the latest state is kept.
+RecBole's checkpoint holds parameters, optimiser, epoch, early-stopping counter and best score. To continue identically
+a run also needs the random states, the position in the training data and the best validation result. They are added
+here, and the latest state is kept beside the best checkpoint.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from recbole.trainer import KGTrainer, Trainer
-from recbole.trainer.trainer import AbstractTrainer
 from recbole.utils import get_trainer, set_color
 
+from recbole_sibrar.checkpoint_loading import identify
 from recbole_sibrar.config import check_valid_metric, evaluation_config
 from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.data.record.recording import record_of
 from recbole_sibrar.data.record.training_data import KEY
+from recbole_sibrar.errors import CheckpointError
 from recbole_sibrar.files import check_writable
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.parallel import processes
-from recbole_sibrar.plugin.repairs import CheckpointError, identify
+from recbole_sibrar.plugin.state import training_state
 from recbole_sibrar.trainer import checkpoint, curve, ending, restore, tensorboard
 from recbole_sibrar.trainer.disk import named, writing_events
 from recbole_sibrar.trainer.interruption import SIGTERM, listening
@@ -32,30 +33,25 @@ from recbole_sibrar.trainer.plain_values import held_config
 from recbole_sibrar.trainer.progress import Progress
 from recbole_sibrar.trainer.state import full_state, loader_states, random_state, set_loader_states, set_random_state
 
-
-def extend_trainer(extend: Callable[[Any, str, Callable[..., Any]], None]) -> None:
-    """Extend RecBole's trainer.
-
-    Args:
-        extend: Replaces a method by one that is called with the original first.
-    """
-    extend(AbstractTrainer, "__init__", _make_folder)
-    extend(Trainer, "fit", _fit)
-    extend(Trainer, "_train_epoch", _train_epoch)
-    extend(Trainer, "_valid_epoch", _valid_epoch)
-    extend(Trainer, "_full_sort_batch_eval", _evaluate_batch)
-    extend(Trainer, "_neg_sample_batch_eval", _evaluate_batch)
-    extend(Trainer, "evaluate", _evaluate)
-    extend(Trainer, "_save_checkpoint", _save_checkpoint)
-    extend(Trainer, "resume_checkpoint", _resume_checkpoint)
+__all__ = [
+    "evaluate",
+    "evaluate_batch",
+    "fit",
+    "is_resumable",
+    "make_folder",
+    "resume_checkpoint",
+    "save_checkpoint",
+    "train_epoch",
+    "valid_epoch",
+]
 
 
 def is_resumable(model_type: Any, model: str) -> bool:
-    """Whether the model is trained by RecBole's standard trainers; others have state that no checkpoint holds."""
+    """Tell whether RecBole's standard trainers train a model; other trainers have state that no checkpoint holds."""
     return get_trainer(model_type, model) in (Trainer, KGTrainer)
 
 
-def _make_folder(original: Any, trainer: Any, config: Any, *args: Any) -> None:
+def make_folder(original: Any, trainer: Any, config: Any, *args: Any) -> None:
     """Make the folder of the checkpoints before RecBole does, which would end in a traceback.
 
     Raises:
@@ -68,12 +64,32 @@ def _make_folder(original: Any, trainer: Any, config: Any, *args: Any) -> None:
     original(trainer, config, *args)
 
 
-def _fit(original: Any, trainer: Trainer, train_data: Any, *args: Any, **kwargs: Any) -> Any:
-    """Train, from the checkpoint that the key ``resume`` names if it is set; save states, and stop when asked to."""
-    trainer.training_loader = train_data
-    config, saved = trainer.config, kwargs.get("saved", args[2] if len(args) > 2 else True)
+def fit(original: Any, trainer: Trainer, train_data: Any, *args: Any, **kwargs: Any) -> Any:
+    """Train; resume from the checkpoint of the key ``resume``, save states, and stop when asked to."""
+    state = training_state(trainer)
+    state.loader = train_data
     if trainer.eval_step > 0 and (args[0] if args else kwargs.get("valid_data")):
-        check_valid_metric(config)
+        check_valid_metric(trainer.config)
+
+    _load_checkpoint(trainer, train_data)
+    resumed, state.resumed = state.resumed, None
+    saved = kwargs.get("saved", args[2] if len(args) > 2 else True)
+    progress = state.progress = Progress(trainer, saved)
+    _prepare_files(progress, saved, resumed is not None)
+    if resumed is not None:
+        _restore(trainer, progress, train_data, resumed)
+        if _has_ended(trainer, resumed):
+            trainer.eval_collector.data_collect(train_data)
+            ending.end_training(progress, train_data)
+            return trainer.best_valid_score, trainer.best_valid_result
+
+    with listening() if progress.saves else nullcontext(), _closing(train_data):
+        return _train(progress, lambda: original(trainer, train_data, *args, **kwargs))
+
+
+def _load_checkpoint(trainer: Trainer, train_data: Any) -> None:
+    """Load the checkpoint that ``resume`` names, and check that it was trained with the same data."""
+    config = trainer.config
     if config["resume"] == restore.AUTO:
         found = None
         if processes.is_main(config):
@@ -81,39 +97,49 @@ def _fit(original: Any, trainer: Trainer, train_data: Any, *args: Any, **kwargs:
         config.final_config_dict["resume"] = processes.broadcast(config, found)
     if config["resume"]:
         trainer.resume_checkpoint(config["resume"])
-    state, plan = (trainer.__dict__.pop(name, None) for name in ("resumed_state", "resumed_plan"))
+
+    state = training_state(trainer)
+    plan, state.plan = state.plan, None
     if plan is not None and plan.record is not None:  # resumed by hand, before the data were known
         restore.check_data(plan.file, {KEY: plan.record}, record_of(train_data), trainer.logger.warning)
-    progress = trainer.progress = Progress(trainer, saved)
-    if saved and processes.is_main(config):
+
+
+def _prepare_files(progress: Progress, saved: bool, is_resumed: bool) -> None:
+    """Check that the checkpoint can be written, and remove states of an earlier run of the same name."""
+    if not processes.is_main(progress.trainer.config):
+        return
+    if saved:
         check_writable(progress.best, "checkpoint_dir")
-    if state is not None:
-        _restore(trainer, progress, train_data, state)
-    elif progress.saves and processes.is_main(config):
-        checkpoint.remove_states(progress.best)  # of another run that had this name
-    if state is not None and _has_ended(trainer, state):
-        trainer.eval_collector.data_collect(train_data)
-        ending.end_training(progress, train_data)
-        return trainer.best_valid_score, trainer.best_valid_result
-    with listening() if progress.saves else nullcontext(), _closing(train_data):
-        try:
-            with writing_events(trainer.tensorboard):
-                result = original(trainer, train_data, *args, **kwargs)
-            progress.end()
-            ending.end_training(progress, train_data)
-        except KeyboardInterrupt:
-            trainer.logger.warning(f"interrupted; {progress.advice()}")
-            raise
-        except OSError as error:
-            raise progress.failure(error) from error
+    if progress.saves and not is_resumed:
+        checkpoint.remove_states(progress.best)
+
+
+def _train(progress: Progress, train: Callable[[], Any]) -> Any:
+    """Run RecBole's training to its end, or to a stop.
+
+    Raises:
+        DataError: A file cannot be read or written.
+        TrainingStopped: A stop was asked for.
+    """
+    trainer = progress.trainer
+    try:
+        with writing_events(trainer.tensorboard):
+            result = train()
+        progress.end()
+        ending.end_training(progress, training_state(trainer).loader)
+    except KeyboardInterrupt:
+        trainer.logger.warning(f"interrupted; {progress.advice()}")
+        raise
+    except OSError as error:
+        raise progress.failure(error) from error
     return result
 
 
 @contextmanager
 def _closing(train_data: Any) -> Iterator[None]:
-    """Let go of the iterators that a knowledge-based model's loader keeps after a ``with`` block.
+    """Release the iterators of a knowledge-based model's loader after a ``with`` block.
 
-    The garbage collector, which would find them in some cycle later, waits 5 seconds for each process that loads data.
+    The garbage collector finds them in a later cycle, and then waits 5 seconds for each process that loads data.
     """
     try:
         yield
@@ -123,32 +149,33 @@ def _closing(train_data: Any) -> Iterator[None]:
 
 
 def _restore(trainer: Trainer, progress: Progress, train_data: Any, state: dict[str, Any]) -> None:
-    """Set everything that RecBole's own ``resume_checkpoint`` does not to what a checkpoint holds."""
+    """Restore the values of a checkpoint that RecBole's ``resume_checkpoint`` leaves out."""
     best = state["best_valid_result"]
     trainer.best_valid_result = best and OrderedDict(best)  # as RecBole's evaluator makes it, and prints it
     trainer.train_loss_dict = state["train_loss_dict"]
     set_loader_states(train_data, state["loaders"])
-    count, rank = processes.count(trainer.config), processes.rank(trainer.config)
-    if count != len(state["ranks"]):
+    progress.keeps_last = state["keeps_last"]
+
+    count, rank, saved = processes.count(trainer.config), processes.rank(trainer.config), state["ranks"]
+    if count != len(saved):
         trainer.logger.warning(
-            f"resume: {len(state['ranks'])} processes have trained the model, now {count} do: "
+            f"resume: {len(saved)} processes have trained the model, now {count} do: "
             "the resumed run is not the one that was interrupted"
         )
-    own = state["ranks"][rank] if rank < len(state["ranks"]) else {"losses": state["ranks"][0]["losses"], "drawn": {}}
+    own = saved[rank] if rank < len(saved) else {"losses": saved[0]["losses"], "drawn": {}}
     if "random" in own:
         set_random_state(own["random"])
-    progress.keeps_last = state["keeps_last"]
     if state.get("batches"):
         progress.resumed = {"batches": state["batches"], "losses": own["losses"], "drawn": own["drawn"]}
 
 
 def _has_ended(trainer: Trainer, state: dict[str, Any]) -> bool:
-    """Whether nothing is left but the test: the latest state is that of the last epoch, or of an early stop."""
+    """Tell whether only the test is left: the latest state is that of the last epoch, or of an early stop."""
     ended = trainer.start_epoch >= trainer.epochs or trainer.cur_step > trainer.stopping_step
     return state.get("batches") == 0 and ended
 
 
-def _train_epoch(
+def train_epoch(
     original: Any,
     trainer: Trainer,
     train_data: Any,
@@ -156,10 +183,11 @@ def _train_epoch(
     loss_func: Any = None,
     show_progress: bool = False,
 ) -> Any:
-    """Save the state that the last epoch has left, and train an epoch, or what is left of it."""
-    progress: Progress | None = trainer.__dict__.get("progress")
+    """Save the state after the last epoch, and train an epoch or the rest of it."""
+    progress = training_state(trainer).progress
     if progress is None:
         return original(trainer, train_data, epoch_idx, loss_func, show_progress)
+
     if progress.every and epoch_idx > trainer.start_epoch and epoch_idx % progress.every == 0:
         progress.save(epoch_idx - 1)
 
@@ -169,15 +197,16 @@ def _train_epoch(
     return progress.epoch(train, train_data, epoch_idx, loss_func or trainer.model.calculate_loss)
 
 
-def _valid_epoch(original: Any, trainer: Trainer, *args: Any, **kwargs: Any) -> Any:
-    """Remember the validation result: RecBole saves a new best checkpoint before it notes the result as the best."""
-    progress: Progress | None = trainer.__dict__.get("progress")
-    if progress is not None:
-        progress.note_trained()
+def valid_epoch(original: Any, trainer: Trainer, *args: Any, **kwargs: Any) -> Any:
+    """Validate, and keep the result: RecBole saves a new best checkpoint before it notes the result as the best."""
+    state = training_state(trainer)
+    if state.progress is not None:
+        state.progress.note_trained()
     score, result = original(trainer, *args, **kwargs)
-    if progress is not None:
-        progress.trained = None
-    trainer.latest_valid_result = result
+    if state.progress is not None:
+        state.progress.trained = None
+    state.latest_result = result
+
     path = evaluation_config(trainer.config).save_learning_curve
     if path:
         with named(path):
@@ -186,15 +215,15 @@ def _valid_epoch(original: Any, trainer: Trainer, *args: Any, **kwargs: Any) -> 
     return score, result
 
 
-def _evaluate_batch(original: Any, trainer: Trainer, batch: Any) -> Any:
+def evaluate_batch(original: Any, trainer: Trainer, batch: Any) -> Any:
     """Stop between two batches of an evaluation if that is asked for."""
-    progress: Progress | None = trainer.__dict__.get("progress")
+    progress = training_state(trainer).progress
     if progress is not None:
         progress.between_evaluations()
     return original(trainer, batch)
 
 
-def _evaluate(
+def evaluate(
     original: Any,
     trainer: Trainer,
     eval_data: Any,
@@ -202,29 +231,29 @@ def _evaluate(
     model_file: Any = None,
     show_progress: bool = False,
 ) -> Any:
-    """Evaluate a model that fits the data; with the test of what was trained, a run has ended."""
+    """Evaluate a model that fits the data; with the test of the trained model, a run ends."""
+    state = training_state(trainer)
 
-    def evaluate() -> Any:
+    def run() -> Any:
         return original(trainer, eval_data, load_best_model, model_file, show_progress)
 
     def check(file: str, content: dict[str, Any]) -> None:
         restore.check_evaluated(file, content, record_of(eval_data), trainer.logger.warning)
 
-    trainer.check_checkpoint = check
+    state.check_checkpoint = check
     try:
-        progress: Progress | None = trainer.__dict__.get("progress")
-        if progress is not None and ending.is_test(progress, eval_data, model_file):
-            return _test(progress, evaluate)
-        return evaluate()
+        if state.progress is not None and ending.is_test(state.progress, eval_data, model_file):
+            return _test(state.progress, run)
+        return run()
     finally:
-        trainer.__dict__.pop("check_checkpoint", None)
+        state.check_checkpoint = None
 
 
-def _test(progress: Progress, evaluate: Callable[[], Any]) -> Any:
-    """Run the test with which a run ends, after which there is nothing to continue any more."""
+def _test(progress: Progress, run: Callable[[], Any]) -> Any:
+    """Run the test at the end of a run; afterwards there is nothing to continue."""
     try:
         with listening():
-            result = evaluate()
+            result = run()
             progress.end(SIGTERM, "after the test")
     except BaseException:
         ending.keep_states()  # the test can be done again
@@ -233,15 +262,19 @@ def _test(progress: Progress, evaluate: Callable[[], Any]) -> Any:
     return result
 
 
-def _resume_checkpoint(original: Any, trainer: Trainer, resume_file: str) -> None:
-    """Load a checkpoint, and keep what :func:`_fit` needs to continue as if nothing had happened."""
-    config, found = trainer.config, None
+def resume_checkpoint(original: Any, trainer: Trainer, resume_file: str) -> None:
+    """Load a checkpoint, and keep the state that :func:`fit` restores.
+
+    Raises:
+        CheckpointError: It cannot be read, or does not fit.
+    """
+    config, state, found = trainer.config, training_state(trainer), None
     ignored = frozenset({"worker"} if isinstance(trainer.model, MultimodalRecommender) else ())
     if processes.is_main(config):
-        loader = trainer.__dict__.get("training_loader")
-        record = None if loader is None else record_of(loader)
+        record = None if state.loader is None else record_of(state.loader)
         found = restore.plan(Path(resume_file), config, ignored, trainer.logger.warning, record)
     plan: restore.Plan = processes.broadcast(config, found)  # of several machines, one has the files
+
     try:
         original(trainer, str(plan.file))
     except (RuntimeError, KeyError) as error:
@@ -254,29 +287,36 @@ def _resume_checkpoint(original: Any, trainer: Trainer, resume_file: str) -> Non
             "the resumed run is not the one that was interrupted"
         )
         return
-    trainer.resumed_state = {**plan.state, "keeps_last": plan.latest}
-    trainer.resumed_plan = plan
+    state.resumed = {**plan.state, "keeps_last": plan.latest}
+    state.plan = plan
 
 
-def _save_checkpoint(original: Any, trainer: Trainer, epoch: int, verbose: bool = True, **kwargs: Any) -> None:
-    """Write RecBole's checkpoint with our state added, to a temporary name that is renamed when it is complete."""
-    loader = trainer.__dict__.get("training_loader")
+def save_checkpoint(original: Any, trainer: Trainer, epoch: int, verbose: bool = True, **kwargs: Any) -> None:
+    """Write RecBole's checkpoint with our state, to a temporary name that is renamed when it is complete."""
+    state = training_state(trainer)
     file = kwargs.get("saved_model_file", trainer.saved_model_file)
-    if loader is None:
-        config = trainer.config
-        trainer.config = held_config(config)
-        try:
-            original(trainer, epoch, verbose=verbose, **kwargs)
-        finally:
-            trainer.config = config
-        trainer.written_checkpoint = identify(file)
+    if state.loader is None:
+        _save_without_state(original, trainer, epoch, verbose, kwargs)
+        state.written_checkpoint = identify(file)
         return
+
     epoch = epoch if epoch >= 0 else trainer.start_epoch - 1  # RecBole's -1: there was nothing left to train
-    result = trainer.__dict__.get("latest_valid_result", trainer.best_valid_result)
+    result = trainer.best_valid_result if state.latest_result is None else state.latest_result
     own = {"random": random_state(), "losses": None, "drawn": {}}
-    checkpoint.write(trainer.config, Path(file), full_state(trainer, epoch, result, loader_states(loader), own))
+    content = full_state(trainer, epoch, result, loader_states(state.loader), own)
+    checkpoint.write(trainer.config, Path(file), content)
     if not processes.is_main(trainer.config):
         return
-    trainer.written_checkpoint = identify(file)
+    state.written_checkpoint = identify(file)
     if verbose:
         trainer.logger.info(set_color("Saving current", "blue") + f": {file}")
+
+
+def _save_without_state(original: Any, trainer: Trainer, epoch: int, verbose: bool, options: dict[str, Any]) -> None:
+    """Write RecBole's checkpoint as RecBole does, with a configuration that a checkpoint can hold."""
+    config = trainer.config
+    trainer.config = held_config(config)
+    try:
+        original(trainer, epoch, verbose=verbose, **options)
+    finally:
+        trainer.config = config

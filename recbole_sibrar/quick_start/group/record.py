@@ -14,7 +14,7 @@ from typing import Any
 from recbole.config import Config
 
 from recbole_sibrar.config import WITHOUT_EFFECT
-from recbole_sibrar.plugin.register import known_keys
+from recbole_sibrar.plugin.configuration import known_keys
 from recbole_sibrar.trainer.restore import AUTO
 
 

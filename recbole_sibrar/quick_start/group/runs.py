@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.plugin.checks import unread_keys
-from recbole_sibrar.plugin.register import general_defaults, known_keys
+from recbole_sibrar.plugin.configuration import general_defaults, known_keys
 from recbole_sibrar.quick_start.group import record
 from recbole_sibrar.quick_start.group.single_run import CHECKPOINT, RESULT, SPECIFICATION
 from recbole_sibrar.quick_start.group.variants import Variant, file_name

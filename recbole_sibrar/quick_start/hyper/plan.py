@@ -13,7 +13,7 @@ from recbole.config import Config
 from recbole_sibrar.config import check_valid_metric, own_keys, refuse
 from recbole_sibrar.config.choices import check_model, chosen, configuration_file, keys_of_files
 from recbole_sibrar.plugin.checks import is_ours
-from recbole_sibrar.plugin.register import known_keys
+from recbole_sibrar.plugin.configuration import known_keys
 from recbole_sibrar.quick_start.group import record
 from recbole_sibrar.quick_start.hyper import space as spaces
 from recbole_sibrar.quick_start.hyper.record import Record, Trial

@@ -12,7 +12,7 @@ from recbole.config import Config
 from recbole_sibrar.config import ConfigError, check_valid_metric, has_validation
 from recbole_sibrar.config.choices import configuration_file, keys_of_files
 from recbole_sibrar.plugin.checks import unread_keys
-from recbole_sibrar.plugin.register import general_defaults, known_keys
+from recbole_sibrar.plugin.configuration import general_defaults, known_keys
 
 _OF_PROCESSES = ("nproc", "world_size", "ip", "port", "offset", "local_rank")
 """Keys by which RecBole's processes know each other."""

@@ -14,6 +14,7 @@ from recbole.trainer import Trainer
 from recbole.utils import get_trainer, init_seed
 
 from recbole_sibrar.config import ConfigError
+from recbole_sibrar.evaluator.evaluation_state import collector_state
 from recbole_sibrar.evaluator.metrics import METRICS
 from recbole_sibrar.plugin.evaluation import hooks
 
@@ -108,8 +109,8 @@ def test_one_evaluation_leaves_nothing_for_the_next(make_model: Build) -> None:
     first = trainer.evaluate(test, load_best_model=False)
     trainer.evaluate(valid, load_best_model=False)
     assert trainer.evaluate(test, load_best_model=False) == first
-    assert trainer.evaluator.struct is None
-    assert trainer.eval_collector.lists is None
+    assert collector_state(trainer.eval_collector).struct is None
+    assert collector_state(trainer.eval_collector).lists is None
 
 
 def test_registering_the_metrics_again_changes_nothing() -> None:

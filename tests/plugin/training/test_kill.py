@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from recbole_sibrar import cli
-from recbole_sibrar.plugin.repairs import load_checkpoint
+from recbole_sibrar.checkpoint_loading import load_checkpoint
 
 START = "import sys; from recbole_sibrar.cli import run_recbole; sys.exit(run_recbole())"
 SIBRAR = ["--model=SiBraR", "--load_col=None", "--dropout_prob=0.3", "--item_modalities=[interactions,text]"]

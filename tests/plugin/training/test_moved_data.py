@@ -18,7 +18,7 @@ from recbole.quick_start import load_data_and_model
 from recbole.trainer import Trainer
 
 from recbole_sibrar import cli
-from recbole_sibrar.plugin.repairs import CheckpointError
+from recbole_sibrar.errors import CheckpointError
 from recbole_sibrar.plugin.training.moved_data import Request, place_data
 from recbole_sibrar.quick_start.group.single_run import CHECKPOINT
 

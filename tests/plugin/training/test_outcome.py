@@ -12,7 +12,7 @@ import pytest
 from recbole.config import Config
 from recbole.quick_start import run_recbole
 
-from recbole_sibrar.plugin.repairs import load_checkpoint
+from recbole_sibrar.checkpoint_loading import load_checkpoint
 
 MakeConfig = Callable[..., Config]
 Run = Callable[..., tuple[dict[str, Any], str]]

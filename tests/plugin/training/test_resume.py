@@ -13,9 +13,9 @@ from recbole.config import Config
 from recbole.trainer import Trainer
 
 import recbole_sibrar
+from recbole_sibrar.checkpoint_loading import load_checkpoint
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.plugin.repairs import load_checkpoint
 from recbole_sibrar.trainer import state
 
 Build = Callable[..., tuple[Any, ...]]

@@ -1,0 +1,174 @@
+"""Extensions of RecBole's configuration: our defaults, files beside the data, checks of the user's values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import recbole
+import yaml
+from recbole.config import Config
+from recbole.utils import EvaluatorType, ModelType
+
+from recbole_sibrar.config import (
+    COLD_START,
+    ConfigError,
+    cold_start_config,
+    evaluation_config,
+    refuse,
+    training_config,
+)
+from recbole_sibrar.config.choices import configuration_file, properties
+from recbole_sibrar.config.keys import OTHER_KEYS
+from recbole_sibrar.config.text import INTERVALS, has_brackets, is_plain, read_brackets
+from recbole_sibrar.data.loading import labels
+from recbole_sibrar.data.split import PARTS
+from recbole_sibrar.evaluator import requirements
+from recbole_sibrar.names import MODELS
+from recbole_sibrar.plugin.checks import check_configuration, is_ours
+from recbole_sibrar.plugin.training import resume
+from recbole_sibrar.trainer import plain_values
+
+
+def load_internal_config_dict(original: Any, config: Config, model: str, model_class: type, dataset: str) -> None:
+    """Load our defaults between RecBole's general ones and those of the data set, as RecBole does for its models."""
+    original(config, model, model_class, dataset)
+    general = general_defaults()
+    config.internal_config_dict = {**general, **config.internal_config_dict}
+    config.parameters["Evaluation"] = [*config.parameters["Evaluation"], *general]
+    if is_ours(model_class):
+        in_recbole = Path(recbole.__path__[0]) / "properties" / "dataset" / f"{dataset}.yaml"
+        for file in (_defaults_of(model_class), in_recbole):
+            if file.is_file():
+                config._update_internal_config_dict(str(file))
+    _load_dataset_file(config, dataset)
+    load_col = config.internal_config_dict.get("load_col")
+    if is_ours(model_class) and load_col is not None:
+        config.internal_config_dict["load_col"] = {"user": "*", "item": "*", **load_col}
+
+
+def _defaults_of(model_class: type) -> Path:
+    """The file with the defaults of a model of ours, or of the one that a user's own class is derived from."""
+    files = (properties() / "model" / f"{base.__name__}.yaml" for base in model_class.__mro__)
+    return next((file for file in files if file.is_file()), properties() / "model" / f"{MODELS[0]}.yaml")
+
+
+def _load_dataset_file(config: Config, dataset: str) -> None:
+    """Load the configuration that lies beside the atomic files of a data set, if one does.
+
+    Raises:
+        ConfigError: It is no mapping of keys to values.
+    """
+    external = config.external_config_dict
+    data_path = Path(external.get("data_path", config.internal_config_dict["data_path"]) or "")
+    folders = [data_path / dataset, *([data_path] if external.get("benchmark_filename") else [])]
+    file = next((folder / f"{dataset}.yaml" for folder in folders if (folder / f"{dataset}.yaml").is_file()), None)
+    if file is None or dataset == "ml-100k":  # RecBole reads ml-100k from its own folder only
+        return
+    try:
+        keys = yaml.load(file.read_text(encoding="utf-8"), Loader=config.yaml_loader)
+    except (yaml.YAMLError, UnicodeError) as error:
+        raise ConfigError(f"{file} is not yaml: {' '.join(str(error).split())}") from None
+    if not isinstance(keys, dict):
+        raise ConfigError(f"{file}: found {keys!r}, allowed are lines 'key: value'")
+    if external.get("normalize_all"):
+        keys.pop("normalize_field", None)  # RecBole refuses both at once
+    keys = plain_values.plain(keys)
+    config.internal_config_dict.update(keys)
+    listed = config.parameters["Dataset"]
+    config.parameters["Dataset"] = [*listed, *(key for key in keys if key not in listed)]
+
+
+def general_defaults() -> dict[str, Any]:
+    """Our keys that every model has, with their defaults."""
+    return yaml.safe_load((properties() / "overall.yaml").read_text(encoding="utf-8"))
+
+
+def known_keys(config: Config) -> set[str]:
+    """Every key that RecBole, the model's defaults or the plugin know."""
+    listed = {key for keys in config.parameters.values() for key in keys}
+    return listed | set(config.internal_config_dict) | OTHER_KEYS
+
+
+def set_default_parameters(original: Any, config: Config) -> None:
+    """Check the user's keys before RecBole completes the configuration."""
+    check_configuration(config, known_keys(config), general_defaults())
+    # before RecBole completes eval_args, so that group_by has to be the user's own
+    if cold_start_config(config) and config["MODEL_TYPE"] not in (ModelType.GENERAL, ModelType.TRADITIONAL):
+        refuse("eval_args: split", COLD_START, f"RS, LS or TS for {config.model}, which is no general recommender")
+    data_path = config["data_path"]
+    original(config)
+    if config["benchmark_filename"] is not None:
+        config.final_config_dict["data_path"] = str(_benchmark_folder(config, Path(data_path or "")))
+    _set_evaluation(config)
+    training_config(config)  # refuses wrong values before the data are read
+    if config["resume"] and not resume.is_resumable(config["MODEL_TYPE"], config.model):
+        raise ConfigError(
+            f"resume: found {config['resume']!r}, but {config.model} has a trainer of its own, "
+            "which cannot be resumed; leave the key out"
+        )
+
+
+def _benchmark_folder(config: Config, data_path: Path) -> Path:
+    """Find the folder with the files of ``benchmark_filename``.
+
+    RecBole looks for them in the folder of ``data_path`` that has the data set's name, and for those of ml-100k in its
+    own folder only; here ``data_path`` can also be the folder that holds them.
+
+    Raises:
+        ConfigError: No folder has them, or they are not given as a list.
+    """
+    names, default = config["benchmark_filename"], Path(config["data_path"])
+    if not isinstance(names, (list, tuple)) or len(names) != len(PARTS):
+        refuse("benchmark_filename", names, f"a list of three parts, such as [{', '.join(PARTS)}]")
+    files = [f"{config.dataset}.{name}.inter" for name in names]
+    places = list(dict.fromkeys([data_path / config.dataset, data_path, default]))
+    for folder in places:
+        if all((folder / file).is_file() for file in files):
+            return folder
+    if any(file.name.startswith(f"{config.dataset}.") for folder in places for file in folder.glob("*")):
+        folders = " or ".join(map(str, places))
+        refuse("benchmark_filename", names, f"parts whose files {', '.join(files)} are in {folders}")
+    return default  # where RecBole would download the data set to
+
+
+def convert_config_dict(original: Any, config: Config, config_dict: dict[str, Any]) -> dict[str, Any]:
+    """Read values that are given as text: as RecBole does, and lists and dictionaries without inner quotes as yaml."""
+    return {key: _convert_value(original, config, key, value) for key, value in config_dict.items()}
+
+
+def _convert_value(original: Any, config: Config, key: str, value: Any) -> Any:
+    """Read one value; RecBole evaluates it as Python, in which ``[id]`` holds a function and ``1/0`` fails."""
+    try:
+        converted = original(config, {key: value})[key]
+    except (Exception, SystemExit):
+        converted = value
+
+    interval = key in INTERVALS and value.strip().startswith("[") if isinstance(value, str) else False
+    if has_brackets(value) and not interval and (isinstance(converted, str) or not is_plain(converted)):
+        return read_brackets(value, config.yaml_loader)
+    return converted
+
+
+def _set_evaluation(config: Config) -> None:
+    """Complete and check what holds for the evaluation of every model."""
+    settings, model_type = evaluation_config(config), config["MODEL_TYPE"]
+    final = config.final_config_dict
+    if settings.cold_start and "filter_inter_by_user_or_item" not in config.external_config_dict:
+        final["filter_inter_by_user_or_item"] = False  # else models that load .item would get other partitions
+    if settings.candidates == "split":
+        final["eval_args"]["candidates"] = "split"  # RecBole compares eval_args before it uses saved loaders
+    if settings.save_split and model_type is ModelType.SEQUENTIAL:
+        refuse(
+            "save_split", str(settings.save_split), f"no value for {config.model}, which makes sequences of the parts"
+        )
+    requirements.check_mode(config)
+    labels.check_threshold(config)
+    for key in ("eval_groups", "save_per_user"):
+        if config[key] and config["eval_type"] is not EvaluatorType.RANKING:
+            refuse(key, config[key], f"no value with the metrics {config['metrics']}, which are no ranking metrics")
+
+
+def load_config_files(original: Any, config: Config, file_list: list[str] | None) -> dict[str, Any]:
+    """Load configuration files, ready-made ones by name."""
+    return original(config, [configuration_file(name) for name in file_list] if file_list else file_list)

@@ -1,0 +1,51 @@
+"""Extensions of RecBole's data set: cold-start partitions, files of the parts, normalisation."""
+
+from __future__ import annotations
+
+from logging import getLogger
+from typing import Any
+
+from recbole.data.dataset import Dataset
+
+from recbole_sibrar.config import evaluation_config
+from recbole_sibrar.data import negatives, partition
+from recbole_sibrar.data.split import PARTS
+from recbole_sibrar.parallel import processes
+
+
+def remap_all_ids(original: Any, dataset: Dataset) -> None:
+    """Divide the interactions for cold start before RecBole numbers users and items."""
+    settings, filtered = evaluation_config(dataset.config), dataset.inter_feat
+    if settings.cold_start and dataset.benchmark_filename_list is None:
+        partition.divide(dataset, settings.cold_start.ratios, settings.cold_start.group_by, dataset.config["seed"])
+    if settings.save_split:
+        dataset.split_writer = partition.SplitWriter(dataset, filtered)
+    original(dataset)
+
+
+def normalize(original: Any, dataset: Dataset) -> None:
+    """Normalise the fields that the data set's own configuration names as far as they are loaded."""
+    config = dataset.config
+    if config["normalize_field"] and "normalize_field" not in config.external_config_dict:
+        config.final_config_dict["normalize_field"] = [
+            name for name in config["normalize_field"] if name in dataset.field2type
+        ]
+    original(dataset)
+
+
+def build(original: Any, dataset: Dataset) -> list[Dataset]:
+    """Split as RecBole does; check the parts of a cold-start split, and write the parts if asked."""
+    settings = evaluation_config(dataset.config)
+    writer = dataset.__dict__.pop("split_writer", None)
+    frames = writer.build(dataset, lambda: original(dataset)) if writer else []
+    parts = writer.parts if writer else original(dataset)
+    if settings.cold_start:
+        getLogger().info(partition.check_parts(parts, settings.cold_start.group_by))
+    elif len(parts) == len(PARTS):
+        getLogger().info(f"held-out pairs {partition.hash_of(parts)}")
+    if writer and settings.save_split:
+        if processes.is_main(dataset.config):
+            writer.write(dataset, frames, settings.save_split)
+        dataset.config.final_config_dict["save_split"] = None  # who loads the checkpoint writes nothing
+    negatives.note_split(dataset.config, parts)
+    return parts

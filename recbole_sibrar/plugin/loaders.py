@@ -1,0 +1,143 @@
+"""Extensions of RecBole's data loaders: negatives, candidates, and the knowledge of training for an evaluation."""
+
+from __future__ import annotations
+
+from logging import getLogger
+from typing import Any
+
+import numpy as np
+from recbole.config import Config
+from recbole.data.dataloader import FullSortEvalDataLoader
+from recbole.data.dataset import Dataset
+
+from recbole_sibrar.config import ConfigError, cold_start_config, evaluation_config, long_tail_ratio
+from recbole_sibrar.data import negatives, saved_loaders
+from recbole_sibrar.data.dataloader import (
+    CandidateFullSortDataLoader,
+    MultimodalTrainDataLoader,
+    items_of,
+    restrict_sampling,
+)
+from recbole_sibrar.data.record import recording
+from recbole_sibrar.evaluator import requirements
+from recbole_sibrar.evaluator.lists import TrainingKnowledge
+from recbole_sibrar.plugin.checks import is_ours
+from recbole_sibrar.plugin.configuration import general_defaults
+from recbole_sibrar.plugin.evaluation import hooks
+from recbole_sibrar.plugin.models import class_of
+
+__all__ = ["data_preparation", "get_dataloader"]
+
+
+def get_dataloader(original: Any, config: Config, phase: str) -> type:
+    """Choose the class of a loader: ours for training our models, and for candidates of a part.
+
+    Args:
+        original: RecBole's function.
+        config: RecBole's ``Config``.
+        phase: ``train``, ``valid`` or ``test``.
+    """
+    loader: type = original(config, phase)
+    if is_ours(class_of(config)) and phase == "train":
+        return MultimodalTrainDataLoader
+    if issubclass(loader, FullSortEvalDataLoader) and evaluation_config(config).candidates == "split":
+        return CandidateFullSortDataLoader
+    return loader
+
+
+def data_preparation(original: Any, config: Config, dataset: Dataset) -> tuple[Any, Any, Any]:
+    """Make the loaders of training, validation and test.
+
+    Training draws its negatives from the items it may know, and an evaluation ranks its candidates.
+
+    Args:
+        original: RecBole's function.
+        config: RecBole's ``Config``.
+        dataset: RecBole's ``Dataset``.
+
+    Raises:
+        ConfigError: A key does not fit the data, or a file of an earlier run.
+        DataError: The data do not fit the model.
+    """
+    for key, value in general_defaults().items():
+        config.final_config_dict.setdefault(key, value)  # a checkpoint written without the plugin has none
+    _check_split(config, dataset)
+    requirements.check_items(config, dataset)
+
+    train, valid, test = saved_loaders.prepare(config, dataset, lambda: original(config, dataset))
+    _check_written(config)
+
+    parts = [loader._dataset for loader in (train, valid, test)]
+    evaluated = negatives.note_split(config, parts)
+    popularity = _popularity(train._dataset)
+    negatives.restrict_training(config, train, evaluated, popularity)
+
+    held_out = evaluation_config(config).cold_start is not None or config["benchmark_filename"] is not None
+    knowledge = TrainingKnowledge(train._dataset, long_tail_ratio(config), held_out and evaluated["item"].all_new)
+    for phase, loader in (("valid", valid), ("test", test)):
+        n_ranked = _restrict_candidates(config, phase, loader, popularity)
+        getLogger().info(f"ranked items: {phase} {n_ranked}")
+        hooks.prepare(loader, phase, knowledge)
+
+    train.has_test_part = bool(test)
+    train.data_note = recording.note_data(config, train, parts)
+    if train.data_note:
+        getLogger().warning(train.data_note)
+    return train, valid, test
+
+
+def _check_split(config: Config, dataset: Dataset) -> None:
+    """Check that a saved data set was split as the configuration asks.
+
+    Raises:
+        ConfigError: It was split in another way.
+    """
+    if evaluation_config(config).cold_start != cold_start_config(dataset.config):
+        raise ConfigError(
+            f"dataset_save_path: the saved data set was split by {dataset.config['eval_args']}, the configuration asks "
+            f"for {config['eval_args']}; delete the saved file"
+        )
+
+
+def _check_written(config: Config) -> None:
+    """Check that ``save_split`` has written the parts.
+
+    Raises:
+        ConfigError: Nothing was split, so that nothing was written.
+    """
+    if config["save_split"]:
+        raise ConfigError(
+            f"save_split: found {config['save_split']!r}, but nothing was split: the data set or its loaders were read "
+            f"from a file that an earlier run saved; delete that file in {config['checkpoint_dir']}"
+        )
+
+
+def _popularity(dataset: Dataset) -> np.ndarray:
+    """Number of training interactions of each item, int64 ``[n_items]``."""
+    items = dataset.inter_feat[dataset.iid_field].numpy()
+    return np.bincount(items, minlength=dataset.item_num)
+
+
+def _restrict_candidates(config: Config, phase: str, loader: Any, popularity: np.ndarray) -> int:
+    """Restrict the negatives of a sampled evaluation to the candidates of its part.
+
+    Args:
+        config: RecBole's ``Config``.
+        phase: ``valid`` or ``test``.
+        loader: Loader of the part.
+        popularity: int64 ``[n_items]``.
+
+    Returns:
+        Number of ranked items.
+    """
+    settings = evaluation_config(config)
+    if settings.candidates == "split":
+        pool = items_of(loader._dataset)
+        restrict_sampling(loader, pool, popularity)
+        requirements.note_short_lists(config["topk"], phase, int(pool.sum()))
+        return int(pool.sum())
+
+    if settings.cold_start:
+        # RecBole would draw from the items of the parts up to this one
+        restrict_sampling(loader, np.arange(len(popularity)) > 0, popularity)
+    return len(popularity) - 1
