@@ -129,7 +129,9 @@ def _loading(original: Callable[..., Any]) -> Callable[..., Any]:
             config = getattr(args[0], "config", None) if args else None
             own = written is not None and written == identify(file)
             content = file if config is None else broadcast_checkpoint(config, file)
-            if processes.broadcast(config, own) if content is not file else own:
+            if config is not None and content is not file:
+                own = processes.broadcast(config, own)
+            if own:
                 return load_trusted(content, map_location)
             checkpoint = load_checkpoint(content, map_location)
             if state is not None and state.check_checkpoint is not None:
