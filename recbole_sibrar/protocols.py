@@ -11,7 +11,7 @@ from logging import Logger
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    import numpy as np
+    from numpy.typing import NDArray
 
     from recbole_sibrar.data.modality import ModalityTable
     from recbole_sibrar.names import Side
@@ -58,9 +58,12 @@ class DatasetLike(Protocol):
     """Interactions: a data frame until they are split, then RecBole's ``Interaction``."""
     user_feat: Any
     item_feat: Any
+    feat_name_list: list[str]
+    """Attributes with a frame."""
     field2type: dict[str, Any]
     field2source: dict[str, Any]
-    field2id_token: Mapping[str, np.ndarray[Any, Any]]
+    field2id_token: Mapping[str, NDArray[Any]]
+    field2token_id: Mapping[str, dict[str, int]]
     benchmark_filename_list: list[str] | None
     logger: Logger
 
@@ -73,7 +76,7 @@ class DatasetLike(Protocol):
         """Number of items, with RecBole's padding item 0."""
 
     def num(self, field: str) -> int:
-        """Number of ids or categories of a field, with padding."""
+        """Count the ids or categories of a field, with padding."""
 
     def token2id(self, field: str, tokens: Any) -> Any:
         """Translate tokens of the files into ids."""
@@ -87,7 +90,7 @@ class TrainingData(Protocol):
 
     uid_field: str
     iid_field: str
-    field2id_token: Mapping[str, np.ndarray[Any, Any]]
+    field2id_token: Mapping[str, NDArray[Any]]
     n_negative_candidates: int
     """Number of items that training draws negatives from."""
 

@@ -261,14 +261,14 @@ class MultimodalDataset(Dataset):
         return [("user", self.uid_field), ("item", self.iid_field)]
 
     def n_known(self, side: Side) -> int:
-        """Number of users or items of training, padding included.
+        """Count the users or items of training, padding included.
 
         With the configuration of a checkpoint, new ones have higher numbers.
         """
         return self.n_labels(self.id_field(side))
 
     def n_labels(self, name: str) -> int:
-        """Number of ids or labels of training, padding included; a new label counts as missing."""
+        """Count the ids or labels of training, padding included; a new label counts as missing."""
         known = recorder_of(self).n_known(name)
         if known is None:
             known = self.num(name)

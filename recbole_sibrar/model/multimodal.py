@@ -307,7 +307,7 @@ class MultimodalRecommender(GeneralRecommender):
         return [f"{side}_encoder.{name}" for name in self.encoder_of(side).entity_rows()]
 
     def encoder_of(self, side: Side) -> EntityEncoder:
-        """Encoder of one side."""
+        """Return the encoder of one side."""
         return self.user_encoder if side == "user" else self.item_encoder
 
     @contextmanager
