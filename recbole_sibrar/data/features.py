@@ -154,7 +154,7 @@ def _read_column(
             f"{', '.join(usable) or 'none'}{nearest(name, usable)}"
         )
     if id_field is None:
-        raise DataError(f"{path} has no field '{names[0]}', which says whose values a line holds")
+        raise DataError(f"{path} has no field '{names[0]}' for the id of each line")
 
     columns = [field for field in fields.values() if field.name in (name, id_field)]
     frame = file.read(columns, dtype=np.float32, use_cache=uses_cache(dataset.config))

@@ -57,7 +57,8 @@ def field_table(
     kind = dataset.field2type[name]
     mask = torch.from_numpy(available)
     if kind is FeatureType.TOKEN:
-        values, n_labels = torch.from_numpy(column.to_numpy(np.int64)), dataset.n_labels(name)
+        values = torch.from_numpy(column.to_numpy(np.int64))
+        n_labels = dataset.n_labels(name)
         return dense_table(name, ModalityKind.CATEGORICAL, values, mask & (values < n_labels), n_labels)
 
     if kind is FeatureType.TOKEN_SEQ:

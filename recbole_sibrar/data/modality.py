@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
-from recbole_sibrar.names import ID
+from recbole_sibrar.names import ID, Side
 
 
 class ModalityKind(Enum):
@@ -160,3 +163,19 @@ def with_known_labels(table: ModalityTable, trained: Tensor) -> ModalityTable:
     counts = torch.bincount(owners[kept], minlength=len(table))
     offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
     return replace(table, available=counts > 0, indices=table.indices[kept], offsets=offsets)
+
+
+class TrainingData(Protocol):
+    """Training part of our ``MultimodalDataset``, as far as a model reads it."""
+
+    uid_field: str
+    iid_field: str
+    field2id_token: Mapping[str, NDArray[Any]]
+    n_negative_candidates: int
+    """Number of items that training draws negatives from."""
+
+    def modality_tables(self, side: Side) -> dict[str, ModalityTable]:
+        """Modalities of a side by name."""
+
+    def describe_source(self, side: Side) -> str:
+        """File of a side's fields, for messages."""

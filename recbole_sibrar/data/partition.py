@@ -39,7 +39,8 @@ def divide(dataset: Any, ratios: Sequence[float], group_by: str, seed: int) -> N
         DataError: A part would be empty.
     """
     frame = dataset.inter_feat
-    users, items = frame[dataset.uid_field], frame[dataset.iid_field]
+    users = frame[dataset.uid_field]
+    items = frame[dataset.iid_field]
     parts = partition_interactions(users, items, ratios, group_by, seed)
     order = canonical_order(parts, users, items, _other_fields(dataset), seed)
 
@@ -52,7 +53,7 @@ def divide(dataset: Any, ratios: Sequence[float], group_by: str, seed: int) -> N
         kept = dataset.inter_feat
         lost = {side: len(set(frame[name]) - set(kept[name])) for side, name in _id_fields(dataset).items()}
         getLogger().info(
-            f"cold start: {dropped} of {len(frame)} interactions are left out, whose user and item are in different "
+            f"cold start: {dropped} of {len(frame)} interactions are left out, because user and item are in different "
             f"parts; {lost['user']} users and {lost['item']} items have no others"
         )
 
@@ -198,7 +199,7 @@ class SplitWriter:
         except csv.Error:
             raise DataError(
                 f"save_split: a value in the interactions holds the field_separator {separators[0]!r}, "
-                "which an atomic file cannot"
+                "and an atomic file cannot hold it"
             ) from None
 
         getLogger().info(
@@ -217,7 +218,8 @@ class SplitWriter:
                 continue
 
             if suffix in self.kept:
-                separator, encoding = dataset.config["field_separator"], dataset.config["encoding"]
+                separator = dataset.config["field_separator"]
+                encoding = dataset.config["encoding"]
                 id_field = {**ids, **others}[suffix]
                 _copy_lines(file, target / file.name, id_field, self.kept[suffix], separator, encoding)
             else:

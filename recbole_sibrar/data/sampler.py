@@ -22,7 +22,7 @@ from recbole_sibrar.errors import DataError
 def sample_by_key_ids(
     original: Callable[..., Any], sampler: AbstractSampler, key_ids: NDArray[np.int64], num: int
 ) -> torch.Tensor:
-    """Draw what RecBole's method of the same name draws, number by number, in a fraction of the time.
+    """Draw the same numbers as RecBole's method of the same name, in a fraction of the time.
 
     Both draw all rows, then draw again the rows with a known item, until none is left. RecBole looks up one row at a
     time in the set of its user; here all rows are looked up at once.
@@ -126,7 +126,7 @@ def known_pairs(sampler: Sampler) -> PairSet:
 
 
 def pop_sampling(original: Callable[..., Any], sampler: AbstractSampler, sample_num: int) -> NDArray[np.int64]:
-    """Draw what RecBole's method of the same name draws, without its loop over the draws.
+    """Draw the same numbers as RecBole's method of the same name, without its loop.
 
     Args:
         original: RecBole's method.
@@ -183,7 +183,8 @@ class PoolSampler(Sampler):
 
         if self.distribution == "popularity":
             weights = popularity[pool].astype(float) ** self.alpha * (popularity[pool] > 0)
-            self.pool, weights = pool[weights > 0], weights[weights > 0]
+            self.pool = pool[weights > 0]
+            weights = weights[weights > 0]
             self.cumulative = np.cumsum(weights) / max(weights.sum(), 1)
 
         if not len(self.pool):

@@ -204,7 +204,7 @@ def _changed_data(train: LoaderLike, dataset: DatasetLike | None) -> str:
     if dataset is None:
         return ""
     if then is None:
-        return "they do not say what data they were made of"
+        return "they have no record of their data"
     return "; ".join(differences(then, recorder_of(dataset).record()))
 
 

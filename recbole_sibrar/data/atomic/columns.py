@@ -148,7 +148,7 @@ def _parsed(blocks: Iterator[Block], columns: list[_Column], n_bytes: int) -> It
             for column in columns:
                 column.measure(block)
                 if not column.has_room(n_rows):
-                    collect(0)  # nobody may write into a matrix that moves
+                    collect(0)  # no thread may write into a matrix while it moves
                     rows_left = (n_bytes - n_read) / block.n_bytes * len(block.cells)
                     column.make_room(n_rows + int(1.05 * rows_left))
 

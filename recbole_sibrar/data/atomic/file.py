@@ -38,7 +38,7 @@ from recbole_sibrar.errors import DataError
 
 
 class RowError(DataError):
-    """A row cannot be divided into the cells of its header, so that nobody can read the file."""
+    """A row cannot be divided into the cells of its header, so that the file is unreadable."""
 
 
 class CellError(DataError):

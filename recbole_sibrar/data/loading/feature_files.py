@@ -65,7 +65,7 @@ def find_owner(dataset: DatasetLike, path: str, suffix: str, header: list[Field]
         names = ", ".join(field.header for field, _ in tokens or found)
         raise DataError(
             f"{path}: found the ids {names}, allowed is one token field that alias_of_user_id or alias_of_item_id "
-            "names, which says whose values a line holds"
+            "names, with the id of each line"
         )
 
     field, side = tokens[0]
@@ -93,7 +93,7 @@ def check_columns(
         unload: Fields of ``unload_col``; None for none.
 
     Raises:
-        DataError: They do not.
+        DataError: A column does not exist, or the ids are not loaded.
     """
     for key in ("load_col", "unload_col"):
         listed = (dataset.config[key] or {}).get(file.suffix)
@@ -111,14 +111,14 @@ def check_columns(
     name = file.header_field
     if name not in present:
         raise DataError(
-            f"{file.path} has no field '{name}' ({file.side.upper()}_ID_FIELD), which says whose values a line holds; "
+            f"{file.path} has no field '{name}' ({file.side.upper()}_ID_FIELD) for the id of each line; "
             f"its fields are {names}{nearest(name, present)}"
         )
     if name in (unload or ()) or (load is not None and name not in load):
         key, found = ("load_col", load) if load is not None else ("unload_col", unload)
         raise DataError(
             f"{key}: found {sorted(found or ())} for {file.suffix}, but '{name}' has to be loaded, "
-            f"which says whose values a line of {file.path} holds"
+            f"because it holds the id of each line of {file.path}"
         )
 
 
@@ -138,6 +138,7 @@ def check_new(
         DataError: A name is taken.
     """
     own = {FeatureSource.USER: dataset.uid_field, FeatureSource.ITEM: dataset.iid_field}
+
     for field in fields:
         name = field.name
         other = dataset.field2source.get(name)
@@ -145,6 +146,7 @@ def check_new(
             continue
         if not numbers_too and dataset.field2type[name].value.startswith("float"):
             continue
+
         suffix = _suffix_of(dataset, name).removesuffix("_id")
         raise DataError(
             f"{path}: field '{name}' is also in the .{suffix} file; rename one of them, or list it in unload_col"
@@ -173,12 +175,14 @@ def init_alias(original: Callable[..., None], dataset: DatasetLike) -> None:
         aliases = dataset.config[key] or ()
         if isinstance(aliases, str):
             refuse(key, aliases, f"a list of fields, such as [{aliases}]")
+
         for field in aliases:
             if field not in dataset.field2type:
                 raise DataError(
-                    f"{key}: found '{field}', which no file that is loaded has; allowed are fields among "
+                    f"{key}: found '{field}', but no loaded file has this field; allowed are fields among "
                     f"{', '.join(dataset.field2type)} (see load_col and additional_feat_suffix)"
                 )
+
     _check_weight_ids(dataset)
     original(dataset)
 
@@ -194,7 +198,7 @@ def _check_weight_ids(dataset: DatasetLike) -> None:
         if is_additional and is_number and not any(id_field in names for names in aliases):
             raise DataError(
                 f"preload_weight: found the ids '{id_field}', allowed are ids that alias_of_item_id or "
-                "alias_of_user_id names, which says whose weights they are"
+                "alias_of_user_id names"
             )
 
 
@@ -260,7 +264,7 @@ def check_weights(dataset: MultimodalDataset) -> None:
     for id_field, name in weights.items():
         if name not in dataset.field2type:
             raise DataError(
-                f"preload_weight: found '{name}', which no file that is loaded has; allowed are fields among "
+                f"preload_weight: found '{name}', but no loaded file has this field; allowed are fields among "
                 f"{', '.join(dataset.field2type)} (see load_col, additional_feat_suffix and alias_of_item_id)"
             )
         file = _file_of(dataset, name)
@@ -268,8 +272,8 @@ def check_weights(dataset: MultimodalDataset) -> None:
             dataset.logger.warning(f"preload_weight: '{name}' is no field of users or items, and is not used")
         elif id_field not in (file.id_field, file.header_field):
             raise DataError(
-                f"preload_weight: found '{id_field}' for '{name}', allowed is '{file.header_field}', whose values "
-                f"the lines of {file.path} hold"
+                f"preload_weight: found '{id_field}' for '{name}', allowed is '{file.header_field}', the "
+                f"ids of {file.path}"
             )
 
 

@@ -121,7 +121,7 @@ def _read_fast(
         kinds.
 
     Raises:
-        DataError: Nobody can read the file.
+        DataError: Neither reader can read the file.
     """
     use_cache = uses_cache(dataset.config)
     if source not in SOURCES or not fields or any(":" in field.name for field in file.header):
@@ -220,7 +220,7 @@ def check_frame(
     if id_field not in frame:
         raise DataError(
             f"{file.path}: found the fields {', '.join(frame.columns)}, allowed are fields with '{id_field}' "
-            f"({side.upper()}_ID_FIELD), which says whose values a line holds; see load_col and the header of the file"
+            f"({side.upper()}_ID_FIELD) for the id of each line; see load_col and the header of the file"
         )
     kind = dataset.field2type[id_field].value
     if kind != "token":

@@ -25,7 +25,7 @@ _SPELLINGS: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("without spaces around them", str.strip),
     ("in lower case", str.lower),
     ("without leading zeros", lambda token: token.lstrip("0")),
-    ("without what is before their digits", lambda token: re.sub(r"^\D+(?=\d)", "", token)),
+    ("without the text before their digits", lambda token: re.sub(r"^\D+(?=\d)", "", token)),
 )
 """Usual differences between the ids of different programs."""
 
@@ -70,9 +70,11 @@ def _examples(tokens: pd.Series) -> str:
 
 def _hint(unknown: pd.Series, unused: pd.Series) -> str:
     """Suggest a usual difference of spelling, if the ids would match without it."""
-    unknown, unused = unknown[:1000], unused[:500_000]  # a hint is worth seconds, not minutes
+    few_unknown = unknown[:1000]  # a hint is worth seconds, not minutes
+    few_unused = unused[:500_000]
+
     for words, spell in _SPELLINGS:
-        matches = unknown.map(spell).isin(unused.map(spell))
+        matches = few_unknown.map(spell).isin(few_unused.map(spell))
         if matches.mean() >= LOW_SHARE:
             return f"; {words} they would match"
     return ""

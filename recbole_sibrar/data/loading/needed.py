@@ -116,7 +116,8 @@ def needs(dataset: Dataset) -> list[Need]:
 
 def _of_time(config: FullConfig) -> Iterator[Need]:
     """Need of the time, for an order or a split by time; none if the parts are files."""
-    field, arguments = config["TIME_FIELD"], config["eval_args"] or {}
+    field = config["TIME_FIELD"]
+    arguments = config["eval_args"] or {}
     if config["model"] in ("DiffRec", "LDiffRec") and config["time-aware"]:
         yield Need(field, "time-aware: True (TIME_FIELD)")
     if config["benchmark_filename"] is not None:
@@ -140,7 +141,8 @@ def _of_labels(config: FullConfig) -> Iterator[Need]:
     if config["threshold"] is not None:
         return
 
-    field, mode = config["LABEL_FIELD"], (config["eval_args"] or {}).get("mode")
+    field = config["LABEL_FIELD"]
+    mode = (config["eval_args"] or {}).get("mode")
     named = is_given(config, "LABEL_FIELD")
     modes = mode.values() if isinstance(mode, dict) else [mode]
     if "labeled" in modes and config["eval_type"] is EvaluatorType.VALUE:

@@ -41,9 +41,11 @@ class Recorder:
         plain = dataset.config.__dict__.get(KEY)
         self.kept = None if plain is None else TrainingData.from_plain(plain)
         """Record of the checkpoint, if the configuration is one of a checkpoint."""
+
         self.fields = (dataset.uid_field, dataset.iid_field)
         self.groups: dict[str, str] = {}
         """Field of ids or labels -> first of the fields with the same numbers."""
+
         self.tokens: dict[str, str | Sequence[str]] = {}
         self.means: dict[str, float] = {}
         self.ranges: dict[str, tuple[float, float]] = {}
@@ -122,12 +124,12 @@ def note_data(config: Any, train: Any, parts: Sequence[Any]) -> str | None:
     if not extends(record, then):
         raise DataError(
             f"the data set that was read from a saved file is not that of the checkpoint ({'; '.join(found)}); "
-            f"delete what save_dataset and save_dataloaders have written to {config['checkpoint_dir']}"
+            f"delete the files of save_dataset and save_dataloaders in {config['checkpoint_dir']}"
         )
     if id_differences(then, record) and not hasattr(train._dataset, "modality_tables"):
         raise DataError(
-            f"{config['model']} cannot be used for {'; '.join(id_differences(then, record))}, of which it has learned "
-            "nothing; allowed are the users, items and labels of training"
+            f"{config['model']} cannot be used for {'; '.join(id_differences(then, record))}, because it was not "
+            "trained with them; allowed are the users, items and labels of training"
         )
 
     file = config.__dict__[FILE]
@@ -178,7 +180,8 @@ def _number_columns(dataset: Any) -> list[tuple[pd.DataFrame, str]]:
 
 def normalize(original: Any, dataset: Dataset) -> None:
     """Note the range of each field scaled by RecBole; scale by the range of training."""
-    recorder, config = recorder_of(dataset), dataset.config
+    recorder = recorder_of(dataset)
+    config = dataset.config
     chosen = config["normalize_field"] or (dataset.float_like_fields if config["normalize_all"] else ())
 
     before = {}
@@ -216,11 +219,11 @@ def discretization(original: Any, dataset: Dataset) -> None:
     original(dataset)
 
     for name, numbers in before.items():
-        method, size = asked[name]["method"], asked[name].get("bucket")
+        method = asked[name]["method"]
         found = scaling.measure_buckets(numbers, method, dataset.field2bucketnum[name])
         kept = (recorder.kept.buckets if recorder.kept else {}).get(name, found)
         recorder.buckets[name] = kept
         if kept != found:
-            chosen = scaling.bucketed(numbers, method, size, kept)
+            chosen = scaling.bucketed(numbers, method, asked[name].get("bucket"), kept)
             dataset.field2feats(name)[0][name] = np.stack([np.ones_like(chosen), chosen], axis=-1).tolist()
             dataset.field2bucketnum[name] = kept.count

@@ -62,7 +62,8 @@ class Tables:
 
         links = getattr(dataset, "item2entity", None)
         if links:
-            items, entities = hash_tokens(list(links)), hash_tokens(list(links.values()))
+            items = hash_tokens(list(links))
+            entities = hash_tokens(list(links.values()))
             found["link"] = {"entities": fingerprint(combined(items, entities))}
         return found
 

@@ -123,7 +123,7 @@ def id_differences(then: TrainingData, now: TrainingData) -> list[str]:
             reordered.append(f"{noun}s{where}")
 
     if reordered:
-        found.append(f"another order of {', '.join(reordered)}, so that their numbers mean others")
+        found.append(f"another order of {', '.join(reordered)}, so that their numbers have changed")
     return found
 
 
@@ -168,4 +168,4 @@ def _part_differences(then: Sequence[tuple[int, int]], now: Sequence[tuple[int, 
     if not then or not now or list(map(tuple, then)) == list(map(tuple, now)):
         return []
     changed = [name for name, before, after in zip(PARTS, then, now, strict=False) if tuple(before) != tuple(after)]
-    return [f"the split is another one ({', '.join(changed)}), in which what is tested may have been trained"]
+    return [f"the split is another one ({', '.join(changed)}), so that tested interactions may have been in training"]

@@ -48,7 +48,7 @@ def test_equal_data_have_no_differences() -> None:
         ({"kind": "a\nb\nc"}, ["1 new label of 'kind' (c)"]),
         (
             {"kind": "b\na", "item_id": "i2\ni1"},
-            ["another order of items, labels of 'kind', so that their numbers mean others"],
+            ["another order of items, labels of 'kind', so that their numbers have changed"],
         ),
     ],
 )
