@@ -120,7 +120,7 @@ def items_of(dataset: DatasetLike) -> NDArray[np.bool_]:
 
 
 def draws_negatives(loader: object) -> bool:
-    """Whether a training or evaluation loader of RecBole draws negative items."""
+    """Tell if a training or evaluation loader of RecBole draws negative items."""
     if not isinstance(loader, NegSampleDataLoader) or not isinstance(loader._sampler, AbstractSampler):
         return False
     arguments = loader.neg_sample_args

@@ -139,7 +139,7 @@ def _read_column(
     """Read a field, its cells and the internal id of each line, 0 for an entity outside the data set."""
     path = _file_with(dataset, side, name)
     if not path.is_file():
-        raise DataError(f"{key}: found '{name}', but the file {path}, which would hold the field, does not exist")
+        raise DataError(f"{key}: found '{name}', but the file {path} of the field does not exist")
 
     file = atomic_file(dataset.config, path)
     fields = {field.name: field for field in file.header}

@@ -112,7 +112,7 @@ def served_column(
     Args:
         kind: RecBole's type of the field.
         column: Its values, in the order of the file.
-        table: The field's modality, whose vectors are shared.
+        table: The field's modality; its vectors are shared.
         entities: int64 ``[len(column)]``: the entity of each row.
     """
     if kind is FeatureType.TOKEN:
@@ -132,7 +132,7 @@ def interactions_table(dataset: MultimodalDataset, side: Side) -> ModalityTable:
 
     Args:
         dataset: The data set.
-        side: ``user`` or ``item``. Entities that the training of a checkpoint did not know have none.
+        side: ``user`` or ``item``. Entities new since the training of a checkpoint have none.
     """
     other: Side = "item" if side == "user" else "user"
     rows = np.asarray(dataset.inter_feat[dataset.id_field(side)])

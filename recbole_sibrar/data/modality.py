@@ -172,7 +172,7 @@ class TrainingData(Protocol):
     iid_field: str
     field2id_token: Mapping[str, NDArray[Any]]
     n_negative_candidates: int
-    """Number of items that training draws negatives from."""
+    """Number of items in the pool of negatives."""
 
     def modality_tables(self, side: Side) -> dict[str, ModalityTable]:
         """Modalities of a side by name."""

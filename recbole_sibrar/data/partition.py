@@ -227,7 +227,7 @@ class SplitWriter:
 
 
 def _needs_interactions(dataset: Any, side: Side) -> bool:
-    """Whether RecBole's filters drop users or items without interactions from their file."""
+    """Tell if RecBole's filters drop users or items without interactions from their file."""
     if dataset.config["benchmark_filename"] is not None:
         return False
     intervals = dataset._parse_intervals_str(dataset.config[f"{side}_inter_num_interval"])

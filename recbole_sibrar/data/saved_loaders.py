@@ -38,7 +38,7 @@ def save_split_dataloaders(original: Any, config: Any, dataloaders: tuple[Any, .
 
 
 def load_split_dataloaders(original: Any, config: Any) -> tuple[Any, ...] | None:
-    """Read the loaders that :func:`prepare` has found, or those of an earlier run."""
+    """Take the loaders found by :func:`prepare`, or read those of an earlier run."""
     return config.__dict__.pop(_FOUND) if _FOUND in config.__dict__ else load(config)
 
 

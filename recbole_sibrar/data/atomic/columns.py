@@ -35,7 +35,7 @@ _PROGRESS_FROM = 1 << 29
 
 
 class _Column:
-    """A column of vectors, whose matrix threads fill in its place, so that no number is copied."""
+    """A column of vectors. Threads fill its matrix in place, so that no number is copied."""
 
     def __init__(self, file: AtomicFile, field: Field, position: int, parser: VectorParser) -> None:
         self.file = file
@@ -50,7 +50,7 @@ class _Column:
         self.parser.measure(block.text, block.cells[:, self.position])
 
     def has_room(self, n_rows: int) -> bool:
-        """Whether the matrix has that many rows; it needs none before the first vector."""
+        """Tell if the matrix has that many rows; it needs none before the first vector."""
         return len(self._matrix) >= n_rows or not self.parser.size
 
     def make_room(self, n_rows: int) -> None:

@@ -73,7 +73,7 @@ def _check_bytes(path: str | os.PathLike[str], text_format: TextFormat) -> bool:
     r"""Check a file by counting bytes.
 
     Returns:
-        Whether that was possible; False where a cell begins with a quotation mark, or lines end otherwise than in
+        True if that was possible; False where a cell begins with a quotation mark, or lines end otherwise than in
         ``\n`` or ``\r\n``.
     """
     separator = text_format.separator.encode()

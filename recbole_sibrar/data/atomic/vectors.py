@@ -88,7 +88,7 @@ class VectorParser:
     dtype: FloatType
     """``np.float64`` for exactly the numbers that Python reads, ``np.float32`` for these rounded."""
     strict: bool
-    """Whether NaN in a vector is an error even where all its numbers are NaN; else such a vector is missing."""
+    """True if NaN in a vector is an error even where all its numbers are NaN; else such a vector is missing."""
     size: int = 0
     """Length of the vectors; 0 until :meth:`measure` has seen one."""
 
@@ -209,7 +209,7 @@ def _numbers(cells: list[bytes], separator: str, size: int) -> NDArray[np.float6
 
 
 def _is_missing(cell: bytes) -> bool:
-    """Whether a cell is empty, or a word such as ``NA`` for a missing value in pandas, and so in RecBole."""
+    """Tell if a cell is empty, or a word such as ``NA`` for a missing value in pandas, and so in RecBole."""
     if len(cell) > _LONGEST_MISSING or not cell.strip(b"-.0123456789 \n\r"):
         return not cell
     table = pd.read_csv(BytesIO(b"cell\n" + cell + b"\n"), sep="\x1f", dtype=str, quoting=QUOTE_NONE)

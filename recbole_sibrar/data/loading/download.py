@@ -17,7 +17,7 @@ from recbole_sibrar.errors import DataError
 
 
 def needs_repair() -> bool:
-    """Whether RecBole waits for other processes after a download, even if there are none (#1989, #2050)."""
+    """Tell if RecBole waits for other processes after a download, even if there are none (#1989, #2050)."""
     return "barrier" in inspect.getsource(Dataset._download)
 
 

@@ -45,7 +45,7 @@ def find_owner(dataset: DatasetLike, path: str, suffix: str, header: list[Field]
     """Find the side of an additional file and the field of its ids.
 
     Args:
-        dataset: The data set that loads it.
+        dataset: The data set being loaded.
         path: The file.
         suffix: Its suffix.
         header: All its fields.
@@ -86,7 +86,7 @@ def check_columns(
     """Check that the configured columns exist, and that the ids are among them.
 
     Args:
-        dataset: The data set that loads.
+        dataset: The data set being loaded.
         file: The file.
         present: All its fields.
         load: Fields of ``load_col``; None for all.
@@ -131,7 +131,7 @@ def check_new(
         dataset: The data set with its earlier files.
         path: The file.
         source: Kind of the file.
-        fields: The fields that are loaded.
+        fields: The loaded fields.
         numbers_too: Whether names of earlier number fields count; RecBole accepts these.
 
     Raises:

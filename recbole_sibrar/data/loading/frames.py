@@ -49,7 +49,7 @@ def atomic_file(config: ConfigLike, path: str | PathLike[str]) -> AtomicFile:
 
 
 def uses_cache(config: ConfigLike) -> bool:
-    """Whether the configuration allows the cache beside a file.
+    """Tell if the configuration allows the cache beside a file.
 
     Raises:
         DataError: ``atomic_cache`` is neither True nor False.
@@ -77,7 +77,7 @@ def load_feat(
 
     Args:
         original: RecBole's ``Dataset._load_feat``.
-        dataset: The data set that loads.
+        dataset: The data set being loaded.
         path: The file.
         source: Kind of the file.
 
@@ -149,11 +149,11 @@ def _load_as_recbole(
 
     Args:
         original: RecBole's ``Dataset._load_feat``.
-        dataset: The data set that loads.
+        dataset: The data set being loaded.
         file: The file.
         source: Kind of the file.
         reason: Error of the fast reader, if it has tried.
-        fields: The fields that are loaded; none if the header cannot be read.
+        fields: The loaded fields; none if the header cannot be read.
 
     Raises:
         DataError: RecBole cannot read it either, or has read rows that are not as long as the header.
@@ -203,7 +203,7 @@ def check_frame(
     """Check the frame of a file, and warn about its ids.
 
     Args:
-        dataset: The data set that loads.
+        dataset: The data set being loaded.
         file: The file.
         frame: Its rows.
         side: Side of the file; None for a file of neither users nor items.
@@ -235,7 +235,7 @@ def load_inter_feat(original: Callable[..., Any], dataset: Dataset, token: str, 
 
     Args:
         original: RecBole's ``Dataset._load_inter_feat``.
-        dataset: The data set that loads.
+        dataset: The data set being loaded.
         token: Its name.
         dataset_path: Its folder.
 
@@ -265,7 +265,7 @@ def load_user_or_item_feat(
 
     Args:
         original: RecBole's ``Dataset._load_user_or_item_feat``.
-        dataset: The data set that loads.
+        dataset: The data set being loaded.
         *arguments: Name and folder of the data set, kind of the file, and attribute with the name of the ids.
     """
     frame = original(dataset, *arguments)

@@ -41,11 +41,11 @@ class Need:
     key: str
     """The key with its value, for messages."""
     required: bool = True
-    """Whether RecBole fails without the field."""
+    """True if RecBole fails without the field."""
 
 
 def has_own_load_col(config: FullConfig) -> bool:
-    """Whether the user has chosen the columns, rather than RecBole's defaults or the data set's configuration."""
+    """Tell if the user has chosen the columns, rather than RecBole's defaults or the data set's configuration."""
     return is_given(config, "load_col")
 
 
@@ -56,7 +56,7 @@ def get_load_and_unload_col(
 
     Args:
         original: RecBole's ``Dataset._get_load_and_unload_col``.
-        dataset: The data set that loads.
+        dataset: The data set being loaded.
         source: Kind of the file.
 
     Raises:
@@ -152,7 +152,7 @@ def _of_labels(config: FullConfig) -> Iterator[Need]:
 
 
 def _draws_negatives(arguments: object) -> bool:
-    """Whether ``train_neg_sample_args`` asks for negatives."""
+    """Tell if ``train_neg_sample_args`` asks for negatives."""
     return isinstance(arguments, dict) and "none" not in (arguments.get("distribution"), arguments.get("sample_num"))
 
 
@@ -192,7 +192,7 @@ def check_interactions(dataset: Dataset, file: AtomicFile, loaded: list[Field]) 
     """Check that the ids and the fields of other keys are loaded from a file of interactions.
 
     Args:
-        dataset: The data set that loads.
+        dataset: The data set being loaded.
         file: The file.
         loaded: The loaded fields.
 

@@ -123,7 +123,7 @@ def note_data(config: Any, train: Any, parts: Sequence[Any]) -> str | None:
     found = differences(then, record)
     if not extends(record, then):
         raise DataError(
-            f"the data set that was read from a saved file is not that of the checkpoint ({'; '.join(found)}); "
+            f"the data set of a saved file is not that of the checkpoint ({'; '.join(found)}); "
             f"delete the files of save_dataset and save_dataloaders in {config['checkpoint_dir']}"
         )
     if id_differences(then, record) and not hasattr(train._dataset, "modality_tables"):

@@ -48,7 +48,7 @@ class TrainingData:
     parts: Sequence[tuple[int, int]] = ()
     """Number of interactions and fingerprint of each part of the split."""
     known_only: bool = False
-    """Whether the fingerprints cover only the users and items of an earlier record."""
+    """True if the fingerprints cover only the users and items of an earlier record."""
 
     def tokens_of(self, name: str) -> Sequence[str]:
         """List the original ids or labels of a field with an entry, in the order of their numbers from 1."""
@@ -128,7 +128,7 @@ def id_differences(then: TrainingData, now: TrainingData) -> list[str]:
 
 
 def extends(now: TrainingData, then: TrainingData) -> bool:
-    """Whether all users, items and labels of an earlier record have the same numbers now."""
+    """Tell if all users, items and labels of an earlier record have the same numbers now."""
     for name in then.tokens:
         if name in now.tokens and then.tokens[name] != now.tokens[name]:
             known = list(then.tokens_of(name))
