@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from recbole.data.dataset import Dataset
 from recbole.utils import FeatureType
 
 from recbole_sibrar.data.atomic import Field, write_frame
@@ -24,7 +25,7 @@ _ROW = "recbole_sibrar_row"
 """Name of a temporary field with the numbers of the rows, to follow them through RecBole's split."""
 
 
-def divide(dataset: Any, ratios: Sequence[float], group_by: str, seed: int) -> None:
+def divide(dataset: Dataset, ratios: Sequence[float], group_by: str, seed: int) -> None:
     """Divide the filtered interactions of a data set into cold-start parts, before RecBole numbers the entities.
 
     Afterwards the data set equals one read from a file for each part; RecBole has its own code for these.
@@ -226,7 +227,7 @@ class SplitWriter:
                 shutil.copyfile(file, target / file.name)
 
 
-def _needs_interactions(dataset: Any, side: Side) -> bool:
+def _needs_interactions(dataset: Dataset, side: Side) -> bool:
     """Tell if RecBole's filters drop users or items without interactions from their file."""
     if dataset.config["benchmark_filename"] is not None:
         return False

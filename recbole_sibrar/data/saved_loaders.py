@@ -32,17 +32,17 @@ _DAMAGE = (pickle.UnpicklingError, EOFError, OSError, AttributeError, ImportErro
 """Exceptions of pickle for a damaged file, or for one with other versions of classes."""
 
 
-def save_split_dataloaders(original: Any, config: Any, dataloaders: tuple[Any, ...]) -> None:
+def save_split_dataloaders(original: Callable[..., None], config: FullConfig, dataloaders: tuple[Any, ...]) -> None:
     """Write the loaders of a run; see :func:`save`."""
     save(config, dataloaders)
 
 
-def load_split_dataloaders(original: Any, config: Any) -> tuple[Any, ...] | None:
+def load_split_dataloaders(original: Callable[..., Any], config: FullConfig) -> tuple[Any, ...] | None:
     """Take the loaders found by :func:`prepare`, or read those of an earlier run."""
     return config.__dict__.pop(_FOUND) if _FOUND in config.__dict__ else load(config)
 
 
-def prepare(config: Any, dataset: Any, prepare_data: Callable[[], tuple[Any, ...]]) -> tuple[Any, ...]:
+def prepare(config: FullConfig, dataset: Dataset, prepare_data: Callable[[], tuple[Any, ...]]) -> tuple[Any, ...]:
     """Make the loaders of a run, or read equal ones from a file.
 
     Args:
@@ -101,7 +101,7 @@ def save(config: FullConfig, loaders: tuple[Any, ...]) -> None:
         _write(file, list(zip(loaders, states, strict=True)), "save_dataloaders")
 
 
-def save_dataset(original: Any, dataset: Dataset) -> None:
+def save_dataset(original: Callable[[Dataset], None], dataset: Dataset) -> None:
     """Write a data set as RecBole does, in the first process alone and as a whole or not at all."""
     config = dataset.config
     if processes.is_main(config):

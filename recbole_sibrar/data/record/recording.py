@@ -6,7 +6,7 @@ number fields are scaled as in training.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +28,10 @@ from recbole_sibrar.data.record.training_data import (
     joined,
 )
 from recbole_sibrar.errors import DataError
+from recbole_sibrar.protocols import DatasetLike, FullConfig
+
+Remapped = list[tuple[pd.DataFrame | None, str, FeatureType]]
+"""RecBole's columns to number together: frame, field and type."""
 
 
 class Recorder:
@@ -37,7 +41,7 @@ class Recorder:
         dataset: RecBole's ``Dataset`` with the names of its id fields.
     """
 
-    def __init__(self, dataset: Any) -> None:
+    def __init__(self, dataset: Dataset) -> None:
         plain = dataset.config.__dict__.get(KEY)
         self.kept = None if plain is None else TrainingData.from_plain(plain)
         """Record of the checkpoint, if the configuration is one of a checkpoint."""
@@ -61,7 +65,7 @@ class Recorder:
             return None
         return 1 + len(self.kept.tokens_of(group))
 
-    def record(self, parts: Sequence[Any] = ()) -> TrainingData:
+    def record(self, parts: Sequence[DatasetLike] = ()) -> TrainingData:
         """Make the record.
 
         Args:
@@ -80,7 +84,7 @@ class Recorder:
         )
 
 
-def recorder_of(dataset: Any) -> Recorder:
+def recorder_of(dataset: Dataset) -> Recorder:
     """Find or make the recorder of a data set; the parts of a split share it."""
     if "recorder" not in dataset.__dict__:
         dataset.recorder = Recorder(dataset)
@@ -98,7 +102,7 @@ def record_of(train: Any) -> TrainingData | None:
     return recorder_of(dataset).record() if "recorder" in getattr(dataset, "__dict__", ()) else None
 
 
-def note_data(config: Any, train: Any, parts: Sequence[Any]) -> str | None:
+def note_data(config: FullConfig, train: Any, parts: Sequence[DatasetLike]) -> str | None:
     """Record the data of a training loader, and compare them with the record of the checkpoint.
 
     Args:
@@ -136,7 +140,7 @@ def note_data(config: Any, train: Any, parts: Sequence[Any]) -> str | None:
     return f"{file}: the data are not those that the model was trained with: {'; '.join(found)}" if found else None
 
 
-def remap(original: Any, dataset: Dataset, remap_list: list[tuple[Any, str, FeatureType]]) -> None:
+def remap(original: Callable[[Dataset, Remapped], None], dataset: Dataset, remap_list: Remapped) -> None:
     """Give numbers to ids or labels as RecBole does, after those of the checkpoint."""
     recorder = recorder_of(dataset)
     if not remap_list:
@@ -153,7 +157,7 @@ def remap(original: Any, dataset: Dataset, remap_list: list[tuple[Any, str, Feat
     recorder.tokens[first] = joined(dataset.field2id_token[first][1:].tolist())
 
 
-def fill_nan(original: Any, dataset: Dataset) -> None:
+def fill_nan(original: Callable[[Dataset], None], dataset: Dataset) -> None:
     """Take the fingerprints of the data before missing values are filled; fill them with the means of training."""
     recorder = recorder_of(dataset)
     kept = recorder.kept
@@ -170,7 +174,7 @@ def fill_nan(original: Any, dataset: Dataset) -> None:
     original(dataset)
 
 
-def _number_columns(dataset: Any) -> list[tuple[pd.DataFrame, str]]:
+def _number_columns(dataset: Dataset) -> list[tuple[pd.DataFrame, str]]:
     """List the columns of single numbers with their frames."""
     frames = [getattr(dataset, name) for name in dataset.feat_name_list]
     return [
@@ -178,7 +182,7 @@ def _number_columns(dataset: Any) -> list[tuple[pd.DataFrame, str]]:
     ]
 
 
-def normalize(original: Any, dataset: Dataset) -> None:
+def normalize(original: Callable[[Dataset], None], dataset: Dataset) -> None:
     """Note the range of each field scaled by RecBole; scale by the range of training."""
     recorder = recorder_of(dataset)
     config = dataset.config
@@ -206,7 +210,7 @@ def normalize(original: Any, dataset: Dataset) -> None:
     recorder.ranges |= recorder.kept.ranges
 
 
-def discretization(original: Any, dataset: Dataset) -> None:
+def discretization(original: Callable[[Dataset], None], dataset: Dataset) -> None:
     """Note RecBole's buckets; use those of training."""
     recorder = recorder_of(dataset)
     asked = dict(dataset.config["discretization"] or {})
