@@ -20,7 +20,6 @@ def package_version() -> str:
 
 
 TEXT = ["sentence-transformers>=5"]  # the command encode-text
-FAST = ["numba>=0.59"]  # compiled reading of large files with vectors
 IMAGE = ["timm>=1.0.9", "torchvision", "pillow"]  # the command encode-image; the torchvision made for the torch in use
 TUNE = ["hyperopt==0.2.5"]  # what RecBole asks for; the random states of later releases have another form
 
@@ -62,11 +61,9 @@ setup(
     ],
     extras_require={
         "tune": TUNE,
-        "fast": FAST,
         "text": TEXT,
         "image": IMAGE,
         "test": [
-            *FAST,
             *TEXT,
             *IMAGE,
             *TUNE,

@@ -70,6 +70,7 @@ def _add_filters(parser: argparse.ArgumentParser, shown: Mapping[str, str]) -> N
         type=int,
         help=f"a pair of user and item counts from N events on {shown['min_interactions']}",
     )
+
     add("--k_core", metavar="N", type=int, help=f"every user and item has N interactions or more {shown['k_core']}")
     add(
         "--drop_incomplete",
@@ -86,6 +87,7 @@ def _add_side(parser: argparse.ArgumentParser, side: str, shown: Mapping[str, st
         choices=("all", "interacted"),
         help=f"{side}s to keep: all {side}s of the tables, or only those with interactions {shown[f'keep_{side}s']}",
     )
+
     add(
         f"--{side}_features",
         metavar="A,B",

@@ -11,12 +11,9 @@ from logging import Logger
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    import numpy as np
+    from numpy.typing import NDArray
 
-    from recbole_sibrar.data.modality import ModalityTable
-    from recbole_sibrar.names import Side
-
-__all__ = ["ConfigLike", "DatasetLike", "FullConfig", "LoaderLike", "ModelLike", "TrainerLike", "TrainingData"]
+__all__ = ["ConfigLike", "DatasetLike", "FullConfig", "LoaderLike", "ModelLike", "TrainerLike"]
 
 
 class ConfigLike(Protocol):
@@ -58,9 +55,12 @@ class DatasetLike(Protocol):
     """Interactions: a data frame until they are split, then RecBole's ``Interaction``."""
     user_feat: Any
     item_feat: Any
+    feat_name_list: list[str]
+    """Attributes with a frame."""
     field2type: dict[str, Any]
     field2source: dict[str, Any]
-    field2id_token: Mapping[str, np.ndarray[Any, Any]]
+    field2id_token: Mapping[str, NDArray[Any]]
+    field2token_id: Mapping[str, dict[str, int]]
     benchmark_filename_list: list[str] | None
     logger: Logger
 
@@ -80,22 +80,6 @@ class DatasetLike(Protocol):
 
     def id2token(self, field: str, ids: Any) -> Any:
         """Translate ids into tokens of the files."""
-
-
-class TrainingData(Protocol):
-    """Training part of our ``MultimodalDataset``, as far as a model reads it."""
-
-    uid_field: str
-    iid_field: str
-    field2id_token: Mapping[str, np.ndarray[Any, Any]]
-    n_negative_candidates: int
-    """Number of items that training draws negatives from."""
-
-    def modality_tables(self, side: Side) -> dict[str, ModalityTable]:
-        """Modalities of a side by name."""
-
-    def describe_source(self, side: Side) -> str:
-        """File of a side's fields, for messages."""
 
 
 class LoaderLike(Protocol):

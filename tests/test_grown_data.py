@@ -243,7 +243,7 @@ def test_foreign_saved_data_are_refused(make_model: Build, tiny_folder: Path) ->
     header, *lines = path.read_text().splitlines()
     path.write_text("\n".join([header, *lines[::-1]]) + "\n")
     make_model(**keys, save_dataset=True)
-    with pytest.raises(CheckpointError, match="read from a saved file is not that of the checkpoint"):
+    with pytest.raises(CheckpointError, match="of a saved file is not that of the checkpoint"):
         load_data_and_model(file)
 
 

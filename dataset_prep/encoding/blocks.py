@@ -219,6 +219,7 @@ def write_vectors(path: Path, ids: NDArray[Any], vectors: NDArray[Any]) -> None:
         if path.suffix == ".npy":
             with replacing(path.with_suffix(".ids.npy")) as file, file.open("wb") as stream:
                 np.save(stream, ids)
+
         with replacing(path) as file, file.open("wb") as stream:
             if path.suffix == ".npz":
                 np.savez(stream, ids=ids, embedding=vectors)

@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="A,B",
         help="columns of the text, joined by spaces in this order (default: the only one beside the ids)",
     )
+
     parser.add_argument(
         "--model",
         metavar="NAME",

@@ -6,10 +6,10 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from recbole_sibrar.config.values import size_value
+from recbole_sibrar.errors import refuse
+from recbole_sibrar.files import locked
 
 from ..messages import some
-from ..pipeline.locks import locked
 from .blocks import Task, VectorsFrom, encode, finish
 from .environment import check_output, choose_device, notes_of, require
 
@@ -55,7 +55,8 @@ def run(args: argparse.Namespace, job: Job) -> int:
         ConfigError: An option has a wrong value.
     """
     require(job.packages, job.extra)
-    size_value("--batch_size", args.batch_size)
+    if args.batch_size < 1:
+        refuse("--batch_size", args.batch_size, "a positive integer")
     check_output(args.output)
 
     with locked(args.output, "--output"):

@@ -9,7 +9,6 @@ __all__ = [
     "encoded_fields",
     "entities",
     "filtering",
-    "locks",
     "preparation",
     "raw",
     "reporting",

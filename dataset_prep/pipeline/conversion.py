@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from recbole_sibrar.errors import DataError
+from recbole_sibrar.files import locked
 from recbole_sibrar.names import SIDES
 
 from ..converters import Converter
@@ -15,7 +16,6 @@ from ..shared_options import FILE_KINDS
 from .encode_option import Encoding
 from .encoded_fields import Encoder, encode_fields
 from .filtering import Filters
-from .locks import locked
 from .preparation import Kept, Target, choose_fields, prepare
 from .raw import RawField
 from .reporting import Report

@@ -76,9 +76,11 @@ class Report:
         steps = [(step.name, f"{step.interactions:,}", f"{step.users:,}", f"{step.items:,}") for step in self.steps]
         fields = [(m.side, m.name, m.type, f"{m.size:,}", f"{m.missing_share:.2%}", m.source) for m in self.modalities]
         options = [(f"`--{name}`", "" if value is None else f"`{value}`") for name, value in self.options.items()]
+
         others = [f"{n:,} {side}s" for side, n in self.others.items() if n]
         without = f" Without any interaction: {' and '.join(others)}." if others else ""
         notes = [*(f"**{warning}**" for warning in self.warnings), *self.notes, *self.inferred]
+
         parts = [
             f"# {self.dataset}",
             f"{last.interactions:,} interactions of {last.users:,} users with {last.items:,} items, density "

@@ -114,7 +114,8 @@ class EntityFile:
         return f"{found}{self._reason(expected, expected.ids)}"
 
     def _compare(self, expected: Expected) -> None:
-        n, n_seen = len(expected.ids), int(self._seen.sum())
+        n = len(expected.ids)
+        n_seen = int(self._seen.sum())
         if n_seen == n:
             return
 

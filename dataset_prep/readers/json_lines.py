@@ -35,6 +35,7 @@ def read_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 raise DataError(f"{path}, line {number}, byte {error.start + 1}: the text is not UTF-8") from None
             except (ValueError, RecursionError) as error:  # numbers of thousands of digits, lists in lists in lists
                 raise DataError(f"{path}, line {number}: no JSON object that can be read: {error}") from None
+
             if not isinstance(record, dict):
                 raise DataError(f"{path}, line {number}: found {_shown(record)}, allowed is a JSON object")
             yield number, record

@@ -30,12 +30,12 @@ class Codes:
         return pd.Index(list(self._codes), dtype=object)
 
     def number(self, ids: Iterable[str]) -> NDArray[Any]:
-        """Number ids, new ones too: int32 ``[n]``."""
+        """Convert ids to numbers, new ones too: int32 ``[n]``."""
         codes = self._codes
         return np.fromiter((codes.setdefault(name, len(codes)) for name in ids), np.int32)
 
     def number_column(self, column: pa.ChunkedArray) -> NDArray[Any]:
-        """Number a column of dictionary type, with one look-up for each different id: int32 ``[n]``."""
+        """Convert a column of dictionary type to numbers, with one look-up for each different id: int32 ``[n]``."""
         parts = [self.number(chunk.dictionary.to_pylist())[chunk.indices.to_numpy()] for chunk in column.chunks]
         return np.concatenate(parts) if parts else np.empty(0, np.int32)
 

@@ -1,7 +1,7 @@
 """Interactions and modality tables: reading, splitting, loading."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from recbole_sibrar.names import ID, INTERACTIONS
 
@@ -12,10 +12,12 @@ if TYPE_CHECKING:
 __all__ = ["ID", "INTERACTIONS", "ModalityKind", "ModalityTable", "MultimodalDataset"]
 
 _MODULES = {"ModalityKind": "modality", "ModalityTable": "modality", "MultimodalDataset": "dataset"}
-"""Public name -> the module that has it, which is imported when it is asked for: not everybody needs torch."""
+"""Public name -> its module, imported at the first use: the command line starts without torch."""
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+    value: object = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    return value

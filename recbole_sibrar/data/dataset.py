@@ -34,7 +34,7 @@ from recbole_sibrar.names import ID, INTERACTIONS, RESERVED_NAMES, Side
 
 
 class MultimodalDataset(Dataset):
-    """A RecBole dataset that also carries a :class:`ModalityTable` for each user and item field.
+    """A RecBole dataset with a :class:`ModalityTable` for each user and item field.
 
     Filtering, remapping of ids, missing values, normalisation and splits are RecBole's. Then the values of the user
     and item fields move into tables indexed by entity id, and a batch holds ids alone: RecBole's own dataset copies
@@ -52,7 +52,7 @@ class MultimodalDataset(Dataset):
     feature_files: dict[str, FeatureFile]
     """The additional files of users or items, by their suffixes."""
     served: dict[str, ServedFields]
-    """``user``, ``item`` or suffix of an additional file -> its fields for code that expects RecBole's data set."""
+    """``user``, ``item`` or suffix of an additional file -> its fields for code written for RecBole's data set."""
     negative_pool: Pool = "all"
     """Pool of the negatives of training."""
     evaluated: Mapping[Side, Evaluated] = MappingProxyType({})
@@ -170,8 +170,8 @@ class MultimodalDataset(Dataset):
         """Make the modality of a column; its rows describe ``entities``, int64 ``[len(column)]``."""
         if name in RESERVED_NAMES:
             raise DataError(
-                f"{file.path}: a user or item field cannot be named '{name}', which is the name of a modality "
-                "that every dataset has; rename the field or list it in unload_col"
+                f"{file.path}: a user or item field cannot be named '{name}', the name of a modality of "
+                "every data set; rename the field or list it in unload_col"
             )
 
         available = self._available[name]
@@ -220,7 +220,7 @@ class MultimodalDataset(Dataset):
         """Make no matrices: the fields of ``preload_weight`` are modalities; see :meth:`get_preload_weight`."""
 
     def get_preload_weight(self, field: str) -> NDArray[np.float64]:
-        """Make the matrix of ``preload_weight`` that RecBole's own data set has, from the modality.
+        """Make RecBole's matrix of ``preload_weight`` from the modality.
 
         Args:
             field: The field of the ids.
@@ -261,14 +261,14 @@ class MultimodalDataset(Dataset):
         return [("user", self.uid_field), ("item", self.iid_field)]
 
     def n_known(self, side: Side) -> int:
-        """Number of users or items of training, padding included.
+        """Count the users or items of training, padding included.
 
         With the configuration of a checkpoint, new ones have higher numbers.
         """
         return self.n_labels(self.id_field(side))
 
     def n_labels(self, name: str) -> int:
-        """Number of ids or labels of training, padding included; a new label counts as missing."""
+        """Count the ids or labels of training, padding included; a new label counts as missing."""
         known = recorder_of(self).n_known(name)
         if known is None:
             known = self.num(name)
@@ -277,8 +277,8 @@ class MultimodalDataset(Dataset):
     def modality_tables(self, side: Side) -> dict[str, ModalityTable]:
         """Collect the modalities of one side: ``interactions``, then the loaded fields, then ``id``.
 
-        ``interactions`` and ``id`` describe the interactions of THIS data set. The training part of a split, the one
-        that RecBole builds a model with, has no held-out interaction. Users and items unknown to the training of a
+        ``interactions`` and ``id`` describe the interactions of THIS data set. RecBole builds a model with the training
+        part of a split, without held-out interactions. Users and items unknown to the training of a
         checkpoint have neither modality.
 
         Args:

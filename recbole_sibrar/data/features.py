@@ -1,14 +1,16 @@
-"""Fields of users and items as an evaluation needs them: as the file has them, whatever a model loads."""
+"""Fields of users and items for an evaluation, read from the files whatever a model loads."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.preprocessing import normalize
 
@@ -18,6 +20,7 @@ from recbole_sibrar.data.loading.feature_files import id_names
 from recbole_sibrar.data.loading.frames import atomic_file, uses_cache
 from recbole_sibrar.errors import DataError
 from recbole_sibrar.names import Side
+from recbole_sibrar.protocols import DatasetLike
 
 
 @dataclass(frozen=True)
@@ -28,22 +31,22 @@ class FieldValues:
     """Name of the field."""
     type: str
     """Its type in the atomic file."""
-    matrix: np.ndarray | csr_matrix
+    matrix: NDArray[np.floating[Any]] | csr_matrix
     """float ``[n_entities, size]``: vectors, or for ``token`` and ``token_seq`` 1 where the entity has the value."""
-    available: np.ndarray
-    """bool ``[n_entities]``: which entities have a value."""
+    available: NDArray[np.bool_]
+    """bool ``[n_entities]``: True where the entity has a value."""
     labels: tuple[str, ...]
-    """What the columns mean for ``token`` and ``token_seq``, sorted; empty for numbers."""
+    """Label of each column for ``token`` and ``token_seq``, sorted; empty for numbers."""
 
-    def having(self, column: int) -> np.ndarray:
-        """bool ``[n_entities]``: which entities have the value of a column of ``matrix``."""
+    def having(self, column: int) -> NDArray[np.bool_]:
+        """Find the entities with the label of a column of ``matrix``, bool ``[n_entities]``."""
         found = np.zeros(len(self.available), dtype=bool)
         found[self.matrix[:, [column]].nonzero()[0]] = True
         return found
 
     @cached_property
-    def directions(self) -> tuple[np.ndarray | csr_matrix, np.ndarray]:
-        """The rows of ``matrix`` at unit length, and bool ``[n_entities]``: which have a direction, being not zero."""
+    def directions(self) -> tuple[NDArray[np.floating[Any]] | csr_matrix, NDArray[np.bool_]]:
+        """Rows of ``matrix`` at unit length, and bool ``[n_entities]``: True where the row is not zero."""
         unit = normalize(self.matrix)
         lengths = np.asarray(abs(unit).sum(axis=1)).ravel()
         return unit, self.available & (lengths > 0)
@@ -53,21 +56,21 @@ class FieldValues:
 class Numbers:
     """A number of each user or item, indexed by internal entity id (row 0 is padding)."""
 
-    values: np.ndarray
+    values: NDArray[np.float64]
     """float64 ``[n_entities]``, 0 where there is none."""
-    available: np.ndarray
-    """bool ``[n_entities]``: which entities have a number."""
-    in_file: np.ndarray
-    """float64 ``[m]``: the numbers of all lines of the file, also of entities that the data set has left out."""
+    available: NDArray[np.bool_]
+    """bool ``[n_entities]``: True where the entity has a number."""
+    in_file: NDArray[np.float64]
+    """float64 ``[m]``: the numbers of all lines of the file, those of filtered entities included."""
 
 
-def feature_path(dataset: Any, side: Side) -> Path:
+def feature_path(dataset: DatasetLike, side: Side) -> Path:
     """Path of the data set's ``.user`` or ``.item`` file."""
     return Path(dataset.dataset_path) / f"{dataset.dataset_name}.{side}"
 
 
-def field_types(dataset: Any, side: Side) -> dict[str, str]:
-    """Fields of the ``.user`` or ``.item`` file and their types, without the ids; none where there is no file."""
+def field_types(dataset: DatasetLike, side: Side) -> dict[str, str]:
+    """List the fields of the ``.user`` or ``.item`` file with their types, without the ids; empty without a file."""
     path = feature_path(dataset, side)
     if not path.is_file():
         return {}
@@ -75,18 +78,18 @@ def field_types(dataset: Any, side: Side) -> dict[str, str]:
     return {field.name: field.type for field in header if field.name != _id_field(dataset, side)}
 
 
-def read_field(dataset: Any, side: Side, name: str, types: tuple[str, ...], key: str) -> FieldValues:
+def read_field(dataset: DatasetLike, side: Side, name: str, types: tuple[str, ...], key: str) -> FieldValues:
     """Read a field of the data set's ``.user`` or ``.item`` file, or of an additional file of users or items.
 
-    A model of RecBole seldom loads these files; that all models of a comparison are measured in the same way, the field
-    is read from the file itself, without any normalisation.
+    RecBole's models seldom load these files. The field is read from the file itself, without any normalisation, so that
+    all models of a comparison are measured alike.
 
     Args:
         dataset: A RecBole ``Dataset``.
         side: ``user`` or ``item``.
         name: The field.
-        types: The field types that are allowed.
-        key: The configuration key that asks for it, for messages.
+        types: The allowed field types.
+        key: The configuration key of the field, for messages.
 
     Raises:
         DataError: There is no such file or field, or it has another type.
@@ -96,14 +99,14 @@ def read_field(dataset: Any, side: Side, name: str, types: tuple[str, ...], key:
     return _values(field, list(cells[known]), entities[known], dataset.num(_id_field(dataset, side)))
 
 
-def read_numbers(dataset: Any, side: Side, name: str, key: str) -> Numbers:
-    """Read a field of numbers: a ``float`` field, or a ``token`` field of which every value is a number.
+def read_numbers(dataset: DatasetLike, side: Side, name: str, key: str) -> Numbers:
+    """Read a field of numbers: a ``float`` field, or a ``token`` field with numbers alone.
 
     Args:
         dataset: A RecBole ``Dataset``.
         side: ``user`` or ``item``.
         name: The field.
-        key: The configuration key that asks for it, for messages.
+        key: The configuration key of the field, for messages.
 
     Raises:
         DataError: There is no such file or field, or a value is no number.
@@ -124,30 +127,34 @@ def read_numbers(dataset: Any, side: Side, name: str, key: str) -> Numbers:
     return Numbers(values, available, found[finite])
 
 
-def _id_field(dataset: Any, side: Side) -> str:
-    return dataset.uid_field if side == "user" else dataset.iid_field
+def _id_field(dataset: DatasetLike, side: Side) -> str:
+    """Name of the field with the ids of one side."""
+    name: str = dataset.uid_field if side == "user" else dataset.iid_field
+    return name
 
 
 def _read_column(
-    dataset: Any, side: Side, name: str, types: tuple[str, ...], key: str
-) -> tuple[Field, pd.Series, np.ndarray]:
-    """A field, its cells, and the internal id of each line, 0 for an entity that the data set has left out."""
+    dataset: DatasetLike, side: Side, name: str, types: tuple[str, ...], key: str
+) -> tuple[Field, pd.Series[Any], NDArray[np.int64]]:
+    """Read a field, its cells and the internal id of each line, 0 for an entity outside the data set."""
     path = _file_with(dataset, side, name)
     if not path.is_file():
-        raise DataError(f"{key}: found '{name}', but the file {path}, which would hold the field, does not exist")
+        raise DataError(f"{key}: found '{name}', but the file {path} of the field does not exist")
+
     file = atomic_file(dataset.config, path)
     fields = {field.name: field for field in file.header}
+
     names = id_names(dataset, side)
     id_field = next((field for field in names if field in fields), None)
     usable = [field.name for field in fields.values() if field.type in types and field.name != id_field]
     if name not in usable:
-        what = f"is of type {fields[name].type} there" if name in fields else "is not there"
+        fault = f"is of type {fields[name].type} there" if name in fields else "is not there"
         raise DataError(
-            f"{key}: found '{name}', which {what}; allowed are the fields of {path} of type {' or '.join(types)}: "
+            f"{key}: found '{name}', which {fault}; allowed are the fields of {path} of type {' or '.join(types)}: "
             f"{', '.join(usable) or 'none'}{nearest(name, usable)}"
         )
     if id_field is None:
-        raise DataError(f"{path} has no field '{names[0]}', which says whose values a line holds")
+        raise DataError(f"{path} has no field '{names[0]}' for the id of each line")
 
     columns = [field for field in fields.values() if field.name in (name, id_field)]
     frame = file.read(columns, dtype=np.float32, use_cache=uses_cache(dataset.config))
@@ -156,8 +163,8 @@ def _read_column(
     return fields[name], frame[name], entities
 
 
-def _file_with(dataset: Any, side: Side, name: str) -> Path:
-    """The file that has a field; that of the side where none has it."""
+def _file_with(dataset: DatasetLike, side: Side, name: str) -> Path:
+    """Find the file with a field; the file of the side if there is none."""
     folder = Path(dataset.dataset_path)
     suffixes = [side, *(dataset.config["additional_feat_suffix"] or ())]
     paths = [folder / f"{dataset.dataset_name}.{suffix}" for suffix in suffixes]
@@ -169,24 +176,38 @@ def _file_with(dataset: Any, side: Side, name: str) -> Path:
     return paths[0]
 
 
-def _values(field: Field, cells: list[Any], entities: np.ndarray, n: int) -> FieldValues:
-    """Values in the order of the internal ids."""
-    available = np.zeros(n, dtype=bool)
+def _values(field: Field, cells: list[Any], entities: NDArray[np.int64], n: int) -> FieldValues:
+    """Sort values by internal id."""
     if field.type in ("token", "token_seq"):
         bags = [list(cell) if field.type == "token_seq" else [cell] * isinstance(cell, str) for cell in cells]
-        labels = tuple(sorted({value for bag in bags for value in bag}))
-        column = {label: j for j, label in enumerate(labels)}
-        rows = np.repeat(entities, [len(bag) for bag in bags])
-        columns = np.array([column[value] for bag in bags for value in bag], dtype=np.int64)
-        matrix = csr_matrix((np.ones(len(rows), dtype=np.float64), (rows, columns)), shape=(n, len(labels)))
-        matrix.data[:] = 1
-        available[rows] = True
-        return FieldValues(field.name, field.type, matrix, available, labels)
+        return _labels(field, bags, entities, n)
+    return _vectors(field, cells, entities, n)
+
+
+def _labels(field: Field, bags: list[list[str]], entities: NDArray[np.int64], n: int) -> FieldValues:
+    """Make a matrix with 1 for each label of each entity."""
+    rows = np.repeat(entities, [len(bag) for bag in bags])
+    values = list(chain.from_iterable(bags))
+    labels = tuple(sorted(set(values)))
+    column = {label: j for j, label in enumerate(labels)}
+    columns = np.array([column[value] for value in values], dtype=np.int64)
+
+    matrix = csr_matrix((np.ones(len(rows), dtype=np.float64), (rows, columns)), shape=(n, len(labels)))
+    matrix.data[:] = 1  # a repeated label counts once
+    available = np.zeros(n, dtype=bool)
+    available[rows] = True
+    return FieldValues(field.name, field.type, matrix, available, labels)
+
+
+def _vectors(field: Field, cells: list[Any], entities: NDArray[np.int64], n: int) -> FieldValues:
+    """Make a matrix of numbers or vectors, 0 where there is none."""
     vectors = [np.atleast_1d(np.asarray(cell, dtype=np.float32)) for cell in cells]
     present = np.array([len(vector) > 0 and bool(np.isfinite(vector).all()) for vector in vectors], dtype=bool)
     size = max((len(vector) for vector in vectors), default=0)
+
     dense = np.zeros((n, size), dtype=np.float32)
+    available = np.zeros(n, dtype=bool)
     available[entities[present]] = True
-    for entity, vector in zip(entities[present], (v for v, p in zip(vectors, present, strict=True) if p), strict=True):
-        dense[entity] = vector
+    for i in np.flatnonzero(present):
+        dense[entities[i]] = vectors[i]
     return FieldValues(field.name, field.type, dense, available, ())

@@ -57,7 +57,8 @@ def field_table(
     kind = dataset.field2type[name]
     mask = torch.from_numpy(available)
     if kind is FeatureType.TOKEN:
-        values, n_labels = torch.from_numpy(column.to_numpy(np.int64)), dataset.n_labels(name)
+        values = torch.from_numpy(column.to_numpy(np.int64))
+        n_labels = dataset.n_labels(name)
         return dense_table(name, ModalityKind.CATEGORICAL, values, mask & (values < n_labels), n_labels)
 
     if kind is FeatureType.TOKEN_SEQ:
@@ -111,7 +112,7 @@ def served_column(
     Args:
         kind: RecBole's type of the field.
         column: Its values, in the order of the file.
-        table: The field's modality, whose vectors are shared.
+        table: The field's modality; its vectors are shared.
         entities: int64 ``[len(column)]``: the entity of each row.
     """
     if kind is FeatureType.TOKEN:
@@ -131,7 +132,7 @@ def interactions_table(dataset: MultimodalDataset, side: Side) -> ModalityTable:
 
     Args:
         dataset: The data set.
-        side: ``user`` or ``item``. Entities that the training of a checkpoint did not know have none.
+        side: ``user`` or ``item``. Entities new since the training of a checkpoint have none.
     """
     other: Side = "item" if side == "user" else "user"
     rows = np.asarray(dataset.inter_feat[dataset.id_field(side)])

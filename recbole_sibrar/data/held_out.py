@@ -24,7 +24,7 @@ class Evaluated(NamedTuple):
 
     @property
     def all_new(self) -> bool:
-        """Whether there are entities and all of them are new to training, as in a cold-start split."""
+        """True if there are entities and all of them are new to training, as in a cold-start split."""
         return 0 < self.n == self.n_new
 
 

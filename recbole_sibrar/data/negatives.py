@@ -1,4 +1,4 @@
-"""Negatives of training for a split with held-out items: these are left out, or the log says that they are drawn."""
+"""Negatives of training for a split with held-out items: leave these out, or log that they are drawn."""
 
 from __future__ import annotations
 

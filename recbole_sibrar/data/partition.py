@@ -1,4 +1,4 @@
-"""A cold-start split of a RecBole data set, and the parts of any split as files that RecBole reads."""
+"""Cold-start splits of a RecBole data set, and files of the parts of any split."""
 
 from __future__ import annotations
 
@@ -12,73 +12,79 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from recbole.data.dataset import Dataset
 from recbole.utils import FeatureType
 
-from recbole_sibrar.data.atomic import DataError, Field, write_frame
+from recbole_sibrar.data.atomic import Field, write_frame
 from recbole_sibrar.data.split import PARTS, canonical_order, check_disjoint, held_out_hash, partition_interactions
+from recbole_sibrar.errors import DataError
 from recbole_sibrar.names import Side
+from recbole_sibrar.protocols import DatasetLike
 
 _ROW = "recbole_sibrar_row"
-"""Name of a field that follows the rows of the interactions through RecBole's split, and is gone afterwards."""
+"""Name of a temporary field with the numbers of the rows, to follow them through RecBole's split."""
 
 
-def divide(dataset: Any, ratios: Sequence[float], group_by: str, seed: int) -> None:
+def divide(dataset: Dataset, ratios: Sequence[float], group_by: str, seed: int) -> None:
     """Divide the filtered interactions of a data set into cold-start parts, before RecBole numbers the entities.
 
-    Afterwards the data set is as if it had been read from one file for each part, which RecBole knows how to treat.
+    Afterwards the data set equals one read from a file for each part; RecBole has its own code for these.
 
     Args:
-        dataset: RecBole's ``Dataset``, whose frames hold original ids.
+        dataset: RecBole's ``Dataset`` with original ids in its frames.
         ratios: Share of the entities in each part.
-        group_by: ``user``, ``item`` or ``both``.
+        group_by: Entities to divide: ``user``, ``item`` or ``both``.
         seed: RecBole's ``seed``.
 
     Raises:
         DataError: A part would be empty.
     """
     frame = dataset.inter_feat
-    users, items = frame[dataset.uid_field], frame[dataset.iid_field]
+    users = frame[dataset.uid_field]
+    items = frame[dataset.iid_field]
     parts = partition_interactions(users, items, ratios, group_by, seed)
     order = canonical_order(parts, users, items, _other_fields(dataset), seed)
+
     dataset.inter_feat = frame.iloc[order].reset_index(drop=True)
     dataset.file_size_list = [int((parts == part).sum()) for part in range(len(PARTS))]
     dataset.benchmark_filename_list = list(PARTS)
+
     dropped = len(frame) - len(order)
     if dropped:
         kept = dataset.inter_feat
         lost = {side: len(set(frame[name]) - set(kept[name])) for side, name in _id_fields(dataset).items()}
         getLogger().info(
-            f"cold start: {dropped} of {len(frame)} interactions are left out, whose user and item are in different "
+            f"cold start: {dropped} of {len(frame)} interactions are left out, because user and item are in different "
             f"parts; {lost['user']} users and {lost['item']} items have no others"
         )
 
 
-def _other_fields(dataset: Any) -> list[pd.Series]:
-    """What tells repeated interactions of a user and an item apart; nothing where there are none."""
-    frame, ids = dataset.inter_feat, list(_id_fields(dataset).values())
+def _other_fields(dataset: DatasetLike) -> list[pd.Series[Any]]:
+    """List the columns that distinguish repeated interactions of a user and an item; empty without repetitions."""
+    frame = dataset.inter_feat
+    ids = list(_id_fields(dataset).values())
     if not frame.duplicated(ids).any():
         return []
-    return [
-        frame[name] if dataset.field2type[name] is FeatureType.FLOAT else frame[name].map(str)
-        for name in frame.columns
-        if name not in ids
-    ]
+
+    others = [name for name in frame.columns if name not in ids]
+    return [frame[name] if dataset.field2type[name] is FeatureType.FLOAT else frame[name].map(str) for name in others]
 
 
-def _id_fields(dataset: Any) -> dict[Side, str]:
+def _id_fields(dataset: DatasetLike) -> dict[Side, str]:
+    """Names of the fields with ids, by side."""
     return {"user": dataset.uid_field, "item": dataset.iid_field}
 
 
-def check_parts(parts: Sequence[Any], group_by: str) -> str:
+def check_parts(parts: Sequence[DatasetLike], group_by: str) -> str:
     """Check that the built parts of a cold-start split share no cold entity, and describe them.
 
     Args:
         parts: The data sets of training, validation and test.
-        group_by: ``user``, ``item`` or ``both``.
+        group_by: Divided entities: ``user``, ``item`` or ``both``.
 
     Returns:
-        One line with the size of each part, how many of its entities training does not know though they were not
-        held out, and a hash of the held-out pairs.
+        One line with the size of each part, its number of entities without training among those that were not divided,
+        and a hash of the held-out pairs.
 
     Raises:
         DataError: A part is empty, or an entity has interactions in two of them.
@@ -86,62 +92,72 @@ def check_parts(parts: Sequence[Any], group_by: str) -> str:
     fields = _id_fields(parts[0])
     trained = {side: set(parts[0].inter_feat[field].tolist()) for side, field in fields.items()}
     sizes = []
+
     for name, part in zip(PARTS, parts, strict=True):
         if not len(part.inter_feat):
             raise DataError(f"cold start: the part {name} has no interactions")
+
         counts = []
         for side, field in fields.items():
             entities = set(part.inter_feat[field].tolist())
             unknown = 0 if group_by in (side, "both") else len(entities - trained[side])
-            counts.append(f"{len(entities)} {side}s" + (f" ({unknown} without training)" if unknown else ""))
+            note = f" ({unknown} without training)" if unknown else ""
+            counts.append(f"{len(entities)} {side}s{note}")
         sizes.append(f"{name} {', '.join(counts)}, {len(part.inter_feat)} interactions")
+
     for side, field in fields.items():
         if group_by in (side, "both"):
             check_disjoint([part.inter_feat[field] for part in parts], parts[0].field2id_token[field], side)
+
     return f"cold start by {group_by}: {'; '.join(sizes)}; held-out pairs {hash_of(parts)}"
 
 
-def hash_of(parts: Sequence[Any]) -> str:
-    """Hash of the held-out pairs of built parts, by original ids; see :func:`~recbole_sibrar.data.split.held_out_hash`.
+def hash_of(parts: Sequence[DatasetLike]) -> str:
+    """Hash the held-out pairs of built parts by original ids; see :func:`~recbole_sibrar.data.split.held_out_hash`.
 
     Args:
         parts: The data sets of training, validation and test.
     """
-    fields = _id_fields(parts[0]).values()
-    return held_out_hash(
-        [tuple(part.field2id_token[name][part.inter_feat[name].numpy()] for name in fields) for part in parts[1:]]
-    )
+    pairs = []
+    for part in parts[1:]:
+        users, items = (
+            part.field2id_token[name][part.inter_feat[name].numpy()] for name in (part.uid_field, part.iid_field)
+        )
+        pairs.append((users, items))
+    return held_out_hash(pairs)
 
 
 class SplitWriter:
     """Writes the parts of a split as RecBole benchmark files, with the original ids and values.
 
-    Made when the interactions have been filtered and still hold what the file said; RecBole then numbers the ids and
-    scales the numbers. The rows are followed through its split by their numbers.
+    It is made between RecBole's filters and its numbering of ids and scaling of numbers, and copies the original
+    values. A temporary field follows the rows through RecBole's split.
 
     Args:
         dataset: RecBole's ``Dataset`` before it numbers the entities.
-        filtered: Its interactions after RecBole's filters, before a cold-start split left any out.
+        filtered: Its interactions after RecBole's filters, before a cold-start split drops any.
     """
 
-    def __init__(self, dataset: Any, filtered: pd.DataFrame) -> None:
+    def __init__(self, dataset: DatasetLike, filtered: pd.DataFrame) -> None:
         self.frame = dataset.inter_feat.copy()
         self.fields = [Field(name, dataset.field2type[name].value) for name in self.frame.columns]
         self.kept: dict[str, set[str]] = {}
+
         for side, name in _id_fields(dataset).items():
             features = getattr(dataset, f"{side}_feat")
             if features is not None:
                 self.kept[side] = set(features[name])
             elif _needs_interactions(dataset, side):
                 self.kept[side] = set(filtered[name])
+
         for suffix, file in getattr(dataset, "feature_files", {}).items():
             self.kept[suffix] = set(getattr(dataset, f"{suffix}_feat")[file.id_field])
 
-    def build(self, dataset: Any, original: Callable[[], list[Any]]) -> list[pd.DataFrame]:
-        """Run RecBole's split, whose parts are in :attr:`parts` afterwards.
+    def build(self, dataset: DatasetLike, original: Callable[[], list[DatasetLike]]) -> list[pd.DataFrame]:
+        """Run RecBole's split, and keep its parts in :attr:`parts`.
 
         Args:
-            dataset: The data set, numbered.
+            dataset: The data set with numbered ids.
             original: RecBole's own ``build``.
 
         Returns:
@@ -149,19 +165,21 @@ class SplitWriter:
         """
         dataset.inter_feat[_ROW] = range(len(dataset.inter_feat))
         dataset.field2type[_ROW] = FeatureType.TOKEN
+
         self.parts = original()
+
         del dataset.field2type[_ROW]
         dataset.inter_feat.interaction.pop(_ROW, None)
         rows = [part.inter_feat.interaction.pop(_ROW).numpy() for part in self.parts]
         return [self.frame.iloc[row] for row in rows]
 
-    def write(self, dataset: Any, frames: Sequence[pd.DataFrame], folder: Path) -> None:
+    def write(self, dataset: DatasetLike, frames: Sequence[pd.DataFrame], folder: Path) -> None:
         """Write the parts, and the data set's other files beside them, so that the folder is a data set.
 
         Args:
             dataset: The data set.
             frames: For each part its interactions.
-            folder: Where to write; made if it does not exist. Everything is written to a temporary folder first.
+            folder: Target folder; made if it does not exist. Everything is written to a temporary folder first.
 
         Raises:
             DataError: The folder cannot be written to, has one of the files with other content, or a value cannot
@@ -169,6 +187,7 @@ class SplitWriter:
         """
         name = dataset.dataset_name
         separators = (dataset.config["field_separator"], dataset.config["seq_separator"], dataset.config["encoding"])
+
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder) as temporary:
@@ -181,31 +200,35 @@ class SplitWriter:
         except csv.Error:
             raise DataError(
                 f"save_split: a value in the interactions holds the field_separator {separators[0]!r}, "
-                "which an atomic file cannot"
+                "and an atomic file cannot hold it"
             ) from None
+
         getLogger().info(
             f"wrote the parts to {folder}; to read them, run with the same options and --data_path={folder} "
             f"--benchmark_filename=[{','.join(PARTS)}]"
         )
 
-    def _copy_features(self, dataset: Any, target: Path) -> None:
-        """Copy the data set's other files, without the users and items that RecBole's filters have dropped."""
+    def _copy_features(self, dataset: DatasetLike, target: Path) -> None:
+        """Copy the data set's other files, without the users and items dropped by RecBole's filters."""
         ids: dict[str, str] = {str(side): field for side, field in _id_fields(dataset).items()}
         others = {suffix: file.header_field for suffix, file in getattr(dataset, "feature_files", {}).items()}
+
         for suffix in (*ids, "net", "kg", "link", "yaml", *(dataset.config["additional_feat_suffix"] or ())):
             file = Path(dataset.dataset_path) / f"{dataset.dataset_name}.{suffix}"
             if not file.is_file():
                 continue
+
             if suffix in self.kept:
-                separator, encoding = dataset.config["field_separator"], dataset.config["encoding"]
+                separator = dataset.config["field_separator"]
+                encoding = dataset.config["encoding"]
                 id_field = {**ids, **others}[suffix]
                 _copy_lines(file, target / file.name, id_field, self.kept[suffix], separator, encoding)
             else:
                 shutil.copyfile(file, target / file.name)
 
 
-def _needs_interactions(dataset: Any, side: Side) -> bool:
-    """Whether RecBole's filters drop the users or items without interactions from a file that has been read."""
+def _needs_interactions(dataset: Dataset, side: Side) -> bool:
+    """Tell if RecBole's filters drop users or items without interactions from their file."""
     if dataset.config["benchmark_filename"] is not None:
         return False
     intervals = dataset._parse_intervals_str(dataset.config[f"{side}_inter_num_interval"])
@@ -222,6 +245,7 @@ def _copy_lines(file: Path, target: Path, field: str, kept: set[str], separator:
         header = next(lines)
         column = [cell.rpartition(":")[0] for cell in header.rstrip("\r\n").split(separator)].index(field)
         copy.write(header)
+
         for line in lines:
             cells = line.rstrip("\r\n").split(separator)
             if not any(cells) or (len(cells) > column and cells[column].strip('"') in kept):
@@ -229,17 +253,19 @@ def _copy_lines(file: Path, target: Path, field: str, kept: set[str], separator:
 
 
 def _move_new(source: Path, folder: Path) -> None:
-    """Move files to a folder, which may have them already.
+    """Move files to a folder; files with equal content may be there already.
 
     Raises:
-        DataError: It has one with other content; then nothing is moved.
+        DataError: The folder has a file with other content; then nothing is moved.
     """
     new = [file for file in sorted(source.iterdir()) if not (folder / file.name).exists()]
+
     for file in source.iterdir():
         if file not in new and not filecmp.cmp(file, folder / file.name, shallow=False):
             raise DataError(
                 f"save_split: found {folder}, which has a file {file.name} with other content, allowed is another "
                 "folder; no file is overwritten"
             )
+
     for file in new:
         file.replace(folder / file.name)

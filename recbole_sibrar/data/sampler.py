@@ -1,27 +1,35 @@
-"""Negative sampling: RecBole's, without its loop over rows, and from a pool of items."""
+"""Negative sampling: RecBole's without its loop over rows, and sampling from a pool of items."""
+
+# The table of bits in PairSet stays because it is faster than every library tried. Drawing a batch of 1,024 users,
+# against pandas.Index (np.searchsorted and a sparse matrix are as slow as RecBole's loop):
+#   1 million pairs: 0.10 against 0.25 ms for 1 negative, 0.3 against 1.2 ms for 10;
+#   3 million pairs of 50,000 users and 100,000 items (hashed bits): 0.15 against 0.24 ms, 1.5 against 1.7 to 3.2 ms.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from recbole.sampler import RepeatableSampler, Sampler
 from recbole.sampler.sampler import AbstractSampler
 
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 
 
-def sample_by_key_ids(original: Callable[..., Any], sampler: AbstractSampler, key_ids: Any, num: int) -> torch.Tensor:
-    """Draw what RecBole's method of the same name draws, number by number, in a fraction of the time.
+def sample_by_key_ids(
+    original: Callable[..., Any], sampler: AbstractSampler, key_ids: NDArray[np.int64], num: int
+) -> torch.Tensor:
+    """Draw the same numbers as RecBole's method of the same name, in a fraction of the time.
 
-    Both draw everything, then again what must not be drawn, until nothing is left. RecBole asks the set of each row
-    whether it has the value; here all rows are looked up at once.
+    Both draw all rows, then draw again the rows with a known item, until none is left. RecBole looks up one row at a
+    time in the set of its user; here all rows are looked up at once.
 
     Args:
         original: RecBole's method.
-        sampler: RecBole's sampler of items; another one is left to the original.
+        sampler: RecBole's sampler of items; the original method draws for others.
         key_ids: int64 ``[b]``, users.
         num: Items for each user.
 
@@ -30,24 +38,28 @@ def sample_by_key_ids(original: Callable[..., Any], sampler: AbstractSampler, ke
     """
     keys = np.asarray(key_ids)
     if not isinstance(sampler, Sampler) or not len(keys) or (keys == keys[0]).all():
-        return original(sampler, key_ids, num)
+        drawn_by_recbole: torch.Tensor = original(sampler, key_ids, num)
+        return drawn_by_recbole
+
     known = known_pairs(sampler)
-    sampler.used_ids[keys.max()]  # an IndexError, which RecBole explains, for a user who does not exist
+    sampler.used_ids[keys.max()]  # an unknown user ends in the IndexError that RecBole explains
+
     keys = np.tile(keys, num)
     values = np.zeros(len(keys), dtype=np.int64)
     rows = np.arange(len(keys))
     while len(rows):
-        values[rows] = drawn = sampler.sampling(len(rows))
+        drawn = sampler.sampling(len(rows))
+        values[rows] = drawn
         rows = rows[known.has(keys[rows], drawn)]
     return torch.from_numpy(values)
 
 
 class PairSet:
-    """Pairs of a user and an item, which many pairs can be looked up in at once.
+    """Set of pairs of a user and an item, for looking up many pairs at once.
 
-    Each pair marks a bit of a table. Where the table would be larger than 64 bits for each pair of the set, a pair's
-    place in it is a hash of the pair, and what finds its bit marked is looked for among the sorted pairs: few do, since
-    most pairs are not in a set so sparse.
+    Each pair marks a bit of a table. Where the table would be larger than 64 bits for each pair of the set, the place
+    of a pair is a hash of it. Different pairs can then share a bit, so that pairs with a marked bit are searched among
+    the sorted pairs. These are few: most pairs are not in such a sparse set.
 
     Args:
         users: int64 ``[n]``.
@@ -57,27 +69,31 @@ class PairSet:
     """
 
     BITS = 64
-    """Largest number of bits of the table for each pair."""
+    """Largest size of the table, in bits for each pair."""
 
-    def __init__(self, users: np.ndarray, items: np.ndarray, n_users: int, n_items: int) -> None:
+    def __init__(self, users: NDArray[np.int64], items: NDArray[np.int64], n_users: int, n_items: int) -> None:
         self.n_items = n_items
-        self.numbers = np.unique(users * n_items + items)
+        self.numbers: NDArray[np.int64] = np.unique(users * n_items + items)
+
         self.is_exact = n_users * n_items <= self.BITS * len(self.numbers)
         n_hashed = (len(self.numbers) * self.BITS // 2).bit_length()
         self.shift = np.uint64(64 - n_hashed)
         n_bits = n_users * n_items if self.is_exact else 1 << n_hashed
+
         self.table = np.zeros((n_bits + 7) // 8, dtype=np.uint8)
         places = self._places(self.numbers)
         np.bitwise_or.at(self.table, places >> 3, np.left_shift(1, places & 7).astype(np.uint8))
 
-    def _places(self, numbers: np.ndarray) -> np.ndarray:
-        """The bit of each number, hashed by the golden ratio (Knuth, The Art of Computer Programming 3, 6.4)."""
+    def _places(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Find the bit of each number, hashed by the golden ratio (Knuth, The Art of Computer Programming 3, 6.4)."""
         if self.is_exact:
             return numbers
-        return ((numbers.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> self.shift).view(np.int64)
+        hashes = numbers.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        places: NDArray[np.int64] = (hashes >> self.shift).view(np.int64)
+        return places
 
-    def has(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """Positions of the pairs that are in the set, ascending.
+    def has(self, users: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Find the pairs of the set; returns their positions, ascending.
 
         Args:
             users: int64 ``[n]``.
@@ -85,31 +101,37 @@ class PairSet:
         """
         numbers = users * self.n_items + items
         places = self._places(numbers)
-        marked = ((self.table[places >> 3] >> (places & 7).astype(np.uint8)) & 1).nonzero()[0]
+        bits = (self.table[places >> 3] >> (places & 7).astype(np.uint8)) & 1
+        marked: NDArray[np.int64] = bits.nonzero()[0]
         if self.is_exact or not len(marked):
             return marked
+
         found = np.searchsorted(self.numbers, numbers[marked])
-        return marked[self.numbers[np.minimum(found, len(self.numbers) - 1)] == numbers[marked]]
+        nearest = self.numbers[np.minimum(found, len(self.numbers) - 1)]
+        of_set: NDArray[np.int64] = marked[nearest == numbers[marked]]
+        return of_set
 
 
 def known_pairs(sampler: Sampler) -> PairSet:
-    """The pairs of users and items that must not be drawn, gathered once for each phase of a sampler."""
+    """Gather the known pairs of users and items, which must not be drawn, once for each phase of a sampler."""
     source, pairs = sampler.__dict__.get("known_pairs", (None, None))
-    if source is not sampler.used_ids:
+
+    if source is not sampler.used_ids or not isinstance(pairs, PairSet):
         sizes = [len(items) for items in sampler.used_ids]
         items = np.concatenate([np.fromiter(items, np.int64, len(items)) for items in sampler.used_ids])
         pairs = PairSet(np.repeat(np.arange(len(sizes)), sizes), items, len(sizes), sampler.item_num)
         sampler.known_pairs = sampler.used_ids, pairs
+
     return pairs
 
 
-def pop_sampling(original: Callable[..., Any], sampler: AbstractSampler, sample_num: int) -> np.ndarray:
-    """Draw what RecBole's method of the same name draws, without its loop over the draws.
+def pop_sampling(original: Callable[..., Any], sampler: AbstractSampler, sample_num: int) -> NDArray[np.int64]:
+    """Draw the same numbers as RecBole's method of the same name, without its loop.
 
     Args:
         original: RecBole's method.
-        sampler: RecBole's sampler, which draws by popularity.
-        sample_num: How many ids to draw.
+        sampler: RecBole's sampler with its alias table of popularity.
+        sample_num: Number of ids to draw.
 
     Returns:
         int64 ``[sample_num]``.
@@ -120,47 +142,64 @@ def pop_sampling(original: Callable[..., Any], sampler: AbstractSampler, sample_
         alias = np.array([sampler.alias[key] for key in sampler.prob], dtype=np.int64)
         table = [keys, np.array(list(sampler.prob.values())), np.where(alias < 0, keys, alias)]
         sampler.alias_arrays = sampler.prob, *table
+
     keys, probability, alias = table
     drawn = np.random.randint(0, len(keys), sample_num)
-    return np.where(probability[drawn] > np.random.random(sample_num), keys[drawn], alias[drawn])
+    items: NDArray[np.int64] = np.where(probability[drawn] > np.random.random(sample_num), keys[drawn], alias[drawn])
+    return items
 
 
 class PoolSampler(Sampler):
     """RecBole's sampler of negative items, restricted to a pool.
 
-    In cold start, training must not draw held-out items, which would be learned as items that nobody likes, nor count
-    their interactions for popularity sampling; an evaluation draws among its candidates.
+    In cold start, training must not draw held-out items: the model would learn that nobody likes them. Nor may their
+    interactions count as popularity. An evaluation draws among its candidates.
 
     Args:
-        sampler: RecBole's sampler, whose phase is set; that of repeatable recommendations keeps only the item of a row
-            from being drawn for it, another one all that the user has.
-        pool: int64 ``[n]``, the items that can be drawn.
-        popularity: int64 ``[n_items]``, number of training interactions of each item; with the distribution
-            ``popularity`` an item is drawn in proportion to this number to the power of RecBole's ``alpha``.
-        users: int64 ``[m]``, the users for whom will be drawn.
+        sampler: RecBole's sampler with its phase set. A sampler for repeatable recommendations excludes the item of a
+            row alone, another one all items of the user.
+        pool: int64 ``[n]``, the items of the pool.
+        popularity: int64 ``[n_items]``, number of training interactions of each item. With the distribution
+            ``popularity``, an item's probability is proportional to this number to the power of RecBole's ``alpha``.
+        users: int64 ``[m]``, users of the rows.
         tokens: Original id of each user, for messages.
 
     Raises:
         DataError: Nothing can be drawn for some user.
     """
 
-    def __init__(self, sampler: Any, pool: np.ndarray, popularity: np.ndarray, users: np.ndarray, tokens: Any) -> None:
+    def __init__(
+        self,
+        sampler: AbstractSampler,
+        pool: NDArray[np.int64],
+        popularity: NDArray[np.int64],
+        users: NDArray[np.int64],
+        tokens: Sequence[str] | NDArray[Any],
+    ) -> None:
         self.__dict__.update(sampler.__dict__)
         self.is_repeatable = isinstance(sampler, RepeatableSampler)
         self.pool = pool
-        self.cumulative: np.ndarray | None = None
+        self.cumulative: NDArray[np.float64] | None = None
+
         if self.distribution == "popularity":
             weights = popularity[pool].astype(float) ** self.alpha * (popularity[pool] > 0)
-            self.pool, weights = pool[weights > 0], weights[weights > 0]
+            self.pool = pool[weights > 0]
+            weights = weights[weights > 0]
             self.cumulative = np.cumsum(weights) / max(weights.sum(), 1)
+
         if not len(self.pool):
             raise DataError(
                 f"eval_args: mode: the negatives of {self.phase} cannot be drawn by popularity, because none of the "
                 f"{len(pool)} candidates has a training interaction; draw them uniformly or use mode: full"
             )
+        self._check_users(users, tokens)
+
+    def _check_users(self, users: NDArray[np.int64], tokens: Sequence[str] | NDArray[Any]) -> None:
+        """Check that the pool has a negative for each user."""
         drawable = set(self.pool.tolist())
         if self.is_repeatable and len(drawable) < 2:
             raise DataError(f"negatives of {self.phase} cannot be drawn from a single item")
+
         for user in users:
             if len(self.used_ids[user]) >= len(drawable) and drawable <= self.used_ids[user]:
                 raise DataError(
@@ -169,17 +208,22 @@ class PoolSampler(Sampler):
                     f"{'train_neg_candidates: all' if self.phase == 'train' else 'mode: full'}"
                 )
 
-    def sample_by_user_ids(self, user_ids: Any, item_ids: Any, num: int) -> torch.Tensor:
+    def sample_by_user_ids(self, user_ids: NDArray[np.int64], item_ids: NDArray[np.int64], num: int) -> torch.Tensor:
         """Draw for rows of users and items; see RecBole's method of the same name."""
         if not self.is_repeatable:
-            return super().sample_by_user_ids(user_ids, item_ids, num)
+            drawn: torch.Tensor = super().sample_by_user_ids(user_ids, item_ids, num)
+            return drawn
+
         self.used_ids = np.array([{item} for item in item_ids])
-        return self.sample_by_key_ids(np.arange(len(user_ids)), num)
+        drawn_by_row: torch.Tensor = self.sample_by_key_ids(np.arange(len(user_ids)), num)
+        return drawn_by_row
 
-    def _uni_sampling(self, sample_num: int) -> np.ndarray:
-        return self.pool[np.random.randint(len(self.pool), size=sample_num)]
+    def _uni_sampling(self, sample_num: int) -> NDArray[np.int64]:
+        items: NDArray[np.int64] = self.pool[np.random.randint(len(self.pool), size=sample_num)]
+        return items
 
-    def _pop_sampling(self, sample_num: int) -> np.ndarray:
+    def _pop_sampling(self, sample_num: int) -> NDArray[np.int64]:
         assert self.cumulative is not None
         positions = np.searchsorted(self.cumulative, np.random.random(sample_num), side="right")
-        return self.pool[np.minimum(positions, len(self.pool) - 1)]
+        items: NDArray[np.int64] = self.pool[np.minimum(positions, len(self.pool) - 1)]
+        return items

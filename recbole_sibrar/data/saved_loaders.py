@@ -1,7 +1,7 @@
-"""Loaders and data sets that a run writes to files (``save_dataloaders``, ``save_dataset``) and a later one reads.
+"""Files of loaders and data sets (``save_dataloaders``, ``save_dataset``) for later runs.
 
-RecBole takes the random generators out of the loaders that it saves, and trains with them afterwards; it fails for the
-loaders of knowledge-based models; and it uses saved loaders whatever batch size, negatives or files they were made for.
+RecBole has three faults here. It takes the random generators out of the saved loaders and trains with them afterwards.
+It fails for the loaders of knowledge-based models. It uses saved loaders for any batch size, negatives and files.
 """
 
 from __future__ import annotations
@@ -18,44 +18,47 @@ from recbole.data.dataset import Dataset
 from recbole.utils import set_color
 
 from recbole_sibrar.config import OF_MODEL, WITHOUT_EFFECT
-from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.data.record.recording import record_of, recorder_of
 from recbole_sibrar.data.record.training_data import differences
+from recbole_sibrar.errors import DataError
 from recbole_sibrar.files import replacing
 from recbole_sibrar.parallel import processes
+from recbole_sibrar.protocols import DatasetLike, FullConfig, LoaderLike
 
 _FOUND = "found_loaders"
-"""Attribute of a configuration with the loaders that were found for it."""
+"""Attribute of a configuration with its saved loaders."""
 
 _DAMAGE = (pickle.UnpicklingError, EOFError, OSError, AttributeError, ImportError, IndexError, TypeError, ValueError)
-"""Exceptions of pickle for a file that is damaged, or of another version of the classes in it."""
+"""Exceptions of pickle for a damaged file, or for one with other versions of classes."""
 
 
-def save_split_dataloaders(original: Any, config: Any, dataloaders: tuple[Any, ...]) -> None:
+def save_split_dataloaders(original: Callable[..., None], config: FullConfig, dataloaders: tuple[Any, ...]) -> None:
     """Write the loaders of a run; see :func:`save`."""
     save(config, dataloaders)
 
 
-def load_split_dataloaders(original: Any, config: Any) -> tuple[Any, ...] | None:
-    """Read the loaders that :func:`prepare` has found, or those of an earlier run."""
+def load_split_dataloaders(original: Callable[..., Any], config: FullConfig) -> tuple[Any, ...] | None:
+    """Take the loaders found by :func:`prepare`, or read those of an earlier run."""
     return config.__dict__.pop(_FOUND) if _FOUND in config.__dict__ else load(config)
 
 
-def prepare(config: Any, dataset: Any, prepare_data: Callable[[], tuple[Any, ...]]) -> tuple[Any, ...]:
-    """Make the loaders of a run, or read them where that is the same.
+def prepare(config: FullConfig, dataset: Dataset, prepare_data: Callable[[], tuple[Any, ...]]) -> tuple[Any, ...]:
+    """Make the loaders of a run, or read equal ones from a file.
 
     Args:
         config: RecBole's ``Config``.
-        dataset: The data set that the run has loaded.
-        prepare_data: RecBole's ``data_preparation``, which looks for saved loaders without knowing the data set.
+        dataset: The loaded data set.
+        prepare_data: RecBole's ``data_preparation``; its own search for saved loaders ignores the data set.
 
     Returns:
         The loaders of training, validation and test.
     """
-    found = config.__dict__[_FOUND] = load(config, dataset)
+    found = load(config, dataset)
+    config.__dict__[_FOUND] = found
     loaders = prepare_data()
+
     if found is not None and dataset.benchmark_filename_list is None:
-        # as before a split: RecBole counts operations with the second row, for which BERT4Rec draws numbers
+        # As before a split: RecBole counts operations with the second row, and BERT4Rec draws numbers for it.
         if config["eval_args"]["order"] == "TO":
             dataset.sort(by=dataset.time_field)
         else:
@@ -64,25 +67,25 @@ def prepare(config: Any, dataset: Any, prepare_data: Callable[[], tuple[Any, ...
 
 
 def parts_of(loader: Any) -> list[Any]:
-    """The torch loaders of a RecBole loader: itself, or the two of a knowledge-based model's."""
+    """List the torch loaders of a RecBole loader: itself, or the two of a knowledge-based model."""
     if hasattr(loader, "kg_dataloader"):
         return [loader.general_dataloader, loader.kg_dataloader]
     return [loader]
 
 
-def default_file(config: Any) -> Path:
-    """The file that RecBole gives the loaders of a data set and a model."""
+def default_file(config: FullConfig) -> Path:
+    """RecBole's file for the loaders of a data set and a model."""
     return Path(config["checkpoint_dir"]) / f"{config['dataset']}-for-{config['model']}-dataloader.pth"
 
 
-def save(config: Any, loaders: tuple[Any, ...]) -> None:
+def save(config: FullConfig, loaders: tuple[Any, ...]) -> None:
     """Write loaders as RecBole does, without changing them.
 
-    Several processes write none: each has a part of the rows.
+    Several processes write none: each has its own part of the rows.
 
     Args:
         config: RecBole's ``Config``.
-        loaders: Those of training, validation and test.
+        loaders: The loaders of training, validation and test.
 
     Raises:
         DataError: The file cannot be written.
@@ -91,14 +94,15 @@ def save(config: Any, loaders: tuple[Any, ...]) -> None:
         if processes.is_main(config):
             getLogger().warning("save_dataloaders: nothing is saved, as each of several processes has its own loaders")
         return
+
     file = default_file(config)
     getLogger().info(set_color("Saving split dataloaders into", "pink") + f": [{file}]")
     with _without_generators(loaders) as states:
         _write(file, list(zip(loaders, states, strict=True)), "save_dataloaders")
 
 
-def save_dataset(original: Any, dataset: Dataset) -> None:
-    """Write a data set as RecBole does, in the first of several processes, while none can read a part of it."""
+def save_dataset(original: Callable[[Dataset], None], dataset: Dataset) -> None:
+    """Write a data set as RecBole does, in the first process alone and as a whole or not at all."""
     config = dataset.config
     if processes.is_main(config):
         file = Path(config["checkpoint_dir"]) / f"{config['dataset']}-{type(dataset).__name__}.pth"
@@ -106,7 +110,7 @@ def save_dataset(original: Any, dataset: Dataset) -> None:
         _write(file, dataset, "save_dataset")
 
 
-def _write(file: Path, content: Any, key: str) -> None:
+def _write(file: Path, content: object, key: str) -> None:
     """Write a pickle.
 
     Raises:
@@ -122,10 +126,11 @@ def _write(file: Path, content: Any, key: str) -> None:
 
 @contextmanager
 def _without_generators(loaders: tuple[Any, ...]) -> Iterator[list[Any]]:
-    """Take the generators, which pickle cannot write, out of loaders within a ``with`` block; yields their states."""
+    """Take the generators out of loaders within a ``with`` block, as pickle cannot write them; yields their states."""
     owners = [owner for loader in loaders for part in parts_of(loader) for owner in (part, part.sampler)]
     generators = [(owner, owner.generator) for owner in owners if hasattr(owner, "generator")]
     states = [[part.generator.get_state() for part in parts_of(loader)] for loader in loaders]
+
     for owner, _ in generators:
         owner.generator = None
     try:
@@ -135,77 +140,83 @@ def _without_generators(loaders: tuple[Any, ...]) -> Iterator[list[Any]]:
             owner.generator = generator
 
 
-def load(config: Any, dataset: Any = None) -> tuple[Any, ...] | None:
-    """Read saved loaders, if there are any and they are those that this run would make.
+def load(config: FullConfig, dataset: DatasetLike | None = None) -> tuple[Any, ...] | None:
+    """Read saved loaders, if they equal those that this run would make.
 
     Args:
         config: RecBole's ``Config``.
-        dataset: The data set that the run has loaded, to compare the data with; None compares the configuration alone.
+        dataset: The loaded data set, for a comparison of the data; None compares the configuration alone.
 
     Returns:
-        The loaders of training, validation and test; None if the run has to make its own. The log says why, if a file
-        is there or was asked for.
+        The loaders of training, validation and test; None if the run has to make its own. The log gives the reason, if
+        there is a file or the configuration names one.
     """
     asked_for = config["dataloaders_save_path"]
     file = Path(asked_for) if asked_for else default_file(config)
     if not file.is_file() and not asked_for:
         return None
+
     found, reason = _read(config, file, dataset)
     if found is None:
-        say = getLogger().warning if asked_for else getLogger().info
-        say(f"dataloaders_save_path: the loaders are made anew, and not read from {file}: {reason}")
+        log = getLogger().warning if asked_for else getLogger().info
+        log(f"dataloaders_save_path: the loaders are made anew, and not read from {file}: {reason}")
         return None
-    for part in (part for loader in found for part in parts_of(loader)):
-        part.config = config
+
+    for loader in found:
+        for part in parts_of(loader):
+            part.config = config
     getLogger().info(set_color("Load split dataloaders from", "pink") + f": [{file}]")
     return found
 
 
-def _read(config: Any, file: Path, dataset: Any) -> tuple[tuple[Any, ...] | None, str]:
-    """The loaders of a file, or None and the reason why they cannot be used."""
+def _read(config: FullConfig, file: Path, dataset: DatasetLike | None) -> tuple[tuple[Any, ...] | None, str]:
+    """Read the loaders of a file; None and a reason if they cannot be used."""
     if processes.count(config) > 1:
         return None, "each of several processes has its own"
     if not file.is_file():
         return None, "there is no such file"
+
     try:
         with file.open("rb") as stream:
             train, valid, test = (_with_generators(*saved) for saved in pickle.load(stream))
         earlier = parts_of(train)[0].config
     except _DAMAGE as error:
         return None, f"it cannot be read ({' '.join(str(error).split()) or type(error).__name__})"
+
     added = _added(earlier, config)
     changed = _changed(earlier.final_config_dict, config.final_config_dict | added) or _changed_data(train, dataset)
     if changed:
         return None, changed
+
     config.final_config_dict.update(added)
     return (train, valid, test), ""
 
 
-def _added(earlier: Any, config: Any) -> dict[str, Any]:
-    """Keys that loaders have put into the configuration when they were made, which the model reads (BERT4Rec)."""
+def _added(earlier: FullConfig, config: FullConfig) -> dict[str, Any]:
+    """Find the keys added to a configuration by its loaders; the model reads them (BERT4Rec)."""
     given = earlier.external_config_dict.keys() | config.final_config_dict.keys()
     return {key: value for key, value in earlier.final_config_dict.items() if key not in given}
 
 
-def _changed_data(train: Any, dataset: Any) -> str:
-    """How the data set that was loaded differs from the one that a training loader was made of."""
+def _changed_data(train: LoaderLike, dataset: DatasetLike | None) -> str:
+    """Describe the differences between a data set and that of a saved training loader."""
     then = record_of(train)
     if dataset is None:
         return ""
     if then is None:
-        return "they do not say what data they were made of"
+        return "they have no record of their data"
     return "; ".join(differences(then, recorder_of(dataset).record()))
 
 
 def _changed(earlier: dict[str, Any], now: dict[str, Any]) -> str:
-    """The keys that loaders depend on and that two configurations do not share, with both values."""
+    """Describe the differences between two configurations in the keys with influence on loaders."""
     keys = sorted((earlier.keys() | now.keys()).difference(WITHOUT_EFFECT, OF_MODEL))
     both = [(key, earlier.get(key), now.get(key)) for key in keys]
     return ", ".join(f"{key}: {there} there, {here} here" for key, there, here in both if str(there) != str(here))
 
 
 def _with_generators(loader: Any, states: Any) -> Any:
-    """A loader that was read, with the generators that it was saved without."""
+    """Give a loader from a file its generators."""
     parts = parts_of(loader)
     for part, state in zip(parts, states if isinstance(states, list) else [states], strict=True):
         generator = torch.Generator()

@@ -177,7 +177,7 @@ def held_out_hash(pairs: Sequence[tuple[Sequence[str], Sequence[str]]]) -> str:
     return digest.hexdigest()[:12]
 
 
-def check_disjoint(parts: Sequence[Sequence[int]], tokens: Sequence[str], side: Side) -> None:
+def check_disjoint(parts: Sequence[Sequence[int]], tokens: Sequence[str] | NDArray[Any], side: Side) -> None:
     """Check that no entity has interactions in two parts of a cold-start split.
 
     Args:

@@ -124,7 +124,8 @@ class Inspection:
         return [self._field(table) for table in tables if table.kind in kinds and table.name not in RESERVED_NAMES]
 
     def _field(self, table: ModalityTable) -> NumberField:
-        key, mean, deviation = "normalize_vectors", 0.0, 0.0
+        key = "normalize_vectors"
+        mean = deviation = 0.0
         if table.kind is ModalityKind.SCALAR:
             key = "normalize_numbers"
             mean, deviation = (float(number) for number in statistics(table, self.trained))

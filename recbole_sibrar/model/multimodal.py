@@ -23,7 +23,7 @@ from recbole_sibrar.config import (
     resolve_modalities,
     settle_modalities,
 )
-from recbole_sibrar.data.modality import ModalityTable
+from recbole_sibrar.data.modality import ModalityTable, TrainingData
 from recbole_sibrar.model.encoder import Encoded, EntityEncoder
 from recbole_sibrar.model.inspection import Inspection
 from recbole_sibrar.model.layers import pad_rows
@@ -31,7 +31,7 @@ from recbole_sibrar.model.lookup import EmbeddingLookup
 from recbole_sibrar.model.loss import bce_loss, bpr_loss, contrastive_loss, sampled_softmax_loss
 from recbole_sibrar.names import ID, RESERVED_NAMES, SIDES, Side
 from recbole_sibrar.parallel.synchronization import Ranks
-from recbole_sibrar.protocols import FullConfig, TrainingData
+from recbole_sibrar.protocols import FullConfig
 
 
 class MultimodalRecommender(GeneralRecommender):
@@ -307,7 +307,7 @@ class MultimodalRecommender(GeneralRecommender):
         return [f"{side}_encoder.{name}" for name in self.encoder_of(side).entity_rows()]
 
     def encoder_of(self, side: Side) -> EntityEncoder:
-        """Encoder of one side."""
+        """Return the encoder of one side."""
         return self.user_encoder if side == "user" else self.item_encoder
 
     @contextmanager

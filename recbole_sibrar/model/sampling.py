@@ -42,7 +42,8 @@ class ModalitySampler:
 
         n_drawn = min(n, available.shape[1])
         largest = priority.masked_fill(~available, -1).topk(n_drawn, dim=1)
-        columns, drawn = largest.indices, largest.values >= 0
+        columns = largest.indices
+        drawn = largest.values >= 0
 
         if self.counts is not None:
             self.counts.index_add_(0, columns.flatten(), drawn.flatten().long())

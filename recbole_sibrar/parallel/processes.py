@@ -53,19 +53,19 @@ def gather(config: ConfigLike, value: T) -> list[T]:
     return values or []
 
 
-def broadcast(config: ConfigLike, value: T) -> T:
+def broadcast(config: ConfigLike, value: T | None) -> T:
     """Send a value of rank 0 to all.
 
     Args:
         config: RecBole's ``Config``.
-        value: Any picklable value; that of the other ranks is ignored.
+        value: Any picklable value; that of the other ranks is ignored and may be None.
     """
-    if count(config) == 1:
-        return value
+    values: list[Any] = [value]
+    if count(config) > 1:
+        dist.broadcast_object_list(values)
 
-    values = [value]
-    dist.broadcast_object_list(values)
-    return values[0]
+    sent: T = values[0]
+    return sent
 
 
 def any_rank(config: ConfigLike, flag: bool) -> bool:

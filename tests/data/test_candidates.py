@@ -83,7 +83,7 @@ def ranked(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Callable[..., tupl
 @pytest.mark.slow
 @pytest.mark.parametrize("case", EVALUATIONS)
 @pytest.mark.parametrize("model", MODELS)
-def test_every_model_ranks_the_candidates_of_the_part_without_history(
+def test_models_rank_candidates_alone(
     make_model: MakeModel, ranked: Callable[..., tuple[Ranked, dict[str, float]]], model: str, case: str
 ) -> None:
     settings = {"eval_args": EVALUATIONS[case], "epochs": 1, "eval_candidates": "split", "eval_batch_size": 300}
@@ -111,7 +111,7 @@ def test_the_key_says_which_items_compete(
             assert set(np.flatnonzero(loader.candidates)) == items_of(pairs(loader))
 
 
-def test_in_item_cold_start_no_candidate_is_known_from_training(make_model: MakeModel) -> None:
+def test_cold_candidates_are_new(make_model: MakeModel) -> None:
     _, _, train, valid, test = make_model(model="BPR", eval_args=EVALUATIONS["item"])
     known = items_of(pairs(train))
     assert not known & set(np.flatnonzero(valid.candidates)) | known & set(np.flatnonzero(test.candidates))
@@ -120,7 +120,7 @@ def test_in_item_cold_start_no_candidate_is_known_from_training(make_model: Make
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["SASRec", "FM"])
-def test_models_of_other_kinds_rank_the_candidates_of_a_warm_split(
+def test_other_kinds_rank_candidates(
     make_model: MakeModel, ranked: Callable[..., tuple[Ranked, dict[str, float]]], model: str
 ) -> None:
     sampling = {"distribution": "uniform", "sample_num": 1}
@@ -140,7 +140,7 @@ def test_models_of_other_kinds_rank_the_candidates_of_a_warm_split(
 @pytest.mark.parametrize("mode", ["uni100", "pop100"])
 @pytest.mark.parametrize("case", EVALUATIONS)
 @pytest.mark.parametrize("candidates", ["split", "all"])
-def test_sampled_candidates_compete_in_the_same_set(
+def test_sampled_candidates_share_their_set(
     make_model: MakeModel,
     ranked: Callable[..., tuple[Ranked, dict[str, float]]],
     case: str,
@@ -173,7 +173,7 @@ def test_sampled_candidates_compete_in_the_same_set(
 
 
 @pytest.mark.parametrize("model", ["BPR", "NeuMF"])
-def test_a_sampled_negative_is_labelled_as_one_and_is_no_positive(make_model: MakeModel, model: str) -> None:
+def test_labels_of_sampled_negatives(make_model: MakeModel, model: str) -> None:
     mode = {**EVALUATIONS["item"], "mode": "uni100"}
     _, _, _, _, test = make_model(model=model, eval_args=mode)
     own = pairs(test)
@@ -190,7 +190,7 @@ def test_a_sampled_negative_is_labelled_as_one_and_is_no_positive(make_model: Ma
 @pytest.mark.parametrize("case", ["item", "user", "both"])
 @pytest.mark.parametrize("model", ["SiBraR", "BPR", "NeuMF", "LightGCN"])
 @pytest.mark.parametrize("distribution", ["uniform", "popularity"])
-def test_training_draws_only_items_of_training(make_model: MakeModel, model: str, case: str, distribution: str) -> None:
+def test_training_draws_training_items(make_model: MakeModel, model: str, case: str, distribution: str) -> None:
     settings = {"train_neg_sample_args": {"distribution": distribution, "sample_num": 4}, "loss_type": "BPR"}
     _, _, train, *_ = make_model(model=model, eval_args=EVALUATIONS[case], **settings)
     own = pairs(train)
@@ -208,15 +208,13 @@ def test_training_draws_only_items_of_training(make_model: MakeModel, model: str
 
 
 @pytest.mark.parametrize("case", EVALUATIONS)
-def test_the_loss_that_corrects_for_sampling_knows_how_many_items_are_drawn_from(
-    make_model: MakeModel, case: str
-) -> None:
+def test_sampled_softmax_knows_the_pool(make_model: MakeModel, case: str) -> None:
     _, network, train, *_ = make_model(eval_args=EVALUATIONS[case])
     drawable = 40 if case == "warm" else len(items_of(pairs(train)))
     assert network.n_negative_candidates == drawable
 
 
-def test_the_case_study_of_recbole_ranks_the_same_candidates(make_model: MakeModel) -> None:
+def test_case_study_ranks_the_candidates(make_model: MakeModel) -> None:
     _, network, train, valid, test = make_model(eval_args=EVALUATIONS["item"])
     users = sorted({user for user, _ in pairs(test)})
     n = len(items_of(pairs(test)))
@@ -228,12 +226,12 @@ def test_the_case_study_of_recbole_ranks_the_same_candidates(make_model: MakeMod
     assert all(set(row[:n].tolist()) == ranking[user] for user, row in zip(users, items, strict=True))
 
 
-def test_the_loader_of_another_split_is_that_of_recbole(make_model: MakeModel) -> None:
+def test_other_splits_use_recboles_loader(make_model: MakeModel) -> None:
     _, _, _, valid, test = make_model(model="BPR", eval_args=EVALUATIONS["warm"])
     assert {type(valid).__module__, type(test).__module__} == {"recbole.data.dataloader.general_dataloader"}
 
 
-def test_saved_loaders_of_other_candidates_are_not_used(make_model: MakeModel) -> None:
+def test_saved_loaders_of_other_candidates(make_model: MakeModel) -> None:
     settings = {"model": "BPR", "eval_args": EVALUATIONS["item"]}
     make_model(**settings, save_dataloaders=True)
     *_, again = make_model(**settings)

@@ -70,7 +70,7 @@ class Run:
 
 
 @pytest.mark.parametrize("group_by", ["item", "user", "both"])
-def test_models_of_a_comparison_hold_out_the_same_pairs(
+def test_models_hold_out_the_same_pairs(
     make_config: MakeConfig, caplog: pytest.LogCaptureFixture, group_by: str
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -103,7 +103,7 @@ def test_written_parts_give_the_same_run(
 
 
 @pytest.mark.parametrize("wanted", [["train", "valid", "probe"], "train", []])
-def test_files_that_are_not_there_are_one_clear_line(make_config: MakeConfig, tmp_path: Path, wanted: Any) -> None:
+def test_missing_files_are_one_line(make_config: MakeConfig, tmp_path: Path, wanted: Any) -> None:
     folder = tmp_path / "split"
     Run(make_config("Pop", eval_args=cold("item"), save_split=str(folder)))
     with pytest.raises(ConfigError, match=r"^benchmark_filename: found .*, allowed is ") as caught:
@@ -147,7 +147,7 @@ def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.slow
-def test_the_logged_options_read_the_parts_of_ml_100k(at_home: Path) -> None:
+def test_logged_options_read_the_parts(at_home: Path) -> None:
     """RecBole reads this data set from its own folder, whatever ``data_path`` says."""
     settings = ["--model=BPR", "--dataset=ml-100k", "--config_files=cold_start_item", "--epochs=1"]
     first = command(*settings, "--save_split=parts")
@@ -161,7 +161,7 @@ def test_the_logged_options_read_the_parts_of_ml_100k(at_home: Path) -> None:
     assert not list((at_home / "parts").glob("*.user"))
 
 
-def test_without_benchmark_files_the_data_are_where_recbole_looks(make_config: MakeConfig, tiny_folder: Path) -> None:
+def test_data_path_without_benchmark_files(make_config: MakeConfig, tiny_folder: Path) -> None:
     own = Path(recbole_sibrar.plugin.configuration.recbole.__path__[0]) / "dataset_example" / "ml-100k"
     config = Config("BPR", "ml-100k", config_dict={"data_path": str(tiny_folder)})
     assert Path(config["data_path"]).resolve() == own.resolve()
@@ -196,7 +196,7 @@ def rewire(file: Path, held_out: list[list[tuple[str, str]]], seed: int) -> None
         *((name, "popularity") for name in ("SiBraR", "BPR")),
     ],
 )
-def test_training_does_not_depend_on_held_out_interactions(
+def test_training_ignores_held_out_rows(
     make_config: MakeConfig, tiny_folder: Path, model: str, distribution: str, group_by: str
 ) -> None:
     settings: dict[str, Any] = {"model": model, "eval_args": cold(group_by), "load_col": None, "train_batch_size": 64}
@@ -221,9 +221,7 @@ def test_training_does_not_depend_on_held_out_interactions(
 
 
 @pytest.mark.parametrize("group_by", ["item", "user", "both"])
-def test_interactions_and_id_of_cold_entities_are_unavailable_and_content_is_not(
-    make_config: MakeConfig, group_by: str
-) -> None:
+def test_cold_entities_have_content_alone(make_config: MakeConfig, group_by: str) -> None:
     settings = {"user_modalities": ["interactions", "id", "age"], "item_modalities": ["id", "interactions", "price"]}
     run = Run(make_config(eval_args=cold(group_by), **settings), epochs=False)
     trained = run.pairs(0)
@@ -282,9 +280,7 @@ def chance(run: Run, k: int, candidates: str) -> tuple[float, float]:
 
 @pytest.mark.parametrize("candidates", ["split", "all"])
 @pytest.mark.parametrize("group_by", ["item", "user", "both"])
-def test_random_recall_is_ten_over_the_number_of_candidates(
-    skewed: Callable[..., Run], group_by: str, candidates: str
-) -> None:
+def test_random_recall(skewed: Callable[..., Run], group_by: str, candidates: str) -> None:
     run = skewed("Random", group_by, eval_candidates=candidates, topk=[10, 30])
     found = run.test()
     for k in (10, 30):
@@ -303,9 +299,7 @@ def mean_recall(skewed: Callable[..., Run], model: str, seeds: range, epochs: bo
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("model", "epochs"), [("Pop", True), ("BPR", True), ("ItemKNN", True)])
-def test_models_that_know_nothing_of_new_items_rank_them_by_chance(
-    skewed: Callable[..., Run], model: str, epochs: bool
-) -> None:
+def test_unknown_items_rank_by_chance(skewed: Callable[..., Run], model: str, epochs: bool) -> None:
     """Popularity and similarity of new items are zero, their factors are those of the initialisation.
 
     The ranking then depends on internal numbers and initial values, which are drawn without regard to the held-out
@@ -317,9 +311,7 @@ def test_models_that_know_nothing_of_new_items_rank_them_by_chance(
     assert abs(mean - 10 / 20) < 3.5 * error
 
 
-def test_numbers_in_the_order_of_the_file_would_be_noticed(
-    skewed: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_numbers_in_file_order_are_noticed(skewed: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
     """In the file popular items come first; a model that knows nothing would then seem to know them."""
 
     def as_in_the_file(parts: np.ndarray, *_: Any) -> np.ndarray:
@@ -356,7 +348,7 @@ def test_content_finds_new_items(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["cold_start_item", "cold_start_user", "cold_start_both", "warm", "temporal"])
-def test_a_ready_made_configuration_runs_by_its_name(at_home: Path, name: str) -> None:
+def test_ready_made_configuration_runs(at_home: Path, name: str) -> None:
     line = results(command("--model=Pop", "--dataset=ml-100k", f"--config_files={name}"))
     found = {key: float(value) for key, value in re.findall(r"'(\w+@10)', ([\d.]+|nan)", line)}
     file = next(Path(cli.__file__).parents[2].glob(f"properties/quick_start_config/{name}.yaml"))
@@ -365,7 +357,7 @@ def test_a_ready_made_configuration_runs_by_its_name(at_home: Path, name: str) -
     assert 0 < found["ndcg@10"] < 1
 
 
-def test_recboles_configuration_takes_the_name_of_a_ready_made_one_among_files(at_home: Path) -> None:
+def test_recboles_config_by_its_name(at_home: Path) -> None:
     (at_home / "mine.yaml").write_text("topk: [5]\n", encoding="utf-8")
     for model in ("SiBraR", "BPR"):
         config = Config(model, "ml-100k", config_file_list=["cold_start_item", "mine.yaml"])

@@ -54,7 +54,7 @@ def test_misspelt_candidates(make_config: MakeConfig) -> None:
 
 
 @pytest.mark.parametrize("model", ["SASRec", "FM", "KGAT", "CKE"])
-def test_a_model_of_another_kind_says_what_it_is(make_config: MakeConfig, model: str) -> None:
+def test_other_kind_of_model_is_named(make_config: MakeConfig, model: str) -> None:
     settings: dict[str, Any] = {"train_neg_sample_args": None} if model == "SASRec" else {}
     with pytest.raises(ConfigError, match=f"^eval_args: split: found 'CS', allowed is RS, LS or TS for {model}"):
         make_config(model, eval_args=COLD, **settings)

@@ -37,7 +37,7 @@ def negatives(batches: list[Batch]) -> list[int]:
     return [item for batch in batches for item in batch["neg_item_id"]]
 
 
-def test_a_batch_holds_the_columns_of_the_interactions_and_nothing_else(
+def test_batch_holds_interactions_alone(
     make_model: Callable[..., tuple[Any, ...]],
 ) -> None:
     _, _, train, valid, _ = make_model()
@@ -52,7 +52,7 @@ def test_a_batch_holds_the_columns_of_the_interactions_and_nothing_else(
     assert list(users.columns) == ["user_id"]
 
 
-def test_an_epoch_passes_every_training_interaction_once_per_negative(make_loader: Callable[..., Any]) -> None:
+def test_epoch_passes_every_interaction(make_loader: Callable[..., Any]) -> None:
     loader = make_loader(train_neg_sample_args={"distribution": "uniform", "sample_num": 3}, train_batch_size=100)
     table = loader.dataset.inter_feat
     (batches,) = epochs(loader, 1)
@@ -67,7 +67,7 @@ def test_workers_change_no_batch(make_loader: Callable[..., Any]) -> None:
     assert alone == shared
 
 
-def test_the_same_seed_gives_the_same_batches_and_another_seed_others(make_loader: Callable[..., Any]) -> None:
+def test_seed_determines_batches(make_loader: Callable[..., Any]) -> None:
     first, again, other = (make_loader(shuffle=False) for _ in range(3))
     other.config["seed"] += 1  # after the split, so that the positives are the same
     expected, (found,) = epochs(first), epochs(other, 1)
@@ -76,14 +76,14 @@ def test_the_same_seed_gives_the_same_batches_and_another_seed_others(make_loade
     assert negatives(found) != negatives(expected[0])
 
 
-def test_batches_do_not_depend_on_what_was_drawn_before(make_loader: Callable[..., Any]) -> None:
+def test_batches_ignore_earlier_draws(make_loader: Callable[..., Any]) -> None:
     first, second = make_loader(), make_loader()
     expected = epochs(first)
     np.random.random(100)
     assert epochs(second) == expected
 
 
-def test_every_epoch_has_an_order_and_negatives_of_its_own(make_loader: Callable[..., Any]) -> None:
+def test_epochs_differ(make_loader: Callable[..., Any]) -> None:
     one, two, three = ([batch["item_id"] for batch in batches] for batches in epochs(make_loader(), 3))
     assert one != two
     assert two != three
@@ -94,7 +94,7 @@ def test_every_epoch_has_an_order_and_negatives_of_its_own(make_loader: Callable
 
 
 @pytest.mark.parametrize("worker", [0, 2])
-def test_the_global_generator_of_numpy_is_left_as_it_was(make_loader: Callable[..., Any], worker: int) -> None:
+def test_generator_is_left_as_it_was(make_loader: Callable[..., Any], worker: int) -> None:
     loader = make_loader(worker=worker)
     np.random.seed(11)
     expected = np.random.random(3).tolist()
@@ -104,7 +104,7 @@ def test_the_global_generator_of_numpy_is_left_as_it_was(make_loader: Callable[.
     assert np.random.random(3).tolist() == expected
 
 
-def test_the_global_generator_is_restored_after_an_error() -> None:
+def test_error_restores_the_generator() -> None:
     np.random.seed(3)
     expected = np.random.random()
     np.random.seed(3)
@@ -122,7 +122,7 @@ def test_streams_of_different_keys_differ() -> None:
     assert drawn[0] == drawn[-1]
 
 
-def test_negatives_are_never_positives_or_padding(make_loader: Callable[..., Any]) -> None:
+def test_negatives_are_no_positives(make_loader: Callable[..., Any]) -> None:
     loader = make_loader()
     table = loader.dataset.inter_feat
     positives = set(zip(table["user_id"].tolist(), table["item_id"].tolist(), strict=True))
@@ -132,7 +132,7 @@ def test_negatives_are_never_positives_or_padding(make_loader: Callable[..., Any
         assert (batch["neg_item_id"] > 0).all()
 
 
-def test_negatives_are_uniform_over_the_items_that_the_user_does_not_have(make_loader: Callable[..., Any]) -> None:
+def test_negatives_are_uniform(make_loader: Callable[..., Any]) -> None:
     loader = make_loader()
     table = loader.dataset.inter_feat
     user = int(table["user_id"].mode().values)

@@ -83,22 +83,18 @@ def assert_tables_hold_what_the_file_says(dataset: MultimodalDataset, side: str,
         {"val_interval": {"rating": "[4,inf)"}},
     ],
 )
-def test_every_value_of_the_file_is_in_its_table(
-    make_dataset: MakeDataset, tiny_folder: Path, settings: dict[str, Any], side: str
-) -> None:
+def test_values_of_the_file(make_dataset: MakeDataset, tiny_folder: Path, settings: dict[str, Any], side: str) -> None:
     dataset = make_dataset(normalize_all=False, **settings)
     assert_tables_hold_what_the_file_says(dataset, side, tiny_folder / "tiny" / f"tiny.{side}")
 
 
 @pytest.mark.parametrize("side", ["user", "item"])
-def test_every_value_of_ml_100k_is_in_its_table(ml_100k: MakeDataset, side: str) -> None:
+def test_values_of_ml_100k(ml_100k: MakeDataset, side: str) -> None:
     folder = Path(recbole.__path__[0]) / "dataset_example" / "ml-100k"
     assert_tables_hold_what_the_file_says(ml_100k(), side, folder / f"ml-100k.{side}")
 
 
-def test_the_first_line_of_an_item_counts_and_items_without_interactions_have_values(
-    make_dataset: MakeDataset, tiny_folder: Path
-) -> None:
+def test_first_line_of_an_item_counts(make_dataset: MakeDataset, tiny_folder: Path) -> None:
     with open(tiny_folder / "tiny" / "tiny.item", "a", encoding="utf-8") as file:
         file.write("i3\tc9\tt9\t99\t9 9 9 9 9\nnew\tc1\t\t7.5\t1 2 3 4 5\n")
     dataset = make_dataset(normalize_all=False)
@@ -139,7 +135,7 @@ def test_the_padding_row_has_nothing(make_dataset: MakeDataset) -> None:
         ({"normalize_all": False}, set()),
     ],
 )
-def test_numbers_are_normalised_over_their_field_as_recbole_does(
+def test_numbers_are_normalised(
     make_dataset: MakeDataset,
     make_config: Callable[..., Config],
     tiny_folder: Path,
@@ -166,7 +162,7 @@ def test_numbers_are_normalised_over_their_field_as_recbole_does(
 
 @pytest.mark.parametrize("side", ["user", "item"])
 @pytest.mark.parametrize("split", [{"RS": [0.8, 0.1, 0.1]}, {"LS": "valid_and_test"}])
-def test_interactions_are_those_of_the_training_part_only(
+def test_interactions_of_training_alone(
     make_model: Callable[..., tuple[Any, ...]], tiny_folder: Path, split: dict[str, Any], side: str
 ) -> None:
     eval_args = {"split": split, "order": "RO", "group_by": "user", "mode": "full"}
@@ -198,7 +194,7 @@ def test_interactions_are_those_of_the_training_part_only(
     assert table.available.tolist() == tables["id"].available.tolist() == trained
 
 
-def test_an_interaction_that_occurs_twice_counts_once(make_dataset: MakeDataset, tiny_folder: Path) -> None:
+def test_repeated_interaction_counts_once(make_dataset: MakeDataset, tiny_folder: Path) -> None:
     file = tiny_folder / "tiny" / "tiny.inter"
     text = file.read_text(encoding="utf-8")
     file.write_text(text + text.split("\n")[1] + "\n", encoding="utf-8")
@@ -207,7 +203,7 @@ def test_an_interaction_that_occurs_twice_counts_once(make_dataset: MakeDataset,
     assert len(table.indices) == text.count("\n") - 1
 
 
-def test_entities_without_a_line_keep_their_interactions(make_dataset: MakeDataset, tiny_folder: Path) -> None:
+def test_entities_without_a_line(make_dataset: MakeDataset, tiny_folder: Path) -> None:
     lines = (tiny_folder / "tiny" / "tiny.inter").read_text(encoding="utf-8").splitlines()[1:]
     dataset = make_dataset()
     assert len(dataset) == len(lines)
@@ -215,7 +211,7 @@ def test_entities_without_a_line_keep_their_interactions(make_dataset: MakeDatas
     assert len(make_dataset(filter_inter_by_user_or_item=True)) < len(lines)
 
 
-def test_ml_100k_loads_all_fields_unless_the_user_says_otherwise(ml_100k: MakeDataset) -> None:
+def test_ml_100k_loads_all_fields(ml_100k: MakeDataset) -> None:
     def fields(**settings: Any) -> tuple[set[str], set[str]]:
         dataset = ml_100k(**settings)
         return set(dataset.field_tables["user"]), set(dataset.field_tables["item"])
@@ -245,7 +241,7 @@ def test_ml_100k_loads_all_fields_unless_the_user_says_otherwise(ml_100k: MakeDa
         ),
     ],
 )
-def test_fields_that_are_not_wanted_are_no_modalities(
+def test_unwanted_fields_are_no_modalities(
     make_dataset: MakeDataset, settings: dict[str, Any], user: list[str], item: list[str]
 ) -> None:
     dataset = make_dataset(**settings)
@@ -253,7 +249,7 @@ def test_fields_that_are_not_wanted_are_no_modalities(
     assert list(dataset.modality_tables("item")) == ["interactions", *item, "id"]
 
 
-def test_unused_columns_of_the_interactions_are_dropped(make_model: Callable[..., tuple[Any, ...]]) -> None:
+def test_unused_columns_are_dropped(make_model: Callable[..., tuple[Any, ...]]) -> None:
     _, _, train, *_ = make_model(unused_col={"inter": ["timestamp", "rating"]})
     assert set(next(iter(train)).columns) == {"user_id", "item_id", "neg_item_id"}
 
@@ -282,14 +278,14 @@ def test_a_field_in_two_files_is_refused(make_dataset: MakeDataset, tiny_folder:
         make_dataset()
 
 
-def test_a_field_with_the_name_of_a_modality_is_refused(make_dataset: MakeDataset, tiny_folder: Path) -> None:
+def test_reserved_name_is_refused(make_dataset: MakeDataset, tiny_folder: Path) -> None:
     file = tiny_folder / "tiny" / "tiny.item"
     file.write_text(file.read_text(encoding="utf-8").replace("kind:token", "interactions:token"), encoding="utf-8")
     with pytest.raises(DataError, match="cannot be named 'interactions'"):
         make_dataset()
 
 
-def test_long_sequences_are_cut_as_recbole_does(make_dataset: MakeDataset) -> None:
+def test_long_sequences_are_cut(make_dataset: MakeDataset) -> None:
     dataset = make_dataset(seq_len={"tags": 1, "text": 2})
     tags = dataset.field_tables["item"]["tags"]
     assert tags.offsets is not None
@@ -297,9 +293,7 @@ def test_long_sequences_are_cut_as_recbole_does(make_dataset: MakeDataset) -> No
     assert dataset.field_tables["item"]["text"].size == 2
 
 
-def test_vectors_stay_in_the_file_that_they_were_cached_in(
-    make_dataset: MakeDataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_vectors_stay_in_the_cache_file(make_dataset: MakeDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, "SMALLEST", 0)
     mapped: list[np.ndarray] = []
     load = np.load
@@ -312,7 +306,7 @@ def test_vectors_stay_in_the_file_that_they_were_cached_in(
     assert torch.equal(first.values_of(entities), second.values_of(entities))
 
 
-def test_a_few_vectors_of_a_large_file_are_taken_out_of_it(make_dataset: MakeDataset, tiny_folder: Path) -> None:
+def test_few_vectors_of_a_large_file(make_dataset: MakeDataset, tiny_folder: Path) -> None:
     file = tiny_folder / "tiny" / "tiny.item"
     dataset = make_dataset(normalize_all=False, filter_inter_by_user_or_item=True)
     expected = {token: value(dataset.field_tables["item"]["text"], i) for token, i in ids(dataset).items()}

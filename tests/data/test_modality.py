@@ -11,7 +11,7 @@ def mask(*values: int) -> torch.Tensor:
     return torch.tensor(values, dtype=torch.bool)
 
 
-def test_a_missing_value_is_unavailable_and_zero() -> None:
+def test_missing_value_is_zero() -> None:
     vectors = torch.tensor([[9.0, 9.0], [1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
     table = dense_table("text", ModalityKind.VECTOR, vectors, mask(0, 1, 0, 1), 2)
     assert table.available.tolist() == [False, True, False, True]
@@ -20,7 +20,7 @@ def test_a_missing_value_is_unavailable_and_zero() -> None:
     assert (len(table), table.size, table.indices, table.offsets) == (4, 2, None, None)
 
 
-def test_nothing_is_left_of_a_value_that_is_not_a_number() -> None:
+def test_nan_leaves_no_trace() -> None:
     prices = torch.tensor([[float("nan")], [float("nan")], [2.0]])
     table = dense_table("price", ModalityKind.SCALAR, prices, mask(0, 0, 1), 1)
     assert table.values is not None
@@ -35,7 +35,7 @@ def test_padding_is_never_available() -> None:
     assert categories.values.tolist() == [0, 1, 2]
 
 
-def test_what_a_table_is_made_of_stays_as_it_was() -> None:
+def test_input_stays_as_it_was() -> None:
     values, available = torch.tensor([[1.0], [2.0], [3.0]]), mask(1, 0, 1)
     dense_table("price", ModalityKind.SCALAR, values, available, 1)
     id_table(available)
@@ -43,7 +43,7 @@ def test_what_a_table_is_made_of_stays_as_it_was() -> None:
     assert available.tolist() == [True, False, True]
 
 
-def test_a_bag_holds_each_of_its_ids_once_and_in_order() -> None:
+def test_bag_holds_sorted_distinct_ids() -> None:
     bags = csr_matrix(([1.0] * 4, [3, 1, 3, 2], [0, 0, 3, 3, 4]), shape=(4, 5))  # entity 1 has the id 3 twice
     table = bag_table("tags", ModalityKind.MULTI_LABEL, bags)
     assert table.indices is not None
@@ -62,20 +62,20 @@ def test_a_bag_cannot_hold_padding(row: int, column: int) -> None:
         bag_table("tags", ModalityKind.MULTI_LABEL, bags)
 
 
-def test_the_id_modality_has_one_embedding_per_entity_and_no_values() -> None:
+def test_id_has_no_values() -> None:
     table = id_table(mask(0, 1, 0, 1, 1))
     assert (table.name, table.kind, table.size) == ("id", ModalityKind.ID, 5)
     assert (table.values, table.indices, table.offsets) == (None, None, None)
     assert table.available.tolist() == [False, True, False, True, True]
 
 
-def test_the_log_tells_the_share_of_entities_that_have_a_value() -> None:
+def test_description_has_the_share() -> None:
     table = dense_table("text", ModalityKind.VECTOR, torch.zeros(5, 7), mask(0, 1, 0, 0, 0), 7)
     assert table.describe() == "text (vector, size 7, 25.0 % available)"
     assert "0.0 %" in id_table(mask(0)).describe()
 
 
-def test_labels_that_no_training_entity_has_are_left_out() -> None:
+def test_unknown_labels_are_left_out() -> None:
     bags = [[], [1, 4], [2, 4], [3], [], [2, 3]]  # entities 1 and 5 are trained: they know 1, 2, 3 and 4
     rows = [x for x, bag in enumerate(bags) for _ in bag]
     matrix = csr_matrix(([1.0] * len(rows), (rows, [label for bag in bags for label in bag])), shape=(6, 5))
@@ -95,7 +95,7 @@ def test_labels_that_no_training_entity_has_are_left_out() -> None:
     assert table.available.tolist() == [bool(bag) for bag in bags]
 
 
-def test_a_category_that_no_training_entity_has_is_a_missing_value() -> None:
+def test_unknown_category_is_missing() -> None:
     values = torch.tensor([0, 3, 1, 2, 3, 1])
     table = dense_table("year", ModalityKind.CATEGORICAL, values, mask(0, 1, 1, 1, 1, 0), 4)
     known = with_known_labels(table, mask(0, 1, 0, 1, 0, 1))  # entity 5 is trained, but has no value
@@ -104,7 +104,7 @@ def test_a_category_that_no_training_entity_has_is_a_missing_value() -> None:
     assert known.values.tolist() == [0, 3, 0, 2, 3, 0]
 
 
-def test_numbers_vectors_interactions_and_ids_are_left_as_they_are() -> None:
+def test_other_kinds_stay_as_they_are() -> None:
     everyone = torch.ones(3, dtype=torch.bool)
     bags = csr_matrix(([1.0], ([1], [1])), shape=(3, 2))
     for table in (

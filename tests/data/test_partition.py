@@ -68,9 +68,7 @@ def shuffle_lines(file: Path) -> None:
 
 
 @pytest.mark.parametrize("group_by", ["item", "user", "both"])
-def test_the_partition_does_not_depend_on_model_columns_or_order_of_rows(
-    make_config: MakeConfig, tiny_folder: Path, group_by: str
-) -> None:
+def test_partition_is_stable(make_config: MakeConfig, tiny_folder: Path, group_by: str) -> None:
     inter = {"inter": ["user_id", "item_id"]}
     settings: list[dict[str, Any]] = [
         {"model": "SiBraR"},
@@ -95,9 +93,7 @@ def test_the_partition_does_not_depend_on_model_columns_or_order_of_rows(
 
 
 @pytest.mark.parametrize("group_by", ["item", "user"])
-def test_every_entity_is_in_one_part_with_all_that_it_has(
-    make_config: MakeConfig, tiny_folder: Path, group_by: str
-) -> None:
+def test_entity_is_in_one_part(make_config: MakeConfig, tiny_folder: Path, group_by: str) -> None:
     pairs = pairs_of(parts_of(make_config(eval_args=cold(group_by))))
     column = ("user", "item").index(group_by)
     entities = [{pair[column] for pair in part} for part in pairs]
@@ -109,7 +105,7 @@ def test_every_entity_is_in_one_part_with_all_that_it_has(
     assert len(set.union(*entities)) == n
 
 
-def test_both_keeps_the_pairs_whose_parts_agree_and_counts_the_others(
+def test_both_keeps_agreeing_pairs(
     make_config: MakeConfig, tiny_folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     part_of: list[dict[str, int]] = []
@@ -128,7 +124,7 @@ def test_both_keeps_the_pairs_whose_parts_agree_and_counts_the_others(
     ) in caplog.messages
 
 
-def test_one_line_counts_the_parts_and_the_users_that_training_does_not_know(
+def test_log_counts_parts_and_new_users(
     make_config: MakeConfig, tiny_folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = tiny_folder / "tiny" / "tiny.inter"
@@ -157,9 +153,7 @@ def test_filters_come_before_the_division(make_config: MakeConfig, tiny_folder: 
     assert all(abs(len(part) - share * len(left)) < 1 for part, share in zip(items, (0.6, 0.2, 0.2), strict=True))
 
 
-def test_repeated_interactions_stay_together_in_any_order_of_the_file(
-    make_config: MakeConfig, tiny_folder: Path
-) -> None:
+def test_repeated_interactions_stay_together(make_config: MakeConfig, tiny_folder: Path) -> None:
     file = tiny_folder / "tiny" / "tiny.inter"
     with file.open("a", encoding="utf-8") as lines:
         lines.writelines(f"u1\ti{n % 3 + 1}\t{n % 5}\t{1000 + n}\n" for n in range(12))
@@ -205,7 +199,7 @@ def values(line: list[str]) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("eval_args", [cold("item"), cold("both"), WARM], ids=["item", "both", "warm"])
-def test_values_of_every_type_are_written_as_they_were(
+def test_values_are_written_unchanged(
     make_config: MakeConfig, typed_folder: Path, tmp_path: Path, eval_args: dict[str, Any]
 ) -> None:
     make_config()
@@ -228,7 +222,7 @@ def test_values_of_every_type_are_written_as_they_were(
 
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
 @pytest.mark.parametrize("group_by", ["item", "both"])
-def test_written_files_hold_the_entities_that_the_filters_kept(
+def test_files_hold_the_kept_entities(
     make_config: MakeConfig, tiny_folder: Path, tmp_path: Path, model: str, group_by: str
 ) -> None:
     """Also those of a file that the model does not read: another model may read it with the same parts."""
@@ -247,9 +241,7 @@ def test_written_files_hold_the_entities_that_the_filters_kept(
         assert set((folder / file).read_text(encoding="utf-8").splitlines()) < set(lines)
 
 
-def test_a_filter_that_keeps_items_without_interactions_keeps_their_lines(
-    make_config: MakeConfig, tiny_folder: Path, tmp_path: Path
-) -> None:
+def test_filter_keeps_lines_of_kept_items(make_config: MakeConfig, tiny_folder: Path, tmp_path: Path) -> None:
     with (tiny_folder / "tiny" / "tiny.item").open("a", encoding="utf-8") as lines:
         lines.write("new\tc1\tt1\t1.0\t0 0 0 0 1\n")
     for number, (interval, expected) in enumerate([("[0,inf)", True), (None, True), ("[1,inf)", False)]):
@@ -258,9 +250,7 @@ def test_a_filter_that_keeps_items_without_interactions_keeps_their_lines(
         assert ("new" in {row[0] for row in rows(folder / "tiny.item")}) is expected
 
 
-def test_files_beside_the_interactions_are_copied_byte_for_byte(
-    make_config: MakeConfig, typed_folder: Path, tmp_path: Path
-) -> None:
+def test_other_files_are_copied(make_config: MakeConfig, typed_folder: Path, tmp_path: Path) -> None:
     """Among them an empty line, Windows line ends and a further file that the configuration names."""
     make_config()
     source = typed_folder / "typed"
@@ -275,7 +265,7 @@ def test_files_beside_the_interactions_are_copied_byte_for_byte(
     assert {file.name for file in (tmp_path / "split").iterdir()} == names
 
 
-def test_the_parts_can_be_written_into_the_folder_of_the_data_set(make_config: MakeConfig, tiny_folder: Path) -> None:
+def test_parts_in_the_data_sets_folder(make_config: MakeConfig, tiny_folder: Path) -> None:
     folder = tiny_folder / "tiny"
     before = {file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in folder.iterdir()}
     parts = parts_of(make_config(eval_args=cold("item"), save_split=str(folder)))
@@ -286,9 +276,7 @@ def test_the_parts_can_be_written_into_the_folder_of_the_data_set(make_config: M
     assert pairs_of(read) == pairs_of(parts)
 
 
-def test_writing_again_changes_nothing_and_other_content_is_never_overwritten(
-    make_config: MakeConfig, tiny_folder: Path, tmp_path: Path
-) -> None:
+def test_writing_again_overwrites_nothing(make_config: MakeConfig, tiny_folder: Path, tmp_path: Path) -> None:
     folder = tmp_path / "split"
     settings = {"eval_args": cold("item"), "save_split": str(folder)}
 
@@ -324,15 +312,13 @@ def test_a_failure_leaves_no_file(
     assert list(folder.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_written_to_is_one_clear_line(make_config: MakeConfig, tmp_path: Path) -> None:
+def test_unwritable_folder_is_one_line(make_config: MakeConfig, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"save_split: cannot write to .*file/split: Not a directory"):
         parts_of(make_config(eval_args=cold("item"), save_split=str(tmp_path / "file" / "split")))
 
 
-def test_a_value_with_the_separator_is_one_clear_line(
-    make_config: MakeConfig, typed_folder: Path, tmp_path: Path
-) -> None:
+def test_value_with_the_separator(make_config: MakeConfig, typed_folder: Path, tmp_path: Path) -> None:
     make_config()
     file = typed_folder / "typed" / "typed.inter"
     file.write_text(file.read_text(encoding="utf-8").replace("\ts1\t", '\t"s\t1"\t'), encoding="utf-8")
@@ -342,14 +328,14 @@ def test_a_value_with_the_separator_is_one_clear_line(
 
 
 @pytest.mark.parametrize("saved", ["save_dataset", "save_dataloaders"])
-def test_a_split_that_was_made_earlier_cannot_be_written(make_config: MakeConfig, tmp_path: Path, saved: str) -> None:
+def test_earlier_split_cannot_be_written(make_config: MakeConfig, tmp_path: Path, saved: str) -> None:
     """RecBole reads saved data sets and loaders without a word; then nothing is split, and nothing would be written."""
     parts_of(make_config("BPR", eval_args=cold("item"), **{saved: True}))
     with pytest.raises(ConfigError, match=r"save_split: found .*, but nothing was split"):
         parts_of(make_config("BPR", eval_args=cold("item"), save_split=str(tmp_path / "split")))
 
 
-def test_the_written_configuration_does_not_write_again(make_config: MakeConfig, tmp_path: Path) -> None:
+def test_written_configuration_is_final(make_config: MakeConfig, tmp_path: Path) -> None:
     """A checkpoint holds the configuration; loading it elsewhere must not make files."""
     folder = tmp_path / "split"
     config = make_config("BPR", eval_args=cold("item"), save_split=str(folder))
@@ -381,7 +367,7 @@ def test_a_planted_leak_is_caught(make_config: MakeConfig, tmp_path: Path, group
         )
 
 
-def test_files_for_two_parts_are_no_cold_start_split(make_config: MakeConfig, tmp_path: Path) -> None:
+def test_two_files_are_no_cold_start(make_config: MakeConfig, tmp_path: Path) -> None:
     folder = tmp_path / "split"
     parts_of(make_config("BPR", eval_args=cold("item"), save_split=str(folder)))
     with pytest.raises(
@@ -392,7 +378,7 @@ def test_files_for_two_parts_are_no_cold_start_split(make_config: MakeConfig, tm
         )
 
 
-def test_an_empty_part_among_the_files_is_an_error(make_config: MakeConfig, tmp_path: Path) -> None:
+def test_empty_file_of_a_part(make_config: MakeConfig, tmp_path: Path) -> None:
     folder = tmp_path / "split"
     parts_of(make_config("BPR", eval_args=cold("item"), save_split=str(folder)))
     header, *_ = (folder / "tiny.valid.inter").read_text(encoding="utf-8").splitlines()

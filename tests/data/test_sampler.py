@@ -41,21 +41,21 @@ def draw(sampler: Any, users: list[int], n: int = N_DRAWS) -> np.ndarray:
 
 @pytest.mark.parametrize("users", [[1, 1], [1, 2]])
 @pytest.mark.parametrize("distribution", ["uniform", "popularity"])
-def test_negatives_are_items_of_the_pool_that_the_user_does_not_have(users: list[int], distribution: str) -> None:
+def test_negatives_are_in_the_pool(users: list[int], distribution: str) -> None:
     pool, used = [3, 4, 5, 7], [{4, 6}, {7, 3}]
     drawn = draw(make(pool, used, distribution), users, 2000)
     for column, user in enumerate(users):
         assert set(drawn[:, column]) == set(pool) - used[user - 1]
 
 
-def test_uniform_negatives_are_equally_likely() -> None:
+def test_uniform_negatives() -> None:
     drawn = draw(make([2, 3, 6], [{6}, set()]), [1, 2])
     assert chisquare(np.bincount(drawn[:, 0], minlength=8)[[2, 3]]).pvalue > 1e-3
     assert chisquare(np.bincount(drawn[:, 1], minlength=8)[[2, 3, 6]]).pvalue > 1e-3
 
 
 @pytest.mark.parametrize("alpha", [1.0, 0.5])
-def test_popular_negatives_are_as_likely_as_their_training_interactions(alpha: float) -> None:
+def test_popular_negatives(alpha: float) -> None:
     """The item 2 of the pool has none and is never drawn."""
     pool = [1, 2, 4, 5, 6]
     counts = np.bincount(draw(make(pool, distribution="popularity", alpha=alpha), [1]).ravel(), minlength=8)
@@ -64,7 +64,7 @@ def test_popular_negatives_are_as_likely_as_their_training_interactions(alpha: f
     assert chisquare(counts[[1, 4, 5, 6]], N_DRAWS * weights / weights.sum()).pvalue > 1e-3
 
 
-def test_with_every_item_in_the_pool_popularity_is_that_of_recbole() -> None:
+def test_popularity_of_the_whole_pool() -> None:
     items = np.repeat(np.arange(8), POPULARITY)
     columns = {"user_id": np.zeros_like(items), "item_id": items}
     dataset = SimpleNamespace(
@@ -83,24 +83,22 @@ def test_with_every_item_in_the_pool_popularity_is_that_of_recbole() -> None:
     assert (np.abs(difference) < 4.5 * np.sqrt(counts[0] + counts[1])[known]).all()
 
 
-def test_a_user_with_more_items_than_the_pool_has_can_still_get_the_one_that_is_left() -> None:
+def test_last_item_of_the_pool() -> None:
     assert set(draw(make([2, 5, 7], [{1, 3, 4, 6, 2, 7}, set()]), [1], 50).ravel()) == {5}
 
 
-def test_a_user_who_has_the_whole_pool_is_named() -> None:
+def test_user_with_the_whole_pool_is_named() -> None:
     with pytest.raises(DataError, match="user 'bob' has interacted with all 2 items that negatives of valid are drawn"):
         make([3, 4], [{3}, {4, 1, 3}])
 
 
-def test_a_pool_without_any_popularity_is_an_error_that_says_what_to_do() -> None:
+def test_pool_without_popularity() -> None:
     with pytest.raises(DataError, match=r"mode: .* valid cannot be drawn by popularity, because none of the 1 cand"):
         make([2], distribution="popularity")
 
 
 @pytest.mark.parametrize("arguments", [{"train_neg_sample_args": None}, {"eval_args": {"mode": "full"}}])
-def test_a_loader_that_draws_nothing_keeps_its_sampler(
-    make_model: Callable[..., tuple[Any, ...]], arguments: dict[str, Any]
-) -> None:
+def test_loader_without_negatives(make_model: Callable[..., tuple[Any, ...]], arguments: dict[str, Any]) -> None:
     _, _, train, valid, _ = make_model(model="Pop", **arguments)
     for loader in [train] if "train_neg_sample_args" in arguments else [valid]:
         before = loader._sampler
@@ -112,7 +110,7 @@ def test_a_loader_that_draws_nothing_keeps_its_sampler(
 @pytest.mark.parametrize("phase", ["train", "valid"])
 @pytest.mark.parametrize("distribution", ["uniform", "popularity"])
 @pytest.mark.parametrize("kind", [Sampler, RepeatableSampler])
-def test_recboles_samplers_draw_what_they_draw_without_the_plugin(
+def test_recboles_draws_are_unchanged(
     make_config: Callable[..., Config],
     monkeypatch: pytest.MonkeyPatch,
     kind: type,
@@ -139,7 +137,7 @@ def test_recboles_samplers_draw_what_they_draw_without_the_plugin(
 
 
 @pytest.mark.parametrize(("n_users", "n_items", "n_pairs"), [(30, 40, 500), (30, 40, 3), (900, 7000, 5000), (5, 9, 0)])
-def test_a_set_of_pairs_has_exactly_its_pairs(n_users: int, n_items: int, n_pairs: int) -> None:
+def test_pair_set_has_its_pairs_alone(n_users: int, n_items: int, n_pairs: int) -> None:
     rng = np.random.default_rng(n_pairs)
     users, items = rng.integers(0, n_users, n_pairs), rng.integers(0, n_items, n_pairs)
     pairs = PairSet(users, items, n_users, n_items)
@@ -150,7 +148,7 @@ def test_a_set_of_pairs_has_exactly_its_pairs(n_users: int, n_items: int, n_pair
     assert len(pairs.table) <= max(8 * PairSet.BITS, PairSet.BITS * n_pairs // 8)
 
 
-def test_a_user_who_does_not_exist_is_recboles_error(make_config: Callable[..., Config]) -> None:
+def test_unknown_user_is_recboles_error(make_config: Callable[..., Config]) -> None:
     dataset = create_dataset(make_config(model="BPR"))
     sampler = Sampler(["train"], [dataset.build()[0]]).set_phase("train")
     with pytest.raises(ValueError, match=r"user_id \[99\] not exist"):

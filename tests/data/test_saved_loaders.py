@@ -75,7 +75,7 @@ def test_saved_loaders_are_used_again(folder: Path, caplog: pytest.LogCaptureFix
     assert "Load split dataloaders" in caplog.text
 
 
-def test_loaders_that_were_read_have_the_keys_of_the_run(make_model: Build) -> None:
+def test_read_loaders_have_new_keys(make_model: Build) -> None:
     _, _, *saved = make_model(checkpoint_dir="saved", save_dataloaders=True)
     assert all(loader.generator is not None for loader in saved)
     config, _, *read = make_model(checkpoint_dir="saved", learning_rate=0.5)

@@ -52,7 +52,7 @@ def by_token(tokens: list[str], ratios: tuple[float, ...], seed: int, side: str)
 
 @steady
 @given(names.filter(len), shares(), seeds, sides, st.randoms())
-def test_the_division_has_the_sizes_that_are_asked_for_and_ignores_the_order(
+def test_division_ignores_the_order(
     tokens: list[str], ratios: tuple[float, ...], seed: int, side: str, random: Random
 ) -> None:
     try:
@@ -69,7 +69,7 @@ def test_the_division_has_the_sizes_that_are_asked_for_and_ignores_the_order(
     assert by_token(shuffled, ratios, seed, side) == parts
 
 
-def test_ten_entities_are_divided_as_the_papers_divide_them() -> None:
+def test_sizes_of_the_papers() -> None:
     tokens = [f"i{n}" for n in range(10)]
     parts = partition_entities(tokens, (0.8, 0.1, 0.1), 2020, "item")
     assert np.bincount(parts).tolist() == [8, 1, 1]
@@ -83,7 +83,7 @@ def test_seed_and_side_give_other_divisions() -> None:
     assert len(divisions) == 40
 
 
-def test_every_entity_is_equally_likely_to_be_held_out() -> None:
+def test_entities_are_equally_likely() -> None:
     """Over many seeds each token is in a part as often as its share says, wherever it stands in the alphabet."""
     tokens, n = [f"x{k}" for k in range(10)], 3000
     parts = np.array([partition_entities(tokens, RATIOS, seed, "item") for seed in range(n)])
@@ -92,7 +92,7 @@ def test_every_entity_is_equally_likely_to_be_held_out() -> None:
         assert np.abs((parts == part).mean(0) - ratio).max() < 4.5 * error
 
 
-def test_two_tokens_are_held_out_together_no_more_often_than_by_chance() -> None:
+def test_tokens_are_held_out_independently() -> None:
     n = 3000
     parts = np.array([partition_entities([*"abcdefghij"], RATIOS, seed, "user") for seed in range(n)])
     expected = 2 / 10 * 1 / 9
@@ -101,7 +101,7 @@ def test_two_tokens_are_held_out_together_no_more_often_than_by_chance() -> None
 
 
 @pytest.mark.parametrize(("n", "ratios"), [(4, (0.8, 0.1, 0.1)), (2, RATIOS), (0, RATIOS)])
-def test_too_few_entities_are_an_error_that_counts_them(n: int, ratios: tuple[float, ...]) -> None:
+def test_too_few_entities(n: int, ratios: tuple[float, ...]) -> None:
     with pytest.raises(DataError, match=rf"{n} users cannot be divided by \[{ratios[0]}.*0 for") as caught:
         partition_entities([f"u{k}" for k in range(n)], ratios, 1, "user")
     assert all(f"for {part}" in str(caught.value) for part in PARTS)
@@ -109,7 +109,7 @@ def test_too_few_entities_are_an_error_that_counts_them(n: int, ratios: tuple[fl
 
 @steady
 @given(interactions(), seeds)
-def test_an_interaction_goes_where_its_entity_goes(frame: pd.DataFrame, seed: int) -> None:
+def test_interaction_follows_its_entity(frame: pd.DataFrame, seed: int) -> None:
     for side in ("user", "item"):
         try:
             parts = partition_interactions(frame["user"], frame["item"], RATIOS, side, seed)
@@ -122,7 +122,7 @@ def test_an_interaction_goes_where_its_entity_goes(frame: pd.DataFrame, seed: in
 
 @steady
 @given(interactions(), seeds)
-def test_with_both_an_interaction_is_kept_where_user_and_item_agree(frame: pd.DataFrame, seed: int) -> None:
+def test_both_keeps_agreeing_interactions(frame: pd.DataFrame, seed: int) -> None:
     columns = frame["user"], frame["item"]
     try:
         of_user, of_item = (partition_interactions(*columns, RATIOS, side, seed) for side in ("user", "item"))
@@ -132,7 +132,7 @@ def test_with_both_an_interaction_is_kept_where_user_and_item_agree(frame: pd.Da
     assert (both == np.where(of_user == of_item, of_user, DROPPED)).all()
 
 
-def test_a_part_without_interactions_is_an_error_that_names_it() -> None:
+def test_empty_part_is_named() -> None:
     """Ten users who each know one item of ten: with both sides divided, few pairs agree."""
     users, items = (pd.Series([f"{name}{n}" for n in range(10)]) for name in "ui")
     messages = set()
@@ -146,7 +146,7 @@ def test_a_part_without_interactions_is_an_error_that_names_it() -> None:
 
 @steady
 @given(interactions(), seeds, st.randoms())
-def test_the_order_of_the_rows_does_not_depend_on_the_file(frame: pd.DataFrame, seed: int, random: Random) -> None:
+def test_order_ignores_the_file(frame: pd.DataFrame, seed: int, random: Random) -> None:
     def ordered(rows: pd.DataFrame) -> pd.DataFrame:
         columns = rows["user"], rows["item"]
         parts = partition_interactions(*columns, RATIOS, "item", seed)
@@ -164,7 +164,7 @@ def test_the_order_of_the_rows_does_not_depend_on_the_file(frame: pd.DataFrame, 
     pd.testing.assert_frame_equal(ordered(frame.iloc[positions].reset_index(drop=True)), expected)
 
 
-def test_dropped_interactions_are_not_in_the_order() -> None:
+def test_order_has_no_dropped_rows() -> None:
     parts = np.array([2, DROPPED, 0, DROPPED, 1])
     users, items = pd.Series([*"abcde"]), pd.Series([*"vwxyz"])
     assert canonical_order(parts, users, items, [], 7).tolist() == [2, 4, 0]
@@ -182,7 +182,7 @@ def test_popular_items_do_not_come_first() -> None:
     assert abs(np.mean(positions) - 29 / 2) < 4.5 * error
 
 
-def test_the_hash_tells_held_out_pairs_apart_and_ignores_their_order() -> None:
+def test_hash_ignores_the_order() -> None:
     valid, test = (["u1", "u2"], ["i1", "i2"]), (["u3"], ["i3"])
     first = held_out_hash([valid, test])
     assert held_out_hash([(["u2", "u1"], ["i2", "i1"]), test]) == first
@@ -196,7 +196,7 @@ def test_the_hash_tells_held_out_pairs_apart_and_ignores_their_order() -> None:
     assert len(first) == 12
 
 
-def test_an_entity_in_two_parts_is_an_error_that_names_entity_and_parts() -> None:
+def test_entity_in_two_parts_is_named() -> None:
     tokens = ["[PAD]", "a", "b", "c"]
     check_disjoint([[1, 1], [2], [3]], tokens, "item")
     with pytest.raises(DataError, match="item 'b' has interactions in both train and test, and so have 0 more"):

@@ -13,7 +13,7 @@ import pytest
 
 from recbole_sibrar import cli
 from recbole_sibrar.data.atomic import read_frame, read_header
-from recbole_sibrar.dataset_prep.pipeline.locks import locked
+from recbole_sibrar.files import locked
 
 N_USERS, N_ITEMS, SIZE = 24, 16, 4
 

@@ -13,7 +13,6 @@ __all__ = [
     "options",
     "reader",
     "table_formats",
-    "tables",
     "text_kinds",
     "text_tables",
 ]

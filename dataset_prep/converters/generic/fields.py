@@ -196,7 +196,8 @@ def _choose(source: _Source, group: Group, found: TableFields) -> None:
 
 def _infer(source: _Source, names: Sequence[str], found: TableFields) -> None:
     """Make fields of the columns without an option, if their type can be inferred."""
-    side, table = source.side, source.table
+    side = source.side
+    table = source.table
     types: dict[str, str | None] = {}
 
     for name in names:
@@ -223,7 +224,8 @@ def _infer(source: _Source, names: Sequence[str], found: TableFields) -> None:
 
 def _left_out(source: _Source, name: str, verdict: Verdict) -> str:
     """Write the sentence on an unused column, with a use for it."""
-    side, file = source.side, source.table.path
+    side = source.side
+    file = source.table.path
     table = f"--input {file} --id_column '{source.key}'"
     hints = {
         "texts": f"--encode '{side}:{name}=MODEL' makes vectors of texts, as recbole-sibrar encode-text does",
@@ -248,7 +250,8 @@ def _left_out(source: _Source, name: str, verdict: Verdict) -> str:
 
 def _remark(source: _Source, name: str, verdict: Verdict, found: TableFields) -> None:
     """Remark on doubtful cells of a column."""
-    side, table = source.side, source.table
+    side = source.side
+    table = source.table
     if verdict.type == "float" and verdict.reason == "numbers":
         found.notes += missing_numbers(table, f"{side}s", name)
     if verdict.type != "token" or str(table.data[name].type) != "string":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from recbole_sibrar.errors import DataError
@@ -10,11 +11,15 @@ from recbole_sibrar.names import SIDES
 
 from ...pipeline.encode_option import Encoding, parse_encodings
 from ...pipeline.raw import RawData
+from ...readers.endings import JSON_ENDINGS, ending_of
+from ...readers.missing_words import MISSING_NUMBERS
+from ...readers.raw_tables import Table, read_parquet
+from ...readers.record_tables import read_records_table
 from .column_choices import Choice, parse_choices
 from .fields import TableFields, read_fields, without_common_names
 from .interactions import Interactions, read_interactions
-from .table_formats import check_options
-from .tables import read_table
+from .table_formats import check_options, format_of
+from .text_tables import read_text_table
 
 
 def read(input_path: Path, options: argparse.Namespace) -> RawData:
@@ -33,7 +38,7 @@ def read(input_path: Path, options: argparse.Namespace) -> RawData:
     for side in SIDES:
         _check_table(side, choices[side], options)
 
-    table, notes = read_table(input_path / options.interactions, "interactions", options)
+    table, notes = _read_table(input_path / options.interactions, "interactions", options)
     interactions = read_interactions(table, options)
     found = {
         side: _read_side(side, input_path, interactions, choices[side], encodings, options, notes) for side in SIDES
@@ -68,10 +73,41 @@ def _read_side(
     if not file:
         return TableFields()
 
-    table, more = read_table(input_path / file, f"{side}s", options)
+    table, more = _read_table(input_path / file, f"{side}s", options)
     notes += more
     encoded = [column for encoding in encodings if encoding.side == side for column in encoding.columns]
     return read_fields(side, table, interactions, choices, encoded, options)
+
+
+def _read_table(path: Path, table: str, options: argparse.Namespace) -> tuple[Table, list[str]]:
+    """Read a table of any kind and format.
+
+    Args:
+        path: The file: CSV, TSV, text with any separator, JSON lines or Parquet.
+        table: One of :data:`~.options.TABLES`.
+        options: Options of the converter.
+
+    Returns:
+        The table, and sentences on inferences from its content.
+
+    Raises:
+        DataError: The file cannot be read, or an option has a wrong value.
+    """
+    written = format_of(table, options)
+    if not path.is_file():
+        raise DataError(f"--{table}: there is no file {path}")
+
+    ending = ending_of(path)
+    notes: list[str] = []
+    if ending == ".parquet":
+        data = read_parquet(path)
+    elif ending in JSON_ENDINGS and written.separator is None:
+        data = read_records_table(path)
+    else:
+        data, notes = read_text_table(path, table, written)
+
+    data = replace(data, missing=written.missing, missing_numbers=MISSING_NUMBERS, decimal=written.decimal)
+    return data, notes
 
 
 def _check_table(side: str, choices: list[Choice], options: argparse.Namespace) -> None:

@@ -29,7 +29,6 @@ class Music4AllOnion:
 
     def add_options(self, parser: argparse._ArgumentGroup) -> None:
         """Add the options for years, files, ages and countries."""
-        events, counts = INTERACTION_FILES.values()
         parser.add_argument(
             "--year",
             metavar="YEAR",
@@ -37,11 +36,14 @@ class Music4AllOnion:
             default=2018,
             help="keep events of this year (UTC), or all (default: %(default)s, as in the papers)",
         )
+
+        events, counts = INTERACTION_FILES.values()
         parser.add_argument(
             "--interactions",
             choices=list(INTERACTION_FILES),
             help=f"file to read: {events} or {counts} (default: the first existing one)",
         )
+
         parser.add_argument(
             "--age_range",
             metavar=("FROM", "TO"),

@@ -179,7 +179,10 @@ class _Lines:
     """Lines of a file, matched with the wanted tracks."""
 
     def __init__(self, table: StreamTable, ids: pd.Index, notes: list[str], file: EntityFile | None) -> None:
-        self._table, self._ids, self._notes, self._file = table, ids, notes, file
+        self._table = table
+        self._ids = ids
+        self._notes = notes
+        self._file = file
         self._seen = np.zeros(len(ids), dtype=bool)
         self._n_lines = 0
 

@@ -119,7 +119,7 @@ def _text_of(block: Block, first: int, last: int) -> list[bytes]:
 
 
 def _has_open_cell(block: Block) -> bool:
-    """Whether a cell, kept or not, begins with a quotation mark and ends behind a separator for a full reader."""
+    """Tell if a cell, kept or not, begins with a quotation mark and ends behind a separator for a full reader."""
     starts = np.frombuffer(block.text, dtype=np.uint8)[block.cells[:, :, 0]]
     quoted = block.cells[starts == ord('"')].tolist()
     return any(block.text.count(b'"', start, end) % 2 for start, end in quoted)

@@ -77,7 +77,7 @@ class Cache:
         """Read the vectors of some fields, and the rest of the file.
 
         Args:
-            fields: The fields that are read.
+            fields: The fields to read.
 
         Returns:
             The parts of the file; None if the cache lacks one, or is damaged.
@@ -98,7 +98,7 @@ class Cache:
         return [(i, field) for i, field in enumerate(self.file.header) if field.type == "float_seq"]
 
     def _is_rest(self, text: bytes) -> bool:
-        """Whether a text begins with the header of the file without its vectors, and was written to its end."""
+        """Tell if a text begins with the header of the file without its vectors, and was written to its end."""
         text_format = self.file.text_format
         kept = [field.header for field in self.file.header if field.type != "float_seq"]
         header = text_format.separator.join(kept).encode(text_format.codec)

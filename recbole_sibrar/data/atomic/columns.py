@@ -21,7 +21,6 @@ from recbole_sibrar.data.atomic.vectors import (
     NotPlainError,
     Split,
     VectorParser,
-    VectorReader,
     Vectors,
 )
 
@@ -31,16 +30,12 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 20
 """Bytes that are read at a time, few enough for a processor's cache."""
 
-_COMPILED_FROM = 350_000_000
-"""Size in bytes from which on the compiled reader pays. It reads a GB in 3 seconds of processor time, PyArrow in 9;
-loading it takes half a second (two seconds the first time ever, for compiling) and 100 MB of memory."""
-
 _PROGRESS_FROM = 1 << 29
 """Size in bytes from which on reading shows a progress bar."""
 
 
 class _Column:
-    """A column of vectors, whose matrix threads fill in its place, so that no number is copied."""
+    """A column of vectors. Threads fill its matrix in place, so that no number is copied."""
 
     def __init__(self, file: AtomicFile, field: Field, position: int, parser: VectorParser) -> None:
         self.file = file
@@ -55,7 +50,7 @@ class _Column:
         self.parser.measure(block.text, block.cells[:, self.position])
 
     def has_room(self, n_rows: int) -> bool:
-        """Whether the matrix has that many rows; it needs none before the first vector."""
+        """Tell if the matrix has that many rows; it needs none before the first vector."""
         return len(self._matrix) >= n_rows or not self.parser.size
 
     def make_room(self, n_rows: int) -> None:
@@ -113,9 +108,7 @@ def split_columns(file: AtomicFile, fields: list[Field], dtype: FloatType, stric
 
     wanted = [(i, field) for i, field in enumerate(file.header) if field.type == "float_seq" and field in fields]
     kept = [i for i, field in enumerate(file.header) if field.type != "float_seq"]
-    size = os.path.getsize(file.path)
-    compiled = _load_compiled() if wanted and size >= _COMPILED_FROM else None
-    parser = VectorParser(text_format.seq_separator, text_format.codec, dtype, strict, compiled)
+    parser = VectorParser(text_format.seq_separator, text_format.codec, dtype, strict)
     columns = [_Column(file, field, i, replace(parser)) for i, field in wanted]
 
     separator = text_format.separator.encode()
@@ -126,20 +119,13 @@ def split_columns(file: AtomicFile, fields: list[Field], dtype: FloatType, stric
             if stream.readline().rstrip(b"\r\n").split(separator) != names:
                 return None  # the header ends in another way than its line
 
-            for block in _parsed(read_blocks(stream, _BLOCK, separator, len(names)), columns, size):
+            for block in _parsed(
+                read_blocks(stream, _BLOCK, separator, len(names)), columns, os.path.getsize(file.path)
+            ):
                 rest += keep_cells(block, kept, separator)
     except NotPlainError:
         return None
     return Split(b"\n".join([*rest, b""]), {column.field: column.vectors() for column in columns})
-
-
-def _load_compiled() -> VectorReader | None:
-    """Load the compiled reader, if the extra ``fast`` is installed."""
-    try:
-        from recbole_sibrar.data.atomic.numerals import parse_cells
-    except ImportError:
-        return None
-    return parse_cells
 
 
 def _parsed(blocks: Iterator[Block], columns: list[_Column], n_bytes: int) -> Iterator[Block]:
@@ -162,7 +148,7 @@ def _parsed(blocks: Iterator[Block], columns: list[_Column], n_bytes: int) -> It
             for column in columns:
                 column.measure(block)
                 if not column.has_room(n_rows):
-                    collect(0)  # nobody may write into a matrix that moves
+                    collect(0)  # no thread may write into a matrix while it moves
                     rows_left = (n_bytes - n_read) / block.n_bytes * len(block.cells)
                     column.make_room(n_rows + int(1.05 * rows_left))
 

@@ -16,7 +16,7 @@ def find_wrong_number(file: AtomicFile, fields: list[Field]) -> DataError | None
 
     Args:
         file: The file, whose rows all have as many cells as the header.
-        fields: The fields that are loaded.
+        fields: The loaded fields.
 
     Returns:
         The error that names line, field and cell; None if all numbers can be read.

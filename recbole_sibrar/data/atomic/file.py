@@ -38,7 +38,7 @@ from recbole_sibrar.errors import DataError
 
 
 class RowError(DataError):
-    """A row cannot be divided into the cells of its header, so that nobody can read the file."""
+    """A row cannot be divided into the cells of its header, so that the file is unreadable."""
 
 
 class CellError(DataError):
@@ -117,7 +117,7 @@ class AtomicFile:
             raise undecodable(self.path, self.text_format.encoding) from None
 
     def line_of(self, row: int) -> int:
-        """Number of a row's line, as an editor counts.
+        """Find the number of a row's line, as an editor counts.
 
         Args:
             row: Position of the row, from 0 for the first after the header.

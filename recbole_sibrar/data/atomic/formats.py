@@ -50,11 +50,11 @@ class TextFormat:
 
     @property
     def is_plain(self) -> bool:
-        """Whether a line can be divided at a byte, with any content of the cells."""
+        """True if a line can be divided at a byte, with any content of the cells."""
         is_usable = len(self.separator) == 1 and self.separator.isascii() and self.separator not in '"\r\n\\'
         return is_usable and codecs.lookup(self.codec).name in _ASCII_BASED
 
     @property
     def is_utf8(self) -> bool:
-        """Whether the file is in UTF-8."""
+        """True if the file is in UTF-8."""
         return codecs.lookup(self.codec).name == "utf-8"

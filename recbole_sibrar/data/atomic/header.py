@@ -82,7 +82,8 @@ def _describe_header(head: str, cell: str, separator: str) -> str:
 
 def undecodable(path: str | PathLike[str], encoding: str | None) -> DataError:
     """Error for a file in another encoding than the configuration says."""
-    used, advice = encoding or "utf-8", "set the key 'encoding' to what it is"
+    used = encoding or "utf-8"
+    advice = "set the key 'encoding' to that of the file"
     content = Path(path).read_bytes()
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return DataError(f"{path}: the text is not {used}; {advice}, which seems to be utf-16")

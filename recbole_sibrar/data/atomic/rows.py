@@ -70,11 +70,11 @@ def check_rows(path: str | os.PathLike[str], text_format: TextFormat, line_break
 
 
 def _check_bytes(path: str | os.PathLike[str], text_format: TextFormat) -> bool:
-    """Check a file by counting bytes.
+    r"""Check a file by counting bytes.
 
     Returns:
-        Whether that was possible; False where a cell begins with a quotation mark, or lines end otherwise than in
-        ``\\n`` or ``\\r\\n``.
+        True if that was possible; False where a cell begins with a quotation mark, or lines end otherwise than in
+        ``\n`` or ``\r\n``.
     """
     separator = text_format.separator.encode()
     with open(path, "rb") as file:
@@ -94,7 +94,7 @@ def _check_bytes(path: str | os.PathLike[str], text_format: TextFormat) -> bool:
 
 
 def _blocks_of_lines(file: BinaryIO) -> Iterator[bytes]:
-    """Read the rest of a file in blocks of whole lines; each line ends in ``\\n``."""
+    r"""Read the rest of a file in blocks of whole lines; each line ends in ``\n``."""
     size = _BLOCK
     while text := file.read(size):
         end = text.rfind(b"\n") + 1

@@ -76,7 +76,7 @@ def _read_records(path: str | PathLike[str], columns: list[str], text_format: Te
 
 
 def read_plain(text: bytes, columns: list[str], separator: str) -> pd.DataFrame | None:
-    """Read columns as ``pandas.read_csv`` does with ``dtype=str``, several times as fast.
+    r"""Read columns as ``pandas.read_csv`` does with ``dtype=str``, several times as fast.
 
     Args:
         text: A header and lines of as many cells, in UTF-8, without empty lines; ``\\n`` ends each of them.

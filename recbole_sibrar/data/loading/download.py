@@ -1,4 +1,4 @@
-"""Data sets that RecBole downloads: a name that it does not know, and downloads that fail."""
+"""Downloads of RecBole's data sets: unknown names and failed downloads."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import inspect
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import recbole
 import torch.distributed as dist
@@ -14,11 +13,11 @@ import yaml
 from recbole.data.dataset import Dataset
 
 from recbole_sibrar.config import nearest
-from recbole_sibrar.data.atomic import DataError
+from recbole_sibrar.errors import DataError
 
 
 def needs_repair() -> bool:
-    """Whether RecBole waits after a download for other processes, which a single one has not (#1989, #2050)."""
+    """Tell if RecBole waits for other processes after a download, even if there are none (#1989, #2050)."""
     return "barrier" in inspect.getsource(Dataset._download)
 
 
@@ -39,7 +38,7 @@ def repair() -> None:
 
 
 def download(original: Callable[[Dataset], None], dataset: Dataset) -> None:
-    """Download a data set; a download that fails leaves no folder, which would be taken for the data set."""
+    """Download a data set; a failed download leaves no folder, since the next run would take it for the data set."""
     folder = Path(dataset.dataset_path)
     try:
         original(dataset)
@@ -48,8 +47,10 @@ def download(original: Callable[[Dataset], None], dataset: Dataset) -> None:
         raise
 
 
-def find_url(original: Callable[..., Any], dataset: Dataset, url_file: str, allow_none: bool = False) -> Any:
-    """Find where RecBole downloads a data set from.
+def find_url(
+    original: Callable[..., str | None], dataset: Dataset, url_file: str, allow_none: bool = False
+) -> str | None:
+    """Find the address of a data set in RecBole's list.
 
     Raises:
         DataError: RecBole knows no data set of that name, and there is no folder of it.
@@ -68,6 +69,6 @@ def find_url(original: Callable[..., Any], dataset: Dataset, url_file: str, allo
 
 
 def _downloadable(url_file: str) -> list[str]:
-    """Names of the data sets that RecBole downloads."""
+    """List the data sets that RecBole can download."""
     file = Path(recbole.__path__[0]) / "properties" / "dataset" / f"{url_file}.yaml"
     return list(yaml.safe_load(file.read_text(encoding="utf-8")))

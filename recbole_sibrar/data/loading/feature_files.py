@@ -1,56 +1,60 @@
-"""The files that describe users and items: ``.user``, ``.item`` and those of RecBole's ``additional_feat_suffix``.
+"""The files of users and items: ``.user``, ``.item`` and those of RecBole's ``additional_feat_suffix``.
 
-RecBole's manual describes an additional file for vectors that were computed elsewhere, with a column of ids that
-``alias_of_user_id`` or ``alias_of_item_id`` names. RecBole gives their values to models that ask for
-``preload_weight``; for models of ours they are modalities like the fields of ``.user`` and ``.item``.
+RecBole's manual describes an additional file for precomputed vectors. ``alias_of_user_id`` or ``alias_of_item_id``
+names its column of ids. RecBole gives the values to models with ``preload_weight``; for our models they are modalities
+like the fields of ``.user`` and ``.item``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from recbole.utils import FeatureSource
 
 from recbole_sibrar.data.atomic import Field
 from recbole_sibrar.errors import DataError, nearest, refuse
 from recbole_sibrar.names import SIDES, Side
+from recbole_sibrar.protocols import DatasetLike
+
+if TYPE_CHECKING:
+    from recbole_sibrar.data.dataset import MultimodalDataset
 
 
 @dataclass(frozen=True)
 class FeatureFile:
-    """A file that describes users or items."""
+    """A file of users or items."""
 
     suffix: str
     """Suffix of the file."""
     path: str
     """Path of the file."""
     side: Side
-    """Whom it describes."""
+    """Side of the file."""
     header_field: str
     """Name of the ids in the file."""
     id_field: str
-    """Name of the ids in the data set: another one where two files call their ids alike, which RecBole cannot tell
-    apart."""
+    """Name of the ids in the data set. It differs if two files call their ids alike: RecBole cannot tell them apart."""
 
 
-def find_owner(dataset: Any, path: str, suffix: str, header: list[Field]) -> FeatureFile | None:
-    """Find out whom a file describes.
+def find_owner(dataset: DatasetLike, path: str, suffix: str, header: list[Field]) -> FeatureFile | None:
+    """Find the side of an additional file and the field of its ids.
 
     Args:
-        dataset: The data set that loads it.
+        dataset: The data set being loaded.
         path: The file.
         suffix: Its suffix.
         header: All its fields.
 
     Returns:
-        The file; None where no field holds ids of users or items.
+        The file; None if no field holds ids of users or items.
 
     Raises:
-        DataError: Several fields do, or one that is no ``token``.
+        DataError: Several fields hold ids, or the field is no ``token``.
     """
     found = [(field, side) for field in header for side in SIDES if field.name in id_names(dataset, side)]
     if not found:
@@ -61,34 +65,35 @@ def find_owner(dataset: Any, path: str, suffix: str, header: list[Field]) -> Fea
         names = ", ".join(field.header for field, _ in tokens or found)
         raise DataError(
             f"{path}: found the ids {names}, allowed is one token field that alias_of_user_id or alias_of_item_id "
-            "names, which says whose values a line holds"
+            "names, with the id of each line"
         )
+
     field, side = tokens[0]
     taken = field.name in dataset.field2source
     return FeatureFile(suffix, path, side, field.name, f"{field.name}_of_{suffix}" if taken else field.name)
 
 
-def id_names(dataset: Any, side: Side) -> list[str]:
-    """Names of the fields that hold ids of one side."""
+def id_names(dataset: DatasetLike, side: Side) -> list[str]:
+    """List the fields with ids of one side."""
     own = dataset.uid_field if side == "user" else dataset.iid_field
     aliases = dataset.config[f"alias_of_{side}_id"] or []
     return [own, *([aliases] if isinstance(aliases, str) else aliases)]
 
 
 def check_columns(
-    dataset: Any, file: FeatureFile, present: set[str], load: set[str] | None, unload: set[str] | None
+    dataset: DatasetLike, file: FeatureFile, present: set[str], load: set[str] | None, unload: set[str] | None
 ) -> None:
-    """Check that the columns that are asked for exist, and that the one of the ids is among them.
+    """Check that the configured columns exist, and that the ids are among them.
 
     Args:
-        dataset: The data set that loads.
+        dataset: The data set being loaded.
         file: The file.
         present: All its fields.
-        load: What ``load_col`` names; None for all.
-        unload: What ``unload_col`` names; None for nothing.
+        load: Fields of ``load_col``; None for all.
+        unload: Fields of ``unload_col``; None for none.
 
     Raises:
-        DataError: They do not.
+        DataError: A column does not exist, or the ids are not loaded.
     """
     for key in ("load_col", "unload_col"):
         listed = (dataset.config[key] or {}).get(file.suffix)
@@ -96,67 +101,73 @@ def check_columns(
             raise DataError(
                 f"{key}: found '{listed}' for {file.suffix}, allowed is a list of fields, such as [{listed}]"
             )
+
     names = ", ".join(sorted(present))
     missing = sorted(((load or set()) | (unload or set())) - present)
     if missing:
         hint = nearest(missing[0], present)
         raise DataError(f"load_col/unload_col: {file.path} has no field '{missing[0]}'; its fields are {names}{hint}")
+
     name = file.header_field
     if name not in present:
         raise DataError(
-            f"{file.path} has no field '{name}' ({file.side.upper()}_ID_FIELD), which says whose values a line holds; "
+            f"{file.path} has no field '{name}' ({file.side.upper()}_ID_FIELD) for the id of each line; "
             f"its fields are {names}{nearest(name, present)}"
         )
     if name in (unload or ()) or (load is not None and name not in load):
         key, found = ("load_col", load) if load is not None else ("unload_col", unload)
         raise DataError(
             f"{key}: found {sorted(found or ())} for {file.suffix}, but '{name}' has to be loaded, "
-            f"which says whose values a line of {file.path} holds"
+            f"because it holds the id of each line of {file.path}"
         )
 
 
 def check_new(
-    dataset: Any, path: str, source: FeatureSource | str, fields: list[Field], numbers_too: bool = True
+    dataset: DatasetLike, path: str, source: FeatureSource | str, fields: list[Field], numbers_too: bool = True
 ) -> None:
-    """Check that no field of a file has the name of a field of another one, which RecBole cannot tell apart.
+    """Check that the fields of a file have other names than those of earlier files; RecBole cannot tell them apart.
 
     Args:
-        dataset: The data set, which has loaded other files before.
+        dataset: The data set with its earlier files.
         path: The file.
-        source: What the file is.
-        fields: The fields that are loaded.
-        numbers_too: Whether names of earlier numbers count, with which RecBole goes on.
+        source: Kind of the file.
+        fields: The loaded fields.
+        numbers_too: Whether names of earlier number fields count; RecBole accepts these.
 
     Raises:
-        DataError: One has.
+        DataError: A name is taken.
     """
     own = {FeatureSource.USER: dataset.uid_field, FeatureSource.ITEM: dataset.iid_field}
+
     for field in fields:
-        name, other = field.name, dataset.field2source.get(field.name)
+        name = field.name
+        other = dataset.field2source.get(name)
         if other is None or other == source or name in (own.get(source), getattr(dataset, "entity_field", None)):
             continue
         if not numbers_too and dataset.field2type[name].value.startswith("float"):
             continue
+
         suffix = _suffix_of(dataset, name).removesuffix("_id")
         raise DataError(
             f"{path}: field '{name}' is also in the .{suffix} file; rename one of them, or list it in unload_col"
         )
 
 
-def _suffix_of(dataset: Any, name: str) -> str:
-    source = dataset.field2source[name]
-    return source if isinstance(source, str) else source.value
+def _suffix_of(dataset: DatasetLike, name: str) -> str:
+    """Suffix of the file with a field."""
+    source: FeatureSource | str = dataset.field2source[name]
+    return source if isinstance(source, str) else str(source.value)
 
 
-def init_alias(original: Callable[..., None], dataset: Any) -> None:
-    """Let fields have the ids of users, items or entities, after a check that they are there.
+def init_alias(original: Callable[..., None], dataset: DatasetLike) -> None:
+    """Make fields aliases of the ids of users, items or entities, after a check that they exist.
 
     Args:
         original: RecBole's ``Dataset._init_alias``.
-        dataset: The data set, which has loaded its files.
+        dataset: The data set with its loaded files.
 
     Raises:
-        DataError: No file that is loaded has such a field.
+        DataError: No loaded file has such a field.
         ConfigError: The fields are not given as a list.
     """
     for name in ("user_id", "item_id", "entity_id", "relation_id"):
@@ -164,18 +175,20 @@ def init_alias(original: Callable[..., None], dataset: Any) -> None:
         aliases = dataset.config[key] or ()
         if isinstance(aliases, str):
             refuse(key, aliases, f"a list of fields, such as [{aliases}]")
+
         for field in aliases:
             if field not in dataset.field2type:
                 raise DataError(
-                    f"{key}: found '{field}', which no file that is loaded has; allowed are fields among "
+                    f"{key}: found '{field}', but no loaded file has this field; allowed are fields among "
                     f"{', '.join(dataset.field2type)} (see load_col and additional_feat_suffix)"
                 )
+
     _check_weight_ids(dataset)
     original(dataset)
 
 
-def _check_weight_ids(dataset: Any) -> None:
-    """Check that the ids of ``preload_weight`` are those of somebody, where an additional file holds the weights."""
+def _check_weight_ids(dataset: DatasetLike) -> None:
+    """Check that the ids of ``preload_weight`` are aliases, if an additional file holds the weights."""
     weights = dataset.config["preload_weight"]
     aliases = [dataset.config[f"alias_of_{name}_id"] or () for name in ("user", "item", "entity", "relation")]
     for id_field, name in weights.items() if isinstance(weights, dict) else ():
@@ -185,21 +198,22 @@ def _check_weight_ids(dataset: Any) -> None:
         if is_additional and is_number and not any(id_field in names for names in aliases):
             raise DataError(
                 f"preload_weight: found the ids '{id_field}', allowed are ids that alias_of_item_id or "
-                "alias_of_user_id names, which says whose weights they are"
+                "alias_of_user_id names"
             )
 
 
-def filter_by_inter_num(dataset: Any, file: FeatureFile, counts: pd.Series) -> None:
-    """Drop the lines of users or items that RecBole's filter by the number of interactions has dropped.
+def filter_by_inter_num(dataset: MultimodalDataset, file: FeatureFile, counts: pd.Series[int]) -> None:
+    """Drop the lines of users or items without enough interactions from an additional file.
 
     Args:
-        dataset: The data set, whose interactions have been filtered.
+        dataset: The data set with its filtered interactions.
         file: An additional file of the data set.
         counts: Number of interactions of each user or item before.
     """
     intervals = dataset._parse_intervals_str(dataset.config[f"{file.side}_inter_num_interval"])
     if not intervals:
         return
+
     frame = getattr(dataset, f"{file.suffix}_feat")
     ids = frame[file.id_field]
     left = dataset.inter_feat[dataset.uid_field if file.side == "user" else dataset.iid_field]
@@ -209,45 +223,48 @@ def filter_by_inter_num(dataset: Any, file: FeatureFile, counts: pd.Series) -> N
     setattr(dataset, f"{file.suffix}_feat", frame[kept])
 
 
-def align(column: pd.Series, entities: np.ndarray, n: int) -> pd.Series:
-    """Put the values of a file into the order of the entities.
+def align(column: pd.Series[Any], entities: NDArray[np.int64], n: int) -> pd.Series[Any]:
+    """Sort the values of a file by entity.
 
     Args:
         column: The values, in the order of the file.
-        entities: int64 ``[len(column)]``: whose they are; each entity once.
+        entities: int64 ``[len(column)]``: the entity of each; each entity once.
         n: Number of entities, padding included.
 
     Returns:
-        A value for each entity: 0, or something empty, where the file has none.
+        A value for each entity; 0 or an empty array for entities without a line.
     """
     found = column.to_numpy()
     values = np.zeros(n, dtype=found.dtype)
+
     if values.dtype == object:
         empty = np.empty(1, dtype=object)
         is_pair = len(found) > 0 and isinstance(found[0], list)
         empty[0] = [0.0, 0.0] if is_pair else np.array([], dtype=np.int64)
         values[:] = empty
+
     values[entities] = found
     return pd.Series(values)
 
 
-def check_weights(dataset: Any) -> None:
-    """Check that the fields of ``preload_weight`` are those of a file of users or items.
+def check_weights(dataset: MultimodalDataset) -> None:
+    """Check that the fields of ``preload_weight`` belong to a file of users or items.
 
     Args:
-        dataset: A :class:`~recbole_sibrar.data.dataset.MultimodalDataset` that has loaded its files.
+        dataset: The data set with its loaded files.
 
     Raises:
-        DataError: A field is not loaded, or its values are those of other ids.
+        DataError: A field is not loaded, or belongs to other ids.
         ConfigError: ``preload_weight`` is no dictionary.
     """
     weights = dataset.config["preload_weight"] or {}
     if not isinstance(weights, dict):
         refuse("preload_weight", weights, "a dictionary of an id field and a field of numbers, such as {iid: item_emb}")
+
     for id_field, name in weights.items():
         if name not in dataset.field2type:
             raise DataError(
-                f"preload_weight: found '{name}', which no file that is loaded has; allowed are fields among "
+                f"preload_weight: found '{name}', but no loaded file has this field; allowed are fields among "
                 f"{', '.join(dataset.field2type)} (see load_col, additional_feat_suffix and alias_of_item_id)"
             )
         file = _file_of(dataset, name)
@@ -255,31 +272,32 @@ def check_weights(dataset: Any) -> None:
             dataset.logger.warning(f"preload_weight: '{name}' is no field of users or items, and is not used")
         elif id_field not in (file.id_field, file.header_field):
             raise DataError(
-                f"preload_weight: found '{id_field}' for '{name}', allowed is '{file.header_field}', whose values "
-                f"the lines of {file.path} hold"
+                f"preload_weight: found '{id_field}' for '{name}', allowed is '{file.header_field}', the "
+                f"ids of {file.path}"
             )
 
 
-def _file_of(dataset: Any, name: str) -> FeatureFile | None:
-    """The file of users or items that has a field."""
+def _file_of(dataset: MultimodalDataset, name: str) -> FeatureFile | None:
+    """Find the file of users or items with a field."""
     suffix = _suffix_of(dataset, name)
     return next((file for file in dataset.files_with_fields() if file.suffix == suffix), None)
 
 
-def weight_matrix(dataset: Any, id_field: str) -> np.ndarray | None:
-    """The numbers that ``preload_weight`` names for an id field, as RecBole has them.
+def weight_matrix(dataset: MultimodalDataset, id_field: str) -> NDArray[np.float64] | None:
+    """Make RecBole's matrix of ``preload_weight`` for an id field.
 
     Args:
-        dataset: A :class:`~recbole_sibrar.data.dataset.MultimodalDataset`.
+        dataset: The data set.
         id_field: The field of the ids.
 
     Returns:
-        float64 ``[n_entities]`` or ``[n_entities, size]``; None where the key names none, or none that are numbers.
+        float64 ``[n_entities]`` or ``[n_entities, size]``; None if the key has no such id field, or no numbers for it.
     """
     name = (dataset.config["preload_weight"] or {}).get(id_field, "")
     file = _file_of(dataset, name) if name in dataset.field2source else None
     if file is None or not dataset.field2type[name].value.startswith("float"):
         return None
+
     fields = dataset.served[file.suffix]
     values = fields[name].numpy()
     matrix = np.zeros((dataset.num(file.id_field), *values.shape[1:]))

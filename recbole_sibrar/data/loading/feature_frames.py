@@ -25,7 +25,7 @@ def load_feature_frame(dataset: MultimodalDataset, path: str, source: FeatureSou
     """Load a ``.user``, ``.item`` or additional file.
 
     Args:
-        dataset: The data set that loads.
+        dataset: The data set being loaded.
         path: The file.
         source: Kind of the file; the suffix of an additional file.
 
@@ -87,7 +87,7 @@ def check_feature_file(dataset: MultimodalDataset, side: Side) -> None:
     """Check that the ``.user`` or ``.item`` file exists if ``load_col`` asks for its fields.
 
     Args:
-        dataset: The data set that loads.
+        dataset: The data set being loaded.
         side: ``user`` or ``item``.
 
     Raises:

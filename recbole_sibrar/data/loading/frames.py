@@ -1,4 +1,4 @@
-"""RecBole's ``_load_feat`` with the fast reader, for RecBole's own models, and with messages that name the line."""
+"""RecBole's ``_load_feat`` with the fast reader and messages that name the line, for RecBole's own models too."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from recbole_sibrar.names import Side
 from recbole_sibrar.protocols import ConfigLike
 
 SOURCES = (FeatureSource.INTERACTION, FeatureSource.USER, FeatureSource.ITEM)
-"""The files that the fast reader reads."""
+"""Kinds of files for the fast reader."""
 
 FAILURES = (ValueError, TypeError, LookupError, OSError, csv.Error)
-"""What RecBole and pandas raise for a file that they cannot read."""
+"""Errors of RecBole and pandas for an unreadable file."""
 
 
 def atomic_file(config: ConfigLike, path: str | PathLike[str]) -> AtomicFile:
@@ -48,8 +48,8 @@ def atomic_file(config: ConfigLike, path: str | PathLike[str]) -> AtomicFile:
     return AtomicFile(path, TextFormat(config["field_separator"], config["seq_separator"], encoding))
 
 
-def uses_cache(config: Any) -> bool:
-    """Whether vectors may be read from and written to the cache beside a file.
+def uses_cache(config: ConfigLike) -> bool:
+    """Tell if the configuration allows the cache beside a file.
 
     Raises:
         DataError: ``atomic_cache`` is neither True nor False.
@@ -61,26 +61,25 @@ def uses_cache(config: Any) -> bool:
 
 
 def selected(fields: list[Field], load: set[str] | None, unload: set[str] | None) -> list[Field]:
-    """The fields of a file that RecBole's ``load_col`` and ``unload_col`` leave."""
-    return [
-        field
-        for field in fields
-        if (load is None or field.name in load) and (unload is None or field.name not in unload)
-    ]
+    """Select the fields of a file by RecBole's ``load_col`` and ``unload_col``."""
+    kept = fields if load is None else [field for field in fields if field.name in load]
+    return [field for field in kept if field.name not in (unload or ())]
 
 
-def load_feat(original: Callable[..., Any], dataset: Dataset, path: str, source: FeatureSource | str) -> Any:
-    """Load a file into RecBole's frame, field by field what ``original`` makes of it.
+def load_feat(
+    original: Callable[..., pd.DataFrame | None], dataset: Dataset, path: str, source: FeatureSource | str
+) -> pd.DataFrame | None:
+    """Load a file into the frame of RecBole's own reader, field by field.
 
-    What RecBole reads in a way of its own (vectors of several lengths, numbers that are not finite) is left to
-    ``original``. A row with more or fewer cells than the header is an error, though RecBole would read it: it drops
-    cells, or shifts all columns.
+    Vectors of several lengths and numbers that are not finite are left to ``original``, because RecBole reads them in
+    its own way. A row with more or fewer cells than the header is an error. RecBole would drop cells, or shift all
+    columns.
 
     Args:
         original: RecBole's ``Dataset._load_feat``.
-        dataset: The data set that loads.
+        dataset: The data set being loaded.
         path: The file.
-        source: What the file is.
+        source: Kind of the file.
 
     Raises:
         DataError: The file cannot be read; the message names the line where there is one.
@@ -122,7 +121,7 @@ def _read_fast(
         kinds.
 
     Raises:
-        DataError: Nobody can read the file.
+        DataError: Neither reader can read the file.
     """
     use_cache = uses_cache(dataset.config)
     if source not in SOURCES or not fields or any(":" in field.name for field in file.header):
@@ -150,11 +149,11 @@ def _load_as_recbole(
 
     Args:
         original: RecBole's ``Dataset._load_feat``.
-        dataset: The data set that loads.
+        dataset: The data set being loaded.
         file: The file.
         source: Kind of the file.
         reason: Error of the fast reader, if it has tried.
-        fields: The fields that are loaded; none if the header cannot be read.
+        fields: The loaded fields; none if the header cannot be read.
 
     Raises:
         DataError: RecBole cannot read it either, or has read rows that are not as long as the header.
@@ -190,49 +189,53 @@ def _check_as_recbole(
 
 
 def _owner(dataset: Dataset, source: FeatureSource | str) -> tuple[Side | None, str | None]:
-    """Whom a file describes, and the field that says so."""
+    """Side of a file, and the field of its ids."""
     if source is FeatureSource.USER:
         return "user", dataset.uid_field
-    return ("item", dataset.iid_field) if source is FeatureSource.ITEM else (None, None)
+    if source is FeatureSource.ITEM:
+        return "item", dataset.iid_field
+    return None, None
 
 
 def check_frame(
     dataset: Dataset, file: AtomicFile, frame: pd.DataFrame, side: Side | None, id_field: str | None
 ) -> None:
-    """Check what was read from a file before RecBole goes on with it, and warn about its ids.
+    """Check the frame of a file, and warn about its ids.
 
     Args:
-        dataset: The data set that loads.
+        dataset: The data set being loaded.
         file: The file.
         frame: Its rows.
-        side: Whom it describes, if users or items.
-        id_field: The field that says whose values a row holds.
+        side: Side of the file; None for a file of neither users nor items.
+        id_field: The field of the ids.
 
     Raises:
-        DataError: There are no rows, or no ids that say whose they are.
+        DataError: There are no rows or no ids.
     """
     if frame.empty and dataset.benchmark_filename_list is None:
         raise DataError(f"{file.path}: found a header without rows, allowed is a line for each row below it")
     if side is None or id_field is None:
         return
+
     if id_field not in frame:
         raise DataError(
             f"{file.path}: found the fields {', '.join(frame.columns)}, allowed are fields with '{id_field}' "
-            f"({side.upper()}_ID_FIELD), which says whose values a line holds; see load_col and the header of the file"
+            f"({side.upper()}_ID_FIELD) for the id of each line; see load_col and the header of the file"
         )
     kind = dataset.field2type[id_field].value
     if kind != "token":
         raise DataError(f"{file.path}: found the type {kind} for the ids '{id_field}', allowed is token")
+
     warn_about_repetitions(file, id_field, frame)
     warn_about_matches(dataset, side, file.path, frame[id_field])
 
 
 def load_inter_feat(original: Callable[..., Any], dataset: Dataset, token: str, dataset_path: str) -> None:
-    """Load the interactions, with a message for a file that is not there, and for fields that other keys need.
+    """Load the interactions, with a message for a missing file, and for fields that other keys need.
 
     Args:
         original: RecBole's ``Dataset._load_inter_feat``.
-        dataset: The data set that loads.
+        dataset: The data set being loaded.
         token: Its name.
         dataset_path: Its folder.
 
@@ -241,40 +244,47 @@ def load_inter_feat(original: Callable[..., Any], dataset: Dataset, token: str, 
     """
     parts = dataset.benchmark_filename_list
     names = [f"{token}.inter"] if parts is None else [f"{token}.{part}.inter" for part in parts]
-    for path in (os.path.join(dataset_path, name) for name in names):
+    for name in names:
+        path = os.path.join(dataset_path, name)
         if os.path.isdir(path):
             raise DataError(f"{path}: found a folder, allowed is a file with the interactions")
         if not os.path.isfile(path):
             raise DataError(f"{path}: there is no such file; {dataset_path} holds {_files_of(dataset_path)}")
+
     original(dataset, token, dataset_path)
     log_fields(dataset)
 
 
-def load_user_or_item_feat(original: Callable[..., Any], dataset: Dataset, *arguments: Any) -> pd.DataFrame | None:
-    """Load the fields of users or items so that RecBole can leave out the lines without an id.
+def load_user_or_item_feat(
+    original: Callable[..., pd.DataFrame | None], dataset: Dataset, *arguments: Any
+) -> pd.DataFrame | None:
+    """Load the fields of users or items; repair RecBole's handling of lines without an id.
 
-    RecBole looks for them by position after it has dropped ids that occur twice, and fails where that is too high.
+    RecBole drops repeated ids and then looks for the lines without an id by their old position. It fails if the
+    position is too high.
 
     Args:
         original: RecBole's ``Dataset._load_user_or_item_feat``.
-        dataset: The data set that loads.
-        *arguments: Its name and folder, what the file is, and the attribute that names its ids.
+        dataset: The data set being loaded.
+        *arguments: Name and folder of the data set, kind of the file, and attribute with the name of the ids.
     """
     frame = original(dataset, *arguments)
     field = getattr(dataset, arguments[-1], None)
+
     if frame is not None and field in frame:
         missing = frame.index[frame[field].isna()]
-        if len(missing) and missing.max() >= len(frame):
+        if len(missing) and int(missing.max()) >= len(frame):
             frame = frame.reset_index(drop=True)
     return frame
 
 
 def _files_of(folder: str) -> str:
+    """List up to ten files of a folder."""
     return ", ".join(sorted(os.listdir(folder))[:10]) or "nothing"
 
 
 def register_fields(dataset: Dataset, frame: pd.DataFrame, fields: list[Field], source: FeatureSource | str) -> None:
-    """Note type, source and length of the fields of a file as RecBole does, and apply its ``seq_len``."""
+    """Register type, source and length of the fields of a file as RecBole does, and apply its ``seq_len``."""
     for field in fields:
         dataset.field2source[field.name] = source
         dataset.field2type[field.name] = FeatureType(field.type)
@@ -289,10 +299,11 @@ def _limit_sequences(frame: pd.DataFrame, name: str, limits: dict[str, int] | No
     """Apply RecBole's ``seq_len`` to a field.
 
     Returns:
-        Length of the longest sequence that is left.
+        Length of the longest remaining sequence.
     """
-    longest = max((len(row) for row in frame[name]), default=0)
+    longest = max(map(len, frame[name]), default=0)
     limit = (limits or {}).get(name, longest)
+
     if limit < longest:
         rows = np.empty(len(frame), dtype=object)
         rows[:] = [row[:limit] for row in frame[name]]

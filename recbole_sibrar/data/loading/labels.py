@@ -1,16 +1,16 @@
-"""Labels that RecBole's key ``threshold`` makes of a field of the interactions."""
+"""Labels of RecBole's key ``threshold``, made from a field of the interactions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from recbole_sibrar.config import nearest, refuse
 from recbole_sibrar.data.loading.needed import INTER, header_of
 from recbole_sibrar.errors import DataError
+from recbole_sibrar.protocols import ConfigLike, DatasetLike
 
 
-def check_threshold(config: Any) -> None:
+def check_threshold(config: ConfigLike) -> None:
     """Check that ``threshold`` is one field with a number.
 
     Args:
@@ -22,12 +22,13 @@ def check_threshold(config: Any) -> None:
     threshold = config["threshold"]
     if threshold is None:
         return
+
     values = list(threshold.values()) if isinstance(threshold, dict) else []
     if len(values) != 1 or isinstance(values[0], bool) or not isinstance(values[0], (int, float)):
         refuse("threshold", threshold, "one field and its least positive value, such as {'rating': 3}")
 
 
-def set_labels(original: Callable[[Any], None], dataset: Any) -> None:
+def set_labels(original: Callable[[DatasetLike], None], dataset: DatasetLike) -> None:
     """Make the labels as RecBole does.
 
     Args:
@@ -48,6 +49,6 @@ def set_labels(original: Callable[[Any], None], dataset: Any) -> None:
     original(dataset)
 
 
-def _numbers_of_file(dataset: Any) -> list[str]:
-    """Fields with a number for each interaction, whether or not they are loaded."""
+def _numbers_of_file(dataset: DatasetLike) -> list[str]:
+    """List the fields of the file with a number for each interaction, loaded or not."""
     return [field.name for field in header_of(dataset, INTER) if field.type == "float"]

@@ -1,41 +1,49 @@
-"""The values of a column, an array for each entity, as one matrix."""
+"""Matrices of columns with an array for each entity."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 
-def bags(rows: list[np.ndarray], size: int) -> csr_matrix:
-    """Bags of ids as a sparse matrix ``[n_entities, size]``."""
+def bags(rows: list[NDArray[np.int64]], size: int) -> csr_matrix:
+    """Convert bags of ids to a sparse matrix ``[n_entities, size]``."""
     lengths = [len(row) for row in rows]
     indices = np.concatenate([*rows, np.array([], dtype=np.int64)]).astype(np.int64)
     pointers = np.concatenate([[0], np.cumsum(lengths)])
-    return csr_matrix((np.ones(len(indices), dtype=np.float32), indices, pointers), shape=(len(rows), size))
+    ones = np.ones(len(indices), dtype=np.float32)
+    return csr_matrix((ones, indices, pointers), shape=(len(rows), size))
 
 
-def shared_matrix(rows: list[Any], dimension: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """The matrix that all vectors are rows of, which may be mapped from a file, and which row is whose.
+def shared_matrix(
+    rows: list[NDArray[np.float32]], dimension: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]] | None:
+    """Find the matrix behind the vectors, which may be mapped from a file.
+
+    Args:
+        rows: Vectors, views of the matrix's rows.
+        dimension: Length of the vectors.
 
     Returns:
-        float32 ``[n_rows, dimension]`` and int64 ``[n_entities]``, 0 for an empty vector; None where there is no such
-        matrix, or most of it is not needed.
+        The matrix, float32 ``[n_rows, dimension]``, and the row of each vector, int64 ``[n_entities]``, 0 for an empty
+        one. None if there is no such matrix, or if most of it is not needed.
     """
     bases = {id(row.base): row.base for row in rows if len(row)}
     base = next(iter(bases.values()), None)
     if len(bases) != 1 or not isinstance(base, np.ndarray) or base.dtype != np.float32 or base.ndim != 2:
         return None
+
     if base.shape[1] != dimension or not base.flags.c_contiguous or len(base) > 2 * len(rows):
         return None
+
     start = base.ctypes.data
     positions = [(row.ctypes.data - start) // base.strides[0] if len(row) else 0 for row in rows]
     return base, np.array(positions, dtype=np.int64)
 
 
-def stacked(rows: list[Any], dimension: int) -> np.ndarray:
-    """Vectors as one matrix ``[n_entities, dimension]``, zeros where a row is empty."""
+def stacked(rows: list[NDArray[np.float32]], dimension: int) -> NDArray[np.float32]:
+    """Stack vectors to a matrix ``[n_entities, dimension]``, zeros where a vector is empty."""
     matrix = np.zeros((len(rows), dimension), dtype=np.float32)
     for i, row in enumerate(rows):
         if len(row):

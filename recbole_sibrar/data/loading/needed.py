@@ -1,7 +1,7 @@
-"""The fields of interactions that other keys need, whatever the default ``load_col`` names.
+"""Fields of the interactions for other keys, in addition to the default ``load_col``.
 
-RecBole loads ``user_id`` and ``item_id`` unless told otherwise, and fails in the middle of its work where the ids have
-other names, or where an order by time, a threshold or a filter asks for a field that is not loaded.
+RecBole loads ``user_id`` and ``item_id`` by default. It fails in the middle of its work if the ids have other names, or
+if an order by time, a threshold or a filter needs a field that is not loaded.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from recbole.utils import EvaluatorType, FeatureSource, InputType, ModelType
 from recbole_sibrar.config.values import is_given
 from recbole_sibrar.data.atomic import AtomicFile, Field, read_header
 from recbole_sibrar.errors import DataError, nearest, refuse
+from recbole_sibrar.protocols import DatasetLike, FullConfig
 
 INTER = FeatureSource.INTERACTION.value
 
@@ -28,35 +29,35 @@ _ID_KEYS = {
     "relation_id": "RELATION_ID_FIELD",
     "entity_id": "ENTITY_ID_FIELD",
 }
-"""Names of ids in RecBole's default ``load_col``, and the keys that give them other names."""
+"""Name of ids in RecBole's default ``load_col`` -> key with their name."""
 
 
 @dataclass(frozen=True)
 class Need:
-    """A field of the interactions that a key asks for."""
+    """A field of the interactions needed by a key."""
 
     field: str
     """Name of the field."""
     key: str
     """The key with its value, for messages."""
     required: bool = True
-    """Whether RecBole fails without the field."""
+    """True if RecBole fails without the field."""
 
 
-def has_own_load_col(config: Any) -> bool:
-    """Whether the user has chosen the columns, rather than RecBole's defaults or the data set's configuration."""
+def has_own_load_col(config: FullConfig) -> bool:
+    """Tell if the user has chosen the columns, rather than RecBole's defaults or the data set's configuration."""
     return is_given(config, "load_col")
 
 
 def get_load_and_unload_col(
     original: Callable[..., Any], dataset: Dataset, source: FeatureSource | str
 ) -> tuple[set[str] | None, set[str] | None]:
-    """Read ``load_col`` and ``unload_col`` for a file; a default ``load_col`` has what other keys need as well.
+    """Read ``load_col`` and ``unload_col`` for a file; add the fields of other keys to a default ``load_col``.
 
     Args:
         original: RecBole's ``Dataset._get_load_and_unload_col``.
-        dataset: The data set that loads.
-        source: What the file is.
+        dataset: The data set being loaded.
+        source: Kind of the file.
 
     Raises:
         ConfigError: ``load_col`` names no columns of the interactions.
@@ -68,6 +69,7 @@ def get_load_and_unload_col(
         return load, unload
     if source in (config["additional_feat_suffix"] or ()):
         return load | _of_additional_files(config), unload
+
     load = {(config[_ID_KEYS[name]] or name) if name in _ID_KEYS else name for name in load}
     if _suffix(source) == INTER:
         load |= {name for name in (dataset.uid_field, dataset.iid_field) if name}
@@ -79,8 +81,8 @@ def _suffix(source: FeatureSource | str) -> str:
     return source.value if isinstance(source, FeatureSource) else source
 
 
-def _check_form(config: Any) -> None:
-    """Check that ``load_col``, wherever it comes from, names columns of the interactions."""
+def _check_form(config: FullConfig) -> None:
+    """Check that ``load_col`` names columns of the interactions."""
     load_col = config["load_col"]
     if load_col is None:
         return
@@ -90,18 +92,20 @@ def _check_form(config: Any) -> None:
         refuse("load_col", load_col, f"a list for '{INTER}' as well, such as {_example(config)}, or '*' for all fields")
 
 
-def _example(config: Any) -> str:
+def _example(config: FullConfig) -> str:
     return f"{{{INTER}: [{config['USER_ID_FIELD']}, {config['ITEM_ID_FIELD']}]}}"
 
 
 def needs(dataset: Dataset) -> list[Need]:
-    """The fields of the interactions that the keys of a configuration need, beside the ids."""
+    """List the fields of the interactions for the keys of a configuration, without the ids."""
     config = dataset.config
     found = [*_of_time(config), *_of_labels(config)]
     if config["model"] == "DMF" and config["inter_matrix_type"] == "rating":
         found.append(Need(config["RATING_FIELD"], "inter_matrix_type: rating (RATING_FIELD)"))
+
     if isinstance(config["threshold"], dict):
         found += [Need(field, f"threshold: {config['threshold']}") for field in config["threshold"]]
+
     elsewhere: set[str] | None = None
     for key in ("val_interval", "normalize_field", "numerical_features"):
         if config[key] and (key != "normalize_field" or is_given(config, key)):
@@ -110,13 +114,15 @@ def needs(dataset: Dataset) -> list[Need]:
     return found
 
 
-def _of_time(config: Any) -> Iterator[Need]:
-    """The time, by which interactions are ordered or divided, unless the parts are given as files."""
-    field, arguments = config["TIME_FIELD"], config["eval_args"] or {}
+def _of_time(config: FullConfig) -> Iterator[Need]:
+    """Need of the time, for an order or a split by time; none if the parts are files."""
+    field = config["TIME_FIELD"]
+    arguments = config["eval_args"] or {}
     if config["model"] in ("DiffRec", "LDiffRec") and config["time-aware"]:
         yield Need(field, "time-aware: True (TIME_FIELD)")
     if config["benchmark_filename"] is not None:
         return
+
     split = arguments.get("split")
     if arguments.get("order") == "TO":
         yield Need(field, "eval_args: order: TO (TIME_FIELD)")
@@ -126,15 +132,17 @@ def _of_time(config: Any) -> Iterator[Need]:
         yield Need(field, f"the sequential model {config['model']} (TIME_FIELD)")
 
 
-def _of_labels(config: Any) -> Iterator[Need]:
-    """Labels, where no threshold makes them of another field.
+def _of_labels(config: FullConfig) -> Iterator[Need]:
+    """Need of labels; none if a threshold makes them from another field.
 
-    A field that the user has named has to be there; else it is known when training and evaluation begin whether there
-    have to be labels, see ``evaluator/requirements.py``.
+    A label field named by the user has to exist. For the default name, training and evaluation check at their beginning
+    whether there have to be labels (``evaluator/requirements.py``).
     """
     if config["threshold"] is not None:
         return
-    field, mode = config["LABEL_FIELD"], (config["eval_args"] or {}).get("mode")
+
+    field = config["LABEL_FIELD"]
+    mode = (config["eval_args"] or {}).get("mode")
     named = is_given(config, "LABEL_FIELD")
     modes = mode.values() if isinstance(mode, dict) else [mode]
     if "labeled" in modes and config["eval_type"] is EvaluatorType.VALUE:
@@ -143,32 +151,31 @@ def _of_labels(config: Any) -> Iterator[Need]:
         yield Need(field, "training without train_neg_sample_args (LABEL_FIELD)", named)
 
 
-def _draws_negatives(arguments: Any) -> bool:
+def _draws_negatives(arguments: object) -> bool:
+    """Tell if ``train_neg_sample_args`` asks for negatives."""
     return isinstance(arguments, dict) and "none" not in (arguments.get("distribution"), arguments.get("sample_num"))
 
 
-def _of_additional_files(config: Any) -> set[str]:
-    """The fields that keys about additional files name, without which RecBole fails."""
+def _of_additional_files(config: FullConfig) -> set[str]:
+    """List the fields in keys about additional files; RecBole fails without them."""
     names = {field for side in ("user", "item") for field in config[f"alias_of_{side}_id"] or ()}
     weights = config["preload_weight"]
     return names | ({*weights, *weights.values()} if isinstance(weights, dict) else set())
 
 
 def _fields_of_other_files(dataset: Dataset) -> set[str]:
-    """Fields that the data set's other files have and that are loaded."""
+    """List the loaded fields of the data set's other files."""
     names: set[str] = set()
     for suffix in ("user", "item", "kg", "net", *(dataset.config["additional_feat_suffix"] or ())):
         load, unload = dataset._get_load_and_unload_col(suffix)
-        names |= {
-            field.name
-            for field in header_of(dataset, suffix)
-            if (load is None or field.name in load) and field.name not in (unload or ())
-        }
+        fields = {field.name for field in header_of(dataset, suffix)}
+        kept = fields if load is None else fields & load
+        names |= kept - (unload or set())
     return names
 
 
-def header_of(dataset: Dataset, suffix: str) -> list[Field]:
-    """The fields of a file; nothing where it cannot be read, which is told when it is loaded.
+def header_of(dataset: DatasetLike, suffix: str) -> list[Field]:
+    """Read the header of a file; empty if it is unreadable, since loading it will say so.
 
     Interactions that are divided into files have the fields of the first file.
     """
@@ -182,23 +189,25 @@ def header_of(dataset: Dataset, suffix: str) -> list[Field]:
 
 
 def check_interactions(dataset: Dataset, file: AtomicFile, loaded: list[Field]) -> None:
-    """Check that the fields of the ids, and those that other keys need, are loaded from a file of interactions.
+    """Check that the ids and the fields of other keys are loaded from a file of interactions.
 
     Args:
-        dataset: The data set that loads.
+        dataset: The data set being loaded.
         file: The file.
-        loaded: Those that are loaded.
+        loaded: The loaded fields.
 
     Raises:
         DataError: A field is missing; the message names the key that needs it.
     """
     ids = {dataset.uid_field: "USER_ID_FIELD", dataset.iid_field: "ITEM_ID_FIELD"}
     types = {field.name: field.type for field in loaded}
+
     for name, key in ids.items():
         if name is not None:
             _check_loaded(dataset, file, types, Need(name, key))
             if types[name] != "token":
                 raise DataError(f"{file.path}: found the type {types[name]} for '{name}' ({key}), allowed is token")
+
     for need in needs(dataset):
         if need.required:
             _check_loaded(dataset, file, types, need)
@@ -207,6 +216,7 @@ def check_interactions(dataset: Dataset, file: AtomicFile, loaded: list[Field]) 
 def _check_loaded(dataset: Dataset, file: AtomicFile, loaded: Iterable[str], need: Need) -> None:
     if need.field in loaded:
         return
+
     names = [field.name for field in file.header]
     if need.field in names:
         load, unload = dataset._get_load_and_unload_col(FeatureSource.INTERACTION)
@@ -222,7 +232,7 @@ def _check_loaded(dataset: Dataset, file: AtomicFile, loaded: Iterable[str], nee
 
 
 def _place_of(dataset: Dataset, need: Need) -> str:
-    """A hint at what would help."""
+    """Suggest a remedy."""
     if need.key in _ID_KEYS.values():
         return f"; set {need.key} to the field that holds the ids"
     for suffix in ("item", "user"):
@@ -232,21 +242,23 @@ def _place_of(dataset: Dataset, need: Need) -> str:
 
 
 def log_fields(dataset: Dataset) -> None:
-    """Say in the log which fields of the interactions other keys had loaded, and which the user named in vain."""
+    """Log the fields loaded for other keys, and those of ``load_col`` that do not exist."""
     config = dataset.config
     if config["load_col"] is None:
         return
+
     named = config["load_col"][INTER]
     if has_own_load_col(config):
         _warn_about_unknown(dataset, [] if named == "*" else named)
         return
+
     for need in needs(dataset):
         if need.field in dataset.inter_feat and named != "*" and need.field not in named:
             dataset.logger.info(f"load_col: '{need.field}' of the interactions is loaded as well, for {need.key}")
 
 
 def _warn_about_unknown(dataset: Dataset, named: Iterable[str]) -> None:
-    """Warn about fields of ``load_col`` that the interactions lack, which RecBole passes over."""
+    """Warn about fields of ``load_col`` that do not exist; RecBole ignores them."""
     known = [field.name for field in header_of(dataset, INTER)] or list(dataset.inter_feat)
     for name in named:
         if name not in known:

@@ -1,18 +1,18 @@
-"""The fields of users or items as RecBole's ``Interaction`` has them, made when somebody asks for them.
+"""The fields of users or items as RecBole's ``Interaction``, made on demand.
 
-Models of ours read modality tables, and batches hold ids only. Scripts about fairness, groups or metrics read
-``dataset.item_feat["category"]``; the tensors they get are made of what is there anyway, and the vectors of the
-tables are not held twice.
+Our models read modality tables, and batches hold ids only. Scripts about fairness, groups or metrics read
+``dataset.item_feat["category"]``. Their tensors are made from the tables, so that vectors are not held twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from recbole.data.interaction import Interaction
 from torch import Tensor
 
@@ -27,14 +27,14 @@ class Sequences:
     """int64 ``[n + 1]``: the ids of row ``i`` are ``ids[offsets[i]:offsets[i + 1]]``."""
 
     @classmethod
-    def of(cls, rows: list[np.ndarray]) -> Sequences:
-        """The column of an array for each row."""
+    def of(cls, rows: list[NDArray[np.int64]]) -> Sequences:
+        """Make the column from an array for each row."""
         flat = np.concatenate([*rows, np.array([], dtype=np.int64)]).astype(np.int64)
         offsets = np.cumsum([0, *map(len, rows)])
         return cls(torch.from_numpy(flat), torch.from_numpy(offsets))
 
     def tensor(self) -> Tensor:
-        """int64 ``[n, length of the longest]``, filled up with 0 as RecBole does."""
+        """Pad the sequences with 0 as RecBole does, int64 ``[n, length of the longest]``."""
         lengths = self.offsets.diff()
         places = torch.arange(int(lengths.max()) if len(lengths) else 0)
         padded = torch.zeros(len(lengths), len(places), dtype=torch.int64)
@@ -47,29 +47,30 @@ class Sequences:
 
 @dataclass(frozen=True)
 class VectorRows:
-    """A ``float_seq`` column: rows of a matrix, which a modality table shares."""
+    """A ``float_seq`` column: rows of a matrix, shared with a modality table."""
 
     values: Tensor
     """float32 ``[n_values, size]``."""
     rows: Tensor | None
-    """int64 ``[n]``: which row of ``values`` is whose; None where they are in order."""
+    """int64 ``[n]``: row of ``values`` for each line; None if they are in order."""
     available: Tensor
-    """bool ``[n]``: which rows have a vector."""
+    """bool ``[n]``: True where there is a vector."""
 
     def tensor(self, index: Any = slice(None)) -> Tensor:
-        """float32 ``[n, size]``, 0 where a vector is missing.
+        """Gather the vectors, float32 ``[n, size]``, 0 where one is missing.
 
         Args:
-            index: Which rows; all by default.
+            index: Rows to gather; all by default.
         """
         rows = torch.arange(len(self.values)) if self.rows is None else self.rows
         missing = ~self.available[index]
         return self.values[rows[index]].masked_fill(missing[..., None], 0)
 
-    def arrays(self) -> np.ndarray:
-        """The vectors as RecBole's frames have them: object ``[n]``, empty arrays where one is missing."""
+    def arrays(self) -> NDArray[Any]:
+        """Make the arrays of RecBole's frames: object ``[n]``, empty arrays where a vector is missing."""
         matrix = self.values.numpy()
         rows = np.arange(len(matrix)) if self.rows is None else self.rows.numpy()
+
         arrays = np.empty(len(rows), dtype=object)
         for i, is_there in enumerate(self.available.tolist()):
             arrays[i] = matrix[rows[i]] if is_there else matrix[0, :0]
@@ -80,11 +81,11 @@ class VectorRows:
 
 
 Column = Tensor | Sequences | VectorRows
-"""A column that is held, or what it is made of."""
+"""A tensor, or the source of one."""
 
 
 class ServedFields(Interaction):
-    """RecBole's ``Interaction`` of the fields of users, items or another file, whose tensors are made on demand.
+    """RecBole's ``Interaction`` for the fields of a file; its tensors are made on demand.
 
     Args:
         columns: Name of each field -> its column; all have the same number of rows.
@@ -95,24 +96,24 @@ class ServedFields(Interaction):
         self.length = max(map(len, columns.values()), default=-1)
 
     def vectors(self) -> dict[str, VectorRows]:
-        """The columns of vectors, by name."""
+        """Columns of vectors, by name."""
         columns = self.interaction.held()
         return {name: column for name, column in columns.items() if isinstance(column, VectorRows)}
 
     def __getitem__(self, index: Any) -> Any:
-        """The tensor of a field, or an ``Interaction`` of some rows."""
+        """Look up the tensor of a field, or make an ``Interaction`` of some rows."""
         if isinstance(index, str):
             return self.interaction[index]
         if isinstance(index, (np.ndarray, Tensor)):
             index = index.tolist()
         return Interaction({name: self.interaction.rows(name, index) for name in self.interaction})
 
-    def to(self, device: torch.device | str, selected_field: Any = None) -> ServedFields:
-        """The same fields on a device, where their tensors are put when they are made.
+    def to(self, device: torch.device | str, selected_field: str | Iterable[str] | None = None) -> ServedFields:
+        """Copy the fields to a device; their tensors go there when they are made.
 
         Args:
             device: The device.
-            selected_field: Names of the fields that go there; None for all.
+            selected_field: Names of the fields to copy; None for all.
         """
         moved = ServedFields({})
         moved.length = self.length
@@ -121,7 +122,7 @@ class ServedFields(Interaction):
 
 
 class _Columns(MutableMapping[str, Tensor]):
-    """Columns by name; looking one up makes its tensor."""
+    """Columns by name; a look-up makes the tensor."""
 
     def __init__(self, columns: dict[str, Column]) -> None:
         self._columns = columns
@@ -132,20 +133,21 @@ class _Columns(MutableMapping[str, Tensor]):
         return self._place(name, column if isinstance(column, Tensor) else column.tensor())
 
     def held(self) -> dict[str, Column]:
-        """The columns as they are held."""
+        """Columns without their tensors."""
         return dict(self._columns)
 
     def rows(self, name: str, index: Any) -> Tensor:
-        """Some rows of a column, without making the others where that costs much."""
+        """Make some rows of a column, without the others where these would cost much."""
         column = self._columns[name]
         return self._place(name, column.tensor(index)) if isinstance(column, VectorRows) else self[name][index]
 
     def _place(self, name: str, tensor: Tensor) -> Tensor:
         return tensor.to(self._devices[name]) if name in self._devices else tensor
 
-    def to(self, device: torch.device | str, selected: Any) -> _Columns:
-        """The same columns with another device for some of them."""
-        names = set(self._columns if selected is None else [selected] if isinstance(selected, str) else selected)
+    def to(self, device: torch.device | str, selected: str | Iterable[str] | None) -> _Columns:
+        """Copy the columns with another device for some of them."""
+        chosen = [selected] if isinstance(selected, str) else selected
+        names = set(self._columns if chosen is None else chosen)
         moved = _Columns(dict(self._columns))
         moved._devices = {**self._devices, **dict.fromkeys(names & set(self._columns), device)}
         return moved

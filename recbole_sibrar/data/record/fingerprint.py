@@ -1,23 +1,28 @@
-"""Fingerprints of columns: equal for equal content, whatever the order of the rows and the numbers of the ids.
+"""Fingerprints of columns: equal for equal content in any order of the rows and with any numbers of the ids.
 
-The fingerprint of a column is the sum of a 64-bit hash of each cell and of whose cell it is, so that rows can come in
-any order (an additive multiset hash; Bellare and Micciancio, EUROCRYPT 1997). It tells accidents apart, not attacks.
+The fingerprint of a column is a sum of 64-bit hashes, one for each cell and its owner, so that rows can come in any
+order (an additive multiset hash; Bellare and Micciancio, EUROCRYPT 1997). It detects accidents, not attacks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from pandas.util import hash_array
 
 MOST_NUMBERS = 1 << 24
-"""Numbers of a column of vectors that are hashed; of larger ones the first numbers of every vector."""
+"""Largest count of hashed numbers in a column of vectors; of larger columns, the first numbers of every vector."""
+
+Hashes: TypeAlias = NDArray[np.uint64]
+"""uint64 ``[n]``."""
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
-def hash_tokens(tokens: Sequence[str]) -> np.ndarray:
+def hash_tokens(tokens: Sequence[str]) -> Hashes:
     """Hash original ids.
 
     Args:
@@ -26,11 +31,12 @@ def hash_tokens(tokens: Sequence[str]) -> np.ndarray:
     Returns:
         uint64 ``[n]``.
     """
-    return hash_array(np.array(tokens, dtype=object), categorize=False)
+    hashes: Hashes = hash_array(np.array(tokens, dtype=object), categorize=False)
+    return hashes
 
 
-def hash_of_cells(values: np.ndarray) -> np.ndarray:
-    """Hash numbers; all missing ones are alike, and so are the two zeros.
+def hash_of_cells(values: NDArray[Any]) -> Hashes:
+    """Hash numbers; all NaN have one hash, and so have the two zeros.
 
     Args:
         values: int, bool or float ``[n]``.
@@ -43,8 +49,8 @@ def hash_of_cells(values: np.ndarray) -> np.ndarray:
     return _mixed(numbers.view(np.uint64))
 
 
-def hash_of_vectors(rows: Sequence[np.ndarray]) -> np.ndarray:
-    """Hash vectors, which can have different lengths.
+def hash_of_vectors(rows: Sequence[NDArray[Any]]) -> Hashes:
+    """Hash vectors of any lengths.
 
     Args:
         rows: ``n`` arrays of numbers.
@@ -55,19 +61,23 @@ def hash_of_vectors(rows: Sequence[np.ndarray]) -> np.ndarray:
     lengths = np.fromiter(map(len, rows), np.int64, len(rows))
     longest = int(lengths.max(initial=1))
     width = max(1, min(longest, MOST_NUMBERS // max(len(rows), 1)))
+
     matrix = np.zeros((len(rows), width), dtype=np.float32)
-    if 0 < lengths.sum() <= 4 * MOST_NUMBERS and set(np.unique(lengths)) <= {0, longest}:  # much faster than rows
+    have_one_length = set(np.unique(lengths)) <= {0, longest}
+    if 0 < lengths.sum() <= 4 * MOST_NUMBERS and have_one_length:  # much faster than row by row
         matrix[lengths > 0] = np.concatenate(rows).reshape(-1, longest)[:, :width]
     else:
         for i, row in enumerate(rows):
             matrix[i, : len(row)] = row[:width]
+
     bits = (matrix + np.float32(0)).view(np.uint32).astype(np.uint64)
     weights = _mixed(np.arange(1, width + 1, dtype=np.uint64)) | np.uint64(1)
-    return _mixed(bits @ weights + lengths.astype(np.uint64))
+    sums: Hashes = np.add(bits @ weights, lengths.astype(np.uint64))
+    return _mixed(sums)
 
 
-def combined(owners: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """Hash cells together with whose they are.
+def combined(owners: Hashes, cells: Hashes) -> Hashes:
+    """Hash cells together with their owners.
 
     Args:
         owners: uint64 ``[n]``, hashes.
@@ -79,8 +89,8 @@ def combined(owners: np.ndarray, cells: np.ndarray) -> np.ndarray:
     return _mixed(owners + _GOLDEN * _mixed(cells))
 
 
-def fingerprint(hashes: np.ndarray) -> int:
-    """The fingerprint of cells.
+def fingerprint(hashes: Hashes) -> int:
+    """Fingerprint of cells.
 
     Args:
         hashes: uint64 ``[n]``.
@@ -94,7 +104,7 @@ def fingerprint(hashes: np.ndarray) -> int:
     return int(_mixed(hashes).sum(dtype=np.uint64))
 
 
-def _mixed(numbers: np.ndarray) -> np.ndarray:
+def _mixed(numbers: Hashes) -> Hashes:
     """Spread numbers over all 64 bits (the last steps of SplitMix64; Steele et al., OOPSLA 2014)."""
     mixed = numbers + _GOLDEN
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):

@@ -1,12 +1,12 @@
-"""What RecBole's data set does in addition: it records the data for a checkpoint, and keeps what a checkpoint records.
+"""Recording the data of a RecBole data set for a checkpoint, and reusing the record of a checkpoint.
 
-With a configuration that was read from a checkpoint, users, items and labels keep the numbers that they had in
-training, new ones follow, and numbers are scaled as they were in training.
+With the configuration of a checkpoint, users, items and labels keep their numbers from training, new ones follow, and
+number fields are scaled as in training.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,8 +15,8 @@ import pandas as pd
 from recbole.data.dataset import Dataset
 from recbole.utils import FeatureType
 
-from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.data.record import scaling
+from recbole_sibrar.data.record.fingerprint import Hashes
 from recbole_sibrar.data.record.tables import Tables
 from recbole_sibrar.data.record.training_data import (
     FILE,
@@ -27,43 +27,51 @@ from recbole_sibrar.data.record.training_data import (
     id_differences,
     joined,
 )
+from recbole_sibrar.errors import DataError
+from recbole_sibrar.protocols import DatasetLike, FullConfig
+
+Remapped = list[tuple[pd.DataFrame | None, str, FeatureType]]
+"""RecBole's columns to number together: frame, field and type."""
 
 
 class Recorder:
     """Collects the record of a data set while RecBole processes it.
 
     Args:
-        dataset: RecBole's ``Dataset``, of which the names of the id fields are known.
+        dataset: RecBole's ``Dataset`` with the names of its id fields.
     """
 
-    def __init__(self, dataset: Any) -> None:
+    def __init__(self, dataset: Dataset) -> None:
         plain = dataset.config.__dict__.get(KEY)
         self.kept = None if plain is None else TrainingData.from_plain(plain)
-        """The record of the training that the configuration was read from the checkpoint of, if it was."""
+        """Record of the checkpoint, if the configuration is one of a checkpoint."""
+
         self.fields = (dataset.uid_field, dataset.iid_field)
         self.groups: dict[str, str] = {}
-        """Field of ids or labels -> the first of the fields that share their numbers."""
+        """Field of ids or labels -> first of the fields with the same numbers."""
+
         self.tokens: dict[str, str | Sequence[str]] = {}
         self.means: dict[str, float] = {}
         self.ranges: dict[str, tuple[float, float]] = {}
         self.buckets: dict[str, scaling.Buckets] = {}
         self.tables: dict[str, dict[str, int]] = {}
-        self.hashes: dict[str, np.ndarray] = {}
-        """Those of ids and labels, which the data and then the parts of the split are fingerprinted with."""
+        self.hashes: dict[str, Hashes] = {}
+        """Hashes of ids and labels, for the fingerprints of the data and of the parts of the split."""
 
     def n_known(self, name: str) -> int | None:
-        """The number of ids or labels of a field in training, padding included; None where all there are count."""
+        """Count the ids or labels of a field in training, padding included; None without an earlier record."""
         group = self.groups.get(name, name)
         if self.kept is None or group not in self.kept.tokens:
             return None
         return 1 + len(self.kept.tokens_of(group))
 
-    def record(self, parts: Sequence[Any] = ()) -> TrainingData:
-        """The record.
+    def record(self, parts: Sequence[DatasetLike] = ()) -> TrainingData:
+        """Make the record.
 
         Args:
-            parts: The data sets of training, validation and test; none where the data are not split.
+            parts: The data sets of training, validation and test; none if the data are not split.
         """
+        fingerprints = Tables(parts[0], self.groups, self.hashes).parts(parts) if parts else ()
         return TrainingData(
             *self.fields,
             self.tokens,
@@ -71,28 +79,31 @@ class Recorder:
             self.ranges,
             self.buckets,
             self.tables,
-            Tables(parts[0], self.groups, self.hashes).parts(parts) if parts else (),
+            fingerprints,
             known_only=self.kept is not None,
         )
 
 
-def recorder_of(dataset: Any) -> Recorder:
-    """The recorder of a data set, and of the parts that it was split into."""
+def recorder_of(dataset: Dataset) -> Recorder:
+    """Find or make the recorder of a data set; the parts of a split share it."""
     if "recorder" not in dataset.__dict__:
         dataset.recorder = Recorder(dataset)
-    return dataset.recorder
+    recorder: Recorder = dataset.recorder
+    return recorder
 
 
 def record_of(train: Any) -> TrainingData | None:
-    """The record of a training loader's data; None for one that was made of data that nobody has recorded."""
+    """Find or make the record of a training loader's data; None without a recorder."""
     if "training_data" in train.__dict__:
-        return train.training_data
+        noted: TrainingData = train.training_data
+        return noted
+
     dataset = getattr(train, "_dataset", None)
     return recorder_of(dataset).record() if "recorder" in getattr(dataset, "__dict__", ()) else None
 
 
-def note_data(config: Any, train: Any, parts: Sequence[Any]) -> str | None:
-    """Record the data of a training loader, and compare them with those of the training whose checkpoint was read.
+def note_data(config: FullConfig, train: Any, parts: Sequence[DatasetLike]) -> str | None:
+    """Record the data of a training loader, and compare them with the record of the checkpoint.
 
     Args:
         config: RecBole's ``Config``.
@@ -100,86 +111,98 @@ def note_data(config: Any, train: Any, parts: Sequence[Any]) -> str | None:
         parts: The data sets of training, validation and test.
 
     Returns:
-        A line about what differs; None if nothing does, or the configuration is of no checkpoint.
+        A line about the differences; None without differences or without a checkpoint.
 
     Raises:
         DataError: The model cannot be used with these data.
     """
     record = train.training_data = recorder_of(train._dataset).record(parts)
     kept = recorder_of(train._dataset).kept
-    if kept is not None:  # further training learns nothing of what is new either
+    if kept is not None:  # further training learns nothing about new entities either
         train.training_data = replace(record, tokens={**record.tokens, **kept.tokens})
     if KEY not in config.__dict__:
         return None
+
     then = TrainingData.from_plain(config.__dict__[KEY])
     found = differences(then, record)
     if not extends(record, then):
         raise DataError(
-            f"the data set that was read from a saved file is not that of the checkpoint ({'; '.join(found)}); "
-            f"delete what save_dataset and save_dataloaders have written to {config['checkpoint_dir']}"
+            f"the data set of a saved file is not that of the checkpoint ({'; '.join(found)}); "
+            f"delete the files of save_dataset and save_dataloaders in {config['checkpoint_dir']}"
         )
     if id_differences(then, record) and not hasattr(train._dataset, "modality_tables"):
         raise DataError(
-            f"{config['model']} cannot be used for {'; '.join(id_differences(then, record))}, of which it has learned "
-            "nothing; allowed are the users, items and labels of training"
+            f"{config['model']} cannot be used for {'; '.join(id_differences(then, record))}, because it was not "
+            "trained with them; allowed are the users, items and labels of training"
         )
+
     file = config.__dict__[FILE]
     return f"{file}: the data are not those that the model was trained with: {'; '.join(found)}" if found else None
 
 
-def remap(original: Any, dataset: Dataset, remap_list: list[tuple[Any, str, FeatureType]]) -> None:
-    """Number ids or labels as RecBole does, after those of the checkpoint's training, which keep their numbers."""
+def remap(original: Callable[[Dataset, Remapped], None], dataset: Dataset, remap_list: Remapped) -> None:
+    """Give numbers to ids or labels as RecBole does, after those of the checkpoint."""
     recorder = recorder_of(dataset)
     if not remap_list:
         return
+
     first = remap_list[0][1]
     recorder.groups.update({name: first for _, name, _ in remap_list})
     kept = recorder.kept
     if kept is not None and first in kept.tokens:
         known = pd.DataFrame({first: np.array(kept.tokens_of(first), dtype=object)})
         remap_list = [(known, first, FeatureType.TOKEN), *remap_list]
+
     original(dataset, remap_list)
     recorder.tokens[first] = joined(dataset.field2id_token[first][1:].tolist())
 
 
-def fill_nan(original: Any, dataset: Dataset) -> None:
-    """Take the fingerprints of the data before anything is filled in; fill in the means of training."""
+def fill_nan(original: Callable[[Dataset], None], dataset: Dataset) -> None:
+    """Take the fingerprints of the data before missing values are filled; fill them with the means of training."""
     recorder = recorder_of(dataset)
     kept = recorder.kept
     recorder.tables = Tables(dataset, recorder.groups, recorder.hashes, kept).fingerprints()
+
     for frame, name in _number_columns(dataset):
         if kept is not None and name in kept.means:
             frame[name] = frame[name].fillna(kept.means[name])
         else:
             recorder.means[name] = float(frame[name].mean())
-    recorder.means = recorder.means if kept is None else {**recorder.means, **kept.means}
+    if kept is not None:
+        recorder.means = {**recorder.means, **kept.means}
+
     original(dataset)
 
 
-def _number_columns(dataset: Any) -> list[tuple[pd.DataFrame, str]]:
-    """The columns of single numbers, with the tables that they are in."""
+def _number_columns(dataset: Dataset) -> list[tuple[pd.DataFrame, str]]:
+    """List the columns of single numbers with their frames."""
     frames = [getattr(dataset, name) for name in dataset.feat_name_list]
     return [
         (frame, name) for frame in frames for name in frame.columns if dataset.field2type[name] is FeatureType.FLOAT
     ]
 
 
-def normalize(original: Any, dataset: Dataset) -> None:
-    """Note the range of each field that RecBole scales; scale by the range of training."""
-    recorder, config = recorder_of(dataset), dataset.config
+def normalize(original: Callable[[Dataset], None], dataset: Dataset) -> None:
+    """Note the range of each field scaled by RecBole; scale by the range of training."""
+    recorder = recorder_of(dataset)
+    config = dataset.config
     chosen = config["normalize_field"] or (dataset.float_like_fields if config["normalize_all"] else ())
+
     before = {}
     for name in chosen:
         if dataset.field2type.get(name) in (FeatureType.FLOAT, FeatureType.FLOAT_SEQ):
             frame = dataset.field2feats(name)[0]
             before[name] = (frame, frame[name].copy())
+
     for name, (_, column) in before.items():
         bounds = scaling.range_of(column)
         if bounds is not None:
             recorder.ranges[name] = bounds
+
     original(dataset)
     if recorder.kept is None:
         return
+
     for name, bounds in recorder.kept.ranges.items():
         if name in before and recorder.ranges.get(name) != bounds:
             frame, column = before[name]
@@ -187,20 +210,24 @@ def normalize(original: Any, dataset: Dataset) -> None:
     recorder.ranges |= recorder.kept.ranges
 
 
-def discretization(original: Any, dataset: Dataset) -> None:
-    """Note how RecBole divides numbers into buckets; divide them as training did."""
+def discretization(original: Callable[[Dataset], None], dataset: Dataset) -> None:
+    """Note RecBole's buckets; use those of training."""
     recorder = recorder_of(dataset)
     asked = dict(dataset.config["discretization"] or {})
+
     before = {}
     for name in asked:
         if name in dataset.config["numerical_features"] and dataset.field2type.get(name) is FeatureType.FLOAT:
             before[name] = dataset.field2feats(name)[0][name].to_numpy(np.float64)
+
     original(dataset)
+
     for name, numbers in before.items():
-        method, size = asked[name]["method"], asked[name].get("bucket")
+        method = asked[name]["method"]
         found = scaling.measure_buckets(numbers, method, dataset.field2bucketnum[name])
-        recorder.buckets[name] = kept = (recorder.kept.buckets if recorder.kept else {}).get(name, found)
+        kept = (recorder.kept.buckets if recorder.kept else {}).get(name, found)
+        recorder.buckets[name] = kept
         if kept != found:
-            chosen = scaling.bucketed(numbers, method, size, kept)
+            chosen = scaling.bucketed(numbers, method, asked[name].get("bucket"), kept)
             dataset.field2feats(name)[0][name] = np.stack([np.ones_like(chosen), chosen], axis=-1).tolist()
             dataset.field2bucketnum[name] = kept.count

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
 class Buckets:
-    """How RecBole has discretised a number field."""
+    """RecBole's discretisation of a number field."""
 
     bounds: tuple[float, ...]
     """Smallest and largest number (method ED), or the distinct values on the logarithmic scale, ascending (LD)."""
@@ -19,25 +20,30 @@ class Buckets:
     """Number of buckets, that of padding included."""
 
 
-def numbers_of(column: pd.Series) -> np.ndarray:
-    """The numbers of a column of numbers, or of vectors one after the other."""
+def numbers_of(column: pd.Series[Any]) -> NDArray[np.float64]:
+    """List the numbers of a column of numbers or vectors."""
+    numbers: NDArray[np.float64]
     if pd.api.types.is_numeric_dtype(column):
-        return column.to_numpy(np.float64)
-    return np.concatenate([np.array([]), *column]).astype(np.float64)
+        numbers = column.to_numpy(np.float64)
+        return numbers
+    numbers = np.concatenate([np.array([]), *column]).astype(np.float64)
+    return numbers
 
 
-def range_of(column: pd.Series) -> tuple[float, float] | None:
-    """The smallest and the largest number of a column; None where there is none."""
+def range_of(column: pd.Series[Any]) -> tuple[float, float] | None:
+    """Find the smallest and the largest number of a column; None without numbers."""
     numbers = numbers_of(column)
     return (float(numbers.min()), float(numbers.max())) if len(numbers) else None
 
 
-def scaled(column: pd.Series, bounds: tuple[float, float]) -> list[Any] | np.ndarray:
-    """Scale a column as RecBole's ``_normalize`` does, but by a range that was measured elsewhere.
+def scaled(
+    column: pd.Series[Any], bounds: tuple[float, float]
+) -> list[NDArray[np.floating[Any]]] | NDArray[np.floating[Any]]:
+    """Scale a column as RecBole's ``_normalize`` does, but by a given range.
 
     Args:
         column: Numbers, or vectors.
-        bounds: Its smallest and its largest number in training. What lies outside is scaled to below 0 or above 1.
+        bounds: Smallest and largest number in training. Numbers outside are scaled to below 0 or above 1.
 
     Example:
         >>> scaled(pd.Series([10.0, 15.0, 25.0]), (10.0, 20.0)).tolist()
@@ -49,46 +55,51 @@ def scaled(column: pd.Series, bounds: tuple[float, float]) -> list[Any] | np.nda
     return [_scaled(row, low, high) for row in column]
 
 
-def _scaled(numbers: np.ndarray, low: float, high: float) -> np.ndarray:
+def _scaled(numbers: NDArray[Any], low: float, high: float) -> NDArray[np.floating[Any]]:
     return (numbers - low) / (high - low) if high > low else np.ones_like(numbers)
 
 
-def measure_buckets(numbers: np.ndarray, method: str, count: int) -> Buckets:
-    """Note how RecBole's ``_discretization`` divides numbers.
+def measure_buckets(numbers: NDArray[np.float64], method: str, count: int) -> Buckets:
+    """Measure the buckets of RecBole's ``_discretization``.
 
     Args:
-        numbers: float ``[n]``, as they were before.
+        numbers: float ``[n]``, before they were divided.
         method: ``ED`` (equal distance) or ``LD`` (logarithm).
-        count: The number of buckets that RecBole has found.
+        count: Number of buckets in RecBole.
     """
     if method == "LD":
         return Buckets(tuple(np.unique(_logarithm(numbers)).tolist()), count)
     return Buckets((float(numbers.min()), float(numbers.max())), count)
 
 
-def bucketed(numbers: np.ndarray, method: str, size: int, buckets: Buckets) -> np.ndarray:
-    """The bucket of each number, of those that training knew: what lies outside of them is in the nearest one.
+def bucketed(numbers: NDArray[np.float64], method: str, size: int, buckets: Buckets) -> NDArray[np.float64]:
+    """Find the bucket of each number among those of training; numbers outside go to the nearest one.
 
     Args:
         numbers: float ``[n]``.
         method: ``ED`` or ``LD``.
-        size: Number of buckets of equal distance that the configuration asks for.
-        buckets: Those of training.
+        size: Configured number of buckets of equal distance.
+        buckets: The buckets of training.
 
     Returns:
         float ``[n]``.
     """
     bounds = np.array(buckets.bounds)
+
     if method == "LD":
         nearest = np.searchsorted((bounds[1:] + bounds[:-1]) / 2, _logarithm(numbers))
         return nearest.astype(np.float64)
-    low, high = bounds[0], bounds[-1] + 1e-9
+
+    low = bounds[0]
+    high = bounds[-1] + 1e-9  # as in RecBole: the largest number is in the last bucket
     if high == low:
         return np.full(len(numbers), float(size))
-    return np.floor((numbers - low) * size / (high - low) + 1).clip(1, buckets.count - 1)
+
+    places: NDArray[np.float64] = np.floor((numbers - low) * size / (high - low) + 1).clip(1, buckets.count - 1)
+    return places
 
 
-def _logarithm(numbers: np.ndarray) -> np.ndarray:
-    """RecBole's logarithmic scale: a number up to 2 is its own step, from there the squared logarithm counts."""
+def _logarithm(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Apply RecBole's logarithmic scale: a number up to 2 is its own step, larger ones use the squared logarithm."""
     large = numbers > 2
     return np.where(large, np.floor(np.log(numbers * large + 1e-9) ** 2 + 1), numbers)

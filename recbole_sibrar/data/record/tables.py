@@ -7,27 +7,36 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from recbole.utils import FeatureType
 
-from recbole_sibrar.data.record.fingerprint import combined, fingerprint, hash_of_cells, hash_of_vectors, hash_tokens
+from recbole_sibrar.data.record.fingerprint import (
+    Hashes,
+    combined,
+    fingerprint,
+    hash_of_cells,
+    hash_of_vectors,
+    hash_tokens,
+)
 from recbole_sibrar.data.record.training_data import LINES, TrainingData
+from recbole_sibrar.protocols import DatasetLike
 
 
 class Tables:
-    """The tables of a data set whose ids and labels are numbered and whose missing values are not filled in.
+    """The tables of a data set with numbered ids and labels, before missing values are filled.
 
     Args:
         dataset: RecBole's ``Dataset``.
-        groups: Field of ids or labels -> the first of the fields that share its numbers.
-        hashes: Hashes of ids and labels that have been made, by the first of those fields; more are added.
-        kept: An earlier record, outside of whose users and items no field is looked at; None to look at all.
+        groups: Field of ids or labels -> first of the fields with the same numbers.
+        hashes: First field -> known hashes of its ids or labels; more are added.
+        kept: An earlier record; only its users and items are compared. None for all.
     """
 
     def __init__(
         self,
-        dataset: Any,
+        dataset: DatasetLike,
         groups: Mapping[str, str],
-        hashes: dict[str, np.ndarray],
+        hashes: dict[str, Hashes],
         kept: TrainingData | None = None,
     ) -> None:
         self.dataset = dataset
@@ -39,6 +48,7 @@ class Tables:
         """Atomic file -> field -> fingerprint, as in the attribute ``tables`` of a record."""
         dataset = self.dataset
         found: dict[str, dict[str, int]] = {}
+
         id_fields = {"user_feat": dataset.uid_field, "item_feat": dataset.iid_field}
         for name in dataset.feat_name_list:
             frame = getattr(dataset, name)
@@ -49,32 +59,41 @@ class Tables:
             else:
                 held = self._lines(frame)
             found[name.removesuffix("_feat")] = held
+
         links = getattr(dataset, "item2entity", None)
         if links:
-            items, entities = hash_tokens(list(links)), hash_tokens(list(links.values()))
+            items = hash_tokens(list(links))
+            entities = hash_tokens(list(links.values()))
             found["link"] = {"entities": fingerprint(combined(items, entities))}
         return found
 
-    def parts(self, parts: Sequence[Any]) -> list[tuple[int, int]]:
-        """Number of interactions of each part of a split, and fingerprint of their pairs of user and item.
+    def parts(self, parts: Sequence[DatasetLike]) -> list[tuple[int, int]]:
+        """Count the interactions of each part of a split, and fingerprint their pairs of user and item.
 
         Args:
             parts: Data sets of the same ids.
         """
         found = []
         for part in parts:
-            frame, ids = part.inter_feat, [part.uid_field, part.iid_field]
-            pairs = combined(*(self._tokens(name)[frame[name].numpy()] for name in ids)) if None not in ids else ()
-            found.append((len(frame), fingerprint(np.asarray(pairs, dtype=np.uint64))))
+            frame = part.inter_feat
+            pairs = np.array([], dtype=np.uint64)
+            if part.uid_field is not None and part.iid_field is not None:
+                users = self._tokens(part.uid_field)[frame[part.uid_field].numpy()]
+                items = self._tokens(part.iid_field)[frame[part.iid_field].numpy()]
+                pairs = combined(users, items)
+            found.append((len(frame), fingerprint(pairs)))
         return found
 
     def _entities(self, frame: pd.DataFrame, id_field: str) -> dict[str, int]:
-        """Fingerprint of each field of users or items; the first line is padding."""
+        """Fingerprint each field of users or items; the first line is padding."""
         owners = self._tokens(id_field)[1:]
         table = frame.iloc[1:]
+
         if self.kept is not None and id_field in self.kept.tokens:
             chosen = np.isin(owners, hash_tokens(self.kept.tokens_of(id_field)))
-            table, owners = table[chosen], owners[chosen]
+            table = table[chosen]
+            owners = owners[chosen]
+
         return {
             name: fingerprint(combined(owners, self._cells(table[name], name)))
             for name in table.columns
@@ -82,7 +101,7 @@ class Tables:
         }
 
     def _interactions(self, frame: pd.DataFrame) -> dict[str, int]:
-        """Number of interactions, fingerprint of their pairs of user and item, and of each further field."""
+        """Count the interactions; fingerprint their pairs of user and item, and each further field."""
         ids = [self.dataset.uid_field, self.dataset.iid_field]
         pairs = combined(*(self._cells(frame[name], name) for name in ids))
         found = {LINES: len(frame), ", ".join(ids): fingerprint(pairs)}
@@ -92,34 +111,38 @@ class Tables:
         return found
 
     def _lines(self, frame: pd.DataFrame) -> dict[str, int]:
-        """Number and fingerprint of lines that belong to no user, item or pair, such as triples."""
+        """Count and fingerprint lines without a user, item or pair, such as triples."""
         lines = np.zeros(len(frame), dtype=np.uint64)
         for name in frame.columns:
             lines = combined(lines, self._cells(frame[name], name))
         return {LINES: len(frame), ", ".join(frame.columns): fingerprint(lines)}
 
-    def _cells(self, column: pd.Series, name: str) -> np.ndarray:
-        """Hash of each cell, uint64 ``[n]``."""
+    def _cells(self, column: pd.Series[Any], name: str) -> Hashes:
+        """Hash each cell, uint64 ``[n]``."""
         kind = self.dataset.field2type[name]
         if kind in (FeatureType.TOKEN_SEQ, FeatureType.FLOAT_SEQ):
             rows = [cell if isinstance(cell, np.ndarray) else np.array([]) for cell in column]
             return self._bags(rows, name) if kind is FeatureType.TOKEN_SEQ else hash_of_vectors(rows)
         if kind is FeatureType.TOKEN and name in self.dataset.field2id_token:
-            return self._tokens(name)[column.fillna(0).to_numpy(np.int64)]
+            of_cells: Hashes = self._tokens(name)[column.fillna(0).to_numpy(np.int64)]
+            return of_cells
         return hash_of_cells(column.to_numpy())
 
-    def _bags(self, rows: list[np.ndarray], name: str) -> np.ndarray:
-        """Hash of each bag of labels, whose order does not matter."""
+    def _bags(self, rows: list[NDArray[Any]], name: str) -> Hashes:
+        """Hash each bag of labels, in any order of its labels."""
         ids = np.concatenate([np.array([], dtype=np.int64), *rows]).astype(np.int64)
         ends = np.cumsum([0, *(len(row) for row in rows)])
         hashes = self._tokens(name)[ids]
         sums = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(combined(hashes, hashes), dtype=np.uint64)])
-        return sums[ends[1:]] - sums[ends[:-1]]
+        of_bags: Hashes = sums[ends[1:]] - sums[ends[:-1]]
+        return of_bags
 
-    def _tokens(self, name: str) -> np.ndarray:
-        """Hash of each id or label of a field, by number; 0 for padding."""
+    def _tokens(self, name: str) -> Hashes:
+        """Hash each id or label of a field, by number; 0 for padding."""
         group = self.groups.get(name, name)
+
         if group not in self.hashes:
             self.hashes[group] = hash_tokens(self.dataset.field2id_token[name].tolist())
             self.hashes[group][0] = 0
+
         return self.hashes[group]

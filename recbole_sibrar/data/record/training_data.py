@@ -1,4 +1,4 @@
-"""A record of the data that a model was trained with, for its checkpoint."""
+"""Record of the training data of a model, for its checkpoint."""
 
 from __future__ import annotations
 
@@ -10,63 +10,66 @@ from typing import Any
 from recbole_sibrar.data.record.scaling import Buckets
 
 KEY = "training_data"
-"""Key of a checkpoint, and attribute of a configuration read from one, that holds the record as plain values."""
+"""Key of a checkpoint, and attribute of its configuration, with the record as plain values."""
 
 FILE = "checkpoint_file"
-"""Attribute of a configuration read from a checkpoint with the name of the file."""
+"""Attribute of a checkpoint's configuration with the name of the file."""
 
 PARTS = ("training", "validation", "test")
 """The parts of a split, in words."""
 
 LINES = ""
-"""Entry of a table with its number of lines, where lines can repeat."""
+"""Entry of a table for its number of lines, if lines can repeat."""
 
 _EXAMPLES = 3
-"""New or missing ids that a message names."""
+"""Number of new or missing ids in a message."""
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What training knew of the data: ids, scales and fingerprints, without the data themselves."""
+    """Ids, scales and fingerprints of the training data, without the data themselves."""
 
     user_field: str | None
-    """Name of the field with the users."""
+    """Name of the field of users."""
     item_field: str | None
-    """Name of the field with the items."""
+    """Name of the field of items."""
     tokens: Mapping[str, str | Sequence[str]]
-    """Field of ids or labels -> the original ones in the order of their numbers from 1, one a line (a list where one
-    has a line break). Fields that share their numbers (RecBole's aliases) have one entry, that of the first."""
+    """Field of ids or labels -> original ids in the order of their numbers from 1, one a line (a list if one has a line
+    break). Fields with the same numbers (RecBole's aliases) have one entry, under the first of them."""
     means: Mapping[str, float]
-    """Number field -> its mean, which RecBole puts where a value is missing."""
+    """Number field -> its mean; RecBole fills missing values with it."""
     ranges: Mapping[str, tuple[float, float]]
-    """Field that RecBole has normalised -> its smallest and its largest number before."""
+    """Normalised field -> its smallest and largest number before."""
     buckets: Mapping[str, Buckets]
-    """Field that RecBole has discretised -> how."""
+    """Discretised field -> its buckets."""
     tables: Mapping[str, Mapping[str, int]]
-    """Atomic file (``inter``, ``item``, ...) -> field -> fingerprint. Of interactions, the entry :data:`LINES` is their
-    number, and the next is the fingerprint of the pairs of user and item."""
+    """Atomic file (``inter``, ``item``, ...) -> field -> fingerprint. For interactions, the entry :data:`LINES` is
+    their number, and the next entry is the fingerprint of the pairs of user and item."""
     parts: Sequence[tuple[int, int]] = ()
-    """For each part of the split its number of interactions and their fingerprint."""
+    """Number of interactions and fingerprint of each part of the split."""
     known_only: bool = False
-    """Whether the fingerprints of users and items are of those alone that an earlier record knows."""
+    """True if the fingerprints cover only the users and items of an earlier record."""
 
     def tokens_of(self, name: str) -> Sequence[str]:
-        """The original ids or labels of a field that has an entry of its own, in the order of their numbers from 1."""
+        """List the original ids or labels of a field with an entry, in the order of their numbers from 1."""
         held = self.tokens[name]
         return held.split("\n") if isinstance(held, str) else held
 
     @cached_property
     def plain(self) -> dict[str, Any]:
-        """The record as dictionaries, tuples, strings and numbers, as a checkpoint holds it."""
+        """The record as dictionaries, tuples, strings and numbers, for a checkpoint."""
         values = {name: getattr(self, name) for name in _PLAIN}
         return {**values, "buckets": {name: (held.bounds, held.count) for name, held in self.buckets.items()}}
 
     @classmethod
-    def from_plain(cls, values: Any) -> TrainingData:
-        """Read what :attr:`plain` returned.
+    def from_plain(cls, values: Mapping[str, Any]) -> TrainingData:
+        """Make a record from its plain values.
+
+        Args:
+            values: Value of :attr:`plain`.
 
         Raises:
-            ValueError: It is something else.
+            ValueError: The values are something else.
         """
         try:
             buckets = {name: Buckets(*held) for name, held in values["buckets"].items()}
@@ -79,49 +82,53 @@ _PLAIN = tuple(held.name for held in fields(TrainingData) if held.name != "known
 
 
 def joined(tokens: Sequence[str]) -> str | list[str]:
-    """Ids one a line, which takes a third of the place of a list; a list where that could not be divided again."""
+    """Join ids, one a line, in a third of the space of a list; a list if the text could not be divided again."""
     text = "\n".join(tokens)
     return text if text.count("\n") == len(tokens) - 1 and text else list(tokens)
 
 
 def differences(then: TrainingData, now: TrainingData) -> list[str]:
-    """What data do not have in common with those of training, in words.
+    """Describe the differences between present data and those of training.
 
     Args:
         then: The record of training.
-        now: That of the data which are there now.
+        now: The record of the present data.
 
     Returns:
-        A phrase for each difference; none where there is none.
+        A phrase for each difference.
     """
     found = id_differences(then, now)
     sides = {"user": then.user_field, "item": then.item_field}
+
     for file in (file for file in then.tables if file in now.tables):
         name = sides.get(file)
-        # fields of other users or items differ anyway
-        if now.known_only or name is None or not (new_tokens(then, now, name) or new_tokens(now, then, name)):
+        has_other_entities = name is not None and bool(new_tokens(then, now, name) or new_tokens(now, then, name))
+        if now.known_only or not has_other_entities:  # the fields of other users or items differ anyway
             found += _table_differences(file, then.tables[file], now.tables[file])
     return found + _part_differences(then.parts, now.parts)
 
 
 def id_differences(then: TrainingData, now: TrainingData) -> list[str]:
-    """The same of users, items and labels alone, users and items first."""
+    """Describe the differences of users, items and labels alone, users and items first."""
     nouns = {then.user_field: "user", then.item_field: "item"}
     names = sorted((name for name in then.tokens if name in now.tokens), key=lambda name: name not in nouns)
-    found, reordered = [], []
+    found: list[str] = []
+    reordered: list[str] = []
+
     for name in (name for name in names if then.tokens[name] != now.tokens[name]):
         noun, where = (nouns[name], "") if name in nouns else ("label", f" of '{name}'")
         changed = {"new": new_tokens(then, now, name), "missing": new_tokens(now, then, name)}
         found += [_counted(tokens, f"{word} {noun}", where) for word, tokens in changed.items() if tokens]
         if not any(changed.values()):
             reordered.append(f"{noun}s{where}")
+
     if reordered:
-        found.append(f"another order of {', '.join(reordered)}, so that their numbers mean others")
+        found.append(f"another order of {', '.join(reordered)}, so that their numbers have changed")
     return found
 
 
 def extends(now: TrainingData, then: TrainingData) -> bool:
-    """Whether all users, items and labels of an earlier record have the same numbers now."""
+    """Tell if all users, items and labels of an earlier record have the same numbers now."""
     for name in then.tokens:
         if name in now.tokens and then.tokens[name] != now.tokens[name]:
             known = list(then.tokens_of(name))
@@ -131,7 +138,7 @@ def extends(now: TrainingData, then: TrainingData) -> bool:
 
 
 def new_tokens(then: TrainingData, now: TrainingData, name: str) -> list[str]:
-    """The ids or labels of a field that training did not know."""
+    """List the new ids or labels of a field."""
     if then.tokens.get(name) == now.tokens.get(name):
         return []
     known = set(then.tokens_of(name))
@@ -139,22 +146,26 @@ def new_tokens(then: TrainingData, now: TrainingData, name: str) -> list[str]:
 
 
 def _counted(tokens: Sequence[str], noun: str, where: str) -> str:
-    """How many there are, with examples."""
+    """Count ids in words, with examples."""
     examples = ", ".join(tokens[:_EXAMPLES]) + ", ..." * (len(tokens) > _EXAMPLES)
     return f"{len(tokens)} {noun}{'s' * (len(tokens) > 1)}{where} ({examples})"
 
 
 def _table_differences(file: str, then: Mapping[str, int], now: Mapping[str, int]) -> list[str]:
+    """Describe the differences of a file."""
     if then.get(LINES) != now.get(LINES):
         return [f".{file} has {now.get(LINES)} lines instead of {then.get(LINES)}"]
+
     changed = [name for name in then if name in now and then[name] != now[name]]
-    if list(then)[:1] == [LINES] and list(then)[1] in changed:
-        changed = [list(then)[1]]  # the pairs, with which the fingerprints of all other fields change
+    names = list(then)
+    if names[:1] == [LINES] and names[1] in changed:
+        changed = [names[1]]  # other pairs change the fingerprints of all other fields
     return [f"other values of {', '.join(changed)} in .{file}"] if changed else []
 
 
 def _part_differences(then: Sequence[tuple[int, int]], now: Sequence[tuple[int, int]]) -> list[str]:
+    """Describe the differences of the parts of a split."""
     if not then or not now or list(map(tuple, then)) == list(map(tuple, now)):
         return []
     changed = [name for name, before, after in zip(PARTS, then, now, strict=False) if tuple(before) != tuple(after)]
-    return [f"the split is another one ({', '.join(changed)}), in which what is tested may have been trained"]
+    return [f"the split is another one ({', '.join(changed)}), so that tested interactions may have been in training"]

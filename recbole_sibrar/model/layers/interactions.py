@@ -134,12 +134,12 @@ class InteractionsLayer(Table):
         return total + self.bias
 
     def _sum_few(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Sums of the bags of a few entities, ``[n, out]``, and the sizes of the bags ``[n]``."""
+        """Sum the bags of a few entities, ``[n, out]``; returns also their sizes ``[n]``."""
         indices, starts, sizes = gather_bags(self.indices, self.offsets, rows)
         return functional.embedding_bag(indices, self.embedding.weight, starts, mode="sum"), sizes
 
     def _sum_many(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Sums of the bags of many entities: all bags are summed, and the rows are gathered from them."""
+        """Sum the bags of many entities: sum all bags, then gather the rows of the entities."""
         bags = Bags(self.indices, self.offsets)
         transposed = Bags(self.transposed_indices, self.transposed_offsets)
         total = _sum_of_bags(self.embedding.weight, rows, bags, transposed)

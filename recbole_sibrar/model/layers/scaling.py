@@ -47,7 +47,7 @@ class Standardization(nn.Module):
         return scaled * varies
 
     def extra_repr(self) -> str:
-        """Number of dimensions, for the printed model."""
+        """Give the number of dimensions, for the printed model."""
         return f"size={len(self.mean)}"
 
 

@@ -33,7 +33,7 @@ def test_the_header_names_fields_and_types(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cell", ["price", "price:int", ":"])
-def test_a_column_without_a_known_type_is_named(tmp_path: Path, cell: str) -> None:
+def test_unknown_type_is_named(tmp_path: Path, cell: str) -> None:
     file = write(tmp_path, f"item_id:token\t{cell}")
     with pytest.raises(DataError, match=r"line 1: column .* is not 'field:type' with a type of token, token_seq"):
         read_header(file)
@@ -61,7 +61,7 @@ def test_values_are_what_the_cells_say(tmp_path: Path) -> None:
     assert [list(row) for row in frame["text"]] == [[0.5, -100.0], [], [3.0, 4.0]]
 
 
-def test_only_the_columns_that_are_asked_for_are_read(tmp_path: Path) -> None:
+def test_other_columns_are_not_read(tmp_path: Path) -> None:
     file = write(tmp_path, "item_id:token\ttext:float_seq\tprice:float", "a\tno numbers\t1.5", "b\t1 2 3\t2")
     item_id, _, price = read_header(file)
     frame = read_frame(file, [item_id, price])
@@ -69,7 +69,7 @@ def test_only_the_columns_that_are_asked_for_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("separator", "seq_separator"), [(",", "|"), (";", " "), ("::", "|"), ("\t", ", ")])
-def test_separators_are_those_of_the_configuration(tmp_path: Path, separator: str, seq_separator: str) -> None:
+def test_configured_separators(tmp_path: Path, separator: str, seq_separator: str) -> None:
     rows = [
         ["item_id:token", "tags:token_seq", "text:float_seq"],
         ["a", seq_separator.join("xyz"), seq_separator.join(["1", "-2"])],
@@ -82,7 +82,7 @@ def test_separators_are_those_of_the_configuration(tmp_path: Path, separator: st
     assert [list(row) for row in frame["text"]] == [[1, -2], [3, 4]]
 
 
-def test_the_encoding_is_that_of_the_configuration(tmp_path: Path) -> None:
+def test_configured_encoding(tmp_path: Path) -> None:
     file = tmp_path / "some.item"
     file.write_bytes("item_id:token\tkind:token\na\tPok\u00e9mon\n".encode("latin-1"))
     fields = read_header(file, encoding="latin-1")
@@ -97,7 +97,7 @@ def test_lines_may_end_as_on_windows(tmp_path: Path) -> None:
     assert np.isnan(frame["price"][1])
 
 
-def test_lines_are_counted_as_an_editor_counts_them(tmp_path: Path) -> None:
+def test_lines_count_as_in_an_editor(tmp_path: Path) -> None:
     file = write(tmp_path, "item_id:token\tprice:float", "a\t1", "", "b\tcheap")
     with pytest.raises(DataError, match=r"some\.item, line 4, field 'price'"):
         read_frame(file, read_header(file))
@@ -142,7 +142,7 @@ def test_a_vector_of_nan_is_a_missing_value(tmp_path: Path) -> None:
         (("a\t", "b\t"), "field 'text' (float_seq): every line is empty; list the field in unload_col"),
     ],
 )
-def test_vectors_that_cannot_be_read_name_their_line(tmp_path: Path, rows: tuple[str, ...], expected: str) -> None:
+def test_wrong_vector_names_its_line(tmp_path: Path, rows: tuple[str, ...], expected: str) -> None:
     file = write(tmp_path, "item_id:token\ttext:float_seq", *rows)
     with pytest.raises(DataError) as caught:
         read_frame(file, read_header(file))
@@ -152,7 +152,7 @@ def test_vectors_that_cannot_be_read_name_their_line(tmp_path: Path, rows: tuple
 
 
 @pytest.mark.parametrize("cell", ["cheap", "inf"])
-def test_a_number_that_cannot_be_read_names_its_line(tmp_path: Path, cell: str) -> None:
+def test_wrong_number_names_its_line(tmp_path: Path, cell: str) -> None:
     file = write(tmp_path, "item_id:token\tprice:float", "a\t1", f"b\t{cell}")
     with pytest.raises(DataError, match=rf"line 3, field 'price' \(float\): '{cell}' is not a finite number"):
         read_frame(file, read_header(file))
@@ -199,7 +199,7 @@ def assert_recbole_reads_the_same(file: Path, side: str) -> None:
 
 @pytest.mark.parametrize("side", ["user", "item"])
 @pytest.mark.parametrize("name", ["tiny", "ml-100k"])
-def test_the_frame_is_the_one_that_recbole_reads(tiny_folder: Path, name: str, side: str) -> None:
+def test_frame_equals_recboles(tiny_folder: Path, name: str, side: str) -> None:
     folder = tiny_folder if name == "tiny" else Path(recbole.__path__[0]) / "dataset_example"
     assert_recbole_reads_the_same(folder / name / f"{name}.{side}", side)
 
@@ -218,6 +218,6 @@ def test_the_frame_is_the_one_that_recbole_reads(tiny_folder: Path, name: str, s
         "#b\tx\t\t\t",
     ],
 )
-def test_unusual_lines_are_read_as_recbole_reads_them(tmp_path: Path, line: str) -> None:
+def test_unusual_lines_as_in_recbole(tmp_path: Path, line: str) -> None:
     header = "item_id:token\tkind:token\ttags:token_seq\tprice:float\ttext:float_seq"
     assert_recbole_reads_the_same(write(tmp_path, header, "a\tc\tt u\t1\t1 2", line, "c\td\tt\t-1e-3\t5 6"), "item")

@@ -50,7 +50,7 @@ def test_one_column_keeps_its_empty_cells(cells: list[str]) -> None:
     assert_same(read_plain(text, ["a:token"], "\t"), with_pandas(text, ["a:token"]))
 
 
-def test_quotation_marks_inside_a_cell_are_part_of_it() -> None:
+def test_inner_quotation_marks_are_kept() -> None:
     text = b'a:token\tb:token\nx\tthe "best" one"\n'
     assert_same(read_plain(text, ["a:token", "b:token"], "\t"), with_pandas(text, ["a:token", "b:token"]))
 
@@ -58,9 +58,9 @@ def test_quotation_marks_inside_a_cell_are_part_of_it() -> None:
 @pytest.mark.parametrize(
     "line", [b'"x"\ty', b'x\t"y"', b"x\ty\rz", b"x\ty\0", b"x\t\xe9", b"x", b"x\ty\tz"], ids=lambda line: repr(line)
 )
-def test_what_pandas_may_read_otherwise_is_left_to_it(line: bytes) -> None:
+def test_unclear_text_is_left_to_pandas(line: bytes) -> None:
     assert read_plain(b"a:token\tb:token\n" + line + b"\n", ["a:token", "b:token"], "\t") is None
 
 
-def test_a_cell_that_is_too_long_for_it_is_left_to_pandas() -> None:
+def test_long_cell_is_left_to_pandas() -> None:
     assert read_plain(b"a:token\tb:token\n" + b"x" * (5 << 20) + b"\ty\nz\tw\n", ["a:token", "b:token"], "\t") is None

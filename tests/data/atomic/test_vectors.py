@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tracemalloc
 from logging import getLogger
 from pathlib import Path
@@ -22,14 +21,6 @@ from recbole_sibrar.data.atomic import DataError, columns, read_frame, read_head
 from .test_atomic import Keys, RecBoleReader
 
 HEADER = ["item_id:token", "tags:token_seq", "price:float", "text:float_seq", "name:token"]
-
-
-@pytest.fixture(autouse=True, params=["library", "compiled", "compiled, but not installed"])
-def _reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read as small and as large files are read, and as large ones without the extra ``fast``."""
-    monkeypatch.setattr(columns, "_COMPILED_FROM", 1 << 60 if request.param == "library" else 0)
-    if request.param == "compiled, but not installed":
-        monkeypatch.setitem(sys.modules, "recbole_sibrar.data.atomic.numerals", None)
 
 
 class PluginReader(Dataset):
@@ -71,7 +62,7 @@ def assert_same_frame(file: Path, source: str = "item", **keys: Any) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("source", ["inter", "user", "item"])
-def test_recboles_models_get_recboles_frames_of_ml_100k(source: str) -> None:
+def test_recboles_frames_of_ml_100k(source: str) -> None:
     assert_same_frame(Path(recbole.__path__[0]) / "dataset_example" / "ml-100k" / f"ml-100k.{source}", source)
 
 
@@ -102,24 +93,22 @@ ROWS = [
         ({}, {"seq_len": {"text": 2, "tags": 1}}),
     ],
 )
-def test_recboles_models_get_recboles_frames_of_every_type(
-    tmp_path: Path, options: dict[str, str], keys: dict[str, Any]
-) -> None:
+def test_recboles_frames_of_every_type(tmp_path: Path, options: dict[str, str], keys: dict[str, Any]) -> None:
     assert_same_frame(write(tmp_path, ROWS, **options), **keys)
 
 
-def test_recboles_models_get_recboles_frames_of_other_sequences(tmp_path: Path) -> None:
+def test_recboles_frames_of_odd_sequences(tmp_path: Path) -> None:
     rows = [[cell.strip().replace("  ", " ").replace(" ", "|") if i in (1, 3) else cell for i, cell in enumerate(row)]
             for row in ROWS]  # fmt: skip
     assert_same_frame(write(tmp_path, rows), seq_separator="|")
 
 
 @pytest.mark.parametrize("text", ["1 2", "1 2 inf", "nan nan nan", "1 nan 2"])
-def test_vectors_that_only_recbole_accepts_are_left_to_it(tmp_path: Path, text: str) -> None:
+def test_odd_vectors_are_left_to_recbole(tmp_path: Path, text: str) -> None:
     assert_same_frame(write(tmp_path, [*ROWS, ["f", "", "1", text, ""]]))
 
 
-def test_what_nobody_can_read_fails_as_in_recbole(tmp_path: Path) -> None:
+def test_unreadable_files_fail_as_in_recbole(tmp_path: Path) -> None:
     file = write(tmp_path, [*ROWS, ["f", "", "1", "1 two 3", ""]])
     with pytest.raises(ValueError, match="could not convert string to float: 'two'"):
         assert_same_frame(file)
@@ -135,7 +124,7 @@ NUMBERS = st.floats(allow_nan=False, allow_infinity=False, width=32).flatmap(pri
 @pytest.mark.slow
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.lists(NUMBERS, min_size=3, max_size=3), min_size=1, max_size=6))
-def test_every_number_is_the_one_that_python_reads(tmp_path: Path, rows: list[list[str]]) -> None:
+def test_numbers_equal_pythons(tmp_path: Path, rows: list[list[str]]) -> None:
     file = write(tmp_path, [["a", " ".join(row)] for row in rows], ["item_id:token", "text:float_seq"])
     expected = np.array([[float(number) for number in row] for row in rows])
     fields = read_header(file)
@@ -147,7 +136,7 @@ def test_every_number_is_the_one_that_python_reads(tmp_path: Path, rows: list[li
 
 
 @pytest.mark.parametrize("number", ["1e39", "3.4028236e38", "-9e99"])
-def test_a_number_that_float32_cannot_hold_is_named(tmp_path: Path, number: str) -> None:
+def test_too_large_number_is_named(tmp_path: Path, number: str) -> None:
     file = write(tmp_path, [["a", "1 2"], ["b", f"3 {number}"]], ["item_id:token", "text:float_seq"])
     with pytest.raises(DataError, match=r"line 3, field 'text' \(float_seq\): found -?inf among the numbers"):
         read_frame(file, read_header(file), dtype=np.float32)
@@ -157,7 +146,7 @@ def test_a_number_that_float32_cannot_hold_is_named(tmp_path: Path, number: str)
 @pytest.mark.parametrize(
     "number", ["1e", "1e-", "--1", "1-", "1.2.3", "-", ".", "0x1", "1,5", "e5", "1e5e5", "1\u00e9"]
 )
-def test_what_is_no_number_is_named_with_its_line(tmp_path: Path, number: str) -> None:
+def test_text_among_numbers_is_named(tmp_path: Path, number: str) -> None:
     rows = [["a", "1 2 3"], ["b", ""], ["c", f"4 {number} 6"]]
     file = write(tmp_path, rows, ["item_id:token", "text:float_seq"], end="\r\n\r\n")
     with pytest.raises(DataError) as caught:
@@ -165,7 +154,7 @@ def test_what_is_no_number_is_named_with_its_line(tmp_path: Path, number: str) -
     assert str(caught.value) == f"{file}, line 7, field 'text' (float_seq): '{number}' is not a number"
 
 
-def test_blocks_of_lines_are_put_together_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_keep_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(columns, "_BLOCK", 50)
     rng = np.random.default_rng(1)
     matrix = rng.normal(size=(200, 4)).round(6)
@@ -181,7 +170,7 @@ def test_blocks_of_lines_are_put_together_in_order(tmp_path: Path, monkeypatch: 
         read_frame(file, read_header(file))
 
 
-def test_a_matrix_grows_when_lines_become_shorter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_matrix_grows_for_shorter_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(columns, "_BLOCK", 400)
     matrices = np.random.default_rng(1).integers(0, 9, size=(2, 300, 3))
     matrices[:, :20] *= 10**12
@@ -195,7 +184,7 @@ def test_a_matrix_grows_when_lines_become_shorter(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.slow
-def test_reading_needs_at_most_twice_the_memory_of_the_matrix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_of_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     vector = " ".join(f"{n / 7:.8f}" for n in range(2048))
     file = write(tmp_path, [[f"i{i}", vector] for i in range(2000)], ["item_id:token", "text:float_seq"])
@@ -209,7 +198,7 @@ def test_reading_needs_at_most_twice_the_memory_of_the_matrix(tmp_path: Path, mo
     assert peak < 2 * 4 * 2000 * 2048
 
 
-def test_an_open_mark_in_an_unread_vector_is_seen(tmp_path: Path) -> None:
+def test_open_mark_in_an_unread_vector(tmp_path: Path) -> None:
     file = write(tmp_path, [*ROWS, ["f", "", "1", '"1 2 3', 'x"']])
     fields = [field for field in read_header(file) if field.type != "float_seq"]
     with pytest.raises(DataError, match=f"line {len(ROWS) + 2}: found 4 cells, allowed are 5"):

@@ -52,7 +52,7 @@ def test_categories_of_each_entity(
 
 
 @pytest.mark.parametrize("overrides", [{}, {"model": "BPR"}, {"normalize_all": False}])
-def test_vectors_of_each_entity_and_their_directions(
+def test_vectors_and_their_directions(
     make_dataset: Callable[..., Any], tiny_folder: Path, overrides: dict[str, Any]
 ) -> None:
     dataset = make_dataset(**overrides)
@@ -73,9 +73,7 @@ def rewrite(folder: Path, change: Callable[[list[str]], list[str]]) -> Path:
     return file
 
 
-def test_the_order_of_the_lines_and_items_without_interactions_do_not_matter(
-    make_dataset: Callable[..., Any], tiny_folder: Path
-) -> None:
+def test_order_of_lines_does_not_matter(make_dataset: Callable[..., Any], tiny_folder: Path) -> None:
     dataset = make_dataset()
     before = read_field(dataset, "item", "tags", TOKENS, "ild_modality")
     rewrite(tiny_folder, lambda rows: ["stranger\tc9\tt0 t1\t1\t", *rows[::-1]])
@@ -84,7 +82,7 @@ def test_the_order_of_the_lines_and_items_without_interactions_do_not_matter(
     assert np.array_equal(dense(before), dense(after))
 
 
-def test_a_vector_of_zeros_is_a_value_without_a_direction(make_dataset: Callable[..., Any], tiny_folder: Path) -> None:
+def test_zero_vector_has_no_direction(make_dataset: Callable[..., Any], tiny_folder: Path) -> None:
     zeros = "i1\tc1\tt1\t0.5\t" + " ".join(["0"] * 5)
     rewrite(tiny_folder, lambda rows: [zeros, *rows[1:]])
     dataset = make_dataset()
@@ -94,7 +92,7 @@ def test_a_vector_of_zeros_is_a_value_without_a_direction(make_dataset: Callable
     assert not values.directions[1][item]
 
 
-def test_the_keys_of_the_file_format_are_respected(make_dataset: Callable[..., Any], tiny_folder: Path) -> None:
+def test_keys_of_the_file_format(make_dataset: Callable[..., Any], tiny_folder: Path) -> None:
     plain = read_field(make_dataset(), "item", "tags", TOKENS, "key")
     for file in (tiny_folder / "tiny").iterdir():
         file.write_text(file.read_text().replace(" ", ";").replace("\t", ","))
@@ -113,7 +111,7 @@ def test_the_keys_of_the_file_format_are_respected(make_dataset: Callable[..., A
         ("user", "gender", ("float",), ["'gender'", "type token", "of type float: age"]),
     ],
 )
-def test_a_field_that_cannot_be_used_is_named_with_those_that_can(
+def test_unusable_field_names_usable_ones(
     make_dataset: Callable[..., Any], side: Any, name: str, types: tuple[str, ...], pieces: list[str]
 ) -> None:
     with pytest.raises(DataError) as caught:
@@ -124,7 +122,7 @@ def test_a_field_that_cannot_be_used_is_named_with_those_that_can(
     assert all(piece in text for piece in pieces), text
 
 
-def test_a_file_that_does_not_exist_or_has_no_ids(make_dataset: Callable[..., Any], tiny_folder: Path) -> None:
+def test_missing_file_or_ids(make_dataset: Callable[..., Any], tiny_folder: Path) -> None:
     dataset = make_dataset(model="BPR")
     file = tiny_folder / "tiny" / "tiny.item"
     file.write_text(file.read_text().replace("item_id:token", "name:token", 1))

@@ -28,7 +28,7 @@ def change_ids(folder: Path, side: str, change: Callable[[str], str], n_rows: in
     ("change", "example", "hint"),
     [
         (lambda token: f"{token}.0", "'i1.0', 'i2.0'", "without '.0' they would match"),
-        (lambda token: token[1:], "'1', '2'", "without what is before their digits they would match"),
+        (lambda token: token[1:], "'1', '2'", "without the text before their digits they would match"),
         (str.upper, "'I1', 'I2'", "in lower case they would match"),
         (lambda token: f" {token}", "' i1', ' i2'", "without spaces around them they would match"),
         (lambda token: f"0{token}", "'0i1', '0i2'", "without leading zeros they would match"),

@@ -48,7 +48,7 @@ def test_equal_data_have_no_differences() -> None:
         ({"kind": "a\nb\nc"}, ["1 new label of 'kind' (c)"]),
         (
             {"kind": "b\na", "item_id": "i2\ni1"},
-            ["another order of items, labels of 'kind', so that their numbers mean others"],
+            ["another order of items, labels of 'kind', so that their numbers have changed"],
         ),
     ],
 )
@@ -71,7 +71,7 @@ def test_files_and_fields_are_named(file: str, table: dict[str, int], phrases: l
     assert changed(tables={**THEN.tables, file: table}) == phrases
 
 
-def test_fields_of_other_entities_are_not_compared() -> None:
+def test_other_entities_are_not_compared() -> None:
     other = {"tokens": {**THEN.tokens, "item_id": "i1\ni2\ni3"}, "tables": {**THEN.tables, "item": {"price": 0}}}
     assert changed(**other) == ["1 new item (i3)"]
     assert changed(**other, known_only=True) == ["1 new item (i3)", "other values of price in .item"]
@@ -82,7 +82,7 @@ def test_changed_parts_are_named() -> None:
     assert phrase.startswith("the split is another one (test)")
 
 
-def test_a_checkpoint_holds_it_as_plain_values(tmp_path: Any) -> None:
+def test_checkpoint_holds_plain_values(tmp_path: Any) -> None:
     torch.save(THEN.plain, tmp_path / "record.pth")
     assert TrainingData.from_plain(torch.load(tmp_path / "record.pth", weights_only=True)) == THEN
 

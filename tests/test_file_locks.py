@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from recbole_sibrar.data.atomic import DataError
-from recbole_sibrar.dataset_prep.pipeline.locks import locked
+from recbole_sibrar.errors import DataError
+from recbole_sibrar.files import locked
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks on Windows")
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from recbole_sibrar.dataset_prep.pipeline.locks import locked
+from recbole_sibrar.files import locked
 with locked(Path(sys.argv[1]), "--output"):
     print("locked", flush=True)
     time.sleep(60)
