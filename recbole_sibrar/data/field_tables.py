@@ -57,7 +57,7 @@ def field_table(
     kind = dataset.field2type[name]
     mask = torch.from_numpy(available)
     if kind is FeatureType.TOKEN:
-        values, n_labels = torch.from_numpy(column.to_numpy(np.int64)), dataset.n_labels(name)
+        values, n_labels = torch.tensor(column.to_numpy(np.int64)), dataset.n_labels(name)
         return dense_table(name, ModalityKind.CATEGORICAL, values, mask & (values < n_labels), n_labels)
 
     if kind is FeatureType.TOKEN_SEQ:
@@ -115,7 +115,7 @@ def served_column(
         entities: int64 ``[len(column)]``: the entity of each row.
     """
     if kind is FeatureType.TOKEN:
-        return torch.from_numpy(column.to_numpy(np.int64))
+        return torch.tensor(column.to_numpy(np.int64))
     if kind is FeatureType.TOKEN_SEQ:
         return Sequences.of(list(column))
     if kind is FeatureType.FLOAT:
