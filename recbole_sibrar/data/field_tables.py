@@ -55,7 +55,7 @@ def field_table(
         DataError: RecBole has treated a ``float_seq`` as a number.
     """
     kind = dataset.field2type[name]
-    mask = torch.from_numpy(available)
+    mask = torch.tensor(available)
     if kind is FeatureType.TOKEN:
         values, n_labels = torch.tensor(column.to_numpy(np.int64)), dataset.n_labels(name)
         return dense_table(name, ModalityKind.CATEGORICAL, values, mask & (values < n_labels), n_labels)

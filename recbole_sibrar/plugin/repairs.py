@@ -36,7 +36,7 @@ class Repair:
     name: str
     """Function of RecBole after the repair."""
     issue: str
-    """Issues of RUCAIBox/RecBole that report what is broken."""
+    """Issues of RUCAIBox/RecBole that report what is broken; empty without one."""
     needed: Callable[[], bool]
     """Test for the fault in the installed RecBole."""
     apply: Callable[[], None]
