@@ -24,11 +24,11 @@ from recbole.utils import FeatureType
 from scipy.sparse import dok_matrix
 
 __all__ = [
-    "fill_needs_repair",
-    "lengths_need_repair",
-    "matrices_need_repair",
-    "names_need_repair",
-    "plain_results_need_repair",
+    "needs_fill",
+    "needs_lengths",
+    "needs_matrices",
+    "needs_names",
+    "needs_plain_results",
     "repair_fill",
     "repair_lengths",
     "repair_matrices",
@@ -49,7 +49,7 @@ _NAMES: Mapping[str, type] = {
 """Names of NumPy 1.19 that RecBole uses, with the types that RecBole gives them."""
 
 
-def names_need_repair() -> bool:
+def needs_names() -> bool:
     """Tell whether NumPy 2 lacks the types to which RecBole binds older names."""
     return not hasattr(np, "float_")
 
@@ -64,7 +64,7 @@ def repair_names() -> None:
     Config.compatibility_settings = compatibility_settings
 
 
-def plain_results_need_repair() -> bool:
+def needs_plain_results() -> bool:
     """Tell whether numbers of NumPy are printed with their type, as in ``np.float64(0.25)``."""
     return repr(np.float64(0.25)) != "0.25"
 
@@ -84,7 +84,7 @@ def repair_plain_results() -> None:
     Evaluator.evaluate = evaluate
 
 
-def lengths_need_repair() -> bool:
+def needs_lengths() -> bool:
     """Tell whether ``series.agg(len)`` counts the rows and not the elements of each row, as on pandas 3."""
     return not isinstance(pd.Series([[0], [0]]).agg(len), pd.Series)
 
@@ -104,7 +104,7 @@ def _length(values: Any) -> Any:
     return values.map(builtins.len) if isinstance(values, pd.Series) else builtins.len(values)
 
 
-def fill_needs_repair() -> bool:
+def needs_fill() -> bool:
     """Tell whether ``frame[field].fillna(..., inplace=True)`` changes a copy and not the frame, as on pandas 3."""
     return int(pd.__version__.partition(".")[0]) >= 3
 
@@ -148,7 +148,7 @@ class _FillingPandas(ModuleType):
         return frame
 
 
-def matrices_need_repair() -> bool:
+def needs_matrices() -> bool:
     """Tell whether SciPy lacks the method by which RecBole's graph models fill a matrix (#2034)."""
     return not hasattr(dok_matrix, "_update")
 

@@ -187,10 +187,10 @@ REPAIRS = (
     Repair("beyond-accuracy metrics of RecBole run", "#2131, #2191, #2194", _collector_needs_repair, _repair_collector),
     Repair("checkpoints load on torch >= 2.6", "#2212", _checkpoints_need_repair, _repair_checkpoints),
     Repair("a single process downloads data sets", "#1989, #2050", download.needs_repair, download.repair),
-    Repair("configurations on NumPy 2", "", libraries.names_need_repair, libraries.repair_names),
-    Repair("plain numbers as results", "", libraries.plain_results_need_repair, libraries.repair_plain_results),
-    Repair("sequences on pandas 3", "", libraries.lengths_need_repair, libraries.repair_lengths),
-    Repair("missing values on pandas 3", "", libraries.fill_needs_repair, libraries.repair_fill),
-    Repair("graph models on SciPy >= 1.13", "#2034", libraries.matrices_need_repair, libraries.repair_matrices),
+    Repair("configurations on NumPy 2", "", libraries.needs_names, libraries.repair_names),
+    Repair("plain numbers as results", "", libraries.needs_plain_results, libraries.repair_plain_results),
+    Repair("sequences on pandas 3", "", libraries.needs_lengths, libraries.repair_lengths),
+    Repair("missing values on pandas 3", "", libraries.needs_fill, libraries.repair_fill),
+    Repair("graph models on SciPy >= 1.13", "#2034", libraries.needs_matrices, libraries.repair_matrices),
 )
 """All repairs, in the order in which they are applied."""
