@@ -48,6 +48,8 @@ _NAMES: Mapping[str, type] = {
 }
 """Names of NumPy 1.19 that RecBole uses, with the types that RecBole gives them."""
 
+_IS_PANDAS_3 = int(pd.__version__.partition(".")[0]) >= 3
+
 
 def needs_names() -> bool:
     """Tell whether NumPy 2 lacks the types to which RecBole binds older names."""
@@ -86,7 +88,7 @@ def repair_plain_results() -> None:
 
 def needs_lengths() -> bool:
     """Tell whether ``series.agg(len)`` counts the rows and not the elements of each row, as on pandas 3."""
-    return not isinstance(pd.Series([[0], [0]]).agg(len), pd.Series)
+    return _IS_PANDAS_3  # pandas 2 would warn about the attempt
 
 
 def repair_lengths() -> None:
@@ -106,7 +108,7 @@ def _length(values: Any) -> Any:
 
 def needs_fill() -> bool:
     """Tell whether ``frame[field].fillna(..., inplace=True)`` changes a copy and not the frame, as on pandas 3."""
-    return int(pd.__version__.partition(".")[0]) >= 3
+    return _IS_PANDAS_3
 
 
 def repair_fill() -> None:

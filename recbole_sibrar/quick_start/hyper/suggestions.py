@@ -24,6 +24,7 @@ __all__ = [
     "Suggestions",
     "algorithm",
     "check_hyperopt",
+    "combinations",
     "documents",
     "exhaustive",
     "has_no_progress",
@@ -81,6 +82,18 @@ class SeedState(np.random.RandomState):
         return self.randint(low, high, size)
 
 
+def combinations(space: Space, seed: int) -> list[int]:
+    """Return the numbers of all combinations, in a random order.
+
+    Args:
+        space: Choices only.
+        seed: Seed of the order.
+    """
+    total = space.n_values
+    assert total is not None
+    return random.Random(seed).sample(range(total), min(total, _MOST_COMBINATIONS))
+
+
 def exhaustive(space: Space, seed: int) -> Suggest:
     """Make an algorithm that suggests every combination once, in a random order.
 
@@ -90,9 +103,7 @@ def exhaustive(space: Space, seed: int) -> Suggest:
         space: Choices only.
         seed: Seed of the order.
     """
-    total = space.n_values
-    assert total is not None
-    order = random.Random(seed).sample(range(total), min(total, _MOST_COMBINATIONS))
+    order = combinations(space, seed)
 
     def suggest(new_ids: Sequence[int], domain: Domain, trials: Trials, _: int) -> list[Any]:
         numbers = [number for number in new_ids if number < len(order)]
