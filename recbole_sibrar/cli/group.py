@@ -190,6 +190,7 @@ def _execute(options: Options, runs: Sequence[Run], note: Callable[[str], None])
     if not options.cluster:
         return execution.execute(runs, options.jobs or 1, note)
 
+    shared.check_installed("--cluster", "ray", "cluster")
     from recbole_sibrar.quick_start.group import cluster  # imports Ray, which takes seconds
 
     return cluster.execute(runs, options.jobs, options.cluster, options.resources, note)

@@ -22,16 +22,18 @@ if TYPE_CHECKING:
 
 __all__ = ["ALGORITHMS", "SCHEDULERS", "TOOLS", "Options", "add_arguments", "run"]
 
-TOOLS = ("hyperopt", "ray")
+TOOLS = ("hyperopt", "optuna", "ray")
 """Search tools."""
 
 ALGORITHMS = ("exhaustive", "random", "bayes")
 """Search algorithms."""
 
 SCHEDULERS = ("asha", "fifo")
-"""Schedulers of Ray Tune."""
+"""Schedulers of Ray Tune, and pruners of Optuna."""
 
-_ONLY_RAY = ("num_samples", "resources_per_trial", "scheduler", "grace_period", "cluster")
+_STOPPING = ("scheduler", "grace_period")
+
+_ONLY_RAY = ("num_samples", "resources_per_trial", "cluster")
 
 _LEAST = {"max_evals": 1, "num_samples": 1, "grace_period": 1, "early_stop": 0}
 """Smallest values of the options with numbers."""
@@ -66,12 +68,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_search_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--tool", default="Hyperopt", help="Hyperopt (default; one trial at a time) or Ray")
+    parser.add_argument("--tool", default="Hyperopt", help="Hyperopt (default) or Optuna, one trial at a time, or Ray")
     parser.add_argument(
         "--algo",
         help="exhaustive, random or bayes (default: exhaustive if all parameters are choices, else bayes)",
     )
-    parser.add_argument("--max_evals", type=int, help="trials of Hyperopt, unless exhaustive (default: 100)")
+    parser.add_argument("--max_evals", type=int, help="trials of Hyperopt and Optuna, unless exhaustive (default: 100)")
     parser.add_argument("--num_samples", type=int, help="trials of Ray, unless exhaustive (default: 100)")
     parser.add_argument(
         "--early_stop",
@@ -83,8 +85,10 @@ def _add_search_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_ray_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--scheduler", help="Ray: asha (default) stops trials that are behind, fifo stops none")
-    parser.add_argument("--grace_period", type=int, help="Ray: validations before asha stops a trial (default: 5)")
+    parser.add_argument("--scheduler", help="Ray, Optuna: asha (default) stops trials that are behind, fifo stops none")
+    parser.add_argument(
+        "--grace_period", type=int, help="Ray, Optuna: validations before asha stops a trial (default: 5)"
+    )
     shared.add_resources(parser, "--resources_per_trial", "Ray: resources of a trial")
     parser.add_argument("--cluster", metavar="ADDRESS", help="Ray: address of a running cluster, or local (default)")
 
@@ -110,7 +114,7 @@ class Options:
     algo: str | None
     """One of :data:`ALGORITHMS`; None for the default."""
     max_evals: int | None
-    """Trials of Hyperopt."""
+    """Trials of Hyperopt and Optuna."""
     num_samples: int | None
     """Trials of Ray."""
     early_stop: int
@@ -177,11 +181,13 @@ class Options:
         """
         useless: dict[str, str] = {}
         if self.tool == "hyperopt":
-            useless |= dict.fromkeys(_ONLY_RAY, "--tool=Hyperopt")
+            useless |= dict.fromkeys((*_ONLY_RAY, *_STOPPING), "--tool=Hyperopt")
+        elif self.tool == "optuna":
+            useless |= dict.fromkeys(_ONLY_RAY, "--tool=Optuna")
         else:
             useless["max_evals"] = "--tool=Ray; its number of trials is --num_samples"
         if algo == "exhaustive":
-            number = "max_evals" if self.tool == "hyperopt" else "num_samples"
+            number = "num_samples" if self.tool == "ray" else "max_evals"
             useless[number] = "an exhaustive search, which tries every combination"
         if self.scheduler == "fifo":
             useless["grace_period"] = "--scheduler=fifo"
@@ -231,7 +237,12 @@ def _make_plan(options: Options, note: Callable[[str], None]) -> Plan:
     """Check the request as far as RecBole can, before any trial runs."""
     from recbole_sibrar.quick_start.hyper import plan, suggestions
 
-    suggestions.check_hyperopt()
+    if options.tool == "optuna":
+        shared.check_installed("--tool=Optuna", "optuna", "tune")
+    else:
+        suggestions.check_hyperopt()
+    if options.tool == "ray":
+        shared.check_installed("--tool=Ray", "ray", "cluster")
     shared.hide_arguments_from_recbole()
     request = plan.Request(
         model=options.model,
@@ -271,6 +282,13 @@ def _search(options: Options, runner: Runner) -> None:
         from recbole_sibrar.quick_start.hyper.search import Search
 
         Search(runner.record, plan.space, plan.algo, plan.seed, plan.n_trials, options.early_stop, runner.run).run()
+        return
+
+    if options.tool == "optuna":
+        from recbole_sibrar.quick_start.hyper.optuna_tool import search
+
+        settings = search.OptunaSettings(options.early_stop, options.scheduler or "asha", options.grace_period or 5)
+        search.search(runner, settings)
         return
 
     from recbole_sibrar.quick_start.hyper import ray_search  # imports Ray Tune, which takes seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -25,6 +26,7 @@ __all__ = [
     "add_resources",
     "add_seeds",
     "add_side",
+    "check_installed",
     "from_arguments",
     "hide_arguments_from_recbole",
     "option_names",
@@ -143,6 +145,21 @@ class GivenKeys:
     def values(self) -> dict[str, Any]:
         """All keys."""
         return {**self.of_files, **self.overrides}
+
+
+def check_installed(option: str, package: str, extra: str) -> None:
+    """Check that a package is installed, without importing it.
+
+    Args:
+        option: The option that needs it.
+        package: Name of the package.
+        extra: The extra of this package that has it.
+
+    Raises:
+        ConfigError: It is not installed.
+    """
+    if importlib.util.find_spec(package) is None:
+        raise ConfigError(f"{option}: {package} is not installed: pip install 'recbole-sibrar[{extra}]'")
 
 
 def parse_overrides(arguments: Sequence[str]) -> dict[str, str]:

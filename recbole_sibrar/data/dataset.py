@@ -149,7 +149,7 @@ class MultimodalDataset(Dataset):
 
         for name in self._used_columns(file, frame):
             if name == file.id_field:
-                columns[name] = torch.from_numpy(entities)
+                columns[name] = torch.tensor(entities)
             else:
                 table = self._table_of(file, name, frame[name], entities)
                 self.field_tables[file.side][name] = table

@@ -55,9 +55,9 @@ def field_table(
         DataError: RecBole has treated a ``float_seq`` as a number.
     """
     kind = dataset.field2type[name]
-    mask = torch.from_numpy(available)
+    mask = torch.tensor(available)
     if kind is FeatureType.TOKEN:
-        values = torch.from_numpy(column.to_numpy(np.int64))
+        values = torch.tensor(column.to_numpy(np.int64))
         n_labels = dataset.n_labels(name)
         return dense_table(name, ModalityKind.CATEGORICAL, values, mask & (values < n_labels), n_labels)
 
@@ -116,7 +116,7 @@ def served_column(
         entities: int64 ``[len(column)]``: the entity of each row.
     """
     if kind is FeatureType.TOKEN:
-        return torch.from_numpy(column.to_numpy(np.int64))
+        return torch.tensor(column.to_numpy(np.int64))
     if kind is FeatureType.TOKEN_SEQ:
         return Sequences.of(list(column))
     if kind is FeatureType.FLOAT:

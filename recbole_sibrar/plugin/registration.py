@@ -17,6 +17,10 @@ from typing import Any
 
 _RECBOLE, _OWN = "recbole", "recbole_sibrar."
 
+_OPTIONS = "--no-deps " if sys.version_info >= (3, 12) else ""  # its pin of ray has no wheel for later Pythons
+
+_MISSING = f"RecBole is not installed; recbole-sibrar needs it: pip install {_OPTIONS}recbole==1.2.1"
+
 _PACKAGES = frozenset(
     {
         *("data", "data.loading", "evaluator", "model", "plugin", "plotting", "quick_start", "quick_start.group"),
@@ -77,7 +81,9 @@ class _Finder(MetaPathFinder):
             return None
 
         spec = self._find_without_us(name)
-        if spec is not None and spec.loader is not None:
+        if spec is None:
+            raise ModuleNotFoundError(_MISSING, name=_RECBOLE)
+        if spec.loader is not None:
             spec.loader = _Loader(spec.loader)
         return spec
 

@@ -24,6 +24,7 @@ from recbole_sibrar.checkpoint_loading import identify, load_checkpoint, load_tr
 from recbole_sibrar.data.loading import download
 from recbole_sibrar.errors import CheckpointError
 from recbole_sibrar.parallel import processes
+from recbole_sibrar.plugin import libraries
 from recbole_sibrar.plugin.extend import rebind
 from recbole_sibrar.trainer.training_state import training_state
 
@@ -35,7 +36,7 @@ class Repair:
     name: str
     """Function of RecBole after the repair."""
     issue: str
-    """Issues of RUCAIBox/RecBole that report what is broken."""
+    """Issues of RUCAIBox/RecBole that report what is broken; empty without one."""
     needed: Callable[[], bool]
     """Test for the fault in the installed RecBole."""
     apply: Callable[[], None]
@@ -186,5 +187,10 @@ REPAIRS = (
     Repair("beyond-accuracy metrics of RecBole run", "#2131, #2191, #2194", _collector_needs_repair, _repair_collector),
     Repair("checkpoints load on torch >= 2.6", "#2212", _checkpoints_need_repair, _repair_checkpoints),
     Repair("a single process downloads data sets", "#1989, #2050", download.needs_repair, download.repair),
+    Repair("configurations on NumPy 2", "", libraries.needs_names, libraries.repair_names),
+    Repair("plain numbers as results", "", libraries.needs_plain_results, libraries.repair_plain_results),
+    Repair("sequences on pandas 3", "", libraries.needs_lengths, libraries.repair_lengths),
+    Repair("missing values on pandas 3", "", libraries.needs_fill, libraries.repair_fill),
+    Repair("graph models on SciPy >= 1.13", "#2034", libraries.needs_matrices, libraries.repair_matrices),
 )
 """All repairs, in the order in which they are applied."""

@@ -22,11 +22,18 @@ from recbole_sibrar.names import MODELS
 from recbole_sibrar.plugin import repairs
 from recbole_sibrar.plugin.extend import is_applied
 from recbole_sibrar.plugin.extensions import EXTENSIONS
+from recbole_sibrar.quick_start.hyper.suggestions import release_of
 
-__all__ = ["PACKAGES", "main", "self_test"]
+__all__ = ["PACKAGES", "main", "self_test", "set_of_libraries"]
 
-PACKAGES = ("recbole-sibrar", "recbole", "torch", "numpy", "pandas", "scipy", "ray", "setuptools", "hyperopt")
+PACKAGES = (
+    *("recbole-sibrar", "recbole", "torch", "numpy", "pandas", "scipy"),
+    *("ray", "setuptools", "hyperopt", "optuna"),
+)
 """Packages with an influence on RecBole; their versions are shown."""
+
+_LEAST_RAY = (2, 40)
+"""First release of Ray with NumPy 2."""
 
 _N_USERS = 60
 _N_ITEMS = 80
@@ -66,6 +73,29 @@ def _report_versions(say: Callable[[str], None]) -> None:
     say(f"python {platform.python_version()} on {platform.system()} {platform.machine()}")
     for package in PACKAGES:
         say(f"  {package:<15} {_version(package)}")
+    say(f"libraries: {set_of_libraries(_version('numpy'), _version('ray'))}")
+
+
+def set_of_libraries(numpy: str, ray: str) -> str:
+    """Name the set of libraries that is installed.
+
+    Args:
+        numpy: Version of NumPy.
+        ray: Version of Ray, or ``not installed``.
+
+    Example:
+        >>> set_of_libraries("1.26.4", "2.6.3")
+        "older set, with RecBole's pins (constraints.txt)"
+        >>> set_of_libraries("2.4.6", "not installed")
+        "newer set, without RecBole's pins (constraints-py312.txt)"
+    """
+    is_new = release_of(numpy) >= (2,)
+    has_old_ray = ray[0].isdigit() and release_of(ray) < _LEAST_RAY
+    if is_new and has_old_ray:
+        return f"a mix: ray {ray} needs NumPy 1, found is NumPy {numpy}; pip install -U 'ray[tune]'"
+    if is_new:
+        return "newer set, without RecBole's pins (constraints-py312.txt)"
+    return "older set, with RecBole's pins (constraints.txt)"
 
 
 def _report_plugin(say: Callable[[str], None]) -> bool:
@@ -73,7 +103,8 @@ def _report_plugin(say: Callable[[str], None]) -> bool:
     say("repairs of RecBole")
     for repair in repairs.REPAIRS:
         state = "active" if repairs.apply_repairs()[repair.name] else "not needed"
-        say(f"  {repair.name} ({repair.issue}): {state}")
+        issue = f" ({repair.issue})" if repair.issue else ""
+        say(f"  {repair.name}{issue}: {state}")
 
     _report_extensions(say)
 

@@ -176,7 +176,7 @@ def typed_folder(tmp_path: Path) -> Path:
     lines = ["\t".join(header.split())]
     for n in range(200):
         words = " ".join(rng.choice(["a", 'b"c', "d,e", "ü"], size=n % 4))
-        place = "" if n % 5 == 0 else " ".join(repr(number) for number in rng.normal(size=3))
+        place = "" if n % 5 == 0 else " ".join(map(repr, rng.normal(size=3).tolist()))
         cells = [f"u{n % 20}", f"{rng.integers(1, 11) / 2}", f"{1_400_000_000 + n * 977}", f"s{n % 7}" if n % 6 else ""]
         lines.append("\t".join([*cells, words, place, f"i{rng.integers(30)}"]))
     folder = tmp_path / "dataset" / "typed"

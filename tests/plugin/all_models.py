@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import runpy
 import sys
 import warnings
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 
 if sys.argv[1:2] == ["with"]:
     import recbole_sibrar  # noqa: F401  # registers the plugin
+else:
+    runpy.run_path(str(Path(__file__).parents[1] / "alone.py"), run_name="__main__")
 
 import recbole
 from recbole.config import Config

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alone import ALONE
 
 pytestmark = [pytest.mark.slow, pytest.mark.processes]
 
@@ -66,7 +67,8 @@ print(json.dumps({"plugin": "recbole_sibrar" in sys.modules, "results": results}
 
 
 def run(folder: Path, plugin: str) -> dict[str, Any]:
-    command = [sys.executable, "-c", SCRIPT, plugin, json.dumps(MODELS)]
+    script = SCRIPT if plugin == "with" else ALONE + SCRIPT
+    command = [sys.executable, "-c", script, plugin, json.dumps(MODELS)]
     # LightGCN adds in an order that varies as soon as torch has two threads or a GPU
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)

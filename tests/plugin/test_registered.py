@@ -18,6 +18,7 @@ import recbole.trainer
 import recbole.utils
 import torch
 import yaml
+from alone import ALONE
 from recbole.config import Config
 from recbole.evaluator import Collector
 from recbole.utils import get_model, get_trainer, init_seed
@@ -128,7 +129,7 @@ def orders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
 @pytest.fixture(scope="module")
 def look_ups(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Look-ups of RecBole's own names before and after the import of the plugin."""
-    return run_script(tmp_path_factory.mktemp("look_ups"), LOOK_UPS)
+    return run_script(tmp_path_factory.mktemp("look_ups"), ALONE + LOOK_UPS)
 
 
 @pytest.mark.slow

@@ -90,5 +90,6 @@ def _by_id(table: Table) -> pd.DataFrame:
     if twice.any():
         table.refuse(int(twice.argmax()), key, "each id once")
 
-    columns = {name: table.texts(name).to_pandas() for name in table.names[1:]}
+    # to_numpy, as pandas 3 would make NaN of the missing texts
+    columns = {name: table.texts(name).to_numpy() for name in table.names[1:]}
     return pd.DataFrame({**columns, key: list(ids)}, dtype=object).set_index(key)

@@ -21,6 +21,9 @@ MISSING = [
 ]
 """Missing values for pandas, and so for RecBole."""
 
+_TEXT = pd.Series([""]).dtype
+"""Type of pandas' columns of text: object, and str since pandas 3."""
+
 
 def read_cells(path: str | PathLike[str], columns: list[str], text_format: TextFormat) -> pd.DataFrame:
     """Read columns of a file.
@@ -70,7 +73,7 @@ def _read_records(path: str | PathLike[str], columns: list[str], text_format: Te
     result = {}
     for name in columns:
         position = header.index(name)
-        cells = pd.Series([row[position] for row in rows], dtype=object)
+        cells = pd.Series([row[position] for row in rows], dtype=_TEXT)
         result[name] = cells.mask(cells.isin(MISSING))
     return pd.DataFrame(result)
 
@@ -105,7 +108,8 @@ def read_plain(text: bytes, columns: list[str], separator: str) -> pd.DataFrame 
         )
     except (pa.ArrowInvalid, pa.ArrowKeyError):
         return None
-    return pd.DataFrame({name: _objects(table.column(name)) for name in columns}, copy=False)
+    cells = {name: pd.Series(_objects(table.column(name)), dtype=_TEXT, copy=False) for name in columns}
+    return pd.DataFrame(cells, copy=False)
 
 
 def _objects(column: pa.ChunkedArray) -> NDArray[Any]:

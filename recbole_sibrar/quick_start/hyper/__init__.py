@@ -4,6 +4,7 @@ __all__ = [
     "display",
     "messages",
     "objective",
+    "optuna_tool",
     "parameter",
     "plan",
     "ray_search",

@@ -41,7 +41,7 @@ class Request:
     metric: str | None
     """Validation metric to optimise; None for ``valid_metric``."""
     tool: str
-    """``hyperopt`` or ``ray``."""
+    """``hyperopt``, ``optuna`` or ``ray``."""
     algo: str | None
     """``exhaustive``, ``random`` or ``bayes``; None for the default."""
     n_trials: int | None
@@ -65,7 +65,7 @@ class Plan:
     config: Config
     """Configuration without the searched values."""
     tool: str
-    """``hyperopt`` or ``ray``."""
+    """``hyperopt``, ``optuna`` or ``ray``."""
     algo: str
     """``exhaustive``, ``random`` or ``bayes``."""
     n_trials: int

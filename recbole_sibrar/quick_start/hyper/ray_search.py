@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import tempfile
 from dataclasses import dataclass
+from typing import Any
 
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
@@ -118,9 +120,16 @@ def _tune(searcher: RecordSearcher, n_trials: int, scheduler: TrialScheduler, ma
             scheduler=scheduler,
             callbacks=[ErrorCollector(searcher)],
             storage_path=folder,
-            sync_config=tune.SyncConfig(syncer=None),
+            **_without_syncing(),
             trial_dirname_creator=lambda trial: trial.trial_id,
             trial_name_creator=lambda trial: trial.trial_id,
             raise_on_failed_trial=False,
             verbose=0,
         )
+
+
+def _without_syncing() -> dict[str, Any]:
+    """Return the option of releases before Ray 2.7, which copy the folders of trials between machines."""
+    if "syncer" in inspect.signature(tune.SyncConfig).parameters:
+        return {"sync_config": tune.SyncConfig(syncer=None)}
+    return {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any, Protocol
@@ -40,9 +41,9 @@ def train_trial(config: dict[str, Any], mailbox: Mailbox | None) -> None:
     try:
         last = _run(job, mailbox)
     except (trial_process.TrialError, ConfigError, OSError) as error:
-        tune.report(failed=str(error))
+        _tell_tune({"failed": str(error)})
     else:
-        tune.report(score=last["best_score"], message=json.dumps(last))
+        _report(last)
 
 
 def _run(job: Job, mailbox: Mailbox | None) -> dict[str, Any]:
@@ -53,16 +54,28 @@ def _run(job: Job, mailbox: Mailbox | None) -> dict[str, Any]:
     with jobs.workplace(job) as (folder, specification):
         trial_process.prepare(folder, specification)
         try:
-            return trial_process.run(folder, "train", children, _report, environment)
+            return trial_process.run(folder, "train", children, _report_validation, environment)
         finally:
             children.stop()
             if mailbox is not None and not job.is_shared:
                 _send(job, folder, mailbox)
 
 
+def _report_validation(message: dict[str, Any]) -> None:
+    if not message.get("done"):  # the last message follows after the files
+        _report(message)
+
+
 def _report(message: dict[str, Any]) -> None:
-    if not message.get("done"):
-        tune.report(score=message["best_score"], message=json.dumps(message))
+    _tell_tune({"score": message["best_score"], "message": json.dumps(message)})
+
+
+def _tell_tune(values: dict[str, Any]) -> None:
+    """Report values to Ray Tune, which takes a dictionary since Ray 2.7 and keywords before."""
+    if "metrics" in inspect.signature(tune.report).parameters:
+        tune.report(values)
+    else:
+        tune.report(**values)
 
 
 def _send(job: Job, folder: Path, mailbox: Mailbox) -> None:

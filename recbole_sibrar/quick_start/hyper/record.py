@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from enum import StrEnum
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +32,16 @@ BEST = "best.yaml"
 """Full configuration of the best trial."""
 
 
-class Status(StrEnum):
+class Status(str, Enum):  # StrEnum needs Python 3.11
     """Status of a trial; a scheduler stops a trial if others are better."""
 
     RUNNING = "running"
     OK = "ok"
     FAILED = "failed"
     STOPPED = "stopped"
+
+    def __str__(self) -> str:
+        return str(self.value)
 
 
 @dataclass

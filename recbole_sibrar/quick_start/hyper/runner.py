@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from recbole.utils import dict2str
 
@@ -13,6 +14,10 @@ from recbole_sibrar.quick_start.hyper.record import BEST, TABLE, Record, Status,
 from recbole_sibrar.quick_start.run.child_process import Children, threads_each
 
 __all__ = ["Runner"]
+
+
+class _BehindError(Exception):
+    """A trial is behind others and is not continued."""
 
 
 class Runner:
@@ -32,13 +37,26 @@ class Runner:
         self.advance = advance
         self.children = Children()
 
-    def run(self, trial: Trial) -> None:
-        """Run a trial on this machine and record its result."""
+    def run(self, trial: Trial, is_behind: Callable[[Trial], bool] | None = None) -> None:
+        """Run a trial on this machine and record its result.
+
+        Args:
+            trial: The trial.
+            is_behind: Called after each validation; the trial is stopped if it returns True.
+        """
         folder = self.record.trial_folder(trial)
         trial_process.prepare(folder, self.plan.specification(trial))
         environment = {"OMP_NUM_THREADS": threads_each(1)}
+
+        def report(message: dict[str, Any]) -> None:
+            trial.take(message)
+            if is_behind is not None and not message.get("done") and is_behind(trial):
+                raise _BehindError
+
         try:
-            trial_process.run(folder, "train", self.children, trial.take, environment)
+            trial_process.run(folder, "train", self.children, report, environment)
+        except _BehindError:
+            self.end(trial, Status.STOPPED)
         except trial_process.TrialError as error:
             self.end(trial, Status.FAILED, str(error))
         else:

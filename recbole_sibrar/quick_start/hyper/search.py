@@ -6,12 +6,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-import numpy as np
 from recbole.trainer import HyperTuning
 
 from recbole_sibrar.quick_start.hyper.record import Record, Trial
 from recbole_sibrar.quick_start.hyper.space import Space
-from recbole_sibrar.quick_start.hyper.suggestions import Suggestions, algorithm, has_no_progress, result_of, to_python
+from recbole_sibrar.quick_start.hyper.suggestions import (
+    SeedState,
+    Suggestions,
+    algorithm,
+    has_no_progress,
+    result_of,
+    to_python,
+)
 
 __all__ = ["Run", "Search"]
 
@@ -66,7 +72,7 @@ class Search(HyperTuning):
             return
 
         # fmin draws one seed for each trial; skip the seeds of the trials in the record.
-        state = np.random.RandomState(self.seed)
+        state = SeedState(self.seed)
         for _ in ended:
             state.randint(2**31 - 1)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import random
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -19,18 +20,21 @@ if TYPE_CHECKING:
     from hyperopt.base import Domain, Trials
 
 __all__ = [
+    "SeedState",
     "Suggestions",
     "algorithm",
     "check_hyperopt",
+    "combinations",
     "documents",
     "exhaustive",
     "has_no_progress",
+    "release_of",
     "result_of",
     "to_python",
 ]
 
-_HYPEROPT = "0.2.5"
-"""Release required by RecBole; random states of later releases have another form."""
+_HYPEROPT = (0, 2, 5)
+"""First release that works with RecBole."""
 
 _LARGEST_SEED = 2**31 - 1
 
@@ -44,21 +48,50 @@ def check_hyperopt() -> None:
     """Check the installed release of Hyperopt and import it without an irrelevant warning.
 
     Raises:
-        ConfigError: Hyperopt is not installed, or has another release.
+        ConfigError: Hyperopt is not installed, or has an older release.
     """
     try:
         found = version("hyperopt")
     except PackageNotFoundError:
         found = ""
-    if found != _HYPEROPT:
+    if not found or release_of(found) < _HYPEROPT:
         state = f"hyperopt {found} is installed" if found else "hyperopt is not installed"
-        raise ConfigError(
-            f"{state}, but RecBole's search needs hyperopt {_HYPEROPT}: pip install 'recbole-sibrar[tune]'"
-        )
+        least = ".".join(map(str, _HYPEROPT))
+        raise ConfigError(f"{state}, but the search needs {least} or later: pip install 'recbole-sibrar[tune]'")
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
         importlib.import_module("hyperopt")
+
+
+def release_of(version: str) -> tuple[int, ...]:
+    """Return the numbers at the start of a version.
+
+    Example:
+        >>> release_of("2.60.0rc1")
+        (2, 60, 0)
+    """
+    return tuple(map(int, re.findall(r"\d+", version)[:3]))
+
+
+class SeedState(np.random.RandomState):
+    """Random state for every release of Hyperopt: the later ones ask for the method of NumPy's ``Generator``."""
+
+    def integers(self, low: int, high: int | None = None, size: Any = None) -> Any:
+        """Draw whole numbers, as ``randint`` does."""
+        return self.randint(low, high, size)
+
+
+def combinations(space: Space, seed: int) -> list[int]:
+    """Return the numbers of all combinations, in a random order.
+
+    Args:
+        space: Choices only.
+        seed: Seed of the order.
+    """
+    total = space.n_values
+    assert total is not None
+    return random.Random(seed).sample(range(total), min(total, _MOST_COMBINATIONS))
 
 
 def exhaustive(space: Space, seed: int) -> Suggest:
@@ -70,9 +103,7 @@ def exhaustive(space: Space, seed: int) -> Suggest:
         space: Choices only.
         seed: Seed of the order.
     """
-    total = space.n_values
-    assert total is not None
-    order = random.Random(seed).sample(range(total), min(total, _MOST_COMBINATIONS))
+    order = combinations(space, seed)
 
     def suggest(new_ids: Sequence[int], domain: Domain, trials: Trials, _: int) -> list[Any]:
         numbers = [number for number in new_ids if number < len(order)]

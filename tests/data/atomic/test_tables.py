@@ -28,7 +28,7 @@ def assert_same(found: pd.DataFrame | None, expected: pd.DataFrame) -> None:
     assert found is not None
     assert list(found.columns) == list(expected.columns)
     for name in expected:
-        assert found[name].dtype == expected[name].dtype == object
+        assert found[name].dtype == expected[name].dtype
         for left, right in zip(found[name], expected[name], strict=True):
             assert type(left) is type(right)
             assert left == right or left != left

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alone import ALONE
 from recbole.data import create_dataset
 
 Lines = Callable[[list[str]], list[str] | bytes]
@@ -211,7 +212,8 @@ def frames(shared_folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         keys[name] = {"data_path": str(folder.parent), "load_col": {"inter": ALL}, **settings}
 
     def read(plugin: str) -> dict[str, Any]:
-        command = [sys.executable, "-c", SCRIPT, plugin, json.dumps(keys)]
+        script = SCRIPT if plugin == "with" else ALONE + SCRIPT
+        command = [sys.executable, "-c", script, plugin, json.dumps(keys)]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         done = subprocess.run(command, cwd=shared_folder, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr

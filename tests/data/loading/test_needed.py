@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alone import ALONE
 from recbole.config import Config
 from recbole.data import create_dataset
 
@@ -241,7 +242,8 @@ def test_parts_are_those_of_recbole(tiny_folder: Path, tmp_path: Path) -> None:
 
     def parts(plugin: str, settings: list[dict[str, Any]]) -> Any:
         settings = [{"data_path": str(tiny_folder), **each} for each in settings]
-        command = [sys.executable, "-c", SCRIPT, plugin, json.dumps(settings)]
+        script = SCRIPT if plugin == "with" else ALONE + SCRIPT
+        command = [sys.executable, "-c", script, plugin, json.dumps(settings)]
         done = subprocess.run(command, cwd=tmp_path, env=os.environ, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout.splitlines()[-1])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import runpy
 import sys
+from pathlib import Path
 from typing import Any
 
 from recbole.config import Config
@@ -26,6 +28,7 @@ def run(data_path: str, model: str, keys: dict[str, Any]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
+    runpy.run_path(str(Path(__file__).parents[2] / "alone.py"), run_name="__main__")
     folder, cases = sys.argv[1:]
     sys.argv = sys.argv[:1]
     results = {name: run(folder, *case) for name, case in json.loads(cases).items()}

@@ -174,7 +174,7 @@ def test_finished_search_stays(
         (["--cluster=local"], "--cluster: has no effect with --tool=Hyperopt"),
         (["--tool=ray", "--max_evals=3"], "--max_evals: has no effect with --tool=Ray"),
         (["--tool=RAY", "--scheduler=fifo", "--grace_period=2"], "--grace_period: has no effect with --scheduler=fifo"),
-        (["--tool=Rya"], "--tool: found 'rya', allowed is one of hyperopt, ray; did you mean 'ray'?"),
+        (["--tool=Rya"], "--tool: found 'rya', allowed is one of hyperopt, optuna, ray; did you mean 'ray'?"),
         (["--algo=exhaustive", "--params_file=SiBraR"], "--algo: found 'exhaustive', allowed is random or bayes"),
         (["--params_file=nope"], "--params_file: found 'nope', allowed is a file, or one of CLCRec"),
         (["--item_modalities=[text]"], "--item_modalities: a.hyper searches this key"),

@@ -13,7 +13,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import psutil
 import pytest
@@ -28,6 +27,7 @@ from recbole_sibrar.quick_start.cluster.resources import read_resources
 from recbole_sibrar.quick_start.hyper import trial_process
 from recbole_sibrar.quick_start.hyper.ray_search import make_scheduler
 from recbole_sibrar.quick_start.hyper.ray_trial import train_trial
+from recbole_sibrar.quick_start.hyper.suggestions import SeedState
 
 SPACE = "learning_rate loguniform -9.2,-2.3\nembedding_size choice [8,-1,16]\n"  # a size below 0 fails
 
@@ -113,7 +113,7 @@ def test_values_are_draws_of_hyperopt(searched: tuple[Path, str, str]) -> None:
         "learning_rate": hp.loguniform("learning_rate", -9.2, -2.3),
         "embedding_size": hp.choice("embedding_size", [8, -1, 16]),
     }
-    random = np.random.RandomState(7)
+    random = SeedState(7)
     fmin(lambda values: drawn.append(values) or 0.0, space, rand.suggest, 3, rstate=random, verbose=False)
     assert table["embedding_size"].tolist() == [values["embedding_size"] for values in drawn]
     assert table["learning_rate"].tolist() == pytest.approx([values["learning_rate"] for values in drawn], rel=1e-5)

@@ -15,7 +15,7 @@ from recbole_sibrar import MODELS
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.quick_start.hyper import space as spaces
 from recbole_sibrar.quick_start.hyper.space import read_space
-from recbole_sibrar.quick_start.hyper.suggestions import Suggestions, has_no_progress
+from recbole_sibrar.quick_start.hyper.suggestions import SeedState, Suggestions, has_no_progress
 
 
 def write(folder: Path, text: str) -> Path:
@@ -46,8 +46,8 @@ def test_recbole_reads_equal_distributions(model: str) -> None:
     theirs, ours = HyperTuning._build_space_from_file(str(file)), read_space(file)
     assert list(theirs) == [parameter.name for parameter in ours.parameters]
     for parameter in ours.parameters:
-        drawn = sample(theirs[parameter.name], np.random.RandomState(5))
-        own = parameter.value(sample(parameter.node(), np.random.RandomState(5)))
+        drawn = sample(theirs[parameter.name], SeedState(5))
+        own = parameter.value(sample(parameter.node(), SeedState(5)))
         assert own == drawn if isinstance(own, str) else own == pytest.approx(drawn, rel=1e-5)
 
 
