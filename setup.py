@@ -55,6 +55,7 @@ setup(
         "numpy<2",  # ray 2.6.3 and RecBole use names that NumPy 2 removed
         "pandas>=2,<3",  # pandas 3 needs NumPy 2
         "pyarrow>=14,<26",  # Parquet files of results; 26 needs NumPy 2
+        "safetensors>=0.4",  # weights and embeddings of portable models
         "statsmodels>=0.14",  # corrections for several comparisons
         "scipy>=1.10,<1.13",  # LightGCN and six more models of RecBole call what SciPy 1.13 removed (#2034)
         "pyyaml>=6",

@@ -9,11 +9,16 @@ Example:
     'SiBraR'
 """
 
+from typing import TYPE_CHECKING
+
 from recbole_sibrar.names import MODELS
 from recbole_sibrar.plugin.registration import register_with_recbole
 
+if TYPE_CHECKING:
+    from recbole_sibrar.serving.recommender import Recommender
+
 __version__ = "0.1.0"
-__all__ = ["MODELS", "__version__", "register"]
+__all__ = ["MODELS", "Recommender", "__version__", "register"]
 
 
 def register() -> None:
@@ -21,6 +26,15 @@ def register() -> None:
     from recbole_sibrar import plugin
 
     plugin.register()
+
+
+def __getattr__(name: str) -> object:
+    if name != "Recommender":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    from recbole_sibrar.serving.recommender import Recommender  # imports torch
+
+    return Recommender
 
 
 register_with_recbole()

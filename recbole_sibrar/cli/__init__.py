@@ -63,6 +63,9 @@ COMMANDS = {
     ),
     "significance": Command("cli.significance", "compare models by the results of their users, with paired tests"),
     "report": Command("cli.report", "make an HTML page, and figures as PDF and PNG, of a run_recbole_group comparison"),
+    "export": Command(
+        "cli.serving.export", "write a trained model as a portable one, used without RecBole and the data"
+    ),
     "encode-text": Command("dataset_prep.encoding.encode_text", "turn texts into vectors by a sentence transformer"),
     "encode-image": Command(
         "dataset_prep.encoding.encode_image", "turn images into vectors by a network of timm or torchvision"
