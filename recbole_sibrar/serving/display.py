@@ -79,7 +79,7 @@ class Display:
         """
         mask = np.zeros(n, dtype=bool)
         mask[: self.table.num_rows] = self._stored_mask(expression)
-        later = [number for number in self._later if number < n]
+        later = [number for number in list(self._later) if number < n]
         if later:
             rows = [self._later[number] for number in later]
             columns = {name: [row[name] for row in rows] for name in self.names}

@@ -143,7 +143,7 @@ class PartStore:
         scores = torch.full((1, catalogue.n), -torch.inf)
         scores[0, : len(available)] = self._stored_cosines(wanted, modalities, available[:, columns])
 
-        for number, (_, alone) in self.later.items():
+        for number, (_, alone) in list(self.later.items()):
             held = [alone[name] for name in modalities if name in alone]
             if number < catalogue.n:
                 mean = torch.stack(held).mean(0) if held else None

@@ -5,33 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from threading import RLock
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from recbole_sibrar.errors import DataError, refuse
 from recbole_sibrar.names import INTERACTIONS, Side
 from recbole_sibrar.serving.bundle.content import Content
 from recbole_sibrar.serving.bundle.manifest import Manifest
 from recbole_sibrar.serving.bundle.reading import read
-from recbole_sibrar.serving.catalogue import Catalogue, Ranking, top
-from recbole_sibrar.serving.display import Display
-from recbole_sibrar.serving.encoding.entities import Entities
-from recbole_sibrar.serving.encoding.frames import Frame, TableLike, read_table
-from recbole_sibrar.serving.explaining import Parts, PartStore, explain_score, similarity
-from recbole_sibrar.serving.search import Search
+from recbole_sibrar.serving.catalogue import top
+from recbole_sibrar.serving.encoding.frames import TableLike, read_table
+from recbole_sibrar.serving.explaining import explain_score, similarity
+from recbole_sibrar.serving.state import NEW, ItemFilter, ItemLike, State
 
 __all__ = ["NEW", "Recommender"]
-
-NEW = "new"
-"""Token of a new user or item without an id, in results."""
-
-ItemFilter = str | Iterable[str] | None
 
 
 class Recommender:
@@ -45,13 +35,7 @@ class Recommender:
     """
 
     def __init__(self, content: Content) -> None:
-        self._entities = Entities(content)
-        self._users = content.users.embeddings.float()
-        self._catalogue = Catalogue.of(content.items.embeddings.float())
-        self._display = Display(content.items.display)
-        self._parts = {"user": PartStore(content, "user"), "item": PartStore(content, "item")}
-        self._first_seen: dict[int, list[int]] = {}
-        self._lock = RLock()
+        self._state = State(content)
 
     @classmethod
     def load(cls, folder: str | PathLike[str], verify: bool = True) -> Recommender:
@@ -69,17 +53,47 @@ class Recommender:
     @property
     def manifest(self) -> Manifest:
         """Description of the model."""
-        return self._entities.manifest
+        return self._state.manifest
 
     @property
     def n_users(self) -> int:
         """Number of known users."""
-        return len(self._users)
+        return len(self._state.users)
 
     @property
     def n_items(self) -> int:
         """Number of items that compete, those added since included."""
-        return int((~self._catalogue.removed).sum())
+        return int((~self._state.catalogue.removed).sum())
+
+    def tokens(self, side: Side, start: str = "", limit: int = 20) -> list[str]:
+        """List ids of known users or items that start with some characters, in alphabetical order.
+
+        Args:
+            side: ``user`` or ``item``.
+            start: The characters.
+            limit: Largest number of ids.
+        """
+        return self._state.entities.tokens[side].starting_with(start, limit)
+
+    def describe_items(self, items: Iterable[str]) -> pd.DataFrame:
+        """Look up the display columns of items.
+
+        Args:
+            items: Their ids.
+
+        Returns:
+            Column ``item``, then the display columns of the model.
+
+        Raises:
+            UnknownEntityError: An item is unknown.
+        """
+        index = self._state.entities.tokens["item"]
+        numbers = index.known_numbers(items)
+        rows = [
+            {"item": token, **self._state.display.of(int(n))}
+            for token, n in zip(index.tokens(numbers), numbers, strict=True)
+        ]
+        return pd.DataFrame(rows, columns=["item", *self._state.display.names])
 
     # Recommendations
 
@@ -137,13 +151,15 @@ class Recommender:
             The results of a block of users.
         """
         _check_k(k)
-        numbers = np.arange(self.n_users) if users is None else self._entities.tokens["user"].known_numbers(users)
-        search = self._search(filter, candidates)
+        index = self._state.entities.tokens["user"]
+        numbers = np.arange(self.n_users) if users is None else index.known_numbers(users)
+        search = self._state.search(filter, candidates)
+
         for start in range(0, max(len(numbers), 1), block):
             part = numbers[start : start + block]
-            seen = [self._seen(user) for user in part] if exclude_seen else None
-            ranking = search.rank(self._users[torch.from_numpy(part)], k, seen)
-            yield self._frame(ranking, self._entities.tokens["user"].tokens(part), "user", "item")
+            seen = [self._state.seen(user) for user in part] if exclude_seen else None
+            ranking = search.rank(self._state.users[torch.from_numpy(part)], k, seen)
+            yield self._state.table(ranking, index.tokens(part), "user", "item")
 
     def recommend_for(
         self,
@@ -174,19 +190,18 @@ class Recommender:
             PortableModelError: The model has embeddings of known users alone.
         """
         _check_k(k)
-        clicked = self._entities.tokens["item"].known_numbers(history)
+        index = self._state.entities.tokens["item"]
+        clicked = index.known_numbers(history)
         fields: dict[str, Any] = dict(user or {})
         if len(clicked):
-            fields[INTERACTIONS] = self._entities.tokens["item"].tokens(clicked)
+            fields[INTERACTIONS] = index.tokens(clicked)
 
-        frame = self._frame_of(fields, "user")
-        self._entities.check_new("user", frame)
-        vector = self._entities.encode("user", frame).embeddings
-        seen = [clicked] if exclude_seen else None
-        ranking = self._search(filter, candidates).rank(vector, k, seen)
-        return self._frame(ranking, list(frame.tokens or (NEW,)), "user", "item")
+        frame = self._state.frame_of(fields, "user")
+        vector = self._state.entities.encode("user", frame).embeddings
+        ranking = self._state.search(filter, candidates).rank(vector, k, [clicked] if exclude_seen else None)
+        return self._state.table(ranking, list(frame.tokens or (NEW,)), "user", "item")
 
-    def audience(self, item: str | Mapping[str, Any], k: int = 100, *, exclude_seen: bool = True) -> pd.DataFrame:
+    def audience(self, item: ItemLike, k: int = 100, *, exclude_seen: bool = True) -> pd.DataFrame:
         """Find the users who would like an item most.
 
         Args:
@@ -202,15 +217,15 @@ class Recommender:
             DataError: A field cannot be read, or the model cannot encode a new item.
         """
         _check_k(k)
-        token, number, vector = self._item(item)
-        scores = (self._users @ vector)[None]
+        token, number, vector = self._state.item(item)
+        scores = (self._state.users @ vector)[None]
         if exclude_seen and number >= 0:
-            scores[0, torch.from_numpy(self._owners(number))] = -torch.inf
-        return self._frame(top(scores, k), [token], "item", "user")
+            scores[0, torch.from_numpy(self._state.owners(number))] = -torch.inf
+        return self._state.table(top(scores, k), [token], "item", "user")
 
     def similar_items(
         self,
-        item: str | Mapping[str, Any],
+        item: ItemLike,
         k: int = 10,
         *,
         modalities: Sequence[str] | None = None,
@@ -233,22 +248,22 @@ class Recommender:
             PortableModelError: The model was exported without ``--modalities``.
         """
         _check_k(k)
-        catalogue = self._catalogue
+        search = self._state.search(filter)
+        catalogue = search.catalogue
         if modalities is None:
-            token, number, vector = self._item(item)
+            token, number, vector = self._state.item(item)
             scores = similarity(catalogue.scores(vector[None]), catalogue, vector)
         else:
-            token, number, parts = self._item_parts(item)
-            scores = self._parts["item"].similarity(parts, modalities, catalogue)
+            token, number, parts = self._state.item_parts(item)
+            scores = self._state.parts["item"].similarity(parts, modalities, catalogue)
 
-        allowed = self._allowed(filter, catalogue.n)
-        if allowed is not None:
-            scores.masked_fill_(~allowed, -torch.inf)
-        if number >= 0:
+        if search.allowed is not None:
+            scores.masked_fill_(~search.allowed, -torch.inf)
+        if 0 <= number < catalogue.n:
             scores[0, number] = -torch.inf
-        return self._frame(top(scores, k), [token], "item", "similar")
+        return self._state.table(top(scores, k), [token], "item", "similar")
 
-    def explain(self, user: str | Mapping[str, Any], item: str | Mapping[str, Any]) -> pd.DataFrame:
+    def explain(self, user: ItemLike, item: ItemLike) -> pd.DataFrame:
         """Divide a score among the modalities of user and item; the parts sum to the score.
 
         With mean aggregation the part of two modalities is the dot product of their embeddings, divided by the numbers
@@ -267,8 +282,8 @@ class Recommender:
             DataError: The model's score is no sum over modalities.
             PortableModelError: The model was exported without ``--modalities``.
         """
-        user_token, user_parts = self._user_parts(user)
-        item_token, _, item_parts = self._item_parts(item)
+        user_token, user_parts = self._state.user_parts(user)
+        item_token, _, item_parts = self._state.item_parts(item)
         rows = explain_score(self.manifest.model, user_parts, item_parts)
         frame = pd.DataFrame(rows, columns=["user_modality", "item_modality", "part"])
         frame.insert(0, "user", user_token)
@@ -314,19 +329,7 @@ class Recommender:
         frame = read_table(table, self.manifest.items, "item")
         if frame.tokens is None:
             raise DataError(f"items: the column '{self.manifest.items.id_field}' is missing")
-        encoded = self._entities.encode("item", frame, parts=True)
-
-        with self._lock:
-            index = self._entities.tokens["item"]
-            known = index.numbers(list(frame.tokens))
-            status = ["added" if number < 0 else "replaced" for number in known]
-            pairs = zip(frame.tokens, known, strict=True)
-            numbers = np.array([index.add(token) if number < 0 else number for token, number in pairs], dtype=np.int64)
-            self._display.put(numbers, frame)
-            self._parts["item"].put(numbers, encoded)
-            self._note_first_interactions(numbers, frame)
-            self._catalogue = self._catalogue.put(numbers, encoded.embeddings)
-        return pd.DataFrame({"item": list(frame.tokens), "status": status})
+        return pd.DataFrame({"item": list(frame.tokens), "status": self._state.put(frame)})
 
     def remove_items(self, items: Iterable[str]) -> None:
         """Let items compete no longer; :meth:`add_items` brings one back.
@@ -334,109 +337,13 @@ class Recommender:
         Raises:
             UnknownEntityError: An item is unknown.
         """
-        numbers = self._entities.tokens["item"].known_numbers(items)
-        with self._lock:
-            self._catalogue = self._catalogue.remove(numbers)
-
-    # Helpers
+        self._state.remove(items)
 
     def _encode(self, side: Side, table: TableLike, modalities: Sequence[str] | None) -> pd.DataFrame:
         frame = read_table(table, self.manifest.side(side), side)
-        embeddings = self._entities.encode(side, frame, modalities).embeddings.numpy()
+        embeddings = self._state.entities.encode(side, frame, modalities).embeddings.numpy()
         tokens = list(frame.tokens) if frame.tokens is not None else [NEW] * frame.n
         return pd.DataFrame({side: tokens, "embedding": list(embeddings)})
-
-    def _frame_of(self, fields: Mapping[str, Any], side: Side) -> Frame:
-        """Make the table of one new user or item."""
-        frame = read_table([fields], self.manifest.side(side), side)
-        return Frame(frame.tokens, frame.columns, 1)
-
-    def _item(self, item: str | Mapping[str, Any]) -> tuple[str, int, Tensor]:
-        """Token, number (-1 for a new one) and embedding ``[k]`` of an item."""
-        if isinstance(item, Mapping):
-            frame = self._frame_of(item, "item")
-            self._entities.check_new("item", frame)
-            return (frame.tokens or (NEW,))[0], -1, self._entities.encode("item", frame).embeddings[0]
-        number = self._entities.tokens["item"].number(item)
-        return str(item), number, self._catalogue.take(np.array([number]))[0]
-
-    def _item_parts(self, item: str | Mapping[str, Any]) -> tuple[str, int, Parts]:
-        """Token, number and parts of an item."""
-        store = self._parts["item"]
-        if isinstance(item, Mapping):
-            frame = self._frame_of(item, "item")
-            self._entities.check_new("item", frame)
-            encoded = self._entities.encode("item", frame, parts=True)
-            return (frame.tokens or (NEW,))[0], -1, store.of_encoded(encoded)
-        number = self._entities.tokens["item"].number(item)
-        return str(item), number, store.of(number, self._catalogue.take(np.array([number]))[0])
-
-    def _user_parts(self, user: str | Mapping[str, Any]) -> tuple[str, Parts]:
-        """Token and parts of a user."""
-        store = self._parts["user"]
-        if isinstance(user, Mapping):
-            frame = self._frame_of(user, "user")
-            self._entities.check_new("user", frame)
-            return (frame.tokens or (NEW,))[0], store.of_encoded(self._entities.encode("user", frame, parts=True))
-        number = self._entities.tokens["user"].number(user)
-        return str(user), store.of(number, self._users[number])
-
-    def _seen(self, user: int) -> NDArray[np.int64]:
-        """Numbers of the items that a known user has interacted with."""
-        history = self._entities.content.histories.of(int(user)).astype(np.int64)
-        later = self._first_seen.get(int(user))
-        return np.concatenate([history, np.array(later, dtype=np.int64)]) if later else history
-
-    def _owners(self, item: int) -> NDArray[np.int64]:
-        """Numbers of the users who have interacted with an item."""
-        matrix = self._entities.by_item
-        trained = matrix.indices[matrix.indptr[item] : matrix.indptr[item + 1]] if item < matrix.shape[0] else []
-        later = [user for user, items in self._first_seen.items() if item in items]
-        return np.array([*trained, *later], dtype=np.int64)
-
-    def _note_first_interactions(self, numbers: NDArray[np.int64], frame: Frame) -> None:
-        """Remember the users of added items, whose recommendations leave these out."""
-        cells = frame.columns.get(INTERACTIONS)
-        if cells is None:
-            return
-        bags = self._entities.batch("item", Frame(None, {INTERACTIONS: cells}, frame.n)).bags
-        for row, number in enumerate(numbers):
-            for user in bags.indices[bags.indptr[row] : bags.indptr[row + 1]]:
-                self._first_seen.setdefault(int(user), []).append(int(number))
-
-    def _search(self, filter: ItemFilter, candidates: Iterable[str] | None) -> Search:
-        """Start a search in the items of this moment."""
-        catalogue = self._catalogue
-        chosen = None
-        if candidates is not None:
-            chosen = np.unique(self._entities.tokens["item"].known_numbers(candidates))
-            chosen = chosen[chosen < catalogue.n]
-        return Search(catalogue, self._allowed(filter, catalogue.n), chosen)
-
-    def _allowed(self, filter: ItemFilter, n: int) -> Tensor | None:
-        """Mask of the items that a filter leaves, bool ``[n]``; None without one."""
-        if filter is None:
-            return None
-        if isinstance(filter, str):
-            return torch.from_numpy(self._display.matching(filter, n))
-        numbers = self._entities.tokens["item"].numbers([str(item) for item in filter])
-        mask = np.zeros(n, dtype=bool)
-        mask[numbers[(numbers >= 0) & (numbers < n)]] = True
-        return torch.from_numpy(mask)
-
-    def _frame(self, ranking: Ranking, owners: Sequence[str], owner: str, ranked: str) -> pd.DataFrame:
-        """Make the table of a ranking."""
-        is_there = ranking.numbers >= 0
-        counts = is_there.sum(1)
-        index = self._entities.tokens["user" if ranked == "user" else "item"]
-        return pd.DataFrame(
-            {
-                owner: np.array(owners, dtype=object).repeat(counts),
-                ranked: index.tokens(ranking.numbers[is_there]),
-                "rank": np.concatenate([np.arange(1, n + 1) for n in counts] or [counts]),
-                "score": ranking.scores[is_there],
-            }
-        )
 
 
 def _check_k(k: int) -> None:
