@@ -38,17 +38,34 @@ class Exported:
         return Recommender.load(self.folder)
 
     def original(self) -> tuple[Any, Any, NDArray[Any]]:
-        """The model of the checkpoint, its data set, and its scores ``[n_users, n_items]`` without padding."""
-        _, model, dataset, *_ = load_data_and_model(self.checkpoint)
+        """The model of the checkpoint, its training data, and its scores ``[n_users, n_items]`` without padding."""
+        _, model, _, train, *_ = load_data_and_model(self.checkpoint)
+        dataset = train._dataset
         model.eval()
         users = torch.arange(1, dataset.user_num)
         with torch.no_grad():
             scores = model.full_sort_predict(Interaction({"user_id": users}))
         return model, dataset, scores.view(len(users), -1)[:, 1:].numpy()
 
+    def matrix(self, frame: pd.DataFrame) -> NDArray[np.float32]:
+        """Scores of a table of recommendations, ``[n_users, n_items]``; NaN for pairs that are not there."""
+        _, dataset, scores = self.original()
+        users = pd.Index(dataset.field2id_token["user_id"][1:]).get_indexer(frame["user"])
+        items = pd.Index(dataset.field2id_token["item_id"][1:]).get_indexer(frame["item"])
+        matrix = np.full(scores.shape, np.nan, dtype=np.float32)
+        matrix[users, items] = frame["score"]
+        return matrix
+
+    def embeddings(self, side: str) -> pd.DataFrame:
+        """Embeddings of the checkpoint's model, with tokens as index."""
+        model, dataset, _ = self.original()
+        encode = model.encode_items if side == "item" else model.encode_users
+        return pd.DataFrame(encode()[1:].detach().numpy(), index=dataset.field2id_token[f"{side}_id"][1:])
+
     def file(self, side: str) -> pd.DataFrame:
-        """The atomic file of a side, as texts."""
-        return pd.read_csv(self.data_path / "tiny" / f"tiny.{side}", sep="\t", dtype=str)
+        """The atomic file of a side, as texts, without the types of its header."""
+        frame = pd.read_csv(self.data_path / "tiny" / f"tiny.{side}", sep="\t", dtype=str)
+        return frame.rename(columns=lambda header: header.partition(":")[0])
 
 
 @pytest.fixture(scope="module")
@@ -114,12 +131,3 @@ def portable(make_portable: Callable[..., Exported]) -> Path:
 def model(portable: Path) -> Recommender:
     """A portable SiBraR."""
     return Recommender.load(portable)
-
-
-def score_matrix(frame: pd.DataFrame, dataset: Any) -> NDArray[np.float32]:
-    """Scores of a table of recommendations, ``[n_users, n_items]``; NaN for pairs that are not there."""
-    users = pd.Index(dataset.field2id_token["user_id"][1:]).get_indexer(frame["user"])
-    items = pd.Index(dataset.field2id_token["item_id"][1:]).get_indexer(frame["item"])
-    matrix = np.full((dataset.user_num - 1, dataset.item_num - 1), np.nan, dtype=np.float32)
-    matrix[users, items] = frame["score"]
-    return matrix

@@ -49,6 +49,9 @@ class FieldReader:
         Raises:
             DataError: A cell holds no value of the field's type.
         """
+        if not self.spec.type.endswith("seq") and _is_list(cells.type):
+            row = int(np.argmax(cells.is_valid().to_numpy(zero_copy_only=False)))
+            raise self._cell_error(row, "a list", "a single value")
         if self.spec.type == "token":
             labels = self._label_numbers(texts(cells))
             return self._categories(labels, labels > 0)
@@ -160,9 +163,6 @@ def texts(cells: pa.Array) -> pa.Array:
             and np.nanmax(np.abs(numbers), initial=0) < 1 << 53
         ):
             cells = pa.array(numbers, from_pandas=True).cast(pa.int64())
-    if pa.types.is_nested(cells.type):
-        raise DataError(f"found a column of type {cells.type}, allowed are texts or numbers")
-
     as_text = cells.cast(pa.string())
     return pc.if_else(pc.equal(as_text, ""), pa.scalar(None, pa.string()), as_text)
 

@@ -50,6 +50,7 @@ def read_table(table: TableLike, spec: SideSpec, side: Side) -> Frame:
     n = 0
     for header, cells in _columns(table, side):
         name = _field_of(header, spec)
+        _check_type(cells.type, name, side)
         if name in columns:
             raise DataError(f"{side}s: found two columns '{name}', allowed is one")
         columns[name] = cells
@@ -65,6 +66,18 @@ def read_table(table: TableLike, spec: SideSpec, side: Side) -> Frame:
     ids = columns.pop(spec.id_field, None)
     tokens = None if ids is None else _tokens(ids, spec, side)
     return Frame(tokens, columns, n)
+
+
+def _check_type(kind: pa.DataType, name: str, side: Side) -> None:
+    """Refuse columns of dictionaries, times, bytes and the like."""
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        kind = kind.value_type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+    if not (is_text or is_number or pa.types.is_null(kind)):
+        raise DataError(f"{side}s, field '{name}': found the type {kind}, allowed are texts, numbers and lists of them")
 
 
 def known_columns(spec: SideSpec) -> list[str]:
