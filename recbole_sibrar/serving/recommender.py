@@ -189,17 +189,46 @@ class Recommender:
             DataError: A field cannot be read, or the model cannot encode a new user.
             PortableModelError: The model has embeddings of known users alone.
         """
-        _check_k(k)
         index = self._state.entities.tokens["item"]
-        clicked = index.known_numbers(history)
-        fields: dict[str, Any] = dict(user or {})
-        if len(clicked):
-            fields[INTERACTIONS] = index.tokens(clicked)
+        clicked = index.tokens(index.known_numbers(history))
+        fields = {**(user or {}), **({INTERACTIONS: clicked} if clicked else {})}
+        if not fields:
+            raise DataError("found neither a history nor fields, one of which a new user needs")
+        return self.recommend_new([fields], k, filter=filter, candidates=candidates, exclude_seen=exclude_seen)
 
-        frame = self._state.frame_of(fields, "user")
-        vector = self._state.entities.encode("user", frame).embeddings
-        ranking = self._state.search(filter, candidates).rank(vector, k, [clicked] if exclude_seen else None)
-        return self._state.table(ranking, list(frame.tokens or (NEW,)), "user", "item")
+    def recommend_new(
+        self,
+        table: TableLike,
+        k: int = 10,
+        *,
+        filter: ItemFilter = None,
+        candidates: Iterable[str] | None = None,
+        exclude_seen: bool = True,
+    ) -> pd.DataFrame:
+        """Recommend items to many new users; see :meth:`recommend_for`.
+
+        Args:
+            table: Users in the form of the ``.user`` file; the column ``interactions`` has ids of clicked items. Known
+                users are encoded from these fields and their training history.
+            k: Number of items for each.
+            filter: Items that may be recommended; see :meth:`recommend`.
+            candidates: Ids of the items that compete; None for all.
+            exclude_seen: Leave out the clicked items, and the training items of known users.
+
+        Returns:
+            Columns ``user``, ``item``, ``rank`` and ``score``.
+
+        Raises:
+            DataError: A field cannot be read, or the model cannot encode new users.
+            PortableModelError: The model has embeddings of known users alone.
+        """
+        _check_k(k)
+        frame = read_table(table, self.manifest.users, "user")
+        self._state.entities.check_new("user", frame)
+        vectors = self._state.entities.encode("user", frame).embeddings
+        seen = self._state.seen_by(frame) if exclude_seen else None
+        ranking = self._state.search(filter, candidates).rank(vectors, k, seen)
+        return self._state.table(ranking, list(frame.tokens or [NEW] * frame.n), "user", "item")
 
     def audience(self, item: ItemLike, k: int = 100, *, exclude_seen: bool = True) -> pd.DataFrame:
         """Find the users who would like an item most.

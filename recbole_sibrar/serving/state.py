@@ -102,6 +102,16 @@ class State:
         later = self._first_seen.get(int(user))
         return np.concatenate([history, np.array(later, dtype=np.int64)]) if later else history
 
+    def seen_by(self, frame: Frame) -> list[NDArray[np.int64]]:
+        """Return the items that each user of a table has clicked, with the training items of known ones."""
+        numbers, sizes = self.entities.linked("user", frame)
+        clicked = [part[part >= 0] for part in np.split(numbers, np.cumsum(sizes)[:-1])]
+        if frame.tokens is None:
+            return clicked
+        known = self.entities.tokens["user"].numbers(list(frame.tokens))
+        pairs = zip(clicked, known, strict=True)
+        return [part if user < 0 else np.concatenate([part, self.seen(user)]) for part, user in pairs]
+
     def owners(self, item: int) -> NDArray[np.int64]:
         """Return the users who have interacted with an item."""
         matrix = self.entities.by_item

@@ -129,7 +129,7 @@ def test_similar_by_a_modality(model: Recommender) -> None:
     kinds = model.describe_items(same)["kind"]
     assert set(kinds) == {"c1"}
     assert "n2" not in set(same)
-    with pytest.raises(DataError, match="'kond' is unknown, there are .*did you mean 'kind'"):
+    with pytest.raises(DataError, match=r"'kond' is unknown, there are .*did you mean 'kind'"):
         model.similar_items("n1", modalities=["kond"])
 
 

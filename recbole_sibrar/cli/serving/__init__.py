@@ -1,3 +1,3 @@
 """Commands that export a trained model and use it."""
 
-__all__ = ["export"]
+__all__ = ["audience", "encode", "export", "recommend", "shared", "similar"]

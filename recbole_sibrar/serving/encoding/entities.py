@@ -86,11 +86,7 @@ class Entities:
     def _interactions(self, side: Side, frame: Frame, rows: NDArray[np.int64]) -> tuple[csr_matrix, NDArray[np.bool_]]:
         """Interactions of a batch, those of its table before those of training, and the rows that have the former."""
         other: Side = "item" if side == "user" else "user"
-        cells = frame.columns.get(INTERACTIONS)
-        cells = pa.nulls(frame.n) if cells is None else cells
-        elements, sizes = split_cells(cells, self.manifest.separator)
-        given = self.tokens[other].numbers(elements.cast(pa.string())) if len(elements) else np.zeros(0, dtype=np.int64)
-
+        given, sizes = self.linked(side, frame)
         is_changed = sizes > 0
         n_other = self.manifest.side(other).n_trained
         owners = np.arange(frame.n).repeat(sizes)
@@ -108,6 +104,22 @@ class Entities:
         bags = csr_matrix((np.ones(len(places[0]), dtype=np.float32), places), shape=(frame.n, n_other))
         bags.data[:] = 1  # an id that occurs twice counts once
         return bags, is_changed
+
+    def linked(self, side: Side, frame: Frame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Look up the column ``interactions`` of a table.
+
+        Args:
+            side: ``user`` or ``item``: side of the table.
+            frame: The table.
+
+        Returns:
+            Numbers on the other side, one row after the other, -1 for unknown ones; and how many each row has, ``[n]``.
+        """
+        cells = frame.columns.get(INTERACTIONS)
+        elements, sizes = split_cells(pa.nulls(frame.n) if cells is None else cells, self.manifest.separator)
+        index = self.tokens["item" if side == "user" else "user"]
+        numbers = index.numbers(elements.cast(pa.string())) if len(elements) else np.zeros(0, dtype=np.int64)
+        return numbers, sizes
 
     def encode(self, side: Side, frame: Frame, modalities: Sequence[str] | None = None, parts: bool = False) -> Encoded:
         """Encode users or items.
