@@ -22,6 +22,12 @@ def package_version() -> str:
 TEXT = ["sentence-transformers>=5"]  # the command encode-text
 FAST = ["numba>=0.59"]  # compiled reading of large files with vectors
 IMAGE = ["timm>=1.0.9", "torchvision", "pillow"]  # the command encode-image; the torchvision made for the torch in use
+SERVE = [  # the command serve; faiss for catalogues of a million items
+    "fastapi>=0.110",
+    "uvicorn>=0.29",
+    "prometheus-client>=0.20",
+    "faiss-cpu>=1.9",
+]
 TUNE = ["hyperopt==0.2.5"]  # what RecBole asks for; the random states of later releases have another form
 
 setup(
@@ -66,8 +72,11 @@ setup(
         "fast": FAST,
         "text": TEXT,
         "image": IMAGE,
+        "serve": SERVE,
         "test": [
             *FAST,
+            *SERVE,
+            "httpx>=0.27",  # asks the server in tests
             *TEXT,
             *IMAGE,
             *TUNE,

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -73,12 +74,14 @@ def make_portable(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory)
     """Train and export: ``make_portable("SiBraR", aggregation="max")``. The results are kept for the module."""
     made: dict[str, Exported] = {}
     home = tmp_path_factory.mktemp("portable")
+    numbers = count()
 
     def build(model: str = "SiBraR", display: tuple[str, ...] = (), modalities: bool = True, **keys: Any) -> Exported:
         name = f"{model} {display} {modalities} {sorted(keys.items())}"
         if name not in made:
-            checkpoint = _train(model, shared_folder, home / str(len(made)), keys)
-            folder = home / f"{len(made)}.sibrar"
+            number = next(numbers)
+            checkpoint = _train(model, shared_folder, home / str(number), keys)
+            folder = home / f"{number}.sibrar"
             export(checkpoint, folder, ExportOptions(display, modalities=modalities))
             made[name] = Exported(checkpoint, folder, shared_folder)
         return made[name]
