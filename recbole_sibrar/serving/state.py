@@ -169,7 +169,7 @@ class State:
         if candidates is not None:
             chosen = np.unique(self.entities.tokens["item"].known_numbers(candidates))
             chosen = chosen[chosen < catalogue.n]
-        return Search(catalogue, self._allowed(filter, catalogue.n), chosen)
+        return Search(catalogue, self._allowed(filter, catalogue.n), chosen, self.entities.content.index)
 
     def _allowed(self, filter: ItemFilter, n: int) -> Tensor | None:
         """Make the mask of the items that a filter leaves, bool ``[n]``; None without one."""

@@ -12,6 +12,7 @@ from recbole_sibrar.errors import refuse
 __all__ = ["Options", "add_arguments", "run"]
 
 _DTYPES = ("float32", "float16")
+_INDEXES = ("hnsw", "ivf")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--modalities", action="store_true", help="keep the embeddings of single modalities, for explanations"
     )
     parser.add_argument("--dtype", default="float32", help="type of the embeddings: float32 (default) or float16")
+    parser.add_argument(
+        "--index", help="approximate search, for more than 200,000 items: hnsw or ivf (default: none, exact search)"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier portable model")
     shared.add_data_path(parser)
 
@@ -46,6 +50,8 @@ class Options:
     """Keep the embeddings of single modalities."""
     dtype: str
     """Type of the embeddings."""
+    index: str | None
+    """Kind of the index; None for exact search."""
     overwrite: bool
     """Replace an earlier portable model."""
     data_path: str | None
@@ -65,11 +71,13 @@ def run(args: argparse.Namespace) -> int:
     options = shared.from_arguments(Options, args)
     if options.dtype not in _DTYPES:
         refuse("--dtype", options.dtype, " or ".join(_DTYPES))
+    if options.index is not None and options.index not in _INDEXES:
+        refuse("--index", options.index, " or ".join(_INDEXES))
     display = tuple(name.strip() for name in options.display.split(",") if name.strip())
 
     from recbole_sibrar.quick_start.export.checkpoint import ExportOptions, describe, export
 
-    chosen = ExportOptions(display, options.dtype, options.modalities, overwrite=options.overwrite)
+    chosen = ExportOptions(display, options.dtype, options.modalities, options.index, options.overwrite)
     content = export(options.checkpoint, Path(options.output), chosen, options.data_path)
     print(f"written: {options.output} ({describe(content)})")  # noqa: T201
     return 0

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from recbole_sibrar.names import SIDES, Side
 from recbole_sibrar.serving.bundle.manifest import Manifest
+from recbole_sibrar.serving.index import ItemIndex
 
 __all__ = ["EMBEDDINGS", "INDEX", "TABLES", "VOCABULARIES", "WEIGHTS", "Content", "Histories", "SideContent"]
 
@@ -72,6 +73,8 @@ class Content:
     """Training items of the users."""
     weights: Mapping[str, Tensor]
     """Parameters and buffers: ``user_encoder.*``, ``item_encoder.*``, and what stands in for missing ones."""
+    index: ItemIndex | None = None
+    """Approximate index of the items; None for exact search."""
 
     def side(self, side: Side) -> SideContent:
         """Content of one side."""

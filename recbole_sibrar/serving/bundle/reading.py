@@ -17,6 +17,7 @@ from torch import Tensor
 
 from recbole_sibrar.errors import PortableModelError, one_line
 from recbole_sibrar.names import SIDES, Side
+from recbole_sibrar.serving import index
 from recbole_sibrar.serving.bundle.content import (
     EMBEDDINGS,
     INDEX,
@@ -62,6 +63,7 @@ def read(folder: Path, verify: bool = True) -> Content:
         items,
         _histories(folder / TABLES["user"], tables["user"], len(items.tokens)),
         _read_file(folder / WEIGHTS, _tensors),
+        index.load(folder / INDEX, manifest.items.n, manifest.embedding_size) if manifest.index else None,
     )
 
 

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from recbole_sibrar.errors import PortableModelError
 from recbole_sibrar.names import SIDES
-from recbole_sibrar.serving.bundle.content import EMBEDDINGS, TABLES, VOCABULARIES, WEIGHTS, Content
+from recbole_sibrar.serving import index
+from recbole_sibrar.serving.bundle.content import EMBEDDINGS, INDEX, TABLES, VOCABULARIES, WEIGHTS, Content
 from recbole_sibrar.serving.bundle.manifest import MANIFEST
 
 __all__ = ["check_place", "sha256", "write"]
@@ -87,6 +88,10 @@ def _write_files(content: Content, folder: Path) -> None:
     for side in SIDES:
         pq.write_table(_table(content, side), folder / TABLES[side], compression="zstd")
     pq.write_table(_vocabularies(content), folder / VOCABULARIES, compression="zstd")
+
+    if content.manifest.index is not None:
+        built = index.build(content.manifest.index, content.items.embeddings, content.users.embeddings)
+        index.save(built, folder / INDEX)
 
     checksums = {file.name: sha256(file) for file in sorted(folder.iterdir())}
     manifest = replace(content.manifest, files=checksums)
