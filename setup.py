@@ -48,6 +48,13 @@ REQUIRED_BY_RECBOLE = [  # its own metadata without ray; torch, pandas and other
     )
 ]
 
+SERVE = [  # the command serve; faiss for catalogues of a million items
+    "fastapi>=0.110",
+    "uvicorn>=0.29",
+    "prometheus-client>=0.20",
+    "faiss-cpu>=1.9",
+]
+
 setup(
     name="recbole-sibrar",
     version=package_version(),
@@ -83,6 +90,7 @@ setup(
         f"pandas>=2.2; {NEW}",
         f"pyarrow>=14,<26; {OLD}",  # Parquet files of results; 26 needs NumPy 2
         f"pyarrow>=18; {NEW}",
+        "safetensors>=0.4",  # weights and embeddings of portable models
         "statsmodels>=0.14",  # corrections for several comparisons
         f"scipy>=1.10,<1.13; {OLD}",  # built for NumPy 1
         f"scipy>=1.13; {NEW}",
@@ -94,7 +102,10 @@ setup(
         "tune": TUNE,
         "text": TEXT,
         "image": IMAGE,
+        "serve": SERVE,
         "test": [
+            *SERVE,
+            "httpx>=0.27",  # asks the server in tests
             *TEXT,
             *IMAGE,
             *TUNE,

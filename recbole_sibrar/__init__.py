@@ -17,6 +17,7 @@ from recbole_sibrar.plugin.registration import register_with_recbole
 
 if TYPE_CHECKING:
     from recbole_sibrar.model import CLCRec, DropoutNet, MuBraR, SiBraR
+    from recbole_sibrar.serving.recommender import Recommender
 
 __version__ = "0.1.0"
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "DropoutNet",
     "MuBraR",
     "ProcessError",
+    "Recommender",
     "SiBraR",
     "__version__",
     "register",
@@ -35,7 +37,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    # Models are imported on first use: commands start without torch.
+    # Models and the recommender are imported on first use: commands start without torch.
+    if name == "Recommender":
+        from recbole_sibrar.serving.recommender import Recommender
+
+        return Recommender
+
     if name not in MODELS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -12,7 +12,9 @@ __all__ = [
     "ConfigError",
     "DataError",
     "OptionParser",
+    "PortableModelError",
     "ProcessError",
+    "UnknownEntityError",
     "nearest",
     "refuse",
 ]
@@ -28,6 +30,19 @@ class DataError(ValueError):
 
 class CheckpointError(ValueError):
     """A checkpoint cannot be loaded safely; the message names the file and the reason."""
+
+
+class PortableModelError(ValueError):
+    """A portable model cannot be used; the message names the file and the reason."""
+
+
+class UnknownEntityError(DataError):
+    """A portable model does not know a user or item; the message names it, and the nearest known one."""
+
+    def __init__(self, side: str, token: str, near: str = "") -> None:
+        super().__init__(f"{side} '{token}' is unknown{near}")
+        self.side = side
+        self.token = token
 
 
 class ProcessError(RuntimeError):

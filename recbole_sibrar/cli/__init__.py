@@ -63,6 +63,13 @@ COMMANDS = {
     ),
     "significance": Command("cli.significance", "compare models by the results of their users, with paired tests"),
     "report": Command("cli.report", "make an HTML page, and figures as PDF and PNG, of a run_recbole_group comparison"),
+    "export": Command(
+        "cli.serving.export", "write a trained model as a portable one, used without RecBole and the data"
+    ),
+    "recommend": Command("cli.serving.recommend", "recommend items to users of a file, new ones too, or to all"),
+    "encode": Command("cli.serving.encode", "turn users or items of a file, new ones too, into vectors"),
+    "similar": Command("cli.serving.similar", "find the items most similar to an item, known or new"),
+    "audience": Command("cli.serving.audience", "find the users who would like an item most, known or new"),
     "encode-text": Command("dataset_prep.encoding.encode_text", "turn texts into vectors by a sentence transformer"),
     "encode-image": Command(
         "dataset_prep.encoding.encode_image", "turn images into vectors by a network of timm or torchvision"

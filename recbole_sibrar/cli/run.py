@@ -6,6 +6,7 @@ import argparse
 import os
 import textwrap
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from recbole_sibrar.cli import options as shared
@@ -32,6 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--save_split",
         metavar="DIR",
         help="write the training, validation and test part as atomic files",
+    )
+    parser.add_argument(
+        "--export",
+        metavar="NAME.sibrar",
+        help="write the trained model as a portable one, as recbole-sibrar export --modalities does",
     )
     process_options.add_arguments(parser)
 
@@ -64,6 +70,8 @@ class Options:
     """Configuration keys from files and from the command line."""
     processes: Processes
     """Processes of the run."""
+    export: str | None
+    """Folder of a portable model to write; None for none."""
 
     @classmethod
     def from_arguments(cls, args: argparse.Namespace) -> Options:
@@ -82,7 +90,7 @@ class Options:
         dataset = chosen("dataset", args, overrides, given.of_files)
         check_model(model)
         check_names(given.values, model, shared.option_names(args))
-        return cls(model, dataset, given, processes)
+        return cls(model, dataset, given, processes, args.export)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -103,6 +111,10 @@ def run(args: argparse.Namespace) -> int:
     from recbole_sibrar.quick_start.run.configuration import try_configuration
     from recbole_sibrar.trainer.interruption import let_sigterm_end_this_process
 
+    if options.export:
+        from recbole_sibrar.serving.bundle.writing import check_place
+
+        check_place(Path(options.export))
     let_sigterm_end_this_process()
     shared.hide_arguments_from_recbole()
 
@@ -116,5 +128,9 @@ def run(args: argparse.Namespace) -> int:
     if not processes.single:
         starting.download(config, processes)
 
-    starting.run(options.model, options.dataset, options.given.files, keys, processes)
+    result = starting.run(options.model, options.dataset, options.given.files, keys, processes)
+    if options.export and result is not None and processes.is_first:
+        from recbole_sibrar.quick_start.export.run import export_run
+
+        export_run(result, Path(options.export), config["data_path"])
     return 0

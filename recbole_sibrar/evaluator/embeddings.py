@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from recbole_sibrar.config import nearest, refuse
-from recbole_sibrar.model.clcrec import CollaborativeContentEncoder
+from recbole_sibrar.model.concatenation import CollaborativeContentEncoder
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.names import Side
 

@@ -5,76 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
-from torch.nn import functional
 
 from recbole_sibrar.config import ConfigError, EncoderConfig, refuse
 from recbole_sibrar.config.values import positive_value, probability_value
 from recbole_sibrar.data.modality import ModalityTable
-from recbole_sibrar.model.concatenation import ConcatenationEncoder
-from recbole_sibrar.model.encoder import Encoded, EntityEncoder, distinct, gather_rows
-from recbole_sibrar.model.layers import IdLayer
+from recbole_sibrar.model.concatenation import CollaborativeContentEncoder
+from recbole_sibrar.model.encoder import EntityEncoder
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.names import ID, INTERACTIONS, Side
 from recbole_sibrar.protocols import FullConfig
-
-
-class CollaborativeContentEncoder(ConcatenationEncoder):
-    """Free embedding of each entity, and an encoder of its content that learns to predict it.
-
-    Args:
-        config: Configuration of the side.
-        tables: The content, in order.
-        trained: bool ``[n_entities]``: True for entities with training interactions.
-        replacement_prob: Share of a batch's occurrences to represent by their content.
-    """
-
-    def __init__(
-        self, config: EncoderConfig, tables: Sequence[ModalityTable], trained: Tensor, replacement_prob: float
-    ) -> None:
-        super().__init__(config, tables, trained)
-        self.collaborative = IdLayer(self.n_entities, config.embedding_size)
-        self.replacement_prob = replacement_prob
-
-    @property
-    def contrasts(self) -> bool:
-        """True: collaborative and content embeddings are matched."""
-        return True
-
-    def encode(self, entities: Tensor, columns: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
-        """Look up the free embeddings of entities with training interactions, and encode the content of others."""
-        content, has_any = super().encode(entities, columns)
-        trained = self.trained[entities]
-        embeddings = torch.where(trained[:, None], self.collaborative(entities), content)
-        return embeddings, has_any | trained
-
-    def without(self) -> Tensor:
-        """Find entities with neither training interactions nor content for the evaluation: bool ``[n_entities]``."""
-        return super().without() & ~self.trained
-
-    def encode_training(self, entities: Tensor) -> Encoded:
-        """Encode the occurrences of a batch; the views to contrast are the two embeddings, at unit length."""
-        known, inverse = distinct(entities, self.n_entities)
-        mask = self.availability[known]
-        has_content = mask.any(1)
-
-        shared = self.shared(known[has_content], self.n_entities)
-        encoded = self.concatenate(known[has_content], mask[has_content], shared)
-        zeros = encoded.new_zeros(len(known), self.embedding_size)
-        all_content = zeros.masked_scatter(has_content[:, None], encoded)
-
-        content = gather_rows(all_content, inverse)
-        valid = has_content[inverse]
-        collaborative = self.collaborative(entities)
-        is_chosen = torch.rand(len(entities), device=entities.device) < self.replacement_prob
-        embeddings = torch.where((valid & is_chosen)[:, None], content, collaborative)
-        return Encoded(
-            embeddings,
-            first=functional.normalize(collaborative, dim=1),
-            second=functional.normalize(content, dim=1),
-            valid=valid,
-        )
 
 
 class CLCRec(MultimodalRecommender):

@@ -144,7 +144,7 @@ class _FillingPandas(ModuleType):
     @staticmethod
     def read_csv(*args: Any, **options: Any) -> pd.DataFrame:
         """Read a file; empty cells of sequences are empty texts."""
-        frame = pd.read_csv(*args, **options)
+        frame: Any = pd.read_csv(*args, **options)
         sequences = [column for column in frame if str(column).endswith("_seq")]
         frame[sequences] = frame[sequences].fillna("")
         return frame

@@ -23,8 +23,8 @@ _MISSING = f"RecBole is not installed; recbole-sibrar needs it: pip install {_OP
 
 _PACKAGES = frozenset(
     {
-        *("data", "data.loading", "evaluator", "model", "plugin", "plotting", "quick_start", "quick_start.group"),
-        *("quick_start.run", "report", "trainer"),
+        *("data", "data.loading", "data.record", "evaluator", "model", "plugin", "plotting", "quick_start"),
+        *("quick_start.group", "quick_start.run", "report", "trainer"),
     }
 )
 """Packages of ours whose own module imports nothing."""
@@ -40,13 +40,17 @@ _LIGHT = (
     "dataset_prep",
     "parallel",
     "properties",
+    "serving",
 )
 """Modules and packages of ours, with all modules inside, imported without RecBole."""
 
 _LIGHT_PARTS = frozenset(
     {
-        *("data.modality", "plugin.extend", "plugin.importing", "plugin.registration", "quick_start.group.variants"),
-        *("quick_start.run.child_process", "quick_start.run.process_options"),
+        *("data.modality", "data.record.scaling", "plugin.extend", "plugin.importing", "plugin.registration"),
+        *("quick_start.group.variants", "quick_start.run.child_process", "quick_start.run.process_options"),
+        # encoders of a trained model, which serving uses without RecBole
+        *("model.branches", "model.concatenation", "model.encoder", "model.hiding", "model.sampling", "model.layers"),
+        *(f"model.layers.{name}" for name in ("basic", "interactions", "projection", "scaling", "tables")),
     }
 )
 """Further modules of that kind, in packages with others."""

@@ -12,7 +12,7 @@ from recbole.trainer import Trainer
 from torch import Tensor
 
 from recbole_sibrar.checkpoint_loading import identify, load_checkpoint
-from recbole_sibrar.model.clcrec import CollaborativeContentEncoder
+from recbole_sibrar.model.concatenation import CollaborativeContentEncoder
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.names import SIDES, Side
 from recbole_sibrar.trainer.training_state import training_state

@@ -137,7 +137,8 @@ def _behind(asked: optuna.Trial) -> Callable[[Trial], bool]:
         nonlocal n_validations
         n_validations += 1
         asked.report(_number(trial.score), n_validations)
-        return asked.should_prune()
+        is_worse: bool = asked.should_prune()
+        return is_worse
 
     return is_behind
 

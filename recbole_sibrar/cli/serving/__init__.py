@@ -1,0 +1,3 @@
+"""Commands that export a trained model and use it."""
+
+__all__ = ["audience", "encode", "export", "recommend", "shared", "similar"]

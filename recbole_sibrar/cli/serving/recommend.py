@@ -1,0 +1,79 @@
+"""The command ``recbole-sibrar recommend``: recommendations for a file of users, or for all."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+from recbole_sibrar.cli import options as shared
+from recbole_sibrar.cli.serving import shared as serving
+
+__all__ = ["Options", "add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    serving.add_model_folder(parser)
+    parser.add_argument(
+        "--users",
+        metavar="FILE",
+        default="all",
+        help="all (default), or a table with ids of known users or with fields of new ones "
+        "(.user, .tsv, .csv, .parquet, .jsonl)",
+    )
+    parser.add_argument("--items", metavar="FILE", help="table with new items, which compete with the known ones")
+    parser.add_argument(
+        "--filter", help="items that may be recommended, such as \"year >= 1990 and 'Comedy' in class\""
+    )
+    parser.add_argument("--include_seen", action="store_true", help="recommend items of the users' histories too")
+    serving.add_k(parser, "20", "number of items for each user")
+    parser.add_argument(
+        "--output", metavar="FILE", required=True, help="recommendations to write (.parquet, .csv, .jsonl)"
+    )
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of the command."""
+
+    model: str
+    """Folder of the portable model."""
+    users: str
+    """``all``, or a table."""
+    items: str | None
+    """Table with new items."""
+    filter: str | None
+    """Expression over display columns."""
+    include_seen: bool
+    """Recommend items of the histories too."""
+    k: str
+    """Number of items for each user."""
+    output: str
+    """File of the recommendations."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command.
+
+    Returns:
+        Exit status.
+
+    Raises:
+        ConfigError: An option cannot be used.
+        DataError: A file cannot be read or written.
+        PortableModelError: The model cannot be loaded.
+    """
+    options = shared.from_arguments(Options, args)
+    k = serving.positive("--k", options.k)
+
+    from recbole_sibrar.serving.batch.jobs import add_file, recommend_file
+    from recbole_sibrar.serving.recommender import Recommender
+
+    model = Recommender.load(options.model)
+    if options.items:
+        print(f"added: {add_file(model, Path(options.items)):,} items of {options.items}")  # noqa: T201
+    users = None if options.users == "all" else Path(options.users)
+    n = recommend_file(model, users, Path(options.output), k, options.filter, not options.include_seen)
+    print(f"written: {options.output} ({n:,} users)")  # noqa: T201
+    return 0

@@ -1,0 +1,12 @@
+"""Export of a trained model as a portable one, which is used without RecBole and without the data set."""
+
+from importlib import import_module
+
+__all__ = ["export"]
+
+
+def __getattr__(name: str) -> object:
+    if name != "export":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.checkpoint"), name)  # imports torch and RecBole
+    return value

@@ -1,0 +1,202 @@
+"""Reading of a portable model: every file is checked, none is trusted, the embeddings are mapped from theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from recbole_sibrar.errors import PortableModelError, one_line
+from recbole_sibrar.names import SIDES, Side
+from recbole_sibrar.serving import index
+from recbole_sibrar.serving.bundle.content import (
+    EMBEDDINGS,
+    INDEX,
+    TABLES,
+    VOCABULARIES,
+    WEIGHTS,
+    Content,
+    Histories,
+    SideContent,
+)
+from recbole_sibrar.serving.bundle.manifest import MANIFEST, Manifest
+from recbole_sibrar.serving.bundle.writing import sha256
+
+__all__ = ["read"]
+
+ResultT = TypeVar("ResultT")
+
+_TYPES = {"float32": torch.float32, "float16": torch.float16}
+
+
+def read(folder: Path, verify: bool = True) -> Content:
+    """Read a portable model.
+
+    Args:
+        folder: The folder.
+        verify: Compare all files with their checksums; reading a gigabyte for that takes about a second.
+
+    Raises:
+        PortableModelError: The folder is no portable model, is incomplete or altered, or of a newer format.
+    """
+    manifest = Manifest.read(folder)
+    if manifest.dtype not in _TYPES:
+        raise PortableModelError(f"{folder / MANIFEST}: dtype: found {manifest.dtype!r}, allowed is float32 or float16")
+    _check_files(folder, manifest, verify)
+
+    tensors = _read_file(folder / EMBEDDINGS, _tensors)
+    vocabularies = _vocabularies(folder / VOCABULARIES, manifest)
+    tables = {side: _read_file(folder / TABLES[side], _parquet) for side in SIDES}
+    users, items = (_side(folder, manifest, side, tables[side], tensors, vocabularies[side]) for side in SIDES)
+    return Content(
+        manifest,
+        users,
+        items,
+        _histories(folder / TABLES["user"], tables["user"], len(items.tokens)),
+        _read_file(folder / WEIGHTS, _tensors),
+        index.load(folder / INDEX, manifest.items.n, manifest.embedding_size) if manifest.index else None,
+    )
+
+
+def _check_files(folder: Path, manifest: Manifest, verify: bool) -> None:
+    """Check that all files are there and unaltered."""
+    needed = [WEIGHTS, EMBEDDINGS, VOCABULARIES, *TABLES.values(), *([INDEX] if manifest.index else [])]
+    for name in needed:
+        if name not in manifest.files:
+            raise PortableModelError(f"{folder / MANIFEST}: files: '{name}' is missing")
+        path = folder / name
+        if not path.is_file():
+            raise PortableModelError(f"{path}: the file is missing; export the model again")
+        if verify and _read_file(path, sha256) != manifest.files[name]:
+            raise PortableModelError(
+                f"{path}: the file is not the one that was written (its SHA-256 differs from {MANIFEST}); "
+                "export the model again"
+            )
+
+
+def _read_file(path: Path, read: Callable[[Path], ResultT]) -> ResultT:
+    """Read a file; say in one line which one is damaged."""
+    try:
+        return read(path)
+    except OSError as error:
+        raise PortableModelError(f"{path}: cannot be read ({one_line(error, 200)})") from None
+    except (SafetensorError, pa.ArrowException, ValueError) as error:
+        raise PortableModelError(f"{path}: damaged ({one_line(error, 200)})") from None
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    """Map the tensors of a file."""
+    with safe_open(path, framework="pt") as stream:
+        return {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118  # it is no dictionary
+
+
+def _parquet(path: Path) -> pa.Table:
+    return pq.read_table(path, use_threads=False).combine_chunks()
+
+
+def _column(path: Path, table: pa.Table, name: str, kind: pa.DataType) -> pa.Array:
+    """Return a column of a table without missing values."""
+    if name not in table.column_names:
+        raise PortableModelError(f"{path}: the column '{name}' is missing")
+    column = table.column(name)
+    if column.type != kind or column.null_count:
+        found = f"{column.type} with {column.null_count} missing values"
+        raise PortableModelError(f"{path}: column '{name}': found {found}, allowed is {kind} without any")
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _side(
+    folder: Path,
+    manifest: Manifest,
+    side: Side,
+    table: pa.Table,
+    tensors: dict[str, Tensor],
+    vocabularies: dict[str, tuple[pa.Array, NDArray[np.int64]]],
+) -> SideContent:
+    """Put the content of one side together."""
+    spec = manifest.side(side)
+    path = folder / TABLES[side]
+    tokens = _column(path, table, "token", pa.string())
+    if len(tokens) != spec.n or not 0 <= spec.n_trained <= spec.n:
+        found = f"{len(tokens)} {side}s in {path.name}, and n {spec.n}, n_trained {spec.n_trained}"
+        raise PortableModelError(f"{folder / MANIFEST}: found {found}, which contradict each other")
+    if pc.count_distinct(tokens).as_py() != len(tokens):
+        raise PortableModelError(f"{path}: column 'token': found the same token twice")
+
+    embeddings = folder / EMBEDDINGS
+    shape = (spec.n, manifest.embedding_size)
+    parts: dict[str, Tensor] = {}
+    available = None
+    if manifest.has_modalities:
+        names = spec.modalities
+        parts = {name: _tensor(embeddings, tensors, f"{side}.{name}", shape, manifest.dtype) for name in names}
+        available = _tensor(embeddings, tensors, f"{side}_available", (spec.n, len(names)), "bool")
+    return SideContent(
+        tokens,
+        _column(path, table, "popularity", pa.int64()).to_numpy(),
+        _display(path, table, spec.display),
+        _tensor(embeddings, tensors, side, shape, manifest.dtype),
+        parts,
+        available,
+        vocabularies,
+    )
+
+
+def _display(path: Path, table: pa.Table, names: tuple[str, ...]) -> pa.Table:
+    """Return the columns for display, without their prefix."""
+    for name in names:
+        if f"display.{name}" not in table.column_names:
+            raise PortableModelError(f"{path}: the column 'display.{name}' is missing")
+    return pa.table({name: table.column(f"display.{name}") for name in names})
+
+
+def _tensor(path: Path, tensors: dict[str, Tensor], name: str, shape: tuple[int, ...], dtype: str) -> Tensor:
+    """Return a tensor of a known shape and type."""
+    if name not in tensors:
+        raise PortableModelError(f"{path}: the tensor '{name}' is missing")
+    tensor = tensors[name]
+    wanted = torch.bool if dtype == "bool" else _TYPES[dtype]
+    if tuple(tensor.shape) != shape or tensor.dtype != wanted:
+        found = f"{tensor.dtype} {list(tensor.shape)}"
+        raise PortableModelError(f"{path}: tensor '{name}': found {found}, allowed is {wanted} {list(shape)}")
+    return tensor
+
+
+def _histories(path: Path, table: pa.Table, n_items: int) -> Histories:
+    """Return the histories of the users."""
+    column = _column(path, table, "history", pa.large_list(pa.int32()))
+    items = column.flatten().to_numpy()
+    lengths = pc.list_value_length(column).to_numpy()
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    if len(items) and not 0 <= items.min() <= items.max() < n_items:
+        raise PortableModelError(f"{path}: column 'history': found items beyond the {n_items} of the model")
+    return Histories(items, offsets)
+
+
+def _vocabularies(path: Path, manifest: Manifest) -> dict[Side, dict[str, tuple[pa.Array, NDArray[np.int64]]]]:
+    """Read the labels of all fields that have some."""
+    table = _read_file(path, _parquet)
+    sides, names, tokens = (_column(path, table, name, pa.string()) for name in ("side", "field", "token"))
+    numbers = _column(path, table, "number", pa.int64())
+
+    found: dict[Side, dict[str, tuple[pa.Array, NDArray[np.int64]]]] = {"user": {}, "item": {}}
+    for side in SIDES:
+        for spec in manifest.side(side).fields:
+            if not spec.type.startswith("token") and spec.buckets is None:
+                continue
+            rows = pc.and_(pc.equal(sides, side), pc.equal(names, spec.name))
+            their_numbers = numbers.filter(rows).to_numpy()
+            if len(their_numbers) and not 0 <= their_numbers.min() <= their_numbers.max() < spec.size:
+                allowed = f"0 to {spec.size - 1}"
+                raise PortableModelError(f"{path}: {side} field '{spec.name}': found numbers beyond {allowed}")
+            found[side][spec.name] = tokens.filter(rows), their_numbers
+    return found

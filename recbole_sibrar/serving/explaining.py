@@ -1,0 +1,190 @@
+"""Parts of a score: the modalities that an embedding is made of, and what each adds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from recbole_sibrar.errors import DataError, PortableModelError, nearest
+from recbole_sibrar.names import Side
+from recbole_sibrar.serving.bundle.content import Content
+from recbole_sibrar.serving.catalogue import Catalogue
+from recbole_sibrar.serving.encoding.encoder import Encoded
+
+__all__ = ["MEAN", "PartStore", "Parts", "explain_score", "similarity"]
+
+MEAN = "(mean)"
+"""Name of the part of an entity without any modality: the mean embedding of training."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """One user or item as its modalities."""
+
+    embedding: Tensor
+    """float ``[k]``: the scored embedding."""
+    alone: dict[str, Tensor]
+    """Available modality -> embedding of that modality alone, ``[k]``."""
+    aggregation: str | None
+    """``mean`` or ``max``; None where the embedding is no aggregate."""
+
+    def summands(self, model: str, side: Side) -> dict[str, Tensor]:
+        """Divide the embedding into vectors ``[k]`` that sum to it, one for each modality.
+
+        Raises:
+            DataError: The embedding is no aggregate of the modalities'.
+        """
+        if not self.alone:
+            return {MEAN: self.embedding}
+        if len(self.alone) == 1:
+            return dict.fromkeys(self.alone, self.embedding)
+        if self.aggregation is None:
+            raise DataError(
+                f"{model} encodes all modalities of a {side} at once, so that its score is no sum over them; "
+                "allowed are SiBraR and MuBraR"
+            )
+
+        views = torch.stack(list(self.alone.values()))  # [m, k]
+        if self.aggregation == "mean":
+            return dict(zip(self.alone, views / len(views), strict=True))
+
+        winner = views.argmax(0)
+        own = [torch.where(winner == place, view, 0) for place, view in enumerate(views)]
+        return dict(zip(self.alone, own, strict=True))
+
+
+class PartStore:
+    """Embeddings of single modalities of one side: those of the portable model, and of what was added since.
+
+    Args:
+        content: The portable model.
+        side: ``user`` or ``item``.
+    """
+
+    def __init__(self, content: Content, side: Side) -> None:
+        self.side = side
+        self.spec = content.manifest.side(side)
+        self.model = content.manifest.model
+        self.stored = content.side(side).parts
+        self.available = content.side(side).available
+        self.later: dict[int, tuple[Tensor, dict[str, Tensor]]] = {}
+
+    @property
+    def aggregation(self) -> str | None:
+        """Aggregation of the modalities; None for an encoder of all of them at once."""
+        if self.spec.encoder not in ("single_branch", "multi_branch"):
+            return None
+        return str(self.spec.config["aggregation"])
+
+    def of_encoded(self, encoded: Encoded, row: int = 0) -> Parts:
+        """Parts of a new user or item."""
+        names = [name for column, name in enumerate(self.spec.modalities) if bool(encoded.available[row, column])]
+        alone = {name: encoded.parts[name][row] for name in names}
+        return Parts(encoded.embeddings[row], alone, self.aggregation)
+
+    def of(self, number: int, embedding: Tensor) -> Parts:
+        """Parts of a known user or item.
+
+        Raises:
+            PortableModelError: They are not stored.
+        """
+        if number in self.later:
+            _, alone = self.later[number]
+            return Parts(embedding, alone, self.aggregation)
+
+        available = self._stored_available()
+        names = [name for column, name in enumerate(self.spec.modalities) if bool(available[number, column])]
+        return Parts(embedding, {name: self.stored[name][number].float() for name in names}, self.aggregation)
+
+    def _stored_available(self) -> Tensor:
+        if self.available is None:
+            raise PortableModelError(
+                "the model holds no embeddings of single modalities; export it with --modalities to have explanations"
+            )
+        return self.available
+
+    def put(self, numbers: NDArray[np.int64], encoded: Encoded) -> None:
+        """Take the parts of added or replaced items."""
+        for row, number in enumerate(numbers):
+            parts = self.of_encoded(encoded, row)
+            self.later[int(number)] = (parts.embedding, parts.alone)
+
+    def similarity(self, parts: Parts, modalities: Sequence[str], catalogue: Catalogue) -> Tensor:
+        """Compute the cosine of some modalities of an item with those of all items.
+
+        Args:
+            parts: The item.
+            modalities: The modalities.
+            catalogue: All items.
+
+        Returns:
+            float ``[1, n]``; -inf for items without any of the modalities, and for removed ones.
+
+        Raises:
+            DataError: A modality is unknown, or the item has none of them.
+        """
+        for name in modalities:
+            if name not in self.spec.modalities:
+                known = ", ".join(self.spec.modalities)
+                raise DataError(f"modality '{name}' is unknown, there are {known}{nearest(name, self.spec.modalities)}")
+        own = [parts.alone[name] for name in modalities if name in parts.alone]
+        if not own:
+            raise DataError(f"the item has none of the modalities {', '.join(modalities)}")
+
+        wanted = functional.normalize(torch.stack(own).mean(0), dim=0)
+        available = self._stored_available()
+        columns = [self.spec.modalities.index(name) for name in modalities]
+        scores = torch.full((1, catalogue.n), -torch.inf)
+        scores[0, : len(available)] = self._stored_cosines(wanted, modalities, available[:, columns])
+
+        for number, (_, alone) in list(self.later.items()):
+            held = [alone[name] for name in modalities if name in alone]
+            if number < catalogue.n:
+                mean = torch.stack(held).mean(0) if held else None
+                scores[0, number] = -torch.inf if mean is None else functional.normalize(mean, dim=0) @ wanted
+        return scores.masked_fill_(catalogue.removed, -torch.inf)
+
+    def _stored_cosines(self, wanted: Tensor, modalities: Sequence[str], mask: Tensor) -> Tensor:
+        """Cosines with the mean of the modalities that each stored item has, ``[n]``."""
+        total = torch.zeros(len(mask), len(wanted))
+        for column, name in enumerate(modalities):
+            total += self.stored[name].float() * mask[:, column, None]
+        cosines = functional.normalize(total, dim=1) @ wanted
+        return cosines.masked_fill(~mask.any(1), -torch.inf)
+
+
+def similarity(scores: Tensor, catalogue: Catalogue, vector: Tensor) -> Tensor:
+    """Divide the dot products of a vector with all items by the lengths of both.
+
+    Args:
+        scores: float ``[1, n]``, from ``catalogue.scores``; changed in place.
+        catalogue: The items.
+        vector: float ``[k]``.
+    """
+    lengths = torch.ones(catalogue.n)
+    lengths[: len(catalogue.base)] = catalogue.lengths
+    if len(catalogue.changed):
+        lengths[torch.from_numpy(catalogue.changed)] = catalogue.vectors.norm(dim=1)
+    return scores / (lengths * vector.norm()).clamp(min=torch.finfo(torch.float32).tiny)
+
+
+def explain_score(model: str, user: Parts, item: Parts) -> list[tuple[str, str, float]]:
+    """Divide a score among the modalities of user and item.
+
+    Args:
+        model: Name of the model, for messages.
+        user: The user.
+        item: The item.
+
+    Returns:
+        Modality of the user, modality of the item, and their part of the score.
+    """
+    of_user = user.summands(model, "user")
+    of_item = item.summands(model, "item")
+    return [(a, b, float(one @ other)) for a, one in of_user.items() for b, other in of_item.items()]

@@ -1,0 +1,208 @@
+"""State of a recommender: users, items, what was added since, and look-ups in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from threading import RLock
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from recbole_sibrar.errors import UnknownEntityError
+from recbole_sibrar.names import INTERACTIONS, Side
+from recbole_sibrar.serving.bundle.content import Content
+from recbole_sibrar.serving.catalogue import Catalogue, Ranking
+from recbole_sibrar.serving.display import Display
+from recbole_sibrar.serving.encoding.entities import Entities
+from recbole_sibrar.serving.encoding.frames import Frame, read_table
+from recbole_sibrar.serving.explaining import Parts, PartStore
+from recbole_sibrar.serving.search import Search
+
+__all__ = ["NEW", "ItemFilter", "ItemLike", "State"]
+
+NEW = "new"
+"""Token of a new user or item without an id, in results."""
+
+ItemFilter = str | Iterable[str] | None
+"""Ids of the items that may be found, or an expression over display columns; None for all items."""
+
+ItemLike = str | Mapping[str, Any]
+"""Id of a known user or item, or the fields of a new one."""
+
+
+class State:
+    """Users and items of a model, and the changes of the items.
+
+    Args:
+        content: The portable model.
+    """
+
+    def __init__(self, content: Content) -> None:
+        self.entities = Entities(content)
+        self.manifest = content.manifest
+        self.users = content.users.embeddings.float()
+        self.catalogue = Catalogue.of(content.items.embeddings.float())
+        self.display = Display(content.items.display)
+        self.parts: dict[Side, PartStore] = {"user": PartStore(content, "user"), "item": PartStore(content, "item")}
+        self._first_seen: dict[int, list[int]] = {}
+        self._lock = RLock()
+
+    # Look-ups
+
+    def frame_of(self, fields: Mapping[str, Any], side: Side) -> Frame:
+        """Make the table of one new user or item, and check that the model can encode it."""
+        frame = read_table([fields], self.manifest.side(side), side)
+        self.entities.check_new(side, frame)
+        return Frame(frame.tokens, frame.columns, 1)
+
+    def known_item(self, item: str) -> tuple[int, Tensor]:
+        """Look up number and embedding ``[k]`` of a known item.
+
+        Raises:
+            UnknownEntityError: There is none.
+        """
+        catalogue = self.catalogue
+        number = self.entities.tokens["item"].number(item)
+        if number >= catalogue.n:  # another thread is adding it at this moment
+            raise UnknownEntityError("item", item)
+        return number, catalogue.take(np.array([number]))[0]
+
+    def item(self, item: ItemLike) -> tuple[str, int, Tensor]:
+        """Look up or encode an item: its token, number (-1 for a new one) and embedding ``[k]``."""
+        if isinstance(item, Mapping):
+            frame = self.frame_of(item, "item")
+            return _token_of(frame), -1, self.entities.encode("item", frame).embeddings[0]
+        return str(item), *self.known_item(item)
+
+    def item_parts(self, item: ItemLike) -> tuple[str, int, Parts]:
+        """Look up or encode the modalities of an item; its token, and its number (-1 for a new one)."""
+        store = self.parts["item"]
+        if isinstance(item, Mapping):
+            frame = self.frame_of(item, "item")
+            return _token_of(frame), -1, store.of_encoded(self.entities.encode("item", frame, parts=True))
+        number, embedding = self.known_item(item)
+        return str(item), number, store.of(number, embedding)
+
+    def user_parts(self, user: ItemLike) -> tuple[str, Parts]:
+        """Look up or encode the modalities of a user; and its token."""
+        store = self.parts["user"]
+        if isinstance(user, Mapping):
+            frame = self.frame_of(user, "user")
+            return _token_of(frame), store.of_encoded(self.entities.encode("user", frame, parts=True))
+        number = self.entities.tokens["user"].number(user)
+        return str(user), store.of(number, self.users[number])
+
+    def seen(self, user: int) -> NDArray[np.int64]:
+        """Return the items that a known user has interacted with."""
+        history = self.entities.content.histories.of(int(user)).astype(np.int64)
+        later = self._first_seen.get(int(user))
+        return np.concatenate([history, np.array(later, dtype=np.int64)]) if later else history
+
+    def seen_by(self, frame: Frame) -> list[NDArray[np.int64]]:
+        """Return the items that each user of a table has clicked, with the training items of known ones."""
+        numbers, sizes = self.entities.linked("user", frame)
+        clicked = [part[part >= 0] for part in np.split(numbers, np.cumsum(sizes)[:-1])]
+        if frame.tokens is None:
+            return clicked
+        known = self.entities.tokens["user"].numbers(list(frame.tokens))
+        pairs = zip(clicked, known, strict=True)
+        return [part if user < 0 else np.concatenate([part, self.seen(user)]) for part, user in pairs]
+
+    def owners(self, item: int) -> NDArray[np.int64]:
+        """Return the users who have interacted with an item."""
+        matrix = self.entities.by_item
+        trained = matrix.indices[matrix.indptr[item] : matrix.indptr[item + 1]] if item < matrix.shape[0] else []
+        later = [user for user, items in list(self._first_seen.items()) if item in items]
+        return np.array([*trained, *later], dtype=np.int64)
+
+    # Changes
+
+    def put(self, frame: Frame) -> list[str]:
+        """Add or replace items.
+
+        Args:
+            frame: Their fields, with tokens.
+
+        Returns:
+            ``added`` or ``replaced`` for each.
+        """
+        assert frame.tokens is not None
+        encoded = self.entities.encode("item", frame, parts=True)
+        with self._lock:
+            index = self.entities.tokens["item"]
+            known = index.numbers(list(frame.tokens))
+            pairs = zip(frame.tokens, known, strict=True)
+            numbers = np.array([index.add(token) if number < 0 else number for token, number in pairs], dtype=np.int64)
+
+            self.display.put(numbers, frame)
+            self.parts["item"].put(numbers, encoded)
+            self._note_first_interactions(numbers, frame)
+            self.catalogue = self.catalogue.put(numbers, encoded.embeddings)
+        return ["added" if number < 0 else "replaced" for number in known]
+
+    def remove(self, items: Iterable[str]) -> None:
+        """Let items compete no longer."""
+        numbers = self.entities.tokens["item"].known_numbers(items)
+        with self._lock:
+            self.catalogue = self.catalogue.remove(numbers)
+
+    def _note_first_interactions(self, numbers: NDArray[np.int64], frame: Frame) -> None:
+        """Remember the users of added items, whose recommendations leave these out."""
+        cells = frame.columns.get(INTERACTIONS)
+        if cells is None:
+            return
+        bags = self.entities.batch("item", Frame(None, {INTERACTIONS: cells}, frame.n)).bags
+        for row, number in enumerate(numbers):
+            for user in bags.indices[bags.indptr[row] : bags.indptr[row + 1]]:
+                self._first_seen.setdefault(int(user), []).append(int(number))
+
+    # Searches
+
+    def search(self, filter: ItemFilter, candidates: Iterable[str] | None = None) -> Search:
+        """Start a search in the items of this moment."""
+        catalogue = self.catalogue
+        chosen = None
+        if candidates is not None:
+            chosen = np.unique(self.entities.tokens["item"].known_numbers(candidates))
+            chosen = chosen[chosen < catalogue.n]
+        return Search(catalogue, self._allowed(filter, catalogue.n), chosen, self.entities.content.index)
+
+    def _allowed(self, filter: ItemFilter, n: int) -> Tensor | None:
+        """Make the mask of the items that a filter leaves, bool ``[n]``; None without one."""
+        if filter is None:
+            return None
+        if isinstance(filter, str):
+            return torch.from_numpy(self.display.matching(filter, n))
+        numbers = self.entities.tokens["item"].numbers([str(item) for item in filter])
+        mask = np.zeros(n, dtype=bool)
+        mask[numbers[(numbers >= 0) & (numbers < n)]] = True
+        return torch.from_numpy(mask)
+
+    def table(self, ranking: Ranking, owners: Sequence[str], owner: str, ranked: str) -> pd.DataFrame:
+        """Make the table of a ranking.
+
+        Args:
+            ranking: The ranking.
+            owners: Token of each of its rows.
+            owner: Name of the column with these tokens.
+            ranked: Name of the column with the ranked tokens, which are items unless it is ``user``.
+        """
+        is_there = ranking.numbers >= 0
+        counts = is_there.sum(1)
+        index = self.entities.tokens["user" if ranked == "user" else "item"]
+        return pd.DataFrame(
+            {
+                owner: np.array(owners, dtype=object).repeat(counts),
+                ranked: index.tokens(ranking.numbers[is_there]),
+                "rank": np.nonzero(is_there)[1] + 1,
+                "score": ranking.scores[is_there],
+            }
+        )
+
+
+def _token_of(frame: Frame) -> str:
+    return frame.tokens[0] if frame.tokens else NEW

@@ -1,0 +1,147 @@
+"""Look-up of tokens: the ids of users and items as the data files have them."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from recbole_sibrar.errors import DataError, UnknownEntityError, nearest
+from recbole_sibrar.names import Side
+
+__all__ = ["TokenIndex"]
+
+_MANY = 64
+"""Number of tokens from which on a hash table is made for a look-up."""
+
+_NEIGHBOURS = 200
+"""Tokens before and after a place in alphabetical order that can be its nearest."""
+
+
+class TokenIndex:
+    """Tokens in the order of their numbers, and the number of each.
+
+    The tokens stay in one Arrow array with their alphabetical order beside it: a million of them take a tenth of the
+    memory of a dictionary.
+
+    Args:
+        side: Whose tokens they are, for messages.
+        tokens: Arrow array of distinct texts.
+
+    Example:
+        >>> index = TokenIndex("item", pa.array(["i7", "i2"]))
+        >>> index.number("i2"), index.numbers(["i2", "i9"]).tolist(), index.tokens([1, 0])
+        (1, [1, -1], ['i2', 'i7'])
+    """
+
+    def __init__(self, side: Side, tokens: pa.Array) -> None:
+        self.side = side
+        self.array = tokens
+        self._added: dict[str, int] = {}
+        self._added_tokens: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self.array) + len(self._added_tokens)
+
+    @cached_property
+    def _order(self) -> NDArray[np.int64]:
+        """Positions of the tokens in alphabetical order."""
+        order: NDArray[np.int64] = pc.array_sort_indices(self.array).to_numpy().astype(np.int64)
+        return order
+
+    def add(self, token: str) -> int:
+        """Give a new token the next number."""
+        number = len(self)
+        self._added[token] = number
+        self._added_tokens.append(token)
+        return number
+
+    def find(self, token: str) -> int:
+        """Return the number of a token; -1 for an unknown one."""
+        if token in self._added:
+            return self._added[token]
+        place = self._place(token)
+        if place < len(self.array):
+            number = int(self._order[place])
+            if self.array[number].as_py() == token:
+                return number
+        return -1
+
+    def number(self, token: str) -> int:
+        """Return the number of a token.
+
+        Raises:
+            UnknownEntityError: There is no such token; the message names the nearest.
+        """
+        found = self.find(str(token))
+        if found < 0:
+            raise UnknownEntityError(self.side, str(token), self.near(str(token)))
+        return found
+
+    def numbers(self, tokens: Sequence[str] | pa.Array) -> NDArray[np.int64]:
+        """Return the number of each token, ``[n]``; -1 for unknown ones."""
+        if len(tokens) < _MANY:
+            listed = tokens.to_pylist() if isinstance(tokens, pa.Array) else tokens
+            return np.array([self.find(str(token)) for token in listed], dtype=np.int64)
+
+        texts = tokens if isinstance(tokens, pa.Array) else pa.array(list(map(str, tokens)), self.array.type)
+        found = pc.index_in(texts, value_set=self.array).fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        if self._added:
+            for row in np.flatnonzero(found < 0):
+                found[row] = self._added.get(texts[int(row)].as_py(), -1)
+        return found
+
+    def known_numbers(self, tokens: Iterable[str]) -> NDArray[np.int64]:
+        """Return the number of each token, ``[n]``.
+
+        Raises:
+            UnknownEntityError: A token is unknown.
+        """
+        listed = _texts(tokens)
+        found = self.numbers(listed)
+        if len(found) and found.min() < 0:
+            self.number(listed[int(found.argmin())])
+        return found
+
+    def tokens(self, numbers: Sequence[int] | NDArray[np.integer]) -> list[str]:
+        """Return the tokens of some numbers."""
+        taken = np.asarray(numbers, dtype=np.int64)
+        n = len(self.array)
+        if not self._added_tokens or not len(taken) or taken.max() < n:
+            listed: list[str] = self.array.take(pa.array(taken)).to_pylist()
+            return listed
+        return [self.array[number].as_py() if number < n else self._added_tokens[number - n] for number in taken]
+
+    def near(self, token: str) -> str:
+        """Return ``; did you mean 'x'?`` for the nearest of the tokens around a place in alphabetical order."""
+        place = self._place(token)
+        around = self._order[max(place - _NEIGHBOURS, 0) : place + _NEIGHBOURS]
+        candidates = [*self.array.take(pa.array(around)).to_pylist(), *self._added_tokens[-_NEIGHBOURS:]]
+        return nearest(token, candidates)
+
+    def starting_with(self, start: str, limit: int) -> list[str]:
+        """List the first tokens, in alphabetical order, that start with some characters."""
+        found: list[str] = []
+        for number in self._order[self._place(start) :]:
+            token: str = self.array[int(number)].as_py()
+            if not token.startswith(start) or len(found) >= limit:
+                break
+            found.append(token)
+        found += [token for token in self._added_tokens if token.startswith(start)]
+        return found[:limit]
+
+    def _place(self, token: str) -> int:
+        """Position in alphabetical order of the first token that is not before a text."""
+        # Arrow sorts by the bytes of UTF-8, which is the order of code points, as Python's
+        return bisect_left(self._order, token, key=lambda number: self.array[int(number)].as_py())
+
+
+def _texts(tokens: Iterable[str]) -> list[str]:
+    if isinstance(tokens, str):
+        raise DataError(f"found the text {tokens!r}, allowed is a list of tokens, such as [{tokens!r}]")
+    return [str(token) for token in tokens]
