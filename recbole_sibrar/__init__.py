@@ -9,11 +9,11 @@ Example:
     'SiBraR'
 """
 
-from recbole_sibrar.names import MODELS
+from recbole_sibrar.names import BASELINES, MODELS, OWN_MODELS
 from recbole_sibrar.plugin.registration import register_with_recbole
 
 __version__ = "0.1.0"
-__all__ = ["MODELS", "__version__", "register"]
+__all__ = ["BASELINES", "MODELS", "OWN_MODELS", "__version__", "register"]
 
 
 def register() -> None:

@@ -5,7 +5,7 @@ The defaults stand with a comment in ``properties/``; tests hold both, and the g
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from recbole_sibrar.config import recbole_checks as checks
 from recbole_sibrar.config import values
 from recbole_sibrar.config.groups import groups_value
 from recbole_sibrar.config.text import INTERVALS
-from recbole_sibrar.names import MODELS, SIDES
+from recbole_sibrar.names import BASELINES, MODELS, OWN_MODELS, SIDES
 
 Reader = Callable[[str, Any], object]
 """Reads the value of a key, and refuses a wrong one."""
@@ -23,6 +23,8 @@ Effect = Literal["data", "model", "none"]
 
 _SAMPLING = ("SiBraR", "MuBraR")
 _CONTRASTING = ("SiBraR", "MuBraR", "CLCRec")
+_WITH_VECTORS = tuple(model for model in OWN_MODELS if model != "GenreAffinity")
+_REGRESSING = ("EASEContent", "AttributeMap")
 
 USER_FORMATS = (".parquet", ".csv", ".jsonl")
 """Suffixes of files with the results of users."""
@@ -78,11 +80,11 @@ def _general(name: str, read: Reader | None, effect: Effect = "data", path: Lite
 
 KEYS: tuple[Key, ...] = (
     # encoders; the order is that of EncoderConfig
-    _encoder("modalities", values.modalities_value),
+    _encoder("modalities", values.modalities_value, OWN_MODELS),
     _encoder("eval_modalities", values.optional_names_value),
     _encoder("modality_size", values.size_value),
     _encoder("normalize_numbers", values.by_field_value("standard", "standard", "none")),
-    _encoder("normalize_vectors", values.by_field_value("none", "none", "l2", "standard")),
+    _encoder("normalize_vectors", values.by_field_value("none", "none", "l2", "standard"), _WITH_VECTORS),
     _encoder("projection_hidden_sizes", values.sizes_value),
     _encoder("normalize_interactions", values.flag_value, _SAMPLING),
     _encoder("normalize_branch_input", values.flag_value),
@@ -106,6 +108,17 @@ KEYS: tuple[Key, ...] = (
     _model("preference_dropout_prob", values.probability_value, "DropoutNet"),
     _model("replacement_prob", values.probability_value, "CLCRec"),
     _model("score_temperature", values.positive_value, "CLCRec"),
+    # baselines
+    _model("modality_weights", values.weight_by_field_value, *BASELINES),
+    _model("k", values.size_value, "ContentKNN"),
+    _model("neighbor_side", values.choice_value("auto", "item", "user"), "ContentKNN"),
+    _model("reg_weight", values.positive_value, "EASEContent", "CEASE"),
+    _model("content_weight", values.weight_value, "CEASE"),
+    _model("kernel", values.choice_value("linear", "exponential"), *_REGRESSING),
+    _model("ridge_weight", values.positive_value, *_REGRESSING),
+    _model("rank", values.size_value, *_REGRESSING),
+    _model("exact_size", values.size_value, *_REGRESSING, "CEASE"),
+    _model("n_landmarks", values.size_value, *_REGRESSING),
     # every model
     _general("eval_candidates", values.unless_empty(values.choice_value("split", "all"))),
     _general("eval_groups", groups_value, effect="model"),
@@ -194,7 +207,7 @@ KEYS: tuple[Key, ...] = (
 )
 """Our keys, and those of RecBole's that the plugin checks or treats in some way."""
 
-_BY_NAME = {key.name: key for key in KEYS}
+_BY_NAME = {spelling: key for key in KEYS for spelling in key.spellings}
 
 
 def keys_where(holds: Callable[[Key], bool]) -> tuple[str, ...]:
@@ -254,6 +267,12 @@ NOT_RECORDED = keys_where(lambda key: not key.recorded)
 """Keys that the record of a run leaves out."""
 
 
-def own_keys() -> tuple[str, ...]:
-    """Every key of all our models, with and without prefix."""
-    return keys_where(lambda key: key.file == "model" and key.name not in MODEL_KEYS)
+def own_keys(models: Collection[str] = MODELS) -> tuple[str, ...]:
+    """Every key of some of our models, with and without prefix, without those of a single model.
+
+    Args:
+        models: Names of the models; all with encoders by default.
+    """
+    return keys_where(
+        lambda key: key.file == "model" and key.name not in MODEL_KEYS and not set(models).isdisjoint(key.models)
+    )

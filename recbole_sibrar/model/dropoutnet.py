@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
-from sklearn.utils.extmath import randomized_svd
 from torch import Tensor
 
 from recbole_sibrar.config import EncoderConfig, refuse
 from recbole_sibrar.config.values import is_given, probability_value, size_value
 from recbole_sibrar.data.modality import ModalityKind, ModalityTable, dense_table
+from recbole_sibrar.model.baselines.factors import interaction_matrix, latent_factors
 from recbole_sibrar.model.concatenation import ConcatenationEncoder
 from recbole_sibrar.model.encoder import EntityEncoder
 from recbole_sibrar.model.multimodal import MultimodalRecommender
@@ -65,7 +62,7 @@ class DropoutNet(MultimodalRecommender):
     def prepare(self, config: FullConfig, tables: dict[Side, dict[str, ModalityTable]]) -> None:
         """Replace the interactions by the vectors of the latent model."""
         self.drop_prob = probability_value("preference_dropout_prob", config["preference_dropout_prob"])
-        matrix = _interaction_matrix(tables["user"][INTERACTIONS], len(tables["item"][INTERACTIONS]))
+        matrix = interaction_matrix(tables["user"][INTERACTIONS], len(tables["item"][INTERACTIONS]))
         rank = self._rank(config, min(matrix.shape) - 1)
 
         for side, vectors in zip(SIDES, latent_factors(matrix, rank, config["seed"]), strict=True):
@@ -106,15 +103,6 @@ class DropoutNet(MultimodalRecommender):
         return torch.nn.functional.mse_loss(scores, target)
 
 
-def _interaction_matrix(interactions: ModalityTable, n_items: int) -> csr_matrix:
-    """Training interactions as a matrix of users and items."""
-    assert interactions.indices is not None
-    assert interactions.offsets is not None
-    ones = np.ones(len(interactions.indices), dtype=np.float32)
-    shape = (len(interactions), n_items)
-    return csr_matrix((ones, interactions.indices.numpy(), interactions.offsets.numpy()), shape=shape)
-
-
 def _restore_inputs(model: DropoutNet, keys: object) -> None:
     """Give the networks the latent vectors of the checkpoint: a new decomposition may differ, in signs at least."""
     for side in SIDES:
@@ -123,24 +111,3 @@ def _restore_inputs(model: DropoutNet, keys: object) -> None:
             column = encoder.modalities.index(INTERACTIONS)
             inputs = encoder.get_buffer(f"projections.{column}.0.values")
             inputs.copy_(getattr(model, f"{side}_preferences"))
-
-
-def latent_factors(matrix: csr_matrix, rank: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Compute latent vectors of users and items; their dot products are the best approximation of that rank.
-
-    Args:
-        matrix: ``[n_users, n_items]``.
-        rank: Length of the vectors.
-        seed: Seed of the randomised decomposition.
-
-    Returns:
-        float32 ``[n_users, rank]`` and ``[n_items, rank]``; the singular values are divided between the two evenly.
-
-    Example:
-        >>> u, v = latent_factors(csr_matrix(np.diag([3.0, 2.0, 1.0])), 2, 0)
-        >>> np.abs(np.round(u @ v.T, 3)).tolist()
-        [[3.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 0.0]]
-    """
-    left, values, right = randomized_svd(matrix, n_components=rank, random_state=seed)
-    root = np.sqrt(values)
-    return (left * root).astype(np.float32), (right.T * root).astype(np.float32)
