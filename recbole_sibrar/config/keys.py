@@ -106,6 +106,7 @@ KEYS: tuple[Key, ...] = (
     _model("loss_type", None),  # each model has losses of its own
     _model("preference_size", values.size_value, "DropoutNet"),
     _model("preference_dropout_prob", values.probability_value, "DropoutNet"),
+    _model("id_dropout_prob", values.probability_value, "TwoTower"),
     _model("replacement_prob", values.probability_value, "CLCRec"),
     _model("score_temperature", values.positive_value, "CLCRec"),
     # baselines

@@ -12,7 +12,7 @@ from recbole_sibrar.config import EncoderConfig, refuse
 from recbole_sibrar.config.values import is_given, probability_value, size_value
 from recbole_sibrar.data.modality import ModalityKind, ModalityTable, dense_table
 from recbole_sibrar.model.baselines.factors import interaction_matrix, latent_factors
-from recbole_sibrar.model.concatenation import ConcatenationEncoder
+from recbole_sibrar.model.concatenation import FIXED, ConcatenationEncoder
 from recbole_sibrar.model.encoder import EntityEncoder
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.names import ID, INTERACTIONS, SIDES, Side
@@ -45,17 +45,7 @@ class DropoutNet(MultimodalRecommender):
     """
 
     loss_types: ClassVar[tuple[str, ...]] = ("MSE", "BPR", "BCE", "SSM")
-    fixed: ClassVar[dict[str, Any]] = {
-        "normalize_interactions": True,
-        "aggregation": "mean",
-        "branch_budget": "per_modality",
-        "modality_sampling": False,
-        "contrastive": "none",
-        "central_modality": None,
-        "contrastive_scope": "sample",
-        "contrastive_weight": 0.0,
-        "temperature": 1.0,
-    }
+    fixed: ClassVar[dict[str, Any]] = FIXED
     user_preferences: Tensor
     item_preferences: Tensor
 

@@ -8,7 +8,8 @@ from importlib import import_module
 import recbole.data.dataset
 
 from recbole_sibrar.data.dataset import MultimodalDataset
-from recbole_sibrar.names import BASELINES, OWN_MODELS
+from recbole_sibrar.model import baselines
+from recbole_sibrar.names import OWN_MODELS
 from recbole_sibrar.plugin.evaluation.hooks import register_metrics
 from recbole_sibrar.plugin.extend import apply, is_applied
 from recbole_sibrar.plugin.extensions import EXTENSIONS
@@ -35,7 +36,7 @@ def _register_models() -> None:
     """Let RecBole find our models, and the class of their data sets, by name."""
     for name in OWN_MODELS:
         # RecBole imports recbole.model.general_recommender.<name in small letters>
-        package = "recbole_sibrar.model.baselines" if name in BASELINES else "recbole_sibrar.model"
+        package = "recbole_sibrar.model.baselines" if name in baselines.__all__ else "recbole_sibrar.model"
         module = import_module(f"{package}.{name.lower()}")
         sys.modules[f"recbole.model.general_recommender.{name.lower()}"] = module
         setattr(recbole.data.dataset, f"{name}Dataset", MultimodalDataset)

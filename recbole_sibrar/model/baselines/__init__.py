@@ -9,8 +9,9 @@ if TYPE_CHECKING:
     from recbole_sibrar.model.baselines.contentknn import ContentKNN
     from recbole_sibrar.model.baselines.easecontent import EASEContent
     from recbole_sibrar.model.baselines.genreaffinity import GenreAffinity
+    from recbole_sibrar.model.baselines.twotower import TwoTower
 
-__all__ = ["CEASE", "AttributeMap", "ContentKNN", "EASEContent", "GenreAffinity"]
+__all__ = ["CEASE", "AttributeMap", "ContentKNN", "EASEContent", "GenreAffinity", "TwoTower"]
 
 
 def __getattr__(name: str) -> object:

@@ -23,7 +23,7 @@ def closed_form(gram: NDArray[np.float64]) -> NDArray[np.float64]:
         ``[n, n]``; the scores of a user with the interactions x are x B.
 
     Example:
-        >>> closed_form(np.array([[2.0, 1.0], [1.0, 2.0]])).tolist()
+        >>> closed_form(np.array([[2.0, 1.0], [1.0, 2.0]])).round(6).tolist()
         [[0.0, 0.5], [0.5, 0.0]]
     """
     inverse = cho_solve(cho_factor(gram), np.eye(len(gram)))
