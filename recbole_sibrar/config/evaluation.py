@@ -5,6 +5,7 @@ Their defaults stand in ``properties/overall.yaml``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,8 @@ class ColdStart:
     """Shares of the entities in training, validation and test; they sum to 1."""
     group_by: Literal["item", "user", "both"]
     """The divided entities; with ``both`` a pair counts if user and item fall into the same part."""
+    order: Literal["RO", "TO"] = "RO"
+    """Order of the entities before they are divided: at random, or by the time of their first interaction."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def cold_start_config(config: ConfigLike) -> ColdStart | None:
         The split, or None where ``eval_args`` asks for one of RecBole's.
 
     Raises:
-        ConfigError: Ratios, grouping or order are not those of a cold-start split.
+        ConfigError: Ratios or grouping are not those of a cold-start split.
     """
     arguments = config["eval_args"]
     split = arguments.get("split") if isinstance(arguments, dict) else None
@@ -84,10 +87,7 @@ def cold_start_config(config: ConfigLike) -> ColdStart | None:
         hint = nearest(str(group_by), GROUPINGS)
         refuse("eval_args: group_by", group_by, f"one of {', '.join(GROUPINGS)} with the split {COLD_START}{hint}")
 
-    order = arguments.get("order", "RO")
-    if order != "RO":
-        refuse("eval_args: order", order, f"RO with the split {COLD_START}, which divides entities at random")
-    return ColdStart(ratios, group_by)
+    return ColdStart(ratios, group_by, arguments.get("order") or "RO")
 
 
 def _cold_start_ratios(value: object) -> tuple[float, float, float]:
@@ -96,7 +96,7 @@ def _cold_start_ratios(value: object) -> tuple[float, float, float]:
     allowed = "three shares above 0 for training, validation and test that sum to 1, such as [0.8, 0.1, 0.1]"
     if not isinstance(value, (list, tuple)) or len(value) != 3 or not all(map(is_number, value)):
         refuse(key, value, allowed)
-    if min(value) <= 0 or abs(sum(value) - 1) >= 1e-6:
+    if min(value) <= 0 or not math.isclose(sum(value), 1, abs_tol=1e-6, rel_tol=0):
         refuse(key, value, f"{allowed} (these sum to {sum(value):g})")
 
     train, valid, test = map(float, value)

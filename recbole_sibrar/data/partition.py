@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 from recbole.utils import FeatureType
 
+from recbole_sibrar.config import ColdStart
 from recbole_sibrar.data.atomic import DataError, Field, write_frame
 from recbole_sibrar.data.split import PARTS, canonical_order, check_disjoint, held_out_hash, partition_interactions
 from recbole_sibrar.names import Side
@@ -22,23 +23,23 @@ _ROW = "recbole_sibrar_row"
 """Name of a field that follows the rows of the interactions through RecBole's split, and is gone afterwards."""
 
 
-def divide(dataset: Any, ratios: Sequence[float], group_by: str, seed: int) -> None:
+def divide(dataset: Any, settings: ColdStart, seed: int) -> None:
     """Divide the filtered interactions of a data set into cold-start parts, before RecBole numbers the entities.
 
     Afterwards the data set is as if it had been read from one file for each part, which RecBole knows how to treat.
 
     Args:
         dataset: RecBole's ``Dataset``, whose frames hold original ids.
-        ratios: Share of the entities in each part.
-        group_by: ``user``, ``item`` or ``both``.
+        settings: The split.
         seed: RecBole's ``seed``.
 
     Raises:
-        DataError: A part would be empty.
+        DataError: A part would be empty, or a time is missing.
     """
     frame = dataset.inter_feat
     users, items = frame[dataset.uid_field], frame[dataset.iid_field]
-    parts = partition_interactions(users, items, ratios, group_by, seed)
+    times = _times(dataset) if settings.order == "TO" else None
+    parts = partition_interactions(users, items, settings.ratios, settings.group_by, seed, times)
     order = canonical_order(parts, users, items, _other_fields(dataset), seed)
     dataset.inter_feat = frame.iloc[order].reset_index(drop=True)
     dataset.file_size_list = [int((parts == part).sum()) for part in range(len(PARTS))]
@@ -51,6 +52,22 @@ def divide(dataset: Any, ratios: Sequence[float], group_by: str, seed: int) -> N
             f"cold start: {dropped} of {len(frame)} interactions are left out, whose user and item are in different "
             f"parts; {lost['user']} users and {lost['item']} items have no others"
         )
+
+
+def _times(dataset: Any) -> pd.Series[float]:
+    """Return the time of each interaction.
+
+    Raises:
+        DataError: A time is missing.
+    """
+    times: pd.Series[float] = dataset.inter_feat[dataset.time_field]
+    n_missing = int(times.isna().sum())
+    if n_missing:
+        raise DataError(
+            f"eval_args: order: TO: found {n_missing} of {len(times)} interactions without {dataset.time_field}, "
+            "allowed is a time for each"
+        )
+    return times
 
 
 def _other_fields(dataset: Any) -> list[pd.Series]:
