@@ -6,7 +6,7 @@ from typing import Literal
 
 __all__ = ["BASELINES", "ID", "INTERACTIONS", "MODELS", "OWN_MODELS", "RESERVED_NAMES", "SIDES", "Side"]
 
-MODELS = ("SiBraR", "MuBraR", "DropoutNet", "CLCRec", "TwoTower")
+MODELS = ("SiBraR", "MuBraR", "DropoutNet", "CLCRec", "TwoTower", "VBPR", "Heater", "ALDI")
 """Names of our models with encoders of modalities, as on the command line."""
 
 BASELINES = ("ContentKNN", "EASEContent", "GenreAffinity", "AttributeMap", "CEASE")

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from recbole_sibrar.config.keys import OTHER_KEYS, own_keys
+from recbole_sibrar.config.keys import OTHER_KEYS, keys_of_baseline
 from recbole_sibrar.config.unknown_keys import check_keys
 from recbole_sibrar.errors import ConfigError, nearest
 from recbole_sibrar.names import BASELINES, MODELS, OWN_MODELS
@@ -124,7 +124,7 @@ def check_names(given: Mapping[str, Any], model: str, options: Collection[str] =
         if hint:
             raise ConfigError(f"--{key}: unknown option{hint}")
 
-    own = own_keys([model]) if model in BASELINES else ()
+    own = keys_of_baseline(model) if model in BASELINES else ()
     check_keys(given, known.union(own), model in MODELS, [*general, *own], keys_of_recbole())
 
 

@@ -52,6 +52,15 @@ class DropoutNet(MultimodalRecommender):
     def prepare(self, config: FullConfig, tables: dict[Side, dict[str, ModalityTable]]) -> None:
         """Replace the interactions by the vectors of the latent model."""
         self.drop_prob = probability_value("preference_dropout_prob", config["preference_dropout_prob"])
+        self.add_preferences(config, tables)
+
+    def add_preferences(self, config: FullConfig, tables: dict[Side, dict[str, ModalityTable]]) -> None:
+        """Compute the latent model, and put its vectors in the place of the interactions.
+
+        Args:
+            config: RecBole's ``Config``.
+            tables: Modalities of each side; changed in place.
+        """
         matrix = interaction_matrix(tables["user"][INTERACTIONS], len(tables["item"][INTERACTIONS]))
         rank = self._rank(config, min(matrix.shape) - 1)
 
@@ -85,6 +94,14 @@ class DropoutNet(MultimodalRecommender):
         """Names of the parameters and buffers with a row for each entity, with the preferences; see the base class."""
         return [*super().entity_rows(side), f"{side}_preferences"]
 
+    def restore_preferences(self, side: Side) -> None:
+        """Give the network of a side the preference vectors of a loaded checkpoint."""
+        encoder = self.encoder_of(side)
+        if INTERACTIONS in encoder.modalities:
+            column = encoder.modalities.index(INTERACTIONS)
+            inputs = encoder.get_buffer(f"projections.{column}.0.values")
+            inputs.copy_(getattr(self, f"{side}_preferences"))
+
     def recommendation_loss(self, scores: Tensor, users: Tensor, items: Tensor) -> Tensor:
         """Compute the squared error against the latent model, or a ranking loss; see the base class."""
         if self.settings.loss_type != "MSE":
@@ -96,8 +113,4 @@ class DropoutNet(MultimodalRecommender):
 def _restore_inputs(model: DropoutNet, keys: object) -> None:
     """Give the networks the latent vectors of the checkpoint: a new decomposition may differ, in signs at least."""
     for side in SIDES:
-        encoder = model.encoder_of(side)
-        if INTERACTIONS in encoder.modalities:
-            column = encoder.modalities.index(INTERACTIONS)
-            inputs = encoder.get_buffer(f"projections.{column}.0.values")
-            inputs.copy_(getattr(model, f"{side}_preferences"))
+        model.restore_preferences(side)

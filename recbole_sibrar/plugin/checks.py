@@ -8,10 +8,11 @@ from typing import Any
 from recbole.config import Config
 from recbole.evaluator.register import metrics_dict
 
-from recbole_sibrar.config import check_keys, own_keys
+from recbole_sibrar.config import check_keys
 from recbole_sibrar.config.choices import keys_of_recbole
 from recbole_sibrar.config.dictionaries import check_dictionaries, with_defaults
 from recbole_sibrar.config.evaluation import following_valid_metric
+from recbole_sibrar.config.keys import keys_of_baseline
 from recbole_sibrar.config.recbole_values import check_dataset_name, check_values
 from recbole_sibrar.config.values import refuse
 from recbole_sibrar.model.baselines.base import ContentBaseline
@@ -35,10 +36,10 @@ def has_encoders(model_class: Any) -> bool:
     return isinstance(model_class, type) and issubclass(model_class, MultimodalRecommender)
 
 
-def keys_of_baseline(model_class: type) -> frozenset[str]:
-    """Collect the keys of a closed form, with and without prefix; none for other models."""
+def keys_of_closed_form(model_class: type) -> frozenset[str]:
+    """Collect the keys of a closed form or a class derived from one, with and without prefix; none for other models."""
     names = [base.__name__ for base in model_class.__mro__ if base.__name__ in BASELINES]
-    return frozenset(own_keys(names[:1]))
+    return frozenset(keys_of_baseline(names[0])) if names else frozenset()
 
 
 def unread_keys(config: Config, known: set[str], general: Mapping[str, Any]) -> dict[str, str]:
@@ -56,7 +57,7 @@ def unread_keys(config: Config, known: set[str], general: Mapping[str, Any]) -> 
         ConfigError: A key looks like a misspelt one.
     """
     given, ours = config.external_config_dict, is_ours(config.model_class)
-    own = keys_of_baseline(config.model_class)
+    own = keys_of_closed_form(config.model_class)
     strict = has_encoders(config.model_class)
     warnings = check_keys(given, known | own, strict, [*general, *own], keys_of_recbole(), config.model)
     if not config.model_class.__module__.startswith((_OF_RECBOLE, "recbole_sibrar.")):

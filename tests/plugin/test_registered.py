@@ -315,4 +315,4 @@ def test_every_key_has_a_default(model: str) -> None:
 def test_keys_of_single_models_are_listed() -> None:
     files = [properties() / "model" / f"{model}.yaml" for model in OWN_MODELS]
     keys = [key for file in files for key in yaml.safe_load(file.read_text(encoding="utf-8"))]
-    assert {key for key in keys if keys.count(key) == 1} - set(own_keys()) == set(MODEL_KEYS)
+    assert {key for key in keys if keys.count(key) < len(MODELS)} - set(own_keys()) == set(MODEL_KEYS)

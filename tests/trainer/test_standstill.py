@@ -12,12 +12,8 @@ from recbole.utils import get_trainer
 MakeModel = Callable[..., tuple[Any, ...]]
 
 
-@pytest.mark.parametrize(
-    ("learning_rate", "names"), [(0.0, ["MRR@10"]), (1e-9, ["MRR@10"]), (0.01, [])]
-)
-def test_warning(
-    make_model: MakeModel, caplog: pytest.LogCaptureFixture, learning_rate: float, names: list[str]
-) -> None:
+@pytest.mark.parametrize(("learning_rate", "warned"), [(0.0, True), (1e-9, True), (0.01, False)])
+def test_warning(make_model: MakeModel, caplog: pytest.LogCaptureFixture, learning_rate: float, warned: bool) -> None:
     """Without steps all stands still; negatives drawn anew change the loss of an unchanged model."""
     keys = {"learning_rate": learning_rate, "weight_decay": 0.0, "epochs": 8, "stopping_step": 100}
     config, model, train, valid, _ = make_model(model="DropoutNet", state="WARNING", **keys)
@@ -26,5 +22,5 @@ def test_warning(
         trainer.fit(train, valid, saved=False, show_progress=False)
 
     found = [line for line in caplog.messages if line.startswith("no change for 5 epochs")]
-    assert len(found) == bool(names)
+    assert len(found) == warned
     assert all("MRR@10" in line for line in found)
