@@ -12,7 +12,7 @@ Example:
 from typing import TYPE_CHECKING
 
 from recbole_sibrar.errors import CheckpointError, ConfigError, DataError, ProcessError
-from recbole_sibrar.names import MODELS
+from recbole_sibrar.names import BASELINES, MODELS, OWN_MODELS
 from recbole_sibrar.plugin.registration import register_with_recbole
 
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "BASELINES",
     "MODELS",
+    "OWN_MODELS",
     "CLCRec",
     "CheckpointError",
     "ConfigError",
@@ -43,7 +45,7 @@ def __getattr__(name: str) -> object:
 
         return Recommender
 
-    if name not in MODELS:
+    if name not in OWN_MODELS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     from recbole_sibrar import model

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-__all__ = ["ID", "INTERACTIONS", "MODELS", "RESERVED_NAMES", "SIDES", "Side"]
+__all__ = ["BASELINES", "ID", "INTERACTIONS", "MODELS", "OWN_MODELS", "RESERVED_NAMES", "SIDES", "Side"]
 
-MODELS = ("SiBraR", "MuBraR", "DropoutNet", "CLCRec")
-"""Names of our models, as on the command line."""
+MODELS = ("SiBraR", "MuBraR", "DropoutNet", "CLCRec", "TwoTower", "VBPR", "Heater", "ALDI")
+"""Names of our models with encoders of modalities, as on the command line."""
+
+BASELINES = ("ContentKNN", "EASEContent", "GenreAffinity", "AttributeMap", "CEASE")
+"""Names of our models without encoders: closed forms on interactions and content."""
+
+OWN_MODELS = (*MODELS, *BASELINES)
+"""Names of all models of the plugin."""
 
 Side = Literal["user", "item"]
 """One of the two sides of a recommender."""

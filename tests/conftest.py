@@ -120,9 +120,9 @@ def make_config(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
             "epochs": 2,
             "train_batch_size": 512,
         }
-        if model == "DropoutNet":
+        if model in ("DropoutNet", "Heater", "ALDI"):
             settings["preference_size"] = 8  # less than there are users
-        if model not in recbole_sibrar.MODELS:
+        if model not in recbole_sibrar.OWN_MODELS:
             settings["load_col"] = {"inter": ["user_id", "item_id"]}
         return Config(model, "tiny", config_dict={**settings, **overrides})
 

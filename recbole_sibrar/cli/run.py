@@ -11,7 +11,7 @@ from typing import Any
 
 from recbole_sibrar.cli import options as shared
 from recbole_sibrar.config.choices import check_model, check_names, chosen, model_names, ready_made_configurations
-from recbole_sibrar.names import MODELS
+from recbole_sibrar.names import OWN_MODELS
 from recbole_sibrar.quick_start.run import process_options
 from recbole_sibrar.quick_start.run.process_options import Processes
 
@@ -46,13 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _epilog() -> str:
-    of_recbole = ", ".join(model_names()[len(MODELS) :])
+    of_recbole = ", ".join(model_names()[len(OWN_MODELS) :])
     lines = [
         "Any key of the configuration can be given as --key=value, for example",
         "  --learning_rate=0.001 --epochs=20 --item_modalities=[interactions,class]",
         "--resume=CHECKPOINT continues an interrupted run; --state=DEBUG shows tracebacks.",
         "",
-        f"models of recbole-sibrar: {', '.join(MODELS)}",
+        f"models of recbole-sibrar: {', '.join(OWN_MODELS)}",
         *textwrap.wrap(f"models of RecBole: {of_recbole}", 110),
     ]
     return "\n".join(lines)

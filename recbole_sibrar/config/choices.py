@@ -13,10 +13,10 @@ from typing import Any
 
 import yaml
 
-from recbole_sibrar.config.keys import OTHER_KEYS
+from recbole_sibrar.config.keys import OTHER_KEYS, keys_of_baseline
 from recbole_sibrar.config.unknown_keys import check_keys
 from recbole_sibrar.errors import ConfigError, nearest
-from recbole_sibrar.names import MODELS
+from recbole_sibrar.names import BASELINES, MODELS, OWN_MODELS
 
 RATES = "0,0.25,0.5,0.75,1"
 """Rates of loss in a study of missing modalities, as written on the command line."""
@@ -116,14 +116,16 @@ def check_names(given: Mapping[str, Any], model: str, options: Collection[str] =
     """
     general = _keys((properties() / "overall.yaml").read_text(encoding="utf-8"))
     known = {*general, *OTHER_KEYS, *keys_of_recbole()}
-    if model in MODELS:
+    if model in OWN_MODELS:
         known |= set(_keys((properties() / "model" / f"{model}.yaml").read_text(encoding="utf-8")))
 
     for key in given:
         hint = nearest(key, options, _MISSPELT_OPTION) if key not in known else ""
         if hint:
             raise ConfigError(f"--{key}: unknown option{hint}")
-    check_keys(given, known, model in MODELS, general, keys_of_recbole())
+
+    own = keys_of_baseline(model) if model in BASELINES else ()
+    check_keys(given, known.union(own), model in MODELS, [*general, *own], keys_of_recbole())
 
 
 def model_names() -> list[str]:
@@ -133,7 +135,7 @@ def model_names() -> list[str]:
         classes = re.findall(r"^class (\w+)\(", file.read_text(encoding="utf-8"), re.MULTILINE)
         names.update(name for name in classes if name.lower() == file.stem)
 
-    return [*MODELS, *sorted(names.difference(MODELS))]
+    return [*OWN_MODELS, *sorted(names.difference(OWN_MODELS))]
 
 
 def check_model(model: str) -> None:

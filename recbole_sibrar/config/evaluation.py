@@ -34,6 +34,8 @@ class ColdStart:
     """Shares of the entities in training, validation and test; they sum to 1."""
     group_by: Literal["item", "user", "both"]
     """The divided entities; with ``both`` a pair counts if user and item fall into the same part."""
+    order: Literal["RO", "TO"] = "RO"
+    """Order of the entities before they are divided: at random, or by the time of their first interaction."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def cold_start_config(config: ConfigLike) -> ColdStart | None:
         The split, or None where ``eval_args`` asks for one of RecBole's.
 
     Raises:
-        ConfigError: Ratios, grouping or order are not those of a cold-start split.
+        ConfigError: Ratios or grouping are not those of a cold-start split.
     """
     arguments = config["eval_args"]
     split = arguments.get("split") if isinstance(arguments, dict) else None
@@ -84,10 +86,7 @@ def cold_start_config(config: ConfigLike) -> ColdStart | None:
         hint = nearest(str(group_by), GROUPINGS)
         refuse("eval_args: group_by", group_by, f"one of {', '.join(GROUPINGS)} with the split {COLD_START}{hint}")
 
-    order = arguments.get("order", "RO")
-    if order != "RO":
-        refuse("eval_args: order", order, f"RO with the split {COLD_START}, which divides entities at random")
-    return ColdStart(ratios, group_by)
+    return ColdStart(ratios, group_by, arguments.get("order") or "RO")
 
 
 def _cold_start_ratios(value: object) -> tuple[float, float, float]:

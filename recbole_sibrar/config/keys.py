@@ -13,7 +13,7 @@ from recbole_sibrar.config import recbole_checks as checks
 from recbole_sibrar.config import values
 from recbole_sibrar.config.groups import groups_value
 from recbole_sibrar.config.text import INTERVALS
-from recbole_sibrar.names import MODELS, SIDES
+from recbole_sibrar.names import BASELINES, MODELS, OWN_MODELS, SIDES
 
 Reader = Callable[[str, Any], object]
 """Reads the value of a key, and refuses a wrong one."""
@@ -22,7 +22,10 @@ Effect = Literal["data", "model", "none"]
 """``data``: batches and results depend on the key; ``model``: results do, but no batch; ``none``: no result does."""
 
 _SAMPLING = ("SiBraR", "MuBraR")
+_NETWORKS = tuple(model for model in MODELS if model != "VBPR")
 _CONTRASTING = ("SiBraR", "MuBraR", "CLCRec")
+_WITH_VECTORS = tuple(model for model in OWN_MODELS if model != "GenreAffinity")
+_REGRESSING = ("EASEContent", "AttributeMap")
 
 USER_FORMATS = (".parquet", ".csv", ".jsonl")
 """Suffixes of files with the results of users."""
@@ -78,19 +81,19 @@ def _general(name: str, read: Reader | None, effect: Effect = "data", path: Lite
 
 KEYS: tuple[Key, ...] = (
     # encoders; the order is that of EncoderConfig
-    _encoder("modalities", values.modalities_value),
+    _encoder("modalities", values.modalities_value, OWN_MODELS),
     _encoder("eval_modalities", values.optional_names_value),
-    _encoder("modality_size", values.size_value),
+    _encoder("modality_size", values.size_value, _NETWORKS),
     _encoder("normalize_numbers", values.by_field_value("standard", "standard", "none")),
-    _encoder("normalize_vectors", values.by_field_value("none", "none", "l2", "standard")),
-    _encoder("projection_hidden_sizes", values.sizes_value),
+    _encoder("normalize_vectors", values.by_field_value("none", "none", "l2", "standard"), _WITH_VECTORS),
+    _encoder("projection_hidden_sizes", values.sizes_value, _NETWORKS),
     _encoder("normalize_interactions", values.flag_value, _SAMPLING),
-    _encoder("normalize_branch_input", values.flag_value),
-    _encoder("branch_hidden_sizes", values.sizes_value),
-    _encoder("batch_norm", values.batch_norm_value),
-    _encoder("dropout_prob", values.probability_value),
-    _encoder("activation", values.choice_value(*values.ACTIVATIONS)),
-    _encoder("output_activation", values.flag_value),
+    _encoder("normalize_branch_input", values.flag_value, _NETWORKS),
+    _encoder("branch_hidden_sizes", values.sizes_value, _NETWORKS),
+    _encoder("batch_norm", values.batch_norm_value, _NETWORKS),
+    _encoder("dropout_prob", values.probability_value, _NETWORKS),
+    _encoder("activation", values.choice_value(*values.ACTIVATIONS), _NETWORKS),
+    _encoder("output_activation", values.flag_value, _NETWORKS),
     _encoder("branch_budget", values.branch_budget_value, ("MuBraR",)),
     _encoder("aggregation", values.choice_value("mean", "max"), _SAMPLING),
     _encoder("modality_sampling", values.flag_value, _SAMPLING),
@@ -102,10 +105,29 @@ KEYS: tuple[Key, ...] = (
     # our models
     _model("embedding_size", values.size_value),
     _model("loss_type", None),  # each model has losses of its own
-    _model("preference_size", values.size_value, "DropoutNet"),
-    _model("preference_dropout_prob", values.probability_value, "DropoutNet"),
+    _model("preference_size", values.size_value, "DropoutNet", "Heater", "ALDI"),
+    _model("preference_dropout_prob", values.probability_value, "DropoutNet", "Heater"),
+    _model("similarity_weight", values.weight_value, "Heater"),
+    _model("n_experts", values.size_value, "Heater"),
+    _model("teacher_scale", values.positive_value, "ALDI"),
+    _model("frequency_scale", values.positive_value, "ALDI"),
+    _model("ranking_weight", values.weight_value, "ALDI"),
+    _model("identification_weight", values.weight_value, "ALDI"),
+    _model("rating_weight", values.weight_value, "ALDI"),
+    _model("id_dropout_prob", values.probability_value, "TwoTower"),
     _model("replacement_prob", values.probability_value, "CLCRec"),
     _model("score_temperature", values.positive_value, "CLCRec"),
+    # baselines
+    _model("modality_weights", values.weight_by_field_value, *BASELINES),
+    _model("k", values.size_value, "ContentKNN"),
+    _model("neighbor_side", values.choice_value("auto", "item", "user"), "ContentKNN"),
+    _model("reg_weight", values.positive_value, "EASEContent", "CEASE"),
+    _model("content_weight", values.weight_value, "CEASE"),
+    _model("kernel", values.choice_value("linear", "exponential"), *_REGRESSING),
+    _model("ridge_weight", values.positive_value, *_REGRESSING),
+    _model("rank", values.size_value, *_REGRESSING),
+    _model("exact_size", values.size_value, *_REGRESSING, "CEASE"),
+    _model("n_landmarks", values.size_value, *_REGRESSING),
     # every model
     _general("eval_candidates", values.unless_empty(values.choice_value("split", "all"))),
     _general("eval_groups", groups_value, effect="model"),
@@ -194,7 +216,7 @@ KEYS: tuple[Key, ...] = (
 )
 """Our keys, and those of RecBole's that the plugin checks or treats in some way."""
 
-_BY_NAME = {key.name: key for key in KEYS}
+_BY_NAME = {spelling: key for key in KEYS for spelling in key.spellings}
 
 
 def keys_where(holds: Callable[[Key], bool]) -> tuple[str, ...]:
@@ -232,8 +254,8 @@ ENCODER_READERS = {key.name: key.read for key in KEYS if key.by_side and key.rea
 RECBOLE_READERS = {key.name: key.read for key in KEYS if key.read is not None and key.file not in ("model", "overall")}
 """Name of RecBole's keys -> reader of the checked value."""
 
-MODEL_KEYS = keys_where(lambda key: key.file == "model" and len(key.models) == 1 and not key.by_side)
-"""Keys of ours for a single model."""
+MODEL_KEYS = keys_where(lambda key: key.file == "model" and not set(MODELS) <= set(key.models) and not key.by_side)
+"""Keys of ours for some of our models only, without those of the encoders."""
 
 OTHER_KEYS = frozenset(keys_where(lambda key: key.file == "none"))
 """Keys of RecBole or the plugin without a default in a file."""
@@ -255,5 +277,15 @@ NOT_RECORDED = keys_where(lambda key: not key.recorded)
 
 
 def own_keys() -> tuple[str, ...]:
-    """Every key of all our models, with and without prefix."""
+    """Every key of all our models with encoders, with and without prefix."""
     return keys_where(lambda key: key.file == "model" and key.name not in MODEL_KEYS)
+
+
+def keys_of_baseline(model: str) -> tuple[str, ...]:
+    """Every key of ours that a closed form reads, with and without prefix.
+
+    Example:
+        >>> keys_of_baseline("GenreAffinity")
+        ('modalities', 'user_modalities', 'item_modalities', 'modality_weights')
+    """
+    return keys_where(lambda key: key.file == "model" and model in key.models)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ __all__ = [
     "ByField",
     "ConfigError",
     "ConfigLike",
+    "WeightByField",
     "as_list",
     "as_mapping",
     "batch_norm_value",
@@ -44,6 +45,7 @@ __all__ = [
     "size_value",
     "sizes_value",
     "unless_empty",
+    "weight_by_field_value",
     "weight_value",
 ]
 
@@ -251,6 +253,33 @@ def by_field_value(default: str, *options: str) -> Callable[[str, Any], ByField]
         return ByField(default, words)
 
     return read
+
+
+@dataclass(frozen=True)
+class WeightByField:
+    """Weight of every field, with exceptions.
+
+    Example:
+        >>> WeightByField(1.0, {"text": 3.0}).of("text")
+        3.0
+    """
+
+    default: float = 1.0
+    """Weight of all other fields."""
+    fields: Mapping[str, float] = field(default_factory=dict)
+    """Name of a field -> its weight."""
+
+    def of(self, name: str) -> float:
+        """Return the weight of the field ``name``."""
+        return self.fields.get(name, self.default)
+
+
+def weight_by_field_value(key: str, value: object) -> WeightByField:
+    """Read one weight for all fields, or a mapping from fields to weights; other fields then have the weight 1."""
+    value = as_mapping(value)
+    if not isinstance(value, dict):
+        return WeightByField(weight_value(key, value))
+    return WeightByField(fields={str(name): weight_value(f"{key}: {name}", weight) for name, weight in value.items()})
 
 
 def as_mapping(value: object) -> Any:

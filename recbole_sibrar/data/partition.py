@@ -15,6 +15,7 @@ import pandas as pd
 from recbole.data.dataset import Dataset
 from recbole.utils import FeatureType
 
+from recbole_sibrar.config import ColdStart
 from recbole_sibrar.data.atomic import Field, write_frame
 from recbole_sibrar.data.split import PARTS, canonical_order, check_disjoint, held_out_hash, partition_interactions
 from recbole_sibrar.errors import DataError
@@ -25,24 +26,24 @@ _ROW = "recbole_sibrar_row"
 """Name of a temporary field with the numbers of the rows, to follow them through RecBole's split."""
 
 
-def divide(dataset: Dataset, ratios: Sequence[float], group_by: str, seed: int) -> None:
+def divide(dataset: Dataset, settings: ColdStart, seed: int) -> None:
     """Divide the filtered interactions of a data set into cold-start parts, before RecBole numbers the entities.
 
     Afterwards the data set equals one read from a file for each part; RecBole has its own code for these.
 
     Args:
         dataset: RecBole's ``Dataset`` with original ids in its frames.
-        ratios: Share of the entities in each part.
-        group_by: Entities to divide: ``user``, ``item`` or ``both``.
+        settings: The split.
         seed: RecBole's ``seed``.
 
     Raises:
-        DataError: A part would be empty.
+        DataError: A part would be empty, or a time is missing.
     """
     frame = dataset.inter_feat
     users = frame[dataset.uid_field]
     items = frame[dataset.iid_field]
-    parts = partition_interactions(users, items, ratios, group_by, seed)
+    times = _times(dataset) if settings.order == "TO" else None
+    parts = partition_interactions(users, items, settings.ratios, settings.group_by, seed, times)
     order = canonical_order(parts, users, items, _other_fields(dataset), seed)
 
     dataset.inter_feat = frame.iloc[order].reset_index(drop=True)
@@ -57,6 +58,22 @@ def divide(dataset: Dataset, ratios: Sequence[float], group_by: str, seed: int) 
             f"cold start: {dropped} of {len(frame)} interactions are left out, because user and item are in different "
             f"parts; {lost['user']} users and {lost['item']} items have no others"
         )
+
+
+def _times(dataset: Dataset) -> pd.Series[float]:
+    """Return the time of each interaction.
+
+    Raises:
+        DataError: A time is missing.
+    """
+    times: pd.Series[float] = dataset.inter_feat[dataset.time_field]
+    n_missing = int(times.isna().sum())
+    if n_missing:
+        raise DataError(
+            f"eval_args: order: TO: found {n_missing} of {len(times)} interactions without {dataset.time_field}, "
+            "allowed is a time for each"
+        )
+    return times
 
 
 def _other_fields(dataset: DatasetLike) -> list[pd.Series[Any]]:

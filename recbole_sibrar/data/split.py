@@ -27,17 +27,25 @@ _PURPOSES: dict[Side, int] = {"user": 0, "item": 1}
 _ORDER = 2
 
 
-def partition_entities(tokens: Sequence[str], ratios: Sequence[float], seed: int, side: Side) -> NDArray[np.int8]:
-    """Divide entities into parts at random.
+def partition_entities(
+    tokens: Sequence[str],
+    ratios: Sequence[float],
+    seed: int,
+    side: Side,
+    times: NDArray[np.float64] | None = None,
+) -> NDArray[np.int8]:
+    """Divide entities into parts, at random or by time.
 
-    The division depends on the set of tokens, the ratios, the seed and the side alone. The order of the tokens has no
-    influence. The random stream is one that NumPy promises not to change.
+    The division depends on the set of tokens with their times, the ratios, the seed and the side alone. The order of
+    the tokens has no influence. The random stream is one that NumPy promises not to change.
 
     Args:
         tokens: The distinct original ids of all entities.
         ratios: Share of each part; they sum to 1.
         seed: RecBole's ``seed``.
         side: ``user`` or ``item``; each has a stream of its own.
+        times: ``[n]``: the earliest entities are for training, the latest for test; equal times are ordered at random.
+            None for a random order of all.
 
     Returns:
         int8 ``[n]``: the part of each token.
@@ -48,6 +56,9 @@ def partition_entities(tokens: Sequence[str], ratios: Sequence[float], seed: int
     Example:
         >>> partition_entities(["c", "a", "b", "d"], (0.5, 0.25, 0.25), 2020, "item").tolist()
         [0, 0, 1, 2]
+        >>> times = np.array([30.0, 10.0, 20.0, 40.0])
+        >>> partition_entities(["c", "a", "b", "d"], (0.5, 0.25, 0.25), 2020, "item", times).tolist()
+        [1, 0, 0, 2]
     """
     n = len(tokens)
     bounds = np.floor(np.cumsum(ratios) * n + 0.5).astype(int)
@@ -60,12 +71,19 @@ def partition_entities(tokens: Sequence[str], ratios: Sequence[float], seed: int
     parts = np.empty(n, dtype=np.int8)
     in_order = np.argsort(np.asarray(tokens))
     shuffled = in_order[_stream(seed, _PURPOSES[side]).permutation(n)]
+    if times is not None:
+        shuffled = shuffled[np.argsort(times[shuffled], kind="stable")]
     parts[shuffled] = np.repeat(np.arange(len(sizes)), sizes)
     return parts
 
 
 def partition_interactions(
-    users: pd.Series[str], items: pd.Series[str], ratios: Sequence[float], group_by: str, seed: int
+    users: pd.Series[str],
+    items: pd.Series[str],
+    ratios: Sequence[float],
+    group_by: str,
+    seed: int,
+    times: pd.Series[float] | None = None,
 ) -> NDArray[np.int8]:
     """Divide interactions by the parts of their users, items or both.
 
@@ -75,6 +93,7 @@ def partition_interactions(
         ratios: Share of the entities in each part.
         group_by: Entities to divide: ``user``, ``item`` or ``both``.
         seed: RecBole's ``seed``.
+        times: Time of each interaction, to divide entities by the time of their first one; None for at random.
 
     Returns:
         int8 ``[n]``: 0, 1 or 2 for training, validation and test; :data:`DROPPED` where user and item fall into
@@ -94,7 +113,8 @@ def partition_interactions(
     for side in ("user", "item"):
         if group_by in (side, "both"):
             codes, tokens = pd.factorize(sides[side])
-            own = partition_entities(list(map(str, tokens)), ratios, seed, side)[codes]
+            first = None if times is None else times.groupby(codes).min().to_numpy(np.float64)
+            own = partition_entities(list(map(str, tokens)), ratios, seed, side, first)[codes]
             parts = own if parts is None else np.where(parts == own, parts, DROPPED)
     assert parts is not None
 

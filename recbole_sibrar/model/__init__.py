@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from recbole_sibrar.model import baselines
 from recbole_sibrar.names import MODELS
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> object:
+    if name in baselines.__all__:
+        return getattr(baselines, name)
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value: object = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,19 @@ from recbole_sibrar.data.modality import ModalityTable
 from recbole_sibrar.model.encoder import Encoded, EntityEncoder, distinct, gather_rows, to_float32
 from recbole_sibrar.model.layers import MLP, IdLayer
 from recbole_sibrar.parallel.synchronization import Shared
+
+FIXED: dict[str, Any] = {
+    "normalize_interactions": True,
+    "aggregation": "mean",
+    "branch_budget": "per_modality",
+    "modality_sampling": False,
+    "contrastive": "none",
+    "central_modality": None,
+    "contrastive_scope": "sample",
+    "contrastive_weight": 0.0,
+    "temperature": 1.0,
+}
+"""Keys without a meaning for one network on all modalities, each with its only value."""
 
 
 class ConcatenationEncoder(EntityEncoder):

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
-from sklearn.utils.extmath import randomized_svd
 from torch import Tensor
 
 from recbole_sibrar.config import EncoderConfig, refuse
 from recbole_sibrar.config.values import is_given, probability_value, size_value
 from recbole_sibrar.data.modality import ModalityKind, ModalityTable, dense_table
-from recbole_sibrar.model.concatenation import ConcatenationEncoder
+from recbole_sibrar.model.baselines.factors import interaction_matrix, latent_factors
+from recbole_sibrar.model.concatenation import FIXED, ConcatenationEncoder
 from recbole_sibrar.model.encoder import EntityEncoder
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.names import ID, INTERACTIONS, SIDES, Side
@@ -48,24 +45,23 @@ class DropoutNet(MultimodalRecommender):
     """
 
     loss_types: ClassVar[tuple[str, ...]] = ("MSE", "BPR", "BCE", "SSM")
-    fixed: ClassVar[dict[str, Any]] = {
-        "normalize_interactions": True,
-        "aggregation": "mean",
-        "branch_budget": "per_modality",
-        "modality_sampling": False,
-        "contrastive": "none",
-        "central_modality": None,
-        "contrastive_scope": "sample",
-        "contrastive_weight": 0.0,
-        "temperature": 1.0,
-    }
+    fixed: ClassVar[dict[str, Any]] = FIXED
     user_preferences: Tensor
     item_preferences: Tensor
 
     def prepare(self, config: FullConfig, tables: dict[Side, dict[str, ModalityTable]]) -> None:
         """Replace the interactions by the vectors of the latent model."""
         self.drop_prob = probability_value("preference_dropout_prob", config["preference_dropout_prob"])
-        matrix = _interaction_matrix(tables["user"][INTERACTIONS], len(tables["item"][INTERACTIONS]))
+        self.add_preferences(config, tables)
+
+    def add_preferences(self, config: FullConfig, tables: dict[Side, dict[str, ModalityTable]]) -> None:
+        """Compute the latent model, and put its vectors in the place of the interactions.
+
+        Args:
+            config: RecBole's ``Config``.
+            tables: Modalities of each side; changed in place.
+        """
+        matrix = interaction_matrix(tables["user"][INTERACTIONS], len(tables["item"][INTERACTIONS]))
         rank = self._rank(config, min(matrix.shape) - 1)
 
         for side, vectors in zip(SIDES, latent_factors(matrix, rank, config["seed"]), strict=True):
@@ -98,6 +94,14 @@ class DropoutNet(MultimodalRecommender):
         """Names of the parameters and buffers with a row for each entity, with the preferences; see the base class."""
         return [*super().entity_rows(side), f"{side}_preferences"]
 
+    def restore_preferences(self, side: Side) -> None:
+        """Give the network of a side the preference vectors of a loaded checkpoint."""
+        encoder = self.encoder_of(side)
+        if INTERACTIONS in encoder.modalities:
+            column = encoder.modalities.index(INTERACTIONS)
+            inputs = encoder.get_buffer(f"projections.{column}.0.values")
+            inputs.copy_(getattr(self, f"{side}_preferences"))
+
     def recommendation_loss(self, scores: Tensor, users: Tensor, items: Tensor) -> Tensor:
         """Compute the squared error against the latent model, or a ranking loss; see the base class."""
         if self.settings.loss_type != "MSE":
@@ -106,41 +110,7 @@ class DropoutNet(MultimodalRecommender):
         return torch.nn.functional.mse_loss(scores, target)
 
 
-def _interaction_matrix(interactions: ModalityTable, n_items: int) -> csr_matrix:
-    """Training interactions as a matrix of users and items."""
-    assert interactions.indices is not None
-    assert interactions.offsets is not None
-    ones = np.ones(len(interactions.indices), dtype=np.float32)
-    shape = (len(interactions), n_items)
-    return csr_matrix((ones, interactions.indices.numpy(), interactions.offsets.numpy()), shape=shape)
-
-
 def _restore_inputs(model: DropoutNet, keys: object) -> None:
     """Give the networks the latent vectors of the checkpoint: a new decomposition may differ, in signs at least."""
     for side in SIDES:
-        encoder = model.encoder_of(side)
-        if INTERACTIONS in encoder.modalities:
-            column = encoder.modalities.index(INTERACTIONS)
-            inputs = encoder.get_buffer(f"projections.{column}.0.values")
-            inputs.copy_(getattr(model, f"{side}_preferences"))
-
-
-def latent_factors(matrix: csr_matrix, rank: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Compute latent vectors of users and items; their dot products are the best approximation of that rank.
-
-    Args:
-        matrix: ``[n_users, n_items]``.
-        rank: Length of the vectors.
-        seed: Seed of the randomised decomposition.
-
-    Returns:
-        float32 ``[n_users, rank]`` and ``[n_items, rank]``; the singular values are divided between the two evenly.
-
-    Example:
-        >>> u, v = latent_factors(csr_matrix(np.diag([3.0, 2.0, 1.0])), 2, 0)
-        >>> np.abs(np.round(u @ v.T, 3)).tolist()
-        [[3.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 0.0]]
-    """
-    left, values, right = randomized_svd(matrix, n_components=rank, random_state=seed)
-    root = np.sqrt(values)
-    return (left * root).astype(np.float32), (right.T * root).astype(np.float32)
+        model.restore_preferences(side)

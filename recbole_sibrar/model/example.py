@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from recbole.config import Config
 from recbole.data.interaction import Interaction
+from recbole.utils import get_model
 from scipy.sparse import csr_matrix
 
 from recbole_sibrar.data.modality import ModalityKind, ModalityTable, bag_table, dense_table, id_table
@@ -81,7 +82,9 @@ class ExampleData:
             model: Name of the model.
             keys: Further keys of the configuration.
         """
-        return Config(model, "example", config_dict={**_SMALL, **keys})
+        fixed = getattr(get_model(model), "fixed", ())
+        small = {key: value for key, value in _SMALL.items() if key not in fixed}
+        return Config(model, "example", config_dict={**small, **keys})
 
     def batch(self) -> Interaction:
         """Make a batch of three positives with two negatives each, in RecBole's layout."""

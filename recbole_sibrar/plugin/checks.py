@@ -12,9 +12,12 @@ from recbole_sibrar.config import check_keys
 from recbole_sibrar.config.choices import keys_of_recbole
 from recbole_sibrar.config.dictionaries import check_dictionaries, with_defaults
 from recbole_sibrar.config.evaluation import following_valid_metric
+from recbole_sibrar.config.keys import keys_of_baseline
 from recbole_sibrar.config.recbole_values import check_dataset_name, check_values
 from recbole_sibrar.config.values import refuse
+from recbole_sibrar.model.baselines.base import ContentBaseline
 from recbole_sibrar.model.multimodal import MultimodalRecommender
+from recbole_sibrar.names import BASELINES
 from recbole_sibrar.trainer.log import warn_before_log
 
 LEARNERS = ("adam", "adamw", "sgd", "adagrad", "rmsprop", "sparse_adam")
@@ -25,7 +28,18 @@ _OF_RECBOLE = "recbole."
 
 def is_ours(model_class: object) -> bool:
     """Tell models of this plugin, and classes derived from them, from RecBole's."""
+    return isinstance(model_class, type) and issubclass(model_class, (MultimodalRecommender, ContentBaseline))
+
+
+def has_encoders(model_class: Any) -> bool:
+    """Tell models of this plugin with encoders of modalities from closed forms and from RecBole's."""
     return isinstance(model_class, type) and issubclass(model_class, MultimodalRecommender)
+
+
+def keys_of_closed_form(model_class: type) -> frozenset[str]:
+    """Collect the keys of a closed form or a class derived from one, with and without prefix; none for other models."""
+    names = [base.__name__ for base in model_class.__mro__ if base.__name__ in BASELINES]
+    return frozenset(keys_of_baseline(names[0])) if names else frozenset()
 
 
 def unread_keys(config: Config, known: set[str], general: Mapping[str, Any]) -> dict[str, str]:
@@ -43,7 +57,9 @@ def unread_keys(config: Config, known: set[str], general: Mapping[str, Any]) -> 
         ConfigError: A key looks like a misspelt one.
     """
     given, ours = config.external_config_dict, is_ours(config.model_class)
-    warnings = check_keys(given, known, ours, general, keys_of_recbole(), config.model)
+    own = keys_of_closed_form(config.model_class)
+    strict = has_encoders(config.model_class)
+    warnings = check_keys(given, known | own, strict, [*general, *own], keys_of_recbole(), config.model)
     if not config.model_class.__module__.startswith((_OF_RECBOLE, "recbole_sibrar.")):
         warnings = {}
 
@@ -66,7 +82,7 @@ def check_configuration(config: Config, known: set[str], general: Mapping[str, A
     warnings = list(unread_keys(config, known, general).values())
     check_values(config, config.external_config_dict, metrics_dict)
 
-    if is_ours(config.model_class):
+    if has_encoders(config.model_class):
         _check_learner(config)
         key = "train_neg_sample_args"
         config.final_config_dict[key] = with_defaults(config[key], config.internal_config_dict.get(key))

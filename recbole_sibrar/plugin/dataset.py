@@ -18,7 +18,7 @@ def remap_all_ids(original: Callable[..., None], dataset: Dataset) -> None:
     """Divide the interactions for cold start before RecBole numbers users and items."""
     settings, filtered = evaluation_config(dataset.config), dataset.inter_feat
     if settings.cold_start and dataset.benchmark_filename_list is None:
-        partition.divide(dataset, settings.cold_start.ratios, settings.cold_start.group_by, dataset.config["seed"])
+        partition.divide(dataset, settings.cold_start, dataset.config["seed"])
     if settings.save_split:
         dataset.split_writer = partition.SplitWriter(dataset, filtered)
     original(dataset)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 
 import recbole.data.dataset
 
+from recbole_sibrar import model
 from recbole_sibrar.data.dataset import MultimodalDataset
-from recbole_sibrar.names import MODELS
+from recbole_sibrar.names import OWN_MODELS
 from recbole_sibrar.plugin.evaluation.hooks import register_metrics
 from recbole_sibrar.plugin.extend import apply, is_applied
 from recbole_sibrar.plugin.extensions import EXTENSIONS
@@ -33,8 +33,8 @@ def is_installed() -> bool:
 
 def _register_models() -> None:
     """Let RecBole find our models, and the class of their data sets, by name."""
-    for name in MODELS:
+    for name in OWN_MODELS:
         # RecBole imports recbole.model.general_recommender.<name in small letters>
-        module = import_module(f"recbole_sibrar.model.{name.lower()}")
+        module = sys.modules[getattr(model, name).__module__]
         sys.modules[f"recbole.model.general_recommender.{name.lower()}"] = module
         setattr(recbole.data.dataset, f"{name}Dataset", MultimodalDataset)

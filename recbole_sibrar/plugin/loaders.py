@@ -24,7 +24,7 @@ from recbole_sibrar.data.dataloader import (
 from recbole_sibrar.data.record import recording
 from recbole_sibrar.evaluator import requirements
 from recbole_sibrar.evaluator.lists import TrainingKnowledge
-from recbole_sibrar.plugin.checks import is_ours
+from recbole_sibrar.plugin.checks import has_encoders
 from recbole_sibrar.plugin.configuration import general_defaults
 from recbole_sibrar.plugin.evaluation import hooks
 from recbole_sibrar.plugin.models import class_of
@@ -41,7 +41,7 @@ def get_dataloader(original: Callable[..., type], config: Config, phase: str) ->
         phase: ``train``, ``valid`` or ``test``.
     """
     loader: type = original(config, phase)
-    if is_ours(class_of(config)) and phase == "train":
+    if has_encoders(class_of(config)) and phase == "train":
         return MultimodalTrainDataLoader
     if issubclass(loader, FullSortEvalDataLoader) and evaluation_config(config).candidates == "split":
         return CandidateFullSortDataLoader

@@ -11,6 +11,7 @@ from recbole.config import Config
 from recbole.data.dataset import Dataset
 
 from recbole_sibrar.data.dataset import MultimodalDataset
+from recbole_sibrar.model.baselines.base import ContentBaseline
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.plugin.checks import is_ours
 
@@ -38,7 +39,8 @@ def get_model(original: Callable[..., type], model_name: str) -> type:
         found: type = original(model_name)
         return found
     except (ValueError, ImportError):  # RecBole looks for unknown names in a package that needs LightGBM, too
-        derived: dict[str, type] = {own.__name__: own for own in _derived_from(MultimodalRecommender)}
+        bases: tuple[type, ...] = (MultimodalRecommender, ContentBaseline)
+        derived: dict[str, type] = {own.__name__: own for base in bases for own in _derived_from(base)}
         if model_name not in derived:
             raise
         return derived[model_name]

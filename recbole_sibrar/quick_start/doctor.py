@@ -18,7 +18,7 @@ import torch
 from recbole.utils import get_model, get_trainer
 
 from recbole_sibrar import plugin
-from recbole_sibrar.names import MODELS
+from recbole_sibrar.names import OWN_MODELS
 from recbole_sibrar.plugin import repairs
 from recbole_sibrar.plugin.extend import is_applied
 from recbole_sibrar.plugin.extensions import EXTENSIONS
@@ -111,8 +111,8 @@ def _report_plugin(say: Callable[[str], None]) -> bool:
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     say(f"devices: {os.cpu_count()} CPUs, {torch.get_num_threads()} torch threads, GPUs: {', '.join(gpus) or 'none'}")
 
-    registered = plugin.is_registered() and all(get_model(name).__name__ == name for name in MODELS)
-    say(f"plugin: {'registered' if registered else 'NOT registered'}, models {', '.join(MODELS)}")
+    registered = plugin.is_registered() and all(get_model(name).__name__ == name for name in OWN_MODELS)
+    say(f"plugin: {'registered' if registered else 'NOT registered'}, models {', '.join(OWN_MODELS)}")
     return registered
 
 

@@ -41,6 +41,8 @@ class TrainingState:
     """Metrics that the log has named as undefined."""
     warnings: set[str] = field(default_factory=set)
     """Warnings that the log has."""
+    valid_scores: list[float] = field(default_factory=list)
+    """Validation results of this process, one for each validation."""
     learning_curve: list[dict[str, Any]] | None = None
     """Rows of the file of ``save_learning_curve``."""
     gap_series: pd.DataFrame | None = None

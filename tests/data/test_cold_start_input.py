@@ -33,7 +33,7 @@ COLD = {"split": {"CS": RATIOS}, "group_by": "item"}
         ({"split": {"CS": RATIOS, "RS": RATIOS}, "group_by": "item"}, ["eval_args: split: found", "one way to split"]),
         ({"split": {"CS": RATIOS}}, ["group_by: found None", "one of item, user, both"]),
         ({"split": {"CS": RATIOS}, "group_by": "itme"}, ["group_by: found 'itme'", "did you mean 'item'?"]),
-        ({"split": {"CS": RATIOS}, "group_by": "user", "order": "TO"}, ["order: found 'TO'", "RO with the split CS"]),
+        ({"split": {"CS": RATIOS}, "group_by": "user", "order": "T0"}, ["order: found 'T0'", "one of RO, TO"]),
     ],
 )
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
@@ -81,7 +81,8 @@ def test_a_folder_that_is_no_name(make_config: MakeConfig, value: Any) -> None:
             ["--config_files=cold_start_itm"],
             [
                 "config_files: found 'cold_start_itm', allowed are files and the ready-made cold_start_both, ",
-                "cold_start_item, cold_start_user, temporal, training_paradigms, warm; did you mean 'cold_start_item'?",
+                "cold_start_item, cold_start_item_by_time, cold_start_models, cold_start_user, temporal, ",
+                "training_paradigms, warm; did you mean 'cold_start_item'?",
             ],
         ),
         (["--config_files=cold_start_item", "--save_split=file/x"], ["save_split: cannot write to file/x: Not a dir"]),

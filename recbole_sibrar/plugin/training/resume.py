@@ -28,7 +28,7 @@ from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.parallel import processes
 from recbole_sibrar.plugin.state import training_state
 from recbole_sibrar.protocols import LoaderLike
-from recbole_sibrar.trainer import checkpoint, curve, ending, restore, tensorboard
+from recbole_sibrar.trainer import checkpoint, curve, ending, restore, standstill, tensorboard
 from recbole_sibrar.trainer.disk import named, writing_events
 from recbole_sibrar.trainer.interruption import SIGTERM, listening
 from recbole_sibrar.trainer.plain_values import held_config
@@ -208,6 +208,8 @@ def valid_epoch(original: Callable[..., Any], trainer: Trainer, *args: object, *
     if state.progress is not None:
         state.progress.trained = None
     state.latest_result = result
+    if trainer.train_loss_dict:
+        standstill.check_progress(trainer, score)
 
     path = evaluation_config(trainer.config).save_learning_curve
     if path:

@@ -10,7 +10,7 @@ from typing import Any
 from recbole.config import Config
 
 from recbole_sibrar.config import check_valid_metric, own_keys, refuse
-from recbole_sibrar.plugin.checks import is_ours
+from recbole_sibrar.plugin.checks import has_encoders, keys_of_closed_form
 from recbole_sibrar.plugin.configuration import known_keys
 from recbole_sibrar.quick_start.group import record
 from recbole_sibrar.quick_start.hyper import space as spaces
@@ -137,8 +137,8 @@ def make(request: Request, note: Callable[[str], None]) -> Plan:
     keys = {**fixed, **metric}
 
     config, warnings = try_configuration(request.model, request.dataset, files, keys)
-    known = known_keys(config)
-    if is_ours(config.model_class):
+    known = known_keys(config) | keys_of_closed_form(config.model_class)
+    if has_encoders(config.model_class):
         known = known | set(own_keys())
     for warning in [*warnings, *spaces.check_names(space, request.model, known, fixed)]:
         note(f"warning: {warning}")

@@ -9,7 +9,7 @@ from typing import Any
 
 from recbole_sibrar.config import ConfigError, nearest, refuse
 from recbole_sibrar.config.choices import properties
-from recbole_sibrar.names import MODELS
+from recbole_sibrar.names import OWN_MODELS
 from recbole_sibrar.quick_start.hyper.parameter import Parameter, read_parameter
 
 __all__ = ["Space", "check_names", "find_file", "read_space", "shipped_files"]
@@ -151,7 +151,7 @@ def check_names(space: Space, model: str, known: Iterable[str], fixed: Iterable[
             continue
 
         line = f"{space.file}: {model} does not read the key '{name}'{nearest(name, known)}"
-        if model in MODELS:
+        if model in OWN_MODELS:
             raise ConfigError(line)
         warnings.append(line)
     return warnings

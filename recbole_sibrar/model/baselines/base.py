@@ -1,0 +1,183 @@
+"""Base of the models with a closed form on training interactions and content."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from recbole.data.interaction import Interaction
+from recbole.model.abstract_recommender import GeneralRecommender
+from recbole.utils import InputType, ModelType
+from torch import Tensor
+
+from recbole_sibrar.config import ConfigError, nearest, read_key, refuse
+from recbole_sibrar.config.encoder import has_key
+from recbole_sibrar.config.values import ByField, WeightByField, modalities_value
+from recbole_sibrar.data.modality import ModalityKind, ModalityTable
+from recbole_sibrar.model.baselines.factors import interaction_matrix
+from recbole_sibrar.model.baselines.features import ContentBlock, content_blocks
+from recbole_sibrar.model.baselines.regression import ContentKernel, ContentRegression
+from recbole_sibrar.names import ID, INTERACTIONS, RESERVED_NAMES, SIDES, Side
+from recbole_sibrar.protocols import FullConfig, TrainingData
+
+_FIELD_TYPES = {
+    ModalityKind.CATEGORICAL: "token",
+    ModalityKind.MULTI_LABEL: "token_seq",
+    ModalityKind.SCALAR: "float",
+    ModalityKind.VECTOR: "float_seq",
+}
+"""Kind of a modality -> type of its field."""
+
+
+class ContentBaseline(GeneralRecommender):
+    """Model with a closed form on the training interactions and the content of users and items.
+
+    Nothing is learnt by gradient descent, and a checkpoint holds no weights: a loaded model is computed anew from the
+    training part.
+
+    Args:
+        config: RecBole's ``Config``.
+        dataset: Training part of a :class:`~recbole_sibrar.data.dataset.MultimodalDataset`.
+
+    Raises:
+        ConfigError: A key has a value that is not allowed, or there is no content.
+    """
+
+    input_type = InputType.POINTWISE
+    type = ModelType.TRADITIONAL
+
+    kinds: ClassVar[tuple[ModalityKind, ...]] = tuple(_FIELD_TYPES)
+    """Kinds of modalities that the model reads."""
+    content_sides: ClassVar[tuple[Side, ...]] = SIDES
+    """Sides with content that the model reads; one of them needs some."""
+
+    def __init__(self, config: FullConfig, dataset: TrainingData) -> None:
+        super().__init__(config, dataset)
+        if not hasattr(dataset, "modality_tables"):
+            raise ConfigError(
+                f"model {type(self).__name__}: found a {type(dataset).__name__}, allowed is a MultimodalDataset; "
+                "make it with recbole.data.create_dataset(config)"
+            )
+        self.placeholder = torch.nn.Parameter(torch.zeros(1))  # RecBole builds an optimiser for every model
+        self.weights: WeightByField = read_key(config, "modality_weights")
+        self.seed: int = config["seed"]
+
+        tables = {side: dataset.modality_tables(side) for side in SIDES}
+        self.trained = {side: tables[side][ID].available.numpy() for side in SIDES}
+        self.interactions = interaction_matrix(tables["user"][INTERACTIONS], self.n_items)
+        self.blocks = {side: self._read_content(config, dataset, side, tables[side]) for side in SIDES}
+        self._check_content(dataset)
+
+        self.fit(config, dataset)
+
+    def _read_content(
+        self, config: FullConfig, dataset: TrainingData, side: Side, tables: Mapping[str, ModalityTable]
+    ) -> list[ContentBlock]:
+        """Make the content of a side."""
+        if side not in self.content_sides:
+            return []
+
+        allowed = [n for n, table in tables.items() if n not in RESERVED_NAMES and table.kind in self.kinds]
+        key = _key_of(config, side, "modalities")
+        chosen = modalities_value(key, config[key])
+        for name in chosen or ():
+            if name not in allowed:
+                types = ", ".join(_FIELD_TYPES[kind] for kind in self.kinds)
+                listed = ", ".join(allowed) or f"none in {dataset.describe_source(side)}"
+                refuse(key, name, f"fields of type {types}: {listed}{nearest(name, allowed)}")
+
+        has_vectors = ModalityKind.VECTOR in self.kinds
+        scaling = read_key(config, _key_of(config, side, "normalize_vectors")) if has_vectors else ByField("none")
+        return content_blocks(tables, chosen or allowed, tables[ID].available, scaling)
+
+    def _check_content(self, dataset: TrainingData) -> None:
+        """Refuse data without content, and weights of unknown fields."""
+        names = [block.name for side in self.content_sides for block in self.blocks[side]]
+        if not names:
+            sources = " and ".join(dataset.describe_source(side) for side in self.content_sides)
+            types = ", ".join(_FIELD_TYPES[kind] for kind in self.kinds)
+            raise ConfigError(f"{type(self).__name__} needs fields of type {types}, found none ({sources})")
+
+        for name in self.weights.fields:
+            if name not in names:
+                refuse("modality_weights", name, f"any of {', '.join(names)}{nearest(name, names)}")
+
+    @abstractmethod
+    def fit(self, config: FullConfig, dataset: TrainingData) -> None:
+        """Compute the model.
+
+        Args:
+            config: RecBole's ``Config``.
+            dataset: Training part of the data.
+        """
+
+    @abstractmethod
+    def score(self, users: NDArray[np.int64]) -> NDArray[np.floating]:
+        """Score all items for some users, ``[len(users), n_items]``."""
+
+    def kernel(self, side: Side, form: str = "linear") -> ContentKernel:
+        """Make the kernel of the content of a side."""
+        blocks = tuple(self.blocks[side])
+        weights = tuple(self.weights.of(block.name) for block in blocks)
+        return ContentKernel(blocks, weights, "exponential" if form == "exponential" else "linear")
+
+    def known(self, side: Side) -> NDArray[np.int64]:
+        """Return the entities with training interactions, ascending."""
+        return np.flatnonzero(self.trained[side])
+
+    def new(self, side: Side) -> NDArray[np.int64]:
+        """Return the entities without training interactions, ascending, without padding."""
+        return np.flatnonzero(~self.trained[side])[1:]
+
+    def carry(
+        self, side: Side, values: NDArray[np.floating], form: str, ridge_weight: float, n_landmarks: int | None
+    ) -> NDArray[np.float32]:
+        """Complete values of the known entities by predictions for the new ones.
+
+        Args:
+            side: Side of the values.
+            values: ``[n_known, c]``.
+            form: Form of the kernel.
+            ridge_weight: Penalty of the regression.
+            n_landmarks: Number of landmarks; None for the exact solution.
+
+        Returns:
+            float32 ``[n_entities, c]``; zeros for the padding entity.
+        """
+        complete = np.zeros((len(self.trained[side]), values.shape[1]), dtype=np.float32)
+        complete[self.known(side)] = values
+
+        new = self.new(side)
+        if len(new):
+            kernel = self.kernel(side, form)
+            regression = ContentRegression(kernel, self.known(side), ridge_weight, n_landmarks, self.seed)
+            complete[new] = regression.fit(values).predict(new)
+        return complete
+
+    def calculate_loss(self, interaction: Interaction) -> Tensor:
+        """Return a loss of 0, as nothing is left to learn."""
+        return self.placeholder.sum()
+
+    def predict(self, interaction: Interaction) -> Tensor:
+        """Score user-item pairs, ``[n]``."""
+        users, rows = np.unique(interaction[self.USER_ID].cpu().numpy(), return_inverse=True)
+        items = interaction[self.ITEM_ID].cpu().numpy()
+        return self._tensor(self.score(users)[rows, items])
+
+    def full_sort_predict(self, interaction: Interaction) -> Tensor:
+        """Score all items for each user, ``[n_users * n_items]``; -inf for the padding item."""
+        scores = self._tensor(self.score(interaction[self.USER_ID].cpu().numpy()))
+        scores[:, 0] = -torch.inf
+        return scores.flatten()
+
+    def _tensor(self, scores: NDArray[np.floating]) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(scores, dtype=np.float32)).to(self.device)
+
+
+def _key_of(config: FullConfig, side: Side, name: str) -> str:
+    """Return the key of a side: the one with its prefix if it is set, else the one for both."""
+    return f"{side}_{name}" if has_key(config, side, name) else name

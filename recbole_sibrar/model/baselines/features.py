@@ -1,0 +1,109 @@
+"""Content of users or items as rows of unit length, one matrix for each modality."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, diags
+
+from recbole_sibrar.config.values import ByField
+from recbole_sibrar.data.modality import ModalityKind, ModalityTable, with_known_labels
+from recbole_sibrar.model.layers.scaling import statistics
+
+_GRID = np.linspace(-3, 3, 13)
+"""Places of the soft bins of a number, in standard deviations from the mean."""
+
+_BIN_WIDTH = 0.5
+"""Standard deviation of a soft bin."""
+
+
+@dataclass(frozen=True)
+class ContentBlock:
+    """Rows of one modality: length 1 where it is available, zeros where it is missing."""
+
+    name: str
+    """Name of the modality."""
+    rows: NDArray[np.float32] | csr_matrix
+    """float32 ``[n_entities, size]``."""
+
+    def cosines(self, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Compute the cosine of each pair of entities, ``[len(first), len(second)]``; 0 with a missing value."""
+        product = self.rows[first] @ self.rows[second].T
+        return np.asarray(product.toarray() if isinstance(product, csr_matrix) else product, dtype=np.float64)
+
+
+def content_blocks(
+    tables: Mapping[str, ModalityTable], names: Sequence[str], trained: torch.Tensor, scaling: ByField
+) -> list[ContentBlock]:
+    """Make the blocks of some modalities.
+
+    Args:
+        tables: Modalities of a side.
+        names: Names of the modalities to use.
+        trained: bool ``[n_entities]``: entities with training interactions. Statistics and known labels are theirs.
+        scaling: Scaling of each vector before its length becomes 1: ``standard`` or none.
+    """
+    return [ContentBlock(name, _unit_rows(tables[name], trained, scaling.of(name))) for name in names]
+
+
+def _unit_rows(table: ModalityTable, trained: torch.Tensor, scaling: str) -> NDArray[np.float32] | csr_matrix:
+    table = with_known_labels(table, trained)
+    available = table.available.numpy()
+    if table.kind is ModalityKind.CATEGORICAL:
+        return _one_hot(table, available)
+    if table.kind is ModalityKind.MULTI_LABEL:
+        return _bags(table)
+
+    values = table.values_of(torch.arange(len(table))).double().numpy()
+    if table.kind is ModalityKind.SCALAR or scaling == "standard":
+        mean, deviation = (statistic.double().numpy() for statistic in statistics(table, trained))
+        values = (values - mean) * (deviation > 0) / np.where(deviation > 0, deviation, 1)
+    if table.kind is ModalityKind.SCALAR:
+        values = soft_bins(values[:, 0])
+    return _scaled_to_one(values * available[:, None])
+
+
+def soft_bins(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Spread standardised numbers over a grid, so that near numbers have similar rows.
+
+    A number by itself would have the cosine 1 or -1 with any other.
+
+    Args:
+        numbers: ``[n]``.
+
+    Returns:
+        ``[n, 13]``.
+
+    Example:
+        >>> soft_bins(np.array([0.0])).argmax()
+        6
+    """
+    clipped = np.clip(numbers, _GRID[0], _GRID[-1])
+    distances = (clipped[:, None] - _GRID) / _BIN_WIDTH
+    return np.asarray(np.exp(-0.5 * distances**2))
+
+
+def _one_hot(table: ModalityTable, available: NDArray[np.bool_]) -> csr_matrix:
+    assert table.values is not None
+    entities = available.nonzero()[0]
+    ones = np.ones(len(entities), dtype=np.float32)
+    labels = table.values.numpy()[entities]
+    return csr_matrix((ones, (entities, labels)), shape=(len(table), table.size))
+
+
+def _bags(table: ModalityTable) -> csr_matrix:
+    assert table.indices is not None
+    assert table.offsets is not None
+    ones = np.ones(len(table.indices), dtype=np.float32)
+    bags = csr_matrix((ones, table.indices.numpy(), table.offsets.numpy()), shape=(len(table), table.size))
+    counts = np.maximum(np.diff(bags.indptr), 1)
+    return csr_matrix(diags(1 / np.sqrt(counts)) @ bags, dtype=np.float32)
+
+
+def _scaled_to_one(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    lengths = np.linalg.norm(values, axis=1, keepdims=True)
+    return np.asarray(values / np.where(lengths > 0, lengths, 1), dtype=np.float32)

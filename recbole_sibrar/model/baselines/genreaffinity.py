@@ -1,0 +1,58 @@
+"""GenreAffinity: the labels of the items that a user chose before."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, diags, hstack
+
+from recbole_sibrar.data.modality import ModalityKind
+from recbole_sibrar.model.baselines.base import ContentBaseline
+from recbole_sibrar.protocols import FullConfig, TrainingData
+
+
+class GenreAffinity(ContentBaseline):
+    r"""Affinity of a user to the labels of an item, such as genres.
+
+    An item divides a weight of 1 among its labels, and a user's affinity to a label is its mean over the items in
+    training:
+
+    .. math:: p(g | i) = [g \in G_i] / |G_i|, \quad a(u, g) = \sum_{i \in I_u} p(g | i) / |I_u|, \quad
+        \hat{x}_{ui} = \sum_g a(u, g) p(g | i)
+
+    Several fields add their scores, by their weights. A new user has the mean affinity of all training interactions.
+
+    Example:
+        >>> from recbole_sibrar.errors import ConfigError
+        >>> from recbole_sibrar.model.example import ExampleData
+        >>> try:
+        ...     GenreAffinity(ExampleData().config("GenreAffinity"), ExampleData())
+        ... except ConfigError as error:
+        ...     print(error)
+        GenreAffinity needs fields of type token, token_seq, found none (example data of items)
+    """
+
+    kinds = (ModalityKind.CATEGORICAL, ModalityKind.MULTI_LABEL)
+    content_sides = ("item",)
+
+    def fit(self, config: FullConfig, dataset: TrainingData) -> None:
+        """Compute the affinities; see the base class."""
+        shares: list[csr_matrix] = []
+        for block in self.blocks["item"]:
+            share = _rows_that_sum_to_one(csr_matrix(block.rows))
+            shares.append(share * np.sqrt(self.weights.of(block.name)))
+        self.labels = hstack(shares, format="csr")
+
+        self.affinities = (_rows_that_sum_to_one(self.interactions) @ self.labels).toarray()
+        popularity = np.asarray(self.interactions.sum(axis=0))
+        self.affinities[~self.trained["user"]] = (popularity @ self.labels) / max(popularity.sum(), 1)
+
+    def score(self, users: NDArray[np.int64]) -> NDArray[np.floating]:
+        """Score all items for some users; see the base class."""
+        return np.asarray((self.labels @ self.affinities[users].T).T)
+
+
+def _rows_that_sum_to_one(matrix: csr_matrix) -> csr_matrix:
+    """Divide the rows of a matrix by their sums; rows of zeros stay as they are."""
+    sums = np.asarray(matrix.sum(axis=1)).ravel()
+    return csr_matrix(diags(1 / np.where(sums > 0, sums, 1)) @ matrix)

@@ -1,0 +1,116 @@
+"""Kernel ridge regression from content to any targets, exact or from landmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve, eigh
+
+from recbole_sibrar.model.baselines.features import ContentBlock
+
+_SMALLEST = 1e-10
+"""Share of the largest eigenvalue below which a direction of the landmarks counts as none."""
+
+
+@dataclass(frozen=True)
+class ContentKernel:
+    r"""Similarity of entities by their content.
+
+    .. math::
+        K_{linear}(i, j) = \sum_m w_m cos_m(i, j), \qquad
+        K_{exponential}(i, j) = \exp(\sum_m w_m cos_m(i, j) - \sum_m w_m)
+
+    A missing modality contributes the cosine 0.
+    """
+
+    blocks: tuple[ContentBlock, ...]
+    """The modalities."""
+    weights: tuple[float, ...]
+    """Weight of each modality."""
+    form: Literal["linear", "exponential"] = "linear"
+    """Form of the kernel."""
+
+    def between(self, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Compute the kernel of each pair of entities, ``[len(first), len(second)]``."""
+        total = np.zeros((len(first), len(second)))
+        for block, weight in zip(self.blocks, self.weights, strict=True):
+            total += weight * block.cosines(first, second)
+        return total if self.form == "linear" else np.exp(total - sum(self.weights))
+
+
+class ContentRegression:
+    r"""Ridge regression on a kernel, with an unpenalised mean.
+
+    .. math:: \hat{Y}_{new} = K(new, known) (K(known, known) + \lambda I)^{-1} (Y - \bar{Y}) + \bar{Y}
+
+    With landmarks (Nystrom's method; Williams and Seeger, NIPS 2000) the kernel is replaced by that of the features
+    :math:`\phi(i) = K(i, L) K(L, L)^{-1/2}` of ``n_landmarks`` known entities L, and no matrix has the size of the
+    catalogue on both sides.
+
+    Args:
+        kernel: Similarity of entities.
+        known: int64 ``[n]``: entities with targets.
+        ridge_weight: Penalty :math:`\lambda`.
+        n_landmarks: Number of landmarks; None for the exact solution.
+        seed: Seed of the choice of landmarks.
+    """
+
+    def __init__(
+        self,
+        kernel: ContentKernel,
+        known: NDArray[np.int64],
+        ridge_weight: float,
+        n_landmarks: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.kernel = kernel
+        self.known = known
+        self.ridge_weight = ridge_weight
+        self.landmarks = known
+        self.root: NDArray[np.float64] | None = None
+        if n_landmarks is not None and n_landmarks < len(known):
+            drawn = np.random.default_rng(seed).choice(len(known), n_landmarks, replace=False)
+            self.landmarks = known[np.sort(drawn)]
+            self.root = _inverse_root(kernel.between(self.landmarks, self.landmarks))
+
+    def fit(self, targets: NDArray[np.floating]) -> ContentRegression:
+        """Fit the targets of the known entities, ``[n, c]``."""
+        self.mean = np.asarray(targets, dtype=np.float64).mean(axis=0)
+        centred = targets - self.mean
+
+        if self.root is None:
+            matrix = self.kernel.between(self.known, self.known)
+            matrix[np.diag_indices_from(matrix)] += self.ridge_weight
+            self.weights = cho_solve(cho_factor(matrix, overwrite_a=True), centred)
+            return self
+
+        features = self.features(self.known)
+        gram = features.T @ features
+        gram[np.diag_indices_from(gram)] += self.ridge_weight
+        self.weights = cho_solve(cho_factor(gram), features.T @ centred)
+        return self
+
+    def features(self, entities: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Compute the inputs of the linear form: similarities to the known entities, or features of the landmarks."""
+        similarities = self.kernel.between(entities, self.landmarks)
+        return similarities if self.root is None else similarities @ self.root
+
+    def predict(self, entities: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Predict the targets of entities, ``[len(entities), c]``."""
+        return np.asarray(self.features(entities) @ self.weights + self.mean)
+
+
+def _inverse_root(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a root R of the pseudo-inverse: R R^T K = I on the directions of K that are not 0."""
+    values, vectors = eigh(matrix)
+    kept = values > _SMALLEST * max(values[-1], _SMALLEST)
+    return np.asarray(vectors[:, kept] / np.sqrt(values[kept]))
+
+
+def weights_of(blocks: Sequence[ContentBlock], default: float, by_field: dict[str, float]) -> tuple[float, ...]:
+    """Return the weight of each block: that of its field, or the default."""
+    return tuple(by_field.get(block.name, default) for block in blocks)
