@@ -142,6 +142,8 @@ KEYS: tuple[Key, ...] = (
     _general("calibration_field", values.optional_name_value, effect="model"),
     _general("calibration_alpha", values.share_value, effect="model"),
     _general("train_neg_candidates", values.optional(values.choice_value("train", "all"))),
+    _general("hide_values", values.rate_by_field_value, effect="model"),
+    _general("impute", values.by_field_value("none", "none", "zero", "mean", "neighbors"), effect="model"),
     _general("atomic_cache", None, effect="none"),
     _general("checkpoint_every", values.interval_value, effect="none"),
     _general("max_hours", values.optional(values.positive_value), effect="none"),

@@ -40,6 +40,7 @@ __all__ = [
     "path_value",
     "positive_value",
     "probability_value",
+    "rate_by_field_value",
     "refuse",
     "share_value",
     "size_value",
@@ -280,6 +281,15 @@ def weight_by_field_value(key: str, value: object) -> WeightByField:
     if not isinstance(value, dict):
         return WeightByField(weight_value(key, value))
     return WeightByField(fields={str(name): weight_value(f"{key}: {name}", weight) for name, weight in value.items()})
+
+
+def rate_by_field_value(key: str, value: object) -> WeightByField:
+    """Read one share of at least 0 and below 1 for all fields, or a mapping from fields to shares; others have 0."""
+    value = as_mapping(value)
+    if not isinstance(value, dict):
+        return WeightByField(probability_value(key, value or 0.0))
+    rates = {str(name): probability_value(f"{key}: {name}", rate) for name, rate in value.items()}
+    return WeightByField(0.0, rates)
 
 
 def as_mapping(value: object) -> Any:

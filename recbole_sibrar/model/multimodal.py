@@ -14,7 +14,6 @@ from recbole.utils import InputType
 from torch import Tensor
 
 from recbole_sibrar.config import (
-    ConfigError,
     EncoderConfig,
     check_contrastive,
     check_scaled_fields,
@@ -25,6 +24,7 @@ from recbole_sibrar.config import (
 )
 from recbole_sibrar.data.modality import ModalityTable, TrainingData
 from recbole_sibrar.model.encoder import Encoded, EntityEncoder
+from recbole_sibrar.model.incomplete import incomplete_tables
 from recbole_sibrar.model.inspection import Inspection
 from recbole_sibrar.model.layers import pad_rows
 from recbole_sibrar.model.lookup import EmbeddingLookup
@@ -59,15 +59,10 @@ class MultimodalRecommender(GeneralRecommender):
 
     def __init__(self, config: FullConfig, dataset: TrainingData) -> None:
         super().__init__(config, dataset)
-        if not hasattr(dataset, "modality_tables"):
-            raise ConfigError(
-                f"model {type(self).__name__}: found a {type(dataset).__name__}, allowed is a MultimodalDataset; "
-                "make it with recbole.data.create_dataset(config)"
-            )
+        tables = incomplete_tables(config, dataset, type(self).__name__)
         self.settings = recommender_config(config, self.loss_types)
         self.n_negative_candidates = dataset.n_negative_candidates
 
-        tables = {side: dataset.modality_tables(side) for side in SIDES}
         encoders, modalities = self._read_sides(config, dataset, tables)
         self._inspect(dataset, tables, encoders, modalities)
 

@@ -25,6 +25,9 @@ LEARNERS = ("adam", "adamw", "sgd", "adagrad", "rmsprop", "sparse_adam")
 
 _OF_RECBOLE = "recbole."
 
+_OF_TABLES = ("hide_values", "impute")
+"""Keys that change modality tables; RecBole's models read none."""
+
 
 def is_ours(model_class: object) -> bool:
     """Tell models of this plugin, and classes derived from them, from RecBole's."""
@@ -62,6 +65,10 @@ def unread_keys(config: Config, known: set[str], general: Mapping[str, Any]) -> 
     warnings = check_keys(given, known | own, strict, [*general, *own], keys_of_recbole(), config.model)
     if not config.model_class.__module__.startswith((_OF_RECBOLE, "recbole_sibrar.")):
         warnings = {}
+
+    for key in _OF_TABLES:
+        if key in given and not ours:
+            warnings[key] = f"the key '{key}' has no effect: {config.model} reads no modality tables"
 
     suffixes = config["additional_feat_suffix"] or ()
     return warnings | check_dictionaries(given, ours, known, [suffixes] if isinstance(suffixes, str) else suffixes)

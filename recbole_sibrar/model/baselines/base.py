@@ -21,6 +21,7 @@ from recbole_sibrar.data.modality import ModalityKind, ModalityTable
 from recbole_sibrar.model.baselines.factors import interaction_matrix
 from recbole_sibrar.model.baselines.features import ContentBlock, content_blocks
 from recbole_sibrar.model.baselines.regression import ContentKernel, ContentRegression
+from recbole_sibrar.model.incomplete import incomplete_tables
 from recbole_sibrar.names import ID, INTERACTIONS, RESERVED_NAMES, SIDES, Side
 from recbole_sibrar.protocols import FullConfig, TrainingData
 
@@ -57,16 +58,11 @@ class ContentBaseline(GeneralRecommender):
 
     def __init__(self, config: FullConfig, dataset: TrainingData) -> None:
         super().__init__(config, dataset)
-        if not hasattr(dataset, "modality_tables"):
-            raise ConfigError(
-                f"model {type(self).__name__}: found a {type(dataset).__name__}, allowed is a MultimodalDataset; "
-                "make it with recbole.data.create_dataset(config)"
-            )
+        tables = incomplete_tables(config, dataset, type(self).__name__)
         self.placeholder = torch.nn.Parameter(torch.zeros(1))  # RecBole builds an optimiser for every model
         self.weights: WeightByField = read_key(config, "modality_weights")
         self.seed: int = config["seed"]
 
-        tables = {side: dataset.modality_tables(side) for side in SIDES}
         self.trained = {side: tables[side][ID].available.numpy() for side in SIDES}
         self.interactions = interaction_matrix(tables["user"][INTERACTIONS], self.n_items)
         self.blocks = {side: self._read_content(config, dataset, side, tables[side]) for side in SIDES}

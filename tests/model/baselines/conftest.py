@@ -29,7 +29,8 @@ def build(world: Any) -> Callable[..., Any]:
         file = properties() / "model" / f"{model.__name__}.yaml"
         general = {"USER_ID_FIELD": "user_id", "ITEM_ID_FIELD": "item_id", "NEG_PREFIX": "neg_", "seed": 1}
         defaults = yaml.safe_load(file.read_text(encoding="utf-8"))
-        return model(Settings({**general, "device": torch.device("cpu"), **defaults, **keys}), world)
+        fixed = {**general, "device": torch.device("cpu"), **defaults, "normalize_vectors": "none"}
+        return model(Settings({**fixed, **keys}), world)
 
     return make
 

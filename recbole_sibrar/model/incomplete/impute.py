@@ -1,0 +1,137 @@
+"""Values for the entities without one: zeros, the mean, or those of similar entities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from torch import Tensor
+
+from recbole_sibrar.config.values import ByField
+from recbole_sibrar.data.modality import ModalityKind, ModalityTable, bag_table, dense_table
+from recbole_sibrar.model.baselines.features import content_blocks
+from recbole_sibrar.model.baselines.regression import ContentKernel
+
+N_NEIGHBORS = 10
+"""Number of similar entities to take a missing value from."""
+
+_BLOCK = 1024
+"""Entities with similarities to all others at a time."""
+
+
+def impute_values(tables: Mapping[str, ModalityTable], name: str, way: str, trained: Tensor) -> ModalityTable:
+    """Fill in the missing values of a modality.
+
+    ``zero`` gives zeros, or a label of its own. ``mean`` gives the mean of the training entities, their most frequent
+    category, or the labels of at least half of them. ``neighbors`` gives the same of the 10 training entities with the
+    most similar content in the other fields; entities without content get the mean.
+
+    Args:
+        tables: All fields of a side.
+        name: Name of the modality.
+        way: ``zero``, ``mean`` or ``neighbors``.
+        trained: bool ``[n_entities]``: True for entities with training interactions.
+    """
+    table = tables[name]
+    missing = np.flatnonzero(~table.available.numpy())[1:]  # without the padding
+    known = np.flatnonzero((table.available & trained).numpy())
+    if not len(missing) or not len(known):
+        return table
+    if way == "zero":
+        return _with_zeros(table, missing)
+
+    weights = _mean_weights(len(missing), len(known))
+    if way == "neighbors":
+        others = {other: value for other, value in tables.items() if other != name}
+        weights = _neighbor_weights(others, missing, known, trained, weights)
+    return _with_means(table, missing, known, weights)
+
+
+def _with_zeros(table: ModalityTable, missing: NDArray[np.int64]) -> ModalityTable:
+    """Fill in zeros, or a label of their own."""
+    if table.kind in (ModalityKind.SCALAR, ModalityKind.VECTOR):
+        return _with_values(table, missing, np.zeros((len(missing), table.size)))
+    labels = [np.array([table.size]) for _ in missing]
+    return _with_labels(replace(table, size=table.size + 1), missing, labels)
+
+
+def _mean_weights(n_missing: int, n_known: int) -> csr_matrix:
+    """Weigh all known entities alike, ``[n_missing, n_known]``."""
+    return csr_matrix(np.full((n_missing, n_known), 1 / n_known))
+
+
+def _neighbor_weights(
+    others: Mapping[str, ModalityTable],
+    missing: NDArray[np.int64],
+    known: NDArray[np.int64],
+    trained: Tensor,
+    fallback: csr_matrix,
+) -> csr_matrix:
+    """Weigh the most similar known entities alike, ``[n_missing, n_known]``."""
+    blocks = tuple(content_blocks(others, list(others), trained, ByField("none")))
+    kernel = ContentKernel(blocks, (1.0,) * len(blocks))
+    k = min(N_NEIGHBORS, len(known))
+    weights = np.zeros((len(missing), len(known)))
+
+    for start in range(0, len(missing), _BLOCK):
+        entities = missing[start : start + _BLOCK]
+        similarities = kernel.between(entities, known)
+        nearest = np.argsort(-similarities, axis=1, kind="stable")[:, :k]
+        rows = weights[start : start + _BLOCK]
+        np.put_along_axis(rows, nearest, 1 / k, axis=1)
+        has_none = ~similarities.any(axis=1)
+        rows[has_none] = fallback[start : start + _BLOCK].toarray()[has_none]
+    return csr_matrix(weights)
+
+
+def _with_means(
+    table: ModalityTable, missing: NDArray[np.int64], known: NDArray[np.int64], weights: csr_matrix
+) -> ModalityTable:
+    """Fill in weighted means of the known values, or their most frequent labels."""
+    if table.kind in (ModalityKind.SCALAR, ModalityKind.VECTOR):
+        values = table.values_of(torch.from_numpy(known)).double().numpy()
+        return _with_values(table, missing, weights @ values)
+
+    shares = weights @ _label_matrix(table)[known]  # [n_missing, n_labels]
+    labels: list[NDArray[np.int64]] = []
+    for row in range(len(missing)):
+        share = shares[[row]].toarray()[0]
+        frequent = np.flatnonzero(share >= 0.5) if table.kind is ModalityKind.MULTI_LABEL else np.array([], dtype=int)
+        labels.append(frequent if len(frequent) else share.argmax(keepdims=True))
+    return _with_labels(table, missing, labels)
+
+
+def _label_matrix(table: ModalityTable) -> csr_matrix:
+    """Labels of all entities as zeros and ones, ``[n_entities, n_labels]``."""
+    if table.values is not None:
+        entities = np.flatnonzero(table.available.numpy())
+        columns = table.values.numpy()[entities]
+        return csr_matrix((np.ones(len(entities)), (entities, columns)), shape=(len(table), table.size))
+
+    assert table.indices is not None
+    assert table.offsets is not None
+    ones = np.ones(len(table.indices))
+    return csr_matrix((ones, table.indices.numpy(), table.offsets.numpy()), shape=(len(table), table.size))
+
+
+def _with_values(table: ModalityTable, missing: NDArray[np.int64], filled: NDArray[np.float64]) -> ModalityTable:
+    """Return a table with values for all entities."""
+    values = table.values_of(torch.arange(len(table))).clone()
+    values[missing] = torch.from_numpy(np.asarray(filled)).to(values.dtype)
+    return dense_table(table.name, table.kind, values, torch.ones(len(table), dtype=torch.bool), table.size)
+
+
+def _with_labels(table: ModalityTable, missing: NDArray[np.int64], labels: list[NDArray[np.int64]]) -> ModalityTable:
+    """Return a table with labels for all entities."""
+    if table.values is not None:
+        values = table.values.clone()
+        values[missing] = torch.tensor([int(own[0]) for own in labels])
+        return dense_table(table.name, table.kind, values, torch.ones(len(table), dtype=torch.bool), table.size)
+
+    rows = np.repeat(missing, [len(own) for own in labels])
+    added = csr_matrix((np.ones(len(rows)), (rows, np.concatenate(labels))), shape=(len(table), table.size))
+    return bag_table(table.name, table.kind, _label_matrix(table) + added)
