@@ -53,6 +53,7 @@ class DropoutNet(MultimodalRecommender):
         "aggregation": "mean",
         "branch_budget": "per_modality",
         "modality_sampling": False,
+        "drawn_modalities": "fewest",
         "contrastive": "none",
         "central_modality": None,
         "contrastive_scope": "sample",
