@@ -17,6 +17,16 @@ from recbole_sibrar.errors import ConfigError, nearest, refuse
 from recbole_sibrar.names import ID, Side
 from recbole_sibrar.protocols import ConfigLike
 
+_OPTIONS = (
+    "negatives",
+    "score_scale",
+    "ema_decay",
+    "distillation_weight",
+    "distillation_temperature",
+    "distillation_l2",
+)
+"""Keys of the recommendation loss that only some models have."""
+
 
 @dataclass(frozen=True)
 class EncoderConfig:
@@ -58,6 +68,8 @@ class EncoderConfig:
     """Aggregation of the embeddings of an entity's modalities."""
     modality_sampling: bool
     """Encode a random choice of modalities in training, instead of all."""
+    drawn_modalities: Literal["fewest", "any"]
+    """Number of drawn modalities: one, or a pair for the contrastive loss (``fewest``), or 1 to all (``any``)."""
     contrastive: Literal["none", "pairwise", "central"]
     """Contrastive loss between two modalities of an entity."""
     central_modality: str | None
@@ -78,6 +90,18 @@ class RecommenderConfig:
     """Bayesian personalised ranking (BPR), binary cross-entropy (BCE), sampled softmax (SSM), or the model's own."""
     n_negatives: int
     """Negatives per positive (RecBole's ``train_neg_sample_args: sample_num``)."""
+    negatives: str
+    """Items to tell a positive from: negatives of its own, those ``shared`` by the batch, or ``all`` training items."""
+    score_scale: float
+    """Factor of the scores in the recommendation loss."""
+    ema_decay: float
+    """Decay of the moving average of the weights that inference uses; 0 for none."""
+    distillation_weight: float
+    """Weight of the teacher in the recommendation loss; 0 for none."""
+    distillation_temperature: float
+    """Divisor of the teacher's scores."""
+    distillation_l2: float
+    """Regularisation of the teacher, lambda of EASE."""
 
 
 def encoder_config(config: ConfigLike, side: Side, fixed: Mapping[str, Any] | None = None) -> EncoderConfig:
@@ -128,7 +152,18 @@ def recommender_config(config: ConfigLike, loss_types: Sequence[str] = ("BPR", "
     if loss_type == "SSM" and sampling.get("distribution") != "uniform":
         refuse("train_neg_sample_args", sampling, "distribution: uniform, which loss_type SSM corrects for")
 
-    return RecommenderConfig(loss_type=loss_type, n_negatives=negatives)
+    options = {name: read_key(config, name) for name in _OPTIONS}
+    settings = RecommenderConfig(loss_type=loss_type, n_negatives=negatives, **options)
+    _check_negatives(settings)
+    return settings
+
+
+def _check_negatives(settings: RecommenderConfig) -> None:
+    """Check that the options of a softmax over shared negatives have one."""
+    if settings.negatives != "per_positive" and settings.loss_type != "SSM":
+        refuse("negatives", settings.negatives, f"per_positive for loss_type {settings.loss_type}, or loss_type SSM")
+    if settings.negatives == "per_positive" and settings.distillation_weight:
+        refuse("distillation_weight", settings.distillation_weight, "0, or negatives: shared or all, which it needs")
 
 
 def _ranking_loss(config: ConfigLike, loss_type: str, distribution: object) -> str:

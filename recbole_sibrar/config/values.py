@@ -23,7 +23,6 @@ __all__ = [
     "as_list",
     "as_mapping",
     "batch_norm_value",
-    "branch_budget_value",
     "by_field_value",
     "choice_value",
     "flag_value",
@@ -33,6 +32,7 @@ __all__ = [
     "modalities_value",
     "names_value",
     "nearest",
+    "number_or_default",
     "number_value",
     "optional",
     "optional_name_value",
@@ -46,8 +46,10 @@ __all__ = [
     "size_value",
     "sizes_value",
     "unless_empty",
+    "up_to_one_value",
     "weight_by_field_value",
     "weight_value",
+    "word_or_default",
 ]
 
 Value = TypeVar("Value")
@@ -147,6 +149,11 @@ def weight_value(key: str, value: object) -> float:
     return number_value(key, value, "a number of at least 0", lambda number: 0 <= number < math.inf)
 
 
+def up_to_one_value(key: str, value: object) -> float:
+    """Read a number from 0 to 1."""
+    return number_value(key, value, "a number from 0 to 1", lambda number: 0 <= number <= 1)
+
+
 def share_value(key: str, value: object) -> float:
     """Read a number above 0 and below 1."""
     share = probability_value(key, value)
@@ -174,9 +181,15 @@ def batch_norm_value(key: str, value: object) -> str | int:
     return value
 
 
-def branch_budget_value(key: str, value: object) -> str:
-    """Read ``per_modality``, the default, or ``total``."""
-    return choice_value("per_modality", "total")(key, "per_modality" if value is None else value)
+def word_or_default(*options: str) -> Callable[[str, Any], str]:
+    """Make a reader of one of several words, the first of which stands for a key that is not set."""
+    read = choice_value(*options)
+    return lambda key, value: read(key, options[0] if value is None else value)
+
+
+def number_or_default(default: float, read: Callable[[str, Any], float]) -> Callable[[str, Any], float]:
+    """Make a reader of a number with a value for a key that is not set."""
+    return lambda key, value: read(key, default if value is None else value)
 
 
 def choice_value(*options: str) -> Callable[[str, Any], str]:

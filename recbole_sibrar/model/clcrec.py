@@ -50,6 +50,7 @@ class CLCRec(MultimodalRecommender):
         "aggregation": "mean",
         "branch_budget": "per_modality",
         "modality_sampling": False,
+        "drawn_modalities": "fewest",
         "contrastive": "pairwise",
         "central_modality": None,
         "normalize_interactions": True,

@@ -20,6 +20,7 @@ FIXED: dict[str, Any] = {
     "aggregation": "mean",
     "branch_budget": "per_modality",
     "modality_sampling": False,
+    "drawn_modalities": "fewest",
     "contrastive": "none",
     "central_modality": None,
     "contrastive_scope": "sample",

@@ -14,7 +14,7 @@ from recbole_sibrar.data.modality import ModalityTable, with_known_labels
 from recbole_sibrar.model.branches import aggregate, make_branches
 from recbole_sibrar.model.hiding import fill_missing
 from recbole_sibrar.model.layers import BatchNorm, IdLayer, Projection, make_scaling
-from recbole_sibrar.model.sampling import ModalitySampler
+from recbole_sibrar.model.sampling import ModalitySampler, keep_any_number
 from recbole_sibrar.names import ID
 from recbole_sibrar.parallel.synchronization import Ranks, Shared
 
@@ -285,13 +285,20 @@ class EntityEncoder(nn.Module):
 
     def _encode_drawn(self, entities: Tensor) -> Encoded:
         """Encode drawn modalities of each occurrence ([A] section 3.2)."""
-        n_drawn = 2 if self.contrasts else 1
-        columns, mask = self.draw(entities, n_drawn, self.central)
-        views = gather_views(*self.encode_distinct(entities, columns, mask, training=True))
+        fewest = 2 if self.contrasts else 1
+        draws_any = self.config.drawn_modalities == "any"
+        columns, mask = self.draw(entities, len(self.modalities) if draws_any else fewest, self.central)
+        used = keep_any_number(mask) if draws_any else mask
 
-        aggregated = aggregate(views, mask, self.config.aggregation)
-        embeddings = fill_missing(aggregated, mask.any(1), self.ranks)
-        return self._with_pair(embeddings, views, columns, mask) if self.contrasts else Encoded(embeddings)
+        # the loss needs the pair also where the aggregate is of one modality
+        encoded = used.index_fill(1, torch.arange(fewest, device=used.device), True) & mask if draws_any else mask
+        views = gather_views(*self.encode_distinct(entities, columns, encoded, training=True))
+
+        aggregated = aggregate(views, used, self.config.aggregation)
+        embeddings = fill_missing(aggregated, used.any(1), self.ranks)
+        if not self.contrasts:
+            return Encoded(embeddings)
+        return self._with_pair(embeddings, views[:2], columns[:, :2], mask[:, :2])
 
     def _encode_available(self, entities: Tensor) -> Encoded:
         """Encode all available modalities of each occurrence, each distinct entity once."""

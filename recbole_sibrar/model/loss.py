@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -66,6 +66,12 @@ def sampled_softmax_loss(positive: Tensor, negative: Tensor, n_items: int) -> Te
     corrected = negative + math.log(n_items / negative.shape[1])
     candidates = torch.cat([positive[:, None], corrected], dim=1)  # [batch, 1 + n]
     return (log_sum_exp(candidates, dim=1) - positive).mean()
+
+
+def present_parts(parts: Sequence[Tensor | None]) -> tuple[Tensor, ...] | Tensor:
+    """Select the parts of a loss that there are; a single one comes by itself, as RecBole wants it."""
+    losses = tuple(part for part in parts if part is not None)
+    return losses if len(losses) > 1 else losses[0]
 
 
 def log_sum_exp(values: Tensor, dim: int) -> Tensor:

@@ -28,7 +28,8 @@ from recbole_sibrar.model.incomplete import incomplete_tables
 from recbole_sibrar.model.inspection import Inspection
 from recbole_sibrar.model.layers import pad_rows
 from recbole_sibrar.model.lookup import EmbeddingLookup
-from recbole_sibrar.model.loss import bce_loss, bpr_loss, contrastive_loss, sampled_softmax_loss
+from recbole_sibrar.model.loss import bce_loss, bpr_loss, contrastive_loss, present_parts, sampled_softmax_loss
+from recbole_sibrar.model.training import SharedCandidates, Teacher, WeightAverage, in_random_sets, shared_softmax_loss
 from recbole_sibrar.names import ID, RESERVED_NAMES, SIDES, Side
 from recbole_sibrar.parallel.synchronization import Ranks
 from recbole_sibrar.protocols import FullConfig
@@ -71,11 +72,22 @@ class MultimodalRecommender(GeneralRecommender):
         self.user_encoder = self.make_encoder(encoders["user"], tables["user"], modalities["user"])
         self.item_encoder = self.make_encoder(encoders["item"], tables["item"], modalities["item"])
 
+        self._prepare_options(tables)
+
         self._lookups = {side: EmbeddingLookup(self.encoder_of(side)) for side in SIDES}
         self.n_known = {side: tables[side][ID].size for side in SIDES}
         self.register_load_state_dict_pre_hook(_pad_before_loading)
         self.register_load_state_dict_post_hook(_forget_after_loading)
         self._log_entities_without()
+
+    def _prepare_options(self, tables: Mapping[Side, dict[str, ModalityTable]]) -> None:
+        """Make the parts of the loss and the average of the weights that the configuration asks for."""
+        settings = self.settings
+        self.shared_candidates = SharedCandidates.of(settings, tables["item"], self.n_negative_candidates)
+        self.teacher = Teacher.of(settings, tables["user"])
+
+        # last: it averages everything that stands in the state of the model
+        self.average = WeightAverage(self, settings.ema_decay) if settings.ema_decay else None
 
     def _read_sides(
         self, config: FullConfig, dataset: TrainingData, tables: Mapping[Side, dict[str, ModalityTable]]
@@ -175,6 +187,8 @@ class MultimodalRecommender(GeneralRecommender):
     def train(self, mode: bool = True) -> MultimodalRecommender:
         """Switch between training and evaluation; embeddings are encoded anew at the next look-up."""
         self._forget_embeddings()
+        if self.average is not None:
+            self.average.use(self, not mode)
         super().train(mode)
         return self
 
@@ -192,21 +206,45 @@ class MultimodalRecommender(GeneralRecommender):
         Returns:
             The parts, whose sum is minimised; a single number where there is one part.
         """
+        if self.average is not None:
+            self.average.update(self)  # with the weights that the previous step has left
+
         users, items = self._batch(interaction)
+        if self.shared_candidates is not None:
+            return self._shared_loss(self.shared_candidates, users, items)
+
         user = self.user_encoder.encode_training(users)
         item = self.item_encoder.encode_training(items.flatten())
 
         with torch.autocast(users.device.type, enabled=False):  # enable_amp is for the encoders
             candidates = item.embeddings.view(*items.shape, -1)  # [batch, 1 + n, k]
-            scores = (candidates @ user.embeddings[:, :, None]).squeeze(2)  # [batch, 1 + n]
+            scores = self.settings.score_scale * (candidates @ user.embeddings[:, :, None]).squeeze(2)  # [batch, 1 + n]
             parts = [
                 self.recommendation_loss(scores, users, items),
                 self._contrastive_loss(self.user_encoder, user, users, None),
                 self._contrastive_loss(self.item_encoder, item, items.flatten(), items.shape[1]),
             ]
 
-        losses = tuple(part for part in parts if part is not None)
-        return losses if len(losses) > 1 else losses[0]
+        return present_parts(parts)
+
+    def _shared_loss(self, shared: SharedCandidates, users: Tensor, items: Tensor) -> tuple[Tensor, ...] | Tensor:
+        """Losses of a batch whose positives share their candidates; see :meth:`calculate_loss`."""
+        candidates, positives, log_probability = shared.choose(items)
+        user = self.user_encoder.encode_training(users)
+        item = self.item_encoder.encode_training(candidates)
+
+        with torch.autocast(users.device.type, enabled=False):
+            scores = self.settings.score_scale * (user.embeddings @ item.embeddings.t())  # [batch, m]
+            targets = None if self.teacher is None else self.teacher.targets(users, candidates)
+            weight = self.settings.distillation_weight
+            in_sets = self.item_encoder.config.contrastive_scope == "sample"
+            contrast = in_random_sets(item, candidates, items.shape[1]) if in_sets else (item, candidates, None)
+            parts = [
+                shared_softmax_loss(scores, positives, log_probability, targets, weight),
+                self._contrastive_loss(self.user_encoder, user, users, None),
+                self._contrastive_loss(self.item_encoder, *contrast),
+            ]
+        return present_parts(parts)
 
     def _batch(self, interaction: Interaction) -> tuple[Tensor, Tensor]:
         """Users ``[batch]`` of a batch, and items ``[batch, 1 + n]``: the positive, then its negatives."""
@@ -299,7 +337,8 @@ class MultimodalRecommender(GeneralRecommender):
 
     def entity_rows(self, side: Side) -> list[str]:
         """Names of the parameters and buffers with a row for each entity of a side."""
-        return [f"{side}_encoder.{name}" for name in self.encoder_of(side).entity_rows()]
+        names = [f"{side}_encoder.{name}" for name in self.encoder_of(side).entity_rows()]
+        return names if self.average is None else names + [f"average.{name}" for name in self.average.names_of(names)]
 
     def encoder_of(self, side: Side) -> EntityEncoder:
         """Return the encoder of one side."""
@@ -346,3 +385,5 @@ def _pad_before_loading(model: MultimodalRecommender, state: dict[str, Any], pre
 
 def _forget_after_loading(model: MultimodalRecommender, keys: object) -> None:
     model._forget_embeddings()
+    if model.average is not None:
+        model.average.use(model, not model.training)

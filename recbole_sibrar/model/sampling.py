@@ -48,3 +48,22 @@ class ModalitySampler:
         if self.counts is not None:
             self.counts.index_add_(0, columns.flatten(), drawn.flatten().long())
         return columns, drawn
+
+
+def keep_any_number(drawn: Tensor) -> Tensor:
+    """Keep the first 1, 2, ..., or all of the drawn modalities of each occurrence, each number equally likely.
+
+    Args:
+        drawn: bool ``[b, m]``, from :meth:`ModalitySampler.draw`; True comes before False in a row.
+
+    Returns:
+        bool ``[b, m]``; a row of False stays one.
+
+    Example:
+        >>> keep_any_number(torch.tensor([[True, False, False], [False, False, False]])).tolist()
+        [[True, False, False], [False, False, False]]
+    """
+    n_drawn = drawn.sum(1, keepdim=True)
+    n_kept = (torch.rand(n_drawn.shape, device=drawn.device) * n_drawn).long() + 1  # [b, 1], from 1 to n_drawn
+    positions = torch.arange(drawn.shape[1], device=drawn.device)
+    return drawn & (positions < n_kept)

@@ -1,0 +1,160 @@
+"""Softmax over items that all positives of a batch share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from recbole_sibrar.config import RecommenderConfig
+from recbole_sibrar.data.modality import ModalityTable
+from recbole_sibrar.model.encoder import Encoded, distinct, gather_rows
+from recbole_sibrar.names import ID, INTERACTIONS
+
+_SMALLEST = 1e-6
+"""Smallest probability of inclusion; bounds the correction of items that are hardly ever drawn."""
+
+
+class SharedCandidates(nn.Module):
+    """Items that the positives of a batch are told apart from: all training items, or the distinct ones of the batch.
+
+    Args:
+        trained: bool ``[n_items]``: True for items with training interactions.
+        counts: int64 ``[n_items]``: training interactions of each item.
+        n_negative_candidates: Number of items that negatives are drawn from.
+        all_items: All training items; else those of the batch.
+    """
+
+    trained: Tensor
+    shares: Tensor
+
+    def __init__(self, trained: Tensor, counts: Tensor, n_negative_candidates: int, all_items: bool) -> None:
+        super().__init__()
+        self.all_items = all_items
+        self.n_negative_candidates = n_negative_candidates
+        self.register_buffer("trained", trained, persistent=False)
+        self.register_buffer("shares", counts / counts.sum().clamp(min=1), persistent=False)
+
+    @classmethod
+    def of(
+        cls, settings: RecommenderConfig, items: Mapping[str, ModalityTable], n_negative_candidates: int
+    ) -> SharedCandidates | None:
+        """Make the candidates that a configuration asks for; None where each positive has negatives of its own.
+
+        Args:
+            settings: Configuration of the recommendation loss.
+            items: Modalities of the items.
+            n_negative_candidates: Number of items that negatives are drawn from.
+        """
+        if settings.negatives == "per_positive":
+            return None
+
+        offsets = items[INTERACTIONS].offsets
+        assert offsets is not None
+        return cls(items[ID].available, offsets.diff(), n_negative_candidates, settings.negatives == "all")
+
+    def choose(self, items: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Choose the candidates of a batch.
+
+        Args:
+            items: int64 ``[batch, 1 + n]``: positives, then their negatives.
+
+        Returns:
+            The candidates ``[m]``, ascending, the position of each positive among them ``[batch]``, and the logarithm
+            of each candidate's probability to be one ``[m]``.
+        """
+        if self.all_items:
+            candidates = self.trained.nonzero().flatten()
+            positions = self.trained.cumsum(0) - 1
+            return candidates, positions[items[:, 0]], torch.zeros(len(candidates), device=items.device)
+
+        candidates, inverse = distinct(items.flatten(), len(self.trained))
+        return candidates, inverse.view(items.shape)[:, 0], self._log_probability(candidates, items)
+
+    def _log_probability(self, candidates: Tensor, items: Tensor) -> Tensor:
+        """Logarithm of the probability that a batch has an item, as a positive or as a uniform negative.
+
+        It is 1 - (1 - p)^b (1 - 1/N)^(b n) with the share p of the item in the interactions.
+        """
+        n_negatives = items.numel() - len(items)
+        no_positive = len(items) * torch.log1p(-self.shares[candidates].clamp(max=1 - _SMALLEST))
+        no_negative = n_negatives * torch.log1p(torch.tensor(-1 / max(self.n_negative_candidates, 2)))
+        return (-torch.expm1(no_positive + no_negative)).clamp(min=_SMALLEST).log()
+
+
+def shared_softmax_loss(
+    scores: Tensor, positives: Tensor, log_probability: Tensor, soft_targets: Tensor | None = None, weight: float = 0.0
+) -> Tensor:
+    r"""Compute the softmax over candidates that all rows share, mean over the rows.
+
+    A candidate's term of the sum is divided by its probability pi to be a candidate, which makes the sum an unbiased
+    estimate of that over all items (Horvitz & Thompson 1952; log-Q correction: Bengio & Senecal 2008). The positive is
+    always there:
+
+    .. math:: -y_p + \log(e^{y_p} + \sum_{j \ne p} e^{y_j} / \pi_j)
+
+    With a teacher, the loss is (1 - weight) times this plus weight times the cross-entropy of the same distribution
+    against the teacher's.
+
+    Args:
+        scores: float ``[batch, m]``.
+        positives: int64 ``[batch]``: position of each positive among the candidates.
+        log_probability: float ``[m]``: log pi.
+        soft_targets: float ``[batch, m]``, rows sum to 1; None without a teacher.
+        weight: Weight of the teacher, from 0 to 1.
+
+    Example:
+        >>> scores = torch.zeros(1, 4)
+        >>> round(shared_softmax_loss(scores, torch.tensor([2]), torch.zeros(4)).item(), 4)  # ln 4
+        1.3863
+    """
+    rows = torch.arange(len(scores), device=scores.device)
+    correction = log_probability.expand_as(scores).clone()
+    correction[rows, positives] = 0
+
+    log_share = functional.log_softmax(scores - correction, dim=1)
+    loss = -log_share[rows, positives].mean()
+    if soft_targets is None:
+        return loss
+    return (1 - weight) * loss - weight * (soft_targets * log_share).sum(1).mean()
+
+
+def random_sets(n: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Divide n candidates at random into sets of one size, for a contrastive loss within the sets.
+
+    Args:
+        n: Number of candidates.
+        size: Number of candidates in a set.
+        device: Device of the results.
+
+    Returns:
+        Positions of the candidates, int64 ``[sets * size]``, and bool: False for places that fill up the last set.
+
+    Example:
+        >>> positions, is_candidate = random_sets(5, 3, torch.device("cpu"))
+        >>> sorted(positions[is_candidate].tolist()), is_candidate.tolist()
+        ([0, 1, 2, 3, 4], [True, True, True, True, True, False])
+    """
+    positions = torch.randperm(n, device=device)
+    n_missing = -n % size
+    is_candidate = torch.arange(n + n_missing, device=device) < n
+    return functional.pad(positions, (0, n_missing)), is_candidate
+
+
+def in_random_sets(encoded: Encoded, candidates: Tensor, size: int) -> tuple[Encoded, Tensor, int]:
+    """Divide shared candidates into sets as large as a positive with negatives of its own, for the contrastive loss.
+
+    Args:
+        encoded: The candidates with their views.
+        candidates: int64 ``[m]``.
+        size: Number of candidates in a set.
+    """
+    if encoded.first is None or encoded.second is None or encoded.valid is None:
+        return encoded, candidates, size
+
+    order, is_candidate = random_sets(len(candidates), size, candidates.device)
+    first, second = gather_rows(encoded.first, order), gather_rows(encoded.second, order)
+    valid = encoded.valid[order] & is_candidate
+    return Encoded(encoded.embeddings, first, second, valid), candidates[order], size

@@ -1,0 +1,92 @@
+"""Teacher of a distillation: EASE, a linear model of the training interactions in closed form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from recbole_sibrar.config import RecommenderConfig, refuse
+from recbole_sibrar.data.modality import ModalityTable
+from recbole_sibrar.names import INTERACTIONS
+
+LARGEST = 500_000_000
+"""Largest number of scores, users times items, that are kept: 2 GB."""
+
+
+class Teacher(nn.Module):
+    r"""Scores of EASE (Steck, WWW 2019) for all users and training items: :math:`S = X B`.
+
+    With the Gram matrix :math:`G = X^T X + \lambda I` of the training interactions and :math:`P = G^{-1}`, it is
+    :math:`B_{ij} = -P_{ij} / P_{jj}` with a zero diagonal. A student learns the distribution softmax(S / temperature)
+    over items. The scores come from known items, and teach the encoders of their content: a new item is scored like
+    the known items with similar content.
+
+    Args:
+        interactions: Users' training interactions.
+        l2: Regularisation lambda.
+        temperature: Divisor of the scores; a small one makes the distribution sharp.
+
+    Raises:
+        ConfigError: There are too many users and items to keep their scores.
+    """
+
+    scores: Tensor
+    position: Tensor
+
+    def __init__(self, interactions: ModalityTable, l2: float, temperature: float) -> None:
+        super().__init__()
+        assert interactions.indices is not None
+        assert interactions.offsets is not None
+        self.temperature = temperature
+        items, columns = torch.unique(interactions.indices, return_inverse=True)
+        n_users = len(interactions)
+        if n_users * len(items) > LARGEST:
+            allowed = f"0 for {n_users} users and {len(items)} items; EASE keeps at most {LARGEST} scores"
+            refuse("distillation_weight", "a number above 0", allowed)
+
+        users = torch.arange(n_users).repeat_interleave(interactions.offsets.diff())
+        matrix = torch.zeros(n_users, len(items))
+        matrix[users, columns] = 1
+        position = torch.full((interactions.size,), -1)
+        position[items] = torch.arange(len(items))
+        self.register_buffer("scores", matrix @ ease_weights(matrix, l2), persistent=False)
+        self.register_buffer("position", position, persistent=False)
+
+    @classmethod
+    def of(cls, settings: RecommenderConfig, users: Mapping[str, ModalityTable]) -> Teacher | None:
+        """Make the teacher that a configuration asks for, from the modalities of the users; None without one."""
+        if not settings.distillation_weight:
+            return None
+        return cls(users[INTERACTIONS], settings.distillation_l2, settings.distillation_temperature)
+
+    def targets(self, users: Tensor, items: Tensor) -> Tensor:
+        """Compute the distribution over some items, ``[n_users, n_items]``; 0 for items without training interactions.
+
+        Args:
+            users: int64 ``[n_users]``.
+            items: int64 ``[n_items]``.
+        """
+        columns = self.position[items]
+        scores = self.scores[users][:, columns.clamp(min=0)] / self.temperature
+        return scores.masked_fill(columns < 0, -torch.inf).softmax(1)
+
+
+def ease_weights(matrix: Tensor, l2: float) -> Tensor:
+    """Compute the weights B of EASE, ``[n_items, n_items]`` (Steck, WWW 2019, equation 8).
+
+    Args:
+        matrix: float ``[n_users, n_items]`` of zeros and ones.
+        l2: Regularisation.
+
+    Example:
+        >>> ease_weights(torch.ones(2, 2), 1.0)
+        tensor([[0.0000, 0.6667],
+                [0.6667, 0.0000]])
+    """
+    gram = matrix.t() @ matrix
+    gram.diagonal().add_(l2)
+    inverse = torch.linalg.inv(gram)
+    weights = -inverse / inverse.diagonal()
+    return weights.fill_diagonal_(0)
