@@ -83,7 +83,7 @@ def projection(samples: Samples, method: str = "pca", seed: int = 0) -> Figure:
     names = list(dict.fromkeys(name for sample in samples.values() for name in sample.names))
     with matplotlib.rc_context(STYLE):
         figure = _new(max(_PANEL * n_columns + 0.5, 4.2), (_PANEL + 0.5) * n_rows)
-        panels = figure.subplots(n_rows, n_columns, squeeze=False).flat
+        panels = list(figure.subplots(n_rows, n_columns, squeeze=False).flat)
         for unused in panels[len(samples) :]:
             unused.remove()
 
