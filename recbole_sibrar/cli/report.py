@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument("folder", metavar="RUN_FOLDER", type=Path, help="--output folder of run_recbole_group")
     parser.add_argument("--output", metavar="FILE", type=Path, help="HTML page (default: report.html in RUN_FOLDER)")
-    parser.add_argument("--figures", metavar="DIR", type=Path, help="folder of figures (default: beside the page)")
+    parser.add_argument("--figures", metavar="DIR", type=Path, help="write the figures as PDF and PNG there")
     parser.add_argument("--missing", action="store_true", help="evaluate the checkpoints with missing modalities")
     shared.add_data_path(parser)
     parser.add_argument("--gap", action="store_true", help="measure the modality gap of the checkpoints")
@@ -30,7 +30,7 @@ class Options:
     output: Path | None
     """HTML page; None for ``report.html`` in the folder."""
     figures: Path | None
-    """Folder of the figures; None for one beside the page."""
+    """Folder of the figures as PDF and PNG; None for no such files."""
     missing: bool
     """Evaluate the checkpoints with missing modalities."""
     data_path: str | None
@@ -49,8 +49,9 @@ def run(args: argparse.Namespace) -> int:
 
     from recbole_sibrar.report import build as report
 
-    page, figures, n_figures = report.run(
+    page, n_figures = report.run(
         options.folder, options.output, options.figures, options.missing, options.gap, options.data_path
     )
-    print(f"written: {page}, {n_figures} figures as PDF and PNG in {figures}")  # noqa: T201
+    figures = "" if options.figures is None else f", {n_figures} new figures as PDF and PNG in {options.figures}"
+    print(f"written: {page}{figures}")  # noqa: T201
     return 0

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import logging
 import os
+import textwrap
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 
 from recbole_sibrar.files import replacing
 
-__all__ = ["COLOURS", "LINES", "MARKERS", "STYLE", "line_names", "metric_title", "save_figure"]
+__all__ = [
+    "COLOURS",
+    "LINES",
+    "MARKERS",
+    "STYLE",
+    "line_names",
+    "look",
+    "metric_title",
+    "place_legend",
+    "save_figure",
+    "wrapped",
+]
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Colours of Okabe and Ito, distinct for colour-blind readers; the palest one is left out."""
@@ -74,6 +88,53 @@ def metric_title(metric: str) -> str:
     usual = _SPELLINGS.get(name, name.capitalize())
     spelled = name.upper() if name in _ABBREVIATIONS else usual
     return f"{spelled}{at}{k}"
+
+
+def look(number: int) -> dict[str, str]:
+    """Return colour and marker of a modality; the first 49 numbers have different pairs.
+
+    Example:
+        >>> look(0) != look(7)
+        True
+    """
+    rounds, i = divmod(number, len(COLOURS))
+    return {"color": COLOURS[i], "marker": MARKERS[(i + rounds) % len(MARKERS)]}
+
+
+def wrapped(text: str, inches: float, points: float = 9) -> str:
+    """Break a text into lines that fit a width, at spaces where possible.
+
+    Args:
+        text: The text; its own line breaks stay.
+        inches: Width.
+        points: Size of the letters. A mean letter of DejaVu Sans is 0.62 of it wide.
+
+    Example:
+        >>> wrapped("SiBraR without contrast", 1.2)
+        'SiBraR without\\ncontrast'
+    """
+    n_letters = max(4, int(inches * 72 / (0.62 * points)))
+    lines = [textwrap.fill(line, n_letters, break_on_hyphens=False) for line in text.split("\n")]
+    return "\n".join(lines)
+
+
+def place_legend(figure: Figure, handles: Mapping[str, Any], **options: Any) -> Legend:
+    """Add a legend with as many columns as fit the width of the figure.
+
+    Args:
+        figure: The figure.
+        handles: Text of an entry -> its handle.
+        options: Of Matplotlib's ``Figure.legend``.
+    """
+    width = figure.get_figwidth()
+    texts = [wrapped(text, width - 0.7) for text in handles]
+    for n_columns in range(len(texts), 0, -1):
+        legend = figure.legend(list(handles.values()), texts, ncols=n_columns, **options)
+        extent = legend.get_window_extent(figure.canvas.get_renderer())  # type: ignore[attr-defined]
+        if n_columns == 1 or extent.width <= width * figure.dpi:
+            break
+        legend.remove()
+    return legend
 
 
 def save_figure(figure: Figure, path: Path) -> None:

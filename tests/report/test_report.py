@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from recbole_sibrar import cli
 from recbole_sibrar.plotting import chart_file
 from recbole_sibrar.report import build as report
+from recbole_sibrar.report import figure_files
 
 VOID = ("meta", "link", "br", "hr", "img", "input")
 STRANGE = "<b>A & $B$</b>"
@@ -61,15 +62,7 @@ class Reader(HTMLParser):
 
 
 @pytest.fixture
-def no_files(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of figures, which are not drawn."""
-    names: list[str] = []
-    monkeypatch.setattr(report, "save", lambda chart, folder: names.append(f"{folder.name}/{chart.name}"))
-    return names
-
-
-@pytest.fixture
-def page(comparison: Path, no_files: list[str]) -> Reader:
+def page(comparison: Path) -> Reader:
     return Reader(report.run(comparison)[0])
 
 
@@ -144,7 +137,7 @@ def test_configuration_differences(page: Reader) -> None:
     assert page.rows["p0-table-packages"][1:] == [["torch", "2.13.0"], ["numpy", "1.26.4"]]
 
 
-def test_empty_sections_explain_themselves(comparison: Path, no_files: list[str]) -> None:
+def test_empty_sections_explain_themselves(comparison: Path) -> None:
     for path in (*comparison.glob("runs/*/learning_curve.csv"), *comparison.glob("runs/*/environment.json")):
         path.unlink()
     for folder in ("missing", "gap"):
@@ -162,10 +155,9 @@ def test_empty_sections_explain_themselves(comparison: Path, no_files: list[str]
         "environment.json",
     ):
         assert re.search(rf"Not available:[^.]*{re.escape(hint)}", text), hint
-    assert {name.split("/")[1].split("-")[0] for name in no_files} == {"results"}
 
 
-def test_several_splits_share_a_page(comparison: Path, no_files: list[str]) -> None:
+def test_several_splits_share_a_page(comparison: Path) -> None:
     parent = comparison.parent / "splits"
     for name in ("warm", "cold"):
         shutil.copytree(comparison, parent / name)
@@ -173,10 +165,9 @@ def test_several_splits_share_a_page(comparison: Path, no_files: list[str]) -> N
     assert {"p0-table-results", "p1-table-results"} <= set(page.rows)
     identifiers = [str(x["id"]) for _, x in page.attributes if "id" in x]
     assert len(set(identifiers)) == len(identifiers)
-    assert {name.split("/")[0] for name in no_files} == {"cold", "warm"}
 
 
-def test_earlier_runs_are_not_shown(comparison: Path, no_files: list[str]) -> None:
+def test_earlier_runs_are_not_shown(comparison: Path) -> None:
     (current,) = comparison.glob("runs/Pop-1-*")
     earlier = current.with_name("Pop-1-" + "0" * 11 + "a")
     shutil.copytree(current, earlier)
@@ -188,7 +179,7 @@ def test_earlier_runs_are_not_shown(comparison: Path, no_files: list[str]) -> No
     assert f"runs/{earlier.name}" not in folders
 
 
-def test_runs_without_a_result_are_named(comparison: Path, no_files: list[str]) -> None:
+def test_runs_without_a_result_are_named(comparison: Path) -> None:
     (comparison / "runs" / "BPR-1-ffffffffffff").mkdir()
     text = Reader(report.run(comparison)[0]).text
     assert "Without a result: BPR-1-ffffffffffff." in text
@@ -200,16 +191,41 @@ def test_every_figure_is_a_pdf_and_a_png(comparison: Path, tmp_path: Path, monke
     drawn: list[Figure] = []
     draw = chart_file.draw
     monkeypatch.setattr(chart_file, "draw", lambda chart: drawn.append(draw(chart)) or drawn[-1])
-    shutil.rmtree(comparison / "gap")
-    page, folder, n_figures = report.run(comparison, tmp_path / "pages" / "a.html", tmp_path / "figures")
+    for study in ("gap", "missing"):
+        shutil.rmtree(comparison / study)
+    monkeypatch.setattr(figure_files, "_CHARTS_PER_PROCESS", 100)  # this process counts the figures
+    folder = tmp_path / "figures"
+    page, n_figures = report.run(comparison, tmp_path / "pages" / "a.html", folder)
     assert page.is_file()
-    begins = {path.name: path.read_bytes()[:4] for path in folder.iterdir()}
+    begins = {path.name: path.read_bytes()[:4] for path in folder.iterdir() if path.suffix != ".json"}
     assert len(begins) == 2 * n_figures == 2 * len(drawn) == 2 * len(Reader(page).charts())
     assert {begin for name, begin in begins.items() if name.endswith(".pdf")} == {b"%PDF"}
     assert {begin for name, begin in begins.items() if name.endswith(".png")} == {b"\x89PNG"}
     results = drawn[0].axes[0]
     assert [patch.get_height() for patch in results.patches] == pytest.approx([0.33, 0.15, 0.06])
     assert [label.get_text() for label in results.get_xticklabels()] == ["SiBraR", STRANGE, "Pop"]
+
+
+@pytest.mark.slow
+@pytest.mark.processes
+def test_only_changed_figures_are_drawn(comparison: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figure_files, "_CHARTS_PER_PROCESS", 1)
+    folder = tmp_path / "figures"
+    _, n_figures = report.run(comparison, figures=folder)
+    assert n_figures == len(list(folder.glob("*.pdf"))) == len(list(folder.glob("*.png")))
+    assert report.run(comparison, figures=folder)[1] == 0
+
+    (folder / "curve-train_loss.png").unlink()
+    gap = pd.read_csv(comparison / "gap" / "gap.csv")
+    gap.assign(value=0.45).to_csv(comparison / "gap" / "gap.csv", index=False)
+    assert report.run(comparison, figures=folder)[1] == 2
+
+
+def test_figures_are_drawn_on_request(comparison: Path) -> None:
+    before = set(comparison.parent.rglob("*"))
+    page, n_figures = report.run(comparison)
+    assert set(comparison.parent.rglob("*")) - before == {page}
+    assert n_figures == 0
 
 
 def _no_folder(folder: Path) -> Path:
@@ -277,8 +293,8 @@ def test_failed_page_leaves_the_old_one(
     def fail(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(report, "save", fail)
-    assert cli.main(["report", str(comparison)]) == cli.WRONG_INPUT
+    monkeypatch.setattr(report, "save_changed", fail)
+    assert cli.main(["report", str(comparison), "--figures", str(comparison / "figures")]) == cli.WRONG_INPUT
     assert f"cannot write the page or a figure: disk full ({page})" in capsys.readouterr().err
     assert page.read_text(encoding="utf-8") == "earlier"
 
@@ -300,7 +316,7 @@ def test_colours_stand_out_in_both_themes() -> None:
                 assert light / dark >= least, (name, ground, theme)
 
 
-def test_a_name_of_digits_stays_as_it_is(comparison: Path, no_files: list[str]) -> None:
+def test_a_name_of_digits_stays_as_it_is(comparison: Path) -> None:
     for name, before, after in (("results.csv", "\nPop,", "\n007,"), ("significance.csv", ",Pop,", ",007,")):
         text = (comparison / name).read_text(encoding="utf-8")
         (comparison / name).write_text(text.replace(before, after), encoding="utf-8")
@@ -312,7 +328,7 @@ def test_a_name_of_digits_stays_as_it_is(comparison: Path, no_files: list[str]) 
     assert [row[2] for row in page.rows["p0-table-significance"][1:]] == [STRANGE, "007", "007"]
 
 
-def test_epochs_count_like_the_log(comparison: Path, no_files: list[str]) -> None:
+def test_epochs_count_like_the_log(comparison: Path) -> None:
     for path in comparison.glob("runs/*/learning_curve.csv"):
         curve = pd.read_csv(path)
         curve["epoch"] = [1, 3, 5]  # validated after every second epoch

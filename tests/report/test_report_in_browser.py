@@ -48,12 +48,10 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory, make_comparison: Callable[..., Path]) -> Iterator[Path]:
-    """The page of a small comparison; its figures are not drawn as files."""
+def page(tmp_path_factory: pytest.TempPathFactory, make_comparison: Callable[..., Path]) -> Path:
+    """The page of a small comparison."""
     folder = make_comparison(tmp_path_factory.mktemp("page") / "comparison")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(report, "save", lambda chart, folder: None)
-        yield report.run(folder)[0]
+    return report.run(folder)[0]
 
 
 @pytest.fixture

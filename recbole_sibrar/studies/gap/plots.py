@@ -19,7 +19,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from recbole_sibrar.evaluator.embeddings import ModalityEmbeddings
-from recbole_sibrar.plotting.style import COLOURS, LINES, MARKERS, STYLE
+from recbole_sibrar.plotting.style import COLOURS, LINES, STYLE, look, place_legend, wrapped
 from recbole_sibrar.studies.gap.tables import LABELS, pair_name
 
 N_POINTS = 250
@@ -30,6 +30,15 @@ N_BINS = 40
 
 SERIES_MEASURES = ("cosine_ratio", "centroid_ratio", "mrr", "classifier_accuracy")
 """Measures in the figure of a series."""
+
+_PANEL = 2.7
+"""Width and height of a panel of the projection, in inches."""
+
+_HISTOGRAM = 2.4
+"""Width of a panel of the histograms, in inches."""
+
+_N_COLUMNS = 3
+"""Largest number of panels side by side; more would be too small on a page of A4."""
 
 Samples = Mapping[str, ModalityEmbeddings]
 """Name of a checkpoint -> some of its embeddings."""
@@ -69,26 +78,48 @@ def projection(samples: Samples, method: str = "pca", seed: int = 0) -> Figure:
     All checkpoints have the same axes. Embeddings are drawn at unit length: those of different models differ in
     length, and within a model a few long ones would push all others together.
     """
+    n_columns = min(len(samples), _N_COLUMNS)
+    n_rows = -(-len(samples) // n_columns)
+    names = list(dict.fromkeys(name for sample in samples.values() for name in sample.names))
     with matplotlib.rc_context(STYLE):
-        figure = _new(2.9 * len(samples) + 0.4, 3.2, "compressed")
-        panels = figure.subplots(1, len(samples), squeeze=False)[0]
-        names = list(dict.fromkeys(name for sample in samples.values() for name in sample.names))
+        figure = _new(max(_PANEL * n_columns + 0.5, 4.2), (_PANEL + 0.5) * n_rows)
+        panels = list(figure.subplots(n_rows, n_columns, squeeze=False).flat)
+        for unused in panels[len(samples) :]:
+            unused.remove()
+
+        panels = panels[: len(samples)]
         for axes, (title, sample) in zip(panels, samples.items(), strict=True):
             points, about = project(sample.embeddings[sample.available], method, seed)
             _draw_points(axes, sample, points, names)
-            axes.set_title(f"{title}\n{about}", fontsize=9)
-            axes.set_aspect("equal")
+            axes.set_title(f"{wrapped(title, _PANEL - 0.4)}\n{about}", fontsize=9)
+            axes.tick_params(labelsize=7)
         _share_limits(panels)
+
         handles = {handle.get_label(): handle for axes in panels for handle in axes.get_legend_handles_labels()[0]}
-        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(names), markerscale=1.6)
+        place_legend(figure, handles, loc="outside lower center", markerscale=1.6)
+        _fit_height(figure, n_rows)
     return figure
 
 
+def _fit_height(figure: Figure, n_rows: int) -> None:
+    """Make room for titles and legend, so that the panels keep the height of a square."""
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    titles = max(axes.title.get_window_extent(renderer).height for axes in figure.axes) / figure.dpi
+    legend = figure.legends[0].get_window_extent(renderer).height / figure.dpi
+    figure.set_figheight(n_rows * (_PANEL + titles + 0.15) + legend + 0.2)
+
+
 def _share_limits(panels: Any) -> None:
+    """Give all panels the same square: equal distances look equal within and between them."""
     limits = np.array([[*axes.get_xlim(), *axes.get_ylim()] for axes in panels])
+    low = limits[:, [0, 2]].min(0)
+    high = limits[:, [1, 3]].max(0)
+    middle = (low + high) / 2
+    half = (high - low).max() / 2
     for axes in panels:
-        axes.set_xlim(limits[:, 0].min(), limits[:, 1].max())
-        axes.set_ylim(limits[:, 2].min(), limits[:, 3].max())
+        axes.set_xlim(middle[0] - half, middle[0] + half)
+        axes.set_ylim(middle[1] - half, middle[1] + half)
+        axes.set_box_aspect(1)
 
 
 def _draw_points(axes: Any, sample: ModalityEmbeddings, points: NDArray[Any], names: list[str]) -> None:
@@ -100,9 +131,8 @@ def _draw_points(axes: Any, sample: ModalityEmbeddings, points: NDArray[Any], na
     joined = joined[~np.isnan(joined).any((1, 2))]
     axes.add_collection(LineCollection(list(joined), colors="#888888", linewidths=0.4, alpha=0.35, zorder=1))
     for column, name in enumerate(sample.names):
-        i = names.index(name)
-        style = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)], "label": name}
-        axes.scatter(*placed[:, column].T, s=9, alpha=0.8, linewidths=0, zorder=2, **style)
+        style = look(names.index(name))
+        axes.scatter(*placed[:, column].T, s=9, alpha=0.8, linewidths=0, zorder=2, label=name, **style)
 
 
 def cosine_distances(sample: ModalityEmbeddings, first: int, second: int) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -126,7 +156,7 @@ def histograms(samples: Samples, side: str = "item") -> Figure:
     """
     pairs = list(_pairs(samples))
     with matplotlib.rc_context(STYLE):
-        figure = _new(2.4 * len(samples) + 0.6, 1.7 * len(pairs) + 0.7)
+        figure = _new(max(_HISTOGRAM * len(samples) + 0.6, 3.6), 1.9 * len(pairs) + 0.9)
         panels = figure.subplots(len(pairs), len(samples), squeeze=False, sharex=True, sharey="row")
         found = {
             (pair, title): cosine_distances(sample, *(sample.names.index(name) for name in pair))
@@ -145,11 +175,12 @@ def histograms(samples: Samples, side: str = "item") -> Figure:
                     style = {"color": COLOURS[i], "linestyle": LINES[i]}
                     axes.hist(distances, bins, weights=weights, alpha=0.3, color=COLOURS[i])
                     axes.hist(distances, bins, weights=weights, histtype="step", linewidth=1.3, label=label, **style)
-                axes.set_title(f"{title if not row else ''}\n{pair_name(*pair)}".strip(), fontsize=9)
+                head = wrapped(title, _HISTOGRAM - 0.4) if not row else ""
+                axes.set_title(f"{head}\n{wrapped(pair_name(*pair), _HISTOGRAM - 0.4)}".strip(), fontsize=9)
         figure.supxlabel("cosine distance", fontsize=9)
         figure.supylabel("share of the pairs", fontsize=9)
         handles, labels = panels[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper left", ncols=2)
+        place_legend(figure, dict(zip(labels, handles, strict=True)), loc="outside upper left")
     return figure
 
 
@@ -163,7 +194,7 @@ def heat_map(frame: pd.DataFrame) -> Figure:
     titles = list(dict.fromkeys(frame["name"]))
     names = list(dict.fromkeys(name for name in [*frame["first"], *frame["second"]] if name))
     with matplotlib.rc_context({**STYLE, "axes.grid": False}):
-        size = 0.55 * len(names) + 1.1
+        size = max(0.55 * len(names) + 1.1, 2.4)
         figure = _new(size * len(titles) + 1.2, 2 * size + 0.3)
         panels = figure.subplots(2, len(titles), squeeze=False)
         largest = frame.loc[frame["measure"].isin(("cosine_same", "cosine_different")), "value"].max()
@@ -179,7 +210,8 @@ def heat_map(frame: pd.DataFrame) -> Figure:
                 axes.set_xticks(range(len(names)), names, rotation=35, ha="right")
                 axes.set_yticks(range(len(names)), names if not column else [""] * len(names))
                 side = frame["side"].iloc[0]
-                axes.set_title(f"{title}\n{('same ' + side, f'different {side}s')[row]}", fontsize=9)
+                about = ("same " + side, f"different {side}s")[row]
+                axes.set_title(f"{wrapped(title, size - 0.5)}\n{about}", fontsize=9)
         figure.colorbar(image, ax=panels, label="mean cosine distance", shrink=0.7)
     return figure
 
@@ -209,19 +241,12 @@ def series(files: Mapping[str, pd.DataFrame], side: str) -> Figure:
             for i, (name, frame) in enumerate(files.items()):
                 rows = frame[(frame["side"] == side) & (frame["measure"] == measure)]
                 means = rows.groupby("epochs")["value"].mean()
-                style = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)], "label": name}
-                axes.plot(
-                    means.index,
-                    means.to_numpy(),
-                    linestyle=LINES[i % len(LINES)],
-                    linewidth=1.4,
-                    clip_on=False,
-                    **style,
-                )
+                style = {**look(i), "linestyle": LINES[i % len(LINES)], "label": name}
+                axes.plot(means.index, means.to_numpy(), linewidth=1.4, clip_on=False, **style)
             axes.set_title(LABELS[measure].format(side=side), fontsize=9)
             axes.set_ylim(bottom=0)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.supxlabel("epochs trained so far", fontsize=9)
         handles, labels = figure.axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper left", ncols=4, handlelength=3)
+        place_legend(figure, dict(zip(labels, handles, strict=True)), loc="outside upper left", handlelength=3)
     return figure

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from recbole_sibrar.plotting.style import COLOURS, LINES, MARKERS, STYLE, line_names, metric_title
+from recbole_sibrar.plotting.style import COLOURS, LINES, MARKERS, STYLE, line_names, metric_title, place_legend
 
 __all__ = ["missing_curves"]
 
@@ -38,17 +38,20 @@ def missing_curves(frame: pd.DataFrame, metric: str) -> Figure:
         axes.set_xlim(-0.03, 1.03)
         axes.set_ylim(bottom=0)
 
-        figure.legend(loc="outside upper left", handlelength=3)
+        handles, labels = axes.get_legend_handles_labels()
+        place_legend(figure, dict(zip(labels, handles, strict=True)), loc="outside upper left", handlelength=3)
     return figure
 
 
 def _draw_line(axes: Axes, rows: pd.DataFrame, metric: str, name: str, position: int) -> None:
     """Draw the line of one checkpoint."""
     groups = rows.groupby("rate")
+    several = bool((groups.size() > 1).any())
+    deviations = groups[metric].std().fillna(0).to_numpy() if several else None  # one draw has no error bar
     axes.errorbar(
         groups["share_missing"].mean().to_numpy(),
         groups[metric].mean().to_numpy(),
-        yerr=groups[metric].std().fillna(0).to_numpy(),
+        yerr=deviations,
         label=name,
         color=COLOURS[position % len(COLOURS)],
         marker=MARKERS[position % len(MARKERS)],
