@@ -102,7 +102,7 @@ def look(number: int) -> dict[str, str]:
 
 
 def wrapped(text: str, inches: float, points: float = 9) -> str:
-    """Break a text into lines that fit a width, at spaces where possible.
+    r"""Break a text into lines that fit a width, at spaces where possible.
 
     Args:
         text: The text; its own line breaks stay.
@@ -111,7 +111,7 @@ def wrapped(text: str, inches: float, points: float = 9) -> str:
 
     Example:
         >>> wrapped("SiBraR without contrast", 1.2)
-        'SiBraR without\\ncontrast'
+        'SiBraR without\ncontrast'
     """
     n_letters = max(4, int(inches * 72 / (0.62 * points)))
     lines = [textwrap.fill(line, n_letters, break_on_hyphens=False) for line in text.split("\n")]

@@ -147,7 +147,8 @@ class _FillingPandas(ModuleType):
         frame: Any = pd.read_csv(*args, **options)
         sequences = [column for column in frame if str(column).endswith("_seq")]
         frame[sequences] = frame[sequences].fillna("")
-        return frame
+        filled: pd.DataFrame = frame
+        return filled
 
 
 def needs_matrices() -> bool:

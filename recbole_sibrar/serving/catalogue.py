@@ -66,7 +66,8 @@ class Catalogue:
     @cached_property
     def lengths(self) -> Tensor:
         """Lengths of the embeddings of the portable model, float32 ``[n_base]``."""
-        return self.base.norm(dim=1)
+        lengths: Tensor = self.base.norm(dim=1)
+        return lengths
 
     @property
     def is_changed(self) -> bool:

@@ -171,7 +171,8 @@ def similarity(scores: Tensor, catalogue: Catalogue, vector: Tensor) -> Tensor:
     lengths[: len(catalogue.base)] = catalogue.lengths
     if len(catalogue.changed):
         lengths[torch.from_numpy(catalogue.changed)] = catalogue.vectors.norm(dim=1)
-    return scores / (lengths * vector.norm()).clamp(min=torch.finfo(torch.float32).tiny)
+    cosines: Tensor = scores / (lengths * vector.norm()).clamp(min=torch.finfo(torch.float32).tiny)
+    return cosines
 
 
 def explain_score(model: str, user: Parts, item: Parts) -> list[tuple[str, str, float]]:

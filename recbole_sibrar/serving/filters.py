@@ -110,7 +110,7 @@ class _Evaluation:
         if isinstance(node, ast.Compare):
             sides = [node.left, *node.comparators]
             pairs = zip(node.ops, sides[:-1], sides[1:], strict=True)
-            return np.logical_and.reduce([self._compare(*pair) for pair in pairs])
+            return np.asarray(np.logical_and.reduce([self._compare(*pair) for pair in pairs]), dtype=bool)
         raise _refused(self.expression, "it is no condition")
 
     def _compare(self, comparison: ast.cmpop, left: ast.expr, right: ast.expr) -> NDArray[np.bool_]:

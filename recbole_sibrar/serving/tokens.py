@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -90,7 +91,8 @@ class TokenIndex:
             return np.array([self.find(str(token)) for token in listed], dtype=np.int64)
 
         texts = tokens if isinstance(tokens, pa.Array) else pa.array(list(map(str, tokens)), self.array.type)
-        found = pc.index_in(texts, value_set=self.array).fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        rows = pc.index_in(texts, value_set=self.array).fill_null(-1).to_numpy(zero_copy_only=False)
+        found: NDArray[np.int64] = rows.astype(np.int64)
         if self._added:
             for row in np.flatnonzero(found < 0):
                 found[row] = self._added.get(texts[int(row)].as_py(), -1)
@@ -108,7 +110,7 @@ class TokenIndex:
             self.number(listed[int(found.argmin())])
         return found
 
-    def tokens(self, numbers: Sequence[int] | NDArray[np.integer]) -> list[str]:
+    def tokens(self, numbers: Sequence[int] | NDArray[np.integer[Any]]) -> list[str]:
         """Return the tokens of some numbers."""
         taken = np.asarray(numbers, dtype=np.int64)
         n = len(self.array)

@@ -49,7 +49,7 @@ def _outside(figure: Figure) -> list[str]:
     figure.canvas.draw()
     width, height = figure.bbox.width, figure.bbox.height
     parts = {f"axes {i}": axes.get_tightbbox() for i, axes in enumerate(figure.axes)}  # with all texts of the axes
-    parts |= {"legend": legend.get_window_extent() for legend in figure.legends}
+    parts |= {f"legend {i}": legend.get_window_extent() for i, legend in enumerate(figure.legends)}
     parts |= {
         text.get_text(): text.get_window_extent() for text in figure.findobj(Text) if text.figure and not text.axes
     }

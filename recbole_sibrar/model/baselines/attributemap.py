@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from recbole_sibrar.config import read_key, refuse
 from recbole_sibrar.config.values import is_given
+from recbole_sibrar.data.modality import TrainingData
 from recbole_sibrar.model.baselines.base import ContentBaseline
 from recbole_sibrar.model.baselines.factors import latent_factors
 from recbole_sibrar.names import SIDES, Side
-from recbole_sibrar.protocols import FullConfig, TrainingData
+from recbole_sibrar.protocols import FullConfig
 
 
 class AttributeMap(ContentBaseline):
@@ -50,6 +53,6 @@ class AttributeMap(ContentBaseline):
             refuse("rank", rank, f"at most {largest}, the smaller of the numbers of users and items")
         return min(rank, largest)
 
-    def score(self, users: NDArray[np.int64]) -> NDArray[np.floating]:
+    def score(self, users: NDArray[np.int64]) -> NDArray[np.floating[Any]]:
         """Score all items for some users; see the base class."""
         return np.asarray(self.factors["user"][users] @ self.factors["item"].T)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -17,13 +17,13 @@ from torch import Tensor
 from recbole_sibrar.config import ConfigError, nearest, read_key, refuse
 from recbole_sibrar.config.encoder import has_key
 from recbole_sibrar.config.values import ByField, WeightByField, modalities_value
-from recbole_sibrar.data.modality import ModalityKind, ModalityTable
+from recbole_sibrar.data.modality import ModalityKind, ModalityTable, TrainingData
 from recbole_sibrar.model.baselines.factors import interaction_matrix
 from recbole_sibrar.model.baselines.features import ContentBlock, content_blocks
 from recbole_sibrar.model.baselines.regression import ContentKernel, ContentRegression
 from recbole_sibrar.model.incomplete import incomplete_tables
 from recbole_sibrar.names import ID, INTERACTIONS, RESERVED_NAMES, SIDES, Side
-from recbole_sibrar.protocols import FullConfig, TrainingData
+from recbole_sibrar.protocols import FullConfig
 
 _FIELD_TYPES = {
     ModalityKind.CATEGORICAL: "token",
@@ -112,7 +112,7 @@ class ContentBaseline(GeneralRecommender):
         """
 
     @abstractmethod
-    def score(self, users: NDArray[np.int64]) -> NDArray[np.floating]:
+    def score(self, users: NDArray[np.int64]) -> NDArray[np.floating[Any]]:
         """Score all items for some users, ``[len(users), n_items]``."""
 
     def kernel(self, side: Side, form: str = "linear") -> ContentKernel:
@@ -130,7 +130,7 @@ class ContentBaseline(GeneralRecommender):
         return np.flatnonzero(~self.trained[side])[1:]
 
     def carry(
-        self, side: Side, values: NDArray[np.floating], form: str, ridge_weight: float, n_landmarks: int | None
+        self, side: Side, values: NDArray[np.floating[Any]], form: str, ridge_weight: float, n_landmarks: int | None
     ) -> NDArray[np.float32]:
         """Complete values of the known entities by predictions for the new ones.
 
@@ -170,7 +170,7 @@ class ContentBaseline(GeneralRecommender):
         scores[:, 0] = -torch.inf
         return scores.flatten()
 
-    def _tensor(self, scores: NDArray[np.floating]) -> Tensor:
+    def _tensor(self, scores: NDArray[np.floating[Any]]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(scores, dtype=np.float32)).to(self.device)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from recbole_sibrar.config import read_key, refuse
+from recbole_sibrar.data.modality import TrainingData
 from recbole_sibrar.model.baselines.base import ContentBaseline
 from recbole_sibrar.model.baselines.ease import closed_form
-from recbole_sibrar.protocols import FullConfig, TrainingData
+from recbole_sibrar.protocols import FullConfig
 
 
 class CEASE(ContentBaseline):
@@ -45,6 +48,6 @@ class CEASE(ContentBaseline):
         gram[np.diag_indices_from(gram)] += read_key(config, "reg_weight")
         self.similarities = closed_form(gram).astype(np.float32)
 
-    def score(self, users: NDArray[np.int64]) -> NDArray[np.floating]:
+    def score(self, users: NDArray[np.int64]) -> NDArray[np.floating[Any]]:
         """Score all items for some users; see the base class."""
         return np.asarray(self.interactions[users] @ self.similarities)

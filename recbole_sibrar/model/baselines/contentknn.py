@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from recbole_sibrar.config import read_key
 from recbole_sibrar.config.fields import NEW_SHARE
+from recbole_sibrar.data.modality import TrainingData
 from recbole_sibrar.model.baselines.base import ContentBaseline
 from recbole_sibrar.names import Side
-from recbole_sibrar.protocols import FullConfig, TrainingData
+from recbole_sibrar.protocols import FullConfig
 
 _BLOCK = 1024
 """Entities with similarities to all others at a time."""
@@ -92,7 +95,7 @@ class ContentKNN(ContentBaseline):
         entries = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
         return csr_matrix(entries, shape=(n, n), dtype=np.float32)
 
-    def score(self, users: NDArray[np.int64]) -> NDArray[np.floating]:
+    def score(self, users: NDArray[np.int64]) -> NDArray[np.floating[Any]]:
         """Score all items for some users; see the base class."""
         profiles = self.profiles[users]
         scores = profiles @ self.neighbors if self.side == "item" else profiles

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
@@ -34,7 +36,7 @@ def closed_form(gram: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def item_factors(
     interactions: csr_matrix, reg_weight: float, rank: int | None, seed: int
-) -> tuple[NDArray[np.floating] | None, NDArray[np.floating]]:
+) -> tuple[NDArray[np.floating[Any]] | None, NDArray[np.floating[Any]]]:
     r"""Factor EASE's weights: scores are X P Y^T.
 
     The exact form is :math:`P = I, Y = B^T`. The low-rank form leaves out the constraint of a zero diagonal. It is

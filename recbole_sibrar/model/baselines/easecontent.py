@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from recbole_sibrar.config import read_key
+from recbole_sibrar.data.modality import TrainingData
 from recbole_sibrar.model.baselines.base import ContentBaseline
 from recbole_sibrar.model.baselines.ease import item_factors
 from recbole_sibrar.names import Side
-from recbole_sibrar.protocols import FullConfig, TrainingData
+from recbole_sibrar.protocols import FullConfig
 
 
 class EASEContent(ContentBaseline):
@@ -61,7 +64,7 @@ class EASEContent(ContentBaseline):
         known_profiles = profiles[self.known("user")].toarray()
         return self.carry("user", known_profiles, self.form, self.ridge_weight, self.landmarks("user"))
 
-    def score(self, users: NDArray[np.int64]) -> NDArray[np.floating]:
+    def score(self, users: NDArray[np.int64]) -> NDArray[np.floating[Any]]:
         """Score all items for some users; see the base class."""
         profiles = self.profiles[users]
         inputs = profiles.toarray() if isinstance(profiles, csr_matrix) else profiles

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags, hstack
 
-from recbole_sibrar.data.modality import ModalityKind
+from recbole_sibrar.data.modality import ModalityKind, TrainingData
 from recbole_sibrar.model.baselines.base import ContentBaseline
-from recbole_sibrar.protocols import FullConfig, TrainingData
+from recbole_sibrar.protocols import FullConfig
 
 
 class GenreAffinity(ContentBaseline):
@@ -47,7 +49,7 @@ class GenreAffinity(ContentBaseline):
         popularity = np.asarray(self.interactions.sum(axis=0))
         self.affinities[~self.trained["user"]] = (popularity @ self.labels) / max(popularity.sum(), 1)
 
-    def score(self, users: NDArray[np.int64]) -> NDArray[np.floating]:
+    def score(self, users: NDArray[np.int64]) -> NDArray[np.floating[Any]]:
         """Score all items for some users; see the base class."""
         return np.asarray((self.labels @ self.affinities[users].T).T)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +77,7 @@ class ContentRegression:
             self.landmarks = known[np.sort(drawn)]
             self.root = _inverse_root(kernel.between(self.landmarks, self.landmarks))
 
-    def fit(self, targets: NDArray[np.floating]) -> ContentRegression:
+    def fit(self, targets: NDArray[np.floating[Any]]) -> ContentRegression:
         """Fit the targets of the known entities, ``[n, c]``."""
         self.mean = np.asarray(targets, dtype=np.float64).mean(axis=0)
         centred = targets - self.mean

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from recbole_sibrar.config import ConfigError, nearest, read_key, refuse
 from recbole_sibrar.config.values import ByField, WeightByField
-from recbole_sibrar.data.modality import ModalityTable
+from recbole_sibrar.data.modality import ModalityTable, TrainingData
 from recbole_sibrar.model.incomplete.hide import hide_values
 from recbole_sibrar.model.incomplete.impute import impute_values
 from recbole_sibrar.names import ID, RESERVED_NAMES, SIDES, Side
-from recbole_sibrar.protocols import FullConfig, TrainingData
+from recbole_sibrar.protocols import FullConfig
 
 
 def incomplete_tables(config: FullConfig, dataset: TrainingData, model: str) -> dict[Side, dict[str, ModalityTable]]:

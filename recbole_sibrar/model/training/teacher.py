@@ -88,5 +88,5 @@ def ease_weights(matrix: Tensor, l2: float) -> Tensor:
     gram = matrix.t() @ matrix
     gram.diagonal().add_(l2)
     inverse = torch.linalg.inv(gram)
-    weights = -inverse / inverse.diagonal()
+    weights: Tensor = -inverse / inverse.diagonal()
     return weights.fill_diagonal_(0)

@@ -6,6 +6,7 @@ A cell is treated as the data set of training treats it: the same labels, the sa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -133,7 +134,7 @@ class FieldReader:
         numbers = _to_numbers(elements, lambda at, *rest: self._cell_error(int(owners[at]), *rest))
         return numbers.astype(np.float32), sizes
 
-    def _check_finite(self, values: NDArray[np.floating], available: NDArray[np.bool_]) -> None:
+    def _check_finite(self, values: NDArray[np.floating[Any]], available: NDArray[np.bool_]) -> None:
         """Refuse infinite numbers, and NaN inside of a vector."""
         wrong = np.flatnonzero(available & ~np.isfinite(values).all(1))
         if len(wrong):
@@ -213,7 +214,8 @@ def label_bags(numbers: NDArray[np.int64], sizes: NDArray[np.int64], n_labels: i
 
 
 def _is_list(kind: pa.DataType) -> bool:
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    tests = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    return any(test(kind) for test in tests)
 
 
 def _to_numbers(cells: pa.Array, error: object) -> NDArray[np.float64]:
@@ -221,7 +223,8 @@ def _to_numbers(cells: pa.Array, error: object) -> NDArray[np.float64]:
     if pa.types.is_null(cells.type):
         return np.full(len(cells), np.nan)
     if pa.types.is_integer(cells.type) or pa.types.is_floating(cells.type) or pa.types.is_decimal(cells.type):
-        return cells.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        numbers: NDArray[np.float64] = cells.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        return numbers
 
     as_text = texts(cells)
     converted = pd.to_numeric(pd.Series(as_text.to_pylist(), dtype=object), errors="coerce").to_numpy(np.float64)
