@@ -37,7 +37,8 @@ from recbole_sibrar.plugin.training import (
     process_group,
     resume,
 )
-from recbole_sibrar.trainer import gap, log, plain_values, tensorboard
+from recbole_sibrar.trainer import log, plain_values, tensorboard
+from recbole_sibrar.trainer.tracking import gap
 
 __all__ = ["EXTENSIONS"]
 

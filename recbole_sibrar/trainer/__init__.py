@@ -2,10 +2,8 @@
 
 __all__ = [
     "checkpoint",
-    "curve",
     "disk",
     "ending",
-    "gap",
     "interruption",
     "log",
     "plain_values",
@@ -14,4 +12,5 @@ __all__ = [
     "restore",
     "state",
     "tensorboard",
+    "tracking",
 ]
