@@ -37,8 +37,7 @@ from recbole_sibrar.plugin.training import (
     process_group,
     resume,
 )
-from recbole_sibrar.trainer import log, plain_values, tensorboard
-from recbole_sibrar.trainer.tracking import gap
+from recbole_sibrar.trainer import gap, log, plain_values, tensorboard
 
 __all__ = ["EXTENSIONS"]
 

@@ -2,8 +2,10 @@
 
 __all__ = [
     "checkpoint",
+    "curve",
     "disk",
     "ending",
+    "gap",
     "interruption",
     "log",
     "plain_values",
@@ -12,5 +14,4 @@ __all__ = [
     "restore",
     "state",
     "tensorboard",
-    "tracking",
 ]

@@ -28,13 +28,12 @@ from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.parallel import processes
 from recbole_sibrar.plugin.state import training_state
 from recbole_sibrar.protocols import LoaderLike
-from recbole_sibrar.trainer import checkpoint, ending, restore, tensorboard
+from recbole_sibrar.trainer import checkpoint, curve, ending, restore, standstill, tensorboard
 from recbole_sibrar.trainer.disk import named, writing_events
 from recbole_sibrar.trainer.interruption import SIGTERM, listening
 from recbole_sibrar.trainer.plain_values import held_config
 from recbole_sibrar.trainer.progress import Progress
 from recbole_sibrar.trainer.state import full_state, loader_states, random_state, set_loader_states, set_random_state
-from recbole_sibrar.trainer.tracking import curve, standstill
 
 __all__ = [
     "evaluate",
