@@ -123,7 +123,7 @@ def served_column(
         return torch.tensor(column.to_list(), dtype=torch.float32)
 
     assert table.values is not None
-    rows = torch.from_numpy(entities)
+    rows = torch.tensor(entities)
     return VectorRows(table.values, rows if table.rows is None else table.rows[rows], table.available[rows])
 
 

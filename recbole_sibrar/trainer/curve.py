@@ -53,4 +53,4 @@ def _earlier(path: Path, epoch: int) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     frame = pd.read_csv(path, float_precision="round_trip")
-    return frame[frame["epoch"] < epoch].to_dict("records")  # type: ignore[return-value]
+    return frame[frame["epoch"] < epoch].to_dict("records")

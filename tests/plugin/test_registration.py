@@ -111,3 +111,53 @@ def test_help_and_wrong_options_are_light(arguments: str) -> None:
     status, modules = json.loads(run(code).splitlines()[-1])
     assert status == (0 if "--help" in arguments else 2)
     assert not {"torch", "recbole", "ray", "matplotlib", "sklearn", "statsmodels", "transformers"} & set(modules)
+
+
+WITHOUT = """
+import importlib.machinery, sys
+
+find = importlib.machinery.PathFinder.find_spec
+importlib.machinery.PathFinder.find_spec = staticmethod(
+    lambda name, *arguments: None if name == {name!r} else find(name, *arguments)
+)
+from recbole_sibrar import cli
+sys.exit(cli.{call})
+"""
+
+
+def last_line_without(name: str, call: str) -> str:
+    """Last line of a command where a package is not installed."""
+    command = [sys.executable, "-c", WITHOUT.format(name=name, call=call)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode in (1, 2)
+    assert "Traceback" not in done.stderr
+    return done.stderr.splitlines()[-1]
+
+
+def test_missing_recbole_is_one_line_with_a_command() -> None:
+    line = last_line_without("recbole", "main(['doctor'])")
+    assert line.startswith(
+        "recbole-sibrar doctor: error: RecBole is not installed; recbole-sibrar needs it: pip install "
+    )
+    assert line.endswith(" recbole==1.2.1")
+    assert ("--no-deps" in line) == (sys.version_info >= (3, 12))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("package", "option", "expected"),
+    [
+        ("ray", "--tool=Ray", "--tool=Ray: ray is not installed: pip install 'recbole-sibrar[cluster]'"),
+        ("optuna", "--tool=Optuna", "--tool=Optuna: optuna is not installed: pip install 'recbole-sibrar[tune]'"),
+    ],
+)
+def test_missing_tools_are_named(package: str, option: str, expected: str) -> None:
+    arguments = ["--model=BPR", "--dataset=ml-100k", option]
+    assert last_line_without(package, f"run_hyper({arguments})") == f"run_hyper: error: {expected}"
+
+
+@pytest.mark.slow
+def test_recbole_needs_no_ray(tmp_path: Path) -> None:
+    code = WITHOUT.format(name="ray", call="main(['doctor'])")
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "self-test (train, evaluate, save, reload): passed" in done.stdout
