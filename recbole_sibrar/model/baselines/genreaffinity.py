@@ -16,11 +16,10 @@ from recbole_sibrar.protocols import FullConfig
 class GenreAffinity(ContentBaseline):
     r"""Affinity of a user to the labels of an item, such as genres.
 
-    An item divides a weight of 1 among its labels, and a user's affinity to a label is its mean over the items in
-    training:
+    A user's affinity to a label is the share of the user's training items with it, and an item has the sum of the
+    affinities to its labels:
 
-    .. math:: p(g | i) = [g \in G_i] / |G_i|, \quad a(u, g) = \sum_{i \in I_u} p(g | i) / |I_u|, \quad
-        \hat{x}_{ui} = \sum_g a(u, g) p(g | i)
+    .. math:: a(u, g) = |\{i \in I_u : g \in G_i\}| / |I_u|, \quad \hat{x}_{ui} = \sum_{g \in G_i} a(u, g)
 
     Several fields add their scores, by their weights. A new user has the mean affinity of all training interactions.
 
@@ -39,11 +38,11 @@ class GenreAffinity(ContentBaseline):
 
     def fit(self, config: FullConfig, dataset: TrainingData) -> None:
         """Compute the affinities; see the base class."""
-        shares: list[csr_matrix] = []
+        fields: list[csr_matrix] = []
         for block in self.blocks["item"]:
-            share = _rows_that_sum_to_one(csr_matrix(block.rows))
-            shares.append(share * np.sqrt(self.weights.of(block.name)))
-        self.labels = hstack(shares, format="csr")
+            labels = csr_matrix(block.rows).sign()  # the rows of a block have length 1
+            fields.append(labels * np.sqrt(self.weights.of(block.name)))
+        self.labels = hstack(fields, format="csr")
 
         self.affinities = (_rows_that_sum_to_one(self.interactions) @ self.labels).toarray()
         popularity = np.asarray(self.interactions.sum(axis=0))

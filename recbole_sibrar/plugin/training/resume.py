@@ -27,8 +27,9 @@ from recbole_sibrar.files import check_writable
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.parallel import processes
 from recbole_sibrar.plugin.state import training_state
+from recbole_sibrar.plugin.training import standstill
 from recbole_sibrar.protocols import LoaderLike
-from recbole_sibrar.trainer import checkpoint, curve, ending, restore, standstill, tensorboard
+from recbole_sibrar.trainer import checkpoint, curve, ending, restore, tensorboard
 from recbole_sibrar.trainer.disk import named, writing_events
 from recbole_sibrar.trainer.interruption import SIGTERM, listening
 from recbole_sibrar.trainer.plain_values import held_config

@@ -7,6 +7,7 @@ import yaml
 
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.config.choices import configuration_file, model_names
+from recbole_sibrar.names import OWN_MODELS
 from recbole_sibrar.quick_start.group.variants import Variant, file_name, parse_seeds, parse_variants
 
 MODELS = ["Pop", "BPR", "LightGCN", "SiBraR", "MuBraR"]
@@ -42,6 +43,13 @@ def test_ready_made_training_paradigms() -> None:
     assert len(variants) == len({str(variant.keys) + variant.model for variant in variants}) == 8
     assert {variant.model for variant in variants} == {"SiBraR", "MuBraR"}
     assert all(variant.keys.keys() == {"modality_sampling", "contrastive"} for variant in variants)
+
+
+def test_ready_made_models_of_cold_start() -> None:
+    with open(configuration_file("cold_start_models"), encoding="utf-8") as file:
+        variants = parse_variants(yaml.safe_load(file)["model_list"], model_names())
+    assert {variant.model for variant in variants} == {"Random", *OWN_MODELS}
+    assert not any(variant.keys for variant in variants)
 
 
 @pytest.mark.parametrize(
