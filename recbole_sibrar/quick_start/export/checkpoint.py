@@ -25,6 +25,7 @@ from recbole_sibrar.quick_start.export import embeddings, fields
 from recbole_sibrar.serving.bundle.content import Content, Histories, SideContent
 from recbole_sibrar.serving.bundle.manifest import FORMAT, Manifest, SideSpec
 from recbole_sibrar.serving.bundle.writing import check_place, write
+from recbole_sibrar.serving.encoding.loading import plain_config
 from recbole_sibrar.studies.checkpoints import checkpoint_errors, quiet
 
 __all__ = ["ExportOptions", "collect", "describe", "export"]
@@ -174,7 +175,7 @@ def _side_spec(dataset: Any, side: Side, encoder: EntityEncoder | None, model: A
         fields.unused_fields(dataset, side, [spec.name for spec in specs], id_field),
         shown,
         0 if preferences is None else preferences.shape[1],
-        fields.plain_config(encoder.config, encoder.modalities),
+        plain_config(encoder.config, encoder.modalities),
     )
 
 
