@@ -82,12 +82,12 @@ def make_model(folder: Path, args: argparse.Namespace) -> None:
     from recbole.config import Config
 
     from recbole_sibrar.config import encoder_config
-    from recbole_sibrar.quick_start.export.fields import plain_config
     from recbole_sibrar.serving.bundle.content import Content, Histories, SideContent
     from recbole_sibrar.serving.bundle.manifest import FORMAT, FieldSpec, Manifest, SideSpec
     from recbole_sibrar.serving.bundle.writing import write
     from recbole_sibrar.serving.encoding.cells import FieldReader
     from recbole_sibrar.serving.encoding.encoder import make_encoder
+    from recbole_sibrar.serving.encoding.loading import plain_config
 
     random = np.random.default_rng(0)
     centres = random.normal(size=(200, SIZE))

@@ -32,6 +32,27 @@ class Recommender:
 
     Args:
         content: The portable model; see :meth:`load`.
+
+    Example:
+        >>> from recbole_sibrar.serving.example import example_model
+        >>> model = example_model()
+        >>> list(model.recommend(["ann"], k=2).columns)
+        ['user', 'item', 'rank', 'score']
+        >>> visitor = model.recommend_for(history=["alien"], user={"country": "AT"}, k=9)
+        >>> sorted(visitor["item"])
+        ['brazil', 'casablanca', 'dune', 'eraserhead']
+
+        A new item competes as soon as it is added:
+
+        >>> model.add_items([{"item_id": "solaris", "genre": ["scifi"], "year": 1972}])
+              item status
+        0  solaris  added
+        >>> model.recommend(["ann"], k=9, filter="year < 1975")["item"].sort_values().tolist()
+        ['casablanca', 'solaris']
+        >>> parts = model.explain("ann", "solaris")
+        >>> score = model.recommend(["ann"], candidates=["solaris"])["score"][0]
+        >>> abs(parts["part"].sum() - score) < 1e-6
+        True
     """
 
     def __init__(self, content: Content) -> None:
@@ -336,11 +357,11 @@ class Recommender:
             DataError: A column is unknown, or a cell holds no value of its field's type.
             PortableModelError: The model has embeddings of known items alone.
         """
-        return self._encode("item", table, modalities)
+        return self._state.encode("item", table, modalities)
 
     def encode_users(self, table: TableLike, *, modalities: Sequence[str] | None = None) -> pd.DataFrame:
         """Encode users from their fields and interactions; see :meth:`encode_items`."""
-        return self._encode("user", table, modalities)
+        return self._state.encode("user", table, modalities)
 
     def add_items(self, table: TableLike) -> pd.DataFrame:
         """Add items, which compete from now on; known ones are replaced.
@@ -367,12 +388,6 @@ class Recommender:
             UnknownEntityError: An item is unknown.
         """
         self._state.remove(items)
-
-    def _encode(self, side: Side, table: TableLike, modalities: Sequence[str] | None) -> pd.DataFrame:
-        frame = read_table(table, self.manifest.side(side), side)
-        embeddings = self._state.entities.encode(side, frame, modalities).embeddings.numpy()
-        tokens = list(frame.tokens) if frame.tokens is not None else [NEW] * frame.n
-        return pd.DataFrame({side: tokens, "embedding": list(embeddings)})
 
 
 def _check_k(k: int) -> None:

@@ -18,7 +18,7 @@ from recbole_sibrar.serving.bundle.content import Content
 from recbole_sibrar.serving.catalogue import Catalogue, Ranking
 from recbole_sibrar.serving.display import Display
 from recbole_sibrar.serving.encoding.entities import Entities
-from recbole_sibrar.serving.encoding.frames import Frame, read_table
+from recbole_sibrar.serving.encoding.frames import Frame, TableLike, read_table
 from recbole_sibrar.serving.explaining import Parts, PartStore
 from recbole_sibrar.serving.search import Search
 
@@ -118,6 +118,13 @@ class State:
         trained = matrix.indices[matrix.indptr[item] : matrix.indptr[item + 1]] if item < matrix.shape[0] else []
         later = [user for user, items in list(self._first_seen.items()) if item in items]
         return np.array([*trained, *later], dtype=np.int64)
+
+    def encode(self, side: Side, table: TableLike, modalities: Sequence[str] | None) -> pd.DataFrame:
+        """Encode the users or items of a table; see ``Recommender.encode_items``."""
+        frame = read_table(table, self.manifest.side(side), side)
+        embeddings = self.entities.encode(side, frame, modalities).embeddings.numpy()
+        tokens = list(frame.tokens) if frame.tokens is not None else [NEW] * frame.n
+        return pd.DataFrame({side: tokens, "embedding": list(embeddings)})
 
     # Changes
 

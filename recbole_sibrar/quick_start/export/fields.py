@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import fields as fields_of
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,6 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from recbole_sibrar.config import EncoderConfig
-from recbole_sibrar.config.values import ByField
 from recbole_sibrar.data.atomic import Field
 from recbole_sibrar.data.dataset import MultimodalDataset
 from recbole_sibrar.data.loading.frames import atomic_file
@@ -28,7 +25,7 @@ from recbole_sibrar.names import ID, RESERVED_NAMES, SIDES, Side
 from recbole_sibrar.protocols import DatasetLike
 from recbole_sibrar.serving.bundle.manifest import BucketSpec, FieldSpec
 
-__all__ = ["check_display", "display_table", "field_specs", "plain_config", "unused_fields", "vocabularies"]
+__all__ = ["check_display", "display_table", "field_specs", "unused_fields", "vocabularies"]
 
 
 def field_specs(dataset: MultimodalDataset, encoder: EntityEncoder) -> tuple[FieldSpec, ...]:
@@ -110,26 +107,6 @@ def _known_labels(table: ModalityTable) -> NDArray[np.int64]:
         held = table.values[table.available]
     labels: NDArray[np.int64] = torch.unique(held).numpy().astype(np.int64)
     return labels
-
-
-def plain_config(config: EncoderConfig, modalities: Sequence[str]) -> dict[str, object]:
-    """Write the configuration of an encoder as plain values.
-
-    Args:
-        config: The configuration.
-        modalities: Modalities of the encoder.
-    """
-    values: dict[str, object] = {}
-    for held in fields_of(config):
-        if held.name not in ("side", "embedding_size"):
-            values[held.name] = _plain(getattr(config, held.name))
-    return {**values, "modalities": list(modalities)}
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, ByField):
-        return dict(value.fields) if value.fields else value.default
-    return list(value) if isinstance(value, tuple) else value
 
 
 def headers(dataset: DatasetLike, side: Side) -> Mapping[str, Field]:

@@ -185,17 +185,17 @@ def split_cells(cells: pa.Array, separator: str, limit: int | None = None) -> tu
         cells = pc.split_pattern(texts(cells), separator)
 
     elements = cells.flatten()
-    owners = pc.list_parent_indices(cells).to_numpy()
+    sizes: NDArray[np.int64] = pc.list_value_length(cells).fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
     if pa.types.is_string(elements.type) or pa.types.is_large_string(elements.type):
         is_filled = pc.fill_null(pc.not_equal(elements, ""), False).to_numpy(zero_copy_only=False)
-        elements, owners = elements.filter(pa.array(is_filled)), owners[is_filled]
-
-    sizes = np.bincount(owners, minlength=len(cells)).astype(np.int64)
+        owners = np.arange(len(sizes)).repeat(sizes)[is_filled]
+        elements = elements.filter(pa.array(is_filled))
+        sizes = np.bincount(owners, minlength=len(cells)).astype(np.int64)
     if limit is None or not len(sizes) or sizes.max() <= limit:
         return elements, sizes
 
-    starts = np.cumsum(sizes) - sizes
-    kept = np.arange(len(owners)) - starts[owners] < limit
+    starts = (np.cumsum(sizes) - sizes).repeat(sizes)
+    kept = np.arange(len(starts)) - starts < limit
     return elements.filter(pa.array(kept)), np.minimum(sizes, limit)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import fields as fields_of
 
 from torch import Tensor
 
 from recbole_sibrar.config import EncoderConfig
 from recbole_sibrar.config.keys import ENCODER_READERS
+from recbole_sibrar.config.values import ByField
 from recbole_sibrar.errors import ConfigError, PortableModelError, one_line
 from recbole_sibrar.names import RESERVED_NAMES, Side
 from recbole_sibrar.serving.bundle.content import WEIGHTS, Content
@@ -15,7 +17,7 @@ from recbole_sibrar.serving.bundle.manifest import MANIFEST, SideSpec
 from recbole_sibrar.serving.encoding.cells import FieldReader
 from recbole_sibrar.serving.encoding.encoder import SideEncoder
 
-__all__ = ["ENCODERS", "load_encoder"]
+__all__ = ["ENCODERS", "load_encoder", "plain_config"]
 
 ENCODERS = ("single_branch", "multi_branch", "concatenation", "collaborative")
 """Kinds of encoders."""
@@ -97,6 +99,26 @@ def _config(spec: SideSpec, side: Side, embedding_size: int) -> EncoderConfig:
             raise ConfigError(f"config: '{name}' is missing")
         values[name] = read(f"config: {name}", spec.config[name])
     return EncoderConfig(side=side, embedding_size=embedding_size, **values)  # type: ignore[arg-type]
+
+
+def plain_config(config: EncoderConfig, modalities: Sequence[str]) -> dict[str, object]:
+    """Write the configuration of an encoder as plain values.
+
+    Args:
+        config: The configuration.
+        modalities: Modalities of the encoder.
+    """
+    values: dict[str, object] = {}
+    for held in fields_of(config):
+        if held.name not in ("side", "embedding_size"):
+            values[held.name] = _plain(getattr(config, held.name))
+    return {**values, "modalities": list(modalities)}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, ByField):
+        return dict(value.fields) if value.fields else value.default
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _readers(content: Content, spec: SideSpec, side: Side) -> dict[str, FieldReader]:
