@@ -85,6 +85,7 @@ KEYS: tuple[Key, ...] = (
     _encoder("normalize_vectors", values.by_field_value("none", "none", "l2", "standard")),
     _encoder("projection_hidden_sizes", values.sizes_value),
     _encoder("normalize_interactions", values.flag_value, _SAMPLING),
+    _encoder("interaction_dropout_prob", values.number_or_default(0.0, values.probability_value), _SAMPLING),
     _encoder("normalize_branch_input", values.flag_value),
     _encoder("branch_hidden_sizes", values.sizes_value),
     _encoder("batch_norm", values.batch_norm_value),
@@ -104,6 +105,7 @@ KEYS: tuple[Key, ...] = (
     _model("embedding_size", values.size_value),
     _model("loss_type", None),  # each model has losses of its own
     _model("negatives", values.word_or_default("per_positive", "shared", "all"), *_SAMPLING),
+    _model("targets", values.word_or_default("positive", "history"), *_SAMPLING),
     _model("score_scale", values.number_or_default(1.0, values.positive_value), *_SAMPLING),
     _model("ema_decay", values.number_or_default(0.0, values.probability_value), *_SAMPLING),
     _model("distillation_weight", values.number_or_default(0.0, values.up_to_one_value), *_SAMPLING),

@@ -24,6 +24,7 @@ class Projection(nn.Sequential):
         activation: Activation between the layers.
         normalize_interactions: L2-normalise the multi-hot vectors of ``interactions``.
         scaling: Scales numbers and vectors before the first layer; None leaves them as they are.
+        interaction_dropout_prob: Share of the ``interactions`` that a training step hides.
     """
 
     def __init__(
@@ -34,17 +35,20 @@ class Projection(nn.Sequential):
         activation: str = "relu",
         normalize_interactions: bool = True,
         scaling: nn.Module | None = None,
+        interaction_dropout_prob: float = 0.0,
     ) -> None:
         sizes = [*hidden_sizes, out]
-        layers: list[nn.Module] = [_first_layer(table, sizes[0], normalize_interactions, scaling)]
+        layers: list[nn.Module] = []
+        if table.kind is ModalityKind.INTERACTIONS:
+            layers.append(InteractionsLayer(table, sizes[0], normalize_interactions, interaction_dropout_prob))
+        else:
+            layers.append(_first_layer(table, sizes[0], scaling))
         if hidden_sizes:
             layers += [make_activation(activation), MLP(sizes, activation=activation)]
         super().__init__(*layers)
 
 
-def _first_layer(table: ModalityTable, out: int, normalize_interactions: bool, scaling: nn.Module | None) -> nn.Module:
-    if table.kind is ModalityKind.INTERACTIONS:
-        return InteractionsLayer(table, out, normalize_interactions)
+def _first_layer(table: ModalityTable, out: int, scaling: nn.Module | None) -> nn.Module:
     if table.kind is ModalityKind.ID:
         return IdLayer(len(table), out)
     if table.kind is ModalityKind.CATEGORICAL:

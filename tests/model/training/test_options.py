@@ -172,6 +172,7 @@ def test_average_of_the_weights(make: Make, batch: Interaction) -> None:
     [
         ({"negatives": "all", "loss_type": "BPR"}, "negatives: found 'all', allowed is per_positive for loss_type BPR"),
         ({"distillation_weight": 0.5}, "distillation_weight: found 0.5, allowed is 0, or negatives"),
+        ({"targets": "history"}, "targets: found 'history', allowed is positive for negatives per_positive"),
         ({"negatives": "batch"}, "negatives: found 'batch', allowed is one of per_positive, shared, all"),
         ({"ema_decay": 1}, "ema_decay: found 1, allowed is a number from 0 to below 1"),
     ],
@@ -179,3 +180,35 @@ def test_average_of_the_weights(make: Make, batch: Interaction) -> None:
 def test_refused_options(make: Make, keys: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         make(**keys)
+
+
+def test_histories_by_numpy(make: Make, batch: Interaction, world: Any) -> None:
+    model = make(negatives="all", targets="history", **WITHOUT_SAMPLING)
+    users, items = model.encode_users().double().numpy(), model.encode_items().double().numpy()
+    rows = world.matrix[[1, 2, 5]][:, TRAINED]
+    log_share = log_softmax(users[[1, 2, 5]] @ items[TRAINED].T, axis=1)
+    expected = -np.mean([log_share[n][row > 0].mean() for n, row in enumerate(rows)])
+
+    loss = model.calculate_loss(batch)
+    assert isinstance(loss, torch.Tensor)
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_hidden_interactions_by_numpy(make: Make, world: Any, normalize: bool) -> None:
+    model = make(interaction_dropout_prob=0.5, normalize_interactions=normalize)
+    layer = model.user_encoder.projections[0][0]
+    weight, bias = layer.embedding.weight.detach().numpy(), layer.bias.detach().numpy()
+    seen, users = set(), [1, 2, 3, 5] * 30
+    found = layer(torch.tensor(users)).detach().numpy()
+    for user, row in zip(users, found, strict=True):
+        first, second = np.flatnonzero(world.matrix[user])
+        sums = {"none": 0 * weight[0], "one": weight[first], "other": weight[second]}
+        sums["both"] = (weight[first] + weight[second]) / (np.sqrt(2) if normalize else 1)
+        hits = [name for name, total in sums.items() if np.allclose(total + bias, row, atol=1e-6)]
+        assert hits
+        seen.update(hits)
+
+    assert seen == {"none", "one", "other", "both"}
+    exact = make(normalize_interactions=normalize).eval()
+    assert torch.equal(model.eval().encode_users(), exact.encode_users())
