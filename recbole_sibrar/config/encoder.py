@@ -49,6 +49,8 @@ class EncoderConfig:
     """Scaling of ``float_seq`` fields: ``none``, ``l2`` (length 1) or ``standard`` (each dimension)."""
     projection_hidden_sizes: tuple[int, ...]
     """Sizes of further layers of each projection, before the last one of ``modality_size``."""
+    projection_activation: str
+    """Activation after the projection of vectors, numbers and interactions, as in the published code of [A]."""
     normalize_interactions: bool
     """L2-normalise the multi-hot training vector of an entity."""
     interaction_dropout_prob: float

@@ -84,6 +84,7 @@ KEYS: tuple[Key, ...] = (
     _encoder("normalize_numbers", values.by_field_value("standard", "standard", "none")),
     _encoder("normalize_vectors", values.by_field_value("none", "none", "l2", "standard")),
     _encoder("projection_hidden_sizes", values.sizes_value),
+    _encoder("projection_activation", values.choice_value(*values.ACTIVATIONS), _SAMPLING),
     _encoder("normalize_interactions", values.flag_value, _SAMPLING),
     _encoder("interaction_dropout_prob", values.number_or_default(0.0, values.probability_value), _SAMPLING),
     _encoder("normalize_branch_input", values.flag_value),

@@ -212,3 +212,20 @@ def test_hidden_interactions_by_numpy(make: Make, world: Any, normalize: bool) -
     assert seen == {"none", "one", "other", "both"}
     exact = make(normalize_interactions=normalize).eval()
     assert torch.equal(model.eval().encode_users(), exact.encode_users())
+
+
+@pytest.mark.parametrize("name", ["relu", "selu"])
+def test_activation_of_projections_by_numpy(make: Make, reference: Callable[..., Any], name: str) -> None:
+    model = make(projection_activation=name, normalize_branch_input=False)
+    encoder, plain = model.item_encoder, reference(model, "item")
+    for column, modality in enumerate(encoder.modalities):
+        value = plain.projected(modality, 1)
+        assert value is not None
+        if modality in ("interactions", "price", "text"):
+            # the constants of Klambauer et al., NeurIPS 2017
+            negative = 1.0507009873554805 * 1.6732632423543772 * np.expm1(np.minimum(value, 0))
+            value = (
+                np.maximum(value, 0) if name == "relu" else np.where(value > 0, 1.0507009873554805 * value, negative)
+            )
+        found = encoder.project(column, torch.tensor([1]))[0].detach().numpy()
+        assert found == pytest.approx(value, rel=1e-4, abs=1e-6)
