@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from recbole.data.interaction import Interaction
 from scipy.special import log_softmax, logsumexp, softmax
 
 from recbole_sibrar.config import ConfigError
+from recbole_sibrar.config.choices import properties
 from recbole_sibrar.model.encoder import Encoded
 from recbole_sibrar.model.mubrar import MuBraR
 from recbole_sibrar.model.sampling import keep_any_number
@@ -229,3 +231,14 @@ def test_activation_of_projections_by_numpy(make: Make, reference: Callable[...,
             )
         found = encoder.project(column, torch.tensor([1]))[0].detach().numpy()
         assert found == pytest.approx(value, rel=1e-4, abs=1e-6)
+
+
+def test_configuration_of_the_papers(make: Make, batch: Interaction) -> None:
+    file = properties() / "quick_start_config" / "papers_ml1m.yaml"
+    keys = yaml.safe_load(file.read_text(encoding="utf-8"))
+    keys["train_neg_sample_args"]["sample_num"] = 3  # that of the batch
+    model = make(**keys)
+    assert (model.user_encoder.modalities, model.encode_items().shape[1]) == (("id",), 128)
+    layers = [type(layer).__name__ for layer in model.item_encoder.branches[0]]
+    assert (layers.count("Linear"), layers.count("BatchNorm"), layers.count("SELU")) == (6, 3, 6)
+    assert all(float(part.detach()) > 0 for part in model.calculate_loss(batch))
