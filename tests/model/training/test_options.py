@@ -242,3 +242,9 @@ def test_configuration_of_the_papers(make: Make, batch: Interaction) -> None:
     layers = [type(layer).__name__ for layer in model.item_encoder.branches[0]]
     assert (layers.count("Linear"), layers.count("BatchNorm"), layers.count("SELU")) == (6, 3, 6)
     assert all(float(part.detach()) > 0 for part in model.calculate_loss(batch))
+
+
+def test_too_many_scores_of_a_teacher(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recbole_sibrar.model.training.teacher.LARGEST", 41)  # 7 users with the padding, 6 items
+    with pytest.raises(ConfigError, match="allowed is 0 for 7 users and 6 items"):
+        make(loss_type="SSM", negatives="all", distillation_weight=0.5)
