@@ -19,6 +19,7 @@ from recbole_sibrar.protocols import ConfigLike
 
 _OPTIONS = (
     "negatives",
+    "targets",
     "score_scale",
     "ema_decay",
     "distillation_weight",
@@ -48,8 +49,12 @@ class EncoderConfig:
     """Scaling of ``float_seq`` fields: ``none``, ``l2`` (length 1) or ``standard`` (each dimension)."""
     projection_hidden_sizes: tuple[int, ...]
     """Sizes of further layers of each projection, before the last one of ``modality_size``."""
+    projection_activation: str
+    """Activation after the projection of vectors, numbers and interactions, as in the published code of [A]."""
     normalize_interactions: bool
     """L2-normalise the multi-hot training vector of an entity."""
+    interaction_dropout_prob: float
+    """Share of an entity's training interactions that a training step hides from its ``interactions``."""
     normalize_branch_input: bool
     """L2-normalise projected modalities before the branch."""
     branch_hidden_sizes: tuple[int, ...]
@@ -92,6 +97,8 @@ class RecommenderConfig:
     """Negatives per positive (RecBole's ``train_neg_sample_args: sample_num``)."""
     negatives: str
     """Items to tell a positive from: negatives of its own, those ``shared`` by the batch, or ``all`` training items."""
+    targets: str
+    """Items to rank highest: the ``positive`` of each row, or the ``history`` of each user, with equal shares."""
     score_scale: float
     """Factor of the scores in the recommendation loss."""
     ema_decay: float
@@ -162,6 +169,8 @@ def _check_negatives(settings: RecommenderConfig) -> None:
     """Check that the options of a softmax over shared negatives have one."""
     if settings.negatives != "per_positive" and settings.loss_type != "SSM":
         refuse("negatives", settings.negatives, f"per_positive for loss_type {settings.loss_type}, or loss_type SSM")
+    if settings.negatives != "all" and settings.targets != "positive":
+        refuse("targets", settings.targets, f"positive for negatives {settings.negatives}, or negatives: all")
     if settings.negatives == "per_positive" and settings.distillation_weight:
         refuse("distillation_weight", settings.distillation_weight, "0, or negatives: shared or all, which it needs")
 

@@ -87,7 +87,9 @@ KEYS: tuple[Key, ...] = (
     _encoder("normalize_numbers", values.by_field_value("standard", "standard", "none")),
     _encoder("normalize_vectors", values.by_field_value("none", "none", "l2", "standard"), _WITH_VECTORS),
     _encoder("projection_hidden_sizes", values.sizes_value, _NETWORKS),
+    _encoder("projection_activation", values.choice_value(*values.ACTIVATIONS), _SAMPLING),
     _encoder("normalize_interactions", values.flag_value, _SAMPLING),
+    _encoder("interaction_dropout_prob", values.number_or_default(0.0, values.probability_value), _SAMPLING),
     _encoder("normalize_branch_input", values.flag_value, _NETWORKS),
     _encoder("branch_hidden_sizes", values.sizes_value, _NETWORKS),
     _encoder("batch_norm", values.batch_norm_value, _NETWORKS),
@@ -107,6 +109,7 @@ KEYS: tuple[Key, ...] = (
     _model("embedding_size", values.size_value),
     _model("loss_type", None),  # each model has losses of its own
     _model("negatives", values.word_or_default("per_positive", "shared", "all"), *_SAMPLING),
+    _model("targets", values.word_or_default("positive", "history"), *_SAMPLING),
     _model("score_scale", values.number_or_default(1.0, values.positive_value), *_SAMPLING),
     _model("ema_decay", values.number_or_default(0.0, values.probability_value), *_SAMPLING),
     _model("distillation_weight", values.number_or_default(0.0, values.up_to_one_value), *_SAMPLING),

@@ -54,7 +54,7 @@ __all__ = [
 
 Value = TypeVar("Value")
 
-ACTIVATIONS = ("relu", "leakyrelu", "tanh", "sigmoid", "none")
+ACTIVATIONS = ("relu", "leakyrelu", "selu", "tanh", "sigmoid", "none")
 """Activations by RecBole's names."""
 
 BY_SPLIT = "by_split"

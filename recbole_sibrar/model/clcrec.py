@@ -50,6 +50,8 @@ class CLCRec(MultimodalRecommender):
         "aggregation": "mean",
         "branch_budget": "per_modality",
         "modality_sampling": False,
+        "projection_activation": "none",
+        "interaction_dropout_prob": 0.0,
         "drawn_modalities": "fewest",
         "contrastive": "pairwise",
         "central_modality": None,

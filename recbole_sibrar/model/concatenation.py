@@ -20,6 +20,8 @@ FIXED: dict[str, Any] = {
     "aggregation": "mean",
     "branch_budget": "per_modality",
     "modality_sampling": False,
+    "projection_activation": "none",
+    "interaction_dropout_prob": 0.0,
     "drawn_modalities": "fewest",
     "contrastive": "none",
     "central_modality": None,

@@ -141,6 +141,8 @@ class EntityEncoder(nn.Module):
             self.config.activation,
             self.config.normalize_interactions,
             make_scaling(self.config, table, trained),
+            self.config.projection_activation,
+            self.config.interaction_dropout_prob,
         )
 
     def make_branches(self, single_branch: bool) -> nn.ModuleList:

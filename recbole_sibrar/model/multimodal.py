@@ -83,7 +83,7 @@ class MultimodalRecommender(GeneralRecommender):
     def _prepare_options(self, tables: Mapping[Side, dict[str, ModalityTable]]) -> None:
         """Make the parts of the loss and the average of the weights that the configuration asks for."""
         settings = self.settings
-        self.shared_candidates = SharedCandidates.of(settings, tables["item"], self.n_negative_candidates)
+        self.shared_candidates = SharedCandidates.of(settings, tables, self.n_negative_candidates)
         self.teacher = Teacher.of(settings, tables["user"])
 
         # last: it averages everything that stands in the state of the model
@@ -230,6 +230,7 @@ class MultimodalRecommender(GeneralRecommender):
     def _shared_loss(self, shared: SharedCandidates, users: Tensor, items: Tensor) -> tuple[Tensor, ...] | Tensor:
         """Losses of a batch whose positives share their candidates; see :meth:`calculate_loss`."""
         candidates, positives, log_probability = shared.choose(items)
+        histories = shared.histories(users, len(candidates))
         user = self.user_encoder.encode_training(users)
         item = self.item_encoder.encode_training(candidates)
 
@@ -240,7 +241,7 @@ class MultimodalRecommender(GeneralRecommender):
             in_sets = self.item_encoder.config.contrastive_scope == "sample"
             contrast = in_random_sets(item, candidates, items.shape[1]) if in_sets else (item, candidates, None)
             parts = [
-                shared_softmax_loss(scores, positives, log_probability, targets, weight),
+                shared_softmax_loss(scores, positives, log_probability, targets, weight, histories),
                 self._contrastive_loss(self.user_encoder, user, users, None),
                 self._contrastive_loss(self.item_encoder, *contrast),
             ]

@@ -103,7 +103,8 @@ def _side(side: Side) -> SideContent:
 
 def _network(side: Side) -> tuple[SideSpec, dict[str, torch.Tensor]]:
     """Describe a side, and make the weights of its encoder."""
-    defaults = yaml.safe_load(files("recbole_sibrar.properties").joinpath("model", "SiBraR.yaml").read_text("utf-8"))
+    file = files("recbole_sibrar.properties") / "model" / "SiBraR.yaml"
+    defaults = yaml.safe_load(file.read_text("utf-8"))
     config = encoder_config(_Keys({**defaults, "embedding_size": _SIZE, "modality_size": _SIZE}), side)
 
     n_other = len(_TOKENS["item" if side == "user" else "user"])

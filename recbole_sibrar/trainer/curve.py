@@ -53,4 +53,5 @@ def _earlier(path: Path, epoch: int) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     frame = pd.read_csv(path, float_precision="round_trip")
-    return frame[frame["epoch"] < epoch].to_dict("records")
+    rows = frame[frame["epoch"] < epoch].to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]

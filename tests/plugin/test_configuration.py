@@ -128,7 +128,7 @@ def test_names_may_be_separated_by_commas() -> None:
         ("batch_norm", "first", "none, last, or a positive integer n"),
         ("batch_norm", 0, "none, last, or a positive integer n"),
         ("dropout_prob", 1.0, "a number from 0 to below 1"),
-        ("activation", "relux", "one of relu, leakyrelu, tanh, sigmoid, none; did you mean 'relu'?"),
+        ("activation", "relux", "one of relu, leakyrelu, selu, tanh, sigmoid, none; did you mean 'relu'?"),
         ("output_activation", "yes", "True or False"),
         ("aggregation", "median", "one of mean, max"),
         ("modality_sampling", 1, "True or False"),

@@ -200,3 +200,18 @@ def test_full_disk_leaves_the_last_state(make_model: Build, monkeypatch: pytest.
 def test_wrong_checkpoint_every(make_config: Callable[..., Any], value: Any) -> None:
     with pytest.raises(ConfigError, match="checkpoint_every: found"):
         make_config(checkpoint_every=value)
+
+
+def test_resume_with_averaged_weights(make_model: Build) -> None:
+    keys = {"model": "SiBraR", "ema_decay": 0.9, "epochs": 4}
+    expected = train(make_model, **keys)
+    train(make_model, 1, "saved/a.pth", **keys)
+    resumed = train(make_model, **keys, resume="saved/a-last.pth")
+    assert resumed.start_epoch == 2
+    assert_same(resumed, expected)
+
+    # the names of the parameters have the average, which the model was validated with
+    state = load_checkpoint(resumed.saved_model_file)["state_dict"]
+    name = "item_encoder.branches.0.0.weight"
+    assert bool(state["average.in_use"])
+    assert not torch.equal(state[name], state[f"average.{name.replace('.', '/')}"])

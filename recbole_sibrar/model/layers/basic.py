@@ -12,6 +12,7 @@ from recbole_sibrar.parallel.synchronization import Shared, batch_norm
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "leakyrelu": nn.LeakyReLU,
+    "selu": nn.SELU,
     "tanh": nn.Tanh,
     "sigmoid": nn.Sigmoid,
     "none": nn.Identity,
@@ -19,7 +20,7 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 def make_activation(name: str) -> nn.Module:
-    """Make an activation by RecBole's name for it (``relu``, ``leakyrelu``, ``tanh``, ``sigmoid``, ``none``)."""
+    """Make an activation by the name of the configuration, such as ``relu`` or ``selu``."""
     return _ACTIVATIONS[name]()
 
 

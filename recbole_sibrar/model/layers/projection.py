@@ -11,6 +11,9 @@ from recbole_sibrar.model.layers.basic import MLP, make_activation
 from recbole_sibrar.model.layers.interactions import InteractionsLayer
 from recbole_sibrar.model.layers.tables import BagLayer, CategoryLayer, DenseLayer, IdLayer
 
+_ACTIVATED = (ModalityKind.INTERACTIONS, ModalityKind.SCALAR, ModalityKind.VECTOR)
+"""Kinds with an activation after the projection in the published code of [A]."""
+
 
 class Projection(nn.Sequential):
     """Projection p_m of one modality to the size of the branch's input ([A] section 3.1).
@@ -24,6 +27,9 @@ class Projection(nn.Sequential):
         activation: Activation between the layers.
         normalize_interactions: L2-normalise the multi-hot vectors of ``interactions``.
         scaling: Scales numbers and vectors before the first layer; None leaves them as they are.
+        last_activation: Activation after the last layer for vectors, numbers and interactions. The published code
+            of [A] has it; embeddings of categories and tags have none there.
+        interaction_dropout_prob: Share of the ``interactions`` that a training step hides.
     """
 
     def __init__(
@@ -34,17 +40,23 @@ class Projection(nn.Sequential):
         activation: str = "relu",
         normalize_interactions: bool = True,
         scaling: nn.Module | None = None,
+        last_activation: str = "none",
+        interaction_dropout_prob: float = 0.0,
     ) -> None:
         sizes = [*hidden_sizes, out]
-        layers: list[nn.Module] = [_first_layer(table, sizes[0], normalize_interactions, scaling)]
+        layers: list[nn.Module] = []
+        if table.kind is ModalityKind.INTERACTIONS:
+            layers.append(InteractionsLayer(table, sizes[0], normalize_interactions, interaction_dropout_prob))
+        else:
+            layers.append(_first_layer(table, sizes[0], scaling))
         if hidden_sizes:
             layers += [make_activation(activation), MLP(sizes, activation=activation)]
+        if last_activation != "none" and table.kind in _ACTIVATED:
+            layers.append(make_activation(last_activation))
         super().__init__(*layers)
 
 
-def _first_layer(table: ModalityTable, out: int, normalize_interactions: bool, scaling: nn.Module | None) -> nn.Module:
-    if table.kind is ModalityKind.INTERACTIONS:
-        return InteractionsLayer(table, out, normalize_interactions)
+def _first_layer(table: ModalityTable, out: int, scaling: nn.Module | None) -> nn.Module:
     if table.kind is ModalityKind.ID:
         return IdLayer(len(table), out)
     if table.kind is ModalityKind.CATEGORICAL:

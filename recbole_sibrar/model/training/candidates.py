@@ -11,7 +11,8 @@ from torch.nn import functional
 from recbole_sibrar.config import RecommenderConfig
 from recbole_sibrar.data.modality import ModalityTable
 from recbole_sibrar.model.encoder import Encoded, distinct, gather_rows
-from recbole_sibrar.names import ID, INTERACTIONS
+from recbole_sibrar.model.layers.tables import gather_bags
+from recbole_sibrar.names import ID, INTERACTIONS, Side
 
 _SMALLEST = 1e-6
 """Smallest probability of inclusion; bounds the correction of items that are hardly ever drawn."""
@@ -25,35 +26,50 @@ class SharedCandidates(nn.Module):
         counts: int64 ``[n_items]``: training interactions of each item.
         n_negative_candidates: Number of items that negatives are drawn from.
         all_items: All training items; else those of the batch.
+        histories: Users' training interactions, for a loss with the whole history of a user; None for one without.
     """
+
+    indices: Tensor | None
+    offsets: Tensor | None
 
     trained: Tensor
     shares: Tensor
 
-    def __init__(self, trained: Tensor, counts: Tensor, n_negative_candidates: int, all_items: bool) -> None:
+    def __init__(
+        self,
+        trained: Tensor,
+        counts: Tensor,
+        n_negative_candidates: int,
+        all_items: bool,
+        histories: ModalityTable | None = None,
+    ) -> None:
         super().__init__()
         self.all_items = all_items
         self.n_negative_candidates = n_negative_candidates
         self.register_buffer("trained", trained, persistent=False)
+        self.register_buffer("indices", None if histories is None else histories.indices, persistent=False)
+        self.register_buffer("offsets", None if histories is None else histories.offsets, persistent=False)
         self.register_buffer("shares", counts / counts.sum().clamp(min=1), persistent=False)
 
     @classmethod
     def of(
-        cls, settings: RecommenderConfig, items: Mapping[str, ModalityTable], n_negative_candidates: int
+        cls, settings: RecommenderConfig, tables: Mapping[Side, Mapping[str, ModalityTable]], n_negative_candidates: int
     ) -> SharedCandidates | None:
         """Make the candidates that a configuration asks for; None where each positive has negatives of its own.
 
         Args:
             settings: Configuration of the recommendation loss.
-            items: Modalities of the items.
+            tables: Modalities of each side.
             n_negative_candidates: Number of items that negatives are drawn from.
         """
         if settings.negatives == "per_positive":
             return None
 
-        offsets = items[INTERACTIONS].offsets
+        offsets = tables["item"][INTERACTIONS].offsets
         assert offsets is not None
-        return cls(items[ID].available, offsets.diff(), n_negative_candidates, settings.negatives == "all")
+        histories = tables["user"][INTERACTIONS] if settings.targets == "history" else None
+        all_items = settings.negatives == "all"
+        return cls(tables["item"][ID].available, offsets.diff(), n_negative_candidates, all_items, histories)
 
     def choose(self, items: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Choose the candidates of a batch.
@@ -73,6 +89,23 @@ class SharedCandidates(nn.Module):
         candidates, inverse = distinct(items.flatten(), len(self.trained))
         return candidates, inverse.view(items.shape)[:, 0], self._log_probability(candidates, items)
 
+    def histories(self, users: Tensor, n: int) -> Tensor | None:
+        """Shares of the training items of some users, float ``[n_users, n]``; rows sum to 1. None for single targets.
+
+        Args:
+            users: int64 ``[n_users]``, users with training interactions.
+            n: Number of candidates, all training items.
+        """
+        if self.indices is None or self.offsets is None:
+            return None
+
+        indices, _, sizes = gather_bags(self.indices, self.offsets, users)
+        rows = torch.arange(len(users), device=users.device).repeat_interleave(sizes)
+        columns = (self.trained.cumsum(0) - 1)[indices]
+        shares = torch.zeros(len(users), n, device=users.device)
+        shares[rows, columns] = (1 / sizes.to(shares.dtype))[rows]
+        return shares
+
     def _log_probability(self, candidates: Tensor, items: Tensor) -> Tensor:
         """Logarithm of the probability that a batch has an item, as a positive or as a uniform negative.
 
@@ -85,7 +118,12 @@ class SharedCandidates(nn.Module):
 
 
 def shared_softmax_loss(
-    scores: Tensor, positives: Tensor, log_probability: Tensor, soft_targets: Tensor | None = None, weight: float = 0.0
+    scores: Tensor,
+    positives: Tensor,
+    log_probability: Tensor,
+    soft_targets: Tensor | None = None,
+    weight: float = 0.0,
+    histories: Tensor | None = None,
 ) -> Tensor:
     r"""Compute the softmax over candidates that all rows share, mean over the rows.
 
@@ -96,7 +134,8 @@ def shared_softmax_loss(
     .. math:: -y_p + \log(e^{y_p} + \sum_{j \ne p} e^{y_j} / \pi_j)
 
     With a teacher, the loss is (1 - weight) times this plus weight times the cross-entropy of the same distribution
-    against the teacher's.
+    against the teacher's. With histories, the positive gives way to the mean over the user's training items, the
+    multinomial likelihood of Liang et al. (WWW 2018): one step then learns from whole histories.
 
     Args:
         scores: float ``[batch, m]``.
@@ -104,6 +143,7 @@ def shared_softmax_loss(
         log_probability: float ``[m]``: log pi.
         soft_targets: float ``[batch, m]``, rows sum to 1; None without a teacher.
         weight: Weight of the teacher, from 0 to 1.
+        histories: float ``[batch, m]``: shares of each user's training items; None for the positives.
 
     Example:
         >>> scores = torch.zeros(1, 4)
@@ -115,7 +155,8 @@ def shared_softmax_loss(
     correction[rows, positives] = 0
 
     log_share = functional.log_softmax(scores - correction, dim=1)
-    loss = -log_share[rows, positives].mean()
+    shares = log_share[rows, positives] if histories is None else (histories * log_share).sum(1)
+    loss = -shares.mean()
     if soft_targets is None:
         return loss
     return (1 - weight) * loss - weight * (soft_targets * log_share).sum(1).mean()

@@ -12,7 +12,7 @@ from recbole_sibrar.data.modality import ModalityTable
 from recbole_sibrar.names import INTERACTIONS
 
 LARGEST = 500_000_000
-"""Largest number of scores, users times items, that are kept: 2 GB."""
+"""Largest number of entries of a matrix, users times items or items times items: 2 GB."""
 
 
 class Teacher(nn.Module):
@@ -42,8 +42,8 @@ class Teacher(nn.Module):
         self.temperature = temperature
         items, columns = torch.unique(interactions.indices, return_inverse=True)
         n_users = len(interactions)
-        if n_users * len(items) > LARGEST:
-            allowed = f"0 for {n_users} users and {len(items)} items; EASE keeps at most {LARGEST} scores"
+        if max(n_users, len(items)) * len(items) > LARGEST:
+            allowed = f"0 for {n_users} users and {len(items)} items; a matrix of EASE has at most {LARGEST} entries"
             refuse("distillation_weight", "a number above 0", allowed)
 
         users = torch.arange(n_users).repeat_interleave(interactions.offsets.diff())

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from recbole.data.interaction import Interaction
 from scipy.special import log_softmax, logsumexp, softmax
 
 from recbole_sibrar.config import ConfigError
+from recbole_sibrar.config.choices import properties
 from recbole_sibrar.model.encoder import Encoded
 from recbole_sibrar.model.mubrar import MuBraR
 from recbole_sibrar.model.sampling import keep_any_number
@@ -172,6 +174,7 @@ def test_average_of_the_weights(make: Make, batch: Interaction) -> None:
     [
         ({"negatives": "all", "loss_type": "BPR"}, "negatives: found 'all', allowed is per_positive for loss_type BPR"),
         ({"distillation_weight": 0.5}, "distillation_weight: found 0.5, allowed is 0, or negatives"),
+        ({"targets": "history"}, "targets: found 'history', allowed is positive for negatives per_positive"),
         ({"negatives": "batch"}, "negatives: found 'batch', allowed is one of per_positive, shared, all"),
         ({"ema_decay": 1}, "ema_decay: found 1, allowed is a number from 0 to below 1"),
     ],
@@ -179,3 +182,69 @@ def test_average_of_the_weights(make: Make, batch: Interaction) -> None:
 def test_refused_options(make: Make, keys: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         make(**keys)
+
+
+def test_histories_by_numpy(make: Make, batch: Interaction, world: Any) -> None:
+    model = make(negatives="all", targets="history", **WITHOUT_SAMPLING)
+    users, items = model.encode_users().double().numpy(), model.encode_items().double().numpy()
+    rows = world.matrix[[1, 2, 5]][:, TRAINED]
+    log_share = log_softmax(users[[1, 2, 5]] @ items[TRAINED].T, axis=1)
+    expected = -np.mean([log_share[n][row > 0].mean() for n, row in enumerate(rows)])
+
+    loss = model.calculate_loss(batch)
+    assert isinstance(loss, torch.Tensor)
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_hidden_interactions_by_numpy(make: Make, world: Any, normalize: bool) -> None:
+    model = make(interaction_dropout_prob=0.5, normalize_interactions=normalize)
+    layer = model.user_encoder.projections[0][0]
+    weight, bias = layer.embedding.weight.detach().numpy(), layer.bias.detach().numpy()
+    seen, users = set(), [1, 2, 3, 5] * 30
+    found = layer(torch.tensor(users)).detach().numpy()
+    for user, row in zip(users, found, strict=True):
+        first, second = np.flatnonzero(world.matrix[user])
+        sums = {"none": 0 * weight[0], "one": weight[first], "other": weight[second]}
+        sums["both"] = (weight[first] + weight[second]) / (np.sqrt(2) if normalize else 1)
+        hits = [name for name, total in sums.items() if np.allclose(total + bias, row, atol=1e-6)]
+        assert hits
+        seen.update(hits)
+
+    assert seen == {"none", "one", "other", "both"}
+    exact = make(normalize_interactions=normalize).eval()
+    assert torch.equal(model.eval().encode_users(), exact.encode_users())
+
+
+@pytest.mark.parametrize("name", ["relu", "selu"])
+def test_activation_of_projections_by_numpy(make: Make, reference: Callable[..., Any], name: str) -> None:
+    model = make(projection_activation=name, normalize_branch_input=False)
+    encoder, plain = model.item_encoder, reference(model, "item")
+    for column, modality in enumerate(encoder.modalities):
+        value = plain.projected(modality, 1)
+        assert value is not None
+        if modality in ("interactions", "price", "text"):
+            # the constants of Klambauer et al., NeurIPS 2017
+            negative = 1.0507009873554805 * 1.6732632423543772 * np.expm1(np.minimum(value, 0))
+            value = (
+                np.maximum(value, 0) if name == "relu" else np.where(value > 0, 1.0507009873554805 * value, negative)
+            )
+        found = encoder.project(column, torch.tensor([1]))[0].detach().numpy()
+        assert found == pytest.approx(value, rel=1e-4, abs=1e-6)
+
+
+def test_configuration_of_the_papers(make: Make, batch: Interaction) -> None:
+    file = properties() / "quick_start_config" / "papers_ml1m.yaml"
+    keys = yaml.safe_load(file.read_text(encoding="utf-8"))
+    keys["train_neg_sample_args"]["sample_num"] = 3  # that of the batch
+    model = make(**keys)
+    assert (model.user_encoder.modalities, model.encode_items().shape[1]) == (("id",), 128)
+    layers = [type(layer).__name__ for layer in model.item_encoder.branches[0]]
+    assert (layers.count("Linear"), layers.count("BatchNorm"), layers.count("SELU")) == (6, 3, 6)
+    assert all(float(part.detach()) > 0 for part in model.calculate_loss(batch))
+
+
+def test_too_many_scores_of_a_teacher(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recbole_sibrar.model.training.teacher.LARGEST", 41)  # 7 users with the padding, 6 items
+    with pytest.raises(ConfigError, match="allowed is 0 for 7 users and 6 items"):
+        make(loss_type="SSM", negatives="all", distillation_weight=0.5)
