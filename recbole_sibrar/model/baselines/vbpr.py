@@ -15,6 +15,7 @@ from recbole_sibrar.model.concatenation import FIXED
 from recbole_sibrar.model.encoder import Encoded, EntityEncoder, distinct, gather_rows
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.names import ID, INTERACTIONS, Side
+from recbole_sibrar.protocols import FullConfig
 
 
 class BiasedEncoder(EntityEncoder):
@@ -117,7 +118,7 @@ class VBPR(MultimodalRecommender):
 
     def check(
         self,
-        config: Any,
+        config: FullConfig,
         encoders: dict[Side, EncoderConfig],
         modalities: dict[Side, tuple[str, ...]],
         sources: dict[Side, str],
