@@ -13,7 +13,7 @@ from recbole_sibrar.plotting.style import metric_title
 from recbole_sibrar.quick_start.group import summary
 from recbole_sibrar.quick_start.group.folder import ComparisonFolder
 from recbole_sibrar.quick_start.group.results import LEVEL, significantly_best
-from recbole_sibrar.report import figures, page_tables
+from recbole_sibrar.report import figures, page_tables, story
 from recbole_sibrar.report.chart_page import ChartSet
 from recbole_sibrar.report.page import Part, Section
 from recbole_sibrar.studies.missing.measures import COLUMNS
@@ -40,7 +40,8 @@ def build_part(data: ComparisonFolder, missing: pd.DataFrame | None, gap: pd.Dat
     facts = [*([("Data set", dataset)] if dataset else []), *facts]
     sections = [_results(data), _significance(data), _groups(data), _curves(data), _missing(data, missing)]
     sections += [_gap(data, gap), _runs(data), _configuration(data), _versions(data)]
-    return Part(data.folder.absolute().name, data.title, facts, sections)
+    name = data.folder.absolute().name
+    return Part(name, story.heading(data), story.lead(data, missing), data.title, facts, sections)
 
 
 def _results(data: ComparisonFolder) -> Section:
@@ -48,6 +49,8 @@ def _results(data: ComparisonFolder) -> Section:
     best = {metric: significantly_best(frame, metric, data.names) for metric in set(frame["metric"])}
     smaller = [metric for metric in data.metrics if metric.split("@")[0] in smaller_metrics]
     cells = summary.cells(data.results, data.metrics, smaller, best)
+    order = list(story.ranked(data, data.valid_metric).index)
+    cells = {name: cells[name] for name in sorted(cells, key=lambda name: order.index(name) if name in order else 99)}
     charts = figures.results_charts(data.results, data.metrics, data.valid_metric, styles(data.names))
     table = page_tables.results_table(cells, data.results, data.metrics)
     return Section(
@@ -73,7 +76,8 @@ def _significance(data: ComparisonFolder) -> Section:
     text = (
         f"A difference is called significant where p < {LEVEL} in the t-test. Users are the sample: such a test says "
     )
-    text += "nothing about other draws of items or seeds."
+    text += "nothing about other draws of items or seeds. Means here are over the users of both models, each user "
+    text += "averaged over the seeds; the table of results averages the runs, and can differ."
     return Section("significance", title, text, tables=[page_tables.significance_table(ordered, LEVEL)])
 
 
@@ -83,7 +87,9 @@ def _groups(data: ComparisonFolder) -> Section:
         absent = "Not available: give `run_recbole_group` groups, such as "
         absent += '`--eval_groups="{popularity: item, age: user}"`, for their results.'
         return Section("groups", "Groups of users and items", absent=absent)
-    text = "Mean over the seeds, error bars: standard deviation. Results of item groups count only their items; their "
+    several = data.results["seed"].nunique() > 1
+    text = "Mean over the seeds, error bars: standard deviation. " if several else ""
+    text += "Results of item groups count only their items; their "
     text += "share of places is that in the lists of all users."
     return Section("groups", "Groups of users and items", text, chart_sets=[ChartSet("metric", x) for x in sets])
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from scipy import stats
 
 from recbole_sibrar import cli
 from recbole_sibrar.plotting import chart_file
@@ -118,6 +119,24 @@ def test_figures_show_the_file_numbers(page: Reader) -> None:
     (gap,) = charts["gap-cosine_ratio"]["series"]
     assert (gap["name"], gap["y"]) == ("SiBraR", [0.4])
     assert gap["errors"] == {"low": [pytest.approx(0.1)], "high": [pytest.approx(0.1)]}
+
+
+def test_the_lead_says_what_was_learnt(page: Reader) -> None:
+    assert "SiBraR has the best nDCG@10 (0.3300) and is first in 2 of 2 metrics." in page.text
+    assert f"It is 120 % above {STRANGE}, a significant difference (p = 0.001, corrected)." in page.text
+    assert "Chance, with all modalities missing, is 0.1000." in page.text
+    assert "text alone keeps most: 83 %." in page.text  # 0.25 of 0.3
+
+
+def test_intervals_are_corrected(page: Reader, comparison: Path) -> None:
+    rows = pd.read_csv(comparison / "significance.csv")
+    head, *shown = page.rows["p0-table-significance"]
+    intervals = [row[head.index("Difference, 95 %\n(corrected)")].split(" to ") for row in shown]
+    for row, (low, high) in zip(rows.to_dict("records"), intervals, strict=True):
+        error = (row["high"] - row["low"]) / 2 / stats.t(59).ppf(0.975)
+        middle = (row["high"] + row["low"]) / 2
+        expected = stats.t(59, middle, error).interval(1 - 0.05 / 3)
+        assert [float(low), float(high)] == pytest.approx(list(expected), abs=1e-4)
 
 
 def test_names_are_never_markup(page: Reader) -> None:
