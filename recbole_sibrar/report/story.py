@@ -8,11 +8,12 @@ from typing import Any
 import pandas as pd
 from recbole.evaluator.register import smaller_metrics
 
+from recbole_sibrar.plotting.chart import Level
 from recbole_sibrar.plotting.style import metric_title
 from recbole_sibrar.quick_start.group.folder import ComparisonFolder
 from recbole_sibrar.quick_start.group.results import LEVEL
 
-__all__ = ["chance", "heading", "is_smaller_better", "lead", "ranked"]
+__all__ = ["chance", "heading", "is_smaller_better", "lead", "levels", "ranked"]
 
 _COLD = {"item": "New items", "user": "New users", "both": "New users and new items"}
 
@@ -74,6 +75,24 @@ def chance(missing: pd.DataFrame | None, metric: str) -> float | None:
     nothing_left = missing[(missing["experiment"] == "loss") & (missing["rate"] == 1) & (missing["side"] == "item")]
     value = nothing_left[metric].mean()
     return float(value) if value == value else None
+
+
+def levels(data: ComparisonFolder, missing: pd.DataFrame | None, metric: str) -> list[Level]:
+    """List the values to compare all models with: chance, and the most popular items.
+
+    Args:
+        data: The comparison.
+        missing: Rows of a study of missing modalities, if there is one.
+        metric: Name of a column.
+    """
+    found = []
+    level = chance(missing, metric)
+    if level is not None:
+        found.append(Level("chance", level))
+    popular = data.results.loc[data.results["model"] == "Pop", metric].mean()
+    if popular == popular:
+        found.append(Level("Pop", float(popular)))
+    return found
 
 
 def lead(data: ComparisonFolder, missing: pd.DataFrame | None) -> str:

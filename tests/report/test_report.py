@@ -13,7 +13,9 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from recbole_sibrar import cli
+from recbole_sibrar.names import MODELS
 from recbole_sibrar.plotting import chart_file
+from recbole_sibrar.plotting.colours import model_colours
 from recbole_sibrar.report import build as report
 from recbole_sibrar.report import figure_files
 
@@ -221,8 +223,8 @@ def test_every_figure_is_a_pdf_and_a_png(comparison: Path, tmp_path: Path, monke
     assert {begin for name, begin in begins.items() if name.endswith(".pdf")} == {b"%PDF"}
     assert {begin for name, begin in begins.items() if name.endswith(".png")} == {b"\x89PNG"}
     results = drawn[0].axes[0]
-    assert [patch.get_height() for patch in results.patches] == pytest.approx([0.33, 0.15, 0.06])
-    assert [label.get_text() for label in results.get_xticklabels()] == ["SiBraR", STRANGE, "Pop"]
+    assert [x.lines[0].get_xdata()[0] for x in results.containers] == pytest.approx([0.33, 0.15, 0.06])
+    assert [label.get_text() for label in results.get_yticklabels()] == ["SiBraR", STRANGE, "Pop"]
 
 
 @pytest.mark.slow
@@ -321,7 +323,8 @@ def test_failed_page_leaves_the_old_one(
 def test_colours_stand_out_in_both_themes() -> None:
     style = (Path(report.__file__).parents[1] / "report" / "assets" / "theme.css").read_text(encoding="utf-8")
     names = {name: pair for name, *pair in re.findall(r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\)", style)}
-    assert len([name for name in names if name.startswith("series")]) == 7
+    classes = {f"{model} {i}": model for model in (*MODELS, "BPR") for i in range(5)}
+    names |= {f"series {name}": [x.light, x.dark] for name, x in model_colours(classes).items()}
 
     def luminance(colour: str) -> float:
         parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
@@ -329,7 +332,12 @@ def test_colours_stand_out_in_both_themes() -> None:
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
     for theme in (0, 1):
-        for name, least in [("text", 7), ("muted", 4.5), ("accent", 4.5), *((f"series-{i}", 3) for i in range(7))]:
+        for name, least in [
+            ("text", 7),
+            ("muted", 4.5),
+            ("accent", 4.5),
+            *((name, 3) for name in names if "series" in name),
+        ]:
             for ground in ("surface", "row"):
                 light, dark = sorted((luminance(names[x][theme]) + 0.05 for x in (name, ground)), reverse=True)
                 assert light / dark >= least, (name, ground, theme)
