@@ -87,7 +87,7 @@ def _draw_lines(axes: Axes, chart: Chart) -> dict[str, Any]:
         x = np.asarray(series.x, dtype=float)
         y = np.asarray(series.y, dtype=float)
         line = LINES[0] if colour.own else LINES[1 + colour.number % (len(LINES) - 1)]
-        look = {"color": colour.light, "linestyle": line, "linewidth": 1.4 if colour.own else 1.0}
+        look: Any = {"color": colour.light, "linestyle": line, "linewidth": 1.4 if colour.own else 1.0}
         handle = axes.errorbar(x, y, yerr=_errors(series), capsize=2.5, **look)
         handles.setdefault(series.group, handle)
         if series.mark is not None:

@@ -50,7 +50,8 @@ def shade(colour: str, amount: float) -> str:
     """
     target = 0.0 if amount > 0 else 1.0
     share = abs(amount)
-    return str(to_hex(tuple(part * (1 - share) + target * share for part in to_rgb(colour))))
+    mixed = [part * (1 - share) + target * share for part in to_rgb(colour)]
+    return str(to_hex((mixed[0], mixed[1], mixed[2])))
 
 
 def model_colours(classes: Mapping[str, str]) -> dict[str, Colour]:

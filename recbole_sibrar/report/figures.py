@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from recbole_sibrar.plotting.chart import Chart, Level, Series, seed_values, summary
@@ -144,8 +145,8 @@ def _best_position(curve: pd.DataFrame, metric: str, smaller: Collection[str]) -
     """Find the row of the best epoch; None without the metric."""
     if metric not in curve or curve[metric].isna().all():
         return None
-    values = curve[metric].reset_index(drop=True)
-    return int(values.idxmin() if metric in smaller else values.idxmax())
+    values = curve[metric].to_numpy(dtype=float)
+    return int(np.nanargmin(values) if metric in smaller else np.nanargmax(values))
 
 
 def missing_charts(
@@ -200,8 +201,8 @@ def gap_charts(frame: pd.DataFrame, colours: Mapping[str, Colour]) -> list[Chart
         series = []
         for name, part in frame[frame["measure"] == measure].groupby("name", sort=False):
             means = part.groupby("pair", sort=False)[["value", "low", "high"]].mean()
-            columns = (means[column].tolist() for column in ("value", "low", "high"))
-            series.append(Series(str(name), str(name), colours[str(name)], means.index.tolist(), *columns))
+            value, low, high = (means[column].tolist() for column in ("value", "low", "high"))
+            series.append(Series(str(name), str(name), colours[str(name)], means.index.tolist(), value, low, high))
         title = LABELS.get(measure, measure).format(side="item")
         charts.append(Chart(_slug("gap", measure), title, f"Modality gap: {title}", "dots", "", title, series))
     return charts

@@ -123,7 +123,7 @@
     const values = { ...axis, title: { text: wrapped(chart.yTitle, narrow.matches ? 30 : 60), standoff: 10 } };
     values.rangemode = chart.fromZero ? "tozero" : "normal";
     if (narrow.matches) values.nticks = 5;
-    const names = { ...axis, title: { text: plain(chart.xTitle), standoff: 10 }, showgrid: false, zeroline: false };
+    const names = { ...axis, title: { text: wrapped(chart.xTitle, narrow.matches ? 28 : 80), standoff: 10 }, showgrid: false, zeroline: false };
     if (isDots) Object.assign(names, { type: "category", autorange: "reversed" });
     else Object.assign(names, { showgrid: true }, wholeSteps(chart));
     const rows = new Set(chart.series.flatMap((series) => series.x)).size * (chart.grouped ? chart.series.length : 1);
@@ -152,7 +152,9 @@
     figure.caption.textContent = chart.title;
     fillValues(figure, chart);
     const options = { responsive: true, displayModeBar: false, doubleClick: "reset" };
-    return window.Plotly.react(figure.plot, traces, layout(chart), options);
+    const shape = layout(chart);
+    figure.plot.style.minHeight = `${shape.height}px`; // Plotly forgets the height of the element when its width changes
+    return window.Plotly.react(figure.plot, traces, shape, options);
   }
 
   function fillValues(figure, chart) {
