@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import pandas as pd
 
-__all__ = ["Chart", "Kind", "Series", "seed_values", "styles", "summary"]
+from recbole_sibrar.plotting.colours import Colour
 
-Kind = Literal["line", "bar"]
+__all__ = ["Chart", "Kind", "Level", "Series", "seed_values", "summary"]
+
+Kind = Literal["line", "dots"]
 
 
 @dataclass(frozen=True)
 class Series:
-    """A line, or the bars of one colour."""
+    """A line, or the dots of one colour."""
 
     name: str
     """Name, such as that of a run."""
     group: str
     """Entry of the legend, such as the model of the run; several series can share it."""
-    style: int
-    """Number of the colour, from 0; with it go the marker and the dashes of a line."""
+    colour: Colour
+    """Colour of the model; with it go the dashes of a line."""
     x: Sequence[float] | Sequence[str]
-    """Numbers of a line, names of bars."""
+    """Numbers of a line, names of dots."""
     y: Sequence[float]
     """NaN for a missing value."""
     low: Sequence[float] | None = None
@@ -33,11 +35,25 @@ class Series:
     """Upper ends."""
     details: Sequence[str] = field(default_factory=list)
     """A text for each point, shown beside its value."""
+    seeds: Sequence[Sequence[float]] = field(default_factory=list)
+    """For each point the values of the single runs; may be empty."""
+    mark: int | None = None
+    """Position of the best epoch of a line."""
 
     @property
     def x_texts(self) -> list[str]:
         """``x`` as text."""
         return [x if isinstance(x, str) else f"{x:g}" for x in self.x]
+
+
+@dataclass(frozen=True)
+class Level:
+    """A value to compare all others with, such as chance."""
+
+    name: str
+    """Its name."""
+    value: float
+    """Its value."""
 
 
 @dataclass(frozen=True)
@@ -51,30 +67,32 @@ class Chart:
     title: str
     """Title of the figure."""
     kind: Kind
-    """Lines or bars."""
+    """Lines, or dots in rows."""
     x_title: str
-    """Title of the horizontal axis; empty if the names of bars say enough."""
+    """Title of the horizontal axis of lines; of dots, the meaning of the rows, or empty if their names say enough."""
     y_title: str
-    """Title of the vertical axis."""
+    """Title of the values: the vertical axis of lines, the horizontal one of dots."""
     series: Sequence[Series]
-    """In the order of the legend."""
+    """In the order of the legend, and of the rows of dots."""
+    levels: Sequence[Level] = field(default_factory=list)
+    """Levels, drawn as lines."""
 
     @property
     def grouped(self) -> bool:
-        """True if several series have bars at one name, side by side."""
+        """True if several series have dots at one name."""
         names = [x for series in self.series for x in dict.fromkeys(series.x)]
         return len(set(names)) < len(names)
 
     @property
     def categories(self) -> list[str]:
-        """Names of the bars, in order of their first appearance."""
+        """Names of the rows of dots, in order of their first appearance."""
         return list(dict.fromkeys(x for series in self.series for x in series.x_texts))
 
     @property
     def from_zero(self) -> bool:
-        """True to start the vertical axis at 0: for bars, and for lines near 0."""
+        """True to start the axis of the values at 0, if they come near it."""
         ends = [y for series in self.series for y in (*series.y, *(series.low or [])) if y == y]
-        return self.kind == "bar" or not ends or 0 <= min(ends) < 0.5 * max(ends)
+        return not ends or 0 <= min(ends) < 0.5 * max(ends)
 
 
 def summary(values: pd.Series) -> tuple[float, float, float]:
@@ -103,8 +121,3 @@ def seed_values(rows: pd.DataFrame, column: str) -> str:
     """
     pairs = zip(rows["seed"], rows[column], strict=True)
     return ", ".join(f"seed {seed}: {value:.4f}" for seed, value in pairs if value == value)
-
-
-def styles(names: Iterable[str]) -> dict[str, int]:
-    """Give each name a number, for a model to have the same colour in all figures."""
-    return {name: i for i, name in enumerate(dict.fromkeys(names))}

@@ -13,14 +13,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from recbole_sibrar.plotting.chart import Chart, Series
-from recbole_sibrar.plotting.style import COLOURS, LINES, MARKERS, STYLE, save_figure
+from recbole_sibrar.plotting.style import LINES, STYLE, place_legend, save_figure, wrapped
 
 __all__ = ["draw", "save"]
 
-_PLAIN: Any = {**STYLE, "hatch.linewidth": 0.6, "text.parse_math": False}  # a dollar sign in a name is no mathematics
+_PLAIN: Any = {**STYLE, "text.parse_math": False}  # a dollar sign in a name is no mathematics
 
-_HATCHES = ("", "//", "..", "xx", "\\\\", "oo", "--")
-"""Patterns of bars, for print without colours."""
+_ROW = 0.24
+"""Height of a row of dots, in inches."""
 
 
 def draw(chart: Chart) -> Figure:
@@ -29,19 +29,21 @@ def draw(chart: Chart) -> Figure:
     Args:
         chart: Content of the figure.
     """
+    is_line = chart.kind == "line"
+    n_rows = len(chart.categories) * (len(chart.series) if chart.grouped else 1)
+    height = 3.6 if is_line else 1.1 + _ROW * max(n_rows, 3)
     with matplotlib.rc_context(_PLAIN):
-        figure = Figure(figsize=(5.6, 3.6), layout="constrained")
+        figure = Figure(figsize=(5.6, height), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
-        handles = _draw_lines(axes, chart) if chart.kind == "line" else _draw_bars(axes, chart)
+        handles = _draw_lines(axes, chart) if is_line else _draw_dots(axes, chart)
 
-        axes.set_xlabel(chart.x_title)
-        axes.set_ylabel(chart.y_title)
-        if chart.from_zero and all(y >= 0 for series in chart.series for y in series.y):
-            axes.set_ylim(bottom=0)
-        if chart.kind == "line" or chart.grouped:
-            columns = 2 if max(map(len, handles), default=0) > 16 else 3
-            figure.legend(list(handles.values()), list(handles), loc="outside upper left", ncols=columns)
+        axes.set_xlabel(chart.x_title if is_line else chart.y_title)
+        axes.set_ylabel(chart.y_title if is_line else chart.x_title)
+        if chart.from_zero:
+            axes.set(**{"ylim" if is_line else "xlim": (0, None)})
+        if chart.grouped and not is_line:
+            place_legend(figure, handles, loc="outside upper left")
     return figure
 
 
@@ -70,55 +72,87 @@ def _errors(series: Series) -> list[list[float]] | None:
     y = np.asarray(series.y, dtype=float)
     below = y - np.asarray(series.low)
     above = np.asarray(series.high) - y
+    if np.isnan(below).all():
+        return None  # a single seed has no error bar, not one of length 0
     lengths: list[list[float]] = np.nan_to_num([below, above]).clip(min=0).tolist()
     return lengths
 
 
 def _draw_lines(axes: Axes, chart: Chart) -> dict[str, Any]:
-    """Draw lines, and return the entries of the legend."""
+    """Draw lines with their names at their ends, and return one handle for each name."""
     handles: dict[str, Any] = {}
+    ends: dict[str, list[float]] = {}
     for series in chart.series:
-        i = series.style
-        handle = axes.errorbar(
-            np.asarray(series.x, dtype=float),
-            np.asarray(series.y, dtype=float),
-            yerr=_errors(series),
-            color=COLOURS[i % len(COLOURS)],
-            marker=MARKERS[i % len(MARKERS)],
-            linestyle=LINES[i % len(LINES)],
-            linewidth=1.3,
-            markersize=4.5,
-            markerfacecolor="none",  # coinciding points stay visible
-            capsize=2.5,
-        )
+        colour = series.colour
+        x = np.asarray(series.x, dtype=float)
+        y = np.asarray(series.y, dtype=float)
+        line = LINES[0] if colour.own else LINES[1 + colour.number % (len(LINES) - 1)]
+        look: Any = {"color": colour.light, "linestyle": line, "linewidth": 1.4 if colour.own else 1.0}
+        handle = axes.errorbar(x, y, yerr=_errors(series), capsize=2.5, **look)
         handles.setdefault(series.group, handle)
+        if series.mark is not None:
+            axes.plot(x[series.mark], y[series.mark], marker="o", markersize=4.5, color=colour.light)
+        finite = y[np.isfinite(y)]
+        if len(finite):
+            ends.setdefault(series.group, []).append(float(finite[-1]))
 
     if all(float(x).is_integer() for series in chart.series for x in series.x):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _name_ends(axes, chart, {name: float(np.mean(values)) for name, values in ends.items()})
     return handles
 
 
-def _draw_bars(axes: Axes, chart: Chart) -> dict[str, Any]:
-    """Draw bars, several series side by side, and return the entries of the legend."""
-    categories = {name: i for i, name in enumerate(chart.categories)}
-    width = 0.8 / len(chart.series) if chart.grouped else 0.7
-    handles: dict[str, Any] = {}
-    for position, series in enumerate(chart.series):
-        shift = (position - (len(chart.series) - 1) / 2) * width if chart.grouped else 0.0
-        handles[series.group] = axes.bar(
-            [categories[x] + shift for x in series.x_texts],
-            np.asarray(series.y, dtype=float),
-            width,
-            yerr=_errors(series),
-            color=COLOURS[series.style % len(COLOURS)],
-            hatch=_HATCHES[series.style % len(_HATCHES)],
-            edgecolor="white",
-            linewidth=0.5,
-            error_kw={"elinewidth": 0.9, "capsize": 2.5},
+def _name_ends(axes: Axes, chart: Chart, ends: dict[str, float]) -> None:
+    """Write the names right of the lines, moved apart where lines end together."""
+    colours = {series.group: series.colour.light for series in chart.series}
+    low, high = axes.get_ylim()
+    if chart.from_zero:
+        low = 0.0
+    texts = {name: wrapped(name, 1.4) for name in sorted(ends, key=lambda name: -ends[name])}
+    top = 1.0
+    for name, text in texts.items():
+        height = 0.065 * (text.count("\n") + 1)  # of a line of 9 points in the panel
+        wanted = (ends[name] - low) / max(high - low, 1e-12)
+        place = min(wanted, top - height / 2)
+        top = place - height / 2
+        axes.annotate(
+            text,
+            (1.02, place),
+            xycoords="axes fraction",
+            va="center",
+            color=colours[name],
+            annotation_clip=False,
         )
 
-    crowded = max(map(len, categories)) * len(categories) > 60
-    labels: Any = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
-    axes.set_xticks(range(len(categories)), list(categories), **labels)
-    axes.grid(False, axis="x")
+
+def _draw_dots(axes: Axes, chart: Chart) -> dict[str, Any]:
+    """Draw a row for each name, or for each series of each name, and return a handle for each series."""
+    n_series = len(chart.series) if chart.grouped else 1
+    rows = {name: i * (n_series + 0.8 * chart.grouped) for i, name in enumerate(chart.categories)}
+    handles: dict[str, Any] = {}
+    for position, series in enumerate(chart.series):
+        shift = position if chart.grouped else 0
+        y = [rows[name] + shift for name in series.x_texts]
+        colour = series.colour.light
+        for place, values in zip(y, series.seeds, strict=False):
+            axes.plot(values, [place] * len(values), "|", color=colour, markersize=6, markeredgewidth=0.8)
+        handles[series.group] = axes.errorbar(
+            np.asarray(series.y, dtype=float),
+            y,
+            xerr=_errors(series),
+            fmt="o" if series.colour.own else "s",
+            color=colour,
+            markersize=5,
+            elinewidth=1.1,
+        )
+
+    for level in chart.levels:
+        axes.axvline(level.value, color="#555555", linewidth=0.8, linestyle=":", zorder=0)
+        label = axes.annotate(level.name, (level.value, 1.01), xycoords=("data", "axes fraction"), fontsize=8)
+        label.set_rotation(30)  # two levels can lie close together
+    middle = (n_series - 1) / 2
+    names = [wrapped(name, 1.8) for name in rows]
+    axes.set_yticks([place + middle for place in rows.values()], names)
+    axes.invert_yaxis()
+    axes.grid(False, axis="y")
     return handles

@@ -61,7 +61,7 @@ def run(
         gap = gap_study(data, with_gap, data_path)
         parts.append(build_part(data, missing, gap))
 
-    title = f"Results: {folder.absolute().name}"
+    title = " | ".join(dict.fromkeys(part.title for part in parts))
     made = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
     text = render(title, parts, f"Made by recbole-sibrar {version('recbole-sibrar')} on {made}.")
     try:

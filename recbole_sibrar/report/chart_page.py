@@ -37,7 +37,7 @@ def describe(chart: Chart) -> str:
     Args:
         chart: The figure.
     """
-    kind = "Line chart" if chart.kind == "line" else "Bar chart"
+    kind = "Line chart" if chart.kind == "line" else "Dot plot"
     names = ", ".join(dict.fromkeys(series.group for series in chart.series))
     values = [y for series in chart.series for y in series.y if isfinite(y)]
     extent = f" Values from {min(values):.4g} to {max(values):.4g}." if values else ""
@@ -55,13 +55,14 @@ def _chart(chart: Chart) -> dict[str, Any]:
         "grouped": chart.grouped,
         "fromZero": chart.from_zero,
         "description": describe(chart),
+        "levels": [{"name": level.name, "value": _number(level.value)} for level in chart.levels],
         "series": [_series(series) for series in chart.series],
     }
 
 
 def _series(series: Series) -> dict[str, Any]:
     errors = None
-    if series.low is not None and series.high is not None:
+    if series.low is not None and series.high is not None and any(map(isfinite, series.low)):
         errors = {
             "low": [_number(y - low) for y, low in zip(series.y, series.low, strict=True)],
             "high": [_number(high - y) for y, high in zip(series.y, series.high, strict=True)],
@@ -69,7 +70,12 @@ def _series(series: Series) -> dict[str, Any]:
     return {
         "name": series.name,
         "group": series.group,
-        "style": series.style,
+        "light": series.colour.light,
+        "dark": series.colour.dark,
+        "own": series.colour.own,
+        "number": series.colour.number,
+        "mark": series.mark,
+        "seeds": [[_number(value) for value in values] for values in series.seeds],
         "x": list(series.x),
         "y": [_number(y) for y in series.y],
         "errors": errors,

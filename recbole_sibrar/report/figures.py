@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
-from recbole_sibrar.plotting.chart import Chart, Series, seed_values, summary
+from recbole_sibrar.plotting.chart import Chart, Level, Series, seed_values, summary
+from recbole_sibrar.plotting.colours import Colour
 from recbole_sibrar.plotting.style import metric_title
 from recbole_sibrar.studies.gap.tables import LABELS, pair_name
 
@@ -32,15 +34,22 @@ def _first(chosen: str, names: Sequence[str]) -> list[str]:
 
 
 def results_charts(
-    results: pd.DataFrame, metrics: Sequence[str], first: str, colours: Mapping[str, int]
+    results: pd.DataFrame,
+    metrics: Sequence[str],
+    first: str,
+    colours: Mapping[str, Colour],
+    smaller: Collection[str] = (),
+    levels: Mapping[str, Sequence[Level]] | None = None,
 ) -> list[Chart]:
-    """Make a figure for each metric with a bar for each model: mean and standard deviation over the seeds.
+    """Make a figure for each metric with a dot for each model: mean and standard deviation over the seeds.
 
     Args:
         results: A row for each run: ``name``, ``seed`` and the metrics.
         metrics: Names of columns.
         first: First metric.
-        colours: Number of the colour of each model.
+        colours: Colour of each model.
+        smaller: Metrics with smaller values for better models.
+        levels: Metric -> values to compare with.
     """
     charts = []
     for metric in _first(first, metrics):
@@ -48,19 +57,25 @@ def results_charts(
         for name, colour in colours.items():
             rows = results[results["name"] == name]
             mean, low, high = summary(rows[metric])
-            series.append(Series(name, name, colour, [name], [mean], [low], [high], [seed_values(rows, metric)]))
+            runs = [rows[metric].dropna().tolist()]
+            details = [seed_values(rows, metric)]
+            series.append(Series(name, name, colour, [name], [mean], [low], [high], details, runs))
+        sign = 1 if metric in smaller else -1
+        series.sort(key=lambda line: sign * line.y[0] if line.y[0] == line.y[0] else float("inf"))
         title = metric_title(metric)
-        charts.append(Chart(_slug("results", metric), title, f"Test {title} of each model", "bar", "", title, series))
+        known = (levels or {}).get(metric, ())
+        heading = f"Test {title} of each model, the best first"
+        charts.append(Chart(_slug("results", metric), title, heading, "dots", "", title, series, known))
     return charts
 
 
-def group_charts(results: pd.DataFrame, first: str, colours: Mapping[str, int]) -> list[list[Chart]]:
-    """Make a figure for each field of ``eval_groups`` and each metric: bars of all models for each group.
+def group_charts(results: pd.DataFrame, first: str, colours: Mapping[str, Colour]) -> list[list[Chart]]:
+    """Make a figure for each field of ``eval_groups`` and each metric: dots of all models for each group.
 
     Args:
         results: A row for each run: ``name``, ``seed`` and columns such as ``ndcg@10[gender=F]``.
         first: First metric.
-        colours: Number of the colour of each model.
+        colours: Colour of each model.
     """
     columns: dict[str, dict[str, dict[str, str]]] = {}
     for column in results.columns:
@@ -75,7 +90,7 @@ def group_charts(results: pd.DataFrame, first: str, colours: Mapping[str, int]) 
 
 
 def _group_chart(
-    results: pd.DataFrame, field: str, metric: str, columns: Mapping[str, str], colours: Mapping[str, int]
+    results: pd.DataFrame, field: str, metric: str, columns: Mapping[str, str], colours: Mapping[str, Colour]
 ) -> Chart:
     series = []
     for name, colour in colours.items():
@@ -83,28 +98,40 @@ def _group_chart(
         points = [summary(rows[column]) for column in columns.values()]
         mean, low, high = ([point[i] for point in points] for i in range(3))
         details = [seed_values(rows, column) for column in columns.values()]
-        series.append(Series(name, name, colour, list(columns), mean, low, high, details))
+        runs = [rows[column].dropna().tolist() for column in columns.values()]
+        series.append(Series(name, name, colour, list(columns), mean, low, high, details, runs))
     title = metric_title(metric)
     heading = f"Test {title} by {field}"
-    return Chart(_slug("groups", field, metric), title, heading, "bar", field, title, series)
+    return Chart(_slug("groups", field, metric), title, heading, "dots", field, title, series)
 
 
 def curve_charts(
-    curves: Sequence[tuple[str, int, pd.DataFrame]], first: str, colours: Mapping[str, int]
+    curves: Sequence[tuple[str, int, pd.DataFrame]],
+    first: str,
+    colours: Mapping[str, Colour],
+    smaller: Collection[str] = (),
 ) -> list[Chart]:
     """Make a figure for the training loss and for each metric of the validation, a line for each run.
 
     Args:
         curves: Model, seed and learning curve of each run.
-        first: First metric.
-        colours: Number of the colour of each model.
+        first: First metric, the one that chooses the best epoch.
+        colours: Colour of each model.
+        smaller: Metrics with smaller values for better models.
     """
     columns = [name for name in dict.fromkeys(x for _, _, curve in curves for x in curve.columns) if name != "epoch"]
     columns = [name for name in columns if "[" not in name]
     charts = []
     for column in [*_first(first, [name for name in columns if name != "train_loss"]), "train_loss"]:
         series = [
-            Series(f"{name}, seed {seed}", name, colours[name], curve["epoch"].tolist(), curve[column].tolist())
+            Series(
+                f"{name}, seed {seed}",
+                name,
+                colours[name],
+                curve["epoch"].tolist(),
+                curve[column].tolist(),
+                mark=_best_position(curve, first, smaller),
+            )
             for name, seed, curve in curves
             if column in curve
         ]
@@ -114,8 +141,16 @@ def curve_charts(
     return charts
 
 
+def _best_position(curve: pd.DataFrame, metric: str, smaller: Collection[str]) -> int | None:
+    """Find the row of the best epoch; None without the metric."""
+    if metric not in curve or curve[metric].isna().all():
+        return None
+    values = curve[metric].to_numpy(dtype=float)
+    return int(np.nanargmin(values) if metric in smaller else np.nanargmax(values))
+
+
 def missing_charts(
-    frame: pd.DataFrame, metrics: Sequence[str], first: str, colours: Mapping[str, int]
+    frame: pd.DataFrame, metrics: Sequence[str], first: str, colours: Mapping[str, Colour]
 ) -> list[list[Chart]]:
     """Make a figure for each side and metric, against the share of missing modality values.
 
@@ -123,7 +158,7 @@ def missing_charts(
         frame: Rows of a study of missing modalities, with a column ``name`` for the model.
         metrics: Names of columns.
         first: First metric.
-        colours: Number of the colour of each model.
+        colours: Colour of each model.
     """
     losses = frame[frame["experiment"] == "loss"]
     sets = []
@@ -141,7 +176,7 @@ def missing_charts(
     return [charts for charts in sets if charts]
 
 
-def _missing_series(rows: pd.DataFrame, name: str, metric: str, colours: Mapping[str, int]) -> Series:
+def _missing_series(rows: pd.DataFrame, name: str, metric: str, colours: Mapping[str, Colour]) -> Series:
     groups = [part for _, part in rows.groupby("rate")]
     points = [summary(part[metric]) for part in groups]
     mean, low, high = ([point[i] for point in points] for i in range(3))
@@ -150,13 +185,13 @@ def _missing_series(rows: pd.DataFrame, name: str, metric: str, colours: Mapping
     return Series(name, name, colours[name], shares, mean, low, high, details)
 
 
-def gap_charts(frame: pd.DataFrame, colours: Mapping[str, int]) -> list[Chart]:
-    """Make a figure for each measure of the modality gap: bars of all models for each pair of modalities.
+def gap_charts(frame: pd.DataFrame, colours: Mapping[str, Colour]) -> list[Chart]:
+    """Make a figure for each measure of the modality gap: dots of all models for each pair of modalities.
 
     Args:
         frame: Rows of measurements: ``name`` of the model, ``first`` and ``second`` modality, ``measure``, ``value``,
             ``low`` and ``high``. Rows about a single modality, and numbers of items, are left out.
-        colours: Number of the colour of each model.
+        colours: Colour of each model.
     """
     frame = frame.fillna({"first": "", "second": ""})
     frame = frame[((frame["first"] != frame["second"]) | (frame["first"] == "")) & (frame["measure"] != "items")]
@@ -166,8 +201,8 @@ def gap_charts(frame: pd.DataFrame, colours: Mapping[str, int]) -> list[Chart]:
         series = []
         for name, part in frame[frame["measure"] == measure].groupby("name", sort=False):
             means = part.groupby("pair", sort=False)[["value", "low", "high"]].mean()
-            columns = (means[column].tolist() for column in ("value", "low", "high"))
-            series.append(Series(str(name), str(name), colours[str(name)], means.index.tolist(), *columns))
+            value, low, high = (means[column].tolist() for column in ("value", "low", "high"))
+            series.append(Series(str(name), str(name), colours[str(name)], means.index.tolist(), value, low, high))
         title = LABELS.get(measure, measure).format(side="item")
-        charts.append(Chart(_slug("gap", measure), title, f"Modality gap: {title}", "bar", "", title, series))
+        charts.append(Chart(_slug("gap", measure), title, f"Modality gap: {title}", "dots", "", title, series))
     return charts

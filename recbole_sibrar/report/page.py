@@ -48,7 +48,11 @@ class Part:
     name: str
     """Identifier on the page, and name among several parts."""
     title: str
-    """Title of the comparison."""
+    """Split and data set in words."""
+    lead: str
+    """First sentences: the best model."""
+    keys: str
+    """Data set and keys as they were given."""
     facts: Sequence[tuple[str, str]]
     """Names of facts and facts, such as the number of runs."""
     sections: Sequence[Section]

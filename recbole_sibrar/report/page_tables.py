@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 from recbole.evaluator.register import smaller_metrics
+from scipy import stats
 
 from recbole_sibrar.plotting.chart import seed_values
 from recbole_sibrar.plotting.style import metric_title
@@ -94,7 +95,8 @@ def results_table(cells: Mapping[str, Sequence[Cell]], results: pd.DataFrame, me
         runs = results[results["name"] == name]
         values = [_mean(cell, runs, metric) for cell, metric in zip(row, metrics, strict=True)]
         rows.append([Value(name), *values, number(float(runs["minutes"].mean()), ".1f")])
-    caption = "Test results: mean and standard deviation over the seeds; minutes of a run"
+    seeds = "mean and standard deviation over the seeds" if results["seed"].nunique() > 1 else "one seed"
+    caption = f"Test results: {seeds}; minutes of a run"
     return Table("results", caption, ["Model", *map(_title, metrics), "Minutes"], rows)
 
 
@@ -138,6 +140,25 @@ def runs_table(
     return Table("runs", "Every run: best validation result, test results, effort", columns, rows)
 
 
+def corrected_interval(row: Mapping[Any, Any], n_pairs: int) -> tuple[float, float]:
+    """Widen a 95 % interval of Student's t by Bonferroni's correction, as its p-value.
+
+    Args:
+        row: ``low``, ``high`` and ``n_users`` of a comparison.
+        n_pairs: Number of comparisons in the metric.
+
+    Example:
+        >>> low, high = corrected_interval({"low": 0.1, "high": 0.3, "n_users": 1000}, 15)
+        >>> round(low, 3), round(high, 3)
+        (0.05, 0.35)
+    """
+    freedom = row["n_users"] - 1
+    wider = stats.t.ppf(1 - 0.025 / n_pairs, freedom) / stats.t.ppf(0.975, freedom)
+    middle = (row["low"] + row["high"]) / 2
+    half = (row["high"] - row["low"]) / 2 * wider
+    return float(middle - half), float(middle + half)
+
+
 def significance_table(frame: pd.DataFrame, level: float) -> Table:
     """Make the table of all pairs of models.
 
@@ -146,10 +167,14 @@ def significance_table(frame: pd.DataFrame, level: float) -> Table:
         level: Differences with a smaller p-value are called significant.
     """
     rows, groups = [], []
+    n_pairs = frame["metric"].value_counts()
     for row in frame.to_dict("records"):
         significant = row["p_t_bonferroni"] < level
-        better = (row["a"] if row["low"] > 0 else row["b"]) if significant else "no difference shown"
-        interval = Value(f"{row['low']:+.4f} to {row['high']:+.4f}", row["low"], numeric=True)
+        larger = row["a"] if row["low"] + row["high"] > 0 else row["b"]
+        better = larger if significant else "no difference shown"
+        low, high = corrected_interval(row, int(n_pairs[row["metric"]]))
+        hint = f"without correction: {row['low']:+.4f} to {row['high']:+.4f}"
+        interval = Value(f"{low:+.4f} to {high:+.4f}", low, hint=hint, numeric=True)
         numbers = [number(row["n_users"], "d"), number(row["mean_a"]), number(row["mean_b"]), interval]
         tests = [p_value(row["p_t_bonferroni"]), p_value(row["p_wilcoxon_bonferroni"])]
         rows.append([Value(row["a"]), Value(row["b"]), *numbers, number(row["effect"], "+.3f"), *tests, Value(better)])
@@ -160,11 +185,11 @@ def significance_table(frame: pd.DataFrame, level: float) -> Table:
         "Users",
         "Mean of\nfirst",
         "Mean of\nsecond",
-        "Difference,\n95 % interval",
+        "Difference, 95 %\n(corrected)",
         "Effect\nsize",
     ]
     columns += ["p\n(t-test)", "p\n(Wilcoxon)", "Larger mean"]
-    caption = "Paired tests over users; p-values after Bonferroni's correction"
+    caption = "Paired tests over users; intervals and p-values after Bonferroni's correction for all pairs"
     return Table("significance", caption, columns, rows, "metric", groups)
 
 

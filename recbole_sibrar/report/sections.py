@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 from recbole.evaluator.register import smaller_metrics
 
-from recbole_sibrar.plotting.chart import styles
+from recbole_sibrar.plotting.colours import Colour, model_colours
 from recbole_sibrar.plotting.style import metric_title
 from recbole_sibrar.quick_start.group import summary
 from recbole_sibrar.quick_start.group.folder import ComparisonFolder
 from recbole_sibrar.quick_start.group.results import LEVEL, significantly_best
-from recbole_sibrar.report import figures, page_tables
+from recbole_sibrar.report import figures, page_tables, story
 from recbole_sibrar.report.chart_page import ChartSet
 from recbole_sibrar.report.page import Part, Section
 from recbole_sibrar.studies.missing.measures import COLUMNS
@@ -38,17 +38,31 @@ def build_part(data: ComparisonFolder, missing: pd.DataFrame | None, gap: pd.Dat
     ]
     dataset = next((str(run.configuration["dataset"]) for run in data.runs if "dataset" in run.configuration), "")
     facts = [*([("Data set", dataset)] if dataset else []), *facts]
-    sections = [_results(data), _significance(data), _groups(data), _curves(data), _missing(data, missing)]
+    sections = [_results(data, missing), _significance(data), _groups(data), _curves(data), _missing(data, missing)]
     sections += [_gap(data, gap), _runs(data), _configuration(data), _versions(data)]
-    return Part(data.folder.absolute().name, data.title, facts, sections)
+    name = data.folder.absolute().name
+    return Part(name, story.heading(data), story.lead(data, missing), data.title, facts, sections)
 
 
-def _results(data: ComparisonFolder) -> Section:
+def _colours(data: ComparisonFolder, study: pd.DataFrame | None = None) -> dict[str, Colour]:
+    """Choose the colours of all models, with those of a study that are of no run behind them."""
+    classes = dict(zip(data.results["name"], data.results["model"].astype(str), strict=True))
+    if study is not None:
+        others = zip(study["name"].astype(str), study["model"].astype(str), strict=True)
+        classes |= {name: model for name, model in others if name not in classes}
+    return model_colours(classes)
+
+
+def _results(data: ComparisonFolder, missing: pd.DataFrame | None) -> Section:
     frame = data.significance
     best = {metric: significantly_best(frame, metric, data.names) for metric in set(frame["metric"])}
     smaller = [metric for metric in data.metrics if metric.split("@")[0] in smaller_metrics]
     cells = summary.cells(data.results, data.metrics, smaller, best)
-    charts = figures.results_charts(data.results, data.metrics, data.valid_metric, styles(data.names))
+    order = list(story.ranked(data, data.valid_metric).index)
+    cells = {name: cells[name] for name in sorted(cells, key=lambda name: order.index(name) if name in order else 99)}
+    colours = _colours(data)
+    levels = {metric: story.levels(data, missing, metric) for metric in data.metrics}
+    charts = figures.results_charts(data.results, data.metrics, data.valid_metric, colours, smaller, levels)
     table = page_tables.results_table(cells, data.results, data.metrics)
     return Section(
         "results",
@@ -73,17 +87,20 @@ def _significance(data: ComparisonFolder) -> Section:
     text = (
         f"A difference is called significant where p < {LEVEL} in the t-test. Users are the sample: such a test says "
     )
-    text += "nothing about other draws of items or seeds."
+    text += "nothing about other draws of items or seeds. Means here are over the users of both models, each user "
+    text += "averaged over the seeds; the table of results averages the runs, and can differ."
     return Section("significance", title, text, tables=[page_tables.significance_table(ordered, LEVEL)])
 
 
 def _groups(data: ComparisonFolder) -> Section:
-    sets = figures.group_charts(data.results, data.valid_metric, styles(data.names))
+    sets = figures.group_charts(data.results, data.valid_metric, _colours(data))
     if not sets:
         absent = "Not available: give `run_recbole_group` groups, such as "
         absent += '`--eval_groups="{popularity: item, age: user}"`, for their results.'
         return Section("groups", "Groups of users and items", absent=absent)
-    text = "Mean over the seeds, error bars: standard deviation. Results of item groups count only their items; their "
+    several = data.results["seed"].nunique() > 1
+    text = "Mean over the seeds, error bars: standard deviation. " if several else ""
+    text += "Results of item groups count only their items; their "
     text += "share of places is that in the lists of all users."
     return Section("groups", "Groups of users and items", text, chart_sets=[ChartSet("metric", x) for x in sets])
 
@@ -96,8 +113,9 @@ def _curves(data: ComparisonFolder) -> Section:
         )
         absent += "is trained in epochs."
         return Section("curves", "Learning curves", absent=absent)
-    charts = figures.curve_charts(curves, data.valid_metric, styles(data.names))
-    text = "One line for each run, seeds of a model in one colour. Losses of different models are not comparable."
+    smaller = [data.valid_metric] if story.is_smaller_better(data.valid_metric) else []
+    charts = figures.curve_charts(curves, data.valid_metric, _colours(data), smaller)
+    text = "One line for each run, seeds of a model in one colour, a mark at the best epoch. Losses of different models are not comparable."
     return Section("curves", "Learning curves", text, chart_sets=[ChartSet("measure", charts)])
 
 
@@ -109,7 +127,7 @@ def _missing(data: ComparisonFolder, frame: pd.DataFrame | None) -> Section:
         )
         return Section("missing", title, absent=absent)
     metrics = [name for name in frame.columns if name not in (*COLUMNS, "name") and "[" not in name]
-    colours = styles([*data.names, *frame["name"]])
+    colours = _colours(data, frame)
     sets = figures.missing_charts(frame, metrics, data.valid_metric, colours)
     subsets = page_tables.subsets_table(frame, metrics)
     text = "Trained models, evaluated while values of modalities are lost at random, and with some modalities alone. "
@@ -122,7 +140,7 @@ def _gap(data: ComparisonFolder, frame: pd.DataFrame | None) -> Section:
     if frame is None:
         absent = "Not available: `recbole-sibrar report --gap` measures it in the checkpoints."
         return Section("gap", "Modality gap", absent=absent)
-    charts = figures.gap_charts(frame, styles([*data.names, *frame["name"]]))
+    charts = figures.gap_charts(frame, _colours(data, frame))
     text = (
         "How far apart the modalities of the same item lie in the embedding space, for each pair of modalities; mean "
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from recbole_sibrar.plotting.colours import model_colours
 from recbole_sibrar.report.figures import group_charts
 
 ROW = {
@@ -20,7 +21,7 @@ ROW = {
 
 def test_ranges_and_shares_are_drawn() -> None:
     results = pd.DataFrame([{"name": "SiBraR", "seed": 1, **ROW}])
-    ages, images = group_charts(results, "ndcg@10", {"SiBraR": 0})
+    ages, images = group_charts(results, "ndcg@10", model_colours({"SiBraR": "SiBraR"}))
     (chart,) = ages
     assert chart.title == "Test nDCG@10 by age"
     assert chart.series[0].x == ["below 18", "18 to below 35.5", "35.5 and above"]

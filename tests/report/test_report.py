@@ -10,9 +10,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from scipy import stats
 
 from recbole_sibrar import cli
+from recbole_sibrar.names import MODELS
 from recbole_sibrar.plotting import chart_file
+from recbole_sibrar.plotting.colours import model_colours
 from recbole_sibrar.report import build as report
 from recbole_sibrar.report import figure_files
 
@@ -120,6 +123,24 @@ def test_figures_show_the_file_numbers(page: Reader) -> None:
     assert gap["errors"] == {"low": [pytest.approx(0.1)], "high": [pytest.approx(0.1)]}
 
 
+def test_the_lead_says_what_was_learnt(page: Reader) -> None:
+    assert "SiBraR has the best nDCG@10 (0.3300) and is first in 2 of 2 metrics." in page.text
+    assert f"It is 120 % above {STRANGE}, a significant difference (p = 0.001, corrected)." in page.text
+    assert "Chance, with all modalities missing, is 0.1000." in page.text
+    assert "text alone keeps most: 83 %." in page.text  # 0.25 of 0.3
+
+
+def test_intervals_are_corrected(page: Reader, comparison: Path) -> None:
+    rows = pd.read_csv(comparison / "significance.csv")
+    head, *shown = page.rows["p0-table-significance"]
+    intervals = [row[head.index("Difference, 95 %\n(corrected)")].split(" to ") for row in shown]
+    for row, (low, high) in zip(rows.to_dict("records"), intervals, strict=True):
+        error = (row["high"] - row["low"]) / 2 / stats.t(59).ppf(0.975)
+        middle = (row["high"] + row["low"]) / 2
+        expected = stats.t(59, middle, error).interval(1 - 0.05 / 3)
+        assert [float(low), float(high)] == pytest.approx(list(expected), abs=1e-4)
+
+
 def test_names_are_never_markup(page: Reader) -> None:
     assert not [tag for tag, _ in page.attributes if tag in ("b", "i", "m")]
     assert page.text.count(STRANGE) >= 8
@@ -202,8 +223,8 @@ def test_every_figure_is_a_pdf_and_a_png(comparison: Path, tmp_path: Path, monke
     assert {begin for name, begin in begins.items() if name.endswith(".pdf")} == {b"%PDF"}
     assert {begin for name, begin in begins.items() if name.endswith(".png")} == {b"\x89PNG"}
     results = drawn[0].axes[0]
-    assert [patch.get_height() for patch in results.patches] == pytest.approx([0.33, 0.15, 0.06])
-    assert [label.get_text() for label in results.get_xticklabels()] == ["SiBraR", STRANGE, "Pop"]
+    assert [x.lines[0].get_xdata()[0] for x in results.containers] == pytest.approx([0.33, 0.15, 0.06])
+    assert [label.get_text() for label in results.get_yticklabels()] == ["SiBraR", STRANGE, "Pop"]
 
 
 @pytest.mark.slow
@@ -302,7 +323,8 @@ def test_failed_page_leaves_the_old_one(
 def test_colours_stand_out_in_both_themes() -> None:
     style = (Path(report.__file__).parents[1] / "report" / "assets" / "theme.css").read_text(encoding="utf-8")
     names = {name: pair for name, *pair in re.findall(r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\)", style)}
-    assert len([name for name in names if name.startswith("series")]) == 7
+    classes = {f"{model} {i}": model for model in (*MODELS, "BPR") for i in range(5)}
+    names |= {f"series {name}": [x.light, x.dark] for name, x in model_colours(classes).items()}
 
     def luminance(colour: str) -> float:
         parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
@@ -310,7 +332,12 @@ def test_colours_stand_out_in_both_themes() -> None:
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
     for theme in (0, 1):
-        for name, least in [("text", 7), ("muted", 4.5), ("accent", 4.5), *((f"series-{i}", 3) for i in range(7))]:
+        for name, least in [
+            ("text", 7),
+            ("muted", 4.5),
+            ("accent", 4.5),
+            *((name, 3) for name in names if "series" in name),
+        ]:
             for ground in ("surface", "row"):
                 light, dark = sorted((luminance(names[x][theme]) + 0.05 for x in (name, ground)), reverse=True)
                 assert light / dark >= least, (name, ground, theme)

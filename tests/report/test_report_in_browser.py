@@ -129,24 +129,25 @@ def test_figures_have_data_and_texts(opened: webdriver.Chrome, page: Path) -> No
         assert marks >= sum(lengths)
         assert "SiBraR" in label
         assert role == "img"
-    heights = opened.execute_script(f"return {PLOT}.data.map(trace => trace.y[0])")
-    means = pd.read_csv(page.parent / "results.csv").groupby("name", sort=False)["ndcg@10"].mean()
-    assert heights == pytest.approx(means.tolist())
-    ticks = opened.find_elements(By.CSS_SELECTOR, "#p0-results .plot .xtick")
-    assert [tick.text for tick in ticks] == ["SiBraR", STRANGE, "Pop"]
+    places = opened.execute_script(f"return {PLOT}.data.map(trace => trace.x)")
+    groups = pd.read_csv(page.parent / "results.csv").groupby("name", sort=False)["ndcg@10"]
+    assert places[:3] == [pytest.approx(values.tolist()) for _, values in groups]  # the seeds
+    assert places[3:] == [[pytest.approx(mean)] for mean in groups.mean()]
+    ticks = opened.find_elements(By.CSS_SELECTOR, "#p0-results .plot .ytick")
+    assert [tick.text for tick in sorted(ticks, key=lambda tick: tick.rect["y"])] == ["SiBraR", STRANGE, "Pop"]
 
 
 def test_another_metric_can_be_chosen(opened: webdriver.Chrome) -> None:
     opened.find_element(By.CSS_SELECTOR, "#p0-results details.values summary").send_keys(Keys.ENTER)
     Select(opened.find_element(By.CSS_SELECTOR, "#p0-results .chart-choice")).select_by_visible_text("Gini@10")
-    assert opened.execute_script(f"return {PLOT}.data[0].y[0]") == pytest.approx(0.67)
+    assert opened.execute_script(f"return {PLOT}.data[3].x[0]") == pytest.approx(0.67)
     rows = opened.find_elements(By.CSS_SELECTOR, "#p0-results details.values tbody tr")
     assert [row.find_elements(By.TAG_NAME, "td")[2].text for row in rows] == ["0.67", "0.85", "0.94"]
-    assert opened.find_element(By.CSS_SELECTOR, "#p0-results figcaption").text == "Test Gini@10 of each model"
+    assert opened.find_element(By.CSS_SELECTOR, "#p0-results figcaption").text.startswith("Test Gini@10 of each model")
 
 
 def test_pointer_reads_each_seed(opened: webdriver.Chrome) -> None:
-    script = f"Plotly.Fx.hover({PLOT}, [{{curveNumber: 1, pointNumber: 0}}])"
+    script = f"Plotly.Fx.hover({PLOT}, [{{curveNumber: 4, pointNumber: 0}}])"
     opened.execute_script(script)
     find = lambda _: opened.find_elements(By.CSS_SELECTOR, "#p0-results .hoverlayer .hovertext")  # noqa: E731
     (label,) = WebDriverWait(opened, 5).until(find)
@@ -189,6 +190,28 @@ def test_phone_needs_no_sideways_scrolling(opened: webdriver.Chrome) -> None:
     widths = "return [document.documentElement.scrollWidth, Math.max(...[...document.querySelectorAll('.plot')].map("
     widths += "p => p.querySelector('svg').getBoundingClientRect().right))]"
     WebDriverWait(opened, 5).until(lambda _: max(opened.execute_script(widths)) <= 390)
+
+
+@pytest.mark.parametrize("width", [1280, 768, 390])
+def test_no_text_of_a_figure_is_cut(opened: webdriver.Chrome, width: int) -> None:
+    _emulate(opened, width, "light")
+    cut = """return [...document.querySelectorAll('.plot')].flatMap(plot => {
+        const outer = plot.getBoundingClientRect();
+        return [...plot.querySelectorAll('text')].filter(text => {
+            const box = text.getBoundingClientRect();
+            const leaves = box.left < outer.left - 1 || box.right > outer.right + 1;
+            return box.width && (leaves || box.top < outer.top - 1 || box.bottom > outer.bottom + 1);
+        }).map(text => text.textContent);
+    })"""
+    WebDriverWait(opened, 20).until(lambda _: opened.execute_script(cut) == [])
+
+
+def test_a_wide_table_shows_that_it_goes_on(opened: webdriver.Chrome) -> None:
+    _emulate(opened, 390, "light")
+    table = opened.find_element(By.CSS_SELECTOR, "#p0-runs .scroll")
+    WebDriverWait(opened, 5).until(lambda _: "more" in table.get_attribute("class"))
+    opened.execute_script("arguments[0].scrollLeft = 10000", table)
+    WebDriverWait(opened, 5).until(lambda _: "more" not in table.get_attribute("class"))
 
 
 def test_keyboard_reaches_every_control(opened: webdriver.Chrome) -> None:

@@ -1,9 +1,7 @@
 "use strict";
 (() => {
   const root = document.documentElement;
-  const N_COLOURS = 7;
-  const SYMBOLS = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x"];
-  const DASHES = ["solid", "dash", "dashdot", "dot", "longdash"];
+  const DASHES = ["dash", "dashdot", "dot", "longdash"];
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const narrow = window.matchMedia("(max-width: 40rem)");
   const figures = [];
@@ -42,31 +40,67 @@
     return lines.join("<br>");
   }
 
+  function isDark() {
+    const theme = root.dataset.theme;
+    return theme ? theme === "dark" : dark.matches;
+  }
+
   function trace(chart, series, shown) {
-    const style = series.style;
-    const own = colour(`series-${style % N_COLOURS}`);
+    const own = isDark() ? series.dark : series.light;
+    const isDots = chart.kind === "dots";
+    const names = series.x.map((x) => (isDots ? wrapped(x, narrow.matches ? 14 : 24) : x));
     const base = {
-      x: chart.kind === "bar" ? series.x.map((x) => wrapped(x, 18)) : series.x,
-      y: series.y,
+      x: isDots ? series.y : names,
+      y: isDots ? names : series.y,
       name: plain(series.group),
-      legendgroup: `${style} ${plain(series.group)}`,
-      showlegend: !shown.has(series.group) && (chart.kind === "line" || chart.grouped),
+      legendgroup: plain(series.group),
+      showlegend: !shown.has(series.group) && (!isDots || chart.grouped),
       hovertext: series.y.map((_, i) => hoverText(chart, series, i)),
       hoverinfo: "text",
+      type: "scatter",
     };
     shown.add(series.group);
     if (series.errors) {
       const { high, low } = series.errors;
-      base.error_y = { array: high, arrayminus: low, symmetric: false, color: colour("text"), thickness: 1.2, width: 4 };
+      const bars = { array: high, arrayminus: low, symmetric: false, color: own, thickness: 1.5, width: isDots ? 0 : 4 };
+      base[isDots ? "error_x" : "error_y"] = bars;
     }
-    if (chart.kind === "bar") {
-      const fill = own.replace("rgb(", "rgba(").replace(")", ", 0.6)"); // error bars stay visible in front of it
-      return { ...base, type: "bar", marker: { color: fill, line: { color: own, width: 1.5 } } };
+    const symbol = series.own ? "circle" : "square";
+    if (isDots) {
+      const offset = chart.grouped ? { offsetgroup: plain(series.group), alignmentgroup: "models", orientation: "h" } : {};
+      return { ...base, ...offset, mode: "markers", marker: { color: own, size: 10, symbol } };
     }
-    const dash = DASHES[style % DASHES.length];
-    if (base.error_y) base.error_y.color = own;
-    const marker = { symbol: SYMBOLS[style % SYMBOLS.length], size: 7 };
-    return { ...base, type: "scatter", mode: "lines+markers", line: { color: own, width: 2, dash }, marker };
+    const dash = series.own ? "solid" : DASHES[series.number % DASHES.length];
+    const size = series.y.map((_, i) => (series.mark === null ? 6 : i === series.mark ? 9 : 0.1));
+    return { ...base, mode: "lines+markers", line: { color: own, width: series.own ? 2 : 1.5, dash }, marker: { symbol, size, color: own } };
+  }
+
+  // the result of every single run, behind the mean
+  function runs(chart, series) {
+    const own = isDark() ? series.dark : series.light;
+    const places = series.x.map((x) => wrapped(x, narrow.matches ? 14 : 24));
+    const offset = chart.grouped ? { offsetgroup: plain(series.group), alignmentgroup: "models", orientation: "h" } : {};
+    return {
+      ...offset,
+      x: series.seeds.flat(),
+      y: series.seeds.flatMap((values, i) => values.map(() => places[i])),
+      type: "scatter",
+      mode: "markers",
+      marker: { color: own, size: 9, symbol: "line-ns", line: { color: own, width: 1.2 } },
+      legendgroup: plain(series.group),
+      showlegend: false,
+      hoverinfo: "skip",
+    };
+  }
+
+  function levels(chart) {
+    const line = { color: colour("muted"), width: 1, dash: "dot" };
+    const shapes = chart.levels.map(({ value }) => ({ type: "line", x0: value, x1: value, y0: 0, y1: 1, yref: "paper", line }));
+    const annotations = chart.levels.map(({ name, value }, i) => ({
+      x: value, y: 1, yref: "paper", yanchor: "bottom", yshift: 16 * i, xanchor: "left", xshift: -3, showarrow: false,
+      text: plain(name), font: { color: colour("muted"), size: 12 },
+    }));
+    return { shapes, annotations };
   }
 
   function wholeSteps(chart) {
@@ -85,22 +119,27 @@
       automargin: true,
       fixedrange: narrow.matches,
     };
-    const x = { ...axis, title: { text: plain(chart.xTitle), standoff: 10 }, showgrid: chart.kind === "line", zeroline: false };
-    if (chart.kind === "bar") x.type = "category";
-    else Object.assign(x, wholeSteps(chart));
-    const y = { ...axis, title: { text: plain(chart.yTitle), standoff: 10 }, rangemode: chart.fromZero ? "tozero" : "normal" };
+    const isDots = chart.kind === "dots";
+    const values = { ...axis, title: { text: wrapped(chart.yTitle, narrow.matches ? 30 : 60), standoff: 10 } };
+    values.rangemode = chart.fromZero ? "tozero" : "normal";
+    if (narrow.matches) values.nticks = 5;
+    const names = { ...axis, title: { text: wrapped(chart.xTitle, narrow.matches ? 28 : 80), standoff: 10 }, showgrid: false, zeroline: false };
+    if (isDots) Object.assign(names, { type: "category", autorange: "reversed" });
+    else Object.assign(names, { showgrid: true }, wholeSteps(chart));
+    const rows = new Set(chart.series.flatMap((series) => series.x)).size * (chart.grouped ? chart.series.length : 1);
+    const top = 12 + 16 * chart.levels.length;
     return {
       font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: colour("text") },
       paper_bgcolor: colour("surface"),
       plot_bgcolor: colour("surface"),
-      margin: { l: 20, r: 12, t: 12, b: 20 },
-      xaxis: x,
-      yaxis: y,
-      barmode: chart.grouped ? "group" : "overlay",
-      bargap: chart.grouped ? 0.2 : 0.35,
+      margin: { l: 20, r: 16, t: top, b: 20 },
+      xaxis: isDots ? values : names,
+      yaxis: isDots ? names : values,
+      scattermode: isDots && chart.grouped ? "group" : "overlay",
+      ...levels(chart),
       hoverlabel: { bgcolor: colour("surface"), bordercolor: colour("muted"), font: { color: colour("text") }, align: "left" },
       legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
-      height: narrow.matches ? 380 : 420,
+      height: isDots ? Math.max(200, 110 + top + 26 * rows) : narrow.matches ? 380 : 420,
     };
   }
 
@@ -108,18 +147,21 @@
     const chart = figure.charts[figure.chosen];
     const shown = new Set();
     const traces = chart.series.map((series) => trace(chart, series, shown));
+    if (chart.kind === "dots") traces.unshift(...chart.series.filter((x) => x.seeds.length).map((x) => runs(chart, x)));
     figure.plot.setAttribute("aria-label", chart.description);
     figure.caption.textContent = chart.title;
     fillValues(figure, chart);
     const options = { responsive: true, displayModeBar: false, doubleClick: "reset" };
-    return window.Plotly.react(figure.plot, traces, layout(chart), options);
+    const shape = layout(chart);
+    figure.plot.style.minHeight = `${shape.height}px`; // Plotly forgets the height of the element when its width changes
+    return window.Plotly.react(figure.plot, traces, shape, options);
   }
 
   function fillValues(figure, chart) {
     if (!figure.values.open) return;
     const table = document.createElement("table");
     const head = table.createTHead().insertRow();
-    for (const title of [chart.kind === "line" ? "Line" : "Bar", chart.xTitle || "Name", chart.yTitle, "Lower end", "Upper end"]) {
+    for (const title of [chart.kind === "line" ? "Line" : "Model", chart.xTitle || "Name", chart.yTitle, "Lower end", "Upper end"]) {
       const cell = document.createElement("th");
       cell.scope = "col";
       cell.textContent = title;
@@ -236,9 +278,16 @@
     choice.addEventListener("change", () => restrict(choice));
     restrict(choice);
   }
+  function hint(element) {
+    element.classList.toggle("more", element.scrollWidth - element.clientWidth - element.scrollLeft > 1);
+  }
+  for (const element of document.querySelectorAll(".scroll")) {
+    element.addEventListener("scroll", () => hint(element), { passive: true });
+    new ResizeObserver(() => hint(element)).observe(element);
+  }
   window.addEventListener("beforeprint", () => {
     show("light");
-    for (const figure of figures) window.Plotly.relayout(figure.plot, { width: 680, height: 360 });
+    for (const figure of figures) window.Plotly.relayout(figure.plot, { width: 680 });
   });
   window.addEventListener("afterprint", () => show(theme.value));
   root.dataset.ready = "true";

@@ -1,0 +1,170 @@
+"""Title and first sentences of the page, made from the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from recbole.evaluator.register import smaller_metrics
+
+from recbole_sibrar.plotting.chart import Level
+from recbole_sibrar.plotting.style import metric_title
+from recbole_sibrar.quick_start.group.folder import ComparisonFolder
+from recbole_sibrar.quick_start.group.results import LEVEL
+
+__all__ = ["chance", "heading", "is_smaller_better", "lead", "levels", "ranked"]
+
+_COLD = {"item": "New items", "user": "New users", "both": "New users and new items"}
+
+
+def is_smaller_better(metric: str) -> bool:
+    """Return True for a metric with smaller values for better models.
+
+    Example:
+        >>> is_smaller_better("rmse"), is_smaller_better("ndcg@10")
+        (True, False)
+    """
+    return metric.split("@")[0] in smaller_metrics
+
+
+def heading(data: ComparisonFolder) -> str:
+    """Name the split and the data set in words, such as ``New items - ml-100k``.
+
+    Args:
+        data: The comparison.
+    """
+    configuration = next((run.configuration for run in data.runs if run.configuration), {})
+    dataset = str(configuration.get("dataset") or data.folder.absolute().name)
+    return f"{_split(configuration)} - {dataset}"
+
+
+def _split(configuration: Mapping[str, Any]) -> str:
+    arguments = configuration.get("eval_args")
+    if not isinstance(arguments, dict):
+        return "Results"
+    split = arguments.get("split")
+    kind = next(iter(split), "") if isinstance(split, dict) else ""
+    if kind == "CS":
+        return _COLD.get(str(arguments.get("group_by")), "Cold start")
+    if arguments.get("order") == "TO":
+        return "Later interactions"
+    return "Known users and items" if kind in ("RS", "LS") else "Results"
+
+
+def ranked(data: ComparisonFolder, metric: str) -> pd.Series[float]:
+    """Compute the mean of each model over its runs, the best first.
+
+    Args:
+        data: The comparison.
+        metric: Name of a column.
+    """
+    means = data.results.groupby("name", sort=False)[metric].mean().dropna()
+    return means.sort_values(ascending=is_smaller_better(metric), kind="stable")
+
+
+def chance(missing: pd.DataFrame | None, metric: str) -> float | None:
+    """Find the result of a random order: that of models with all modalities of the items missing.
+
+    Args:
+        missing: Rows of a study of missing modalities, if there is one.
+        metric: Name of a column.
+    """
+    if missing is None or metric not in missing:
+        return None
+    nothing_left = missing[(missing["experiment"] == "loss") & (missing["rate"] == 1) & (missing["side"] == "item")]
+    value = nothing_left[metric].mean()
+    return float(value) if value == value else None
+
+
+def levels(data: ComparisonFolder, missing: pd.DataFrame | None, metric: str) -> list[Level]:
+    """List the values to compare all models with: chance, and the most popular items.
+
+    Args:
+        data: The comparison.
+        missing: Rows of a study of missing modalities, if there is one.
+        metric: Name of a column.
+    """
+    found = []
+    level = chance(missing, metric)
+    if level is not None:
+        found.append(Level("chance", level))
+    popular = data.results.loc[data.results["model"] == "Pop", metric].mean()
+    if popular == popular:
+        found.append(Level("Pop", float(popular)))
+    return found
+
+
+def lead(data: ComparisonFolder, missing: pd.DataFrame | None) -> str:
+    """Write the first sentences: the best model, its lead, its significance, chance and the modality that counts most.
+
+    Args:
+        data: The comparison.
+        missing: Rows of a study of missing modalities, if there is one.
+    """
+    metric = data.valid_metric
+    means = ranked(data, metric)
+    if means.empty:
+        return ""
+
+    best = str(means.index[0])
+    n_first = sum(ranked(data, name).index[:1].tolist() == [best] for name in data.metrics)
+    title = metric_title(metric)
+    sentences = [f"{best} has the best {title} ({means.iloc[0]:.4f}) and is first in {n_first} of "]
+    sentences[0] += f"{len(data.metrics)} metric{'s' if len(data.metrics) > 1 else ''}."
+    if len(means) > 1:
+        sentences.append(_difference(data, means, metric))
+
+    level = chance(missing, metric)
+    if level is not None:
+        sentences.append(f"Chance, with all modalities missing, is {level:.4f}.")
+    sentences.append(_modalities(missing, best, metric))
+    return " ".join(filter(None, sentences))
+
+
+def _difference(data: ComparisonFolder, means: pd.Series[float], metric: str) -> str:
+    """Compare the best model with the second."""
+    best, second = str(means.index[0]), str(means.index[1])
+    share = abs(means.iloc[0] / means.iloc[1] - 1) if means.iloc[1] else float("inf")
+    side = "below" if is_smaller_better(metric) else "above"
+    text = f"It is {100 * share:.0f} % {side} {second}" if share < float("inf") else f"Second is {second} with 0"
+
+    rows = data.significance
+    if rows.empty:
+        return f"{text}; the difference was not tested."
+    pair = rows[(rows["metric"] == metric) & rows["a"].isin((best, second)) & rows["b"].isin((best, second))]
+    if pair.empty:
+        return f"{text}; the difference was not tested."
+    p = float(pair["p_t_bonferroni"].iloc[0])
+    shown = "p < 0.0001" if p < 1e-4 else f"p = {p:.3g}"
+    return f"{text}, {'a significant difference' if p < LEVEL else 'no significant difference'} ({shown}, corrected)."
+
+
+def _modalities(missing: pd.DataFrame | None, best: str, metric: str) -> str:
+    """Name the modality that carries most alone, and the one that is missed most."""
+    if missing is None or metric not in missing or is_smaller_better(metric):
+        return ""
+    rows = missing[(missing["name"] == best) & (missing["side"] == "item")]
+    full = rows[(rows["experiment"] == "loss") & (rows["rate"] == 0)][metric].mean()
+    subsets = rows[rows["experiment"] == "subset"].groupby("modalities")[metric].mean()
+    if not full > 0 or subsets.empty:
+        return ""
+
+    every = {name for subset in subsets.index for name in str(subset).split("+")}
+    alone = subsets[[subset for subset in subsets.index if subset in every]]
+    sentences = []
+    if len(alone):
+        sentences.append(f"Of its modalities, {alone.idxmax()} alone keeps most: {100 * alone.max() / full:.0f} %.")
+    without = {}
+    for name in sorted(every):
+        rest = [subset for subset in subsets.index if set(str(subset).split("+")) == every - {name}]
+        if rest and len(every) > 1:
+            without[name] = float(subsets[rest[0]])
+    if without:
+        missed = min(without, key=lambda name: without[name])
+        kept = without[missed] / full
+        if kept < 1:
+            sentences.append(
+                f"{missed} is missed most: without it, {100 * (1 - kept):.0f} % of the {metric_title(metric)} is lost."
+            )
+    return " ".join(sentences)
