@@ -23,7 +23,17 @@ _MISSING = f"RecBole is not installed; recbole-sibrar needs it: pip install {_OP
 
 _PACKAGES = frozenset(
     {
-        *("data", "data.loading", "data.record", "evaluator", "model", "plugin", "plotting", "quick_start"),
+        *(
+            "data",
+            "data.loading",
+            "data.record",
+            "evaluator",
+            "model",
+            "model.baselines",
+            "plugin",
+            "plotting",
+            "quick_start",
+        ),
         *("quick_start.group", "quick_start.run", "report", "trainer"),
     }
 )

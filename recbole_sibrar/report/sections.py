@@ -115,7 +115,10 @@ def _curves(data: ComparisonFolder) -> Section:
         return Section("curves", "Learning curves", absent=absent)
     smaller = [data.valid_metric] if story.is_smaller_better(data.valid_metric) else []
     charts = figures.curve_charts(curves, data.valid_metric, _colours(data), smaller)
-    text = "One line for each run, seeds of a model in one colour, a mark at the best epoch. Losses of different models are not comparable."
+    text = (
+        "One line for each run, seeds of a model in one colour, a mark at the best epoch. "
+        "Losses of different models are not comparable."
+    )
     return Section("curves", "Learning curves", text, chart_sets=[ChartSet("measure", charts)])
 
 
