@@ -119,7 +119,7 @@ def test_both_keeps_agreeing_pairs(
     kept = set.union(*expected)
     lost = [len({p[side] for p in everything}) - len({p[side] for p in kept}) for side in (0, 1)]
     assert (
-        f"cold start: {len(everything) - len(kept)} of {len(everything)} interactions are left out, whose user and "
+        f"cold start: {len(everything) - len(kept)} of {len(everything)} interactions are left out, because user and "
         f"item are in different parts; {lost[0]} users and {lost[1]} items have no others"
     ) in caplog.messages
 
