@@ -24,7 +24,7 @@ FAST = ["numba>=0.59"]  # compiled reading of large files with vectors
 IMAGE = ["timm>=1.0.9", "torchvision", "pillow"]  # the command encode-image; the torchvision made for the torch in use
 SERVE = [  # the command serve; faiss for catalogues of a million items
     "fastapi>=0.110",
-    "uvicorn>=0.29",
+    "uvicorn>=0.54",  # its supervisor of several workers is extended
     "prometheus-client>=0.20",
     "faiss-cpu>=1.9",
 ]
@@ -50,7 +50,7 @@ setup(
         "recbole_sibrar.dataset_prep": "dataset_prep",
     },
     package_data={
-        "recbole_sibrar": ["py.typed", "report/assets/*"],
+        "recbole_sibrar": ["py.typed", "report/assets/*", "serving/page/*"],
         "recbole_sibrar.properties": ["*.yaml", "*/*.yaml", "*/*.hyper"],
     },
     install_requires=[
