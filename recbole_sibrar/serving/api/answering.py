@@ -167,12 +167,12 @@ def _similar_to(model: Recommender, item: str | Mapping[str, Any], request: Simi
 def audience(model: ModelInService, request: AudienceRequest, settings: ServerSettings) -> list[dict[str, Any]]:
     """Find the users who would like the items of a request most."""
     check_count("items", len(request.items), settings.max_batch)
-    check_count("k", request.k, settings.max_k)
+    # the default may be more than this server allows
+    k = request.k if "k" in request.model_fields_set else min(request.k, settings.max_k)
+    check_count("k", k, settings.max_k)
     answers = []
     for place, item in enumerate(request.items):
-        frame = _at(
-            place, lambda item=item: model.recommender.audience(item, request.k, exclude_seen=request.exclude_seen)
-        )
+        frame = _at(place, lambda item=item: model.recommender.audience(item, k, exclude_seen=request.exclude_seen))
         users = [
             {"user": user, "score": float(score)} for user, score in zip(frame["user"], frame["score"], strict=True)
         ]

@@ -74,11 +74,16 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
         name = str(first["loc"][-1])
         return problem(422, f"{place}: there is no such key{nearest(name, _known_keys(request))}")
 
+    if place == "body" and "json" not in request.headers.get("content-type", ""):
+        return problem(422, "body: the header Content-Type: application/json is missing")
+
     message = str(first["msg"]).removeprefix("Value error, ")
     inner, colon, rest = message.partition(": ")
     if colon and first["type"] == "value_error" and " " not in inner:
         return problem(422, f"{place}{'' if inner.startswith('[') else '.'}{inner}: {rest}")
-    return problem(422, f"{place}: {message[:1].lower()}{message[1:]}")
+    given = first.get("input")
+    found = f"found {given!r}, " if isinstance(given, (str, int, float, bool)) and len(repr(given)) < 80 else ""
+    return problem(422, f"{place}: {found}{message[:1].lower()}{message[1:]}")
 
 
 def _place(location: Sequence[str | int]) -> str:

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 
+sys.path.append(str(Path(__file__).parent))  # served_example, which tests import
+
+from served_example import TOKEN, write_example
+
 from recbole_sibrar.serving.api.application import create_app
 from recbole_sibrar.serving.api.settings import ServerSettings
-from recbole_sibrar.serving.bundle.writing import write
-from recbole_sibrar.serving.example import example_content
-
-TOKEN = "a-token-for-the-tests"
-AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
-
-
-def write_example(folder: Path, overwrite: bool = False, model: str = "SiBraR") -> None:
-    """Write the example as a portable model."""
-    content = example_content()
-    write(replace(content, manifest=replace(content.manifest, model=model)), folder, overwrite)
 
 
 @pytest.fixture
