@@ -165,12 +165,16 @@ def single(folder: Path, args: argparse.Namespace) -> list[list[str]]:
     users = [f"u{n % args.users}" for n in range(args.requests)]
     model.recommend(users[:1], k=K)
     times = []
+    processor = time.process_time()
     for user in users:
         begin = time.perf_counter()
         model.recommend([user], k=K)
         times.append(1000 * (time.perf_counter() - begin))
 
+    processor = time.process_time() - processor
+
     rows = [
+        ["ms of processor time a request", f"{1000 * processor / len(users):.2f}"],
         ["ms a request, median", f"{statistics.median(times):.2f}"],
         ["ms a request, 99 % at most", f"{np.quantile(times, 0.99):.2f}"],
         ["requests a second, one thread", f"{1000 / statistics.mean(times):.0f}"],
@@ -212,11 +216,14 @@ def encode(folder: Path, args: argparse.Namespace) -> list[list[str]]:
     from recbole_sibrar.serving.recommender import Recommender
 
     model = Recommender.load(folder)
-    begin = time.perf_counter()
+    begin, processor = time.perf_counter(), time.process_time()
     items = folder.with_suffix(".items.parquet")
     encode_file(model, "item", items, folder.with_suffix(".vectors.parquet"), progress=False)
-    seconds = time.perf_counter() - begin
-    return [["items a second", f"{args.encoded / seconds:.0f}"]]
+    seconds, processor = time.perf_counter() - begin, time.process_time() - processor
+    return [
+        ["items a second", f"{args.encoded / seconds:.0f}"],
+        ["items a second of processor time", f"{args.encoded / processor:.0f}"],
+    ]
 
 
 PARTS = {"start": start, "single": single, "all": everybody, "encode": encode}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,20 @@ def test_export(make_portable: Build, tmp_path: Path) -> None:
     assert model.manifest.items.display == ("kind",)
     assert model.manifest.users.display == ("gender",)
     assert model.manifest.has_modalities
+    assert {"ndcg@10", "recall@10"} <= set(model.manifest.metrics["test"])
+
+
+@pytest.mark.slow
+@pytest.mark.processes
+def test_a_run_exports(shared_folder: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "import sys; from recbole_sibrar.cli import run_recbole; sys.exit(run_recbole())"]
+    options = ["--model=SiBraR", "--dataset=tiny", f"--data_path={shared_folder}", "--epochs=1", "--tensorboard=none"]
+    export = ["--export=out.sibrar", "--load_col=None", "--show_progress=False"]
+    done = subprocess.run([*command, *options, *export], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    model = Recommender.load(tmp_path / "out.sibrar")
+    assert set(model.manifest.metrics) == {"validation", "test"}
+    assert len(model.explain("u1", "i1"))
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_changes_count(built: Any) -> None:
 
 
 def test_saved_indexes(built: Any, tmp_path: Path) -> None:
-    items, users, index = built
+    _, users, index = built
     save(index, tmp_path / "index.faiss")
     again = load(tmp_path / "index.faiss", 3000, 16)
     nothing = np.zeros(0, dtype=np.int64)
@@ -64,7 +64,7 @@ def test_saved_indexes(built: Any, tmp_path: Path) -> None:
     with pytest.raises(PortableModelError, match="found 3000 vectors of length 16"):
         load(tmp_path / "index.faiss", 2999, 16)
     (tmp_path / "index.faiss").write_bytes(b"IxSQ" + bytes(100))
-    with pytest.raises(PortableModelError, match="damaged|allowed is an index"):
+    with pytest.raises(PortableModelError, match=r"damaged|allowed is an index"):
         load(tmp_path / "index.faiss", 3000, 16)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import recbole.quick_start
 import torch
+from recbole.utils import get_trainer
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
@@ -21,6 +22,7 @@ from recbole_sibrar.model.concatenation import CollaborativeContentEncoder, Conc
 from recbole_sibrar.model.encoder import EntityEncoder
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.names import SIDES, Side
+from recbole_sibrar.protocols import FullConfig, LoaderLike
 from recbole_sibrar.quick_start.export import embeddings, fields
 from recbole_sibrar.serving.bundle.content import Content, Histories, SideContent
 from recbole_sibrar.serving.bundle.manifest import FORMAT, Manifest, SideSpec
@@ -61,7 +63,7 @@ def export(
         folder: Folder to write.
         options: Choices of the export.
         data_path: Folder of the data, if they have moved since training.
-        metrics: ``validation`` and ``test`` -> metric -> value, for the manifest.
+        metrics: ``validation`` and ``test`` -> metric -> value, for the manifest; None to evaluate both parts.
 
     Returns:
         The portable model.
@@ -74,10 +76,23 @@ def export(
     chosen = options or ExportOptions()
     check_place(folder, chosen.overwrite)
     with quiet(), checkpoint_errors(checkpoint):
-        _, model, _, train_data, _, _ = recbole.quick_start.load_data_and_model(checkpoint, data_path=data_path)
-        content = collect(model, train_data._dataset, chosen, metrics or {})
+        loaded = recbole.quick_start.load_data_and_model(checkpoint, data_path=data_path)
+        config, model, _, train_data, valid_data, test_data = loaded
+        results = metrics or _evaluate(config, model, train_data, {"validation": valid_data, "test": test_data})
+        content = collect(model, train_data._dataset, chosen, results)
     write(content, folder, chosen.overwrite)
     return content
+
+
+def _evaluate(
+    config: FullConfig, model: Any, train_data: LoaderLike, parts: Mapping[str, LoaderLike | None]
+) -> dict[str, Mapping[str, float]]:
+    """Compute the metrics of the configuration on the parts that hold something."""
+    config["tensorboard"] = "none"
+    trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
+    trainer.eval_collector.data_collect(train_data)
+    held = {name: loader for name, loader in parts.items() if loader is not None and len(loader)}
+    return {name: trainer.evaluate(loader, load_best_model=False) or {} for name, loader in held.items()}
 
 
 @torch.no_grad()

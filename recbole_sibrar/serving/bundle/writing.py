@@ -96,7 +96,9 @@ def _write_files(content: Content, folder: Path) -> None:
     checksums = {file.name: sha256(file) for file in sorted(folder.iterdir())}
     manifest = replace(content.manifest, files=checksums)
     (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+    mode = (folder / MANIFEST).stat().st_mode
     for file in folder.iterdir():
+        file.chmod(mode)  # safetensors writes files that their owner alone can read
         _to_disk(file)
 
 
