@@ -28,7 +28,8 @@ def write_example(folder: Path, overwrite: bool = False, model: str = "SiBraR") 
 def serving(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Start ``recbole-sibrar serve`` at a free port; its process and address."""
     log = folder.with_name("log")
-    command = [sys.executable, "-m", "recbole_sibrar", "serve", str(folder), "--port", "0", *options]
+    program = "import sys; from recbole_sibrar.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, "serve", str(folder), "--port", "0", *options]
     with log.open("w", encoding="utf-8") as stream:
         process = subprocess.Popen(command, stdout=stream, stderr=stream, text=True)
     try:
