@@ -114,7 +114,7 @@ class Catalogue:
         Args:
             users: float32 ``[b, k]``: embeddings of the users.
         """
-        scores = users @ self.base.t()
+        scores = _products(users, self.base)
         if self.n > len(self.base):
             scores = torch.cat([scores, scores.new_empty(len(users), self.n - len(self.base))], dim=1)
         if len(self.changed):
@@ -168,6 +168,14 @@ class Catalogue:
             numbers = np.where(best.numbers >= 0, competing[best.numbers], -1) if len(competing) else best.numbers
             parts.append(Ranking(numbers, best.scores))
         return _joined(parts, min(k, len(competing)))
+
+
+def _products(users: Tensor, items: Tensor) -> Tensor:
+    """Compute all dot products, ``[b, n]``."""
+    if len(users) > 1:
+        return users @ items.t()
+    # for a single user NumPy reads the matrix at the speed of memory, in half of torch's time
+    return torch.from_numpy(items.numpy() @ users[0].numpy())[None]
 
 
 def _leave_out(scores: Tensor, seen: list[NDArray[np.int64]]) -> None:

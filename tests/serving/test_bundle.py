@@ -181,6 +181,7 @@ def test_any_wrong_value_gives_one_line(copy: Path, portable: Path, data: st.Dat
         (lambda weights: weights.pop("item_stand_in"), "item_stand_in"),
         (lambda weights: weights.update(item_stand_in=torch.zeros(3)), "item_stand_in"),
         (lambda weights: weights.update({"item_encoder.branches.0.0.weight": torch.zeros(2, 2)}), "does not fit"),
+        (lambda weights: weights.update(item_stand_in=torch.full((64,), torch.nan)), "not finite"),
         (lambda weights: weights.update({"item_encoder.surplus": torch.zeros(2)}), "surplus"),
     ],
 )

@@ -24,6 +24,7 @@ def line(capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().err.strip().splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_export(make_portable: Build, tmp_path: Path) -> None:
     exported = make_portable()
     folder = tmp_path / "out.sibrar"

@@ -133,4 +133,5 @@ def _next(trainer: Any, checkpoint: str | None) -> list[str]:
     if not isinstance(getattr(trainer, "model", None), MultimodalRecommender):
         return [loading]
     file = shlex.quote(checkpoint)
-    return [f"recbole-sibrar missing {file}", f"recbole-sibrar gap {file}", loading]
+    commands = [f"recbole-sibrar {name} {file}" for name in ("missing", "gap", "export --output=NAME.sibrar")]
+    return [*commands, loading]

@@ -87,6 +87,8 @@ def _read_file(path: Path, read: Callable[[Path], ResultT]) -> ResultT:
     """Read a file; say in one line which one is damaged."""
     try:
         return read(path)
+    except PortableModelError:  # its message names the file
+        raise
     except OSError as error:
         raise PortableModelError(f"{path}: cannot be read ({one_line(error, 200)})") from None
     except (SafetensorError, pa.ArrowException, ValueError) as error:
@@ -94,9 +96,15 @@ def _read_file(path: Path, read: Callable[[Path], ResultT]) -> ResultT:
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
-    """Map the tensors of a file."""
+    """Map the tensors of a file; none may hold NaN or infinite numbers."""
     with safe_open(path, framework="pt") as stream:
-        return {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118  # it is no dictionary
+        tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118  # it is no dictionary
+
+    for name, tensor in tensors.items():
+        # a sum needs no memory, and is finite only if all numbers are
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor.sum(dtype=torch.float64))):
+            raise PortableModelError(f"{path}: tensor '{name}': found numbers that are not finite")
+    return tensors
 
 
 def _parquet(path: Path) -> pa.Table:

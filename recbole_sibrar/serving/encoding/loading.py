@@ -51,7 +51,7 @@ def load_encoder(content: Content, side: Side) -> SideEncoder | None:
         raise PortableModelError(f"{MANIFEST}: {side}s: {error}") from None
     except KeyError as error:
         raise PortableModelError(f"{WEIGHTS}: the tensor {error} is missing") from None
-    except (RuntimeError, ValueError, IndexError, MemoryError) as error:
+    except (RuntimeError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError) as error:
         raise PortableModelError(f"{WEIGHTS}: does not fit {MANIFEST}: {side}s: {one_line(error, 300)}") from None
 
 
