@@ -50,7 +50,7 @@ REQUIRED_BY_RECBOLE = [  # its own metadata without ray; torch, pandas and other
 
 SERVE = [  # the command serve; faiss for catalogues of a million items
     "fastapi>=0.110",
-    "uvicorn>=0.29",
+    "uvicorn>=0.54",  # its supervisor of several workers is extended
     "prometheus-client>=0.20",
     "faiss-cpu>=1.9",
 ]
@@ -75,7 +75,7 @@ setup(
         "recbole_sibrar.dataset_prep": "dataset_prep",
     },
     package_data={
-        "recbole_sibrar": ["py.typed", "report/assets/*"],
+        "recbole_sibrar": ["py.typed", "report/assets/*", "serving/page/*"],
         "recbole_sibrar.properties": ["*.yaml", "*/*.yaml", "*/*.hyper"],
     },
     install_requires=[

@@ -70,6 +70,7 @@ COMMANDS = {
     "encode": Command("cli.serving.encode", "turn users or items of a file, new ones too, into vectors"),
     "similar": Command("cli.serving.similar", "find the items most similar to an item, known or new"),
     "audience": Command("cli.serving.audience", "find the users who would like an item most, known or new"),
+    "serve": Command("cli.serving.serve", "serve a portable model over HTTP, with a page to explore it"),
     "encode-text": Command("dataset_prep.encoding.encode_text", "turn texts into vectors by a sentence transformer"),
     "encode-image": Command(
         "dataset_prep.encoding.encode_image", "turn images into vectors by a network of timm or torchvision"

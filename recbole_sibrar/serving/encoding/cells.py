@@ -83,7 +83,7 @@ class FieldReader:
 
     def _labels(self, cells: pa.Array) -> ModalityTable:
         elements, sizes = split_cells(cells, self.separator, self.spec.limit)
-        numbers = self._label_numbers(elements)
+        numbers = self._label_numbers(texts(elements))  # numbers, or nothing but empty lists, may be labels too
         return bag_table(self.spec.name, ModalityKind.MULTI_LABEL, label_bags(numbers, sizes, self.spec.size))
 
     def _numbers(self, cells: pa.Array) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

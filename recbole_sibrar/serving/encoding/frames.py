@@ -146,6 +146,8 @@ def _as_text(cell: Any) -> Any:
 
 def _tokens(ids: pa.Array, spec: SideSpec, side: Side) -> tuple[str, ...]:
     """Read the ids."""
+    if pa.types.is_nested(ids.type):
+        raise DataError(f"{side}s: {spec.id_field}: found a list, allowed is one id for each {side}")
     tokens = texts(ids).to_pylist()
     for row, token in enumerate(tokens, start=1):
         if token is None:

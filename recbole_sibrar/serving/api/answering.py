@@ -1,0 +1,219 @@
+"""Answers of the model to checked requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from recbole_sibrar.errors import DataError, UnknownEntityError, refuse
+from recbole_sibrar.names import INTERACTIONS
+from recbole_sibrar.serving.api.messages import (
+    AudienceRequest,
+    ExplainRequest,
+    NewUser,
+    RecommendRequest,
+    SimilarRequest,
+)
+from recbole_sibrar.serving.api.served import ModelInService
+from recbole_sibrar.serving.api.settings import ServerSettings
+from recbole_sibrar.serving.look_ups import LookUps
+from recbole_sibrar.serving.recommender import Recommender
+
+__all__ = ["audience", "check_count", "explain", "recommend", "scored_items", "similar"]
+
+
+def check_count(key: str, n: int, limit: int) -> None:
+    """Refuse more than a limit allows.
+
+    Raises:
+        ConfigError: There are more.
+    """
+    if n > limit:
+        refuse(key, n, f"1 to {limit} in one request")
+
+
+def recommend(model: ModelInService, request: RecommendRequest, settings: ServerSettings) -> list[dict[str, Any]]:
+    """Recommend items to the users of a request, known and new ones."""
+    check_count("users", len(request.users), settings.max_batch)
+    check_count("k", request.k, settings.max_k)
+    users = [_resolved(model.look_ups, user, request, place) for place, user in enumerate(request.users)]
+
+    if request.user_modalities is not None or request.item_modalities is not None:
+        frames = [_without_modalities(model, user, request) for user in users]
+    else:
+        frames = _by_kind(model.recommender, users, request)
+
+    answers = []
+    for user, frame in zip(users, frames, strict=True):
+        source = "popular" if user is None else "known" if isinstance(user, str) else "new"
+        if frame is None:
+            frame = model.look_ups.popular_items(request.k, request.filter, request.candidates)
+        answers.append((source, frame))
+    return _with_items(model, request, answers)
+
+
+def _resolved(
+    look_ups: LookUps, user: str | NewUser, request: RecommendRequest, place: int
+) -> str | dict[str, Any] | None:
+    """Find out how to answer for a user: an id for a known one, fields for a new one, None for popular items."""
+    token = user if isinstance(user, str) else user.id
+    if token is not None and look_ups.knows("user", token):
+        return token
+
+    if token is not None and request.on_unknown != "new":
+        if request.on_unknown == "popular":
+            return None
+        raise UnknownEntityError("user", token, look_ups.near("user", token))
+    if isinstance(user, str):
+        raise DataError(f"users[{place}]: '{token}' is unknown and comes with neither history nor fields")
+    return _new_user(user, place)
+
+
+def _new_user(user: NewUser, place: int) -> dict[str, Any]:
+    """Make the fields of a new user.
+
+    Raises:
+        DataError: There are none.
+    """
+    fields = dict(user.fields)
+    if user.history:
+        fields[INTERACTIONS] = user.history
+    if not fields:
+        raise DataError(f"users[{place}]: found neither history nor fields, one of which a new user needs")
+    return fields
+
+
+def _by_kind(
+    model: Recommender, users: Sequence[str | dict[str, Any] | None], request: RecommendRequest
+) -> list[pd.DataFrame | None]:
+    """Recommend to all known users at once, and to each new one."""
+    options: dict[str, Any] = {
+        "filter": request.filter,
+        "candidates": request.candidates,
+        "exclude_seen": request.exclude_seen,
+    }
+    known = list(dict.fromkeys(user for user in users if isinstance(user, str)))
+    by_user: dict[str, pd.DataFrame] = {}
+    if known:
+        frame = model.recommend(known, request.k, **options)
+        by_user = {str(user): part for user, part in frame.groupby("user", sort=False)}
+
+    frames: list[pd.DataFrame | None] = []
+    for user in users:
+        if isinstance(user, str):
+            frames.append(by_user.get(user, frame.iloc[:0]))
+        elif user is None:
+            frames.append(None)
+        else:
+            fields = dict(user)
+            history = fields.pop(INTERACTIONS, [])
+            frames.append(model.recommend_for(history, fields, request.k, **options))
+    return frames
+
+
+def _without_modalities(
+    model: ModelInService, user: str | dict[str, Any] | None, request: RecommendRequest
+) -> pd.DataFrame | None:
+    if user is None:
+        return None
+    return model.what_if.recommend(
+        user,
+        request.k,
+        filter=request.filter,
+        candidates=request.candidates,
+        exclude_seen=request.exclude_seen,
+        user_modalities=request.user_modalities,
+        item_modalities=request.item_modalities,
+    )
+
+
+def _with_items(
+    model: ModelInService, request: RecommendRequest, answers: Sequence[tuple[str, pd.DataFrame]]
+) -> list[dict[str, Any]]:
+    made = []
+    for user, (source, frame) in zip(request.users, answers, strict=True):
+        token = user if isinstance(user, str) else user.id
+        items = scored_items(model, frame["item"].tolist(), frame["score"].tolist())
+        made.append({"user": "new" if token is None else token, "source": source, "items": items})
+    return made
+
+
+def scored_items(model: ModelInService, items: Sequence[str], scores: Sequence[float]) -> list[dict[str, Any]]:
+    """Put the display columns beside items and scores."""
+    displayed = model.look_ups.display_of(items)
+    rows = zip(items, scores, displayed, strict=True)
+    return [{"item": item, "score": float(score), "display": display} for item, score, display in rows]
+
+
+def similar(model: ModelInService, request: SimilarRequest, settings: ServerSettings) -> list[dict[str, Any]]:
+    """Find the items most similar to those of a request."""
+    check_count("items", len(request.items), settings.max_batch)
+    check_count("k", request.k, settings.max_k)
+    answers = []
+    for place, item in enumerate(request.items):
+        frame = _at(place, lambda item=item: _similar_to(model.recommender, item, request))
+        items = scored_items(model, frame["similar"].tolist(), frame["score"].tolist())
+        answers.append({"item": _name(model.recommender, item), "similar": items})
+    return answers
+
+
+def _similar_to(model: Recommender, item: str | Mapping[str, Any], request: SimilarRequest) -> pd.DataFrame:
+    return model.similar_items(item, request.k, modalities=request.modalities, filter=request.filter)
+
+
+def audience(model: ModelInService, request: AudienceRequest, settings: ServerSettings) -> list[dict[str, Any]]:
+    """Find the users who would like the items of a request most."""
+    check_count("items", len(request.items), settings.max_batch)
+    # the default may be more than this server allows
+    k = request.k if "k" in request.model_fields_set else min(request.k, settings.max_k)
+    check_count("k", k, settings.max_k)
+    answers = []
+    for place, item in enumerate(request.items):
+        frame = _at(place, lambda item=item: model.recommender.audience(item, k, exclude_seen=request.exclude_seen))
+        users = [
+            {"user": user, "score": float(score)} for user, score in zip(frame["user"], frame["score"], strict=True)
+        ]
+        answers.append({"item": _name(model.recommender, item), "users": users})
+    return answers
+
+
+def explain(model: ModelInService, request: ExplainRequest, settings: ServerSettings) -> list[dict[str, Any]]:
+    """Divide the scores of pairs among the modalities."""
+    check_count("pairs", len(request.pairs), settings.max_batch)
+    answers = []
+    for place, pair in enumerate(request.pairs):
+        user = _explained_user(model.look_ups, pair.user, place)
+        frame = model.what_if.explain(user, pair.item, request.user_modalities, request.item_modalities)
+        rows = zip(frame["user_modality"], frame["item_modality"], frame["part"], strict=True)
+        parts = [{"user_modality": own, "item_modality": other, "part": float(part)} for own, other, part in rows]
+        score = float(np.sum([part["part"] for part in parts]))
+        answers.append({"user": frame["user"][0], "item": frame["item"][0], "score": score, "parts": parts})
+    return answers
+
+
+def _explained_user(look_ups: LookUps, user: str | NewUser, place: int) -> str | dict[str, Any]:
+    """Find out who a pair is about: an id for a known user, fields for a new one."""
+    if isinstance(user, str):
+        return user
+    if user.id is not None and look_ups.knows("user", user.id):
+        return user.id
+    return _new_user(user, place)
+
+
+def _at(place: int, compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """Name the item of a request that an error is about."""
+    try:
+        return compute()
+    except UnknownEntityError:
+        raise
+    except DataError as error:
+        raise DataError(f"items[{place}]: {error}") from None
+
+
+def _name(model: Recommender, item: str | Mapping[str, Any]) -> str:
+    if isinstance(item, str):
+        return item
+    return str(item.get(model.manifest.items.id_field) or "new")

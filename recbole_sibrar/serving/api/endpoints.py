@@ -1,0 +1,116 @@
+"""Endpoints that read: recommendations, similar items, audiences, explanations, and searches for the page."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse
+
+from recbole_sibrar.names import Side
+from recbole_sibrar.serving.api import answering
+from recbole_sibrar.serving.api.failures import PROBLEMS
+from recbole_sibrar.serving.api.messages import (
+    AudienceAnswer,
+    AudienceRequest,
+    ExplainAnswer,
+    ExplainRequest,
+    ModelAnswer,
+    RecommendAnswer,
+    RecommendRequest,
+    SimilarAnswer,
+    SimilarRequest,
+    TokensAnswer,
+    check_plain,
+)
+from recbole_sibrar.serving.api.served import Service
+from recbole_sibrar.serving.bundle.manifest import SideSpec
+
+__all__ = ["router", "service_of"]
+
+router = APIRouter(responses=PROBLEMS)
+
+
+def service_of(request: Request) -> Service:
+    """Return the service of the application that a request came to."""
+    service: Service = request.app.state.service
+    return service
+
+
+# An answer that is a response already is not validated and converted again, which would take longer than the search.
+
+
+@router.post("/recommend", response_model=RecommendAnswer, tags=["recommendations"])
+def recommend(request: Request, body: RecommendRequest) -> JSONResponse:
+    """Recommend items to known and new users."""
+    service = service_of(request)
+    return JSONResponse({"recommendations": answering.recommend(service.current(), body, service.settings)})
+
+
+@router.post("/similar", response_model=SimilarAnswer, tags=["recommendations"])
+def similar(request: Request, body: SimilarRequest) -> JSONResponse:
+    """Find the items most similar to known or new ones."""
+    service = service_of(request)
+    return JSONResponse({"similar": answering.similar(service.current(), body, service.settings)})
+
+
+@router.post("/audience", response_model=AudienceAnswer, tags=["recommendations"])
+def audience(request: Request, body: AudienceRequest) -> JSONResponse:
+    """Find the users who would like known or new items most."""
+    service = service_of(request)
+    return JSONResponse({"audiences": answering.audience(service.current(), body, service.settings)})
+
+
+@router.post("/explain", response_model=ExplainAnswer, tags=["recommendations"])
+def explain(request: Request, body: ExplainRequest) -> JSONResponse:
+    """Divide scores among the modalities of users and items."""
+    service = service_of(request)
+    return JSONResponse({"explanations": answering.explain(service.current(), body, service.settings)})
+
+
+@router.get("/model", response_model=ModelAnswer, tags=["model"])
+def model(request: Request) -> JSONResponse:
+    """Describe the model and the limits of the server."""
+    service = service_of(request)
+    held = service.current().recommender
+    manifest = held.manifest
+    settings = service.settings
+    answer = {
+        "model": manifest.model,
+        "embedding_size": manifest.embedding_size,
+        "users": _side(manifest.users, held.n_users),
+        "items": _side(manifest.items, held.n_items),
+        "takes_new": manifest.items.encoder != "none",
+        "has_modalities": manifest.has_modalities,
+        "is_writable": settings.token_file is not None,
+        "limits": {"body": settings.max_body, "batch": settings.max_batch, "k": settings.max_k},
+    }
+    return JSONResponse(answer)
+
+
+def _side(spec: SideSpec, n: int) -> dict[str, Any]:
+    fields = [{"name": field.name, "type": field.type, "size": field.size} for field in spec.fields]
+    modalities = list(spec.modalities)
+    return {
+        "n": n,
+        "id_field": spec.id_field,
+        "fields": fields,
+        "modalities": modalities,
+        "display": list(spec.display),
+    }
+
+
+@router.get("/tokens/{side}", response_model=TokensAnswer, tags=["model"])
+def tokens(
+    request: Request,
+    side: Literal["user", "item"],
+    start: str = Query("", max_length=512),
+    limit: int = Query(20, ge=1, le=100),
+) -> JSONResponse:
+    """List users or items with an id that starts with some characters."""
+    model_in_service = service_of(request).current()
+    chosen: Side = side
+    found = model_in_service.recommender.tokens(chosen, check_plain(start), limit)
+    displays = model_in_service.look_ups.display_of(found) if chosen == "item" else [{} for _ in found]
+    rows = [{"token": token, "display": display} for token, display in zip(found, displays, strict=True)]
+    return JSONResponse({"found": rows})

@@ -1,0 +1,156 @@
+"""The model in service: loaded, with the items of the store, and replaced as a whole by a reload."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from logging import getLogger
+from threading import Lock
+
+from recbole_sibrar.errors import DataError, PortableModelError, one_line
+from recbole_sibrar.serving.api.settings import ServerSettings
+from recbole_sibrar.serving.api.store import Change, ItemStore
+from recbole_sibrar.serving.look_ups import LookUps
+from recbole_sibrar.serving.recommender import Recommender
+from recbole_sibrar.serving.what_if import WhatIf
+
+__all__ = ["ModelInService", "Service"]
+
+
+class ModelInService:
+    """A loaded model, with the changes of the store up to a number.
+
+    Args:
+        recommender: The model.
+        store: Store of the items; None without one.
+    """
+
+    def __init__(self, recommender: Recommender, store: ItemStore | None) -> None:
+        self.recommender = recommender
+        self.look_ups = LookUps(recommender)
+        self.what_if = WhatIf(recommender)
+        self.unreadable: set[str] = set()
+        self._store = store
+        self._sequence = 0
+        self._lock = Lock()
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Apply the changes that this or another worker has stored since the last time."""
+        if self._store is None or self._store.version().sequence == self._sequence:
+            return
+        with self._lock:
+            changes, sequence = self._store.changes(self._sequence)
+            self._put([change for change in changes if not change.is_removed])
+            self._remove([change.token for change in changes if change.is_removed])
+            self._sequence = sequence
+
+    def _put(self, changes: list[Change]) -> None:
+        """Put items; those that this model cannot read stay in the store for one that can."""
+        self.unreadable.difference_update(change.token for change in changes)
+        rows = [change.fields for change in changes if change.fields is not None]
+        self.unreadable.update(change.token for change in changes if change.fields is None)
+        if not rows:
+            return
+        try:
+            self.recommender.add_items(rows)
+            return
+        except (DataError, PortableModelError):
+            pass  # one of them, which the next loop finds
+
+        for change in changes:
+            try:
+                if change.fields is not None:
+                    self.recommender.add_items([change.fields])
+            except (DataError, PortableModelError):
+                self.unreadable.add(change.token)
+
+    def _remove(self, tokens: list[str]) -> None:
+        self.unreadable.difference_update(tokens)
+        for token in tokens:
+            try:
+                self.recommender.remove_items([token])
+            except DataError:
+                continue  # a model of later data may not have it
+
+
+class Service:
+    """The model in service and its store.
+
+    Args:
+        settings: Settings of the server.
+        load: Function that loads a model.
+
+    Raises:
+        PortableModelError: The model cannot be loaded.
+        DataError: The store cannot be used.
+    """
+
+    def __init__(self, settings: ServerSettings, load: Callable[[], Recommender] | None = None) -> None:
+        self.settings = settings
+        # a server that only reads needs no file, unless items were put earlier
+        needs_store = settings.token_file is not None or settings.store.exists()
+        self.store = ItemStore(settings.store) if needs_store else None
+        self._load = load or (lambda: Recommender.load(settings.model))
+        self._generation = self.store.version().generation if self.store else 0
+        self._reloading = Lock()
+        self._current = self._loaded()
+
+    def _loaded(self) -> ModelInService:
+        started = time.perf_counter()
+        model = ModelInService(self._load(), self.store)
+        held = model.recommender
+        seconds = time.perf_counter() - started
+        counts = f"{held.n_users} users, {held.n_items} items, {len(model.unreadable)} unreadable"
+        getLogger(__name__).info("loaded in %.2f s: %s", seconds, counts)
+        return model
+
+    def current(self) -> ModelInService:
+        """Return the model, with all items that any worker has acknowledged.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        model = self._current
+        model.catch_up()
+        return model
+
+    def reload(self) -> ModelInService:
+        """Load the model again, and put the new one into service; requests in work end with the earlier one.
+
+        Raises:
+            PortableModelError: The new model cannot be loaded. The earlier one stays in service.
+        """
+        with self._reloading:
+            model = self._loaded()
+            self._current = model
+        return model
+
+    def reload_everywhere(self) -> ModelInService:
+        """Load the model again in this worker, then ask the others to do so."""
+        model = self.reload()
+        if self.store is not None:
+            self._generation = self.store.ask_for_reload()
+        return model
+
+    def follow(self) -> None:
+        """Reload if another worker has asked for it. A failure leaves the earlier model in service."""
+        if self.store is None:
+            return
+        generation = self.store.version().generation
+        if generation == self._generation:
+            return
+        self._generation = generation
+        self.try_reload()
+
+    def try_reload(self) -> None:
+        """Reload; write the reason of a failure to the log."""
+        try:
+            self.reload()
+        except (PortableModelError, DataError) as error:
+            getLogger(__name__).error("not reloaded: %s", one_line(error))
+
+    def close(self) -> None:
+        """Close the store."""
+        if self.store is not None:
+            self.store.close()

@@ -1,0 +1,78 @@
+"""Look-ups in a model that its server needs besides recommendations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+import torch
+
+from recbole_sibrar.errors import nearest
+from recbole_sibrar.names import Side
+from recbole_sibrar.serving.catalogue import top
+from recbole_sibrar.serving.recommender import Recommender
+from recbole_sibrar.serving.state import ItemFilter
+
+__all__ = ["LookUps"]
+
+
+class LookUps:
+    """Look-ups in a model.
+
+    Args:
+        recommender: The model.
+
+    Example:
+        >>> from recbole_sibrar.serving.example import example_model
+        >>> look_ups = LookUps(example_model())
+        >>> look_ups.knows("user", "ann"), look_ups.near("user", "anne"), look_ups.display_of(["dune"])
+        (True, "; did you mean 'ann'?", [{'year': 1984}])
+        >>> look_ups.popular_items(1)["item"].tolist()
+        ['alien']
+    """
+
+    def __init__(self, recommender: Recommender) -> None:
+        self._state = recommender._state
+
+    def knows(self, side: Side, token: str) -> bool:
+        """Tell if there is such a user or item."""
+        return self._state.entities.tokens[side].find(token) >= 0
+
+    def near(self, side: Side, token: str) -> str:
+        """Return ``; did you mean 'x'?`` for the nearest known user or item; nothing if none is near."""
+        tokens = self._state.entities.tokens[side]
+        return nearest(token, tokens.starting_with(token[:1], 50)) or tokens.near(token)
+
+    def display_of(self, items: Iterable[str]) -> list[dict[str, Any]]:
+        """Return the display columns of known items."""
+        display = self._state.display
+        if not display.names:
+            return [{} for _ in items]
+        numbers = self._state.entities.tokens["item"].known_numbers(items)
+        return [display.of(int(number)) for number in numbers]
+
+    def popular_items(self, k: int, filter: ItemFilter = None, candidates: Sequence[str] | None = None) -> pd.DataFrame:
+        """Find the items with the most training interactions.
+
+        Args:
+            k: Number of items.
+            filter: Items that may be found.
+            candidates: Ids of the items that compete; None for all.
+
+        Returns:
+            Columns ``user`` (``popular``), ``item``, ``rank`` and ``score``, the number of interactions.
+        """
+        search = self._state.search(filter, candidates)
+        counts = torch.zeros(1, search.catalogue.n)
+        trained = self._state.entities.content.items.popularity
+        counts[0, : len(trained)] = torch.from_numpy(trained.copy()).float()
+
+        counts.masked_fill_(search.catalogue.removed, -torch.inf)
+        if search.allowed is not None:
+            counts.masked_fill_(~search.allowed, -torch.inf)
+        if search.candidates is not None:
+            competes = torch.zeros(search.catalogue.n, dtype=torch.bool)
+            competes[torch.from_numpy(search.candidates)] = True
+            counts.masked_fill_(~competes, -torch.inf)
+        return self._state.table(top(counts, k), ["popular"], "user", "item")

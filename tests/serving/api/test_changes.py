@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from recbole_sibrar.errors import ConfigError, DataError
+from recbole_sibrar.serving.api.application import create_app
+from recbole_sibrar.serving.api.settings import ServerSettings, read_token
+from recbole_sibrar.serving.api.store import ItemStore
+from recbole_sibrar.serving.bundle.writing import write
+from recbole_sibrar.serving.example import example_content
+from recbole_sibrar.serving.recommender import Recommender
+
+AUTHORIZED = {"Authorization": "Bearer a-token-for-the-tests"}
+
+SOLARIS = {"item_id": "solaris", "genre": ["scifi"], "year": 1972}
+
+
+def put(client: TestClient, *items: dict[str, Any]) -> Any:
+    answer = client.put("/items", json={"items": list(items)}, headers=AUTHORIZED)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def competing(client: TestClient) -> set[str]:
+    answer = client.post("/recommend", json={"users": ["bob"], "k": 50, "exclude_seen": False})
+    return {item["item"] for item in answer.json()["recommendations"][0]["items"]}
+
+
+FILMS = {"alien", "brazil", "casablanca", "dune", "eraserhead"}
+
+
+def test_items_compete_at_once(client: TestClient, folder: Path) -> None:
+    assert put(client, SOLARIS) == {"added": 1, "replaced": 0, "removed": 0, "n_items": 6}
+    assert put(client, SOLARIS, {"item_id": "alien", "year": 1980})["replaced"] == 2
+    assert competing(client) == FILMS | {"solaris"}
+
+    other = Recommender.load(folder)
+    other.add_items([SOLARIS, {"item_id": "alien", "year": 1980}])
+    expected = other.recommend(["bob"], 9, exclude_seen=False)
+    answer = client.post("/recommend", json={"users": ["bob"], "k": 9, "exclude_seen": False}).json()
+    items = answer["recommendations"][0]["items"]
+    assert [item["item"] for item in items] == expected["item"].tolist()
+    assert [item["score"] for item in items] == pytest.approx(expected["score"].tolist(), abs=1e-6)
+
+
+def test_removed_items_come_back(client: TestClient) -> None:
+    put(client, SOLARIS)
+    answer = client.delete("/items", params={"item": ["solaris", "alien"]}, headers=AUTHORIZED)
+    assert answer.json()["removed"] == 2
+    assert competing(client) == FILMS - {"alien"}
+    put(client, SOLARIS)
+    assert competing(client) == FILMS - {"alien"} | {"solaris"}
+
+
+def test_changes_survive_a_restart(settings: ServerSettings) -> None:
+    with TestClient(create_app(settings)) as client:
+        put(client, SOLARIS)
+        client.delete("/items", params={"item": "alien"}, headers=AUTHORIZED)
+    with TestClient(create_app(replace(settings, token_file=None))) as client:
+        assert competing(client) == FILMS - {"alien"} | {"solaris"}
+
+
+def test_workers_see_each_other(settings: ServerSettings) -> None:
+    with TestClient(create_app(settings)) as one, TestClient(create_app(settings)) as other:
+        put(one, SOLARIS)
+        assert "solaris" in competing(other)
+        other.delete("/items", params={"item": "solaris"}, headers=AUTHORIZED)
+        assert "solaris" not in competing(one)
+
+
+@pytest.mark.parametrize(
+    ("items", "named"),
+    [
+        ([{"genre": ["scifi"]}], "items[0].item_id: found 'None'"),
+        ([SOLARIS, {**SOLARIS, "year": 3}], "items[1].item_id: found 'solaris' twice"),
+        ([{**SOLARIS, "director": "x"}], "'director' is no field"),
+        ([SOLARIS, {"item_id": "x", "year": "soon"}], "row 2, field 'year'"),
+        ([{"item_id": "a\u0000b"}], "items[0].item_id: found half"),
+        ([{"item_id": ""}], "items[0].item_id"),
+    ],
+)
+def test_wrong_items_change_nothing(client: TestClient, items: list[dict[str, Any]], named: str) -> None:
+    answer = client.put("/items", json={"items": items}, headers=AUTHORIZED)
+    assert answer.status_code == 422
+    assert named in answer.json()["detail"]
+    assert competing(client) == FILMS
+
+
+@pytest.mark.parametrize("token", [None, "Bearer wrong-token-of-tests", "Basic a-token-for-the-tests", "Bearer é"])
+def test_writes_need_the_token(client: TestClient, token: str | None) -> None:
+    headers = {} if token is None else {"Authorization": token.encode("utf-8").decode("latin-1")}
+    raw = {name: value.encode("latin-1") for name, value in headers.items()}
+    for answer in (
+        client.put("/items", json={"items": [SOLARIS]}, headers=raw),
+        client.delete("/items", params={"item": "alien"}, headers=raw),
+        client.post("/reload", headers=raw),
+    ):
+        assert answer.status_code == 401
+    assert competing(client) == FILMS
+
+
+def test_server_without_token_only_reads(settings: ServerSettings) -> None:
+    with TestClient(create_app(replace(settings, token_file=None))) as client:
+        for token in ("", "None", "a-token-for-the-tests"):
+            headers = {"Authorization": f"Bearer {token}"}
+            assert client.put("/items", json={"items": [SOLARIS]}, headers=headers).status_code == 403
+            assert client.post("/reload", headers=headers).status_code == 403
+        assert competing(client) == FILMS
+    assert not settings.store.exists()
+
+
+def test_reload_keeps_the_items(client: TestClient, folder: Path) -> None:
+    put(client, SOLARIS)
+    content = example_content()
+    write(replace(content, manifest=replace(content.manifest, model="MuBraR")), folder, True)
+    answer = client.post("/reload", headers=AUTHORIZED).json()
+    assert answer == {"model": "MuBraR", "n_users": 3, "n_items": 6, "unreadable": 0}
+    assert client.get("/model").json()["model"] == "MuBraR"
+    assert competing(client) == FILMS | {"solaris"}
+
+
+def test_failed_reload_keeps_the_model(client: TestClient, folder: Path) -> None:
+    (folder / "items.parquet").write_bytes(b"no table")
+    answer = client.post("/reload", headers=AUTHORIZED)
+    assert answer.status_code == 409
+    assert "items.parquet" in answer.json()["detail"]
+    assert competing(client) == FILMS
+    assert 'sibrar_reloads_total{result="failed"} 1.0' in client.get("/metrics").text
+
+
+def test_unreadable_items_are_counted(settings: ServerSettings) -> None:
+    store = ItemStore(settings.store)
+    store.put({"solaris": SOLARIS, "x": {"item_id": "x", "director": "of another model"}})
+    store.close()
+    with sqlite3.connect(settings.store) as connection:
+        connection.execute("INSERT INTO items VALUES ('y', 'no JSON', 3)")
+        connection.execute("UPDATE counters SET sequence = 3")
+    connection.close()
+    with TestClient(create_app(settings)) as client:
+        assert client.get("/ready").json() == {"status": "ready", "items": 6, "unreadable": 2}
+        assert competing(client) == FILMS | {"solaris"}
+
+
+@pytest.mark.parametrize("content", [b"no database" * 100, b"SQLite format 3\0" + bytes(5000)])
+def test_broken_store_is_one_line(settings: ServerSettings, content: bytes) -> None:
+    settings.store.write_bytes(content)
+    with pytest.raises(DataError, match="--store: cannot use"):
+        ItemStore(settings.store)
+
+
+def test_store_of_a_newer_version(settings: ServerSettings) -> None:
+    ItemStore(settings.store).close()
+    connection = sqlite3.connect(settings.store)
+    connection.execute("PRAGMA user_version = 9")
+    connection.close()
+    with pytest.raises(DataError, match="has version 9"):
+        ItemStore(settings.store)
+
+
+@pytest.mark.parametrize("content", ["", "short", "two words of the token", "ümlaut-ümlaut-ümlaut"])
+def test_tokens_have_to_be_long(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "token"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(ConfigError, match="--token-file: found") as error:
+        read_token(path)
+    assert not content or content not in str(error.value)
