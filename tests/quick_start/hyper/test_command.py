@@ -176,7 +176,7 @@ def test_finished_search_stays(
         (["--tool=RAY", "--scheduler=fifo", "--grace_period=2"], "--grace_period: has no effect with --scheduler=fifo"),
         (["--tool=Rya"], "--tool: found 'rya', allowed is one of hyperopt, optuna, ray; did you mean 'ray'?"),
         (["--algo=exhaustive", "--params_file=SiBraR"], "--algo: found 'exhaustive', allowed is random or bayes"),
-        (["--params_file=nope"], "--params_file: found 'nope', allowed is a file, or one of CLCRec"),
+        (["--params_file=nope"], "--params_file: found 'nope', allowed is a file, or one of ALDI"),
         (["--item_modalities=[text]"], "--item_modalities: a.hyper searches this key"),
         (
             ["--metric=recall@3"],

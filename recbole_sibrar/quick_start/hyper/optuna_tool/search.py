@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import optuna
 from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
 from recbole_sibrar.quick_start.hyper.optuna_tool.distributions import distribution_of, from_optuna, to_optuna
@@ -82,7 +83,7 @@ class _Study:
         self.distributions = {parameter.name: distribution_of(parameter) for parameter in self.parameters}
         self.order = combinations(plan.space, plan.seed) if plan.algo == "exhaustive" else None
 
-        direction = "maximize" if plan.bigger else "minimize"
+        direction = StudyDirection.MAXIMIZE if plan.bigger else StudyDirection.MINIMIZE
         self.study = optuna.create_study(direction=direction, pruner=pruner)
         for trial in runner.record.ended:
             self._add(trial)
