@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -154,7 +155,7 @@ def similar(model: ModelInService, request: SimilarRequest, settings: ServerSett
     check_count("k", request.k, settings.max_k)
     answers = []
     for place, item in enumerate(request.items):
-        frame = _at(place, lambda item=item: _similar_to(model.recommender, item, request))
+        frame = _at(place, partial(_similar_to, model.recommender, item, request))
         items = scored_items(model, frame["similar"].tolist(), frame["score"].tolist())
         answers.append({"item": _name(model.recommender, item), "similar": items})
     return answers
@@ -172,7 +173,7 @@ def audience(model: ModelInService, request: AudienceRequest, settings: ServerSe
     check_count("k", k, settings.max_k)
     answers = []
     for place, item in enumerate(request.items):
-        frame = _at(place, lambda item=item: model.recommender.audience(item, k, exclude_seen=request.exclude_seen))
+        frame = _at(place, partial(model.recommender.audience, item, k, exclude_seen=request.exclude_seen))
         users = [
             {"user": user, "score": float(score)} for user, score in zip(frame["user"], frame["score"], strict=True)
         ]
