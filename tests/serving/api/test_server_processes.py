@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -175,6 +176,13 @@ def test_wrong_options(
     lines = [line for line in capsys.readouterr().err.splitlines() if " INFO " not in line]
     assert len(lines) == 1
     assert named in lines[0]
+
+
+def test_answers_do_not_wait() -> None:
+    import uvicorn
+
+    with launch._bound(uvicorn.Config("", host="127.0.0.1", port=0)) as opened:
+        assert opened.proto == socket.IPPROTO_TCP  # else asyncio leaves Nagle's algorithm on
 
 
 def test_wrong_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
