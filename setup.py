@@ -91,6 +91,7 @@ setup(
         f"pyarrow>=14,<26; {OLD}",  # Parquet files of results; 26 needs NumPy 2
         f"pyarrow>=18; {NEW}",
         "safetensors>=0.4",  # weights and embeddings of portable models
+        "joblib>=1.2",  # draws the files of a report in parallel; scikit-learn needs it too
         "statsmodels>=0.14",  # corrections for several comparisons
         f"scipy>=1.10,<1.13; {OLD}",  # built for NumPy 1
         f"scipy>=1.13; {NEW}",
