@@ -84,6 +84,7 @@ def test_neighbors(monkeypatch: pytest.MonkeyPatch, world: Any, tables: dict[str
     np.testing.assert_allclose(found[8], world.vectors[known].mean(0), rtol=1e-5)  # nothing else is known of item 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["mean", "neighbors"])
 def test_memory_of_means(way: str) -> None:
     """Half of 20,000 entities lack a number: all pairs of these and the others would take 800 MB."""
