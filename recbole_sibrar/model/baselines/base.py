@@ -149,10 +149,12 @@ class ContentBaseline(GeneralRecommender):
 
         new = self.new(side)
         if len(new):
-            kernel = self.kernel(side, form)
-            regression = ContentRegression(kernel, self.known(side), ridge_weight, n_landmarks, self.seed)
-            complete[new] = regression.fit(values).predict(new)
+            complete[new] = self.regression(side, form, ridge_weight, n_landmarks).fit(values).predict(new)
         return complete
+
+    def regression(self, side: Side, form: str, ridge_weight: float, n_landmarks: int | None) -> ContentRegression:
+        """Make the regression from the content of a side, with the keys of :meth:`carry`."""
+        return ContentRegression(self.kernel(side, form), self.known(side), ridge_weight, n_landmarks, self.seed)
 
     def calculate_loss(self, interaction: Interaction) -> Tensor:
         """Return a loss of 0, as nothing is left to learn."""
