@@ -179,3 +179,10 @@ def test_new_users_of_low_rank(build: Build, world: Any, user_content: Content) 
     profile = carried(user_content, world.matrix[1:6][:, KNOWN], 0.3, np.arange(1, 6), np.array([6]))
     gram = world.matrix[:, KNOWN].T @ world.matrix[:, KNOWN]
     np.testing.assert_allclose(found[6, KNOWN], (profile @ np.linalg.solve(gram + 0.7 * np.eye(6), gram))[0], atol=1e-4)
+
+
+def test_scaling_of_unknown_vectors(build: Build) -> None:
+    with pytest.raises(ConfigError, match=r"^normalize_vectors: found 'texts', allowed is .* did you mean 'text'"):
+        build(EASEContent, normalize_vectors={"texts": "standard"})
+    with pytest.raises(ConfigError, match=r"^user_normalize_vectors: found 'text', allowed is .* none in these data"):
+        build(EASEContent, user_normalize_vectors={"text": "standard"})
