@@ -26,10 +26,10 @@ NEW = "python_version >= '3.12'"  # RecBole installed with --no-deps, and curren
 
 CLUSTER = [f"ray[tune]>=2.40; {NEW}"]  # 2.8.1 closed the last holes; RecBole itself requires an older one before 3.12
 TUNE = [
-    f"hyperopt==0.2.5; {OLD}",
+    f"hyperopt==0.2.5; {OLD}",  # RecBole asks for this one, which needs NumPy 1
     f"hyperopt>=0.2.7; {NEW}",
     "optuna>=4",
-]  # RecBole asks for 0.2.5, which needs NumPy 1
+]
 
 RECBOLE = [f"recbole==1.2.1; {OLD}"]
 REQUIRED_BY_RECBOLE = [  # its own metadata without ray; torch, pandas and others stand below

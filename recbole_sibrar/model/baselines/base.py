@@ -67,6 +67,7 @@ class ContentBaseline(GeneralRecommender):
         self.interactions = interaction_matrix(tables["user"][INTERACTIONS], self.n_items)
         self.blocks = {side: self._read_content(config, dataset, side, tables[side]) for side in SIDES}
         self._check_content(dataset)
+        self._check_scaling(config, tables)
 
         self.fit(config, dataset)
 
@@ -101,6 +102,20 @@ class ContentBaseline(GeneralRecommender):
         for name in self.weights.fields:
             if name not in names:
                 refuse("modality_weights", name, f"any of {', '.join(names)}{nearest(name, names)}")
+
+    def _check_scaling(self, config: FullConfig, tables: Mapping[Side, Mapping[str, ModalityTable]]) -> None:
+        """Refuse the scaling of unknown vectors; a key without prefix may name those of either side."""
+        if ModalityKind.VECTOR not in self.kinds:
+            return
+
+        vectors = {side: [n for n, t in tables[side].items() if t.kind is ModalityKind.VECTOR] for side in SIDES}
+        for side in self.content_sides:
+            key = _key_of(config, side, "normalize_vectors")
+            allowed = [*vectors["user"], *vectors["item"]] if key == "normalize_vectors" else vectors[side]
+            for name, _ in read_key(config, key).fields:
+                if name not in allowed:
+                    listed = ", ".join(allowed) or "none in these data"
+                    refuse(key, name, f"a field of type float_seq: {listed}{nearest(name, allowed)}")
 
     @abstractmethod
     def fit(self, config: FullConfig, dataset: TrainingData) -> None:
@@ -149,10 +164,12 @@ class ContentBaseline(GeneralRecommender):
 
         new = self.new(side)
         if len(new):
-            kernel = self.kernel(side, form)
-            regression = ContentRegression(kernel, self.known(side), ridge_weight, n_landmarks, self.seed)
-            complete[new] = regression.fit(values).predict(new)
+            complete[new] = self.regression(side, form, ridge_weight, n_landmarks).fit(values).predict(new)
         return complete
+
+    def regression(self, side: Side, form: str, ridge_weight: float, n_landmarks: int | None) -> ContentRegression:
+        """Make the regression from the content of a side, with the keys of :meth:`carry`."""
+        return ContentRegression(self.kernel(side, form), self.known(side), ridge_weight, n_landmarks, self.seed)
 
     def calculate_loss(self, interaction: Interaction) -> Tensor:
         """Return a loss of 0, as nothing is left to learn."""

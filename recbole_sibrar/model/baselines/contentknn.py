@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from recbole_sibrar.config import read_key
+from recbole_sibrar.config import read_key, refuse
 from recbole_sibrar.config.fields import NEW_SHARE
 from recbole_sibrar.data.modality import TrainingData
 from recbole_sibrar.model.baselines.base import ContentBaseline
-from recbole_sibrar.names import Side
+from recbole_sibrar.names import SIDES, Side
 from recbole_sibrar.protocols import FullConfig
 
-_BLOCK = 1024
-"""Entities with similarities to all others at a time."""
+_SIMILARITIES = 1 << 24
+"""Similarities to keep at a time, 128 MB: those of a few entities to all others."""
 
 
 class ContentKNN(ContentBaseline):
@@ -59,7 +59,11 @@ class ContentKNN(ContentBaseline):
     def _choose_side(self, chosen: str, dataset: TrainingData) -> Side:
         """Choose the side of the neighbours: with ``auto`` the users where they, and not the items, are new."""
         if chosen != "auto":
-            return "user" if chosen == "user" else "item"
+            side: Side = "user" if chosen == "user" else "item"
+            if not self.blocks[side]:
+                others = " or ".join(["auto", *(other for other in SIDES if self.blocks[other])])
+                refuse("neighbor_side", chosen, f"{others}, as the {side}s have no content")
+            return side
         if not self.blocks["item"]:
             return "user"
 
@@ -79,10 +83,11 @@ class ContentKNN(ContentBaseline):
         kernel, known = self.kernel(side), self.known(side)
         total = sum(kernel.weights) or 1.0
         k = min(self.n_neighbors, len(known))
+        n_rows = max(_SIMILARITIES // len(known), 1)
         rows, columns, values = [], [], []
 
-        for start in range(0, len(entities), _BLOCK):
-            block = entities[start : start + _BLOCK]
+        for start in range(0, len(entities), n_rows):
+            block = entities[start : start + n_rows]
             similarities = kernel.between(block, known) / total
             similarities[block[:, None] == known] = 0  # nobody is a neighbour of its own
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 from recbole_sibrar.config import read_key
 from recbole_sibrar.data.modality import TrainingData
 from recbole_sibrar.model.baselines.base import ContentBaseline
 from recbole_sibrar.model.baselines.ease import item_factors
+from recbole_sibrar.model.baselines.regression import ContentRegression
 from recbole_sibrar.names import Side
 from recbole_sibrar.protocols import FullConfig
 
@@ -50,24 +50,27 @@ class EASEContent(ContentBaseline):
         rank = None if len(known) <= self.exact_size else read_key(config, "rank")
         self.inner, factors = item_factors(self.interactions[:, known], read_key(config, "reg_weight"), rank, self.seed)
         self.item_factors = self.carry("item", factors, self.form, self.ridge_weight, self.landmarks("item"))
-        self.profiles = self._profiles()
+        self.profiles = self.interactions[:, known]
+        self.new_users = self._new_users()
 
     def landmarks(self, side: Side) -> int | None:
         """Return the number of landmarks of a side; None where the exact solution is small enough."""
         return None if len(self.known(side)) <= self.exact_size else self.n_landmarks
 
-    def _profiles(self) -> NDArray[np.float32] | csr_matrix:
-        """Interactions of each user with the known items; those of new users are predicted."""
-        profiles = self.interactions[:, self.known("item")]
+    def _new_users(self) -> ContentRegression | None:
+        """Fit the inputs of known users by their content; None without content or new users."""
         if not self.blocks["user"] or not len(self.new("user")):
-            return profiles
-        known_profiles = profiles[self.known("user")].toarray()
-        return self.carry("user", known_profiles, self.form, self.ridge_weight, self.landmarks("user"))
+            return None
+        profiles = self.profiles[self.known("user")]
+        inputs = profiles if self.inner is None else profiles @ self.inner
+        return self.regression("user", self.form, self.ridge_weight, self.landmarks("user")).fit(inputs)
 
     def score(self, users: NDArray[np.int64]) -> NDArray[np.floating[Any]]:
         """Score all items for some users; see the base class."""
         profiles = self.profiles[users]
-        inputs = profiles.toarray() if isinstance(profiles, csr_matrix) else profiles
-        if self.inner is not None:
-            inputs = inputs @ self.inner
+        inputs = profiles.toarray() if self.inner is None else np.asarray(profiles @ self.inner)
+
+        is_new = ~self.trained["user"][users] & (users > 0)  # 0 is the padding
+        if self.new_users is not None and is_new.any():
+            inputs[is_new] = self.new_users.predict(users[is_new])
         return np.asarray(inputs @ self.item_factors.T)

@@ -44,13 +44,16 @@ class GenreAffinity(ContentBaseline):
             fields.append(labels * np.sqrt(self.weights.of(block.name)))
         self.labels = hstack(fields, format="csr")
 
-        self.affinities = (_rows_that_sum_to_one(self.interactions) @ self.labels).toarray()
-        popularity = np.asarray(self.interactions.sum(axis=0))
-        self.affinities[~self.trained["user"]] = (popularity @ self.labels) / max(popularity.sum(), 1)
+        # the affinities of all users to all labels would fill memory: they are computed with the scores
+        self.shares = _rows_that_sum_to_one(self.interactions)
+        popularity = csr_matrix(self.interactions.sum(axis=0))
+        self.mean_affinity = (_rows_that_sum_to_one(popularity) @ self.labels).toarray()
 
     def score(self, users: NDArray[np.int64]) -> NDArray[np.floating[Any]]:
         """Score all items for some users; see the base class."""
-        return np.asarray((self.labels @ self.affinities[users].T).T)
+        affinities = (self.shares[users] @ self.labels).toarray()
+        affinities[~self.trained["user"][users]] = self.mean_affinity
+        return np.asarray((self.labels @ affinities.T).T)
 
 
 def _rows_that_sum_to_one(matrix: csr_matrix) -> csr_matrix:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, eigh
+from scipy.sparse import csr_matrix
 
 from recbole_sibrar.model.baselines.features import ContentBlock
 
 _SMALLEST = 1e-10
 """Share of the largest eigenvalue below which a direction of the landmarks counts as none."""
+
+_SIMILARITIES = 1 << 24
+"""Similarities to keep at a time, 128 MB."""
 
 
 @dataclass(frozen=True)
@@ -77,21 +81,27 @@ class ContentRegression:
             self.landmarks = known[np.sort(drawn)]
             self.root = _inverse_root(kernel.between(self.landmarks, self.landmarks))
 
-    def fit(self, targets: NDArray[np.floating[Any]]) -> ContentRegression:
+    def fit(self, targets: NDArray[np.floating[Any]] | csr_matrix) -> ContentRegression:
         """Fit the targets of the known entities, ``[n, c]``."""
-        self.mean = np.asarray(targets, dtype=np.float64).mean(axis=0)
-        centred = targets - self.mean
+        self.mean = np.asarray(targets.mean(axis=0), dtype=np.float64).ravel()
 
         if self.root is None:
             matrix = self.kernel.between(self.known, self.known)
             matrix[np.diag_indices_from(matrix)] += self.ridge_weight
-            self.weights = cho_solve(cho_factor(matrix, overwrite_a=True), centred)
+            dense = targets.toarray() if isinstance(targets, csr_matrix) else targets
+            self.weights = cho_solve(cho_factor(matrix, overwrite_a=True), dense - self.mean)
             return self
 
-        features = self.features(self.known)
-        gram = features.T @ features
-        gram[np.diag_indices_from(gram)] += self.ridge_weight
-        self.weights = cho_solve(cho_factor(gram), features.T @ centred)
+        # sums over the known entities, a block of them at a time
+        gram = self.ridge_weight * np.eye(self.root.shape[1])
+        moments = np.zeros((self.root.shape[1], targets.shape[1]))
+        total = np.zeros(self.root.shape[1])
+        for block in self._blocks(len(self.known)):
+            features = self.features(self.known[block])
+            gram += features.T @ features
+            moments += (targets[block].T @ features).T
+            total += features.sum(axis=0)
+        self.weights = cho_solve(cho_factor(gram), moments - np.outer(total, self.mean))
         return self
 
     def features(self, entities: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -99,9 +109,17 @@ class ContentRegression:
         similarities = self.kernel.between(entities, self.landmarks)
         return similarities if self.root is None else similarities @ self.root
 
-    def predict(self, entities: NDArray[np.int64]) -> NDArray[np.float64]:
+    def predict(self, entities: NDArray[np.int64]) -> NDArray[np.float32]:
         """Predict the targets of entities, ``[len(entities), c]``."""
-        return np.asarray(self.features(entities) @ self.weights + self.mean)
+        predicted = np.empty((len(entities), len(self.mean)), dtype=np.float32)
+        for block in self._blocks(len(entities)):
+            predicted[block] = self.features(entities[block]) @ self.weights + self.mean
+        return predicted
+
+    def _blocks(self, n: int) -> Iterator[slice]:
+        """Divide n entities, so that few similarities are kept at a time."""
+        size = max(_SIMILARITIES // len(self.landmarks), 1)
+        return (slice(start, start + size) for start in range(0, n, size))
 
 
 def _inverse_root(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -109,8 +127,3 @@ def _inverse_root(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     values, vectors = eigh(matrix)
     kept = values > _SMALLEST * max(values[-1], _SMALLEST)
     return np.asarray(vectors[:, kept] / np.sqrt(values[kept]))
-
-
-def weights_of(blocks: Sequence[ContentBlock], default: float, by_field: dict[str, float]) -> tuple[float, ...]:
-    """Return the weight of each block: that of its field, or the default."""
-    return tuple(by_field.get(block.name, default) for block in blocks)

@@ -19,8 +19,8 @@ from recbole_sibrar.model.baselines.regression import ContentKernel
 N_NEIGHBORS = 10
 """Number of similar entities to take a missing value from."""
 
-_BLOCK = 1024
-"""Entities with similarities to all others at a time."""
+_SIMILARITIES = 1 << 24
+"""Similarities to keep at a time, 128 MB: those of a few entities to all others."""
 
 
 def impute_values(tables: Mapping[str, ModalityTable], name: str, way: str, trained: Tensor) -> ModalityTable:
@@ -44,10 +44,10 @@ def impute_values(tables: Mapping[str, ModalityTable], name: str, way: str, trai
     if way == "zero":
         return _with_zeros(table, missing)
 
-    weights = _mean_weights(len(missing), len(known))
+    weights = csr_matrix((len(missing), len(known)))  # a row without weights stands for the mean of all
     if way == "neighbors":
         others = {other: value for other, value in tables.items() if other != name}
-        weights = _neighbor_weights(others, missing, known, trained, weights)
+        weights = _neighbor_weights(others, missing, known, trained)
     return _with_means(table, missing, known, weights)
 
 
@@ -59,50 +59,52 @@ def _with_zeros(table: ModalityTable, missing: NDArray[np.int64]) -> ModalityTab
     return _with_labels(replace(table, size=table.size + 1), missing, labels)
 
 
-def _mean_weights(n_missing: int, n_known: int) -> csr_matrix:
-    """Weigh all known entities alike, ``[n_missing, n_known]``."""
-    return csr_matrix(np.full((n_missing, n_known), 1 / n_known))
-
-
 def _neighbor_weights(
-    others: Mapping[str, ModalityTable],
-    missing: NDArray[np.int64],
-    known: NDArray[np.int64],
-    trained: Tensor,
-    fallback: csr_matrix,
+    others: Mapping[str, ModalityTable], missing: NDArray[np.int64], known: NDArray[np.int64], trained: Tensor
 ) -> csr_matrix:
-    """Weigh the most similar known entities alike, ``[n_missing, n_known]``."""
+    """Weigh the most similar known entities alike, ``[n_missing, n_known]``; entities without content weigh none."""
     blocks = tuple(content_blocks(others, list(others), trained, ByField("none")))
     kernel = ContentKernel(blocks, (1.0,) * len(blocks))
     k = min(N_NEIGHBORS, len(known))
-    weights = np.zeros((len(missing), len(known)))
+    n_rows = max(_SIMILARITIES // len(known), 1)
+    rows: list[NDArray[np.int64]] = []
+    columns: list[NDArray[np.int64]] = []
 
-    for start in range(0, len(missing), _BLOCK):
-        entities = missing[start : start + _BLOCK]
-        similarities = kernel.between(entities, known)
-        nearest = np.argsort(-similarities, axis=1, kind="stable")[:, :k]
-        rows = weights[start : start + _BLOCK]
-        np.put_along_axis(rows, nearest, 1 / k, axis=1)
-        has_none = ~similarities.any(axis=1)
-        rows[has_none] = fallback[start : start + _BLOCK].toarray()[has_none]
-    return csr_matrix(weights)
+    for start in range(0, len(missing), n_rows):
+        similarities = kernel.between(missing[start : start + n_rows], known)
+        has_content = np.flatnonzero(similarities.any(axis=1))
+        nearest = np.argsort(-similarities[has_content], axis=1, kind="stable")[:, :k]
+        rows.append(np.repeat(start + has_content, k))
+        columns.append(nearest.ravel())
+
+    places = (np.concatenate(rows), np.concatenate(columns))
+    return csr_matrix((np.full(len(places[0]), 1 / k), places), shape=(len(missing), len(known)))
 
 
 def _with_means(
     table: ModalityTable, missing: NDArray[np.int64], known: NDArray[np.int64], weights: csr_matrix
 ) -> ModalityTable:
     """Fill in weighted means of the known values, or their most frequent labels."""
+    has_weights = np.diff(weights.indptr) > 0
     if table.kind in (ModalityKind.SCALAR, ModalityKind.VECTOR):
         values = table.values_of(torch.from_numpy(known)).double().numpy()
-        return _with_values(table, missing, weights @ values)
+        filled = np.asarray(weights @ values)
+        filled[~has_weights] = values.mean(axis=0)
+        return _with_values(table, missing, filled)
 
-    shares = weights @ _label_matrix(table)[known]  # [n_missing, n_labels]
-    labels: list[NDArray[np.int64]] = []
-    for row in range(len(missing)):
-        share = shares[[row]].toarray()[0]
-        frequent = np.flatnonzero(share >= 0.5) if table.kind is ModalityKind.MULTI_LABEL else np.array([], dtype=int)
-        labels.append(frequent if len(frequent) else share.argmax(keepdims=True))
+    matrix = _label_matrix(table)[known]
+    shares = weights @ matrix  # [n_missing, n_labels]
+    of_all = _frequent(np.asarray(matrix.mean(axis=0)).ravel(), table.kind)
+    labels = [
+        _frequent(shares[[row]].toarray()[0], table.kind) if has_weights[row] else of_all for row in range(len(missing))
+    ]
     return _with_labels(table, missing, labels)
+
+
+def _frequent(shares: NDArray[np.float64], kind: ModalityKind) -> NDArray[np.int64]:
+    """Return the labels with a share of at least a half; the most frequent one if there is none, or of a category."""
+    frequent = np.flatnonzero(shares >= 0.5) if kind is ModalityKind.MULTI_LABEL else np.array([], dtype=np.int64)
+    return frequent if len(frequent) else shares.argmax(keepdims=True)
 
 
 def _label_matrix(table: ModalityTable) -> csr_matrix:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import Ridge
 
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.model.baselines import CEASE, AttributeMap, EASEContent
+from recbole_sibrar.model.baselines.features import ContentBlock
+from recbole_sibrar.model.baselines.regression import ContentKernel, ContentRegression
 
 Build = Callable[..., Any]
 Content = dict[str, np.ndarray]
@@ -133,3 +137,52 @@ def test_cease(build: Build, world: Any, item_content: Content) -> None:
 def test_size_of_cease(build: Build) -> None:
     with pytest.raises(ConfigError, match=r"^exact_size: found 8, allowed is at least the number of items, 9"):
         build(CEASE, exact_size=8)
+
+
+@pytest.mark.parametrize("n_landmarks", [None, 30])
+def test_blocks(monkeypatch: pytest.MonkeyPatch, n_landmarks: int | None) -> None:
+    """A few entities at a time, and sparse targets, give the same as all at once."""
+    generator = np.random.default_rng(3)
+    rows = generator.normal(size=(80, 5)).astype(np.float32)
+    block = ContentBlock("text", rows / np.linalg.norm(rows, axis=1, keepdims=True))
+    targets = generator.random((60, 4)) * (generator.random((60, 4)) < 0.3)
+    known, new = np.arange(60), np.arange(60, 80)
+
+    def predicted(values: Any) -> np.ndarray:
+        kernel = ContentKernel((block,), (1.0,), "exponential")
+        return ContentRegression(kernel, known, 0.3, n_landmarks).fit(values).predict(new)
+
+    at_once = predicted(targets)
+    monkeypatch.setattr("recbole_sibrar.model.baselines.regression._SIMILARITIES", 100)
+    np.testing.assert_allclose(predicted(csr_matrix(targets)), at_once, atol=1e-6)
+
+
+def test_memory_of_new_users() -> None:
+    """Features of 60,000 users by 200 landmarks would take 96 MB, their dense targets 240 MB."""
+    n = 60_000
+    block = ContentBlock("age", np.eye(8, dtype=np.float32)[np.arange(n) % 8])
+    targets = csr_matrix((np.ones(n), (np.arange(n), np.arange(n) % 500)), shape=(n, 500))
+    regression = ContentRegression(ContentKernel((block,), (1.0,)), np.arange(n), 1.0, 200)
+
+    tracemalloc.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("recbole_sibrar.model.baselines.regression._SIMILARITIES", 1 << 20)
+        regression.fit(targets)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 60_000_000
+
+
+def test_new_users_of_low_rank(build: Build, world: Any, user_content: Content) -> None:
+    """Rank 5 is the whole rank of the matrix, so that the profile of a new user passes through ridge regression."""
+    found = build(EASEContent, exact_size=5, rank=5, n_landmarks=6, reg_weight=0.7, ridge_weight=0.3).score(USERS)
+    profile = carried(user_content, world.matrix[1:6][:, KNOWN], 0.3, np.arange(1, 6), np.array([6]))
+    gram = world.matrix[:, KNOWN].T @ world.matrix[:, KNOWN]
+    np.testing.assert_allclose(found[6, KNOWN], (profile @ np.linalg.solve(gram + 0.7 * np.eye(6), gram))[0], atol=1e-4)
+
+
+def test_scaling_of_unknown_vectors(build: Build) -> None:
+    with pytest.raises(ConfigError, match=r"^normalize_vectors: found 'texts', allowed is .* did you mean 'text'"):
+        build(EASEContent, normalize_vectors={"texts": "standard"})
+    with pytest.raises(ConfigError, match=r"^user_normalize_vectors: found 'text', allowed is .* none in these data"):
+        build(EASEContent, user_normalize_vectors={"text": "standard"})

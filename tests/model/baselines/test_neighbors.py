@@ -95,3 +95,13 @@ def test_predict(build: Build) -> None:
 def test_wrong_side(build: Build) -> None:
     with pytest.raises(ConfigError, match=r"^neighbor_side: found 'items', allowed is one of auto, item, user"):
         build(ContentKNN, neighbor_side="items")
+
+
+def test_side_without_content(build: Build, world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = {side: world.modality_tables(side) for side in ("user", "item")}
+    del tables["user"]["age"]
+    monkeypatch.setattr(world, "modality_tables", lambda side: dict(tables[side]))
+    with pytest.raises(
+        ConfigError, match=r"^neighbor_side: found 'user', allowed is auto or item, as the users have no"
+    ):
+        build(ContentKNN, neighbor_side="user")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -81,6 +82,23 @@ def test_neighbors(monkeypatch: pytest.MonkeyPatch, world: Any, tables: dict[str
     alike = [item for item in known if world.groups[item] == world.groups[3]]  # first two of the same group
     np.testing.assert_allclose(found[3], world.vectors[alike[:2]].mean(0), rtol=1e-5)
     np.testing.assert_allclose(found[8], world.vectors[known].mean(0), rtol=1e-5)  # nothing else is known of item 8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["mean", "neighbors"])
+def test_memory_of_means(way: str) -> None:
+    """Half of 20,000 entities lack a number: all pairs of these and the others would take 800 MB."""
+    n = 20_001
+    trained, everyone = torch.arange(n) > 0, torch.ones(n, dtype=torch.bool)
+    group = dense_table("group", ModalityKind.CATEGORICAL, torch.arange(n) % 100 + 1, everyone, 101)
+    price = dense_table("price", ModalityKind.SCALAR, torch.ones(n, 1), torch.arange(n) % 2 == 1, 1)
+
+    tracemalloc.start()
+    found = impute_values({"group": group, "price": price}, "price", way, trained)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert bool((found.values[1:] == 1).all())
+    assert most < 700_000_000
 
 
 @pytest.mark.parametrize("model", ["SiBraR", "DropoutNet", "EASEContent"])
