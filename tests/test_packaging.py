@@ -45,8 +45,9 @@ def test_wheel_has_defaults_and_converters(unpacked: Path) -> None:
 
 
 @pytest.mark.slow
-def test_wheel_has_the_assets_of_reports(unpacked: Path) -> None:
-    parts = Path("recbole_sibrar", "report", "assets")
+@pytest.mark.parametrize("folder", ["report/assets", "serving/page"])
+def test_wheel_has_the_assets_of_pages(unpacked: Path, folder: str) -> None:
+    parts = Path("recbole_sibrar", folder)
     assert {file.name for file in (unpacked / parts).iterdir()} == {file.name for file in (ROOT / parts).iterdir()}
 
 
