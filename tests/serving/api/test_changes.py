@@ -170,3 +170,9 @@ def test_tokens_have_to_be_long(tmp_path: Path, content: str) -> None:
     with pytest.raises(ConfigError, match="--token-file: found") as error:
         read_token(path)
     assert not content or content not in str(error.value)
+
+
+def test_search_lists_added_items_in_order(client: TestClient) -> None:
+    put(client, {"item_id": "ali", "year": 1980})
+    answer = client.get("/tokens/item", params={"start": "al", "limit": 1})
+    assert [one["token"] for one in answer.json()["found"]] == ["ali"]

@@ -189,3 +189,9 @@ def test_failure_has_no_details(settings: ServerSettings, monkeypatch: pytest.Mo
         assert "failed" in refusal(client, "/recommend", 500, users=["ann"])
     assert "RuntimeError at fail" in caplog.text
     assert "secret" not in caplog.text
+
+
+def test_search_refuses_what_is_no_text(client: TestClient) -> None:
+    answer = client.get("/tokens/user", params={"start": "a\0"})
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("start: found half of a surrogate pair or a NUL")
