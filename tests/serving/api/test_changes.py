@@ -176,3 +176,19 @@ def test_search_lists_added_items_in_order(client: TestClient) -> None:
     put(client, {"item_id": "ali", "year": 1980})
     answer = client.get("/tokens/item", params={"start": "al", "limit": 1})
     assert [one["token"] for one in answer.json()["found"]] == ["ali"]
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered")
+@pytest.mark.parametrize("year", [1e308, 1e300])
+def test_too_large_numbers_are_refused(client: TestClient, year: float) -> None:
+    answer = client.put("/items", json={"items": [{**SOLARIS, "year": year}]}, headers=AUTHORIZED)
+    assert answer.status_code == 422
+    assert "row 1: found a number too large for the model" in answer.json()["detail"]
+    assert competing(client) == FILMS
+
+
+def test_replaced_first_interactions(client: TestClient) -> None:
+    for user in ("ann", "bob"):
+        put(client, {**SOLARIS, "interactions": [user]})
+    answer = client.post("/recommend", json={"users": ["ann", "bob"], "k": 50}).json()["recommendations"]
+    assert ["solaris" in {item["item"] for item in one["items"]} for one in answer] == [True, False]
