@@ -194,4 +194,17 @@ def test_failure_has_no_details(settings: ServerSettings, monkeypatch: pytest.Mo
 def test_search_refuses_what_is_no_text(client: TestClient) -> None:
     answer = client.get("/tokens/user", params={"start": "a\0"})
     assert answer.status_code == 422
-    assert answer.json()["detail"].startswith("start: found half of a surrogate pair or a NUL")
+    assert "found half of a surrogate pair or a NUL" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("value", [5, None, True, "alien", {"a": 1}, ["alien"]])
+def test_clicks_stand_in_history_alone(client: TestClient, value: Any) -> None:
+    user = {"fields": {"interactions": value, "country": "AT"}}
+    found = refusal(client, "/recommend", 422, users=["ann", user])
+    assert found == "users[1].fields: found 'interactions', allowed are fields; clicks stand in history"
+
+
+@pytest.mark.parametrize("expression", ["'a' in year", "1979 in year"])
+def test_numbers_have_no_parts(client: TestClient, expression: str) -> None:
+    found = refusal(client, "/recommend", 422, users=["ann"], filter=expression)
+    assert "the right of 'in' is a column of numbers" in found
