@@ -140,13 +140,14 @@ class State:
         """
         assert frame.tokens is not None
         encoded = self.entities.encode("item", frame, parts=True)
+        shown = self.display.rows(frame)  # what cannot be read is refused before anything changes
         with self._lock:
             index = self.entities.tokens["item"]
             known = index.numbers(list(frame.tokens))
             pairs = zip(frame.tokens, known, strict=True)
             numbers = np.array([index.add(token) if number < 0 else number for token, number in pairs], dtype=np.int64)
 
-            self.display.put(numbers, frame)
+            self.display.put(numbers, shown)
             self.parts["item"].put(numbers, encoded)
             self._note_first_interactions(numbers, frame)
             self.catalogue = self.catalogue.put(numbers, encoded.embeddings)
@@ -159,7 +160,7 @@ class State:
             self.catalogue = self.catalogue.remove(numbers)
 
     def _note_first_interactions(self, numbers: NDArray[np.int64], frame: Frame) -> None:
-        """Remember the users of added items, whose recommendations leave these out; an earlier version counts no more."""
+        """Remember the users of added items, whose recommendations leave these out, and forget earlier ones."""
         for number in numbers:
             for user in self._first_users.pop(int(number), ()):
                 # a new list: another thread may read the earlier one

@@ -66,7 +66,7 @@ def put_items(request: Request, body: PutRequest) -> JSONResponse:
             raise DataError(f"items[{place}].{id_field}: found '{token}' twice")
         by_token[token] = {**fields, id_field: token}
 
-    model.recommender.encode_items(list(by_token.values()))  # refuses what the model cannot read
+    model.look_ups.check_items(list(by_token.values()))  # refuses what the model cannot read
     n_replaced = sum(model.look_ups.knows("item", token) for token in by_token)
     _store(service).put(by_token)
     n_items = service.current().recommender.n_items

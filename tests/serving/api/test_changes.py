@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from fastapi.testclient import TestClient
 
@@ -192,3 +193,28 @@ def test_replaced_first_interactions(client: TestClient) -> None:
         put(client, {**SOLARIS, "interactions": [user]})
     answer = client.post("/recommend", json={"users": ["ann", "bob"], "k": 50}).json()["recommendations"]
     assert ["solaris" in {item["item"] for item in one["items"]} for one in answer] == [True, False]
+
+
+def with_display(folder: Path, **columns: pa.Array) -> None:
+    """Write the example with other display columns, which its encoder does not read."""
+    content = example_content()
+    manifest = replace(content.manifest, items=replace(content.manifest.items, display=tuple(columns)))
+    items = replace(content.items, display=pa.table(columns))
+    write(replace(content, manifest=manifest, items=items), folder, overwrite=True)
+
+
+def test_display_columns_keep_their_type(client: TestClient, folder: Path) -> None:
+    vectors = pa.array([[0.5, 1.0]] * 5, pa.list_(pa.float32()))
+    with_display(folder, size=pa.array([1, 2, 3, 4, 5]), place=vectors, title=pa.array(list("abcde")))
+    assert client.post("/reload", headers=AUTHORIZED).status_code == 200
+
+    put(client, {**SOLARIS, "size": "7", "place": "0.25 2", "title": ["So", "laris"]})
+    answer = client.post("/recommend", json={"users": ["ann"], "k": 9, "filter": "size == 7"}).json()
+    (found,) = answer["recommendations"][0]["items"]
+    assert found["display"] == {"size": 7, "place": [0.25, 2.0], "title": "So laris"}
+
+    wrong = client.put("/items", json={"items": [{**SOLARIS, "item_id": "x", "size": "big"}]}, headers=AUTHORIZED)
+    assert wrong.status_code == 422
+    assert "field 'size': cannot be read as int64" in wrong.json()["detail"]
+    assert competing(client) == FILMS | {"solaris"}
+    assert client.get("/ready").json()["unreadable"] == 0
