@@ -7,9 +7,9 @@ from collections.abc import Callable
 from logging import getLogger
 from threading import Lock
 
-from recbole_sibrar.errors import DataError, PortableModelError, one_line
+from recbole_sibrar.errors import ConfigError, DataError, PortableModelError, one_line
 from recbole_sibrar.serving.api.settings import ServerSettings
-from recbole_sibrar.serving.api.store import Change, ItemStore
+from recbole_sibrar.serving.api.store import Change, ItemStore, StoreError
 from recbole_sibrar.serving.look_ups import LookUps
 from recbole_sibrar.serving.recommender import Recommender
 from recbole_sibrar.serving.what_if import WhatIf
@@ -130,7 +130,9 @@ class Service:
         """Load the model again in this worker, then ask the others to do so."""
         model = self.reload()
         if self.store is not None:
-            self._generation = self.store.ask_for_reload()
+            generation = self.store.ask_for_reload()
+            if generation == self._generation + 1:  # else another worker has asked too, maybe for a later folder
+                self._generation = generation
         return model
 
     def follow(self) -> None:
@@ -147,7 +149,7 @@ class Service:
         """Reload; write the reason of a failure to the log."""
         try:
             self.reload()
-        except (PortableModelError, DataError) as error:
+        except (PortableModelError, DataError, ConfigError, StoreError) as error:
             getLogger(__name__).error("not reloaded: %s", one_line(error))
 
     def close(self) -> None:

@@ -218,3 +218,24 @@ def test_display_columns_keep_their_type(client: TestClient, folder: Path) -> No
     assert "field 'size': cannot be read as int64" in wrong.json()["detail"]
     assert competing(client) == FILMS | {"solaris"}
     assert client.get("/ready").json()["unreadable"] == 0
+
+
+def test_reload_that_needs_a_missing_package(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(*arguments: object) -> None:
+        raise ConfigError("an index needs faiss, which is not installed")
+
+    monkeypatch.setattr(Recommender, "load", load)
+    answer = client.post("/reload", headers=AUTHORIZED)
+    assert answer.status_code == 409
+    assert answer.json()["detail"] == "not reloaded: an index needs faiss, which is not installed"
+    client.app.state.service.try_reload()  # at a signal the log has the reason
+    assert competing(client) == FILMS
+
+
+def test_reload_during_a_reload_of_another_worker(client: TestClient, settings: ServerSettings) -> None:
+    service = client.app.state.service
+    ask = service.store.ask_for_reload
+    service.store.ask_for_reload = lambda: (ask(), ask())[1]  # the first is the other worker's
+    before = service.reload_everywhere()
+    service.follow()
+    assert service.current() is not before
