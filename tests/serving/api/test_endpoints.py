@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from recbole_sibrar.serving.api.application import create_app
+from recbole_sibrar.serving.api.guard import Guard
+from recbole_sibrar.serving.api.metrics import Metrics
 from recbole_sibrar.serving.api.settings import ServerSettings
 from recbole_sibrar.serving.recommender import Recommender
 
@@ -208,3 +211,15 @@ def test_clicks_stand_in_history_alone(client: TestClient, value: Any) -> None:
 def test_numbers_have_no_parts(client: TestClient, expression: str) -> None:
     found = refusal(client, "/recommend", 422, users=["ann"], filter=expression)
     assert "the right of 'in' is a column of numbers" in found
+
+
+def test_a_client_that_leaves_is_no_failure() -> None:
+    async def receive() -> dict[str, str]:
+        return {"type": "http.disconnect"}
+
+    async def unused(*arguments: object) -> None:
+        raise AssertionError("nothing is answered")
+
+    metrics = Metrics()
+    asyncio.run(Guard(unused, 100, metrics)({"type": "http", "headers": []}, receive, unused))
+    assert b'sibrar_requests_total{endpoint="other",status="499"} 1.0' in metrics.text()
