@@ -55,14 +55,15 @@ class ModelInService:
         try:
             self.recommender.add_items(rows)
             return
-        except (DataError, PortableModelError):
-            pass  # one of them, which the next loop finds
+        except Exception:  # of one of them, which the next loop finds
+            pass
 
         for change in changes:
             try:
                 if change.fields is not None:
                     self.recommender.add_items([change.fields])
-            except (DataError, PortableModelError):
+            except Exception as error:  # whatever it is, one stored item must not end every request and every start
+                getLogger(__name__).error("a stored item cannot be read: %s", type(error).__name__)
                 self.unreadable.add(change.token)
 
     def _remove(self, tokens: list[str]) -> None:

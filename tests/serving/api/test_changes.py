@@ -239,3 +239,17 @@ def test_reload_during_a_reload_of_another_worker(client: TestClient, settings: 
     before = service.reload_everywhere()
     service.follow()
     assert service.current() is not before
+
+
+def test_an_item_that_fails_ends_no_request(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    add = Recommender.add_items
+
+    def failing(model: Recommender, rows: Any) -> Any:
+        if any(row["item_id"] == "bad" for row in rows):
+            raise ZeroDivisionError
+        return add(model, rows)
+
+    monkeypatch.setattr(Recommender, "add_items", failing)
+    put(client, SOLARIS, {**SOLARIS, "item_id": "bad"})
+    assert competing(client) == FILMS | {"solaris"}
+    assert client.get("/ready").json()["unreadable"] == 1
