@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
+from threading import Lock
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from recbole_sibrar.errors import DataError, one_line
 from recbole_sibrar.serving.encoding.frames import Frame
 from recbole_sibrar.serving.filters import evaluate
 
@@ -29,6 +33,7 @@ class Display:
         self.table = table
         self._later: dict[int, dict[str, Any]] = {}
         self._masks: OrderedDict[str, NDArray[np.bool_]] = OrderedDict()
+        self._lock = Lock()
 
     @property
     def names(self) -> list[str]:
@@ -36,32 +41,53 @@ class Display:
         names: list[str] = self.table.column_names
         return names
 
-    def put(self, numbers: NDArray[np.int64], frame: Frame) -> None:
-        """Take the columns of added or replaced items; a column that the frame lacks is missing.
+    def rows(self, frame: Frame) -> list[dict[str, Any]]:
+        """Read the columns of items to add or replace; a column that the frame lacks is missing.
+
+        Args:
+            frame: Their fields.
+
+        Raises:
+            DataError: A cell cannot be read as its column is stored.
+        """
+        columns = {name: self._as_stored(name, frame.columns[name]) for name in self.names if name in frame.columns}
+        return [
+            {name: columns[name][row].as_py() if name in columns else None for name in self.names}
+            for row in range(frame.n)
+        ]
+
+    def put(self, numbers: NDArray[np.int64], rows: Sequence[dict[str, Any]]) -> None:
+        """Take the columns of added or replaced items.
 
         Args:
             numbers: int64 ``[n]``.
-            frame: Their fields.
+            rows: Their columns, from :meth:`rows`.
         """
-        missing = pa.nulls(frame.n)
-        columns = {name: self._as_stored(name, frame.columns.get(name, missing)) for name in self.names}
-        for row, number in enumerate(numbers):
-            self._later[int(number)] = {name: cells[row].as_py() for name, cells in columns.items()}
+        self._later.update(zip(numbers.tolist(), rows, strict=True))
 
     def _as_stored(self, name: str, cells: pa.Array) -> pa.Array:
         """Give cells the type of the stored column, where texts have to be divided or converted."""
         kind = self.table.schema.field(name).type
-        if pa.types.is_list(kind) and pa.types.is_string(cells.type):
-            return pa.array([None if cell is None else cell.split() for cell in cells.to_pylist()], kind)
+        is_list = pa.types.is_list(cells.type) or pa.types.is_large_list(cells.type)
         try:
+            if pa.types.is_list(kind) and not is_list:
+                parts = [None if cell is None else cell.split() for cell in cells.cast(pa.string()).to_pylist()]
+                return pa.array(parts, pa.list_(pa.string())).cast(kind)
+            if pa.types.is_string(kind) and is_list:
+                return pc.binary_join(cells.cast(pa.list_(pa.string())), " ")
+            if pa.types.is_integer(kind) and pa.types.is_floating(cells.type):
+                return cells  # 1984.5 beside years is still a number
             return cells.cast(kind)
-        except pa.ArrowException:
-            return cells
+        except pa.ArrowException as error:
+            reason = one_line(error, 200)
+            raise DataError(f"items, field '{name}': cannot be read as {kind}, as in training ({reason})") from None
 
     def of(self, number: int) -> dict[str, Any]:
         """Return the columns of an item."""
         if number in self._later:
             return self._later[number]
+        if number >= self.table.num_rows:  # another thread is adding it at this moment
+            return dict.fromkeys(self.names)
         return {name: self.table.column(name)[number].as_py() for name in self.names}
 
     def matching(self, expression: str, n: int) -> NDArray[np.bool_]:
@@ -88,12 +114,14 @@ class Display:
 
     def _stored_mask(self, expression: str) -> NDArray[np.bool_]:
         """Rows of the portable model that an expression holds for; the latest expressions are remembered."""
-        if expression in self._masks:
-            self._masks.move_to_end(expression)
-            return self._masks[expression]
+        with self._lock:  # several threads ask at once, and another may remove an entry
+            if expression in self._masks:
+                self._masks.move_to_end(expression)
+                return self._masks[expression]
 
         mask = evaluate(expression, self.table)
-        self._masks[expression] = mask
-        if len(self._masks) > _REMEMBERED:
-            self._masks.popitem(last=False)
+        with self._lock:
+            self._masks[expression] = mask
+            if len(self._masks) > _REMEMBERED:
+                self._masks.popitem(last=False)
         return mask

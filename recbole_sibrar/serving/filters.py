@@ -142,6 +142,8 @@ class _Evaluation:
         cells = self._value(right)
         if not isinstance(cells, list):
             raise _refused(self.expression, "the right of 'in' is no column and no list")
+        if any(isinstance(cell, (int, float)) for cell in cells):
+            raise _refused(self.expression, "the right of 'in' is a column of numbers")
         return np.array([cell is not None and _has(cell, wanted) for cell in cells], dtype=bool)
 
     def _none(self) -> NDArray[np.bool_]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,6 +11,7 @@ import torch
 from recbole_sibrar.errors import nearest
 from recbole_sibrar.names import Side
 from recbole_sibrar.serving.catalogue import top
+from recbole_sibrar.serving.encoding.frames import read_table
 from recbole_sibrar.serving.recommender import Recommender
 from recbole_sibrar.serving.state import ItemFilter
 
@@ -43,6 +44,17 @@ class LookUps:
         """Return ``; did you mean 'x'?`` for the nearest known user or item; nothing if none is near."""
         tokens = self._state.entities.tokens[side]
         return nearest(token, tokens.starting_with(token[:1], 50)) or tokens.near(token)
+
+    def check_items(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Check that items can be added.
+
+        Raises:
+            DataError: A field is unknown, or a cell cannot be read.
+            PortableModelError: The model has embeddings of known items alone.
+        """
+        frame = read_table(rows, self._state.manifest.items, "item")
+        self._state.entities.encode("item", frame)
+        self._state.display.rows(frame)
 
     def display_of(self, items: Iterable[str]) -> list[dict[str, Any]]:
         """Return the display columns of known items."""

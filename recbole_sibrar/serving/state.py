@@ -49,6 +49,7 @@ class State:
         self.display = Display(content.items.display)
         self.parts: dict[Side, PartStore] = {"user": PartStore(content, "user"), "item": PartStore(content, "item")}
         self._first_seen: dict[int, list[int]] = {}
+        self._first_users: dict[int, list[int]] = {}
         self._lock = RLock()
 
     # Look-ups
@@ -139,13 +140,14 @@ class State:
         """
         assert frame.tokens is not None
         encoded = self.entities.encode("item", frame, parts=True)
+        shown = self.display.rows(frame)  # what cannot be read is refused before anything changes
         with self._lock:
             index = self.entities.tokens["item"]
             known = index.numbers(list(frame.tokens))
             pairs = zip(frame.tokens, known, strict=True)
             numbers = np.array([index.add(token) if number < 0 else number for token, number in pairs], dtype=np.int64)
 
-            self.display.put(numbers, frame)
+            self.display.put(numbers, shown)
             self.parts["item"].put(numbers, encoded)
             self._note_first_interactions(numbers, frame)
             self.catalogue = self.catalogue.put(numbers, encoded.embeddings)
@@ -158,14 +160,21 @@ class State:
             self.catalogue = self.catalogue.remove(numbers)
 
     def _note_first_interactions(self, numbers: NDArray[np.int64], frame: Frame) -> None:
-        """Remember the users of added items, whose recommendations leave these out."""
+        """Remember the users of added items, whose recommendations leave these out, and forget earlier ones."""
+        for number in numbers:
+            for user in self._first_users.pop(int(number), ()):
+                # a new list: another thread may read the earlier one
+                self._first_seen[user] = [item for item in self._first_seen[user] if item != number]
+
         cells = frame.columns.get(INTERACTIONS)
         if cells is None:
             return
         bags = self.entities.batch("item", Frame(None, {INTERACTIONS: cells}, frame.n)).bags
         for row, number in enumerate(numbers):
-            for user in bags.indices[bags.indptr[row] : bags.indptr[row + 1]]:
-                self._first_seen.setdefault(int(user), []).append(int(number))
+            users = bags.indices[bags.indptr[row] : bags.indptr[row + 1]].tolist()
+            self._first_users[int(number)] = users
+            for user in users:
+                self._first_seen[user] = [*self._first_seen.get(user, ()), int(number)]
 
     # Searches
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from heapq import nsmallest
 from typing import Any
 
 import numpy as np
@@ -134,8 +135,8 @@ class TokenIndex:
             if not token.startswith(start) or len(found) >= limit:
                 break
             found.append(token)
-        found += [token for token in self._added_tokens if token.startswith(start)]
-        return found[:limit]
+        added = [token for token in list(self._added_tokens) if token.startswith(start)]
+        return nsmallest(limit, [*found, *added])
 
     def _place(self, token: str) -> int:
         """Position in alphabetical order of the first token that is not before a text."""

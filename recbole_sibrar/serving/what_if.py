@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
+from threading import Lock
 
 import pandas as pd
 import torch
@@ -43,6 +44,7 @@ class WhatIf:
     def __init__(self, recommender: Recommender) -> None:
         self._state = recommender._state
         self._bases: OrderedDict[tuple[str, ...], Tensor] = OrderedDict()
+        self._lock = Lock()
 
     def recommend(
         self,
@@ -137,16 +139,23 @@ class WhatIf:
         """Make the items again from some modalities."""
         self._check("item", modalities)
         chosen = tuple(name for name in self._state.parts["item"].spec.modalities if name in modalities)
-        if chosen not in self._bases:
-            self._bases[chosen] = self._base(chosen, len(catalogue.base))
-            if len(self._bases) > _REMEMBERED:
-                self._bases.popitem(last=False)
+        base = self._remembered_base(chosen, len(catalogue.base))
 
         vectors = catalogue.vectors.clone()
         for row, number in enumerate(catalogue.changed):
             parts = self._state.parts["item"].of(int(number), catalogue.vectors[row])
             vectors[row] = self._restricted(parts, "item", chosen).embedding
-        return Catalogue(self._bases[chosen], catalogue.n, catalogue.changed, vectors, catalogue.removed)
+        return Catalogue(base, catalogue.n, catalogue.changed, vectors, catalogue.removed)
+
+    def _remembered_base(self, modalities: tuple[str, ...], n: int) -> Tensor:
+        """Make the items of the portable model from some modalities; the latest results are remembered."""
+        with self._lock:  # several threads ask at once, and another may remove an entry
+            if modalities not in self._bases:
+                self._bases[modalities] = self._base(modalities, n)
+            self._bases.move_to_end(modalities)
+            if len(self._bases) > _REMEMBERED:
+                self._bases.popitem(last=False)
+            return self._bases[modalities]
 
     def _base(self, modalities: Sequence[str], n: int) -> Tensor:
         """Aggregate some modalities of the items of the portable model, ``[n, k]``."""

@@ -12,6 +12,7 @@ import pytest
 
 from recbole_sibrar.errors import ConfigError, DataError, PortableModelError, UnknownEntityError
 from recbole_sibrar.serving import Recommender
+from recbole_sibrar.serving.example import example_model
 
 Build = Callable[..., Any]
 
@@ -221,3 +222,19 @@ def test_users_without_modalities(make_portable: Build) -> None:
     model = make_portable(user_modalities=["id"]).load()
     with pytest.raises(DataError, match=r"trained with user_modalities \[id\] alone"):
         model.recommend_for(["i1"])
+
+
+@pytest.mark.parametrize(
+    ("item", "named"),
+    [
+        ({"item_id": "new", "genre": ["\ud800"]}, "field 'genre': cannot be read"),
+        ({"item_id": "new", "year": 10**400}, "row 1, field 'year' .*a number"),
+    ],
+)
+def test_cells_beyond_every_type(item: dict[str, Any], named: str) -> None:
+    with pytest.raises(DataError, match=named):
+        example_model().add_items([item])
+
+
+def test_integers_of_more_than_64_bits_are_labels_too() -> None:
+    assert example_model().add_items([{"item_id": 10**30, "year": 1999}])["item"].tolist() == [str(10**30)]

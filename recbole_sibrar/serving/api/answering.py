@@ -77,9 +77,11 @@ def _new_user(user: NewUser, place: int) -> dict[str, Any]:
     """Make the fields of a new user.
 
     Raises:
-        DataError: There are none.
+        DataError: There are none, or the history stands among the fields.
     """
     fields = dict(user.fields)
+    if INTERACTIONS in fields:
+        raise DataError(f"users[{place}].fields: found '{INTERACTIONS}', allowed are fields; clicks stand in history")
     if user.history:
         fields[INTERACTIONS] = user.history
     if not fields:

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
 
-from recbole_sibrar.errors import DataError, PortableModelError, UnknownEntityError, one_line
+from recbole_sibrar.errors import ConfigError, DataError, PortableModelError, UnknownEntityError, one_line
 from recbole_sibrar.serving.api.answering import check_count
 from recbole_sibrar.serving.api.endpoints import service_of
 from recbole_sibrar.serving.api.failures import PROBLEMS, problem
@@ -66,7 +66,7 @@ def put_items(request: Request, body: PutRequest) -> JSONResponse:
             raise DataError(f"items[{place}].{id_field}: found '{token}' twice")
         by_token[token] = {**fields, id_field: token}
 
-    model.recommender.encode_items(list(by_token.values()))  # refuses what the model cannot read
+    model.look_ups.check_items(list(by_token.values()))  # refuses what the model cannot read
     n_replaced = sum(model.look_ups.knows("item", token) for token in by_token)
     _store(service).put(by_token)
     n_items = service.current().recommender.n_items
@@ -109,7 +109,7 @@ def reload(request: Request) -> JSONResponse:
     reloads: Callable[..., object] = request.app.state.metrics.reloads.labels
     try:
         model: ModelInService = service.reload_everywhere()
-    except PortableModelError as error:
+    except (PortableModelError, ConfigError) as error:  # the latter if a package is missing that the model needs
         reloads("failed").inc()  # type: ignore[attr-defined]
         # the answer does not tell where the folder is
         message = one_line(error).replace(str(service.settings.model), "the model")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
+from pydantic import AfterValidator
 
 from recbole_sibrar.names import Side
 from recbole_sibrar.serving.api import answering
@@ -104,13 +105,13 @@ def _side(spec: SideSpec, n: int) -> dict[str, Any]:
 def tokens(
     request: Request,
     side: Literal["user", "item"],
-    start: str = Query("", max_length=512),
+    start: Annotated[str, Query(max_length=512), AfterValidator(check_plain)] = "",
     limit: int = Query(20, ge=1, le=100),
 ) -> JSONResponse:
     """List users or items with an id that starts with some characters."""
     model_in_service = service_of(request).current()
     chosen: Side = side
-    found = model_in_service.recommender.tokens(chosen, check_plain(start), limit)
+    found = model_in_service.recommender.tokens(chosen, start, limit)
     displays = model_in_service.look_ups.display_of(found) if chosen == "item" else [{} for _ in found]
     rows = [{"token": token, "display": display} for token, display in zip(found, displays, strict=True)]
     return JSONResponse({"found": rows})

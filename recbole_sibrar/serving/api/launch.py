@@ -64,11 +64,12 @@ def launch(settings: ServerSettings, host: str, port: int, workers: int) -> int:
 
     import uvicorn
 
+    from recbole_sibrar.serving.api.served import Service
+
     # access logs would hold paths and addresses of clients
     options = {"host": host, "port": port, "access_log": False, "log_config": None, "server_header": False}
     if workers == 1:
         from recbole_sibrar.serving.api.application import create_app
-        from recbole_sibrar.serving.api.served import Service
 
         app = create_app(settings, Service(settings))
         config = uvicorn.Config(app, **options)  # type: ignore[arg-type]
@@ -77,6 +78,9 @@ def launch(settings: ServerSettings, host: str, port: int, workers: int) -> int:
         return 0 if server.started else 1
 
     from recbole_sibrar.serving.api.metrics import MULTIPROCESS
+
+    # a worker that cannot start is replaced without end: what is wrong with model or store ends here, in one line
+    Service(settings).close()
 
     os.environ[_SETTINGS] = settings.to_text()
     os.environ[MULTIPROCESS] = tempfile.mkdtemp(prefix="sibrar-metrics-")

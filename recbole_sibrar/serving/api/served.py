@@ -7,9 +7,9 @@ from collections.abc import Callable
 from logging import getLogger
 from threading import Lock
 
-from recbole_sibrar.errors import DataError, PortableModelError, one_line
+from recbole_sibrar.errors import ConfigError, DataError, PortableModelError, one_line
 from recbole_sibrar.serving.api.settings import ServerSettings
-from recbole_sibrar.serving.api.store import Change, ItemStore
+from recbole_sibrar.serving.api.store import Change, ItemStore, StoreError
 from recbole_sibrar.serving.look_ups import LookUps
 from recbole_sibrar.serving.recommender import Recommender
 from recbole_sibrar.serving.what_if import WhatIf
@@ -55,14 +55,15 @@ class ModelInService:
         try:
             self.recommender.add_items(rows)
             return
-        except (DataError, PortableModelError):
-            pass  # one of them, which the next loop finds
+        except Exception:  # of one of them, which the next loop finds
+            pass
 
         for change in changes:
             try:
                 if change.fields is not None:
                     self.recommender.add_items([change.fields])
-            except (DataError, PortableModelError):
+            except Exception as error:  # whatever it is, one stored item must not end every request and every start
+                getLogger(__name__).error("a stored item cannot be read: %s", type(error).__name__)
                 self.unreadable.add(change.token)
 
     def _remove(self, tokens: list[str]) -> None:
@@ -130,7 +131,9 @@ class Service:
         """Load the model again in this worker, then ask the others to do so."""
         model = self.reload()
         if self.store is not None:
-            self._generation = self.store.ask_for_reload()
+            generation = self.store.ask_for_reload()
+            if generation == self._generation + 1:  # else another worker has asked too, maybe for a later folder
+                self._generation = generation
         return model
 
     def follow(self) -> None:
@@ -147,7 +150,7 @@ class Service:
         """Reload; write the reason of a failure to the log."""
         try:
             self.reload()
-        except (PortableModelError, DataError) as error:
+        except (PortableModelError, DataError, ConfigError, StoreError) as error:
             getLogger(__name__).error("not reloaded: %s", one_line(error))
 
     def close(self) -> None:

@@ -136,11 +136,13 @@ class Entities:
         """
         encoder = self.encoder(side)
         try:
-            return encoder.encode(self.batch(side, frame), modalities, parts)
+            encoded = encoder.encode(self.batch(side, frame), modalities, parts)
         except DataError as error:
             raise DataError(f"{side}s, {error}") from None
         except ValueError as error:
             raise DataError(f"{side}s: {error}") from None
+        _check_embeddings(side, encoded)
+        return encoded
 
     def check_new(self, side: Side, frame: Frame) -> None:
         """Check that new users or items have something that the model can encode.
@@ -159,3 +161,17 @@ class Entities:
             raise DataError(
                 f"{side}s: found none of {', '.join(usable)}, one of which the model needs for a new {side}"
             )
+
+
+def _check_embeddings(side: Side, encoded: Encoded) -> None:
+    """Refuse embeddings whose scores would not be finite: one such item would spoil the answers of all users.
+
+    Raises:
+        DataError: There is one.
+    """
+    squares = encoded.embeddings.square().sum(1)  # overflows before any dot product of two embeddings does
+    wrong = np.flatnonzero(~squares.isfinite().numpy())
+    if len(wrong):
+        raise DataError(
+            f"{side}s, row {wrong[0] + 1}: found a number too large for the model, allowed are smaller ones"
+        )

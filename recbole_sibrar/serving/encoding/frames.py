@@ -119,8 +119,8 @@ def _array(column: pd.Series[Any], side: Side) -> pa.Array:
     """Convert a pandas column; NaN and None are missing."""
     try:
         return pa.array(column, from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        pass  # of several types, such as 7 beside "a"
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeError):
+        pass  # of several types, such as 7 beside "a", or an integer of more than 64 bits
 
     cells = [None if _is_missing(cell) else cell for cell in column]
     if any(isinstance(cell, (dict, set)) for cell in cells):
@@ -129,7 +129,7 @@ def _array(column: pd.Series[Any], side: Side) -> pa.Array:
         )
     try:
         return pa.array([_as_text(cell) for cell in cells])
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeError) as error:
         raise DataError(f"{side}s, field '{column.name}': cannot be read ({one_line(error, 200)})") from None
 
 

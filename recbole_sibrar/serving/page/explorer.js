@@ -256,8 +256,8 @@ async function start() {
   find("model").textContent = `${model.model}: ${counts}, ${model.embedding_size} dimensions`;
   find("k").max = model.limits.k;
 
-  fieldInputs(find("user-fields"), model.users.fields, "user");
-  fieldInputs(find("item-fields"), model.items.fields, "item");
+  fieldInputs(find("user-fields"), model.users.fields, "user-field");
+  fieldInputs(find("item-fields"), model.items.fields, "item-field");
   find("item-section").hidden = !model.takes_new || !model.items.fields.length;
   document.querySelector("input[value=new]").disabled = !model.takes_new;
 

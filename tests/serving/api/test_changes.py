@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from fastapi.testclient import TestClient
 
@@ -170,3 +171,85 @@ def test_tokens_have_to_be_long(tmp_path: Path, content: str) -> None:
     with pytest.raises(ConfigError, match="--token-file: found") as error:
         read_token(path)
     assert not content or content not in str(error.value)
+
+
+def test_search_lists_added_items_in_order(client: TestClient) -> None:
+    put(client, {"item_id": "ali", "year": 1980})
+    answer = client.get("/tokens/item", params={"start": "al", "limit": 1})
+    assert [one["token"] for one in answer.json()["found"]] == ["ali"]
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered")
+@pytest.mark.parametrize("year", [1e308, 1e300])
+def test_too_large_numbers_are_refused(client: TestClient, year: float) -> None:
+    answer = client.put("/items", json={"items": [{**SOLARIS, "year": year}]}, headers=AUTHORIZED)
+    assert answer.status_code == 422
+    assert "row 1: found a number too large for the model" in answer.json()["detail"]
+    assert competing(client) == FILMS
+
+
+def test_replaced_first_interactions(client: TestClient) -> None:
+    for user in ("ann", "bob"):
+        put(client, {**SOLARIS, "interactions": [user]})
+    answer = client.post("/recommend", json={"users": ["ann", "bob"], "k": 50}).json()["recommendations"]
+    assert ["solaris" in {item["item"] for item in one["items"]} for one in answer] == [True, False]
+
+
+def with_display(folder: Path, **columns: pa.Array) -> None:
+    """Write the example with other display columns, which its encoder does not read."""
+    content = example_content()
+    manifest = replace(content.manifest, items=replace(content.manifest.items, display=tuple(columns)))
+    items = replace(content.items, display=pa.table(columns))
+    write(replace(content, manifest=manifest, items=items), folder, overwrite=True)
+
+
+def test_display_columns_keep_their_type(client: TestClient, folder: Path) -> None:
+    vectors = pa.array([[0.5, 1.0]] * 5, pa.list_(pa.float32()))
+    with_display(folder, size=pa.array([1, 2, 3, 4, 5]), place=vectors, title=pa.array(list("abcde")))
+    assert client.post("/reload", headers=AUTHORIZED).status_code == 200
+
+    put(client, {**SOLARIS, "size": "7", "place": "0.25 2", "title": ["So", "laris"]})
+    answer = client.post("/recommend", json={"users": ["ann"], "k": 9, "filter": "size == 7"}).json()
+    (found,) = answer["recommendations"][0]["items"]
+    assert found["display"] == {"size": 7, "place": [0.25, 2.0], "title": "So laris"}
+
+    wrong = client.put("/items", json={"items": [{**SOLARIS, "item_id": "x", "size": "big"}]}, headers=AUTHORIZED)
+    assert wrong.status_code == 422
+    assert "field 'size': cannot be read as int64" in wrong.json()["detail"]
+    assert competing(client) == FILMS | {"solaris"}
+    assert client.get("/ready").json()["unreadable"] == 0
+
+
+def test_reload_that_needs_a_missing_package(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(*arguments: object) -> None:
+        raise ConfigError("an index needs faiss, which is not installed")
+
+    monkeypatch.setattr(Recommender, "load", load)
+    answer = client.post("/reload", headers=AUTHORIZED)
+    assert answer.status_code == 409
+    assert answer.json()["detail"] == "not reloaded: an index needs faiss, which is not installed"
+    client.app.state.service.try_reload()  # at a signal the log has the reason
+    assert competing(client) == FILMS
+
+
+def test_reload_during_a_reload_of_another_worker(client: TestClient, settings: ServerSettings) -> None:
+    service = client.app.state.service
+    ask = service.store.ask_for_reload
+    service.store.ask_for_reload = lambda: (ask(), ask())[1]  # the first is the other worker's
+    before = service.reload_everywhere()
+    service.follow()
+    assert service.current() is not before
+
+
+def test_an_item_that_fails_ends_no_request(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    add = Recommender.add_items
+
+    def failing(model: Recommender, rows: Any) -> Any:
+        if any(row["item_id"] == "bad" for row in rows):
+            raise ZeroDivisionError
+        return add(model, rows)
+
+    monkeypatch.setattr(Recommender, "add_items", failing)
+    put(client, SOLARIS, {**SOLARIS, "item_id": "bad"})
+    assert competing(client) == FILMS | {"solaris"}
+    assert client.get("/ready").json()["unreadable"] == 1

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from recbole_sibrar.serving.api.application import create_app
+from recbole_sibrar.serving.api.guard import Guard
+from recbole_sibrar.serving.api.metrics import Metrics
 from recbole_sibrar.serving.api.settings import ServerSettings
 from recbole_sibrar.serving.recommender import Recommender
 
@@ -189,3 +192,34 @@ def test_failure_has_no_details(settings: ServerSettings, monkeypatch: pytest.Mo
         assert "failed" in refusal(client, "/recommend", 500, users=["ann"])
     assert "RuntimeError at fail" in caplog.text
     assert "secret" not in caplog.text
+
+
+def test_search_refuses_what_is_no_text(client: TestClient) -> None:
+    answer = client.get("/tokens/user", params={"start": "a\0"})
+    assert answer.status_code == 422
+    assert "found half of a surrogate pair or a NUL" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("value", [5, None, True, "alien", {"a": 1}, ["alien"]])
+def test_clicks_stand_in_history_alone(client: TestClient, value: Any) -> None:
+    user = {"fields": {"interactions": value, "country": "AT"}}
+    found = refusal(client, "/recommend", 422, users=["ann", user])
+    assert found == "users[1].fields: found 'interactions', allowed are fields; clicks stand in history"
+
+
+@pytest.mark.parametrize("expression", ["'a' in year", "1979 in year"])
+def test_numbers_have_no_parts(client: TestClient, expression: str) -> None:
+    found = refusal(client, "/recommend", 422, users=["ann"], filter=expression)
+    assert "the right of 'in' is a column of numbers" in found
+
+
+def test_a_client_that_leaves_is_no_failure() -> None:
+    async def receive() -> dict[str, str]:
+        return {"type": "http.disconnect"}
+
+    async def unused(*arguments: object) -> None:
+        raise AssertionError("nothing is answered")
+
+    metrics = Metrics()
+    asyncio.run(Guard(unused, 100, metrics)({"type": "http", "headers": []}, receive, unused))
+    assert b'sibrar_requests_total{endpoint="other",status="499"} 1.0' in metrics.text()

@@ -125,7 +125,7 @@ def test_new_visitor_by_keyboard(page: webdriver.Chrome, model: Recommender) -> 
     page.find_element(By.CSS_SELECTOR, "input[value=known]").send_keys(Keys.ARROW_RIGHT)
     page.find_element(By.ID, "history").send_keys("alien", Keys.ENTER)
     _wait_for_text(page, "clicks", "alien")
-    page.find_element(By.ID, "user-country").send_keys("AT", Keys.ENTER)
+    page.find_element(By.ID, "user-field-country").send_keys("AT", Keys.ENTER)
     _wait_for_text(page, "who-message", "4 items")
     assert _names(page, "items") == model.recommend_for(["alien"], {"country": "AT"}, 10)["item"].tolist()
     page.find_element(By.CSS_SELECTOR, "#clicks button").send_keys(Keys.ENTER)
@@ -133,8 +133,8 @@ def test_new_visitor_by_keyboard(page: webdriver.Chrome, model: Recommender) -> 
 
 
 def test_new_item(page: webdriver.Chrome, model: Recommender) -> None:
-    page.find_element(By.ID, "item-genre").send_keys("scifi")
-    page.find_element(By.ID, "item-year").send_keys("1999", Keys.ENTER)
+    page.find_element(By.ID, "item-field-genre").send_keys("scifi")
+    page.find_element(By.ID, "item-field-year").send_keys("1999", Keys.ENTER)
     WebDriverWait(page, 20).until(lambda _: _names(page, "audience"))
     new = {"genre": ["scifi"], "year": 1999}
     assert _names(page, "neighbours") == model.similar_items(new, 10)["similar"].tolist()
@@ -143,7 +143,10 @@ def test_new_item(page: webdriver.Chrome, model: Recommender) -> None:
 
 @pytest.mark.parametrize(
     ("place", "text", "message"),
-    [("user", "anne", "user 'anne' is unknown"), ("item-year", "soon", "year: found 'soon', allowed is a number")],
+    [
+        ("user", "anne", "user 'anne' is unknown"),
+        ("item-field-year", "soon", "year: found 'soon', allowed is a number"),
+    ],
 )
 def test_mistakes_are_told(page: webdriver.Chrome, place: str, text: str, message: str) -> None:
     page.find_element(By.ID, place).send_keys(text, Keys.ENTER)

@@ -194,3 +194,12 @@ def test_missing_package(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert cli.main(["serve", str(folder)]) == cli.WRONG_INPUT
     assert launch.INSTALL in capsys.readouterr().err
+
+
+def test_broken_model_starts_no_worker(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "weights.safetensors").write_bytes(b"broken")
+    monkeypatch.setattr(launch, "_supervise", lambda config: pytest.fail("workers were started"))
+    assert cli.main(["serve", str(folder), "--port", "0", "--workers", "2"]) == cli.WRONG_INPUT
+    assert "weights.safetensors: the file is not the one that was written" in capsys.readouterr().err
