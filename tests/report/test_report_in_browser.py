@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from chromium import chromium_options, start_chromium
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -22,26 +22,13 @@ STRANGE = "<b>A & $B$</b>"
 PLOT = "document.querySelector('#p0-results .plot')"
 
 
-def _program(*names: str) -> str:
-    found = next(filter(None, map(shutil.which, names)), None)
-    if found is None:
-        pytest.fail(
-            f"no {names[0]}: apt-get install -y chromium chromium-driver (Debian) installs what this test needs"
-        )
-    return found
-
-
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
     """Chromium, of the size of a phone or a desk at will."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = _program("chromium", "chromium-browser", "google-chrome")
+    options = chromium_options("browser", "performance")
     downloads = tmp_path_factory.mktemp("downloads")
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
     options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(_program("chromedriver")))
+    driver = start_chromium(options)
     driver.downloads = downloads
     yield driver
     driver.quit()

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from chromium import chromium_options, start_chromium
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -14,15 +14,6 @@ from served_example import serving, write_example
 from recbole_sibrar.serving.recommender import Recommender
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.processes]
-
-
-def _program(*names: str) -> str:
-    found = next(filter(None, map(shutil.which, names)), None)
-    if found is None:
-        pytest.fail(
-            f"no {names[0]}: apt-get install -y chromium chromium-driver (Debian) installs what this test needs"
-        )
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +27,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = _program("chromium", "chromium-browser", "google-chrome")
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(_program("chromedriver")))
+    driver = start_chromium(chromium_options("browser"))
     yield driver
     driver.quit()
 
