@@ -10,7 +10,7 @@ from torch import Tensor
 from recbole_sibrar.config import ConfigError, EncoderConfig, refuse
 from recbole_sibrar.config.values import positive_value, probability_value
 from recbole_sibrar.data.modality import ModalityTable
-from recbole_sibrar.model.concatenation import CollaborativeContentEncoder
+from recbole_sibrar.model.concatenation import WITHOUT_SAMPLING, CollaborativeContentEncoder
 from recbole_sibrar.model.encoder import EntityEncoder
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.names import ID, INTERACTIONS, Side
@@ -46,17 +46,7 @@ class CLCRec(MultimodalRecommender):
     """
 
     loss_types: ClassVar[tuple[str, ...]] = ("InfoNCE", "BPR", "BCE", "SSM")
-    fixed: ClassVar[dict[str, Any]] = {
-        "aggregation": "mean",
-        "branch_budget": "per_modality",
-        "modality_sampling": False,
-        "projection_activation": "none",
-        "interaction_dropout_prob": 0.0,
-        "drawn_modalities": "fewest",
-        "contrastive": "pairwise",
-        "central_modality": None,
-        "normalize_interactions": True,
-    }
+    fixed: ClassVar[dict[str, Any]] = {**WITHOUT_SAMPLING, "contrastive": "pairwise"}
 
     def modality_names(self, tables: Mapping[str, ModalityTable]) -> tuple[str, ...]:
         """Names of the content, and ``id`` for a side that has none."""

@@ -15,7 +15,7 @@ from recbole_sibrar.model.encoder import Encoded, EntityEncoder, distinct, gathe
 from recbole_sibrar.model.layers import MLP, IdLayer
 from recbole_sibrar.parallel.synchronization import Shared
 
-FIXED: dict[str, Any] = {
+WITHOUT_SAMPLING: dict[str, Any] = {
     "normalize_interactions": True,
     "aggregation": "mean",
     "branch_budget": "per_modality",
@@ -23,8 +23,13 @@ FIXED: dict[str, Any] = {
     "projection_activation": "none",
     "interaction_dropout_prob": 0.0,
     "drawn_modalities": "fewest",
-    "contrastive": "none",
     "central_modality": None,
+}
+"""Keys without a meaning for a model that draws no modalities, each with its only value."""
+
+FIXED: dict[str, Any] = {
+    **WITHOUT_SAMPLING,
+    "contrastive": "none",
     "contrastive_scope": "sample",
     "contrastive_weight": 0.0,
     "temperature": 1.0,
@@ -66,10 +71,7 @@ class ConcatenationEncoder(EntityEncoder):
 
     def encode(self, entities: Tensor, columns: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
         """Encode the available modalities, as at inference; see the base class."""
-        used = torch.zeros(len(self.modalities), dtype=torch.bool, device=entities.device)
-        used[list(columns or self.eval_columns)] = True
-
-        mask = self.availability[entities] & used
+        mask = self.usable(entities, columns)
         return self.concatenate(entities, mask), mask.any(1)
 
     def encode_training(self, entities: Tensor) -> Encoded:

@@ -262,6 +262,20 @@ class EntityEncoder(nn.Module):
         views = gather_views(encoded, positions)
         return aggregate(views, mask, self.config.aggregation), mask.any(1)
 
+    def usable(self, entities: Tensor, columns: Sequence[int] | None = None) -> Tensor:
+        """Mark the available modalities among those in use.
+
+        Args:
+            entities: int64 ``[n]``.
+            columns: Positions of the modalities to use; None for the evaluation's.
+
+        Returns:
+            bool ``[n, m]`` for all m modalities.
+        """
+        used = torch.zeros(len(self.modalities), dtype=torch.bool, device=entities.device)
+        used[list(columns or self.eval_columns)] = True
+        return self.availability[entities] & used
+
     def draw(self, entities: Tensor, n: int, first: int = -1) -> tuple[Tensor, Tensor]:
         """Draw distinct available modalities of each occurrence; see :meth:`ModalitySampler.draw`.
 

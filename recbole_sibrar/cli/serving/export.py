@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recbole_sibrar.cli import options as shared
+from recbole_sibrar.cli.serving import shared as serving
 from recbole_sibrar.errors import refuse
 
 __all__ = ["Options", "add_arguments", "run"]
@@ -73,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         refuse("--dtype", options.dtype, " or ".join(_DTYPES))
     if options.index is not None and options.index not in _INDEXES:
         refuse("--index", options.index, " or ".join(_INDEXES))
-    display = tuple(name.strip() for name in options.display.split(",") if name.strip())
+    display = tuple(serving.names_of(options.display) or ())
 
     from recbole_sibrar.quick_start.export.checkpoint import ExportOptions, describe, export
 

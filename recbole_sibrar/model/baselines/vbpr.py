@@ -50,10 +50,7 @@ class ContentFactorEncoder(EntityEncoder):
 
     def encode(self, entities: Tensor, columns: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
         """Encode the available modalities, as at inference; see the base class."""
-        used = torch.zeros(len(self.modalities), dtype=torch.bool, device=entities.device)
-        used[list(columns or self.eval_columns)] = True
-
-        mask = self.availability[entities] & used
+        mask = self.usable(entities, columns)
         return self.add_up(entities, mask), mask.any(1)
 
     def encode_training(self, entities: Tensor) -> Encoded:

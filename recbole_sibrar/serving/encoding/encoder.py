@@ -176,12 +176,10 @@ class SideEncoder:
             alone = {
                 name: self._alone(entities, column) for column, name in enumerate(self.encoder.modalities) if parts
             }
-            available = self.encoder.availability[1:].clone()
+            usable = self.encoder.usable(entities, columns)
 
-        used = torch.zeros(available.shape[1], dtype=torch.bool)
-        used[list(columns or self.encoder.eval_columns)] = True
         filled = torch.where(has_any[:, None], embeddings, self.stand_in)
-        return Encoded(filled, has_any, alone, available & used)
+        return Encoded(filled, has_any, alone, usable)
 
     def _alone(self, entities: Tensor, column: int) -> Tensor:
         """Encode a single modality, ``[n, k]``."""
