@@ -226,7 +226,7 @@ def two_processes(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory)
     """Outcomes of every model in each of two processes."""
     folder = tmp_path_factory.mktemp("two_processes")
     command = [sys.executable, __file__, str(folder / "found"), str(shared_folder)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr
     return [torch.load(folder / f"found.{rank}", weights_only=False) for rank in range(2)]
 

@@ -6,7 +6,7 @@ import logging
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MethodType
 
@@ -38,9 +38,11 @@ def named(path: str | Path) -> Iterator[None]:
 
 @contextmanager
 def writing_events(writer: object) -> Iterator[None]:
-    """Let TensorBoard's thread fail without a traceback within a ``with`` block.
+    """Close TensorBoard's writer after a ``with`` block, and let its thread fail there without a traceback.
 
-    The next use of the writer raises the failure, with the name of the file.
+    The next use of the writer raises the failure, with the name of the file. RecBole never closes its writers: each
+    would keep a thread and an open file for as long as the process lives. A closed writer begins a new file when it is
+    used again.
 
     Args:
         writer: ``SummaryWriter`` of RecBole's trainer, or a replacement without a thread.
@@ -55,6 +57,7 @@ def writing_events(writer: object) -> Iterator[None]:
     threading.excepthook = report
     try:
         yield
+        _close(writer)
     except OSError as error:
         for thread in threads:
             if getattr(thread, "exception", None) is error:
@@ -63,6 +66,14 @@ def writing_events(writer: object) -> Iterator[None]:
         raise
     finally:
         threading.excepthook = print_traceback
+        with suppress(OSError):
+            _close(writer)
+
+
+def _close(writer: object) -> None:
+    close = getattr(writer, "close", None)
+    if close is not None:
+        close()
 
 
 def _events_file(writer: object) -> str | None:

@@ -22,7 +22,7 @@ ML_100K = Path(recbole.__path__[0]) / "dataset_example" / "ml-100k" / "ml-100k.i
 def rows_of(script: str, options: str, folder: Path) -> list[dict[str, str]]:
     """Run a benchmark and read the table that it prints."""
     command = [sys.executable, str(BENCHMARKS / script), "--threads=1", *options.split()]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=600)
     assert done.returncode == 0, done.stderr
     header, _, *rows = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines() if line[:1] == "|"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -37,6 +38,13 @@ def written(trainer: Trainer, prefix: str = "") -> Scalars:
     events = EventAccumulator(trainer.tensorboard.log_dir, size_guidance={"scalars": 0}).Reload()
     tags = [tag for tag in events.Tags()["scalars"] if tag.startswith(prefix)]
     return {tag.removeprefix(prefix): {event.step: event.value for event in events.Scalars(tag)} for tag in tags}
+
+
+def test_training_leaves_no_thread(make_model: Build) -> None:
+    before = set(threading.enumerate())
+    trainer = fit(make_model)
+    assert not [thread for thread in set(threading.enumerate()) - before if "tensorboard" in type(thread).__module__]
+    assert len(written(trainer, "Vaild_score")[""]) == 2  # RecBole's own tag
 
 
 @pytest.mark.slow

@@ -6,9 +6,10 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
+import psutil
 import ray
 
 from recbole_sibrar.config import ConfigError
@@ -26,6 +27,20 @@ _LONGEST_REASON = 200
 """Characters of an error of Ray in a message."""
 
 _CONNECT_SECONDS = 20.0
+
+_PATIENCE = {
+    "RAY_health_check_timeout_ms": "30000",
+    "RAY_health_check_failure_threshold": "20",
+    "RAY_gcs_rpc_server_connect_timeout_s": "30",
+    "RAY_gcs_server_request_timeout_seconds": "120",
+}
+"""Ray's limits of time for its own processes, longer than its defaults.
+
+On a busy machine Ray takes a slow process for a dead one. The watch sees dead ones by itself.
+"""
+
+_STARTS = 2
+"""Attempts to start a cluster on this machine: Ray gives a slow one 30 seconds."""
 
 
 @contextmanager
@@ -46,6 +61,10 @@ def connected(address: str, program: str, advice: str, n_cpus: int | None = None
         ProcessError: Ray's processes do not start, or one of them has ended.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would send statistics to its makers
+    if address == LOCAL:
+        for name, value in _PATIENCE.items():
+            os.environ.setdefault(name, value)
+
     # The watch has to exist before Ray: Ray may end this process while it starts.
     watch = Watch(program, f"{_FAILED}; {advice}")
     try:
@@ -83,14 +102,31 @@ def _start(address: str, options: dict[str, Any], watch: Watch) -> None:
         ConfigError: There is no cluster at the address.
         ProcessError: Ray's processes do not start.
     """
-    try:
-        _check_reachable(address)
-        ray.init(address=address, **options)
-    except (OSError, ValueError, RuntimeError, AssertionError) as error:
-        reason = one_line(error, _LONGEST_REASON)
-        raise ConfigError(f"--cluster: cannot use {address}: {reason}") from None
-    except Exception as error:  # Ray raises no narrower class if its processes are too slow
-        raise ProcessError(f"{watch.reason} (Ray: {one_line(error, _LONGEST_REASON)})") from None
+    left = _STARTS if address == LOCAL else 1
+    while True:
+        others = psutil.Process().children(recursive=True)
+        left -= 1
+        try:
+            _check_reachable(address)
+            ray.init(address=address, **options)
+            return
+        except (OSError, ValueError, RuntimeError, AssertionError) as error:
+            reason = one_line(error, _LONGEST_REASON)
+            raise ConfigError(f"--cluster: cannot use {address}: {reason}") from None
+        except Exception as error:  # Ray raises no narrower class if its processes are too slow
+            if not left:
+                raise ProcessError(f"{watch.reason} (Ray: {one_line(error, _LONGEST_REASON)})") from None
+            _end_children(others)
+
+
+def _end_children(others: list[psutil.Process]) -> None:
+    """End what a failed start has left behind."""
+    ray.shutdown()
+    left = [child for child in psutil.Process().children(recursive=True) if child not in others]
+    for child in left:
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
+    psutil.wait_procs(left, timeout=_CONNECT_SECONDS)
 
 
 def _check_reachable(address: str) -> None:

@@ -203,7 +203,7 @@ def test_processes_build_the_cache_at_once(tmp_path: Path) -> None:
         process.start()
     for process in processes:
         process.join(60)
-    assert [process.exitcode for process in processes] == [0] * 4, failures.get(timeout=5)
+    assert [process.exitcode for process in processes] == [0] * 4, failures.get(timeout=60)
     (folder,) = (tmp_path / "a.item.cache").iterdir()
     assert {entry.name for entry in folder.iterdir()} == {"rest.txt", "1.float32.npy", "1.float32.missing.npy"}
     assert_holds(read(file), matrix)

@@ -99,7 +99,7 @@ def test_a_killed_command_can_go_on(tmp_path: Path, capsys: pytest.CaptureFixtur
     options = ["--input", source, "--output", output, "--model", MODEL, "--batch_size", "2"]
     command = [sys.executable, "-c", "import sys; from recbole_sibrar.cli import main; main(sys.argv[1:])"]
     with subprocess.Popen([*command, "encode-text", *map(str, options)], stderr=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600
         while len(list(tmp_path.glob("a.npz.partial/*.npy"))) < 2 and process.poll() is None:
             assert time.monotonic() < deadline
             time.sleep(0.01)

@@ -30,7 +30,7 @@ def found(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
     for n in (1, 3):
         (folder / str(n)).mkdir()
         command = [sys.executable, str(SCRIPT), str(folder / f"out{n}"), str(shared_folder), str(n)]
-        done = subprocess.run(command, cwd=folder / str(n), capture_output=True, text=True, timeout=240)
+        done = subprocess.run(command, cwd=folder / str(n), capture_output=True, text=True, timeout=900)
         assert done.returncode == 0, done.stderr
     one, *three = (torch.load(folder / f"out{name}", weights_only=False) for name in ("1.0", "3.0", "3.1", "3.2"))
     return {"folder": folder, "one": one, "three": three}

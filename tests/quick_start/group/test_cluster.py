@@ -1,16 +1,13 @@
 from __future__ import annotations
 
-import contextlib
-import io
 import sys
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import psutil
 import pytest
-import ray
 import yaml
+from commands import run_command
 
 from recbole_sibrar import cli
 from recbole_sibrar.quick_start.cluster import jobs
@@ -26,16 +23,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> tup
     folder = tmp_path_factory.mktemp("compared")
     keys = [f"--data_path={shared_folder}", "--load_col=None", "--epochs=2", "--tensorboard=none"]
     options = [f"--model_list={MODELS}", "--dataset=tiny", "--jobs=2", "--output=cluster", "--cluster=local"]
-    output, errors = io.StringIO(), io.StringIO()
-    before = psutil.Process().children(recursive=True)
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
-        patch.chdir(folder)
-        patch.setattr(sys, "argv", ["test"])
-        assert cli.run_recbole_group([*options, *keys]) == 1
-    left = [child for child in psutil.Process().children(recursive=True) if child not in before]
-    assert not psutil.wait_procs(left, timeout=20)[1]
-    assert not ray.is_initialized()
-    return folder, errors.getvalue()
+    done = run_command("run_recbole_group", [*options, *keys], folder)
+    assert done.returncode == 1, done.stderr
+    return folder, done.stderr
 
 
 @pytest.mark.slow

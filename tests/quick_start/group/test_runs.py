@@ -48,7 +48,7 @@ def results(folder: Path) -> pd.DataFrame:
 
 
 def wait_until(condition: Callable[[], Any]) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 400
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.1)

@@ -61,7 +61,7 @@ def running(folder: Path) -> bool:
 
 
 def wait_until(condition: Callable[[], Any]) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 400
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import math
 import os
@@ -16,11 +15,10 @@ from typing import Any
 import pandas as pd
 import psutil
 import pytest
-import ray
 import yaml
+from commands import run_command
 from hyperopt import fmin, hp, rand
 
-from recbole_sibrar import cli
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.quick_start.cluster import jobs
 from recbole_sibrar.quick_start.cluster.resources import read_resources
@@ -47,7 +45,7 @@ def kill_after_the_first_trial(folder: Path, data: Path) -> None:
     process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
     started: list[psutil.Process] = []
     try:
-        end = time.monotonic() + 120
+        end = time.monotonic() + 600
         while not (folder / "hyper" / "trials.csv").is_file():
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < end
@@ -56,7 +54,7 @@ def kill_after_the_first_trial(folder: Path, data: Path) -> None:
         process.kill()
         process.communicate()
         training = [child for child in started if is_training(child)]
-        assert not psutil.wait_procs(training, timeout=20)[1]
+        assert not psutil.wait_procs(training, timeout=180)[1]
     finally:
         process.kill()
         for left in started:
@@ -74,22 +72,13 @@ def is_training(process: psutil.Process) -> bool:
 
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> tuple[Path, str, str]:
-    """A search that was killed when its first trial had ended, and resumed in this process."""
+    """A search that was killed when its first trial had ended, and resumed."""
     folder = tmp_path_factory.mktemp("searched")
     (folder / "a.hyper").write_text(SPACE, encoding="utf-8")
     kill_after_the_first_trial(folder, shared_folder)
-    output, errors = io.StringIO(), io.StringIO()
-    before = psutil.Process().children(recursive=True)
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
-        patch.chdir(folder)
-        patch.setattr(sys, "argv", ["test"])
-        patch.setenv("RAY_TMPDIR", "/tmp/ray")
-        status = cli.run_hyper(arguments(shared_folder, "--resume"))
-    assert status == 0, errors.getvalue()
-    left = [child for child in psutil.Process().children(recursive=True) if child not in before]
-    assert not psutil.wait_procs(left, timeout=20)[1]
-    assert not ray.is_initialized()
-    return folder, output.getvalue(), errors.getvalue()
+    done = run_command("run_hyper", arguments(shared_folder, "--resume"), folder)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout, done.stderr
 
 
 @pytest.mark.slow

@@ -41,7 +41,7 @@ class Load:
         self._threads = [self._pool.submit(self._ask) for _ in range(2)]
 
     def _ask(self) -> None:
-        with httpx.Client(base_url=self.address, timeout=30) as client:
+        with httpx.Client(base_url=self.address, timeout=180) as client:
             while not self._end.is_set():
                 try:
                     answer = client.post("/recommend", json={"users": ["ann", "bob"], "k": 3})
@@ -76,7 +76,7 @@ def test_kills_lose_no_acknowledged_item(folder: Path, token_file: Path) -> None
 
 
 def _put_until_killed(address: str, start: str) -> Iterator[str]:
-    with httpx.Client(base_url=address, headers=AUTHORIZED, timeout=30) as client:
+    with httpx.Client(base_url=address, headers=AUTHORIZED, timeout=180) as client:
         for number in range(100_000):
             token = f"{start}-{number}"
             try:
@@ -88,7 +88,7 @@ def _put_until_killed(address: str, start: str) -> Iterator[str]:
 
 
 def _items(address: str) -> list[str]:
-    answer = httpx.post(f"{address}/recommend", json={"users": ["bob"], "k": 1000, "exclude_seen": False}, timeout=30)
+    answer = httpx.post(f"{address}/recommend", json={"users": ["bob"], "k": 1000, "exclude_seen": False}, timeout=180)
     n_items = httpx.get(f"{address}/ready").json()["items"]
     items = [item["item"] for item in answer.json()["recommendations"][0]["items"]]
     assert len(items) == min(n_items, 1000)
@@ -113,7 +113,7 @@ def test_reload_loses_no_request(folder: Path, token_file: Path, workers: int, h
             if how == "signal":
                 os.kill(process.pid, signal.SIGHUP)
             else:
-                assert httpx.post(f"{address}/reload", headers=AUTHORIZED, timeout=30).status_code == 200
+                assert httpx.post(f"{address}/reload", headers=AUTHORIZED, timeout=180).status_code == 200
             _wait_for(address, model)
             models.add(model)
         load.stop()
@@ -125,9 +125,9 @@ def test_reload_loses_no_request(folder: Path, token_file: Path, workers: int, h
 def _wait_for(address: str, model: str) -> None:
     """Wait until every worker has the model: new connections come to any of them."""
     agreeing = 0
-    end = time.monotonic() + 30
+    end = time.monotonic() + 180
     while agreeing < 10 and time.monotonic() < end:
-        agreeing = agreeing + 1 if httpx.get(f"{address}/model", timeout=30).json()["model"] == model else 0
+        agreeing = agreeing + 1 if httpx.get(f"{address}/model", timeout=180).json()["model"] == model else 0
         time.sleep(0.05)
     assert agreeing == 10
 
