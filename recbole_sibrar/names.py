@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 __all__ = [
+    "ALL",
     "BASELINES",
     "COLD",
     "ID",
@@ -16,6 +17,7 @@ __all__ = [
     "VIEWS",
     "WARM",
     "Side",
+    "is_of_group",
     "metric_in_view",
     "without_view",
 ]
@@ -50,8 +52,11 @@ COLD = "cold"
 WARM = "warm"
 """View of a mixed evaluation: interactions of known users and items; also the key of their shares."""
 
+ALL = "all"
+"""View of all interactions; its metrics have plain names."""
+
 VIEWS = (COLD, WARM)
-"""Views of a mixed evaluation beside that of all interactions, which has plain names of metrics."""
+"""Views of a mixed evaluation with names of metrics of their own."""
 
 FIELD_TYPES = ("token", "token_seq", "float", "float_seq")
 """Types of the fields of an atomic file."""
@@ -78,3 +83,13 @@ def without_view(metric: str) -> tuple[str, str]:
         if metric.endswith(f"[{view}]"):
             return metric.removesuffix(f"[{view}]"), view
     return metric, ""
+
+
+def is_of_group(metric: str) -> bool:
+    """Tell the metrics of a group of users or items from those of all of them, or of a view.
+
+    Example:
+        >>> is_of_group("ndcg@10[gender=F]"), is_of_group("ndcg@10[cold]"), is_of_group("ndcg@10")
+        (True, False, False)
+    """
+    return "[" in without_view(metric)[0]

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from recbole.evaluator.register import smaller_metrics
 
+from recbole_sibrar.names import WARM
 from recbole_sibrar.plotting.chart import Level
 from recbole_sibrar.plotting.style import metric_title
 from recbole_sibrar.quick_start.group.folder import ComparisonFolder
@@ -44,12 +45,13 @@ def _split(configuration: Mapping[str, Any]) -> str:
     if not isinstance(arguments, dict):
         return "Results"
     split = arguments.get("split")
-    kind = next(iter(split), "") if isinstance(split, dict) else ""
-    if kind == "CS":
-        return _COLD.get(str(arguments.get("group_by")), "Cold start")
+    kinds = set(split) if isinstance(split, dict) else set()
+    if "CS" in kinds:
+        cold = _COLD.get(str(arguments.get("group_by")), "Cold start")
+        return f"{cold} beside known ones" if WARM in kinds else cold
     if arguments.get("order") == "TO":
         return "Later interactions"
-    return "Known users and items" if kind in ("RS", "LS") else "Results"
+    return "Known users and items" if kinds & {"RS", "LS"} else "Results"
 
 
 def ranked(data: ComparisonFolder, metric: str) -> pd.Series[float]:

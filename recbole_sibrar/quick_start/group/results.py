@@ -13,6 +13,7 @@ from recbole.evaluator.register import smaller_metrics
 
 from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.files import replacing
+from recbole_sibrar.names import is_of_group
 from recbole_sibrar.quick_start.group import differences, summary
 from recbole_sibrar.quick_start.group.runs import CURVE, PER_USER, Run
 from recbole_sibrar.quick_start.group.variants import file_name
@@ -56,9 +57,8 @@ def write(runs: Sequence[Run], output: Path, title: str) -> Summary:
         nothing = f"{title}\n\n{_incomplete(runs)}\n"
         return Summary(nothing, nothing)
 
-    # Metrics with brackets, such as recall@10[gender=F], are of a group of users or items.
     results = _results(finished)
-    metrics = [name for name in results.columns[len(_HEAD) :] if "[" not in name]
+    metrics = [name for name in results.columns[len(_HEAD) :] if not is_of_group(name)]
     _replace(output / "results.csv", results.to_csv(index=False))
     _collect(finished, output / "per_user", PER_USER, ".parquet")
     _collect(finished, output / "learning_curves", CURVE, ".csv")
