@@ -119,9 +119,8 @@ def check_valid_metric(config: ConfigLike) -> None:
     allowed = _measured(config)
     name, view = without_view(str(config["valid_metric"]).lower())
     if view and not has_views(config):
-        refuse(
-            "valid_metric", config["valid_metric"], f"{allowed[0]}: {WARM} beside {COLD_START} in split has such views"
-        )
+        needed = f"[{view}] needs {WARM} beside {COLD_START} in eval_args: split"
+        refuse("valid_metric", config["valid_metric"], f"one of metrics: {', '.join(allowed)}; {needed}")
     if name in {measured.lower() for measured in allowed}:
         return
 

@@ -210,7 +210,11 @@ def test_repeatable(make_model: Build) -> None:
     [
         (mixed("item"), "NDCG@5[new]", r"one of metrics: Recall@5, .*, each also with \[cold\] or \[warm\]"),
         (mixed("item"), "NDCG@7[cold]", r"a cut-off of topk"),
-        ({"split": {"CS": [0.6, 0.2, 0.2]}, "group_by": "item"}, "NDCG@5[cold]", "warm beside CS in split"),
+        (
+            {"split": {"CS": [0.6, 0.2, 0.2]}, "group_by": "item"},
+            "NDCG@5[cold]",
+            r"one of metrics: .*; \[cold\] needs warm beside CS",
+        ),
     ],
 )
 def test_wrong_valid_metric(make_model: Build, arguments: dict[str, Any], metric: str, message: str) -> None:
