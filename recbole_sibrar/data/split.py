@@ -171,20 +171,12 @@ def hold_out_known(
     canonical = np.empty(len(known), dtype=np.int64)
     canonical[np.lexsort([*columns[::-1], owners])] = _stream(seed, _WARM).permutation(len(known))
     keys = [canonical] if times is None else [canonical, times.iloc[known].to_numpy(np.float64)]
-    order = np.lexsort([*keys, owners])
+    divided = _divide_each(owners, np.lexsort([*keys, owners]), ratios)
 
-    sizes = np.bincount(owners)
-    first = np.cumsum(sizes) - sizes
-    places = np.arange(len(known)) - first[owners[order]]
-    n_valid, n_test = (np.floor(share * sizes + 1e-9).astype(int)[owners[order]] for share in ratios[1:])
-    n_left = sizes[owners[order]] - places
-
-    divided = np.zeros(len(known), dtype=np.int8)
-    divided[order] = np.select([n_left <= n_test, n_left <= n_test + n_valid], [2, 1], 0)
     trained = items.iloc[known][divided == 0].unique()
     divided[~items.iloc[known].isin(trained)] = 0
 
-    counts = np.bincount(divided, minlength=len(PARTS))
+    counts, sizes = np.bincount(divided, minlength=len(PARTS)), np.bincount(owners)
     if counts.min() < 1:
         raise DataError(
             f"eval_args: split: warm: no interaction is left for {PARTS[counts.argmin()]}; each of {len(sizes)} known "
@@ -193,6 +185,26 @@ def hold_out_known(
     result = parts.copy()
     result[known] = divided
     return result
+
+
+def _divide_each(owners: NDArray[np.int64], order: NDArray[np.int64], ratios: Sequence[float]) -> NDArray[np.int8]:
+    """Divide the rows of each owner in an order; the shares of validation and test are rounded down.
+
+    Args:
+        owners: int64 ``[n]``: owner of each row, from 0 without gaps.
+        order: int64 ``[n]``: positions of the rows by owner, those for training first.
+        ratios: Share of each part.
+    """
+    sizes = np.bincount(owners)
+    ordered = owners[order]
+    first = np.cumsum(sizes) - sizes
+    n_left = sizes[ordered] - (np.arange(len(order)) - first[ordered])  # rows of the owner from this one on
+
+    # 0.29 * 100 is 28.999999999999996
+    n_valid, n_test = (np.floor(share * sizes + 1e-9).astype(int)[ordered] for share in ratios[1:])
+    parts = np.zeros(len(order), dtype=np.int8)
+    parts[order] = np.select([n_left <= n_test, n_left <= n_test + n_valid], [2, 1], 0)
+    return parts
 
 
 def canonical_order(
