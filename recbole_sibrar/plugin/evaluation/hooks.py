@@ -19,7 +19,7 @@ from recbole.trainer import Trainer
 from recbole.utils import EvaluatorType
 from torch import Tensor
 
-from recbole_sibrar.config import ConfigError, EvaluationConfig, evaluation_config
+from recbole_sibrar.config import ConfigError, EvaluationConfig, evaluation_config, has_views
 from recbole_sibrar.data.dataloader import candidates_of
 from recbole_sibrar.data.views import View
 from recbole_sibrar.evaluator.breakdown import group_results, per_user_results, save_per_user, table
@@ -179,6 +179,7 @@ def _refuse_unprepared(trainer: Trainer) -> None:
     needy = [metric for metric in trainer.config["metrics"] if NEED in registry.metric_information[metric.lower()]]
     for key, value in (
         ("metrics", needy),
+        ("eval_args: split", trainer.config["eval_args"]["split"] if has_views(trainer.config) else None),
         *((key, trainer.config[key]) for key in ("eval_groups", "save_per_user")),
     ):
         if value:
