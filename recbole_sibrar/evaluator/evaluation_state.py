@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recbole.data.dataloader.abstract_dataloader import AbstractDataLoader
 from recbole.evaluator import Collector
@@ -13,6 +13,9 @@ from recbole.evaluator.collector import DataStruct
 from recbole_sibrar.data.views import View
 from recbole_sibrar.evaluator.groups import Group
 from recbole_sibrar.evaluator.lists import ListCollector, TrainingKnowledge
+
+if TYPE_CHECKING:
+    from recbole_sibrar.evaluator.view_collector import ViewCollector
 
 __all__ = [
     "TRAINING_DATA",
@@ -54,7 +57,7 @@ class CollectorState:
     """True for lists that may have places without a recommendation."""
     struct: Any = None
     """Collected data of the evaluation, for metrics of groups and users."""
-    views: list[Any] = field(default_factory=list)
+    views: list[ViewCollector] = field(default_factory=list)
     """Collectors of the views of a mixed evaluation."""
     view_structs: dict[str, DataStruct] = field(default_factory=dict)
     """Name of each view -> its collected data."""

@@ -6,7 +6,6 @@ from recbole_sibrar.evaluator.evaluation_state import (
     EvaluationState,
     collector_state,
     evaluation_state,
-    fork,
     set_evaluation_state,
 )
 from recbole_sibrar.trainer.training_state import TrainingState, training_state
@@ -18,7 +17,6 @@ __all__ = [
     "TrainingState",
     "collector_state",
     "evaluation_state",
-    "fork",
     "set_evaluation_state",
     "training_state",
 ]

@@ -29,6 +29,7 @@ from recbole_sibrar.evaluator.metrics import METRICS, NEED
 from recbole_sibrar.evaluator.ranking import collect_batch, find_best, needs_best
 from recbole_sibrar.evaluator.requirements import check_evaluation, check_training
 from recbole_sibrar.evaluator.stand_ins import stand_in_warnings
+from recbole_sibrar.evaluator.view_collector import ViewCollector
 from recbole_sibrar.files import check_writable
 from recbole_sibrar.names import without_view
 from recbole_sibrar.parallel import processes
@@ -167,7 +168,7 @@ def _prepare_collector(trainer: Trainer, eval_data: LoaderLike | None, known: Ev
         state.lists = _list_collector(trainer.config, candidates, known.knowledge)
     for view, knowledge in known.views:
         lists = _list_collector(trainer.config, view.candidates, knowledge) if with_lists else None
-        state.views.append(views.ViewCollector(view, collector, lists))
+        state.views.append(ViewCollector(view, collector, lists))
 
 
 def _refuse_unprepared(trainer: Trainer) -> None:

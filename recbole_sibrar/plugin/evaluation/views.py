@@ -1,90 +1,22 @@
-"""Views of a mixed evaluation: every metric of the cold and of the warm interactions, beside that of all.
-
-The model scores once. Each view ranks its own candidates by these scores, for its own users.
-"""
+"""Results of the views of a mixed evaluation, beside those of all interactions."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from logging import getLogger
 
 import pandas as pd
-import torch
-from recbole.data.interaction import Interaction
-from recbole.evaluator import Collector
 from recbole.evaluator.base_metric import AbstractMetric
 from recbole.evaluator.collector import DataStruct
 from recbole.trainer import Trainer
-from torch import Tensor
 
-from recbole_sibrar.data.views import View
 from recbole_sibrar.evaluator.breakdown import per_user_results, table
-from recbole_sibrar.evaluator.lists import ListCollector
 from recbole_sibrar.evaluator.metrics import NEED
-from recbole_sibrar.evaluator.ranking import collect_batch, find_best
 from recbole_sibrar.names import metric_in_view, without_view
 from recbole_sibrar.parallel import processes
-from recbole_sibrar.plugin.state import collector_state, fork
 
-__all__ = ["ViewCollector", "add_results", "add_user_results", "log_results"]
-
-
-class ViewCollector:
-    """Collects one view of an evaluation, batch by batch, in a collector of its own.
-
-    Args:
-        view: The view.
-        collector: RecBole's collector of the evaluation, with the training data.
-        lists: Collector of the recommendation lists; None where no metric and no report needs them.
-    """
-
-    def __init__(self, view: View, collector: Collector, lists: ListCollector | None) -> None:
-        self.name = view.name
-        self.users = torch.from_numpy(view.users)
-        self.candidates = torch.from_numpy(view.candidates)
-        self.collector = fork(collector)
-        self.lists = lists
-        collector_state(self.collector).lists = lists
-
-    def add(
-        self,
-        original: Callable[..., None],
-        scores: Tensor,
-        interaction: Interaction,
-        rows: Tensor,
-        items: Tensor,
-    ) -> None:
-        """Add a batch; users without a held-out interaction of the view are left out.
-
-        Args:
-            original: RecBole's method of a collector.
-            scores: float ``[b, n_items]``, -inf for items out of the ranking of all.
-            interaction: RecBole's batch, a row for each user.
-            rows: int64 ``[p]``, row of each held-out interaction.
-            items: int64 ``[p]``, its item.
-        """
-        field = self.collector.config["USER_ID_FIELD"]
-        users = interaction[field].cpu()
-        rows, items = rows.cpu(), items.cpu()
-
-        in_view = self.candidates[items] & self.users[users[rows]]
-        rows, items = rows[in_view], items[in_view]
-        chosen = torch.unique(rows)
-        places = torch.searchsorted(chosen, rows)
-
-        own = scores[chosen.to(scores.device)]
-        own = own.masked_fill(~self.candidates.to(scores.device), -torch.inf)
-        batch = Interaction({field: users[chosen]})
-        top = find_best(own, max(self.collector.topk), empty_places=True)
-        collect_batch(original, self.collector, own, batch, places, items, top)
-        if self.lists is not None:
-            self.lists.add(own, top, batch, places, items)
-
-    def struct(self) -> DataStruct:
-        """Return the collected data, of all processes in the first one."""
-        struct: DataStruct = self.collector.get_data_struct()
-        return struct
+__all__ = ["add_results", "add_user_results", "log_results"]
 
 
 def add_results(trainer: Trainer, structs: Mapping[str, DataStruct], result: dict[str, float]) -> dict[str, float]:
