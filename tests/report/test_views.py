@@ -49,3 +49,4 @@ def test_charts_and_words(data: ComparisonFolder) -> None:
     page = report.run(data.folder)[0].read_text(encoding="utf-8")
     assert "New items beside known ones - tiny" in page
     assert "SiBraR has the best nDCG@10 (cold) (0.1650) and is first in 6 of 6 metrics." in page
+    assert "Best nDCG@10 of cold interactions: SiBraR (0.1650); of warm interactions: SiBraR (0.4300)." in page
