@@ -17,6 +17,7 @@ from recbole_sibrar.config.evaluation import (
     cold_start_config,
     evaluation_config,
     has_validation,
+    has_views,
     long_tail_ratio,
     named_field,
 )
@@ -72,6 +73,7 @@ __all__ = [
     "encoder_config",
     "evaluation_config",
     "has_validation",
+    "has_views",
     "long_tail_ratio",
     "named_field",
     "nearest",

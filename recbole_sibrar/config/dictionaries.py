@@ -17,7 +17,7 @@ _COLUMNS = ("inter", "user", "item", "net", "kg", "link")
 
 INSIDE: dict[str, tuple[str, ...]] = {
     "eval_args": ("split", "order", "group_by", "mode", "candidates"),
-    "eval_args: split": ("RS", "LS", "TS", "CS"),
+    "eval_args: split": ("RS", "LS", "TS", "CS", "warm"),
     "eval_args: mode": ("valid", "test"),
     "train_neg_sample_args": NEGATIVE_SAMPLING,
     "clip_grad_norm": ("max_norm", "norm_type", "error_if_nonfinite", "foreach"),

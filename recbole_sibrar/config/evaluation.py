@@ -14,6 +14,7 @@ from recbole_sibrar.config.groups import GroupRequest
 from recbole_sibrar.config.keys import read_key
 from recbole_sibrar.config.values import is_number
 from recbole_sibrar.errors import nearest, refuse
+from recbole_sibrar.names import VIEWS, WARM, metric_in_view, without_view
 from recbole_sibrar.protocols import ConfigLike
 
 COLD_START = "CS"
@@ -36,6 +37,8 @@ class ColdStart:
     """The divided entities; with ``both`` a pair counts if user and item fall into the same part."""
     order: Literal["RO", "TO"] = "RO"
     """Order of the entities before they are divided: at random, or by the time of their first interaction."""
+    warm: tuple[float, float, float] | None = None
+    """Shares of each known user's interactions in training, validation and test; None to hold out none of them."""
 
 
 @dataclass(frozen=True)
@@ -71,27 +74,32 @@ def cold_start_config(config: ConfigLike) -> ColdStart | None:
         The split, or None where ``eval_args`` asks for one of RecBole's.
 
     Raises:
-        ConfigError: Ratios or grouping are not those of a cold-start split.
+        ConfigError: Ratios or grouping are not those of a cold-start split, or ``warm`` stands without it.
     """
     arguments = config["eval_args"]
     split = arguments.get("split") if isinstance(arguments, dict) else None
-    if not isinstance(split, dict) or COLD_START not in split:
+    if not isinstance(split, dict) or not {COLD_START, WARM} & set(split):
         return None
-    if len(split) > 1:
-        refuse("eval_args: split", split, f"one way to split, such as {{'{COLD_START}': [0.8, 0.1, 0.1]}}")
+    if COLD_START not in split or not {COLD_START, WARM} >= set(split):
+        shares = "[0.8, 0.1, 0.1]"
+        allowed = (
+            f"one way to split, such as {{{COLD_START}: {shares}}}, or {{{COLD_START}: {shares}, {WARM}: {shares}}}"
+        )
+        refuse("eval_args: split", split, allowed)
 
-    ratios = _cold_start_ratios(split[COLD_START])
+    ratios = _shares(COLD_START, split[COLD_START])
+    warm = _shares(WARM, split[WARM]) if WARM in split else None
     group_by = arguments.get("group_by")
     if group_by not in GROUPINGS:
         hint = nearest(str(group_by), GROUPINGS)
         refuse("eval_args: group_by", group_by, f"one of {', '.join(GROUPINGS)} with the split {COLD_START}{hint}")
 
-    return ColdStart(ratios, group_by, arguments.get("order") or "RO")
+    return ColdStart(ratios, group_by, arguments.get("order") or "RO", warm)
 
 
-def _cold_start_ratios(value: object) -> tuple[float, float, float]:
+def _shares(name: str, value: object) -> tuple[float, float, float]:
     """Read three shares above 0 that sum to 1."""
-    key = f"eval_args: split: {COLD_START}"
+    key = f"eval_args: split: {name}"
     allowed = "three shares above 0 for training, validation and test that sum to 1, such as [0.8, 0.1, 0.1]"
     if not isinstance(value, (list, tuple)) or len(value) != 3 or not all(map(is_number, value)):
         refuse(key, value, allowed)
@@ -109,14 +117,24 @@ def check_valid_metric(config: ConfigLike) -> None:
         ConfigError: It does not.
     """
     allowed = _measured(config)
-    name = str(config["valid_metric"])
-    if name.lower() in {measured.lower() for measured in allowed}:
+    name, view = without_view(str(config["valid_metric"]).lower())
+    if view and not has_views(config):
+        needed = f"[{view}] needs {WARM} beside {COLD_START} in eval_args: split"
+        refuse("valid_metric", config["valid_metric"], f"one of metrics: {', '.join(allowed)}; {needed}")
+    if name in {measured.lower() for measured in allowed}:
         return
 
     metric, at, _ = name.partition("@")
-    if at and metric.lower() in {measured.partition("@")[0].lower() for measured in allowed}:
+    if at and "[" not in name and metric.lower() in {measured.partition("@")[0].lower() for measured in allowed}:
         refuse("valid_metric", config["valid_metric"], f"a cut-off of topk, which is {config['topk']}")
-    refuse("valid_metric", config["valid_metric"], f"one of metrics: {', '.join(allowed)}")
+    also = f", each also with [{'] or ['.join(VIEWS)}]" if has_views(config) else ""
+    refuse("valid_metric", config["valid_metric"], f"one of metrics: {', '.join(allowed)}{also}")
+
+
+def has_views(config: ConfigLike) -> bool:
+    """Tell a mixed evaluation, with results of cold and of warm interactions beside those of all."""
+    cold_start = cold_start_config(config)
+    return cold_start is not None and cold_start.warm is not None
 
 
 def has_validation(config: ConfigLike) -> bool:
@@ -150,13 +168,15 @@ def following_valid_metric(config: ConfigLike, sources: Sequence[Mapping[str, An
         return None
 
     allowed = _measured(config)
-    metric, _, k = str(config["valid_metric"]).lower().partition("@")
-    if str(config["valid_metric"]).lower() in map(str.lower, allowed):
+    given, view = without_view(str(config["valid_metric"]).lower())
+    metric, _, k = given.partition("@")
+    if given in map(str.lower, allowed):
         return None
 
     same_metric = [name for name in allowed if name.lower().partition("@")[0] == metric]
     same_cutoff = [name for name in allowed if name.partition("@")[2] == k]
-    return (same_metric or same_cutoff or allowed)[0]
+    chosen = (same_metric or same_cutoff or allowed)[0]
+    return metric_in_view(chosen, view) if view else chosen
 
 
 def _source(key: str, sources: Sequence[Mapping[str, Any]]) -> int:

@@ -10,6 +10,7 @@ from recbole_sibrar.config.evaluation import COLD_START
 from recbole_sibrar.config.keys import RECBOLE_READERS
 from recbole_sibrar.config.recbole_checks import are_shares, check_number
 from recbole_sibrar.errors import nearest, refuse
+from recbole_sibrar.names import WARM
 from recbole_sibrar.protocols import ConfigLike
 
 _SPLITS = ("RS", "LS", "TS", COLD_START)
@@ -99,6 +100,8 @@ def _check_evaluation(value: object, divided: bool) -> None:
 
 
 def _split(key: str, value: object) -> None:
+    if isinstance(value, Mapping) and {COLD_START, WARM} & set(value):
+        return  # read as a whole by cold_start_config
     if not isinstance(value, Mapping) or len(value) != 1:
         refuse(key, value, "one way to split, such as {RS: [0.8, 0.1, 0.1]}")
     (way, shares), *_ = value.items()

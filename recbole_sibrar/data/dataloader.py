@@ -97,7 +97,10 @@ class CandidateFullSortDataLoader(FullSortEvalDataLoader):
     """
 
     candidates: torch.Tensor
-    """bool ``[n_items]``: candidates, the items with an interaction in the evaluated part."""
+    """bool ``[n_items]``: candidates, the items with an interaction in the evaluated part.
+
+    In a mixed evaluation the items of training are candidates as well.
+    """
 
     def __init__(
         self, config: ConfigLike, dataset: DatasetLike, sampler: AbstractSampler, shuffle: bool = False
@@ -117,6 +120,20 @@ class CandidateFullSortDataLoader(FullSortEvalDataLoader):
 def items_of(dataset: DatasetLike) -> NDArray[np.bool_]:
     """Find the items with an interaction in a part of a split, bool ``[n_items]``."""
     return np.bincount(dataset.inter_feat[dataset.iid_field].numpy(), minlength=dataset.item_num) > 0
+
+
+def candidates_of(loader: Any, choice: str) -> NDArray[np.bool_]:
+    """Find the candidates of an evaluation loader of RecBole, bool ``[n_items]``.
+
+    Args:
+        loader: The loader.
+        choice: ``eval_candidates``.
+    """
+    if choice != "split":
+        return np.arange(loader._dataset.item_num) > 0
+    if isinstance(loader, CandidateFullSortDataLoader):
+        return loader.candidates.numpy()
+    return items_of(loader._dataset)
 
 
 def draws_negatives(loader: object) -> bool:

@@ -17,7 +17,15 @@ from recbole.utils import FeatureType
 
 from recbole_sibrar.config import ColdStart
 from recbole_sibrar.data.atomic import Field, write_frame
-from recbole_sibrar.data.split import PARTS, canonical_order, check_disjoint, held_out_hash, partition_interactions
+from recbole_sibrar.data.split import (
+    PARTS,
+    canonical_order,
+    check_disjoint,
+    held_out_hash,
+    hold_out_known,
+    partition_interactions,
+)
+from recbole_sibrar.data.views import describe_parts
 from recbole_sibrar.errors import DataError
 from recbole_sibrar.names import Side
 from recbole_sibrar.protocols import DatasetLike
@@ -44,7 +52,10 @@ def divide(dataset: Dataset, settings: ColdStart, seed: int) -> None:
     items = frame[dataset.iid_field]
     times = _times(dataset) if settings.order == "TO" else None
     parts = partition_interactions(users, items, settings.ratios, settings.group_by, seed, times)
-    order = canonical_order(parts, users, items, _other_fields(dataset), seed)
+    others = _other_fields(dataset)
+    if settings.warm is not None:
+        parts = hold_out_known(parts, users, items, others, settings.warm, seed, times)
+    order = canonical_order(parts, users, items, others, seed)
 
     dataset.inter_feat = frame.iloc[order].reset_index(drop=True)
     dataset.file_size_list = [int((parts == part).sum()) for part in range(len(PARTS))]
@@ -92,12 +103,13 @@ def _id_fields(dataset: DatasetLike) -> dict[Side, str]:
     return {"user": dataset.uid_field, "item": dataset.iid_field}
 
 
-def check_parts(parts: Sequence[DatasetLike], group_by: str) -> str:
+def check_parts(parts: Sequence[DatasetLike], group_by: str, is_mixed: bool = False) -> str:
     """Check that the built parts of a cold-start split share no cold entity, and describe them.
 
     Args:
         parts: The data sets of training, validation and test.
         group_by: Divided entities: ``user``, ``item`` or ``both``.
+        is_mixed: True if interactions of known entities are held out as well.
 
     Returns:
         One line with the size of each part, its number of entities without training among those that were not divided,
@@ -117,13 +129,15 @@ def check_parts(parts: Sequence[DatasetLike], group_by: str) -> str:
         counts = []
         for side, field in fields.items():
             entities = set(part.inter_feat[field].tolist())
-            unknown = 0 if group_by in (side, "both") else len(entities - trained[side])
+            unknown = 0 if group_by in (side, "both") and not is_mixed else len(entities - trained[side])
             note = f" ({unknown} without training)" if unknown else ""
             counts.append(f"{len(entities)} {side}s{note}")
         sizes.append(f"{name} {', '.join(counts)}, {len(part.inter_feat)} interactions")
 
+    if is_mixed:
+        sizes.append(describe_parts(parts, group_by))
     for side, field in fields.items():
-        if group_by in (side, "both"):
+        if group_by in (side, "both") and not is_mixed:
             check_disjoint([part.inter_feat[field] for part in parts], parts[0].field2id_token[field], side)
 
     return f"cold start by {group_by}: {'; '.join(sizes)}; held-out pairs {hash_of(parts)}"

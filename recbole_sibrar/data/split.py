@@ -25,6 +25,7 @@ DROPPED = -1
 
 _PURPOSES: dict[Side, int] = {"user": 0, "item": 1}
 _ORDER = 2
+_WARM = 3
 
 
 def partition_entities(
@@ -127,6 +128,85 @@ def partition_interactions(
     return parts
 
 
+def hold_out_known(
+    parts: NDArray[np.int8],
+    users: pd.Series[str],
+    items: pd.Series[str],
+    others: Sequence[pd.Series[Any]],
+    ratios: Sequence[float],
+    seed: int,
+    times: pd.Series[float] | None = None,
+) -> NDArray[np.int8]:
+    """Hold out interactions of known users with known items too, as ColdRec does beside the cold ones.
+
+    The interactions of each user are divided as by RecBole's split RS: the shares of validation and test are
+    rounded down. An interaction of an item without any left in training goes back to training.
+
+    Args:
+        parts: int8 ``[n]``, from :func:`partition_interactions`; those of training are divided.
+        users: Original id of the user of each interaction.
+        items: Original id of the item of each interaction.
+        others: Further columns, numbers or text; they distinguish repeated interactions.
+        ratios: Share of a user's interactions in each part.
+        seed: RecBole's ``seed``.
+        times: Time of each interaction: the latest of a user are for test, equal ones at random. None for at random.
+
+    Returns:
+        int8 ``[n]``: the parts of all interactions.
+
+    Raises:
+        DataError: A part gets no interaction.
+
+    Example:
+        >>> users = pd.Series(["u1"] * 5 + ["u2"])
+        >>> items = pd.Series(["i1", "i2", "i3", "i4", "i1", "i4"])
+        >>> times = pd.Series([1.0, 2.0, 3.0, 5.0, 4.0, 6.0])
+        >>> hold_out_known(np.zeros(6, dtype=np.int8), users, items, [], (0.6, 0.2, 0.2), 2020, times).tolist()
+        [0, 0, 0, 2, 1, 0]
+    """
+    known = np.flatnonzero(parts == 0)
+    owners = _ranks(users.iloc[known])
+    columns = [_numbers(column.iloc[known]) for column in (items, *others)]
+
+    canonical = np.empty(len(known), dtype=np.int64)
+    canonical[np.lexsort([*columns[::-1], owners])] = _stream(seed, _WARM).permutation(len(known))
+    keys = [canonical] if times is None else [canonical, times.iloc[known].to_numpy(np.float64)]
+    divided = _divide_each(owners, np.lexsort([*keys, owners]), ratios)
+
+    trained = items.iloc[known][divided == 0].unique()
+    divided[~items.iloc[known].isin(trained)] = 0
+
+    counts, sizes = np.bincount(divided, minlength=len(PARTS)), np.bincount(owners)
+    if counts.min() < 1:
+        raise DataError(
+            f"eval_args: split: warm: no interaction is left for {PARTS[counts.argmin()]}; each of {len(sizes)} known "
+            f"users has at most {sizes.max()} interactions, of which the shares {list(ratios)} are rounded down"
+        )
+    result = parts.copy()
+    result[known] = divided
+    return result
+
+
+def _divide_each(owners: NDArray[np.int64], order: NDArray[np.int64], ratios: Sequence[float]) -> NDArray[np.int8]:
+    """Divide the rows of each owner in an order; the shares of validation and test are rounded down.
+
+    Args:
+        owners: int64 ``[n]``: owner of each row, from 0 without gaps.
+        order: int64 ``[n]``: positions of the rows by owner, those for training first.
+        ratios: Share of each part.
+    """
+    sizes = np.bincount(owners)
+    ordered = owners[order]
+    first = np.cumsum(sizes) - sizes
+    n_left = sizes[ordered] - (np.arange(len(order)) - first[ordered])  # rows of the owner from this one on
+
+    # 0.29 * 100 is 28.999999999999996
+    n_valid, n_test = (np.floor(share * sizes + 1e-9).astype(int)[ordered] for share in ratios[1:])
+    parts = np.zeros(len(order), dtype=np.int8)
+    parts[order] = np.select([n_left <= n_test, n_left <= n_test + n_valid], [2, 1], 0)
+    return parts
+
+
 def canonical_order(
     parts: NDArray[np.int8],
     users: pd.Series[str],
@@ -158,12 +238,17 @@ def canonical_order(
     """
     item_ranks = _ranks(items)
     shuffled = _stream(seed, _ORDER).permutation(item_ranks.max() + 1)
-    further = [np.asarray(column) if pd.api.types.is_numeric_dtype(column) else _ranks(column) for column in others]
+    further = [_numbers(column) for column in others]
 
     keys = [parts, shuffled[item_ranks], _ranks(users), *further]
     order = np.lexsort(keys[::-1])  # the last key counts first
     kept: NDArray[np.int64] = order[parts[order] != DROPPED]
     return kept
+
+
+def _numbers(column: pd.Series[Any]) -> NDArray[Any]:
+    """Return numbers as they are, and ranks of text."""
+    return np.asarray(column) if pd.api.types.is_numeric_dtype(column) else _ranks(column)
 
 
 def _ranks(column: pd.Series[Any]) -> NDArray[np.int64]:

@@ -7,7 +7,8 @@ from logging import getLogger
 
 from recbole.utils import EvaluatorType, InputType, ModelType
 
-from recbole_sibrar.config import ConfigError, refuse
+from recbole_sibrar.config import ConfigError, has_views, refuse
+from recbole_sibrar.names import WARM
 from recbole_sibrar.protocols import ConfigLike, DatasetLike, LoaderLike
 
 __all__ = ["check_cutoffs", "check_evaluation", "check_items", "check_mode", "check_training", "note_short_lists"]
@@ -34,9 +35,12 @@ def check_mode(config: ConfigLike) -> None:
     """Check that the mode of the evaluation fits the metrics.
 
     Raises:
-        ConfigError: Labels are to be evaluated by metrics of rankings.
+        ConfigError: Labels are to be evaluated by metrics of rankings, or a sample of the candidates in several views.
     """
     modes = config["eval_args"]["mode"]
+    sampled = [mode for mode in modes.values() if mode != "full"]
+    if sampled and has_views(config):
+        refuse("eval_args: mode", sampled[0], f"full with {WARM} in split: each view ranks all of its candidates")
     if config["eval_type"] is EvaluatorType.RANKING and "labeled" in modes.values():
         allowed = "full, or a number of candidates such as uni100, with the metrics"
         refuse("eval_args: mode", "labeled", f"{allowed} {config['metrics']}, which are metrics of rankings")

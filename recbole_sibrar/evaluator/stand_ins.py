@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from recbole_sibrar.config import evaluation_config
-from recbole_sibrar.data.dataloader import items_of
+from recbole_sibrar.data.dataloader import candidates_of
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.names import SIDES, Side
 from recbole_sibrar.protocols import LoaderLike
@@ -50,9 +50,7 @@ def _evaluated(loader: LoaderLike, side: Side) -> NDArray[Any]:
     dataset = loader.dataset
     if side == "user":
         return np.asarray(torch.unique(dataset.inter_feat[dataset.uid_field]))
-    if evaluation_config(loader.config).candidates == "split":
-        return np.flatnonzero(items_of(dataset))
-    return np.arange(1, dataset.item_num)
+    return np.flatnonzero(candidates_of(loader, evaluation_config(loader.config).candidates))
 
 
 def _advice(model: MultimodalRecommender, side: Side) -> str:

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 
 from recbole_sibrar.files import replacing
+from recbole_sibrar.names import without_view
 
 __all__ = [
     "COLOURS",
@@ -81,13 +82,14 @@ def metric_title(metric: str) -> str:
     """Spell a metric as usual; RecBole names it in small letters.
 
     Example:
-        >>> metric_title("ndcg@10"), metric_title("recall@5")
-        ('nDCG@10', 'Recall@5')
+        >>> metric_title("ndcg@10"), metric_title("recall@5[cold]")
+        ('nDCG@10', 'Recall@5 (cold)')
     """
+    metric, view = without_view(metric)
     name, at, k = metric.partition("@")
     usual = _SPELLINGS.get(name, name.capitalize())
     spelled = name.upper() if name in _ABBREVIATIONS else usual
-    return f"{spelled}{at}{k}"
+    return f"{spelled}{at}{k}{f' ({view})' if view else ''}"
 
 
 def look(number: int) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,9 @@ def convert_config_dict(
 def _convert_value(original: Callable[..., Any], config: Config, key: str, value: Any) -> Any:
     """Read one value; RecBole evaluates it as Python, in which ``[id]`` holds a function and ``1/0`` fails."""
     try:
-        converted = original(config, {key: value})[key]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # Python's advice about NDCG@10[cold], which is no list
+            converted = original(config, {key: value})[key]
     except (Exception, SystemExit):
         converted = value
 

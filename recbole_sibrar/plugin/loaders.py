@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from logging import getLogger
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from recbole.config import Config
 from recbole.data.dataloader import FullSortEvalDataLoader
@@ -18,12 +19,14 @@ from recbole_sibrar.data import negatives, saved_loaders
 from recbole_sibrar.data.dataloader import (
     CandidateFullSortDataLoader,
     MultimodalTrainDataLoader,
-    items_of,
+    candidates_of,
     restrict_sampling,
 )
 from recbole_sibrar.data.record import recording
+from recbole_sibrar.data.views import View, views_of
 from recbole_sibrar.evaluator import requirements
 from recbole_sibrar.evaluator.lists import TrainingKnowledge
+from recbole_sibrar.names import COLD
 from recbole_sibrar.plugin.checks import has_encoders
 from recbole_sibrar.plugin.configuration import general_defaults
 from recbole_sibrar.plugin.evaluation import hooks
@@ -80,9 +83,11 @@ def data_preparation(
     held_out = evaluation_config(config).cold_start is not None or config["benchmark_filename"] is not None
     knowledge = TrainingKnowledge(train._dataset, long_tail_ratio(config), held_out and evaluated["item"].all_new)
     for phase, loader in (("valid", valid), ("test", test)):
+        views = _find_views(config, train, loader)
         n_ranked = _restrict_candidates(config, phase, loader, popularity)
-        getLogger().info(f"ranked items: {phase} {n_ranked}")
-        hooks.prepare(loader, phase, knowledge)
+        sizes = ", ".join(f"{view.name} {view.candidates.sum()}" for view in views)
+        getLogger().info(f"ranked items: {phase} {n_ranked}" + (f" ({sizes})" if views else ""))
+        hooks.prepare(loader, phase, knowledge, _with_knowledge(config, phase, knowledge, views))
 
     train.has_test_part = bool(test)
     train.data_note = recording.note_data(config, train, parts)
@@ -124,6 +129,45 @@ def _popularity(dataset: Dataset) -> NDArray[np.int64]:
     return counts
 
 
+def _find_views(config: Config, train: AbstractDataLoader, loader: AbstractDataLoader) -> Sequence[View]:
+    """Find the views of a mixed evaluation, and let its loader rank the candidates of all of them.
+
+    Args:
+        config: RecBole's ``Config``.
+        train: Loader of training.
+        loader: Loader of validation or test.
+
+    Returns:
+        The views; none if only cold interactions, or only warm ones, are held out.
+    """
+    settings = evaluation_config(config)
+    if settings.cold_start is None or settings.cold_start.warm is None:
+        return ()
+
+    group_by = settings.cold_start.group_by
+    views = views_of(train._dataset, loader._dataset, group_by, settings.candidates)
+    if isinstance(loader, CandidateFullSortDataLoader):
+        ranked = np.any([view.candidates for view in views], axis=0)
+        loader.candidates = torch.from_numpy(ranked)
+    return views
+
+
+def _with_knowledge(
+    config: Config, phase: str, knowledge: TrainingKnowledge, views: Sequence[View]
+) -> list[tuple[View, TrainingKnowledge]]:
+    """Give each view the training data for its metrics; new items have an unknown popularity among themselves."""
+    settings = evaluation_config(config)
+    cold = settings.cold_start
+    has_new_items = cold is not None and cold.group_by != "user"
+    found = []
+    for view in views:
+        requirements.note_short_lists(config["topk"], f"{view.name} {phase}", int(view.candidates.sum()))
+        is_new = view.name == COLD and has_new_items
+        own = TrainingKnowledge(knowledge.dataset, knowledge.tail_ratio, cold_items=True) if is_new else knowledge
+        found.append((view, own))
+    return found
+
+
 def _restrict_candidates(config: Config, phase: str, loader: AbstractDataLoader, popularity: NDArray[np.int64]) -> int:
     """Restrict the negatives of a sampled evaluation to the candidates of its part.
 
@@ -138,7 +182,7 @@ def _restrict_candidates(config: Config, phase: str, loader: AbstractDataLoader,
     """
     settings = evaluation_config(config)
     if settings.candidates == "split":
-        pool = items_of(loader._dataset)
+        pool = candidates_of(loader, settings.candidates)
         restrict_sampling(loader, pool, popularity)
         requirements.note_short_lists(config["topk"], phase, int(pool.sum()))
         return int(pool.sum())

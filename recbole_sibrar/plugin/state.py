@@ -1,6 +1,7 @@
 """State of the plugin on RecBole's objects: one typed object on each trainer, evaluation loader and collector."""
 
 from recbole_sibrar.evaluator.evaluation_state import (
+    TRAINING_DATA,
     CollectorState,
     EvaluationState,
     collector_state,
@@ -10,6 +11,7 @@ from recbole_sibrar.evaluator.evaluation_state import (
 from recbole_sibrar.trainer.training_state import TrainingState, training_state
 
 __all__ = [
+    "TRAINING_DATA",
     "CollectorState",
     "EvaluationState",
     "TrainingState",

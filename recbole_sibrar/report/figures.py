@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from recbole_sibrar.names import is_of_group
 from recbole_sibrar.plotting.chart import Chart, Level, Series, seed_values, summary
 from recbole_sibrar.plotting.colours import Colour
 from recbole_sibrar.plotting.style import metric_title
@@ -120,7 +121,7 @@ def curve_charts(
         smaller: Metrics with smaller values for better models.
     """
     columns = [name for name in dict.fromkeys(x for _, _, curve in curves for x in curve.columns) if name != "epoch"]
-    columns = [name for name in columns if "[" not in name]
+    columns = [name for name in columns if not is_of_group(name)]
     charts = []
     for column in [*_first(first, [name for name in columns if name != "train_loss"]), "train_loss"]:
         series = [

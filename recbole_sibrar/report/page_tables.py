@@ -11,8 +11,10 @@ import pandas as pd
 from recbole.evaluator.register import smaller_metrics
 from scipy import stats
 
+from recbole_sibrar.names import ALL, COLD, WARM, without_view
 from recbole_sibrar.plotting.chart import seed_values
 from recbole_sibrar.plotting.style import metric_title
+from recbole_sibrar.quick_start.group import summary
 from recbole_sibrar.quick_start.group.summary import Cell
 from recbole_sibrar.studies.gap.tables import LABELS
 
@@ -88,16 +90,26 @@ def results_table(cells: Mapping[str, Sequence[Cell]], results: pd.DataFrame, me
     Args:
         cells: Result of :func:`~recbole_sibrar.quick_start.group.summary.cells`.
         results: A row for each run.
-        metrics: The metrics, in order.
+        metrics: The metrics, in order. Metrics in views make a table with three columns for each metric.
     """
-    rows = []
-    for name, row in cells.items():
-        runs = results[results["name"] == name]
-        values = [_mean(cell, runs, metric) for cell, metric in zip(row, metrics, strict=True)]
-        rows.append([Value(name), *values, number(float(runs["minutes"].mean()), ".1f")])
+    blocks = summary.blocks(metrics)
+    has_views = any(without_view(metric)[1] for metric in metrics)
+    rows, groups = [], []
+    for block in blocks:
+        for name, row in cells.items():
+            runs = results[results["name"] == name]
+            values = [_mean(row[place], runs, metrics[place]) for place in block.places]
+            rows.append([Value(name), *values, number(float(runs["minutes"].mean()), ".1f")])
+            groups.append(_title(block.head).replace("\n", " "))
+
     seeds = "mean and standard deviation over the seeds" if results["seed"].nunique() > 1 else "one seed"
     caption = f"Test results: {seeds}; minutes of a run"
-    return Table("results", caption, ["Model", *map(_title, metrics), "Minutes"], rows)
+    if not has_views:
+        return Table("results", caption, ["Model", *map(_title, metrics), "Minutes"], rows)
+
+    views = {COLD: "Cold:\nnew", WARM: "Warm:\nknown", ALL: "All"}
+    titles = [views[title] for title in blocks[0].titles]
+    return Table("results", caption, ["Model", *titles, "Minutes"], rows, "metric", groups)
 
 
 def _mean(cell: Cell, runs: pd.DataFrame, metric: str) -> Value:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from recbole.evaluator.register import smaller_metrics
 
+from recbole_sibrar.names import is_of_group
 from recbole_sibrar.plotting.colours import Colour, model_colours
 from recbole_sibrar.plotting.style import metric_title
 from recbole_sibrar.quick_start.group import summary
@@ -129,7 +130,7 @@ def _missing(data: ComparisonFolder, frame: pd.DataFrame | None) -> Section:
             "Not available: `recbole-sibrar report --missing` evaluates the checkpoints while modalities are missing."
         )
         return Section("missing", title, absent=absent)
-    metrics = [name for name in frame.columns if name not in (*COLUMNS, "name") and "[" not in name]
+    metrics = [name for name in frame.columns if name not in (*COLUMNS, "name") and not is_of_group(name)]
     colours = _colours(data, frame)
     sets = figures.missing_charts(frame, metrics, data.valid_metric, colours)
     subsets = page_tables.subsets_table(frame, metrics)

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from recbole.evaluator.register import smaller_metrics
 
+from recbole_sibrar.names import VIEWS, WARM, metric_in_view, without_view
 from recbole_sibrar.plotting.chart import Level
 from recbole_sibrar.plotting.style import metric_title
 from recbole_sibrar.quick_start.group.folder import ComparisonFolder
@@ -44,12 +45,13 @@ def _split(configuration: Mapping[str, Any]) -> str:
     if not isinstance(arguments, dict):
         return "Results"
     split = arguments.get("split")
-    kind = next(iter(split), "") if isinstance(split, dict) else ""
-    if kind == "CS":
-        return _COLD.get(str(arguments.get("group_by")), "Cold start")
+    kinds = set(split) if isinstance(split, dict) else set()
+    if "CS" in kinds:
+        cold = _COLD.get(str(arguments.get("group_by")), "Cold start")
+        return f"{cold} beside known ones" if WARM in kinds else cold
     if arguments.get("order") == "TO":
         return "Later interactions"
-    return "Known users and items" if kind in ("RS", "LS") else "Results"
+    return "Known users and items" if kinds & {"RS", "LS"} else "Results"
 
 
 def ranked(data: ComparisonFolder, metric: str) -> pd.Series[float]:
@@ -114,12 +116,25 @@ def lead(data: ComparisonFolder, missing: pd.DataFrame | None) -> str:
     sentences[0] += f"{len(data.metrics)} metric{'s' if len(data.metrics) > 1 else ''}."
     if len(means) > 1:
         sentences.append(_difference(data, means, metric))
+    sentences.append(_views(data, metric))
 
     level = chance(missing, metric)
     if level is not None:
         sentences.append(f"Chance, with all modalities missing, is {level:.4f}.")
     sentences.append(_modalities(missing, best, metric))
     return " ".join(filter(None, sentences))
+
+
+def _views(data: ComparisonFolder, metric: str) -> str:
+    """Name the best model for cold and for warm interactions; empty without these views."""
+    plain, _ = without_view(metric)
+    found = []
+    for view in VIEWS:
+        name = metric_in_view(plain, view)
+        means = ranked(data, name) if name in data.metrics else pd.Series(dtype=float)
+        if not means.empty:
+            found.append(f"of {view} interactions: {means.index[0]} ({means.iloc[0]:.4f})")
+    return f"Best {metric_title(plain)} {'; '.join(found)}." if found else ""
 
 
 def _difference(data: ComparisonFolder, means: pd.Series[float], metric: str) -> str:

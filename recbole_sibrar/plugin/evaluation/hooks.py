@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from logging import getLogger
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
 from recbole.config import Config
 from recbole.data.dataloader.abstract_dataloader import AbstractDataLoader
 from recbole.data.interaction import Interaction
@@ -19,8 +19,9 @@ from recbole.trainer import Trainer
 from recbole.utils import EvaluatorType
 from torch import Tensor
 
-from recbole_sibrar.config import ConfigError, EvaluationConfig, evaluation_config
-from recbole_sibrar.data.dataloader import items_of
+from recbole_sibrar.config import ConfigError, EvaluationConfig, evaluation_config, has_views
+from recbole_sibrar.data.dataloader import candidates_of
+from recbole_sibrar.data.views import View
 from recbole_sibrar.evaluator.breakdown import group_results, per_user_results, save_per_user, table
 from recbole_sibrar.evaluator.groups import Group, find_groups
 from recbole_sibrar.evaluator.lists import ListCollector, TrainingKnowledge
@@ -28,9 +29,13 @@ from recbole_sibrar.evaluator.metrics import METRICS, NEED
 from recbole_sibrar.evaluator.ranking import collect_batch, find_best, needs_best
 from recbole_sibrar.evaluator.requirements import check_evaluation, check_training
 from recbole_sibrar.evaluator.stand_ins import stand_in_warnings
+from recbole_sibrar.evaluator.view_collector import ViewCollector
 from recbole_sibrar.files import check_writable
+from recbole_sibrar.names import without_view
 from recbole_sibrar.parallel import processes
+from recbole_sibrar.plugin.evaluation import views
 from recbole_sibrar.plugin.state import (
+    TRAINING_DATA,
     EvaluationState,
     collector_state,
     evaluation_state,
@@ -57,16 +62,22 @@ def register_metrics() -> None:
             registry.smaller_metrics.append(name)
 
 
-def prepare(loader: AbstractDataLoader, phase: str, knowledge: TrainingKnowledge) -> None:
+def prepare(
+    loader: AbstractDataLoader,
+    phase: str,
+    knowledge: TrainingKnowledge,
+    own_views: Sequence[tuple[View, TrainingKnowledge]] = (),
+) -> None:
     """Give an evaluation loader the knowledge that metrics need beside the recommendations.
 
     Args:
         loader: RecBole's loader.
         phase: ``valid`` or ``test``; groups and users are reported for the test.
         knowledge: Training data as metrics need them.
+        own_views: Views of a mixed evaluation, with their training data.
     """
     groups = _read_fields(loader.config, knowledge) if phase == "test" else []
-    set_evaluation_state(loader, EvaluationState(phase, knowledge, groups))
+    set_evaluation_state(loader, EvaluationState(phase, knowledge, groups, list(own_views)))
 
 
 def _read_fields(config: Config, knowledge: TrainingKnowledge) -> list[Group]:
@@ -104,17 +115,20 @@ def evaluate(
     known = evaluation_state(eval_data)
     state = collector_state(trainer.eval_collector)
     settings = evaluation_config(config)
-    state.lists = None
+    state.lists, state.views = None, []
     # RecBole's metrics keep RecBole's values where RecBole alone can evaluate
     state.empty_places = known is not None and (settings.cold_start is not None or settings.candidates == "split")
     if known is None:
         _refuse_unprepared(trainer)
         return original(trainer, eval_data, *args, **kwargs)
 
-    report = known.phase == "test" and bool(settings.groups or settings.save_per_user)
+    report = known.phase == "test" and bool(settings.groups or settings.save_per_user or known.views)
     _prepare_collector(trainer, eval_data, known, report)
     result = original(trainer, eval_data, *args, **kwargs)
-    struct, state.struct, state.lists = state.struct, None, None
+    struct, state.struct, state.lists, state.views = state.struct, None, None, []
+    view_structs, state.view_structs = state.view_structs, {}
+    if known.views:
+        views.add_results(trainer, view_structs, result)
 
     _explain_undefined(trainer, result, known.phase)
     is_main = processes.is_main(config)
@@ -123,7 +137,9 @@ def evaluate(
     if not report:
         return result
     if is_main:
-        _report(trainer, settings, known.groups, struct, result)
+        if known.views:
+            views.log_results(view_structs, struct, result)
+        _report(trainer, settings, known.groups, struct, view_structs, result)
     return processes.broadcast(config, result)
 
 
@@ -146,8 +162,13 @@ def _prepare_collector(trainer: Trainer, eval_data: LoaderLike | None, known: Ev
 
     state = collector_state(collector)
     state.struct = None
-    if report or collector.register.need(NEED):
-        state.lists = _list_collector(trainer.config, eval_data, known.knowledge)
+    with_lists = report or collector.register.need(NEED)
+    if with_lists:
+        candidates = candidates_of(eval_data, settings.candidates)
+        state.lists = _list_collector(trainer.config, candidates, known.knowledge)
+    for view, knowledge in known.views:
+        lists = _list_collector(trainer.config, view.candidates, knowledge) if with_lists else None
+        state.views.append(ViewCollector(view, collector, lists))
 
 
 def _refuse_unprepared(trainer: Trainer) -> None:
@@ -159,6 +180,7 @@ def _refuse_unprepared(trainer: Trainer) -> None:
     needy = [metric for metric in trainer.config["metrics"] if NEED in registry.metric_information[metric.lower()]]
     for key, value in (
         ("metrics", needy),
+        ("eval_args: split", trainer.config["eval_args"]["split"] if has_views(trainer.config) else None),
         *((key, trainer.config[key]) for key in ("eval_groups", "save_per_user")),
     ):
         if value:
@@ -170,15 +192,12 @@ def _refuse_unprepared(trainer: Trainer) -> None:
 
 def _has_training_data(collector: Collector) -> bool:
     """Tell whether RecBole's collector has the training data of its own metrics; only training provides them."""
-    needed = ("data.num_items", "data.num_users", "data.count_items", "data.count_users")
-    return all(key in collector.data_struct for key in needed if collector.register.need(key))
+    return all(key in collector.data_struct for key in TRAINING_DATA if collector.register.need(key))
 
 
-def _list_collector(config: Config, loader: AbstractDataLoader, knowledge: TrainingKnowledge) -> ListCollector:
-    everything = np.arange(knowledge.dataset.item_num) > 0
-    mask = items_of(loader._dataset) if evaluation_config(config).candidates == "split" else everything
+def _list_collector(config: Config, candidates: NDArray[Any], knowledge: TrainingKnowledge) -> ListCollector:
     asked = {metric.lower() for metric in config["metrics"]}
-    return ListCollector(knowledge, mask, config["USER_ID_FIELD"], "poprsp" in asked)
+    return ListCollector(knowledge, candidates, config["USER_ID_FIELD"], "poprsp" in asked)
 
 
 def eval_batch_collect(
@@ -197,6 +216,8 @@ def eval_batch_collect(
     collect_batch(original, collector, scores_tensor, interaction, positive_u, positive_i, top)
     if state.lists is not None and top is not None:
         state.lists.add(scores_tensor, top, interaction, positive_u, positive_i)
+    for view in state.views:
+        view.add(original, scores_tensor, interaction, positive_u, positive_i)
 
 
 def get_data_struct(original: Callable[..., Any], collector: Collector) -> Any:
@@ -205,6 +226,7 @@ def get_data_struct(original: Callable[..., Any], collector: Collector) -> Any:
     if state.lists is not None and state.lists.gather(collector.config):
         struct.set(NEED, state.lists.lists())
     state.struct = struct
+    state.view_structs = {view.name: view.struct() for view in state.views}
     return struct
 
 
@@ -219,7 +241,7 @@ def _explain_undefined(trainer: Trainer, result: dict[str, float], phase: str) -
     for key, value in result.items():
         if not math.isnan(value):
             continue
-        metric = registry.metrics_dict.get(key.split("@")[0])
+        metric = registry.metrics_dict.get(without_view(key)[0].split("@")[0])
         reason = getattr(metric, "undefined", _UNDEFINED[trainer.config["eval_type"]])
         if phase == "valid" and key == trainer.config["valid_metric"].lower():
             raise ConfigError(f"valid_metric: found {key}, which is undefined in this validation: {reason}")
@@ -240,12 +262,17 @@ def _warn_once(trainer: Trainer, warnings: Iterable[str]) -> None:
 
 
 def _report(
-    trainer: Trainer, settings: EvaluationConfig, groups: Sequence[Group], struct: DataStruct, result: dict[str, float]
+    trainer: Trainer,
+    settings: EvaluationConfig,
+    groups: Sequence[Group],
+    struct: DataStruct,
+    view_structs: Mapping[str, DataStruct],
+    result: dict[str, float],
 ) -> None:
     """Add the results of groups to the overall result, and write those of each user."""
     metrics = trainer.evaluator.metric_class
     if groups:
-        overall = dict(result)
+        overall = {metric: value for metric, value in result.items() if not without_view(metric)[1]}
         topk, decimal_place = trainer.config["topk"], trainer.config["metric_decimal_place"]
         found, absent = group_results(metrics, struct, groups, topk, decimal_place)
         for label, (_, values) in found.items():
@@ -254,4 +281,5 @@ def _report(
         if absent:
             getLogger().info(f"groups without a test user: {', '.join(absent)}")
     if settings.save_per_user:
-        save_per_user(per_user_results(metrics, struct), settings.save_per_user)
+        users = per_user_results(metrics, struct)
+        save_per_user(views.add_user_results(users, metrics, view_structs), settings.save_per_user)

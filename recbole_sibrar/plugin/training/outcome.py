@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from logging import getLogger
@@ -15,6 +15,7 @@ from recbole.trainer.trainer import AbstractTrainer
 from recbole.utils import dict2str
 
 from recbole_sibrar.model.multimodal import MultimodalRecommender
+from recbole_sibrar.names import without_view
 from recbole_sibrar.parallel import processes
 from recbole_sibrar.plugin.state import training_state
 from recbole_sibrar.trainer.tensorboard import loss_names
@@ -88,8 +89,9 @@ def closing_block(trainer: Trainer, result: dict[str, Any]) -> str:
     config = trainer.config
     lines = {"model": str(config["model"]), "data": _data(trainer), "training": _training(trainer)}
     for part, key in (("validation", "best_valid_result"), ("test", "test_result")):
-        if result[key]:
-            lines[part] = " ".join(dict2str(result[key]).split())
+        for view, values in _by_view(result[key] or {}).items():
+            name = f"{part[:5].strip()} {view}" if view else part
+            lines[name] = " ".join(dict2str(values).split())
 
     checkpoint = result["checkpoint"]
     if checkpoint:
@@ -99,6 +101,15 @@ def closing_block(trainer: Trainer, result: dict[str, Any]) -> str:
         f"  {'next' if not number else '':<11} {command}" for number, command in enumerate(_next(trainer, checkpoint))
     ]
     return "\n".join(["the run has ended", *rows])
+
+
+def _by_view(result: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """Divide the metrics of an evaluation by view, with their plain names; an empty name for all interactions."""
+    views: dict[str, dict[str, float]] = {}
+    for metric, value in result.items():
+        plain, view = without_view(metric)
+        views.setdefault(view, {})[plain] = value
+    return views
 
 
 def _data(trainer: Trainer) -> str:

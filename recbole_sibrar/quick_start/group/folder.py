@@ -15,6 +15,7 @@ import yaml
 
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.errors import one_line
+from recbole_sibrar.names import is_of_group
 from recbole_sibrar.quick_start.group.runs import CONFIGURATION, CURVE, ENVIRONMENT
 from recbole_sibrar.quick_start.group.single_run import CHECKPOINT, RESULT
 from recbole_sibrar.quick_start.group.variants import file_name
@@ -113,8 +114,8 @@ class ComparisonFolder:
 
     @property
     def metrics(self) -> list[str]:
-        """Metrics over all users and items."""
-        return [name for name in self.results.columns[N_HEAD:] if "[" not in name]
+        """Metrics over all users and items, also those of views."""
+        return [name for name in self.results.columns[N_HEAD:] if not is_of_group(name)]
 
     @property
     def valid_metric(self) -> str:

@@ -13,6 +13,7 @@ from recbole.evaluator.register import smaller_metrics
 
 from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.files import replacing
+from recbole_sibrar.names import is_of_group, without_view
 from recbole_sibrar.quick_start.group import differences, summary
 from recbole_sibrar.quick_start.group.runs import CURVE, PER_USER, Run
 from recbole_sibrar.quick_start.group.variants import file_name
@@ -24,6 +25,8 @@ LEVEL = 0.05
 """Significance level of p-values after Bonferroni's correction, as in the papers."""
 
 _MARKS = "Best bold, second underlined"
+
+_VIEWS = "Cold: interactions of new items or users; warm: the others; all: both, in one ranking."
 
 _HEAD = ("name", "model", "seed", "minutes", "valid_score")
 """First columns of ``results.csv``; ``valid_score`` is the best ``valid_metric``."""
@@ -56,9 +59,8 @@ def write(runs: Sequence[Run], output: Path, title: str) -> Summary:
         nothing = f"{title}\n\n{_incomplete(runs)}\n"
         return Summary(nothing, nothing)
 
-    # Metrics with brackets, such as recall@10[gender=F], are of a group of users or items.
     results = _results(finished)
-    metrics = [name for name in results.columns[len(_HEAD) :] if "[" not in name]
+    metrics = [name for name in results.columns[len(_HEAD) :] if not is_of_group(name)]
     _replace(output / "results.csv", results.to_csv(index=False))
     _collect(finished, output / "per_user", PER_USER, ".parquet")
     _collect(finished, output / "learning_curves", CURVE, ".csv")
@@ -72,7 +74,8 @@ def write(runs: Sequence[Run], output: Path, title: str) -> Summary:
     best = {metric: significantly_best(significance, metric, list(users)) for metric in compared}
     smaller = [name for name in metrics if name.split("@")[0] in smaller_metrics]
     table = summary.cells(results, metrics, smaller, best)
-    sentences = [_legend(finished, any(best.values())), _incomplete(runs), different]
+    views = _VIEWS if any(without_view(metric)[1] for metric in metrics) else ""
+    sentences = [_legend(finished, any(best.values())), views, _incomplete(runs), different]
     legend = " ".join(filter(None, sentences))
     return _write_summary(table, metrics, title, legend, output)
 

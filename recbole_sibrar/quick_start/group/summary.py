@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-__all__ = ["Cell", "cells", "latex", "markdown", "plain_markdown", "terminal"]
+from recbole_sibrar.names import ALL, VIEWS, without_view
+
+__all__ = ["Block", "Cell", "blocks", "cells", "latex", "markdown", "plain_markdown", "terminal"]
 
 _RANK_DIGITS = 12
 """Decimals of a mean that decide its rank; sums in another order differ in the last ones."""
@@ -26,6 +28,45 @@ class Cell:
     """1 for the best model, 2 for the second; equal means share a rank; 0 without a mean."""
     significant: bool
     """True for a best model with significantly better results than every other."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some columns of the table, under a head of their own."""
+
+    head: str
+    """Title of the first column, with the models."""
+    titles: list[str]
+    """Titles of the other columns."""
+    places: list[int]
+    """Positions of these columns in the list of all metrics."""
+
+
+def blocks(metrics: Sequence[str]) -> list[Block]:
+    """Divide the columns of a table: a block for each metric in its views, or a single one without views.
+
+    Args:
+        metrics: Names of all columns.
+
+    Example:
+        >>> blocks(["ndcg@10", "mrr@10"])
+        [Block(head='model', titles=['ndcg@10', 'mrr@10'], places=[0, 1])]
+        >>> blocks(["ndcg@10", "ndcg@10[cold]", "ndcg@10[warm]"])
+        [Block(head='ndcg@10', titles=['cold', 'warm', 'all'], places=[1, 2, 0])]
+    """
+    names = [without_view(metric) for metric in metrics]
+    if not any(view for _, view in names):
+        return [Block("model", list(metrics), list(range(len(metrics))))]
+
+    found: dict[str, dict[str, int]] = {}
+    for place, (metric, view) in enumerate(names):
+        found.setdefault(metric, {})[view or ALL] = place
+
+    divided = []
+    for metric, places in found.items():
+        titles = [view for view in (*VIEWS, ALL) if view in places]
+        divided.append(Block(metric, titles, [places[title] for title in titles]))
+    return divided
 
 
 def cells(
@@ -74,11 +115,15 @@ def _number(cell: Cell, plus_minus: str) -> str:
 
 def markdown(table: Mapping[str, Sequence[Cell]], metrics: Sequence[str]) -> str:
     """Format a Markdown table: mean ± standard deviation, the best bold, the second underlined, ``*`` significant."""
-    head = " | ".join(map(plain_markdown, metrics))
-    lines = [f"| model | {head} |", "|---" * (len(metrics) + 1) + "|"]
-    for name, row in table.items():
-        lines.append(f"| {plain_markdown(name)} | {' | '.join(map(_markdown, row))} |")
-    return "\n".join(lines) + "\n"
+    texts = []
+    for block in blocks(metrics):
+        head = " | ".join(map(plain_markdown, (block.head, *block.titles)))
+        lines = [f"| {head} |", "|---" * (len(block.titles) + 1) + "|"]
+        for name, row in table.items():
+            values = [_markdown(row[place]) for place in block.places]
+            lines.append(f"| {plain_markdown(name)} | {' | '.join(values)} |")
+        texts.append("\n".join(lines) + "\n")
+    return "\n".join(texts)
 
 
 def plain_markdown(text: str) -> str:
@@ -104,11 +149,17 @@ def terminal(table: Mapping[str, Sequence[Cell]], metrics: Sequence[str]) -> str
         table: The table of :func:`cells`.
         metrics: The metrics, in order.
     """
-    head = ["model", *(f"{metric}  " for metric in metrics)]
-    rows = [[name, *map(_terminal, row)] for name, row in table.items()]
-    lines = [head, *rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    texts = []
+    for block in blocks(metrics):
+        head = [block.head, *(f"{title}  " for title in block.titles)]
+        rows = [[name, *(_terminal(row[place]) for place in block.places)] for name, row in table.items()]
+        texts.append(_aligned([head, *rows]))
+    return "\n".join(texts)
 
+
+def _aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Align the columns of some lines: the first to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     aligned = []
     for name, *values in lines:
         padded = [value.rjust(width) for value, width in zip(values, widths[1:], strict=True)]
@@ -129,18 +180,24 @@ def latex(table: Mapping[str, Sequence[Cell]], metrics: Sequence[str], caption: 
         metrics: The metrics, in order.
         caption: Plain text.
     """
-    head = " & ".join(["model", *map(_escape, metrics)])
-    rows = [f"{_escape(name)} & {' & '.join(map(_latex, row))} \\\\" for name, row in table.items()]
+    divided = blocks(metrics)
+    width = max(len(block.titles) for block in divided)
+    content: list[str] = []
+    for block in divided:
+        content += [r"\midrule"] if content else []
+        content.append(" & ".join(map(_escape, (block.head, *block.titles))) + r" \\")
+        content.append(r"\midrule")
+        for name, row in table.items():
+            values = [_latex(row[place]) for place in block.places]
+            content.append(f"{_escape(name)} & {' & '.join(values)} \\\\")
 
     lines = [
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{_escape(caption)}}}",
-        rf"\begin{{tabular}}{{l{'c' * len(metrics)}}}",
+        rf"\begin{{tabular}}{{l{'c' * width}}}",
         r"\toprule",
-        rf"{head} \\",
-        r"\midrule",
-        *rows,
+        *content,
         r"\bottomrule",
         r"\end{tabular}",
         r"\end{table}",

@@ -53,10 +53,15 @@ RANKING = [
     *("Coverage", "Gini", "APLT", "ARP", "Novelty", "ILD", "UserCalibration", "PopREO", "PopRSP"),
 ]
 
+MIXED = {"CS": [0.6, 0.2, 0.2], "warm": [0.6, 0.2, 0.2]}
+
 EVALUATIONS: dict[str, dict[str, Any]] = {
     "one batch": {"eval_batch_size": 10**6},
     "a user at a time": {"eval_batch_size": 1},
     "cold start": {"eval_args": {"split": {"CS": [0.6, 0.2, 0.2]}, "group_by": "item", "mode": "full"}},
+    "warm and cold items": {"eval_args": {"split": MIXED, "group_by": "item", "mode": "full"}},
+    # new users have the highest ids: the first process has none of them
+    "warm and cold users": {"eval_args": {"split": MIXED, "group_by": "user", "mode": "full"}, "eval_batch_size": 90},
     "sampled": {"eval_args": {"split": {"RS": [0.6, 0.2, 0.2]}, "group_by": "user", "mode": "uni5"}, "worker": 2},
     "BPR": {"model": "BPR"},
     "BPR sampled": {"model": "BPR", "eval_args": {"split": {"RS": [0.6, 0.2, 0.2]}, "mode": "pop5"}},

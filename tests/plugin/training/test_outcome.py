@@ -54,6 +54,20 @@ def test_without_saving_there_is_none(run: Run) -> None:
 
 
 @pytest.mark.slow
+def test_the_block_has_a_line_for_each_view(run: Run) -> None:
+    split = {"CS": [0.6, 0.2, 0.2], "warm": [0.6, 0.2, 0.2]}
+    result, log = run("Pop", metrics=["NDCG"], eval_args={"split": split, "group_by": "item"})
+    block = closing(log)
+    for name, key in (
+        ("validation", "best_valid_result"),
+        ("valid cold", "best_valid_result"),
+        ("test warm", "test_result"),
+    ):
+        suffix = f"[{name.split()[1]}]" if " " in name else ""
+        assert block[name] == f"ndcg@10 : {result[key][f'ndcg@10{suffix}']}"
+
+
+@pytest.mark.slow
 def test_the_block_says_what_was_run(run: Run) -> None:
     result, log = run(epochs=3, seed=7, metrics=["NDCG"], stopping_step=5)
     block = closing(log)

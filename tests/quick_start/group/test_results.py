@@ -202,3 +202,16 @@ def test_user_files_and_curves_are_copied(make: Make, output: Path) -> None:
     assert [path.name for path in (output / "per_user").iterdir()] == ["A-1.parquet"]
     assert [path.name for path in (output / "learning_curves").iterdir()] == ["A-1.csv"]
     assert runs[1].finished
+
+
+def test_views_are_columns_and_tested(make: Make, output: Path) -> None:
+    metrics = ("ndcg@10", "ndcg@10[cold]", "ndcg@10[warm]")
+    runs = [make(name, seed, shift, metrics) for name, shift in (("A", 0.0), ("B", 0.2)) for seed in (1, 2)]
+    text = comparison.write(runs, output, "tiny").markdown
+    head, _, first, second = [line for line in text.splitlines() if line.startswith("|")]
+    assert head == "| ndcg@10 | cold | warm | all |"
+    assert [row.count(" ± ") for row in (first, second)] == [3, 3]
+    assert "Cold: interactions of new items or users; warm: the others" in text
+    assert "gender" not in text
+    assert set(metrics) <= set(pd.read_csv(output / "results.csv").columns)
+    assert set(pd.read_csv(output / "significance.csv")["metric"]) == set(metrics)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recbole_sibrar.quick_start.group.summary import Cell, cells, latex, markdown, plain_markdown
+from recbole_sibrar.quick_start.group.summary import Cell, cells, latex, markdown, plain_markdown, terminal
 
 NOTHING: dict[str, str | None] = {}
 
@@ -123,3 +123,31 @@ def test_latex_has_a_column_for_each_metric() -> None:
     assert balanced(text)
     assert text.isascii()
     assert text.endswith("\\end{table}\n")
+
+
+def in_views() -> tuple[dict[str, list[Cell]], list[str]]:
+    """Models A, B and C in one metric: A is the best for new items, C for known ones, B for all."""
+    columns = {"ndcg@10": [2, 2, 3, 3, 1, 1], "ndcg@10[cold]": [3, 3, 2, 2, 1, 1], "ndcg@10[warm]": [1, 1, 2, 2, 3, 3]}
+    frame = results(**columns, **{"mrr@10": [1, 1, 2, 2, 3, 3]})
+    metrics = [*columns, "mrr@10"]
+    return cells(frame, metrics, [], NOTHING), metrics
+
+
+def test_views_are_columns_of_a_metric() -> None:
+    table, metrics = in_views()
+    blocks = markdown(table, metrics).split("\n\n")
+    lines = [[cell.strip() for cell in line.strip("| ").split("|")] for line in blocks[0].splitlines()]
+    assert lines[0] == ["ndcg@10", "cold", "warm", "all"]
+    best = {row[0]: [cell.startswith("**") for cell in row[1:]] for row in lines[2:]}
+    assert best == {"A": [True, False, False], "B": [False, False, True], "C": [False, True, False]}
+    assert blocks[1].startswith("| mrr@10 | all |")
+
+
+def test_views_in_other_forms() -> None:
+    table, metrics = in_views()
+    heads = [line.split() for line in terminal(table, metrics).splitlines() if "@" in line]
+    assert heads == [["ndcg@10", "cold", "warm", "all"], ["mrr@10", "all"]]
+    text = latex(table, metrics, "caption")
+    assert balanced(text)
+    assert r"\begin{tabular}{lccc}" in text
+    assert r"ndcg@10 & cold & warm & all \\" in text

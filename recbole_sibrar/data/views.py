@@ -1,0 +1,114 @@
+"""Views of a mixed evaluation: its cold and its warm interactions apart, as in ColdRec's protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recbole_sibrar.data.split import PARTS, check_disjoint
+from recbole_sibrar.errors import DataError
+from recbole_sibrar.names import COLD, SIDES, VIEWS, WARM, Side
+from recbole_sibrar.protocols import DatasetLike
+
+__all__ = ["View", "describe_parts", "views_of"]
+
+
+@dataclass(frozen=True)
+class View:
+    """Some users of an evaluated part, and the items ranked for them."""
+
+    name: str
+    """``cold`` or ``warm``."""
+    users: NDArray[np.bool_]
+    """bool ``[n_users]``: evaluated users, if they have a held-out interaction with a candidate."""
+    candidates: NDArray[np.bool_]
+    """bool ``[n_items]``: ranked items."""
+
+
+def views_of(
+    train: DatasetLike, part: DatasetLike, group_by: str, candidates: Literal["split", "all"]
+) -> tuple[View, View]:
+    """Divide the evaluation of a part into a view of its cold and one of its warm interactions.
+
+    Args:
+        train: Training part of the split.
+        part: Validation or test.
+        group_by: Cold entities: ``item``, ``user`` or ``both``.
+        candidates: ``split``: items of the part's cold interactions, and items of training. ``all``: items without and
+            with training interactions; every item in both views if users alone are cold.
+    """
+    known = {side: _marked(_ids(train, side), _size(train, side)) for side in SIDES}
+    is_cold = _cold_rows(known, part, group_by)
+    items = _ids(part, "item")
+    is_item = np.arange(len(known["item"])) > 0
+
+    if candidates == "split":
+        cold_items = _marked(items[is_cold], len(is_item))
+        warm_items = known["item"] | _marked(items[~is_cold], len(is_item))
+    elif group_by == "user":
+        cold_items = warm_items = is_item
+    else:
+        cold_items, warm_items = is_item & ~known["item"], known["item"]
+
+    everyone = np.ones_like(known["user"])
+    cold_users, warm_users = (everyone, everyone) if group_by == "item" else (~known["user"], known["user"])
+    return View(COLD, cold_users, cold_items), View(WARM, warm_users, warm_items)
+
+
+def describe_parts(parts: Sequence[DatasetLike], group_by: str) -> str:
+    """Check the cold and the warm interactions of a mixed split, and describe their numbers.
+
+    Args:
+        parts: The data sets of training, validation and test.
+        group_by: Cold entities: ``item``, ``user`` or ``both``.
+
+    Raises:
+        DataError: A part has no interactions of a kind, or a cold entity is in both held-out parts.
+    """
+    train, *held_out = parts
+    known = {side: _marked(_ids(train, side), _size(train, side)) for side in SIDES}
+    cold = [_cold_rows(known, part, group_by) for part in held_out]
+
+    texts = []
+    for name, is_cold in zip(PARTS[1:], cold, strict=True):
+        counts = (int(is_cold.sum()), int((~is_cold).sum()))
+        for view, count in zip(VIEWS, counts, strict=True):
+            if not count:
+                raise DataError(f"eval_args: split: the part {name} has no {view} interactions")
+        texts.append(f"{name} {counts[0]} {COLD} and {counts[1]} {WARM} interactions")
+
+    for side in SIDES:
+        if group_by in (side, "both"):
+            ids = [_ids(part, side)[is_cold].tolist() for part, is_cold in zip(held_out, cold, strict=True)]
+            check_disjoint([[], *ids], train.field2id_token[_field(train, side)], side)
+    return "; ".join(texts)
+
+
+def _cold_rows(known: dict[Side, NDArray[np.bool_]], part: DatasetLike, group_by: str) -> NDArray[np.bool_]:
+    """Mark the interactions of a part whose item (or user, or both) has no training interaction."""
+    sides: tuple[Side, ...] = tuple(side for side in SIDES if group_by in (side, "both"))
+    is_cold: NDArray[np.bool_] = np.all([~known[side][_ids(part, side)] for side in sides], axis=0)
+    return is_cold
+
+
+def _marked(ids: NDArray[np.int64], size: int) -> NDArray[np.bool_]:
+    """bool ``[size]``: True for the ids."""
+    return np.bincount(ids, minlength=size) > 0
+
+
+def _field(dataset: DatasetLike, side: Side) -> str:
+    return dataset.uid_field if side == "user" else dataset.iid_field
+
+
+def _size(dataset: DatasetLike, side: Side) -> int:
+    return dataset.user_num if side == "user" else dataset.item_num
+
+
+def _ids(dataset: DatasetLike, side: Side) -> NDArray[np.int64]:
+    """Read the internal id of the user or item of each interaction."""
+    ids: NDArray[np.int64] = dataset.inter_feat[_field(dataset, side)].numpy()
+    return ids
