@@ -10,8 +10,8 @@ import torch
 
 from recbole_sibrar.errors import nearest
 from recbole_sibrar.names import Side
-from recbole_sibrar.serving.catalogue import top
 from recbole_sibrar.serving.encoding.frames import read_table
+from recbole_sibrar.serving.ranking import Scores
 from recbole_sibrar.serving.recommender import Recommender
 from recbole_sibrar.serving.state import ItemFilter
 
@@ -87,4 +87,4 @@ class LookUps:
             competes = torch.zeros(search.catalogue.n, dtype=torch.bool)
             competes[torch.from_numpy(search.candidates)] = True
             counts.masked_fill_(~competes, -torch.inf)
-        return self._state.table(top(counts, k), ["popular"], "user", "item")
+        return self._state.table(Scores(counts).best(k), ["popular"], "user", "item")

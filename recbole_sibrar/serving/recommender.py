@@ -16,7 +16,6 @@ from recbole_sibrar.names import INTERACTIONS, Side
 from recbole_sibrar.serving.bundle.content import Content
 from recbole_sibrar.serving.bundle.manifest import Manifest
 from recbole_sibrar.serving.bundle.reading import read
-from recbole_sibrar.serving.catalogue import top
 from recbole_sibrar.serving.encoding.frames import TableLike, read_table
 from recbole_sibrar.serving.explaining import explain_score, similarity
 from recbole_sibrar.serving.state import NEW, ItemFilter, ItemLike, State
@@ -79,7 +78,7 @@ class Recommender:
     @property
     def n_users(self) -> int:
         """Number of known users."""
-        return len(self._state.users)
+        return len(self._state.users.values)
 
     @property
     def n_items(self) -> int:
@@ -179,7 +178,7 @@ class Recommender:
         for start in range(0, max(len(numbers), 1), block):
             part = numbers[start : start + block]
             seen = [self._state.seen(user) for user in part] if exclude_seen else None
-            ranking = search.rank(self._state.users[torch.from_numpy(part)], k, seen)
+            ranking = search.rank(self._state.users.take(part), k, seen)
             yield self._state.table(ranking, index.tokens(part), "user", "item")
 
     def recommend_for(
@@ -268,10 +267,10 @@ class Recommender:
         """
         _check_k(k)
         token, number, vector = self._state.item(item)
-        scores = (self._state.users @ vector)[None]
+        scores = self._state.scores_of_users(vector)
         if exclude_seen and number >= 0:
-            scores[0, torch.from_numpy(self._state.owners(number))] = -torch.inf
-        return self._state.table(top(scores, k), [token], "item", "user")
+            scores.values[0, torch.from_numpy(self._state.owners(number))] = -torch.inf
+        return self._state.table(scores.best(k), [token], "item", "user")
 
     def similar_items(
         self,
@@ -302,16 +301,16 @@ class Recommender:
         catalogue = search.catalogue
         if modalities is None:
             token, number, vector = self._state.item(item)
-            scores = similarity(catalogue.scores(vector[None]), catalogue, vector)
+            scores = similarity(catalogue, vector)
         else:
             token, number, parts = self._state.item_parts(item)
             scores = self._state.parts["item"].similarity(parts, modalities, catalogue)
 
         if search.allowed is not None:
-            scores.masked_fill_(~search.allowed, -torch.inf)
+            scores = scores.without(~search.allowed)
         if 0 <= number < catalogue.n:
-            scores[0, number] = -torch.inf
-        return self._state.table(top(scores, k), [token], "item", "similar")
+            scores.values[0, number] = -torch.inf
+        return self._state.table(scores.best(k), [token], "item", "similar")
 
     def explain(self, user: ItemLike, item: ItemLike) -> pd.DataFrame:
         """Divide a score among the modalities of user and item; the parts sum to the score.

@@ -15,11 +15,12 @@ from torch import Tensor
 from recbole_sibrar.errors import UnknownEntityError
 from recbole_sibrar.names import INTERACTIONS, Side
 from recbole_sibrar.serving.bundle.content import Content
-from recbole_sibrar.serving.catalogue import Catalogue, Ranking
+from recbole_sibrar.serving.catalogue import Catalogue
 from recbole_sibrar.serving.display import Display
 from recbole_sibrar.serving.encoding.entities import Entities
 from recbole_sibrar.serving.encoding.frames import Frame, TableLike, read_table
 from recbole_sibrar.serving.explaining import Parts, PartStore
+from recbole_sibrar.serving.ranking import Ranking, Scores, Vectors, dot_products, rounding_error
 from recbole_sibrar.serving.search import Search
 
 __all__ = ["NEW", "ItemFilter", "ItemLike", "State"]
@@ -44,7 +45,7 @@ class State:
     def __init__(self, content: Content) -> None:
         self.entities = Entities(content)
         self.manifest = content.manifest
-        self.users = content.users.embeddings.float()
+        self.users = Vectors(content.users.embeddings.float())
         self.catalogue = Catalogue.of(content.items.embeddings.float())
         self.display = Display(content.items.display)
         self.parts: dict[Side, PartStore] = {"user": PartStore(content, "user"), "item": PartStore(content, "item")}
@@ -95,7 +96,7 @@ class State:
             frame = self.frame_of(user, "user")
             return _token_of(frame), store.of_encoded(self.entities.encode("user", frame, parts=True))
         number = self.entities.tokens["user"].number(user)
-        return str(user), store.of(number, self.users[number])
+        return str(user), store.of(number, self.users.values[number])
 
     def seen(self, user: int) -> NDArray[np.int64]:
         """Return the items that a known user has interacted with."""
@@ -197,6 +198,16 @@ class State:
         mask = np.zeros(n, dtype=bool)
         mask[numbers[(numbers >= 0) & (numbers < n)]] = True
         return torch.from_numpy(mask)
+
+    def scores_of_users(self, item: Tensor) -> Scores:
+        """Score an item ``[k]`` for all users, ``[1, n]``."""
+
+        def rescore(rows: NDArray[np.int64], numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+            taken = self.users.take(numbers)
+            return dot_products(item.expand_as(taken), taken)
+
+        error = rounding_error(len(item), item.norm()[None], self.users.longest)
+        return Scores((self.users.values @ item)[None], rescore, error)
 
     def table(self, ranking: Ranking, owners: Sequence[str], owner: str, ranked: str) -> pd.DataFrame:
         """Make the table of a ranking.
