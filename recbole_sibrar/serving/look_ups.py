@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -39,6 +40,11 @@ class LookUps:
     def knows(self, side: Side, token: str) -> bool:
         """Tell if there is such a user or item."""
         return self._state.entities.tokens[side].find(token) >= 0
+
+    def competes(self, item: str) -> bool:
+        """Tell if there is such an item, and it is not removed."""
+        number = self._state.entities.tokens["item"].find(item)
+        return bool(self._state.competes(np.array([number]))[0])
 
     def near(self, side: Side, token: str) -> str:
         """Return ``; did you mean 'x'?`` for the nearest known user or item; nothing if none is near."""

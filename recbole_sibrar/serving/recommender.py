@@ -88,12 +88,15 @@ class Recommender:
     def tokens(self, side: Side, start: str = "", limit: int = 20) -> list[str]:
         """List ids of known users or items that start with some characters, in alphabetical order.
 
+        Removed items are left out.
+
         Args:
             side: ``user`` or ``item``.
             start: The characters.
             limit: Largest number of ids.
         """
-        return self._state.entities.tokens[side].starting_with(start, limit)
+        index = self._state.entities.tokens[side]
+        return index.starting_with(start, limit, self._state.competes if side == "item" else None)
 
     def describe_items(self, items: Iterable[str]) -> pd.DataFrame:
         """Look up the display columns of items.
@@ -214,6 +217,8 @@ class Recommender:
         fields = {**(user or {}), **({INTERACTIONS: clicked} if clicked else {})}
         if not fields:
             raise DataError("found neither a history nor fields, one of which a new user needs")
+        if user and INTERACTIONS in user:
+            self._state.frame_of(fields, "user")  # refuses unknown items, which a table of many users may have
         return self.recommend_new([fields], k, filter=filter, candidates=candidates, exclude_seen=exclude_seen)
 
     def recommend_new(
@@ -369,7 +374,7 @@ class Recommender:
             table: Items in the form of the ``.item`` file, with their ids.
 
         Returns:
-            Columns ``item`` and ``status``: ``added`` or ``replaced``.
+            Columns ``item`` and ``status``: ``added``, also for an item that comes back, or ``replaced``.
 
         Raises:
             DataError: The ids are missing, a column is unknown, or a cell holds no value of its field's type.
@@ -380,13 +385,19 @@ class Recommender:
             raise DataError(f"items: the column '{self.manifest.items.id_field}' is missing")
         return pd.DataFrame({"item": list(frame.tokens), "status": self._state.put(frame)})
 
-    def remove_items(self, items: Iterable[str]) -> None:
-        """Let items compete no longer; :meth:`add_items` brings one back.
+    def remove_items(self, items: Iterable[str]) -> int:
+        """Let items no longer compete; :meth:`add_items` brings one back.
+
+        Args:
+            items: Their ids; those that were removed earlier are left as they are.
+
+        Returns:
+            Number of items that competed until now.
 
         Raises:
             UnknownEntityError: An item is unknown.
         """
-        self._state.remove(items)
+        return self._state.remove(items)
 
 
 def _check_k(k: int) -> None:

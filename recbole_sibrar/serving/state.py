@@ -56,21 +56,30 @@ class State:
     # Look-ups
 
     def frame_of(self, fields: Mapping[str, Any], side: Side) -> Frame:
-        """Make the table of one new user or item, and check that the model can encode it."""
+        """Make the table of one new user or item, and check that the model can encode it.
+
+        Raises:
+            DataError: A field cannot be read, or the model cannot encode it.
+            UnknownEntityError: The user has clicked an item that the model does not know.
+        """
         frame = read_table([fields], self.manifest.side(side), side)
         self.entities.check_new(side, frame)
+        if side == "user":
+            self.entities.check_clicks(frame)
         return Frame(frame.tokens, frame.columns, 1)
 
     def known_item(self, item: str) -> tuple[int, Tensor]:
         """Look up number and embedding ``[k]`` of a known item.
 
         Raises:
-            UnknownEntityError: There is none.
+            UnknownEntityError: There is none, or it has been removed.
         """
         catalogue = self.catalogue
         number = self.entities.tokens["item"].number(item)
         if number >= catalogue.n:  # another thread is adding it at this moment
             raise UnknownEntityError("item", item)
+        if bool(catalogue.removed[number]):
+            raise UnknownEntityError("item", item, ": it has been removed")
         return number, catalogue.take(np.array([number]))[0]
 
     def item(self, item: ItemLike) -> tuple[str, int, Tensor]:
@@ -145,6 +154,7 @@ class State:
         with self._lock:
             index = self.entities.tokens["item"]
             known = index.numbers(list(frame.tokens))
+            competed = self.competes(known)
             pairs = zip(frame.tokens, known, strict=True)
             numbers = np.array([index.add(token) if number < 0 else number for token, number in pairs], dtype=np.int64)
 
@@ -152,13 +162,22 @@ class State:
             self.parts["item"].put(numbers, encoded)
             self._note_first_interactions(numbers, frame)
             self.catalogue = self.catalogue.put(numbers, encoded.embeddings)
-        return ["added" if number < 0 else "replaced" for number in known]
+        return ["replaced" if was_there else "added" for was_there in competed]
 
-    def remove(self, items: Iterable[str]) -> None:
-        """Let items compete no longer."""
-        numbers = self.entities.tokens["item"].known_numbers(items)
+    def remove(self, items: Iterable[str]) -> int:
+        """Let items no longer compete; return the number of those that did."""
+        numbers = np.unique(self.entities.tokens["item"].known_numbers(items))
         with self._lock:
+            n_competed = int(self.competes(numbers).sum())
             self.catalogue = self.catalogue.remove(numbers)
+        return n_competed
+
+    def competes(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Mark the items that compete, bool ``[m]``: neither unknown (number -1) nor removed."""
+        catalogue = self.catalogue
+        is_known = (numbers >= 0) & (numbers < catalogue.n)
+        removed = catalogue.removed.numpy()[np.where(is_known, numbers, 0)] if catalogue.n else ~is_known
+        return np.asarray(is_known & ~removed, dtype=bool)
 
     def _note_first_interactions(self, numbers: NDArray[np.int64], frame: Frame) -> None:
         """Remember the users of added items, whose recommendations leave these out, and forget earlier ones."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from heapq import nsmallest
 from typing import Any
@@ -20,6 +20,9 @@ __all__ = ["TokenIndex"]
 
 _MANY = 64
 """Number of tokens from which on a hash table is made for a look-up."""
+
+Shown = Callable[[NDArray[np.int64]], NDArray[np.bool_]]
+"""Function that marks numbers, ``[n]`` -> bool ``[n]``."""
 
 _NEIGHBOURS = 200
 """Tokens before and after a place in alphabetical order that can be its nearest."""
@@ -127,15 +130,31 @@ class TokenIndex:
         candidates = [*self.array.take(pa.array(around)).to_pylist(), *self._added_tokens[-_NEIGHBOURS:]]
         return nearest(token, candidates)
 
-    def starting_with(self, start: str, limit: int) -> list[str]:
-        """List the first tokens, in alphabetical order, that start with some characters."""
+    def starting_with(self, start: str, limit: int, shown: Shown | None = None) -> list[str]:
+        """List the first tokens, in alphabetical order, that start with some characters.
+
+        Args:
+            start: The characters.
+            limit: Largest number of tokens.
+            shown: Function that marks the numbers to list; None for all.
+        """
+        order = self._order
+        place = self._place(start)
         found: list[str] = []
-        for number in self._order[self._place(start) :]:
-            token: str = self.array[int(number)].as_py()
-            if not token.startswith(start) or len(found) >= limit:
+        while place < len(order) and len(found) < limit:
+            block = order[place : place + limit]
+            place += limit
+            tokens = self.tokens(block)
+            kept = shown(block) if shown else np.ones(len(block), dtype=bool)
+            pairs = zip(tokens, kept, strict=True)
+            found += [token for token, is_kept in pairs if is_kept and token.startswith(start)]
+            if not tokens[-1].startswith(start):
                 break
-            found.append(token)
+
         added = [token for token in list(self._added_tokens) if token.startswith(start)]
+        if shown and added:
+            kept = shown(np.array([self._added[token] for token in added]))
+            added = [token for token, is_kept in zip(added, kept, strict=True) if is_kept]
         return nsmallest(limit, [*found, *added])
 
     def _place(self, token: str) -> int:

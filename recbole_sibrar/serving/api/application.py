@@ -35,10 +35,13 @@ def create_app(settings: ServerSettings, service: Service | None = None) -> Fast
         ConfigError: The token cannot be read.
     """
 
+    metrics = Metrics()
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         held = service if service is not None else await asyncio.to_thread(Service, settings)
         app.state.service = held
+        held.on_reload = lambda result: metrics.reloads.labels(result).inc()
         follower = asyncio.create_task(_follow(held))
         has_signal = _reload_at_signal(held)
         yield
@@ -56,13 +59,13 @@ def create_app(settings: ServerSettings, service: Service | None = None) -> Fast
         docs_url=None,  # FastAPI's pages load scripts from a network
         redoc_url=None,
     )
-    app.state.metrics = Metrics()
+    app.state.metrics = metrics
     app.state.token = read_token(settings.token_file)
     app.include_router(endpoints.router)
     app.include_router(changing.router)
     app.include_router(operating.router)
     add_handlers(app)
-    app.add_middleware(Guard, max_body=settings.max_body, metrics=app.state.metrics)
+    app.add_middleware(Guard, max_body=settings.max_body, hosts=settings.hosts, metrics=metrics)
     return app
 
 
