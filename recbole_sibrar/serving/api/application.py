@@ -34,7 +34,6 @@ def create_app(settings: ServerSettings, service: Service | None = None) -> Fast
     Raises:
         ConfigError: The token cannot be read.
     """
-
     metrics = Metrics()
 
     @asynccontextmanager
