@@ -110,13 +110,7 @@ class Recommender:
         Raises:
             UnknownEntityError: An item is unknown.
         """
-        index = self._state.entities.tokens["item"]
-        numbers = index.known_numbers(items)
-        rows = [
-            {"item": token, **self._state.display.of(int(n))}
-            for token, n in zip(index.tokens(numbers), numbers, strict=True)
-        ]
-        return pd.DataFrame(rows, columns=["item", *self._state.display.names])
+        return self._state.describe(items)
 
     # Recommendations
 

@@ -107,6 +107,14 @@ class State:
         number = self.entities.tokens["user"].number(user)
         return str(user), store.of(number, self.users.values[number])
 
+    def describe(self, items: Iterable[str]) -> pd.DataFrame:
+        """Look up the display columns of items; see ``Recommender.describe_items``."""
+        index = self.entities.tokens["item"]
+        numbers = index.known_numbers(items)
+        pairs = zip(index.tokens(numbers), numbers, strict=True)
+        rows = [{"item": token, **self.display.of(int(number))} for token, number in pairs]
+        return pd.DataFrame(rows, columns=["item", *self.display.names])
+
     def seen(self, user: int) -> NDArray[np.int64]:
         """Return the items that a known user has interacted with."""
         history = self.entities.content.histories.of(int(user)).astype(np.int64)
