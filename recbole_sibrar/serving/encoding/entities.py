@@ -35,7 +35,9 @@ class Entities:
     def __init__(self, content: Content) -> None:
         self.content = content
         self.manifest = content.manifest
-        self.tokens: dict[Side, TokenIndex] = {side: TokenIndex(side, content.side(side).tokens) for side in SIDES}
+        self.tokens: dict[Side, TokenIndex] = {
+            side: TokenIndex(side, content.side(side).tokens, content.side(side).order) for side in SIDES
+        }
         self.encoders: dict[Side, SideEncoder | None] = {side: load_encoder(content, side) for side in SIDES}
 
     @cached_property
