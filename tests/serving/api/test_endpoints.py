@@ -13,6 +13,7 @@ from recbole_sibrar.serving.api.application import create_app
 from recbole_sibrar.serving.api.guard import Guard
 from recbole_sibrar.serving.api.metrics import Metrics
 from recbole_sibrar.serving.api.settings import ServerSettings
+from recbole_sibrar.serving.look_ups import LookUps
 from recbole_sibrar.serving.recommender import Recommender
 
 
@@ -188,7 +189,7 @@ def test_failure_has_no_details(settings: ServerSettings, monkeypatch: pytest.Mo
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("secret of ann")
 
-    monkeypatch.setattr(Recommender, "recommend", fail)
+    monkeypatch.setattr(LookUps, "recommend", fail)
     with TestClient(create_app(settings)) as client:
         assert "failed" in refusal(client, "/recommend", 500, users=["ann"])
     assert "RuntimeError at fail" in caplog.text
