@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from typing import Annotated
 
@@ -105,11 +106,12 @@ def _store(service: Service) -> ItemStore:
 
 
 @router.post("/reload", response_model=ReloadAnswer)
-def reload(request: Request) -> JSONResponse:
+async def reload(request: Request) -> JSONResponse:
     """Load the model folder again; other workers follow within a second."""
     service = service_of(request)
     try:
-        model: ModelInService = service.reload_everywhere()
+        # in a thread beside those of the other requests, which it would keep waiting
+        model: ModelInService = await asyncio.to_thread(service.reload_everywhere)
     except (PortableModelError, ConfigError) as error:  # the latter if a package is missing that the model needs
         # the answer does not tell where the folder is
         message = one_line(error).replace(str(service.settings.model), "the model")
