@@ -59,15 +59,18 @@ def measure(folder: Path, args: argparse.Namespace) -> list[list[str]]:
     try:
         port = port_of(log, process)
         seconds = time.perf_counter() - started
+        server = psutil.Process(process.pid)
+        started_with = processor_seconds(server)
         ask(port, args.users, 50)
+        before = processor_seconds(server)
         single = ask(port, args.users, args.requests)
+        work = (processor_seconds(server) - before) / args.requests
 
         begun = time.perf_counter()
         each = args.requests // args.connections
         with ThreadPoolExecutor(args.connections) as pool:
             parts = list(pool.map(lambda _: ask(port, args.users, each), range(args.connections)))
         rate = each * args.connections / (time.perf_counter() - begun)
-        server = psutil.Process(process.pid)
         memory = sum(one.memory_info().rss for one in (server, *server.children(recursive=True))) / 2**20
     finally:
         process.terminate()
@@ -76,11 +79,19 @@ def measure(folder: Path, args: argparse.Namespace) -> list[list[str]]:
     busy = f"{args.connections} connections, {args.workers} workers"
     rows = [
         ["start", "to the first answer", f"{seconds:.1f} s"],
+        ["start", "processor time", f"{started_with:.1f} s"],
         ["start", "memory of all processes", f"{memory:.0f} MB"],
     ]
     rows += [["one connection", name, value] for name, value in percentiles(single)]
+    rows += [["one connection", "processor time of the server a request", f"{1000 * work:.2f} ms"]]
     rows += [[busy, name, value] for name, value in percentiles(np.concatenate(parts))]
     return [*rows, [busy, "requests/s", f"{rate:.0f}"]]
+
+
+def processor_seconds(server: psutil.Process) -> float:
+    """Sum the processor time of the server and its workers."""
+    times = [one.cpu_times() for one in (server, *server.children(recursive=True))]
+    return sum(one.user + one.system for one in times)
 
 
 def port_of(log: Path, process: subprocess.Popen[bytes]) -> int:

@@ -2,52 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Catalogue", "Ranking", "top"]
+from recbole_sibrar.serving.ranking import Ranking, Rescore, Scores, Vectors, dot_products, rounding_error
+
+__all__ = ["Catalogue"]
 
 _SCORES_A_BLOCK = 1 << 24
 """Scores to compute at a time, 64 megabytes."""
 
 
 @dataclass(frozen=True)
-class Ranking:
-    """Best items of some users, or best users of some items."""
-
-    numbers: NDArray[np.int64]
-    """int64 ``[b, k]``, best first; -1 where there are fewer."""
-    scores: NDArray[np.float32]
-    """float32 ``[b, k]``; -inf where there are fewer."""
-
-
-def top(scores: Tensor, k: int) -> Ranking:
-    """Find the largest scores of each row.
-
-    Args:
-        scores: float ``[b, n]``; -inf for those that do not compete.
-        k: Number of them.
-
-    Example:
-        >>> top(torch.tensor([[1.0, 3.0, -torch.inf]]), 5).numbers.tolist()
-        [[1, 0, -1]]
-    """
-    best = scores.topk(min(k, scores.shape[1]), dim=1)
-    numbers = torch.where(best.values == -torch.inf, -1, best.indices)
-    return Ranking(numbers.numpy(), best.values.numpy())
-
-
-@dataclass(frozen=True)
 class Catalogue:
     """Embeddings of the items by number. A change makes a new catalogue; searches in the earlier one go on."""
 
-    base: Tensor
-    """float32 ``[n_base, k]``: items of the portable model, mapped from its file."""
+    stored: Vectors
+    """Items of the portable model, mapped from its file."""
     n: int
     """Number of items ever known, removed ones included."""
     changed: NDArray[np.int64]
@@ -61,13 +37,18 @@ class Catalogue:
     def of(cls, base: Tensor) -> Catalogue:
         """Make a catalogue without changes."""
         n = len(base)
-        return cls(base, n, np.zeros(0, dtype=np.int64), base[:0], torch.zeros(n, dtype=torch.bool))
+        return cls(Vectors(base), n, np.zeros(0, dtype=np.int64), base[:0], torch.zeros(n, dtype=torch.bool))
 
-    @cached_property
-    def lengths(self) -> Tensor:
-        """Lengths of the embeddings of the portable model, float32 ``[n_base]``."""
-        lengths: Tensor = self.base.norm(dim=1)
-        return lengths
+    @property
+    def base(self) -> Tensor:
+        """Embeddings of the items of the portable model, float32 ``[n_base, k]``."""
+        return self.stored.values
+
+    @property
+    def longest(self) -> float:
+        """Length of the longest embedding."""
+        later = float(self.vectors.norm(dim=1).max()) if len(self.vectors) else 0.0
+        return max(self.stored.longest, later)
 
     @property
     def is_changed(self) -> bool:
@@ -86,7 +67,7 @@ class Catalogue:
         removed = torch.cat([self.removed, torch.zeros(n - self.n, dtype=torch.bool)])
         removed[torch.from_numpy(numbers)] = False
         return Catalogue(
-            self.base,
+            self.stored,
             n,
             np.concatenate([self.changed[kept], numbers]),
             torch.cat([self.vectors[torch.from_numpy(kept)], vectors]),
@@ -94,7 +75,7 @@ class Catalogue:
         )
 
     def remove(self, numbers: NDArray[np.int64]) -> Catalogue:
-        """Let items compete no longer."""
+        """Let items no longer compete."""
         removed = self.removed.clone()
         removed[torch.from_numpy(numbers)] = True
         return replace(self, removed=removed)
@@ -104,9 +85,10 @@ class Catalogue:
         wanted = torch.from_numpy(np.asarray(numbers, dtype=np.int64))
         taken = self.base[wanted.clamp(max=len(self.base) - 1)]
         if len(self.changed):
-            places = {int(number): place for place, number in enumerate(self.changed)}
-            for row in np.flatnonzero(np.isin(numbers, self.changed)):
-                taken[row] = self.vectors[places[int(numbers[row])]]
+            order = np.argsort(self.changed)
+            places = order[np.searchsorted(self.changed, wanted.numpy(), sorter=order).clip(max=len(order) - 1)]
+            rows = np.flatnonzero(self.changed[places] == wanted.numpy())
+            taken[torch.from_numpy(rows)] = self.vectors[torch.from_numpy(places[rows])]
         return taken
 
     def scores(self, users: Tensor) -> Tensor:
@@ -136,14 +118,16 @@ class Catalogue:
             allowed: bool ``[n]``: items that compete; None for all.
         """
         block = max(_SCORES_A_BLOCK // max(self.n, 1), 1)
+        errors = rounding_error(users.shape[1], users.norm(dim=1), self.longest)
         parts = []
         for start in range(0, len(users), block):
-            scores = self.scores(users[start : start + block])
+            part = slice(start, start + block)
+            scores = self.scores(users[part])
             if seen is not None:
-                _leave_out(scores, seen[start : start + block])
+                _leave_out(scores, seen[part])
             if allowed is not None:
                 scores.masked_fill_(~allowed, -torch.inf)
-            parts.append(top(scores, k))
+            parts.append(Scores(scores, _rescore(users[part], self.take), errors[part]).best(k))
         return _joined(parts, min(k, self.n))
 
     def rank_among(
@@ -157,18 +141,29 @@ class Catalogue:
             candidates: int64 ``[m]``, distinct: the items that compete.
             seen: For each user the items to leave out; None for none.
         """
-        competing = candidates[~self.removed.numpy()[candidates]]
-        vectors = self.take(competing).t()
+        competing = np.sort(candidates[~self.removed.numpy()[candidates]])
+        vectors = Vectors(self.take(competing))
+        errors = rounding_error(users.shape[1], users.norm(dim=1), vectors.longest)
         block = max(_SCORES_A_BLOCK // max(len(competing), 1), 1)
         parts = []
         for start in range(0, len(users), block):
-            scores = users[start : start + block] @ vectors
-            for row, items in enumerate(seen[start : start + block] if seen is not None else []):
+            part = slice(start, start + block)
+            scores = users[part] @ vectors.values.t()
+            for row, items in enumerate(seen[part] if seen is not None else []):
                 scores[row, torch.from_numpy(np.isin(competing, items))] = -torch.inf
-            best = top(scores, k)
+            best = Scores(scores, _rescore(users[part], vectors.take), errors[part]).best(k)
             numbers = np.where(best.numbers >= 0, competing[best.numbers], -1) if len(competing) else best.numbers
             parts.append(Ranking(numbers, best.scores))
         return _joined(parts, min(k, len(competing)))
+
+
+def _rescore(users: Tensor, take: Callable[[NDArray[np.int64]], Tensor]) -> Rescore:
+    """Make the function that computes scores of users ``[b, k]`` again."""
+
+    def rescore(rows: NDArray[np.int64], numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+        return dot_products(users[torch.from_numpy(rows)], take(numbers))
+
+    return rescore
 
 
 def _products(users: Tensor, items: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from recbole_sibrar.errors import DataError, one_line
 from recbole_sibrar.serving.encoding.frames import Frame
+from recbole_sibrar.serving.filter_columns import FilterColumns
 from recbole_sibrar.serving.filters import evaluate
 
 __all__ = ["Display"]
@@ -31,7 +32,9 @@ class Display:
 
     def __init__(self, table: pa.Table) -> None:
         self.table = table
+        self._columns = FilterColumns(table)
         self._later: dict[int, dict[str, Any]] = {}
+        self._later_columns: tuple[NDArray[np.int64], FilterColumns] | None = None
         self._masks: OrderedDict[str, NDArray[np.bool_]] = OrderedDict()
         self._lock = Lock()
 
@@ -63,7 +66,9 @@ class Display:
             numbers: int64 ``[n]``.
             rows: Their columns, from :meth:`rows`.
         """
-        self._later.update(zip(numbers.tolist(), rows, strict=True))
+        with self._lock:
+            self._later.update(zip(numbers.tolist(), rows, strict=True))
+            self._later_columns = None
 
     def _as_stored(self, name: str, cells: pa.Array) -> pa.Array:
         """Give cells the type of the stored column, where texts have to be divided or converted."""
@@ -105,12 +110,21 @@ class Display:
         """
         mask = np.zeros(n, dtype=bool)
         mask[: self.table.num_rows] = self._stored_mask(expression)
-        later = [number for number in list(self._later) if number < n]
-        if later:
-            rows = [self._later[number] for number in later]
-            columns = {name: [row[name] for row in rows] for name in self.names}
-            mask[later] = evaluate(expression, pa.table(columns))
+        numbers, columns = self._columns_of_later()
+        if len(numbers):
+            holds = evaluate(expression, columns)
+            is_there = numbers < n  # another thread may be adding items at this moment
+            mask[numbers[is_there]] = holds[is_there]
         return mask
+
+    def _columns_of_later(self) -> tuple[NDArray[np.int64], FilterColumns]:
+        """Numbers and columns of added and replaced items, prepared once after each change."""
+        with self._lock:
+            if self._later_columns is None:
+                rows = list(self._later.values())
+                table = pa.table({name: [row[name] for row in rows] for name in self.names})
+                self._later_columns = np.array(list(self._later), dtype=np.int64), FilterColumns(table)
+            return self._later_columns
 
     def _stored_mask(self, expression: str) -> NDArray[np.bool_]:
         """Rows of the portable model that an expression holds for; the latest expressions are remembered."""
@@ -119,7 +133,7 @@ class Display:
                 self._masks.move_to_end(expression)
                 return self._masks[expression]
 
-        mask = evaluate(expression, self.table)
+        mask = evaluate(expression, self._columns)
         with self._lock:
             self._masks[expression] = mask
             if len(self._masks) > _REMEMBERED:

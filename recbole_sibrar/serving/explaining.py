@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from recbole_sibrar.errors import DataError, PortableModelError, nearest
 from recbole_sibrar.names import Side
 from recbole_sibrar.serving.bundle.content import Content
 from recbole_sibrar.serving.catalogue import Catalogue
 from recbole_sibrar.serving.encoding.encoder import Encoded
+from recbole_sibrar.serving.ranking import Scores, Vectors, dot_products
 
 __all__ = ["MEAN", "PartStore", "Parts", "explain_score", "similarity"]
+
+_ROUNDING = float(torch.finfo(torch.float32).eps)
+_TINY = float(torch.finfo(torch.float32).tiny)
 
 MEAN = "(mean)"
 """Name of the part of an entity without any modality: the mean embedding of training."""
@@ -33,6 +36,11 @@ class Parts:
     """Available modality -> embedding of that modality alone, ``[k]``."""
     aggregation: str | None
     """``mean`` or ``max``; None where the embedding is no aggregate."""
+
+    def mean(self, modalities: Sequence[str]) -> Tensor | None:
+        """Mean ``[k]`` of those of some modalities that are available; None without any."""
+        held = [self.alone[name] for name in modalities if name in self.alone]
+        return torch.stack(held).mean(0) if held else None
 
     def summands(self, model: str, side: Side) -> dict[str, Tensor]:
         """Divide the embedding into vectors ``[k]`` that sum to it, one for each modality.
@@ -115,7 +123,7 @@ class PartStore:
             parts = self.of_encoded(encoded, row)
             self.later[int(number)] = (parts.embedding, parts.alone)
 
-    def similarity(self, parts: Parts, modalities: Sequence[str], catalogue: Catalogue) -> Tensor:
+    def similarity(self, parts: Parts, modalities: Sequence[str], catalogue: Catalogue) -> Scores:
         """Compute the cosine of some modalities of an item with those of all items.
 
         Args:
@@ -124,7 +132,7 @@ class PartStore:
             catalogue: All items.
 
         Returns:
-            float ``[1, n]``; -inf for items without any of the modalities, and for removed ones.
+            Scores ``[1, n]``; -inf for items without any of the modalities, and for removed ones.
 
         Raises:
             DataError: A modality is unknown, or the item has none of them.
@@ -133,46 +141,50 @@ class PartStore:
             if name not in self.spec.modalities:
                 known = ", ".join(self.spec.modalities)
                 raise DataError(f"modality '{name}' is unknown, there are {known}{nearest(name, self.spec.modalities)}")
-        own = [parts.alone[name] for name in modalities if name in parts.alone]
-        if not own:
+        wanted = parts.mean(modalities)
+        if wanted is None:
             raise DataError(f"the item has none of the modalities {', '.join(modalities)}")
 
-        wanted = functional.normalize(torch.stack(own).mean(0), dim=0)
-        available = self._stored_available()
-        columns = [self.spec.modalities.index(name) for name in modalities]
-        scores = torch.full((1, catalogue.n), -torch.inf)
-        scores[0, : len(available)] = self._stored_cosines(wanted, modalities, available[:, columns])
+        available = self._stored_available()[:, [self.spec.modalities.index(name) for name in modalities]]
+        stored = Vectors(self._stored_means(modalities, available))
+        later = [number for number in list(self.later) if number < catalogue.n]
+        means = [self.of(number, wanted).mean(modalities) for number in later]
+        has_any = torch.zeros(catalogue.n, dtype=torch.bool)
+        has_any[: len(available)] = available.any(1)
+        has_any[later] = torch.tensor([mean is not None for mean in means], dtype=torch.bool)
 
-        for number, (_, alone) in list(self.later.items()):
-            held = [alone[name] for name in modalities if name in alone]
-            if number < catalogue.n:
-                mean = torch.stack(held).mean(0) if held else None
-                scores[0, number] = -torch.inf if mean is None else functional.normalize(mean, dim=0) @ wanted
-        return scores.masked_fill_(catalogue.removed, -torch.inf)
+        vectors = torch.stack([torch.zeros_like(wanted) if mean is None else mean for mean in [*means, wanted]])[:-1]
+        compared = replace(catalogue, stored=stored, changed=np.array(later, dtype=np.int64), vectors=vectors)
+        return similarity(compared, wanted).without(~has_any)
 
-    def _stored_cosines(self, wanted: Tensor, modalities: Sequence[str], mask: Tensor) -> Tensor:
-        """Cosines with the mean of the modalities that each stored item has, ``[n]``."""
-        total = torch.zeros(len(mask), len(wanted))
+    def _stored_means(self, modalities: Sequence[str], mask: Tensor) -> Tensor:
+        """Mean of the modalities that each stored item has, ``[n, k]``; zeros for items without any."""
+        total = torch.zeros(len(mask), self.stored[modalities[0]].shape[1])
         for column, name in enumerate(modalities):
             total += self.stored[name].float() * mask[:, column, None]
-        cosines = functional.normalize(total, dim=1) @ wanted
-        return cosines.masked_fill(~mask.any(1), -torch.inf)
+        return total / mask.sum(1, keepdim=True).clamp(min=1)
 
 
-def similarity(scores: Tensor, catalogue: Catalogue, vector: Tensor) -> Tensor:
-    """Divide the dot products of a vector with all items by the lengths of both.
+def similarity(catalogue: Catalogue, vector: Tensor) -> Scores:
+    """Compute the cosine of a vector with all items; -inf for removed ones.
 
     Args:
-        scores: float ``[1, n]``, from ``catalogue.scores``; changed in place.
         catalogue: The items.
         vector: float ``[k]``.
     """
     lengths = torch.ones(catalogue.n)
-    lengths[: len(catalogue.base)] = catalogue.lengths
+    lengths[: len(catalogue.base)] = catalogue.stored.lengths
     if len(catalogue.changed):
         lengths[torch.from_numpy(catalogue.changed)] = catalogue.vectors.norm(dim=1)
-    cosines: Tensor = scores / (lengths * vector.norm()).clamp(min=torch.finfo(torch.float32).tiny)
-    return cosines
+    cosines = catalogue.scores(vector[None]) / (lengths * vector.norm()).clamp(min=_TINY)
+
+    def rescore(rows: NDArray[np.int64], numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+        taken = catalogue.take(numbers)
+        squares = dot_products(taken, taken) * float(dot_products(vector[None], vector[None])[0])
+        cosines: NDArray[np.float32] = dot_products(vector.expand_as(taken), taken) / np.sqrt(squares).clip(min=_TINY)
+        return cosines
+
+    return Scores(cosines, rescore, _ROUNDING * (len(vector) + 4))
 
 
 def explain_score(model: str, user: Parts, item: Parts) -> list[tuple[str, str, float]]:

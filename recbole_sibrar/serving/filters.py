@@ -8,14 +8,14 @@ from __future__ import annotations
 import ast
 import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from recbole_sibrar.errors import DataError, nearest
+from recbole_sibrar.serving.filter_columns import Constant, FilterColumn, FilterColumns
 
 __all__ = ["evaluate"]
 
@@ -36,18 +36,26 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.GtE: operator.ge,
 }
 
+_MIRRORED: dict[Callable[[Any, Any], Any], Callable[[Any, Any], Any]] = {
+    operator.lt: operator.gt,
+    operator.le: operator.ge,
+    operator.gt: operator.lt,
+    operator.ge: operator.le,
+}
+"""The comparison with both sides exchanged."""
+
 _ALLOWED = (
     "comparisons of columns with texts and numbers (==, !=, <, <=, >, >=), 'text' in column, column in ['a', 'b'], "
     "joined by and, or, not"
 )
 
 
-def evaluate(expression: str, table: pa.Table) -> NDArray[np.bool_]:
+def evaluate(expression: str, columns: FilterColumns) -> NDArray[np.bool_]:
     """Find the rows for which an expression holds. A missing value fulfils no comparison but ``!=``.
 
     Args:
         expression: The expression.
-        table: The columns.
+        columns: The columns.
 
     Returns:
         bool ``[n]``.
@@ -56,13 +64,14 @@ def evaluate(expression: str, table: pa.Table) -> NDArray[np.bool_]:
         DataError: It is no such expression, or names an unknown column.
 
     Example:
-        >>> films = pa.table({"year": [1985, 1999], "class": [["Comedy"], ["Drama", "War"]]})
+        >>> import pyarrow as pa
+        >>> films = FilterColumns(pa.table({"year": [1985, 1999], "class": [["Comedy"], ["Drama", "War"]]}))
         >>> evaluate("year > 1990 and 'War' in class", films).tolist()
         [False, True]
     """
-    tree, names = _parse(expression, table.column_names)
+    tree, names = _parse(expression, columns.names)
     try:
-        found = _Evaluation(expression, table, names).rows(tree.body)
+        found = _Evaluation(expression, columns, names).rows(tree.body)
     except RecursionError:
         raise _refused(expression, "it is nested too deeply") from None
     return found
@@ -95,72 +104,78 @@ def _refused(expression: str, reason: str) -> DataError:
 class _Evaluation:
     """Evaluation of one expression on one table."""
 
-    def __init__(self, expression: str, table: pa.Table, names: dict[str, str]) -> None:
+    def __init__(self, expression: str, columns: FilterColumns, names: dict[str, str]) -> None:
         self.expression = expression
-        self.table = table
+        self.columns = columns
         self.names = names
 
     def rows(self, node: ast.expr) -> NDArray[np.bool_]:
         """Rows for which a condition holds, bool ``[n]``."""
         if isinstance(node, ast.BoolOp):
             join = np.logical_and if isinstance(node.op, ast.And) else np.logical_or
-            return np.asarray(join.reduce([self.rows(value) for value in node.values]), dtype=bool)
+            return self._joined(join, (self.rows(value) for value in node.values))
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
             return ~self.rows(node.operand)
         if isinstance(node, ast.Compare):
             sides = [node.left, *node.comparators]
             pairs = zip(node.ops, sides[:-1], sides[1:], strict=True)
-            return np.asarray(np.logical_and.reduce([self._compare(*pair) for pair in pairs]), dtype=bool)
+            return self._joined(np.logical_and, (self._compare(*pair) for pair in pairs))
         raise _refused(self.expression, "it is no condition")
 
-    def _compare(self, comparison: ast.cmpop, left: ast.expr, right: ast.expr) -> NDArray[np.bool_]:
-        if isinstance(comparison, (ast.In, ast.NotIn)):
-            found = self._contains(left, right)
-            return ~found if isinstance(comparison, ast.NotIn) else found
+    def _joined(self, join: np.ufunc, parts: Iterator[NDArray[np.bool_]]) -> NDArray[np.bool_]:
+        """Join conditions one by one; a thousand of them at once would take much memory."""
+        joined = next(parts).copy()
+        for part in parts:
+            join(joined, part, out=joined)
+        return joined
 
-        compare = _COMPARISONS.get(type(comparison))
-        if compare is None:
+    def _compare(self, operation: ast.cmpop, left: ast.expr, right: ast.expr) -> NDArray[np.bool_]:
+        if isinstance(operation, (ast.In, ast.NotIn)):
+            found = self._contains(left, right)
+            return ~found if isinstance(operation, ast.NotIn) else found
+
+        comparison = _COMPARISONS.get(type(operation))
+        if comparison is None:
             raise _refused(self.expression, "it has an unknown comparison")
         one, other = self._value(left), self._value(right)
-        is_wrong = isinstance(comparison, ast.NotEq)
-        n = self.table.num_rows
-        pairs = zip(
-            one if isinstance(one, list) else [one] * n, other if isinstance(other, list) else [other] * n, strict=True
-        )
-        return np.array([_holds(compare, a, b, is_wrong) for a, b in pairs], dtype=bool)
+        is_wrong = isinstance(operation, ast.NotEq)
+        if isinstance(one, FilterColumn) and isinstance(other, FilterColumn):
+            return one.compare_cells(comparison, other, is_wrong)
+        if isinstance(one, FilterColumn):
+            return one.compare(comparison, other, is_wrong)  # type: ignore[arg-type]  # a constant
+        if isinstance(other, FilterColumn):
+            return other.compare(_MIRRORED.get(comparison, comparison), one, is_wrong)
+        raise _refused(self.expression, "it compares two constants")
 
     def _contains(self, left: ast.expr, right: ast.expr) -> NDArray[np.bool_]:
         """Rows of ``'text' in column`` or ``column in [...]``."""
         if isinstance(right, (ast.List, ast.Tuple, ast.Set)):
             options = [self._constant(element) for element in right.elts]
-            cells = self._value(left)
-            return (
-                np.array([cell in options for cell in cells], dtype=bool) if isinstance(cells, list) else self._none()
-            )
+            column = self._value(left)
+            if not isinstance(column, FilterColumn):
+                raise _refused(self.expression, "the left of 'in' is no column")
+            return column.among(options)
 
         wanted = self._constant(left)
-        cells = self._value(right)
-        if not isinstance(cells, list):
+        column = self._value(right)
+        if not isinstance(column, FilterColumn):
             raise _refused(self.expression, "the right of 'in' is no column and no list")
-        if any(isinstance(cell, (int, float)) for cell in cells):
+        if column.is_number:
             raise _refused(self.expression, "the right of 'in' is a column of numbers")
-        return np.array([cell is not None and _has(cell, wanted) for cell in cells], dtype=bool)
+        return column.having(wanted)
 
-    def _none(self) -> NDArray[np.bool_]:
-        raise _refused(self.expression, "the left of 'in' is no column")
-
-    def _value(self, node: ast.expr) -> Any:
-        """Cells of a column, as a list, or a constant."""
+    def _value(self, node: ast.expr) -> FilterColumn | Constant:
+        """Find a column or a constant."""
         if not isinstance(node, ast.Name):
             return self._constant(node)
         name = self.names.get(node.id, node.id)
-        if name not in self.table.column_names:
-            known = self.table.column_names
+        known = self.columns.names
+        if name not in known:
             allowed = ", ".join(known) or "none: export the model with --display"
             raise DataError(f"filter: '{name}' is no display column{nearest(name, known)}; there are {allowed}")
-        return self.table.column(name).to_pylist()
+        return self.columns.column(name)
 
-    def _constant(self, node: ast.expr) -> Any:
+    def _constant(self, node: ast.expr) -> Constant:
         if isinstance(node, ast.Constant) and isinstance(node.value, (str, int, float)):
             return node.value
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
@@ -168,31 +183,3 @@ class _Evaluation:
             if not isinstance(number, str):
                 return -number
         raise _refused(self.expression, "it compares something that is neither a column nor a text or number")
-
-
-def _holds(compare: Callable[[Any, Any], Any], one: Any, other: Any, is_unequal: bool) -> bool:
-    """Compare two cells; cells of several elements are compared as one text."""
-    if one is None or other is None:
-        return is_unequal
-    if isinstance(one, list):
-        one = " ".join(map(str, one))
-    if isinstance(other, list):
-        other = " ".join(map(str, other))
-    if isinstance(one, str) != isinstance(other, str):
-        one, other = _alike(one, other)
-        if one is None:
-            return is_unequal
-    return bool(compare(one, other))
-
-
-def _alike(one: Any, other: Any) -> tuple[Any, Any]:
-    """Convert the text of two cells to a number; labels such as years are texts in an atomic file."""
-    try:
-        return float(one), float(other)
-    except ValueError:
-        return None, None
-
-
-def _has(cell: Any, wanted: Any) -> bool:
-    """Tell if a list has an element, or a text a part."""
-    return str(wanted) in cell if isinstance(cell, str) else wanted in cell

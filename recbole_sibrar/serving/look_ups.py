@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from recbole_sibrar.errors import nearest
 from recbole_sibrar.names import Side
-from recbole_sibrar.serving.catalogue import top
 from recbole_sibrar.serving.encoding.frames import read_table
+from recbole_sibrar.serving.ranking import Scores
 from recbole_sibrar.serving.recommender import Recommender
 from recbole_sibrar.serving.state import ItemFilter
 
-__all__ = ["LookUps"]
+__all__ = ["Listing", "LookUps"]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Items for one user, best first."""
+
+    items: list[str]
+    """Their ids."""
+    scores: list[float]
+    """Their scores."""
+    displays: list[dict[str, Any]]
+    """Their display columns."""
 
 
 class LookUps:
@@ -40,6 +55,11 @@ class LookUps:
         """Tell if there is such a user or item."""
         return self._state.entities.tokens[side].find(token) >= 0
 
+    def competes(self, item: str) -> bool:
+        """Tell if there is such an item, and it is not removed."""
+        number = self._state.entities.tokens["item"].find(item)
+        return bool(self._state.competes(np.array([number]))[0])
+
     def near(self, side: Side, token: str) -> str:
         """Return ``; did you mean 'x'?`` for the nearest known user or item; nothing if none is near."""
         tokens = self._state.entities.tokens[side]
@@ -58,10 +78,50 @@ class LookUps:
 
     def display_of(self, items: Iterable[str]) -> list[dict[str, Any]]:
         """Return the display columns of known items."""
+        return self._displays(self._state.entities.tokens["item"].known_numbers(items))
+
+    def recommend(
+        self,
+        users: Sequence[str],
+        k: int,
+        filter: ItemFilter = None,
+        candidates: Sequence[str] | None = None,
+        exclude_seen: bool = True,
+    ) -> list[Listing]:
+        """Recommend items to known users, as ``Recommender.recommend``, without the time that data frames take.
+
+        Args:
+            users: Ids of known users.
+            k: Number of items for each.
+            filter: Items that may be recommended.
+            candidates: Ids of the items that compete; None for all.
+            exclude_seen: Leave out the training items of each user.
+
+        Returns:
+            The list of each user.
+        """
+        numbers = self._state.entities.tokens["user"].known_numbers(users)
+        seen = [self._state.seen(int(user)) for user in numbers] if exclude_seen else None
+        search = self._state.search(filter, candidates)
+        ranking = search.rank(self._state.users.take(numbers), k, seen)
+        return [self._listing(*row) for row in zip(ranking.numbers, ranking.scores, strict=True)]
+
+    def _listing(self, numbers: NDArray[np.int64], scores: NDArray[np.float32]) -> Listing:
+        """Make the list of one row of a ranking."""
+        is_there = numbers >= 0
+        found = numbers[is_there]
+        items = self._state.entities.tokens["item"].tokens(found)
+        return Listing(items, scores[is_there].tolist(), self._displays(found))
+
+    def listing_of(self, frame: pd.DataFrame) -> Listing:
+        """Make a list of a table with the columns ``item`` and ``score``."""
+        items = frame["item"].tolist()
+        return Listing(items, frame["score"].tolist(), self.display_of(items))
+
+    def _displays(self, numbers: NDArray[np.int64]) -> list[dict[str, Any]]:
         display = self._state.display
         if not display.names:
-            return [{} for _ in items]
-        numbers = self._state.entities.tokens["item"].known_numbers(items)
+            return [{} for _ in numbers]
         return [display.of(int(number)) for number in numbers]
 
     def popular_items(self, k: int, filter: ItemFilter = None, candidates: Sequence[str] | None = None) -> pd.DataFrame:
@@ -87,4 +147,4 @@ class LookUps:
             competes = torch.zeros(search.catalogue.n, dtype=torch.bool)
             competes[torch.from_numpy(search.candidates)] = True
             counts.masked_fill_(~competes, -torch.inf)
-        return self._state.table(top(counts, k), ["popular"], "user", "item")
+        return self._state.table(Scores(counts).best(k), ["popular"], "user", "item")

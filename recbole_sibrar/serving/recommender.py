@@ -16,7 +16,6 @@ from recbole_sibrar.names import INTERACTIONS, Side
 from recbole_sibrar.serving.bundle.content import Content
 from recbole_sibrar.serving.bundle.manifest import Manifest
 from recbole_sibrar.serving.bundle.reading import read
-from recbole_sibrar.serving.catalogue import top
 from recbole_sibrar.serving.encoding.frames import TableLike, read_table
 from recbole_sibrar.serving.explaining import explain_score, similarity
 from recbole_sibrar.serving.state import NEW, ItemFilter, ItemLike, State
@@ -79,7 +78,7 @@ class Recommender:
     @property
     def n_users(self) -> int:
         """Number of known users."""
-        return len(self._state.users)
+        return len(self._state.users.values)
 
     @property
     def n_items(self) -> int:
@@ -89,12 +88,15 @@ class Recommender:
     def tokens(self, side: Side, start: str = "", limit: int = 20) -> list[str]:
         """List ids of known users or items that start with some characters, in alphabetical order.
 
+        Removed items are left out.
+
         Args:
             side: ``user`` or ``item``.
             start: The characters.
             limit: Largest number of ids.
         """
-        return self._state.entities.tokens[side].starting_with(start, limit)
+        index = self._state.entities.tokens[side]
+        return index.starting_with(start, limit, self._state.competes if side == "item" else None)
 
     def describe_items(self, items: Iterable[str]) -> pd.DataFrame:
         """Look up the display columns of items.
@@ -108,13 +110,7 @@ class Recommender:
         Raises:
             UnknownEntityError: An item is unknown.
         """
-        index = self._state.entities.tokens["item"]
-        numbers = index.known_numbers(items)
-        rows = [
-            {"item": token, **self._state.display.of(int(n))}
-            for token, n in zip(index.tokens(numbers), numbers, strict=True)
-        ]
-        return pd.DataFrame(rows, columns=["item", *self._state.display.names])
+        return self._state.describe(items)
 
     # Recommendations
 
@@ -179,7 +175,7 @@ class Recommender:
         for start in range(0, max(len(numbers), 1), block):
             part = numbers[start : start + block]
             seen = [self._state.seen(user) for user in part] if exclude_seen else None
-            ranking = search.rank(self._state.users[torch.from_numpy(part)], k, seen)
+            ranking = search.rank(self._state.users.take(part), k, seen)
             yield self._state.table(ranking, index.tokens(part), "user", "item")
 
     def recommend_for(
@@ -215,6 +211,8 @@ class Recommender:
         fields = {**(user or {}), **({INTERACTIONS: clicked} if clicked else {})}
         if not fields:
             raise DataError("found neither a history nor fields, one of which a new user needs")
+        if user and INTERACTIONS in user:
+            self._state.frame_of(fields, "user")  # refuses unknown items, which a table of many users may have
         return self.recommend_new([fields], k, filter=filter, candidates=candidates, exclude_seen=exclude_seen)
 
     def recommend_new(
@@ -268,10 +266,10 @@ class Recommender:
         """
         _check_k(k)
         token, number, vector = self._state.item(item)
-        scores = (self._state.users @ vector)[None]
+        scores = self._state.scores_of_users(vector)
         if exclude_seen and number >= 0:
-            scores[0, torch.from_numpy(self._state.owners(number))] = -torch.inf
-        return self._state.table(top(scores, k), [token], "item", "user")
+            scores.values[0, torch.from_numpy(self._state.owners(number))] = -torch.inf
+        return self._state.table(scores.best(k), [token], "item", "user")
 
     def similar_items(
         self,
@@ -302,16 +300,16 @@ class Recommender:
         catalogue = search.catalogue
         if modalities is None:
             token, number, vector = self._state.item(item)
-            scores = similarity(catalogue.scores(vector[None]), catalogue, vector)
+            scores = similarity(catalogue, vector)
         else:
             token, number, parts = self._state.item_parts(item)
             scores = self._state.parts["item"].similarity(parts, modalities, catalogue)
 
         if search.allowed is not None:
-            scores.masked_fill_(~search.allowed, -torch.inf)
+            scores = scores.without(~search.allowed)
         if 0 <= number < catalogue.n:
-            scores[0, number] = -torch.inf
-        return self._state.table(top(scores, k), [token], "item", "similar")
+            scores.values[0, number] = -torch.inf
+        return self._state.table(scores.best(k), [token], "item", "similar")
 
     def explain(self, user: ItemLike, item: ItemLike) -> pd.DataFrame:
         """Divide a score among the modalities of user and item; the parts sum to the score.
@@ -370,7 +368,7 @@ class Recommender:
             table: Items in the form of the ``.item`` file, with their ids.
 
         Returns:
-            Columns ``item`` and ``status``: ``added`` or ``replaced``.
+            Columns ``item`` and ``status``: ``added``, also for an item that comes back, or ``replaced``.
 
         Raises:
             DataError: The ids are missing, a column is unknown, or a cell holds no value of its field's type.
@@ -381,13 +379,19 @@ class Recommender:
             raise DataError(f"items: the column '{self.manifest.items.id_field}' is missing")
         return pd.DataFrame({"item": list(frame.tokens), "status": self._state.put(frame)})
 
-    def remove_items(self, items: Iterable[str]) -> None:
-        """Let items compete no longer; :meth:`add_items` brings one back.
+    def remove_items(self, items: Iterable[str]) -> int:
+        """Let items no longer compete; :meth:`add_items` brings one back.
+
+        Args:
+            items: Their ids; those that were removed earlier are left as they are.
+
+        Returns:
+            Number of items that competed until now.
 
         Raises:
             UnknownEntityError: An item is unknown.
         """
-        self._state.remove(items)
+        return self._state.remove(items)
 
 
 def _check_k(k: int) -> None:

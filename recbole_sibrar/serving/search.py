@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from recbole_sibrar.serving.catalogue import Catalogue, Ranking
+from recbole_sibrar.serving.catalogue import Catalogue
 from recbole_sibrar.serving.index import ItemIndex
+from recbole_sibrar.serving.ranking import Ranking
 
 __all__ = ["Search"]
 

@@ -15,11 +15,12 @@ from torch import Tensor
 from recbole_sibrar.errors import UnknownEntityError
 from recbole_sibrar.names import INTERACTIONS, Side
 from recbole_sibrar.serving.bundle.content import Content
-from recbole_sibrar.serving.catalogue import Catalogue, Ranking
+from recbole_sibrar.serving.catalogue import Catalogue
 from recbole_sibrar.serving.display import Display
 from recbole_sibrar.serving.encoding.entities import Entities
 from recbole_sibrar.serving.encoding.frames import Frame, TableLike, read_table
 from recbole_sibrar.serving.explaining import Parts, PartStore
+from recbole_sibrar.serving.ranking import Ranking, Scores, Vectors, dot_products, rounding_error
 from recbole_sibrar.serving.search import Search
 
 __all__ = ["NEW", "ItemFilter", "ItemLike", "State"]
@@ -44,7 +45,7 @@ class State:
     def __init__(self, content: Content) -> None:
         self.entities = Entities(content)
         self.manifest = content.manifest
-        self.users = content.users.embeddings.float()
+        self.users = Vectors(content.users.embeddings.float())
         self.catalogue = Catalogue.of(content.items.embeddings.float())
         self.display = Display(content.items.display)
         self.parts: dict[Side, PartStore] = {"user": PartStore(content, "user"), "item": PartStore(content, "item")}
@@ -55,21 +56,30 @@ class State:
     # Look-ups
 
     def frame_of(self, fields: Mapping[str, Any], side: Side) -> Frame:
-        """Make the table of one new user or item, and check that the model can encode it."""
+        """Make the table of one new user or item, and check that the model can encode it.
+
+        Raises:
+            DataError: A field cannot be read, or the model cannot encode it.
+            UnknownEntityError: The user has clicked an item that the model does not know.
+        """
         frame = read_table([fields], self.manifest.side(side), side)
         self.entities.check_new(side, frame)
+        if side == "user":
+            self.entities.check_clicks(frame)
         return Frame(frame.tokens, frame.columns, 1)
 
     def known_item(self, item: str) -> tuple[int, Tensor]:
         """Look up number and embedding ``[k]`` of a known item.
 
         Raises:
-            UnknownEntityError: There is none.
+            UnknownEntityError: There is none, or it has been removed.
         """
         catalogue = self.catalogue
         number = self.entities.tokens["item"].number(item)
         if number >= catalogue.n:  # another thread is adding it at this moment
             raise UnknownEntityError("item", item)
+        if bool(catalogue.removed[number]):
+            raise UnknownEntityError("item", item, ": it has been removed")
         return number, catalogue.take(np.array([number]))[0]
 
     def item(self, item: ItemLike) -> tuple[str, int, Tensor]:
@@ -95,7 +105,15 @@ class State:
             frame = self.frame_of(user, "user")
             return _token_of(frame), store.of_encoded(self.entities.encode("user", frame, parts=True))
         number = self.entities.tokens["user"].number(user)
-        return str(user), store.of(number, self.users[number])
+        return str(user), store.of(number, self.users.values[number])
+
+    def describe(self, items: Iterable[str]) -> pd.DataFrame:
+        """Look up the display columns of items; see ``Recommender.describe_items``."""
+        index = self.entities.tokens["item"]
+        numbers = index.known_numbers(items)
+        pairs = zip(index.tokens(numbers), numbers, strict=True)
+        rows = [{"item": token, **self.display.of(int(number))} for token, number in pairs]
+        return pd.DataFrame(rows, columns=["item", *self.display.names])
 
     def seen(self, user: int) -> NDArray[np.int64]:
         """Return the items that a known user has interacted with."""
@@ -144,6 +162,7 @@ class State:
         with self._lock:
             index = self.entities.tokens["item"]
             known = index.numbers(list(frame.tokens))
+            competed = self.competes(known)
             pairs = zip(frame.tokens, known, strict=True)
             numbers = np.array([index.add(token) if number < 0 else number for token, number in pairs], dtype=np.int64)
 
@@ -151,13 +170,22 @@ class State:
             self.parts["item"].put(numbers, encoded)
             self._note_first_interactions(numbers, frame)
             self.catalogue = self.catalogue.put(numbers, encoded.embeddings)
-        return ["added" if number < 0 else "replaced" for number in known]
+        return ["replaced" if was_there else "added" for was_there in competed]
 
-    def remove(self, items: Iterable[str]) -> None:
-        """Let items compete no longer."""
-        numbers = self.entities.tokens["item"].known_numbers(items)
+    def remove(self, items: Iterable[str]) -> int:
+        """Let items no longer compete; return the number of those that did."""
+        numbers = np.unique(self.entities.tokens["item"].known_numbers(items))
         with self._lock:
+            n_competed = int(self.competes(numbers).sum())
             self.catalogue = self.catalogue.remove(numbers)
+        return n_competed
+
+    def competes(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Mark the items that compete, bool ``[m]``: neither unknown (number -1) nor removed."""
+        catalogue = self.catalogue
+        is_known = (numbers >= 0) & (numbers < catalogue.n)
+        removed = catalogue.removed.numpy()[np.where(is_known, numbers, 0)] if catalogue.n else ~is_known
+        return np.asarray(is_known & ~removed, dtype=bool)
 
     def _note_first_interactions(self, numbers: NDArray[np.int64], frame: Frame) -> None:
         """Remember the users of added items, whose recommendations leave these out, and forget earlier ones."""
@@ -197,6 +225,16 @@ class State:
         mask = np.zeros(n, dtype=bool)
         mask[numbers[(numbers >= 0) & (numbers < n)]] = True
         return torch.from_numpy(mask)
+
+    def scores_of_users(self, item: Tensor) -> Scores:
+        """Score an item ``[k]`` for all users, ``[1, n]``."""
+
+        def rescore(rows: NDArray[np.int64], numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+            taken = self.users.take(numbers)
+            return dot_products(item.expand_as(taken), taken)
+
+        error = rounding_error(len(item), item.norm()[None], self.users.longest)
+        return Scores((self.users.values @ item)[None], rescore, error)
 
     def table(self, ranking: Ranking, owners: Sequence[str], owner: str, ranked: str) -> pd.DataFrame:
         """Make the table of a ranking.

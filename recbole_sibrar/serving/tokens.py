@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from heapq import nsmallest
 from typing import Any
@@ -16,10 +16,13 @@ from numpy.typing import NDArray
 from recbole_sibrar.errors import DataError, UnknownEntityError, nearest
 from recbole_sibrar.names import Side
 
-__all__ = ["TokenIndex"]
+__all__ = ["TokenIndex", "alphabetical_order", "has_twice"]
 
 _MANY = 64
 """Number of tokens from which on a hash table is made for a look-up."""
+
+Shown = Callable[[NDArray[np.int64]], NDArray[np.bool_]]
+"""Function that marks numbers, ``[n]`` -> bool ``[n]``."""
 
 _NEIGHBOURS = 200
 """Tokens before and after a place in alphabetical order that can be its nearest."""
@@ -34,6 +37,7 @@ class TokenIndex:
     Args:
         side: Whose tokens they are, for messages.
         tokens: Arrow array of distinct texts.
+        order: Their alphabetical order, from :func:`alphabetical_order`; None to compute it at the first look-up.
 
     Example:
         >>> index = TokenIndex("item", pa.array(["i7", "i2"]))
@@ -41,9 +45,10 @@ class TokenIndex:
         (1, [1, -1], ['i2', 'i7'])
     """
 
-    def __init__(self, side: Side, tokens: pa.Array) -> None:
+    def __init__(self, side: Side, tokens: pa.Array, order: NDArray[np.int32] | None = None) -> None:
         self.side = side
         self.array = tokens
+        self._given_order = order
         self._added: dict[str, int] = {}
         self._added_tokens: list[str] = []
 
@@ -51,10 +56,9 @@ class TokenIndex:
         return len(self.array) + len(self._added_tokens)
 
     @cached_property
-    def _order(self) -> NDArray[np.int64]:
+    def _order(self) -> NDArray[np.int32]:
         """Positions of the tokens in alphabetical order."""
-        order: NDArray[np.int64] = pc.array_sort_indices(self.array).to_numpy().astype(np.int64)
-        return order
+        return alphabetical_order(self.array) if self._given_order is None else self._given_order
 
     def add(self, token: str) -> int:
         """Give a new token the next number."""
@@ -127,21 +131,55 @@ class TokenIndex:
         candidates = [*self.array.take(pa.array(around)).to_pylist(), *self._added_tokens[-_NEIGHBOURS:]]
         return nearest(token, candidates)
 
-    def starting_with(self, start: str, limit: int) -> list[str]:
-        """List the first tokens, in alphabetical order, that start with some characters."""
+    def starting_with(self, start: str, limit: int, shown: Shown | None = None) -> list[str]:
+        """List the first tokens, in alphabetical order, that start with some characters.
+
+        Args:
+            start: The characters.
+            limit: Largest number of tokens.
+            shown: Function that marks the numbers to list; None for all.
+        """
+        order = self._order
+        place = self._place(start)
         found: list[str] = []
-        for number in self._order[self._place(start) :]:
-            token: str = self.array[int(number)].as_py()
-            if not token.startswith(start) or len(found) >= limit:
+        while place < len(order) and len(found) < limit:
+            block = order[place : place + limit].astype(np.int64)
+            place += limit
+            tokens = self.tokens(block)
+            kept = shown(block) if shown else np.ones(len(block), dtype=bool)
+            pairs = zip(tokens, kept, strict=True)
+            found += [token for token, is_kept in pairs if is_kept and token.startswith(start)]
+            if not tokens[-1].startswith(start):
                 break
-            found.append(token)
+
         added = [token for token in list(self._added_tokens) if token.startswith(start)]
+        if shown and added:
+            kept = shown(np.array([self._added[token] for token in added]))
+            added = [token for token, is_kept in zip(added, kept, strict=True) if is_kept]
         return nsmallest(limit, [*found, *added])
 
     def _place(self, token: str) -> int:
         """Position in alphabetical order of the first token that is not before a text."""
         # Arrow sorts by the bytes of UTF-8, which is the order of code points, as Python's
         return bisect_left(self._order, token, key=lambda number: self.array[int(number)].as_py())
+
+
+def alphabetical_order(tokens: pa.Array) -> NDArray[np.int32]:
+    """Sort texts; the position of each in alphabetical order, int32 ``[n]``."""
+    order: NDArray[np.int32] = pc.array_sort_indices(tokens).to_numpy().astype(np.int32)
+    return order
+
+
+def has_twice(tokens: pa.Array, order: NDArray[np.int32]) -> bool:
+    """Tell if a text occurs twice; in alphabetical order equal ones are neighbours.
+
+    Example:
+        >>> tokens = pa.array(["b", "a", "b"])
+        >>> has_twice(tokens, alphabetical_order(tokens))
+        True
+    """
+    ordered = tokens.take(pa.array(order))
+    return bool(pc.any(pc.equal(ordered[1:], ordered[:-1]), min_count=0).as_py())
 
 
 def _texts(tokens: Iterable[str]) -> list[str]:

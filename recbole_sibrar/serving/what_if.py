@@ -15,6 +15,7 @@ from recbole_sibrar.errors import DataError, PortableModelError, nearest, refuse
 from recbole_sibrar.names import Side
 from recbole_sibrar.serving.catalogue import Catalogue
 from recbole_sibrar.serving.explaining import Parts, explain_score
+from recbole_sibrar.serving.ranking import Vectors
 from recbole_sibrar.serving.recommender import Recommender
 from recbole_sibrar.serving.state import ItemFilter, ItemLike
 
@@ -43,7 +44,7 @@ class WhatIf:
 
     def __init__(self, recommender: Recommender) -> None:
         self._state = recommender._state
-        self._bases: OrderedDict[tuple[str, ...], Tensor] = OrderedDict()
+        self._bases: OrderedDict[tuple[str, ...], Vectors] = OrderedDict()
         self._lock = Lock()
 
     def recommend(
@@ -145,13 +146,13 @@ class WhatIf:
         for row, number in enumerate(catalogue.changed):
             parts = self._state.parts["item"].of(int(number), catalogue.vectors[row])
             vectors[row] = self._restricted(parts, "item", chosen).embedding
-        return Catalogue(base, catalogue.n, catalogue.changed, vectors, catalogue.removed)
+        return replace(catalogue, stored=base, vectors=vectors)
 
-    def _remembered_base(self, modalities: tuple[str, ...], n: int) -> Tensor:
+    def _remembered_base(self, modalities: tuple[str, ...], n: int) -> Vectors:
         """Make the items of the portable model from some modalities; the latest results are remembered."""
         with self._lock:  # several threads ask at once, and another may remove an entry
             if modalities not in self._bases:
-                self._bases[modalities] = self._base(modalities, n)
+                self._bases[modalities] = Vectors(self._base(modalities, n))
             self._bases.move_to_end(modalities)
             if len(self._bases) > _REMEMBERED:
                 self._bases.popitem(last=False)

@@ -91,10 +91,13 @@ def test_added_items_compete(model: Recommender) -> None:
     assert "u1" not in set(model.audience("n1", k=99)["user"])
     assert model.n_items == 41
 
-    model.remove_items(["n1", "i5"])
+    assert model.remove_items(["n1", "i5"]) == 2
+    assert model.remove_items(["i5", "i5"]) == 0
+    with pytest.raises(UnknownEntityError, match="item 'i5' is unknown: it has been removed"):
+        model.similar_items("i5")
     assert not {"n1", "i5"} & set(model.recommend(["u2"], k=99, exclude_seen=False)["item"])
     assert not {"n1", "i5"} & set(model.similar_items("i3", k=99)["similar"])
-    model.add_items([{"item_id": "i5"}])
+    assert model.add_items([{"item_id": "i5"}])["status"].tolist() == ["added"]
     assert model.n_items == 40
 
 

@@ -18,6 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     serving.add_model_folder(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", default="8000", help="port; 0 for any free one (default: %(default)s)")
+    parser.add_argument(
+        "--allowed-hosts",
+        metavar="A,B",
+        default="",
+        help="names of this server, for requests that do not come to localhost or an address; * for any",
+    )
     parser.add_argument("--workers", metavar="N", default="1", help="number of processes (default: %(default)s)")
     parser.add_argument(
         "--token-file", metavar="FILE", type=Path, help="file with the token for writes (default: read only)"
@@ -42,6 +48,8 @@ class Options:
     """Address to listen on."""
     port: str
     """Port."""
+    allowed_hosts: str
+    """Names of the server, separated by commas."""
     workers: str
     """Number of processes."""
     token_file: Path | None
@@ -70,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
     if not options.port.isascii() or not options.port.isdigit() or int(options.port) > 65535:
         refuse("--port", options.port, "0 to 65535")
     workers = serving.positive("--workers", options.workers)
+    names = (*(serving.names_of(options.allowed_hosts) or ()), options.host)
     limits = {
         "max_body": serving.positive("--max-body", options.max_body),
         "max_batch": serving.positive("--max-batch", options.max_batch),
@@ -82,5 +91,5 @@ def run(args: argparse.Namespace) -> int:
 
     model = Path(options.model).absolute()
     Manifest.read(model)  # a wrong folder ends here, before any worker starts
-    settings = ServerSettings.beside(model, options.store, token_file=options.token_file, **limits)
+    settings = ServerSettings.beside(model, options.store, token_file=options.token_file, hosts=names, **limits)
     return launch(settings, options.host, int(options.port), workers)

@@ -20,10 +20,10 @@ from recbole_sibrar.serving.api.messages import (
 )
 from recbole_sibrar.serving.api.served import ModelInService
 from recbole_sibrar.serving.api.settings import ServerSettings
-from recbole_sibrar.serving.look_ups import LookUps
+from recbole_sibrar.serving.look_ups import Listing, LookUps
 from recbole_sibrar.serving.recommender import Recommender
 
-__all__ = ["audience", "check_count", "explain", "recommend", "scored_items", "similar"]
+__all__ = ["audience", "check_count", "explain", "recommend", "similar"]
 
 
 def check_count(key: str, n: int, limit: int) -> None:
@@ -43,17 +43,16 @@ def recommend(model: ModelInService, request: RecommendRequest, settings: Server
     users = [_resolved(model.look_ups, user, request, place) for place, user in enumerate(request.users)]
 
     if request.user_modalities is not None or request.item_modalities is not None:
-        frames = [_without_modalities(model, user, request) for user in users]
+        listings = [_without_modalities(model, user, request) for user in users]
     else:
-        frames = _by_kind(model.recommender, users, request)
+        listings = _by_kind(model, users, request)
 
     answers = []
-    for user, frame in zip(users, frames, strict=True):
+    for given, user, listing in zip(request.users, users, listings, strict=True):
+        token = given if isinstance(given, str) else given.id
         source = "popular" if user is None else "known" if isinstance(user, str) else "new"
-        if frame is None:
-            frame = model.look_ups.popular_items(request.k, request.filter, request.candidates)
-        answers.append((source, frame))
-    return _with_items(model, request, answers)
+        answers.append({"user": "new" if token is None else token, "source": source, "items": _items(listing)})
+    return answers
 
 
 def _resolved(
@@ -90,8 +89,8 @@ def _new_user(user: NewUser, place: int) -> dict[str, Any]:
 
 
 def _by_kind(
-    model: Recommender, users: Sequence[str | dict[str, Any] | None], request: RecommendRequest
-) -> list[pd.DataFrame | None]:
+    model: ModelInService, users: Sequence[str | dict[str, Any] | None], request: RecommendRequest
+) -> list[Listing]:
     """Recommend to all known users at once, and to each new one."""
     options: dict[str, Any] = {
         "filter": request.filter,
@@ -99,30 +98,32 @@ def _by_kind(
         "exclude_seen": request.exclude_seen,
     }
     known = list(dict.fromkeys(user for user in users if isinstance(user, str)))
-    by_user: dict[str, pd.DataFrame] = {}
-    if known:
-        frame = model.recommend(known, request.k, **options)
-        by_user = {str(user): part for user, part in frame.groupby("user", sort=False)}
+    listed = model.look_ups.recommend(known, request.k, **options) if known else []
+    by_user = dict(zip(known, listed, strict=True))
 
-    frames: list[pd.DataFrame | None] = []
+    listings: list[Listing] = []
     for user in users:
         if isinstance(user, str):
-            frames.append(by_user.get(user, frame.iloc[:0]))
+            listings.append(by_user[user])
         elif user is None:
-            frames.append(None)
+            listings.append(_popular(model, request))
         else:
             fields = dict(user)
             history = fields.pop(INTERACTIONS, [])
-            frames.append(model.recommend_for(history, fields, request.k, **options))
-    return frames
+            frame = model.recommender.recommend_for(history, fields, request.k, **options)
+            listings.append(model.look_ups.listing_of(frame))
+    return listings
 
 
-def _without_modalities(
-    model: ModelInService, user: str | dict[str, Any] | None, request: RecommendRequest
-) -> pd.DataFrame | None:
+def _popular(model: ModelInService, request: RecommendRequest) -> Listing:
+    frame = model.look_ups.popular_items(request.k, request.filter, request.candidates)
+    return model.look_ups.listing_of(frame)
+
+
+def _without_modalities(model: ModelInService, user: str | dict[str, Any] | None, request: RecommendRequest) -> Listing:
     if user is None:
-        return None
-    return model.what_if.recommend(
+        return _popular(model, request)
+    frame = model.what_if.recommend(
         user,
         request.k,
         filter=request.filter,
@@ -131,24 +132,12 @@ def _without_modalities(
         user_modalities=request.user_modalities,
         item_modalities=request.item_modalities,
     )
+    return model.look_ups.listing_of(frame)
 
 
-def _with_items(
-    model: ModelInService, request: RecommendRequest, answers: Sequence[tuple[str, pd.DataFrame]]
-) -> list[dict[str, Any]]:
-    made = []
-    for user, (source, frame) in zip(request.users, answers, strict=True):
-        token = user if isinstance(user, str) else user.id
-        items = scored_items(model, frame["item"].tolist(), frame["score"].tolist())
-        made.append({"user": "new" if token is None else token, "source": source, "items": items})
-    return made
-
-
-def scored_items(model: ModelInService, items: Sequence[str], scores: Sequence[float]) -> list[dict[str, Any]]:
-    """Put the display columns beside items and scores."""
-    displayed = model.look_ups.display_of(items)
-    rows = zip(items, scores, displayed, strict=True)
-    return [{"item": item, "score": float(score), "display": display} for item, score, display in rows]
+def _items(listing: Listing) -> list[dict[str, Any]]:
+    rows = zip(listing.items, listing.scores, listing.displays, strict=True)
+    return [{"item": item, "score": score, "display": display} for item, score, display in rows]
 
 
 def similar(model: ModelInService, request: SimilarRequest, settings: ServerSettings) -> list[dict[str, Any]]:
@@ -158,8 +147,8 @@ def similar(model: ModelInService, request: SimilarRequest, settings: ServerSett
     answers = []
     for place, item in enumerate(request.items):
         frame = _at(place, partial(_similar_to, model.recommender, item, request))
-        items = scored_items(model, frame["similar"].tolist(), frame["score"].tolist())
-        answers.append({"item": _name(model.recommender, item), "similar": items})
+        listing = model.look_ups.listing_of(frame.rename(columns={"item": "to", "similar": "item"}))
+        answers.append({"item": _name(model.recommender, item), "similar": _items(listing)})
     return answers
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from logging import getLogger
 
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 
 from recbole_sibrar.serving.api import changing, endpoints, operating
@@ -34,11 +36,14 @@ def create_app(settings: ServerSettings, service: Service | None = None) -> Fast
     Raises:
         ConfigError: The token cannot be read.
     """
+    metrics = Metrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         held = service if service is not None else await asyncio.to_thread(Service, settings)
         app.state.service = held
+        current_default_thread_limiter().total_tokens = _threads()
+        held.on_reload = lambda result: metrics.reloads.labels(result).inc()
         follower = asyncio.create_task(_follow(held))
         has_signal = _reload_at_signal(held)
         yield
@@ -56,14 +61,20 @@ def create_app(settings: ServerSettings, service: Service | None = None) -> Fast
         docs_url=None,  # FastAPI's pages load scripts from a network
         redoc_url=None,
     )
-    app.state.metrics = Metrics()
+    app.state.metrics = metrics
     app.state.token = read_token(settings.token_file)
     app.include_router(endpoints.router)
     app.include_router(changing.router)
     app.include_router(operating.router)
     add_handlers(app)
-    app.add_middleware(Guard, max_body=settings.max_body, metrics=app.state.metrics)
+    app.add_middleware(Guard, max_body=settings.max_body, hosts=settings.hosts, metrics=metrics)
     return app
+
+
+def _threads() -> int:
+    """Count the requests to work on at a time: more than there are processors would only slow each other down."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(available or 1, 2)
 
 
 def _reload_at_signal(service: Service) -> bool:

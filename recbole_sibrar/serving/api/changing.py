@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
-from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -67,7 +67,7 @@ def put_items(request: Request, body: PutRequest) -> JSONResponse:
         by_token[token] = {**fields, id_field: token}
 
     model.look_ups.check_items(list(by_token.values()))  # refuses what the model cannot read
-    n_replaced = sum(model.look_ups.knows("item", token) for token in by_token)
+    n_replaced = sum(map(model.look_ups.competes, by_token))
     _store(service).put(by_token)
     n_items = service.current().recommender.n_items
     answer = {"added": len(by_token) - n_replaced, "replaced": n_replaced, "removed": 0, "n_items": n_items}
@@ -83,7 +83,10 @@ def _token_of(value: object, place: str) -> str:
 
 @router.delete("/items", response_model=ItemsAnswer)
 def remove_items(request: Request, item: Annotated[list[Token], Query(min_length=1)]) -> JSONResponse:
-    """Remove items, which compete no longer; a later PUT brings one back."""
+    """Remove items, which no longer compete; a later PUT brings one back.
+
+    Items that are removed already are not counted, so that a request may be sent again after a lost answer.
+    """
     service = service_of(request)
     check_count("item", len(item), service.settings.max_batch)
     look_ups = service.current().look_ups
@@ -91,7 +94,7 @@ def remove_items(request: Request, item: Annotated[list[Token], Query(min_length
         if not look_ups.knows("item", token):
             raise UnknownEntityError("item", token, look_ups.near("item", token))
 
-    chosen = list(dict.fromkeys(item))
+    chosen = [token for token in dict.fromkeys(item) if look_ups.competes(token)]
     _store(service).remove(chosen)
     n_items = service.current().recommender.n_items
     return JSONResponse({"added": 0, "replaced": 0, "removed": len(chosen), "n_items": n_items})
@@ -103,19 +106,17 @@ def _store(service: Service) -> ItemStore:
 
 
 @router.post("/reload", response_model=ReloadAnswer)
-def reload(request: Request) -> JSONResponse:
+async def reload(request: Request) -> JSONResponse:
     """Load the model folder again; other workers follow within a second."""
     service = service_of(request)
-    reloads: Callable[..., object] = request.app.state.metrics.reloads.labels
     try:
-        model: ModelInService = service.reload_everywhere()
+        # in a thread beside those of the other requests, which it would keep waiting
+        model: ModelInService = await asyncio.to_thread(service.reload_everywhere)
     except (PortableModelError, ConfigError) as error:  # the latter if a package is missing that the model needs
-        reloads("failed").inc()  # type: ignore[attr-defined]
         # the answer does not tell where the folder is
         message = one_line(error).replace(str(service.settings.model), "the model")
         return problem(409, f"not reloaded: {message}")
 
-    reloads("done").inc()  # type: ignore[attr-defined]
     held = model.recommender
     counts = {"n_users": held.n_users, "n_items": held.n_items, "unreadable": len(model.unreadable)}
     return JSONResponse({"model": held.manifest.model, **counts})

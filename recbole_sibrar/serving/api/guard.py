@@ -1,9 +1,11 @@
-"""Middleware around all endpoints: limit of the body, security headers, measurements, and failures without details."""
+"""Middleware around all endpoints: own names, limit of the body, security headers, measurements, unnamed failures."""
 
 from __future__ import annotations
 
 import time
 import traceback
+from collections.abc import Collection
+from ipaddress import ip_address
 from logging import getLogger
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,7 @@ from recbole_sibrar.serving.api.metrics import Metrics
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["Guard"]
+__all__ = ["Guard", "host_of"]
 
 _HEADERS = {
     "content-security-policy": (
@@ -39,6 +41,10 @@ class _TooLargeError(Exception):
     """The body is larger than allowed."""
 
 
+class _MisdirectedError(Exception):
+    """The request is for another server."""
+
+
 class _DisconnectError(Exception):
     """The client has gone before the end of its request."""
 
@@ -49,11 +55,13 @@ class Guard:
     Args:
         app: The application.
         max_body: Largest body, in bytes.
+        hosts: Names of the server, beside ``localhost`` and addresses; ``*`` for any.
         metrics: Measurements.
     """
 
-    def __init__(self, app: ASGIApp, max_body: int, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, max_body: int, hosts: Collection[str], metrics: Metrics) -> None:
         self.app = app
+        self.hosts = {name.lower() for name in hosts}
         self.max_body = max_body
         self.metrics = metrics
 
@@ -75,8 +83,14 @@ class Guard:
             await send(message)
 
         try:
+            self._check_host(scope)
             body = await self._body(scope, receive)
             await self.app(scope, _Replay(body, receive), send_guarded)
+        except _MisdirectedError as error:
+            names = ", ".join(sorted({"localhost", *self.hosts}))
+            allowed = f"allowed are addresses, {names}; --allowed-hosts adds names"
+            refusal = problem(421, f"Host: found {str(error)[:80]!r}, {allowed}")
+            await refusal(scope, receive, send_guarded)
         except _TooLargeError:
             refusal = problem(413, f"body: found more than {self.max_body} bytes", {"connection": "close"})
             await refusal(scope, receive, send_guarded)
@@ -96,6 +110,22 @@ class Guard:
         self.metrics.requests.labels(endpoint, str(status)).inc()
         self.metrics.seconds.labels(endpoint).observe(seconds)
 
+    def _check_host(self, scope: Scope) -> None:
+        """Refuse a name that is not the server's.
+
+        A page on the network can point its own name to the loopback address (DNS rebinding). The browser then takes the
+        answers of this server for the page's own. Its name in the header Host tells.
+        """
+        if "*" in self.hosts:
+            return
+        for name, value in scope["headers"]:
+            host = host_of(value.decode("latin-1"))
+            if name == b"host" and not self._is_own(host):
+                raise _MisdirectedError(host)
+
+    def _is_own(self, host: str) -> bool:
+        return host == "localhost" or host in self.hosts or _is_address(host)
+
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         """Receive the body, and no more than allowed."""
         length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
@@ -114,6 +144,28 @@ class Guard:
                 raise _TooLargeError
             if not message.get("more_body", False):
                 return b"".join(parts)
+
+
+def host_of(header: str) -> str:
+    """Take the name or address from a header ``Host``.
+
+    Example:
+        >>> host_of("Films.example:8000"), host_of("[::1]:8000"), host_of("127.0.0.1")
+        ('films.example', '::1', '127.0.0.1')
+    """
+    host = header.strip().lower()
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0].rstrip(".")
+
+
+def _is_address(host: str) -> bool:
+    """Tell if a host is a number; no name server has a say about one."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 class _Replay:

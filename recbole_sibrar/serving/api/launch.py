@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,7 @@ def launch(settings: ServerSettings, host: str, port: int, workers: int) -> int:
     """
     check_packages()
     read_token(settings.token_file)
-    _set_up_log()
+    _set_up_process()
 
     import uvicorn
 
@@ -129,9 +130,15 @@ def from_environment() -> FastAPI:
     """Make the application of a worker, whose settings are in its environment."""
     from recbole_sibrar.serving.api.application import create_app
 
-    _set_up_log()
+    _set_up_process()
     return create_app(ServerSettings.from_text(os.environ[_SETTINGS]))
 
 
-def _set_up_log() -> None:
+def _set_up_process() -> None:
+    """Set up the log, and how often threads take turns.
+
+    The thread that talks to the clients needs Python's lock several times in a request. By default it waits up to 5 ms
+    for a thread that computes.
+    """
+    sys.setswitchinterval(0.0005)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(message)s")

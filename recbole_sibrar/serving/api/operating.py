@@ -6,7 +6,7 @@ from functools import cache
 from importlib.resources import files
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
 from recbole_sibrar.serving.api.endpoints import service_of
@@ -40,7 +40,7 @@ def ready(request: Request) -> JSONResponse:
     return JSONResponse({"status": "ready", "items": model.recommender.n_items, "unreadable": len(model.unreadable)})
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse)
 def metrics(request: Request) -> Response:
     """Write the measurements of all workers for Prometheus."""
     measured: Metrics = request.app.state.metrics

@@ -92,6 +92,8 @@ class Service:
         # a server that only reads needs no file, unless items were put earlier
         needs_store = settings.token_file is not None or settings.store.exists()
         self.store = ItemStore(settings.store) if needs_store else None
+        self.on_reload: Callable[[str], object] = lambda result: None
+        """Called with ``done`` or ``failed`` after each reload, by a request, a signal or another worker."""
         self._load = load or (lambda: Recommender.load(settings.model))
         self._generation = self.store.version().generation if self.store else 0
         self._reloading = Lock()
@@ -123,8 +125,13 @@ class Service:
             PortableModelError: The new model cannot be loaded. The earlier one stays in service.
         """
         with self._reloading:
-            model = self._loaded()
+            try:
+                model = self._loaded()
+            except BaseException:
+                self.on_reload("failed")
+                raise
             self._current = model
+        self.on_reload("done")
         return model
 
     def reload_everywhere(self) -> ModelInService:

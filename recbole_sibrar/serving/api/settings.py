@@ -24,6 +24,8 @@ class ServerSettings:
     """SQLite file with the items that were put."""
     token_file: Path | None = None
     """File with the token for writes; None for a server that only reads."""
+    hosts: tuple[str, ...] = ()
+    """Names of the server in requests, beside ``localhost`` and addresses; ``*`` for any."""
     max_body: int = 1 << 20
     """Largest body of a request, in bytes."""
     max_batch: int = 1000
@@ -53,7 +55,7 @@ class ServerSettings:
         values = json.loads(text)
         for name in ("model", "store", "token_file"):
             values[name] = None if values[name] is None else Path(values[name])
-        return cls(**values)
+        return cls(**{**values, "hosts": tuple(values["hosts"])})
 
 
 def read_token(path: Path | None) -> str | None:

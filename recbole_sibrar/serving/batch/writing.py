@@ -84,7 +84,10 @@ def _parquet(path: Path) -> Iterator[Write]:
         nonlocal writer
         table = pa.Table.from_pandas(_with_types(frame), preserve_index=False).replace_schema_metadata()
         if writer is None:
-            writer = pq.ParquetWriter(path, table.schema, compression="zstd")
+            # numbers of a vector hardly repeat: a dictionary of them costs time, and compression gains nothing
+            names = [name for name in table.column_names if name != "embedding"]
+            compression = {name: "zstd" if name in names else "none" for name in _leaves(table.schema)}
+            writer = pq.ParquetWriter(path, table.schema, compression=compression, use_dictionary=names)
         writer.write_table(table)
 
     try:
@@ -92,6 +95,11 @@ def _parquet(path: Path) -> Iterator[Write]:
     finally:
         if writer is not None:
             writer.close()
+
+
+def _leaves(schema: pa.Schema) -> list[str]:
+    """Names of the columns as Parquet stores them: those of the elements of a list."""
+    return [f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name for field in schema]
 
 
 def _with_types(frame: pd.DataFrame) -> pd.DataFrame:

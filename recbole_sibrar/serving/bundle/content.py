@@ -57,6 +57,8 @@ class SideContent:
     """bool ``[n, n_modalities]``: True for the modalities that an embedding is made of; None without ``parts``."""
     vocabularies: Mapping[str, tuple[pa.Array, NDArray[np.int64]]] = field(default_factory=dict)
     """Field -> its labels with a training entity, and the number of each."""
+    order: NDArray[np.int32] | None = None
+    """Alphabetical order of the tokens; None if it was not computed."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,6 +31,7 @@ from recbole_sibrar.serving.bundle.content import (
 )
 from recbole_sibrar.serving.bundle.manifest import MANIFEST, Manifest
 from recbole_sibrar.serving.bundle.writing import sha256
+from recbole_sibrar.serving.tokens import alphabetical_order, has_twice
 
 __all__ = ["read"]
 
@@ -48,6 +50,23 @@ def read(folder: Path, verify: bool = True) -> Content:
     Raises:
         PortableModelError: The folder is no portable model, is incomplete or altered, or of a newer format.
     """
+    with _memory_given_back():
+        return _read(folder, verify)
+
+
+@contextmanager
+def _memory_given_back() -> Iterator[None]:
+    """Let Arrow take memory from the system; its own pools keep twice as much as a table needs."""
+    earlier = pa.default_memory_pool()
+    pa.set_memory_pool(pa.system_memory_pool())
+    try:
+        yield
+    finally:
+        pa.set_memory_pool(earlier)
+
+
+def _read(folder: Path, verify: bool) -> Content:
+    """Read a portable model, with the present memory pool."""
     manifest = Manifest.read(folder)
     if manifest.dtype not in _TYPES:
         raise PortableModelError(f"{folder / MANIFEST}: dtype: found {manifest.dtype!r}, allowed is float32 or float16")
@@ -101,8 +120,8 @@ def _tensors(path: Path) -> dict[str, Tensor]:
         tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118  # it is no dictionary
 
     for name, tensor in tensors.items():
-        # a sum needs no memory, and is finite only if all numbers are
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor.sum(dtype=torch.float64))):
+        # both are NaN if any number is, and need no memory
+        if tensor.is_floating_point() and tensor.numel() and not torch.stack(tensor.aminmax()).isfinite().all():
             raise PortableModelError(f"{path}: tensor '{name}': found numbers that are not finite")
     return tensors
 
@@ -137,7 +156,8 @@ def _side(
     if len(tokens) != spec.n or not 0 <= spec.n_trained <= spec.n:
         found = f"{len(tokens)} {side}s in {path.name}, and n {spec.n}, n_trained {spec.n_trained}"
         raise PortableModelError(f"{folder / MANIFEST}: found {found}, which contradict each other")
-    if pc.count_distinct(tokens).as_py() != len(tokens):
+    order = alphabetical_order(tokens)
+    if has_twice(tokens, order):
         raise PortableModelError(f"{path}: column 'token': found the same token twice")
 
     embeddings = folder / EMBEDDINGS
@@ -156,6 +176,7 @@ def _side(
         parts,
         available,
         vocabularies,
+        order,
     )
 
 

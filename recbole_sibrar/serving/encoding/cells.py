@@ -130,6 +130,10 @@ class FieldReader:
     def _elements(self, cells: pa.Array) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Numbers of all vectors, one after the other, and how many each has."""
         elements, sizes = split_cells(cells, self.separator, self.spec.limit)
+        if pa.types.is_float32(elements.type):
+            stored: NDArray[np.float32] = elements.to_numpy(zero_copy_only=False)
+            return stored, sizes
+
         owners = np.arange(len(sizes)).repeat(sizes)
         numbers = _to_numbers(elements, lambda at, *rest: self._cell_error(int(owners[at]), *rest))
         return numbers.astype(np.float32), sizes

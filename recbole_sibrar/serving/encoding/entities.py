@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix
 from recbole_sibrar.errors import DataError, PortableModelError
 from recbole_sibrar.names import ID, INTERACTIONS, SIDES, Side
 from recbole_sibrar.serving.bundle.content import Content
-from recbole_sibrar.serving.encoding.cells import split_cells
+from recbole_sibrar.serving.encoding.cells import split_cells, texts
 from recbole_sibrar.serving.encoding.encoder import Batch, Encoded, SideEncoder
 from recbole_sibrar.serving.encoding.frames import Frame
 from recbole_sibrar.serving.encoding.loading import load_encoder
@@ -35,7 +35,9 @@ class Entities:
     def __init__(self, content: Content) -> None:
         self.content = content
         self.manifest = content.manifest
-        self.tokens: dict[Side, TokenIndex] = {side: TokenIndex(side, content.side(side).tokens) for side in SIDES}
+        self.tokens: dict[Side, TokenIndex] = {
+            side: TokenIndex(side, content.side(side).tokens, content.side(side).order) for side in SIDES
+        }
         self.encoders: dict[Side, SideEncoder | None] = {side: load_encoder(content, side) for side in SIDES}
 
     @cached_property
@@ -120,6 +122,17 @@ class Entities:
         index = self.tokens["item" if side == "user" else "user"]
         numbers = index.numbers(elements.cast(pa.string())) if len(elements) else np.zeros(0, dtype=np.int64)
         return numbers, sizes
+
+    def check_clicks(self, frame: Frame) -> None:
+        """Check that the model knows the clicked items of a table of users.
+
+        Raises:
+            UnknownEntityError: It does not know one.
+        """
+        numbers, _ = self.linked("user", frame)
+        if len(numbers) and numbers.min() < 0:
+            elements, _ = split_cells(frame.columns[INTERACTIONS], self.manifest.separator)
+            self.tokens["item"].number(texts(elements)[int(numbers.argmin())].as_py())
 
     def encode(self, side: Side, frame: Frame, modalities: Sequence[str] | None = None, parts: bool = False) -> Encoded:
         """Encode users or items.

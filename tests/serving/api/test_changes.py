@@ -55,8 +55,31 @@ def test_removed_items_come_back(client: TestClient) -> None:
     answer = client.delete("/items", params={"item": ["solaris", "alien"]}, headers=AUTHORIZED)
     assert answer.json()["removed"] == 2
     assert competing(client) == FILMS - {"alien"}
-    put(client, SOLARIS)
+    assert put(client, SOLARIS) == {"added": 1, "replaced": 0, "removed": 0, "n_items": 5}
     assert competing(client) == FILMS - {"alien"} | {"solaris"}
+
+
+def test_removed_items_are_counted_once(client: TestClient) -> None:
+    for removed in (1, 0):
+        answer = client.delete("/items", params={"item": ["alien", "alien"]}, headers=AUTHORIZED)
+        assert answer.json() == {"added": 0, "replaced": 0, "removed": removed, "n_items": 4}
+    assert client.delete("/items", params={"item": "alein"}, headers=AUTHORIZED).status_code == 404
+
+
+def test_removed_items_answer_nothing(client: TestClient) -> None:
+    client.delete("/items", params={"item": "alien"}, headers=AUTHORIZED)
+    asked = {"items": ["alien"]}
+    for path, body in (
+        ("/similar", asked),
+        ("/similar", {**asked, "modalities": ["genre"]}),
+        ("/audience", asked),
+        ("/explain", {"pairs": [{"user": "bob", "item": "alien"}]}),
+    ):
+        answer = client.post(path, json=body)
+        assert (answer.status_code, answer.json()["detail"]) == (404, "item 'alien' is unknown: it has been removed")
+    assert client.get("/tokens/item", params={"start": "a"}).json()["found"] == []
+    visitor = client.post("/recommend", json={"users": [{"history": ["alien"]}]})
+    assert visitor.status_code == 200  # a click on it was a click
 
 
 def test_changes_survive_a_restart(settings: ServerSettings) -> None:
@@ -229,6 +252,7 @@ def test_reload_that_needs_a_missing_package(client: TestClient, monkeypatch: py
     assert answer.status_code == 409
     assert answer.json()["detail"] == "not reloaded: an index needs faiss, which is not installed"
     client.app.state.service.try_reload()  # at a signal the log has the reason
+    assert 'sibrar_reloads_total{result="failed"} 2.0' in client.get("/metrics").text
     assert competing(client) == FILMS
 
 

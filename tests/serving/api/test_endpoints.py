@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from recbole_sibrar.serving.api.application import create_app
 from recbole_sibrar.serving.api.guard import Guard
 from recbole_sibrar.serving.api.metrics import Metrics
 from recbole_sibrar.serving.api.settings import ServerSettings
+from recbole_sibrar.serving.look_ups import LookUps
 from recbole_sibrar.serving.recommender import Recommender
 
 
@@ -187,7 +189,7 @@ def test_failure_has_no_details(settings: ServerSettings, monkeypatch: pytest.Mo
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("secret of ann")
 
-    monkeypatch.setattr(Recommender, "recommend", fail)
+    monkeypatch.setattr(LookUps, "recommend", fail)
     with TestClient(create_app(settings)) as client:
         assert "failed" in refusal(client, "/recommend", 500, users=["ann"])
     assert "RuntimeError at fail" in caplog.text
@@ -221,5 +223,33 @@ def test_a_client_that_leaves_is_no_failure() -> None:
         raise AssertionError("nothing is answered")
 
     metrics = Metrics()
-    asyncio.run(Guard(unused, 100, metrics)({"type": "http", "headers": []}, receive, unused))
+    asyncio.run(Guard(unused, 100, (), metrics)({"type": "http", "headers": []}, receive, unused))
     assert b'sibrar_requests_total{endpoint="other",status="499"} 1.0' in metrics.text()
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:8000", "127.0.0.1:8000", "[::1]:8000", "10.0.0.7", "testserver"]
+)
+def test_own_names(client: TestClient, host: str) -> None:
+    assert client.get("/health", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["films.example", "films.example:8000", "localhost.films.example", "[films", ""])
+def test_names_of_other_pages(client: TestClient, host: str) -> None:
+    """A page that points its own name to this address gets nothing (DNS rebinding)."""
+    answer = client.post("/recommend", json={"users": ["ann"]}, headers={"Host": host})
+    assert answer.status_code == 421
+    assert "--allowed-hosts" in answer.json()["detail"]
+
+
+def test_any_name(settings: ServerSettings) -> None:
+    with TestClient(create_app(replace(settings, hosts=("*",)))) as client:
+        assert client.get("/health", headers={"Host": "films.example"}).status_code == 200
+
+
+@pytest.mark.parametrize("off", [{}, {"item_modalities": ["genre"]}, {"user_modalities": ["interactions"]}])
+def test_unknown_clicks_are_named(client: TestClient, off: dict[str, Any]) -> None:
+    user = {"history": ["alien", "alein"], "fields": {"country": "AT"}}
+    expected = "item 'alein' is unknown; did you mean 'alien'?"
+    assert refusal(client, "/recommend", 404, users=[user], **off) == expected
+    assert refusal(client, "/explain", 404, pairs=[{"user": user, "item": "dune"}], **off) == expected

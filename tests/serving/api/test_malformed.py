@@ -59,7 +59,8 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     home = tmp_path_factory.mktemp("malformed")
     write_example(home / "films.sibrar")
     (home / "token").write_text(TOKEN, encoding="utf-8")
-    chosen = ServerSettings.beside(home / "films.sibrar", token_file=home / "token", max_batch=50, max_k=50)
+    limits: dict[str, Any] = {"max_batch": 50, "max_k": 50, "hosts": ("testserver",)}
+    chosen = ServerSettings.beside(home / "films.sibrar", token_file=home / "token", **limits)
     with TestClient(create_app(chosen)) as made:
         yield made
 

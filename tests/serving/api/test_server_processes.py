@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -58,48 +58,15 @@ class Load:
         self._pool.shutdown()
 
 
-def test_kills_lose_no_acknowledged_item(folder: Path, token_file: Path) -> None:
-    acknowledged: list[str] = []
-    for kill in range(4):
-        with serving(folder, "--token-file", str(token_file)) as (process, address):
-            known = set(_items(address))
-            assert known >= set(acknowledged)
-
-            timer = threading.Timer(0.2 + 0.1 * kill, process.kill)
-            timer.start()
-            for token in _put_until_killed(address, f"film{kill}"):
-                acknowledged.append(token)
-            timer.join()
-    assert len(acknowledged) > 20
-    with serving(folder) as (_, address):
-        assert set(_items(address)) >= set(acknowledged)
-
-
-def _put_until_killed(address: str, start: str) -> Iterator[str]:
-    with httpx.Client(base_url=address, headers=AUTHORIZED, timeout=180) as client:
-        for number in range(100_000):
-            token = f"{start}-{number}"
-            try:
-                answer = client.put("/items", json={"items": [{"item_id": token, "year": 1950 + number % 70}]})
-            except httpx.HTTPError:
-                return
-            assert answer.status_code == 200, answer.text
-            yield token
-
-
-def _items(address: str) -> list[str]:
-    answer = httpx.post(f"{address}/recommend", json={"users": ["bob"], "k": 1000, "exclude_seen": False}, timeout=180)
-    n_items = httpx.get(f"{address}/ready").json()["items"]
-    items = [item["item"] for item in answer.json()["recommendations"][0]["items"]]
-    assert len(items) == min(n_items, 1000)
-    if n_items <= 1000:
-        return items
-    found = []  # more than one answer holds: by their first characters
-    for kill in range(4):
-        for digit in range(100):
-            start = {"start": f"film{kill}-{digit}", "limit": 100}
-            found += [one["token"] for one in httpx.get(f"{address}/tokens/item", params=start).json()["found"]]
-    return [*items, *found]
+@pytest.mark.parametrize("workers", [1, 2])
+def test_kills_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
+    """A few of the kills of ``python benchmarks/server_kills.py``."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[3] / "benchmarks")
+    outcome = importlib.import_module("server_kills").run(tmp_path, kills=2, workers=workers, seed=workers)
+    assert outcome.problems == []
+    assert outcome.n_put > 10
+    assert outcome.n_removed > 3
+    assert outcome.n_read > 3
 
 
 @pytest.mark.parametrize("how", ["signal", "request"])
