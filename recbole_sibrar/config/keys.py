@@ -121,6 +121,7 @@ KEYS: tuple[Key, ...] = (
     _model("n_experts", values.size_value, "Heater"),
     _model("teacher_scale", values.positive_value, "ALDI"),
     _model("frequency_scale", values.positive_value, "ALDI"),
+    _model("frequency_cap", values.positive_value, "ALDI"),
     _model("ranking_weight", values.weight_value, "ALDI"),
     _model("identification_weight", values.weight_value, "ALDI"),
     _model("rating_weight", values.weight_value, "ALDI"),
