@@ -259,14 +259,15 @@ def test_activation_of_projections_by_numpy(make: Make, reference: Callable[...,
         assert found == pytest.approx(value, rel=1e-4, abs=1e-6)
 
 
-def test_configuration_of_the_papers(make: Make, batch: Interaction) -> None:
-    file = properties() / "quick_start_config" / "papers_ml1m.yaml"
+@pytest.mark.parametrize(("data", "activation"), [("ml1m", "SELU"), ("onion", "ReLU"), ("amazon", "ReLU")])
+def test_configuration_of_the_papers(make: Make, batch: Interaction, data: str, activation: str) -> None:
+    file = properties() / "quick_start_config" / f"papers_{data}.yaml"
     keys = yaml.safe_load(file.read_text(encoding="utf-8"))
     keys["train_neg_sample_args"]["sample_num"] = 3  # that of the batch
     model = make(**keys)
     assert (model.user_encoder.modalities, model.encode_items().shape[1]) == (("id",), 128)
     layers = [type(layer).__name__ for layer in model.item_encoder.branches[0]]
-    assert (layers.count("Linear"), layers.count("BatchNorm"), layers.count("SELU")) == (6, 3, 6)
+    assert (layers.count("Linear"), layers.count("BatchNorm"), layers.count(activation)) == (6, 3, 6)
     assert all(float(part.detach()) > 0 for part in model.calculate_loss(batch))
 
 
