@@ -30,5 +30,8 @@ ID = "id"
 RESERVED_NAMES = (INTERACTIONS, ID)
 """Names that a field of an atomic file may not have as a modality."""
 
+IMPUTATIONS = ("none", "zero", "mean", "neighbors")
+"""Values of the key ``impute``: ways to fill in missing values."""
+
 FIELD_TYPES = ("token", "token_seq", "float", "float_seq")
 """Types of the fields of an atomic file."""
