@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
 
-from recbole_sibrar.names import SIDES
+from recbole_sibrar.names import SIDES, Side
 
+from .further_tables import option as further_tables
 from .pipeline import encode_option
 
 KEEP_ALL: dict[str, object] = {
@@ -79,7 +80,7 @@ def _add_filters(parser: argparse.ArgumentParser, shown: Mapping[str, str]) -> N
     )
 
 
-def _add_side(parser: argparse.ArgumentParser, side: str, shown: Mapping[str, str]) -> None:
+def _add_side(parser: argparse.ArgumentParser, side: Side, shown: Mapping[str, str]) -> None:
     """Add the options for the users or for the items."""
     add = parser.add_argument
     add(
@@ -101,6 +102,7 @@ def _add_side(parser: argparse.ArgumentParser, side: str, shown: Mapping[str, st
         default=[],
         help=f"another field of the {side}s: vectors in a .npz, .npy, .parquet, .tsv or .csv file; repeatable",
     )
+    further_tables.add_option(parser, side)
 
 
 def _rating(text: str) -> float | None:

@@ -58,6 +58,9 @@ ALL = "all"
 VIEWS = (COLD, WARM)
 """Views of a mixed evaluation with names of metrics of their own."""
 
+IMPUTATIONS = ("none", "zero", "mean", "neighbors")
+"""Values of the key ``impute``: ways to fill in missing values."""
+
 FIELD_TYPES = ("token", "token_seq", "float", "float_seq")
 """Types of the fields of an atomic file."""
 

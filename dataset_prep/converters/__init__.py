@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from .amazon.converter import AmazonReviews
+from .citeulike.converter import CiteULike
 from .generic.converter import GenericTables
 from .movielens.converter import MovieLens
 from .music4all.converter import Music4AllOnion
@@ -59,7 +60,7 @@ class Converter(Protocol):
         """
 
 
-_ALL: tuple[Converter, ...] = (MovieLens(), Music4AllOnion(), AmazonReviews(), GenericTables())
+_ALL: tuple[Converter, ...] = (MovieLens(), Music4AllOnion(), AmazonReviews(), CiteULike(), GenericTables())
 
 CONVERTERS: dict[str, Converter] = {converter.name: converter for converter in _ALL}
 """Name on the command line -> converter, in the order of the help."""

@@ -9,6 +9,7 @@ __all__ = [
     "encoded_fields",
     "entities",
     "filtering",
+    "parts",
     "preparation",
     "raw",
     "reporting",

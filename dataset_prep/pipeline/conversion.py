@@ -12,6 +12,8 @@ from recbole_sibrar.names import SIDES
 
 from ..converters import Converter
 from ..encoding import environment
+from ..further_tables.option import tables_of
+from ..further_tables.reading import add_tables
 from ..shared_options import FILE_KINDS
 from .encode_option import Encoding
 from .encoded_fields import Encoder, encode_fields
@@ -53,8 +55,10 @@ def _convert(
     converter: Converter, options: argparse.Namespace, folder: Path, encodings: Sequence[Encoding], encoder: Encoder
 ) -> Report:
     features = {side: [_feature(side, text) for text in getattr(options, f"{side}_feature")] for side in SIDES}
+    tables = [table for side in SIDES for table in tables_of(options, side)]
 
     raw = converter.read(options.input_path, options)
+    add_tables(raw, tables)
     encode_fields(raw, encodings, encoder)
     raw.user_fields = choose_fields("user", [*raw.user_fields, *features["user"]], options.user_features)
     raw.item_fields = choose_fields("item", [*raw.item_fields, *features["item"]], options.item_features)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from recbole_sibrar.data.atomic import Field
 from recbole_sibrar.names import SIDES, Side
@@ -23,6 +25,7 @@ def write_files(
     name: str,
     kinds: Sequence[str],
     inter: pd.DataFrame,
+    parts: Mapping[str, NDArray[Any]],
     entities: Mapping[Side, Entities],
     columns: Mapping[Side, Sequence[FieldColumn]],
     report: reporting.Report,
@@ -34,6 +37,7 @@ def write_files(
         name: Name of the data set.
         kinds: Atomic files to write: ``inter``, ``user``, ``item``.
         inter: Interactions.
+        parts: Part of a published split -> bool ``[n]``, True for its interactions.
         entities: Users and items.
         columns: Their fields.
         report: The report.
@@ -44,6 +48,10 @@ def write_files(
     inter_columns = _inter_columns(inter, ids, texts)
     if "inter" in kinds:
         writing.write_atomic(folder / f"{name}.inter", len(inter), inter_columns)
+        for part, rows in parts.items():
+            writing.write_atomic(
+                folder / f"{name}.{part}.inter", int(rows.sum()), _inter_columns(inter[rows], ids, texts)
+            )
 
     for side in SIDES:
         is_needed = bool(columns[side]) or entities[side].n_others > 0

@@ -21,6 +21,7 @@ from .columns import FieldColumn, read_columns
 from .data_set_files import write_files
 from .entities import Entities, compare_files, find_entities
 from .filtering import Filters, filter_interactions, keep_entities, present, raw_step, to_k_core
+from .parts import describe_parts, part_rows
 from .raw import RawData, RawField, Step
 
 RESERVED = ("user_id", "item_id", "rating", "timestamp", "count", "label", "id", "interactions")
@@ -117,8 +118,10 @@ def prepare(raw: RawData, filters: Filters, kept: Kept, target: Target) -> repor
         for file in files:
             warnings += file.warnings
 
+        parts = part_rows(inter, raw.parts)
+        notes += describe_parts(parts)
         report = _report(raw, target, steps, entities, columns, notes, warnings)
-        write_files(folder, target.folder.name, target.files, inter, entities, columns, report)
+        write_files(folder, target.folder.name, target.files, inter, parts, entities, columns, report)
     return report
 
 

@@ -72,7 +72,8 @@ class RawData:
 
     inter: pd.DataFrame
     """``user_id`` and ``item_id`` as categoricals of str (their original ids), and any of ``rating`` (float64),
-    ``timestamp`` (float64, seconds since 1970) and ``count`` (int64)."""
+    ``timestamp`` (float64, seconds since 1970), ``count`` (int64) and ``part`` (categorical of str, the part of a
+    published split)."""
     user_fields: Sequence[RawField] = ()
     """Fields of the users."""
     item_fields: Sequence[RawField] = ()
@@ -92,6 +93,8 @@ class RawData:
     raw_ids: Mapping[str, pd.Index] = field(default_factory=dict)
     """``user`` and ``item`` -> ids with an event in the raw data, for a converter with filters of its own;
     without it those of ``inter``."""
+    parts: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """File of interactions to write beside the one of all -> values of the column ``part`` in it."""
 
 
 def column_field(name: str, kind: str, values: pd.Series, file: EntityFile) -> RawField:

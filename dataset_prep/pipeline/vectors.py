@@ -30,7 +30,7 @@ def vector_field(name: str, path: Path) -> RawField:
     if not path.is_file():
         raise DataError(f"the feature '{name}': there is no file {path}")
     notes: list[str] = []
-    read = reader_of(path)
+    read = reader_of(path, name)
     file = EntityFile(path.name, is_table=False, read_ids=partial(_ids, path, read))
     return RawField(name, "float_seq", partial(_gather, name, path, read, notes, file), str(path), notes, file)
 

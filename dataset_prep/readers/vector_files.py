@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 from zipfile import BadZipFile
@@ -27,13 +28,15 @@ Read = Callable[[Path], Blocks]
 """A reader of a file."""
 
 
-def reader_of(path: Path) -> Read:
+def reader_of(path: Path, name: str = "") -> Read:
     """Choose the reader of a file.
 
     Args:
-        path: ``.npz`` with an array of ids and a matrix; ``.npy`` with a list of ids beside it; ``.parquet`` with the
-            ids in the first column and a column of lists or columns of numbers; ``.tsv``, ``.txt`` or ``.csv``, packed
-            or not, with the ids in the first column and the numbers in the others, or in one, separated by spaces.
+        path: ``.npz`` with an array of ids and a matrix, or several of which one has the name of the field; ``.npy``
+            with a list of ids beside it; ``.parquet`` with the ids in the first column and a column of lists or columns
+            of numbers; ``.tsv``, ``.txt`` or ``.csv``, packed or not, with the ids in the first column and the numbers
+            in the others, or in one, separated by spaces.
+        name: Name of the field.
 
     Returns:
         A function from the path to blocks.
@@ -41,7 +44,7 @@ def reader_of(path: Path) -> Read:
     Raises:
         DataError: The ending is unknown.
     """
-    readers = {".npz": _npz, ".npy": _npy, ".parquet": _parquet}
+    readers: dict[str, Read] = {".npz": partial(_npz, name=name), ".npy": _npy, ".parquet": _parquet}
     readers |= dict.fromkeys((".tsv", ".csv", ".txt"), read_text_vectors)
     ending = ending_of(path)
     if ending not in readers:
@@ -49,25 +52,28 @@ def reader_of(path: Path) -> Read:
     return readers[ending]
 
 
-def _npz(path: Path) -> Blocks:
+def _npz(path: Path, name: str) -> Blocks:
     try:
         archive = np.load(path, allow_pickle=False)
         if isinstance(archive, np.ndarray):
             raise DataError(f"{path}: found a single array, allowed are two, of ids and of vectors, as np.savez writes")
         with archive:
-            arrays = {name: archive[name] for name in archive.files}
+            arrays = {key: archive[key] for key in archive.files}
     except DataError:
         raise
     except (OSError, ValueError, BadZipFile, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read: {error}") from None
 
     lists = [array for array in arrays.values() if array.ndim == 1]
-    matrices = [array for array in arrays.values() if array.ndim == 2]
+    matrices = {key: array for key, array in arrays.items() if array.ndim == 2}
+    if len(matrices) > 1 and name in matrices:
+        matrices = {name: matrices[name]}
     if len(lists) != 1 or len(matrices) != 1:
-        found = ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())
-        raise DataError(f"{path}: found the arrays {found}, allowed are one of ids [n] and one of vectors [n, size]")
+        found = ", ".join(f"{key} {list(array.shape)}" for key, array in arrays.items())
+        wanted = "one of ids [n] and one of vectors [n, size], or several of which one has the name of the field"
+        raise DataError(f"{path}: found the arrays {found}, allowed are {wanted}")
 
-    yield from _aligned(path, _keys(path, lists[0]), matrices[0])
+    yield from _aligned(path, _keys(path, lists[0]), *matrices.values())
 
 
 def _npy(path: Path) -> Blocks:

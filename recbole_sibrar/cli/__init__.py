@@ -58,6 +58,9 @@ PROGRAMS = {
 COMMANDS = {
     "doctor": Command("cli.doctor", "show versions, repairs and devices, and train a small model as a test"),
     "missing": Command("cli.missing", "evaluate trained models with missing modalities, without training them again"),
+    "incomplete": Command(
+        "cli.incomplete", "train models on data with hidden values, by the way of filling them in", True
+    ),
     "gap": Command(
         "cli.gap", "measure the distance between the modalities of an item in trained models, with tables and figures"
     ),

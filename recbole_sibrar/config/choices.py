@@ -21,6 +21,9 @@ from recbole_sibrar.names import BASELINES, MODELS, OWN_MODELS
 RATES = "0,0.25,0.5,0.75,1"
 """Rates of loss in a study of missing modalities, as written on the command line."""
 
+TRAINING_RATES = "0,0.25,0.5,0.75"
+"""Shares of values hidden before training, as written on the command line; a model needs some."""
+
 _MISSPELT_OPTION = 0.79
 """Similarity above which a key counts as a misspelt option: two swapped letters in five."""
 

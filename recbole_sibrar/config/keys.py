@@ -13,7 +13,7 @@ from recbole_sibrar.config import recbole_checks as checks
 from recbole_sibrar.config import values
 from recbole_sibrar.config.groups import groups_value
 from recbole_sibrar.config.text import INTERVALS
-from recbole_sibrar.names import BASELINES, MODELS, OWN_MODELS, SIDES
+from recbole_sibrar.names import BASELINES, IMPUTATIONS, MODELS, OWN_MODELS, SIDES
 
 Reader = Callable[[str, Any], object]
 """Reads the value of a key, and refuses a wrong one."""
@@ -121,6 +121,7 @@ KEYS: tuple[Key, ...] = (
     _model("n_experts", values.size_value, "Heater"),
     _model("teacher_scale", values.positive_value, "ALDI"),
     _model("frequency_scale", values.positive_value, "ALDI"),
+    _model("frequency_cap", values.positive_value, "ALDI"),
     _model("ranking_weight", values.weight_value, "ALDI"),
     _model("identification_weight", values.weight_value, "ALDI"),
     _model("rating_weight", values.weight_value, "ALDI"),
@@ -153,7 +154,7 @@ KEYS: tuple[Key, ...] = (
     _general("calibration_alpha", values.share_value, effect="model"),
     _general("train_neg_candidates", values.optional(values.choice_value("train", "all"))),
     _general("hide_values", values.rate_by_field_value, effect="model"),
-    _general("impute", values.by_field_value("none", "none", "zero", "mean", "neighbors"), effect="model"),
+    _general("impute", values.by_field_value("none", *IMPUTATIONS), effect="model"),
     _general("atomic_cache", None, effect="none"),
     _general("checkpoint_every", values.interval_value, effect="none"),
     _general("max_hours", values.optional(values.positive_value), effect="none"),

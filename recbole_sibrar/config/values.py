@@ -171,13 +171,13 @@ def interval_value(key: str, value: object) -> int | None:
 
 
 def batch_norm_value(key: str, value: object) -> str | int:
-    """Read ``none``, ``last``, or n for every n-th layer."""
-    if value in (None, "none"):
+    """Read ``none``, ``last``, ``hidden`` for all layers but the last, or n for every n-th layer."""
+    if value is None:
         return "none"
-    if value == "last":
-        return "last"
+    if value in ("none", "last", "hidden"):
+        return str(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        refuse(key, value, "none, last, or a positive integer n for after every n-th layer")
+        refuse(key, value, "none, last, hidden, or a positive integer n for after every n-th layer")
     return value
 
 

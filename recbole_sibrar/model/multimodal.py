@@ -231,6 +231,7 @@ class MultimodalRecommender(GeneralRecommender):
         """Losses of a batch whose positives share their candidates; see :meth:`calculate_loss`."""
         candidates, positives, log_probability = shared.choose(items)
         histories = shared.histories(users, len(candidates))
+        excluded = shared.further_positives(users, candidates, positives)
         user = self.user_encoder.encode_training(users)
         item = self.item_encoder.encode_training(candidates)
 
@@ -241,7 +242,7 @@ class MultimodalRecommender(GeneralRecommender):
             in_sets = self.item_encoder.config.contrastive_scope == "sample"
             contrast = in_random_sets(item, candidates, items.shape[1]) if in_sets else (item, candidates, None)
             parts = [
-                shared_softmax_loss(scores, positives, log_probability, targets, weight, histories),
+                shared_softmax_loss(scores, positives, log_probability, targets, weight, histories, excluded),
                 self._contrastive_loss(self.user_encoder, user, users, None),
                 self._contrastive_loss(self.item_encoder, *contrast),
             ]

@@ -1,3 +1,3 @@
-"""Studies of trained models: significance, missing modalities, modality gap."""
+"""Studies of models: significance, missing modalities, values missing in training, modality gap."""
 
-__all__ = ["gap", "missing", "significance"]
+__all__ = ["gap", "incomplete", "missing", "significance"]

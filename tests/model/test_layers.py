@@ -19,6 +19,8 @@ def test_batch_norm_is_before_the_activation() -> None:
     plain = ["Linear", "ReLU"] * 3 + ["Linear"]
     assert names(MLP(sizes)) == plain
     assert names(MLP(sizes, batch_norm="last")) == [*plain, "BatchNorm"]
+    hidden = ["Linear", "BatchNorm", "ReLU"]
+    assert names(MLP(sizes, batch_norm="hidden")) == [*hidden * (len(sizes) - 2), "Linear"]
     every_second = ["Linear", "ReLU", "Linear", "BatchNorm", "ReLU", "Linear", "ReLU", "Linear", "BatchNorm"]
     assert names(MLP(sizes, batch_norm=2)) == every_second
     assert names(MLP(sizes, batch_norm=2, output_activation=True)) == [*every_second, "ReLU"]

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from recbole_sibrar.errors import DataError
-from recbole_sibrar.names import SIDES
+from recbole_sibrar.names import SIDES, Side
 
+from ...further_tables.option import field_names
 from ...pipeline.encode_option import Encoding, parse_encodings
 from ...pipeline.raw import RawData
 from ...readers.endings import JSON_ENDINGS, ending_of
@@ -16,7 +17,7 @@ from ...readers.missing_words import MISSING_NUMBERS
 from ...readers.raw_tables import Table, read_parquet
 from ...readers.record_tables import read_records_table
 from .column_choices import Choice, parse_choices
-from .fields import TableFields, read_fields, without_common_names
+from .fields import TableFields, field_name, read_fields, without_common_names
 from .interactions import Interactions, read_interactions
 from .table_formats import check_options, format_of
 from .text_tables import read_text_table
@@ -60,7 +61,7 @@ def read(input_path: Path, options: argparse.Namespace) -> RawData:
 
 
 def _read_side(
-    side: str,
+    side: Side,
     input_path: Path,
     interactions: Interactions,
     choices: list[Choice],
@@ -75,7 +76,8 @@ def _read_side(
 
     table, more = _read_table(input_path / file, f"{side}s", options)
     notes += more
-    encoded = [column for encoding in encodings if encoding.side == side for column in encoding.columns]
+    named = [column for encoding in encodings if encoding.side == side for column in encoding.columns]
+    encoded = [column for column in named if field_name(side, column) not in field_names(options, side)]
     return read_fields(side, table, interactions, choices, encoded, options)
 
 

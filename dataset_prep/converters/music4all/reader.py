@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from recbole_sibrar.errors import DataError
+from recbole_sibrar.names import Side
 
+from ...further_tables.option import field_names
 from ...pipeline.encode_option import parse_encodings
 from ...pipeline.preparation import choose_fields
 from ...pipeline.raw import RawData, RawField
@@ -79,7 +81,7 @@ def _fields(folder: Path, options: argparse.Namespace) -> tuple[list[RawField], 
     return user_fields, item_fields, notes
 
 
-def _chosen(side: str, fields: Sequence[RawField], options: argparse.Namespace) -> list[RawField]:
+def _chosen(side: Side, fields: Sequence[RawField], options: argparse.Namespace) -> list[RawField]:
     """Choose the fields to keep or encode; the fields of other options are unknown here."""
     wanted = getattr(options, f"{side}_features")
     if wanted is None:
@@ -87,9 +89,9 @@ def _chosen(side: str, fields: Sequence[RawField], options: argparse.Namespace) 
 
     encoded = [encoding for encoding in parse_encodings(options.encode) if encoding.side == side]
     added = {text.partition("=")[0] for text in getattr(options, f"{side}_feature")}
-    added |= {encoding.name for encoding in encoded}
+    added |= {encoding.name for encoding in encoded} | field_names(options, side)
 
     names = [name for name in wanted if name not in added]
     for encoding in encoded:
-        names += encoding.columns
+        names += [column for column in encoding.columns if column not in added]
     return choose_fields(side, fields, names)

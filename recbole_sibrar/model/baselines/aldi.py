@@ -76,8 +76,9 @@ class ALDI(DropoutNet):
 
     :math:`L_{rec}` is the student's own ranking loss (``loss_type``).
     :math:`d_i` is the dot product of the item with itself minus the mean of those with the negatives of the batch, for
-    the vectors of student and teacher. :math:`w_i = \tanh(` ``frequency_scale`` :math:`\cdot n_i)` trusts the teacher
-    by the number of interactions. Known items are scored by the teacher, new ones by the student.
+    the vectors of student and teacher. :math:`w_i = \tanh(\min(s \cdot n_i, c))` with ``frequency_scale`` s and
+    ``frequency_cap`` c trusts the teacher by the number of interactions. Known items are scored by the teacher, new
+    ones by the student.
 
     Example:
         >>> from recbole_sibrar.model.example import ExampleData
@@ -110,6 +111,7 @@ class ALDI(DropoutNet):
 
         self.teacher_scale = positive_value("teacher_scale", config["teacher_scale"])
         self.frequency_scale = positive_value("frequency_scale", config["frequency_scale"])
+        self.frequency_cap = positive_value("frequency_cap", config["frequency_cap"])
         names = ("ranking_weight", "identification_weight", "rating_weight")
         self.alignment = {name: weight_value(name, config[name]) for name in names}
 
@@ -142,7 +144,8 @@ class ALDI(DropoutNet):
         teachers = item.first.view(*items.shape, -1)
         student = torch.einsum("bnk,bk->bn", students, user.embeddings)
         teacher = torch.einsum("bnk,bk->bn", teachers, user.first)
-        weights = torch.tanh(self.frequency_scale * self.popularity[items[:, 0]])
+        frequencies = self.frequency_scale * self.popularity[items[:, 0]]
+        weights = torch.tanh(frequencies.clamp(max=self.frequency_cap))
 
         margins, taught = student[:, :1] - student[:, 1:], teacher[:, :1] - teacher[:, 1:]
         own = self.recommendation_loss(student, users, items)

@@ -60,12 +60,12 @@ class ContentBaseline(GeneralRecommender):
         super().__init__(config, dataset)
         tables = incomplete_tables(config, dataset, type(self).__name__)
         self.placeholder = torch.nn.Parameter(torch.zeros(1))  # RecBole builds an optimiser for every model
-        self.weights: WeightByField = read_key(config, "modality_weights")
         self.seed: int = config["seed"]
 
         self.trained = {side: tables[side][ID].available.numpy() for side in SIDES}
         self.interactions = interaction_matrix(tables["user"][INTERACTIONS], self.n_items)
         self.blocks = {side: self._read_content(config, dataset, side, tables[side]) for side in SIDES}
+        self.weights = self._read_weights(config, tables)
         self._check_content(dataset)
         self._check_scaling(config, tables)
 
@@ -92,16 +92,32 @@ class ContentBaseline(GeneralRecommender):
         return content_blocks(tables, chosen or allowed, tables[ID].available, scaling)
 
     def _check_content(self, dataset: TrainingData) -> None:
-        """Refuse data without content, and weights of unknown fields."""
+        """Refuse data without content, and warn of content without weights."""
         names = [block.name for side in self.content_sides for block in self.blocks[side]]
         if not names:
             sources = " and ".join(dataset.describe_source(side) for side in self.content_sides)
             types = ", ".join(_FIELD_TYPES[kind] for kind in self.kinds)
             raise ConfigError(f"{type(self).__name__} needs fields of type {types}, found none ({sources})")
 
-        for name in self.weights.fields:
-            if name not in names:
-                refuse("modality_weights", name, f"any of {', '.join(names)}{nearest(name, names)}")
+        if not any(self.weights.fields.values()):
+            fields = "every field has" if len(names) > 1 else f"the only field, {names[0]}, has"
+            self.logger.warning(f"modality_weights: {fields} the weight 0, so that all new items have equal content.")
+
+    def _read_weights(self, config: FullConfig, tables: Mapping[Side, Mapping[str, ModalityTable]]) -> WeightByField:
+        """Read the weight of each field: its own, that of its type, or that of all."""
+        given: WeightByField = read_key(config, "modality_weights")
+        types: dict[str, str] = {}
+        for side in self.content_sides:
+            types |= {block.name: _FIELD_TYPES[tables[side][block.name].kind] for block in self.blocks[side]}
+
+        allowed = [*types, *_FIELD_TYPES.values()]
+        for name in given.fields:
+            if name not in allowed:
+                listed = f"{', '.join(types)}, or a type: {', '.join(_FIELD_TYPES.values())}"
+                refuse("modality_weights", name, f"any of {listed}{nearest(name, allowed)}")
+
+        weights = {name: given.fields.get(name, given.of(kind)) for name, kind in types.items()}
+        return WeightByField(given.default, weights)
 
     def _check_scaling(self, config: FullConfig, tables: Mapping[Side, Mapping[str, ModalityTable]]) -> None:
         """Refuse the scaling of unknown vectors; a key without prefix may name those of either side."""

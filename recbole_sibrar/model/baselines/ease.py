@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_factor
+from scipy.linalg.lapack import dpotri
 from scipy.sparse import csr_matrix
 from sklearn.utils.extmath import randomized_svd
 
@@ -28,8 +29,13 @@ def closed_form(gram: NDArray[np.float64]) -> NDArray[np.float64]:
         >>> closed_form(np.array([[2.0, 1.0], [1.0, 2.0]])).round(6).tolist()
         [[0.0, 0.5], [0.5, 0.0]]
     """
-    inverse = cho_solve(cho_factor(gram), np.eye(len(gram)))
-    weights = inverse / -np.diag(inverse)
+    # the inverse from the Cholesky factor in place: half the time, and one matrix of this size instead of four
+    factor, _ = cho_factor(gram, lower=True)
+    inverse, _ = dpotri(factor, lower=True, overwrite_c=True)
+    for row in range(len(gram)):
+        inverse[row, row + 1 :] = inverse[row + 1 :, row]
+
+    weights = np.divide(inverse, -np.diag(inverse), out=inverse)
     np.fill_diagonal(weights, 0.0)
     return np.asarray(weights)
 

@@ -15,6 +15,9 @@ from recbole_sibrar.model.baselines.regression import ContentRegression
 from recbole_sibrar.names import Side
 from recbole_sibrar.protocols import FullConfig
 
+KEPT = 1 << 28
+"""Largest number of predictions for new items to keep, 1 GB; more are computed for each batch of users."""
+
 
 class EASEContent(ContentBaseline):
     r"""EASE on the known items, and kernel ridge regression from content for the new ones.
@@ -29,7 +32,8 @@ class EASEContent(ContentBaseline):
     interactions of a new user are predicted alike from the content of the known users.
 
     With more than ``exact_size`` known items the weights of EASE have a low rank, and the kernel is that of
-    ``n_landmarks`` landmarks.
+    ``n_landmarks`` landmarks. With many new items nothing is kept for them: a batch of users is multiplied with the
+    weights of the regression first, and the new items follow a block at a time.
 
     Example:
         >>> from recbole_sibrar.model.example import ExampleData
@@ -46,11 +50,20 @@ class EASEContent(ContentBaseline):
         self.exact_size: int = read_key(config, "exact_size")
         self.n_landmarks: int = read_key(config, "n_landmarks")
 
-        known = self.known("item")
+        known, new = self.known("item"), self.new("item")
         rank = None if len(known) <= self.exact_size else read_key(config, "rank")
-        self.inner, factors = item_factors(self.interactions[:, known], read_key(config, "reg_weight"), rank, self.seed)
-        self.item_factors = self.carry("item", factors, self.form, self.ridge_weight, self.landmarks("item"))
         self.profiles = self.interactions[:, known]
+        self.inner, factors = item_factors(self.profiles, read_key(config, "reg_weight"), rank, self.seed)
+        self.known_factors = factors.astype(np.float32)
+
+        self.new_factors: NDArray[np.float32] | None = None
+        self.new_items: ContentRegression | None = None
+        if len(new):
+            regression = self.regression("item", self.form, self.ridge_weight, self.landmarks("item")).fit(factors)
+            if len(new) * factors.shape[1] <= KEPT:
+                self.new_factors = regression.predict(new)
+            else:
+                self.new_items = regression
         self.new_users = self._new_users()
 
     def landmarks(self, side: Side) -> int | None:
@@ -73,4 +86,11 @@ class EASEContent(ContentBaseline):
         is_new = ~self.trained["user"][users] & (users > 0)  # 0 is the padding
         if self.new_users is not None and is_new.any():
             inputs[is_new] = self.new_users.predict(users[is_new])
-        return np.asarray(inputs @ self.item_factors.T)
+
+        scores = np.zeros((len(users), self.n_items), dtype=np.float32)
+        scores[:, self.known("item")] = inputs @ self.known_factors.T
+        if self.new_factors is not None:
+            scores[:, self.new("item")] = inputs @ self.new_factors.T
+        elif self.new_items is not None:
+            scores[:, self.new("item")] = self.new_items.predict(self.new("item"), inputs.T).T
+        return scores

@@ -109,11 +109,25 @@ class ContentRegression:
         similarities = self.kernel.between(entities, self.landmarks)
         return similarities if self.root is None else similarities @ self.root
 
-    def predict(self, entities: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Predict the targets of entities, ``[len(entities), c]``."""
-        predicted = np.empty((len(entities), len(self.mean)), dtype=np.float32)
+    def predict(
+        self, entities: NDArray[np.int64], right: NDArray[np.floating[Any]] | None = None
+    ) -> NDArray[np.float32]:
+        """Predict the targets of entities, a block of them at a time.
+
+        Args:
+            entities: int64 ``[m]``.
+            right: ``[c, b]``: a matrix to multiply the predictions with; None for the predictions themselves. Its
+                product with the weights comes first, so that few columns need little memory.
+
+        Returns:
+            float32 ``[m, c]``, or ``[m, b]``.
+        """
+        weights = self.weights if right is None else self.weights @ right
+        mean = self.mean if right is None else self.mean @ right
+
+        predicted = np.empty((len(entities), len(mean)), dtype=np.float32)
         for block in self._blocks(len(entities)):
-            predicted[block] = self.features(entities[block]) @ self.weights + self.mean
+            predicted[block] = self.features(entities[block]) @ weights + mean
         return predicted
 
     def _blocks(self, n: int) -> Iterator[slice]:

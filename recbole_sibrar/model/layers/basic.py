@@ -54,7 +54,7 @@ class MLP(nn.Sequential):
         dropout_prob: Share of the input that is dropped in training.
         activation: Activation after every layer but the last.
         output_activation: Activation after the last layer too.
-        batch_norm: ``none``, ``last``, or n for after every n-th layer.
+        batch_norm: ``none``, ``last``, ``hidden`` for after all layers but the last, or n for after every n-th layer.
 
     Example:
         >>> mlp = MLP([4, 5, 3], activation="tanh", batch_norm="last")
@@ -79,7 +79,7 @@ class MLP(nn.Sequential):
             is_last = i == n_layers
             layers.append(nn.Linear(sizes[i - 1], sizes[i]))
 
-            has_norm = i % batch_norm == 0 if isinstance(batch_norm, int) else batch_norm == "last" and is_last
+            has_norm = i % batch_norm == 0 if isinstance(batch_norm, int) else batch_norm == ("hidden", "last")[is_last]
             if has_norm:
                 layers.append(BatchNorm(sizes[i]))
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recbole_sibrar.config import RecommenderConfig
+from recbole_sibrar.config import RecommenderConfig, refuse
 from recbole_sibrar.data.modality import ModalityTable
 from recbole_sibrar.model.encoder import Encoded, distinct, gather_rows
 from recbole_sibrar.model.layers.tables import gather_bags
 from recbole_sibrar.names import ID, INTERACTIONS, Side
+
+LARGEST = 1 << 27
+"""Largest number of scores in a batch: about 4 GB with their gradients."""
 
 _SMALLEST = 1e-6
 """Smallest probability of inclusion; bounds the correction of items that are hardly ever drawn."""
@@ -26,7 +30,8 @@ class SharedCandidates(nn.Module):
         counts: int64 ``[n_items]``: training interactions of each item.
         n_negative_candidates: Number of items that negatives are drawn from.
         all_items: All training items; else those of the batch.
-        histories: Users' training interactions, for a loss with the whole history of a user; None for one without.
+        histories: Users' training interactions: targets of a loss with the whole history of a user, or items of the
+            batch that are no negatives of the user; None for a softmax over all training items with single targets.
     """
 
     indices: Tensor | None
@@ -67,8 +72,9 @@ class SharedCandidates(nn.Module):
 
         offsets = tables["item"][INTERACTIONS].offsets
         assert offsets is not None
-        histories = tables["user"][INTERACTIONS] if settings.targets == "history" else None
         all_items = settings.negatives == "all"
+        has_histories = settings.targets == "history" or not all_items
+        histories = tables["user"][INTERACTIONS] if has_histories else None
         return cls(tables["item"][ID].available, offsets.diff(), n_negative_candidates, all_items, histories)
 
     def choose(self, items: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -80,13 +86,18 @@ class SharedCandidates(nn.Module):
         Returns:
             The candidates ``[m]``, ascending, the position of each positive among them ``[batch]``, and the logarithm
             of each candidate's probability to be one ``[m]``.
+
+        Raises:
+            ConfigError: There are too many scores.
         """
         if self.all_items:
+            _check_size("all", len(items), int(self.trained.sum()))
             candidates = self.trained.nonzero().flatten()
             positions = self.trained.cumsum(0) - 1
             return candidates, positions[items[:, 0]], torch.zeros(len(candidates), device=items.device)
 
         candidates, inverse = distinct(items.flatten(), len(self.trained))
+        _check_size("shared", len(items), len(candidates))
         return candidates, inverse.view(items.shape)[:, 0], self._log_probability(candidates, items)
 
     def histories(self, users: Tensor, n: int) -> Tensor | None:
@@ -96,7 +107,7 @@ class SharedCandidates(nn.Module):
             users: int64 ``[n_users]``, users with training interactions.
             n: Number of candidates, all training items.
         """
-        if self.indices is None or self.offsets is None:
+        if not self.all_items or self.indices is None or self.offsets is None:
             return None
 
         indices, _, sizes = gather_bags(self.indices, self.offsets, users)
@@ -105,6 +116,32 @@ class SharedCandidates(nn.Module):
         shares = torch.zeros(len(users), n, device=users.device)
         shares[rows, columns] = (1 / sizes.to(shares.dtype))[rows]
         return shares
+
+    def further_positives(self, users: Tensor, candidates: Tensor, positives: Tensor) -> Tensor | None:
+        """Find the training items of each user among the items of a batch, which are no negatives.
+
+        Args:
+            users: int64 ``[batch]``.
+            candidates: int64 ``[m]``.
+            positives: int64 ``[batch]``: position of each positive among the candidates; it is not meant.
+
+        Returns:
+            bool ``[batch, m]``; None for a softmax over all training items.
+        """
+        if self.all_items or self.indices is None or self.offsets is None:
+            return None
+
+        indices, _, sizes = gather_bags(self.indices, self.offsets, users)
+        rows = torch.arange(len(users), device=users.device)
+        positions = torch.full((len(self.trained),), -1, device=users.device)
+        positions[candidates] = torch.arange(len(candidates), device=users.device)
+        columns = positions[indices]
+
+        further = torch.zeros(len(users), len(candidates), dtype=torch.bool, device=users.device)
+        is_candidate = columns >= 0
+        further[rows.repeat_interleave(sizes)[is_candidate], columns[is_candidate]] = True
+        further[rows, positives] = False
+        return further
 
     def _log_probability(self, candidates: Tensor, items: Tensor) -> Tensor:
         """Logarithm of the probability that a batch has an item, as a positive or as a uniform negative.
@@ -117,6 +154,18 @@ class SharedCandidates(nn.Module):
         return (-torch.expm1(no_positive + no_negative)).clamp(min=_SMALLEST).log()
 
 
+def _check_size(choice: str, n_positives: int, n_candidates: int) -> None:
+    """Refuse more scores than memory holds, before they are computed."""
+    if n_positives * n_candidates > LARGEST:
+        fewer = "" if choice == "shared" else ", or negatives shared or per_positive"
+        refuse(
+            "negatives",
+            choice,
+            f"{choice} with up to {LARGEST} scores in a batch, not {n_positives} positives by {n_candidates} items; a "
+            f"train_batch_size {math.ceil(n_positives * n_candidates / LARGEST)} times smaller helps{fewer}",
+        )
+
+
 def shared_softmax_loss(
     scores: Tensor,
     positives: Tensor,
@@ -124,6 +173,7 @@ def shared_softmax_loss(
     soft_targets: Tensor | None = None,
     weight: float = 0.0,
     histories: Tensor | None = None,
+    excluded: Tensor | None = None,
 ) -> Tensor:
     r"""Compute the softmax over candidates that all rows share, mean over the rows.
 
@@ -135,7 +185,8 @@ def shared_softmax_loss(
 
     With a teacher, the loss is (1 - weight) times this plus weight times the cross-entropy of the same distribution
     against the teacher's. With histories, the positive gives way to the mean over the user's training items, the
-    multinomial likelihood of Liang et al. (WWW 2018): one step then learns from whole histories.
+    multinomial likelihood of Liang et al. (WWW 2018): one step then learns from whole histories. Excluded candidates
+    are no terms of the sum; the teacher's distribution has them all the same.
 
     Args:
         scores: float ``[batch, m]``.
@@ -144,6 +195,7 @@ def shared_softmax_loss(
         soft_targets: float ``[batch, m]``, rows sum to 1; None without a teacher.
         weight: Weight of the teacher, from 0 to 1.
         histories: float ``[batch, m]``: shares of each user's training items; None for the positives.
+        excluded: bool ``[batch, m]``: candidates that are no negatives of a row; None for none.
 
     Example:
         >>> scores = torch.zeros(1, 4)
@@ -154,12 +206,15 @@ def shared_softmax_loss(
     correction = log_probability.expand_as(scores).clone()
     correction[rows, positives] = 0
 
-    log_share = functional.log_softmax(scores - correction, dim=1)
+    logits = scores - correction
+    compared = logits if excluded is None else logits.masked_fill(excluded, -torch.inf)
+    log_share = functional.log_softmax(compared, dim=1)
     shares = log_share[rows, positives] if histories is None else (histories * log_share).sum(1)
     loss = -shares.mean()
     if soft_targets is None:
         return loss
-    return (1 - weight) * loss - weight * (soft_targets * log_share).sum(1).mean()
+    of_all = log_share if excluded is None else functional.log_softmax(logits, dim=1)
+    return (1 - weight) * loss - weight * (soft_targets * of_all).sum(1).mean()
 
 
 def random_sets(n: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:

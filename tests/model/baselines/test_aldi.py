@@ -16,6 +16,8 @@ KEYS = {
     "preference_size": 3,
     "teacher_scale": 4.0,
     "frequency_scale": 0.7,
+    "frequency_cap": 1.0,
+    "batch_norm": "none",
     "ranking_weight": 0.5,
     "identification_weight": 0.3,
     "rating_weight": 0.2,
@@ -60,7 +62,7 @@ def test_loss(model: Any, reference: Make, batch: Any, world: Any) -> None:
     own, ranking, identification, positive_gap, negative_gap = [], [], [], [], []
     for user, (positive, *others) in zip(of_batch, candidates, strict=True):
         mapped = users.concatenated(user)
-        weight = np.tanh(0.7 * world.matrix[:, positive].sum())
+        weight = np.tanh(min(0.7 * world.matrix[:, positive].sum(), 1.0))
         scores = {item: (mapped @ student[item], 4.0 * u[user] @ v[item]) for item in (positive, *others)}
         for other in others:
             margin, taught = (scores[positive][n] - scores[other][n] for n in (0, 1))

@@ -13,7 +13,7 @@ from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import Ridge
 
 from recbole_sibrar.config import ConfigError
-from recbole_sibrar.model.baselines import CEASE, AttributeMap, EASEContent
+from recbole_sibrar.model.baselines import CEASE, AttributeMap, EASEContent, easecontent, regression
 from recbole_sibrar.model.baselines.features import ContentBlock
 from recbole_sibrar.model.baselines.regression import ContentKernel, ContentRegression
 
@@ -97,7 +97,7 @@ def test_landmarks(build: Build, world: Any, item_content: Content) -> None:
     """A kernel through three items: K(., L) K(L, L)^+ K(L, .) in scikit-learn's dual form."""
     keys = {"exact_size": 5, "rank": 5, "n_landmarks": 3, "ridge_weight": 0.3, "modality_weights": WEIGHTS}
     model = build(EASEContent, **keys, user_modalities=["age"])
-    known_factors = model.item_factors[KNOWN].astype(float)
+    known_factors = model.known_factors.astype(float)
     drawn = KNOWN[np.sort(np.random.default_rng(1).choice(6, 3, replace=False))]
 
     full = kernel(item_content, WEIGHTS)
@@ -105,7 +105,17 @@ def test_landmarks(build: Build, world: Any, item_content: Content) -> None:
     mean = known_factors.mean(0)
     dual = KernelRidge(alpha=0.3, kernel="precomputed").fit(through[np.ix_(KNOWN, KNOWN)], known_factors - mean)
     expected = dual.predict(through[np.ix_(NEW, KNOWN)]) + mean
-    np.testing.assert_allclose(model.item_factors[NEW], expected, atol=1e-5)
+    np.testing.assert_allclose(model.new_factors, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("keys", [{}, {"exact_size": 5, "rank": 5, "n_landmarks": 3}])
+def test_many_new_items_in_blocks(build: Build, monkeypatch: pytest.MonkeyPatch, keys: dict[str, Any]) -> None:
+    kept = build(EASEContent, **keys).score(USERS)
+    monkeypatch.setattr(easecontent, "KEPT", 0)
+    monkeypatch.setattr(regression, "_SIMILARITIES", 1)  # a new item at a time
+    model = build(EASEContent, **keys)
+    assert model.new_factors is None
+    np.testing.assert_allclose(model.score(USERS), kept, atol=1e-6)
 
 
 def test_attribute_map(build: Build, world: Any, item_content: Content) -> None:

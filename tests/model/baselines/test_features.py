@@ -46,3 +46,21 @@ def test_unknown_weight(build: Build) -> None:
         build(EASEContent, modality_weights={"texts": 2.0})
     with pytest.raises(ConfigError, match=r"^modality_weights: text: found -1, allowed is a number of at least 0"):
         build(EASEContent, modality_weights={"text": -1})
+
+
+def test_weights_by_type_of_field(build: Build) -> None:
+    by_type = build(EASEContent, modality_weights={"token_seq": 2.0, "float_seq": 0.5, "text": 3.0})
+    by_name = build(EASEContent, modality_weights={"labels": 2.0, "text": 3.0})
+    np.testing.assert_array_equal(by_type.score(np.arange(6)), by_name.score(np.arange(6)))
+    with pytest.raises(
+        ConfigError, match=r"found 'token_sq', allowed is any of .*, or a type: token, token_seq, float"
+    ):
+        build(EASEContent, modality_weights={"token_sq": 2.0})
+
+
+def test_content_without_weights_warns(build: Build, caplog: pytest.LogCaptureFixture) -> None:
+    build(EASEContent, modality_weights=0)
+    assert "modality_weights: every field has the weight 0" in caplog.text
+    caplog.clear()
+    build(EASEContent, modality_weights={"text": 0})
+    assert "modality_weights" not in caplog.text

@@ -69,7 +69,8 @@ def test_shared_items_of_the_batch(make: Make, batch: Interaction, world: Any) -
     terms = []
     for user, positive in POSITIVES:
         scores = {item: users[user] @ items[item] for item in range(1, 9)}
-        others = [np.exp(score) / inclusion[item] for item, score in scores.items() if item != positive]
+        own = set(np.flatnonzero(world.matrix[user]))  # a user's further training items are no negatives
+        others = [np.exp(score) / inclusion[item] for item, score in scores.items() if item not in own]
         terms.append(np.log(np.exp(scores[positive]) + sum(others)) - scores[positive])
     assert loss.item() == pytest.approx(np.mean(terms), rel=1e-4)
 
@@ -100,6 +101,31 @@ def test_the_teacher_by_ridge_regressions(make: Make, world: Any, batch: Interac
     log_share = log_softmax(users[[1, 2, 5]] @ items[TRAINED].T, axis=1)
     targets = softmax(numpy_ease(world.matrix[:, TRAINED], 2.0)[[1, 2, 5]] / 0.1, axis=1)
     assert alone.item() == pytest.approx(-(targets * log_share).sum(1).mean(), rel=1e-4)
+
+
+def test_the_teacher_sees_all_items_of_the_batch(make: Make, batch: Interaction, world: Any) -> None:
+    keys = {"distillation_l2": 2.0, "distillation_temperature": 0.1, "negatives": "shared", **WITHOUT_SAMPLING}
+    plain, mixed, alone = [make(**keys, distillation_weight=w).calculate_loss(batch) for w in (0, 0.25, 1)]
+    assert np.isfinite(alone.item())
+    assert mixed.item() == pytest.approx(0.75 * plain.item() + 0.25 * alone.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("negatives", "message"),
+    [
+        (
+            "all",
+            "negatives: found 'all', allowed is all with up to 17 scores in a batch, not 3 positives by 6 items; a ",
+        ),
+        ("shared", "not 3 positives by 8 items; a train_batch_size 2 times smaller helps$"),
+    ],
+)
+def test_too_many_scores_of_a_batch(
+    make: Make, batch: Interaction, monkeypatch: pytest.MonkeyPatch, negatives: str, message: str
+) -> None:
+    monkeypatch.setattr("recbole_sibrar.model.training.candidates.LARGEST", 17)
+    with pytest.raises(ConfigError, match=message):
+        make(negatives=negatives, **WITHOUT_SAMPLING).calculate_loss(batch)
 
 
 def test_sets_of_the_contrastive_loss() -> None:
@@ -233,14 +259,15 @@ def test_activation_of_projections_by_numpy(make: Make, reference: Callable[...,
         assert found == pytest.approx(value, rel=1e-4, abs=1e-6)
 
 
-def test_configuration_of_the_papers(make: Make, batch: Interaction) -> None:
-    file = properties() / "quick_start_config" / "papers_ml1m.yaml"
+@pytest.mark.parametrize(("data", "activation"), [("ml1m", "SELU"), ("onion", "ReLU"), ("amazon", "ReLU")])
+def test_configuration_of_the_papers(make: Make, batch: Interaction, data: str, activation: str) -> None:
+    file = properties() / "quick_start_config" / f"papers_{data}.yaml"
     keys = yaml.safe_load(file.read_text(encoding="utf-8"))
     keys["train_neg_sample_args"]["sample_num"] = 3  # that of the batch
     model = make(**keys)
     assert (model.user_encoder.modalities, model.encode_items().shape[1]) == (("id",), 128)
     layers = [type(layer).__name__ for layer in model.item_encoder.branches[0]]
-    assert (layers.count("Linear"), layers.count("BatchNorm"), layers.count("SELU")) == (6, 3, 6)
+    assert (layers.count("Linear"), layers.count("BatchNorm"), layers.count(activation)) == (6, 3, 6)
     assert all(float(part.detach()) > 0 for part in model.calculate_loss(batch))
 
 

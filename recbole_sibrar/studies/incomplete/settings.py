@@ -1,0 +1,110 @@
+"""Settings of the study of values that are missing in training too: shares of hidden values, ways to fill them in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from recbole_sibrar.config import ConfigError, nearest, refuse
+from recbole_sibrar.config.choices import TRAINING_RATES
+from recbole_sibrar.names import IMPUTATIONS
+
+__all__ = ["Plan", "Setting", "read_plan"]
+
+_SET_BY = {"hide_values": "--rates and --fields", "impute": "--imputations", "seed": "--seeds"}
+"""Key -> options of the study that set it."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Training data of a run."""
+
+    rate: float
+    """Share of the values to hide before training, from 0 to below 1."""
+    way: str
+    """Value of the key ``impute``."""
+    fields: tuple[str, ...] = ()
+    """Fields with hidden values; empty for all."""
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """Keys of the configuration, with values as on a command line.
+
+        Example:
+            >>> Setting(0.5, "mean", ("text",)).keys
+            {'hide_values': '{text: 0.5}', 'impute': 'mean'}
+        """
+        rates = ", ".join(f"{field}: {self.rate:g}" for field in self.fields)
+        return {"hide_values": f"{{{rates}}}" if rates else f"{self.rate:g}", "impute": self.way}
+
+    @property
+    def label(self) -> str:
+        """Name of the setting, for names of runs."""
+        return f"{self.way} {self.rate:g}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All settings of a study."""
+
+    rates: tuple[float, ...]
+    """Shares of hidden values."""
+    ways: tuple[str, ...]
+    """Ways to fill them in."""
+    fields: tuple[str, ...]
+    """Fields with hidden values; empty for all."""
+
+    @property
+    def settings(self) -> list[Setting]:
+        """The settings, by way and then by rate."""
+        return [Setting(rate, way, self.fields) for way in self.ways for rate in self.rates]
+
+    def check_keys(self, keys: Sequence[str]) -> None:
+        """Refuse keys that the study sets.
+
+        Args:
+            keys: Keys of the command line and of the models.
+
+        Raises:
+            ConfigError: There is one.
+        """
+        for key in keys:
+            if key in _SET_BY:
+                raise ConfigError(f"{key}: cannot be given here, as {_SET_BY[key]} of the study set it")
+
+
+def read_plan(rates: str, ways: str, fields: str | None) -> Plan:
+    """Read the options of the command.
+
+    Args:
+        rates: Numbers from 0 to below 1, separated by commas.
+        ways: Values of ``impute``, separated by commas.
+        fields: Names of fields, separated by commas; None for all.
+
+    Raises:
+        ConfigError: An option has a value that is not allowed.
+    """
+    numbers = tuple(sorted({_rate(text) for text in _split(rates)}))
+    chosen = tuple(dict.fromkeys(_split(ways)))
+    for way in chosen:
+        if way not in IMPUTATIONS:
+            refuse("--imputations", way, f"any of {', '.join(IMPUTATIONS)}{nearest(way, IMPUTATIONS)}")
+
+    names = () if fields is None else tuple(_split(fields))
+    if not all(names) or len(set(names)) < len(names):
+        refuse("--fields", fields, "names separated by commas, each once, such as text,genres")
+    return Plan(numbers, chosen, names)
+
+
+def _split(names: str) -> list[str]:
+    return [name.strip() for name in names.strip().removeprefix("[").removesuffix("]").split(",")]
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = -1.0
+    if not 0 <= rate < 1:
+        refuse("--rates", text, f"numbers from 0 to below 1, separated by commas, such as {TRAINING_RATES}")
+    return rate
