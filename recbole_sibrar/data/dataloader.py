@@ -17,6 +17,7 @@ from recbole.sampler import Sampler
 from recbole.sampler.sampler import AbstractSampler
 from recbole.utils import InputType
 
+from recbole_sibrar.data.rows import use_arrays
 from recbole_sibrar.data.sampler import PoolSampler, known_pairs
 from recbole_sibrar.protocols import ConfigLike, DatasetLike
 
@@ -30,6 +31,12 @@ class MultimodalTrainDataLoader(TrainDataLoader):
 
     epoch = -1
     """Number of started passes over the data, less one; a resumed run restores it."""
+
+    def __init__(
+        self, config: ConfigLike, dataset: DatasetLike, sampler: AbstractSampler, shuffle: bool = False
+    ) -> None:
+        super().__init__(config, dataset, sampler, shuffle=shuffle)
+        use_arrays(self)
 
     def _set_neg_sample_args(
         self, config: ConfigLike, dataset: Dataset, dl_format: InputType, neg_sample_args: dict[str, object]

@@ -294,6 +294,15 @@ class MultimodalDataset(Dataset):
             ID: id_table(interactions.available, self.n_known(side)),
         }
 
+    def __getitem__(self, index: Any, join: bool = True) -> Interaction:
+        """Return rows of the interactions; an array of numbers stays one, which RecBole turns into a list."""
+        if not isinstance(index, np.ndarray):
+            rows: Interaction = super().__getitem__(index, join)
+            return rows
+
+        chosen = torch.from_numpy(index)
+        return Interaction({name: self.inter_feat[name][chosen] for name in self.inter_feat.columns})
+
     def join(self, df: Interaction) -> Interaction:
         """Leave a batch as it is: models look up the fields of its users and items in the tables."""
         return df

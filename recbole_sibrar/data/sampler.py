@@ -45,8 +45,8 @@ def sample_by_key_ids(
     sampler.used_ids[keys.max()]  # an unknown user ends in the IndexError that RecBole explains
 
     keys = np.tile(keys, num)
-    values = np.zeros(len(keys), dtype=np.int64)
-    rows = np.arange(len(keys))
+    values = np.asarray(sampler.sampling(len(keys)), dtype=np.int64)
+    rows = known.has(keys, values)
     while len(rows):
         drawn = sampler.sampling(len(rows))
         values[rows] = drawn

@@ -12,6 +12,7 @@ from recbole.config import Config
 from recbole.data import create_dataset, data_preparation
 from recbole.utils import init_seed
 from scipy.stats import chisquare
+from torch.utils.data import BatchSampler
 
 from recbole_sibrar.data.dataloader import numpy_stream
 
@@ -144,3 +145,23 @@ def test_negatives_are_uniform(make_loader: Callable[..., Any]) -> None:
             drawn.update(i for u, i in zip(batch["user_id"], batch["neg_item_id"], strict=True) if u == user)
     assert set(drawn) == set(others)
     assert chisquare([drawn[item] for item in others]).pvalue > 0.01
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_rows_equal_those_of_torch(make_loader: Callable[..., Any], shuffle: bool) -> None:
+    loader = make_loader(shuffle=shuffle, train_batch_size=100)
+    sampler, size = loader.batch_sampler.sampler, loader.batch_sampler.batch_size
+
+    loader.generator.manual_seed(5)
+    drawn = [[rows.tolist() for rows in loader.batch_sampler] for _ in range(2)]
+    state = loader.generator.get_state()
+
+    loader.generator.manual_seed(5)
+    assert [list(BatchSampler(sampler, size, drop_last=False)) for _ in range(2)] == drawn
+    assert loader.generator.get_state().equal(state)
+
+
+def test_loader_keeps_no_list_of_rows(make_loader: Callable[..., Any]) -> None:
+    loader = make_loader()
+    held = [*vars(loader).values(), *vars(loader.sampler).values()]
+    assert not [value for value in held if isinstance(value, list) and len(value) > 100]
