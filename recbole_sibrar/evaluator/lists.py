@@ -29,6 +29,12 @@ class TrainingKnowledge:
         tail_ratio: Share of the long tail in the items with training interactions.
         cold_items: True if items were held out as a whole. An item without training interactions then has an unknown
             popularity, not a popularity of 0.
+
+    Example:
+        >>> from recbole_sibrar.evaluator.metrics.example import example_lists
+        >>> knowledge = example_lists().knowledge
+        >>> knowledge.n_users, knowledge.tail.tolist()
+        (3, [nan, 0.0, 0.0, 1.0, 1.0, 1.0])
     """
 
     def __init__(self, dataset: DatasetLike, tail_ratio: float, cold_items: bool = False) -> None:
@@ -101,7 +107,14 @@ class TrainingKnowledge:
 
 @dataclass(frozen=True)
 class RecommendationLists:
-    """The recommendations of one evaluation; a row is a user."""
+    """The recommendations of one evaluation; a row is a user.
+
+    Example:
+        >>> from recbole_sibrar.evaluator.metrics.example import example_lists
+        >>> lists = example_lists()
+        >>> lists.n_positives.tolist(), lists.hits.sum(1).tolist()
+        ([1, 2, 1], [1, 1, 1])
+    """
 
     knowledge: TrainingKnowledge
     """Training data."""

@@ -40,6 +40,11 @@ def find_best(scores: Tensor, k: int, empty_places: bool) -> Top:
 
     Raises:
         ConfigError: There are fewer than k items.
+
+    Example:
+        >>> scores = torch.tensor([[-torch.inf, 0.5, -torch.inf, 0.9]])  # item 2 was seen in training
+        >>> find_best(scores, 2, empty_places=True).items, find_best(scores, 3, empty_places=True).items
+        (tensor([[3, 1]]), tensor([[3, 1, 0]]))
     """
     check_cutoffs([k], scores.shape[1] - 1)
     top = Top(*torch.topk(scores, k, dim=-1))
@@ -110,6 +115,11 @@ def rank_sums(scores: Tensor, rows: Tensor, items: Tensor) -> tuple[Tensor, Tens
 
     Returns:
         float ``[b, 1]``, and the number of ranked items of each row, int64 ``[b, 1]``.
+
+    Example:
+        >>> scores = torch.tensor([[-torch.inf, 0.9, 0.1, 0.1]])  # ranks: 1 of item 1, 2.5 of items 2 and 3
+        >>> rank_sums(scores, torch.tensor([0, 0]), torch.tensor([1, 3]))
+        (tensor([[3.5000]]), tensor([[3]]))
     """
     n = scores.shape[1]
     ascending = _sorted(scores)
