@@ -6,6 +6,7 @@ import argparse
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -155,7 +156,7 @@ def run(args: argparse.Namespace) -> int:
 
     planned = [_plan(comparison, options, note) for comparison in options.comparisons]
     # Only now, after all checks, is anything written.
-    runs = [run for comparison in planned for run in comparison]
+    runs = list(chain.from_iterable(planned))
     shared.output_folder(options.output)
     try:
         failed = _execute(options, runs, note)

@@ -60,7 +60,8 @@ _LIGHT_PARTS = frozenset(
         *("quick_start.group.variants", "quick_start.run.child_process", "quick_start.run.process_options"),
         # encoders of a trained model, which serving uses without RecBole
         *("model.branches", "model.concatenation", "model.encoder", "model.hiding", "model.sampling", "model.layers"),
-        *(f"model.layers.{name}" for name in ("basic", "interactions", "projection", "scaling", "tables")),
+        *("model.layers.basic", "model.layers.interactions", "model.layers.projection", "model.layers.scaling"),
+        "model.layers.tables",
     }
 )
 """Further modules of that kind, in packages with others."""

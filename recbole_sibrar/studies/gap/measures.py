@@ -89,8 +89,11 @@ def measure_gap(
         generator = np.random.default_rng(seed)
         x, y = cells[items, first], cells[items, second]
         found = _measure_pair(x, y, generator, max_items, within=first == second)
-        rows += [(names[first], names[second], measure, *values) for measure, values in found.items()]
-    rows += [("", "", measure, *values) for measure, values in _classify(cells, there, seed, max_items).items()]
+        for measure, values in found.items():
+            rows.append((names[first], names[second], measure, *values))
+
+    for measure, values in _classify(cells, there, seed, max_items).items():
+        rows.append(("", "", measure, *values))  # of all modalities together
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -190,9 +193,11 @@ def _measures(within: bool) -> list[str]:
         return ["cosine_different", "euclidean_different", "uniformity"]
     retrieval = [*(f"recall@{k}" for k in CUTOFFS), "mrr"]
     return [
-        *(f"{kind}_{which}" for kind in ("cosine", "euclidean") for which in ("same", "different", "ratio")),
+        *("cosine_same", "cosine_different", "cosine_ratio"),
+        *("euclidean_same", "euclidean_different", "euclidean_ratio"),
         *("centroid_distance", "centroid_ratio"),
-        *(f"{name}{way}" for way in ("", "_reverse") for name in retrieval),
+        *retrieval,
+        *(f"{name}_reverse" for name in retrieval),
         *("alignment", "uniformity"),
     ]
 

@@ -77,7 +77,11 @@ def _cosine_values(x: Tensor, y: Tensor, queries: Tensor, retrieval: bool) -> di
         kernels = cosines.sub_(1).mul_(4).exp_()  # exp(-2 d^2), as d^2 = 2 - 2 cos
         values["kernel"] = _numbers((kernels.sum(1) - kernels.gather(1, block[:, None])[:, 0]) / others)
         parts.append(values)
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    joined = {}
+    for name in parts[0]:
+        joined[name] = np.concatenate([part[name] for part in parts])
+    return joined
 
 
 def _retrieval(better: NDArray[Any], tied: NDArray[Any]) -> dict[str, NDArray[Any]]:

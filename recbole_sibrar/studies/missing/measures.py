@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Any, Literal
 
 import numpy as np
@@ -84,7 +84,7 @@ def subsets(names: Sequence[str]) -> list[tuple[str, ...]]:
     """
     n = len(names)
     sizes = range(1, n + 1) if n <= MAX_MODALITIES else (1, n - 1, n)
-    return [subset for size in sizes for subset in combinations(names, size)]
+    return list(chain.from_iterable(combinations(names, size) for size in sizes))
 
 
 def lost_cells(available: NDArray[Any], columns: Sequence[int], rate: float, seed: int) -> NDArray[Any]:
