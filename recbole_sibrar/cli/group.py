@@ -192,6 +192,7 @@ def _execute(options: Options, runs: Sequence[Run], note: Callable[[str], None])
         return execution.execute(runs, options.jobs or 1, note)
 
     shared.check_installed("--cluster", "ray", "cluster")
-    from recbole_sibrar.quick_start.group import cluster  # imports Ray, which takes seconds
+    # Imports Ray, which takes seconds.
+    from recbole_sibrar.quick_start.group import cluster
 
     return cluster.execute(runs, options.jobs, options.cluster, options.resources, note)

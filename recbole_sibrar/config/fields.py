@@ -12,7 +12,8 @@ from recbole_sibrar.errors import nearest, refuse
 from recbole_sibrar.names import INTERACTIONS, RESERVED_NAMES, Side
 from recbole_sibrar.protocols import ConfigLike, FullConfig
 
-if TYPE_CHECKING:  # importing the tables imports torch, and commands read their options without
+# Importing the tables imports torch, and commands read their options without.
+if TYPE_CHECKING:
     from recbole_sibrar.data.modality import ModalityTable
 
 NEW_SHARE = 0.1

@@ -136,7 +136,8 @@ def _available(knowledge: TrainingKnowledge, name: str, side: Side) -> NDArray[A
     if name == INTERACTIONS:
         return np.asarray(knowledge.history.sum(axis=1 if side == "user" else 0)).ravel() > 0
     tables = getattr(knowledge.dataset, "field_tables", {}).get(side, {})
-    if name in tables and name not in field_types(knowledge.dataset, side):  # a modality from another file
+    # A modality can come from another file.
+    if name in tables and name not in field_types(knowledge.dataset, side):
         available: NDArray[np.bool_] = tables[name].available.numpy()
         return available
     return knowledge.field(side, name, _ALL_TYPES, KEY).available

@@ -86,7 +86,8 @@ class TrainingKnowledge:
         """
         trained = np.flatnonzero(self.popularity > 0)
         ascending = trained[np.argsort(self.popularity[trained], kind="stable")]
-        n_tail = int(len(trained) * self.tail_ratio + 1e-9)  # 0.29 * 100 is 28.999999999999996
+        # 0.29 * 100 is 28.999999999999996.
+        n_tail = int(len(trained) * self.tail_ratio + 1e-9)
 
         tail = np.where(np.isnan(self.popularity), np.nan, 1.0)
         tail[ascending[n_tail:]] = 0
@@ -223,7 +224,8 @@ class ListCollector:
             items: int64 ``[p]``, its item.
         """
         users = interaction[self.user_field]
-        if len(users) != len(scores):  # sampled evaluation repeats a user for each of the items
+        # Sampled evaluation repeats a user for each of the items.
+        if len(users) != len(scores):
             users = torch.unique_consecutive(users)
 
         recommended = top.items.masked_fill(top.values == -torch.inf, 0)

@@ -130,7 +130,8 @@ def rank_sums(scores: Tensor, rows: Tensor, items: Tensor) -> tuple[Tensor, Tens
 
     counts = torch.bincount(rows, minlength=len(scores))
     first = counts.cumsum(0) - counts
-    places = torch.arange(len(rows), device=rows.device) - first[rows]  # position among the items of its row
+    # Position among the items of its row.
+    places = torch.arange(len(rows), device=rows.device) - first[rows]
     wanted = scores.new_zeros((len(scores), int(counts.max())))
     wanted[rows, places] = scores[rows, items]
 

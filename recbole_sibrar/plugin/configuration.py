@@ -70,7 +70,8 @@ def _load_dataset_file(config: Config, dataset: str) -> None:
         files.append(data_path / f"{dataset}.yaml")
 
     file = next((file for file in files if file.is_file()), None)
-    if file is None or dataset == "ml-100k":  # RecBole reads ml-100k from its own folder only
+    # RecBole reads ml-100k from its own folder only.
+    if file is None or dataset == "ml-100k":
         return
     try:
         keys = yaml.load(file.read_text(encoding="utf-8"), Loader=config.yaml_loader)
@@ -167,9 +168,11 @@ def _set_evaluation(config: Config) -> None:
     settings, model_type = evaluation_config(config), config["MODEL_TYPE"]
     final = config.final_config_dict
     if settings.cold_start and "filter_inter_by_user_or_item" not in config.external_config_dict:
-        final["filter_inter_by_user_or_item"] = False  # else models that load .item would get other partitions
+        # Otherwise models that load .item would get other partitions.
+        final["filter_inter_by_user_or_item"] = False
     if settings.candidates == "split":
-        final["eval_args"]["candidates"] = "split"  # RecBole compares eval_args before it uses saved loaders
+        # RecBole compares eval_args before it uses saved loaders.
+        final["eval_args"]["candidates"] = "split"
     if settings.save_split and model_type is ModelType.SEQUENTIAL:
         refuse(
             "save_split", str(settings.save_split), f"no value for {config.model}, which makes sequences of the parts"

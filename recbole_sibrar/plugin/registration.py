@@ -17,7 +17,8 @@ from typing import Any
 
 _RECBOLE, _OWN = "recbole", "recbole_sibrar."
 
-_OPTIONS = "--no-deps " if sys.version_info >= (3, 12) else ""  # its pin of ray has no wheel for later Pythons
+# RecBole's pin of ray has no wheel for later Pythons.
+_OPTIONS = "--no-deps " if sys.version_info >= (3, 12) else ""
 
 _MISSING = f"RecBole is not installed; recbole-sibrar needs it: pip install {_OPTIONS}recbole==1.2.1"
 

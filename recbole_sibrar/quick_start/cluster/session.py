@@ -45,7 +45,8 @@ def connected(address: str, program: str, advice: str, n_cpus: int | None = None
         ConfigError: There is no cluster at the address.
         ProcessError: Ray's processes do not start, or one of them has ended.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would send statistics to its makers
+    # Ray would send statistics to its makers.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # The watch has to exist before Ray: Ray may end this process while it starts.
     watch = Watch(program, f"{_FAILED}; {advice}")
     try:
@@ -71,7 +72,8 @@ def _options(address: str, n_cpus: int | None) -> dict[str, Any]:
 
 
 def _available_cpus() -> int | None:
-    if hasattr(os, "sched_getaffinity"):  # Linux; fewer than all CPUs in a container or a batch job
+    # On Linux: fewer than all CPUs in a container or a batch job.
+    if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count()
 

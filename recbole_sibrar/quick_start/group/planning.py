@@ -95,7 +95,8 @@ def _keys_of_results(config: Config, folder: Path) -> dict[str, Any]:
     if config["eval_type"] is EvaluatorType.RANKING:
         keys["save_per_user"] = str(folder / PER_USER)
     if str(config["state"]).lower() != "debug":
-        keys["state"] = "INFO"  # the hash of the held-out pairs is read from the log
+        # The hash of the held-out pairs is read from the log.
+        keys["state"] = "INFO"
     return keys
 
 

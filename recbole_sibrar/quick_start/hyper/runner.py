@@ -133,7 +133,8 @@ class Runner:
             trial.test_result = {}
 
         folder = self.record.trial_folder(best)
-        environment = {"OMP_NUM_THREADS": str(best.threads)}  # the last digits of a score depend on it
+        # The last digits of a score depend on it.
+        environment = {"OMP_NUM_THREADS": str(best.threads)}
         try:
             message = trial_process.run(folder, "test", self.children, lambda message: None, environment)
         except trial_process.TrialError as error:

@@ -84,7 +84,8 @@ def _passing_on_sigterm(context: ProcessContext) -> Iterator[None]:
         for process in context.processes:
             process.terminate()
 
-    if threading.current_thread() is not threading.main_thread():  # signals cannot be handled elsewhere
+    # Signals cannot be handled elsewhere.
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
 

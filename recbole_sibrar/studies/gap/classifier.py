@@ -49,7 +49,8 @@ def predict_modalities(embeddings: NDArray[Any], available: NDArray[Any], seed: 
 
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000, class_weight="balanced"))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the last digits of its weights change no prediction
+        # The last digits of its weights change no prediction.
+        warnings.simplefilter("ignore", ConvergenceWarning)
         predicted = cross_val_predict(model, embeddings[items, modality], modality, cv=folds)
 
     correct = np.zeros(available.shape, dtype=bool)

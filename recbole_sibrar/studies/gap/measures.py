@@ -176,7 +176,8 @@ def _from_means(means: Values, centroid_distance: float, within: bool) -> Values
     }
     if within:
         return measures
-    with np.errstate(divide="ignore", invalid="ignore"):  # 0 / 0 is NaN: all has collapsed into one point
+    # 0 / 0 is NaN: all has collapsed into one point.
+    with np.errstate(divide="ignore", invalid="ignore"):
         for kind in ("cosine", "euclidean"):
             measures[f"{kind}_same"] = means[f"{kind}_same"]
             measures[f"{kind}_ratio"] = means[f"{kind}_same"] / means[f"{kind}_different"]

@@ -68,7 +68,8 @@ def project(cells: NDArray[Any], method: str, seed: int) -> tuple[NDArray[Any], 
     if method == "tsne":
         perplexity = min(30, max(1, (len(cells) - 1) // 3))
         return TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(units), "t-SNE"
-    umap = import_module("umap")  # optional; the command has checked its presence
+    # Optional; the command has checked its presence.
+    umap = import_module("umap")
     return umap.UMAP(2, n_neighbors=min(15, len(cells) - 1), random_state=seed).fit_transform(units), "UMAP"
 
 

@@ -223,7 +223,8 @@ class Study:
     ) -> None:
         self.plan = plan or Plan()
         self.config = deepcopy(config)
-        for key in ("log_wandb", "save_per_user"):  # a study is no run of its own
+        # A study is no run of its own.
+        for key in ("log_wandb", "save_per_user"):
             self.config[key] = None
         self.model = model.eval()
         self.test_data = test_data
@@ -269,7 +270,8 @@ class Study:
             A row of the study's table: :data:`COLUMNS` without model and checkpoint, then every metric.
         """
         hidden = self.hidden_cells(trial)
-        init_seed(self.config["seed"], self.config["reproducibility"])  # the same sampled candidates every time
+        # The same sampled candidates every time.
+        init_seed(self.config["seed"], self.config["reproducibility"])
 
         with self.model.hiding(self.plan.side, torch.from_numpy(hidden)):
             self.collector.restart(self.model.encode_items(), trial.seed)

@@ -156,7 +156,8 @@ def _wilcoxon(difference: NDArray[Any]) -> float:
     method = "exact" if untied and len(sizes) <= _MAX_EXACT else "approx"
 
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Sample size too small", UserWarning)  # the table has their number
+        # The table has their number.
+        warnings.filterwarnings("ignore", "Sample size too small", UserWarning)
         return float(stats.wilcoxon(difference, zero_method="pratt", method=method).pvalue)
 
 

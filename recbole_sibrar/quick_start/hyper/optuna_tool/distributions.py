@@ -25,7 +25,8 @@ def distribution_of(parameter: Parameter) -> BaseDistribution:
     low, high = parameter.values[:2]
     if parameter.kind == "loguniform":
         return FloatDistribution(math.exp(low), math.exp(high), log=True)
-    if parameter.kind == "quniform":  # Hyperopt rounds to multiples of the step, wherever the range begins
+    # Hyperopt rounds to multiples of the step, wherever the range begins.
+    if parameter.kind == "quniform":
         step = parameter.values[2]
         return IntDistribution(round(low / step), round(high / step))
     return FloatDistribution(low, high)

@@ -77,7 +77,8 @@ def figures(record: Record, space: Space, metric: str) -> Iterator[plotly.Figure
     yield visualization.plot_optimization_history(study, target_name=name)
     yield visualization.plot_slice(study, target_name=name)
     yield visualization.plot_parallel_coordinate(study, target_name=name)
-    if len({trial.value for trial in complete}) > 1:  # importances are shares of the variance of the score
+    # Importances are shares of the variance of the score.
+    if len({trial.value for trial in complete}) > 1:
         yield visualization.plot_param_importances(study, target_name=name)
 
 
@@ -102,7 +103,8 @@ def _distribution(parameter: Parameter) -> BaseDistribution:
     if parameter.kind == "choice":
         return CategoricalDistribution([_label(choice) for choice in ends])
 
-    if parameter.kind == "quniform":  # the multiples nearest to the ends can lie beyond them
+    # The multiples nearest to the ends can lie beyond them.
+    if parameter.kind == "quniform":
         step = parameter.values[2]
         ends = tuple(parameter.value(round(end / step) * step) for end in parameter.values[:2])
 
