@@ -53,6 +53,7 @@ class TrainingKnowledge:
         ones = np.ones(len(users), dtype=np.float64)
 
         matrix = csr_matrix((ones, (users, items)), shape=(dataset.user_num, dataset.item_num))
+        # A user counts once for an item, however often the two have met.
         matrix.sum_duplicates()
         matrix.data[:] = 1
         return matrix
@@ -67,6 +68,7 @@ class TrainingKnowledge:
     @cached_property
     def self_information(self) -> NDArray[Any]:
         """float ``[n_items]``: -log2 of the item's share of the training users; NaN without any."""
+        # The logarithm of 0 is infinite, and one such item would decide the mean of a list.
         popularity = np.where(self.popularity > 0, self.popularity, np.nan)
         information: NDArray[np.float64] = -np.log2(popularity / self.n_users)
         return information

@@ -90,6 +90,7 @@ def collect_batch(
     if not needs("rec.topk") and not needs("rec.meanrank"):
         return
 
+    # One number for each pair of row and item: the pairs are sorted, and each counts once.
     keys = torch.unique(rows.to(scores.device) * scores.shape[1] + items.to(scores.device))
     rows = torch.div(keys, scores.shape[1], rounding_mode="floor")
     items = keys % scores.shape[1]
@@ -137,6 +138,8 @@ def rank_sums(scores: Tensor, rows: Tensor, items: Tensor) -> tuple[Tensor, Tens
 
     at_most = torch.searchsorted(ascending, wanted, right=True)
     below = torch.searchsorted(ascending, wanted)
+    # Equal scores hold the ascending places below + 1 to at_most; counted from the top, their mean rank is
+    # n + 1 - (below + 1 + at_most) / 2.
     ranks = 0.5 * (2 * n + 1 - at_most - below)[rows, places]
     return sums.index_add_(0, rows, ranks.to(sums.dtype)[:, None]), n_ranked
 

@@ -156,6 +156,8 @@ def _estimate(
     if not drawn:
         return {name: (float(value[0]),) * 3 for name, value in exact.items()}
 
+    # The percentile bootstrap (Efron 1979): how often each item is drawn is multinomial, so that all measures of all
+    # resamples are products with one matrix.
     q = len(next(iter(values.values())))
     weights = generator.multinomial(q, np.full(q, 1 / q), size=RESAMPLES) / q  # [RESAMPLES, q]
     resampled = measures({name: weights @ column for name, column in values.items()})
@@ -172,6 +174,7 @@ def _from_means(means: Values, centroid_distance: float, within: bool) -> Values
     measures = {
         "cosine_different": means["cosine_different"],
         "euclidean_different": means["euclidean_different"],
+        # Wang and Isola (ICML 2020): the logarithm of the mean Gaussian potential exp(-2 d^2).
         "uniformity": np.log(means["kernel"]),
     }
     if within:
@@ -183,6 +186,7 @@ def _from_means(means: Values, centroid_distance: float, within: bool) -> Values
             measures[f"{kind}_ratio"] = means[f"{kind}_same"] / means[f"{kind}_different"]
         measures["centroid_distance"] = np.full_like(means["kernel"], centroid_distance)
         measures["centroid_ratio"] = centroid_distance / means["euclidean_different"]
+    # Wang and Isola (ICML 2020): the mean squared distance of unit vectors, d^2 = 2 - 2 cos.
     measures["alignment"] = 2 * means["cosine_same"]
     measures |= {name: means[name] for name in means if name.startswith(("recall", "mrr"))}
     return {name: measures[name] for name in _measures(within)}
