@@ -96,7 +96,7 @@ def projection(samples: Samples, method: str = "pca", seed: int = 0) -> Figure:
             axes.tick_params(labelsize=7)
         _share_limits(panels)
 
-        handles = {}
+        handles: dict[str, Any] = {}
         for axes in panels:
             drawn, labels = axes.get_legend_handles_labels()
             handles |= dict(zip(labels, drawn, strict=True))
