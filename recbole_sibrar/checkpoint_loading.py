@@ -61,13 +61,16 @@ def load_checkpoint(file: str | PathLike[str], map_location: Any = None) -> dict
         raise CheckpointError(f"{file} is not a RecBole checkpoint: it holds no configuration")
     if not str(config["teacher"]).isidentifier():
         raise CheckpointError(f"{file}: the key 'teacher' is {config['teacher']!r}, allowed is the name of a model")
-    config.final_config_dict.update(save_dataset=False, save_dataloaders=False)  # who loads a checkpoint writes nothing
-    if not config["single_spec"]:  # several processes wrote it, and this one has it for itself
+    # Who loads a checkpoint writes nothing.
+    config.final_config_dict.update(save_dataset=False, save_dataloaders=False)
+    # If several processes wrote it, this one has it for itself.
+    if not config["single_spec"]:
         config.final_config_dict.update(single_spec=True, local_rank=0)
     if config["device"].type == "cuda" and not torch.cuda.is_available():
         config.final_config_dict["device"] = torch.device("cpu")
     _attach_record(str(file), config, checkpoint.get(KEY))
-    config.compatibility_settings()  # names of NumPy that RecBole uses; otherwise only the constructor sets them
+    # It sets names of NumPy that RecBole uses; otherwise only the constructor calls it.
+    config.compatibility_settings()
     return checkpoint
 
 
@@ -87,7 +90,8 @@ def _attach_record(file: str, config: Config, record: Any) -> None:
         raise CheckpointError(f"{file} is not a checkpoint that can be read: {error}") from None
 
 
-_torch_load = torch.load  # before torch.load is replaced while RecBole's functions run
+# Kept here because torch.load is replaced while RecBole's functions run.
+_torch_load = torch.load
 
 
 def load_trusted(file: str | PathLike[str], map_location: Any = None) -> Any:
@@ -129,7 +133,8 @@ _BUILDERS = {
 """Functions that rebuild the values of a checkpoint, by module; none runs code of the file."""
 
 
-_PythonUnpickler: Any = pickle._Unpickler  # the one written in Python, whose steps can be checked
+# The one written in Python, whose steps can be checked.
+_PythonUnpickler: Any = pickle._Unpickler
 
 
 class _CheckpointUnpickler(_PythonUnpickler):
@@ -147,7 +152,8 @@ class _CheckpointUnpickler(_PythonUnpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """Look up ``module.name``."""
-        module = "builtins" if module == "__builtin__" else module  # pickle's protocols 0 to 2 use the old name
+        # Pickle's protocols 0 to 2 use the old name.
+        module = "builtins" if module == "__builtin__" else module
         dotted = f"{module}.{name}"
         declared = _declared_safe().get(dotted)
         if declared is not None or name in _BUILDERS.get(module, ()):

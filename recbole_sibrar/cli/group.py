@@ -6,6 +6,7 @@ import argparse
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -155,7 +156,7 @@ def run(args: argparse.Namespace) -> int:
 
     planned = [_plan(comparison, options, note) for comparison in options.comparisons]
     # Only now, after all checks, is anything written.
-    runs = [run for comparison in planned for run in comparison]
+    runs = list(chain.from_iterable(planned))
     shared.output_folder(options.output)
     try:
         failed = _execute(options, runs, note)
@@ -191,6 +192,7 @@ def _execute(options: Options, runs: Sequence[Run], note: Callable[[str], None])
         return execution.execute(runs, options.jobs or 1, note)
 
     shared.check_installed("--cluster", "ray", "cluster")
-    from recbole_sibrar.quick_start.group import cluster  # imports Ray, which takes seconds
+    # Imports Ray, which takes seconds.
+    from recbole_sibrar.quick_start.group import cluster
 
     return cluster.execute(runs, options.jobs, options.cluster, options.resources, note)

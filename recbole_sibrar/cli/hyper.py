@@ -291,7 +291,8 @@ def _search(options: Options, runner: Runner) -> None:
         search.search(runner, settings)
         return
 
-    from recbole_sibrar.quick_start.hyper import ray_search  # imports Ray Tune, which takes seconds
+    # Imports Ray Tune, which takes seconds.
+    from recbole_sibrar.quick_start.hyper import ray_search
 
     ray_search.search(
         runner,

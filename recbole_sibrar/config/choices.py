@@ -97,8 +97,12 @@ def keys_of_recbole() -> frozenset[str]:
     """Collect the keys with a default in RecBole or any of its models."""
     folder = recbole_folder() / "properties"
     files = [*folder.glob("*/*.yaml"), folder / "overall.yaml"]
-    texts = [file.read_text(encoding="utf-8") for file in files if not file.stem.endswith("url")]
-    return frozenset(key for text in texts for key in _keys(text))
+
+    found: set[str] = set()
+    for file in files:
+        if not file.stem.endswith("url"):  # names of data sets, not keys
+            found.update(_keys(file.read_text(encoding="utf-8")))
+    return frozenset(found)
 
 
 def _keys(text: str) -> list[str]:

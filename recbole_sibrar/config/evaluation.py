@@ -103,7 +103,8 @@ def _shares(name: str, value: object) -> tuple[float, float, float]:
     allowed = "three shares above 0 for training, validation and test that sum to 1, such as [0.8, 0.1, 0.1]"
     if not isinstance(value, (list, tuple)) or len(value) != 3 or not all(map(is_number, value)):
         refuse(key, value, allowed)
-    if not (min(value) > 0 and abs(sum(value) - 1) < 1e-6):  # NaN compares false
+    # NaN compares false.
+    if not (min(value) > 0 and abs(sum(value) - 1) < 1e-6):
         refuse(key, value, f"{allowed} (these sum to {sum(value):g})")
 
     train, valid, test = map(float, value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from recbole_sibrar.config.encoder import EncoderConfig, has_key
@@ -11,7 +12,8 @@ from recbole_sibrar.errors import nearest, refuse
 from recbole_sibrar.names import INTERACTIONS, RESERVED_NAMES, Side
 from recbole_sibrar.protocols import ConfigLike, FullConfig
 
-if TYPE_CHECKING:  # importing the tables imports torch, and commands read their options without
+# Importing the tables imports torch, and commands read their options without.
+if TYPE_CHECKING:
     from recbole_sibrar.data.modality import ModalityTable
 
 NEW_SHARE = 0.1
@@ -36,7 +38,7 @@ def check_scaled_fields(
     """
     for name, (kind, field_type) in _SCALED.items():
         fields = {side: _fields_of_kind(own, kind) for side, own in tables.items()}
-        fields_of_both = [field for own in fields.values() for field in own]
+        fields_of_both = list(chain.from_iterable(fields.values()))
         for side, encoder in encoders.items():
             own_key = has_key(config, side, name)
             allowed = fields[side] if own_key else fields_of_both
@@ -49,7 +51,8 @@ def check_scaled_fields(
 
 def _fields_of_kind(tables: Mapping[str, ModalityTable], kind: str) -> list[str]:
     """Names of the fields of one kind."""
-    return [name for name, table in tables.items() if table.kind.value == kind and name not in RESERVED_NAMES]
+    own = [name for name in tables if name not in RESERVED_NAMES]
+    return [name for name in own if tables[name].kind.value == kind]
 
 
 def settle_modalities(

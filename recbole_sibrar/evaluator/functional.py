@@ -96,6 +96,7 @@ def gini(items: NDArray[Any], candidates: NDArray[Any]) -> float:
     if not total:
         return np.nan
 
+    # Half of the mean absolute difference over the mean, which sorted counts give without all pairs.
     weights = 2 * np.arange(1, n + 1) - n - 1
     return float((weights * counts).sum() / (n * total))
 
@@ -207,6 +208,7 @@ def group_disparity(achieved: NDArray[Any], possible: NDArray[Any]) -> float:
     if not np.all(possible > 0) or not achieved.sum():
         return np.nan
 
+    # The deviation of the population: the groups are all there are, and no sample.
     rates = np.asarray(achieved, dtype=float) / possible
     return float(rates.std() / rates.mean())
 
@@ -260,6 +262,7 @@ def calibration_divergence(profile: NDArray[Any], recommended: NDArray[Any], alp
         >>> calibration_divergence(np.array([[0.5, 0.5]]), np.array([[0.5, 0.5]]), 0.01).tolist()
         [0.0]
     """
+    # Terms with p = 0 are 0, as p ln p tends to 0: their ratio is set to 1.
     mixed = (1 - alpha) * recommended + alpha * profile
     ratio = np.divide(profile, mixed, out=np.ones_like(profile), where=profile > 0)
     divergence = (profile * np.log(ratio)).sum(1)

@@ -94,6 +94,11 @@ def quantiles(numbers: Numbers, n_groups: int) -> tuple[float, ...]:
 
     Returns:
         First numbers of the groups, at most ``n_groups - 1``, ascending; none if all numbers are alike.
+
+    Example:
+        >>> ages = np.array([18.0, 25.0, 25.0, 40.0])
+        >>> quantiles(Numbers(ages, np.ones(4, dtype=bool), ages), 2)
+        (25.0,)
     """
     everyone = np.sort(numbers.in_file)
     above = everyone[everyone > everyone[:1]]
@@ -131,7 +136,8 @@ def _available(knowledge: TrainingKnowledge, name: str, side: Side) -> NDArray[A
     if name == INTERACTIONS:
         return np.asarray(knowledge.history.sum(axis=1 if side == "user" else 0)).ravel() > 0
     tables = getattr(knowledge.dataset, "field_tables", {}).get(side, {})
-    if name in tables and name not in field_types(knowledge.dataset, side):  # a modality from another file
+    # A modality can come from another file.
+    if name in tables and name not in field_types(knowledge.dataset, side):
         available: NDArray[np.bool_] = tables[name].available.numpy()
         return available
     return knowledge.field(side, name, _ALL_TYPES, KEY).available
@@ -170,6 +176,12 @@ def place_shares(lists: RecommendationLists, group: Group, topk: Sequence[int], 
     Returns:
         ``placeshare@k``: share of the group in the first k places of all lists, without empty places.
         ``candidateshare``: share of the group in the candidates.
+
+    Example:
+        >>> from recbole_sibrar.evaluator.metrics.example import example_lists
+        >>> tail = Group("popularity=tail", "item", np.array([False, False, False, True, True, True]))
+        >>> place_shares(example_lists(), tail, [1, 2], 4)
+        {'placeshare@1': 0.3333, 'placeshare@2': 0.6667, 'candidateshare': 0.6}
     """
     shares = {}
     for k in topk:

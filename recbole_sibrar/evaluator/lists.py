@@ -29,6 +29,12 @@ class TrainingKnowledge:
         tail_ratio: Share of the long tail in the items with training interactions.
         cold_items: True if items were held out as a whole. An item without training interactions then has an unknown
             popularity, not a popularity of 0.
+
+    Example:
+        >>> from recbole_sibrar.evaluator.metrics.example import example_lists
+        >>> knowledge = example_lists().knowledge
+        >>> knowledge.n_users, knowledge.tail.tolist()
+        (3, [nan, 0.0, 0.0, 1.0, 1.0, 1.0])
     """
 
     def __init__(self, dataset: DatasetLike, tail_ratio: float, cold_items: bool = False) -> None:
@@ -47,6 +53,7 @@ class TrainingKnowledge:
         ones = np.ones(len(users), dtype=np.float64)
 
         matrix = csr_matrix((ones, (users, items)), shape=(dataset.user_num, dataset.item_num))
+        # A user counts once for an item, however often the two have met.
         matrix.sum_duplicates()
         matrix.data[:] = 1
         return matrix
@@ -61,6 +68,7 @@ class TrainingKnowledge:
     @cached_property
     def self_information(self) -> NDArray[Any]:
         """float ``[n_items]``: -log2 of the item's share of the training users; NaN without any."""
+        # The logarithm of 0 is infinite, and one such item would decide the mean of a list.
         popularity = np.where(self.popularity > 0, self.popularity, np.nan)
         information: NDArray[np.float64] = -np.log2(popularity / self.n_users)
         return information
@@ -80,7 +88,8 @@ class TrainingKnowledge:
         """
         trained = np.flatnonzero(self.popularity > 0)
         ascending = trained[np.argsort(self.popularity[trained], kind="stable")]
-        n_tail = int(len(trained) * self.tail_ratio + 1e-9)  # 0.29 * 100 is 28.999999999999996
+        # 0.29 * 100 is 28.999999999999996.
+        n_tail = int(len(trained) * self.tail_ratio + 1e-9)
 
         tail = np.where(np.isnan(self.popularity), np.nan, 1.0)
         tail[ascending[n_tail:]] = 0
@@ -101,7 +110,14 @@ class TrainingKnowledge:
 
 @dataclass(frozen=True)
 class RecommendationLists:
-    """The recommendations of one evaluation; a row is a user."""
+    """The recommendations of one evaluation; a row is a user.
+
+    Example:
+        >>> from recbole_sibrar.evaluator.metrics.example import example_lists
+        >>> lists = example_lists()
+        >>> lists.n_positives.tolist(), lists.hits.sum(1).tolist()
+        ([1, 2, 1], [1, 1, 1])
+    """
 
     knowledge: TrainingKnowledge
     """Training data."""
@@ -210,7 +226,8 @@ class ListCollector:
             items: int64 ``[p]``, its item.
         """
         users = interaction[self.user_field]
-        if len(users) != len(scores):  # sampled evaluation repeats a user for each of the items
+        # Sampled evaluation repeats a user for each of the items.
+        if len(users) != len(scores):
             users = torch.unique_consecutive(users)
 
         recommended = top.items.masked_fill(top.values == -torch.inf, 0)

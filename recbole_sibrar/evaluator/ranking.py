@@ -40,6 +40,11 @@ def find_best(scores: Tensor, k: int, empty_places: bool) -> Top:
 
     Raises:
         ConfigError: There are fewer than k items.
+
+    Example:
+        >>> scores = torch.tensor([[-torch.inf, 0.5, -torch.inf, 0.9]])  # item 2 was seen in training
+        >>> find_best(scores, 2, empty_places=True).items, find_best(scores, 3, empty_places=True).items
+        (tensor([[3, 1]]), tensor([[3, 1, 0]]))
     """
     check_cutoffs([k], scores.shape[1] - 1)
     top = Top(*torch.topk(scores, k, dim=-1))
@@ -85,6 +90,7 @@ def collect_batch(
     if not needs("rec.topk") and not needs("rec.meanrank"):
         return
 
+    # One number for each pair of row and item: the pairs are sorted, and each counts once.
     keys = torch.unique(rows.to(scores.device) * scores.shape[1] + items.to(scores.device))
     rows = torch.div(keys, scores.shape[1], rounding_mode="floor")
     items = keys % scores.shape[1]
@@ -110,6 +116,11 @@ def rank_sums(scores: Tensor, rows: Tensor, items: Tensor) -> tuple[Tensor, Tens
 
     Returns:
         float ``[b, 1]``, and the number of ranked items of each row, int64 ``[b, 1]``.
+
+    Example:
+        >>> scores = torch.tensor([[-torch.inf, 0.9, 0.1, 0.1]])  # ranks: 1 of item 1, 2.5 of items 2 and 3
+        >>> rank_sums(scores, torch.tensor([0, 0]), torch.tensor([1, 3]))
+        (tensor([[3.5000]]), tensor([[3]]))
     """
     n = scores.shape[1]
     ascending = _sorted(scores)
@@ -120,12 +131,15 @@ def rank_sums(scores: Tensor, rows: Tensor, items: Tensor) -> tuple[Tensor, Tens
 
     counts = torch.bincount(rows, minlength=len(scores))
     first = counts.cumsum(0) - counts
-    places = torch.arange(len(rows), device=rows.device) - first[rows]  # position among the items of its row
+    # Position among the items of its row.
+    places = torch.arange(len(rows), device=rows.device) - first[rows]
     wanted = scores.new_zeros((len(scores), int(counts.max())))
     wanted[rows, places] = scores[rows, items]
 
     at_most = torch.searchsorted(ascending, wanted, right=True)
     below = torch.searchsorted(ascending, wanted)
+    # Equal scores hold the ascending places below + 1 to at_most; counted from the top, their mean rank is
+    # n + 1 - (below + 1 + at_most) / 2.
     ranks = 0.5 * (2 * n + 1 - at_most - below)[rows, places]
     return sums.index_add_(0, rows, ranks.to(sums.dtype)[:, None]), n_ranked
 

@@ -26,6 +26,11 @@ def check_cutoffs(topk: Sequence[int], n_items: int) -> None:
 
     Raises:
         ConfigError: A cut-off is above the number of items.
+
+    Example:
+        >>> check_cutoffs([5, 20], 10)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        recbole_sibrar.errors.ConfigError: topk: found [5, 20], allowed is a cut-off of at most 10, ...
     """
     if max(topk) > n_items:
         refuse("topk", list(topk), f"a cut-off of at most {n_items}, the number of items in the data")

@@ -42,6 +42,7 @@ def write_users(frame: pd.DataFrame, path: Path) -> None:
 def _plain(row: dict[Any, Any]) -> dict[Any, Any]:
     """Prepare a row for JSON: null instead of NaN."""
     values = {key: list(value) if key == _ITEMS else value for key, value in row.items()}
+    # NaN alone differs from itself; JSON has no word for it.
     return {key: None if value != value else value for key, value in values.items()}
 
 

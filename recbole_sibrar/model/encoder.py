@@ -67,6 +67,10 @@ def gather_rows(table: Tensor, rows: Tensor) -> Tensor:
 
     Returns:
         float ``[*rows.shape, k]``.
+
+    Example:
+        >>> gather_rows(torch.tensor([[1.0], [2.0]]), torch.tensor([1, 1, 0])).flatten().tolist()
+        [2.0, 2.0, 1.0]
     """
     return functional.embedding(rows, table)
 

@@ -28,6 +28,17 @@ def hide_cells(encoder: EntityEncoder, hidden: Tensor) -> Iterator[None]:
 
     Raises:
         ValueError: ``hidden`` has another shape or type.
+
+    Example:
+        >>> from recbole_sibrar.model import SiBraR
+        >>> from recbole_sibrar.model.example import ExampleData
+        >>> data = ExampleData()
+        >>> encoder = SiBraR(data.config("SiBraR"), data).encoder_of("item")
+        >>> hidden = torch.zeros_like(encoder.availability)
+        >>> hidden[1] = True  # everything of item 1
+        >>> with hide_cells(encoder, hidden):
+        ...     encoder.encode(torch.tensor([1, 2]))[1].tolist()
+        [False, True]
     """
     available, stand_in = encoder.availability, encoder.stand_in
     if hidden.shape != available.shape or hidden.dtype != torch.bool:

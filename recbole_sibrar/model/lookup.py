@@ -21,6 +21,15 @@ class EmbeddingLookup:
     All embeddings are kept until :meth:`forget`, which has to follow each change of the parameters. Nothing is kept in
     training mode, where each step changes them.
 
+    Example:
+        >>> from recbole_sibrar.model import SiBraR
+        >>> from recbole_sibrar.model.example import ExampleData
+        >>> data = ExampleData()
+        >>> model = SiBraR(data.config("SiBraR"), data).eval()
+        >>> lookup = EmbeddingLookup(model.encoder_of("item"))
+        >>> torch.allclose(lookup.of(torch.tensor([3])), lookup.all()[[3]])
+        True
+
     Args:
         encoder: Encoder of the side.
     """

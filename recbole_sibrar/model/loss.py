@@ -69,7 +69,14 @@ def sampled_softmax_loss(positive: Tensor, negative: Tensor, n_items: int) -> Te
 
 
 def present_parts(parts: Sequence[Tensor | None]) -> tuple[Tensor, ...] | Tensor:
-    """Select the parts of a loss that there are; a single one comes by itself, as RecBole wants it."""
+    """Select the parts of a loss that there are; a single one comes by itself, as RecBole wants it.
+
+    Example:
+        >>> present_parts([torch.tensor(1.0), None])
+        tensor(1.)
+        >>> present_parts([torch.tensor(1.0), None, torch.tensor(2.0)])
+        (tensor(1.), tensor(2.))
+    """
     losses = tuple(part for part in parts if part is not None)
     return losses if len(losses) > 1 else losses[0]
 
@@ -138,6 +145,14 @@ def contrastive_loss(
             entities.
         temperature: Divisor of the logits.
         ranks: Processes that share the batch; None for a single one.
+
+    Example:
+        >>> views = torch.eye(2).repeat(2, 1)  # entities 4 and 7, twice
+        >>> entities = torch.tensor([4, 7, 4, 7])
+        >>> valid = torch.ones(4, dtype=torch.bool)
+        >>> in_sets = contrastive_loss(views, views, valid, entities, 2, 1.0)  # two sets of two
+        >>> torch.allclose(in_sets, contrastive_loss(views, views, valid, entities, None, 1.0))
+        True
     """
     if size is None:
         first, second = distinct_pairs(first, second, entities, valid, ranks)
@@ -163,6 +178,12 @@ def distinct_pairs(
         entities: int64 ``[b]``.
         valid: bool ``[b]``: True for occurrences with two views.
         ranks: Processes that share the batch; None for a single one.
+
+    Example:
+        >>> views = torch.tensor([[1.0], [2.0], [3.0]])
+        >>> entities, valid = torch.tensor([5, 5, 2]), torch.tensor([False, True, True])
+        >>> distinct_pairs(views, -views, entities, valid)[0].flatten().tolist()  # of entities 2 and 5
+        [3.0, 2.0]
     """
     chosen = first_occurrences(entities, valid)
     first, second = gather_rows(first, chosen), gather_rows(second, chosen)

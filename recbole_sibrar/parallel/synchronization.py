@@ -62,6 +62,7 @@ class Ranks:
             ids: int64 ``[m]``, distinct, each from 0 to ``n - 1``.
             n: Number of possible ids.
         """
+        # A byte for each id holds the count of up to 255 ranks, and is a quarter to send.
         present = torch.zeros(n, dtype=torch.uint8 if self.size < 256 else torch.int32, device=ids.device)
         present[ids] = 1
         dist.all_reduce(present, group=self.group)
@@ -145,6 +146,7 @@ def batch_norm(norm: _BatchNorm, rows: Tensor, shared: Shared) -> Tensor:
         rows: float ``[n, size]``; n may differ between ranks and may be 0.
         shared: The weights.
     """
+    # Sums of many half-precision rows would lose their digits.
     wide = rows.float()
     weights = shared.weights[:, None]
     sums = shared.ranks.total(torch.cat([(weights * wide).sum(0), weights.sum(0)]))
@@ -156,6 +158,7 @@ def batch_norm(norm: _BatchNorm, rows: Tensor, shared: Shared) -> Tensor:
     centred = wide - mean
     variance = shared.ranks.total((weights * centred.square()).sum(0)) / n
     if norm.track_running_stats and norm.running_mean is not None and norm.running_var is not None:
+        # Like torch: the batch is normalised by its own variance, the running one is the unbiased estimate.
         _update(norm, mean.detach(), variance.detach() * n / (n - 1))
 
     normalised = centred * (variance + norm.eps).rsqrt()
@@ -173,6 +176,7 @@ def _with_running_statistics(norm: _BatchNorm, rows: Tensor) -> Tensor:
 @torch.no_grad()
 def _update(norm: Any, mean: Tensor, variance: Tensor) -> None:
     norm.num_batches_tracked += 1
+    # Without a momentum torch keeps the mean over all batches.
     factor = 1 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
     norm.running_mean.lerp_(mean, factor)
     norm.running_var.lerp_(variance, factor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +66,13 @@ def _load_dataset_file(config: Config, dataset: str) -> None:
     """
     external = config.external_config_dict
     data_path = Path(external.get("data_path", config.internal_config_dict["data_path"]) or "")
-    folders = [data_path / dataset, *([data_path] if external.get("benchmark_filename") else [])]
-    file = next((folder / f"{dataset}.yaml" for folder in folders if (folder / f"{dataset}.yaml").is_file()), None)
-    if file is None or dataset == "ml-100k":  # RecBole reads ml-100k from its own folder only
+    files = [data_path / dataset / f"{dataset}.yaml"]
+    if external.get("benchmark_filename"):
+        files.append(data_path / f"{dataset}.yaml")
+
+    file = next((file for file in files if file.is_file()), None)
+    # RecBole reads ml-100k from its own folder only.
+    if file is None or dataset == "ml-100k":
         return
     try:
         keys = yaml.load(file.read_text(encoding="utf-8"), Loader=config.yaml_loader)
@@ -91,7 +96,7 @@ def general_defaults() -> dict[str, Any]:
 
 def known_keys(config: Config) -> set[str]:
     """Every key that RecBole, the model's defaults or the plugin know."""
-    listed = {key for keys in config.parameters.values() for key in keys}
+    listed = set(chain.from_iterable(config.parameters.values()))
     return listed | set(config.internal_config_dict) | OTHER_KEYS
 
 
@@ -131,7 +136,9 @@ def _benchmark_folder(config: Config, data_path: Path) -> Path:
     for folder in places:
         if all((folder / file).is_file() for file in files):
             return folder
-    if any(file.name.startswith(f"{config.dataset}.") for folder in places for file in folder.glob("*")):
+
+    found = chain.from_iterable(folder.glob("*") for folder in places)
+    if any(file.name.startswith(f"{config.dataset}.") for file in found):
         folders = " or ".join(map(str, places))
         refuse("benchmark_filename", names, f"parts whose files {', '.join(files)} are in {folders}")
     return default  # where RecBole would download the data set to
@@ -164,9 +171,11 @@ def _set_evaluation(config: Config) -> None:
     settings, model_type = evaluation_config(config), config["MODEL_TYPE"]
     final = config.final_config_dict
     if settings.cold_start and "filter_inter_by_user_or_item" not in config.external_config_dict:
-        final["filter_inter_by_user_or_item"] = False  # else models that load .item would get other partitions
+        # Otherwise models that load .item would get other partitions.
+        final["filter_inter_by_user_or_item"] = False
     if settings.candidates == "split":
-        final["eval_args"]["candidates"] = "split"  # RecBole compares eval_args before it uses saved loaders
+        # RecBole compares eval_args before it uses saved loaders.
+        final["eval_args"]["candidates"] = "split"
     if settings.save_split and model_type is ModelType.SEQUENTIAL:
         refuse(
             "save_split", str(settings.save_split), f"no value for {config.model}, which makes sequences of the parts"

@@ -48,6 +48,7 @@ def build(original: Callable[..., list[Dataset]], dataset: Dataset) -> list[Data
     if writer and settings.save_split:
         if processes.is_main(dataset.config):
             writer.write(dataset, frames, settings.save_split)
-        dataset.config.final_config_dict["save_split"] = None  # who loads the checkpoint writes nothing
+        # Who loads the checkpoint writes nothing.
+        dataset.config.final_config_dict["save_split"] = None
     negatives.note_split(dataset.config, parts)
     return parts

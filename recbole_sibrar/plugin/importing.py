@@ -23,6 +23,7 @@ _DEPRECATIONS: tuple[tuple[str, type[Warning], str], ...] = (
     ("The given NumPy array is not writable", UserWarning, r"recbole\.data\."),  # nor is it written to
     (r"using .* in Series\.agg cannot aggregate", FutureWarning, r"recbole\.data\.dataset"),
     (r"`torch\.cuda\.amp\.GradScaler", FutureWarning, r"recbole\.trainer"),
+    (r"torch\.sparse\.SparseTensor\(indices", UserWarning, r"recbole\.model\."),  # graph models
 )
 """Message, category and module of the warnings that RecBole's own code causes and its users can do nothing about."""
 

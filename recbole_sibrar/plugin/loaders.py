@@ -68,7 +68,8 @@ def data_preparation(
         DataError: The data do not fit the model.
     """
     for key, value in general_defaults().items():
-        config.final_config_dict.setdefault(key, value)  # a checkpoint written without the plugin has none
+        # A checkpoint written without the plugin has none.
+        config.final_config_dict.setdefault(key, value)
     _check_split(config, dataset)
     requirements.check_items(config, dataset)
 

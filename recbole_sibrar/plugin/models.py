@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any
 
 import recbole.data.dataset
@@ -40,7 +41,7 @@ def get_model(original: Callable[..., type], model_name: str) -> type:
         return found
     except (ValueError, ImportError):  # RecBole looks for unknown names in a package that needs LightGBM, too
         bases: tuple[type, ...] = (MultimodalRecommender, ContentBaseline)
-        derived: dict[str, type] = {own.__name__: own for base in bases for own in _derived_from(base)}
+        derived: dict[str, type] = {own.__name__: own for own in chain.from_iterable(map(_derived_from, bases))}
         if model_name not in derived:
             raise
         return derived[model_name]

@@ -17,7 +17,8 @@ from typing import Any
 
 _RECBOLE, _OWN = "recbole", "recbole_sibrar."
 
-_OPTIONS = "--no-deps " if sys.version_info >= (3, 12) else ""  # its pin of ray has no wheel for later Pythons
+# RecBole's pin of ray has no wheel for later Pythons.
+_OPTIONS = "--no-deps " if sys.version_info >= (3, 12) else ""
 
 _MISSING = f"RecBole is not installed; recbole-sibrar needs it: pip install {_OPTIONS}recbole==1.2.1"
 
@@ -60,7 +61,8 @@ _LIGHT_PARTS = frozenset(
         *("quick_start.group.variants", "quick_start.run.child_process", "quick_start.run.process_options"),
         # encoders of a trained model, which serving uses without RecBole
         *("model.branches", "model.concatenation", "model.encoder", "model.hiding", "model.sampling", "model.layers"),
-        *(f"model.layers.{name}" for name in ("basic", "interactions", "projection", "scaling", "tables")),
+        *("model.layers.basic", "model.layers.interactions", "model.layers.projection", "model.layers.scaling"),
+        "model.layers.tables",
     }
 )
 """Further modules of that kind, in packages with others."""

@@ -125,7 +125,8 @@ def _loading(original: Callable[..., Any]) -> Callable[..., Any]:
         written = state.written_checkpoint if state else None
 
         def load(file: Any, map_location: Any = None, **options: Any) -> Any:
-            if options:  # not RecBole's call: pickle loads tensors that another process has sent
+            # With options it is not RecBole's call: pickle loads tensors that another process has sent.
+            if options:
                 return default(file, map_location=map_location, **options)
             config = getattr(args[0], "config", None) if args else None
             own = written is not None and written == identify(file)

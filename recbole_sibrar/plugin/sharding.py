@@ -38,9 +38,11 @@ def init_loader(
             original(loader, config, dataset, sampler, shuffle=shuffle)
         loader.batch_sampler.sampler = own_range(config, loader.sample_size)
     elif config["MODEL_TYPE"] == ModelType.TRADITIONAL:
-        with _single_process(config):  # such a model counts: nothing of it is averaged over processes
+        # Such a model counts, and nothing of it is averaged over processes.
+        with _single_process(config):
             original(loader, config, dataset, sampler, shuffle=shuffle)
-        loader.shuffle = False  # RecBole's trainer would tell its distributed sampler the epoch
+        # RecBole's trainer would tell its distributed sampler the epoch.
+        loader.shuffle = False
     else:
         original(loader, config, dataset, sampler, shuffle=shuffle)
         if isinstance(loader.sampler, DistributedSampler):

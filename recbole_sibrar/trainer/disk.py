@@ -61,7 +61,8 @@ def writing_events(writer: object) -> Iterator[None]:
     except OSError as error:
         for thread in threads:
             if getattr(thread, "exception", None) is error:
-                thread.join()  # it has to reach the hook before the hook is put back
+                # It has to reach the hook before the hook is put back.
+                thread.join()
                 error.filename = error.filename or _events_file(writer)
         raise
     finally:

@@ -100,7 +100,8 @@ def _is_default(handler: object) -> bool:
 
 
 def _request(number: int, frame: FrameType | None) -> None:
-    if _requests or os.getpid() != _listener:  # processes of a data loader inherit the handler
+    # Processes of a data loader inherit the handler.
+    if _requests or os.getpid() != _listener:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTERM)
     _requests.append(SIGTERM)

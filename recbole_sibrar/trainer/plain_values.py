@@ -101,7 +101,8 @@ def plain(value: object) -> Any:
 
 
 def _plain_numbers(value: np.generic | np.ndarray[Any, Any] | pd.Series[Any] | pd.Index[Any]) -> Any:
-    if getattr(value.dtype, "kind", "O") in "mM":  # tolist would turn some dates into numbers
+    # tolist would turn some dates into numbers.
+    if getattr(value.dtype, "kind", "O") in "mM":
         return plain(value.astype(str).tolist())
     return plain(value.tolist())
 
@@ -146,7 +147,8 @@ def held_config(config: Config) -> Config:
     kept = copy.copy(config)
     if not _is_model(config.model_class):
         kept.model_class = None
-    for name in (KEY, FILE):  # of another checkpoint, if the configuration was read from one
+    # Of another checkpoint, if the configuration was read from one.
+    for name in (KEY, FILE):
         kept.__dict__.pop(name, None)
 
     for name in _DICTIONARIES:

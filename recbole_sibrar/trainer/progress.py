@@ -108,7 +108,8 @@ class Progress:
         if after_epoch:
             loaders = after_epoch["loaders"]
         elif batches:
-            loaders = self.start  # a resumed run draws the epoch again and skips its finished batches
+            # A resumed run draws the epoch again and skips its finished batches.
+            loaders = self.start
         else:
             loaders = loader_states(training_state(self.trainer).loader)
 
@@ -226,7 +227,8 @@ class Progress:
     def _train_rest(
         self, train: Callable[..., object], loader: LoaderLike, epoch: int, loss: Loss, options: dict[str, object]
     ) -> None:
-        if processes.count(self.trainer.config) > 1:  # an epoch may have fewer batches than _AGREE_EVERY
+        # An epoch may have fewer batches than _AGREE_EVERY.
+        if processes.count(self.trainer.config) > 1:
             self._stop_if_asked(epoch)
 
         self.seconds = 0.0

@@ -262,7 +262,8 @@ def _readable(last: Path, previous: Path, note: Callable[[str], None]) -> tuple[
     except CheckpointError as error:
         if not previous.is_file():
             raise
-        if last.is_file():  # without the file, the run was only killed between two renamings
+        # Without the file, the run was only killed between two renamings.
+        if last.is_file():
             note(f"{error}; goes on with {previous}, the state before it")
         return previous, load_checkpoint(str(previous), "cpu")
 

@@ -55,7 +55,8 @@ def set_random_state(state: dict[str, Any]) -> None:
     np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
 
     torch.set_rng_state(state["torch"].cpu())
-    for index, device_state in enumerate(state["cuda"][: torch.cuda.device_count()]):  # there may be fewer GPUs now
+    # There may be fewer GPUs now.
+    for index, device_state in enumerate(state["cuda"][: torch.cuda.device_count()]):
         torch.cuda.set_rng_state(device_state.cpu(), index)
 
 

@@ -18,7 +18,9 @@ MakeConfig = Callable[..., Config]
 
 RATIOS = [0.6, 0.2, 0.2]
 COLD = {"split": {"CS": RATIOS}, "group_by": "item"}
-READY_MADE = sorted(file.stem for file in Path(__file__, "../../../properties/quick_start_config").resolve().glob("*.yaml"))
+READY_MADE = sorted(
+    file.stem for file in Path(__file__, "../../../properties/quick_start_config").resolve().glob("*.yaml")
+)
 
 
 @pytest.mark.parametrize(

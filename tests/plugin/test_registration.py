@@ -134,7 +134,7 @@ def last_line_without(name: str, call: str) -> str:
     return done.stderr.splitlines()[-1]
 
 
-def test_missing_recbole_is_one_line_with_a_command() -> None:
+def test_missing_recbole_is_one_line() -> None:
     line = last_line_without("recbole", "main(['doctor'])")
     assert line.startswith(
         "recbole-sibrar doctor: error: RecBole is not installed; recbole-sibrar needs it: pip install "

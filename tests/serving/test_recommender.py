@@ -239,5 +239,5 @@ def test_cells_beyond_every_type(item: dict[str, Any], named: str) -> None:
         example_model().add_items([item])
 
 
-def test_integers_of_more_than_64_bits_are_labels_too() -> None:
+def test_integers_beyond_64_bits_are_labels() -> None:
     assert example_model().add_items([{"item_id": 10**30, "year": 1999}])["item"].tolist() == [str(10**30)]

@@ -23,6 +23,14 @@ class ListMetric(AbstractMetric):
 
     A subclass implements :meth:`measure`.
 
+    Example:
+        >>> from recbole_sibrar.evaluator.metrics.example import CONFIG, example_lists
+        >>> class Filled(ListMetric):
+        ...     def measure(self, lists, k):
+        ...         return float((lists.items[:, :k] > 0).mean())
+        >>> Filled(CONFIG).measure(example_lists(), 2)
+        1.0
+
     Args:
         config: RecBole's ``Config``.
     """
@@ -68,6 +76,14 @@ class UserListMetric(ListMetric):
     """A metric with a value for each user: it is their mean, without undefined values.
 
     A subclass implements :meth:`measure_users`.
+
+    Example:
+        >>> from recbole_sibrar.evaluator.metrics.example import CONFIG, example_lists
+        >>> class Hits(UserListMetric):
+        ...     def measure_users(self, lists, k):
+        ...         return lists.hits[:, :k].sum(1)
+        >>> Hits(CONFIG).measure(example_lists(), 2)
+        1.0
     """
 
     def measure_users(self, lists: RecommendationLists, k: int) -> NDArray[Any]:

@@ -57,6 +57,11 @@ def item_factors(
 
     Returns:
         P, None for the identity, and Y ``[n, c]``.
+
+    Example:
+        >>> interactions = csr_matrix([[1.0, 1.0, 0.0], [1.0, 0.0, 1.0]])
+        >>> item_factors(interactions, 1.0, None, 0)[1].shape, item_factors(interactions, 1.0, 2, 0)[1].shape
+        ((3, 3), (3, 2))
     """
     if rank is None:
         gram = (interactions.T @ interactions).toarray().astype(np.float64)

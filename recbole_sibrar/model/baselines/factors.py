@@ -11,7 +11,15 @@ from recbole_sibrar.data.modality import ModalityTable
 
 
 def interaction_matrix(interactions: ModalityTable, n_items: int) -> csr_matrix:
-    """Training interactions as a matrix of users and items."""
+    """Training interactions as a matrix of users and items.
+
+    Example:
+        >>> from recbole_sibrar.model.example import ExampleData
+        >>> data = ExampleData()
+        >>> matrix = interaction_matrix(data.modality_tables("user")["interactions"], data.n_items)
+        >>> bool((matrix.toarray() == data.matrix).all())
+        True
+    """
     assert interactions.indices is not None
     assert interactions.offsets is not None
     ones = np.ones(len(interactions.indices), dtype=np.float32)

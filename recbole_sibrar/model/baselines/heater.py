@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 class Experts(nn.Module):
     r"""Mixture of experts: ``[n, size] -> [n, out]``, :math:`\tanh(\sum_e \tanh(g_e(x)) \tanh(W_e x + b_e))`.
 
+    Example:
+        >>> Experts(size=5, out=3, n_experts=2)(torch.zeros(4, 5)).shape
+        torch.Size([4, 3])
+
     Args:
         size: Size of the input.
         out: Size of the output.

@@ -29,6 +29,14 @@ class ContentKernel:
         K_{exponential}(i, j) = \exp(\sum_m w_m cos_m(i, j) - \sum_m w_m)
 
     A missing modality contributes the cosine 0.
+
+    Example:
+        >>> text = ContentBlock("text", np.array([[1, 0], [0.6, 0.8]], dtype=np.float32))
+        >>> both = np.arange(2)
+        >>> ContentKernel((text,), (2.0,)).between(both, both).round(4).tolist()
+        [[2.0, 1.2], [1.2, 2.0]]
+        >>> ContentKernel((text,), (2.0,), "exponential").between(both, both).round(4).tolist()  # e^-0.8 = 0.4493
+        [[1.0, 0.4493], [0.4493, 1.0]]
     """
 
     blocks: tuple[ContentBlock, ...]
@@ -54,6 +62,12 @@ class ContentRegression:
     With landmarks (Nystrom's method; Williams and Seeger, NIPS 2000) the kernel is replaced by that of the features
     :math:`\phi(i) = K(i, L) K(L, L)^{-1/2}` of ``n_landmarks`` known entities L, and no matrix has the size of the
     catalogue on both sides.
+
+    Example:
+        >>> text = ContentBlock("text", np.array([[1, 0], [0, 1], [0.8, 0.6]], dtype=np.float32))
+        >>> regression = ContentRegression(ContentKernel((text,), (1.0,)), np.array([0, 1]), ridge_weight=1.0)
+        >>> regression.fit(np.array([[1.0], [0.0]])).predict(np.array([2])).round(4).tolist()  # 0.8/4 - 0.6/4 + 1/2
+        [[0.550000011920929]]
 
     Args:
         kernel: Similarity of entities.

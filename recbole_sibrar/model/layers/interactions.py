@@ -17,7 +17,13 @@ from recbole_sibrar.model.layers.tables import Table, gather_bags, make_embeddin
 
 @dataclass(frozen=True)
 class Bags:
-    """A bag of ids for each of ``n`` entities."""
+    """A bag of ids for each of ``n`` entities.
+
+    Example:
+        >>> bags = Bags(torch.tensor([0, 2, 1]), torch.tensor([0, 2, 3]))  # {0, 2} and {1}
+        >>> bags.sum(torch.tensor([[1.0], [10.0], [100.0]])).flatten().tolist()
+        [101.0, 10.0]
+    """
 
     indices: Tensor
     """int ``[nnz]``, one bag after the other."""
@@ -98,6 +104,15 @@ _sum_of_bags: Callable[[Tensor, Tensor, Bags, Bags], Tensor] = _SumOfBags.apply
 
 class InteractionsLayer(Table):
     """Linear map of the multi-hot training vector, as a sparse product: ``[n] ids -> [n, out]`` ([A] section 3.1).
+
+    Example:
+        >>> from recbole_sibrar.model.example import ExampleData
+        >>> layer = InteractionsLayer(ExampleData().modality_tables("user")["interactions"], 4, normalize=True)
+        >>> layer, layer(torch.tensor([1, 2, 3])).shape
+        (InteractionsLayer(
+          interactions, size=9
+          (embedding): Embedding(9, 4, padding_idx=0)
+        ), torch.Size([3, 4]))
 
     Args:
         table: The ``interactions`` of one side.

@@ -20,6 +20,12 @@ class Projection(nn.Sequential):
 
     The first layer depends on the kind of the modality; further layers are linear with the activation between.
 
+    Example:
+        >>> from recbole_sibrar.model.example import ExampleData
+        >>> projection = Projection(ExampleData().modality_tables("item")["text"], hidden_sizes=[6], out=4)
+        >>> [type(layer).__name__ for layer in projection]
+        ['DenseLayer', 'ReLU', 'MLP']
+
     Args:
         table: The modality.
         hidden_sizes: Sizes of the layers before the last.

@@ -52,7 +52,13 @@ class Standardization(nn.Module):
 
 
 class UnitLength(nn.Module):
-    """Divide each vector by its length: ``[n, size] -> [n, size]``; a vector of zeros stays one."""
+    """Divide each vector by its length: ``[n, size] -> [n, size]``; a vector of zeros stays one.
+
+    Example:
+        >>> lengths = UnitLength()(torch.tensor([[3.0, 4.0], [0.0, 0.0]])).norm(dim=1)
+        >>> [round(length, 4) for length in lengths.tolist()]
+        [1.0, 0.0]
+    """
 
     def forward(self, values: Tensor) -> Tensor:
         """Scale ``[n, size]``."""
@@ -98,6 +104,13 @@ def statistics(table: ModalityTable, trained: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns:
         float32 ``[size]`` each; the deviation is 0 for a constant dimension, and where no entity has a value.
+
+    Example:
+        >>> from recbole_sibrar.data.modality import dense_table
+        >>> available = torch.tensor([False, True, True, True])  # entity 3 is new
+        >>> table = dense_table("year", ModalityKind.SCALAR, torch.tensor([[0.0], [1.0], [3.0], [9.0]]), available, 1)
+        >>> statistics(table, torch.tensor([False, True, True, False]))
+        (tensor([2.]), tensor([1.]))
     """
     entities = (table.available & trained).nonzero().flatten()
     count = max(len(entities), 1)

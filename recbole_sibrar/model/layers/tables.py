@@ -35,6 +35,12 @@ class Table(nn.Module):
 class DenseLayer(Table):
     """Linear layer on numbers and dense vectors: ``[n] ids -> [n, out]``.
 
+    Example:
+        >>> from recbole_sibrar.model.example import ExampleData
+        >>> layer = DenseLayer(ExampleData().modality_tables("item")["text"], 4)
+        >>> layer(torch.tensor([1, 8])).shape
+        torch.Size([2, 4])
+
     Args:
         table: The numbers or vectors.
         out: Size of the output.
@@ -62,7 +68,16 @@ class DenseLayer(Table):
 
 
 class CategoryLayer(Table):
-    """Embedding of the category: ``[n] ids -> [n, out]``."""
+    """Embedding of the category: ``[n] ids -> [n, out]``.
+
+    Example:
+        >>> from recbole_sibrar.data.modality import ModalityKind
+        >>> known = torch.tensor([False, True, True])
+        >>> table = ModalityTable("colour", ModalityKind.CATEGORICAL, 3, known, torch.tensor([0, 2, 2]))
+        >>> first, second = CategoryLayer(table, 4)(torch.tensor([1, 2]))  # of one colour
+        >>> torch.equal(first, second)
+        True
+    """
 
     values: Tensor
 
@@ -77,7 +92,17 @@ class CategoryLayer(Table):
 
 
 class BagLayer(Table):
-    """Mean of the embeddings of the labels in a bag: ``[n] ids -> [n, out]``."""
+    """Mean of the embeddings of the labels in a bag: ``[n] ids -> [n, out]``.
+
+    Example:
+        >>> from scipy.sparse import csr_matrix
+        >>> from recbole_sibrar.data.modality import ModalityKind, bag_table
+        >>> labels = csr_matrix([[0, 0, 0], [0, 1, 1], [0, 1, 0]])
+        >>> layer = BagLayer(bag_table("genre", ModalityKind.MULTI_LABEL, labels), 4)
+        >>> both, one = layer(torch.tensor([1, 2]))
+        >>> torch.allclose(both, layer.embedding.weight[1:].mean(0)), torch.allclose(one, layer.embedding.weight[1])
+        (True, True)
+    """
 
     indices: Tensor
     offsets: Tensor
@@ -93,7 +118,12 @@ class BagLayer(Table):
 
 
 class IdLayer(nn.Module):
-    """Free embedding of each entity: ``[n] ids -> [n, out]``."""
+    """Free embedding of each entity: ``[n] ids -> [n, out]``.
+
+    Example:
+        >>> IdLayer(3, 4)(torch.tensor([0]))  # the padding
+        tensor([[0., 0., 0., 0.]], grad_fn=<EmbeddingBackward0>)
+    """
 
     def __init__(self, n_entities: int, out: int) -> None:
         super().__init__()
@@ -106,7 +136,13 @@ class IdLayer(nn.Module):
 
 
 def make_embedding(n: int, out: int) -> nn.Embedding:
-    """Make an embedding of rows with a length of about 1, as L2-normalised inputs have, and a zero padding row."""
+    """Make an embedding of rows with a length of about 1, as L2-normalised inputs have, and a zero padding row.
+
+    Example:
+        >>> weight = make_embedding(1000, 64).weight
+        >>> round(weight[1:].norm(dim=1).mean().item(), 1), weight[0].norm().item()
+        (1.0, 0.0)
+    """
     embedding = nn.Embedding(n, out, padding_idx=0)
     with torch.no_grad():
         nn.init.normal_(embedding.weight, std=1 / math.sqrt(out))

@@ -25,6 +25,14 @@ _SMALLEST = 1e-6
 class SharedCandidates(nn.Module):
     """Items that the positives of a batch are told apart from: all training items, or the distinct ones of the batch.
 
+    Example:
+        >>> trained = torch.tensor([False, True, True, False, True])
+        >>> counts = torch.tensor([0, 3, 2, 0, 1])
+        >>> candidates = SharedCandidates(trained, counts, n_negative_candidates=3, all_items=True)
+        >>> chosen, positions, _ = candidates.choose(torch.tensor([[4, 1], [2, 1]]))
+        >>> chosen.tolist(), positions.tolist()
+        ([1, 2, 4], [2, 1])
+
     Args:
         trained: bool ``[n_items]``: True for items with training interactions.
         counts: int64 ``[n_items]``: training interactions of each item.
@@ -246,6 +254,13 @@ def in_random_sets(encoded: Encoded, candidates: Tensor, size: int) -> tuple[Enc
         encoded: The candidates with their views.
         candidates: int64 ``[m]``.
         size: Number of candidates in a set.
+
+    Example:
+        >>> views = torch.arange(3.0)[:, None]
+        >>> encoded = Encoded(views, views, -views, torch.ones(3, dtype=torch.bool))
+        >>> divided, candidates, size = in_random_sets(encoded, torch.tensor([10, 11, 12]), 2)
+        >>> len(divided.first), divided.valid.tolist(), size
+        (4, [True, True, True, False], 2)
     """
     if encoded.first is None or encoded.second is None or encoded.valid is None:
         return encoded, candidates, size

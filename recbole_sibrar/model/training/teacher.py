@@ -23,6 +23,13 @@ class Teacher(nn.Module):
     over items. The scores come from known items, and teach the encoders of their content: a new item is scored like
     the known items with similar content.
 
+    Example:
+        >>> from recbole_sibrar.model.example import ExampleData
+        >>> teacher = Teacher(ExampleData().modality_tables("user")["interactions"], l2=10.0, temperature=0.1)
+        >>> shares = teacher.targets(torch.tensor([1]), torch.tensor([1, 2, 8]))
+        >>> round(shares.sum().item(), 4), shares[0, 2].item()  # item 8 has no training interactions
+        (1.0, 0.0)
+
     Args:
         interactions: Users' training interactions.
         l2: Regularisation lambda.

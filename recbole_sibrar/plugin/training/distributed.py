@@ -30,7 +30,8 @@ from recbole_sibrar.trainer.state import random_state, set_random_state
 
 _BUFFERS = next(
     name
-    for name in ("forward_sync_buffers", "broadcast_buffers")  # the second is its name before torch 2.13
+    # The second is its name before torch 2.13.
+    for name in ("forward_sync_buffers", "broadcast_buffers")
     if name in inspect.signature(DistributedDataParallel.__init__).parameters
 )
 """Option to send the buffers in every step; ours are data, and running statistics are equal everywhere."""
@@ -47,12 +48,14 @@ def init_trainer(original: Callable[..., None], trainer: AbstractTrainer, config
     original(trainer, {"single_spec": True}, model)
     trainer.config, trainer.model = config, synchronized(model)
     devices = [config["device"]] if config["device"].type == "cuda" else None
-    for buffer in saved_buffers(trainer.model):  # before 2.13 torch sends them in every step or never
+    # Before 2.13 torch sends them in every step or never.
+    for buffer in saved_buffers(trainer.model):
         dist.broadcast(buffer, 0)
     options: dict[str, Any] = {_BUFFERS: False}
     trainer.distributed_model = DistributedDataParallel(trainer.model, devices, **options)
     rank = processes.rank(config)
-    if config["MODEL_TYPE"] == ModelType.TRADITIONAL:  # each process does all of it, and has to do the same
+    # Each process does all of it, and has to do the same.
+    if config["MODEL_TYPE"] == ModelType.TRADITIONAL:
         set_random_state(processes.broadcast(config, random_state()))
     elif rank:  # rank 0 draws what a process of its own would draw
         seed = int(np.random.SeedSequence((config["seed"], rank)).generate_state(1)[0])

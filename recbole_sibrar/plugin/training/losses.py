@@ -29,7 +29,8 @@ def check_nan(original: Callable[..., None], trainer: Trainer, loss: Tensor) -> 
         DataError: The loss of one of our models is no number.
     """
     model = trainer.model
-    scales_losses = getattr(trainer, "enable_scaler", False)  # torch's scaler skips a step that overflows
+    # The scaler of torch skips a step that overflows.
+    scales_losses = getattr(trainer, "enable_scaler", False)
     is_wrong = bool(loss.isnan()) or (bool(loss.isinf()) and not scales_losses)
     if is_wrong and isinstance(model, MultimodalRecommender):
         raise DataError(explain(model, loss.item(), trainer.config["learning_rate"]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from os import PathLike
 from pathlib import Path
@@ -77,7 +77,7 @@ def place_data(config: Config, request: Request) -> None:
         places = [recorded, *([in_recbole] if recorded.parts[-2:] == in_recbole.parts[-2:] else [])]
 
     files = _files(config)
-    found = next((place for place in places if all((place / file).is_file() for file in files)), None)
+    found = next((place for place in places if _has_all(place, files)), None)
     if found is not None:
         config.final_config_dict["data_path"] = str(found)
     elif request.data_path is not None:
@@ -96,6 +96,10 @@ def _files(config: Config) -> list[str]:
     """Names of the files with the interactions."""
     parts = config["benchmark_filename"]
     return [f"{config['dataset']}.{part}.inter" for part in parts] if parts else [f"{config['dataset']}.inter"]
+
+
+def _has_all(folder: Path, files: Sequence[str]) -> bool:
+    return all((folder / file).is_file() for file in files)
 
 
 def _is_saved(config: Config) -> bool:

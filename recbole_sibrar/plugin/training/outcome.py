@@ -97,9 +97,9 @@ def closing_block(trainer: Trainer, result: dict[str, Any]) -> str:
     if checkpoint:
         lines["checkpoint"] = checkpoint
     rows = [f"  {name:<11} {text}" for name, text in lines.items() if text]
-    rows += [
-        f"  {'next' if not number else '':<11} {command}" for number, command in enumerate(_next(trainer, checkpoint))
-    ]
+    for number, command in enumerate(_next(trainer, checkpoint)):
+        name = "" if number else "next"
+        rows.append(f"  {name:<11} {command}")
     return "\n".join(["the run has ended", *rows])
 
 

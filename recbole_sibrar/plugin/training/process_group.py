@@ -20,7 +20,8 @@ from recbole_sibrar.config import ConfigError
 from recbole_sibrar.trainer.log import QuietHandler
 
 if TYPE_CHECKING:
-    from torch._C._distributed_c10d import Store  # torch.distributed has it without naming it
+    # It is there in torch.distributed, but not named.
+    from torch._C._distributed_c10d import Store
 
 _MEETING_TIME = timedelta(minutes=10)
 """Time of a process to wait for the others."""
@@ -48,7 +49,8 @@ def init_device(original: Callable[..., None], config: Config) -> None:
     final = config.final_config_dict
     local_rank = final.pop("local_rank", None)
     original(config)
-    if local_rank is None or final["world_size"] == 1:  # torchrun can start a single one
+    # A single one can be started by torchrun.
+    if local_rank is None or final["world_size"] == 1:
         return
     if config["MODEL_TYPE"] is ModelType.DECISIONTREE:
         raise ConfigError(f"--nproc: found {final['nproc']}, allowed is 1 for {config.model}, which has no gradients")
@@ -67,7 +69,8 @@ def _join(final: dict[str, Any], rank: int) -> None:
     backend = "cpu:gloo,cuda:nccl" if final["device"].type == "cuda" else "gloo"
     address, count = f"{final['ip']}:{final['port']}", final["world_size"]
     try:
-        if "TORCHELASTIC_RUN_ID" in os.environ:  # torchrun has opened the port itself, and waits for all
+        # The port was opened by torchrun, which waits for all.
+        if "TORCHELASTIC_RUN_ID" in os.environ:
             dist.init_process_group(backend, "env://", rank=rank, world_size=count)
         else:
             store = _meet(final, rank, address)
@@ -80,7 +83,8 @@ def _join(final: dict[str, Any], rank: int) -> None:
 def _meet(final: dict[str, Any], rank: int, address: str) -> Store:
     """Wait for all processes and return their store; collectives have torch's own time limit."""
     count, port = final["world_size"], int(final["port"])
-    if final["nproc"] < count and rank == final["offset"]:  # others have to be started by hand
+    # Others have to be started by hand.
+    if final["nproc"] < count and rank == final["offset"]:
         print(f"waiting for {count} processes at {address}", file=sys.stderr)  # noqa: T201
     if not 0 <= port < 2**16:
         raise ValueError(f"port must have value from 0 to 65535 but was {port}.")

@@ -103,7 +103,8 @@ def _load_checkpoint(trainer: Trainer, train_data: LoaderLike) -> None:
 
     state = training_state(trainer)
     plan, state.plan = state.plan, None
-    if plan is not None and plan.record is not None:  # resumed by hand, before the data were known
+    # The run was resumed by hand, before the data were known.
+    if plan is not None and plan.record is not None:
         restore.check_data(plan.file, {KEY: plan.record}, record_of(train_data), trainer.logger.warning)
 
 
@@ -154,7 +155,8 @@ def _closing(train_data: Any) -> Iterator[None]:
 def _restore(trainer: Trainer, progress: Progress, train_data: LoaderLike, state: dict[str, Any]) -> None:
     """Restore the values of a checkpoint left out by RecBole's ``resume_checkpoint``."""
     best = state["best_valid_result"]
-    trainer.best_valid_result = best and OrderedDict(best)  # as RecBole's evaluator makes it, and prints it
+    # An OrderedDict, as RecBole's evaluator makes and prints it.
+    trainer.best_valid_result = best and OrderedDict(best)
     trainer.train_loss_dict = state["train_loss_dict"]
     set_loader_states(train_data, state["loaders"])
     progress.keeps_last = state["keeps_last"]
@@ -278,7 +280,8 @@ def resume_checkpoint(original: Callable[..., None], trainer: Trainer, resume_fi
     if processes.is_main(config):
         record = None if state.loader is None else record_of(state.loader)
         found = restore.plan(Path(resume_file), config, ignored, trainer.logger.warning, record)
-    plan = processes.broadcast(config, found)  # of several machines, one has the files
+    # One of several machines has the files.
+    plan = processes.broadcast(config, found)
     assert plan is not None
 
     try:
@@ -308,7 +311,8 @@ def save_checkpoint(
         state.written_checkpoint = identify(file)
         return
 
-    epoch = epoch if epoch >= 0 else trainer.start_epoch - 1  # RecBole's -1: there was nothing left to train
+    # RecBole's -1: there was nothing left to train.
+    epoch = epoch if epoch >= 0 else trainer.start_epoch - 1
     result = trainer.best_valid_result if state.latest_result is None else state.latest_result
     own = {"random": random_state(), "losses": None, "drawn": {}}
     content = full_state(trainer, epoch, result, loader_states(state.loader), own)

@@ -90,7 +90,8 @@ def _options(address: str, n_cpus: int | None) -> dict[str, Any]:
 
 
 def _available_cpus() -> int | None:
-    if hasattr(os, "sched_getaffinity"):  # Linux; fewer than all CPUs in a container or a batch job
+    # On Linux: fewer than all CPUs in a container or a batch job.
+    if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count()
 

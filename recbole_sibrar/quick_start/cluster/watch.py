@@ -45,12 +45,14 @@ class Watch:
 
     def start(self) -> None:
         """Start the watch; Ray's processes may start later."""
-        if threading.current_thread() is threading.main_thread():  # no other thread can be interrupted
+        # No other thread can be interrupted.
+        if threading.current_thread() is threading.main_thread():
             threading.Thread(target=self._wait, daemon=True).start()
 
     def has_failed(self) -> bool:
         """Tell if an essential process of Ray has ended."""
-        node = ray._private.worker._global_node  # Ray has no public access to its processes
+        # Ray has no public access to its processes.
+        node = ray._private.worker._global_node
         if node is None:
             return False
         return any(kind in _ESSENTIAL for kind, _ in node.dead_processes())

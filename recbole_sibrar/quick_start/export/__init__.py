@@ -8,5 +8,6 @@ __all__ = ["export"]
 def __getattr__(name: str) -> object:
     if name != "export":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.checkpoint"), name)  # imports torch and RecBole
+    # Imports torch and RecBole.
+    value: object = getattr(import_module(f"{__name__}.checkpoint"), name)
     return value

@@ -91,8 +91,12 @@ def _evaluate(
     config["tensorboard"] = "none"
     trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
     trainer.eval_collector.data_collect(train_data)
-    held = {name: loader for name, loader in parts.items() if loader is not None and len(loader)}
-    return {name: trainer.evaluate(loader, load_best_model=False) or {} for name, loader in held.items()}
+
+    results: dict[str, Mapping[str, float]] = {}
+    for name, loader in parts.items():
+        if loader is not None and len(loader):
+            results[name] = trainer.evaluate(loader, load_best_model=False) or {}
+    return results
 
 
 @torch.no_grad()
@@ -120,10 +124,12 @@ def collect(model: Any, dataset: Any, options: ExportOptions, metrics: Mapping[s
     matrix = _interactions(dataset)
     own = {side: _encoder(model, side) for side in SIDES}
     specs = {side: _side_spec(dataset, side, own[side], model, options) for side in SIDES}
-    contents = {
-        side: _side_content(dataset, side, own[side], vectors, counts, specs[side], options)
-        for side, vectors, counts in zip(SIDES, pairs, (matrix.getnnz(1), matrix.getnnz(0)), strict=True)
-    }
+
+    counts = (matrix.getnnz(1), matrix.getnnz(0))
+    contents = {}
+    for side, vectors, n_interactions in zip(SIDES, pairs, counts, strict=True):
+        contents[side] = _side_content(dataset, side, own[side], vectors, n_interactions, specs[side], options)
+
     manifest = Manifest(
         FORMAT,
         name,
@@ -136,10 +142,15 @@ def collect(model: Any, dataset: Any, options: ExportOptions, metrics: Mapping[s
         separator=dataset.config["seq_separator"],
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         versions=_versions(),
-        metrics={part: {key: float(value) for key, value in held.items()} for part, held in metrics.items()},
+        metrics={part: _plain(values) for part, values in metrics.items()},
     )
     histories = Histories(matrix.indices.astype(np.int32), matrix.indptr.astype(np.int64))
     return Content(manifest, contents["user"], contents["item"], histories, _weights(model) if is_ours else {})
+
+
+def _plain(values: Mapping[str, float]) -> dict[str, float]:
+    """Turn the results into numbers that JSON can hold; on NumPy 2 RecBole's are NumPy's."""
+    return {key: float(value) for key, value in values.items()}
 
 
 def _interactions(dataset: Any) -> csr_matrix:

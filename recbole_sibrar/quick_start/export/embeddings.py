@@ -33,7 +33,8 @@ def alone(encoder: EntityEncoder, modality: str) -> Tensor:
     column = encoder.columns_of([modality])
     ids = torch.arange(1, encoder.n_entities, device=encoder.availability.device)
     blocks = torch.split(ids, _BLOCK)
-    if isinstance(encoder, CollaborativeContentEncoder):  # of the content, also for trained entities
+    # The embedding of the content, also for trained entities.
+    if isinstance(encoder, CollaborativeContentEncoder):
         return torch.cat([ConcatenationEncoder.encode(encoder, block, column)[0] for block in blocks]).cpu()
     return torch.cat([encoder.encode(block, column)[0] for block in blocks]).cpu()
 

@@ -21,7 +21,7 @@ from recbole_sibrar.data.record.recording import recorder_of
 from recbole_sibrar.errors import nearest, refuse
 from recbole_sibrar.model.encoder import EntityEncoder
 from recbole_sibrar.model.layers import Standardization, scaling_of
-from recbole_sibrar.names import ID, RESERVED_NAMES, SIDES, Side
+from recbole_sibrar.names import ID, RESERVED_NAMES, Side
 from recbole_sibrar.protocols import DatasetLike
 from recbole_sibrar.serving.bundle.manifest import BucketSpec, FieldSpec
 
@@ -128,7 +128,7 @@ def check_display(dataset: DatasetLike, names: Sequence[str]) -> None:
     Raises:
         ConfigError: A name is no field of the files of users and items.
     """
-    known = list(dict.fromkeys(name for side in SIDES for name in headers(dataset, side)))
+    known = list(dict.fromkeys([*headers(dataset, "user"), *headers(dataset, "item")]))
     for name in names:
         if name not in known:
             allowed = f"fields of the .user and .item files: {', '.join(known) or 'there are none'}"

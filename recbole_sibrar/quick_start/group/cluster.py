@@ -119,7 +119,8 @@ class Tasks:
         status, files = self._wait(task)
         result = files.pop(RESULT, None)
         jobs.write_files(run.folder, files)
-        if result is not None:  # last, because the file marks the run as finished
+        # This file is the last one, because it marks the run as finished.
+        if result is not None:
             jobs.write_files(run.folder, {RESULT: result})
         return status
 

@@ -95,14 +95,15 @@ def _keys_of_results(config: Config, folder: Path) -> dict[str, Any]:
     if config["eval_type"] is EvaluatorType.RANKING:
         keys["save_per_user"] = str(folder / PER_USER)
     if str(config["state"]).lower() != "debug":
-        keys["state"] = "INFO"  # the hash of the held-out pairs is read from the log
+        # The hash of the held-out pairs is read from the log.
+        keys["state"] = "INFO"
     return keys
 
 
 def _note_unread_keys(configs: Sequence[tuple[Variant, Config]], note: Callable[[str], None]) -> None:
     """Warn of a variant's keys without effect, and of keys for all models without effect in any of them."""
     unread = [unread_keys(config, known_keys(config), general_defaults()) for _, config in configs]
-    own = {key for variant, _ in configs for key in variant.keys}
+    own = set().union(*(variant.keys for variant, _ in configs))
 
     for key in unread[0].keys() - own:
         if all(key in keys for keys in unread):

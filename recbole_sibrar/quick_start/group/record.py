@@ -69,7 +69,10 @@ def absolute_paths(config: Config) -> dict[str, str]:
 def fingerprint(config: Config) -> str:
     """Hash everything that results depend on, the keys and the files of the data, into twelve digits."""
     without_effect = WITHOUT_EFFECT if config["resume"] == AUTO else WITHOUT_EFFECT - {"resume"}
-    keys = {key: str(value) for key, value in config.final_config_dict.items() if key not in without_effect}
+    keys = {}
+    for key, value in config.final_config_dict.items():
+        if key not in without_effect:
+            keys[key] = str(value)
 
     # Size and time of a change, not the content: hashing gigabytes of features would take minutes.
     files = sorted(file for file in Path(config["data_path"]).glob("*") if file.is_file())

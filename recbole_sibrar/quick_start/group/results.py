@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -141,7 +142,7 @@ def significantly_best(significance: pd.DataFrame, metric: str, names: Sequence[
 def _significance(users: Mapping[str, Sequence[pd.DataFrame]], metrics: Sequence[str]) -> pd.DataFrame:
     """Compare all pairs of models in every metric with values of users for all models."""
     empty = pd.DataFrame(columns=["metric", "a", "b"])
-    frames = [frame for of_model in users.values() for frame in of_model]
+    frames = list(chain.from_iterable(users.values()))
 
     tables = []
     for metric in metrics:

@@ -47,7 +47,8 @@ def main(folder: Path) -> None:
     specification: dict[str, Any] = yaml.safe_load((folder / SPECIFICATION).read_text(encoding="utf-8"))
     folder = folder.absolute()
     os.chdir(specification.get("working_directory", "."))
-    sys.argv = sys.argv[:1]  # RecBole would read the arguments of this process as keys
+    # RecBole would read the arguments of this process as keys.
+    sys.argv = sys.argv[:1]
 
     start = time.perf_counter()
     result = recbole.quick_start.run_recbole(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+from collections.abc import Iterable
 from pathlib import Path
 
 import plotly.graph_objects as plotly
@@ -14,8 +16,17 @@ __all__ = ["write"]
 _SERIES = ((Status.OK, "complete", "#0072B2"), (Status.STOPPED, "stopped", "#E69F00"))
 """Status, label and colour of the points."""
 
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>{title}</title></head>
+<body>
+{body}
+</body>
+</html>
+"""
 
-def write(record: Record, metric: str, title: str, file: Path) -> None:
+
+def write(record: Record, metric: str, title: str, file: Path, more: Iterable[plotly.Figure] = ()) -> None:
     """Write the page.
 
     Args:
@@ -23,7 +34,18 @@ def write(record: Record, metric: str, title: str, file: Path) -> None:
         metric: Metric of the scores.
         title: Title of the figure.
         file: The page.
+        more: Further figures.
     """
+    parts = [_scores(record, metric, title).to_html(full_html=False, include_plotlyjs=True)]
+    parts += [figure.to_html(full_html=False, include_plotlyjs=False) for figure in more]
+    page = _PAGE.format(title=html.escape(title), body="\n".join(parts))
+
+    with replacing(file) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _scores(record: Record, metric: str, title: str) -> plotly.Figure:
+    """Draw the score of each trial."""
     scored = [trial for trial in record.ended if trial.score is not None]
     figure = plotly.Figure(layout={"title": title, "template": "plotly_white"})
 
@@ -40,5 +62,4 @@ def write(record: Record, metric: str, title: str, file: Path) -> None:
 
     figure.update_xaxes(title="trial")
     figure.update_yaxes(title=f"validation {metric}")
-    with replacing(file) as temporary:
-        figure.write_html(temporary, include_plotlyjs=True)
+    return figure

@@ -61,7 +61,8 @@ def train(folder: Path, report: Report) -> None:
         report({**best, **_best_of(trainer), "epoch": epoch, "seconds": time.perf_counter() - start})
 
     options: dict[str, Any] = {"saved": True, "show_progress": False}
-    if "callback_fn" in inspect.signature(trainer.fit).parameters:  # trainers of decision trees have none
+    # Trainers of decision trees have none.
+    if "callback_fn" in inspect.signature(trainer.fit).parameters:
         options["callback_fn"] = after_validation
     trainer.best_valid_score, trainer.best_valid_result = trainer.fit(train_data, valid_data, **options)
 
@@ -136,7 +137,8 @@ def _to_floats(result: Mapping[str, float]) -> dict[str, float]:
 
 if __name__ == "__main__":
     folder, parent, number, task = sys.argv[1:5]
-    sys.argv = sys.argv[:1]  # RecBole would read the arguments of this process as keys
+    # RecBole would read the arguments of this process as keys.
+    sys.argv = sys.argv[:1]
     threading.Thread(target=end_with, args=(int(parent),), daemon=True).start()
 
     with socket(fileno=int(number)) as connection, connection.makefile("rw", encoding="utf-8") as stream:

@@ -21,10 +21,14 @@ from recbole_sibrar.quick_start.hyper.runner import Runner
 __all__ = ["RaySettings", "make_scheduler", "search"]
 
 _ENVIRONMENT = {
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the record has the same content
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends the command, and not only the search
-    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a failing trial reports a reason instead of a score
-    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # the record has the reason; Ray would write a traceback for a lost machine
+    # The record has the same content.
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    # Ctrl-C ends the command, and not only the search.
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    # A failing trial reports a reason instead of a score.
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    # The record has the reason; Ray would write a traceback for a lost machine.
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
 }
 """Variables of the environment for Ray."""

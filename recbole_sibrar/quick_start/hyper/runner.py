@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from plotly.graph_objects import Figure
 from recbole.utils import dict2str
 
 from recbole_sibrar.quick_start.hyper import display, trial_process
@@ -100,12 +101,23 @@ class Runner:
         self.record.finished = status == 0
         self.record.write()
 
-        if display_file:
-            title = f"{self.plan.model}, {self.plan.dataset}"
-            display.write(self.record, self.plan.metric, title, display_file)
+        self._write_results(display_file)
         if best is not None:
             print("\n".join(self._report(best)))  # noqa: T201
         return status
+
+    def _write_results(self, display_file: Path | None) -> None:
+        """Write the page, and what Optuna's own tools read."""
+        plan, record = self.plan, self.record
+        more: list[Figure] = []
+        if plan.tool == "optuna":
+            from recbole_sibrar.quick_start.hyper.optuna_tool import results
+
+            results.write_storage(record, plan.space, record.folder / results.STORAGE)
+            more = list(results.figures(record, plan.space, plan.metric)) if display_file else []
+
+        if display_file:
+            display.write(record, plan.metric, f"{plan.model}, {plan.dataset}", display_file, more)
 
     def _test_best(self) -> int:
         """Test the best trial; return the exit status."""
@@ -121,7 +133,8 @@ class Runner:
             trial.test_result = {}
 
         folder = self.record.trial_folder(best)
-        environment = {"OMP_NUM_THREADS": str(best.threads)}  # the last digits of a score depend on it
+        # The last digits of a score depend on it.
+        environment = {"OMP_NUM_THREADS": str(best.threads)}
         try:
             message = trial_process.run(folder, "test", self.children, lambda message: None, environment)
         except trial_process.TrialError as error:

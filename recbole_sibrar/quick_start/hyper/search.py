@@ -53,7 +53,8 @@ class Search(HyperTuning):
         self.seed = seed
         self.patience = early_stop
         self.early_stop_fn = self._stop
-        record.trials = record.ended  # Hyperopt suggests the values of an interrupted trial again
+        # Hyperopt suggests the values of an interrupted trial again.
+        record.trials = record.ended
 
     def trial(self, params: dict[str, Any]) -> dict[str, Any]:
         """Run a trial with the values drawn by Hyperopt."""

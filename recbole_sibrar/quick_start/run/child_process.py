@@ -81,7 +81,8 @@ class Children:
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Treat SIGTERM like Ctrl-C within a ``with`` block, so that the children end too."""
-    if threading.current_thread() is not threading.main_thread():  # signals cannot be handled elsewhere
+    # Signals cannot be handled elsewhere.
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
 

@@ -41,7 +41,8 @@ def try_configuration(
     """
     _check_no_processes([*keys_of_files([configuration_file(name) for name in files]), *overrides])
 
-    logging.disable(logging.WARNING)  # the run makes the configuration again and logs the same warnings
+    # The run makes the configuration again and logs the same warnings.
+    logging.disable(logging.WARNING)
     try:
         config = Config(model, dataset, list(files) or None, dict(overrides))
     except (TypeError, KeyError, RuntimeError) as error:

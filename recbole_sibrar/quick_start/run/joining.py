@@ -84,7 +84,8 @@ def _passing_on_sigterm(context: ProcessContext) -> Iterator[None]:
         for process in context.processes:
             process.terminate()
 
-    if threading.current_thread() is not threading.main_thread():  # signals cannot be handled elsewhere
+    # Signals cannot be handled elsewhere.
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
 
@@ -120,7 +121,8 @@ def reason_of_end(failures: list[Failure], statuses: list[int | None], offset: i
 
 def _killed_rank(statuses: list[int | None], has_own_failure: bool) -> int | None:
     """Find the first process that neither succeeded, failed by an exception nor was ended by SIGTERM."""
-    killed = [rank for rank, status in enumerate(statuses) if status not in (0, 1, None, -signal.SIGTERM)]
+    own_ends = (0, 1, None, -signal.SIGTERM)
+    killed = [rank for rank, status in enumerate(statuses) if status not in own_ends]
     if not killed:
         return None
     # NCCL aborts a process after the failure of another one.

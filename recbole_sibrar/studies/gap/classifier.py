@@ -37,16 +37,20 @@ def predict_modalities(embeddings: NDArray[Any], available: NDArray[Any], seed: 
     if len(distinct) < 2 * FOLDS or len(np.unique(modality)) < 2:
         return None
 
-    parts = [distinct[test] for _, test in KFold(FOLDS, shuffle=True, random_state=seed).split(distinct)]
-    tests = [np.flatnonzero(np.isin(items, part)) for part in parts]
     everything = np.arange(len(items))
-    folds = [(np.setdiff1d(everything, test, assume_unique=True), test) for test in tests]
-    if any(len(np.unique(modality[train])) < 2 for train, _ in folds):
-        return None
+    folds = []
+    for _, part in KFold(FOLDS, shuffle=True, random_state=seed).split(distinct):
+        # All cells of an item are in one part: a classifier could recognise the item instead of the modality.
+        test = np.flatnonzero(np.isin(items, distinct[part]))
+        train = np.setdiff1d(everything, test, assume_unique=True)
+        if len(np.unique(modality[train])) < 2:
+            return None
+        folds.append((train, test))
 
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000, class_weight="balanced"))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the last digits of its weights change no prediction
+        # The last digits of its weights change no prediction.
+        warnings.simplefilter("ignore", ConvergenceWarning)
         predicted = cross_val_predict(model, embeddings[items, modality], modality, cv=folds)
 
     correct = np.zeros(available.shape, dtype=bool)

@@ -89,8 +89,11 @@ def measure_gap(
         generator = np.random.default_rng(seed)
         x, y = cells[items, first], cells[items, second]
         found = _measure_pair(x, y, generator, max_items, within=first == second)
-        rows += [(names[first], names[second], measure, *values) for measure, values in found.items()]
-    rows += [("", "", measure, *values) for measure, values in _classify(cells, there, seed, max_items).items()]
+        for measure, values in found.items():
+            rows.append((names[first], names[second], measure, *values))
+
+    for measure, values in _classify(cells, there, seed, max_items).items():
+        rows.append(("", "", measure, *values))  # of all modalities together
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -153,6 +156,8 @@ def _estimate(
     if not drawn:
         return {name: (float(value[0]),) * 3 for name, value in exact.items()}
 
+    # The percentile bootstrap (Efron 1979): how often each item is drawn is multinomial, so that all measures of all
+    # resamples are products with one matrix.
     q = len(next(iter(values.values())))
     weights = generator.multinomial(q, np.full(q, 1 / q), size=RESAMPLES) / q  # [RESAMPLES, q]
     resampled = measures({name: weights @ column for name, column in values.items()})
@@ -169,16 +174,19 @@ def _from_means(means: Values, centroid_distance: float, within: bool) -> Values
     measures = {
         "cosine_different": means["cosine_different"],
         "euclidean_different": means["euclidean_different"],
+        # Wang and Isola (ICML 2020): the logarithm of the mean Gaussian potential exp(-2 d^2).
         "uniformity": np.log(means["kernel"]),
     }
     if within:
         return measures
-    with np.errstate(divide="ignore", invalid="ignore"):  # 0 / 0 is NaN: all has collapsed into one point
+    # 0 / 0 is NaN: all has collapsed into one point.
+    with np.errstate(divide="ignore", invalid="ignore"):
         for kind in ("cosine", "euclidean"):
             measures[f"{kind}_same"] = means[f"{kind}_same"]
             measures[f"{kind}_ratio"] = means[f"{kind}_same"] / means[f"{kind}_different"]
         measures["centroid_distance"] = np.full_like(means["kernel"], centroid_distance)
         measures["centroid_ratio"] = centroid_distance / means["euclidean_different"]
+    # Wang and Isola (ICML 2020): the mean squared distance of unit vectors, d^2 = 2 - 2 cos.
     measures["alignment"] = 2 * means["cosine_same"]
     measures |= {name: means[name] for name in means if name.startswith(("recall", "mrr"))}
     return {name: measures[name] for name in _measures(within)}
@@ -190,9 +198,11 @@ def _measures(within: bool) -> list[str]:
         return ["cosine_different", "euclidean_different", "uniformity"]
     retrieval = [*(f"recall@{k}" for k in CUTOFFS), "mrr"]
     return [
-        *(f"{kind}_{which}" for kind in ("cosine", "euclidean") for which in ("same", "different", "ratio")),
+        *("cosine_same", "cosine_different", "cosine_ratio"),
+        *("euclidean_same", "euclidean_different", "euclidean_ratio"),
         *("centroid_distance", "centroid_ratio"),
-        *(f"{name}{way}" for way in ("", "_reverse") for name in retrieval),
+        *retrieval,
+        *(f"{name}_reverse" for name in retrieval),
         *("alignment", "uniformity"),
     ]
 

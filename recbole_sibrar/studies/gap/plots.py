@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Any
 
 import matplotlib
@@ -68,7 +68,8 @@ def project(cells: NDArray[Any], method: str, seed: int) -> tuple[NDArray[Any], 
     if method == "tsne":
         perplexity = min(30, max(1, (len(cells) - 1) // 3))
         return TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(units), "t-SNE"
-    umap = import_module("umap")  # optional; the command has checked its presence
+    # Optional; the command has checked its presence.
+    umap = import_module("umap")
     return umap.UMAP(2, n_neighbors=min(15, len(cells) - 1), random_state=seed).fit_transform(units), "UMAP"
 
 
@@ -80,7 +81,7 @@ def projection(samples: Samples, method: str = "pca", seed: int = 0) -> Figure:
     """
     n_columns = min(len(samples), _N_COLUMNS)
     n_rows = -(-len(samples) // n_columns)
-    names = list(dict.fromkeys(name for sample in samples.values() for name in sample.names))
+    names = _names(samples)
     with matplotlib.rc_context(STYLE):
         figure = _new(max(_PANEL * n_columns + 0.5, 4.2), (_PANEL + 0.5) * n_rows)
         panels = list(figure.subplots(n_rows, n_columns, squeeze=False).flat)
@@ -95,7 +96,10 @@ def projection(samples: Samples, method: str = "pca", seed: int = 0) -> Figure:
             axes.tick_params(labelsize=7)
         _share_limits(panels)
 
-        handles = {handle.get_label(): handle for axes in panels for handle in axes.get_legend_handles_labels()[0]}
+        handles: dict[str, Any] = {}
+        for axes in panels:
+            drawn, labels = axes.get_legend_handles_labels()
+            handles |= dict(zip(labels, drawn, strict=True))
         place_legend(figure, handles, loc="outside lower center", markerscale=1.6)
         _fit_height(figure, n_rows)
     return figure
@@ -144,9 +148,24 @@ def cosine_distances(sample: ModalityEmbeddings, first: int, second: int) -> tup
     return np.diagonal(distances), distances[~np.eye(len(distances), dtype=bool)]
 
 
+def _names(samples: Samples) -> list[str]:
+    """List the modalities of all checkpoints."""
+    return list(dict.fromkeys(chain.from_iterable(sample.names for sample in samples.values())))
+
+
 def _pairs(samples: Samples) -> Iterator[tuple[str, str]]:
-    names = dict.fromkeys(name for sample in samples.values() for name in sample.names)
-    return combinations(names, 2)
+    return combinations(_names(samples), 2)
+
+
+def _distances(samples: Samples) -> dict[tuple[tuple[str, str], str], tuple[NDArray[Any], NDArray[Any]]]:
+    """Compute :func:`cosine_distances` of each pair of modalities and each title of a checkpoint that has both."""
+    found = {}
+    for first, second in _pairs(samples):
+        for title, sample in samples.items():
+            if first in sample.names and second in sample.names:
+                columns = sample.names.index(first), sample.names.index(second)
+                found[(first, second), title] = cosine_distances(sample, *columns)
+    return found
 
 
 def histograms(samples: Samples, side: str = "item") -> Figure:
@@ -158,14 +177,10 @@ def histograms(samples: Samples, side: str = "item") -> Figure:
     with matplotlib.rc_context(STYLE):
         figure = _new(max(_HISTOGRAM * len(samples) + 0.6, 3.6), 1.9 * len(pairs) + 0.9)
         panels = figure.subplots(len(pairs), len(samples), squeeze=False, sharex=True, sharey="row")
-        found = {
-            (pair, title): cosine_distances(sample, *(sample.names.index(name) for name in pair))
-            for pair in pairs
-            for title, sample in samples.items()
-            if set(pair) <= set(sample.names)
-        }
-        largest = max((distances.max() for both in found.values() for distances in both if len(distances)), default=1)
-        bins = np.linspace(0, max(float(largest), 1e-6), N_BINS + 1)
+        found = _distances(samples)
+        drawn = [distances for distances in chain.from_iterable(found.values()) if len(distances)]
+        largest = max((float(distances.max()) for distances in drawn), default=1.0)
+        bins = np.linspace(0, max(largest, 1e-6), N_BINS + 1)
         for row, pair in enumerate(pairs):
             for column, title in enumerate(samples):
                 axes = panels[row, column]

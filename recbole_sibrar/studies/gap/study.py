@@ -114,7 +114,9 @@ def run(
     """
     names = {file: name for name, file in map(split_name, checkpoints)}
     files = with_modalities(list(names), note, "there is no gap to measure")
-    found = [_measure(file, options, names[file], note, data_path) for file in tqdm(files, leave=False, disable=None)]
+    found = []
+    for file in tqdm(files, leave=False, disable=None):
+        found.append(_measure(file, options, names[file], note, data_path))
 
     first_rows = pd.concat([measured.frame.iloc[:1] for measured in found])
     automatic = line_names(first_rows)

@@ -74,10 +74,15 @@ def _cosine_values(x: Tensor, y: Tensor, queries: Tensor, retrieval: bool) -> di
             better = _numbers(torch.gt(cosines, own + TIE, out=flags).sum(1))
             values |= _retrieval(better, _numbers(torch.gt(cosines, own - TIE, out=flags).sum(1)) - better)
 
-        kernels = cosines.sub_(1).mul_(4).exp_()  # exp(-2 d^2), as d^2 = 2 - 2 cos
+        # exp(-2 d^2), as d^2 = 2 - 2 cos
+        kernels = cosines.sub_(1).mul_(4).exp_()
         values["kernel"] = _numbers((kernels.sum(1) - kernels.gather(1, block[:, None])[:, 0]) / others)
         parts.append(values)
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    joined = {}
+    for name in parts[0]:
+        joined[name] = np.concatenate([part[name] for part in parts])
+    return joined
 
 
 def _retrieval(better: NDArray[Any], tied: NDArray[Any]) -> dict[str, NDArray[Any]]:
@@ -94,7 +99,8 @@ def _retrieval(better: NDArray[Any], tied: NDArray[Any]) -> dict[str, NDArray[An
 
 def _euclidean_different(x: Tensor, y: Tensor, queries: Tensor) -> NDArray[Any]:
     """Mean distance of each query to the other items, ``[q]``."""
-    centre = (x.mean(0) + y.mean(0)) / 2  # far from the origin, differences of squares would lose their digits
+    # Far from the origin, differences of squares would lose their digits.
+    centre = (x.mean(0) + y.mean(0)) / 2
     x, y = x - centre, y - centre
     squares_x = x.square().sum(1)
     squares_y = y.square().sum(1)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Any, Literal
 
 import numpy as np
@@ -84,7 +84,7 @@ def subsets(names: Sequence[str]) -> list[tuple[str, ...]]:
     """
     n = len(names)
     sizes = range(1, n + 1) if n <= MAX_MODALITIES else (1, n - 1, n)
-    return [subset for size in sizes for subset in combinations(names, size)]
+    return list(chain.from_iterable(combinations(names, size) for size in sizes))
 
 
 def lost_cells(available: NDArray[Any], columns: Sequence[int], rate: float, seed: int) -> NDArray[Any]:
@@ -223,7 +223,8 @@ class Study:
     ) -> None:
         self.plan = plan or Plan()
         self.config = deepcopy(config)
-        for key in ("log_wandb", "save_per_user"):  # a study is no run of its own
+        # A study is no run of its own.
+        for key in ("log_wandb", "save_per_user"):
             self.config[key] = None
         self.model = model.eval()
         self.test_data = test_data
@@ -269,7 +270,8 @@ class Study:
             A row of the study's table: :data:`COLUMNS` without model and checkpoint, then every metric.
         """
         hidden = self.hidden_cells(trial)
-        init_seed(self.config["seed"], self.config["reproducibility"])  # the same sampled candidates every time
+        # The same sampled candidates every time.
+        init_seed(self.config["seed"], self.config["reproducibility"])
 
         with self.model.hiding(self.plan.side, torch.from_numpy(hidden)):
             self.collector.restart(self.model.encode_items(), trial.seed)

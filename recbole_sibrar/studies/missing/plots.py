@@ -47,7 +47,8 @@ def _draw_line(axes: Axes, rows: pd.DataFrame, metric: str, name: str, position:
     """Draw the line of one checkpoint."""
     groups = rows.groupby("rate")
     several = bool((groups.size() > 1).any())
-    deviations = groups[metric].std().fillna(0).to_numpy() if several else None  # one draw has no error bar
+    # One draw has no error bar.
+    deviations = groups[metric].std().fillna(0).to_numpy() if several else None
     axes.errorbar(
         groups["share_missing"].mean().to_numpy(),
         groups[metric].mean().to_numpy(),
@@ -58,6 +59,7 @@ def _draw_line(axes: Axes, rows: pd.DataFrame, metric: str, name: str, position:
         linestyle=LINES[position % len(LINES)],
         linewidth=1.4,
         markersize=5.5,
-        markerfacecolor="none" if position else None,  # coinciding points stay visible
+        # Coinciding points stay visible.
+        markerfacecolor="none" if position else None,
         capsize=2.5,
     )

@@ -110,6 +110,7 @@ def compare(first: pd.Series[float], second: pd.Series[float]) -> Comparison:
     if n < 2:
         raise DataError(f"significance: {n} users have results of both models, a paired test needs at least two")
 
+    # Rounding alone must not make a win: values that differ in their last digits count as equal.
     equal = np.isclose(pairs[:, 0], pairs[:, 1], rtol=1e-9, atol=1e-12)
     difference = np.where(equal, 0, pairs[:, 0] - pairs[:, 1])
     mean = difference.mean()
@@ -140,6 +141,7 @@ def _t_test(difference: NDArray[Any]) -> tuple[float, float, float]:
             return 0.0, 0.0, 1.0
         return float(np.copysign(np.inf, mean)), 0.0, 0.0
 
+    # A two-sided interval of 95 % leaves 2.5 % on each side.
     half = stats.t.ppf(0.975, n - 1) * deviation / np.sqrt(n)
     p = stats.ttest_1samp(difference, 0).pvalue
     return float(mean / deviation), float(half), float(p)
@@ -156,7 +158,8 @@ def _wilcoxon(difference: NDArray[Any]) -> float:
     method = "exact" if untied and len(sizes) <= _MAX_EXACT else "approx"
 
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Sample size too small", UserWarning)  # the table has their number
+        # The table has their number.
+        warnings.filterwarnings("ignore", "Sample size too small", UserWarning)
         return float(stats.wilcoxon(difference, zero_method="pratt", method=method).pvalue)
 
 

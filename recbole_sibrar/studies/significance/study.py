@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -32,9 +33,8 @@ def run(runs: Sequence[str], metrics: str | None, reference: str | None) -> pd.D
     if reference is not None and reference not in runs:
         refuse("--reference", reference, f"one of {', '.join(runs)}{nearest(reference, runs)}")
 
-    models = {name: [_read(file) for file in _files(name)] for name in dict.fromkeys(runs)}
-    frames = [frame for parts in models.values() for frame in parts]
-    shared = _shared_metrics(frames)
+    models = {name: list(map(_read, _files(name))) for name in dict.fromkeys(runs)}
+    shared = _shared_metrics(list(chain.from_iterable(models.values())))
 
     names = [name.strip().lower() for name in metrics.split(",")] if metrics else shared
     for name in names:
@@ -45,8 +45,10 @@ def run(runs: Sequence[str], metrics: str | None, reference: str | None) -> pd.D
 
 def _shared_metrics(frames: Sequence[pd.DataFrame]) -> list[str]:
     """Names of the metrics in every frame; the first column holds the users."""
-    columns = frames[0].columns[1:].drop("items", errors="ignore")
-    return [name for name in columns if all(name in frame.columns for frame in frames)]
+    shared = frames[0].columns[1:].drop("items", errors="ignore")
+    for frame in frames[1:]:
+        shared = shared[shared.isin(frame.columns)]
+    return list(shared)
 
 
 def _files(run: str) -> list[str]:

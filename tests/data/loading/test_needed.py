@@ -125,7 +125,7 @@ def test_a_missing_column_of_parts_is_told(build: Build, caplog: pytest.LogCaptu
     ]
 
 
-def test_a_misspelt_field_of_threshold_is_told(build: Build) -> None:
+def test_a_misspelt_threshold_field_is_told(build: Build) -> None:
     with pytest.raises(ValueError, match=r"tiny.inter has no field 'ratings', which threshold.*'rating'\?$"):
         build("FM", threshold={"ratings": 3})
 

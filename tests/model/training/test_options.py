@@ -141,7 +141,7 @@ def test_sets_of_the_contrastive_loss() -> None:
     assert torch.equal(candidates, encoded.first[:, 0].long())
 
 
-def test_contrastive_loss_of_shared_candidates(make: Make, batch: Interaction) -> None:
+def test_shared_candidates_are_contrasted(make: Make, batch: Interaction) -> None:
     for scope in ("sample", "batch"):
         parts = make(loss_type="SSM", negatives="all", contrastive_scope=scope).calculate_loss(batch)
         assert len(parts) == 3

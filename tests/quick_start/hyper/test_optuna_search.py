@@ -16,6 +16,11 @@ from recbole_sibrar.quick_start.hyper.space import Space, read_space
 
 pytest.importorskip("optuna")
 
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from recbole_sibrar.quick_start.hyper.optuna_tool.results import STORAGE, STUDY, figures, write_storage
 from recbole_sibrar.quick_start.hyper.optuna_tool.search import OptunaSettings, search
 
 LINES = "rate loguniform -9.2,-2.3\nsize quniform 8,64,8\nshare uniform 0.1,0.5\nkind choice ['a','b']\n"
@@ -92,6 +97,25 @@ def test_trials_that_are_behind_are_stopped(tmp_path: Path) -> None:
 def test_a_search_without_progress_ends(tmp_path: Path) -> None:
     found = run(tmp_path, LINES, "random", 9, lambda trial, epoch: -float(trial.number), early_stop=3).record.trials
     assert len(found) == 4  # the first is the best
+
+
+@pytest.mark.slow
+def test_storage_and_figures_have_all_trials(tmp_path: Path) -> None:
+    lines = "rate loguniform -9.2,-2.3\nsize quniform 10,60,8\nlayers choice [[8],[8,8]]\n"
+
+    runner = run(tmp_path, lines, "random", 9, by_rate)
+    record, space = runner.record, runner.plan.space
+    record.trials[1].status, record.trials[2].status = Status.FAILED, Status.STOPPED
+
+    file = tmp_path / STORAGE
+    write_storage(record, space, file)
+    stored = optuna.load_study(study_name=STUDY, storage=JournalStorage(JournalFileBackend(str(file))))
+    expected = [{**trial.parameters, "layers": str(trial.parameters["layers"])} for trial in record.trials]
+    assert [trial.params for trial in stored.trials] == expected
+    assert [trial.state.name for trial in stored.trials] == ["COMPLETE", "FAIL", "PRUNED", *["COMPLETE"] * 6]
+    assert stored.best_value == max(record.trials[n].score or 0 for n in (0, *range(3, 9)))
+
+    assert len(list(figures(record, space, "mrr@10"))) == 4
 
 
 @pytest.mark.slow

@@ -256,7 +256,7 @@ def test_reload_that_needs_a_missing_package(client: TestClient, monkeypatch: py
     assert competing(client) == FILMS
 
 
-def test_reload_during_a_reload_of_another_worker(client: TestClient, settings: ServerSettings) -> None:
+def test_reload_during_another_reload(client: TestClient, settings: ServerSettings) -> None:
     service = client.app.state.service
     ask = service.store.ask_for_reload
     service.store.ask_for_reload = lambda: (ask(), ask())[1]  # the first is the other worker's

@@ -99,7 +99,7 @@ def test_explanations_sum_to_the_score(client: TestClient) -> None:
         assert sums == pytest.approx([item["score"] for item in one["items"]], abs=1e-5)
 
 
-def test_switched_off_modality_counts_as_missing(client: TestClient, model: Recommender) -> None:
+def test_switched_off_modality_is_missing(client: TestClient, model: Recommender) -> None:
     (one,) = ask(client, "/recommend", users=["bob"], k=9, exclude_seen=False, item_modalities=["genre"])[
         "recommendations"
     ]

@@ -1,3 +1,3 @@
 """Search with Optuna: ``run_hyper --tool=Optuna``."""
 
-__all__ = ["distributions", "search"]
+__all__ = ["distributions", "results", "search"]

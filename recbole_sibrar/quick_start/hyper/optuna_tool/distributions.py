@@ -25,7 +25,8 @@ def distribution_of(parameter: Parameter) -> BaseDistribution:
     low, high = parameter.values[:2]
     if parameter.kind == "loguniform":
         return FloatDistribution(math.exp(low), math.exp(high), log=True)
-    if parameter.kind == "quniform":  # Hyperopt rounds to multiples of the step, wherever the range begins
+    # Hyperopt rounds to multiples of the step, wherever the range begins.
+    if parameter.kind == "quniform":
         step = parameter.values[2]
         return IntDistribution(round(low / step), round(high / step))
     return FloatDistribution(low, high)
@@ -33,17 +34,18 @@ def distribution_of(parameter: Parameter) -> BaseDistribution:
 
 def from_optuna(parameters: tuple[Parameter, ...], values: Mapping[str, float]) -> dict[str, float]:
     """Turn Optuna's values into the draws of Hyperopt."""
-    return {
-        parameter.name: values[parameter.name] * (parameter.values[2] if parameter.kind == "quniform" else 1)
-        for parameter in parameters
-    }
+    return {parameter.name: values[parameter.name] * _step(parameter) for parameter in parameters}
 
 
 def to_optuna(parameters: tuple[Parameter, ...], drawn: Mapping[str, float]) -> dict[str, float]:
     """Turn draws of Hyperopt into Optuna's values."""
-    return {
-        parameter.name: round(drawn[parameter.name] / parameter.values[2])
-        if parameter.kind == "quniform"
-        else drawn[parameter.name]
-        for parameter in parameters
-    }
+    values = dict(drawn)
+    for parameter in parameters:
+        if parameter.kind == "quniform":
+            values[parameter.name] = round(drawn[parameter.name] / _step(parameter))
+    return values
+
+
+def _step(parameter: Parameter) -> float:
+    """Size of Optuna's unit: Optuna counts the multiples of a step."""
+    return float(parameter.values[2]) if parameter.kind == "quniform" else 1

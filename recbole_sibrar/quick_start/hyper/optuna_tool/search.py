@@ -56,9 +56,11 @@ def search(runner: Runner, settings: OptunaSettings) -> None:
         runner: Has the plan and the record.
         settings: Options of the search.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # the command writes a line for each trial
+    # The command writes a line for each trial.
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     record, plan = runner.record, runner.plan
-    record.trials = record.ended  # the values of an interrupted trial are drawn again
+    # The values of an interrupted trial are drawn again.
+    record.trials = record.ended
     study = _Study(runner, make_pruner(settings.scheduler, settings.grace_period))
 
     while len(record.trials) < plan.n_trials:
