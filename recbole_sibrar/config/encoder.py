@@ -12,7 +12,7 @@ from logging import getLogger
 from typing import Any, Literal
 
 from recbole_sibrar.config.keys import ENCODER_READERS, read_key
-from recbole_sibrar.config.values import ByField, choice_value, is_given
+from recbole_sibrar.config.values import ByField, WeightByField, choice_value, is_given
 from recbole_sibrar.errors import ConfigError, nearest, refuse
 from recbole_sibrar.names import ID, Side
 from recbole_sibrar.protocols import ConfigLike
@@ -20,11 +20,17 @@ from recbole_sibrar.protocols import ConfigLike
 _OPTIONS = (
     "negatives",
     "targets",
+    "new_item_share",
     "score_scale",
     "ema_decay",
     "distillation_weight",
     "distillation_temperature",
     "distillation_l2",
+    "warm_start",
+    "warm_start_l2",
+    "warm_start_ridge",
+    "warm_start_weights",
+    "warm_start_popularity",
 )
 """Keys of the recommendation loss that only some models have."""
 
@@ -49,6 +55,10 @@ class EncoderConfig:
     """Scaling of ``float_seq`` fields: ``none``, ``l2`` (length 1) or ``standard`` (each dimension)."""
     projection_hidden_sizes: tuple[int, ...]
     """Sizes of further layers of each projection, before the last one of ``modality_size``."""
+    projection_kernel: ByField
+    """Input of the projection of ``float_seq`` fields: the vector (``none``), or similarities to those of training."""
+    label_pooling: Literal["mean", "root"]
+    """Divisor of the summed labels of ``token_seq`` fields: their number (``mean``), or its root."""
     projection_activation: str
     """Activation after the projection of vectors, numbers and interactions, as in the published code of [A]."""
     normalize_interactions: bool
@@ -99,6 +109,8 @@ class RecommenderConfig:
     """Items to tell a positive from: negatives of its own, those ``shared`` by the batch, or ``all`` training items."""
     targets: str
     """Items to rank highest: the ``positive`` of each row, or the ``history`` of each user, with equal shares."""
+    new_item_share: float
+    """Share of the training items that a step treats as new; 0 for none."""
     score_scale: float
     """Factor of the scores in the recommendation loss."""
     ema_decay: float
@@ -109,6 +121,16 @@ class RecommenderConfig:
     """Divisor of the teacher's scores."""
     distillation_l2: float
     """Regularisation of the teacher, lambda of EASE."""
+    warm_start: str
+    """Weights at the start: random (``none``), or a closed form (``ease``)."""
+    warm_start_l2: float
+    """Regularisation of EASE in the closed form."""
+    warm_start_ridge: float
+    """Penalty of the regression on content in the closed form."""
+    warm_start_weights: WeightByField
+    """Weight of each field in that regression."""
+    warm_start_popularity: float
+    """Weight of the logarithm of an item's popularity in the scores of the start."""
 
 
 def encoder_config(config: ConfigLike, side: Side, fixed: Mapping[str, Any] | None = None) -> EncoderConfig:
@@ -171,6 +193,8 @@ def _check_negatives(settings: RecommenderConfig) -> None:
         refuse("negatives", settings.negatives, f"per_positive for loss_type {settings.loss_type}, or loss_type SSM")
     if settings.negatives != "all" and settings.targets != "positive":
         refuse("targets", settings.targets, f"positive for negatives {settings.negatives}, or negatives: all")
+    if settings.targets != "history" and settings.new_item_share:
+        refuse("new_item_share", settings.new_item_share, "0, or targets: history, which it needs")
     if settings.negatives == "per_positive" and settings.distillation_weight:
         refuse("distillation_weight", settings.distillation_weight, "0, or negatives: shared or all, which it needs")
 

@@ -19,14 +19,18 @@ if TYPE_CHECKING:
 NEW_SHARE = 0.1
 """Smallest share of new entities among the evaluated ones with which ``by_split`` is ``auto``."""
 
-_SCALED = {"normalize_numbers": ("scalar", "float"), "normalize_vectors": ("vector", "float_seq")}
-"""Key -> kind of the scaled modalities, and type of their fields."""
+_SCALED = {
+    "normalize_numbers": ("scalar", "float"),
+    "normalize_vectors": ("vector", "float_seq"),
+    "projection_kernel": ("vector", "float_seq"),
+}
+"""Key with a value for each field -> kind of its modalities, and type of their fields."""
 
 
 def check_scaled_fields(
     config: ConfigLike, encoders: Mapping[Side, EncoderConfig], tables: Mapping[Side, Mapping[str, ModalityTable]]
 ) -> None:
-    """Check the names of fields in the keys that scale numbers and vectors.
+    """Check the names of fields in the keys with a value for each field of numbers or vectors.
 
     Args:
         config: RecBole's ``Config``.

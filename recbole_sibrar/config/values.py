@@ -187,8 +187,8 @@ def word_or_default(*options: str) -> Callable[[str, Any], str]:
     return lambda key, value: read(key, options[0] if value is None else value)
 
 
-def number_or_default(default: float, read: Callable[[str, Any], float]) -> Callable[[str, Any], float]:
-    """Make a reader of a number with a value for a key that is not set."""
+def number_or_default(default: float, read: Callable[[str, Any], Value]) -> Callable[[str, Any], Value]:
+    """Make a reader with a number for a key that is not set."""
     return lambda key, value: read(key, default if value is None else value)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recbole_sibrar.config import EncoderConfig
+from recbole_sibrar.config.values import ByField
 from recbole_sibrar.data.modality import ModalityTable
 from recbole_sibrar.model.encoder import Encoded, EntityEncoder, distinct, gather_rows, to_float32
 from recbole_sibrar.model.layers import MLP, IdLayer
@@ -21,6 +22,8 @@ WITHOUT_SAMPLING: dict[str, Any] = {
     "branch_budget": "per_modality",
     "modality_sampling": False,
     "projection_activation": "none",
+    "projection_kernel": ByField("none"),
+    "label_pooling": "mean",
     "interaction_dropout_prob": 0.0,
     "drawn_modalities": "fewest",
     "central_modality": None,

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recbole_sibrar.config import EncoderConfig
-from recbole_sibrar.data.modality import ModalityTable, with_known_labels
+from recbole_sibrar.data.modality import ModalityKind, ModalityTable, with_known_labels
 from recbole_sibrar.model.branches import aggregate, make_branches
 from recbole_sibrar.model.hiding import fill_missing
 from recbole_sibrar.model.layers import BatchNorm, IdLayer, Projection, make_scaling
@@ -147,7 +147,14 @@ class EntityEncoder(nn.Module):
             make_scaling(self.config, table, trained),
             self.config.projection_activation,
             self.config.interaction_dropout_prob,
+            self._landmarks(table, trained),
+            self.config.label_pooling == "root",
         )
+
+    def _landmarks(self, table: ModalityTable, trained: Tensor) -> Tensor | None:
+        """Find the entities that a projection compares its vectors with; None for one that reads the vectors."""
+        is_kernel = table.kind is ModalityKind.VECTOR and self.config.projection_kernel.of(table.name) != "none"
+        return (table.available & trained).nonzero().flatten() if is_kernel else None
 
     def make_branches(self, single_branch: bool) -> nn.ModuleList:
         """Make one branch for all modalities, or one for each of them."""

@@ -29,8 +29,17 @@ from recbole_sibrar.model.inspection import Inspection
 from recbole_sibrar.model.layers import pad_rows
 from recbole_sibrar.model.lookup import EmbeddingLookup
 from recbole_sibrar.model.loss import bce_loss, bpr_loss, contrastive_loss, present_parts, sampled_softmax_loss
-from recbole_sibrar.model.training import SharedCandidates, Teacher, WeightAverage, in_random_sets, shared_softmax_loss
-from recbole_sibrar.names import ID, RESERVED_NAMES, SIDES, Side
+from recbole_sibrar.model.training import (
+    SharedCandidates,
+    Teacher,
+    WeightAverage,
+    as_new_items,
+    check_new_items,
+    in_random_sets,
+    shared_softmax_loss,
+    warm_start,
+)
+from recbole_sibrar.names import ID, INTERACTIONS, RESERVED_NAMES, SIDES, Side
 from recbole_sibrar.parallel.synchronization import Ranks
 from recbole_sibrar.protocols import FullConfig
 
@@ -72,7 +81,7 @@ class MultimodalRecommender(GeneralRecommender):
         self.user_encoder = self.make_encoder(encoders["user"], tables["user"], modalities["user"])
         self.item_encoder = self.make_encoder(encoders["item"], tables["item"], modalities["item"])
 
-        self._prepare_options(tables)
+        self._prepare_options(tables, config["seed"])
 
         self._lookups = {side: EmbeddingLookup(self.encoder_of(side)) for side in SIDES}
         self.n_known = {side: tables[side][ID].size for side in SIDES}
@@ -80,14 +89,16 @@ class MultimodalRecommender(GeneralRecommender):
         self.register_load_state_dict_post_hook(_forget_after_loading)
         self._log_entities_without()
 
-    def _prepare_options(self, tables: Mapping[Side, dict[str, ModalityTable]]) -> None:
-        """Make the parts of the loss and the average of the weights that the configuration asks for."""
-        settings = self.settings
-        self.shared_candidates = SharedCandidates.of(settings, tables, self.n_negative_candidates)
-        self.teacher = Teacher.of(settings, tables["user"])
+    def _prepare_options(self, tables: Mapping[Side, dict[str, ModalityTable]], seed: int) -> None:
+        """Make what the configuration asks for: first weights, parts of the loss, and the average of the weights."""
+        encoders, users = {side: self.encoder_of(side) for side in SIDES}, tables["user"]
+        check_new_items(encoders["user"], encoders["item"], self.settings.new_item_share)
+        warm_start(encoders, users[INTERACTIONS], self.settings, seed)
+        self.shared_candidates = SharedCandidates.of(self.settings, tables, self.n_negative_candidates)
+        self.teacher = Teacher.of(self.settings, users)
 
         # last: it averages everything that stands in the state of the model
-        self.average = WeightAverage(self, settings.ema_decay) if settings.ema_decay else None
+        self.average = WeightAverage(self, self.settings.ema_decay) if self.settings.ema_decay else None
 
     def _read_sides(
         self, config: FullConfig, dataset: TrainingData, tables: Mapping[Side, dict[str, ModalityTable]]
@@ -171,8 +182,7 @@ class MultimodalRecommender(GeneralRecommender):
 
     def _log_entities_without(self) -> None:
         for encoder in (self.user_encoder, self.item_encoder):
-            n_without = encoder.count_without()
-            if n_without:
+            if n_without := encoder.count_without():
                 names = ", ".join(encoder.modalities[column] for column in encoder.eval_columns)
                 self.logger.info(
                     f"{n_without} of {encoder.n_entities - 1} {encoder.config.side}s have none of the modalities "
@@ -215,7 +225,6 @@ class MultimodalRecommender(GeneralRecommender):
 
         user = self.user_encoder.encode_training(users)
         item = self.item_encoder.encode_training(items.flatten())
-
         with torch.autocast(users.device.type, enabled=False):  # enable_amp is for the encoders
             candidates = item.embeddings.view(*items.shape, -1)  # [batch, 1 + n, k]
             scores = self.settings.score_scale * (candidates @ user.embeddings[:, :, None]).squeeze(2)  # [batch, 1 + n]
@@ -224,16 +233,16 @@ class MultimodalRecommender(GeneralRecommender):
                 self._contrastive_loss(self.user_encoder, user, users, None),
                 self._contrastive_loss(self.item_encoder, item, items.flatten(), items.shape[1]),
             ]
-
         return present_parts(parts)
 
     def _shared_loss(self, shared: SharedCandidates, users: Tensor, items: Tensor) -> tuple[Tensor, ...] | Tensor:
         """Losses of a batch whose positives share their candidates; see :meth:`calculate_loss`."""
         candidates, positives, log_probability = shared.choose(items)
-        histories = shared.histories(users, len(candidates))
+        histories = shared.histories(users, candidates)
         excluded = shared.further_positives(users, candidates, positives)
-        user = self.user_encoder.encode_training(users)
-        item = self.item_encoder.encode_training(candidates)
+        with as_new_items(self.user_encoder, self.item_encoder, candidates if shared.new_share else None):
+            user = self.user_encoder.encode_training(users)
+            item = self.item_encoder.encode_training(candidates)
 
         with torch.autocast(users.device.type, enabled=False):
             scores = self.settings.score_scale * (user.embeddings @ item.embeddings.t())  # [batch, m]

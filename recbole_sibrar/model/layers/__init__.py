@@ -2,6 +2,7 @@
 
 from recbole_sibrar.model.layers.basic import MLP, BatchNorm, make_activation
 from recbole_sibrar.model.layers.interactions import InteractionsLayer
+from recbole_sibrar.model.layers.kernel import KernelLayer
 from recbole_sibrar.model.layers.projection import Projection
 from recbole_sibrar.model.layers.scaling import Standardization, UnitLength, make_scaling, scaling_of, statistics
 from recbole_sibrar.model.layers.tables import BagLayer, CategoryLayer, DenseLayer, IdLayer, gather_bags, pad_rows
@@ -14,6 +15,7 @@ __all__ = [
     "DenseLayer",
     "IdLayer",
     "InteractionsLayer",
+    "KernelLayer",
     "Projection",
     "Standardization",
     "UnitLength",

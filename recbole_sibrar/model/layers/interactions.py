@@ -122,6 +122,9 @@ class InteractionsLayer(Table):
             slower for entities with many interactions.
     """
 
+    hidden: Tensor | None
+    """bool ``[size]``: ones that the present training step hides from all entities; None for none."""
+
     FEW = 1 / 16
     """Share of the entities below which only their own bags are read, in the gradient too."""
 
@@ -133,6 +136,7 @@ class InteractionsLayer(Table):
     def __init__(self, table: ModalityTable, out: int, normalize: bool, dropout_prob: float = 0.0) -> None:
         super().__init__(table)
         self.dropout_prob = dropout_prob
+        self.hidden: Tensor | None = None
         self.normalize = normalize
         self.embedding = make_embedding(table.size, out)
         self.bias = nn.Parameter(torch.zeros(out))
@@ -146,7 +150,7 @@ class InteractionsLayer(Table):
     def forward(self, rows: Tensor) -> Tensor:
         """Project the interactions of the entities ``rows``."""
         n_entities = len(self.offsets) - 1
-        if self.training and self.dropout_prob:
+        if self.training and (self.dropout_prob or self.hidden is not None):
             total, sizes = self._sum_some(rows)
         elif len(rows) < self.FEW * n_entities:
             total, sizes = self._sum_few(rows)
@@ -166,7 +170,10 @@ class InteractionsLayer(Table):
         """Sum the interactions left by the dropout, ``[n, out]``, and count them ``[n]``."""
         indices, starts, sizes = gather_bags(self.indices, self.offsets, rows)
         weight = self.embedding.weight
-        kept = (torch.rand(indices.shape, device=indices.device) >= self.dropout_prob).to(weight.dtype)
+        is_kept = torch.rand(indices.shape, device=indices.device) >= self.dropout_prob
+        if self.hidden is not None:
+            is_kept &= ~self.hidden[indices]
+        kept = is_kept.to(weight.dtype)
         total = functional.embedding_bag(indices, weight, starts, mode="sum", per_sample_weights=kept)
 
         owners = torch.arange(len(rows), device=rows.device).repeat_interleave(sizes, output_size=len(indices))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import nn
+from torch import Tensor, nn
 
 from recbole_sibrar.data.modality import ModalityKind, ModalityTable
 from recbole_sibrar.model.layers.basic import MLP, make_activation
 from recbole_sibrar.model.layers.interactions import InteractionsLayer
+from recbole_sibrar.model.layers.kernel import KernelLayer
 from recbole_sibrar.model.layers.tables import BagLayer, CategoryLayer, DenseLayer, IdLayer
 
 _ACTIVATED = (ModalityKind.INTERACTIONS, ModalityKind.SCALAR, ModalityKind.VECTOR)
@@ -36,6 +37,8 @@ class Projection(nn.Sequential):
         last_activation: Activation after the last layer for vectors, numbers and interactions. The published code
             of [A] has it; embeddings of categories and tags have none there.
         interaction_dropout_prob: Share of the ``interactions`` that a training step hides.
+        landmarks: int64 ``[m]``: entities whose vectors the values are compared with; None for the vector itself.
+        labels_by_root: Divide sums of labels by the root of their number, not by the number.
     """
 
     def __init__(
@@ -48,13 +51,15 @@ class Projection(nn.Sequential):
         scaling: nn.Module | None = None,
         last_activation: str = "none",
         interaction_dropout_prob: float = 0.0,
+        landmarks: Tensor | None = None,
+        labels_by_root: bool = False,
     ) -> None:
         sizes = [*hidden_sizes, out]
         layers: list[nn.Module] = []
         if table.kind is ModalityKind.INTERACTIONS:
             layers.append(InteractionsLayer(table, sizes[0], normalize_interactions, interaction_dropout_prob))
         else:
-            layers.append(_first_layer(table, sizes[0], scaling))
+            layers.append(_first_layer(table, sizes[0], scaling, landmarks, labels_by_root))
         if hidden_sizes:
             layers += [make_activation(activation), MLP(sizes, activation=activation)]
         if last_activation != "none" and table.kind in _ACTIVATED:
@@ -62,11 +67,15 @@ class Projection(nn.Sequential):
         super().__init__(*layers)
 
 
-def _first_layer(table: ModalityTable, out: int, scaling: nn.Module | None) -> nn.Module:
+def _first_layer(
+    table: ModalityTable, out: int, scaling: nn.Module | None, landmarks: Tensor | None, labels_by_root: bool
+) -> nn.Module:
     if table.kind is ModalityKind.ID:
         return IdLayer(len(table), out)
     if table.kind is ModalityKind.CATEGORICAL:
         return CategoryLayer(table, out)
     if table.kind is ModalityKind.MULTI_LABEL:
-        return BagLayer(table, out)
+        return BagLayer(table, out, labels_by_root)
+    if landmarks is not None:
+        return KernelLayer(table, out, landmarks, scaling)
     return DenseLayer(table, out, scaling)

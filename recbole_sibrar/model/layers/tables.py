@@ -94,6 +94,12 @@ class CategoryLayer(Table):
 class BagLayer(Table):
     """Mean of the embeddings of the labels in a bag: ``[n] ids -> [n, out]``.
 
+    Args:
+        table: The labels.
+        out: Size of the output.
+        by_root: Divide the sum by the root of the number of labels instead, and add a constant. This is a linear layer
+            on multi-hot vectors of length 1, whose products are cosines.
+
     Example:
         >>> from scipy.sparse import csr_matrix
         >>> from recbole_sibrar.data.modality import ModalityKind, bag_table
@@ -107,14 +113,19 @@ class BagLayer(Table):
     indices: Tensor
     offsets: Tensor
 
-    def __init__(self, table: ModalityTable, out: int) -> None:
+    def __init__(self, table: ModalityTable, out: int, by_root: bool = False) -> None:
         super().__init__(table)
         self.embedding = make_embedding(table.size, out)
+        self.bias = nn.Parameter(torch.zeros(out)) if by_root else None
 
     def forward(self, rows: Tensor) -> Tensor:
         """Pool the labels of the entities ``rows``."""
-        indices, starts, _ = gather_bags(self.indices, self.offsets, rows)
-        return functional.embedding_bag(indices, self.embedding.weight, starts, mode="mean")
+        indices, starts, sizes = gather_bags(self.indices, self.offsets, rows)
+        if self.bias is None:
+            return functional.embedding_bag(indices, self.embedding.weight, starts, mode="mean")
+
+        total = functional.embedding_bag(indices, self.embedding.weight, starts, mode="sum")
+        return total * sizes.clamp(min=1).to(total.dtype).rsqrt()[:, None] + self.bias
 
 
 class IdLayer(nn.Module):

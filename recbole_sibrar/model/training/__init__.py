@@ -1,7 +1,18 @@
-"""Options of the training of SiBraR and MuBraR: shared candidates, a teacher, and the average of the weights."""
+"""Options of the training of SiBraR and MuBraR: start, shared candidates, new items, a teacher, averaged weights."""
 
 from recbole_sibrar.model.training.averaging import WeightAverage
 from recbole_sibrar.model.training.candidates import SharedCandidates, in_random_sets, shared_softmax_loss
+from recbole_sibrar.model.training.new_items import as_new_items, check_new_items
 from recbole_sibrar.model.training.teacher import Teacher
+from recbole_sibrar.model.training.warm_start import warm_start
 
-__all__ = ["SharedCandidates", "Teacher", "WeightAverage", "in_random_sets", "shared_softmax_loss"]
+__all__ = [
+    "SharedCandidates",
+    "Teacher",
+    "WeightAverage",
+    "as_new_items",
+    "check_new_items",
+    "in_random_sets",
+    "shared_softmax_loss",
+    "warm_start",
+]

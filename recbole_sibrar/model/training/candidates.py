@@ -40,6 +40,7 @@ class SharedCandidates(nn.Module):
         all_items: All training items; else those of the batch.
         histories: Users' training interactions: targets of a loss with the whole history of a user, or items of the
             batch that are no negatives of the user; None for a softmax over all training items with single targets.
+        new_share: Share of the training items that a step draws as its candidates; 0 for all.
     """
 
     indices: Tensor | None
@@ -55,8 +56,10 @@ class SharedCandidates(nn.Module):
         n_negative_candidates: int,
         all_items: bool,
         histories: ModalityTable | None = None,
+        new_share: float = 0.0,
     ) -> None:
         super().__init__()
+        self.new_share = new_share
         self.all_items = all_items
         self.n_negative_candidates = n_negative_candidates
         self.register_buffer("trained", trained, persistent=False)
@@ -83,7 +86,14 @@ class SharedCandidates(nn.Module):
         all_items = settings.negatives == "all"
         has_histories = settings.targets == "history" or not all_items
         histories = tables["user"][INTERACTIONS] if has_histories else None
-        return cls(tables["item"][ID].available, offsets.diff(), n_negative_candidates, all_items, histories)
+        return cls(
+            tables["item"][ID].available,
+            offsets.diff(),
+            n_negative_candidates,
+            all_items,
+            histories,
+            settings.new_item_share,
+        )
 
     def choose(self, items: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Choose the candidates of a batch.
@@ -93,11 +103,17 @@ class SharedCandidates(nn.Module):
 
         Returns:
             The candidates ``[m]``, ascending, the position of each positive among them ``[batch]``, and the logarithm
-            of each candidate's probability to be one ``[m]``.
+            of each candidate's probability to be one ``[m]``. Where a step draws new items, the positions have no
+            meaning.
 
         Raises:
             ConfigError: There are too many scores.
         """
+        if self.new_share:
+            drawn = torch.rand(self.trained.shape, device=items.device) < self.new_share
+            candidates = (self.trained & drawn).nonzero().flatten()
+            return candidates, torch.zeros_like(items[:, 0]), torch.zeros(len(candidates), device=items.device)
+
         if self.all_items:
             _check_size("all", len(items), int(self.trained.sum()))
             candidates = self.trained.nonzero().flatten()
@@ -108,21 +124,27 @@ class SharedCandidates(nn.Module):
         _check_size("shared", len(items), len(candidates))
         return candidates, inverse.view(items.shape)[:, 0], self._log_probability(candidates, items)
 
-    def histories(self, users: Tensor, n: int) -> Tensor | None:
-        """Shares of the training items of some users, float ``[n_users, n]``; rows sum to 1. None for single targets.
+    def histories(self, users: Tensor, candidates: Tensor) -> Tensor | None:
+        """Shares of the candidates in the histories of some users, float ``[n_users, m]``; None for single targets.
+
+        Rows sum to 1, or to 0 for users without a candidate in their history.
 
         Args:
             users: int64 ``[n_users]``, users with training interactions.
-            n: Number of candidates, all training items.
+            candidates: int64 ``[m]``, ascending.
         """
         if not self.all_items or self.indices is None or self.offsets is None:
             return None
 
         indices, _, sizes = gather_bags(self.indices, self.offsets, users)
         rows = torch.arange(len(users), device=users.device).repeat_interleave(sizes)
-        columns = (self.trained.cumsum(0) - 1)[indices]
-        shares = torch.zeros(len(users), n, device=users.device)
-        shares[rows, columns] = (1 / sizes.to(shares.dtype))[rows]
+        columns = torch.full_like(self.trained, -1, dtype=torch.long)
+        columns[candidates] = torch.arange(len(candidates), device=users.device)
+        places = columns[indices]
+        found = places >= 0
+        counts = torch.bincount(rows[found], minlength=len(users))
+        shares = torch.zeros(len(users), len(candidates), device=users.device)
+        shares[rows[found], places[found]] = (1 / counts.to(shares.dtype))[rows[found]]
         return shares
 
     def further_positives(self, users: Tensor, candidates: Tensor, positives: Tensor) -> Tensor | None:

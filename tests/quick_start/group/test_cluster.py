@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 import yaml
-from commands import run_command
 
 from recbole_sibrar import cli
 from recbole_sibrar.quick_start.cluster import jobs
@@ -18,7 +18,9 @@ MODELS = "bad=SiBraR:item_modalities=[nope],SiBraR"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> tuple[Path, str]:
+def folder(
+    tmp_path_factory: pytest.TempPathFactory, shared_folder: Path, run_command: Callable[..., Any]
+) -> tuple[Path, str]:
     """A comparison on a cluster of this machine, with a model that fails, and what was written on standard error."""
     folder = tmp_path_factory.mktemp("compared")
     keys = [f"--data_path={shared_folder}", "--load_col=None", "--epochs=2", "--tensorboard=none"]

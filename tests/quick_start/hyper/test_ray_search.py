@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +17,6 @@ import pandas as pd
 import psutil
 import pytest
 import yaml
-from commands import run_command
 from hyperopt import fmin, hp, rand
 
 from recbole_sibrar.config import ConfigError
@@ -71,7 +71,9 @@ def is_training(process: psutil.Process) -> bool:
 
 
 @pytest.fixture(scope="module")
-def searched(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> tuple[Path, str, str]:
+def searched(
+    tmp_path_factory: pytest.TempPathFactory, shared_folder: Path, run_command: Callable[..., Any]
+) -> tuple[Path, str, str]:
     """A search that was killed when its first trial had ended, and resumed."""
     folder = tmp_path_factory.mktemp("searched")
     (folder / "a.hyper").write_text(SPACE, encoding="utf-8")

@@ -5,18 +5,25 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import uuid4
 
 import psutil
+import pytest
 
 _MARK = "RECBOLE_SIBRAR_TEST"
 """Environment variable that all processes of a command inherit."""
 
 
-def run_command(name: str, arguments: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command of the package in a folder, with its output; no process of it may be left three minutes later."""
+@pytest.fixture(scope="session")
+def run_command() -> Callable[[str, Sequence[str], Path], subprocess.CompletedProcess[str]]:
+    """A function that runs a command of the package in a folder: ``run_command("run_hyper", arguments, folder)``."""
+    return _run
+
+
+def _run(name: str, arguments: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command, and return its output; no process of it may be left three minutes later."""
     mark = str(uuid4())
     command = [str(Path(sys.executable).with_name(name)), *arguments]
     environment = {**os.environ, "RAY_TMPDIR": "/tmp/ray", _MARK: mark}

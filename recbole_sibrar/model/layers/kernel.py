@@ -1,0 +1,99 @@
+"""First layer of a projection that reads similarities to the vectors of training instead of the vector itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from recbole_sibrar.data.modality import ModalityTable
+from recbole_sibrar.model.layers.tables import Table
+
+_KEPT = 50_000_000
+"""Largest number of similarities to keep from one step to the next, 200 MB."""
+
+
+class KernelLayer(Table):
+    r"""Linear layer on similarities :math:`\exp(cos(v, l) - 1)` to landmarks: ``[n] ids -> [n, out]``.
+
+    The landmarks are the vectors of the training entities. A linear map of these similarities is any function of a
+    kernel machine, which a few thousand entities can learn (Schoelkopf & Smola, Learning with Kernels, 2002). The
+    landmarks stand in the ``state_dict``: they encode new entities where the data of training are not at hand.
+
+    Args:
+        table: The vectors.
+        out: Size of the output.
+        landmarks: int64 ``[m]``: entities with a vector.
+        scaling: Scales the vectors ``[n, size]`` before their length becomes 1; None leaves them as they are.
+
+    Example:
+        >>> from recbole_sibrar.data.modality import ModalityKind, dense_table
+        >>> vectors, available = torch.tensor([[0.0, 0.0], [2.0, 0.0], [0.0, 3.0]]), torch.tensor([False, True, True])
+        >>> layer = KernelLayer(dense_table("text", ModalityKind.VECTOR, vectors, available, 2), 4, torch.tensor([1]))
+        >>> layer.similarities(torch.tensor([1, 2])).flatten().tolist() == [1.0, torch.tensor(-1.0).exp().item()]
+        True
+    """
+
+    values: Tensor
+    rows: Tensor | None
+    landmarks: Tensor
+    own: Tensor
+    place: Tensor
+
+    def __init__(self, table: ModalityTable, out: int, landmarks: Tensor, scaling: nn.Module | None = None) -> None:
+        super().__init__(table)
+        self.scaling = scaling or nn.Identity()
+        self.register_buffer("landmarks", self._unit(table.values_of(landmarks)))
+        self.register_buffer("own", torch.ones(len(landmarks)))
+        place = torch.full((len(table),), -1)
+        place[landmarks] = torch.arange(len(landmarks))
+        self.register_buffer("place", place, persistent=False)
+        self.linear = nn.Linear(len(landmarks), out)
+        self._kept: tuple[Tensor, Tensor] | None = None
+
+    def _unit(self, vectors: Tensor) -> Tensor:
+        scaled: Tensor = self.scaling(vectors)
+        return functional.normalize(scaled, dim=1)
+
+    def _compare(self, vectors: Tensor) -> Tensor:
+        return torch.exp(self._unit(vectors) @ self.landmarks.t() - 1)
+
+    @torch.no_grad()
+    def similarities(self, rows: Tensor) -> Tensor:
+        """Compute the similarities of the entities ``rows`` to the landmarks, ``[n, m]``."""
+        stored = rows if self.rows is None else self.rows[rows]
+        if len(self.values) * len(self.landmarks) > _KEPT:
+            return self._compare(self.values[stored])
+
+        # the values change where a server puts new entities in the place of the old ones
+        if self._kept is None or self._kept[0] is not self.values:
+            self._kept = self.values, self._compare(self.values)
+        return self._kept[1][stored]
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Project the vectors of the entities ``rows``."""
+        similarities = self.similarities(rows)
+        if self.training:
+            similarities = self._with_own(similarities, rows)
+        projected: Tensor = self.linear(similarities)
+        return projected
+
+    def _with_own(self, similarities: Tensor, rows: Tensor) -> Tensor:
+        """Replace the similarity of each landmark to itself by ``own``: below 1, it is encoded more like a new one."""
+        places = self.place[rows]
+        chosen = (places >= 0).nonzero().flatten()
+        changed = similarities.clone()
+        changed[chosen, places[chosen]] = self.own[places[chosen]]
+        return changed
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Load the landmarks of training, however many there are."""
+        landmarks = state_dict.get(f"{prefix}landmarks")
+        if isinstance(landmarks, Tensor) and landmarks.shape != self.landmarks.shape:
+            self.landmarks = torch.empty_like(landmarks, device=self.landmarks.device)
+            self.own = torch.ones(len(landmarks), device=self.landmarks.device)
+            self.linear = nn.Linear(len(landmarks), self.linear.out_features, device=self.landmarks.device)
+        self._kept = None
+        super()._load_from_state_dict(state_dict, prefix, *rest)

@@ -1,0 +1,190 @@
+"""Closed-form start against ridge regressions of scikit-learn, and steps that treat items as new, by NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from recbole.data.interaction import Interaction
+from scipy.special import log_softmax
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.metrics.pairwise import cosine_similarity
+
+from recbole_sibrar.config import ConfigError
+from recbole_sibrar.data.modality import ModalityKind, dense_table
+from recbole_sibrar.model.example import ExampleData
+from recbole_sibrar.model.layers import KernelLayer
+from recbole_sibrar.model.mubrar import MuBraR
+from recbole_sibrar.model.sibrar import SiBraR
+from recbole_sibrar.model.training import as_new_items
+
+Make = Callable[..., Any]
+L2, RIDGE, POPULARITY = 3.0, 0.4, 0.3
+USERS, ITEMS, NEW = range(1, 7), range(1, 8), 8
+LINEAR = {"branch_hidden_sizes": [], "batch_norm": "none", "normalize_branch_input": False}
+START = {
+    **LINEAR,
+    "warm_start": "ease",
+    "warm_start_l2": L2,
+    "warm_start_ridge": RIDGE,
+    "warm_start_popularity": POPULARITY,
+    "projection_kernel": "exponential",
+}
+NEW_ITEMS = {"loss_type": "SSM", "negatives": "all", "targets": "history", "new_item_share": 0.6}
+PLAIN = {"modality_sampling": False, "contrastive": "none", "user_modalities": ["interactions"]}
+
+
+def ease_scores(matrix: np.ndarray) -> np.ndarray:
+    """Scores of EASE: each column by a ridge regression on the other items."""
+    scores = np.zeros(matrix.shape)
+    for item in range(matrix.shape[1]):
+        inputs = np.delete(matrix, item, axis=1)
+        weights = np.linalg.solve(inputs.T @ inputs + L2 * np.eye(inputs.shape[1]), inputs.T @ matrix[:, item])
+        scores[:, item] = inputs @ weights
+    return scores
+
+
+def start_scores(matrix: np.ndarray) -> np.ndarray:
+    """Scores of the start for known users and items."""
+    scores = ease_scores(matrix) / np.sqrt(matrix.sum(1, keepdims=True))
+    popularity = np.log(1 + matrix.sum(0))
+    return scores / scores.std(ddof=1) + POPULARITY * (popularity - popularity.mean())
+
+
+def predicted(kernel: np.ndarray, targets: np.ndarray, known: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Kernel ridge regression with the mean of the targets as a constant."""
+    mean = targets.mean(0)
+    model = KernelRidge(kernel="precomputed", alpha=RIDGE).fit(kernel[np.ix_(known, known)], (targets - mean)[known])
+    return model.predict(kernel[np.ix_(rows, known)]) + mean
+
+
+@pytest.fixture
+def data() -> ExampleData:
+    return ExampleData()
+
+
+@pytest.mark.parametrize("name", ["SiBraR", "MuBraR"])
+def test_start_by_kernel_ridge(data: ExampleData, name: str) -> None:
+    model = {"SiBraR": SiBraR, "MuBraR": MuBraR}[name](data.config(name, **START), data).eval()
+    scores = (model.encode_users() @ model.encode_items(modalities=["text"]).t()).detach().numpy()[1:, 1:]
+
+    kernel = np.exp(cosine_similarity(data.vectors[1:].astype(float)) - 1)
+    targets = start_scores(data.matrix[1:, 1:8].astype(float)).T  # the regression is linear in its targets
+    expected = predicted(kernel, targets, np.arange(7), np.arange(8)).T
+    assert scores == pytest.approx(expected, abs=1e-3)
+
+
+def test_training_leaves_each_item_out(data: ExampleData) -> None:
+    model = SiBraR(data.config("SiBraR", item_modalities=["text"], **{**START, **PLAIN}), data)
+    model.train()
+    items = model.item_encoder.encode(torch.arange(1, 9))[0]
+    scores = (model.user_encoder.encode(torch.arange(1, 7))[0] @ items.t()).detach().numpy()
+
+    kernel = np.exp(cosine_similarity(data.vectors[1:].astype(float)) - 1)
+    targets = start_scores(data.matrix[1:, 1:8].astype(float)).T
+    for item in range(7):
+        others = np.delete(np.arange(7), item)
+        assert scores[:, item] == pytest.approx(predicted(kernel, targets, others, np.array([item]))[0], abs=1e-3)
+    new = predicted(kernel, targets, np.arange(7), np.array([7]))[0]
+    assert scores[:, 7] == pytest.approx(new, abs=1e-3)
+
+
+def test_start_from_several_fields(make: Make, world: Any) -> None:
+    names = ["group", "labels", "price", "text"]
+    weights = {"group": 0.5, "labels": 2.0, "price": 1.5}
+    keys = {**START, **PLAIN, "embedding_size": 9, "modality_size": 9, "label_pooling": "root", "seed": 0}
+    model = make(item_modalities=names, normalize_numbers="none", warm_start_weights=weights, **keys).eval()
+    found = (model.encode_users() @ model.encode_items().t()).detach().numpy()
+
+    labels, groups = np.zeros((9, 4)), np.zeros((9, 3))
+    for item, own in enumerate(world.labels):
+        labels[item, own] = 1
+    groups[np.arange(9), world.groups] = world.groups > 0
+    kernel = 0.5 * groups @ groups.T + 2 * cosine_similarity(labels) + 1.5 * world.prices @ world.prices.T
+    both = np.outer(world.has_vector, world.has_vector)
+    kernel += np.exp(cosine_similarity(world.vectors.astype(float)) - 1) * both
+
+    known, users = np.arange(1, 7), [1, 2, 3, 4, 5]
+    targets = start_scores(world.matrix[1:6, 1:7]).T
+    mean, rows = targets.mean(0), known - 1
+    expected = predicted(kernel[1:7, 1:7], targets, rows, rows)
+    has_value = np.stack([world.groups > 0, labels.any(1), world.has_price, world.has_vector])
+    for item in known:  # the fit is the mean over four fields, the embedding that over those with a value
+        parts = expected[item - 1] - mean
+        assert found[users, item] == pytest.approx(mean + 4 / has_value[:, item].sum() * parts, abs=1e-3)
+
+
+def test_similarities_and_their_checkpoint() -> None:
+    vectors = np.random.default_rng(1).normal(size=(6, 3)).astype(np.float32)
+    table = dense_table("text", ModalityKind.VECTOR, torch.from_numpy(vectors), torch.arange(6) > 0, 3)
+    layer = KernelLayer(table, 2, torch.tensor([1, 3, 4]))
+    expected = np.exp(cosine_similarity(vectors[[5, 3]], vectors[[1, 3, 4]]) - 1)
+    assert layer.similarities(torch.tensor([5, 3])).numpy() == pytest.approx(expected, rel=1e-5)
+
+    other = KernelLayer(table, 2, torch.tensor([2]))
+    other.load_state_dict(layer.state_dict())
+    rows = torch.tensor([2, 5])
+    assert torch.equal(other.eval()(rows), layer.eval()(rows))
+
+
+def test_labels_by_root(make: Make, world: Any) -> None:
+    layer = make(label_pooling="root", item_modalities=["labels"]).item_encoder.projections[0][0]
+    with torch.no_grad():
+        layer.bias.fill_(0.5)
+    weight = layer.embedding.weight.detach().numpy()
+    expected = (weight[1] + weight[3]) / np.sqrt(2) + 0.5
+    assert layer(torch.tensor([7])).detach().numpy()[0] == pytest.approx(expected, rel=1e-5)
+
+
+def test_users_do_not_have_new_items(make: Make, world: Any) -> None:
+    model = make(**PLAIN)
+    before = model.item_encoder.availability.clone()
+    with as_new_items(model.user_encoder, model.item_encoder, torch.tensor([1])):
+        users = model.user_encoder.encode_training(torch.tensor([1, 3])).embeddings
+        assert not model.item_encoder.availability[1, 0]
+        assert model.item_encoder.availability[2, 0]
+    assert torch.equal(model.item_encoder.availability, before)
+
+    world.matrix[:, 1] = 0
+    other = make(**PLAIN)
+    other.load_state_dict(model.state_dict())
+    expected = other.eval().encode_users(torch.tensor([1, 3])).detach().numpy()
+    assert users.detach().numpy() == pytest.approx(expected, rel=1e-5)
+
+
+def test_new_items_are_ranked_alone(make: Make, world: Any, batch: Interaction) -> None:
+    model = make(**NEW_ITEMS, **PLAIN)
+    torch.manual_seed(3)
+    drawn = np.flatnonzero(torch.rand(9).numpy() < 0.6)
+    new = [item for item in drawn if world.matrix[:, item].any()]
+    assert 0 < len(new) < 6
+    torch.manual_seed(3)
+    loss = model.calculate_loss(batch)
+
+    items = model.encode_items(modalities=[name for name in model.item_encoder.modalities if name != "interactions"])
+    with as_new_items(model.user_encoder, model.item_encoder, torch.tensor(new)):
+        users = model.user_encoder.encode_training(torch.tensor([1, 2, 5])).embeddings
+    scores = log_softmax((users @ items[new].t()).detach().double().numpy(), axis=1)
+    terms = [scores[row][world.matrix[user, new] > 0] for row, user in enumerate((1, 2, 5))]
+    expected = -np.mean([term.mean() if len(term) else 0 for term in terms])
+    assert loss.item() == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"warm_start": "ease"}, r"modality_size .user side.: found 6, allowed is 5 with warm_start: ease"),
+        ({**START, "modality_size": 5, "batch_norm": "last"}, r"batch_norm .user side.: found 'last', allowed is none"),
+        ({"warm_start": "svd"}, "warm_start: found 'svd', allowed is one of none, ease"),
+        ({"projection_kernel": {"price": "exponential"}}, "projection_kernel: found 'price', allowed is a field of"),
+        ({"new_item_share": 0.5}, "new_item_share: found 0.5, allowed is 0, or targets: history"),
+        ({**NEW_ITEMS, "user_modalities": ["id"]}, "new_item_share: found 0.6, allowed is 0 for the user_modalities"),
+        ({**NEW_ITEMS, "item_modalities": ["interactions"]}, "allowed is 0 for the item_modalities interactions"),
+    ],
+)
+def test_what_does_not_fit_is_refused(make: Make, keys: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        make(**keys)
