@@ -103,7 +103,7 @@ def test_the_teacher_by_ridge_regressions(make: Make, world: Any, batch: Interac
     assert alone.item() == pytest.approx(-(targets * log_share).sum(1).mean(), rel=1e-4)
 
 
-def test_the_teacher_sees_all_items_of_the_batch(make: Make, batch: Interaction, world: Any) -> None:
+def test_the_teacher_sees_the_whole_batch(make: Make, batch: Interaction, world: Any) -> None:
     keys = {"distillation_l2": 2.0, "distillation_temperature": 0.1, "negatives": "shared", **WITHOUT_SAMPLING}
     plain, mixed, alone = [make(**keys, distillation_weight=w).calculate_loss(batch) for w in (0, 0.25, 1)]
     assert np.isfinite(alone.item())
