@@ -27,6 +27,19 @@ VARIANTS = {
     "user ids": {"user_modalities": ["id"], "item_modalities": ["text", "interactions"]},
     "DropoutNet": {"model": "DropoutNet"},
     "CLCRec": {"model": "CLCRec", "eval_args": COLD},
+    "closed form": {
+        "eval_args": COLD,
+        "warm_start": "ease",
+        "projection_kernel": {"text": "exponential"},
+        "label_pooling": "root",
+        "embedding_size": 12,
+        "modality_size": 12,
+        "branch_hidden_sizes": [],
+        "batch_norm": "none",
+        "negatives": "all",
+        "targets": "history",
+        "new_item_share": 0.5,
+    },
 }
 
 pytestmark = pytest.mark.slow

@@ -261,8 +261,9 @@ def _shares(indices: Tensor, offsets: Tensor, size: int, power: float) -> Tensor
 def _set_weights(layer: nn.Module, weights: Tensor, mean: Tensor) -> None:
     """Set a linear map ``[size, k]`` and its constant; labels of a bag have the constant in their rows."""
     if isinstance(layer, (DenseLayer, KernelLayer)):
-        layer.linear.weight.copy_(weights.t())
-        layer.linear.bias.copy_(mean)
+        linear = layer.linear if isinstance(layer, DenseLayer) else layer
+        linear.weight.copy_(weights.t())
+        linear.bias.copy_(mean)
     elif isinstance(layer, InteractionsLayer) or (isinstance(layer, BagLayer) and layer.bias is not None):
         assert layer.bias is not None
         layer.embedding.weight.copy_(weights)
