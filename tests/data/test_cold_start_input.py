@@ -81,8 +81,8 @@ def test_a_folder_that_is_no_name(make_config: MakeConfig, value: Any) -> None:
             ["--config_files=cold_start_itm"],
             [
                 "config_files: found 'cold_start_itm', allowed are files and the ready-made cold_start_both, ",
-                "cold_start_item, cold_start_item_by_time, cold_start_models, cold_start_user, papers_ml1m, temporal, ",
-                "training_paradigms, warm; did you mean 'cold_start_item'?",
+                "cold_start_item, cold_start_item_by_time, cold_start_models, cold_start_sibrar, cold_start_user, ",
+                "papers_ml1m, temporal, training_paradigms, warm; did you mean 'cold_start_item'?",
             ],
         ),
         (["--config_files=cold_start_item", "--save_split=file/x"], ["save_split: cannot write to file/x: Not a dir"]),

@@ -82,7 +82,7 @@ def start_factors(matrix: Tensor, size: int, settings: RecommenderConfig, seed: 
 
 
 @torch.no_grad()
-def warm_start(
+def start_from_closed_form(
     encoders: Mapping[Side, EntityEncoder], users: ModalityTable, settings: RecommenderConfig, seed: int
 ) -> None:
     """Set the weights of both encoders to those of the closed form, if the configuration asks for it.

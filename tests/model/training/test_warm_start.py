@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from recbole.data.interaction import Interaction
 from scipy.special import log_softmax
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.metrics.pairwise import cosine_similarity
 
 from recbole_sibrar.config import ConfigError
+from recbole_sibrar.config.choices import properties
 from recbole_sibrar.data.modality import ModalityKind, dense_table
 from recbole_sibrar.model.example import ExampleData
 from recbole_sibrar.model.layers import KernelLayer
@@ -171,6 +173,30 @@ def test_new_items_are_ranked_alone(make: Make, world: Any, batch: Interaction) 
     terms = [scores[row][world.matrix[user, new] > 0] for row, user in enumerate((1, 2, 5))]
     expected = -np.mean([term.mean() if len(term) else 0 for term in terms])
     assert loss.item() == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["SiBraR", "MuBraR"])
+def test_the_preset_starts_and_trains(data: ExampleData, name: str) -> None:
+    file = properties() / "quick_start_config" / "cold_start_sibrar.yaml"
+    keys = yaml.safe_load(file.read_text(encoding="utf-8"))
+    keys["train_neg_sample_args"]["sample_num"] = 2  # that of the batch
+    model = {"SiBraR": SiBraR, "MuBraR": MuBraR}[name](data.config(name, **keys), data)
+    start = model.item_encoder.projections[1][0].weight.detach().clone()
+    assert bool((start[-1] != 0).any())  # the popularity
+
+    optimiser = torch.optim.AdamW(model.parameters(), lr=keys["learning_rate"])
+    torch.manual_seed(0)
+    loss = model.calculate_loss(data.batch())
+    loss.backward()
+    optimiser.step()
+    moved = (model.item_encoder.projections[1][0].weight.detach() - start).abs()
+    assert 0 < moved.max() < 1e-4
+
+
+def test_too_many_items_for_a_start(data: ExampleData, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recbole_sibrar.model.training.warm_start.LARGEST", 48)  # 6 users, 7 items
+    with pytest.raises(ConfigError, match="warm_start: found 'ease', allowed is none for 6 users and 7 items"):
+        SiBraR(data.config("SiBraR", **START), data)
 
 
 @pytest.mark.parametrize(
