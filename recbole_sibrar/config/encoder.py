@@ -125,8 +125,8 @@ class RecommenderConfig:
     """Weights at the start: random (``none``), or a closed form (``ease``)."""
     warm_start_l2: float
     """Regularisation of EASE in the closed form."""
-    warm_start_ridge: float
-    """Penalty of the regression on content in the closed form."""
+    warm_start_ridge: float | None
+    """Penalty of the regression on content in the closed form; None to choose it by leave-one-out."""
     warm_start_weights: WeightByField
     """Weight of each field in that regression."""
     warm_start_popularity: float

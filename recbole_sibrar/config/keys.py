@@ -120,7 +120,7 @@ KEYS: tuple[Key, ...] = (
     _model("distillation_l2", values.number_or_default(300.0, values.positive_value), *_SAMPLING),
     _model("warm_start", values.word_or_default("none", "ease"), *_SAMPLING),
     _model("warm_start_l2", values.number_or_default(500.0, values.positive_value), *_SAMPLING),
-    _model("warm_start_ridge", values.number_or_default(0.1, values.positive_value), *_SAMPLING),
+    _model("warm_start_ridge", values.optional(values.positive_value), *_SAMPLING),
     _model("warm_start_weights", values.number_or_default(1.0, values.weight_by_field_value), *_SAMPLING),
     _model("warm_start_popularity", values.number_or_default(0.2, values.weight_value), *_SAMPLING),
     _model("preference_size", values.size_value, "DropoutNet", "Heater", "ALDI"),

@@ -28,6 +28,9 @@ from recbole_sibrar.names import ID, INTERACTIONS, Side
 _SMALLEST = 1e-6
 """Smallest weight of a kernel, against a division by zero."""
 
+_PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+"""Penalties to choose from."""
+
 _SAMPLE = 1024
 """Number of users whose scores are brought to a standard deviation of 1."""
 
@@ -112,7 +115,8 @@ def start_from_closed_form(
     targets = {"user": factors.users, "item": factors.items}
     for side, encoder in encoders.items():
         _set_identity(encoder)
-        _set_content(encoder, known[side], targets[side], settings)
+        importance = targets["item" if side == "user" else "user"].std(0)
+        _set_content(encoder, known[side], targets[side], importance, settings)
     _set_user_map(encoders["user"], known["item"], factors)
 
 
@@ -169,7 +173,9 @@ def _set_user_map(encoder: EntityEncoder, items: Tensor, factors: StartFactors) 
     layer.bias.copy_(factors.user_constant)
 
 
-def _set_content(encoder: EntityEncoder, known: Tensor, targets: Tensor, settings: RecommenderConfig) -> None:
+def _set_content(
+    encoder: EntityEncoder, known: Tensor, targets: Tensor, importance: Tensor, settings: RecommenderConfig
+) -> None:
     r"""Fit the projections of an encoder to embeddings of the training entities by kernel ridge regression.
 
     With the kernels K_m of M fields and their weights w_m, :math:`A = (\sum_m w_m K_m + \lambda I)^{-1} (Y - \bar{y})`.
@@ -188,11 +194,17 @@ def _set_content(encoder: EntityEncoder, known: Tensor, targets: Tensor, setting
     for group in groups:
         if group:
             weights = [settings.warm_start_weights.of(names[m]) for m in group]
-            _fit(encoder, group, weights, known, targets, settings.warm_start_ridge)
+            _fit(encoder, group, weights, known, targets, importance, settings.warm_start_ridge)
 
 
 def _fit(
-    encoder: EntityEncoder, group: list[int], weights: list[float], known: Tensor, targets: Tensor, ridge: float
+    encoder: EntityEncoder,
+    group: list[int],
+    weights: list[float],
+    known: Tensor,
+    targets: Tensor,
+    importance: Tensor,
+    ridge: float | None,
 ) -> None:
     r"""Fit some projections together; see :func:`_set_content`.
 
@@ -201,11 +213,11 @@ def _fit(
     """
     mean = targets.mean(0)
     features = [_features(encoder, m, known) for m in group]
-    total = ridge * torch.eye(len(known))
+    total = torch.zeros(len(known), len(known))
     for m, own, weight in zip(group, features, weights, strict=True):
         kernel = isinstance(_first(encoder, m), KernelLayer)
         total += weight * (_between(encoder, m, known, own) if kernel else own @ own.t())
-    inverse = torch.linalg.inv(total.double())
+    ridge, inverse = _regularise(total, targets - mean, importance, ridge)
     solution = (inverse @ (targets - mean).double()).float()
     excess = (1 / inverse.diagonal() - ridge).float()
 
@@ -219,6 +231,31 @@ def _fit(
         else:
             solved = own.t() @ solution
         _set_weights(layer, len(group) * weight * solved, mean)
+
+
+def _regularise(kernel: Tensor, targets: Tensor, importance: Tensor, ridge: float | None) -> tuple[float, Tensor]:
+    r"""Return the penalty, and the inverse P of the kernel with it.
+
+    None chooses the penalty with the least squared error of the scores when each entity is predicted from all others,
+    :math:`A_i / P_{ii}` with A = P Y (Allen's PRESS, 1974).
+
+    Args:
+        kernel: float ``[n, n]``.
+        targets: float ``[n, k]``.
+        importance: float ``[k]``: standard deviation of each dimension on the other side.
+        ridge: The penalty; None to choose it.
+    """
+    values, vectors = torch.linalg.eigh(kernel.double())
+    values = values.clamp(min=0)
+    rotated = vectors.t() @ (targets * importance).double()
+
+    def error(penalty: float) -> float:
+        solution = vectors @ (rotated / (values + penalty)[:, None])
+        diagonal = (vectors.square() / (values + penalty)).sum(1)
+        return float((solution / diagonal[:, None]).square().sum())
+
+    chosen = ridge or min(_PENALTIES, key=error)
+    return chosen, vectors / (values + chosen) @ vectors.t()
 
 
 def _between(encoder: EntityEncoder, modality: int, known: Tensor, features: Tensor) -> Tensor:
