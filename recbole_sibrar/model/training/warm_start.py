@@ -28,7 +28,7 @@ from recbole_sibrar.names import ID, INTERACTIONS, Side
 _SMALLEST = 1e-6
 """Smallest weight of a kernel, against a division by zero."""
 
-_PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 """Penalties to choose from."""
 
 _SAMPLE = 1024
@@ -217,7 +217,7 @@ def _fit(
     for m, own, weight in zip(group, features, weights, strict=True):
         kernel = isinstance(_first(encoder, m), KernelLayer)
         total += weight * (_between(encoder, m, known, own) if kernel else own @ own.t())
-    ridge, inverse = _regularise(total, targets - mean, importance, ridge)
+    ridge, inverse = regularise(total, targets - mean, importance, ridge)
     solution = (inverse @ (targets - mean).double()).float()
     excess = (1 / inverse.diagonal() - ridge).float()
 
@@ -233,7 +233,7 @@ def _fit(
         _set_weights(layer, len(group) * weight * solved, mean)
 
 
-def _regularise(kernel: Tensor, targets: Tensor, importance: Tensor, ridge: float | None) -> tuple[float, Tensor]:
+def regularise(kernel: Tensor, targets: Tensor, importance: Tensor, ridge: float | None) -> tuple[float, Tensor]:
     r"""Return the penalty, and the inverse P of the kernel with it.
 
     None chooses the penalty with the least squared error of the scores when each entity is predicted from all others,
@@ -254,7 +254,7 @@ def _regularise(kernel: Tensor, targets: Tensor, importance: Tensor, ridge: floa
         diagonal = (vectors.square() / (values + penalty)).sum(1)
         return float((solution / diagonal[:, None]).square().sum())
 
-    chosen = ridge or min(_PENALTIES, key=error)
+    chosen = ridge or min(PENALTIES, key=error)
     return chosen, vectors / (values + chosen) @ vectors.t()
 
 

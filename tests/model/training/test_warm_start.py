@@ -22,6 +22,7 @@ from recbole_sibrar.model.layers import KernelLayer
 from recbole_sibrar.model.mubrar import MuBraR
 from recbole_sibrar.model.sibrar import SiBraR
 from recbole_sibrar.model.training import as_new_items
+from recbole_sibrar.model.training.warm_start import PENALTIES, regularise
 
 Make = Callable[..., Any]
 L2, RIDGE, POPULARITY = 3.0, 0.4, 0.3
@@ -92,6 +93,30 @@ def test_training_leaves_each_item_out(data: ExampleData) -> None:
         assert scores[:, item] == pytest.approx(predicted(kernel, targets, others, np.array([item]))[0], abs=1e-3)
     new = predicted(kernel, targets, np.arange(7), np.array([7]))[0]
     assert scores[:, 7] == pytest.approx(new, abs=1e-3)
+
+
+@pytest.mark.parametrize("noise", [0.05, 3.0])
+def test_penalty_by_leaving_out(noise: float) -> None:
+    rng = np.random.default_rng(2)
+    inputs = rng.normal(size=(30, 4))
+    kernel, importance = inputs @ inputs.T, np.array([2.0, 0.1, 0.0])
+    targets = inputs @ rng.normal(size=(4, 3)) + noise * rng.normal(size=(30, 3))
+
+    errors = {}
+    for penalty in PENALTIES:
+        residuals = []
+        for out in range(30):
+            rest = np.delete(np.arange(30), out)
+            model = KernelRidge(kernel="precomputed", alpha=penalty).fit(kernel[np.ix_(rest, rest)], targets[rest])
+            residuals.append((targets[out] - model.predict(kernel[[out]][:, rest])[0]) * importance)
+        errors[penalty] = np.sum(np.square(residuals))
+    expected = min(errors, key=lambda penalty: errors[penalty])
+
+    arguments = torch.from_numpy(kernel), torch.from_numpy(targets), torch.from_numpy(importance)
+    chosen, inverse = regularise(*arguments, None)
+    assert chosen == expected
+    assert inverse.numpy() == pytest.approx(np.linalg.inv(kernel + expected * np.eye(30)), rel=1e-6)
+    assert regularise(*arguments, 0.7)[0] == 0.7
 
 
 def test_start_from_several_fields(make: Make, world: Any) -> None:
