@@ -79,7 +79,7 @@ class EncoderConfig:
     """Activation after the last layer of the branch too."""
     branch_budget: Literal["per_modality", "total"]
     """Size of several branches: each as configured (``per_modality``), or all together as large as one (``total``)."""
-    aggregation: Literal["mean", "max"]
+    aggregation: Literal["mean", "max", "sum"]
     """Aggregation of the embeddings of an entity's modalities."""
     modality_sampling: bool
     """Encode a random choice of modalities in training, instead of all."""

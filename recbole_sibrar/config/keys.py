@@ -99,7 +99,7 @@ KEYS: tuple[Key, ...] = (
     _encoder("activation", values.choice_value(*values.ACTIVATIONS), _NETWORKS),
     _encoder("output_activation", values.flag_value, _NETWORKS),
     _encoder("branch_budget", values.word_or_default("per_modality", "total"), ("MuBraR",)),
-    _encoder("aggregation", values.choice_value("mean", "max"), _SAMPLING),
+    _encoder("aggregation", values.choice_value("mean", "max", "sum"), _SAMPLING),
     _encoder("modality_sampling", values.flag_value, _SAMPLING),
     _encoder("drawn_modalities", values.word_or_default("fewest", "any"), _SAMPLING),
     _encoder("contrastive", values.choice_value("none", "pairwise", "central"), _SAMPLING),

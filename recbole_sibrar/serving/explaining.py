@@ -32,7 +32,7 @@ class Parts:
     alone: dict[str, Tensor]
     """Available modality -> embedding of that modality alone, ``[k]``."""
     aggregation: str | None
-    """``mean`` or ``max``; None where the embedding is no aggregate."""
+    """``mean``, ``sum`` or ``max``; None where the embedding is no aggregate."""
 
     def summands(self, model: str, side: Side) -> dict[str, Tensor]:
         """Divide the embedding into vectors ``[k]`` that sum to it, one for each modality.
@@ -53,6 +53,8 @@ class Parts:
         views = torch.stack(list(self.alone.values()))  # [m, k]
         if self.aggregation == "mean":
             return dict(zip(self.alone, views / len(views), strict=True))
+        if self.aggregation == "sum":
+            return dict(self.alone)
 
         winner = views.argmax(0)
         own = [torch.where(winner == place, view, 0) for place, view in enumerate(views)]

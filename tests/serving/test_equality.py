@@ -32,6 +32,7 @@ VARIANTS = {
         "warm_start": "ease",
         "projection_kernel": {"text": "exponential"},
         "label_pooling": "root",
+        "item_aggregation": "sum",
         "embedding_size": 12,
         "modality_size": 12,
         "branch_hidden_sizes": [],
@@ -82,7 +83,7 @@ def test_models_of_recbole(make_portable: Build, name: str) -> None:
 
 
 def test_explanations_sum_to_the_score(make_portable: Build) -> None:
-    for aggregation in ("mean", "max"):
+    for aggregation in ("mean", "max", "sum"):
         exported = make_portable(aggregation=aggregation)
         model = exported.load()
         scores = model.recommend(["u3"], k=99, exclude_seen=False).set_index("item")["score"]

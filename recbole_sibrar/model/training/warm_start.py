@@ -135,8 +135,9 @@ def _check_linear(encoder: EntityEncoder) -> None:
         "normalize_interactions": (config.normalize_interactions, True),
         "batch_norm": (config.batch_norm, "none"),
         "output_activation": (config.output_activation, False),
-        "aggregation": (config.aggregation, "mean"),
     }
+    if config.side == "user" or config.aggregation == "max":
+        needed["aggregation"] = (config.aggregation, "mean")
     for key, (found, allowed) in needed.items():
         if found != allowed:
             refuse(f"{key} ({config.side} side)", found, f"{allowed} with warm_start: ease, which needs linear layers")
@@ -181,20 +182,24 @@ def _set_content(
     With the kernels K_m of M fields and their weights w_m, :math:`A = (\sum_m w_m K_m + \lambda I)^{-1} (Y - \bar{y})`.
     The projection of m gives :math:`\bar{y} + M w_m k_m(v, known) A`, so that the mean over the fields is the
     prediction of the sum. The interactions are fitted by themselves, as new entities have none.
+
+    With ``aggregation: sum``, the projection of m gives :math:`w_m k_m(v, known) A`. The constant is left out, as it
+    changes no ranking, and a missing field then leaves the others as they are. The interactions are fitted to the rest.
     """
     names = encoder.modalities
     if ID in names:
         layer = encoder.projections[names.index(ID)]
         layer = layer if encoder.is_table else _first(encoder, names.index(ID))
         assert isinstance(layer, IdLayer)
-        layer.embedding.weight[known] = targets.to(layer.embedding.weight)
+        layer.embedding.weight[known] = targets.to(layer.embedding.weight) * (encoder.config.aggregation == "mean")
 
     content = [m for m, name in enumerate(names) if name not in (ID, INTERACTIONS)]
     groups = [content, [names.index(INTERACTIONS)] if INTERACTIONS in names else []]
-    for group in groups:
-        if group:
-            weights = [settings.warm_start_weights.of(names[m]) for m in group]
-            _fit(encoder, group, weights, known, targets, importance, settings.warm_start_ridge)
+    for group in filter(None, groups):
+        weights = [settings.warm_start_weights.of(names[m]) for m in group]
+        rest = _fit(encoder, group, weights, known, targets, importance, settings.warm_start_ridge)
+        if encoder.config.aggregation == "sum":
+            targets = rest
 
 
 def _fit(
@@ -205,13 +210,14 @@ def _fit(
     targets: Tensor,
     importance: Tensor,
     ridge: float | None,
-) -> None:
-    r"""Fit some projections together; see :func:`_set_content`.
+) -> Tensor:
+    r"""Fit some projections together, and return what is left of the targets; see :func:`_set_content`.
 
     Training sees what the closed form predicts of an entity from all others, :math:`y_i - A_i / P_{ii}` with P the
     inverse matrix, and not the fit :math:`y_i - \lambda A_i`: the similarity of a landmark to itself is smaller there.
     """
     mean = targets.mean(0)
+    is_sum = encoder.config.aggregation == "sum"
     features = [_features(encoder, m, known) for m in group]
     total = torch.zeros(len(known), len(known))
     for m, own, weight in zip(group, features, weights, strict=True):
@@ -230,7 +236,8 @@ def _fit(
             layer.own.copy_(1 - excess[available] / max(weight * n_kernels, _SMALLEST))
         else:
             solved = own.t() @ solution
-        _set_weights(layer, len(group) * weight * solved, mean)
+        _set_weights(layer, (1 if is_sum else len(group)) * weight * solved, mean * (not is_sum))
+    return ridge * solution
 
 
 def regularise(kernel: Tensor, targets: Tensor, importance: Tensor, ridge: float | None) -> tuple[float, Tensor]:

@@ -119,10 +119,19 @@ def test_penalty_by_leaving_out(noise: float) -> None:
     assert regularise(*arguments, 0.7)[0] == 0.7
 
 
-def test_start_from_several_fields(make: Make, world: Any) -> None:
+@pytest.mark.parametrize("how", ["mean", "sum"])
+def test_start_from_several_fields(make: Make, world: Any, how: str) -> None:
     names = ["group", "labels", "price", "text"]
     weights = {"group": 0.5, "labels": 2.0, "price": 1.5}
-    keys = {**START, **PLAIN, "embedding_size": 9, "modality_size": 9, "label_pooling": "root", "seed": 0}
+    keys = {
+        **START,
+        **PLAIN,
+        "embedding_size": 9,
+        "modality_size": 9,
+        "label_pooling": "root",
+        "item_aggregation": how,
+        "seed": 0,
+    }
     model = make(item_modalities=names, normalize_numbers="none", warm_start_weights=weights, **keys).eval()
     found = (model.encode_users() @ model.encode_items().t()).detach().numpy()
 
@@ -141,7 +150,17 @@ def test_start_from_several_fields(make: Make, world: Any) -> None:
     has_value = np.stack([world.groups > 0, labels.any(1), world.has_price, world.has_vector])
     for item in known:  # the fit is the mean over four fields, the embedding that over those with a value
         parts = expected[item - 1] - mean
-        assert found[users, item] == pytest.approx(mean + 4 / has_value[:, item].sum() * parts, abs=1e-3)
+        by_mean = mean + 4 / has_value[:, item].sum() * parts
+        assert found[users, item] == pytest.approx(by_mean if how == "mean" else parts, abs=1e-3)
+
+
+def test_sum_adds_the_rest_of_interactions(data: ExampleData) -> None:
+    keys = {**START, **PLAIN, "warm_start_ridge": 1e-4, "item_aggregation": "sum"}
+    model = SiBraR(data.config("SiBraR", **keys), data).eval()
+    found = (model.encode_users() @ model.encode_items().t()).detach().numpy()[1:, 1:8]
+    expected = start_scores(data.matrix[1:, 1:8].astype(float))
+    expected -= expected.mean(1, keepdims=True)  # the constant is left out
+    assert found == pytest.approx(expected, abs=1e-2)
 
 
 def test_similarities_and_their_checkpoint() -> None:
