@@ -79,7 +79,7 @@ class EncoderConfig:
     """Activation after the last layer of the branch too."""
     branch_budget: Literal["per_modality", "total"]
     """Size of several branches: each as configured (``per_modality``), or all together as large as one (``total``)."""
-    aggregation: Literal["mean", "max"]
+    aggregation: Literal["mean", "max", "sum"]
     """Aggregation of the embeddings of an entity's modalities."""
     modality_sampling: bool
     """Encode a random choice of modalities in training, instead of all."""
@@ -125,8 +125,8 @@ class RecommenderConfig:
     """Weights at the start: random (``none``), or a closed form (``ease``)."""
     warm_start_l2: float
     """Regularisation of EASE in the closed form."""
-    warm_start_ridge: float
-    """Penalty of the regression on content in the closed form."""
+    warm_start_ridge: float | None
+    """Penalty of the regression on content in the closed form; None to choose it by leave-one-out."""
     warm_start_weights: WeightByField
     """Weight of each field in that regression."""
     warm_start_popularity: float

@@ -82,7 +82,7 @@ def aggregate(views: Sequence[Tensor], mask: Tensor, how: str = "mean") -> Tenso
     Args:
         views: For each of ``m`` modalities float ``[n, k]``; rows outside the mask can be anything finite.
         mask: bool ``[n, m]``; a row of False is aggregated to zeros.
-        how: ``mean`` or ``max``.
+        how: ``mean``, ``sum`` or ``max``.
 
     Returns:
         float ``[n, k]``.
@@ -93,11 +93,13 @@ def aggregate(views: Sequence[Tensor], mask: Tensor, how: str = "mean") -> Tenso
         >>> aggregate(views, mask).tolist(), aggregate(views, mask, "max").tolist()
         ([[2.0, 4.0]], [[3.0, 6.0]])
     """
-    return _mean(views, mask) if how == "mean" else _maximum(views, mask)
+    return _maximum(views, mask) if how == "max" else _weighted(views, mask, how == "mean")
 
 
-def _mean(views: Sequence[Tensor], mask: Tensor) -> Tensor:
-    weights = mask.to(views[0].dtype) / mask.sum(1, keepdim=True).clamp(min=1)  # [n, m]
+def _weighted(views: Sequence[Tensor], mask: Tensor, divided: bool) -> Tensor:
+    weights = mask.to(views[0].dtype)  # [n, m]
+    if divided:
+        weights = weights / mask.sum(1, keepdim=True).clamp(min=1)
     total = views[0] * weights[:, :1]
     for column, view in enumerate(views[1:], start=1):
         total = torch.addcmul(total, view, weights[:, column, None])

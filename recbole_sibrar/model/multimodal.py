@@ -37,7 +37,7 @@ from recbole_sibrar.model.training import (
     check_new_items,
     in_random_sets,
     shared_softmax_loss,
-    warm_start,
+    start_from_closed_form,
 )
 from recbole_sibrar.names import ID, INTERACTIONS, RESERVED_NAMES, SIDES, Side
 from recbole_sibrar.parallel.synchronization import Ranks
@@ -93,7 +93,7 @@ class MultimodalRecommender(GeneralRecommender):
         """Make what the configuration asks for: first weights, parts of the loss, and the average of the weights."""
         encoders, users = {side: self.encoder_of(side) for side in SIDES}, tables["user"]
         check_new_items(encoders["user"], encoders["item"], self.settings.new_item_share)
-        warm_start(encoders, users[INTERACTIONS], self.settings, seed)
+        start_from_closed_form(encoders, users[INTERACTIONS], self.settings, seed)
         self.shared_candidates = SharedCandidates.of(self.settings, tables, self.n_negative_candidates)
         self.teacher = Teacher.of(self.settings, users)
 

@@ -35,7 +35,7 @@ class Parts:
     alone: dict[str, Tensor]
     """Available modality -> embedding of that modality alone, ``[k]``."""
     aggregation: str | None
-    """``mean`` or ``max``; None where the embedding is no aggregate."""
+    """``mean``, ``sum`` or ``max``; None where the embedding is no aggregate."""
 
     def mean(self, modalities: Sequence[str]) -> Tensor | None:
         """Mean ``[k]`` of those of some modalities that are available; None without any."""
@@ -61,6 +61,8 @@ class Parts:
         views = torch.stack(list(self.alone.values()))  # [m, k]
         if self.aggregation == "mean":
             return dict(zip(self.alone, views / len(views), strict=True))
+        if self.aggregation == "sum":
+            return dict(self.alone)
 
         winner = views.argmax(0)
         own = [torch.where(winner == place, view, 0) for place, view in enumerate(views)]

@@ -117,7 +117,8 @@ class WhatIf:
         if not alone:
             return Parts(self._stand_in(side), {}, parts.aggregation)
         views = torch.stack(list(alone.values()))
-        embedding = views.mean(0) if parts.aggregation == "mean" else views.amax(0)
+        made = {"mean": views.mean(0), "sum": views.sum(0), "max": views.amax(0)}
+        embedding = made[str(parts.aggregation)]
         return Parts(embedding, alone, parts.aggregation)
 
     def _check(self, side: Side, modalities: Sequence[str]) -> None:
@@ -168,11 +169,11 @@ class WhatIf:
         if not modalities:
             return base
         has = store.available[:, [store.spec.modalities.index(name) for name in modalities]]
-        if store.aggregation == "mean":
+        if store.aggregation != "max":
             total = torch.zeros_like(base)
             for column, name in enumerate(modalities):
                 total += store.stored[name].float() * has[:, column, None]
-            made = total / has.sum(1, keepdim=True).clamp(min=1)
+            made = total / has.sum(1, keepdim=True).clamp(min=1) if store.aggregation == "mean" else total
         else:
             made = torch.full_like(base, -torch.inf)
             for column, name in enumerate(modalities):

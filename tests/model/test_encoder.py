@@ -27,7 +27,7 @@ def draws(
     return counts
 
 
-@pytest.mark.parametrize("aggregation", ["mean", "max"])
+@pytest.mark.parametrize("aggregation", ["mean", "max", "sum"])
 @pytest.mark.parametrize("normalize", [True, False])
 def test_inference_equals_numpy(make: Make, reference: Callable[..., Any], aggregation: str, normalize: bool) -> None:
     model = make(aggregation=aggregation, normalize_branch_input=normalize, normalize_interactions=normalize).eval()

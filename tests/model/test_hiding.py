@@ -21,7 +21,7 @@ def hide(model: SiBraR, *names: str) -> torch.Tensor:
     return hidden
 
 
-@pytest.mark.parametrize("aggregation", ["mean", "max"])
+@pytest.mark.parametrize("aggregation", ["mean", "max", "sum"])
 def test_hidden_modality_counts_as_missing(make: Make, reference: Callable[..., Any], aggregation: str) -> None:
     model = make(aggregation=aggregation).eval()
     numpy = reference(model, "item")

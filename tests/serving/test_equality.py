@@ -27,6 +27,20 @@ VARIANTS = {
     "user ids": {"user_modalities": ["id"], "item_modalities": ["text", "interactions"]},
     "DropoutNet": {"model": "DropoutNet"},
     "CLCRec": {"model": "CLCRec", "eval_args": COLD},
+    "closed form": {
+        "eval_args": COLD,
+        "warm_start": "ease",
+        "projection_kernel": {"text": "exponential"},
+        "label_pooling": "root",
+        "item_aggregation": "sum",
+        "embedding_size": 12,
+        "modality_size": 12,
+        "branch_hidden_sizes": [],
+        "batch_norm": "none",
+        "negatives": "all",
+        "targets": "history",
+        "new_item_share": 0.5,
+    },
 }
 
 pytestmark = pytest.mark.slow
@@ -69,7 +83,7 @@ def test_models_of_recbole(make_portable: Build, name: str) -> None:
 
 
 def test_explanations_sum_to_the_score(make_portable: Build) -> None:
-    for aggregation in ("mean", "max"):
+    for aggregation in ("mean", "max", "sum"):
         exported = make_portable(aggregation=aggregation)
         model = exported.load()
         scores = model.recommend(["u3"], k=99, exclude_seen=False).set_index("item")["score"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -50,8 +51,15 @@ class KernelLayer(Table):
         place = torch.full((len(table),), -1)
         place[landmarks] = torch.arange(len(landmarks))
         self.register_buffer("place", place, persistent=False)
-        self.linear = nn.Linear(len(landmarks), out)
+        self.weight, self.bias = self._make_weights(len(landmarks), out)
         self._kept: tuple[Tensor, Tensor] | None = None
+
+    @staticmethod
+    def _make_weights(n: int, out: int, device: torch.device | None = None) -> tuple[nn.Parameter, nn.Parameter]:
+        """Make the weights ``[out, n]`` and the constant of a linear layer, which may be without an input."""
+        bound = 1 / math.sqrt(max(n, 1))  # as torch.nn.Linear
+        weight = torch.empty(out, n, device=device).uniform_(-bound, bound)
+        return nn.Parameter(weight), nn.Parameter(torch.zeros(out, device=device))
 
     def _unit(self, vectors: Tensor) -> Tensor:
         scaled: Tensor = self.scaling(vectors)
@@ -77,8 +85,7 @@ class KernelLayer(Table):
         similarities = self.similarities(rows)
         if self.training:
             similarities = self._with_own(similarities, rows)
-        projected: Tensor = self.linear(similarities)
-        return projected
+        return functional.linear(similarities, self.weight, self.bias)
 
     def _with_own(self, similarities: Tensor, rows: Tensor) -> Tensor:
         """Replace the similarity of each landmark to itself by ``own``: below 1, it is encoded more like a new one."""
@@ -94,6 +101,6 @@ class KernelLayer(Table):
         if isinstance(landmarks, Tensor) and landmarks.shape != self.landmarks.shape:
             self.landmarks = torch.empty_like(landmarks, device=self.landmarks.device)
             self.own = torch.ones(len(landmarks), device=self.landmarks.device)
-            self.linear = nn.Linear(len(landmarks), self.linear.out_features, device=self.landmarks.device)
+            self.weight, self.bias = self._make_weights(len(landmarks), len(self.bias), self.landmarks.device)
         self._kept = None
         super()._load_from_state_dict(state_dict, prefix, *rest)

@@ -4,7 +4,7 @@ from recbole_sibrar.model.training.averaging import WeightAverage
 from recbole_sibrar.model.training.candidates import SharedCandidates, in_random_sets, shared_softmax_loss
 from recbole_sibrar.model.training.new_items import as_new_items, check_new_items
 from recbole_sibrar.model.training.teacher import Teacher
-from recbole_sibrar.model.training.warm_start import warm_start
+from recbole_sibrar.model.training.warm_start import start_from_closed_form
 
 __all__ = [
     "SharedCandidates",
@@ -14,5 +14,5 @@ __all__ = [
     "check_new_items",
     "in_random_sets",
     "shared_softmax_loss",
-    "warm_start",
+    "start_from_closed_form",
 ]

@@ -28,6 +28,9 @@ from recbole_sibrar.names import ID, INTERACTIONS, Side
 _SMALLEST = 1e-6
 """Smallest weight of a kernel, against a division by zero."""
 
+PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+"""Penalties to choose from."""
+
 _SAMPLE = 1024
 """Number of users whose scores are brought to a standard deviation of 1."""
 
@@ -82,7 +85,7 @@ def start_factors(matrix: Tensor, size: int, settings: RecommenderConfig, seed: 
 
 
 @torch.no_grad()
-def warm_start(
+def start_from_closed_form(
     encoders: Mapping[Side, EntityEncoder], users: ModalityTable, settings: RecommenderConfig, seed: int
 ) -> None:
     """Set the weights of both encoders to those of the closed form, if the configuration asks for it.
@@ -112,7 +115,8 @@ def warm_start(
     targets = {"user": factors.users, "item": factors.items}
     for side, encoder in encoders.items():
         _set_identity(encoder)
-        _set_content(encoder, known[side], targets[side], settings)
+        importance = targets["item" if side == "user" else "user"].std(0)
+        _set_content(encoder, known[side], targets[side], importance, settings)
     _set_user_map(encoders["user"], known["item"], factors)
 
 
@@ -131,8 +135,9 @@ def _check_linear(encoder: EntityEncoder) -> None:
         "normalize_interactions": (config.normalize_interactions, True),
         "batch_norm": (config.batch_norm, "none"),
         "output_activation": (config.output_activation, False),
-        "aggregation": (config.aggregation, "mean"),
     }
+    if config.side == "user" or config.aggregation == "max":
+        needed["aggregation"] = (config.aggregation, "mean")
     for key, (found, allowed) in needed.items():
         if found != allowed:
             refuse(f"{key} ({config.side} side)", found, f"{allowed} with warm_start: ease, which needs linear layers")
@@ -169,43 +174,56 @@ def _set_user_map(encoder: EntityEncoder, items: Tensor, factors: StartFactors) 
     layer.bias.copy_(factors.user_constant)
 
 
-def _set_content(encoder: EntityEncoder, known: Tensor, targets: Tensor, settings: RecommenderConfig) -> None:
+def _set_content(
+    encoder: EntityEncoder, known: Tensor, targets: Tensor, importance: Tensor, settings: RecommenderConfig
+) -> None:
     r"""Fit the projections of an encoder to embeddings of the training entities by kernel ridge regression.
 
     With the kernels K_m of M fields and their weights w_m, :math:`A = (\sum_m w_m K_m + \lambda I)^{-1} (Y - \bar{y})`.
     The projection of m gives :math:`\bar{y} + M w_m k_m(v, known) A`, so that the mean over the fields is the
     prediction of the sum. The interactions are fitted by themselves, as new entities have none.
+
+    With ``aggregation: sum``, the projection of m gives :math:`w_m k_m(v, known) A`. The constant is left out, as it
+    changes no ranking, and a missing field then leaves the others as they are. The interactions are fitted to the rest.
     """
     names = encoder.modalities
     if ID in names:
         layer = encoder.projections[names.index(ID)]
         layer = layer if encoder.is_table else _first(encoder, names.index(ID))
         assert isinstance(layer, IdLayer)
-        layer.embedding.weight[known] = targets.to(layer.embedding.weight)
+        layer.embedding.weight[known] = targets.to(layer.embedding.weight) * (encoder.config.aggregation == "mean")
 
     content = [m for m, name in enumerate(names) if name not in (ID, INTERACTIONS)]
     groups = [content, [names.index(INTERACTIONS)] if INTERACTIONS in names else []]
-    for group in groups:
-        if group:
-            weights = [settings.warm_start_weights.of(names[m]) for m in group]
-            _fit(encoder, group, weights, known, targets, settings.warm_start_ridge)
+    for group in filter(None, groups):
+        weights = [settings.warm_start_weights.of(names[m]) for m in group]
+        rest = _fit(encoder, group, weights, known, targets, importance, settings.warm_start_ridge)
+        if encoder.config.aggregation == "sum":
+            targets = rest
 
 
 def _fit(
-    encoder: EntityEncoder, group: list[int], weights: list[float], known: Tensor, targets: Tensor, ridge: float
-) -> None:
-    r"""Fit some projections together; see :func:`_set_content`.
+    encoder: EntityEncoder,
+    group: list[int],
+    weights: list[float],
+    known: Tensor,
+    targets: Tensor,
+    importance: Tensor,
+    ridge: float | None,
+) -> Tensor:
+    r"""Fit some projections together, and return what is left of the targets; see :func:`_set_content`.
 
     Training sees what the closed form predicts of an entity from all others, :math:`y_i - A_i / P_{ii}` with P the
     inverse matrix, and not the fit :math:`y_i - \lambda A_i`: the similarity of a landmark to itself is smaller there.
     """
     mean = targets.mean(0)
+    is_sum = encoder.config.aggregation == "sum"
     features = [_features(encoder, m, known) for m in group]
-    total = ridge * torch.eye(len(known))
+    total = torch.zeros(len(known), len(known))
     for m, own, weight in zip(group, features, weights, strict=True):
         kernel = isinstance(_first(encoder, m), KernelLayer)
         total += weight * (_between(encoder, m, known, own) if kernel else own @ own.t())
-    inverse = torch.linalg.inv(total.double())
+    ridge, inverse = regularise(total, targets - mean, importance, ridge)
     solution = (inverse @ (targets - mean).double()).float()
     excess = (1 / inverse.diagonal() - ridge).float()
 
@@ -218,7 +236,33 @@ def _fit(
             layer.own.copy_(1 - excess[available] / max(weight * n_kernels, _SMALLEST))
         else:
             solved = own.t() @ solution
-        _set_weights(layer, len(group) * weight * solved, mean)
+        _set_weights(layer, (1 if is_sum else len(group)) * weight * solved, mean * (not is_sum))
+    return ridge * solution
+
+
+def regularise(kernel: Tensor, targets: Tensor, importance: Tensor, ridge: float | None) -> tuple[float, Tensor]:
+    r"""Return the penalty, and the inverse P of the kernel with it.
+
+    None chooses the penalty with the least squared error of the scores when each entity is predicted from all others,
+    :math:`A_i / P_{ii}` with A = P Y (Allen's PRESS, 1974).
+
+    Args:
+        kernel: float ``[n, n]``.
+        targets: float ``[n, k]``.
+        importance: float ``[k]``: standard deviation of each dimension on the other side.
+        ridge: The penalty; None to choose it.
+    """
+    values, vectors = torch.linalg.eigh(kernel.double())
+    values = values.clamp(min=0)
+    rotated = vectors.t() @ (targets * importance).double()
+
+    def error(penalty: float) -> float:
+        solution = vectors @ (rotated / (values + penalty)[:, None])
+        diagonal = (vectors.square() / (values + penalty)).sum(1)
+        return float((solution / diagonal[:, None]).square().sum())
+
+    chosen = ridge or min(PENALTIES, key=error)
+    return chosen, vectors / (values + chosen) @ vectors.t()
 
 
 def _between(encoder: EntityEncoder, modality: int, known: Tensor, features: Tensor) -> Tensor:
@@ -261,8 +305,9 @@ def _shares(indices: Tensor, offsets: Tensor, size: int, power: float) -> Tensor
 def _set_weights(layer: nn.Module, weights: Tensor, mean: Tensor) -> None:
     """Set a linear map ``[size, k]`` and its constant; labels of a bag have the constant in their rows."""
     if isinstance(layer, (DenseLayer, KernelLayer)):
-        layer.linear.weight.copy_(weights.t())
-        layer.linear.bias.copy_(mean)
+        linear = layer.linear if isinstance(layer, DenseLayer) else layer
+        linear.weight.copy_(weights.t())
+        linear.bias.copy_(mean)
     elif isinstance(layer, InteractionsLayer) or (isinstance(layer, BagLayer) and layer.bias is not None):
         assert layer.bias is not None
         layer.embedding.weight.copy_(weights)

@@ -8,18 +8,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from recbole.data.interaction import Interaction
 from scipy.special import log_softmax
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.metrics.pairwise import cosine_similarity
 
 from recbole_sibrar.config import ConfigError
+from recbole_sibrar.config.choices import properties
 from recbole_sibrar.data.modality import ModalityKind, dense_table
 from recbole_sibrar.model.example import ExampleData
 from recbole_sibrar.model.layers import KernelLayer
 from recbole_sibrar.model.mubrar import MuBraR
 from recbole_sibrar.model.sibrar import SiBraR
 from recbole_sibrar.model.training import as_new_items
+from recbole_sibrar.model.training.warm_start import PENALTIES, regularise
 
 Make = Callable[..., Any]
 L2, RIDGE, POPULARITY = 3.0, 0.4, 0.3
@@ -92,10 +95,43 @@ def test_training_leaves_each_item_out(data: ExampleData) -> None:
     assert scores[:, 7] == pytest.approx(new, abs=1e-3)
 
 
-def test_start_from_several_fields(make: Make, world: Any) -> None:
+@pytest.mark.parametrize("noise", [0.05, 3.0])
+def test_penalty_by_leaving_out(noise: float) -> None:
+    rng = np.random.default_rng(2)
+    inputs = rng.normal(size=(30, 4))
+    kernel, importance = inputs @ inputs.T, np.array([2.0, 0.1, 0.0])
+    targets = inputs @ rng.normal(size=(4, 3)) + noise * rng.normal(size=(30, 3))
+
+    errors = {}
+    for penalty in PENALTIES:
+        residuals = []
+        for out in range(30):
+            rest = np.delete(np.arange(30), out)
+            model = KernelRidge(kernel="precomputed", alpha=penalty).fit(kernel[np.ix_(rest, rest)], targets[rest])
+            residuals.append((targets[out] - model.predict(kernel[[out]][:, rest])[0]) * importance)
+        errors[penalty] = np.sum(np.square(residuals))
+    expected = min(errors, key=lambda penalty: errors[penalty])
+
+    arguments = torch.from_numpy(kernel), torch.from_numpy(targets), torch.from_numpy(importance)
+    chosen, inverse = regularise(*arguments, None)
+    assert chosen == expected
+    assert inverse.numpy() == pytest.approx(np.linalg.inv(kernel + expected * np.eye(30)), rel=1e-6)
+    assert regularise(*arguments, 0.7)[0] == 0.7
+
+
+@pytest.mark.parametrize("how", ["mean", "sum"])
+def test_start_from_several_fields(make: Make, world: Any, how: str) -> None:
     names = ["group", "labels", "price", "text"]
     weights = {"group": 0.5, "labels": 2.0, "price": 1.5}
-    keys = {**START, **PLAIN, "embedding_size": 9, "modality_size": 9, "label_pooling": "root", "seed": 0}
+    keys = {
+        **START,
+        **PLAIN,
+        "embedding_size": 9,
+        "modality_size": 9,
+        "label_pooling": "root",
+        "item_aggregation": how,
+        "seed": 0,
+    }
     model = make(item_modalities=names, normalize_numbers="none", warm_start_weights=weights, **keys).eval()
     found = (model.encode_users() @ model.encode_items().t()).detach().numpy()
 
@@ -114,7 +150,17 @@ def test_start_from_several_fields(make: Make, world: Any) -> None:
     has_value = np.stack([world.groups > 0, labels.any(1), world.has_price, world.has_vector])
     for item in known:  # the fit is the mean over four fields, the embedding that over those with a value
         parts = expected[item - 1] - mean
-        assert found[users, item] == pytest.approx(mean + 4 / has_value[:, item].sum() * parts, abs=1e-3)
+        by_mean = mean + 4 / has_value[:, item].sum() * parts
+        assert found[users, item] == pytest.approx(by_mean if how == "mean" else parts, abs=1e-3)
+
+
+def test_sum_adds_the_rest_of_interactions(data: ExampleData) -> None:
+    keys = {**START, **PLAIN, "warm_start_ridge": 1e-4, "item_aggregation": "sum"}
+    model = SiBraR(data.config("SiBraR", **keys), data).eval()
+    found = (model.encode_users() @ model.encode_items().t()).detach().numpy()[1:, 1:8]
+    expected = start_scores(data.matrix[1:, 1:8].astype(float))
+    expected -= expected.mean(1, keepdims=True)  # the constant is left out
+    assert found == pytest.approx(expected, abs=1e-2)
 
 
 def test_similarities_and_their_checkpoint() -> None:
@@ -171,6 +217,30 @@ def test_new_items_are_ranked_alone(make: Make, world: Any, batch: Interaction) 
     terms = [scores[row][world.matrix[user, new] > 0] for row, user in enumerate((1, 2, 5))]
     expected = -np.mean([term.mean() if len(term) else 0 for term in terms])
     assert loss.item() == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["SiBraR", "MuBraR"])
+def test_the_preset_starts_and_trains(data: ExampleData, name: str) -> None:
+    file = properties() / "quick_start_config" / "cold_start_sibrar.yaml"
+    keys = yaml.safe_load(file.read_text(encoding="utf-8"))
+    keys["train_neg_sample_args"]["sample_num"] = 2  # that of the batch
+    model = {"SiBraR": SiBraR, "MuBraR": MuBraR}[name](data.config(name, **keys), data)
+    start = model.item_encoder.projections[1][0].weight.detach().clone()
+    assert bool((start[-1] != 0).any())  # the popularity
+
+    optimiser = torch.optim.AdamW(model.parameters(), lr=keys["learning_rate"])
+    torch.manual_seed(0)
+    loss = model.calculate_loss(data.batch())
+    loss.backward()
+    optimiser.step()
+    moved = (model.item_encoder.projections[1][0].weight.detach() - start).abs()
+    assert 0 < moved.max() < 1e-4
+
+
+def test_too_many_items_for_a_start(data: ExampleData, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recbole_sibrar.model.training.warm_start.LARGEST", 48)  # 6 users, 7 items
+    with pytest.raises(ConfigError, match="warm_start: found 'ease', allowed is none for 6 users and 7 items"):
+        SiBraR(data.config("SiBraR", **START), data)
 
 
 @pytest.mark.parametrize(
