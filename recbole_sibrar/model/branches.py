@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from recbole_sibrar.config import EncoderConfig, refuse
 from recbole_sibrar.model.layers import MLP
+from recbole_sibrar.model.layers.gathering import mean_weights
 
 
 def make_branches(config: EncoderConfig, n_modalities: int, single_branch: bool) -> nn.ModuleList:
@@ -97,7 +98,7 @@ def aggregate(views: Sequence[Tensor], mask: Tensor, how: str = "mean") -> Tenso
 
 
 def _mean(views: Sequence[Tensor], mask: Tensor) -> Tensor:
-    weights = mask.to(views[0].dtype) / mask.sum(1, keepdim=True).clamp(min=1)  # [n, m]
+    weights = mean_weights(mask, views[0].dtype)
     total = views[0] * weights[:, :1]
     for column, view in enumerate(views[1:], start=1):
         total = torch.addcmul(total, view, weights[:, column, None])

@@ -14,6 +14,7 @@ from recbole_sibrar.data.modality import ModalityTable, with_known_labels
 from recbole_sibrar.model.branches import aggregate, make_branches
 from recbole_sibrar.model.hiding import fill_missing
 from recbole_sibrar.model.layers import BatchNorm, IdLayer, Projection, make_scaling
+from recbole_sibrar.model.layers.gathering import gather, gather_and_average
 from recbole_sibrar.model.sampling import ModalitySampler, keep_any_number
 from recbole_sibrar.names import ID
 from recbole_sibrar.parallel.synchronization import Ranks, Shared
@@ -59,7 +60,7 @@ def gather_rows(table: Tensor, rows: Tensor) -> Tensor:
     """Return ``table[rows]`` with a reproducible gradient.
 
     On a CPU several threads sum the gradient of an indexed tensor in random order, so that equal seeds would give
-    different numbers. The gradient of an embedding is summed in a fixed order, and faster.
+    different numbers. Here it is summed in a fixed order, and faster.
 
     Args:
         table: float ``[n, k]``.
@@ -68,7 +69,7 @@ def gather_rows(table: Tensor, rows: Tensor) -> Tensor:
     Returns:
         float ``[*rows.shape, k]``.
     """
-    return functional.embedding(rows, table)
+    return gather(table, rows)
 
 
 def to_float32(embeddings: Tensor) -> Tensor:
@@ -80,6 +81,15 @@ def gather_views(encoded: Tensor, positions: Tensor) -> list[Tensor]:
     """Gather a view ``[n, k]`` for each column of ``positions`` ``[n, m]``."""
     columns = positions.t().contiguous()
     return [gather_rows(encoded, column) for column in columns]
+
+
+def gather_aggregate(encoded: Tensor, positions: Tensor, mask: Tensor, how: str) -> tuple[Tensor, Sequence[Tensor]]:
+    """Gather the views of occurrences, and aggregate those of the mask; see :func:`aggregate`."""
+    if how == "mean":
+        return gather_and_average(encoded, positions, mask)
+
+    views = gather_views(encoded, positions)
+    return aggregate(views, mask, how), views
 
 
 class EntityEncoder(nn.Module):
@@ -308,9 +318,8 @@ class EntityEncoder(nn.Module):
 
         # the loss needs the pair also where the aggregate is of one modality
         encoded = used.index_fill(1, torch.arange(fewest, device=used.device), True) & mask if draws_any else mask
-        views = gather_views(*self.encode_distinct(entities, columns, encoded, training=True))
-
-        aggregated = aggregate(views, used, self.config.aggregation)
+        cells = self.encode_distinct(entities, columns, encoded, training=True)
+        aggregated, views = gather_aggregate(*cells, used, self.config.aggregation)
         embeddings = fill_missing(aggregated, used.any(1), self.ranks)
         if not self.contrasts:
             return Encoded(embeddings)
