@@ -4,9 +4,9 @@ The program is a Python file with a function::
 
     def make_step(data: str, batch_size: int, threads: int, **options) -> Callable[[], object]
 
-It returns the function of one training step, its next batch included. ``data`` is a folder of atomic files (empty for
-RecBole's ml-100k), ``batch_size`` a number of positives, and ``options`` what ``beside.py --options`` gives. This module
-imports the standard library alone, so that the program can have an interpreter and packages of its own.
+It returns the function of one training step, its next batch included. ``data`` is a folder of atomic files, and empty
+for RecBole's ml-100k. ``batch_size`` is a number of positives. ``options`` are those of ``beside.py --options``. This
+module imports the standard library alone, so that the program can have an interpreter and packages of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -64,6 +63,12 @@ class Stepper:
         self.process.communicate()
 
 
+def peak_megabytes() -> float:
+    """Read the peak memory of this process; ``getrusage`` would count that of its parent before the start."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM:"))
+
+
 def main() -> None:
     """Make the step of a program, then read numbers of steps from the standard input and answer each."""
     answers = os.fdopen(os.dup(1), "w")
@@ -87,7 +92,7 @@ def main() -> None:
             found["wall"].append(time.perf_counter() - wall)
             found["processor"].append(time.process_time() - processor)
 
-        found["peak MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+        found["peak MB"] = peak_megabytes()
         print(json.dumps(found), file=answers, flush=True)
 
 
