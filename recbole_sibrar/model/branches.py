@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from recbole_sibrar.config import EncoderConfig, refuse
 from recbole_sibrar.model.layers import MLP
-from recbole_sibrar.model.layers.gathering import mean_weights
+from recbole_sibrar.model.layers.gathering import gather, gather_and_average, mean_weights
 
 
 def make_branches(config: EncoderConfig, n_modalities: int, single_branch: bool) -> nn.ModuleList:
@@ -110,3 +110,18 @@ def _maximum(views: Sequence[Tensor], mask: Tensor) -> Tensor:
     masked = [view.masked_fill(~mask[:, column, None], lowest) for column, view in enumerate(views)]
     largest = torch.stack(masked, dim=1).amax(1)
     return largest.masked_fill(~mask.any(1, keepdim=True), 0)
+
+
+def gather_views(encoded: Tensor, positions: Tensor) -> list[Tensor]:
+    """Gather a view ``[n, k]`` for each column of ``positions`` ``[n, m]``."""
+    columns = positions.t().contiguous()
+    return [gather(encoded, column) for column in columns]
+
+
+def gather_aggregate(encoded: Tensor, positions: Tensor, mask: Tensor, how: str) -> tuple[Tensor, Sequence[Tensor]]:
+    """Gather the views of occurrences, and aggregate those of the mask; see :func:`aggregate`."""
+    if how == "mean":
+        return gather_and_average(encoded, positions, mask)
+
+    views = gather_views(encoded, positions)
+    return aggregate(views, mask, how), views

@@ -11,10 +11,10 @@ from torch.nn import functional
 
 from recbole_sibrar.config import EncoderConfig
 from recbole_sibrar.data.modality import ModalityTable, with_known_labels
-from recbole_sibrar.model.branches import aggregate, make_branches
+from recbole_sibrar.model.branches import aggregate, gather_aggregate, gather_views, make_branches
 from recbole_sibrar.model.hiding import fill_missing
 from recbole_sibrar.model.layers import BatchNorm, IdLayer, Projection, make_scaling
-from recbole_sibrar.model.layers.gathering import gather, gather_and_average
+from recbole_sibrar.model.layers.gathering import gather
 from recbole_sibrar.model.sampling import ModalitySampler, keep_any_number
 from recbole_sibrar.names import ID
 from recbole_sibrar.parallel.synchronization import Ranks, Shared
@@ -75,21 +75,6 @@ def gather_rows(table: Tensor, rows: Tensor) -> Tensor:
 def to_float32(embeddings: Tensor) -> Tensor:
     """Convert half-precision results of autocast to float32; leave others as they are."""
     return embeddings.float() if embeddings.dtype.itemsize < 4 else embeddings
-
-
-def gather_views(encoded: Tensor, positions: Tensor) -> list[Tensor]:
-    """Gather a view ``[n, k]`` for each column of ``positions`` ``[n, m]``."""
-    columns = positions.t().contiguous()
-    return [gather_rows(encoded, column) for column in columns]
-
-
-def gather_aggregate(encoded: Tensor, positions: Tensor, mask: Tensor, how: str) -> tuple[Tensor, Sequence[Tensor]]:
-    """Gather the views of occurrences, and aggregate those of the mask; see :func:`aggregate`."""
-    if how == "mean":
-        return gather_and_average(encoded, positions, mask)
-
-    views = gather_views(encoded, positions)
-    return aggregate(views, mask, how), views
 
 
 class EntityEncoder(nn.Module):
@@ -310,11 +295,15 @@ class EntityEncoder(nn.Module):
         return self._encode_available(entities)
 
     def _encode_drawn(self, entities: Tensor) -> Encoded:
-        """Encode drawn modalities of each occurrence ([A] section 3.2)."""
+        """Encode drawn modalities of each occurrence ([A] section 3.2), or of each entity."""
         fewest = 2 if self.contrasts else 1
         draws_any = self.config.drawn_modalities == "any"
-        columns, mask = self.draw(entities, len(self.modalities) if draws_any else fewest, self.central)
+        owners, inverse = distinct(entities, self.n_entities) if self.config.drawn_per == "entity" else (entities, None)
+
+        columns, mask = self.draw(owners, len(self.modalities) if draws_any else fewest, self.central)
         used = keep_any_number(mask) if draws_any else mask
+        if inverse is not None:
+            columns, mask, used = columns[inverse], mask[inverse], used[inverse]
 
         # the loss needs the pair also where the aggregate is of one modality
         encoded = used.index_fill(1, torch.arange(fewest, device=used.device), True) & mask if draws_any else mask
