@@ -15,7 +15,8 @@ import statistics
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import common
@@ -29,7 +30,7 @@ from torch import nn
 import recbole_sibrar  # noqa: F401
 
 PARTS = ("sampling", "loading", "forward", "backward", "optimiser")
-COUNTED = ("cells", "GFLOP", "forward + backward", "whole step", "product")
+COUNTED = ("cells", "GFLOP", "forward + backward", "whole step", "product", "peak MB")
 HEADER = ("configuration", "positives", "ms a step", "quartiles", *PARTS, "s an epoch", *COUNTED)
 WARM_UP = 3
 
@@ -66,9 +67,8 @@ def main() -> None:
     print(f"{args.model} on {data.name}, {common.machine(args.threads)}{', bfloat16 autocast' * args.amp}")
     print(f"median of {args.steps} steps, ms; the product is one of 9000x512 and 512x512 in float32, GFLOP/s")
     print(common.table(HEADER, rows))
-    gpu = f", of the GPU {torch.cuda.max_memory_allocated() / 1e6:.0f} MB" if args.device == "cuda" else ""
-
-    print(f"peak memory {common.peak_megabytes():.0f} MB{gpu}")
+    if args.device == "cuda":
+        print(f"peak memory of the GPU {torch.cuda.max_memory_allocated() / 1e6:.0f} MB")
 
 
 def load(config: Config) -> Any:
@@ -78,8 +78,40 @@ def load(config: Config) -> Any:
     return data_preparation(config, create_dataset(config))[0]
 
 
+def make_step(
+    data: str,
+    batch_size: int,
+    threads: int,
+    config: str = "R",
+    model: str = "SiBraR",
+    settings: dict[str, Any] | None = None,
+) -> Callable[[], object]:
+    """Make the training step of our trainer, for ``beside.py``.
+
+    Args:
+        data: Folder of atomic files; empty for RecBole's ml-100k.
+        batch_size: Positives in a batch.
+        threads: Threads of torch.
+        config: Name of a configuration.
+        model: Name of the model.
+        settings: Further keys of the configuration.
+    """
+    torch.set_num_threads(threads)
+    with common.open_data(Path(data) if data else None) as found:
+        keys = {**found.keys_for(model), **common.CONFIGURATIONS[config], **common.QUIET, "use_gpu": False}
+        keys |= {"train_batch_size": 10 * batch_size, **(settings or {})}
+        full = Config(model, found.name, config_dict=keys)
+        loader = load(full)
+
+    init_seed(full["seed"], full["reproducibility"])
+    trainer = get_trainer(full["MODEL_TYPE"], model)(full, get_model(model)(full, loader._dataset))
+    source = batches(loader, sys.maxsize)
+    return lambda: trainer._train_epoch([next(source)], 0)
+
+
 def measure(config: Config, loaded: Any, args: argparse.Namespace) -> dict[str, Any]:
     """Measure a configuration: seconds of each part of each step, steps per epoch, cells and FLOPs."""
+    common.forget_peak()
     init_seed(config["seed"], config["reproducibility"])
     loader = type(loaded)(config, loaded._dataset, loaded._sampler, shuffle=True)
     model = get_model(config["model"])(config, loader._dataset).to(config["device"])
@@ -98,7 +130,7 @@ def measure(config: Config, loaded: Any, args: argparse.Namespace) -> dict[str, 
 
     measured, per_epoch = slice(WARM_UP, WARM_UP + args.steps), math.ceil(loader.sample_size / loader.step)
     found = {"steps": clock.steps[measured], "products": clock.products[measured]}
-    return {**found, "per_epoch": per_epoch, "cells": cells, "flops": flops}
+    return {**found, "per_epoch": per_epoch, "cells": cells, "flops": flops, "peak": common.peak_megabytes()}
 
 
 def batches(loader: Any, n: int) -> Iterator[Any]:
@@ -205,7 +237,8 @@ def describe(name: str, size: int, found: dict[str, Any]) -> list[str]:
     cells += [f"{1000 * seconds:.1f}" for seconds in parts.values()]
     cells += [f"{total * found['per_epoch']:.1f}", f"{found['cells']:,.0f}", f"{found['flops'] / 1e9:.2f}"]
 
-    return [*cells, *(f"{x / 1e9:.0f} GFLOP/s ({100 * x / product:.0f} %)" for x in rates), f"{product / 1e9:.0f}"]
+    cells += [f"{x / 1e9:.0f} GFLOP/s ({100 * x / product:.0f} %)" for x in rates]
+    return [*cells, f"{product / 1e9:.0f}", f"{found['peak']:,.0f}"]
 
 
 if __name__ == "__main__":

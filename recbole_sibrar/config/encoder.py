@@ -85,6 +85,8 @@ class EncoderConfig:
     """Encode a random choice of modalities in training, instead of all."""
     drawn_modalities: Literal["fewest", "any"]
     """Number of drawn modalities: one, or a pair for the contrastive loss (``fewest``), or 1 to all (``any``)."""
+    drawn_per: Literal["occurrence", "entity"]
+    """Draw modalities anew for each ``occurrence`` of an entity in a batch, or once for the ``entity``."""
     contrastive: Literal["none", "pairwise", "central"]
     """Contrastive loss between two modalities of an entity."""
     central_modality: str | None

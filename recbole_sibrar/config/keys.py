@@ -102,6 +102,7 @@ KEYS: tuple[Key, ...] = (
     _encoder("aggregation", values.choice_value("mean", "max", "sum"), _SAMPLING),
     _encoder("modality_sampling", values.flag_value, _SAMPLING),
     _encoder("drawn_modalities", values.word_or_default("fewest", "any"), _SAMPLING),
+    _encoder("drawn_per", values.word_or_default("occurrence", "entity"), _SAMPLING),
     _encoder("contrastive", values.choice_value("none", "pairwise", "central"), _SAMPLING),
     _encoder("central_modality", values.optional_name_value, _SAMPLING),
     _encoder("contrastive_scope", values.choice_value("sample", "batch"), _CONTRASTING),

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from recbole.sampler import RepeatableSampler, Sampler
 from recbole.sampler.sampler import AbstractSampler
 
 from recbole_sibrar.errors import DataError
+from recbole_sibrar.protocols import DatasetLike
 
 
 def sample_by_key_ids(
@@ -52,6 +53,43 @@ def sample_by_key_ids(
         values[rows] = drawn
         rows = rows[known.has(keys[rows], drawn)]
     return torch.from_numpy(values)
+
+
+def get_used_ids(original: Callable[..., Any], sampler: Sampler) -> dict[str, NDArray[Any]]:
+    """Collect the same sets of items as RecBole's method of the same name, user by user and not row by row.
+
+    Args:
+        original: RecBole's method; it answers where a user has interacted with all items.
+        sampler: RecBole's sampler of items.
+
+    Returns:
+        Phase -> set of items of each user, object ``[n_users]``: those of this phase and of the earlier ones.
+    """
+    used: dict[str, NDArray[Any]] = {}
+    last = [set[int]() for _ in range(sampler.user_num)]
+    for phase, dataset in zip(sampler.phases, sampler.datasets, strict=True):
+        current = [set(items) for items in last]
+        for user, items in _rows_by_user(dataset):
+            current[user].update(items)
+
+        used[phase] = np.array(current)
+        last = current
+
+    has_all = max(map(len, last), default=0) + 1 == sampler.item_num  # the padding is an item
+    return original(sampler) if has_all else used
+
+
+def _rows_by_user(dataset: DatasetLike) -> Iterator[tuple[int, list[int]]]:
+    """Yield each user of a data set with the items of the user's rows, in their order."""
+    users = dataset.inter_feat[dataset.uid_field].numpy()
+    items = dataset.inter_feat[dataset.iid_field].numpy()
+    order = users.argsort(kind="stable")
+    users, items = users[order], items[order]
+
+    starts = np.flatnonzero(np.diff(users, prepend=-1))
+    ends = np.append(starts[1:], len(users))
+    for user, start, end in zip(users[starts].tolist(), starts.tolist(), ends.tolist(), strict=True):
+        yield user, items[start:end].tolist()
 
 
 class PairSet:

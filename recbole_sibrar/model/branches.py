@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from recbole_sibrar.config import EncoderConfig, refuse
 from recbole_sibrar.model.layers import MLP
+from recbole_sibrar.model.layers.gathering import gather, gather_and_average, mean_weights
 
 
 def make_branches(config: EncoderConfig, n_modalities: int, single_branch: bool) -> nn.ModuleList:
@@ -96,10 +97,9 @@ def aggregate(views: Sequence[Tensor], mask: Tensor, how: str = "mean") -> Tenso
     return _maximum(views, mask) if how == "max" else _weighted(views, mask, how == "mean")
 
 
-def _weighted(views: Sequence[Tensor], mask: Tensor, divided: bool) -> Tensor:
-    weights = mask.to(views[0].dtype)  # [n, m]
-    if divided:
-        weights = weights / mask.sum(1, keepdim=True).clamp(min=1)
+def _weighted(views: Sequence[Tensor], mask: Tensor, is_mean: bool) -> Tensor:
+    dtype = views[0].dtype
+    weights = mean_weights(mask, dtype) if is_mean else mask.to(dtype)  # [n, m]
     total = views[0] * weights[:, :1]
     for column, view in enumerate(views[1:], start=1):
         total = torch.addcmul(total, view, weights[:, column, None])
@@ -111,3 +111,18 @@ def _maximum(views: Sequence[Tensor], mask: Tensor) -> Tensor:
     masked = [view.masked_fill(~mask[:, column, None], lowest) for column, view in enumerate(views)]
     largest = torch.stack(masked, dim=1).amax(1)
     return largest.masked_fill(~mask.any(1, keepdim=True), 0)
+
+
+def gather_views(encoded: Tensor, positions: Tensor) -> list[Tensor]:
+    """Gather a view ``[n, k]`` for each column of ``positions`` ``[n, m]``."""
+    columns = positions.t().contiguous()
+    return [gather(encoded, column) for column in columns]
+
+
+def gather_aggregate(encoded: Tensor, positions: Tensor, mask: Tensor, how: str) -> tuple[Tensor, Sequence[Tensor]]:
+    """Gather the views of occurrences, and aggregate those of the mask; see :func:`aggregate`."""
+    if how == "mean":
+        return gather_and_average(encoded, positions, mask)
+
+    views = gather_views(encoded, positions)
+    return aggregate(views, mask, how), views

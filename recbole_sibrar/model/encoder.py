@@ -11,9 +11,10 @@ from torch.nn import functional
 
 from recbole_sibrar.config import EncoderConfig
 from recbole_sibrar.data.modality import ModalityKind, ModalityTable, with_known_labels
-from recbole_sibrar.model.branches import aggregate, make_branches
+from recbole_sibrar.model.branches import aggregate, gather_aggregate, gather_views, make_branches
 from recbole_sibrar.model.hiding import fill_missing
 from recbole_sibrar.model.layers import BatchNorm, IdLayer, Projection, make_scaling
+from recbole_sibrar.model.layers.gathering import gather
 from recbole_sibrar.model.sampling import ModalitySampler, keep_any_number
 from recbole_sibrar.names import ID
 from recbole_sibrar.parallel.synchronization import Ranks, Shared
@@ -59,7 +60,7 @@ def gather_rows(table: Tensor, rows: Tensor) -> Tensor:
     """Return ``table[rows]`` with a reproducible gradient.
 
     On a CPU several threads sum the gradient of an indexed tensor in random order, so that equal seeds would give
-    different numbers. The gradient of an embedding is summed in a fixed order, and faster.
+    different numbers. Here it is summed in a fixed order, and faster.
 
     Args:
         table: float ``[n, k]``.
@@ -72,18 +73,12 @@ def gather_rows(table: Tensor, rows: Tensor) -> Tensor:
         >>> gather_rows(torch.tensor([[1.0], [2.0]]), torch.tensor([1, 1, 0])).flatten().tolist()
         [2.0, 2.0, 1.0]
     """
-    return functional.embedding(rows, table)
+    return gather(table, rows)
 
 
 def to_float32(embeddings: Tensor) -> Tensor:
     """Convert half-precision results of autocast to float32; leave others as they are."""
     return embeddings.float() if embeddings.dtype.itemsize < 4 else embeddings
-
-
-def gather_views(encoded: Tensor, positions: Tensor) -> list[Tensor]:
-    """Gather a view ``[n, k]`` for each column of ``positions`` ``[n, m]``."""
-    columns = positions.t().contiguous()
-    return [gather_rows(encoded, column) for column in columns]
 
 
 class EntityEncoder(nn.Module):
@@ -311,17 +306,20 @@ class EntityEncoder(nn.Module):
         return self._encode_available(entities)
 
     def _encode_drawn(self, entities: Tensor) -> Encoded:
-        """Encode drawn modalities of each occurrence ([A] section 3.2)."""
+        """Encode drawn modalities of each occurrence ([A] section 3.2), or of each entity."""
         fewest = 2 if self.contrasts else 1
         draws_any = self.config.drawn_modalities == "any"
-        columns, mask = self.draw(entities, len(self.modalities) if draws_any else fewest, self.central)
+        owners, inverse = distinct(entities, self.n_entities) if self.config.drawn_per == "entity" else (entities, None)
+
+        columns, mask = self.draw(owners, len(self.modalities) if draws_any else fewest, self.central)
         used = keep_any_number(mask) if draws_any else mask
+        if inverse is not None:
+            columns, mask, used = columns[inverse], mask[inverse], used[inverse]
 
         # the loss needs the pair also where the aggregate is of one modality
         encoded = used.index_fill(1, torch.arange(fewest, device=used.device), True) & mask if draws_any else mask
-        views = gather_views(*self.encode_distinct(entities, columns, encoded, training=True))
-
-        aggregated = aggregate(views, used, self.config.aggregation)
+        cells = self.encode_distinct(entities, columns, encoded, training=True)
+        aggregated, views = gather_aggregate(*cells, used, self.config.aggregation)
         embeddings = fill_missing(aggregated, used.any(1), self.ranks)
         if not self.contrasts:
             return Encoded(embeddings)

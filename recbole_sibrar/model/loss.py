@@ -222,9 +222,10 @@ class _InfoNCE(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: _InfoNCEContext, first: Tensor, second: Tensor, valid: Tensor, temperature: float) -> Tensor:
-        pairs = valid[:, :, None] & valid[:, None, :]
         logits = (first @ second.transpose(1, 2)).div_(temperature)  # [sets, size, size]
-        logits.masked_fill_(~pairs, torch.finfo(logits.dtype).min)
+        pairs = _valid_pairs(valid)
+        if pairs is not None:
+            logits.masked_fill_(~pairs, torch.finfo(logits.dtype).min)
 
         rows, gradient = _soft_max(logits, 2)
         columns, share = _soft_max(logits, 1)
@@ -234,9 +235,13 @@ class _InfoNCE(torch.autograd.Function):
         # in place, as these are the largest tensors of a step
         gradient += share
         gradient.diagonal(dim1=1, dim2=2).sub_(2)
-        gradient.mul_(pairs).div_(temperature * n_valid)
+        if pairs is not None:
+            gradient.mul_(pairs)
+            terms = terms.masked_fill(~valid, 0)
+
+        gradient.div_(temperature * n_valid)
         ctx.save_for_backward(first, second, gradient)
-        return terms.masked_fill(~valid, 0).sum() / n_valid
+        return terms.sum() / n_valid
 
     @staticmethod
     def backward(ctx: _InfoNCEContext, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -246,6 +251,14 @@ class _InfoNCE(torch.autograd.Function):
 
 
 _info_nce: Callable[[Tensor, Tensor, Tensor, float], Tensor] = _InfoNCE.apply
+
+
+def _valid_pairs(valid: Tensor) -> Tensor | None:
+    """Pairs of valid entities, bool ``[sets, size, size]``; None where all are valid, so that nothing is masked."""
+    # a GPU would have to wait for the answer, which takes longer than a mask
+    if valid.device.type == "cpu" and bool(valid.all()):
+        return None
+    return valid[:, :, None] & valid[:, None, :]
 
 
 def _soft_max(values: Tensor, dim: int) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ from recbole.data.dataloader import FullSortEvalDataLoader
 from recbole.data.dataloader.abstract_dataloader import AbstractDataLoader
 from recbole.data.dataset import Dataset
 from recbole.evaluator import Collector, Evaluator, metrics
-from recbole.sampler.sampler import AbstractSampler
+from recbole.sampler.sampler import AbstractSampler, Sampler
 from recbole.trainer import Trainer
 from recbole.trainer.trainer import AbstractTrainer, PretrainTrainer
 
@@ -79,6 +79,7 @@ _LOADERS = (
         recbole.data.utils, "save_split_dataloaders", saved_loaders.save_split_dataloaders, "generators are kept"
     ),
     Extension(recbole.data.utils, "load_split_dataloaders", saved_loaders.load_split_dataloaders, "checked before use"),
+    Extension(Sampler, "get_used_ids", sampler.get_used_ids, "known items without a loop over rows"),
     Extension(AbstractSampler, "sample_by_key_ids", sampler.sample_by_key_ids, "sampling without a loop over rows"),
     Extension(AbstractSampler, "_pop_sampling", sampler.pop_sampling, "sampling by popularity without a loop"),
     Extension(FullSortEvalDataLoader, "collate_fn", dataloader.collate_full_sort, "batches without a loop over users"),

@@ -60,6 +60,26 @@ def test_steps_count_distinct_cells_only(tmp_path: Path) -> None:
         assert float(row["s an epoch"]) == pytest.approx(steps * float(row["ms a step"]) / 1000, rel=0.01)
 
 
+@pytest.mark.slow
+@pytest.mark.processes
+def test_steps_beside_another_program(tmp_path: Path) -> None:
+    program = tmp_path / "other.py"
+    program.write_text(
+        "import time\n"
+        "def make_step(data, batch_size, threads, pause, **others):\n"
+        "    print('no answer')\n"
+        "    return lambda: time.sleep(pause)\n"
+    )
+    options = '--batch_sizes 32 --rounds 3 --steps 2 --options {"pause":0.5}'
+    (row,) = rows_of("beside.py", f"{program} {options}", tmp_path)
+    assert (row["configuration"], row["positives"]) == ("R", "32")
+    assert float(row["other, ms a step"]) >= 500
+    assert float(row["other, ms of processor time"]) < 100
+    ratio = float(row["other, ms a step"]) / float(row["ours, ms a step"])
+    assert float(row["ratio"]) == pytest.approx(ratio, rel=0.5)
+    assert float(row["ours, peak MB"]) > float(row["other, peak MB"])
+
+
 def training_rows() -> int:
     """Number of training interactions of ml-100k, after a tenth of each user for validation and another for test."""
     per_user = pd.read_csv(ML_100K, sep="\t")["user_id:token"].value_counts()

@@ -136,6 +136,24 @@ def test_recboles_draws_are_unchanged(
     assert {draws.dtype for draws in found} == {draws.dtype for draws in expected}
 
 
+def test_known_items_are_recboles(make_config: Callable[..., Config]) -> None:
+    """Also in their order, in which a set of numbers is read."""
+    parts = create_dataset(make_config(model="BPR")).build()
+    sampler = Sampler(["train", "valid", "test"], parts)
+    row_by_row: Any = vars(Sampler)["get_used_ids"]._recbole_sibrar_original
+    expected = {phase: [list(items) for items in used] for phase, used in row_by_row(sampler).items()}
+    assert {phase: [list(items) for items in used] for phase, used in sampler.get_used_ids().items()} == expected
+    assert sum(map(len, expected["test"])) > sum(map(len, expected["train"])) > 0
+
+
+def test_users_with_all_items_are_refused(make_config: Callable[..., Config]) -> None:
+    parts = create_dataset(make_config(model="BPR")).build()
+    sampler = Sampler("train", parts[0])
+    sampler.item_num = max(map(len, sampler.used_ids["train"])) + 1
+    with pytest.raises(ValueError, match="Some users have interacted with all items"):
+        sampler.get_used_ids()
+
+
 @pytest.mark.parametrize(("n_users", "n_items", "n_pairs"), [(30, 40, 500), (30, 40, 3), (900, 7000, 5000), (5, 9, 0)])
 def test_pair_set_has_its_pairs_alone(n_users: int, n_items: int, n_pairs: int) -> None:
     rng = np.random.default_rng(n_pairs)

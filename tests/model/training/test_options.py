@@ -171,6 +171,24 @@ def test_any_number_of_modalities_by_numpy(make: Make, reference: Callable[..., 
     assert sizes == {1, 2, 3, 4, 5}
 
 
+@pytest.mark.parametrize("drawn", ["fewest", "any"])
+def test_occurrences_share_what_is_drawn(make: Make, drawn: str) -> None:
+    encoder = make(drawn_per="entity", drawn_modalities=drawn).item_encoder
+    entities = torch.tensor([1, 2, 5] * 10)
+    seen = set()
+    for _ in range(20):
+        encoded = encoder.encode_training(entities)
+        assert encoded.first is not None
+        assert encoded.second is not None
+        for rows in (encoded.embeddings, encoded.first, encoded.second):
+            assert rows.view(10, 3, -1).eq(rows[:3]).all()
+        seen.add(round(encoded.embeddings[0].sum().item(), 4))
+    assert len(seen) > 1  # drawn anew in each step
+
+    anew = make(drawn_modalities=drawn).item_encoder.encode_training(entities).embeddings
+    assert not anew.view(10, 3, -1).eq(anew[:3]).all()
+
+
 def test_average_of_the_weights(make: Make, batch: Interaction) -> None:
     model = make(ema_decay=0.3, batch_norm="last", contrastive="none")
     name = "item_encoder.branches.0.0.weight"
