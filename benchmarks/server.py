@@ -23,7 +23,9 @@ from tempfile import TemporaryDirectory
 import common
 import numpy as np
 import psutil
+import pyarrow.parquet as pq
 import serving
+from safetensors import safe_open
 
 
 def main() -> None:
@@ -59,6 +61,7 @@ def measure(folder: Path, args: argparse.Namespace) -> list[list[str]]:
     try:
         port = port_of(log, process)
         seconds = time.perf_counter() - started
+        found = recall(port, folder) if args.index else None
         server = psutil.Process(process.pid)
         started_with = processor_seconds(server)
         ask(port, args.users, 50)
@@ -85,7 +88,33 @@ def measure(folder: Path, args: argparse.Namespace) -> list[list[str]]:
     rows += [["one connection", name, value] for name, value in percentiles(single)]
     rows += [["one connection", "processor time of the server a request", f"{1000 * work:.2f} ms"]]
     rows += [[busy, name, value] for name, value in percentiles(np.concatenate(parts))]
-    return [*rows, [busy, "requests/s", f"{rate:.0f}"]]
+    rows += [[busy, "requests/s", f"{rate:.0f}"]]
+    return rows if found is None else [*rows, ["index", f"recall@{serving.K} of the exact result", f"{found:.3f}"]]
+
+
+def recall(port: int, folder: Path, n: int = 100) -> float:
+    """Compare the answers of the server with a sort of all scores.
+
+    Args:
+        port: Port of the server.
+        folder: Folder of the model.
+        n: Number of users.
+    """
+    with safe_open(folder / "embeddings.safetensors", framework="np") as stream:
+        items, users = stream.get_tensor("item"), stream.get_tensor("user")[:n]
+    histories = pq.read_table(folder / "users.parquet", columns=["history"]).column("history").slice(0, n).to_pylist()
+
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    shares = []
+    for user, (vector, history) in enumerate(zip(users, histories, strict=True)):
+        scores = items @ vector
+        scores[history] = -np.inf
+        best = {f"i{number}" for number in np.argpartition(-scores, serving.K)[: serving.K]}
+        body = json.dumps({"users": [f"u{user}"], "k": serving.K})
+        connection.request("POST", "/recommend", body, {"Content-Type": "application/json"})
+        (answer,) = json.loads(connection.getresponse().read())["recommendations"]
+        shares.append(len(best & {item["item"] for item in answer["items"]}) / serving.K)
+    return float(np.mean(shares))
 
 
 def processor_seconds(server: psutil.Process) -> float:

@@ -87,12 +87,12 @@ def run(home: Path, kills: int, workers: int, seed: int) -> Outcome:
     for kill in range(kills):
         with serving(home, workers) as (process, port):
             check(port, outcome)
-            timer = threading.Timer(moments.uniform(0.05, 0.8), kill_all, [process])
-            timer.start()
+            killer = threading.Thread(target=kill_later, args=(process, outcome, moments.uniform(0.05, 0.8)))
+            killer.start()
             with ThreadPoolExecutor(4) as pool:
                 writers = [pool.submit(change, port, token, f"film{kill}-{n}", outcome) for n in range(2)]
                 readers = [pool.submit(read, port, outcome) for _ in range(2)]
-            timer.join()
+            killer.join()
             for thread in (*writers, *readers):
                 thread.result()
         check_store(home, outcome)
@@ -115,6 +115,16 @@ def serving(home: Path, workers: int) -> Iterator[tuple[subprocess.Popen[bytes],
     finally:
         kill_all(process)
         process.wait(60)
+
+
+def kill_later(process: subprocess.Popen[bytes], outcome: Outcome, seconds: float) -> None:
+    """Kill the server some time after it has acknowledged a few changes, which can take long on a busy machine."""
+    enough = outcome.n_put + 9
+    end = time.monotonic() + 60
+    while outcome.n_put < enough and time.monotonic() < end:
+        time.sleep(0.01)
+    time.sleep(seconds)
+    kill_all(process)
 
 
 def kill_all(process: subprocess.Popen[bytes]) -> None:

@@ -196,12 +196,13 @@ def single(folder: Path, args: argparse.Namespace) -> list[list[str]]:
 def everybody(folder: Path, args: argparse.Namespace) -> list[list[str]]:
     """Recommend to all users, into a file."""
     from recbole_sibrar.serving.batch.jobs import recommend_file
+    from recbole_sibrar.serving.batch.shards import ShardOptions
     from recbole_sibrar.serving.recommender import Recommender
 
     model = Recommender.load(folder)
     before = common.peak_megabytes()
     begin = time.perf_counter()
-    recommend_file(model, None, folder.with_suffix(".recs.parquet"), K, progress=False)
+    recommend_file(model, None, folder.with_suffix(".recs.parquet"), ShardOptions(K), progress=False)
     seconds = time.perf_counter() - begin
     return [
         ["s for all users", f"{seconds:.1f}"],

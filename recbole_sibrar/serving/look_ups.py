@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from recbole_sibrar.errors import nearest
 from recbole_sibrar.names import Side
-from recbole_sibrar.serving.encoding.frames import read_table
+from recbole_sibrar.serving.encoding.frames import Frame, read_table
 from recbole_sibrar.serving.ranking import Scores
 from recbole_sibrar.serving.recommender import Recommender
 from recbole_sibrar.serving.state import ItemFilter
@@ -59,6 +59,15 @@ class LookUps:
         """Tell if there is such an item, and it is not removed."""
         number = self._state.entities.tokens["item"].find(item)
         return bool(self._state.competes(np.array([number]))[0])
+
+    def users_at(self, numbers: Sequence[int] | range) -> list[str]:
+        """Return the ids of known users by their number from 0."""
+        return self._state.entities.tokens["user"].tokens(np.asarray(numbers, dtype=np.int64))
+
+    def count_unknown_clicks(self, frame: Frame) -> int:
+        """Count the clicked items of a table of users that the model does not know."""
+        numbers, _ = self._state.entities.linked("user", frame)
+        return int((numbers < 0).sum())
 
     def near(self, side: Side, token: str) -> str:
         """Return ``; did you mean 'x'?`` for the nearest known user or item; nothing if none is near."""

@@ -5,9 +5,14 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recbole_sibrar.cli import options as shared
 from recbole_sibrar.cli.serving import shared as serving
+
+if TYPE_CHECKING:
+    from recbole_sibrar.serving.batch.jobs import Written
+    from recbole_sibrar.serving.batch.shards import ShardOptions
 
 __all__ = ["Options", "add_arguments", "run"]
 
@@ -31,6 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", metavar="FILE", required=True, help="recommendations to write (.parquet, .csv, .jsonl)"
     )
+    parser.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="divide the users among a Ray cluster: its address, such as auto or HOST:6379, or local to start one on "
+        "this machine",
+    )
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,8 @@ class Options:
     """Number of items for each user."""
     output: str
     """File of the recommendations."""
+    cluster: str | None
+    """Address of a Ray cluster; None for this process."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -63,17 +76,41 @@ def run(args: argparse.Namespace) -> int:
         ConfigError: An option cannot be used.
         DataError: A file cannot be read or written.
         PortableModelError: The model cannot be loaded.
+        ProcessError: Ray has failed.
     """
     options = shared.from_arguments(Options, args)
     k = serving.positive("--k", options.k)
 
+    if options.cluster is not None:
+        shared.check_installed("--cluster", "ray", "cluster")
+
+    from recbole_sibrar.serving.batch.shards import ShardOptions
+
+    users = None if options.users == "all" else Path(options.users)
+    chosen = ShardOptions(k, options.filter, not options.include_seen)
+    written = _on_cluster(options, users, chosen) if options.cluster else _here(options, users, chosen)
+    print(f"written: {options.output} ({written.describe()})")  # noqa: T201
+    return 0
+
+
+def _here(options: Options, users: Path | None, chosen: ShardOptions) -> Written:
+    """Recommend in this process."""
     from recbole_sibrar.serving.batch.jobs import add_file, recommend_file
     from recbole_sibrar.serving.recommender import Recommender
 
     model = Recommender.load(options.model)
     if options.items:
         print(f"added: {add_file(model, Path(options.items)):,} items of {options.items}")  # noqa: T201
-    users = None if options.users == "all" else Path(options.users)
-    n = recommend_file(model, users, Path(options.output), k, options.filter, not options.include_seen)
-    print(f"written: {options.output} ({n:,} users)")  # noqa: T201
-    return 0
+    return recommend_file(model, users, Path(options.output), chosen)
+
+
+def _on_cluster(options: Options, users: Path | None, chosen: ShardOptions) -> Written:
+    """Recommend on a Ray cluster."""
+    from recbole_sibrar.quick_start.cluster.recommending import (  # imports Ray, which takes seconds
+        Batch,
+        recommend_file,
+    )
+
+    items = None if options.items is None else Path(options.items)
+    batch = Batch(Path(options.model), users, items, Path(options.output), chosen)
+    return recommend_file(batch, options.cluster or "local")

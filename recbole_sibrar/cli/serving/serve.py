@@ -31,6 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--store", metavar="FILE", type=Path, help="SQLite file of added items (default: NAME.sibrar.items.sqlite)"
     )
+    parser.add_argument(
+        "--skip-checksums", action="store_true", help="start without comparing the model's files with their checksums"
+    )
     parser.add_argument("--max-body", metavar="BYTES", default="1048576", help="largest body (default: %(default)s)")
     parser.add_argument(
         "--max-batch", metavar="N", default="1000", help="largest number of users or items of a request (%(default)s)"
@@ -56,6 +59,8 @@ class Options:
     """File with the token for writes; None to only read."""
     store: Path | None
     """SQLite file of added items; None for the file beside the model."""
+    skip_checksums: bool
+    """Do not compare the files of the model with their checksums at the start."""
     max_body: str
     """Largest body in bytes."""
     max_batch: str
@@ -91,5 +96,7 @@ def run(args: argparse.Namespace) -> int:
 
     model = Path(options.model).absolute()
     Manifest.read(model)  # a wrong folder ends here, before any worker starts
-    settings = ServerSettings.beside(model, options.store, token_file=options.token_file, hosts=names, **limits)
+    settings = ServerSettings.beside(
+        model, options.store, token_file=options.token_file, hosts=names, verify=not options.skip_checksums, **limits
+    )
     return launch(settings, options.host, int(options.port), workers)

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import tempfile
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from recbole_sibrar.errors import ConfigError
@@ -83,7 +84,7 @@ def launch(settings: ServerSettings, host: str, port: int, workers: int) -> int:
     # a worker that cannot start is replaced without end: what is wrong with model or store ends here, in one line
     Service(settings).close()
 
-    os.environ[_SETTINGS] = settings.to_text()
+    os.environ[_SETTINGS] = replace(settings, verify=False).to_text()  # this process has compared the checksums
     os.environ[MULTIPROCESS] = tempfile.mkdtemp(prefix="sibrar-metrics-")
     try:
         return _supervise(uvicorn.Config(_APPLICATION, factory=True, workers=workers, **options))  # type: ignore[arg-type]

@@ -80,28 +80,26 @@ class Service:
 
     Args:
         settings: Settings of the server.
-        load: Function that loads a model.
 
     Raises:
         PortableModelError: The model cannot be loaded.
         DataError: The store cannot be used.
     """
 
-    def __init__(self, settings: ServerSettings, load: Callable[[], Recommender] | None = None) -> None:
+    def __init__(self, settings: ServerSettings) -> None:
         self.settings = settings
         # a server that only reads needs no file, unless items were put earlier
         needs_store = settings.token_file is not None or settings.store.exists()
         self.store = ItemStore(settings.store) if needs_store else None
         self.on_reload: Callable[[str], object] = lambda result: None
         """Called with ``done`` or ``failed`` after each reload, by a request, a signal or another worker."""
-        self._load = load or (lambda: Recommender.load(settings.model))
         self._generation = self.store.version().generation if self.store else 0
         self._reloading = Lock()
-        self._current = self._loaded()
+        self._current = self._loaded(settings.verify)
 
-    def _loaded(self) -> ModelInService:
+    def _loaded(self, verify: bool) -> ModelInService:
         started = time.perf_counter()
-        model = ModelInService(self._load(), self.store)
+        model = ModelInService(Recommender.load(self.settings.model, verify), self.store)
         held = model.recommender
         seconds = time.perf_counter() - started
         counts = f"{held.n_users} users, {held.n_items} items, {len(model.unreadable)} unreadable"
@@ -126,7 +124,7 @@ class Service:
         """
         with self._reloading:
             try:
-                model = self._loaded()
+                model = self._loaded(verify=True)
             except BaseException:
                 self.on_reload("failed")
                 raise

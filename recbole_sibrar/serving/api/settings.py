@@ -26,6 +26,8 @@ class ServerSettings:
     """File with the token for writes; None for a server that only reads."""
     hosts: tuple[str, ...] = ()
     """Names of the server in requests, beside ``localhost`` and addresses; ``*`` for any."""
+    verify: bool = True
+    """Compare the files of the model with their checksums at the start; a reload always does."""
     max_body: int = 1 << 20
     """Largest body of a request, in bytes."""
     max_batch: int = 1000

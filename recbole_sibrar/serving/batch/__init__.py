@@ -1,3 +1,3 @@
 """Files of users, items and recommendations, read and written in pieces."""
 
-__all__ = ["jobs", "reading", "writing"]
+__all__ = ["actor", "jobs", "reading", "shards", "writing"]

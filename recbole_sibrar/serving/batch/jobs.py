@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -11,12 +12,26 @@ from tqdm import tqdm
 from recbole_sibrar.errors import DataError
 from recbole_sibrar.names import Side
 from recbole_sibrar.serving.batch.reading import read_pieces
+from recbole_sibrar.serving.batch.shards import ShardOptions, recommend_shard, shards_of
 from recbole_sibrar.serving.batch.writing import table_writer, vector_writer
-from recbole_sibrar.serving.encoding.frames import read_table
 from recbole_sibrar.serving.recommender import Recommender
-from recbole_sibrar.serving.state import ItemFilter
 
-__all__ = ["add_file", "each_item", "encode_file", "recommend_file"]
+__all__ = ["Written", "add_file", "each_item", "encode_file", "recommend_file", "write_results"]
+
+
+@dataclass(frozen=True)
+class Written:
+    """Size of a file of recommendations."""
+
+    n_users: int
+    """Number of users with recommendations."""
+    n_unknown: int
+    """Number of clicked items that the model does not know, and that were left out."""
+
+    def describe(self) -> str:
+        """Describe it in a few words."""
+        users = f"{self.n_users:,} users"
+        return f"{users}; {self.n_unknown:,} clicks on unknown items were left out" if self.n_unknown else users
 
 
 def add_file(model: Recommender, path: Path) -> int:
@@ -36,57 +51,50 @@ def add_file(model: Recommender, path: Path) -> int:
 
 
 def recommend_file(
-    model: Recommender,
-    users: Path | None,
-    output: Path,
-    k: int,
-    filter: ItemFilter = None,
-    exclude_seen: bool = True,
-    progress: bool = True,
-) -> int:
+    model: Recommender, users: Path | None, output: Path, options: ShardOptions, progress: bool = True
+) -> Written:
     """Write recommendations for the users of a file, or for all known users.
 
     Args:
         model: The model.
         users: Ids of known users, or new users in the form of the ``.user`` file; None for all known users.
         output: The file: ``.parquet``, ``.csv`` or ``.jsonl``.
-        k: Number of items for each.
-        filter: Items that may be recommended.
-        exclude_seen: Leave out the items of the histories.
+        options: Number of items and their choice.
         progress: Show a progress bar.
-
-    Returns:
-        Number of users.
 
     Raises:
         DataError: A file cannot be read or written.
         UnknownEntityError: The file has nothing but ids, and one is unknown.
     """
-    total = model.n_users if users is None else None
-    n = 0
+    shards = shards_of(users, model.manifest.users)
+    results = (recommend_shard(model, shard, options) for shard in shards)
+    return write_results(results, output, model.n_users if users is None else None, progress)
+
+
+def write_results(
+    results: Iterable[tuple[pd.DataFrame, int]], output: Path, total: int | None, progress: bool
+) -> Written:
+    """Write the recommendations of shards one after the other.
+
+    Args:
+        results: Tables of recommendations, each with its number of unknown clicks.
+        output: The file.
+        total: Number of all users, for the progress bar; None if it is unknown.
+        progress: Show a progress bar.
+
+    Raises:
+        DataError: The file cannot be written.
+    """
+    n_users = 0
+    n_unknown = 0
     with table_writer(output) as write, tqdm(total=total, unit="user", disable=not progress) as bar:
-        for frame in _recommendations(model, users, k, filter, exclude_seen):
+        for frame, unknown in results:
             write(frame)
             count = int((frame["rank"] == 1).sum())
-            n += count
+            n_users += count
+            n_unknown += unknown
             bar.update(count)
-    return n
-
-
-def _recommendations(
-    model: Recommender, users: Path | None, k: int, filter: ItemFilter, exclude_seen: bool
-) -> Iterator[pd.DataFrame]:
-    """Recommend piece by piece."""
-    if users is None:
-        yield from model.recommend_blocks(None, k, filter=filter, exclude_seen=exclude_seen)
-        return
-
-    for piece in read_pieces(users, model.manifest.users, 4096):
-        frame = read_table(piece, model.manifest.users, "user")
-        if frame.columns or frame.tokens is None:
-            yield model.recommend_new(piece, k, filter=filter, exclude_seen=exclude_seen)
-        else:
-            yield from model.recommend_blocks(frame.tokens, k, filter=filter, exclude_seen=exclude_seen)
+    return Written(n_users, n_unknown)
 
 
 def each_item(

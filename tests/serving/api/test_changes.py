@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +10,9 @@ import pyarrow as pa
 import pytest
 from fastapi.testclient import TestClient
 
-from recbole_sibrar.errors import ConfigError, DataError
+from recbole_sibrar.errors import ConfigError, DataError, PortableModelError
 from recbole_sibrar.serving.api.application import create_app
+from recbole_sibrar.serving.api.served import Service
 from recbole_sibrar.serving.api.settings import ServerSettings, read_token
 from recbole_sibrar.serving.api.store import ItemStore
 from recbole_sibrar.serving.bundle.writing import write
@@ -277,3 +279,15 @@ def test_an_item_that_fails_ends_no_request(client: TestClient, monkeypatch: pyt
     put(client, SOLARIS, {**SOLARIS, "item_id": "bad"})
     assert competing(client) == FILMS | {"solaris"}
     assert client.get("/ready").json()["unreadable"] == 1
+
+
+def test_start_without_checksums(settings: ServerSettings, folder: Path) -> None:
+    """The first load may skip the checksums; a reload compares them."""
+    manifest = folder / "manifest.json"
+    (digest,) = set(re.findall(r'"items.parquet": "(\w+)"', manifest.read_text("utf-8")))
+    manifest.write_text(manifest.read_text("utf-8").replace(digest, "0" * 64), encoding="utf-8")
+    with pytest.raises(PortableModelError, match=r"items\.parquet: the file is not the one"):
+        Service(settings)
+    with TestClient(create_app(replace(settings, verify=False))) as client:
+        assert competing(client) == FILMS
+        assert client.post("/reload", headers=AUTHORIZED).status_code == 409
