@@ -24,7 +24,6 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",  # docstrings in Google's form
-    "sphinx.ext.viewcode",
     "sphinx_copybutton",
 ]
 

@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("page", type=Path, help="HTML file")
     parser.add_argument("picture", type=Path, help="PNG file to write")
     parser.add_argument("--width", type=int, default=1100)
-    parser.add_argument("--height", type=int, default=1000)
+    parser.add_argument("--height", type=int, default=925)
     options = parser.parse_args()
 
     picture = photograph(options.page, options.width, options.height)
