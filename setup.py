@@ -58,7 +58,7 @@ SERVE = [  # the command serve; faiss for catalogues of a million items
 DOCS = [  # sphinx-build -W -b html docs OUT
     "sphinx>=8",
     "myst-nb>=1.3",  # Markdown, and notebooks that are run
-    "pydata-sphinx-theme>=0.16",
+    "furo>=2024.8",
     "sphinx-copybutton>=0.5",
 ]
 

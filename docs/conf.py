@@ -53,15 +53,8 @@ napoleon_numpy_docstring = False
 
 # Pages
 
-html_theme = "pydata_sphinx_theme"
+html_theme = "furo"
 html_title = "recbole-sibrar"
-html_theme_options = {
-    "show_toc_level": 2,
-    "navigation_with_keys": False,
-    "secondary_sidebar_items": ["page-toc"],
-    "footer_start": ["copyright"],
-    "footer_end": [],
-}
 html_show_sourcelink = False
 html_copy_source = False
 copyright = "the authors of recbole-sibrar, MIT licence"

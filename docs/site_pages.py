@@ -70,7 +70,6 @@ All public names, from their docstrings. Most programs need few of them:
 :maxdepth: 1
 
 api/recbole_sibrar
-api/recbole_sibrar.dataset_prep
 ```
 """
 

@@ -45,7 +45,8 @@ def _page(module: str, modules: list[str]) -> str:
     own = [name for name in names if name not in imported and f"{module}.{name}" not in modules]
     passed_on = sorted(imported[name] for name in names if name in imported)
 
-    lines = [module, "=" * len(module), "", f".. automodule:: {module}"]
+    title = module.removeprefix("recbole_sibrar.")
+    lines = [title, "=" * len(title), "", f".. automodule:: {module}"]
     if own:
         lines.append(f"   :members: {', '.join(own)}")
     if passed_on:
