@@ -1,6 +1,6 @@
 """Photograph the first screen of a page for the documentation: ``python docs/picture.py PAGE PICTURE``.
 
-Needs Chromium, chromedriver and Selenium (extra ``test``). The picture has 128 colours, so that it stays small.
+Needs Chromium, chromedriver and Selenium (extra ``test``).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def main() -> None:
     options = parser.parse_args()
 
     picture = photograph(options.page, options.width, options.height)
-    picture.quantize(128).save(options.picture, optimize=True)
+    picture.save(options.picture, optimize=True)
 
 
 if __name__ == "__main__":
