@@ -55,6 +55,13 @@ SERVE = [  # the command serve; faiss for catalogues of a million items
     "faiss-cpu>=1.9",
 ]
 
+DOCS = [  # sphinx-build -W -b html docs OUT
+    "sphinx>=8",
+    "myst-nb>=1.3",  # Markdown, and notebooks that are run
+    "furo>=2024.8",
+    "sphinx-copybutton>=0.5",
+]
+
 setup(
     name="recbole-sibrar",
     version=package_version(),
@@ -104,6 +111,7 @@ setup(
         "text": TEXT,
         "image": IMAGE,
         "serve": SERVE,
+        "docs": DOCS,
         "test": [
             *SERVE,
             "httpx>=0.27",  # asks the server in tests

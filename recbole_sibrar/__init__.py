@@ -53,11 +53,32 @@ def __getattr__(name: str) -> object:
     return getattr(model, name)
 
 
-def register() -> None:
-    """Import RecBole and make its functions know the plugin, which otherwise happens when RecBole is imported."""
+def register(*classes: type) -> None:
+    """Make RecBole's functions know the plugin, and models and metrics of your own by their names.
+
+    The plugin itself is registered when RecBole is imported; without arguments this imports RecBole. A registered
+    model may stand in ``model=``, and a registered metric in ``metrics=``.
+
+    Args:
+        classes: Classes derived from a model or a metric, of RecBole or of this plugin.
+
+    Raises:
+        ConfigError: A class is no model and no metric, or its name belongs to another class.
+
+    Example:
+        >>> import recbole_sibrar
+        >>> from recbole.utils import get_model
+        >>> class Mine(recbole_sibrar.SiBraR):
+        ...     pass
+        >>> recbole_sibrar.register(Mine)
+        >>> get_model("Mine") is Mine
+        True
+    """
     from recbole_sibrar import plugin
 
     plugin.register()
+    for own in classes:
+        plugin.register_class(own)
 
 
 register_with_recbole()

@@ -1,19 +1,31 @@
-"""Pages of the documentation: links, tables of keys, and the length of cells."""
+"""Pages of the documentation: links, tables of keys, the length of cells, commands, and the pages of the site."""
 
 from __future__ import annotations
 
 import re
+import runpy
+import shlex
+import sys
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import recbole
 import yaml
 
+from recbole_sibrar.cli import COMMANDS, PROGRAMS
+from recbole_sibrar.errors import OptionParser
+
 ROOT = Path(__file__).parents[1]
+GENERATED = ROOT / "docs" / "generated"
 PAGES = sorted(
-    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md"), *ROOT.glob(".github/*.md")]
+    page
+    for pattern in ("*.md", "docs/**/*.md", "benchmarks/*.md", ".github/*.md")
+    for page in ROOT.glob(pattern)
+    if not page.is_relative_to(GENERATED)
 )
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 
@@ -23,6 +35,16 @@ FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 CODE = re.compile(r"`[^`]+`")
 CELL_BORDER = re.compile(r"(?<!\\)\|")
+
+
+@cache
+def load(name: str) -> SimpleNamespace:
+    """Load a module of the site, which Sphinx need not be installed for."""
+    sys.path.insert(0, str(ROOT / "docs"))
+    try:
+        return SimpleNamespace(**runpy.run_path(str(ROOT / "docs" / f"{name}.py")))
+    finally:
+        sys.path.pop(0)
 
 
 @cache
@@ -96,6 +118,88 @@ def test_all_pages_are_found() -> None:
     assert "normalize_numbers" in known_keys()
 
 
-def test_readme_names_every_guide_page() -> None:
-    linked = {(ROOT / link.partition("#")[0]).resolve() for link in LINK.findall(text_of(ROOT / "README.md"))}
+def test_index_names_every_page() -> None:
+    index = ROOT / "docs" / "index.md"
+    linked = {(index.parent / link.partition("#")[0]).resolve() for link in LINK.findall(text_of(index))}
     assert {page for page in PAGES if page.parent.name == "guide"} <= linked
+
+
+def test_site_has_every_page() -> None:
+    site = load("site_pages")
+    listed = {name for pages in site.TREE.values() for name in pages if not name.startswith("generated/")}
+    folder = ROOT / "docs"
+    found = {str(page.relative_to(folder).with_suffix("")) for page in PAGES if page.is_relative_to(folder)}
+    assert listed == found - {"index"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_site_mends_every_link(page: Path) -> None:
+    site = load("site_pages")
+    if not page.is_relative_to(site.DOCS) and str(page.relative_to(ROOT)) not in site.COPIED:
+        return
+
+    folder = site.GENERATED / "x"  # any place of the site
+    text = FENCE.sub("", site.relinked(page.read_text(encoding="utf-8"), page.parent, folder))
+    for link in LINK.findall(text):
+        path = link.partition("#")[0]
+        assert "://" in link or not path or (folder / path).resolve().is_relative_to(site.DOCS), link
+
+
+def test_reference_has_every_public_name() -> None:
+    site = load("site_reference")
+    pages = site.pages()
+    assert len(pages) > 300
+    assert "recbole_sibrar.serving.recommender" in pages
+    assert ":members: register\n" in pages["recbole_sibrar"]
+    assert "`recbole_sibrar.model.SiBraR <" in pages["recbole_sibrar"]
+    assert all(site.file_of(module).is_file() for module in pages)
+
+
+def test_script_of_a_page() -> None:
+    blocks = ("```bash\nls a.py\n```", "```\nexample\n```", "```python\n# a.py\nx = 1\n```", "```python\nx = 2\n```")
+    script = load("run_page").script_of("Text\n" + "\n\n".join(blocks) + "\n")
+    file, code = "cat > a.py <<'END_OF_BLOCK'\n# a.py\nx = 1\nEND_OF_BLOCK\n", "python - <<'END_OF_BLOCK'\nx = 2\n"
+    assert script == f"set -euo pipefail\n\nls a.py\n\n{file}\n{code}END_OF_BLOCK\n"
+
+
+def test_readme_fits_one_screen() -> None:
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 85
+    picture = ROOT / "docs" / "images" / "report.png"
+    assert picture.stat().st_size < 150_000
+
+
+def test_first_steps_are_ten() -> None:
+    page = (ROOT / "docs" / "guide" / "first_steps.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## (\d+)\. ", page, re.MULTILINE) == [str(number) for number in range(1, 11)]
+
+
+def commands_of(page: Path) -> Iterator[list[str]]:
+    """Yield our commands in the blocks of a page that are marked as ``bash``, as lists of words."""
+    for block in re.findall(r"^ *```bash\n(.*?)^ *```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
+        for line in block.replace("\\\n", " ").splitlines():
+            words = line.strip()
+            if re.match(r"(recbole-sibrar|run_recbole|run_recbole_group|run_hyper) ", words):
+                yield shlex.split(words.removesuffix("&"), comments=True)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_commands_have_their_options(page: Path) -> None:
+    for program, *arguments in commands_of(page):
+        if program == "recbole-sibrar":
+            name, *arguments = arguments
+            if page.name == "CONTRIBUTING.md" and name == "models":  # the example of a new command
+                continue
+            command = COMMANDS[name]
+        else:
+            command = PROGRAMS[program]
+
+        module = import_module(f"recbole_sibrar.{command.module}")
+        if not hasattr(module, "add_arguments") or hasattr(module, "main"):  # prepare has a parser for each converter
+            continue
+
+        parser = OptionParser(prog=program, allow_abbrev=False)
+        module.add_arguments(parser)
+        _, keys = parser.parse_known_args(arguments)
+        assert all(key.startswith("--") and "=" in key for key in keys), (program, keys)
+        assert command.takes_keys or not keys, (program, keys)

@@ -4,7 +4,7 @@ This is the only room that touches RecBole's own functions and private names. ``
 the extensions, ``repairs.py`` one of the repairs.
 """
 
-__all__ = ["is_registered", "register"]
+__all__ = ["is_registered", "register", "register_class"]
 
 
 def register() -> None:
@@ -25,3 +25,11 @@ def is_registered() -> bool:
     from recbole_sibrar.plugin import installation
 
     return installation.is_installed()
+
+
+def register_class(own: object) -> None:
+    """Let RecBole find a model or a metric of a user's own by its name."""
+    register()
+    from recbole_sibrar.plugin import installation
+
+    installation.register_class(own)

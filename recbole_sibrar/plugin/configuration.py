@@ -41,9 +41,10 @@ def load_internal_config_dict(
     general = general_defaults()
     config.internal_config_dict = {**general, **config.internal_config_dict}
     config.parameters["Evaluation"] = [*config.parameters["Evaluation"], *general]
-    if is_ours(model_class):
-        in_recbole = Path(recbole.__path__[0]) / "properties" / "dataset" / f"{dataset}.yaml"
-        for file in (_defaults_of(model_class), in_recbole):
+    defaults = _defaults_of(model_class)
+    if defaults is not None:
+        in_recbole = _recbole_properties() / "dataset" / f"{dataset}.yaml"
+        for file in (defaults, in_recbole):
             if file.is_file():
                 config._update_internal_config_dict(str(file))
     _load_dataset_file(config, dataset)
@@ -52,10 +53,23 @@ def load_internal_config_dict(
         config.internal_config_dict["load_col"] = {"user": "*", "item": "*", **load_col}
 
 
-def _defaults_of(model_class: type) -> Path:
-    """Return the file with the defaults of our model, or of our model that a user's class is derived from."""
-    files = (properties() / "model" / f"{base.__name__}.yaml" for base in model_class.__mro__)
-    return next((file for file in files if file.is_file()), properties() / "model" / f"{MODELS[0]}.yaml")
+def _defaults_of(model_class: type) -> Path | None:
+    """Return the file with the defaults of our model, or of the model that a user's class is derived from.
+
+    None for RecBole's models, whose defaults RecBole itself has loaded.
+    """
+    if model_class.__module__.startswith("recbole."):
+        return None
+
+    ours = is_ours(model_class)
+    folder = (properties() if ours else _recbole_properties()) / "model"
+    files = (folder / f"{base.__name__}.yaml" for base in model_class.__mro__)
+    return next((file for file in files if file.is_file()), folder / f"{MODELS[0]}.yaml" if ours else None)
+
+
+def _recbole_properties() -> Path:
+    """Return the folder of RecBole's default configurations."""
+    return Path(recbole.__path__[0]) / "properties"
 
 
 def _load_dataset_file(config: Config, dataset: str) -> None:

@@ -25,7 +25,7 @@ from recbole_sibrar.data.views import View
 from recbole_sibrar.evaluator.breakdown import group_results, per_user_results, save_per_user, table
 from recbole_sibrar.evaluator.groups import Group, find_groups
 from recbole_sibrar.evaluator.lists import ListCollector, TrainingKnowledge
-from recbole_sibrar.evaluator.metrics import METRICS, NEED
+from recbole_sibrar.evaluator.metrics import NEED, ListMetric
 from recbole_sibrar.evaluator.ranking import collect_batch, find_best, needs_best
 from recbole_sibrar.evaluator.requirements import check_evaluation, check_training
 from recbole_sibrar.evaluator.stand_ins import stand_in_warnings
@@ -49,17 +49,6 @@ _UNDEFINED = {
     EvaluatorType.VALUE: "the labels are all alike, or a score is no number",
 }
 """Reasons for a metric of RecBole to be NaN."""
-
-
-def register_metrics() -> None:
-    """Enter our metrics into RecBole's dictionaries."""
-    for metric in METRICS:
-        name = metric.__name__.lower()
-        registry.metrics_dict[name] = metric
-        registry.metric_information[name] = metric.metric_need
-        registry.metric_types[name] = metric.metric_type
-        if metric.smaller and name not in registry.smaller_metrics:
-            registry.smaller_metrics.append(name)
 
 
 def prepare(
@@ -90,9 +79,9 @@ def _read_fields(config: Config, knowledge: TrainingKnowledge) -> list[Group]:
         ConfigError: A metric's key is not set.
         DataError: A field does not exist or has the wrong type.
     """
-    asked = {name.lower() for name in config["metrics"]}
-    for metric in METRICS:
-        if metric.__name__.lower() in asked:
+    metrics = [registry.metrics_dict[name.lower()] for name in config["metrics"]]
+    for metric in dict.fromkeys(metrics):
+        if issubclass(metric, ListMetric):
             metric(config).read(knowledge)
     return find_groups(knowledge, evaluation_config(config).groups)
 

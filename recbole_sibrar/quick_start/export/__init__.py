@@ -1,6 +1,10 @@
 """Export of a trained model as a portable one, which is used without RecBole and without the data set."""
 
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from recbole_sibrar.quick_start.export.checkpoint import export
 
 __all__ = ["export"]
 

@@ -16,7 +16,7 @@ from recbole.utils import get_trainer, init_seed
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.evaluator.evaluation_state import collector_state
 from recbole_sibrar.evaluator.metrics import METRICS
-from recbole_sibrar.plugin.evaluation import hooks
+from recbole_sibrar.plugin.evaluation import metrics_by_name
 
 Build = Callable[..., tuple[Any, ...]]
 OURS = [metric.__name__ for metric in METRICS]
@@ -120,7 +120,7 @@ def test_registering_metrics_twice() -> None:
         return [*map(dict, tables), list(registry.smaller_metrics)]
 
     before = state()
-    hooks.register_metrics()
+    metrics_by_name.register_metrics()
     assert state() == before
     smaller = {"gini", "arp", "pl", "popreo", "poprsp", "usercalibration"}
     assert {name.lower() for name in OURS} & set(registry.smaller_metrics) == smaller
