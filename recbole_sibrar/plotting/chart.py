@@ -40,6 +40,8 @@ class Series:
     """For each point the values of the single runs; may be empty."""
     mark: int | None = None
     """Position of the best epoch of a line."""
+    is_joined: bool = True
+    """False for points without a line between them."""
     hollow: bool = False
     """True for an outlined dot, to tell two dots of one colour apart."""
 

@@ -227,14 +227,20 @@ def _gap(material: Material) -> Section:
     if frame is None:
         absent = "Not available: `recbole-sibrar report --gap` measures it in the checkpoints."
         return Section("gap", "Modality gap", absent=absent)
-    sets = [chart_set("measure", figures.gap_charts(frame, material.colours))]
+    sets = [chart_set("measure", figures.gap_charts(_best_first(frame, material), material.colours))]
     text = (
         "How far apart the modalities of the same item lie in the embedding space, for each pair of modalities; mean "
     )
     text += "over the seeds, with the mean ends of their intervals."
     if material.projection is not None:
-        sets.insert(0, _projections(material.projection))
+        sets.insert(0, _projections(_best_first(material.projection, material)))
     return Section("gap", "Modality gap", text, chart_sets=sets, folded=[page_tables.gap_table(frame)])
+
+
+def _best_first(frame: pd.DataFrame, material: Material) -> pd.DataFrame:
+    """Sort the rows of a study by model, the best first."""
+    places = {name: i for i, name in enumerate(material.order(material.data.valid_metric))}
+    return frame.sort_values("name", kind="stable", key=lambda names: names.map(places).fillna(len(places)))
 
 
 def _projections(frame: pd.DataFrame) -> ChartSet:

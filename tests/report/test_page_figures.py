@@ -62,6 +62,13 @@ def test_each_modality_has_its_worth(page: Reader) -> None:
     assert "all modalities 0.3000" in page.texts("worth-item-SiBraR", "span", "right")
 
 
+def test_projections_have_common_axes(page: Reader) -> None:
+    paths = {str(x["class"]): str(x["d"]) for tag, x in page.attributes if tag == "path"}
+    # the middle of the points is at 500, the widest extent fills 92 %
+    assert paths == {"cloud0": "M960 960h0M40 40h0", "cloud1": "M500 500h0"}
+    assert page.texts("projections", "p", "about") == ["81% of the variance"]
+
+
 def test_pairs_stand_in_a_square(page: Reader) -> None:
     head, *rows = page.rows["values of pairs-ndcg-10"]
     assert head == ["", "SiBraR", STRANGE, "Pop"]

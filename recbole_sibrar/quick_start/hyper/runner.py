@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from recbole.utils import dict2str
 
-from recbole_sibrar.quick_start.hyper import display, trial_process
+from recbole_sibrar.quick_start.hyper import trial_process
 from recbole_sibrar.quick_start.hyper.plan import Plan
 from recbole_sibrar.quick_start.hyper.record import BEST, TABLE, Record, Status, Trial
 from recbole_sibrar.quick_start.run.child_process import Children, threads_each
@@ -86,11 +85,11 @@ class Runner:
         stopped = ", stopped" if trial.status == Status.STOPPED else ""
         return f"{self.plan.metric} {trial.score:.4f}{stopped}"
 
-    def conclude(self, display_file: Path | None) -> int:
+    def conclude(self, write_page: Callable[[], object] | None = None) -> int:
         """Test the best trial unless that was done before; write and print the results.
 
         Args:
-            display_file: HTML page with a figure, or None.
+            write_page: Writes a page about the search, or None.
 
         Returns:
             Exit status: 1 if all trials or the test have failed.
@@ -100,9 +99,8 @@ class Runner:
         self.record.finished = status == 0
         self.record.write()
 
-        if display_file:
-            title = f"{self.plan.model}, {self.plan.dataset}"
-            display.write(self.record, self.plan.metric, title, display_file)
+        if write_page is not None:
+            write_page()
         if best is not None:
             print("\n".join(self._report(best)))  # noqa: T201
         return status

@@ -100,6 +100,11 @@ class Lines:
         return "lines"
 
     @property
+    def loose(self) -> list[Series]:
+        """Series of points without a line, which have no end for their name."""
+        return [series for series in self.chart.series if not series.is_joined]
+
+    @property
     def has_values(self) -> bool:
         """True for few points, whose values stand in a table."""
         return all(len(series.x) <= MAX_POINTS for series in self.chart.series) and not self.is_curve
@@ -140,20 +145,22 @@ def _line(series: Series, chart: Chart, x: Scale, y: Scale, shift: float) -> Lin
     if series.mark is not None:
         marked = [series.mark]
     else:
-        marked = list(range(len(series.x))) if len(series.x) <= MAX_POINTS else []
+        marked = list(range(len(series.x))) if len(series.x) <= MAX_POINTS or not series.is_joined else []
     points = [_point(series, i, chart, x, y) for i in marked if isfinite(series.y[i])]
-    return Line(series, [" ".join(piece) for piece in pieces if piece], points, shift)
+    return Line(series, [" ".join(piece) for piece in pieces if piece and series.is_joined], points, shift)
 
 
 def _point(series: Series, i: int, chart: Chart, x: Scale, y: Scale) -> Point:
     place = series.numbers[i]
-    about = "best epoch" if series.mark is not None else chart.x_title
+    about = f"best {chart.x_title.partition(',')[0]}" if series.mark is not None else chart.x_title
     hint = f"{series.name}\n{about}: {place:g}\n{chart.y_title}: {short(series.y[i])}"
     low = high = None
     if series.low is not None and series.high is not None and isfinite(series.low[i]):
         low = round(100 - y.at(series.low[i]), 2)
         high = round(100 - y.at(series.high[i]), 2)
         hint += f" ({short(series.low[i])} to {short(series.high[i])})"
+    if i < len(series.details):
+        hint += f"\n{series.details[i]}"
     return Point(x.at(place), round(100 - y.at(series.y[i]), 2), low, high, hint)
 
 
@@ -163,7 +170,7 @@ def _names(chart: Chart, y: Scale) -> list[EndName]:
     first: dict[str, Series] = {}
     for series in chart.series:
         finite = [value for value in series.y if isfinite(value)]
-        if finite:
+        if finite and series.is_joined:
             ends.setdefault(series.group, []).append(100 - y.at(finite[-1]))
             first.setdefault(series.group, series)
 
