@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.inspection import permutation_importance
 
@@ -172,11 +173,12 @@ def importance(trials: Sequence[Trial], names: Sequence[str]) -> dict[str, float
     return {name: float(value) / total for name, value in zip(names, found, strict=True)} if total > 0 else {}
 
 
-def _codes(values: Sequence[object]) -> np.ndarray:
+def _codes(values: Sequence[object]) -> NDArray[np.float64]:
     """Turn values into numbers: numbers stay, others get the position of their text in the alphabet."""
     if all(isinstance(value, (int, float)) for value in values):
         return np.array(values, dtype=float)
-    return np.unique([str(value) for value in values], return_inverse=True)[1].astype(float)
+    positions: NDArray[np.float64] = np.unique([str(value) for value in values], return_inverse=True)[1].astype(float)
+    return positions
 
 
 def _curves(record: Record, scored: Sequence[Trial], best: Trial, plan: Plan) -> Section:

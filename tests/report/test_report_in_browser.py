@@ -111,9 +111,9 @@ def test_tables_sort_by_click_and_key(opened: webdriver.Chrome, page: Path) -> N
 def test_figures_have_marks_and_texts(opened: webdriver.Chrome) -> None:
     figures = opened.execute_script(
         "return [...document.querySelectorAll('figure')].filter(x => x.checkVisibility()).map(x => [x.ariaLabel,"
-        "[...x.querySelectorAll('.dot, polyline')].filter(y => y.getBoundingClientRect().height).length])"
+        "[...x.querySelectorAll('.dot, polyline, path')].filter(y => y.getBoundingClientRect().height).length])"
     )
-    assert len(figures) == 8  # results, modalities, significance, cost, groups, missing modalities, gap, curves
+    assert len(figures) == 9  # a figure a section, and the projections
     assert all(label and n_marks for label, n_marks in figures)
     names = opened.find_elements(By.CSS_SELECTOR, "#p0-results figure:not(.other) .row .name")
     assert [name.text for name in sorted(names, key=lambda name: name.rect["y"])] == ["SiBraR", STRANGE, "Pop"]
