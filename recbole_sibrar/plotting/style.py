@@ -124,7 +124,9 @@ def _fill(text: str, n_letters: int) -> str:
     """Fill lines with pieces that end with a space or a sign."""
     lines = [""]
     for piece in re.findall(r".+?(?:[\s=,:_/+]+|$)", text):
-        if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > n_letters:
+        length = len(piece.rstrip())
+        fits_alone = length <= n_letters  # a longer piece is broken anyway, and begins on the line before
+        if lines[-1] and fits_alone and len(lines[-1]) + length > n_letters:
             lines.append("")
         lines[-1] += piece
     return "\n".join(textwrap.fill(line.rstrip(), n_letters, break_on_hyphens=False) for line in lines)
