@@ -60,7 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="hyper.result",
         help="readable results; all other files are in a folder of the same name without suffix (default: %(default)s)",
     )
-    parser.add_argument("--display_file", metavar="FILE", help="HTML page with a figure of all trials")
+    parser.add_argument(
+        "--display_file", metavar="FILE", help="HTML page about all trials: parameters, scores, learning curves"
+    )
     parser.add_argument("--resume", action="store_true", help="continue the search of --output_file")
     _add_search_arguments(parser)
     _add_ray_arguments(parser)
@@ -108,7 +110,7 @@ class Options:
     output_file: Path
     """Readable results, beside a folder with all other files."""
     display_file: Path | None
-    """HTML page with a figure of all trials."""
+    """HTML page about all trials: parameters, scores, learning curves."""
     tool: str
     """One of :data:`TOOLS`."""
     algo: str | None
@@ -269,11 +271,25 @@ def _search_and_conclude(options: Options, plan: Plan, record: Record, note: Cal
         try:
             _search(options, runner)
             bar.close()
-            return runner.conclude(options.display_file)
+            return runner.conclude(_page_writer(options, plan, record))
         except KeyboardInterrupt:
             runner.children.stop()
             note(f"interrupted; {len(record.ended)} trials have ended, the same command with --resume continues")
             return INTERRUPTED
+
+
+def _page_writer(options: Options, plan: Plan, record: Record) -> Callable[[], None] | None:
+    """Return the function that writes the page; None without ``--display_file``."""
+    file = options.display_file
+    if file is None:
+        return None
+
+    def write() -> None:
+        from recbole_sibrar.report import search_page  # imports scikit-learn, for this option alone
+
+        search_page.write(record, plan, file)
+
+    return write
 
 
 def _search(options: Options, runner: Runner) -> None:

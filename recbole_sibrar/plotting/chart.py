@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from recbole_sibrar.plotting.colours import Colour
@@ -39,6 +40,16 @@ class Series:
     """For each point the values of the single runs; may be empty."""
     mark: int | None = None
     """Position of the best epoch of a line."""
+    is_joined: bool = True
+    """False for points without a line between them."""
+    hollow: bool = False
+    """True for an outlined dot, to tell two dots of one colour apart."""
+
+    @property
+    def numbers(self) -> list[float]:
+        """``x`` of a line."""
+        found: list[float] = np.asarray(self.x, dtype=float).tolist()
+        return found
 
     @property
     def x_texts(self) -> list[str]:
@@ -76,12 +87,21 @@ class Chart:
     """In the order of the legend, and of the rows of dots."""
     levels: Sequence[Level] = field(default_factory=list)
     """Levels, drawn as lines."""
+    form: str = ""
+    """Format of the values; empty for four digits."""
+    overlaid: bool = False
+    """True to put the dots of all series with one name in one row."""
 
     @property
     def grouped(self) -> bool:
         """True if several series have dots at one name."""
         names = [x for series in self.series for x in dict.fromkeys(series.x)]
         return len(set(names)) < len(names)
+
+    @property
+    def in_groups(self) -> bool:
+        """True for a row for each series of each name."""
+        return self.grouped and not self.overlaid
 
     @property
     def categories(self) -> list[str]:

@@ -30,7 +30,7 @@ def draw(chart: Chart) -> Figure:
         chart: Content of the figure.
     """
     is_line = chart.kind == "line"
-    n_rows = len(chart.categories) * (len(chart.series) if chart.grouped else 1)
+    n_rows = len(chart.categories) * (len(chart.series) if chart.in_groups else 1)
     height = 3.6 if is_line else 1.1 + _ROW * max(n_rows, 3)
     with matplotlib.rc_context(_PLAIN):
         figure = Figure(figsize=(5.6, height), layout="constrained")
@@ -127,11 +127,11 @@ def _name_ends(axes: Axes, chart: Chart, ends: dict[str, float]) -> None:
 
 def _draw_dots(axes: Axes, chart: Chart) -> dict[str, Any]:
     """Draw a row for each name, or for each series of each name, and return a handle for each series."""
-    n_series = len(chart.series) if chart.grouped else 1
-    rows = {name: i * (n_series + 0.8 * chart.grouped) for i, name in enumerate(chart.categories)}
+    n_series = len(chart.series) if chart.in_groups else 1
+    rows = {name: i * (n_series + 0.8 * chart.in_groups) for i, name in enumerate(chart.categories)}
     handles: dict[str, Any] = {}
     for position, series in enumerate(chart.series):
-        shift = position if chart.grouped else 0
+        shift = position if chart.in_groups else 0
         y = [rows[name] + shift for name in series.x_texts]
         colour = series.colour.light
         for place, values in zip(y, series.seeds, strict=False):
@@ -142,6 +142,7 @@ def _draw_dots(axes: Axes, chart: Chart) -> dict[str, Any]:
             xerr=_errors(series),
             fmt="o" if series.colour.own else "s",
             color=colour,
+            markerfacecolor="white" if series.hollow else colour,
             markersize=5,
             elinewidth=1.1,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Mapping
@@ -104,7 +105,7 @@ def look(number: int) -> dict[str, str]:
 
 
 def wrapped(text: str, inches: float, points: float = 9) -> str:
-    r"""Break a text into lines that fit a width, at spaces where possible.
+    r"""Break a text into lines that fit a width: at spaces and after signs, inside a word or number only if it must be.
 
     Args:
         text: The text; its own line breaks stay.
@@ -114,10 +115,23 @@ def wrapped(text: str, inches: float, points: float = 9) -> str:
     Example:
         >>> wrapped("SiBraR without contrast", 1.2)
         'SiBraR without\ncontrast'
+        >>> wrapped("SiBraR temperature=0.125", 1.2)
+        'SiBraR\ntemperature=\n0.125'
     """
     n_letters = max(4, int(inches * 72 / (0.62 * points)))
-    lines = [textwrap.fill(line, n_letters, break_on_hyphens=False) for line in text.split("\n")]
-    return "\n".join(lines)
+    return "\n".join(_fill(line, n_letters) for line in text.split("\n"))
+
+
+def _fill(text: str, n_letters: int) -> str:
+    """Fill lines with pieces that end with a space or a sign."""
+    lines = [""]
+    for piece in re.findall(r".+?(?:[\s=,:_/+]+|$)", text):
+        length = len(piece.rstrip())
+        fits_alone = length <= n_letters  # a longer piece is broken anyway, and begins on the line before
+        if lines[-1] and fits_alone and len(lines[-1]) + length > n_letters:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(textwrap.fill(line.rstrip(), n_letters, break_on_hyphens=False) for line in lines)
 
 
 def place_legend(figure: Figure, handles: Mapping[str, Any], **options: Any) -> Legend:

@@ -13,7 +13,8 @@ from recbole_sibrar.plotting.chart import Chart
 from recbole_sibrar.quick_start.group.folder import read_comparisons
 from recbole_sibrar.report.figure_files import save_changed
 from recbole_sibrar.report.page import Part, render
-from recbole_sibrar.report.sections import build_part
+from recbole_sibrar.report.records import configuration_section, versions_section
+from recbole_sibrar.report.sections import Material, build_part
 from recbole_sibrar.report.studies import gap_study, missing_study
 
 __all__ = ["PAGE", "run"]
@@ -58,12 +59,13 @@ def run(
     parts = []
     for data in comparisons:
         missing = missing_study(data, with_missing, data_path)
-        gap = gap_study(data, with_gap, data_path)
-        parts.append(build_part(data, missing, gap))
+        gap, projection = gap_study(data, with_gap, data_path)
+        parts.append(build_part(Material(data, missing, gap, projection)))
 
     title = " | ".join(dict.fromkeys(part.title for part in parts))
     made = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
-    text = render(title, parts, f"Made by recbole-sibrar {version('recbole-sibrar')} on {made}.")
+    appendix = [configuration_section(comparisons), versions_section(comparisons)]
+    text = render(title, parts, appendix, f"Made by recbole-sibrar {version('recbole-sibrar')} on {made}.")
     try:
         n_figures = 0 if figures is None else save_changed(_charts(parts, figures))
         with replacing(output) as temporary:
@@ -77,7 +79,11 @@ def _charts(parts: Sequence[Part], folder: Path) -> dict[Path, list[Chart]]:
     """Assign the figures to folders; several comparisons have a folder each."""
     return {
         folder / part.name if len(parts) > 1 else folder: [
-            chart for section in part.sections for chart_set in section.chart_sets for chart in chart_set.charts
+            chart
+            for section in part.sections
+            for place in section.chart_sets
+            for figure in place.figures
+            for chart in figure.charts
         ]
         for part in parts
     }

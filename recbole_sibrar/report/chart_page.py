@@ -1,15 +1,42 @@
-"""Data of the figures on the page; the page's script hands them to Plotly in the colours of the theme."""
+"""Figures of the page: what a reader chooses among, and a description for screen readers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
-from typing import Any
+from typing import Protocol
 
-from recbole_sibrar.plotting.chart import Chart, Series
+from recbole_sibrar.plotting.chart import Chart
+from recbole_sibrar.report.drawing import draw_dots, draw_lines
 
-__all__ = ["ChartSet", "describe"]
+__all__ = ["ChartSet", "PageFigure", "View", "chart_set", "describe", "page_figure"]
+
+
+class View(Protocol):
+    """Figure with all places computed."""
+
+    @property
+    def kind(self) -> str:
+        """Name of its template."""
+
+
+@dataclass(frozen=True)
+class PageFigure:
+    """A figure on the page."""
+
+    name: str
+    """Identifier."""
+    choice: str
+    """Difference from its siblings, such as the metric."""
+    title: str
+    """Its caption."""
+    description: str
+    """Description for screen readers."""
+    views: Sequence[View]
+    """Its panels, from the top."""
+    charts: Sequence[Chart] = field(default_factory=list)
+    """Content of its files for papers."""
 
 
 @dataclass(frozen=True)
@@ -18,17 +45,33 @@ class ChartSet:
 
     label: str
     """Label of the choice, such as ``metric``."""
-    charts: Sequence[Chart]
+    figures: Sequence[PageFigure]
     """The figures; the first one is shown first."""
 
     @property
     def slug(self) -> str:
         """Identifies the place on the page."""
-        return f"chart-{self.charts[0].name}"
+        return f"chart-{self.figures[0].name}"
 
-    def data(self) -> list[dict[str, Any]]:
-        """Convert all figures to plain values, for JSON."""
-        return [_chart(chart) for chart in self.charts]
+
+def page_figure(chart: Chart) -> PageFigure:
+    """Place everything in a figure.
+
+    Args:
+        chart: Its content.
+    """
+    view = draw_lines(chart) if chart.kind == "line" else draw_dots(chart)
+    return PageFigure(chart.name, chart.choice, chart.title, describe(chart), [view], [chart])
+
+
+def chart_set(label: str, charts: Sequence[Chart]) -> ChartSet:
+    """Make a place for several figures.
+
+    Args:
+        label: Label of the choice.
+        charts: Their content.
+    """
+    return ChartSet(label, [page_figure(chart) for chart in charts])
 
 
 def describe(chart: Chart) -> str:
@@ -41,48 +84,4 @@ def describe(chart: Chart) -> str:
     names = ", ".join(dict.fromkeys(series.group for series in chart.series))
     values = [y for series in chart.series for y in series.y if isfinite(y)]
     extent = f" Values from {min(values):.4g} to {max(values):.4g}." if values else ""
-    return f"{kind}. {chart.title}: {names}.{extent} All values stand in the table below it."
-
-
-def _chart(chart: Chart) -> dict[str, Any]:
-    return {
-        "name": chart.name,
-        "choice": chart.choice,
-        "title": chart.title,
-        "kind": chart.kind,
-        "xTitle": chart.x_title,
-        "yTitle": chart.y_title,
-        "grouped": chart.grouped,
-        "fromZero": chart.from_zero,
-        "description": describe(chart),
-        "levels": [{"name": level.name, "value": _number(level.value)} for level in chart.levels],
-        "series": [_series(series) for series in chart.series],
-    }
-
-
-def _series(series: Series) -> dict[str, Any]:
-    errors = None
-    if series.low is not None and series.high is not None and any(map(isfinite, series.low)):
-        errors = {
-            "low": [_number(y - low) for y, low in zip(series.y, series.low, strict=True)],
-            "high": [_number(high - y) for y, high in zip(series.y, series.high, strict=True)],
-        }
-    return {
-        "name": series.name,
-        "group": series.group,
-        "light": series.colour.light,
-        "dark": series.colour.dark,
-        "own": series.colour.own,
-        "number": series.colour.number,
-        "mark": series.mark,
-        "seeds": [[_number(value) for value in values] for values in series.seeds],
-        "x": list(series.x),
-        "y": [_number(y) for y in series.y],
-        "errors": errors,
-        "details": list(series.details),
-    }
-
-
-def _number(value: float) -> float | None:
-    """Round a number to six digits for JSON; None for NaN and infinity, unknown to JSON."""
-    return float(f"{value:.6g}") if isfinite(value) else None
+    return f"{kind}. {chart.title}: {names}.{extent}"

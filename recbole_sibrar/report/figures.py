@@ -19,11 +19,11 @@ _EPOCH = "epoch, as the log counts: from 0"
 _GROUP = re.compile(r"(?P<metric>[^\[\]]+)\[(?P<field>[^=]+)=(?P<value>.*)\]")
 
 
-def _slug(*parts: str) -> str:
+def slug(*parts: str) -> str:
     """Make the name of a file.
 
     Example:
-        >>> _slug("results", "ndcg@10")
+        >>> slug("results", "ndcg@10")
         'results-ndcg-10'
     """
     return "-".join(re.sub(r"\W+", "-", part).strip("-") or "x" for part in parts)
@@ -66,7 +66,34 @@ def results_charts(
         title = metric_title(metric)
         known = (levels or {}).get(metric, ())
         heading = f"Test {title} of each model, the best first"
-        charts.append(Chart(_slug("results", metric), title, heading, "dots", "", title, series, known))
+        charts.append(Chart(slug("results", metric), title, heading, "dots", "", title, series, known))
+    return charts
+
+
+def cost_charts(
+    results: pd.DataFrame, memory: Mapping[tuple[str, int], float], order: Sequence[str], colours: Mapping[str, Colour]
+) -> list[Chart]:
+    """Make a figure of the minutes and one of the memory of a run: means of each model, and a mark for each run.
+
+    Args:
+        results: A row for each run: ``name``, ``seed`` and ``minutes``.
+        memory: Name and seed -> largest memory of the run in MB.
+        order: The models.
+        colours: Colour of each model.
+    """
+    megabytes = [memory.get((name, seed), np.nan) for name, seed in zip(results["name"], results["seed"], strict=True)]
+    costs = results.assign(memory=megabytes)
+    charts = []
+    for column, title, form in (("minutes", "minutes of a run", ".2f"), ("memory", "memory of a run in MB", ".0f")):
+        series = []
+        for name in order:
+            rows = costs[costs["name"] == name]
+            values = rows[column].dropna().tolist()
+            mean = float(np.mean(values)) if values else float("nan")
+            series.append(Series(name, name, colours[name], [name], [mean], seeds=[values]))
+        if any(line.y[0] == line.y[0] for line in series):
+            heading = f"{title[0].upper()}{title[1:]} of each model, mean over the seeds"
+            charts.append(Chart(f"cost-{column}", column, heading, "dots", "", title, series, form=form))
     return charts
 
 
@@ -103,7 +130,7 @@ def _group_chart(
         series.append(Series(name, name, colour, list(columns), mean, low, high, details, runs))
     title = metric_title(metric)
     heading = f"Test {title} by {field}"
-    return Chart(_slug("groups", field, metric), title, heading, "dots", field, title, series)
+    return Chart(slug("groups", field, metric), title, heading, "dots", field, title, series)
 
 
 def curve_charts(
@@ -138,7 +165,7 @@ def curve_charts(
         ]
         title = "Training loss" if column == "train_loss" else metric_title(column)
         heading = f"{title} of each epoch" if column == "train_loss" else f"Validation {title} after each epoch"
-        charts.append(Chart(_slug("curve", column), title, heading, "line", _EPOCH, title, series))
+        charts.append(Chart(slug("curve", column), title, heading, "line", _EPOCH, title, series))
     return charts
 
 
@@ -172,7 +199,7 @@ def missing_charts(
             title = metric_title(metric)
             heading = f"Test {title} while {side} modalities are missing"
             label = f"share of {side} modality values missing"
-            charts.append(Chart(_slug("missing", str(side), metric), title, heading, "line", label, title, series))
+            charts.append(Chart(slug("missing", str(side), metric), title, heading, "line", label, title, series))
         sets.append(charts)
     return [charts for charts in sets if charts]
 
@@ -205,5 +232,6 @@ def gap_charts(frame: pd.DataFrame, colours: Mapping[str, Colour]) -> list[Chart
             value, low, high = (means[column].tolist() for column in ("value", "low", "high"))
             series.append(Series(str(name), str(name), colours[str(name)], means.index.tolist(), value, low, high))
         title = LABELS.get(measure, measure).format(side="item")
-        charts.append(Chart(_slug("gap", measure), title, f"Modality gap: {title}", "dots", "", title, series))
+        heading = f"Modality gap: {title}"
+        charts.append(Chart(slug("gap", measure), title, heading, "dots", "", title, series, overlaid=True))
     return charts

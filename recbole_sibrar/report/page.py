@@ -1,21 +1,23 @@
-"""The page: one HTML file about a comparison, without any external resource."""
+"""The page: one HTML file about a comparison or a search, without any external resource."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from importlib import resources
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
-from recbole_sibrar.report.chart_page import ChartSet, describe
+from recbole_sibrar.plotting.colours import Colour
+from recbole_sibrar.report.chart_page import ChartSet
+from recbole_sibrar.report.data_strip import DataStrip
 from recbole_sibrar.report.page_tables import Table
 
 __all__ = ["STYLES", "Part", "Section", "render"]
 
-STYLES = ("theme.css", "page.css", "table.css", "chart.css", "media.css")
+STYLES = ("theme.css", "page.css", "table.css", "chart.css", "panel.css", "media.css")
 """Style sheets of the page; later files override earlier ones."""
 
 
@@ -34,42 +36,43 @@ class Section:
     chart_sets: Sequence[ChartSet] = field(default_factory=list)
     """Its figures."""
     tables: Sequence[Table] = field(default_factory=list)
-    """Its tables."""
+    """Its tables, below the figures."""
     folded: Sequence[Table] = field(default_factory=list)
     """Long tables, folded until a reader opens them."""
-    tables_first: bool = False
-    """True to put tables above figures."""
+    is_printed: bool = True
+    """False for a section without meaning on paper, where folded tables are left out."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """Part of the page about one comparison."""
+    """Part of the page about one comparison or one search."""
 
     name: str
     """Identifier on the page, and name among several parts."""
     title: str
-    """Split and data set in words."""
+    """Its subject in words, such as split and data set."""
     lead: str
     """First sentences: the best model."""
     keys: str
-    """Data set and keys as they were given."""
-    facts: Sequence[tuple[str, str]]
-    """Names of facts and facts, such as the number of runs."""
+    """Options in small print."""
     sections: Sequence[Section]
     """In order."""
+    strip: DataStrip = field(default_factory=DataStrip)
+    """Size of the data."""
 
 
-def render(title: str, parts: Sequence[Part], footer: str) -> str:
+def render(title: str, parts: Sequence[Part], appendix: Sequence[Section], footer: str) -> str:
     """Write the page.
 
     Args:
         title: Its title.
-        parts: The comparisons.
+        parts: Its parts.
+        appendix: Sections about all parts, at the end.
         footer: A sentence about the making of the page.
 
     Returns:
-        HTML. Every text is escaped. The page contains style, script and Plotly; its content security policy forbids
-        loading anything.
+        HTML. Every text is escaped. The page contains style and script; its content security policy forbids loading
+        anything.
     """
     environment = Environment(
         loader=PackageLoader("recbole_sibrar.report", "assets"),
@@ -78,18 +81,22 @@ def render(title: str, parts: Sequence[Part], footer: str) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    texts = {"style": Markup("\n").join(map(_asset, STYLES)), "script": _asset("page.js"), "plotly": _plotly()}
+    environment.filters["css"] = _css
+    environment.filters["soft"] = _soft
+    texts = {"style": Markup("\n").join(map(_asset, STYLES)), "script": _asset("page.js")}
     template = environment.get_template("page.html")
-    return template.render(title=title, parts=parts, footer=footer, describe=describe, **texts)
+    return template.render(title=title, parts=parts, appendix=appendix, footer=footer, **texts)
 
 
 def _asset(name: str) -> Markup:
     return Markup((resources.files("recbole_sibrar.report") / "assets" / name).read_text(encoding="utf-8"))
 
 
-@cache
-def _plotly() -> Markup:
-    """Return Plotly's script; Plotly is a requirement of RecBole."""
-    from plotly.offline import get_plotlyjs  # a second to load, for this command alone
+def _css(colour: Colour) -> str:
+    """Write the colour of a model in both themes."""
+    return f"light-dark({colour.light},{colour.dark})"
 
-    return Markup(get_plotlyjs())
+
+def _soft(text: str) -> Markup:
+    """Let a long name break after its signs, and so not inside a number or a word."""
+    return Markup("<wbr>").join(escape(piece) for piece in re.split(r"(?<=[=,:_/+])", str(text)))

@@ -72,12 +72,22 @@ def number(value: float | None, form: str = ".4f", **options: Any) -> Value:
     if value is None or not isfinite(value):
         infinite = value is not None and value == value
         return Value(f"{value:g}" if infinite else "-", value if infinite else None, numeric=True, **options)
-    return Value(format(value, form), value, numeric=True, **options)
+    return Value(format(value, form), float(f"{value:.6g}"), numeric=True, **options)
 
 
 def p_value(p: float) -> Value:
     """Make a cell with a p-value."""
     return Value("< 0.0001", p, numeric=True) if p < 1e-4 else number(p)
+
+
+def p_text(p: float) -> str:
+    """Write a p-value.
+
+    Example:
+        >>> p_text(0.0312), p_text(1e-9)
+        ('p = 0.031', 'p < 0.0001')
+    """
+    return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}"
 
 
 def _title(metric: str) -> str:
@@ -222,18 +232,26 @@ def subsets_table(frame: pd.DataFrame, metrics: Sequence[str]) -> Table:
 
 
 def gap_table(frame: pd.DataFrame) -> Table:
-    """Make the table of the measures of the modality gap.
+    """Make the table of the measures of the modality gap, means over the checkpoints of each model.
 
     Args:
         frame: Rows of measurements, with a column ``name`` for the model.
     """
+    names: list[str] = list(dict.fromkeys(frame["name"].tolist()))
+    keys = ["measure", "first", "second", "name"]
+    means = frame.groupby(keys, sort=False, dropna=False)[["value", "low", "high"]].mean().reset_index()
+    values: dict[tuple[str, str], dict[str, Value]] = {}
+    for row in means.to_dict("records"):
+        pair = dict.fromkeys("all" if pd.isna(row[side]) else str(row[side]) for side in ("first", "second"))
+        hint = "" if pd.isna(row["low"]) else f"{row['low']:.4f} to {row['high']:.4f}"
+        values.setdefault((row["measure"], " - ".join(pair)), {})[row["name"]] = number(row["value"], hint=hint)
+
     rows, groups = [], []
-    for row in frame.to_dict("records"):
-        pair = [Value("all" if pd.isna(row[side]) else str(row[side])) for side in ("first", "second")]
-        rows.append([Value(row["name"]), *pair, *(number(row[column]) for column in ("value", "low", "high"))])
-        groups.append(LABELS.get(row["measure"], row["measure"]).format(side="item"))
-    columns = ["Model", "First", "Second", "Value", "Lower end", "Upper end"]
-    return Table("gap", "Measures of the modality gap, with their intervals", columns, rows, "measure", groups)
+    for (measure, pair_title), known in values.items():
+        rows.append([Value(pair_title), *(known.get(name, Value("-")) for name in names)])
+        groups.append(LABELS.get(measure, measure).format(side="item"))
+    caption = "Measures of the modality gap; a pointer reads the intervals"
+    return Table("gap", caption, ["Modalities", *names], rows, "measure", groups)
 
 
 def configuration_tables(configurations: Mapping[str, Mapping[str, Any]]) -> tuple[Table, Table]:
@@ -243,10 +261,17 @@ def configuration_tables(configurations: Mapping[str, Mapping[str, Any]]) -> tup
         configurations: Name of the model -> key -> value.
     """
     keys = sorted({key for configuration in configurations.values() for key in configuration})
-    shown = {key: [_shown(known, key) for known in configurations.values()] for key in keys}
-    own = [[Value(key), *map(Value, values)] for key, values in shown.items() if len(set(values)) > 1]
-    shared = [[Value(key), Value(values[0])] for key, values in shown.items() if len(set(values)) == 1]
-    differing = Table("differing", "Keys that differ; a dash: the model has no such key", ["Key", *configurations], own)
+    own, shared = [], []
+    for key in keys:
+        models: dict[str, list[str]] = {}
+        for name, known in configurations.items():
+            models.setdefault(_shown(known, key), []).append(name)
+        if len(models) == 1:
+            shared.append([Value(key), Value(next(iter(models)))])
+            continue
+        own += [[Value(key), Value(value), Value(", ".join(names))] for value, names in models.items()]
+    caption = "Keys that differ between models; a dash: the model has no such key"
+    differing = Table("differing", caption, ["Key", "Value", "Models"], own)
     return differing, Table("shared", "Keys that all models share", ["Key", "Value"], shared)
 
 

@@ -13,6 +13,8 @@ from recbole_sibrar.plotting.chart import Level
 from recbole_sibrar.plotting.style import metric_title
 from recbole_sibrar.quick_start.group.folder import ComparisonFolder
 from recbole_sibrar.quick_start.group.results import LEVEL
+from recbole_sibrar.report.page_tables import p_text
+from recbole_sibrar.report.worth import measure_worth
 
 __all__ = ["chance", "heading", "is_smaller_better", "lead", "levels", "ranked"]
 
@@ -151,35 +153,27 @@ def _difference(data: ComparisonFolder, means: pd.Series[float], metric: str) ->
     if pair.empty:
         return f"{text}; the difference was not tested."
     p = float(pair["p_t_bonferroni"].iloc[0])
-    shown = "p < 0.0001" if p < 1e-4 else f"p = {p:.3g}"
-    return f"{text}, {'a significant difference' if p < LEVEL else 'no significant difference'} ({shown}, corrected)."
+    return (
+        f"{text}, {'a significant difference' if p < LEVEL else 'no significant difference'} ({p_text(p)}, corrected)."
+    )
 
 
 def _modalities(missing: pd.DataFrame | None, best: str, metric: str) -> str:
     """Name the modality that carries most alone, and the one that is missed most."""
-    if missing is None or metric not in missing or is_smaller_better(metric):
+    if missing is None or is_smaller_better(metric):
         return ""
-    rows = missing[(missing["name"] == best) & (missing["side"] == "item")]
-    full = rows[(rows["experiment"] == "loss") & (rows["rate"] == 0)][metric].mean()
-    subsets = rows[rows["experiment"] == "subset"].groupby("modalities")[metric].mean()
-    if not full > 0 or subsets.empty:
+    worth = measure_worth(missing, best, "item", metric)
+    if worth is None or not worth.full > 0:
         return ""
 
-    every = {name for subset in subsets.index for name in str(subset).split("+")}
-    alone = subsets[[subset for subset in subsets.index if subset in every]]
     sentences = []
-    if len(alone):
-        sentences.append(f"Of its modalities, {alone.idxmax()} alone keeps most: {100 * alone.max() / full:.0f} %.")
-    without = {}
-    for name in sorted(every):
-        rest = [subset for subset in subsets.index if set(str(subset).split("+")) == every - {name}]
-        if rest and len(every) > 1:
-            without[name] = float(subsets[rest[0]])
-    if without:
-        missed = min(without, key=lambda name: without[name])
-        kept = without[missed] / full
-        if kept < 1:
-            sentences.append(
-                f"{missed} is missed most: without it, {100 * (1 - kept):.0f} % of the {metric_title(metric)} is lost."
-            )
+    if worth.alone:
+        first = max(worth.alone, key=lambda name: worth.alone[name])
+        sentences.append(f"Of its modalities, {first} alone keeps most: {100 * worth.alone[first] / worth.full:.0f} %.")
+    if worth.without:
+        missed = min(worth.without, key=lambda name: worth.without[name])
+        lost = 1 - worth.without[missed] / worth.full
+        if lost > 0:
+            title = metric_title(metric)
+            sentences.append(f"{missed} is missed most: without it, {100 * lost:.0f} % of the {title} is lost.")
     return " ".join(sentences)

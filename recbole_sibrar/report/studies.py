@@ -23,6 +23,12 @@ MISSING, GAP = ("missing/missing.csv", "missing.csv"), ("gap/gap.csv", "gap.csv"
 """Paths of the tables of ``recbole-sibrar missing`` and ``recbole-sibrar gap``; new ones get the first path."""
 
 
+POINTS = "projection.csv"
+"""Table of projections, beside that of the gap."""
+
+_POINT_COLUMNS = ("checkpoint", "model", "modality", "x", "y", "about")
+
+
 def missing_study(data: ComparisonFolder, compute: bool, data_path: str | None = None) -> pd.DataFrame | None:
     """Read the study of missing item modalities, or make it on request.
 
@@ -47,8 +53,10 @@ def missing_study(data: ComparisonFolder, compute: bool, data_path: str | None =
     return None if path is None else _read(path, data, missing_modality.COLUMNS)
 
 
-def gap_study(data: ComparisonFolder, compute: bool, data_path: str | None = None) -> pd.DataFrame | None:
-    """Read the measures of the modality gap of the items, or make them on request.
+def gap_study(
+    data: ComparisonFolder, compute: bool, data_path: str | None = None
+) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
+    """Read the measures of the modality gap of the items and their projections, or make them on request.
 
     Args:
         data: The comparison.
@@ -56,32 +64,44 @@ def gap_study(data: ComparisonFolder, compute: bool, data_path: str | None = Non
         data_path: Folder of their data, if they have moved since training.
 
     Returns:
-        ``name``, ``first``, ``second``, ``measure``, ``value``, ``low``, ``high`` and more; None if there is none.
+        ``name``, ``first``, ``second``, ``measure``, ``value``, ``low``, ``high`` and more; then the points of the
+        projections. None for a table that is not there.
 
     Raises:
-        ConfigError: The file is no such table, or no checkpoint has a gap.
+        ConfigError: A file is no such table, or no checkpoint has a gap.
     """
     path = _find(data, GAP)
     if path is None and compute:
         checkpoints = _checkpoints(data, "--gap")
         path = _new(data, GAP, "--gap")
-        write_table(_measure(checkpoints, data_path), path)
-    return None if path is None else _read(path, data, ("checkpoint", "model", *modality_gap.COLUMNS))
+        frame, points = _measure(checkpoints, data_path)
+        write_table(points, path.with_name(POINTS))
+        write_table(frame, path)
+    if path is None:
+        return None, None
+
+    frame = _read(path, data, ("checkpoint", "model", *modality_gap.COLUMNS))
+    projection = path.with_name(POINTS)
+    return frame, _read(projection, data, _POINT_COLUMNS) if projection.is_file() else None
 
 
-def _measure(checkpoints: Sequence[str], data_path: str | None) -> pd.DataFrame:
-    """Measure the gap of every checkpoint with one, and name the others."""
-    from recbole_sibrar.studies.gap.study import measure_checkpoint  # a second to load, for this option alone
+def _measure(checkpoints: Sequence[str], data_path: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Measure the gap of every checkpoint with one, and name the others; return measures and projections."""
+    from recbole_sibrar.studies.gap.points import projected_points  # a second to load, for this option alone
+    from recbole_sibrar.studies.gap.study import measure
 
-    frames = []
+    frames, points = [], []
     for checkpoint in tqdm(checkpoints, desc="modality gap", unit="checkpoint"):
         try:
-            frames.append(measure_checkpoint(checkpoint, data_path=data_path))
+            found = measure(checkpoint, data_path=data_path)
         except ConfigError as error:
             tqdm.write(f"left out: {error}")
+            continue
+        frames.append(found.frame)
+        points.append(projected_points(found.sample, (found.name, found.frame["model"].iloc[0], checkpoint)))
     if not frames:
         raise ConfigError("--gap: no checkpoint has a modality gap that can be measured")
-    return pd.concat(frames, ignore_index=True)
+    return pd.concat(frames, ignore_index=True), pd.concat(points, ignore_index=True)
 
 
 def _find(data: ComparisonFolder, names: Sequence[str]) -> Path | None:

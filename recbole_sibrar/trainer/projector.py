@@ -17,10 +17,13 @@ from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.names import SIDES, Side
 from recbole_sibrar.trainer.training_state import training_state
 
-__all__ = ["FUSED", "LIMIT", "projector_points", "write_embeddings"]
+__all__ = ["COLOURING", "FUSED", "LIMIT", "projector_points", "write_embeddings"]
 
 LIMIT = 10_000
 """Largest number of points of a side; a browser becomes slow with more."""
+
+COLOURING = "tensorboard: the embeddings are in the tab Projector; 'Color by' modality there tells the modalities apart"
+"""Line of the log after the embeddings are written."""
 
 FUSED = "fused"
 """Label of a point for all modalities of an entity together."""
@@ -47,6 +50,8 @@ def write_embeddings(trainer: Trainer) -> None:
                 tag=f"{side}s",
                 global_step=max(trainer.train_loss_dict, default=trainer.start_epoch),
             )
+    # TensorBoard's projector_config.proto has no field for the first colouring.
+    trainer.logger.info(COLOURING)
 
 
 @contextmanager

@@ -1,14 +1,20 @@
-"""A comparison as ``run_recbole_group`` leaves it, written by hand."""
+"""A comparison and a search as ``run_recbole_group`` and ``run_hyper`` leave them, written by hand."""
 
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
+
+from recbole_sibrar.quick_start.hyper.parameter import Parameter
+from recbole_sibrar.quick_start.hyper.plan import Plan
+from recbole_sibrar.quick_start.hyper.record import Record, Status, Trial
+from recbole_sibrar.quick_start.hyper.space import Space
 
 STRANGE = "<b>A & $B$</b>"
 """A name that is nothing but a name in HTML, in Plotly and in Matplotlib."""
@@ -22,6 +28,17 @@ RUNS = {
     ("Pop", 2): 0.07,
 }
 """nDCG@10 of each run."""
+
+LOG = """26 Nov 09:03    INFO  tiny
+The number of users: 61
+The number of items: 1201
+The number of inters: 5000
+item field: text (vector, size 384, 75.0 % available)
+user field: gender (categorical, size 3, 100.0 % available)
+26 Nov 09:03    INFO  ranked items: valid 100
+26 Nov 09:03    INFO  ranked items: test 110
+"""
+"""Lines of a run's log about its data."""
 
 
 def write_comparison(folder: Path, studies: bool = True, groups: bool = True) -> Path:
@@ -47,6 +64,7 @@ def write_comparison(folder: Path, studies: bool = True, groups: bool = True) ->
         (run / "config.yaml").write_text(yaml.safe_dump({**keys, "title": f"<i>{name}</i>"}), encoding="utf-8")
         environment = {"python": "3.11.7", "platform": "Linux", "packages": {"torch": "2.13.0", "numpy": "1.26.4"}}
         (run / "environment.json").write_text(json.dumps(environment), encoding="utf-8")
+        (run / "log.txt").write_text(LOG, encoding="utf-8")
         curve = pd.DataFrame(
             {"epoch": [0, 1, 2], "train_loss": [3.0, 2.0, 1.5], "ndcg@10": [0.1, ndcg / 2, ndcg + 0.1]}
         )
@@ -81,12 +99,21 @@ def _write_studies(folder: Path) -> None:
         for rate, ndcg in ((0.0, 0.3), (0.5, 0.2), (1.0, 0.1)):
             loss = {"experiment": "loss", "modalities": "text+class", "rate": rate, "seed": 1, "share_missing": rate}
             rows.append({**common, **loss, "ndcg@10": ndcg})
-        rows.append({**common, "experiment": "subset", "modalities": "text", "share_missing": 0.5, "ndcg@10": 0.25})
+        for modality, ndcg in (("text", 0.25), ("class", 0.22), ("text+class", 0.3)):
+            rows.append(
+                {**common, "experiment": "subset", "modalities": modality, "share_missing": 0.5, "ndcg@10": ndcg}
+            )
     (folder / "missing").mkdir()
     pd.DataFrame(rows).to_csv(folder / "missing" / "missing.csv", index=False)
     pair = {"model": "SiBraR", "checkpoint": checkpoints[0], "first": "text", "second": "class"}
     gap = [{**pair, "measure": "cosine_ratio", "value": 0.4, "low": 0.3, "high": 0.5}]
     (folder / "gap").mkdir()
+    points = [
+        {**about, "modality": modality, "x": x, "y": -x, "about": "81% of the variance"}
+        for about in [{"name": "any", "model": "SiBraR", "checkpoint": checkpoints[0]}]
+        for modality, x in (("text", 0.5), ("text", -0.25), ("class", 0.125))
+    ]
+    pd.DataFrame(points).to_csv(folder / "gap" / "projection.csv", index=False)
     pd.DataFrame(gap).to_csv(folder / "gap" / "gap.csv", index=False)
 
 
@@ -100,3 +127,41 @@ def make_comparison() -> Callable[..., Path]:
 def comparison(tmp_path: Path) -> Path:
     """The folder of a comparison, studies of missing modalities and of the modality gap included."""
     return write_comparison(tmp_path / "comparison")
+
+
+def write_search(folder: Path, n_trials: int = 12) -> tuple[Record, Plan]:
+    """A search in which the size of the embedding decides all; one trial fails and one is stopped."""
+    parameters = (
+        Parameter("embedding_size", "choice", (16, 32, 64)),
+        Parameter("learning_rate", "loguniform", (-9.0, -4.0)),
+        Parameter("item_modalities", "choice", (["interactions", "text"], [STRANGE])),
+    )
+    config = {"valid_metric": "NDCG@10", "valid_metric_bigger": True, "seed": 7}
+    space = Space(folder / "a.hyper", parameters)
+    plan = Plan("SiBraR", "tiny", (), {"epochs": 3}, space, config, "hyperopt", "random", n_trials)  # type: ignore[arg-type]
+    record = Record(folder / "search.result", {}, True, lambda trial: {})
+    draw = random.Random(1)
+    for number in range(n_trials):
+        values = {
+            "embedding_size": draw.choice((16, 32, 64)),
+            "learning_rate": 10 ** draw.uniform(-4, -2),
+            "item_modalities": draw.choice((["interactions", "text"], [STRANGE])),
+        }
+        score = 0.1 + values["embedding_size"] / 1000 + draw.random() / 1000
+        status = {3: Status.FAILED, 5: Status.STOPPED}.get(number, Status.OK)
+        trial = Trial(number, values, {}, status, score, 2, {"ndcg@10": score}, 4.5, 1)
+        if status == Status.FAILED:
+            trial.score, trial.reason = None, "out of memory"
+        record.trials.append(trial)
+        curve = pd.DataFrame({"epoch": [0, 1, 2], "train_loss": [3.0, 2.0, 1.0], "ndcg@10": [0.05, score / 2, score]})
+        record.trial_folder(trial).mkdir(parents=True)
+        curve.to_csv(record.trial_folder(trial) / "learning_curve.csv", index=False)
+    assert record.best is not None
+    record.best.test_result = {"ndcg@10": 0.123}
+    return record, plan
+
+
+@pytest.fixture(scope="session")
+def make_search() -> Callable[..., tuple[Record, Plan]]:
+    """Writes a search: ``make_search(folder)``."""
+    return write_search

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from chromium import chromium_options, start_chromium
 from selenium import webdriver
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
@@ -19,17 +20,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 STRANGE = "<b>A & $B$</b>"
 
-PLOT = "document.querySelector('#p0-results .plot')"
-
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+def browser() -> Iterator[webdriver.Chrome]:
     """Chromium, of the size of a phone or a desk at will."""
-    options = chromium_options("browser", "performance")
-    downloads = tmp_path_factory.mktemp("downloads")
-    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
-    driver = start_chromium(options)
-    driver.downloads = downloads
+    driver = start_chromium(chromium_options("browser", "performance"))
     yield driver
     driver.quit()
 
@@ -72,6 +67,14 @@ def _head(browser: webdriver.Chrome, table: str, column: int) -> WebElement:
     return browser.find_elements(By.CSS_SELECTOR, f"#{table} thead th")[column]
 
 
+def _shown(browser: webdriver.Chrome, section: str) -> str:
+    """Caption of the figure shown first in a section."""
+    script = (
+        "return [...document.querySelectorAll(arguments[0])].filter(x => x.checkVisibility()).map(x => x.innerText)[0]"
+    )
+    return browser.execute_script(script, f"#{section} figcaption")
+
+
 def _background(browser: webdriver.Chrome) -> str:
     return browser.execute_script("return getComputedStyle(document.body).backgroundColor")
 
@@ -87,6 +90,7 @@ def test_nothing_is_asked_from_anywhere(opened: webdriver.Chrome) -> None:
 
 def test_tables_sort_by_click_and_key(opened: webdriver.Chrome, page: Path) -> None:
     results = pd.read_csv(page.parent / "results.csv")
+    opened.find_element(By.CSS_SELECTOR, "#p0-runs summary").click()
     head = _head(opened, "p0-table-runs", 4)
     for keys, order, descending in (
         (None, "descending", True),
@@ -104,46 +108,39 @@ def test_tables_sort_by_click_and_key(opened: webdriver.Chrome, page: Path) -> N
     assert (name.get_attribute("aria-sort"), head.get_attribute("aria-sort")) == ("ascending", None)
 
 
-def test_figures_have_data_and_texts(opened: webdriver.Chrome, page: Path) -> None:
-    plots = opened.execute_script(
-        "return [...document.querySelectorAll('.plot')].map(p => [p.data.map(t => t.y.length),"
-        "p.getAttribute('aria-label'), p.querySelectorAll('.point, .points path').length, p.getAttribute('role')])"
+def test_figures_have_marks_and_texts(opened: webdriver.Chrome) -> None:
+    figures = opened.execute_script(
+        "return [...document.querySelectorAll('figure')].filter(x => x.checkVisibility()).map(x => [x.ariaLabel,"
+        "[...x.querySelectorAll('.dot, polyline, path')].filter(y => y.getBoundingClientRect().height).length])"
     )
-    assert len(plots) == 5  # results, groups, curves, missing modalities, gap
-    for lengths, label, marks, role in plots:
-        assert lengths
-        assert min(lengths) > 0
-        assert marks >= sum(lengths)
-        assert "SiBraR" in label
-        assert role == "img"
-    places = opened.execute_script(f"return {PLOT}.data.map(trace => trace.x)")
-    groups = pd.read_csv(page.parent / "results.csv").groupby("name", sort=False)["ndcg@10"]
-    assert places[:3] == [pytest.approx(values.tolist()) for _, values in groups]  # the seeds
-    assert places[3:] == [[pytest.approx(mean)] for mean in groups.mean()]
-    ticks = opened.find_elements(By.CSS_SELECTOR, "#p0-results .plot .ytick")
-    assert [tick.text for tick in sorted(ticks, key=lambda tick: tick.rect["y"])] == ["SiBraR", STRANGE, "Pop"]
+    assert len(figures) == 9  # a figure a section, and the projections
+    assert all(label and n_marks for label, n_marks in figures)
+    names = opened.find_elements(By.CSS_SELECTOR, "#p0-results figure:not(.other) .row .name")
+    assert [name.text for name in sorted(names, key=lambda name: name.rect["y"])] == ["SiBraR", STRANGE, "Pop"]
 
 
-def test_another_metric_can_be_chosen(opened: webdriver.Chrome) -> None:
-    opened.find_element(By.CSS_SELECTOR, "#p0-results details.values summary").send_keys(Keys.ENTER)
+def test_a_metric_is_chosen_everywhere(opened: webdriver.Chrome) -> None:
     Select(opened.find_element(By.CSS_SELECTOR, "#p0-results .chart-choice")).select_by_visible_text("Gini@10")
-    assert opened.execute_script(f"return {PLOT}.data[3].x[0]") == pytest.approx(0.67)
-    rows = opened.find_elements(By.CSS_SELECTOR, "#p0-results details.values tbody tr")
-    assert [row.find_elements(By.TAG_NAME, "td")[2].text for row in rows] == ["0.67", "0.85", "0.94"]
-    assert opened.find_element(By.CSS_SELECTOR, "#p0-results figcaption").text.startswith("Test Gini@10 of each model")
+    assert _shown(opened, "p0-results").startswith("Test Gini@10 of each model")
+    assert _shown(opened, "p0-curves").startswith("Validation nDCG@10")  # which have no other metric
+    Select(opened.find_element(By.CSS_SELECTOR, "#p0-curves .chart-choice")).select_by_visible_text("Training loss")
+    assert _shown(opened, "p0-curves").startswith("Training loss")
+    assert _shown(opened, "p0-results").startswith("Test Gini@10 of each model")
+    Select(opened.find_element(By.CSS_SELECTOR, "#p0-results .chart-choice")).select_by_visible_text("nDCG@10")
+    assert _shown(opened, "p0-curves").startswith("Validation nDCG@10")
 
 
-def test_pointer_reads_each_seed(opened: webdriver.Chrome) -> None:
-    script = f"Plotly.Fx.hover({PLOT}, [{{curveNumber: 4, pointNumber: 0}}])"
-    opened.execute_script(script)
-    find = lambda _: opened.find_elements(By.CSS_SELECTOR, "#p0-results .hoverlayer .hovertext")  # noqa: E731
-    (label,) = WebDriverWait(opened, 5).until(find)
-    assert STRANGE in label.text
-    assert "nDCG@10: 0.15" in label.text
-    assert "seed 1: 0.2000, seed 2: 0.1000" in label.text
+def test_pointer_reads_all_lines(opened: webdriver.Chrome) -> None:
+    panel = opened.find_element(By.CSS_SELECTOR, "#p0-curves figure:not(.other) .panel")
+    ActionChains(opened).scroll_to_element(panel).move_to_element(panel).perform()
+    head, *lines = opened.find_element(By.CLASS_NAME, "tip").text.splitlines()
+    assert head.endswith(": 1")  # the epoch in the middle
+    assert lines[0].split("  ") == ["0.175", "SiBraR, seed 2"]
+    assert len(lines) == 6
 
 
 def test_pairs_are_restricted_to_a_metric(opened: webdriver.Chrome) -> None:
+    opened.find_element(By.CSS_SELECTOR, "#p0-significance summary").click()
     choice = Select(opened.find_element(By.ID, "p0-table-significance-choice"))
     assert [option.text for option in choice.options] == ["all", "nDCG@10"]
     rows = opened.find_elements(By.CSS_SELECTOR, "#p0-table-significance tbody tr")
@@ -151,54 +148,31 @@ def test_pairs_are_restricted_to_a_metric(opened: webdriver.Chrome) -> None:
 
 
 def test_theme_follows_the_system(opened: webdriver.Chrome) -> None:
-    paper = f"return {PLOT}.layout.paper_bgcolor"
-    light, light_paper = _background(opened), opened.execute_script(paper)
+    dot = "return getComputedStyle(document.querySelector('#p0-results .dot')).fill"
+    light, light_dot = _background(opened), opened.execute_script(dot)
     _emulate(opened, 1280, "dark")
-    WebDriverWait(opened, 5).until(lambda _: opened.execute_script(paper) != light_paper)
+    WebDriverWait(opened, 5).until(lambda _: opened.execute_script(dot) != light_dot)
     assert _background(opened) != light
     theme = Select(opened.find_element(By.ID, "theme"))
     theme.select_by_value("light")
-    assert (_background(opened), opened.execute_script(paper)) == (light, light_paper)
+    assert (_background(opened), opened.execute_script(dot)) == (light, light_dot)
     opened.refresh()
     WebDriverWait(opened, 20).until(lambda _: opened.execute_script("return document.documentElement.dataset.ready"))
     assert _background(opened) == light
 
 
-@pytest.mark.parametrize(("kind", "begin"), [("svg", b"<svg"), ("png", b"\x89PNG")])
-def test_a_figure_is_saved(opened: webdriver.Chrome, kind: str, begin: bytes) -> None:
-    opened.find_element(By.CSS_SELECTOR, f"#p0-results [data-format={kind}]").click()
-    path = opened.downloads / f"results-ndcg-10.{kind}"
-    WebDriverWait(opened, 10).until(lambda _: path.is_file() and path.stat().st_size)
-    assert path.read_bytes().startswith(begin)
-
-
-def test_phone_needs_no_sideways_scrolling(opened: webdriver.Chrome) -> None:
-    _emulate(opened, 390, "light")
-    widths = "return [document.documentElement.scrollWidth, Math.max(...[...document.querySelectorAll('.plot')].map("
-    widths += "p => p.querySelector('svg').getBoundingClientRect().right))]"
-    WebDriverWait(opened, 5).until(lambda _: max(opened.execute_script(widths)) <= 390)
-
-
-@pytest.mark.parametrize("width", [1280, 768, 390])
-def test_no_text_of_a_figure_is_cut(opened: webdriver.Chrome, width: int) -> None:
-    _emulate(opened, width, "light")
-    cut = """return [...document.querySelectorAll('.plot')].flatMap(plot => {
-        const outer = plot.getBoundingClientRect();
-        return [...plot.querySelectorAll('text')].filter(text => {
-            const box = text.getBoundingClientRect();
-            const leaves = box.left < outer.left - 1 || box.right > outer.right + 1;
-            return box.width && (leaves || box.top < outer.top - 1 || box.bottom > outer.bottom + 1);
-        }).map(text => text.textContent);
-    })"""
-    WebDriverWait(opened, 20).until(lambda _: opened.execute_script(cut) == [])
-
-
 def test_a_wide_table_shows_that_it_goes_on(opened: webdriver.Chrome) -> None:
     _emulate(opened, 390, "light")
+    opened.find_element(By.CSS_SELECTOR, "#p0-runs summary").click()
     table = opened.find_element(By.CSS_SELECTOR, "#p0-runs .scroll")
-    WebDriverWait(opened, 5).until(lambda _: "more" in table.get_attribute("class"))
+    frame = opened.find_element(By.CSS_SELECTOR, "#p0-runs .frame")
+    WebDriverWait(opened, 5).until(lambda _: "more" in frame.get_attribute("class"))
+    place = "return document.querySelector('#p0-runs tbody th').getBoundingClientRect().left"
+    first = opened.execute_script(place)
     opened.execute_script("arguments[0].scrollLeft = 10000", table)
-    WebDriverWait(opened, 5).until(lambda _: "more" not in table.get_attribute("class"))
+    WebDriverWait(opened, 5).until(lambda _: "more" not in frame.get_attribute("class"))
+    assert opened.execute_script(place) == first
+    assert "before" in frame.get_attribute("class")
 
 
 def test_keyboard_reaches_every_control(opened: webdriver.Chrome) -> None:

@@ -47,8 +47,10 @@ def shown(trainer: Trainer) -> dict[str, tuple[list[list[str]], np.ndarray]]:
     return tabs
 
 
-def test_points_of_every_item(make_model: Build) -> None:
-    tabs = shown(fit(make_model, epochs=1))
+def test_points_of_every_item(make_model: Build, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        tabs = shown(fit(make_model, epochs=1))
+    assert any("'Color by' modality" in message for message in caplog.messages)
     (header, *lines), points = tabs["items"]
     assert set(tabs) == {"users", "items"}
     assert header == ["item_id", "modality"]

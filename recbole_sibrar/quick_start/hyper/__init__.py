@@ -1,7 +1,6 @@
 """Search for hyperparameters: ``run_hyper``."""
 
 __all__ = [
-    "display",
     "messages",
     "objective",
     "optuna_tool",

@@ -13,6 +13,7 @@ from recbole_sibrar.config import check_valid_metric, own_keys, refuse
 from recbole_sibrar.plugin.checks import has_encoders, keys_of_closed_form
 from recbole_sibrar.plugin.configuration import known_keys
 from recbole_sibrar.quick_start.group import record
+from recbole_sibrar.quick_start.group.runs import CURVE
 from recbole_sibrar.quick_start.hyper import space as spaces
 from recbole_sibrar.quick_start.hyper.record import Record, Trial
 from recbole_sibrar.quick_start.hyper.space import Space
@@ -88,7 +89,8 @@ class Plan:
 
     def specification(self, trial: Trial) -> dict[str, Any]:
         """Return the content of a trial's ``run.yaml``."""
-        own = {"show_progress": False, "state": "INFO"}
+        # A trial works in its own folder; on a cluster all files of that folder come back.
+        own = {"show_progress": False, "state": "INFO", "save_learning_curve": CURVE}
         return {
             "model": self.model,
             "dataset": self.dataset,

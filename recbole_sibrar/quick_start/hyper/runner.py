@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from plotly.graph_objects import Figure
 from recbole.utils import dict2str
 
-from recbole_sibrar.quick_start.hyper import display, trial_process
+from recbole_sibrar.quick_start.hyper import trial_process
 from recbole_sibrar.quick_start.hyper.plan import Plan
 from recbole_sibrar.quick_start.hyper.record import BEST, TABLE, Record, Status, Trial
 from recbole_sibrar.quick_start.run.child_process import Children, threads_each
@@ -87,11 +85,11 @@ class Runner:
         stopped = ", stopped" if trial.status == Status.STOPPED else ""
         return f"{self.plan.metric} {trial.score:.4f}{stopped}"
 
-    def conclude(self, display_file: Path | None) -> int:
+    def conclude(self, write_page: Callable[[], object] | None = None) -> int:
         """Test the best trial unless that was done before; write and print the results.
 
         Args:
-            display_file: HTML page with a figure, or None.
+            write_page: Writes a page about the search, or None.
 
         Returns:
             Exit status: 1 if all trials or the test have failed.
@@ -101,23 +99,15 @@ class Runner:
         self.record.finished = status == 0
         self.record.write()
 
-        self._write_results(display_file)
+        if self.plan.tool == "optuna":
+            from recbole_sibrar.quick_start.hyper.optuna_tool import results
+
+            results.write_storage(self.record, self.plan.space, self.record.folder / results.STORAGE)
+        if write_page is not None:
+            write_page()
         if best is not None:
             print("\n".join(self._report(best)))  # noqa: T201
         return status
-
-    def _write_results(self, display_file: Path | None) -> None:
-        """Write the page, and what Optuna's own tools read."""
-        plan, record = self.plan, self.record
-        more: list[Figure] = []
-        if plan.tool == "optuna":
-            from recbole_sibrar.quick_start.hyper.optuna_tool import results
-
-            results.write_storage(record, plan.space, record.folder / results.STORAGE)
-            more = list(results.figures(record, plan.space, plan.metric)) if display_file else []
-
-        if display_file:
-            display.write(record, plan.metric, f"{plan.model}, {plan.dataset}", display_file, more)
 
     def _test_best(self) -> int:
         """Test the best trial; return the exit status."""

@@ -28,6 +28,7 @@ __all__ = [
     "Measured",
     "Options",
     "check_projection",
+    "measure",
     "measure_checkpoint",
     "read_options",
     "read_series",
@@ -69,8 +70,13 @@ def measure_checkpoint(
     Raises:
         ConfigError: The model encodes no modalities or fewer than two, or the data do not fit it.
     """
+    return measure(path, options, name, data_path).frame
+
+
+def measure(path: str, options: Options | None = None, name: str = "", data_path: str | None = None) -> Measured:
+    """Measure one trained model, with embeddings for figures; see :func:`measure_checkpoint`."""
     with_modalities([path], lambda line: None, "")
-    return _measure(path, options or Options(), name, getLogger().warning, data_path).frame
+    return _measure(path, options or Options(), name, getLogger().warning, data_path)
 
 
 def _measure(path: str, options: Options, name: str, note: Callable[[str], None], data_path: str | None) -> Measured:

@@ -1,14 +1,11 @@
-"""Results of a search as a study of Optuna: a storage for its tools, and its figures."""
+"""Results of a search as a study of Optuna: a storage for its tools."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import optuna
-import plotly.graph_objects as plotly
-from optuna import visualization
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
@@ -20,7 +17,7 @@ from recbole_sibrar.quick_start.hyper.parameter import Parameter
 from recbole_sibrar.quick_start.hyper.record import Record, Status, Trial
 from recbole_sibrar.quick_start.hyper.space import Space
 
-__all__ = ["STORAGE", "STUDY", "figures", "make_study", "write_storage"]
+__all__ = ["STORAGE", "STUDY", "make_study", "write_storage"]
 
 STORAGE = "optuna.log"
 """Optuna's journal file, in the folder of a search."""
@@ -58,28 +55,6 @@ def write_storage(record: Record, space: Space, file: Path) -> None:
     """
     with replacing(file) as temporary:
         make_study(record, space, JournalStorage(JournalFileBackend(str(temporary))))
-
-
-def figures(record: Record, space: Space, metric: str) -> Iterator[plotly.Figure]:
-    """Draw Optuna's figures of a search: its course, the score by each parameter, combinations, importances.
-
-    Args:
-        record: The trials.
-        space: The search space.
-        metric: Name of the score.
-    """
-    study = make_study(record, space)
-    complete = study.get_trials(states=(TrialState.COMPLETE,))
-    if not complete:
-        return
-
-    name = f"validation {metric}"
-    yield visualization.plot_optimization_history(study, target_name=name)
-    yield visualization.plot_slice(study, target_name=name)
-    yield visualization.plot_parallel_coordinate(study, target_name=name)
-    # Importances are shares of the variance of the score.
-    if len({trial.value for trial in complete}) > 1:
-        yield visualization.plot_param_importances(study, target_name=name)
 
 
 def _frozen(trial: Trial, space: Space) -> FrozenTrial:

@@ -1,0 +1,155 @@
+"""Dots in rows, with intervals, single runs and levels to compare with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+
+from recbole_sibrar.plotting.chart import Chart, Level, Series
+from recbole_sibrar.report.drawing.scale import Scale, Tick, fit, short
+
+__all__ = ["Dots", "LevelLine", "Mark", "Row", "draw_dots"]
+
+_MAX_VALUES = 2
+"""Largest number of values written beside a row; those of more dots stand in a table."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A value."""
+
+    series: Series
+    """Its series, with colour and shape."""
+    place: float | None
+    """Percent of the axis; None for a missing value."""
+    low: float | None
+    """Place of the lower end of its interval."""
+    high: float | None
+    """Place of the upper end."""
+    seeds: Sequence[float]
+    """Places of the single runs."""
+    hint: str
+    """Text for a pointer."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of dots, or a heading above some."""
+
+    name: str
+    """Text on its left."""
+    marks: Sequence[Mark] = field(default_factory=list)
+    """Dots; none for a heading."""
+    value: str = ""
+    """Text on its right."""
+
+
+@dataclass(frozen=True)
+class LevelLine:
+    """Line across all rows."""
+
+    name: str
+    """Its text, with the value."""
+    place: float
+    """Percent of the axis."""
+
+    @property
+    def is_right(self) -> bool:
+        """True for a line in the right half; its text ends there."""
+        return self.place > 50
+
+
+@dataclass(frozen=True)
+class Dots:
+    """View of a dot plot."""
+
+    chart: Chart
+    """The figure."""
+    rows: Sequence[Row]
+    """In order."""
+    ticks: Sequence[Tick]
+    """Numbers on the axis."""
+    levels: Sequence[LevelLine]
+    """Levels to compare with."""
+
+    @property
+    def kind(self) -> str:
+        """Name of the template."""
+        return "dots"
+
+
+def draw_dots(chart: Chart) -> Dots:
+    """Place the dots of a figure.
+
+    Args:
+        chart: A figure of the kind ``dots``.
+    """
+    scale = fit(_values(chart), chart.from_zero)
+    if chart.in_groups:
+        rows = _grouped_rows(chart, scale)
+    else:
+        rows = [_row(name, _points(chart, name), scale, chart) for name in chart.categories]
+    levels = [LevelLine(_level_name(level), scale.at(level.value)) for level in chart.levels]
+    return Dots(chart, rows, scale.ticks(), levels)
+
+
+def _level_name(level: Level) -> str:
+    return f"{level.name} {short(level.value)}" if level.value else level.name
+
+
+def _points(chart: Chart, name: str) -> list[tuple[Series, int]]:
+    """Find the dots of a name: series and position."""
+    return [(series, i) for series in chart.series for i, x in enumerate(series.x_texts) if x == name]
+
+
+def _grouped_rows(chart: Chart, scale: Scale) -> list[Row]:
+    """Put the models below a heading for each category."""
+    rows = []
+    for category in chart.categories:
+        rows.append(Row(f"{chart.x_title}: {category}" if chart.x_title else category))
+        rows += [_row(series.name, [(series, i)], scale, chart) for series, i in _points(chart, category)]
+    return rows
+
+
+def _values(chart: Chart) -> list[float]:
+    values = [level.value for level in chart.levels]
+    for series in chart.series:
+        values += [*series.y, *(series.low or []), *(series.high or [])]
+        values += [value for of_point in series.seeds for value in of_point]
+    return values
+
+
+def _row(name: str, points: Sequence[tuple[Series, int]], scale: Scale, chart: Chart) -> Row:
+    marks = [_mark(series, i, scale, chart) for series, i in points]
+    values = [_text(series.y[i], chart) for series, i in points]
+    return Row(name, marks, " / ".join(values) if len(values) <= _MAX_VALUES else "")
+
+
+def _text(value: float, chart: Chart) -> str:
+    return format(value, chart.form) if chart.form and value == value else short(value)
+
+
+def _mark(series: Series, i: int, scale: Scale, chart: Chart) -> Mark:
+    value = series.y[i]
+    if not isfinite(value):
+        return Mark(series, None, None, None, (), f"{series.name}: no value")
+
+    ends = _interval(series, i)
+    texts = [f"{series.name}, {series.x_texts[i]}" if series.x_texts[i] != series.name else series.name]
+    texts.append(f"{chart.y_title}: {short(value)}")
+    if ends:
+        texts[-1] += f" ({short(ends[0])} to {short(ends[1])})"
+    if i < len(series.details) and series.details[i]:
+        texts.append(series.details[i])
+
+    low, high = (scale.at(ends[0]), scale.at(ends[1])) if ends else (None, None)
+    seeds = series.seeds[i] if i < len(series.seeds) else ()
+    several = [scale.at(seed) for seed in seeds] if len(seeds) > 1 else []
+    return Mark(series, scale.at(value), low, high, several, "\n".join(texts))
+
+
+def _interval(series: Series, i: int) -> tuple[float, float] | None:
+    if series.low is None or series.high is None or not isfinite(series.low[i]):
+        return None
+    return series.low[i], series.high[i]

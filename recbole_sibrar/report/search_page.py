@@ -1,0 +1,216 @@
+"""Page about a search of ``run_hyper``: trials, parameters, the best trial and learning curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.inspection import permutation_importance
+
+from recbole_sibrar.files import replacing
+from recbole_sibrar.plotting.chart import Chart, Series
+from recbole_sibrar.plotting.colours import Colour
+from recbole_sibrar.plotting.style import metric_title
+from recbole_sibrar.quick_start.group.folder import read_table
+from recbole_sibrar.quick_start.group.runs import CURVE
+from recbole_sibrar.quick_start.hyper.plan import Plan
+from recbole_sibrar.quick_start.hyper.record import Record, Status, Trial
+from recbole_sibrar.report.chart_page import ChartSet, PageFigure, chart_set
+from recbole_sibrar.report.drawing.parallel import Axis, choice_axis, draw_threads, number_axis
+from recbole_sibrar.report.figures import slug
+from recbole_sibrar.report.page import Part, Section, render
+from recbole_sibrar.report.page_tables import Table, Value, number
+
+__all__ = ["importance", "write"]
+
+MIN_TRIALS = 8
+"""Smallest number of scores for the importance of parameters; of fewer a forest learns nothing."""
+
+_BEST = Colour("#c75300", "#f28a45", True, 0)
+_OTHER = Colour("#6a7482", "#8f9aa8", True, 1)
+_STOPPED = Colour("#b07c00", "#eab036", True, 2)
+
+
+def write(record: Record, plan: Plan, file: Path) -> None:
+    """Write the page.
+
+    Args:
+        record: The trials.
+        plan: The search.
+        file: The page.
+    """
+    scored = [trial for trial in record.ended if trial.score is not None and trial.status != Status.FAILED]
+    title = f"Search - {plan.model}, {plan.dataset}"
+    best = record.best
+    sections = []
+    if best is not None:
+        sections = [
+            _best(best, plan),
+            _trials(scored, best, plan),
+            _parameters(scored, best, plan),
+            _curves(record, scored, best, plan),
+        ]
+    sections.append(_table(record, plan))
+
+    part = Part("search", title, _lead(record, best, plan), _options(record, plan), sections)
+    made = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
+    text = render(title, [part], [], f"Made by recbole-sibrar {version('recbole-sibrar')} on {made}.")
+    with replacing(file) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _lead(record: Record, best: Trial | None, plan: Plan) -> str:
+    n_failed = sum(trial.status == Status.FAILED for trial in record.ended)
+    failed = f" {n_failed} of {len(record.ended)} trials failed." if n_failed else ""
+    if best is None:
+        return f"No trial has a score.{failed}"
+    metric = metric_title(plan.metric)
+    text = (
+        f"Trial {best.number} is the best of {len(record.ended)}, with {best.score:.4f} in {metric} of the validation."
+    )
+    if plan.metric in best.test_result:
+        text += f" Its test gives {best.test_result[plan.metric]:.4f}."
+    return text + failed
+
+
+def _options(record: Record, plan: Plan) -> str:
+    minutes = sum(trial.seconds or 0 for trial in record.ended) / 60
+    keys = [f"{key}={value}" for key, value in plan.keys.items()]
+    names = [f"tool {plan.tool}", f"algorithm {plan.algo}", f"seed {plan.seed}", f"{minutes:.1f} minutes of trials"]
+    return f"{'; '.join([*names, *keys])}."
+
+
+def _best(best: Trial, plan: Plan) -> Section:
+    epoch = "" if best.best_epoch is None else f", epoch {best.best_epoch}"
+    rows = [[Value(name), Value(_text(value))] for name, value in best.parameters.items()]
+    metrics = [
+        [Value(metric_title(name)), number(value), number(best.test_result.get(name))]
+        for name, value in best.result.items()
+    ]
+    tables = [
+        Table("best", f"Keys of trial {best.number}{epoch}", ["Key", "Value"], rows),
+        Table("best-results", "Its results", ["Metric", "Validation", "Test"], metrics),
+    ]
+    return Section("best", "Best trial", "Only the best trial is tested.", tables=tables)
+
+
+def _text(value: object) -> str:
+    """Write a value of a parameter; numbers have four digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _trials(scored: Sequence[Trial], best: Trial, plan: Plan) -> Section:
+    title = f"validation {metric_title(plan.metric)}"
+    scores = [float(trial.score or 0) for trial in scored]
+    order = np.maximum.accumulate(scores) if plan.bigger else np.minimum.accumulate(scores)
+    numbers = [trial.number for trial in scored]
+    series = []
+    for status, name, colour in ((Status.OK, "complete", _OTHER), (Status.STOPPED, "stopped", _STOPPED)):
+        chosen = [trial for trial in scored if trial.status == status]
+        if chosen:
+            places, values = [trial.number for trial in chosen], [float(trial.score or 0) for trial in chosen]
+            texts = [trial.text().replace(", ", "\n") for trial in chosen]
+            series.append(Series(name, name, colour, places, values, details=texts, is_joined=False))
+    series.append(Series("best so far", "best so far", _BEST, numbers, order.tolist(), mark=scored.index(best)))
+    chart = Chart("trials", "", f"{title[0].upper()}{title[1:]} of each trial", "line", "trial", title, series)
+    return Section("trials", "Trials", chart_sets=[chart_set("", [chart])])
+
+
+def _parameters(scored: Sequence[Trial], best: Trial, plan: Plan) -> Section:
+    scores = [float(trial.score or 0) for trial in scored]
+    axes = [_axis(scored, name, plan) for name in best.parameters]
+    axes.append(number_axis(f"validation {metric_title(plan.metric)}", scores))
+    hints = [f"trial {trial.number}\n" + trial.text().replace(", ", "\n") + f"\n{trial.score:.4f}" for trial in scored]
+    view = draw_threads(axes, scores, scored.index(best), plan.bigger, hints)
+    title = "A thread for each trial, through the values of its parameters to its score"
+    sets = [ChartSet("", [PageFigure("parallel", "", title, f"Parallel coordinates. {title}.", [view])])]
+
+    shares = importance(scored, list(best.parameters))
+    text = f"The importance of parameters needs {MIN_TRIALS} trials with different scores."
+    if shares:
+        ordered = sorted(shares, key=lambda name: -shares[name])
+        series = [Series(name, name, _OTHER, [name], [shares[name]]) for name in ordered]
+        title = "Importance of each parameter for the score"
+        sets.append(chart_set("", [Chart("importance", "", title, "dots", "", "share of all", series, form=".2f")]))
+        text = "Importance: loss of a random forest's fit when the values of a parameter are permuted (Breiman 2001), "
+        text += f"as a share of the sum. It describes these {len(scored)} trials; few trials make it uncertain."
+    return Section("parameters", "Parameters", text, chart_sets=sets)
+
+
+def _axis(scored: Sequence[Trial], name: str, plan: Plan) -> Axis:
+    values = [trial.parameters[name] for trial in scored]
+    parameter = next(parameter for parameter in plan.space.parameters if parameter.name == name)
+    if parameter.kind == "choice":
+        return choice_axis(name, [_text(value) for value in values], [_text(value) for value in parameter.values])
+    return number_axis(name, [float(value) for value in values], parameter.kind == "loguniform")
+
+
+def importance(trials: Sequence[Trial], names: Sequence[str]) -> dict[str, float]:
+    """Estimate the importance of parameters by permutation in a random forest.
+
+    Args:
+        trials: Trials with a score.
+        names: The parameters.
+
+    Returns:
+        Parameter -> its share of all importance; empty for too few trials, or if nothing is important.
+    """
+    scores = np.array([trial.score for trial in trials], dtype=float)
+    if len(scores) < MIN_TRIALS or np.ptp(scores) == 0:
+        return {}
+
+    columns = [_codes([trial.parameters[name] for trial in trials]) for name in names]
+    table = np.stack(columns, axis=1)
+    forest = RandomForestRegressor(200, random_state=0).fit(table, scores)
+    found = permutation_importance(forest, table, scores, n_repeats=20, random_state=0)["importances_mean"].clip(min=0)
+    total = float(found.sum())
+    return {name: float(value) / total for name, value in zip(names, found, strict=True)} if total > 0 else {}
+
+
+def _codes(values: Sequence[object]) -> NDArray[np.float64]:
+    """Turn values into numbers: numbers stay, others get the position of their text in the alphabet."""
+    if all(isinstance(value, (int, float)) for value in values):
+        return np.array(values, dtype=float)
+    positions: NDArray[np.float64] = np.unique([str(value) for value in values], return_inverse=True)[1].astype(float)
+    return positions
+
+
+def _curves(record: Record, scored: Sequence[Trial], best: Trial, plan: Plan) -> Section:
+    series = []
+    for trial in (*(trial for trial in scored if trial is not best), best):
+        file = record.trial_folder(trial) / CURVE
+        curve = read_table(file) if file.is_file() else pd.DataFrame()
+        if plan.metric not in curve:
+            continue
+        values = curve[plan.metric].to_numpy(dtype=float)
+        position = int(np.nanargmax(values) if plan.bigger else np.nanargmin(values))
+        group, colour = (f"trial {trial.number}, the best", _BEST) if trial is best else ("other trials", _OTHER)
+        x, y = curve["epoch"].tolist(), values.tolist()
+        series.append(Series(f"trial {trial.number}", group, colour, x, y, mark=position))
+    if not series:
+        absent = "Not available: no trial has a file `learning_curve.csv`; trials of models trained in epochs write it."
+        return Section("curves", "Learning curves", absent=absent)
+    title = f"validation {metric_title(plan.metric)}"
+    heading = f"Validation {metric_title(plan.metric)} of each trial after each epoch"
+    chart = Chart(slug("curves", plan.metric), "", heading, "line", "epoch, as the log counts: from 0", title, series)
+    text = "A line for each trial, a dot at its best epoch."
+    return Section("curves", "Learning curves", text, chart_sets=[chart_set("", [chart])])
+
+
+def _table(record: Record, plan: Plan) -> Section:
+    names = list(dict.fromkeys(name for trial in record.ended for name in trial.parameters))
+    rows = []
+    for trial in record.ended:
+        cells = [Value(_text(trial.parameters.get(name, "-"))) for name in names]
+        effort = [number(trial.best_epoch, "d"), number(trial.seconds, ".1f")]
+        status = Value(f"{trial.status}: {trial.reason}" if trial.reason else str(trial.status))
+        rows.append([number(trial.number, "d"), *cells, number(trial.score), *effort, status])
+    columns = ["Trial", *names, f"Validation\n{metric_title(plan.metric)}", "Best\nepoch", "Seconds", "Status"]
+    table = Table("trials", "Every trial", columns, rows)
+    return Section("all", "All trials", folded=[table], is_printed=False)
