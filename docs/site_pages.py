@@ -40,6 +40,7 @@ TREE = {
         "guide/running",
         "guide/tuning",
         "guide/scaling",
+        "guide/large_data",
     ],
     "Studies and results": ["guide/report", "guide/missing_modalities", "guide/modality_gap", "guide/results"],
     "Use": [

@@ -87,7 +87,7 @@ def _rows_by_user(dataset: DatasetLike) -> Iterator[tuple[int, list[int]]]:
     users, items = users[order], items[order]
 
     starts = np.flatnonzero(np.diff(users, prepend=-1))
-    ends = np.append(starts[1:], len(users))
+    ends = np.append(starts, len(users))[1:]
     for user, start, end in zip(users[starts].tolist(), starts.tolist(), ends.tolist(), strict=True):
         yield user, items[start:end].tolist()
 

@@ -10,7 +10,7 @@ import yaml
 
 from recbole_sibrar.quick_start.group.folder import ComparisonFolder, read_comparisons
 from recbole_sibrar.report import build as report
-from recbole_sibrar.report.sections import build_part
+from recbole_sibrar.report.sections import Material, build_part
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def data(comparison: Path) -> ComparisonFolder:
 
 
 def test_three_columns_of_each_metric(data: ComparisonFolder) -> None:
-    table = build_part(data, None, None).sections[0].tables[0]
+    table = build_part(Material(data)).sections[0].tables[0]
     assert table.columns == ["Model", "Cold:\nnew", "Warm:\nknown", "All", "Minutes"]
     assert (table.choice, table.groups) == ("metric", ["nDCG@10"] * 3 + ["Gini@10 (less is better)"] * 3)
     assert [cell.text for cell in table.rows[0][:4]] == ["SiBraR", "0.1650", "0.4300", "0.3300"]
@@ -40,10 +40,9 @@ def test_three_columns_of_each_metric(data: ComparisonFolder) -> None:
 
 
 def test_charts_and_words(data: ComparisonFolder) -> None:
-    part = build_part(data, None, None)
-    charts = {chart.name: chart for chart in part.sections[0].chart_sets[0].charts}
-    assert next(iter(charts)) == "results-ndcg-10-cold"
-    best = charts["results-ndcg-10-cold"].series[0]
+    first = build_part(Material(data)).sections[0].chart_sets[0].figures[0]
+    assert first.name == "results-ndcg-10-cold"
+    best = first.charts[0].series[0]
     assert (best.name, best.y) == ("SiBraR", pytest.approx([0.165]))
 
     page = report.run(data.folder)[0].read_text(encoding="utf-8")
