@@ -49,6 +49,7 @@ _LIGHT = (
     "config",
     "data.atomic",
     "dataset_prep",
+    "model.layers",
     "parallel",
     "properties",
     "serving",
@@ -60,9 +61,7 @@ _LIGHT_PARTS = frozenset(
         *("data.modality", "data.record.scaling", "plugin.extend", "plugin.importing", "plugin.registration"),
         *("quick_start.group.variants", "quick_start.run.child_process", "quick_start.run.process_options"),
         # encoders of a trained model, which serving uses without RecBole
-        *("model.branches", "model.concatenation", "model.encoder", "model.hiding", "model.sampling", "model.layers"),
-        *("model.layers.basic", "model.layers.interactions", "model.layers.projection", "model.layers.scaling"),
-        "model.layers.tables",
+        *("model.branches", "model.concatenation", "model.encoder", "model.hiding", "model.sampling"),
     }
 )
 """Further modules of that kind, in packages with others."""

@@ -27,6 +27,7 @@ def _run(name: str, arguments: Sequence[str], folder: Path) -> subprocess.Comple
     mark = str(uuid4())
     command = [str(Path(sys.executable).with_name(name)), *arguments]
     environment = {**os.environ, "RAY_TMPDIR": "/tmp/ray", _MARK: mark}
+    environment.pop("PYTEST_CURRENT_TEST", None)  # by which Ray knows its own tests, and then needs other libraries
     left: list[psutil.Process] = []
     try:
         done = subprocess.run(

@@ -76,6 +76,7 @@ def connected(address: str, program: str, advice: str, n_cpus: int | None = None
             raise ProcessError(watch.reason) from None
         raise
     finally:
+        watch.stop()
         ray.shutdown()
         watch.close()
 

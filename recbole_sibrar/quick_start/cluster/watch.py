@@ -40,6 +40,7 @@ class Watch:
         self.reason = reason
         self.line = f"{program}: error: {reason}"
         self.left = threading.Event()
+        self.leaving = threading.Lock()
         command = [sys.executable, "-I", "-S", "-c", _WITNESS, self.line]
         self.witness = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
 
@@ -57,20 +58,28 @@ class Watch:
             return False
         return any(kind in _ESSENTIAL for kind, _ in node.dead_processes())
 
+    def stop(self) -> None:
+        """End the watch over Ray's processes: from now on they end because this process ends them."""
+        with self.leaving:
+            self.left.set()
+
     def close(self) -> None:
         """End the watch after the last use of Ray."""
-        self.left.set()
+        self.stop()
         self.witness.communicate(b"left")
 
     def _wait(self) -> None:
         while not self.left.wait(_POLL_SECONDS):
-            if self.has_failed():
-                self._end_command()
+            with self.leaving:
+                has_failed = not self.left.is_set() and self.has_failed()
+                if has_failed:
+                    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            if has_failed:
+                self._end_process()
                 return
 
-    def _end_command(self) -> None:
-        """Interrupt the main thread; end the process if that has no effect."""
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    def _end_process(self) -> None:
+        """End this process if the interrupt of its main thread has no effect."""
         if self.left.wait(_SECONDS_TO_END):
             return
 

@@ -16,7 +16,7 @@ import ray
 
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.errors import ProcessError
-from recbole_sibrar.quick_start.cluster import session
+from recbole_sibrar.quick_start.cluster import session, watch
 
 PROGRAM = """
 import os, sys, time
@@ -118,6 +118,24 @@ def test_a_slow_start_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
         assert started[1].poll() is None
     started[1].kill()
     started[1].wait()
+
+
+def test_a_slow_end_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    node = SimpleNamespace(dead_processes=lambda: [("raylet", None)] if is_ending else [])
+    is_ending = False
+
+    def shutdown() -> None:
+        nonlocal is_ending
+        is_ending = True
+        time.sleep(0.2)
+
+    monkeypatch.setattr(watch, "_POLL_SECONDS", 0.02)
+    monkeypatch.setattr(ray._private.worker, "_global_node", node)
+    monkeypatch.setattr(ray, "init", lambda **options: None)
+    monkeypatch.setattr(ray, "shutdown", shutdown)
+    with session.connected("local", "prog", "try again"):
+        pass
+    assert is_ending
 
 
 def test_ctrl_c_stays_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
