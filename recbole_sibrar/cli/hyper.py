@@ -301,10 +301,11 @@ def _search(options: Options, runner: Runner) -> None:
         return
 
     if options.tool == "optuna":
-        from recbole_sibrar.quick_start.hyper.optuna_tool import search
+        from recbole_sibrar.quick_start.hyper.optuna_tool import results, search
 
         settings = search.OptunaSettings(options.early_stop, options.scheduler or "asha", options.grace_period or 5)
         search.search(runner, settings)
+        results.write_storage(runner.record, plan.space, runner.record.folder / results.STORAGE)
         return
 
     # Imports Ray Tune, which takes seconds.

@@ -16,7 +16,7 @@ from sklearn.preprocessing import normalize
 
 from recbole_sibrar.config import nearest
 from recbole_sibrar.data.atomic import Field
-from recbole_sibrar.data.loading.feature_files import id_names
+from recbole_sibrar.data.loading.feature_files import id_field, id_names
 from recbole_sibrar.data.loading.frames import atomic_file, uses_cache
 from recbole_sibrar.errors import DataError
 from recbole_sibrar.names import Side
@@ -75,7 +75,7 @@ def field_types(dataset: DatasetLike, side: Side) -> dict[str, str]:
     if not path.is_file():
         return {}
     header = atomic_file(dataset.config, path).header
-    return {field.name: field.type for field in header if field.name != _id_field(dataset, side)}
+    return {field.name: field.type for field in header if field.name != id_field(dataset, side)}
 
 
 def read_field(dataset: DatasetLike, side: Side, name: str, types: tuple[str, ...], key: str) -> FieldValues:
@@ -96,7 +96,7 @@ def read_field(dataset: DatasetLike, side: Side, name: str, types: tuple[str, ..
     """
     field, cells, entities = _read_column(dataset, side, name, types, key)
     known = entities > 0
-    return _values(field, list(cells[known]), entities[known], dataset.num(_id_field(dataset, side)))
+    return _values(field, list(cells[known]), entities[known], dataset.num(id_field(dataset, side)))
 
 
 def read_numbers(dataset: DatasetLike, side: Side, name: str, key: str) -> Numbers:
@@ -120,17 +120,11 @@ def read_numbers(dataset: DatasetLike, side: Side, name: str, key: str) -> Numbe
 
     finite = np.isfinite(found)
     known = finite & (entities > 0)
-    values = np.zeros(dataset.num(_id_field(dataset, side)))
+    values = np.zeros(dataset.num(id_field(dataset, side)))
     values[entities[known]] = found[known]
     available = np.zeros(len(values), dtype=bool)
     available[entities[known]] = True
     return Numbers(values, available, found[finite])
-
-
-def _id_field(dataset: DatasetLike, side: Side) -> str:
-    """Name of the field with the ids of one side."""
-    name: str = dataset.uid_field if side == "user" else dataset.iid_field
-    return name
 
 
 def _read_column(

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from recbole_sibrar.data.loading.feature_files import id_field
 from recbole_sibrar.data.split import PARTS, check_disjoint
 from recbole_sibrar.errors import DataError
 from recbole_sibrar.names import COLD, SIDES, VIEWS, WARM, Side
@@ -41,7 +42,7 @@ def views_of(
         candidates: ``split``: items of the part's cold interactions, and items of training. ``all``: items without and
             with training interactions; every item in both views if users alone are cold.
     """
-    known = {side: _marked(_ids(train, side), _size(train, side)) for side in SIDES}
+    known = _known(train)
     is_cold = _cold_rows(known, part, group_by)
     items = _ids(part, "item")
     is_item = np.arange(len(known["item"])) > 0
@@ -70,7 +71,7 @@ def describe_parts(parts: Sequence[DatasetLike], group_by: str) -> str:
         DataError: A part has no interactions of a kind, or a cold entity is in both held-out parts.
     """
     train, *held_out = parts
-    known = {side: _marked(_ids(train, side), _size(train, side)) for side in SIDES}
+    known = _known(train)
     cold = [_cold_rows(known, part, group_by) for part in held_out]
 
     texts = []
@@ -84,7 +85,7 @@ def describe_parts(parts: Sequence[DatasetLike], group_by: str) -> str:
     for side in SIDES:
         if group_by in (side, "both"):
             ids = [_ids(part, side)[is_cold].tolist() for part, is_cold in zip(held_out, cold, strict=True)]
-            check_disjoint([[], *ids], train.field2id_token[_field(train, side)], side)
+            check_disjoint([[], *ids], train.field2id_token[id_field(train, side)], side)
     return "; ".join(texts)
 
 
@@ -100,15 +101,12 @@ def _marked(ids: NDArray[np.int64], size: int) -> NDArray[np.bool_]:
     return np.bincount(ids, minlength=size) > 0
 
 
-def _field(dataset: DatasetLike, side: Side) -> str:
-    return dataset.uid_field if side == "user" else dataset.iid_field
-
-
-def _size(dataset: DatasetLike, side: Side) -> int:
-    return dataset.user_num if side == "user" else dataset.item_num
+def _known(train: DatasetLike) -> dict[Side, NDArray[np.bool_]]:
+    """Mark the users and items of training."""
+    return {side: _marked(_ids(train, side), train.num(id_field(train, side))) for side in SIDES}
 
 
 def _ids(dataset: DatasetLike, side: Side) -> NDArray[np.int64]:
     """Read the internal id of the user or item of each interaction."""
-    ids: NDArray[np.int64] = dataset.inter_feat[_field(dataset, side)].numpy()
+    ids: NDArray[np.int64] = dataset.inter_feat[id_field(dataset, side)].numpy()
     return ids

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 
 from recbole_sibrar.errors import DataError
@@ -63,9 +61,8 @@ def run(
         parts.append(build_part(Material(data, missing, gap, projection)))
 
     title = " | ".join(dict.fromkeys(part.title for part in parts))
-    made = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
     appendix = [configuration_section(comparisons), versions_section(comparisons)]
-    text = render(title, parts, appendix, f"Made by recbole-sibrar {version('recbole-sibrar')} on {made}.")
+    text = render(title, parts, appendix)
     try:
         n_figures = 0 if figures is None else save_changed(_charts(parts, figures))
         with replacing(output) as temporary:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from importlib import resources
+from importlib.metadata import version
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -61,14 +63,13 @@ class Part:
     """Size of the data."""
 
 
-def render(title: str, parts: Sequence[Part], appendix: Sequence[Section], footer: str) -> str:
+def render(title: str, parts: Sequence[Part], appendix: Sequence[Section]) -> str:
     """Write the page.
 
     Args:
         title: Its title.
         parts: Its parts.
         appendix: Sections about all parts, at the end.
-        footer: A sentence about the making of the page.
 
     Returns:
         HTML. Every text is escaped. The page contains style and script; its content security policy forbids loading
@@ -85,6 +86,8 @@ def render(title: str, parts: Sequence[Part], appendix: Sequence[Section], foote
     environment.filters["soft"] = _soft
     texts = {"style": Markup("\n").join(map(_asset, STYLES)), "script": _asset("page.js")}
     template = environment.get_template("page.html")
+    made = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
+    footer = f"Made by recbole-sibrar {version('recbole-sibrar')} on {made}."
     return template.render(title=title, parts=parts, appendix=appendix, footer=footer, **texts)
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -59,8 +57,7 @@ def write(record: Record, plan: Plan, file: Path) -> None:
     sections.append(_table(record, plan))
 
     part = Part("search", title, _lead(record, best, plan), _options(record, plan), sections)
-    made = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
-    text = render(title, [part], [], f"Made by recbole-sibrar {version('recbole-sibrar')} on {made}.")
+    text = render(title, [part], [])
     with replacing(file) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

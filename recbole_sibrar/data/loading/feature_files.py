@@ -73,9 +73,14 @@ def find_owner(dataset: DatasetLike, path: str, suffix: str, header: list[Field]
     return FeatureFile(suffix, path, side, field.name, f"{field.name}_of_{suffix}" if taken else field.name)
 
 
+def id_field(dataset: DatasetLike, side: Side) -> str:
+    """Name of the field with the ids of one side."""
+    return dataset.uid_field if side == "user" else dataset.iid_field
+
+
 def id_names(dataset: DatasetLike, side: Side) -> list[str]:
     """List the fields with ids of one side."""
-    own = dataset.uid_field if side == "user" else dataset.iid_field
+    own = id_field(dataset, side)
     aliases = dataset.config[f"alias_of_{side}_id"] or []
     return [own, *([aliases] if isinstance(aliases, str) else aliases)]
 
@@ -216,7 +221,7 @@ def filter_by_inter_num(dataset: MultimodalDataset, file: FeatureFile, counts: p
 
     frame = getattr(dataset, f"{file.suffix}_feat")
     ids = frame[file.id_field]
-    left = dataset.inter_feat[dataset.uid_field if file.side == "user" else dataset.iid_field]
+    left = dataset.inter_feat[id_field(dataset, file.side)]
     may_have_none = dataset._within_intervals(0, intervals)
     within = dataset._within_intervals(ids.map(counts).fillna(0), intervals)
     kept = ids.isin(left) | (within & may_have_none)

@@ -136,15 +136,10 @@ class SharedCandidates(nn.Module):
         if not self.all_items or self.indices is None or self.offsets is None:
             return None
 
-        indices, _, sizes = gather_bags(self.indices, self.offsets, users)
-        rows = torch.arange(len(users), device=users.device).repeat_interleave(sizes)
-        columns = torch.full_like(self.trained, -1, dtype=torch.long)
-        columns[candidates] = torch.arange(len(candidates), device=users.device)
-        places = columns[indices]
-        found = places >= 0
-        counts = torch.bincount(rows[found], minlength=len(users))
+        rows, columns = self._in_histories(self.indices, self.offsets, users, candidates)
+        counts = torch.bincount(rows, minlength=len(users))
         shares = torch.zeros(len(users), len(candidates), device=users.device)
-        shares[rows[found], places[found]] = (1 / counts.to(shares.dtype))[rows[found]]
+        shares[rows, columns] = (1 / counts.to(shares.dtype))[rows]
         return shares
 
     def further_positives(self, users: Tensor, candidates: Tensor, positives: Tensor) -> Tensor | None:
@@ -161,17 +156,24 @@ class SharedCandidates(nn.Module):
         if self.all_items or self.indices is None or self.offsets is None:
             return None
 
-        indices, _, sizes = gather_bags(self.indices, self.offsets, users)
-        rows = torch.arange(len(users), device=users.device)
-        positions = torch.full((len(self.trained),), -1, device=users.device)
-        positions[candidates] = torch.arange(len(candidates), device=users.device)
-        columns = positions[indices]
-
+        rows, columns = self._in_histories(self.indices, self.offsets, users, candidates)
         further = torch.zeros(len(users), len(candidates), dtype=torch.bool, device=users.device)
-        is_candidate = columns >= 0
-        further[rows.repeat_interleave(sizes)[is_candidate], columns[is_candidate]] = True
-        further[rows, positives] = False
+        further[rows, columns] = True
+        further[torch.arange(len(users), device=users.device), positives] = False
         return further
+
+    def _in_histories(
+        self, indices: Tensor, offsets: Tensor, users: Tensor, candidates: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Find the candidates in the histories of users: positions of the user and of the candidate, int64 ``[p]``."""
+        items, _, sizes = gather_bags(indices, offsets, users)
+        rows = torch.arange(len(users), device=users.device).repeat_interleave(sizes)
+        columns = torch.full_like(self.trained, -1, dtype=torch.long)
+        columns[candidates] = torch.arange(len(candidates), device=users.device)
+
+        places = columns[items]
+        found = places >= 0
+        return rows[found], places[found]
 
     def _log_probability(self, candidates: Tensor, items: Tensor) -> Tensor:
         """Logarithm of the probability that a batch has an item, as a positive or as a uniform negative.

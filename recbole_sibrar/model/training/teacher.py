@@ -53,9 +53,7 @@ class Teacher(nn.Module):
             allowed = f"0 for {n_users} users and {len(items)} items; a matrix of EASE has at most {LARGEST} entries"
             refuse("distillation_weight", "a number above 0", allowed)
 
-        users = torch.arange(n_users).repeat_interleave(interactions.offsets.diff())
-        matrix = torch.zeros(n_users, len(items))
-        matrix[users, columns] = 1
+        matrix = as_rows(columns, interactions.offsets, len(items))
         position = torch.full((interactions.size,), -1)
         position[items] = torch.arange(len(items))
         self.register_buffer("scores", matrix @ ease_weights(matrix, l2), persistent=False)
@@ -78,6 +76,23 @@ class Teacher(nn.Module):
         columns = self.position[items]
         scores = self.scores[users][:, columns.clamp(min=0)] / self.temperature
         return scores.masked_fill(columns < 0, -torch.inf).softmax(1)
+
+
+def as_rows(indices: Tensor, offsets: Tensor, size: int) -> Tensor:
+    """Write bags as rows of zeros and ones, float ``[n, size]``.
+
+    Args:
+        indices: int64 ``[l]``: labels or items of all bags.
+        offsets: int64 ``[n + 1]``: begin of each bag, and the end of the last.
+        size: Number of labels or items.
+
+    Example:
+        >>> as_rows(torch.tensor([2, 0]), torch.tensor([0, 1, 2]), 3).tolist()
+        [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
+    """
+    rows = torch.zeros(len(offsets) - 1, size)
+    rows[torch.arange(len(rows)).repeat_interleave(offsets.diff()), indices] = 1
+    return rows
 
 
 def ease_weights(matrix: Tensor, l2: float) -> Tensor:

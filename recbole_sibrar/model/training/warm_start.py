@@ -22,7 +22,7 @@ from recbole_sibrar.model.layers import (
     InteractionsLayer,
     KernelLayer,
 )
-from recbole_sibrar.model.training.teacher import LARGEST, ease_weights
+from recbole_sibrar.model.training.teacher import LARGEST, as_rows, ease_weights
 from recbole_sibrar.names import ID, INTERACTIONS, Side
 
 _SMALLEST = 1e-6
@@ -110,7 +110,9 @@ def start_from_closed_form(
         found = f"none for {n['user']} users and {n['item']} items; a matrix has at most {LARGEST} entries"
         refuse("warm_start", settings.warm_start, found)
 
-    matrix = _matrix(users, encoders["item"].n_entities)[known["user"]][:, known["item"]]
+    assert users.indices is not None
+    assert users.offsets is not None
+    matrix = as_rows(users.indices, users.offsets, encoders["item"].n_entities)[known["user"]][:, known["item"]]
     factors = start_factors(matrix, encoders["user"].embedding_size, settings, seed)
     targets = {"user": factors.users, "item": factors.items}
     for side, encoder in encoders.items():
@@ -141,15 +143,6 @@ def _check_linear(encoder: EntityEncoder) -> None:
     for key, (found, allowed) in needed.items():
         if found != allowed:
             refuse(f"{key} ({config.side} side)", found, f"{allowed} with warm_start: ease, which needs linear layers")
-
-
-def _matrix(users: ModalityTable, n_items: int) -> Tensor:
-    """Training interactions as a matrix of zeros and ones, ``[n_users, n_items]``."""
-    assert users.indices is not None
-    assert users.offsets is not None
-    matrix = torch.zeros(len(users), n_items)
-    matrix[torch.arange(len(users)).repeat_interleave(users.offsets.diff()), users.indices] = 1
-    return matrix
 
 
 def _set_identity(encoder: EntityEncoder) -> None:
@@ -287,19 +280,13 @@ def _features(encoder: EntityEncoder, modality: int, known: Tensor) -> Tensor:
     else:
         assert isinstance(layer, (BagLayer, InteractionsLayer))
         power = 1.0 if layer.bias is None else 0.5
-        values = _shares(layer.indices.long(), layer.offsets.long(), layer.embedding.num_embeddings, power)[rows]
+        indices, offsets = layer.indices.long(), layer.offsets.long()
+        sizes = offsets.diff().clamp(min=1).float()
+        values = (as_rows(indices, offsets, layer.embedding.num_embeddings) / sizes.pow(power)[:, None])[rows]
 
     features = torch.zeros(len(known), values.shape[1])
     features[available] = values.float().cpu()
     return features
-
-
-def _shares(indices: Tensor, offsets: Tensor, size: int, power: float) -> Tensor:
-    """Write bags as rows of zeros and ones, divided by a power of their size, ``[n, size]``."""
-    sizes = offsets.diff()
-    rows = torch.zeros(len(sizes), size)
-    rows[torch.arange(len(sizes)).repeat_interleave(sizes), indices] = 1
-    return rows / sizes.clamp(min=1).float().pow(power)[:, None]
 
 
 def _set_weights(layer: nn.Module, weights: Tensor, mean: Tensor) -> None:

@@ -13,7 +13,7 @@ from recbole.trainer import Trainer
 
 from recbole_sibrar.evaluator.breakdown import per_user_results, table
 from recbole_sibrar.evaluator.metrics import NEED
-from recbole_sibrar.names import metric_in_view, without_view
+from recbole_sibrar.names import is_of_group, metric_in_view, without_view
 from recbole_sibrar.parallel import processes
 
 __all__ = ["add_results", "add_user_results", "log_results"]
@@ -42,8 +42,8 @@ def log_results(structs: Mapping[str, DataStruct], struct: DataStruct, result: M
     """Log the results of a test as a table with a row for each view."""
     rows: dict[str, dict[str, float]] = {"": {}, **{name: {} for name in structs}}
     for metric, value in result.items():
-        plain, view = without_view(metric)
-        if "[" not in plain:
+        if not is_of_group(metric):
+            plain, view = without_view(metric)
             rows[view][plain] = value
 
     overall = rows.pop("")

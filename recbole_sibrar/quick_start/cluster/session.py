@@ -104,10 +104,9 @@ def _start(address: str, options: dict[str, Any], watch: Watch) -> None:
         ConfigError: There is no cluster at the address.
         ProcessError: Ray's processes do not start.
     """
-    left = _STARTS if address == LOCAL else 1
-    while True:
+    n_attempts = _STARTS if address == LOCAL else 1
+    for attempt in range(1, n_attempts + 1):
         others = psutil.Process().children(recursive=True)
-        left -= 1
         try:
             _check_reachable(address)
             ray.init(address=address, **options)
@@ -116,7 +115,7 @@ def _start(address: str, options: dict[str, Any], watch: Watch) -> None:
             reason = one_line(error, _LONGEST_REASON)
             raise ConfigError(f"--cluster: cannot use {address}: {reason}") from None
         except Exception as error:  # Ray raises no narrower class if its processes are too slow
-            if not left:
+            if attempt == n_attempts:
                 raise ProcessError(f"{watch.reason} (Ray: {one_line(error, _LONGEST_REASON)})") from None
             _end_children(others)
 

@@ -99,10 +99,6 @@ class Runner:
         self.record.finished = status == 0
         self.record.write()
 
-        if self.plan.tool == "optuna":
-            from recbole_sibrar.quick_start.hyper.optuna_tool import results
-
-            results.write_storage(self.record, self.plan.space, self.record.folder / results.STORAGE)
         if write_page is not None:
             write_page()
         if best is not None:

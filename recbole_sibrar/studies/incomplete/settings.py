@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from recbole_sibrar.config import ConfigError, nearest, refuse
 from recbole_sibrar.config.choices import TRAINING_RATES
 from recbole_sibrar.names import IMPUTATIONS
+from recbole_sibrar.studies.options import read_names, read_rate, split_names
 
 __all__ = ["Plan", "Setting", "read_plan"]
 
@@ -84,27 +85,11 @@ def read_plan(rates: str, ways: str, fields: str | None) -> Plan:
     Raises:
         ConfigError: An option has a value that is not allowed.
     """
-    numbers = tuple(sorted({_rate(text) for text in _split(rates)}))
-    chosen = tuple(dict.fromkeys(_split(ways)))
+    numbers = tuple(sorted({read_rate(text, False, TRAINING_RATES) for text in split_names(rates)}))
+    chosen = tuple(dict.fromkeys(split_names(ways)))
     for way in chosen:
         if way not in IMPUTATIONS:
             refuse("--imputations", way, f"any of {', '.join(IMPUTATIONS)}{nearest(way, IMPUTATIONS)}")
 
-    names = () if fields is None else tuple(_split(fields))
-    if not all(names) or len(set(names)) < len(names):
-        refuse("--fields", fields, "names separated by commas, each once, such as text,genres")
+    names = () if fields is None else read_names("--fields", fields, "text,genres")
     return Plan(numbers, chosen, names)
-
-
-def _split(names: str) -> list[str]:
-    return [name.strip() for name in names.strip().removeprefix("[").removesuffix("]").split(",")]
-
-
-def _rate(text: str) -> float:
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = -1.0
-    if not 0 <= rate < 1:
-        refuse("--rates", text, f"numbers from 0 to below 1, separated by commas, such as {TRAINING_RATES}")
-    return rate

@@ -13,7 +13,7 @@ from recbole_sibrar.studies.checkpoints import checkpoint_errors, quiet, with_mo
 from recbole_sibrar.studies.files import write_table
 from recbole_sibrar.studies.missing.measures import COLUMNS, Plan, Study
 from recbole_sibrar.studies.missing.tables import table
-from recbole_sibrar.studies.options import read_side
+from recbole_sibrar.studies.options import read_names, read_rate, read_side, split_names
 
 __all__ = ["read_plan", "run", "table", "write_table"]
 
@@ -31,26 +31,10 @@ def read_plan(side: str, modalities: str | None, rates: str, seeds: str) -> Plan
         ConfigError: An option has a value that is not allowed.
     """
     whose = read_side(side)
-    names = None if modalities is None else tuple(_split(modalities))
-    if names is not None and (not all(names) or len(set(names)) < len(names)):
-        refuse("--modalities", modalities, "names separated by commas, each once, such as text,class")
+    names = None if modalities is None else read_names("--modalities", modalities, "text,class")
     if not seeds.isascii() or not seeds.isdigit() or int(seeds) < 1:
         refuse("--seeds", seeds, "a positive integer, the number of seeds")
-    return Plan(whose, names, tuple(map(_rate, _split(rates))), int(seeds))
-
-
-def _split(names: str) -> list[str]:
-    return [name.strip() for name in names.strip().removeprefix("[").removesuffix("]").split(",")]
-
-
-def _rate(text: str) -> float:
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = -1.0
-    if not 0 <= rate <= 1:
-        refuse("--rates", text, f"numbers from 0 to 1, separated by commas, such as {RATES}")
-    return rate
+    return Plan(whose, names, tuple(read_rate(rate, True, RATES) for rate in split_names(rates)), int(seeds))
 
 
 def run(
