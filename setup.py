@@ -20,11 +20,17 @@ def package_version() -> str:
 
 
 TEXT = ["sentence-transformers>=5"]  # the command encode-text
-IMAGE = ["timm>=1.0.9", "torchvision", "pillow"]  # the command encode-image; the torchvision made for the torch in use
+# the command encode-image; the torchvision made for the torch in use
+IMAGE = [
+    "timm>=1.0.9",
+    "torchvision",
+    "pillow",
+]
 OLD = "python_version < '3.12'"  # RecBole with its own pins: ray <= 2.6.3, whose last wheels are for 3.11
 NEW = "python_version >= '3.12'"  # RecBole installed with --no-deps, and current libraries
 
-CLUSTER = [f"ray[tune]>=2.40; {NEW}"]  # 2.8.1 closed the last holes; RecBole itself requires an older one before 3.12
+# 2.8.1 closed the last holes; RecBole itself requires an older one before 3.12
+CLUSTER = [f"ray[tune]>=2.40; {NEW}"]
 TUNE = [
     f"hyperopt==0.2.5; {OLD}",  # RecBole asks for this one, which needs NumPy 1
     f"hyperopt>=0.2.7; {NEW}",
@@ -74,7 +80,10 @@ setup(
     packages=[
         *find_packages(include=["recbole_sibrar", "recbole_sibrar.*"]),
         "recbole_sibrar.properties",
-        *(f"recbole_sibrar.{name}" for name in find_packages(include=["dataset_prep", "dataset_prep.*"])),
+        *(
+            f"recbole_sibrar.{name}"
+            for name in find_packages(include=["dataset_prep", "dataset_prep.*"])
+        ),
     ],
     package_dir={
         "recbole_sibrar": "recbole_sibrar",

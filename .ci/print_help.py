@@ -22,7 +22,9 @@ def main() -> None:
                 status = end.code
 
         if status or "usage: " not in output.getvalue():
-            raise SystemExit(f"{program.__name__} {' '.join(arguments)}: status {status}, and no help")
+            raise SystemExit(
+                f"{program.__name__} {' '.join(arguments)}: status {status}, and no help"
+            )
 
 
 if __name__ == "__main__":

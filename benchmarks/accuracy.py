@@ -26,24 +26,39 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=["BPR", *recbole_sibrar.MODELS])
     parser.add_argument("--dataset", default="ml-100k")
     parser.add_argument("--seeds", nargs="+", type=int, default=[2020, 2021, 2022])
-    parser.add_argument("--config_files", nargs="+", default=[], help="files, or names of ready-made ones")
-    parser.add_argument("--columns", nargs="+", default=["ndcg@10", "recall@10", "mrr@10", "hit@10", "precision@10"])
     parser.add_argument(
-        "--set", nargs="+", default=[], metavar="[MODEL:]KEY=VALUE", help="keys, for all models or for one"
+        "--config_files", nargs="+", default=[], help="files, or names of ready-made ones"
+    )
+    parser.add_argument(
+        "--columns", nargs="+", default=["ndcg@10", "recall@10", "mrr@10", "hit@10", "precision@10"]
+    )
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        default=[],
+        metavar="[MODEL:]KEY=VALUE",
+        help="keys, for all models or for one",
     )
     args = parser.parse_args()
 
     sys.argv = sys.argv[:1]
-    lines = [f"| model | seed | {' | '.join(args.columns)} | minutes |", "|---" * (len(args.columns) + 3) + "|"]
+    lines = [
+        f"| model | seed | {' | '.join(args.columns)} | minutes |",
+        "|---" * (len(args.columns) + 3) + "|",
+    ]
 
     for model in args.models:
         rows = []
         for seed in args.seeds:
             start = time.perf_counter()
-            result = run(model, args.dataset, args.config_files, {**settings(args.set, model), "seed": seed})
+            result = run(
+                model, args.dataset, args.config_files, {**settings(args.set, model), "seed": seed}
+            )
             rows.append([result[metric] for metric in args.columns])
             minutes = (time.perf_counter() - start) / 60
-            lines.append(f"| {model} | {seed} | {' | '.join(f'{x:.4f}' for x in rows[-1])} | {minutes:.1f} |")
+            lines.append(
+                f"| {model} | {seed} | {' | '.join(f'{x:.4f}' for x in rows[-1])} | {minutes:.1f} |"
+            )
             print(lines[-1], file=sys.stderr, flush=True)
 
         mean = np.mean(rows, axis=0)
@@ -58,7 +73,9 @@ def run(model: str, dataset: str, config_files: list[str], keys: dict[str, Any])
     """Return the test result of one run, and delete its checkpoint."""
     with TemporaryDirectory() as folder:
         quiet = {"show_progress": False, "state": "WARNING", "checkpoint_dir": str(Path(folder))}
-        return run_recbole(model, dataset, config_file_list=config_files, config_dict={**quiet, **keys})["test_result"]
+        return run_recbole(
+            model, dataset, config_file_list=config_files, config_dict={**quiet, **keys}
+        )["test_result"]
 
 
 if __name__ == "__main__":

@@ -45,7 +45,9 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[384, 768])
     parser.add_argument("--repetitions", type=int, default=5, help="of ours")
     parser.add_argument("--recbole_repetitions", type=int, default=3)
-    parser.add_argument("--folder", type=Path, help="for the generated files; a temporary one if not given")
+    parser.add_argument(
+        "--folder", type=Path, help="for the generated files; a temporary one if not given"
+    )
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
 
@@ -76,13 +78,25 @@ def write_vectors(file: Path, n_rows: int, size: int) -> None:
 
 def compare(file: Path, n_numbers: int, sides: tuple[str, ...], args: argparse.Namespace) -> None:
     """Measure a file on all sides and print the medians."""
-    what = f"{n_numbers:,} numbers in vectors, {4 * n_numbers / 1e6:.0f} MB in float32, " if n_numbers else ""
+    what = (
+        f"{n_numbers:,} numbers in vectors, {4 * n_numbers / 1e6:.0f} MB in float32, "
+        if n_numbers
+        else ""
+    )
     print(f"{file.name}: {what}{file.stat().st_size / 1e6:.0f} MB")
     base = 0.0
 
     for side in sides:
         repetitions = args.recbole_repetitions if side == "recbole" else args.repetitions
-        command = [sys.executable, __file__, "--repetitions", str(repetitions), "--child", side, str(file)]
+        command = [
+            sys.executable,
+            __file__,
+            "--repetitions",
+            str(repetitions),
+            "--child",
+            side,
+            str(file),
+        ]
         output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         seconds, memory = json.loads(output.splitlines()[-1])
         median = statistics.median(seconds)
@@ -101,7 +115,9 @@ def measure(side: str, path: str, repetitions: int) -> tuple[list[float], float]
     """Read a file several times: seconds of each, and MB of the first reading's growth of the peak memory."""
     source = FeatureSource.INTERACTION if path.endswith(".inter") else FeatureSource.ITEM
     if "cached" in side:
-        process = multiprocessing.get_context("spawn").Process(target=read, args=(side, path, source))
+        process = multiprocessing.get_context("spawn").Process(
+            target=read, args=(side, path, source)
+        )
         process.start()  # writes the cache
         process.join()
 
@@ -110,7 +126,9 @@ def measure(side: str, path: str, repetitions: int) -> tuple[list[float], float]
         start = time.perf_counter()
         read(side, path, source)
         seconds.append(time.perf_counter() - start)
-        memory = memory or (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / 1e6
+        memory = (
+            memory or (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / 1e6
+        )
 
     return seconds, memory
 

@@ -36,14 +36,26 @@ HEADER = (
 def main() -> None:
     """Measure every configuration with every batch size and print a table."""
     parser = common.parser_for(__doc__)
-    parser.add_argument("program", type=Path, metavar="PROGRAM", help="file with the function make_step")
+    parser.add_argument(
+        "program", type=Path, metavar="PROGRAM", help="file with the function make_step"
+    )
     parser.add_argument("--python", default=sys.executable, help="interpreter of the other program")
-    parser.add_argument("--options", type=json.loads, default={}, metavar="JSON", help="arguments for it alone")
+    parser.add_argument(
+        "--options", type=json.loads, default={}, metavar="JSON", help="arguments for it alone"
+    )
     parser.add_argument("--config", nargs="+", default=["R"], choices=sorted(common.CONFIGURATIONS))
-    parser.add_argument("--batch_sizes", nargs="+", type=int, default=[256, 1024], help="positives in a batch")
+    parser.add_argument(
+        "--batch_sizes", nargs="+", type=int, default=[256, 1024], help="positives in a batch"
+    )
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=10, help="steps of each program in a round")
-    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="further keys of our configuration")
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="further keys of our configuration",
+    )
     args = parser.parse_args()
 
     if not args.program.is_file():
@@ -78,7 +90,9 @@ def compare(args: Any, ours: dict[str, Any], other: dict[str, Any]) -> list[str]
     cells = []
     for kind in ("wall", "processor"):
         pairs = [[statistics.median(found[kind]) for found in one] for one in rounds]
-        cells += [f"{1000 * statistics.median(seconds):.1f}" for seconds in zip(*pairs, strict=True)]
+        cells += [
+            f"{1000 * statistics.median(seconds):.1f}" for seconds in zip(*pairs, strict=True)
+        ]
         cells.append(f"{statistics.median(second / first for first, second in pairs):.2f}")
     return [*cells, *(f"{found['peak MB']:.0f}" for found in rounds[-1])]
 

@@ -28,7 +28,13 @@ PAPERS = {
     "train_neg_sample_args": {"distribution": "uniform", "sample_num": 10},
 }
 CONFIGURATIONS: dict[str, dict[str, Any]] = {
-    "R": {**PAPERS, "modality_size": 64, "branch_hidden_sizes": [64], "embedding_size": 64, "batch_norm": "last"},
+    "R": {
+        **PAPERS,
+        "modality_size": 64,
+        "branch_hidden_sizes": [64],
+        "embedding_size": 64,
+        "batch_norm": "last",
+    },
     "P": {
         **PAPERS,
         "modality_size": 512,
@@ -69,8 +75,15 @@ def parser_for(description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     about = "original files of MovieLens-1M (see README.md) or a folder of atomic files; without it, RecBole's ml-100k"
     parser.add_argument("--data", type=Path, metavar="DIR", help=about)
-    parser.add_argument("--prepared", type=Path, metavar="DIR", help="keeps the atomic files; else they are temporary")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of torch (default: all cores)")
+    parser.add_argument(
+        "--prepared",
+        type=Path,
+        metavar="DIR",
+        help="keeps the atomic files; else they are temporary",
+    )
+    parser.add_argument(
+        "--threads", type=int, default=os.cpu_count(), help="of torch (default: all cores)"
+    )
     return parser
 
 
@@ -83,7 +96,9 @@ def open_data(source: Path | None, prepared: Path | None = None) -> Iterator[Dat
         prepared: Folder for converted files; a temporary one if None.
     """
     if source is None:
-        yield Data("ml-100k", {"load_col": {"inter": ["user_id", "item_id"], "item": ["item_id", "class"]}})
+        yield Data(
+            "ml-100k", {"load_col": {"inter": ["user_id", "item_id"], "item": ["item_id", "class"]}}
+        )
         return
 
     with TemporaryDirectory() as temporary:
@@ -94,7 +109,10 @@ def open_data(source: Path | None, prepared: Path | None = None) -> Iterator[Dat
                 prepare(source, folder.parent)
 
         columns = pd.read_csv(folder / f"{folder.name}.item", sep="\t", nrows=0).columns
-        load_col = {"inter": ["user_id", "item_id"], "item": [column.split(":")[0] for column in columns]}
+        load_col = {
+            "inter": ["user_id", "item_id"],
+            "item": [column.split(":")[0] for column in columns],
+        }
         yield Data(folder.name, {"data_path": str(folder.parent), "load_col": load_col})
 
 
@@ -107,12 +125,16 @@ def prepare(source: Path, target: Path) -> None:
     """
     missing = [name for name in ORIGINALS if not (source / name).is_file()]
     if missing:
-        sys.exit(f"--data: {source} has neither {source.name}.inter nor {missing[0]}; see benchmarks/README.md")
+        sys.exit(
+            f"--data: {source} has neither {source.name}.inter nor {missing[0]}; see benchmarks/README.md"
+        )
 
     with TemporaryDirectory() as temporary:
         raw = Path(temporary)
         pairs = np.load(source / "interactions.npz")
-        ratings = pd.DataFrame({"user": pairs["user_id"], "item": pairs["movie_id"], "rating": 4, "time": 0})
+        ratings = pd.DataFrame(
+            {"user": pairs["user_id"], "item": pairs["movie_id"], "rating": 4, "time": 0}
+        )
         lines = ratings.to_csv(header=False, index=False).replace(",", "::")
         (raw / "ratings.dat").write_text(lines, encoding="latin-1")
 
@@ -120,9 +142,24 @@ def prepare(source: Path, target: Path) -> None:
             (raw / name).symlink_to((source / name).resolve())
 
         vectors = np.load(source / "text_minilm.npz")
-        np.savez(raw / "text.npz", ids=vectors["movie_id"], vectors=vectors["embedding"].astype(np.float32))
-        command = [sys.executable, "-m", "recbole_sibrar.dataset_prep", "ml-1m", f"--input_path={raw}"]
-        command += [f"--output_path={target}", "--k_core=10", "--min_rating=none", "--item_features=genres,text"]
+        np.savez(
+            raw / "text.npz",
+            ids=vectors["movie_id"],
+            vectors=vectors["embedding"].astype(np.float32),
+        )
+        command = [
+            sys.executable,
+            "-m",
+            "recbole_sibrar.dataset_prep",
+            "ml-1m",
+            f"--input_path={raw}",
+        ]
+        command += [
+            f"--output_path={target}",
+            "--k_core=10",
+            "--min_rating=none",
+            "--item_features=genres,text",
+        ]
         command += ["--user_features=none", f"--item_feature=text={raw / 'text.npz'}"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
@@ -198,10 +235,16 @@ def run_child(script: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """
     command = [sys.executable, script, "--child", json.dumps(arguments)]
     threads = str(arguments["threads"])
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": threads})
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": threads}
+    )
 
     if done.returncode == 0:
         return json.loads(done.stdout.splitlines()[-1])
 
     last = (done.stderr.strip().splitlines() or [""])[-1]
-    return {"error": "out of memory (killed)" if done.returncode == -9 else last or f"exit status {done.returncode}"}
+    return {
+        "error": "out of memory (killed)"
+        if done.returncode == -9
+        else last or f"exit status {done.returncode}"
+    }

@@ -38,7 +38,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dataset", default="ml-100k")
     parser.add_argument("--seeds", nargs="+", type=int, default=[2020])
-    parser.add_argument("--scalings", nargs="+", default=["none", "standard"], help="values of normalize_vectors")
+    parser.add_argument(
+        "--scalings", nargs="+", default=["none", "standard"], help="values of normalize_vectors"
+    )
     parser.add_argument("--kernels", nargs="+", default=["exponential"])
     parser.add_argument("--reg_weights", nargs="+", type=float, default=[250, 500])
     parser.add_argument("--ridge_weights", nargs="+", type=float, default=[0.1, 0.3, 1, 3])
@@ -50,11 +52,18 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|")
     for seed in args.seeds:
         for scaling in args.scalings:
-            model, parts = load(args.dataset, {**args.keys, "seed": seed, "normalize_vectors": scaling})
+            model, parts = load(
+                args.dataset, {**args.keys, "seed": seed, "normalize_vectors": scaling}
+            )
             for kernel in args.kernels:
-                for ridge, reg, found in results(model, parts, kernel, args.ridge_weights, args.reg_weights):
+                for ridge, reg, found in results(
+                    model, parts, kernel, args.ridge_weights, args.reg_weights
+                ):
                     scores = " | ".join(f"{score:.4f}" for score in found)
-                    print(f"| {seed} | {scaling} | {kernel} | {ridge:g} | {reg:g} | {scores} |", flush=True)
+                    print(
+                        f"| {seed} | {scaling} | {kernel} | {ridge:g} | {reg:g} | {scores} |",
+                        flush=True,
+                    )
 
 
 def load(dataset: str, keys: dict[str, Any]) -> tuple[Content, list[tuple[np.ndarray, np.ndarray]]]:
@@ -65,12 +74,18 @@ def load(dataset: str, keys: dict[str, Any]) -> tuple[Content, list[tuple[np.nda
     train, *held_out = data_preparation(config, create_dataset(config))
 
     fields = (config["USER_ID_FIELD"], config["ITEM_ID_FIELD"])
-    pairs = [tuple(loader._dataset.inter_feat[field].numpy() for field in fields) for loader in held_out]
+    pairs = [
+        tuple(loader._dataset.inter_feat[field].numpy() for field in fields) for loader in held_out
+    ]
     return Content(config, train.dataset), pairs
 
 
 def results(
-    model: Content, parts: list[tuple[np.ndarray, np.ndarray]], form: str, ridges: list[float], regs: list[float]
+    model: Content,
+    parts: list[tuple[np.ndarray, np.ndarray]],
+    form: str,
+    ridges: list[float],
+    regs: list[float],
 ) -> Iterator[tuple[float, float, list[float]]]:
     """Yield both penalties, and the nDCG@10 of each part."""
     known = model.known("item")

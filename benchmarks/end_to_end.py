@@ -23,22 +23,36 @@ def main() -> None:
     parser = common.parser_for(__doc__)
     parser.add_argument("--models", nargs="+", default=["R", "SiBraR", "BPR", "LightGCN", "DMF"])
     parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--set", nargs="+", default=[], metavar="[MODEL:]KEY=VALUE", help="further keys")
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="[MODEL:]KEY=VALUE", help="further keys"
+    )
     args = parser.parse_args()
 
     rows = []
     with common.open_data(args.data, args.prepared) as data:
         for model in args.models:
-            found = common.run_child(child, specification(model, data, args.epochs, args.set, args.threads))
+            found = common.run_child(
+                child, specification(model, data, args.epochs, args.set, args.threads)
+            )
             if "error" in found:
                 rows.append([model, found["error"], *[""] * (len(HEADER) - 2)])
                 continue
 
-            epoch, evaluation = (statistics.median(found[name]) for name in ("epochs", "evaluations"))
-            row = [model, f"{epoch:.2f}", f"{evaluation:.2f}", f"{found['total']:.1f}", f"{found['peaks']['end']:.0f}"]
+            epoch, evaluation = (
+                statistics.median(found[name]) for name in ("epochs", "evaluations")
+            )
+            row = [
+                model,
+                f"{epoch:.2f}",
+                f"{evaluation:.2f}",
+                f"{found['total']:.1f}",
+                f"{found['peaks']['end']:.0f}",
+            ]
             rows.append([*row, f"{found['ndcg']:.4f}"])
 
-    print(f"{data.name}, {args.epochs} epochs, test nDCG@10 of the best one, {common.machine(args.threads)}")
+    print(
+        f"{data.name}, {args.epochs} epochs, test nDCG@10 of the best one, {common.machine(args.threads)}"
+    )
     print(common.table(HEADER, rows))
 
 

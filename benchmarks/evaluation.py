@@ -63,7 +63,9 @@ def main() -> None:
     medians = {label: statistics.median(times) for label, times in seconds.items()}
     first = medians["RecBole's default metrics"]
 
-    print(f"{args.model} on {data.name}, median of {args.repetitions}, {common.machine(args.threads)}")
+    print(
+        f"{args.model} on {data.name}, median of {args.repetitions}, {common.machine(args.threads)}"
+    )
 
     for label, median in medians.items():
         ratio = f"{median - first:+.2f} s, {median / first:.2f}x"
@@ -72,7 +74,9 @@ def main() -> None:
     print(f"peak memory {common.peak_megabytes():.0f} MB")
 
 
-def evaluation(args: argparse.Namespace, data: common.Data, metrics: list[str]) -> Callable[[], object]:
+def evaluation(
+    args: argparse.Namespace, data: common.Data, metrics: list[str]
+) -> Callable[[], object]:
     """Prepare an evaluation of an untrained model on the test part of RecBole's default split."""
     keys = {**data.keys, **common.QUIET, "metrics": metrics}
     keys |= {"ild_modality": args.ild_modality, "calibration_field": args.calibration_field}

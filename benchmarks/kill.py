@@ -24,8 +24,17 @@ from recbole_sibrar.checkpoint_loading import load_checkpoint
 
 SETTINGS = {
     "SiBraR": [
-        *("--item_modalities=[interactions,class]", "--user_modalities=[id]", "--embedding_size=16"),
-        *("--branch_hidden_sizes=[16]", "--modality_size=16", "--dropout_prob=0.3", "--batch_norm=last"),
+        *(
+            "--item_modalities=[interactions,class]",
+            "--user_modalities=[id]",
+            "--embedding_size=16",
+        ),
+        *(
+            "--branch_hidden_sizes=[16]",
+            "--modality_size=16",
+            "--dropout_prob=0.3",
+            "--batch_norm=last",
+        ),
         "--train_neg_sample_args={'distribution': 'uniform', 'sample_num': 1}",
     ],
     "BPR": [],
@@ -38,9 +47,27 @@ WHILE_LOADING = 0.25
 
 def command(model: str, folder: Path, options: list[str]) -> list[str]:
     """Make the command of the run, the same for every start."""
-    fixed = [f"--checkpoint_dir={folder}", "--show_progress=False", "--tensorboard=none", "--stopping_step=1000"]
-    start = [sys.executable, "-c", "import sys; from recbole_sibrar.cli import run_recbole; sys.exit(run_recbole())"]
-    return [*start, "--model", model, "--dataset", "ml-100k", *SETTINGS.get(model, []), *fixed, *options]
+    fixed = [
+        f"--checkpoint_dir={folder}",
+        "--show_progress=False",
+        "--tensorboard=none",
+        "--stopping_step=1000",
+    ]
+    start = [
+        sys.executable,
+        "-c",
+        "import sys; from recbole_sibrar.cli import run_recbole; sys.exit(run_recbole())",
+    ]
+    return [
+        *start,
+        "--model",
+        model,
+        "--dataset",
+        "ml-100k",
+        *SETTINGS.get(model, []),
+        *fixed,
+        *options,
+    ]
 
 
 def start(arguments: list[str], folder: Path) -> subprocess.Popen[str]:
@@ -103,10 +130,18 @@ def parameters(folder: Path) -> dict[str, torch.Tensor]:
     return load_checkpoint(str(file), "cpu")["state_dict"]
 
 
-def compare(alone: tuple[list[str], dict[str, Any]], killed: tuple[list[str], dict[str, Any]]) -> list[str]:
+def compare(
+    alone: tuple[list[str], dict[str, Any]], killed: tuple[list[str], dict[str, Any]]
+) -> list[str]:
     """List the differences of two runs: lines, or names of parameters."""
-    lines = [f"{mine} / {theirs}" for mine, theirs in zip(killed[0], alone[0], strict=True) if mine != theirs]
-    return lines + [name for name, value in alone[1].items() if not torch.equal(value, killed[1][name])]
+    lines = [
+        f"{mine} / {theirs}"
+        for mine, theirs in zip(killed[0], alone[0], strict=True)
+        if mine != theirs
+    ]
+    return lines + [
+        name for name, value in alone[1].items() if not torch.equal(value, killed[1][name])
+    ]
 
 
 def run(model: str, kills: int, options: list[str], seed: int, note: Any) -> list[str]:
@@ -129,7 +164,9 @@ def run(model: str, kills: int, options: list[str], seed: int, note: Any) -> lis
         loading = time.monotonic() - alone.began
         expected = results(alone.end()), parameters(folder / "alone")
         training = time.monotonic() - alone.began - loading
-        note(f"{model} alone: {loading:.1f} s to load, {training:.1f} s to train; {'; '.join(expected[0])}")
+        note(
+            f"{model} alone: {loading:.1f} s to load, {training:.1f} s to train; {'; '.join(expected[0])}"
+        )
 
         return _with_kills(
             command(model, folder / "killed", [*options, "--resume=auto"]),
@@ -170,7 +207,11 @@ class Kills:
 
 
 def _with_kills(
-    again: list[str], folder: Path, kills: Kills, expected: tuple[list[str], dict[str, Any]], note: Any
+    again: list[str],
+    folder: Path,
+    kills: Kills,
+    expected: tuple[list[str], dict[str, Any]],
+    note: Any,
 ) -> list[str]:
     """Start a run again and again, and list the differences at its end."""
     done, different = 0, []
@@ -190,9 +231,15 @@ def _with_kills(
 
         done, kills.left = done + 1, kills.left - 1
         seconds = time.monotonic() - killed.began
-        last = re.findall(r"epoch \d+ (?:training|evaluating)|Checkpoint loaded.*|starts anew", plain(output))[-1:]
-        left = sorted(re.sub(r".*\d(?=\D)", "*", file.name) for file in (folder / "killed").glob("*"))
-        note(f"kill {done} after {seconds:.1f} s: {''.join(last) or 'still loading'}; files: {' '.join(left)}")
+        last = re.findall(
+            r"epoch \d+ (?:training|evaluating)|Checkpoint loaded.*|starts anew", plain(output)
+        )[-1:]
+        left = sorted(
+            re.sub(r".*\d(?=\D)", "*", file.name) for file in (folder / "killed").glob("*")
+        )
+        note(
+            f"kill {done} after {seconds:.1f} s: {''.join(last) or 'still loading'}; files: {' '.join(left)}"
+        )
 
 
 def main() -> int:
@@ -202,8 +249,13 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     args, options = parser.parse_known_args()
-    different = run(args.model, args.kills, options, args.seed, lambda line: print(line, flush=True))
-    print(f"{args.kills} kills: " + (f"different: {different}" if different else "the same results and parameters"))
+    different = run(
+        args.model, args.kills, options, args.seed, lambda line: print(line, flush=True)
+    )
+    print(
+        f"{args.kills} kills: "
+        + (f"different: {different}" if different else "the same results and parameters")
+    )
     return 1 if different else 0
 
 

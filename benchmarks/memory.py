@@ -24,15 +24,21 @@ def main() -> None:
     parser = common.parser_for(__doc__)
     parser.add_argument("--models", nargs="+", default=["R", "BPR", "LightGCN"])
     parser.add_argument("--epochs", type=int, default=1)
-    parser.add_argument("--set", nargs="+", default=[], metavar="[MODEL:]KEY=VALUE", help="further keys")
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="[MODEL:]KEY=VALUE", help="further keys"
+    )
     args = parser.parse_args()
 
     rows = []
     with common.open_data(args.data, args.prepared) as data:
         for model in args.models:
-            found = common.run_child(__file__, specification(model, data, args.epochs, args.set, args.threads))
+            found = common.run_child(
+                __file__, specification(model, data, args.epochs, args.set, args.threads)
+            )
             peaks = found.get("peaks", {})
-            rows.append([model, *(f"{peaks[phase]:.0f}" if phase in peaks else "" for phase in PHASES)])
+            rows.append(
+                [model, *(f"{peaks[phase]:.0f}" if phase in peaks else "" for phase in PHASES)]
+            )
             rows[-1].append(found.get("error", f"{found.get('total', 0):.1f}"))
 
     print(f"{data.name}, {args.epochs} epochs, {common.machine(args.threads)}")
@@ -40,14 +46,27 @@ def main() -> None:
     print(common.table(("model", *PHASES, "s in total"), rows))
 
 
-def specification(model: str, data: common.Data, epochs: int, pairs: list[str], threads: int) -> dict[str, Any]:
+def specification(
+    model: str, data: common.Data, epochs: int, pairs: list[str], threads: int
+) -> dict[str, Any]:
     """Describe a run for a child process: a model, or a configuration of :data:`common.CONFIGURATIONS`.
 
     All models rank all items for every user, once an epoch and in the end, with the same metrics.
     """
     name = "SiBraR" if model in common.CONFIGURATIONS else model
-    keys = {**data.keys_for(name), **common.QUIET, "epochs": epochs, "use_gpu": False, "metrics": ["NDCG", "Recall"]}
-    keys |= {"valid_metric": "NDCG@10", "topk": [10], "stopping_step": epochs + 1, "eval_batch_size": 1_000_000}
+    keys = {
+        **data.keys_for(name),
+        **common.QUIET,
+        "epochs": epochs,
+        "use_gpu": False,
+        "metrics": ["NDCG", "Recall"],
+    }
+    keys |= {
+        "valid_metric": "NDCG@10",
+        "topk": [10],
+        "stopping_step": epochs + 1,
+        "eval_batch_size": 1_000_000,
+    }
 
     if model in common.CONFIGURATIONS:
         keys |= {**common.CONFIGURATIONS[model], "train_batch_size": 10 * 1024}
@@ -72,7 +91,11 @@ def run(arguments: dict[str, Any]) -> dict[str, Any]:
     import recbole_sibrar  # noqa: F401
 
     torch.set_num_threads(arguments["threads"])
-    found: dict[str, Any] = {"peaks": {"import": common.peak_megabytes()}, "epochs": [], "evaluations": []}
+    found: dict[str, Any] = {
+        "peaks": {"import": common.peak_megabytes()},
+        "epochs": [],
+        "evaluations": [],
+    }
     watch(quick_start, "create_dataset", found, "data set")
     watch(quick_start, "data_preparation", found, "split and loaders")
     watch(quick_start, "get_trainer", found, "model")

@@ -28,7 +28,9 @@ def main() -> None:
     parser.add_argument("--items", nargs="+", type=int, default=[4000, 100_000])
     parser.add_argument("--modalities", type=int, default=4)
     parser.add_argument("--size", type=int, default=128, help="of an embedding")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of torch (default: all cores)")
+    parser.add_argument(
+        "--threads", type=int, default=os.cpu_count(), help="of torch (default: all cores)"
+    )
     parser.add_argument("--child", help=argparse.SUPPRESS)
     args = parser.parse_args()
 
@@ -38,7 +40,12 @@ def main() -> None:
 
     rows = []
     for n in args.items:
-        arguments = {"items": n, "modalities": args.modalities, "size": args.size, "threads": args.threads}
+        arguments = {
+            "items": n,
+            "modalities": args.modalities,
+            "size": args.size,
+            "threads": args.threads,
+        }
         found = run_child(__file__, arguments)
         if "error" in found:
             sys.exit(found["error"])

@@ -26,7 +26,15 @@ from recbole.utils import init_logger, init_seed
 
 import recbole_sibrar  # noqa: F401
 
-HEADER = ("distribution", "negatives", "draws", "RecBole s", "ours s", "ratio", "ours, million draws/s")
+HEADER = (
+    "distribution",
+    "negatives",
+    "draws",
+    "RecBole s",
+    "ours s",
+    "ratio",
+    "ours, million draws/s",
+)
 
 
 def main() -> None:
@@ -37,7 +45,10 @@ def main() -> None:
     parser.add_argument("--batch_size", type=int, default=1024, help="positives in a batch")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument(
-        "--share", type=float, default=1.0, help="of the epoch to draw for; seconds are those of a whole"
+        "--share",
+        type=float,
+        default=1.0,
+        help="of the epoch to draw for; seconds are those of a whole",
     )
     args = parser.parse_args()
 
@@ -48,7 +59,9 @@ def main() -> None:
     with open_data(args.data, args.prepared) as data:
         for distribution in args.distributions:
             sampler, users, items = load(data, distribution)
-            order = np.random.default_rng(0).permutation(len(users))[: max(1, round(args.share * len(users)))]
+            order = np.random.default_rng(0).permutation(len(users))[
+                : max(1, round(args.share * len(users)))
+            ]
             batches = [
                 (users[rows], items[rows])
                 for rows in np.split(order, range(args.batch_size, len(order), args.batch_size))
@@ -60,7 +73,9 @@ def main() -> None:
                 row = [distribution, str(n), f"{n * len(users):,}", f"{recbole:.3f}", f"{ours:.3f}"]
                 rows.append([*row, f"{recbole / ours:.2f}", f"{n * len(users) / ours / 1e6:.1f}"])
 
-    print(f"{data.name}, {len(users):,} positives in batches of {args.batch_size:,}, {machine(args.threads)}")
+    print(
+        f"{data.name}, {len(users):,} positives in batches of {args.batch_size:,}, {machine(args.threads)}"
+    )
     print(f"median of {args.repetitions}, seconds of an epoch's draws")
     print(table(HEADER, rows))
     print(f"peak memory {peak_megabytes():.0f} MB")
@@ -78,7 +93,9 @@ def load(data: Data, distribution: str) -> tuple[Any, np.ndarray, np.ndarray]:
     return train._sampler, pairs["user_id"].numpy(), pairs["item_id"].numpy()
 
 
-def measure(sampler: Any, batches: list[tuple[np.ndarray, np.ndarray]], n: int, repetitions: int) -> list[float]:
+def measure(
+    sampler: Any, batches: list[tuple[np.ndarray, np.ndarray]], n: int, repetitions: int
+) -> list[float]:
     """Time the drawing of ``n`` negatives for every row of all batches (medians), RecBole's and ours."""
     draw(sampler, batches[:1], n)  # ours builds a table when it first draws
     seconds: list[list[float]] = [[], []]

@@ -24,7 +24,12 @@ def main() -> None:
     """Write ``ml-1m.inter``, ``ml-1m.user`` and ``ml-1m.item``."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with the original files")
-    parser.add_argument("--output", type=Path, default=Path("dataset"), help="data_path of RecBole (default: dataset)")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("dataset"),
+        help="data_path of RecBole (default: dataset)",
+    )
     args = parser.parse_args()
 
     folder = args.output / "ml-1m"
@@ -33,7 +38,9 @@ def main() -> None:
     inter = pd.DataFrame({"user_id": pairs["user_id"], "item_id": pairs["movie_id"]})
     counts = inter["item_id"].map(inter["item_id"].value_counts())
     inter = inter[counts >= MIN_INTERACTIONS]
-    write_frame(folder / "ml-1m.inter", [Field("user_id", "token"), Field("item_id", "token")], inter)
+    write_frame(
+        folder / "ml-1m.inter", [Field("user_id", "token"), Field("item_id", "token")], inter
+    )
 
     columns = ["user_id", "gender", "age", "occupation", "zip_code"]
     users = _read(args.data / "users.dat", columns)
@@ -43,9 +50,12 @@ def main() -> None:
     movies = _read(args.data / "movies.dat", ["item_id", "title", "genres"])
     movies = movies[movies["item_id"].isin(set(inter["item_id"].astype(str)))]
     text = np.load(args.data / "text_minilm.npz")
-    vectors = dict(zip(text["movie_id"].astype(str), text["embedding"].astype(np.float32), strict=True))
+    vectors = dict(
+        zip(text["movie_id"].astype(str), text["embedding"].astype(np.float32), strict=True)
+    )
     movies = movies.assign(
-        genres=[genres.split("|") for genres in movies["genres"]], text=[vectors.get(x, ()) for x in movies["item_id"]]
+        genres=[genres.split("|") for genres in movies["genres"]],
+        text=[vectors.get(x, ()) for x in movies["item_id"]],
     )
     fields = [Field("item_id", "token"), Field("genres", "token_seq"), Field("text", "float_seq")]
     write_frame(folder / "ml-1m.item", fields, movies)
@@ -54,7 +64,9 @@ def main() -> None:
 
 
 def _read(file: Path, columns: list[str]) -> pd.DataFrame:
-    return pd.read_csv(file, sep="::", engine="python", names=columns, encoding="latin-1", dtype=str)
+    return pd.read_csv(
+        file, sep="::", engine="python", names=columns, encoding="latin-1", dtype=str
+    )
 
 
 if __name__ == "__main__":

@@ -30,9 +30,20 @@ CONFIGURATIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "R": ("SiBraR", common.CONFIGURATIONS["R"]),
     "P": ("SiBraR", common.CONFIGURATIONS["P"]),
     "BPR": ("BPR", {"train_neg_sample_args": {"distribution": "uniform", "sample_num": 10}}),
-    "LightGCN": ("LightGCN", {"train_neg_sample_args": {"distribution": "uniform", "sample_num": 10}}),
+    "LightGCN": (
+        "LightGCN",
+        {"train_neg_sample_args": {"distribution": "uniform", "sample_num": 10}},
+    ),
 }
-HEADER = ("configuration", "processes", "ms a step", "times as fast", "s an evaluation", "times as fast", "MB a step")
+HEADER = (
+    "configuration",
+    "processes",
+    "ms a step",
+    "times as fast",
+    "s an evaluation",
+    "times as fast",
+    "MB a step",
+)
 WARM_UP = 3
 
 
@@ -40,10 +51,14 @@ def main() -> None:
     """Measure every configuration with every number of processes and print a table."""
     parser = common.parser_for(__doc__)
     parser.add_argument("--child", help="(internal)")
-    parser.add_argument("--config", nargs="+", default=["R", "P", "BPR"], choices=sorted(CONFIGURATIONS))
+    parser.add_argument(
+        "--config", nargs="+", default=["R", "P", "BPR"], choices=sorted(CONFIGURATIONS)
+    )
     parser.add_argument("--nproc", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--positives", type=int, default=1024, help="in a batch of all processes")
-    parser.add_argument("--steps", type=int, default=15, help="steps to measure, after some to warm up")
+    parser.add_argument(
+        "--steps", type=int, default=15, help="steps to measure, after some to warm up"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
 
@@ -55,17 +70,36 @@ def main() -> None:
     with common.open_data(args.data, args.prepared) as data:
         for name in args.config:
             model, keys = CONFIGURATIONS[name]
-            keys = {**data.keys_for(model), **keys, **common.QUIET, "train_batch_size": 10 * args.positives}
-            given = {"model": model, "dataset": data.name, "keys": keys, "steps": args.steps, "threads": 1}
+            keys = {
+                **data.keys_for(model),
+                **keys,
+                **common.QUIET,
+                "train_batch_size": 10 * args.positives,
+            }
+            given = {
+                "model": model,
+                "dataset": data.name,
+                "keys": keys,
+                "steps": args.steps,
+                "threads": 1,
+            }
             rounds = []
 
             for _ in range(args.rounds):
-                rounds.append([common.run_child(__file__, {**given, "nproc": n}) for n in args.nproc])
-                print(json.dumps({"configuration": name, "round": rounds[-1]}), file=sys.stderr, flush=True)
+                rounds.append(
+                    [common.run_child(__file__, {**given, "nproc": n}) for n in args.nproc]
+                )
+                print(
+                    json.dumps({"configuration": name, "round": rounds[-1]}),
+                    file=sys.stderr,
+                    flush=True,
+                )
 
             rows += [describe(name, n, i, rounds) for i, n in enumerate(args.nproc)]
 
-    print(f"{args.positives} positives a step, {args.rounds} rounds, {common.machine(1)} a process, on {data.name}")
+    print(
+        f"{args.positives} positives a step, {args.rounds} rounds, {common.machine(1)} a process, on {data.name}"
+    )
     print(common.table(HEADER, rows))
 
 
@@ -95,7 +129,12 @@ def measure(rank: int, given: dict[str, Any], port: int, queue: Any) -> None:
     sys.argv = sys.argv[:1]
     keys = dict(given["keys"])
     if given["nproc"] > 1:
-        keys |= {"local_rank": rank, "offset": 0, "world_size": given["nproc"], "nproc": given["nproc"]}
+        keys |= {
+            "local_rank": rank,
+            "offset": 0,
+            "world_size": given["nproc"],
+            "nproc": given["nproc"],
+        }
         keys |= {"ip": "localhost", "port": port}
 
     config = Config(given["model"], given["dataset"], config_dict=keys)
@@ -113,8 +152,19 @@ def measure(rank: int, given: dict[str, Any], port: int, queue: Any) -> None:
     if rank == 0:
         seconds = [after - before for before, after in itertools.pairwise(steps.times)]
         # a ring sends and receives twice all gradients but one share
-        sent = 2 * (1 - 1 / given["nproc"]) * 4 * sum(parameter.numel() for parameter in model.parameters())
-        queue.put({"step": statistics.median(seconds), "evaluation": statistics.median(evaluations[1:]), "bytes": sent})
+        sent = (
+            2
+            * (1 - 1 / given["nproc"])
+            * 4
+            * sum(parameter.numel() for parameter in model.parameters())
+        )
+        queue.put(
+            {
+                "step": statistics.median(seconds),
+                "evaluation": statistics.median(evaluations[1:]),
+                "bytes": sent,
+            }
+        )
 
 
 def seconds_of_evaluation(trainer: Any, loader: Any) -> float:

@@ -25,18 +25,35 @@ import pandas as pd
 
 SIZE, PER_USER, EVALUATED = 512, 50, 2000
 NAMES = ("load", "step", "evaluation")
-COLUMNS = ("items", "users", *(f"{name} {unit}" for name in NAMES for unit in ("s", "peak MB")), "failed")
+COLUMNS = (
+    "items",
+    "users",
+    *(f"{name} {unit}" for name in NAMES for unit in ("s", "peak MB")),
+    "failed",
+)
 
 
 def main() -> None:
     """Measure every size, print a table, and write it with a plot."""
     parser = common.parser_for(__doc__)
     parser.add_argument("--items", nargs="+", type=int, default=[10**3, 10**4, 10**5, 10**6])
-    parser.add_argument("--users", type=int, help="(default: a tenth of the items, but 10,000 to 100,000)")
+    parser.add_argument(
+        "--users", type=int, help="(default: a tenth of the items, but 10,000 to 100,000)"
+    )
     parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--memory_limit", type=float, metavar="GB", help="of each process, which fails beyond it")
-    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="further keys of the configuration")
-    parser.add_argument("--output", type=Path, default=Path("scaling"), help="for OUTPUT.csv and OUTPUT.png")
+    parser.add_argument(
+        "--memory_limit", type=float, metavar="GB", help="of each process, which fails beyond it"
+    )
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="further keys of the configuration",
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("scaling"), help="for OUTPUT.csv and OUTPUT.png"
+    )
     args = parser.parse_args()
 
     rows = []
@@ -63,9 +80,14 @@ def main() -> None:
     frame.to_csv(args.output.with_suffix(".csv"), index=False)
     plot(frame, args.output.with_suffix(".png"))
 
-    print(f"R, {PER_USER} interactions a user, evaluation of up to {EVALUATED:,} users, {common.machine(args.threads)}")
+    print(
+        f"R, {PER_USER} interactions a user, evaluation of up to {EVALUATED:,} users, {common.machine(args.threads)}"
+    )
     cells = [
-        ["" if pd.isna(cell) else f"{cell:,.4g}" if isinstance(cell, float) else str(cell) for cell in row]
+        [
+            "" if pd.isna(cell) else f"{cell:,.4g}" if isinstance(cell, float) else str(cell)
+            for cell in row
+        ]
         for row in frame.astype(object).itertuples(index=False)
     ]
 
@@ -84,8 +106,14 @@ def generate(folder: Path, n_users: int, n_items: int) -> None:
     rng = np.random.default_rng(0)
     users = np.repeat(np.arange(n_users), PER_USER)
     items = (n_items * rng.random(len(users)) ** 2).astype(np.int64)
-    pairs = pd.DataFrame({"user_id:token": users, "item_id:token": items}).drop_duplicates(ignore_index=True)
-    place = pairs.groupby("user_id:token").cumcount().where(pairs["user_id:token"] < EVALUATED, PER_USER)
+    pairs = pd.DataFrame({"user_id:token": users, "item_id:token": items}).drop_duplicates(
+        ignore_index=True
+    )
+    place = (
+        pairs.groupby("user_id:token")
+        .cumcount()
+        .where(pairs["user_id:token"] < EVALUATED, PER_USER)
+    )
 
     for part, rows in (("valid", place == 0), ("test", place == 1), ("train", place > 1)):
         pairs[rows].to_csv(folder / f"generated.{part}.inter", sep="\t", index=False)
@@ -112,8 +140,18 @@ def measure(given: dict[str, Any]) -> dict[str, float]:
         resource.setrlimit(resource.RLIMIT_DATA, (int(given["memory_limit"] * 1e9),) * 2)
 
     torch.set_num_threads(given["threads"])
-    keys = {**common.CONFIGURATIONS["R"], **common.QUIET, "data_path": given["data_path"], "train_batch_size": 10240}
-    keys |= {"benchmark_filename": ["train", "valid", "test"], "load_col": None, "use_gpu": False, **given["set"]}
+    keys = {
+        **common.CONFIGURATIONS["R"],
+        **common.QUIET,
+        "data_path": given["data_path"],
+        "train_batch_size": 10240,
+    }
+    keys |= {
+        "benchmark_filename": ["train", "valid", "test"],
+        "load_col": None,
+        "use_gpu": False,
+        **given["set"],
+    }
     config = Config("SiBraR", "generated", config_dict=keys)
     init_seed(config["seed"], config["reproducibility"])
     init_logger(config)
@@ -136,7 +174,10 @@ def timed(name: str, found: dict[str, float], function: Callable[[], Any]) -> An
     common.forget_peak()
     start = time.perf_counter()
     result = function()
-    found[f"{name} s"], found[f"{name} peak MB"] = time.perf_counter() - start, common.peak_megabytes()
+    found[f"{name} s"], found[f"{name} peak MB"] = (
+        time.perf_counter() - start,
+        common.peak_megabytes(),
+    )
     return result
 
 
@@ -145,7 +186,9 @@ def plot(frame: pd.DataFrame, file: Path) -> None:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    for axis, unit, label in zip(axes, ("s", "peak MB"), ("seconds", "peak memory, MB"), strict=True):
+    for axis, unit, label in zip(
+        axes, ("s", "peak MB"), ("seconds", "peak memory, MB"), strict=True
+    ):
         for name in NAMES:
             axis.plot(frame["items"], frame[f"{name} {unit}"], marker="o", label=name)
 

@@ -46,7 +46,9 @@ def main() -> None:
         rows = measure(folder, args)
 
     print(common.machine(int(os.environ.get("OMP_NUM_THREADS", "0")) or os.cpu_count()))
-    print(f"{args.items:,} items, {args.users:,} users, {serving.SIZE} dimensions, search {args.index or 'exact'}")
+    print(
+        f"{args.items:,} items, {args.users:,} users, {serving.SIZE} dimensions, search {args.index or 'exact'}"
+    )
     print(common.table(["part", "measure", "value"], rows))
 
 
@@ -54,7 +56,17 @@ def measure(folder: Path, args: argparse.Namespace) -> list[list[str]]:
     """Serve a model and ask for recommendations."""
     log = folder.with_name("log")
     program = "import sys; from recbole_sibrar.cli import main; sys.exit(main())"
-    command = [sys.executable, "-c", program, "serve", str(folder), "--port", "0", "--workers", str(args.workers)]
+    command = [
+        sys.executable,
+        "-c",
+        program,
+        "serve",
+        str(folder),
+        "--port",
+        "0",
+        "--workers",
+        str(args.workers),
+    ]
     with log.open("w", encoding="utf-8") as stream:
         started = time.perf_counter()
         process = subprocess.Popen(command, stdout=stream, stderr=stream)
@@ -74,7 +86,9 @@ def measure(folder: Path, args: argparse.Namespace) -> list[list[str]]:
         with ThreadPoolExecutor(args.connections) as pool:
             parts = list(pool.map(lambda _: ask(port, args.users, each), range(args.connections)))
         rate = each * args.connections / (time.perf_counter() - begun)
-        memory = sum(one.memory_info().rss for one in (server, *server.children(recursive=True))) / 2**20
+        memory = (
+            sum(one.memory_info().rss for one in (server, *server.children(recursive=True))) / 2**20
+        )
     finally:
         process.terminate()
         process.wait(60)
@@ -89,7 +103,11 @@ def measure(folder: Path, args: argparse.Namespace) -> list[list[str]]:
     rows += [["one connection", "processor time of the server a request", f"{1000 * work:.2f} ms"]]
     rows += [[busy, name, value] for name, value in percentiles(np.concatenate(parts))]
     rows += [[busy, "requests/s", f"{rate:.0f}"]]
-    return rows if found is None else [*rows, ["index", f"recall@{serving.K} of the exact result", f"{found:.3f}"]]
+    return (
+        rows
+        if found is None
+        else [*rows, ["index", f"recall@{serving.K} of the exact result", f"{found:.3f}"]]
+    )
 
 
 def recall(port: int, folder: Path, n: int = 100) -> float:
@@ -102,7 +120,12 @@ def recall(port: int, folder: Path, n: int = 100) -> float:
     """
     with safe_open(folder / "embeddings.safetensors", framework="np") as stream:
         items, users = stream.get_tensor("item"), stream.get_tensor("user")[:n]
-    histories = pq.read_table(folder / "users.parquet", columns=["history"]).column("history").slice(0, n).to_pylist()
+    histories = (
+        pq.read_table(folder / "users.parquet", columns=["history"])
+        .column("history")
+        .slice(0, n)
+        .to_pylist()
+    )
 
     connection = http.client.HTTPConnection("127.0.0.1", port)
     shares = []

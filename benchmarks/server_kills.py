@@ -49,7 +49,9 @@ def main() -> int:
         outcome = run(Path(home), args.kills, args.workers, args.seed)
 
     print(f"kills: {args.kills}, workers: {args.workers}")
-    print(f"acknowledged: {outcome.n_put} items put, {outcome.n_removed} removed, {outcome.n_read} requests answered")
+    print(
+        f"acknowledged: {outcome.n_put} items put, {outcome.n_removed} removed, {outcome.n_read} requests answered"
+    )
     for problem in outcome.problems[:20]:
         print(problem)
     print(f"lost: {len(outcome.problems)}")
@@ -87,10 +89,14 @@ def run(home: Path, kills: int, workers: int, seed: int) -> Outcome:
     for kill in range(kills):
         with serving(home, workers) as (process, port):
             check(port, outcome)
-            killer = threading.Thread(target=kill_later, args=(process, outcome, moments.uniform(0.05, 0.8)))
+            killer = threading.Thread(
+                target=kill_later, args=(process, outcome, moments.uniform(0.05, 0.8))
+            )
             killer.start()
             with ThreadPoolExecutor(4) as pool:
-                writers = [pool.submit(change, port, token, f"film{kill}-{n}", outcome) for n in range(2)]
+                writers = [
+                    pool.submit(change, port, token, f"film{kill}-{n}", outcome) for n in range(2)
+                ]
                 readers = [pool.submit(read, port, outcome) for _ in range(2)]
             killer.join()
             for thread in (*writers, *readers):
@@ -144,7 +150,13 @@ def port_of(log: Path, process: subprocess.Popen[bytes], workers: int) -> int:
     raise RuntimeError(f"the server does not start: {log.read_text('utf-8')}")
 
 
-def ask(connection: http.client.HTTPConnection, method: str, path: str, body: object = None, token: str = "") -> object:
+def ask(
+    connection: http.client.HTTPConnection,
+    method: str,
+    path: str,
+    body: object = None,
+    token: str = "",
+) -> object:
     """Send a request; its answer, which has to be 200."""
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
     connection.request(method, path, None if body is None else json.dumps(body), headers)
@@ -163,7 +175,10 @@ def change(port: int, token: str, start: str, outcome: Outcome) -> None:
     try:
         while True:
             pending = [f"{start}-{number + n}" for n in range(3)]
-            items = [{"item_id": name, "year": 1950 + number % 70, "genre": ["scifi"]} for name in pending]
+            items = [
+                {"item_id": name, "year": 1950 + number % 70, "genre": ["scifi"]}
+                for name in pending
+            ]
             ask(connection, "PUT", "/items", {"items": items}, token)
             outcome.is_there.update(dict.fromkeys(pending, True))
             outcome.n_put += len(pending)
@@ -205,7 +220,9 @@ def check(port: int, outcome: Outcome) -> None:
         found = {item["item"] for item in one["items"]}
         for name in part:
             if (name in found) != outcome.is_there[name]:
-                outcome.problems.append(f"{name}: {'lost' if outcome.is_there[name] else 'came back'}")
+                outcome.problems.append(
+                    f"{name}: {'lost' if outcome.is_there[name] else 'came back'}"
+                )
 
 
 def check_store(home: Path, outcome: Outcome) -> None:

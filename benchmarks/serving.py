@@ -40,10 +40,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--users", type=int, default=100_000)
-    parser.add_argument("--requests", type=int, default=1000, help="single users, one after the other")
+    parser.add_argument(
+        "--requests", type=int, default=1000, help="single users, one after the other"
+    )
     parser.add_argument("--index", help="approximate search: hnsw or ivf (default: exact)")
     parser.add_argument("--encoded", type=int, default=100_000, help="items to encode")
-    parser.add_argument("--parts", default="start,single,all,encode", help="parts to measure (default: %(default)s)")
+    parser.add_argument(
+        "--parts", default="start,single,all,encode", help="parts to measure (default: %(default)s)"
+    )
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--part", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help="keeps the model; else it is temporary")
@@ -64,7 +68,9 @@ def main() -> None:
             rows += [[part, *row] for row in run_part(part, folder, options)]
 
     print(common.machine(args.threads))
-    print(f"{args.items:,} items, {args.users:,} users, {SIZE} dimensions, search {args.index or 'exact'}")
+    print(
+        f"{args.items:,} items, {args.users:,} users, {SIZE} dimensions, search {args.index or 'exact'}"
+    )
     print(common.table(["part", "measure", "value"], rows))
 
 
@@ -94,23 +100,36 @@ def make_model(folder: Path, args: argparse.Namespace) -> None:
     items = clustered(random, centres, args.items)
     users = clustered(random, centres, args.users)
 
-    fields = (FieldSpec("tags", "token_seq", N_TAGS + 1, scaling="none"), FieldSpec("text", "float_seq", TEXT))
+    fields = (
+        FieldSpec("tags", "token_seq", N_TAGS + 1, scaling="none"),
+        FieldSpec("text", "float_seq", TEXT),
+    )
     labels = pa.array([f"t{n}" for n in range(1, N_TAGS + 1)]), np.arange(1, N_TAGS + 1)
     sys.argv = sys.argv[:1]  # RecBole's Config reads it
     config = Config("SiBraR", "ml-100k", config_dict={"embedding_size": SIZE, **common.QUIET})
     encoder = encoder_config(config, "item")
     readers = (FieldReader(fields[0], labels, " "), FieldReader(fields[1], None, " "))
-    network = make_encoder("single_branch", encoder, [reader.table(pa.nulls(0)) for reader in readers])
+    network = make_encoder(
+        "single_branch", encoder, [reader.table(pa.nulls(0)) for reader in readers]
+    )
 
-    item_spec = SideSpec("item_id", args.items, args.items, "single_branch", ("tags", "text"), fields)
+    item_spec = SideSpec(
+        "item_id", args.items, args.items, "single_branch", ("tags", "text"), fields
+    )
     item_spec = replace(item_spec, config=plain_config(encoder, item_spec.modalities))
     user_spec = replace(item_spec, id_field="user_id", n=args.users, n_trained=args.users)
     state = network.state_dict()
-    weights = {f"{side}_encoder.{name}": value for side in ("user", "item") for name, value in state.items()}
+    weights = {
+        f"{side}_encoder.{name}": value
+        for side in ("user", "item")
+        for name, value in state.items()
+    }
     weights |= {f"{side}_stand_in": torch.zeros(SIZE) for side in ("user", "item")}
 
     seen = random.integers(args.items, size=(args.users, SEEN)).astype(np.int32)
-    histories = Histories(np.sort(seen, axis=1).ravel(), np.arange(args.users + 1, dtype=np.int64) * SEEN)
+    histories = Histories(
+        np.sort(seen, axis=1).ravel(), np.arange(args.users + 1, dtype=np.int64) * SEEN
+    )
     counts = np.bincount(histories.items, minlength=args.items)
     contents = [
         SideContent(
@@ -120,15 +139,22 @@ def make_model(folder: Path, args: argparse.Namespace) -> None:
             torch.from_numpy(vectors),
             vocabularies={"tags": labels},
         )
-        for side, vectors, popularity in (("u", users, np.full(args.users, SEEN)), ("i", items, counts))
+        for side, vectors, popularity in (
+            ("u", users, np.full(args.users, SEEN)),
+            ("i", items, counts),
+        )
     ]
     manifest = Manifest(FORMAT, "SiBraR", SIZE, user_spec, item_spec, index=args.index)
     write(Content(manifest, *contents, histories, weights), folder)
 
-    text = pa.FixedSizeListArray.from_arrays(pa.array(random.normal(size=args.encoded * TEXT).astype(np.float32)), TEXT)
+    text = pa.FixedSizeListArray.from_arrays(
+        pa.array(random.normal(size=args.encoded * TEXT).astype(np.float32)), TEXT
+    )
     tags = [[f"t{n}" for n in row] for row in random.integers(1, N_TAGS, size=(args.encoded, 3))]
     ids = [f"n{n}" for n in range(args.encoded)]
-    pq.write_table(pa.table({"item_id": ids, "tags": tags, "text": text}), folder.with_suffix(".items.parquet"))
+    pq.write_table(
+        pa.table({"item_id": ids, "tags": tags, "text": text}), folder.with_suffix(".items.parquet")
+    )
 
 
 def clustered(random: np.random.Generator, centres: np.ndarray, n: int) -> np.ndarray:
@@ -188,7 +214,9 @@ def single(folder: Path, args: argparse.Namespace) -> list[list[str]]:
         found = model.recommend(few, k=K)
         if len(few) > 32:  # as many at a time as an index is used for
             found = [set(model.recommend([user], k=K)["item"]) for user in few]
-        shares = [len({f"i{n}" for n in row} & one) / K for row, one in zip(best, found, strict=True)]
+        shares = [
+            len({f"i{n}" for n in row} & one) / K for row, one in zip(best, found, strict=True)
+        ]
         rows.append([f"recall@{K} of the exact result", f"{np.mean(shares):.3f}"])
     return rows
 
@@ -202,7 +230,9 @@ def everybody(folder: Path, args: argparse.Namespace) -> list[list[str]]:
     model = Recommender.load(folder)
     before = common.peak_megabytes()
     begin = time.perf_counter()
-    recommend_file(model, None, folder.with_suffix(".recs.parquet"), ShardOptions(K), progress=False)
+    recommend_file(
+        model, None, folder.with_suffix(".recs.parquet"), ShardOptions(K), progress=False
+    )
     seconds = time.perf_counter() - begin
     return [
         ["s for all users", f"{seconds:.1f}"],

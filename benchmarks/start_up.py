@@ -28,8 +28,12 @@ BPR.calculate_loss = lambda *_: os._exit(0)
 {run}
 """
 
-OURS = "from recbole_sibrar.cli import run_recbole; run_recbole(['--model=BPR', '--dataset=ml-100k'])"
-RECBOLES = "from recbole.quick_start import run_recbole; run_recbole(model='BPR', dataset='ml-100k')"
+OURS = (
+    "from recbole_sibrar.cli import run_recbole; run_recbole(['--model=BPR', '--dataset=ml-100k'])"
+)
+RECBOLES = (
+    "from recbole.quick_start import run_recbole; run_recbole(model='BPR', dataset='ml-100k')"
+)
 
 COMMAND = "import sys; from recbole_sibrar.cli import {name}; sys.exit({name}(sys.argv[1:]))"
 
@@ -43,11 +47,18 @@ PROGRAMS: dict[str, list[str]] = {
     "run_hyper --help": [COMMAND.format(name="run_hyper"), "--help"],
     "recbole-sibrar --help": [COMMAND.format(name="main"), "--help"],
     "recbole-sibrar prepare --help": [COMMAND.format(name="main"), "prepare", "--help"],
-    "recbole-sibrar prepare generic --help": [COMMAND.format(name="main"), "prepare", "generic", "--help"],
+    "recbole-sibrar prepare generic --help": [
+        COMMAND.format(name="main"),
+        "prepare",
+        "generic",
+        "--help",
+    ],
     "recbole-sibrar encode-text --help": [COMMAND.format(name="main"), "encode-text", "--help"],
     "recbole-sibrar encode-image --help": [COMMAND.format(name="main"), "encode-image", "--help"],
     REFERENCE: [ENDS_AT_FIRST_BATCH.format(imports="", run=RECBOLES)],
-    "first batch of BPR, run_recbole": [ENDS_AT_FIRST_BATCH.format(imports="import recbole_sibrar", run=OURS)],
+    "first batch of BPR, run_recbole": [
+        ENDS_AT_FIRST_BATCH.format(imports="import recbole_sibrar", run=OURS)
+    ],
 }
 
 
@@ -83,7 +94,9 @@ def measure(name: str, folder: str, threads: int) -> tuple[float, float]:
     command = [sys.executable, "-c", *PROGRAMS[name]]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode != (2 if name == MISSPELT else 0):
         sys.exit(f"{name}: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")

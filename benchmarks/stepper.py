@@ -53,7 +53,9 @@ class Stepper:
         except BrokenPipeError:
             answer = ""
         if not answer:
-            sys.exit(f"{self.program}: the program ended with status {self.process.wait()}; its messages are above")
+            sys.exit(
+                f"{self.program}: the program ended with status {self.process.wait()}; its messages are above"
+            )
 
         found: dict[str, Any] = json.loads(answer)
         return found

@@ -42,7 +42,9 @@ def main() -> None:
     """Write events, convert them, and print time and memory."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--events", type=int, default=2_000_000)
-    parser.add_argument("--events_per_pair", type=float, default=5.0, help="1 is the hard case: most distinct pairs")
+    parser.add_argument(
+        "--events_per_pair", type=float, default=5.0, help="1 is the hard case: most distinct pairs"
+    )
     parser.add_argument("--year", default="all")
     parser.add_argument("--k_core", default="5")
     parser.add_argument("--min_interactions", default="2")
@@ -57,14 +59,20 @@ def main() -> None:
         size = file.stat().st_size
         command = [sys.executable, "-m", "recbole_sibrar.dataset_prep", "music4all-onion"]
         command += [f"--input_path={source}", f"--output_path={target}"]
-        command += [f"--{name}={getattr(args, name)}" for name in ("year", "k_core", "min_interactions")]
+        command += [
+            f"--{name}={getattr(args, name)}" for name in ("year", "k_core", "min_interactions")
+        ]
         start = time.perf_counter()
         subprocess.run(command, check=True)
         seconds = time.perf_counter() - start
-        report = json.loads((target / "music4all-onion" / "report.json").read_text(encoding="utf-8"))
+        report = json.loads(
+            (target / "music4all-onion" / "report.json").read_text(encoding="utf-8")
+        )
 
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-    pairs = next(step["interactions"] for step in report["steps"] if step["name"].startswith("pairs of"))
+    pairs = next(
+        step["interactions"] for step in report["steps"] if step["name"].startswith("pairs of")
+    )
 
     print(f"{args.events:,} events ({size / 2**30:.2f} GiB), {pairs:,} distinct pairs")
     print(f"{seconds:.1f} s, {args.events / seconds:,.0f} events/s, peak memory {peak:.2f} GiB")
@@ -85,17 +93,23 @@ def write_events(path: Path, n_events: int, events_per_pair: float) -> None:
     first, last = (int(np.datetime64(f"{year}-01-01", "s").astype(int)) for year in (2005, 2020))
     opener: Callable[..., Any] = bz2.open if path.suffix == ".bz2" else open
 
-    with opener(path, "wb") as file, tqdm(total=n_events, desc="events", unit="event", disable=None) as bar:
+    with (
+        opener(path, "wb") as file,
+        tqdm(total=n_events, desc="events", unit="event", disable=None) as bar,
+    ):
         file.write(b"user_id\ttrack_id\ttimestamp\n")
         for done in range(0, n_events, EVENTS_AT_A_TIME):
             n = min(EVENTS_AT_A_TIME, n_events - done)
             user = rng.integers(0, n_users, n)
             place = rng.integers(0, max(1, int(EVENTS_PER_USER / events_per_pair)), n)
-            random = ((user * EVENTS_PER_USER + place) * ODD % 2**32) / 2**32  # the same for the same user and place
+            # the same for the same user and place
+            random = ((user * EVENTS_PER_USER + place) * ODD % 2**32) / 2**32
             columns = [
                 users.take(pa.array(user)),
                 tracks.take(pa.array((random**2 * N_TRACKS).astype(np.int64))),
-                pc.strftime(pa.array(rng.integers(first, last, n), pa.timestamp("s")), "%Y-%m-%d %H:%M:%S"),
+                pc.strftime(
+                    pa.array(rng.integers(first, last, n), pa.timestamp("s")), "%Y-%m-%d %H:%M:%S"
+                ),
             ]
             lines = pc.binary_join_element_wise(*columns, "\t")
             file.write("\n".join(lines.to_pylist()).encode() + b"\n")

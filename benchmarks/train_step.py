@@ -38,14 +38,30 @@ WARM_UP = 3
 def main() -> None:
     """Measure every configuration with every batch size and print a table."""
     parser = common.parser_for(__doc__)
-    parser.add_argument("--config", nargs="+", default=["R", "P"], choices=sorted(common.CONFIGURATIONS))
+    parser.add_argument(
+        "--config", nargs="+", default=["R", "P"], choices=sorted(common.CONFIGURATIONS)
+    )
     parser.add_argument("--model", default="SiBraR")
-    parser.add_argument("--batch_sizes", nargs="+", type=int, default=[1024, 8192], help="positives in a batch")
-    parser.add_argument("--steps", type=int, default=10, help="steps to measure, after some to warm up")
+    parser.add_argument(
+        "--batch_sizes", nargs="+", type=int, default=[1024, 8192], help="positives in a batch"
+    )
+    parser.add_argument(
+        "--steps", type=int, default=10, help="steps to measure, after some to warm up"
+    )
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--amp", action="store_true", help="autocast to bfloat16 (RecBole's enable_amp)")
-    parser.add_argument("--profile", action="store_true", help="print torch's profile of the steps as well")
-    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="further keys of the configuration")
+    parser.add_argument(
+        "--amp", action="store_true", help="autocast to bfloat16 (RecBole's enable_amp)"
+    )
+    parser.add_argument(
+        "--profile", action="store_true", help="print torch's profile of the steps as well"
+    )
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="further keys of the configuration",
+    )
     args = parser.parse_args()
 
     if args.device == "cuda" and not torch.cuda.is_available():
@@ -64,8 +80,12 @@ def main() -> None:
             loaded = loaded or load(config)
             rows.append(describe(name, size, measure(config, loaded, args)))
 
-    print(f"{args.model} on {data.name}, {common.machine(args.threads)}{', bfloat16 autocast' * args.amp}")
-    print(f"median of {args.steps} steps, ms; the product is one of 9000x512 and 512x512 in float32, GFLOP/s")
+    print(
+        f"{args.model} on {data.name}, {common.machine(args.threads)}{', bfloat16 autocast' * args.amp}"
+    )
+    print(
+        f"median of {args.steps} steps, ms; the product is one of 9000x512 and 512x512 in float32, GFLOP/s"
+    )
     print(common.table(HEADER, rows))
     if args.device == "cuda":
         print(f"peak memory of the GPU {torch.cuda.max_memory_allocated() / 1e6:.0f} MB")
@@ -98,7 +118,12 @@ def make_step(
     """
     torch.set_num_threads(threads)
     with common.open_data(Path(data) if data else None) as found:
-        keys = {**found.keys_for(model), **common.CONFIGURATIONS[config], **common.QUIET, "use_gpu": False}
+        keys = {
+            **found.keys_for(model),
+            **common.CONFIGURATIONS[config],
+            **common.QUIET,
+            "use_gpu": False,
+        }
         keys |= {"train_batch_size": 10 * batch_size, **(settings or {})}
         full = Config(model, found.name, config_dict=keys)
         loader = load(full)
@@ -119,18 +144,31 @@ def measure(config: Config, loaded: Any, args: argparse.Namespace) -> dict[str, 
     cells, flops = count(model, [batch.to(config["device"]) for batch in batches(loader, 3)])
     clock = Clock(config["device"])
     watch(trainer, loader, clock)
-    trainer._train_epoch(clock.batches(loader, WARM_UP + args.steps), 0, loss_func=clock.forward(model))
+    trainer._train_epoch(
+        clock.batches(loader, WARM_UP + args.steps), 0, loss_func=clock.forward(model)
+    )
 
     if args.profile:
         clock.compares = False
         with torch.profiler.profile() as profile:
-            trainer._train_epoch(clock.batches(loader, args.steps), 0, loss_func=clock.forward(model))
+            trainer._train_epoch(
+                clock.batches(loader, args.steps), 0, loss_func=clock.forward(model)
+            )
 
         print(profile.key_averages().table(sort_by=f"self_{args.device}_time_total", row_limit=25))
 
-    measured, per_epoch = slice(WARM_UP, WARM_UP + args.steps), math.ceil(loader.sample_size / loader.step)
+    measured, per_epoch = (
+        slice(WARM_UP, WARM_UP + args.steps),
+        math.ceil(loader.sample_size / loader.step),
+    )
     found = {"steps": clock.steps[measured], "products": clock.products[measured]}
-    return {**found, "per_epoch": per_epoch, "cells": cells, "flops": flops, "peak": common.peak_megabytes()}
+    return {
+        **found,
+        "per_epoch": per_epoch,
+        "cells": cells,
+        "flops": flops,
+        "peak": common.peak_megabytes(),
+    }
 
 
 def batches(loader: Any, n: int) -> Iterator[Any]:
@@ -210,15 +248,23 @@ def count(model: Any, sample: list[Any]) -> tuple[float, float]:
     for encoder in (model.user_encoder, model.item_encoder):
         for column, projection in enumerate([] if encoder.is_table else encoder.projections):
             found: list[int] = []
-            hook = projection.register_forward_pre_hook(lambda _, ids, out=found: out.append(len(ids[0].unique())))
+            hook = projection.register_forward_pre_hook(
+                lambda _, ids, out=found: out.append(len(ids[0].unique()))
+            )
             for batch in sample:
                 model.calculate_loss(batch)
 
             hook.remove()
             n = sum(found) / len(sample)
             branch = encoder.branches[column % len(encoder.branches)]
-            sizes = [layer.weight.numel() for layer in branch.modules() if isinstance(layer, nn.Linear)]
-            inner = [layer.weight.numel() for layer in projection.modules() if isinstance(layer, nn.Linear)]
+            sizes = [
+                layer.weight.numel() for layer in branch.modules() if isinstance(layer, nn.Linear)
+            ]
+            inner = [
+                layer.weight.numel()
+                for layer in projection.modules()
+                if isinstance(layer, nn.Linear)
+            ]
             on_data = projection[0].linear.weight.numel() if hasattr(projection[0], "linear") else 0
             cells += n
             flops += 2 * n * (3 * sum(sizes + inner) - on_data)  # data have no gradient
@@ -235,7 +281,11 @@ def describe(name: str, size: int, found: dict[str, Any]) -> list[str]:
     rates = [found["flops"] / seconds for seconds in (parts["forward"] + parts["backward"], total)]
     cells = [name, f"{size:,}", f"{1000 * total:.1f}", f"{1000 * low:.1f} to {1000 * high:.1f}"]
     cells += [f"{1000 * seconds:.1f}" for seconds in parts.values()]
-    cells += [f"{total * found['per_epoch']:.1f}", f"{found['cells']:,.0f}", f"{found['flops'] / 1e9:.2f}"]
+    cells += [
+        f"{total * found['per_epoch']:.1f}",
+        f"{found['cells']:,.0f}",
+        f"{found['flops'] / 1e9:.2f}",
+    ]
 
     cells += [f"{x / 1e9:.0f} GFLOP/s ({100 * x / product:.0f} %)" for x in rates]
     return [*cells, f"{product / 1e9:.0f}", f"{found['peak']:,.0f}"]

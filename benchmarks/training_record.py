@@ -27,7 +27,16 @@ from recbole_sibrar.data.record.tables import Tables
 from recbole_sibrar.data.record.training_data import KEY
 from recbole_sibrar.trainer import checkpoint, state
 
-HEADER = ("model", "load and split s", "record s", "share", "kB", "of them record", "write ms", "without record")
+HEADER = (
+    "model",
+    "load and split s",
+    "record s",
+    "share",
+    "kB",
+    "of them record",
+    "write ms",
+    "without record",
+)
 MEASURED = ((Tables, "fingerprints"), (Tables, "parts"), (recording, "joined"))
 """Functions that make the record, beside RecBole's own steps."""
 
@@ -46,7 +55,9 @@ def main() -> None:
         setattr(owner, name, _timed(getattr(owner, name), spent))
 
     with common.open_data(args.data, args.prepared) as data, TemporaryDirectory() as folder:
-        rows = [_measure(model, data, Path(folder), args.repetitions, spent) for model in args.models]
+        rows = [
+            _measure(model, data, Path(folder), args.repetitions, spent) for model in args.models
+        ]
 
     print(f"{data.name}, {common.machine(args.threads)}")
     print(common.table(HEADER, rows))
@@ -63,7 +74,9 @@ def _timed(function: Callable[..., Any], spent: list[float]) -> Callable[..., An
     return timed
 
 
-def _measure(model: str, data: common.Data, folder: Path, repetitions: int, spent: list[float]) -> list[str]:
+def _measure(
+    model: str, data: common.Data, folder: Path, repetitions: int, spent: list[float]
+) -> list[str]:
     keys = {**data.keys_for(model), **common.QUIET, "checkpoint_dir": str(folder), "epochs": 1}
     config = Config(model, data.name, config_dict=keys)
     seconds, shares = [], []
@@ -85,7 +98,9 @@ def _measure(model: str, data: common.Data, folder: Path, repetitions: int, spen
         for with_record in written:
             start = time.perf_counter()
             content = state.full_state(trainer, 0, None, state.loader_states(loaders[0]), {})
-            checkpoint.write(config, folder / "state.pth", content if with_record else {**content, KEY: None})
+            checkpoint.write(
+                config, folder / "state.pth", content if with_record else {**content, KEY: None}
+            )
             written[with_record].append(1000 * (time.perf_counter() - start))
             sizes[with_record] = (folder / "state.pth").stat().st_size / 1000
 

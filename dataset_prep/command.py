@@ -59,7 +59,11 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="converter", metavar="CONVERTER", required=True)
 
     for name, converter in CONVERTERS.items():
-        about = f"{converter.about}. Download: {converter.link}" if converter.link else f"{converter.about}."
+        about = (
+            f"{converter.about}. Download: {converter.link}"
+            if converter.link
+            else f"{converter.about}."
+        )
         sub = commands.add_parser(name, help=converter.about, description=about, allow_abbrev=False)
         add_shared_options(sub, name, converter.defaults)
         converter.add_options(sub.add_argument_group("options of this converter"))
@@ -80,7 +84,9 @@ def _check(options: argparse.Namespace) -> None:
     """Check names, numbers and the input folder before any data are read."""
     name = options.dataset
     if name in OWN_FOLDER:
-        raise DataError(f"--dataset: RecBole reads '{name}' from its own folder only; give another name")
+        raise DataError(
+            f"--dataset: RecBole reads '{name}' from its own folder only; give another name"
+        )
 
     has_wrong_character = bool(set(name) & set("/\\ \t\r\n"))
     if not name or name.startswith(".") or has_wrong_character or len(name) > LONGEST_NAME:

@@ -26,7 +26,9 @@ FILE_KINDS = ("inter", "user", "item")
 """Endings of the atomic files."""
 
 
-def add_shared_options(parser: argparse.ArgumentParser, name: str, of_the_papers: Mapping[str, object]) -> None:
+def add_shared_options(
+    parser: argparse.ArgumentParser, name: str, of_the_papers: Mapping[str, object]
+) -> None:
     """Add the shared options.
 
     Args:
@@ -44,7 +46,9 @@ def add_shared_options(parser: argparse.ArgumentParser, name: str, of_the_papers
         _add_side(parser, side, shown)
     encode_option.add_options(parser)
     for kind in FILE_KINDS:
-        parser.add_argument(f"--convert_{kind}", action="store_true", help=f"write .{kind}, and not all files")
+        parser.add_argument(
+            f"--convert_{kind}", action="store_true", help=f"write .{kind}, and not all files"
+        )
 
 
 def _shown(default: object, is_of_the_papers: bool) -> str:
@@ -56,15 +60,37 @@ def _shown(default: object, is_of_the_papers: bool) -> str:
 
 def _add_paths(parser: argparse.ArgumentParser, name: str) -> None:
     add = parser.add_argument
-    add("--input_path", metavar="DIR", type=Path, required=True, help="folder with the downloaded files")
-    add("--output_path", metavar="DIR", type=Path, required=True, help="folder for the data set's folder: data_path")
-    add("--dataset", metavar="NAME", default=name, help="name of the data set (default: %(default)s)")
+    add(
+        "--input_path",
+        metavar="DIR",
+        type=Path,
+        required=True,
+        help="folder with the downloaded files",
+    )
+    add(
+        "--output_path",
+        metavar="DIR",
+        type=Path,
+        required=True,
+        help="folder for the data set's folder: data_path",
+    )
+    add(
+        "--dataset",
+        metavar="NAME",
+        default=name,
+        help="name of the data set (default: %(default)s)",
+    )
     add("--overwrite", action="store_true", help="replace a data set of that name")
 
 
 def _add_filters(parser: argparse.ArgumentParser, shown: Mapping[str, str]) -> None:
     add = parser.add_argument
-    add("--min_rating", metavar="X", type=_rating, help=f"leave out lower ratings {shown['min_rating']}")
+    add(
+        "--min_rating",
+        metavar="X",
+        type=_rating,
+        help=f"leave out lower ratings {shown['min_rating']}",
+    )
     add(
         "--min_interactions",
         metavar="N",
@@ -72,7 +98,12 @@ def _add_filters(parser: argparse.ArgumentParser, shown: Mapping[str, str]) -> N
         help=f"a pair of user and item counts from N events on {shown['min_interactions']}",
     )
 
-    add("--k_core", metavar="N", type=int, help=f"every user and item has N interactions or more {shown['k_core']}")
+    add(
+        "--k_core",
+        metavar="N",
+        type=int,
+        help=f"every user and item has N interactions or more {shown['k_core']}",
+    )
     add(
         "--drop_incomplete",
         action="store_true",

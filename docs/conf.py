@@ -37,7 +37,9 @@ suppress_warnings = [
 
 # Notebooks
 
-nb_execution_mode = "cache"  # run again when their code has changed; "off" with -D nb_execution_mode=off
+nb_execution_mode = (
+    "cache"  # run again when their code has changed; "off" with -D nb_execution_mode=off
+)
 nb_execution_in_temp = True  # they write data sets, models and logs
 nb_execution_raise_on_error = True
 nb_execution_timeout = 600

@@ -17,11 +17,15 @@ from selenium import webdriver
 def photograph(page: Path, width: int, height: int) -> Image.Image:
     """Take a picture of the top of a page, in the light theme."""
     options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium") or shutil.which("google-chrome") or "chromium"
+    options.binary_location = (
+        shutil.which("chromium") or shutil.which("google-chrome") or "chromium"
+    )
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"):
         options.add_argument(argument)
 
-    with webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver"))) as browser:
+    with webdriver.Chrome(
+        options=options, service=webdriver.ChromeService(shutil.which("chromedriver"))
+    ) as browser:
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         browser.get(page.resolve().as_uri())
@@ -32,7 +36,9 @@ def photograph(page: Path, width: int, height: int) -> Image.Image:
 
 def main() -> None:
     """Take the picture."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("page", type=Path, help="HTML file")
     parser.add_argument("picture", type=Path, help="PNG file to write")
     parser.add_argument("--width", type=int, default=1100)

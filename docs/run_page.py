@@ -37,9 +37,13 @@ def main() -> int:
     Returns:
         Exit status of its first failing command, or 0.
     """
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("pages", type=Path, nargs="+", metavar="PAGE", help="Markdown file")
-    parser.add_argument("--folder", type=Path, help="empty folder to run in (default: a temporary one)")
+    parser.add_argument(
+        "--folder", type=Path, help="empty folder to run in (default: a temporary one)"
+    )
     options = parser.parse_args()
     script = script_of("\n".join(page.read_text(encoding="utf-8") for page in options.pages))
 

@@ -32,7 +32,12 @@ KEYS = "keys.md"
 """Page with the files of ``properties/``."""
 
 TREE = {
-    "Start": ["guide/first_steps", "guide/installation", "notebooks/cold_start", "notebooks/missing_and_gap"],
+    "Start": [
+        "guide/first_steps",
+        "guide/installation",
+        "notebooks/cold_start",
+        "notebooks/missing_and_gap",
+    ],
     "Data": ["guide/data", "guide/datasets", "guide/encoding", "guide/add_a_converter"],
     "Training and evaluation": [
         "guide/models",
@@ -42,7 +47,12 @@ TREE = {
         "guide/scaling",
         "guide/large_data",
     ],
-    "Studies and results": ["guide/report", "guide/missing_modalities", "guide/modality_gap", "guide/results"],
+    "Studies and results": [
+        "guide/report",
+        "guide/missing_modalities",
+        "guide/modality_gap",
+        "guide/results",
+    ],
     "Use": [
         "guide/using_a_model",
         "guide/server",
@@ -147,7 +157,10 @@ def anchor_of(path: Path) -> str:
 def _page_of_keys() -> str:
     """Show the files with defaults, ready-made configurations and search ranges."""
     folder = ROOT / "properties"
-    parts = ["# Keys and their defaults\n", "Each line has a key with its default and its meaning.\n"]
+    parts = [
+        "# Keys and their defaults\n",
+        "Each line has a key with its default and its meaning.\n",
+    ]
     groups = {
         "Every model": [folder / "overall.yaml"],
         "model": sorted((folder / "model").glob("*.yaml")),
@@ -159,7 +172,9 @@ def _page_of_keys() -> str:
         for file in files:
             parts.append(f"### {file.parent.name}/{file.name}\n")
             text = file.read_text(encoding="utf-8")
-            parts.append(f"```yaml\n{text}```\n" if file.suffix == ".yaml" else f"```text\n{text}```\n")
+            parts.append(
+                f"```yaml\n{text}```\n" if file.suffix == ".yaml" else f"```text\n{text}```\n"
+            )
     return "\n".join(parts)
 
 

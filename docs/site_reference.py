@@ -12,7 +12,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 
-PACKAGES = {"recbole_sibrar": ROOT / "recbole_sibrar", "recbole_sibrar.dataset_prep": ROOT / "dataset_prep"}
+PACKAGES = {
+    "recbole_sibrar": ROOT / "recbole_sibrar",
+    "recbole_sibrar.dataset_prep": ROOT / "dataset_prep",
+}
 """Package -> its folder, as in setup.py."""
 
 
@@ -26,7 +29,9 @@ def pages() -> dict[str, str]:
                 found[".".join(part for part in parts if part != "__init__")] = ""
 
     for module in found:
-        found[module] = _page(module, sorted(name for name in found if name.rpartition(".")[0] == module))
+        found[module] = _page(
+            module, sorted(name for name in found if name.rpartition(".")[0] == module)
+        )
     return found
 
 
@@ -60,7 +65,9 @@ def _page(module: str, modules: list[str]) -> str:
 def _imports(tree: ast.Module) -> Iterator[tuple[str, str]]:
     """Names that a module imports from others of ours, with the full names of what they mean."""
     for statement in ast.walk(tree):
-        if isinstance(statement, ast.ImportFrom) and (statement.module or "").startswith("recbole_sibrar"):
+        if isinstance(statement, ast.ImportFrom) and (statement.module or "").startswith(
+            "recbole_sibrar"
+        ):
             for alias in statement.names:
                 yield alias.asname or alias.name, f"{statement.module}.{alias.name}"
 
@@ -68,11 +75,17 @@ def _imports(tree: ast.Module) -> Iterator[tuple[str, str]]:
 def _listed(tree: ast.Module) -> list[str]:
     """Names in ``__all__``; without one, the public names that the module defines."""
     for statement in tree.body:
-        target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
+        target = (
+            statement.targets[0]
+            if isinstance(statement, ast.Assign)
+            else getattr(statement, "target", None)
+        )
         if isinstance(target, ast.Name) and target.id == "__all__":
             return [name for name in ast.literal_eval(statement.value) if not name.startswith("_")]
 
-    return [name for statement in tree.body for name in _defined(statement) if not name.startswith("_")]
+    return [
+        name for statement in tree.body for name in _defined(statement) if not name.startswith("_")
+    ]
 
 
 def _defined(statement: ast.stmt) -> list[str]:

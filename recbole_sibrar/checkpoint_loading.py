@@ -45,7 +45,9 @@ def load_checkpoint(file: str | PathLike[str], map_location: Any = None) -> dict
     """
     if map_location is None and not torch.cuda.is_available():
         map_location = "cpu"
-    module = SimpleNamespace(__name__="recbole_checkpoint", Unpickler=_CheckpointUnpickler, load=_refuse_legacy)
+    module = SimpleNamespace(
+        __name__="recbole_checkpoint", Unpickler=_CheckpointUnpickler, load=_refuse_legacy
+    )
     try:
         checkpoint: dict[str, Any] = _torch_load(
             file, map_location=map_location, weights_only=False, pickle_module=module
@@ -60,7 +62,9 @@ def load_checkpoint(file: str | PathLike[str], map_location: Any = None) -> dict
     if not isinstance(config, Config):
         raise CheckpointError(f"{file} is not a RecBole checkpoint: it holds no configuration")
     if not str(config["teacher"]).isidentifier():
-        raise CheckpointError(f"{file}: the key 'teacher' is {config['teacher']!r}, allowed is the name of a model")
+        raise CheckpointError(
+            f"{file}: the key 'teacher' is {config['teacher']!r}, allowed is the name of a model"
+        )
     # Who loads a checkpoint writes nothing.
     config.final_config_dict.update(save_dataset=False, save_dataloaders=False)
     # If several processes wrote it, this one has it for itself.
@@ -118,7 +122,11 @@ _BUILDERS = {
     "_codecs": {"encode"},
     "datetime": {"date", "datetime", "time", "timedelta", "timezone"},
     "pathlib": {"PosixPath", "PurePosixPath", "WindowsPath", "PureWindowsPath"},
-    "torch": {"device", "Size", *(name for name, value in vars(torch).items() if isinstance(value, torch.dtype))},
+    "torch": {
+        "device",
+        "Size",
+        *(name for name, value in vars(torch).items() if isinstance(value, torch.dtype)),
+    },
     "torch._utils": {"_rebuild_tensor_v2", "_rebuild_parameter", "_rebuild_sparse_tensor"},
     "torch.serialization": {"_get_layout"},
     "numpy": {"dtype", "ndarray"},
@@ -128,7 +136,13 @@ _BUILDERS = {
     "scipy.sparse._csc": {"csc_matrix"},
     "scipy.sparse._coo": {"coo_matrix"},
     "scipy.sparse._lil": {"lil_matrix"},
-    "recbole.utils.enum_type": {"ModelType", "InputType", "EvaluatorType", "FeatureType", "FeatureSource"},
+    "recbole.utils.enum_type": {
+        "ModelType",
+        "InputType",
+        "EvaluatorType",
+        "FeatureType",
+        "FeatureSource",
+    },
 }
 """Functions that rebuild the values of a checkpoint, by module; none runs code of the file."""
 
@@ -198,7 +212,9 @@ class _CheckpointUnpickler(_PythonUnpickler):
 
     def _checked_build(self) -> None:
         if isinstance(self.stack[-2], type) or callable(self.stack[-2]):
-            raise _RefusedError("a change of a class or function, which no RecBole checkpoint needs")
+            raise _RefusedError(
+                "a change of a class or function, which no RecBole checkpoint needs"
+            )
         self.load_build()
 
     dispatch[pickle.REDUCE[0]] = _checked_reduce
@@ -209,5 +225,7 @@ class _CheckpointUnpickler(_PythonUnpickler):
 
 def _declared_safe() -> dict[str, Any]:
     """Classes and functions that the user has declared safe to torch, by dotted name."""
-    declared = [x if isinstance(x, tuple) else (x, None) for x in torch.serialization.get_safe_globals()]
+    declared = [
+        x if isinstance(x, tuple) else (x, None) for x in torch.serialization.get_safe_globals()
+    ]
     return {name or f"{found.__module__}.{found.__qualname__}": found for found, name in declared}

@@ -78,7 +78,9 @@ def locked(output: Path, key: str) -> Iterator[None]:
     path = output.with_name(f".{output.name}.lock")
     descriptor = _acquire(path)
     if descriptor is None:
-        raise DataError(f"{key}: another command is writing {output} at this moment; wait for it, or name another")
+        raise DataError(
+            f"{key}: another command is writing {output} at this moment; wait for it, or name another"
+        )
 
     try:
         yield

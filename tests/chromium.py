@@ -24,7 +24,9 @@ def chromium_options(*logs: str) -> webdriver.ChromeOptions:
 
 def start_chromium(options: webdriver.ChromeOptions) -> webdriver.Chrome:
     """Start Chromium; the test fails with an advice where it is not installed."""
-    return webdriver.Chrome(options=options, service=webdriver.ChromeService(_program("chromedriver")))
+    return webdriver.Chrome(
+        options=options, service=webdriver.ChromeService(_program("chromedriver"))
+    )
 
 
 def _program(*names: str) -> str:

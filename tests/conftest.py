@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: small models only lose by more threads
+# before torch is imported: small models only lose by more threads
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
@@ -19,13 +20,17 @@ from recbole.utils import get_model, init_logger, init_seed
 import recbole_sibrar
 from recbole_sibrar.data.dataset import MultimodalDataset
 
-pytest.register_assert_rewrite("contract")  # it is imported like any module; its assertions explain themselves too
+# it is imported like any module; its assertions explain themselves too
+pytest.register_assert_rewrite("contract")
 
 N_USERS, N_ITEMS = 30, 40
 
 
 def _write(path: Path, header: str, rows: list[list[str]]) -> None:
-    path.write_text("\n".join(["\t".join(header.split()), *("\t".join(row) for row in rows)]) + "\n", encoding="utf-8")
+    path.write_text(
+        "\n".join(["\t".join(header.split()), *("\t".join(row) for row in rows)]) + "\n",
+        encoding="utf-8",
+    )
 
 
 @pytest.fixture
@@ -49,7 +54,9 @@ def _write_tiny(parent: Path) -> Path:
     rng = np.random.default_rng(7)
     folder = parent / "dataset" / "tiny"
     folder.mkdir(parents=True)
-    pairs = [(u, i) for u in range(1, N_USERS + 1) for i in range(1, N_ITEMS + 1) if rng.random() < 0.3]
+    pairs = [
+        (u, i) for u in range(1, N_USERS + 1) for i in range(1, N_ITEMS + 1) if rng.random() < 0.3
+    ]
     rows = [[f"u{u}", f"i{i}", str(rng.integers(1, 6)), str(rng.integers(10**6))] for u, i in pairs]
     _write(folder / "tiny.inter", "user_id:token item_id:token rating:float timestamp:float", rows)
 
@@ -64,9 +71,17 @@ def _write_tiny(parent: Path) -> Path:
         ]
 
     users = [fields(n, "u", 3) for n in range(1, N_USERS)]
-    _write(folder / "tiny.user", "user_id:token gender:token likes:token_seq age:float profile:float_seq", users)
+    _write(
+        folder / "tiny.user",
+        "user_id:token gender:token likes:token_seq age:float profile:float_seq",
+        users,
+    )
     items = [fields(n, "i", 5) for n in range(1, N_ITEMS)]
-    _write(folder / "tiny.item", "item_id:token kind:token tags:token_seq price:float text:float_seq", items)
+    _write(
+        folder / "tiny.item",
+        "item_id:token kind:token tags:token_seq price:float text:float_seq",
+        items,
+    )
     return folder.parent
 
 
@@ -99,14 +114,20 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ]
         for i in range(1, 81)
     ]
-    _write(folder / "toy.item", "item_id:token category:token tags:token_seq price:float text:float_seq", items)
+    _write(
+        folder / "toy.item",
+        "item_id:token category:token tags:token_seq price:float text:float_seq",
+        items,
+    )
     users = [[f"u{u}", str(rng.integers(15, 70)), or_nothing("MF"[u % 2])] for u in range(1, 61)]
     _write(folder / "toy.user", "user_id:token age:float gender:token", users)
     return folder.parent
 
 
 @pytest.fixture
-def make_config(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Config]:
+def make_config(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Config]:
     """RecBole's ``Config`` for the small data set: ``make_config(epochs=3)``. The working folder is temporary."""
     monkeypatch.setattr(sys, "argv", ["test"])
     monkeypatch.chdir(tmp_path)

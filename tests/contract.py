@@ -46,7 +46,11 @@ OF_ITEM_FIELDS = frozenset({"GenreAffinity", "CEASE", "VBPR", "ALDI"})
 HARD = {"dropout_prob": 0.3, "batch_norm": "last", "user_modalities": "auto"}
 """Keys for steps with random numbers, and with state besides the parameters."""
 
-SMALL = {"DropoutNet": {"preference_size": 8}, "Heater": {"preference_size": 8}, "ALDI": {"preference_size": 8}}
+SMALL = {
+    "DropoutNet": {"preference_size": 8},
+    "Heater": {"preference_size": 8},
+    "ALDI": {"preference_size": 8},
+}
 """Keys needed by the small data set."""
 
 COLD = {"split": {"CS": [0.6, 0.2, 0.2]}, "mode": "full"}
@@ -112,21 +116,31 @@ class ModelContract:
 
     def test_defaults(self, make_config: MakeConfig, model: str) -> None:
         config = make_config(model)
-        defaults = {key: value for key, value in defaults_of(model).items() if key not in config.external_config_dict}
+        defaults = {
+            key: value
+            for key, value in defaults_of(model).items()
+            if key not in config.external_config_dict
+        }
         assert defaults
         for key, value in defaults.items():  # dictionaries are completed
             if key != "train_neg_sample_args" or value is not None:  # RecBole replaces None
-                assert config[key] == (config[key] | value if isinstance(value, dict) else value), key
+                assert config[key] == (config[key] | value if isinstance(value, dict) else value), (
+                    key
+                )
 
         assert_shares(outcome(*prepare(config))["test"])
 
-    def test_unknown_key(self, make_config: MakeConfig, model: str, caplog: pytest.LogCaptureFixture) -> None:
+    def test_unknown_key(
+        self, make_config: MakeConfig, model: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
         make_config(model, learning_ratee=0.1, nonsense=1)
         assert "the key 'nonsense' has no effect" in caplog.text
         assert "the key 'learning_ratee' has no effect" in caplog.text
         assert "did you mean 'learning_rate'?" in caplog.text
 
-        with pytest.raises(ConfigError, match=r"^eval_group: unknown key; did you mean 'eval_groups'\?$"):
+        with pytest.raises(
+            ConfigError, match=r"^eval_group: unknown key; did you mean 'eval_groups'\?$"
+        ):
             make_config(model, eval_group={"gender": "user"})
 
     def test_same_seed(self, make_config: MakeConfig, model: str, expected: dict[str, Any]) -> None:
@@ -152,7 +166,9 @@ class ModelContract:
             trainer.fit(train, valid, callback_fn=press)
 
         if model in COUNTING:  # with a trainer of their own, which writes no states
-            with pytest.raises(ConfigError, match=f"^resume: found .*, but {model} has a trainer of its own"):
+            with pytest.raises(
+                ConfigError, match=f"^resume: found .*, but {model} has a trainer of its own"
+            ):
                 make_config(**keys_of(model), resume=trainer.saved_model_file)
             return
 
@@ -169,7 +185,9 @@ class ModelContract:
         assert dict(again.evaluate(test, load_best_model=False)) == expected["test"]
 
     @pytest.mark.parametrize("side", ["user", "item"])
-    def test_empty_side(self, make_config: MakeConfig, tiny_folder: Path, model: str, side: str) -> None:
+    def test_empty_side(
+        self, make_config: MakeConfig, tiny_folder: Path, model: str, side: str
+    ) -> None:
         (tiny_folder / "tiny" / f"tiny.{side}").unlink()
         if side == "item" and model in OF_ITEM_FIELDS:
             with pytest.raises(ConfigError, match=f"^{model} needs fields of"):
@@ -188,19 +206,26 @@ class ModelContract:
         assert cold
         assert not cold & warm
 
-    def test_subclass(self, make_config: MakeConfig, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_subclass(
+        self, make_config: MakeConfig, model: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """A user's empty subclass trains like its base; those of RecBole's models need the defaults as keys."""
         name = f"Own{model}"
         derived = type(name, (get_model(model),), {})
-        monkeypatch.setattr(sys.modules[__name__], name, derived, raising=False)  # pickle looks for it there
+        # pickle looks for it there
+        monkeypatch.setattr(sys.modules[__name__], name, derived, raising=False)
         given = {} if model in recbole_sibrar.OWN_MODELS else defaults_of(model)
-        config = make_config(derived, **{**given, "load_col": make_config(model)["load_col"], **SMALL.get(model, {})})
+        config = make_config(
+            derived, **{**given, "load_col": make_config(model)["load_col"], **SMALL.get(model, {})}
+        )
         assert config["model"] == name
         assert_same(outcome(*prepare(config, derived)), outcome(*prepare(make_config(model))))
 
     @pytest.mark.slow
     @pytest.mark.processes
-    def test_two_processes(self, two_processes: list[dict[str, Any]], model: str, expected: dict[str, Any]) -> None:
+    def test_two_processes(
+        self, two_processes: list[dict[str, Any]], model: str, expected: dict[str, Any]
+    ) -> None:
         first, second = (found[model] for found in two_processes)
         assert_same(second, first)
         assert all(math.isfinite(loss) for loss in first["losses"].values())
@@ -222,11 +247,15 @@ _TRAINED: dict[str, dict[str, Any]] = {}
 
 
 @pytest.fixture(scope="module")
-def two_processes(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+def two_processes(
+    shared_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> list[dict[str, Any]]:
     """Outcomes of every model in each of two processes."""
     folder = tmp_path_factory.mktemp("two_processes")
     command = [sys.executable, __file__, str(folder / "found"), str(shared_folder)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=900, check=False)
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=900, check=False
+    )
     assert done.returncode == 0, done.stderr
     return [torch.load(folder / f"found.{rank}", weights_only=False) for rank in range(2)]
 
@@ -234,13 +263,22 @@ def two_processes(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory)
 def train_all(rank: int, output: str, data_path: str, port: int) -> None:
     """Train every model as one of two processes."""
     sys.argv = sys.argv[:1]
-    processes = {"local_rank": rank, "offset": 0, "world_size": 2, "nproc": 2, "ip": "localhost", "port": port}
+    processes = {
+        "local_rank": rank,
+        "offset": 0,
+        "world_size": 2,
+        "nproc": 2,
+        "ip": "localhost",
+        "port": port,
+    }
     found = {}
 
     for model in MODELS:
         settings = {
             "data_path": data_path,
-            "load_col": None if model in recbole_sibrar.OWN_MODELS else {"inter": ["user_id", "item_id"]},
+            "load_col": None
+            if model in recbole_sibrar.OWN_MODELS
+            else {"inter": ["user_id", "item_id"]},
             "show_progress": False,
             "state": "ERROR",
             "gpu_id": "",

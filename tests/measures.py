@@ -65,7 +65,11 @@ class Source:
     @property
     def public(self) -> list[Definition]:
         """Classes and functions of the module whose names do not start with an underscore."""
-        return [node for node in self.tree.body if isinstance(node, Definition) and not node.name.startswith("_")]
+        return [
+            node
+            for node in self.tree.body
+            if isinstance(node, Definition) and not node.name.startswith("_")
+        ]
 
     @property
     def docstrings(self) -> list[tuple[int, str]]:
@@ -98,7 +102,11 @@ class Source:
         left_out = set(self.comments)
         for string in self._strings():
             left_out.update(range(string.lineno, (string.end_lineno or string.lineno) + 1))
-        return [line for number, line in enumerate(self.lines, 1) if line.strip() and number not in left_out]
+        return [
+            line
+            for number, line in enumerate(self.lines, 1)
+            if line.strip() and number not in left_out
+        ]
 
 
 def read_sources(folders: Iterable[Path]) -> list[Source]:
@@ -138,8 +146,18 @@ def any_parameters(sources: Iterable[Source]) -> tuple[int, int]:
     for source in sources:
         for function in source.functions:
             parts = function.args
-            parameters = [*parts.posonlyargs, *parts.args, *parts.kwonlyargs, parts.vararg, parts.kwarg]
-            annotations += [part.annotation for part in parameters if part is not None and part.annotation is not None]
+            parameters = [
+                *parts.posonlyargs,
+                *parts.args,
+                *parts.kwonlyargs,
+                parts.vararg,
+                parts.kwarg,
+            ]
+            annotations += [
+                part.annotation
+                for part in parameters
+                if part is not None and part.annotation is not None
+            ]
     return sum(ast.unparse(annotation) == "Any" for annotation in annotations), len(annotations)
 
 
@@ -178,7 +196,8 @@ def measure(sources: Sequence[Source], tests: Sequence[Source]) -> list[tuple[st
     n_lines = sum(len(source.lines) for source in sources)
     nodes = [node for source in sources for node in source.nodes]
     comprehensions = sum(
-        isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)) for node in nodes
+        isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp))
+        for node in nodes
     )
     comments = sum(len(source.comments) for source in sources)
 
@@ -197,11 +216,23 @@ def measure(sources: Sequence[Source], tests: Sequence[Source]) -> list[tuple[st
 
     return [
         ("functions of 15+ lines without a blank line inside", _share(dense, n_long), "under 30 %"),
-        ("comprehensions per 1,000 lines of code", f"{1000 * comprehensions / n_code:.1f}", "about 20"),
+        (
+            "comprehensions per 1,000 lines of code",
+            f"{1000 * comprehensions / n_code:.1f}",
+            "about 20",
+        ),
         ("mean characters of a line of code", f"{characters / n_code:.1f}", "about 40"),
         ("lines that are a comment", _share(comments, n_lines), "about 3 %"),
-        ("docstrings that open with a wh-word", _share(len(wh_openings(sources)), len(docstrings)), "0"),
-        ("relative and wh-words per 100 words of docstring", f"{100 * n_relative / n_words:.2f}", "under 1.5"),
+        (
+            "docstrings that open with a wh-word",
+            _share(len(wh_openings(sources)), len(docstrings)),
+            "0",
+        ),
+        (
+            "relative and wh-words per 100 words of docstring",
+            f"{100 * n_relative / n_words:.2f}",
+            "under 1.5",
+        ),
         (
             "public definitions with a doctest",
             _share(sum(map(has_doctest, public)), len(public)),
@@ -211,7 +242,11 @@ def measure(sources: Sequence[Source], tests: Sequence[Source]) -> list[tuple[st
         ("parameters annotated Any", _share(n_any, n_parameters), "under 2 %"),
         ("packages with __all__", f"{sum(map(defines_all, packages))} of {len(packages)}", "all"),
         ("longest file, lines", str(max(len(source.lines) for source in sources)), "at most 400"),
-        ("median length of a test's name", f"{median(map(len, names)):.0f}" if names else "-", "under 40"),
+        (
+            "median length of a test's name",
+            f"{median(map(len, names)):.0f}" if names else "-",
+            "under 40",
+        ),
         ("test names over 40 characters", _share(n_long_names, len(names)), "0"),
     ]
 
@@ -225,7 +260,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure how easily code is read.")
     parser.add_argument("folders", nargs="*", type=Path, help="packages (default: this project)")
     parser.add_argument("--tests", type=Path, default=ROOT / "tests", help="folder of the tests")
-    parser.add_argument("--list", action="store_true", help="also list docstrings that open with a wh-word")
+    parser.add_argument(
+        "--list", action="store_true", help="also list docstrings that open with a wh-word"
+    )
     options = parser.parse_args()
 
     sources = read_sources(options.folders or [ROOT / name for name in SOURCES])

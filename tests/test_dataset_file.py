@@ -40,14 +40,18 @@ def test_keys_of_the_user_go_first(folder: Path, model: str) -> None:
     assert config["topk"] == [7]
     assert config["load_col"]["inter"] == ["user_id", "item_id", "rating"]
     assert ("item" in config["load_col"]) == (model == "SiBraR")
-    overridden = Config(model, "tiny", config_dict={"topk": [3], "load_col": {"inter": ["user_id", "item_id"]}})
+    overridden = Config(
+        model, "tiny", config_dict={"topk": [3], "load_col": {"inter": ["user_id", "item_id"]}}
+    )
     assert overridden["topk"] == [3]
     assert overridden["load_col"] == {"inter": ["user_id", "item_id"]}
 
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("how", ["file", "dictionary", "command line"])
-def test_found_for_every_data_path(folder: Path, monkeypatch: pytest.MonkeyPatch, model: str, how: str) -> None:
+def test_found_for_every_data_path(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, model: str, how: str
+) -> None:
     (folder / "dataset").rename(folder / "elsewhere")
     (folder / "keys.yaml").write_text("data_path: elsewhere")
     if how == "command line":
@@ -68,7 +72,9 @@ def test_without_it_nothing_changes(folder: Path, model: str) -> None:
 
 def test_not_read_for_ml_100k(folder: Path) -> None:
     (folder / "dataset" / "tiny").rename(folder / "dataset" / "ml-100k")
-    (folder / "dataset" / "ml-100k" / "tiny.yaml").rename(folder / "dataset" / "ml-100k" / "ml-100k.yaml")
+    (folder / "dataset" / "ml-100k" / "tiny.yaml").rename(
+        folder / "dataset" / "ml-100k" / "ml-100k.yaml"
+    )
     assert Config("BPR", "ml-100k")["topk"] == [10]
 
 

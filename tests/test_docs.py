@@ -72,7 +72,11 @@ def tables_of(page: Path) -> Iterator[list[list[str]]]:
 def known_keys() -> set[str]:
     """Names of the configuration keys with a default, also with the prefix of a side."""
     folders = (ROOT / "properties", Path(recbole.__file__).parent / "properties")
-    files = [file for folder in folders for file in (folder / "overall.yaml", *folder.glob("model/*.yaml"))]
+    files = [
+        file
+        for folder in folders
+        for file in (folder / "overall.yaml", *folder.glob("model/*.yaml"))
+    ]
     keys = {key for file in files for key in yaml.safe_load(file.read_text(encoding="utf-8")) or ()}
     return {f"{side}{key}" for side in ("", "user_", "item_") for key in keys}
 
@@ -109,26 +113,38 @@ def test_keys_in_tables_exist(page: Path) -> None:
         if head[0] not in ("key", "keys"):
             continue
 
-        names = {name.partition(":")[0] for row in rows for name in re.findall(r"`([^`]+)`", row[0])}
+        names = {
+            name.partition(":")[0] for row in rows for name in re.findall(r"`([^`]+)`", row[0])
+        }
         assert names <= known_keys(), names - known_keys()
 
 
 def test_all_pages_are_found() -> None:
-    assert {"README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/guide/data.md"} <= set(IDS)
+    assert {"README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/guide/data.md"} <= set(
+        IDS
+    )
     assert "normalize_numbers" in known_keys()
 
 
 def test_index_names_every_page() -> None:
     index = ROOT / "docs" / "index.md"
-    linked = {(index.parent / link.partition("#")[0]).resolve() for link in LINK.findall(text_of(index))}
+    linked = {
+        (index.parent / link.partition("#")[0]).resolve() for link in LINK.findall(text_of(index))
+    }
     assert {page for page in PAGES if page.parent.name == "guide"} <= linked
 
 
 def test_site_has_every_page() -> None:
     site = load("site_pages")
-    listed = {name for pages in site.TREE.values() for name in pages if not name.startswith("generated/")}
+    listed = {
+        name for pages in site.TREE.values() for name in pages if not name.startswith("generated/")
+    }
     folder = ROOT / "docs"
-    found = {str(page.relative_to(folder).with_suffix("")) for page in PAGES if page.is_relative_to(folder)}
+    found = {
+        str(page.relative_to(folder).with_suffix(""))
+        for page in PAGES
+        if page.is_relative_to(folder)
+    }
     assert listed == found - {"index"}
 
 
@@ -142,7 +158,9 @@ def test_site_mends_every_link(page: Path) -> None:
     text = FENCE.sub("", site.relinked(page.read_text(encoding="utf-8"), page.parent, folder))
     for link in LINK.findall(text):
         path = link.partition("#")[0]
-        assert "://" in link or not path or (folder / path).resolve().is_relative_to(site.DOCS), link
+        assert "://" in link or not path or (folder / path).resolve().is_relative_to(site.DOCS), (
+            link
+        )
 
 
 def test_reference_has_every_public_name() -> None:
@@ -156,9 +174,17 @@ def test_reference_has_every_public_name() -> None:
 
 
 def test_script_of_a_page() -> None:
-    blocks = ("```bash\nls a.py\n```", "```\nexample\n```", "```python\n# a.py\nx = 1\n```", "```python\nx = 2\n```")
+    blocks = (
+        "```bash\nls a.py\n```",
+        "```\nexample\n```",
+        "```python\n# a.py\nx = 1\n```",
+        "```python\nx = 2\n```",
+    )
     script = load("run_page").script_of("Text\n" + "\n\n".join(blocks) + "\n")
-    file, code = "cat > a.py <<'END_OF_BLOCK'\n# a.py\nx = 1\nEND_OF_BLOCK\n", "python - <<'END_OF_BLOCK'\nx = 2\n"
+    file, code = (
+        "cat > a.py <<'END_OF_BLOCK'\n# a.py\nx = 1\nEND_OF_BLOCK\n",
+        "python - <<'END_OF_BLOCK'\nx = 2\n",
+    )
     assert script == f"set -euo pipefail\n\nls a.py\n\n{file}\n{code}END_OF_BLOCK\n"
 
 
@@ -171,12 +197,16 @@ def test_readme_fits_one_screen() -> None:
 
 def test_first_steps_are_ten() -> None:
     page = (ROOT / "docs" / "guide" / "first_steps.md").read_text(encoding="utf-8")
-    assert re.findall(r"^## (\d+)\. ", page, re.MULTILINE) == [str(number) for number in range(1, 11)]
+    assert re.findall(r"^## (\d+)\. ", page, re.MULTILINE) == [
+        str(number) for number in range(1, 11)
+    ]
 
 
 def commands_of(page: Path) -> Iterator[list[str]]:
     """Yield our commands in the blocks of a page that are marked as ``bash``, as lists of words."""
-    for block in re.findall(r"^ *```bash\n(.*?)^ *```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
+    for block in re.findall(
+        r"^ *```bash\n(.*?)^ *```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    ):
         for line in block.replace("\\\n", " ").splitlines():
             words = line.strip()
             if re.match(r"(recbole-sibrar|run_recbole|run_recbole_group|run_hyper) ", words):
@@ -195,7 +225,8 @@ def test_commands_have_their_options(page: Path) -> None:
             command = PROGRAMS[program]
 
         module = import_module(f"recbole_sibrar.{command.module}")
-        if not hasattr(module, "add_arguments") or hasattr(module, "main"):  # prepare has a parser for each converter
+        # prepare has a parser for each converter
+        if not hasattr(module, "add_arguments") or hasattr(module, "main"):
             continue
 
         parser = OptionParser(prog=program, allow_abbrev=False)

@@ -10,7 +10,9 @@ import pytest
 from recbole_sibrar.errors import DataError
 from recbole_sibrar.files import locked
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks on Windows")
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32", reason="there are no such locks on Windows"
+)
 
 HOLDER = """
 import sys, time
@@ -40,7 +42,9 @@ def test_locks_an_output_for_one_command(tmp_path: Path) -> None:
 @pytest.mark.processes
 def test_a_killed_process_releases_its_lock(tmp_path: Path) -> None:
     output = tmp_path / "text.npz"
-    with subprocess.Popen([sys.executable, "-c", HOLDER, str(output)], stdout=subprocess.PIPE, text=True) as holder:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(output)], stdout=subprocess.PIPE, text=True
+    ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "locked\n"
         with pytest.raises(DataError, match="another command"), locked(output, "--output"):

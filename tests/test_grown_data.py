@@ -55,7 +55,10 @@ def embeddings(file: str) -> tuple[dict[str, dict[str, np.ndarray]], Any, Any]:
     model.eval()
     found = {"user": model.encode_users(), "item": model.encode_items()}
     tokens = {side: dataset.field2id_token[f"{side}_id"] for side in found}
-    named = {side: dict(zip(tokens[side], vectors.detach().numpy(), strict=True)) for side, vectors in found.items()}
+    named = {
+        side: dict(zip(tokens[side], vectors.detach().numpy(), strict=True))
+        for side, vectors in found.items()
+    }
     return named, model, dataset
 
 
@@ -101,9 +104,12 @@ def test_embeddings_of_training_stay(
 
 
 def test_new_item_encoded_from_content(make_model: Build, tiny_folder: Path) -> None:
-    append(tiny_folder, "item", "old\tc1\tt1\t0.5\t1 0 1 0 1")  # as twin, but known, without interactions
+    # as twin, but known, without interactions
+    append(tiny_folder, "item", "old\tc1\tt1\t0.5\t1 0 1 0 1")
     file = train(
-        make_model, normalize_all=True, item_modalities=["interactions", "id", "kind", "tags", "price", "text"]
+        make_model,
+        normalize_all=True,
+        item_modalities=["interactions", "id", "kind", "tags", "price", "text"],
     )
     append(tiny_folder, "item", *NEW_ITEMS)
     found, model, dataset = embeddings(file)
@@ -126,9 +132,13 @@ def test_new_items_are_recommended(make_model: Build, tiny_folder: Path, model: 
     config, network, dataset, _, _, test = load_data_and_model(file)
     result = Trainer(config, network).evaluate(test, load_best_model=False)
     assert all(np.isfinite(value) for value in result.values())
-    scores, items = full_sort_topk(dataset.token2id("user_id", ["u1"]), network, test, dataset.item_num - 1)
+    scores, items = full_sort_topk(
+        dataset.token2id("user_id", ["u1"]), network, test, dataset.item_num - 1
+    )
     listed = {
-        dataset.field2id_token["item_id"][i] for i, score in zip(items[0], scores[0], strict=True) if score > -1e9
+        dataset.field2id_token["item_id"][i]
+        for i, score in zip(items[0], scores[0], strict=True)
+        if score > -1e9
     }
     assert {"new1", "new2", "twin", "bare"} <= listed
 
@@ -141,7 +151,10 @@ def test_new_interactions_are_another_split(
     append(tiny_folder, "item", *NEW_ITEMS)
     append(tiny_folder, "inter", "u9\tnew1\t3\t5", "newu\tnew1\t3\t6", "newu\ti3\t3\t7")
     after, model, dataset = embeddings(file)
-    assert all(np.allclose(after["item"][token], vector, atol=1e-6) for token, vector in before["item"].items())
+    assert all(
+        np.allclose(after["item"][token], vector, atol=1e-6)
+        for token, vector in before["item"].items()
+    )
     (said,) = {text for text in caplog.messages if "not those" in text}
     assert "lines instead of" in said
     assert "the split is another one" in said
@@ -149,7 +162,9 @@ def test_new_interactions_are_another_split(
     assert not model.user_encoder.availability[new].any()
 
 
-def test_changed_values_are_named(make_model: Build, tiny_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_changed_values_are_named(
+    make_model: Build, tiny_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     file = train(make_model, state="WARNING")
     path = tiny_folder / "tiny" / "tiny.item"
     path.write_text(path.read_text().replace("\t1.0\t", "\t1.25\t"))
@@ -179,11 +194,23 @@ def test_a_model_can_be_trained_further(make_model: Build, tiny_folder: Path) ->
         ("BPR", {}, "inter", "newu\ti1\t3\t5", r"1 new user \(newu\)"),
         ("Pop", {}, "inter", "u1\tnew\t3\t5", r"1 new item \(new\)"),
         ("ItemKNN", {}, "inter", "newu\tnew\t3\t5", r"1 new user \(newu\); 1 new item \(new\)"),
-        ("FM", LABELLED, "item", NEW_ITEMS[1], r"1 new item \(new2\); 1 new label of 'kind' \(other\)"),
+        (
+            "FM",
+            LABELLED,
+            "item",
+            NEW_ITEMS[1],
+            r"1 new item \(new2\); 1 new label of 'kind' \(other\)",
+        ),
     ],
 )
 def test_recboles_models_refuse_new_ids(
-    make_model: Build, tiny_folder: Path, model: str, keys: dict[str, Any], suffix: str, row: str, what: str
+    make_model: Build,
+    tiny_folder: Path,
+    model: str,
+    keys: dict[str, Any],
+    suffix: str,
+    row: str,
+    what: str,
 ) -> None:
     file = train(make_model, model=model, **keys)
     append(tiny_folder, suffix, row)
@@ -194,7 +221,9 @@ def test_recboles_models_refuse_new_ids(
 
 
 @pytest.mark.parametrize("model", ["BPR", "FM"])
-def test_recboles_models_keep_their_numbers(make_model: Build, tiny_folder: Path, model: str) -> None:
+def test_recboles_models_keep_their_numbers(
+    make_model: Build, tiny_folder: Path, model: str
+) -> None:
     keys = {"model": model, **LABELLED, "normalize_field": ["price", "text", "age"]}
     file = train(make_model, **keys)
     path = tiny_folder / "tiny" / "tiny.inter"
@@ -208,7 +237,10 @@ def scores_of(file: str) -> dict[tuple[str, str], float]:
     """Original ids of some pairs -> score."""
     _, model, dataset, *_ = load_data_and_model(file)
     pairs = [(f"u{n}", f"i{n + 3}") for n in range(1, 9)]
-    ids = {name: dataset.token2id(name, [pair[i] for pair in pairs]) for i, name in enumerate(("user_id", "item_id"))}
+    ids = {
+        name: dataset.token2id(name, [pair[i] for pair in pairs])
+        for i, name in enumerate(("user_id", "item_id"))
+    }
     batch = dataset.join(dataset.inter_feat[torch.arange(8)])
     for name, values in ids.items():
         batch[name] = torch.from_numpy(values)
@@ -223,7 +255,9 @@ def test_misfit_without_a_record(make_model: Build, tiny_folder: Path) -> None:
     torch.save(content, file)
     load_data_and_model(file)
     append(tiny_folder, "item", *NEW_ITEMS)
-    with pytest.raises(CheckpointError, match="was trained with other data than there are now") as refused:
+    with pytest.raises(
+        CheckpointError, match="was trained with other data than there are now"
+    ) as refused:
         load_data_and_model(file)
     assert "\n" not in str(refused.value)
 

@@ -13,7 +13,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-FOLDERS = {"recbole_sibrar": ROOT / "recbole_sibrar", "recbole_sibrar.dataset_prep": ROOT / "dataset_prep"}
+FOLDERS = {
+    "recbole_sibrar": ROOT / "recbole_sibrar",
+    "recbole_sibrar.dataset_prep": ROOT / "dataset_prep",
+}
 """Package -> its folder, as in setup.py."""
 
 MAX_LINES = 400
@@ -42,7 +45,9 @@ ROOMS = {
     "checkpoint loading": Room(("checkpoint_loading",), ("parallel", "data")),
     "model": Room(("model",), ("parallel", "modality", "config")),
     "serving": Room(("serving",), ("modality", "scaling", "config", "model")),
-    "evaluator": Room(("evaluator",), ("parallel", "modality", "atomic", "config", "data", "model")),
+    "evaluator": Room(
+        ("evaluator",), ("parallel", "modality", "atomic", "config", "data", "model")
+    ),
     "plotting": Room(("plotting",), ()),
     "studies": Room(("studies",)),
     "trainer": Room(("trainer",)),
@@ -57,9 +62,18 @@ GROUND = "ground floor"
 FACE = "recbole_sibrar"
 
 EXCEPTIONS = {
-    ("recbole_sibrar.dataset_prep.__main__", "cli"): "the old form of a command: python -m recbole_sibrar.dataset_prep",
-    ("recbole_sibrar.quick_start.group.single_run", FACE): "registers the plugin in the process of a run",
-    ("recbole_sibrar.quick_start.hyper.objective", FACE): "registers the plugin in the process of a trial",
+    (
+        "recbole_sibrar.dataset_prep.__main__",
+        "cli",
+    ): "the old form of a command: python -m recbole_sibrar.dataset_prep",
+    (
+        "recbole_sibrar.quick_start.group.single_run",
+        FACE,
+    ): "registers the plugin in the process of a run",
+    (
+        "recbole_sibrar.quick_start.hyper.objective",
+        FACE,
+    ): "registers the plugin in the process of a trial",
 }
 """Module and a room or package it may import in spite of the table -> the reason."""
 
@@ -95,7 +109,11 @@ def imports(module: str) -> Iterator[tuple[int, str]]:
 
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names if f"{alias.name}.".startswith(f"{FACE}."))
+            yield from (
+                (node.lineno, alias.name)
+                for alias in node.names
+                if f"{alias.name}.".startswith(f"{FACE}.")
+            )
 
         elif isinstance(node, ast.ImportFrom):
             origin = node.module or ""
@@ -104,8 +122,11 @@ def imports(module: str) -> Iterator[tuple[int, str]]:
                 origin = ".".join((*parents, *filter(None, [origin])))
             if not f"{origin}.".startswith(f"{FACE}."):
                 continue
-            names = [f"{origin}.{alias.name}" for alias in node.names]  # modules, or names that one module defines
-            yield from sorted({(node.lineno, name if name in modules() else origin) for name in names})
+            # modules, or names that one module defines
+            names = [f"{origin}.{alias.name}" for alias in node.names]
+            yield from sorted(
+                {(node.lineno, name if name in modules() else origin) for name in names}
+            )
 
 
 def allowed_rooms(room: str) -> set[str]:
@@ -145,7 +166,9 @@ def test_rooms_know_only_rooms_above() -> None:
 @pytest.mark.parametrize("room", ROOMS)
 def test_import_order(room: str) -> None:
     own = [name for name in modules() if room_of(name) == room]
-    assert_none(line for name in own for other, line in forbidden(name) if (name, other) not in EXCEPTIONS)
+    assert_none(
+        line for name in own for other, line in forbidden(name) if (name, other) not in EXCEPTIONS
+    )
 
 
 def test_exceptions_are_needed() -> None:
@@ -155,8 +178,13 @@ def test_exceptions_are_needed() -> None:
 
 def test_length_of_files() -> None:
     tests = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]
-    lengths = {file: len(file.read_text(encoding="utf-8").splitlines()) for file in [*modules().values(), *tests]}
-    assert_none(f"{file.relative_to(ROOT)}: {n} lines" for file, n in lengths.items() if n > MAX_LINES)
+    lengths = {
+        file: len(file.read_text(encoding="utf-8").splitlines())
+        for file in [*modules().values(), *tests]
+    }
+    assert_none(
+        f"{file.relative_to(ROOT)}: {n} lines" for file, n in lengths.items() if n > MAX_LINES
+    )
 
 
 def test_files_in_folders() -> None:
@@ -167,13 +195,19 @@ def test_files_in_folders() -> None:
 
 def test_packages_list_their_names() -> None:
     packages = [file for file in modules().values() if file.name == "__init__.py"]
-    assert_none(f"{file.relative_to(ROOT)} has no __all__" for file in packages if not _defines_all(file))
+    assert_none(
+        f"{file.relative_to(ROOT)} has no __all__" for file in packages if not _defines_all(file)
+    )
 
 
 def _defines_all(file: Path) -> bool:
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
         targets = (
-            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+            node.targets
+            if isinstance(node, ast.Assign)
+            else [node.target]
+            if isinstance(node, ast.AnnAssign)
+            else []
         )
         if any(isinstance(target, ast.Name) and target.id == "__all__" for target in targets):
             return True

@@ -19,7 +19,18 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(ROOT / name, source)
     for name in ("recbole_sibrar", "properties", "dataset_prep"):
         shutil.copytree(ROOT / name, source / name)
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", ".", "."]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        ".",
+        ".",
+    ]
     subprocess.run(command, cwd=source, check=True)
     (wheel,) = source.glob("*.whl")
     target = tmp_path_factory.mktemp("wheel")
@@ -48,7 +59,9 @@ def test_wheel_has_defaults_and_converters(unpacked: Path) -> None:
 @pytest.mark.parametrize("folder", ["report/assets", "serving/page"])
 def test_wheel_has_the_assets_of_pages(unpacked: Path, folder: str) -> None:
     parts = Path("recbole_sibrar", folder)
-    assert {file.name for file in (unpacked / parts).iterdir()} == {file.name for file in (ROOT / parts).iterdir()}
+    assert {file.name for file in (unpacked / parts).iterdir()} == {
+        file.name for file in (ROOT / parts).iterdir()
+    }
 
 
 @pytest.mark.slow
@@ -61,5 +74,7 @@ def test_defaults_are_found_once_installed(unpacked: Path, tmp_path: Path, kind:
     )
     environment = {"PYTHONPATH": str(unpacked)} if kind == "wheel" else {}
     command = [sys.executable, "-c", script]
-    output = subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True).stdout
+    output = subprocess.run(
+        command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True
+    ).stdout
     assert (str(unpacked) in output) == (kind == "wheel")

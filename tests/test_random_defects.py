@@ -20,7 +20,10 @@ from recbole_sibrar import cli
 from recbole_sibrar.config.choices import keys_of_recbole, properties
 
 TRIES = settings(
-    max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 SUFFIXES = ("inter", "item", "user")
@@ -47,20 +50,28 @@ class Outcome:
 
     def number(self, what: str) -> int:
         """A count of the data in the log."""
-        (found,) = (re.search(rf"The number of {what}: (\d+)", m) for m in self.messages if f"number of {what}" in m)
+        (found,) = (
+            re.search(rf"The number of {what}: (\d+)", m)
+            for m in self.messages
+            if f"number of {what}" in m
+        )
         assert found is not None
         return int(found[1])
 
     def results(self) -> str:
         """The line with the results of the test."""
-        return next(message for message in reversed(self.messages) if message.startswith("test result"))
+        return next(
+            message for message in reversed(self.messages) if message.startswith("test result")
+        )
 
 
 Run = Callable[..., Outcome]
 
 
 @pytest.fixture
-def run(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
     """Run ``run_recbole`` for an epoch of SiBraR on a new copy of ``toy``."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["run_recbole"])
@@ -78,10 +89,18 @@ def run(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
             change(tmp_path / "dataset" / "toy")
         messages.clear()
         capsys.readouterr()
-        fixed = ["--model=SiBraR", "--dataset=toy", "--epochs=1", "--show_progress=False", "--tensorboard=none"]
+        fixed = [
+            "--model=SiBraR",
+            "--dataset=toy",
+            "--epochs=1",
+            "--show_progress=False",
+            "--tensorboard=none",
+        ]
         status = cli.run_recbole([*fixed, *arguments])
         lines = capsys.readouterr().err.splitlines()
-        return Outcome(status, [line for line in lines if line.startswith("run_recbole")], list(messages))
+        return Outcome(
+            status, [line for line in lines if line.startswith("run_recbole")], list(messages)
+        )
 
     logging.getLogger().setLevel(logging.INFO)
     yield start
@@ -102,7 +121,11 @@ KEYS = defaults()
 @st.composite
 def misspelt(draw: st.DrawFn) -> tuple[str, str]:
     """A key with one mistake, and the key."""
-    key = draw(st.sampled_from(sorted({*KEYS, "stopping_step", "eval_batch_size", "checkpoint_dir", "eval_args"})))
+    key = draw(
+        st.sampled_from(
+            sorted({*KEYS, "stopping_step", "eval_batch_size", "checkpoint_dir", "eval_args"})
+        )
+    )
     place = draw(st.integers(1, len(key) - 2))
     letter = draw(st.sampled_from("abcdefghijklmnopqrstuvwxyz"))
 
@@ -199,12 +222,32 @@ class Defect:
 
 
 KINDS = (
-    *("empty file", "header only", "byte-order mark", "line ends of Windows", "blank line", "twice", "latin-1"),
-    *("cell less", "cell more", "two cells more", "text", "empty", "infinite", "huge", "quotation mark", "null byte"),
+    *(
+        "empty file",
+        "header only",
+        "byte-order mark",
+        "line ends of Windows",
+        "blank line",
+        "twice",
+        "latin-1",
+    ),
+    *(
+        "cell less",
+        "cell more",
+        "two cells more",
+        "text",
+        "empty",
+        "infinite",
+        "huge",
+        "quotation mark",
+        "null byte",
+    ),
     "spaces",
 )
 
-DEFECTS = st.builds(Defect, st.sampled_from(SUFFIXES), st.integers(0, 60), st.integers(0, 4), st.sampled_from(KINDS))
+DEFECTS = st.builds(
+    Defect, st.sampled_from(SUFFIXES), st.integers(0, 60), st.integers(0, 4), st.sampled_from(KINDS)
+)
 
 
 @pytest.mark.slow

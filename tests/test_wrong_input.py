@@ -33,7 +33,9 @@ def message(make_model: MakeModel, **settings: Any) -> str:
     return text
 
 
-@pytest.mark.parametrize(("metric", "piece"), [("NDGC@10", "NDCG@10"), ("NDCG@20", "topk, which is [10]")])
+@pytest.mark.parametrize(
+    ("metric", "piece"), [("NDGC@10", "NDCG@10"), ("NDCG@20", "topk, which is [10]")]
+)
 def test_valid_metric_has_to_be_measured(make_model: MakeModel, metric: str, piece: str) -> None:
     config, model, train, valid, _ = make_model(valid_metric=metric)
     trainer = Trainer(config, model)
@@ -49,9 +51,17 @@ def test_valid_metric_has_to_be_measured(make_model: MakeModel, metric: str, pie
     [
         (
             {"item_modalities": ["interactions", "txt"]},
-            ["item_modalities", "'txt'", "interactions, kind, tags, price, text, id", "did you mean 'text'?"],
+            [
+                "item_modalities",
+                "'txt'",
+                "interactions, kind, tags, price, text, id",
+                "did you mean 'text'?",
+            ],
         ),
-        ({"item_modalities": ["text", "kind", "text"]}, ["item_modalities", "each modality once", "'text'"]),
+        (
+            {"item_modalities": ["text", "kind", "text"]},
+            ["item_modalities", "each modality once", "'text'"],
+        ),
         (
             {"contrastive": "central", "central_modality": "cover"},
             ["central_modality (item side)", "'cover'", "interactions, kind, tags, price, text"],
@@ -60,9 +70,15 @@ def test_valid_metric_has_to_be_measured(make_model: MakeModel, metric: str, pie
             {"item_modalities": ["text"], "contrastive": "pairwise"},
             ["contrastive", "'pairwise'", "item_modalities [text]", "at least two"],
         ),
-        ({"user_contrastive": "pairwise"}, ["user_contrastive", "user_modalities [interactions]", "at least two"]),
+        (
+            {"user_contrastive": "pairwise"},
+            ["user_contrastive", "user_modalities [interactions]", "at least two"],
+        ),
         ({"temperature": -0.5}, ["temperature", "-0.5", "a number above 0"]),
-        ({"contrastive_wieght": 0.1}, ["contrastive_wieght", "unknown key", "did you mean 'contrastive_weight'?"]),
+        (
+            {"contrastive_wieght": 0.1},
+            ["contrastive_wieght", "unknown key", "did you mean 'contrastive_weight'?"],
+        ),
         (
             {"load_col": {"inter": INTER, "item": ["item_id", "colour"]}},
             ["load_col", "tiny.item", "'colour'", "kind, price, tags, text"],
@@ -71,7 +87,10 @@ def test_valid_metric_has_to_be_measured(make_model: MakeModel, metric: str, pie
         ({"load_col": {"inter": INTER, "item": "kind"}}, ["load_col", "'kind'"]),
         ({"load_col": {"inter": INTER, "item": ["kind"]}}, ["load_col", "tiny.item", "item_id"]),
         ({"unload_col": {"item": ["item_id"]}}, ["unload_col", "tiny.item", "item_id"]),
-        ({"unload_col": {"user": ["agee"]}}, ["unload_col", "tiny.user", "'agee'", "age, gender, likes, profile"]),
+        (
+            {"unload_col": {"user": ["agee"]}},
+            ["unload_col", "tiny.user", "'agee'", "age, gender, likes, profile"],
+        ),
     ],
 )
 def test_wrong_keys(make_model: MakeModel, settings: dict[str, Any], pieces: list[str]) -> None:
@@ -87,7 +106,9 @@ def test_wrong_keys(make_model: MakeModel, settings: dict[str, Any], pieces: lis
         {"load_col": {"inter": INTER, "item": ["item_id", "text"]}},
     ],
 )
-def test_a_missing_item_file(make_model: MakeModel, tiny_folder: Path, settings: dict[str, Any]) -> None:
+def test_a_missing_item_file(
+    make_model: MakeModel, tiny_folder: Path, settings: dict[str, Any]
+) -> None:
     file = tiny_folder / "tiny" / "tiny.item"
     file.unlink()
     text = message(make_model, **settings)
@@ -110,18 +131,25 @@ def test_ragged_vectors(make_model: MakeModel, tiny_folder: Path) -> None:
     vector = vector_of(tiny_folder, "i6")
     file = edit(tiny_folder, vector, vector.rsplit(" ", 1)[0])
     text = message(make_model)
-    assert f"{file}, line 7, field 'text' (float_seq): found 4 numbers, but the vectors before it have 5" in text
+    assert (
+        f"{file}, line 7, field 'text' (float_seq): found 4 numbers, but the vectors before it have 5"
+        in text
+    )
 
 
 def test_text_among_the_numbers_of_a_vector(make_model: MakeModel, tiny_folder: Path) -> None:
     vector = vector_of(tiny_folder, "i5")
     file = edit(tiny_folder, vector, vector.rsplit(" ", 1)[0] + " many")
-    assert f"{file}, line 6, field 'text' (float_seq): 'many' is not a number" in message(make_model)
+    assert f"{file}, line 6, field 'text' (float_seq): 'many' is not a number" in message(
+        make_model
+    )
 
 
 def test_text_instead_of_a_number(make_model: MakeModel, tiny_folder: Path) -> None:
     file = edit(tiny_folder, "\t2.5\t", "\tcheap\t")  # the price of item 5
-    assert f"{file}, line 6, field 'price' (float): 'cheap' is not a finite number" in message(make_model)
+    assert f"{file}, line 6, field 'price' (float): 'cheap' is not a finite number" in message(
+        make_model
+    )
 
 
 def test_an_unknown_type(make_model: MakeModel, tiny_folder: Path) -> None:
@@ -145,7 +173,12 @@ def test_the_command_ends_in_one_line(tiny_folder: Path, tmp_path: Path, case: s
         vector = vector_of(tiny_folder, "i6")
         edit(tiny_folder, vector, vector.rsplit(" ", 1)[0])
 
-    command = [Path(sys.executable).with_name("run_recbole"), "--model=SiBraR", "--dataset=tiny", "--state=ERROR"]
+    command = [
+        Path(sys.executable).with_name("run_recbole"),
+        "--model=SiBraR",
+        "--dataset=tiny",
+        "--state=ERROR",
+    ]
     command += [f"--data_path={tiny_folder}", argument]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 

@@ -60,7 +60,13 @@ class Converter(Protocol):
         """
 
 
-_ALL: tuple[Converter, ...] = (MovieLens(), Music4AllOnion(), AmazonReviews(), CiteULike(), GenericTables())
+_ALL: tuple[Converter, ...] = (
+    MovieLens(),
+    Music4AllOnion(),
+    AmazonReviews(),
+    CiteULike(),
+    GenericTables(),
+)
 
 CONVERTERS: dict[str, Converter] = {converter.name: converter for converter in _ALL}
 """Name on the command line -> converter, in the order of the help."""

@@ -87,7 +87,9 @@ def encode(task: Task, vectors_from: VectorsFrom, note: Callable[[str], None]) -
     n = len(task.ids)
     try:
         done = _resume(task, note)
-        with tqdm(total=n, initial=done, desc="encode", unit=f" {task.noun}", dynamic_ncols=True) as progress:
+        with tqdm(
+            total=n, initial=done, desc="encode", unit=f" {task.noun}", dynamic_ncols=True
+        ) as progress:
             matrices = vectors_from(done, progress.update) if done < n else ()
             for start, block in _blocks(task, done, matrices):
                 _check_finite(task.ids[start : start + len(block)], block, task.keys.model)
@@ -99,17 +101,22 @@ def encode(task: Task, vectors_from: VectorsFrom, note: Callable[[str], None]) -
         note(f"{done} of {n} {task.noun} are finished; the same command goes on with the others")
         raise
     except RuntimeError as error:
-        if "out of memory" not in str(error):  # torch has no class of its own for the memory of a CPU
+        # torch has no class of its own for the memory of a CPU
+        if "out of memory" not in str(error):
             raise
         raise DataError(
             f"{task.keys.batch_size}: {task.batch_size} {task.noun} at a time are too many for the memory"
         ) from None
     except OSError as error:
         where = error.filename or task.partial
-        raise DataError(f"{task.keys.output}: cannot write {where}: {error.strerror or error}") from None
+        raise DataError(
+            f"{task.keys.output}: cannot write {where}: {error.strerror or error}"
+        ) from None
 
 
-def _blocks(task: Task, start: int, matrices: Iterable[NDArray[Any]]) -> Iterator[tuple[int, NDArray[Any]]]:
+def _blocks(
+    task: Task, start: int, matrices: Iterable[NDArray[Any]]
+) -> Iterator[tuple[int, NDArray[Any]]]:
     """Join matrices to blocks, and yield the position and the vectors of each."""
     parts: list[NDArray[Any]] = []
     size = 0
@@ -176,7 +183,9 @@ def _read_origin(record: Path) -> dict[str, str]:
 def _check_finite(ids: Sequence[str], block: NDArray[Any], key: str) -> None:
     wrong = ~np.isfinite(block).all(axis=1) & ~np.isnan(block).all(axis=1)
     if wrong.any():
-        raise DataError(f"{key}: the model's vector of '{ids[int(np.argmax(wrong))]}' has numbers that are not finite")
+        raise DataError(
+            f"{key}: the model's vector of '{ids[int(np.argmax(wrong))]}' has numbers that are not finite"
+        )
 
 
 def finish(task: Task, vectors: NDArray[Any]) -> list[str]:
@@ -226,6 +235,8 @@ def write_vectors(path: Path, ids: NDArray[Any], vectors: NDArray[Any]) -> None:
             elif path.suffix == ".npy":
                 np.save(stream, vectors)
             else:
-                pd.DataFrame({"id": ids, "embedding": list(vectors)}).to_parquet(stream, index=False)
+                pd.DataFrame({"id": ids, "embedding": list(vectors)}).to_parquet(
+                    stream, index=False
+                )
     except OSError as error:
         raise DataError(f"--output: cannot write {path}: {error.strerror or error}") from None

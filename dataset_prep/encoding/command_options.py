@@ -11,18 +11,25 @@ SUFFIXES = (".npz", ".npy", ".parquet")
 
 def add_id_column(parser: argparse.ArgumentParser) -> None:
     """Add the option for the column of ids."""
-    parser.add_argument("--id_column", metavar="NAME", help="column of the ids (default: id, item_id or user_id)")
+    parser.add_argument(
+        "--id_column", metavar="NAME", help="column of the ids (default: id, item_id or user_id)"
+    )
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:
     """Add the options for the output and the device."""
     kinds = ", ".join(SUFFIXES)
-    parser.add_argument("--output", metavar="FILE", required=True, type=Path, help=f"file of the vectors: {kinds}")
+    parser.add_argument(
+        "--output", metavar="FILE", required=True, type=Path, help=f"file of the vectors: {kinds}"
+    )
     add_device_options(parser)
 
 
 def add_device_options(
-    parser: argparse.ArgumentParser, prefix: str = "", noun: str = "entities", metavar: str | None = None
+    parser: argparse.ArgumentParser,
+    prefix: str = "",
+    noun: str = "entities",
+    metavar: str | None = None,
 ) -> None:
     """Add the options for the batch size and the device.
 
@@ -40,5 +47,8 @@ def add_device_options(
         help=f"{noun} at a time (default: %(default)s)",
     )
     parser.add_argument(
-        f"--{prefix}device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s"
+        f"--{prefix}device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="default: %(default)s",
     )

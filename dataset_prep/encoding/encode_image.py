@@ -20,10 +20,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of images named by their ids, or a table (as for encode-text) of ids and paths",
     )
     add_id_column(parser)
-    parser.add_argument("--path_column", metavar="NAME", default="path", help="column of the paths (default: path)")
+    parser.add_argument(
+        "--path_column", metavar="NAME", default="path", help="column of the paths (default: path)"
+    )
 
-    parser.add_argument("--model", metavar="NAME", required=True, help="name of a network, such as resnet50")
-    parser.add_argument("--library", choices=("timm", "torchvision"), default="timm", help="default: %(default)s")
+    parser.add_argument(
+        "--model", metavar="NAME", required=True, help="name of a network, such as resnet50"
+    )
+    parser.add_argument(
+        "--library", choices=("timm", "torchvision"), default="timm", help="default: %(default)s"
+    )
     parser.add_argument(
         "--weights",
         metavar="FILE",
@@ -31,7 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="file of weights (.pth, .safetensors), or default: the library's own, downloaded once",
     )
 
-    parser.add_argument("--workers", type=int, default=0, help="processes that read images (default: 0, this one)")
+    parser.add_argument(
+        "--workers", type=int, default=0, help="processes that read images (default: 0, this one)"
+    )
     add_output_options(parser)
 
 

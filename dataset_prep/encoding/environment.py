@@ -36,7 +36,9 @@ def check_output(path: Path) -> None:
         DataError: Its ending is unknown, or it cannot be written.
     """
     if path.suffix not in SUFFIXES:
-        raise DataError(f"--output: found {path}, allowed is a file that ends in {', '.join(SUFFIXES)}")
+        raise DataError(
+            f"--output: found {path}, allowed is a file that ends in {', '.join(SUFFIXES)}"
+        )
     check_writable(path, "--output")
 
 
@@ -54,7 +56,9 @@ def choose_device(name: str, key: str = "--device") -> str:
 
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
-        raise DataError(f"{key}: found cuda, but torch finds no CUDA device here; allowed is cpu or auto")
+        raise DataError(
+            f"{key}: found cuda, but torch finds no CUDA device here; allowed is cpu or auto"
+        )
     return "cuda" if available and name != "cpu" else "cpu"
 
 
@@ -73,7 +77,9 @@ def require(packages: Sequence[str], extra: str) -> None:
     """
     missing = [package.replace("_", "-") for package in packages if find_spec(package) is None]
     if missing:
-        raise DataError(f"not installed: {', '.join(missing)}; pip install -c constraints.txt -e '.[{extra}]'")
+        raise DataError(
+            f"not installed: {', '.join(missing)}; pip install -c constraints.txt -e '.[{extra}]'"
+        )
 
 
 def no_download(key: str, model: str, instead: str, reason: str, others: str = "") -> str:
@@ -114,6 +120,7 @@ def network_fingerprint(network: Module) -> str:
     state = network.state_dict()
     arrays = []
     for tensor in state.values():
-        as_bytes = tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8)  # NumPy has no bfloat16
+        # NumPy has no bfloat16
+        as_bytes = tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8)
         arrays.append(as_bytes.numpy())
     return fingerprint(repr(network), *state, *arrays)

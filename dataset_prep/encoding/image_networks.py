@@ -69,7 +69,9 @@ def _weights_file(weights: str) -> str:
     packaged = packaged_files(weights, WEIGHT_FILES)
     if len(packaged) > 1:
         found = ", ".join(map(str, packaged))
-        raise DataError(f"--weights: the package {weights} carries several files of weights, name one of {found}")
+        raise DataError(
+            f"--weights: the package {weights} carries several files of weights, name one of {found}"
+        )
     if not packaged:
         raise DataError(
             f"--weights: there is no file {weights}; allowed is a file, an installed package that carries one, or "
@@ -89,7 +91,9 @@ def _timm(name: str, weights: str) -> tuple[Module, Callable[[Image], Tensor]]:
 
     pretrained = weights == DEFAULT
     with offline_unless_reachable() if pretrained else nullcontext("") as refusal:
-        network = _downloading(name, lambda: timm.create_model(name, pretrained=pretrained, num_classes=0), refusal)
+        network = _downloading(
+            name, lambda: timm.create_model(name, pretrained=pretrained, num_classes=0), refusal
+        )
 
     if not pretrained:
         classifiers = network.pretrained_cfg.get("classifier") or ()
@@ -113,9 +117,13 @@ def _torchvision(name: str, weights: str) -> tuple[Module, Callable[[Image], Ten
     downloaded = chosen if weights == DEFAULT else None
     network = _downloading(name, lambda: models.get_model(name, weights=downloaded))
 
-    linear = [place for place, module in network.named_modules() if isinstance(module, torch.nn.Linear)]
+    linear = [
+        place for place, module in network.named_modules() if isinstance(module, torch.nn.Linear)
+    ]
     if not linear:
-        raise DataError(f"--model: torchvision's {name} has no linear classifier to leave out; try --library timm")
+        raise DataError(
+            f"--model: torchvision's {name} has no linear classifier to leave out; try --library timm"
+        )
     parent, _, child = linear[-1].rpartition(".")
     setattr(network.get_submodule(parent), child, torch.nn.Identity())
 
@@ -140,23 +148,38 @@ def _downloading(name: str, create: Callable[[], Made], refusal: str = "") -> Ma
         return create()
     except OSError as error:
         reason = refusal or one_line(error, LONGEST_REASON)
-        raise DataError(no_download("--model", name, "its weights with --weights FILE", reason)) from None
+        raise DataError(
+            no_download("--model", name, "its weights with --weights FILE", reason)
+        ) from None
     except (RuntimeError, ValueError) as error:
-        raise DataError(f"--model: {name} cannot be made: {one_line(error, LONGEST_REASON)}") from None
+        raise DataError(
+            f"--model: {name} cannot be made: {one_line(error, LONGEST_REASON)}"
+        ) from None
 
 
 def _read(weights: str, read: Callable[[], Mapping[str, Tensor]]) -> Mapping[str, Tensor]:
     try:
         return read()
-    except Exception as error:  # of many kinds: a file with other content makes its reader raise anything
-        raise DataError(f"--weights: {weights} holds no weights: {one_line(error, LONGEST_REASON)}") from None
+    except Exception as error:
+        # of many kinds: a file with other content makes its reader raise anything
+        raise DataError(
+            f"--weights: {weights} holds no weights: {one_line(error, LONGEST_REASON)}"
+        ) from None
 
 
-def _load(network: Module, state: Mapping[str, Tensor], classifiers: Sequence[str], weights: str, name: str) -> None:
+def _load(
+    network: Module,
+    state: Mapping[str, Tensor],
+    classifiers: Sequence[str],
+    weights: str,
+    name: str,
+) -> None:
     """Load weights of the whole network into one without classifier; all must fit."""
     prefixes = tuple(f"{place}." for place in classifiers)
     kept = {key: value for key, value in state.items() if not key.startswith(prefixes)}
     try:
         network.load_state_dict(kept)
     except RuntimeError as error:
-        raise DataError(f"--weights: {weights} does not fit {name}: {one_line(error, LONGEST_REASON)}") from None
+        raise DataError(
+            f"--weights: {weights} does not fit {name}: {one_line(error, LONGEST_REASON)}"
+        ) from None

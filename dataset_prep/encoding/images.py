@@ -31,12 +31,19 @@ def _prepare(args: argparse.Namespace, device: str) -> Work:
     task = _task(args, files, network)
 
     def vectors_from(start: int, progressed: Callable[[int], object]) -> Iterator[NDArray[Any]]:
-        return encode_images(network, list(files)[start:], args.batch_size, args.workers, progressed)
+        return encode_images(
+            network, list(files)[start:], args.batch_size, args.workers, progressed
+        )
 
     return Work(task, vectors_from)
 
 
-JOB = Job(["timm", "torchvision"], "image", _prepare, "images are not there or unreadable and are left out")
+JOB = Job(
+    ["timm", "torchvision"],
+    "image",
+    _prepare,
+    "images are not there or unreadable and are left out",
+)
 """The content of ``encode-image``."""
 
 
@@ -78,8 +85,14 @@ def find_images(source: Path, id_column: str | None = None, path_column: str = "
 
 
 def _images_of_folder(folder: Path) -> pd.Series:
-    suffixes = {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
-    files = [file for file in sorted(folder.rglob("*")) if file.suffix.lower() in suffixes and file.name[0] != "."]
+    suffixes = {
+        suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN
+    }
+    files = [
+        file
+        for file in sorted(folder.rglob("*"))
+        if file.suffix.lower() in suffixes and file.name[0] != "."
+    ]
     if not files:
         raise DataError(f"--input: found no image in {folder} or its folders")
 
@@ -87,7 +100,9 @@ def _images_of_folder(folder: Path) -> pd.Series:
     if not ids.is_unique:
         first, second = np.flatnonzero(ids == ids[ids.duplicated()][0])[:2]
         where = f"'{ids[first]}' is that of {files[first]} and {files[second]}"
-        raise DataError(f"--input: the ids of images are their names without suffix, each once; {where}")
+        raise DataError(
+            f"--input: the ids of images are their names without suffix, each once; {where}"
+        )
     return pd.Series([str(file) for file in files], index=ids, dtype=object)
 
 
@@ -101,7 +116,11 @@ def _state(path: str) -> str:
 
 
 def encode_images(
-    network: ImageNetwork, paths: Sequence[str], batch_size: int, workers: int, progressed: Callable[[int], object]
+    network: ImageNetwork,
+    paths: Sequence[str],
+    batch_size: int,
+    workers: int,
+    progressed: Callable[[int], object],
 ) -> Iterator[NDArray[Any]]:
     """Yield the vectors of images, float32 ``[batch, d]``, a batch at a time.
 

@@ -18,7 +18,11 @@ from ..messages import one_line
 from ..readers.content import read_content
 from .blocks import Task
 from .environment import LONGEST_REASON, device_name, fingerprint, network_fingerprint, no_download
-from .model_lookup import offline_unless_reachable, packaged_sentence_transformer, packages_with_sentence_transformers
+from .model_lookup import (
+    offline_unless_reachable,
+    packaged_sentence_transformer,
+    packages_with_sentence_transformers,
+)
 from .running import Job, Work
 from .torchvision_build import import_torchvision
 
@@ -67,7 +71,9 @@ JOB = Job(PACKAGES, EXTRA, _prepare, "rows have no text and are left out as miss
 """The content of ``encode-text``."""
 
 
-def read_texts(path: Path, id_column: str | None = None, columns: Sequence[str] | None = None) -> pd.Series:
+def read_texts(
+    path: Path, id_column: str | None = None, columns: Sequence[str] | None = None
+) -> pd.Series:
     """Read the text of each entity.
 
     Args:
@@ -107,7 +113,9 @@ def load_model(name: str, device: str, key: str = "--model") -> SentenceTransfor
             return SentenceTransformer(str(folder), device=device)
         except Exception as error:  # of many kinds: a damaged file makes its reader raise anything
             reason = one_line(error, LONGEST_REASON)
-            raise DataError(f"{key}: {folder} is not a model that sentence-transformers loads: {reason}") from None
+            raise DataError(
+                f"{key}: {folder} is not a model that sentence-transformers loads: {reason}"
+            ) from None
 
     with offline_unless_reachable() as refusal:
         try:

@@ -89,7 +89,9 @@ def _parse(side: Side, value: Sequence[str]) -> FurtherTable:
     columns = [_column(side, text) for text in texts]
     keys = [column.column for column in columns if column.type == ID]
     if len(keys) > 1:
-        raise DataError(f"--{side}_table: found the ids {' and '.join(keys)} of {file}, allowed is one column of ids")
+        raise DataError(
+            f"--{side}_table: found the ids {' and '.join(keys)} of {file}, allowed is one column of ids"
+        )
     used = tuple(column for column in columns if column.type != ID)
     return FurtherTable(side, Path(file), used, keys[0] if keys else None)
 
@@ -100,5 +102,7 @@ def _column(side: Side, text: str) -> Column:
     if not equals or not left:
         raise DataError(f"--{side}_table: found '{text}', allowed is {_SHAPE}")
     if kind not in TYPES:
-        raise DataError(f"--{side}_table: found '{text}', allowed types are {', '.join(TYPES)}{nearest(kind, TYPES)}")
+        raise DataError(
+            f"--{side}_table: found '{text}', allowed types are {', '.join(TYPES)}{nearest(kind, TYPES)}"
+        )
     return Column(left, kind, "_".join((name or left).replace(":", " ").split()))

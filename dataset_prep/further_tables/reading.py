@@ -123,7 +123,10 @@ def _key(wanted: FurtherTable, table: Table) -> str:
         return wanted.key
 
     used = {column.column for column in wanted.columns}
-    usual = [*usual_columns(wanted.side, table.names), *(name for name in table.names if plain(name) == "id")]
+    usual = [
+        *usual_columns(wanted.side, table.names),
+        *(name for name in table.names if plain(name) == "id"),
+    ]
     free = [name for name in [*usual, *table.names] if name not in used]
     if not free:
         raise DataError(

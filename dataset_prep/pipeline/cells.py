@@ -47,13 +47,19 @@ def clean_label(value: str) -> str:
 
 def token_cells(values: Iterable[str | None]) -> pa.Array:
     """Write the cells of a ``token`` field, null for a missing value."""
-    return pa.array([clean_token(value) or None if isinstance(value, str) else None for value in values], pa.string())
+    return pa.array(
+        [clean_token(value) or None if isinstance(value, str) else None for value in values],
+        pa.string(),
+    )
 
 
 def sequence_cells(values: Iterable[Sequence[str] | None]) -> pa.Array:
     """Write the cells of a ``token_seq`` field: each label of an entity once, in its order; null without labels."""
     cleaned = {label: clean_label(label) for labels in values for label in labels or ()}
-    rows = (dict.fromkeys(cleaned[label] for label in labels or () if cleaned[label]) for labels in values)
+    rows = (
+        dict.fromkeys(cleaned[label] for label in labels or () if cleaned[label])
+        for labels in values
+    )
     return pa.array([" ".join(row) or None for row in rows], pa.string())
 
 
@@ -90,7 +96,9 @@ def id_cells(ids: pd.Index, source: str) -> pa.Array:
     cells = token_cells(ids)
     if cells.null_count:
         found = ids[np.flatnonzero(cells.is_null().to_numpy(zero_copy_only=False))[0]]
-        raise DataError(f"{source}: the id {found!r} has no character that can stand in an atomic file")
+        raise DataError(
+            f"{source}: the id {found!r} has no character that can stand in an atomic file"
+        )
 
     twice = np.flatnonzero(cells.to_pandas().duplicated(keep=False).to_numpy())
     if len(twice):

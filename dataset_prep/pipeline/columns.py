@@ -141,7 +141,9 @@ class FieldColumn:
         return FieldColumn(column, self.available[rows], self.source)
 
 
-def read_columns(side: str, fields: Sequence[RawField], ids: pd.Index, folder: Path) -> list[FieldColumn]:
+def read_columns(
+    side: str, fields: Sequence[RawField], ids: pd.Index, folder: Path
+) -> list[FieldColumn]:
     """Read all fields of one side.
 
     Args:
@@ -167,7 +169,9 @@ def _read_cells(field: RawField, ids: pd.Index) -> FieldColumn:
     if field.type == "float":
         numbers = np.asarray(values, dtype=np.float64)
         if np.isinf(numbers).any():
-            raise DataError(f"{_where(field, ids, np.isinf(numbers))} is infinite; allowed are finite numbers")
+            raise DataError(
+                f"{_where(field, ids, np.isinf(numbers))} is infinite; allowed are finite numbers"
+            )
         texts = cells.number_cells(numbers)
     else:
         texts = (cells.token_cells if field.type == "token" else cells.sequence_cells)(values)
@@ -181,12 +185,16 @@ def _read_vectors(field: RawField, ids: pd.Index, file: Path) -> FieldColumn:
     if broken.any():
         found = matrix[np.argmax(broken)]
         number = found[~np.isfinite(found)][0]
-        raise DataError(f"{_where(field, ids, broken)} has a number {number}; allowed are finite float32 numbers")
+        raise DataError(
+            f"{_where(field, ids, broken)} has a number {number}; allowed are finite float32 numbers"
+        )
 
     # From memory to a file and back as a map, so that only one field at a time is in memory.
     np.save(file, matrix)
     del matrix
-    column = VectorColumn(Field(field.name, field.type), np.load(file, mmap_mode="r"), np.arange(len(ids)))
+    column = VectorColumn(
+        Field(field.name, field.type), np.load(file, mmap_mode="r"), np.arange(len(ids))
+    )
     return FieldColumn(column, ~missing, field.source)
 
 

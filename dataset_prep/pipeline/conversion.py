@@ -25,7 +25,9 @@ from .vectors import vector_field
 from .writing import check_target
 
 
-def convert(converter: Converter, options: argparse.Namespace, encodings: Sequence[Encoding]) -> tuple[Report, Path]:
+def convert(
+    converter: Converter, options: argparse.Namespace, encodings: Sequence[Encoding]
+) -> tuple[Report, Path]:
     """Convert a data set to a folder of atomic files.
 
     Args:
@@ -52,16 +54,27 @@ def convert(converter: Converter, options: argparse.Namespace, encodings: Sequen
 
 
 def _convert(
-    converter: Converter, options: argparse.Namespace, folder: Path, encodings: Sequence[Encoding], encoder: Encoder
+    converter: Converter,
+    options: argparse.Namespace,
+    folder: Path,
+    encodings: Sequence[Encoding],
+    encoder: Encoder,
 ) -> Report:
-    features = {side: [_feature(side, text) for text in getattr(options, f"{side}_feature")] for side in SIDES}
+    features = {
+        side: [_feature(side, text) for text in getattr(options, f"{side}_feature")]
+        for side in SIDES
+    }
     tables = [table for side in SIDES for table in tables_of(options, side)]
 
     raw = converter.read(options.input_path, options)
     add_tables(raw, tables)
     encode_fields(raw, encodings, encoder)
-    raw.user_fields = choose_fields("user", [*raw.user_fields, *features["user"]], options.user_features)
-    raw.item_fields = choose_fields("item", [*raw.item_fields, *features["item"]], options.item_features)
+    raw.user_fields = choose_fields(
+        "user", [*raw.user_fields, *features["user"]], options.user_features
+    )
+    raw.item_fields = choose_fields(
+        "item", [*raw.item_fields, *features["item"]], options.item_features
+    )
 
     filters = Filters(options.min_rating, options.min_interactions, options.k_core)
     kept = Kept(options.keep_users, options.keep_items, options.drop_incomplete)

@@ -50,7 +50,9 @@ def write_files(
         writing.write_atomic(folder / f"{name}.inter", len(inter), inter_columns)
         for part, rows in parts.items():
             writing.write_atomic(
-                folder / f"{name}.{part}.inter", int(rows.sum()), _inter_columns(inter[rows], ids, texts)
+                folder / f"{name}.{part}.inter",
+                int(rows.sum()),
+                _inter_columns(inter[rows], ids, texts),
             )
 
     for side in SIDES:
@@ -66,7 +68,9 @@ def write_files(
     (folder / "report.md").write_text(report.as_markdown(), encoding="utf-8")
 
 
-def _inter_columns(inter: pd.DataFrame, ids: Mapping[Side, pd.Index], texts: Mapping[Side, pa.Array]) -> list[Column]:
+def _inter_columns(
+    inter: pd.DataFrame, ids: Mapping[Side, pd.Index], texts: Mapping[Side, pa.Array]
+) -> list[Column]:
     """Make the columns of the interactions."""
     columns: list[Column] = []
     for side in SIDES:

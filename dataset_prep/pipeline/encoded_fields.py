@@ -66,9 +66,13 @@ class Encoder:
         """Encode the texts of entities: float32 ``[n, d]``, a row of NaN for an empty text."""
         filled = np.flatnonzero([bool(text) for text in texts])
         if not len(filled):
-            raise DataError(f"--encode: none of the {len(ids)} {one.side}s has a text in {', '.join(one.columns)}")
+            raise DataError(
+                f"--encode: none of the {len(ids)} {one.side}s has a text in {', '.join(one.columns)}"
+            )
 
-        found = self._encode(one, [str(name) for name in ids[filled]], [texts[row] for row in filled])
+        found = self._encode(
+            one, [str(name) for name in ids[filled]], [texts[row] for row in filled]
+        )
         matrix = np.full((len(ids), found.shape[1]), np.nan, dtype=np.float32)
         matrix[filled] = found
         return matrix
@@ -124,7 +128,10 @@ def encode_fields(raw: RawData, encodings: Sequence[Encoding], encoder: Encoder)
 
 
 def _with_vectors(
-    fields: Sequence[RawField], extra: Sequence[RawField], encodings: Sequence[Encoding], encoder: Encoder
+    fields: Sequence[RawField],
+    extra: Sequence[RawField],
+    encodings: Sequence[Encoding],
+    encoder: Encoder,
 ) -> list[RawField]:
     """Replace encoded fields of one side.
 
@@ -181,4 +188,6 @@ def _field_name(column: str) -> str:
 
 def _texts(values: Values) -> list[str]:
     """Write the values of a ``token`` or ``token_seq`` field as texts, empty for a missing one."""
-    return [" ".join(value) if isinstance(value, list) else str(value or "").strip() for value in values]
+    return [
+        " ".join(value) if isinstance(value, list) else str(value or "").strip() for value in values
+    ]

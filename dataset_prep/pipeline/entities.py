@@ -51,7 +51,9 @@ class Entities:
         return Entities(self.ids[rows], int((rows < self.n_interacted).sum()))
 
 
-def find_entities(raw: RawData, inter: pd.DataFrame, keep: Mapping[Side, str]) -> dict[Side, Entities]:
+def find_entities(
+    raw: RawData, inter: pd.DataFrame, keep: Mapping[Side, str]
+) -> dict[Side, Entities]:
     """Find the users and items of a data set.
 
     Args:

@@ -60,7 +60,11 @@ def filter_interactions(inter: pd.DataFrame, filters: Filters) -> tuple[pd.DataF
         steps.append(_step("each pair of user and item once: its first event", inter))
     if filters.min_interactions > 1:
         inter = inter[inter["count"].to_numpy() >= filters.min_interactions]
-        steps.append(_step(f"pairs with at least {filters.min_interactions} events (--min_interactions)", inter))
+        steps.append(
+            _step(
+                f"pairs with at least {filters.min_interactions} events (--min_interactions)", inter
+            )
+        )
     if filters.k_core > 1:
         inter, step = to_k_core(inter, filters.k_core)
         steps.append(step)
@@ -78,7 +82,9 @@ def to_k_core(inter: pd.DataFrame, k: int) -> tuple[pd.DataFrame, Step]:
     return kept, _step(f"{k}-core: users and items with at least {k} interactions (--k_core)", kept)
 
 
-def keep_entities(inter: pd.DataFrame, users: pd.Index, items: pd.Index, reason: str) -> tuple[pd.DataFrame, Step]:
+def keep_entities(
+    inter: pd.DataFrame, users: pd.Index, items: pd.Index, reason: str
+) -> tuple[pd.DataFrame, Step]:
     """Leave out interactions of other users or items.
 
     Args:
@@ -141,7 +147,10 @@ def in_k_core(users: NDArray[Any], items: NDArray[Any], k: int) -> NDArray[Any]:
 
 
 def first_of_each_pair(
-    users: NDArray[Any], items: NDArray[Any], timestamps: NDArray[Any] | None = None, counts: NDArray[Any] | None = None
+    users: NDArray[Any],
+    items: NDArray[Any],
+    timestamps: NDArray[Any] | None = None,
+    counts: NDArray[Any] | None = None,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Find the first event of each pair of a user and an item.
 
@@ -202,7 +211,9 @@ def _stable_order(codes: NDArray[Any]) -> NDArray[Any]:
 def _merge_pairs(inter: pd.DataFrame, keep_count: bool) -> pd.DataFrame:
     timestamps = inter["timestamp"].to_numpy() if "timestamp" in inter else None
     counts = inter["count"].to_numpy() if "count" in inter else None
-    rows, totals = first_of_each_pair(_codes(inter, "user_id"), _codes(inter, "item_id"), timestamps, counts)
+    rows, totals = first_of_each_pair(
+        _codes(inter, "user_id"), _codes(inter, "item_id"), timestamps, counts
+    )
     if len(rows) < len(inter):
         inter = inter.iloc[rows]
     return inter.assign(count=totals) if keep_count else inter
@@ -219,5 +230,7 @@ def _codes(inter: pd.DataFrame, name: str) -> NDArray[Any]:
 def _step(name: str, inter: pd.DataFrame) -> Step:
     if inter.empty:
         raise DataError(f"no interactions are left after this filter: {name}; ask for less")
-    counts = [int(np.count_nonzero(np.bincount(_codes(inter, side)))) for side in ("user_id", "item_id")]
+    counts = [
+        int(np.count_nonzero(np.bincount(_codes(inter, side)))) for side in ("user_id", "item_id")
+    ]
     return Step(name, len(inter), *counts)

@@ -26,7 +26,9 @@ def part_rows(inter: pd.DataFrame, parts: Mapping[str, Sequence[str]]) -> dict[s
     for name, values in parts.items():
         rows[name] = inter["part"].isin(values).to_numpy()
         if not rows[name].any():
-            raise DataError(f"no interaction is left in the part '{name}' of the split; ask for less by the filters")
+            raise DataError(
+                f"no interaction is left in the part '{name}' of the split; ask for less by the filters"
+            )
     return rows
 
 

@@ -54,7 +54,9 @@ class Kept:
     """True to keep only users and items with a value in every field."""
 
 
-def choose_fields(side: str, fields: Sequence[RawField], wanted: Sequence[str] | None) -> list[RawField]:
+def choose_fields(
+    side: str, fields: Sequence[RawField], wanted: Sequence[str] | None
+) -> list[RawField]:
     """Choose the fields of one side to keep.
 
     Args:
@@ -113,7 +115,9 @@ def prepare(raw: RawData, filters: Filters, kept: Kept, target: Target) -> repor
 
         for file in files:
             notes += file.notes
-        notes += [_others(side, entities[side].n_others) for side in SIDES if entities[side].n_others]
+        notes += [
+            _others(side, entities[side].n_others) for side in SIDES if entities[side].n_others
+        ]
         warnings = list(raw.warnings)
         for file in files:
             warnings += file.warnings
@@ -121,7 +125,9 @@ def prepare(raw: RawData, filters: Filters, kept: Kept, target: Target) -> repor
         parts = part_rows(inter, raw.parts)
         notes += describe_parts(parts)
         report = _report(raw, target, steps, entities, columns, notes, warnings)
-        write_files(folder, target.folder.name, target.files, inter, parts, entities, columns, report)
+        write_files(
+            folder, target.folder.name, target.files, inter, parts, entities, columns, report
+        )
     return report
 
 
@@ -137,7 +143,9 @@ def _read_fields(
         notes: Receives the notes of the fields.
     """
     fields: dict[Side, Sequence[RawField]] = {"user": raw.user_fields, "item": raw.item_fields}
-    columns = {side: read_columns(side, fields[side], entities[side].ids, scratch) for side in SIDES}
+    columns = {
+        side: read_columns(side, fields[side], entities[side].ids, scratch) for side in SIDES
+    }
 
     for side in SIDES:
         for field in fields[side]:
@@ -166,7 +174,9 @@ def _report(
         steps=tuple(steps),
         others={side: entities[side].n_others for side in SIDES},
         modalities=tuple(modalities),
-        notes=tuple(dict.fromkeys(notes)),  # several fields of one file note the same about its lines
+        notes=tuple(
+            dict.fromkeys(notes)
+        ),  # several fields of one file note the same about its lines
         inferred=tuple(raw.inferred),
         warnings=tuple(warnings),
     )
@@ -190,19 +200,26 @@ def _check_names(raw: RawData) -> None:
 
     both = sorted(set(users) & set(items))
     if both:
-        raise DataError(f"users and items both have a field '{both[0]}'; keep one of them, or rename it")
+        raise DataError(
+            f"users and items both have a field '{both[0]}'; keep one of them, or rename it"
+        )
 
 
 def _without_empty(side: str, columns: list[FieldColumn], notes: list[str]) -> list[FieldColumn]:
     """Leave out fields without any value, with a note: RecBole could not tell their type."""
     for column in columns:
         if not column.available.any():
-            notes.append(f"The field {column.column.field.name} is left out: no {side} that is kept has a value.")
+            notes.append(
+                f"The field {column.column.field.name} is left out: no {side} that is kept has a value."
+            )
     return [column for column in columns if column.available.any()]
 
 
 def _keep_complete(
-    inter: pd.DataFrame, entities: dict[Side, Entities], columns: dict[Side, list[FieldColumn]], k_core: int
+    inter: pd.DataFrame,
+    entities: dict[Side, Entities],
+    columns: dict[Side, list[FieldColumn]],
+    k_core: int,
 ) -> tuple[pd.DataFrame, list[Step]]:
     """Keep entities with every feature, in ``entities`` and ``columns`` as well.
 
@@ -226,5 +243,7 @@ def _keep_complete(
 
 def _complete(n: int, columns: Sequence[FieldColumn]) -> NDArray[Any]:
     """Find the entities with a value in every column: bool ``[n]``."""
-    complete: NDArray[Any] = reduce(np.logical_and, (column.available for column in columns), np.ones(n, dtype=bool))
+    complete: NDArray[Any] = reduce(
+        np.logical_and, (column.available for column in columns), np.ones(n, dtype=bool)
+    )
     return complete

@@ -63,7 +63,9 @@ def others_left_out(source: str, n_others: int, n: int, noun: str) -> list[str]:
     """
     if not n_others:
         return []
-    return [f"{source}: {n_others:,} of {n:,} {noun} were left out: no interaction of theirs is kept."]
+    return [
+        f"{source}: {n_others:,} of {n:,} {noun} were left out: no interaction of theirs is kept."
+    ]
 
 
 @dataclass

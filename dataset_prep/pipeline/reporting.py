@@ -67,15 +67,29 @@ class Report:
     def as_json(self) -> str:
         """Write the report for programs."""
         last = self.steps[-1]
-        result = {"interactions": last.interactions, "users": last.users, "items": last.items, "density": self.density}
+        result = {
+            "interactions": last.interactions,
+            "users": last.users,
+            "items": last.items,
+            "density": self.density,
+        }
         return json.dumps({**asdict(self), "result": result}, indent=2, ensure_ascii=False) + "\n"
 
     def as_markdown(self) -> str:
         """Write the report for people."""
         last = self.steps[-1]
-        steps = [(step.name, f"{step.interactions:,}", f"{step.users:,}", f"{step.items:,}") for step in self.steps]
-        fields = [(m.side, m.name, m.type, f"{m.size:,}", f"{m.missing_share:.2%}", m.source) for m in self.modalities]
-        options = [(f"`--{name}`", "" if value is None else f"`{value}`") for name, value in self.options.items()]
+        steps = [
+            (step.name, f"{step.interactions:,}", f"{step.users:,}", f"{step.items:,}")
+            for step in self.steps
+        ]
+        fields = [
+            (m.side, m.name, m.type, f"{m.size:,}", f"{m.missing_share:.2%}", m.source)
+            for m in self.modalities
+        ]
+        options = [
+            (f"`--{name}`", "" if value is None else f"`{value}`")
+            for name, value in self.options.items()
+        ]
 
         others = [f"{n:,} {side}s" for side, n in self.others.items() if n]
         without = f" Without any interaction: {' and '.join(others)}." if others else ""
@@ -88,7 +102,9 @@ class Report:
             "## Filters",
             _table(("left after", "interactions", "users", "items"), steps),
             "## Modalities",
-            _table(("of", "field", "type", "size", "missing", "source"), fields) if fields else "None.",
+            _table(("of", "field", "type", "size", "missing", "source"), fields)
+            if fields
+            else "None.",
             *(["## Notes", "\n".join(f"- {note}" for note in notes)] if notes else []),
             "## Options",
             _table(("option", "value"), options),
@@ -101,7 +117,9 @@ class Report:
         for step in self.steps:
             lines.append(f"{step.interactions:>13,} {step.users:>9,} {step.items:>9,}  {step.name}")
         for m in self.modalities:
-            lines.append(f"{m.side:>13} {m.name}: {m.type} of size {m.size:,}, {m.missing_share:.2%} missing")
+            lines.append(
+                f"{m.side:>13} {m.name}: {m.type} of size {m.size:,}, {m.missing_share:.2%} missing"
+            )
 
         lines += [f"note: {note}" for note in self.notes]
         lines += [f"warning: {warning}" for warning in self.warnings]
@@ -146,14 +164,19 @@ def configuration(report: Report, inter_fields: Sequence[str]) -> str:
     if numbers:
         keys["normalize_field"] = numbers
 
-    lines = yaml.safe_dump(keys, sort_keys=False, allow_unicode=True, default_flow_style=None, width=1000)
+    lines = yaml.safe_dump(
+        keys, sort_keys=False, allow_unicode=True, default_flow_style=None, width=1000
+    )
     return (
         f"# How models read {report.dataset}. Keys on the command line and in configuration files go before these.\n"
         f"# Made by recbole-sibrar prepare {report.converter}. Models of the plugin load all user and item fields\n"
-        "# as well; for a model of RecBole add what it needs to load_col, such as item: [item_id, genres].\n" + lines
+        "# as well; for a model of RecBole add what it needs to load_col, such as item: [item_id, genres].\n"
+        + lines
     )
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines)
+    return "\n".join(
+        f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines
+    )

@@ -32,7 +32,9 @@ def vector_field(name: str, path: Path) -> RawField:
     notes: list[str] = []
     read = reader_of(path, name)
     file = EntityFile(path.name, is_table=False, read_ids=partial(_ids, path, read))
-    return RawField(name, "float_seq", partial(_gather, name, path, read, notes, file), str(path), notes, file)
+    return RawField(
+        name, "float_seq", partial(_gather, name, path, read, notes, file), str(path), notes, file
+    )
 
 
 def _ids(path: Path, read: Read) -> pd.Index:
@@ -43,7 +45,9 @@ def _ids(path: Path, read: Read) -> pd.Index:
     return pd.Index(ids, dtype=object)
 
 
-def _gather(name: str, path: Path, read: Read, notes: list[str], file: EntityFile, ids: pd.Index) -> NDArray[Any]:
+def _gather(
+    name: str, path: Path, read: Read, notes: list[str], file: EntityFile, ids: pd.Index
+) -> NDArray[Any]:
     """Read the vectors of some entities: float32 ``[n, size]``, NaN for missing ones."""
     gathering = _Gathering(path, ids)
     for keys, block in read(path):
@@ -98,7 +102,9 @@ class _Gathering:
         twice = self.seen[found] | pd.Index(found).duplicated()
         if twice.any():
             first = keys[known][twice][0]
-            raise DataError(f"{self._path}: the id '{first}' occurs twice, allowed is one vector for each id")
+            raise DataError(
+                f"{self._path}: the id '{first}' occurs twice, allowed is one vector for each id"
+            )
 
         self.seen[found] = True
         self._n_missing += _check_finite(self._path, keys[known], block[known])
@@ -130,13 +136,16 @@ class _Gathering:
                 f"{name}: {self._n_foreign:,} vectors of {file} belong to ids that no interaction has; left out."
             )
         if self._n_missing:
-            notes.append(f"{name}: {self._n_missing:,} vectors of {file} are NaN as a whole; they are missing values.")
+            notes.append(
+                f"{name}: {self._n_missing:,} vectors of {file} are NaN as a whole; they are missing values."
+            )
         return notes
 
 
 def _check_finite(path: Path, keys: NDArray[Any], block: NDArray[Any]) -> int:
     """Refuse vectors with infinite numbers or some NaN, and count those of NaN as a whole."""
-    with np.errstate(over="ignore"):  # numbers beyond float32 become infinite, and are refused below
+    # numbers beyond float32 become infinite, and are refused below
+    with np.errstate(over="ignore"):
         vectors = block.astype(np.float32)
 
     missing = np.isnan(vectors).all(axis=1)

@@ -33,11 +33,16 @@ def write_atomic(path: Path, n_rows: int, columns: Sequence[Column]) -> None:
     """
     block = max(1, NUMBERS_PER_BLOCK // sum(column.width for column in columns))
     tab, line_end, nothing = pa.scalar("\t"), pa.scalar("\n"), pa.scalar("")
-    with open(path, "wb") as file, tqdm(total=n_rows, desc=path.name, unit="line", disable=None) as bar:
+    with (
+        open(path, "wb") as file,
+        tqdm(total=n_rows, desc=path.name, unit="line", disable=None) as bar,
+    ):
         file.write(("\t".join(column.field.header for column in columns) + "\n").encode())
         for start in range(0, n_rows, block):
             stop = min(start + block, n_rows)
-            texts = [cells.quoted(pc.fill_null(column.text(start, stop), nothing)) for column in columns]
+            texts = [
+                cells.quoted(pc.fill_null(column.text(start, stop), nothing)) for column in columns
+            ]
             lines = pc.binary_join_element_wise(*texts, tab)
             file.write(_bytes_of(pc.binary_join_element_wise(lines, line_end, nothing)))
             bar.update(stop - start)
@@ -45,7 +50,9 @@ def write_atomic(path: Path, n_rows: int, columns: Sequence[Column]) -> None:
 
 def _bytes_of(texts: pa.Array) -> memoryview:
     """Join all texts, without a copy."""
-    ends = np.frombuffer(texts.buffers()[1], dtype=np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    ends = np.frombuffer(texts.buffers()[1], dtype=np.int32)[
+        texts.offset : texts.offset + len(texts) + 1
+    ]
     return memoryview(texts.buffers()[2])[int(ends[0]) : int(ends[-1])]
 
 
@@ -61,25 +68,33 @@ def check_target(folder: Path, source: Path, overwrite: bool) -> None:
         DataError: There is one and it may not be, the folder holds something else, or it cannot be written to.
     """
     if folder.resolve() in (source.resolve(), *source.resolve().parents):
-        raise DataError(f"--output_path: {folder} would replace the raw data in --input_path {source}")
+        raise DataError(
+            f"--output_path: {folder} would replace the raw data in --input_path {source}"
+        )
 
     if folder.exists():
         foreign = (
-            [entry.name for entry in folder.iterdir() if not _is_ours(entry)] if folder.is_dir() else [folder.name]
+            [entry.name for entry in folder.iterdir() if not _is_ours(entry)]
+            if folder.is_dir()
+            else [folder.name]
         )
         if foreign:
             raise DataError(
                 f"--output_path: {folder} holds {sorted(foreign)[0]}, which is no file of a data set; move it"
             )
         if not overwrite:
-            raise DataError(f"--output_path: {folder} exists; replace it with --overwrite, or name another --dataset")
+            raise DataError(
+                f"--output_path: {folder} exists; replace it with --overwrite, or name another --dataset"
+            )
 
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=folder.parent, prefix="."):
             pass
     except OSError as error:
-        raise DataError(f"--output_path: cannot write to {folder.parent}: {error.strerror}") from None
+        raise DataError(
+            f"--output_path: cannot write to {folder.parent}: {error.strerror}"
+        ) from None
 
 
 def _is_ours(entry: Path) -> bool:

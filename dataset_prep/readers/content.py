@@ -34,7 +34,9 @@ UNREADABLE = (
 """Errors of reading a file, beside :class:`DataError`."""
 
 
-def read_content(path: Path, id_column: str | None, columns: Sequence[str] | None, key: str) -> pd.DataFrame:
+def read_content(
+    path: Path, id_column: str | None, columns: Sequence[str] | None, key: str
+) -> pd.DataFrame:
     """Read ids and text from a table.
 
     Args:
@@ -64,7 +66,9 @@ def read_content(path: Path, id_column: str | None, columns: Sequence[str] | Non
         reason = getattr(error, "strerror", None) or one_line(error)
         raise DataError(f"--input: cannot read {path}: {reason}") from None
 
-    texts = pd.DataFrame({name: [_text(cell, path, name) for cell in frame[name]] for name in [id_column, *columns]})
+    texts = pd.DataFrame(
+        {name: [_text(cell, path, name) for cell in frame[name]] for name in [id_column, *columns]}
+    )
     ids = texts[id_column]
     if (ids == "").any():
         raise DataError(
@@ -81,7 +85,9 @@ def check_unique(ids: pd.Series, source: str) -> None:
     if len(twice):
         rows = np.flatnonzero(ids == twice.iloc[0]) + 1
         where = f"rows {rows[0]} and {rows[1]}"
-        raise DataError(f"{source}: the id '{twice.iloc[0]}' occurs {len(rows)} times ({where}), allowed is once")
+        raise DataError(
+            f"{source}: the id '{twice.iloc[0]}' occurs {len(rows)} times ({where}), allowed is once"
+        )
 
 
 def _id_column(path: Path, names: Sequence[str], column: str | None) -> str:
@@ -89,13 +95,17 @@ def _id_column(path: Path, names: Sequence[str], column: str | None) -> str:
         column = next((name for name in ID_COLUMNS if name in names), None)
         if column is None:
             found = ", ".join(names)
-            raise DataError(f"--id_column: {path} has no column {' or '.join(ID_COLUMNS)}; name one of {found}")
+            raise DataError(
+                f"--id_column: {path} has no column {' or '.join(ID_COLUMNS)}; name one of {found}"
+            )
     elif column not in names:
         raise _unknown("--id_column", column, path, names)
     return column
 
 
-def _text_columns(path: Path, names: Sequence[str], columns: Sequence[str] | None, key: str) -> list[str]:
+def _text_columns(
+    path: Path, names: Sequence[str], columns: Sequence[str] | None, key: str
+) -> list[str]:
     if columns is None:
         if len(names) != 1:
             raise DataError(f"{key}: name the columns of {path} to use, among {', '.join(names)}")
@@ -118,7 +128,9 @@ def _text(cell: Any, path: Path, column: str) -> str:
     if isinstance(cell, (list, tuple, np.ndarray)):
         return " ".join(filter(None, (_text(element, path, column) for element in cell)))
     if isinstance(cell, dict):
-        raise DataError(f"{path}, column '{column}': found an object, allowed are text, numbers and lists of them")
+        raise DataError(
+            f"{path}, column '{column}': found an object, allowed are text, numbers and lists of them"
+        )
     if cell is None or cell is pd.NA or cell != cell:
         return ""
     if isinstance(cell, float) and cell.is_integer():
@@ -141,7 +153,9 @@ def _reader(path: Path) -> _Reader:
         ".user": (_atomic_names, _atomic),
     }
     if kind not in readers:
-        raise DataError(f"--input: found {path}, allowed is a file that ends in {', '.join(readers)}")
+        raise DataError(
+            f"--input: found {path}, allowed is a file that ends in {', '.join(readers)}"
+        )
     if not path.is_file():
         raise DataError(f"--input: there is no file {path}")
 
@@ -154,7 +168,9 @@ def _parquet_names(path: Path) -> list[str]:
 
 def _parquet(path: Path, columns: list[str]) -> pd.DataFrame:
     table = parquet.read_table(path, columns=columns)
-    return pd.DataFrame({name: pd.Series(table[name].to_pylist(), dtype=object) for name in columns})
+    return pd.DataFrame(
+        {name: pd.Series(table[name].to_pylist(), dtype=object) for name in columns}
+    )
 
 
 def _record_names(path: Path) -> list[str]:
@@ -233,7 +249,9 @@ def _rows(file: IO[str], path: Path, separator: str) -> Iterator[dict[str, str]]
             if row and len(row) != len(names):
                 where = f"{path}, line {reader.line_num}"
                 found = f"found {len(row)} columns, allowed are {len(names)} ({', '.join(names)})"
-                raise DataError(f"{where}: {found}; a text with the separator in it has to stand in quotation marks")
+                raise DataError(
+                    f"{where}: {found}; a text with the separator in it has to stand in quotation marks"
+                )
             if row:
                 yield dict(zip(names, row, strict=True))
     except csv.Error as error:
@@ -257,7 +275,11 @@ def _json(text: str, place: str) -> Any:
         return json.loads(text, object_pairs_hook=lambda pairs: _once(pairs, place))
     except DataError:
         raise
-    except (ValueError, RecursionError) as error:  # besides what is no JSON, numbers and lists beyond all measure
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:
+        # besides what is no JSON, numbers and lists beyond all measure
         raise DataError(f"{place}: not JSON: {error}") from None
 
 
@@ -270,7 +292,9 @@ def _once(pairs: list[tuple[str, Any]], place: str) -> dict[str, Any]:
 
 def _object(value: Any, place: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise DataError(f"{place}: found {str(value)[:40]!r}, allowed is an object such as {{'id': 'a', 'text': 'b'}}")
+        raise DataError(
+            f"{place}: found {str(value)[:40]!r}, allowed is an object such as {{'id': 'a', 'text': 'b'}}"
+        )
     return value
 
 
@@ -282,5 +306,7 @@ def _atomic(path: Path, columns: list[str]) -> pd.DataFrame:
     fields = [field for field in read_header(path) if field.name in columns]
     for field in fields:
         if field.type == "float_seq":
-            raise DataError(f"{path}: the field '{field.name}' holds vectors (float_seq), allowed is text")
+            raise DataError(
+                f"{path}: the field '{field.name}' holds vectors (float_seq), allowed is text"
+            )
     return read_frame(path, fields)

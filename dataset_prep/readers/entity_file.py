@@ -151,7 +151,9 @@ class EntityFile:
 
     def _column_with(self, ours: pd.Index) -> tuple[str, int]:
         """Find the column with most of some ids, and their number."""
-        counts = {name: int(ours.isin(list(read())).sum()) for name, read in self._other_columns.items()}
+        counts = {
+            name: int(ours.isin(list(read())).sum()) for name, read in self._other_columns.items()
+        }
         return max(counts.items(), key=lambda item: item[1], default=("", 0))
 
 

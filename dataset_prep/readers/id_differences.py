@@ -63,7 +63,9 @@ def _all(text: str) -> str:
 
 
 DIFFERENCES = (
-    Difference(_spaces, "they differ in spaces or invisible characters; remove these from both files"),
+    Difference(
+        _spaces, "they differ in spaces or invisible characters; remove these from both files"
+    ),
     Difference(
         _quotes,
         "one of the files has quotation marks around its ids; name its quotation mark (--quote in prepare generic), or "
@@ -79,14 +81,20 @@ DIFFERENCES = (
         "one of the files has lost leading zeros; export it again with its ids as text, in pandas with dtype=str",
     ),
     Difference(str.casefold, "they differ in small and capital letters; write them alike"),
-    Difference(_composed, "they differ in the form of Unicode characters; write both files in one form, such as NFC"),
     Difference(
-        _all, "they differ in spaces, quotation marks, decimal points, zeros or capital letters; write them alike"
+        _composed,
+        "they differ in the form of Unicode characters; write both files in one form, such as NFC",
+    ),
+    Difference(
+        _all,
+        "they differ in spaces, quotation marks, decimal points, zeros or capital letters; write them alike",
     ),
 )
 """Known differences. Of several with most explained ids, the first is reported."""
 
-SPREADSHEET = "a spreadsheet has written ids with an exponent and has lost digits; export them again as text"
+SPREADSHEET = (
+    "a spreadsheet has written ids with an exponent and has lost digits; export them again as text"
+)
 """Advice on ids such as ``1.23E+12``."""
 
 
@@ -108,7 +116,9 @@ def recognise(ours: Sequence[str], theirs: Sequence[str]) -> Recognised | None:
     return best or _exponents(ours, theirs)
 
 
-def _counterparts(ours: Sequence[str], theirs: Sequence[str], difference: Difference) -> Recognised | None:
+def _counterparts(
+    ours: Sequence[str], theirs: Sequence[str], difference: Difference
+) -> Recognised | None:
     spellings = {difference.normalise(text): text for text in theirs}
     pairs = ((text, spellings.get(difference.normalise(text))) for text in ours)
     matched = [(text, other) for text, other in pairs if other is not None]
@@ -139,7 +149,10 @@ def _prefix(texts: Sequence[str]) -> str:
     if len(texts) < 2:
         return ""
     first, last = min(texts), max(texts)
-    n = next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+    n = next(
+        (n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b),
+        min(len(first), len(last)),
+    )
     return first[:n].rstrip("0123456789")
 
 

@@ -30,20 +30,36 @@ def read_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             try:
                 record = json.loads(line)
             except json.JSONDecodeError as error:
-                raise DataError(f"{path}, line {number}, column {error.colno}: no JSON object: {error.msg}") from None
+                raise DataError(
+                    f"{path}, line {number}, column {error.colno}: no JSON object: {error.msg}"
+                ) from None
             except UnicodeDecodeError as error:
-                raise DataError(f"{path}, line {number}, byte {error.start + 1}: the text is not UTF-8") from None
-            except (ValueError, RecursionError) as error:  # numbers of thousands of digits, lists in lists in lists
-                raise DataError(f"{path}, line {number}: no JSON object that can be read: {error}") from None
+                raise DataError(
+                    f"{path}, line {number}, byte {error.start + 1}: the text is not UTF-8"
+                ) from None
+            except (
+                ValueError,
+                RecursionError,
+            ) as error:
+                # numbers of thousands of digits, lists in lists in lists
+                raise DataError(
+                    f"{path}, line {number}: no JSON object that can be read: {error}"
+                ) from None
 
             if not isinstance(record, dict):
-                raise DataError(f"{path}, line {number}: found {_shown(record)}, allowed is a JSON object")
+                raise DataError(
+                    f"{path}, line {number}: found {_shown(record)}, allowed is a JSON object"
+                )
             yield number, record
 
 
 def finite_number(value: object) -> float | None:
     """Convert a JSON number to a float; None for anything else, and for too large numbers."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not abs(value) <= sys.float_info.max
+    ):
         return None
     return float(value)
 
@@ -54,7 +70,9 @@ def refuse_value(path: Path, line: int, key: str, found: object, allowed: str) -
     Raises:
         DataError: Always.
     """
-    raise DataError(f"{path}, line {line}, key '{key}': found {_shown(found)}, allowed is {allowed}")
+    raise DataError(
+        f"{path}, line {line}, key '{key}': found {_shown(found)}, allowed is {allowed}"
+    )
 
 
 def _shown(value: object) -> str:

@@ -13,5 +13,7 @@ _MARKS = frozenset({"-", "--", "\u2013", "\u2014", "?", ".", "\\n"})
 
 _OTHER_WORDS = frozenset({"n.a.", "nil", "nat", "missing", "unknown", "undefined"})
 
-MISSING_NUMBERS = frozenset(word.lower() for word in PANDAS_WORDS) | _SPREADSHEET_WORDS | _MARKS | _OTHER_WORDS
+MISSING_NUMBERS = (
+    frozenset(word.lower() for word in PANDAS_WORDS) | _SPREADSHEET_WORDS | _MARKS | _OTHER_WORDS
+)
 """Words for a missing number, in small letters. A column of numbers and such words holds numbers."""

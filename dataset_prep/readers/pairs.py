@@ -36,7 +36,10 @@ class Codes:
 
     def number_column(self, column: pa.ChunkedArray) -> NDArray[Any]:
         """Convert a column of dictionary type to numbers, with one look-up for each different id: int32 ``[n]``."""
-        parts = [self.number(chunk.dictionary.to_pylist())[chunk.indices.to_numpy()] for chunk in column.chunks]
+        parts = [
+            self.number(chunk.dictionary.to_pylist())[chunk.indices.to_numpy()]
+            for chunk in column.chunks
+        ]
         return np.concatenate(parts) if parts else np.empty(0, np.int32)
 
     def categorical(self, codes: NDArray[Any]) -> pd.Categorical:
@@ -65,7 +68,9 @@ class PairTable:
     def __init__(self, reductions: Mapping[str, np.ufunc], types: Mapping[str, type]) -> None:
         self._reductions = reductions
         self._keys = np.empty(0, np.int64)
-        self._columns: dict[str, NDArray[Any]] = {name: np.empty(0, types[name]) for name in reductions}
+        self._columns: dict[str, NDArray[Any]] = {
+            name: np.empty(0, types[name]) for name in reductions
+        }
         self._pending_keys: list[NDArray[Any]] = []
         self._pending_columns: dict[str, list[NDArray[Any]]] = {name: [] for name in reductions}
 
@@ -96,7 +101,10 @@ class PairTable:
         """
         self._merge()
         keys, self._keys = self._keys, np.empty(0, np.int64)
-        columns, self._columns = self._columns, {name: np.empty(0, old.dtype) for name, old in self._columns.items()}
+        columns, self._columns = (
+            self._columns,
+            {name: np.empty(0, old.dtype) for name, old in self._columns.items()},
+        )
         frame = {"user_id": users.categorical((keys >> _ITEM_BITS).astype(np.int32))}
         frame["item_id"] = items.categorical(keys.astype(np.uint32).astype(np.int32))
         del keys

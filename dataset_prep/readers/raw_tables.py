@@ -105,8 +105,12 @@ class Table:
             column = column.cast(pa.string())
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             found = self.data[name].type
-            raise DataError(f"{self.path}, column {name}: found {found}, allowed are texts and numbers") from None
-        return pc.if_else(pc.is_in(column, pa.array(["", *self.missing], pa.string())), None, column)
+            raise DataError(
+                f"{self.path}, column {name}: found {found}, allowed are texts and numbers"
+            ) from None
+        return pc.if_else(
+            pc.is_in(column, pa.array(["", *self.missing], pa.string())), None, column
+        )
 
     def numbers(self, name: str) -> NDArray[Any]:
         """Read a column as float64 ``[n]``, NaN for an empty or missing cell.
@@ -129,9 +133,12 @@ class Table:
         column = self.data[name]
         if not pa.types.is_string(column.type):
             try:
-                values = column.cast(pa.float64(), safe=False).to_numpy()  # whole numbers from 2**53 on are rounded
+                # whole numbers from 2**53 on are rounded
+                values = column.cast(pa.float64(), safe=False).to_numpy()
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-                raise DataError(f"{self.path}, column {name}: found {column.type}, allowed are numbers") from None
+                raise DataError(
+                    f"{self.path}, column {name}: found {column.type}, allowed are numbers"
+                ) from None
             return Numbers(values, np.zeros(len(values), dtype=bool), {})
 
         column = self.texts(name)
@@ -146,11 +153,15 @@ class Table:
     def _missing_words(self, column: pa.ChunkedArray) -> tuple[dict[str, int], pa.ChunkedArray]:
         """Count the words for a missing number, and remove them from a column."""
         known = pa.array(sorted(self.missing_numbers), pa.string())
-        is_word = pc.fill_null(pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(column)), known), False)
+        is_word = pc.fill_null(
+            pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(column)), known), False
+        )
         if not pc.any(is_word).as_py():
             return {}, column
         counts = column.filter(is_word).value_counts().to_pylist()
-        return {entry["values"]: entry["counts"] for entry in counts}, pc.if_else(is_word, None, column)
+        return {entry["values"]: entry["counts"] for entry in counts}, pc.if_else(
+            is_word, None, column
+        )
 
 
 @dataclass(frozen=True)
@@ -189,7 +200,9 @@ def check_names(path: Path, names: Sequence[str], place: str = "") -> None:
     """
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise DataError(f"{path}{place}: found two columns of one name, '{twice}'; allowed are different names")
+        raise DataError(
+            f"{path}{place}: found two columns of one name, '{twice}'; allowed are different names"
+        )
 
 
 def _to_numbers(column: pa.ChunkedArray) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -16,7 +16,8 @@ from ..messages import one_line
 from .raw_tables import Table, check_names
 
 _CELL = re.compile(
-    r"In CSV column #(?P<column>\d+): Row #(?P<row>\d+): CSV conversion error to \w+: (?P<reason>.*)", re.S
+    r"In CSV column #(?P<column>\d+): Row #(?P<row>\d+): CSV conversion error to \w+: (?P<reason>.*)",
+    re.S,
 )
 
 # not Arrow's handler of invalid rows, which prints a traceback where a row is not UTF-8

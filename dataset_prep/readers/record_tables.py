@@ -38,8 +38,12 @@ def read_records_table(path: Path) -> Table:
         reason = getattr(error, "strerror", None) or one_line(error)
         raise DataError(f"{path}: cannot be read: {reason}") from None
     if not columns:
-        raise DataError(f"{path}: found no object, allowed are objects such as {{'id': 'a', 'price': 2.5}}")
-    return Table(path, pa.table({name: _column(values) for name, values in columns.items()}), unit="object")
+        raise DataError(
+            f"{path}: found no object, allowed are objects such as {{'id': 'a', 'price': 2.5}}"
+        )
+    return Table(
+        path, pa.table({name: _column(values) for name, values in columns.items()}), unit="object"
+    )
 
 
 def _values(path: Path) -> dict[str, list[Any]]:
@@ -62,7 +66,11 @@ def _plain(value: Any) -> Any:
         return _STRUCTURE
     if isinstance(value, list):
         elements = [_plain(element) for element in value]
-        return _STRUCTURE if any(isinstance(element, dict | list) for element in elements) else elements
+        return (
+            _STRUCTURE
+            if any(isinstance(element, dict | list) for element in elements)
+            else elements
+        )
     if isinstance(value, float) and math.isnan(value):
         return None
     if isinstance(value, str):

@@ -58,8 +58,16 @@ class StreamTable:
         except pa.ArrowInvalid as error:
             self._explain(block, str(error))
         for name, kind in self.types.items():
-            if kind == ID and any("" in chunk.dictionary.to_pylist() for chunk in table[name].chunks):
-                self.refuse(block, table[name].cast(pa.string()).to_pylist().index(""), name, "", ALLOWED[ID])
+            if kind == ID and any(
+                "" in chunk.dictionary.to_pylist() for chunk in table[name].chunks
+            ):
+                self.refuse(
+                    block,
+                    table[name].cast(pa.string()).to_pylist().index(""),
+                    name,
+                    "",
+                    ALLOWED[ID],
+                )
         return table
 
     def refuse(self, block: Block, row: int, name: str, found: object, allowed: str) -> NoReturn:
@@ -76,14 +84,22 @@ class StreamTable:
             DataError: Always.
         """
         line, _ = next(islice(block.lines(), row, None))
-        raise DataError(f"{self.path}, line {line}, column '{name}': found '{found}', allowed is {allowed}")
+        raise DataError(
+            f"{self.path}, line {line}, column '{name}': found '{found}', allowed is {allowed}"
+        )
 
-    def _read(self, data: bytes, names: tuple[str, ...], types: Mapping[str, pa.DataType]) -> pa.Table:
+    def _read(
+        self, data: bytes, names: tuple[str, ...], types: Mapping[str, pa.DataType]
+    ) -> pa.Table:
         return csv.read_csv(
             pa.BufferReader(data),
             csv.ReadOptions(use_threads=False, block_size=len(data) + 1, column_names=list(names)),
             csv.ParseOptions(delimiter=self.separator, quote_char=False),
-            csv.ConvertOptions(column_types=dict(types), include_columns=list(types), null_values=list(self.missing)),
+            csv.ConvertOptions(
+                column_types=dict(types),
+                include_columns=list(types),
+                null_values=list(self.missing),
+            ),
         )
 
     def _fits(self, data: bytes, names: tuple[str, ...], types: Mapping[str, pa.DataType]) -> bool:
@@ -106,12 +122,16 @@ class StreamTable:
         cells = line.split(self.separator.encode())
         if len(cells) != len(self.names):
             shown = ", ".join(self.names) if len(self.names) < 10 else "as in line 1"
-            raise DataError(f"{where}: found {len(cells)} columns, allowed are {len(self.names)} ({shown})")
+            raise DataError(
+                f"{where}: found {len(cells)} columns, allowed are {len(self.names)} ({shown})"
+            )
 
         for name, cell in zip(self.names, cells, strict=True):
             if name in self.types and not self._holds(cell, self.types[name]):
                 found = cell.decode(errors="replace")
-                raise DataError(f"{where}, column '{name}': found '{found}', allowed is {ALLOWED[self.types[name]]}")
+                raise DataError(
+                    f"{where}, column '{name}': found '{found}', allowed is {ALLOWED[self.types[name]]}"
+                )
 
         raise DataError(f"{where}: {' '.join(reason.split())}")
 
@@ -122,7 +142,10 @@ class StreamTable:
 
 
 def open_table(
-    path: Path, types: Mapping[str, pa.DataType], separator: str = "\t", missing: tuple[str, ...] = ()
+    path: Path,
+    types: Mapping[str, pa.DataType],
+    separator: str = "\t",
+    missing: tuple[str, ...] = (),
 ) -> StreamTable:
     """Open a table with the columns of its header.
 
@@ -139,7 +162,9 @@ def open_table(
     for name in types:
         if name not in names:
             shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-            raise DataError(f"{path}, line 1: no column '{name}'; found {shown}; needed are {', '.join(types)}")
+            raise DataError(
+                f"{path}, line 1: no column '{name}'; found {shown}; needed are {', '.join(types)}"
+            )
     return StreamTable(path, names, types, separator, missing)
 
 

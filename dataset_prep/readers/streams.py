@@ -93,7 +93,14 @@ def _open(path: Path) -> BinaryIO:
 
 
 def _progress(path: Path) -> tqdm[NoReturn]:
-    return tqdm(total=path.stat().st_size, desc=path.name, unit="B", unit_scale=True, leave=False, disable=None)
+    return tqdm(
+        total=path.stat().st_size,
+        desc=path.name,
+        unit="B",
+        unit_scale=True,
+        leave=False,
+        disable=None,
+    )
 
 
 def _decompress(stream: BinaryIO, size: int, path: Path, line: int) -> bytes:
@@ -102,5 +109,7 @@ def _decompress(stream: BinaryIO, size: int, path: Path, line: int) -> bytes:
     except EOFError:
         found = f"the compressed file ends early, somewhere after line {line}; download or compress it again"
     except (OSError, zlib.error) as error:
-        found = f"cannot be decompressed after line {line}: {error}; allowed is a file as its name says"
+        found = (
+            f"cannot be decompressed after line {line}: {error}; allowed is a file as its name says"
+        )
     raise DataError(f"{path}: {found}")

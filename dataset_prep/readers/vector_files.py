@@ -44,7 +44,11 @@ def reader_of(path: Path, name: str = "") -> Read:
     Raises:
         DataError: The ending is unknown.
     """
-    readers: dict[str, Read] = {".npz": partial(_npz, name=name), ".npy": _npy, ".parquet": _parquet}
+    readers: dict[str, Read] = {
+        ".npz": partial(_npz, name=name),
+        ".npy": _npy,
+        ".parquet": _parquet,
+    }
     readers |= dict.fromkeys((".tsv", ".csv", ".txt"), read_text_vectors)
     ending = ending_of(path)
     if ending not in readers:
@@ -56,7 +60,9 @@ def _npz(path: Path, name: str) -> Blocks:
     try:
         archive = np.load(path, allow_pickle=False)
         if isinstance(archive, np.ndarray):
-            raise DataError(f"{path}: found a single array, allowed are two, of ids and of vectors, as np.savez writes")
+            raise DataError(
+                f"{path}: found a single array, allowed are two, of ids and of vectors, as np.savez writes"
+            )
         with archive:
             arrays = {key: archive[key] for key in archive.files}
     except DataError:
@@ -94,7 +100,9 @@ def _npy(path: Path) -> Blocks:
             raise DataError(f"{listed}: the text is not UTF-8") from None
 
     if matrix.ndim != 2:
-        raise DataError(f"{path}: found an array of shape {list(matrix.shape)}, allowed is [n, size]")
+        raise DataError(
+            f"{path}: found an array of shape {list(matrix.shape)}, allowed is [n, size]"
+        )
 
     yield from _aligned(path, keys, matrix)
 
@@ -128,7 +136,9 @@ def _keys(path: Path, ids: NDArray[Any]) -> NDArray[Any]:
         except UnicodeDecodeError:
             raise DataError(f"{path}: found ids that are not UTF-8") from None
     if ids.dtype.kind not in "iuU":
-        raise DataError(f"{path}: found ids of type {ids.dtype}, allowed are texts and whole numbers")
+        raise DataError(
+            f"{path}: found ids of type {ids.dtype}, allowed are texts and whole numbers"
+        )
     return ids.astype(str).astype(object)
 
 
@@ -140,7 +150,9 @@ def _parquet(path: Path) -> Blocks:
             if len(columns) == 1 and pa.types.is_nested(columns[0].type):
                 yield to_matrix(path, keys, columns[0])
             else:
-                numbers = [column.cast(pa.float64()).to_numpy(zero_copy_only=False) for column in columns]
+                numbers = [
+                    column.cast(pa.float64()).to_numpy(zero_copy_only=False) for column in columns
+                ]
                 yield keys, np.stack(numbers, axis=1) if numbers else np.empty((len(keys), 0))
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None

@@ -44,10 +44,18 @@ def read_text_vectors(path: Path) -> Blocks:
         names = [str(i) for i in range(len(first))]
         reader = csv.open_csv(
             pa.input_stream(str(path), compression="detect"),
-            csv.ReadOptions(use_threads=False, skip_rows=int(_is_header(first)), column_names=names, block_size=2**24),
+            csv.ReadOptions(
+                use_threads=False,
+                skip_rows=int(_is_header(first)),
+                column_names=names,
+                block_size=2**24,
+            ),
             parsing,
             csv.ConvertOptions(
-                column_types={name: pa.string() if name == "0" or in_one_cell else pa.float64() for name in names}
+                column_types={
+                    name: pa.string() if name == "0" or in_one_cell else pa.float64()
+                    for name in names
+                }
             ),
         )
         for batch in reader:
@@ -66,7 +74,8 @@ def _first_line(path: Path, parsing: csv.ParseOptions) -> list[str]:
     with pa.input_stream(str(path), compression="detect") as file:
         line = file.read(2**24).split(b"\n", 1)[0] + b"\n"
 
-    twice = pa.BufferReader(2 * line)  # Arrow gives no names to a file without rows: the line is names and row
+    # Arrow gives no names to a file without rows: the line is names and row
+    twice = pa.BufferReader(2 * line)
     options = csv.ReadOptions(use_threads=False, block_size=2 * len(line))
     names: list[str] = csv.open_csv(twice, options, parsing).schema.names
     return names
@@ -80,9 +89,13 @@ def _as_lists(path: Path, keys: NDArray[Any], cells: pa.Array) -> pa.Array:
         return lists.cast(pa.list_(pa.float64()))
     except pa.ArrowInvalid:
         texts = lists.to_pylist()
-        row = next(row for row, numbers in enumerate(texts) if not all(map(_is_number, numbers or ())))
+        row = next(
+            row for row, numbers in enumerate(texts) if not all(map(_is_number, numbers or ()))
+        )
         found = next(number for number in texts[row] if not _is_number(number))
-        raise DataError(f"{path}: the vector of '{keys[row]}' has '{found}', allowed are numbers") from None
+        raise DataError(
+            f"{path}: the vector of '{keys[row]}' has '{found}', allowed are numbers"
+        ) from None
 
 
 def _is_number(text: str) -> bool:
@@ -96,7 +109,9 @@ def _is_number(text: str) -> bool:
 def _is_header(cells: list[str]) -> bool:
     """Recognise a header: texts among its cells, or the numbers 0, 1, 2, ... or 1, 2, 3, ..."""
     counted = [[str(i) for i in range(start, start + len(cells) - 1)] for start in (0, 1)]
-    texts = not all(_is_number(number) for cell in cells[1:] for number in _BRACKETS.sub(" ", cell).split())
+    texts = not all(
+        _is_number(number) for cell in cells[1:] for number in _BRACKETS.sub(" ", cell).split()
+    )
     is_name = not _is_number(cells[0]) and (len(cells) > 2 or cells[0].lower().endswith("id"))
     return texts or (is_name and cells[1:] in counted)
 
@@ -120,4 +135,6 @@ def to_matrix(path: Path, keys: NDArray[Any], lists: pa.Array) -> tuple[NDArray[
             f"{path}: the vector of '{keys[present][row]}' has {lengths[row]} numbers, those before it {lengths[0]}"
         )
     size = int(lengths[0]) if len(lengths) else 1
-    return keys[present], pc.list_flatten(lists).cast(pa.float64()).to_numpy(zero_copy_only=False).reshape(-1, size)
+    return keys[present], pc.list_flatten(lists).cast(pa.float64()).to_numpy(
+        zero_copy_only=False
+    ).reshape(-1, size)

@@ -14,7 +14,13 @@ from importlib import import_module
 from types import ModuleType
 
 from recbole_sibrar.cli.options import parse_overrides
-from recbole_sibrar.cli.reporting import FAILED, INTERRUPTED, WRONG_INPUT, reporting, wants_traceback
+from recbole_sibrar.cli.reporting import (
+    FAILED,
+    INTERRUPTED,
+    WRONG_INPUT,
+    reporting,
+    wants_traceback,
+)
 from recbole_sibrar.errors import OptionParser, nearest, refuse
 
 __all__ = [
@@ -45,41 +51,75 @@ class Command:
 
 
 PROGRAMS = {
-    "run_recbole": Command("cli.run", "Train a model on a data set and test it, like RecBole's run_recbole.py.", True),
+    "run_recbole": Command(
+        "cli.run", "Train a model on a data set and test it, like RecBole's run_recbole.py.", True
+    ),
     "run_recbole_group": Command(
-        "cli.group", "Train and test several models on the same split of a data set, and compare them.", True
+        "cli.group",
+        "Train and test several models on the same split of a data set, and compare them.",
+        True,
     ),
     "run_hyper": Command(
-        "cli.hyper", "Search the hyperparameters with the best validation score of a model on a data set.", True
+        "cli.hyper",
+        "Search the hyperparameters with the best validation score of a model on a data set.",
+        True,
     ),
 }
 """Programs with RecBole's options."""
 
 COMMANDS = {
-    "doctor": Command("cli.doctor", "show versions, repairs and devices, and train a small model as a test"),
-    "missing": Command("cli.missing", "evaluate trained models with missing modalities, without training them again"),
+    "doctor": Command(
+        "cli.doctor", "show versions, repairs and devices, and train a small model as a test"
+    ),
+    "missing": Command(
+        "cli.missing",
+        "evaluate trained models with missing modalities, without training them again",
+    ),
     "incomplete": Command(
-        "cli.incomplete", "train models on data with hidden values, by the way of filling them in", True
+        "cli.incomplete",
+        "train models on data with hidden values, by the way of filling them in",
+        True,
     ),
     "gap": Command(
-        "cli.gap", "measure the distance between the modalities of an item in trained models, with tables and figures"
+        "cli.gap",
+        "measure the distance between the modalities of an item in trained models, with tables and figures",
     ),
-    "significance": Command("cli.significance", "compare models by the results of their users, with paired tests"),
-    "report": Command("cli.report", "make an HTML page, and figures as PDF and PNG, of a run_recbole_group comparison"),
+    "significance": Command(
+        "cli.significance", "compare models by the results of their users, with paired tests"
+    ),
+    "report": Command(
+        "cli.report",
+        "make an HTML page, and figures as PDF and PNG, of a run_recbole_group comparison",
+    ),
     "export": Command(
-        "cli.serving.export", "write a trained model as a portable one, used without RecBole and the data"
+        "cli.serving.export",
+        "write a trained model as a portable one, used without RecBole and the data",
     ),
-    "recommend": Command("cli.serving.recommend", "recommend items to users of a file, new ones too, or to all"),
-    "encode": Command("cli.serving.encode", "turn users or items of a file, new ones too, into vectors"),
-    "similar": Command("cli.serving.similar", "find the items most similar to an item, known or new"),
-    "audience": Command("cli.serving.audience", "find the users who would like an item most, known or new"),
-    "serve": Command("cli.serving.serve", "serve a portable model over HTTP, with a page to explore it"),
-    "encode-text": Command("dataset_prep.encoding.encode_text", "turn texts into vectors by a sentence transformer"),
+    "recommend": Command(
+        "cli.serving.recommend", "recommend items to users of a file, new ones too, or to all"
+    ),
+    "encode": Command(
+        "cli.serving.encode", "turn users or items of a file, new ones too, into vectors"
+    ),
+    "similar": Command(
+        "cli.serving.similar", "find the items most similar to an item, known or new"
+    ),
+    "audience": Command(
+        "cli.serving.audience", "find the users who would like an item most, known or new"
+    ),
+    "serve": Command(
+        "cli.serving.serve", "serve a portable model over HTTP, with a page to explore it"
+    ),
+    "encode-text": Command(
+        "dataset_prep.encoding.encode_text", "turn texts into vectors by a sentence transformer"
+    ),
     "encode-image": Command(
-        "dataset_prep.encoding.encode_image", "turn images into vectors by a network of timm or torchvision"
+        "dataset_prep.encoding.encode_image",
+        "turn images into vectors by a network of timm or torchvision",
     ),
     "prepare": Command(
-        "dataset_prep.command", "convert a downloaded data set to atomic files with multimodal features"
+        "dataset_prep.command",
+        "convert a downloaded data set to atomic files with multimodal features",
     ),
 }
 """Commands of ``recbole-sibrar``, in the order of the help."""
@@ -154,12 +194,18 @@ def _reported(program: str, command: Command, arguments: Sequence[str], name: st
     def run() -> int:
         # The options of prepare depend on its converter, so that it has a parser of its own.
         own: Callable[..., int] | None = getattr(module, "main", None)
-        return own(arguments, print) if own else _parse_and_run(program, module, command, arguments, name)
+        return (
+            own(arguments, print)
+            if own
+            else _parse_and_run(program, module, command, arguments, name)
+        )
 
     return reporting(program, run, wants_traceback(arguments))
 
 
-def _parse_and_run(program: str, module: ModuleType, command: Command, arguments: Sequence[str], name: str) -> int:
+def _parse_and_run(
+    program: str, module: ModuleType, command: Command, arguments: Sequence[str], name: str
+) -> int:
     parser = OptionParser(prog=program, description=command.about, allow_abbrev=False)
     module.add_arguments(parser)
     parser.set_defaults(command=name)  # the encoders start their notes with it
@@ -176,13 +222,19 @@ def _parse_and_run(program: str, module: ModuleType, command: Command, arguments
 
 def _help(arguments: Sequence[str]) -> int:
     """Show the commands, or refuse an unknown one."""
-    parser = OptionParser(prog="recbole-sibrar", description="Tools of the RecBole plugin for SiBraR.")
+    parser = OptionParser(
+        prog="recbole-sibrar", description="Tools of the RecBole plugin for SiBraR."
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
         commands.add_parser(name, help=command.about)
 
     # argparse would list the allowed names without the nearest one.
     if arguments and not arguments[0].startswith("-"):
-        refuse("COMMAND", arguments[0], f"one of {', '.join(COMMANDS)}{nearest(arguments[0], COMMANDS)}")
+        refuse(
+            "COMMAND",
+            arguments[0],
+            f"one of {', '.join(COMMANDS)}{nearest(arguments[0], COMMANDS)}",
+        )
     parser.parse_args(arguments)
     return 0

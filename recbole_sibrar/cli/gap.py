@@ -31,9 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     shared.add_data_path(parser)
     shared.add_side(parser, "side of the modalities")
-    parser.add_argument("--items", default="all", help="all (default), train (with training interactions) or new")
+    parser.add_argument(
+        "--items", default="all", help="all (default), train (with training interactions) or new"
+    )
     shared.add_modalities(parser, "modalities to compare")
-    parser.add_argument("--projection", default="pca", help="pca (default), tsne, or umap if it is installed")
+    parser.add_argument(
+        "--projection", default="pca", help="pca (default), tsne, or umap if it is installed"
+    )
     parser.add_argument("--seed", default="0", help="random seed (default: %(default)s)")
     parser.add_argument(
         "--max_items",
@@ -95,7 +99,9 @@ def run(args: argparse.Namespace) -> int:
 
     from recbole_sibrar.studies.gap import study as gap
 
-    measured = gap.read_options(options.side, options.items, options.modalities, options.seed, options.max_items)
+    measured = gap.read_options(
+        options.side, options.items, options.modalities, options.seed, options.max_items
+    )
     gap.check_projection(options.projection)
     folder = Path(options.output)
     check_writable(folder / "gap.csv", "--output")
@@ -103,7 +109,9 @@ def run(args: argparse.Namespace) -> int:
     series = gap.read_series(options.series)
     found = []
     if options.checkpoints:
-        found = gap.run(options.checkpoints, measured, notes_of("recbole-sibrar gap"), options.data_path)
+        found = gap.run(
+            options.checkpoints, measured, notes_of("recbole-sibrar gap"), options.data_path
+        )
 
     text, files = gap.write(found, series, measured, options.projection, folder)
     print(text or f"measured during training: {', '.join(series)}")  # noqa: T201

@@ -29,7 +29,12 @@ A comparison that is started again repeats no finished run."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the program."""
-    parser.add_argument("--model_list", "-m", metavar="A,B", help="models (default: model_list of the configuration)")
+    parser.add_argument(
+        "--model_list",
+        "-m",
+        metavar="A,B",
+        help="models (default: model_list of the configuration)",
+    )
     shared.add_dataset(parser)
     shared.add_config_files(parser)
     parser.add_argument(
@@ -108,7 +113,11 @@ class Options:
         for split in args.splits.split(",") if args.splits else [""]:
             comparison = _read_comparison(args, split, overrides)
             if comparison.output in comparisons:
-                refuse("--splits", args.splits, "different names: each is the name of a folder of results")
+                refuse(
+                    "--splits",
+                    args.splits,
+                    "different names: each is the name of a folder of results",
+                )
             comparisons[comparison.output] = comparison
 
         return cls(
@@ -122,14 +131,18 @@ class Options:
         )
 
 
-def _read_comparison(args: argparse.Namespace, split: str, overrides: Mapping[str, str]) -> Comparison:
+def _read_comparison(
+    args: argparse.Namespace, split: str, overrides: Mapping[str, str]
+) -> Comparison:
     """Read the models and the configuration of a split; an empty name for the only one."""
     names = args.config_files.split()
     if split:
         names.append(split)
     given = shared.GivenKeys.read(names, overrides)
 
-    variants = parse_variants(args.model_list or given.of_files.get("model_list") or "", model_names())
+    variants = parse_variants(
+        args.model_list or given.of_files.get("model_list") or "", model_names()
+    )
     for variant in variants:
         check_names({**given.values, **variant.keys}, variant.model, shared.option_names(args))
 
@@ -162,7 +175,9 @@ def run(args: argparse.Namespace) -> int:
         failed = _execute(options, runs, note)
     except KeyboardInterrupt:
         finished = sum(run.finished for run in runs)
-        note(f"interrupted; {finished} of {len(runs)} runs are finished, the same command continues with the others")
+        note(
+            f"interrupted; {finished} of {len(runs)} runs are finished, the same command continues with the others"
+        )
         return INTERRUPTED
 
     for comparison, its_runs in zip(options.comparisons, planned, strict=True):

@@ -61,38 +61,62 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="readable results; all other files are in a folder of the same name without suffix (default: %(default)s)",
     )
     parser.add_argument(
-        "--display_file", metavar="FILE", help="HTML page about all trials: parameters, scores, learning curves"
+        "--display_file",
+        metavar="FILE",
+        help="HTML page about all trials: parameters, scores, learning curves",
     )
-    parser.add_argument("--resume", action="store_true", help="continue the search of --output_file")
+    parser.add_argument(
+        "--resume", action="store_true", help="continue the search of --output_file"
+    )
     _add_search_arguments(parser)
     _add_ray_arguments(parser)
     parser.epilog = _EPILOG
 
 
 def _add_search_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--tool", default="Hyperopt", help="Hyperopt (default) or Optuna, one trial at a time, or Ray")
+    parser.add_argument(
+        "--tool",
+        default="Hyperopt",
+        help="Hyperopt (default) or Optuna, one trial at a time, or Ray",
+    )
     parser.add_argument(
         "--algo",
         help="exhaustive, random or bayes (default: exhaustive if all parameters are choices, else bayes)",
     )
-    parser.add_argument("--max_evals", type=int, help="trials of Hyperopt and Optuna, unless exhaustive (default: 100)")
-    parser.add_argument("--num_samples", type=int, help="trials of Ray, unless exhaustive (default: 100)")
+    parser.add_argument(
+        "--max_evals",
+        type=int,
+        help="trials of Hyperopt and Optuna, unless exhaustive (default: 100)",
+    )
+    parser.add_argument(
+        "--num_samples", type=int, help="trials of Ray, unless exhaustive (default: 100)"
+    )
     parser.add_argument(
         "--early_stop",
         type=int,
         default=10,
         help="stop after this number of trials without improvement (default: %(default)s; 0: never)",
     )
-    parser.add_argument("--metric", help="validation metric to optimise (default: valid_metric of the configuration)")
+    parser.add_argument(
+        "--metric",
+        help="validation metric to optimise (default: valid_metric of the configuration)",
+    )
 
 
 def _add_ray_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--scheduler", help="Ray, Optuna: asha (default) stops trials that are behind, fifo stops none")
     parser.add_argument(
-        "--grace_period", type=int, help="Ray, Optuna: validations before asha stops a trial (default: 5)"
+        "--scheduler",
+        help="Ray, Optuna: asha (default) stops trials that are behind, fifo stops none",
+    )
+    parser.add_argument(
+        "--grace_period",
+        type=int,
+        help="Ray, Optuna: validations before asha stops a trial (default: 5)",
     )
     shared.add_resources(parser, "--resources_per_trial", "Ray: resources of a trial")
-    parser.add_argument("--cluster", metavar="ADDRESS", help="Ray: address of a running cluster, or local (default)")
+    parser.add_argument(
+        "--cluster", metavar="ADDRESS", help="Ray: address of a running cluster, or local (default)"
+    )
 
 
 @dataclass(frozen=True)
@@ -260,7 +284,9 @@ def _make_plan(options: Options, note: Callable[[str], None]) -> Plan:
     return plan.make(request, note)
 
 
-def _search_and_conclude(options: Options, plan: Plan, record: Record, note: Callable[[str], None]) -> int:
+def _search_and_conclude(
+    options: Options, plan: Plan, record: Record, note: Callable[[str], None]
+) -> int:
     from tqdm import tqdm
 
     from recbole_sibrar.quick_start.hyper.runner import Runner
@@ -274,7 +300,9 @@ def _search_and_conclude(options: Options, plan: Plan, record: Record, note: Cal
             return runner.conclude(_page_writer(options, plan, record))
         except KeyboardInterrupt:
             runner.children.stop()
-            note(f"interrupted; {len(record.ended)} trials have ended, the same command with --resume continues")
+            note(
+                f"interrupted; {len(record.ended)} trials have ended, the same command with --resume continues"
+            )
             return INTERRUPTED
 
 
@@ -297,13 +325,23 @@ def _search(options: Options, runner: Runner) -> None:
     if options.tool == "hyperopt":
         from recbole_sibrar.quick_start.hyper.search import Search
 
-        Search(runner.record, plan.space, plan.algo, plan.seed, plan.n_trials, options.early_stop, runner.run).run()
+        Search(
+            runner.record,
+            plan.space,
+            plan.algo,
+            plan.seed,
+            plan.n_trials,
+            options.early_stop,
+            runner.run,
+        ).run()
         return
 
     if options.tool == "optuna":
         from recbole_sibrar.quick_start.hyper.optuna_tool import results, search
 
-        settings = search.OptunaSettings(options.early_stop, options.scheduler or "asha", options.grace_period or 5)
+        settings = search.OptunaSettings(
+            options.early_stop, options.scheduler or "asha", options.grace_period or 5
+        )
         search.search(runner, settings)
         results.write_storage(runner.record, plan.space, runner.record.folder / results.STORAGE)
         return

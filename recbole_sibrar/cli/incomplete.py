@@ -27,11 +27,15 @@ __all__ = ["Options", "add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument("--model_list", "-m", metavar="A,B", default="SiBraR", help="models (default: %(default)s)")
+    parser.add_argument(
+        "--model_list", "-m", metavar="A,B", default="SiBraR", help="models (default: %(default)s)"
+    )
     shared.add_dataset(parser)
     shared.add_config_files(parser)
     parser.add_argument(
-        "--rates", default=TRAINING_RATES, help="shares of values to hide before training (default: %(default)s)"
+        "--rates",
+        default=TRAINING_RATES,
+        help="shares of values to hide before training (default: %(default)s)",
     )
     parser.add_argument(
         "--imputations",
@@ -41,9 +45,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--fields", metavar="A,B", help="fields with hidden values (default: all)")
     shared.add_seeds(parser, "1", "number of seeds, or seeds separated by commas")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time, each in a process (default: %(default)s)")
     parser.add_argument(
-        "--metric", help="metric of table and figure, such as recall@10 (default: the validation metric)"
+        "--jobs",
+        type=int,
+        default=1,
+        help="runs at a time, each in a process (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--metric",
+        help="metric of table and figure, such as recall@10 (default: the validation metric)",
     )
     shared.add_output_folder(parser, "incomplete")
 
@@ -99,7 +109,9 @@ def run(args: argparse.Namespace) -> int:
         failed = execution.execute(runs, options.jobs, note)
     except KeyboardInterrupt:
         finished = sum(run.finished for run in runs)
-        note(f"interrupted; {finished} of {len(runs)} runs are finished, the same command continues with the others")
+        note(
+            f"interrupted; {finished} of {len(runs)} runs are finished, the same command continues with the others"
+        )
         return INTERRUPTED
 
     finished_runs = [run for run in runs if run.finished]
@@ -108,7 +120,9 @@ def run(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _plan(args: argparse.Namespace, options: Options, output: Path) -> tuple[dict[str, tuple[str, Setting]], list[Run]]:
+def _plan(
+    args: argparse.Namespace, options: Options, output: Path
+) -> tuple[dict[str, tuple[str, Setting]], list[Run]]:
     """Make the runs of all models and settings.
 
     Returns:
@@ -170,7 +184,9 @@ def _metric(given: str | None, configuration: Mapping[str, Any]) -> str:
     """Choose the metric of table and figure, before anything is trained."""
     valid_metric = str(configuration["valid_metric"]).lower()
     metric = valid_metric if given is None else given.lower()
-    known = [f"{name}@{k}".lower() for name in configuration["metrics"] for k in configuration["topk"]]
+    known = [
+        f"{name}@{k}".lower() for name in configuration["metrics"] for k in configuration["topk"]
+    ]
     if metric not in (*known, valid_metric):
         refuse("--metric", metric, f"any of {', '.join(known)}{nearest(metric, known)}")
     return metric

@@ -18,9 +18,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shared.add_data_path(parser)
     shared.add_side(parser, "side with missing modalities")
     shared.add_modalities(parser, "modalities to remove")
-    parser.add_argument("--rates", default=RATES, help="shares of values to remove (default: %(default)s)")
+    parser.add_argument(
+        "--rates", default=RATES, help="shares of values to remove (default: %(default)s)"
+    )
     shared.add_seeds(parser, "5", "number of random draws at each rate")
-    parser.add_argument("--metric", help="metric of the figure, such as recall@10 (default: the validation metric)")
+    parser.add_argument(
+        "--metric", help="metric of the figure, such as recall@10 (default: the validation metric)"
+    )
     shared.add_output_folder(parser, "missing")
 
 

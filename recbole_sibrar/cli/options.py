@@ -61,12 +61,16 @@ def option_names(args: argparse.Namespace) -> Collection[str]:
 
 def add_checkpoints(parser: argparse.ArgumentParser) -> None:
     """Add one or more checkpoints."""
-    parser.add_argument("checkpoints", metavar="CHECKPOINT", nargs="+", help="checkpoint of a training run")
+    parser.add_argument(
+        "checkpoints", metavar="CHECKPOINT", nargs="+", help="checkpoint of a training run"
+    )
 
 
 def add_data_path(parser: argparse.ArgumentParser) -> None:
     """Add the present folder of the data."""
-    parser.add_argument("--data_path", metavar="DIR", help="folder of the data, if they have moved since training")
+    parser.add_argument(
+        "--data_path", metavar="DIR", help="folder of the data, if they have moved since training"
+    )
 
 
 def add_side(parser: argparse.ArgumentParser, about: str) -> None:
@@ -81,7 +85,12 @@ def add_modalities(parser: argparse.ArgumentParser, about: str) -> None:
 
 def add_output_folder(parser: argparse.ArgumentParser, default: str) -> None:
     """Add the folder of the results."""
-    parser.add_argument("--output", metavar="DIR", default=default, help="folder of the results (default: %(default)s)")
+    parser.add_argument(
+        "--output",
+        metavar="DIR",
+        default=default,
+        help="folder of the results (default: %(default)s)",
+    )
 
 
 def add_seeds(parser: argparse.ArgumentParser, default: str, about: str) -> None:
@@ -94,12 +103,18 @@ def add_seeds(parser: argparse.ArgumentParser, default: str, about: str) -> None
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add the model."""
-    parser.add_argument("--model", "-m", help="name of the model (default: from the configuration, else BPR)")
+    parser.add_argument(
+        "--model", "-m", help="name of the model (default: from the configuration, else BPR)"
+    )
 
 
 def add_dataset(parser: argparse.ArgumentParser) -> None:
     """Add the data set."""
-    parser.add_argument("--dataset", "-d", help="name of the data set (default: from the configuration, else ml-100k)")
+    parser.add_argument(
+        "--dataset",
+        "-d",
+        help="name of the data set (default: from the configuration, else ml-100k)",
+    )
 
 
 def add_config_files(parser: argparse.ArgumentParser, about: str = "as for run_recbole") -> None:
@@ -159,7 +174,9 @@ def check_installed(option: str, package: str, extra: str) -> None:
         ConfigError: It is not installed.
     """
     if importlib.util.find_spec(package) is None:
-        raise ConfigError(f"{option}: {package} is not installed: pip install 'recbole-sibrar[{extra}]'")
+        raise ConfigError(
+            f"{option}: {package} is not installed: pip install 'recbole-sibrar[{extra}]'"
+        )
 
 
 def parse_overrides(arguments: Sequence[str]) -> dict[str, str]:
@@ -182,7 +199,9 @@ def parse_overrides(arguments: Sequence[str]) -> dict[str, str]:
             _refuse_form(argument, key or "key", following)
 
         if overrides.get(key, value) != value:
-            raise ConfigError(f"--{key}: found two values, '{overrides[key]}' and '{value}', allowed is one")
+            raise ConfigError(
+                f"--{key}: found two values, '{overrides[key]}' and '{value}', allowed is one"
+            )
         overrides[key] = value
 
     return overrides

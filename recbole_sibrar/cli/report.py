@@ -13,12 +13,22 @@ __all__ = ["Options", "add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument("folder", metavar="RUN_FOLDER", type=Path, help="--output folder of run_recbole_group")
-    parser.add_argument("--output", metavar="FILE", type=Path, help="HTML page (default: report.html in RUN_FOLDER)")
-    parser.add_argument("--figures", metavar="DIR", type=Path, help="write the figures as PDF and PNG there")
-    parser.add_argument("--missing", action="store_true", help="evaluate the checkpoints with missing modalities")
+    parser.add_argument(
+        "folder", metavar="RUN_FOLDER", type=Path, help="--output folder of run_recbole_group"
+    )
+    parser.add_argument(
+        "--output", metavar="FILE", type=Path, help="HTML page (default: report.html in RUN_FOLDER)"
+    )
+    parser.add_argument(
+        "--figures", metavar="DIR", type=Path, help="write the figures as PDF and PNG there"
+    )
+    parser.add_argument(
+        "--missing", action="store_true", help="evaluate the checkpoints with missing modalities"
+    )
     shared.add_data_path(parser)
-    parser.add_argument("--gap", action="store_true", help="measure the modality gap of the checkpoints")
+    parser.add_argument(
+        "--gap", action="store_true", help="measure the modality gap of the checkpoints"
+    )
 
 
 @dataclass(frozen=True)
@@ -50,8 +60,17 @@ def run(args: argparse.Namespace) -> int:
     from recbole_sibrar.report import build as report
 
     page, n_figures = report.run(
-        options.folder, options.output, options.figures, options.missing, options.gap, options.data_path
+        options.folder,
+        options.output,
+        options.figures,
+        options.missing,
+        options.gap,
+        options.data_path,
     )
-    figures = "" if options.figures is None else f", {n_figures} new figures as PDF and PNG in {options.figures}"
+    figures = (
+        ""
+        if options.figures is None
+        else f", {n_figures} new figures as PDF and PNG in {options.figures}"
+    )
     print(f"written: {page}{figures}")  # noqa: T201
     return 0

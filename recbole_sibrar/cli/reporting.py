@@ -9,7 +9,15 @@ from collections.abc import Callable, Sequence
 
 from recbole_sibrar.errors import ProcessError, one_line
 
-__all__ = ["FAILED", "INTERRUPTED", "SHOW_TRACEBACK", "WRONG_INPUT", "notes_of", "reporting", "wants_traceback"]
+__all__ = [
+    "FAILED",
+    "INTERRUPTED",
+    "SHOW_TRACEBACK",
+    "WRONG_INPUT",
+    "notes_of",
+    "reporting",
+    "wants_traceback",
+]
 
 WRONG_INPUT = 2
 """Exit status after wrong input, as in argparse."""
@@ -50,7 +58,8 @@ def reporting(program: str, command: Callable[[], int], debug: bool) -> int:
         if debug:
             traceback.print_exc()
 
-        print(f"{program}: error: {_explained(error, _traceback_hint(program, debug))}", file=sys.stderr)  # noqa: T201
+        explained = _explained(error, _traceback_hint(program, debug))
+        print(f"{program}: error: {explained}", file=sys.stderr)  # noqa: T201
         return WRONG_INPUT if isinstance(error, _EXPECTED) else FAILED
 
 

@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from recbole_sibrar.cli import options as shared
-from recbole_sibrar.config.choices import check_model, check_names, chosen, model_names, ready_made_configurations
+from recbole_sibrar.config.choices import (
+    check_model,
+    check_names,
+    chosen,
+    model_names,
+    ready_made_configurations,
+)
 from recbole_sibrar.names import OWN_MODELS
 from recbole_sibrar.quick_start.run import process_options
 from recbole_sibrar.quick_start.run.process_options import Processes

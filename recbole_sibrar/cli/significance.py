@@ -20,8 +20,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         help="file of save_per_user, or several of different seeds, joined by +",
     )
-    parser.add_argument("--metrics", metavar="A,B", help="metrics, such as ndcg@10 (default: all common to the files)")
-    parser.add_argument("--reference", metavar="RUN", help="compare this run with all others (default: all pairs)")
+    parser.add_argument(
+        "--metrics",
+        metavar="A,B",
+        help="metrics, such as ndcg@10 (default: all common to the files)",
+    )
+    parser.add_argument(
+        "--reference", metavar="RUN", help="compare this run with all others (default: all pairs)"
+    )
     parser.add_argument("--output", metavar="FILE", help="CSV file for the table")
 
 

@@ -84,10 +84,14 @@ def keys_of_files(paths: Sequence[str]) -> dict[str, Any]:
         except OSError as error:
             raise ConfigError(f"--config_files: cannot read {file}: {error.strerror}") from None
         except (yaml.YAMLError, UnicodeError) as error:
-            raise ConfigError(f"--config_files: {file} is not yaml: {' '.join(str(error).split())}") from None
+            raise ConfigError(
+                f"--config_files: {file} is not yaml: {' '.join(str(error).split())}"
+            ) from None
 
         if not isinstance(content, dict):
-            raise ConfigError(f"--config_files: {file} has to hold lines 'key: value', found {content!r}")
+            raise ConfigError(
+                f"--config_files: {file} has to hold lines 'key: value', found {content!r}"
+            )
         keys.update(content)
     return keys
 
@@ -154,11 +158,16 @@ def check_model(model: str) -> None:
     names = model_names()
     if model not in names:
         hint = nearest(str(model), names)
-        raise ConfigError(f"--model: found '{model}', allowed is any model that run_recbole --help lists{hint}")
+        raise ConfigError(
+            f"--model: found '{model}', allowed is any model that run_recbole --help lists{hint}"
+        )
 
 
 def chosen(
-    option: str, args: argparse.Namespace, overrides: Mapping[str, Any], keys_of_files: Mapping[str, Any]
+    option: str,
+    args: argparse.Namespace,
+    overrides: Mapping[str, Any],
+    keys_of_files: Mapping[str, Any],
 ) -> str:
     """Choose the name of the model or of the data set: that of the option, else of the keys, else the default.
 
@@ -168,5 +177,9 @@ def chosen(
         overrides: Keys of its command line.
         keys_of_files: Keys of its configuration files.
     """
-    name: str = getattr(args, option) or overrides.get(option) or keys_of_files.get(option, _DEFAULTS[option])
+    name: str = (
+        getattr(args, option)
+        or overrides.get(option)
+        or keys_of_files.get(option, _DEFAULTS[option])
+    )
     return name

@@ -48,7 +48,9 @@ def check_dictionaries(
     warnings: dict[str, str] = {}
     for path, key, value, allowed in _unknown(given, suffixes):
         if key in known:
-            warnings[f"{path}: {key}"] = f"{path}: the key '{key}' has no effect there; it stands beside {path}"
+            warnings[f"{path}: {key}"] = (
+                f"{path}: the key '{key}' has no effect there; it stands beside {path}"
+            )
             continue
 
         hint = nearest(str(key), allowed, MISSPELT if len(str(key)) > 5 else 0.6)
@@ -64,7 +66,9 @@ def check_dictionaries(
     return warnings
 
 
-def _unknown(given: Mapping[str, Any], suffixes: Collection[str]) -> Iterator[tuple[str, Any, Any, tuple[str, ...]]]:
+def _unknown(
+    given: Mapping[str, Any], suffixes: Collection[str]
+) -> Iterator[tuple[str, Any, Any, tuple[str, ...]]]:
     """Find unknown keys in dictionaries: path, key, value, and the allowed keys."""
     for path, allowed in INSIDE.items():
         value: object = given

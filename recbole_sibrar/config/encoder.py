@@ -135,7 +135,9 @@ class RecommenderConfig:
     """Weight of the logarithm of an item's popularity in the scores of the start."""
 
 
-def encoder_config(config: ConfigLike, side: Side, fixed: Mapping[str, Any] | None = None) -> EncoderConfig:
+def encoder_config(
+    config: ConfigLike, side: Side, fixed: Mapping[str, Any] | None = None
+) -> EncoderConfig:
     """Read the keys of one side.
 
     Args:
@@ -154,13 +156,17 @@ def encoder_config(config: ConfigLike, side: Side, fixed: Mapping[str, Any] | No
             continue
 
         if config[key] not in (None, fixed[name]):
-            allowed = f"no value but {fixed[name]!r} for {config['model']}, which has no such choice"
+            allowed = (
+                f"no value but {fixed[name]!r} for {config['model']}, which has no such choice"
+            )
             refuse(key, config[key], allowed)
         values[name] = fixed[name]
     return EncoderConfig(side=side, embedding_size=read_key(config, "embedding_size"), **values)
 
 
-def recommender_config(config: ConfigLike, loss_types: Sequence[str] = ("BPR", "BCE", "SSM")) -> RecommenderConfig:
+def recommender_config(
+    config: ConfigLike, loss_types: Sequence[str] = ("BPR", "BCE", "SSM")
+) -> RecommenderConfig:
     """Read the recommendation loss and the number of negatives.
 
     Args:
@@ -181,7 +187,11 @@ def recommender_config(config: ConfigLike, loss_types: Sequence[str] = ("BPR", "
     if isinstance(negatives, bool) or not isinstance(negatives, int) or negatives < 1:
         refuse("train_neg_sample_args", sampling, "a sample_num of at least 1")
     if loss_type == "SSM" and sampling.get("distribution") != "uniform":
-        refuse("train_neg_sample_args", sampling, "distribution: uniform, which loss_type SSM corrects for")
+        refuse(
+            "train_neg_sample_args",
+            sampling,
+            "distribution: uniform, which loss_type SSM corrects for",
+        )
 
     options = {name: read_key(config, name) for name in _OPTIONS}
     settings = RecommenderConfig(loss_type=loss_type, n_negatives=negatives, **options)
@@ -192,13 +202,25 @@ def recommender_config(config: ConfigLike, loss_types: Sequence[str] = ("BPR", "
 def _check_negatives(settings: RecommenderConfig) -> None:
     """Check that the options of a softmax over shared negatives have one."""
     if settings.negatives != "per_positive" and settings.loss_type != "SSM":
-        refuse("negatives", settings.negatives, f"per_positive for loss_type {settings.loss_type}, or loss_type SSM")
+        refuse(
+            "negatives",
+            settings.negatives,
+            f"per_positive for loss_type {settings.loss_type}, or loss_type SSM",
+        )
     if settings.negatives != "all" and settings.targets != "positive":
-        refuse("targets", settings.targets, f"positive for negatives {settings.negatives}, or negatives: all")
+        refuse(
+            "targets",
+            settings.targets,
+            f"positive for negatives {settings.negatives}, or negatives: all",
+        )
     if settings.targets != "history" and settings.new_item_share:
         refuse("new_item_share", settings.new_item_share, "0, or targets: history, which it needs")
     if settings.negatives == "per_positive" and settings.distillation_weight:
-        refuse("distillation_weight", settings.distillation_weight, "0, or negatives: shared or all, which it needs")
+        refuse(
+            "distillation_weight",
+            settings.distillation_weight,
+            "0, or negatives: shared or all, which it needs",
+        )
 
 
 def _ranking_loss(config: ConfigLike, loss_type: str, distribution: object) -> str:
@@ -216,7 +238,9 @@ def has_key(config: ConfigLike, side: str, name: str) -> bool:
     return config[f"{side}_{name}"] is not None
 
 
-def resolve_modalities(encoder: EncoderConfig, available: Sequence[str], source: str) -> tuple[str, ...]:
+def resolve_modalities(
+    encoder: EncoderConfig, available: Sequence[str], source: str
+) -> tuple[str, ...]:
     """Resolve the modalities to train an encoder with.
 
     Args:
@@ -236,7 +260,11 @@ def resolve_modalities(encoder: EncoderConfig, available: Sequence[str], source:
 
     for name in encoder.eval_modalities or ():
         if name not in chosen:
-            refuse(f"{encoder.side}_eval_modalities", name, f"any of {key}, which are {', '.join(chosen)}")
+            refuse(
+                f"{encoder.side}_eval_modalities",
+                name,
+                f"any of {key}, which are {', '.join(chosen)}",
+            )
 
     has_pairs = encoder.contrastive == "central" and len(chosen) > 1
     if has_pairs and encoder.central_modality not in chosen:
@@ -274,7 +302,9 @@ def check_contrastive(
     side = (named or asked)[-1]
     key = f"{side}_contrastive" if named else "contrastive"
     value = encoders[side].contrastive
-    found = " and ".join(f"{x}_modalities [{', '.join(modalities[x])}] ({sources[x]})" for x in named or asked)
+    found = " and ".join(
+        f"{x}_modalities [{', '.join(modalities[x])}] ({sources[x]})" for x in named or asked
+    )
     if not is_given(config, key):
         return f"there is no contrastive loss, as it needs a side with two modalities: found a single one in {found}"
     raise ConfigError(

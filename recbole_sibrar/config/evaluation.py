@@ -82,9 +82,8 @@ def cold_start_config(config: ConfigLike) -> ColdStart | None:
         return None
     if COLD_START not in split or not {COLD_START, WARM} >= set(split):
         shares = "[0.8, 0.1, 0.1]"
-        allowed = (
-            f"one way to split, such as {{{COLD_START}: {shares}}}, or {{{COLD_START}: {shares}, {WARM}: {shares}}}"
-        )
+        both = f"{{{COLD_START}: {shares}, {WARM}: {shares}}}"
+        allowed = f"one way to split, such as {{{COLD_START}: {shares}}}, or {both}"
         refuse("eval_args: split", split, allowed)
 
     ratios = _shares(COLD_START, split[COLD_START])
@@ -92,7 +91,11 @@ def cold_start_config(config: ConfigLike) -> ColdStart | None:
     group_by = arguments.get("group_by")
     if group_by not in GROUPINGS:
         hint = nearest(str(group_by), GROUPINGS)
-        refuse("eval_args: group_by", group_by, f"one of {', '.join(GROUPINGS)} with the split {COLD_START}{hint}")
+        refuse(
+            "eval_args: group_by",
+            group_by,
+            f"one of {', '.join(GROUPINGS)} with the split {COLD_START}{hint}",
+        )
 
     return ColdStart(ratios, group_by, arguments.get("order") or "RO", warm)
 
@@ -121,13 +124,23 @@ def check_valid_metric(config: ConfigLike) -> None:
     name, view = without_view(str(config["valid_metric"]).lower())
     if view and not has_views(config):
         needed = f"[{view}] needs {WARM} beside {COLD_START} in eval_args: split"
-        refuse("valid_metric", config["valid_metric"], f"one of metrics: {', '.join(allowed)}; {needed}")
+        refuse(
+            "valid_metric",
+            config["valid_metric"],
+            f"one of metrics: {', '.join(allowed)}; {needed}",
+        )
     if name in {measured.lower() for measured in allowed}:
         return
 
     metric, at, _ = name.partition("@")
-    if at and "[" not in name and metric.lower() in {measured.partition("@")[0].lower() for measured in allowed}:
-        refuse("valid_metric", config["valid_metric"], f"a cut-off of topk, which is {config['topk']}")
+    if (
+        at
+        and "[" not in name
+        and metric.lower() in {measured.partition("@")[0].lower() for measured in allowed}
+    ):
+        refuse(
+            "valid_metric", config["valid_metric"], f"a cut-off of topk, which is {config['topk']}"
+        )
     also = f", each also with [{'] or ['.join(VIEWS)}]" if has_views(config) else ""
     refuse("valid_metric", config["valid_metric"], f"one of metrics: {', '.join(allowed)}{also}")
 
@@ -208,7 +221,9 @@ def evaluation_config(config: ConfigLike) -> EvaluationConfig:
     cold_start = cold_start_config(config)
     # the negatives before the candidates: the first wrong key is the one in the message
     train_neg_candidates = read_key(config, "train_neg_candidates")
-    candidates: Literal["split", "all"] = read_key(config, "eval_candidates") or ("split" if cold_start else "all")
+    candidates: Literal["split", "all"] = read_key(config, "eval_candidates") or (
+        "split" if cold_start else "all"
+    )
 
     return EvaluationConfig(
         cold_start=cold_start,
@@ -246,7 +261,11 @@ def named_field(config: ConfigLike, key: str, metric: str) -> str:
         ConfigError: The key is not set.
     """
     name: str | None = read_key(config, key)
-    return name if name is not None else refuse(key, None, f"the name of an item field, which {metric} needs")
+    return (
+        name
+        if name is not None
+        else refuse(key, None, f"the name of an item field, which {metric} needs")
+    )
 
 
 def calibration_alpha(config: ConfigLike) -> float:

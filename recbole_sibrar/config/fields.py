@@ -28,7 +28,9 @@ _SCALED = {
 
 
 def check_scaled_fields(
-    config: ConfigLike, encoders: Mapping[Side, EncoderConfig], tables: Mapping[Side, Mapping[str, ModalityTable]]
+    config: ConfigLike,
+    encoders: Mapping[Side, EncoderConfig],
+    tables: Mapping[Side, Mapping[str, ModalityTable]],
 ) -> None:
     """Check the names of fields in the keys with a value for each field of numbers or vectors.
 
@@ -50,7 +52,11 @@ def check_scaled_fields(
                 if field not in allowed:
                     key = f"{side}_{name}" if own_key else name
                     listed = ", ".join(allowed) or "none in these data"
-                    refuse(key, field, f"a field of type {field_type}: {listed}{nearest(field, allowed)}")
+                    refuse(
+                        key,
+                        field,
+                        f"a field of type {field_type}: {listed}{nearest(field, allowed)}",
+                    )
 
 
 def _fields_of_kind(tables: Mapping[str, ModalityTable], kind: str) -> list[str]:

@@ -89,7 +89,11 @@ def _request(field: str, form: object) -> GroupRequest:
         _refuse(f"{field}: by", by, f"value or available{nearest(str(by), ('value', 'available'))}")
     may_be_missing = by == "available"
     if side not in SIDES and not (side is None and may_be_missing):
-        _refuse(field, side, f"user, item or available{nearest(str(side), (*SIDES, 'available'))}; {_ALLOWED}")
+        _refuse(
+            field,
+            side,
+            f"user, item or available{nearest(str(side), (*SIDES, 'available'))}; {_ALLOWED}",
+        )
 
     request = GroupRequest(field, side, by, _bins(field, form.get("bins")))
     _check_special(request)
@@ -119,7 +123,11 @@ def _bins(field: str, value: object) -> int | tuple[float, ...] | None:
 
     numbers = value if isinstance(value, (list, tuple)) else []
     if not numbers or not all(map(_is_finite, numbers)) or list(numbers) != sorted(set(numbers)):
-        _refuse(f"{field}: bins", value, "a number of groups from 2, or ascending numbers such as [18, 35, 50]")
+        _refuse(
+            f"{field}: bins",
+            value,
+            "a number of groups from 2, or ascending numbers such as [18, 35, 50]",
+        )
     return tuple(float(number) for number in numbers)
 
 

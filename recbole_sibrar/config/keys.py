@@ -74,7 +74,9 @@ def _model(name: str, read: Reader | None, *models: str) -> Key:
     return Key(name, read, file="model", models=models or MODELS, effect="model")
 
 
-def _general(name: str, read: Reader | None, effect: Effect = "data", path: Literal["", "start", "run"] = "") -> Key:
+def _general(
+    name: str, read: Reader | None, effect: Effect = "data", path: Literal["", "start", "run"] = ""
+) -> Key:
     """Key of ours for every model."""
     return Key(name, read, file="overall", effect=effect, path=path)
 
@@ -85,13 +87,19 @@ KEYS: tuple[Key, ...] = (
     _encoder("eval_modalities", values.optional_names_value),
     _encoder("modality_size", values.size_value, _NETWORKS),
     _encoder("normalize_numbers", values.by_field_value("standard", "standard", "none")),
-    _encoder("normalize_vectors", values.by_field_value("none", "none", "l2", "standard"), _WITH_VECTORS),
+    _encoder(
+        "normalize_vectors", values.by_field_value("none", "none", "l2", "standard"), _WITH_VECTORS
+    ),
     _encoder("projection_hidden_sizes", values.sizes_value, _NETWORKS),
     _encoder("projection_kernel", values.by_field_value("none", "none", "exponential"), _SAMPLING),
     _encoder("label_pooling", values.word_or_default("mean", "root"), _SAMPLING),
     _encoder("projection_activation", values.choice_value(*values.ACTIVATIONS), _SAMPLING),
     _encoder("normalize_interactions", values.flag_value, _SAMPLING),
-    _encoder("interaction_dropout_prob", values.number_or_default(0.0, values.probability_value), _SAMPLING),
+    _encoder(
+        "interaction_dropout_prob",
+        values.number_or_default(0.0, values.probability_value),
+        _SAMPLING,
+    ),
     _encoder("normalize_branch_input", values.flag_value, _NETWORKS),
     _encoder("branch_hidden_sizes", values.sizes_value, _NETWORKS),
     _encoder("batch_norm", values.batch_norm_value, _NETWORKS),
@@ -116,13 +124,23 @@ KEYS: tuple[Key, ...] = (
     _model("new_item_share", values.number_or_default(0.0, values.probability_value), *_SAMPLING),
     _model("score_scale", values.number_or_default(1.0, values.positive_value), *_SAMPLING),
     _model("ema_decay", values.number_or_default(0.0, values.probability_value), *_SAMPLING),
-    _model("distillation_weight", values.number_or_default(0.0, values.up_to_one_value), *_SAMPLING),
-    _model("distillation_temperature", values.number_or_default(0.05, values.positive_value), *_SAMPLING),
+    _model(
+        "distillation_weight", values.number_or_default(0.0, values.up_to_one_value), *_SAMPLING
+    ),
+    _model(
+        "distillation_temperature",
+        values.number_or_default(0.05, values.positive_value),
+        *_SAMPLING,
+    ),
     _model("distillation_l2", values.number_or_default(300.0, values.positive_value), *_SAMPLING),
     _model("warm_start", values.word_or_default("none", "ease"), *_SAMPLING),
     _model("warm_start_l2", values.number_or_default(500.0, values.positive_value), *_SAMPLING),
     _model("warm_start_ridge", values.optional(values.positive_value), *_SAMPLING),
-    _model("warm_start_weights", values.number_or_default(1.0, values.weight_by_field_value), *_SAMPLING),
+    _model(
+        "warm_start_weights",
+        values.number_or_default(1.0, values.weight_by_field_value),
+        *_SAMPLING,
+    ),
     _model("warm_start_popularity", values.number_or_default(0.2, values.weight_value), *_SAMPLING),
     _model("preference_size", values.size_value, "DropoutNet", "Heater", "ALDI"),
     _model("preference_dropout_prob", values.probability_value, "DropoutNet", "Heater"),
@@ -273,10 +291,16 @@ def read_key(config: values.ConfigLike, name: str) -> Any:
 ENCODER_READERS = {key.name: key.read for key in KEYS if key.by_side and key.read is not None}
 """Name of each key of an encoder -> its reader."""
 
-RECBOLE_READERS = {key.name: key.read for key in KEYS if key.read is not None and key.file not in ("model", "overall")}
+RECBOLE_READERS = {
+    key.name: key.read
+    for key in KEYS
+    if key.read is not None and key.file not in ("model", "overall")
+}
 """Name of RecBole's keys -> reader of the checked value."""
 
-MODEL_KEYS = keys_where(lambda key: key.file == "model" and not set(MODELS) <= set(key.models) and not key.by_side)
+MODEL_KEYS = keys_where(
+    lambda key: key.file == "model" and not set(MODELS) <= set(key.models) and not key.by_side
+)
 """Keys of ours for some of our models only, without those of the encoders."""
 
 OTHER_KEYS = frozenset(keys_where(lambda key: key.file == "none"))

@@ -65,7 +65,9 @@ def check_keys(
             continue
 
         if key in of_models:
-            warnings[key] = f"the key '{key}' has no effect: {model} does not read it, other models do"
+            warnings[key] = (
+                f"the key '{key}' has no effect: {model} does not read it, other models do"
+            )
             continue
 
         misspelt = nearest(key, ours, MISSPELT)

@@ -79,7 +79,11 @@ def names_value(key: str, value: object) -> tuple[str, ...]:
     if isinstance(value, str) and value:
         value = [name.strip() for name in value.split(",")]
 
-    if not isinstance(value, list) or not value or not all(isinstance(name, str) and name for name in value):
+    if (
+        not isinstance(value, list)
+        or not value
+        or not all(isinstance(name, str) and name for name in value)
+    ):
         refuse(key, value, "a list of modality names such as [interactions, class]")
 
     twice = [name for name in value if value.count(name) > 1]
@@ -187,7 +191,9 @@ def word_or_default(*options: str) -> Callable[[str, Any], str]:
     return lambda key, value: read(key, options[0] if value is None else value)
 
 
-def number_or_default(default: float, read: Callable[[str, Any], Value]) -> Callable[[str, Any], Value]:
+def number_or_default(
+    default: float, read: Callable[[str, Any], Value]
+) -> Callable[[str, Any], Value]:
     """Make a reader with a number for a key that is not set."""
     return lambda key, value: read(key, default if value is None else value)
 
@@ -221,7 +227,11 @@ def path_value(*suffixes: str) -> Callable[[str, Any], Path | None]:
     def read(key: str, value: object) -> Path | None:
         if value is None:
             return None
-        if not isinstance(value, str) or not value or (suffixes and Path(value).suffix not in suffixes):
+        if (
+            not isinstance(value, str)
+            or not value
+            or (suffixes and Path(value).suffix not in suffixes)
+        ):
             refuse(key, value, f"the path of {kinds}")
         return Path(value)
 
@@ -293,7 +303,9 @@ def weight_by_field_value(key: str, value: object) -> WeightByField:
     value = as_mapping(value)
     if not isinstance(value, dict):
         return WeightByField(weight_value(key, value))
-    return WeightByField(fields={str(name): weight_value(f"{key}: {name}", weight) for name, weight in value.items()})
+    return WeightByField(
+        fields={str(name): weight_value(f"{key}: {name}", weight) for name, weight in value.items()}
+    )
 
 
 def rate_by_field_value(key: str, value: object) -> WeightByField:

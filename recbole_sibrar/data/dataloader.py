@@ -33,13 +33,21 @@ class MultimodalTrainDataLoader(TrainDataLoader):
     """Number of started passes over the data, less one; a resumed run restores it."""
 
     def __init__(
-        self, config: ConfigLike, dataset: DatasetLike, sampler: AbstractSampler, shuffle: bool = False
+        self,
+        config: ConfigLike,
+        dataset: DatasetLike,
+        sampler: AbstractSampler,
+        shuffle: bool = False,
     ) -> None:
         super().__init__(config, dataset, sampler, shuffle=shuffle)
         use_arrays(self)
 
     def _set_neg_sample_args(
-        self, config: ConfigLike, dataset: Dataset, dl_format: InputType, neg_sample_args: dict[str, object]
+        self,
+        config: ConfigLike,
+        dataset: Dataset,
+        dl_format: InputType,
+        neg_sample_args: dict[str, object],
     ) -> None:
         """Prepare the sampling of negatives; batches hold their ids alone, no other field of them."""
         super()._set_neg_sample_args(config, dataset, dl_format, neg_sample_args)
@@ -72,7 +80,9 @@ def numpy_stream(*key: int) -> Iterator[None]:
         np.random.set_state(state)
 
 
-def collate_full_sort(original: Callable[..., Any], loader: FullSortEvalDataLoader, index: Sequence[int]) -> Any:
+def collate_full_sort(
+    original: Callable[..., Any], loader: FullSortEvalDataLoader, index: Sequence[int]
+) -> Any:
     """Build the batch of RecBole's full-sort loader, number by number, without a tensor for each user and list.
 
     Args:
@@ -110,12 +120,18 @@ class CandidateFullSortDataLoader(FullSortEvalDataLoader):
     """
 
     def __init__(
-        self, config: ConfigLike, dataset: DatasetLike, sampler: AbstractSampler, shuffle: bool = False
+        self,
+        config: ConfigLike,
+        dataset: DatasetLike,
+        sampler: AbstractSampler,
+        shuffle: bool = False,
     ) -> None:
         self.candidates = torch.from_numpy(items_of(dataset))
         super().__init__(config, dataset, sampler, shuffle=shuffle)
 
-    def collate_fn(self, index: Sequence[int]) -> tuple[Interaction, torch.Tensor, torch.Tensor, torch.Tensor]:
+    def collate_fn(
+        self, index: Sequence[int]
+    ) -> tuple[Interaction, torch.Tensor, torch.Tensor, torch.Tensor]:
         """Build RecBole's batch with a mask, bool ``[n_users, n_items]``, in the place of the history's index."""
         interaction, history, positive_users, positive_items = super().collate_fn(index)
         excluded = (~self.candidates).repeat(len(interaction), 1)
@@ -126,7 +142,9 @@ class CandidateFullSortDataLoader(FullSortEvalDataLoader):
 
 def items_of(dataset: DatasetLike) -> NDArray[np.bool_]:
     """Find the items with an interaction in a part of a split, bool ``[n_items]``."""
-    return np.bincount(dataset.inter_feat[dataset.iid_field].numpy(), minlength=dataset.item_num) > 0
+    return (
+        np.bincount(dataset.inter_feat[dataset.iid_field].numpy(), minlength=dataset.item_num) > 0
+    )
 
 
 def candidates_of(loader: Any, choice: str) -> NDArray[np.bool_]:
@@ -145,13 +163,17 @@ def candidates_of(loader: Any, choice: str) -> NDArray[np.bool_]:
 
 def draws_negatives(loader: object) -> bool:
     """Tell if a training or evaluation loader of RecBole draws negative items."""
-    if not isinstance(loader, NegSampleDataLoader) or not isinstance(loader._sampler, AbstractSampler):
+    if not isinstance(loader, NegSampleDataLoader) or not isinstance(
+        loader._sampler, AbstractSampler
+    ):
         return False
     arguments = loader.neg_sample_args
     return "none" not in (arguments["distribution"], arguments["sample_num"])
 
 
-def restrict_sampling(loader: AbstractDataLoader, pool: NDArray[np.bool_], popularity: NDArray[np.int64]) -> None:
+def restrict_sampling(
+    loader: AbstractDataLoader, pool: NDArray[np.bool_], popularity: NDArray[np.int64]
+) -> None:
     """Restrict the negatives of a loader to a pool of items.
 
     Args:

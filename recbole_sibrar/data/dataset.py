@@ -15,7 +15,12 @@ from recbole.data.dataset import Dataset
 from recbole.data.interaction import Interaction
 from recbole.utils import FeatureSource
 
-from recbole_sibrar.data.field_tables import available_values, field_table, interactions_table, served_column
+from recbole_sibrar.data.field_tables import (
+    available_values,
+    field_table,
+    interactions_table,
+    served_column,
+)
 from recbole_sibrar.data.held_out import Evaluated, Pool
 from recbole_sibrar.data.loading.feature_files import (
     FeatureFile,
@@ -24,7 +29,11 @@ from recbole_sibrar.data.loading.feature_files import (
     filter_by_inter_num,
     weight_matrix,
 )
-from recbole_sibrar.data.loading.feature_frames import check_feature_file, describe_source, load_feature_frame
+from recbole_sibrar.data.loading.feature_frames import (
+    check_feature_file,
+    describe_source,
+    load_feature_frame,
+)
 from recbole_sibrar.data.loading.needed import has_own_load_col
 from recbole_sibrar.data.loading.served import Column, ServedFields
 from recbole_sibrar.data.modality import ModalityTable, id_table
@@ -73,20 +82,30 @@ class MultimodalDataset(Dataset):
             if name is None:
                 refuse(key, None, "the name of a field of the interactions")
 
-    def _get_load_and_unload_col(self, source: FeatureSource | str) -> tuple[set[str] | None, set[str] | None]:
+    def _get_load_and_unload_col(
+        self, source: FeatureSource | str
+    ) -> tuple[set[str] | None, set[str] | None]:
         """Add columns to a default ``load_col``: those of additional files, and the time for ``rm_dup_inter``."""
         load, unload = super()._get_load_and_unload_col(source)
 
         if not has_own_load_col(self.config):
             if load == set() and source in (self.config["additional_feat_suffix"] or ()):
                 load = None
-            elif load and source is FeatureSource.INTERACTION and self.config["rm_dup_inter"] is not None:
+            elif (
+                load
+                and source is FeatureSource.INTERACTION
+                and self.config["rm_dup_inter"] is not None
+            ):
                 load = {*load, self.time_field}
         return load, unload
 
     def _load_feat(self, filepath: str, source: FeatureSource | str) -> pd.DataFrame | None:
         """Read ``.user``, ``.item`` and additional files with checks that name the line; the others are RecBole's."""
-        if source in (FeatureSource.USER, FeatureSource.ITEM, *(self.config["additional_feat_suffix"] or ())):
+        if source in (
+            FeatureSource.USER,
+            FeatureSource.ITEM,
+            *(self.config["additional_feat_suffix"] or ()),
+        ):
             return load_feature_frame(self, filepath, source)
         frame: pd.DataFrame | None = super()._load_feat(filepath, source)
         return frame
@@ -95,7 +114,9 @@ class MultimodalDataset(Dataset):
         self, token: str, dataset_path: str, source: FeatureSource, field_name: str
     ) -> pd.DataFrame | None:
         check_feature_file(self, "user" if source is FeatureSource.USER else "item")
-        frame: pd.DataFrame | None = super()._load_user_or_item_feat(token, dataset_path, source, field_name)
+        frame: pd.DataFrame | None = super()._load_user_or_item_feat(
+            token, dataset_path, source, field_name
+        )
         return frame
 
     def _set_alias(self, alias_name: str, default_value: list[str]) -> None:
@@ -128,7 +149,10 @@ class MultimodalDataset(Dataset):
 
     def files_with_fields(self) -> list[FeatureFile]:
         """List the loaded files of users and items."""
-        sides = [FeatureFile(side, self.feature_file(side), side, name, name) for side, name in self._id_fields()]
+        sides = [
+            FeatureFile(side, self.feature_file(side), side, name, name)
+            for side, name in self._id_fields()
+        ]
         files = [*sides, *self.feature_files.values()]
         return [file for file in files if getattr(self, f"{file.suffix}_feat") is not None]
 
@@ -194,7 +218,9 @@ class MultimodalDataset(Dataset):
         for suffix, fields in state.get("served", {}).items():
             frame = state[f"{suffix}_feat"]
             if isinstance(frame, pd.DataFrame):
-                state[f"{suffix}_feat"] = frame.drop(columns=list(fields.vectors()), errors="ignore")
+                state[f"{suffix}_feat"] = frame.drop(
+                    columns=list(fields.vectors()), errors="ignore"
+                )
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -203,7 +229,9 @@ class MultimodalDataset(Dataset):
             frame = getattr(self, f"{suffix}_feat")
             if isinstance(frame, pd.DataFrame):
                 for name, vectors in fields.vectors().items():
-                    frame.insert(min(fields.columns.index(name), frame.shape[1]), name, vectors.arrays())
+                    frame.insert(
+                        min(fields.columns.index(name), frame.shape[1]), name, vectors.arrays()
+                    )
 
     def _drop_unused_col(self) -> None:
         """Drop unused columns of the interactions, and the properties of unused fields of users and items."""
@@ -213,7 +241,12 @@ class MultimodalDataset(Dataset):
                 if suffix == FeatureSource.INTERACTION.value and name in feat:
                     self._del_col(feat, name)
                 elif suffix in self.served and name not in feat:
-                    for properties in (self.field2type, self.field2source, self.field2id_token, self.field2token_id):
+                    for properties in (
+                        self.field2type,
+                        self.field2source,
+                        self.field2id_token,
+                        self.field2token_id,
+                    ):
                         properties.pop(name, None)
 
     def _preload_weight_matrix(self) -> None:
@@ -301,7 +334,9 @@ class MultimodalDataset(Dataset):
             return rows
 
         chosen = torch.from_numpy(index)
-        return Interaction({name: self.inter_feat[name][chosen] for name in self.inter_feat.columns})
+        return Interaction(
+            {name: self.inter_feat[name][chosen] for name in self.inter_feat.columns}
+        )
 
     def join(self, df: Interaction) -> Interaction:
         """Leave a batch as it is: models look up the fields of its users and items in the tables."""
@@ -310,7 +345,10 @@ class MultimodalDataset(Dataset):
     def __str__(self) -> str:
         lines = [super().__str__()]
         for side, tables in self.field_tables.items():
-            lines += [f"{side} field: {table.describe()}{self._origin(name)}" for name, table in tables.items()]
+            lines += [
+                f"{side} field: {table.describe()}{self._origin(name)}"
+                for name, table in tables.items()
+            ]
         return "\n".join(lines)
 
     def _origin(self, name: str) -> str:

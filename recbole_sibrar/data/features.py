@@ -78,7 +78,9 @@ def field_types(dataset: DatasetLike, side: Side) -> dict[str, str]:
     return {field.name: field.type for field in header if field.name != id_field(dataset, side)}
 
 
-def read_field(dataset: DatasetLike, side: Side, name: str, types: tuple[str, ...], key: str) -> FieldValues:
+def read_field(
+    dataset: DatasetLike, side: Side, name: str, types: tuple[str, ...], key: str
+) -> FieldValues:
     """Read a field of the data set's ``.user`` or ``.item`` file, or of an additional file of users or items.
 
     RecBole's models seldom load these files. The field is read from the file itself, without any normalisation, so that
@@ -116,7 +118,9 @@ def read_numbers(dataset: DatasetLike, side: Side, name: str, key: str) -> Numbe
     wrong = cells[cells.notna().to_numpy() & np.isnan(found)]
     if field.type == "token" and len(wrong):
         path = feature_path(dataset, side)
-        raise DataError(f"{key}: bins: found '{wrong.iloc[0]}' in the field '{name}' of {path}, allowed are numbers")
+        raise DataError(
+            f"{key}: bins: found '{wrong.iloc[0]}' in the field '{name}' of {path}, allowed are numbers"
+        )
 
     finite = np.isfinite(found)
     known = finite & (entities > 0)
@@ -140,7 +144,9 @@ def _read_column(
 
     names = id_names(dataset, side)
     id_field = next((field for field in names if field in fields), None)
-    usable = [field.name for field in fields.values() if field.type in types and field.name != id_field]
+    usable = [
+        field.name for field in fields.values() if field.type in types and field.name != id_field
+    ]
     if name not in usable:
         fault = f"is of type {fields[name].type} there" if name in fields else "is not there"
         raise DataError(
@@ -173,12 +179,17 @@ def _file_with(dataset: DatasetLike, side: Side, name: str) -> Path:
 def _values(field: Field, cells: list[Any], entities: NDArray[np.int64], n: int) -> FieldValues:
     """Sort values by internal id."""
     if field.type in ("token", "token_seq"):
-        bags = [list(cell) if field.type == "token_seq" else [cell] * isinstance(cell, str) for cell in cells]
+        bags = [
+            list(cell) if field.type == "token_seq" else [cell] * isinstance(cell, str)
+            for cell in cells
+        ]
         return _labels(field, bags, entities, n)
     return _vectors(field, cells, entities, n)
 
 
-def _labels(field: Field, bags: list[list[str]], entities: NDArray[np.int64], n: int) -> FieldValues:
+def _labels(
+    field: Field, bags: list[list[str]], entities: NDArray[np.int64], n: int
+) -> FieldValues:
     """Make a matrix with 1 for each label of each entity."""
     rows = np.repeat(entities, [len(bag) for bag in bags])
     values = list(chain.from_iterable(bags))
@@ -186,7 +197,9 @@ def _labels(field: Field, bags: list[list[str]], entities: NDArray[np.int64], n:
     column = {label: j for j, label in enumerate(labels)}
     columns = np.array([column[value] for value in values], dtype=np.int64)
 
-    matrix = csr_matrix((np.ones(len(rows), dtype=np.float64), (rows, columns)), shape=(n, len(labels)))
+    matrix = csr_matrix(
+        (np.ones(len(rows), dtype=np.float64), (rows, columns)), shape=(n, len(labels))
+    )
     matrix.data[:] = 1  # a repeated label counts once
     available = np.zeros(n, dtype=bool)
     available[rows] = True
@@ -196,7 +209,9 @@ def _labels(field: Field, bags: list[list[str]], entities: NDArray[np.int64], n:
 def _vectors(field: Field, cells: list[Any], entities: NDArray[np.int64], n: int) -> FieldValues:
     """Make a matrix of numbers or vectors, 0 where there is none."""
     vectors = [np.atleast_1d(np.asarray(cell, dtype=np.float32)) for cell in cells]
-    present = np.array([len(vector) > 0 and bool(np.isfinite(vector).all()) for vector in vectors], dtype=bool)
+    present = np.array(
+        [len(vector) > 0 and bool(np.isfinite(vector).all()) for vector in vectors], dtype=bool
+    )
     size = max((len(vector) for vector in vectors), default=0)
 
     dense = np.zeros((n, size), dtype=np.float32)

@@ -59,7 +59,9 @@ def field_table(
     if kind is FeatureType.TOKEN:
         values = torch.tensor(column.to_numpy(np.int64))
         n_labels = dataset.n_labels(name)
-        return dense_table(name, ModalityKind.CATEGORICAL, values, mask & (values < n_labels), n_labels)
+        return dense_table(
+            name, ModalityKind.CATEGORICAL, values, mask & (values < n_labels), n_labels
+        )
 
     if kind is FeatureType.TOKEN_SEQ:
         all_labels = bags(list(column), dataset.num(name))
@@ -69,7 +71,8 @@ def field_table(
         return _numerical_table(dataset, name, column, mask)
 
     if kind is FeatureType.FLOAT:
-        with np.errstate(over="ignore"):  # the model refuses infinite numbers, with the name of the field
+        # the model refuses infinite numbers, with the name of the field
+        with np.errstate(over="ignore"):
             numbers = torch.from_numpy(column.to_numpy(np.float32)[:, None])
         return dense_table(name, ModalityKind.SCALAR, numbers, mask, 1)
 
@@ -84,12 +87,16 @@ def _numerical_table(
     RecBole turns such a field into pairs: (value, 1), or (1, bucket) if it is discretised.
     """
     if dataset.field2type[name] is not FeatureType.FLOAT:
-        raise DataError(f"numerical_features: '{name}' is a float_seq, only float fields can be listed there")
+        raise DataError(
+            f"numerical_features: '{name}' is a float_seq, only float fields can be listed there"
+        )
 
     pairs = torch.tensor(column.to_list(), dtype=torch.float32)
     if name in (dataset.config["discretization"] or ()):
         buckets = pairs[:, 1].long()
-        return dense_table(name, ModalityKind.CATEGORICAL, buckets, mask, dataset.field2bucketnum[name])
+        return dense_table(
+            name, ModalityKind.CATEGORICAL, buckets, mask, dataset.field2bucketnum[name]
+        )
     return dense_table(name, ModalityKind.SCALAR, pairs[:, :1], mask, 1)
 
 
@@ -97,7 +104,9 @@ def _vector_table(name: str, vectors: list[Any], mask: torch.Tensor, size: int) 
     """Make the modality of vectors; it shares the matrix of the file if it can."""
     shared = shared_matrix(vectors, size)
     if shared is None:
-        return dense_table(name, ModalityKind.VECTOR, torch.from_numpy(stacked(vectors, size)), mask, size)
+        return dense_table(
+            name, ModalityKind.VECTOR, torch.from_numpy(stacked(vectors, size)), mask, size
+        )
 
     mask[0] = False
     matrix, rows = (torch.from_numpy(array) for array in shared)
@@ -124,7 +133,9 @@ def served_column(
 
     assert table.values is not None
     rows = torch.tensor(entities)
-    return VectorRows(table.values, rows if table.rows is None else table.rows[rows], table.available[rows])
+    return VectorRows(
+        table.values, rows if table.rows is None else table.rows[rows], table.available[rows]
+    )
 
 
 def interactions_table(dataset: MultimodalDataset, side: Side) -> ModalityTable:

@@ -46,7 +46,11 @@ def evaluated_entities(parts: Sequence[DatasetLike]) -> dict[Side, Evaluated]:
 
 
 def negative_pool(
-    choice: Pool | None, is_cold_start: bool, from_files: bool, is_ours: bool, evaluated: dict[Side, Evaluated]
+    choice: Pool | None,
+    is_cold_start: bool,
+    from_files: bool,
+    is_ours: bool,
+    evaluated: dict[Side, Evaluated],
 ) -> Pool:
     """Choose the pool of the negatives of training.
 

@@ -77,7 +77,9 @@ class ModalityTable:
         return f"{self.name} ({self.kind.value}, size {self.size}, {100 * share:.1f} % available)"
 
 
-def dense_table(name: str, kind: ModalityKind, values: Tensor, available: Tensor, size: int) -> ModalityTable:
+def dense_table(
+    name: str, kind: ModalityKind, values: Tensor, available: Tensor, size: int
+) -> ModalityTable:
     """Make a table with one value per entity; missing values are set to 0.
 
     Args:
@@ -112,7 +114,9 @@ def bag_table(name: str, kind: ModalityKind, bags: csr_matrix) -> ModalityTable:
 
     counts = np.diff(bags.indptr)
     if counts[0] or (bags.indices == 0).any():
-        raise ValueError(f"modality '{name}': the padding row and the padding id 0 cannot hold values")
+        raise ValueError(
+            f"modality '{name}': the padding row and the padding id 0 cannot hold values"
+        )
 
     return ModalityTable(
         name,

@@ -42,7 +42,9 @@ def _pool(config: FullConfig, dataset: DatasetLike, evaluated: dict[Side, Evalua
     is_cold_start = settings.cold_start is not None
     from_files = config["benchmark_filename"] is not None
     is_ours = isinstance(dataset, MultimodalDataset)
-    return negative_pool(settings.train_neg_candidates, is_cold_start, from_files, is_ours, evaluated)
+    return negative_pool(
+        settings.train_neg_candidates, is_cold_start, from_files, is_ours, evaluated
+    )
 
 
 def restrict_training(
@@ -78,7 +80,9 @@ def restrict_training(
             loader._dataset.negative_pool = "all"
         else:
             if not is_cold_start:
-                _log_restriction(int((popularity > 0).sum()), len(popularity) - 1, evaluated, by_default)
+                _log_restriction(
+                    int((popularity > 0).sum()), len(popularity) - 1, evaluated, by_default
+                )
 
     elif evaluated["item"].n_new and (is_cold_start or config["benchmark_filename"] is not None):
         getLogger().info(
@@ -87,7 +91,9 @@ def restrict_training(
         )
 
 
-def _log_restriction(n_items: int, n_all: int, evaluated: dict[Side, Evaluated], by_default: bool) -> None:
+def _log_restriction(
+    n_items: int, n_all: int, evaluated: dict[Side, Evaluated], by_default: bool
+) -> None:
     new = " and ".join(f"{found.n_new} {side}s" for side, found in evaluated.items() if found.n_new)
     reason = f", because files hold out {new}; all draws from all {n_all}" if by_default else ""
     getLogger().info(

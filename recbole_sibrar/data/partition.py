@@ -64,7 +64,10 @@ def divide(dataset: Dataset, settings: ColdStart, seed: int) -> None:
     dropped = len(frame) - len(order)
     if dropped:
         kept = dataset.inter_feat
-        lost = {side: len(set(frame[name]) - set(kept[name])) for side, name in _id_fields(dataset).items()}
+        lost = {
+            side: len(set(frame[name]) - set(kept[name]))
+            for side, name in _id_fields(dataset).items()
+        }
         getLogger().info(
             f"cold start: {dropped} of {len(frame)} interactions are left out, because user and item are in different "
             f"parts; {lost['user']} users and {lost['item']} items have no others"
@@ -95,7 +98,10 @@ def _other_fields(dataset: DatasetLike) -> list[pd.Series[Any]]:
         return []
 
     others = [name for name in frame.columns if name not in ids]
-    return [frame[name] if dataset.field2type[name] is FeatureType.FLOAT else frame[name].map(str) for name in others]
+    return [
+        frame[name] if dataset.field2type[name] is FeatureType.FLOAT else frame[name].map(str)
+        for name in others
+    ]
 
 
 def _id_fields(dataset: DatasetLike) -> dict[Side, str]:
@@ -129,7 +135,9 @@ def check_parts(parts: Sequence[DatasetLike], group_by: str, is_mixed: bool = Fa
         counts = []
         for side, field in fields.items():
             entities = set(part.inter_feat[field].tolist())
-            unknown = 0 if group_by in (side, "both") and not is_mixed else len(entities - trained[side])
+            unknown = (
+                0 if group_by in (side, "both") and not is_mixed else len(entities - trained[side])
+            )
             note = f" ({unknown} without training)" if unknown else ""
             counts.append(f"{len(entities)} {side}s{note}")
         sizes.append(f"{name} {', '.join(counts)}, {len(part.inter_feat)} interactions")
@@ -138,7 +146,9 @@ def check_parts(parts: Sequence[DatasetLike], group_by: str, is_mixed: bool = Fa
         sizes.append(describe_parts(parts, group_by))
     for side, field in fields.items():
         if group_by in (side, "both") and not is_mixed:
-            check_disjoint([part.inter_feat[field] for part in parts], parts[0].field2id_token[field], side)
+            check_disjoint(
+                [part.inter_feat[field] for part in parts], parts[0].field2id_token[field], side
+            )
 
     return f"cold start by {group_by}: {'; '.join(sizes)}; held-out pairs {hash_of(parts)}"
 
@@ -152,7 +162,8 @@ def hash_of(parts: Sequence[DatasetLike]) -> str:
     pairs = []
     for part in parts[1:]:
         users, items = (
-            part.field2id_token[name][part.inter_feat[name].numpy()] for name in (part.uid_field, part.iid_field)
+            part.field2id_token[name][part.inter_feat[name].numpy()]
+            for name in (part.uid_field, part.iid_field)
         )
         pairs.append((users, items))
     return held_out_hash(pairs)
@@ -184,7 +195,9 @@ class SplitWriter:
         for suffix, file in getattr(dataset, "feature_files", {}).items():
             self.kept[suffix] = set(getattr(dataset, f"{suffix}_feat")[file.id_field])
 
-    def build(self, dataset: DatasetLike, original: Callable[[], list[DatasetLike]]) -> list[pd.DataFrame]:
+    def build(
+        self, dataset: DatasetLike, original: Callable[[], list[DatasetLike]]
+    ) -> list[pd.DataFrame]:
         """Run RecBole's split, and keep its parts in :attr:`parts`.
 
         Args:
@@ -217,13 +230,19 @@ class SplitWriter:
                 be written.
         """
         name = dataset.dataset_name
-        separators = (dataset.config["field_separator"], dataset.config["seq_separator"], dataset.config["encoding"])
+        separators = (
+            dataset.config["field_separator"],
+            dataset.config["seq_separator"],
+            dataset.config["encoding"],
+        )
 
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder) as temporary:
                 for part, frame in zip(PARTS, frames, strict=True):
-                    write_frame(Path(temporary) / f"{name}.{part}.inter", self.fields, frame, *separators)
+                    write_frame(
+                        Path(temporary) / f"{name}.{part}.inter", self.fields, frame, *separators
+                    )
                 self._copy_features(dataset, Path(temporary))
                 _move_new(Path(temporary), folder)
         except OSError as error:
@@ -242,9 +261,19 @@ class SplitWriter:
     def _copy_features(self, dataset: DatasetLike, target: Path) -> None:
         """Copy the data set's other files, without the users and items dropped by RecBole's filters."""
         ids: dict[str, str] = {str(side): field for side, field in _id_fields(dataset).items()}
-        others = {suffix: file.header_field for suffix, file in getattr(dataset, "feature_files", {}).items()}
+        others = {
+            suffix: file.header_field
+            for suffix, file in getattr(dataset, "feature_files", {}).items()
+        }
 
-        for suffix in (*ids, "net", "kg", "link", "yaml", *(dataset.config["additional_feat_suffix"] or ())):
+        for suffix in (
+            *ids,
+            "net",
+            "kg",
+            "link",
+            "yaml",
+            *(dataset.config["additional_feat_suffix"] or ()),
+        ):
             file = Path(dataset.dataset_path) / f"{dataset.dataset_name}.{suffix}"
             if not file.is_file():
                 continue
@@ -253,7 +282,9 @@ class SplitWriter:
                 separator = dataset.config["field_separator"]
                 encoding = dataset.config["encoding"]
                 id_field = {**ids, **others}[suffix]
-                _copy_lines(file, target / file.name, id_field, self.kept[suffix], separator, encoding)
+                _copy_lines(
+                    file, target / file.name, id_field, self.kept[suffix], separator, encoding
+                )
             else:
                 shutil.copyfile(file, target / file.name)
 
@@ -266,7 +297,9 @@ def _needs_interactions(dataset: Dataset, side: Side) -> bool:
     return bool(intervals) and intervals[0][1] > 0
 
 
-def _copy_lines(file: Path, target: Path, field: str, kept: set[str], separator: str, encoding: str | None) -> None:
+def _copy_lines(
+    file: Path, target: Path, field: str, kept: set[str], separator: str, encoding: str | None
+) -> None:
     """Copy the header and the lines of some users or items, byte for byte."""
     encoding = encoding or "utf-8"
     with (
@@ -274,7 +307,9 @@ def _copy_lines(file: Path, target: Path, field: str, kept: set[str], separator:
         open(target, "w", encoding=encoding, newline="") as copy,
     ):
         header = next(lines)
-        column = [cell.rpartition(":")[0] for cell in header.rstrip("\r\n").split(separator)].index(field)
+        column = [cell.rpartition(":")[0] for cell in header.rstrip("\r\n").split(separator)].index(
+            field
+        )
         copy.write(header)
 
         for line in lines:

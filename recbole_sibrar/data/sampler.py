@@ -88,7 +88,9 @@ def _rows_by_user(dataset: DatasetLike) -> Iterator[tuple[int, list[int]]]:
 
     starts = np.flatnonzero(np.diff(users, prepend=-1))
     ends = np.append(starts, len(users))[1:]
-    for user, start, end in zip(users[starts].tolist(), starts.tolist(), ends.tolist(), strict=True):
+    for user, start, end in zip(
+        users[starts].tolist(), starts.tolist(), ends.tolist(), strict=True
+    ):
         yield user, items[start:end].tolist()
 
 
@@ -109,7 +111,9 @@ class PairSet:
     BITS = 64
     """Largest size of the table, in bits for each pair."""
 
-    def __init__(self, users: NDArray[np.int64], items: NDArray[np.int64], n_users: int, n_items: int) -> None:
+    def __init__(
+        self, users: NDArray[np.int64], items: NDArray[np.int64], n_users: int, n_items: int
+    ) -> None:
         self.n_items = n_items
         self.numbers: NDArray[np.int64] = np.unique(users * n_items + items)
 
@@ -156,14 +160,20 @@ def known_pairs(sampler: Sampler) -> PairSet:
 
     if source is not sampler.used_ids or not isinstance(pairs, PairSet):
         sizes = [len(items) for items in sampler.used_ids]
-        items = np.concatenate([np.fromiter(items, np.int64, len(items)) for items in sampler.used_ids])
-        pairs = PairSet(np.repeat(np.arange(len(sizes)), sizes), items, len(sizes), sampler.item_num)
+        items = np.concatenate(
+            [np.fromiter(items, np.int64, len(items)) for items in sampler.used_ids]
+        )
+        pairs = PairSet(
+            np.repeat(np.arange(len(sizes)), sizes), items, len(sizes), sampler.item_num
+        )
         sampler.known_pairs = sampler.used_ids, pairs
 
     return pairs
 
 
-def pop_sampling(original: Callable[..., Any], sampler: AbstractSampler, sample_num: int) -> NDArray[np.int64]:
+def pop_sampling(
+    original: Callable[..., Any], sampler: AbstractSampler, sample_num: int
+) -> NDArray[np.int64]:
     """Draw the same numbers as RecBole's method of the same name, without its loop.
 
     Args:
@@ -183,7 +193,9 @@ def pop_sampling(original: Callable[..., Any], sampler: AbstractSampler, sample_
 
     keys, probability, alias = table
     drawn = np.random.randint(0, len(keys), sample_num)
-    items: NDArray[np.int64] = np.where(probability[drawn] > np.random.random(sample_num), keys[drawn], alias[drawn])
+    items: NDArray[np.int64] = np.where(
+        probability[drawn] > np.random.random(sample_num), keys[drawn], alias[drawn]
+    )
     return items
 
 
@@ -246,7 +258,9 @@ class PoolSampler(Sampler):
                     f"{'train_neg_candidates: all' if self.phase == 'train' else 'mode: full'}"
                 )
 
-    def sample_by_user_ids(self, user_ids: NDArray[np.int64], item_ids: NDArray[np.int64], num: int) -> torch.Tensor:
+    def sample_by_user_ids(
+        self, user_ids: NDArray[np.int64], item_ids: NDArray[np.int64], num: int
+    ) -> torch.Tensor:
         """Draw for rows of users and items; see RecBole's method of the same name."""
         if not self.is_repeatable:
             drawn: torch.Tensor = super().sample_by_user_ids(user_ids, item_ids, num)

@@ -28,21 +28,36 @@ from recbole_sibrar.protocols import DatasetLike, FullConfig, LoaderLike
 _FOUND = "found_loaders"
 """Attribute of a configuration with its saved loaders."""
 
-_DAMAGE = (pickle.UnpicklingError, EOFError, OSError, AttributeError, ImportError, IndexError, TypeError, ValueError)
+_DAMAGE = (
+    pickle.UnpicklingError,
+    EOFError,
+    OSError,
+    AttributeError,
+    ImportError,
+    IndexError,
+    TypeError,
+    ValueError,
+)
 """Exceptions of pickle for a damaged file, or for one with other versions of classes."""
 
 
-def save_split_dataloaders(original: Callable[..., None], config: FullConfig, dataloaders: tuple[Any, ...]) -> None:
+def save_split_dataloaders(
+    original: Callable[..., None], config: FullConfig, dataloaders: tuple[Any, ...]
+) -> None:
     """Write the loaders of a run; see :func:`save`."""
     save(config, dataloaders)
 
 
-def load_split_dataloaders(original: Callable[..., Any], config: FullConfig) -> tuple[Any, ...] | None:
+def load_split_dataloaders(
+    original: Callable[..., Any], config: FullConfig
+) -> tuple[Any, ...] | None:
     """Take the loaders found by :func:`prepare`, or read those of an earlier run."""
     return config.__dict__.pop(_FOUND) if _FOUND in config.__dict__ else load(config)
 
 
-def prepare(config: FullConfig, dataset: Dataset, prepare_data: Callable[[], tuple[Any, ...]]) -> tuple[Any, ...]:
+def prepare(
+    config: FullConfig, dataset: Dataset, prepare_data: Callable[[], tuple[Any, ...]]
+) -> tuple[Any, ...]:
     """Make the loaders of a run, or read equal ones from a file.
 
     Args:
@@ -75,7 +90,9 @@ def parts_of(loader: Any) -> list[Any]:
 
 def default_file(config: FullConfig) -> Path:
     """RecBole's file for the loaders of a data set and a model."""
-    return Path(config["checkpoint_dir"]) / f"{config['dataset']}-for-{config['model']}-dataloader.pth"
+    return (
+        Path(config["checkpoint_dir"]) / f"{config['dataset']}-for-{config['model']}-dataloader.pth"
+    )
 
 
 def save(config: FullConfig, loaders: tuple[Any, ...]) -> None:
@@ -92,7 +109,9 @@ def save(config: FullConfig, loaders: tuple[Any, ...]) -> None:
     """
     if processes.count(config) > 1:
         if processes.is_main(config):
-            getLogger().warning("save_dataloaders: nothing is saved, as each of several processes has its own loaders")
+            getLogger().warning(
+                "save_dataloaders: nothing is saved, as each of several processes has its own loaders"
+            )
         return
 
     file = default_file(config)
@@ -127,14 +146,17 @@ def _write(file: Path, content: object, key: str) -> None:
 @contextmanager
 def _without_generators(loaders: tuple[Any, ...]) -> Iterator[list[Any]]:
     """Take the generators out of loaders within a ``with`` block, as pickle cannot write them; yields their states."""
-    owners = [owner for loader in loaders for part in parts_of(loader) for owner in (part, part.sampler)]
+    owners = [
+        owner for loader in loaders for part in parts_of(loader) for owner in (part, part.sampler)
+    ]
     generators = [(owner, owner.generator) for owner in owners if hasattr(owner, "generator")]
     states = [[part.generator.get_state() for part in parts_of(loader)] for loader in loaders]
 
     for owner, _ in generators:
         owner.generator = None
     try:
-        yield [own if len(own) > 1 else own[0] for own in states]  # one state a loader, as RecBole writes it
+        # one state a loader, as RecBole writes it
+        yield [own if len(own) > 1 else own[0] for own in states]
     finally:
         for owner, generator in generators:
             owner.generator = generator
@@ -169,7 +191,9 @@ def load(config: FullConfig, dataset: DatasetLike | None = None) -> tuple[Any, .
     return found
 
 
-def _read(config: FullConfig, file: Path, dataset: DatasetLike | None) -> tuple[tuple[Any, ...] | None, str]:
+def _read(
+    config: FullConfig, file: Path, dataset: DatasetLike | None
+) -> tuple[tuple[Any, ...] | None, str]:
     """Read the loaders of a file; None and a reason if they cannot be used."""
     if processes.count(config) > 1:
         return None, "each of several processes has its own"
@@ -184,7 +208,9 @@ def _read(config: FullConfig, file: Path, dataset: DatasetLike | None) -> tuple[
         return None, f"it cannot be read ({' '.join(str(error).split()) or type(error).__name__})"
 
     added = _added(earlier, config)
-    changed = _changed(earlier.final_config_dict, config.final_config_dict | added) or _changed_data(train, dataset)
+    changed = _changed(
+        earlier.final_config_dict, config.final_config_dict | added
+    ) or _changed_data(train, dataset)
     if changed:
         return None, changed
 
@@ -212,7 +238,9 @@ def _changed(earlier: dict[str, Any], now: dict[str, Any]) -> str:
     """Describe the differences between two configurations in the keys with influence on loaders."""
     keys = sorted((earlier.keys() | now.keys()).difference(WITHOUT_EFFECT, OF_MODEL))
     both = [(key, earlier.get(key), now.get(key)) for key in keys]
-    return ", ".join(f"{key}: {there} there, {here} here" for key, there, here in both if str(there) != str(here))
+    return ", ".join(
+        f"{key}: {there} there, {here} here" for key, there, here in both if str(there) != str(here)
+    )
 
 
 def _with_generators(loader: Any, states: Any) -> Any:

@@ -52,10 +52,13 @@ def _iterator(loader: Any, done: int) -> tuple[Any, int]:
         return _rest(loader, done), 0
 
     if loader.state is not KGDataLoaderState.RSKG:
-        return _rest(loader.kg_dataloader if loader.state is KGDataLoaderState.KG else part, done), 0
+        return _rest(
+            loader.kg_dataloader if loader.state is KGDataLoaderState.KG else part, done
+        ), 0
 
     graph = loader.kg_dataloader
-    rounds = (done - 1) // len(graph)  # the graph starts again where the interactions have more batches
+    # the graph starts again where the interactions have more batches
+    rounds = (done - 1) // len(graph)
     for _ in range(rounds):
         next(_rest(graph, len(graph)), None)
     loader.kg_iter = _rest(graph, done - rounds * len(graph))

@@ -67,7 +67,9 @@ def partition_entities(
 
     if sizes.min() < 1:
         found = ", ".join(f"{size} for {part}" for part, size in zip(PARTS, sizes, strict=True))
-        raise DataError(f"eval_args: split: {n} {side}s cannot be divided by {list(ratios)}: that leaves {found}")
+        raise DataError(
+            f"eval_args: split: {n} {side}s cannot be divided by {list(ratios)}: that leaves {found}"
+        )
 
     parts = np.empty(n, dtype=np.int8)
     in_order = np.argsort(np.asarray(tokens))
@@ -187,7 +189,9 @@ def hold_out_known(
     return result
 
 
-def _divide_each(owners: NDArray[np.int64], order: NDArray[np.int64], ratios: Sequence[float]) -> NDArray[np.int8]:
+def _divide_each(
+    owners: NDArray[np.int64], order: NDArray[np.int64], ratios: Sequence[float]
+) -> NDArray[np.int8]:
     """Divide the rows of each owner in an order; the shares of validation and test are rounded down.
 
     Args:
@@ -198,7 +202,8 @@ def _divide_each(owners: NDArray[np.int64], order: NDArray[np.int64], ratios: Se
     sizes = np.bincount(owners)
     ordered = owners[order]
     first = np.cumsum(sizes) - sizes
-    n_left = sizes[ordered] - (np.arange(len(order)) - first[ordered])  # rows of the owner from this one on
+    # rows of the owner from this one on
+    n_left = sizes[ordered] - (np.arange(len(order)) - first[ordered])
 
     # 0.29 * 100 is 28.999999999999996
     n_valid, n_test = (np.floor(share * sizes + 1e-9).astype(int)[ordered] for share in ratios[1:])
@@ -282,7 +287,9 @@ def held_out_hash(pairs: Sequence[tuple[Sequence[str], Sequence[str]]]) -> str:
     return digest.hexdigest()[:12]
 
 
-def check_disjoint(parts: Sequence[Sequence[int]], tokens: Sequence[str] | NDArray[Any], side: Side) -> None:
+def check_disjoint(
+    parts: Sequence[Sequence[int]], tokens: Sequence[str] | NDArray[Any], side: Side
+) -> None:
     """Check that no entity has interactions in two parts of a cold-start split.
 
     Args:

@@ -56,7 +56,9 @@ def views_of(
         cold_items, warm_items = is_item & ~known["item"], known["item"]
 
     everyone = np.ones_like(known["user"])
-    cold_users, warm_users = (everyone, everyone) if group_by == "item" else (~known["user"], known["user"])
+    cold_users, warm_users = (
+        (everyone, everyone) if group_by == "item" else (~known["user"], known["user"])
+    )
     return View(COLD, cold_users, cold_items), View(WARM, warm_users, warm_items)
 
 
@@ -84,12 +86,17 @@ def describe_parts(parts: Sequence[DatasetLike], group_by: str) -> str:
 
     for side in SIDES:
         if group_by in (side, "both"):
-            ids = [_ids(part, side)[is_cold].tolist() for part, is_cold in zip(held_out, cold, strict=True)]
+            ids = [
+                _ids(part, side)[is_cold].tolist()
+                for part, is_cold in zip(held_out, cold, strict=True)
+            ]
             check_disjoint([[], *ids], train.field2id_token[id_field(train, side)], side)
     return "; ".join(texts)
 
 
-def _cold_rows(known: dict[Side, NDArray[np.bool_]], part: DatasetLike, group_by: str) -> NDArray[np.bool_]:
+def _cold_rows(
+    known: dict[Side, NDArray[np.bool_]], part: DatasetLike, group_by: str
+) -> NDArray[np.bool_]:
     """Mark the interactions of a part whose item (or user, or both) has no training interaction."""
     sides: tuple[Side, ...] = tuple(side for side in SIDES if group_by in (side, "both"))
     is_cold: NDArray[np.bool_] = np.all([~known[side][_ids(part, side)] for side in sides], axis=0)

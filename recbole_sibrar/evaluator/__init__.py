@@ -7,7 +7,14 @@ if TYPE_CHECKING:
     from recbole_sibrar.evaluator.lists import ListCollector, RecommendationLists, TrainingKnowledge
     from recbole_sibrar.evaluator.metrics import METRICS, ListMetric, UserListMetric
 
-__all__ = ["METRICS", "ListCollector", "ListMetric", "RecommendationLists", "TrainingKnowledge", "UserListMetric"]
+__all__ = [
+    "METRICS",
+    "ListCollector",
+    "ListMetric",
+    "RecommendationLists",
+    "TrainingKnowledge",
+    "UserListMetric",
+]
 
 _MODULES = {
     "ListCollector": "lists",

@@ -56,7 +56,11 @@ def group_results(
     results: OrderedDict[str, tuple[int, dict[str, float]]] = OrderedDict()
     absent: list[str] = []
     for group in groups:
-        part = _of_users(struct, group.members[lists.users]) if group.side == "user" else _of_items(struct, group)
+        part = (
+            _of_users(struct, group.members[lists.users])
+            if group.side == "user"
+            else _of_items(struct, group)
+        )
 
         n_users = len(part.get(NEED).users)
         values = _measure_group(metrics, part, group) if n_users else {}
@@ -69,7 +73,9 @@ def group_results(
     return results, absent
 
 
-def _measure_group(metrics: Mapping[str, AbstractMetric], part: DataStruct, group: Group) -> dict[str, float]:
+def _measure_group(
+    metrics: Mapping[str, AbstractMetric], part: DataStruct, group: Group
+) -> dict[str, float]:
     """Compute the metrics of one group; of a group of items only metrics of lists and of hits."""
     values: dict[str, float] = {}
     for metric in metrics.values():
@@ -94,7 +100,9 @@ def _of_items(struct: DataStruct, group: Group) -> DataStruct:
     lists = lists.of_users(lists.n_positives > 0)
 
     # RecBole's form: hits of each user, then the number of held-out items.
-    hits = np.column_stack([lists.hits, lists.n_positives]) if len(lists.users) else np.zeros((0, 1))
+    hits = (
+        np.column_stack([lists.hits, lists.n_positives]) if len(lists.users) else np.zeros((0, 1))
+    )
 
     part = DataStruct()
     part.set("rec.topk", torch.from_numpy(hits.astype(np.int32)))
@@ -115,7 +123,9 @@ def per_user_results(metrics: Mapping[str, AbstractMetric], struct: DataStruct) 
     """
     lists: RecommendationLists = struct.get(NEED)
     dataset = lists.knowledge.dataset
-    columns: dict[str, Any] = {dataset.uid_field: dataset.field2id_token[dataset.uid_field][lists.users]}
+    columns: dict[str, Any] = {
+        dataset.uid_field: dataset.field2id_token[dataset.uid_field][lists.users]
+    }
 
     for name, metric in metrics.items():
         if isinstance(metric, ListMetric):
@@ -133,7 +143,9 @@ def per_user_results(metrics: Mapping[str, AbstractMetric], struct: DataStruct) 
 def _values_of_users(metric: AbstractMetric, struct: DataStruct) -> dict[str, NDArray[Any]]:
     """Values of each user, from a metric of RecBole that reports their mean."""
     recording = copy.copy(metric)
-    recording.topk_result = lambda name, values: {f"{name}@{k}": values[:, k - 1].astype(float) for k in metric.topk}
+    recording.topk_result = lambda name, values: {
+        f"{name}@{k}": values[:, k - 1].astype(float) for k in metric.topk
+    }
     values: dict[str, NDArray[Any]] = recording.calculate_metric(struct)
     return values
 
@@ -156,7 +168,9 @@ def save_per_user(frame: pd.DataFrame, path: Path) -> None:
     getLogger().info(f"wrote the results of {len(frame)} users to {path}")
 
 
-def table(overall: dict[str, float], results: dict[str, tuple[int, dict[str, float]]], n_users: int) -> str:
+def table(
+    overall: dict[str, float], results: dict[str, tuple[int, dict[str, float]]], n_users: int
+) -> str:
     """Write the results of all users and of each group as text, a row each."""
     rows = {"all": {"users": n_users, **overall}}
     for label, (n, values) in results.items():

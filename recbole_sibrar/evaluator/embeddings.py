@@ -39,10 +39,14 @@ class ModalityEmbeddings:
         rows = np.flatnonzero(self.available.sum(1) > 1)
         if len(rows) > n:
             rows = np.sort(np.random.default_rng(seed).choice(rows, n, replace=False))
-        return ModalityEmbeddings(self.names, self.entities[rows], self.embeddings[rows], self.available[rows])
+        return ModalityEmbeddings(
+            self.names, self.entities[rows], self.embeddings[rows], self.available[rows]
+        )
 
 
-def chosen_modalities(model: MultimodalRecommender, side: Side, modalities: Sequence[str] | None) -> tuple[str, ...]:
+def chosen_modalities(
+    model: MultimodalRecommender, side: Side, modalities: Sequence[str] | None
+) -> tuple[str, ...]:
     """Choose the modalities to compare.
 
     Args:
@@ -61,13 +65,20 @@ def chosen_modalities(model: MultimodalRecommender, side: Side, modalities: Sequ
 
     names = tuple(modalities or (encoder.modalities[column] for column in encoder.eval_columns))
     if len(names) < 2:
-        refuse(f"{side} modalities", ", ".join(names), "two or more: there is no gap between a modality and itself")
+        refuse(
+            f"{side} modalities",
+            ", ".join(names),
+            "two or more: there is no gap between a modality and itself",
+        )
     return names
 
 
 @torch.no_grad()
 def modality_embeddings(
-    model: MultimodalRecommender, side: Side = "item", modalities: Sequence[str] | None = None, which: str = "all"
+    model: MultimodalRecommender,
+    side: Side = "item",
+    modalities: Sequence[str] | None = None,
+    which: str = "all",
 ) -> ModalityEmbeddings:
     """Encode each modality alone, as if the entity had no other.
 

@@ -243,7 +243,9 @@ def intra_list_distance(
     return np.maximum(distances, 0)  # rounding may leave -1e-8
 
 
-def calibration_divergence(profile: NDArray[Any], recommended: NDArray[Any], alpha: float) -> NDArray[Any]:
+def calibration_divergence(
+    profile: NDArray[Any], recommended: NDArray[Any], alpha: float
+) -> NDArray[Any]:
     r"""Compute the Kullback-Leibler divergence of each list's distribution from the profile's, in nats.
 
     .. math:: \sum_g p_g \ln \frac{p_g}{(1 - \alpha) q_g + \alpha p_g}

@@ -62,7 +62,10 @@ def _groups_of(knowledge: TrainingKnowledge, request: GroupRequest) -> Iterator[
             yield Group(f"{name}={label}", "item", knowledge.tail == half)
     else:
         assert request.side is not None  # the configuration asks for it
-        if request.bins is not None or field_types(knowledge.dataset, request.side).get(name) == "float":
+        if (
+            request.bins is not None
+            or field_types(knowledge.dataset, request.side).get(name) == "float"
+        ):
             yield from _by_number(knowledge, request, request.side)
         else:
             field = knowledge.field(request.side, name, (*_CATEGORIES, "float"), KEY)
@@ -73,9 +76,15 @@ def _groups_of(knowledge: TrainingKnowledge, request: GroupRequest) -> Iterator[
 def _by_number(knowledge: TrainingKnowledge, request: GroupRequest, side: Side) -> Iterator[Group]:
     """Make a group for each range of numbers; entities without a number are in none."""
     numbers = knowledge.numbers(side, request.field, KEY)
-    starts = request.bins if isinstance(request.bins, tuple) else quantiles(numbers, request.bins or DEFAULT_BINS)
+    starts = (
+        request.bins
+        if isinstance(request.bins, tuple)
+        else quantiles(numbers, request.bins or DEFAULT_BINS)
+    )
     if not starts:
-        raise DataError(f"{KEY}: found '{request.field}', whose numbers are all alike; allowed are numbers that differ")
+        raise DataError(
+            f"{KEY}: found '{request.field}', whose numbers are all alike; allowed are numbers that differ"
+        )
 
     places = np.searchsorted(starts, numbers.values, side="right")
     for place, label in enumerate(range_labels(starts)):
@@ -151,7 +160,11 @@ def _side_of(knowledge: TrainingKnowledge, name: str) -> Side:
     """
     tables = getattr(knowledge.dataset, "field_tables", {})
     sides: tuple[Side, ...] = ("item", "user")
-    having = [side for side in sides if name in field_types(knowledge.dataset, side) or name in tables.get(side, {})]
+    having = [
+        side
+        for side in sides
+        if name in field_types(knowledge.dataset, side) or name in tables.get(side, {})
+    ]
     if len(having) == 1:
         return having[0]
     if having:
@@ -164,7 +177,9 @@ def _side_of(knowledge: TrainingKnowledge, name: str) -> Side:
     )
 
 
-def place_shares(lists: RecommendationLists, group: Group, topk: Sequence[int], decimal_place: int) -> dict[str, float]:
+def place_shares(
+    lists: RecommendationLists, group: Group, topk: Sequence[int], decimal_place: int
+) -> dict[str, float]:
     """Compute the share of a group of items in the recommended places, and in the candidates.
 
     Args:

@@ -203,18 +203,29 @@ class ListCollector:
     """
 
     def __init__(
-        self, knowledge: TrainingKnowledge, candidates: NDArray[Any], user_field: str, count_ranked: bool
+        self,
+        knowledge: TrainingKnowledge,
+        candidates: NDArray[Any],
+        user_field: str,
+        count_ranked: bool,
     ) -> None:
         self.knowledge = knowledge
         self.candidates = candidates
         self.user_field = user_field
-        self.halves = torch.from_numpy(np.stack([knowledge.tail == 0, knowledge.tail == 1], 1)).float()
+        self.halves = torch.from_numpy(
+            np.stack([knowledge.tail == 0, knowledge.tail == 1], 1)
+        ).float()
         self.count_ranked = count_ranked
         self.batches: list[tuple[torch.Tensor, ...]] = []
         self.n_rows = 0
 
     def add(
-        self, scores: torch.Tensor, top: Top, interaction: Interaction, rows: torch.Tensor, items: torch.Tensor
+        self,
+        scores: torch.Tensor,
+        top: Top,
+        interaction: Interaction,
+        rows: torch.Tensor,
+        items: torch.Tensor,
     ) -> None:
         """Add a batch.
 

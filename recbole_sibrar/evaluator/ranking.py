@@ -48,7 +48,9 @@ def find_best(scores: Tensor, k: int, empty_places: bool) -> Top:
     """
     check_cutoffs([k], scores.shape[1] - 1)
     top = Top(*torch.topk(scores, k, dim=-1))
-    return Top(top.values, top.items.masked_fill(top.values == -torch.inf, 0)) if empty_places else top
+    return (
+        Top(top.values, top.items.masked_fill(top.values == -torch.inf, 0)) if empty_places else top
+    )
 
 
 def needs_best(collector: Collector) -> bool:
@@ -103,7 +105,9 @@ def collect_batch(
 
     if needs("rec.meanrank"):
         ranks, n_ranked = rank_sums(scores, rows, items)
-        data.update_tensor("rec.meanrank", torch.cat((ranks, n_ranked.float(), counts.float()), dim=1))
+        data.update_tensor(
+            "rec.meanrank", torch.cat((ranks, n_ranked.float(), counts.float()), dim=1)
+        )
 
 
 def rank_sums(scores: Tensor, rows: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
@@ -153,7 +157,10 @@ def _sorted(scores: Tensor) -> Tensor:
 
 
 def tail_items(
-    original: Callable[..., NDArray[Any]], metric: object, items: NDArray[Any], counts: dict[int, int]
+    original: Callable[..., NDArray[Any]],
+    metric: object,
+    items: NDArray[Any],
+    counts: dict[int, int],
 ) -> Any:
     """Mark recommendations of the long tail like RecBole's ``TailPercentage.get_tail``, without its loops.
 

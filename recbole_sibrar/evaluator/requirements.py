@@ -11,7 +11,14 @@ from recbole_sibrar.config import ConfigError, has_views, refuse
 from recbole_sibrar.names import WARM
 from recbole_sibrar.protocols import ConfigLike, DatasetLike, LoaderLike
 
-__all__ = ["check_cutoffs", "check_evaluation", "check_items", "check_mode", "check_training", "note_short_lists"]
+__all__ = [
+    "check_cutoffs",
+    "check_evaluation",
+    "check_items",
+    "check_mode",
+    "check_training",
+    "note_short_lists",
+]
 
 _LEARNS_FROM_LABELS = (ModelType.CONTEXT, ModelType.DECISIONTREE)
 """Types of models in need of labels if no negatives are drawn."""
@@ -33,7 +40,9 @@ def check_cutoffs(topk: Sequence[int], n_items: int) -> None:
         recbole_sibrar.errors.ConfigError: topk: found [5, 20], allowed is a cut-off of at most 10, ...
     """
     if max(topk) > n_items:
-        refuse("topk", list(topk), f"a cut-off of at most {n_items}, the number of items in the data")
+        refuse(
+            "topk", list(topk), f"a cut-off of at most {n_items}, the number of items in the data"
+        )
 
 
 def check_mode(config: ConfigLike) -> None:
@@ -45,10 +54,18 @@ def check_mode(config: ConfigLike) -> None:
     modes = config["eval_args"]["mode"]
     sampled = [mode for mode in modes.values() if mode != "full"]
     if sampled and has_views(config):
-        refuse("eval_args: mode", sampled[0], f"full with {WARM} in split: each view ranks all of its candidates")
+        refuse(
+            "eval_args: mode",
+            sampled[0],
+            f"full with {WARM} in split: each view ranks all of its candidates",
+        )
     if config["eval_type"] is EvaluatorType.RANKING and "labeled" in modes.values():
         allowed = "full, or a number of candidates such as uni100, with the metrics"
-        refuse("eval_args: mode", "labeled", f"{allowed} {config['metrics']}, which are metrics of rankings")
+        refuse(
+            "eval_args: mode",
+            "labeled",
+            f"{allowed} {config['metrics']}, which are metrics of rankings",
+        )
 
 
 def check_items(config: ConfigLike, dataset: DatasetLike) -> None:
@@ -65,7 +82,9 @@ def check_items(config: ConfigLike, dataset: DatasetLike) -> None:
         check_cutoffs(config["topk"], dataset.item_num - 1)
 
 
-def check_training(config: ConfigLike, train_data: LoaderLike, valid_data: LoaderLike | None) -> None:
+def check_training(
+    config: ConfigLike, train_data: LoaderLike, valid_data: LoaderLike | None
+) -> None:
     """Check that training and validation have the labels they need.
 
     Args:
@@ -77,7 +96,10 @@ def check_training(config: ConfigLike, train_data: LoaderLike, valid_data: Loade
         ConfigError: Labels are missing.
     """
     # RecBole trains such models on the labels themselves unless negatives are drawn.
-    learns = config["MODEL_TYPE"] in _LEARNS_FROM_LABELS and config["MODEL_INPUT_TYPE"] is InputType.POINTWISE
+    learns = (
+        config["MODEL_TYPE"] in _LEARNS_FROM_LABELS
+        and config["MODEL_INPUT_TYPE"] is InputType.POINTWISE
+    )
     if learns and config["train_neg_sample_args"]["distribution"] == "none":
         alternative = "or train_neg_sample_args, which draws negatives"
         _check_labels(config, train_data, f"{config['model']} learns from labels", alternative)
@@ -96,9 +118,18 @@ def check_evaluation(config: ConfigLike, eval_data: LoaderLike) -> None:
         ConfigError: Labels are missing.
     """
     arguments = getattr(eval_data, "neg_sample_args", None)
-    if config["eval_type"] is EvaluatorType.VALUE and arguments and arguments["distribution"] == "none":
+    if (
+        config["eval_type"] is EvaluatorType.VALUE
+        and arguments
+        and arguments["distribution"] == "none"
+    ):
         alternative = "or eval_args: mode, such as uni100, which draws negatives"
-        _check_labels(config, eval_data, f"{', '.join(config['metrics'])} compare scores with labels", alternative)
+        _check_labels(
+            config,
+            eval_data,
+            f"{', '.join(config['metrics'])} compare scores with labels",
+            alternative,
+        )
 
 
 def _check_labels(config: ConfigLike, loader: LoaderLike, reason: str, alternative: str) -> None:

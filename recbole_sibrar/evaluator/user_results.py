@@ -35,7 +35,9 @@ def write_users(frame: pd.DataFrame, path: Path) -> None:
             lists = frame[_ITEMS].map(lambda items: json.dumps(list(items), ensure_ascii=False))
             frame.assign(**{_ITEMS: lists}).to_csv(temporary, index=False)
         else:
-            lines = [json.dumps(_plain(row), ensure_ascii=False) for row in frame.to_dict("records")]
+            lines = [
+                json.dumps(_plain(row), ensure_ascii=False) for row in frame.to_dict("records")
+            ]
             temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
@@ -61,7 +63,9 @@ def read_users(path: Path) -> pd.DataFrame:
         if _ITEMS in frame:
             frame[_ITEMS] = frame[_ITEMS].map(json.loads)
     elif path.suffix == ".jsonl":
-        frame = pd.DataFrame([json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()])
+        frame = pd.DataFrame(
+            [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        )
     else:
         return pd.read_parquet(path)
 

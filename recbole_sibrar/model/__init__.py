@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from recbole_sibrar.model.multimodal import MultimodalRecommender
     from recbole_sibrar.model.sibrar import SiBraR
 
-__all__ = ["MODELS", "CLCRec", "DropoutNet", "EntityEncoder", "MuBraR", "MultimodalRecommender", "SiBraR"]
+__all__ = [
+    "MODELS",
+    "CLCRec",
+    "DropoutNet",
+    "EntityEncoder",
+    "MuBraR",
+    "MultimodalRecommender",
+    "SiBraR",
+]
 
 _MODULES = {
     "CLCRec": "clcrec",

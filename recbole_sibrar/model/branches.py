@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from recbole_sibrar.config import EncoderConfig, refuse
 from recbole_sibrar.model.layers import MLP
-from recbole_sibrar.model.layers.gathering import gather, gather_and_average, mean_weights
+from recbole_sibrar.model.layers.gathering import gather_and_average, gather_rows, mean_weights
 
 
 def make_branches(config: EncoderConfig, n_modalities: int, single_branch: bool) -> nn.ModuleList:
@@ -116,10 +116,12 @@ def _maximum(views: Sequence[Tensor], mask: Tensor) -> Tensor:
 def gather_views(encoded: Tensor, positions: Tensor) -> list[Tensor]:
     """Gather a view ``[n, k]`` for each column of ``positions`` ``[n, m]``."""
     columns = positions.t().contiguous()
-    return [gather(encoded, column) for column in columns]
+    return [gather_rows(encoded, column) for column in columns]
 
 
-def gather_aggregate(encoded: Tensor, positions: Tensor, mask: Tensor, how: str) -> tuple[Tensor, Sequence[Tensor]]:
+def gather_aggregate(
+    encoded: Tensor, positions: Tensor, mask: Tensor, how: str
+) -> tuple[Tensor, Sequence[Tensor]]:
     """Gather the views of occurrences, and aggregate those of the mask; see :func:`aggregate`."""
     if how == "mean":
         return gather_and_average(encoded, positions, mask)

@@ -66,7 +66,9 @@ class CLCRec(MultimodalRecommender):
                 refuse(f"{side}_modalities", list(names), allowed)
         if all(names == (ID,) for names in modalities.values()):
             found = " and ".join(sources.values())
-            raise ConfigError(f"CLCRec needs content of the items or of the users, found none ({found})")
+            raise ConfigError(
+                f"CLCRec needs content of the items or of the users, found none ({found})"
+            )
 
     def prepare(self, config: FullConfig, tables: dict[Side, dict[str, ModalityTable]]) -> None:
         """Read the keys of this model alone."""
@@ -81,7 +83,9 @@ class CLCRec(MultimodalRecommender):
             return EntityEncoder(config, [tables[ID]], tables[ID].available)
 
         chosen = [tables[name] for name in modalities]
-        return CollaborativeContentEncoder(config, chosen, tables[ID].available, self.replacement_prob)
+        return CollaborativeContentEncoder(
+            config, chosen, tables[ID].available, self.replacement_prob
+        )
 
     def recommendation_loss(self, scores: Tensor, users: Tensor, items: Tensor) -> Tensor:
         """Compute the contrastive loss between users and items, or another loss; see the base class."""

@@ -12,8 +12,9 @@ from torch.nn import functional
 from recbole_sibrar.config import EncoderConfig
 from recbole_sibrar.config.values import ByField
 from recbole_sibrar.data.modality import ModalityTable
-from recbole_sibrar.model.encoder import Encoded, EntityEncoder, distinct, gather_rows, to_float32
-from recbole_sibrar.model.layers import MLP, IdLayer
+from recbole_sibrar.model.encoder import Encoded, EntityEncoder
+from recbole_sibrar.model.layers import MLP, IdLayer, to_float32
+from recbole_sibrar.model.layers.gathering import distinct, gather_rows
 from recbole_sibrar.parallel.synchronization import Shared
 
 WITHOUT_SAMPLING: dict[str, Any] = {
@@ -63,17 +64,31 @@ class ConcatenationEncoder(EntityEncoder):
         drop_prob: float = 0.0,
     ) -> None:
         super().__init__(config, tables, trained)
-        self.dropped_column = self.modalities.index(droppable) if droppable in self.modalities else -1
+        self.dropped_column = (
+            self.modalities.index(droppable) if droppable in self.modalities else -1
+        )
         self.drop_prob = drop_prob
 
     def make_branches(self, single_branch: bool) -> nn.ModuleList:
         """Make the network, as a list of one."""
         config = self.config
-        sizes = (len(self.modalities) * config.modality_size, *config.branch_hidden_sizes, config.embedding_size)
-        network = MLP(sizes, config.dropout_prob, config.activation, config.output_activation, config.batch_norm)
+        sizes = (
+            len(self.modalities) * config.modality_size,
+            *config.branch_hidden_sizes,
+            config.embedding_size,
+        )
+        network = MLP(
+            sizes,
+            config.dropout_prob,
+            config.activation,
+            config.output_activation,
+            config.batch_norm,
+        )
         return nn.ModuleList([network])
 
-    def encode(self, entities: Tensor, columns: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
+    def encode(
+        self, entities: Tensor, columns: Sequence[int] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Encode the available modalities, as at inference; see the base class."""
         mask = self.usable(entities, columns)
         return self.concatenate(entities, mask), mask.any(1)
@@ -125,7 +140,11 @@ class CollaborativeContentEncoder(ConcatenationEncoder):
     """
 
     def __init__(
-        self, config: EncoderConfig, tables: Sequence[ModalityTable], trained: Tensor, replacement_prob: float
+        self,
+        config: EncoderConfig,
+        tables: Sequence[ModalityTable],
+        trained: Tensor,
+        replacement_prob: float,
     ) -> None:
         super().__init__(config, tables, trained)
         self.collaborative = IdLayer(self.n_entities, config.embedding_size)
@@ -136,7 +155,9 @@ class CollaborativeContentEncoder(ConcatenationEncoder):
         """True: collaborative and content embeddings are matched."""
         return True
 
-    def encode(self, entities: Tensor, columns: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
+    def encode(
+        self, entities: Tensor, columns: Sequence[int] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Look up the free embeddings of entities with training interactions, and encode the content of others."""
         content, has_any = super().encode(entities, columns)
         trained = self.trained[entities]

@@ -51,10 +51,14 @@ class DropoutNet(MultimodalRecommender):
 
     def prepare(self, config: FullConfig, tables: dict[Side, dict[str, ModalityTable]]) -> None:
         """Replace the interactions by the vectors of the latent model."""
-        self.drop_prob = probability_value("preference_dropout_prob", config["preference_dropout_prob"])
+        self.drop_prob = probability_value(
+            "preference_dropout_prob", config["preference_dropout_prob"]
+        )
         self.add_preferences(config, tables)
 
-    def add_preferences(self, config: FullConfig, tables: dict[Side, dict[str, ModalityTable]]) -> None:
+    def add_preferences(
+        self, config: FullConfig, tables: dict[Side, dict[str, ModalityTable]]
+    ) -> None:
         """Compute the latent model, and put its vectors in the place of the interactions.
 
         Args:
@@ -66,7 +70,9 @@ class DropoutNet(MultimodalRecommender):
 
         for side, vectors in zip(SIDES, latent_factors(matrix, rank, config["seed"]), strict=True):
             available = tables[side][INTERACTIONS].available
-            table = dense_table(INTERACTIONS, ModalityKind.VECTOR, torch.from_numpy(vectors), available, rank)
+            table = dense_table(
+                INTERACTIONS, ModalityKind.VECTOR, torch.from_numpy(vectors), available, rank
+            )
             self.register_buffer(f"{side}_preferences", table.values)
             tables[side][INTERACTIONS] = table
         self.register_load_state_dict_post_hook(_restore_inputs)
@@ -78,8 +84,14 @@ class DropoutNet(MultimodalRecommender):
             return rank
 
         if is_given(config, "preference_size"):
-            refuse("preference_size", rank, f"at most {largest}, the smaller of the numbers of users and items")
-        self.logger.info(f"preference_size: {largest}, as there are too few users or items for the default {rank}")
+            refuse(
+                "preference_size",
+                rank,
+                f"at most {largest}, the smaller of the numbers of users and items",
+            )
+        self.logger.info(
+            f"preference_size: {largest}, as there are too few users or items for the default {rank}"
+        )
         return largest
 
     def make_encoder(
@@ -106,7 +118,9 @@ class DropoutNet(MultimodalRecommender):
         """Compute the squared error against the latent model, or a ranking loss; see the base class."""
         if self.settings.loss_type != "MSE":
             return super().recommendation_loss(scores, users, items)
-        target = torch.einsum("bk,bnk->bn", self.user_preferences[users], self.item_preferences[items])
+        target = torch.einsum(
+            "bk,bnk->bn", self.user_preferences[users], self.item_preferences[items]
+        )
         return torch.nn.functional.mse_loss(scores, target)
 
 

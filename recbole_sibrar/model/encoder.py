@@ -13,8 +13,8 @@ from recbole_sibrar.config import EncoderConfig
 from recbole_sibrar.data.modality import ModalityKind, ModalityTable, with_known_labels
 from recbole_sibrar.model.branches import aggregate, gather_aggregate, gather_views, make_branches
 from recbole_sibrar.model.hiding import fill_missing
-from recbole_sibrar.model.layers import BatchNorm, IdLayer, Projection, make_scaling
-from recbole_sibrar.model.layers.gathering import gather
+from recbole_sibrar.model.layers import BatchNorm, IdLayer, Projection, make_scaling, to_float32
+from recbole_sibrar.model.layers.gathering import distinct, gather_rows
 from recbole_sibrar.model.sampling import ModalitySampler, keep_any_number
 from recbole_sibrar.names import ID
 from recbole_sibrar.parallel.synchronization import Ranks, Shared
@@ -32,53 +32,6 @@ class Encoded:
     """float ``[n, k]``: the other view."""
     valid: Tensor | None = None
     """bool ``[n]``: True for occurrences with two views."""
-
-
-def distinct(values: Tensor, n: int) -> tuple[Tensor, Tensor]:
-    """Find the distinct values, ascending, and the position of each value among them.
-
-    Args:
-        values: int64 ``[b]``, each from 0 to ``n - 1``.
-        n: Number of possible values.
-
-    Example:
-        >>> distinct(torch.tensor([4, 1, 4]), 5)
-        (tensor([1, 4]), tensor([1, 0, 1]))
-    """
-    # marking values in a table of n is cheaper than the sort of torch.unique, up to about this size
-    if n > 8 * len(values):
-        found, inverse = torch.unique(values, return_inverse=True)
-        return found, inverse
-
-    is_present = torch.zeros(n, dtype=torch.bool, device=values.device)
-    is_present[values] = True
-    positions = is_present.cumsum(0) - 1
-    return is_present.nonzero().squeeze(1), positions[values]
-
-
-def gather_rows(table: Tensor, rows: Tensor) -> Tensor:
-    """Return ``table[rows]`` with a reproducible gradient.
-
-    On a CPU several threads sum the gradient of an indexed tensor in random order, so that equal seeds would give
-    different numbers. Here it is summed in a fixed order, and faster.
-
-    Args:
-        table: float ``[n, k]``.
-        rows: int64 of any shape.
-
-    Returns:
-        float ``[*rows.shape, k]``.
-
-    Example:
-        >>> gather_rows(torch.tensor([[1.0], [2.0]]), torch.tensor([1, 1, 0])).flatten().tolist()
-        [2.0, 2.0, 1.0]
-    """
-    return gather(table, rows)
-
-
-def to_float32(embeddings: Tensor) -> Tensor:
-    """Convert half-precision results of autocast to float32; leave others as they are."""
-    return embeddings.float() if embeddings.dtype.itemsize < 4 else embeddings
 
 
 class EntityEncoder(nn.Module):
@@ -102,7 +55,11 @@ class EntityEncoder(nn.Module):
     trained: Tensor
 
     def __init__(
-        self, config: EncoderConfig, tables: Sequence[ModalityTable], trained: Tensor, single_branch: bool = True
+        self,
+        config: EncoderConfig,
+        tables: Sequence[ModalityTable],
+        trained: Tensor,
+        single_branch: bool = True,
     ) -> None:
         super().__init__()
         tables = [with_known_labels(table, trained) for table in tables]
@@ -111,7 +68,9 @@ class EntityEncoder(nn.Module):
         self.n_entities = len(tables[0])
         self.embedding_size = config.embedding_size
         self.eval_columns = self.columns_of(config.eval_modalities or self.modalities)
-        self.central = self.modalities.index(config.central_modality) if self._uses_central() else -1
+        self.central = (
+            self.modalities.index(config.central_modality) if self._uses_central() else -1
+        )
 
         # data, not parameters: a checkpoint is loaded on top of the data set in use
         availability = torch.stack([table.available for table in tables], dim=1)
@@ -129,7 +88,9 @@ class EntityEncoder(nn.Module):
             self.projections = nn.ModuleList([IdLayer(self.n_entities, config.embedding_size)])
             self.branches = nn.ModuleList()
         else:
-            self.projections = nn.ModuleList(self._make_projection(table, trained) for table in tables)
+            self.projections = nn.ModuleList(
+                self._make_projection(table, trained) for table in tables
+            )
             self.branches = self.make_branches(single_branch)
 
     def _make_projection(self, table: ModalityTable, trained: Tensor) -> Projection:
@@ -148,7 +109,10 @@ class EntityEncoder(nn.Module):
 
     def _landmarks(self, table: ModalityTable, trained: Tensor) -> Tensor | None:
         """Find the entities that a projection compares its vectors with; None for one that reads the vectors."""
-        is_kernel = table.kind is ModalityKind.VECTOR and self.config.projection_kernel.of(table.name) != "none"
+        is_kernel = (
+            table.kind is ModalityKind.VECTOR
+            and self.config.projection_kernel.of(table.name) != "none"
+        )
         return (table.available & trained).nonzero().flatten() if is_kernel else None
 
     def make_branches(self, single_branch: bool) -> nn.ModuleList:
@@ -171,7 +135,9 @@ class EntityEncoder(nn.Module):
         """
         unknown = [name for name in names if name not in self.modalities]
         if unknown:
-            raise ValueError(f"modality '{unknown[0]}' is not encoded here; allowed are {', '.join(self.modalities)}")
+            raise ValueError(
+                f"modality '{unknown[0]}' is not encoded here; allowed are {', '.join(self.modalities)}"
+            )
         return tuple(self.modalities.index(name) for name in names)
 
     def encode_cells(self, cells: Tensor, shared: Shared | None = None) -> Tensor:
@@ -200,7 +166,9 @@ class EntityEncoder(nn.Module):
             outputs = [self.branches[0](torch.cat(projected), shared)]
         else:
             parts = shared.split(counts) if shared else [None] * len(counts)
-            outputs = [self.branches[m](block, parts[m]) for m, block in zip(used, projected, strict=True)]
+            outputs = [
+                self.branches[m](block, parts[m]) for m, block in zip(used, projected, strict=True)
+            ]
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
 
     def look_up(self, entities: Tensor) -> Tensor:
@@ -211,7 +179,11 @@ class EntityEncoder(nn.Module):
     def project(self, modality: int, entities: Tensor) -> Tensor:
         """Project one modality of entities to the branch's input, ``[n, d]``."""
         projected: Tensor = self.projections[modality](entities)
-        return functional.normalize(projected, dim=1) if self.config.normalize_branch_input else projected
+        return (
+            functional.normalize(projected, dim=1)
+            if self.config.normalize_branch_input
+            else projected
+        )
 
     def shared(self, ids: Tensor, n: int) -> Shared | None:
         """Weights of distinct rows in batch norm; None without batch norm, or with a single process.
@@ -220,7 +192,9 @@ class EntityEncoder(nn.Module):
             ids: int64 ``[m]``, distinct, each from 0 to ``n - 1``.
             n: Number of possible ids.
         """
-        if self.ranks is None or not any(isinstance(module, BatchNorm) for module in self.modules()):
+        if self.ranks is None or not any(
+            isinstance(module, BatchNorm) for module in self.modules()
+        ):
             return None
         return self.ranks.shared(ids, n)
 
@@ -252,7 +226,9 @@ class EntityEncoder(nn.Module):
         positions = torch.zeros_like(mask, dtype=torch.long).masked_scatter(mask, inverse)
         return encoded, positions
 
-    def encode(self, entities: Tensor, columns: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
+    def encode(
+        self, entities: Tensor, columns: Sequence[int] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Encode all available modalities, as at inference.
 
         Args:
@@ -309,15 +285,25 @@ class EntityEncoder(nn.Module):
         """Encode drawn modalities of each occurrence ([A] section 3.2), or of each entity."""
         fewest = 2 if self.contrasts else 1
         draws_any = self.config.drawn_modalities == "any"
-        owners, inverse = distinct(entities, self.n_entities) if self.config.drawn_per == "entity" else (entities, None)
+        owners, inverse = (
+            distinct(entities, self.n_entities)
+            if self.config.drawn_per == "entity"
+            else (entities, None)
+        )
 
-        columns, mask = self.draw(owners, len(self.modalities) if draws_any else fewest, self.central)
+        columns, mask = self.draw(
+            owners, len(self.modalities) if draws_any else fewest, self.central
+        )
         used = keep_any_number(mask) if draws_any else mask
         if inverse is not None:
             columns, mask, used = columns[inverse], mask[inverse], used[inverse]
 
         # the loss needs the pair also where the aggregate is of one modality
-        encoded = used.index_fill(1, torch.arange(fewest, device=used.device), True) & mask if draws_any else mask
+        encoded = (
+            used.index_fill(1, torch.arange(fewest, device=used.device), True) & mask
+            if draws_any
+            else mask
+        )
         cells = self.encode_distinct(entities, columns, encoded, training=True)
         aggregated, views = gather_aggregate(*cells, used, self.config.aggregation)
         embeddings = fill_missing(aggregated, used.any(1), self.ranks)
@@ -343,7 +329,9 @@ class EntityEncoder(nn.Module):
         embeddings = fill_missing(embeddings, mask.any(1), self.ranks)
         return self._with_pair(embeddings, views, columns, mask)
 
-    def _with_pair(self, embeddings: Tensor, views: Sequence[Tensor], columns: Tensor, mask: Tensor) -> Encoded:
+    def _with_pair(
+        self, embeddings: Tensor, views: Sequence[Tensor], columns: Tensor, mask: Tensor
+    ) -> Encoded:
         """Add the pair of views; it is valid where both were drawn, and the central one first if there is one."""
         valid = mask.all(1)
         if self.central >= 0:
@@ -351,7 +339,9 @@ class EntityEncoder(nn.Module):
         return Encoded(embeddings, views[0], views[1], valid)
 
     @torch.no_grad()
-    def encode_all(self, columns: Sequence[int] | None = None, block: int = 65536) -> tuple[Tensor, Tensor]:
+    def encode_all(
+        self, columns: Sequence[int] | None = None, block: int = 65536
+    ) -> tuple[Tensor, Tensor]:
         """Encode all entities; those without any modality get the mean of the training entities' embeddings.
 
         Args:
@@ -369,7 +359,11 @@ class EntityEncoder(nn.Module):
         mean = self.stand_in
         if mean is None:
             known = has_any & self.trained
-            mean = embeddings[known].mean(0) if bool(known.any()) else embeddings.new_zeros(embeddings.shape[1])
+            mean = (
+                embeddings[known].mean(0)
+                if bool(known.any())
+                else embeddings.new_zeros(embeddings.shape[1])
+            )
 
         embeddings = torch.where(has_any[:, None], embeddings, mean)
         embeddings[0] = 0

@@ -11,7 +11,13 @@ from recbole.data.interaction import Interaction
 from recbole.utils import get_model
 from scipy.sparse import csr_matrix
 
-from recbole_sibrar.data.modality import ModalityKind, ModalityTable, bag_table, dense_table, id_table
+from recbole_sibrar.data.modality import (
+    ModalityKind,
+    ModalityTable,
+    bag_table,
+    dense_table,
+    id_table,
+)
 from recbole_sibrar.names import Side
 
 _SMALL = {
@@ -72,7 +78,11 @@ class ExampleData:
         ]
         if side == "item":
             available = torch.arange(self.n_items) > 0
-            tables.append(dense_table("text", ModalityKind.VECTOR, torch.from_numpy(self.vectors), available, 3))
+            tables.append(
+                dense_table(
+                    "text", ModalityKind.VECTOR, torch.from_numpy(self.vectors), available, 3
+                )
+            )
         return {table.name: table for table in tables}
 
     def config(self, model: str, **keys: Any) -> Config:

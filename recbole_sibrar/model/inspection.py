@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from logging import Logger
 from typing import NoReturn
 
@@ -13,10 +14,10 @@ import torch
 from torch import Tensor
 
 from recbole_sibrar.config import EncoderConfig
-from recbole_sibrar.data.modality import ModalityKind, ModalityTable
+from recbole_sibrar.data.modality import ModalityKind, ModalityTable, TrainingData
 from recbole_sibrar.errors import DataError
 from recbole_sibrar.model.layers.scaling import blocks, scaling_of, statistics
-from recbole_sibrar.names import RESERVED_NAMES
+from recbole_sibrar.names import ID, RESERVED_NAMES, SIDES, Side
 
 LONGER = 30
 """Ratio of the lengths of two vector fields above which the longer one outweighs the other."""
@@ -87,7 +88,9 @@ class Inspection:
         token_of: Returns the original id of an entity, for messages.
     """
 
-    def __init__(self, config: EncoderConfig, trained: Tensor, source: str, token_of: Callable[[int], str]) -> None:
+    def __init__(
+        self, config: EncoderConfig, trained: Tensor, source: str, token_of: Callable[[int], str]
+    ) -> None:
         self.config = config
         self.trained = trained
         self.source = source
@@ -121,7 +124,11 @@ class Inspection:
             DataError: A value is not finite, or cannot be squared in float32.
         """
         kinds = (ModalityKind.SCALAR, ModalityKind.VECTOR)
-        return [self._field(table) for table in tables if table.kind in kinds and table.name not in RESERVED_NAMES]
+        return [
+            self._field(table)
+            for table in tables
+            if table.kind in kinds and table.name not in RESERVED_NAMES
+        ]
 
     def _field(self, table: ModalityTable) -> NumberField:
         key = "normalize_vectors"
@@ -187,7 +194,9 @@ class Inspection:
 
     def _about_lengths(self, fields: Sequence[NumberField]) -> str:
         """Warning about a field with vectors so long that another field, or all other modalities, do not count."""
-        vectors = [field for field in fields if field.key == "normalize_vectors" and field.length > 0]
+        vectors = [
+            field for field in fields if field.key == "normalize_vectors" and field.length > 0
+        ]
         if not vectors or self.config.normalize_branch_input:
             return ""
 
@@ -244,3 +253,32 @@ class Inspection:
 
     def _entity(self, entity: int) -> str:
         return f"{self.config.side} '{self.token_of(entity)}'"
+
+
+def inspect_sides(
+    dataset: TrainingData,
+    tables: Mapping[Side, dict[str, ModalityTable]],
+    encoders: Mapping[Side, EncoderConfig],
+    modalities: Mapping[Side, tuple[str, ...]],
+    logger: Logger,
+) -> None:
+    """Check the numbers and vectors of both sides, and log their scaling.
+
+    Args:
+        dataset: Training data, for files and original ids in messages.
+        tables: All modalities of each side.
+        encoders: Configuration of each side.
+        modalities: Modalities of each side to train with.
+        logger: Logger of the run.
+    """
+    for side in SIDES:
+        trained = tables[side][ID].available
+        source = dataset.describe_source(side)
+        inspection = Inspection(encoders[side], trained, source, partial(_token_of, dataset, side))
+        inspection.log([tables[side][name] for name in modalities[side]], logger)
+
+
+def _token_of(dataset: TrainingData, side: Side, entity: int) -> str:
+    """Original id of a user or item."""
+    field = dataset.uid_field if side == "user" else dataset.iid_field
+    return str(dataset.field2id_token[field][entity])

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
-from recbole_sibrar.model.encoder import gather_rows
+from recbole_sibrar.model.encoder import Encoded, EntityEncoder
+from recbole_sibrar.model.layers.gathering import gather_rows
 from recbole_sibrar.parallel.synchronization import Ranks
 
 _SMALLEST_EXPONENT = -40
@@ -157,7 +158,8 @@ def contrastive_loss(
     if size is None:
         first, second = distinct_pairs(first, second, entities, valid, ranks)
         if not len(first):
-            return (first.sum() + second.sum()) * 0  # with a gradient, which the other processes wait for
+            # with a gradient, which the other processes wait for
+            return (first.sum() + second.sum()) * 0
 
         all_valid = torch.ones((1, len(first)), dtype=torch.bool, device=first.device)
         return info_nce_loss(first[None], second[None], all_valid, temperature)
@@ -165,6 +167,31 @@ def contrastive_loss(
     sets = (-1, size, first.shape[1])
     loss = info_nce_loss(first.view(sets), second.view(sets), valid.view(-1, size), temperature)
     return loss if ranks is None else loss * ranks.share(valid.sum())
+
+
+def weighted_contrast(
+    encoder: EntityEncoder, encoded: Encoded, entities: Tensor, n_candidates: int | None = None
+) -> Tensor | None:
+    """Compute the weighted contrastive loss of one side of a batch; None without one.
+
+    Args:
+        encoder: Encoder of the side.
+        encoded: The occurrences of the batch.
+        entities: int64 ``[b]``, the entity of each occurrence.
+        n_candidates: Entities per sample: the positive and its negatives. None for a sample of
+            one entity (the user): the sets of ``contrastive_scope: sample`` would be trivial, and
+            the batch is the set.
+    """
+    first, second, valid = encoded.first, encoded.second, encoded.valid
+    if first is None or second is None or valid is None:
+        return None
+
+    settings = encoder.config
+    size = n_candidates if settings.contrastive_scope == "sample" else None
+    loss = contrastive_loss(
+        first, second, valid, entities, size, settings.temperature, encoder.ranks
+    )
+    return settings.contrastive_weight * loss
 
 
 def distinct_pairs(
@@ -221,7 +248,9 @@ class _InfoNCE(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: _InfoNCEContext, first: Tensor, second: Tensor, valid: Tensor, temperature: float) -> Tensor:
+    def forward(
+        ctx: _InfoNCEContext, first: Tensor, second: Tensor, valid: Tensor, temperature: float
+    ) -> Tensor:
         logits = (first @ second.transpose(1, 2)).div_(temperature)  # [sets, size, size]
         pairs = _valid_pairs(valid)
         if pairs is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -25,17 +24,24 @@ from recbole_sibrar.config import (
 from recbole_sibrar.data.modality import ModalityTable, TrainingData
 from recbole_sibrar.model.encoder import Encoded, EntityEncoder
 from recbole_sibrar.model.incomplete import incomplete_tables
-from recbole_sibrar.model.inspection import Inspection
-from recbole_sibrar.model.layers import pad_rows
+from recbole_sibrar.model.inspection import inspect_sides
 from recbole_sibrar.model.lookup import EmbeddingLookup
-from recbole_sibrar.model.loss import bce_loss, bpr_loss, contrastive_loss, present_parts, sampled_softmax_loss
+from recbole_sibrar.model.loss import (
+    bce_loss,
+    bpr_loss,
+    present_parts,
+    sampled_softmax_loss,
+    weighted_contrast,
+)
 from recbole_sibrar.model.training import (
     SharedCandidates,
     Teacher,
     WeightAverage,
     as_new_items,
     check_new_items,
+    forget_after_loading,
     in_random_sets,
+    pad_before_loading,
     shared_softmax_loss,
     start_from_closed_form,
 )
@@ -74,7 +80,7 @@ class MultimodalRecommender(GeneralRecommender):
         self.n_negative_candidates = dataset.n_negative_candidates
 
         encoders, modalities = self._read_sides(config, dataset, tables)
-        self._inspect(dataset, tables, encoders, modalities)
+        inspect_sides(dataset, tables, encoders, modalities, self.logger)
 
         self.prepare(config, tables)
         # in this order: each encoder draws its initial weights
@@ -85,8 +91,8 @@ class MultimodalRecommender(GeneralRecommender):
 
         self._lookups = {side: EmbeddingLookup(self.encoder_of(side)) for side in SIDES}
         self.n_known = {side: tables[side][ID].size for side in SIDES}
-        self.register_load_state_dict_pre_hook(_pad_before_loading)
-        self.register_load_state_dict_post_hook(_forget_after_loading)
+        self.register_load_state_dict_pre_hook(pad_before_loading)
+        self.register_load_state_dict_post_hook(forget_after_loading)
         self._log_entities_without()
 
     def _prepare_options(self, tables: Mapping[Side, dict[str, ModalityTable]], seed: int) -> None:
@@ -94,14 +100,21 @@ class MultimodalRecommender(GeneralRecommender):
         encoders, users = {side: self.encoder_of(side) for side in SIDES}, tables["user"]
         check_new_items(encoders["user"], encoders["item"], self.settings.new_item_share)
         start_from_closed_form(encoders, users[INTERACTIONS], self.settings, seed)
-        self.shared_candidates = SharedCandidates.of(self.settings, tables, self.n_negative_candidates)
+        self.shared_candidates = SharedCandidates.of(
+            self.settings, tables, self.n_negative_candidates
+        )
         self.teacher = Teacher.of(self.settings, users)
 
         # last: it averages everything that stands in the state of the model
-        self.average = WeightAverage(self, self.settings.ema_decay) if self.settings.ema_decay else None
+        self.average = (
+            WeightAverage(self, self.settings.ema_decay) if self.settings.ema_decay else None
+        )
 
     def _read_sides(
-        self, config: FullConfig, dataset: TrainingData, tables: Mapping[Side, dict[str, ModalityTable]]
+        self,
+        config: FullConfig,
+        dataset: TrainingData,
+        tables: Mapping[Side, dict[str, ModalityTable]],
     ) -> tuple[dict[Side, EncoderConfig], dict[Side, tuple[str, ...]]]:
         """Read and check the configuration of both sides, and their modalities."""
         sources = {side: dataset.describe_source(side) for side in SIDES}
@@ -113,25 +126,13 @@ class MultimodalRecommender(GeneralRecommender):
                 self.logger.info(line)
 
         encoders = {side: encoder_config(config, side, self.fixed) for side in SIDES}
-        modalities = {side: resolve_modalities(encoders[side], names[side], sources[side]) for side in SIDES}
+        modalities = {
+            side: resolve_modalities(encoders[side], names[side], sources[side]) for side in SIDES
+        }
         self.check(config, encoders, modalities, sources)
         check_scaled_fields(config, encoders, tables)
         self.unused_fields = {side: _unused_fields(names[side], modalities[side]) for side in SIDES}
         return encoders, modalities
-
-    def _inspect(
-        self,
-        dataset: TrainingData,
-        tables: Mapping[Side, dict[str, ModalityTable]],
-        encoders: Mapping[Side, EncoderConfig],
-        modalities: Mapping[Side, tuple[str, ...]],
-    ) -> None:
-        """Check the numbers and vectors of both sides, and log their scaling."""
-        for side in SIDES:
-            trained = tables[side][ID].available
-            token_of = partial(_token_of, dataset, side)
-            inspection = Inspection(encoders[side], trained, dataset.describe_source(side), token_of)
-            inspection.log([tables[side][name] for name in modalities[side]], self.logger)
 
     def modality_names(self, tables: Mapping[str, ModalityTable]) -> tuple[str, ...]:
         """Names of the modalities of a side that the model can use."""
@@ -196,13 +197,14 @@ class MultimodalRecommender(GeneralRecommender):
 
     def train(self, mode: bool = True) -> MultimodalRecommender:
         """Switch between training and evaluation; embeddings are encoded anew at the next look-up."""
-        self._forget_embeddings()
+        self.forget_embeddings()
         if self.average is not None:
             self.average.use(self, not mode)
         super().train(mode)
         return self
 
-    def _forget_embeddings(self) -> None:
+    def forget_embeddings(self) -> None:
+        """Encode again at the next look-up."""
         for lookup in self._lookups.values():
             lookup.forget()
 
@@ -227,32 +229,44 @@ class MultimodalRecommender(GeneralRecommender):
         item = self.item_encoder.encode_training(items.flatten())
         with torch.autocast(users.device.type, enabled=False):  # enable_amp is for the encoders
             candidates = item.embeddings.view(*items.shape, -1)  # [batch, 1 + n, k]
-            scores = self.settings.score_scale * (candidates @ user.embeddings[:, :, None]).squeeze(2)  # [batch, 1 + n]
+            products = candidates @ user.embeddings[:, :, None]
+            scores = self.settings.score_scale * products.squeeze(2)  # [batch, 1 + n]
             parts = [
                 self.recommendation_loss(scores, users, items),
-                self._contrastive_loss(self.user_encoder, user, users, None),
+                self._contrastive_loss(self.user_encoder, user, users),
                 self._contrastive_loss(self.item_encoder, item, items.flatten(), items.shape[1]),
             ]
         return present_parts(parts)
 
-    def _shared_loss(self, shared: SharedCandidates, users: Tensor, items: Tensor) -> tuple[Tensor, ...] | Tensor:
+    def _shared_loss(
+        self, shared: SharedCandidates, users: Tensor, items: Tensor
+    ) -> tuple[Tensor, ...] | Tensor:
         """Losses of a batch whose positives share their candidates; see :meth:`calculate_loss`."""
         candidates, positives, log_probability = shared.choose(items)
         histories = shared.histories(users, candidates)
         excluded = shared.further_positives(users, candidates, positives)
-        with as_new_items(self.user_encoder, self.item_encoder, candidates if shared.new_share else None):
+        with as_new_items(
+            self.user_encoder, self.item_encoder, candidates if shared.new_share else None
+        ):
             user = self.user_encoder.encode_training(users)
             item = self.item_encoder.encode_training(candidates)
 
         with torch.autocast(users.device.type, enabled=False):
-            scores = self.settings.score_scale * (user.embeddings @ item.embeddings.t())  # [batch, m]
+            products = user.embeddings @ item.embeddings.t()
+            scores = self.settings.score_scale * products  # [batch, m]
             targets = None if self.teacher is None else self.teacher.targets(users, candidates)
             weight = self.settings.distillation_weight
             in_sets = self.item_encoder.config.contrastive_scope == "sample"
-            contrast = in_random_sets(item, candidates, items.shape[1]) if in_sets else (item, candidates, None)
+            contrast = (
+                in_random_sets(item, candidates, items.shape[1])
+                if in_sets
+                else (item, candidates, None)
+            )
             parts = [
-                shared_softmax_loss(scores, positives, log_probability, targets, weight, histories, excluded),
-                self._contrastive_loss(self.user_encoder, user, users, None),
+                shared_softmax_loss(
+                    scores, positives, log_probability, targets, weight, histories, excluded
+                ),
+                self._contrastive_loss(self.user_encoder, user, users),
                 self._contrastive_loss(self.item_encoder, *contrast),
             ]
         return present_parts(parts)
@@ -262,7 +276,9 @@ class MultimodalRecommender(GeneralRecommender):
         n = self.settings.n_negatives
         rows = len(interaction[self.USER_ID])
         if rows % n:
-            raise ValueError(f"a batch of {rows} rows cannot hold blocks of {n} negatives (train_neg_sample_args)")
+            raise ValueError(
+                f"a batch of {rows} rows cannot hold blocks of {n} negatives (train_neg_sample_args)"
+            )
 
         batch = rows // n
         users = interaction[self.USER_ID][:batch]
@@ -286,25 +302,10 @@ class MultimodalRecommender(GeneralRecommender):
         return sampled_softmax_loss(positive, negative, self.n_negative_candidates)
 
     def _contrastive_loss(
-        self, encoder: EntityEncoder, encoded: Encoded, entities: Tensor, n_candidates: int | None
+        self, encoder: EntityEncoder, encoded: Encoded, entities: Tensor, n: int | None = None
     ) -> Tensor | None:
-        """Weighted contrastive loss of one side; None without one.
-
-        Args:
-            encoder: Encoder of the side.
-            encoded: The occurrences of the batch.
-            entities: int64 ``[b]``, the entity of each occurrence.
-            n_candidates: Entities per sample: the positive and its negatives. None for a sample of one entity (the
-                user): the sets of ``contrastive_scope: sample`` would be trivial, and the batch is the set.
-        """
-        first, second, valid = encoded.first, encoded.second, encoded.valid
-        if first is None or second is None or valid is None:
-            return None
-
-        settings = encoder.config
-        size = n_candidates if settings.contrastive_scope == "sample" else None
-        loss = contrastive_loss(first, second, valid, entities, size, settings.temperature, encoder.ranks)
-        return settings.contrastive_weight * loss
+        """Weighted loss that compares the two views of one side; None without one."""
+        return weighted_contrast(encoder, encoded, entities, n)
 
     def predict(self, interaction: Interaction) -> Tensor:
         """Score user-item pairs, ``[n]``."""
@@ -319,7 +320,9 @@ class MultimodalRecommender(GeneralRecommender):
         scores[:, 0] = -torch.inf
         return scores.flatten()
 
-    def encode_users(self, users: Tensor | None = None, modalities: Sequence[str] | None = None) -> Tensor:
+    def encode_users(
+        self, users: Tensor | None = None, modalities: Sequence[str] | None = None
+    ) -> Tensor:
         """Encode users as they are scored.
 
         Args:
@@ -334,11 +337,15 @@ class MultimodalRecommender(GeneralRecommender):
         """
         return self._encode("user", users, modalities)
 
-    def encode_items(self, items: Tensor | None = None, modalities: Sequence[str] | None = None) -> Tensor:
+    def encode_items(
+        self, items: Tensor | None = None, modalities: Sequence[str] | None = None
+    ) -> Tensor:
         """Encode items as they are scored; see :meth:`encode_users`."""
         return self._encode("item", items, modalities)
 
-    def _encode(self, side: Side, entities: Tensor | None, modalities: Sequence[str] | None) -> Tensor:
+    def _encode(
+        self, side: Side, entities: Tensor | None, modalities: Sequence[str] | None
+    ) -> Tensor:
         if modalities is None:
             embeddings = self._lookups[side].all()
         else:
@@ -349,7 +356,11 @@ class MultimodalRecommender(GeneralRecommender):
     def entity_rows(self, side: Side) -> list[str]:
         """Names of the parameters and buffers with a row for each entity of a side."""
         names = [f"{side}_encoder.{name}" for name in self.encoder_of(side).entity_rows()]
-        return names if self.average is None else names + [f"average.{name}" for name in self.average.names_of(names)]
+        return (
+            names
+            if self.average is None
+            else names + [f"average.{name}" for name in self.average.names_of(names)]
+        )
 
     def encoder_of(self, side: Side) -> EntityEncoder:
         """Return the encoder of one side."""
@@ -376,25 +387,6 @@ class MultimodalRecommender(GeneralRecommender):
             yield
 
 
-def _token_of(dataset: TrainingData, side: Side, entity: int) -> str:
-    """Original id of a user or item."""
-    field = dataset.uid_field if side == "user" else dataset.iid_field
-    return str(dataset.field2id_token[field][entity])
-
-
 def _unused_fields(names: Sequence[str], chosen: Sequence[str]) -> tuple[str, ...]:
     """Fields of the data that are no modalities of the model."""
     return tuple(name for name in names if name not in chosen and name not in RESERVED_NAMES)
-
-
-def _pad_before_loading(model: MultimodalRecommender, state: dict[str, Any], prefix: str, *rest: object) -> None:
-    """Make room for users and items in the data that the checkpoint's training did not have."""
-    for side in SIDES:
-        names = [f"{prefix}{name}" for name in model.entity_rows(side)]
-        pad_rows(state, names, model.n_known[side], model.encoder_of(side).n_entities)
-
-
-def _forget_after_loading(model: MultimodalRecommender, keys: object) -> None:
-    model._forget_embeddings()
-    if model.average is not None:
-        model.average.use(model, not model.training)

@@ -64,6 +64,7 @@ def keep_any_number(drawn: Tensor) -> Tensor:
         [[True, False, False], [False, False, False]]
     """
     n_drawn = drawn.sum(1, keepdim=True)
-    n_kept = (torch.rand(n_drawn.shape, device=drawn.device) * n_drawn).long() + 1  # [b, 1], from 1 to n_drawn
+    # [b, 1], from 1 to n_drawn
+    n_kept = (torch.rand(n_drawn.shape, device=drawn.device) * n_drawn).long() + 1
     positions = torch.arange(drawn.shape[1], device=drawn.device)
     return drawn & (positions < n_kept)

@@ -63,7 +63,9 @@ class Ranks:
             n: Number of possible ids.
         """
         # A byte for each id holds the count of up to 255 ranks, and is a quarter to send.
-        present = torch.zeros(n, dtype=torch.uint8 if self.size < 256 else torch.int32, device=ids.device)
+        present = torch.zeros(
+            n, dtype=torch.uint8 if self.size < 256 else torch.int32, device=ids.device
+        )
         present[ids] = 1
         dist.all_reduce(present, group=self.group)
         return Shared(present[ids].float().reciprocal(), self)
@@ -212,7 +214,11 @@ def synchronize_batch_norms(module: nn.Module, ranks: Ranks, but: type[nn.Module
     """
     if isinstance(module, _BatchNorm) and not isinstance(module, but):
         replacement = SynchronizedBatchNorm(
-            module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats
+            module.num_features,
+            module.eps,
+            module.momentum,
+            module.affine,
+            module.track_running_stats,
         )
         replacement.ranks = ranks
         for name, value in _tensors(module):

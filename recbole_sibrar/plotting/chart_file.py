@@ -87,11 +87,17 @@ def _draw_lines(axes: Axes, chart: Chart) -> dict[str, Any]:
         x = np.asarray(series.x, dtype=float)
         y = np.asarray(series.y, dtype=float)
         line = LINES[0] if colour.own else LINES[1 + colour.number % (len(LINES) - 1)]
-        look: Any = {"color": colour.light, "linestyle": line, "linewidth": 1.4 if colour.own else 1.0}
+        look: Any = {
+            "color": colour.light,
+            "linestyle": line,
+            "linewidth": 1.4 if colour.own else 1.0,
+        }
         handle = axes.errorbar(x, y, yerr=_errors(series), capsize=2.5, **look)
         handles.setdefault(series.group, handle)
         if series.mark is not None:
-            axes.plot(x[series.mark], y[series.mark], marker="o", markersize=4.5, color=colour.light)
+            axes.plot(
+                x[series.mark], y[series.mark], marker="o", markersize=4.5, color=colour.light
+            )
         finite = y[np.isfinite(y)]
         if len(finite):
             ends.setdefault(series.group, []).append(float(finite[-1]))
@@ -135,7 +141,9 @@ def _draw_dots(axes: Axes, chart: Chart) -> dict[str, Any]:
         y = [rows[name] + shift for name in series.x_texts]
         colour = series.colour.light
         for place, values in zip(y, series.seeds, strict=False):
-            axes.plot(values, [place] * len(values), "|", color=colour, markersize=6, markeredgewidth=0.8)
+            axes.plot(
+                values, [place] * len(values), "|", color=colour, markersize=6, markeredgewidth=0.8
+            )
         handles[series.group] = axes.errorbar(
             np.asarray(series.y, dtype=float),
             y,
@@ -149,7 +157,9 @@ def _draw_dots(axes: Axes, chart: Chart) -> dict[str, Any]:
 
     for level in chart.levels:
         axes.axvline(level.value, color="#555555", linewidth=0.8, linestyle=":", zorder=0)
-        label = axes.annotate(level.name, (level.value, 1.01), xycoords=("data", "axes fraction"), fontsize=8)
+        label = axes.annotate(
+            level.name, (level.value, 1.01), xycoords=("data", "axes fraction"), fontsize=8
+        )
         label.set_rotation(30)  # two levels can lie close together
     middle = (n_series - 1) / 2
     names = [wrapped(name, 1.8) for name in rows]

@@ -35,7 +35,12 @@ _HUES = {
 }
 _OTHER_HUE = ("#7a5c00", "#eab036")
 
-_GREYS = (("#5f6670", "#b4bbc4"), ("#868d97", "#868d97"), ("#3c424a", "#dfe3e8"), ("#727983", "#9aa1ab"))
+_GREYS = (
+    ("#5f6670", "#b4bbc4"),
+    ("#868d97", "#868d97"),
+    ("#3c424a", "#dfe3e8"),
+    ("#727983", "#9aa1ab"),
+)
 
 _SHADES = (0.0, 0.45, -0.1, 0.22, 0.65)
 """Steps between variants of one model: positive ones are darker on a light ground, negative ones lighter."""

@@ -36,12 +36,22 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 """Colours of Okabe and Ito, distinct for colour-blind readers; the palest one is left out."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-LINES: tuple[str | tuple[float, tuple[float, ...]], ...] = ("-", "--", "-.", ":", (0, (6, 1.5, 1, 1.5, 1, 1.5)))
+LINES: tuple[str | tuple[float, tuple[float, ...]], ...] = (
+    "-",
+    "--",
+    "-.",
+    ":",
+    (0, (6, 1.5, 1, 1.5, 1, 1.5)),
+)
 
 _ABBREVIATIONS = ("mrr", "map", "gauc", "auc", "mae", "rmse", "arp", "aplt", "aclt", "pl", "ild")
 """Metrics in capitals."""
 
-_SPELLINGS = {"ndcg": "nDCG", "placeshare": "Share of places", "candidateshare": "Share of candidates"}
+_SPELLINGS = {
+    "ndcg": "nDCG",
+    "placeshare": "Share of places",
+    "candidateshare": "Share of candidates",
+}
 """Spellings of other metrics, and of two values of groups of items."""
 
 STYLE: Any = {
@@ -127,11 +137,14 @@ def _fill(text: str, n_letters: int) -> str:
     lines = [""]
     for piece in re.findall(r".+?(?:[\s=,:_/+]+|$)", text):
         length = len(piece.rstrip())
-        fits_alone = length <= n_letters  # a longer piece is broken anyway, and begins on the line before
+        # a longer piece is broken anyway, and begins on the line before
+        fits_alone = length <= n_letters
         if lines[-1] and fits_alone and len(lines[-1]) + length > n_letters:
             lines.append("")
         lines[-1] += piece
-    return "\n".join(textwrap.fill(line.rstrip(), n_letters, break_on_hyphens=False) for line in lines)
+    return "\n".join(
+        textwrap.fill(line.rstrip(), n_letters, break_on_hyphens=False) for line in lines
+    )
 
 
 def place_legend(figure: Figure, handles: Mapping[str, Any], **options: Any) -> Legend:
@@ -160,6 +173,7 @@ def save_figure(figure: Figure, path: Path) -> None:
         figure: The figure.
         path: Path of the file, for example ``missing.pdf``.
     """
-    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it logs every step of embedding a font in a PDF
+    # it logs every step of embedding a font in a PDF
+    logging.getLogger("fontTools").setLevel(logging.WARNING)
     with matplotlib.rc_context(STYLE), replacing(path) as temporary:
         figure.savefig(temporary, format=path.suffix.removeprefix("."), dpi=300)

@@ -31,7 +31,9 @@ _OF_TABLES = ("hide_values", "impute")
 
 def is_ours(model_class: object) -> bool:
     """Tell models of this plugin, and classes derived from them, from RecBole's."""
-    return isinstance(model_class, type) and issubclass(model_class, (MultimodalRecommender, ContentBaseline))
+    return isinstance(model_class, type) and issubclass(
+        model_class, (MultimodalRecommender, ContentBaseline)
+    )
 
 
 def has_encoders(model_class: Any) -> bool:
@@ -62,16 +64,22 @@ def unread_keys(config: Config, known: set[str], general: Mapping[str, Any]) -> 
     given, ours = config.external_config_dict, is_ours(config.model_class)
     own = keys_of_closed_form(config.model_class)
     strict = has_encoders(config.model_class)
-    warnings = check_keys(given, known | own, strict, [*general, *own], keys_of_recbole(), config.model)
+    warnings = check_keys(
+        given, known | own, strict, [*general, *own], keys_of_recbole(), config.model
+    )
     if not config.model_class.__module__.startswith((_OF_RECBOLE, "recbole_sibrar.")):
         warnings = {}
 
     for key in _OF_TABLES:
         if key in given and not ours:
-            warnings[key] = f"the key '{key}' has no effect: {config.model} reads no modality tables"
+            warnings[key] = (
+                f"the key '{key}' has no effect: {config.model} reads no modality tables"
+            )
 
     suffixes = config["additional_feat_suffix"] or ()
-    return warnings | check_dictionaries(given, ours, known, [suffixes] if isinstance(suffixes, str) else suffixes)
+    return warnings | check_dictionaries(
+        given, ours, known, [suffixes] if isinstance(suffixes, str) else suffixes
+    )
 
 
 def check_configuration(config: Config, known: set[str], general: Mapping[str, Any]) -> None:
@@ -92,7 +100,9 @@ def check_configuration(config: Config, known: set[str], general: Mapping[str, A
     if has_encoders(config.model_class):
         _check_learner(config)
         key = "train_neg_sample_args"
-        config.final_config_dict[key] = with_defaults(config[key], config.internal_config_dict.get(key))
+        config.final_config_dict[key] = with_defaults(
+            config[key], config.internal_config_dict.get(key)
+        )
 
     sources = (config.cmd_config_dict, config.variable_config_dict, config.file_config_dict)
     chosen = following_valid_metric(config, sources)

@@ -64,7 +64,9 @@ def _defaults_of(model_class: type) -> Path | None:
     ours = is_ours(model_class)
     folder = (properties() if ours else _recbole_properties()) / "model"
     files = (folder / f"{base.__name__}.yaml" for base in model_class.__mro__)
-    return next((file for file in files if file.is_file()), folder / f"{MODELS[0]}.yaml" if ours else None)
+    return next(
+        (file for file in files if file.is_file()), folder / f"{MODELS[0]}.yaml" if ours else None
+    )
 
 
 def _recbole_properties() -> Path:
@@ -104,7 +106,9 @@ def _load_dataset_file(config: Config, dataset: str) -> None:
 
 def general_defaults() -> dict[str, Any]:
     """Our keys that every model has, with their defaults."""
-    defaults: dict[str, Any] = yaml.safe_load((properties() / "overall.yaml").read_text(encoding="utf-8"))
+    defaults: dict[str, Any] = yaml.safe_load(
+        (properties() / "overall.yaml").read_text(encoding="utf-8")
+    )
     return defaults
 
 
@@ -118,12 +122,21 @@ def set_default_parameters(original: Callable[..., None], config: Config) -> Non
     """Check the user's keys before RecBole completes the configuration."""
     check_configuration(config, known_keys(config), general_defaults())
     # before RecBole completes eval_args, so that group_by has to be the user's own
-    if cold_start_config(config) and config["MODEL_TYPE"] not in (ModelType.GENERAL, ModelType.TRADITIONAL):
-        refuse("eval_args: split", COLD_START, f"RS, LS or TS for {config.model}, which is no general recommender")
+    if cold_start_config(config) and config["MODEL_TYPE"] not in (
+        ModelType.GENERAL,
+        ModelType.TRADITIONAL,
+    ):
+        refuse(
+            "eval_args: split",
+            COLD_START,
+            f"RS, LS or TS for {config.model}, which is no general recommender",
+        )
     data_path = config["data_path"]
     original(config)
     if config["benchmark_filename"] is not None:
-        config.final_config_dict["data_path"] = str(_benchmark_folder(config, Path(data_path or "")))
+        config.final_config_dict["data_path"] = str(
+            _benchmark_folder(config, Path(data_path or ""))
+        )
     _set_evaluation(config)
     training_config(config)  # refuses wrong values before the data are read
     if config["resume"] and not resume.is_resumable(config["MODEL_TYPE"], config.model):
@@ -154,7 +167,9 @@ def _benchmark_folder(config: Config, data_path: Path) -> Path:
     found = chain.from_iterable(folder.glob("*") for folder in places)
     if any(file.name.startswith(f"{config.dataset}.") for file in found):
         folders = " or ".join(map(str, places))
-        refuse("benchmark_filename", names, f"parts whose files {', '.join(files)} are in {folders}")
+        refuse(
+            "benchmark_filename", names, f"parts whose files {', '.join(files)} are in {folders}"
+        )
     return default  # where RecBole would download the data set to
 
 
@@ -169,13 +184,20 @@ def _convert_value(original: Callable[..., Any], config: Config, key: str, value
     """Read one value; RecBole evaluates it as Python, in which ``[id]`` holds a function and ``1/0`` fails."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)  # Python's advice about NDCG@10[cold], which is no list
+            # Python's advice about NDCG@10[cold], which is no list
+            warnings.simplefilter("ignore", SyntaxWarning)
             converted = original(config, {key: value})[key]
     except (Exception, SystemExit):
         converted = value
 
-    interval = key in INTERVALS and value.strip().startswith("[") if isinstance(value, str) else False
-    if has_brackets(value) and not interval and (isinstance(converted, str) or not is_plain(converted)):
+    interval = (
+        key in INTERVALS and value.strip().startswith("[") if isinstance(value, str) else False
+    )
+    if (
+        has_brackets(value)
+        and not interval
+        and (isinstance(converted, str) or not is_plain(converted))
+    ):
         return read_brackets(value, config.yaml_loader)
     return converted
 
@@ -192,13 +214,19 @@ def _set_evaluation(config: Config) -> None:
         final["eval_args"]["candidates"] = "split"
     if settings.save_split and model_type is ModelType.SEQUENTIAL:
         refuse(
-            "save_split", str(settings.save_split), f"no value for {config.model}, which makes sequences of the parts"
+            "save_split",
+            str(settings.save_split),
+            f"no value for {config.model}, which makes sequences of the parts",
         )
     requirements.check_mode(config)
     labels.check_threshold(config)
     for key in ("eval_groups", "save_per_user"):
         if config[key] and config["eval_type"] is not EvaluatorType.RANKING:
-            refuse(key, config[key], f"no value with the metrics {config['metrics']}, which are no ranking metrics")
+            refuse(
+                key,
+                config[key],
+                f"no value with the metrics {config['metrics']}, which are no ranking metrics",
+            )
 
 
 def load_config_files(

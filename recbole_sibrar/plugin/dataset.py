@@ -42,7 +42,9 @@ def build(original: Callable[..., list[Dataset]], dataset: Dataset) -> list[Data
     parts: list[Any] = writer.parts if writer else original(dataset)
     if settings.cold_start:
         cold_start = settings.cold_start
-        getLogger().info(partition.check_parts(parts, cold_start.group_by, is_mixed=cold_start.warm is not None))
+        getLogger().info(
+            partition.check_parts(parts, cold_start.group_by, is_mixed=cold_start.warm is not None)
+        )
     elif len(parts) == len(PARTS):
         getLogger().info(f"held-out pairs {partition.hash_of(parts)}")
     if writer and settings.save_split:

@@ -17,10 +17,22 @@ __all__ = ["import_recbole", "ray_later", "silence_deprecations"]
 
 _DEPRECATIONS: tuple[tuple[str, type[Warning], str], ...] = (
     ("pkg_resources is deprecated as an API", UserWarning, r"ray\."),
-    ("A value is trying to be set on a copy of a DataFrame", FutureWarning, r"recbole\.data\.dataset"),
-    ("A value is being set on a copy of a DataFrame", Warning, r"recbole\.data\.dataset"),  # pandas 3
+    (
+        "A value is trying to be set on a copy of a DataFrame",
+        FutureWarning,
+        r"recbole\.data\.dataset",
+    ),
+    (
+        "A value is being set on a copy of a DataFrame",
+        Warning,
+        r"recbole\.data\.dataset",
+    ),  # pandas 3
     ("The inplace keyword in", Warning, r"recbole\.data\.dataset"),  # pandas 3.1
-    ("The given NumPy array is not writable", UserWarning, r"recbole\.data\."),  # nor is it written to
+    (
+        "The given NumPy array is not writable",
+        UserWarning,
+        r"recbole\.data\.",
+    ),  # nor is it written to
     (r"using .* in Series\.agg cannot aggregate", FutureWarning, r"recbole\.data\.dataset"),
     (r"`torch\.cuda\.amp\.GradScaler", FutureWarning, r"recbole\.trainer"),
     (r"torch\.sparse\.SparseTensor\(indices", UserWarning, r"recbole\.model\."),  # graph models
@@ -31,7 +43,9 @@ _DEPRECATIONS: tuple[tuple[str, type[Warning], str], ...] = (
 def silence_deprecations() -> None:
     """Hide exactly the warnings that RecBole 1.2.1 causes on pandas 2 and 3, torch 2.4+ and setuptools 80."""
     for message, category, module in _DEPRECATIONS:
-        warnings.filterwarnings("ignore", message=rf"\s*{message}", category=category, module=module)
+        warnings.filterwarnings(
+            "ignore", message=rf"\s*{message}", category=category, module=module
+        )
 
 
 _RAY = ("ray", "ray.tune")

@@ -50,7 +50,9 @@ def register_class(own: object) -> None:
     elif inspect.isclass(own) and issubclass(own, AbstractMetric):
         register_metric(own)
     else:
-        raise ConfigError(f"register: found {own!r}, allowed are classes derived from a model or a metric")
+        raise ConfigError(
+            f"register: found {own!r}, allowed are classes derived from a model or a metric"
+        )
 
 
 def _register_models() -> None:

@@ -46,7 +46,10 @@ def get_dataloader(original: Callable[..., type], config: Config, phase: str) ->
     loader: type = original(config, phase)
     if has_encoders(class_of(config)) and phase == "train":
         return MultimodalTrainDataLoader
-    if issubclass(loader, FullSortEvalDataLoader) and evaluation_config(config).candidates == "split":
+    if (
+        issubclass(loader, FullSortEvalDataLoader)
+        and evaluation_config(config).candidates == "split"
+    ):
         return CandidateFullSortDataLoader
     return loader
 
@@ -81,8 +84,12 @@ def data_preparation(
     popularity = _popularity(train._dataset)
     negatives.restrict_training(config, train, evaluated, popularity)
 
-    held_out = evaluation_config(config).cold_start is not None or config["benchmark_filename"] is not None
-    knowledge = TrainingKnowledge(train._dataset, long_tail_ratio(config), held_out and evaluated["item"].all_new)
+    held_out = (
+        evaluation_config(config).cold_start is not None or config["benchmark_filename"] is not None
+    )
+    knowledge = TrainingKnowledge(
+        train._dataset, long_tail_ratio(config), held_out and evaluated["item"].all_new
+    )
     for phase, loader in (("valid", valid), ("test", test)):
         views = _find_views(config, train, loader)
         n_ranked = _restrict_candidates(config, phase, loader, popularity)
@@ -130,7 +137,9 @@ def _popularity(dataset: Dataset) -> NDArray[np.int64]:
     return counts
 
 
-def _find_views(config: Config, train: AbstractDataLoader, loader: AbstractDataLoader) -> Sequence[View]:
+def _find_views(
+    config: Config, train: AbstractDataLoader, loader: AbstractDataLoader
+) -> Sequence[View]:
     """Find the views of a mixed evaluation, and let its loader rank the candidates of all of them.
 
     Args:
@@ -162,14 +171,22 @@ def _with_knowledge(
     has_new_items = cold is not None and cold.group_by != "user"
     found = []
     for view in views:
-        requirements.note_short_lists(config["topk"], f"{view.name} {phase}", int(view.candidates.sum()))
+        requirements.note_short_lists(
+            config["topk"], f"{view.name} {phase}", int(view.candidates.sum())
+        )
         is_new = view.name == COLD and has_new_items
-        own = TrainingKnowledge(knowledge.dataset, knowledge.tail_ratio, cold_items=True) if is_new else knowledge
+        own = (
+            TrainingKnowledge(knowledge.dataset, knowledge.tail_ratio, cold_items=True)
+            if is_new
+            else knowledge
+        )
         found.append((view, own))
     return found
 
 
-def _restrict_candidates(config: Config, phase: str, loader: AbstractDataLoader, popularity: NDArray[np.int64]) -> int:
+def _restrict_candidates(
+    config: Config, phase: str, loader: AbstractDataLoader, popularity: NDArray[np.int64]
+) -> int:
     """Restrict the negatives of a sampled evaluation to the candidates of its part.
 
     Args:

@@ -24,7 +24,9 @@ _REGISTERED: dict[str, type[AbstractRecommender]] = {}
 
 def class_of(config: Config) -> type:
     """Class of a configuration's model; RecBole need not find it by its name."""
-    model_class: type = config.__dict__.get("model_class") or recbole.utils.get_model(config["model"])
+    model_class: type = config.__dict__.get("model_class") or recbole.utils.get_model(
+        config["model"]
+    )
     return model_class
 
 
@@ -47,9 +49,15 @@ def get_model(original: Callable[..., type], model_name: str) -> type:
     try:
         found: type = original(model_name)
         return found
-    except (ValueError, ImportError):  # RecBole looks for unknown names in a package that needs LightGBM, too
+    except (
+        ValueError,
+        ImportError,
+    ):
+        # RecBole looks for unknown names in a package that needs LightGBM, too
         bases: tuple[type, ...] = (MultimodalRecommender, ContentBaseline)
-        derived: dict[str, type] = {own.__name__: own for own in chain.from_iterable(map(_derived_from, bases))}
+        derived: dict[str, type] = {
+            own.__name__: own for own in chain.from_iterable(map(_derived_from, bases))
+        }
         if model_name not in derived:
             raise
         return derived[model_name]
@@ -67,8 +75,11 @@ def register_model(model: type[AbstractRecommender]) -> None:
     name = model.__name__
     try:
         known = recbole.utils.get_model(name)
-    except AttributeError as error:  # RecBole looks for a module in small letters, and then for the class in it
-        raise ConfigError(f"register: found the model {name}, allowed is another name: {error}") from None
+    except AttributeError as error:
+        # RecBole looks for a module in small letters, and then for the class in it
+        raise ConfigError(
+            f"register: found the model {name}, allowed is another name: {error}"
+        ) from None
     except (ValueError, ImportError):
         known = None
 

@@ -20,7 +20,9 @@ _RECBOLE, _OWN = "recbole", "recbole_sibrar."
 # RecBole's pin of ray has no wheel for later Pythons.
 _OPTIONS = "--no-deps " if sys.version_info >= (3, 12) else ""
 
-_MISSING = f"RecBole is not installed; recbole-sibrar needs it: pip install {_OPTIONS}recbole==1.2.1"
+_MISSING = (
+    f"RecBole is not installed; recbole-sibrar needs it: pip install {_OPTIONS}recbole==1.2.1"
+)
 
 _PACKAGES = frozenset(
     {
@@ -58,10 +60,26 @@ _LIGHT = (
 
 _LIGHT_PARTS = frozenset(
     {
-        *("data.modality", "data.record.scaling", "plugin.extend", "plugin.importing", "plugin.registration"),
-        *("quick_start.group.variants", "quick_start.run.child_process", "quick_start.run.process_options"),
+        *(
+            "data.modality",
+            "data.record.scaling",
+            "plugin.extend",
+            "plugin.importing",
+            "plugin.registration",
+        ),
+        *(
+            "quick_start.group.variants",
+            "quick_start.run.child_process",
+            "quick_start.run.process_options",
+        ),
         # encoders of a trained model, which serving uses without RecBole
-        *("model.branches", "model.concatenation", "model.encoder", "model.hiding", "model.sampling"),
+        *(
+            "model.branches",
+            "model.concatenation",
+            "model.encoder",
+            "model.hiding",
+            "model.sampling",
+        ),
     }
 )
 """Further modules of that kind, in packages with others."""

@@ -82,7 +82,9 @@ def _repair_collector() -> None:
     @functools.wraps(original)
     def get_data_struct(self: Collector) -> DataStruct:
         collected = self.data_struct._data_dict
-        plain = {key: value for key, value in collected.items() if not isinstance(value, torch.Tensor)}
+        plain = {
+            key: value for key, value in collected.items() if not isinstance(value, torch.Tensor)
+        }
         for key in plain:
             del collected[key]
         struct = original(self)
@@ -185,13 +187,35 @@ class _Content(BytesIO):
 
 
 REPAIRS = (
-    Repair("beyond-accuracy metrics of RecBole run", "#2131, #2191, #2194", _collector_needs_repair, _repair_collector),
-    Repair("checkpoints load on torch >= 2.6", "#2212", _checkpoints_need_repair, _repair_checkpoints),
-    Repair("a single process downloads data sets", "#1989, #2050", download.needs_repair, download.repair),
+    Repair(
+        "beyond-accuracy metrics of RecBole run",
+        "#2131, #2191, #2194",
+        _collector_needs_repair,
+        _repair_collector,
+    ),
+    Repair(
+        "checkpoints load on torch >= 2.6", "#2212", _checkpoints_need_repair, _repair_checkpoints
+    ),
+    Repair(
+        "a single process downloads data sets",
+        "#1989, #2050",
+        download.needs_repair,
+        download.repair,
+    ),
     Repair("configurations on NumPy 2", "", libraries.needs_names, libraries.repair_names),
-    Repair("plain numbers as results", "", libraries.needs_plain_results, libraries.repair_plain_results),
+    Repair(
+        "plain numbers as results",
+        "",
+        libraries.needs_plain_results,
+        libraries.repair_plain_results,
+    ),
     Repair("sequences on pandas 3", "", libraries.needs_lengths, libraries.repair_lengths),
     Repair("missing values on pandas 3", "", libraries.needs_fill, libraries.repair_fill),
-    Repair("graph models on SciPy >= 1.13", "#2034", libraries.needs_matrices, libraries.repair_matrices),
+    Repair(
+        "graph models on SciPy >= 1.13",
+        "#2034",
+        libraries.needs_matrices,
+        libraries.repair_matrices,
+    ),
 )
 """All repairs, in the order in which they are applied."""

@@ -57,7 +57,9 @@ def own_range(config: Config, n: int) -> range:
     """
     n_ranks, rank = processes.count(config), processes.rank(config)
     if 0 < n < n_ranks:
-        raise DataError(f"--nproc: found {n_ranks} processes for an evaluation of {n} users, allowed are up to {n}")
+        raise DataError(
+            f"--nproc: found {n_ranks} processes for an evaluation of {n} users, allowed are up to {n}"
+        )
     return range(n * rank // n_ranks, n * (rank + 1) // n_ranks)
 
 
@@ -87,7 +89,9 @@ def iterate(original: Callable[..., Any], loader: AbstractDataLoader) -> Any:
     return _with_negatives_of_all(original, loader)
 
 
-def _with_negatives_of_all(original: Callable[..., Iterator[Any]], loader: AbstractDataLoader) -> Iterator[Any]:
+def _with_negatives_of_all(
+    original: Callable[..., Iterator[Any]], loader: AbstractDataLoader
+) -> Iterator[Any]:
     """Yield the batches of this process, after the negatives of the earlier ones and before those of the later."""
     own = loader.batch_sampler.sampler
     state = np.random.get_state()

@@ -65,7 +65,9 @@ def main(say: Callable[[str], None]) -> int:
     start = time.perf_counter()
     fault = self_test()
     seconds = time.perf_counter() - start
-    say(f"self-test (train, evaluate, save, reload): {'passed' if fault is None else fault} in {seconds:.1f} s")
+    say(
+        f"self-test (train, evaluate, save, reload): {'passed' if fault is None else fault} in {seconds:.1f} s"
+    )
     return 0 if registered and fault is None else 1
 
 
@@ -109,10 +111,16 @@ def _report_plugin(say: Callable[[str], None]) -> bool:
     _report_extensions(say)
 
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    say(f"devices: {os.cpu_count()} CPUs, {torch.get_num_threads()} torch threads, GPUs: {', '.join(gpus) or 'none'}")
+    say(
+        f"devices: {os.cpu_count()} CPUs, {torch.get_num_threads()} torch threads, GPUs: {', '.join(gpus) or 'none'}"
+    )
 
-    registered = plugin.is_registered() and all(get_model(name).__name__ == name for name in OWN_MODELS)
-    say(f"plugin: {'registered' if registered else 'NOT registered'}, models {', '.join(OWN_MODELS)}")
+    registered = plugin.is_registered() and all(
+        get_model(name).__name__ == name for name in OWN_MODELS
+    )
+    say(
+        f"plugin: {'registered' if registered else 'NOT registered'}, models {', '.join(OWN_MODELS)}"
+    )
     return registered
 
 
@@ -121,7 +129,11 @@ def _report_extensions(say: Callable[[str], None]) -> None:
     say("extensions of RecBole")
     for extension in EXTENSIONS:
         owner = extension.owner.__name__.removeprefix("recbole.")
-        function = f"{extension.function.__module__}.{extension.function.__qualname__}".removeprefix("recbole_sibrar.")
+        function = (
+            f"{extension.function.__module__}.{extension.function.__qualname__}".removeprefix(
+                "recbole_sibrar."
+            )
+        )
         state = "" if is_applied(extension) else ": NOT applied"
         say(f"  {owner}.{extension.name} <- {function}: {extension.why}{state}")
 
@@ -149,10 +161,16 @@ def self_test() -> str | None:
         if len(checkpoints) != 1:
             return f"FAILED: expected one checkpoint, found {len(checkpoints)}"
 
-        config, model, _, _, _, test_data = recbole.quick_start.load_data_and_model(str(checkpoints[0]))
+        config, model, _, _, _, test_data = recbole.quick_start.load_data_and_model(
+            str(checkpoints[0])
+        )
         trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
         again = trainer.evaluate(test_data, load_best_model=False)["recall@10"]
-        return None if again == recall else f"FAILED: recall@10 was {recall}, and {again} after reloading"
+        return (
+            None
+            if again == recall
+            else f"FAILED: recall@10 was {recall}, and {again} after reloading"
+        )
 
 
 @contextmanager

@@ -68,7 +68,9 @@ def run(
         with replacing(output) as temporary:
             temporary.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise DataError(f"cannot write the page or a figure: {error.strerror or error} ({output})") from error
+        raise DataError(
+            f"cannot write the page or a figure: {error.strerror or error} ({output})"
+        ) from error
     return output, n_figures
 
 

@@ -58,18 +58,28 @@ def read_data(data: ComparisonFolder) -> DataStrip:
     found: dict[tuple[str, str], Coverage] = {}
     for text in texts:
         for side, name, kind, size, share in _FIELD.findall(text):
-            found.setdefault((side, name), Coverage(side, name, f"{kind}, {int(size):,}", float(share)))
+            found.setdefault(
+                (side, name), Coverage(side, name, f"{kind}, {int(size):,}", float(share))
+            )
     return DataStrip(counts, sorted(found.values(), key=lambda coverage: coverage.side))
 
 
 def _counts(texts: Sequence[str]) -> list[tuple[str, str]]:
     counts = []
     for word, padding in _COUNTS:
-        numbers = [found[1] for text in texts if (found := re.search(rf"The number of {word}: (\d+)", text))]
+        numbers = [
+            found[1]
+            for text in texts
+            if (found := re.search(rf"The number of {word}: (\d+)", text))
+        ]
         if numbers:
             counts.append((_LABELS[word], f"{int(numbers[0]) - padding:,}"))
 
-    ranked = dict.fromkeys(number for text in texts for number in re.findall(r"ranked items: test (\d+)", text)[-1:])
+    ranked = dict.fromkeys(
+        number for text in texts for number in re.findall(r"ranked items: test (\d+)", text)[-1:]
+    )
     if ranked:
-        counts.append(("Candidates of the test", " or ".join(f"{int(number):,}" for number in ranked)))
+        counts.append(
+            ("Candidates of the test", " or ".join(f"{int(number):,}" for number in ranked))
+        )
     return counts

@@ -66,12 +66,17 @@ def results_charts(
         title = metric_title(metric)
         known = (levels or {}).get(metric, ())
         heading = f"Test {title} of each model, the best first"
-        charts.append(Chart(slug("results", metric), title, heading, "dots", "", title, series, known))
+        charts.append(
+            Chart(slug("results", metric), title, heading, "dots", "", title, series, known)
+        )
     return charts
 
 
 def cost_charts(
-    results: pd.DataFrame, memory: Mapping[tuple[str, int], float], order: Sequence[str], colours: Mapping[str, Colour]
+    results: pd.DataFrame,
+    memory: Mapping[tuple[str, int], float],
+    order: Sequence[str],
+    colours: Mapping[str, Colour],
 ) -> list[Chart]:
     """Make a figure of the minutes and one of the memory of a run: means of each model, and a mark for each run.
 
@@ -81,10 +86,16 @@ def cost_charts(
         order: The models.
         colours: Colour of each model.
     """
-    megabytes = [memory.get((name, seed), np.nan) for name, seed in zip(results["name"], results["seed"], strict=True)]
+    megabytes = [
+        memory.get((name, seed), np.nan)
+        for name, seed in zip(results["name"], results["seed"], strict=True)
+    ]
     costs = results.assign(memory=megabytes)
     charts = []
-    for column, title, form in (("minutes", "minutes of a run", ".2f"), ("memory", "memory of a run in MB", ".0f")):
+    for column, title, form in (
+        ("minutes", "minutes of a run", ".2f"),
+        ("memory", "memory of a run in MB", ".0f"),
+    ):
         series = []
         for name in order:
             rows = costs[costs["name"] == name]
@@ -93,11 +104,15 @@ def cost_charts(
             series.append(Series(name, name, colours[name], [name], [mean], seeds=[values]))
         if any(line.y[0] == line.y[0] for line in series):
             heading = f"{title[0].upper()}{title[1:]} of each model, mean over the seeds"
-            charts.append(Chart(f"cost-{column}", column, heading, "dots", "", title, series, form=form))
+            charts.append(
+                Chart(f"cost-{column}", column, heading, "dots", "", title, series, form=form)
+            )
     return charts
 
 
-def group_charts(results: pd.DataFrame, first: str, colours: Mapping[str, Colour]) -> list[list[Chart]]:
+def group_charts(
+    results: pd.DataFrame, first: str, colours: Mapping[str, Colour]
+) -> list[list[Chart]]:
     """Make a figure for each field of ``eval_groups`` and each metric: dots of all models for each group.
 
     Args:
@@ -112,13 +127,20 @@ def group_charts(results: pd.DataFrame, first: str, colours: Mapping[str, Colour
             values = columns.setdefault(found["field"], {}).setdefault(found["metric"], {})
             values[found["value"]] = column
     return [
-        [_group_chart(results, name, metric, metrics[metric], colours) for metric in _first(first, list(metrics))]
+        [
+            _group_chart(results, name, metric, metrics[metric], colours)
+            for metric in _first(first, list(metrics))
+        ]
         for name, metrics in columns.items()
     ]
 
 
 def _group_chart(
-    results: pd.DataFrame, field: str, metric: str, columns: Mapping[str, str], colours: Mapping[str, Colour]
+    results: pd.DataFrame,
+    field: str,
+    metric: str,
+    columns: Mapping[str, str],
+    colours: Mapping[str, Colour],
 ) -> Chart:
     series = []
     for name, colour in colours.items():
@@ -147,10 +169,17 @@ def curve_charts(
         colours: Colour of each model.
         smaller: Metrics with smaller values for better models.
     """
-    columns = [name for name in dict.fromkeys(x for _, _, curve in curves for x in curve.columns) if name != "epoch"]
+    columns = [
+        name
+        for name in dict.fromkeys(x for _, _, curve in curves for x in curve.columns)
+        if name != "epoch"
+    ]
     columns = [name for name in columns if not is_of_group(name)]
     charts = []
-    for column in [*_first(first, [name for name in columns if name != "train_loss"]), "train_loss"]:
+    for column in [
+        *_first(first, [name for name in columns if name != "train_loss"]),
+        "train_loss",
+    ]:
         series = [
             Series(
                 f"{name}, seed {seed}",
@@ -164,7 +193,11 @@ def curve_charts(
             if column in curve
         ]
         title = "Training loss" if column == "train_loss" else metric_title(column)
-        heading = f"{title} of each epoch" if column == "train_loss" else f"Validation {title} after each epoch"
+        heading = (
+            f"{title} of each epoch"
+            if column == "train_loss"
+            else f"Validation {title} after each epoch"
+        )
         charts.append(Chart(slug("curve", column), title, heading, "line", _EPOCH, title, series))
     return charts
 
@@ -194,17 +227,24 @@ def missing_charts(
         charts = []
         for metric in _first(first, [metric for metric in metrics if rows[metric].notna().any()]):
             series = [
-                _missing_series(part, str(name), metric, colours) for name, part in rows.groupby("name", sort=False)
+                _missing_series(part, str(name), metric, colours)
+                for name, part in rows.groupby("name", sort=False)
             ]
             title = metric_title(metric)
             heading = f"Test {title} while {side} modalities are missing"
             label = f"share of {side} modality values missing"
-            charts.append(Chart(slug("missing", str(side), metric), title, heading, "line", label, title, series))
+            charts.append(
+                Chart(
+                    slug("missing", str(side), metric), title, heading, "line", label, title, series
+                )
+            )
         sets.append(charts)
     return [charts for charts in sets if charts]
 
 
-def _missing_series(rows: pd.DataFrame, name: str, metric: str, colours: Mapping[str, Colour]) -> Series:
+def _missing_series(
+    rows: pd.DataFrame, name: str, metric: str, colours: Mapping[str, Colour]
+) -> Series:
     groups = [part for _, part in rows.groupby("rate")]
     points = [summary(part[metric]) for part in groups]
     mean, low, high = ([point[i] for point in points] for i in range(3))
@@ -222,16 +262,27 @@ def gap_charts(frame: pd.DataFrame, colours: Mapping[str, Colour]) -> list[Chart
         colours: Colour of each model.
     """
     frame = frame.fillna({"first": "", "second": ""})
-    frame = frame[((frame["first"] != frame["second"]) | (frame["first"] == "")) & (frame["measure"] != "items")]
-    frame = frame.assign(pair=[pair_name(*pair) for pair in zip(frame["first"], frame["second"], strict=True)])
+    frame = frame[
+        ((frame["first"] != frame["second"]) | (frame["first"] == ""))
+        & (frame["measure"] != "items")
+    ]
+    frame = frame.assign(
+        pair=[pair_name(*pair) for pair in zip(frame["first"], frame["second"], strict=True)]
+    )
     charts = []
     for measure in _first("cosine_ratio", list(frame["measure"].unique())):
         series = []
         for name, part in frame[frame["measure"] == measure].groupby("name", sort=False):
             means = part.groupby("pair", sort=False)[["value", "low", "high"]].mean()
             value, low, high = (means[column].tolist() for column in ("value", "low", "high"))
-            series.append(Series(str(name), str(name), colours[str(name)], means.index.tolist(), value, low, high))
+            series.append(
+                Series(
+                    str(name), str(name), colours[str(name)], means.index.tolist(), value, low, high
+                )
+            )
         title = LABELS.get(measure, measure).format(side="item")
         heading = f"Modality gap: {title}"
-        charts.append(Chart(slug("gap", measure), title, heading, "dots", "", title, series, overlaid=True))
+        charts.append(
+            Chart(slug("gap", measure), title, heading, "dots", "", title, series, overlaid=True)
+        )
     return charts

@@ -92,7 +92,9 @@ def render(title: str, parts: Sequence[Part], appendix: Sequence[Section]) -> st
 
 
 def _asset(name: str) -> Markup:
-    return Markup((resources.files("recbole_sibrar.report") / "assets" / name).read_text(encoding="utf-8"))
+    return Markup(
+        (resources.files("recbole_sibrar.report") / "assets" / name).read_text(encoding="utf-8")
+    )
 
 
 def _css(colour: Colour) -> str:

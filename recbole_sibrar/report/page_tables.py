@@ -71,7 +71,9 @@ def number(value: float | None, form: str = ".4f", **options: Any) -> Value:
     """
     if value is None or not isfinite(value):
         infinite = value is not None and value == value
-        return Value(f"{value:g}" if infinite else "-", value if infinite else None, numeric=True, **options)
+        return Value(
+            f"{value:g}" if infinite else "-", value if infinite else None, numeric=True, **options
+        )
     return Value(format(value, form), float(f"{value:.6g}"), numeric=True, **options)
 
 
@@ -91,10 +93,14 @@ def p_text(p: float) -> str:
 
 
 def _title(metric: str) -> str:
-    return metric_title(metric) + ("\n(less is better)" if metric.split("@")[0] in smaller_metrics else "")
+    return metric_title(metric) + (
+        "\n(less is better)" if metric.split("@")[0] in smaller_metrics else ""
+    )
 
 
-def results_table(cells: Mapping[str, Sequence[Cell]], results: pd.DataFrame, metrics: Sequence[str]) -> Table:
+def results_table(
+    cells: Mapping[str, Sequence[Cell]], results: pd.DataFrame, metrics: Sequence[str]
+) -> Table:
     """Make the table of the results of all models: mean and standard deviation over the seeds.
 
     Args:
@@ -112,7 +118,11 @@ def results_table(cells: Mapping[str, Sequence[Cell]], results: pd.DataFrame, me
             rows.append([Value(name), *values, number(float(runs["minutes"].mean()), ".1f")])
             groups.append(_title(block.head).replace("\n", " "))
 
-    seeds = "mean and standard deviation over the seeds" if results["seed"].nunique() > 1 else "one seed"
+    seeds = (
+        "mean and standard deviation over the seeds"
+        if results["seed"].nunique() > 1
+        else "one seed"
+    )
     caption = f"Test results: {seeds}; minutes of a run"
     if not has_views:
         return Table("results", caption, ["Model", *map(_title, metrics), "Minutes"], rows)
@@ -126,11 +136,21 @@ def _mean(cell: Cell, runs: pd.DataFrame, metric: str) -> Value:
     shown = number(cell.mean)
     deviation = "" if cell.deviation != cell.deviation else f"± {cell.deviation:.4f}"
     rank = cell.rank if cell.rank <= 2 else 0
-    return Value(shown.text, shown.sort, deviation, seed_values(runs, metric), rank, cell.significant, numeric=True)
+    return Value(
+        shown.text,
+        shown.sort,
+        deviation,
+        seed_values(runs, metric),
+        rank,
+        cell.significant,
+        numeric=True,
+    )
 
 
 def runs_table(
-    results: pd.DataFrame, metrics: Sequence[str], details: Mapping[tuple[str, int], Sequence[Value]]
+    results: pd.DataFrame,
+    metrics: Sequence[str],
+    details: Mapping[tuple[str, int], Sequence[Value]],
 ) -> Table:
     """Make the table of all runs and their results.
 
@@ -197,9 +217,23 @@ def significance_table(frame: pd.DataFrame, level: float) -> Table:
         low, high = corrected_interval(row, int(n_pairs[row["metric"]]))
         hint = f"without correction: {row['low']:+.4f} to {row['high']:+.4f}"
         interval = Value(f"{low:+.4f} to {high:+.4f}", low, hint=hint, numeric=True)
-        numbers = [number(row["n_users"], "d"), number(row["mean_a"]), number(row["mean_b"]), interval]
+        numbers = [
+            number(row["n_users"], "d"),
+            number(row["mean_a"]),
+            number(row["mean_b"]),
+            interval,
+        ]
         tests = [p_value(row["p_t_bonferroni"]), p_value(row["p_wilcoxon_bonferroni"])]
-        rows.append([Value(row["a"]), Value(row["b"]), *numbers, number(row["effect"], "+.3f"), *tests, Value(better)])
+        rows.append(
+            [
+                Value(row["a"]),
+                Value(row["b"]),
+                *numbers,
+                number(row["effect"], "+.3f"),
+                *tests,
+                Value(better),
+            ]
+        )
         groups.append(metric_title(row["metric"]))
     columns = [
         "First",
@@ -224,7 +258,9 @@ def subsets_table(frame: pd.DataFrame, metrics: Sequence[str]) -> Table:
     """
     subsets = frame[frame["experiment"] == "subset"]
     rows = []
-    for (name, side, modalities), part in subsets.groupby(["name", "side", "modalities"], sort=False):
+    for (name, side, modalities), part in subsets.groupby(
+        ["name", "side", "modalities"], sort=False
+    ):
         values = [number(float(part[metric].mean())) for metric in metrics]
         rows.append([Value(str(name)), Value(f"{side}: {modalities}"), *values])
     columns = ["Model", "Modalities that are left", *map(_title, metrics)]
@@ -239,12 +275,18 @@ def gap_table(frame: pd.DataFrame) -> Table:
     """
     names: list[str] = list(dict.fromkeys(frame["name"].tolist()))
     keys = ["measure", "first", "second", "name"]
-    means = frame.groupby(keys, sort=False, dropna=False)[["value", "low", "high"]].mean().reset_index()
+    means = (
+        frame.groupby(keys, sort=False, dropna=False)[["value", "low", "high"]].mean().reset_index()
+    )
     values: dict[tuple[str, str], dict[str, Value]] = {}
     for row in means.to_dict("records"):
-        pair = dict.fromkeys("all" if pd.isna(row[side]) else str(row[side]) for side in ("first", "second"))
+        pair = dict.fromkeys(
+            "all" if pd.isna(row[side]) else str(row[side]) for side in ("first", "second")
+        )
         hint = "" if pd.isna(row["low"]) else f"{row['low']:.4f} to {row['high']:.4f}"
-        values.setdefault((row["measure"], " - ".join(pair)), {})[row["name"]] = number(row["value"], hint=hint)
+        values.setdefault((row["measure"], " - ".join(pair)), {})[row["name"]] = number(
+            row["value"], hint=hint
+        )
 
     rows, groups = [], []
     for (measure, pair_title), known in values.items():
@@ -269,7 +311,9 @@ def configuration_tables(configurations: Mapping[str, Mapping[str, Any]]) -> tup
         if len(models) == 1:
             shared.append([Value(key), Value(next(iter(models)))])
             continue
-        own += [[Value(key), Value(value), Value(", ".join(names))] for value, names in models.items()]
+        own += [
+            [Value(key), Value(value), Value(", ".join(names))] for value, names in models.items()
+        ]
     caption = "Keys that differ between models; a dash: the model has no such key"
     differing = Table("differing", caption, ["Key", "Value", "Models"], own)
     return differing, Table("shared", "Keys that all models share", ["Key", "Value"], shared)
@@ -295,5 +339,8 @@ def versions_table(name: str, caption: str, packages: Mapping[str, set[str]]) ->
         caption: What it shows.
         packages: Name -> versions in the runs.
     """
-    rows = [[Value(package), Value(", ".join(sorted(versions)))] for package, versions in packages.items()]
+    rows = [
+        [Value(package), Value(", ".join(sorted(versions)))]
+        for package, versions in packages.items()
+    ]
     return Table(name, caption, ["Package", "Version"], rows)

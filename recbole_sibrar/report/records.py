@@ -23,7 +23,8 @@ def runs_section(data: ComparisonFolder) -> Section:
     details = {}
     for run in data.runs:
         curve, memory = run.curve, run.result.get("peak_memory_mb")
-        n_epochs = None if curve is None else int(curve["epoch"].max()) + 1  # the curve has a row for each validation
+        # the curve has a row for each validation
+        n_epochs = None if curve is None else int(curve["epoch"].max()) + 1
         cells = [page_tables.number(n_epochs, "d"), page_tables.number(memory, ".0f")]
         details[run.name, run.seed] = [*cells, page_tables.Value(f"runs/{run.folder.name}")]
     text = f"Without a result: {', '.join(data.unfinished)}." if data.unfinished else ""
@@ -73,11 +74,17 @@ def versions_section(comparisons: Sequence[ComparisonFolder]) -> Section:
         f"git commit of recbole-sibrar {_distinct(lambda x: x.get('git', {}).get('recbole-sibrar'), environments)}",
         f"of the working directory {_distinct(lambda x: x.get('git', {}).get('working directory'), environments)}",
     ]
-    chosen = [f"{name} {', '.join(sorted(packages[name]))}" for name in _IMPORTANT if name in packages]
+    chosen = [
+        f"{name} {', '.join(sorted(packages[name]))}" for name in _IMPORTANT if name in packages
+    ]
     folded = [page_tables.versions_table("packages", "All packages", packages)]
     return Section("versions", "Versions", "; ".join([*chosen, *sentences]) + ".", folded=folded)
 
 
-def _distinct(read: Callable[[dict[str, Any]], str | None], environments: list[dict[str, Any]]) -> str:
+def _distinct(
+    read: Callable[[dict[str, Any]], str | None], environments: list[dict[str, Any]]
+) -> str:
     """Join the distinct answers of the runs."""
-    return ", ".join(dict.fromkeys(str(read(environment) or "not known") for environment in environments))
+    return ", ".join(
+        dict.fromkeys(str(read(environment) or "not known") for environment in environments)
+    )

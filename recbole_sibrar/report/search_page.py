@@ -43,7 +43,9 @@ def write(record: Record, plan: Plan, file: Path) -> None:
         plan: The search.
         file: The page.
     """
-    scored = [trial for trial in record.ended if trial.score is not None and trial.status != Status.FAILED]
+    scored = [
+        trial for trial in record.ended if trial.score is not None and trial.status != Status.FAILED
+    ]
     title = f"Search - {plan.model}, {plan.dataset}"
     best = record.best
     sections = []
@@ -68,9 +70,8 @@ def _lead(record: Record, best: Trial | None, plan: Plan) -> str:
     if best is None:
         return f"No trial has a score.{failed}"
     metric = metric_title(plan.metric)
-    text = (
-        f"Trial {best.number} is the best of {len(record.ended)}, with {best.score:.4f} in {metric} of the validation."
-    )
+    text = f"Trial {best.number} is the best of {len(record.ended)}, "
+    text += f"with {best.score:.4f} in {metric} of the validation."
     if plan.metric in best.test_result:
         text += f" Its test gives {best.test_result[plan.metric]:.4f}."
     return text + failed
@@ -79,7 +80,12 @@ def _lead(record: Record, best: Trial | None, plan: Plan) -> str:
 def _options(record: Record, plan: Plan) -> str:
     minutes = sum(trial.seconds or 0 for trial in record.ended) / 60
     keys = [f"{key}={value}" for key, value in plan.keys.items()]
-    names = [f"tool {plan.tool}", f"algorithm {plan.algo}", f"seed {plan.seed}", f"{minutes:.1f} minutes of trials"]
+    names = [
+        f"tool {plan.tool}",
+        f"algorithm {plan.algo}",
+        f"seed {plan.seed}",
+        f"{minutes:.1f} minutes of trials",
+    ]
     return f"{'; '.join([*names, *keys])}."
 
 
@@ -108,14 +114,28 @@ def _trials(scored: Sequence[Trial], best: Trial, plan: Plan) -> Section:
     order = np.maximum.accumulate(scores) if plan.bigger else np.minimum.accumulate(scores)
     numbers = [trial.number for trial in scored]
     series = []
-    for status, name, colour in ((Status.OK, "complete", _OTHER), (Status.STOPPED, "stopped", _STOPPED)):
+    for status, name, colour in (
+        (Status.OK, "complete", _OTHER),
+        (Status.STOPPED, "stopped", _STOPPED),
+    ):
         chosen = [trial for trial in scored if trial.status == status]
         if chosen:
-            places, values = [trial.number for trial in chosen], [float(trial.score or 0) for trial in chosen]
+            places, values = (
+                [trial.number for trial in chosen],
+                [float(trial.score or 0) for trial in chosen],
+            )
             texts = [trial.text().replace(", ", "\n") for trial in chosen]
-            series.append(Series(name, name, colour, places, values, details=texts, is_joined=False))
-    series.append(Series("best so far", "best so far", _BEST, numbers, order.tolist(), mark=scored.index(best)))
-    chart = Chart("trials", "", f"{title[0].upper()}{title[1:]} of each trial", "line", "trial", title, series)
+            series.append(
+                Series(name, name, colour, places, values, details=texts, is_joined=False)
+            )
+    series.append(
+        Series(
+            "best so far", "best so far", _BEST, numbers, order.tolist(), mark=scored.index(best)
+        )
+    )
+    chart = Chart(
+        "trials", "", f"{title[0].upper()}{title[1:]} of each trial", "line", "trial", title, series
+    )
     return Section("trials", "Trials", chart_sets=[chart_set("", [chart])])
 
 
@@ -123,10 +143,15 @@ def _parameters(scored: Sequence[Trial], best: Trial, plan: Plan) -> Section:
     scores = [float(trial.score or 0) for trial in scored]
     axes = [_axis(scored, name, plan) for name in best.parameters]
     axes.append(number_axis(f"validation {metric_title(plan.metric)}", scores))
-    hints = [f"trial {trial.number}\n" + trial.text().replace(", ", "\n") + f"\n{trial.score:.4f}" for trial in scored]
+    hints = [
+        f"trial {trial.number}\n" + trial.text().replace(", ", "\n") + f"\n{trial.score:.4f}"
+        for trial in scored
+    ]
     view = draw_threads(axes, scores, scored.index(best), plan.bigger, hints)
     title = "A thread for each trial, through the values of its parameters to its score"
-    sets = [ChartSet("", [PageFigure("parallel", "", title, f"Parallel coordinates. {title}.", [view])])]
+    sets = [
+        ChartSet("", [PageFigure("parallel", "", title, f"Parallel coordinates. {title}.", [view])])
+    ]
 
     shares = importance(scored, list(best.parameters))
     text = f"The importance of parameters needs {MIN_TRIALS} trials with different scores."
@@ -134,7 +159,11 @@ def _parameters(scored: Sequence[Trial], best: Trial, plan: Plan) -> Section:
         ordered = sorted(shares, key=lambda name: -shares[name])
         series = [Series(name, name, _OTHER, [name], [shares[name]]) for name in ordered]
         title = "Importance of each parameter for the score"
-        sets.append(chart_set("", [Chart("importance", "", title, "dots", "", "share of all", series, form=".2f")]))
+        sets.append(
+            chart_set(
+                "", [Chart("importance", "", title, "dots", "", "share of all", series, form=".2f")]
+            )
+        )
         text = "Importance: loss of a random forest's fit when the values of a parameter are permuted (Breiman 2001), "
         text += f"as a share of the sum. It describes these {len(scored)} trials; few trials make it uncertain."
     return Section("parameters", "Parameters", text, chart_sets=sets)
@@ -144,7 +173,9 @@ def _axis(scored: Sequence[Trial], name: str, plan: Plan) -> Axis:
     values = [trial.parameters[name] for trial in scored]
     parameter = next(parameter for parameter in plan.space.parameters if parameter.name == name)
     if parameter.kind == "choice":
-        return choice_axis(name, [_text(value) for value in values], [_text(value) for value in parameter.values])
+        return choice_axis(
+            name, [_text(value) for value in values], [_text(value) for value in parameter.values]
+        )
     return number_axis(name, [float(value) for value in values], parameter.kind == "loguniform")
 
 
@@ -165,16 +196,24 @@ def importance(trials: Sequence[Trial], names: Sequence[str]) -> dict[str, float
     columns = [_codes([trial.parameters[name] for trial in trials]) for name in names]
     table = np.stack(columns, axis=1)
     forest = RandomForestRegressor(200, random_state=0).fit(table, scores)
-    found = permutation_importance(forest, table, scores, n_repeats=20, random_state=0)["importances_mean"].clip(min=0)
+    found = permutation_importance(forest, table, scores, n_repeats=20, random_state=0)[
+        "importances_mean"
+    ].clip(min=0)
     total = float(found.sum())
-    return {name: float(value) / total for name, value in zip(names, found, strict=True)} if total > 0 else {}
+    return (
+        {name: float(value) / total for name, value in zip(names, found, strict=True)}
+        if total > 0
+        else {}
+    )
 
 
 def _codes(values: Sequence[object]) -> NDArray[np.float64]:
     """Turn values into numbers: numbers stay, others get the position of their text in the alphabet."""
     if all(isinstance(value, (int, float)) for value in values):
         return np.array(values, dtype=float)
-    positions: NDArray[np.float64] = np.unique([str(value) for value in values], return_inverse=True)[1].astype(float)
+    positions: NDArray[np.float64] = np.unique(
+        [str(value) for value in values], return_inverse=True
+    )[1].astype(float)
     return positions
 
 
@@ -187,7 +226,11 @@ def _curves(record: Record, scored: Sequence[Trial], best: Trial, plan: Plan) ->
             continue
         values = curve[plan.metric].to_numpy(dtype=float)
         position = int(np.nanargmax(values) if plan.bigger else np.nanargmin(values))
-        group, colour = (f"trial {trial.number}, the best", _BEST) if trial is best else ("other trials", _OTHER)
+        group, colour = (
+            (f"trial {trial.number}, the best", _BEST)
+            if trial is best
+            else ("other trials", _OTHER)
+        )
         x, y = curve["epoch"].tolist(), values.tolist()
         series.append(Series(f"trial {trial.number}", group, colour, x, y, mark=position))
     if not series:
@@ -195,7 +238,15 @@ def _curves(record: Record, scored: Sequence[Trial], best: Trial, plan: Plan) ->
         return Section("curves", "Learning curves", absent=absent)
     title = f"validation {metric_title(plan.metric)}"
     heading = f"Validation {metric_title(plan.metric)} of each trial after each epoch"
-    chart = Chart(slug("curves", plan.metric), "", heading, "line", "epoch, as the log counts: from 0", title, series)
+    chart = Chart(
+        slug("curves", plan.metric),
+        "",
+        heading,
+        "line",
+        "epoch, as the log counts: from 0",
+        title,
+        series,
+    )
     text = "A line for each trial, a dot at its best epoch."
     return Section("curves", "Learning curves", text, chart_sets=[chart_set("", [chart])])
 
@@ -208,6 +259,13 @@ def _table(record: Record, plan: Plan) -> Section:
         effort = [number(trial.best_epoch, "d"), number(trial.seconds, ".1f")]
         status = Value(f"{trial.status}: {trial.reason}" if trial.reason else str(trial.status))
         rows.append([number(trial.number, "d"), *cells, number(trial.score), *effort, status])
-    columns = ["Trial", *names, f"Validation\n{metric_title(plan.metric)}", "Best\nepoch", "Seconds", "Status"]
+    columns = [
+        "Trial",
+        *names,
+        f"Validation\n{metric_title(plan.metric)}",
+        "Best\nepoch",
+        "Seconds",
+        "Status",
+    ]
     table = Table("trials", "Every trial", columns, rows)
     return Section("all", "All trials", folded=[table], is_printed=False)

@@ -97,7 +97,9 @@ def build_part(material: Material) -> Part:
 def _results(material: Material) -> Section:
     data = material.data
     frame = data.significance
-    best = {metric: significantly_best(frame, metric, data.names) for metric in set(frame["metric"])}
+    best = {
+        metric: significantly_best(frame, metric, data.names) for metric in set(frame["metric"])
+    }
     smaller = [metric for metric in data.metrics if story.is_smaller_better(metric)]
     cells = summary.cells(data.results, data.metrics, smaller, best)
     cells = {name: cells[name] for name in material.order(data.valid_metric)}
@@ -109,7 +111,9 @@ def _results(material: Material) -> Section:
     text = data.legend.replace("<u>", "").replace("</u>", "")
     if data.results["seed"].nunique() > 1:
         text = f"Dots: means; lines: standard deviation over the seeds; ticks: the seeds. {text}"
-    return Section("results", "Results", text, chart_sets=[chart_set("metric", charts)], tables=[table])
+    return Section(
+        "results", "Results", text, chart_sets=[chart_set("metric", charts)], tables=[table]
+    )
 
 
 def _worth(material: Material) -> Section:
@@ -123,9 +127,8 @@ def _worth(material: Material) -> Section:
     if not charts:
         none = "Not available: no model in the study of missing modalities has several of them."
         return Section("worth", title, absent=none)
-    text = (
-        "A modality carries much if it alone is far from chance. It is missed much if all but it fall far behind all."
-    )
+    text = "A modality carries much if it alone is far from chance. "
+    text += "It is missed much if all but it fall far behind all."
     return Section("worth", title, text, chart_sets=[chart_set("model", charts)])
 
 
@@ -133,20 +136,19 @@ def _significance(material: Material) -> Section:
     title = "Significance"
     frame = material.data.significance
     if frame.empty:
-        absent = (
-            "Not available: tests need at least two models with results of the same users (`save_per_user`), which "
-        )
-        absent += "`run_recbole_group` saves for models that rank."
+        absent = "Not available: tests need at least two models with results of the same users "
+        absent += "(`save_per_user`), which `run_recbole_group` saves for models that rank."
         return Section("significance", title, absent=absent)
 
-    metrics = sorted(frame["metric"].unique(), key=lambda metric: metric != material.data.valid_metric)
+    metrics = sorted(
+        frame["metric"].unique(), key=lambda metric: metric != material.data.valid_metric
+    )
     ordered = pd.concat([frame[frame["metric"] == metric] for metric in metrics])
     table = page_tables.significance_table(ordered, LEVEL)
-    text = (
-        f"Paired t-tests over users; p-values and intervals are corrected for all pairs (Bonferroni, level {LEVEL}). "
-    )
-    text += "Users are the sample: such a test says nothing about other draws of items or seeds. Means here are over "
-    text += "the users of both models, each user averaged over the seeds; the results average runs, and can differ."
+    text = "Paired t-tests over users; p-values and intervals are corrected for all pairs "
+    text += f"(Bonferroni, level {LEVEL}). Users are the sample: such a test says nothing "
+    text += "about other draws of items or seeds. Means here are over the users of both models, "
+    text += "each user averaged over the seeds; the results average runs, and can differ."
     places = ChartSet("metric", [_tests(material, metric) for metric in metrics])
     return Section("significance", title, text, chart_sets=[places], folded=[table])
 
@@ -164,11 +166,15 @@ def _tests(material: Material, metric: str) -> PageFigure:
 
 def _cost(material: Material) -> Section:
     data, metric = material.data, material.data.valid_metric
-    memory = {(run.name, run.seed): float(run.result.get("peak_memory_mb", "nan")) for run in data.runs}
+    memory = {
+        (run.name, run.seed): float(run.result.get("peak_memory_mb", "nan")) for run in data.runs
+    }
     order = material.order(metric)
     costs = figures.cost_charts(data.results, memory, order, material.run_colours)
     smaller = [metric] if story.is_smaller_better(metric) else []
-    (quality,) = figures.results_charts(data.results, [metric], metric, material.run_colours, smaller)
+    (quality,) = figures.results_charts(
+        data.results, [metric], metric, material.run_colours, smaller
+    )
     charts = [quality, *costs]
     title = f"Test {metric_title(metric)} beside {' and '.join(chart.y_title for chart in costs)}"
     figure = PageFigure("cost", metric, title, f"Dot plots. {title}.", [align(charts)], costs)
@@ -195,9 +201,9 @@ def _curves(material: Material) -> Section:
     curves = [(run.name, run.seed, curve) for run in data.runs if (curve := run.curve) is not None]
     if not curves:
         absent = (
-            "Not available: no run has a file `learning_curve.csv`; `run_recbole_group` writes it for every model that "
+            "Not available: no run has a file `learning_curve.csv`; `run_recbole_group` writes it "
         )
-        absent += "is trained in epochs."
+        absent += "for every model that is trained in epochs."
         return Section("curves", "Learning curves", absent=absent)
     smaller = [data.valid_metric] if story.is_smaller_better(data.valid_metric) else []
     charts = figures.curve_charts(curves, data.valid_metric, material.run_colours, smaller)
@@ -210,17 +216,20 @@ def _missing(material: Material) -> Section:
     title = "Missing modalities"
     frame = material.missing
     if frame is None:
-        absent = (
-            "Not available: `recbole-sibrar report --missing` evaluates the checkpoints while modalities are missing."
-        )
+        absent = "Not available: `recbole-sibrar report --missing` evaluates the checkpoints "
+        absent += "while modalities are missing."
         return Section("missing", title, absent=absent)
-    metrics = [name for name in frame.columns if name not in (*COLUMNS, "name") and not is_of_group(name)]
+    metrics = [
+        name for name in frame.columns if name not in (*COLUMNS, "name") and not is_of_group(name)
+    ]
     sets = figures.missing_charts(frame, metrics, material.data.valid_metric, material.colours)
     subsets = page_tables.subsets_table(frame, metrics)
     text = "Trained models, evaluated while values of modalities are lost at random, and with some modalities alone. "
     text += "Error bars: standard deviation over draws and seeds. With nothing left, the order is random."
     charts = [chart_set("metric", charts) for charts in sets]
-    return Section("missing", title, text, chart_sets=charts, folded=[subsets] if subsets.rows else [])
+    return Section(
+        "missing", title, text, chart_sets=charts, folded=[subsets] if subsets.rows else []
+    )
 
 
 def _gap(material: Material) -> Section:
@@ -228,20 +237,24 @@ def _gap(material: Material) -> Section:
     if frame is None:
         absent = "Not available: `recbole-sibrar report --gap` measures it in the checkpoints."
         return Section("gap", "Modality gap", absent=absent)
-    sets = [chart_set("measure", figures.gap_charts(_best_first(frame, material), material.colours))]
-    text = (
-        "How far apart the modalities of the same item lie in the embedding space, for each pair of modalities; mean "
-    )
-    text += "over the seeds, with the mean ends of their intervals."
+    sets = [
+        chart_set("measure", figures.gap_charts(_best_first(frame, material), material.colours))
+    ]
+    text = "How far apart the modalities of the same item lie in the embedding space, for each pair of modalities; "
+    text += "mean over the seeds, with the mean ends of their intervals."
     if material.projection is not None:
         sets.insert(0, _projections(_best_first(material.projection, material)))
-    return Section("gap", "Modality gap", text, chart_sets=sets, folded=[page_tables.gap_table(frame)])
+    return Section(
+        "gap", "Modality gap", text, chart_sets=sets, folded=[page_tables.gap_table(frame)]
+    )
 
 
 def _best_first(frame: pd.DataFrame, material: Material) -> pd.DataFrame:
     """Sort the rows of a study by model, the best first."""
     places = {name: i for i, name in enumerate(material.order(material.data.valid_metric))}
-    return frame.sort_values("name", kind="stable", key=lambda names: names.map(places).fillna(len(places)))
+    return frame.sort_values(
+        "name", kind="stable", key=lambda names: names.map(places).fillna(len(places))
+    )
 
 
 def _projections(frame: pd.DataFrame) -> ChartSet:
@@ -250,4 +263,6 @@ def _projections(frame: pd.DataFrame) -> ChartSet:
     chosen = frame[frame["checkpoint"] == first]
     panels = draw_panels({str(name): part for name, part in chosen.groupby("name", sort=False)})
     title = "Items by each of their modalities, at unit length, in the plane of most variance; all panels alike"
-    return ChartSet("model", [PageFigure("projections", "", title, f"Scatter plots. {title}.", [panels])])
+    return ChartSet(
+        "model", [PageFigure("projections", "", title, f"Scatter plots. {title}.", [panels])]
+    )

@@ -76,7 +76,9 @@ def chance(missing: pd.DataFrame | None, metric: str) -> float | None:
     """
     if missing is None or metric not in missing:
         return None
-    nothing_left = missing[(missing["experiment"] == "loss") & (missing["rate"] == 1) & (missing["side"] == "item")]
+    nothing_left = missing[
+        (missing["experiment"] == "loss") & (missing["rate"] == 1) & (missing["side"] == "item")
+    ]
     value = nothing_left[metric].mean()
     return float(value) if value == value else None
 
@@ -144,18 +146,23 @@ def _difference(data: ComparisonFolder, means: pd.Series[float], metric: str) ->
     best, second = str(means.index[0]), str(means.index[1])
     share = abs(means.iloc[0] / means.iloc[1] - 1) if means.iloc[1] else float("inf")
     side = "below" if is_smaller_better(metric) else "above"
-    text = f"It is {100 * share:.0f} % {side} {second}" if share < float("inf") else f"Second is {second} with 0"
+    text = (
+        f"It is {100 * share:.0f} % {side} {second}"
+        if share < float("inf")
+        else f"Second is {second} with 0"
+    )
 
     rows = data.significance
     if rows.empty:
         return f"{text}; the difference was not tested."
-    pair = rows[(rows["metric"] == metric) & rows["a"].isin((best, second)) & rows["b"].isin((best, second))]
+    pair = rows[
+        (rows["metric"] == metric) & rows["a"].isin((best, second)) & rows["b"].isin((best, second))
+    ]
     if pair.empty:
         return f"{text}; the difference was not tested."
     p = float(pair["p_t_bonferroni"].iloc[0])
-    return (
-        f"{text}, {'a significant difference' if p < LEVEL else 'no significant difference'} ({p_text(p)}, corrected)."
-    )
+    verdict = "a significant difference" if p < LEVEL else "no significant difference"
+    return f"{text}, {verdict} ({p_text(p)}, corrected)."
 
 
 def _modalities(missing: pd.DataFrame | None, best: str, metric: str) -> str:
@@ -169,11 +176,15 @@ def _modalities(missing: pd.DataFrame | None, best: str, metric: str) -> str:
     sentences = []
     if worth.alone:
         first = max(worth.alone, key=lambda name: worth.alone[name])
-        sentences.append(f"Of its modalities, {first} alone keeps most: {100 * worth.alone[first] / worth.full:.0f} %.")
+        sentences.append(
+            f"Of its modalities, {first} alone keeps most: {100 * worth.alone[first] / worth.full:.0f} %."
+        )
     if worth.without:
         missed = min(worth.without, key=lambda name: worth.without[name])
         lost = 1 - worth.without[missed] / worth.full
         if lost > 0:
             title = metric_title(metric)
-            sentences.append(f"{missed} is missed most: without it, {100 * lost:.0f} % of the {title} is lost.")
+            sentences.append(
+                f"{missed} is missed most: without it, {100 * lost:.0f} % of the {title} is lost."
+            )
     return " ".join(sentences)

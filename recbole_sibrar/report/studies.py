@@ -29,7 +29,9 @@ POINTS = "projection.csv"
 _POINT_COLUMNS = ("checkpoint", "model", "modality", "x", "y", "about")
 
 
-def missing_study(data: ComparisonFolder, compute: bool, data_path: str | None = None) -> pd.DataFrame | None:
+def missing_study(
+    data: ComparisonFolder, compute: bool, data_path: str | None = None
+) -> pd.DataFrame | None:
     """Read the study of missing item modalities, or make it on request.
 
     Args:
@@ -85,9 +87,14 @@ def gap_study(
     return frame, _read(projection, data, _POINT_COLUMNS) if projection.is_file() else None
 
 
-def _measure(checkpoints: Sequence[str], data_path: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _measure(
+    checkpoints: Sequence[str], data_path: str | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Measure the gap of every checkpoint with one, and name the others; return measures and projections."""
-    from recbole_sibrar.studies.gap.points import projected_points  # a second to load, for this option alone
+    # a second to load, for this option alone
+    from recbole_sibrar.studies.gap.points import (
+        projected_points,
+    )
     from recbole_sibrar.studies.gap.study import measure
 
     frames, points = [], []
@@ -98,7 +105,9 @@ def _measure(checkpoints: Sequence[str], data_path: str | None) -> tuple[pd.Data
             tqdm.write(f"left out: {error}")
             continue
         frames.append(found.frame)
-        points.append(projected_points(found.sample, (found.name, found.frame["model"].iloc[0], checkpoint)))
+        points.append(
+            projected_points(found.sample, (found.name, found.frame["model"].iloc[0], checkpoint))
+        )
     if not frames:
         raise ConfigError("--gap: no checkpoint has a modality gap that can be measured")
     return pd.concat(frames, ignore_index=True), pd.concat(points, ignore_index=True)
@@ -139,7 +148,11 @@ def _named(frame: pd.DataFrame, data: ComparisonFolder) -> pd.DataFrame:
 
 def _checkpoints(data: ComparisonFolder, option: str) -> list[str]:
     """Find the checkpoints of models with modalities."""
-    found = [str(run.checkpoint) for run in data.runs if run.model in MODELS and run.checkpoint is not None]
+    found = [
+        str(run.checkpoint)
+        for run in data.runs
+        if run.model in MODELS and run.checkpoint is not None
+    ]
     if not found:
         allowed = f"a model that encodes modalities: {', '.join(MODELS)}"
         raise ConfigError(f"{option}: {data.folder} has no checkpoint of {allowed}")

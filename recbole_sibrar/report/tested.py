@@ -70,7 +70,9 @@ def _records(frame: pd.DataFrame, metric: str) -> list[dict[str, Any]]:
     return records
 
 
-def _cell(rows: Mapping[tuple[str, str], Mapping[str, Any]], a: str, b: str, smaller: bool) -> MatrixCell:
+def _cell(
+    rows: Mapping[tuple[str, str], Mapping[str, Any]], a: str, b: str, smaller: bool
+) -> MatrixCell:
     row = rows.get((a, b)) or rows.get((b, a))
     if row is None:
         return MatrixCell("")
@@ -108,11 +110,22 @@ def differences_chart(
         if row["a"] == best:
             low, high = -high, -low
         p = f"{p_text(row['p_t_bonferroni'])}, corrected"
-        series.append(Series(name, name, colours[name], [name], [(low + high) / 2], [low], [high], [p]))
+        series.append(
+            Series(name, name, colours[name], [name], [(low + high) / 2], [low], [high], [p])
+        )
     if not series:
         return None
 
     title = metric_title(metric)
     heading = f"Difference in {title} to {best}, the best; intervals of 95 % after Bonferroni's correction"
     levels = [Level("no difference", 0.0)]
-    return Chart(slug("differences", metric), title, heading, "dots", "", f"difference in {title}", series, levels)
+    return Chart(
+        slug("differences", metric),
+        title,
+        heading,
+        "dots",
+        "",
+        f"difference in {title}",
+        series,
+        levels,
+    )

@@ -45,12 +45,19 @@ def measure_worth(missing: pd.DataFrame, name: str, side: str, metric: str) -> W
     if metric not in missing:
         return None
     rows = missing[(missing["name"] == name) & (missing["side"] == side)]
-    means = rows[rows["experiment"] == "subset"].groupby("modalities", sort=False)[metric].mean().dropna()
+    means = (
+        rows[rows["experiment"] == "subset"]
+        .groupby("modalities", sort=False)[metric]
+        .mean()
+        .dropna()
+    )
     results = {frozenset(str(subset).split("+")): float(value) for subset, value in means.items()}
     if not results:
         return None
 
-    names = list(dict.fromkeys(part for subset in rows["modalities"] for part in str(subset).split("+")))
+    names = list(
+        dict.fromkeys(part for subset in rows["modalities"] for part in str(subset).split("+"))
+    )
     everything = frozenset(names)
     complete = float(rows[(rows["experiment"] == "loss") & (rows["rate"] == 0)][metric].mean())
     full = complete if complete == complete else results.get(everything, complete)
@@ -60,7 +67,11 @@ def measure_worth(missing: pd.DataFrame, name: str, side: str, metric: str) -> W
 
 
 def worth_charts(
-    missing: pd.DataFrame, metric: str, chance: float | None, colours: Mapping[str, Colour], order: Collection[str]
+    missing: pd.DataFrame,
+    metric: str,
+    chance: float | None,
+    colours: Mapping[str, Colour],
+    order: Collection[str],
 ) -> list[Chart]:
     """Make a figure for each model and side: a row for each modality, a dot for it alone and one for all but it.
 
@@ -73,17 +84,26 @@ def worth_charts(
     """
     known: list[str] = list(dict.fromkeys(missing["name"].tolist()))
     sides: list[str] = list(dict.fromkeys(missing["side"].tolist()))
-    names = [*(name for name in order if name in known), *(name for name in known if name not in order)]
+    names = [
+        *(name for name in order if name in known),
+        *(name for name in known if name not in order),
+    ]
     charts = []
     for side in sides:
         for name in names:
             worth = measure_worth(missing, name, side, metric)
             if worth is not None and len(worth.alone) > 1:
-                charts.append(_chart(worth, name, side, metric, chance if side == "item" else None, colours[name]))
+                charts.append(
+                    _chart(
+                        worth, name, side, metric, chance if side == "item" else None, colours[name]
+                    )
+                )
     return charts
 
 
-def _chart(worth: Worth, name: str, side: str, metric: str, chance: float | None, colour: Colour) -> Chart:
+def _chart(
+    worth: Worth, name: str, side: str, metric: str, chance: float | None, colour: Colour
+) -> Chart:
     modalities = sorted(worth.alone, key=lambda x: -worth.alone[x])
     without = [worth.without.get(x, float("nan")) for x in modalities]
     series = [Series(ALONE, ALONE, colour, modalities, [worth.alone[x] for x in modalities])]

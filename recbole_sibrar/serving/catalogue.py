@@ -10,7 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from recbole_sibrar.serving.ranking import Ranking, Rescore, Scores, Vectors, dot_products, rounding_error
+from recbole_sibrar.serving.ranking import (
+    Ranking,
+    Rescore,
+    Scores,
+    Vectors,
+    dot_products,
+    rounding_error,
+)
 
 __all__ = ["Catalogue"]
 
@@ -37,7 +44,13 @@ class Catalogue:
     def of(cls, base: Tensor) -> Catalogue:
         """Make a catalogue without changes."""
         n = len(base)
-        return cls(Vectors(base), n, np.zeros(0, dtype=np.int64), base[:0], torch.zeros(n, dtype=torch.bool))
+        return cls(
+            Vectors(base),
+            n,
+            np.zeros(0, dtype=np.int64),
+            base[:0],
+            torch.zeros(n, dtype=torch.bool),
+        )
 
     @property
     def base(self) -> Tensor:
@@ -86,7 +99,9 @@ class Catalogue:
         taken = self.base[wanted.clamp(max=len(self.base) - 1)]
         if len(self.changed):
             order = np.argsort(self.changed)
-            places = order[np.searchsorted(self.changed, wanted.numpy(), sorter=order).clip(max=len(order) - 1)]
+            places = order[
+                np.searchsorted(self.changed, wanted.numpy(), sorter=order).clip(max=len(order) - 1)
+            ]
             rows = np.flatnonzero(self.changed[places] == wanted.numpy())
             taken[torch.from_numpy(rows)] = self.vectors[torch.from_numpy(places[rows])]
         return taken
@@ -99,7 +114,9 @@ class Catalogue:
         """
         scores = _products(users, self.base)
         if self.n > len(self.base):
-            scores = torch.cat([scores, scores.new_empty(len(users), self.n - len(self.base))], dim=1)
+            scores = torch.cat(
+                [scores, scores.new_empty(len(users), self.n - len(self.base))], dim=1
+            )
         if len(self.changed):
             scores[:, torch.from_numpy(self.changed)] = users @ self.vectors.t()
         if bool(self.removed.any()):
@@ -107,7 +124,11 @@ class Catalogue:
         return scores
 
     def rank(
-        self, users: Tensor, k: int, seen: list[NDArray[np.int64]] | None = None, allowed: Tensor | None = None
+        self,
+        users: Tensor,
+        k: int,
+        seen: list[NDArray[np.int64]] | None = None,
+        allowed: Tensor | None = None,
     ) -> Ranking:
         """Find the best items of users by exact search.
 
@@ -131,7 +152,11 @@ class Catalogue:
         return _joined(parts, min(k, self.n))
 
     def rank_among(
-        self, users: Tensor, k: int, candidates: NDArray[np.int64], seen: list[NDArray[np.int64]] | None = None
+        self,
+        users: Tensor,
+        k: int,
+        candidates: NDArray[np.int64],
+        seen: list[NDArray[np.int64]] | None = None,
     ) -> Ranking:
         """Find the best of some items; see :meth:`rank`.
 
@@ -152,7 +177,11 @@ class Catalogue:
             for row, items in enumerate(seen[part] if seen is not None else []):
                 scores[row, torch.from_numpy(np.isin(competing, items))] = -torch.inf
             best = Scores(scores, _rescore(users[part], vectors.take), errors[part]).best(k)
-            numbers = np.where(best.numbers >= 0, competing[best.numbers], -1) if len(competing) else best.numbers
+            numbers = (
+                np.where(best.numbers >= 0, competing[best.numbers], -1)
+                if len(competing)
+                else best.numbers
+            )
             parts.append(Ranking(numbers, best.scores))
         return _joined(parts, min(k, len(competing)))
 
@@ -185,4 +214,7 @@ def _leave_out(scores: Tensor, seen: list[NDArray[np.int64]]) -> None:
 def _joined(parts: list[Ranking], k: int) -> Ranking:
     if not parts:
         return Ranking(np.zeros((0, k), dtype=np.int64), np.zeros((0, k), dtype=np.float32))
-    return Ranking(np.concatenate([part.numbers for part in parts]), np.concatenate([part.scores for part in parts]))
+    return Ranking(
+        np.concatenate([part.numbers for part in parts]),
+        np.concatenate([part.scores for part in parts]),
+    )

@@ -53,7 +53,11 @@ class Display:
         Raises:
             DataError: A cell cannot be read as its column is stored.
         """
-        columns = {name: self._as_stored(name, frame.columns[name]) for name in self.names if name in frame.columns}
+        columns = {
+            name: self._as_stored(name, frame.columns[name])
+            for name in self.names
+            if name in frame.columns
+        }
         return [
             {name: columns[name][row].as_py() if name in columns else None for name in self.names}
             for row in range(frame.n)
@@ -76,7 +80,10 @@ class Display:
         is_list = pa.types.is_list(cells.type) or pa.types.is_large_list(cells.type)
         try:
             if pa.types.is_list(kind) and not is_list:
-                parts = [None if cell is None else cell.split() for cell in cells.cast(pa.string()).to_pylist()]
+                parts = [
+                    None if cell is None else cell.split()
+                    for cell in cells.cast(pa.string()).to_pylist()
+                ]
                 return pa.array(parts, pa.list_(pa.string())).cast(kind)
             if pa.types.is_string(kind) and is_list:
                 return pc.binary_join(cells.cast(pa.list_(pa.string())), " ")
@@ -85,7 +92,9 @@ class Display:
             return cells.cast(kind)
         except pa.ArrowException as error:
             reason = one_line(error, 200)
-            raise DataError(f"items, field '{name}': cannot be read as {kind}, as in training ({reason})") from None
+            raise DataError(
+                f"items, field '{name}': cannot be read as {kind}, as in training ({reason})"
+            ) from None
 
     def of(self, number: int) -> dict[str, Any]:
         """Return the columns of an item."""
@@ -123,7 +132,10 @@ class Display:
             if self._later_columns is None:
                 rows = list(self._later.values())
                 table = pa.table({name: [row[name] for row in rows] for name in self.names})
-                self._later_columns = np.array(list(self._later), dtype=np.int64), FilterColumns(table)
+                self._later_columns = (
+                    np.array(list(self._later), dtype=np.int64),
+                    FilterColumns(table),
+                )
             return self._later_columns
 
     def _stored_mask(self, expression: str) -> NDArray[np.bool_]:

@@ -36,7 +36,10 @@ _HISTORIES = ((0, 1), (2,), (3, 4, 0))
 
 _FIELDS: dict[Side, tuple[FieldSpec, ...]] = {
     "user": (FieldSpec("country", "token", 3),),
-    "item": (FieldSpec("genre", "token_seq", 3), FieldSpec("year", "float", 1, range=(1940.0, 2000.0))),
+    "item": (
+        FieldSpec("genre", "token_seq", 3),
+        FieldSpec("year", "float", 1, range=(1940.0, 2000.0)),
+    ),
 }
 _VOCABULARIES: dict[Side, tuple[str, Vocabulary]] = {
     "user": ("country", (pa.array(["AT", "TR"]), np.array([1, 2]))),
@@ -90,7 +93,11 @@ def example_content() -> Content:
 def _side(side: Side) -> SideContent:
     """Make the content of a side, without embeddings."""
     tokens = _TOKENS[side]
-    counts = [len(row) for row in _HISTORIES] if side == "user" else np.bincount(np.concatenate(_HISTORIES))
+    counts = (
+        [len(row) for row in _HISTORIES]
+        if side == "user"
+        else np.bincount(np.concatenate(_HISTORIES))
+    )
     name, vocabulary = _VOCABULARIES[side]
     return SideContent(
         pa.array(tokens),
@@ -105,7 +112,9 @@ def _network(side: Side) -> tuple[SideSpec, dict[str, torch.Tensor]]:
     """Describe a side, and make the weights of its encoder."""
     file = files("recbole_sibrar.properties") / "model" / "SiBraR.yaml"
     defaults = yaml.safe_load(file.read_text("utf-8"))
-    config = encoder_config(_Keys({**defaults, "embedding_size": _SIZE, "modality_size": _SIZE}), side)
+    config = encoder_config(
+        _Keys({**defaults, "embedding_size": _SIZE, "modality_size": _SIZE}), side
+    )
 
     n_other = len(_TOKENS["item" if side == "user" else "user"])
     _, vocabulary = _VOCABULARIES[side]
@@ -134,5 +143,7 @@ def _with_embeddings(content: Content) -> Content:
         held = content.side(side)
         columns = {name: pa.array(cells) for name, cells in _CELLS[side].items()}
         one = entities.encode(side, Frame(_TOKENS[side], columns, len(held.tokens)), parts=True)
-        encoded[side] = replace(held, embeddings=one.embeddings, parts=one.parts, available=one.available)
+        encoded[side] = replace(
+            held, embeddings=one.embeddings, parts=one.parts, available=one.available
+        )
     return replace(content, users=encoded["user"], items=encoded["item"])

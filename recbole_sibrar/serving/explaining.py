@@ -94,7 +94,11 @@ class PartStore:
 
     def of_encoded(self, encoded: Encoded, row: int = 0) -> Parts:
         """Parts of a new user or item."""
-        names = [name for column, name in enumerate(self.spec.modalities) if bool(encoded.available[row, column])]
+        names = [
+            name
+            for column, name in enumerate(self.spec.modalities)
+            if bool(encoded.available[row, column])
+        ]
         alone = {name: encoded.parts[name][row] for name in names}
         return Parts(encoded.embeddings[row], alone, self.aggregation)
 
@@ -109,8 +113,14 @@ class PartStore:
             return Parts(embedding, alone, self.aggregation)
 
         available = self._stored_available()
-        names = [name for column, name in enumerate(self.spec.modalities) if bool(available[number, column])]
-        return Parts(embedding, {name: self.stored[name][number].float() for name in names}, self.aggregation)
+        names = [
+            name
+            for column, name in enumerate(self.spec.modalities)
+            if bool(available[number, column])
+        ]
+        return Parts(
+            embedding, {name: self.stored[name][number].float() for name in names}, self.aggregation
+        )
 
     def _stored_available(self) -> Tensor:
         if self.available is None:
@@ -142,12 +152,16 @@ class PartStore:
         for name in modalities:
             if name not in self.spec.modalities:
                 known = ", ".join(self.spec.modalities)
-                raise DataError(f"modality '{name}' is unknown, there are {known}{nearest(name, self.spec.modalities)}")
+                raise DataError(
+                    f"modality '{name}' is unknown, there are {known}{nearest(name, self.spec.modalities)}"
+                )
         wanted = parts.mean(modalities)
         if wanted is None:
             raise DataError(f"the item has none of the modalities {', '.join(modalities)}")
 
-        available = self._stored_available()[:, [self.spec.modalities.index(name) for name in modalities]]
+        available = self._stored_available()[
+            :, [self.spec.modalities.index(name) for name in modalities]
+        ]
         stored = Vectors(self._stored_means(modalities, available))
         later = [number for number in list(self.later) if number < catalogue.n]
         means = [self.of(number, wanted).mean(modalities) for number in later]
@@ -155,8 +169,12 @@ class PartStore:
         has_any[: len(available)] = available.any(1)
         has_any[later] = torch.tensor([mean is not None for mean in means], dtype=torch.bool)
 
-        vectors = torch.stack([torch.zeros_like(wanted) if mean is None else mean for mean in [*means, wanted]])[:-1]
-        compared = replace(catalogue, stored=stored, changed=np.array(later, dtype=np.int64), vectors=vectors)
+        vectors = torch.stack(
+            [torch.zeros_like(wanted) if mean is None else mean for mean in [*means, wanted]]
+        )[:-1]
+        compared = replace(
+            catalogue, stored=stored, changed=np.array(later, dtype=np.int64), vectors=vectors
+        )
         return similarity(compared, wanted).without(~has_any)
 
     def _stored_means(self, modalities: Sequence[str], mask: Tensor) -> Tensor:
@@ -183,7 +201,9 @@ def similarity(catalogue: Catalogue, vector: Tensor) -> Scores:
     def rescore(rows: NDArray[np.int64], numbers: NDArray[np.int64]) -> NDArray[np.float32]:
         taken = catalogue.take(numbers)
         squares = dot_products(taken, taken) * float(dot_products(vector[None], vector[None])[0])
-        cosines: NDArray[np.float32] = dot_products(vector.expand_as(taken), taken) / np.sqrt(squares).clip(min=_TINY)
+        cosines: NDArray[np.float32] = dot_products(vector.expand_as(taken), taken) / np.sqrt(
+            squares
+        ).clip(min=_TINY)
         return cosines
 
     return Scores(cosines, rescore, _ROUNDING * (len(vector) + 4))
@@ -202,4 +222,6 @@ def explain_score(model: str, user: Parts, item: Parts) -> list[tuple[str, str, 
     """
     of_user = user.summands(model, "user")
     of_item = item.summands(model, "item")
-    return [(a, b, float(one @ other)) for a, one in of_user.items() for b, other in of_item.items()]
+    return [
+        (a, b, float(one @ other)) for a, one in of_user.items() for b, other in of_item.items()
+    ]

@@ -64,11 +64,19 @@ class FilterColumn:
 
     def __init__(self, cells: pa.ChunkedArray) -> None:
         combined = cells.combine_chunks()
-        array = pa.concat_arrays(combined.chunks) if isinstance(combined, pa.ChunkedArray) else combined
+        array = (
+            pa.concat_arrays(combined.chunks) if isinstance(combined, pa.ChunkedArray) else combined
+        )
         kind = array.type
         self.n = len(array)
-        self.has_elements = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-        self.is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+        self.has_elements = (
+            pa.types.is_list(kind)
+            or pa.types.is_large_list(kind)
+            or pa.types.is_fixed_size_list(kind)
+        )
+        self.is_number = (
+            pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+        )
         self.array = array.cast(pa.int8()) if pa.types.is_boolean(kind) else array
         self.is_valid: NDArray[np.bool_] = array.is_valid().to_numpy(zero_copy_only=False)
 
@@ -78,7 +86,9 @@ class FilterColumn:
         texts = self.array
         if self.has_elements:
             lists = texts.to_pylist()
-            texts = pa.array([None if cell is None else " ".join(map(str, cell)) for cell in lists], pa.string())
+            texts = pa.array(
+                [None if cell is None else " ".join(map(str, cell)) for cell in lists], pa.string()
+            )
         encoded = texts.cast(pa.string()).dictionary_encode()
         codes = encoded.indices.fill_null(len(encoded.dictionary)).to_numpy(zero_copy_only=False)
         return encoded.dictionary, codes.astype(np.int64)
@@ -108,9 +118,13 @@ class FilterColumn:
         if self.is_number:
             return self.is_valid
         texts, codes = self._distinct
-        return np.array([*(as_number(text) is not None for text in texts.to_pylist()), False])[codes]
+        return np.array([*(as_number(text) is not None for text in texts.to_pylist()), False])[
+            codes
+        ]
 
-    def compare(self, comparison: Comparison, value: Constant, otherwise: bool) -> NDArray[np.bool_]:
+    def compare(
+        self, comparison: Comparison, value: Constant, otherwise: bool
+    ) -> NDArray[np.bool_]:
         """Compare the cells with a constant, bool ``[n]``.
 
         Args:
@@ -132,15 +146,23 @@ class FilterColumn:
     def among(self, options: Sequence[Constant]) -> NDArray[np.bool_]:
         """Mark the cells that equal an option, bool ``[n]``."""
         of_text = [option for option in options if isinstance(option, str) and not self.is_number]
-        read = [as_number(option) for option in options if self.is_number or not isinstance(option, str)]
-        found = self.has_number & np.isin(self.numbers, np.array([number for number in read if number is not None]))
+        read = [
+            as_number(option) for option in options if self.is_number or not isinstance(option, str)
+        ]
+        found = self.has_number & np.isin(
+            self.numbers, np.array([number for number in read if number is not None])
+        )
         if of_text:
             texts, codes = self._distinct
-            equal = pc.is_in(texts, value_set=pa.array(of_text, pa.string())).to_numpy(zero_copy_only=False)
+            equal = pc.is_in(texts, value_set=pa.array(of_text, pa.string())).to_numpy(
+                zero_copy_only=False
+            )
             found |= np.append(equal, False)[codes]
         return np.asarray(found, dtype=bool)
 
-    def compare_cells(self, comparison: Comparison, other: FilterColumn, otherwise: bool) -> NDArray[np.bool_]:
+    def compare_cells(
+        self, comparison: Comparison, other: FilterColumn, otherwise: bool
+    ) -> NDArray[np.bool_]:
         """Compare the cells with those of another column, bool ``[n]``."""
         if not self.is_number and not other.is_number:
             found = comparison(self.texts(), other.texts())

@@ -80,7 +80,9 @@ def evaluate(expression: str, columns: FilterColumns) -> NDArray[np.bool_]:
 def _parse(expression: str, columns: Sequence[str]) -> tuple[ast.Expression, dict[str, str]]:
     """Parse an expression; columns may have any name, also one that is a word of Python."""
     if not isinstance(expression, str) or len(expression) > _LONGEST:
-        raise DataError(f"filter: found {str(expression)[:60]!r}, allowed is a text of at most {_LONGEST} characters")
+        raise DataError(
+            f"filter: found {str(expression)[:60]!r}, allowed is a text of at most {_LONGEST} characters"
+        )
     names: dict[str, str] = {}
 
     def replaced(piece: re.Match[str]) -> str:
@@ -172,7 +174,9 @@ class _Evaluation:
         known = self.columns.names
         if name not in known:
             allowed = ", ".join(known) or "none: export the model with --display"
-            raise DataError(f"filter: '{name}' is no display column{nearest(name, known)}; there are {allowed}")
+            raise DataError(
+                f"filter: '{name}' is no display column{nearest(name, known)}; there are {allowed}"
+            )
         return self.columns.column(name)
 
     def _constant(self, node: ast.expr) -> Constant:
@@ -182,4 +186,6 @@ class _Evaluation:
             number = self._constant(node.operand)
             if not isinstance(number, str):
                 return -number
-        raise _refused(self.expression, "it compares something that is neither a column nor a text or number")
+        raise _refused(
+            self.expression, "it compares something that is neither a column nor a text or number"
+        )

@@ -35,7 +35,9 @@ def load_faiss() -> ModuleType:
     try:
         import faiss
     except ImportError:
-        raise ConfigError("an index needs faiss, which is not installed; pip install 'recbole-sibrar[serve]'") from None
+        raise ConfigError(
+            "an index needs faiss, which is not installed; pip install 'recbole-sibrar[serve]'"
+        ) from None
     module: ModuleType = faiss
     return module
 
@@ -77,7 +79,9 @@ class ItemIndex:
         """Leave items out of a search."""
         if not len(excluded):
             return None
-        selector = self._faiss.IDSelectorNot(self._faiss.IDSelectorBatch(np.ascontiguousarray(excluded)))
+        selector = self._faiss.IDSelectorNot(
+            self._faiss.IDSelectorBatch(np.ascontiguousarray(excluded))
+        )
         if hasattr(self.index, "nprobe"):
             return self._faiss.SearchParametersIVF(sel=selector, nprobe=self.index.nprobe)
         return self._faiss.SearchParametersHNSW(sel=selector, efSearch=self.index.hnsw.efSearch)
@@ -104,7 +108,11 @@ def build(kind: str, items: Tensor, users: Tensor) -> ItemIndex:
     n_lists = max(min(int(4 * np.sqrt(n)), n // 40), 1)
     factory = "HNSW32_SQ8" if kind == "hnsw" else f"IVF{n_lists},SQ8"
     index = faiss.index_factory(size, factory, faiss.METRIC_INNER_PRODUCT)
-    sample = vectors if n <= 200_000 else vectors[np.random.default_rng(0).choice(n, 200_000, replace=False)]
+    sample = (
+        vectors
+        if n <= 200_000
+        else vectors[np.random.default_rng(0).choice(n, 200_000, replace=False)]
+    )
     index.train(sample)
     index.add(vectors)
 
@@ -129,7 +137,9 @@ def _set_effort(built: ItemIndex, vectors: NDArray[np.float32], users: Tensor) -
         else:
             built.index.hnsw.efSearch = min(effort, largest)
         found = [set(built.candidates(query, _CUTOFF, nothing).tolist()) for query in queries]
-        recall = np.mean([len(one & other) / len(one) for one, other in zip(best, found, strict=True)])
+        recall = np.mean(
+            [len(one & other) / len(one) for one, other in zip(best, found, strict=True)]
+        )
         if recall >= _ENOUGH_RECALL or effort >= largest:
             return
         effort *= 2
@@ -154,10 +164,14 @@ def load(path: Path, n: int, size: int) -> ItemIndex:
     except (RuntimeError, MemoryError) as error:
         raise PortableModelError(f"{path}: damaged ({one_line(error, 200)})") from None
     if not isinstance(index, (faiss.IndexIVF, faiss.IndexHNSW)):
-        raise PortableModelError(f"{path}: found {type(index).__name__}, allowed is an index of {', '.join(INDEXES)}")
+        raise PortableModelError(
+            f"{path}: found {type(index).__name__}, allowed is an index of {', '.join(INDEXES)}"
+        )
     if (index.ntotal, index.d, index.metric_type) != (n, size, faiss.METRIC_INNER_PRODUCT):
         found = f"{index.ntotal} vectors of length {index.d}"
-        raise PortableModelError(f"{path}: found {found}, allowed are {n} of length {size}, by inner product")
+        raise PortableModelError(
+            f"{path}: found {found}, allowed are {n} of length {size}, by inner product"
+        )
     return ItemIndex(index, stored)
 
 

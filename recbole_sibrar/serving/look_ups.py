@@ -133,7 +133,9 @@ class LookUps:
             return [{} for _ in numbers]
         return [display.of(int(number)) for number in numbers]
 
-    def popular_items(self, k: int, filter: ItemFilter = None, candidates: Sequence[str] | None = None) -> pd.DataFrame:
+    def popular_items(
+        self, k: int, filter: ItemFilter = None, candidates: Sequence[str] | None = None
+    ) -> pd.DataFrame:
         """Find the items with the most training interactions.
 
         Args:

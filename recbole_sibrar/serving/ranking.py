@@ -17,7 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Ranking", "Rescore", "Scores", "Vectors", "dot_products", "rounding_error"]
+from recbole_sibrar.errors import refuse
+
+__all__ = ["Ranking", "Rescore", "Scores", "Vectors", "check_k", "dot_products", "rounding_error"]
 
 Rescore: TypeAlias = "Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]]"
 """Function of rows ``[m]`` and columns ``[m]`` that computes these scores again, float32 ``[m]``."""
@@ -109,7 +111,9 @@ class Scores:
                 numbers[row], scores[row] = self._best_of(int(row), k, float(values[row, k - 1]))
         return Ranking(np.where(scores == -np.inf, -1, numbers), scores)
 
-    def _again(self, values: NDArray[np.float32], columns: NDArray[np.int64]) -> NDArray[np.float32]:
+    def _again(
+        self, values: NDArray[np.float32], columns: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
         """Compute scores again, ``[b, c]``; those of columns that do not compete stay -inf."""
         if self.rescore is None:
             return values
@@ -121,15 +125,21 @@ class Scores:
         """Rows in which a column beyond those found may belong to the best ``k``."""
         last = values[:, -1]
         # -inf minus -inf is NaN, with a warning
-        gaps = np.where(np.isfinite(last), values[:, k - 1], np.inf) - np.where(np.isfinite(last), last, 0)
+        gaps = np.where(np.isfinite(last), values[:, k - 1], np.inf) - np.where(
+            np.isfinite(last), last, 0
+        )
         return np.flatnonzero(gaps <= 2 * np.asarray(self.error))
 
-    def _best_of(self, row: int, k: int, threshold: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def _best_of(
+        self, row: int, k: int, threshold: float
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Find the best of all columns whose score may reach the best ``k``."""
         error = float(np.broadcast_to(np.asarray(self.error), (len(self.values),))[row])
         columns = (self.values[row] >= threshold - 2 * error).nonzero()[:, 0].numpy()
         values = self.values[row].numpy()[columns]
-        exact = values if self.rescore is None else self.rescore(np.full(len(columns), row), columns)
+        exact = (
+            values if self.rescore is None else self.rescore(np.full(len(columns), row), columns)
+        )
         order = np.lexsort((columns, -exact))[:k]
         return columns[order], exact[order]
 
@@ -164,3 +174,9 @@ def rounding_error(size: int, lengths: Tensor, longest: float) -> NDArray[np.flo
     """
     bound: NDArray[np.float32] = (size * _ROUNDING * longest) * lengths.numpy()
     return bound
+
+
+def check_k(k: int) -> None:
+    """Refuse a length of lists that is no positive integer."""
+    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
+        refuse("k", k, "a positive integer")

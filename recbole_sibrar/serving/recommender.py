@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from recbole_sibrar.errors import DataError, refuse
+from recbole_sibrar.errors import DataError
 from recbole_sibrar.names import INTERACTIONS, Side
 from recbole_sibrar.serving.bundle.content import Content
 from recbole_sibrar.serving.bundle.manifest import Manifest
 from recbole_sibrar.serving.bundle.reading import read
 from recbole_sibrar.serving.encoding.frames import TableLike, read_table
 from recbole_sibrar.serving.explaining import explain_score, similarity
+from recbole_sibrar.serving.ranking import check_k
 from recbole_sibrar.serving.state import NEW, ItemFilter, ItemLike, State
 
 __all__ = ["NEW", "Recommender"]
@@ -26,8 +27,7 @@ __all__ = ["NEW", "Recommender"]
 class Recommender:
     """A trained model in use.
 
-    Searches are exact. Several threads may use one object: a change of the items makes a new catalogue, and searches in
-    the earlier one go on.
+    Searches are exact. Threads may share an object: searches go on in the catalogue they began with.
 
     Args:
         content: The portable model; see :meth:`load`.
@@ -112,8 +112,6 @@ class Recommender:
         """
         return self._state.describe(items)
 
-    # Recommendations
-
     def recommend(
         self,
         users: Iterable[str] | None = None,
@@ -141,7 +139,9 @@ class Recommender:
             DataError: The filter is no expression over display columns.
             ConfigError: ``k`` is no positive integer.
         """
-        blocks = self.recommend_blocks(users, k, filter=filter, candidates=candidates, exclude_seen=exclude_seen)
+        blocks = self.recommend_blocks(
+            users, k, filter=filter, candidates=candidates, exclude_seen=exclude_seen
+        )
         return pd.concat(blocks, ignore_index=True)
 
     def recommend_blocks(
@@ -167,7 +167,7 @@ class Recommender:
         Yields:
             The results of a block of users.
         """
-        _check_k(k)
+        check_k(k)
         index = self._state.entities.tokens["user"]
         numbers = np.arange(self.n_users) if users is None else index.known_numbers(users)
         search = self._state.search(filter, candidates)
@@ -212,8 +212,11 @@ class Recommender:
         if not fields:
             raise DataError("found neither a history nor fields, one of which a new user needs")
         if user and INTERACTIONS in user:
-            self._state.frame_of(fields, "user")  # refuses unknown items, which a table of many users may have
-        return self.recommend_new([fields], k, filter=filter, candidates=candidates, exclude_seen=exclude_seen)
+            # refuses unknown items, which a table of many users may have
+            self._state.frame_of(fields, "user")
+        return self.recommend_new(
+            [fields], k, filter=filter, candidates=candidates, exclude_seen=exclude_seen
+        )
 
     def recommend_new(
         self,
@@ -241,7 +244,7 @@ class Recommender:
             DataError: A field cannot be read, or the model cannot encode new users.
             PortableModelError: The model has embeddings of known users alone.
         """
-        _check_k(k)
+        check_k(k)
         frame = read_table(table, self.manifest.users, "user")
         self._state.entities.check_new("user", frame)
         vectors = self._state.entities.encode("user", frame).embeddings
@@ -264,7 +267,7 @@ class Recommender:
             UnknownEntityError: The item is unknown.
             DataError: A field cannot be read, or the model cannot encode a new item.
         """
-        _check_k(k)
+        check_k(k)
         token, number, vector = self._state.item(item)
         scores = self._state.scores_of_users(vector)
         if exclude_seen and number >= 0:
@@ -295,7 +298,7 @@ class Recommender:
             DataError: A modality is unknown, or the item has none of them.
             PortableModelError: The model was exported without ``--modalities``.
         """
-        _check_k(k)
+        check_k(k)
         search = self._state.search(filter)
         catalogue = search.catalogue
         if modalities is None:
@@ -338,9 +341,9 @@ class Recommender:
         frame.insert(1, "item", item_token)
         return frame
 
-    # New users and items
-
-    def encode_items(self, table: TableLike, *, modalities: Sequence[str] | None = None) -> pd.DataFrame:
+    def encode_items(
+        self, table: TableLike, *, modalities: Sequence[str] | None = None
+    ) -> pd.DataFrame:
         """Encode items from their fields; known ones keep their training interactions.
 
         Args:
@@ -357,7 +360,9 @@ class Recommender:
         """
         return self._state.encode("item", table, modalities)
 
-    def encode_users(self, table: TableLike, *, modalities: Sequence[str] | None = None) -> pd.DataFrame:
+    def encode_users(
+        self, table: TableLike, *, modalities: Sequence[str] | None = None
+    ) -> pd.DataFrame:
         """Encode users from their fields and interactions; see :meth:`encode_items`."""
         return self._state.encode("user", table, modalities)
 
@@ -392,8 +397,3 @@ class Recommender:
             UnknownEntityError: An item is unknown.
         """
         return self._state.remove(items)
-
-
-def _check_k(k: int) -> None:
-    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
-        refuse("k", k, "a positive integer")

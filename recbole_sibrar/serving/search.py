@@ -53,18 +53,26 @@ class Search:
             candidates = candidates[self.allowed.numpy()[candidates]]
         return self.catalogue.rank_among(users, k, candidates, seen)
 
-    def _rank_by_index(self, index: ItemIndex, users: Tensor, k: int, seen: list[NDArray[np.int64]] | None) -> Ranking:
+    def _rank_by_index(
+        self, index: ItemIndex, users: Tensor, k: int, seen: list[NDArray[np.int64]] | None
+    ) -> Ranking:
         """Find candidates by the index, and the best of them and of the changed items by their exact scores."""
         catalogue = self.catalogue
         changed = catalogue.changed
-        outdated = np.concatenate([changed[changed < len(index)], np.flatnonzero(catalogue.removed[: len(index)])])
+        outdated = np.concatenate(
+            [changed[changed < len(index)], np.flatnonzero(catalogue.removed[: len(index)])]
+        )
 
         rankings: list[Ranking] = []
         for row, user in enumerate(users):
             own = outdated if seen is None else np.concatenate([outdated, seen[row]])
             found = index.candidates(user, k, own[own < len(index)])
             competing = np.concatenate([found, changed])
-            rankings.append(catalogue.rank_among(user[None], k, competing, None if seen is None else [seen[row]]))
+            rankings.append(
+                catalogue.rank_among(
+                    user[None], k, competing, None if seen is None else [seen[row]]
+                )
+            )
         return _padded(rankings, k)
 
 

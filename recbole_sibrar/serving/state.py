@@ -48,7 +48,10 @@ class State:
         self.users = Vectors(content.users.embeddings.float())
         self.catalogue = Catalogue.of(content.items.embeddings.float())
         self.display = Display(content.items.display)
-        self.parts: dict[Side, PartStore] = {"user": PartStore(content, "user"), "item": PartStore(content, "item")}
+        self.parts: dict[Side, PartStore] = {
+            "user": PartStore(content, "user"),
+            "item": PartStore(content, "item"),
+        }
         self._first_seen: dict[int, list[int]] = {}
         self._first_users: dict[int, list[int]] = {}
         self._lock = RLock()
@@ -94,7 +97,11 @@ class State:
         store = self.parts["item"]
         if isinstance(item, Mapping):
             frame = self.frame_of(item, "item")
-            return _token_of(frame), -1, store.of_encoded(self.entities.encode("item", frame, parts=True))
+            return (
+                _token_of(frame),
+                -1,
+                store.of_encoded(self.entities.encode("item", frame, parts=True)),
+            )
         number, embedding = self.known_item(item)
         return str(item), number, store.of(number, embedding)
 
@@ -103,7 +110,9 @@ class State:
         store = self.parts["user"]
         if isinstance(user, Mapping):
             frame = self.frame_of(user, "user")
-            return _token_of(frame), store.of_encoded(self.entities.encode("user", frame, parts=True))
+            return _token_of(frame), store.of_encoded(
+                self.entities.encode("user", frame, parts=True)
+            )
         number = self.entities.tokens["user"].number(user)
         return str(user), store.of(number, self.users.values[number])
 
@@ -129,16 +138,24 @@ class State:
             return clicked
         known = self.entities.tokens["user"].numbers(list(frame.tokens))
         pairs = zip(clicked, known, strict=True)
-        return [part if user < 0 else np.concatenate([part, self.seen(user)]) for part, user in pairs]
+        return [
+            part if user < 0 else np.concatenate([part, self.seen(user)]) for part, user in pairs
+        ]
 
     def owners(self, item: int) -> NDArray[np.int64]:
         """Return the users who have interacted with an item."""
         matrix = self.entities.by_item
-        trained = matrix.indices[matrix.indptr[item] : matrix.indptr[item + 1]] if item < matrix.shape[0] else []
+        trained = (
+            matrix.indices[matrix.indptr[item] : matrix.indptr[item + 1]]
+            if item < matrix.shape[0]
+            else []
+        )
         later = [user for user, items in list(self._first_seen.items()) if item in items]
         return np.array([*trained, *later], dtype=np.int64)
 
-    def encode(self, side: Side, table: TableLike, modalities: Sequence[str] | None) -> pd.DataFrame:
+    def encode(
+        self, side: Side, table: TableLike, modalities: Sequence[str] | None
+    ) -> pd.DataFrame:
         """Encode the users or items of a table; see ``Recommender.encode_items``."""
         frame = read_table(table, self.manifest.side(side), side)
         embeddings = self.entities.encode(side, frame, modalities).embeddings.numpy()
@@ -164,7 +181,10 @@ class State:
             known = index.numbers(list(frame.tokens))
             competed = self.competes(known)
             pairs = zip(frame.tokens, known, strict=True)
-            numbers = np.array([index.add(token) if number < 0 else number for token, number in pairs], dtype=np.int64)
+            numbers = np.array(
+                [index.add(token) if number < 0 else number for token, number in pairs],
+                dtype=np.int64,
+            )
 
             self.display.put(numbers, shown)
             self.parts["item"].put(numbers, encoded)
@@ -184,7 +204,9 @@ class State:
         """Mark the items that compete, bool ``[m]``: neither unknown (number -1) nor removed."""
         catalogue = self.catalogue
         is_known = (numbers >= 0) & (numbers < catalogue.n)
-        removed = catalogue.removed.numpy()[np.where(is_known, numbers, 0)] if catalogue.n else ~is_known
+        removed = (
+            catalogue.removed.numpy()[np.where(is_known, numbers, 0)] if catalogue.n else ~is_known
+        )
         return np.asarray(is_known & ~removed, dtype=bool)
 
     def _note_first_interactions(self, numbers: NDArray[np.int64], frame: Frame) -> None:
@@ -213,7 +235,9 @@ class State:
         if candidates is not None:
             chosen = np.unique(self.entities.tokens["item"].known_numbers(candidates))
             chosen = chosen[chosen < catalogue.n]
-        return Search(catalogue, self._allowed(filter, catalogue.n), chosen, self.entities.content.index)
+        return Search(
+            catalogue, self._allowed(filter, catalogue.n), chosen, self.entities.content.index
+        )
 
     def _allowed(self, filter: ItemFilter, n: int) -> Tensor | None:
         """Make the mask of the items that a filter leaves, bool ``[n]``; None without one."""
@@ -236,7 +260,9 @@ class State:
         error = rounding_error(len(item), item.norm()[None], self.users.longest)
         return Scores((self.users.values @ item)[None], rescore, error)
 
-    def table(self, ranking: Ranking, owners: Sequence[str], owner: str, ranked: str) -> pd.DataFrame:
+    def table(
+        self, ranking: Ranking, owners: Sequence[str], owner: str, ranked: str
+    ) -> pd.DataFrame:
         """Make the table of a ranking.
 
         Args:

@@ -45,7 +45,9 @@ class TokenIndex:
         (1, [1, -1], ['i2', 'i7'])
     """
 
-    def __init__(self, side: Side, tokens: pa.Array, order: NDArray[np.int32] | None = None) -> None:
+    def __init__(
+        self, side: Side, tokens: pa.Array, order: NDArray[np.int32] | None = None
+    ) -> None:
         self.side = side
         self.array = tokens
         self._given_order = order
@@ -95,7 +97,11 @@ class TokenIndex:
             listed = tokens.to_pylist() if isinstance(tokens, pa.Array) else tokens
             return np.array([self.find(str(token)) for token in listed], dtype=np.int64)
 
-        texts = tokens if isinstance(tokens, pa.Array) else pa.array(list(map(str, tokens)), self.array.type)
+        texts = (
+            tokens
+            if isinstance(tokens, pa.Array)
+            else pa.array(list(map(str, tokens)), self.array.type)
+        )
         rows = pc.index_in(texts, value_set=self.array).fill_null(-1).to_numpy(zero_copy_only=False)
         found: NDArray[np.int64] = rows.astype(np.int64)
         if self._added:
@@ -122,13 +128,19 @@ class TokenIndex:
         if not self._added_tokens or not len(taken) or taken.max() < n:
             listed: list[str] = self.array.take(pa.array(taken)).to_pylist()
             return listed
-        return [self.array[number].as_py() if number < n else self._added_tokens[number - n] for number in taken]
+        return [
+            self.array[number].as_py() if number < n else self._added_tokens[number - n]
+            for number in taken
+        ]
 
     def near(self, token: str) -> str:
         """Return ``; did you mean 'x'?`` for the nearest of the tokens around a place in alphabetical order."""
         place = self._place(token)
         around = self._order[max(place - _NEIGHBOURS, 0) : place + _NEIGHBOURS]
-        candidates = [*self.array.take(pa.array(around)).to_pylist(), *self._added_tokens[-_NEIGHBOURS:]]
+        candidates = [
+            *self.array.take(pa.array(around)).to_pylist(),
+            *self._added_tokens[-_NEIGHBOURS:],
+        ]
         return nearest(token, candidates)
 
     def starting_with(self, start: str, limit: int, shown: Shown | None = None) -> list[str]:
@@ -184,5 +196,7 @@ def has_twice(tokens: pa.Array, order: NDArray[np.int32]) -> bool:
 
 def _texts(tokens: Iterable[str]) -> list[str]:
     if isinstance(tokens, str):
-        raise DataError(f"found the text {tokens!r}, allowed is a list of tokens, such as [{tokens!r}]")
+        raise DataError(
+            f"found the text {tokens!r}, allowed is a list of tokens, such as [{tokens!r}]"
+        )
     return [str(token) for token in tokens]

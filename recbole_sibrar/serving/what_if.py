@@ -79,7 +79,9 @@ class WhatIf:
 
         search = self._state.search(filter, candidates)
         if item_modalities is not None:
-            search = replace(search, catalogue=self._catalogue(search.catalogue, item_modalities), index=None)
+            search = replace(
+                search, catalogue=self._catalogue(search.catalogue, item_modalities), index=None
+            )
 
         seen = None
         if exclude_seen and isinstance(user, str):
@@ -129,18 +131,24 @@ class WhatIf:
             if name not in known:
                 refuse(key, name, f"among {', '.join(known)}{nearest(name, known)}")
         if store.aggregation is None:
-            raise DataError(f"{key}: {self._state.manifest.model} encodes all modalities of a {side} at once")
+            raise DataError(
+                f"{key}: {self._state.manifest.model} encodes all modalities of a {side} at once"
+            )
 
     def _stand_in(self, side: Side) -> Tensor:
         vector = self._state.entities.content.weights.get(f"{side}_stand_in")
         if vector is None:
-            raise PortableModelError(f"the model holds no mean embedding of the {side}s; export it again")
+            raise PortableModelError(
+                f"the model holds no mean embedding of the {side}s; export it again"
+            )
         return vector.float()
 
     def _catalogue(self, catalogue: Catalogue, modalities: Sequence[str]) -> Catalogue:
         """Make the items again from some modalities."""
         self._check("item", modalities)
-        chosen = tuple(name for name in self._state.parts["item"].spec.modalities if name in modalities)
+        chosen = tuple(
+            name for name in self._state.parts["item"].spec.modalities if name in modalities
+        )
         base = self._remembered_base(chosen, len(catalogue.base))
 
         vectors = catalogue.vectors.clone()
@@ -163,7 +171,9 @@ class WhatIf:
         """Aggregate some modalities of the items of the portable model, ``[n, k]``."""
         store = self._state.parts["item"]
         if store.available is None:
-            raise PortableModelError("the model holds no embeddings of single modalities; export it with --modalities")
+            raise PortableModelError(
+                "the model holds no embeddings of single modalities; export it with --modalities"
+            )
 
         base = self._stand_in("item").repeat(n, 1)
         if not modalities:
@@ -173,7 +183,11 @@ class WhatIf:
             total = torch.zeros_like(base)
             for column, name in enumerate(modalities):
                 total += store.stored[name].float() * has[:, column, None]
-            made = total / has.sum(1, keepdim=True).clamp(min=1) if store.aggregation == "mean" else total
+            made = (
+                total / has.sum(1, keepdim=True).clamp(min=1)
+                if store.aggregation == "mean"
+                else total
+            )
         else:
             made = torch.full_like(base, -torch.inf)
             for column, name in enumerate(modalities):

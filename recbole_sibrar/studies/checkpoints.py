@@ -17,7 +17,9 @@ from recbole_sibrar.names import MODELS
 __all__ = ["checkpoint_errors", "quiet", "with_modalities"]
 
 
-def with_modalities(checkpoints: Sequence[str], note: Callable[[str], None], consequence: str) -> list[str]:
+def with_modalities(
+    checkpoints: Sequence[str], note: Callable[[str], None], consequence: str
+) -> list[str]:
     """Keep the checkpoints of models with modalities, and name the others.
 
     Args:
@@ -38,7 +40,11 @@ def with_modalities(checkpoints: Sequence[str], note: Callable[[str], None], con
             left_out.append(f"{model} ({file})")
 
     if not kept:
-        refuse("CHECKPOINT", ", ".join(left_out), f"a model that encodes modalities: {', '.join(MODELS)}")
+        refuse(
+            "CHECKPOINT",
+            ", ".join(left_out),
+            f"a model that encodes modalities: {', '.join(MODELS)}",
+        )
     for name in left_out:
         note(f"left out {name}: the model encodes no modalities, so that {consequence}")
     return kept

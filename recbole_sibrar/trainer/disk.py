@@ -47,7 +47,11 @@ def writing_events(writer: object) -> Iterator[None]:
     Args:
         writer: ``SummaryWriter`` of RecBole's trainer, or a replacement without a thread.
     """
-    threads = [thread for thread in threading.enumerate() if type(thread).__module__.startswith("tensorboard.")]
+    threads = [
+        thread
+        for thread in threading.enumerate()
+        if type(thread).__module__.startswith("tensorboard.")
+    ]
     print_traceback = threading.excepthook
 
     def report(failure: threading.ExceptHookArgs) -> None:

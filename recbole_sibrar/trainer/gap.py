@@ -26,7 +26,12 @@ MAX_ITEMS = 2000
 
 
 def train_epoch(
-    original: Callable[..., Any], trainer: Trainer, train_data: object, epoch: int, *args: object, **kwargs: object
+    original: Callable[..., Any],
+    trainer: Trainer,
+    train_data: object,
+    epoch: int,
+    *args: object,
+    **kwargs: object,
 ) -> Any:
     """Train for an epoch; measure before the first one and after every ``gap_every``-th."""
     every = evaluation_config(trainer.config).gap_every
@@ -46,7 +51,9 @@ def train_epoch(
 def series_file(trainer: Trainer) -> Path:
     """Return the file of a run's measurements: the key ``save_gap``, or one beside the checkpoint."""
     checkpoint = Path(trainer.saved_model_file)
-    return evaluation_config(trainer.config).save_gap or checkpoint.with_name(f"{checkpoint.stem}-gap.csv")
+    return evaluation_config(trainer.config).save_gap or checkpoint.with_name(
+        f"{checkpoint.stem}-gap.csv"
+    )
 
 
 def record(trainer: Trainer, epochs: int) -> None:

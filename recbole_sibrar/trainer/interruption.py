@@ -89,7 +89,9 @@ def let_sigterm_end_this_process() -> None:
 
     Ray's handler, installed by its import, ends a process with another status than the system.
     """
-    if threading.current_thread() is threading.main_thread() and _is_default(signal.getsignal(signal.SIGTERM)):
+    if threading.current_thread() is threading.main_thread() and _is_default(
+        signal.getsignal(signal.SIGTERM)
+    ):
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 

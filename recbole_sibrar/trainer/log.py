@@ -70,7 +70,9 @@ def warn_before_log(config: Config, warnings: Iterable[str]) -> None:
     """
     root = logging.getLogger()
     setattr(config, _BEFORE, list(warnings))
-    earlier = [handler for handler in root.handlers if hasattr(handler, _OF_A_RUN) and _is_file(handler)]
+    earlier = [
+        handler for handler in root.handlers if hasattr(handler, _OF_A_RUN) and _is_file(handler)
+    ]
 
     for handler in earlier:  # the log file of the run before
         root.removeHandler(handler)
@@ -84,7 +86,9 @@ def warn_before_log(config: Config, warnings: Iterable[str]) -> None:
 
 def _repeat(warnings: Iterable[str], handlers: Iterable[logging.Handler]) -> None:
     """Write warnings to the log files among the handlers."""
-    files = [handler for handler in handlers if _is_file(handler) and handler.level <= logging.WARNING]
+    files = [
+        handler for handler in handlers if _is_file(handler) and handler.level <= logging.WARNING
+    ]
     for warning in warnings:
         record = logging.LogRecord("root", logging.WARNING, __file__, 0, warning, None, None)
         for handler in files:

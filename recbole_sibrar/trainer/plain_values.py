@@ -31,7 +31,18 @@ __all__ = [
     "set_item",
 ]
 
-HELD_CLASSES = (type(None), bool, int, float, complex, str, bytes, torch.Tensor, torch.nn.Parameter, torch.device)
+HELD_CLASSES = (
+    type(None),
+    bool,
+    int,
+    float,
+    complex,
+    str,
+    bytes,
+    torch.Tensor,
+    torch.nn.Parameter,
+    torch.device,
+)
 """Classes with unchanged values in a checkpoint, beside lists and dictionaries of them."""
 
 _SCALARS: tuple[Any, ...] = (str, bytes, int, float)
@@ -62,7 +73,9 @@ def merge_external_config_dict(original: Callable[[Config], None], config: Confi
         _warn(key, value)
 
 
-def set_item(original: Callable[[Config, str, object], None], config: Config, key: str, value: object) -> None:
+def set_item(
+    original: Callable[[Config, str, object], None], config: Config, key: str, value: object
+) -> None:
     """Set a key to a plain value."""
     original(config, key, plain(value))
     _warn(key, config[key])
@@ -85,7 +98,9 @@ def plain(value: object) -> Any:
     if type(value) is list or type(value) is tuple:
         return type(value)(plain(entry) for entry in value)
     if isinstance(value, (set, frozenset)):
-        return sorted((plain(entry) for entry in value), key=lambda entry: (type(entry).__name__, str(entry)))
+        return sorted(
+            (plain(entry) for entry in value), key=lambda entry: (type(entry).__name__, str(entry))
+        )
     if isinstance(value, range):
         return list(value)
 
@@ -100,7 +115,9 @@ def plain(value: object) -> Any:
     return value
 
 
-def _plain_numbers(value: np.generic | np.ndarray[Any, Any] | pd.Series[Any] | pd.Index[Any]) -> Any:
+def _plain_numbers(
+    value: np.generic | np.ndarray[Any, Any] | pd.Series[Any] | pd.Index[Any],
+) -> Any:
     # tolist would turn some dates into numbers.
     if getattr(value.dtype, "kind", "O") in "mM":
         return plain(value.astype(str).tolist())
@@ -135,7 +152,9 @@ def held(value: object) -> Any:
     scalar = next((base for base in _SCALARS if isinstance(value, base)), None)
     if scalar is not None:
         return scalar(value)
-    raise NotHeldError(kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}")
+    raise NotHeldError(
+        kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    )
 
 
 def held_config(config: Config) -> Config:
@@ -168,7 +187,11 @@ def _held_keys(keys: Mapping[str, object]) -> dict[str, Any]:
 
 def _is_model(value: object) -> bool:
     """Tell if a value is the class of a model; other processes find it by its name."""
-    return isinstance(value, type) and issubclass(value, AbstractRecommender) and "<locals>" not in value.__qualname__
+    return (
+        isinstance(value, type)
+        and issubclass(value, AbstractRecommender)
+        and "<locals>" not in value.__qualname__
+    )
 
 
 def _warn(key: str, value: object) -> None:
@@ -182,9 +205,15 @@ def _warn(key: str, value: object) -> None:
         )
         return
     if isinstance(value, Enum) and kept is not value and kept != value:
-        getLogger().warning(f"the key '{key}' is {value}, of which checkpoints hold the value {kept!r}")
+        getLogger().warning(
+            f"the key '{key}' is {value}, of which checkpoints hold the value {kept!r}"
+        )
 
 
 def _declared_safe() -> set[type]:
     """Return the classes declared safe to load by the user."""
-    return {declared for declared in torch.serialization.get_safe_globals() if isinstance(declared, type)}
+    return {
+        declared
+        for declared in torch.serialization.get_safe_globals()
+        if isinstance(declared, type)
+    }

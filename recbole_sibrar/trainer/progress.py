@@ -168,7 +168,11 @@ class Progress:
     def advice(self) -> str:
         """Return the way to continue the run, for messages."""
         file = checkpoint.newest(self.best) if self.saves else None
-        return f"--resume={file} continues this run" if file else "nothing was saved that it could be continued from"
+        return (
+            f"--resume={file} continues this run"
+            if file
+            else "nothing was saved that it could be continued from"
+        )
 
     def failure(self, error: OSError) -> DataError:
         """Make the error for a file that cannot be read or written: the file, the reason, and the way to continue.
@@ -185,7 +189,12 @@ class Progress:
         self.trained = {"random": random_state(), "loaders": loaders}
 
     def epoch(
-        self, train: Callable[..., object], loader: LoaderLike, epoch: int, loss: Loss, **options: object
+        self,
+        train: Callable[..., object],
+        loader: LoaderLike,
+        epoch: int,
+        loss: Loss,
+        **options: object,
     ) -> float | tuple[float, ...] | None:
         """Train an epoch, or the rest of it.
 
@@ -225,7 +234,12 @@ class Progress:
         tensorboard.add_draws(self.trainer.model, done["drawn"])
 
     def _train_rest(
-        self, train: Callable[..., object], loader: LoaderLike, epoch: int, loss: Loss, options: dict[str, object]
+        self,
+        train: Callable[..., object],
+        loader: LoaderLike,
+        epoch: int,
+        loss: Loss,
+        options: dict[str, object],
     ) -> None:
         # An epoch may have fewer batches than _AGREE_EVERY.
         if processes.count(self.trainer.config) > 1:

@@ -68,7 +68,9 @@ def _as_tested(trainer: Trainer) -> Iterator[MultimodalRecommender]:
     # A file of that name may be of another run: it counts only as this trainer has written it.
     written = training_state(trainer).written_checkpoint
     if written and written == identify(file):
-        model.load_state_dict(torch.load(file, map_location=trainer.device, weights_only=False)["state_dict"])
+        model.load_state_dict(
+            torch.load(file, map_location=trainer.device, weights_only=False)["state_dict"]
+        )
     elif trainer.config["resume"]:
         model.load_state_dict(load_checkpoint(file, trainer.device)["state_dict"])
 

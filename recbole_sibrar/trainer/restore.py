@@ -35,7 +35,10 @@ AUTO = "auto"
 
 
 def find(
-    config: FullConfig, note: Callable[[str], None], record: TrainingData | None = None, has_test: bool = True
+    config: FullConfig,
+    note: Callable[[str], None],
+    record: TrainingData | None = None,
+    has_test: bool = True,
 ) -> str | None:
     """Find the newest unfinished run in ``checkpoint_dir`` with the same model, data, split and configuration.
 
@@ -196,7 +199,9 @@ def check_data(
         )
 
     if STATE in content and content.get(records.KEY) is None:
-        note(f"resume: {file} does not say what data it was trained with, so that nobody can tell whether they changed")
+        note(
+            f"resume: {file} does not say what data it was trained with, so that nobody can tell whether they changed"
+        )
 
 
 def check_evaluated(
@@ -256,7 +261,9 @@ def choose(requested: Path, note: Callable[[str], None]) -> tuple[Path, dict[str
     return found
 
 
-def _readable(last: Path, previous: Path, note: Callable[[str], None]) -> tuple[Path, dict[str, Any]]:
+def _readable(
+    last: Path, previous: Path, note: Callable[[str], None]
+) -> tuple[Path, dict[str, Any]]:
     try:
         return last, load_checkpoint(str(last), "cpu")
     except CheckpointError as error:
@@ -291,11 +298,15 @@ def best_parameters(file: Path, state: dict[str, Any]) -> Path:
     if best == file:
         best = file.with_name(state["best"])
     if state["best_is_there"] and not best.is_file():
-        raise CheckpointError(f"resume: {file} needs {best}, the best parameters so far, and there is no such file")
+        raise CheckpointError(
+            f"resume: {file} needs {best}, the best parameters so far, and there is no such file"
+        )
     return best
 
 
-def check_fits(file: Path, content: dict[str, Any], config: FullConfig, ignored: frozenset[str]) -> str | None:
+def check_fits(
+    file: Path, content: dict[str, Any], config: FullConfig, ignored: frozenset[str]
+) -> str | None:
     """Compare the configuration of a checkpoint with that of the resumed run.
 
     Args:
@@ -320,5 +331,9 @@ def check_fits(file: Path, content: dict[str, Any], config: FullConfig, ignored:
     changed = differences(earlier.final_config_dict, config.final_config_dict, without_effect)
     if not changed:
         return None
-    listed = ", ".join(f"{key}: {before} there, {now} here" for key, (before, now) in changed.items())
-    return f"resume: the configuration is not that of {file}, so neither will the result be ({listed})"
+    listed = ", ".join(
+        f"{key}: {before} there, {now} here" for key, (before, now) in changed.items()
+    )
+    return (
+        f"resume: the configuration is not that of {file}, so neither will the result be ({listed})"
+    )

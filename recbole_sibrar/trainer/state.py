@@ -62,7 +62,9 @@ def set_random_state(state: dict[str, Any]) -> None:
 
 def loader_states(train_data: LoaderLike) -> list[Any]:
     """Return generator state and epoch of the training loader, or of both loaders of a knowledge-based model."""
-    return [(part.generator.get_state(), getattr(part, "epoch", 0)) for part in parts_of(train_data)]
+    return [
+        (part.generator.get_state(), getattr(part, "epoch", 0)) for part in parts_of(train_data)
+    ]
 
 
 def set_loader_states(train_data: LoaderLike, states: list[Any]) -> None:
@@ -74,7 +76,11 @@ def set_loader_states(train_data: LoaderLike, states: list[Any]) -> None:
 
 
 def full_state(
-    trainer: Trainer, epoch: int, result: Mapping[str, float] | None, loaders: list[Any], own: dict[str, Any]
+    trainer: Trainer,
+    epoch: int,
+    result: Mapping[str, float] | None,
+    loaders: list[Any],
+    own: dict[str, Any],
 ) -> dict[str, Any]:
     """Return RecBole's checkpoint with our state added; every process of a training has to call this.
 
@@ -109,7 +115,11 @@ def full_state(
 
 def this_process() -> dict[str, Any]:
     """Identify this process by machine, id and start in seconds since 1970."""
-    return {"machine": os.uname().nodename, "id": os.getpid(), "start": psutil.Process().create_time()}
+    return {
+        "machine": os.uname().nodename,
+        "id": os.getpid(),
+        "start": psutil.Process().create_time(),
+    }
 
 
 def runs_elsewhere(process: dict[str, Any]) -> bool:

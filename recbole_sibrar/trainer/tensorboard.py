@@ -46,11 +46,19 @@ def record_validation(trainer: Trainer, result: Mapping[str, float]) -> None:
 
 
 def train_epoch(
-    original: Callable[..., Any], trainer: Trainer, train_data: object, epoch_idx: int, *args: object, **kwargs: object
+    original: Callable[..., Any],
+    trainer: Trainer,
+    train_data: object,
+    epoch_idx: int,
+    *args: object,
+    **kwargs: object,
 ) -> Any:
     """Train an epoch; of our models, write the parts of the loss and the shares of drawn modalities."""
     model = trainer.model
-    if not isinstance(model, MultimodalRecommender) or evaluation_config(trainer.config).tensorboard == "none":
+    if (
+        not isinstance(model, MultimodalRecommender)
+        or evaluation_config(trainer.config).tensorboard == "none"
+    ):
         return original(trainer, train_data, epoch_idx, *args, **kwargs)
 
     with counting_draws(model) as counts:
@@ -60,7 +68,9 @@ def train_epoch(
     for tag, value in scalars.items():
         trainer.tensorboard.add_scalar(tag, value, epoch_idx)
     # RecBole's own message about the epoch follows and commits both as one step.
-    trainer.wandblogger.log_metrics({**scalars, "train_step": epoch_idx}, head="train", commit=False)
+    trainer.wandblogger.log_metrics(
+        {**scalars, "train_step": epoch_idx}, head="train", commit=False
+    )
     return losses
 
 
@@ -77,7 +87,9 @@ def counting_draws(model: MultimodalRecommender) -> Iterator[dict[Side, Tensor]]
     counts: dict[Side, Tensor] = {}
     for side in SIDES:
         encoder = model.encoder_of(side)
-        zeros = torch.zeros(len(encoder.modalities), dtype=torch.long, device=encoder.availability.device)
+        zeros = torch.zeros(
+            len(encoder.modalities), dtype=torch.long, device=encoder.availability.device
+        )
         encoder.sampler.counts = counts[side] = zeros
 
     try:
@@ -122,7 +134,10 @@ def loss_parts(model: MultimodalRecommender, losses: float | tuple[float, ...]) 
 
 def loss_names(model: MultimodalRecommender) -> list[str]:
     """Return the names of the parts of a model's loss, in order."""
-    return ["recommendation", *(f"contrastive_{side}" for side in SIDES if model.encoder_of(side).contrasts)]
+    return [
+        "recommendation",
+        *(f"contrastive_{side}" for side in SIDES if model.encoder_of(side).contrasts),
+    ]
 
 
 def drawn_shares(model: MultimodalRecommender, counts: Mapping[Side, Tensor]) -> dict[str, float]:
@@ -147,13 +162,17 @@ def drawn_shares(model: MultimodalRecommender, counts: Mapping[Side, Tensor]) ->
     return shares
 
 
-def end_training(original: Callable[..., Any], trainer: Trainer, *args: object, **kwargs: object) -> None:
+def end_training(
+    original: Callable[..., Any], trainer: Trainer, *args: object, **kwargs: object
+) -> None:
     """Do RecBole's last step of a training and, on request, write the embeddings."""
     original(trainer, *args, **kwargs)
     if evaluation_config(trainer.config).tensorboard != "embeddings":
         return
 
     if not isinstance(trainer.model, MultimodalRecommender):
-        trainer.logger.info(f"tensorboard: {trainer.config['model']} encodes no modalities, so there are no embeddings")
+        trainer.logger.info(
+            f"tensorboard: {trainer.config['model']} encodes no modalities, so there are no embeddings"
+        )
     elif trainer.config["single_spec"] or trainer.config["local_rank"] == 0:
         write_embeddings(trainer)

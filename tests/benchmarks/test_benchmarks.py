@@ -25,7 +25,9 @@ def rows_of(script: str, options: str, folder: Path) -> list[dict[str, str]]:
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=600)
     assert done.returncode == 0, done.stderr
     header, _, *rows = [
-        [cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines() if line[:1] == "|"
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in done.stdout.splitlines()
+        if line[:1] == "|"
     ]
     return [dict(zip(header, row, strict=True)) for row in rows]
 
@@ -46,18 +48,27 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.processes
 def test_steps_count_distinct_cells_only(tmp_path: Path) -> None:
     """2 FLOPs for each weight and cell, three times: forward, gradient of the input, gradient of the weights."""
-    rows = rows_of("train_step.py", "--config P --batch_sizes 32 --steps 2 --set branch_hidden_sizes=[128]", tmp_path)
+    rows = rows_of(
+        "train_step.py",
+        "--config P --batch_sizes 32 --steps 2 --set branch_hidden_sizes=[128]",
+        tmp_path,
+    )
     assert [(row["configuration"], row["positives"]) for row in rows] == [("P", "32")]
     weights = 512 * 128 + 128 * 128
     for row in rows:
         cells = int(row["cells"].replace(",", ""))
         assert 0 < cells <= 2 * 11 * int(row["positives"])
         assert float(row["GFLOP"]) == pytest.approx(6 * weights * cells / 1e9, abs=0.006)
-        parts = [float(row[part]) for part in ("sampling", "loading", "forward", "backward", "optimiser")]
+        parts = [
+            float(row[part]) for part in ("sampling", "loading", "forward", "backward", "optimiser")
+        ]
         assert all(part >= 0 for part in parts)
-        assert sum(parts) == pytest.approx(float(row["ms a step"]), rel=0.01)  # medians of two steps are their means
+        # medians of two steps are their means
+        assert sum(parts) == pytest.approx(float(row["ms a step"]), rel=0.01)
         steps = np.ceil(float(training_rows()) / int(row["positives"]))
-        assert float(row["s an epoch"]) == pytest.approx(steps * float(row["ms a step"]) / 1000, rel=0.01)
+        assert float(row["s an epoch"]) == pytest.approx(
+            steps * float(row["ms a step"]) / 1000, rel=0.01
+        )
 
 
 @pytest.mark.slow
@@ -124,7 +135,9 @@ def test_recboles_sampler_is_measured_alone(load: Any) -> None:
         ("import os; os.kill(os.getpid(), 9)", "out of memory (killed)"),
     ],
 )
-def test_failing_size_is_a_row_with_a_reason(load: Any, tmp_path: Path, code: str, reason: str) -> None:
+def test_failing_size_is_a_row_with_a_reason(
+    load: Any, tmp_path: Path, code: str, reason: str
+) -> None:
     (tmp_path / "child.py").write_text(code)
     assert load("common").run_child(str(tmp_path / "child.py"), {"threads": 1}) == {"error": reason}
 

@@ -15,7 +15,11 @@ from recbole_sibrar import cli
 from recbole_sibrar.cli import options as shared
 from recbole_sibrar.errors import ConfigError
 
-OWN = {name: command for name, command in {**cli.PROGRAMS, **cli.COMMANDS}.items() if command.module.startswith("cli.")}
+OWN = {
+    name: command
+    for name, command in {**cli.PROGRAMS, **cli.COMMANDS}.items()
+    if command.module.startswith("cli.")
+}
 
 
 @pytest.fixture(params=OWN)

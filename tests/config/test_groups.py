@@ -18,13 +18,25 @@ from recbole_sibrar.config.groups import group_requests
         ({"popularity": "item"}, [GroupRequest("popularity", "item")]),
         ({"image": "available"}, [GroupRequest("image", None, "available")]),
         ({"age": {"side": "user"}}, [GroupRequest("age", "user")]),
-        ({"age": {"side": "user", "bins": [18, 25.5]}}, [GroupRequest("age", "user", bins=(18.0, 25.5))]),
+        (
+            {"age": {"side": "user", "bins": [18, 25.5]}},
+            [GroupRequest("age", "user", bins=(18.0, 25.5))],
+        ),
         ({"age": {"side": "user", "bins": 5}}, [GroupRequest("age", "user", bins=5)]),
-        ({"text": {"side": "item", "by": "available"}}, [GroupRequest("text", "item", "available")]),
-        ({"interactions": {"side": "user", "by": "available"}}, [GroupRequest("interactions", "user", "available")]),
+        (
+            {"text": {"side": "item", "by": "available"}},
+            [GroupRequest("text", "item", "available")],
+        ),
+        (
+            {"interactions": {"side": "user", "by": "available"}},
+            [GroupRequest("interactions", "user", "available")],
+        ),
         (
             "{age: {side: user, bins: [18, 25]}, image: available}",
-            [GroupRequest("age", "user", bins=(18.0, 25.0)), GroupRequest("image", None, "available")],
+            [
+                GroupRequest("age", "user", bins=(18.0, 25.0)),
+                GroupRequest("image", None, "available"),
+            ],
         ),
     ],
 )
@@ -36,13 +48,22 @@ def test_forms(value: Any, expected: list[GroupRequest]) -> None:
     ("value", "said"),
     [
         ("[gender", "eval_groups: found '[gender'"),
-        (["gender"], "eval_groups: found ['gender'], allowed is fields with their side, such as {gender: user"),
+        (
+            ["gender"],
+            "eval_groups: found ['gender'], allowed is fields with their side, such as {gender: user",
+        ),
         ({"gender": "usr"}, "did you mean 'user'?"),
         ({"image": "availabel"}, "did you mean 'available'?"),
-        ({"age": {"bins": [1]}}, "eval_groups: age: found None, allowed is user, item or available"),
+        (
+            {"age": {"bins": [1]}},
+            "eval_groups: age: found None, allowed is user, item or available",
+        ),
         ({"age": {"side": "user", "bin": [1]}}, "did you mean 'bins'?"),
         ({"age": {"side": "user", "bins": []}}, "eval_groups: age: bins: found []"),
-        ({"age": {"side": "user", "bins": 1}}, "eval_groups: age: bins: found 1, allowed is a number of groups from 2"),
+        (
+            {"age": {"side": "user", "bins": 1}},
+            "eval_groups: age: bins: found 1, allowed is a number of groups from 2",
+        ),
         ({"age": {"side": "user", "bins": [25, 18]}}, "ascending numbers"),
         ({"age": {"side": "user", "bins": [18, 18]}}, "ascending numbers"),
         ({"age": {"side": "user", "bins": [18, "x"]}}, "ascending numbers"),

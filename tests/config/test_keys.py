@@ -32,7 +32,9 @@ def keys_of(*files: Path) -> list[str]:
 
 def keys_of_recbole() -> list[str]:
     folder = Path(recbole.__file__).parent / "properties"
-    return keys_of(folder / "overall.yaml", folder / "dataset" / "sample.yaml", *folder.glob("[mq]*/*.yaml"))
+    return keys_of(
+        folder / "overall.yaml", folder / "dataset" / "sample.yaml", *folder.glob("[mq]*/*.yaml")
+    )
 
 
 def keys_of_ours() -> list[str]:
@@ -41,7 +43,9 @@ def keys_of_ours() -> list[str]:
     return sorted(keys.difference(keys_of_recbole()) | {"embedding_size", "loss_type"})
 
 
-def test_no_key_of_recbole_is_refused(make_config: MakeConfig, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_key_of_recbole_is_refused(
+    make_config: MakeConfig, caplog: pytest.LogCaptureFixture
+) -> None:
     """A file of settings may serve all models of a comparison."""
     read = set(make_config().final_config_dict) | {"seed"}
     others = {key: "text" for key in keys_of_recbole() if key not in read}
@@ -51,7 +55,9 @@ def test_no_key_of_recbole_is_refused(make_config: MakeConfig, caplog: pytest.Lo
     assert set(re.findall(r"the key '([\w-]+)' has no effect", caplog.text)) == set(others)
 
 
-@pytest.mark.parametrize("key", ["neg_sampling", "training_neg_sample_num", "eval_setting", "group_by_user", "my_key"])
+@pytest.mark.parametrize(
+    "key", ["neg_sampling", "training_neg_sample_num", "eval_setting", "group_by_user", "my_key"]
+)
 def test_older_and_foreign_keys_are_warnings(
     make_config: MakeConfig, caplog: pytest.LogCaptureFixture, key: str
 ) -> None:
@@ -59,9 +65,14 @@ def test_older_and_foreign_keys_are_warnings(
     assert f"the key '{key}' has no effect" in caplog.text
 
 
-def test_an_old_key_is_answered_with_the_new(make_config: MakeConfig, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_old_key_is_answered_with_the_new(
+    make_config: MakeConfig, caplog: pytest.LogCaptureFixture
+) -> None:
     make_config(neg_sampling={"uniform": 1})
-    assert "today it is written train_neg_sample_args: {distribution: uniform, sample_num: 1}" in caplog.text
+    assert (
+        "today it is written train_neg_sample_args: {distribution: uniform, sample_num: 1}"
+        in caplog.text
+    )
 
 
 def misspelt(word: str) -> list[str]:
@@ -82,12 +93,16 @@ def misspelt(word: str) -> list[str]:
 def test_misspelt_keys_of_ours_are_errors(make_config: MakeConfig, key: str) -> None:
     known = {*keys_of_ours(), *keys_of_recbole()}
     for wrong in set(misspelt(key)) - known:
-        with pytest.raises(ConfigError, match=f"^{re.escape(wrong)}: unknown key; did you mean '") as caught:
+        with pytest.raises(
+            ConfigError, match=f"^{re.escape(wrong)}: unknown key; did you mean '"
+        ) as caught:
             make_config(**{wrong: 1})
         assert "\n" not in str(caught.value)
 
 
-def test_our_keys_are_warnings_elsewhere(make_config: MakeConfig, caplog: pytest.LogCaptureFixture) -> None:
+def test_our_keys_are_warnings_elsewhere(
+    make_config: MakeConfig, caplog: pytest.LogCaptureFixture
+) -> None:
     make_config("LightGCN", item_modalities=["id"], temperature=0.5, preference_size=3)
     for key in ("item_modalities", "temperature", "preference_size"):
         assert f"the key '{key}' has no effect: LightGCN does not read it" in caplog.text
@@ -97,16 +112,34 @@ def test_our_keys_are_warnings_elsewhere(make_config: MakeConfig, caplog: pytest
 @pytest.mark.parametrize(
     ("keys", "line"),
     [
-        ({"eval_args": {"splits": {"CS": [0.8, 0.1, 0.1]}}}, "eval_args: splits: unknown key; did you mean 'split'?"),
-        ({"eval_args": {"group-by": "item"}}, "eval_args: group-by: unknown key; did you mean 'group_by'?"),
-        ({"eval_args": {"split": {"cs": [0.8, 0.1, 0.1]}}}, "eval_args: split: cs: unknown key; did you mean 'CS'?"),
-        ({"eval_args": {"mode": {"vaild": "full"}}}, "eval_args: mode: vaild: unknown key; did you mean 'valid'?"),
-        ({"load_col": {"items": ["item_id"]}}, "load_col: items: unknown key; did you mean 'item'?"),
+        (
+            {"eval_args": {"splits": {"CS": [0.8, 0.1, 0.1]}}},
+            "eval_args: splits: unknown key; did you mean 'split'?",
+        ),
+        (
+            {"eval_args": {"group-by": "item"}},
+            "eval_args: group-by: unknown key; did you mean 'group_by'?",
+        ),
+        (
+            {"eval_args": {"split": {"cs": [0.8, 0.1, 0.1]}}},
+            "eval_args: split: cs: unknown key; did you mean 'CS'?",
+        ),
+        (
+            {"eval_args": {"mode": {"vaild": "full"}}},
+            "eval_args: mode: vaild: unknown key; did you mean 'valid'?",
+        ),
+        (
+            {"load_col": {"items": ["item_id"]}},
+            "load_col: items: unknown key; did you mean 'item'?",
+        ),
         (
             {"train_neg_sample_args": {"distribtion": "uniform"}},
             "train_neg_sample_args: distribtion: unknown key; did you mean 'distribution'?",
         ),
-        ({"eval_group": {"gender": "user"}}, "eval_group: unknown key; did you mean 'eval_groups'?"),
+        (
+            {"eval_group": {"gender": "user"}},
+            "eval_group: unknown key; did you mean 'eval_groups'?",
+        ),
     ],
 )
 def test_misspelt_keys_inside_dictionaries(
@@ -118,14 +151,24 @@ def test_misspelt_keys_inside_dictionaries(
 
 
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
-def test_keys_that_stand_beside_are_said(make_config: MakeConfig, caplog: pytest.LogCaptureFixture, model: str) -> None:
+def test_keys_that_stand_beside_are_said(
+    make_config: MakeConfig, caplog: pytest.LogCaptureFixture, model: str
+) -> None:
     make_config(model, eval_args={**EVALUATION, "metrics": ["NDCG"], "topk": 5, "nonsense": 1})
     for key in ("metrics", "topk"):
-        assert f"eval_args: the key '{key}' has no effect there; it stands beside eval_args" in caplog.text
-    assert "eval_args: the key 'nonsense' has no effect; allowed are split, order, group_by, mode" in caplog.text
+        assert (
+            f"eval_args: the key '{key}' has no effect there; it stands beside eval_args"
+            in caplog.text
+        )
+    assert (
+        "eval_args: the key 'nonsense' has no effect; allowed are split, order, group_by, mode"
+        in caplog.text
+    )
 
 
-def test_negatives_in_the_old_form(make_config: MakeConfig, caplog: pytest.LogCaptureFixture) -> None:
+def test_negatives_in_the_old_form(
+    make_config: MakeConfig, caplog: pytest.LogCaptureFixture
+) -> None:
     old, new = {"uniform": 5}, "write {distribution: uniform, sample_num: 5}"
     with pytest.raises(ConfigError, match=re.escape(new)):
         make_config("SiBraR", train_neg_sample_args=old)
@@ -166,7 +209,9 @@ for seed in (1, 2):
 def test_each_run_has_its_own_log(tiny_folder: Path) -> None:
     """RecBole lets all runs of a process write into the log file of the first."""
     folder = tiny_folder.parent
-    done = subprocess.run([sys.executable, "-c", TWO_RUNS], cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", TWO_RUNS], cwd=folder, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("the key 'nonsense' has no effect") == 2
     logs = [log.read_text(encoding="utf-8") for log in (folder / "log" / "Pop").glob("*.log")]

@@ -70,7 +70,9 @@ SHARES = "three shares of training, validation and test"
         ("train_neg_sample_args", {"alpha": "high"}, "a number of at least 0"),
     ],
 )
-def test_a_wrong_value_is_one_line(make_config: MakeConfig, model: str, key: str, value: Any, allowed: str) -> None:
+def test_a_wrong_value_is_one_line(
+    make_config: MakeConfig, model: str, key: str, value: Any, allowed: str
+) -> None:
     with pytest.raises(ConfigError) as caught:
         make_config(model, **{key: value})
     line = str(caught.value)
@@ -115,6 +117,8 @@ def test_what_recbole_takes_is_taken(make_config: MakeConfig, key: str, value: A
 
 @pytest.mark.parametrize("learner", ["adan", "adamm", "lion"])
 def test_unknown_learner_is_refused_for_ours(make_config: MakeConfig, learner: str) -> None:
-    with pytest.raises(ConfigError, match=f"^learner: found '{learner}', allowed is one of adam, adamw, sgd"):
+    with pytest.raises(
+        ConfigError, match=f"^learner: found '{learner}', allowed is one of adam, adamw, sgd"
+    ):
         make_config(learner=learner)
     assert make_config("BPR", learner=learner)["learner"] == learner

@@ -56,7 +56,9 @@ def test_keys_of_a_model(model: str) -> None:
     assert listed & of_sides <= ALL_NAMES
 
 
-@pytest.mark.parametrize("key", [key for key in KEYS if key.file == "recbole"], ids=lambda key: key.name)
+@pytest.mark.parametrize(
+    "key", [key for key in KEYS if key.file == "recbole"], ids=lambda key: key.name
+)
 def test_a_key_of_recbole_is_one(key: Key) -> None:
     folder = Path(recbole.__file__).parent / "properties"
     has_default = key.name in keys_of_recbole()
@@ -136,7 +138,9 @@ def test_defaults_of_the_guide() -> None:
         assert yaml.safe_load(default.strip("`")) == defaults[name.strip("`")], f"{page}: {name}"
 
 
-@pytest.mark.parametrize("command", [cli.run_recbole, cli.run_recbole_group, cli.run_hyper], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "command", [cli.run_recbole, cli.run_recbole_group, cli.run_hyper], ids=lambda f: f.__name__
+)
 def test_keys_of_the_help(command: Any, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         command(["--help"])

@@ -16,7 +16,11 @@ MakeConfig = Callable[..., Config]
     [
         ("load_col", "{inter:[user_id,item_id]}", {"inter": ["user_id", "item_id"]}),
         ("load_col", "{'inter': ['user_id', 'item_id']}", {"inter": ["user_id", "item_id"]}),
-        ("load_col", "{inter: [user_id, item_id], item: '*'}", {"inter": ["user_id", "item_id"], "item": "*"}),
+        (
+            "load_col",
+            "{inter: [user_id, item_id], item: '*'}",
+            {"inter": ["user_id", "item_id"], "item": "*"},
+        ),
         ("threshold", "{rating:3}", {"rating": 3}),
         ("threshold", "{rating:3.5}", {"rating": 3.5}),
         ("metrics", "[Recall,NDCG,MRR]", ["Recall", "NDCG", "MRR"]),

@@ -46,21 +46,36 @@ def test_file_follows_the_command_line(make_config: MakeConfig, tmp_path: Path) 
     file = tmp_path / "mine.yaml"
     file.write_text("valid_metric: NDCG@10\nmetrics: [NDCG, MRR]\n", encoding="utf-8")
     base = dict(make_config().variable_config_dict)
-    follows = Config("SiBraR", "tiny", config_file_list=[str(file)], config_dict={**base, "topk": [20]})
+    follows = Config(
+        "SiBraR", "tiny", config_file_list=[str(file)], config_dict={**base, "topk": [20]}
+    )
     assert follows["valid_metric"] == "NDCG@20"
-    kept = Config("SiBraR", "tiny", config_file_list=[str(file)], config_dict={**base, "topk": [20, 10]})
+    kept = Config(
+        "SiBraR", "tiny", config_file_list=[str(file)], config_dict={**base, "topk": [20, 10]}
+    )
     assert kept["valid_metric"] == "NDCG@10"
 
 
 @pytest.mark.parametrize(
     ("keys", "line"),
     [
-        ({"valid_metric": "NDCG@10", "topk": [20]}, "valid_metric: found 'NDCG@10', allowed is a cut-off of topk"),
-        ({"valid_metric": "MAP@10"}, "valid_metric: found 'MAP@10', allowed is one of metrics: Recall@10, MRR@10"),
-        ({"valid_metric": "NDCG"}, "valid_metric: found 'NDCG', allowed is one of metrics: Recall@10, MRR@10"),
+        (
+            {"valid_metric": "NDCG@10", "topk": [20]},
+            "valid_metric: found 'NDCG@10', allowed is a cut-off of topk",
+        ),
+        (
+            {"valid_metric": "MAP@10"},
+            "valid_metric: found 'MAP@10', allowed is one of metrics: Recall@10, MRR@10",
+        ),
+        (
+            {"valid_metric": "NDCG"},
+            "valid_metric: found 'NDCG', allowed is one of metrics: Recall@10, MRR@10",
+        ),
     ],
 )
-def test_one_that_was_asked_for_is_refused(make_config: MakeConfig, keys: dict[str, Any], line: str) -> None:
+def test_one_that_was_asked_for_is_refused(
+    make_config: MakeConfig, keys: dict[str, Any], line: str
+) -> None:
     config = make_config(**keys)
     assert config["valid_metric"] == keys["valid_metric"]
     with pytest.raises(ConfigError) as caught:
@@ -76,7 +91,10 @@ def test_refused_before_data_are_read(
     arguments = [f"--model={model}", "--dataset=nowhere", "--topk=20", "--valid_metric=NDCG@10"]
     assert cli.run_recbole(arguments) == cli.WRONG_INPUT
     (line,) = capsys.readouterr().err.splitlines()
-    assert line == "run_recbole: error: valid_metric: found 'NDCG@10', allowed is a cut-off of topk, which is [20]"
+    assert (
+        line
+        == "run_recbole: error: valid_metric: found 'NDCG@10', allowed is a cut-off of topk, which is [20]"
+    )
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,9 @@ def test_last_entities(make_config: MakeConfig, tiny_folder: Path, model: str, s
 
 
 def test_seeds_hold_out_the_same(make_config: MakeConfig) -> None:
-    first, second = (held(make_config(eval_args=by_time("item"), seed=seed), "item") for seed in (1, 2))
+    first, second = (
+        held(make_config(eval_args=by_time("item"), seed=seed), "item") for seed in (1, 2)
+    )
     assert first == second
 
 
@@ -59,11 +61,22 @@ def test_missing_time(make_config: MakeConfig, tiny_folder: Path) -> None:
     lines = file.read_text(encoding="utf-8").splitlines()
     lines[3] = lines[3].rpartition("\t")[0] + "\t"
     file.write_text("\n".join(lines), encoding="utf-8")
-    with pytest.raises(DataError, match=r"order: TO: found 1 of \d+ interactions without timestamp"):
+    with pytest.raises(
+        DataError, match=r"order: TO: found 1 of \d+ interactions without timestamp"
+    ):
         held(make_config(eval_args=by_time("item")), "item")
 
 
 def test_ready_made() -> None:
-    config = Config("Pop", "ml-100k", config_file_list=["cold_start_item_by_time"], config_dict={"state": "ERROR"})
+    config = Config(
+        "Pop",
+        "ml-100k",
+        config_file_list=["cold_start_item_by_time"],
+        config_dict={"state": "ERROR"},
+    )
     _, valid, test = (loader.dataset for loader in data_preparation(config, create_dataset(config)))
-    assert len(set(valid.inter_feat["item_id"].tolist())) == len(set(test.inter_feat["item_id"].tolist())) == 168
+    assert (
+        len(set(valid.inter_feat["item_id"].tolist()))
+        == len(set(test.inter_feat["item_id"].tolist()))
+        == 168
+    )

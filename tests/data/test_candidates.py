@@ -20,7 +20,17 @@ MakeConfig = Callable[..., Config]
 MakeModel = Callable[..., tuple[Any, ...]]
 Ranked = dict[int, set[int]]
 
-MODELS = [*recbole_sibrar.MODELS, "BPR", "Pop", "ItemKNN", "EASE", "LightGCN", "DMF", "NeuMF", "MultiVAE"]
+MODELS = [
+    *recbole_sibrar.MODELS,
+    "BPR",
+    "Pop",
+    "ItemKNN",
+    "EASE",
+    "LightGCN",
+    "DMF",
+    "NeuMF",
+    "MultiVAE",
+]
 """Ours, and one of each family of RecBole's: also with scores of pairs (NeuMF) and batches of users (MultiVAE)."""
 
 EVALUATIONS: dict[str, dict[str, Any]] = {
@@ -57,7 +67,9 @@ def expected(train: Any, valid: Any, test: Any, candidates: str) -> tuple[Ranked
 
 
 @pytest.fixture
-def ranked(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Callable[..., tuple[Ranked, dict[str, float]]]:
+def ranked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> Callable[..., tuple[Ranked, dict[str, float]]]:
     """Evaluate a model as RecBole's trainer does: which items have a score when RecBole ranks, and the results."""
     found: Ranked = {}
     original = Collector.eval_batch_collect
@@ -70,7 +82,9 @@ def ranked(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Callable[..., tupl
 
     monkeypatch.setattr(Collector, "eval_batch_collect", spy)
 
-    def evaluate(config: Config, model: Any, loader: Any, train: Any = None) -> tuple[Ranked, dict[str, float]]:
+    def evaluate(
+        config: Config, model: Any, loader: Any, train: Any = None
+    ) -> tuple[Ranked, dict[str, float]]:
         trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
         if train is not None:
             trainer.fit(train, saved=False, show_progress=False)
@@ -84,9 +98,17 @@ def ranked(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Callable[..., tupl
 @pytest.mark.parametrize("case", EVALUATIONS)
 @pytest.mark.parametrize("model", MODELS)
 def test_models_rank_candidates_alone(
-    make_model: MakeModel, ranked: Callable[..., tuple[Ranked, dict[str, float]]], model: str, case: str
+    make_model: MakeModel,
+    ranked: Callable[..., tuple[Ranked, dict[str, float]]],
+    model: str,
+    case: str,
 ) -> None:
-    settings = {"eval_args": EVALUATIONS[case], "epochs": 1, "eval_candidates": "split", "eval_batch_size": 300}
+    settings = {
+        "eval_args": EVALUATIONS[case],
+        "epochs": 1,
+        "eval_candidates": "split",
+        "eval_batch_size": 300,
+    }
     config, network, train, valid, test = make_model(model=model, **settings)
     found, results = ranked(config, network, test, train)
     assert found == expected(train, valid, test, "split")[1]
@@ -102,7 +124,9 @@ def test_the_key_says_which_items_compete(
     candidates: str | None,
 ) -> None:
     """Without the key, a cold-start split ranks the part's items and every other split ranks all."""
-    config, network, *loaders = make_model(model="BPR", eval_args=EVALUATIONS[case], eval_candidates=candidates)
+    config, network, *loaders = make_model(
+        model="BPR", eval_args=EVALUATIONS[case], eval_candidates=candidates
+    )
     meant = candidates or ("all" if case == "warm" else "split")
     for loader, ranking in zip(loaders[1:], expected(*loaders, meant), strict=True):
         found, _ = ranked(config, network, loader)
@@ -114,7 +138,9 @@ def test_the_key_says_which_items_compete(
 def test_cold_candidates_are_new(make_model: MakeModel) -> None:
     _, _, train, valid, test = make_model(model="BPR", eval_args=EVALUATIONS["item"])
     known = items_of(pairs(train))
-    assert not known & set(np.flatnonzero(valid.candidates)) | known & set(np.flatnonzero(test.candidates))
+    assert not known & set(np.flatnonzero(valid.candidates)) | known & set(
+        np.flatnonzero(test.candidates)
+    )
     assert not (valid.candidates & test.candidates).any()
 
 
@@ -127,10 +153,17 @@ def test_other_kinds_rank_candidates(
     settings: dict[str, Any] = {"eval_args": EVALUATIONS["warm"], "train_neg_sample_args": sampling}
     settings |= {"metrics": ["Recall"], "valid_metric": "Recall@10"}
     if model == "SASRec":
-        split = {"split": {"LS": "valid_and_test"}, "group_by": "user", "order": "TO", "mode": "full"}
+        split = {
+            "split": {"LS": "valid_and_test"},
+            "group_by": "user",
+            "order": "TO",
+            "mode": "full",
+        }
         settings |= {"eval_args": split, "train_neg_sample_args": None}
         settings["load_col"] = {"inter": ["user_id", "item_id", "timestamp"]}
-    config, network, train, _, test = make_model(model=model, eval_candidates="split", epochs=1, **settings)
+    config, network, train, _, test = make_model(
+        model=model, eval_candidates="split", epochs=1, **settings
+    )
     found, _ = ranked(config, network, test, train)
     candidates = items_of(pairs(test))
     assert len(candidates) < test._dataset.item_num - 1
@@ -150,7 +183,10 @@ def test_sampled_candidates_share_their_set(
     """One hundred draws of few items: with the held-out ones, nearly all that are ranked in a full evaluation."""
     settings = {"eval_args": {**EVALUATIONS[case], "mode": mode}, "eval_candidates": candidates}
     if mode == "pop100" and candidates == "split" and case in ("item", "both"):
-        with pytest.raises(DataError, match=r"valid cannot be drawn by popularity, because none of the \d+ candidates"):
+        with pytest.raises(
+            DataError,
+            match=r"valid cannot be drawn by popularity, because none of the \d+ candidates",
+        ):
             make_model(model="BPR", **settings)
         return
     config, network, *loaders = make_model(model="BPR", **settings)
@@ -190,18 +226,30 @@ def test_labels_of_sampled_negatives(make_model: MakeModel, model: str) -> None:
 @pytest.mark.parametrize("case", ["item", "user", "both"])
 @pytest.mark.parametrize("model", ["SiBraR", "BPR", "NeuMF", "LightGCN"])
 @pytest.mark.parametrize("distribution", ["uniform", "popularity"])
-def test_training_draws_training_items(make_model: MakeModel, model: str, case: str, distribution: str) -> None:
-    settings = {"train_neg_sample_args": {"distribution": distribution, "sample_num": 4}, "loss_type": "BPR"}
+def test_training_draws_training_items(
+    make_model: MakeModel, model: str, case: str, distribution: str
+) -> None:
+    settings = {
+        "train_neg_sample_args": {"distribution": distribution, "sample_num": 4},
+        "loss_type": "BPR",
+    }
     _, _, train, *_ = make_model(model=model, eval_args=EVALUATIONS[case], **settings)
     own = pairs(train)
     drawn = []
     for _ in range(3):
         for batch in train:
             if "neg_item_id" in batch:
-                drawn += list(zip(batch["user_id"].tolist(), batch["neg_item_id"].tolist(), strict=True))
+                drawn += list(
+                    zip(batch["user_id"].tolist(), batch["neg_item_id"].tolist(), strict=True)
+                )
             else:
                 negative = batch["label"] == 0
-                drawn += list(zip(*(batch[name][negative].tolist() for name in ("user_id", "item_id")), strict=True))
+                drawn += list(
+                    zip(
+                        *(batch[name][negative].tolist() for name in ("user_id", "item_id")),
+                        strict=True,
+                    )
+                )
     assert len(drawn) == 3 * 4 * len(train._dataset)
     assert not set(drawn) & own
     assert items_of(set(drawn)) == items_of(own)
@@ -223,12 +271,16 @@ def test_case_study_ranks_the_candidates(make_model: MakeModel) -> None:
     assert torch.isfinite(scores[:, :n]).all()
     assert (scores[:, n:] == -torch.inf).all()
     ranking = expected(train, valid, test, "split")[1]
-    assert all(set(row[:n].tolist()) == ranking[user] for user, row in zip(users, items, strict=True))
+    assert all(
+        set(row[:n].tolist()) == ranking[user] for user, row in zip(users, items, strict=True)
+    )
 
 
 def test_other_splits_use_recboles_loader(make_model: MakeModel) -> None:
     _, _, _, valid, test = make_model(model="BPR", eval_args=EVALUATIONS["warm"])
-    assert {type(valid).__module__, type(test).__module__} == {"recbole.data.dataloader.general_dataloader"}
+    assert {type(valid).__module__, type(test).__module__} == {
+        "recbole.data.dataloader.general_dataloader"
+    }
 
 
 def test_saved_loaders_of_other_candidates(make_model: MakeModel) -> None:

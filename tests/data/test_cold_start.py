@@ -12,13 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import yaml
 from recbole.config import Config
 from recbole.data import create_dataset, data_preparation
 from recbole.utils import get_model, get_trainer, init_seed
 
 import recbole_sibrar
-from recbole_sibrar import cli
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.data import partition
 
@@ -52,17 +50,27 @@ class Run:
     def learned(self) -> dict[str, Any]:
         """Everything that training left in the model, statistics of batch norm and popularity counts among it."""
         values = {**self.model.state_dict(), **(self.model.other_parameter() or {})}
-        return {name: value.tolist() if isinstance(value, torch.Tensor) else value for name, value in values.items()}
+        return {
+            name: value.tolist() if isinstance(value, torch.Tensor) else value
+            for name, value in values.items()
+        }
 
     def embeddings(self, side: str) -> dict[str, list[float]]:
         """Original id -> final embedding of every user or item."""
         vectors, _ = getattr(self.model.eval(), f"{side}_encoder").encode_all()
-        return dict(zip(self.loaders[0]._dataset.field2id_token[f"{side}_id"], vectors.tolist(), strict=True))
+        return dict(
+            zip(
+                self.loaders[0]._dataset.field2id_token[f"{side}_id"], vectors.tolist(), strict=True
+            )
+        )
 
     def pairs(self, part: int) -> list[tuple[str, str]]:
         """Original ids of the pairs of user and item in a part."""
         dataset = self.loaders[part]._dataset
-        users, items = (dataset.field2id_token[name][dataset.inter_feat[name]] for name in ("user_id", "item_id"))
+        users, items = (
+            dataset.field2id_token[name][dataset.inter_feat[name]]
+            for name in ("user_id", "item_id")
+        )
         return list(zip(users.tolist(), items.tolist(), strict=True))
 
 
@@ -76,7 +84,9 @@ def test_models_hold_out_the_same_pairs(
     caplog.set_level(logging.INFO)
     for model in ("SiBraR", "BPR", "Pop", "ItemKNN"):
         Run(make_config(model, eval_args=cold(group_by), epochs=1))
-    hashes = [found[1] for text in caplog.messages if (found := re.search(r"held-out pairs (\w+)$", text))]
+    hashes = [
+        found[1] for text in caplog.messages if (found := re.search(r"held-out pairs (\w+)$", text))
+    ]
     print(f"{group_by}: held-out pairs {hashes}")  # noqa: T201
     assert len(hashes) == 4
     assert len(set(hashes)) == 1
@@ -85,16 +95,25 @@ def test_models_hold_out_the_same_pairs(
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
 @pytest.mark.parametrize("group_by", ["item", "user", "both"])
-@pytest.mark.parametrize("filters", [{}, {"item_inter_num_interval": "[9,inf)"}], ids=["all", "filtered"])
+@pytest.mark.parametrize(
+    "filters", [{}, {"item_inter_num_interval": "[9,inf)"}], ids=["all", "filtered"]
+)
 def test_written_parts_give_the_same_run(
     make_config: MakeConfig, tmp_path: Path, model: str, group_by: str, filters: dict[str, str]
 ) -> None:
     """The same batches, parameters and results; from the folder itself, and from the one above it."""
     folder = tmp_path / "splits" / "tiny"
-    settings = {"model": model, "eval_args": cold(group_by), "train_batch_size": 400, "load_col": None}
+    settings = {
+        "model": model,
+        "eval_args": cold(group_by),
+        "train_batch_size": 400,
+        "load_col": None,
+    }
     first = Run(make_config(**settings, **filters, save_split=str(folder)))
     for data_path in (folder, folder.parent):
-        again = Run(make_config(**settings, **filters, data_path=str(data_path), benchmark_filename=READ))
+        again = Run(
+            make_config(**settings, **filters, data_path=str(data_path), benchmark_filename=READ)
+        )
         assert Path(again.config["data_path"]) == folder
         assert again.learned() == first.learned()
         assert again.test() == first.test()
@@ -116,53 +135,12 @@ def test_missing_files_are_one_line(make_config: MakeConfig, tmp_path: Path, wan
     assert all(piece in str(caught.value) for piece in pieces)
 
 
-def command(*arguments: str) -> list[str]:
-    """Run ``run_recbole`` in this process, and return what it logged."""
-    messages: list[str] = []
-    handler = logging.Handler()
-    handler.emit = lambda record: messages.append(record.getMessage())  # type: ignore[method-assign]
-    root = logging.getLogger()
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.INFO)
-    try:
-        assert cli.run_recbole(["--show_progress=False", "--eval_batch_size=1000000", *arguments]) == 0
-    finally:
-        root.removeHandler(handler)
-        root.setLevel(level)
-    return messages
-
-
-def results(messages: list[str]) -> str:
-    (line,) = [text for text in messages if "test result" in text]
-    return line
-
-
-@pytest.fixture
-def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of its own to work in."""
-    monkeypatch.setattr(sys, "argv", ["run_recbole"])
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.mark.slow
-def test_logged_options_read_the_parts(at_home: Path) -> None:
-    """RecBole reads this data set from its own folder, whatever ``data_path`` says."""
-    settings = ["--model=BPR", "--dataset=ml-100k", "--config_files=cold_start_item", "--epochs=1"]
-    first = command(*settings, "--save_split=parts")
-    (line,) = [text for text in first if text.startswith("wrote the parts to parts")]
-    options = re.findall(r"--\S+=\S+", line)
-    assert options == ["--data_path=parts", "--benchmark_filename=[train,valid,test]"]
-    (at_home / "parts" / "ml-100k.user").unlink()  # a model that reads interactions only needs nothing else
-    again = command(*settings, *options)
-    assert results(again) == results(first)
-    assert {text for text in first if "held-out" in text} == {text for text in again if "held-out" in text}
-    assert not list((at_home / "parts").glob("*.user"))
-
-
 def test_data_path_without_benchmark_files(make_config: MakeConfig, tiny_folder: Path) -> None:
-    own = Path(recbole_sibrar.plugin.configuration.recbole.__path__[0]) / "dataset_example" / "ml-100k"
+    own = (
+        Path(recbole_sibrar.plugin.configuration.recbole.__path__[0])
+        / "dataset_example"
+        / "ml-100k"
+    )
     config = Config("BPR", "ml-100k", config_dict={"data_path": str(tiny_folder)})
     assert Path(config["data_path"]).resolve() == own.resolve()
     assert make_config("BPR")["data_path"] == f"{tiny_folder}/tiny"
@@ -182,7 +160,9 @@ def rewire(file: Path, held_out: list[list[tuple[str, str]]], seed: int) -> None
         chosen = {(u, i) for u in users for i in items if rng.random() < 0.3}
         longest = max(len(users), len(items))  # every user and every item has one at least
         chosen |= {(users[n % len(users)], items[n % len(items)]) for n in range(longest)}
-        lines += [f"{u}\t{i}\t{rng.integers(1, 6)}\t{rng.integers(10**6)}" for u, i in sorted(chosen)]
+        lines += [
+            f"{u}\t{i}\t{rng.integers(1, 6)}\t{rng.integers(10**6)}" for u, i in sorted(chosen)
+        ]
     rng.shuffle(lines)
     file.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
 
@@ -199,7 +179,12 @@ def rewire(file: Path, held_out: list[list[tuple[str, str]]], seed: int) -> None
 def test_training_ignores_held_out_rows(
     make_config: MakeConfig, tiny_folder: Path, model: str, distribution: str, group_by: str
 ) -> None:
-    settings: dict[str, Any] = {"model": model, "eval_args": cold(group_by), "load_col": None, "train_batch_size": 64}
+    settings: dict[str, Any] = {
+        "model": model,
+        "eval_args": cold(group_by),
+        "load_col": None,
+        "train_batch_size": 64,
+    }
     settings["train_neg_sample_args"] = {"distribution": distribution, "sample_num": 2}
     if model in recbole_sibrar.MODELS:
         settings |= {"user_modalities": "auto", "loss_type": "BPR"}
@@ -224,7 +209,10 @@ def test_training_ignores_held_out_rows(
 
 @pytest.mark.parametrize("group_by", ["item", "user", "both"])
 def test_cold_entities_have_content_alone(make_config: MakeConfig, group_by: str) -> None:
-    settings = {"user_modalities": ["interactions", "id", "age"], "item_modalities": ["id", "interactions", "price"]}
+    settings = {
+        "user_modalities": ["interactions", "id", "age"],
+        "item_modalities": ["id", "interactions", "price"],
+    }
     run = Run(make_config(eval_args=cold(group_by), **settings), epochs=False)
     trained = run.pairs(0)
     for column, (side, content) in enumerate([("user", "age"), ("item", "price")]):
@@ -249,11 +237,23 @@ def skewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Run
     rng = np.random.default_rng(4)
     folder = tmp_path / "dataset" / "skewed"
     folder.mkdir(parents=True)
-    lines = [f"u{u}\ti{i:02d}" for i in range(100) for u in range(150) if rng.random() < 0.6 * 0.96**i + 0.02]
-    (folder / "skewed.inter").write_text("\n".join(["user_id:token\titem_id:token", *lines]), encoding="utf-8")
+    lines = [
+        f"u{u}\ti{i:02d}"
+        for i in range(100)
+        for u in range(150)
+        if rng.random() < 0.6 * 0.96**i + 0.02
+    ]
+    (folder / "skewed.inter").write_text(
+        "\n".join(["user_id:token\titem_id:token", *lines]), encoding="utf-8"
+    )
 
     def run(model: str, group_by: str = "item", epochs: bool = True, **settings: Any) -> Run:
-        fixed = {"eval_args": cold(group_by), "data_path": str(folder.parent), "state": "ERROR", "epochs": 1}
+        fixed = {
+            "eval_args": cold(group_by),
+            "data_path": str(folder.parent),
+            "state": "ERROR",
+            "epochs": 1,
+        }
         fixed |= {"metrics": ["Recall"], "valid_metric": "Recall@10", "metric_decimal_place": 10}
         fixed |= {"train_batch_size": 4096, "load_col": {"inter": ["user_id", "item_id"]}}
         return Run(Config(model, "skewed", config_dict={**fixed, **settings}), epochs)
@@ -268,7 +268,9 @@ def chance(run: Run, k: int, candidates: str) -> tuple[float, float]:
     """
     train, valid, test = (set(run.pairs(part)) for part in range(3))
     items = (
-        {item for _, item in test} if candidates == "split" else {i for part in (train, valid, test) for _, i in part}
+        {item for _, item in test}
+        if candidates == "split"
+        else {i for part in (train, valid, test) for _, i in part}
     )
     means, variances = [], []
     for user in {user for user, _ in test}:
@@ -293,7 +295,9 @@ def test_random_recall(skewed: Callable[..., Run], group_by: str, candidates: st
         assert found["recall@30"] == pytest.approx(1)  # more places than candidates
 
 
-def mean_recall(skewed: Callable[..., Run], model: str, seeds: range, epochs: bool = True) -> tuple[float, float]:
+def mean_recall(
+    skewed: Callable[..., Run], model: str, seeds: range, epochs: bool = True
+) -> tuple[float, float]:
     """Mean over seeds of the recall among 20 new items, and its standard error."""
     recalls = [skewed(model, seed=seed, epochs=epochs).test()["recall@10"] for seed in seeds]
     return float(np.mean(recalls)), float(np.std(recalls, ddof=1) / np.sqrt(len(recalls)))
@@ -313,7 +317,9 @@ def test_unknown_items_rank_by_chance(skewed: Callable[..., Run], model: str, ep
     assert abs(mean - 10 / 20) < 3.5 * error
 
 
-def test_numbers_in_file_order_are_noticed(skewed: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numbers_in_file_order_are_noticed(
+    skewed: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In the file popular items come first; a model that knows nothing would then seem to know them."""
 
     def as_in_the_file(parts: np.ndarray, *_: Any) -> np.ndarray:
@@ -326,45 +332,50 @@ def test_numbers_in_file_order_are_noticed(skewed: Callable[..., Run], monkeypat
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", recbole_sibrar.MODELS)
-def test_content_finds_new_items(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str) -> None:
+def test_content_finds_new_items(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
     """Users like one of four genres; of 24 new items, a quarter are of that genre and ten are recommended."""
     monkeypatch.setattr(sys, "argv", ["test"])
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(9)
     folder = tmp_path / "genres"
     folder.mkdir()
-    liked = [f"u{u}\ti{i}" for u in range(80) for i in range(120) if rng.random() < (0.5 if u % 4 == i % 4 else 0.01)]
-    (folder / "genres.inter").write_text("\n".join(["user_id:token\titem_id:token", *liked]), encoding="utf-8")
+    liked = [
+        f"u{u}\ti{i}"
+        for u in range(80)
+        for i in range(120)
+        if rng.random() < (0.5 if u % 4 == i % 4 else 0.01)
+    ]
+    (folder / "genres.inter").write_text(
+        "\n".join(["user_id:token\titem_id:token", *liked]), encoding="utf-8"
+    )
     items = [f"i{i}\tg{i % 4}" for i in range(120)]
-    (folder / "genres.item").write_text("\n".join(["item_id:token\tgenre:token", *items]), encoding="utf-8")
-    settings = {"data_path": str(tmp_path), "load_col": None, "eval_args": cold("item"), "epochs": 15, "seed": 3}
-    settings |= {"train_batch_size": 1024, "state": "ERROR", "metrics": ["Recall"], "learning_rate": 0.01}
-    config = {**settings, "valid_metric": "Recall@10", "user_modalities": ["id"], "preference_size": 8}
+    (folder / "genres.item").write_text(
+        "\n".join(["item_id:token\tgenre:token", *items]), encoding="utf-8"
+    )
+    settings = {
+        "data_path": str(tmp_path),
+        "load_col": None,
+        "eval_args": cold("item"),
+        "epochs": 15,
+        "seed": 3,
+    }
+    settings |= {
+        "train_batch_size": 1024,
+        "state": "ERROR",
+        "metrics": ["Recall"],
+        "learning_rate": 0.01,
+    }
+    config = {
+        **settings,
+        "valid_metric": "Recall@10",
+        "user_modalities": ["id"],
+        "preference_size": 8,
+    }
     run = Run(Config(model, "genres", config_dict=config))
     assert chance(run, 10, "split")[0] == pytest.approx(10 / 24)
     assert run.test()["recall@10"] > 0.9
 
 
 # Ready-made configurations
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["cold_start_item", "cold_start_user", "cold_start_both", "warm", "temporal"])
-def test_ready_made_configuration_runs(at_home: Path, name: str) -> None:
-    line = results(command("--model=Pop", "--dataset=ml-100k", f"--config_files={name}"))
-    found = {key: float(value) for key, value in re.findall(r"'(\w+@10)', ([\d.]+|nan)", line)}
-    file = next(Path(cli.__file__).parents[2].glob(f"properties/quick_start_config/{name}.yaml"))
-    metrics = yaml.safe_load(file.read_text(encoding="utf-8"))["metrics"]
-    assert len(found) == len(metrics)
-    assert 0 < found["ndcg@10"] < 1
-
-
-def test_recboles_config_by_its_name(at_home: Path) -> None:
-    (at_home / "mine.yaml").write_text("topk: [5]\n", encoding="utf-8")
-    for model in ("SiBraR", "BPR"):
-        config = Config(model, "ml-100k", config_file_list=["cold_start_item", "mine.yaml"])
-        assert config["eval_args"]["split"] == {"CS": [0.8, 0.1, 0.1]}
-        assert (config["eval_args"]["group_by"], config["eval_candidates"]) == ("item", "split")
-        assert config["topk"] == [5]
-    (at_home / "warm").write_text("topk: [7]\n", encoding="utf-8")  # a file of the user's goes before a name of ours
-    assert Config("BPR", "ml-100k", config_file_list=["warm"])["topk"] == [7]

@@ -31,7 +31,10 @@ def make_loader(make_config: Callable[..., Config]) -> Callable[..., Any]:
 
 
 def epochs(loader: Any, number: int = 2) -> Epochs:
-    return [[{name: batch[name].tolist() for name in batch.columns} for batch in loader] for _ in range(number)]
+    return [
+        [{name: batch[name].tolist() for name in batch.columns} for batch in loader]
+        for _ in range(number)
+    ]
 
 
 def negatives(batches: list[Batch]) -> list[int]:
@@ -54,12 +57,18 @@ def test_batch_holds_interactions_alone(
 
 
 def test_epoch_passes_every_interaction(make_loader: Callable[..., Any]) -> None:
-    loader = make_loader(train_neg_sample_args={"distribution": "uniform", "sample_num": 3}, train_batch_size=100)
+    loader = make_loader(
+        train_neg_sample_args={"distribution": "uniform", "sample_num": 3}, train_batch_size=100
+    )
     table = loader.dataset.inter_feat
     (batches,) = epochs(loader, 1)
     assert len(batches) == -(-len(table) // 33)
-    seen = Counter(pair for batch in batches for pair in zip(batch["user_id"], batch["item_id"], strict=True))
-    assert seen == Counter(zip(table["user_id"].tolist() * 3, table["item_id"].tolist() * 3, strict=True))
+    seen = Counter(
+        pair for batch in batches for pair in zip(batch["user_id"], batch["item_id"], strict=True)
+    )
+    assert seen == Counter(
+        zip(table["user_id"].tolist() * 3, table["item_id"].tolist() * 3, strict=True)
+    )
 
 
 def test_workers_change_no_batch(make_loader: Callable[..., Any]) -> None:
@@ -85,12 +94,16 @@ def test_batches_ignore_earlier_draws(make_loader: Callable[..., Any]) -> None:
 
 
 def test_epochs_differ(make_loader: Callable[..., Any]) -> None:
-    one, two, three = ([batch["item_id"] for batch in batches] for batches in epochs(make_loader(), 3))
+    one, two, three = (
+        [batch["item_id"] for batch in batches] for batches in epochs(make_loader(), 3)
+    )
     assert one != two
     assert two != three
     assert one != three
     in_order = epochs(make_loader(shuffle=False), 3)
-    assert [batch["item_id"] for batch in in_order[0]] == [batch["item_id"] for batch in in_order[1]]
+    assert [batch["item_id"] for batch in in_order[0]] == [
+        batch["item_id"] for batch in in_order[1]
+    ]
     assert len({tuple(negatives(batches)) for batches in in_order}) == 3
 
 
@@ -142,7 +155,9 @@ def test_negatives_are_uniform(make_loader: Callable[..., Any]) -> None:
     drawn: Counter[int] = Counter()
     for batches in epochs(loader, 30):
         for batch in batches:
-            drawn.update(i for u, i in zip(batch["user_id"], batch["neg_item_id"], strict=True) if u == user)
+            drawn.update(
+                i for u, i in zip(batch["user_id"], batch["neg_item_id"], strict=True) if u == user
+            )
     assert set(drawn) == set(others)
     assert chisquare([drawn[item] for item in others]).pvalue > 0.01
 

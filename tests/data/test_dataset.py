@@ -20,7 +20,12 @@ from recbole_sibrar.data.dataset import MultimodalDataset
 from recbole_sibrar.data.modality import ModalityTable
 
 MakeDataset = Callable[..., MultimodalDataset]
-KINDS = {"token": "categorical", "token_seq": "multi-label", "float": "scalar", "float_seq": "vector"}
+KINDS = {
+    "token": "categorical",
+    "token_seq": "multi-label",
+    "float": "scalar",
+    "float_seq": "vector",
+}
 INTER = ["user_id", "item_id"]
 
 
@@ -31,14 +36,18 @@ def ml_100k(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeDataset:
     monkeypatch.chdir(tmp_path)
 
     def build(**settings: Any) -> MultimodalDataset:
-        return create_dataset(Config("SiBraR", "ml-100k", config_dict={"state": "ERROR", **settings}))
+        return create_dataset(
+            Config("SiBraR", "ml-100k", config_dict={"state": "ERROR", **settings})
+        )
 
     return build
 
 
 def cells(file: Path) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
     """What a file says: field -> type, and id -> field -> cell."""
-    header, *lines = (line.split("\t") for line in file.read_text(encoding="utf-8").rstrip("\n").split("\n"))
+    header, *lines = (
+        line.split("\t") for line in file.read_text(encoding="utf-8").rstrip("\n").split("\n")
+    )
     types = dict(cell.rsplit(":", 1) for cell in header)
     return types, {line[0]: dict(zip(types, line, strict=True)) for line in lines}
 
@@ -49,7 +58,9 @@ def value(table: ModalityTable, row: int) -> list[Any]:
     return table.values_of(torch.tensor([row])).flatten().tolist()
 
 
-def assert_tables_hold_what_the_file_says(dataset: MultimodalDataset, side: str, file: Path) -> None:
+def assert_tables_hold_what_the_file_says(
+    dataset: MultimodalDataset, side: str, file: Path
+) -> None:
     types, expected = cells(file)
     id_field = f"{side}_id"
     tables = dataset.field_tables[side]
@@ -83,7 +94,9 @@ def assert_tables_hold_what_the_file_says(dataset: MultimodalDataset, side: str,
         {"val_interval": {"rating": "[4,inf)"}},
     ],
 )
-def test_values_of_the_file(make_dataset: MakeDataset, tiny_folder: Path, settings: dict[str, Any], side: str) -> None:
+def test_values_of_the_file(
+    make_dataset: MakeDataset, tiny_folder: Path, settings: dict[str, Any], side: str
+) -> None:
     dataset = make_dataset(normalize_all=False, **settings)
     assert_tables_hold_what_the_file_says(dataset, side, tiny_folder / "tiny" / f"tiny.{side}")
 
@@ -102,7 +115,9 @@ def test_first_line_of_an_item_counts(make_dataset: MakeDataset, tiny_folder: Pa
     assert value(tables["price"], dataset.token2id("item_id", "i3")) == [1.5]
     new = dataset.token2id("item_id", "new")
     assert value(tables["text"], new) == [1, 2, 3, 4, 5]
-    assert {name: bool(table.available[new]) for name, table in dataset.modality_tables("item").items()} == {
+    assert {
+        name: bool(table.available[new]) for name, table in dataset.modality_tables("item").items()
+    } == {
         "interactions": False,
         "kind": True,
         "tags": False,
@@ -148,7 +163,11 @@ def test_numbers_are_normalised(
     for side, names in (("item", ("price", "text")), ("user", ("age", "profile"))):
         lines = cells(tiny_folder / "tiny" / f"tiny.{side}")[1]
         for name in names:
-            numbers = {token: [float(x) for x in line[name].split()] for token, line in lines.items() if line[name]}
+            numbers = {
+                token: [float(x) for x in line[name].split()]
+                for token, line in lines.items()
+                if line[name]
+            }
             flat = [number for row in numbers.values() for number in row]
             low, span = (min(flat), max(flat) - min(flat)) if name in normalised else (0, 1)
             table = dataset.field_tables[side][name]
@@ -157,7 +176,9 @@ def test_numbers_are_normalised(
                 assert found == pytest.approx([(number - low) / span for number in row], abs=1e-6)
             available = table.available.nonzero().flatten()
             recboles = getattr(plain, f"{side}_feat")[name].reshape(len(table), -1)
-            assert torch.allclose(table.values_of(available), recboles[available], rtol=0, atol=2e-7)
+            assert torch.allclose(
+                table.values_of(available), recboles[available], rtol=0, atol=2e-7
+            )
 
 
 @pytest.mark.parametrize("side", ["user", "item"])
@@ -171,12 +192,18 @@ def test_interactions_of_training_alone(
     shape = (whole.user_num, whole.item_num)
 
     def matrix(users: Any, items: Any) -> csr_matrix:
-        return csr_matrix((np.ones(len(users)), (np.asarray(users), np.asarray(items))), shape=shape)
+        return csr_matrix(
+            (np.ones(len(users)), (np.asarray(users), np.asarray(items))), shape=shape
+        )
 
     training, *held_out = (
-        matrix(part.dataset.inter_feat["user_id"], part.dataset.inter_feat["item_id"]) for part in loaders
+        matrix(part.dataset.inter_feat["user_id"], part.dataset.inter_feat["item_id"])
+        for part in loaders
     )
-    lines = [line.split("\t") for line in (tiny_folder / "tiny" / "tiny.inter").read_text().splitlines()[1:]]
+    lines = [
+        line.split("\t")
+        for line in (tiny_folder / "tiny" / "tiny.inter").read_text().splitlines()[1:]
+    ]
     users, items = ([whole.token2id(INTER[j], line[j]) for line in lines] for j in (0, 1))
     assert (training + sum(held_out) != matrix(users, items)).nnz == 0
     expected = training if side == "user" else training.T.tocsr()
@@ -188,7 +215,9 @@ def test_interactions_of_training_alone(
     assert table.indices.tolist() == expected.indices.tolist()
     assert table.offsets.tolist() == expected.indptr.tolist()
     assert table.size == expected.shape[1]
-    found = csr_matrix((np.ones(len(table.indices)), table.indices, table.offsets), shape=expected.shape)
+    found = csr_matrix(
+        (np.ones(len(table.indices)), table.indices, table.offsets), shape=expected.shape
+    )
     assert all(found.multiply(other if side == "user" else other.T).nnz == 0 for other in held_out)
     trained = (expected.sum(1) > 0).A1.tolist()
     assert table.available.tolist() == tables["id"].available.tolist() == trained
@@ -207,7 +236,9 @@ def test_entities_without_a_line(make_dataset: MakeDataset, tiny_folder: Path) -
     lines = (tiny_folder / "tiny" / "tiny.inter").read_text(encoding="utf-8").splitlines()[1:]
     dataset = make_dataset()
     assert len(dataset) == len(lines)
-    assert {"u30", "i40"} <= set(dataset.field2id_token["user_id"]) | set(dataset.field2id_token["item_id"])
+    assert {"u30", "i40"} <= set(dataset.field2id_token["user_id"]) | set(
+        dataset.field2id_token["item_id"]
+    )
     assert len(make_dataset(filter_inter_by_user_or_item=True)) < len(lines)
 
 
@@ -216,7 +247,10 @@ def test_ml_100k_loads_all_fields(ml_100k: MakeDataset) -> None:
         dataset = ml_100k(**settings)
         return set(dataset.field_tables["user"]), set(dataset.field_tables["item"])
 
-    user, item = {"age", "gender", "occupation", "zip_code"}, {"movie_title", "release_year", "class"}
+    user, item = (
+        {"age", "gender", "occupation", "zip_code"},
+        {"movie_title", "release_year", "class"},
+    )
     assert fields() == (user, item)
     assert fields(unload_col={"item": ["movie_title"]}) == (user, item - {"movie_title"})
     assert fields(load_col={"inter": INTER, "item": ["item_id", "class"]}) == (set(), {"class"})
@@ -255,7 +289,10 @@ def test_unused_columns_are_dropped(make_model: Callable[..., tuple[Any, ...]]) 
 
 
 def test_discretised_numbers_are_categories(make_dataset: MakeDataset, tiny_folder: Path) -> None:
-    settings = {"numerical_features": ["price"], "discretization": {"price": {"method": "ED", "bucket": 4}}}
+    settings = {
+        "numerical_features": ["price"],
+        "discretization": {"price": {"method": "ED", "bucket": 4}},
+    }
     dataset = make_dataset(normalize_all=False, **settings)
     table = dataset.field_tables["item"]["price"]
     assert table.kind.value == "categorical"
@@ -273,14 +310,19 @@ def test_discretised_numbers_are_categories(make_dataset: MakeDataset, tiny_fold
 
 def test_a_field_in_two_files_is_refused(make_dataset: MakeDataset, tiny_folder: Path) -> None:
     file = tiny_folder / "tiny" / "tiny.user"
-    file.write_text(file.read_text(encoding="utf-8").replace("gender:token", "kind:token"), encoding="utf-8")
+    file.write_text(
+        file.read_text(encoding="utf-8").replace("gender:token", "kind:token"), encoding="utf-8"
+    )
     with pytest.raises(DataError, match=r"field 'kind' is also in the .user file"):
         make_dataset()
 
 
 def test_reserved_name_is_refused(make_dataset: MakeDataset, tiny_folder: Path) -> None:
     file = tiny_folder / "tiny" / "tiny.item"
-    file.write_text(file.read_text(encoding="utf-8").replace("kind:token", "interactions:token"), encoding="utf-8")
+    file.write_text(
+        file.read_text(encoding="utf-8").replace("kind:token", "interactions:token"),
+        encoding="utf-8",
+    )
     with pytest.raises(DataError, match="cannot be named 'interactions'"):
         make_dataset()
 
@@ -293,14 +335,22 @@ def test_long_sequences_are_cut(make_dataset: MakeDataset) -> None:
     assert dataset.field_tables["item"]["text"].size == 2
 
 
-def test_vectors_stay_in_the_cache_file(make_dataset: MakeDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_vectors_stay_in_the_cache_file(
+    make_dataset: MakeDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cache, "SMALLEST", 0)
     mapped: list[np.ndarray] = []
     load = np.load
-    monkeypatch.setattr(np, "load", lambda *args, **kwargs: mapped.append(load(*args, **kwargs)) or mapped[-1])
-    first, second = (make_dataset(normalize_all=False).field_tables["item"]["text"] for _ in range(2))
+    monkeypatch.setattr(
+        np, "load", lambda *args, **kwargs: mapped.append(load(*args, **kwargs)) or mapped[-1]
+    )
+    first, second = (
+        make_dataset(normalize_all=False).field_tables["item"]["text"] for _ in range(2)
+    )
     assert second.values is not None
-    assert second.values.data_ptr() in {matrix.ctypes.data for matrix in mapped if isinstance(matrix, np.memmap)}
+    assert second.values.data_ptr() in {
+        matrix.ctypes.data for matrix in mapped if isinstance(matrix, np.memmap)
+    }
     entities = first.available.nonzero().flatten()
     assert len(entities) > 5
     assert torch.equal(first.values_of(entities), second.values_of(entities))
@@ -309,7 +359,9 @@ def test_vectors_stay_in_the_cache_file(make_dataset: MakeDataset, monkeypatch: 
 def test_few_vectors_of_a_large_file(make_dataset: MakeDataset, tiny_folder: Path) -> None:
     file = tiny_folder / "tiny" / "tiny.item"
     dataset = make_dataset(normalize_all=False, filter_inter_by_user_or_item=True)
-    expected = {token: value(dataset.field_tables["item"]["text"], i) for token, i in ids(dataset).items()}
+    expected = {
+        token: value(dataset.field_tables["item"]["text"], i) for token, i in ids(dataset).items()
+    }
     with file.open("a", encoding="utf-8") as stream:
         stream.writelines(f"unused{i}\tc1\t\t7.5\t1 2 3 4 5\n" for i in range(200))
     interval = {"item_inter_num_interval": "[1,inf)", "user_inter_num_interval": "[1,inf)"}

@@ -57,7 +57,10 @@ no_windows = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no 
 def test_second_lock_is_refused(tmp_path: Path) -> None:
     output = tmp_path / "text.npz"
     with locked(output, "--output"):
-        with pytest.raises(DataError, match=r"--output: another command .*text\.npz"), locked(output, "--output"):
+        with (
+            pytest.raises(DataError, match=r"--output: another command .*text\.npz"),
+            locked(output, "--output"),
+        ):
             pass
         with locked(tmp_path / "image.npz", "--output"):
             pass

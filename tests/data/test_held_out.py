@@ -68,22 +68,38 @@ def written(make_config: MakeConfig, tmp_path: Path) -> Callable[[dict[str, Any]
 @pytest.mark.parametrize("model", recbole_sibrar.MODELS)
 @pytest.mark.parametrize("eval_args", [BY_ITEM, BY_USER], ids=["item", "user"])
 def test_parts_alone_give_the_same_run(
-    make_config: MakeConfig, written: Callable[..., dict[str, Any]], model: str, eval_args: dict[str, Any]
+    make_config: MakeConfig,
+    written: Callable[..., dict[str, Any]],
+    model: str,
+    eval_args: dict[str, Any],
 ) -> None:
     """The same modalities, negatives, correction of the loss, parameters and results, those of popularity included."""
-    settings = {"model": model, "metrics": ["NDCG", "ARP", "Coverage"], "valid_metric": "NDCG@10", "epochs": 1}
+    settings = {
+        "model": model,
+        "metrics": ["NDCG", "ARP", "Coverage"],
+        "valid_metric": "NDCG@10",
+        "epochs": 1,
+    }
     settings |= {"loss_type": "SSM", "eval_candidates": "split", "load_col": None}
     first, trainer, _, _, test = run(make_config(**settings, eval_args=eval_args))
     again, other, *_, test_again = run(make_config(**settings, **written(eval_args)))
     assert parameters(again) == parameters(first)
-    results = [dict(x.evaluate(y, load_best_model=False)) for x, y in ((trainer, test), (other, test_again))]
+    results = [
+        dict(x.evaluate(y, load_best_model=False))
+        for x, y in ((trainer, test), (other, test_again))
+    ]
     assert np.array_equal(list(results[0].values()), list(results[1].values()), equal_nan=True)
     assert np.isnan(results[1]["arp@10"]) == (eval_args is BY_ITEM)
 
 
 @pytest.mark.parametrize(
     ("model", "choice", "from_training"),
-    [("SiBraR", None, True), ("SiBraR", "all", False), ("BPR", None, False), ("BPR", "train", True)],
+    [
+        ("SiBraR", None, True),
+        ("SiBraR", "all", False),
+        ("BPR", None, False),
+        ("BPR", "train", True),
+    ],
 )
 def test_who_draws_held_out_items(
     make_config: MakeConfig,
@@ -93,7 +109,12 @@ def test_who_draws_held_out_items(
     choice: str | None,
     from_training: bool,
 ) -> None:
-    keys = {"model": model, "train_neg_candidates": choice, "train_batch_size": 20, **written(BY_ITEM)}
+    keys = {
+        "model": model,
+        "train_neg_candidates": choice,
+        "train_batch_size": 20,
+        **written(BY_ITEM),
+    }
     caplog.clear()
     caplog.set_level(logging.INFO)
     config = make_config(**keys)
@@ -110,7 +131,9 @@ def test_who_draws_held_out_items(
         assert f"from all 40 items, also {n_new} evaluated items" in line
 
 
-def test_the_softmax_counts_the_pool(make_config: MakeConfig, written: Callable[..., dict[str, Any]]) -> None:
+def test_the_softmax_counts_the_pool(
+    make_config: MakeConfig, written: Callable[..., dict[str, Any]]
+) -> None:
     keys = written(BY_ITEM)
     found = {}
     for choice in ("train", "all"):
@@ -120,7 +143,9 @@ def test_the_softmax_counts_the_pool(make_config: MakeConfig, written: Callable[
     assert found == {"train": len(items(train)), "all": 40}
 
 
-def test_random_splits_draw_as_recbole(make_config: MakeConfig, caplog: pytest.LogCaptureFixture) -> None:
+def test_random_splits_draw_as_recbole(
+    make_config: MakeConfig, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     config = make_config()
     train, *_ = data_preparation(config, create_dataset(config))
@@ -140,12 +165,15 @@ def test_cold_start_can_draw_from_all(make_config: MakeConfig) -> None:
 
 def test_a_wrong_value_is_refused(make_config: MakeConfig) -> None:
     with pytest.raises(
-        ConfigError, match=r"^train_neg_candidates: found 'trian', allowed is one of train, all; did you"
+        ConfigError,
+        match=r"^train_neg_candidates: found 'trian', allowed is one of train, all; did you",
     ):
         make_config(train_neg_candidates="trian")
 
 
-def test_parts_know_whom_they_hold_out(make_config: MakeConfig, written: Callable[..., dict[str, Any]]) -> None:
+def test_parts_know_whom_they_hold_out(
+    make_config: MakeConfig, written: Callable[..., dict[str, Any]]
+) -> None:
     config = make_config(**written(BY_USER))
     parts = create_dataset(config).build()
     users = [set(part.inter_feat["user_id"].tolist()) for part in parts]
@@ -173,7 +201,10 @@ def test_a_user_with_every_item_is_served(
     """RecBole alone trains on such data; only who asks for items of training is told that it cannot be."""
     train = [("u1", "i1"), ("u1", "i2"), ("u2", "i1")]
     parts = {"train": train, "valid": [("u2", "i3")], "test": [("u1", "i4")]}
-    settings = write_parts(tmp_path / "by_hand", parts) | {"load_col": {"inter": ["user_id", "item_id"]}, "topk": 3}
+    settings = write_parts(tmp_path / "by_hand", parts) | {
+        "load_col": {"inter": ["user_id", "item_id"]},
+        "topk": 3,
+    }
     config = make_config(**settings, contrastive="none")
     loader, *_ = data_preparation(config, create_dataset(config))
     tokens = loader._dataset.field2id_token["item_id"]
@@ -182,7 +213,8 @@ def test_a_user_with_every_item_is_served(
     assert loader._dataset.n_negative_candidates == 4
     config = make_config(**settings, contrastive="none", train_neg_candidates="train")
     with pytest.raises(
-        DataError, match=r"user 'u1' has interacted with all 2 items .*or use train_neg_candidates: all"
+        DataError,
+        match=r"user 'u1' has interacted with all 2 items .*or use train_neg_candidates: all",
     ):
         data_preparation(config, create_dataset(config))
 
@@ -199,7 +231,9 @@ def test_popularity_of_new_and_mixed_items(make_config: MakeConfig, tmp_path: Pa
         config = make_config(**write_parts(tmp_path / name, parts), **settings)
         *_, test = data_preparation(config, create_dataset(config))
         item = test._dataset.token2id("item_id", "i4")
-        assert np.array_equal(evaluation_state(test).knowledge.popularity[item], popularity, equal_nan=True)
+        assert np.array_equal(
+            evaluation_state(test).knowledge.popularity[item], popularity, equal_nan=True
+        )
 
 
 def test_repeatable_rows_exclude_their_item(make_config: MakeConfig) -> None:

@@ -4,7 +4,13 @@ import pytest
 import torch
 from scipy.sparse import csr_matrix
 
-from recbole_sibrar.data.modality import ModalityKind, bag_table, dense_table, id_table, with_known_labels
+from recbole_sibrar.data.modality import (
+    ModalityKind,
+    bag_table,
+    dense_table,
+    id_table,
+    with_known_labels,
+)
 
 
 def mask(*values: int) -> torch.Tensor:
@@ -30,7 +36,11 @@ def test_nan_leaves_no_trace() -> None:
 def test_padding_is_never_available() -> None:
     everyone = torch.ones(3, dtype=torch.bool)
     categories = dense_table("kind", ModalityKind.CATEGORICAL, torch.tensor([2, 1, 2]), everyone, 3)
-    assert categories.available.tolist() == id_table(everyone).available.tolist() == [False, True, True]
+    assert (
+        categories.available.tolist()
+        == id_table(everyone).available.tolist()
+        == [False, True, True]
+    )
     assert categories.values is not None
     assert categories.values.tolist() == [0, 1, 2]
 
@@ -44,7 +54,8 @@ def test_input_stays_as_it_was() -> None:
 
 
 def test_bag_holds_sorted_distinct_ids() -> None:
-    bags = csr_matrix(([1.0] * 4, [3, 1, 3, 2], [0, 0, 3, 3, 4]), shape=(4, 5))  # entity 1 has the id 3 twice
+    # entity 1 has the id 3 twice
+    bags = csr_matrix(([1.0] * 4, [3, 1, 3, 2], [0, 0, 3, 3, 4]), shape=(4, 5))
     table = bag_table("tags", ModalityKind.MULTI_LABEL, bags)
     assert table.indices is not None
     assert table.offsets is not None
@@ -76,9 +87,19 @@ def test_description_has_the_share() -> None:
 
 
 def test_unknown_labels_are_left_out() -> None:
-    bags = [[], [1, 4], [2, 4], [3], [], [2, 3]]  # entities 1 and 5 are trained: they know 1, 2, 3 and 4
+    # entities 1 and 5 are trained: they know 1, 2, 3 and 4
+    bags = [
+        [],
+        [1, 4],
+        [2, 4],
+        [3],
+        [],
+        [2, 3],
+    ]
     rows = [x for x, bag in enumerate(bags) for _ in bag]
-    matrix = csr_matrix(([1.0] * len(rows), (rows, [label for bag in bags for label in bag])), shape=(6, 5))
+    matrix = csr_matrix(
+        ([1.0] * len(rows), (rows, [label for bag in bags for label in bag])), shape=(6, 5)
+    )
     table = bag_table("tags", ModalityKind.MULTI_LABEL, matrix)
     for trained, expected in (
         (mask(0, 1, 0, 0, 0, 1), bags),
@@ -89,7 +110,9 @@ def test_unknown_labels_are_left_out() -> None:
         known = with_known_labels(table, trained)
         assert known.indices is not None
         assert known.offsets is not None
-        assert [part.tolist() for part in known.indices.tensor_split(known.offsets[1:-1])] == expected
+        assert [
+            part.tolist() for part in known.indices.tensor_split(known.offsets[1:-1])
+        ] == expected
         assert known.available.tolist() == [bool(bag) for bag in expected]
         assert (known.name, known.kind, known.size) == (table.name, table.kind, table.size)
     assert table.available.tolist() == [bool(bag) for bag in bags]
@@ -98,7 +121,8 @@ def test_unknown_labels_are_left_out() -> None:
 def test_unknown_category_is_missing() -> None:
     values = torch.tensor([0, 3, 1, 2, 3, 1])
     table = dense_table("year", ModalityKind.CATEGORICAL, values, mask(0, 1, 1, 1, 1, 0), 4)
-    known = with_known_labels(table, mask(0, 1, 0, 1, 0, 1))  # entity 5 is trained, but has no value
+    # entity 5 is trained, but has no value
+    known = with_known_labels(table, mask(0, 1, 0, 1, 0, 1))
     assert known.available.tolist() == [False, True, False, True, True, False]
     assert known.values is not None
     assert known.values.tolist() == [0, 3, 0, 2, 3, 0]

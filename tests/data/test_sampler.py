@@ -24,12 +24,19 @@ TOKENS = np.array(["[PAD]", "ann", "bob"])
 
 
 def make(
-    pool: list[int], used: list[set[int]] | None = None, distribution: str = "uniform", alpha: float = 1.0
+    pool: list[int],
+    used: list[set[int]] | None = None,
+    distribution: str = "uniform",
+    alpha: float = 1.0,
 ) -> PoolSampler:
     """A sampler of two users for the phase of the validation, with items 1 to 7."""
     used = used or [set(), set()]
     recbole = SimpleNamespace(
-        distribution=distribution, alpha=alpha, used_ids=np.array([set(), *used]), phase="valid", item_num=8
+        distribution=distribution,
+        alpha=alpha,
+        used_ids=np.array([set(), *used]),
+        phase="valid",
+        item_num=8,
     )
     return PoolSampler(recbole, np.array(pool), POPULARITY, np.array([1, 2]), TOKENS)
 
@@ -58,7 +65,9 @@ def test_uniform_negatives() -> None:
 def test_popular_negatives(alpha: float) -> None:
     """The item 2 of the pool has none and is never drawn."""
     pool = [1, 2, 4, 5, 6]
-    counts = np.bincount(draw(make(pool, distribution="popularity", alpha=alpha), [1]).ravel(), minlength=8)
+    counts = np.bincount(
+        draw(make(pool, distribution="popularity", alpha=alpha), [1]).ravel(), minlength=8
+    )
     weights = np.array([9, 4, 16, 25]) ** alpha
     assert counts.sum() == counts[[1, 4, 5, 6]].sum()
     assert chisquare(counts[[1, 4, 5, 6]], N_DRAWS * weights / weights.sum()).pvalue > 1e-3
@@ -72,7 +81,10 @@ def test_popularity_of_the_whole_pool() -> None:
         iid_field="item_id",
         user_num=3,
         item_num=8,
-        inter_feat={name: SimpleNamespace(numpy=lambda values=values: values) for name, values in columns.items()},
+        inter_feat={
+            name: SimpleNamespace(numpy=lambda values=values: values)
+            for name, values in columns.items()
+        },
     )
     recbole = Sampler(["train"], [dataset], "popularity", 0.75).set_phase("train")
     ours = PoolSampler(recbole, np.arange(1, 8), POPULARITY, np.array([1, 2]), TOKENS)
@@ -88,17 +100,26 @@ def test_last_item_of_the_pool() -> None:
 
 
 def test_user_with_the_whole_pool_is_named() -> None:
-    with pytest.raises(DataError, match="user 'bob' has interacted with all 2 items that negatives of valid are drawn"):
+    with pytest.raises(
+        DataError,
+        match="user 'bob' has interacted with all 2 items that negatives of valid are drawn",
+    ):
         make([3, 4], [{3}, {4, 1, 3}])
 
 
 def test_pool_without_popularity() -> None:
-    with pytest.raises(DataError, match=r"mode: .* valid cannot be drawn by popularity, because none of the 1 cand"):
+    with pytest.raises(
+        DataError, match=r"mode: .* valid cannot be drawn by popularity, because none of the 1 cand"
+    ):
         make([2], distribution="popularity")
 
 
-@pytest.mark.parametrize("arguments", [{"train_neg_sample_args": None}, {"eval_args": {"mode": "full"}}])
-def test_loader_without_negatives(make_model: Callable[..., tuple[Any, ...]], arguments: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "arguments", [{"train_neg_sample_args": None}, {"eval_args": {"mode": "full"}}]
+)
+def test_loader_without_negatives(
+    make_model: Callable[..., tuple[Any, ...]], arguments: dict[str, Any]
+) -> None:
     _, _, train, valid, _ = make_model(model="Pop", **arguments)
     for loader in [train] if "train_neg_sample_args" in arguments else [valid]:
         before = loader._sampler
@@ -106,7 +127,9 @@ def test_loader_without_negatives(make_model: Callable[..., tuple[Any, ...]], ar
         assert loader._sampler is before
 
 
-@pytest.mark.parametrize("users", [[3, 1, 2, 3, 7, 1], [5, 5, 5], [2]], ids=["several", "repeated", "one"])
+@pytest.mark.parametrize(
+    "users", [[3, 1, 2, 3, 7, 1], [5, 5, 5], [2]], ids=["several", "repeated", "one"]
+)
 @pytest.mark.parametrize("phase", ["train", "valid"])
 @pytest.mark.parametrize("distribution", ["uniform", "popularity"])
 @pytest.mark.parametrize("kind", [Sampler, RepeatableSampler])
@@ -141,8 +164,12 @@ def test_known_items_are_recboles(make_config: Callable[..., Config]) -> None:
     parts = create_dataset(make_config(model="BPR")).build()
     sampler = Sampler(["train", "valid", "test"], parts)
     row_by_row: Any = vars(Sampler)["get_used_ids"]._recbole_sibrar_original
-    expected = {phase: [list(items) for items in used] for phase, used in row_by_row(sampler).items()}
-    assert {phase: [list(items) for items in used] for phase, used in sampler.get_used_ids().items()} == expected
+    expected = {
+        phase: [list(items) for items in used] for phase, used in row_by_row(sampler).items()
+    }
+    assert {
+        phase: [list(items) for items in used] for phase, used in sampler.get_used_ids().items()
+    } == expected
     assert sum(map(len, expected["test"])) > sum(map(len, expected["train"])) > 0
 
 
@@ -154,14 +181,23 @@ def test_users_with_all_items_are_refused(make_config: Callable[..., Config]) ->
         sampler.get_used_ids()
 
 
-@pytest.mark.parametrize(("n_users", "n_items", "n_pairs"), [(30, 40, 500), (30, 40, 3), (900, 7000, 5000), (5, 9, 0)])
+@pytest.mark.parametrize(
+    ("n_users", "n_items", "n_pairs"), [(30, 40, 500), (30, 40, 3), (900, 7000, 5000), (5, 9, 0)]
+)
 def test_pair_set_has_its_pairs_alone(n_users: int, n_items: int, n_pairs: int) -> None:
     rng = np.random.default_rng(n_pairs)
     users, items = rng.integers(0, n_users, n_pairs), rng.integers(0, n_items, n_pairs)
     pairs = PairSet(users, items, n_users, n_items)
-    asked = [np.concatenate([some, rng.integers(0, n, 20_000)]) for some, n in ((users, n_users), (items, n_items))]
+    asked = [
+        np.concatenate([some, rng.integers(0, n, 20_000)])
+        for some, n in ((users, n_users), (items, n_items))
+    ]
     expected = set(zip(users.tolist(), items.tolist(), strict=True))
-    wanted = [i for i, pair in enumerate(zip(*(column.tolist() for column in asked), strict=True)) if pair in expected]
+    wanted = [
+        i
+        for i, pair in enumerate(zip(*(column.tolist() for column in asked), strict=True))
+        if pair in expected
+    ]
     assert pairs.has(*asked).tolist() == wanted
     assert len(pairs.table) <= max(8 * PairSet.BITS, PairSet.BITS * n_pairs // 8)
 

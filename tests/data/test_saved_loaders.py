@@ -17,7 +17,12 @@ Build = Callable[..., tuple[Any, ...]]
 COLD = {"split": {"CS": [0.6, 0.2, 0.2]}, "group_by": "item", "mode": "full"}
 SAMPLED = {"split": {"RS": [0.6, 0.2, 0.2]}, "group_by": "user", "mode": "uni5"}
 TINY = {"hidden_size": 4, "inner_size": 4, "n_layers": 1, "MAX_ITEM_LIST_LENGTH": 5, "epochs": 1}
-PLAIN: dict[str, Any] = {"epochs": 2, "show_progress": False, "state": "ERROR", "train_batch_size": 256}
+PLAIN: dict[str, Any] = {
+    "epochs": 2,
+    "show_progress": False,
+    "state": "ERROR",
+    "train_batch_size": 256,
+}
 
 
 @pytest.fixture
@@ -28,7 +33,9 @@ def folder(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     triples = [f"e{n}\tr{n % 2}\te{n * 7 % 40 + 1}" for n in range(1, 41)]
     links = [f"i{n}\te{n}" for n in range(1, 36)]
     name = tiny_folder / "tiny" / "tiny"
-    Path(f"{name}.kg").write_text("\n".join(["head_id:token\trelation_id:token\ttail_id:token", *triples]) + "\n")
+    Path(f"{name}.kg").write_text(
+        "\n".join(["head_id:token\trelation_id:token\ttail_id:token", *triples]) + "\n"
+    )
     Path(f"{name}.link").write_text("\n".join(["item_id:token\tentity_id:token", *links]) + "\n")
     return tmp_path
 
@@ -50,7 +57,11 @@ def run(model: str, **keys: Any) -> Any:
         ("CKE", {}),
         (
             "BERT4Rec",
-            {**TINY, "train_neg_sample_args": None, "load_col": {"inter": ["user_id", "item_id", "timestamp"]}},
+            {
+                **TINY,
+                "train_neg_sample_args": None,
+                "load_col": {"inter": ["user_id", "item_id", "timestamp"]},
+            },
         ),
     ],
 )
@@ -58,7 +69,10 @@ def test_saving_changes_no_number(folder: Path, model: str, keys: dict[str, Any]
     expected = run(model, checkpoint_dir="without", **keys)
     assert run(model, checkpoint_dir="saved", save_dataloaders=True, **keys) == expected
     assert run(model, checkpoint_dir="saved", save_dataloaders=True, **keys) == expected
-    assert run(model, checkpoint_dir="other", dataloaders_save_path=str(saved_file(model)), **keys) == expected
+    assert (
+        run(model, checkpoint_dir="other", dataloaders_save_path=str(saved_file(model)), **keys)
+        == expected
+    )
 
 
 def saved_file(model: str) -> Path:
@@ -67,11 +81,21 @@ def saved_file(model: str) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["SiBraR", "CKE"])
-def test_saved_loaders_are_used_again(folder: Path, caplog: pytest.LogCaptureFixture, model: str) -> None:
+def test_saved_loaders_are_used_again(
+    folder: Path, caplog: pytest.LogCaptureFixture, model: str
+) -> None:
     caplog.set_level("INFO")
     run(model, checkpoint_dir="saved", save_dataloaders=True, state="INFO")
     assert "Load split dataloaders" not in caplog.text
-    run(model, checkpoint_dir="saved", learning_rate=0.5, epochs=1, topk=[3], valid_metric="MRR@3", state="INFO")
+    run(
+        model,
+        checkpoint_dir="saved",
+        learning_rate=0.5,
+        epochs=1,
+        topk=[3],
+        valid_metric="MRR@3",
+        state="INFO",
+    )
     assert "Load split dataloaders" in caplog.text
 
 
@@ -80,7 +104,9 @@ def test_read_loaders_have_new_keys(make_model: Build) -> None:
     assert all(loader.generator is not None for loader in saved)
     config, _, *read = make_model(checkpoint_dir="saved", learning_rate=0.5)
     assert all(loader.config is config for loader in read)
-    assert [loader.generator.initial_seed() for loader in read] == [loader.generator.initial_seed() for loader in saved]
+    assert [loader.generator.initial_seed() for loader in read] == [
+        loader.generator.initial_seed() for loader in saved
+    ]
 
 
 @pytest.mark.slow
@@ -89,7 +115,10 @@ def test_read_loaders_have_new_keys(make_model: Build) -> None:
     [
         ({"train_batch_size": 128}, "train_batch_size: 512 there, 128 here"),
         ({"eval_batch_size": 999}, "eval_batch_size: 4000000 there, 999 here"),
-        ({"train_neg_sample_args": {"distribution": "uniform", "sample_num": 3}}, "train_neg_sample_args"),
+        (
+            {"train_neg_sample_args": {"distribution": "uniform", "sample_num": 3}},
+            "train_neg_sample_args",
+        ),
         ({"eval_candidates": "split"}, "eval_args"),
         ({"eval_args": SAMPLED}, "eval_args"),
         ({"worker": 1}, "worker: 0 there, 1 here"),
@@ -126,9 +155,15 @@ def test_loaders_of_other_data_are_not_used(
     assert "1 new item (new)" in caplog.text
 
 
-@pytest.mark.parametrize(("content", "reason"), [(b"no pickle", "cannot be read"), (None, "there is no such file")])
+@pytest.mark.parametrize(
+    ("content", "reason"), [(b"no pickle", "cannot be read"), (None, "there is no such file")]
+)
 def test_a_file_without_loaders_is_said(
-    make_model: Build, caplog: pytest.LogCaptureFixture, tmp_path: Path, content: bytes | None, reason: str
+    make_model: Build,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+    content: bytes | None,
+    reason: str,
 ) -> None:
     file = tmp_path / "loaders.pth"
     if content is not None:
@@ -138,12 +173,16 @@ def test_a_file_without_loaders_is_said(
     assert any(str(file) in text and reason in text for text in caplog.messages)
 
 
-def test_a_folder_that_is_full_is_one_line(make_model: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_is_full_is_one_line(
+    make_model: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(pickle, "dump", fail)
-    with pytest.raises(DataError, match=r"save_dataloaders: cannot write saved/.*: No space left on device"):
+    with pytest.raises(
+        DataError, match=r"save_dataloaders: cannot write saved/.*: No space left on device"
+    ):
         make_model(checkpoint_dir="saved", save_dataloaders=True)
     assert not list(Path("saved").glob("*"))
 

@@ -27,7 +27,10 @@ RATIOS = (0.6, 0.2, 0.2)
 steady = settings(deadline=None, max_examples=60)
 seeds = st.integers(0, 2**32 - 1)
 sides = st.sampled_from(["user", "item"])
-names = st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1), unique=True)
+names = st.lists(
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1),
+    unique=True,
+)
 
 
 @st.composite
@@ -78,7 +81,9 @@ def test_sizes_of_the_papers() -> None:
 def test_seed_and_side_give_other_divisions() -> None:
     tokens = [f"x{n}" for n in range(100)]
     divisions = {
-        tuple(partition_entities(tokens, RATIOS, seed, side)) for seed in range(20) for side in ("user", "item")
+        tuple(partition_entities(tokens, RATIOS, seed, side))
+        for seed in range(20)
+        for side in ("user", "item")
     }
     assert len(divisions) == 40
 
@@ -94,7 +99,9 @@ def test_entities_are_equally_likely() -> None:
 
 def test_tokens_are_held_out_independently() -> None:
     n = 3000
-    parts = np.array([partition_entities([*"abcdefghij"], RATIOS, seed, "user") for seed in range(n)])
+    parts = np.array(
+        [partition_entities([*"abcdefghij"], RATIOS, seed, "user") for seed in range(n)]
+    )
     expected = 2 / 10 * 1 / 9
     together = ((parts[:, 0] == 2) & (parts[:, 1] == 2)).mean()
     assert abs(together - expected) < 4.5 * math.sqrt(expected * (1 - expected) / n)
@@ -102,7 +109,9 @@ def test_tokens_are_held_out_independently() -> None:
 
 @pytest.mark.parametrize(("n", "ratios"), [(4, (0.8, 0.1, 0.1)), (2, RATIOS), (0, RATIOS)])
 def test_too_few_entities(n: int, ratios: tuple[float, ...]) -> None:
-    with pytest.raises(DataError, match=rf"{n} users cannot be divided by \[{ratios[0]}.*0 for") as caught:
+    with pytest.raises(
+        DataError, match=rf"{n} users cannot be divided by \[{ratios[0]}.*0 for"
+    ) as caught:
         partition_entities([f"u{k}" for k in range(n)], ratios, 1, "user")
     assert all(f"for {part}" in str(caught.value) for part in PARTS)
 
@@ -114,7 +123,8 @@ def test_interaction_follows_its_entity(frame: pd.DataFrame, seed: int) -> None:
         try:
             parts = partition_interactions(frame["user"], frame["item"], RATIOS, side, seed)
         except DataError:
-            assert frame[side].nunique() < 5  # with five or more, each part has an entity, which has an interaction
+            # with five or more, each part has an entity, which has an interaction
+            assert frame[side].nunique() < 5
             continue
         assert set(parts) == {0, 1, 2}
         assert (frame.assign(part=parts).groupby(side)["part"].nunique() == 1).all()
@@ -125,7 +135,9 @@ def test_interaction_follows_its_entity(frame: pd.DataFrame, seed: int) -> None:
 def test_both_keeps_agreeing_interactions(frame: pd.DataFrame, seed: int) -> None:
     columns = frame["user"], frame["item"]
     try:
-        of_user, of_item = (partition_interactions(*columns, RATIOS, side, seed) for side in ("user", "item"))
+        of_user, of_item = (
+            partition_interactions(*columns, RATIOS, side, seed) for side in ("user", "item")
+        )
         both = partition_interactions(*columns, RATIOS, "both", seed)
     except DataError:
         return
@@ -141,7 +153,10 @@ def test_empty_part_is_named() -> None:
             partition_interactions(users, items, (0.8, 0.1, 0.1), "both", seed)
         except DataError as error:
             messages.add(str(error))
-    assert any("no interaction is left for valid of 10 interactions, divided by both" in text for text in messages)
+    assert any(
+        "no interaction is left for valid of 10 interactions, divided by both" in text
+        for text in messages
+    )
 
 
 @steady
@@ -199,7 +214,11 @@ def test_hash_ignores_the_order() -> None:
 def test_entity_in_two_parts_is_named() -> None:
     tokens = ["[PAD]", "a", "b", "c"]
     check_disjoint([[1, 1], [2], [3]], tokens, "item")
-    with pytest.raises(DataError, match="item 'b' has interactions in both train and test, and so have 0 more"):
+    with pytest.raises(
+        DataError, match="item 'b' has interactions in both train and test, and so have 0 more"
+    ):
         check_disjoint([[1, 2], [3], [2]], tokens, "item")
-    with pytest.raises(DataError, match="user 'a' has interactions in both train and valid, and so have 1 more"):
+    with pytest.raises(
+        DataError, match="user 'a' has interactions in both train and valid, and so have 1 more"
+    ):
         check_disjoint([[1, 2], [2, 1], [3]], tokens, "user")

@@ -30,7 +30,12 @@ TIMED = {"load_col": {"inter": ["user_id", "item_id", "timestamp"]}}
 
 
 def mixed(group_by: str, order: str = "RO", **split: Any) -> dict[str, Any]:
-    return {"split": {"CS": COLD, "warm": WARM, **split}, "group_by": group_by, "order": order, "mode": "full"}
+    return {
+        "split": {"CS": COLD, "warm": WARM, **split},
+        "group_by": group_by,
+        "order": order,
+        "mode": "full",
+    }
 
 
 def pairs_of(config: Config) -> Pairs:
@@ -38,7 +43,11 @@ def pairs_of(config: Config) -> Pairs:
     init_seed(config["seed"], config["reproducibility"])
     parts = [loader._dataset for loader in data_preparation(config, create_dataset(config))]
     columns = [
-        [part.field2id_token[name][part.inter_feat[name].numpy()] for name in ("user_id", "item_id")] for part in parts
+        [
+            part.field2id_token[name][part.inter_feat[name].numpy()]
+            for name in ("user_id", "item_id")
+        ]
+        for part in parts
     ]
     return [set(zip(*map(list, found), strict=True)) for found in columns]
 
@@ -51,12 +60,16 @@ def read(folder: Path) -> pd.DataFrame:
 def cold_pairs(make_config: MakeConfig, group_by: str, order: str) -> Pairs:
     """The parts of the split without warm interactions."""
     return pairs_of(
-        make_config("Pop", eval_args={"split": {"CS": COLD}, "group_by": group_by, "order": order}, **TIMED)
+        make_config(
+            "Pop", eval_args={"split": {"CS": COLD}, "group_by": group_by, "order": order}, **TIMED
+        )
     )
 
 
 @pytest.mark.parametrize("group_by", GROUPINGS)
-def test_last_interactions_of_users(make_config: MakeConfig, tiny_folder: Path, group_by: str) -> None:
+def test_last_interactions_of_users(
+    make_config: MakeConfig, tiny_folder: Path, group_by: str
+) -> None:
     """The cold pairs are those of CS alone; of the others the last of each user are held out."""
     train, *cold = cold_pairs(make_config, group_by, "TO")
     frame = read(tiny_folder).sort_values(["user_id", "timestamp"])
@@ -93,7 +106,9 @@ def test_shares_at_random(make_config: MakeConfig, group_by: str) -> None:
         n = sum(1 for pair in train if pair[0] == user)
         held = [sum(1 for pair in part if pair[0] == user) for part in warm]
         assert max(held) <= math.floor(0.2 * n)
-    assert len(warm[0]) > 0.9 * sum(math.floor(0.2 * sum(p[0] == user for p in train)) for user in trained[0])
+    assert len(warm[0]) > 0.9 * sum(
+        math.floor(0.2 * sum(p[0] == user for p in train)) for user in trained[0]
+    )
 
 
 def test_order_of_rows(make_config: MakeConfig, tiny_folder: Path) -> None:
@@ -110,14 +125,20 @@ def test_order_of_rows(make_config: MakeConfig, tiny_folder: Path) -> None:
 def test_item_without_training_goes_back() -> None:
     """Each user has four shared items and, last, an item of its own, which training would not know."""
     users = pd.Series([f"u{u}" for u in range(3) for _ in range(5)])
-    items = pd.Series([f"i{(i + u) % 4}" if i < 4 else f"own{u}" for u in range(3) for i in range(5)])
+    items = pd.Series(
+        [f"i{(i + u) % 4}" if i < 4 else f"own{u}" for u in range(3) for i in range(5)]
+    )
     times = pd.Series([float(i) for _ in range(3) for i in range(5)])
     parts = np.zeros(15, dtype=np.int8)
-    with pytest.raises(DataError, match="no interaction is left for test; each of 3 known users has at most 5"):
+    with pytest.raises(
+        DataError, match="no interaction is left for test; each of 3 known users has at most 5"
+    ):
         hold_out_known(parts, users, items, [], [0.6, 0.2, 0.2], 1, times)
     users, items = pd.concat([users, pd.Series(["u9"])]), pd.concat([items, pd.Series(["own0"])])
     times = pd.concat([times, pd.Series([0.0])])
-    divided = hold_out_known(np.zeros(16, dtype=np.int8), users, items, [], [0.6, 0.2, 0.2], 1, times)
+    divided = hold_out_known(
+        np.zeros(16, dtype=np.int8), users, items, [], [0.6, 0.2, 0.2], 1, times
+    )
     assert divided.tolist() == [0, 0, 0, 1, 2, *[0, 0, 0, 1, 0] * 2, 0]
 
 
@@ -135,7 +156,10 @@ def test_repeated_interactions() -> None:
     assert (again == divided[order]).all()
     for user in set(users):
         n = int((users == user).sum())
-        assert [int((divided[users == user] == part).sum()) for part in (1, 2)] == [n // 10, n // 10]
+        assert [int((divided[users == user] == part).sum()) for part in (1, 2)] == [
+            n // 10,
+            n // 10,
+        ]
 
 
 def test_log_counts_both_kinds(make_config: MakeConfig, caplog: pytest.LogCaptureFixture) -> None:
@@ -143,9 +167,13 @@ def test_log_counts_both_kinds(make_config: MakeConfig, caplog: pytest.LogCaptur
     cold = cold_pairs(make_config, "item", "RO")
     found = pairs_of(make_config("Pop", eval_args=mixed("item")))
     (line,) = [text for text in caplog.messages if "cold and" in text]
-    counts = [f"{len(cold[n])} cold and {len(found[n]) - len(cold[n])} warm interactions" for n in (1, 2)]
+    counts = [
+        f"{len(cold[n])} cold and {len(found[n]) - len(cold[n])} warm interactions" for n in (1, 2)
+    ]
     assert f"valid {counts[0]}; test {counts[1]}; held-out pairs" in line
-    (ranked,) = [text for text in caplog.messages if re.match(r"ranked items: test \d+ \(cold", text)]
+    (ranked,) = [
+        text for text in caplog.messages if re.match(r"ranked items: test \d+ \(cold", text)
+    ]
     n_cold, n_known = len({i for _, i in cold[2]}), len({i for _, i in found[0]})
     assert ranked == f"ranked items: test {n_cold + n_known} (cold {n_cold}, warm {n_known})"
 
@@ -161,22 +189,37 @@ def test_parts_as_files(make_config: MakeConfig, tmp_path: Path, group_by: str) 
 def test_files_with_one_kind(make_config: MakeConfig, tmp_path: Path) -> None:
     """Files of a split without warm interactions are refused."""
     folder = tmp_path / "parts"
-    pairs_of(make_config("Pop", eval_args={"split": {"CS": COLD}, "group_by": "item"}, save_split=str(folder)))
+    pairs_of(
+        make_config(
+            "Pop", eval_args={"split": {"CS": COLD}, "group_by": "item"}, save_split=str(folder)
+        )
+    )
     read_again = {"data_path": str(folder), "benchmark_filename": ["train", "valid", "test"]}
-    with pytest.raises(DataError, match=r"^eval_args: split: the part valid has no warm interactions$"):
+    with pytest.raises(
+        DataError, match=r"^eval_args: split: the part valid has no warm interactions$"
+    ):
         pairs_of(make_config("Pop", eval_args=mixed("item"), **read_again))
 
 
 @pytest.mark.parametrize(
     ("split", "message"),
     [
-        ({"warm": WARM}, r"eval_args: split: found .*, allowed is one way to split, .*CS: .*warm: "),
-        ({"CS": COLD, "warm": WARM, "RS": WARM}, "eval_args: split: found .*, allowed is one way to split"),
+        (
+            {"warm": WARM},
+            r"eval_args: split: found .*, allowed is one way to split, .*CS: .*warm: ",
+        ),
+        (
+            {"CS": COLD, "warm": WARM, "RS": WARM},
+            "eval_args: split: found .*, allowed is one way to split",
+        ),
         (
             {"CS": COLD, "warm": [0.9, 0.1]},
             r"eval_args: split: warm: found \[0.9, 0.1\], allowed is three shares above 0",
         ),
-        ({"CS": COLD, "warm": [0.9, 0, 0.1]}, r"eval_args: split: warm: found .*three shares above 0"),
+        (
+            {"CS": COLD, "warm": [0.9, 0, 0.1]},
+            r"eval_args: split: warm: found .*three shares above 0",
+        ),
         ({"CS": COLD, "wram": WARM}, "eval_args: split: wram: unknown key.*warm"),
     ],
 )
@@ -188,16 +231,25 @@ def test_wrong_split(make_config: MakeConfig, split: dict[str, Any], message: st
 @pytest.mark.parametrize("mode", ["uni100", {"valid": "full", "test": "pop50"}])
 def test_sampled_candidates(make_config: MakeConfig, mode: Any) -> None:
     with pytest.raises(
-        ConfigError, match=r"^eval_args: mode: found '(uni100|pop50)', allowed is full with warm in split"
+        ConfigError,
+        match=r"^eval_args: mode: found '(uni100|pop50)', allowed is full with warm in split",
     ):
         make_config("Pop", eval_args={**mixed("item"), "mode": mode})
 
 
 def test_without_times(make_config: MakeConfig, tiny_folder: Path) -> None:
-    frame = pd.read_csv(tiny_folder / "tiny" / "tiny.inter", sep="\t").drop(columns="timestamp:float")
+    frame = pd.read_csv(tiny_folder / "tiny" / "tiny.inter", sep="\t").drop(
+        columns="timestamp:float"
+    )
     frame.to_csv(tiny_folder / "tiny" / "tiny.inter", sep="\t", index=False)
     for split in ({"CS": COLD}, {"CS": COLD, "warm": WARM}):
         with pytest.raises((ConfigError, DataError), match="TO") as caught:
-            pairs_of(make_config("Pop", eval_args={"split": split, "group_by": "item", "order": "TO"}, load_col=None))
+            pairs_of(
+                make_config(
+                    "Pop",
+                    eval_args={"split": split, "group_by": "item", "order": "TO"},
+                    load_col=None,
+                )
+            )
         assert "\n" not in str(caught.value)
         assert "timestamp" in str(caught.value)

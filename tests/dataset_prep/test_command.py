@@ -27,19 +27,33 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for user in range(1, N_USERS + 1):
         for item in range(1, N_ITEMS):
             if (user + item) % 4:
-                lines.append(f"{user}::{item}::{2 if user == N_USERS else 4}::{978300000 + len(lines)}")
+                lines.append(
+                    f"{user}::{item}::{2 if user == N_USERS else 4}::{978300000 + len(lines)}"
+                )
     lines += ["1::16::5::1"]
     (folder / "ratings.dat").write_text("\n".join(lines) + "\n")
-    users = [f"{user}::{'FM'[user % 2]}::25::{user % 5}::1000{user % 9}" for user in range(1, N_USERS + 1)]
+    users = [
+        f"{user}::{'FM'[user % 2]}::25::{user % 5}::1000{user % 9}"
+        for user in range(1, N_USERS + 1)
+    ]
     (folder / "users.dat").write_text("\n".join(users) + "\n")
-    items = [f"{item}::Film {item} ({1980 + item})::{'Drama|Comedy' if item % 2 else ''}" for item in range(1, 17)]
+    items = [
+        f"{item}::Film {item} ({1980 + item})::{'Drama|Comedy' if item % 2 else ''}"
+        for item in range(1, 17)
+    ]
     (folder / "movies.dat").write_text("\n".join(items) + "\n")
-    np.savez(folder / "text.npz", ids=np.arange(1, 13), vectors=rng.normal(size=(12, SIZE)).astype(np.float32))
+    np.savez(
+        folder / "text.npz",
+        ids=np.arange(1, 13),
+        vectors=rng.normal(size=(12, SIZE)).astype(np.float32),
+    )
     return folder
 
 
 @pytest.fixture
-def prepare(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+def prepare(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
     """Run the command; returns its exit status, output and errors."""
 
     def run(*arguments: str, converter: str = "ml-1m") -> tuple[int, str, str]:
@@ -65,7 +79,8 @@ def test_the_output_is_what_the_report_says(
     report = json.loads((target / "report.json").read_text())
     lines = [line.split("::") for line in (folder / "ratings.dat").read_text().splitlines()]
     liked = {(user, item) for user, item, rating, _ in lines if float(rating) >= 3}
-    left = {(user, item) for user, item in liked if item != "16"}  # the papers: ratings from 3, 5-core
+    # the papers: ratings from 3, 5-core
+    left = {(user, item) for user, item in liked if item != "16"}
     steps = [[step["interactions"], step["users"], step["items"]] for step in report["steps"]]
     assert steps == [
         [len(pairs), *(len({pair[side] for pair in pairs}) for side in (0, 1))]
@@ -76,13 +91,21 @@ def test_the_output_is_what_the_report_says(
     assert set(zip(inter["user_id"], inter["item_id"], strict=True)) == left
     assert ids(target / "small.user", "user_id") == {user for user, _ in left}
     assert ids(target / "small.item", "item_id") == {item for _, item in left}
-    modalities = {m["name"]: (m["side"], m["type"], m["size"], m["missing_share"]) for m in report["modalities"]}
+    modalities = {
+        m["name"]: (m["side"], m["type"], m["size"], m["missing_share"])
+        for m in report["modalities"]
+    }
     assert modalities["genres"] == ("item", "token_seq", 2, pytest.approx(7 / 15))
     assert modalities["text"] == ("item", "float_seq", SIZE, pytest.approx(3 / 15))
     assert modalities["occupation"] == ("user", "token", 5, 0)
     assert report["options"]["k_core"] == 5
     for source, n in (("users.dat", N_USERS), ("movies.dat", N_ITEMS)):
-        assert report["notes"].count(f"{source}: 1 of {n} lines were left out: no interaction of theirs is kept.") == 1
+        assert (
+            report["notes"].count(
+                f"{source}: 1 of {n} lines were left out: no interaction of theirs is kept."
+            )
+            == 1
+        )
     assert f"| {len(left)} | 23 | 15 |" in (target / "report.md").read_text()
     assert f"{len(left):>13,} {23:>9} {15:>9}  5-core" in output
 
@@ -91,18 +114,30 @@ def test_drop_incomplete_keeps_complete_core(
     prepare: Callable[..., tuple[int, str, str]], folder: Path, tmp_path: Path
 ) -> None:
     vectors = f"--item_feature=text={folder / 'text.npz'}"
-    assert prepare(vectors, "--drop_incomplete", "--item_features=genres,text", "--k_core=4")[0] == 0
+    assert (
+        prepare(vectors, "--drop_incomplete", "--item_features=genres,text", "--k_core=4")[0] == 0
+    )
     target = tmp_path / "dataset" / "ml-1m"
     items = read_frame(target / "ml-1m.item", read_header(target / "ml-1m.item"))
     assert list(items.columns) == ["item_id", "genres", "text"]
-    assert set(items["item_id"]) == {"1", "3", "5", "7", "9", "11"}  # odd ones have genres, those to 12 a vector
+    # odd ones have genres, those to 12 a vector
+    assert set(items["item_id"]) == {
+        "1",
+        "3",
+        "5",
+        "7",
+        "9",
+        "11",
+    }
     stored = dict(zip(*np.load(folder / "text.npz").values(), strict=True))
     for item, vector in zip(items["item_id"], items["text"], strict=True):
         np.testing.assert_array_equal(np.asarray(vector, dtype=np.float32), stored[int(item)])
     inter = read_frame(target / "ml-1m.inter", read_header(target / "ml-1m.inter"))
     assert inter.groupby("user_id").size().min() >= 4
     assert set(inter["user_id"]) == ids(target / "ml-1m.user", "user_id")
-    assert {m["missing_share"] for m in json.loads((target / "report.json").read_text())["modalities"]} == {0}
+    assert {
+        m["missing_share"] for m in json.loads((target / "report.json").read_text())["modalities"]
+    } == {0}
 
 
 def test_unrated_films_are_kept_on_request(
@@ -116,12 +151,20 @@ def test_unrated_films_are_kept_on_request(
         (folder / "movies.dat").write_text(movies)
     assert status == 0
     found = ids(tmp_path / "dataset" / "ml-1m" / "ml-1m.item", "item_id")
-    assert found == {str(item) for item in range(1, 18) if item != 16}  # 16 was rated, and is not in the 5-core
+    # 16 was rated, and is not in the 5-core
+    assert found == {str(item) for item in range(1, 18) if item != 16}
     assert "note: 1 items without any interaction are kept" in output
 
 
-def test_writes_chosen_fields_and_files_only(prepare: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
-    assert prepare("--user_features=none", "--item_features=year", "--convert_inter", "--convert_item")[0] == 0
+def test_writes_chosen_fields_and_files_only(
+    prepare: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    assert (
+        prepare(
+            "--user_features=none", "--item_features=year", "--convert_inter", "--convert_item"
+        )[0]
+        == 0
+    )
     target = tmp_path / "dataset" / "ml-1m"
     names = [field.name for field in read_header(target / "ml-1m.item")]
     assert names == ["item_id", "year"]
@@ -140,18 +183,28 @@ def test_writes_chosen_fields_and_files_only(prepare: Callable[..., tuple[int, s
         (["--k_core=-1"], "--k_core: found -1, allowed is 0 or more"),
         (["--k_core=500"], "no interactions are left after this filter: 500-core"),
         (["--min_rating=nan"], "argument --min_rating: found 'nan', allowed is a number or none"),
-        (["--k_core=five"], "argument --k_core: invalid int value: 'five'; recbole-sibrar prepare ml-1m --help"),
+        (
+            ["--k_core=five"],
+            "argument --k_core: invalid int value: 'five'; recbole-sibrar prepare ml-1m --help",
+        ),
         (["--keep_items=some"], "argument --keep_items: invalid choice: 'some'"),
         (["--min_rating=9"], "no interactions are left after this filter: rating of at least 9"),
         (["--dataset=ml-100k"], "RecBole reads 'ml-100k' from its own folder only"),
         (["--kcore=5"], "there is no option --kcore=5; did you mean '--k_core'?"),
-        (["--item_feture", "a=b"], "there is no option --item_feture; did you mean '--item_feature'?"),
+        (
+            ["--item_feture", "a=b"],
+            "there is no option --item_feture; did you mean '--item_feature'?",
+        ),
         (["--dataset=a/b"], "--dataset: found 'a/b'"),
         (["--input_path=nowhere"], "--input_path: there is no folder nowhere"),
     ],
 )
 def test_wrong_input_ends_in_one_line(
-    prepare: Callable[..., tuple[int, str, str]], folder: Path, tmp_path: Path, arguments: list[str], message: str
+    prepare: Callable[..., tuple[int, str, str]],
+    folder: Path,
+    tmp_path: Path,
+    arguments: list[str],
+    message: str,
 ) -> None:
     status, _, errors = prepare(*(argument.format(folder=folder) for argument in arguments))
     assert status == cli.WRONG_INPUT
@@ -162,7 +215,9 @@ def test_wrong_input_ends_in_one_line(
     assert not list((tmp_path / "dataset").glob(".*"))
 
 
-def test_replaces_a_data_set_on_request(prepare: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+def test_replaces_a_data_set_on_request(
+    prepare: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
     assert prepare()[0] == 0
     before = (tmp_path / "dataset" / "ml-1m" / "ml-1m.item").read_bytes()
     status, _, errors = prepare("--item_features=year")
@@ -172,11 +227,16 @@ def test_replaces_a_data_set_on_request(prepare: Callable[..., tuple[int, str, s
     assert (tmp_path / "dataset" / "ml-1m" / "ml-1m.item").read_bytes() != before
 
 
-def test_one_command_writes_a_data_set(prepare: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+def test_one_command_writes_a_data_set(
+    prepare: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
     (tmp_path / "dataset").mkdir()
     with locked(tmp_path / "dataset" / "ml-1m", "--output_path"):
         status, _, errors = prepare()
-        assert (status, "--output_path: another command is writing" in errors) == (cli.WRONG_INPUT, True)
+        assert (status, "--output_path: another command is writing" in errors) == (
+            cli.WRONG_INPUT,
+            True,
+        )
         assert prepare("--dataset=other")[0] == 0
     assert prepare()[0] == 0
     assert {path.name for path in (tmp_path / "dataset").iterdir()} == {"ml-1m", "other"}
@@ -188,7 +248,9 @@ def test_an_interruption_leaves_nothing(
     def interrupt(*_: Any) -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("recbole_sibrar.dataset_prep.pipeline.reporting.Report.as_markdown", interrupt)
+    monkeypatch.setattr(
+        "recbole_sibrar.dataset_prep.pipeline.reporting.Report.as_markdown", interrupt
+    )
     assert prepare()[0] == cli.INTERRUPTED
     assert list((tmp_path / "dataset").iterdir()) == []
 
@@ -205,7 +267,9 @@ def test_the_module_is_the_command(folder: Path, tmp_path: Path) -> None:
 def test_help_names_defaults_of_the_papers(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main(["prepare", "amazon-2023", "--help"])
-    assert "leave out lower ratings (default: none, as in the papers)" in " ".join(capsys.readouterr().out.split())
+    assert "leave out lower ratings (default: none, as in the papers)" in " ".join(
+        capsys.readouterr().out.split()
+    )
 
 
 @pytest.mark.slow

@@ -14,10 +14,34 @@ from recbole_sibrar.dataset_prep import command
 from recbole_sibrar.errors import DataError
 
 MOVIES = {
-    "1": {"director": "A. Bee", "language": "English, French", "year": "1995", "runtime": "81 min", "plot": "A doll."},
-    "2": {"director": "A. Bee", "language": "English", "year": "2007-2019", "runtime": "N/A", "plot": "N/A"},
-    "3": {"director": "C. Dee", "language": "N/A", "year": "1990", "runtime": "100 min", "plot": "A dog."},
-    "9": {"director": "E. Eff", "language": "Danish", "year": "1991", "runtime": "9 min", "plot": "Nobody rated it."},
+    "1": {
+        "director": "A. Bee",
+        "language": "English, French",
+        "year": "1995",
+        "runtime": "81 min",
+        "plot": "A doll.",
+    },
+    "2": {
+        "director": "A. Bee",
+        "language": "English",
+        "year": "2007-2019",
+        "runtime": "N/A",
+        "plot": "N/A",
+    },
+    "3": {
+        "director": "C. Dee",
+        "language": "N/A",
+        "year": "1990",
+        "runtime": "100 min",
+        "plot": "A dog.",
+    },
+    "9": {
+        "director": "E. Eff",
+        "language": "Danish",
+        "year": "1991",
+        "runtime": "9 min",
+        "plot": "Nobody rated it.",
+    },
 }
 
 Prepare = Callable[..., Path]
@@ -31,10 +55,17 @@ def source(tmp_path: Path) -> Path:
     ratings = [f"{user}::{film}::5::{user}" for user in range(1, 4) for film in range(1, 7)]
     (folder / "ratings.dat").write_text("\n".join(ratings) + "\n")
     (folder / "users.dat").write_text("".join(f"{user}::F::25::1::10000\n" for user in range(1, 4)))
-    (folder / "movies.dat").write_text("".join(f"{film}::Film (1990)::Drama\n" for film in range(1, 7)))
+    (folder / "movies.dat").write_text(
+        "".join(f"{film}::Film (1990)::Drama\n" for film in range(1, 7))
+    )
     (folder / "omdb.json").write_text(json.dumps(MOVIES))
     visual = np.array([[1, 2, 3], [np.nan] * 3, [4, 5, 6]], dtype=np.float32)
-    np.savez(folder / "trailers.npz", movie_id=np.array([1, 2, 4]), visual=visual, audio=visual[:, :2] + 1)
+    np.savez(
+        folder / "trailers.npz",
+        movie_id=np.array([1, 2, 4]),
+        visual=visual,
+        audio=visual[:, :2] + 1,
+    )
     return folder
 
 
@@ -54,7 +85,11 @@ def prepare(source: Path, tmp_path: Path) -> Prepare:
 def column(folder: Path, name: str) -> dict[str, object]:
     path = folder / "ml-1m.item"
     frame = read_frame(path, read_header(path))
-    return {row: value for row, value in zip(frame["item_id"], frame[name], strict=True) if not is_missing(value)}
+    return {
+        row: value
+        for row, value in zip(frame["item_id"], frame[name], strict=True)
+        if not is_missing(value)
+    }
 
 
 def is_missing(value: object) -> bool:
@@ -63,10 +98,20 @@ def is_missing(value: object) -> bool:
     return value is None or (hasattr(value, "__len__") and not len(value))
 
 
-def test_columns_become_fields(prepare: Prepare, source: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    columns = ["director=token", "language=token_seq languages", "year=float released", "runtime=float"]
+def test_columns_become_fields(
+    prepare: Prepare, source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    columns = [
+        "director=token",
+        "language=token_seq languages",
+        "year=float released",
+        "runtime=float",
+    ]
     folder = prepare(
-        "--item_table", str(source / "omdb.json"), *columns, features="director,languages,released,runtime"
+        "--item_table",
+        str(source / "omdb.json"),
+        *columns,
+        features="director,languages,released,runtime",
     )
     assert column(folder, "director") == {"1": "A. Bee", "2": "A. Bee", "3": "C. Dee"}
     assert {name: list(labels) for name, labels in column(folder, "languages").items()} == {
@@ -77,14 +122,25 @@ def test_columns_become_fields(prepare: Prepare, source: Path, capsys: pytest.Ca
     assert column(folder, "runtime") == {"1": 81, "3": 100}
 
     output = capsys.readouterr().out
-    assert "note: omdb.json: 1 cells of year, such as '2007-2019', are read as their first number." in output
+    assert (
+        "note: omdb.json: 1 cells of year, such as '2007-2019', are read as their first number."
+        in output
+    )
     assert "warning: omdb.json has a line for 3 of the 6 items with interactions (50.0%)" in output
-    assert "omdb.json: labels of language are separated by ','." in (folder / "report.md").read_text()
+    assert (
+        "omdb.json: labels of language are separated by ','." in (folder / "report.md").read_text()
+    )
 
 
-def test_missing_vectors_stay_missing(prepare: Prepare, source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_vectors_stay_missing(
+    prepare: Prepare, source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     trailers = source / "trailers.npz"
-    folder = prepare(f"--item_feature=audio={trailers}", f"--item_feature=visual={trailers}", features="audio,visual")
+    folder = prepare(
+        f"--item_feature=audio={trailers}",
+        f"--item_feature=visual={trailers}",
+        features="audio,visual",
+    )
     visual = column(folder, "visual")
     audio = column(folder, "audio")
     assert {name: list(value) for name, value in visual.items()} == {"1": [1, 2, 3], "4": [4, 5, 6]}
@@ -92,7 +148,9 @@ def test_missing_vectors_stay_missing(prepare: Prepare, source: Path, capsys: py
     assert "item visual: float_seq of size 3, 66.67% missing" in capsys.readouterr().out
 
 
-def test_models_never_read_what_is_missing(prepare: Prepare, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_never_read_what_is_missing(
+    prepare: Prepare, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from recbole.config import Config
     from recbole.data import create_dataset
 
@@ -108,37 +166,60 @@ def test_models_never_read_what_is_missing(prepare: Prepare, source: Path, monke
     dataset = create_dataset(config).build()[0]
     tables = dataset.modality_tables("item")
     names = dataset.field2id_token[dataset.iid_field]
-    available = {name: set(names[tables[name].available.numpy()]) for name in ("visual", "language", "runtime")}
+    available = {
+        name: set(names[tables[name].available.numpy()])
+        for name in ("visual", "language", "runtime")
+    }
     assert available == {"visual": {"1", "4"}, "language": {"1", "2"}, "runtime": {"1", "3"}}
 
 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (["omdb.json"], r"--item_table: found '.*omdb.json' without columns, allowed is FILE COLUMN=TYPE"),
+        (
+            ["omdb.json"],
+            r"--item_table: found '.*omdb.json' without columns, allowed is FILE COLUMN=TYPE",
+        ),
         (["omdb.json", "plot"], r"--item_table: found 'plot', allowed is FILE COLUMN=TYPE"),
         (
             ["omdb.json", "plot=tokn"],
             r"--item_table: found 'plot=tokn', allowed types are token, .*nearest|did you mean",
         ),
-        (["omdb.json", "polt=token"], r"--item_table: found 'polt', allowed are the columns of .*omdb.json: director"),
-        (["omdb.json", "director=id", "plot=id"], r"found the ids director and plot of .*, allowed is one column of"),
+        (
+            ["omdb.json", "polt=token"],
+            r"--item_table: found 'polt', allowed are the columns of .*omdb.json: director",
+        ),
+        (
+            ["omdb.json", "director=id", "plot=id"],
+            r"found the ids director and plot of .*, allowed is one column of",
+        ),
         (
             ["omdb.json", "director=id"],
             r"omdb.json, object 2, column director: found 'A. Bee', allowed is each id once",
         ),
-        (["omdb.json", "plot=float"], r"omdb.json, object 1, column plot: found 'A doll.', allowed is a finite number"),
+        (
+            ["omdb.json", "plot=float"],
+            r"omdb.json, object 1, column plot: found 'A doll.', allowed is a finite number",
+        ),
         (["omdb.jsn", "plot=token"], r"--item_table: there is no file .*omdb.jsn"),
         (["omdb.json", "plot=token genres"], r"two fields of the items are named 'genres'"),
     ],
 )
-def test_wrong_tables_are_refused(prepare: Prepare, source: Path, values: list[str], message: str) -> None:
+def test_wrong_tables_are_refused(
+    prepare: Prepare, source: Path, values: list[str], message: str
+) -> None:
     with pytest.raises(DataError, match=message):
         prepare("--item_table", str(source / values[0]), *values[1:], features="all")
 
 
 def test_texts_are_only_encoded(prepare: Prepare, source: Path) -> None:
-    folder = prepare("--item_table", str(source / "omdb.json"), "plot=text", "year=float released", features="all")
+    folder = prepare(
+        "--item_table",
+        str(source / "omdb.json"),
+        "plot=text",
+        "year=float released",
+        features="all",
+    )
     names = [field.name for field in read_header(folder / "ml-1m.item")]
     assert names == ["item_id", "title", "year", "genres", "released"]
 
@@ -152,5 +233,7 @@ def test_users_have_tables_too(prepare: Prepare, source: Path) -> None:
 
 def test_ids_stand_in_a_named_column(prepare: Prepare, source: Path) -> None:
     (source / "more.csv").write_text("imdb,ml,colour\nt1,1,red\nt2,2,blue\n")
-    folder = prepare("--item_table", str(source / "more.csv"), "ml=id", "colour=token", features="colour")
+    folder = prepare(
+        "--item_table", str(source / "more.csv"), "ml=id", "colour=token", features="colour"
+    )
     assert column(folder, "colour") == {"1": "red", "2": "blue"}

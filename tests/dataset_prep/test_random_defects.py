@@ -48,9 +48,13 @@ class Tables:
             row[position] = change(row[position])
 
 
-def text(rows: Rows, separator: str = ",", line_end: str = "\n", quoting: int = csv.QUOTE_MINIMAL) -> bytes:
+def text(
+    rows: Rows, separator: str = ",", line_end: str = "\n", quoting: int = csv.QUOTE_MINIMAL
+) -> bytes:
     buffer = io.StringIO()
-    csv.writer(buffer, delimiter=separator, lineterminator=line_end, quoting=quoting).writerows(rows)
+    csv.writer(buffer, delimiter=separator, lineterminator=line_end, quoting=quoting).writerows(
+        rows
+    )
     return buffer.getvalue().encode()
 
 
@@ -99,7 +103,12 @@ DEFECTS: dict[str, Callable[[Tables], None]] = {
 def prepare(folder: Path, capsys: pytest.CaptureFixture[str], *names: str) -> tuple[int, list[str]]:
     """Run the command; its status, and the lines that say what is wrong."""
     orders, products = names or ("orders.csv", "products.csv")
-    arguments = [f"--input_path={folder}", f"--output_path={folder / 'out'}", "--dataset=shop", "--overwrite"]
+    arguments = [
+        f"--input_path={folder}",
+        f"--output_path={folder / 'out'}",
+        "--dataset=shop",
+        "--overwrite",
+    ]
     tables = [f"--interactions={orders}", f"--items={products}"]
     types = ["--columns", "item:price=float", "item:vector=float_seq"]
     status = cli.main(["prepare", "generic", *arguments, *tables, *types])
@@ -112,9 +121,13 @@ def written(folder: Path) -> list[bytes]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("defect", DEFECTS)
-@settings(deadline=None, max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(seed=st.integers(0, 2**16))
-def test_a_defect_ends_in_one_line(capsys: pytest.CaptureFixture[str], defect: str, seed: int) -> None:
+def test_a_defect_ends_in_one_line(
+    capsys: pytest.CaptureFixture[str], defect: str, seed: int
+) -> None:
     tables = Tables(seed)
     DEFECTS[defect](tables)
     with TemporaryDirectory() as name:
@@ -134,7 +147,9 @@ BYTES: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("damage", BYTES)
-def test_a_damaged_file_ends_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: str) -> None:
+def test_a_damaged_file_ends_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: str
+) -> None:
     tables = Tables(3)
     (tmp_path / "orders.csv.gz").write_bytes(BYTES[damage](text(tables.orders)))
     (tmp_path / "products.csv").write_bytes(text(tables.products))
@@ -143,9 +158,13 @@ def test_a_damaged_file_ends_in_one_line(tmp_path: Path, capsys: pytest.CaptureF
     assert "orders.csv.gz" in lines[0]
 
 
-@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(seed=st.integers(0, 2**16), place=st.integers(0, 10**6))
-def test_an_open_quotation_mark_is_found(capsys: pytest.CaptureFixture[str], seed: int, place: int) -> None:
+def test_an_open_quotation_mark_is_found(
+    capsys: pytest.CaptureFixture[str], seed: int, place: int
+) -> None:
     tables = Tables(seed)
     lines = text(tables.orders).splitlines(keepends=True)
     number = 1 + place % (len(lines) - 1)
@@ -156,22 +175,37 @@ def test_an_open_quotation_mark_is_found(capsys: pytest.CaptureFixture[str], see
         (folder / "products.csv").write_bytes(text(tables.products))
         status, errors = prepare(folder, capsys)
         assert (status, len(errors)) == (cli.WRONG_INPUT, 1)
-        assert f"line {number + 1}: found a quotation mark" in errors[0] or "columns, allowed are 4" in errors[0]
+        assert (
+            f"line {number + 1}: found a quotation mark" in errors[0]
+            or "columns, allowed are 4" in errors[0]
+        )
 
 
 ODDITIES: dict[str, Callable[[Tables], tuple[bytes, bytes]]] = {
-    "byte order mark": lambda t: (b"\xef\xbb\xbf" + text(t.orders), b"\xef\xbb\xbf" + text(t.products)),
-    "line ends of Windows": lambda t: (text(t.orders, line_end="\r\n"), text(t.products, line_end="\r\n")),
+    "byte order mark": lambda t: (
+        b"\xef\xbb\xbf" + text(t.orders),
+        b"\xef\xbb\xbf" + text(t.products),
+    ),
+    "line ends of Windows": lambda t: (
+        text(t.orders, line_end="\r\n"),
+        text(t.products, line_end="\r\n"),
+    ),
     "empty lines at the end": lambda t: (text(t.orders) + b"\n\n", text(t.products) + b"\n"),
     "semicolons": lambda t: (text(t.orders, ";"), text(t.products, ";")),
     "tabs": lambda t: (text(t.orders, "\t"), text(t.products, "\t")),
-    "quotes around all": lambda t: (text(t.orders, quoting=csv.QUOTE_ALL), text(t.products, quoting=csv.QUOTE_ALL)),
+    "quotes around all": lambda t: (
+        text(t.orders, quoting=csv.QUOTE_ALL),
+        text(t.products, quoting=csv.QUOTE_ALL),
+    ),
     "words for missing prices": lambda t: (text(t.orders), text(with_words(t.products))),
     "other names": lambda t: (
         text([["Customer ID", "SKU", "Stars", "orderedAt"], *t.orders[1:]]),
         text([["Sku", *t.products[0][1:]], *t.products[1:]]),
     ),
-    "other order of columns": lambda t: (text([[row[k] for k in (3, 1, 0, 2)] for row in t.orders]), text(t.products)),
+    "other order of columns": lambda t: (
+        text([[row[k] for k in (3, 1, 0, 2)] for row in t.orders]),
+        text(t.products),
+    ),
 }
 
 
@@ -182,9 +216,13 @@ def with_words(rows: Rows) -> Rows:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("oddity", ODDITIES)
-@settings(deadline=None, max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(seed=st.integers(0, 2**16))
-def test_an_oddity_changes_nothing(capsys: pytest.CaptureFixture[str], oddity: str, seed: int) -> None:
+def test_an_oddity_changes_nothing(
+    capsys: pytest.CaptureFixture[str], oddity: str, seed: int
+) -> None:
     tables = Tables(seed)
     with TemporaryDirectory() as name:
         folder = Path(name)

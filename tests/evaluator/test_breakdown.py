@@ -22,23 +22,10 @@ from recbole_sibrar.evaluator.evaluation_state import evaluation_state
 from recbole_sibrar.plugin.evaluation import hooks
 
 Build = Callable[..., tuple[Any, ...]]
-USER_LEVEL = [
-    "ARP",
-    "APLT",
-    "ACLT",
-    "Novelty",
-    "ILD",
-    "UserCalibration",
-    "F1",
-    "Recall",
-    "NDCG",
-    "MRR",
-    "Precision",
-    "Hit",
-    "MAP",
-    "AveragePopularity",
-]
-OTHERS = ["Coverage", "Gini", "PL", "PopREO", "PopRSP", "ItemCoverage", "GiniIndex", "ShannonEntropy"]
+USER_LEVEL = ["ARP", "APLT", "ACLT", "Novelty", "ILD", "UserCalibration", "F1", "Recall"]
+USER_LEVEL += ["NDCG", "MRR", "Precision", "Hit", "MAP", "AveragePopularity"]
+OTHERS = ["Coverage", "Gini", "PL", "PopREO", "PopRSP", "ItemCoverage"]
+OTHERS += ["GiniIndex", "ShannonEntropy"]
 EVALUATION: dict[str, Any] = {
     "model": "BPR",
     "metrics": [*USER_LEVEL, *OTHERS],
@@ -47,7 +34,12 @@ EVALUATION: dict[str, Any] = {
     "ild_modality": "tags",
     "calibration_field": "tags",
     "eval_batch_size": 300,
-    "eval_args": {"split": {"RS": [0.6, 0.1, 0.3]}, "group_by": "user", "order": "RO", "mode": "full"},
+    "eval_args": {
+        "split": {"RS": [0.6, 0.1, 0.3]},
+        "group_by": "user",
+        "order": "RO",
+        "mode": "full",
+    },
 }
 
 
@@ -63,7 +55,11 @@ def evaluate(built: tuple[Any, ...], loader: Any = None) -> dict[str, float]:
 
 
 def of_group(result: dict[str, float], label: str) -> dict[str, float]:
-    return {key.removesuffix(f"[{label}]"): value for key, value in result.items() if key.endswith(f"[{label}]")}
+    return {
+        key.removesuffix(f"[{label}]"): value
+        for key, value in result.items()
+        if key.endswith(f"[{label}]")
+    }
 
 
 def labels(result: dict[str, float]) -> list[str]:
@@ -74,7 +70,9 @@ def pairs(loader: Any) -> dict[str, set[str]]:
     """The items of each user, by their names in the file."""
     table, names = loader._dataset.inter_feat, loader._dataset.field2id_token
     found: dict[str, set[str]] = {}
-    for user, item in zip(names["user_id"][table["user_id"]], names["item_id"][table["item_id"]], strict=True):
+    for user, item in zip(
+        names["user_id"][table["user_id"]], names["item_id"][table["item_id"]], strict=True
+    ):
         found.setdefault(user, set()).add(item)
     return found
 
@@ -87,14 +85,16 @@ def rankings(built: tuple[Any, ...]) -> dict[str, list[str]]:
     found = {}
     for user in pairs(test):
         with torch.no_grad():
-            scores = model.eval().full_sort_predict(Interaction({"user_id": torch.tensor([ids[user]])})).flatten()
+            batch = Interaction({"user_id": torch.tensor([ids[user]])})
+            scores = model.eval().full_sort_predict(batch).flatten()
         order = [str(names[item]) for item in scores.argsort(descending=True).tolist() if item]
-        found[user] = [item for item in order if not any(item in part.get(user, ()) for part in had)]
+        found[user] = [
+            item for item in order if not any(item in part.get(user, ()) for part in had)
+        ]
     return found
 
 
 def rewrite(folder: Path, side: str, column: int, values: Callable[[str], str]) -> None:
-    """Replace a column of the user or item file."""
     file = folder / "tiny" / f"tiny.{side}"
     header, *lines = [line.split("\t") for line in file.read_text().splitlines()]
     rows = [[*row[:column], values(row[0]), *row[column + 1 :]] for row in lines]
@@ -104,7 +104,9 @@ def rewrite(folder: Path, side: str, column: int, values: Callable[[str], str]) 
 @pytest.mark.parametrize("mode", ["full", "uni20"])
 def test_user_groups_are_independent(make_model: Build, mode: str) -> None:
     arguments = {**EVALUATION["eval_args"], "mode": mode}
-    built = make_model(**{**EVALUATION, "eval_args": arguments}, eval_groups={"gender": "user", "likes": "user"})
+    built = make_model(
+        **{**EVALUATION, "eval_args": arguments}, eval_groups={"gender": "user", "likes": "user"}
+    )
     config, _, _, _, test = built
     result = evaluate(built)
     assert labels(result) == [f"gender=c{n}" for n in range(3)] + [f"likes=t{n}" for n in range(6)]
@@ -127,15 +129,21 @@ def test_user_groups_are_independent(make_model: Build, mode: str) -> None:
 
 def test_groups_leave_the_overall_result(make_model: Build) -> None:
     groups = {"gender": "user", "kind": "item", "popularity": "item"}
-    with_groups, without = evaluate(make_model(**EVALUATION, eval_groups=groups)), evaluate(make_model(**EVALUATION))
+    with_groups, without = (
+        evaluate(make_model(**EVALUATION, eval_groups=groups)),
+        evaluate(make_model(**EVALUATION)),
+    )
     assert {key: value for key, value in with_groups.items() if "[" not in key} == without
 
 
 def groups_of_items(train: dict[str, set[str]]) -> dict[str, set[str]]:
     counts = Counter(item for items in train.values() for item in items)
-    found = {f"kind=c{c}": {f"i{n}" for n in range(1, 40) if n % 7 and n % 3 == c} for c in range(3)}
+    found = {
+        f"kind=c{c}": {f"i{n}" for n in range(1, 40) if n % 7 and n % 3 == c} for c in range(3)
+    }
     by_popularity = sorted(counts.values())
-    border = by_popularity[len(counts) * 8 // 10]  # in the data of this test no tie stands on the border
+    # in the data of this test no tie stands on the border
+    border = by_popularity[len(counts) * 8 // 10]
     assert by_popularity[len(counts) * 8 // 10 - 1] < border
     found["popularity=head"] = {item for item, n in counts.items() if n >= border}
     found["popularity=tail"] = set(counts) - found["popularity=head"]
@@ -144,8 +152,12 @@ def groups_of_items(train: dict[str, set[str]]) -> dict[str, set[str]]:
 
 def test_item_groups_count_only_members(make_model: Build) -> None:
     for seed in range(2020, 2060):  # a split without a tie on the border of head and tail
-        built = make_model(**EVALUATION, eval_groups={"kind": "item", "popularity": "item"}, seed=seed)
-        counts = sorted(Counter(item for items in pairs(built[2]).values() for item in items).values())
+        built = make_model(
+            **EVALUATION, eval_groups={"kind": "item", "popularity": "item"}, seed=seed
+        )
+        counts = sorted(
+            Counter(item for items in pairs(built[2]).values() for item in items).values()
+        )
         if counts[len(counts) * 8 // 10 - 1] < counts[len(counts) * 8 // 10]:
             break
     result, held_out, lists = evaluate(built), pairs(built[4]), rankings(built)
@@ -157,7 +169,10 @@ def test_item_groups_count_only_members(make_model: Build) -> None:
         assert "itemcoverage@3" not in found  # RecBole's own count all items
         users = [user for user, items in held_out.items() if items & members]
         for k in (3, 10):
-            recall = [len(set(lists[u][:k]) & held_out[u] & members) / len(held_out[u] & members) for u in users]
+            recall = [
+                len(set(lists[u][:k]) & held_out[u] & members) / len(held_out[u] & members)
+                for u in users
+            ]
             precision = [len(set(lists[u][:k]) & held_out[u] & members) / k for u in users]
             shown = set().union(*(lists[u][:k] for u in users)) & members
             assert found[f"recall@{k}"] == pytest.approx(np.mean(recall))
@@ -168,7 +183,9 @@ def test_item_groups_count_only_members(make_model: Build) -> None:
             assert found[f"aclt@{k}"] == pytest.approx(np.mean(aclt))
 
 
-def test_groups_belong_to_the_test_only(make_model: Build, caplog: pytest.LogCaptureFixture) -> None:
+def test_groups_belong_to_the_test_only(
+    make_model: Build, caplog: pytest.LogCaptureFixture
+) -> None:
     built = make_model(**EVALUATION, eval_groups={"gender": "user"}, save_per_user="users.parquet")
     config, model, train, valid, test = built
     caplog.set_level(logging.INFO)
@@ -182,23 +199,33 @@ def test_groups_belong_to_the_test_only(make_model: Build, caplog: pytest.LogCap
     assert Path("users.parquet").exists()
     table = caplog.text.split("results by group\n")[1]
     rows = {line.split()[0]: line.split()[1] for line in table.splitlines()[1:5]}
-    sizes = {f"gender=c{c}": str(len([n for n in range(1, 30) if n % 7 and n % 3 == c])) for c in range(3)}
+    sizes = {
+        f"gender=c{c}": str(len([n for n in range(1, 30) if n % 7 and n % 3 == c]))
+        for c in range(3)
+    }
     assert rows == {"all": "30", **sizes}
 
 
-def test_groups_without_users_are_named(make_model: Build, tiny_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_groups_without_users_are_named(
+    make_model: Build, tiny_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     rewrite(tiny_folder, "user", 1, lambda user: f"like-{user}")
     built = make_model(**{**EVALUATION, "eval_args": cold("user")}, eval_groups={"gender": "user"})
     caplog.set_level(logging.INFO)
     result = evaluate(built)
-    present = {f"gender=like-{user}" for user in pairs(built[4]) if user != "u30"}  # u30 has no line in the file
+    # u30 has no line in the file
+    present = {f"gender=like-{user}" for user in pairs(built[4]) if user != "u30"}
     assert set(labels(result)) == present
-    (line,) = [r.getMessage() for r in caplog.records if "groups without a test user" in r.getMessage()]
+    (line,) = [
+        r.getMessage() for r in caplog.records if "groups without a test user" in r.getMessage()
+    ]
     everyone = {f"gender=like-u{n}" for n in range(1, 30)}
     assert {part.strip() for part in line.split(": ")[1].split(",")} == everyone - present
 
 
-def test_cold_items_are_in_neither_half(make_model: Build, caplog: pytest.LogCaptureFixture) -> None:
+def test_cold_items_are_in_neither_half(
+    make_model: Build, caplog: pytest.LogCaptureFixture
+) -> None:
     groups = {"popularity": "item", "kind": "item"}
     built = make_model(**{**EVALUATION, "eval_args": cold("item")}, eval_groups=groups)
     caplog.set_level(logging.INFO)
@@ -209,7 +236,9 @@ def test_cold_items_are_in_neither_half(make_model: Build, caplog: pytest.LogCap
 @pytest.mark.parametrize("model", ["BPR", "Pop", "SiBraR"])
 def test_groups_ignore_the_model_fields(make_model: Build, model: str) -> None:
     settings = {**EVALUATION, "model": model, "valid_metric": "MRR@10", "epochs": 1}
-    config, net, train, valid, test = make_model(**settings, eval_groups={"gender": "user", "tags": "item"})
+    config, net, train, valid, test = make_model(
+        **settings, eval_groups={"gender": "user", "tags": "item"}
+    )
     trainer = get_trainer(config["MODEL_TYPE"], model)(config, net)
     trainer.fit(train, valid, saved=False, show_progress=False)
     found = labels(trainer.evaluate(test, load_best_model=False))
@@ -223,12 +252,17 @@ def test_groups_ignore_the_model_fields(make_model: Build, model: str) -> None:
         ({"gender": "item"}, ["'gender'", "tiny.item", "kind, tags"]),
         ({"profile": "user"}, ["'profile'", "type float_seq", "tiny.user", "token"]),
         ({"user_id": "user"}, ["'user_id'", "gender, likes"]),
-        ({"gender": "users"}, ["eval_groups: gender", "users", "did you mean 'user'?", "{gender: user"]),
+        (
+            {"gender": "users"},
+            ["eval_groups: gender", "users", "did you mean 'user'?", "{gender: user"],
+        ),
         ({"popularity": "user"}, ["popularity: item"]),
         (["gender"], ["['gender']", "{gender: user"]),
     ],
 )
-def test_wrong_groups_fail_before_training(make_model: Build, groups: Any, pieces: list[str]) -> None:
+def test_wrong_groups_fail_before_training(
+    make_model: Build, groups: Any, pieces: list[str]
+) -> None:
     with pytest.raises((DataError, ConfigError)) as caught:
         make_model(**EVALUATION, eval_groups=groups)
     text = str(caught.value)
@@ -240,7 +274,9 @@ def test_wrong_groups_fail_before_training(make_model: Build, groups: Any, piece
 def test_groups_of_a_missing_file(make_model: Build, tiny_folder: Path) -> None:
     file = tiny_folder / "tiny" / "tiny.user"
     file.unlink()
-    with pytest.raises(DataError, match=r"eval_groups: found 'gender', but the file .*tiny.user.* does not exist"):
+    with pytest.raises(
+        DataError, match=r"eval_groups: found 'gender', but the file .*tiny.user.* does not exist"
+    ):
         make_model(**EVALUATION, eval_groups={"gender": "user"})
 
 
@@ -253,12 +289,20 @@ def test_user_file_averages_to_the_result(make_model: Build, model: str, mode: s
     result, frame = evaluate(built), pd.read_parquet("results/users.parquet")
     held_out = pairs(built[4])
     assert sorted(frame["user_id"]) == sorted(held_out)
-    assert list(frame) == ["user_id", *(f"{m.lower()}@{k}" for m in (*USER_LEVEL, "PL") for k in (3, 10)), "items"]
+    assert list(frame) == [
+        "user_id",
+        *(f"{m.lower()}@{k}" for m in (*USER_LEVEL, "PL") for k in (3, 10)),
+        "items",
+    ]
     for metric in USER_LEVEL:
         for k in (3, 10):
-            assert frame[f"{metric.lower()}@{k}"].mean() == pytest.approx(result[f"{metric.lower()}@{k}"], abs=1e-9)
+            assert frame[f"{metric.lower()}@{k}"].mean() == pytest.approx(
+                result[f"{metric.lower()}@{k}"], abs=1e-9
+            )
     for _, row in frame.iterrows():
-        assert row["recall@3"] == len(set(row["items"][:3]) & held_out[row["user_id"]]) / len(held_out[row["user_id"]])
+        assert row["recall@3"] == len(set(row["items"][:3]) & held_out[row["user_id"]]) / len(
+            held_out[row["user_id"]]
+        )
     assert [path.name for path in Path("results").iterdir()] == ["users.parquet"]
 
 
@@ -266,17 +310,22 @@ def test_user_file_has_items_best_first(make_model: Build) -> None:
     built = make_model(**EVALUATION, save_per_user="users.parquet")
     evaluate(built)
     frame, lists = pd.read_parquet("users.parquet"), rankings(built)
-    assert {row["user_id"]: list(row["items"]) for _, row in frame.iterrows()} == {u: x[:10] for u, x in lists.items()}
+    assert {row["user_id"]: list(row["items"]) for _, row in frame.iterrows()} == {
+        u: x[:10] for u, x in lists.items()
+    }
 
 
 def test_undefined_values_in_user_files(make_model: Build) -> None:
-    built = make_model(**{**EVALUATION, "eval_args": cold("item"), "topk": [3, 20]}, save_per_user="users.parquet")
+    built = make_model(
+        **{**EVALUATION, "eval_args": cold("item"), "topk": [3, 20]}, save_per_user="users.parquet"
+    )
     evaluate(built)
     frame = pd.read_parquet("users.parquet")
     assert frame[["arp@3", "aplt@20", "pl@3", "novelty@20"]].isna().all(axis=None)
     assert frame[["f1@3", "recall@20", "ild@20"]].notna().all(axis=None)
     candidates = set().union(*pairs(built[4]).values())
-    assert all(set(items) == candidates for items in frame["items"])  # fewer than 20, nothing in the empty places
+    # fewer than 20, nothing in the empty places
+    assert all(set(items) == candidates for items in frame["items"])
 
 
 def test_lift_of_a_single_user(make_model: Build) -> None:
@@ -285,9 +334,9 @@ def test_lift_of_a_single_user(make_model: Build) -> None:
     frame, train = pd.read_parquet("users.parquet").set_index("user_id"), pairs(built[2])
     counts = Counter(item for items in train.values() for item in items)
     for user, row in frame.iterrows():
-        before = np.mean([counts[item] for item in train[str(user)]])
-        after = np.mean([counts[item] for item in row["items"][:3]])
-        assert math.isclose(row["pl@3"], (after - before) / before)
+        had = np.mean([counts[item] for item in train[str(user)]])
+        got = np.mean([counts[item] for item in row["items"][:3]])
+        assert math.isclose(row["pl@3"], got / had - 1)
 
 
 def folder(path: Path) -> None:
@@ -300,7 +349,9 @@ def file_for_a_folder(path: Path) -> None:
 
 
 @pytest.mark.parametrize("obstacle", [folder, file_for_a_folder])
-def test_unwritable_user_file_fails_early(make_model: Build, tmp_path: Path, obstacle: Callable[[Path], None]) -> None:
+def test_unwritable_user_file_fails_early(
+    make_model: Build, tmp_path: Path, obstacle: Callable[[Path], None]
+) -> None:
     path = tmp_path / "results" / "users.parquet"
     path.parent.mkdir()
     obstacle(path)
@@ -313,11 +364,15 @@ def test_unwritable_user_file_fails_early(make_model: Build, tmp_path: Path, obs
         with pytest.raises(DataError, match=rf"^save_per_user: cannot write {path}: .+$"):
             step()
     assert not [
-        file for file in tmp_path.rglob("*") if file.is_file() and ("writing" in file.name or "tmp" in file.name)
+        file
+        for file in tmp_path.rglob("*")
+        if file.is_file() and ("writing" in file.name or "tmp" in file.name)
     ]
 
 
-def test_failed_writing_leaves_the_old_file(make_model: Build, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_failed_writing_leaves_the_old_file(
+    make_model: Build, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     built = make_model(**EVALUATION, save_per_user="results/users.parquet")
     evaluate(built)
     before = Path("results/users.parquet").read_bytes()
@@ -327,7 +382,10 @@ def test_failed_writing_leaves_the_old_file(make_model: Build, monkeypatch: pyte
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(pd.DataFrame, "to_parquet", full_disk)
-    with pytest.raises(DataError, match=r"save_per_user: cannot write results/users.parquet: No space left on device"):
+    with pytest.raises(
+        DataError,
+        match=r"save_per_user: cannot write results/users.parquet: No space left on device",
+    ):
         evaluate(built)
     assert [file.name for file in Path("results").iterdir()] == ["users.parquet"]
     assert Path("results/users.parquet").read_bytes() == before

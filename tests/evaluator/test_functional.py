@@ -67,7 +67,10 @@ def test_coverage_of_the_union_of_lists(case: Case) -> None:
 @random_cases
 @given(cases())
 def test_gini_is_half_the_mean_difference(case: Case) -> None:
-    counts = [sum(row.count(item) for row in case.lists) for item in np.flatnonzero(case.candidates).tolist()]
+    counts = [
+        sum(row.count(item) for row in case.lists)
+        for item in np.flatnonzero(case.candidates).tolist()
+    ]
     found = functional.gini(case.items, case.candidates)
     if not sum(counts):
         assert math.isnan(found)
@@ -85,7 +88,9 @@ def test_exposure_ignores_numbering(case: Case) -> None:
     candidates[number] = case.candidates
     items = number[case.items][case.rng.permutation(len(case.items))]
     for measure in (functional.coverage, functional.gini):
-        assert measure(items, candidates) == pytest.approx(measure(case.items, case.candidates), nan_ok=True)
+        assert measure(items, candidates) == pytest.approx(
+            measure(case.items, case.candidates), nan_ok=True
+        )
 
 
 def test_gini_of_equal_exposure_is_zero() -> None:
@@ -98,10 +103,15 @@ def test_gini_of_equal_exposure_is_zero() -> None:
 @random_cases
 @given(cases())
 def test_unknown_values_are_left_out(case: Case) -> None:
-    values = np.where(case.rng.random(case.n_items) < 0.4, NAN, case.rng.integers(0, 9, case.n_items))
+    values = np.where(
+        case.rng.random(case.n_items) < 0.4, NAN, case.rng.integers(0, 9, case.n_items)
+    )
     known = [[values[item] for item in row if not math.isnan(values[item])] for row in case.lists]
     means = [mean_or_nan(row) for row in known]
-    sums = [sum(row) if row or not all_items else NAN for row, all_items in zip(known, case.lists, strict=True)]
+    sums = [
+        sum(row) if row or not all_items else NAN
+        for row, all_items in zip(known, case.lists, strict=True)
+    ]
     assert functional.list_mean(case.items, values).tolist() == pytest.approx(means, nan_ok=True)
     assert functional.list_sum(case.items, values).tolist() == pytest.approx(sums, nan_ok=True)
 
@@ -124,13 +134,19 @@ def test_mean_of_an_empty_history() -> None:
     [
         ([6.0, 2.0], [2.0, 2.0], 1.0),  # (4 - 2) / 2
         ([1.0, 1.0], [2.0, 2.0], -0.5),
-        ([8.0, 1.0, NAN], [2.0, 2.0, 50.0], 1.25),  # the third user got nothing whose popularity is known
+        (
+            [8.0, 1.0, NAN],
+            [2.0, 2.0, 50.0],
+            1.25,
+        ),  # the third user got nothing whose popularity is known
         ([8.0, 1.0], [2.0, NAN], 3.0),  # the second user has no history
         ([8.0], [NAN], NAN),
         ([], [], NAN),
     ],
 )
-def test_popularity_lift_of_shared_users(recommended: list[float], profile: list[float], lift: float) -> None:
+def test_popularity_lift_of_shared_users(
+    recommended: list[float], profile: list[float], lift: float
+) -> None:
     found = functional.popularity_lift(np.array(recommended), np.array(profile))
     assert found == pytest.approx(lift, nan_ok=True)
 
@@ -147,7 +163,8 @@ def test_disparity_of_rates(groups: list[tuple[int, int]]) -> None:
 def test_disparity_without_a_chance() -> None:
     assert math.isnan(functional.group_disparity(np.array([3, 0]), np.array([5, 0])))
     assert functional.group_disparity(np.array([3, 6]), np.array([5, 10])) == 0
-    assert functional.group_disparity(np.array([3, 0]), np.array([5, 7])) == 1  # two groups: 1 is the maximum
+    # two groups: 1 is the maximum
+    assert functional.group_disparity(np.array([3, 0]), np.array([5, 7])) == 1
 
 
 @random_cases
@@ -170,27 +187,39 @@ def test_equal_features_have_distance_zero() -> None:
     vectors = np.random.default_rng(0).normal(size=(50, 30)).astype(np.float32)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     for row in unit:
-        (found,) = functional.intra_list_distance(np.array([[1, 2, 3]]), np.tile(row, (4, 1)), np.ones(4, dtype=bool))
+        (found,) = functional.intra_list_distance(
+            np.array([[1, 2, 3]]), np.tile(row, (4, 1)), np.ones(4, dtype=bool)
+        )
         assert 0 <= found < 1e-6
 
 
 @random_cases
 @given(cases(), st.floats(0.001, 0.9))
 def test_calibration_is_relative_entropy(case: Case, alpha: float) -> None:
-    genres = [sorted(set(case.rng.integers(0, 4, case.rng.integers(0, 4)).tolist())) for _ in range(case.n_items)]
+    genres = [
+        sorted(set(case.rng.integers(0, 4, case.rng.integers(0, 4)).tolist()))
+        for _ in range(case.n_items)
+    ]
     genres[0] = []
 
     def distribution(row: list[int]) -> np.ndarray | None:
-        total = [sum(1 / len(genres[item]) for item in row if genre in genres[item]) for genre in range(4)]
+        total = [
+            sum(1 / len(genres[item]) for item in row if genre in genres[item])
+            for genre in range(4)
+        ]
         return np.array(total) / sum(total) if sum(total) else None
 
     profiles = [[x for x in range(1, case.n_items) if case.rng.random() < 0.4] for _ in case.lists]
     expected = []
-    for profile, row in zip(map(distribution, profiles), map(distribution, case.lists), strict=True):
+    for profile, row in zip(
+        map(distribution, profiles), map(distribution, case.lists), strict=True
+    ):
         both = profile is not None and row is not None
         expected.append(entropy(profile, (1 - alpha) * row + alpha * profile) if both else NAN)
     values = csr_matrix(np.array([[float(genre in row) for genre in range(4)] for row in genres]))
-    history = csr_matrix(np.array([[float(x in row) for x in range(case.n_items)] for row in profiles]))
+    history = csr_matrix(
+        np.array([[float(x in row) for x in range(case.n_items)] for row in profiles])
+    )
     found = functional.calibration_divergence(
         functional.value_distribution(history, values),
         functional.value_distribution(functional.list_weights(case.items, case.n_items), values),

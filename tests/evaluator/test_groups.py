@@ -23,14 +23,21 @@ SETTINGS: dict[str, Any] = {
     "valid_metric": f"NDCG@{K}",
     "metric_decimal_place": 10,
     "save_per_user": "users.parquet",
-    "eval_args": {"split": {"RS": [0.6, 0.1, 0.3]}, "group_by": "user", "order": "RO", "mode": "full"},
+    "eval_args": {
+        "split": {"RS": [0.6, 0.1, 0.3]},
+        "group_by": "user",
+        "order": "RO",
+        "mode": "full",
+    },
 }
 COLUMNS = {"user": ["gender", "likes", "age", "profile"], "item": ["kind", "tags", "price", "text"]}
 
 
 def cells(folder: Path, side: str, name: str) -> pd.Series:
     """Cells of a field by the names of the users or items, all of which are here; empty where there is none."""
-    rows = [line.split("\t") for line in (folder / "tiny" / f"tiny.{side}").read_text().splitlines()[1:]]
+    rows = [
+        line.split("\t") for line in (folder / "tiny" / f"tiny.{side}").read_text().splitlines()[1:]
+    ]
     column = 1 + COLUMNS[side].index(name)
     ids = [f"{side[0]}{n}" for n in range(1, (30 if side == "user" else 40) + 1)]
     return pd.Series({row[0]: row[column] for row in rows}).reindex(ids, fill_value="")
@@ -45,15 +52,23 @@ def rewrite(folder: Path, side: str, name: str, values: Callable[[str], str]) ->
 
 
 @pytest.fixture
-def evaluate(make_model: Build) -> Callable[..., tuple[dict[str, float], pd.DataFrame, dict[str, set[str]]]]:
+def evaluate(
+    make_model: Build,
+) -> Callable[..., tuple[dict[str, float], pd.DataFrame, dict[str, set[str]]]]:
     """The result of a test, its rows of users by their names, and the held-out items of each user."""
 
     def build(groups: Any, model: str = "BPR", **keys: Any) -> tuple[Any, ...]:
-        config, network, *_, test = make_model(model=model, eval_groups=groups, **{**SETTINGS, **keys})
-        result = get_trainer(config["MODEL_TYPE"], model)(config, network).evaluate(test, load_best_model=False)
+        config, network, *_, test = make_model(
+            model=model, eval_groups=groups, **{**SETTINGS, **keys}
+        )
+        result = get_trainer(config["MODEL_TYPE"], model)(config, network).evaluate(
+            test, load_best_model=False
+        )
         table, names = test._dataset.inter_feat, test._dataset.field2id_token
         held_out: dict[str, set[str]] = {}
-        for user, item in zip(names["user_id"][table["user_id"]], names["item_id"][table["item_id"]], strict=True):
+        for user, item in zip(
+            names["user_id"][table["user_id"]], names["item_id"][table["item_id"]], strict=True
+        ):
             held_out.setdefault(str(user), set()).add(str(item))
         return dict(result), pd.read_parquet("users.parquet").set_index("user_id"), held_out
 
@@ -64,7 +79,9 @@ def labels(result: dict[str, float]) -> list[str]:
     return list(dict.fromkeys(key.split("[")[1][:-1] for key in result if "[" in key))
 
 
-def check_users(result: dict[str, float], frame: pd.DataFrame, members: dict[str, list[str]]) -> None:
+def check_users(
+    result: dict[str, float], frame: pd.DataFrame, members: dict[str, list[str]]
+) -> None:
     """A group's value is the mean of its users' values."""
     assert labels(result) == list(members)
     for label, users in members.items():
@@ -74,7 +91,9 @@ def check_users(result: dict[str, float], frame: pd.DataFrame, members: dict[str
 
 
 @pytest.mark.parametrize("model", ["BPR", "SiBraR"])
-def test_bins_begin_with_their_numbers(evaluate: Callable[..., Any], tiny_folder: Path, model: str) -> None:
+def test_bins_begin_with_their_numbers(
+    evaluate: Callable[..., Any], tiny_folder: Path, model: str
+) -> None:
     ages = pd.to_numeric(cells(tiny_folder, "user", "age"))  # of u10, 5; of u20, 10
     assert ages["u10"] == 5
     result, frame, _ = evaluate({"age": {"side": "user", "bins": [5, 10]}}, model)
@@ -87,8 +106,12 @@ def test_bins_begin_with_their_numbers(evaluate: Callable[..., Any], tiny_folder
     check_users(result, frame, members)
 
 
-@pytest.mark.parametrize(("form", "n"), [("user", 4), ({"side": "user"}, 4), ({"side": "user", "bins": 3}, 3)])
-def test_quantiles_divide_numbers(evaluate: Callable[..., Any], tiny_folder: Path, form: Any, n: int) -> None:
+@pytest.mark.parametrize(
+    ("form", "n"), [("user", 4), ({"side": "user"}, 4), ({"side": "user", "bins": 3}, 3)]
+)
+def test_quantiles_divide_numbers(
+    evaluate: Callable[..., Any], tiny_folder: Path, form: Any, n: int
+) -> None:
     ages = pd.to_numeric(cells(tiny_folder, "user", "age"))
     starts = np.quantile(ages.dropna(), np.arange(1, n) / n)
     result, frame, _ = evaluate({"age": form})
@@ -111,7 +134,10 @@ def test_items_are_divided_by_numbers(evaluate: Callable[..., Any], tiny_folder:
     for label, members in (("below 10", prices < 10), ("10 and above", prices >= 10)):
         items = set(prices.index[members])
         of_users = [user for user in frame.index if held_out[user] & items]
-        recalls = [len(set(frame["items"][u]) & held_out[u] & items) / len(held_out[u] & items) for u in of_users]
+        recalls = [
+            len(set(frame["items"][u]) & held_out[u] & items) / len(held_out[u] & items)
+            for u in of_users
+        ]
         assert result[f"recall@{K}[price={label}]"] == pytest.approx(np.mean(recalls))
 
 
@@ -165,7 +191,10 @@ def test_items_by_availability(
         expected = len(candidates & items) / len(candidates)
         assert result[f"candidateshare[{name}={label}]"] == pytest.approx(expected)
         of_users = [user for user in frame.index if held_out[user] & items]
-        recalls = [len(set(frame["items"][u]) & held_out[u] & items) / len(held_out[u] & items) for u in of_users]
+        recalls = [
+            len(set(frame["items"][u]) & held_out[u] & items) / len(held_out[u] & items)
+            for u in of_users
+        ]
         found = result.get(f"recall@{K}[{name}={label}]")
         assert found == (pytest.approx(np.mean(recalls)) if recalls else None)
 
@@ -176,7 +205,9 @@ def test_empty_places_are_no_share(evaluate: Callable[..., Any], tiny_folder: Pa
     result, frame, _ = evaluate({"text": "available"}, **keys)
     assert {len(items) for items in frame["items"]} == {4}
     for group in ("available", "missing"):  # all four candidates are in every list
-        assert result[f"placeshare@30[text={group}]"] == pytest.approx(result[f"candidateshare[text={group}]"])
+        assert result[f"placeshare@30[text={group}]"] == pytest.approx(
+            result[f"candidateshare[text={group}]"]
+        )
 
 
 def test_new_and_known_items(evaluate: Callable[..., Any]) -> None:
@@ -188,7 +219,8 @@ def test_new_and_known_items(evaluate: Callable[..., Any]) -> None:
     assert f"recall@{K}[interactions=missing]" in result
     places = [item for items in frame["items"] for item in items]
     share = result[f"placeshare@{K}[interactions=missing]"]
-    assert share >= np.mean([item in new for item in places])  # the new items of the validation take places too
+    # the new items of the validation take places too
+    assert share >= np.mean([item in new for item in places])
     assert result["candidateshare[interactions=available]"] == pytest.approx(0.5)
     shares = [result[f"placeshare@{K}[interactions={x}]"] for x in ("available", "missing")]
     assert sum(shares) == pytest.approx(1)
@@ -210,7 +242,10 @@ def test_a_group_of_nothing_gets_no_place(
 @pytest.mark.parametrize(
     ("groups", "said"),
     [
-        ({"textt": "available"}, "found 'textt', which neither users nor items have; allowed are kind, tags"),
+        (
+            {"textt": "available"},
+            "found 'textt', which neither users nor items have; allowed are kind, tags",
+        ),
         ({"profile": "user"}, "'profile', which is of type float_seq"),
         ({"kind": {"side": "item", "bins": [1]}}, "bins: found 'c1' in the field 'kind'"),
         ({"tags": {"side": "item", "bins": 3}}, "'tags', which is of type token_seq"),
@@ -233,6 +268,9 @@ def test_numbers_that_are_all_alike(make_model: Build, tiny_folder: Path) -> Non
 def test_a_field_of_both_needs_its_side(make_model: Build, tiny_folder: Path) -> None:
     file = tiny_folder / "tiny" / "tiny.user"
     file.write_text(file.read_text().replace("gender:token", "kind:token", 1))
-    with pytest.raises(DataError, match=r"'kind', which users and items have; write kind: {side: item, by: available}"):
+    with pytest.raises(
+        DataError,
+        match=r"'kind', which users and items have; write kind: {side: item, by: available}",
+    ):
         make_model(model="BPR", eval_groups={"kind": "available"}, **SETTINGS)
     make_model(model="BPR", eval_groups={"kind": {"side": "user", "by": "available"}}, **SETTINGS)

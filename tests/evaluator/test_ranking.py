@@ -15,7 +15,13 @@ from recbole.evaluator.metrics import TailPercentage
 from recbole.utils import InputType
 from scipy.stats import rankdata
 
-from recbole_sibrar.evaluator.ranking import collect_batch, find_best, needs_best, rank_sums, tail_items
+from recbole_sibrar.evaluator.ranking import (
+    collect_batch,
+    find_best,
+    needs_best,
+    rank_sums,
+    tail_items,
+)
 
 RECBOLE = inspect.unwrap(Collector.eval_batch_collect)
 NEEDS = ("rec.items", "rec.topk", "rec.meanrank", "rec.score", "data.label")
@@ -24,7 +30,10 @@ NEEDS = ("rec.items", "rec.topk", "rec.meanrank", "rec.score", "data.label")
 def make_collector(needs: set[str]) -> Any:
     collector = Collector.__new__(Collector)
     collector.device, collector.topk, collector.config = "cpu", [3, 5], {"LABEL_FIELD": "label"}
-    collector.data_struct, collector.register = DataStruct(), SimpleNamespace(need=needs.__contains__)
+    collector.data_struct, collector.register = (
+        DataStruct(),
+        SimpleNamespace(need=needs.__contains__),
+    )
     return collector
 
 
@@ -37,14 +46,17 @@ def make_scores(seed: int, n_rows: int, n_items: int) -> torch.Tensor:
     return torch.from_numpy(scores)
 
 
-@pytest.mark.parametrize("needs", [{"rec.items"}, {"rec.topk"}, {"rec.meanrank"}, set(NEEDS[:3]), set(NEEDS), set()])
+@pytest.mark.parametrize(
+    "needs", [{"rec.items"}, {"rec.topk"}, {"rec.meanrank"}, set(NEEDS[:3]), set(NEEDS), set()]
+)
 @pytest.mark.parametrize("seed", range(3))
 def test_batches_are_collected_like_recbole(needs: set[str], seed: int) -> None:
     expected, found = make_collector(needs), make_collector(needs)
     rng = np.random.default_rng(10 + seed)
     for n_rows in (7, 4):
         scores = make_scores(seed, n_rows, 40)
-        rows = torch.from_numpy(np.sort(rng.integers(0, n_rows, size=12)))  # some rows have no held-out item
+        # some rows have no held-out item
+        rows = torch.from_numpy(np.sort(rng.integers(0, n_rows, size=12)))
         items = torch.from_numpy(rng.integers(1, 40, size=12))
         batch = Interaction({"label": torch.ones(n_rows)})
         RECBOLE(expected, scores.clone(), batch, rows, items)
@@ -87,7 +99,9 @@ def test_full_sort_batches_equal_recbole(make_model: Callable[..., Any]) -> None
     assert model.input_type is InputType.PAIRWISE
     index = list(range(5, 30, 3))
     users, history, rows, items = valid.collate_fn(index)
-    expected_users, expected_history, *expected = inspect.unwrap(FullSortEvalDataLoader.collate_fn)(valid, index)
+    expected_users, expected_history, *expected = inspect.unwrap(FullSortEvalDataLoader.collate_fn)(
+        valid, index
+    )
     assert torch.equal(users["user_id"], expected_users["user_id"])
     assert len(expected_history[0])
     for one, other in zip((*history, rows, items), (*expected_history, *expected), strict=True):

@@ -42,7 +42,12 @@ def test_other_readers_understand_them(tmp_path: Path) -> None:
     assert cells["user_id"].tolist() == FRAME["user_id"].tolist()
     assert json.loads(cells["items"][2]) == ["a b", "c,d"]
     first, *_ = (tmp_path / "users.jsonl").read_text(encoding="utf-8").splitlines()
-    assert json.loads(first) == {"user_id": "007", "ndcg@10": 0.1 + 0.2, "pl@10": None, "items": ["1", "02"]}
+    assert json.loads(first) == {
+        "user_id": "007",
+        "ndcg@10": 0.1 + 0.2,
+        "pl@10": None,
+        "items": ["1", "02"],
+    }
 
 
 @pytest.mark.slow
@@ -61,5 +66,7 @@ def test_a_run_writes_the_same_in_each(make_config: Callable[..., Config], tmp_p
 
 @pytest.mark.parametrize("name", ["users.txt", "users", "users.json"])
 def test_another_suffix_is_refused(make_config: Callable[..., Config], name: str) -> None:
-    with pytest.raises(ConfigError, match=r"^save_per_user: found .* ends in \.parquet, \.csv, \.jsonl"):
+    with pytest.raises(
+        ConfigError, match=r"^save_per_user: found .* ends in \.parquet, \.csv, \.jsonl"
+    ):
         make_config(save_per_user=name)

@@ -11,7 +11,13 @@ import torch
 from recbole.data.interaction import Interaction
 from scipy.sparse import csr_matrix
 
-from recbole_sibrar.data.modality import ModalityKind, ModalityTable, bag_table, dense_table, id_table
+from recbole_sibrar.data.modality import (
+    ModalityKind,
+    ModalityTable,
+    bag_table,
+    dense_table,
+    id_table,
+)
 from recbole_sibrar.model.sibrar import SiBraR
 
 SETTINGS: dict[str, Any] = {
@@ -46,7 +52,18 @@ class World:
 
     user_num, item_num = 7, 9
     n_negative_candidates = 8
-    pairs = ((1, 1), (1, 2), (2, 2), (2, 3), (3, 1), (3, 4), (4, 5), (5, 6), (5, 1))  # user 6, items 7 and 8 are cold
+    # user 6, items 7 and 8 are cold
+    pairs = (
+        (1, 1),
+        (1, 2),
+        (2, 2),
+        (2, 3),
+        (3, 1),
+        (3, 4),
+        (4, 5),
+        (5, 6),
+        (5, 1),
+    )
 
     def __init__(self) -> None:
         rng = np.random.default_rng(5)
@@ -56,8 +73,11 @@ class World:
         self.vectors = rng.normal(size=(self.item_num, 4)).astype(np.float32)
         self.labels = [[], [1, 2], [2], [3, 1], [], [2], [1], [1, 3], []]
         self.groups = np.array([0, 1, 2, 1, 1, 2, 2, 0, 0])
-        self.has_vector = np.array([0, 1, 1, 0, 1, 1, 1, 1, 0], dtype=bool)  # item 8 has nothing at all
-        self.prices = np.array([[0], [0.1], [0.2], [0.3], [0], [0.5], [0.6], [0], [0]], dtype=np.float32)
+        # item 8 has nothing at all
+        self.has_vector = np.array([0, 1, 1, 0, 1, 1, 1, 1, 0], dtype=bool)
+        self.prices = np.array(
+            [[0], [0.1], [0.2], [0.3], [0], [0.5], [0.6], [0], [0]], dtype=np.float32
+        )
         self.has_price = self.prices[:, 0] > 0
         self.ages = np.array([0, 1, 2, 1, 0, 2, 0])
 
@@ -80,9 +100,20 @@ class World:
             for item, labels in enumerate(self.labels):
                 bags[item, labels] = 1
             tables.append(bag_table("labels", ModalityKind.MULTI_LABEL, csr_matrix(bags)))
-            has_price, has_vector = torch.from_numpy(self.has_price), torch.from_numpy(self.has_vector)
-            tables.append(dense_table("price", ModalityKind.SCALAR, torch.from_numpy(self.prices), has_price, 1))
-            tables.append(dense_table("text", ModalityKind.VECTOR, torch.from_numpy(self.vectors), has_vector, 4))
+            has_price, has_vector = (
+                torch.from_numpy(self.has_price),
+                torch.from_numpy(self.has_vector),
+            )
+            tables.append(
+                dense_table(
+                    "price", ModalityKind.SCALAR, torch.from_numpy(self.prices), has_price, 1
+                )
+            )
+            tables.append(
+                dense_table(
+                    "text", ModalityKind.VECTOR, torch.from_numpy(self.vectors), has_vector, 4
+                )
+            )
         tables.append(id_table(torch.from_numpy(matrix.sum(1) > 0)))
         return {table.name: table for table in tables}
 
@@ -130,7 +161,9 @@ class Reference:
     def __init__(self, world: World, model: SiBraR, side: str) -> None:
         self.world, self.side = world, side
         self.encoder = model.user_encoder if side == "user" else model.item_encoder
-        parameters = {name: value.detach().double().numpy() for name, value in self.encoder.named_parameters()}
+        parameters = {
+            name: value.detach().double().numpy() for name, value in self.encoder.named_parameters()
+        }
         self.parameters = parameters
         self.config = self.encoder.config
         stored = getattr(model, f"{side}_preferences", None)
@@ -167,7 +200,9 @@ class Reference:
         if f"projections.{m}.0.linear.weight" in p:
             x = p[f"projections.{m}.0.linear.weight"] @ value + p[f"projections.{m}.0.linear.bias"]
         else:
-            x = value @ p[f"projections.{m}.0.embedding.weight"] + p.get(f"projections.{m}.0.bias", 0)
+            x = value @ p[f"projections.{m}.0.embedding.weight"] + p.get(
+                f"projections.{m}.0.bias", 0
+            )
         if self.config.normalize_branch_input:
             x = x / np.linalg.norm(x)
         return x
@@ -186,7 +221,10 @@ class Reference:
     def concatenated(self, entity: int, modalities: Sequence[str] | None = None) -> np.ndarray:
         """The branch on the projections of all modalities side by side, zeros for those missing or not asked for."""
         asked = self.encoder.modalities if modalities is None else modalities
-        blocks = [self.projected(name, entity) if name in asked else None for name in self.encoder.modalities]
+        blocks = [
+            self.projected(name, entity) if name in asked else None
+            for name in self.encoder.modalities
+        ]
         zeros = np.zeros(self.config.modality_size)
         return self.branch(np.concatenate([zeros if block is None else block for block in blocks]))
 

@@ -60,8 +60,12 @@ SIZES = st.lists(st.integers(1, 40), max_size=4)
 
 @settings(deadline=None)
 @given(SIZES, st.integers(1, 20), st.integers(1, 20), NORMS, st.integers(1, 6))
-def test_branches_have_the_configured_size(hidden: list[int], d: int, k: int, norm: str | int, n: int) -> None:
-    config = configured(branch_hidden_sizes=tuple(hidden), modality_size=d, embedding_size=k, batch_norm=norm)
+def test_branches_have_the_configured_size(
+    hidden: list[int], d: int, k: int, norm: str | int, n: int
+) -> None:
+    config = configured(
+        branch_hidden_sizes=tuple(hidden), modality_size=d, embedding_size=k, batch_norm=norm
+    )
     one = counted([d, *hidden, k], norm)
     for single, expected in ((True, 1), (False, n)):
         branches = make_branches(config, n, single)
@@ -72,17 +76,27 @@ def test_branches_have_the_configured_size(hidden: list[int], d: int, k: int, no
 @pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(SIZES, st.integers(1, 20), st.integers(1, 20), NORMS, st.integers(2, 6))
-def test_equal_branches_use_up_the_budget(hidden: list[int], d: int, k: int, norm: str | int, n: int) -> None:
+def test_equal_branches_use_up_the_budget(
+    hidden: list[int], d: int, k: int, norm: str | int, n: int
+) -> None:
     """Whatever the width, layers keep their proportions, so one more unit in the widest would be too much."""
     config = configured(
-        branch_hidden_sizes=tuple(hidden), modality_size=d, embedding_size=k, batch_norm=norm, branch_budget="total"
+        branch_hidden_sizes=tuple(hidden),
+        modality_size=d,
+        embedding_size=k,
+        batch_norm=norm,
+        branch_budget="total",
     )
     budget = counted([d, *hidden, k], norm)
     widths = range(1, max(hidden, default=0) + 1)
-    shapes = [tuple(max(1, round(size * width / max(hidden))) for size in hidden) for width in widths]
+    shapes = [
+        tuple(max(1, round(size * width / max(hidden))) for size in hidden) for width in widths
+    ]
     fitting = [shape for shape in shapes if n * counted([d, *shape, k], norm) <= budget]
     if not fitting:
-        with pytest.raises(ConfigError, match=r"branch_budget: found 'total', allowed is per_modality") as caught:
+        with pytest.raises(
+            ConfigError, match=r"branch_budget: found 'total', allowed is per_modality"
+        ) as caught:
             make_branches(config, n, False)
         assert "\n" not in str(caught.value)
         return
@@ -121,14 +135,22 @@ def test_counting_draws_no_random_numbers() -> None:
 
 
 def test_shared_branch_has_no_budget(make: Callable[..., Any]) -> None:
-    with pytest.raises(ConfigError, match=r"^branch_budget: found 'total', allowed is per_modality for a model whose"):
+    with pytest.raises(
+        ConfigError,
+        match=r"^branch_budget: found 'total', allowed is per_modality for a model whose",
+    ):
         make(SiBraR, branch_budget="total")
 
 
 def test_too_small_budget_is_refused(make: Callable[..., Any]) -> None:
-    with pytest.raises(ConfigError, match=r"branch_hidden_sizes, here \[\], cannot be narrowed so far that 2 branches"):
+    with pytest.raises(
+        ConfigError,
+        match=r"branch_hidden_sizes, here \[\], cannot be narrowed so far that 2 branches",
+    ):
         make(MuBraR, branch_budget="total", branch_hidden_sizes=[])
-    with pytest.raises(ConfigError, match="branch_budget: found 'shared', allowed is one of per_modality, total"):
+    with pytest.raises(
+        ConfigError, match="branch_budget: found 'shared', allowed is one of per_modality, total"
+    ):
         make(MuBraR, branch_budget="shared")
 
 

@@ -40,9 +40,8 @@ class Numpy:
 
     def __init__(self, reference: Any) -> None:
         self.reference, self.encoder = reference, reference.encoder
-        p = reference.parameters
-        table = "projections.0.embedding.weight" if self.encoder.is_table else "collaborative.embedding.weight"
-        self.free = p[table]
+        layer = "projections.0" if self.encoder.is_table else "collaborative"
+        self.free = reference.parameters[f"{layer}.embedding.weight"]
 
     def content(self, entity: int) -> np.ndarray | None:
         names = self.encoder.modalities
@@ -85,21 +84,31 @@ def test_the_loss_and_its_parts_equal_numpy(
         for item, content, swap in zip(FLAT, contents, replaced, strict=True)
     ]
     assert share == 0 or any(replaced) > all(replaced)
-    scores = np.array([[users.free[POSITIVES[i][0]] @ chosen[4 * i + j] for j in range(4)] for i in range(3)])
+    scores = np.array(
+        [[users.free[POSITIVES[i][0]] @ chosen[4 * i + j] for j in range(4)] for i in range(3)]
+    )
     expected = {
         "InfoNCE": np.mean(logsumexp(scores / 0.4, axis=1) - scores[:, 0] / 0.4),
         "BPR": -log_expit(scores[:, :1] - scores[:, 1:]).mean(),
         "BCE": -np.concatenate([log_expit(scores[:, 0]), log_expit(-scores[:, 1:]).ravel()]).mean(),
-        "SSM": np.mean(logsumexp(np.c_[scores[:, :1], scores[:, 1:] + np.log(8 / 3)], axis=1) - scores[:, 0]),
+        "SSM": np.mean(
+            logsumexp(np.c_[scores[:, :1], scores[:, 1:] + np.log(8 / 3)], axis=1) - scores[:, 0]
+        ),
     }
     assert rec == pytest.approx(expected[loss_type], rel=1e-4)
     sets = ITEMS if scope == "sample" else [sorted(set(FLAT))]
-    terms = [t for one in sets for t in info_nce([v for v in map(items.views, one) if v is not None], 0.5)]
+    terms = [
+        t
+        for one in sets
+        for t in info_nce([v for v in map(items.views, one) if v is not None], 0.5)
+    ]
     assert len(terms) == (11 if scope == "sample" else 7)  # item 8 has no content
     assert con == pytest.approx(0.3 * np.mean(terms), rel=1e-4)
 
 
-def test_users_contrast_within_the_batch(network: Make, reference: Make, batch: Interaction) -> None:
+def test_users_contrast_within_the_batch(
+    network: Make, reference: Make, batch: Interaction
+) -> None:
     model = network(user_modalities=["age"], item_modalities=["id"])
     users = Numpy(reference(model, "user"))
     _, con = model.calculate_loss(batch)
@@ -112,8 +121,14 @@ def test_both_sides_may_have_content(network: Make, reference: Make, batch: Inte
     model = network(user_modalities=["age"], user_contrastive_weight=0.7)
     _, con_user, con_item = model.calculate_loss(batch)
     users, items = Numpy(reference(model, "user")), Numpy(reference(model, "item"))
-    assert con_user.item() == pytest.approx(0.7 * np.mean(info_nce([users.views(u) for u in (1, 2, 5)], 0.5)), rel=1e-4)
-    terms = [t for one in ITEMS for t in info_nce([v for v in map(items.views, one) if v is not None], 0.5)]
+    assert con_user.item() == pytest.approx(
+        0.7 * np.mean(info_nce([users.views(u) for u in (1, 2, 5)], 0.5)), rel=1e-4
+    )
+    terms = [
+        t
+        for one in ITEMS
+        for t in info_nce([v for v in map(items.views, one) if v is not None], 0.5)
+    ]
     assert con_item.item() == pytest.approx(0.3 * np.mean(terms), rel=1e-4)
 
 
@@ -124,7 +139,11 @@ def test_contrast_teaches_both_inputs(network: Make, batch: Interaction) -> None
     table = model.item_encoder.collaborative.embedding.weight.grad
     assert table[1:8].any(1).all()
     assert not table[[0, 8]].any()  # padding, and an item that has no content to be matched with
-    others = [p for name, p in model.item_encoder.named_parameters() if not name.startswith("collaborative")]
+    others = [
+        p
+        for name, p in model.item_encoder.named_parameters()
+        if not name.startswith("collaborative")
+    ]
     assert all(p.grad is not None and p.grad.any() for p in others)
 
 
@@ -136,7 +155,10 @@ def test_plain_form_is_matrix_factorisation(network: Make, batch: Interaction) -
     model = network(contrastive_weight=0.0)
     users = model.user_encoder.projections[0].embedding.weight.detach().clone().requires_grad_()
     items = model.item_encoder.collaborative.embedding.weight.detach().clone().requires_grad_()
-    optimizers = [torch.optim.Adam(model.parameters(), lr=0.05), torch.optim.Adam([users, items], lr=0.05)]
+    optimizers = [
+        torch.optim.Adam(model.parameters(), lr=0.05),
+        torch.optim.Adam([users, items], lr=0.05),
+    ]
     chosen, candidates = torch.tensor([1, 2, 5]), torch.tensor(ITEMS)
     for _ in range(20):
         for optimizer in optimizers:
@@ -148,7 +170,11 @@ def test_plain_form_is_matrix_factorisation(network: Make, batch: Interaction) -
         expected = torch.nn.functional.cross_entropy(logits, torch.zeros(3, dtype=torch.long))
         expected.backward()
         assert parts[0].item() == pytest.approx(expected.item(), rel=1e-4, abs=1e-6)
-        content = [p for name, p in model.item_encoder.named_parameters() if not name.startswith("collaborative")]
+        content = [
+            p
+            for name, p in model.item_encoder.named_parameters()
+            if not name.startswith("collaborative")
+        ]
         assert not any(p.grad is not None and p.grad.any() for p in content)
         for optimizer in optimizers:
             optimizer.step()
@@ -199,9 +225,14 @@ def test_new_items_are_their_content(network: Make, reference: Make) -> None:
     np.testing.assert_allclose(found[8], items.free[1:7].mean(0), atol=1e-5)
     assert not found[0].any()
     users = Numpy(reference(model, "user"))
-    np.testing.assert_allclose(model.encode_users()[6], users.free[1:6].mean(0), atol=1e-5)  # user 6 is new
+    # user 6 is new
+    np.testing.assert_allclose(model.encode_users()[6], users.free[1:6].mean(0), atol=1e-5)
     pairs = Interaction({"user_id": torch.tensor([1, 2, 3]), "item_id": torch.tensor([3, 7, 8])})
-    expected = [users.free[1] @ items.free[3], users.free[2] @ items.content(7), users.free[3] @ found[8]]
+    expected = [
+        users.free[1] @ items.free[3],
+        users.free[2] @ items.content(7),
+        users.free[3] @ found[8],
+    ]
     assert model.predict(pairs).tolist() == pytest.approx(expected, abs=1e-5)
 
 
@@ -210,7 +241,8 @@ def test_new_users_are_their_content(network: Make, reference: Make, world: Any)
     model = network(user_modalities=["age"], item_modalities=["id"]).eval()
     users = Numpy(reference(model, "user"))
     np.testing.assert_allclose(model.encode_users()[6], users.content(6), atol=1e-5)
-    np.testing.assert_allclose(model.encode_users()[4], users.free[4], atol=1e-6)  # no age, but interactions
+    # no age, but interactions
+    np.testing.assert_allclose(model.encode_users()[4], users.free[4], atol=1e-6)
 
 
 def test_missing_content_of_new_items(network: Make, reference: Make) -> None:
@@ -221,7 +253,9 @@ def test_missing_content_of_new_items(network: Make, reference: Make) -> None:
     with model.hiding("item", hidden):
         found = model.encode_items().clone()
     assert torch.equal(found[[1, 2, 3, 4, 5, 6, 8]], before[[1, 2, 3, 4, 5, 6, 8]])
-    np.testing.assert_allclose(found[7], reference(model, "item").concatenated(7, ("labels",)), atol=1e-5)
+    np.testing.assert_allclose(
+        found[7], reference(model, "item").concatenated(7, ("labels",)), atol=1e-5
+    )
     with model.hiding("item", torch.ones_like(hidden)):
         np.testing.assert_allclose(model.encode_items()[7], before[1:7].mean(0), atol=1e-6)
     assert torch.equal(model.encode_items(), before)
@@ -236,7 +270,8 @@ def test_evaluation_lists_choose_the_content(network: Make, reference: Make) -> 
 
 def test_log_counts_entities_with_the_mean(network: Make) -> None:
     assert network().item_encoder.count_without() == 1  # item 8
-    assert network(item_modalities=["text"]).item_encoder.count_without() == 1  # item 3 has no text but is trained
+    # item 3 has no text but is trained
+    assert network(item_modalities=["text"]).item_encoder.count_without() == 1
     assert network(item_modalities=["price"]).item_encoder.count_without() == 2  # items 7 and 8
 
 
@@ -268,7 +303,9 @@ def test_batch_norm_skips_missing_content(network: Make) -> None:
     with_them, without = (network(batch_norm="last").item_encoder for _ in range(2))
     with_them.encode_training(torch.tensor([1, 8, 2, 0]))
     without.encode_training(torch.tensor([1, 2]))
-    for (name, one), (_, other) in zip(with_them.named_buffers(), without.named_buffers(), strict=True):
+    for (name, one), (_, other) in zip(
+        with_them.named_buffers(), without.named_buffers(), strict=True
+    ):
         assert torch.equal(one, other), name
 
 
@@ -298,8 +335,12 @@ def test_batch_without_content(network: Make, world: Any, batch: Interaction, sc
     ],
 )
 @pytest.mark.parametrize("prefix", ["", "item_"])
-def test_keys_without_meaning_are_refused(network: Make, key: str, value: Any, fixed: Any, prefix: str) -> None:
-    with pytest.raises(ConfigError, match=f"^{prefix}{key}: found {value!r}, allowed is .*{fixed!r} for CLCRec") as e:
+def test_keys_without_meaning_are_refused(
+    network: Make, key: str, value: Any, fixed: Any, prefix: str
+) -> None:
+    with pytest.raises(
+        ConfigError, match=f"^{prefix}{key}: found {value!r}, allowed is .*{fixed!r} for CLCRec"
+    ) as e:
         network(**{f"{prefix}{key}": value})
     assert "\n" not in str(e.value)
     network(**{f"{prefix}{key}": fixed})
@@ -320,34 +361,21 @@ def test_keys_without_meaning_are_refused(network: Make, key: str, value: Any, f
             {"item_modalities": ["id"]},
             r"CLCRec needs content of the items or of the users, found none \(fields of tiny",
         ),
-        ({"replacement_prob": 1.5}, r"replacement_prob: found 1.5, allowed is a number from 0 to below 1"),
+        (
+            {"replacement_prob": 1.5},
+            r"replacement_prob: found 1.5, allowed is a number from 0 to below 1",
+        ),
         ({"score_temperature": 0}, r"score_temperature: found 0, allowed is a number above 0"),
         ({"temperature": -1}, r"temperature: found -1, allowed is a number above 0"),
         ({"loss_type": "MSE"}, r"loss_type: found 'MSE', allowed is one of InfoNCE, BPR, BCE, SSM"),
     ],
 )
-def test_wrong_values_end_in_one_line(network: Make, settings: dict[str, Any], message: str) -> None:
+def test_wrong_values_end_in_one_line(
+    network: Make, settings: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ConfigError, match=f"^{message}") as caught:
         network(**settings)
     assert "\n" not in str(caught.value)
-
-
-def test_no_content_is_one_clear_line(make_model: Make, tiny_folder: Any) -> None:
-    (tiny_folder / "tiny" / "tiny.user").unlink()
-    make_model(model="CLCRec")
-    (tiny_folder / "tiny" / "tiny.item").unlink()
-    with pytest.raises(
-        ConfigError, match=r"^CLCRec needs content of the items or of the users, found none \(.*\)$"
-    ) as e:
-        make_model(model="CLCRec")
-    assert "\n" not in str(e.value)
-
-
-def test_side_without_content_is_embeddings(make_model: Make, tiny_folder: Any) -> None:
-    (tiny_folder / "tiny" / "tiny.user").unlink()
-    _, model, *_ = make_model(model="CLCRec")
-    assert model.user_encoder.modalities == ("id",)
-    assert model.item_encoder.modalities == ("kind", "tags", "price", "text")
 
 
 def test_the_seed_decides_what_is_replaced(network: Make, batch: Interaction) -> None:

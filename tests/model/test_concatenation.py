@@ -24,7 +24,9 @@ def network(make: Make) -> Callable[..., DropoutNet]:
     return lambda **overrides: make(DropoutNet, **{**SMALL, **overrides})
 
 
-def masks(encoder: ConcatenationEncoder, monkeypatch: pytest.MonkeyPatch) -> list[tuple[torch.Tensor, torch.Tensor]]:
+def masks(
+    encoder: ConcatenationEncoder, monkeypatch: pytest.MonkeyPatch
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Which entities are encoded, with what, from now on."""
     seen = []
     original = encoder.concatenate
@@ -46,7 +48,9 @@ def test_every_subset_equals_numpy(network: Make, reference: Make, normalize: bo
             embeddings, has_any = encoder.encode(torch.arange(1, 9), encoder.columns_of(names))
             for row, item in enumerate(range(1, 9)):
                 assert has_any[row] == any(numpy.input(name, item) is not None for name in names)
-                assert np.allclose(embeddings[row].detach(), numpy.concatenated(item, names), atol=1e-5)
+                assert np.allclose(
+                    embeddings[row].detach(), numpy.concatenated(item, names), atol=1e-5
+                )
 
 
 def test_training_equals_inference_undropped(network: Make, reference: Make) -> None:
@@ -74,7 +78,8 @@ def test_hidden_share_of_distinct_entities(network: Make, monkeypatch: pytest.Mo
     shares = 1 - left[:, :3, column].double().mean(0)
     assert shares.tolist() == pytest.approx([0.3] * 3, abs=5 * np.sqrt(0.3 * 0.7 / 1000))
     both = (~left[:, 0, column] & ~left[:, 1, column]).double().mean().item()
-    assert both == pytest.approx(0.09, abs=5 * np.sqrt(0.09 * 0.91 / 1000))  # independently of one another
+    # independently of one another
+    assert both == pytest.approx(0.09, abs=5 * np.sqrt(0.09 * 0.91 / 1000))
     assert not left[:, 3:, column].any()  # items 7 and 8 have none to hide
 
 
@@ -91,7 +96,9 @@ def test_at_inference_nothing_is_hidden(network: Make, reference: Make) -> None:
     for _ in range(5):
         model.train().eval()
         found = model.encode_items()
-        assert all(np.allclose(found[item], numpy.concatenated(item), atol=1e-5) for item in range(1, 8))
+        assert all(
+            np.allclose(found[item], numpy.concatenated(item), atol=1e-5) for item in range(1, 8)
+        )
 
 
 def test_unavailable_modality_has_no_effect(network: Make, world: Any, batch: Interaction) -> None:
@@ -108,10 +115,13 @@ def test_unavailable_modality_has_no_effect(network: Make, world: Any, batch: In
 
 def test_absent_modality_is_not_trained(network: Make) -> None:
     encoder = network(preference_dropout_prob=0.0, batch_norm="last").item_encoder
-    encoder.encode_training(torch.tensor([7, 7])).embeddings.pow(2).sum().backward()  # labels and text only
+    # labels and text only
+    encoder.encode_training(torch.tensor([7, 7])).embeddings.pow(2).sum().backward()
     for name, projection in zip(encoder.modalities, encoder.projections, strict=True):
         gradients = [parameter.grad for parameter in projection.parameters()]
-        assert any(g is not None and g.any() for g in gradients) == (name in ("labels", "text")), name
+        assert any(g is not None and g.any() for g in gradients) == (name in ("labels", "text")), (
+            name
+        )
 
 
 def test_empty_entity_gets_the_trained_mean(network: Make, reference: Make) -> None:

@@ -48,7 +48,9 @@ def test_negatives_by_popularity(make_model: MakeModel, caplog: pytest.LogCaptur
     _, built, *_ = make_model(train_neg_sample_args=popular)
     assert (built.settings.loss_type, built.settings.n_negatives) == ("BPR", 10)
     assert "loss_type: BPR with negatives by popularity" in caplog.text
-    with pytest.raises(ConfigError, match="distribution: uniform, which loss_type SSM corrects for"):
+    with pytest.raises(
+        ConfigError, match="distribution: uniform, which loss_type SSM corrects for"
+    ):
         make_model(train_neg_sample_args=popular, loss_type="SSM")
 
 
@@ -66,4 +68,6 @@ def test_few_users_for_a_decomposition(
     caplog.set_level(logging.INFO)
     model = DropoutNet(config, train.dataset)
     assert model.user_preferences.shape == (31, 30)
-    assert "preference_size: 30, as there are too few users or items for the default 64" in caplog.text
+    assert (
+        "preference_size: 30, as there are too few users or items for the default 64" in caplog.text
+    )

@@ -56,11 +56,16 @@ def test_factors_are_the_truncated_svd(seed: int, rank: int) -> None:
     assert users.shape == (21, rank)
     assert items.shape == (15, rank)
     assert users.dtype == items.dtype == np.float32
-    np.testing.assert_allclose(users @ items.T, (left[:, :rank] * values[:rank]) @ right[:rank], atol=1e-3)
+    np.testing.assert_allclose(
+        users @ items.T, (left[:, :rank] * values[:rank]) @ right[:rank], atol=1e-3
+    )
     for k in range(rank):
-        if min(abs(values[k] - np.delete(values, k))) > 0.05:  # else vectors of equal values can be mixed
+        # else vectors of equal values can be mixed
+        if min(abs(values[k] - np.delete(values, k))) > 0.05:
             sign = np.sign(users[:, k] @ left[:, k])
-            np.testing.assert_allclose(users[:, k], sign * left[:, k] * np.sqrt(values[k]), atol=5e-3)
+            np.testing.assert_allclose(
+                users[:, k], sign * left[:, k] * np.sqrt(values[k]), atol=5e-3
+            )
             np.testing.assert_allclose(items[:, k], sign * right[k] * np.sqrt(values[k]), atol=5e-3)
 
 
@@ -75,7 +80,10 @@ def test_preferences_approximate_the_matrix(network: Make, world: Any) -> None:
 
 @pytest.mark.parametrize("rank", [7, 64])
 def test_rank_above_the_matrix_is_refused(network: Make, rank: int) -> None:
-    with pytest.raises(ConfigError, match=rf"^preference_size: found {rank}, allowed is at most 6, the smaller of the"):
+    with pytest.raises(
+        ConfigError,
+        match=rf"^preference_size: found {rank}, allowed is at most 6, the smaller of the",
+    ):
         network(preference_size=rank)
     assert network(preference_size=6).user_preferences.shape == (7, 6)
 
@@ -84,7 +92,9 @@ def test_rank_above_the_matrix_is_refused(network: Make, rank: int) -> None:
 
 
 @pytest.mark.parametrize("loss_type", ["MSE", "BPR", "BCE", "SSM"])
-def test_the_loss_equals_numpy(network: Make, reference: Make, world: Any, batch: Interaction, loss_type: str) -> None:
+def test_the_loss_equals_numpy(
+    network: Make, reference: Make, world: Any, batch: Interaction, loss_type: str
+) -> None:
     model = network(loss_type=loss_type)
     users, items = reference(model, "user"), reference(model, "item")
     target = truncated(world.matrix, 2)
@@ -97,7 +107,9 @@ def test_the_loss_equals_numpy(network: Make, reference: Make, world: Any, batch
         "MSE": np.mean((scores - wanted) ** 2),
         "BPR": -log_expit(scores[:, :1] - scores[:, 1:]).mean(),
         "BCE": -np.concatenate([log_expit(scores[:, 0]), log_expit(-scores[:, 1:]).ravel()]).mean(),
-        "SSM": np.mean(logsumexp(np.c_[scores[:, :1], scores[:, 1:] + np.log(8 / 3)], axis=1) - scores[:, 0]),
+        "SSM": np.mean(
+            logsumexp(np.c_[scores[:, :1], scores[:, 1:] + np.log(8 / 3)], axis=1) - scores[:, 0]
+        ),
     }
     loss = model.calculate_loss(batch)
     assert loss.shape == ()
@@ -129,7 +141,9 @@ def test_latent_model_is_minimum_undropped(network: Make, world: Any) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", [LINEAR, {"activation": "tanh", "branch_hidden_sizes": [32]}])
-def test_training_ends_at_the_latent_model(network: Make, world: Any, settings: dict[str, Any]) -> None:
+def test_training_ends_at_the_latent_model(
+    network: Make, world: Any, settings: dict[str, Any]
+) -> None:
     model = network(**{"normalize_branch_input": False, **settings})
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
     batch = everything(world)
@@ -166,7 +180,9 @@ def test_dropping_teaches_use_of_content(network: Make, world: Any) -> None:
 
 
 def test_no_preferences_is_content_alone(network: Make, batch: Interaction) -> None:
-    model = network(user_modalities=["age"], item_modalities=["text", "group"], preference_dropout_prob=0.5).eval()
+    model = network(
+        user_modalities=["age"], item_modalities=["text", "group"], preference_dropout_prob=0.5
+    ).eval()
     before = model.encode_users().clone(), model.encode_items().clone()
     model.user_preferences.mul_(3)
     model.item_preferences.mul_(3)
@@ -180,7 +196,8 @@ def test_no_preferences_is_content_alone(network: Make, batch: Interaction) -> N
 @pytest.mark.parametrize("value", [1.0, 1, -0.1, "half", True])
 def test_a_share_that_hides_all_is_refused(network: Make, value: Any) -> None:
     with pytest.raises(
-        ConfigError, match=r"^preference_dropout_prob: found .*, allowed is a number from 0 to below 1$"
+        ConfigError,
+        match=r"^preference_dropout_prob: found .*, allowed is a number from 0 to below 1$",
     ):
         network(preference_dropout_prob=value)
 
@@ -194,7 +211,9 @@ def test_new_item_is_zeros_and_content(network: Make, reference: Make) -> None:
     expected = numpy.concatenated(7, ("labels", "text"))  # all that item 7 has
     np.testing.assert_allclose(model.encode_items()[7], expected, atol=1e-5)
     pair = Interaction({"user_id": torch.tensor([1]), "item_id": torch.tensor([7])})
-    assert model.predict(pair).item() == pytest.approx(reference(model, "user").concatenated(1) @ expected, abs=1e-5)
+    assert model.predict(pair).item() == pytest.approx(
+        reference(model, "user").concatenated(1) @ expected, abs=1e-5
+    )
 
 
 def test_item_without_preferences_is_as_new(network: Make, reference: Make) -> None:
@@ -228,7 +247,9 @@ def test_item_without_preferences_is_as_new(network: Make, reference: Make) -> N
     ],
 )
 @pytest.mark.parametrize("prefix", ["", "item_"])
-def test_keys_without_meaning_are_refused(network: Make, key: str, value: Any, fixed: Any, prefix: str) -> None:
+def test_keys_without_meaning_are_refused(
+    network: Make, key: str, value: Any, fixed: Any, prefix: str
+) -> None:
     with pytest.raises(
         ConfigError, match=f"^{prefix}{key}: found {value!r}, allowed is .*{fixed!r} for DropoutNet"
     ) as e:
@@ -239,12 +260,15 @@ def test_keys_without_meaning_are_refused(network: Make, key: str, value: Any, f
 
 def test_unknown_loss_names_the_known_ones(network: Make) -> None:
     with pytest.raises(
-        ConfigError, match="loss_type: found 'MSEE', allowed is one of MSE, BPR, BCE, SSM; did you mean"
+        ConfigError,
+        match="loss_type: found 'MSEE', allowed is one of MSE, BPR, BCE, SSM; did you mean",
     ):
         network(loss_type="MSEE")
 
 
-@pytest.mark.parametrize("names", [["id"], ["interactions"], ["age"], ["interactions", "age", "id"]])
+@pytest.mark.parametrize(
+    "names", [["id"], ["interactions"], ["age"], ["interactions", "age", "id"]]
+)
 def test_kinds_of_users(network: Make, batch: Interaction, names: list[str]) -> None:
     model = network(user_modalities=names, preference_dropout_prob=0.5)
     for _ in range(10):
@@ -263,7 +287,9 @@ def test_latent_vectors_are_saved_and_loaded(network: Make) -> None:
     model = network().eval()
     state = model.state_dict()
     assert {"user_preferences", "item_preferences"} <= set(state)
-    flipped = {key: -value if key.endswith("_preferences") else value for key, value in state.items()}
+    flipped = {
+        key: -value if key.endswith("_preferences") else value for key, value in state.items()
+    }
     expected = model.encode_items().clone()
     other = network(seed=2).double().float().eval()  # values moved to another place, as to a GPU
     other.load_state_dict(flipped)
@@ -287,7 +313,11 @@ def test_the_latent_vectors_are_not_trained(network: Make, batch: Interaction) -
 def test_repeated_interactions_count_once(make_model: Make, tiny_folder: Any) -> None:
     file = tiny_folder / "tiny" / "tiny.inter"
     header, *lines = file.read_text(encoding="utf-8").splitlines()
-    settings = {"model": "DropoutNet", "preference_size": 4, "eval_args": {"split": {"RS": [1, 0, 0]}}}
+    settings = {
+        "model": "DropoutNet",
+        "preference_size": 4,
+        "eval_args": {"split": {"RS": [1, 0, 0]}},
+    }
     once = make_model(**settings)[1].user_preferences
     file.write_text("\n".join([header, *lines, *lines[:50]]) + "\n", encoding="utf-8")
     twice = make_model(**settings)[1].user_preferences

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from recbole_sibrar.model.branches import aggregate
-from recbole_sibrar.model.encoder import EntityEncoder, gather_rows
+from recbole_sibrar.model.encoder import EntityEncoder
+from recbole_sibrar.model.layers.gathering import gather_rows
 from recbole_sibrar.model.sibrar import SiBraR
 
 Make = Callable[..., SiBraR]
@@ -29,14 +30,20 @@ def draws(
 
 @pytest.mark.parametrize("aggregation", ["mean", "max", "sum"])
 @pytest.mark.parametrize("normalize", [True, False])
-def test_inference_equals_numpy(make: Make, reference: Callable[..., Any], aggregation: str, normalize: bool) -> None:
-    model = make(aggregation=aggregation, normalize_branch_input=normalize, normalize_interactions=normalize).eval()
+def test_inference_equals_numpy(
+    make: Make, reference: Callable[..., Any], aggregation: str, normalize: bool
+) -> None:
+    model = make(
+        aggregation=aggregation, normalize_branch_input=normalize, normalize_interactions=normalize
+    ).eval()
     for side, encoder in (("user", model.user_encoder), ("item", model.item_encoder)):
         embeddings, has_any = encoder.encode(torch.arange(1, encoder.n_entities))
         for row, entity in enumerate(range(1, encoder.n_entities)):
             expected = reference(model, side).entity(entity)
             assert has_any[row] == (expected is not None)
-            assert np.allclose(embeddings[row].detach(), 0 if expected is None else expected, atol=1e-5)
+            assert np.allclose(
+                embeddings[row].detach(), 0 if expected is None else expected, atol=1e-5
+            )
 
 
 def test_any_subset_can_be_encoded(make: Make, reference: Callable[..., Any]) -> None:
@@ -53,7 +60,8 @@ def test_any_subset_can_be_encoded(make: Make, reference: Callable[..., Any]) ->
 def test_empty_entity_gets_the_training_mean(make: Make, reference: Callable[..., Any]) -> None:
     model = make().eval()
     embeddings, mean = model.item_encoder.encode_all()
-    trained = [reference(model, "item").entity(item) for item in (1, 2, 3, 4, 5, 6)]  # 7 is cold, 8 has nothing
+    # 7 is cold, 8 has nothing
+    trained = [reference(model, "item").entity(item) for item in (1, 2, 3, 4, 5, 6)]
     assert np.allclose(mean, np.mean(trained, axis=0), atol=1e-5)
     assert torch.equal(embeddings[8], mean)
     assert not embeddings[0].any()
@@ -79,10 +87,16 @@ def test_pairs_are_distinct_and_uniform(make: Make) -> None:
 
 
 def test_central_modality_is_in_the_pair(make: Make) -> None:
-    encoder = make(item_contrastive="central", item_central_modality="labels", contrastive="none").item_encoder
+    encoder = make(
+        item_contrastive="central", item_central_modality="labels", contrastive="none"
+    ).item_encoder
     column = encoder.modalities.index("labels")
     assert {key[0] for key in draws(encoder, 3, 2, first=column)} == {"labels"}
-    assert {key[1] for key in draws(encoder, 3, 2, first=column)} == {"interactions", "group", "price"}
+    assert {key[1] for key in draws(encoder, 3, 2, first=column)} == {
+        "interactions",
+        "group",
+        "price",
+    }
     item_without_labels = 4
     encoded = encoder.encode_training(torch.tensor([3, item_without_labels]))
     assert encoded.valid is not None
@@ -94,7 +108,9 @@ def test_padding_and_missing_are_never_drawn(make: Make) -> None:
     columns, mask = encoder.draw(ALL_ITEMS.repeat(500), 2)
     drawn = {
         (item, column)
-        for item, row, there in zip(ALL_ITEMS.repeat(500).tolist(), columns.tolist(), mask.tolist(), strict=True)
+        for item, row, there in zip(
+            ALL_ITEMS.repeat(500).tolist(), columns.tolist(), mask.tolist(), strict=True
+        )
         for column, ok in zip(row, there, strict=True)
         if ok
     }
@@ -164,7 +180,9 @@ def test_occurrences_share_one_dropout_mask(make: Make) -> None:
     encoder = make(dropout_prob=0.5).item_encoder.train()
     entities = torch.tensor([1] * 20 + [2])
     columns = torch.full((21, 1), encoder.modalities.index("text"))
-    encoded, positions = encoder.encode_distinct(entities, columns, torch.ones(21, 1, dtype=torch.bool))
+    encoded, positions = encoder.encode_distinct(
+        entities, columns, torch.ones(21, 1, dtype=torch.bool)
+    )
     assert positions[:, 0].tolist() == [0] * 20 + [1]
     again, _ = encoder.encode_distinct(entities, columns, torch.ones(21, 1, dtype=torch.bool))
     assert not torch.equal(encoded, again)
@@ -176,8 +194,12 @@ def test_batch_norm_counts_a_cell_once(make: Make) -> None:
     norm.momentum = 1.0
     column = encoder.modalities.index("text")
     entities = torch.tensor([1] * 20 + [2])
-    encoder.encode_distinct(entities, torch.full((21, 1), column), torch.ones(21, 1, dtype=torch.bool))
-    projected = torch.nn.functional.normalize(encoder.projections[column](torch.tensor([1, 2])), dim=1)
+    encoder.encode_distinct(
+        entities, torch.full((21, 1), column), torch.ones(21, 1, dtype=torch.bool)
+    )
+    projected = torch.nn.functional.normalize(
+        encoder.projections[column](torch.tensor([1, 2])), dim=1
+    )
     mean_of_two = encoder.branches[0][0](projected).mean(0)
     assert torch.allclose(norm.running_mean, mean_of_two, atol=1e-6)
 
@@ -201,7 +223,9 @@ def test_unsampled_pair_from_all_modalities(make: Make) -> None:
     assert encoded.valid is not None
     assert torch.allclose(encoded.embeddings[0], expected[0], atol=1e-6)
     assert encoded.valid.tolist() == [True, False, True]
-    single = torch.cat([model.item_encoder.encode_cells(torch.tensor([m * 9 + 3])) for m in range(4)])
+    single = torch.cat(
+        [model.item_encoder.encode_cells(torch.tensor([m * 9 + 3])) for m in range(4)]
+    )
     for view in (encoded.first[0], encoded.second[0], encoded.first[2], encoded.second[2]):
         assert (single - view).abs().amax(1).min() < 1e-6
 
@@ -212,7 +236,9 @@ def test_empty_entity_trains_as_batch_mean(make: Make) -> None:
     assert torch.allclose(encoded.embeddings[1], encoded.embeddings[[0, 2]].mean(0), atol=1e-6)
     encoder.zero_grad()
     encoded.embeddings[1].sum().backward()
-    assert all(parameter.grad is None or not parameter.grad.any() for parameter in encoder.parameters())
+    assert all(
+        parameter.grad is None or not parameter.grad.any() for parameter in encoder.parameters()
+    )
 
 
 def test_only_id_is_a_plain_embedding_table(make: Make) -> None:
@@ -226,5 +252,7 @@ def test_only_id_is_a_plain_embedding_table(make: Make) -> None:
 
 
 def test_unknown_modalities_are_named(make: Make) -> None:
-    with pytest.raises(ValueError, match="'txt' is not encoded here; allowed are interactions, group"):
+    with pytest.raises(
+        ValueError, match="'txt' is not encoded here; allowed are interactions, group"
+    ):
         make().encode_items(modalities=["txt"])

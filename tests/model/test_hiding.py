@@ -22,7 +22,9 @@ def hide(model: SiBraR, *names: str) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("aggregation", ["mean", "max", "sum"])
-def test_hidden_modality_counts_as_missing(make: Make, reference: Callable[..., Any], aggregation: str) -> None:
+def test_hidden_modality_counts_as_missing(
+    make: Make, reference: Callable[..., Any], aggregation: str
+) -> None:
     model = make(aggregation=aggregation).eval()
     numpy = reference(model, "item")
     mean = np.mean([numpy.entity(item) for item in TRAINED_ITEMS], axis=0)
@@ -30,7 +32,9 @@ def test_hidden_modality_counts_as_missing(make: Make, reference: Callable[..., 
         found = model.encode_items().numpy()
     for item in range(1, 9):
         left = numpy.entity(item, ("labels", "price"))
-        np.testing.assert_allclose(found[item], mean if left is None else left, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(
+            found[item], mean if left is None else left, rtol=1e-4, atol=1e-6
+        )
     assert numpy.entity(4, ("labels", "price")) is None
 
 
@@ -40,8 +44,12 @@ def test_all_hidden_items_score_alike(make: Make, reference: Callable[..., Any])
     mean = np.mean([numpy.entity(item) for item in TRAINED_ITEMS], axis=0)
     assert np.abs(mean).max() > 0.01
     with model.hiding("item", torch.ones_like(model.item_encoder.availability)):
-        np.testing.assert_allclose(model.encode_items()[1:].numpy(), np.tile(mean, (8, 1)), rtol=1e-4, atol=1e-6)
-        np.testing.assert_allclose(model.encode_items(modalities=["text"])[3].numpy(), mean, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(
+            model.encode_items()[1:].numpy(), np.tile(mean, (8, 1)), rtol=1e-4, atol=1e-6
+        )
+        np.testing.assert_allclose(
+            model.encode_items(modalities=["text"])[3].numpy(), mean, rtol=1e-4, atol=1e-6
+        )
         scores = model.full_sort_predict(Interaction({"user_id": torch.tensor([1])}))[1:].numpy()
     np.testing.assert_allclose(scores, reference(model, "user").entity(1) @ mean, rtol=1e-4)
 
@@ -103,12 +111,17 @@ def test_afterwards_everything_is_as_before(make: Make, fails: bool) -> None:
 
 @pytest.mark.parametrize(
     ("hidden", "found"),
-    [(torch.zeros(9, 2, dtype=torch.bool), r"torch\.bool \[9, 2\]"), (torch.zeros(9, 6), r"torch\.float32 \[9, 6\]")],
+    [
+        (torch.zeros(9, 2, dtype=torch.bool), r"torch\.bool \[9, 2\]"),
+        (torch.zeros(9, 6), r"torch\.float32 \[9, 6\]"),
+    ],
 )
 def test_wrong_hidden_cells_are_refused(make: Make, hidden: torch.Tensor, found: str) -> None:
     model = make().eval()
     available = model.item_encoder.availability.clone()
-    with pytest.raises(ValueError, match=rf"item cells: found {found}, allowed is torch\.bool \[9, "):
+    with pytest.raises(
+        ValueError, match=rf"item cells: found {found}, allowed is torch\.bool \[9, "
+    ):
         model.hiding("item", hidden).__enter__()
     assert torch.equal(model.item_encoder.availability, available)
 

@@ -21,7 +21,17 @@ def test_batch_norm_is_before_the_activation() -> None:
     assert names(MLP(sizes, batch_norm="last")) == [*plain, "BatchNorm"]
     hidden = ["Linear", "BatchNorm", "ReLU"]
     assert names(MLP(sizes, batch_norm="hidden")) == [*hidden * (len(sizes) - 2), "Linear"]
-    every_second = ["Linear", "ReLU", "Linear", "BatchNorm", "ReLU", "Linear", "ReLU", "Linear", "BatchNorm"]
+    every_second = [
+        "Linear",
+        "ReLU",
+        "Linear",
+        "BatchNorm",
+        "ReLU",
+        "Linear",
+        "ReLU",
+        "Linear",
+        "BatchNorm",
+    ]
     assert names(MLP(sizes, batch_norm=2)) == every_second
     assert names(MLP(sizes, batch_norm=2, output_activation=True)) == [*every_second, "ReLU"]
 
@@ -59,13 +69,18 @@ def test_sparse_product_equals_the_dense_one(normalize: bool) -> None:
     matrix[0] = 0
     matrix[:, 0] = 0
     dense = (matrix.toarray() != 0).astype(float)
-    layer = InteractionsLayer(bag_table("interactions", ModalityKind.INTERACTIONS, matrix.tocsr() != 0), 4, normalize)
+    layer = InteractionsLayer(
+        bag_table("interactions", ModalityKind.INTERACTIONS, matrix.tocsr() != 0), 4, normalize
+    )
     nn.init.normal_(layer.bias)
     rows = [5, 1, 7, 5]
     inputs = dense[rows]
     if normalize:
         inputs = inputs / np.maximum(np.sqrt((inputs**2).sum(1, keepdims=True)), 1)
-    expected = inputs @ layer.embedding.weight.detach().double().numpy() + layer.bias.detach().double().numpy()
+    expected = (
+        inputs @ layer.embedding.weight.detach().double().numpy()
+        + layer.bias.detach().double().numpy()
+    )
     assert np.allclose(layer(torch.tensor(rows)).detach().numpy(), expected, atol=1e-6)
 
 
@@ -98,12 +113,20 @@ def test_projection_of_several_layers() -> None:
     projection = Projection(table, [8], 4, activation="sigmoid")
     first, _, (second,) = projection
     hidden = 1 / (
-        1 + np.exp(-(vectors[2].numpy() @ first.linear.weight.detach().numpy().T + first.linear.bias.detach().numpy()))
+        1
+        + np.exp(
+            -(
+                vectors[2].numpy() @ first.linear.weight.detach().numpy().T
+                + first.linear.bias.detach().numpy()
+            )
+        )
     )
     expected = second.weight.detach().numpy() @ hidden + second.bias.detach().numpy()
     assert np.allclose(projection(torch.tensor([2]))[0].detach().numpy(), expected, atol=1e-6)
 
 
 def test_values_are_not_in_a_checkpoint() -> None:
-    table = dense_table("text", ModalityKind.VECTOR, torch.randn(6, 3), torch.ones(6, dtype=torch.bool), 3)
+    table = dense_table(
+        "text", ModalityKind.VECTOR, torch.randn(6, 3), torch.ones(6, dtype=torch.bool), 3
+    )
     assert set(Projection(table, [], 4).state_dict()) == {"0.linear.weight", "0.linear.bias"}

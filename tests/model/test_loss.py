@@ -8,23 +8,39 @@ import torch
 from scipy.special import logsumexp
 from torch.nn import functional
 
-from recbole_sibrar.model.loss import bce_loss, bpr_loss, info_nce_loss, log_sum_exp, sampled_softmax_loss
+from recbole_sibrar.model.loss import (
+    bce_loss,
+    bpr_loss,
+    info_nce_loss,
+    log_sum_exp,
+    sampled_softmax_loss,
+)
 
 POSITIVE = [1.0, -0.5]
 NEGATIVE = [[0.0, 2.0], [-1.0, -0.5]]
 
 
 def test_bpr_is_the_mean_over_all_negatives() -> None:
-    terms = [-math.log(1 / (1 + math.exp(-(p - n)))) for p, row in zip(POSITIVE, NEGATIVE, strict=True) for n in row]
-    assert bpr_loss(torch.tensor(POSITIVE), torch.tensor(NEGATIVE)).item() == pytest.approx(sum(terms) / 4)
+    terms = [
+        -math.log(1 / (1 + math.exp(-(p - n))))
+        for p, row in zip(POSITIVE, NEGATIVE, strict=True)
+        for n in row
+    ]
+    assert bpr_loss(torch.tensor(POSITIVE), torch.tensor(NEGATIVE)).item() == pytest.approx(
+        sum(terms) / 4
+    )
 
 
 def test_bce_is_mean_over_both_labels() -> None:
     def sigmoid(x: float) -> float:
         return 1 / (1 + math.exp(-x))
 
-    terms = [-math.log(sigmoid(p)) for p in POSITIVE] + [-math.log(1 - sigmoid(n)) for row in NEGATIVE for n in row]
-    assert bce_loss(torch.tensor(POSITIVE), torch.tensor(NEGATIVE)).item() == pytest.approx(sum(terms) / 6)
+    terms = [-math.log(sigmoid(p)) for p in POSITIVE] + [
+        -math.log(1 - sigmoid(n)) for row in NEGATIVE for n in row
+    ]
+    assert bce_loss(torch.tensor(POSITIVE), torch.tensor(NEGATIVE)).item() == pytest.approx(
+        sum(terms) / 6
+    )
 
 
 def test_sampled_softmax_corrects_sampling() -> None:
@@ -55,13 +71,17 @@ def test_info_nce_of_two_entities_by_hand() -> None:
     eye = torch.eye(2)[None]
     # each row and each column holds 1/t on the diagonal and 0 beside it
     expected = 2 * math.log(1 + math.exp(-1 / 0.5))
-    assert info_nce_loss(eye, eye, torch.ones(1, 2, dtype=torch.bool), 0.5).item() == pytest.approx(expected)
+    assert info_nce_loss(eye, eye, torch.ones(1, 2, dtype=torch.bool), 0.5).item() == pytest.approx(
+        expected
+    )
 
 
 def test_info_nce_is_the_mean_over_the_sets() -> None:
     rng = np.random.default_rng(1)
     first, second = rng.normal(size=(2, 3, 4, 5))
-    loss = info_nce_loss(torch.tensor(first), torch.tensor(second), torch.ones(3, 4, dtype=torch.bool), 0.7)
+    loss = info_nce_loss(
+        torch.tensor(first), torch.tensor(second), torch.ones(3, 4, dtype=torch.bool), 0.7
+    )
     assert loss.item() == pytest.approx(
         np.mean([numpy_info_nce(a, b, 0.7) for a, b in zip(first, second, strict=True)])
     )
@@ -83,7 +103,9 @@ def test_info_nce_skips_the_unpaired() -> None:
 @pytest.mark.parametrize("scale", [0.1, 30.0])
 def test_info_nce_gradient_is_its_formula(scale: float) -> None:
     rng = np.random.default_rng(4)
-    views = [torch.tensor(rng.normal(size=(3, 5, 6)) * scale, dtype=torch.float32) for _ in range(2)]
+    views = [
+        torch.tensor(rng.normal(size=(3, 5, 6)) * scale, dtype=torch.float32) for _ in range(2)
+    ]
     valid = torch.tensor(rng.random((3, 5)) < 0.8)
     first, second = (view.clone().requires_grad_() for view in views)
     (7 * info_nce_loss(first, second, valid, 0.3)).backward()
@@ -93,7 +115,9 @@ def test_info_nce_gradient_is_its_formula(scale: float) -> None:
     for x, y, kept in zip(a, b, valid, strict=True):
         logits = x[kept] @ y[kept].t() / 0.3
         target = torch.arange(len(logits))
-        terms += [functional.cross_entropy(side, target, reduction="sum") for side in (logits, logits.t())]
+        terms += [
+            functional.cross_entropy(side, target, reduction="sum") for side in (logits, logits.t())
+        ]
     (7 * sum(terms) / int(valid.sum())).backward()
     for found, expected in ((first.grad, a.grad), (second.grad, b.grad)):
         assert found is not None
@@ -112,9 +136,13 @@ def test_info_nce_without_pairs_is_zero() -> None:
 @pytest.mark.parametrize("dim", [0, 1])
 @pytest.mark.parametrize("scale", [0.01, 1.0, 100.0, 1e30])
 def test_log_sum_exp_is_exact(dim: int, scale: float) -> None:
-    values = (torch.randn(30, 40, generator=torch.Generator().manual_seed(3)) * scale).requires_grad_()
+    values = (
+        torch.randn(30, 40, generator=torch.Generator().manual_seed(3)) * scale
+    ).requires_grad_()
     found = log_sum_exp(values, dim)
-    assert np.allclose(found.detach(), logsumexp(values.detach().double().numpy(), axis=dim), rtol=1e-6, atol=1e-6)
+    assert np.allclose(
+        found.detach(), logsumexp(values.detach().double().numpy(), axis=dim), rtol=1e-6, atol=1e-6
+    )
     found.sum().backward()
     assert values.grad is not None
     softmax = torch.softmax(values.detach().double(), dim)

@@ -18,7 +18,9 @@ MODELS = ("SiBraR", "MuBraR", "DropoutNet", "CLCRec")
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("loss_type", ["BPR", "SSM"])
 def test_loss_is_near_that_of_float32(make_model: Build, model: str, loss_type: str) -> None:
-    _, network, train_data, *_ = make_model(model=model, loss_type=loss_type, user_modalities="auto")
+    _, network, train_data, *_ = make_model(
+        model=model, loss_type=loss_type, user_modalities="auto"
+    )
     batch = next(iter(train_data))
     found: dict[bool, torch.Tensor] = {}
     narrow = []
@@ -42,7 +44,9 @@ def test_loss_is_near_that_of_float32(make_model: Build, model: str, loss_type: 
 def test_model_learns_and_keeps_float32(make_model: Build, tmp_path: Any, model: str) -> None:
     losses: dict[bool, list[float]] = {}
     for enabled in (False, True):
-        config, network, train_data, valid_data, _ = make_model(model=model, enable_amp=enabled, epochs=4)
+        config, network, train_data, valid_data, _ = make_model(
+            model=model, enable_amp=enabled, epochs=4
+        )
         trainer = Trainer(config, network)
         trainer.saved_model_file = str(tmp_path / f"{enabled}.pth")
         trainer.fit(train_data, valid_data)

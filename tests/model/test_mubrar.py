@@ -17,7 +17,11 @@ from recbole_sibrar.model.mubrar import MuBraR
 from recbole_sibrar.model.sibrar import SiBraR
 
 Make = Callable[..., Any]
-ONE_MODALITY = {"modality_sampling": False, "contrastive": "none", "user_modalities": ["interactions"]}
+ONE_MODALITY = {
+    "modality_sampling": False,
+    "contrastive": "none",
+    "user_modalities": ["interactions"],
+}
 
 
 def total(loss: Any) -> torch.Tensor:
@@ -51,7 +55,9 @@ def with_shared_weights(single: SiBraR, multi: MuBraR) -> MuBraR:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("modality", ["interactions", "group", "labels", "price", "text"])
-@pytest.mark.parametrize("hard", [{}, {"batch_norm": 1, "dropout_prob": 0.3, "output_activation": True}])
+@pytest.mark.parametrize(
+    "hard", [{}, {"batch_norm": 1, "dropout_prob": 0.3, "output_activation": True}]
+)
 def test_one_modality_has_equal_loss_curves(
     make: Make, batch: Interaction, modality: str, hard: dict[str, Any]
 ) -> None:
@@ -70,7 +76,9 @@ def test_several_modalities_part_the_curves(make: Make, batch: Interaction) -> N
 def test_one_modality_has_equal_runs(make_model: Make) -> None:
     found = []
     for name in ("SiBraR", "MuBraR"):
-        config, model, train, valid, test = make_model(model=name, item_modalities=["text"], **ONE_MODALITY, epochs=3)
+        config, model, train, valid, test = make_model(
+            model=name, item_modalities=["text"], **ONE_MODALITY, epochs=3
+        )
         trainer = Trainer(config, model)
         trainer.fit(train, valid, saved=False)
         found.append((trainer.train_loss_dict, dict(trainer.evaluate(test, load_best_model=False))))
@@ -93,15 +101,23 @@ def test_copied_weights_give_equal_inference(
         assert torch.allclose(found, expected, atol=1e-6)
         assert expected[1:].abs().max() > 0.01
     for names in (["text"], ["labels", "price"]):
-        assert torch.allclose(multi.encode_items(modalities=names), single.encode_items(modalities=names), atol=1e-6)
+        assert torch.allclose(
+            multi.encode_items(modalities=names), single.encode_items(modalities=names), atol=1e-6
+        )
 
 
 @pytest.mark.parametrize(
     ("sampling", "contrastive"), [*product([True, False], ["none", "pairwise"]), (True, "central")]
 )
-def test_copied_weights_give_equal_training(make: Make, batch: Interaction, sampling: bool, contrastive: str) -> None:
+def test_copied_weights_give_equal_training(
+    make: Make, batch: Interaction, sampling: bool, contrastive: str
+) -> None:
     """What the one branch learns from all modalities is the sum of what the branches learn from one each."""
-    settings = {"modality_sampling": sampling, "contrastive": contrastive, "central_modality": "interactions"}
+    settings = {
+        "modality_sampling": sampling,
+        "contrastive": contrastive,
+        "central_modality": "interactions",
+    }
     single = make(SiBraR, **settings).double()
     multi = with_shared_weights(single, make(MuBraR, **settings).double())
     found = []
@@ -111,11 +127,19 @@ def test_copied_weights_give_equal_training(make: Make, batch: Interaction, samp
         total(parts).backward()
         found.append([part.item() for part in (parts if isinstance(parts, tuple) else (parts,))])
     assert found[0] == pytest.approx(found[1], rel=1e-12)
-    ours = {name: parameter.grad for name, parameter in multi.named_parameters() if parameter.grad is not None}
+    ours = {
+        name: parameter.grad
+        for name, parameter in multi.named_parameters()
+        if parameter.grad is not None
+    }
     for name, parameter in single.named_parameters():
         side, kind, _, *rest = name.split(".")
         if kind == "branches":
-            same = [g for key, g in ours.items() if key.startswith(f"{side}.branches.") and key.split(".")[3:] == rest]
+            same = [
+                g
+                for key, g in ours.items()
+                if key.startswith(f"{side}.branches.") and key.split(".")[3:] == rest
+            ]
             assert torch.allclose(parameter.grad, sum(same), atol=1e-12), name
         elif parameter.grad is not None:
             assert torch.allclose(parameter.grad, ours[name], atol=1e-12), name
@@ -124,14 +148,20 @@ def test_copied_weights_give_equal_training(make: Make, batch: Interaction, samp
 def test_branch_learns_from_its_modality(make: Make) -> None:
     encoder = make(MuBraR, modality_sampling=False, contrastive="none").item_encoder
     names = encoder.modalities
-    encoder.encode_training(torch.tensor([7, 7])).embeddings.sum().backward()  # labels and text; item 7 is cold
-    learning = {name for name, branch in zip(names, encoder.branches, strict=True) if branch[0].weight.grad is not None}
+    # labels and text; item 7 is cold
+    encoder.encode_training(torch.tensor([7, 7])).embeddings.sum().backward()
+    learning = {
+        name
+        for name, branch in zip(names, encoder.branches, strict=True)
+        if branch[0].weight.grad is not None
+    }
     assert learning == {"labels", "text"}
 
 
 def test_number_of_parameters(make: Make) -> None:
     """With d = 6, hidden layer 7 and k = 5 a branch has 6*7+7 + 7*5+5 = 89 parameters."""
-    items = 7 * 6 + 6 + 3 * 6 + 4 * 6 + (1 * 6 + 6) + (4 * 6 + 6)  # interactions, group, labels, price, text
+    # interactions, group, labels, price, text
+    items = 7 * 6 + 6 + 3 * 6 + 4 * 6 + (1 * 6 + 6) + (4 * 6 + 6)
     users = 9 * 6 + 6 + 3 * 6  # interactions, age
     for model, n_item, n_user in ((SiBraR, 1, 1), (MuBraR, 5, 2)):
         made = make(model)
@@ -151,7 +181,10 @@ def paradigms() -> dict[str, tuple[str, dict[str, Any]]]:
 
 
 def test_the_paradigms_are_the_whole_grid() -> None:
-    cells = [(model, keys["modality_sampling"], keys["contrastive"] != "none") for model, keys in paradigms().values()]
+    cells = [
+        (model, keys["modality_sampling"], keys["contrastive"] != "none")
+        for model, keys in paradigms().values()
+    ]
     assert set(cells) == set(product(["SiBraR", "MuBraR"], [True, False], [True, False]))
     assert len(cells) == 8
 
@@ -168,5 +201,9 @@ def test_every_paradigm_trains(make_model: Make, name: str) -> None:
     total(loss).backward()
     optimizer.step()
     assert all(torch.isfinite(value).all() for value in network.parameters())
-    changed = {key for key, value in network.named_parameters() if not torch.equal(value, before[key])}
-    assert {f"item_encoder.branches.{m}.0.weight" for m in range(len(network.item_encoder.branches))} <= changed
+    changed = {
+        key for key, value in network.named_parameters() if not torch.equal(value, before[key])
+    }
+    assert {
+        f"item_encoder.branches.{m}.0.weight" for m in range(len(network.item_encoder.branches))
+    } <= changed

@@ -40,13 +40,26 @@ KEYS: dict[str, Any] = {
 }
 
 OF_MODELS: dict[str, dict[str, Any]] = {
-    **{key: {"train_neg_sample_args": {"sample_num": 1}} for key in ("FPMC", "TransRec", "DIN", "DIEN")},
+    **{
+        key: {"train_neg_sample_args": {"sample_num": 1}}
+        for key in ("FPMC", "TransRec", "DIN", "DIEN")
+    },
     **{key: {"selected_features": ["category"]} for key in ("FDSA", "GRU4RecF", "SASRecF")},
-    "S3Rec": {"item_attribute": "category", "train_stage": "pretrain", "pretrain_epochs": 1, "save_step": 1},
+    "S3Rec": {
+        "item_attribute": "category",
+        "train_stage": "pretrain",
+        "pretrain_epochs": 1,
+        "save_step": 1,
+    },
 }
 """Keys needed by single models."""
 
-LABELLED = {"threshold": {"rating": 3}, "eval_args": {"mode": "labeled"}, "metrics": ["AUC"], "valid_metric": "AUC"}
+LABELLED = {
+    "threshold": {"rating": 3},
+    "eval_args": {"mode": "labeled"},
+    "metrics": ["AUC"],
+    "valid_metric": "AUC",
+}
 
 
 def models() -> list[tuple[str, str]]:
@@ -69,14 +82,17 @@ def run(kind: str, model: str) -> dict[str, Any]:
     if kind == "sequential":
         keys["train_neg_sample_args"] = None
     for key, value in OF_MODELS.get(model, {}).items():
-        keys[key] = dict(value) if isinstance(value, dict) else value  # RecBole completes dictionaries in place
+        # RecBole completes dictionaries in place
+        keys[key] = dict(value) if isinstance(value, dict) else value
 
     config = Config(model, "toy", config_dict=keys)
     init_seed(config["seed"], config["reproducibility"])
     train, valid, test = data_preparation(config, create_dataset(config))
 
     init_seed(config["seed"], config["reproducibility"])
-    trainer = get_trainer(config["MODEL_TYPE"], model)(config, get_model(model)(config, train._dataset))
+    trainer = get_trainer(config["MODEL_TYPE"], model)(
+        config, get_model(model)(config, train._dataset)
+    )
 
     best, _ = trainer.fit(train, valid, saved=False)
     result = trainer.evaluate(test, load_best_model=False)

@@ -15,17 +15,28 @@ SCRIPT = Path(__file__).with_name("all_models.py")
 
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory: pytest.TempPathFactory, toy: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def outcomes(
+    tmp_path_factory: pytest.TempPathFactory, toy: Path
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Result or error of each model, without the plugin and with it. Both processes run at the same time."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     folders = [tmp_path_factory.mktemp(name) for name in ("without", "with")]
     processes = []
     for folder in folders:
         (folder / "dataset").symlink_to(toy)
-        command = [sys.executable, str(SCRIPT), folder.name.rstrip("0123456789"), str(folder / "outcomes.json")]
-        processes.append(subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.DEVNULL))
+        command = [
+            sys.executable,
+            str(SCRIPT),
+            folder.name.rstrip("0123456789"),
+            str(folder / "outcomes.json"),
+        ]
+        processes.append(
+            subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.DEVNULL)
+        )
     assert [process.wait() for process in processes] == [0, 0]
-    without, with_plugin = (json.loads((folder / "outcomes.json").read_text(encoding="utf-8")) for folder in folders)
+    without, with_plugin = (
+        json.loads((folder / "outcomes.json").read_text(encoding="utf-8")) for folder in folders
+    )
     return without, with_plugin
 
 

@@ -14,9 +14,7 @@ from recbole_sibrar.config import (
     ConfigError,
     as_list,
     check_contrastive,
-    check_keys,
     encoder_config,
-    own_keys,
     recommender_config,
     resolve_modalities,
     settle_modalities,
@@ -54,7 +52,9 @@ AVAILABLE = ("interactions", "genre", "text", "id")
 
 
 def test_prefixed_key_overrides_the_other() -> None:
-    settings = Settings(BASE, item_modality_size=32, user_contrastive="none", item_modalities=["text", "genre"])
+    settings = Settings(
+        BASE, item_modality_size=32, user_contrastive="none", item_modalities=["text", "genre"]
+    )
     item, user = encoder_config(settings, "item"), encoder_config(settings, "user")
     assert (item.modality_size, user.modality_size) == (32, 4)
     assert (item.contrastive, user.contrastive) == ("pairwise", "none")
@@ -64,13 +64,26 @@ def test_prefixed_key_overrides_the_other() -> None:
 
 
 def test_keys_from_every_place_mean_the_same(
-    make_config: Callable[..., Config], tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_config: Callable[..., Config],
+    tiny_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    keys = {"item_modalities": "[id, text]", "user_batch_norm": "none", "branch_hidden_sizes": "[16, 8]"}
-    (tmp_path / "my.yaml").write_text("".join(f"{key}: {value}\n" for key, value in keys.items()), encoding="utf-8")
+    keys = {
+        "item_modalities": "[id, text]",
+        "user_batch_norm": "none",
+        "branch_hidden_sizes": "[16, 8]",
+    }
+    (tmp_path / "my.yaml").write_text(
+        "".join(f"{key}: {value}\n" for key, value in keys.items()), encoding="utf-8"
+    )
     base = {"data_path": str(tiny_folder), "state": "ERROR"}
-    in_file = Config("SiBraR", "tiny", config_file_list=[str(tmp_path / "my.yaml")], config_dict=base)
-    in_dictionary = make_config(item_modalities=["id", "text"], user_batch_norm="none", branch_hidden_sizes=[16, 8])
+    in_file = Config(
+        "SiBraR", "tiny", config_file_list=[str(tmp_path / "my.yaml")], config_dict=base
+    )
+    in_dictionary = make_config(
+        item_modalities=["id", "text"], user_batch_norm="none", branch_hidden_sizes=[16, 8]
+    )
     arguments = [f"--{key}={value.replace(' ', '')}" for key, value in keys.items()]
     monkeypatch.setattr("sys.argv", ["test", *arguments])
     on_command_line = make_config()
@@ -97,20 +110,31 @@ def test_a_flag_of_one_side_may_be_false(flag: bool) -> None:
 
 @pytest.mark.parametrize("none", [None, "none"])
 def test_none_may_be_written_either_way(none: str | None) -> None:
-    item = encoder_config(Settings(BASE, contrastive=none, batch_norm=none, activation=none), "item")
+    item = encoder_config(
+        Settings(BASE, contrastive=none, batch_norm=none, activation=none), "item"
+    )
     assert (item.contrastive, item.batch_norm, item.activation) == ("none", "none", "none")
 
 
 @pytest.mark.parametrize(
     ("written", "expected"),
-    [("[a, b]", ["a", "b"]), ("[id]", ["id"]), ("auto", "auto"), (("a", "b"), ["a", "b"]), ("[a", "[a")],
+    [
+        ("[a, b]", ["a", "b"]),
+        ("[id]", ["id"]),
+        ("auto", "auto"),
+        (("a", "b"), ["a", "b"]),
+        ("[a", "[a"),
+    ],
 )
 def test_lists_of_the_command_line(written: Any, expected: Any) -> None:
     assert as_list(written) == expected
 
 
 def test_names_may_be_separated_by_commas() -> None:
-    assert encoder_config(Settings(BASE, modalities="text, genre"), "item").modalities == ("text", "genre")
+    assert encoder_config(Settings(BASE, modalities="text, genre"), "item").modalities == (
+        "text",
+        "genre",
+    )
 
 
 @pytest.mark.parametrize(
@@ -128,7 +152,11 @@ def test_names_may_be_separated_by_commas() -> None:
         ("batch_norm", "first", "none, last, hidden, or a positive integer n"),
         ("batch_norm", 0, "none, last, hidden, or a positive integer n"),
         ("dropout_prob", 1.0, "a number from 0 to below 1"),
-        ("activation", "relux", "one of relu, leakyrelu, selu, tanh, sigmoid, none; did you mean 'relu'?"),
+        (
+            "activation",
+            "relux",
+            "one of relu, leakyrelu, selu, tanh, sigmoid, none; did you mean 'relu'?",
+        ),
         ("output_activation", "yes", "True or False"),
         ("aggregation", "median", "one of mean, max"),
         ("modality_sampling", 1, "True or False"),
@@ -162,32 +190,56 @@ def test_wrong_value_names_what_is_allowed(key: str, value: Any, allowed: str, p
     [
         ({"loss_type": "CE"}, "loss_type", "one of BPR, BCE, SSM"),
         ({"train_neg_sample_args": None}, "train_neg_sample_args", "a sample_num of at least 1"),
-        ({"train_neg_sample_args": {"sample_num": "none"}}, "train_neg_sample_args", "a sample_num of at least 1"),
         (
-            {"loss_type": "SSM", "train_neg_sample_args": {"distribution": "popularity", "sample_num": 3}},
+            {"train_neg_sample_args": {"sample_num": "none"}},
+            "train_neg_sample_args",
+            "a sample_num of at least 1",
+        ),
+        (
+            {
+                "loss_type": "SSM",
+                "train_neg_sample_args": {"distribution": "popularity", "sample_num": 3},
+            },
             "train_neg_sample_args",
             "distribution: uniform, which loss_type SSM corrects for",
         ),
     ],
 )
-def test_the_loss_needs_negatives_that_fit(settings: dict[str, Any], key: str, allowed: str) -> None:
+def test_the_loss_needs_negatives_that_fit(
+    settings: dict[str, Any], key: str, allowed: str
+) -> None:
     with pytest.raises(ConfigError) as caught:
         recommender_config(Settings({**BASE, **settings}))
     assert str(caught.value).startswith(f"{key}: found ")
     assert allowed in str(caught.value)
 
 
-@pytest.mark.parametrize("written", ["{text: l2, image: standard}", {"text": "l2", "image": "standard"}])
+@pytest.mark.parametrize(
+    "written", ["{text: l2, image: standard}", {"text": "l2", "image": "standard"}]
+)
 def test_scaling_of_single_fields(written: Any) -> None:
-    item = encoder_config(Settings(BASE, normalize_vectors=written, item_normalize_numbers={"year": "none"}), "item")
-    assert [item.normalize_vectors.of(name) for name in ("text", "image", "audio")] == ["l2", "standard", "none"]
+    item = encoder_config(
+        Settings(BASE, normalize_vectors=written, item_normalize_numbers={"year": "none"}), "item"
+    )
+    assert [item.normalize_vectors.of(name) for name in ("text", "image", "audio")] == [
+        "l2",
+        "standard",
+        "none",
+    ]
     assert [item.normalize_numbers.of(name) for name in ("year", "price")] == ["none", "standard"]
-    user = encoder_config(Settings(BASE, normalize_vectors="l2", user_normalize_vectors="standard"), "user")
-    assert (user.normalize_vectors.of("text"), user.normalize_numbers.of("age")) == ("standard", "none")
+    user = encoder_config(
+        Settings(BASE, normalize_vectors="l2", user_normalize_vectors="standard"), "user"
+    )
+    assert (user.normalize_vectors.of("text"), user.normalize_numbers.of("age")) == (
+        "standard",
+        "none",
+    )
 
 
 def test_a_wrong_word_of_a_field_is_named() -> None:
-    with pytest.raises(ConfigError, match=r"^item_normalize_vectors: text: found 'L2', allowed is one of none, l2"):
+    with pytest.raises(
+        ConfigError, match=r"^item_normalize_vectors: text: found 'L2', allowed is one of none, l2"
+    ):
         encoder_config(Settings(BASE, item_normalize_vectors={"text": "L2"}), "item")
 
 
@@ -195,7 +247,10 @@ def test_a_wrong_word_of_a_field_is_named() -> None:
 def test_default_scaling_is_of_numbers_only(make_config: Callable[..., Config], model: str) -> None:
     for side in SIDES:
         encoder = encoder_config(make_config(model), side, get_model(model).fixed)
-        assert (encoder.normalize_numbers.of("price"), encoder.normalize_vectors.of("text")) == ("standard", "none")
+        assert (encoder.normalize_numbers.of("price"), encoder.normalize_vectors.of("text")) == (
+            "standard",
+            "none",
+        )
 
 
 @pytest.mark.parametrize(
@@ -227,13 +282,18 @@ def test_no_split_means_known_users() -> None:
     settle_modalities(config, "user", AVAILABLE, 0, 0)
     assert config["user_modalities"] == ["interactions"]
     without = Settings(BASE, user_modalities=BY_SPLIT)
-    settle_modalities(without, "user", ("age", "id"), 5, 0)  # CLCRec knows no modality of interactions
+    # CLCRec knows no modality of interactions
+    settle_modalities(without, "user", ("age", "id"), 5, 0)
     assert without["user_modalities"] == "auto"
 
 
 def test_auto_is_everything_but_id() -> None:
     item = encoder_config(Settings(BASE), "item")
-    assert resolve_modalities(item, AVAILABLE, "fields of x.item") == ("interactions", "genre", "text")
+    assert resolve_modalities(item, AVAILABLE, "fields of x.item") == (
+        "interactions",
+        "genre",
+        "text",
+    )
     chosen = encoder_config(Settings(BASE, item_modalities=["id", "text"]), "item")
     assert resolve_modalities(chosen, AVAILABLE, "fields of x.item") == ("id", "text")
 
@@ -241,15 +301,29 @@ def test_auto_is_everything_but_id() -> None:
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({"modalities": ["genres"]}, ["item_modalities", "'genres'", "x.item", "did you mean 'genre'?"]),
-        ({"modalities": ["text"], "eval_modalities": ["genre"]}, ["item_eval_modalities", "'genre'", "which are text"]),
-        ({"contrastive": "central", "central_modality": "txt"}, ["central_modality", "'txt'", "interactions, genre"]),
-        ({"contrastive": "central"}, ["central_modality (item side)", "None", "interactions, genre, text"]),
+        (
+            {"modalities": ["genres"]},
+            ["item_modalities", "'genres'", "x.item", "did you mean 'genre'?"],
+        ),
+        (
+            {"modalities": ["text"], "eval_modalities": ["genre"]},
+            ["item_eval_modalities", "'genre'", "which are text"],
+        ),
+        (
+            {"contrastive": "central", "central_modality": "txt"},
+            ["central_modality", "'txt'", "interactions, genre"],
+        ),
+        (
+            {"contrastive": "central"},
+            ["central_modality (item side)", "None", "interactions, genre, text"],
+        ),
     ],
 )
 def test_missing_modalities_are_named(settings: dict[str, Any], expected: list[str]) -> None:
     with pytest.raises(ConfigError) as caught:
-        resolve_modalities(encoder_config(Settings(BASE, **settings), "item"), AVAILABLE, "fields of x.item")
+        resolve_modalities(
+            encoder_config(Settings(BASE, **settings), "item"), AVAILABLE, "fields of x.item"
+        )
     assert all(piece in str(caught.value) for piece in expected), caught.value
 
 
@@ -257,7 +331,9 @@ def refusal(settings: dict[str, Any], user: tuple[str, ...], item: tuple[str, ..
     config = Settings(BASE, **settings)
     encoders = {side: encoder_config(config, side) for side in SIDES}
     try:
-        check_contrastive(config, encoders, {"user": user, "item": item}, {"user": "x.user", "item": "x.item"})
+        check_contrastive(
+            config, encoders, {"user": user, "item": item}, {"user": "x.user", "item": "x.item"}
+        )
     except ConfigError as error:
         return str(error)
     return ""
@@ -266,14 +342,29 @@ def refusal(settings: dict[str, Any], user: tuple[str, ...], item: tuple[str, ..
 @pytest.mark.parametrize(
     ("settings", "user", "item", "expected"),
     [
-        ({}, 1, 1, ["contrastive: found 'pairwise'", "user_modalities [a]", "item_modalities [a]", "at least two"]),
+        (
+            {},
+            1,
+            1,
+            [
+                "contrastive: found 'pairwise'",
+                "user_modalities [a]",
+                "item_modalities [a]",
+                "at least two",
+            ],
+        ),
         (
             {"user_contrastive": "pairwise"},
             1,
             2,
             ["user_contrastive: found 'pairwise'", "user_modalities [a] (x.user)"],
         ),
-        ({"user_contrastive": "none"}, 2, 1, ["contrastive: found 'pairwise'", "item_modalities [a] (x.item)"]),
+        (
+            {"user_contrastive": "none"},
+            2,
+            1,
+            ["contrastive: found 'pairwise'", "item_modalities [a] (x.item)"],
+        ),
         ({}, 1, 2, []),
         ({}, 2, 1, []),
         ({"contrastive": "none"}, 1, 1, []),
@@ -281,29 +372,10 @@ def refusal(settings: dict[str, Any], user: tuple[str, ...], item: tuple[str, ..
         ({"contrastive": "none", "item_contrastive": "pairwise"}, 1, 2, []),
     ],
 )
-def test_contrast_needs_two_modalities(settings: dict[str, Any], user: int, item: int, expected: list[str]) -> None:
+def test_contrast_needs_two_modalities(
+    settings: dict[str, Any], user: int, item: int, expected: list[str]
+) -> None:
     message = refusal(settings, ("a", "b")[:user], ("a", "b")[:item])
     assert bool(message) == bool(expected)
     assert all(piece in message for piece in expected), message
     assert "\n" not in message
-
-
-def test_misspelt_and_unknown_keys() -> None:
-    known = {"learning_rate", "epochs"}
-    with pytest.raises(ConfigError, match="contrastve_weight: unknown key; did you mean 'contrastive_weight'"):
-        check_keys(["contrastve_weight"], known)
-    warnings = check_keys(["epochs", "item_modalities", "frobnicate"], known)
-    assert list(warnings) == ["frobnicate"]
-    assert "'frobnicate' has no effect" in warnings["frobnicate"]
-    assert "other models do" in check_keys(["item_modalities"], known, strict=False)["item_modalities"]
-    assert {"temperature", "user_temperature", "item_temperature", "loss_type"} <= set(own_keys())
-
-
-def test_misspelt_keys_of_single_models() -> None:
-    """A file of settings may serve several models of a comparison."""
-    known = {"learning_rate", "preference_dropout_prob"}
-    with pytest.raises(ConfigError, match="unknown key; did you mean 'preference_dropout_prob'"):
-        check_keys(["preference_dropot_prob"], known)
-    for key in ("preference_dropout_prob", "score_temperature"):
-        warnings = check_keys([key], {"learning_rate"})
-        assert f"'{key}' has no effect" in warnings[key]

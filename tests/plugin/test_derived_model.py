@@ -70,7 +70,9 @@ def test_it_has_the_defaults_of_its_base(make_config: MakeConfig) -> None:
     assert config["replacement_prob"] == 0.5
 
 
-def test_it_may_have_keys_of_its_own(make_config: MakeConfig, caplog: pytest.LogCaptureFixture) -> None:
+def test_it_may_have_keys_of_its_own(
+    make_config: MakeConfig, caplog: pytest.LogCaptureFixture
+) -> None:
     config = make_config(MySiBraR, my_weight=0.3, load_col=None)
     assert config["my_weight"] == 0.3
     assert "no effect" not in caplog.text
@@ -119,7 +121,9 @@ if __name__ == "__main__":
 def test_it_may_stand_in_a_script(tiny_folder: Path) -> None:
     folder = tiny_folder.parent
     (folder / "mine.py").write_text(SCRIPT, encoding="utf-8")
-    done = subprocess.run([sys.executable, "mine.py"], cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "mine.py"], cwd=folder, capture_output=True, text=True, check=False
+    )
     assert done.stdout.splitlines()[-1] == "True", done.stderr
 
 

@@ -58,7 +58,9 @@ print(json.dumps([found, "recbole_sibrar" in sys.modules]))
 @pytest.mark.slow
 @pytest.mark.processes
 def test_repairs_are_those_that_are_needed() -> None:
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", FAULTS], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FAULTS], capture_output=True, text=True, check=True
+    )
     found, has_plugin = json.loads(done.stdout.splitlines()[-1])
     assert not has_plugin
 
@@ -69,7 +71,9 @@ def test_repairs_are_those_that_are_needed() -> None:
 
 def rows_of(folder: Path) -> dict[str, list[str]]:
     """Cells of the items' file, by id."""
-    lines = [line.split("\t") for line in (folder / "tiny" / "tiny.item").read_text().splitlines()[1:]]
+    lines = [
+        line.split("\t") for line in (folder / "tiny" / "tiny.item").read_text().splitlines()[1:]
+    ]
     return {line[0]: line[1:] for line in lines}
 
 
@@ -91,7 +95,9 @@ def test_missing_numbers_are_means(make_config: MakeConfig, tiny_folder: Path) -
 
 
 @pytest.mark.parametrize("scaling", [{}, {"normalize_field": ["text"]}])
-def test_sequences_keep_their_rows(make_config: MakeConfig, tiny_folder: Path, scaling: dict[str, Any]) -> None:
+def test_sequences_keep_their_rows(
+    make_config: MakeConfig, tiny_folder: Path, scaling: dict[str, Any]
+) -> None:
     dataset = built(make_config("BPR", load_col=COLUMNS, **scaling))
     rows = rows_of(tiny_folder)
     numbers = np.array([float(number) for cells in rows.values() for number in cells[3].split()])
@@ -102,13 +108,16 @@ def test_sequences_keep_their_rows(make_config: MakeConfig, tiny_folder: Path, s
         found = dataset.item_feat["tags"][number]
         assert list(dataset.id2token("tags", found[found > 0])) == tags.split()
         vector = [(float(value) - low) / (high - low) for value in text.split()]
-        assert dataset.item_feat["text"][number].tolist() == pytest.approx(vector or [0] * 5, abs=1e-6)
+        assert dataset.item_feat["text"][number].tolist() == pytest.approx(
+            vector or [0] * 5, abs=1e-6
+        )
 
 
 def test_recbole_reads_empty_sequences(make_config: MakeConfig, tiny_folder: Path) -> None:
     file = tiny_folder / "tiny" / "tiny.item"
     lines = file.read_text().splitlines()
-    lines[1] = lines[1].rsplit(" ", 1)[0]  # a vector of another length is left to RecBole's own reader
+    # a vector of another length is left to RecBole's own reader
+    lines[1] = lines[1].rsplit(" ", 1)[0]
     file.write_text("\n".join(lines) + "\n")
 
     dataset = built(make_config("BPR", load_col=COLUMNS))
@@ -141,7 +150,9 @@ def test_graph_is_the_normalised_one(make_config: MakeConfig) -> None:
 def test_results_are_printed_as_numbers(make_config: MakeConfig) -> None:
     config = make_config("BPR", metrics=["Recall", "MRR"], topk=[2], valid_metric="MRR@2")
     collector = Collector(config)
-    collector.eval_batch_collect(torch.tensor([[-torch.inf, 3, 2, 1]]), None, torch.tensor([0]), torch.tensor([2]))
+    collector.eval_batch_collect(
+        torch.tensor([[-torch.inf, 3, 2, 1]]), None, torch.tensor([0]), torch.tensor([2])
+    )
     results = Evaluator(config).evaluate(collector.get_data_struct())
     assert str(dict(results)) == "{'recall@2': 1.0, 'mrr@2': 0.5}"
 

@@ -83,8 +83,15 @@ def test_a_model_of_recbole_trains_by_name(make_config: MakeConfig) -> None:
 @pytest.mark.slow
 def test_a_metric_is_measured(make_config: MakeConfig) -> None:
     recbole_sibrar.register(Misses)
-    keys = {"metrics": ["Misses", "Precision"], "topk": [5], "valid_metric": "Misses@5", "epochs": 1}
-    result = run_recbole("Pop", "tiny", config_dict={**make_config("Pop").variable_config_dict, **keys})
+    keys = {
+        "metrics": ["Misses", "Precision"],
+        "topk": [5],
+        "valid_metric": "Misses@5",
+        "epochs": 1,
+    }
+    result = run_recbole(
+        "Pop", "tiny", config_dict={**make_config("Pop").variable_config_dict, **keys}
+    )
     assert not result["valid_score_bigger"]
 
     found = result["test_result"]
@@ -100,7 +107,9 @@ def test_a_metric_reads_its_field_early(make_config: MakeConfig) -> None:
 
 
 def test_a_class_defined_again_replaces_it() -> None:
-    again = type("Misses", (UserListMetric,), {"__module__": Misses.__module__, "__qualname__": "Misses"})
+    again = type(
+        "Misses", (UserListMetric,), {"__module__": Misses.__module__, "__qualname__": "Misses"}
+    )
     recbole_sibrar.register(Misses, again)
     assert registry.metrics_dict["misses"] is again
     assert "misses" not in registry.smaller_metrics
@@ -111,8 +120,14 @@ def test_a_class_defined_again_replaces_it() -> None:
     [
         (type("BPR", (SiBraR,), {}), "found the model BPR, allowed is another name: recbole.model"),
         (type("Bpr", (SiBraR,), {}), "found the model Bpr, allowed is another name"),
-        (type("SiBraR", (SiBraR,), {}), "found the model SiBraR, allowed is another name: recbole_sibrar.model"),
-        (type("NDCG", (UserListMetric,), {}), "found the metric NDCG, allowed is another name: recbole.evaluator"),
+        (
+            type("SiBraR", (SiBraR,), {}),
+            "found the model SiBraR, allowed is another name: recbole_sibrar.model",
+        ),
+        (
+            type("NDCG", (UserListMetric,), {}),
+            "found the metric NDCG, allowed is another name: recbole.evaluator",
+        ),
         (type("Bare", (AbstractMetric,), {}), "found Bare without metric_need or metric_type"),
         (int, "found <class 'int'>, allowed are classes derived from a model or a metric"),
         ("SiBraR", "found 'SiBraR', allowed are classes"),

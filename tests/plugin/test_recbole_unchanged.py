@@ -71,7 +71,9 @@ def run(folder: Path, plugin: str) -> dict[str, Any]:
     command = [sys.executable, "-c", script, plugin, json.dumps(MODELS)]
     # LightGCN adds in an order that varies as soon as torch has two threads or a GPU
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -86,7 +88,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_recboles_models_train_alike(runs: tuple[dict[str, Any], dict[str, Any]], model: str) -> None:
+def test_recboles_models_train_alike(
+    runs: tuple[dict[str, Any], dict[str, Any]], model: str
+) -> None:
     without, with_plugin = runs
     assert with_plugin[model]["test"] == without[model]["test"]
     assert with_plugin[model] == without[model]

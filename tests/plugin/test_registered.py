@@ -113,7 +113,9 @@ def run_script(folder: Path, script: str) -> dict[str, Any]:
     """Run a script in a new process; it prints one line of JSON."""
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", script]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -159,7 +161,9 @@ def test_look_ups_of_recboles_names(look_ups: dict[str, Any]) -> None:
     added = set(yaml.safe_load((properties() / "overall.yaml").read_text(encoding="utf-8")))
     for name in before:
         found = [
-            {key: value for key, value in part.items() if key not in added} if isinstance(part, dict) else part
+            {key: value for key, value in part.items() if key not in added}
+            if isinstance(part, dict)
+            else part
             for part in after[name]
         ]
         assert found == before[name], name
@@ -174,9 +178,17 @@ def test_import_draws_no_random_numbers(look_ups: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-def test_recboles_functions_in_a_row(make_config: Callable[..., Config], tiny_folder: Path, tmp_path: Path) -> None:
+def test_recboles_functions_in_a_row(
+    make_config: Callable[..., Config], tiny_folder: Path, tmp_path: Path
+) -> None:
     config = make_config(epochs=1)
-    settings = {"data_path": str(tiny_folder), "load_col": None, "epochs": 3, "show_progress": False, "state": "ERROR"}
+    settings = {
+        "data_path": str(tiny_folder),
+        "load_col": None,
+        "epochs": 3,
+        "show_progress": False,
+        "state": "ERROR",
+    }
     result = recbole.quick_start.run_recbole("SiBraR", "tiny", config_dict=settings)
     (file,) = (tmp_path / config["checkpoint_dir"]).glob("SiBraR-*.pth")
 
@@ -208,11 +220,22 @@ def test_our_model_and_data_set_are_found(make_model: Build) -> None:
 
 
 def test_registering_again_changes_nothing() -> None:
-    owners = [Config, Collector, recbole.trainer.Trainer, recbole.data.utils, recbole.data.dataset, recbole.quick_start]
+    owners = [
+        Config,
+        Collector,
+        recbole.trainer.Trainer,
+        recbole.data.utils,
+        recbole.data.dataset,
+        recbole.quick_start,
+    ]
     owners += [recbole.quick_start.quick_start, recbole.utils, recbole.utils.case_study, torch]
 
     def attributes() -> list[tuple[int, str, int]]:
-        return [(i, name, id(value)) for i, owner in enumerate(owners) for name, value in vars(owner).items()]
+        return [
+            (i, name, id(value))
+            for i, owner in enumerate(owners)
+            for name, value in vars(owner).items()
+        ]
 
     before, modules = attributes(), dict(sys.modules)
     plugin.register()
@@ -223,7 +246,11 @@ def test_registering_again_changes_nothing() -> None:
 
 def test_sampled_evaluation(make_model: Build) -> None:
     config, model, train_data, valid_data, test_data = make_model(
-        eval_args={"mode": "uni20"}, topk=[3], metrics=["Hit"], valid_metric="Hit@3", metric_decimal_place=8
+        eval_args={"mode": "uni20"},
+        topk=[3],
+        metrics=["Hit"],
+        valid_metric="Hit@3",
+        metric_decimal_place=8,
     )
     trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
     trainer.fit(train_data, valid_data)
@@ -255,12 +282,21 @@ def defaults() -> dict[str, Any]:
 
 
 def test_model_overrides_recboles_defaults(make_config: Callable[..., Config]) -> None:
-    overall = yaml.safe_load((Path(recbole.__path__[0]) / "properties" / "overall.yaml").read_text(encoding="utf-8"))
+    overall = yaml.safe_load(
+        (Path(recbole.__path__[0]) / "properties" / "overall.yaml").read_text(encoding="utf-8")
+    )
     config = make_config()
     differing = {key for key in defaults() if key in overall and overall[key] != defaults()[key]}
     assert {"learning_rate", "learner"} <= differing
-    assert all(config[key] == value for key, value in overall.items() if key in ("eval_step", "stopping_step"))
-    assert (config["learning_rate"], config["learner"]) == (defaults()["learning_rate"], defaults()["learner"])
+    assert all(
+        config[key] == value
+        for key, value in overall.items()
+        if key in ("eval_step", "stopping_step")
+    )
+    assert (config["learning_rate"], config["learner"]) == (
+        defaults()["learning_rate"],
+        defaults()["learner"],
+    )
 
 
 def test_data_set_overrides_model_defaults(
@@ -283,7 +319,10 @@ def test_a_user_goes_before_every_default(
 ) -> None:
     make_config()
     file = tmp_path / "mine.yaml"
-    file.write_text("RATING_FIELD: stars\nlearning_rate: 0.5\ntemperature: 0.5\neval_step: 3\n", encoding="utf-8")
+    file.write_text(
+        "RATING_FIELD: stars\nlearning_rate: 0.5\ntemperature: 0.5\neval_step: 3\n",
+        encoding="utf-8",
+    )
     monkeypatch.setattr(sys, "argv", ["test", "--temperature=0.7"])
     config = Config("SiBraR", "ml-100k", [str(file)], {"learning_rate": 0.6, "temperature": 0.6})
     found = [config[key] for key in ("RATING_FIELD", "eval_step", "learning_rate", "temperature")]
@@ -309,11 +348,16 @@ def test_every_key_has_a_default(model: str) -> None:
     plain = {key for key in own_keys() if not key.startswith(("user_", "item_"))}
     assert len(plain) > 15
     file = properties() / "model" / f"{model}.yaml"
-    without_use = {*get_model(model).fixed, *(["branch_budget"] if get_model(model).single_branch else [])}
+    without_use = {
+        *get_model(model).fixed,
+        *(["branch_budget"] if get_model(model).single_branch else []),
+    }
     assert plain - set(yaml.safe_load(file.read_text(encoding="utf-8"))) == without_use
 
 
 def test_keys_of_single_models_are_listed() -> None:
     files = [properties() / "model" / f"{model}.yaml" for model in OWN_MODELS]
     keys = [key for file in files for key in yaml.safe_load(file.read_text(encoding="utf-8"))]
-    assert {key for key in keys if keys.count(key) < len(MODELS)} - set(own_keys()) == set(MODEL_KEYS)
+    assert {key for key in keys if keys.count(key) < len(MODELS)} - set(own_keys()) == set(
+        MODEL_KEYS
+    )

@@ -50,7 +50,9 @@ def light_modules() -> list[str]:
     """Names of the modules that must not import RecBole."""
     assert all((PACKAGE / name).exists() for name in LIGHT)
     files = [file for name in LIGHT for file in _files(PACKAGE / name)]
-    dotted = [str(file.relative_to(PACKAGE.parent).with_suffix("")).replace("/", ".") for file in files]
+    dotted = [
+        str(file.relative_to(PACKAGE.parent).with_suffix("")).replace("/", ".") for file in files
+    ]
     return sorted(name.removesuffix(".__init__") for name in dotted)
 
 
@@ -94,7 +96,10 @@ def test_ray_is_imported_when_it_is_used() -> None:
         "run_recbole_group(['--model_list=BPR,SiBrar'])",
         "main(['--help'])",
         "main(['msising'])",
-        *(f"main(['{name}', '--help'])" for name in ("doctor", "missing", "gap", "significance", "report")),
+        *(
+            f"main(['{name}', '--help'])"
+            for name in ("doctor", "missing", "gap", "significance", "report")
+        ),
         *(f"main(['{name}', '--help'])" for name in ("encode-text", "encode-image", "prepare")),
         "main(['prepare', 'generic', '--outptu', 'x'])",
         "main(['significance', 'a'])",
@@ -110,7 +115,15 @@ def test_help_and_wrong_options_are_light(arguments: str) -> None:
     )
     status, modules = json.loads(run(code).splitlines()[-1])
     assert status == (0 if "--help" in arguments else 2)
-    assert not {"torch", "recbole", "ray", "matplotlib", "sklearn", "statsmodels", "transformers"} & set(modules)
+    assert not {
+        "torch",
+        "recbole",
+        "ray",
+        "matplotlib",
+        "sklearn",
+        "statsmodels",
+        "transformers",
+    } & set(modules)
 
 
 WITHOUT = """
@@ -147,8 +160,16 @@ def test_missing_recbole_is_one_line() -> None:
 @pytest.mark.parametrize(
     ("package", "option", "expected"),
     [
-        ("ray", "--tool=Ray", "--tool=Ray: ray is not installed: pip install 'recbole-sibrar[cluster]'"),
-        ("optuna", "--tool=Optuna", "--tool=Optuna: optuna is not installed: pip install 'recbole-sibrar[tune]'"),
+        (
+            "ray",
+            "--tool=Ray",
+            "--tool=Ray: ray is not installed: pip install 'recbole-sibrar[cluster]'",
+        ),
+        (
+            "optuna",
+            "--tool=Optuna",
+            "--tool=Optuna: optuna is not installed: pip install 'recbole-sibrar[tune]'",
+        ),
     ],
 )
 def test_missing_tools_are_named(package: str, option: str, expected: str) -> None:
@@ -159,5 +180,7 @@ def test_missing_tools_are_named(package: str, option: str, expected: str) -> No
 @pytest.mark.slow
 def test_recbole_needs_no_ray(tmp_path: Path) -> None:
     code = WITHOUT.format(name="ray", call="main(['doctor'])")
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert "self-test (train, evaluate, save, reload): passed" in done.stdout

@@ -11,7 +11,7 @@ import sys
 import warnings
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,16 +22,20 @@ import torch
 import yaml
 from alone import ALONE
 from recbole.config import Config
-from recbole.data import create_dataset, data_preparation
 from recbole.evaluator import Collector, Evaluator
-from recbole.model.general_recommender import BPR
 from recbole.trainer import Trainer
 
 from recbole_sibrar.checkpoint_loading import load_checkpoint
 from recbole_sibrar.errors import CheckpointError
 from recbole_sibrar.plugin import repairs
 
-BEYOND_ACCURACY = ("ItemCoverage", "GiniIndex", "AveragePopularity", "TailPercentage", "ShannonEntropy")
+BEYOND_ACCURACY = (
+    "ItemCoverage",
+    "GiniIndex",
+    "AveragePopularity",
+    "TailPercentage",
+    "ShannonEntropy",
+)
 
 PLAIN = """
 import json, sys
@@ -82,7 +86,9 @@ print(json.dumps({
 
 def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done
 
@@ -91,7 +97,9 @@ def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
 def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Report of RecBole without the plugin; ``file`` is its checkpoint."""
     folder = tmp_path_factory.mktemp("plain")
-    done = run(folder, sys.executable, "-c", ALONE + PLAIN.replace("METRICS", repr(list(BEYOND_ACCURACY))))
+    done = run(
+        folder, sys.executable, "-c", ALONE + PLAIN.replace("METRICS", repr(list(BEYOND_ACCURACY)))
+    )
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["plugin"] is False
     return {**found, "file": folder / "plain.pth", "output": done.stdout + done.stderr}
@@ -109,18 +117,25 @@ def test_recbole_alone_has_the_faults(plain: dict[str, Any]) -> None:
 
 
 def test_metrics_beyond_accuracy_by_hand(make_config: Callable[..., Config]) -> None:
-    config = make_config(model="BPR", metrics=list(BEYOND_ACCURACY), topk=[2], valid_metric="ItemCoverage@2")
+    config = make_config(
+        model="BPR", metrics=list(BEYOND_ACCURACY), topk=[2], valid_metric="ItemCoverage@2"
+    )
     collector = Collector(config)
-    dataset = SimpleNamespace(num=lambda field: 6, item_counter=Counter({1: 3, 2: 2, 3: 1, 4: 2, 5: 4}))
+    dataset = SimpleNamespace(
+        num=lambda field: 6, item_counter=Counter({1: 3, 2: 2, 3: 1, 4: 2, 5: 4})
+    )
     collector.data_collect(SimpleNamespace(dataset=dataset))
 
     # The best two of the first user are 1 and 2, of the second 1 and 3; 0 is the padding.
     scores = torch.tensor([[-torch.inf, 9, 8, 7, 6, 5], [-torch.inf, 9, 1, 8, 2, 3]])
     expected = {
         "itemcoverage@2": 3 / 6,
-        "giniindex@2": (1 * 1 + 3 * 1 + 5 * 2) / 4 / 6,  # counts 1, 1, 2 on the ranks 4, 5, 6 of 6: 2 * rank - 6 - 1
+        "giniindex@2": (1 * 1 + 3 * 1 + 5 * 2)
+        / 4
+        / 6,  # counts 1, 1, 2 on the ranks 4, 5, 6 of 6: 2 * rank - 6 - 1
         "averagepopularity@2": ((3 + 2) / 2 + (3 + 1) / 2) / 2,
-        "tailpercentage@2": (0 / 2 + 1 / 2) / 2,  # a tenth of five items, but one at least: the item 3
+        "tailpercentage@2": (0 / 2 + 1 / 2)
+        / 2,  # a tenth of five items, but one at least: the item 3
         "shannonentropy@2": 0.3466,  # -(ln(1/2) / 2 + 2 * ln(1/4) / 4) / 3
     }
 
@@ -132,10 +147,16 @@ def test_metrics_beyond_accuracy_by_hand(make_config: Callable[..., Config]) -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
-def test_metrics_beyond_accuracy_run(make_config: Callable[..., Config], tiny_folder: Path, model: str) -> None:
+def test_metrics_beyond_accuracy_run(
+    make_config: Callable[..., Config], tiny_folder: Path, model: str
+) -> None:
     config = make_config(model=model)
     settings = {key: config[key] for key in ("load_col", "epochs", "show_progress", "state")}
-    settings |= {"data_path": str(tiny_folder), "metrics": ["Recall", *BEYOND_ACCURACY], "valid_metric": "Recall@10"}
+    settings |= {
+        "data_path": str(tiny_folder),
+        "metrics": ["Recall", *BEYOND_ACCURACY],
+        "valid_metric": "Recall@10",
+    }
     found = recbole.quick_start.run_recbole(model, "tiny", config_dict=settings)["test_result"]
     assert set(found) == {f"{metric.lower()}@10" for metric in ("Recall", *BEYOND_ACCURACY)}
     assert all(value > 0 for value in found.values())
@@ -143,7 +164,9 @@ def test_metrics_beyond_accuracy_run(make_config: Callable[..., Config], tiny_fo
 
 @pytest.mark.slow
 @pytest.mark.processes
-def test_checkpoint_of_recbole_alone(plain: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_checkpoint_of_recbole_alone(
+    plain: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(sys, "argv", ["test"])
     monkeypatch.chdir(tmp_path)
     config, model, _, _, _, test_data = recbole.quick_start.load_data_and_model(str(plain["file"]))
@@ -174,7 +197,9 @@ def attacks(marker: Path) -> dict[str, Harmful]:
         "builtins.eval": Harmful(eval, code),
         "builtins.exec": Harmful(builtins.exec, code),
         "builtins.getattr": Harmful(getattr, "", "join"),
-        "recbole.config.configurator.Config": Harmful(Config, "BPR", "ml-100k", None, {"epochs": code}),
+        "recbole.config.configurator.Config": Harmful(
+            Config, "BPR", "ml-100k", None, {"epochs": code}
+        ),
     }
 
 
@@ -186,7 +211,8 @@ def test_harmful_checkpoint_is_refused(
     monkeypatch.setattr(sys, "argv", ["test"])
     file, marker = tmp_path / "harmful.pth", tmp_path / "marker"
     torch.save({"config": attacks(marker)[name], "state_dict": {}}, file, pickle_protocol=protocol)
-    with pytest.raises((CheckpointError, Exception)) as refused:  # whatever it raises, the marker comes first
+    # whatever it raises, the marker comes first
+    with pytest.raises((CheckpointError, Exception)) as refused:
         recbole.quick_start.load_data_and_model(str(file))
     assert not marker.exists()
     assert refused.type is CheckpointError
@@ -200,7 +226,9 @@ def test_stored_configuration_is_not_run(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     marker = tmp_path / "marker"
     config = Config("KD_DAGFM", "ml-100k", config_dict={"state": "ERROR"})
-    config["teacher"] = f"open({str(marker)!r}, 'w').close()"  # RecBole's KD_DAGFM evaluates the value of this key
+    config["teacher"] = (
+        f"open({str(marker)!r}, 'w').close()"  # RecBole's KD_DAGFM evaluates the value of this key
+    )
     torch.save({"config": config, "state_dict": {}}, tmp_path / "harmful.pth", pickle_protocol=4)
     with pytest.raises((CheckpointError, Exception)):  # whatever it raises, the marker comes first
         recbole.quick_start.load_data_and_model(str(tmp_path / "harmful.pth"))
@@ -218,7 +246,9 @@ def with_pickle(file: Path, content: bytes) -> str:
     return str(file)
 
 
-def test_refused_checkpoint_changes_no_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refused_checkpoint_changes_no_class(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(yaml.FullLoader, "yaml_constructors", yaml.FullLoader.yaml_constructors)
     before = yaml.FullLoader.yaml_constructors
     build = b"cyaml.loader\nFullLoader\nN}Vyaml_constructors\n}s\x86b."  # sets an attribute of the class itself
@@ -227,7 +257,9 @@ def test_refused_checkpoint_changes_no_class(tmp_path: Path, monkeypatch: pytest
     assert yaml.FullLoader.yaml_constructors is before
 
 
-@pytest.mark.parametrize("missing", ["general_recommender.mine\nMine", "abstract_recommender\nMine"])
+@pytest.mark.parametrize(
+    "missing", ["general_recommender.mine\nMine", "abstract_recommender\nMine"]
+)
 def test_model_class_that_is_not_installed(tmp_path: Path, missing: str) -> None:
     file = with_pickle(tmp_path / "own.pth", f"crecbole.model.{missing}\n.".encode())
     with pytest.raises(CheckpointError) as refused:
@@ -254,7 +286,10 @@ def test_other_formats_run_no_code(tmp_path: Path, write: str) -> None:
 def test_file_of_tensors_is_refused(tmp_path: Path, content: Any) -> None:
     file = tmp_path / "weights.pth"
     torch.save(content, file)
-    with pytest.raises(CheckpointError, match=r"weights\.pth is not a RecBole checkpoint: it holds no configuration"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"weights\.pth is not a RecBole checkpoint: it holds no configuration",
+    ):
         load_checkpoint(str(file))
 
 
@@ -268,30 +303,6 @@ def test_file_that_is_no_checkpoint(tmp_path: Path, content: bytes | None) -> No
     assert str(file) in str(refused.value)
     assert ("no such checkpoint" if content is None else "not a checkpoint") in str(refused.value)
     assert "\n" not in str(refused.value)
-
-
-class Declared:
-    """A user's class held by a configuration."""
-
-
-@pytest.fixture
-def safe_globals() -> Iterator[None]:
-    before = torch.serialization.get_safe_globals()
-    yield
-    torch.serialization.clear_safe_globals()
-    torch.serialization.add_safe_globals(before)
-
-
-@pytest.mark.usefixtures("safe_globals")
-def test_class_declared_safe_is_loaded(make_config: Callable[..., Config], tmp_path: Path) -> None:
-    config = make_config(model="BPR")
-    config.model_class = Declared
-    file = tmp_path / "own.pth"
-    torch.save({"config": config, "state_dict": {}}, file, pickle_protocol=4)
-    with pytest.raises(CheckpointError, match=r"own\.pth.*Declared.*add_safe_globals"):
-        load_checkpoint(str(file))
-    torch.serialization.add_safe_globals([Declared])
-    assert load_checkpoint(str(file))["config"].model_class is Declared
 
 
 @pytest.mark.slow
@@ -326,34 +337,6 @@ def test_the_command_shows_no_warning(tmp_path: Path) -> None:
     command = Path(sys.executable).with_name("run_recbole")
     done = run(tmp_path, str(command), "--model=SiBraR", "--dataset=ml-100k", *options)
     assert "test result" in done.stdout + done.stderr
-    assert [line for line in (done.stdout + done.stderr).splitlines() if "warning" in line.lower()] == []
-
-
-class Anything:
-    """A user's value held by a model beside its parameters."""
-
-
-class OwnModel(BPR):
-    """A user's model outside of RecBole's modules."""
-
-    other_parameter_name = ("kept",)
-
-    def __init__(self, config: Config, dataset: Any) -> None:
-        super().__init__(config, dataset)
-        self.kept = Anything()
-
-
-def test_run_loads_its_own_checkpoint(make_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch) -> None:
-    config = make_config(model=OwnModel, embedding_size=8, epochs=1)
-    train, valid, test = data_preparation(config, create_dataset(config))
-    trainer = Trainer(config, OwnModel(config, train.dataset))
-    trainer.fit(train, valid)
-    assert set(trainer.evaluate(test)) == {"recall@10", "mrr@10", "ndcg@10", "hit@10", "precision@10"}
-    with pytest.raises(CheckpointError, match="Anything"):
-        Trainer(config, OwnModel(config, train.dataset)).evaluate(test, model_file=trainer.saved_model_file)
-
-
-def test_imported_model_class_is_allowed(make_config: Callable[..., Config]) -> None:
-    config = make_config(model=OwnModel)
-    torch.save({"config": config}, "own.pth")
-    assert load_checkpoint("own.pth")["config"].model_class is OwnModel
+    assert [
+        line for line in (done.stdout + done.stderr).splitlines() if "warning" in line.lower()
+    ] == []

@@ -24,20 +24,34 @@ def events(seed: int = 0) -> list[list[str]]:
     for user in range(1, N_USERS + 1):
         items = rng.choice(N_ITEMS, rng.integers(8, 16), replace=False) + 1
         for item in [*items, items[0]]:
-            rows.append([f"u{user}", f"i{item}", str(rng.integers(1, 6)), str(1_500_000_000 + rng.integers(10**8))])
+            rows.append(
+                [
+                    f"u{user}",
+                    f"i{item}",
+                    str(rng.integers(1, 6)),
+                    str(1_500_000_000 + rng.integers(10**8)),
+                ]
+            )
     return rows
 
 
 def vector(rng: np.random.Generator, size: int = 6) -> str:
     """A vector as text, missing one time in ten."""
-    return "" if rng.random() < 0.1 else " ".join(f"{number:.3f}" for number in rng.normal(size=size))
+    return (
+        "" if rng.random() < 0.1 else " ".join(f"{number:.3f}" for number in rng.normal(size=size))
+    )
 
 
 def ratings(folder: Path) -> None:
     """Ratings and times, and fields of users and items."""
     rng = np.random.default_rng(1)
-    write(folder / "shop.inter", "user_id:token item_id:token rating:float timestamp:float", events())
-    items = [[f"i{i}", "abc"[i % 3], f"{rng.random() * 20:.2f}", vector(rng)] for i in range(1, N_ITEMS + 1)]
+    write(
+        folder / "shop.inter", "user_id:token item_id:token rating:float timestamp:float", events()
+    )
+    items = [
+        [f"i{i}", "abc"[i % 3], f"{rng.random() * 20:.2f}", vector(rng)]
+        for i in range(1, N_ITEMS + 1)
+    ]
     write(folder / "shop.item", "item_id:token category:token price:float text:float_seq", items)
     users = [[f"u{u}", str(rng.integers(18, 70)), "FM"[u % 2]] for u in range(1, N_USERS + 1)]
     write(folder / "shop.user", "user_id:token age:float gender:token", users)
@@ -47,7 +61,11 @@ def sessions(folder: Path) -> None:
     """Sessions in three files: the last item, and those before it."""
     rng = np.random.default_rng(2)
     header = "session_id:token item_id_list:token_seq item_id:token"
-    for part, sizes in (("train", range(1, 300)), ("valid", range(300, 340)), ("test", range(340, 380))):
+    for part, sizes in (
+        ("train", range(1, 300)),
+        ("valid", range(300, 340)),
+        ("test", range(340, 380)),
+    ):
         rows = []
         for session in sizes:
             items = [f"i{item}" for item in rng.integers(1, N_ITEMS + 1, 4)]
@@ -67,8 +85,13 @@ def graph(folder: Path) -> None:
 def vectors(folder: Path) -> None:
     """Interactions, and vectors of the items in a file of their own."""
     rng = np.random.default_rng(3)
-    write(folder / "shop.inter", "user_id:token item_id:token rating:float timestamp:float", events())
-    rows = [[f"i{i}", " ".join(f"{number:.3f}" for number in rng.normal(size=5))] for i in range(1, N_ITEMS - 4)]
+    write(
+        folder / "shop.inter", "user_id:token item_id:token rating:float timestamp:float", events()
+    )
+    rows = [
+        [f"i{i}", " ".join(f"{number:.3f}" for number in rng.normal(size=5))]
+        for i in range(1, N_ITEMS - 4)
+    ]
     write(folder / "shop.itememb", "iid:token item_emb:float_seq", rows)
 
 
@@ -87,7 +110,11 @@ def commas(folder: Path) -> None:
     write(folder / "shop.inter", "uid:token iid:token stars:float time:float", events(), ",")
     genres = ["drama", "comedy", "war"]
     items = [
-        [f"i{i}", "|".join(rng.choice(genres, rng.integers(1, 3), replace=False)), str(rng.integers(1950, 2020))]
+        [
+            f"i{i}",
+            "|".join(rng.choice(genres, rng.integers(1, 3), replace=False)),
+            str(rng.integers(1950, 2020)),
+        ]
         for i in range(1, N_ITEMS + 1)
     ]
     write(folder / "shop.item", "iid:token genres:token_seq year:float", items, ",")

@@ -40,7 +40,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
 
     def start(name: str, model: str = "SiBraR", *arguments: str) -> int:
         SHAPES.get(name, ratings)(tmp_path / "dataset" / "shop")
-        fixed = [f"--config_files={HERE / name}.yaml", "--epochs=1", "--show_progress=False", "--state=WARNING"]
+        fixed = [
+            f"--config_files={HERE / name}.yaml",
+            "--epochs=1",
+            "--show_progress=False",
+            "--state=WARNING",
+        ]
         return cli.run_recbole([f"--model={model}", "--dataset=shop", *fixed, *arguments])
 
     return start
@@ -63,7 +68,11 @@ def test_it_runs_or_says_why_not(
     run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     status = run(name)
-    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("run_recbole: error")]
+    errors = [
+        line
+        for line in capsys.readouterr().err.splitlines()
+        if line.startswith("run_recbole: error")
+    ]
     if name in REFUSED:
         assert status == cli.WRONG_INPUT
         assert errors == [errors[0]]
@@ -95,9 +104,16 @@ def expected(name: str) -> pd.DataFrame:
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
 @pytest.mark.parametrize(
     "name",
-    ["graph_models_on_ratings", "last_interaction_with_sampled_ranking", "csv_with_own_names", "content_of_items"],
+    [
+        "graph_models_on_ratings",
+        "last_interaction_with_sampled_ranking",
+        "csv_with_own_names",
+        "content_of_items",
+    ],
 )
-def test_it_leaves_what_pandas_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, model: str) -> None:
+def test_it_leaves_what_pandas_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, model: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["test"])
     SHAPES.get(name, ratings)(tmp_path / "dataset" / "shop")
@@ -117,7 +133,9 @@ def test_the_last_interaction_is_tested(tmp_path: Path, monkeypatch: pytest.Monk
     part = test._dataset
     found = {
         part.id2token(part.uid_field, user): part.id2token(part.iid_field, item)
-        for user, item in zip(part.inter_feat[part.uid_field], part.inter_feat[part.iid_field], strict=True)
+        for user, item in zip(
+            part.inter_feat[part.uid_field], part.inter_feat[part.iid_field], strict=True
+        )
     }
     last = expected("last_interaction_with_sampled_ranking").groupby("user").last()["item"]
     assert found == last.to_dict()
@@ -128,20 +146,30 @@ def test_vectors_in_a_file_of_their_own(run: Callable[..., int], tmp_path: Path)
     assert run("vectors_beside_the_items") == 0
     (file,) = (tmp_path / "saved").glob("SiBraR-*.pth")
     weights = load_checkpoint(str(file))["state_dict"]
-    inputs = [tuple(value.shape) for key, value in weights.items() if key.startswith("item_encoder.projections.1")]
+    inputs = [
+        tuple(value.shape)
+        for key, value in weights.items()
+        if key.startswith("item_encoder.projections.1")
+    ]
     assert (64, 5) in inputs
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["BPR", "LightGCN"])
-@pytest.mark.parametrize("name", ["negatives_of_version_1_0", "settings_of_version_0_2", "one_file_for_many_models"])
+@pytest.mark.parametrize(
+    "name", ["negatives_of_version_1_0", "settings_of_version_0_2", "one_file_for_many_models"]
+)
 def test_it_serves_other_models_as_before(run: Callable[..., int], name: str, model: str) -> None:
     assert run(name, model) == 0
 
 
 @pytest.mark.slow
-def test_keys_of_other_models_are_said(run: Callable[..., int], caplog: pytest.LogCaptureFixture) -> None:
+def test_keys_of_other_models_are_said(
+    run: Callable[..., int], caplog: pytest.LogCaptureFixture
+) -> None:
     assert run("one_file_for_many_models") == 0
-    said: set[Any] = {message.split("'")[1] for message in caplog.messages if "has no effect" in message}
+    said: set[Any] = {
+        message.split("'")[1] for message in caplog.messages if "has no effect" in message
+    }
     assert {"hidden_size", "n_layers", "ssl_tau", "shrink"} <= said
     assert not {"temperature", "embedding_size", "load_col"} & said

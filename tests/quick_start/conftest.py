@@ -27,11 +27,18 @@ def _run(name: str, arguments: Sequence[str], folder: Path) -> subprocess.Comple
     mark = str(uuid4())
     command = [str(Path(sys.executable).with_name(name)), *arguments]
     environment = {**os.environ, "RAY_TMPDIR": "/tmp/ray", _MARK: mark}
-    environment.pop("PYTEST_CURRENT_TEST", None)  # by which Ray knows its own tests, and then needs other libraries
+    # by which Ray knows its own tests, and then needs other libraries
+    environment.pop("PYTEST_CURRENT_TEST", None)
     left: list[psutil.Process] = []
     try:
         done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900, check=False
+            command,
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
         )
         left = psutil.wait_procs(_marked(mark), timeout=180)[1]
     finally:

@@ -51,7 +51,12 @@ def write_comparison(folder: Path, studies: bool = True, groups: bool = True) ->
             result |= {"ndcg@10[gender=F]": ndcg + 0.01, "ndcg@10[gender=<M>]": ndcg - 0.01}
         run = folder / "runs" / f"{'b-A-B-b' if name == STRANGE else name}-{seed}-{number:012x}"
         run.mkdir(parents=True)
-        finished = {"test_result": result, "best_valid_score": ndcg + 0.1, "seconds": 90, "peak_memory_mb": 612.4}
+        finished = {
+            "test_result": result,
+            "best_valid_score": ndcg + 0.1,
+            "seconds": 90,
+            "peak_memory_mb": 612.4,
+        }
         (run / "result.json").write_text(json.dumps(finished), encoding="utf-8")
         keys = {
             "model": model,
@@ -61,15 +66,31 @@ def write_comparison(folder: Path, studies: bool = True, groups: bool = True) ->
             "epochs": 3,
             "sizes": [1, 2],
         }
-        (run / "config.yaml").write_text(yaml.safe_dump({**keys, "title": f"<i>{name}</i>"}), encoding="utf-8")
-        environment = {"python": "3.11.7", "platform": "Linux", "packages": {"torch": "2.13.0", "numpy": "1.26.4"}}
+        (run / "config.yaml").write_text(
+            yaml.safe_dump({**keys, "title": f"<i>{name}</i>"}), encoding="utf-8"
+        )
+        environment = {
+            "python": "3.11.7",
+            "platform": "Linux",
+            "packages": {"torch": "2.13.0", "numpy": "1.26.4"},
+        }
         (run / "environment.json").write_text(json.dumps(environment), encoding="utf-8")
         (run / "log.txt").write_text(LOG, encoding="utf-8")
         curve = pd.DataFrame(
-            {"epoch": [0, 1, 2], "train_loss": [3.0, 2.0, 1.5], "ndcg@10": [0.1, ndcg / 2, ndcg + 0.1]}
+            {
+                "epoch": [0, 1, 2],
+                "train_loss": [3.0, 2.0, 1.5],
+                "ndcg@10": [0.1, ndcg / 2, ndcg + 0.1],
+            }
         )
         curve.to_csv(run / "learning_curve.csv", index=False)
-        head = {"name": name, "model": model, "seed": seed, "minutes": 1.5, "valid_score": ndcg + 0.1}
+        head = {
+            "name": name,
+            "model": model,
+            "seed": seed,
+            "minutes": 1.5,
+            "valid_score": ndcg + 0.1,
+        }
         rows.append({**head, **result})
     pd.DataFrame(rows).to_csv(folder / "results.csv", index=False)
     _write_significance(folder)
@@ -84,24 +105,49 @@ def write_comparison(folder: Path, studies: bool = True, groups: bool = True) ->
 def _write_significance(folder: Path) -> None:
     """SiBraR is better than both others in nDCG, the others do not differ; nothing is known of Gini."""
     rows = []
-    for a, b, p, low in (("SiBraR", STRANGE, 0.001, 0.1), ("SiBraR", "Pop", 1e-9, 0.2), (STRANGE, "Pop", 0.2, -0.1)):
-        means = {"n_users": 60, "mean_a": 0.3, "mean_b": 0.2, "low": low, "high": 0.3, "effect": 0.5}
+    for a, b, p, low in (
+        ("SiBraR", STRANGE, 0.001, 0.1),
+        ("SiBraR", "Pop", 1e-9, 0.2),
+        (STRANGE, "Pop", 0.2, -0.1),
+    ):
+        means = {
+            "n_users": 60,
+            "mean_a": 0.3,
+            "mean_b": 0.2,
+            "low": low,
+            "high": 0.3,
+            "effect": 0.5,
+        }
         tests = {"p_t": p, "p_wilcoxon": p, "p_t_bonferroni": p, "p_wilcoxon_bonferroni": p}
         rows.append({"metric": "ndcg@10", "a": a, "b": b, **means, **tests})
     pd.DataFrame(rows).to_csv(folder / "significance.csv", index=False)
 
 
 def _write_studies(folder: Path) -> None:
-    checkpoints = sorted(str(path / "checkpoint" / "model.pth") for path in (folder / "runs").glob("SiBraR-*"))
+    checkpoints = sorted(
+        str(path / "checkpoint" / "model.pth") for path in (folder / "runs").glob("SiBraR-*")
+    )
     rows = []
     for checkpoint in checkpoints:
         common = {"model": "SiBraR", "checkpoint": f"/moved{checkpoint}", "side": "item"}
         for rate, ndcg in ((0.0, 0.3), (0.5, 0.2), (1.0, 0.1)):
-            loss = {"experiment": "loss", "modalities": "text+class", "rate": rate, "seed": 1, "share_missing": rate}
+            loss = {
+                "experiment": "loss",
+                "modalities": "text+class",
+                "rate": rate,
+                "seed": 1,
+                "share_missing": rate,
+            }
             rows.append({**common, **loss, "ndcg@10": ndcg})
         for modality, ndcg in (("text", 0.25), ("class", 0.22), ("text+class", 0.3)):
             rows.append(
-                {**common, "experiment": "subset", "modalities": modality, "share_missing": 0.5, "ndcg@10": ndcg}
+                {
+                    **common,
+                    "experiment": "subset",
+                    "modalities": modality,
+                    "share_missing": 0.5,
+                    "ndcg@10": ndcg,
+                }
             )
     (folder / "missing").mkdir()
     pd.DataFrame(rows).to_csv(folder / "missing" / "missing.csv", index=False)
@@ -153,7 +199,9 @@ def write_search(folder: Path, n_trials: int = 12) -> tuple[Record, Plan]:
         if status == Status.FAILED:
             trial.score, trial.reason = None, "out of memory"
         record.trials.append(trial)
-        curve = pd.DataFrame({"epoch": [0, 1, 2], "train_loss": [3.0, 2.0, 1.0], "ndcg@10": [0.05, score / 2, score]})
+        curve = pd.DataFrame(
+            {"epoch": [0, 1, 2], "train_loss": [3.0, 2.0, 1.0], "ndcg@10": [0.05, score / 2, score]}
+        )
         record.trial_folder(trial).mkdir(parents=True)
         curve.to_csv(record.trial_folder(trial) / "learning_curve.csv", index=False)
     assert record.best is not None

@@ -46,7 +46,10 @@ class Reader(HTMLParser):
         if tag in ("td", "th"):
             self.rows[self.table][-1].append("")
         if "data-x" in attributes:
-            self.axes = [[float(end) for end in str(attributes[name]).split(",")] for name in ("data-x", "data-y")]
+            self.axes = [
+                [float(end) for end in str(attributes[name]).split(",")]
+                for name in ("data-x", "data-y")
+            ]
         if "data-name" in attributes and tag == "g":
             self.line = attributes["data-name"] or ""
         if tag == "polyline" and "best" not in self.marked and self.figure:

@@ -32,8 +32,14 @@ def test_dots_show_the_file_numbers(page: Reader) -> None:
 
 
 def test_places_are_those_of_the_numbers(page: Reader) -> None:
-    dots = [x for tag, x in page.attributes if tag in ("circle", "rect") and x.get("class") == "dot"][:3]
-    ticks = [x for tag, x in page.attributes if tag == "span" and "style" in x and str(x["style"]).startswith("left")]
+    dots = [
+        x for tag, x in page.attributes if tag in ("circle", "rect") and x.get("class") == "dot"
+    ][:3]
+    ticks = [
+        x
+        for tag, x in page.attributes
+        if tag == "span" and "style" in x and str(x["style"]).startswith("left")
+    ]
     places = [float(str(x.get("cx") or x.get("x")).rstrip("%")) for x in dots]
     levels = [float(str(x["style"]).removeprefix("left:").rstrip("%")) for x in ticks[:2]]
     chance, pop = levels
@@ -52,13 +58,18 @@ def test_lines_show_the_file_numbers(page: Reader) -> None:
         assert [y for _, y in points] == pytest.approx([3.0, 2.0, 1.5], abs=1e-3)
     ((name, points),) = page.lines["missing-item-ndcg-10"]
     assert (name, [y for _, y in points]) == ("SiBraR", pytest.approx([0.3, 0.2, 0.1], abs=1e-4))
-    assert page.rows["values of missing-item-ndcg-10"][1:] == [["SiBraR", "0.3000", "0.2000", "0.1000"]]
+    assert page.rows["values of missing-item-ndcg-10"][1:] == [
+        ["SiBraR", "0.3000", "0.2000", "0.1000"]
+    ]
     assert "best epoch: 2\nnDCG@10: 0.4100" in page.texts("curve-ndcg-10", "title")[0]
 
 
 def test_each_modality_has_its_worth(page: Reader) -> None:
     assert page.texts("worth-item-SiBraR", "span", "name") == ["text", "class"]
-    assert page.texts("worth-item-SiBraR", "span", "value") == ["0.2500 / 0.2200", "0.2200 / 0.2500"]
+    assert page.texts("worth-item-SiBraR", "span", "value") == [
+        "0.2500 / 0.2200",
+        "0.2200 / 0.2500",
+    ]
     assert "all modalities 0.3000" in page.texts("worth-item-SiBraR", "span", "right")
 
 
@@ -88,7 +99,10 @@ def test_cost_stands_beside_quality(page: Reader) -> None:
 
 
 def test_the_data_come_from_the_log(page: Reader) -> None:
-    assert re.search(r"Users\s*60\s*Items\s*1,200\s*Interactions\s*5,000\s*Candidates of the test\s*110", page.text)
+    assert re.search(
+        r"Users\s*60\s*Items\s*1,200\s*Interactions\s*5,000\s*Candidates of the test\s*110",
+        page.text,
+    )
     assert re.search(r"text\s*75 %\s*vector, 384", page.text)
 
 

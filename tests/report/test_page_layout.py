@@ -106,7 +106,9 @@ def _emulate(browser: webdriver.Chrome, width: int, theme: str, media: str = "")
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     features = [{"name": "prefers-color-scheme", "value": theme}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
-    browser.execute_script("document.querySelectorAll('details').forEach((x) => { x.open = arguments[0]; })", not media)
+    browser.execute_script(
+        "document.querySelectorAll('details').forEach((x) => { x.open = arguments[0]; })", not media
+    )
     time.sleep(0.1)  # the observers of the tables
 
 
@@ -123,7 +125,10 @@ def test_no_text_is_cut_on_paper(browser: webdriver.Chrome) -> None:
     _emulate(browser, PAPER, "dark", "print")
     assert browser.execute_script(CUT) == []
     assert browser.execute_script(COVERED) == []
-    assert browser.execute_script("return getComputedStyle(document.querySelector('.lead')).color") == "rgb(26, 29, 33)"
+    assert (
+        browser.execute_script("return getComputedStyle(document.querySelector('.lead')).color")
+        == "rgb(26, 29, 33)"
+    )
     _emulate(browser, 1280, "light")
 
 
@@ -131,7 +136,8 @@ def test_no_text_is_cut_on_paper(browser: webdriver.Chrome) -> None:
 def test_no_piece_of_a_name_is_broken(browser: webdriver.Chrome, width: int) -> None:
     _emulate(browser, width, "light")
     broken = (
-        PLACES + "return places.filter((x) => !x.whole && x.element.closest('.name, th, .ends')).map((x) => x.text)"
+        PLACES
+        + "return places.filter((x) => !x.whole && x.element.closest('.name, th, .ends')).map((x) => x.text)"
     )
     assert [text for text in browser.execute_script(broken) if "=" in text or "0." in text] == []
 
@@ -139,7 +145,12 @@ def test_no_piece_of_a_name_is_broken(browser: webdriver.Chrome, width: int) -> 
 def test_every_column_is_in_sight_at_a_desk(browser: webdriver.Chrome) -> None:
     _emulate(browser, 1280, "light")
     script = "return [...document.querySelectorAll('#p0-results .scroll, #p0-best .scroll')]"
-    assert browser.execute_script(f"{script}.map((x) => x.scrollWidth - x.clientWidth).filter((x) => x > 0)") == []
+    assert (
+        browser.execute_script(
+            f"{script}.map((x) => x.scrollWidth - x.clientWidth).filter((x) => x > 0)"
+        )
+        == []
+    )
 
 
 def test_faults_would_be_found(browser: webdriver.Chrome) -> None:
@@ -156,7 +167,9 @@ def test_faults_would_be_found(browser: webdriver.Chrome) -> None:
 def test_axe_finds_no_serious_fault(browser: webdriver.Chrome, width: int, theme: str) -> None:
     file = Path(os.environ.get("AXE_CORE", "node_modules/axe-core/axe.min.js"))
     if not file.is_file():
-        pytest.skip(f"axe-core is not installed: npm install axe-core, or name its axe.min.js in AXE_CORE (no {file})")
+        pytest.skip(
+            f"axe-core is not installed: npm install axe-core, or name its axe.min.js in AXE_CORE (no {file})"
+        )
     _emulate(browser, width, theme)
     browser.execute_script(file.read_text(encoding="utf-8"))
     run = "axe.run().then((x) => arguments[0](x.violations.map((y) => `${y.impact} ${y.id} ${y.nodes[0].html}`)))"

@@ -43,7 +43,9 @@ def test_identifiers_and_links(page: Reader) -> None:
     identifiers = [str(x["id"]) for _, x in page.attributes if "id" in x]
     assert len(set(identifiers)) == len(identifiers)
     links = [str(x["href"]).removeprefix("#") for tag, x in page.attributes if tag == "a"]
-    references = [str(x[name]) for _, x in page.attributes for name in ("for", "aria-labelledby") if name in x]
+    references = [
+        str(x[name]) for _, x in page.attributes for name in ("for", "aria-labelledby") if name in x
+    ]
     assert len(links) > 5
     assert {*links, *references} <= set(identifiers)
 
@@ -51,7 +53,11 @@ def test_identifiers_and_links(page: Reader) -> None:
 def test_numbers_are_those_of_the_results(page: Reader, comparison: Path) -> None:
     results = pd.read_csv(comparison / "results.csv")
     head, *rows = page.rows["p0-table-runs"]
-    columns = {"Validation": "valid_score", "nDCG@10": "ndcg@10", "Gini@10\n(less is better)": "gini@10"}
+    columns = {
+        "Validation": "valid_score",
+        "nDCG@10": "ndcg@10",
+        "Gini@10\n(less is better)": "gini@10",
+    }
     for title, column in columns.items():
         shown = [float(row[head.index(title)]) for row in rows]
         assert shown == pytest.approx(results[column].tolist(), abs=5e-5)
@@ -66,7 +72,10 @@ def test_numbers_are_those_of_the_results(page: Reader, comparison: Path) -> Non
 
 def test_the_lead_says_what_was_learnt(page: Reader) -> None:
     assert "SiBraR has the best nDCG@10 (0.3300) and is first in 2 of 2 metrics." in page.text
-    assert f"It is 120 % above {STRANGE}, a significant difference (p = 0.001, corrected)." in page.text
+    assert (
+        f"It is 120 % above {STRANGE}, a significant difference (p = 0.001, corrected)."
+        in page.text
+    )
     assert "Chance, with all modalities missing, is 0.1000." in page.text
     assert "text alone keeps most: 83 %." in page.text  # 0.25 of 0.3
 
@@ -83,7 +92,9 @@ def test_intervals_are_corrected(page: Reader, comparison: Path) -> None:
 
 
 def test_names_are_never_markup(page: Reader) -> None:
-    assert not [tag for tag, x in page.attributes if tag in ("b", "m") or (tag == "i" and "class" not in x)]
+    assert not [
+        tag for tag, x in page.attributes if tag in ("b", "m") or (tag == "i" and "class" not in x)
+    ]
     assert page.text.count(STRANGE) >= 8
     assert f"Of {STRANGE}." in page.text  # the legend, whose Markdown escapes are gone
     titles = [row[1] for row in page.rows["page-table-differing"][-3:]]
@@ -102,13 +113,18 @@ def test_configuration_differences(page: Reader) -> None:
 
 
 def test_empty_sections_explain_themselves(comparison: Path) -> None:
-    for path in (*comparison.glob("runs/*/learning_curve.csv"), *comparison.glob("runs/*/environment.json")):
+    for path in (
+        *comparison.glob("runs/*/learning_curve.csv"),
+        *comparison.glob("runs/*/environment.json"),
+    ):
         path.unlink()
     for folder in ("missing", "gap"):
         shutil.rmtree(comparison / folder)
     (comparison / "significance.csv").unlink()
     results = pd.read_csv(comparison / "results.csv")
-    results[[name for name in results if "[" not in name]].to_csv(comparison / "results.csv", index=False)
+    results[[name for name in results if "[" not in name]].to_csv(
+        comparison / "results.csv", index=False
+    )
     text = Reader(report.run(comparison)[0]).text
     for hint in (
         "save_per_user",
@@ -128,9 +144,11 @@ def test_several_splits_share_a_page(comparison: Path) -> None:
     page = Reader(report.run(parent)[0])
     assert {"p0-table-results", "p1-table-results"} <= set(page.rows)
     assert [name for name in page.rows if "packages" in name] == ["page-table-packages"]
-    assert ["model", "SiBraR", f"cold: SiBraR, cold: {STRANGE}, warm: SiBraR, warm: {STRANGE}"] in page.rows[
-        "page-table-differing"
-    ]
+    assert [
+        "model",
+        "SiBraR",
+        f"cold: SiBraR, cold: {STRANGE}, warm: SiBraR, warm: {STRANGE}",
+    ] in page.rows["page-table-differing"]
     identifiers = [str(x["id"]) for _, x in page.attributes if "id" in x]
     assert len(set(identifiers)) == len(identifiers)
 
@@ -155,7 +173,9 @@ def test_runs_without_a_result_are_named(comparison: Path) -> None:
 
 
 @pytest.mark.slow
-def test_every_figure_is_a_pdf_and_a_png(comparison: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_figure_is_a_pdf_and_a_png(
+    comparison: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     drawn: list[Figure] = []
     draw = chart_file.draw
     monkeypatch.setattr(chart_file, "draw", lambda chart: drawn.append(draw(chart)) or drawn[-1])
@@ -165,18 +185,24 @@ def test_every_figure_is_a_pdf_and_a_png(comparison: Path, tmp_path: Path, monke
     folder = tmp_path / "figures"
     page, n_figures = report.run(comparison, tmp_path / "pages" / "a.html", folder)
     assert page.is_file()
-    begins = {path.name: path.read_bytes()[:4] for path in folder.iterdir() if path.suffix != ".json"}
+    begins = {
+        path.name: path.read_bytes()[:4] for path in folder.iterdir() if path.suffix != ".json"
+    }
     assert len(begins) == 2 * n_figures == 2 * len(drawn) == 2 * (len(Reader(page).figures) + 1)
     assert {begin for name, begin in begins.items() if name.endswith(".pdf")} == {b"%PDF"}
     assert {begin for name, begin in begins.items() if name.endswith(".png")} == {b"\x89PNG"}
     results = drawn[0].axes[0]
-    assert [x.lines[0].get_xdata()[0] for x in results.containers] == pytest.approx([0.33, 0.15, 0.06])
+    assert [x.lines[0].get_xdata()[0] for x in results.containers] == pytest.approx(
+        [0.33, 0.15, 0.06]
+    )
     assert [label.get_text() for label in results.get_yticklabels()] == ["SiBraR", STRANGE, "Pop"]
 
 
 @pytest.mark.slow
 @pytest.mark.processes
-def test_only_changed_figures_are_drawn(comparison: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_changed_figures_are_drawn(
+    comparison: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(figure_files, "_CHARTS_PER_PROCESS", 1)
     folder = tmp_path / "figures"
     _, n_figures = report.run(comparison, figures=folder)
@@ -235,7 +261,10 @@ def _broken_study(folder: Path) -> Path:
     ],
 )
 def test_wrong_folder_leaves_no_page(
-    comparison: Path, capsys: pytest.CaptureFixture[str], spoil: Callable[[Path], Path], message: str
+    comparison: Path,
+    capsys: pytest.CaptureFixture[str],
+    spoil: Callable[[Path], Path],
+    message: str,
 ) -> None:
     output = comparison.parent / "page.html"
     assert cli.main(["report", str(spoil(comparison)), "--output", str(output)]) == cli.WRONG_INPUT
@@ -246,7 +275,9 @@ def test_wrong_folder_leaves_no_page(
 
 
 @pytest.mark.parametrize("option", ["missing", "gap"])
-def test_a_study_needs_a_checkpoint(comparison: Path, capsys: pytest.CaptureFixture[str], option: str) -> None:
+def test_a_study_needs_a_checkpoint(
+    comparison: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
     shutil.rmtree(comparison / option)
     assert cli.main(["report", str(comparison), f"--{option}"]) == cli.WRONG_INPUT
     assert f"--{option}: {comparison} has no checkpoint of a model" in capsys.readouterr().err
@@ -262,20 +293,30 @@ def test_failed_page_leaves_the_old_one(
         raise OSError("disk full")
 
     monkeypatch.setattr(report, "save_changed", fail)
-    assert cli.main(["report", str(comparison), "--figures", str(comparison / "figures")]) == cli.WRONG_INPUT
+    assert (
+        cli.main(["report", str(comparison), "--figures", str(comparison / "figures")])
+        == cli.WRONG_INPUT
+    )
     assert f"cannot write the page or a figure: disk full ({page})" in capsys.readouterr().err
     assert page.read_text(encoding="utf-8") == "earlier"
 
 
 def test_colours_stand_out_in_both_themes() -> None:
-    style = (Path(report.__file__).parents[1] / "report" / "assets" / "theme.css").read_text(encoding="utf-8")
-    names = {name: pair for name, *pair in re.findall(r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\)", style)}
+    style = (Path(report.__file__).parents[1] / "report" / "assets" / "theme.css").read_text(
+        encoding="utf-8"
+    )
+    names = {
+        name: pair
+        for name, *pair in re.findall(r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\)", style)
+    }
     classes = {f"{model} {i}": model for model in (*MODELS, "BPR") for i in range(5)}
     names |= {f"series {name}": [x.light, x.dark] for name, x in model_colours(classes).items()}
 
     def luminance(colour: str) -> float:
         parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        linear = [
+            part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+        ]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
     for theme in (0, 1):
@@ -286,12 +327,17 @@ def test_colours_stand_out_in_both_themes() -> None:
             *((name, 3) for name in names if "series" in name),
         ]:
             for ground in ("surface", "row"):
-                light, dark = sorted((luminance(names[x][theme]) + 0.05 for x in (name, ground)), reverse=True)
+                light, dark = sorted(
+                    (luminance(names[x][theme]) + 0.05 for x in (name, ground)), reverse=True
+                )
                 assert light / dark >= least, (name, ground, theme)
 
 
 def test_a_name_of_digits_stays_as_it_is(comparison: Path) -> None:
-    for name, before, after in (("results.csv", "\nPop,", "\n007,"), ("significance.csv", ",Pop,", ",007,")):
+    for name, before, after in (
+        ("results.csv", "\nPop,", "\n007,"),
+        ("significance.csv", ",Pop,", ",007,"),
+    ):
         text = (comparison / name).read_text(encoding="utf-8")
         (comparison / name).write_text(text.replace(before, after), encoding="utf-8")
     for run in comparison.glob("runs/Pop-*"):

@@ -44,7 +44,9 @@ def opened(browser: webdriver.Chrome, page: Path) -> webdriver.Chrome:
     _emulate(browser, 1280, "light")
     browser.get(page.as_uri())
     browser.execute_script("localStorage.clear()")
-    WebDriverWait(browser, 20).until(lambda _: browser.execute_script("return document.documentElement.dataset.ready"))
+    WebDriverWait(browser, 20).until(
+        lambda _: browser.execute_script("return document.documentElement.dataset.ready")
+    )
     yield browser
     assert browser.get_log("browser") == []
 
@@ -57,9 +59,8 @@ def _emulate(browser: webdriver.Chrome, width: int, scheme: str) -> None:
 
 
 def _column(browser: webdriver.Chrome, table: str, column: int) -> list[str]:
-    script = (
-        "return [...document.getElementById(arguments[0]).tBodies[0].rows].map(r => r.cells[arguments[1]].innerText)"
-    )
+    rows = "[...document.getElementById(arguments[0]).tBodies[0].rows]"
+    script = f"return {rows}.map(r => r.cells[arguments[1]].innerText)"
     return browser.execute_script(script, table, column)
 
 
@@ -69,9 +70,8 @@ def _head(browser: webdriver.Chrome, table: str, column: int) -> WebElement:
 
 def _shown(browser: webdriver.Chrome, section: str) -> str:
     """Caption of the figure shown first in a section."""
-    script = (
-        "return [...document.querySelectorAll(arguments[0])].filter(x => x.checkVisibility()).map(x => x.innerText)[0]"
-    )
+    shown = "[...document.querySelectorAll(arguments[0])].filter(x => x.checkVisibility())"
+    script = f"return {shown}.map(x => x.innerText)[0]"
     return browser.execute_script(script, f"#{section} figcaption")
 
 
@@ -84,7 +84,9 @@ def test_nothing_is_asked_from_anywhere(opened: webdriver.Chrome) -> None:
     sent = [message for message in log if "Network.requestWillBeSent" in message]
     assert len(sent) >= 1
     assert not [message for message in sent if '"url":"http' in message or '"url":"ws' in message]
-    entries = opened.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
+    entries = opened.execute_script(
+        "return performance.getEntriesByType('resource').map(entry => entry.name)"
+    )
     assert [name for name in entries if not name.startswith(("data:", "blob:", "file:"))] == []
 
 
@@ -116,17 +118,28 @@ def test_figures_have_marks_and_texts(opened: webdriver.Chrome) -> None:
     assert len(figures) == 9  # a figure a section, and the projections
     assert all(label and n_marks for label, n_marks in figures)
     names = opened.find_elements(By.CSS_SELECTOR, "#p0-results figure:not(.other) .row .name")
-    assert [name.text for name in sorted(names, key=lambda name: name.rect["y"])] == ["SiBraR", STRANGE, "Pop"]
+    assert [name.text for name in sorted(names, key=lambda name: name.rect["y"])] == [
+        "SiBraR",
+        STRANGE,
+        "Pop",
+    ]
 
 
 def test_a_metric_is_chosen_everywhere(opened: webdriver.Chrome) -> None:
-    Select(opened.find_element(By.CSS_SELECTOR, "#p0-results .chart-choice")).select_by_visible_text("Gini@10")
+    Select(
+        opened.find_element(By.CSS_SELECTOR, "#p0-results .chart-choice")
+    ).select_by_visible_text("Gini@10")
     assert _shown(opened, "p0-results").startswith("Test Gini@10 of each model")
-    assert _shown(opened, "p0-curves").startswith("Validation nDCG@10")  # which have no other metric
-    Select(opened.find_element(By.CSS_SELECTOR, "#p0-curves .chart-choice")).select_by_visible_text("Training loss")
+    # which have no other metric
+    assert _shown(opened, "p0-curves").startswith("Validation nDCG@10")
+    Select(opened.find_element(By.CSS_SELECTOR, "#p0-curves .chart-choice")).select_by_visible_text(
+        "Training loss"
+    )
     assert _shown(opened, "p0-curves").startswith("Training loss")
     assert _shown(opened, "p0-results").startswith("Test Gini@10 of each model")
-    Select(opened.find_element(By.CSS_SELECTOR, "#p0-results .chart-choice")).select_by_visible_text("nDCG@10")
+    Select(
+        opened.find_element(By.CSS_SELECTOR, "#p0-results .chart-choice")
+    ).select_by_visible_text("nDCG@10")
     assert _shown(opened, "p0-curves").startswith("Validation nDCG@10")
 
 
@@ -157,7 +170,9 @@ def test_theme_follows_the_system(opened: webdriver.Chrome) -> None:
     theme.select_by_value("light")
     assert (_background(opened), opened.execute_script(dot)) == (light, light_dot)
     opened.refresh()
-    WebDriverWait(opened, 20).until(lambda _: opened.execute_script("return document.documentElement.dataset.ready"))
+    WebDriverWait(opened, 20).until(
+        lambda _: opened.execute_script("return document.documentElement.dataset.ready")
+    )
     assert _background(opened) == light
 
 

@@ -26,7 +26,9 @@ def searched(tmp_path: Path, make_search: MakeSearch) -> tuple[Record, Reader]:
 
 def test_the_best_trial_is_named(searched: tuple[Record, Reader]) -> None:
     record, page = searched
-    best = max((trial for trial in record.trials if trial.score), key=lambda trial: trial.score or 0)
+    best = max(
+        (trial for trial in record.trials if trial.score), key=lambda trial: trial.score or 0
+    )
     assert f"Trial {best.number} is the best of 12, with {best.score:.4f} in nDCG@10" in page.text
     assert "Its test gives 0.1230. 1 of 12 trials failed." in page.text
     assert dict(page.rows["p0-table-best"])["embedding_size"] == "64"
@@ -36,7 +38,11 @@ def test_the_best_trial_is_named(searched: tuple[Record, Reader]) -> None:
 
 def test_each_trial_has_a_thread(searched: tuple[Record, Reader]) -> None:
     record, page = searched
-    threads = [x for tag, x in page.attributes if tag == "polyline" and not x.get("style", "").find("--share")]
+    threads = [
+        x
+        for tag, x in page.attributes
+        if tag == "polyline" and not x.get("style", "").find("--share")
+    ]
     assert len(threads) == 11
     assert [x["class"] for x in threads][-1] == "best"  # above all others
     sizes = {trial.parameters["embedding_size"] for trial in record.trials if trial.score}

@@ -34,9 +34,16 @@ def data(comparison: Path) -> ComparisonFolder:
 def test_three_columns_of_each_metric(data: ComparisonFolder) -> None:
     table = build_part(Material(data)).sections[0].tables[0]
     assert table.columns == ["Model", "Cold:\nnew", "Warm:\nknown", "All", "Minutes"]
-    assert (table.choice, table.groups) == ("metric", ["nDCG@10"] * 3 + ["Gini@10 (less is better)"] * 3)
+    assert (table.choice, table.groups) == (
+        "metric",
+        ["nDCG@10"] * 3 + ["Gini@10 (less is better)"] * 3,
+    )
     assert [cell.text for cell in table.rows[0][:4]] == ["SiBraR", "0.1650", "0.4300", "0.3300"]
-    assert [[cell.rank for cell in row[1:4]] for row in table.rows[:3]] == [[1] * 3, [2] * 3, [0] * 3]
+    assert [[cell.rank for cell in row[1:4]] for row in table.rows[:3]] == [
+        [1] * 3,
+        [2] * 3,
+        [0] * 3,
+    ]
 
 
 def test_charts_and_words(data: ComparisonFolder) -> None:
@@ -48,4 +55,7 @@ def test_charts_and_words(data: ComparisonFolder) -> None:
     page = report.run(data.folder)[0].read_text(encoding="utf-8")
     assert "New items beside known ones - tiny" in page
     assert "SiBraR has the best nDCG@10 (cold) (0.1650) and is first in 6 of 6 metrics." in page
-    assert "Best nDCG@10 of cold interactions: SiBraR (0.1650); of warm interactions: SiBraR (0.4300)." in page
+    assert (
+        "Best nDCG@10 of cold interactions: SiBraR (0.1650); of warm interactions: SiBraR (0.4300)."
+        in page
+    )

@@ -61,7 +61,9 @@ class Exported:
         """Embeddings of the checkpoint's model, with tokens as index."""
         model, dataset, _ = self.original()
         encode = model.encode_items if side == "item" else model.encode_users
-        return pd.DataFrame(encode()[1:].detach().numpy(), index=dataset.field2id_token[f"{side}_id"][1:])
+        return pd.DataFrame(
+            encode()[1:].detach().numpy(), index=dataset.field2id_token[f"{side}_id"][1:]
+        )
 
     def file(self, side: str) -> pd.DataFrame:
         """The atomic file of a side, as texts, without the types of its header."""
@@ -70,13 +72,17 @@ class Exported:
 
 
 @pytest.fixture(scope="module")
-def make_portable(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Exported]:
+def make_portable(
+    shared_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Exported]:
     """Train and export: ``make_portable("SiBraR", aggregation="max")``. The results are kept for the module."""
     made: dict[str, Exported] = {}
     home = tmp_path_factory.mktemp("portable")
     numbers = count()
 
-    def build(model: str = "SiBraR", display: tuple[str, ...] = (), modalities: bool = True, **keys: Any) -> Exported:
+    def build(
+        model: str = "SiBraR", display: tuple[str, ...] = (), modalities: bool = True, **keys: Any
+    ) -> Exported:
         name = f"{model} {display} {modalities} {sorted(keys.items())}"
         if name not in made:
             number = next(numbers)
@@ -116,7 +122,9 @@ def _train(model: str, data_path: Path, folder: Path, keys: dict[str, Any]) -> s
         config = Config(model, "tiny", config_dict={**settings, **keys})
         init_seed(config["seed"], config["reproducibility"])
         train, valid, _ = data_preparation(config, create_dataset(config))
-        trainer = get_trainer(config["MODEL_TYPE"], model)(config, get_model(model)(config, train._dataset))
+        trainer = get_trainer(config["MODEL_TYPE"], model)(
+            config, get_model(model)(config, train._dataset)
+        )
         trainer.fit(train, valid)
     finally:
         sys.argv = arguments

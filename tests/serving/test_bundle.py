@@ -22,7 +22,13 @@ from recbole_sibrar.serving.bundle import writing
 from recbole_sibrar.serving.bundle.reading import read
 from recbole_sibrar.serving.bundle.writing import sha256, write
 
-FILES = ("manifest.json", "weights.safetensors", "embeddings.safetensors", "users.parquet", "items.parquet")
+FILES = (
+    "manifest.json",
+    "weights.safetensors",
+    "embeddings.safetensors",
+    "users.parquet",
+    "items.parquet",
+)
 
 
 @pytest.fixture
@@ -70,7 +76,11 @@ def test_the_manifest_says_what_is_inside(portable: Path) -> None:
         "text": "float_seq",
     }
     weights = load_file(portable / "weights.safetensors")
-    (mean,) = [tensor for name, tensor in weights.items() if name.startswith("item_") and name.endswith("scaling.mean")]
+    (mean,) = [
+        tensor
+        for name, tensor in weights.items()
+        if name.startswith("item_") and name.endswith("scaling.mean")
+    ]
     assert fields["price"]["mean"] == pytest.approx(mean.tolist())
     assert values["files"]["items.parquet"] == sha256(portable / "items.parquet")
     assert {"python", "torch", "recbole", "recbole-sibrar"} == set(values["versions"])
@@ -84,7 +94,9 @@ def test_half_precision(make_portable: Callable[..., Any], tmp_path: Path) -> No
     assert frame["score"].dtype == "float32"
 
 
-def test_a_killed_writing_leaves_the_old_one(portable: Path, copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_writing_leaves_the_old_one(
+    portable: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = sha256(copy / "manifest.json")
 
     def fail(*_: Any) -> None:
@@ -136,7 +148,9 @@ def test_newer_formats(copy: Path) -> None:
     assert "found format 99, allowed are formats up to 1" in refused(copy)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", "null", '{"format": "1"}', '{"format": 1}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", "null", '{"format": "1"}', '{"format": 1}', "[" * 100_000]
+)
 def test_damaged_manifests(copy: Path, text: str) -> None:
     (copy / "manifest.json").write_text(text)
     assert "manifest.json" in refused(copy)
@@ -150,12 +164,20 @@ def paths(values: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Places of all values in a JSON document, besides the checksums."""
     if place == ("files",):
         return [place]
-    items = values.items() if isinstance(values, dict) else enumerate(values) if isinstance(values, list) else ()
+    items = (
+        values.items()
+        if isinstance(values, dict)
+        else enumerate(values)
+        if isinstance(values, list)
+        else ()
+    )
     return [place, *(inner for key, value in items for inner in paths(value, (*place, key)))]
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_any_wrong_value_gives_one_line(copy: Path, portable: Path, data: st.DataObject) -> None:
     """A value of the manifest is replaced by another: the model loads, or is refused in one line."""
@@ -164,7 +186,9 @@ def test_any_wrong_value_gives_one_line(copy: Path, portable: Path, data: st.Dat
     held = values
     for key in place[:-1]:
         held = held[key]
-    odd = st.sampled_from([None, -1, 0, 10**12, 1.5, "", "x", [], [[]], {}, {"a": 1}, True, [1], ["x"], 10**400])
+    odd = st.sampled_from(
+        [None, -1, 0, 10**12, 1.5, "", "x", [], [[]], {}, {"a": 1}, True, [1], ["x"], 10**400]
+    )
     held[place[-1]] = data.draw(odd)
     save_manifest(copy, values)
     message = ""
@@ -180,7 +204,10 @@ def test_any_wrong_value_gives_one_line(copy: Path, portable: Path, data: st.Dat
     [
         (lambda weights: weights.pop("item_stand_in"), "item_stand_in"),
         (lambda weights: weights.update(item_stand_in=torch.zeros(3)), "item_stand_in"),
-        (lambda weights: weights.update({"item_encoder.branches.0.0.weight": torch.zeros(2, 2)}), "does not fit"),
+        (
+            lambda weights: weights.update({"item_encoder.branches.0.0.weight": torch.zeros(2, 2)}),
+            "does not fit",
+        ),
         (lambda weights: weights.update(item_stand_in=torch.full((64,), torch.nan)), "not finite"),
         (lambda weights: weights.update({"item_encoder.surplus": torch.zeros(2)}), "surplus"),
     ],
@@ -188,7 +215,9 @@ def test_any_wrong_value_gives_one_line(copy: Path, portable: Path, data: st.Dat
 def test_wrong_weights(copy: Path, change: Callable[[dict[str, Any]], Any], message: str) -> None:
     weights = load_file(copy / "weights.safetensors")
     change(weights)
-    save_file({name: tensor.clone() for name, tensor in weights.items()}, copy / "weights.safetensors")
+    save_file(
+        {name: tensor.clone() for name, tensor in weights.items()}, copy / "weights.safetensors"
+    )
     values = manifest(copy)
     values["files"]["weights.safetensors"] = sha256(copy / "weights.safetensors")
     save_manifest(copy, values)

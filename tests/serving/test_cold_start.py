@@ -26,7 +26,9 @@ def ndcg(ranked: list[str], relevant: set[str], k: int) -> float:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["SiBraR", "DropoutNet", "CLCRec"])
 def test_ndcg_is_that_of_the_run(make_portable: Build, name: str) -> None:
-    exported = make_portable(name, eval_args=COLD, metrics=["NDCG"], topk=[5], valid_metric="NDCG@5")
+    exported = make_portable(
+        name, eval_args=COLD, metrics=["NDCG"], topk=[5], valid_metric="NDCG@5"
+    )
     config, original, _, _, _, test_data = load_data_and_model(exported.checkpoint)
     trainer = get_trainer(config["MODEL_TYPE"], name)(config, original)
     expected = trainer.evaluate(test_data, load_best_model=False)["ndcg@5"]
@@ -44,5 +46,8 @@ def test_ndcg_is_that_of_the_run(make_portable: Build, name: str) -> None:
     found = model.recommend(sorted(set(users)), k=5, candidates=lines["item_id"])
     lists = found.groupby("user")["item"].apply(list)
 
-    values = [ndcg(lists[user], {f"new-{item}" for item in items[users == user]}, 5) for user in set(users)]
+    values = [
+        ndcg(lists[user], {f"new-{item}" for item in items[users == user]}, 5)
+        for user in set(users)
+    ]
     assert np.mean(values) == pytest.approx(expected, abs=1e-4)

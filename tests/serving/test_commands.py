@@ -40,10 +40,22 @@ def test_export(make_portable: Build, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.processes
 def test_a_run_exports(shared_folder: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "import sys; from recbole_sibrar.cli import run_recbole; sys.exit(run_recbole())"]
-    options = ["--model=SiBraR", "--dataset=tiny", f"--data_path={shared_folder}", "--epochs=1", "--tensorboard=none"]
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; from recbole_sibrar.cli import run_recbole; sys.exit(run_recbole())",
+    ]
+    options = [
+        "--model=SiBraR",
+        "--dataset=tiny",
+        f"--data_path={shared_folder}",
+        "--epochs=1",
+        "--tensorboard=none",
+    ]
     export = ["--export=out.sibrar", "--load_col=None", "--show_progress=False"]
-    done = subprocess.run([*command, *options, *export], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*command, *options, *export], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     model = Recommender.load(tmp_path / "out.sibrar")
     assert set(model.manifest.metrics) == {"validation", "test"}
@@ -53,14 +65,24 @@ def test_a_run_exports(shared_folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--display=kond"], "--display: found 'kond', allowed is fields of the .user and .item files"),
+        (
+            ["--display=kond"],
+            "--display: found 'kond', allowed is fields of the .user and .item files",
+        ),
         (["--dtype=int8"], "--dtype: found 'int8', allowed is float32 or float16"),
     ],
 )
 def test_wrong_exports(
-    make_portable: Build, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+    make_portable: Build,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    message: str,
 ) -> None:
-    assert main(["export", make_portable().checkpoint, f"--output={tmp_path / 'x.sibrar'}", *options]) == 2
+    assert (
+        main(["export", make_portable().checkpoint, f"--output={tmp_path / 'x.sibrar'}", *options])
+        == 2
+    )
     assert message in line(capsys)
     assert not (tmp_path / "x.sibrar").exists()
 
@@ -69,7 +91,11 @@ def test_wrong_exports(
 def test_recommend_all(portable: Path, model: Recommender, tmp_path: Path, suffix: str) -> None:
     output = tmp_path / f"recs.{suffix}"
     assert main(["recommend", str(portable), "--k=3", f"--output={output}"]) == 0
-    found = pd.read_json(output, lines=True) if suffix == "jsonl" else getattr(pd, f"read_{suffix}")(output)
+    found = (
+        pd.read_json(output, lines=True)
+        if suffix == "jsonl"
+        else getattr(pd, f"read_{suffix}")(output)
+    )
     expected = model.recommend(k=3)
     assert found["user"].tolist() == expected["user"].tolist()
     assert found["item"].tolist() == expected["item"].tolist()
@@ -78,7 +104,9 @@ def test_recommend_all(portable: Path, model: Recommender, tmp_path: Path, suffi
 
 def test_recommend_new_items_to_new_users(portable: Path, tmp_path: Path) -> None:
     items = tmp_path / "new.item"
-    items.write_text("item_id:token\tkind:token\ttext:float_seq\nn1\tc1\t1 2 3 4 5\nn2\t\t\n", encoding="utf-8")
+    items.write_text(
+        "item_id:token\tkind:token\ttext:float_seq\nn1\tc1\t1 2 3 4 5\nn2\t\t\n", encoding="utf-8"
+    )
     users = tmp_path / "users.jsonl"
     rows = [{"user_id": "visitor", "interactions": ["i1", "i2"], "age": 30}, {"user_id": "u1"}]
     users.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
@@ -92,15 +120,22 @@ def test_recommend_new_items_to_new_users(portable: Path, tmp_path: Path) -> Non
     assert len(found["visitor"]) == 40
 
 
-def test_recommend_to_some_users(portable: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_recommend_to_some_users(
+    portable: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     users = tmp_path / "users.csv"
     users.write_text("user_id\nu3\nu2\n", encoding="utf-8")
     output = tmp_path / "recs.parquet"
-    assert main(["recommend", str(portable), f"--users={users}", "--k=1", f"--output={output}"]) == 0
+    assert (
+        main(["recommend", str(portable), f"--users={users}", "--k=1", f"--output={output}"]) == 0
+    )
     assert pd.read_parquet(output)["user"].tolist() == ["u3", "u2"]
 
     users.write_text("user_id\nU3\n", encoding="utf-8")
-    assert main(["recommend", str(portable), f"--users={users}", f"--output={tmp_path / 'no.csv'}"]) == 2
+    assert (
+        main(["recommend", str(portable), f"--users={users}", f"--output={tmp_path / 'no.csv'}"])
+        == 2
+    )
     assert "user 'U3' is unknown; did you mean 'u3'?" in line(capsys)
     assert not (tmp_path / "no.csv").exists()
 
@@ -121,7 +156,9 @@ def test_encode(make_portable: Build, tmp_path: Path, suffix: str) -> None:
     np.testing.assert_allclose(vectors, exported.embeddings("item").loc[tokens], atol=1e-6)
 
 
-def test_similar_and_audience(portable: Path, model: Recommender, capsys: pytest.CaptureFixture[str]) -> None:
+def test_similar_and_audience(
+    portable: Path, model: Recommender, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["similar", str(portable), "i4", "--k=2"]) == 0
     shown = capsys.readouterr().out
     assert all(item in shown for item in model.similar_items("i4", k=2)["similar"])
@@ -135,7 +172,10 @@ def test_similar_and_audience(portable: Path, model: Recommender, capsys: pytest
     ("arguments", "message"),
     [
         (["recommend", "--k=0", "--output=x.csv"], "--k: found '0', allowed is a positive integer"),
-        (["recommend", "--output=x.xls"], "allowed is a file with the suffix .parquet, .csv, .jsonl"),
+        (
+            ["recommend", "--output=x.xls"],
+            "allowed is a file with the suffix .parquet, .csv, .jsonl",
+        ),
         (["recommend", "--users=none.csv", "--output=x.csv"], "none.csv: cannot be read"),
         (["encode", "--output=x.npy"], "--items, --users: give one of them"),
         (["similar"], "ITEM: found no item"),
@@ -170,7 +210,12 @@ def test_wrong_options(
     ],
 )
 def test_wrong_files(
-    portable: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: str, message: str
+    portable: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    content: str,
+    message: str,
 ) -> None:
     (tmp_path / name).write_text(content, encoding="utf-8")
     arguments = [f"--items={tmp_path / name}", f"--output={tmp_path / 'x.npy'}"]

@@ -14,14 +14,22 @@ COLD = {"split": {"CS": [0.6, 0.2, 0.2]}, "group_by": "item", "mode": "full"}
 ALL = ["id", "interactions", "kind", "tags", "price", "text"]
 VARIANTS = {
     "SiBraR": {"model": "SiBraR"},
-    "cold, max, normalised": {"normalize_all": True, "eval_args": COLD, "aggregation": "max", "item_modalities": ALL},
+    "cold, max, normalised": {
+        "normalize_all": True,
+        "eval_args": COLD,
+        "aggregation": "max",
+        "item_modalities": ALL,
+    },
     "MuBraR, standard": {"model": "MuBraR", "normalize_vectors": "standard", "batch_norm": 1},
     "l2, buckets": {
         "normalize_vectors": "l2",
         "numerical_features": ["price"],
         "discretization": {"price": {"method": "ED", "bucket": 4}},
     },
-    "logarithmic buckets": {"numerical_features": ["price"], "discretization": {"price": {"method": "LD"}}},
+    "logarithmic buckets": {
+        "numerical_features": ["price"],
+        "discretization": {"price": {"method": "LD"}},
+    },
     "short sequences": {"seq_len": {"tags": 1, "text": 3}},
     "some modalities": {"item_eval_modalities": ["text", "tags"], "eval_args": COLD},
     "user ids": {"user_modalities": ["id"], "item_modalities": ["text", "interactions"]},
@@ -77,7 +85,9 @@ def test_models_of_recbole(make_portable: Build, name: str) -> None:
     exported = make_portable(name)
     _, _, expected = exported.original()
     model = exported.load()
-    np.testing.assert_allclose(exported.matrix(model.recommend(k=99, exclude_seen=False)), expected, atol=1e-6)
+    np.testing.assert_allclose(
+        exported.matrix(model.recommend(k=99, exclude_seen=False)), expected, atol=1e-6
+    )
     with pytest.raises(ValueError, match=f"{name} knows the users and items of its training alone"):
         model.encode_items([{"item_id": "new"}])
 

@@ -65,7 +65,8 @@ def test_missing_cells_are_unequal() -> None:
 
 
 @pytest.mark.parametrize(
-    "expression", ["1 == 1", "'a' in 'ab'", "1 in [1]", "'x' in year", "year", "year is 3", "len(kind)"]
+    "expression",
+    ["1 == 1", "'a' in 'ab'", "1 in [1]", "'x' in year", "year", "year is 3", "len(kind)"],
 )
 def test_what_is_no_condition(expression: str) -> None:
     with pytest.raises(DataError, match="filter"):
@@ -87,7 +88,8 @@ def test_a_thousand_comparisons(term: str) -> None:
     )
     columns = FilterColumns(table)
     expression = " or ".join(term.format(number) for number in range(500))
-    evaluate("kind == 'x' or year < 0 or 'x' in tags or title == 'x'", columns)  # prepares the columns
+    # prepares the columns
+    evaluate("kind == 'x' or year < 0 or 'x' in tags or title == 'x'", columns)
     started = time.process_time()
     assert not evaluate(expression[:9900].rpartition(" or ")[0], columns)[1:].any()
     assert time.process_time() - started < 1

@@ -60,7 +60,9 @@ def test_saved_indexes(built: Any, tmp_path: Path) -> None:
     save(index, tmp_path / "index.faiss")
     again = load(tmp_path / "index.faiss", 3000, 16)
     nothing = np.zeros(0, dtype=np.int64)
-    assert set(again.candidates(users[0], 5, nothing)) == set(index.candidates(users[0], 5, nothing))
+    assert set(again.candidates(users[0], 5, nothing)) == set(
+        index.candidates(users[0], 5, nothing)
+    )
     with pytest.raises(PortableModelError, match="found 3000 vectors of length 16"):
         load(tmp_path / "index.faiss", 2999, 16)
     (tmp_path / "index.faiss").write_bytes(b"IxSQ" + bytes(100))

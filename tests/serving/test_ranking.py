@@ -24,7 +24,9 @@ def with_copies() -> tuple[torch.Tensor, torch.Tensor]:
 def expected(items: torch.Tensor, users: torch.Tensor, k: int) -> list[list[int]]:
     """Rank by scores in float64, then by number, with Python's sort."""
     scores = (users.double() @ items.double().t()).float().tolist()
-    return [sorted(range(len(row)), key=lambda number: (-row[number], number))[:k] for row in scores]
+    return [
+        sorted(range(len(row)), key=lambda number: (-row[number], number))[:k] for row in scores
+    ]
 
 
 @pytest.mark.parametrize("k", [1, 7, 30, 2503])

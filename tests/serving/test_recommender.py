@@ -54,7 +54,10 @@ def test_candidates_compete_alone(model: Recommender) -> None:
     ("expression", "holds"),
     [
         ("kind == 'c1'", lambda row: row["kind"] == "c1"),
-        ("'t1' in tags and price > 5", lambda row: "t1" in str(row["tags"]).split() and float(row["price"]) > 5),
+        (
+            "'t1' in tags and price > 5",
+            lambda row: "t1" in str(row["tags"]).split() and float(row["price"]) > 5,
+        ),
         ("not (kind in ['c1', 'c2'])", lambda row: row["kind"] not in ("c1", "c2")),
     ],
 )
@@ -62,7 +65,9 @@ def test_filters(make_portable: Build, expression: str, holds: Callable[[Any], b
     exported = make_portable(display=("kind", "tags", "price"))
     lines = exported.file("item")
     expected = {row["item_id"] for _, row in lines.iterrows() if holds(row)}
-    found = set(exported.load().recommend(["u1"], k=99, filter=expression, exclude_seen=False)["item"])
+    found = set(
+        exported.load().recommend(["u1"], k=99, filter=expression, exclude_seen=False)["item"]
+    )
     assert found - {"i40"} == expected  # which has no line
 
 
@@ -84,7 +89,9 @@ def test_new_user_is_a_known_one(make_portable: Build) -> None:
 
 
 def test_added_items_compete(model: Recommender) -> None:
-    status = model.add_items([{"item_id": "n1", "kind": "c1", "interactions": ["u1"]}, {"item_id": "i3", "price": 9}])
+    status = model.add_items(
+        [{"item_id": "n1", "kind": "c1", "interactions": ["u1"]}, {"item_id": "i3", "price": 9}]
+    )
     assert status["status"].tolist() == ["added", "replaced"]
     assert "n1" in set(model.recommend(["u2"], k=99)["item"])
     assert "n1" not in set(model.recommend(["u1"], k=99)["item"])  # u1 has interacted with it
@@ -103,7 +110,9 @@ def test_added_items_compete(model: Recommender) -> None:
 
 def test_added_items_are_filtered(model: Recommender) -> None:
     model.add_items([{"item_id": "n1", "kind": "c9", "tags": "t1 t2", "price": 3.5}])
-    assert model.recommend(["u1"], filter="kind == 'c9' and 't2' in tags")["item"].tolist() == ["n1"]
+    assert model.recommend(["u1"], filter="kind == 'c9' and 't2' in tags")["item"].tolist() == [
+        "n1"
+    ]
     assert model.describe_items(["n1"]).to_dict("records") == [
         {"item": "n1", "kind": "c9", "tags": ["t1", "t2"], "price": 3.5}
     ]
@@ -127,7 +136,9 @@ def test_similar_items_by_cosine(make_portable: Build) -> None:
 
 
 def test_similar_by_a_modality(model: Recommender) -> None:
-    model.add_items([{"item_id": "n1", "kind": "c1", "price": 100}, {"item_id": "n2", "kind": "c2"}])
+    model.add_items(
+        [{"item_id": "n1", "kind": "c1", "price": 100}, {"item_id": "n2", "kind": "c2"}]
+    )
     found = model.similar_items("n1", k=40, modalities=["kind"])
     same = found.loc[found["score"] > 0.999, "similar"]
     kinds = model.describe_items(same)["kind"]
@@ -141,9 +152,23 @@ def test_similar_by_a_modality(model: Recommender) -> None:
     "table",
     [
         pd.DataFrame(
-            {"item_id": ["x"], "kind": ["c1"], "tags": [["t1", "t2"]], "price": [2.5], "text": [np.arange(5.0)]}
+            {
+                "item_id": ["x"],
+                "kind": ["c1"],
+                "tags": [["t1", "t2"]],
+                "price": [2.5],
+                "text": [np.arange(5.0)],
+            }
         ),
-        pa.table({"item_id": ["x"], "kind": ["c1"], "tags": ["t1 t2"], "price": [2.5], "text": [[0.0, 1, 2, 3, 4]]}),
+        pa.table(
+            {
+                "item_id": ["x"],
+                "kind": ["c1"],
+                "tags": ["t1 t2"],
+                "price": [2.5],
+                "text": [[0.0, 1, 2, 3, 4]],
+            }
+        ),
         {"item_id": "x", "kind": "c1", "tags": ["t2", "t1"], "price": "2.5", "text": "0 1 2 3 4"},
         pd.DataFrame(
             [["x", "c1", "t1 t2", 2.5, "0 1 2 3 4"]],
@@ -152,7 +177,9 @@ def test_similar_by_a_modality(model: Recommender) -> None:
     ],
 )
 def test_tables_of_any_kind(model: Recommender, table: Any) -> None:
-    expected = model.encode_items([{"kind": "c1", "tags": ["t1", "t2"], "price": 2.5, "text": [0, 1, 2, 3, 4]}])
+    expected = model.encode_items(
+        [{"kind": "c1", "tags": ["t1", "t2"], "price": 2.5, "text": [0, 1, 2, 3, 4]}]
+    )
     found = model.encode_items(table)
     assert found["item"].tolist() == ["x"]
     np.testing.assert_array_equal(found["embedding"][0], expected["embedding"][0])
@@ -160,7 +187,9 @@ def test_tables_of_any_kind(model: Recommender, table: Any) -> None:
 
 def test_unknown_labels_are_missing(model: Recommender) -> None:
     known = model.encode_items([{"price": 2.5}])["embedding"][0]
-    found = model.encode_items([{"price": 2.5, "kind": "unheard of", "tags": ["other"], "text": None}])["embedding"][0]
+    found = model.encode_items(
+        [{"price": 2.5, "kind": "unheard of", "tags": ["other"], "text": None}]
+    )["embedding"][0]
     np.testing.assert_array_equal(found, known)
 
 
@@ -218,7 +247,8 @@ def test_explanations_need_modalities(make_portable: Build) -> None:
     model = make_portable(modalities=False).load()
     with pytest.raises(PortableModelError, match="export it with --modalities"):
         model.explain("u1", "i1")
-    assert model.explain({"age": 20.0}, {"price": 3.0})["part"].notna().all()  # new ones are encoded anyway
+    # new ones are encoded anyway
+    assert model.explain({"age": 20.0}, {"price": 3.0})["part"].notna().all()
 
 
 def test_users_without_modalities(make_portable: Build) -> None:
@@ -240,4 +270,6 @@ def test_cells_beyond_every_type(item: dict[str, Any], named: str) -> None:
 
 
 def test_integers_beyond_64_bits_are_labels() -> None:
-    assert example_model().add_items([{"item_id": 10**30, "year": 1999}])["item"].tolist() == [str(10**30)]
+    assert example_model().add_items([{"item_id": 10**30, "year": 1999}])["item"].tolist() == [
+        str(10**30)
+    ]

@@ -28,5 +28,7 @@ print(len(model.recommend(["u1"], k=3)), len(model.recommend_for(["i1"], {"age":
 @pytest.mark.slow
 @pytest.mark.processes
 def test_loads_without_recbole(portable: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", CODE, str(portable)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, str(portable)], capture_output=True, text=True, check=False
+    )
     assert done.stdout.split() == ["3", "4", "41"], done.stderr

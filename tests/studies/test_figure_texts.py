@@ -13,7 +13,16 @@ from matplotlib.text import Text
 from recbole_sibrar.evaluator.embeddings import ModalityEmbeddings
 from recbole_sibrar.studies.gap import plots
 
-MODALITIES = ("interactions", "image", "description of the item", "genres", "price", "year", "audio", "directors")
+MODALITIES = (
+    "interactions",
+    "image",
+    "description of the item",
+    "genres",
+    "price",
+    "year",
+    "audio",
+    "directors",
+)
 MODELS = (
     "SiBraR without the contrastive loss (sibrar-without-contrast-2026.pth)",
     "MuBraR",
@@ -40,7 +49,15 @@ def _gaps(n_models: int, n_modalities: int) -> pd.DataFrame:
     for name in MODELS[:n_models]:
         for first, second in combinations(MODALITIES[:n_modalities], 2):
             for measure in ("cosine_same", "cosine_different"):
-                rows.append({"name": name, "first": first, "second": second, "measure": measure, "value": 0.5})
+                rows.append(
+                    {
+                        "name": name,
+                        "first": first,
+                        "second": second,
+                        "measure": measure,
+                        "value": 0.5,
+                    }
+                )
     return pd.DataFrame(rows).assign(side="item")
 
 
@@ -48,13 +65,18 @@ def _outside(figure: Figure) -> list[str]:
     """Texts that leave the figure, or overlap the title beside them."""
     figure.canvas.draw()
     width, height = figure.bbox.width, figure.bbox.height
-    parts = {f"axes {i}": axes.get_tightbbox() for i, axes in enumerate(figure.axes)}  # with all texts of the axes
+    # with all texts of the axes
+    parts = {f"axes {i}": axes.get_tightbbox() for i, axes in enumerate(figure.axes)}
     parts |= {f"legend {i}": legend.get_window_extent() for i, legend in enumerate(figure.legends)}
     parts |= {
-        text.get_text(): text.get_window_extent() for text in figure.findobj(Text) if text.figure and not text.axes
+        text.get_text(): text.get_window_extent()
+        for text in figure.findobj(Text)
+        if text.figure and not text.axes
     }
     wrong = [
-        name for name, box in parts.items() if min(box.x0, box.y0) < -1 or box.x1 > width + 1 or box.y1 > height + 1
+        name
+        for name, box in parts.items()
+        if min(box.x0, box.y0) < -1 or box.x1 > width + 1 or box.y1 > height + 1
     ]
 
     boxes = [(axes.title.get_text(), axes.title.get_window_extent()) for axes in figure.axes]
@@ -79,5 +101,8 @@ def test_other_gap_texts_are_whole(n_models: int, n_modalities: int) -> None:
 
 def test_eight_modalities_differ_in_look() -> None:
     figure = plots.projection(_samples(1, 8))
-    looks = {(tuple(x.get_facecolor()[0]), x.get_paths()[0].vertices.tobytes()) for x in figure.axes[0].collections[1:]}
+    looks = {
+        (tuple(x.get_facecolor()[0]), x.get_paths()[0].vertices.tobytes())
+        for x in figure.axes[0].collections[1:]
+    }
     assert len(looks) == 8

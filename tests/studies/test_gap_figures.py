@@ -24,7 +24,9 @@ def sample() -> ModalityEmbeddings:
 @pytest.fixture
 def frame(sample: ModalityEmbeddings) -> pd.DataFrame:
     measured = measure_gap(sample.embeddings, sample.available, NAMES)
-    return pd.concat([measured.assign(name=name, side="item", items="all") for name in ("first", "second_one")])
+    return pd.concat(
+        [measured.assign(name=name, side="item", items="all") for name in ("first", "second_one")]
+    )
 
 
 def test_points_are_cells_lines_are_items(sample: ModalityEmbeddings) -> None:
@@ -48,7 +50,8 @@ def test_pca_keeps_distances_of_a_plane() -> None:
     assert about == "100% of the variance"
     np.testing.assert_allclose(points - points.mean(0) @ np.eye(2), points, atol=1e-12)
     np.testing.assert_allclose(
-        np.linalg.norm(points[:, None] - points[None], axis=2), np.linalg.norm(circle[:, None] - circle[None], axis=2)
+        np.linalg.norm(points[:, None] - points[None], axis=2),
+        np.linalg.norm(circle[:, None] - circle[None], axis=2),
     )
 
 
@@ -59,9 +62,14 @@ def test_histograms_count_pairs_once(sample: ModalityEmbeddings) -> None:
     both = sample.available[:, 0] & sample.available[:, 1]
     same, different = plots.cosine_distances(sample, 0, 1)
     assert (len(same), len(different)) == (both.sum(), both.sum() * (both.sum() - 1))
-    heights = [patch.get_height() for patch in figure.axes[0].patches if hasattr(patch, "get_height")]
+    heights = [
+        patch.get_height() for patch in figure.axes[0].patches if hasattr(patch, "get_height")
+    ]
     assert sum(heights) == pytest.approx(2)
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["same user", "different users"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "same user",
+        "different users",
+    ]
 
 
 def test_heat_map_shows_distances(frame: pd.DataFrame) -> None:
@@ -77,9 +85,21 @@ def test_heat_map_shows_distances(frame: pd.DataFrame) -> None:
 
 def test_a_series_shows_means_over_the_pairs() -> None:
     rows = [
-        {"epochs": epochs, "side": "item", "first": "text", "second": second, "measure": measure, "value": value}
+        {
+            "epochs": epochs,
+            "side": "item",
+            "first": "text",
+            "second": second,
+            "measure": measure,
+            "value": value,
+        }
         for measure in plots.SERIES_MEASURES
-        for epochs, second, value in ((0, "image", 1.0), (0, "tags", 0.5), (2, "image", 0.4), (2, "tags", 0.2))
+        for epochs, second, value in (
+            (0, "image", 1.0),
+            (0, "tags", 0.5),
+            (2, "image", 0.4),
+            (2, "tags", 0.2),
+        )
     ]
     figure = plots.series({"run": pd.DataFrame(rows)}, "item")
     assert len(figure.axes) == 4

@@ -35,7 +35,10 @@ def test_keys_of_a_setting() -> None:
     [
         (("1", "none", None), "--rates: found '1', allowed is numbers from 0 to below 1"),
         (("a", "none", None), "--rates: found 'a', allowed is numbers"),
-        (("0", "nearest", None), "--imputations: found 'nearest', allowed is any of none, zero, mean, neighbors"),
+        (
+            ("0", "nearest", None),
+            "--imputations: found 'nearest', allowed is any of none, zero, mean, neighbors",
+        ),
         (("0", "none", "text,,a"), "--fields: found 'text,,a', allowed is names"),
     ],
 )
@@ -97,8 +100,19 @@ def test_command_writes_table_and_figure(
 ) -> None:
     write_data(tmp_path / "dataset")
     monkeypatch.chdir(tmp_path)
-    options = ["--model_list=ContentKNN:k=3", "--dataset=small", "--config_files=cold_start_item", "--rates=0,0.9"]
-    arguments = ["incomplete", *options, "--imputations=none,zero", "--fields=text,genre", "--topk=[2]"]
+    options = [
+        "--model_list=ContentKNN:k=3",
+        "--dataset=small",
+        "--config_files=cold_start_item",
+        "--rates=0,0.9",
+    ]
+    arguments = [
+        "incomplete",
+        *options,
+        "--imputations=none,zero",
+        "--fields=text,genre",
+        "--topk=[2]",
+    ]
     arguments += ["--valid_metric=NDCG@2", "--data_path=dataset"]
     assert cli.main(arguments) == 0
     assert "| ContentKNN:k=3 | none |" in capsys.readouterr().out
@@ -116,8 +130,14 @@ def test_command_writes_table_and_figure(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--hide_values=0.5"], "hide_values: cannot be given here, as --rates and --fields of the study set it"),
-        (["--model_list=SiBraR:impute=mean"], "impute: cannot be given here, as --imputations of the study set it"),
+        (
+            ["--hide_values=0.5"],
+            "hide_values: cannot be given here, as --rates and --fields of the study set it",
+        ),
+        (
+            ["--model_list=SiBraR:impute=mean"],
+            "impute: cannot be given here, as --imputations of the study set it",
+        ),
         (["--metric=ndcg@11"], "--metric: found 'ndcg@11', allowed is any of"),
         (["--jobs=0"], "--jobs: found 0, allowed is a positive number of processes"),
     ],

@@ -49,7 +49,9 @@ def test_losses_grow_with_the_rate(a: float, b: float, seed: int) -> None:
     assert not (fewer & ~more).any()
     assert not (more & ~available).any()
     assert not more[:, [1, 3]].any()
-    np.testing.assert_array_equal(lost_cells(available, range(4), max(a, b), seed)[:, [0, 2]], more[:, [0, 2]])
+    np.testing.assert_array_equal(
+        lost_cells(available, range(4), max(a, b), seed)[:, [0, 2]], more[:, [0, 2]]
+    )
 
 
 def test_share_missing_is_near_the_rate() -> None:
@@ -99,27 +101,43 @@ def test_rate_0_is_the_plain_evaluation(trained: Callable[..., tuple[Any, ...]],
 
 
 @pytest.mark.slow
-def test_subset_equals_eval_modalities(trained: Callable[..., tuple[Any, ...]], make_model: Build) -> None:
+def test_subset_equals_eval_modalities(
+    trained: Callable[..., tuple[Any, ...]], make_model: Build
+) -> None:
     config, model, train, test, _ = trained(epochs=5)
-    other_config, other, _, _, other_test = make_model(item_eval_modalities=["interactions", "tags"])
+    other_config, other, _, _, other_test = make_model(
+        item_eval_modalities=["interactions", "tags"]
+    )
     other.load_state_dict(model.state_dict())
     expected = dict(Trainer(other_config, other).evaluate(other_test, load_best_model=False))
     study = Study(config, model, train, test)
-    (trial,) = [t for t in study.trials if t.names == ("interactions", "tags") and t.experiment == "subset"]
+    (trial,) = [
+        t for t in study.trials if t.names == ("interactions", "tags") and t.experiment == "subset"
+    ]
     row = study.evaluate(trial)
     assert {name: row[name] for name in expected} == expected
     everything = study.evaluate(study.trials[-1])
     assert {name: everything[name] for name in expected} != expected
     items = np.arange(1, 41)
-    counts = {"kind": sum(items[:39] % 7 > 0), "price": sum(items[:39] % 6 > 0), "text": sum(items[:39] % 4 > 0)}
+    counts = {
+        "kind": sum(items[:39] % 7 > 0),
+        "price": sum(items[:39] % 6 > 0),
+        "text": sum(items[:39] % 4 > 0),
+    }
     left = 40 + sum(items[:39] % 5 > 0)
-    assert row["share_missing"] == pytest.approx(sum(counts.values()) / (sum(counts.values()) + left))
+    assert row["share_missing"] == pytest.approx(
+        sum(counts.values()) / (sum(counts.values()) + left)
+    )
 
 
 def test_everything_lost_ranks_at_random(trained: Callable[..., tuple[Any, ...]]) -> None:
-    config, model, train, test, _ = trained(metrics=["Recall", "Precision"], topk=[3], valid_metric="Recall@3")
+    config, model, train, test, _ = trained(
+        metrics=["Recall", "Precision"], topk=[3], valid_metric="Recall@3"
+    )
     study = Study(config, model, train, test, Plan(rates=(1.0,)))
-    rows = pd.DataFrame([study.evaluate(Trial("loss", study.trials[0].names, 1.0, seed)) for seed in range(80)])
+    rows = pd.DataFrame(
+        [study.evaluate(Trial("loss", study.trials[0].names, 1.0, seed)) for seed in range(80)]
+    )
     candidates, positives = [], []
     for user in test.uid_list.tolist():
         candidates.append(40 - len(test.uid2history_item[user]))
@@ -138,7 +156,10 @@ def test_items_with_equal_values_are_tied(
 ) -> None:
     """Of the items of one category, which are all alike, other ones are recommended with another seed."""
     config, model, train, test, _ = trained(
-        item_modalities=["interactions", "kind"], metrics=["ItemCoverage"], topk=[3], valid_metric="ItemCoverage@3"
+        item_modalities=["interactions", "kind"],
+        metrics=["ItemCoverage"],
+        topk=[3],
+        valid_metric="ItemCoverage@3",
     )
     study = Study(config, model, train, test)
     seen = []
@@ -183,7 +204,10 @@ def test_sampled_candidates_stay_the_same(trained: Callable[..., tuple[Any, ...]
 
 def test_unevaluated_modality_is_refused(trained: Callable[..., tuple[Any, ...]]) -> None:
     config, model, train, test, _ = trained(item_eval_modalities=["interactions", "text"])
-    with pytest.raises(ConfigError, match=r"found 'kind', allowed is any of interactions, text, the item modalities"):
+    with pytest.raises(
+        ConfigError,
+        match=r"found 'kind', allowed is any of interactions, text, the item modalities",
+    ):
         Study(config, model, train, test, Plan(modalities=("kind",)))
 
 
@@ -224,7 +248,9 @@ def test_command_writes_table_and_figure(
     trained: Callable[..., tuple[Any, ...]], command: Command, tmp_path: Path
 ) -> None:
     ours = trained(item_modalities=["interactions", "text"])[-1].saved_model_file
-    baseline = trained("BPR", train_neg_sample_args={"distribution": "uniform", "sample_num": 1})[-1].saved_model_file
+    baseline = trained("BPR", train_neg_sample_args={"distribution": "uniform", "sample_num": 1})[
+        -1
+    ].saved_model_file
     notes = command(ours, baseline, "--seeds=2", "--rates", "0.5,0,1", "--output=first")
     assert len(notes) == 1
     assert f"left out BPR ({baseline})" in notes[0]
@@ -239,12 +265,18 @@ def test_command_writes_table_and_figure(
     assert frame["share_missing"].iloc[[0, 3, 6]].tolist() == [0, 1, 0]
     halves = frame[frame["rate"] == 0.5]["mrr@10"]
     assert f"{halves.mean():.4f} ± {halves.std():.4f}" in command.output
-    assert {file.name for file in Path("first").iterdir()} == {"missing.csv", "missing.png", "missing.pdf"}
+    assert {file.name for file in Path("first").iterdir()} == {
+        "missing.csv",
+        "missing.png",
+        "missing.pdf",
+    }
     command(ours, ours, "--seeds=2", "--rates", "0.5,0,1", "--output=second")
     assert Path("second/missing.csv").read_bytes() == Path("first/missing.csv").read_bytes()
 
 
-def test_users_can_lose_modalities(trained: Callable[..., tuple[Any, ...]], command: Command) -> None:
+def test_users_can_lose_modalities(
+    trained: Callable[..., tuple[Any, ...]], command: Command
+) -> None:
     file = trained(user_modalities=["id"])[-1].saved_model_file
     (note,) = command(file, "--side=user", "--rates=0,1")
     assert f"SiBraR ({file}) has a single user modality, 'id'" in note
@@ -254,21 +286,33 @@ def test_users_can_lose_modalities(trained: Callable[..., tuple[Any, ...]], comm
     assert frame["ndcg@10"].iloc[0] == frame["ndcg@10"].iloc[2]
 
 
-def test_no_model_with_modalities(trained: Callable[..., tuple[Any, ...]], command: Command) -> None:
-    file = trained("BPR", train_neg_sample_args={"distribution": "uniform", "sample_num": 1})[-1].saved_model_file
-    assert command.refused(file).startswith(f"CHECKPOINT: found 'BPR ({file})', allowed is a model that encodes")
+def test_no_model_with_modalities(
+    trained: Callable[..., tuple[Any, ...]], command: Command
+) -> None:
+    file = trained("BPR", train_neg_sample_args={"distribution": "uniform", "sample_num": 1})[
+        -1
+    ].saved_model_file
+    assert command.refused(file).startswith(
+        f"CHECKPOINT: found 'BPR ({file})', allowed is a model that encodes"
+    )
 
 
-def test_wrong_options_are_one_line(trained: Callable[..., tuple[Any, ...]], command: Command) -> None:
+def test_wrong_options_are_one_line(
+    trained: Callable[..., tuple[Any, ...]], command: Command
+) -> None:
     file = trained(item_modalities=["interactions", "tags"])[-1].saved_model_file
     line = command.refused(file, "--modalities=tag")
     assert line.startswith(f"{file}: modalities: found 'tag', allowed is any of interactions, tags")
     assert line.endswith("did you mean 'tags'?")
     line = command.refused(file, "--metric=ndgc@10")
-    assert line.startswith("--metric: found 'ndgc@10', allowed is any of the checkpoint's metrics recall@10")
+    assert line.startswith(
+        "--metric: found 'ndgc@10', allowed is any of the checkpoint's metrics recall@10"
+    )
     assert line.endswith("did you mean 'ndcg@10'?")
     Path("occupied").write_text("a file")
-    assert command.refused(file, "--output=occupied").startswith("--output: cannot write to occupied")
+    assert command.refused(file, "--output=occupied").startswith(
+        "--output: cannot write to occupied"
+    )
 
 
 @pytest.mark.parametrize(
@@ -283,7 +327,10 @@ def test_wrong_options_are_one_line(trained: Callable[..., tuple[Any, ...]], com
         ("--seeds=many", "--seeds: found 'many', allowed is a positive integer"),
         ("--modalities=text,", "--modalities: found 'text,', allowed is names"),
         ("--modalities=a,a", "--modalities: found 'a,a', allowed is names"),
-        ("--side=items", "--side: found 'items', allowed is one of user, item; did you mean 'item'?"),
+        (
+            "--side=items",
+            "--side: found 'items', allowed is one of user, item; did you mean 'item'?",
+        ),
         ("--seeds=1", "nowhere.pth: there is no such checkpoint"),
     ],
 )
@@ -307,9 +354,13 @@ def test_trials_by_rate_and_seed(
 
 
 @pytest.mark.parametrize("name", ["DropoutNet", "CLCRec"])
-def test_baselines_lose_like_their_papers(trained: Callable[..., tuple[Any, ...]], name: str) -> None:
+def test_baselines_lose_like_their_papers(
+    trained: Callable[..., tuple[Any, ...]], name: str
+) -> None:
     """With everything lost, items are all alike for DropoutNet; for CLCRec trained items keep their embedding."""
-    config, model, train, test, _ = trained(name, eval_args={"split": {"CS": [0.6, 0.2, 0.2]}, "group_by": "item"})
+    config, model, train, test, _ = trained(
+        name, eval_args={"split": {"CS": [0.6, 0.2, 0.2]}, "group_by": "item"}
+    )
     trained_items = sorted(set(train.dataset.inter_feat["item_id"].tolist()))
     new_items = [item for item in range(1, 41) if item not in trained_items]
     before = model.encode_items().clone()
@@ -319,6 +370,8 @@ def test_baselines_lose_like_their_papers(trained: Callable[..., tuple[Any, ...]
     assert set(kept) >= set(trained_items if name == "CLCRec" else [])
     assert len(kept) < 40
     assert len(after[new_items].unique(dim=0)) == 1
-    assert len(after[trained_items].unique(dim=0)) == (len(trained_items) if name == "CLCRec" else 1)
+    assert len(after[trained_items].unique(dim=0)) == (
+        len(trained_items) if name == "CLCRec" else 1
+    )
     row = Study(config, model, train, test).evaluate(Trial("loss", ("text", "kind"), 0.5, 1))
     assert 0.2 < row["share_missing"] < 0.8

@@ -23,8 +23,15 @@ def study(*checkpoints: tuple[str, str]) -> pd.DataFrame:
             ("loss", 1.0, 1, 1.0, 0.1),
             ("subset", float("nan"), 1, 0.7, 0.9),
         ):
-            about = {"model": model, "checkpoint": checkpoint, "side": "item", "experiment": experiment}
-            rows.append({**about, "rate": rate, "seed": seed, "share_missing": share, "ndcg@10": value + i})
+            about = {
+                "model": model,
+                "checkpoint": checkpoint,
+                "side": "item",
+                "experiment": experiment,
+            }
+            rows.append(
+                {**about, "rate": rate, "seed": seed, "share_missing": share, "ndcg@10": value + i}
+            )
     return pd.DataFrame(rows)
 
 
@@ -42,18 +49,26 @@ def test_lines_go_through_the_means() -> None:
 
 
 def test_lines_differ_and_name_models() -> None:
-    frame = study(("SiBraR", "saved/a.pth"), ("MuBraR", "saved/b.pth"), ("DropoutNet", "saved/c.pth"))
+    frame = study(
+        ("SiBraR", "saved/a.pth"), ("MuBraR", "saved/b.pth"), ("DropoutNet", "saved/c.pth")
+    )
     figure = missing_curves(frame, "ndcg@10")
     (axes,) = figure.axes
     lines = [container[0] for container in axes.containers]
     for look in ("color", "marker", "linestyle"):
         assert len({str(getattr(line, f"get_{look}")()) for line in lines}) == 3
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["SiBraR", "MuBraR", "DropoutNet"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "SiBraR",
+        "MuBraR",
+        "DropoutNet",
+    ]
     assert [line.get_color() for line in lines] == list(COLOURS[:3])
 
 
 def test_equal_models_are_named_by_file() -> None:
-    assert line_names(study(("SiBraR", "x/a.pth"), ("SiBraR", "x/b.pth"), ("MuBraR", "x/c.pth"))) == {
+    assert line_names(
+        study(("SiBraR", "x/a.pth"), ("SiBraR", "x/b.pth"), ("MuBraR", "x/c.pth"))
+    ) == {
         "x/a.pth": "SiBraR (a.pth)",
         "x/b.pth": "SiBraR (b.pth)",
         "x/c.pth": "MuBraR",
@@ -65,7 +80,9 @@ def test_equal_models_are_named_by_file() -> None:
 
 
 @pytest.mark.parametrize("suffix", ["png", "pdf"])
-def test_figures_are_written_whole(tmp_path: Path, caplog: pytest.LogCaptureFixture, suffix: str) -> None:
+def test_figures_are_written_whole(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, suffix: str
+) -> None:
     file = tmp_path / f"missing.{suffix}"
     file.write_text("old")
     with caplog.at_level(logging.INFO):
@@ -77,4 +94,6 @@ def test_figures_are_written_whole(tmp_path: Path, caplog: pytest.LogCaptureFixt
     else:
         pixels = imread(file)
         assert pixels.shape[1] >= 1500  # 5 inches at 300 dots
-        assert (np.abs(pixels[:, :, :3] - np.array([0, 0x72, 0xB2]) / 255).max(-1) < 0.02).sum() > 1000
+        assert (
+            np.abs(pixels[:, :, :3] - np.array([0, 0x72, 0xB2]) / 255).max(-1) < 0.02
+        ).sum() > 1000

@@ -20,7 +20,9 @@ def series(values: np.ndarray) -> pd.Series:
     return pd.Series(values, index=[f"u{i}" for i in range(len(values))])
 
 
-def frame(values: np.ndarray, metric: str = "ndcg@10", users: list[str] | None = None) -> pd.DataFrame:
+def frame(
+    values: np.ndarray, metric: str = "ndcg@10", users: list[str] | None = None
+) -> pd.DataFrame:
     users = users or [f"u{i}" for i in range(len(values))]
     return pd.DataFrame({"user_id": users, metric: values, "items": [["i1"]] * len(values)})
 
@@ -34,9 +36,13 @@ def test_equals_scipy_and_statsmodels(n: int, shift: float) -> None:
     assert result.n_users == n
     assert (result.mean_a, result.mean_b) == pytest.approx((first.mean(), second.mean()))
     assert result.p_t == pytest.approx(stats.ttest_rel(first, second).pvalue)
-    assert result.p_wilcoxon == pytest.approx(stats.wilcoxon(first, second, zero_method="pratt").pvalue)
+    assert result.p_wilcoxon == pytest.approx(
+        stats.wilcoxon(first, second, zero_method="pratt").pvalue
+    )
     assert (result.low, result.high) == pytest.approx(DescrStatsW(difference).tconfint_mean(0.05))
-    assert (result.low, result.high) == pytest.approx(stats.ttest_rel(first, second).confidence_interval(0.95))
+    assert (result.low, result.high) == pytest.approx(
+        stats.ttest_rel(first, second).confidence_interval(0.95)
+    )
     assert result.effect == pytest.approx(difference.mean() / np.std(difference, ddof=1))
 
 
@@ -64,7 +70,9 @@ def test_unchanged_users_are_only_ranked() -> None:
     difference = np.where(rng.random(200) < 0.6, 0.0, rng.choice([-0.5, 0.25, 0.5, 1.0], 200))
     second = rng.integers(0, 3, 200).astype(float)
     result = compare(series(second + difference), series(second))
-    assert result.p_wilcoxon == pytest.approx(stats.wilcoxon(difference, zero_method="pratt", correction=False).pvalue)
+    assert result.p_wilcoxon == pytest.approx(
+        stats.wilcoxon(difference, zero_method="pratt", correction=False).pvalue
+    )
     changed = difference[difference != 0]
     assert result.p_wilcoxon != pytest.approx(stats.wilcoxon(changed).pvalue)
 
@@ -74,7 +82,9 @@ def test_equal_steps_are_ties() -> None:
     steps = np.array([0.1, 0.1, -0.1, 0.1, 0.2, 0.2, -0.2, 0.1, 0.3, 0.3, 0.1, 0.2])
     exact = compare(series((10 * (second + steps)).round()), series((10 * second).round()))
     assert len(np.unique(np.abs(second + steps - second))) > 3
-    assert compare(series(second + steps), series(second)).p_wilcoxon == pytest.approx(exact.p_wilcoxon)
+    assert compare(series(second + steps), series(second)).p_wilcoxon == pytest.approx(
+        exact.p_wilcoxon
+    )
 
 
 def test_identical_models_do_not_differ() -> None:
@@ -82,7 +92,13 @@ def test_identical_models_do_not_differ() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         result = compare(values, values)
-    assert (result.p_t, result.p_wilcoxon, result.effect, result.low, result.high) == (1, 1, 0, 0, 0)
+    assert (result.p_t, result.p_wilcoxon, result.effect, result.low, result.high) == (
+        1,
+        1,
+        0,
+        0,
+        0,
+    )
 
 
 def test_order_of_seeds_is_irrelevant() -> None:
@@ -118,7 +134,9 @@ def test_only_shared_users_count() -> None:
 @pytest.mark.parametrize("users", [[], ["a"]])
 def test_fewer_than_two_shared_users(users: list[str]) -> None:
     first = pd.Series([0.1, 0.5], index=["a", "b"])
-    with pytest.raises(DataError, match=rf"^significance: {len(users)} users have results of both models"):
+    with pytest.raises(
+        DataError, match=rf"^significance: {len(users)} users have results of both models"
+    ):
         compare(first, pd.Series([0.1] * len(users), index=users, dtype=float))
 
 
@@ -149,18 +167,29 @@ def test_corrections_equal_statsmodels() -> None:
         models[name] = [run]
     table = compare_all(models, ["ndcg@10", "mrr"])
     assert list(zip(table["metric"], table["a"], table["b"], strict=True)) == [
-        (metric, *pair) for metric in ("ndcg@10", "mrr") for pair in (("a", "b"), ("a", "c"), ("b", "c"))
+        (metric, *pair)
+        for metric in ("ndcg@10", "mrr")
+        for pair in (("a", "b"), ("a", "c"), ("b", "c"))
     ]
     for metric, rows in table.groupby("metric"):
-        pairs = [(models[a][0][metric], models[b][0][metric]) for a, b in zip(rows["a"], rows["b"], strict=True)]
-        assert rows["p_t"].tolist() == pytest.approx([stats.ttest_rel(*pair).pvalue for pair in pairs])
-        assert rows["p_wilcoxon"].tolist() == pytest.approx([stats.wilcoxon(*pair).pvalue for pair in pairs])
+        pairs = [
+            (models[a][0][metric], models[b][0][metric])
+            for a, b in zip(rows["a"], rows["b"], strict=True)
+        ]
+        assert rows["p_t"].tolist() == pytest.approx(
+            [stats.ttest_rel(*pair).pvalue for pair in pairs]
+        )
+        assert rows["p_wilcoxon"].tolist() == pytest.approx(
+            [stats.wilcoxon(*pair).pvalue for pair in pairs]
+        )
         for test in ("t", "wilcoxon"):
             for method in ("bonferroni", "holm"):
                 expected = multipletests(rows[f"p_{test}"], method=method)[1]
                 assert rows[f"p_{test}_{method}"].tolist() == pytest.approx(list(expected))
         assert (rows["p_t_holm"] <= rows["p_t_bonferroni"]).all()
-        assert rows["p_t_bonferroni"].tolist() == pytest.approx(np.minimum(1, 3 * rows["p_t"]).tolist())
+        assert rows["p_t_bonferroni"].tolist() == pytest.approx(
+            np.minimum(1, 3 * rows["p_t"]).tolist()
+        )
 
 
 def test_reference_needs_less_correction() -> None:
@@ -168,7 +197,9 @@ def test_reference_needs_less_correction() -> None:
     models = {name: [frame(rng.random(30))] for name in "abcd"}
     table = compare_all(models, ["ndcg@10"], "c")
     assert list(zip(table["a"], table["b"], strict=True)) == [("c", "a"), ("c", "b"), ("c", "d")]
-    assert table["p_t_bonferroni"].tolist() == pytest.approx(np.minimum(1, 3 * table["p_t"]).tolist())
+    assert table["p_t_bonferroni"].tolist() == pytest.approx(
+        np.minimum(1, 3 * table["p_t"]).tolist()
+    )
     assert len(compare_all({"a": models["a"]}, ["ndcg@10"])) == 0
 
 
@@ -193,7 +224,8 @@ def test_equal_models_at_level_five_percent(kind: str) -> None:
 def test_correction_keeps_the_level(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(gc, "collect", lambda: 0)  # statsmodels calls it for every correction, which takes a while
+    # statsmodels calls it for every correction, which takes a while
+    monkeypatch.setattr(gc, "collect", lambda: 0)
     rng = np.random.default_rng(9)
     n_cases = 150
     found = 0

@@ -14,7 +14,9 @@ USERS = [f"u{i}" for i in range(40)]
 Refused = Callable[..., str]
 
 
-def save(path: str, shift: float, seed: int, users: list[str] = USERS, **more: float) -> pd.DataFrame:
+def save(
+    path: str, shift: float, seed: int, users: list[str] = USERS, **more: float
+) -> pd.DataFrame:
     """What ``save_per_user`` writes, for users whose results are close to the same for every model."""
     base = np.random.default_rng(99).random(len(USERS))[: len(users)]
     noise = np.random.default_rng(seed).normal(0, 0.1, len(users))
@@ -47,13 +49,25 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Refused:
 def test_all_pairs_shown_and_written(capsys: pytest.CaptureFixture[str]) -> None:
     a, b = save("a.parquet", 0.1, 1), save("b.parquet", 0.0, 2)
     save("c.parquet", 0.0, 3, **{"mrr@10": 0.5})
-    assert cli.main(["significance", "a.parquet", "b.parquet", "c.parquet", "--output=table.csv"]) == 0
+    assert (
+        cli.main(["significance", "a.parquet", "b.parquet", "c.parquet", "--output=table.csv"]) == 0
+    )
     shown = capsys.readouterr().out
     table = pd.read_csv("table.csv")
-    assert [shown.count(name) for name in ("recall@10", "ndcg@10", "mrr@10", "items")] == [3, 3, 0, 0]
+    assert [shown.count(name) for name in ("recall@10", "ndcg@10", "mrr@10", "items")] == [
+        3,
+        3,
+        0,
+        0,
+    ]
     assert len(table) == 6
     row = table.iloc[0]
-    assert (row["metric"], row["a"], row["b"], row["n_users"]) == ("recall@10", "a.parquet", "b.parquet", 40)
+    assert (row["metric"], row["a"], row["b"], row["n_users"]) == (
+        "recall@10",
+        "a.parquet",
+        "b.parquet",
+        40,
+    )
     test = stats.ttest_rel(a["recall@10"], b["recall@10"])
     assert row["p_t"] == pytest.approx(test.pvalue)
     assert row["p_t_bonferroni"] == pytest.approx(min(1, 3 * test.pvalue))
@@ -64,14 +78,22 @@ def test_all_pairs_shown_and_written(capsys: pytest.CaptureFixture[str]) -> None
 def test_joined_seeds_are_averaged() -> None:
     a1, a2 = save("a1.parquet", 0.1, 1), save("a2.parquet", 0.1, 2)
     b1, b2 = save("b1.parquet", 0.0, 3), save("b2.parquet", 0.0, 4, users=USERS[:30])
-    arguments = ["a1.parquet+a2.parquet", "b1.parquet+b2.parquet", "--metrics= NDCG@10", "--output=table.csv"]
+    arguments = [
+        "a1.parquet+a2.parquet",
+        "b1.parquet+b2.parquet",
+        "--metrics= NDCG@10",
+        "--output=table.csv",
+    ]
     assert cli.main(["significance", *arguments]) == 0
     (row,) = pd.read_csv("table.csv").to_dict("records")
     first = (a1["ndcg@10"] + a2["ndcg@10"]) / 2
     second = b1["ndcg@10"].copy()
     second[:30] = (second[:30] + b2["ndcg@10"]) / 2
     assert row["a"] == "a1.parquet+a2.parquet"
-    assert (row["n_users"], row["p_t"]) == (40, pytest.approx(stats.ttest_rel(first, second).pvalue))
+    assert (row["n_users"], row["p_t"]) == (
+        40,
+        pytest.approx(stats.ttest_rel(first, second).pvalue),
+    )
 
 
 @pytest.mark.slow
@@ -85,9 +107,17 @@ def test_reference_against_all_others() -> None:
     for seed, name in enumerate("abc"):
         save(f"{name}.parquet", 0.0, seed)
     names = ["a.parquet", "b.parquet", "c.parquet"]
-    assert cli.main(["significance", *names, "--reference=b.parquet", "--output=t.csv", "--metrics=ndcg@10"]) == 0
+    assert (
+        cli.main(
+            ["significance", *names, "--reference=b.parquet", "--output=t.csv", "--metrics=ndcg@10"]
+        )
+        == 0
+    )
     table = pd.read_csv("t.csv")
-    assert list(zip(table["a"], table["b"], strict=True)) == [("b.parquet", "a.parquet"), ("b.parquet", "c.parquet")]
+    assert list(zip(table["a"], table["b"], strict=True)) == [
+        ("b.parquet", "a.parquet"),
+        ("b.parquet", "c.parquet"),
+    ]
 
 
 @pytest.mark.slow
@@ -107,4 +137,6 @@ def test_wrong_input_ends_in_one_line(refused: Refused) -> None:
     assert refused(*both, "--metrics=ndcg@1").endswith("did you mean 'ndcg@10'?")
     assert refused(*both, "--reference=a.parque").endswith("did you mean 'a.parquet'?")
     assert "0 users have results of both models" in refused("a.parquet", "alone.parquet")
-    assert refused("a.parquet", "a.parquet+a.parquet+b.parquet", "--output=gone/t.csv").startswith("--output: cannot")
+    assert refused("a.parquet", "a.parquet+a.parquet+b.parquet", "--output=gone/t.csv").startswith(
+        "--output: cannot"
+    )

@@ -15,9 +15,13 @@ from recbole_sibrar.data.atomic import DataError
 Build = Callable[..., tuple[Any, ...]]
 
 
-def fit(make_model: Build, stop_after: int | None = None, **settings: Any) -> tuple[Trainer, list[dict[str, float]]]:
+def fit(
+    make_model: Build, stop_after: int | None = None, **settings: Any
+) -> tuple[Trainer, list[dict[str, float]]]:
     """Train, until an epoch in which Ctrl-C is pressed; the trainer and the validation results."""
-    config, model, train, valid, _ = make_model(stopping_step=100, save_learning_curve="curve.csv", **settings)
+    config, model, train, valid, _ = make_model(
+        stopping_step=100, save_learning_curve="curve.csv", **settings
+    )
     trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
     trainer.saved_model_file = "model.pth"
     results, validate = [], trainer._valid_epoch
@@ -49,7 +53,9 @@ def test_each_validation_has_a_row(make_model: Build, model: str, eval_step: int
     trainer, results = fit(make_model, model=model, epochs=4, eval_step=eval_step)
     rows = curve()
     assert rows["epoch"].tolist() == [epoch for epoch in range(4) if (epoch + 1) % eval_step == 0]
-    assert rows["train_loss"].tolist() == [trainer.train_loss_dict[epoch] for epoch in rows["epoch"]]
+    assert rows["train_loss"].tolist() == [
+        trainer.train_loss_dict[epoch] for epoch in rows["epoch"]
+    ]
     assert rows.drop(columns=["epoch", "train_loss"]).to_dict("records") == results
     assert len(results) == 4 / eval_step
 
@@ -57,7 +63,9 @@ def test_each_validation_has_a_row(make_model: Build, model: str, eval_step: int
 def test_parts_of_a_loss_are_summed(make_model: Build) -> None:
     trainer, _ = fit(make_model, model="SGL", epochs=2)
     losses = [trainer.train_loss_dict[epoch] for epoch in range(2)]
-    assert curve()["train_loss"].tolist() == [float(sum(x) if isinstance(x, tuple) else x) for x in losses]
+    assert curve()["train_loss"].tolist() == [
+        float(sum(x) if isinstance(x, tuple) else x) for x in losses
+    ]
 
 
 @pytest.mark.parametrize("stop_after", [1, 2])

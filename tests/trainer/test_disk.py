@@ -70,13 +70,18 @@ def train(make_model: Build, small: Path, **settings: Any) -> tuple[str, Trainer
 
 def assert_intact(line: str, file: str, trainer: Trainer, saved: Path) -> None:
     (last,) = saved.glob("*-last.pth")
-    assert line == f"the training failed: {file}: No space left on device; --resume={last} continues this run"
+    assert (
+        line
+        == f"the training failed: {file}: No space left on device; --resume={last} continues this run"
+    )
     assert load_checkpoint(str(last))["epoch"] >= max(trainer.train_loss_dict) - 1
 
 
 def test_full_disk_and_learning_curve(make_model: Build, tmp_path: Path, small: Path) -> None:
     curve, saved = small / "curve.csv", tmp_path / "saved"
-    line, trainer = train(make_model, small, save_learning_curve=str(curve), checkpoint_dir=str(saved))
+    line, trainer = train(
+        make_model, small, save_learning_curve=str(curve), checkpoint_dir=str(saved)
+    )
     assert_intact(line, str(curve), trainer, saved)
     assert curve.read_text().count("\n") == 4
     assert sorted(file.name for file in small.iterdir()) == ["curve.csv", "rest"]

@@ -24,7 +24,9 @@ NO_TEST = [
 
 
 def states() -> list[str]:
-    return sorted(file.stem.split("-")[-1] for file in Path("saved").glob("*-*") if "last" in file.name)
+    return sorted(
+        file.stem.split("-")[-1] for file in Path("saved").glob("*-*") if "last" in file.name
+    )
 
 
 def fit(make_model: Build, **keys: Any) -> tuple[Trainer, Any, Any]:
@@ -46,12 +48,21 @@ def test_training_without_test_ends_the_run(make_model: Build, arguments: dict[s
 
 @pytest.mark.slow
 def test_auto_does_not_go_on_with_such_a_run(
-    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tiny_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["test"])
     monkeypatch.chdir(tmp_path)
     caplog.set_level("INFO")
-    keys = {**KEYS, "data_path": tiny_folder, "eval_args": RATIOS, "resume": "auto", "show_progress": False}
+    keys = {
+        **KEYS,
+        "data_path": tiny_folder,
+        "eval_args": RATIOS,
+        "resume": "auto",
+        "show_progress": False,
+    }
     results = [run_recbole("BPR", "tiny", config_dict={**keys, "state": "INFO"}) for _ in range(2)]
     assert results[0]["best_valid_result"] == results[1]["best_valid_result"]
     assert caplog.text.count("resume: starts anew") == 2
@@ -147,11 +158,17 @@ if how.startswith("test"):
 
 @pytest.mark.slow
 @pytest.mark.processes
-@pytest.mark.parametrize(("how", "kept"), [("ends", False), ("fails", True), ("test fails", True), ("test", False)])
-def test_a_program_without_a_test_ends_it(tiny_folder: Path, tmp_path: Path, how: str, kept: bool) -> None:
+@pytest.mark.parametrize(
+    ("how", "kept"), [("ends", False), ("fails", True), ("test fails", True), ("test", False)]
+)
+def test_a_program_without_a_test_ends_it(
+    tiny_folder: Path, tmp_path: Path, how: str, kept: bool
+) -> None:
     def run(how: str) -> str:
         command = [sys.executable, "-c", PROGRAM, str(tiny_folder), how]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False).stdout
+        return subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, check=False
+        ).stdout
 
     assert "started with 0" in run(how)
     assert len(list((tmp_path / "saved").glob("*-last.pth"))) == kept

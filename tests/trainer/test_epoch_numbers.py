@@ -13,7 +13,13 @@ from recbole.trainer import Trainer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 Build = Callable[..., tuple[Any, ...]]
-KEYS = {"epochs": 3, "save_learning_curve": "curve.csv", "gap_every": 1, "save_gap": "gap.csv", "stopping_step": 100}
+KEYS = {
+    "epochs": 3,
+    "save_learning_curve": "curve.csv",
+    "gap_every": 1,
+    "save_gap": "gap.csv",
+    "stopping_step": 100,
+}
 
 
 def in_log(text: str, pattern: str) -> list[int]:

@@ -58,7 +58,8 @@ def test_series_covers_the_training(make_model: Build) -> None:
 @pytest.mark.slow
 def test_measuring_leaves_training_unchanged(make_model: Build) -> None:
     with_gap, without = (
-        fit(make_model, epochs=3, gap_every=every, dropout_prob=0.3).model.state_dict() for every in (1, None)
+        fit(make_model, epochs=3, gap_every=every, dropout_prob=0.3).model.state_dict()
+        for every in (1, None)
     )
     assert all(torch.equal(with_gap[name], without[name]) for name in without)
 
@@ -82,7 +83,10 @@ def test_default_file_is_beside_checkpoint(make_model: Build) -> None:
 def test_both_sides_are_measured(make_model: Build) -> None:
     fit(make_model, epochs=1, gap_every=1, user_modalities=["interactions", "profile"])
     rows = pd.read_csv("gap.csv")
-    assert rows.groupby("side")["first"].first().to_dict() == {"item": "interactions", "user": "interactions"}
+    assert rows.groupby("side")["first"].first().to_dict() == {
+        "item": "interactions",
+        "user": "interactions",
+    }
 
 
 def test_no_key_or_no_modalities(make_model: Build) -> None:
@@ -92,7 +96,9 @@ def test_no_key_or_no_modalities(make_model: Build) -> None:
     assert not Path("gap.csv").exists()
 
 
-@pytest.mark.parametrize(("key", "value"), [("gap_every", 0), ("gap_every", "often"), ("save_gap", "gap.txt")])
+@pytest.mark.parametrize(
+    ("key", "value"), [("gap_every", 0), ("gap_every", "often"), ("save_gap", "gap.txt")]
+)
 def test_wrong_values_fail_early(make_model: Build, key: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=f"^{key}: found {value!r}, allowed is "):
         make_model(**{**FEW, key: value})

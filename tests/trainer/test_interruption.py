@@ -45,7 +45,9 @@ class Run:
 
     def __init__(self, make_model: Build, file: Path, **settings: Any) -> None:
         self.config, self.model, self.train, self.valid, self.test = make_model(**settings)
-        self.trainer = get_trainer(self.config["MODEL_TYPE"], self.config["model"])(self.config, self.model)
+        self.trainer = get_trainer(self.config["MODEL_TYPE"], self.config["model"])(
+            self.config, self.model
+        )
         self.trainer.saved_model_file = str(file)
         self.file = file
         self.batches = 0
@@ -74,7 +76,13 @@ class Run:
         parameters = {name: value.clone() for name, value in self.model.state_dict().items()}
         losses = dict(self.trainer.train_loss_dict)
         test = dict(self.trainer.evaluate(self.test))
-        return {"score": score, "valid": dict(valid), "losses": losses, "test": test, "parameters": parameters}
+        return {
+            "score": score,
+            "valid": dict(valid),
+            "losses": losses,
+            "test": test,
+            "parameters": parameters,
+        }
 
     def stop(self) -> TrainingStopped:
         with pytest.raises(TrainingStopped) as stopped:
@@ -127,7 +135,12 @@ def whole(make_model: Build, tmp_path: Path, finished: dict[str, Any]) -> Whole:
     ],
 )
 def test_stop_within_an_epoch(
-    make_model: Build, tmp_path: Path, whole: Whole, settings: dict[str, Any], workers: tuple[int, int], at: int
+    make_model: Build,
+    tmp_path: Path,
+    whole: Whole,
+    settings: dict[str, Any],
+    workers: tuple[int, int],
+    at: int,
 ) -> None:
     # the number of workers makes no difference to our models
     expected, batches, per_epoch = whole(**settings, worker=0 if settings is SIBRAR else workers[0])
@@ -136,7 +149,10 @@ def test_stop_within_an_epoch(
     stopped = Run(make_model, part, **settings, worker=workers[0]).at(at, ask)
     end = stopped.stop()
     assert stopped.batches == at + 1
-    assert str(end) == f"stopped by SIGTERM in epoch {at // per_epoch}; --resume={last(part)} continues this run"
+    assert (
+        str(end)
+        == f"stopped by SIGTERM in epoch {at // per_epoch}; --resume={last(part)} continues this run"
+    )
     assert (end.code, end.reason) == (143, "SIGTERM")
     resumed = Run(make_model, part, **settings, worker=workers[1], resume=last(part))
     assert_same(resumed.fit(), expected)
@@ -150,7 +166,9 @@ def graph(tiny_folder: Path) -> Callable[[int], dict[str, Any]]:
     def build(triples: int) -> dict[str, Any]:
         folder = tiny_folder / "tiny"
         links = [f"i{n}\te{n}" for n in range(1, 30)]
-        (folder / "tiny.link").write_text("\n".join(["item_id:token\tentity_id:token", *links]) + "\n")
+        (folder / "tiny.link").write_text(
+            "\n".join(["item_id:token\tentity_id:token", *links]) + "\n"
+        )
         facts = [f"e{n % 29 + 1}\tr{n % 3}\te{n % 41 + 1}" for n in range(triples)]
         header = "head_id:token\trelation_id:token\ttail_id:token"
         (folder / "tiny.kg").write_text("\n".join([header, *facts]) + "\n")
@@ -161,9 +179,16 @@ def graph(tiny_folder: Path) -> Callable[[int], dict[str, Any]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("triples", "worker", "at"), [(100, 0, 1), (100, 0, 3), (128, 0, 5), (900, 0, 2), (900, 2, 1)])
+@pytest.mark.parametrize(
+    ("triples", "worker", "at"), [(100, 0, 1), (100, 0, 3), (128, 0, 5), (900, 0, 2), (900, 2, 1)]
+)
 def test_stop_of_a_knowledge_based_model(
-    make_model: Build, tmp_path: Path, graph: Callable[[int], dict[str, Any]], triples: int, worker: int, at: int
+    make_model: Build,
+    tmp_path: Path,
+    graph: Callable[[int], dict[str, Any]],
+    triples: int,
+    worker: int,
+    at: int,
 ) -> None:
     settings = {**graph(triples), "worker": worker}
     whole = Run(make_model, tmp_path / "whole.pth", **settings)
@@ -177,8 +202,14 @@ def test_stop_of_a_knowledge_based_model(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", [SIBRAR, PLAIN])
-def test_stop_in_a_validation(make_model: Build, tmp_path: Path, whole: Whole, settings: dict[str, Any]) -> None:
-    settings = {**settings, "eval_args": {"mode": {"valid": "uni10", "test": "full"}}, "eval_batch_size": 200}
+def test_stop_in_a_validation(
+    make_model: Build, tmp_path: Path, whole: Whole, settings: dict[str, Any]
+) -> None:
+    settings = {
+        **settings,
+        "eval_args": {"mode": {"valid": "uni10", "test": "full"}},
+        "eval_batch_size": 200,
+    }
     expected, batches, per_epoch = whole(**settings)
     part, predict = tmp_path / "part.pth", "predict"
     stopped = Run(make_model, part, **settings).at(4, ask, predict)
@@ -195,7 +226,10 @@ def test_stop_in_the_test(make_model: Build, tmp_path: Path, whole: Whole) -> No
     part = tmp_path / "part.pth"
     stopped = Run(make_model, part, **SIBRAR)
     stopped.at(SIBRAR["epochs"], ask, "full_sort_predict")  # after one batch of each validation
-    assert str(stopped.stop()) == f"stopped by SIGTERM after the test; --resume={last(part)} continues this run"
+    assert (
+        str(stopped.stop())
+        == f"stopped by SIGTERM after the test; --resume={last(part)} continues this run"
+    )
     best = part.read_bytes()
     resumed = Run(make_model, part, **SIBRAR, resume=last(part))
     assert_same(resumed.fit(), expected)
@@ -249,7 +283,9 @@ def test_a_wrong_number_of_hours_is_an_error(make_config: Callable[..., Any], va
         make_config(max_hours=value)
 
 
-def test_max_hours_without_checkpoints(make_model: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_max_hours_without_checkpoints(
+    make_model: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(interruption, "_start", time.monotonic() - 3599.9)
     run = Run(make_model, tmp_path / "none.pth", **PLAIN, max_hours=1)
@@ -280,7 +316,9 @@ def test_training_in_another_thread_works(make_model: Build, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-def test_gap_and_draws_survive_a_stop(make_model: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gap_and_draws_survive_a_stop(
+    make_model: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     drawn: dict[str, dict[int, float]] = {}
 
     def run(name: str, at: int | None = None, **settings: Any) -> None:

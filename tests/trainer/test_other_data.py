@@ -47,7 +47,12 @@ def rewrite(folder: Path, suffix: str, change: Change) -> None:
 
 
 CHANGES = [
-    ("SiBraR", "inter", lambda lines: ["u9\ti9\t3\t1", *lines], r"\.inter has \d+ lines instead of"),
+    (
+        "SiBraR",
+        "inter",
+        lambda lines: ["u9\ti9\t3\t1", *lines],
+        r"\.inter has \d+ lines instead of",
+    ),
     ("SiBraR", "inter", lambda lines: lines[::-1], "another order of users, items, so that"),
     ("SiBraR", "inter", lambda lines: ["u1\tx\t3\t1", *lines], r"1 new item \(x\)"),
     ("SiBraR", "item", lambda lines: [*lines, "x\tc1\t\t\t"], r"1 new item \(x\)"),
@@ -57,7 +62,12 @@ CHANGES = [
         lambda lines: [line.replace("\t1.0\t", "\t1.5\t") for line in lines],
         "values of price in .item",
     ),
-    ("SiBraR", "user", lambda lines: [line.replace("\tc1\t", "\tc2\t") for line in lines], "values of gender in .user"),
+    (
+        "SiBraR",
+        "user",
+        lambda lines: [line.replace("\tc1\t", "\tc2\t") for line in lines],
+        "values of gender in .user",
+    ),
     ("BPR", "inter", lambda lines: lines[1:], r"\.inter has \d+ lines instead of"),
     ("BPR", "inter", lambda lines: [lines[1], lines[0], *lines[2:]], "another order of items"),
 ]
@@ -72,7 +82,10 @@ def test_a_changed_file_is_refused(
     rewrite(tiny_folder, suffix, change)
     with pytest.raises(CheckpointError, match=said) as refused:
         train(make_model, model=model, resume=LAST)
-    assert re.match(r"resume: saved/a(-last)?\.pth was trained with other data than this run has: ", str(refused.value))
+    assert re.match(
+        r"resume: saved/a(-last)?\.pth was trained with other data than this run has: ",
+        str(refused.value),
+    )
     assert "\n" not in str(refused.value)
 
 
@@ -101,14 +114,17 @@ def test_auto_starts_anew_with_changed_data(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
-def test_equal_content_resumes_from_anywhere(make_model: Build, tiny_folder: Path, model: str) -> None:
+def test_equal_content_resumes_from_anywhere(
+    make_model: Build, tiny_folder: Path, model: str
+) -> None:
     expected = train(make_model, model=model).result
     train(make_model, 2, model=model)
     moved = tiny_folder.rename(tiny_folder.with_name("moved"))
     for suffix in ("inter", "item"):
         rewrite(moved, suffix, lambda lines: lines)  # with another time of change
     if model == "BPR":
-        rewrite(moved, "user", lambda lines: lines[::-1])  # which has no labels that would get other numbers
+        # which has no labels that would get other numbers
+        rewrite(moved, "user", lambda lines: lines[::-1])
     resumed = train(make_model, model=model, resume=LAST, data_path=str(moved))
     assert resumed.start_epoch > 1
     assert resumed.result == expected
@@ -122,7 +138,9 @@ def test_order_is_irrelevant_if_split_sorts(make_model: Build, tiny_folder: Path
     assert train(make_model, resume=LAST, **cold).result == expected
 
 
-def test_file_without_record_is_a_warning(make_model: Build, caplog: pytest.LogCaptureFixture) -> None:
+def test_file_without_record_is_a_warning(
+    make_model: Build, caplog: pytest.LogCaptureFixture
+) -> None:
     expected = train(make_model, model="BPR").result
     train(make_model, 2, model="BPR")
     for file in ("saved/a.pth", LAST):
@@ -156,7 +174,9 @@ def test_other_numbers_are_not_evaluated(
     assert evaluate() == expected.result
     rewrite(tiny_folder, "inter", lambda lines: lines[:-1])
     assert evaluate() != expected.result
-    assert f"{file}: the data are not those that the model was trained with: .inter has" in caplog.text
+    assert (
+        f"{file}: the data are not those that the model was trained with: .inter has" in caplog.text
+    )
     rewrite(tiny_folder, "inter", lambda lines: lines[::-1])
     with pytest.raises(CheckpointError, match="another order of users, items"):
         evaluate()

@@ -76,11 +76,19 @@ REFUSED = [len, int, lambda: None, torch.nn.Linear(1, 1), object(), np.float64]
 
 
 def settings(**keys: Any) -> dict[str, Any]:
-    return {"epochs": 1, "show_progress": False, "state": "ERROR", "checkpoint_dir": "saved", **keys}
+    return {
+        "epochs": 1,
+        "show_progress": False,
+        "state": "ERROR",
+        "checkpoint_dir": "saved",
+        **keys,
+    }
 
 
 @pytest.mark.parametrize(("value", "expected"), PLAIN)
-def test_plain_values_are_those_of_the_run(make_config: Callable[..., Config], value: Any, expected: Any) -> None:
+def test_plain_values_are_those_of_the_run(
+    make_config: Callable[..., Config], value: Any, expected: Any
+) -> None:
     found = make_config(model="BPR", own_key=value)["own_key"]
     assert found == expected
     assert type(found) is type(expected)
@@ -91,7 +99,9 @@ def test_every_value_can_be_read_again(make_model: Build) -> None:
     values = [*PLAIN, *HELD]
     keys = {f"own_{n}": value for n, (value, _) in enumerate(values)}
     tensor = torch.arange(3.0)
-    config, model, train, valid, _ = make_model(model="BPR", **keys, tensor=tensor, nested={"t": [tensor]})
+    config, model, train, valid, _ = make_model(
+        model="BPR", **keys, tensor=tensor, nested={"t": [tensor]}
+    )
     assert config["own_20"] is Colour.RED  # the run has what the user gave it
     trainer = Trainer(config, model)
     trainer.fit(train, valid)
@@ -101,8 +111,12 @@ def test_every_value_can_be_read_again(make_model: Build) -> None:
 
 
 @pytest.mark.parametrize("value", REFUSED)
-def test_others_are_left_out_with_a_warning(make_model: Build, caplog: pytest.LogCaptureFixture, value: Any) -> None:
-    config, model, train, valid, _ = make_model(model="BPR", own_key=value, other={"nested": [value]})
+def test_others_are_left_out_with_a_warning(
+    make_model: Build, caplog: pytest.LogCaptureFixture, value: Any
+) -> None:
+    config, model, train, valid, _ = make_model(
+        model="BPR", own_key=value, other={"nested": [value]}
+    )
     assert config["own_key"] is value
     said = [text for text in caplog.messages if "no checkpoint can hold" in text]
     assert [text.split("'")[1] for text in said] == ["own_key", "other"]
@@ -133,7 +147,11 @@ def test_values_come_from_anywhere(
     lines = "since: 2018-12-31\nvalues: !!set {b, a}\nnested: {list: [2018-12-31]}\n"
     expected = {"since": "2018-12-31", "values": ["a", "b"], "nested": {"list": ["2018-12-31"]}}
     given = yaml.safe_load(lines)
-    sources: dict[str, Any] = {"model": "BPR", "dataset": "tiny", "config_dict": {"data_path": tiny_folder}}
+    sources: dict[str, Any] = {
+        "model": "BPR",
+        "dataset": "tiny",
+        "config_dict": {"data_path": tiny_folder},
+    }
     make_config()  # goes to the working folder
     if how == "file":
         (tmp_path / "keys.yaml").write_text(lines)
@@ -143,7 +161,10 @@ def test_values_come_from_anywhere(
         config = Config(**sources)
     else:
         config = Config(
-            **{**sources, "config_dict": {"data_path": tiny_folder, **(given if how == "dictionary" else {})}}
+            **{
+                **sources,
+                "config_dict": {"data_path": tiny_folder, **(given if how == "dictionary" else {})},
+            }
         )
     if how == "later":
         for key, value in given.items():
@@ -153,13 +174,24 @@ def test_values_come_from_anywhere(
 
 @pytest.mark.slow
 def test_our_keys_take_paths_and_arrays(
-    make_config: Callable[..., Config], tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_config: Callable[..., Config],
+    tiny_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["test"])
     monkeypatch.chdir(tmp_path)
     keys = {
-        **{"data_path": tiny_folder, "checkpoint_dir": Path("saved"), "save_per_user": Path("users.parquet")},
-        **{"embedding_size": np.int64(8), "branch_hidden_sizes": np.array([8]), "epochs": np.int64(1)},
+        **{
+            "data_path": tiny_folder,
+            "checkpoint_dir": Path("saved"),
+            "save_per_user": Path("users.parquet"),
+        },
+        **{
+            "embedding_size": np.int64(8),
+            "branch_hidden_sizes": np.array([8]),
+            "epochs": np.int64(1),
+        },
         "topk": np.array([5, 10]),
     }
     result = run_recbole("SiBraR", "tiny", config_dict=settings(**keys))["test_result"]

@@ -19,10 +19,18 @@ from recbole_sibrar.errors import CheckpointError
 from recbole_sibrar.trainer.state import random_state, set_random_state
 
 Build = Callable[..., tuple[Any, ...]]
-PLAIN = {"model": "BPR", "epochs": 5, "learning_rate": 0.01, "checkpoint_dir": "saved", "stopping_step": 100}
+PLAIN = {
+    "model": "BPR",
+    "epochs": 5,
+    "learning_rate": 0.01,
+    "checkpoint_dir": "saved",
+    "stopping_step": 100,
+}
 
 
-def train(make_model: Build, stop_after: int | None = None, file: str | None = None, **settings: Any) -> Trainer:
+def train(
+    make_model: Build, stop_after: int | None = None, file: str | None = None, **settings: Any
+) -> Trainer:
     """Train and test, or until Ctrl-C is pressed after an epoch."""
     config, model, train_data, valid_data, test_data = make_model(**{**PLAIN, **settings})
     trainer = Trainer(config, model)
@@ -48,7 +56,11 @@ def assert_same(found: Trainer, expected: Trainer) -> None:
 
 
 def states() -> list[str]:
-    return sorted(file.name for file in Path("saved").glob("*-*.pth") if file.stem.endswith(("-last", "-previous")))
+    return sorted(
+        file.name
+        for file in Path("saved").glob("*-*.pth")
+        if file.stem.endswith(("-last", "-previous"))
+    )
 
 
 def test_kill_between_best_and_latest(make_model: Build, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +72,9 @@ def test_kill_between_best_and_latest(make_model: Build, monkeypatch: pytest.Mon
     monkeypatch.setattr(Trainer, "_valid_epoch", better_each_epoch)
     expected = train(make_model)
     train(make_model, 2, "saved/a.pth")
-    epochs = [load_checkpoint(f"saved/{name}.pth")["epoch"] for name in ("a", "a-last", "a-previous")]
+    epochs = [
+        load_checkpoint(f"saved/{name}.pth")["epoch"] for name in ("a", "a-last", "a-previous")
+    ]
     assert epochs == [2, 1, 0]
     resumed = train(make_model, resume="saved/a-last.pth")
     assert resumed.start_epoch == 3
@@ -68,25 +82,37 @@ def test_kill_between_best_and_latest(make_model: Build, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("damage", ["truncated", "missing"])
-def test_previous_state_replaces_the_latest(make_model: Build, caplog: pytest.LogCaptureFixture, damage: str) -> None:
+def test_previous_state_replaces_the_latest(
+    make_model: Build, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
     expected = train(make_model)
     train(make_model, 3, "saved/a.pth")
     last = Path("saved/a-last.pth")
-    assert (load_checkpoint(str(last))["epoch"], load_checkpoint("saved/a-previous.pth")["epoch"]) == (2, 1)
+    assert (
+        load_checkpoint(str(last))["epoch"],
+        load_checkpoint("saved/a-previous.pth")["epoch"],
+    ) == (2, 1)
     if damage == "truncated":
         last.write_bytes(last.read_bytes()[:2000])
     else:
         last.unlink()
-    Path("saved/a.pth").write_bytes(Path("saved/a-previous.pth").read_bytes())  # so that the best is not newer
+    # so that the best is not newer
+    Path("saved/a.pth").write_bytes(Path("saved/a-previous.pth").read_bytes())
     assert_same(train(make_model, resume=str(last)), expected)
-    said = [record.message for record in caplog.records if "goes on with saved/a-previous.pth" in record.message]
+    said = [
+        record.message
+        for record in caplog.records
+        if "goes on with saved/a-previous.pth" in record.message
+    ]
     assert len(said) == (damage == "truncated")
 
 
 def test_a_run_of_two_gpus_goes_on_with_one(monkeypatch: pytest.MonkeyPatch) -> None:
     state, found = random_state(), []
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, index: found.append((state.tolist(), index)))
+    monkeypatch.setattr(
+        torch.cuda, "set_rng_state", lambda state, index: found.append((state.tolist(), index))
+    )
     set_random_state({**state, "cuda": [torch.tensor([1]), torch.tensor([2])]})
     assert found == [([1], 0)]
 
@@ -94,7 +120,9 @@ def test_a_run_of_two_gpus_goes_on_with_one(monkeypatch: pytest.MonkeyPatch) -> 
 def test_deleted_best_parameters(make_model: Build) -> None:
     train(make_model, 3, "saved/a.pth")
     Path("saved/a.pth").unlink()
-    with pytest.raises(CheckpointError, match=r"saved/a-last\.pth needs saved/a\.pth, the best parameters so far"):
+    with pytest.raises(
+        CheckpointError, match=r"saved/a-last\.pth needs saved/a\.pth, the best parameters so far"
+    ):
         train(make_model, resume="saved/a-last.pth")
 
 
@@ -127,7 +155,9 @@ def test_auto_takes_the_newest_run(make_model: Build, caplog: pytest.LogCaptureF
     assert states() == [f"{name}-{kind}.pth" for name in "acd" for kind in ("last", "previous")]
 
 
-def test_auto_skips_foreign_checkpoints(make_model: Build, caplog: pytest.LogCaptureFixture) -> None:
+def test_auto_skips_foreign_checkpoints(
+    make_model: Build, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO")
     train(make_model, 3, "saved/a.pth", state="INFO")
     content = load_checkpoint("saved/a-last.pth")
@@ -156,12 +186,27 @@ def test_auto_skips_a_running_run(make_model: Build) -> None:
 
 def test_other_keys_show_both_values(make_model: Build, caplog: pytest.LogCaptureFixture) -> None:
     train(make_model, 3, "saved/a.pth", state="WARNING")
-    train(make_model, resume="saved/a-last.pth", state="WARNING", epochs=6, stopping_step=7, checkpoint_dir="other")
+    train(
+        make_model,
+        resume="saved/a-last.pth",
+        state="WARNING",
+        epochs=6,
+        stopping_step=7,
+        checkpoint_dir="other",
+    )
     assert "configuration" not in caplog.text
     train(make_model, 3, "saved/a.pth", state="WARNING")
-    train(make_model, resume="saved/a-last.pth", state="WARNING", learning_rate=0.5, train_batch_size=64)
+    train(
+        make_model,
+        resume="saved/a-last.pth",
+        state="WARNING",
+        learning_rate=0.5,
+        train_batch_size=64,
+    )
     (said,) = [record.message for record in caplog.records if "configuration" in record.message]
-    assert said.endswith("(learning_rate: 0.01 there, 0.5 here, train_batch_size: 512 there, 64 here)")
+    assert said.endswith(
+        "(learning_rate: 0.01 there, 0.5 here, train_batch_size: 512 there, 64 here)"
+    )
 
 
 def test_unwritable_folder_fails_early(make_model: Build, tmp_path: Path) -> None:
@@ -171,7 +216,9 @@ def test_unwritable_folder_fails_early(make_model: Build, tmp_path: Path) -> Non
             train(make_model, checkpoint_dir=folder)
 
 
-def test_full_disk_leaves_the_last_state(make_model: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_leaves_the_last_state(
+    make_model: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
     expected = train(make_model)
     save, written = torch.save, []
 
@@ -190,7 +237,8 @@ def test_full_disk_leaves_the_last_state(make_model: Build, monkeypatch: pytest.
     line = str(refused.value)
     assert line.startswith("cannot write saved/a")
     assert (
-        "No space left on device; saved/a-last.pth is intact, and --resume=saved/a-last.pth continues this run" in line
+        "No space left on device; saved/a-last.pth is intact, and --resume=saved/a-last.pth continues this run"
+        in line
     )
     assert not list(Path("saved").glob("*.part"))
     assert_same(train(make_model, resume="saved/a-last.pth"), expected)

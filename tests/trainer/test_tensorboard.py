@@ -22,7 +22,9 @@ Scalars = dict[str, dict[int, float]]
 BOTH_SIDES = {"user_modalities": "auto", "item_modalities": "auto"}
 
 
-def fit(make_model: Build, prepare: Callable[[Trainer], None] | None = None, **settings: Any) -> Trainer:
+def fit(
+    make_model: Build, prepare: Callable[[Trainer], None] | None = None, **settings: Any
+) -> Trainer:
     """Train as RecBole does; ``prepare`` changes the trainer before."""
     config, model, train, valid, _ = make_model(stopping_step=100, **settings)
     trainer = Trainer(config, model)
@@ -37,13 +39,20 @@ def written(trainer: Trainer, prefix: str = "") -> Scalars:
     trainer.tensorboard.flush()
     events = EventAccumulator(trainer.tensorboard.log_dir, size_guidance={"scalars": 0}).Reload()
     tags = [tag for tag in events.Tags()["scalars"] if tag.startswith(prefix)]
-    return {tag.removeprefix(prefix): {event.step: event.value for event in events.Scalars(tag)} for tag in tags}
+    return {
+        tag.removeprefix(prefix): {event.step: event.value for event in events.Scalars(tag)}
+        for tag in tags
+    }
 
 
 def test_training_leaves_no_thread(make_model: Build) -> None:
     before = set(threading.enumerate())
     trainer = fit(make_model)
-    assert not [thread for thread in set(threading.enumerate()) - before if "tensorboard" in type(thread).__module__]
+    assert not [
+        thread
+        for thread in set(threading.enumerate()) - before
+        if "tensorboard" in type(thread).__module__
+    ]
     assert len(written(trainer, "Vaild_score")[""]) == 2  # RecBole's own tag
 
 
@@ -67,7 +76,10 @@ def test_the_parts_of_the_loss_have_names(make_model: Build) -> None:
     assert n_batches > 1
     assert found["recommendation"] == {epoch: pytest.approx(sum(epochs[epoch])) for epoch in (0, 1)}
     assert found["contrastive_user"] == {0: 0, 1: 0}
-    items = {epoch: pytest.approx(trainer.train_loss_dict[epoch] - sum(epochs[epoch]), rel=1e-3) for epoch in (0, 1)}
+    items = {
+        epoch: pytest.approx(trainer.train_loss_dict[epoch] - sum(epochs[epoch]), rel=1e-3)
+        for epoch in (0, 1)
+    }
     assert found["contrastive_item"] == items
     assert min(found["contrastive_item"].values()) > 0
 
@@ -86,7 +98,9 @@ def test_the_parts_of_the_loss_have_names(make_model: Build) -> None:
         ),
     ],
 )
-def test_existing_parts_have_names(make_model: Build, settings: dict[str, Any], names: set[str]) -> None:
+def test_existing_parts_have_names(
+    make_model: Build, settings: dict[str, Any], names: set[str]
+) -> None:
     found = written(fit(make_model, epochs=1, **{**BOTH_SIDES, **settings}), "Loss/")
     assert {name for name in found if not name.startswith("Train")} == names
 
@@ -132,7 +146,11 @@ def test_shares_of_the_draws(
         def watched(*args: Any) -> Any:
             columns, mask = draw(*args)
             for row, there in zip(columns.tolist(), mask.tolist(), strict=True):
-                epochs[-1].update(f"{side}/{encoder.modalities[m]}" for m, ok in zip(row, there, strict=True) if ok)
+                epochs[-1].update(
+                    f"{side}/{encoder.modalities[m]}"
+                    for m, ok in zip(row, there, strict=True)
+                    if ok
+                )
             return columns, mask
 
         encoder.draw = watched
@@ -142,7 +160,9 @@ def test_shares_of_the_draws(
     for epoch, counts in enumerate(epochs):
         for side in ("user", "item"):
             total = sum(n for name, n in counts.items() if name.startswith(side))
-            of_side = {name: values[epoch] for name, values in found.items() if name.startswith(side)}
+            of_side = {
+                name: values[epoch] for name, values in found.items() if name.startswith(side)
+            }
             assert of_side == {name: pytest.approx(counts[name] / total) for name in of_side}
             assert sum(of_side.values()) == pytest.approx(1)
             assert {name for name in counts if name.startswith(side)} <= set(of_side)
@@ -183,7 +203,9 @@ def test_every_validation_metric_is_there(make_model: Build, model: str, eval_st
     steps = [epoch for epoch in range(4) if (epoch + 1) % eval_step == 0]
     assert set(found) == {"ndcg@5", "ndcg@10", "recall@5", "recall@10"}
     for metric, values in found.items():
-        assert values == {step: pytest.approx(result[metric]) for step, result in zip(steps, results, strict=True)}
+        assert values == {
+            step: pytest.approx(result[metric]) for step, result in zip(steps, results, strict=True)
+        }
 
 
 def test_other_evaluations_write_nothing(make_model: Build) -> None:
@@ -210,7 +232,15 @@ def test_what_is_written_changes_no_result(
         trainer = Trainer(config, network)
         best = trainer.fit(train, valid)
         state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-        runs.append((best, trainer.train_loss_dict, torch.get_rng_state().tolist(), trainer.evaluate(test), state))
+        runs.append(
+            (
+                best,
+                trainer.train_loss_dict,
+                torch.get_rng_state().tolist(),
+                trainer.evaluate(test),
+                state,
+            )
+        )
     without, with_all = runs
     assert with_all[:-1] == without[:-1]
     for name, tensor in with_all[-1].items():
@@ -230,7 +260,13 @@ def test_none_leaves_all_to_recbole(make_model: Build) -> None:
         trainer.model.calculate_loss = calculate_loss
 
     trainer = fit(make_model, watch, tensorboard="none")
-    assert set(written(trainer)) <= {"Loss/Train", "Loss/Train0", "Loss/Train1", "Loss/Train2", "Vaild_score"}
+    assert set(written(trainer)) <= {
+        "Loss/Train",
+        "Loss/Train0",
+        "Loss/Train1",
+        "Loss/Train2",
+        "Vaild_score",
+    }
     assert set(counting) == {False}
     counting.clear()
     trainer = fit(make_model, watch)
@@ -274,14 +310,25 @@ def test_wandb_gets_the_same_scalars(make_model: Build, monkeypatch: pytest.Monk
     scalars, ours = written(trainer), 0
     training = [row for row in wandb.rows if "train_step" in row]
     validation = [row for row in wandb.rows if "valid_step" in row]
-    assert [row["train_step"] for row in training] == [row["valid_step"] for row in validation] == [0, 1]
+    assert (
+        [row["train_step"] for row in training]
+        == [row["valid_step"] for row in validation]
+        == [0, 1]
+    )
     for tag, values in scalars.items():
         if tag.startswith("Valid/"):
-            assert values == {row["valid_step"]: pytest.approx(row[tag.replace("V", "v", 1)]) for row in validation}
+            assert values == {
+                row["valid_step"]: pytest.approx(row[tag.replace("V", "v", 1)])
+                for row in validation
+            }
         elif not tag.startswith(("Loss/Train", "Vaild_score")):
-            assert values == {row["train_step"]: pytest.approx(row[f"train/{tag}"]) for row in training}
+            assert values == {
+                row["train_step"]: pytest.approx(row[f"train/{tag}"]) for row in training
+            }
             ours += 1
-    assert ours == 3 + len(trainer.model.item_encoder.modalities) + len(trainer.model.user_encoder.modalities)
+    assert ours == 3 + len(trainer.model.item_encoder.modalities) + len(
+        trainer.model.user_encoder.modalities
+    )
     assert all("train/train_loss" in row for row in training)  # RecBole's own, in the same step
 
 
@@ -292,5 +339,7 @@ def test_training_needs_no_wandb(make_model: Build, monkeypatch: pytest.MonkeyPa
 
 
 def test_an_unknown_value_ends_in_one_line(make_model: Build) -> None:
-    with pytest.raises(ConfigError, match=r"^tensorboard: found 'scalar', allowed is one of none, .*'scalars'\?$"):
+    with pytest.raises(
+        ConfigError, match=r"^tensorboard: found 'scalar', allowed is one of none, .*'scalars'\?$"
+    ):
         make_model(model="BPR", tensorboard="scalar")

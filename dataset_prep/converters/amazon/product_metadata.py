@@ -66,7 +66,11 @@ class _Metadata:
                 notes.extend(self._read(ids))
             if name == "price":
                 notes.extend(_price_notes(self._path.name, self._values["price"]))
-            values = [parse_price(value) for value in self._values[name]] if name == "price" else self._values[name]
+            values = (
+                [parse_price(value) for value in self._values[name]]
+                if name == "price"
+                else self._values[name]
+            )
             return pd.Series(values, dtype=float if kind == "float" else object)
 
         return RawField(name, kind, read, self._path.name, notes, self._file)
@@ -78,7 +82,9 @@ class _Metadata:
     def _read(self, ids: pd.Index) -> list[str]:
         """Read the first line of each item, and return sentences about skipped lines."""
         rows = {name: row for row, name in enumerate(ids)}
-        self._values = {name: [[] if kind == "token_seq" else None for _ in ids] for name, kind in TYPES.items()}
+        self._values = {
+            name: [[] if kind == "token_seq" else None for _ in ids] for name, kind in TYPES.items()
+        }
         left = set(rows)
         found: list[str] = []
         n_others = n_repeated = 0
@@ -107,14 +113,20 @@ class _Metadata:
 
 def _id(path: Path, line: int, record: dict[str, Any]) -> str:
     item = record.get("parent_asin")
-    return item if isinstance(item, str) else refuse_value(path, line, "parent_asin", item, "a text")
+    return (
+        item if isinstance(item, str) else refuse_value(path, line, "parent_asin", item, "a text")
+    )
 
 
 def _price_notes(source: str, values: list[Any]) -> list[str]:
     texts = [parse_price(value) for value in values if isinstance(value, str)]
     missing = texts.count(None)
     counts = {"read as a number": len(texts) - missing, "missing": missing}
-    return [f"{source}: {count} prices that are texts are {what}." for what, count in counts.items() if count]
+    return [
+        f"{source}: {count} prices that are texts are {what}."
+        for what, count in counts.items()
+        if count
+    ]
 
 
 def _text(path: Path, line: int, key: str, value: object) -> str | None:
@@ -124,7 +136,9 @@ def _text(path: Path, line: int, key: str, value: object) -> str | None:
 
 
 def _texts(path: Path, line: int, key: str, value: object) -> list[str]:
-    if value is not None and not (isinstance(value, list) and all(isinstance(text, str) for text in value)):
+    if value is not None and not (
+        isinstance(value, list) and all(isinstance(text, str) for text in value)
+    ):
         refuse_value(path, line, key, value, "a list of texts")
     return value or []
 

@@ -34,13 +34,19 @@ def read(input_path: Path, category: str) -> RawData:
     notes = [f"The interactions are those of {path.name}."]
     if metadata is None:
         notes.append(f"There is no meta_{category}.jsonl: the items have no fields.")
-    return RawData(read_reviews(path), item_fields=metadata_fields(metadata) if metadata else [], notes=notes)
+    return RawData(
+        read_reviews(path), item_fields=metadata_fields(metadata) if metadata else [], notes=notes
+    )
 
 
 def _refuse_category(folder: Path, category: str) -> NoReturn:
-    found = sorted({path.name.split(".")[0] for kind in ("jsonl", "csv") for path in folder.glob(f"*.{kind}*")})
+    found = sorted(
+        {path.name.split(".")[0] for kind in ("jsonl", "csv") for path in folder.glob(f"*.{kind}*")}
+    )
     categories = [name for name in found if not name.startswith("meta_")]
 
-    there = f"; there are {', '.join(categories)}{nearest(category, categories)}" if categories else ""
+    there = (
+        f"; there are {', '.join(categories)}{nearest(category, categories)}" if categories else ""
+    )
     wanted = f"{category}.jsonl or {category}.csv, plain or .gz"
     raise DataError(f"--category: found {category!r}, but {folder} has no {wanted}{there}")

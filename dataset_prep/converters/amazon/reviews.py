@@ -45,11 +45,15 @@ def read_reviews(path: Path) -> pd.DataFrame:
     parts = list((_table_parts if ".csv" in path.suffixes else _json_parts)(path, users, items))
     if not len(users):
         raise DataError(f"{path}: there are no reviews")
-    user_codes, item_codes, ratings, milliseconds = (np.concatenate(column) for column in zip(*parts, strict=True))
+    user_codes, item_codes, ratings, milliseconds = (
+        np.concatenate(column) for column in zip(*parts, strict=True)
+    )
 
     # copy=False: the columns of 10**8 reviews need gigabytes.
     columns = {"user_id": users.categorical(user_codes), "item_id": items.categorical(item_codes)}
-    return pd.DataFrame({**columns, "rating": ratings, "timestamp": milliseconds / 1000}, copy=False)
+    return pd.DataFrame(
+        {**columns, "rating": ratings, "timestamp": milliseconds / 1000}, copy=False
+    )
 
 
 def _table_parts(path: Path, users: Codes, items: Codes) -> Iterator[Part]:
@@ -67,7 +71,12 @@ def _table_parts(path: Path, users: Codes, items: Codes) -> Iterator[Part]:
 def _json_parts(path: Path, users: Codes, items: Codes) -> Iterator[Part]:
     for reviews in _batches(_checked(path)):
         user_ids, item_ids, ratings, timestamps = zip(*reviews, strict=True)
-        yield users.number(user_ids), items.number(item_ids), np.array(ratings), np.array(timestamps)
+        yield (
+            users.number(user_ids),
+            items.number(item_ids),
+            np.array(ratings),
+            np.array(timestamps),
+        )
 
 
 def _batches(reviews: Iterator[Review]) -> Iterator[list[Review]]:

@@ -51,7 +51,9 @@ def article_fields(folder: Path, n_articles: int, notes: list[str]) -> list[RawF
         limit = n_articles if labels is None else len(labels)
         lists = read_lists(path, limit, counted=field == "words")
         if len(lists) != n_articles:
-            raise DataError(f"{path}: found {len(lists)} lines, allowed are {n_articles}, one for each article")
+            raise DataError(
+                f"{path}: found {len(lists)} lines, allowed are {n_articles}, one for each article"
+            )
 
         cells = [[str(n) if labels is None else labels[n] for n in numbers] for numbers in lists]
         fields.append(_field(field, "token_seq", cells, file))
@@ -80,7 +82,9 @@ def text_fields(folder: Path, n_articles: int, notes: list[str]) -> list[RawFiel
     wanted = (_ID, *TEXT_COLUMNS)
     for column in wanted:
         if column not in header:
-            raise DataError(f"{path}, row 1: found the columns {', '.join(header)}, allowed are {', '.join(wanted)}")
+            raise DataError(
+                f"{path}, row 1: found the columns {', '.join(header)}, allowed are {', '.join(wanted)}"
+            )
 
     _check_rows(path, rows[1:], header, n_articles)
     return [
@@ -99,29 +103,41 @@ def _csv_lines(path: Path) -> list[str]:
     return text.splitlines(keepends=True)
 
 
-def _check_rows(path: Path, rows: Sequence[Sequence[str]], header: Sequence[str], n_articles: int) -> None:
+def _check_rows(
+    path: Path, rows: Sequence[Sequence[str]], header: Sequence[str], n_articles: int
+) -> None:
     """Check that row n is the one of article n; the files of lists have no other ids."""
     place = header.index(_ID)
     for number, row in enumerate(rows, start=1):
         if len(row) != len(header):
-            raise DataError(f"{path}, row {number + 1}: found {len(row)} columns, allowed are {len(header)}")
+            raise DataError(
+                f"{path}, row {number + 1}: found {len(row)} columns, allowed are {len(header)}"
+            )
         if row[place] != str(number):
-            raise DataError(f"{path}, row {number + 1}, column {_ID}: found '{row[place]}', allowed is {number}")
+            raise DataError(
+                f"{path}, row {number + 1}, column {_ID}: found '{row[place]}', allowed is {number}"
+            )
     if len(rows) != n_articles:
-        raise DataError(f"{path}: found {len(rows)} articles, allowed are {n_articles}, as in the other files")
+        raise DataError(
+            f"{path}: found {len(rows)} articles, allowed are {n_articles}, as in the other files"
+        )
 
 
 def _names(path: Path, file: str) -> list[str]:
     """Read the names of tags or words, one a line."""
     if not path.is_file():
-        raise DataError(f"--input_path: there is no file {path}, the names of the numbers in {file}")
+        raise DataError(
+            f"--input_path: there is no file {path}, the names of the numbers in {file}"
+        )
     return read_lines(path, _ENCODING)
 
 
 def _field(name: str, kind: str, cells: Sequence[object], file: str) -> RawField:
     """Make a field of a list with a value for each article, in their order."""
     values = pd.Series(cells, index=[str(number) for number in range(len(cells))], dtype=object)
-    return column_field(name, kind, values, EntityFile(file, is_table=True, read_ids=lambda: values.index))
+    return column_field(
+        name, kind, values, EntityFile(file, is_table=True, read_ids=lambda: values.index)
+    )
 
 
 def _text(cell: str) -> str | None:

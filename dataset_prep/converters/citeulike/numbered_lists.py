@@ -24,7 +24,9 @@ def read_lines(path: Path, encoding: str = "utf-8") -> list[str]:
         raise DataError(f"{path}: the text is not {encoding}") from None
 
 
-def read_lists(path: Path, limit: int | None = None, counted: bool = False) -> list[NDArray[np.int64]]:
+def read_lists(
+    path: Path, limit: int | None = None, counted: bool = False
+) -> list[NDArray[np.int64]]:
     r"""Read the numbers of each line, without its length.
 
     Args:
@@ -54,7 +56,9 @@ def read_lists(path: Path, limit: int | None = None, counted: bool = False) -> l
     return lists
 
 
-def _numbers(path: Path, line: int, entries: list[str], limit: int | None, counted: bool) -> NDArray[np.int64]:
+def _numbers(
+    path: Path, line: int, entries: list[str], limit: int | None, counted: bool
+) -> NDArray[np.int64]:
     """Read the entries of a line."""
     numbers = [entry.partition(":")[0] for entry in entries] if counted else entries
     form = "number:count with a number" if counted else "a number"
@@ -62,5 +66,7 @@ def _numbers(path: Path, line: int, entries: list[str], limit: int | None, count
     for text, entry in zip(numbers, entries, strict=True):
         if not (text.isascii() and text.isdigit()) or (limit is not None and int(text) >= limit):
             below = "" if limit is None else f" below {limit}"
-            raise DataError(f"{path}, line {line}: found '{entry}', allowed is {form} from 0 on{below}")
+            raise DataError(
+                f"{path}, line {line}: found '{entry}', allowed is {form} from 0 on{below}"
+            )
     return np.array(numbers, dtype=np.int64)

@@ -54,7 +54,9 @@ def find_split(input_path: Path, split_path: Path | None) -> Path | None:
         return None
 
     key = "--split_path" if split_path else "--input_path"
-    raise DataError(f"{key}: there is no file {folder / missing[0]}.csv; a split has {', '.join(FILES)}")
+    raise DataError(
+        f"{key}: there is no file {folder / missing[0]}.csv; a split has {', '.join(FILES)}"
+    )
 
 
 def add_parts(inter: pd.DataFrame, folder: Path) -> list[str]:
@@ -85,7 +87,9 @@ def add_parts(inter: pd.DataFrame, folder: Path) -> list[str]:
         known = own.isin(pairs)
         if not known.all():
             row = int(np.argmin(known))
-            table.refuse(row, _COLUMNS[1], f"an article in the library of user {users[row]} (users.dat)")
+            table.refuse(
+                row, _COLUMNS[1], f"an article in the library of user {users[row]} (users.dat)"
+            )
         if (codes[found] >= 0).any():
             row = int(np.flatnonzero(found & (codes >= 0))[0])
             pair = " ".join(map(str, pairs[row]))

@@ -42,7 +42,9 @@ def read(input_path: Path, split_path: Path | None, link: str) -> RawData:
 
     if split is not None:
         notes += add_parts(inter, split)
-    return RawData(inter, item_fields=fields, notes=notes, texts={"item": texts}, parts=parts_of(inter))
+    return RawData(
+        inter, item_fields=fields, notes=notes, texts={"item": texts}, parts=parts_of(inter)
+    )
 
 
 def _count(folder: Path) -> int | None:
@@ -63,7 +65,9 @@ def _libraries(path: Path, n_articles: int | None) -> tuple[pd.DataFrame, int]:
 
     names = {"user_id": (users, len(libraries)), "item_id": (items, n_articles)}
     columns = {
-        name: pd.Categorical.from_codes(codes, categories=pd.Index([str(n) for n in range(size)], dtype=object))
+        name: pd.Categorical.from_codes(
+            codes, categories=pd.Index([str(n) for n in range(size)], dtype=object)
+        )
         for name, (codes, size) in names.items()
     }
     return pd.DataFrame(columns), n_articles

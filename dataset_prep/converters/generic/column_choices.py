@@ -91,7 +91,9 @@ def resolve(choices: Sequence[Choice], names: Sequence[str], source: str) -> lis
     groups = []
 
     for choice in choices:
-        columns = [choice.pattern] if choice.pattern in exact else _matching(choice.pattern, names, exact)
+        columns = (
+            [choice.pattern] if choice.pattern in exact else _matching(choice.pattern, names, exact)
+        )
         if not columns:
             raise DataError(
                 f"--columns: found '{choice.pattern}', allowed are the columns of {source}: {', '.join(names)}"
@@ -121,7 +123,9 @@ def _matching(pattern: str, names: Sequence[str], exact: set[str]) -> list[str]:
     patterns = [part.strip() for part in pattern.split(",")]
     found = []
     for name in names:
-        if name in patterns or (name not in exact and any(fnmatchcase(name, part) for part in patterns)):
+        if name in patterns or (
+            name not in exact and any(fnmatchcase(name, part) for part in patterns)
+        ):
             found.append(name)
     return found
 

@@ -25,7 +25,9 @@ MANY = 4
 """From so many numbered columns on, they are probably one vector."""
 
 
-def group_values(table: Table, columns: Sequence[str], kind: str, rows: NDArray[Any], list_separator: str) -> Values:
+def group_values(
+    table: Table, columns: Sequence[str], kind: str, rows: NDArray[Any], list_separator: str
+) -> Values:
     """Read several columns as one field.
 
     Args:
@@ -46,7 +48,8 @@ def group_values(table: Table, columns: Sequence[str], kind: str, rows: NDArray[
     if flags is not None:
         names = _endings(columns)
         return pd.Series(
-            [[names[k] for k in np.flatnonzero(flags[row])] if row >= 0 else [] for row in rows], dtype=object
+            [[names[k] for k in np.flatnonzero(flags[row])] if row >= 0 else [] for row in rows],
+            dtype=object,
         )
     parts = [typed_values(table, column, "token_seq", rows, list_separator) for column in columns]
     return pd.Series([list(chain(*labels)) for labels in zip(*parts, strict=True)], dtype=object)
@@ -79,7 +82,11 @@ def proposal(side: str, table: Table, key: str, columns: Sequence[str]) -> str:
     prefix = columns[0][: _NUMBERED.fullmatch(columns[0]).end(1)]  # type: ignore[union-attr]
     escaped = re.sub(r"([*?\[])", r"[\1]", prefix)
     patterns = [f"{escaped}*", f"{escaped}[0-9]*"]
-    exact = (pattern for pattern in patterns if {name for name in names if fnmatchcase(name, pattern)} == set(columns))
+    exact = (
+        pattern
+        for pattern in patterns
+        if {name for name in names if fnmatchcase(name, pattern)} == set(columns)
+    )
     kind = "float_seq" if _flags(table, columns) is None else "token_seq"
     return f"{side}:{next(exact, ','.join(columns))}={kind} {stem(prefix)}"
 
@@ -92,7 +99,9 @@ def _vectors(table: Table, columns: Sequence[str], rows: NDArray[Any]) -> NDArra
         row = int(np.argmax(partly))
         column = columns[int(np.argmax(missing[row]))]
         table.refuse(
-            row, column, f"a number, as in other columns of the row; or all {len(columns)} of its cells are empty"
+            row,
+            column,
+            f"a number, as in other columns of the row; or all {len(columns)} of its cells are empty",
         )
 
     with np.errstate(over="ignore"):

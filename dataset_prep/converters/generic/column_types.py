@@ -48,7 +48,11 @@ def column_type(table: Table, name: str, list_separator: str) -> Verdict:
     column = table.data[name]
     if is_list_type(column.type):
         return _type_of_lists(table, name)
-    if pa.types.is_nested(column.type) or pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+    if (
+        pa.types.is_nested(column.type)
+        or pa.types.is_binary(column.type)
+        or pa.types.is_large_binary(column.type)
+    ):
         kind = "binary" if pa.types.is_binary(column.type) else "structures"
         return Verdict(None, f"its cells are {kind}", "structures")
     if pa.types.is_boolean(column.type):
@@ -73,7 +77,9 @@ def _type_of_numbers(numbers: NDArray[Any], name: str) -> Verdict:
     if not is_id_name(name) or (numbers != np.floor(numbers)).any():
         return Verdict("float", "numbers")
     if len(numbers) > 1 and len(np.unique(numbers)) == len(numbers):
-        return Verdict(None, "whole numbers in a column named like an id, of which no two are alike", "ids")
+        return Verdict(
+            None, "whole numbers in a column named like an id, of which no two are alike", "ids"
+        )
     return Verdict("token", "whole numbers in a column named like an id")
 
 
@@ -90,7 +96,9 @@ def _type_of_texts(table: Table, name: str, list_separator: str) -> Verdict:
         return _verdict_of(lists)
     separated = bool(list_separator) and pc.any(pc.match_substring(texts, list_separator)).as_py()
     if separated and not is_prose_with(texts, list_separator):
-        return Verdict("token_seq", f"some cells have several elements, separated by '{list_separator}'")
+        return Verdict(
+            "token_seq", f"some cells have several elements, separated by '{list_separator}'"
+        )
 
     look = text_kind(name, texts)
     if look == "texts":
@@ -98,7 +106,9 @@ def _type_of_texts(table: Table, name: str, list_separator: str) -> Verdict:
     if look != "categories":
         return Verdict(None, f"its cells are {look}", look)
     parsed = table.parse_numbers(name)
-    mostly = (~np.isnan(parsed.values)).sum() > MOSTLY * (len(texts) - sum(parsed.missing_words.values()))
+    mostly = (~np.isnan(parsed.values)).sum() > MOSTLY * (
+        len(texts) - sum(parsed.missing_words.values())
+    )
     return Verdict("token", "texts", "mostly numbers" if mostly else "categories")
 
 
@@ -113,18 +123,24 @@ def _type_of_lists(table: Table, name: str) -> Verdict:
     if pa.types.is_fixed_size_list(column.type) and _is_number(inner):
         return Verdict("float_seq", "lists of numbers")
     if not _is_number(inner):
-        return _verdict_of([CellList([_label(one) for one in cell if one is not None], False) for cell in cells])
+        return _verdict_of(
+            [CellList([_label(one) for one in cell if one is not None], False) for cell in cells]
+        )
     if not pa.types.is_integer(inner):
         return Verdict("float_seq", "lists of numbers")
 
-    return _verdict_of([CellList([str(number) for number in cell if number is not None], True) for cell in cells])
+    return _verdict_of(
+        [CellList([str(number) for number in cell if number is not None], True) for cell in cells]
+    )
 
 
 def _verdict_of(lists: Sequence[CellList]) -> Verdict:
     kind, reason = kind_of_lists(lists)
     labels = pa.chunked_array([[label for cell in lists for label in cell.elements]], pa.string())
     if kind == "token_seq" and is_prose(labels):
-        return Verdict(None, "its cells are lists of texts of which hardly any occurs twice", "texts")
+        return Verdict(
+            None, "its cells are lists of texts of which hardly any occurs twice", "texts"
+        )
     return Verdict(kind, reason, "lists")
 
 
@@ -141,7 +157,9 @@ def _bracket_lists(texts: pa.ChunkedArray) -> list[CellList] | None:
     return lists
 
 
-def typed_values(table: Table, name: str, kind: str, rows: NDArray[Any], list_separator: str) -> Values:
+def typed_values(
+    table: Table, name: str, kind: str, rows: NDArray[Any], list_separator: str
+) -> Values:
     """Read the values of a column for some entities.
 
     Args:
@@ -168,8 +186,14 @@ def typed_values(table: Table, name: str, kind: str, rows: NDArray[Any], list_se
         return pd.Series(values, dtype=object)
     if kind == "token_seq":
         labels = values if is_list else [labels_of(value, list_separator) for value in values]
-        return pd.Series([[_label(one) for one in row or () if one is not None] for row in labels], dtype=object)
-    vectors = values if is_list else [_numbers(value, list_separator, table.missing_numbers) for value in values]
+        return pd.Series(
+            [[_label(one) for one in row or () if one is not None] for row in labels], dtype=object
+        )
+    vectors = (
+        values
+        if is_list
+        else [_numbers(value, list_separator, table.missing_numbers) for value in values]
+    )
     return _matrix(table, name, vectors, rows)
 
 
@@ -184,15 +208,21 @@ def labels_of(cell: str | None, list_separator: str) -> list[str]:
 
 def is_list_type(kind: pa.DataType) -> bool:
     """Recognise columns of lists in Parquet or JSON."""
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+    return bool(
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    )
 
 
 def _check_kind(table: Table, name: str, kind: str) -> None:
     """Refuse a type at odds with the type of a column in Parquet or JSON."""
     found = table.data[name].type
-    wrong = is_list_type(found) and (kind in ("token", "float") or pa.types.is_nested(found.value_type))
+    wrong = is_list_type(found) and (
+        kind in ("token", "float") or pa.types.is_nested(found.value_type)
+    )
     if wrong or pa.types.is_struct(found) or pa.types.is_map(found) or pa.types.is_union(found):
-        raise DataError(f"{table.path}, column {name}: found {found}, which is no {kind} (--columns)")
+        raise DataError(
+            f"{table.path}, column {name}: found {found}, which is no {kind} (--columns)"
+        )
 
 
 def _numbers_or_dates(table: Table, name: str) -> NDArray[Any]:
@@ -226,9 +256,12 @@ def _matrix(table: Table, name: str, elements: list[Any], rows: NDArray[Any]) ->
 
     for position in np.flatnonzero(sizes):
         if sizes[position] != size:
-            table.refuse(int(rows[position]), name, f"{size} numbers, as in other rows, or an empty cell")
+            table.refuse(
+                int(rows[position]), name, f"{size} numbers, as in other rows, or an empty cell"
+            )
         try:
-            with np.errstate(over="ignore"):  # infinite numbers are refused with the id of their entity
+            # infinite numbers are refused with the id of their entity
+            with np.errstate(over="ignore"):
                 matrix[position] = elements[position]
         except (TypeError, ValueError):
             table.refuse(int(rows[position]), name, "a list of numbers")

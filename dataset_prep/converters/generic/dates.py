@@ -14,13 +14,28 @@ from recbole_sibrar.errors import DataError
 
 from ...readers.raw_tables import Table
 
-UNITS = ((1e17, 1e9, "nanoseconds"), (1e14, 1e6, "microseconds"), (1e11, 1e3, "milliseconds"), (0, 1.0, "seconds"))
+UNITS = (
+    (1e17, 1e9, "nanoseconds"),
+    (1e14, 1e6, "microseconds"),
+    (1e11, 1e3, "milliseconds"),
+    (0, 1.0, "seconds"),
+)
 """A number of at least the first, taken as seconds, would lie more than 3,000 years ahead: it has a smaller unit."""
 
 ISO = "ISO8601"
 """The form ``2018-12-31``, with or without a time and a zone, as pandas names it."""
 
-_DAYS = ("%d.%m.%Y", "%d-%b-%Y", "%d %b %Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%y")
+_DAYS = (
+    "%d.%m.%Y",
+    "%d-%b-%Y",
+    "%d %b %Y",
+    "%d/%m/%Y",
+    "%m/%d/%Y",
+    "%Y/%m/%d",
+    "%d-%m-%Y",
+    "%m-%d-%Y",
+    "%d.%m.%y",
+)
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 
 FORMS = (ISO, *(f"{day}{time}" for day in _DAYS for time in _TIMES))
@@ -59,7 +74,9 @@ def to_seconds(table: Table, name: str, form: str | None = None) -> tuple[NDArra
     if is_date_type(column.type):
         return _seconds(column.to_pandas()), "dates"
     if form is not None:
-        return _in_form(table, name, form), f"dates of the form {form} (UTC where they name no zone)"
+        return _in_form(
+            table, name, form
+        ), f"dates of the form {form} (UTC where they name no zone)"
 
     parsed = table.parse_numbers(name)
     if not parsed.is_text.any():
@@ -134,10 +151,14 @@ def _in_form(table: Table, name: str, form: str) -> NDArray[Any]:
     try:
         dates = _parse(texts, form)
     except ValueError as error:
-        raise DataError(f"--timestamp_format: found '{form}', allowed is a form such as '%d.%m.%Y' ({error})") from None
+        raise DataError(
+            f"--timestamp_format: found '{form}', allowed is a form such as '%d.%m.%Y' ({error})"
+        ) from None
     wrong = dates.isna().to_numpy() & texts.notna().to_numpy()
     if wrong.any():
-        table.refuse(int(np.flatnonzero(wrong)[0]), name, f"a date of the form {form} (--timestamp_format)")
+        table.refuse(
+            int(np.flatnonzero(wrong)[0]), name, f"a date of the form {form} (--timestamp_format)"
+        )
     return _seconds(dates)
 
 

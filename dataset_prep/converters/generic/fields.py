@@ -57,9 +57,13 @@ class _Source:
     def field(self, name: str, kind: str, columns: Sequence[str]) -> RawField:
         """Make a field of one or several columns."""
         notes: list[str] = []
-        return RawField(name, kind, self._reader(kind, columns, notes), self.file.name, notes, self.file)
+        return RawField(
+            name, kind, self._reader(kind, columns, notes), self.file.name, notes, self.file
+        )
 
-    def _reader(self, kind: str, columns: Sequence[str], notes: list[str]) -> Callable[[pd.Index], Values]:
+    def _reader(
+        self, kind: str, columns: Sequence[str], notes: list[str]
+    ) -> Callable[[pd.Index], Values]:
         def read_values(wanted: pd.Index) -> Values:
             self.file.add(self.ids)
             self.file.close()
@@ -95,7 +99,9 @@ def read_fields(
         DataError: An option names an unknown column, or an id is missing or occurs twice.
     """
     found = TableFields()
-    key = _key(side, table, interactions.columns[side], getattr(options, f"{side}s_id_column"), found)
+    key = _key(
+        side, table, interactions.columns[side], getattr(options, f"{side}s_id_column"), found
+    )
     if table.first_row > 1 and key in interactions.inter[f"{side}_id"].cat.categories:
         raise DataError(
             f"{table.path}, line 1: the column of ids is named {key!r}, which is an id of the interactions: if "
@@ -131,7 +137,9 @@ def without_common_names(found: Mapping[Side, TableFields]) -> None:
         for position, one in enumerate(fields.fields):
             if one.name in common:
                 fields.fields[position] = replace(one, name=f"{side}_{one.name}")
-                fields.notes.append(f"{side}s: the field {one.name} is called {side}_{one.name}: both sides have one.")
+                fields.notes.append(
+                    f"{side}s: the field {one.name} is called {side}_{one.name}: both sides have one."
+                )
 
 
 def field_name(side: str, column: str) -> str:
@@ -149,13 +157,23 @@ def _key(side: str, table: Table, key: str | None, given: str | None, found: Tab
         return given
 
     same: list[str] = []
-    if key is not None and not key.isdecimal():  # a number is the place of a column, which differs from table to table
-        same = [key] if key in table.names else [name for name in table.names if plain(name) == plain(key)]
-    usual = [*usual_columns(side, table.names), *(name for name in table.names if plain(name) == "id")]
+    # a number is the place of a column, which differs from table to table
+    if key is not None and not key.isdecimal():
+        same = (
+            [key]
+            if key in table.names
+            else [name for name in table.names if plain(name) == plain(key)]
+        )
+    usual = [
+        *usual_columns(side, table.names),
+        *(name for name in table.names if plain(name) == "id"),
+    ]
     named = [name for name in table.names if name] or [table.names[0]]
     chosen = [*same, *usual, *named][0]
     if not same:
-        found.inferred.append(f"{side}s: the ids are those of column {chosen}; --{side}s_id_column names another.")
+        found.inferred.append(
+            f"{side}s: the ids are those of column {chosen}; --{side}s_id_column names another."
+        )
     return chosen
 
 
@@ -188,7 +206,9 @@ def _choose(source: _Source, group: Group, found: TableFields) -> None:
         return
 
     for name in group.columns:
-        found.fields.append(source.field(choice.name or field_name(source.side, name), choice.type, [name]))
+        found.fields.append(
+            source.field(choice.name or field_name(source.side, name), choice.type, [name])
+        )
         found.inferred.append(f"{source.side}s: column {name} is {choice.type} (as told).")
         if choice.type == "float":
             found.notes += missing_numbers(source.table, f"{source.side}s", name)
@@ -212,7 +232,9 @@ def _infer(source: _Source, names: Sequence[str], found: TableFields) -> None:
         found.inferred.append(f"{side}s: column {name} is {verdict.type} ({verdict.reason}).")
         found.fields.append(source.field(field_name(side, name), verdict.type, [name]))
         if name in RESERVED:
-            found.notes.append(f"{side}s: the field {name} is called {field_name(side, name)}: its name is taken.")
+            found.notes.append(
+                f"{side}s: the field {name} is called {field_name(side, name)}: its name is taken."
+            )
         _remark(source, name, verdict, found)
 
     for columns in numbered_columns(types):
@@ -245,7 +267,9 @@ def _left_out(source: _Source, name: str, verdict: Verdict) -> str:
         return f"{side}s: column {name} is left out ({verdict.reason})."
 
     told = f"--columns '{side}:{name}=TYPE' uses it all the same"
-    return f"{side}s: column {name} is left out ({verdict.reason}); {hint}{'; ' * bool(hint)}{told}."
+    return (
+        f"{side}s: column {name} is left out ({verdict.reason}); {hint}{'; ' * bool(hint)}{told}."
+    )
 
 
 def _remark(source: _Source, name: str, verdict: Verdict, found: TableFields) -> None:

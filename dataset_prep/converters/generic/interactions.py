@@ -50,7 +50,9 @@ def read_interactions(table: Table, options: argparse.Namespace) -> Interactions
     notes: list[str] = []
     inter: dict[str, Any] = {}
     for side in SIDES:
-        inter[f"{side}_id"] = table.categories(str(columns[side]), required=not options.drop_without_id)
+        inter[f"{side}_id"] = table.categories(
+            str(columns[side]), required=not options.drop_without_id
+        )
         warnings += _missing_ids(table, str(columns[side]), side, inter[f"{side}_id"])
 
     if columns["rating"] is not None:
@@ -63,7 +65,11 @@ def read_interactions(table: Table, options: argparse.Namespace) -> Interactions
         notes.append(f"Timestamps are read from column {columns['timestamp']} as {unit}.")
 
     notes += _not_used(table, columns)
-    frame = _with_ids(pd.DataFrame(inter), table, notes) if options.drop_without_id else pd.DataFrame(inter)
+    frame = (
+        _with_ids(pd.DataFrame(inter), table, notes)
+        if options.drop_without_id
+        else pd.DataFrame(inter)
+    )
     return Interactions(frame, columns, notes, warnings)
 
 
@@ -79,14 +85,18 @@ def missing_numbers(table: Table, place: str, column: str) -> list[str]:
     if not words:
         return []
     shown = ", ".join(f"{word!r} {count:,}" for word, count in words.items())
-    return [f"{place}: column {column}: {sum(words.values()):,} cells are missing values ({shown})."]
+    return [
+        f"{place}: column {column}: {sum(words.values()):,} cells are missing values ({shown})."
+    ]
 
 
 def _is_typed(table: Table, column: str) -> bool:
     return str(table.data[column].type) != "string"
 
 
-def _choose(table: Table, options: argparse.Namespace, warnings: list[str]) -> dict[str, str | None]:
+def _choose(
+    table: Table, options: argparse.Namespace, warnings: list[str]
+) -> dict[str, str | None]:
     """Choose the column of each role: that of its option, or the first suitable one with a usual name."""
     columns: dict[str, str | None] = {}
 
@@ -103,7 +113,9 @@ def _choose(table: Table, options: argparse.Namespace, warnings: list[str]) -> d
                 )
             columns[role] = given
         else:
-            columns[role] = _usual(table, role, [name for name in table.names if name not in taken], warnings)
+            columns[role] = _usual(
+                table, role, [name for name in table.names if name not in taken], warnings
+            )
         if role in SIDES and columns[role] is None:
             raise DataError(_no_column(table, role))
 
@@ -138,9 +150,13 @@ def _no_column(table: Table, role: str) -> str:
     names = ", ".join(table.names)
     message = f"--{role}_column: name the column of {table.path} with the {role}: {names}"
     if table.names == [str(number) for number in range(1, len(table.names) + 1)]:
-        message += f"; they are numbered, as in --{role}_column 1, or name them with --interactions_header"
+        message += (
+            f"; they are numbered, as in --{role}_column 1, or name them with --interactions_header"
+        )
     elif any(name.strip().isdecimal() for name in table.names):
-        message += "; if these are data, write --no_header, or name the columns with --interactions_header"
+        message += (
+            "; if these are data, write --no_header, or name the columns with --interactions_header"
+        )
     elif len(table.names) == 1:
         message += "; if these are several columns, write what separates them with --interactions_separator"
     return message
@@ -189,7 +205,11 @@ def _not_used(table: Table, columns: Mapping[str, str | None]) -> list[str]:
     if not shown:
         return []
 
-    ratings = "; --rating_column names one of ratings" if has_numbers and columns["rating"] is None else ""
+    ratings = (
+        "; --rating_column names one of ratings"
+        if has_numbers and columns["rating"] is None
+        else ""
+    )
     return [f"{table.path.name}: columns that are not used: {', '.join(shown)}{ratings}."]
 
 

@@ -46,7 +46,9 @@ def parse_list(cell: str) -> CellList | None:
     if _ONLY_NUMBERS.fullmatch(inner):
         elements = re.sub(r"[,;]", " ", inner).split()
         return CellList(elements, True) if all(map(_NUMBER.fullmatch, elements)) else None
-    return _json_list(text) or _printed_list(inner) or (_bare_list(inner) if text[0] == "[" else None)
+    return (
+        _json_list(text) or _printed_list(inner) or (_bare_list(inner) if text[0] == "[" else None)
+    )
 
 
 def kind_of_lists(lists: Sequence[CellList]) -> tuple[str | None, str]:
@@ -65,10 +67,15 @@ def kind_of_lists(lists: Sequence[CellList]) -> tuple[str | None, str]:
         return "token_seq", "lists of labels in brackets"
 
     sizes = {len(cell.elements) for cell in filled}
-    decimal = any(not element.lstrip("+-").isdigit() for cell in filled for element in cell.elements)
+    decimal = any(
+        not element.lstrip("+-").isdigit() for cell in filled for element in cell.elements
+    )
     if len(sizes) > 1:
         if decimal:
-            return None, f"its lists of decimal numbers are of different lengths, {min(sizes)} to {max(sizes)}"
+            return (
+                None,
+                f"its lists of decimal numbers are of different lengths, {min(sizes)} to {max(sizes)}",
+            )
         return "token_seq", "lists of whole numbers in brackets, taken for labels"
 
     size = sizes.pop()
@@ -98,7 +105,8 @@ def _from_values(values: list[Any]) -> CellList | None:
     present = [value for value in values if value is not None and value == value]
     elements = [str(value).lower() if isinstance(value, bool) else str(value) for value in present]
     return CellList(
-        [element for element in elements if element.strip()], all(isinstance(value, _Numeral) for value in present)
+        [element for element in elements if element.strip()],
+        all(isinstance(value, _Numeral) for value in present),
     )
 
 
@@ -113,7 +121,13 @@ def _printed_list(inner: str) -> CellList | None:
                 values.append(ast.literal_eval(token.string))
             elif token.type == tokenize.NUMBER:
                 values.append(_Numeral(sign + token.string))
-            elif token.type == tokenize.NAME and token.string in {"None", "nan", "True", "False", "null"}:
+            elif token.type == tokenize.NAME and token.string in {
+                "None",
+                "nan",
+                "True",
+                "False",
+                "null",
+            }:
                 values.append({"True": True, "False": False}.get(token.string))
             elif not (token.string.strip() == "" or token.string in {",", "-", "+"}):
                 return None
@@ -130,6 +144,10 @@ def _printed_list(inner: str) -> CellList | None:
 def _bare_list(inner: str) -> CellList | None:
     """Parse a list printed by Java or a shell, without quotation marks."""
     elements = [element.strip() for element in inner.split(",")]
-    if set(inner) & set('[]{}"') or "..." in inner or any("'" in element[:2] + element[-1:] for element in elements):
+    if (
+        set(inner) & set('[]{}"')
+        or "..." in inner
+        or any("'" in element[:2] + element[-1:] for element in elements)
+    ):
         return None
     return CellList([element for element in elements if element not in _MISSING], False)

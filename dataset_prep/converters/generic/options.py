@@ -16,7 +16,12 @@ TABLES = ("interactions", "users", "items")
 def add_table_options(parser: argparse._ArgumentGroup) -> None:
     """Add the options for files and columns."""
     add = parser.add_argument
-    add("--interactions", metavar="FILE", required=True, help="table of interactions, in --input_path")
+    add(
+        "--interactions",
+        metavar="FILE",
+        required=True,
+        help="table of interactions, in --input_path",
+    )
     add("--users", metavar="FILE", help="table of users, a line for each")
     add("--items", metavar="FILE", help="table of items, a line for each")
 
@@ -49,15 +54,27 @@ def add_table_options(parser: argparse._ArgumentGroup) -> None:
         "'item:img_*=float_seq image'; without it, the type is inferred and reported; "
         f"types: {', '.join(FIELD_TYPES)}",
     )
-    add("--list_separator", default="|", help="separates the elements of a list in a cell (default: %(default)s)")
+    add(
+        "--list_separator",
+        default="|",
+        help="separates the elements of a list in a cell (default: %(default)s)",
+    )
 
 
 def add_format_options(parser: argparse._ArgumentGroup) -> None:
     """Add the options for the format of all tables and of each."""
     add = parser.add_argument
     endings = ", ".join(f"{value!r} for {ending}" for ending, value in SEPARATORS.items())
-    add("--separator", metavar="TEXT", help=f"separates columns, such as ';' or '\\t' (default: {endings})")
-    add("--encoding", metavar="NAME", help="encoding of text files, such as latin-1 (default: utf-8)")
+    add(
+        "--separator",
+        metavar="TEXT",
+        help=f"separates columns, such as ';' or '\\t' (default: {endings})",
+    )
+    add(
+        "--encoding",
+        metavar="NAME",
+        help="encoding of text files, such as latin-1 (default: utf-8)",
+    )
     add(
         "--quote",
         metavar="MARK",
@@ -68,7 +85,12 @@ def add_format_options(parser: argparse._ArgumentGroup) -> None:
         action="store_true",
         help="text files begin with data, not with names of columns; columns are named 1, 2, 3, ...",
     )
-    add("--decimal", metavar="MARK", default=".", help="decimal point of numbers in texts, . or , (default: .)")
+    add(
+        "--decimal",
+        metavar="MARK",
+        default=".",
+        help="decimal point of numbers in texts, . or , (default: .)",
+    )
     add(
         "--missing",
         metavar="A,B",

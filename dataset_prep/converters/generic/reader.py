@@ -42,7 +42,8 @@ def read(input_path: Path, options: argparse.Namespace) -> RawData:
     table, notes = _read_table(input_path / options.interactions, "interactions", options)
     interactions = read_interactions(table, options)
     found = {
-        side: _read_side(side, input_path, interactions, choices[side], encodings, options, notes) for side in SIDES
+        side: _read_side(side, input_path, interactions, choices[side], encodings, options, notes)
+        for side in SIDES
     }
     without_common_names(found)
 
@@ -76,8 +77,12 @@ def _read_side(
 
     table, more = _read_table(input_path / file, f"{side}s", options)
     notes += more
-    named = [column for encoding in encodings if encoding.side == side for column in encoding.columns]
-    encoded = [column for column in named if field_name(side, column) not in field_names(options, side)]
+    named = [
+        column for encoding in encodings if encoding.side == side for column in encoding.columns
+    ]
+    encoded = [
+        column for column in named if field_name(side, column) not in field_names(options, side)
+    ]
     return read_fields(side, table, interactions, choices, encoded, options)
 
 
@@ -108,7 +113,9 @@ def _read_table(path: Path, table: str, options: argparse.Namespace) -> tuple[Ta
     else:
         data, notes = read_text_table(path, table, written)
 
-    data = replace(data, missing=written.missing, missing_numbers=MISSING_NUMBERS, decimal=written.decimal)
+    data = replace(
+        data, missing=written.missing, missing_numbers=MISSING_NUMBERS, decimal=written.decimal
+    )
     return data, notes
 
 
@@ -118,7 +125,9 @@ def _check_table(side: str, choices: list[Choice], options: argparse.Namespace) 
         return
 
     if choices:
-        raise DataError(f"--columns: found a type for {side}s, but there is no table of them; name it with --{side}s")
+        raise DataError(
+            f"--columns: found a type for {side}s, but there is no table of them; name it with --{side}s"
+        )
     id_column = getattr(options, f"{side}s_id_column")
     if id_column:
         raise DataError(

@@ -53,7 +53,9 @@ def format_of(table: str, options: argparse.Namespace) -> TableFormat:
     quote = _quote(table, options)
     separator = _separator(table, options)
     if quote is not None and quote == separator:
-        raise DataError(f"{_key(table, 'quote', options)}: found {quote!r}, which is the separator already")
+        raise DataError(
+            f"{_key(table, 'quote', options)}: found {quote!r}, which is the separator already"
+        )
     if options.decimal not in (".", ","):
         raise DataError(f"--decimal: found {options.decimal!r}, allowed is . or ,")
 
@@ -102,7 +104,9 @@ def _quote(table: str, options: argparse.Namespace) -> str | None:
         return quote
 
     if len(quote) != 1 or not quote.isascii() or quote in "\r\n":
-        raise DataError(f"{_key(table, 'quote', options)}: found {quote!r}, allowed is one ASCII character, or none")
+        raise DataError(
+            f"{_key(table, 'quote', options)}: found {quote!r}, allowed is one ASCII character, or none"
+        )
     return quote
 
 
@@ -122,5 +126,7 @@ def _encoding(table: str, options: argparse.Namespace) -> str:
 def _header_names(table: str, text: str) -> tuple[str, ...]:
     names = [name.strip() for name in text.split(",")]
     if "" in names or len(set(names)) < len(names):
-        raise DataError(f"--{table}_header: found '{text}', allowed are different names, separated by commas")
+        raise DataError(
+            f"--{table}_header: found '{text}', allowed are different names, separated by commas"
+        )
     return tuple(names)

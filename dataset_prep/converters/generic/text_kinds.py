@@ -83,7 +83,11 @@ def unnamed_list_separator(texts: pa.ChunkedArray) -> str:
         several = [row for row in parts if len(row) > 1]
         labels = {label for row in several for label in row}
         total = sum(map(len, several))
-        if len(several) >= 3 and len(labels) * 2 <= total and all(len(label.split()) <= 3 for label in labels):
+        if (
+            len(several) >= 3
+            and len(labels) * 2 <= total
+            and all(len(label.split()) <= 3 for label in labels)
+        ):
             return separator
     return ""
 

@@ -84,7 +84,9 @@ def _separator(path: Path, table: str) -> tuple[str, list[str]]:
         return usual, []
 
     guess = max(found, key=lambda separator: line.count(separator.encode()))
-    return guess, [f"{path.name}: the columns are separated by {guess!r}; --{table}_separator decides otherwise."]
+    return guess, [
+        f"{path.name}: the columns are separated by {guess!r}; --{table}_separator decides otherwise."
+    ]
 
 
 def _parse(path: Path, separator: str, written: TableFormat) -> Table:
@@ -129,7 +131,9 @@ def _has_marks(data: Table, quote: str) -> bool:
     """Find quotation marks or line breaks inside cells, as an open quotation mark leaves behind."""
     escape = "" if quote.isalnum() else "\\"
     marks = f"[\n{escape}{quote}]"
-    return any(pc.any(pc.match_substring_regex(column, marks)).as_py() for column in data.data.columns)
+    return any(
+        pc.any(pc.match_substring_regex(column, marks)).as_py() for column in data.data.columns
+    )
 
 
 def _check_quotes(path: Path, separator: str, encoding: str, quote: str) -> None:
@@ -170,6 +174,8 @@ def _hint(path: Path, table: str, written: TableFormat, separator: str) -> str:
         if start.startswith(signature) and not is_known:
             return f"; it begins like {advice}"
 
-    quote = f", --{table}_quote none if {written.quote} is no quotation mark" if written.quote else ""
+    quote = (
+        f", --{table}_quote none if {written.quote} is no quotation mark" if written.quote else ""
+    )
     encoding = f", --{table}_encoding latin-1 or another if it is not {written.encoding}"
     return f"; --{table}_separator if {separator!r} does not separate its columns{quote}{encoding}"

@@ -45,7 +45,10 @@ def read(input_path: Path, link: str) -> RawData:
     return RawData(
         inter,
         user_fields=[column_field(name, "token", users[name], user_file) for name in _USERS[1:]],
-        item_fields=[column_field(name, kind, movies[name], movie_file) for name, kind in _MOVIE_TYPES.items()],
+        item_fields=[
+            column_field(name, kind, movies[name], movie_file)
+            for name, kind in _MOVIE_TYPES.items()
+        ],
         notes=[f"{n_undated:,} titles in movies.dat do not end in a year."] if n_undated else [],
     )
 
@@ -74,7 +77,9 @@ def _parse_movies(movies: pd.DataFrame) -> int:
         Number of titles without a year.
     """
     parts = [_TITLE.fullmatch(title or "") for title in movies["title"]]
-    titles = [part[1] if part else title or "" for part, title in zip(parts, movies["title"], strict=True)]
+    titles = [
+        part[1] if part else title or "" for part, title in zip(parts, movies["title"], strict=True)
+    ]
 
     movies["year"] = [float(part[2]) if part else float("nan") for part in parts]
     movies["title"] = [_WORD.findall(title) for title in titles]

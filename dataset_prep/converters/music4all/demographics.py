@@ -30,7 +30,9 @@ MISSING = ("", "NaN", "nan", "NULL", "null", "None")
 """Words for a missing value; ``NA`` is Namibia."""
 
 
-def demographic_fields(path: Path, age_range: tuple[float, float], n_countries: int) -> list[RawField]:
+def demographic_fields(
+    path: Path, age_range: tuple[float, float], n_countries: int
+) -> list[RawField]:
     """Make the fields of ``users.tsv``: gender, age in years, country, and creation time in seconds since 1970.
 
     Args:
@@ -46,14 +48,24 @@ def demographic_fields(path: Path, age_range: tuple[float, float], n_countries: 
 
     def age(ids: pd.Index, notes: list[str]) -> pd.Series:
         values = users.values("age", ids, notes).astype(float)
-        return _kept(values, values.between(*age_range), "an age outside {:g} to {:g}".format(*age_range), notes)
+        return _kept(
+            values,
+            values.between(*age_range),
+            "an age outside {:g} to {:g}".format(*age_range),
+            notes,
+        )
 
     def country(ids: pd.Index, notes: list[str]) -> pd.Series:
         values = users.values("country", ids, notes)
         # Sorted by name first, so that countries of one frequency have the same order on every machine.
         by_name = values.value_counts().sort_index()
         frequent = by_name.sort_values(ascending=False, kind="stable").index[: n_countries or None]
-        return _kept(values, values.isin(frequent), f"a country outside the {n_countries} most frequent", notes)
+        return _kept(
+            values,
+            values.isin(frequent),
+            f"a country outside the {n_countries} most frequent",
+            notes,
+        )
 
     def creation_time(ids: pd.Index, notes: list[str]) -> pd.Series:
         return users.values("creation_time", ids, notes).astype(float)
@@ -62,7 +74,9 @@ def demographic_fields(path: Path, age_range: tuple[float, float], n_countries: 
     return [_field(users, *field) for field in [*fields, ("creation_time", "float", creation_time)]]
 
 
-def _field(users: _Users, name: str, kind: str, read: Callable[[pd.Index, list[str]], pd.Series]) -> RawField:
+def _field(
+    users: _Users, name: str, kind: str, read: Callable[[pd.Index, list[str]], pd.Series]
+) -> RawField:
     notes: list[str] = []
     return RawField(name, kind, lambda ids: read(ids, notes), users.file.name, notes, users.file)
 
@@ -108,7 +122,9 @@ class _Users:
             twice = names.duplicated() | names.isin(seen)
             if twice.any():
                 row = int(twice.argmax())
-                table.refuse(block, row, "user_id", names[row], "each user once, this is the second line")
+                table.refuse(
+                    block, row, "user_id", names[row], "each user once, this is the second line"
+                )
             seen = seen.append(names)
             seconds = rows["creation_time"].cast(pa.int64())
             columns = {name: rows[name].to_pylist() for name in ("country", "gender")}

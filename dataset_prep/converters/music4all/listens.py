@@ -50,7 +50,9 @@ def read_events(path: Path, year: int | None) -> Listens:
     """
     table = open_table(path, EVENTS)
     users, tracks = Codes(), Codes()
-    pairs = PairTable({"count": np.add, "timestamp": np.minimum}, {"count": np.int64, "timestamp": np.float64})
+    pairs = PairTable(
+        {"count": np.add, "timestamp": np.minimum}, {"count": np.int64, "timestamp": np.float64}
+    )
     start, end = _span(year)
     n_events = 0
     n_kept = 0
@@ -65,7 +67,12 @@ def read_events(path: Path, year: int | None) -> Listens:
 
         times = events["timestamp"].cast(pa.int64()).to_numpy().astype(np.float64)
         kept = np.flatnonzero((times >= start) & (times < end))
-        pairs.add(user_codes[kept], track_codes[kept], count=np.ones(len(kept), np.int64), timestamp=times[kept])
+        pairs.add(
+            user_codes[kept],
+            track_codes[kept],
+            count=np.ones(len(kept), np.int64),
+            timestamp=times[kept],
+        )
 
         n_events += len(times)
         n_kept += len(kept)
@@ -108,13 +115,19 @@ def read_counts(path: Path) -> Listens:
         if len(counts) and counts.min() < 1:
             row = int(np.argmax(counts < 1))
             table.refuse(block, row, "count", counts[row], "a number of at least 1")
-        pairs.add(users.number_column(rows["user_id"]), tracks.number_column(rows["track_id"]), count=counts)
+        pairs.add(
+            users.number_column(rows["user_id"]),
+            tracks.number_column(rows["track_id"]),
+            count=counts,
+        )
 
     if not len(users):
         raise DataError(f"{path}: there are no lines below the header")
 
     inter = pairs.frame(users, tracks)
-    return Listens(inter, [_step("pairs of a user and a track with their play counts", len(inter), inter)])
+    return Listens(
+        inter, [_step("pairs of a user and a track with their play counts", len(inter), inter)]
+    )
 
 
 def _span(year: int | None) -> tuple[float, float]:

@@ -44,14 +44,20 @@ def read(input_path: Path, options: argparse.Namespace, link: str) -> RawData:
         listens = read_events(path, options.year)
     else:
         listens = read_counts(path)
-        notes.append(f"{path.name} has no times: --year does not apply, and there are no timestamps.")
-    return RawData(listens.inter, user_fields, item_fields, listens.steps, notes, raw_ids=listens.raw_ids)
+        notes.append(
+            f"{path.name} has no times: --year does not apply, and there are no timestamps."
+        )
+    return RawData(
+        listens.inter, user_fields, item_fields, listens.steps, notes, raw_ids=listens.raw_ids
+    )
 
 
 def _check(options: argparse.Namespace) -> None:
     low, high = options.age_range
     if not 0 <= low <= high:
-        raise DataError(f"--age_range: found {low:g} {high:g}, allowed are two ages, the lower first")
+        raise DataError(
+            f"--age_range: found {low:g} {high:g}, allowed are two ages, the lower first"
+        )
     if options.countries < 0:
         raise DataError(f"--countries: found {options.countries}, allowed is 0 or more")
 
@@ -61,14 +67,20 @@ def _interactions_file(folder: Path, kind: str | None, link: str) -> Path:
     names = [INTERACTION_FILES[kind]] if kind else list(INTERACTION_FILES.values())
     path = find_file(folder, *names)
     if path is None:
-        raise DataError(f"--input_path: {folder} has no {' or '.join(names)}, plain or .bz2; download it from {link}")
+        raise DataError(
+            f"--input_path: {folder} has no {' or '.join(names)}, plain or .bz2; download it from {link}"
+        )
     return path
 
 
-def _fields(folder: Path, options: argparse.Namespace) -> tuple[list[RawField], list[RawField], list[str]]:
+def _fields(
+    folder: Path, options: argparse.Namespace
+) -> tuple[list[RawField], list[RawField], list[str]]:
     """Choose the fields of users and items, and check their headers before the interactions are read for minutes."""
     users = find_file(folder, "users.tsv")
-    all_user_fields = demographic_fields(users, tuple(options.age_range), options.countries) if users else []
+    all_user_fields = (
+        demographic_fields(users, tuple(options.age_range), options.countries) if users else []
+    )
     user_fields = _chosen("user", all_user_fields, options)
     item_fields = _chosen("item", feature_fields(folder), options)
 

@@ -47,8 +47,22 @@ def _field(name: str, path: Path) -> RawField:
     file = EntityFile(path.name, is_table=True, read_ids=lambda: read_ids(path))
     parse = LABELS.get(name)
     if parse is None:
-        return RawField(name, "float_seq", lambda ids: read_vectors(path, ids, notes, file), path.name, notes, file)
-    return RawField(name, "token_seq", lambda ids: read_labels(path, ids, parse, notes, file), path.name, notes, file)
+        return RawField(
+            name,
+            "float_seq",
+            lambda ids: read_vectors(path, ids, notes, file),
+            path.name,
+            notes,
+            file,
+        )
+    return RawField(
+        name,
+        "token_seq",
+        lambda ids: read_labels(path, ids, parse, notes, file),
+        path.name,
+        notes,
+        file,
+    )
 
 
 def check_feature_header(path: Path) -> tuple[str, ...]:
@@ -60,9 +74,13 @@ def check_feature_header(path: Path) -> tuple[str, ...]:
     names = read_header(path)
     if names[0] not in ID_NAMES or len(names) < 2:
         found = f"'{names[0]}' and {len(names) - 1} more columns"
-        raise DataError(f"{path}, line 1: found {found}, allowed is id or ID, and columns of values after it")
+        raise DataError(
+            f"{path}, line 1: found {found}, allowed is id or ID, and columns of values after it"
+        )
     if len(names) > 2 and _name(path) in LABELS:
-        raise DataError(f"{path}, line 1: found {len(names)} columns, allowed are 2: {names[0]} and the labels")
+        raise DataError(
+            f"{path}, line 1: found {len(names)} columns, allowed are 2: {names[0]} and the labels"
+        )
     return names
 
 
@@ -80,7 +98,9 @@ def read_ids(path: Path) -> pd.Index:
     return pd.Index(ids, dtype=object)
 
 
-def read_vectors(path: Path, ids: pd.Index, notes: list[str], file: EntityFile | None = None) -> NDArray[Any]:
+def read_vectors(
+    path: Path, ids: pd.Index, notes: list[str], file: EntityFile | None = None
+) -> NDArray[Any]:
     """Read the vectors of some tracks.
 
     Args:
@@ -178,7 +198,9 @@ LABELS: dict[str, Callable[[str], list[str]]] = {"tags_dict": parse_tags, "genre
 class _Lines:
     """Lines of a file, matched with the wanted tracks."""
 
-    def __init__(self, table: StreamTable, ids: pd.Index, notes: list[str], file: EntityFile | None) -> None:
+    def __init__(
+        self, table: StreamTable, ids: pd.Index, notes: list[str], file: EntityFile | None
+    ) -> None:
         self._table = table
         self._ids = ids
         self._notes = notes
@@ -198,7 +220,13 @@ class _Lines:
         twice = pd.Series(rows[kept]).duplicated().to_numpy() | self._seen[rows[kept]]
         if twice.any():
             row = int(kept[np.argmax(twice)])
-            self._table.refuse(block, row, self._table.names[0], names[row], "each track once, this is its second line")
+            self._table.refuse(
+                block,
+                row,
+                self._table.names[0],
+                names[row],
+                "each track once, this is its second line",
+            )
 
         self._seen[rows[kept]] = True
         return rows

@@ -22,7 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--items", metavar="FILE", help=f"items to encode: a {_ABOUT}")
     parser.add_argument("--users", metavar="FILE", help="users to encode, likewise")
     parser.add_argument(
-        "--output", metavar="FILE", required=True, help="vectors to write (.parquet, .jsonl, or .npy with .ids.txt)"
+        "--output",
+        metavar="FILE",
+        required=True,
+        help="vectors to write (.parquet, .jsonl, or .npy with .ids.txt)",
     )
 
 

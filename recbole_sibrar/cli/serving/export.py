@@ -27,13 +27,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="fields of the data to keep for display and filters (default: none)",
     )
     parser.add_argument(
-        "--modalities", action="store_true", help="keep the embeddings of single modalities, for explanations"
+        "--modalities",
+        action="store_true",
+        help="keep the embeddings of single modalities, for explanations",
     )
-    parser.add_argument("--dtype", default="float32", help="type of the embeddings: float32 (default) or float16")
     parser.add_argument(
-        "--index", help="approximate search, for more than 200,000 items: hnsw or ivf (default: none, exact search)"
+        "--dtype", default="float32", help="type of the embeddings: float32 (default) or float16"
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace an earlier portable model")
+    parser.add_argument(
+        "--index",
+        help="approximate search, for more than 200,000 items: hnsw or ivf (default: none, exact search)",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace an earlier portable model"
+    )
     shared.add_data_path(parser)
 
 
@@ -78,7 +85,9 @@ def run(args: argparse.Namespace) -> int:
 
     from recbole_sibrar.quick_start.export.checkpoint import ExportOptions, describe, export
 
-    chosen = ExportOptions(display, options.dtype, options.modalities, options.index, options.overwrite)
+    chosen = ExportOptions(
+        display, options.dtype, options.modalities, options.index, options.overwrite
+    )
     content = export(options.checkpoint, Path(options.output), chosen, options.data_path)
     print(f"written: {options.output} ({describe(content)})")  # noqa: T201
     return 0

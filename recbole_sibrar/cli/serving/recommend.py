@@ -27,14 +27,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="all (default), or a table with ids of known users or with fields of new ones "
         "(.user, .tsv, .csv, .parquet, .jsonl)",
     )
-    parser.add_argument("--items", metavar="FILE", help="table with new items, which compete with the known ones")
     parser.add_argument(
-        "--filter", help="items that may be recommended, such as \"year >= 1990 and 'Comedy' in class\""
+        "--items", metavar="FILE", help="table with new items, which compete with the known ones"
     )
-    parser.add_argument("--include_seen", action="store_true", help="recommend items of the users' histories too")
+    parser.add_argument(
+        "--filter",
+        help="items that may be recommended, such as \"year >= 1990 and 'Comedy' in class\"",
+    )
+    parser.add_argument(
+        "--include_seen", action="store_true", help="recommend items of the users' histories too"
+    )
     serving.add_k(parser, "20", "number of items for each user")
     parser.add_argument(
-        "--output", metavar="FILE", required=True, help="recommendations to write (.parquet, .csv, .jsonl)"
+        "--output",
+        metavar="FILE",
+        required=True,
+        help="recommendations to write (.parquet, .csv, .jsonl)",
     )
     parser.add_argument(
         "--cluster",
@@ -88,7 +96,9 @@ def run(args: argparse.Namespace) -> int:
 
     users = None if options.users == "all" else Path(options.users)
     chosen = ShardOptions(k, options.filter, not options.include_seen)
-    written = _on_cluster(options, users, chosen) if options.cluster else _here(options, users, chosen)
+    written = (
+        _on_cluster(options, users, chosen) if options.cluster else _here(options, users, chosen)
+    )
     print(f"written: {options.output} ({written.describe()})")  # noqa: T201
     return 0
 

@@ -16,29 +16,53 @@ __all__ = ["Options", "add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     serving.add_model_folder(parser)
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", default="8000", help="port; 0 for any free one (default: %(default)s)")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--port", default="8000", help="port; 0 for any free one (default: %(default)s)"
+    )
     parser.add_argument(
         "--allowed-hosts",
         metavar="A,B",
         default="",
         help="names of this server, for requests that do not come to localhost or an address; * for any",
     )
-    parser.add_argument("--workers", metavar="N", default="1", help="number of processes (default: %(default)s)")
     parser.add_argument(
-        "--token-file", metavar="FILE", type=Path, help="file with the token for writes (default: read only)"
+        "--workers", metavar="N", default="1", help="number of processes (default: %(default)s)"
     )
     parser.add_argument(
-        "--store", metavar="FILE", type=Path, help="SQLite file of added items (default: NAME.sibrar.items.sqlite)"
+        "--token-file",
+        metavar="FILE",
+        type=Path,
+        help="file with the token for writes (default: read only)",
     )
     parser.add_argument(
-        "--skip-checksums", action="store_true", help="start without comparing the model's files with their checksums"
+        "--store",
+        metavar="FILE",
+        type=Path,
+        help="SQLite file of added items (default: NAME.sibrar.items.sqlite)",
     )
-    parser.add_argument("--max-body", metavar="BYTES", default="1048576", help="largest body (default: %(default)s)")
     parser.add_argument(
-        "--max-batch", metavar="N", default="1000", help="largest number of users or items of a request (%(default)s)"
+        "--skip-checksums",
+        action="store_true",
+        help="start without comparing the model's files with their checksums",
     )
-    parser.add_argument("--max-k", metavar="N", default="1000", help="largest number of results (default: %(default)s)")
+    parser.add_argument(
+        "--max-body", metavar="BYTES", default="1048576", help="largest body (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--max-batch",
+        metavar="N",
+        default="1000",
+        help="largest number of users or items of a request (%(default)s)",
+    )
+    parser.add_argument(
+        "--max-k",
+        metavar="N",
+        default="1000",
+        help="largest number of results (default: %(default)s)",
+    )
 
 
 @dataclass(frozen=True)
@@ -97,6 +121,11 @@ def run(args: argparse.Namespace) -> int:
     model = Path(options.model).absolute()
     Manifest.read(model)  # a wrong folder ends here, before any worker starts
     settings = ServerSettings.beside(
-        model, options.store, token_file=options.token_file, hosts=names, verify=not options.skip_checksums, **limits
+        model,
+        options.store,
+        token_file=options.token_file,
+        hosts=names,
+        verify=not options.skip_checksums,
+        **limits,
     )
     return launch(settings, options.host, int(options.port), workers)

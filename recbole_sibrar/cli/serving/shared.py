@@ -17,19 +17,25 @@ __all__ = ["add_items", "add_k", "add_model_folder", "add_output", "names_of", "
 
 def add_model_folder(parser: argparse.ArgumentParser) -> None:
     """Add the portable model."""
-    parser.add_argument("model", metavar="NAME.sibrar", help="portable model, written by recbole-sibrar export")
+    parser.add_argument(
+        "model", metavar="NAME.sibrar", help="portable model, written by recbole-sibrar export"
+    )
 
 
 def add_items(parser: argparse.ArgumentParser) -> None:
     """Add known items, and a table of new ones."""
     parser.add_argument("names", metavar="ITEM", nargs="*", help="id of a known item")
-    parser.add_argument("--items", metavar="FILE", help="table with new items (.item, .tsv, .csv, .parquet, .jsonl)")
+    parser.add_argument(
+        "--items", metavar="FILE", help="table with new items (.item, .tsv, .csv, .parquet, .jsonl)"
+    )
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
     """Add the file of a table of results."""
     parser.add_argument(
-        "--output", metavar="FILE", help="table to write (.parquet, .csv, .jsonl); without it the table is shown"
+        "--output",
+        metavar="FILE",
+        help="table to write (.parquet, .csv, .jsonl); without it the table is shown",
     )
 
 

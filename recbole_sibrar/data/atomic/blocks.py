@@ -47,7 +47,8 @@ def read_blocks(file: BinaryIO, size: int, separator: bytes, width: int) -> Iter
         else:
             size *= 2
 
-        file.seek(end - len(text), os.SEEK_CUR)  # reading half a line again costs less than moving it
+        # reading half a line again costs less than moving it
+        file.seek(end - len(text), os.SEEK_CUR)
 
 
 def _find_cells(text: bytes, length: int, separator: bytes, width: int) -> NDArray[np.int64]:

@@ -64,7 +64,9 @@ class Cache:
         """Folder of the cache for the present state of the file."""
         path = self.file.path
         state = os.stat(path)
-        found = sha256(repr((_VERSION, state.st_size, state.st_mtime_ns, self.file.text_format)).encode())
+        found = sha256(
+            repr((_VERSION, state.st_size, state.st_mtime_ns, self.file.text_format)).encode()
+        )
 
         with open(path, "rb") as source:
             found.update(source.readline())
@@ -145,7 +147,11 @@ class Cache:
 
             with replacing(self.folder / "rest.txt") as temporary:
                 temporary.write_bytes(split.rest)
-            earlier = [other for other in self.folder.parent.iterdir() if _is_state(other) and other != self.folder]
+            earlier = [
+                other
+                for other in self.folder.parent.iterdir()
+                if _is_state(other) and other != self.folder
+            ]
         except OSError:
             return  # the file is read as text again next time
 

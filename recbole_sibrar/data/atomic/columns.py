@@ -63,7 +63,9 @@ class _Column:
         self._matrix = np.empty((n_rows, self.parser.size), dtype=self._matrix.dtype)
         self._matrix[:n_before] = np.nan
 
-    def submit(self, pool: ThreadPoolExecutor, block: Block, first: int) -> Future[NDArray[np.bool_]]:
+    def submit(
+        self, pool: ThreadPoolExecutor, block: Block, first: int
+    ) -> Future[NDArray[np.bool_]]:
         """Start parsing a block whose first row is ``first``."""
         n_rows = len(block.cells)
         out = self._matrix[first : first + n_rows] if self.parser.size else np.empty((n_rows, 0))
@@ -87,7 +89,9 @@ class _Column:
         return Vectors(self._matrix, missing)
 
 
-def split_columns(file: AtomicFile, fields: list[Field], dtype: FloatType, strict: bool = False) -> Split | None:
+def split_columns(
+    file: AtomicFile, fields: list[Field], dtype: FloatType, strict: bool = False
+) -> Split | None:
     """Divide an atomic file into vectors and everything else.
 
     Args:
@@ -106,7 +110,11 @@ def split_columns(file: AtomicFile, fields: list[Field], dtype: FloatType, stric
     if not text_format.is_plain:
         return None
 
-    wanted = [(i, field) for i, field in enumerate(file.header) if field.type == "float_seq" and field in fields]
+    wanted = [
+        (i, field)
+        for i, field in enumerate(file.header)
+        if field.type == "float_seq" and field in fields
+    ]
     kept = [i for i, field in enumerate(file.header) if field.type != "float_seq"]
     parser = VectorParser(text_format.seq_separator, text_format.codec, dtype, strict)
     columns = [_Column(file, field, i, replace(parser)) for i, field in wanted]
@@ -120,7 +128,9 @@ def split_columns(file: AtomicFile, fields: list[Field], dtype: FloatType, stric
                 return None  # the header ends in another way than its line
 
             for block in _parsed(
-                read_blocks(stream, _BLOCK, separator, len(names)), columns, os.path.getsize(file.path)
+                read_blocks(stream, _BLOCK, separator, len(names)),
+                columns,
+                os.path.getsize(file.path),
             ):
                 rest += keep_cells(block, kept, separator)
     except NotPlainError:
@@ -140,7 +150,13 @@ def _parsed(blocks: Iterator[Block], columns: list[_Column], n_bytes: int) -> It
             for column, future in zip(columns, futures, strict=True):
                 column.collect(future, first)
 
-    bar = tqdm(total=n_bytes, unit="B", unit_scale=True, desc="reading vectors", disable=n_bytes < _PROGRESS_FROM)
+    bar = tqdm(
+        total=n_bytes,
+        unit="B",
+        unit_scale=True,
+        desc="reading vectors",
+        disable=n_bytes < _PROGRESS_FROM,
+    )
     with ThreadPoolExecutor(n_threads) as pool, bar:
         for block in blocks:
             first = n_rows

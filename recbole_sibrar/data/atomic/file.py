@@ -132,14 +132,18 @@ class AtomicFile:
             field: The field.
             found: Description of the fault.
         """
-        return CellError(f"{self.path}, line {self.line_of(row)}, field '{field.name}' ({field.type}): {found}")
+        return CellError(
+            f"{self.path}, line {self.line_of(row)}, field '{field.name}' ({field.type}): {found}"
+        )
 
     def _split(self, fields: list[Field], dtype: FloatType, strict: bool) -> Split | None:
         """Take the vectors out of the file; None if it has none, or if only a full reader can divide it."""
         has_vectors = any(field.type == "float_seq" for field in self.header)
         return split_columns(self, fields, dtype, strict) if has_vectors else None
 
-    def _frame(self, fields: list[Field], split: Split | None, dtype: FloatType, strict: bool) -> pd.DataFrame:
+    def _frame(
+        self, fields: list[Field], split: Split | None, dtype: FloatType, strict: bool
+    ) -> pd.DataFrame:
         """Make the frame of vectors that have been read and of the other cells."""
         vectors = {} if split is None else split.vectors
         as_text = [field for field in fields if field not in vectors]
@@ -148,7 +152,11 @@ class AtomicFile:
         result: dict[str, pd.Series[Any]] = {}
         for field in fields:
             if field.type == "float_seq":
-                parsed = vectors[field] if field in vectors else self._parse(field, cells[field.header], dtype, strict)
+                parsed = (
+                    vectors[field]
+                    if field in vectors
+                    else self._parse(field, cells[field.header], dtype, strict)
+                )
                 result[field.name] = self._check_filled(field, parsed).rows()
             elif field.type == "token_seq":
                 result[field.name] = _sequences(cells[field.header], self.text_format.seq_separator)
@@ -174,7 +182,9 @@ class AtomicFile:
         except UnicodeError:
             raise undecodable(self.path, self.text_format.encoding) from None
 
-    def _parse(self, field: Field, cells: pd.Series[Any], dtype: FloatType, strict: bool) -> Vectors:
+    def _parse(
+        self, field: Field, cells: pd.Series[Any], dtype: FloatType, strict: bool
+    ) -> Vectors:
         """Read the vectors of a column of text."""
         text, positions = join_cells([cell.encode() for cell in cells.fillna("")])
         parser = VectorParser(self.text_format.seq_separator, "utf-8", dtype, strict)
@@ -209,11 +219,16 @@ class AtomicFile:
 def _sequences(cells: pd.Series[Any], separator: str) -> pd.Series[Any]:
     """Split cells into an array of str per row."""
     rows = np.empty(len(cells), dtype=object)
-    rows[:] = [np.array([element for element in cell.split(separator) if element]) for cell in cells.fillna("")]
+    rows[:] = [
+        np.array([element for element in cell.split(separator) if element])
+        for cell in cells.fillna("")
+    ]
     return pd.Series(rows)
 
 
-def read_header(path: str | PathLike[str], separator: str = "\t", encoding: str | None = None) -> list[Field]:
+def read_header(
+    path: str | PathLike[str], separator: str = "\t", encoding: str | None = None
+) -> list[Field]:
     """Read the header of an atomic file.
 
     Args:
@@ -251,7 +266,9 @@ def read_frame(
     Raises:
         DataError: A number cannot be read, or the vectors of a ``float_seq`` differ in length.
     """
-    return AtomicFile(path, TextFormat(separator, seq_separator, encoding)).read(fields, dtype=dtype)
+    return AtomicFile(path, TextFormat(separator, seq_separator, encoding)).read(
+        fields, dtype=dtype
+    )
 
 
 def write_frame(
@@ -281,5 +298,10 @@ def write_frame(
 
     table = pd.DataFrame(columns)
     table.to_csv(
-        path, sep=separator, index=False, encoding=encoding or "utf-8", lineterminator="\n", quoting=QUOTE_NONE
+        path,
+        sep=separator,
+        index=False,
+        encoding=encoding or "utf-8",
+        lineterminator="\n",
+        quoting=QUOTE_NONE,
     )

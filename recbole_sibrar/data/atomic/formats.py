@@ -51,7 +51,11 @@ class TextFormat:
     @property
     def is_plain(self) -> bool:
         """True if a line can be divided at a byte, with any content of the cells."""
-        is_usable = len(self.separator) == 1 and self.separator.isascii() and self.separator not in '"\r\n\\'
+        is_usable = (
+            len(self.separator) == 1
+            and self.separator.isascii()
+            and self.separator not in '"\r\n\\'
+        )
         return is_usable and codecs.lookup(self.codec).name in _ASCII_BASED
 
     @property

@@ -32,10 +32,14 @@ def parse_header(path: str | PathLike[str], text_format: TextFormat) -> list[Fie
     for cell in head.split(text_format.separator):
         name, found, kind = cell.rpartition(":")
         if not found or kind not in FIELD_TYPES or _SEVERAL_FIELDS.search(name):
-            raise DataError(f"{path}, line 1: {_describe_header(head, cell, text_format.separator)}")
+            raise DataError(
+                f"{path}, line 1: {_describe_header(head, cell, text_format.separator)}"
+            )
 
         if name in {field.name for field in fields}:
-            raise DataError(f"{path}, line 1: field '{name}' occurs twice, allowed is each field once")
+            raise DataError(
+                f"{path}, line 1: field '{name}' occurs twice, allowed is each field once"
+            )
 
         fields.append(Field(name, kind))
     return fields
@@ -52,7 +56,9 @@ def _first_line(path: str | PathLike[str], encoding: str | None) -> str:
         raise DataError(f"{path}: cannot read it: {error.strerror}") from None
 
     if not head:
-        raise DataError(f"{path}: the file is empty, allowed is a header of field:type and a line for each row")
+        raise DataError(
+            f"{path}: the file is empty, allowed is a header of field:type and a line for each row"
+        )
     if head.startswith("\ufeff"):
         raise DataError(
             f"{path}, line 1: found a byte-order mark, allowed is a header of field:type; save the file without, "
@@ -94,5 +100,7 @@ def undecodable(path: str | PathLike[str], encoding: str | None) -> DataError:
             line.decode(used)
         except UnicodeDecodeError as error:
             found = f"found the byte 0x{line[error.start]:02x}"
-            return DataError(f"{path}, line {number}: the text is not {used}, {found}; {advice}, such as latin-1")
+            return DataError(
+                f"{path}, line {number}: the text is not {used}, {found}; {advice}, such as latin-1"
+            )
     return DataError(f"{path}: the text is not {used}; {advice}")

@@ -51,7 +51,9 @@ class Record(NamedTuple):
     """Its cells, without quotation marks around them."""
 
 
-def check_rows(path: str | os.PathLike[str], text_format: TextFormat, line_breaks: bool = False) -> None:
+def check_rows(
+    path: str | os.PathLike[str], text_format: TextFormat, line_breaks: bool = False
+) -> None:
     """Check that all rows have as many cells as the header; blank lines are no rows.
 
     Args:
@@ -128,7 +130,9 @@ def _check_block(text: bytes, separator: bytes, width: int, first_line: int) -> 
         start = ends[row - 1] + 1 if row else 0
         line = text[start : ends[row]].decode("latin-1").rstrip("\r")
         if n_cells[row] > 1 or line.strip():  # pandas takes a line of spaces for a blank one
-            raise BadRowError(first_line + int(row), _describe_width(line.split(separator.decode()), width))
+            raise BadRowError(
+                first_line + int(row), _describe_width(line.split(separator.decode()), width)
+            )
 
     if b"\0" in text:
         raise NullByteError(first_line + text.count(b"\n", 0, text.index(b"\0")), _NULL_BYTE)
@@ -236,7 +240,9 @@ def _describe_width(cells: list[str], width: int) -> str:
     """Describe a row with another number of cells than the header."""
     found = f"found {len(cells)} cell{'s' * (len(cells) > 1)}, allowed are {width} as in the header"
     if any("\0" in cell for cell in cells):
-        return f"{found}; there are NUL bytes in it: the file was damaged, or not written to its end"
+        return (
+            f"{found}; there are NUL bytes in it: the file was damaged, or not written to its end"
+        )
 
     if len(cells) == 1:
         others = [name for other, name in SEPARATORS.items() if cells[0].count(other) == width - 1]

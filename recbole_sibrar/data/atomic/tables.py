@@ -25,7 +25,9 @@ _TEXT = pd.Series([""]).dtype
 """Type of pandas' columns of text: object, and str since pandas 3."""
 
 
-def read_cells(path: str | PathLike[str], columns: list[str], text_format: TextFormat) -> pd.DataFrame:
+def read_cells(
+    path: str | PathLike[str], columns: list[str], text_format: TextFormat
+) -> pd.DataFrame:
     """Read columns of a file.
 
     Args:
@@ -54,7 +56,10 @@ def read_rest(text: bytes, columns: list[str], text_format: TextFormat) -> pd.Da
 
 
 def _read_with_pandas(
-    source: str | PathLike[str] | BytesIO, columns: list[str], text_format: TextFormat, skip_blank_lines: bool
+    source: str | PathLike[str] | BytesIO,
+    columns: list[str],
+    text_format: TextFormat,
+    skip_blank_lines: bool,
 ) -> pd.DataFrame:
     return pd.read_csv(
         source,
@@ -67,7 +72,9 @@ def _read_with_pandas(
     )
 
 
-def _read_records(path: str | PathLike[str], columns: list[str], text_format: TextFormat) -> pd.DataFrame:
+def _read_records(
+    path: str | PathLike[str], columns: list[str], text_format: TextFormat
+) -> pd.DataFrame:
     """Read a file whose separator is longer than a character."""
     header, *rows = (record.cells for record in read_records(path, text_format))
     result = {}
@@ -96,9 +103,13 @@ def read_plain(text: bytes, columns: list[str], separator: str) -> pd.DataFrame 
     try:
         table = csv.read_csv(
             pa.BufferReader(text),
-            read_options=csv.ReadOptions(use_threads=False),  # each thread would keep memory of its own
+            read_options=csv.ReadOptions(
+                use_threads=False
+            ),  # each thread would keep memory of its own
             memory_pool=pa.system_memory_pool(),
-            parse_options=csv.ParseOptions(delimiter=separator, quote_char=False, ignore_empty_lines=False),
+            parse_options=csv.ParseOptions(
+                delimiter=separator, quote_char=False, ignore_empty_lines=False
+            ),
             convert_options=csv.ConvertOptions(
                 include_columns=columns,
                 column_types=dict.fromkeys(columns, pa.string()),
@@ -108,7 +119,9 @@ def read_plain(text: bytes, columns: list[str], separator: str) -> pd.DataFrame 
         )
     except (pa.ArrowInvalid, pa.ArrowKeyError):
         return None
-    cells = {name: pd.Series(_objects(table.column(name)), dtype=_TEXT, copy=False) for name in columns}
+    cells = {
+        name: pd.Series(_objects(table.column(name)), dtype=_TEXT, copy=False) for name in columns
+    }
     return pd.DataFrame(cells, copy=False)
 
 

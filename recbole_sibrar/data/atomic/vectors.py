@@ -104,7 +104,9 @@ class VectorParser:
         found = (text[start:end] for start, end in cells if start < end)
         self.size = next((n for cell in found if (n := len(self._elements(cell)))), 0)
 
-    def parse(self, text: bytes, cells: Positions, out: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
+    def parse(
+        self, text: bytes, cells: Positions, out: NDArray[np.floating[Any]]
+    ) -> NDArray[np.bool_]:
         """Read a block of cells: all at once where they are ordinary, one by one where they are not.
 
         Args:
@@ -132,11 +134,17 @@ class VectorParser:
         return missing
 
     def _parse_with_arrow(
-        self, text: bytes, cells: Positions, counts: NDArray[np.int64], out: NDArray[np.floating[Any]]
+        self,
+        text: bytes,
+        cells: Positions,
+        counts: NDArray[np.int64],
+        out: NDArray[np.floating[Any]],
     ) -> None:
         """Read all cells, and count the numbers of each, if all cells are ordinary."""
         filled = np.flatnonzero(cells[:, 0] < cells[:, 1])
-        values = _numbers([text[start:end] for start, end in cells[filled]], self.separator, out.shape[1])
+        values = _numbers(
+            [text[start:end] for start, end in cells[filled]], self.separator, out.shape[1]
+        )
         if values is None:
             return
 
@@ -170,7 +178,9 @@ class VectorParser:
         return [element for element in cell.decode(self.encoding).split(self.separator) if element]
 
 
-def _to_numbers(row: int, elements: list[str], out: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+def _to_numbers(
+    row: int, elements: list[str], out: NDArray[np.floating[Any]]
+) -> NDArray[np.floating[Any]]:
     """Read the elements of a cell as Python does, into a row of the matrix."""
     if len(elements) not in (0, len(out)):
         raise BadCellError(
@@ -202,7 +212,9 @@ def _numbers(cells: list[bytes], separator: str, size: int) -> NDArray[np.float6
 
     try:
         text = pa.array([separator.encode().join(cells)], pa.large_string())
-        numbers: NDArray[np.float64] = pc.split_pattern(text, separator).values.cast(pa.float64()).to_numpy()
+        numbers: NDArray[np.float64] = (
+            pc.split_pattern(text, separator).values.cast(pa.float64()).to_numpy()
+        )
     except pa.ArrowInvalid:
         return None
     return numbers.reshape(-1, size)
@@ -212,5 +224,7 @@ def _is_missing(cell: bytes) -> bool:
     """Tell if a cell is empty, or a word such as ``NA`` for a missing value in pandas, and so in RecBole."""
     if len(cell) > _LONGEST_MISSING or not cell.strip(b"-.0123456789 \n\r"):
         return not cell
-    table = pd.read_csv(BytesIO(b"cell\n" + cell + b"\n"), sep="\x1f", dtype=str, quoting=QUOTE_NONE)
+    table = pd.read_csv(
+        BytesIO(b"cell\n" + cell + b"\n"), sep="\x1f", dtype=str, quoting=QUOTE_NONE
+    )
     return bool(table["cell"].isna().all())

@@ -41,7 +41,9 @@ class FeatureFile:
     """Name of the ids in the data set. It differs if two files call their ids alike: RecBole cannot tell them apart."""
 
 
-def find_owner(dataset: DatasetLike, path: str, suffix: str, header: list[Field]) -> FeatureFile | None:
+def find_owner(
+    dataset: DatasetLike, path: str, suffix: str, header: list[Field]
+) -> FeatureFile | None:
     """Find the side of an additional file and the field of its ids.
 
     Args:
@@ -56,7 +58,9 @@ def find_owner(dataset: DatasetLike, path: str, suffix: str, header: list[Field]
     Raises:
         DataError: Several fields hold ids, or the field is no ``token``.
     """
-    found = [(field, side) for field in header for side in SIDES if field.name in id_names(dataset, side)]
+    found = [
+        (field, side) for field in header for side in SIDES if field.name in id_names(dataset, side)
+    ]
     if not found:
         return None
 
@@ -70,7 +74,9 @@ def find_owner(dataset: DatasetLike, path: str, suffix: str, header: list[Field]
 
     field, side = tokens[0]
     taken = field.name in dataset.field2source
-    return FeatureFile(suffix, path, side, field.name, f"{field.name}_of_{suffix}" if taken else field.name)
+    return FeatureFile(
+        suffix, path, side, field.name, f"{field.name}_of_{suffix}" if taken else field.name
+    )
 
 
 def id_field(dataset: DatasetLike, side: Side) -> str:
@@ -86,7 +92,11 @@ def id_names(dataset: DatasetLike, side: Side) -> list[str]:
 
 
 def check_columns(
-    dataset: DatasetLike, file: FeatureFile, present: set[str], load: set[str] | None, unload: set[str] | None
+    dataset: DatasetLike,
+    file: FeatureFile,
+    present: set[str],
+    load: set[str] | None,
+    unload: set[str] | None,
 ) -> None:
     """Check that the configured columns exist, and that the ids are among them.
 
@@ -111,7 +121,9 @@ def check_columns(
     missing = sorted(((load or set()) | (unload or set())) - present)
     if missing:
         hint = nearest(missing[0], present)
-        raise DataError(f"load_col/unload_col: {file.path} has no field '{missing[0]}'; its fields are {names}{hint}")
+        raise DataError(
+            f"load_col/unload_col: {file.path} has no field '{missing[0]}'; its fields are {names}{hint}"
+        )
 
     name = file.header_field
     if name not in present:
@@ -128,7 +140,11 @@ def check_columns(
 
 
 def check_new(
-    dataset: DatasetLike, path: str, source: FeatureSource | str, fields: list[Field], numbers_too: bool = True
+    dataset: DatasetLike,
+    path: str,
+    source: FeatureSource | str,
+    fields: list[Field],
+    numbers_too: bool = True,
 ) -> None:
     """Check that the fields of a file have other names than those of earlier files; RecBole cannot tell them apart.
 
@@ -147,7 +163,11 @@ def check_new(
     for field in fields:
         name = field.name
         other = dataset.field2source.get(name)
-        if other is None or other == source or name in (own.get(source), getattr(dataset, "entity_field", None)):
+        if (
+            other is None
+            or other == source
+            or name in (own.get(source), getattr(dataset, "entity_field", None))
+        ):
             continue
         if not numbers_too and dataset.field2type[name].value.startswith("float"):
             continue
@@ -195,7 +215,10 @@ def init_alias(original: Callable[..., None], dataset: DatasetLike) -> None:
 def _check_weight_ids(dataset: DatasetLike) -> None:
     """Check that the ids of ``preload_weight`` are aliases, if an additional file holds the weights."""
     weights = dataset.config["preload_weight"]
-    aliases = [dataset.config[f"alias_of_{name}_id"] or () for name in ("user", "item", "entity", "relation")]
+    aliases = [
+        dataset.config[f"alias_of_{name}_id"] or ()
+        for name in ("user", "item", "entity", "relation")
+    ]
     for id_field, name in weights.items() if isinstance(weights, dict) else ():
         kind = dataset.field2type.get(name)
         is_additional = isinstance(dataset.field2source.get(id_field), str)
@@ -207,7 +230,9 @@ def _check_weight_ids(dataset: DatasetLike) -> None:
             )
 
 
-def filter_by_inter_num(dataset: MultimodalDataset, file: FeatureFile, counts: pd.Series[int]) -> None:
+def filter_by_inter_num(
+    dataset: MultimodalDataset, file: FeatureFile, counts: pd.Series[int]
+) -> None:
     """Drop the lines of users or items without enough interactions from an additional file.
 
     Args:
@@ -264,7 +289,11 @@ def check_weights(dataset: MultimodalDataset) -> None:
     """
     weights = dataset.config["preload_weight"] or {}
     if not isinstance(weights, dict):
-        refuse("preload_weight", weights, "a dictionary of an id field and a field of numbers, such as {iid: item_emb}")
+        refuse(
+            "preload_weight",
+            weights,
+            "a dictionary of an id field and a field of numbers, such as {iid: item_emb}",
+        )
 
     for id_field, name in weights.items():
         if name not in dataset.field2type:
@@ -274,7 +303,9 @@ def check_weights(dataset: MultimodalDataset) -> None:
             )
         file = _file_of(dataset, name)
         if file is None:
-            dataset.logger.warning(f"preload_weight: '{name}' is no field of users or items, and is not used")
+            dataset.logger.warning(
+                f"preload_weight: '{name}' is no field of users or items, and is not used"
+            )
         elif id_field not in (file.id_field, file.header_field):
             raise DataError(
                 f"preload_weight: found '{id_field}' for '{name}', allowed is '{file.header_field}', the "

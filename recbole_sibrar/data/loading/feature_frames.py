@@ -11,8 +11,19 @@ import pandas as pd
 from recbole.utils import FeatureSource
 
 from recbole_sibrar.data.atomic import AtomicFile
-from recbole_sibrar.data.loading.feature_files import FeatureFile, check_columns, check_new, find_owner
-from recbole_sibrar.data.loading.frames import atomic_file, check_frame, register_fields, selected, uses_cache
+from recbole_sibrar.data.loading.feature_files import (
+    FeatureFile,
+    check_columns,
+    check_new,
+    find_owner,
+)
+from recbole_sibrar.data.loading.frames import (
+    atomic_file,
+    check_frame,
+    register_fields,
+    selected,
+    uses_cache,
+)
 from recbole_sibrar.data.loading.ids import without_missing_ids
 from recbole_sibrar.errors import DataError
 from recbole_sibrar.names import Side
@@ -21,7 +32,9 @@ if TYPE_CHECKING:
     from recbole_sibrar.data.dataset import MultimodalDataset
 
 
-def load_feature_frame(dataset: MultimodalDataset, path: str, source: FeatureSource | str) -> pd.DataFrame | None:
+def load_feature_frame(
+    dataset: MultimodalDataset, path: str, source: FeatureSource | str
+) -> pd.DataFrame | None:
     """Load a ``.user``, ``.item`` or additional file.
 
     Args:
@@ -52,7 +65,10 @@ def load_feature_frame(dataset: MultimodalDataset, path: str, source: FeatureSou
     frame = atomic.read(fields, dtype=np.float32, use_cache=uses_cache(dataset.config))
     if file.id_field != file.header_field:
         frame = frame.rename(columns={file.header_field: file.id_field})
-        fields = [replace(field, name=str(name)) for field, name in zip(fields, frame.columns, strict=True)]
+        fields = [
+            replace(field, name=str(name))
+            for field, name in zip(fields, frame.columns, strict=True)
+        ]
 
     check_new(dataset, path, source, fields)
     register_fields(dataset, frame, fields, source)
@@ -116,7 +132,9 @@ def describe_source(dataset: MultimodalDataset, side: Side) -> str:
     path = dataset.feature_file(side)
     load_col = dataset.config["load_col"]
     is_loaded = load_col is None or side in load_col
-    others = [os.path.normpath(file.path) for file in dataset.feature_files.values() if file.side == side]
+    others = [
+        os.path.normpath(file.path) for file in dataset.feature_files.values() if file.side == side
+    ]
 
     if others:
         has_own = is_loaded and os.path.isfile(path)

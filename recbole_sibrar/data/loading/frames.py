@@ -44,8 +44,12 @@ def atomic_file(config: ConfigLike, path: str | PathLike[str]) -> AtomicFile:
         try:
             "\n".encode(encoding)
         except (LookupError, TypeError):
-            refuse("encoding", encoding, "the name of an encoding, such as utf-8, utf-16 or latin-1")
-    return AtomicFile(path, TextFormat(config["field_separator"], config["seq_separator"], encoding))
+            refuse(
+                "encoding", encoding, "the name of an encoding, such as utf-8, utf-16 or latin-1"
+            )
+    return AtomicFile(
+        path, TextFormat(config["field_separator"], config["seq_separator"], encoding)
+    )
 
 
 def uses_cache(config: ConfigLike) -> bool:
@@ -55,7 +59,12 @@ def uses_cache(config: ConfigLike) -> bool:
         DataError: ``atomic_cache`` is neither True nor False.
     """
     value = config["atomic_cache"]
-    if value not in (True, False, None):  # a checkpoint that was written without the plugin has no such key
+    # a checkpoint that was written without the plugin has no such key
+    if value not in (
+        True,
+        False,
+        None,
+    ):
         raise DataError(f"atomic_cache: found {value!r}, allowed is True or False")
     return value is not False
 
@@ -67,7 +76,10 @@ def selected(fields: list[Field], load: set[str] | None, unload: set[str] | None
 
 
 def load_feat(
-    original: Callable[..., pd.DataFrame | None], dataset: Dataset, path: str, source: FeatureSource | str
+    original: Callable[..., pd.DataFrame | None],
+    dataset: Dataset,
+    path: str,
+    source: FeatureSource | str,
 ) -> pd.DataFrame | None:
     """Load a file into the frame of RecBole's own reader, field by field.
 
@@ -162,7 +174,9 @@ def _load_as_recbole(
         frame = original(dataset, file.path, source)
     except FAILURES as error:
         wrong = find_wrong_number(file, fields) if fields else None
-        raise wrong or reason or DataError(f"{file.path}: RecBole cannot read it: {error}") from error
+        raise (
+            wrong or reason or DataError(f"{file.path}: RecBole cannot read it: {error}")
+        ) from error
 
     if frame is not None:
         _check_as_recbole(dataset, file, source, frame, reason)
@@ -170,7 +184,11 @@ def _load_as_recbole(
 
 
 def _check_as_recbole(
-    dataset: Dataset, file: AtomicFile, source: FeatureSource | str, frame: pd.DataFrame, reason: DataError | None
+    dataset: Dataset,
+    file: AtomicFile,
+    source: FeatureSource | str,
+    frame: pd.DataFrame,
+    reason: DataError | None,
 ) -> None:
     """Check RecBole's frame of a file that the fast reader has refused."""
     try:
@@ -213,7 +231,9 @@ def check_frame(
         DataError: There are no rows or no ids.
     """
     if frame.empty and dataset.benchmark_filename_list is None:
-        raise DataError(f"{file.path}: found a header without rows, allowed is a line for each row below it")
+        raise DataError(
+            f"{file.path}: found a header without rows, allowed is a line for each row below it"
+        )
     if side is None or id_field is None:
         return
 
@@ -224,13 +244,17 @@ def check_frame(
         )
     kind = dataset.field2type[id_field].value
     if kind != "token":
-        raise DataError(f"{file.path}: found the type {kind} for the ids '{id_field}', allowed is token")
+        raise DataError(
+            f"{file.path}: found the type {kind} for the ids '{id_field}', allowed is token"
+        )
 
     warn_about_repetitions(file, id_field, frame)
     warn_about_matches(dataset, side, file.path, frame[id_field])
 
 
-def load_inter_feat(original: Callable[..., Any], dataset: Dataset, token: str, dataset_path: str) -> None:
+def load_inter_feat(
+    original: Callable[..., Any], dataset: Dataset, token: str, dataset_path: str
+) -> None:
     """Load the interactions, with a message for a missing file, and for fields that other keys need.
 
     Args:
@@ -249,7 +273,9 @@ def load_inter_feat(original: Callable[..., Any], dataset: Dataset, token: str, 
         if os.path.isdir(path):
             raise DataError(f"{path}: found a folder, allowed is a file with the interactions")
         if not os.path.isfile(path):
-            raise DataError(f"{path}: there is no such file; {dataset_path} holds {_files_of(dataset_path)}")
+            raise DataError(
+                f"{path}: there is no such file; {dataset_path} holds {_files_of(dataset_path)}"
+            )
 
     original(dataset, token, dataset_path)
     log_fields(dataset)
@@ -283,7 +309,9 @@ def _files_of(folder: str) -> str:
     return ", ".join(sorted(os.listdir(folder))[:10]) or "nothing"
 
 
-def register_fields(dataset: Dataset, frame: pd.DataFrame, fields: list[Field], source: FeatureSource | str) -> None:
+def register_fields(
+    dataset: Dataset, frame: pd.DataFrame, fields: list[Field], source: FeatureSource | str
+) -> None:
     """Register type, source and length of the fields of a file as RecBole does, and apply its ``seq_len``."""
     for field in fields:
         dataset.field2source[field.name] = source
@@ -292,7 +320,9 @@ def register_fields(dataset: Dataset, frame: pd.DataFrame, fields: list[Field], 
         if field.type.startswith("float"):
             dataset.field2bucketnum[field.name] = 2
         if field.type.endswith("seq"):
-            dataset.field2seqlen[field.name] = _limit_sequences(frame, field.name, dataset.config["seq_len"])
+            dataset.field2seqlen[field.name] = _limit_sequences(
+                frame, field.name, dataset.config["seq_len"]
+            )
 
 
 def _limit_sequences(frame: pd.DataFrame, name: str, limits: dict[str, int] | None) -> int:

@@ -30,7 +30,9 @@ _SPELLINGS: tuple[tuple[str, Callable[[str], str]], ...] = (
 """Usual differences between the ids of different programs."""
 
 
-def warn_about_matches(dataset: DatasetLike, side: Side, path: str | PathLike[str], tokens: pd.Series) -> None:
+def warn_about_matches(
+    dataset: DatasetLike, side: Side, path: str | PathLike[str], tokens: pd.Series
+) -> None:
     """Warn if a file describes few of the users or items with interactions.
 
     Args:
@@ -59,7 +61,11 @@ def warn_about_matches(dataset: DatasetLike, side: Side, path: str | PathLike[st
         f"{_examples(unused if len(unused) else described)} no interactions{_hint(unknown, unused)}"
     )
 
-    if not n and dataset.config["filter_inter_by_user_or_item"] is True and dataset.benchmark_filename_list is None:
+    if (
+        not n
+        and dataset.config["filter_inter_by_user_or_item"] is True
+        and dataset.benchmark_filename_list is None
+    ):
         raise DataError(f"{found}; with filter_inter_by_user_or_item: True nothing is left")
     getLogger().warning(found)
 
@@ -115,7 +121,9 @@ def warn_about_repetitions(file: AtomicFile, field: str, frame: pd.DataFrame) ->
     first_of_code = np.unique(codes, return_index=True)[1]
     first_rows = first_of_code[codes[rows] + int(codes.min() == -1)]  # a missing id has the code -1
 
-    differs = {name: _differ(frame[name], rows, first_rows) for name in frame.columns if name != field}
+    differs = {
+        name: _differ(frame[name], rows, first_rows) for name in frame.columns if name != field
+    }
     differing = np.flatnonzero(np.any([*differs.values(), np.zeros(len(rows), dtype=bool)], axis=0))
     if not len(differing):
         return
@@ -131,13 +139,17 @@ def warn_about_repetitions(file: AtomicFile, field: str, frame: pd.DataFrame) ->
     )
 
 
-def _differ(column: pd.Series[Any], rows: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _differ(
+    column: pd.Series[Any], rows: NDArray[np.int64], others: NDArray[np.int64]
+) -> NDArray[np.bool_]:
     """Compare the values of a column in some rows with those in other rows; bool ``[n]``, True where they differ."""
     values = column.to_numpy()[rows]
     other_values = column.to_numpy()[others]
     if isinstance(values[0], np.ndarray):
         pairs = zip(values, other_values, strict=True)
-        return np.array([one.tobytes() != other.tobytes() or len(one) != len(other) for one, other in pairs])
+        return np.array(
+            [one.tobytes() != other.tobytes() or len(one) != len(other) for one, other in pairs]
+        )
 
     both_missing = pd.isna(values) & pd.isna(other_values)
     differ: NDArray[np.bool_] = (values != other_values) & ~both_missing

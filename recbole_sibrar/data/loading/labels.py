@@ -25,7 +25,9 @@ def check_threshold(config: ConfigLike) -> None:
 
     values = list(threshold.values()) if isinstance(threshold, dict) else []
     if len(values) != 1 or isinstance(values[0], bool) or not isinstance(values[0], (int, float)):
-        refuse("threshold", threshold, "one field and its least positive value, such as {'rating': 3}")
+        refuse(
+            "threshold", threshold, "one field and its least positive value, such as {'rating': 3}"
+        )
 
 
 def set_labels(original: Callable[[DatasetLike], None], dataset: DatasetLike) -> None:
@@ -40,7 +42,11 @@ def set_labels(original: Callable[[DatasetLike], None], dataset: DatasetLike) ->
     """
     for field in dataset.config["threshold"] or {}:
         ids = (dataset.uid_field, dataset.iid_field)
-        if field in ids or field not in dataset.inter_feat or dataset.inter_feat[field].dtype.kind not in "iuf":
+        if (
+            field in ids
+            or field not in dataset.inter_feat
+            or dataset.inter_feat[field].dtype.kind not in "iuf"
+        ):
             numbers = _numbers_of_file(dataset)
             raise DataError(
                 f"threshold: found '{field}', allowed are the numbers of the interactions: "

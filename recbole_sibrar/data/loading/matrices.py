@@ -31,7 +31,12 @@ def shared_matrix(
     """
     bases = {id(row.base): row.base for row in rows if len(row)}
     base = next(iter(bases.values()), None)
-    if len(bases) != 1 or not isinstance(base, np.ndarray) or base.dtype != np.float32 or base.ndim != 2:
+    if (
+        len(bases) != 1
+        or not isinstance(base, np.ndarray)
+        or base.dtype != np.float32
+        or base.ndim != 2
+    ):
         return None
 
     if base.shape[1] != dimension or not base.flags.c_contiguous or len(base) > 2 * len(rows):

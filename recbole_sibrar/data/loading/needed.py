@@ -87,9 +87,15 @@ def _check_form(config: FullConfig) -> None:
     if load_col is None:
         return
     if not isinstance(load_col, dict):
-        refuse("load_col", load_col, f"a dictionary of suffixes and fields, such as {_example(config)}")
+        refuse(
+            "load_col", load_col, f"a dictionary of suffixes and fields, such as {_example(config)}"
+        )
     if not load_col.get(INTER):
-        refuse("load_col", load_col, f"a list for '{INTER}' as well, such as {_example(config)}, or '*' for all fields")
+        refuse(
+            "load_col",
+            load_col,
+            f"a list for '{INTER}' as well, such as {_example(config)}, or '*' for all fields",
+        )
 
 
 def _example(config: FullConfig) -> str:
@@ -147,13 +153,18 @@ def _of_labels(config: FullConfig) -> Iterator[Need]:
     modes = mode.values() if isinstance(mode, dict) else [mode]
     if "labeled" in modes and config["eval_type"] is EvaluatorType.VALUE:
         yield Need(field, "eval_args: mode: labeled (LABEL_FIELD)", named)
-    elif config["MODEL_INPUT_TYPE"] is InputType.POINTWISE and not _draws_negatives(config["train_neg_sample_args"]):
+    elif config["MODEL_INPUT_TYPE"] is InputType.POINTWISE and not _draws_negatives(
+        config["train_neg_sample_args"]
+    ):
         yield Need(field, "training without train_neg_sample_args (LABEL_FIELD)", named)
 
 
 def _draws_negatives(arguments: object) -> bool:
     """Tell if ``train_neg_sample_args`` asks for negatives."""
-    return isinstance(arguments, dict) and "none" not in (arguments.get("distribution"), arguments.get("sample_num"))
+    return isinstance(arguments, dict) and "none" not in (
+        arguments.get("distribution"),
+        arguments.get("sample_num"),
+    )
 
 
 def _of_additional_files(config: FullConfig) -> set[str]:
@@ -206,7 +217,9 @@ def check_interactions(dataset: Dataset, file: AtomicFile, loaded: list[Field]) 
         if name is not None:
             _check_loaded(dataset, file, types, Need(name, key))
             if types[name] != "token":
-                raise DataError(f"{file.path}: found the type {types[name]} for '{name}' ({key}), allowed is token")
+                raise DataError(
+                    f"{file.path}: found the type {types[name]} for '{name}' ({key}), allowed is token"
+                )
 
     for need in needs(dataset):
         if need.required:
@@ -220,11 +233,19 @@ def _check_loaded(dataset: Dataset, file: AtomicFile, loaded: Iterable[str], nee
     names = [field.name for field in file.header]
     if need.field in names:
         load, unload = dataset._get_load_and_unload_col(FeatureSource.INTERACTION)
-        key, found, advice = ("load_col", load, "add it") if load is not None else ("unload_col", unload, "remove it")
+        key, found, advice = (
+            ("load_col", load, "add it")
+            if load is not None
+            else ("unload_col", unload, "remove it")
+        )
         needed = f"{need.key} needs the field '{need.field}' of {file.path}"
         raise DataError(f"{key}: found {sorted(found or ())} for {INTER}, but {needed}; {advice}")
 
-    similar = [field.name for field in file.header if field.type == "token" or need.key not in _ID_KEYS.values()]
+    similar = [
+        field.name
+        for field in file.header
+        if field.type == "token" or need.key not in _ID_KEYS.values()
+    ]
     hint = nearest(str(need.field), similar) or _place_of(dataset, need)
     raise DataError(
         f"{file.path} has no field '{need.field}', which {need.key} needs; its fields are {', '.join(names)}{hint}"
@@ -254,7 +275,9 @@ def log_fields(dataset: Dataset) -> None:
 
     for need in needs(dataset):
         if need.field in dataset.inter_feat and named != "*" and need.field not in named:
-            dataset.logger.info(f"load_col: '{need.field}' of the interactions is loaded as well, for {need.key}")
+            dataset.logger.info(
+                f"load_col: '{need.field}' of the interactions is loaded as well, for {need.key}"
+            )
 
 
 def _warn_about_unknown(dataset: Dataset, named: Iterable[str]) -> None:

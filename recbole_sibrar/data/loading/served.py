@@ -108,7 +108,9 @@ class ServedFields(Interaction):
             index = index.tolist()
         return Interaction({name: self.interaction.rows(name, index) for name in self.interaction})
 
-    def to(self, device: torch.device | str, selected_field: str | Iterable[str] | None = None) -> ServedFields:
+    def to(
+        self, device: torch.device | str, selected_field: str | Iterable[str] | None = None
+    ) -> ServedFields:
         """Copy the fields to a device; their tensors go there when they are made.
 
         Args:
@@ -139,7 +141,11 @@ class _Columns(MutableMapping[str, Tensor]):
     def rows(self, name: str, index: Any) -> Tensor:
         """Make some rows of a column, without the others where these would cost much."""
         column = self._columns[name]
-        return self._place(name, column.tensor(index)) if isinstance(column, VectorRows) else self[name][index]
+        return (
+            self._place(name, column.tensor(index))
+            if isinstance(column, VectorRows)
+            else self[name][index]
+        )
 
     def _place(self, name: str, tensor: Tensor) -> Tensor:
         return tensor.to(self._devices[name]) if name in self._devices else tensor

@@ -137,10 +137,16 @@ def note_data(config: FullConfig, train: Any, parts: Sequence[DatasetLike]) -> s
         )
 
     file = config.__dict__[FILE]
-    return f"{file}: the data are not those that the model was trained with: {'; '.join(found)}" if found else None
+    return (
+        f"{file}: the data are not those that the model was trained with: {'; '.join(found)}"
+        if found
+        else None
+    )
 
 
-def remap(original: Callable[[Dataset, Remapped], None], dataset: Dataset, remap_list: Remapped) -> None:
+def remap(
+    original: Callable[[Dataset, Remapped], None], dataset: Dataset, remap_list: Remapped
+) -> None:
     """Give numbers to ids or labels as RecBole does, after those of the checkpoint."""
     recorder = recorder_of(dataset)
     if not remap_list:
@@ -178,7 +184,10 @@ def _number_columns(dataset: Dataset) -> list[tuple[pd.DataFrame, str]]:
     """List the columns of single numbers with their frames."""
     frames = [getattr(dataset, name) for name in dataset.feat_name_list]
     return [
-        (frame, name) for frame in frames for name in frame.columns if dataset.field2type[name] is FeatureType.FLOAT
+        (frame, name)
+        for frame in frames
+        for name in frame.columns
+        if dataset.field2type[name] is FeatureType.FLOAT
     ]
 
 
@@ -186,7 +195,9 @@ def normalize(original: Callable[[Dataset], None], dataset: Dataset) -> None:
     """Note the range of each field scaled by RecBole; scale by the range of training."""
     recorder = recorder_of(dataset)
     config = dataset.config
-    chosen = config["normalize_field"] or (dataset.float_like_fields if config["normalize_all"] else ())
+    chosen = config["normalize_field"] or (
+        dataset.float_like_fields if config["normalize_all"] else ()
+    )
 
     before = {}
     for name in chosen:
@@ -217,7 +228,10 @@ def discretization(original: Callable[[Dataset], None], dataset: Dataset) -> Non
 
     before = {}
     for name in asked:
-        if name in dataset.config["numerical_features"] and dataset.field2type.get(name) is FeatureType.FLOAT:
+        if (
+            name in dataset.config["numerical_features"]
+            and dataset.field2type.get(name) is FeatureType.FLOAT
+        ):
             before[name] = dataset.field2feats(name)[0][name].to_numpy(np.float64)
 
     original(dataset)
@@ -229,5 +243,7 @@ def discretization(original: Callable[[Dataset], None], dataset: Dataset) -> Non
         recorder.buckets[name] = kept
         if kept != found:
             chosen = scaling.bucketed(numbers, method, asked[name].get("bucket"), kept)
-            dataset.field2feats(name)[0][name] = np.stack([np.ones_like(chosen), chosen], axis=-1).tolist()
+            dataset.field2feats(name)[0][name] = np.stack(
+                [np.ones_like(chosen), chosen], axis=-1
+            ).tolist()
             dataset.field2bucketnum[name] = kept.count

@@ -72,7 +72,9 @@ def measure_buckets(numbers: NDArray[np.float64], method: str, count: int) -> Bu
     return Buckets((float(numbers.min()), float(numbers.max())), count)
 
 
-def bucketed(numbers: NDArray[np.float64], method: str, size: int, buckets: Buckets) -> NDArray[np.float64]:
+def bucketed(
+    numbers: NDArray[np.float64], method: str, size: int, buckets: Buckets
+) -> NDArray[np.float64]:
     """Find the bucket of each number among those of training; numbers outside go to the nearest one.
 
     Args:
@@ -95,7 +97,9 @@ def bucketed(numbers: NDArray[np.float64], method: str, size: int, buckets: Buck
     if high == low:
         return np.full(len(numbers), float(size))
 
-    places: NDArray[np.float64] = np.floor((numbers - low) * size / (high - low) + 1).clip(1, buckets.count - 1)
+    places: NDArray[np.float64] = np.floor((numbers - low) * size / (high - low) + 1).clip(
+        1, buckets.count - 1
+    )
     return places
 
 

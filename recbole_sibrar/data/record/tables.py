@@ -122,7 +122,9 @@ class Tables:
         kind = self.dataset.field2type[name]
         if kind in (FeatureType.TOKEN_SEQ, FeatureType.FLOAT_SEQ):
             rows = [cell if isinstance(cell, np.ndarray) else np.array([]) for cell in column]
-            return self._bags(rows, name) if kind is FeatureType.TOKEN_SEQ else hash_of_vectors(rows)
+            return (
+                self._bags(rows, name) if kind is FeatureType.TOKEN_SEQ else hash_of_vectors(rows)
+            )
         if kind is FeatureType.TOKEN and name in self.dataset.field2id_token:
             of_cells: Hashes = self._tokens(name)[column.fillna(0).to_numpy(np.int64)]
             return of_cells
@@ -133,7 +135,9 @@ class Tables:
         ids = np.concatenate([np.array([], dtype=np.int64), *rows]).astype(np.int64)
         ends = np.cumsum([0, *(len(row) for row in rows)])
         hashes = self._tokens(name)[ids]
-        sums = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(combined(hashes, hashes), dtype=np.uint64)])
+        sums = np.concatenate(
+            [np.zeros(1, dtype=np.uint64), np.cumsum(combined(hashes, hashes), dtype=np.uint64)]
+        )
         of_bags: Hashes = sums[ends[1:]] - sums[ends[:-1]]
         return of_bags
 

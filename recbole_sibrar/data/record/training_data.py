@@ -59,7 +59,10 @@ class TrainingData:
     def plain(self) -> dict[str, Any]:
         """The record as dictionaries, tuples, strings and numbers, for a checkpoint."""
         values = {name: getattr(self, name) for name in _PLAIN}
-        return {**values, "buckets": {name: (held.bounds, held.count) for name, held in self.buckets.items()}}
+        return {
+            **values,
+            "buckets": {name: (held.bounds, held.count) for name, held in self.buckets.items()},
+        }
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> TrainingData:
@@ -102,8 +105,11 @@ def differences(then: TrainingData, now: TrainingData) -> list[str]:
 
     for file in (file for file in then.tables if file in now.tables):
         name = sides.get(file)
-        has_other_entities = name is not None and bool(new_tokens(then, now, name) or new_tokens(now, then, name))
-        if now.known_only or not has_other_entities:  # the fields of other users or items differ anyway
+        has_other_entities = name is not None and bool(
+            new_tokens(then, now, name) or new_tokens(now, then, name)
+        )
+        # the fields of other users or items differ anyway
+        if now.known_only or not has_other_entities:
             found += _table_differences(file, then.tables[file], now.tables[file])
     return found + _part_differences(then.parts, now.parts)
 
@@ -111,14 +117,18 @@ def differences(then: TrainingData, now: TrainingData) -> list[str]:
 def id_differences(then: TrainingData, now: TrainingData) -> list[str]:
     """Describe the differences of users, items and labels alone, users and items first."""
     nouns = {then.user_field: "user", then.item_field: "item"}
-    names = sorted((name for name in then.tokens if name in now.tokens), key=lambda name: name not in nouns)
+    names = sorted(
+        (name for name in then.tokens if name in now.tokens), key=lambda name: name not in nouns
+    )
     found: list[str] = []
     reordered: list[str] = []
 
     for name in (name for name in names if then.tokens[name] != now.tokens[name]):
         noun, where = (nouns[name], "") if name in nouns else ("label", f" of '{name}'")
         changed = {"new": new_tokens(then, now, name), "missing": new_tokens(now, then, name)}
-        found += [_counted(tokens, f"{word} {noun}", where) for word, tokens in changed.items() if tokens]
+        found += [
+            _counted(tokens, f"{word} {noun}", where) for word, tokens in changed.items() if tokens
+        ]
         if not any(changed.values()):
             reordered.append(f"{noun}s{where}")
 
@@ -167,5 +177,11 @@ def _part_differences(then: Sequence[tuple[int, int]], now: Sequence[tuple[int, 
     """Describe the differences of the parts of a split."""
     if not then or not now or list(map(tuple, then)) == list(map(tuple, now)):
         return []
-    changed = [name for name, before, after in zip(PARTS, then, now, strict=False) if tuple(before) != tuple(after)]
-    return [f"the split is another one ({', '.join(changed)}), so that tested interactions may have been in training"]
+    changed = [
+        name
+        for name, before, after in zip(PARTS, then, now, strict=False)
+        if tuple(before) != tuple(after)
+    ]
+    return [
+        f"the split is another one ({', '.join(changed)}), so that tested interactions may have been in training"
+    ]

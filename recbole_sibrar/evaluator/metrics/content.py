@@ -43,7 +43,9 @@ class ILD(UserListMetric):
 
     def read(self, knowledge: TrainingKnowledge) -> FieldValues:
         """Read the field ``ild_modality``."""
-        return knowledge.field("item", self.field, ("float_seq", "token_seq", "token"), "ild_modality")
+        return knowledge.field(
+            "item", self.field, ("float_seq", "token_seq", "token"), "ild_modality"
+        )
 
     def measure_users(self, lists: RecommendationLists, k: int) -> NDArray[Any]:
         """Compute the mean cosine distance of the pairs of each list."""
@@ -73,7 +75,8 @@ class UserCalibration(UserListMetric):
 
     smaller = True
     undefined = (
-        f"{NO_PROFILE} with a value of the field calibration_field, or none of them got an item with a value of it"
+        f"{NO_PROFILE} with a value of the field calibration_field, "
+        "or none of them got an item with a value of it"
     )
 
     def __init__(self, config: ConfigLike) -> None:

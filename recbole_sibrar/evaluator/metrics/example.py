@@ -29,7 +29,9 @@ class _ExampleKnowledge(TrainingKnowledge):
         action = np.array([0, 1, 0, 1, 0, 1])
         drama = np.array([0, 0, 1, 0, 1, 0])
         matrix = np.column_stack([action, drama]).astype(float)
-        return FieldValues(name, "token", csr_matrix(matrix), action + drama > 0, ("action", "drama"))
+        return FieldValues(
+            name, "token", csr_matrix(matrix), action + drama > 0, ("action", "drama")
+        )
 
 
 def example_lists() -> RecommendationLists:
@@ -47,8 +49,13 @@ def example_lists() -> RecommendationLists:
         >>> lists.hits.tolist()
         [[True, False], [True, False], [True, False]]
     """
-    training = {"user_id": torch.tensor([1, 1, 2, 2, 3, 3]), "item_id": torch.tensor([1, 2, 1, 3, 2, 4])}
-    dataset = SimpleNamespace(uid_field="user_id", iid_field="item_id", user_num=4, item_num=6, inter_feat=training)
+    training = {
+        "user_id": torch.tensor([1, 1, 2, 2, 3, 3]),
+        "item_id": torch.tensor([1, 2, 1, 3, 2, 4]),
+    }
+    dataset = SimpleNamespace(
+        uid_field="user_id", iid_field="item_id", user_num=4, item_num=6, inter_feat=training
+    )
 
     return RecommendationLists(
         knowledge=_ExampleKnowledge(cast(Any, dataset), tail_ratio=0.5),

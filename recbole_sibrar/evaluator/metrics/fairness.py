@@ -60,7 +60,9 @@ class PopRSP(ListMetric):
     """
 
     smaller = True
-    undefined = "no item of head or of tail was ranked, or, among the items of a group, it is not defined"
+    undefined = (
+        "no item of head or of tail was ranked, or, among the items of a group, it is not defined"
+    )
 
     def measure(self, lists: RecommendationLists, k: int) -> float:
         """Compute the disparity of the exposure of head and tail."""

@@ -16,7 +16,9 @@ from recbole_sibrar.evaluator import functional
 from recbole_sibrar.evaluator.lists import RecommendationLists
 from recbole_sibrar.evaluator.metrics.base import ListMetric, UserListMetric
 
-NO_POPULARITY = "the popularity of every recommended item is unknown, because items were held out as a whole"
+NO_POPULARITY = (
+    "the popularity of every recommended item is unknown, because items were held out as a whole"
+)
 """Reason for a NaN, for the log."""
 
 NO_PROFILE = "no evaluated user has a training interaction"

@@ -14,7 +14,8 @@ from recbole_sibrar.config.values import positive_value, weight_value
 from recbole_sibrar.data.modality import ModalityTable
 from recbole_sibrar.model.concatenation import ConcatenationEncoder
 from recbole_sibrar.model.dropoutnet import DropoutNet
-from recbole_sibrar.model.encoder import Encoded, EntityEncoder, distinct, gather_rows
+from recbole_sibrar.model.encoder import Encoded, EntityEncoder
+from recbole_sibrar.model.layers.gathering import distinct, gather_rows
 from recbole_sibrar.names import ID, INTERACTIONS, Side
 from recbole_sibrar.protocols import FullConfig
 
@@ -35,12 +36,18 @@ class StudentEncoder(ConcatenationEncoder):
     teacher: Tensor
 
     def __init__(
-        self, config: EncoderConfig, tables: Sequence[ModalityTable], trained: Tensor, teacher: Tensor
+        self,
+        config: EncoderConfig,
+        tables: Sequence[ModalityTable],
+        trained: Tensor,
+        teacher: Tensor,
     ) -> None:
         super().__init__(config, tables, trained)
         self.register_buffer("teacher", teacher, persistent=False)
 
-    def encode(self, entities: Tensor, columns: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
+    def encode(
+        self, entities: Tensor, columns: Sequence[int] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return both halves, as at inference; see the base class."""
         student, has_any = super().encode(entities, columns)
         teacher = self.teacher[entities]
@@ -58,7 +65,9 @@ class StudentEncoder(ConcatenationEncoder):
     def encode_training(self, entities: Tensor) -> Encoded:
         """Encode the occurrences of a batch by the student; the view is the teacher's."""
         known, inverse = distinct(entities, self.n_entities)
-        student = self.concatenate(known, self.availability[known], self.shared(known, self.n_entities))
+        student = self.concatenate(
+            known, self.availability[known], self.shared(known, self.n_entities)
+        )
         return Encoded(gather_rows(student, inverse), first=self.teacher[entities])
 
 
@@ -150,7 +159,9 @@ class ALDI(DropoutNet):
         margins, taught = student[:, :1] - student[:, 1:], teacher[:, :1] - teacher[:, 1:]
         own = self.recommendation_loss(student, users, items)
         ranking = (weights[:, None] * _cross_entropy(margins, taught)).mean()
-        identification = (weights * _cross_entropy(_distinction(students), _distinction(teachers))).mean()
+        identification = (
+            weights * _cross_entropy(_distinction(students), _distinction(teachers))
+        ).mean()
         rating = (student - teacher).abs()
         ratings = rating[:, 0].mean() + rating[:, 1:].mean()
 

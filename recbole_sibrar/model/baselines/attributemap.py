@@ -50,7 +50,9 @@ class AttributeMap(ContentBaseline):
         """Rank of the decomposition; the default is lowered for few users or items."""
         rank: int = read_key(config, "rank")
         if rank > largest and is_given(config, "rank"):
-            refuse("rank", rank, f"at most {largest}, the smaller of the numbers of users and items")
+            refuse(
+                "rank", rank, f"at most {largest}, the smaller of the numbers of users and items"
+            )
         return min(rank, largest)
 
     def score(self, users: NDArray[np.int64]) -> NDArray[np.floating[Any]]:

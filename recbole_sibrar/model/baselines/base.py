@@ -59,12 +59,15 @@ class ContentBaseline(GeneralRecommender):
     def __init__(self, config: FullConfig, dataset: TrainingData) -> None:
         super().__init__(config, dataset)
         tables = incomplete_tables(config, dataset, type(self).__name__)
-        self.placeholder = torch.nn.Parameter(torch.zeros(1))  # RecBole builds an optimiser for every model
+        # RecBole builds an optimiser for every model
+        self.placeholder = torch.nn.Parameter(torch.zeros(1))
         self.seed: int = config["seed"]
 
         self.trained = {side: tables[side][ID].available.numpy() for side in SIDES}
         self.interactions = interaction_matrix(tables["user"][INTERACTIONS], self.n_items)
-        self.blocks = {side: self._read_content(config, dataset, side, tables[side]) for side in SIDES}
+        self.blocks = {
+            side: self._read_content(config, dataset, side, tables[side]) for side in SIDES
+        }
         self.weights = self._read_weights(config, tables)
         self._check_content(dataset)
         self._check_scaling(config, tables)
@@ -72,13 +75,19 @@ class ContentBaseline(GeneralRecommender):
         self.fit(config, dataset)
 
     def _read_content(
-        self, config: FullConfig, dataset: TrainingData, side: Side, tables: Mapping[str, ModalityTable]
+        self,
+        config: FullConfig,
+        dataset: TrainingData,
+        side: Side,
+        tables: Mapping[str, ModalityTable],
     ) -> list[ContentBlock]:
         """Make the content of a side."""
         if side not in self.content_sides:
             return []
 
-        allowed = [n for n, table in tables.items() if n not in RESERVED_NAMES and table.kind in self.kinds]
+        allowed = [
+            n for n, table in tables.items() if n not in RESERVED_NAMES and table.kind in self.kinds
+        ]
         key = _key_of(config, side, "modalities")
         chosen = modalities_value(key, config[key])
         for name in chosen or ():
@@ -88,7 +97,11 @@ class ContentBaseline(GeneralRecommender):
                 refuse(key, name, f"fields of type {types}: {listed}{nearest(name, allowed)}")
 
         has_vectors = ModalityKind.VECTOR in self.kinds
-        scaling = read_key(config, _key_of(config, side, "normalize_vectors")) if has_vectors else ByField("none")
+        scaling = (
+            read_key(config, _key_of(config, side, "normalize_vectors"))
+            if has_vectors
+            else ByField("none")
+        )
         return content_blocks(tables, chosen or allowed, tables[ID].available, scaling)
 
     def _check_content(self, dataset: TrainingData) -> None:
@@ -97,18 +110,27 @@ class ContentBaseline(GeneralRecommender):
         if not names:
             sources = " and ".join(dataset.describe_source(side) for side in self.content_sides)
             types = ", ".join(_FIELD_TYPES[kind] for kind in self.kinds)
-            raise ConfigError(f"{type(self).__name__} needs fields of type {types}, found none ({sources})")
+            raise ConfigError(
+                f"{type(self).__name__} needs fields of type {types}, found none ({sources})"
+            )
 
         if not any(self.weights.fields.values()):
             fields = "every field has" if len(names) > 1 else f"the only field, {names[0]}, has"
-            self.logger.warning(f"modality_weights: {fields} the weight 0, so that all new items have equal content.")
+            self.logger.warning(
+                f"modality_weights: {fields} the weight 0, so that all new items have equal content."
+            )
 
-    def _read_weights(self, config: FullConfig, tables: Mapping[Side, Mapping[str, ModalityTable]]) -> WeightByField:
+    def _read_weights(
+        self, config: FullConfig, tables: Mapping[Side, Mapping[str, ModalityTable]]
+    ) -> WeightByField:
         """Read the weight of each field: its own, that of its type, or that of all."""
         given: WeightByField = read_key(config, "modality_weights")
         types: dict[str, str] = {}
         for side in self.content_sides:
-            types |= {block.name: _FIELD_TYPES[tables[side][block.name].kind] for block in self.blocks[side]}
+            types |= {
+                block.name: _FIELD_TYPES[tables[side][block.name].kind]
+                for block in self.blocks[side]
+            }
 
         allowed = [*types, *_FIELD_TYPES.values()]
         for name in given.fields:
@@ -119,19 +141,30 @@ class ContentBaseline(GeneralRecommender):
         weights = {name: given.fields.get(name, given.of(kind)) for name, kind in types.items()}
         return WeightByField(given.default, weights)
 
-    def _check_scaling(self, config: FullConfig, tables: Mapping[Side, Mapping[str, ModalityTable]]) -> None:
+    def _check_scaling(
+        self, config: FullConfig, tables: Mapping[Side, Mapping[str, ModalityTable]]
+    ) -> None:
         """Refuse the scaling of unknown vectors; a key without prefix may name those of either side."""
         if ModalityKind.VECTOR not in self.kinds:
             return
 
-        vectors = {side: [n for n, t in tables[side].items() if t.kind is ModalityKind.VECTOR] for side in SIDES}
+        vectors = {
+            side: [n for n, t in tables[side].items() if t.kind is ModalityKind.VECTOR]
+            for side in SIDES
+        }
         for side in self.content_sides:
             key = _key_of(config, side, "normalize_vectors")
-            allowed = [*vectors["user"], *vectors["item"]] if key == "normalize_vectors" else vectors[side]
+            allowed = (
+                [*vectors["user"], *vectors["item"]]
+                if key == "normalize_vectors"
+                else vectors[side]
+            )
             for name, _ in read_key(config, key).fields:
                 if name not in allowed:
                     listed = ", ".join(allowed) or "none in these data"
-                    refuse(key, name, f"a field of type float_seq: {listed}{nearest(name, allowed)}")
+                    refuse(
+                        key, name, f"a field of type float_seq: {listed}{nearest(name, allowed)}"
+                    )
 
     @abstractmethod
     def fit(self, config: FullConfig, dataset: TrainingData) -> None:
@@ -161,7 +194,12 @@ class ContentBaseline(GeneralRecommender):
         return np.flatnonzero(~self.trained[side])[1:]
 
     def carry(
-        self, side: Side, values: NDArray[np.floating[Any]], form: str, ridge_weight: float, n_landmarks: int | None
+        self,
+        side: Side,
+        values: NDArray[np.floating[Any]],
+        form: str,
+        ridge_weight: float,
+        n_landmarks: int | None,
     ) -> NDArray[np.float32]:
         """Complete values of the known entities by predictions for the new ones.
 
@@ -180,12 +218,18 @@ class ContentBaseline(GeneralRecommender):
 
         new = self.new(side)
         if len(new):
-            complete[new] = self.regression(side, form, ridge_weight, n_landmarks).fit(values).predict(new)
+            complete[new] = (
+                self.regression(side, form, ridge_weight, n_landmarks).fit(values).predict(new)
+            )
         return complete
 
-    def regression(self, side: Side, form: str, ridge_weight: float, n_landmarks: int | None) -> ContentRegression:
+    def regression(
+        self, side: Side, form: str, ridge_weight: float, n_landmarks: int | None
+    ) -> ContentRegression:
         """Make the regression from the content of a side, with the keys of :meth:`carry`."""
-        return ContentRegression(self.kernel(side, form), self.known(side), ridge_weight, n_landmarks, self.seed)
+        return ContentRegression(
+            self.kernel(side, form), self.known(side), ridge_weight, n_landmarks, self.seed
+        )
 
     def calculate_loss(self, interaction: Interaction) -> Tensor:
         """Return a loss of 0, as nothing is left to learn."""

@@ -39,7 +39,9 @@ class CEASE(ContentBaseline):
         exact_size = read_key(config, "exact_size")
         if self.n_items > exact_size:
             refuse(
-                "exact_size", exact_size, f"at least the number of items, {self.n_items}, as CEASE has one form only"
+                "exact_size",
+                exact_size,
+                f"at least the number of items, {self.n_items}, as CEASE has one form only",
             )
 
         items = np.arange(self.n_items)

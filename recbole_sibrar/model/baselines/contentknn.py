@@ -46,7 +46,9 @@ class ContentKNN(ContentBaseline):
 
         self.profiles = self.interactions
         if self.blocks["user"] and (self.side == "user" or len(self.new("user"))):
-            users = np.arange(len(self.trained["user"])) if self.side == "user" else self.new("user")
+            users = (
+                np.arange(len(self.trained["user"])) if self.side == "user" else self.new("user")
+            )
             predicted = self._neighbors("user", users) @ self.interactions
             replaced = np.zeros(len(self.trained["user"]), dtype=bool)
             replaced[users] = True

@@ -68,6 +68,8 @@ def item_factors(
         gram[np.diag_indices_from(gram)] += reg_weight
         return None, closed_form(gram).T
 
-    _, values, right = randomized_svd(interactions, n_components=min(rank, *interactions.shape), random_state=seed)
+    _, values, right = randomized_svd(
+        interactions, n_components=min(rank, *interactions.shape), random_state=seed
+    )
     kept = values**2 / (values**2 + reg_weight)
     return right.T * kept, right.T

@@ -53,13 +53,17 @@ class EASEContent(ContentBaseline):
         known, new = self.known("item"), self.new("item")
         rank = None if len(known) <= self.exact_size else read_key(config, "rank")
         self.profiles = self.interactions[:, known]
-        self.inner, factors = item_factors(self.profiles, read_key(config, "reg_weight"), rank, self.seed)
+        self.inner, factors = item_factors(
+            self.profiles, read_key(config, "reg_weight"), rank, self.seed
+        )
         self.known_factors = factors.astype(np.float32)
 
         self.new_factors: NDArray[np.float32] | None = None
         self.new_items: ContentRegression | None = None
         if len(new):
-            regression = self.regression("item", self.form, self.ridge_weight, self.landmarks("item")).fit(factors)
+            regression = self.regression(
+                "item", self.form, self.ridge_weight, self.landmarks("item")
+            ).fit(factors)
             if len(new) * factors.shape[1] <= KEPT:
                 self.new_factors = regression.predict(new)
             else:
@@ -76,7 +80,9 @@ class EASEContent(ContentBaseline):
             return None
         profiles = self.profiles[self.known("user")]
         inputs = profiles if self.inner is None else profiles @ self.inner
-        return self.regression("user", self.form, self.ridge_weight, self.landmarks("user")).fit(inputs)
+        return self.regression("user", self.form, self.ridge_weight, self.landmarks("user")).fit(
+            inputs
+        )
 
     def score(self, users: NDArray[np.int64]) -> NDArray[np.floating[Any]]:
         """Score all items for some users; see the base class."""

@@ -24,10 +24,14 @@ def interaction_matrix(interactions: ModalityTable, n_items: int) -> csr_matrix:
     assert interactions.offsets is not None
     ones = np.ones(len(interactions.indices), dtype=np.float32)
     shape = (len(interactions), n_items)
-    return csr_matrix((ones, interactions.indices.numpy(), interactions.offsets.numpy()), shape=shape)
+    return csr_matrix(
+        (ones, interactions.indices.numpy(), interactions.offsets.numpy()), shape=shape
+    )
 
 
-def latent_factors(matrix: csr_matrix, rank: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def latent_factors(
+    matrix: csr_matrix, rank: int, seed: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Compute latent vectors of users and items; their dot products are the best approximation of that rank.
 
     Args:

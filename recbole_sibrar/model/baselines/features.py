@@ -39,11 +39,16 @@ class ContentBlock:
     def cosines(self, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:
         """Compute the cosine of each pair of entities, ``[len(first), len(second)]``; 0 with a missing value."""
         product = self.rows[first] @ self.rows[second].T
-        return np.asarray(product.toarray() if isinstance(product, csr_matrix) else product, dtype=np.float64)
+        return np.asarray(
+            product.toarray() if isinstance(product, csr_matrix) else product, dtype=np.float64
+        )
 
 
 def content_blocks(
-    tables: Mapping[str, ModalityTable], names: Sequence[str], trained: torch.Tensor, scaling: ByField
+    tables: Mapping[str, ModalityTable],
+    names: Sequence[str],
+    trained: torch.Tensor,
+    scaling: ByField,
 ) -> list[ContentBlock]:
     """Make the blocks of some modalities.
 
@@ -60,10 +65,14 @@ def content_blocks(
         >>> np.linalg.norm(block.rows, axis=1).round(4).tolist()
         [0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
     """
-    return [ContentBlock(name, _unit_rows(tables[name], trained, scaling.of(name))) for name in names]
+    return [
+        ContentBlock(name, _unit_rows(tables[name], trained, scaling.of(name))) for name in names
+    ]
 
 
-def _unit_rows(table: ModalityTable, trained: torch.Tensor, scaling: str) -> NDArray[np.float32] | csr_matrix:
+def _unit_rows(
+    table: ModalityTable, trained: torch.Tensor, scaling: str
+) -> NDArray[np.float32] | csr_matrix:
     table = with_known_labels(table, trained)
     available = table.available.numpy()
     if table.kind is ModalityKind.CATEGORICAL:
@@ -112,7 +121,9 @@ def _bags(table: ModalityTable) -> csr_matrix:
     assert table.indices is not None
     assert table.offsets is not None
     ones = np.ones(len(table.indices), dtype=np.float32)
-    bags = csr_matrix((ones, table.indices.numpy(), table.offsets.numpy()), shape=(len(table), table.size))
+    bags = csr_matrix(
+        (ones, table.indices.numpy(), table.offsets.numpy()), shape=(len(table), table.size)
+    )
     counts = np.maximum(np.diff(bags.indptr), 1)
     return csr_matrix(diags(1 / np.sqrt(counts)) @ bags, dtype=np.float32)
 

@@ -13,8 +13,9 @@ from recbole_sibrar.config.values import size_value, weight_value
 from recbole_sibrar.data.modality import ModalityTable
 from recbole_sibrar.model.concatenation import ConcatenationEncoder
 from recbole_sibrar.model.dropoutnet import DropoutNet
-from recbole_sibrar.model.encoder import Encoded, EntityEncoder, distinct, gather_rows
+from recbole_sibrar.model.encoder import Encoded, EntityEncoder
 from recbole_sibrar.model.layers import MLP, DenseLayer
+from recbole_sibrar.model.layers.gathering import distinct, gather_rows
 from recbole_sibrar.names import ID, INTERACTIONS, Side
 from recbole_sibrar.parallel.synchronization import Shared
 from recbole_sibrar.protocols import FullConfig
@@ -83,9 +84,19 @@ class HeaterEncoder(ConcatenationEncoder):
         """Make the output network, and the experts of a side with content."""
         config = self.config
         sizes = (self.rank, *config.branch_hidden_sizes, config.embedding_size)
-        network = MLP(sizes, config.dropout_prob, config.activation, config.output_activation, config.batch_norm)
+        network = MLP(
+            sizes,
+            config.dropout_prob,
+            config.activation,
+            config.output_activation,
+            config.batch_norm,
+        )
         n_content = len(self.modalities) - 1
-        experts = [Experts(n_content * config.modality_size, self.rank, self.n_experts)] if n_content else []
+        experts = (
+            [Experts(n_content * config.modality_size, self.rank, self.n_experts)]
+            if n_content
+            else []
+        )
         return nn.ModuleList([network, *experts])
 
     def encode_training(self, entities: Tensor) -> Encoded:
@@ -167,7 +178,7 @@ class Heater(DropoutNet):
         return HeaterEncoder(config, chosen, tables[ID].available, self.drop_prob, self.n_experts)
 
     def _contrastive_loss(
-        self, encoder: EntityEncoder, encoded: Encoded, entities: Tensor, n_candidates: int | None
+        self, encoder: EntityEncoder, encoded: Encoded, entities: Tensor, n: int | None = None
     ) -> Tensor | None:
         """Weighted squared distance of content and preferences of one side."""
         first, second, valid = encoded.first, encoded.second, encoded.valid

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from recbole_sibrar.config import ConfigError, EncoderConfig, refuse
 from recbole_sibrar.data.modality import ModalityTable
 from recbole_sibrar.model.concatenation import FIXED
-from recbole_sibrar.model.encoder import Encoded, EntityEncoder, distinct, gather_rows
+from recbole_sibrar.model.encoder import Encoded, EntityEncoder
+from recbole_sibrar.model.layers.gathering import distinct, gather_rows
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 from recbole_sibrar.names import ID, INTERACTIONS, Side
 from recbole_sibrar.protocols import FullConfig
@@ -21,7 +22,9 @@ from recbole_sibrar.protocols import FullConfig
 class BiasedEncoder(EntityEncoder):
     """Free embeddings of the users, followed by 1, the factor of the items' biases."""
 
-    def encode(self, entities: Tensor, columns: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
+    def encode(
+        self, entities: Tensor, columns: Sequence[int] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Look up the embeddings, as at inference; see the base class."""
         embeddings, has_any = super().encode(entities, columns)
         return _with_one(embeddings), has_any
@@ -40,7 +43,9 @@ class ContentFactorEncoder(EntityEncoder):
         trained: bool ``[n_entities]``: True for items with training interactions.
     """
 
-    def __init__(self, config: EncoderConfig, tables: Sequence[ModalityTable], trained: Tensor) -> None:
+    def __init__(
+        self, config: EncoderConfig, tables: Sequence[ModalityTable], trained: Tensor
+    ) -> None:
         self.n_factors = config.embedding_size // 2
         super().__init__(replace(config, modality_size=self.n_factors + 1), tables, trained)
 
@@ -48,7 +53,9 @@ class ContentFactorEncoder(EntityEncoder):
         """Make no branch: the projections are factors themselves."""
         return nn.ModuleList()
 
-    def encode(self, entities: Tensor, columns: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
+    def encode(
+        self, entities: Tensor, columns: Sequence[int] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Encode the available modalities, as at inference; see the base class."""
         mask = self.usable(entities, columns)
         return self.add_up(entities, mask), mask.any(1)
@@ -125,7 +132,11 @@ class VBPR(MultimodalRecommender):
             raise ConfigError(f"VBPR needs fields of the items, found none ({sources['item']})")
         size = encoders["item"].embedding_size
         if size % 2:
-            refuse("embedding_size", size, "an even number: half of it for free factors, half for the content")
+            refuse(
+                "embedding_size",
+                size,
+                "an even number: half of it for free factors, half for the content",
+            )
 
     def make_encoder(
         self, config: EncoderConfig, tables: dict[str, ModalityTable], modalities: Sequence[str]

@@ -13,7 +13,9 @@ from torch import Tensor
 from recbole_sibrar.data.modality import ModalityTable
 
 
-def hide_values(table: ModalityTable, rate: float, tokens: Sequence[str], seed: int) -> ModalityTable:
+def hide_values(
+    table: ModalityTable, rate: float, tokens: Sequence[str], seed: int
+) -> ModalityTable:
     """Hide the values of a random share of the entities.
 
     Each entity draws a number between 0 and 1 from its original id, the name of the modality and the seed. A higher

@@ -23,7 +23,9 @@ _SIMILARITIES = 1 << 24
 """Similarities to keep at a time, 128 MB: those of a few entities to all others."""
 
 
-def impute_values(tables: Mapping[str, ModalityTable], name: str, way: str, trained: Tensor) -> ModalityTable:
+def impute_values(
+    tables: Mapping[str, ModalityTable], name: str, way: str, trained: Tensor
+) -> ModalityTable:
     """Fill in the missing values of a modality.
 
     ``zero`` gives zeros, or a label of its own. ``mean`` gives the mean of the training entities, their most frequent
@@ -44,7 +46,8 @@ def impute_values(tables: Mapping[str, ModalityTable], name: str, way: str, trai
     if way == "zero":
         return _with_zeros(table, missing)
 
-    weights = csr_matrix((len(missing), len(known)))  # a row without weights stands for the mean of all
+    # a row without weights stands for the mean of all
+    weights = csr_matrix((len(missing), len(known)))
     if way == "neighbors":
         others = {other: value for other, value in tables.items() if other != name}
         weights = _neighbor_weights(others, missing, known, trained)
@@ -60,7 +63,10 @@ def _with_zeros(table: ModalityTable, missing: NDArray[np.int64]) -> ModalityTab
 
 
 def _neighbor_weights(
-    others: Mapping[str, ModalityTable], missing: NDArray[np.int64], known: NDArray[np.int64], trained: Tensor
+    others: Mapping[str, ModalityTable],
+    missing: NDArray[np.int64],
+    known: NDArray[np.int64],
+    trained: Tensor,
 ) -> csr_matrix:
     """Weigh the most similar known entities alike, ``[n_missing, n_known]``; entities without content weigh none."""
     blocks = tuple(content_blocks(others, list(others), trained, ByField("none")))
@@ -96,14 +102,19 @@ def _with_means(
     shares = weights @ matrix  # [n_missing, n_labels]
     of_all = _frequent(np.asarray(matrix.mean(axis=0)).ravel(), table.kind)
     labels = [
-        _frequent(shares[[row]].toarray()[0], table.kind) if has_weights[row] else of_all for row in range(len(missing))
+        _frequent(shares[[row]].toarray()[0], table.kind) if has_weights[row] else of_all
+        for row in range(len(missing))
     ]
     return _with_labels(table, missing, labels)
 
 
 def _frequent(shares: NDArray[np.float64], kind: ModalityKind) -> NDArray[np.int64]:
     """Return the labels with a share of at least a half; the most frequent one if there is none, or of a category."""
-    frequent = np.flatnonzero(shares >= 0.5) if kind is ModalityKind.MULTI_LABEL else np.array([], dtype=np.int64)
+    frequent = (
+        np.flatnonzero(shares >= 0.5)
+        if kind is ModalityKind.MULTI_LABEL
+        else np.array([], dtype=np.int64)
+    )
     return frequent if len(frequent) else shares.argmax(keepdims=True)
 
 
@@ -112,28 +123,42 @@ def _label_matrix(table: ModalityTable) -> csr_matrix:
     if table.values is not None:
         entities = np.flatnonzero(table.available.numpy())
         columns = table.values.numpy()[entities]
-        return csr_matrix((np.ones(len(entities)), (entities, columns)), shape=(len(table), table.size))
+        return csr_matrix(
+            (np.ones(len(entities)), (entities, columns)), shape=(len(table), table.size)
+        )
 
     assert table.indices is not None
     assert table.offsets is not None
     ones = np.ones(len(table.indices))
-    return csr_matrix((ones, table.indices.numpy(), table.offsets.numpy()), shape=(len(table), table.size))
+    return csr_matrix(
+        (ones, table.indices.numpy(), table.offsets.numpy()), shape=(len(table), table.size)
+    )
 
 
-def _with_values(table: ModalityTable, missing: NDArray[np.int64], filled: NDArray[np.float64]) -> ModalityTable:
+def _with_values(
+    table: ModalityTable, missing: NDArray[np.int64], filled: NDArray[np.float64]
+) -> ModalityTable:
     """Return a table with values for all entities."""
     values = table.values_of(torch.arange(len(table))).clone()
     values[missing] = torch.from_numpy(np.asarray(filled)).to(values.dtype)
-    return dense_table(table.name, table.kind, values, torch.ones(len(table), dtype=torch.bool), table.size)
+    return dense_table(
+        table.name, table.kind, values, torch.ones(len(table), dtype=torch.bool), table.size
+    )
 
 
-def _with_labels(table: ModalityTable, missing: NDArray[np.int64], labels: list[NDArray[np.int64]]) -> ModalityTable:
+def _with_labels(
+    table: ModalityTable, missing: NDArray[np.int64], labels: list[NDArray[np.int64]]
+) -> ModalityTable:
     """Return a table with labels for all entities."""
     if table.values is not None:
         values = table.values.clone()
         values[missing] = torch.tensor([int(own[0]) for own in labels])
-        return dense_table(table.name, table.kind, values, torch.ones(len(table), dtype=torch.bool), table.size)
+        return dense_table(
+            table.name, table.kind, values, torch.ones(len(table), dtype=torch.bool), table.size
+        )
 
     rows = np.repeat(missing, [len(own) for own in labels])
-    added = csr_matrix((np.ones(len(rows)), (rows, np.concatenate(labels))), shape=(len(table), table.size))
+    added = csr_matrix(
+        (np.ones(len(rows)), (rows, np.concatenate(labels))), shape=(len(table), table.size)
+    )
     return bag_table(table.name, table.kind, _label_matrix(table) + added)

@@ -11,7 +11,9 @@ from recbole_sibrar.names import ID, RESERVED_NAMES, SIDES, Side
 from recbole_sibrar.protocols import FullConfig
 
 
-def incomplete_tables(config: FullConfig, dataset: TrainingData, model: str) -> dict[Side, dict[str, ModalityTable]]:
+def incomplete_tables(
+    config: FullConfig, dataset: TrainingData, model: str
+) -> dict[Side, dict[str, ModalityTable]]:
     """Collect the modalities of both sides as a model sees them.
 
     ``hide_values`` first hides values, as if the data had been without them, and ``impute`` then fills in all missing
@@ -46,7 +48,11 @@ def incomplete_tables(config: FullConfig, dataset: TrainingData, model: str) -> 
 def _check(key: str, given: list[str], allowed: list[str]) -> None:
     for name in given:
         if name not in allowed:
-            refuse(key, name, f"any of {', '.join(allowed) or 'no field, as there is none'}{nearest(name, allowed)}")
+            refuse(
+                key,
+                name,
+                f"any of {', '.join(allowed) or 'no field, as there is none'}{nearest(name, allowed)}",
+            )
 
 
 def _tokens(dataset: TrainingData, side: Side) -> list[str]:
@@ -55,7 +61,13 @@ def _tokens(dataset: TrainingData, side: Side) -> list[str]:
     return [str(token) for token in dataset.field2id_token[field]]
 
 
-def _hide(tables: dict[str, ModalityTable], rates: WeightByField, dataset: TrainingData, side: Side, seed: int) -> None:
+def _hide(
+    tables: dict[str, ModalityTable],
+    rates: WeightByField,
+    dataset: TrainingData,
+    side: Side,
+    seed: int,
+) -> None:
     """Hide values of the fields of a side, in place."""
     chosen = [name for name in tables if rates.of(name) and name not in RESERVED_NAMES]
     for name in chosen:

@@ -1,11 +1,24 @@
 """Layers of the encoders: projections of each kind of modality, and the MLP of a branch."""
 
-from recbole_sibrar.model.layers.basic import MLP, BatchNorm, make_activation
+from recbole_sibrar.model.layers.basic import MLP, BatchNorm, make_activation, to_float32
 from recbole_sibrar.model.layers.interactions import InteractionsLayer
 from recbole_sibrar.model.layers.kernel import KernelLayer
 from recbole_sibrar.model.layers.projection import Projection
-from recbole_sibrar.model.layers.scaling import Standardization, UnitLength, make_scaling, scaling_of, statistics
-from recbole_sibrar.model.layers.tables import BagLayer, CategoryLayer, DenseLayer, IdLayer, gather_bags, pad_rows
+from recbole_sibrar.model.layers.scaling import (
+    Standardization,
+    UnitLength,
+    make_scaling,
+    scaling_of,
+    statistics,
+)
+from recbole_sibrar.model.layers.tables import (
+    BagLayer,
+    CategoryLayer,
+    DenseLayer,
+    IdLayer,
+    gather_bags,
+    pad_rows,
+)
 
 __all__ = [
     "MLP",
@@ -25,4 +38,5 @@ __all__ = [
     "pad_rows",
     "scaling_of",
     "statistics",
+    "to_float32",
 ]

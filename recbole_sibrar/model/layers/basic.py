@@ -90,7 +90,11 @@ class MLP(nn.Sequential):
             is_last = i == n_layers
             layers.append(nn.Linear(sizes[i - 1], sizes[i]))
 
-            has_norm = i % batch_norm == 0 if isinstance(batch_norm, int) else batch_norm == ("hidden", "last")[is_last]
+            has_norm = (
+                i % batch_norm == 0
+                if isinstance(batch_norm, int)
+                else batch_norm == ("hidden", "last")[is_last]
+            )
             if has_norm:
                 layers.append(BatchNorm(sizes[i]))
 
@@ -108,3 +112,8 @@ class MLP(nn.Sequential):
         for layer in self:
             input = layer(input, shared) if isinstance(layer, BatchNorm) else layer(input)
         return input
+
+
+def to_float32(embeddings: Tensor) -> Tensor:
+    """Convert half-precision results of autocast to float32; leave others as they are."""
+    return embeddings.float() if embeddings.dtype.itemsize < 4 else embeddings

@@ -9,7 +9,29 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["gather", "gather_and_average", "mean_weights", "sum_by_row"]
+__all__ = ["distinct", "gather_and_average", "gather_rows", "mean_weights", "sum_by_row"]
+
+
+def distinct(values: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """Find the distinct values, ascending, and the position of each value among them.
+
+    Args:
+        values: int64 ``[b]``, each from 0 to ``n - 1``.
+        n: Number of possible values.
+
+    Example:
+        >>> distinct(torch.tensor([4, 1, 4]), 5)
+        (tensor([1, 4]), tensor([1, 0, 1]))
+    """
+    # marking values in a table of n is cheaper than the sort of torch.unique, up to about this size
+    if n > 8 * len(values):
+        found, inverse = torch.unique(values, return_inverse=True)
+        return found, inverse
+
+    is_present = torch.zeros(n, dtype=torch.bool, device=values.device)
+    is_present[values] = True
+    positions = is_present.cumsum(0) - 1
+    return is_present.nonzero().squeeze(1), positions[values]
 
 
 def sum_by_row(values: Tensor, rows: Tensor, n: int) -> Tensor:
@@ -52,8 +74,27 @@ class _Gather(torch.autograd.Function):
         return sum_by_row(flat, rows.flatten(), ctx.n), None
 
 
-gather: Callable[[Tensor, Tensor], Tensor] = _Gather.apply
-"""Gather the rows ``[*, k]`` of a table ``[n, k]`` at int64 positions of any shape."""
+_gather: Callable[[Tensor, Tensor], Tensor] = _Gather.apply
+
+
+def gather_rows(table: Tensor, rows: Tensor) -> Tensor:
+    """Return ``table[rows]`` with a reproducible gradient.
+
+    On a CPU several threads sum the gradient of an indexed tensor in random order, so that equal seeds would give
+    different numbers. Here it is summed in a fixed order, and faster.
+
+    Args:
+        table: float ``[n, k]``.
+        rows: int64 of any shape.
+
+    Returns:
+        float ``[*rows.shape, k]``.
+
+    Example:
+        >>> gather_rows(torch.tensor([[1.0], [2.0]]), torch.tensor([1, 1, 0])).flatten().tolist()
+        [2.0, 2.0, 1.0]
+    """
+    return _gather(table, rows)
 
 
 def mean_weights(mask: Tensor, dtype: torch.dtype) -> Tensor:
@@ -69,7 +110,9 @@ class _GatherAndAverage(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, encoded: Tensor, positions: Tensor, weights: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: Any, encoded: Tensor, positions: Tensor, weights: Tensor
+    ) -> tuple[Tensor, ...]:
         columns = positions.t().contiguous()
         ctx.save_for_backward(columns, weights)
         ctx.set_materialize_grads(False)
@@ -100,10 +143,14 @@ class _GatherAndAverage(torch.autograd.Function):
         return total, None, None
 
 
-_gather_and_average: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, ...]] = _GatherAndAverage.apply
+_gather_and_average: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, ...]] = (
+    _GatherAndAverage.apply
+)
 
 
-def gather_and_average(encoded: Tensor, positions: Tensor, mask: Tensor) -> tuple[Tensor, list[Tensor]]:
+def gather_and_average(
+    encoded: Tensor, positions: Tensor, mask: Tensor
+) -> tuple[Tensor, list[Tensor]]:
     """Gather a view for each column of ``positions``, and average those of the mask.
 
     Args:

@@ -43,7 +43,9 @@ class Bags:
     def sum(self, weight: Tensor) -> Tensor:
         """Sum the rows of ``weight`` in each bag, ``[n, out]``."""
         n_rows, n_columns = weight.shape
-        is_divided = weight.device.type == "cpu" and n_rows <= self.FEW_ROWS and n_columns > self.COLUMNS
+        is_divided = (
+            weight.device.type == "cpu" and n_rows <= self.FEW_ROWS and n_columns > self.COLUMNS
+        )
         if not is_divided:
             return self._sum(weight)
 
@@ -51,7 +53,9 @@ class Bags:
         return torch.cat([self._sum(part.contiguous()) for part in parts], dim=1)
 
     def _sum(self, weight: Tensor) -> Tensor:
-        return functional.embedding_bag(self.indices, weight, self.offsets, mode="sum", include_last_offset=True)
+        return functional.embedding_bag(
+            self.indices, weight, self.offsets, mode="sum", include_last_offset=True
+        )
 
 
 def transpose(bags: Bags, size: int) -> Bags:
@@ -84,7 +88,9 @@ class _SumOfBags(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: _SumContext, weight: Tensor, rows: Tensor, bags: Bags, transposed: Bags) -> Tensor:
+    def forward(
+        ctx: _SumContext, weight: Tensor, rows: Tensor, bags: Bags, transposed: Bags
+    ) -> Tensor:
         ctx.save_for_backward(rows)
         ctx.n_bags = len(bags.offsets) - 1
         ctx.transposed = transposed
@@ -133,7 +139,9 @@ class InteractionsLayer(Table):
     transposed_indices: Tensor
     transposed_offsets: Tensor
 
-    def __init__(self, table: ModalityTable, out: int, normalize: bool, dropout_prob: float = 0.0) -> None:
+    def __init__(
+        self, table: ModalityTable, out: int, normalize: bool, dropout_prob: float = 0.0
+    ) -> None:
         super().__init__(table)
         self.dropout_prob = dropout_prob
         self.hidden: Tensor | None = None
@@ -174,9 +182,13 @@ class InteractionsLayer(Table):
         if self.hidden is not None:
             is_kept &= ~self.hidden[indices]
         kept = is_kept.to(weight.dtype)
-        total = functional.embedding_bag(indices, weight, starts, mode="sum", per_sample_weights=kept)
+        total = functional.embedding_bag(
+            indices, weight, starts, mode="sum", per_sample_weights=kept
+        )
 
-        owners = torch.arange(len(rows), device=rows.device).repeat_interleave(sizes, output_size=len(indices))
+        owners = torch.arange(len(rows), device=rows.device).repeat_interleave(
+            sizes, output_size=len(indices)
+        )
         n_kept = kept.new_zeros(len(rows)).index_add_(0, owners, kept)
         return total, n_kept
 

@@ -43,7 +43,9 @@ class KernelLayer(Table):
     own: Tensor
     place: Tensor
 
-    def __init__(self, table: ModalityTable, out: int, landmarks: Tensor, scaling: nn.Module | None = None) -> None:
+    def __init__(
+        self, table: ModalityTable, out: int, landmarks: Tensor, scaling: nn.Module | None = None
+    ) -> None:
         super().__init__(table)
         self.scaling = scaling or nn.Identity()
         self.register_buffer("landmarks", self._unit(table.values_of(landmarks)))
@@ -55,7 +57,9 @@ class KernelLayer(Table):
         self._kept: tuple[Tensor, Tensor] | None = None
 
     @staticmethod
-    def _make_weights(n: int, out: int, device: torch.device | None = None) -> tuple[nn.Parameter, nn.Parameter]:
+    def _make_weights(
+        n: int, out: int, device: torch.device | None = None
+    ) -> tuple[nn.Parameter, nn.Parameter]:
         """Make the weights ``[out, n]`` and the constant of a linear layer, which may be without an input."""
         bound = 1 / math.sqrt(max(n, 1))  # as torch.nn.Linear
         weight = torch.empty(out, n, device=device).uniform_(-bound, bound)
@@ -101,6 +105,8 @@ class KernelLayer(Table):
         if isinstance(landmarks, Tensor) and landmarks.shape != self.landmarks.shape:
             self.landmarks = torch.empty_like(landmarks, device=self.landmarks.device)
             self.own = torch.ones(len(landmarks), device=self.landmarks.device)
-            self.weight, self.bias = self._make_weights(len(landmarks), len(self.bias), self.landmarks.device)
+            self.weight, self.bias = self._make_weights(
+                len(landmarks), len(self.bias), self.landmarks.device
+            )
         self._kept = None
         super()._load_from_state_dict(state_dict, prefix, *rest)

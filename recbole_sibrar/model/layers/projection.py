@@ -57,7 +57,9 @@ class Projection(nn.Sequential):
         sizes = [*hidden_sizes, out]
         layers: list[nn.Module] = []
         if table.kind is ModalityKind.INTERACTIONS:
-            layers.append(InteractionsLayer(table, sizes[0], normalize_interactions, interaction_dropout_prob))
+            layers.append(
+                InteractionsLayer(table, sizes[0], normalize_interactions, interaction_dropout_prob)
+            )
         else:
             layers.append(_first_layer(table, sizes[0], scaling, landmarks, labels_by_root))
         if hidden_sizes:
@@ -68,7 +70,11 @@ class Projection(nn.Sequential):
 
 
 def _first_layer(
-    table: ModalityTable, out: int, scaling: nn.Module | None, landmarks: Tensor | None, labels_by_root: bool
+    table: ModalityTable,
+    out: int,
+    scaling: nn.Module | None,
+    landmarks: Tensor | None,
+    labels_by_root: bool,
 ) -> nn.Module:
     if table.kind is ModalityKind.ID:
         return IdLayer(len(table), out)

@@ -1,8 +1,13 @@
 """Options of the training of SiBraR and MuBraR: start, shared candidates, new items, a teacher, averaged weights."""
 
 from recbole_sibrar.model.training.averaging import WeightAverage
-from recbole_sibrar.model.training.candidates import SharedCandidates, in_random_sets, shared_softmax_loss
+from recbole_sibrar.model.training.candidates import (
+    SharedCandidates,
+    in_random_sets,
+    shared_softmax_loss,
+)
 from recbole_sibrar.model.training.new_items import as_new_items, check_new_items
+from recbole_sibrar.model.training.reloading import forget_after_loading, pad_before_loading
 from recbole_sibrar.model.training.teacher import Teacher
 from recbole_sibrar.model.training.warm_start import start_from_closed_form
 
@@ -12,7 +17,9 @@ __all__ = [
     "WeightAverage",
     "as_new_items",
     "check_new_items",
+    "forget_after_loading",
     "in_random_sets",
+    "pad_before_loading",
     "shared_softmax_loss",
     "start_from_closed_form",
 ]

@@ -42,7 +42,9 @@ class WeightAverage(nn.Module):
     def __init__(self, model: nn.Module, decay: float) -> None:
         super().__init__()
         self.decay = decay
-        self.names = [name for name, value in model.state_dict().items() if value.is_floating_point()]
+        self.names = [
+            name for name, value in model.state_dict().items() if value.is_floating_point()
+        ]
         for name, value in _values(model, self.names).items():
             self.register_buffer(_buffer_name(name), value.detach().clone())
         self.register_buffer("n_updates", torch.zeros((), dtype=torch.long))

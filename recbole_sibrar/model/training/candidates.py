@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from recbole_sibrar.config import RecommenderConfig, refuse
 from recbole_sibrar.data.modality import ModalityTable
-from recbole_sibrar.model.encoder import Encoded, distinct, gather_rows
+from recbole_sibrar.model.encoder import Encoded
+from recbole_sibrar.model.layers.gathering import distinct, gather_rows
 from recbole_sibrar.model.layers.tables import gather_bags
 from recbole_sibrar.names import ID, INTERACTIONS, Side
 
@@ -63,13 +64,20 @@ class SharedCandidates(nn.Module):
         self.all_items = all_items
         self.n_negative_candidates = n_negative_candidates
         self.register_buffer("trained", trained, persistent=False)
-        self.register_buffer("indices", None if histories is None else histories.indices, persistent=False)
-        self.register_buffer("offsets", None if histories is None else histories.offsets, persistent=False)
+        self.register_buffer(
+            "indices", None if histories is None else histories.indices, persistent=False
+        )
+        self.register_buffer(
+            "offsets", None if histories is None else histories.offsets, persistent=False
+        )
         self.register_buffer("shares", counts / counts.sum().clamp(min=1), persistent=False)
 
     @classmethod
     def of(
-        cls, settings: RecommenderConfig, tables: Mapping[Side, Mapping[str, ModalityTable]], n_negative_candidates: int
+        cls,
+        settings: RecommenderConfig,
+        tables: Mapping[Side, Mapping[str, ModalityTable]],
+        n_negative_candidates: int,
     ) -> SharedCandidates | None:
         """Make the candidates that a configuration asks for; None where each positive has negatives of its own.
 
@@ -112,13 +120,21 @@ class SharedCandidates(nn.Module):
         if self.new_share:
             drawn = torch.rand(self.trained.shape, device=items.device) < self.new_share
             candidates = (self.trained & drawn).nonzero().flatten()
-            return candidates, torch.zeros_like(items[:, 0]), torch.zeros(len(candidates), device=items.device)
+            return (
+                candidates,
+                torch.zeros_like(items[:, 0]),
+                torch.zeros(len(candidates), device=items.device),
+            )
 
         if self.all_items:
             _check_size("all", len(items), int(self.trained.sum()))
             candidates = self.trained.nonzero().flatten()
             positions = self.trained.cumsum(0) - 1
-            return candidates, positions[items[:, 0]], torch.zeros(len(candidates), device=items.device)
+            return (
+                candidates,
+                positions[items[:, 0]],
+                torch.zeros(len(candidates), device=items.device),
+            )
 
         candidates, inverse = distinct(items.flatten(), len(self.trained))
         _check_size("shared", len(items), len(candidates))
@@ -142,7 +158,9 @@ class SharedCandidates(nn.Module):
         shares[rows, columns] = (1 / counts.to(shares.dtype))[rows]
         return shares
 
-    def further_positives(self, users: Tensor, candidates: Tensor, positives: Tensor) -> Tensor | None:
+    def further_positives(
+        self, users: Tensor, candidates: Tensor, positives: Tensor
+    ) -> Tensor | None:
         """Find the training items of each user among the items of a batch, which are no negatives.
 
         Args:
@@ -182,7 +200,9 @@ class SharedCandidates(nn.Module):
         """
         n_negatives = items.numel() - len(items)
         no_positive = len(items) * torch.log1p(-self.shares[candidates].clamp(max=1 - _SMALLEST))
-        no_negative = n_negatives * torch.log1p(torch.tensor(-1 / max(self.n_negative_candidates, 2)))
+        no_negative = n_negatives * torch.log1p(
+            torch.tensor(-1 / max(self.n_negative_candidates, 2))
+        )
         return (-torch.expm1(no_positive + no_negative)).clamp(min=_SMALLEST).log()
 
 

@@ -30,7 +30,11 @@ def check_new_items(users: EntityEncoder, items: EntityEncoder, share: float) ->
         found = f"0 for the user_modalities {', '.join(users.modalities)}, as items are hidden from interactions"
         refuse("new_item_share", share, found)
     if not set(items.modalities) - {ID, INTERACTIONS}:
-        refuse("new_item_share", share, f"0 for the item_modalities {', '.join(items.modalities)}, without content")
+        refuse(
+            "new_item_share",
+            share,
+            f"0 for the item_modalities {', '.join(items.modalities)}, without content",
+        )
 
 
 @contextmanager

@@ -50,7 +50,9 @@ class StartFactors:
     """float ``[k]``."""
 
 
-def start_factors(matrix: Tensor, size: int, settings: RecommenderConfig, seed: int) -> StartFactors:
+def start_factors(
+    matrix: Tensor, size: int, settings: RecommenderConfig, seed: int
+) -> StartFactors:
     r"""Factor the scores of EASE, and add one dimension for the popularity of items.
 
     With EASE's weights B and the singular vectors V of X B, the scores are :math:`X B V V^T`. A user's vector is
@@ -67,7 +69,9 @@ def start_factors(matrix: Tensor, size: int, settings: RecommenderConfig, seed: 
     weights = ease_weights(matrix, settings.warm_start_l2)
     scores = (matrix @ weights).numpy()
     rank = min(size - 1, *scores.shape)
-    right = torch.from_numpy(np.ascontiguousarray(randomized_svd(scores, rank, random_state=seed)[2].T)).float()
+    right = torch.from_numpy(
+        np.ascontiguousarray(randomized_svd(scores, rank, random_state=seed)[2].T)
+    ).float()
 
     user_map = matrix.new_zeros(matrix.shape[1], size)
     items = torch.zeros_like(user_map)
@@ -86,7 +90,10 @@ def start_factors(matrix: Tensor, size: int, settings: RecommenderConfig, seed: 
 
 @torch.no_grad()
 def start_from_closed_form(
-    encoders: Mapping[Side, EntityEncoder], users: ModalityTable, settings: RecommenderConfig, seed: int
+    encoders: Mapping[Side, EntityEncoder],
+    users: ModalityTable,
+    settings: RecommenderConfig,
+    seed: int,
 ) -> None:
     """Set the weights of both encoders to those of the closed form, if the configuration asks for it.
 
@@ -112,7 +119,9 @@ def start_from_closed_form(
 
     assert users.indices is not None
     assert users.offsets is not None
-    matrix = as_rows(users.indices, users.offsets, encoders["item"].n_entities)[known["user"]][:, known["item"]]
+    matrix = as_rows(users.indices, users.offsets, encoders["item"].n_entities)[known["user"]][
+        :, known["item"]
+    ]
     factors = start_factors(matrix, encoders["user"].embedding_size, settings, seed)
     targets = {"user": factors.users, "item": factors.items}
     for side, encoder in encoders.items():
@@ -142,7 +151,11 @@ def _check_linear(encoder: EntityEncoder) -> None:
         needed["aggregation"] = (config.aggregation, "mean")
     for key, (found, allowed) in needed.items():
         if found != allowed:
-            refuse(f"{key} ({config.side} side)", found, f"{allowed} with warm_start: ease, which needs linear layers")
+            refuse(
+                f"{key} ({config.side} side)",
+                found,
+                f"{allowed} with warm_start: ease, which needs linear layers",
+            )
 
 
 def _set_identity(encoder: EntityEncoder) -> None:
@@ -168,7 +181,11 @@ def _set_user_map(encoder: EntityEncoder, items: Tensor, factors: StartFactors) 
 
 
 def _set_content(
-    encoder: EntityEncoder, known: Tensor, targets: Tensor, importance: Tensor, settings: RecommenderConfig
+    encoder: EntityEncoder,
+    known: Tensor,
+    targets: Tensor,
+    importance: Tensor,
+    settings: RecommenderConfig,
 ) -> None:
     r"""Fit the projections of an encoder to embeddings of the training entities by kernel ridge regression.
 
@@ -184,7 +201,9 @@ def _set_content(
         layer = encoder.projections[names.index(ID)]
         layer = layer if encoder.is_table else _first(encoder, names.index(ID))
         assert isinstance(layer, IdLayer)
-        layer.embedding.weight[known] = targets.to(layer.embedding.weight) * (encoder.config.aggregation == "mean")
+        layer.embedding.weight[known] = targets.to(layer.embedding.weight) * (
+            encoder.config.aggregation == "mean"
+        )
 
     content = [m for m, name in enumerate(names) if name not in (ID, INTERACTIONS)]
     groups = [content, [names.index(INTERACTIONS)] if INTERACTIONS in names else []]
@@ -233,7 +252,9 @@ def _fit(
     return ridge * solution
 
 
-def regularise(kernel: Tensor, targets: Tensor, importance: Tensor, ridge: float | None) -> tuple[float, Tensor]:
+def regularise(
+    kernel: Tensor, targets: Tensor, importance: Tensor, ridge: float | None
+) -> tuple[float, Tensor]:
     r"""Return the penalty, and the inverse P of the kernel with it.
 
     None chooses the penalty with the least squared error of the scores when each entity is predicted from all others,
@@ -282,7 +303,9 @@ def _features(encoder: EntityEncoder, modality: int, known: Tensor) -> Tensor:
         power = 1.0 if layer.bias is None else 0.5
         indices, offsets = layer.indices.long(), layer.offsets.long()
         sizes = offsets.diff().clamp(min=1).float()
-        values = (as_rows(indices, offsets, layer.embedding.num_embeddings) / sizes.pow(power)[:, None])[rows]
+        values = (
+            as_rows(indices, offsets, layer.embedding.num_embeddings) / sizes.pow(power)[:, None]
+        )[rows]
 
     features = torch.zeros(len(known), values.shape[1])
     features[available] = values.float().cpu()
@@ -295,7 +318,9 @@ def _set_weights(layer: nn.Module, weights: Tensor, mean: Tensor) -> None:
         linear = layer.linear if isinstance(layer, DenseLayer) else layer
         linear.weight.copy_(weights.t())
         linear.bias.copy_(mean)
-    elif isinstance(layer, InteractionsLayer) or (isinstance(layer, BagLayer) and layer.bias is not None):
+    elif isinstance(layer, InteractionsLayer) or (
+        isinstance(layer, BagLayer) and layer.bias is not None
+    ):
         assert layer.bias is not None
         layer.embedding.weight.copy_(weights)
         layer.bias.copy_(mean)

@@ -124,7 +124,11 @@ def read_users(uid_series: UserIds, n_users: int) -> NDArray[np.int64]:
     if users.ndim != 1 or not len(users):
         refuse("uid_series", uid_series, f"{allowed}, or a list of such ids")
     if users.dtype.kind not in "iu":
-        refuse("uid_series", users[0], f"{allowed}; dataset.token2id(dataset.uid_field, names) gives them")
+        refuse(
+            "uid_series",
+            users[0],
+            f"{allowed}; dataset.token2id(dataset.uid_field, names) gives them",
+        )
     unknown = users[(users < 1) | (users >= n_users)]
     if len(unknown):
         refuse("uid_series", int(unknown[0]), allowed)
@@ -166,5 +170,11 @@ def _note_without_sequence(users: NDArray[np.int64], dataset: Dataset) -> None:
         return
     shown = f"{', '.join(map(str, without[:_SHOWN]))}{', ...' if len(without) > _SHOWN else ''}"
     if len(without) == len(np.unique(users)):
-        refuse("uid_series", shown, "a user with a sequence in this part, which a sequential model continues")
-    getLogger().warning(f"uid_series: {len(without)} users have no sequence in this part and get no row: {shown}")
+        refuse(
+            "uid_series",
+            shown,
+            "a user with a sequence in this part, which a sequential model continues",
+        )
+    getLogger().warning(
+        f"uid_series: {len(without)} users have no sequence in this part and get no row: {shown}"
+    )

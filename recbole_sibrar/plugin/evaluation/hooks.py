@@ -86,14 +86,24 @@ def _read_fields(config: Config, knowledge: TrainingKnowledge) -> list[Group]:
     return find_groups(knowledge, evaluation_config(config).groups)
 
 
-def fit(original: Callable[..., Any], trainer: Trainer, train_data: LoaderLike, *args: Any, **kwargs: Any) -> Any:
+def fit(
+    original: Callable[..., Any],
+    trainer: Trainer,
+    train_data: LoaderLike,
+    *args: Any,
+    **kwargs: Any,
+) -> Any:
     """Check the labels of the data, then train as RecBole does."""
     check_training(trainer.config, train_data, args[0] if args else kwargs.get("valid_data"))
     return original(trainer, train_data, *args, **kwargs)
 
 
 def evaluate(
-    original: Callable[..., Any], trainer: Trainer, eval_data: LoaderLike | None, *args: object, **kwargs: object
+    original: Callable[..., Any],
+    trainer: Trainer,
+    eval_data: LoaderLike | None,
+    *args: object,
+    **kwargs: object,
 ) -> Any:
     """Evaluate as RecBole does, and report the further results of our keys."""
     if not eval_data:
@@ -106,12 +116,16 @@ def evaluate(
     settings = evaluation_config(config)
     state.lists, state.views = None, []
     # RecBole's metrics keep RecBole's values where RecBole alone can evaluate
-    state.empty_places = known is not None and (settings.cold_start is not None or settings.candidates == "split")
+    state.empty_places = known is not None and (
+        settings.cold_start is not None or settings.candidates == "split"
+    )
     if known is None:
         _refuse_unprepared(trainer)
         return original(trainer, eval_data, *args, **kwargs)
 
-    report = known.phase == "test" and bool(settings.groups or settings.save_per_user or known.views)
+    report = known.phase == "test" and bool(
+        settings.groups or settings.save_per_user or known.views
+    )
     _prepare_collector(trainer, eval_data, known, report)
     result = original(trainer, eval_data, *args, **kwargs)
     struct, state.struct, state.lists, state.views = state.struct, None, None, []
@@ -132,7 +146,9 @@ def evaluate(
     return processes.broadcast(config, result)
 
 
-def _prepare_collector(trainer: Trainer, eval_data: LoaderLike | None, known: EvaluationState, report: bool) -> None:
+def _prepare_collector(
+    trainer: Trainer, eval_data: LoaderLike | None, known: EvaluationState, report: bool
+) -> None:
     """Prepare RecBole's collector for one evaluation.
 
     Args:
@@ -166,10 +182,17 @@ def _refuse_unprepared(trainer: Trainer) -> None:
     Raises:
         ConfigError: A metric, or a key, asks for it.
     """
-    needy = [metric for metric in trainer.config["metrics"] if NEED in registry.metric_information[metric.lower()]]
+    needy = [
+        metric
+        for metric in trainer.config["metrics"]
+        if NEED in registry.metric_information[metric.lower()]
+    ]
     for key, value in (
         ("metrics", needy),
-        ("eval_args: split", trainer.config["eval_args"]["split"] if has_views(trainer.config) else None),
+        (
+            "eval_args: split",
+            trainer.config["eval_args"]["split"] if has_views(trainer.config) else None,
+        ),
         *((key, trainer.config[key]) for key in ("eval_groups", "save_per_user")),
     ):
         if value:
@@ -181,10 +204,14 @@ def _refuse_unprepared(trainer: Trainer) -> None:
 
 def _has_training_data(collector: Collector) -> bool:
     """Tell whether RecBole's collector has the training data of its own metrics; only training provides them."""
-    return all(key in collector.data_struct for key in TRAINING_DATA if collector.register.need(key))
+    return all(
+        key in collector.data_struct for key in TRAINING_DATA if collector.register.need(key)
+    )
 
 
-def _list_collector(config: Config, candidates: NDArray[Any], knowledge: TrainingKnowledge) -> ListCollector:
+def _list_collector(
+    config: Config, candidates: NDArray[Any], knowledge: TrainingKnowledge
+) -> ListCollector:
     asked = {metric.lower() for metric in config["metrics"]}
     return ListCollector(knowledge, candidates, config["USER_ID_FIELD"], "poprsp" in asked)
 
@@ -233,7 +260,9 @@ def _explain_undefined(trainer: Trainer, result: dict[str, float], phase: str) -
         metric = registry.metrics_dict.get(without_view(key)[0].split("@")[0])
         reason = getattr(metric, "undefined", _UNDEFINED[trainer.config["eval_type"]])
         if phase == "valid" and key == trainer.config["valid_metric"].lower():
-            raise ConfigError(f"valid_metric: found {key}, which is undefined in this validation: {reason}")
+            raise ConfigError(
+                f"valid_metric: found {key}, which is undefined in this validation: {reason}"
+            )
         if key not in said:
             said.add(key)
             unsaid.setdefault(reason, []).append(key)

@@ -29,7 +29,9 @@ def register_metric(metric: type[AbstractMetric]) -> None:
     """
     name = metric.__name__
     if not hasattr(metric, "metric_need") or not hasattr(metric, "metric_type"):
-        raise ConfigError(f"register: found {name} without metric_need or metric_type, which RecBole reads")
+        raise ConfigError(
+            f"register: found {name} without metric_need or metric_type, which RecBole reads"
+        )
 
     check_name(metric, registry.metrics_dict.get(name.lower()), "metric")
     _enter(metric)

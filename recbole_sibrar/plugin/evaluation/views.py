@@ -19,7 +19,9 @@ from recbole_sibrar.parallel import processes
 __all__ = ["add_results", "add_user_results", "log_results"]
 
 
-def add_results(trainer: Trainer, structs: Mapping[str, DataStruct], result: dict[str, float]) -> dict[str, float]:
+def add_results(
+    trainer: Trainer, structs: Mapping[str, DataStruct], result: dict[str, float]
+) -> dict[str, float]:
     """Add the metrics of all views to the result of an evaluation; every process gets them.
 
     Args:
@@ -38,7 +40,9 @@ def add_results(trainer: Trainer, structs: Mapping[str, DataStruct], result: dic
     return result
 
 
-def log_results(structs: Mapping[str, DataStruct], struct: DataStruct, result: Mapping[str, float]) -> None:
+def log_results(
+    structs: Mapping[str, DataStruct], struct: DataStruct, result: Mapping[str, float]
+) -> None:
     """Log the results of a test as a table with a row for each view."""
     rows: dict[str, dict[str, float]] = {"": {}, **{name: {} for name in structs}}
     for metric, value in result.items():

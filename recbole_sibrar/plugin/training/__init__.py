@@ -1,3 +1,12 @@
 """Extensions of RecBole's trainer."""
 
-__all__ = ["distributed", "loaded", "losses", "moved_data", "optimizer", "outcome", "process_group", "resume"]
+__all__ = [
+    "distributed",
+    "loaded",
+    "losses",
+    "moved_data",
+    "optimizer",
+    "outcome",
+    "process_group",
+    "resume",
+]

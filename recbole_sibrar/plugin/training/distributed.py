@@ -40,7 +40,9 @@ _COLLECTED = ("rec.topk", "rec.meanrank", "rec.score", "rec.items", "data.label"
 """Data that RecBole's collector gathers batch by batch."""
 
 
-def init_trainer(original: Callable[..., None], trainer: AbstractTrainer, config: Config, model: nn.Module) -> None:
+def init_trainer(
+    original: Callable[..., None], trainer: AbstractTrainer, config: Config, model: nn.Module
+) -> None:
     """Take the model; where there are several processes, let torch average their gradients."""
     if processes.count(config) == 1:
         original(trainer, config, model)
@@ -81,7 +83,9 @@ def synchronized(model: nn.Module) -> nn.Module:
 def saved_buffers(model: nn.Module) -> list[Tensor]:
     """Dense buffers of a checkpoint, such as running statistics."""
     saved = model.state_dict(keep_vars=True)
-    return [buffer for name, buffer in model.named_buffers() if name in saved and not buffer.is_sparse]
+    return [
+        buffer for name, buffer in model.named_buffers() if name in saved and not buffer.is_sparse
+    ]
 
 
 def get_data_struct(original: Callable[..., Any], collector: Collector) -> Any:

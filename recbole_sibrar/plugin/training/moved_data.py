@@ -95,7 +95,11 @@ def place_data(config: Config, request: Request) -> None:
 def _files(config: Config) -> list[str]:
     """Names of the files with the interactions."""
     parts = config["benchmark_filename"]
-    return [f"{config['dataset']}.{part}.inter" for part in parts] if parts else [f"{config['dataset']}.inter"]
+    return (
+        [f"{config['dataset']}.{part}.inter" for part in parts]
+        if parts
+        else [f"{config['dataset']}.inter"]
+    )
 
 
 def _has_all(folder: Path, files: Sequence[str]) -> bool:
@@ -105,4 +109,8 @@ def _has_all(folder: Path, files: Sequence[str]) -> bool:
 def _is_saved(config: Config) -> bool:
     """Tell whether RecBole finds a file of ``save_dataset``, and may need no other files."""
     file = config["dataset_save_path"]
-    return Path(file).is_file() if file else any(Path(config["checkpoint_dir"]).glob(f"{config['dataset']}-*.pth"))
+    return (
+        Path(file).is_file()
+        if file
+        else any(Path(config["checkpoint_dir"]).glob(f"{config['dataset']}-*.pth"))
+    )

@@ -10,7 +10,9 @@ from torch.optim import Optimizer
 from recbole_sibrar.model.multimodal import MultimodalRecommender
 
 
-def build_optimizer(original: Callable[..., Optimizer], trainer: Trainer, **kwargs: object) -> Optimizer:
+def build_optimizer(
+    original: Callable[..., Optimizer], trainer: Trainer, **kwargs: object
+) -> Optimizer:
     """Build the optimiser of ``learner``, with PyTorch's fused update if there is one.
 
     Other updates go over all parameters several times, which takes three times as long. RecBole's own models keep

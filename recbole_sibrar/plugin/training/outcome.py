@@ -40,7 +40,11 @@ def run_recbole(
     trainer = trainers[-1]
     file = str(getattr(trainer, "saved_model_file", ""))
     result["checkpoint"] = file if saved and Path(file).is_file() else None
-    main = processes.is_main(trainer.config) if trainer.config["single_spec"] else trainer.config["local_rank"] == 0
+    main = (
+        processes.is_main(trainer.config)
+        if trainer.config["single_spec"]
+        else trainer.config["local_rank"] == 0
+    )
     if main:
         getLogger().info("\n" + closing_block(trainer, result))
     if main and queue is not None:
@@ -59,7 +63,9 @@ def _noting_trainers() -> Iterator[list[Any]]:
         _TRAINERS.reset(token)
 
 
-def note_trainer(original: Callable[..., None], trainer: AbstractTrainer, *args: object, **kwargs: object) -> None:
+def note_trainer(
+    original: Callable[..., None], trainer: AbstractTrainer, *args: object, **kwargs: object
+) -> None:
     """Make a trainer, and note it as one of the run in progress."""
     original(trainer, *args, **kwargs)
     trainers = _TRAINERS.get()
@@ -68,7 +74,12 @@ def note_trainer(original: Callable[..., None], trainer: AbstractTrainer, *args:
 
 
 def name_losses(
-    original: Callable[..., str], trainer: Trainer, epoch: int, start: float, end: float, losses: Any
+    original: Callable[..., str],
+    trainer: Trainer,
+    epoch: int,
+    start: float,
+    end: float,
+    losses: Any,
 ) -> str:
     """Call the parts of our models' losses by name, which RecBole numbers."""
     output: str = original(trainer, epoch, start, end, losses)
@@ -117,10 +128,18 @@ def _data(trainer: Trainer) -> str:
     config = trainer.config
     loader = training_state(trainer).loader
     dataset = getattr(loader, "_dataset", None)
-    size = "" if dataset is None else f": {dataset.user_num - 1:,} users, {dataset.item_num - 1:,} items"
+    size = (
+        ""
+        if dataset is None
+        else f": {dataset.user_num - 1:,} users, {dataset.item_num - 1:,} items"
+    )
 
     split = config["eval_args"]["split"]
-    way = "files" if config["benchmark_filename"] else " ".join(f"{key} {shares}" for key, shares in split.items())
+    way = (
+        "files"
+        if config["benchmark_filename"]
+        else " ".join(f"{key} {shares}" for key, shares in split.items())
+    )
     return f"{config['dataset']}{size}, parts by {way}, seed {config['seed']}"
 
 
@@ -146,5 +165,8 @@ def _next(trainer: Trainer, checkpoint: str | None) -> list[str]:
     if not isinstance(getattr(trainer, "model", None), MultimodalRecommender):
         return [loading]
     file = shlex.quote(checkpoint)
-    commands = [f"recbole-sibrar {name} {file}" for name in ("missing", "gap", "export --output=NAME.sibrar")]
+    commands = [
+        f"recbole-sibrar {name} {file}"
+        for name in ("missing", "gap", "export --output=NAME.sibrar")
+    ]
     return [*commands, loading]

@@ -53,7 +53,9 @@ def init_device(original: Callable[..., None], config: Config) -> None:
     if local_rank is None or final["world_size"] == 1:
         return
     if config["MODEL_TYPE"] is ModelType.DECISIONTREE:
-        raise ConfigError(f"--nproc: found {final['nproc']}, allowed is 1 for {config.model}, which has no gradients")
+        raise ConfigError(
+            f"--nproc: found {final['nproc']}, allowed is 1 for {config.model}, which has no gradients"
+        )
     if final["device"].type == "cuda":
         final["device"] = torch.device("cuda", local_rank)
         torch.cuda.set_device(local_rank)
@@ -77,7 +79,9 @@ def _join(final: dict[str, Any], rank: int) -> None:
             dist.init_process_group(backend, store=store, rank=rank, world_size=count)
     except (dist.DistError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise ConfigError(f"--ip, --port: {count} processes did not meet at {address}: {reason}") from None
+        raise ConfigError(
+            f"--ip, --port: {count} processes did not meet at {address}: {reason}"
+        ) from None
 
 
 def _meet(final: dict[str, Any], rank: int, address: str) -> Store:
@@ -89,7 +93,13 @@ def _meet(final: dict[str, Any], rank: int, address: str) -> Store:
     if not 0 <= port < 2**16:
         raise ValueError(f"port must have value from 0 to 65535 but was {port}.")
     store: Store = dist.TCPStore(  # type: ignore[attr-defined]  # exported without being named
-        final["ip"], port, count, is_master=rank == 0, timeout=_MEETING_TIME, wait_for_workers=True, multi_tenant=True
+        final["ip"],
+        port,
+        count,
+        is_master=rank == 0,
+        timeout=_MEETING_TIME,
+        wait_for_workers=True,
+        multi_tenant=True,
     )
     store.set_timeout(default_pg_timeout)
     return store

@@ -34,7 +34,13 @@ from recbole_sibrar.trainer.disk import named, writing_events
 from recbole_sibrar.trainer.interruption import SIGTERM, listening
 from recbole_sibrar.trainer.plain_values import held_config
 from recbole_sibrar.trainer.progress import Progress
-from recbole_sibrar.trainer.state import full_state, loader_states, random_state, set_loader_states, set_random_state
+from recbole_sibrar.trainer.state import (
+    full_state,
+    loader_states,
+    random_state,
+    set_loader_states,
+    set_random_state,
+)
 
 __all__ = [
     "evaluate",
@@ -54,7 +60,9 @@ def is_resumable(model_type: Any, model: str) -> bool:
     return get_trainer(model_type, model) in (Trainer, KGTrainer)
 
 
-def make_folder(original: Callable[..., None], trainer: Trainer, config: Config, *args: object) -> None:
+def make_folder(
+    original: Callable[..., None], trainer: Trainer, config: Config, *args: object
+) -> None:
     """Make the folder of the checkpoints before RecBole, whose failure is a traceback.
 
     Raises:
@@ -63,11 +71,19 @@ def make_folder(original: Callable[..., None], trainer: Trainer, config: Config,
     try:
         Path(config["checkpoint_dir"]).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataError(f"checkpoint_dir: cannot make {config['checkpoint_dir']}: {error.strerror}") from None
+        raise DataError(
+            f"checkpoint_dir: cannot make {config['checkpoint_dir']}: {error.strerror}"
+        ) from None
     original(trainer, config, *args)
 
 
-def fit(original: Callable[..., Any], trainer: Trainer, train_data: LoaderLike, *args: Any, **kwargs: Any) -> Any:
+def fit(
+    original: Callable[..., Any],
+    trainer: Trainer,
+    train_data: LoaderLike,
+    *args: Any,
+    **kwargs: Any,
+) -> Any:
     """Train; resume from the checkpoint of the key ``resume``, save states, and stop when asked to."""
     state = training_state(trainer)
     state.loader = train_data
@@ -96,7 +112,9 @@ def _load_checkpoint(trainer: Trainer, train_data: LoaderLike) -> None:
     if config["resume"] == restore.AUTO:
         found = None
         if processes.is_main(config):
-            found = restore.find(config, trainer.logger.info, record_of(train_data), ending.has_test(train_data))
+            found = restore.find(
+                config, trainer.logger.info, record_of(train_data), ending.has_test(train_data)
+            )
         config.final_config_dict["resume"] = processes.broadcast(config, found)
     if config["resume"]:
         trainer.resume_checkpoint(config["resume"])
@@ -105,7 +123,9 @@ def _load_checkpoint(trainer: Trainer, train_data: LoaderLike) -> None:
     plan, state.plan = state.plan, None
     # The run was resumed by hand, before the data were known.
     if plan is not None and plan.record is not None:
-        restore.check_data(plan.file, {KEY: plan.record}, record_of(train_data), trainer.logger.warning)
+        restore.check_data(
+            plan.file, {KEY: plan.record}, record_of(train_data), trainer.logger.warning
+        )
 
 
 def _prepare_files(progress: Progress, saved: bool, is_resumed: bool) -> None:
@@ -152,7 +172,9 @@ def _closing(train_data: Any) -> Iterator[None]:
             train_data.kg_iter = train_data.gen_iter = None
 
 
-def _restore(trainer: Trainer, progress: Progress, train_data: LoaderLike, state: dict[str, Any]) -> None:
+def _restore(
+    trainer: Trainer, progress: Progress, train_data: LoaderLike, state: dict[str, Any]
+) -> None:
     """Restore the values of a checkpoint left out by RecBole's ``resume_checkpoint``."""
     best = state["best_valid_result"]
     # An OrderedDict, as RecBole's evaluator makes and prints it.
@@ -161,7 +183,11 @@ def _restore(trainer: Trainer, progress: Progress, train_data: LoaderLike, state
     set_loader_states(train_data, state["loaders"])
     progress.keeps_last = state["keeps_last"]
 
-    count, rank, saved = processes.count(trainer.config), processes.rank(trainer.config), state["ranks"]
+    count, rank, saved = (
+        processes.count(trainer.config),
+        processes.rank(trainer.config),
+        state["ranks"],
+    )
     if count != len(saved):
         trainer.logger.warning(
             f"resume: {len(saved)} processes have trained the model, now {count} do: "
@@ -171,7 +197,11 @@ def _restore(trainer: Trainer, progress: Progress, train_data: LoaderLike, state
     if "random" in own:
         set_random_state(own["random"])
     if state.get("batches"):
-        progress.resumed = {"batches": state["batches"], "losses": own["losses"], "drawn": own["drawn"]}
+        progress.resumed = {
+            "batches": state["batches"],
+            "losses": own["losses"],
+            "drawn": own["drawn"],
+        }
 
 
 def _has_ended(trainer: Trainer, state: dict[str, Any]) -> bool:
@@ -202,7 +232,9 @@ def train_epoch(
     return progress.epoch(train, train_data, epoch_idx, loss_func or trainer.model.calculate_loss)
 
 
-def valid_epoch(original: Callable[..., Any], trainer: Trainer, *args: object, **kwargs: object) -> Any:
+def valid_epoch(
+    original: Callable[..., Any], trainer: Trainer, *args: object, **kwargs: object
+) -> Any:
     """Validate, and keep the result: RecBole saves a new best checkpoint before it notes the result as the best."""
     state = training_state(trainer)
     if state.progress is not None:
@@ -325,7 +357,11 @@ def save_checkpoint(
 
 
 def _save_without_state(
-    original: Callable[..., None], trainer: Trainer, epoch: int, verbose: bool, options: dict[str, Any]
+    original: Callable[..., None],
+    trainer: Trainer,
+    epoch: int,
+    verbose: bool,
+    options: dict[str, Any],
 ) -> None:
     """Write RecBole's checkpoint as RecBole does, with a configuration fit for a checkpoint."""
     config = trainer.config

@@ -46,7 +46,9 @@ def check_progress(trainer: TrainerLike, score: float) -> None:
 
     found: dict[str, list[float]] = {
         "training loss": losses if stands_still(losses, _TOLERANCE) else [],
-        trainer.config["valid_metric"]: state.valid_scores if stands_still(state.valid_scores) else [],
+        trainer.config["valid_metric"]: state.valid_scores
+        if stands_still(state.valid_scores)
+        else [],
     }
     standing = {name: values[-1] for name, values in found.items() if values}
     key = f"standstill {sorted(standing)}"

@@ -47,7 +47,11 @@ class Job:
 
 
 def make_job(
-    specification: dict[str, Any], folder: Path, token: Path, threads: str, resources: Mapping[str, float]
+    specification: dict[str, Any],
+    folder: Path,
+    token: Path,
+    threads: str,
+    resources: Mapping[str, float],
 ) -> Job:
     """Make the job of a run, with the texts of its configuration files.
 
@@ -59,7 +63,9 @@ def make_job(
         resources: Ray's names -> amounts.
     """
     files = {file: Path(file).read_text(encoding="utf-8") for file in specification["config_files"]}
-    return Job(specification, files, str(folder), str(token), threads, has_gpu=resources.get("GPU", 0) > 0)
+    return Job(
+        specification, files, str(folder), str(token), threads, has_gpu=resources.get("GPU", 0) > 0
+    )
 
 
 @contextmanager
@@ -111,7 +117,9 @@ def _local_specification(job: Job) -> dict[str, Any]:
     dataset = job.specification["dataset"]
     data = Path(keys["data_path"]) / dataset
     if dataset != _IN_RECBOLE and not data.is_dir():
-        raise ConfigError(f"the machine {socket.gethostname()} of the cluster has no folder {data} with the data set")
+        raise ConfigError(
+            f"the machine {socket.gethostname()} of the cluster has no folder {data} with the data set"
+        )
     return {**job.specification, "keys": keys}
 
 

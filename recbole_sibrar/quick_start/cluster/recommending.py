@@ -75,7 +75,9 @@ def recommend_file(batch: Batch, address: str, progress: bool = True) -> Written
     with session.connected(address, "recbole-sibrar recommend", _ADVICE):
         added = list(_new_items(batch))
         results = _results(batch, shards_of(batch.users, spec), added)
-        return write_results(results, batch.output, spec.n if batch.users is None else None, progress)
+        return write_results(
+            results, batch.output, spec.n if batch.users is None else None, progress
+        )
 
 
 def _new_items(batch: Batch) -> Iterator[pa.Table]:
@@ -90,7 +92,9 @@ def _new_items(batch: Batch) -> Iterator[pa.Table]:
         yield pa.table({spec.id_field: pa.array(frame.tokens, pa.string()), **frame.columns})
 
 
-def _results(batch: Batch, shards: Iterable[Shard], added: list[pa.Table]) -> Iterator[tuple[pd.DataFrame, int]]:
+def _results(
+    batch: Batch, shards: Iterable[Shard], added: list[pa.Table]
+) -> Iterator[tuple[pd.DataFrame, int]]:
     """Recommend shard by shard; the results come in the order of the shards.
 
     Raises:
@@ -143,7 +147,9 @@ class _Queue:
 
     def take(self, n_left: int) -> Iterator[tuple[pd.DataFrame, int]]:
         """Take results from the front until no more than a number of shards is left, and those that are ready."""
-        while self.in_order and (len(self.in_order) > n_left or self.in_order[0] not in self.in_work):
+        while self.in_order and (
+            len(self.in_order) > n_left or self.in_order[0] not in self.in_work
+        ):
             result = self.in_order.popleft()
             answer: Answer = ray.get(result)
             self.in_work.pop(result, None)
@@ -155,10 +161,14 @@ class _Queue:
         """Note the results that are ready; wait for one if ``seconds`` is None."""
         if self.in_work:
             waiting = list(self.in_work)
-            ready, _ = ray.wait(waiting, num_returns=1 if seconds is None else len(waiting), timeout=seconds)
+            ready, _ = ray.wait(
+                waiting, num_returns=1 if seconds is None else len(waiting), timeout=seconds
+            )
             for result in ready:
                 del self.in_work[result]
 
     def _start(self) -> Any:
         actor: Any = ray.remote(ShardActor)
-        return actor.options(num_cpus=1, max_restarts=_RESTARTS, max_task_retries=_RESTARTS).remote(*self.arguments)
+        return actor.options(num_cpus=1, max_restarts=_RESTARTS, max_task_retries=_RESTARTS).remote(
+            *self.arguments
+        )

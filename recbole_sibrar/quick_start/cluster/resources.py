@@ -71,7 +71,11 @@ def check_resources(option: str, resources: Mapping[str, float]) -> None:
         return
 
     found = "; ".join(_text(machine, resources, ", ") for machine in machines)
-    refuse(option, _text(resources, resources, ","), f"no more than a machine of the cluster has: {found}")
+    refuse(
+        option,
+        _text(resources, resources, ","),
+        f"no more than a machine of the cluster has: {found}",
+    )
 
 
 def _has_all(machine: Mapping[str, float], resources: Mapping[str, float]) -> bool:

@@ -44,7 +44,9 @@ _STARTS = 2
 
 
 @contextmanager
-def connected(address: str, program: str, advice: str, n_cpus: int | None = None) -> Iterator[Watch]:
+def connected(
+    address: str, program: str, advice: str, n_cpus: int | None = None
+) -> Iterator[Watch]:
     """Connect to a cluster and leave it at the end of the ``with`` block.
 
     Args:
@@ -116,7 +118,9 @@ def _start(address: str, options: dict[str, Any], watch: Watch) -> None:
             raise ConfigError(f"--cluster: cannot use {address}: {reason}") from None
         except Exception as error:  # Ray raises no narrower class if its processes are too slow
             if attempt == n_attempts:
-                raise ProcessError(f"{watch.reason} (Ray: {one_line(error, _LONGEST_REASON)})") from None
+                raise ProcessError(
+                    f"{watch.reason} (Ray: {one_line(error, _LONGEST_REASON)})"
+                ) from None
             _end_children(others)
 
 

@@ -24,7 +24,9 @@ _POLL_SECONDS = 1.0
 _SECONDS_TO_END = 15.0
 """Time for the command to end by itself."""
 
-_WITNESS = "import sys; sys.stdin.buffer.read() == b'left' or sys.stderr.write(sys.argv[1] + chr(10))"
+_WITNESS = (
+    "import sys; sys.stdin.buffer.read() == b'left' or sys.stderr.write(sys.argv[1] + chr(10))"
+)
 """Program of the witness: it writes a line if this process ends without a message."""
 
 

@@ -78,7 +78,9 @@ def export(
     with quiet(), checkpoint_errors(checkpoint):
         loaded = recbole.quick_start.load_data_and_model(checkpoint, data_path=data_path)
         config, model, _, train_data, valid_data, test_data = loaded
-        results = metrics or _evaluate(config, model, train_data, {"validation": valid_data, "test": test_data})
+        results = metrics or _evaluate(
+            config, model, train_data, {"validation": valid_data, "test": test_data}
+        )
         content = collect(model, train_data._dataset, chosen, results)
     write(content, folder, chosen.overwrite)
     return content
@@ -100,7 +102,9 @@ def _evaluate(
 
 
 @torch.no_grad()
-def collect(model: Any, dataset: Any, options: ExportOptions, metrics: Mapping[str, Mapping[str, float]]) -> Content:
+def collect(
+    model: Any, dataset: Any, options: ExportOptions, metrics: Mapping[str, Mapping[str, float]]
+) -> Content:
     """Take a portable model from a trained one.
 
     Args:
@@ -128,7 +132,9 @@ def collect(model: Any, dataset: Any, options: ExportOptions, metrics: Mapping[s
     counts = (matrix.getnnz(1), matrix.getnnz(0))
     contents = {}
     for side, vectors, n_interactions in zip(SIDES, pairs, counts, strict=True):
-        contents[side] = _side_content(dataset, side, own[side], vectors, n_interactions, specs[side], options)
+        contents[side] = _side_content(
+            dataset, side, own[side], vectors, n_interactions, specs[side], options
+        )
 
     manifest = Manifest(
         FORMAT,
@@ -145,7 +151,9 @@ def collect(model: Any, dataset: Any, options: ExportOptions, metrics: Mapping[s
         metrics={part: _plain(values) for part, values in metrics.items()},
     )
     histories = Histories(matrix.indices.astype(np.int32), matrix.indptr.astype(np.int64))
-    return Content(manifest, contents["user"], contents["item"], histories, _weights(model) if is_ours else {})
+    return Content(
+        manifest, contents["user"], contents["item"], histories, _weights(model) if is_ours else {}
+    )
 
 
 def _plain(values: Mapping[str, float]) -> dict[str, float]:
@@ -181,13 +189,22 @@ def _id_field(dataset: Any, side: Side) -> str:
     return str(dataset.uid_field if side == "user" else dataset.iid_field)
 
 
-def _side_spec(dataset: Any, side: Side, encoder: EntityEncoder | None, model: Any, options: ExportOptions) -> SideSpec:
+def _side_spec(
+    dataset: Any, side: Side, encoder: EntityEncoder | None, model: Any, options: ExportOptions
+) -> SideSpec:
     """Describe a side."""
     id_field = _id_field(dataset, side)
     n = dataset.num(id_field) - 1
     shown = tuple(fields.display_table(dataset, side, options.display, []).column_names)
     if encoder is None:
-        return SideSpec(id_field, n, n, "none", unused=fields.unused_fields(dataset, side, (), id_field), display=shown)
+        return SideSpec(
+            id_field,
+            n,
+            n,
+            "none",
+            unused=fields.unused_fields(dataset, side, (), id_field),
+            display=shown,
+        )
 
     specs = fields.field_specs(dataset, encoder)
     preferences = getattr(model, f"{side}_preferences", None)

@@ -35,7 +35,9 @@ def alone(encoder: EntityEncoder, modality: str) -> Tensor:
     blocks = torch.split(ids, _BLOCK)
     # The embedding of the content, also for trained entities.
     if isinstance(encoder, CollaborativeContentEncoder):
-        return torch.cat([ConcatenationEncoder.encode(encoder, block, column)[0] for block in blocks]).cpu()
+        return torch.cat(
+            [ConcatenationEncoder.encode(encoder, block, column)[0] for block in blocks]
+        ).cpu()
     return torch.cat([encoder.encode(block, column)[0] for block in blocks]).cpu()
 
 
@@ -57,12 +59,13 @@ def of_recbole_model(model: Any, dataset: DatasetLike, name: str) -> tuple[Tenso
     model.eval()
     n_users, n_items = dataset.user_num, dataset.item_num
     for users, items in _candidates(model):
-        has_shape = len(users) == n_users and len(items) == n_items and users.shape[1:] == items.shape[1:]
+        has_shape = (
+            len(users) == n_users and len(items) == n_items and users.shape[1:] == items.shape[1:]
+        )
         if has_shape and _scores_agree(model, dataset, users, items):
             return users[1:].float().cpu(), items[1:].float().cpu()
-    allowed = (
-        f"{', '.join(MODELS)}, or a model of RecBole whose score is the dot product of two embeddings, such as BPR"
-    )
+    of_recbole = "a model of RecBole whose score is the dot product of two embeddings, such as BPR"
+    allowed = f"{', '.join(MODELS)}, or {of_recbole}"
     return refuse("CHECKPOINT", name, allowed)
 
 
@@ -73,10 +76,18 @@ def _candidates(model: Any) -> list[tuple[Tensor, Tensor]]:
         output = model.forward()
     except Exception:  # a model whose forward needs a batch fails in a way of its own
         output = None
-    if isinstance(output, tuple) and len(output) >= 2 and all(isinstance(part, Tensor) for part in output[:2]):
+    if (
+        isinstance(output, tuple)
+        and len(output) >= 2
+        and all(isinstance(part, Tensor) for part in output[:2])
+    ):
         found.append((output[0], output[1]))
 
-    for names in (("user_embedding", "item_embedding"), ("user_emb", "item_emb"), ("user_embed", "item_embed")):
+    for names in (
+        ("user_embedding", "item_embedding"),
+        ("user_emb", "item_emb"),
+        ("user_embed", "item_embed"),
+    ):
         users, items = (getattr(model, part, None) for part in names)
         if isinstance(users, nn.Embedding) and isinstance(items, nn.Embedding):
             found.append((users.weight.detach(), items.weight.detach()))

@@ -40,7 +40,9 @@ def field_specs(dataset: MultimodalDataset, encoder: EntityEncoder) -> tuple[Fie
     return tuple(_field_spec(dataset, encoder, tables[name]) for name in names)
 
 
-def _field_spec(dataset: MultimodalDataset, encoder: EntityEncoder, table: ModalityTable) -> FieldSpec:
+def _field_spec(
+    dataset: MultimodalDataset, encoder: EntityEncoder, table: ModalityTable
+) -> FieldSpec:
     name = table.name
     recorder = recorder_of(dataset)
     scaling = _scaling_layer(encoder, name)
@@ -70,10 +72,17 @@ def _bucket_spec(dataset: MultimodalDataset, name: str) -> BucketSpec | None:
     if held is None:
         return None
     asked = dataset.config["discretization"][name]
-    return BucketSpec(asked["method"], int(asked.get("bucket") or 0), tuple(map(float, held.bounds)), int(held.count))
+    return BucketSpec(
+        asked["method"],
+        int(asked.get("bucket") or 0),
+        tuple(map(float, held.bounds)),
+        int(held.count),
+    )
 
 
-def vocabularies(dataset: MultimodalDataset, encoder: EntityEncoder) -> dict[str, tuple[pa.Array, NDArray[np.int64]]]:
+def vocabularies(
+    dataset: MultimodalDataset, encoder: EntityEncoder
+) -> dict[str, tuple[pa.Array, NDArray[np.int64]]]:
     """Collect the labels with a training entity of each field; the others count as missing, as in training.
 
     Args:
@@ -88,7 +97,10 @@ def vocabularies(dataset: MultimodalDataset, encoder: EntityEncoder) -> dict[str
     found: dict[str, tuple[pa.Array, NDArray[np.int64]]] = {}
     for name in encoder.modalities:
         table = tables[name]
-        if name in RESERVED_NAMES or table.kind not in (ModalityKind.CATEGORICAL, ModalityKind.MULTI_LABEL):
+        if name in RESERVED_NAMES or table.kind not in (
+            ModalityKind.CATEGORICAL,
+            ModalityKind.MULTI_LABEL,
+        ):
             continue
         is_bucket = dataset.field2type[name].value.startswith("float")
         numbers = _known_labels(with_known_labels(table, trained))
@@ -117,7 +129,9 @@ def headers(dataset: DatasetLike, side: Side) -> Mapping[str, Field]:
     return {field.name: field for field in atomic_file(dataset.config, path).header}
 
 
-def unused_fields(dataset: DatasetLike, side: Side, used: Sequence[str], id_field: str) -> tuple[str, ...]:
+def unused_fields(
+    dataset: DatasetLike, side: Side, used: Sequence[str], id_field: str
+) -> tuple[str, ...]:
     """List the fields of the atomic file that the encoder does not read."""
     return tuple(name for name in headers(dataset, side) if name not in used and name != id_field)
 
@@ -135,7 +149,9 @@ def check_display(dataset: DatasetLike, names: Sequence[str]) -> None:
             refuse("--display", name, f"{allowed}{nearest(name, known)}")
 
 
-def display_table(dataset: DatasetLike, side: Side, names: Sequence[str], tokens: Sequence[str]) -> pa.Table:
+def display_table(
+    dataset: DatasetLike, side: Side, names: Sequence[str], tokens: Sequence[str]
+) -> pa.Table:
     """Read display columns as they are in the atomic file, also those that the model does not use.
 
     Args:
@@ -151,7 +167,9 @@ def display_table(dataset: DatasetLike, side: Side, names: Sequence[str], tokens
         return pa.table({})
 
     path = os.path.join(dataset.dataset_path, f"{dataset.dataset_name}.{side}")
-    frame = atomic_file(dataset.config, path).read([known[id_field], *(known[name] for name in chosen)])
+    frame = atomic_file(dataset.config, path).read(
+        [known[id_field], *(known[name] for name in chosen)]
+    )
     by_id = frame.drop_duplicates(id_field).set_index(id_field).reindex(list(tokens))
     return pa.table({name: _display_column(by_id[name], known[name].type) for name in chosen})
 

@@ -17,7 +17,11 @@ from recbole_sibrar.config import ConfigError
 from recbole_sibrar.errors import one_line
 from recbole_sibrar.quick_start.cluster import jobs, session
 from recbole_sibrar.quick_start.cluster.jobs import Job
-from recbole_sibrar.quick_start.cluster.resources import check_resources, default_resources, read_resources
+from recbole_sibrar.quick_start.cluster.resources import (
+    check_resources,
+    default_resources,
+    read_resources,
+)
 from recbole_sibrar.quick_start.cluster.session import LOCAL
 from recbole_sibrar.quick_start.group import execution
 from recbole_sibrar.quick_start.group.execution import LaunchError
@@ -33,7 +37,11 @@ _ADVICE = "the same command continues with the unfinished runs, and needs no Ray
 
 
 def execute(
-    runs: Sequence[Run], n_jobs: int | None, address: str, resources: str | None, note: Callable[[str], None]
+    runs: Sequence[Run],
+    n_jobs: int | None,
+    address: str,
+    resources: str | None,
+    note: Callable[[str], None],
 ) -> list[Run]:
     """Execute the unfinished runs on a cluster, like :func:`~recbole_sibrar.quick_start.group.execution.execute`.
 
@@ -124,7 +132,9 @@ class Tasks:
             jobs.write_files(run.folder, {RESULT: result})
         return status
 
-    def _wait(self, task: ray.ObjectRef[tuple[int, dict[str, bytes]]]) -> tuple[int, dict[str, bytes]]:
+    def _wait(
+        self, task: ray.ObjectRef[tuple[int, dict[str, bytes]]]
+    ) -> tuple[int, dict[str, bytes]]:
         try:
             return ray.get(task)
         except ConfigError as error:

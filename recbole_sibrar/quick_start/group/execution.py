@@ -19,7 +19,12 @@ from recbole_sibrar.files import try_lock
 from recbole_sibrar.quick_start.group import record
 from recbole_sibrar.quick_start.group.runs import CONFIGURATION, CURVE, ENVIRONMENT, LOG, Run
 from recbole_sibrar.quick_start.group.single_run import CHECKPOINT, SPECIFICATION
-from recbole_sibrar.quick_start.run.child_process import Children, interruptible, reason_of, threads_each
+from recbole_sibrar.quick_start.run.child_process import (
+    Children,
+    interruptible,
+    reason_of,
+    threads_each,
+)
 from recbole_sibrar.trainer.restore import AUTO
 
 __all__ = ["LaunchError", "Launcher", "LocalProcesses", "execute", "run_process"]
@@ -71,10 +76,14 @@ def run_process(folder: Path, log: IO[bytes], threads: str, children: Children) 
     module = "recbole_sibrar.quick_start.group.single_run"
     command = [sys.executable, "-m", module, str(folder), str(os.getpid())]
     environment = {**os.environ, "OMP_NUM_THREADS": threads}
-    return children.run(command, env=environment, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+    return children.run(
+        command, env=environment, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+    )
 
 
-def execute(runs: Sequence[Run], jobs: int, note: Callable[[str], None], launcher: Launcher | None = None) -> list[Run]:
+def execute(
+    runs: Sequence[Run], jobs: int, note: Callable[[str], None], launcher: Launcher | None = None
+) -> list[Run]:
     """Execute the unfinished runs; a failure is reported, and the others continue.
 
     Args:
@@ -99,7 +108,9 @@ def execute(runs: Sequence[Run], jobs: int, note: Callable[[str], None], launche
                 reason = future.result()
                 if reason:
                     failed.append(run)
-                    note(f"failed: {run.variant.name}, seed {run.seed}: {reason} ({run.folder / LOG})")
+                    note(
+                        f"failed: {run.variant.name}, seed {run.seed}: {reason} ({run.folder / LOG})"
+                    )
                 bar.update()
         except BaseException:
             # First no new runs, then the end of the running ones; else a waiting run would start in between.

@@ -157,7 +157,9 @@ def _read_comparison(folder: Path) -> ComparisonFolder:
     results = _read_results(folder / RESULTS)
     title, legend = _read_summary(folder)
     file = folder / SIGNIFICANCE
-    significance = read_table(file) if file.is_file() else pd.DataFrame(columns=["metric", "a", "b"])
+    significance = (
+        read_table(file) if file.is_file() else pd.DataFrame(columns=["metric", "a", "b"])
+    )
 
     found = [_find_run(folder, row) for _, row in results.iterrows()]
     paths = sorted((folder / "runs").iterdir())
@@ -202,7 +204,9 @@ def _find_run(folder: Path, row: pd.Series[Any]) -> FinishedRun | None:
 
 def _n_differences(row: pd.Series[Any], reported: dict[str, float]) -> int:
     """Count the metrics with another value in the row than in the result; NaN counts as equal."""
-    return sum(row[key] != value for key, value in reported.items() if key in row and value == value)
+    return sum(
+        row[key] != value for key, value in reported.items() if key in row and value == value
+    )
 
 
 def _read_summary(folder: Path) -> tuple[str, str]:
@@ -223,7 +227,11 @@ def read_table(path: Path) -> pd.DataFrame:
         ConfigError: It is no CSV file.
     """
     # A model may be called "nan" or "None": only an empty cell is missing.
-    options: Any = {"keep_default_na": False, "na_values": [""], "dtype": dict.fromkeys(_NAMES, str)}
+    options: Any = {
+        "keep_default_na": False,
+        "na_values": [""],
+        "dtype": dict.fromkeys(_NAMES, str),
+    }
     try:
         table: pd.DataFrame = pd.read_csv(path, float_precision="round_trip", **options)
     except (ValueError, OSError) as error:  # parsing errors of pandas are ValueErrors

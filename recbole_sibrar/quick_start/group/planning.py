@@ -64,7 +64,9 @@ def plan(
     return runs
 
 
-def _make_run(variant: Variant, dataset: str, files: Sequence[str], keys: dict[str, Any], output: Path) -> Run:
+def _make_run(
+    variant: Variant, dataset: str, files: Sequence[str], keys: dict[str, Any], output: Path
+) -> Run:
     """Make the run of a variant with the seed among its keys."""
     config = _configuration(variant, dataset, files, keys)
     seed = keys["seed"]
@@ -81,7 +83,9 @@ def _make_run(variant: Variant, dataset: str, files: Sequence[str], keys: dict[s
     return Run(variant, seed, folder, specification, record.configuration(config))
 
 
-def _configuration(variant: Variant, dataset: str, files: Sequence[str], keys: dict[str, Any]) -> Config:
+def _configuration(
+    variant: Variant, dataset: str, files: Sequence[str], keys: dict[str, Any]
+) -> Config:
     try:
         config, _ = try_configuration(variant.model, dataset, files, keys)
     except (ValueError, NotImplementedError) as error:
@@ -100,7 +104,9 @@ def _keys_of_results(config: Config, folder: Path) -> dict[str, Any]:
     return keys
 
 
-def _note_unread_keys(configs: Sequence[tuple[Variant, Config]], note: Callable[[str], None]) -> None:
+def _note_unread_keys(
+    configs: Sequence[tuple[Variant, Config]], note: Callable[[str], None]
+) -> None:
     """Warn of a variant's keys without effect, and of keys for all models without effect in any of them."""
     unread = [unread_keys(config, known_keys(config), general_defaults()) for _, config in configs]
     own = set().union(*(variant.keys for variant, _ in configs))

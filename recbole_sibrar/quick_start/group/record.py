@@ -28,7 +28,11 @@ def configuration(config: Config) -> dict[str, Any]:
 
     Keys derived by RecBole from other keys, such as the device, are left out.
     """
-    keys: dict[str, Any] = {"model": config.model, "dataset": config.dataset, "data_path": data_path(config)}
+    keys: dict[str, Any] = {
+        "model": config.model,
+        "dataset": config.dataset,
+        "data_path": data_path(config),
+    }
     for key in sorted(known_keys(config)):
         if key not in config or key in NOT_RECORDED:
             continue
@@ -76,7 +80,9 @@ def fingerprint(config: Config) -> str:
 
     # Size and time of a change, not the content: hashing gigabytes of features would take minutes.
     files = sorted(file for file in Path(config["data_path"]).glob("*") if file.is_file())
-    keys["files"] = str([(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files])
+    keys["files"] = str(
+        [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    )
 
     text = json.dumps(keys, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -109,4 +115,6 @@ def _git_state(folder: Path) -> str | None:
 
 
 def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=False)
+    return subprocess.run(
+        ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=False
+    )

@@ -82,7 +82,11 @@ def write(runs: Sequence[Run], output: Path, title: str) -> Summary:
 
 
 def _write_summary(
-    table: Mapping[str, Sequence[summary.Cell]], metrics: Sequence[str], title: str, legend: str, output: Path
+    table: Mapping[str, Sequence[summary.Cell]],
+    metrics: Sequence[str],
+    title: str,
+    legend: str,
+    output: Path,
 ) -> Summary:
     text = f"{title}\n\n{summary.markdown(table, metrics)}\n{summary.plain_markdown(legend)}\n"
     _replace(output / "summary.md", text)
@@ -139,7 +143,9 @@ def significantly_best(significance: pd.DataFrame, metric: str, names: Sequence[
     return None
 
 
-def _significance(users: Mapping[str, Sequence[pd.DataFrame]], metrics: Sequence[str]) -> pd.DataFrame:
+def _significance(
+    users: Mapping[str, Sequence[pd.DataFrame]], metrics: Sequence[str]
+) -> pd.DataFrame:
     """Compare all pairs of models in every metric with values of users for all models."""
     empty = pd.DataFrame(columns=["metric", "a", "b"])
     frames = list(chain.from_iterable(users.values()))
@@ -181,7 +187,9 @@ def _incomplete(runs: Sequence[Run]) -> str:
 def _collect(runs: Sequence[Run], folder: Path, source: str, suffix: str) -> None:
     """Copy a file of each run under the name of the run, and remove copies of an earlier comparison."""
     folder.mkdir(parents=True, exist_ok=True)
-    names = {f"{file_name(run.variant.name)}-{run.seed}{suffix}": run.folder / source for run in runs}
+    names = {
+        f"{file_name(run.variant.name)}-{run.seed}{suffix}": run.folder / source for run in runs
+    }
 
     for name, path in names.items():
         if path.is_file():

@@ -44,7 +44,9 @@ def main(folder: Path) -> None:
     """
     import recbole.quick_start
 
-    specification: dict[str, Any] = yaml.safe_load((folder / SPECIFICATION).read_text(encoding="utf-8"))
+    specification: dict[str, Any] = yaml.safe_load(
+        (folder / SPECIFICATION).read_text(encoding="utf-8")
+    )
     folder = folder.absolute()
     os.chdir(specification.get("working_directory", "."))
     # RecBole would read the arguments of this process as keys.
@@ -81,7 +83,10 @@ def name_checkpoint(folder: Path, model: str) -> None:
         folder: Folder of the ended run.
         model: Name of the model.
     """
-    found = sorted((folder / CHECKPOINT).parent.glob(f"{model}-*.pth"), key=lambda file: file.stat().st_mtime_ns)
+    found = sorted(
+        (folder / CHECKPOINT).parent.glob(f"{model}-*.pth"),
+        key=lambda file: file.stat().st_mtime_ns,
+    )
     time_of_day = re.compile(re.escape(model) + r"-\w+-\d+-\d+_\d+-\d+-\d+\.pth")
 
     best = [file for file in found if time_of_day.fullmatch(file.name)]

@@ -70,7 +70,10 @@ def blocks(metrics: Sequence[str]) -> list[Block]:
 
 
 def cells(
-    results: pd.DataFrame, metrics: Sequence[str], smaller: Collection[str], significant: Mapping[str, str | None]
+    results: pd.DataFrame,
+    metrics: Sequence[str],
+    smaller: Collection[str],
+    significant: Mapping[str, str | None],
 ) -> dict[str, list[Cell]]:
     """Aggregate the runs of each model.
 
@@ -152,7 +155,10 @@ def terminal(table: Mapping[str, Sequence[Cell]], metrics: Sequence[str]) -> str
     texts = []
     for block in blocks(metrics):
         head = [block.head, *(f"{title}  " for title in block.titles)]
-        rows = [[name, *(_terminal(row[place]) for place in block.places)] for name, row in table.items()]
+        rows = [
+            [name, *(_terminal(row[place]) for place in block.places)]
+            for name, row in table.items()
+        ]
         texts.append(_aligned([head, *rows]))
     return "\n".join(texts)
 
@@ -221,5 +227,13 @@ def _escape(text: str) -> str:
     """
     # A character at a time: replacing one after another would escape the escapes.
     special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    special |= {"<": "$<$", ">": "$>$", "|": "$|$", "±": r"$\pm$", "[": "{[}", "]": "{]}", '"': "''"}
+    special |= {
+        "<": "$<$",
+        ">": "$>$",
+        "|": "$|$",
+        "±": r"$\pm$",
+        "[": "{[}",
+        "]": "{]}",
+        '"': "''",
+    }
     return "".join(special.get(x, f"\\{x}" if x in "&%$#_{}" else x) for x in text)

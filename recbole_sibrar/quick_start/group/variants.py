@@ -45,7 +45,9 @@ def parse_variants(text: str | Sequence[str], models: Sequence[str]) -> list[Var
     """
     if not isinstance(text, (str, list, tuple)):
         refuse("--model_list", text, "a list of models such as [Pop, BPR, SiBraR]")
-    elements = list(_split(text, ",")) if isinstance(text, str) else [str(element) for element in text]
+    elements = (
+        list(_split(text, ",")) if isinstance(text, str) else [str(element) for element in text]
+    )
 
     variants = [_parse_variant(element.strip(), models) for element in elements if element.strip()]
     if not variants:

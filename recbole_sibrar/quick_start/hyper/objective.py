@@ -27,7 +27,12 @@ from recbole.utils import get_flops, get_model, get_trainer, init_logger, init_s
 
 import recbole_sibrar  # noqa: F401  # registers the plugin in this process
 from recbole_sibrar.protocols import TrainerLike
-from recbole_sibrar.quick_start.group.single_run import CHECKPOINT, SPECIFICATION, end_with, name_checkpoint
+from recbole_sibrar.quick_start.group.single_run import (
+    CHECKPOINT,
+    SPECIFICATION,
+    end_with,
+    name_checkpoint,
+)
 from recbole_sibrar.quick_start.hyper.messages import send
 from recbole_sibrar.trainer.state import random_state, set_random_state
 
@@ -53,22 +58,31 @@ def train(folder: Path, report: Report) -> None:
     """
     start = time.perf_counter()
     config, trainer, (train_data, valid_data, _) = _prepare(folder)
-    best: dict[str, Any] = {"threads": torch.get_num_threads(), "bigger": bool(config["valid_metric_bigger"])}
+    best: dict[str, Any] = {
+        "threads": torch.get_num_threads(),
+        "bigger": bool(config["valid_metric_bigger"]),
+    }
 
     def after_validation(epoch: int, score: float) -> None:
         if trainer.cur_step == 0:
             best["best_epoch"] = epoch
-        report({**best, **_best_of(trainer), "epoch": epoch, "seconds": time.perf_counter() - start})
+        report(
+            {**best, **_best_of(trainer), "epoch": epoch, "seconds": time.perf_counter() - start}
+        )
 
     options: dict[str, Any] = {"saved": True, "show_progress": False}
     # Trainers of decision trees have none.
     if "callback_fn" in inspect.signature(trainer.fit).parameters:
         options["callback_fn"] = after_validation
-    trainer.best_valid_score, trainer.best_valid_result = trainer.fit(train_data, valid_data, **options)
+    trainer.best_valid_score, trainer.best_valid_result = trainer.fit(
+        train_data, valid_data, **options
+    )
 
     found = _best_of(trainer)
     if not math.isfinite(found["best_score"]):
-        raise ValueError(f"the best validation score is {found['best_score']}: no epoch has one that can be compared")
+        raise ValueError(
+            f"the best validation score is {found['best_score']}: no epoch has one that can be compared"
+        )
 
     name_checkpoint(folder, config["model"])
     torch.save(random_state(), folder / _RANDOM)
@@ -100,7 +114,12 @@ def _prepare(folder: Path) -> tuple[Config, Any, tuple[Any, Any, Any]]:
     specification = yaml.safe_load((folder / SPECIFICATION).read_text(encoding="utf-8"))
     os.chdir(folder)
     keys = {**specification["keys"], "checkpoint_dir": str((folder / CHECKPOINT).parent)}
-    config = Config(specification["model"], specification["dataset"], specification["config_files"] or None, keys)
+    config = Config(
+        specification["model"],
+        specification["dataset"],
+        specification["config_files"] or None,
+        keys,
+    )
 
     # The steps of RecBole's run_recbole up to the trainer, in its order, so that the random states and the scores are
     # those of the same run alone. run_recbole itself always evaluates the test part, which only the best trial of a
@@ -141,5 +160,10 @@ if __name__ == "__main__":
     sys.argv = sys.argv[:1]
     threading.Thread(target=end_with, args=(int(parent),), daemon=True).start()
 
-    with socket(fileno=int(number)) as connection, connection.makefile("rw", encoding="utf-8") as stream:
-        {"train": train, "test": test}[task](Path(folder).absolute(), lambda message: send(stream, message))
+    with (
+        socket(fileno=int(number)) as connection,
+        connection.makefile("rw", encoding="utf-8") as stream,
+    ):
+        {"train": train, "test": test}[task](
+            Path(folder).absolute(), lambda message: send(stream, message)
+        )

@@ -100,7 +100,9 @@ class Plan:
 
     def configuration(self, trial: Trial) -> dict[str, Any]:
         """Return all keys of a trial."""
-        config, _ = try_configuration(self.model, self.dataset, self.files, {**self.keys, **trial.parameters})
+        config, _ = try_configuration(
+            self.model, self.dataset, self.files, {**self.keys, **trial.parameters}
+        )
         return record.configuration(config)
 
     def record(self, output: Path) -> Record:
@@ -134,7 +136,9 @@ def make(request: Request, note: Callable[[str], None]) -> Plan:
     """
     files = [str(Path(file).absolute()) for file in request.files]
     space = spaces.read_space(spaces.find_file(request.params_file, request.model))
-    fixed = {key: value for key, value in request.overrides.items() if key not in ("model", "dataset")}
+    fixed = {
+        key: value for key, value in request.overrides.items() if key not in ("model", "dataset")
+    }
     metric = {"valid_metric": request.metric} if request.metric else {}
     keys = {**fixed, **metric}
 
@@ -163,7 +167,11 @@ def make(request: Request, note: Callable[[str], None]) -> Plan:
 def _check_config(config: Config) -> None:
     for key in ("resume", "max_hours"):
         if config[key]:
-            refuse(key, config[key], "no value in a search, which continues with --resume after an interruption")
+            refuse(
+                key,
+                config[key],
+                "no value in a search, which continues with --resume after an interruption",
+            )
     check_data(config)
     check_valid_metric(config)
 

@@ -13,7 +13,11 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
 from recbole_sibrar.config import refuse
 from recbole_sibrar.quick_start.cluster import jobs, session
-from recbole_sibrar.quick_start.cluster.resources import check_resources, default_resources, read_resources
+from recbole_sibrar.quick_start.cluster.resources import (
+    check_resources,
+    default_resources,
+    read_resources,
+)
 from recbole_sibrar.quick_start.hyper.ray_searcher import ErrorCollector, RecordSearcher
 from recbole_sibrar.quick_start.hyper.ray_trial import Mailbox, open_mailbox, train_trial
 from recbole_sibrar.quick_start.hyper.runner import Runner
@@ -91,7 +95,9 @@ def search(runner: Runner, settings: RaySettings) -> None:
         ConfigError: There is no such cluster, or it has too few resources.
     """
     if settings.address.startswith("ray://"):
-        allowed = "auto or HOST:PORT on a machine of the cluster, or local: Ray Tune needs to be there"
+        allowed = (
+            "auto or HOST:PORT on a machine of the cluster, or local: Ray Tune needs to be there"
+        )
         refuse("--cluster", settings.address, allowed)
     os.environ.update(_ENVIRONMENT)
 
@@ -108,12 +114,16 @@ def search(runner: Runner, settings: RaySettings) -> None:
 
         left = runner.plan.n_trials - len(runner.record.ended)
         if left > 0 and not searcher.is_finished():
-            scheduler = make_scheduler(settings.scheduler, settings.grace_period, runner.plan.bigger)
+            scheduler = make_scheduler(
+                settings.scheduler, settings.grace_period, runner.plan.bigger
+            )
             mailbox = None if settings.address == session.LOCAL else open_mailbox()
             _tune(searcher, left, scheduler, mailbox)
 
 
-def _tune(searcher: RecordSearcher, n_trials: int, scheduler: TrialScheduler, mailbox: Mailbox | None) -> None:
+def _tune(
+    searcher: RecordSearcher, n_trials: int, scheduler: TrialScheduler, mailbox: Mailbox | None
+) -> None:
     """Let Ray Tune run the trials, and remove its own files."""
     with tempfile.TemporaryDirectory(prefix="recbole-sibrar-ray-") as folder:
         tune.run(

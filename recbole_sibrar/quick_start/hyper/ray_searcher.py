@@ -35,7 +35,14 @@ class RecordSearcher(Searcher):
         watch: Watch on Ray's processes.
     """
 
-    def __init__(self, runner: Runner, early_stop: int, token: Path, resources: dict[str, float], watch: Watch) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        early_stop: int,
+        token: Path,
+        resources: dict[str, float],
+        watch: Watch,
+    ) -> None:
         plan, record = runner.plan, runner.record
         super().__init__(metric="score", mode="max" if plan.bigger else "min")
         self.runner = runner
@@ -90,7 +97,9 @@ class RecordSearcher(Searcher):
         if "message" in result:
             self.trials[trial_id].take(json.loads(result["message"]))
 
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
         """Record the end of a trial.
 
         Raises:
@@ -127,7 +136,9 @@ class ErrorCollector(tune.Callback):
     def __init__(self, searcher: RecordSearcher) -> None:
         self.searcher = searcher
 
-    def on_trial_error(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: object) -> None:
+    def on_trial_error(
+        self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: object
+    ) -> None:
         """Keep the last line of the error."""
         if not trial.error_file:
             return

@@ -105,7 +105,9 @@ class Record:
         self.identity = identity
         self.bigger = bigger
         self.configuration = configuration
-        self.folder = output.with_suffix("") if output.suffix else output.with_name(f"{output.name}.search")
+        self.folder = (
+            output.with_suffix("") if output.suffix else output.with_name(f"{output.name}.search")
+        )
         self.trials: list[Trial] = []
         self.finished = False
 
@@ -128,7 +130,9 @@ class Record:
             if state.is_file():
                 self.trials = self._load(resume)
             elif resume:
-                raise ConfigError(f"--resume: there is no search in {self.folder}; leave the option out to start one")
+                raise ConfigError(
+                    f"--resume: there is no search in {self.folder}; leave the option out to start one"
+                )
             yield
 
     def _load(self, resume: bool) -> list[Trial]:
@@ -137,9 +141,13 @@ class Record:
         try:
             state = json.loads(file.read_text(encoding="utf-8"))
             identity, finished = state["search"], state["finished"]
-            trials = [Trial(**{**trial, "status": Status(trial["status"])}) for trial in state["trials"]]
+            trials = [
+                Trial(**{**trial, "status": Status(trial["status"])}) for trial in state["trials"]
+            ]
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise ConfigError(f"{file} cannot be read ({error}); remove {self.folder} to start anew") from None
+            raise ConfigError(
+                f"{file} cannot be read ({error}); remove {self.folder} to start anew"
+            ) from None
 
         if not resume:
             kind = "an ended search" if finished else "an unfinished search"
@@ -194,7 +202,11 @@ class Record:
     @property
     def best(self) -> Trial | None:
         """The trial with the best score, the first of equal ones; None without any score."""
-        scored = [trial for trial in self.ended if trial.status != Status.FAILED and trial.score is not None]
+        scored = [
+            trial
+            for trial in self.ended
+            if trial.status != Status.FAILED and trial.score is not None
+        ]
         return min(scored, key=self.loss, default=None)
 
     @property
@@ -222,7 +234,9 @@ class Record:
             temporary.write_text("\n".join(map(self._paragraph, self.ended)), encoding="utf-8")
 
         if self.best is not None:
-            text = yaml.safe_dump(self.configuration(self.best), sort_keys=False, allow_unicode=True)
+            text = yaml.safe_dump(
+                self.configuration(self.best), sort_keys=False, allow_unicode=True
+            )
             with replacing(self.folder / BEST) as temporary:
                 temporary.write_text(text, encoding="utf-8")
 

@@ -29,7 +29,9 @@ class Runner:
         advance: Called after each trial.
     """
 
-    def __init__(self, plan: Plan, record: Record, note: Callable[[str], None], advance: Callable[[], object]) -> None:
+    def __init__(
+        self, plan: Plan, record: Record, note: Callable[[str], None], advance: Callable[[], object]
+    ) -> None:
         self.plan = plan
         self.record = record
         self.note = note
@@ -110,7 +112,9 @@ class Runner:
         best = self.record.best
         if best is None:
             failed = [trial for trial in self.record.ended if trial.status == Status.FAILED]
-            self.note(f"error: all {len(failed)} trials have failed, the first one: {failed[0].reason}")
+            self.note(
+                f"error: all {len(failed)} trials have failed, the first one: {failed[0].reason}"
+            )
             return 1
         return 0 if best.test_result else self._test(best)
 
@@ -122,9 +126,13 @@ class Runner:
         # The last digits of a score depend on it.
         environment = {"OMP_NUM_THREADS": str(best.threads)}
         try:
-            message = trial_process.run(folder, "test", self.children, lambda message: None, environment)
+            message = trial_process.run(
+                folder, "test", self.children, lambda message: None, environment
+            )
         except trial_process.TrialError as error:
-            self.note(f"error: the test of the best trial has failed: {error} ({folder / trial_process.LOG})")
+            self.note(
+                f"error: the test of the best trial has failed: {error} ({folder / trial_process.LOG})"
+            )
             return 1
 
         best.test_result = message["test_result"]

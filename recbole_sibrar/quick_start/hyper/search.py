@@ -39,7 +39,14 @@ class Search(HyperTuning):
     """
 
     def __init__(
-        self, record: Record, space: Space, algo: str, seed: int, max_evals: int, early_stop: int, run: Run
+        self,
+        record: Record,
+        space: Space,
+        algo: str,
+        seed: int,
+        max_evals: int,
+        early_stop: int,
+        run: Run,
     ) -> None:
         super().__init__(
             run,

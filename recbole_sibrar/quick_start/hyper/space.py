@@ -50,11 +50,16 @@ class Space:
 
     def values(self, drawn: Mapping[str, Any]) -> dict[str, Any]:
         """Turn draws of Hyperopt into keys and values, in the order of the file."""
-        return {parameter.name: parameter.value(drawn[parameter.name]) for parameter in self.parameters}
+        return {
+            parameter.name: parameter.value(drawn[parameter.name]) for parameter in self.parameters
+        }
 
     def text(self) -> list[list[Any]]:
         """Return the parameters as plain values, to compare two spaces."""
-        return [[parameter.name, parameter.kind, list(parameter.values)] for parameter in self.parameters]
+        return [
+            [parameter.name, parameter.kind, list(parameter.values)]
+            for parameter in self.parameters
+        ]
 
 
 def shipped_files() -> dict[str, Path]:
@@ -82,14 +87,18 @@ def find_file(name: str | None, model: str) -> Path:
     if stem in shipped:
         return shipped[stem]
     allowed = f"a file, or one of {', '.join(shipped)}"
-    raise ConfigError(f"--params_file: found '{name}', allowed is {allowed}{nearest(stem, shipped)}")
+    raise ConfigError(
+        f"--params_file: found '{name}', allowed is {allowed}{nearest(stem, shipped)}"
+    )
 
 
 def _file_of_model(model: str, shipped: Mapping[str, Path]) -> Path:
     if model not in shipped:
         raise ConfigError(
             f"--params_file: no file of parameters comes with {model}; write one with lines such as "
-            "'learning_rate loguniform -9.2,-4.6' and name it (there are files for " + ", ".join(shipped) + ")"
+            "'learning_rate loguniform -9.2,-4.6' and name it (there are files for "
+            + ", ".join(shipped)
+            + ")"
         )
     return shipped[model]
 
@@ -119,7 +128,9 @@ def read_space(file: Path) -> Space:
         parameters[parameter.name] = parameter
 
     if not parameters:
-        raise ConfigError(f"{file}: found no parameter, allowed are lines such as 'learning_rate loguniform -9.2,-4.6'")
+        raise ConfigError(
+            f"{file}: found no parameter, allowed are lines such as 'learning_rate loguniform -9.2,-4.6'"
+        )
     return Space(file, tuple(parameters.values()))
 
 
@@ -144,9 +155,13 @@ def check_names(space: Space, model: str, known: Iterable[str], fixed: Iterable[
     for parameter in space.parameters:
         name = parameter.name
         if name in fixed:
-            raise ConfigError(f"--{name}: {space.file} searches this key; take it out of the file or of the command")
+            raise ConfigError(
+                f"--{name}: {space.file} searches this key; take it out of the file or of the command"
+            )
         if name in _NOT_SEARCHED:
-            raise ConfigError(f"{space.file}: '{name}' cannot be searched; compare models with run_recbole_group")
+            raise ConfigError(
+                f"{space.file}: '{name}' cannot be searched; compare models with run_recbole_group"
+            )
         if name in known:
             continue
 

@@ -57,10 +57,14 @@ def check_hyperopt() -> None:
     if not found or release_of(found) < _HYPEROPT:
         state = f"hyperopt {found} is installed" if found else "hyperopt is not installed"
         least = ".".join(map(str, _HYPEROPT))
-        raise ConfigError(f"{state}, but the search needs {least} or later: pip install 'recbole-sibrar[tune]'")
+        raise ConfigError(
+            f"{state}, but the search needs {least} or later: pip install 'recbole-sibrar[tune]'"
+        )
 
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
+        warnings.filterwarnings(
+            "ignore", message="pkg_resources is deprecated", category=UserWarning
+        )
         importlib.import_module("hyperopt")
 
 
@@ -114,7 +118,10 @@ def exhaustive(space: Space, seed: int) -> Suggest:
 
 
 def documents(
-    trials: Trials, domain: Domain | None, numbers: Sequence[int], drawn: Sequence[Mapping[str, object]]
+    trials: Trials,
+    domain: Domain | None,
+    numbers: Sequence[int],
+    drawn: Sequence[Mapping[str, object]],
 ) -> list[Any]:
     """Make Hyperopt's documents of new trials.
 
@@ -187,7 +194,12 @@ class Suggestions:
     """
 
     def __init__(
-        self, space: Space, algo: str, seed: int, ended: Sequence[Trial], loss: Callable[[Trial], float]
+        self,
+        space: Space,
+        algo: str,
+        seed: int,
+        ended: Sequence[Trial],
+        loss: Callable[[Trial], float],
     ) -> None:
         from hyperopt.base import Domain, Trials
 
@@ -225,7 +237,9 @@ class Suggestions:
         """Tell Hyperopt the result of a trial."""
         from hyperopt.base import JOB_STATE_DONE
 
-        document = next(document for document in self.trials.trials if document["tid"] == trial.number)
+        document = next(
+            document for document in self.trials.trials if document["tid"] == trial.number
+        )
         document["state"] = JOB_STATE_DONE
         document["result"] = result_of(trial, self.loss(trial))
         self.trials.refresh()

@@ -93,7 +93,15 @@ def _start(
     # A socket, because the output of the process is full of messages from RecBole and its libraries.
     ours, theirs = socket.socketpair()
     module = "recbole_sibrar.quick_start.hyper.objective"
-    command = [sys.executable, "-m", module, str(folder), str(os.getpid()), str(theirs.fileno()), task]
+    command = [
+        sys.executable,
+        "-m",
+        module,
+        str(folder),
+        str(os.getpid()),
+        str(theirs.fileno()),
+        task,
+    ]
 
     with theirs, open(folder / LOG, "ab") as log:
         process = children.start(

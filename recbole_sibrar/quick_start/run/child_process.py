@@ -28,7 +28,15 @@ class Children:
         self.stopped = False
         self.lock = threading.Lock()
 
-    def run(self, command: Sequence[str], *, env: Mapping[str, str], stdout: IO[bytes], stderr: int, stdin: int) -> int:
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        stdout: IO[bytes],
+        stderr: int,
+        stdin: int,
+    ) -> int:
         """Run a process to its end; return its exit status.
 
         Args:
@@ -65,7 +73,12 @@ class Children:
             if self.stopped:
                 return None
             process = subprocess.Popen(
-                command, env=env, stdout=stdout, stderr=stderr, stdin=stdin, pass_fds=tuple(pass_fds)
+                command,
+                env=env,
+                stdout=stdout,
+                stderr=stderr,
+                stdin=stdin,
+                pass_fds=tuple(pass_fds),
             )
             self.processes.append(process)
         return process

@@ -75,4 +75,6 @@ def _check_no_processes(keys: Iterable[str]) -> None:
     found = [key for key in _OF_PROCESSES if key in given]
     if found:
         options = "--nproc, --world_size, --group_offset, --ip and --port of run_recbole"
-        raise ConfigError(f"{found[0]}: is no key of a configuration, leave it out; processes are given by {options}")
+        raise ConfigError(
+            f"{found[0]}: is no key of a configuration, leave it out; processes are given by {options}"
+        )

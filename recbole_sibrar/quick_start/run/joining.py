@@ -9,7 +9,11 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NamedTuple, Protocol
 
-from torch.multiprocessing.spawn import ProcessContext, ProcessExitedException, ProcessRaisedException
+from torch.multiprocessing.spawn import (
+    ProcessContext,
+    ProcessExitedException,
+    ProcessRaisedException,
+)
 
 from recbole_sibrar.errors import ConfigError, ProcessError
 from recbole_sibrar.trainer.interruption import SIGTERM, STATUS, TrainingStopped
@@ -51,7 +55,9 @@ class Failure(NamedTuple):
     """Message in one line."""
 
 
-def join(context: ProcessContext, results: Queue, errors: Queue, offset: int) -> dict[str, Any] | None:
+def join(
+    context: ProcessContext, results: Queue, errors: Queue, offset: int
+) -> dict[str, Any] | None:
     """Wait for all processes and for the result of rank 0; when one fails, end the others.
 
     Raises:
@@ -69,7 +75,9 @@ def join(context: ProcessContext, results: Queue, errors: Queue, offset: int) ->
         failures: list[Failure] = []
         while not errors.empty():
             failures.append(Failure(*errors.get()))
-        raise reason_of_end(failures, [process.exitcode for process in context.processes], offset) from None
+        raise reason_of_end(
+            failures, [process.exitcode for process in context.processes], offset
+        ) from None
     except BaseException:
         for process in context.processes:
             process.terminate()
@@ -96,7 +104,9 @@ def _passing_on_sigterm(context: ProcessContext) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def reason_of_end(failures: list[Failure], statuses: list[int | None], offset: int) -> BaseException:
+def reason_of_end(
+    failures: list[Failure], statuses: list[int | None], offset: int
+) -> BaseException:
     """Find the first failure that does not follow from the end of another process."""
     stopped = [reason for reason, status in STATUS.items() if status in statuses]
     if stopped:
@@ -106,7 +116,9 @@ def reason_of_end(failures: list[Failure], statuses: list[int | None], offset: i
     killed = _killed_rank(statuses, bool(own))
     if killed is not None:
         by = _end_of(statuses[killed] or 0)
-        return ProcessError(f"rank {offset + killed} was ended by {by}; the other processes were ended too")
+        return ProcessError(
+            f"rank {offset + killed} was ended by {by}; the other processes were ended too"
+        )
 
     if not failures:
         if -signal.SIGTERM in statuses:

@@ -81,7 +81,9 @@ class Processes:
     def _check_address(self) -> None:
         if self.single and (self.ip, self.port) != (Processes.ip, Processes.port):
             raise ConfigError("--ip, --port: have no effect with a single process; leave them out")
-        if self.port is not None and not (self.port.isdecimal() and 0 < int(self.port) <= _LARGEST_PORT):
+        if self.port is not None and not (
+            self.port.isdecimal() and 0 < int(self.port) <= _LARGEST_PORT
+        ):
             refuse("--port", self.port, f"a number from 1 to {_LARGEST_PORT}")
 
     def _check_gpus(self, gpu_id: str) -> None:
@@ -123,10 +125,14 @@ def torchrun_processes(environment: Mapping[str, str]) -> Processes | None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options to a parser."""
     defaults = Processes()
-    parser.add_argument("--nproc", type=int, default=defaults.nproc, help="processes on this machine (default: 1)")
+    parser.add_argument(
+        "--nproc", type=int, default=defaults.nproc, help="processes on this machine (default: 1)"
+    )
     parser.add_argument("--ip", default=defaults.ip, help="address of the machine with rank 0")
     parser.add_argument("--port", default=defaults.port, help="port on that machine")
-    parser.add_argument("--world_size", type=int, default=defaults.world_size, help="processes on all machines")
+    parser.add_argument(
+        "--world_size", type=int, default=defaults.world_size, help="processes on all machines"
+    )
     about = "rank of this machine's first process"
     parser.add_argument("--group_offset", type=int, default=defaults.group_offset, help=about)
 
@@ -145,5 +151,7 @@ def read_processes(args: argparse.Namespace, environment: Mapping[str, str]) -> 
     given = Processes(args.nproc, args.world_size, args.group_offset, args.ip, args.port)
     started = torchrun_processes(environment)
     if started and given != Processes():
-        raise ConfigError("--nproc, --world_size, --group_offset, --ip, --port: leave them out, torchrun has said them")
+        raise ConfigError(
+            "--nproc, --world_size, --group_offset, --ip, --port: leave them out, torchrun has said them"
+        )
     return started or given

@@ -30,7 +30,11 @@ _LONGEST_MESSAGE = 2000
 
 
 def run(
-    model: str, dataset: str, config_files: list[str], config_dict: dict[str, Any], processes: Processes
+    model: str,
+    dataset: str,
+    config_files: list[str],
+    config_dict: dict[str, Any],
+    processes: Processes,
 ) -> dict[str, Any] | None:
     """Train and test a model with RecBole's ``run_recbole``.
 
@@ -85,7 +89,9 @@ def _spawn(
     errors = spawning.SimpleQueue()
 
     arguments = (errors, model, dataset, files, {"config_dict": keys, "queue": results})
-    context: ProcessContext | None = start_processes(_run_worker, arguments, processes.nproc, join=False)
+    context: ProcessContext | None = start_processes(
+        _run_worker, arguments, processes.nproc, join=False
+    )
     assert context is not None
     return join(context, results, errors, processes.group_offset)
 
@@ -119,6 +125,8 @@ def _run_worker(local_rank: int, errors: Queue, *arguments: object) -> None:
     try:
         run_rank(local_rank, *arguments)
     except Exception as error:
-        failure = Failure(time.monotonic(), local_rank, type(error).__name__, one_line(error, _LONGEST_MESSAGE))
+        failure = Failure(
+            time.monotonic(), local_rank, type(error).__name__, one_line(error, _LONGEST_MESSAGE)
+        )
         errors.put(tuple(failure))
         raise

@@ -100,7 +100,9 @@ def _level_name(level: Level) -> str:
 
 def _points(chart: Chart, name: str) -> list[tuple[Series, int]]:
     """Find the dots of a name: series and position."""
-    return [(series, i) for series in chart.series for i, x in enumerate(series.x_texts) if x == name]
+    return [
+        (series, i) for series in chart.series for i, x in enumerate(series.x_texts) if x == name
+    ]
 
 
 def _grouped_rows(chart: Chart, scale: Scale) -> list[Row]:
@@ -108,7 +110,9 @@ def _grouped_rows(chart: Chart, scale: Scale) -> list[Row]:
     rows = []
     for category in chart.categories:
         rows.append(Row(f"{chart.x_title}: {category}" if chart.x_title else category))
-        rows += [_row(series.name, [(series, i)], scale, chart) for series, i in _points(chart, category)]
+        rows += [
+            _row(series.name, [(series, i)], scale, chart) for series, i in _points(chart, category)
+        ]
     return rows
 
 
@@ -136,7 +140,9 @@ def _mark(series: Series, i: int, scale: Scale, chart: Chart) -> Mark:
         return Mark(series, None, None, None, (), f"{series.name}: no value")
 
     ends = _interval(series, i)
-    texts = [f"{series.name}, {series.x_texts[i]}" if series.x_texts[i] != series.name else series.name]
+    texts = [
+        f"{series.name}, {series.x_texts[i]}" if series.x_texts[i] != series.name else series.name
+    ]
     texts.append(f"{chart.y_title}: {short(value)}")
     if ends:
         texts[-1] += f" ({short(ends[0])} to {short(ends[1])})"

@@ -107,7 +107,9 @@ class Lines:
     @property
     def has_values(self) -> bool:
         """True for few points, whose values stand in a table."""
-        return all(len(series.x) <= MAX_POINTS for series in self.chart.series) and not self.is_curve
+        return (
+            all(len(series.x) <= MAX_POINTS for series in self.chart.series) and not self.is_curve
+        )
 
     @property
     def is_curve(self) -> bool:
@@ -124,12 +126,18 @@ def draw_lines(chart: Chart) -> Lines:
     places = [x for series in chart.series for x in series.numbers]
     x = fit(places, room=0.015)
     y = fit(
-        [value for series in chart.series for value in (*series.y, *(series.low or []), *(series.high or []))],
+        [
+            value
+            for series in chart.series
+            for value in (*series.y, *(series.low or []), *(series.high or []))
+        ],
         chart.from_zero,
     )
     whole = all(place.is_integer() for place in places)
     middle = (len(chart.series) - 1) / 2
-    lines = [_line(series, chart, x, y, _SHIFT * (i - middle)) for i, series in enumerate(chart.series)]
+    lines = [
+        _line(series, chart, x, y, _SHIFT * (i - middle)) for i, series in enumerate(chart.series)
+    ]
     y_ticks = [Tick(round(100 - tick.place, 2), tick.text) for tick in y.ticks(5)]
     return Lines(chart, lines, _names(chart, y), x.ticks(6, whole), y_ticks, x, y)
 
@@ -138,16 +146,24 @@ def _line(series: Series, chart: Chart, x: Scale, y: Scale, shift: float) -> Lin
     pieces: list[list[str]] = [[]]
     for place, value in zip(series.numbers, series.y, strict=True):
         if isfinite(value):
-            pieces[-1].append(f"{x.at(place) * UNITS / 100:.0f},{(100 - y.at(value)) * UNITS / 100:.0f}")
+            pieces[-1].append(
+                f"{x.at(place) * UNITS / 100:.0f},{(100 - y.at(value)) * UNITS / 100:.0f}"
+            )
         elif pieces[-1]:
             pieces.append([])
 
     if series.mark is not None:
         marked = [series.mark]
     else:
-        marked = list(range(len(series.x))) if len(series.x) <= MAX_POINTS or not series.is_joined else []
+        marked = (
+            list(range(len(series.x)))
+            if len(series.x) <= MAX_POINTS or not series.is_joined
+            else []
+        )
     points = [_point(series, i, chart, x, y) for i in marked if isfinite(series.y[i])]
-    return Line(series, [" ".join(piece) for piece in pieces if piece and series.is_joined], points, shift)
+    return Line(
+        series, [" ".join(piece) for piece in pieces if piece and series.is_joined], points, shift
+    )
 
 
 def _point(series: Series, i: int, chart: Chart, x: Scale, y: Scale) -> Point:

@@ -58,7 +58,9 @@ def draw_panels(frames: Mapping[str, pd.DataFrame]) -> Panels:
     Args:
         frames: Model -> ``modality``, ``x``, ``y`` and ``about`` of its points.
     """
-    names: list[str] = list(dict.fromkeys(name for frame in frames.values() for name in frame["modality"].tolist()))
+    names: list[str] = list(
+        dict.fromkeys(name for frame in frames.values() for name in frame["modality"].tolist())
+    )
     everything = pd.concat([frame[["x", "y"]] for frame in frames.values()]).to_numpy(dtype=float)
     low, high = everything.min(0), everything.max(0)
     middle = (low + high) / 2

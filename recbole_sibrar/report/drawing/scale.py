@@ -55,7 +55,11 @@ class Scale:
         """
         locator = MaxNLocator(nbins=n, steps=[1, 2, 2.5, 5, 10], integer=whole)
         room = 1e-9 * (self.high - self.low)
-        inside = [x for x in locator.tick_values(self.low, self.high) if self.low - room <= x <= self.high + room]
+        inside = [
+            x
+            for x in locator.tick_values(self.low, self.high)
+            if self.low - room <= x <= self.high + room
+        ]
         n_digits = max((_n_decimals(float(x)) for x in inside), default=0)
         return [Tick(self.at(float(x)), f"{x + 0.0:.{n_digits}f}") for x in inside]
 
@@ -99,4 +103,10 @@ def short(value: float) -> str:
     """
     if value != value:
         return "-"
-    return f"{value:.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.4f}" if 0.001 <= abs(value) < 1 else f"{value:.4g}"
+    return (
+        f"{value:.0f}"
+        if 1000 <= abs(value) < 1e7
+        else f"{value:.4f}"
+        if 0.001 <= abs(value) < 1
+        else f"{value:.4g}"
+    )

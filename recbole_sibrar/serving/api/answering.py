@@ -36,11 +36,15 @@ def check_count(key: str, n: int, limit: int) -> None:
         refuse(key, n, f"1 to {limit} in one request")
 
 
-def recommend(model: ModelInService, request: RecommendRequest, settings: ServerSettings) -> list[dict[str, Any]]:
+def recommend(
+    model: ModelInService, request: RecommendRequest, settings: ServerSettings
+) -> list[dict[str, Any]]:
     """Recommend items to the users of a request, known and new ones."""
     check_count("users", len(request.users), settings.max_batch)
     check_count("k", request.k, settings.max_k)
-    users = [_resolved(model.look_ups, user, request, place) for place, user in enumerate(request.users)]
+    users = [
+        _resolved(model.look_ups, user, request, place) for place, user in enumerate(request.users)
+    ]
 
     if request.user_modalities is not None or request.item_modalities is not None:
         listings = [_without_modalities(model, user, request) for user in users]
@@ -51,7 +55,9 @@ def recommend(model: ModelInService, request: RecommendRequest, settings: Server
     for given, user, listing in zip(request.users, users, listings, strict=True):
         token = given if isinstance(given, str) else given.id
         source = "popular" if user is None else "known" if isinstance(user, str) else "new"
-        answers.append({"user": "new" if token is None else token, "source": source, "items": _items(listing)})
+        answers.append(
+            {"user": "new" if token is None else token, "source": source, "items": _items(listing)}
+        )
     return answers
 
 
@@ -68,7 +74,9 @@ def _resolved(
             return None
         raise UnknownEntityError("user", token, look_ups.near("user", token))
     if isinstance(user, str):
-        raise DataError(f"users[{place}]: '{token}' is unknown and comes with neither history nor fields")
+        raise DataError(
+            f"users[{place}]: '{token}' is unknown and comes with neither history nor fields"
+        )
     return _new_user(user, place)
 
 
@@ -80,11 +88,15 @@ def _new_user(user: NewUser, place: int) -> dict[str, Any]:
     """
     fields = dict(user.fields)
     if INTERACTIONS in fields:
-        raise DataError(f"users[{place}].fields: found '{INTERACTIONS}', allowed are fields; clicks stand in history")
+        raise DataError(
+            f"users[{place}].fields: found '{INTERACTIONS}', allowed are fields; clicks stand in history"
+        )
     if user.history:
         fields[INTERACTIONS] = user.history
     if not fields:
-        raise DataError(f"users[{place}]: found neither history nor fields, one of which a new user needs")
+        raise DataError(
+            f"users[{place}]: found neither history nor fields, one of which a new user needs"
+        )
     return fields
 
 
@@ -120,7 +132,9 @@ def _popular(model: ModelInService, request: RecommendRequest) -> Listing:
     return model.look_ups.listing_of(frame)
 
 
-def _without_modalities(model: ModelInService, user: str | dict[str, Any] | None, request: RecommendRequest) -> Listing:
+def _without_modalities(
+    model: ModelInService, user: str | dict[str, Any] | None, request: RecommendRequest
+) -> Listing:
     if user is None:
         return _popular(model, request)
     frame = model.what_if.recommend(
@@ -140,7 +154,9 @@ def _items(listing: Listing) -> list[dict[str, Any]]:
     return [{"item": item, "score": score, "display": display} for item, score, display in rows]
 
 
-def similar(model: ModelInService, request: SimilarRequest, settings: ServerSettings) -> list[dict[str, Any]]:
+def similar(
+    model: ModelInService, request: SimilarRequest, settings: ServerSettings
+) -> list[dict[str, Any]]:
     """Find the items most similar to those of a request."""
     check_count("items", len(request.items), settings.max_batch)
     check_count("k", request.k, settings.max_k)
@@ -152,11 +168,17 @@ def similar(model: ModelInService, request: SimilarRequest, settings: ServerSett
     return answers
 
 
-def _similar_to(model: Recommender, item: str | Mapping[str, Any], request: SimilarRequest) -> pd.DataFrame:
-    return model.similar_items(item, request.k, modalities=request.modalities, filter=request.filter)
+def _similar_to(
+    model: Recommender, item: str | Mapping[str, Any], request: SimilarRequest
+) -> pd.DataFrame:
+    return model.similar_items(
+        item, request.k, modalities=request.modalities, filter=request.filter
+    )
 
 
-def audience(model: ModelInService, request: AudienceRequest, settings: ServerSettings) -> list[dict[str, Any]]:
+def audience(
+    model: ModelInService, request: AudienceRequest, settings: ServerSettings
+) -> list[dict[str, Any]]:
     """Find the users who would like the items of a request most."""
     check_count("items", len(request.items), settings.max_batch)
     # the default may be more than this server allows
@@ -164,25 +186,37 @@ def audience(model: ModelInService, request: AudienceRequest, settings: ServerSe
     check_count("k", k, settings.max_k)
     answers = []
     for place, item in enumerate(request.items):
-        frame = _at(place, partial(model.recommender.audience, item, k, exclude_seen=request.exclude_seen))
+        frame = _at(
+            place, partial(model.recommender.audience, item, k, exclude_seen=request.exclude_seen)
+        )
         users = [
-            {"user": user, "score": float(score)} for user, score in zip(frame["user"], frame["score"], strict=True)
+            {"user": user, "score": float(score)}
+            for user, score in zip(frame["user"], frame["score"], strict=True)
         ]
         answers.append({"item": _name(model.recommender, item), "users": users})
     return answers
 
 
-def explain(model: ModelInService, request: ExplainRequest, settings: ServerSettings) -> list[dict[str, Any]]:
+def explain(
+    model: ModelInService, request: ExplainRequest, settings: ServerSettings
+) -> list[dict[str, Any]]:
     """Divide the scores of pairs among the modalities."""
     check_count("pairs", len(request.pairs), settings.max_batch)
     answers = []
     for place, pair in enumerate(request.pairs):
         user = _explained_user(model.look_ups, pair.user, place)
-        frame = model.what_if.explain(user, pair.item, request.user_modalities, request.item_modalities)
+        frame = model.what_if.explain(
+            user, pair.item, request.user_modalities, request.item_modalities
+        )
         rows = zip(frame["user_modality"], frame["item_modality"], frame["part"], strict=True)
-        parts = [{"user_modality": own, "item_modality": other, "part": float(part)} for own, other, part in rows]
+        parts = [
+            {"user_modality": own, "item_modality": other, "part": float(part)}
+            for own, other, part in rows
+        ]
         score = float(np.sum([part["part"] for part in parts]))
-        answers.append({"user": frame["user"][0], "item": frame["item"][0], "score": score, "parts": parts})
+        answers.append(
+            {"user": frame["user"][0], "item": frame["item"][0], "score": score, "parts": parts}
+        )
     return answers
 
 

@@ -81,7 +81,9 @@ def _reload_at_signal(service: Service) -> bool:
     """Reload at SIGHUP; False where there are no signals: on Windows and outside of the main thread."""
     try:
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(None, service.try_reload))
+        loop.add_signal_handler(
+            signal.SIGHUP, lambda: loop.run_in_executor(None, service.try_reload)
+        )
     except (NotImplementedError, RuntimeError, ValueError, AttributeError):
         return False
     return True

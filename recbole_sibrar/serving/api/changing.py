@@ -11,11 +11,23 @@ from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
 
-from recbole_sibrar.errors import ConfigError, DataError, PortableModelError, UnknownEntityError, one_line
+from recbole_sibrar.errors import (
+    ConfigError,
+    DataError,
+    PortableModelError,
+    UnknownEntityError,
+    one_line,
+)
 from recbole_sibrar.serving.api.answering import check_count
 from recbole_sibrar.serving.api.endpoints import service_of
 from recbole_sibrar.serving.api.failures import PROBLEMS, problem
-from recbole_sibrar.serving.api.messages import ItemsAnswer, Problem, PutRequest, ReloadAnswer, Token
+from recbole_sibrar.serving.api.messages import (
+    ItemsAnswer,
+    Problem,
+    PutRequest,
+    ReloadAnswer,
+    Token,
+)
 from recbole_sibrar.serving.api.served import ModelInService, Service
 from recbole_sibrar.serving.api.store import ItemStore
 
@@ -34,10 +46,14 @@ def check_token(
     """
     token: str | None = request.app.state.token
     if token is None:
-        raise HTTPException(403, "this server only reads; start it with --token-file to change items")
+        raise HTTPException(
+            403, "this server only reads; start it with --token-file to change items"
+        )
     if given is None or not hmac.compare_digest(given.credentials.encode(), token.encode()):
         headers = {"WWW-Authenticate": "Bearer"}
-        raise HTTPException(401, "the token is missing or wrong: send Authorization: Bearer TOKEN", headers)
+        raise HTTPException(
+            401, "the token is missing or wrong: send Authorization: Bearer TOKEN", headers
+        )
 
 
 router = APIRouter(
@@ -70,19 +86,28 @@ def put_items(request: Request, body: PutRequest) -> JSONResponse:
     n_replaced = sum(map(model.look_ups.competes, by_token))
     _store(service).put(by_token)
     n_items = service.current().recommender.n_items
-    answer = {"added": len(by_token) - n_replaced, "replaced": n_replaced, "removed": 0, "n_items": n_items}
+    answer = {
+        "added": len(by_token) - n_replaced,
+        "replaced": n_replaced,
+        "removed": 0,
+        "n_items": n_items,
+    }
     return JSONResponse(answer)
 
 
 def _token_of(value: object, place: str) -> str:
     is_number = isinstance(value, int) and not isinstance(value, bool)
     if not (is_number or (isinstance(value, str) and 0 < len(value) <= 512)):
-        raise DataError(f"{place}: found {str(value)[:80]!r}, allowed is an id of 1 to 512 characters")
+        raise DataError(
+            f"{place}: found {str(value)[:80]!r}, allowed is an id of 1 to 512 characters"
+        )
     return str(value)
 
 
 @router.delete("/items", response_model=ItemsAnswer)
-def remove_items(request: Request, item: Annotated[list[Token], Query(min_length=1)]) -> JSONResponse:
+def remove_items(
+    request: Request, item: Annotated[list[Token], Query(min_length=1)]
+) -> JSONResponse:
     """Remove items, which no longer compete; a later PUT brings one back.
 
     Items that are removed already are not counted, so that a request may be sent again after a lost answer.
@@ -112,7 +137,11 @@ async def reload(request: Request) -> JSONResponse:
     try:
         # in a thread beside those of the other requests, which it would keep waiting
         model: ModelInService = await asyncio.to_thread(service.reload_everywhere)
-    except (PortableModelError, ConfigError) as error:  # the latter if a package is missing that the model needs
+    except (
+        PortableModelError,
+        ConfigError,
+    ) as error:
+        # the latter if a package is missing that the model needs
         # the answer does not tell where the folder is
         message = one_line(error).replace(str(service.settings.model), "the model")
         return problem(409, f"not reloaded: {message}")

@@ -45,7 +45,9 @@ def service_of(request: Request) -> Service:
 def recommend(request: Request, body: RecommendRequest) -> JSONResponse:
     """Recommend items to known and new users."""
     service = service_of(request)
-    return JSONResponse({"recommendations": answering.recommend(service.current(), body, service.settings)})
+    return JSONResponse(
+        {"recommendations": answering.recommend(service.current(), body, service.settings)}
+    )
 
 
 @router.post("/similar", response_model=SimilarAnswer, tags=["recommendations"])
@@ -59,14 +61,18 @@ def similar(request: Request, body: SimilarRequest) -> JSONResponse:
 def audience(request: Request, body: AudienceRequest) -> JSONResponse:
     """Find the users who would like known or new items most."""
     service = service_of(request)
-    return JSONResponse({"audiences": answering.audience(service.current(), body, service.settings)})
+    return JSONResponse(
+        {"audiences": answering.audience(service.current(), body, service.settings)}
+    )
 
 
 @router.post("/explain", response_model=ExplainAnswer, tags=["recommendations"])
 def explain(request: Request, body: ExplainRequest) -> JSONResponse:
     """Divide scores among the modalities of users and items."""
     service = service_of(request)
-    return JSONResponse({"explanations": answering.explain(service.current(), body, service.settings)})
+    return JSONResponse(
+        {"explanations": answering.explain(service.current(), body, service.settings)}
+    )
 
 
 @router.get("/model", response_model=ModelAnswer, tags=["model"])
@@ -112,6 +118,10 @@ def tokens(
     model_in_service = service_of(request).current()
     chosen: Side = side
     found = model_in_service.recommender.tokens(chosen, start, limit)
-    displays = model_in_service.look_ups.display_of(found) if chosen == "item" else [{} for _ in found]
-    rows = [{"token": token, "display": display} for token, display in zip(found, displays, strict=True)]
+    displays = (
+        model_in_service.look_ups.display_of(found) if chosen == "item" else [{} for _ in found]
+    )
+    rows = [
+        {"token": token, "display": display} for token, display in zip(found, displays, strict=True)
+    ]
     return JSONResponse({"found": rows})

@@ -10,7 +10,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from recbole_sibrar.errors import ConfigError, DataError, PortableModelError, UnknownEntityError, nearest, one_line
+from recbole_sibrar.errors import (
+    ConfigError,
+    DataError,
+    PortableModelError,
+    UnknownEntityError,
+    nearest,
+    one_line,
+)
 from recbole_sibrar.serving.api.messages import Problem
 from recbole_sibrar.serving.api.store import StoreError
 
@@ -82,7 +89,11 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     if colon and first["type"] == "value_error" and " " not in inner:
         return problem(422, f"{place}{'' if inner.startswith('[') else '.'}{inner}: {rest}")
     given = first.get("input")
-    found = f"found {given!r}, " if isinstance(given, (str, int, float, bool)) and len(repr(given)) < 80 else ""
+    found = (
+        f"found {given!r}, "
+        if isinstance(given, (str, int, float, bool)) and len(repr(given)) < 80
+        else ""
+    )
     return problem(422, f"{place}: {found}{message[:1].lower()}{message[1:]}")
 
 

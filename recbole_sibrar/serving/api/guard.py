@@ -59,7 +59,9 @@ class Guard:
         metrics: Measurements.
     """
 
-    def __init__(self, app: ASGIApp, max_body: int, hosts: Collection[str], metrics: Metrics) -> None:
+    def __init__(
+        self, app: ASGIApp, max_body: int, hosts: Collection[str], metrics: Metrics
+    ) -> None:
         self.app = app
         self.hosts = {name.lower() for name in hosts}
         self.max_body = max_body
@@ -92,7 +94,9 @@ class Guard:
             refusal = problem(421, f"Host: found {str(error)[:80]!r}, {allowed}")
             await refusal(scope, receive, send_guarded)
         except _TooLargeError:
-            refusal = problem(413, f"body: found more than {self.max_body} bytes", {"connection": "close"})
+            refusal = problem(
+                413, f"body: found more than {self.max_body} bytes", {"connection": "close"}
+            )
             await refusal(scope, receive, send_guarded)
         except _DisconnectError:
             status = _GONE  # no failure of the server
@@ -100,7 +104,9 @@ class Guard:
             getLogger(__name__).error("failed: %s", _place_of(error))
             if has_begun:
                 raise
-            await problem(500, "the server has failed at this request")(scope, receive, send_guarded)
+            await problem(500, "the server has failed at this request")(
+                scope, receive, send_guarded
+            )
         finally:
             self._measure(scope, status, time.perf_counter() - started)
 
@@ -128,7 +134,9 @@ class Guard:
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         """Receive the body, and no more than allowed."""
-        length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        length = next(
+            (value for name, value in scope["headers"] if name == b"content-length"), b"0"
+        )
         if length.isdigit() and int(length[:20]) > self.max_body:
             raise _TooLargeError
 
@@ -185,4 +193,8 @@ class _Replay:
 def _place_of(error: Exception) -> str:
     """Name the kind and the place of an error; its message may hold data of a request."""
     frames = traceback.extract_tb(error.__traceback__)
-    return f"{type(error).__name__} at {frames[-1].name}:{frames[-1].lineno}" if frames else type(error).__name__
+    return (
+        f"{type(error).__name__} at {frames[-1].name}:{frames[-1].lineno}"
+        if frames
+        else type(error).__name__
+    )

@@ -69,7 +69,13 @@ def launch(settings: ServerSettings, host: str, port: int, workers: int) -> int:
     from recbole_sibrar.serving.api.served import Service
 
     # access logs would hold paths and addresses of clients
-    options = {"host": host, "port": port, "access_log": False, "log_config": None, "server_header": False}
+    options = {
+        "host": host,
+        "port": port,
+        "access_log": False,
+        "log_config": None,
+        "server_header": False,
+    }
     if workers == 1:
         from recbole_sibrar.serving.api.application import create_app
 
@@ -84,7 +90,8 @@ def launch(settings: ServerSettings, host: str, port: int, workers: int) -> int:
     # a worker that cannot start is replaced without end: what is wrong with model or store ends here, in one line
     Service(settings).close()
 
-    os.environ[_SETTINGS] = replace(settings, verify=False).to_text()  # this process has compared the checksums
+    # this process has compared the checksums
+    os.environ[_SETTINGS] = replace(settings, verify=False).to_text()
     os.environ[MULTIPROCESS] = tempfile.mkdtemp(prefix="sibrar-metrics-")
     try:
         return _supervise(uvicorn.Config(_APPLICATION, factory=True, workers=workers, **options))  # type: ignore[arg-type]
@@ -104,9 +111,13 @@ def _bound(config: Config) -> socket.socket:
     except (OSError, OverflowError) as error:
         opened.close()
         reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(f"--host, --port: cannot listen on {config.host}:{config.port}: {reason}") from None
+        raise ConfigError(
+            f"--host, --port: cannot listen on {config.host}:{config.port}: {reason}"
+        ) from None
     opened.set_inheritable(True)
-    logging.getLogger(__name__).info("serving at http://%s:%d", config.host, opened.getsockname()[1])
+    logging.getLogger(__name__).info(
+        "serving at http://%s:%d", config.host, opened.getsockname()[1]
+    )
     return opened
 
 
@@ -142,4 +153,6 @@ def _set_up_process() -> None:
     for a thread that computes.
     """
     sys.setswitchinterval(0.0005)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(message)s")
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(message)s"
+    )

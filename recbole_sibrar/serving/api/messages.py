@@ -5,7 +5,15 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+)
 
 __all__ = [
     "AudienceAnswer",
@@ -44,7 +52,9 @@ def check_plain(value: object, place: str = "", depth: int = 0) -> Any:
     if depth > _DEEPEST:
         raise ValueError(f"{start}found deeper nesting than {_DEEPEST} levels")
     if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{start}found {value}, allowed are finite numbers, and null where a value is missing")
+        raise ValueError(
+            f"{start}found {value}, allowed are finite numbers, and null where a value is missing"
+        )
     if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
         raise ValueError(f"{start}found an integer of more than 64 bits")
     if isinstance(value, str) and not _is_text(value):

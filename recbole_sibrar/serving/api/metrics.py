@@ -21,13 +21,23 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         labels = ["endpoint", "status"]
-        self.requests = Counter("sibrar_requests", "Answered requests", labels, registry=self.registry)
-        self.seconds = Histogram(
-            "sibrar_request_seconds", "Seconds to an answer", ["endpoint"], buckets=_BUCKETS, registry=self.registry
+        self.requests = Counter(
+            "sibrar_requests", "Answered requests", labels, registry=self.registry
         )
-        self.reloads = Counter("sibrar_reloads", "Reloads of the model", ["result"], registry=self.registry)
+        self.seconds = Histogram(
+            "sibrar_request_seconds",
+            "Seconds to an answer",
+            ["endpoint"],
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self.reloads = Counter(
+            "sibrar_reloads", "Reloads of the model", ["result"], registry=self.registry
+        )
         self.items = self._gauge("sibrar_items", "Items that compete")
-        self.unreadable = self._gauge("sibrar_unreadable_items", "Stored items that the model cannot read")
+        self.unreadable = self._gauge(
+            "sibrar_unreadable_items", "Stored items that the model cannot read"
+        )
 
     def _gauge(self, name: str, about: str) -> Gauge:
         # all workers have the same items

@@ -37,7 +37,9 @@ async def health() -> JSONResponse:
 def ready(request: Request) -> JSONResponse:
     """Tell that model and store can be used."""
     model = service_of(request).current()
-    return JSONResponse({"status": "ready", "items": model.recommender.n_items, "unreadable": len(model.unreadable)})
+    return JSONResponse(
+        {"status": "ready", "items": model.recommender.n_items, "unreadable": len(model.unreadable)}
+    )
 
 
 @router.get("/metrics", response_class=PlainTextResponse)

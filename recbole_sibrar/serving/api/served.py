@@ -137,7 +137,8 @@ class Service:
         model = self.reload()
         if self.store is not None:
             generation = self.store.ask_for_reload()
-            if generation == self._generation + 1:  # else another worker has asked too, maybe for a later folder
+            # else another worker has asked too, maybe for a later folder
+            if generation == self._generation + 1:
                 self._generation = generation
         return model
 

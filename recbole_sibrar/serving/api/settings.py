@@ -75,6 +75,15 @@ def read_token(path: Path | None) -> str | None:
         raise ConfigError(f"--token-file: cannot read {path}: {reason}") from None
 
     # the token is never shown, not even a wrong one
-    if len(token) < SHORTEST_TOKEN or not token.isascii() or not token.isprintable() or " " in token:
-        refuse("--token-file", f"{len(token)} characters", f"one token of {SHORTEST_TOKEN} or more ASCII characters")
+    if (
+        len(token) < SHORTEST_TOKEN
+        or not token.isascii()
+        or not token.isprintable()
+        or " " in token
+    ):
+        refuse(
+            "--token-file",
+            f"{len(token)} characters",
+            f"one token of {SHORTEST_TOKEN} or more ASCII characters",
+        )
     return token

@@ -67,7 +67,9 @@ class ItemStore:
         self._lock = Lock()
         try:
             # the lock lets one thread at a time use the connection
-            self._connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+            self._connection = sqlite3.connect(
+                path, timeout=30, isolation_level=None, check_same_thread=False
+            )
             self._prepare()
         except sqlite3.Error as error:
             raise DataError(f"--store: cannot use {path}: {one_line(error)}") from None
@@ -76,10 +78,15 @@ class ItemStore:
         connection = self._connection
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version > _VERSION:
-            raise DataError(f"--store: {self.path} has version {version}, allowed are versions up to {_VERSION}")
+            raise DataError(
+                f"--store: {self.path} has version {version}, allowed are versions up to {_VERSION}"
+            )
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")  # an acknowledged item survives a power failure
-        connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {_VERSION}; COMMIT;")
+        # an acknowledged item survives a power failure
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {_VERSION}; COMMIT;"
+        )
         connection.execute("SELECT token, fields, sequence FROM items LIMIT 1").fetchone()
 
     def close(self) -> None:
@@ -91,9 +98,13 @@ class ItemStore:
         """Read the number of the latest change and of the latest reload."""
         with self._lock:
             try:
-                row = self._connection.execute("SELECT sequence, generation FROM counters").fetchone()
+                row = self._connection.execute(
+                    "SELECT sequence, generation FROM counters"
+                ).fetchone()
             except sqlite3.Error as error:
-                raise StoreError(f"the store of the items cannot be read: {one_line(error)}") from None
+                raise StoreError(
+                    f"the store of the items cannot be read: {one_line(error)}"
+                ) from None
         return StoreVersion(*row)
 
     def put(self, items: Mapping[str, Mapping[str, Any]]) -> None:
@@ -118,7 +129,9 @@ class ItemStore:
         )
         with self._lock, self._writing() as connection:
             (start,) = connection.execute("SELECT sequence FROM counters").fetchone()
-            numbered = [(token, fields, start + n) for n, (token, fields) in enumerate(rows, start=1)]
+            numbered = [
+                (token, fields, start + n) for n, (token, fields) in enumerate(rows, start=1)
+            ]
             connection.executemany(statement, numbered)
             connection.execute("UPDATE counters SET sequence = ?", (start + len(rows),))
 
@@ -146,7 +159,9 @@ class ItemStore:
             try:
                 rows = self._connection.execute(query, (after,)).fetchall()
             except sqlite3.Error as error:
-                raise StoreError(f"the store of the items cannot be read: {one_line(error)}") from None
+                raise StoreError(
+                    f"the store of the items cannot be read: {one_line(error)}"
+                ) from None
         changes = [Change(str(token), _fields(text), text is None) for token, text, _ in rows]
         return changes, max((number for *_, number in rows), default=after)
 
@@ -161,10 +176,14 @@ class _Transaction:
         try:
             self._connection.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
-            raise StoreError(f"the store of the items cannot be written: {one_line(error)}") from None
+            raise StoreError(
+                f"the store of the items cannot be written: {one_line(error)}"
+            ) from None
         return self._connection
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
         if error is None:
             try:
                 self._connection.execute("COMMIT")
@@ -174,7 +193,9 @@ class _Transaction:
         with suppress(sqlite3.Error):
             self._connection.execute("ROLLBACK")
         if isinstance(error, sqlite3.Error):
-            raise StoreError(f"the store of the items cannot be written: {one_line(error)}") from None
+            raise StoreError(
+                f"the store of the items cannot be written: {one_line(error)}"
+            ) from None
 
 
 def _fields(text: str | None) -> dict[str, Any] | None:

@@ -31,7 +31,11 @@ class Written:
     def describe(self) -> str:
         """Describe it in a few words."""
         users = f"{self.n_users:,} users"
-        return f"{users}; {self.n_unknown:,} clicks on unknown items were left out" if self.n_unknown else users
+        return (
+            f"{users}; {self.n_unknown:,} clicks on unknown items were left out"
+            if self.n_unknown
+            else users
+        )
 
 
 def add_file(model: Recommender, path: Path) -> int:
@@ -51,7 +55,11 @@ def add_file(model: Recommender, path: Path) -> int:
 
 
 def recommend_file(
-    model: Recommender, users: Path | None, output: Path, options: ShardOptions, progress: bool = True
+    model: Recommender,
+    users: Path | None,
+    output: Path,
+    options: ShardOptions,
+    progress: bool = True,
 ) -> Written:
     """Write recommendations for the users of a file, or for all known users.
 
@@ -98,7 +106,10 @@ def write_results(
 
 
 def each_item(
-    model: Recommender, names: Sequence[str], path: str | None, answer: Callable[[str], pd.DataFrame]
+    model: Recommender,
+    names: Sequence[str],
+    path: str | None,
+    answer: Callable[[str], pd.DataFrame],
 ) -> Iterator[pd.DataFrame]:
     """Answer a question about known items, and about the new items of a file.
 
@@ -116,7 +127,9 @@ def each_item(
         UnknownEntityError: An item is unknown.
     """
     if not names and path is None:
-        raise DataError("ITEM: found no item; give ids of known items, or --items with a table of new ones")
+        raise DataError(
+            "ITEM: found no item; give ids of known items, or --items with a table of new ones"
+        )
     for name in names:
         yield answer(name)
     for piece in read_pieces(Path(path), model.manifest.items) if path else ():
@@ -124,7 +137,9 @@ def each_item(
             yield answer(token)
 
 
-def encode_file(model: Recommender, side: Side, path: Path, output: Path, progress: bool = True) -> int:
+def encode_file(
+    model: Recommender, side: Side, path: Path, output: Path, progress: bool = True
+) -> int:
     """Write the embeddings of the users or items of a file.
 
     Args:

@@ -24,7 +24,9 @@ _MISSING = ("", "NA", "N/A", "NULL", "null", "None", "NaN", "nan")
 """Cells of text files that count as missing."""
 
 
-def read_pieces(path: Path, spec: SideSpec, rows: int = 8192) -> Iterator[pa.Table | list[dict[str, Any]]]:
+def read_pieces(
+    path: Path, spec: SideSpec, rows: int = 8192
+) -> Iterator[pa.Table | list[dict[str, Any]]]:
     """Read a table piece by piece.
 
     Args:
@@ -49,7 +51,9 @@ def read_pieces(path: Path, spec: SideSpec, rows: int = 8192) -> Iterator[pa.Tab
         else:
             yield from _text(path, "," if suffix == ".csv" else "\t", rows)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or one_line(error, 200)})") from None
+        raise DataError(
+            f"{path}: cannot be read ({error.strerror or one_line(error, 200)})"
+        ) from None
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read ({one_line(error, 200)})") from None
 
@@ -67,9 +71,13 @@ def _text(path: Path, separator: str, rows: int) -> Iterator[pa.Table]:
     names = [name.strip('"') for name in header]
     reader = csv.open_csv(
         path,
-        parse_options=csv.ParseOptions(delimiter=separator, quote_char='"' if separator == "," else False),
+        parse_options=csv.ParseOptions(
+            delimiter=separator, quote_char='"' if separator == "," else False
+        ),
         convert_options=csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()), null_values=list(_MISSING), strings_can_be_null=True
+            column_types=dict.fromkeys(names, pa.string()),
+            null_values=list(_MISSING),
+            strings_can_be_null=True,
         ),
     )
     for batch in reader:
@@ -90,5 +98,7 @@ def _object(path: Path, number: int, line: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}, line {number}: no JSON ({error})") from None
     if not isinstance(value, dict):
-        raise DataError(f"{path}, line {number}: found {type(value).__name__}, allowed is an object")
+        raise DataError(
+            f"{path}, line {number}: found {type(value).__name__}, allowed is an object"
+        )
     return value

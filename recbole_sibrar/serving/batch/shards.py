@@ -69,11 +69,15 @@ def shards_of(path: Path | None, spec: SideSpec) -> Iterator[Shard]:
         if frame.tokens is not None:
             columns[spec.id_field] = pa.array(frame.tokens, pa.string())
         if not columns:
-            raise DataError(f"{path}: found no column, allowed are {spec.id_field} and fields of the users")
+            raise DataError(
+                f"{path}: found no column, allowed are {spec.id_field} and fields of the users"
+            )
         yield Shard(users=pa.table(columns))
 
 
-def recommend_shard(model: Recommender, shard: Shard, options: ShardOptions) -> tuple[pd.DataFrame, int]:
+def recommend_shard(
+    model: Recommender, shard: Shard, options: ShardOptions
+) -> tuple[pd.DataFrame, int]:
     """Recommend items to the users of a shard.
 
     Args:

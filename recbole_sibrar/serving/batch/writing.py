@@ -32,7 +32,9 @@ def check_output(path: Path, formats: tuple[str, ...]) -> None:
         DataError: Its suffix is unknown, or it cannot be written.
     """
     if path.suffix.lower() not in formats:
-        raise DataError(f"--output: found {path}, allowed is a file with the suffix {', '.join(formats)}")
+        raise DataError(
+            f"--output: found {path}, allowed is a file with the suffix {', '.join(formats)}"
+        )
     check_writable(path, "--output")
 
 
@@ -70,7 +72,9 @@ def _writer(path: Path, suffix: str) -> Iterator[Write]:
             if suffix == ".csv":
                 frame.to_csv(stream, index=False, header=is_first, lineterminator="\n")
             elif len(frame):
-                frame.to_json(stream, orient="records", lines=True, force_ascii=False, double_precision=8)
+                frame.to_json(
+                    stream, orient="records", lines=True, force_ascii=False, double_precision=8
+                )
             is_first = False
 
         yield write_text
@@ -82,12 +86,18 @@ def _parquet(path: Path) -> Iterator[Write]:
 
     def write(frame: pd.DataFrame) -> None:
         nonlocal writer
-        table = pa.Table.from_pandas(_with_types(frame), preserve_index=False).replace_schema_metadata()
+        table = pa.Table.from_pandas(
+            _with_types(frame), preserve_index=False
+        ).replace_schema_metadata()
         if writer is None:
             # numbers of a vector hardly repeat: a dictionary of them costs time, and compression gains nothing
             names = [name for name in table.column_names if name != "embedding"]
-            compression = {name: "zstd" if name in names else "none" for name in _leaves(table.schema)}
-            writer = pq.ParquetWriter(path, table.schema, compression=compression, use_dictionary=names)
+            compression = {
+                name: "zstd" if name in names else "none" for name in _leaves(table.schema)
+            }
+            writer = pq.ParquetWriter(
+                path, table.schema, compression=compression, use_dictionary=names
+            )
         writer.write_table(table)
 
     try:
@@ -99,7 +109,10 @@ def _parquet(path: Path) -> Iterator[Write]:
 
 def _leaves(schema: pa.Schema) -> list[str]:
     """Names of the columns as Parquet stores them: those of the elements of a list."""
-    return [f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name for field in schema]
+    return [
+        f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name
+        for field in schema
+    ]
 
 
 def _with_types(frame: pd.DataFrame) -> pd.DataFrame:

@@ -14,7 +14,16 @@ from recbole_sibrar.names import SIDES, Side
 from recbole_sibrar.serving.bundle.manifest import Manifest
 from recbole_sibrar.serving.index import ItemIndex
 
-__all__ = ["EMBEDDINGS", "INDEX", "TABLES", "VOCABULARIES", "WEIGHTS", "Content", "Histories", "SideContent"]
+__all__ = [
+    "EMBEDDINGS",
+    "INDEX",
+    "TABLES",
+    "VOCABULARIES",
+    "WEIGHTS",
+    "Content",
+    "Histories",
+    "SideContent",
+]
 
 WEIGHTS = "weights.safetensors"
 EMBEDDINGS = "embeddings.safetensors"

@@ -135,7 +135,9 @@ class Manifest:
         values = _read_json(folder)
         version = values.get("format")
         if isinstance(version, bool) or not isinstance(version, int) or version < 1:
-            raise PortableModelError(f"{folder / MANIFEST}: format: found {version!r}, allowed is a positive integer")
+            raise PortableModelError(
+                f"{folder / MANIFEST}: format: found {version!r}, allowed is a positive integer"
+            )
         if version > FORMAT:
             raise PortableModelError(
                 f"{folder}: found format {version}, allowed are formats up to {FORMAT}; "
@@ -156,7 +158,9 @@ def _read_json(folder: Path) -> Mapping[str, object]:
         )
     try:
         if path.stat().st_size > _LARGEST_MANIFEST:
-            raise PortableModelError(f"{path}: found {path.stat().st_size} bytes, allowed are {_LARGEST_MANIFEST}")
+            raise PortableModelError(
+                f"{path}: found {path.stat().st_size} bytes, allowed are {_LARGEST_MANIFEST}"
+            )
         values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise PortableModelError(
@@ -167,5 +171,7 @@ def _read_json(folder: Path) -> Mapping[str, object]:
         raise PortableModelError(f"{path}: damaged, it holds no JSON ({error})") from None
 
     if not isinstance(values, dict):
-        raise PortableModelError(f"{path}: found a {type(values).__name__}, allowed is a JSON object")
+        raise PortableModelError(
+            f"{path}: found a {type(values).__name__}, allowed is a JSON object"
+        )
     return values

@@ -84,7 +84,9 @@ def _is_integer(value: object) -> bool:
 
 def _is_number(value: object) -> bool:
     try:
-        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        return (
+            isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        )
     except OverflowError:  # an integer beyond the numbers of float
         return False
 

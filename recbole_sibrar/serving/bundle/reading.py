@@ -69,26 +69,38 @@ def _read(folder: Path, verify: bool) -> Content:
     """Read a portable model, with the present memory pool."""
     manifest = Manifest.read(folder)
     if manifest.dtype not in _TYPES:
-        raise PortableModelError(f"{folder / MANIFEST}: dtype: found {manifest.dtype!r}, allowed is float32 or float16")
+        raise PortableModelError(
+            f"{folder / MANIFEST}: dtype: found {manifest.dtype!r}, allowed is float32 or float16"
+        )
     _check_files(folder, manifest, verify)
 
     tensors = _read_file(folder / EMBEDDINGS, _tensors)
     vocabularies = _vocabularies(folder / VOCABULARIES, manifest)
     tables = {side: _read_file(folder / TABLES[side], _parquet) for side in SIDES}
-    users, items = (_side(folder, manifest, side, tables[side], tensors, vocabularies[side]) for side in SIDES)
+    users, items = (
+        _side(folder, manifest, side, tables[side], tensors, vocabularies[side]) for side in SIDES
+    )
     return Content(
         manifest,
         users,
         items,
         _histories(folder / TABLES["user"], tables["user"], len(items.tokens)),
         _read_file(folder / WEIGHTS, _tensors),
-        index.load(folder / INDEX, manifest.items.n, manifest.embedding_size) if manifest.index else None,
+        index.load(folder / INDEX, manifest.items.n, manifest.embedding_size)
+        if manifest.index
+        else None,
     )
 
 
 def _check_files(folder: Path, manifest: Manifest, verify: bool) -> None:
     """Check that all files are there and unaltered."""
-    needed = [WEIGHTS, EMBEDDINGS, VOCABULARIES, *TABLES.values(), *([INDEX] if manifest.index else [])]
+    needed = [
+        WEIGHTS,
+        EMBEDDINGS,
+        VOCABULARIES,
+        *TABLES.values(),
+        *([INDEX] if manifest.index else []),
+    ]
     for name in needed:
         if name not in manifest.files:
             raise PortableModelError(f"{folder / MANIFEST}: files: '{name}' is missing")
@@ -121,7 +133,11 @@ def _tensors(path: Path) -> dict[str, Tensor]:
 
     for name, tensor in tensors.items():
         # both are NaN if any number is, and need no memory
-        if tensor.is_floating_point() and tensor.numel() and not torch.stack(tensor.aminmax()).isfinite().all():
+        if (
+            tensor.is_floating_point()
+            and tensor.numel()
+            and not torch.stack(tensor.aminmax()).isfinite().all()
+        ):
             raise PortableModelError(f"{path}: tensor '{name}': found numbers that are not finite")
     return tensors
 
@@ -137,7 +153,9 @@ def _column(path: Path, table: pa.Table, name: str, kind: pa.DataType) -> pa.Arr
     column = table.column(name)
     if column.type != kind or column.null_count:
         found = f"{column.type} with {column.null_count} missing values"
-        raise PortableModelError(f"{path}: column '{name}': found {found}, allowed is {kind} without any")
+        raise PortableModelError(
+            f"{path}: column '{name}': found {found}, allowed is {kind} without any"
+        )
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
 
@@ -166,7 +184,10 @@ def _side(
     available = None
     if manifest.has_modalities:
         names = spec.modalities
-        parts = {name: _tensor(embeddings, tensors, f"{side}.{name}", shape, manifest.dtype) for name in names}
+        parts = {
+            name: _tensor(embeddings, tensors, f"{side}.{name}", shape, manifest.dtype)
+            for name in names
+        }
         available = _tensor(embeddings, tensors, f"{side}_available", (spec.n, len(names)), "bool")
     return SideContent(
         tokens,
@@ -188,7 +209,9 @@ def _display(path: Path, table: pa.Table, names: tuple[str, ...]) -> pa.Table:
     return pa.table({name: table.column(f"display.{name}") for name in names})
 
 
-def _tensor(path: Path, tensors: dict[str, Tensor], name: str, shape: tuple[int, ...], dtype: str) -> Tensor:
+def _tensor(
+    path: Path, tensors: dict[str, Tensor], name: str, shape: tuple[int, ...], dtype: str
+) -> Tensor:
     """Return a tensor of a known shape and type."""
     if name not in tensors:
         raise PortableModelError(f"{path}: the tensor '{name}' is missing")
@@ -196,7 +219,9 @@ def _tensor(path: Path, tensors: dict[str, Tensor], name: str, shape: tuple[int,
     wanted = torch.bool if dtype == "bool" else _TYPES[dtype]
     if tuple(tensor.shape) != shape or tensor.dtype != wanted:
         found = f"{tensor.dtype} {list(tensor.shape)}"
-        raise PortableModelError(f"{path}: tensor '{name}': found {found}, allowed is {wanted} {list(shape)}")
+        raise PortableModelError(
+            f"{path}: tensor '{name}': found {found}, allowed is {wanted} {list(shape)}"
+        )
     return tensor
 
 
@@ -207,14 +232,20 @@ def _histories(path: Path, table: pa.Table, n_items: int) -> Histories:
     lengths = pc.list_value_length(column).to_numpy()
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     if len(items) and not 0 <= items.min() <= items.max() < n_items:
-        raise PortableModelError(f"{path}: column 'history': found items beyond the {n_items} of the model")
+        raise PortableModelError(
+            f"{path}: column 'history': found items beyond the {n_items} of the model"
+        )
     return Histories(items, offsets)
 
 
-def _vocabularies(path: Path, manifest: Manifest) -> dict[Side, dict[str, tuple[pa.Array, NDArray[np.int64]]]]:
+def _vocabularies(
+    path: Path, manifest: Manifest
+) -> dict[Side, dict[str, tuple[pa.Array, NDArray[np.int64]]]]:
     """Read the labels of all fields that have some."""
     table = _read_file(path, _parquet)
-    sides, names, tokens = (_column(path, table, name, pa.string()) for name in ("side", "field", "token"))
+    sides, names, tokens = (
+        _column(path, table, name, pa.string()) for name in ("side", "field", "token")
+    )
     numbers = _column(path, table, "number", pa.int64())
 
     found: dict[Side, dict[str, tuple[pa.Array, NDArray[np.int64]]]] = {"user": {}, "item": {}}
@@ -224,8 +255,13 @@ def _vocabularies(path: Path, manifest: Manifest) -> dict[Side, dict[str, tuple[
                 continue
             rows = pc.and_(pc.equal(sides, side), pc.equal(names, spec.name))
             their_numbers = numbers.filter(rows).to_numpy()
-            if len(their_numbers) and not 0 <= their_numbers.min() <= their_numbers.max() < spec.size:
+            if (
+                len(their_numbers)
+                and not 0 <= their_numbers.min() <= their_numbers.max() < spec.size
+            ):
                 allowed = f"0 to {spec.size - 1}"
-                raise PortableModelError(f"{path}: {side} field '{spec.name}': found numbers beyond {allowed}")
+                raise PortableModelError(
+                    f"{path}: {side} field '{spec.name}': found numbers beyond {allowed}"
+                )
             found[side][spec.name] = tokens.filter(rows), their_numbers
     return found

@@ -18,7 +18,14 @@ from torch import Tensor
 from recbole_sibrar.errors import PortableModelError
 from recbole_sibrar.names import SIDES
 from recbole_sibrar.serving import index
-from recbole_sibrar.serving.bundle.content import EMBEDDINGS, INDEX, TABLES, VOCABULARIES, WEIGHTS, Content
+from recbole_sibrar.serving.bundle.content import (
+    EMBEDDINGS,
+    INDEX,
+    TABLES,
+    VOCABULARIES,
+    WEIGHTS,
+    Content,
+)
 from recbole_sibrar.serving.bundle.manifest import MANIFEST
 
 __all__ = ["check_place", "sha256", "write"]
@@ -44,14 +51,18 @@ def check_place(folder: Path, overwrite: bool = False) -> None:
             f"{folder}: exists and is no portable model, which is not replaced; name another folder"
         )
     if folder.exists() and not overwrite:
-        raise PortableModelError(f"{folder}: there is a portable model already; --overwrite replaces it")
+        raise PortableModelError(
+            f"{folder}: there is a portable model already; --overwrite replaces it"
+        )
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         probe = folder.with_name(f".{folder.name}.{os.getpid()}.probe")
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise PortableModelError(f"{folder}: cannot be written ({error.strerror or error})") from None
+        raise PortableModelError(
+            f"{folder}: cannot be written ({error.strerror or error})"
+        ) from None
 
 
 def write(content: Content, folder: Path, overwrite: bool = False) -> None:
@@ -72,7 +83,9 @@ def write(content: Content, folder: Path, overwrite: bool = False) -> None:
         _write_files(content, temporary)
         _put_in_place(temporary, folder)
     except OSError as error:
-        raise PortableModelError(f"{folder}: cannot be written ({error.strerror or error})") from None
+        raise PortableModelError(
+            f"{folder}: cannot be written ({error.strerror or error})"
+        ) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -82,7 +95,9 @@ def _write_files(content: Content, folder: Path) -> None:
     save_file({name: _plain(tensor) for name, tensor in content.weights.items()}, folder / WEIGHTS)
 
     dtype = _DTYPES[content.manifest.dtype]
-    embeddings = {name: _stored(tensor, dtype) for name, tensor in content.embedding_tensors().items()}
+    embeddings = {
+        name: _stored(tensor, dtype) for name, tensor in content.embedding_tensors().items()
+    }
     save_file(embeddings, folder / EMBEDDINGS)
 
     for side in SIDES:
@@ -90,7 +105,9 @@ def _write_files(content: Content, folder: Path) -> None:
     pq.write_table(_vocabularies(content), folder / VOCABULARIES, compression="zstd")
 
     if content.manifest.index is not None:
-        built = index.build(content.manifest.index, content.items.embeddings, content.users.embeddings)
+        built = index.build(
+            content.manifest.index, content.items.embeddings, content.users.embeddings
+        )
         index.save(built, folder / INDEX)
 
     checksums = {file.name: sha256(file) for file in sorted(folder.iterdir())}
@@ -116,7 +133,9 @@ def _table(content: Content, side: str) -> pa.Table:
     columns: dict[str, pa.Array] = {"token": held.tokens, "popularity": pa.array(held.popularity)}
     if side == "user":
         histories = content.histories
-        columns["history"] = pa.LargeListArray.from_arrays(pa.array(histories.offsets), pa.array(histories.items))
+        columns["history"] = pa.LargeListArray.from_arrays(
+            pa.array(histories.offsets), pa.array(histories.items)
+        )
     shown = {f"display.{name}": held.display.column(name) for name in held.display.column_names}
     return pa.table({**columns, **shown})
 
@@ -174,6 +193,8 @@ def _put_in_place(temporary: Path, folder: Path) -> None:
     except OSError as error:
         os.rename(aside, folder)
         if error.errno in (EEXIST, ENOTEMPTY):
-            raise PortableModelError(f"{folder}: another command has written it at this moment") from None
+            raise PortableModelError(
+                f"{folder}: another command has written it at this moment"
+            ) from None
         raise
     shutil.rmtree(aside, ignore_errors=True)

@@ -64,7 +64,11 @@ class FieldReader:
         numbers, available = self._numbers(cells)
         if self.spec.range is not None:
             numbers = np.asarray(scaled(pd.Series(numbers), self.spec.range), dtype=np.float64)
-        return self._bucketed(numbers, available) if self.spec.buckets else self._scalars(numbers, available)
+        return (
+            self._bucketed(numbers, available)
+            if self.spec.buckets
+            else self._scalars(numbers, available)
+        )
 
     def _label_numbers(self, labels: pa.Array) -> NDArray[np.int64]:
         """Find the number of each label; 0 for missing and unknown ones."""
@@ -76,15 +80,20 @@ class FieldReader:
         places = found.fill_null(-1).to_numpy(zero_copy_only=False)
         return np.where(places >= 0, numbers[places], 0)
 
-    def _categories(self, numbers: NDArray[np.int64], available: NDArray[np.bool_]) -> ModalityTable:
+    def _categories(
+        self, numbers: NDArray[np.int64], available: NDArray[np.bool_]
+    ) -> ModalityTable:
         values = torch.from_numpy(np.concatenate([[0], numbers]))
         mask = torch.from_numpy(np.concatenate([[False], available]))
         return dense_table(self.spec.name, ModalityKind.CATEGORICAL, values, mask, self.spec.size)
 
     def _labels(self, cells: pa.Array) -> ModalityTable:
         elements, sizes = split_cells(cells, self.separator, self.spec.limit)
-        numbers = self._label_numbers(texts(elements))  # numbers, or nothing but empty lists, may be labels too
-        return bag_table(self.spec.name, ModalityKind.MULTI_LABEL, label_bags(numbers, sizes, self.spec.size))
+        # numbers, or nothing but empty lists, may be labels too
+        numbers = self._label_numbers(texts(elements))
+        return bag_table(
+            self.spec.name, ModalityKind.MULTI_LABEL, label_bags(numbers, sizes, self.spec.size)
+        )
 
     def _numbers(self, cells: pa.Array) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Numbers ``[n]``, 0 where they are missing, and bool ``[n]``: False for those."""
@@ -98,14 +107,20 @@ class FieldReader:
     def _scalars(self, numbers: NDArray[np.float64], available: NDArray[np.bool_]) -> ModalityTable:
         values = np.concatenate([[0], numbers]).astype(np.float32)[:, None]
         mask = np.concatenate([[False], available])
-        return dense_table(self.spec.name, ModalityKind.SCALAR, torch.from_numpy(values), torch.from_numpy(mask), 1)
+        return dense_table(
+            self.spec.name, ModalityKind.SCALAR, torch.from_numpy(values), torch.from_numpy(mask), 1
+        )
 
-    def _bucketed(self, numbers: NDArray[np.float64], available: NDArray[np.bool_]) -> ModalityTable:
+    def _bucketed(
+        self, numbers: NDArray[np.float64], available: NDArray[np.bool_]
+    ) -> ModalityTable:
         """Make a category of each number; a bucket without a training entity counts as missing."""
         assert self.spec.buckets is not None
         assert self.vocabulary is not None
         held = self.spec.buckets
-        chosen = bucketed(numbers, held.method, held.size, Buckets(held.bounds, held.count)).astype(np.int64)
+        chosen = bucketed(numbers, held.method, held.size, Buckets(held.bounds, held.count)).astype(
+            np.int64
+        )
         known = np.isin(chosen, self.vocabulary[1])
         return self._categories(np.where(available & known, chosen, 0), available & known)
 
@@ -116,16 +131,22 @@ class FieldReader:
         wrong = np.flatnonzero(available & (sizes != self.spec.size))
         if len(wrong):
             row = int(wrong[0])
-            raise self._cell_error(row, f"{sizes[row]} numbers", f"{self.spec.size}, or none where it is missing")
+            raise self._cell_error(
+                row, f"{sizes[row]} numbers", f"{self.spec.size}, or none where it is missing"
+            )
 
         matrix = np.zeros((len(sizes) + 1, self.spec.size), dtype=np.float32)
         matrix[1:][available] = flat.reshape(-1, self.spec.size)
         self._check_finite(matrix[1:], available)
         if self.spec.range is not None:
-            matrix[1:] = np.asarray(scaled(pd.Series(matrix[1:].ravel()), self.spec.range)).reshape(-1, self.spec.size)
+            matrix[1:] = np.asarray(scaled(pd.Series(matrix[1:].ravel()), self.spec.range)).reshape(
+                -1, self.spec.size
+            )
 
         mask = torch.from_numpy(np.concatenate([[False], available]))
-        return dense_table(self.spec.name, ModalityKind.VECTOR, torch.from_numpy(matrix), mask, self.spec.size)
+        return dense_table(
+            self.spec.name, ModalityKind.VECTOR, torch.from_numpy(matrix), mask, self.spec.size
+        )
 
     def _elements(self, cells: pa.Array) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Numbers of all vectors, one after the other, and how many each has."""
@@ -138,7 +159,9 @@ class FieldReader:
         numbers = _to_numbers(elements, lambda at, *rest: self._cell_error(int(owners[at]), *rest))
         return numbers.astype(np.float32), sizes
 
-    def _check_finite(self, values: NDArray[np.floating[Any]], available: NDArray[np.bool_]) -> None:
+    def _check_finite(
+        self, values: NDArray[np.floating[Any]], available: NDArray[np.bool_]
+    ) -> None:
         """Refuse infinite numbers, and NaN inside of a vector."""
         wrong = np.flatnonzero(available & ~np.isfinite(values).all(1))
         if len(wrong):
@@ -172,7 +195,9 @@ def texts(cells: pa.Array) -> pa.Array:
     return pc.if_else(pc.equal(as_text, ""), pa.scalar(None, pa.string()), as_text)
 
 
-def split_cells(cells: pa.Array, separator: str, limit: int | None = None) -> tuple[pa.Array, NDArray[np.int64]]:
+def split_cells(
+    cells: pa.Array, separator: str, limit: int | None = None
+) -> tuple[pa.Array, NDArray[np.int64]]:
     """Split cells into their elements.
 
     Args:
@@ -189,7 +214,9 @@ def split_cells(cells: pa.Array, separator: str, limit: int | None = None) -> tu
         cells = pc.split_pattern(texts(cells), separator)
 
     elements = cells.flatten()
-    sizes: NDArray[np.int64] = pc.list_value_length(cells).fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    sizes: NDArray[np.int64] = (
+        pc.list_value_length(cells).fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    )
     if pa.types.is_string(elements.type) or pa.types.is_large_string(elements.type):
         is_filled = pc.fill_null(pc.not_equal(elements, ""), False).to_numpy(zero_copy_only=False)
         owners = np.arange(len(sizes)).repeat(sizes)[is_filled]
@@ -226,12 +253,18 @@ def _to_numbers(cells: pa.Array, error: object) -> NDArray[np.float64]:
     """Convert cells to numbers, NaN where a cell is missing."""
     if pa.types.is_null(cells.type):
         return np.full(len(cells), np.nan)
-    if pa.types.is_integer(cells.type) or pa.types.is_floating(cells.type) or pa.types.is_decimal(cells.type):
+    if (
+        pa.types.is_integer(cells.type)
+        or pa.types.is_floating(cells.type)
+        or pa.types.is_decimal(cells.type)
+    ):
         numbers: NDArray[np.float64] = cells.cast(pa.float64()).to_numpy(zero_copy_only=False)
         return numbers
 
     as_text = texts(cells)
-    converted = pd.to_numeric(pd.Series(as_text.to_pylist(), dtype=object), errors="coerce").to_numpy(np.float64)
+    converted = pd.to_numeric(
+        pd.Series(as_text.to_pylist(), dtype=object), errors="coerce"
+    ).to_numpy(np.float64)
     wrong = np.flatnonzero(np.isnan(converted) & as_text.is_valid().to_numpy(zero_copy_only=False))
     if len(wrong):
         row = int(wrong[0])

@@ -14,7 +14,13 @@ from scipy.sparse import csr_matrix, vstack
 from torch import Tensor, nn
 
 from recbole_sibrar.config import EncoderConfig
-from recbole_sibrar.data.modality import ModalityKind, ModalityTable, bag_table, dense_table, id_table
+from recbole_sibrar.data.modality import (
+    ModalityKind,
+    ModalityTable,
+    bag_table,
+    dense_table,
+    id_table,
+)
 from recbole_sibrar.model.concatenation import CollaborativeContentEncoder, ConcatenationEncoder
 from recbole_sibrar.model.encoder import EntityEncoder
 from recbole_sibrar.model.layers import IdLayer, Projection
@@ -48,7 +54,9 @@ class Batch:
             part = slice(start, min(start + size, self.frame.n))
             n = part.stop - start
             columns = {name: cells.slice(start, n) for name, cells in self.frame.columns.items()}
-            yield Batch(Frame(None, columns, n), self.rows[part], self.bags[part], self.is_changed[part])
+            yield Batch(
+                Frame(None, columns, n), self.rows[part], self.bags[part], self.is_changed[part]
+            )
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,9 @@ class Encoded:
     """bool ``[n, n_modalities]``: True for the modalities that the embeddings are made of."""
 
 
-def make_encoder(kind: str, config: EncoderConfig, tables: Sequence[ModalityTable]) -> EntityEncoder:
+def make_encoder(
+    kind: str, config: EncoderConfig, tables: Sequence[ModalityTable]
+) -> EntityEncoder:
     """Make an encoder for tables without entities.
 
     Args:
@@ -119,14 +129,18 @@ class SideEncoder:
         self._lock = Lock()
 
         no_bags = csr_matrix((0, n_other), dtype=np.float32)
-        nobody = Batch(Frame(None, {}, 0), np.zeros(0, dtype=np.int64), no_bags, np.zeros(0, dtype=np.bool_))
+        nobody = Batch(
+            Frame(None, {}, 0), np.zeros(0, dtype=np.int64), no_bags, np.zeros(0, dtype=np.bool_)
+        )
         self.encoder = make_encoder(spec.encoder, config, self._tables(nobody))
         self.encoder.eval().requires_grad_(False)
 
         rows = self.encoder.entity_rows()
         self._id_rows = {name: weights[name] for name in rows if name in weights}
         missing, unexpected = self.encoder.load_state_dict(
-            {name: tensor for name, tensor in weights.items() if name not in rows}, strict=False, assign=True
+            {name: tensor for name, tensor in weights.items() if name not in rows},
+            strict=False,
+            assign=True,
         )
         faults = [*unexpected, *(name for name in missing if name not in self._id_rows)]
         if faults:
@@ -143,9 +157,15 @@ class SideEncoder:
     @property
     def aggregation(self) -> str | None:
         """``mean`` or ``max``; None for an encoder whose embedding is no aggregate of its modalities'."""
-        return None if isinstance(self.encoder, ConcatenationEncoder) else self.encoder.config.aggregation
+        return (
+            None
+            if isinstance(self.encoder, ConcatenationEncoder)
+            else self.encoder.config.aggregation
+        )
 
-    def encode(self, batch: Batch, modalities: Sequence[str] | None = None, parts: bool = False) -> Encoded:
+    def encode(
+        self, batch: Batch, modalities: Sequence[str] | None = None, parts: bool = False
+    ) -> Encoded:
         """Encode users or items.
 
         Args:
@@ -174,7 +194,9 @@ class SideEncoder:
             self._put(tables, batch.rows)
             embeddings, has_any = self.encoder.encode(entities, columns)
             alone = {
-                name: self._alone(entities, column) for column, name in enumerate(self.encoder.modalities) if parts
+                name: self._alone(entities, column)
+                for column, name in enumerate(self.encoder.modalities)
+                if parts
             }
             usable = self.encoder.usable(entities, columns)
 
@@ -183,7 +205,8 @@ class SideEncoder:
 
     def _alone(self, entities: Tensor, column: int) -> Tensor:
         """Encode a single modality, ``[n, k]``."""
-        if isinstance(self.encoder, CollaborativeContentEncoder):  # of the content, also for trained entities
+        # of the content, also for trained entities
+        if isinstance(self.encoder, CollaborativeContentEncoder):
             return ConcatenationEncoder.encode(self.encoder, entities, [column])[0]
         return self.encoder.encode(entities, [column])[0]
 
@@ -211,7 +234,9 @@ class SideEncoder:
         # the decomposition is an approximation, in which those of training have vectors that differ a little
         is_own = (batch.rows >= 0) & ~batch.is_changed
         vectors[is_own] = own.numpy()[batch.rows[is_own] + 1]
-        values = torch.from_numpy(np.concatenate([np.zeros((1, own.shape[1]), dtype=np.float32), vectors]))
+        values = torch.from_numpy(
+            np.concatenate([np.zeros((1, own.shape[1]), dtype=np.float32), vectors])
+        )
         available = _padded(np.diff(batch.bags.indptr) > 0)
         return dense_table(INTERACTIONS, ModalityKind.VECTOR, values, available, own.shape[1])
 
@@ -269,4 +294,6 @@ def _with_padding(bags: csr_matrix) -> csr_matrix:
 
 def _check_rows(name: str, tensor: Tensor, n_trained: int, size: int) -> None:
     if tuple(tensor.shape) != (n_trained + 1, size):
-        raise RuntimeError(f"{name}: found {list(tensor.shape)}, allowed is {[n_trained + 1, size]}")
+        raise RuntimeError(
+            f"{name}: found {list(tensor.shape)}, allowed is {[n_trained + 1, size]}"
+        )

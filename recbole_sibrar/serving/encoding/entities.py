@@ -36,9 +36,12 @@ class Entities:
         self.content = content
         self.manifest = content.manifest
         self.tokens: dict[Side, TokenIndex] = {
-            side: TokenIndex(side, content.side(side).tokens, content.side(side).order) for side in SIDES
+            side: TokenIndex(side, content.side(side).tokens, content.side(side).order)
+            for side in SIDES
         }
-        self.encoders: dict[Side, SideEncoder | None] = {side: load_encoder(content, side) for side in SIDES}
+        self.encoders: dict[Side, SideEncoder | None] = {
+            side: load_encoder(content, side) for side in SIDES
+        }
 
     @cached_property
     def by_user(self) -> csr_matrix:
@@ -85,7 +88,9 @@ class Entities:
         bags, is_changed = self._interactions(side, frame, rows)
         return Batch(frame, rows, bags, is_changed)
 
-    def _interactions(self, side: Side, frame: Frame, rows: NDArray[np.int64]) -> tuple[csr_matrix, NDArray[np.bool_]]:
+    def _interactions(
+        self, side: Side, frame: Frame, rows: NDArray[np.int64]
+    ) -> tuple[csr_matrix, NDArray[np.bool_]]:
         """Interactions of a batch, those of its table before those of training, and the rows that have the former."""
         other: Side = "item" if side == "user" else "user"
         given, sizes = self.linked(side, frame)
@@ -103,7 +108,9 @@ class Entities:
             column_numbers.append(held.col)
 
         places = (np.concatenate(row_numbers), np.concatenate(column_numbers))
-        bags = csr_matrix((np.ones(len(places[0]), dtype=np.float32), places), shape=(frame.n, n_other))
+        bags = csr_matrix(
+            (np.ones(len(places[0]), dtype=np.float32), places), shape=(frame.n, n_other)
+        )
         bags.data[:] = 1  # an id that occurs twice counts once
         return bags, is_changed
 
@@ -118,9 +125,15 @@ class Entities:
             Numbers on the other side, one row after the other, -1 for unknown ones; and how many each row has, ``[n]``.
         """
         cells = frame.columns.get(INTERACTIONS)
-        elements, sizes = split_cells(pa.nulls(frame.n) if cells is None else cells, self.manifest.separator)
+        elements, sizes = split_cells(
+            pa.nulls(frame.n) if cells is None else cells, self.manifest.separator
+        )
         index = self.tokens["item" if side == "user" else "user"]
-        numbers = index.numbers(elements.cast(pa.string())) if len(elements) else np.zeros(0, dtype=np.int64)
+        numbers = (
+            index.numbers(elements.cast(pa.string()))
+            if len(elements)
+            else np.zeros(0, dtype=np.int64)
+        )
         return numbers, sizes
 
     def check_clicks(self, frame: Frame) -> None:
@@ -134,7 +147,9 @@ class Entities:
             elements, _ = split_cells(frame.columns[INTERACTIONS], self.manifest.separator)
             self.tokens["item"].number(texts(elements)[int(numbers.argmin())].as_py())
 
-    def encode(self, side: Side, frame: Frame, modalities: Sequence[str] | None = None, parts: bool = False) -> Encoded:
+    def encode(
+        self, side: Side, frame: Frame, modalities: Sequence[str] | None = None, parts: bool = False
+    ) -> Encoded:
         """Encode users or items.
 
         Args:
@@ -182,7 +197,8 @@ def _check_embeddings(side: Side, encoded: Encoded) -> None:
     Raises:
         DataError: There is one.
     """
-    squares = encoded.embeddings.square().sum(1)  # overflows before any dot product of two embeddings does
+    # overflows before any dot product of two embeddings does
+    squares = encoded.embeddings.square().sum(1)
     wrong = np.flatnonzero(~squares.isfinite().numpy())
     if len(wrong):
         raise DataError(

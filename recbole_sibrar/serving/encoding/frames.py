@@ -17,7 +17,9 @@ from recbole_sibrar.serving.encoding.cells import texts
 
 __all__ = ["Frame", "TableLike", "read_table"]
 
-TableLike: TypeAlias = "pd.DataFrame | pa.Table | pa.RecordBatch | Mapping[str, Any] | Sequence[Mapping[str, Any]]"
+TableLike: TypeAlias = (
+    "pd.DataFrame | pa.Table | pa.RecordBatch | Mapping[str, Any] | Sequence[Mapping[str, Any]]"
+)
 """A table in the form of an atomic file: a pandas or Arrow table, or one row or several as dictionaries."""
 
 
@@ -77,7 +79,9 @@ def _check_type(kind: pa.DataType, name: str, side: Side) -> None:
     is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
     is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
     if not (is_text or is_number or pa.types.is_null(kind)):
-        raise DataError(f"{side}s, field '{name}': found the type {kind}, allowed are texts, numbers and lists of them")
+        raise DataError(
+            f"{side}s, field '{name}': found the type {kind}, allowed are texts, numbers and lists of them"
+        )
 
 
 def known_columns(spec: SideSpec) -> list[str]:
@@ -96,17 +100,28 @@ def _columns(table: TableLike, side: Side) -> list[tuple[str, pa.Array]]:
     """List the columns of a table as Arrow arrays."""
     if isinstance(table, (pa.Table, pa.RecordBatch)):
         held = pa.table(table) if isinstance(table, pa.RecordBatch) else table
-        return [(name, _combined(held.column(place))) for place, name in enumerate(held.column_names)]
+        return [
+            (name, _combined(held.column(place))) for place, name in enumerate(held.column_names)
+        ]
 
     if isinstance(table, pd.DataFrame):
-        return [(str(name), _array(table.iloc[:, place], side)) for place, name in enumerate(table.columns)]
+        return [
+            (str(name), _array(table.iloc[:, place], side))
+            for place, name in enumerate(table.columns)
+        ]
 
     rows = [table] if isinstance(table, Mapping) else list(table)
     if not all(isinstance(row, Mapping) for row in rows):
-        raise DataError(f"{side}s: found {type(table).__name__}, allowed is a table, or dictionaries of fields")
+        raise DataError(
+            f"{side}s: found {type(table).__name__}, allowed is a table, or dictionaries of fields"
+        )
     names = list(dict.fromkeys(name for row in rows for name in row))
     return [
-        (str(name), _array(pd.Series([row.get(name) for row in rows], dtype=object, name=name), side)) for name in names
+        (
+            str(name),
+            _array(pd.Series([row.get(name) for row in rows], dtype=object, name=name), side),
+        )
+        for name in names
     ]
 
 
@@ -130,7 +145,9 @@ def _array(column: pd.Series[Any], side: Side) -> pa.Array:
     try:
         return pa.array([_as_text(cell) for cell in cells])
     except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeError) as error:
-        raise DataError(f"{side}s, field '{column.name}': cannot be read ({one_line(error, 200)})") from None
+        raise DataError(
+            f"{side}s, field '{column.name}': cannot be read ({one_line(error, 200)})"
+        ) from None
 
 
 def _is_missing(cell: Any) -> bool:
@@ -141,13 +158,19 @@ def _as_text(cell: Any) -> Any:
     """Text of a single value; the texts of a sequence."""
     if cell is None:
         return None
-    return [str(element) for element in cell] if isinstance(cell, (list, tuple, np.ndarray)) else str(cell)
+    return (
+        [str(element) for element in cell]
+        if isinstance(cell, (list, tuple, np.ndarray))
+        else str(cell)
+    )
 
 
 def _tokens(ids: pa.Array, spec: SideSpec, side: Side) -> tuple[str, ...]:
     """Read the ids."""
     if pa.types.is_nested(ids.type):
-        raise DataError(f"{side}s: {spec.id_field}: found a list, allowed is one id for each {side}")
+        raise DataError(
+            f"{side}s: {spec.id_field}: found a list, allowed is one id for each {side}"
+        )
     tokens = texts(ids).to_pylist()
     for row, token in enumerate(tokens, start=1):
         if token is None:

@@ -51,28 +51,43 @@ def load_encoder(content: Content, side: Side) -> SideEncoder | None:
         raise PortableModelError(f"{MANIFEST}: {side}s: {error}") from None
     except KeyError as error:
         raise PortableModelError(f"{WEIGHTS}: the tensor {error} is missing") from None
-    except (RuntimeError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError) as error:
-        raise PortableModelError(f"{WEIGHTS}: does not fit {MANIFEST}: {side}s: {one_line(error, 300)}") from None
+    except (
+        RuntimeError,
+        ValueError,
+        TypeError,
+        LookupError,
+        ArithmeticError,
+        MemoryError,
+    ) as error:
+        raise PortableModelError(
+            f"{WEIGHTS}: does not fit {MANIFEST}: {side}s: {one_line(error, 300)}"
+        ) from None
 
 
 def _check_spec(content: Content, spec: SideSpec, side: Side) -> None:
     """Check the description of a side before anything of its sizes is made."""
     place = f"{MANIFEST}: {side}s"
     if spec.encoder not in ENCODERS:
-        raise PortableModelError(f"{place}.encoder: found {spec.encoder!r}, allowed is none, {', '.join(ENCODERS)}")
+        raise PortableModelError(
+            f"{place}.encoder: found {spec.encoder!r}, allowed is none, {', '.join(ENCODERS)}"
+        )
 
     fields = {field.name: field for field in spec.fields}
     for name in spec.modalities:
         if name not in fields and name not in RESERVED_NAMES:
             raise PortableModelError(f"{place}.modalities: '{name}' is no field of the model")
     if len(set(spec.modalities)) < len(spec.modalities) or not spec.modalities:
-        raise PortableModelError(f"{place}.modalities: found {list(spec.modalities)}, allowed are names, each once")
+        raise PortableModelError(
+            f"{place}.modalities: found {list(spec.modalities)}, allowed are names, each once"
+        )
 
     # every size is a dimension of some weight: a larger one would only take memory
     largest = max((size for tensor in content.weights.values() for size in tensor.shape), default=0)
     for size_place, size in _sizes(spec):
         if not 0 < size <= largest:
-            raise PortableModelError(f"{place}.{size_place}: found {size}, allowed is 1 to {largest}, as in {WEIGHTS}")
+            raise PortableModelError(
+                f"{place}.{size_place}: found {size}, allowed is 1 to {largest}, as in {WEIGHTS}"
+            )
     for name, field in fields.items():
         if field.type not in _TYPES:
             raise PortableModelError(
@@ -124,13 +139,20 @@ def _plain(value: object) -> object:
 def _readers(content: Content, spec: SideSpec, side: Side) -> dict[str, FieldReader]:
     vocabularies = content.side(side).vocabularies
     separator = content.manifest.separator
-    return {field.name: FieldReader(field, vocabularies.get(field.name), separator) for field in spec.fields}
+    return {
+        field.name: FieldReader(field, vocabularies.get(field.name), separator)
+        for field in spec.fields
+    }
 
 
 def _state(content: Content, side: Side) -> dict[str, Tensor]:
     """State of an encoder, without the prefix of its side."""
     prefix = f"{side}_encoder."
-    return {name.removeprefix(prefix): tensor for name, tensor in content.weights.items() if name.startswith(prefix)}
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in content.weights.items()
+        if name.startswith(prefix)
+    }
 
 
 def _preferences(content: Content, side: Side) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,9 @@ FOLDS = 5
 """Parts of the items; a classifier trained on the others predicts each part."""
 
 
-def predict_modalities(embeddings: NDArray[Any], available: NDArray[Any], seed: int) -> NDArray[Any] | None:
+def predict_modalities(
+    embeddings: NDArray[Any], available: NDArray[Any], seed: int
+) -> NDArray[Any] | None:
     """Predict the modality of each embedding by logistic regression, trained on other items.
 
     All modalities of an item are in the same fold: if they are equal, a classifier trained on some of them would be
@@ -47,7 +49,9 @@ def predict_modalities(embeddings: NDArray[Any], available: NDArray[Any], seed: 
             return None
         folds.append((train, test))
 
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000, class_weight="balanced"))
+    model = make_pipeline(
+        StandardScaler(), LogisticRegression(max_iter=1000, class_weight="balanced")
+    )
     with warnings.catch_warnings():
         # The last digits of its weights change no prediction.
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -83,7 +83,10 @@ def measure_gap(
     """
     cells, there = _checked(embeddings, available, names, max_items)
     rows: list[tuple[str, str, str, float, float, float]] = []
-    pairs = [*combinations(range(len(names)), 2), *((column, column) for column in range(len(names)))]
+    pairs = [
+        *combinations(range(len(names)), 2),
+        *((column, column) for column in range(len(names))),
+    ]
     for first, second in pairs:
         items = (there[:, first] & there[:, second]).nonzero().squeeze(1)
         generator = np.random.default_rng(seed)
@@ -111,7 +114,10 @@ def sample_size(n_items: int, max_items: int) -> int:
 
 
 def _checked(
-    embeddings: NDArray[Any] | Tensor, available: NDArray[Any] | Tensor, names: Sequence[str], max_items: int
+    embeddings: NDArray[Any] | Tensor,
+    available: NDArray[Any] | Tensor,
+    names: Sequence[str],
+    max_items: int,
 ) -> tuple[Tensor, Tensor]:
     cells = torch.as_tensor(embeddings).detach()
     there = torch.as_tensor(available)
@@ -126,7 +132,9 @@ def _checked(
         )
     for column, name in enumerate(names):
         if not bool(cells[there[:, column], column].isfinite().all()):
-            raise ValueError(f"modality gap: embeddings of modality '{name}' are not finite; did training diverge?")
+            raise ValueError(
+                f"modality gap: embeddings of modality '{name}' are not finite; did training diverge?"
+            )
     return cells, there
 
 
@@ -134,7 +142,9 @@ Estimates = dict[str, tuple[float, float, float]]
 """Measure -> value and the ends of its interval."""
 
 
-def _measure_pair(x: Tensor, y: Tensor, generator: np.random.Generator, max_items: int, within: bool) -> Estimates:
+def _measure_pair(
+    x: Tensor, y: Tensor, generator: np.random.Generator, max_items: int, within: bool
+) -> Estimates:
     """Compute all measures of two modalities, or of one, for the items with both: float ``[n, k]`` each."""
     n = len(x)
     estimates: Estimates = {"items": (float(n),) * 3}
@@ -145,11 +155,16 @@ def _measure_pair(x: Tensor, y: Tensor, generator: np.random.Generator, max_item
     queries = torch.from_numpy(sample).to(x.device)
     values = values_of_queries(x, y, queries, within)
     distance = float((x.mean(0, dtype=torch.float64) - y.mean(0, dtype=torch.float64)).norm())
-    return estimates | _estimate(values, len(sample) < n, generator, lambda means: _from_means(means, distance, within))
+    return estimates | _estimate(
+        values, len(sample) < n, generator, lambda means: _from_means(means, distance, within)
+    )
 
 
 def _estimate(
-    values: Values, drawn: bool, generator: np.random.Generator, measures: Callable[[Values], Values]
+    values: Values,
+    drawn: bool,
+    generator: np.random.Generator,
+    measures: Callable[[Values], Values],
 ) -> Estimates:
     """Compute functions of means over items, and their bootstrap intervals if the items were drawn."""
     exact = measures({name: column.mean(keepdims=True) for name, column in values.items()})
@@ -230,4 +245,6 @@ def _classify(cells: Tensor, there: Tensor, seed: int, max_items: int) -> Estima
         shares = [means[f"correct {m}"] / means[f"cells {m}"] for m in columns]
         return {"classifier_accuracy": np.mean(shares, axis=0)}
 
-    return _estimate(values, drawn, generator, accuracy) | {"classifier_chance": (1 / len(columns),) * 3}
+    return _estimate(values, drawn, generator, accuracy) | {
+        "classifier_chance": (1 / len(columns),) * 3
+    }

@@ -50,7 +50,9 @@ class Options:
             refuse("--max_items", self.max_items, "an integer of at least 2")
 
 
-def read_options(side: str, items: str, modalities: str | None, seed: str, max_items: str) -> Options:
+def read_options(
+    side: str, items: str, modalities: str | None, seed: str, max_items: str
+) -> Options:
     """Read the options of the command.
 
     Args:
@@ -83,7 +85,9 @@ def check_projection(name: str) -> None:
     if name not in PROJECTIONS:
         refuse("--projection", name, f"one of {', '.join(PROJECTIONS)}{nearest(name, PROJECTIONS)}")
     if name == "umap" and importlib.util.find_spec("umap") is None:
-        raise ConfigError("--projection: umap needs a package that is not installed: pip install umap-learn")
+        raise ConfigError(
+            "--projection: umap needs a package that is not installed: pip install umap-learn"
+        )
 
 
 def split_name(argument: str) -> tuple[str, str]:

@@ -64,13 +64,19 @@ def project(cells: NDArray[Any], method: str, seed: int) -> tuple[NDArray[Any], 
     units = cells / np.maximum(np.linalg.norm(cells, axis=1, keepdims=True), 1e-12)
     if method == "pca":
         pca = PCA(2, svd_solver="full").fit(units)
-        return pca.transform(units), f"{np.nan_to_num(pca.explained_variance_ratio_).sum():.0%} of the variance"
+        return pca.transform(
+            units
+        ), f"{np.nan_to_num(pca.explained_variance_ratio_).sum():.0%} of the variance"
     if method == "tsne":
         perplexity = min(30, max(1, (len(cells) - 1) // 3))
-        return TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(units), "t-SNE"
+        return TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(
+            units
+        ), "t-SNE"
     # Optional; the command has checked its presence.
     umap = import_module("umap")
-    return umap.UMAP(2, n_neighbors=min(15, len(cells) - 1), random_state=seed).fit_transform(units), "UMAP"
+    return umap.UMAP(2, n_neighbors=min(15, len(cells) - 1), random_state=seed).fit_transform(
+        units
+    ), "UMAP"
 
 
 def projection(samples: Samples, method: str = "pca", seed: int = 0) -> Figure:
@@ -126,20 +132,28 @@ def _share_limits(panels: Any) -> None:
         axes.set_box_aspect(1)
 
 
-def _draw_points(axes: Any, sample: ModalityEmbeddings, points: NDArray[Any], names: list[str]) -> None:
+def _draw_points(
+    axes: Any, sample: ModalityEmbeddings, points: NDArray[Any], names: list[str]
+) -> None:
     placed = np.full((*sample.available.shape, 2), np.nan)
     placed[sample.available] = points
     placed = placed[np.linspace(0, len(placed) - 1, min(N_POINTS, len(placed))).astype(int)]
     segments = [placed[:, pair] for pair in combinations(range(len(sample.names)), 2)]
     joined = np.concatenate(segments)
     joined = joined[~np.isnan(joined).any((1, 2))]
-    axes.add_collection(LineCollection(list(joined), colors="#888888", linewidths=0.4, alpha=0.35, zorder=1))
+    axes.add_collection(
+        LineCollection(list(joined), colors="#888888", linewidths=0.4, alpha=0.35, zorder=1)
+    )
     for column, name in enumerate(sample.names):
         style = look(names.index(name))
-        axes.scatter(*placed[:, column].T, s=9, alpha=0.8, linewidths=0, zorder=2, label=name, **style)
+        axes.scatter(
+            *placed[:, column].T, s=9, alpha=0.8, linewidths=0, zorder=2, label=name, **style
+        )
 
 
-def cosine_distances(sample: ModalityEmbeddings, first: int, second: int) -> tuple[NDArray[Any], NDArray[Any]]:
+def cosine_distances(
+    sample: ModalityEmbeddings, first: int, second: int
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Compute cosine distances between two modalities: same item ``[n]``, different items ``[n * (n - 1)]``."""
     both = sample.available[:, first] & sample.available[:, second]
     x, y = sample.embeddings[both, first], sample.embeddings[both, second]
@@ -157,7 +171,9 @@ def _pairs(samples: Samples) -> Iterator[tuple[str, str]]:
     return combinations(_names(samples), 2)
 
 
-def _distances(samples: Samples) -> dict[tuple[tuple[str, str], str], tuple[NDArray[Any], NDArray[Any]]]:
+def _distances(
+    samples: Samples,
+) -> dict[tuple[tuple[str, str], str], tuple[NDArray[Any], NDArray[Any]]]:
     """Compute :func:`cosine_distances` of each pair of modalities and each title of a checkpoint that has both."""
     found = {}
     for first, second in _pairs(samples):
@@ -189,9 +205,19 @@ def histograms(samples: Samples, side: str = "item") -> Figure:
                     label = (f"same {side}", f"different {side}s")[i]
                     style = {"color": COLOURS[i], "linestyle": LINES[i]}
                     axes.hist(distances, bins, weights=weights, alpha=0.3, color=COLOURS[i])
-                    axes.hist(distances, bins, weights=weights, histtype="step", linewidth=1.3, label=label, **style)
+                    axes.hist(
+                        distances,
+                        bins,
+                        weights=weights,
+                        histtype="step",
+                        linewidth=1.3,
+                        label=label,
+                        **style,
+                    )
                 head = wrapped(title, _HISTOGRAM - 0.4) if not row else ""
-                axes.set_title(f"{head}\n{wrapped(pair_name(*pair), _HISTOGRAM - 0.4)}".strip(), fontsize=9)
+                axes.set_title(
+                    f"{head}\n{wrapped(pair_name(*pair), _HISTOGRAM - 0.4)}".strip(), fontsize=9
+                )
         figure.supxlabel("cosine distance", fontsize=9)
         figure.supylabel("share of the pairs", fontsize=9)
         handles, labels = panels[0, 0].get_legend_handles_labels()
@@ -212,7 +238,9 @@ def heat_map(frame: pd.DataFrame) -> Figure:
         size = max(0.55 * len(names) + 1.1, 2.4)
         figure = _new(size * len(titles) + 1.2, 2 * size + 0.3)
         panels = figure.subplots(2, len(titles), squeeze=False)
-        largest = frame.loc[frame["measure"].isin(("cosine_same", "cosine_different")), "value"].max()
+        largest = frame.loc[
+            frame["measure"].isin(("cosine_same", "cosine_different")), "value"
+        ].max()
         for column, title in enumerate(titles):
             rows = frame[frame["name"] == title]
             for row, measure in enumerate(("cosine_same", "cosine_different")):
@@ -221,7 +249,14 @@ def heat_map(frame: pd.DataFrame) -> Figure:
                 image = axes.imshow(matrix, cmap="cividis", vmin=0, vmax=max(float(largest), 1e-6))
                 for (i, j), value in np.ndenumerate(matrix):
                     colour = "white" if value < 0.5 * largest else "black"
-                    axes.text(j, i, "" if np.isnan(value) else f"{value:.2f}", ha="center", va="center", color=colour)
+                    axes.text(
+                        j,
+                        i,
+                        "" if np.isnan(value) else f"{value:.2f}",
+                        ha="center",
+                        va="center",
+                        color=colour,
+                    )
                 axes.set_xticks(range(len(names)), names, rotation=35, ha="right")
                 axes.set_yticks(range(len(names)), names if not column else [""] * len(names))
                 side = frame["side"].iloc[0]
@@ -263,5 +298,10 @@ def series(files: Mapping[str, pd.DataFrame], side: str) -> Figure:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.supxlabel("epochs trained so far", fontsize=9)
         handles, labels = figure.axes[0].get_legend_handles_labels()
-        place_legend(figure, dict(zip(labels, handles, strict=True)), loc="outside upper left", handlelength=3)
+        place_legend(
+            figure,
+            dict(zip(labels, handles, strict=True)),
+            loc="outside upper left",
+            handlelength=3,
+        )
     return figure

@@ -31,7 +31,9 @@ def projected_points(sample: ModalityEmbeddings, about: Sequence[str]) -> pd.Dat
     """
     points, variance = project(sample.embeddings[sample.available], "pca", 0)
     items, modalities = np.nonzero(sample.available)
-    chosen = np.linspace(0, len(sample.entities) - 1, min(N_ITEMS, len(sample.entities))).astype(int)
+    chosen = np.linspace(0, len(sample.entities) - 1, min(N_ITEMS, len(sample.entities))).astype(
+        int
+    )
     shown = np.isin(items, chosen)
     columns = {
         **dict(zip(COLUMNS, about, strict=False)),

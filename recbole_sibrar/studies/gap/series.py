@@ -42,11 +42,19 @@ def read_series(arguments: Sequence[str]) -> dict[str, pd.DataFrame]:
 def _read_file(file: str) -> pd.DataFrame:
     try:
         # A modality may be named like a missing value of pandas, such as "null".
-        frame = pd.read_csv(file, keep_default_na=False, na_values=[""], dtype={"first": str, "second": str})
+        frame = pd.read_csv(
+            file, keep_default_na=False, na_values=[""], dtype={"first": str, "second": str}
+        )
     except (OSError, ValueError) as error:
-        raise ConfigError(f"--series: cannot read {file}: {getattr(error, 'strerror', None) or error}") from None
+        raise ConfigError(
+            f"--series: cannot read {file}: {getattr(error, 'strerror', None) or error}"
+        ) from None
 
     lacking = [column for column in SERIES_COLUMNS if column not in frame.columns]
     if lacking:
-        refuse(f"--series: {file}", ", ".join(frame.columns), f"a file of gap_every, with the column {lacking[0]}")
+        refuse(
+            f"--series: {file}",
+            ", ".join(frame.columns),
+            f"a file of gap_every, with the column {lacking[0]}",
+        )
     return frame

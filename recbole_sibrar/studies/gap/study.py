@@ -19,7 +19,13 @@ from recbole_sibrar.studies.checkpoints import checkpoint_errors, quiet, with_mo
 from recbole_sibrar.studies.files import write_table
 from recbole_sibrar.studies.gap import plots, tables
 from recbole_sibrar.studies.gap.measures import measure_gap
-from recbole_sibrar.studies.gap.options import PROJECTIONS, Options, check_projection, read_options, split_name
+from recbole_sibrar.studies.gap.options import (
+    PROJECTIONS,
+    Options,
+    check_projection,
+    read_options,
+    split_name,
+)
 from recbole_sibrar.studies.gap.series import SERIES_COLUMNS, read_series
 
 __all__ = [
@@ -73,15 +79,21 @@ def measure_checkpoint(
     return measure(path, options, name, data_path).frame
 
 
-def measure(path: str, options: Options | None = None, name: str = "", data_path: str | None = None) -> Measured:
+def measure(
+    path: str, options: Options | None = None, name: str = "", data_path: str | None = None
+) -> Measured:
     """Measure one trained model, with embeddings for figures; see :func:`measure_checkpoint`."""
     with_modalities([path], lambda line: None, "")
     return _measure(path, options or Options(), name, getLogger().warning, data_path)
 
 
-def _measure(path: str, options: Options, name: str, note: Callable[[str], None], data_path: str | None) -> Measured:
+def _measure(
+    path: str, options: Options, name: str, note: Callable[[str], None], data_path: str | None
+) -> Measured:
     with quiet(), checkpoint_errors(path):
-        config, model, _, train_data, *_ = recbole.quick_start.load_data_and_model(path, data_path=data_path)
+        config, model, _, train_data, *_ = recbole.quick_start.load_data_and_model(
+            path, data_path=data_path
+        )
         found = modality_embeddings(model, options.side, options.modalities, options.items)
 
     if train_data.data_note:
@@ -91,7 +103,13 @@ def _measure(path: str, options: Options, name: str, note: Callable[[str], None]
     if missing and (options.modalities or encoder.config.eval_modalities is None):
         note(f"{path}: none of the {options.side}s ({options.items}) has {', '.join(missing)}")
 
-    frame = measure_gap(found.embeddings, found.available, found.names, seed=options.seed, max_items=options.max_items)
+    frame = measure_gap(
+        found.embeddings,
+        found.available,
+        found.names,
+        seed=options.seed,
+        max_items=options.max_items,
+    )
     about = {
         "name": name or config["model"],
         "model": config["model"],
@@ -105,7 +123,10 @@ def _measure(path: str, options: Options, name: str, note: Callable[[str], None]
 
 
 def run(
-    checkpoints: Sequence[str], options: Options, note: Callable[[str], None], data_path: str | None = None
+    checkpoints: Sequence[str],
+    options: Options,
+    note: Callable[[str], None],
+    data_path: str | None = None,
 ) -> list[Measured]:
     """Measure several trained models, one after the other.
 
@@ -138,7 +159,11 @@ def run(
 
 
 def write(
-    found: Sequence[Measured], series: Mapping[str, pd.DataFrame], options: Options, projection: str, folder: Path
+    found: Sequence[Measured],
+    series: Mapping[str, pd.DataFrame],
+    options: Options,
+    projection: str,
+    folder: Path,
 ) -> tuple[str, list[str]]:
     """Write tables and figures.
 

@@ -64,10 +64,15 @@ def side_by_side(frame: pd.DataFrame) -> pd.DataFrame:
     side = frame["side"].iloc[0]
     rows = pd.DataFrame(
         {
-            "modalities": [pair_name(*pair) for pair in zip(frame["first"], frame["second"], strict=True)],
+            "modalities": [
+                pair_name(*pair) for pair in zip(frame["first"], frame["second"], strict=True)
+            ],
             "key": frame["measure"].to_numpy(),
             "name": frame["name"].to_numpy(),
-            "text": [number(*row) for row in zip(frame["value"], frame["low"], frame["high"], strict=True)],
+            "text": [
+                number(*row)
+                for row in zip(frame["value"], frame["low"], frame["high"], strict=True)
+            ],
         }
     )
 
@@ -98,5 +103,9 @@ def latex(frame: pd.DataFrame) -> str:
     caption = f"Modality gap: {frame['side'].iloc[0]} modalities, {frame['items'].iloc[0]} {frame['side'].iloc[0]}s."
 
     columns = "ll" + "r" * (len(shown.columns) - 2)
-    escaped = shown.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
-    return escaped.to_latex(column_format=columns, caption=caption, hrules=True, position_float="centering")
+    escaped = (
+        shown.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
+    )
+    return escaped.to_latex(
+        column_format=columns, caption=caption, hrules=True, position_float="centering"
+    )

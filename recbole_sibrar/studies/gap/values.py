@@ -22,7 +22,9 @@ _BLOCK = 1 << 24
 """Cells of a block of distances: 64 MiB in float32."""
 
 
-def values_of_queries(x: Tensor, y: Tensor, queries: Tensor, within: bool) -> dict[str, NDArray[Any]]:
+def values_of_queries(
+    x: Tensor, y: Tensor, queries: Tensor, within: bool
+) -> dict[str, NDArray[Any]]:
     """Compute the values of each query; the measures are their means.
 
     Args:
@@ -40,7 +42,9 @@ def values_of_queries(x: Tensor, y: Tensor, queries: Tensor, within: bool) -> di
     if not within:
         back = _cosine_values(unit_y, unit_x, queries, True)
         values["cosine_different"] = (values["cosine_different"] + back["cosine_different"]) / 2
-        values |= {f"{name}_reverse": back[name] for name in back if name.startswith(("recall", "mrr"))}
+        values |= {
+            f"{name}_reverse": back[name] for name in back if name.startswith(("recall", "mrr"))
+        }
         values["cosine_same"] = _numbers(_cosine_distance(unit_x[queries], unit_y[queries]))
         values["euclidean_same"] = _numbers((x[queries] - y[queries]).norm(dim=1))
     return values
@@ -62,7 +66,9 @@ def _products(x: Tensor, y: Tensor, queries: Tensor) -> Iterator[tuple[Tensor, T
         yield block, x[block] @ y.t()
 
 
-def _cosine_values(x: Tensor, y: Tensor, queries: Tensor, retrieval: bool) -> dict[str, NDArray[Any]]:
+def _cosine_values(
+    x: Tensor, y: Tensor, queries: Tensor, retrieval: bool
+) -> dict[str, NDArray[Any]]:
     """Compute the values of each query from its cosines to all items; rows have unit length."""
     parts: list[dict[str, NDArray[Any]]] = []
     others = len(y) - 1
@@ -70,13 +76,18 @@ def _cosine_values(x: Tensor, y: Tensor, queries: Tensor, retrieval: bool) -> di
         own = cosines.gather(1, block[:, None])  # [b, 1]
         values = {"cosine_different": 1 - _numbers((cosines.sum(1) - own[:, 0]) / others)}
         if retrieval:
-            flags = torch.empty_like(cosines)  # of the same type: several times as fast to sum as truth values
+            # of the same type: several times as fast to sum as truth values
+            flags = torch.empty_like(cosines)
             better = _numbers(torch.gt(cosines, own + TIE, out=flags).sum(1))
-            values |= _retrieval(better, _numbers(torch.gt(cosines, own - TIE, out=flags).sum(1)) - better)
+            values |= _retrieval(
+                better, _numbers(torch.gt(cosines, own - TIE, out=flags).sum(1)) - better
+            )
 
         # exp(-2 d^2), as d^2 = 2 - 2 cos
         kernels = cosines.sub_(1).mul_(4).exp_()
-        values["kernel"] = _numbers((kernels.sum(1) - kernels.gather(1, block[:, None])[:, 0]) / others)
+        values["kernel"] = _numbers(
+            (kernels.sum(1) - kernels.gather(1, block[:, None])[:, 0]) / others
+        )
         parts.append(values)
 
     joined = {}
@@ -107,6 +118,8 @@ def _euclidean_different(x: Tensor, y: Tensor, queries: Tensor) -> NDArray[Any]:
 
     parts = []
     for block, products in _products(x, y, queries):
-        distances = products.mul_(-2).add_(squares_x[block, None]).add_(squares_y).clamp_(min=0).sqrt_()
+        distances = (
+            products.mul_(-2).add_(squares_x[block, None]).add_(squares_y).clamp_(min=0).sqrt_()
+        )
         parts.append((distances.sum(1) - distances.gather(1, block[:, None])[:, 0]) / (len(y) - 1))
     return _numbers(torch.cat(parts))

@@ -50,5 +50,10 @@ def incomplete_curves(frame: pd.DataFrame, metric: str) -> Figure:
         axes.set_ylim(bottom=0)
 
         handles, labels = axes.get_legend_handles_labels()
-        place_legend(figure, dict(zip(labels, handles, strict=True)), loc="outside upper left", handlelength=3)
+        place_legend(
+            figure,
+            dict(zip(labels, handles, strict=True)),
+            loc="outside upper left",
+            handlelength=3,
+        )
     return figure

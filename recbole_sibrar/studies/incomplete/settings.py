@@ -71,7 +71,9 @@ class Plan:
         """
         for key in keys:
             if key in _SET_BY:
-                raise ConfigError(f"{key}: cannot be given here, as {_SET_BY[key]} of the study set it")
+                raise ConfigError(
+                    f"{key}: cannot be given here, as {_SET_BY[key]} of the study set it"
+                )
 
 
 def read_plan(rates: str, ways: str, fields: str | None) -> Plan:
@@ -89,7 +91,9 @@ def read_plan(rates: str, ways: str, fields: str | None) -> Plan:
     chosen = tuple(dict.fromkeys(split_names(ways)))
     for way in chosen:
         if way not in IMPUTATIONS:
-            refuse("--imputations", way, f"any of {', '.join(IMPUTATIONS)}{nearest(way, IMPUTATIONS)}")
+            refuse(
+                "--imputations", way, f"any of {', '.join(IMPUTATIONS)}{nearest(way, IMPUTATIONS)}"
+            )
 
     names = () if fields is None else read_names("--fields", fields, "text,genres")
     return Plan(numbers, chosen, names)

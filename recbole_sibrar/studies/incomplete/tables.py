@@ -30,7 +30,9 @@ def pivoted(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
         cells.setdefault((str(model), str(way)), {})[f"{rate:g}"] = _mean(rows[metric])
 
     rates = [f"{rate:g}" for rate in sorted(frame["rate"].unique())]
-    lines = [[model, way, *(row.get(rate, "-") for rate in rates)] for (model, way), row in cells.items()]
+    lines = [
+        [model, way, *(row.get(rate, "-") for rate in rates)] for (model, way), row in cells.items()
+    ]
     return pd.DataFrame(lines, columns=["model", "impute", *rates])
 
 

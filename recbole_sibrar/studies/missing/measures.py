@@ -41,7 +41,16 @@ __all__ = [
 MAX_MODALITIES = 5
 """Largest number of modalities for all subsets; beyond it only the smallest and the largest are evaluated."""
 
-COLUMNS = ("model", "checkpoint", "side", "experiment", "modalities", "rate", "seed", "share_missing")
+COLUMNS = (
+    "model",
+    "checkpoint",
+    "side",
+    "experiment",
+    "modalities",
+    "rate",
+    "seed",
+    "share_missing",
+)
 """Columns of the study's table before the metrics."""
 
 
@@ -87,7 +96,9 @@ def subsets(names: Sequence[str]) -> list[tuple[str, ...]]:
     return list(chain.from_iterable(combinations(names, size) for size in sizes))
 
 
-def lost_cells(available: NDArray[Any], columns: Sequence[int], rate: float, seed: int) -> NDArray[Any]:
+def lost_cells(
+    available: NDArray[Any], columns: Sequence[int], rate: float, seed: int
+) -> NDArray[Any]:
     """Draw lost values independently among the available ones of some modalities.
 
     The draws of a seed are nested: a value lost at one rate is lost at every higher rate. They do not depend on the
@@ -140,7 +151,9 @@ def trials(plan: Plan, names: Sequence[str], always: Sequence[str], seed: int) -
     for rate in sorted(set(plan.rates)):
         n_seeds = plan.n_seeds if 0 < rate < 1 else 1
         found += [Trial("loss", tuple(names), rate, seed + i) for i in range(n_seeds)]
-    return found + [Trial("subset", (*always, *subset), float("nan"), seed) for subset in subsets(names)]
+    return found + [
+        Trial("subset", (*always, *subset), float("nan"), seed) for subset in subsets(names)
+    ]
 
 
 def shuffle_ties(scores: Tensor, groups: Tensor, generator: torch.Generator) -> Tensor:
@@ -191,7 +204,11 @@ class TieBreakingCollector(Collector):
         self.generator = torch.Generator().manual_seed(seed)
 
     def eval_batch_collect(
-        self, scores_tensor: Tensor, interaction: Interaction, positive_u: Tensor, positive_i: Tensor
+        self,
+        scores_tensor: Tensor,
+        interaction: Interaction,
+        positive_u: Tensor,
+        positive_i: Tensor,
     ) -> None:
         """Collect a batch; scores stay as they are without ties, and for metrics of values."""
         if self.ranks and self.has_ties:
@@ -234,9 +251,9 @@ class Study:
         names = self.plan.modalities or self.evaluated
         for name in names:
             if name not in self.evaluated:
-                allowed = (
-                    f"any of {', '.join(self.evaluated)}, the {self.plan.side} modalities that the model evaluates"
-                )
+                known = ", ".join(self.evaluated)
+                side = self.plan.side
+                allowed = f"any of {known}, the {side} modalities that the model evaluates"
                 refuse("modalities", name, f"{allowed}{nearest(name, self.evaluated)}")
 
         self.columns = encoder.columns_of(names)
@@ -298,5 +315,10 @@ class Study:
             One row for each evaluation: :data:`COLUMNS`, then every metric of the configuration.
         """
         about = {"model": self.config["model"], "checkpoint": checkpoint}
-        bar = tqdm(self.trials, os.path.basename(checkpoint), leave=False, disable=None if progress else True)
+        bar = tqdm(
+            self.trials,
+            os.path.basename(checkpoint),
+            leave=False,
+            disable=None if progress else True,
+        )
         return pd.DataFrame([{**about, **self.evaluate(trial)} for trial in bar])

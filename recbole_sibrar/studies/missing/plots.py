@@ -8,7 +8,15 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from recbole_sibrar.plotting.style import COLOURS, LINES, MARKERS, STYLE, line_names, metric_title, place_legend
+from recbole_sibrar.plotting.style import (
+    COLOURS,
+    LINES,
+    MARKERS,
+    STYLE,
+    line_names,
+    metric_title,
+    place_legend,
+)
 
 __all__ = ["missing_curves"]
 
@@ -39,7 +47,12 @@ def missing_curves(frame: pd.DataFrame, metric: str) -> Figure:
         axes.set_ylim(bottom=0)
 
         handles, labels = axes.get_legend_handles_labels()
-        place_legend(figure, dict(zip(labels, handles, strict=True)), loc="outside upper left", handlelength=3)
+        place_legend(
+            figure,
+            dict(zip(labels, handles, strict=True)),
+            loc="outside upper left",
+            handlelength=3,
+        )
     return figure
 
 

@@ -34,7 +34,9 @@ def read_plan(side: str, modalities: str | None, rates: str, seeds: str) -> Plan
     names = None if modalities is None else read_names("--modalities", modalities, "text,class")
     if not seeds.isascii() or not seeds.isdigit() or int(seeds) < 1:
         refuse("--seeds", seeds, "a positive integer, the number of seeds")
-    return Plan(whose, names, tuple(read_rate(rate, True, RATES) for rate in split_names(rates)), int(seeds))
+    return Plan(
+        whose, names, tuple(read_rate(rate, True, RATES) for rate in split_names(rates)), int(seeds)
+    )
 
 
 def run(
@@ -93,4 +95,8 @@ def _load(file: str, plan: Plan, data_path: str | None) -> tuple[Study, str | No
 def _check_metric(metric: str, columns: Sequence[str]) -> None:
     metrics = [name for name in columns if name not in COLUMNS]
     if metric not in metrics:
-        refuse("--metric", metric, f"any of the checkpoint's metrics {', '.join(metrics)}{nearest(metric, metrics)}")
+        refuse(
+            "--metric",
+            metric,
+            f"any of the checkpoint's metrics {', '.join(metrics)}{nearest(metric, metrics)}",
+        )

@@ -4,7 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from recbole_sibrar.studies.significance.measures import Comparison, compare, compare_all, user_means
+    from recbole_sibrar.studies.significance.measures import (
+        Comparison,
+        compare,
+        compare_all,
+        user_means,
+    )
 
 __all__ = ["Comparison", "compare", "compare_all", "user_means"]
 

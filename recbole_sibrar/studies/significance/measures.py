@@ -108,7 +108,9 @@ def compare(first: pd.Series[float], second: pd.Series[float]) -> Comparison:
     pairs = pd.concat([first, second], axis=1, join="inner").to_numpy(dtype=float)
     n = len(pairs)
     if n < 2:
-        raise DataError(f"significance: {n} users have results of both models, a paired test needs at least two")
+        raise DataError(
+            f"significance: {n} users have results of both models, a paired test needs at least two"
+        )
 
     # Rounding alone must not make a win: values that differ in their last digits count as equal.
     equal = np.isclose(pairs[:, 0], pairs[:, 1], rtol=1e-9, atol=1e-12)
@@ -164,7 +166,9 @@ def _wilcoxon(difference: NDArray[Any]) -> float:
 
 
 def compare_all(
-    models: Mapping[str, Sequence[pd.DataFrame]], metrics: Sequence[str], reference: str | None = None
+    models: Mapping[str, Sequence[pd.DataFrame]],
+    metrics: Sequence[str],
+    reference: str | None = None,
 ) -> pd.DataFrame:
     """Compare all pairs of models, or one model with all others, in some metrics.
 

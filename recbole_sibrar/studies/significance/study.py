@@ -39,7 +39,9 @@ def run(runs: Sequence[str], metrics: str | None, reference: str | None) -> pd.D
     names = [name.strip().lower() for name in metrics.split(",")] if metrics else shared
     for name in names:
         if name not in shared:
-            refuse("--metrics", name, f"any of {', '.join(shared) or 'none'}{nearest(name, shared)}")
+            refuse(
+                "--metrics", name, f"any of {', '.join(shared) or 'none'}{nearest(name, shared)}"
+            )
     return compare_all(models, names, reference)
 
 
@@ -63,9 +65,13 @@ def _read(file: str) -> pd.DataFrame:
         frame = read_users(Path(file))
     except (ValueError, OSError) as error:
         kind = {".csv": "CSV", ".jsonl": "JSON lines"}.get(Path(file).suffix, "Parquet")
-        raise ConfigError(f"RUN: {file} is no {kind} file ({' '.join(str(error).split())})") from None
+        raise ConfigError(
+            f"RUN: {file} is no {kind} file ({' '.join(str(error).split())})"
+        ) from None
     if "items" not in frame.columns or len(frame.columns) < 3:
-        raise ConfigError(f"RUN: {file} holds no results of users, as the key save_per_user writes them")
+        raise ConfigError(
+            f"RUN: {file} holds no results of users, as the key save_per_user writes them"
+        )
     return frame
 
 

@@ -35,7 +35,9 @@ def test_the_header_names_fields_and_types(tmp_path: Path) -> None:
 @pytest.mark.parametrize("cell", ["price", "price:int", ":"])
 def test_unknown_type_is_named(tmp_path: Path, cell: str) -> None:
     file = write(tmp_path, f"item_id:token\t{cell}")
-    with pytest.raises(DataError, match=r"line 1: column .* is not 'field:type' with a type of token, token_seq"):
+    with pytest.raises(
+        DataError, match=r"line 1: column .* is not 'field:type' with a type of token, token_seq"
+    ):
         read_header(file)
 
 
@@ -62,13 +64,17 @@ def test_values_are_what_the_cells_say(tmp_path: Path) -> None:
 
 
 def test_other_columns_are_not_read(tmp_path: Path) -> None:
-    file = write(tmp_path, "item_id:token\ttext:float_seq\tprice:float", "a\tno numbers\t1.5", "b\t1 2 3\t2")
+    file = write(
+        tmp_path, "item_id:token\ttext:float_seq\tprice:float", "a\tno numbers\t1.5", "b\t1 2 3\t2"
+    )
     item_id, _, price = read_header(file)
     frame = read_frame(file, [item_id, price])
     assert frame.to_dict("list") == {"item_id": ["a", "b"], "price": [1.5, 2.0]}
 
 
-@pytest.mark.parametrize(("separator", "seq_separator"), [(",", "|"), (";", " "), ("::", "|"), ("\t", ", ")])
+@pytest.mark.parametrize(
+    ("separator", "seq_separator"), [(",", "|"), (";", " "), ("::", "|"), ("\t", ", ")]
+)
 def test_configured_separators(tmp_path: Path, separator: str, seq_separator: str) -> None:
     rows = [
         ["item_id:token", "tags:token_seq", "text:float_seq"],
@@ -116,7 +122,9 @@ def test_a_quotation_mark_swallows_no_line(tmp_path: Path, last: str) -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        pytest.param("item_id:token\tkind:token\na\tPok\u00e9mon\n".encode("latin-1"), id="latin-1"),
+        pytest.param(
+            "item_id:token\tkind:token\na\tPok\u00e9mon\n".encode("latin-1"), id="latin-1"
+        ),
         pytest.param("item_id:token\tkind:token\na\tx\n".encode("utf-16"), id="utf-16"),
     ],
 )
@@ -136,10 +144,16 @@ def test_a_vector_of_nan_is_a_missing_value(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [
-        (("a\t1 2 3", "b\t1 2"), "line 3, field 'text' (float_seq): found 2 numbers, but the vectors before it have 3"),
+        (
+            ("a\t1 2 3", "b\t1 2"),
+            "line 3, field 'text' (float_seq): found 2 numbers, but the vectors before it have 3",
+        ),
         (("a\t1 2", "b\t1 two"), "line 3, field 'text' (float_seq): 'two' is not a number"),
         (("a\t1 inf", "b\t1 2"), "line 2, field 'text' (float_seq): found inf among the numbers"),
-        (("a\t", "b\t"), "field 'text' (float_seq): every line is empty; list the field in unload_col"),
+        (
+            ("a\t", "b\t"),
+            "field 'text' (float_seq): every line is empty; list the field in unload_col",
+        ),
     ],
 )
 def test_wrong_vector_names_its_line(tmp_path: Path, rows: tuple[str, ...], expected: str) -> None:
@@ -154,7 +168,9 @@ def test_wrong_vector_names_its_line(tmp_path: Path, rows: tuple[str, ...], expe
 @pytest.mark.parametrize("cell", ["cheap", "inf"])
 def test_wrong_number_names_its_line(tmp_path: Path, cell: str) -> None:
     file = write(tmp_path, "item_id:token\tprice:float", "a\t1", f"b\t{cell}")
-    with pytest.raises(DataError, match=rf"line 3, field 'price' \(float\): '{cell}' is not a finite number"):
+    with pytest.raises(
+        DataError, match=rf"line 3, field 'price' \(float\): '{cell}' is not a finite number"
+    ):
         read_frame(file, read_header(file))
 
 
@@ -192,7 +208,9 @@ def assert_recbole_reads_the_same(file: Path, side: str) -> None:
     assert list(found.columns) == list(expected.columns)
     for column in expected:
         if isinstance(expected[column].iloc[0], np.ndarray):
-            assert [row.tolist() for row in found[column]] == [row.tolist() for row in expected[column]]
+            assert [row.tolist() for row in found[column]] == [
+                row.tolist() for row in expected[column]
+            ]
         else:
             pd.testing.assert_series_equal(found[column], expected[column])
 
@@ -220,4 +238,6 @@ def test_frame_equals_recboles(tiny_folder: Path, name: str, side: str) -> None:
 )
 def test_unusual_lines_as_in_recbole(tmp_path: Path, line: str) -> None:
     header = "item_id:token\tkind:token\ttags:token_seq\tprice:float\ttext:float_seq"
-    assert_recbole_reads_the_same(write(tmp_path, header, "a\tc\tt u\t1\t1 2", line, "c\td\tt\t-1e-3\t5 6"), "item")
+    assert_recbole_reads_the_same(
+        write(tmp_path, header, "a\tc\tt u\t1\t1 2", line, "c\td\tt\t-1e-3\t5 6"), "item"
+    )

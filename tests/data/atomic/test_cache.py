@@ -29,7 +29,9 @@ def write(file: Path, seed: int = 0) -> np.ndarray:
     matrix[::5] = np.nan
     lines = ["item_id:token\ttext:float_seq\tname:token"]
     for i, row in enumerate(matrix):
-        lines.append(f"i{i}\t{'' if i % 5 == 0 else ' '.join(f'{number:8.3f}'.strip() for number in row)}\tname {i}")
+        lines.append(
+            f"i{i}\t{'' if i % 5 == 0 else ' '.join(f'{number:8.3f}'.strip() for number in row)}\tname {i}"
+        )
     file.write_text("\n".join(lines) + "\n")
     return matrix
 
@@ -58,7 +60,9 @@ def forbid_reading_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_second_reading_takes_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: type) -> None:
+def test_second_reading_takes_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: type
+) -> None:
     file = tmp_path / "a.item"
     matrix = write(file)
     assert_holds(read(file, dtype), matrix, dtype)
@@ -129,7 +133,9 @@ DAMAGES: list[Callable[[Path], object]] = [
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("name", ["rest.txt", "1.float32.npy", "1.float32.missing.npy"])
-def test_damaged_cache_is_ignored(tmp_path: Path, damage: Callable[[Path], object], name: str) -> None:
+def test_damaged_cache_is_ignored(
+    tmp_path: Path, damage: Callable[[Path], object], name: str
+) -> None:
     file = tmp_path / "a.item"
     matrix = write(file)
     read(file)
@@ -192,25 +198,36 @@ def read_many_times(file: Path, matrix: np.ndarray, start: Any, failures: Any) -
 
 
 @pytest.mark.processes
-@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs processes that start fast")
+@pytest.mark.skipif(
+    "fork" not in multiprocessing.get_all_start_methods(), reason="needs processes that start fast"
+)
 def test_processes_build_the_cache_at_once(tmp_path: Path) -> None:
     file = tmp_path / "a.item"
     matrix = write(file)
     context = multiprocessing.get_context("fork")
     start, failures = context.Barrier(4), context.Queue()
-    processes = [context.Process(target=read_many_times, args=(file, matrix, start, failures)) for _ in range(4)]
+    processes = [
+        context.Process(target=read_many_times, args=(file, matrix, start, failures))
+        for _ in range(4)
+    ]
     for process in processes:
         process.start()
     for process in processes:
         process.join(60)
     assert [process.exitcode for process in processes] == [0] * 4, failures.get(timeout=60)
     (folder,) = (tmp_path / "a.item.cache").iterdir()
-    assert {entry.name for entry in folder.iterdir()} == {"rest.txt", "1.float32.npy", "1.float32.missing.npy"}
+    assert {entry.name for entry in folder.iterdir()} == {
+        "rest.txt",
+        "1.float32.npy",
+        "1.float32.missing.npy",
+    }
     assert_holds(read(file), matrix)
 
 
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
-def test_key_switches_the_cache(make_dataset: Callable[..., Any], tiny_folder: Path, model: str) -> None:
+def test_key_switches_the_cache(
+    make_dataset: Callable[..., Any], tiny_folder: Path, model: str
+) -> None:
     fields = {"inter": ["user_id", "item_id"], "item": ["item_id", "text"]}
     make_dataset(model=model, load_col=fields, atomic_cache=False)
     assert not list(tiny_folder.glob("*/*.cache"))

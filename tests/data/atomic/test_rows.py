@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 
 from recbole_sibrar.data.atomic import rows
 from recbole_sibrar.data.atomic.formats import TextFormat
-from recbole_sibrar.data.atomic.rows import BadRowError, NullByteError, check_rows, line_of, read_records
+from recbole_sibrar.data.atomic.rows import (
+    BadRowError,
+    NullByteError,
+    check_rows,
+    line_of,
+    read_records,
+)
 
 HEADER = "user_id:token\titem_id:token\trating:float"
 GOOD = ["u1\ti1\t5", "u2\ti2\t", "\t\t", "u4\ti4\t2"]
@@ -30,7 +36,9 @@ def write(folder: Path, lines: list[str], end: str = "\n", encoding: str = "utf-
     return file
 
 
-def fault(file: Path, text_format: TextFormat | None = None, line_breaks: bool = False) -> tuple[int, str]:
+def fault(
+    file: Path, text_format: TextFormat | None = None, line_breaks: bool = False
+) -> tuple[int, str]:
     with pytest.raises(BadRowError) as caught:
         check_rows(file, text_format or TextFormat(), line_breaks)
     return caught.value.line, caught.value.found
@@ -39,9 +47,19 @@ def fault(file: Path, text_format: TextFormat | None = None, line_breaks: bool =
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\n\n", "\r\n \r\n"])
 @pytest.mark.parametrize("position", [1, 2, 4, 5])
 @pytest.mark.parametrize(
-    ("row", "n"), [("u\ti\t1\t", 4), ("u\t\ti\t1", 4), ("u\ti", 2), ("u", 1), ('"u"\ti', 2), ("u\ti\t1\t2\t3", 5)]
+    ("row", "n"),
+    [
+        ("u\ti\t1\t", 4),
+        ("u\t\ti\t1", 4),
+        ("u\ti", 2),
+        ("u", 1),
+        ('"u"\ti', 2),
+        ("u\ti\t1\t2\t3", 5),
+    ],
 )
-def test_the_line_of_a_row_is_named(tmp_path: Path, end: str, position: int, row: str, n: int) -> None:
+def test_the_line_of_a_row_is_named(
+    tmp_path: Path, end: str, position: int, row: str, n: int
+) -> None:
     lines = [HEADER, *GOOD]
     lines.insert(position, row)
     cells = "cell" if n == 1 else "cells"
@@ -55,7 +73,14 @@ def test_the_line_of_a_row_is_named(tmp_path: Path, end: str, position: int, row
 @pytest.mark.parametrize("last", ["\n", ""])
 @pytest.mark.parametrize(
     "more",
-    [["u\ti\t1"], ["", "u\ti\t1"], ["  ", "u\ti\t1"], ['"u\tx"\ti\t1'], ['u\t"i ""best"" one"\t1'], ['"the" u\ti\t1']],
+    [
+        ["u\ti\t1"],
+        ["", "u\ti\t1"],
+        ["  ", "u\ti\t1"],
+        ['"u\tx"\ti\t1'],
+        ['u\t"i ""best"" one"\t1'],
+        ['"the" u\ti\t1'],
+    ],
 )
 def test_what_is_no_fault_is_none(tmp_path: Path, end: str, last: str, more: list[str]) -> None:
     file = write(tmp_path, [HEADER, *GOOD, *more], end)
@@ -100,7 +125,9 @@ def test_a_hint_says_what_it_looks_like(tmp_path: Path, row: str, hint: str) -> 
         (['u\ti\t"1', 'v\t"j" k\t2'], False),
     ],
 )
-def test_a_quotation_mark_swallows_no_line(tmp_path: Path, more: list[str], is_closed: bool, line_breaks: bool) -> None:
+def test_a_quotation_mark_swallows_no_line(
+    tmp_path: Path, more: list[str], is_closed: bool, line_breaks: bool
+) -> None:
     file = write(tmp_path, [HEADER, *GOOD, *more])
     if is_closed and line_breaks:
         check_rows(file, TextFormat(), line_breaks)
@@ -119,12 +146,20 @@ def test_a_nul_byte_is_named(tmp_path: Path, quoted: bool) -> None:
     assert caught.value.line == len(GOOD) + 2
 
 
-CELL = st.text(st.sampled_from('ab "\t\n\u00e9'), max_size=4).filter(lambda cell: not cell.isspace())
+CELL = st.text(st.sampled_from('ab "\t\n\u00e9'), max_size=4).filter(
+    lambda cell: not cell.isspace()
+)
 
 
-@settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(table=st.lists(st.lists(CELL, min_size=3, max_size=3), min_size=1, max_size=6), data=st.data())
-def test_tables_are_divided_as_csv_does(tmp_path: Path, table: list[list[str]], data: st.DataObject) -> None:
+@settings(
+    deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    table=st.lists(st.lists(CELL, min_size=3, max_size=3), min_size=1, max_size=6), data=st.data()
+)
+def test_tables_are_divided_as_csv_does(
+    tmp_path: Path, table: list[list[str]], data: st.DataObject
+) -> None:
     text = StringIO()
     csv.writer(text, delimiter="\t", lineterminator="\n").writerows(table)
     file = tmp_path / "some.inter"

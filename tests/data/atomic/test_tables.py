@@ -16,7 +16,8 @@ WORDS = ["", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "
          "NULL", "NaN", "None", "n/a", "nan", "null", " ", " NA", "NA ", "Null", "na", "1", "01", "1.50", "true", "inf",
          "2020-01-01"]  # fmt: skip
 CELLS = st.one_of(
-    st.sampled_from(WORDS), st.text(st.characters(codec="utf-8", exclude_characters='\t\n\r\0"'), max_size=8)
+    st.sampled_from(WORDS),
+    st.text(st.characters(codec="utf-8", exclude_characters='\t\n\r\0"'), max_size=8),
 )
 
 
@@ -52,15 +53,24 @@ def test_one_column_keeps_its_empty_cells(cells: list[str]) -> None:
 
 def test_inner_quotation_marks_are_kept() -> None:
     text = b'a:token\tb:token\nx\tthe "best" one"\n'
-    assert_same(read_plain(text, ["a:token", "b:token"], "\t"), with_pandas(text, ["a:token", "b:token"]))
+    assert_same(
+        read_plain(text, ["a:token", "b:token"], "\t"), with_pandas(text, ["a:token", "b:token"])
+    )
 
 
 @pytest.mark.parametrize(
-    "line", [b'"x"\ty', b'x\t"y"', b"x\ty\rz", b"x\ty\0", b"x\t\xe9", b"x", b"x\ty\tz"], ids=lambda line: repr(line)
+    "line",
+    [b'"x"\ty', b'x\t"y"', b"x\ty\rz", b"x\ty\0", b"x\t\xe9", b"x", b"x\ty\tz"],
+    ids=lambda line: repr(line),
 )
 def test_unclear_text_is_left_to_pandas(line: bytes) -> None:
     assert read_plain(b"a:token\tb:token\n" + line + b"\n", ["a:token", "b:token"], "\t") is None
 
 
 def test_long_cell_is_left_to_pandas() -> None:
-    assert read_plain(b"a:token\tb:token\n" + b"x" * (5 << 20) + b"\ty\nz\tw\n", ["a:token", "b:token"], "\t") is None
+    assert (
+        read_plain(
+            b"a:token\tb:token\n" + b"x" * (5 << 20) + b"\ty\nz\tw\n", ["a:token", "b:token"], "\t"
+        )
+        is None
+    )

@@ -37,16 +37,25 @@ def write(folder: Path, rows: list[list[str]], header: list[str] = HEADER, **opt
     file = folder / "some.item"
     separator, end = options.get("separator", "\t"), options.get("end", "\n")
     lines = [separator.join(row) for row in [header, *rows]]
-    file.write_bytes((end.join(lines) + options.get("last", end)).encode(options.get("encoding", "utf-8")))
+    file.write_bytes(
+        (end.join(lines) + options.get("last", end)).encode(options.get("encoding", "utf-8"))
+    )
     return file
 
 
 def assert_same_frame(file: Path, source: str = "item", **keys: Any) -> None:
     """The plugin loads a file into the frame that RecBole loads it into, and notes the same about its fields."""
-    config: dict[str, Any] = {"load_col": None, "unload_col": None, "seq_len": None, "encoding": None}
+    config: dict[str, Any] = {
+        "load_col": None,
+        "unload_col": None,
+        "seq_len": None,
+        "encoding": None,
+    }
     config |= {"field_separator": "\t", "seq_separator": " ", "atomic_cache": True, **keys}
     recboles, ours = RecBoleReader(config), PluginReader(config)
-    expected, found = (reader._load_feat(str(file), FeatureSource(source)) for reader in (recboles, ours))
+    expected, found = (
+        reader._load_feat(str(file), FeatureSource(source)) for reader in (recboles, ours)
+    )
     assert list(found.columns) == list(expected.columns)
     for name in expected:
         assert found[name].dtype == expected[name].dtype
@@ -63,7 +72,9 @@ def assert_same_frame(file: Path, source: str = "item", **keys: Any) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("source", ["inter", "user", "item"])
 def test_recboles_frames_of_ml_100k(source: str) -> None:
-    assert_same_frame(Path(recbole.__path__[0]) / "dataset_example" / "ml-100k" / f"ml-100k.{source}", source)
+    assert_same_frame(
+        Path(recbole.__path__[0]) / "dataset_example" / "ml-100k" / f"ml-100k.{source}", source
+    )
 
 
 ROWS = [
@@ -93,7 +104,9 @@ ROWS = [
         ({}, {"seq_len": {"text": 2, "tags": 1}}),
     ],
 )
-def test_recboles_frames_of_every_type(tmp_path: Path, options: dict[str, str], keys: dict[str, Any]) -> None:
+def test_recboles_frames_of_every_type(
+    tmp_path: Path, options: dict[str, str], keys: dict[str, Any]
+) -> None:
     assert_same_frame(write(tmp_path, ROWS, **options), **keys)
 
 
@@ -115,17 +128,23 @@ def test_unreadable_files_fail_as_in_recbole(tmp_path: Path) -> None:
 
 
 def printed(number: float) -> st.SearchStrategy[str]:
-    return st.sampled_from([repr(number), f"{number:.3f}", f"{number:g}", f"{number:.17e}", str(np.float32(number))])
+    return st.sampled_from(
+        [repr(number), f"{number:.3f}", f"{number:g}", f"{number:.17e}", str(np.float32(number))]
+    )
 
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False, width=32).flatmap(printed)
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(rows=st.lists(st.lists(NUMBERS, min_size=3, max_size=3), min_size=1, max_size=6))
 def test_numbers_equal_pythons(tmp_path: Path, rows: list[list[str]]) -> None:
-    file = write(tmp_path, [["a", " ".join(row)] for row in rows], ["item_id:token", "text:float_seq"])
+    file = write(
+        tmp_path, [["a", " ".join(row)] for row in rows], ["item_id:token", "text:float_seq"]
+    )
     expected = np.array([[float(number) for number in row] for row in rows])
     fields = read_header(file)
     assert np.stack(list(read_frame(file, fields)["text"])).tobytes() == expected.tobytes()
@@ -137,8 +156,12 @@ def test_numbers_equal_pythons(tmp_path: Path, rows: list[list[str]]) -> None:
 
 @pytest.mark.parametrize("number", ["1e39", "3.4028236e38", "-9e99"])
 def test_too_large_number_is_named(tmp_path: Path, number: str) -> None:
-    file = write(tmp_path, [["a", "1 2"], ["b", f"3 {number}"]], ["item_id:token", "text:float_seq"])
-    with pytest.raises(DataError, match=r"line 3, field 'text' \(float_seq\): found -?inf among the numbers"):
+    file = write(
+        tmp_path, [["a", "1 2"], ["b", f"3 {number}"]], ["item_id:token", "text:float_seq"]
+    )
+    with pytest.raises(
+        DataError, match=r"line 3, field 'text' \(float_seq\): found -?inf among the numbers"
+    ):
         read_frame(file, read_header(file), dtype=np.float32)
     assert read_frame(file, read_header(file))["text"][1].tolist() == [3, float(number)]
 
@@ -151,14 +174,19 @@ def test_text_among_numbers_is_named(tmp_path: Path, number: str) -> None:
     file = write(tmp_path, rows, ["item_id:token", "text:float_seq"], end="\r\n\r\n")
     with pytest.raises(DataError) as caught:
         read_frame(file, read_header(file))
-    assert str(caught.value) == f"{file}, line 7, field 'text' (float_seq): '{number}' is not a number"
+    assert (
+        str(caught.value) == f"{file}, line 7, field 'text' (float_seq): '{number}' is not a number"
+    )
 
 
 def test_blocks_keep_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(columns, "_BLOCK", 50)
     rng = np.random.default_rng(1)
     matrix = rng.normal(size=(200, 4)).round(6)
-    rows = [[f"i{i}", "" if i % 3 == 0 or i < 20 else " ".join(map(str, row))] for i, row in enumerate(matrix)]
+    rows = [
+        [f"i{i}", "" if i % 3 == 0 or i < 20 else " ".join(map(str, row))]
+        for i, row in enumerate(matrix)
+    ]
     file = write(tmp_path, rows, ["item_id:token", "text:float_seq"])
     frame = read_frame(file, read_header(file))
     assert list(frame["item_id"]) == [f"i{i}" for i in range(200)]
@@ -166,7 +194,9 @@ def test_blocks_keep_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert found.tolist() == ([] if i % 3 == 0 or i < 20 else matrix[i].tolist())
     with file.open("a") as stream:
         stream.write("last\t1 2\n")
-    with pytest.raises(DataError, match=r"line 202, field 'text' \(float_seq\): found 2 numbers.* before it have 4"):
+    with pytest.raises(
+        DataError, match=r"line 202, field 'text' \(float_seq\): found 2 numbers.* before it have 4"
+    ):
         read_frame(file, read_header(file))
 
 
@@ -187,7 +217,9 @@ def test_matrix_grows_for_shorter_lines(tmp_path: Path, monkeypatch: pytest.Monk
 def test_memory_of_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     vector = " ".join(f"{n / 7:.8f}" for n in range(2048))
-    file = write(tmp_path, [[f"i{i}", vector] for i in range(2000)], ["item_id:token", "text:float_seq"])
+    file = write(
+        tmp_path, [[f"i{i}", vector] for i in range(2000)], ["item_id:token", "text:float_seq"]
+    )
     fields = read_header(file)
     read_frame(file, fields, dtype=np.float32)  # what is loaded once a process is not counted
     tracemalloc.start()

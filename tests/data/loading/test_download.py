@@ -36,7 +36,9 @@ def test_one_process_goes_on(packed: Path, make_config: MakeConfig, model: str) 
     assert create_dataset(make_config(model)).inter_num > 0
 
 
-def test_a_failure_leaves_no_folder(packed: Path, make_config: MakeConfig, tiny_folder: Path) -> None:
+def test_a_failure_leaves_no_folder(
+    packed: Path, make_config: MakeConfig, tiny_folder: Path
+) -> None:
     packed.write_text("no archive", encoding="utf-8")
     with pytest.raises(zipfile.BadZipFile):
         create_dataset(make_config())
@@ -45,17 +47,34 @@ def test_a_failure_leaves_no_folder(packed: Path, make_config: MakeConfig, tiny_
 
 @pytest.mark.parametrize(
     ("name", "meant"),
-    [("ml100k", "ml-100k"), ("ML-100K", "ml-100k"), ("tinny", "tiny"), ("ml_1m", "ml-1m"), ("qqqqqqq", None)],
+    [
+        ("ml100k", "ml-100k"),
+        ("ML-100K", "ml-100k"),
+        ("tinny", "tiny"),
+        ("ml_1m", "ml-1m"),
+        ("qqqqqqq", None),
+    ],
 )
 def test_an_unknown_name_has_the_nearest(
-    make_config: MakeConfig, capsys: pytest.CaptureFixture[str], tiny_folder: Path, name: str, meant: str | None
+    make_config: MakeConfig,
+    capsys: pytest.CaptureFixture[str],
+    tiny_folder: Path,
+    name: str,
+    meant: str | None,
 ) -> None:
     keys: dict[str, Any] = make_config().variable_config_dict
-    with pytest.raises(DataError, match=f"^dataset: found '{name}', but there is no folder") as caught:
+    with pytest.raises(
+        DataError, match=f"^dataset: found '{name}', but there is no folder"
+    ) as caught:
         create_dataset(Config("BPR", name, config_dict=dict(keys)))
     assert str(caught.value).endswith(f"did you mean '{meant}'?" if meant else "to download")
 
-    arguments = ["--model=SiBraR", f"--dataset={name}", f"--data_path={tiny_folder}", "--state=ERROR"]
+    arguments = [
+        "--model=SiBraR",
+        f"--dataset={name}",
+        f"--data_path={tiny_folder}",
+        "--state=ERROR",
+    ]
     assert cli.run_recbole(arguments) == cli.WRONG_INPUT
     (line,) = capsys.readouterr().err.splitlines()
     assert line == f"run_recbole: error: {caught.value}"

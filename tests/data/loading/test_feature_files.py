@@ -35,7 +35,10 @@ SHORT = {"additional_feat_suffix": ["itememb"], "alias_of_item_id": ["iid"]}
 
 
 def write(
-    folder: Path, rows: list[str], header: str = "iid:token\titem_emb:float_seq", suffix: str = "itememb"
+    folder: Path,
+    rows: list[str],
+    header: str = "iid:token\titem_emb:float_seq",
+    suffix: str = "itememb",
 ) -> Path:
     file = folder / "tiny" / f"tiny.{suffix}"
     file.write_text("\n".join([header, *rows, ""]), encoding="utf-8")
@@ -46,7 +49,9 @@ def vector_rows(vectors: dict[str, list[float]] = VECTORS) -> list[str]:
     return [f"{item}\t{' '.join(map(str, vector))}" for item, vector in vectors.items()]
 
 
-def values(dataset: MultimodalDataset, table: ModalityTable, side: str = "item") -> dict[str, list[float]]:
+def values(
+    dataset: MultimodalDataset, table: ModalityTable, side: str = "item"
+) -> dict[str, list[float]]:
     """Original id -> value of a table, where there is one."""
     tokens = dataset.field2id_token[f"{side}_id"]
     entities = table.available.nonzero().flatten()
@@ -54,8 +59,12 @@ def values(dataset: MultimodalDataset, table: ModalityTable, side: str = "item")
     return dict(zip((str(tokens[i]) for i in entities), rows, strict=True))
 
 
-@pytest.mark.parametrize("keys", [MANUAL, SHORT, {**SHORT, "load_col": {"inter": "*", "itememb": "*", "item": "*"}}])
-def test_vectors_are_a_modality(make_dataset: MakeDataset, tiny_folder: Path, keys: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "keys", [MANUAL, SHORT, {**SHORT, "load_col": {"inter": "*", "itememb": "*", "item": "*"}}]
+)
+def test_vectors_are_a_modality(
+    make_dataset: MakeDataset, tiny_folder: Path, keys: dict[str, Any]
+) -> None:
     write(tiny_folder, [*vector_rows(), "new\t7 8 9"])
     dataset = make_dataset(**keys)
     table = dataset.modality_tables("item")["item_emb"]
@@ -68,7 +77,12 @@ def test_vectors_are_a_modality(make_dataset: MakeDataset, tiny_folder: Path, ke
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
 def test_no_load_col_is_needed(make_config: MakeConfig, tiny_folder: Path, model: str) -> None:
     write(tiny_folder, [*vector_rows(), "new\t7 8 9"])
-    keys = {"data_path": str(tiny_folder), "state": "ERROR", "preload_weight": {"iid": "item_emb"}, **SHORT}
+    keys = {
+        "data_path": str(tiny_folder),
+        "state": "ERROR",
+        "preload_weight": {"iid": "item_emb"},
+        **SHORT,
+    }
     make_config()  # works in a folder of its own
     dataset = create_dataset(Config(model, "tiny", config_dict=keys))
     assert dataset.token2id("item_id", "new") == dataset.item_num - 1
@@ -93,25 +107,45 @@ def test_items_are_numbered_as_recbole_does(
     dataset, plain = make_dataset(**MANUAL), Dataset(make_config(**MANUAL))
     assert dataset.field2token_id["item_id"] == plain.field2token_id["item_id"]
     assert dataset.field2token_id["iid"] == plain.field2token_id["iid"]
-    assert np.array_equal(dataset.get_preload_weight("iid"), plain.get_preload_weight("iid").astype(np.float32))
+    assert np.array_equal(
+        dataset.get_preload_weight("iid"), plain.get_preload_weight("iid").astype(np.float32)
+    )
     dataset.build()
     plain.build()
     assert dataset.itememb_feat.columns == plain.itememb_feat.columns
-    assert all(torch.equal(dataset.itememb_feat[name], plain.itememb_feat[name]) for name in plain.itememb_feat)
+    assert all(
+        torch.equal(dataset.itememb_feat[name], plain.itememb_feat[name])
+        for name in plain.itememb_feat
+    )
 
 
 @pytest.mark.parametrize("side", ["user", "item"])
-def test_fields_of_every_type_are_modalities(make_dataset: MakeDataset, tiny_folder: Path, side: str) -> None:
-    rows = [f"{side[0]}{n}\t{n / 2}\tc{n % 3}\ta b{n % 2}\t{n} 1" for n in range(20, 4, -1)] + [f"{side[0]}25\t\t\t\t"]
-    write(tiny_folder, rows, "x:token\tnumber:float\tkind_of:token\tlabels:token_seq\tvector:float_seq", "more")
+def test_fields_of_every_type_are_modalities(
+    make_dataset: MakeDataset, tiny_folder: Path, side: str
+) -> None:
+    rows = [f"{side[0]}{n}\t{n / 2}\tc{n % 3}\ta b{n % 2}\t{n} 1" for n in range(20, 4, -1)] + [
+        f"{side[0]}25\t\t\t\t"
+    ]
+    write(
+        tiny_folder,
+        rows,
+        "x:token\tnumber:float\tkind_of:token\tlabels:token_seq\tvector:float_seq",
+        "more",
+    )
     dataset = make_dataset(additional_feat_suffix=["more"], **{f"alias_of_{side}_id": ["x"]})
     tables = dataset.field_tables[side]
     expected = {f"{side[0]}{n}": n for n in range(5, 21)}
-    assert values(dataset, tables["number"], side) == {token: [n / 2] for token, n in expected.items()}
-    assert values(dataset, tables["vector"], side) == {token: [n, 1] for token, n in expected.items()}
+    assert values(dataset, tables["number"], side) == {
+        token: [n / 2] for token, n in expected.items()
+    }
+    assert values(dataset, tables["vector"], side) == {
+        token: [n, 1] for token, n in expected.items()
+    }
     categories = dataset.field2id_token["kind_of"]
     found = values(dataset, tables["kind_of"], side)
-    assert {token: categories[i] for token, (i,) in found.items()} == {t: f"c{n % 3}" for t, n in expected.items()}
+    assert {token: categories[i] for token, (i,) in found.items()} == {
+        t: f"c{n % 3}" for t, n in expected.items()
+    }
     labels, offsets = tables["labels"].indices, tables["labels"].offsets
     assert labels is not None
     assert offsets is not None
@@ -124,7 +158,9 @@ def test_ids_may_be_called_as_in_other_files(make_dataset: MakeDataset, tiny_fol
     write(tiny_folder, vector_rows(), "item_id:token\titem_emb:float_seq")
     write(tiny_folder, vector_rows(), "iid:token\timage:float_seq", "itemimg")
     write(tiny_folder, vector_rows(), "iid:token\taudio:float_seq", "itemaud")
-    dataset = make_dataset(additional_feat_suffix=["itememb", "itemimg", "itemaud"], alias_of_item_id=["iid"])
+    dataset = make_dataset(
+        additional_feat_suffix=["itememb", "itemimg", "itemaud"], alias_of_item_id=["iid"]
+    )
     for name in ("item_emb", "image", "audio"):
         assert values(dataset, dataset.field_tables["item"][name]) == VECTORS
     dataset.build()
@@ -136,11 +172,18 @@ def test_scaling_is_as_for_items(make_dataset: MakeDataset, tiny_folder: Path) -
     numbers = [number for vector in VECTORS.values() for number in vector]
     low, span = min(numbers), max(numbers) - min(numbers)
     for keys in ({"normalize_all": True}, {"normalize_field": ["item_emb"]}):
-        found = values(dataset := make_dataset(**SHORT, **keys), dataset.field_tables["item"]["item_emb"])
+        found = values(
+            dataset := make_dataset(**SHORT, **keys), dataset.field_tables["item"]["item_emb"]
+        )
         assert set(found) == set(VECTORS)
         for item, vector in VECTORS.items():
-            assert found[item] == pytest.approx([(number - low) / span for number in vector], abs=1e-6)
-    for keys in ({"unload_col": {"itememb": ["item_emb"]}}, {"unused_col": {"itememb": ["item_emb"]}}):
+            assert found[item] == pytest.approx(
+                [(number - low) / span for number in vector], abs=1e-6
+            )
+    for keys in (
+        {"unload_col": {"itememb": ["item_emb"]}},
+        {"unused_col": {"itememb": ["item_emb"]}},
+    ):
         assert "item_emb" not in make_dataset(**SHORT, **keys).field_tables["item"]
 
 
@@ -152,7 +195,9 @@ def test_filtered_items_lose_their_lines(make_dataset: MakeDataset, tiny_folder:
     assert 10 < dataset.item_num < 35
 
 
-def test_large_files_are_cached(make_dataset: MakeDataset, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_files_are_cached(
+    make_dataset: MakeDataset, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cache, "SMALLEST", 0)
     file = write(tiny_folder, vector_rows())
     for _ in range(2):
@@ -162,14 +207,21 @@ def test_large_files_are_cached(make_dataset: MakeDataset, tiny_folder: Path, mo
 
 
 @pytest.mark.parametrize("field", ["text", "price"])
-def test_weights_can_be_fields_of_items(make_dataset: MakeDataset, tiny_folder: Path, field: str) -> None:
+def test_weights_can_be_fields_of_items(
+    make_dataset: MakeDataset, tiny_folder: Path, field: str
+) -> None:
     dataset = make_dataset(preload_weight={"item_id": field})
     weights = dataset.get_preload_weight("item_id")
-    lines = [line.split("\t") for line in (tiny_folder / "tiny" / "tiny.item").read_text().splitlines()[1:]]
+    lines = [
+        line.split("\t")
+        for line in (tiny_folder / "tiny" / "tiny.item").read_text().splitlines()[1:]
+    ]
     cells = {line[0]: line[3 if field == "price" else 4] for line in lines}
     for token, row in dataset.field2token_id["item_id"].items():
         if cells.get(token):
-            assert np.atleast_1d(weights[row]) == pytest.approx([float(x) for x in cells[token].split()], abs=1e-6)
+            assert np.atleast_1d(weights[row]) == pytest.approx(
+                [float(x) for x in cells[token].split()], abs=1e-6
+            )
     with pytest.raises(ValueError, match="user_id"):
         dataset.get_preload_weight("user_id")
 
@@ -177,7 +229,9 @@ def test_weights_can_be_fields_of_items(make_dataset: MakeDataset, tiny_folder: 
 def test_the_log_names_the_file(make_dataset: MakeDataset, tiny_folder: Path) -> None:
     file = write(tiny_folder, vector_rows())
     dataset = make_dataset(**SHORT)
-    assert "item field: item_emb (vector, size 3, 70.0 % available) from tiny.itememb" in str(dataset)
+    assert "item field: item_emb (vector, size 3, 70.0 % available) from tiny.itememb" in str(
+        dataset
+    )
     assert dataset.describe_source("item") == f"fields of {file.with_name('tiny.item')} and {file}"
     assert dataset.describe_source("user") == f"fields of {file.with_name('tiny.user')}"
 
@@ -191,7 +245,9 @@ def test_evaluations_find_their_fields(make_config: MakeConfig, tiny_folder: Pat
         assert dict(zip(tokens, found.matrix[found.available].tolist(), strict=True)) == VECTORS
 
 
-def test_written_parts_keep_the_lines(make_config: MakeConfig, tiny_folder: Path, tmp_path: Path) -> None:
+def test_written_parts_keep_the_lines(
+    make_config: MakeConfig, tiny_folder: Path, tmp_path: Path
+) -> None:
     write(tiny_folder, [*vector_rows(), "new\t7 8 9"])
     kept = {"item_inter_num_interval": "[9,inf)", "save_split": str(tmp_path / "parts")}
     config = make_config(**SHORT, **kept)
@@ -232,7 +288,11 @@ def test_what_does_not_fit_is_refused(
     keys: dict[str, Any],
     expected: str,
 ) -> None:
-    write(tiny_folder, vector_rows() if rows is None else rows, header or "iid:token\titem_emb:float_seq")
+    write(
+        tiny_folder,
+        vector_rows() if rows is None else rows,
+        header or "iid:token\titem_emb:float_seq",
+    )
     with pytest.raises(ValueError, match=r"\S") as caught:
         make_dataset(**keys)
     assert expected in str(caught.value)
@@ -242,9 +302,18 @@ def test_what_does_not_fit_is_refused(
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [
-        ({"additional_feat_suffix": ["itememb", "itemimg"]}, "tiny.itemimg: field 'iid' is also in the .itememb file"),
-        ({"alias_of_item_id": None}, "preload_weight: found the ids 'iid', allowed are ids that alias_of_item_id"),
-        ({"alias_of_item_id": ["asin"]}, "alias_of_item_id: found 'asin', but no loaded file has this field"),
+        (
+            {"additional_feat_suffix": ["itememb", "itemimg"]},
+            "tiny.itemimg: field 'iid' is also in the .itememb file",
+        ),
+        (
+            {"alias_of_item_id": None},
+            "preload_weight: found the ids 'iid', allowed are ids that alias_of_item_id",
+        ),
+        (
+            {"alias_of_item_id": ["asin"]},
+            "alias_of_item_id: found 'asin', but no loaded file has this field",
+        ),
         ({"alias_of_item_id": "iid"}, "alias_of_item_id: found 'iid', allowed is a list of fields"),
     ],
 )
@@ -265,4 +334,7 @@ def test_files_of_nobody_are_left_out(
     dataset = make_dataset(additional_feat_suffix=["itememb"])
     dataset.build()
     assert "item_emb" not in dataset.field_tables["item"]
-    assert "tiny.itememb: found the fields iid, item_emb, none of which has ids of users or items" in caplog.text
+    assert (
+        "tiny.itememb: found the fields iid, item_emb, none of which has ids of users or items"
+        in caplog.text
+    )

@@ -18,14 +18,19 @@ TOKENS = ("token", "token_seq")
 
 def lines(folder: Path, side: str) -> dict[str, list[str]]:
     """The cells of each line after the id."""
-    rows = [line.split("\t") for line in (folder / "tiny" / f"tiny.{side}").read_text().splitlines()[1:]]
+    rows = [
+        line.split("\t") for line in (folder / "tiny" / f"tiny.{side}").read_text().splitlines()[1:]
+    ]
     return {row[0]: row[1:] for row in rows}
 
 
 def cells(folder: Path, side: str, column: int, dataset: Any) -> list[str]:
     """The cell of each internal id; empty for the padding and for an entity without a line."""
     found = lines(folder, side)
-    return [found[token][column] if token in found else "" for token in dataset.field2id_token[f"{side}_id"]]
+    return [
+        found[token][column] if token in found else ""
+        for token in dataset.field2id_token[f"{side}_id"]
+    ]
 
 
 def dense(values: FieldValues) -> np.ndarray:
@@ -33,11 +38,17 @@ def dense(values: FieldValues) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("side", "name", "column"), [("user", "gender", 0), ("item", "kind", 0), ("user", "likes", 1), ("item", "tags", 1)]
+    ("side", "name", "column"),
+    [("user", "gender", 0), ("item", "kind", 0), ("user", "likes", 1), ("item", "tags", 1)],
 )
 @pytest.mark.parametrize("model", ["BPR", "SiBraR"])
 def test_categories_of_each_entity(
-    make_dataset: Callable[..., Any], tiny_folder: Path, model: str, side: Any, name: str, column: int
+    make_dataset: Callable[..., Any],
+    tiny_folder: Path,
+    model: str,
+    side: Any,
+    name: str,
+    column: int,
 ) -> None:
     dataset = make_dataset(model=model)
     sets = [set(cell.split()) for cell in cells(tiny_folder, side, column, dataset)]
@@ -73,7 +84,9 @@ def rewrite(folder: Path, change: Callable[[list[str]], list[str]]) -> Path:
     return file
 
 
-def test_order_of_lines_does_not_matter(make_dataset: Callable[..., Any], tiny_folder: Path) -> None:
+def test_order_of_lines_does_not_matter(
+    make_dataset: Callable[..., Any], tiny_folder: Path
+) -> None:
     dataset = make_dataset()
     before = read_field(dataset, "item", "tags", TOKENS, "ild_modality")
     rewrite(tiny_folder, lambda rows: ["stranger\tc9\tt0 t1\t1\t", *rows[::-1]])
@@ -96,7 +109,9 @@ def test_keys_of_the_file_format(make_dataset: Callable[..., Any], tiny_folder: 
     plain = read_field(make_dataset(), "item", "tags", TOKENS, "key")
     for file in (tiny_folder / "tiny").iterdir():
         file.write_text(file.read_text().replace(" ", ";").replace("\t", ","))
-    values = read_field(make_dataset(field_separator=",", seq_separator=";"), "item", "tags", TOKENS, "key")
+    values = read_field(
+        make_dataset(field_separator=",", seq_separator=";"), "item", "tags", TOKENS, "key"
+    )
     assert values.labels == plain.labels
     assert np.array_equal(dense(values), dense(plain))
 
@@ -104,7 +119,12 @@ def test_keys_of_the_file_format(make_dataset: Callable[..., Any], tiny_folder: 
 @pytest.mark.parametrize(
     ("side", "name", "types", "pieces"),
     [
-        ("item", "tag", TOKENS, ["'tag'", "not there", "tiny.item", "kind, tags", "did you mean 'tags'?"]),
+        (
+            "item",
+            "tag",
+            TOKENS,
+            ["'tag'", "not there", "tiny.item", "kind, tags", "did you mean 'tags'?"],
+        ),
         ("item", "text", TOKENS, ["'text'", "type float_seq", "token or token_seq: kind, tags"]),
         ("user", "tags", TOKENS, ["'tags'", "not there", "tiny.user", "gender, likes"]),
         ("user", "user_id", TOKENS, ["'user_id'", "gender, likes"]),
@@ -112,7 +132,11 @@ def test_keys_of_the_file_format(make_dataset: Callable[..., Any], tiny_folder: 
     ],
 )
 def test_unusable_field_names_usable_ones(
-    make_dataset: Callable[..., Any], side: Any, name: str, types: tuple[str, ...], pieces: list[str]
+    make_dataset: Callable[..., Any],
+    side: Any,
+    name: str,
+    types: tuple[str, ...],
+    pieces: list[str],
 ) -> None:
     with pytest.raises(DataError) as caught:
         read_field(make_dataset(), side, name, types, "some_key")
@@ -129,5 +153,7 @@ def test_missing_file_or_ids(make_dataset: Callable[..., Any], tiny_folder: Path
     with pytest.raises(DataError, match=r"tiny\.item has no field 'item_id'"):
         read_field(dataset, "item", "tags", TOKENS, "key")
     file.unlink()
-    with pytest.raises(DataError, match=r"^key: found 'tags', but the file .*tiny\.item.* does not exist$"):
+    with pytest.raises(
+        DataError, match=r"^key: found 'tags', but the file .*tiny\.item.* does not exist$"
+    ):
         read_field(dataset, "item", "tags", TOKENS, "key")

@@ -57,40 +57,92 @@ def message(make_config: MakeConfig, model: str, **keys: Any) -> str:
 
 
 FAULTS: dict[str, tuple[Lines, str]] = {
-    "separator at the end": (at(1, lambda line: line + "\t"), ", line 2: found 5 cells, allowed are 4"),
-    "too few cells": (at(9, lambda line: line.rpartition("\t")[0]), ", line 10: found 3 cells, allowed are 4"),
+    "separator at the end": (
+        at(1, lambda line: line + "\t"),
+        ", line 2: found 5 cells, allowed are 4",
+    ),
+    "too few cells": (
+        at(9, lambda line: line.rpartition("\t")[0]),
+        ", line 10: found 3 cells, allowed are 4",
+    ),
     "spaces": (every(lambda line: line.replace("\t", " ")), ", line 1: .* separated by spaces"),
-    "spaces in a row": (at(5, lambda line: line.replace("\t", " ")), ", line 6: found 1 cell.* separated by spaces"),
-    "commas": (every(lambda line: line.replace("\t", ",")), ", line 1: .* separated by commas .key 'field_separator'"),
-    "text in a number": (at(7, cell(2, "good")), r", line 8, field 'rating' \(float\): 'good' is not a number"),
-    "decimal comma": (at(7, cell(2, "3,5")), r", line 8, field 'rating' \(float\): '3,5' is not a number"),
+    "spaces in a row": (
+        at(5, lambda line: line.replace("\t", " ")),
+        ", line 6: found 1 cell.* separated by spaces",
+    ),
+    "commas": (
+        every(lambda line: line.replace("\t", ",")),
+        ", line 1: .* separated by commas .key 'field_separator'",
+    ),
+    "text in a number": (
+        at(7, cell(2, "good")),
+        r", line 8, field 'rating' \(float\): 'good' is not a number",
+    ),
+    "decimal comma": (
+        at(7, cell(2, "3,5")),
+        r", line 8, field 'rating' \(float\): '3,5' is not a number",
+    ),
     "NUL in a number": (at(7, cell(2, "3\0")), r", line 8.*(NUL|'3\\x00' is not a number)"),
-    "NUL bytes at the end": (lambda lines: text(lines).encode() + b"\0" * 9, r", line \d+: found 1 cell.* NUL bytes"),
-    "byte-order mark": (lambda lines: text(lines).encode("utf-8-sig"), ", line 1: found a byte-order mark.*utf-8-sig"),
-    "latin-1": (lambda lines: text(at(4, cell(0, "\u00e9"))(lines)).encode("latin-1"), ", line 5: .* not utf-8.* 0xe9"),
-    "utf-16": (lambda lines: text(lines).encode("utf-16"), "the text is not utf-8.* seems to be utf-16"),
-    "column twice": (lambda lines: [f"{lines[0]}\tuser_id:token", *(f"{line}\tx" for line in lines[1:])],
-                     ", line 1: field 'user_id' occurs twice"),
-    "no user": (every(lambda line: line.partition("\t")[2]), "has no field 'user_id', which USER_ID_FIELD needs"),
+    "NUL bytes at the end": (
+        lambda lines: text(lines).encode() + b"\0" * 9,
+        r", line \d+: found 1 cell.* NUL bytes",
+    ),
+    "byte-order mark": (
+        lambda lines: text(lines).encode("utf-8-sig"),
+        ", line 1: found a byte-order mark.*utf-8-sig",
+    ),
+    "latin-1": (
+        lambda lines: text(at(4, cell(0, "\u00e9"))(lines)).encode("latin-1"),
+        ", line 5: .* not utf-8.* 0xe9",
+    ),
+    "utf-16": (
+        lambda lines: text(lines).encode("utf-16"),
+        "the text is not utf-8.* seems to be utf-16",
+    ),
+    "column twice": (
+        lambda lines: [f"{lines[0]}\tuser_id:token", *(f"{line}\tx" for line in lines[1:])],
+        ", line 1: field 'user_id' occurs twice",
+    ),
+    "no user": (
+        every(lambda line: line.partition("\t")[2]),
+        "has no field 'user_id', which USER_ID_FIELD needs",
+    ),
     "other names": (at(0, lambda line: line.replace("user_id", "userId")), "did you mean 'userId'"),
-    "user as a number": (at(0, lambda line: line.replace("user_id:token", "user_id:float")), "allowed is token"),
-    "no types": (at(0, lambda line: line.replace(":token", "").replace(":float", "")), "has to be the header"),
-    "unknown type": (at(0, lambda line: line.replace("rating:float", "rating:double")), "'rating:double' is not"),
+    "user as a number": (
+        at(0, lambda line: line.replace("user_id:token", "user_id:float")),
+        "allowed is token",
+    ),
+    "no types": (
+        at(0, lambda line: line.replace(":token", "").replace(":float", "")),
+        "has to be the header",
+    ),
+    "unknown type": (
+        at(0, lambda line: line.replace("rating:float", "rating:double")),
+        "'rating:double' is not",
+    ),
     "no header": (lambda lines: lines[1:], ", line 1: column 'u1' is not 'field:type'"),
-    "quoted header": (at(0, lambda line: line.replace("user_id:token", '"user_id:token"')), "without quotation marks"),
+    "quoted header": (
+        at(0, lambda line: line.replace("user_id:token", '"user_id:token"')),
+        "without quotation marks",
+    ),
     "header ends in a separator": (at(0, lambda line: line + "\t"), "ends in a separator too many"),
     "blank header": (lambda lines: ["", *lines], ", line 1: found a blank line"),
     "empty": (lambda lines: b"", "the file is empty"),
     "header only": (lambda lines: lines[:1], "found a header without rows"),
     "header without an end": (lambda lines: lines[0].encode(), "found a header without rows"),
-    "quotation mark": (at(3, lambda line: '"' + line), ", line 4: found a quotation mark that begins a cell"),
-}  # fmt: skip
+    "quotation mark": (
+        at(3, lambda line: '"' + line),
+        ", line 4: found a quotation mark that begins a cell",
+    ),
+}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["BPR", "SiBraR"])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_told_in_one_line(make_config: MakeConfig, tiny_folder: Path, fault: str, model: str) -> None:
+def test_a_fault_is_told_in_one_line(
+    make_config: MakeConfig, tiny_folder: Path, fault: str, model: str
+) -> None:
     change, expected = FAULTS[fault]
     file = tiny_folder / "tiny" / "tiny.inter"
     rewrite(file, change)
@@ -101,7 +153,9 @@ def test_a_fault_is_told_in_one_line(make_config: MakeConfig, tiny_folder: Path,
 
 @pytest.mark.parametrize("model", ["BPR", "SiBraR"])
 @pytest.mark.parametrize("is_folder", [True, False])
-def test_a_missing_file_is_named(make_config: MakeConfig, tiny_folder: Path, model: str, is_folder: bool) -> None:
+def test_a_missing_file_is_named(
+    make_config: MakeConfig, tiny_folder: Path, model: str, is_folder: bool
+) -> None:
     file = tiny_folder / "tiny" / "tiny.inter"
     file.unlink()
     if is_folder:
@@ -112,11 +166,15 @@ def test_a_missing_file_is_named(make_config: MakeConfig, tiny_folder: Path, mod
 
 @pytest.mark.parametrize("model", ["BPR", "SiBraR"])
 @pytest.mark.parametrize("part", ["train", "valid", "test"])
-def test_parts_given_as_files_are_checked(make_config: MakeConfig, tiny_folder: Path, model: str, part: str) -> None:
+def test_parts_given_as_files_are_checked(
+    make_config: MakeConfig, tiny_folder: Path, model: str, part: str
+) -> None:
     file = tiny_folder / "tiny" / "tiny.inter"
     header, *lines = file.read_text(encoding="utf-8").splitlines()
     for i, name in enumerate(["train", "valid", "test"]):
-        (tiny_folder / "tiny" / f"tiny.{name}.inter").write_text(text([header, *lines[i::3]]), encoding="utf-8")
+        (tiny_folder / "tiny" / f"tiny.{name}.inter").write_text(
+            text([header, *lines[i::3]]), encoding="utf-8"
+        )
     keys = {"benchmark_filename": ["train", "valid", "test"], "load_col": {"inter": ALL}}
     assert create_dataset(make_config(model, **keys)).inter_num == len(lines)
     rewrite(tiny_folder / "tiny" / f"tiny.{part}.inter", at(3, lambda line: line + "\t"))
@@ -125,24 +183,36 @@ def test_parts_given_as_files_are_checked(make_config: MakeConfig, tiny_folder: 
 
 @pytest.mark.parametrize("model", ["BPR", "SiBraR"])
 @pytest.mark.parametrize("side", ["user", "item"])
-def test_rows_of_users_and_items_are_checked(make_config: MakeConfig, tiny_folder: Path, model: str, side: str) -> None:
+def test_rows_of_users_and_items_are_checked(
+    make_config: MakeConfig, tiny_folder: Path, model: str, side: str
+) -> None:
     rewrite(tiny_folder / "tiny" / f"tiny.{side}", at(2, lambda line: line + "\t"))
     keys = {"load_col": {"inter": ALL, "user": "*", "item": "*"}}
-    assert f"tiny.{side}, line 3: found 6 cells, allowed are 5" in message(make_config, model, **keys)
+    assert f"tiny.{side}, line 3: found 6 cells, allowed are 5" in message(
+        make_config, model, **keys
+    )
 
 
 @pytest.mark.parametrize("model", ["BPR", "SiBraR"])
-def test_a_category_in_two_files_is_refused(make_config: MakeConfig, tiny_folder: Path, model: str) -> None:
+def test_a_category_in_two_files_is_refused(
+    make_config: MakeConfig, tiny_folder: Path, model: str
+) -> None:
     rewrite(tiny_folder / "tiny" / "tiny.item", at(0, lambda line: line.replace("kind", "gender")))
     keys = {"load_col": {"inter": ALL, "user": "*", "item": "*"}}
-    assert "tiny.item: field 'gender' is also in the .user file" in message(make_config, model, **keys)
+    assert "tiny.item: field 'gender' is also in the .user file" in message(
+        make_config, model, **keys
+    )
 
 
 @pytest.mark.parametrize("suffix", ["kg", "link"])
-def test_rows_of_graphs_are_checked(make_config: MakeConfig, tiny_folder: Path, suffix: str) -> None:
+def test_rows_of_graphs_are_checked(
+    make_config: MakeConfig, tiny_folder: Path, suffix: str
+) -> None:
     folder = tiny_folder / "tiny"
     triples = [f"e{i}\tr{i % 2}\te{i + 1}" for i in range(1, 39)]
-    (folder / "tiny.kg").write_text(text(["head_id:token\trelation_id:token\ttail_id:token", *triples]))
+    (folder / "tiny.kg").write_text(
+        text(["head_id:token\trelation_id:token\ttail_id:token", *triples])
+    )
     links = [f"i{i}\te{i}" for i in range(1, 39)]
     (folder / "tiny.link").write_text(text(["item_id:token\tentity_id:token", *links]))
     keys = {"load_col": {"inter": ALL, "kg": "*", "link": "*"}}
@@ -153,14 +223,20 @@ def test_rows_of_graphs_are_checked(make_config: MakeConfig, tiny_folder: Path, 
 
 @pytest.mark.parametrize("model", ["BPR", "SiBraR"])
 @pytest.mark.parametrize(
-    ("key", "value"), [("encoding", "utf-9"), ("encoding", "base64"), ("field_separator", ""), ("seq_separator", "")]
+    ("key", "value"),
+    [("encoding", "utf-9"), ("encoding", "base64"), ("field_separator", ""), ("seq_separator", "")],
 )
-def test_an_impossible_format_is_refused(make_config: MakeConfig, model: str, key: str, value: str) -> None:
+def test_an_impossible_format_is_refused(
+    make_config: MakeConfig, model: str, key: str, value: str
+) -> None:
     assert f"{key}: found '{value}', allowed is" in message(make_config, model, **{key: value})
 
 
 UNUSUAL: dict[str, tuple[Lines, dict[str, Any]]] = {
-    "quoted ids": (lambda lines: [lines[0], *('"' + line.replace("\t", '"\t', 1) for line in lines[1:])], {}),
+    "quoted ids": (
+        lambda lines: [lines[0], *('"' + line.replace("\t", '"\t', 1) for line in lines[1:])],
+        {},
+    ),
     "quoted separator": (at(4, cell(0, '"u\t1"')), {}),
     "quoted end of line": (at(4, cell(0, '"u\n1"')), {}),
     "blank lines": (lambda lines: [*lines[:5], "", "  ", *lines[5:], ""], {}),
@@ -170,14 +246,22 @@ UNUSUAL: dict[str, tuple[Lines, dict[str, Any]]] = {
     "utf-16": (lambda lines: text(lines).encode("utf-16"), {"encoding": "utf-16"}),
     "two characters": (every(lambda line: line.replace("\t", "::")), {"field_separator": "::"}),
     "mark on an unused column": (
-        lambda lines: text(["\t".join(line.split("\t")[::-1]) for line in lines]).encode("utf-8-sig"),
+        lambda lines: text(["\t".join(line.split("\t")[::-1]) for line in lines]).encode(
+            "utf-8-sig"
+        ),
         {"load_col": {"inter": ["user_id", "item_id", "rating"]}},
     ),
     "unused column twice": (
-        lambda lines: [f"{lines[0]}\textra:token\textra:token", *(f"{line}\t1\t2" for line in lines[1:])],
+        lambda lines: [
+            f"{lines[0]}\textra:token\textra:token",
+            *(f"{line}\t1\t2" for line in lines[1:]),
+        ],
         {},
     ),
-    "text in an unused number": (at(7, cell(3, "late")), {"load_col": {"inter": ["user_id", "item_id", "rating"]}}),
+    "text in an unused number": (
+        at(7, cell(3, "late")),
+        {"load_col": {"inter": ["user_id", "item_id", "rating"]}},
+    ),
     "infinite number": (at(7, cell(2, "inf")), {}),
     "missing values": (lambda lines: at(6, cell(0, ""))(at(7, cell(2, "NA"))(lines)), {}),
     "ids of missing fields": (at(0, lambda line: line), {"load_col": {"inter": [*ALL, "nothing"]}}),
@@ -215,7 +299,9 @@ def frames(shared_folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         script = SCRIPT if plugin == "with" else ALONE + SCRIPT
         command = [sys.executable, "-c", script, plugin, json.dumps(keys)]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(command, cwd=shared_folder, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=shared_folder, env=environment, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout.splitlines()[-1])
 
@@ -225,7 +311,9 @@ def frames(shared_folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 @pytest.mark.slow
 @pytest.mark.processes
 @pytest.mark.parametrize("name", UNUSUAL)
-def test_what_recbole_reads_stays_as_it_is(frames: tuple[dict[str, Any], dict[str, Any]], name: str) -> None:
+def test_what_recbole_reads_stays_as_it_is(
+    frames: tuple[dict[str, Any], dict[str, Any]], name: str
+) -> None:
     alone, with_plugin = frames
     assert len(alone[name][0]) > 300
     assert with_plugin[name] == alone[name]

@@ -10,11 +10,16 @@ import pytest
 from recbole.data import create_dataset
 
 MakeConfig = Callable[..., Any]
-KEYS = {"load_col": {"inter": ["user_id", "item_id"], "user": "*", "item": "*"}, "filter_inter_by_user_or_item": False}
+KEYS = {
+    "load_col": {"inter": ["user_id", "item_id"], "user": "*", "item": "*"},
+    "filter_inter_by_user_or_item": False,
+}
 MODELS = ["BPR", "SiBraR"]
 
 
-def change_ids(folder: Path, side: str, change: Callable[[str], str], n_rows: int | None = None) -> Path:
+def change_ids(
+    folder: Path, side: str, change: Callable[[str], str], n_rows: int | None = None
+) -> Path:
     """Write the ids of a file in another way, and keep some of its rows."""
     file = folder / "tiny" / f"tiny.{side}"
     header, *lines = file.read_text(encoding="utf-8").splitlines()
@@ -28,7 +33,11 @@ def change_ids(folder: Path, side: str, change: Callable[[str], str], n_rows: in
     ("change", "example", "hint"),
     [
         (lambda token: f"{token}.0", "'i1.0', 'i2.0'", "without '.0' they would match"),
-        (lambda token: token[1:], "'1', '2'", "without the text before their digits they would match"),
+        (
+            lambda token: token[1:],
+            "'1', '2'",
+            "without the text before their digits they would match",
+        ),
         (str.upper, "'I1', 'I2'", "in lower case they would match"),
         (lambda token: f" {token}", "' i1', ' i2'", "without spaces around them they would match"),
         (lambda token: f"0{token}", "'0i1', '0i2'", "without leading zeros they would match"),
@@ -46,7 +55,11 @@ def test_ids_that_match_nothing_are_told(
 ) -> None:
     file = change_ids(tiny_folder, "item", change)
     create_dataset(make_config(model, **KEYS))
-    (warning,) = (record.getMessage() for record in caplog.records if "with interactions" in record.getMessage())
+    (warning,) = (
+        record.getMessage()
+        for record in caplog.records
+        if "with interactions" in record.getMessage()
+    )
     assert warning.startswith(f"{file}: none of the 40 items with interactions (0.0 %) has a line")
     assert example in warning
     assert warning.endswith(hint)
@@ -55,7 +68,12 @@ def test_ids_that_match_nothing_are_told(
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize(("side", "n"), [("user", 30), ("item", 40)])
 def test_a_low_share_is_told(
-    make_config: MakeConfig, tiny_folder: Path, caplog: pytest.LogCaptureFixture, model: str, side: str, n: int
+    make_config: MakeConfig,
+    tiny_folder: Path,
+    caplog: pytest.LogCaptureFixture,
+    model: str,
+    side: str,
+    n: int,
 ) -> None:
     change_ids(tiny_folder, side, str, 3)
     create_dataset(make_config(model, **KEYS))
@@ -75,9 +93,13 @@ def test_usual_tables_are_not_commented_on(
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_filter_that_leaves_nothing_fails(make_config: MakeConfig, tiny_folder: Path, model: str) -> None:
+def test_a_filter_that_leaves_nothing_fails(
+    make_config: MakeConfig, tiny_folder: Path, model: str
+) -> None:
     change_ids(tiny_folder, "user", lambda token: f"{token}.0")
-    with pytest.raises(ValueError, match=r"tiny.user: none of the 30 users .* nothing is left") as caught:
+    with pytest.raises(
+        ValueError, match=r"tiny.user: none of the 30 users .* nothing is left"
+    ) as caught:
         create_dataset(make_config(model, **{**KEYS, "filter_inter_by_user_or_item": True}))
     assert "\n" not in str(caught.value)
 
@@ -86,10 +108,22 @@ def test_a_filter_that_leaves_nothing_fails(make_config: MakeConfig, tiny_folder
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [
-        (["i4\tc9\t\t\t"], "line 41: item_id 'i4' occurs again, with another kind, tags, price than in line 5"),
-        (["", "i4\tc1\tt0 t4\t3\t"], "line 42: item_id 'i4' occurs again, with another price than in line 5"),
-        (["i3\tc0\tt3 t3\t1.5\t1 2 3 4 5"] * 2, "with another text than in line 4, which counts; 2 lines repeat"),
-        (['"new\t1"\tc1\t\t\t', '"new\t1"\tc2\t\t\t'], "line 42: item_id 'new\t1' occurs again, with another kind"),
+        (
+            ["i4\tc9\t\t\t"],
+            "line 41: item_id 'i4' occurs again, with another kind, tags, price than in line 5",
+        ),
+        (
+            ["", "i4\tc1\tt0 t4\t3\t"],
+            "line 42: item_id 'i4' occurs again, with another price than in line 5",
+        ),
+        (
+            ["i3\tc0\tt3 t3\t1.5\t1 2 3 4 5"] * 2,
+            "with another text than in line 4, which counts; 2 lines repeat",
+        ),
+        (
+            ['"new\t1"\tc1\t\t\t', '"new\t1"\tc2\t\t\t'],
+            "line 42: item_id 'new\t1' occurs again, with another kind",
+        ),
     ],
 )
 def test_an_id_with_other_values_is_told(
@@ -113,7 +147,9 @@ def test_an_id_with_equal_values_is_not_told(
 ) -> None:
     file = tiny_folder / "tiny" / "tiny.item"
     lines = file.read_text(encoding="utf-8").splitlines()
-    file.write_text("\n".join([*lines, *lines[1:9], "\tc1\t\t\t", "\tc2\t\t\t", ""]), encoding="utf-8")
+    file.write_text(
+        "\n".join([*lines, *lines[1:9], "\tc1\t\t\t", "\tc2\t\t\t", ""]), encoding="utf-8"
+    )
     create_dataset(make_config(model, **KEYS))
     assert "occurs again" not in caplog.text
 

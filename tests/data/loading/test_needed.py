@@ -19,7 +19,12 @@ from recbole.data import create_dataset
 Build = Callable[..., Any]
 OWN = {"load_col": {"inter": ["user_id", "item_id"]}}
 LABELED = {
-    "eval_args": {"split": {"RS": [0.8, 0.1, 0.1]}, "order": "RO", "group_by": None, "mode": "labeled"},
+    "eval_args": {
+        "split": {"RS": [0.8, 0.1, 0.1]},
+        "order": "RO",
+        "group_by": None,
+        "mode": "labeled",
+    },
     "train_neg_sample_args": None,
     "metrics": ["AUC"],
     "valid_metric": "AUC",
@@ -27,7 +32,12 @@ LABELED = {
 
 
 RANKED = {
-    "eval_args": {"split": {"RS": [0.8, 0.1, 0.1]}, "order": "RO", "group_by": None, "mode": "full"},
+    "eval_args": {
+        "split": {"RS": [0.8, 0.1, 0.1]},
+        "order": "RO",
+        "group_by": None,
+        "mode": "full",
+    },
     "train_neg_sample_args": None,
     "metrics": ["Recall"],
     "valid_metric": "Recall@10",
@@ -35,7 +45,9 @@ RANKED = {
 
 
 def by_time(split: dict[str, Any] | None = None, order: str = "TO") -> dict[str, Any]:
-    return {"eval_args": {"split": split or {"RS": [0.8, 0.1, 0.1]}, "order": order, "group_by": "user"}}
+    return {
+        "eval_args": {"split": split or {"RS": [0.8, 0.1, 0.1]}, "order": order, "group_by": "user"}
+    }
 
 
 @pytest.fixture
@@ -61,11 +73,21 @@ def rename(folder: Path, **names: str) -> None:
 
 NEEDS: list[tuple[str, dict[str, Any], str, str]] = [
     ("BPR", by_time(), "timestamp", "eval_args: order: TO (TIME_FIELD)"),
-    ("BPR", by_time({"TS": [0.8, 0.1, 0.1]}, "RO"), "timestamp", "eval_args: split: TS (TIME_FIELD)"),
+    (
+        "BPR",
+        by_time({"TS": [0.8, 0.1, 0.1]}, "RO"),
+        "timestamp",
+        "eval_args: split: TS (TIME_FIELD)",
+    ),
     ("BPR", by_time({"LS": "valid_and_test"}), "timestamp", "eval_args: order: TO (TIME_FIELD)"),
     ("SiBraR", by_time(), "timestamp", "eval_args: order: TO (TIME_FIELD)"),
     ("GRU4Rec", {"train_neg_sample_args": None}, "timestamp", "eval_args: order: TO (TIME_FIELD)"),
-    ("GRU4Rec", {"train_neg_sample_args": None, **by_time(order="RO")}, "timestamp", "the sequential model GRU4Rec"),
+    (
+        "GRU4Rec",
+        {"train_neg_sample_args": None, **by_time(order="RO")},
+        "timestamp",
+        "the sequential model GRU4Rec",
+    ),
     ("BPR", {"threshold": {"rating": 3}}, "rating", "threshold: {'rating': 3}"),
     ("BPR", {"val_interval": {"rating": "[3,inf)"}}, "rating", "val_interval"),
     ("SiBraR", {"val_interval": {"rating": "[3,inf)"}}, "rating", "val_interval"),
@@ -81,18 +103,28 @@ NEEDS: list[tuple[str, dict[str, Any], str, str]] = [
 
 @pytest.mark.parametrize(("model", "keys", "field", "key"), NEEDS)
 def test_a_needed_field_is_loaded(
-    build: Build, caplog: pytest.LogCaptureFixture, model: str, keys: dict[str, Any], field: str, key: str
+    build: Build,
+    caplog: pytest.LogCaptureFixture,
+    model: str,
+    keys: dict[str, Any],
+    field: str,
+    key: str,
 ) -> None:
     with caplog.at_level(INFO):
         dataset = build(model, **keys)
     assert "threshold" in keys or field in dataset.inter_feat
-    assert f"load_col: '{field}' of the interactions is loaded as well, for {key}" in caplog.text or "threshold" in keys
+    assert (
+        f"load_col: '{field}' of the interactions is loaded as well, for {key}" in caplog.text
+        or "threshold" in keys
+    )
     other = {"rating": "timestamp", "timestamp": "rating"}[field]
     assert other not in dataset.inter_feat
 
 
 @pytest.mark.parametrize(("model", "keys", "field", "key"), NEEDS)
-def test_a_load_col_without_it_is_told(build: Build, model: str, keys: dict[str, Any], field: str, key: str) -> None:
+def test_a_load_col_without_it_is_told(
+    build: Build, model: str, keys: dict[str, Any], field: str, key: str
+) -> None:
     for own in (OWN, {"load_col": None, "unload_col": {"inter": [field]}}):
         with pytest.raises(ValueError, match=f"'{field}'") as caught:
             build(model, **keys, **own)
@@ -102,8 +134,12 @@ def test_a_load_col_without_it_is_told(build: Build, model: str, keys: dict[str,
 
 
 @pytest.mark.parametrize("model", ["BPR", "SiBraR"])
-def test_a_column_that_is_not_there_is_told(build: Build, caplog: pytest.LogCaptureFixture, model: str) -> None:
-    build(model, load_col={"inter": ["user_id", "item_id", "rating", "time_stamp"]}, state="WARNING")
+def test_a_column_that_is_not_there_is_told(
+    build: Build, caplog: pytest.LogCaptureFixture, model: str
+) -> None:
+    build(
+        model, load_col={"inter": ["user_id", "item_id", "rating", "time_stamp"]}, state="WARNING"
+    )
     said = [line for line in caplog.messages if line.startswith("load_col: ")]
     assert said == [
         "load_col: there is no field 'time_stamp' for inter; the interactions have user_id, item_id, rating, "
@@ -115,9 +151,16 @@ def test_a_missing_column_of_parts_is_told(build: Build, caplog: pytest.LogCaptu
     names = ["train", "valid", "test"]
     folder = Path(build("BPR").dataset_path)
     for name in names:
-        (folder / f"tiny.{name}.inter").write_text((folder / "tiny.inter").read_text(), encoding="utf-8")
+        (folder / f"tiny.{name}.inter").write_text(
+            (folder / "tiny.inter").read_text(), encoding="utf-8"
+        )
     caplog.clear()
-    build("BPR", benchmark_filename=names, load_col={"inter": ["user_id", "item_id", "rate"]}, state="WARNING")
+    build(
+        "BPR",
+        benchmark_filename=names,
+        load_col={"inter": ["user_id", "item_id", "rate"]},
+        state="WARNING",
+    )
     said = [line for line in caplog.messages if line.startswith("load_col: ")]
     assert said == [
         "load_col: there is no field 'rate' for inter; the interactions have user_id, item_id, rating, timestamp; "
@@ -126,7 +169,9 @@ def test_a_missing_column_of_parts_is_told(build: Build, caplog: pytest.LogCaptu
 
 
 def test_a_misspelt_threshold_field_is_told(build: Build) -> None:
-    with pytest.raises(ValueError, match=r"tiny.inter has no field 'ratings', which threshold.*'rating'\?$"):
+    with pytest.raises(
+        ValueError, match=r"tiny.inter has no field 'ratings', which threshold.*'rating'\?$"
+    ):
         build("FM", threshold={"ratings": 3})
 
 
@@ -148,7 +193,9 @@ def test_nothing_else_is_loaded(build: Build) -> None:
     parts = {"benchmark_filename": ["train", "valid", "test"], **by_time()}
     folder = Path(build("BPR").dataset_path)
     for part in parts["benchmark_filename"]:
-        (folder / f"tiny.{part}.inter").write_text((folder / "tiny.inter").read_text(), encoding="utf-8")
+        (folder / f"tiny.{part}.inter").write_text(
+            (folder / "tiny.inter").read_text(), encoding="utf-8"
+        )
     assert "timestamp" not in build("BPR", **parts).inter_feat
 
 
@@ -176,7 +223,11 @@ def test_ids_of_graphs_may_have_any_name(build: Build, tiny_folder: Path) -> Non
     links = "".join(f"i{i}\te{i}\n" for i in range(1, 39))
     (folder / "tiny.link").write_text(f"item_id:token\tentity:token\n{links}")
     rename(tiny_folder, item_id="asin")
-    names = {"HEAD_ENTITY_ID_FIELD": "head", "TAIL_ENTITY_ID_FIELD": "tail", "RELATION_ID_FIELD": "relation"}
+    names = {
+        "HEAD_ENTITY_ID_FIELD": "head",
+        "TAIL_ENTITY_ID_FIELD": "tail",
+        "RELATION_ID_FIELD": "relation",
+    }
     assert build("CKE", **names, ENTITY_ID_FIELD="entity", ITEM_ID_FIELD="asin").entity_num > 30
 
 
@@ -184,22 +235,45 @@ def test_ids_of_graphs_may_have_any_name(build: Build, tiny_folder: Path) -> Non
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [
-        ({"USER_ID_FIELD": "uid"}, "tiny.inter has no field 'uid', which USER_ID_FIELD needs.*did you mean 'user_id'"),
-        ({"ITEM_ID_FIELD": "asin"}, "tiny.inter has no field 'asin', which ITEM_ID_FIELD needs.*set ITEM_ID_FIELD"),
-        ({"load_col": {"inter": ["user_id", "rating"]}}, "load_col: found .*ITEM_ID_FIELD needs the field 'item_id'"),
-        ({"load_col": {"inter": "user_id"}}, "load_col: inter: found 'user_id', allowed is a list of fields"),
+        (
+            {"USER_ID_FIELD": "uid"},
+            "tiny.inter has no field 'uid', which USER_ID_FIELD needs.*did you mean 'user_id'",
+        ),
+        (
+            {"ITEM_ID_FIELD": "asin"},
+            "tiny.inter has no field 'asin', which ITEM_ID_FIELD needs.*set ITEM_ID_FIELD",
+        ),
+        (
+            {"load_col": {"inter": ["user_id", "rating"]}},
+            "load_col: found .*ITEM_ID_FIELD needs the field 'item_id'",
+        ),
+        (
+            {"load_col": {"inter": "user_id"}},
+            "load_col: inter: found 'user_id', allowed is a list of fields",
+        ),
         ({"load_col": {"inter": None}}, "load_col: inter: found None, allowed is a list of fields"),
         (
             {"load_col": {"item": ["item_id"]}},
             r"allowed is a list for 'inter' .* such as {inter: \[user_id, item_id\]}",
         ),
         ({"load_col": ["user_id", "item_id"]}, "load_col: found .*, allowed is a dictionary"),
-        ({"load_col": {"inter": "*", "item": None}}, "load_col: item: found None, allowed is a list of fields"),
-        ({"load_col": None, "unload_col": ["item_id"]}, "unload_col: found .*, allowed is a dictionary"),
-        ({"load_col": None, "unload_col": {"inter": ["item_id"]}}, "unload_col: found .* 'item_id' .* remove it"),
+        (
+            {"load_col": {"inter": "*", "item": None}},
+            "load_col: item: found None, allowed is a list of fields",
+        ),
+        (
+            {"load_col": None, "unload_col": ["item_id"]},
+            "unload_col: found .*, allowed is a dictionary",
+        ),
+        (
+            {"load_col": None, "unload_col": {"inter": ["item_id"]}},
+            "unload_col: found .* 'item_id' .* remove it",
+        ),
     ],
 )
-def test_columns_without_ids_are_told(build: Build, model: str, keys: dict[str, Any], expected: str) -> None:
+def test_columns_without_ids_are_told(
+    build: Build, model: str, keys: dict[str, Any], expected: str
+) -> None:
     with pytest.raises(ValueError, match=expected) as caught:
         build(model, **keys)
     assert "\n" not in str(caught.value)
@@ -244,10 +318,14 @@ def test_parts_are_those_of_recbole(tiny_folder: Path, tmp_path: Path) -> None:
         settings = [{"data_path": str(tiny_folder), **each} for each in settings]
         script = SCRIPT if plugin == "with" else ALONE + SCRIPT
         command = [sys.executable, "-c", script, plugin, json.dumps(settings)]
-        done = subprocess.run(command, cwd=tmp_path, env=os.environ, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=tmp_path, env=os.environ, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout.splitlines()[-1])
 
-    alone = parts("without", [{**each, "load_col": {"inter": [*named, field]}} for each, field in keys])
+    alone = parts(
+        "without", [{**each, "load_col": {"inter": [*named, field]}} for each, field in keys]
+    )
     assert parts("with", [each for each, _ in keys]) == alone
     assert len(alone[0][0]["user_id"]) > 200

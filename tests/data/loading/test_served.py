@@ -54,7 +54,8 @@ def assert_same(found: Interaction, expected: Interaction) -> None:
     for name in expected:
         assert found[name].dtype == expected[name].dtype
         assert found[name].shape == expected[name].shape
-        assert torch.allclose(found[name], expected[name], rtol=0, atol=2e-7), name  # RecBole scales in 64 bits
+        # RecBole scales in 64 bits
+        assert torch.allclose(found[name], expected[name], rtol=0, atol=2e-7), name
 
 
 @pytest.mark.slow
@@ -87,7 +88,9 @@ def test_frames_are_those_of_recbole(
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_rows_are_those_of_recbole(make_dataset: MakeDataset, make_config: MakeConfig, side: str) -> None:
+def test_rows_are_those_of_recbole(
+    make_dataset: MakeDataset, make_config: MakeConfig, side: str
+) -> None:
     dataset = make_dataset()
     dataset.build()
     found, expected = served(dataset, side), getattr(recboles(make_config), f"{side}_feat")
@@ -107,7 +110,10 @@ def test_every_listed_field_can_be_read(make_model: Callable[..., tuple[Any, ...
     _, _, *loaders = make_model()
     for loader in loaders:
         dataset = loader._dataset
-        for source, feat in ((FeatureSource.ITEM, dataset.item_feat), (FeatureSource.USER, dataset.user_feat)):
+        for source, feat in (
+            (FeatureSource.ITEM, dataset.item_feat),
+            (FeatureSource.USER, dataset.user_feat),
+        ):
             names = dataset.fields(source=[source])
             assert len(names) == 4
             for name in names:
@@ -123,7 +129,9 @@ def test_batches_hold_ids_only(make_model: Callable[..., tuple[Any, ...]]) -> No
     ids = {"user_id", "item_id"}
     assert set(next(iter(train)).columns) == {*ids, "rating", "timestamp", "neg_item_id"}
     assert set(next(iter(valid))[0].columns) == {"user_id"}
-    assert set(train._dataset.join(Interaction({"item_id": torch.arange(3)})).columns) == {"item_id"}
+    assert set(train._dataset.join(Interaction({"item_id": torch.arange(3)})).columns) == {
+        "item_id"
+    }
 
 
 def test_vectors_are_held_once(make_dataset: MakeDataset) -> None:
@@ -140,7 +148,9 @@ def test_vectors_are_held_once(make_dataset: MakeDataset) -> None:
 
 
 @pytest.mark.parametrize("built", [True, False])
-def test_pickled_data_sets_have_their_fields(make_dataset: MakeDataset, make_config: MakeConfig, built: bool) -> None:
+def test_pickled_data_sets_have_their_fields(
+    make_dataset: MakeDataset, make_config: MakeConfig, built: bool
+) -> None:
     dataset = make_dataset()
     vector = max(dataset.item_feat["text"], key=len).tobytes()
     if built:
@@ -152,7 +162,10 @@ def test_pickled_data_sets_have_their_fields(make_dataset: MakeDataset, make_con
         pd.testing.assert_frame_equal(again.item_feat, dataset.item_feat)
         again.build()
     assert_same(served(again, "item"), recboles(make_config).item_feat)
-    assert again.field_tables["item"]["text"].describe() == dataset.field_tables["item"]["text"].describe()
+    assert (
+        again.field_tables["item"]["text"].describe()
+        == dataset.field_tables["item"]["text"].describe()
+    )
 
 
 def test_columns_can_be_added_and_removed(make_dataset: MakeDataset) -> None:

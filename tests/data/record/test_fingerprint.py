@@ -71,13 +71,24 @@ def cell(row: int, column: int, value: str) -> Callable[[list[str]], list[str]]:
     ],
 )
 def test_one_cell_changes_one_fingerprint(
-    make_dataset: Build, tiny_folder: Path, model: str, suffix: str, column: int, value: str, field: str
+    make_dataset: Build,
+    tiny_folder: Path,
+    model: str,
+    suffix: str,
+    column: int,
+    value: str,
+    field: str,
 ) -> None:
     keys = {"model": model, "load_col": None, "threshold": None}
     before = record(make_dataset, **keys).tables
     rewrite(tiny_folder, suffix, cell(1, column, value))
     after = record(make_dataset, **keys).tables
-    changed = [(file, name) for file in before for name in before[file] if before[file][name] != after[file][name]]
+    changed = [
+        (file, name)
+        for file in before
+        for name in before[file]
+        if before[file][name] != after[file][name]
+    ]
     assert changed == [(suffix, field)]
 
 

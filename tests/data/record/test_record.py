@@ -9,7 +9,13 @@ import pytest
 import torch
 
 from recbole_sibrar.data.record.scaling import Buckets
-from recbole_sibrar.data.record.training_data import LINES, TrainingData, differences, extends, joined
+from recbole_sibrar.data.record.training_data import (
+    LINES,
+    TrainingData,
+    differences,
+    extends,
+    joined,
+)
 
 THEN = TrainingData(
     user_field="user_id",
@@ -59,9 +65,21 @@ def test_ids_and_labels_are_named(tokens: dict[str, str], phrases: list[str]) ->
 @pytest.mark.parametrize(
     ("file", "table", "phrases"),
     [
-        ("inter", {LINES: 8, "user_id, item_id": 0, "rating": 0}, [".inter has 8 lines instead of 9"]),
-        ("inter", {LINES: 9, "user_id, item_id": 0, "rating": 0}, ["other values of user_id, item_id in .inter"]),
-        ("inter", {LINES: 9, "user_id, item_id": 1, "rating": 0}, ["other values of rating in .inter"]),
+        (
+            "inter",
+            {LINES: 8, "user_id, item_id": 0, "rating": 0},
+            [".inter has 8 lines instead of 9"],
+        ),
+        (
+            "inter",
+            {LINES: 9, "user_id, item_id": 0, "rating": 0},
+            ["other values of user_id, item_id in .inter"],
+        ),
+        (
+            "inter",
+            {LINES: 9, "user_id, item_id": 1, "rating": 0},
+            ["other values of rating in .inter"],
+        ),
         ("item", {"price": 0, "kind": 0}, ["other values of price, kind in .item"]),
         ("item", {"price": 4, "new": 0}, []),
         ("kg", {LINES: 7, "head, tail": 0}, ["other values of head, tail in .kg"]),
@@ -72,9 +90,15 @@ def test_files_and_fields_are_named(file: str, table: dict[str, int], phrases: l
 
 
 def test_other_entities_are_not_compared() -> None:
-    other = {"tokens": {**THEN.tokens, "item_id": "i1\ni2\ni3"}, "tables": {**THEN.tables, "item": {"price": 0}}}
+    other = {
+        "tokens": {**THEN.tokens, "item_id": "i1\ni2\ni3"},
+        "tables": {**THEN.tables, "item": {"price": 0}},
+    }
     assert changed(**other) == ["1 new item (i3)"]
-    assert changed(**other, known_only=True) == ["1 new item (i3)", "other values of price in .item"]
+    assert changed(**other, known_only=True) == [
+        "1 new item (i3)",
+        "other values of price in .item",
+    ]
 
 
 def test_changed_parts_are_named() -> None:
@@ -93,7 +117,9 @@ def test_a_damaged_record_is_refused(damaged: Any) -> None:
         TrainingData.from_plain(damaged)
 
 
-@pytest.mark.parametrize("tokens", [[], [""], ["a"], ["", "a"], ["a\nb", "c"], ["a", ""], ["ä", " x "]])
+@pytest.mark.parametrize(
+    "tokens", [[], [""], ["a"], ["", "a"], ["a\nb", "c"], ["a", ""], ["ä", " x "]]
+)
 def test_any_tokens_are_kept(tokens: list[str]) -> None:
     record = replace(THEN, tokens={"user_id": joined(tokens)})
     assert list(record.tokens_of("user_id")) == tokens

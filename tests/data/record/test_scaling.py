@@ -79,7 +79,9 @@ def test_buckets_of_training_are_kept(
 
 def test_a_constant_stays_one() -> None:
     assert scaled(pd.Series([3.0, 4.0]), (3.0, 3.0)).tolist() == [1.0, 1.0]
-    assert [row.tolist() for row in scaled(pd.Series([np.array([1.0, 3.0]), np.array([])]), (1.0, 5.0))] == [
+    assert [
+        row.tolist() for row in scaled(pd.Series([np.array([1.0, 3.0]), np.array([])]), (1.0, 5.0))
+    ] == [
         [0.0, 0.5],
         [],
     ]

@@ -99,7 +99,12 @@ def source(tmp_path: Path) -> Path:
 @pytest.fixture
 def convert(source: Path, tmp_path: Path) -> Convert:
     def run(*options: str) -> Path:
-        paths = [f"--input_path={source}", f"--output_path={tmp_path / 'out'}", "--overwrite", "--k_core=0"]
+        paths = [
+            f"--input_path={source}",
+            f"--output_path={tmp_path / 'out'}",
+            "--overwrite",
+            "--k_core=0",
+        ]
         command.main(["amazon-2023", *paths, *options], lambda line: None)
         return tmp_path / "out" / "amazon-2023" / "amazon-2023"
 
@@ -127,7 +132,9 @@ def test_ratings_give_the_same_interactions(source: Path, convert: Convert, endi
     (source / "Video_Games.jsonl.gz").unlink()
     lines = ["user_id,parent_asin,rating,timestamp", *(",".join(map(str, row)) for row in REVIEWS)]
     data = ("\r\n".join(lines) + "\r\n").encode()
-    (source / f"Video_Games{ending}").write_bytes(gzip.compress(data) if ending.endswith("gz") else data)
+    (source / f"Video_Games{ending}").write_bytes(
+        gzip.compress(data) if ending.endswith("gz") else data
+    )
     assert convert().with_suffix(".inter").read_bytes() == expected
 
 
@@ -154,7 +161,10 @@ def test_reads_the_fields_of_items(convert: Convert) -> None:
 
 def test_counts_missing_metadata(convert: Convert) -> None:
     path = convert().with_suffix(".item")
-    lines = {line.split("\t")[0]: line.split("\t")[1:] for line in path.read_text(encoding="utf-8").splitlines()}
+    lines = {
+        line.split("\t")[0]: line.split("\t")[1:]
+        for line in path.read_text(encoding="utf-8").splitlines()
+    }
     assert lines["B02"] == ["", "", "", "", "1299.99", ""]
     assert lines["B03"] == ["A game", "", "", "", "", "Video Games"]
     assert lines["B04"] == [""] * 6
@@ -177,7 +187,9 @@ def test_unreviewed_products_on_request(convert: Convert) -> None:
 
 def test_metadata_of_others_are_refused(source: Path, convert: Convert) -> None:
     write(source / "meta_Video_Games.jsonl.gz", [product("b01"), product("b02")])
-    with pytest.raises(DataError, match=r"none of its ids, such as 'b01' and 'b02', .* capital letters"):
+    with pytest.raises(
+        DataError, match=r"none of its ids, such as 'b01' and 'b02', .* capital letters"
+    ):
         convert()
 
 
@@ -200,16 +212,27 @@ def test_lists_existing_categories(convert: Convert) -> None:
         (b'["rating"]', r'line 3: found \["rating"\], allowed is a JSON object'),
         (b'{"user_id": "\xff"}', "line 3, byte 14: the text is not UTF-8"),
         (json.dumps(review("", "B01", 5.0, 1)).encode(), "line 3, key 'user_id': found \"\""),
-        (json.dumps({"user_id": "a", "rating": 5}).encode(), "line 3, key 'parent_asin': found null"),
+        (
+            json.dumps({"user_id": "a", "rating": 5}).encode(),
+            "line 3, key 'parent_asin': found null",
+        ),
         (json.dumps(review("a", "B01", "5", 1)).encode(), "line 3, key 'rating': found \"5\""),  # type: ignore[arg-type]
-        (json.dumps(review("a", "B01", float("nan"), 1)).encode(), "line 3, key 'rating': found NaN"),
-        (json.dumps({**review("a", "B01", 5, 1), "timestamp": None}).encode(), "line 3, key 'timestamp': found null"),
+        (
+            json.dumps(review("a", "B01", float("nan"), 1)).encode(),
+            "line 3, key 'rating': found NaN",
+        ),
+        (
+            json.dumps({**review("a", "B01", 5, 1), "timestamp": None}).encode(),
+            "line 3, key 'timestamp': found null",
+        ),
         (json.dumps(review("a", "B01", 10**400, 1)).encode(), "line 3, key 'rating': found 1000"),
         (b'{"rating": 1' + b"0" * 5000 + b"}", "line 3: no JSON object that can be read: .*digits"),
         (b"[" * 100_000, "line 3: no JSON object that can be read: .*recursion"),
     ],
 )
-def test_names_line_and_key_of_wrong_reviews(source: Path, convert: Convert, line: bytes, message: str) -> None:
+def test_names_line_and_key_of_wrong_reviews(
+    source: Path, convert: Convert, line: bytes, message: str
+) -> None:
     good = json.dumps(review(*REVIEWS[0])).encode()
     (source / "Video_Games.jsonl").write_bytes(b"\n".join([good, b"", line, good]))
     with pytest.raises(DataError, match=rf"Video_Games.jsonl, {message}"):
@@ -227,7 +250,9 @@ def test_names_line_and_key_of_wrong_reviews(source: Path, convert: Convert, lin
         ({"parent_asin": None}, "key 'parent_asin': found null, allowed is a text"),
     ],
 )
-def test_names_line_of_wrong_metadata(source: Path, convert: Convert, changed: dict[str, Any], message: str) -> None:
+def test_names_line_of_wrong_metadata(
+    source: Path, convert: Convert, changed: dict[str, Any], message: str
+) -> None:
     write(source / "meta_Video_Games.jsonl.gz", [product("B02"), product("B01", **changed)])
     with pytest.raises(DataError, match=rf"meta_Video_Games.jsonl.gz, line 2, {message}"):
         convert()
@@ -244,8 +269,12 @@ def test_names_line_of_wrong_metadata(source: Path, convert: Convert, changed: d
         ("a,b,5.0,1.5", "line 2, column 'timestamp': found '1.5', allowed is a whole number"),
     ],
 )
-def test_names_line_of_wrong_ratings(source: Path, convert: Convert, line: str, message: str) -> None:
-    (source / "Toys.csv").write_text(f"user_id,parent_asin,rating,timestamp\n{line}\nc,d,1.0,1\n", encoding="utf-8")
+def test_names_line_of_wrong_ratings(
+    source: Path, convert: Convert, line: str, message: str
+) -> None:
+    (source / "Toys.csv").write_text(
+        f"user_id,parent_asin,rating,timestamp\n{line}\nc,d,1.0,1\n", encoding="utf-8"
+    )
     with pytest.raises(DataError, match=f"Toys.csv, {message}"):
         convert("--category=Toys")
 
@@ -266,13 +295,17 @@ def test_parses_prices_in_texts(number: int, text: str) -> None:
     assert parse_price(text.format(number)) == number
 
 
-@pytest.mark.parametrize("value", ["", "—", "None", "$1.00 - $2.00", None, True, np.inf, np.nan, 10**400, "1.2.3"])
+@pytest.mark.parametrize(
+    "value", ["", "—", "None", "$1.00 - $2.00", None, True, np.inf, np.nan, 10**400, "1.2.3"]
+)
 def test_other_values_are_no_price(value: object) -> None:
     assert parse_price(value) is None
 
 
 def test_defaults_are_those_of_the_papers() -> None:
-    options = command.build_parser().parse_args(["amazon-2023", "--input_path=a", "--output_path=b"])
+    options = command.build_parser().parse_args(
+        ["amazon-2023", "--input_path=a", "--output_path=b"]
+    )
     assert (options.category, options.k_core, options.min_rating, options.min_interactions) == (
         "Video_Games",
         5,

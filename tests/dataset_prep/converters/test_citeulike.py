@@ -46,7 +46,15 @@ def source(tmp_path: Path) -> Path:
 @pytest.fixture
 def prepare(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Prepare:
     def run(*options: str) -> Path:
-        command.main(["citeulike", f"--input_path={source}", f"--output_path={tmp_path / 'dataset'}", *options], print)
+        command.main(
+            [
+                "citeulike",
+                f"--input_path={source}",
+                f"--output_path={tmp_path / 'dataset'}",
+                *options,
+            ],
+            print,
+        )
         return tmp_path / "dataset" / "citeulike"
 
     return run
@@ -124,7 +132,9 @@ def test_the_split_may_lie_beside_the_data(prepare: Prepare, source: Path) -> No
     assert rows(folder, "warm_test.inter") == [["0", "2"]]
 
 
-def test_pairs_without_a_part_are_counted(prepare: Prepare, split: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pairs_without_a_part_are_counted(
+    prepare: Prepare, split: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write_part(split, "warm_test", [(0, 0)])
     write_part(split, "warm_emb", [(1, 1)])
     folder = prepare(f"--split_path={split}")
@@ -132,14 +142,18 @@ def test_pairs_without_a_part_are_counted(prepare: Prepare, split: Path, capsys:
     assert len(rows(folder, "inter")) == 7
 
 
-def test_absent_files_are_noted(prepare: Prepare, source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_absent_files_are_noted(
+    prepare: Prepare, source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name in ("item-tag.dat", "mult.dat", "raw-data.csv"):
         (source / name).unlink()
     folder = prepare()
     output = capsys.readouterr().out
     assert "There is no item-tag.dat: the articles have no tags." in output
     assert "There is no raw-data.csv" in output
-    assert (folder / "citeulike.item").read_text().splitlines()[0] == "item_id:token\tcitations:token_seq"
+    assert (folder / "citeulike.item").read_text().splitlines()[
+        0
+    ] == "item_id:token\tcitations:token_seq"
 
 
 def test_libraries_alone_are_enough(prepare: Prepare, source: Path) -> None:
@@ -156,22 +170,44 @@ def test_libraries_alone_are_enough(prepare: Prepare, source: Path) -> None:
     [
         ("users.dat", "2 0\n", r"users.dat, line 1: found the length '2' before 1 entries"),
         ("users.dat", "1 0\n\n", r"users.dat, line 2: found the length '' before 0 entries"),
-        ("users.dat", "1 4\n", r"users.dat, line 1: found '4', allowed is a number from 0 on below 4"),
+        (
+            "users.dat",
+            "1 4\n",
+            r"users.dat, line 1: found '4', allowed is a number from 0 on below 4",
+        ),
         ("users.dat", "1 -1\n", r"users.dat, line 1: found '-1', allowed is a number"),
-        ("item-tag.dat", "0\n0\n1 3\n0\n", r"item-tag.dat, line 3: found '3', allowed is a number from 0 on below 3"),
+        (
+            "item-tag.dat",
+            "0\n0\n1 3\n0\n",
+            r"item-tag.dat, line 3: found '3', allowed is a number from 0 on below 3",
+        ),
         ("mult.dat", "0\n0\n0\n1 x:1\n", r"mult.dat, line 4: found 'x:1', allowed is number:count"),
         ("mult.dat", "0\n0\n", r"mult.dat: found 2 lines, allowed are 4, one for each article"),
-        ("raw-data.csv", "doc.id,raw.title\n", r"raw-data.csv, row 1: found the columns doc.id, raw.title"),
+        (
+            "raw-data.csv",
+            "doc.id,raw.title\n",
+            r"raw-data.csv, row 1: found the columns doc.id, raw.title",
+        ),
         (
             "raw-data.csv",
             "doc.id,raw.title,raw.abstract\n2,a,b\n",
             r"raw-data.csv, row 2, column doc.id: found '2', allowed is 1",
         ),
-        ("raw-data.csv", "doc.id,raw.title,raw.abstract\n1,a\n", r"raw-data.csv, row 2: found 2 columns"),
-        ("raw-data.csv", "doc.id,raw.title,raw.abstract\n1,a,b\n", r"raw-data.csv: found 1 articles, allowed are 4"),
+        (
+            "raw-data.csv",
+            "doc.id,raw.title,raw.abstract\n1,a\n",
+            r"raw-data.csv, row 2: found 2 columns",
+        ),
+        (
+            "raw-data.csv",
+            "doc.id,raw.title,raw.abstract\n1,a,b\n",
+            r"raw-data.csv: found 1 articles, allowed are 4",
+        ),
     ],
 )
-def test_a_wrong_line_is_named(prepare: Prepare, source: Path, name: str, text: str, message: str) -> None:
+def test_a_wrong_line_is_named(
+    prepare: Prepare, source: Path, name: str, text: str, message: str
+) -> None:
     (source / name).write_text(text)
     with pytest.raises(command.DataError, match=message):
         prepare()
@@ -180,7 +216,11 @@ def test_a_wrong_line_is_named(prepare: Prepare, source: Path, name: str, text: 
 @pytest.mark.parametrize(
     ("part", "pairs", "message"),
     [
-        ("warm_val", [(0, 3)], r"warm_val.csv, line 2, column item: found '3', allowed is an article in the library"),
+        (
+            "warm_val",
+            [(0, 3)],
+            r"warm_val.csv, line 2, column item: found '3', allowed is an article in the library",
+        ),
         ("warm_val", [(0, 0)], r"warm_val.csv: the pair 0 0 is in warm_emb.csv as well"),
         ("warm_test", [], r"no interaction is left in the part 'warm_test'"),
     ],
@@ -195,19 +235,28 @@ def test_a_wrong_split_is_refused(
 
 def test_names_the_missing_part(prepare: Prepare, split: Path) -> None:
     (split / "warm_val.csv").unlink()
-    with pytest.raises(command.DataError, match=r"--split_path: there is no file .*warm_val.csv; a split has warm_emb"):
+    with pytest.raises(
+        command.DataError,
+        match=r"--split_path: there is no file .*warm_val.csv; a split has warm_emb",
+    ):
         prepare(f"--split_path={split}")
 
 
 def test_names_the_missing_libraries(prepare: Prepare, source: Path) -> None:
     (source / "users.dat").unlink()
-    with pytest.raises(command.DataError, match=r"--input_path: there is no file .*users.dat; download https://"):
+    with pytest.raises(
+        command.DataError, match=r"--input_path: there is no file .*users.dat; download https://"
+    ):
         prepare()
 
 
 @pytest.mark.slow
 def test_models_train_on_the_parts(
-    prepare: Prepare, split: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    prepare: Prepare,
+    split: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     write_part(split, "warm_test", [(0, 0)])
     write_part(split, "warm_emb", [(1, 1), (2, 0)])
@@ -215,7 +264,11 @@ def test_models_train_on_the_parts(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["run_recbole"])
     caplog.set_level("INFO")
-    parts = ["--benchmark_filename=[train,cold_valid,cold_test]", "--eval_candidates=split", "--topk=1"]
+    parts = [
+        "--benchmark_filename=[train,cold_valid,cold_test]",
+        "--eval_candidates=split",
+        "--topk=1",
+    ]
     options = ["--valid_metric=NDCG@1", "--metrics=[NDCG]"]
     assert cli.run_recbole(["--model=ContentKNN", "--dataset=citeulike", *parts, *options]) == 0
     assert "test result" in caplog.text

@@ -14,7 +14,9 @@ from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.dataset_prep.converters import CONVERTERS
 from recbole_sibrar.dataset_prep.pipeline.raw import RawData, RawField
 
-EVENTS = "userId,movieId,stars,when\n1,a,4.5,2018-01-01 00:00:10\n2,b,,2018-01-01T00:00:20Z\n1,b,3,\n"
+EVENTS = (
+    "userId,movieId,stars,when\n1,a,4.5,2018-01-01 00:00:10\n2,b,,2018-01-01T00:00:20Z\n1,b,3,\n"
+)
 ITEMS = """movieId,genres,kind,price,plot
 a,x|y z,film,2.5,"A ""plot"", long
 and wide"
@@ -32,7 +34,9 @@ def read(folder: Path, *arguments: str) -> RawData:
 
 def values(fields: Sequence[RawField], ids: list[str]) -> dict[str, tuple[str, Any]]:
     """Name of a field -> its type, and its values."""
-    return {field.name: (field.type, np.asarray(field.read(pd.Index(ids))).tolist()) for field in fields}
+    return {
+        field.name: (field.type, np.asarray(field.read(pd.Index(ids))).tolist()) for field in fields
+    }
 
 
 @pytest.fixture
@@ -49,7 +53,9 @@ def test_recognises_usual_names_and_dates(folder: Path) -> None:
         ["2", "b", -1, 1514764820],
         ["1", "b", 3, -1],
     ]
-    assert raw.notes == ["Timestamps are read from column when as dates (UTC where they name no zone)."]
+    assert raw.notes == [
+        "Timestamps are read from column when as dates (UTC where they name no zone)."
+    ]
 
 
 def test_usual_columns_can_be_left_alone(folder: Path) -> None:
@@ -58,10 +64,18 @@ def test_usual_columns_can_be_left_alone(folder: Path) -> None:
 
 
 def test_infinite_is_refused_nan_is_missing(folder: Path) -> None:
-    pd.DataFrame({"user": [1, 2], "item": [1, 2], "rating": [1, np.nan]}).to_parquet(folder / "r.parquet")
-    np.testing.assert_array_equal(read(folder, "--interactions=r.parquet").inter["rating"], [1, np.nan])
-    pd.DataFrame({"user": [1, 2], "item": [1, 2], "rating": [1, np.inf]}).to_parquet(folder / "r.parquet")
-    with pytest.raises(DataError, match=r"r.parquet, row 2, column rating: found inf, allowed is a finite number"):
+    pd.DataFrame({"user": [1, 2], "item": [1, 2], "rating": [1, np.nan]}).to_parquet(
+        folder / "r.parquet"
+    )
+    np.testing.assert_array_equal(
+        read(folder, "--interactions=r.parquet").inter["rating"], [1, np.nan]
+    )
+    pd.DataFrame({"user": [1, 2], "item": [1, 2], "rating": [1, np.inf]}).to_parquet(
+        folder / "r.parquet"
+    )
+    with pytest.raises(
+        DataError, match=r"r.parquet, row 2, column rating: found inf, allowed is a finite number"
+    ):
         read(folder, "--interactions=r.parquet")
 
 
@@ -70,7 +84,10 @@ def test_infers_and_reports_types(folder: Path) -> None:
     assert values(raw.item_fields, ["b", "a", "zz"]) == {
         "genres": ("token_seq", [["x"], ["x", "y z"], []]),
         "kind": ("token", ["film", "film", None]),
-        "price": ("float", [pytest.approx(np.nan, nan_ok=True), 2.5, pytest.approx(np.nan, nan_ok=True)]),
+        "price": (
+            "float",
+            [pytest.approx(np.nan, nan_ok=True), 2.5, pytest.approx(np.nan, nan_ok=True)],
+        ),
     }
     assert raw.notes == [
         "events.csv: columns that are not used: when (dates: --timestamp_column 'when' if they are the times of the "
@@ -119,7 +136,8 @@ def test_numbers_columns_without_a_header(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("factor", "unit"), [(1, "seconds"), (10**3, "milliseconds"), (10**6, "microseconds"), (10**9, "nanoseconds")]
+    ("factor", "unit"),
+    [(1, "seconds"), (10**3, "milliseconds"), (10**6, "microseconds"), (10**9, "nanoseconds")],
 )
 def test_units_of_time_are_recognised(folder: Path, factor: int, unit: str) -> None:
     (folder / "t.csv").write_text(f"user,item,time\n1,2,{1514764810 * factor}\n")
@@ -150,7 +168,9 @@ def test_keeps_types_of_parquet(folder: Path) -> None:
 
 def test_reads_vectors_in_cells(folder: Path) -> None:
     (folder / "v.tsv").write_text("item\tv\na\t[0.5, 1]\nb\t0.5 1\nc\t0.5|1\nd\t\n")
-    raw = read(folder, "--interactions=events.csv", "--items=v.tsv", "--columns", "item:v=float_seq")
+    raw = read(
+        folder, "--interactions=events.csv", "--items=v.tsv", "--columns", "item:v=float_seq"
+    )
     (vectors,) = (field.read(pd.Index(["a", "b", "c", "d"])) for field in raw.item_fields)
     np.testing.assert_array_equal(vectors, [[0.5, 1]] * 3 + [[np.nan] * 2])
 
@@ -161,15 +181,33 @@ def test_reads_vectors_in_cells(folder: Path) -> None:
         (["--interactions=event.csv"], "there is no file .*event.csv"),
         (["--interactions=items.csv"], "--user_column: name the column of .*: movieId, genres"),
         (["--rating_column=star"], "--rating_column: found 'star', .*did you mean 'stars'"),
-        (["--rating_column=when"], "events.csv, row 2, column when: found '2018.*', allowed is a finite number"),
-        (["--timestamp_column=movieId"], "row 2, column movieId: found 'a', allowed is a number or a date"),
-        (["--item_column=userId"], "--item_column: found 'userId', which is the column with the user already"),
+        (
+            ["--rating_column=when"],
+            "events.csv, row 2, column when: found '2018.*', allowed is a finite number",
+        ),
+        (
+            ["--timestamp_column=movieId"],
+            "row 2, column movieId: found 'a', allowed is a number or a date",
+        ),
+        (
+            ["--item_column=userId"],
+            "--item_column: found 'userId', which is the column with the user already",
+        ),
         (["--encoding=utf-9"], "--encoding: found 'utf-9', allowed is an encoding such as"),
         (["--separator=é"], "--separator: found 'é', allowed are ASCII characters"),
         (["--columns", "item:kind=token"], "found a type for items, but there is no table"),
-        (["--items=items.csv", "--columns", "kind=token"], "found 'kind=token', allowed is user:COLUMN=TYPE or"),
-        (["--items=items.csv", "--columns", "item:kind=tokn"], "allowed types are .*did you mean 'token'"),
-        (["--items=items.csv", "--columns", "item:knd=token"], "--columns: found 'knd', .*did you mean 'kind'"),
+        (
+            ["--items=items.csv", "--columns", "kind=token"],
+            "found 'kind=token', allowed is user:COLUMN=TYPE or",
+        ),
+        (
+            ["--items=items.csv", "--columns", "item:kind=tokn"],
+            "allowed types are .*did you mean 'token'",
+        ),
+        (
+            ["--items=items.csv", "--columns", "item:knd=token"],
+            "--columns: found 'knd', .*did you mean 'kind'",
+        ),
         (["--users=events.csv"], "row 4, column userId: found '1', allowed is each id once"),
     ],
 )
@@ -181,14 +219,26 @@ def test_wrong_options_end_in_one_line(folder: Path, arguments: list[str], messa
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
-        ("e.csv", b"user,item\n1,2\n3\n", "e.csv, row 3: found 1 columns, allowed are 2 separated by ','"),
+        (
+            "e.csv",
+            b"user,item\n1,2\n3\n",
+            "e.csv, row 3: found 1 columns, allowed are 2 separated by ','",
+        ),
         ("e.csv", b"user,item\n1,2\n3,4,5\n", "e.csv, row 3: found 3 columns, allowed are 2"),
         ("e.csv", b"user,item\n1,2\n,4\n", "e.csv, row 3, column user: found '', allowed is an id"),
         ("e.csv", b"user,user\n1,2\n", "e.csv, line 1: found two columns of one name"),
         ("e.csv", b"", "e.csv: cannot be read: .*mpty"),
         ("e.csv", b"user,item\n1,2\n\xff,2\n", "e.csv, row 3, column 1: invalid UTF8"),
-        ("e.csv", b"user,item\n1,2\n\n3,4\n", "e.csv, row 3, column user: found '', allowed is an id"),
-        ("e.csv.gz", gzip.compress(b"user,item\n" + b"1,2\n" * 9999, mtime=0)[:50], "e.csv.gz: cannot be read"),
+        (
+            "e.csv",
+            b"user,item\n1,2\n\n3,4\n",
+            "e.csv, row 3, column user: found '', allowed is an id",
+        ),
+        (
+            "e.csv.gz",
+            gzip.compress(b"user,item\n" + b"1,2\n" * 9999, mtime=0)[:50],
+            "e.csv.gz: cannot be read",
+        ),
         ("e.parquet", b"none", "e.parquet: cannot be read as Parquet"),
         ("e.xls", b"", "found the ending '.xls', allowed are .parquet and, packed or not, .csv"),
     ],
@@ -205,13 +255,20 @@ def test_ignores_empty_lines_at_the_end(folder: Path) -> None:
 
 
 def test_structures_are_no_fields_and_no_ids(folder: Path) -> None:
-    columns = {"item": ["a", "b"], "size": [{"w": 1}, {"w": 2}], "parts": [[{"w": 1}], []], "kind": ["x", "x"]}
+    columns = {
+        "item": ["a", "b"],
+        "size": [{"w": 1}, {"w": 2}],
+        "parts": [[{"w": 1}], []],
+        "kind": ["x", "x"],
+    }
     pd.DataFrame(columns).to_parquet(folder / "i.parquet")
     (folder / "e.csv").write_text("user,item\n1,a\n2,b\n")
     raw = read(folder, "--interactions=e.csv", "--items=i.parquet")
     assert [field.name for field in raw.item_fields] == ["kind"]
     assert sum("is left out (its cells are" in note for note in raw.notes) == 2
-    with pytest.raises(DataError, match=r"i\.parquet, column size: found struct<.*allowed are texts and numbers"):
+    with pytest.raises(
+        DataError, match=r"i\.parquet, column size: found struct<.*allowed are texts and numbers"
+    ):
         read(folder, "--interactions=i.parquet", "--user_column=size")
 
 
@@ -225,17 +282,24 @@ def test_counts_items_without_interactions(folder: Path) -> None:
 
 def test_guests_are_refused_or_left_out(folder: Path) -> None:
     (folder / "e.csv").write_text("customer,sku\nc,1\n,2\nd,3\n")
-    with pytest.raises(DataError, match=r"e\.csv, row 3, column customer: found '', allowed is an id"):
+    with pytest.raises(
+        DataError, match=r"e\.csv, row 3, column customer: found '', allowed is an id"
+    ):
         read(folder, "--interactions=e.csv")
     raw = read(folder, "--interactions=e.csv", "--drop_without_id")
     assert raw.inter.astype(str).to_numpy().tolist() == [["c", "1"], ["d", "3"]]
-    assert raw.notes == ["e.csv: 1 of 3 rows without a user or an item were left out (--drop_without_id)."]
+    assert raw.notes == [
+        "e.csv: 1 of 3 rows without a user or an item were left out (--drop_without_id)."
+    ]
 
 
 def test_words_for_missing_ids_are_a_warning(folder: Path) -> None:
     (folder / "e.csv").write_text("customer,sku\nc,1\nNULL,2\nNULL,3\n")
     (warning,) = read(folder, "--interactions=e.csv").warnings
-    assert "2 rows have the user 'NULL', which looks like a missing value and counts as one user" in warning
+    assert (
+        "2 rows have the user 'NULL', which looks like a missing value and counts as one user"
+        in warning
+    )
     raw = read(folder, "--interactions=e.csv", "--missing=NULL", "--drop_without_id")
     assert (raw.inter["user_id"].tolist(), raw.warnings) == (["c"], [])
 
@@ -243,7 +307,9 @@ def test_words_for_missing_ids_are_a_warning(folder: Path) -> None:
 def test_missing_ratings_and_times_by_words(folder: Path) -> None:
     (folder / "e.csv").write_text("user,item,rating,created_at\n1,2,NULL,2020-01-01\n3,4,5,n/a\n")
     raw = read(folder, "--interactions=e.csv")
-    np.testing.assert_array_equal(raw.inter[["rating", "timestamp"]], [[np.nan, 1577836800], [5, np.nan]])
+    np.testing.assert_array_equal(
+        raw.inter[["rating", "timestamp"]], [[np.nan, 1577836800], [5, np.nan]]
+    )
     assert raw.notes[:2] == [
         "e.csv: column rating: 1 cells are missing values ('NULL' 1).",
         "e.csv: column created_at: 1 cells are missing values ('n/a' 1).",

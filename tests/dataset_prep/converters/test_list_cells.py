@@ -7,23 +7,37 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from recbole_sibrar.dataset_prep.converters.generic.list_cells import CellList, kind_of_lists, parse_list
+from recbole_sibrar.dataset_prep.converters.generic.list_cells import (
+    CellList,
+    kind_of_lists,
+    parse_list,
+)
 
-LABELS = st.lists(st.text(alphabet=st.sampled_from(list("aZ9 é音'\",|-[]{}\\")), min_size=1).filter(str.strip))
+LABELS = st.lists(
+    st.text(alphabet=st.sampled_from(list("aZ9 é音'\",|-[]{}\\")), min_size=1).filter(str.strip)
+)
 
 
 @given(LABELS)
 def test_printed_texts_are_read_back(labels: list[str]) -> None:
-    for printed in (json.dumps(labels), json.dumps(labels, ensure_ascii=False), str(labels), str(tuple(labels))):
+    for printed in (
+        json.dumps(labels),
+        json.dumps(labels, ensure_ascii=False),
+        str(labels),
+        str(tuple(labels)),
+    ):
         found = parse_list(printed)
         assert found is not None
         assert found.elements == labels
 
 
-@given(st.lists(st.floats(allow_nan=False, allow_infinity=False, width=32), min_size=1, max_size=30))
+@given(
+    st.lists(st.floats(allow_nan=False, allow_infinity=False, width=32), min_size=1, max_size=30)
+)
 @example([0.001953125])
 def test_printed_numbers_are_read_back(numbers: list[float]) -> None:
-    with np.printoptions(threshold=10**6, floatmode="unique"):  # all digits; NumPy prints eight decimals otherwise
+    # all digits; NumPy prints eight decimals otherwise
+    with np.printoptions(threshold=10**6, floatmode="unique"):
         for printed in (json.dumps(numbers), str(numbers), str(np.array(numbers))):
             found = parse_list(printed)
             assert found is not None
@@ -53,7 +67,17 @@ def test_every_usual_form_is_read(cell: str, elements: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "cell",
-    ["[REC] 2", "a [b]", "[1, 2", "[{'id': 1}]", "[[1, 2], [3]]", "[0.1 0.2 ... 0.9]", "['O'Reilly']", "[", "{}"],
+    [
+        "[REC] 2",
+        "a [b]",
+        "[1, 2",
+        "[{'id': 1}]",
+        "[[1, 2], [3]]",
+        "[0.1 0.2 ... 0.9]",
+        "['O'Reilly']",
+        "[",
+        "{}",
+    ],
 )
 def test_anything_else_is_no_list(cell: str) -> None:
     assert parse_list(cell) is None

@@ -34,7 +34,11 @@ def test_reads_the_files_of_grouplens(folder: Path) -> None:
     assert rows == [["1", "10", 5, 978300760], ["2", "10", 3, 978302109], ["1", "20", 1, 978301968]]
     ids = pd.Index(["20", "10", "30", "99"])
     title, year, genres = (field.read(ids) for field in raw.item_fields)
-    assert list(title)[:3] == [["Who's", "That", "2", "Part", "II"], ["Misérables", "Les"], ["Untitled"]]
+    assert list(title)[:3] == [
+        ["Who's", "That", "2", "Part", "II"],
+        ["Misérables", "Les"],
+        ["Untitled"],
+    ]
     np.testing.assert_array_equal(year, [1998, 1995, np.nan, np.nan])
     assert list(genres)[:3] == [["Children's"], ["Drama", "Musical"], ["Film-Noir"]]
     assert not title.iloc[3]
@@ -52,15 +56,30 @@ def test_reads_the_files_of_grouplens(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "line", "text", "message"),
     [
-        ("ratings.dat", 2, "2::10::3", r"ratings.dat, line 2: found 3 columns, allowed are 4 separated by '::'"),
+        (
+            "ratings.dat",
+            2,
+            "2::10::3",
+            r"ratings.dat, line 2: found 3 columns, allowed are 4 separated by '::'",
+        ),
         (
             "ratings.dat",
             3,
             "1::20::good::1",
             r"ratings.dat, line 3, column rating: found 'good', allowed is a finite n",
         ),
-        ("ratings.dat", 2, "1::20::1::inf", r"ratings.dat, line 2, column timestamp: found 'inf', allowed is a finite"),
-        ("ratings.dat", 2, "::10::3::1", r"ratings.dat, line 2, column user_id: found '', allowed is an id"),
+        (
+            "ratings.dat",
+            2,
+            "1::20::1::inf",
+            r"ratings.dat, line 2, column timestamp: found 'inf', allowed is a finite",
+        ),
+        (
+            "ratings.dat",
+            2,
+            "::10::3::1",
+            r"ratings.dat, line 2, column user_id: found '', allowed is an id",
+        ),
         ("ratings.dat", 2, "", r"ratings.dat, line 2, column user_id: found '', allowed is an id"),
         (
             "users.dat",
@@ -68,8 +87,18 @@ def test_reads_the_files_of_grouplens(folder: Path) -> None:
             "1::M::25::15::55117",
             r"users.dat, line 3, column user_id: found '1', allowed is each id once",
         ),
-        ("users.dat", 1, "1::F::1::10", r"users.dat, line 1: found 4 columns|users.dat, line 2: found 5 columns"),
-        ("movies.dat", 2, "20::A :: B (1998)::Drama", r"movies.dat, line 2: found 4 columns, allowed are 3"),
+        (
+            "users.dat",
+            1,
+            "1::F::1::10",
+            r"users.dat, line 1: found 4 columns|users.dat, line 2: found 5 columns",
+        ),
+        (
+            "movies.dat",
+            2,
+            "20::A :: B (1998)::Drama",
+            r"movies.dat, line 2: found 4 columns, allowed are 3",
+        ),
     ],
 )
 def test_a_wrong_line_is_named(folder: Path, name: str, line: int, text: str, message: str) -> None:

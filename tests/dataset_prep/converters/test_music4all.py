@@ -34,7 +34,9 @@ Convert = Callable[..., Path]
 
 
 def write(path: Path, header: str, rows: Sequence[Sequence[object]]) -> None:
-    text = "\n".join([header.replace(" ", "\t"), *("\t".join(map(str, row)) for row in rows)]) + "\n"
+    text = (
+        "\n".join([header.replace(" ", "\t"), *("\t".join(map(str, row)) for row in rows)]) + "\n"
+    )
     packed = bz2.compress(text.encode()) if path.suffix == ".bz2" else text.encode()
     path.write_bytes(packed)
 
@@ -73,7 +75,9 @@ def pairs(table: dict[str, list[str]], value: str) -> dict[tuple[str, str], floa
 
 
 @pytest.mark.parametrize("block", [100, 1 << 20])
-def test_keeps_pairs_of_2018_with_two_events(convert: Convert, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+def test_keeps_pairs_of_2018_with_two_events(
+    convert: Convert, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
     monkeypatch.setattr(streams, "BLOCK_BYTES", block)
     table = read(convert().with_suffix(".inter"))
     of_2018 = [event for event in EVENTS if event[2].startswith("2018")]
@@ -117,7 +121,11 @@ def test_reads_counts_instead_of_events(source: Path, convert: Convert) -> None:
 def features(source: Path) -> np.ndarray:
     vectors = np.random.default_rng(1).normal(size=(30, 6)).astype(np.float32)
     ids = [f"track{n:04d}" for n in range(5, 35)]
-    write(source / "id_bert.tsv.bz2", "id 0 1 2 3 4 5", [[i, *v] for i, v in zip(ids, vectors, strict=True)])
+    write(
+        source / "id_bert.tsv.bz2",
+        "id 0 1 2 3 4 5",
+        [[i, *v] for i, v in zip(ids, vectors, strict=True)],
+    )
     rows = [[i, *v[:3]] for i, v in zip(ids, vectors, strict=True)]
     write(source / "id_genres_tf-idf.tsv", "ID rock pop k-pop", [*rows, ["edge", "", "", ""]])
     tags = [["track0001", {"rock 'n' roll": 1.5, "日本 語": 0.5}], ["track0002", {}]]
@@ -136,7 +144,13 @@ def test_feature_files_become_fields(
     vectors = features(source)
     path = convert()
     table = read(path.with_suffix(".item"))
-    names = ["item_id:token", "bert:float_seq", "genres:token_seq", "genres_tf-idf:float_seq", "tags_dict:token_seq"]
+    names = [
+        "item_id:token",
+        "bert:float_seq",
+        "genres:token_seq",
+        "genres_tf-idf:float_seq",
+        "tags_dict:token_seq",
+    ]
     assert list(table) == names
     rows = {name: dict(zip(table["item_id:token"], table[name], strict=True)) for name in names}
     for n in range(1, 21):
@@ -155,26 +169,36 @@ def test_feature_files_become_fields(
 
 
 def test_unheard_tracks_are_kept_on_request(source: Path, convert: Convert) -> None:
-    write(source / EVENTS_NAME, "user_id track_id timestamp", [*EVENTS, ("1", "old", "2016-01-01 00:00:00")])
+    write(
+        source / EVENTS_NAME,
+        "user_id track_id timestamp",
+        [*EVENTS, ("1", "old", "2016-01-01 00:00:00")],
+    )
     genres = [["track0001", "rock"], ["old", "jazz"], ["unheard", "jazz"]]
     write(source / "id_genres.tsv", "id genres", genres)
     write(source / "users.tsv", "user_id country age gender creation_time", USERS)
     path = convert("--keep_items=all", "--keep_users=all")
     assert read(path.with_suffix(".item"))["item_id:token"][-1] == "unheard"
     assert read(path.with_suffix(".user"))["user_id:token"][-2:] == ["stranger", "another"]
-    assert "old" not in read(path.with_suffix(".item"))["item_id:token"]  # it was heard, in another year
+    # it was heard, in another year
+    assert "old" not in read(path.with_suffix(".item"))["item_id:token"]
 
 
 def test_features_of_others_are_refused(source: Path, convert: Convert) -> None:
     write(source / "id_genres.tsv", "id genres", [["1", "rock"], ["2", "jazz"]])
-    with pytest.raises(DataError, match=r"id_genres.tsv: none of its ids, such as '1' and '2', is that of an item"):
+    with pytest.raises(
+        DataError, match=r"id_genres.tsv: none of its ids, such as '1' and '2', is that of an item"
+    ):
         convert()
 
 
 def test_reads_chosen_features_only(source: Path, convert: Convert) -> None:
     features(source)
     (source / "id_lyrics.tsv").write_text("broken", encoding="utf-8")
-    assert list(read(convert("--item_features=bert").with_suffix(".item"))) == ["item_id:token", "bert:float_seq"]
+    assert list(read(convert("--item_features=bert").with_suffix(".item"))) == [
+        "item_id:token",
+        "bert:float_seq",
+    ]
 
 
 def test_refuses_wrong_features_early(source: Path, convert: Convert) -> None:
@@ -211,12 +235,26 @@ def test_demographics_of_the_papers(source: Path, convert: Convert) -> None:
     gender, age, country = (named[name] for name in ("gender:token", "age:float", "country:token"))
     assert [gender[user] for user in "1234567"] == ["m", "", "f", "", "f", "m", ""]
     assert [age[user] and float(age[user]) for user in "1234567"] == [23, "", 10, 80, "", "", ""]
-    assert [country[user] for user in "1234567"] == ["DE", "DE", "NA_", "NA_", "", "", ""]  # NA: Namibia
+    # NA: Namibia
+    assert [country[user] for user in "1234567"] == [
+        "DE",
+        "DE",
+        "NA_",
+        "NA_",
+        "",
+        "",
+        "",
+    ]
     assert float(named["creation_time:float"]["1"]) == 1136171045
     assert named["creation_time:float"]["4"] == ""
     notes = " ".join(json.loads(path.with_name("report.json").read_text(encoding="utf-8"))["notes"])
     assert "2 users with an age outside 10 to 80" in notes
-    assert notes.count(f"users.tsv: 2 of {len(USERS)} users were left out: no interaction of theirs is kept.") == 1
+    assert (
+        notes.count(
+            f"users.tsv: 2 of {len(USERS)} users were left out: no interaction of theirs is kept."
+        )
+        == 1
+    )
     assert "1 users with a gender other than m and f" in notes
 
 
@@ -224,7 +262,8 @@ def test_keeps_all_ages_and_countries(source: Path, convert: Convert) -> None:
     write(source / "users.tsv", "user_id country age gender creation_time", USERS)
     table = read(convert("--countries=0", "--age_range", "0", "100").with_suffix(".user"))
     country, age = (
-        dict(zip(table["user_id:token"], table[f"{x}"], strict=True)) for x in ("country:token", "age:float")
+        dict(zip(table["user_id:token"], table[f"{x}"], strict=True))
+        for x in ("country:token", "age:float")
     )
     assert country["5"] == "US"
     assert float(age["5"]) == 81
@@ -233,8 +272,18 @@ def test_keeps_all_ages_and_countries(source: Path, convert: Convert) -> None:
 @pytest.mark.parametrize(
     ("name", "header", "rows", "message"),
     [
-        (EVENTS_NAME, "user_id track_id timestamp", [("1", "a", "2018-02-30 00:00:00")], "line 2, column 'timestamp'"),
-        (EVENTS_NAME, "user_id track_id timestamp", [("1", "a")], "line 2: found 2 columns, allowed are 3"),
+        (
+            EVENTS_NAME,
+            "user_id track_id timestamp",
+            [("1", "a", "2018-02-30 00:00:00")],
+            "line 2, column 'timestamp'",
+        ),
+        (
+            EVENTS_NAME,
+            "user_id track_id timestamp",
+            [("1", "a")],
+            "line 2: found 2 columns, allowed are 3",
+        ),
         (EVENTS_NAME, "user_id track_id", [("1", "a")], "line 1: no column 'timestamp'"),
         (
             EVENTS_NAME,
@@ -243,14 +292,39 @@ def test_keeps_all_ages_and_countries(source: Path, convert: Convert) -> None:
             "none of the 1 events is from 20",
         ),
         (EVENTS_NAME, "user_id track_id timestamp", [], "there are no lines below the header"),
-        ("users.tsv", "user_id country age gender creation_time", [("1", "DE", "x", "m", "")], "line 2, column 'age'"),
-        ("users.tsv", "user_id country age gender creation_time", [USERS[0], USERS[0]], "line 3, column 'user_id'"),
+        (
+            "users.tsv",
+            "user_id country age gender creation_time",
+            [("1", "DE", "x", "m", "")],
+            "line 2, column 'age'",
+        ),
+        (
+            "users.tsv",
+            "user_id country age gender creation_time",
+            [USERS[0], USERS[0]],
+            "line 3, column 'user_id'",
+        ),
         ("users.tsv", "user_id country", [("1", "DE")], "line 1: no column 'age'"),
-        ("id_x.tsv", "id 0 1", [("track0001", 1, 2), ("track0002", 1, "nan")], "line 3, column '1': found 'nan'"),
+        (
+            "id_x.tsv",
+            "id 0 1",
+            [("track0001", 1, 2), ("track0002", 1, "nan")],
+            "line 3, column '1': found 'nan'",
+        ),
         ("id_x.tsv", "id 0 1", [("track0001", "inf", 2)], "line 2, column '0': found 'inf'"),
         ("id_x.tsv", "id 0 1", [("track0001", 1)], "line 2: found 2 columns, allowed are 3"),
-        ("id_x.tsv", "id 0 1", [("track0001", 1, "two")], "line 2, column '1': found 'two', allowed is a number"),
-        ("id_x.tsv", "id 0", [("track0001", 1), ("track0001", 1)], "line 3, column 'id': found 'track0001'"),
+        (
+            "id_x.tsv",
+            "id 0 1",
+            [("track0001", 1, "two")],
+            "line 2, column '1': found 'two', allowed is a number",
+        ),
+        (
+            "id_x.tsv",
+            "id 0",
+            [("track0001", 1), ("track0001", 1)],
+            "line 3, column 'id': found 'track0001'",
+        ),
         ("id_x.tsv", "track 0", [("track0001", 1)], "line 1: found 'track'"),
         ("id_tags_dict.tsv", "id tags", [("track0001", "{'a': }")], "line 2, column 'tags': found"),
         ("id_tags_dict.tsv", "id tags", [("track0001", "['a']")], "line 2, column 'tags': found"),
@@ -258,7 +332,12 @@ def test_keeps_all_ages_and_countries(source: Path, convert: Convert) -> None:
     ],
 )
 def test_names_line_of_wrong_cells(
-    source: Path, convert: Convert, name: str, header: str, rows: list[tuple[object, ...]], message: str
+    source: Path,
+    convert: Convert,
+    name: str,
+    header: str,
+    rows: list[tuple[object, ...]],
+    message: str,
 ) -> None:
     write(source / name, header, rows)
     with pytest.raises(DataError, match=f"{name}[:,] {message}"):
@@ -273,7 +352,9 @@ def test_refuses_folders_and_wrong_options(source: Path, convert: Convert) -> No
         convert("--countries=-1")
     with pytest.raises(DataError, match=f"has no {COUNTS_NAME}"):
         convert("--interactions=counts")
-    (source / f"{EVENTS_NAME}.bz2").write_bytes(bz2.compress(b"user_id\ttrack_id\ttimestamp\n" * 99)[:-9])
+    (source / f"{EVENTS_NAME}.bz2").write_bytes(
+        bz2.compress(b"user_id\ttrack_id\ttimestamp\n" * 99)[:-9]
+    )
     with pytest.raises(DataError, match="ends early"):
         convert()
 

@@ -24,7 +24,12 @@ def prepare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Prepare:
     """Run the command; returns its exit status, output and errors."""
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        paths = [f"--input_path={tmp_path}", f"--output_path={tmp_path / 'out'}", "--dataset=d", "--overwrite"]
+        paths = [
+            f"--input_path={tmp_path}",
+            f"--output_path={tmp_path / 'out'}",
+            "--dataset=d",
+            "--overwrite",
+        ]
         status = cli.main(["prepare", "generic", *paths, *arguments])
         return status, *capsys.readouterr()
 
@@ -39,8 +44,12 @@ def frame(folder: Path, kind: str) -> pd.DataFrame:
 @pytest.fixture
 def movielens(tmp_path: Path) -> Path:
     """Three files in the form of MovieLens-100k."""
-    (tmp_path / "u.data").write_text("1\t10\t5\t881250949\n2\t10\t3\t891717742\n1\t20\t4\t878887116\n")
-    (tmp_path / "u.user").write_text("1|24|M|technician|85711\n2|53|F|other|T8H1N\n3|30|F|other|02215\n")
+    (tmp_path / "u.data").write_text(
+        "1\t10\t5\t881250949\n2\t10\t3\t891717742\n1\t20\t4\t878887116\n"
+    )
+    (tmp_path / "u.user").write_text(
+        "1|24|M|technician|85711\n2|53|F|other|T8H1N\n3|30|F|other|02215\n"
+    )
     movies = [
         "10|Misérables, Les (1995)|01-Jan-1995||http://us.imdb.com/M/title-exact?M|0|0|1",
         '20|"Quoted" 12" Film (1996)|22-Jan-1996||http://us.imdb.com/M/title-exact?Q|1|1|0',
@@ -51,8 +60,16 @@ def movielens(tmp_path: Path) -> Path:
 
 
 OF_MOVIELENS = [
-    *("--interactions=u.data", "--interactions_separator=\\t", "--interactions_header=user,item,rating,timestamp"),
-    *("--users=u.user", "--users_separator=|", "--users_header=user,age,gender,occupation,zip_code"),
+    *(
+        "--interactions=u.data",
+        "--interactions_separator=\\t",
+        "--interactions_header=user,item,rating,timestamp",
+    ),
+    *(
+        "--users=u.user",
+        "--users_separator=|",
+        "--users_header=user,age,gender,occupation,zip_code",
+    ),
     *("--items=u.item", "--items_separator=|", "--items_encoding=latin-1", "--items_quote=none"),
     f"--items_header=item,title,released,video,url,{','.join(f'genre_{genre}' for genre in GENRES)}",
     *("--columns", "item:genre_*=token_seq genres", "item:title=token", "user:zip_code=token"),
@@ -72,7 +89,11 @@ def test_movielens_is_read_in_one_command(prepare: Prepare, movielens: Path) -> 
     assert users["age"].to_dict() == {"1": 24, "2": 53, "3": 30}
     assert users["zip_code"].to_dict() == {"1": "85711", "2": "T8H1N", "3": "02215"}
     items = frame(movielens, "item").set_index("item_id")
-    assert {key: list(value) for key, value in items["genres"].items()} == {"10": ["Drama"], "20": GENRES[:2], "30": []}
+    assert {key: list(value) for key, value in items["genres"].items()} == {
+        "10": ["Drama"],
+        "20": GENRES[:2],
+        "30": [],
+    }
     assert items["title"]["10"] == "Misérables, Les (1995)"
     days = {"10": "1995-01-01", "20": "1996-01-22"}
     assert {key: items["released"][key] for key in days} == {
@@ -83,7 +104,9 @@ def test_movielens_is_read_in_one_command(prepare: Prepare, movielens: Path) -> 
 
 
 def test_numbers_name_columns_of_each_table(prepare: Prepare, movielens: Path) -> None:
-    numbers = [f"--{role}_column={k}" for k, role in enumerate(("user", "item", "rating", "timestamp"), 1)]
+    numbers = [
+        f"--{role}_column={k}" for k, role in enumerate(("user", "item", "rating", "timestamp"), 1)
+    ]
     tables = [
         "--interactions=u.data",
         "--users=u.user",
@@ -91,23 +114,37 @@ def test_numbers_name_columns_of_each_table(prepare: Prepare, movielens: Path) -
         "--separator=|",
         "--interactions_separator=\\t",
     ]
-    status, output, errors = prepare(*tables, *numbers, "--no_header", "--items_encoding=latin-1", "--items_quote=none")
+    status, output, errors = prepare(
+        *tables, *numbers, "--no_header", "--items_encoding=latin-1", "--items_quote=none"
+    )
     assert (status, errors) == (0, "")
     assert list(frame(movielens, "user")) == ["user_id", "user_2", "user_3", "user_4"]
     assert "users: column 5 is left out (hardly a value occurs twice" in output
 
 
 def test_amazon_is_read_in_one_command(prepare: Prepare, tmp_path: Path) -> None:
-    reviews = "user_id,parent_asin,rating,timestamp\nA,B1,5.0,1588615855070\nB,B2,1.0,1588615855070\n"
+    reviews = (
+        "user_id,parent_asin,rating,timestamp\nA,B1,5.0,1588615855070\nB,B2,1.0,1588615855070\n"
+    )
     (tmp_path / "Games.csv.gz").write_bytes(gzip.compress(reviews.encode()))
     records = [
-        {"parent_asin": "B1", "title": "One", "price": 9.99, "categories": ["Games", "PC"], "details": {"a": 1}},
+        {
+            "parent_asin": "B1",
+            "title": "One",
+            "price": 9.99,
+            "categories": ["Games", "PC"],
+            "details": {"a": 1},
+        },
         {"parent_asin": "B2", "title": "Two", "price": None, "categories": [], "store": "S"},
         {"parent_asin": "B3", "title": "Three", "price": 5, "categories": ["Games"], "store": "S"},
     ]
     lines = "\n".join(map(json.dumps, records))
     (tmp_path / "meta.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
-    for name, content in (("meta.json", lines), ("list.json", json.dumps(records)), ("meta.ndjson", lines)):
+    for name, content in (
+        ("meta.json", lines),
+        ("list.json", json.dumps(records)),
+        ("meta.ndjson", lines),
+    ):
         (tmp_path / name).write_text(content)
     for name in ("meta.jsonl.gz", "meta.json", "list.json", "meta.ndjson"):
         assert prepare("--interactions=Games.csv.gz", f"--items={name}")[0] == 0
@@ -121,8 +158,13 @@ def test_amazon_is_read_in_one_command(prepare: Prepare, tmp_path: Path) -> None
 
 def test_mixed_values_of_json_are_texts(prepare: Prepare, tmp_path: Path) -> None:
     (tmp_path / "e.jsonl").write_text('{"user": 1, "item": 7}\n{"user": "x", "item": 8}\n')
-    records = [{"item": 7, "size": 4, "new": True, "v": [1, 2.5]}, {"item": 8, "size": "XL", "new": False, "v": [2, 3]}]
-    (tmp_path / "i.jsonl").write_text("\n".join(map(json.dumps, [*records, {"item": 9, "size": "XL", "v": []}])))
+    records = [
+        {"item": 7, "size": 4, "new": True, "v": [1, 2.5]},
+        {"item": 8, "size": "XL", "new": False, "v": [2, 3]},
+    ]
+    (tmp_path / "i.jsonl").write_text(
+        "\n".join(map(json.dumps, [*records, {"item": 9, "size": "XL", "v": []}]))
+    )
     assert prepare("--interactions=e.jsonl", "--items=i.jsonl")[0] == 0
     assert frame(tmp_path, "inter").to_numpy().tolist() == [["1", "7"], ["x", "8"]]
     items = frame(tmp_path, "item")
@@ -135,7 +177,10 @@ def test_a_separator_is_found_out(prepare: Prepare, tmp_path: Path) -> None:
     (tmp_path / "e.csv").write_text("user;item;rating\n1;a;2,5\n2;b;1.000,5\n")
     status, output, _ = prepare("--interactions=e.csv", "--decimal=,")
     assert status == 0
-    assert "note: e.csv: the columns are separated by ';'; --interactions_separator decides otherwise." in output
+    assert (
+        "note: e.csv: the columns are separated by ';'; --interactions_separator decides otherwise."
+        in output
+    )
     assert frame(tmp_path, "inter")["rating"].tolist() == [2.5, 1000.5]
 
 
@@ -169,9 +214,18 @@ HEADERS = {
     ),
     "UTF-16": (["--interactions=w.csv"], "it begins like UTF-16 text: --encoding utf-16"),
     "Excel": (["--interactions=x.csv"], "it begins like a zip file or an Excel table"),
-    "an open quotation mark": (["--interactions=q.csv"], 'q.csv, line 3: found a quotation mark " that is not closed'),
-    "a wrong option": (["--interactions=e.csv", "--users_quote=ab"], "--users_quote: found 'ab', allowed is one ASCII"),
-    "an empty name": (["--interactions=e.csv", "--interactions_header=a,,b"], "--interactions_header: found 'a,,b'"),
+    "an open quotation mark": (
+        ["--interactions=q.csv"],
+        'q.csv, line 3: found a quotation mark " that is not closed',
+    ),
+    "a wrong option": (
+        ["--interactions=e.csv", "--users_quote=ab"],
+        "--users_quote: found 'ab', allowed is one ASCII",
+    ),
+    "an empty name": (
+        ["--interactions=e.csv", "--interactions_header=a,,b"],
+        "--interactions_header: found 'a,,b'",
+    ),
     "no JSON": (["--interactions=e.csv", "--items=n.jsonl"], "n.jsonl, line 1: not JSON"),
 }
 

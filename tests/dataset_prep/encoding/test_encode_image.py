@@ -38,8 +38,12 @@ def _transform(library: str, network: Any) -> Any:
         from timm.data import create_transform
 
         size, mean, std = (network.pretrained_cfg[name] for name in ("input_size", "mean", "std"))
-        crop, interpolation = (network.pretrained_cfg[name] for name in ("crop_pct", "interpolation"))
-        return create_transform(size, mean=mean, std=std, crop_pct=crop, interpolation=interpolation)
+        crop, interpolation = (
+            network.pretrained_cfg[name] for name in ("crop_pct", "interpolation")
+        )
+        return create_transform(
+            size, mean=mean, std=std, crop_pct=crop, interpolation=interpolation
+        )
     from torchvision.models import get_model_weights
 
     return get_model_weights(NETWORKS[library]).DEFAULT.transforms()
@@ -58,7 +62,9 @@ def _features(library: str, images: list[Image.Image]) -> np.ndarray:
 
 
 @pytest.fixture(scope="module", params=list(NETWORKS))
-def weights(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+def weights(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Path]:
     """A library, and the file of the weights of its network."""
     file = tmp_path_factory.mktemp("weights") / "weights.pth"
     torch.save(_network(request.param).state_dict(), file)
@@ -66,13 +72,24 @@ def weights(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def _image(seed: int, mode: str = "RGB", size: tuple[int, int] = (60, 40)) -> Image.Image:
-    pixels = np.random.default_rng(seed).integers(0, 256, (size[1] // 10, size[0] // 10, 3), dtype=np.uint8)
+    pixels = np.random.default_rng(seed).integers(
+        0, 256, (size[1] // 10, size[0] // 10, 3), dtype=np.uint8
+    )
     return Image.fromarray(pixels).resize(size).convert(mode)
 
 
 def _encode(source: Path, output: Path, weights: tuple[str, Path], *options: str) -> int:
     library, file = weights
-    given = ["--input", str(source), "--output", str(output), "--library", library, "--model", NETWORKS[library]]
+    given = [
+        "--input",
+        str(source),
+        "--output",
+        str(output),
+        "--library",
+        library,
+        "--model",
+        NETWORKS[library],
+    ]
     return main(["encode-image", *given, "--weights", str(file), *options])
 
 
@@ -83,7 +100,9 @@ def _read(path: Path) -> tuple[list[str], np.ndarray]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", ["0", "2"])
-def test_vectors_are_classifier_inputs(tmp_path: Path, weights: tuple[str, Path], workers: str) -> None:
+def test_vectors_are_classifier_inputs(
+    tmp_path: Path, weights: tuple[str, Path], workers: str
+) -> None:
     source = tmp_path / "images"
     (source / "more").mkdir(parents=True)
     images = {
@@ -97,7 +116,9 @@ def test_vectors_are_classifier_inputs(tmp_path: Path, weights: tuple[str, Path]
         image.save(source / name, **({"lossless": True} if name.endswith("webp") else {}))
     (source / "readme.txt").write_text("no image")
     (source / ".c.png").write_text("hidden")
-    assert _encode(source, tmp_path / "a.npz", weights, "--batch_size", "2", "--workers", workers) == 0
+    assert (
+        _encode(source, tmp_path / "a.npz", weights, "--batch_size", "2", "--workers", workers) == 0
+    )
     ids, vectors = _read(tmp_path / "a.npz")
     assert ids == ["a", "b", "c", "d", "e.x"]
     opened = [Image.open(source / name) for name in sorted(images)]
@@ -114,21 +135,33 @@ def test_reads_paths_relative_to_their_table(
     _image(5, size=(400, 400)).save(folder / "cut.jpg")
     (folder / "cut.jpg").write_bytes((folder / "cut.jpg").read_bytes()[:-2000])
     (folder / "text.png").write_text("no image")
-    cells = {"z": "covers/2.png", "cut": "covers/cut.jpg", "y": str(folder / "0.png"), "text": "covers/text.png"}
+    cells = {
+        "z": "covers/2.png",
+        "cut": "covers/cut.jpg",
+        "y": str(folder / "0.png"),
+        "text": "covers/text.png",
+    }
     cells |= {"gone": "covers/gone.png", "none": "", "x": "covers/0.png", "folder": "covers"}
-    pd.DataFrame(cells.items(), columns=["item", "cover"]).to_csv(tmp_path / "data" / "a.csv", index=False)
+    pd.DataFrame(cells.items(), columns=["item", "cover"]).to_csv(
+        tmp_path / "data" / "a.csv", index=False
+    )
     options = ["--id_column", "item", "--path_column", "cover", "--batch_size", "3"]
     assert _encode(tmp_path / "data" / "a.csv", tmp_path / "a.npz", weights, *options) == 0
     ids, vectors = _read(tmp_path / "a.npz")
     assert ids == ["z", "y", "x"]
-    np.testing.assert_allclose(vectors, _features(weights[0], [_image(2), _image(0), _image(0)]), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        vectors, _features(weights[0], [_image(2), _image(0), _image(0)]), rtol=1e-4, atol=1e-5
+    )
     message = "5 (cut, text, gone, ...) of 8 images are not there or unreadable and are left out"
     assert message in capsys.readouterr().err
 
 
 @pytest.mark.slow
 def test_changed_images_are_encoded_again(
-    tmp_path: Path, weights: tuple[str, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    weights: tuple[str, Path],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     source = tmp_path / "images"
     source.mkdir()
@@ -138,7 +171,9 @@ def test_changed_images_are_encoded_again(
     def run(finish: bool = True) -> str:
         with monkeypatch.context() as patch:
             if not finish:
-                patch.setattr("recbole_sibrar.dataset_prep.encoding.blocks.write_vectors", _interrupt)
+                patch.setattr(
+                    "recbole_sibrar.dataset_prep.encoding.blocks.write_vectors", _interrupt
+                )
             _encode(source, tmp_path / "a.npz", weights, "--batch_size", "1")
         return capsys.readouterr().err
 
@@ -162,7 +197,9 @@ def test_weights_are_found_in_a_package(
     monkeypatch.syspath_prepend(tmp_path / "site")
     (tmp_path / "images").mkdir()
     _image(0).save(tmp_path / "images" / "0.png")
-    assert _encode(tmp_path / "images", tmp_path / "a.npz", (weights[0], Path("Cover_Weights"))) == 0
+    assert (
+        _encode(tmp_path / "images", tmp_path / "a.npz", (weights[0], Path("Cover_Weights"))) == 0
+    )
     expected = _features(weights[0], [_image(0)])
     np.testing.assert_allclose(_read(tmp_path / "a.npz")[1], expected, rtol=1e-4, atol=1e-5)
 
@@ -178,24 +215,44 @@ def test_refuses_weights_of_another_network(
     other, text, none = tmp_path / "other.pth", tmp_path / "text.pth", tmp_path / "none.pth"
     torch.save(torch.nn.Linear(2, 2).state_dict(), other)
     text.write_text("weights")
-    for file, message in ((other, "does not fit"), (text, "holds no weights"), (none, "there is no file")):
+    for file, message in (
+        (other, "does not fit"),
+        (text, "holds no weights"),
+        (none, "there is no file"),
+    ):
         assert _encode(tmp_path, tmp_path / "a.npz", (weights[0], file)) == 2
         (line,) = capfd.readouterr().err.splitlines()
         assert re.search(f"error: --weights: .*{message}", line)
 
 
 WRONG = {
-    "unknown timm": (["--model", "resnet51"], r"--model: timm has no network 'resnet51'; did you mean 'resnet5.*'\?"),
+    "unknown timm": (
+        ["--model", "resnet51"],
+        r"--model: timm has no network 'resnet51'; did you mean 'resnet5.*'\?",
+    ),
     "unknown torchvision": (
         ["--library", "torchvision", "--model", "resnt18"],
         r"--model: torchvision has no network 'resnt18'; did you mean 'resnet18'\?",
     ),
     "no classifier": (
-        ["--library", "torchvision", "--model", "squeezenet1_1", "--weights", "{folder}/weights.pth"],
+        [
+            "--library",
+            "torchvision",
+            "--model",
+            "squeezenet1_1",
+            "--weights",
+            "{folder}/weights.pth",
+        ],
         "torchvision's squeezenet1_1 has no linear classifier to leave out; try --library timm",
     ),
-    "no such tag": (["--model", "resnet18.none_such"], "--model: resnet18.none_such cannot be made"),
-    "no network": (["--model", "test_resnet"], "cannot be downloaded, .* or name its weights with --weights FILE"),
+    "no such tag": (
+        ["--model", "resnet18.none_such"],
+        "--model: resnet18.none_such cannot be made",
+    ),
+    "no network": (
+        ["--model", "test_resnet"],
+        "cannot be downloaded, .* or name its weights with --weights FILE",
+    ),
     "no image": (["--input", "{folder}/empty"], "--input: found no image in"),
     "no folder": (["--input", "{folder}/none"], "--input: found .*none, allowed is"),
     "twice": (["--input", "{folder}/twice"], "'0' is that of .*twice/0.png and .*twice/more/0.jpg"),
@@ -221,7 +278,15 @@ def test_wrong_options_end_in_one_line(
     torch.save(_network("timm").state_dict(), tmp_path / "weights.pth")
     options, message = WRONG[case]
     output = tmp_path / "out" / "a.npz"
-    given = ["--input", "{folder}/images", "--output", str(output), "--model", NETWORKS["timm"], *options]
+    given = [
+        "--input",
+        "{folder}/images",
+        "--output",
+        str(output),
+        "--model",
+        NETWORKS["timm"],
+        *options,
+    ]
     assert main(["encode-image", *(option.format(folder=tmp_path) for option in given)]) == 2
     line = capfd.readouterr().err.splitlines()[-1]
     assert line.startswith("recbole-sibrar encode-image: error: ")

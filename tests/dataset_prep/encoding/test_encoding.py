@@ -18,7 +18,9 @@ VECTORS = np.random.default_rng(1).normal(size=(100, 3)).astype(np.float32)
 class Model:
     """Yields the vectors of :data:`VECTORS` in batches, and notes from which position on it was asked."""
 
-    def __init__(self, batch_size: int, fails_at: int | None = None, error: BaseException | None = None) -> None:
+    def __init__(
+        self, batch_size: int, fails_at: int | None = None, error: BaseException | None = None
+    ) -> None:
         self.starts: list[int] = []
         self._batch_size, self._fails_at, self._error = batch_size, fails_at, error
 
@@ -33,7 +35,9 @@ class Model:
 @pytest.fixture
 def task(tmp_path: Path) -> Task:
     origin = {"input": "a", "model": "b", "options": "c"}
-    return Task([f"i{n}" for n in range(100)], tmp_path / "v.npz", batch_size=2, origin=origin, noun="texts")
+    return Task(
+        [f"i{n}" for n in range(100)], tmp_path / "v.npz", batch_size=2, origin=origin, noun="texts"
+    )
 
 
 def _ignore(line: str) -> None: ...
@@ -111,8 +115,14 @@ def test_names_ids_of_infinite_numbers(task: Task) -> None:
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (RuntimeError("CUDA out of memory. Tried to allocate"), "--batch_size: 2 texts at a time are too many"),
-        (OSError(28, "No space left on device"), "--output: cannot write .*: No space left on device"),
+        (
+            RuntimeError("CUDA out of memory. Tried to allocate"),
+            "--batch_size: 2 texts at a time are too many",
+        ),
+        (
+            OSError(28, "No space left on device"),
+            "--output: cannot write .*: No space left on device",
+        ),
     ],
 )
 def test_keeps_blocks_when_memory_ends(task: Task, error: Exception, message: str) -> None:
@@ -129,7 +139,9 @@ def test_the_converters_read_what_is_written(tmp_path: Path, name: str) -> None:
     write_vectors(tmp_path / name, ids, VECTORS[:3])
     field = vector_field("text", tmp_path / name)
     found = field.read(pd.Index(["7", "missing", "07", "ä b"], dtype=object))
-    np.testing.assert_array_equal(np.asarray(found), [VECTORS[2], [np.nan] * 3, VECTORS[0], VECTORS[1]])
+    np.testing.assert_array_equal(
+        np.asarray(found), [VECTORS[2], [np.nan] * 3, VECTORS[0], VECTORS[1]]
+    )
 
 
 def test_keeps_line_breaks_in_ids(tmp_path: Path) -> None:

@@ -12,14 +12,19 @@ from recbole_sibrar.dataset_prep.messages import some
 
 
 def test_fingerprint_of_networks() -> None:
-    network = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2), torch.nn.Linear(2, 2).bfloat16())
+    network = torch.nn.Sequential(
+        torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2), torch.nn.Linear(2, 2).bfloat16()
+    )
     same, other_weight, other_buffer = (copy.deepcopy(network) for _ in range(3))
     other_weight[2].weight.data[1, 1] += 1
     other_buffer[1].num_batches_tracked += 1
     other_structure = torch.nn.Sequential(*copy.deepcopy(network), torch.nn.ReLU())
     expected = environment.network_fingerprint(network)
     assert environment.network_fingerprint(same) == expected
-    others = [environment.network_fingerprint(other) for other in (other_weight, other_buffer, other_structure)]
+    others = [
+        environment.network_fingerprint(other)
+        for other in (other_weight, other_buffer, other_structure)
+    ]
     assert len({expected, *others}) == 4
 
 
@@ -33,13 +38,20 @@ def test_refuses_a_missing_device(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError, match="--device: found cuda, but torch finds no CUDA device"):
         environment.choose_device("cuda")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert [environment.choose_device(name) for name in ("auto", "cuda", "cpu")] == ["cuda", "cuda", "cpu"]
+    assert [environment.choose_device(name) for name in ("auto", "cuda", "cpu")] == [
+        "cuda",
+        "cuda",
+        "cpu",
+    ]
 
 
 def test_names_extra_of_missing_package() -> None:
     with pytest.raises(DataError) as caught:
         environment.require(["json", "no_such_package"], "text")
-    assert str(caught.value) == "not installed: no-such-package; pip install -c constraints.txt -e '.[text]'"
+    assert (
+        str(caught.value)
+        == "not installed: no-such-package; pip install -c constraints.txt -e '.[text]'"
+    )
 
 
 @pytest.mark.parametrize("place", ["folder.npz", "file/x.npz", "x.txt"])

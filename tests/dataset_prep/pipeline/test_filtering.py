@@ -44,22 +44,33 @@ def test_k_core_equals_removal_one_by_one(pairs: list[tuple[int, int]], k: int) 
     distinct = sorted(set(pairs))
     codes = np.array(distinct, dtype=np.int32).reshape(-1, 2)
     kept = in_k_core(codes[:, 0], codes[:, 1], k)
-    assert {pair for pair, keep in zip(distinct, kept, strict=True) if keep} == k_core_by_hand(distinct, k)
+    assert {pair for pair, keep in zip(distinct, kept, strict=True) if keep} == k_core_by_hand(
+        distinct, k
+    )
 
 
 @settings(deadline=None)
 @given(PAIRS, st.data())
-def test_keeps_first_event_and_counts_all(pairs: list[tuple[int, int]], data: st.DataObject) -> None:
-    times = st.lists(st.sampled_from([1.0, 2.0, 3.0, math.nan]), min_size=len(pairs), max_size=len(pairs))
+def test_keeps_first_event_and_counts_all(
+    pairs: list[tuple[int, int]], data: st.DataObject
+) -> None:
+    times = st.lists(
+        st.sampled_from([1.0, 2.0, 3.0, math.nan]), min_size=len(pairs), max_size=len(pairs)
+    )
     timestamps = data.draw(times)
     counts = data.draw(st.lists(st.integers(1, 5), min_size=len(pairs), max_size=len(pairs)))
     expected: dict[int, int] = {}
     for pair in set(pairs):
         rows = [row for row, other in enumerate(pairs) if other == pair]
-        first = min(rows, key=lambda row: (math.inf if math.isnan(timestamps[row]) else timestamps[row], row))
+        first = min(
+            rows,
+            key=lambda row: (math.inf if math.isnan(timestamps[row]) else timestamps[row], row),
+        )
         expected[first] = sum(counts[row] for row in rows)
     codes = np.array(pairs, dtype=np.int32).reshape(-1, 2)
-    rows, totals = first_of_each_pair(codes[:, 0], codes[:, 1], np.array(timestamps), np.array(counts))
+    rows, totals = first_of_each_pair(
+        codes[:, 0], codes[:, 1], np.array(timestamps), np.array(counts)
+    )
     assert rows.tolist() == sorted(expected)
     assert dict(zip(rows.tolist(), totals.tolist(), strict=True)) == expected
 
@@ -86,7 +97,11 @@ def test_filters_run_in_order() -> None:
         ]
     )
     kept, steps = filter_interactions(inter, Filters(min_rating=4, k_core=2))
-    assert [(step.interactions, step.users, step.items) for step in steps] == [(6, 3, 2), (5, 3, 2), (4, 2, 2)]
+    assert [(step.interactions, step.users, step.items) for step in steps] == [
+        (6, 3, 2),
+        (5, 3, 2),
+        (4, 2, 2),
+    ]
     assert [(row.user_id, row.item_id, row.timestamp) for row in kept.itertuples()] == [
         ("a", "x", 10),
         ("a", "y", 1),
@@ -97,7 +112,9 @@ def test_filters_run_in_order() -> None:
 
 
 def test_min_interactions_counts_events() -> None:
-    inter = frame([("a", "x", 1, 3), ("a", "x", 1, 2), ("a", "y", 1, 1), ("b", "x", 1, 1), ("b", "x", 1, 9)])
+    inter = frame(
+        [("a", "x", 1, 3), ("a", "x", 1, 2), ("a", "y", 1, 1), ("b", "x", 1, 1), ("b", "x", 1, 9)]
+    )
     kept, _ = filter_interactions(inter, Filters(min_interactions=2))
     assert kept[["user_id", "item_id", "timestamp", "count"]].to_numpy().tolist() == [
         ["a", "x", 2, 2],

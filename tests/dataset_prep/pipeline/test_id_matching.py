@@ -24,7 +24,12 @@ def prepare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Prepare:
     pd.DataFrame(pairs, columns=["user", "item"]).to_csv(tmp_path / "e.csv", index=False)
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        paths = [f"--input_path={tmp_path}", f"--output_path={tmp_path / 'out'}", "--dataset=d", "--overwrite"]
+        paths = [
+            f"--input_path={tmp_path}",
+            f"--output_path={tmp_path / 'out'}",
+            "--dataset=d",
+            "--overwrite",
+        ]
         status = cli.main(["prepare", "generic", *paths, "--interactions=e.csv", *arguments])
         return status, *capsys.readouterr()
 
@@ -43,8 +48,14 @@ SPELLINGS: dict[str, tuple[Callable[[str], str], str]] = {
     "invisible": (lambda text: f"\ufeff{text}", "differ in spaces or invisible characters"),
     "quotes": (lambda text: f"'{text}'", "has quotation marks around its ids"),
     "prefix": (lambda text: f"item_{text}", "has 'item_' in front of every id"),
-    "two at once": (lambda text: f' "{int(text)}.0"', "differ in spaces, quotation marks, decimal points"),
-    "wide digits": (lambda text: text.translate({ord("0") + digit: 0xFF10 + digit for digit in range(10)}), "Unicode"),
+    "two at once": (
+        lambda text: f' "{int(text)}.0"',
+        "differ in spaces, quotation marks, decimal points",
+    ),
+    "wide digits": (
+        lambda text: text.translate({ord("0") + digit: 0xFF10 + digit for digit in range(10)}),
+        "Unicode",
+    ),
 }
 
 
@@ -85,16 +96,25 @@ def test_a_low_share_is_a_warning(prepare: Prepare, tmp_path: Path, share: int) 
         f"warning: i.csv has a line for {share} of the 10 items with interactions ({share * 10}.0%); without one are "
         f"{IDS[share]!r} and {IDS[share + 1]!r}; 'x1' and 'x2' of the file belong to no item with an interaction."
     ]
-    assert f"**{warnings[0].removeprefix('warning: ')}**" in (tmp_path / "out" / "d" / "report.md").read_text()
+    assert (
+        f"**{warnings[0].removeprefix('warning: ')}**"
+        in (tmp_path / "out" / "d" / "report.md").read_text()
+    )
 
 
 def test_a_spelling_makes_a_note_a_warning(prepare: Prepare, tmp_path: Path) -> None:
     table(tmp_path / "i.csv", IDS[:9])
-    assert "note: i.csv has a line for 9 of the 10 items with interactions (90.0%)" in prepare("--items=i.csv")[1]
+    assert (
+        "note: i.csv has a line for 9 of the 10 items with interactions (90.0%)"
+        in prepare("--items=i.csv")[1]
+    )
     table(tmp_path / "i.csv", [*IDS[:9], "10"])
     output = prepare("--items=i.csv")[1]
     assert "warning: i.csv has a line for 9 of the 10 items" in output
-    assert "1 more would have one: '010' of the interactions is '10' here, one of the files has lost" in output
+    assert (
+        "1 more would have one: '010' of the interactions is '10' here, one of the files has lost"
+        in output
+    )
 
 
 def test_all_matches_are_worth_no_word(prepare: Prepare, tmp_path: Path) -> None:
@@ -113,7 +133,9 @@ def test_a_wrong_side_or_column_is_told(prepare: Prepare, tmp_path: Path) -> Non
 
 
 def test_a_table_of_ids_alone_is_compared(prepare: Prepare, tmp_path: Path) -> None:
-    pd.DataFrame({"user": ["x", "y"], "mail": ["a@b.de", "c@d.de"]}).to_csv(tmp_path / "u.csv", index=False)
+    pd.DataFrame({"user": ["x", "y"], "mail": ["a@b.de", "c@d.de"]}).to_csv(
+        tmp_path / "u.csv", index=False
+    )
     assert "u.csv: none of its ids, such as 'x' and 'y'" in prepare("--users=u.csv")[2]
 
 

@@ -24,7 +24,9 @@ def prepare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Prepare:
     Customers a to h bought the products 0 to 9, and x bought product 99 only; y and z, and the products 10 to 19, have
     no order.
     """
-    pairs = [(user, item) for k, user in enumerate("abcdefgh") for item in range(10) if (k + item) % 3]
+    pairs = [
+        (user, item) for k, user in enumerate("abcdefgh") for item in range(10) if (k + item) % 3
+    ]
     orders = pd.DataFrame([*pairs, ("x", 99)], columns=["customer", "product"])
     orders.to_csv(tmp_path / "orders.csv", index=False)
     products = pd.DataFrame({"product": [*range(20), 99]})
@@ -36,9 +38,16 @@ def prepare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Prepare:
     )
 
     def run(*arguments: str, tables: bool = True) -> tuple[int, str]:
-        paths = [f"--input_path={tmp_path}", f"--output_path={tmp_path / 'dataset'}", "--dataset=shop", "--overwrite"]
+        paths = [
+            f"--input_path={tmp_path}",
+            f"--output_path={tmp_path / 'dataset'}",
+            "--dataset=shop",
+            "--overwrite",
+        ]
         given = ["--users=customers.csv", "--items=products.csv"] if tables else []
-        status = cli.main(["prepare", "generic", *paths, "--interactions=orders.csv", *given, *arguments])
+        status = cli.main(
+            ["prepare", "generic", *paths, "--interactions=orders.csv", *given, *arguments]
+        )
         return status, capsys.readouterr().out
 
     return run
@@ -58,7 +67,10 @@ def test_all_are_kept_by_default(prepare: Prepare, tmp_path: Path) -> None:
     assert "note: 2 users without any interaction are kept" in output
     report = json.loads((tmp_path / "dataset" / "shop" / "report.json").read_text())
     assert report["others"] == {"user": 2, "item": 10}
-    assert "Without any interaction: 2 users and 10 items." in (tmp_path / "dataset" / "shop" / "report.md").read_text()
+    assert (
+        "Without any interaction: 2 users and 10 items."
+        in (tmp_path / "dataset" / "shop" / "report.md").read_text()
+    )
 
 
 def test_interacted_ones_stand_first(prepare: Prepare, tmp_path: Path) -> None:
@@ -71,7 +83,10 @@ def test_who_a_filter_left_out_is_not_new(prepare: Prepare, tmp_path: Path) -> N
     assert status == 0
     assert set(ids(tmp_path, "item")) == {str(item) for item in range(20)}
     assert set(ids(tmp_path, "user")) == set("abcdefghyz")
-    assert "note: products.csv: 1 of 21 rows were left out: no interaction of theirs is kept." in output
+    assert (
+        "note: products.csv: 1 of 21 rows were left out: no interaction of theirs is kept."
+        in output
+    )
 
 
 def test_only_interacted_ones_on_request(prepare: Prepare, tmp_path: Path) -> None:
@@ -89,7 +104,9 @@ def test_incomplete_ones_are_left_out(prepare: Prepare, tmp_path: Path) -> None:
 
 
 def test_vectors_list_items_without_a_table(prepare: Prepare, tmp_path: Path) -> None:
-    np.savez(tmp_path / "v.npz", ids=np.arange(15), vectors=np.random.default_rng(0).normal(size=(15, 3)))
+    np.savez(
+        tmp_path / "v.npz", ids=np.arange(15), vectors=np.random.default_rng(0).normal(size=(15, 3))
+    )
     vectors = f"--item_feature=image={tmp_path / 'v.npz'}"
     assert prepare(vectors, tables=False)[0] == 0
     assert set(ids(tmp_path, "item")) == {str(item) for item in [*range(15), 99]}
@@ -107,7 +124,11 @@ def test_ids_alone_are_written(prepare: Prepare, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
 def test_models_train_beside_them(
-    prepare: Prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, model: str
+    prepare: Prepare,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    model: str,
 ) -> None:
     assert prepare()[0] == 0
     monkeypatch.chdir(tmp_path)

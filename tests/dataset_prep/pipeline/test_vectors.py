@@ -58,7 +58,17 @@ def save(folder: Path, kind: str, ids: list[str] = IDS, matrix: np.ndarray = MAT
     return path
 
 
-KINDS = ["npz", "npy-txt", "npy-npy", "parquet-lists", "parquet-columns", "csv", "tsv", "tsv-only", "tsv-cells"]
+KINDS = [
+    "npz",
+    "npy-txt",
+    "npy-npy",
+    "parquet-lists",
+    "parquet-columns",
+    "csv",
+    "tsv",
+    "tsv-only",
+    "tsv-cells",
+]
 KINDS += ["tsv-cells-only", "tsv.gz", "tsv.bz2"]
 
 
@@ -105,10 +115,14 @@ def test_refuses_vectors_of_other_lengths(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["npz", "npy-txt", "parquet-lists", "parquet-columns", "tsv"])
 @pytest.mark.parametrize(("number", "name"), [(np.nan, "nan"), (np.inf, "inf")])
-def test_names_the_id_of_infinite_numbers(tmp_path: Path, kind: str, number: float, name: str) -> None:
+def test_names_the_id_of_infinite_numbers(
+    tmp_path: Path, kind: str, number: float, name: str
+) -> None:
     matrix = MATRIX.copy()
     matrix[2, 1] = number
-    with pytest.raises(DataError, match=f"the vector of '9' has the number {name}, allowed are finite"):
+    with pytest.raises(
+        DataError, match=f"the vector of '9' has the number {name}, allowed are finite"
+    ):
         vector_field("text", save(tmp_path, kind, matrix=matrix)).read(WANTED)
 
 
@@ -120,7 +134,9 @@ def test_an_id_that_occurs_twice_is_refused(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["npz", "tsv"])
 def test_ids_of_another_data_set_are_refused(tmp_path: Path, kind: str) -> None:
-    with pytest.raises(DataError, match="none of its ids, such as '7', is one of the data set, such as 'tt1'"):
+    with pytest.raises(
+        DataError, match="none of its ids, such as '7', is one of the data set, such as 'tt1'"
+    ):
         vector_field("text", save(tmp_path, kind)).read(pd.Index(["tt1"]))
 
 
@@ -135,7 +151,11 @@ def content(path: Path, data: str | bytes) -> Path:
         ("v.tsv", "id\ta\tb\n1\t1\t2\n2\t1\n", r"v.tsv, line 3: found 2 columns, allowed are 3"),
         ("v.tsv", "id\ta\tb\n1\t1\tx\n", r"v.tsv, line 2, column 3: invalid value 'x'"),
         ("v.tsv", "1\t1 2 3\n2\t1 2\n", "the vector of '2' has 2 numbers, those before it 3"),
-        ("v.tsv.gz", gzip.compress(("1\t1 2 3\n" * 9999).encode(), mtime=0)[:60], "v.tsv.gz: cannot be read"),
+        (
+            "v.tsv.gz",
+            gzip.compress(("1\t1 2 3\n" * 9999).encode(), mtime=0)[:60],
+            "v.tsv.gz: cannot be read",
+        ),
         ("v.tsv.bz2", bz2.compress(b"1\t1 2 3\n" * 9999)[:60], "v.tsv.bz2: cannot be read"),
         ("v.tsv", "", "v.tsv: cannot be read"),
         ("v.npz", "no archive", "v.npz: cannot be read"),
@@ -143,7 +163,9 @@ def content(path: Path, data: str | bytes) -> Path:
         ("v.npy", "no array", "v.npy: cannot be read"),
     ],
 )
-def test_a_broken_file_ends_in_one_line(tmp_path: Path, name: str, data: str | bytes, message: str) -> None:
+def test_a_broken_file_ends_in_one_line(
+    tmp_path: Path, name: str, data: str | bytes, message: str
+) -> None:
     with pytest.raises(DataError, match=message):
         vector_field("text", content(tmp_path / name, data)).read(pd.Index(["1", "2"]))
 
@@ -155,11 +177,15 @@ def test_names_the_missing_file_of_ids(tmp_path: Path) -> None:
 
 def test_lists_arrays_of_a_wrong_archive(tmp_path: Path) -> None:
     np.savez(tmp_path / "v.npz", a=np.zeros(3), b=np.zeros(3), c=np.zeros((3, 2)))
-    with pytest.raises(DataError, match=r"found the arrays a \[3\], b \[3\], c \[3, 2\], allowed are one of ids"):
+    with pytest.raises(
+        DataError, match=r"found the arrays a \[3\], b \[3\], c \[3, 2\], allowed are one of ids"
+    ):
         vector_field("text", tmp_path / "v.npz").read(WANTED)
 
 
-@pytest.mark.parametrize(("name", "message"), [("v.mat", "found the ending '.mat'"), ("no.npz", "there is no file")])
+@pytest.mark.parametrize(
+    ("name", "message"), [("v.mat", "found the ending '.mat'"), ("no.npz", "there is no file")]
+)
 def test_refuses_unreadable_files_early(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / "v.mat").touch()
     with pytest.raises(DataError, match=message):
@@ -178,7 +204,9 @@ def test_refuses_unreadable_files_early(tmp_path: Path, name: str, message: str)
         ("wide.tsv", "7\t" + " ".join(["0.123456789"] * 20_000), [0.123456789] * 20_000),
     ],
 )
-def test_reads_text_of_usual_programs(tmp_path: Path, name: str, text: str, expected: list[float]) -> None:
+def test_reads_text_of_usual_programs(
+    tmp_path: Path, name: str, text: str, expected: list[float]
+) -> None:
     (tmp_path / name).write_text(text)
     found = vector_field("x", tmp_path / name).read(pd.Index(["a7" if "a7" in text else "7"]))
     np.testing.assert_array_equal(found, np.array([expected], dtype=np.float32))
@@ -191,7 +219,9 @@ def test_reads_text_of_usual_programs(tmp_path: Path, name: str, text: str, expe
         ("v.tsv", b"\xff\t1\t2\n", "v.tsv.*(UTF|utf)"),
     ],
 )
-def test_a_cell_that_is_no_number_is_named(tmp_path: Path, name: str, data: bytes, message: str) -> None:
+def test_a_cell_that_is_no_number_is_named(
+    tmp_path: Path, name: str, data: bytes, message: str
+) -> None:
     (tmp_path / name).write_bytes(data)
     with pytest.raises(DataError, match=message):
         vector_field("x", tmp_path / name).read(WANTED)

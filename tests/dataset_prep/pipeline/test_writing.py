@@ -9,7 +9,11 @@ import pytest
 
 from recbole_sibrar.data.atomic import DataError, Field
 from recbole_sibrar.dataset_prep.pipeline.columns import CodeColumn, NumberColumn
-from recbole_sibrar.dataset_prep.pipeline.writing import check_target, replacing_folder, write_atomic
+from recbole_sibrar.dataset_prep.pipeline.writing import (
+    check_target,
+    replacing_folder,
+    write_atomic,
+)
 
 
 def test_writes_a_line_for_each_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,8 @@ def test_numbers_lines_for_any_block_size(tmp_path: Path, ending: str, size: int
     data = "\n".join(lines).encode()  # the last line has no end
     pack = {"": bytes, ".bz2": bz2.compress, ".gz": gzip.compress}[ending]
     path = tmp_path / f"text.tsv{ending}"
-    path.write_bytes(pack(data[:300]) + pack(data[300:]))  # two streams, as parallel compressors write them
+    # two streams, as parallel compressors write them
+    path.write_bytes(pack(data[:300]) + pack(data[300:]))
     found = [numbered for block in read_blocks(path, size) for numbered in block.lines()]
     assert found == [(n, line.encode()) for n, line in enumerate(lines, 1) if line]
 
@@ -40,7 +41,9 @@ def test_refuses_truncated_files(tmp_path: Path, ending: str) -> None:
     packed = {".bz2": bz2.compress, ".gz": gzip.compress}[ending](data)
     path = tmp_path / f"events.tsv{ending}"
     path.write_bytes(packed[: len(packed) // 2])
-    with pytest.raises(DataError, match=rf"events.tsv\{ending}: the compressed file ends early") as error:
+    with pytest.raises(
+        DataError, match=rf"events.tsv\{ending}: the compressed file ends early"
+    ) as error:
         list(read_blocks(path))
     assert "\n" not in str(error.value)
 
@@ -70,12 +73,18 @@ def test_prefers_unpacked_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("u\t2018-13-01 00:00:00\tx", "column 'timestamp': found '2018-13-01 00:00:00', allowed is a time"),
+        (
+            "u\t2018-13-01 00:00:00\tx",
+            "column 'timestamp': found '2018-13-01 00:00:00', allowed is a time",
+        ),
         ("u\t\tx", "column 'timestamp': found '', allowed is a time"),
         ("\t2018-12-01 00:00:00\tx", "column 'user_id': found '', allowed is a name"),
         ("u\t2018-12-01 00:00:00", r"found 2 columns, allowed are 3 \(user_id, timestamp, more\)"),
         ("u\t2018-12-01 00:00:00\tx\ty", "found 4 columns, allowed are 3"),
-        ("u\udcff\t2018-12-01 00:00:00\tx", "column 'user_id': found 'u.', allowed is a name in UTF-8"),
+        (
+            "u\udcff\t2018-12-01 00:00:00\tx",
+            "column 'user_id': found 'u.', allowed is a name in UTF-8",
+        ),
     ],
 )
 @pytest.mark.parametrize("place", [0, 10, 99])
@@ -83,7 +92,9 @@ def test_names_wrong_lines_anywhere(tmp_path: Path, line: str, message: str, pla
     lines = [f'user "{n}"\t2018-01-02 03:04:05\tx' for n in range(99)]
     lines.insert(place, line)
     path = tmp_path / "events.tsv"
-    path.write_bytes("\n".join(["user_id\ttimestamp\tmore", "", *lines]).encode(errors="surrogateescape"))
+    path.write_bytes(
+        "\n".join(["user_id\ttimestamp\tmore", "", *lines]).encode(errors="surrogateescape")
+    )
     table = open_table(path, TIMES)
     with pytest.raises(DataError, match=rf"events.tsv, line {place + 3}(, |: ){message}"):
         list(map(table.parse, read_rows(path, 1000)))
@@ -109,23 +120,35 @@ def test_an_id_is_kept_as_it_is_written(tmp_path: Path) -> None:
     path = tmp_path / "events.tsv"
     path.write_text("\n".join(["user_id", *names]), encoding="utf-8")
     table = open_table(path, {"user_id": ID})
-    parsed = [name for block in read_rows(path) for name in table.parse(block)["user_id"].to_pylist()]
+    parsed = [
+        name for block in read_rows(path) for name in table.parse(block)["user_id"].to_pylist()
+    ]
     assert parsed == names
 
 
 @given(
-    events=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(0, 1000)), max_size=60),
+    events=st.lists(
+        st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(0, 1000)), max_size=60
+    ),
     pending=st.integers(1, 20),
     per_call=st.integers(1, 9),
 )
-def test_counts_pairs_like_a_dictionary(events: list[tuple[int, int, int]], pending: int, per_call: int) -> None:
+def test_counts_pairs_like_a_dictionary(
+    events: list[tuple[int, int, int]], pending: int, per_call: int
+) -> None:
     users, items = Codes(), Codes()
-    table = PairTable({"count": np.add, "first": np.minimum}, {"count": np.int64, "first": np.float64})
+    table = PairTable(
+        {"count": np.add, "first": np.minimum}, {"count": np.int64, "first": np.float64}
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pairs_module, "PENDING_EVENTS", pending)
         for start in range(0, len(events), per_call):
-            u, i, t = (np.array(column) for column in zip(*events[start : start + per_call], strict=True))
-            table.add(users.number(map(str, u)), items.number(map(str, i)), count=np.ones(len(u)), first=t)
+            u, i, t = (
+                np.array(column) for column in zip(*events[start : start + per_call], strict=True)
+            )
+            table.add(
+                users.number(map(str, u)), items.number(map(str, i)), count=np.ones(len(u)), first=t
+            )
         frame = table.frame(users, items)
     expected = Counter((str(u), str(i)) for u, i, _ in events)
     found = list(zip(frame["user_id"], frame["item_id"], strict=True))

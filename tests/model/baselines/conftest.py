@@ -27,7 +27,12 @@ def build(world: Any) -> Callable[..., Any]:
 
     def make(model: type[Any], **keys: Any) -> Any:
         file = properties() / "model" / f"{model.__name__}.yaml"
-        general = {"USER_ID_FIELD": "user_id", "ITEM_ID_FIELD": "item_id", "NEG_PREFIX": "neg_", "seed": 1}
+        general = {
+            "USER_ID_FIELD": "user_id",
+            "ITEM_ID_FIELD": "item_id",
+            "NEG_PREFIX": "neg_",
+            "seed": 1,
+        }
         defaults = yaml.safe_load(file.read_text(encoding="utf-8"))
         fixed = {**general, "device": torch.device("cpu"), **defaults, "normalize_vectors": "none"}
         return model(Settings({**fixed, **keys}), world)

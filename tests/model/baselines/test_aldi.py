@@ -49,7 +49,9 @@ def test_new_items_have_the_student(model: Any, reference: Make) -> None:
     found = (model.encode_users() @ model.encode_items().T).detach().numpy()
     users, items = reference(model, "user"), reference(model, "item")
     for user in (1, 4):
-        assert found[user, 7] == pytest.approx(users.concatenated(user) @ items.concatenated(7), abs=1e-5)
+        assert found[user, 7] == pytest.approx(
+            users.concatenated(user) @ items.concatenated(7), abs=1e-5
+        )
 
 
 def test_loss(model: Any, reference: Make, batch: Any, world: Any) -> None:
@@ -63,7 +65,9 @@ def test_loss(model: Any, reference: Make, batch: Any, world: Any) -> None:
     for user, (positive, *others) in zip(of_batch, candidates, strict=True):
         mapped = users.concatenated(user)
         weight = np.tanh(min(0.7 * world.matrix[:, positive].sum(), 1.0))
-        scores = {item: (mapped @ student[item], 4.0 * u[user] @ v[item]) for item in (positive, *others)}
+        scores = {
+            item: (mapped @ student[item], 4.0 * u[user] @ v[item]) for item in (positive, *others)
+        }
         for other in others:
             margin, taught = (scores[positive][n] - scores[other][n] for n in (0, 1))
             own.append(entropy(margin, 1.0))

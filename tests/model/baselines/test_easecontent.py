@@ -31,7 +31,9 @@ def ease(matrix: np.ndarray, penalty: float) -> np.ndarray:
     weights = np.zeros((n, n))
     for column in range(n):
         others = np.arange(n) != column
-        ridge = Ridge(alpha=penalty, fit_intercept=False, tol=1e-12).fit(matrix[:, others], matrix[:, column])
+        ridge = Ridge(alpha=penalty, fit_intercept=False, tol=1e-12).fit(
+            matrix[:, others], matrix[:, column]
+        )
         weights[others, column] = ridge.coef_
     return weights
 
@@ -47,16 +49,25 @@ def kernel(content: Content, weights: dict[str, float]) -> np.ndarray:
     return found
 
 
-def carried(content: Content, targets: np.ndarray, alpha: float, known: np.ndarray, new: np.ndarray) -> np.ndarray:
+def carried(
+    content: Content, targets: np.ndarray, alpha: float, known: np.ndarray, new: np.ndarray
+) -> np.ndarray:
     """Targets of new entities by scikit-learn's kernel ridge."""
     matrix = kernel(content, WEIGHTS if len(content) > 1 else dict.fromkeys(content, 1.0))
     mean = targets.mean(0)
-    regression = KernelRidge(alpha=alpha, kernel="precomputed").fit(matrix[np.ix_(known, known)], targets - mean)
+    regression = KernelRidge(alpha=alpha, kernel="precomputed").fit(
+        matrix[np.ix_(known, known)], targets - mean
+    )
     return regression.predict(matrix[np.ix_(new, known)]) + mean
 
 
 def test_kernel_ridge(build: Build, world: Any, item_content: Content) -> None:
-    keys = {"reg_weight": 0.7, "ridge_weight": 0.3, "modality_weights": WEIGHTS, "user_modalities": ["age"]}
+    keys = {
+        "reg_weight": 0.7,
+        "ridge_weight": 0.3,
+        "modality_weights": WEIGHTS,
+        "user_modalities": ["age"],
+    }
     found = build(EASEContent, **keys).score(USERS)
 
     scores = world.matrix[:, KNOWN] @ ease(world.matrix[:, KNOWN], 0.7)
@@ -67,16 +78,22 @@ def test_kernel_ridge(build: Build, world: Any, item_content: Content) -> None:
 
 def test_new_users(build: Build, world: Any, user_content: Content) -> None:
     found = build(EASEContent, reg_weight=0.7, ridge_weight=0.3).score(USERS)
-    profile = carried(user_content, world.matrix[1:6][:, KNOWN], 0.3, np.arange(1, 6), np.array([6]))
+    profile = carried(
+        user_content, world.matrix[1:6][:, KNOWN], 0.3, np.arange(1, 6), np.array([6])
+    )
     expected = profile @ ease(world.matrix[:, KNOWN], 0.7)
     np.testing.assert_allclose(found[6, KNOWN], expected[0], atol=1e-5)
 
 
 def test_ridge_is_linear(build: Build, world: Any, item_content: Content) -> None:
-    model = build(EASEContent, kernel="linear", reg_weight=0.7, ridge_weight=0.3, modality_weights=WEIGHTS)
+    model = build(
+        EASEContent, kernel="linear", reg_weight=0.7, ridge_weight=0.3, modality_weights=WEIGHTS
+    )
     features = np.hstack([np.sqrt(WEIGHTS[name]) * rows for name, rows in item_content.items()])
     targets = (world.matrix[:, KNOWN] @ ease(world.matrix[:, KNOWN], 0.7)).T
-    ridge = Ridge(alpha=0.3, fit_intercept=False, solver="svd").fit(features[KNOWN], targets - targets.mean(0))
+    ridge = Ridge(alpha=0.3, fit_intercept=False, solver="svd").fit(
+        features[KNOWN], targets - targets.mean(0)
+    )
     expected = ridge.predict(features[NEW]) + targets.mean(0)
     np.testing.assert_allclose(model.score(USERS)[:6, NEW], expected.T[:6], atol=1e-5)
 
@@ -95,7 +112,13 @@ def test_low_rank(build: Build, world: Any) -> None:
 
 def test_landmarks(build: Build, world: Any, item_content: Content) -> None:
     """A kernel through three items: K(., L) K(L, L)^+ K(L, .) in scikit-learn's dual form."""
-    keys = {"exact_size": 5, "rank": 5, "n_landmarks": 3, "ridge_weight": 0.3, "modality_weights": WEIGHTS}
+    keys = {
+        "exact_size": 5,
+        "rank": 5,
+        "n_landmarks": 3,
+        "ridge_weight": 0.3,
+        "modality_weights": WEIGHTS,
+    }
     model = build(EASEContent, **keys, user_modalities=["age"])
     known_factors = model.known_factors.astype(float)
     drawn = KNOWN[np.sort(np.random.default_rng(1).choice(6, 3, replace=False))]
@@ -103,13 +126,17 @@ def test_landmarks(build: Build, world: Any, item_content: Content) -> None:
     full = kernel(item_content, WEIGHTS)
     through = full[:, drawn] @ np.linalg.pinv(full[np.ix_(drawn, drawn)]) @ full[drawn]
     mean = known_factors.mean(0)
-    dual = KernelRidge(alpha=0.3, kernel="precomputed").fit(through[np.ix_(KNOWN, KNOWN)], known_factors - mean)
+    dual = KernelRidge(alpha=0.3, kernel="precomputed").fit(
+        through[np.ix_(KNOWN, KNOWN)], known_factors - mean
+    )
     expected = dual.predict(through[np.ix_(NEW, KNOWN)]) + mean
     np.testing.assert_allclose(model.new_factors, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("keys", [{}, {"exact_size": 5, "rank": 5, "n_landmarks": 3}])
-def test_many_new_items_in_blocks(build: Build, monkeypatch: pytest.MonkeyPatch, keys: dict[str, Any]) -> None:
+def test_many_new_items_in_blocks(
+    build: Build, monkeypatch: pytest.MonkeyPatch, keys: dict[str, Any]
+) -> None:
     kept = build(EASEContent, **keys).score(USERS)
     monkeypatch.setattr(easecontent, "KEPT", 0)
     monkeypatch.setattr(regression, "_SIMILARITIES", 1)  # a new item at a time
@@ -119,14 +146,20 @@ def test_many_new_items_in_blocks(build: Build, monkeypatch: pytest.MonkeyPatch,
 
 
 def test_attribute_map(build: Build, world: Any, item_content: Content) -> None:
-    model = build(AttributeMap, rank=5, ridge_weight=0.5, modality_weights=WEIGHTS, user_modalities=["age"])
+    model = build(
+        AttributeMap, rank=5, ridge_weight=0.5, modality_weights=WEIGHTS, user_modalities=["age"]
+    )
     left, values, right = np.linalg.svd(world.matrix)
     users, items = left[:, :5] * values[:5], right[:5].T
-    np.testing.assert_allclose(model.score(USERS)[1:6, KNOWN], (users @ items.T)[1:6, KNOWN], atol=1e-5)
+    np.testing.assert_allclose(
+        model.score(USERS)[1:6, KNOWN], (users @ items.T)[1:6, KNOWN], atol=1e-5
+    )
 
     features = np.hstack([np.sqrt(WEIGHTS[name]) * rows for name, rows in item_content.items()])
     mean = items[KNOWN].mean(0)
-    ridge = Ridge(alpha=0.5, fit_intercept=False, solver="svd").fit(features[KNOWN], items[KNOWN] - mean)
+    ridge = Ridge(alpha=0.5, fit_intercept=False, solver="svd").fit(
+        features[KNOWN], items[KNOWN] - mean
+    )
     expected = users @ (ridge.predict(features[NEW]) + mean).T
     np.testing.assert_allclose(model.score(USERS)[1:6, NEW], expected[1:6], atol=1e-5)
 
@@ -145,7 +178,9 @@ def test_cease(build: Build, world: Any, item_content: Content) -> None:
 
 
 def test_size_of_cease(build: Build) -> None:
-    with pytest.raises(ConfigError, match=r"^exact_size: found 8, allowed is at least the number of items, 9"):
+    with pytest.raises(
+        ConfigError, match=r"^exact_size: found 8, allowed is at least the number of items, 9"
+    ):
         build(CEASE, exact_size=8)
 
 
@@ -185,14 +220,25 @@ def test_memory_of_new_users() -> None:
 
 def test_new_users_of_low_rank(build: Build, world: Any, user_content: Content) -> None:
     """Rank 5 is the whole rank of the matrix, so that the profile of a new user passes through ridge regression."""
-    found = build(EASEContent, exact_size=5, rank=5, n_landmarks=6, reg_weight=0.7, ridge_weight=0.3).score(USERS)
-    profile = carried(user_content, world.matrix[1:6][:, KNOWN], 0.3, np.arange(1, 6), np.array([6]))
+    found = build(
+        EASEContent, exact_size=5, rank=5, n_landmarks=6, reg_weight=0.7, ridge_weight=0.3
+    ).score(USERS)
+    profile = carried(
+        user_content, world.matrix[1:6][:, KNOWN], 0.3, np.arange(1, 6), np.array([6])
+    )
     gram = world.matrix[:, KNOWN].T @ world.matrix[:, KNOWN]
-    np.testing.assert_allclose(found[6, KNOWN], (profile @ np.linalg.solve(gram + 0.7 * np.eye(6), gram))[0], atol=1e-4)
+    np.testing.assert_allclose(
+        found[6, KNOWN], (profile @ np.linalg.solve(gram + 0.7 * np.eye(6), gram))[0], atol=1e-4
+    )
 
 
 def test_scaling_of_unknown_vectors(build: Build) -> None:
-    with pytest.raises(ConfigError, match=r"^normalize_vectors: found 'texts', allowed is .* did you mean 'text'"):
+    with pytest.raises(
+        ConfigError, match=r"^normalize_vectors: found 'texts', allowed is .* did you mean 'text'"
+    ):
         build(EASEContent, normalize_vectors={"texts": "standard"})
-    with pytest.raises(ConfigError, match=r"^user_normalize_vectors: found 'text', allowed is .* none in these data"):
+    with pytest.raises(
+        ConfigError,
+        match=r"^user_normalize_vectors: found 'text', allowed is .* none in these data",
+    ):
         build(EASEContent, user_normalize_vectors={"text": "standard"})

@@ -22,11 +22,15 @@ def test_rows(build: Build, item_content: dict[str, np.ndarray]) -> None:
     blocks = build(EASEContent).blocks["item"]
     assert [block.name for block in blocks] == list(item_content)
     for block in blocks:
-        np.testing.assert_allclose(dense(block), item_content[block.name], atol=1e-6, err_msg=block.name)
+        np.testing.assert_allclose(
+            dense(block), item_content[block.name], atol=1e-6, err_msg=block.name
+        )
 
 
 def test_standard_vectors(build: Build, world: Any) -> None:
-    (block,) = build(EASEContent, item_modalities=["text"], normalize_vectors={"text": "standard"}).blocks["item"]
+    (block,) = build(
+        EASEContent, item_modalities=["text"], normalize_vectors={"text": "standard"}
+    ).blocks["item"]
     known = world.matrix.any(0) & world.has_vector
     vectors = world.vectors.astype(float)
     scaled = (vectors - vectors[known].mean(0)) / vectors[known].std(0)
@@ -35,16 +39,25 @@ def test_standard_vectors(build: Build, world: Any) -> None:
 
 
 def test_unknown_modality(build: Build) -> None:
-    with pytest.raises(ConfigError, match=r"^item_modalities: found 'texts', allowed .* did you mean 'text'"):
+    with pytest.raises(
+        ConfigError, match=r"^item_modalities: found 'texts', allowed .* did you mean 'text'"
+    ):
         build(EASEContent, item_modalities=["texts"])
-    with pytest.raises(ConfigError, match=r"^item_modalities: found 'text', allowed is fields of type token, token_s"):
+    with pytest.raises(
+        ConfigError,
+        match=r"^item_modalities: found 'text', allowed is fields of type token, token_s",
+    ):
         build(GenreAffinity, item_modalities=["text"])
 
 
 def test_unknown_weight(build: Build) -> None:
-    with pytest.raises(ConfigError, match=r"^modality_weights: found 'texts', allowed .* did you mean 'text'"):
+    with pytest.raises(
+        ConfigError, match=r"^modality_weights: found 'texts', allowed .* did you mean 'text'"
+    ):
         build(EASEContent, modality_weights={"texts": 2.0})
-    with pytest.raises(ConfigError, match=r"^modality_weights: text: found -1, allowed is a number of at least 0"):
+    with pytest.raises(
+        ConfigError, match=r"^modality_weights: text: found -1, allowed is a number of at least 0"
+    ):
         build(EASEContent, modality_weights={"text": -1})
 
 
@@ -53,7 +66,8 @@ def test_weights_by_type_of_field(build: Build) -> None:
     by_name = build(EASEContent, modality_weights={"labels": 2.0, "text": 3.0})
     np.testing.assert_array_equal(by_type.score(np.arange(6)), by_name.score(np.arange(6)))
     with pytest.raises(
-        ConfigError, match=r"found 'token_sq', allowed is any of .*, or a type: token, token_seq, float"
+        ConfigError,
+        match=r"found 'token_sq', allowed is any of .*, or a type: token, token_seq, float",
     ):
         build(EASEContent, modality_weights={"token_sq": 2.0})
 

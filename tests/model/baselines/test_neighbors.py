@@ -25,18 +25,26 @@ def similarity(content: Content, a: int, b: int, weights: dict[str, float]) -> f
     return sum(cosines) / sum(weights.get(name, 1.0) for name in content)
 
 
-def nearest(content: Content, entity: int, known: range, k: int, weights: dict[str, float]) -> dict[int, float]:
+def nearest(
+    content: Content, entity: int, known: range, k: int, weights: dict[str, float]
+) -> dict[int, float]:
     """The k nearest known entities and their similarities."""
-    found = {other: similarity(content, entity, other, weights) for other in known if other != entity}
+    found = {
+        other: similarity(content, entity, other, weights) for other in known if other != entity
+    }
     return dict(sorted(found.items(), key=lambda pair: -pair[1])[:k])
 
 
 def test_items(build: Build, world: Any, item_content: Content) -> None:
-    found = build(ContentKNN, k=2, modality_weights=WEIGHTS, user_modalities=["age"]).score(np.arange(7))
+    found = build(ContentKNN, k=2, modality_weights=WEIGHTS, user_modalities=["age"]).score(
+        np.arange(7)
+    )
     for item in (1, 2, 4, 7):
         neighbors = nearest(item_content, item, range(1, 7), 2, WEIGHTS)
         for user in range(1, 6):
-            expected = sum(weight for other, weight in neighbors.items() if world.matrix[user, other])
+            expected = sum(
+                weight for other, weight in neighbors.items() if world.matrix[user, other]
+            )
             assert found[user, item] == pytest.approx(expected, abs=1e-6)
 
 
@@ -68,7 +76,8 @@ def test_affinity(build: Build, world: Any) -> None:
         chosen = [item for item in range(1, 9) if world.matrix[user, item]]
         for item in range(1, 9):
             shares = [
-                sum(label in world.labels[other] for other in chosen) / len(chosen) for label in world.labels[item]
+                sum(label in world.labels[other] for other in chosen) / len(chosen)
+                for label in world.labels[item]
             ]
             assert found[user, item] == pytest.approx(sum(shares), abs=1e-6)
 
@@ -93,7 +102,9 @@ def test_predict(build: Build) -> None:
 
 
 def test_wrong_side(build: Build) -> None:
-    with pytest.raises(ConfigError, match=r"^neighbor_side: found 'items', allowed is one of auto, item, user"):
+    with pytest.raises(
+        ConfigError, match=r"^neighbor_side: found 'items', allowed is one of auto, item, user"
+    ):
         build(ContentKNN, neighbor_side="items")
 
 
@@ -102,6 +113,7 @@ def test_side_without_content(build: Build, world: Any, monkeypatch: pytest.Monk
     del tables["user"]["age"]
     monkeypatch.setattr(world, "modality_tables", lambda side: dict(tables[side]))
     with pytest.raises(
-        ConfigError, match=r"^neighbor_side: found 'user', allowed is auto or item, as the users have no"
+        ConfigError,
+        match=r"^neighbor_side: found 'user', allowed is auto or item, as the users have no",
     ):
         build(ContentKNN, neighbor_side="user")

@@ -46,6 +46,14 @@ def test_hidden_ids(make: Make, world: Any) -> None:
 
 
 def test_no_interactions(make: Make) -> None:
-    assert make(TwoTower, **KEYS).item_encoder.modalities == ("group", "labels", "price", "text", "id")
-    with pytest.raises(ConfigError, match=r"^item_modalities: found 'interactions', allowed is any of group"):
+    assert make(TwoTower, **KEYS).item_encoder.modalities == (
+        "group",
+        "labels",
+        "price",
+        "text",
+        "id",
+    )
+    with pytest.raises(
+        ConfigError, match=r"^item_modalities: found 'interactions', allowed is any of group"
+    ):
         make(TwoTower, **KEYS, item_modalities=["interactions"])

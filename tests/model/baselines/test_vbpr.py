@@ -27,15 +27,22 @@ def content(world: Any, weights: dict[str, np.ndarray], item: int) -> np.ndarray
         total += weights["projections.0.0.embedding.weight"][world.groups[item]]
     if world.labels[item]:
         total += weights["projections.1.0.embedding.weight"][world.labels[item]].mean(0)
-    for column, values, has in ((2, world.prices, world.has_price), (3, world.vectors, world.has_vector)):
+    for column, values, has in (
+        (2, world.prices, world.has_price),
+        (3, world.vectors, world.has_vector),
+    ):
         if has[item]:
-            matrix, bias = (weights[f"projections.{column}.0.linear.{name}"] for name in ("weight", "bias"))
+            matrix, bias = (
+                weights[f"projections.{column}.0.linear.{name}"] for name in ("weight", "bias")
+            )
             total += matrix @ values[item] + bias
     return total
 
 
 def test_formula(model: Any, world: Any) -> None:
-    weights = {name: value.detach().numpy() for name, value in model.item_encoder.named_parameters()}
+    weights = {
+        name: value.detach().numpy() for name, value in model.item_encoder.named_parameters()
+    }
     users = model.user_encoder.projections[0].embedding.weight.detach().numpy()
     found = (model.encode_users() @ model.encode_items().T).detach().numpy()
 
@@ -44,7 +51,9 @@ def test_formula(model: Any, world: Any) -> None:
             free = weights["projections.4.0.embedding.weight"][item]
             free = free if item < 7 else np.zeros(4)  # item 7 is new
             factors = content(world, weights, item)
-            expected = free[3] + factors[3] + users[user, :3] @ free[:3] + users[user, 3:] @ factors[:3]
+            expected = (
+                free[3] + factors[3] + users[user, :3] @ free[:3] + users[user, 3:] @ factors[:3]
+            )
             assert found[user, item] == pytest.approx(expected, abs=1e-5)
 
 
@@ -57,5 +66,7 @@ def test_training_encodes_alike(model: Any) -> None:
 def test_wrong_keys(make: Make) -> None:
     with pytest.raises(ConfigError, match=r"^embedding_size: found 5, allowed is an even number"):
         make(VBPR, embedding_size=5)
-    with pytest.raises(ConfigError, match=r"^dropout_prob: found 0.3, allowed is no value but 0.0 for VBPR"):
+    with pytest.raises(
+        ConfigError, match=r"^dropout_prob: found 0.3, allowed is no value but 0.0 for VBPR"
+    ):
         make(VBPR, embedding_size=6, dropout_prob=0.3)

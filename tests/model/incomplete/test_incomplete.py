@@ -23,7 +23,11 @@ TRAINED = torch.tensor([False, *[True] * 6, False, False])
 @pytest.fixture
 def tables(world: Any) -> dict[str, Any]:
     """Fields of the items."""
-    return {name: table for name, table in world.modality_tables("item").items() if name not in ("id", "interactions")}
+    return {
+        name: table
+        for name, table in world.modality_tables("item").items()
+        if name not in ("id", "interactions")
+    }
 
 
 def labels_of(table: Any, item: int) -> list[int]:
@@ -40,14 +44,24 @@ def test_higher_rates_hide_more(tables: dict[str, Any], name: str) -> None:
         earlier = table.available
         if table.indices is not None:
             assert (table.offsets.diff() > 0).tolist() == table.available.tolist()
-            assert all(labels_of(table, item) == labels_of(tables[name], item) for item in table.available.nonzero())
+            assert all(
+                labels_of(table, item) == labels_of(tables[name], item)
+                for item in table.available.nonzero()
+            )
 
 
 def test_share_of_hidden_values(world: Any, tables: dict[str, Any]) -> None:
 
     n = 4001
-    table = dense_table("many", ModalityKind.SCALAR, torch.ones(n, 1), torch.ones(n, dtype=torch.bool), 1)
-    found = hide_values(table, 0.3, [str(number) for number in range(n)], 1).available.float().mean().item()
+    table = dense_table(
+        "many", ModalityKind.SCALAR, torch.ones(n, 1), torch.ones(n, dtype=torch.bool), 1
+    )
+    found = (
+        hide_values(table, 0.3, [str(number) for number in range(n)], 1)
+        .available.float()
+        .mean()
+        .item()
+    )
     assert found == pytest.approx(0.7, abs=0.03)
 
 
@@ -69,7 +83,8 @@ def test_means(world: Any, tables: dict[str, Any]) -> None:
     group = impute_values(tables, "group", "mean", TRAINED)
     assert group.values[8] == Counter(world.groups[1:7].tolist()).most_common(1)[0][0]
     counts = Counter(label for labels in world.labels[1:7] for label in labels)
-    expected = sorted(label for label, count in counts.items() if count / 5 >= 0.5)  # five items have labels
+    # five items have labels
+    expected = sorted(label for label, count in counts.items() if count / 5 >= 0.5)
     assert labels_of(impute_values(tables, "labels", "mean", TRAINED), 8) == expected
 
 
@@ -79,9 +94,11 @@ def test_neighbors(monkeypatch: pytest.MonkeyPatch, world: Any, tables: dict[str
     found = impute_values(fields, "text", "neighbors", TRAINED).values
 
     known = [1, 2, 4, 5, 6]
-    alike = [item for item in known if world.groups[item] == world.groups[3]]  # first two of the same group
+    # first two of the same group
+    alike = [item for item in known if world.groups[item] == world.groups[3]]
     np.testing.assert_allclose(found[3], world.vectors[alike[:2]].mean(0), rtol=1e-5)
-    np.testing.assert_allclose(found[8], world.vectors[known].mean(0), rtol=1e-5)  # nothing else is known of item 8
+    # nothing else is known of item 8
+    np.testing.assert_allclose(found[8], world.vectors[known].mean(0), rtol=1e-5)
 
 
 @pytest.mark.slow
@@ -104,8 +121,12 @@ def test_memory_of_means(way: str) -> None:
 @pytest.mark.parametrize("model", ["SiBraR", "DropoutNet", "EASEContent"])
 @pytest.mark.parametrize("way", ["none", "zero", "mean", "neighbors"])
 def test_models_train(make_model: Make, model: str, way: str) -> None:
-    _, network, train, *_ = make_model(model=model, hide_values={"text": 0.5, "tags": 0.3}, impute=way)
-    assert bool(network.calculate_loss(next(iter(train)))[0].isfinite() if model == "SiBraR" else True)
+    _, network, train, *_ = make_model(
+        model=model, hide_values={"text": 0.5, "tags": 0.3}, impute=way
+    )
+    assert bool(
+        network.calculate_loss(next(iter(train)))[0].isfinite() if model == "SiBraR" else True
+    )
     if model == "SiBraR":
         share = network.item_encoder.availability[1:].float().mean(0)
         column = network.item_encoder.modalities.index("text")
@@ -113,11 +134,17 @@ def test_models_train(make_model: Make, model: str, way: str) -> None:
 
 
 def test_wrong_fields(make_model: Make) -> None:
-    with pytest.raises(ConfigError, match=r"^hide_values: found 'texts', allowed .* did you mean 'text'"):
+    with pytest.raises(
+        ConfigError, match=r"^hide_values: found 'texts', allowed .* did you mean 'text'"
+    ):
         make_model(hide_values={"texts": 0.5})
-    with pytest.raises(ConfigError, match=r"^impute: found 'median', allowed is one of none, zero, mean, neighbors"):
+    with pytest.raises(
+        ConfigError, match=r"^impute: found 'median', allowed is one of none, zero, mean, neighbors"
+    ):
         make_model(impute="median")
-    with pytest.raises(ConfigError, match=r"^hide_values: text: found 1.0, allowed is a number from 0 to below 1"):
+    with pytest.raises(
+        ConfigError, match=r"^hide_values: text: found 1.0, allowed is a number from 0 to below 1"
+    ):
         make_model(hide_values={"text": 1.0})
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from recbole_sibrar.model.branches import aggregate
-from recbole_sibrar.model.layers.gathering import gather, gather_and_average, sum_by_row
+from recbole_sibrar.model.layers.gathering import gather_and_average, gather_rows, sum_by_row
 
 
 def table(n: int, k: int) -> Tensor:
@@ -22,7 +22,8 @@ def test_sum_equals_that_of_an_embedding(threads: int, exponent: int) -> None:
     torch.set_num_threads(threads)
     try:
         values = table(5000, 64).detach()
-        rows = (torch.rand(5000) ** exponent * 300).long()  # with an exponent, few rows have most of the values
+        # with an exponent, few rows have most of the values
+        rows = (torch.rand(5000) ** exponent * 300).long()
         expected = torch.ops.aten.embedding_dense_backward(values, rows, 301, -1, False)
         assert sum_by_row(values, rows, 301).equal(expected)
     finally:
@@ -32,13 +33,15 @@ def test_sum_equals_that_of_an_embedding(threads: int, exponent: int) -> None:
 def test_gradient_of_positions_of_any_shape() -> None:
     values, rows = table(4, 3), torch.tensor([[0, 2], [2, 2]])
     upstream = torch.arange(12.0).view(2, 2, 3)
-    gathered = gather(values, rows)
+    gathered = gather_rows(values, rows)
     assert gathered.equal(values[rows])
     (found,) = torch.autograd.grad(gathered, values, upstream)
     assert found.tolist() == [[0, 1, 2], [0, 0, 0], [18, 21, 24], [0, 0, 0]]
 
 
-@pytest.mark.parametrize("used", [["mean"], ["mean", 0, 1], [0, 1], ["mean", 2], ["mean", 0, 1, 2], [1]])
+@pytest.mark.parametrize(
+    "used", [["mean"], ["mean", 0, 1], [0, 1], ["mean", 2], ["mean", 0, 1, 2], [1]]
+)
 @pytest.mark.parametrize("columns", [3, 4])
 def test_average_equals_separate_steps(used: list[int | str], columns: int) -> None:
     encoded = table(40, 8)

@@ -49,7 +49,10 @@ def test_all_training_items_by_numpy(
 
     users, items = built.encode_users().double().numpy(), built.encode_items().double().numpy()
     scores = 0.5 * np.array([users[user] @ items[TRAINED].T for user, _ in POSITIVES])
-    expected = [-log_softmax(row)[TRAINED.index(item)] for row, (_, item) in zip(scores, POSITIVES, strict=True)]
+    expected = [
+        -log_softmax(row)[TRAINED.index(item)]
+        for row, (_, item) in zip(scores, POSITIVES, strict=True)
+    ]
     assert loss.item() == pytest.approx(np.mean(expected), rel=1e-5)
     if model is SiBraR:
         assert items[4] == pytest.approx(reference(built, "item").entity(4), rel=1e-5)
@@ -69,8 +72,11 @@ def test_shared_items_of_the_batch(make: Make, batch: Interaction, world: Any) -
     terms = []
     for user, positive in POSITIVES:
         scores = {item: users[user] @ items[item] for item in range(1, 9)}
-        own = set(np.flatnonzero(world.matrix[user]))  # a user's further training items are no negatives
-        others = [np.exp(score) / inclusion[item] for item, score in scores.items() if item not in own]
+        # a user's further training items are no negatives
+        own = set(np.flatnonzero(world.matrix[user]))
+        others = [
+            np.exp(score) / inclusion[item] for item, score in scores.items() if item not in own
+        ]
         terms.append(np.log(np.exp(scores[positive]) + sum(others)) - scores[positive])
     assert loss.item() == pytest.approx(np.mean(terms), rel=1e-4)
 
@@ -80,7 +86,11 @@ def test_the_sum_over_a_sample_is_unbiased() -> None:
     rng, estimates = np.random.default_rng(0), []
     for _ in range(4000):
         chosen = (rng.random(4) < inclusion) | (np.arange(4) == 0)
-        arguments = torch.tensor(scores[chosen])[None], torch.tensor([0]), torch.tensor(np.log(inclusion[chosen]))
+        arguments = (
+            torch.tensor(scores[chosen])[None],
+            torch.tensor([0]),
+            torch.tensor(np.log(inclusion[chosen])),
+        )
         estimates.append(np.exp(shared_softmax_loss(*arguments).item() + scores[0]))
     assert np.mean(estimates) == pytest.approx(np.exp(logsumexp(scores)), rel=0.03)
 
@@ -92,8 +102,15 @@ def test_the_teacher_by_ridge_regressions(make: Make, world: Any, batch: Interac
     assert found[:, :6] == pytest.approx(expected, rel=1e-4)
     assert not found[:, 6].any()
 
-    keys = {"distillation_l2": 2.0, "distillation_temperature": 0.1, "negatives": "all", **WITHOUT_SAMPLING}
-    plain, mixed, alone = [make(**keys, distillation_weight=w).calculate_loss(batch) for w in (0, 0.25, 1)]
+    keys = {
+        "distillation_l2": 2.0,
+        "distillation_temperature": 0.1,
+        "negatives": "all",
+        **WITHOUT_SAMPLING,
+    }
+    plain, mixed, alone = [
+        make(**keys, distillation_weight=w).calculate_loss(batch) for w in (0, 0.25, 1)
+    ]
     assert mixed.item() == pytest.approx(0.75 * plain.item() + 0.25 * alone.item(), rel=1e-5)
 
     built = make(**keys, distillation_weight=1)
@@ -104,8 +121,15 @@ def test_the_teacher_by_ridge_regressions(make: Make, world: Any, batch: Interac
 
 
 def test_the_teacher_sees_the_whole_batch(make: Make, batch: Interaction, world: Any) -> None:
-    keys = {"distillation_l2": 2.0, "distillation_temperature": 0.1, "negatives": "shared", **WITHOUT_SAMPLING}
-    plain, mixed, alone = [make(**keys, distillation_weight=w).calculate_loss(batch) for w in (0, 0.25, 1)]
+    keys = {
+        "distillation_l2": 2.0,
+        "distillation_temperature": 0.1,
+        "negatives": "shared",
+        **WITHOUT_SAMPLING,
+    }
+    plain, mixed, alone = [
+        make(**keys, distillation_weight=w).calculate_loss(batch) for w in (0, 0.25, 1)
+    ]
     assert np.isfinite(alone.item())
     assert mixed.item() == pytest.approx(0.75 * plain.item() + 0.25 * alone.item(), rel=1e-5)
 
@@ -131,7 +155,9 @@ def test_too_many_scores_of_a_batch(
 def test_sets_of_the_contrastive_loss() -> None:
     views = torch.arange(5.0)[:, None]
     valid = torch.tensor([True, True, False, True, True])
-    encoded, candidates, size = in_random_sets(Encoded(views, views, -views, valid), views[:, 0].long(), 3)
+    encoded, candidates, size = in_random_sets(
+        Encoded(views, views, -views, valid), views[:, 0].long(), 3
+    )
     assert size == 3
     assert encoded.first is not None
     assert encoded.second is not None
@@ -143,7 +169,9 @@ def test_sets_of_the_contrastive_loss() -> None:
 
 def test_shared_candidates_are_contrasted(make: Make, batch: Interaction) -> None:
     for scope in ("sample", "batch"):
-        parts = make(loss_type="SSM", negatives="all", contrastive_scope=scope).calculate_loss(batch)
+        parts = make(loss_type="SSM", negatives="all", contrastive_scope=scope).calculate_loss(
+            batch
+        )
         assert len(parts) == 3
         assert all(part.item() > 0 for part in parts)
 
@@ -152,7 +180,9 @@ def test_any_number_is_equally_likely() -> None:
     torch.manual_seed(0)
     drawn = torch.tensor([[True, True, True, False], [True, False, False, False]]).repeat(3000, 1)
     kept = keep_any_number(drawn).sum(1).view(-1, 2)
-    assert torch.bincount(kept[:, 0], minlength=4)[1:] / 3000 == pytest.approx([1 / 3] * 3, abs=0.03)
+    assert torch.bincount(kept[:, 0], minlength=4)[1:] / 3000 == pytest.approx(
+        [1 / 3] * 3, abs=0.03
+    )
     assert bool((kept[:, 1] == 1).all())
 
 
@@ -163,11 +193,22 @@ def test_any_number_of_modalities_by_numpy(make: Make, reference: Callable[..., 
     assert encoded.first is not None
     sizes = set()
     for row, entity in enumerate(entities.tolist()):
-        cells = [cell for name in model.item_encoder.modalities if (cell := items.cell(name, entity)) is not None]
-        subsets = [np.array(cells)[[bool(n >> j & 1) for j in range(len(cells))]] for n in range(1, 2 ** len(cells))]
+        cells = [
+            cell
+            for name in model.item_encoder.modalities
+            if (cell := items.cell(name, entity)) is not None
+        ]
+        subsets = [
+            np.array(cells)[[bool(n >> j & 1) for j in range(len(cells))]]
+            for n in range(1, 2 ** len(cells))
+        ]
         found = encoded.embeddings[row].detach().numpy()
-        sizes.update(len(subset) for subset in subsets if np.allclose(subset.mean(0), found, atol=1e-5))
-        assert any(np.allclose(cell, encoded.first[row].detach().numpy(), atol=1e-5) for cell in cells)
+        sizes.update(
+            len(subset) for subset in subsets if np.allclose(subset.mean(0), found, atol=1e-5)
+        )
+        assert any(
+            np.allclose(cell, encoded.first[row].detach().numpy(), atol=1e-5) for cell in cells
+        )
     assert sizes == {1, 2, 3, 4, 5}
 
 
@@ -216,10 +257,22 @@ def test_average_of_the_weights(make: Make, batch: Interaction) -> None:
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"negatives": "all", "loss_type": "BPR"}, "negatives: found 'all', allowed is per_positive for loss_type BPR"),
-        ({"distillation_weight": 0.5}, "distillation_weight: found 0.5, allowed is 0, or negatives"),
-        ({"targets": "history"}, "targets: found 'history', allowed is positive for negatives per_positive"),
-        ({"negatives": "batch"}, "negatives: found 'batch', allowed is one of per_positive, shared, all"),
+        (
+            {"negatives": "all", "loss_type": "BPR"},
+            "negatives: found 'all', allowed is per_positive for loss_type BPR",
+        ),
+        (
+            {"distillation_weight": 0.5},
+            "distillation_weight: found 0.5, allowed is 0, or negatives",
+        ),
+        (
+            {"targets": "history"},
+            "targets: found 'history', allowed is positive for negatives per_positive",
+        ),
+        (
+            {"negatives": "batch"},
+            "negatives: found 'batch', allowed is one of per_positive, shared, all",
+        ),
         ({"ema_decay": 1}, "ema_decay: found 1, allowed is a number from 0 to below 1"),
     ],
 )
@@ -261,7 +314,9 @@ def test_hidden_interactions_by_numpy(make: Make, world: Any, normalize: bool) -
 
 
 @pytest.mark.parametrize("name", ["relu", "selu"])
-def test_activation_of_projections_by_numpy(make: Make, reference: Callable[..., Any], name: str) -> None:
+def test_activation_of_projections_by_numpy(
+    make: Make, reference: Callable[..., Any], name: str
+) -> None:
     model = make(projection_activation=name, normalize_branch_input=False)
     encoder, plain = model.item_encoder, reference(model, "item")
     for column, modality in enumerate(encoder.modalities):
@@ -271,25 +326,36 @@ def test_activation_of_projections_by_numpy(make: Make, reference: Callable[...,
             # the constants of Klambauer et al., NeurIPS 2017
             negative = 1.0507009873554805 * 1.6732632423543772 * np.expm1(np.minimum(value, 0))
             value = (
-                np.maximum(value, 0) if name == "relu" else np.where(value > 0, 1.0507009873554805 * value, negative)
+                np.maximum(value, 0)
+                if name == "relu"
+                else np.where(value > 0, 1.0507009873554805 * value, negative)
             )
         found = encoder.project(column, torch.tensor([1]))[0].detach().numpy()
         assert found == pytest.approx(value, rel=1e-4, abs=1e-6)
 
 
-@pytest.mark.parametrize(("data", "activation"), [("ml1m", "SELU"), ("onion", "ReLU"), ("amazon", "ReLU")])
-def test_configuration_of_the_papers(make: Make, batch: Interaction, data: str, activation: str) -> None:
+@pytest.mark.parametrize(
+    ("data", "activation"), [("ml1m", "SELU"), ("onion", "ReLU"), ("amazon", "ReLU")]
+)
+def test_configuration_of_the_papers(
+    make: Make, batch: Interaction, data: str, activation: str
+) -> None:
     file = properties() / "quick_start_config" / f"papers_{data}.yaml"
     keys = yaml.safe_load(file.read_text(encoding="utf-8"))
     keys["train_neg_sample_args"]["sample_num"] = 3  # that of the batch
     model = make(**keys)
     assert (model.user_encoder.modalities, model.encode_items().shape[1]) == (("id",), 128)
     layers = [type(layer).__name__ for layer in model.item_encoder.branches[0]]
-    assert (layers.count("Linear"), layers.count("BatchNorm"), layers.count(activation)) == (6, 3, 6)
+    assert (layers.count("Linear"), layers.count("BatchNorm"), layers.count(activation)) == (
+        6,
+        3,
+        6,
+    )
     assert all(float(part.detach()) > 0 for part in model.calculate_loss(batch))
 
 
 def test_too_many_scores_of_a_teacher(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recbole_sibrar.model.training.teacher.LARGEST", 41)  # 7 users with the padding, 6 items
+    # 7 users with the padding, 6 items
+    monkeypatch.setattr("recbole_sibrar.model.training.teacher.LARGEST", 41)
     with pytest.raises(ConfigError, match="allowed is 0 for 7 users and 6 items"):
         make(loss_type="SSM", negatives="all", distillation_weight=0.5)

@@ -45,7 +45,9 @@ def ease_scores(matrix: np.ndarray) -> np.ndarray:
     scores = np.zeros(matrix.shape)
     for item in range(matrix.shape[1]):
         inputs = np.delete(matrix, item, axis=1)
-        weights = np.linalg.solve(inputs.T @ inputs + L2 * np.eye(inputs.shape[1]), inputs.T @ matrix[:, item])
+        weights = np.linalg.solve(
+            inputs.T @ inputs + L2 * np.eye(inputs.shape[1]), inputs.T @ matrix[:, item]
+        )
         scores[:, item] = inputs @ weights
     return scores
 
@@ -57,10 +59,14 @@ def start_scores(matrix: np.ndarray) -> np.ndarray:
     return scores / scores.std(ddof=1) + POPULARITY * (popularity - popularity.mean())
 
 
-def predicted(kernel: np.ndarray, targets: np.ndarray, known: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def predicted(
+    kernel: np.ndarray, targets: np.ndarray, known: np.ndarray, rows: np.ndarray
+) -> np.ndarray:
     """Kernel ridge regression with the mean of the targets as a constant."""
     mean = targets.mean(0)
-    model = KernelRidge(kernel="precomputed", alpha=RIDGE).fit(kernel[np.ix_(known, known)], (targets - mean)[known])
+    model = KernelRidge(kernel="precomputed", alpha=RIDGE).fit(
+        kernel[np.ix_(known, known)], (targets - mean)[known]
+    )
     return model.predict(kernel[np.ix_(rows, known)]) + mean
 
 
@@ -72,10 +78,15 @@ def data() -> ExampleData:
 @pytest.mark.parametrize("name", ["SiBraR", "MuBraR"])
 def test_start_by_kernel_ridge(data: ExampleData, name: str) -> None:
     model = {"SiBraR": SiBraR, "MuBraR": MuBraR}[name](data.config(name, **START), data).eval()
-    scores = (model.encode_users() @ model.encode_items(modalities=["text"]).t()).detach().numpy()[1:, 1:]
+    scores = (
+        (model.encode_users() @ model.encode_items(modalities=["text"]).t())
+        .detach()
+        .numpy()[1:, 1:]
+    )
 
     kernel = np.exp(cosine_similarity(data.vectors[1:].astype(float)) - 1)
-    targets = start_scores(data.matrix[1:, 1:8].astype(float)).T  # the regression is linear in its targets
+    # the regression is linear in its targets
+    targets = start_scores(data.matrix[1:, 1:8].astype(float)).T
     expected = predicted(kernel, targets, np.arange(7), np.arange(8)).T
     assert scores == pytest.approx(expected, abs=1e-3)
 
@@ -90,7 +101,9 @@ def test_training_leaves_each_item_out(data: ExampleData) -> None:
     targets = start_scores(data.matrix[1:, 1:8].astype(float)).T
     for item in range(7):
         others = np.delete(np.arange(7), item)
-        assert scores[:, item] == pytest.approx(predicted(kernel, targets, others, np.array([item]))[0], abs=1e-3)
+        assert scores[:, item] == pytest.approx(
+            predicted(kernel, targets, others, np.array([item]))[0], abs=1e-3
+        )
     new = predicted(kernel, targets, np.arange(7), np.array([7]))[0]
     assert scores[:, 7] == pytest.approx(new, abs=1e-3)
 
@@ -107,7 +120,9 @@ def test_penalty_by_leaving_out(noise: float) -> None:
         residuals = []
         for out in range(30):
             rest = np.delete(np.arange(30), out)
-            model = KernelRidge(kernel="precomputed", alpha=penalty).fit(kernel[np.ix_(rest, rest)], targets[rest])
+            model = KernelRidge(kernel="precomputed", alpha=penalty).fit(
+                kernel[np.ix_(rest, rest)], targets[rest]
+            )
             residuals.append((targets[out] - model.predict(kernel[[out]][:, rest])[0]) * importance)
         errors[penalty] = np.sum(np.square(residuals))
     expected = min(errors, key=lambda penalty: errors[penalty])
@@ -132,14 +147,20 @@ def test_start_from_several_fields(make: Make, world: Any, how: str) -> None:
         "item_aggregation": how,
         "seed": 0,
     }
-    model = make(item_modalities=names, normalize_numbers="none", warm_start_weights=weights, **keys).eval()
+    model = make(
+        item_modalities=names, normalize_numbers="none", warm_start_weights=weights, **keys
+    ).eval()
     found = (model.encode_users() @ model.encode_items().t()).detach().numpy()
 
     labels, groups = np.zeros((9, 4)), np.zeros((9, 3))
     for item, own in enumerate(world.labels):
         labels[item, own] = 1
     groups[np.arange(9), world.groups] = world.groups > 0
-    kernel = 0.5 * groups @ groups.T + 2 * cosine_similarity(labels) + 1.5 * world.prices @ world.prices.T
+    kernel = (
+        0.5 * groups @ groups.T
+        + 2 * cosine_similarity(labels)
+        + 1.5 * world.prices @ world.prices.T
+    )
     both = np.outer(world.has_vector, world.has_vector)
     kernel += np.exp(cosine_similarity(world.vectors.astype(float)) - 1) * both
 
@@ -148,7 +169,8 @@ def test_start_from_several_fields(make: Make, world: Any, how: str) -> None:
     mean, rows = targets.mean(0), known - 1
     expected = predicted(kernel[1:7, 1:7], targets, rows, rows)
     has_value = np.stack([world.groups > 0, labels.any(1), world.has_price, world.has_vector])
-    for item in known:  # the fit is the mean over four fields, the embedding that over those with a value
+    # the fit is the mean over four fields, the embedding that over those with a value
+    for item in known:
         parts = expected[item - 1] - mean
         by_mean = mean + 4 / has_value[:, item].sum() * parts
         assert found[users, item] == pytest.approx(by_mean if how == "mean" else parts, abs=1e-3)
@@ -165,7 +187,9 @@ def test_sum_adds_the_rest_of_interactions(data: ExampleData) -> None:
 
 def test_similarities_and_their_checkpoint() -> None:
     vectors = np.random.default_rng(1).normal(size=(6, 3)).astype(np.float32)
-    table = dense_table("text", ModalityKind.VECTOR, torch.from_numpy(vectors), torch.arange(6) > 0, 3)
+    table = dense_table(
+        "text", ModalityKind.VECTOR, torch.from_numpy(vectors), torch.arange(6) > 0, 3
+    )
     layer = KernelLayer(table, 2, torch.tensor([1, 3, 4]))
     expected = np.exp(cosine_similarity(vectors[[5, 3]], vectors[[1, 3, 4]]) - 1)
     assert layer.similarities(torch.tensor([5, 3])).numpy() == pytest.approx(expected, rel=1e-5)
@@ -210,7 +234,9 @@ def test_new_items_are_ranked_alone(make: Make, world: Any, batch: Interaction) 
     torch.manual_seed(3)
     loss = model.calculate_loss(batch)
 
-    items = model.encode_items(modalities=[name for name in model.item_encoder.modalities if name != "interactions"])
+    items = model.encode_items(
+        modalities=[name for name in model.item_encoder.modalities if name != "interactions"]
+    )
     with as_new_items(model.user_encoder, model.item_encoder, torch.tensor(new)):
         users = model.user_encoder.encode_training(torch.tensor([1, 2, 5])).embeddings
     scores = log_softmax((users @ items[new].t()).detach().double().numpy(), axis=1)
@@ -239,20 +265,37 @@ def test_the_preset_starts_and_trains(data: ExampleData, name: str) -> None:
 
 def test_too_many_items_for_a_start(data: ExampleData, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("recbole_sibrar.model.training.warm_start.LARGEST", 48)  # 6 users, 7 items
-    with pytest.raises(ConfigError, match="warm_start: found 'ease', allowed is none for 6 users and 7 items"):
+    with pytest.raises(
+        ConfigError, match="warm_start: found 'ease', allowed is none for 6 users and 7 items"
+    ):
         SiBraR(data.config("SiBraR", **START), data)
 
 
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"warm_start": "ease"}, r"modality_size .user side.: found 6, allowed is 5 with warm_start: ease"),
-        ({**START, "modality_size": 5, "batch_norm": "last"}, r"batch_norm .user side.: found 'last', allowed is none"),
+        (
+            {"warm_start": "ease"},
+            r"modality_size .user side.: found 6, allowed is 5 with warm_start: ease",
+        ),
+        (
+            {**START, "modality_size": 5, "batch_norm": "last"},
+            r"batch_norm .user side.: found 'last', allowed is none",
+        ),
         ({"warm_start": "svd"}, "warm_start: found 'svd', allowed is one of none, ease"),
-        ({"projection_kernel": {"price": "exponential"}}, "projection_kernel: found 'price', allowed is a field of"),
+        (
+            {"projection_kernel": {"price": "exponential"}},
+            "projection_kernel: found 'price', allowed is a field of",
+        ),
         ({"new_item_share": 0.5}, "new_item_share: found 0.5, allowed is 0, or targets: history"),
-        ({**NEW_ITEMS, "user_modalities": ["id"]}, "new_item_share: found 0.6, allowed is 0 for the user_modalities"),
-        ({**NEW_ITEMS, "item_modalities": ["interactions"]}, "allowed is 0 for the item_modalities interactions"),
+        (
+            {**NEW_ITEMS, "user_modalities": ["id"]},
+            "new_item_share: found 0.6, allowed is 0 for the user_modalities",
+        ),
+        (
+            {**NEW_ITEMS, "item_modalities": ["interactions"]},
+            "allowed is 0 for the item_modalities interactions",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(make: Make, keys: dict[str, Any], message: str) -> None:

@@ -28,7 +28,11 @@ def run(data_path: str, model: str, keys: dict[str, Any]) -> dict[str, Any]:
     for name, loader in (("valid", valid), ("test", test)):
         values, items = full_sort_topk(users, network, loader, 7)
         scores = full_sort_scores(users, network, loader)
-        found[name] = [values.tolist(), items.tolist(), [[str(score) for score in row] for row in scores.tolist()]]
+        found[name] = [
+            values.tolist(),
+            items.tolist(),
+            [[str(score) for score in row] for row in scores.tolist()],
+        ]
     return found
 
 

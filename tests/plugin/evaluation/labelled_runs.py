@@ -15,7 +15,13 @@ from recbole.utils import get_model, get_trainer, init_logger, init_seed
 
 def run(data_path: str, model: str, keys: dict[str, Any]) -> dict[str, float]:
     """Train and test a model on the data set ``tiny``."""
-    settings = {"data_path": data_path, "show_progress": False, "state": "ERROR", "epochs": 1, "tensorboard": "none"}
+    settings = {
+        "data_path": data_path,
+        "show_progress": False,
+        "state": "ERROR",
+        "epochs": 1,
+        "tensorboard": "none",
+    }
     config = Config(model, "tiny", config_dict={**settings, **keys})
     init_seed(config["seed"], config["reproducibility"])
     init_logger(config)
@@ -24,7 +30,9 @@ def run(data_path: str, model: str, keys: dict[str, Any]) -> dict[str, float]:
     network = get_model(config["model"])(config, train._dataset)
     trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, network)
     trainer.fit(train, valid, saved=False, show_progress=False)
-    return {key: float(value) for key, value in trainer.evaluate(test, load_best_model=False).items()}
+    return {
+        key: float(value) for key, value in trainer.evaluate(test, load_best_model=False).items()
+    }
 
 
 if __name__ == "__main__":

@@ -44,7 +44,11 @@ def rankings(
     found = {}
     for user in users:
         with torch.no_grad():
-            scores = network.eval().full_sort_predict(Interaction({"user_id": torch.tensor([user])})).flatten()
+            scores = (
+                network.eval()
+                .full_sort_predict(Interaction({"user_id": torch.tensor([user])}))
+                .flatten()
+            )
         order = scores.argsort(descending=True, stable=True).tolist()
         found[user] = [item for item in order if item in candidates and (user, item) not in history]
     return found
@@ -54,9 +58,13 @@ def rankings(
 @pytest.mark.parametrize("arguments", [cold("item"), cold("user"), cold("both"), UNGROUPED])
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
 @pytest.mark.parametrize("part", ["valid", "test"])
-def test_every_user_gets_a_list(make_model: Build, model: str, arguments: dict[str, Any], part: str) -> None:
+def test_every_user_gets_a_list(
+    make_model: Build, model: str, arguments: dict[str, Any], part: str
+) -> None:
     _, network, train, valid, test = make_model(model=model, eval_args=arguments)
-    earlier, loader = (pairs(train), valid) if part == "valid" else (pairs(train) | pairs(valid), test)
+    earlier, loader = (
+        (pairs(train), valid) if part == "valid" else (pairs(train) | pairs(valid), test)
+    )
     held_out = pairs(loader)
     users = sorted({user for user, _ in held_out | pairs(train) | pairs(valid) | pairs(test)})
     assert set(users) > {user for user, _ in held_out}  # some have nothing in this part
@@ -69,7 +77,9 @@ def test_every_user_gets_a_list(make_model: Build, model: str, arguments: dict[s
     for user, row, of_row in zip(users, items.tolist(), scores.tolist(), strict=True):
         filled = expected[user][:k]
         assert row == filled + [0] * (k - len(filled))
-        assert [score > -np.inf for score in of_row] == [True] * len(filled) + [False] * (k - len(filled))
+        assert [score > -np.inf for score in of_row] == [True] * len(filled) + [False] * (
+            k - len(filled)
+        )
 
 
 def test_users_of_the_user_file_alone(make_model: Build, tiny_folder: Path) -> None:
@@ -123,21 +133,32 @@ def test_users_who_are_asked_for_twice(make_model: Build) -> None:
 @pytest.mark.parametrize("model", ["BPR", "SASRec"])
 @pytest.mark.parametrize("users", [0, -1, 31, [3, 99], ["u3"], [1.5], [], [[1, 2]], None])
 def test_wrong_users_are_one_line(make_model: Build, model: str, users: Any) -> None:
-    _, network, *_, test = make_model(model=model, **(SEQUENTIAL if model == "SASRec" else {"eval_args": WARM}))
-    with pytest.raises(ConfigError, match=r"^uid_series: found [^\n]*id of a user, from 1 to 30[^\n]*$"):
+    _, network, *_, test = make_model(
+        model=model, **(SEQUENTIAL if model == "SASRec" else {"eval_args": WARM})
+    )
+    with pytest.raises(
+        ConfigError, match=r"^uid_series: found [^\n]*id of a user, from 1 to 30[^\n]*$"
+    ):
         full_sort_topk(users, network, test, 4)
 
 
 @pytest.mark.parametrize("k", [0, 41, 1000, "3", 2.0, None])
 def test_a_wrong_length_is_one_line(make_model: Build, k: Any) -> None:
     _, network, *_, test = make_model(model="BPR", eval_args=WARM)
-    with pytest.raises(ConfigError, match=rf"^k: found {k!r}, allowed is a whole number from 1 to {N_ITEMS}, [^\n]*$"):
+    with pytest.raises(
+        ConfigError,
+        match=rf"^k: found {k!r}, allowed is a whole number from 1 to {N_ITEMS}, [^\n]*$",
+    ):
         full_sort_topk([3], network, test, k)
 
 
 def test_loaders_that_rank_nothing(make_model: Build) -> None:
     _, network, train, _, test = make_model(model="BPR", eval_args={**WARM, "mode": "uni20"})
-    for loader, name in ((test, "'NegSampleEvalDataLoader'"), (train, "'TrainDataLoader'"), (None, "None")):
+    for loader, name in (
+        (test, "'NegSampleEvalDataLoader'"),
+        (train, "'TrainDataLoader'"),
+        (None, "None"),
+    ):
         with pytest.raises(ConfigError, match=rf"^test_data: found {name}, allowed is [^\n]*$"):
             full_sort_topk([3], network, loader, 4)
 
@@ -145,13 +166,28 @@ def test_loaders_that_rank_nothing(make_model: Build) -> None:
 SEQUENTIAL: dict[str, Any] = {
     "load_col": {"inter": ["user_id", "item_id", "timestamp"]},
     "train_neg_sample_args": None,
-    "eval_args": {"split": {"LS": "valid_and_test"}, "group_by": "user", "order": "TO", "mode": "full"},
+    "eval_args": {
+        "split": {"LS": "valid_and_test"},
+        "group_by": "user",
+        "order": "TO",
+        "mode": "full",
+    },
 }
-DRAWN = {"train_neg_sample_args": {"distribution": "uniform", "sample_num": 1, "alpha": 1.0, "dynamic": False}}
+DRAWN = {
+    "train_neg_sample_args": {
+        "distribution": "uniform",
+        "sample_num": 1,
+        "alpha": 1.0,
+        "dynamic": False,
+    }
+}
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "general": ("BPR", {"eval_args": WARM}),
     "scores of pairs": ("NeuMF", {"eval_args": WARM}),
-    "context": ("FM", {"eval_args": WARM, "metrics": ["Recall"], "valid_metric": "Recall@10", **DRAWN}),
+    "context": (
+        "FM",
+        {"eval_args": WARM, "metrics": ["Recall"], "valid_metric": "Recall@10", **DRAWN},
+    ),
     "sequential": ("SASRec", SEQUENTIAL),
 }
 
@@ -172,7 +208,11 @@ def alone(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
 @pytest.mark.processes
 @pytest.mark.parametrize("case", CASES)
 def test_recboles_models_get_its_lists(
-    alone: dict[str, Any], shared_folder: Path, case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    alone: dict[str, Any],
+    shared_folder: Path,
+    case: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["test"])
@@ -187,7 +227,14 @@ def test_users_without_a_sequence_are_named(
         file.write("once\ti1\t3\t1\n")  # a single interaction, which the split leaves in training
     _, network, _, _, test = make_model(model="SASRec", **SEQUENTIAL)
     once = int(test._dataset.token2id("user_id", "once"))
-    assert full_sort_topk([3, once], network, test, 4)[1].tolist() == full_sort_topk([3], network, test, 4)[1].tolist()
-    assert f"uid_series: 1 users have no sequence in this part and get no row: {once}" in caplog.text
-    with pytest.raises(ConfigError, match=rf"^uid_series: found '{once}', allowed is a user with a sequence"):
+    assert (
+        full_sort_topk([3, once], network, test, 4)[1].tolist()
+        == full_sort_topk([3], network, test, 4)[1].tolist()
+    )
+    assert (
+        f"uid_series: 1 users have no sequence in this part and get no row: {once}" in caplog.text
+    )
+    with pytest.raises(
+        ConfigError, match=rf"^uid_series: found '{once}', allowed is a user with a sequence"
+    ):
         full_sort_topk(once, network, test, 4)

@@ -20,7 +20,13 @@ from recbole_sibrar.plugin.evaluation import metrics_by_name
 
 Build = Callable[..., tuple[Any, ...]]
 OURS = [metric.__name__ for metric in METRICS]
-OF_TRAINING_DATA = ["ItemCoverage", "AveragePopularity", "ShannonEntropy", "GiniIndex", "TailPercentage"]
+OF_TRAINING_DATA = [
+    "ItemCoverage",
+    "AveragePopularity",
+    "ShannonEntropy",
+    "GiniIndex",
+    "TailPercentage",
+]
 EVERYTHING: dict[str, Any] = {
     "metrics": [*OURS, *OF_TRAINING_DATA, "Recall", "MRR", "NDCG", "Hit", "Precision", "MAP"],
     "topk": [5, 10],
@@ -41,7 +47,9 @@ def by_hand(built: tuple[Any, ...]) -> Any:
 
 @pytest.mark.parametrize("model", ["BPR", "SiBraR"])
 def test_loaded_checkpoint_has_every_metric(make_model: Build, model: str) -> None:
-    config, net, train, valid, test = make_model(model=model, **EVERYTHING, eval_groups={"gender": "user"})
+    config, net, train, valid, test = make_model(
+        model=model, **EVERYTHING, eval_groups={"gender": "user"}
+    )
     trainer = trainer_of(config, net)
     trainer.fit(train, valid, show_progress=False)
     expected = trainer.evaluate(test, load_best_model=True)
@@ -53,9 +61,17 @@ def test_loaded_checkpoint_has_every_metric(make_model: Build, model: str) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:distutils Version classes:DeprecationWarning:thop")  # RecBole counts operations
+@pytest.mark.filterwarnings(
+    "ignore:distutils Version classes:DeprecationWarning:thop"
+)  # RecBole counts operations
 def test_groups_are_in_the_test_result_only(make_model: Build, tiny_folder: Path) -> None:
-    settings = {"data_path": str(tiny_folder), "show_progress": False, "state": "ERROR", "epochs": 1, **EVERYTHING}
+    settings = {
+        "data_path": str(tiny_folder),
+        "show_progress": False,
+        "state": "ERROR",
+        "epochs": 1,
+        **EVERYTHING,
+    }
     settings |= {"eval_groups": {"popularity": "item"}, "save_per_user": "users.parquet"}
     result = run_recbole(model="BPR", dataset="tiny", config_dict=settings, saved=False)
     assert not any("[" in key for key in result["best_valid_result"])
@@ -69,15 +85,23 @@ def test_groups_are_in_the_test_result_only(make_model: Build, tiny_folder: Path
 @pytest.mark.parametrize("mode", ["full", "uni20", "pop20"])
 def test_handmade_loader_with_our_metric(make_model: Build, mode: str) -> None:
     arguments = {"split": {"RS": [0.7, 0.1, 0.2]}, "group_by": "user", "order": "RO", "mode": mode}
-    built = make_model(model="BPR", metrics=["Recall", "ARP"], valid_metric="Recall@10", eval_args=arguments)
-    with pytest.raises(ConfigError, match=r"^metrics: found \['ARP'\], .* recbole\.data\.data_preparation.*$"):
+    built = make_model(
+        model="BPR", metrics=["Recall", "ARP"], valid_metric="Recall@10", eval_args=arguments
+    )
+    with pytest.raises(
+        ConfigError, match=r"^metrics: found \['ARP'\], .* recbole\.data\.data_preparation.*$"
+    ):
         trainer_of(*built[:2]).evaluate(by_hand(built), load_best_model=False)
 
 
-@pytest.mark.parametrize("setting", [{"eval_groups": {"gender": "user"}}, {"save_per_user": "users.parquet"}])
+@pytest.mark.parametrize(
+    "setting", [{"eval_groups": {"gender": "user"}}, {"save_per_user": "users.parquet"}]
+)
 def test_handmade_loader_with_a_report(make_model: Build, setting: dict[str, Any]) -> None:
     built = make_model(model="BPR", **setting)
-    with pytest.raises(ConfigError, match=rf"^{next(iter(setting))}: found .* recbole\.data\.data_preparation.*$"):
+    with pytest.raises(
+        ConfigError, match=rf"^{next(iter(setting))}: found .* recbole\.data\.data_preparation.*$"
+    ):
         trainer_of(*built[:2]).evaluate(by_hand(built), load_best_model=False)
 
 
@@ -89,7 +113,9 @@ def test_handmade_loader_of_recboles_metrics(make_model: Build) -> None:
 
 
 def test_without_data_nothing_is_evaluated(make_model: Build) -> None:
-    config, model, *_ = make_model(model="BPR", metrics=["ARP"], valid_metric="ARP@10", eval_groups={"gender": "user"})
+    config, model, *_ = make_model(
+        model="BPR", metrics=["ARP"], valid_metric="ARP@10", eval_groups={"gender": "user"}
+    )
     assert trainer_of(config, model).evaluate(None, load_best_model=False) is None
 
 
@@ -98,7 +124,9 @@ def test_batch_size_changes_no_result(make_model: Build, mode: str) -> None:
     arguments = {"split": {"RS": [0.7, 0.1, 0.2]}, "group_by": "user", "order": "RO", "mode": mode}
     results = []
     for size in (1, 100000):
-        config, model, *_, test = make_model(model="BPR", **EVERYTHING, eval_args=arguments, eval_batch_size=size)
+        config, model, *_, test = make_model(
+            model="BPR", **EVERYTHING, eval_args=arguments, eval_batch_size=size
+        )
         init_seed(3, True)
         results.append(dict(trainer_of(config, model).evaluate(test, load_best_model=False)))
     assert results[0] == pytest.approx(results[1], abs=2e-4)  # rounded to four places

@@ -32,9 +32,19 @@ def evaluation(mode: str, order: str = "RO") -> dict[str, Any]:
     return {"split": split, "group_by": "user", "order": order, "mode": mode}
 
 
-RATED = {**LABELS, "load_col": COLUMNS, "threshold": {"rating": 3}, "eval_args": evaluation("labeled")}
+RATED = {
+    **LABELS,
+    "load_col": COLUMNS,
+    "threshold": {"rating": 3},
+    "eval_args": evaluation("labeled"),
+}
 DRAWN = {**LABELS, "load_col": COLUMNS, "eval_args": evaluation("uni3"), "eval_batch_size": 4}
-SEQUENCES = {**LABELS, "load_col": COLUMNS, "train_neg_sample_args": None, "eval_args": evaluation("uni3", "TO")}
+SEQUENCES = {
+    **LABELS,
+    "load_col": COLUMNS,
+    "train_neg_sample_args": None,
+    "eval_args": evaluation("uni3", "TO"),
+}
 
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "context": ("FM", {**RATED, "eval_batch_size": 7}),
@@ -49,7 +59,9 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.fixture(scope="module")
-def alone(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, float]]:
+def alone(
+    shared_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, dict[str, float]]:
     """Metrics of RecBole without the plugin."""
     command = [sys.executable, str(SCRIPT), str(shared_folder), json.dumps(CASES)]
     folder = tmp_path_factory.mktemp("alone")
@@ -77,15 +89,27 @@ def test_recboles_models_give_its_numbers(
 
 @pytest.mark.parametrize("split", [{"RS": [0.6, 0.2, 0.2]}, {"CS": [0.6, 0.2, 0.2]}])
 @pytest.mark.parametrize("model", recbole_sibrar.MODELS)
-def test_our_models_are_measured_by_predict(make_model: Build, model: str, split: dict[str, Any]) -> None:
+def test_our_models_are_measured_by_predict(
+    make_model: Build, model: str, split: dict[str, Any]
+) -> None:
     evaluated = {"split": split, "group_by": "item" if "CS" in split else "user", "mode": "labeled"}
-    settings = {**RATED, "load_col": None, "eval_args": evaluated, "eval_batch_size": 7, "metric_decimal_place": 10}
+    settings = {
+        **RATED,
+        "load_col": None,
+        "eval_args": evaluated,
+        "eval_batch_size": 7,
+        "metric_decimal_place": 10,
+    }
     config, network, _, _, test = make_model(model=model, **settings)
-    result = get_trainer(config["MODEL_TYPE"], model)(config, network).evaluate(test, load_best_model=False)
+    result = get_trainer(config["MODEL_TYPE"], model)(config, network).evaluate(
+        test, load_best_model=False
+    )
 
     rows = test._dataset.inter_feat
     with torch.no_grad():
-        scores = network.predict(Interaction({name: rows[name] for name in ("user_id", "item_id")})).numpy()
+        scores = network.predict(
+            Interaction({name: rows[name] for name in ("user_id", "item_id")})
+        ).numpy()
     labels = rows["label"].numpy()
     assert 0 < labels.mean() < 1
     assert result["auc"] == pytest.approx(roc_auc_score(labels, scores))
@@ -93,16 +117,23 @@ def test_our_models_are_measured_by_predict(make_model: Build, model: str, split
     assert result["rmse"] == pytest.approx(root_mean_squared_error(labels, scores), rel=1e-5)
 
 
-@pytest.mark.parametrize(("key", "value"), [("eval_groups", {"gender": "user"}), ("save_per_user", "users.parquet")])
+@pytest.mark.parametrize(
+    ("key", "value"), [("eval_groups", {"gender": "user"}), ("save_per_user", "users.parquet")]
+)
 @pytest.mark.parametrize("model", ["FM", "SiBraR"])
-def test_reports_of_rankings_are_refused(make_config: Callable[..., Config], model: str, key: str, value: Any) -> None:
+def test_reports_of_rankings_are_refused(
+    make_config: Callable[..., Config], model: str, key: str, value: Any
+) -> None:
     with pytest.raises(ConfigError, match=rf"^{key}: found .*'AUC'.* no ranking metrics$"):
         make_config(model, **RATED, **{key: value})
 
 
 def test_labels_and_rankings_do_not_mix(make_config: Callable[..., Config]) -> None:
     keys = {**RATED, "metrics": ["Recall"], "valid_metric": "Recall@10"}
-    with pytest.raises(ConfigError, match=r"^eval_args: mode: found 'labeled', allowed is full, .*'Recall'.*rankings$"):
+    with pytest.raises(
+        ConfigError,
+        match=r"^eval_args: mode: found 'labeled', allowed is full, .*'Recall'.*rankings$",
+    ):
         make_config("FM", **keys)
 
 
@@ -111,5 +142,7 @@ def test_labels_all_alike_have_no_auc(make_model: Build, model: str) -> None:
     built = make_model(model=model, **{**RATED, "threshold": {"rating": 1}})
     config, network, train, valid, _ = built
     trainer = get_trainer(config["MODEL_TYPE"], model)(config, network)
-    with pytest.raises(ConfigError, match=r"^valid_metric: found auc, .*: the labels are all alike"):
+    with pytest.raises(
+        ConfigError, match=r"^valid_metric: found auc, .*: the labels are all alike"
+    ):
         trainer.fit(train, valid, saved=False, show_progress=False)

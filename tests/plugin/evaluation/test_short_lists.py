@@ -32,7 +32,9 @@ def evaluated(make_model: Build, monkeypatch: pytest.MonkeyPatch) -> Callable[..
         held_out: list[set[int]] = []
         original = Collector.eval_batch_collect
 
-        def spy(collector: Any, scores: torch.Tensor, interaction: Any, rows: Any, items: Any) -> None:
+        def spy(
+            collector: Any, scores: torch.Tensor, interaction: Any, rows: Any, items: Any
+        ) -> None:
             for row, ranked in enumerate(scores):
                 order = ranked.argsort(descending=True).tolist()
                 lists.append([item for item in order if ranked[item] > -torch.inf][:K])
@@ -47,9 +49,13 @@ def evaluated(make_model: Build, monkeypatch: pytest.MonkeyPatch) -> Callable[..
             "metric_decimal_place": 10,
             "tail_ratio": 0.5,
         }
-        config, network, train, _, test = make_model(model=model, eval_args=arguments, **settings, **keys)
+        config, network, train, _, test = make_model(
+            model=model, eval_args=arguments, **settings, **keys
+        )
         monkeypatch.setattr(Collector, "eval_batch_collect", spy)
-        result = get_trainer(config["MODEL_TYPE"], model)(config, network).evaluate(test, load_best_model=False)
+        result = get_trainer(config["MODEL_TYPE"], model)(config, network).evaluate(
+            test, load_best_model=False
+        )
         return result, lists, held_out, train._dataset
 
     return evaluate
@@ -60,7 +66,9 @@ def dcg(hits: list[bool]) -> float:
 
 
 @pytest.mark.parametrize("model", ["BPR", "SiBraR", "NeuMF"])
-def test_hits_of_lists_of_four_candidates(evaluated: Callable[..., tuple[Any, ...]], model: str) -> None:
+def test_hits_of_lists_of_four_candidates(
+    evaluated: Callable[..., tuple[Any, ...]], model: str
+) -> None:
     result, lists, held_out, _ = evaluated(model, cold("item"))
     assert {len(shown) for shown in lists} == {4}
     hits = [[item in own for item in shown] for shown, own in zip(lists, held_out, strict=True)]
@@ -74,7 +82,9 @@ def test_hits_of_lists_of_four_candidates(evaluated: Callable[..., tuple[Any, ..
     assert result[f"ndcg@{K}"] == pytest.approx(
         np.mean([dcg(row) / dcg([True] * n) for row, n in zip(hits, sizes, strict=True)])
     )
-    precisions = [[np.mean(row[: place + 1]) for place, hit in enumerate(row) if hit] for row in hits]
+    precisions = [
+        [np.mean(row[: place + 1]) for place, hit in enumerate(row) if hit] for row in hits
+    ]
     assert result[f"map@{K}"] == pytest.approx(np.mean([np.mean(row) for row in precisions]))
     assert result[f"coverage@{K}"] == pytest.approx(1)
 
@@ -92,17 +102,23 @@ def test_empty_places_are_no_items(
     n = train.item_num  # RecBole counts the padding item among all
 
     assert result[f"itemcoverage@{K}"] == pytest.approx(len(counts) / n)
-    assert result[f"shannonentropy@{K}"] == pytest.approx(-(shares * np.log(shares)).sum() / len(counts))
+    assert result[f"shannonentropy@{K}"] == pytest.approx(
+        -(shares * np.log(shares)).sum() / len(counts)
+    )
     places = np.arange(n - len(counts) + 1, n + 1)
     assert result[f"giniindex@{K}"] == pytest.approx(((2 * places - n - 1) * shares).sum() / n)
     means = [np.mean([popularity[item] for item in shown]) for shown in lists]
     assert result[f"averagepopularity@{K}"] == pytest.approx(np.mean(means))
     ascending = sorted(popularity, key=lambda item: (popularity[item], item))
     tail = set(ascending[: len(ascending) // 2])
-    assert result[f"tailpercentage@{K}"] == pytest.approx(np.mean([np.mean([i in tail for i in x]) for x in lists]))
+    assert result[f"tailpercentage@{K}"] == pytest.approx(
+        np.mean([np.mean([i in tail for i in x]) for x in lists])
+    )
 
 
-def test_the_log_says_that_places_stay_empty(make_model: Build, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_says_that_places_stay_empty(
+    make_model: Build, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.WARNING)
     make_model(model="BPR", eval_args=cold("item"), topk=[4], valid_metric="MRR@4")
     assert "candidates" not in caplog.text

@@ -22,7 +22,12 @@ View = dict[int, dict[str, float]]
 
 K = 5
 METRICS = ["Recall", "NDCG", "Precision", "Coverage", "ItemCoverage", "ARP", "GAUC"]
-SETTINGS: dict[str, Any] = {"metrics": METRICS, "topk": [K], "valid_metric": f"NDCG@{K}", "metric_decimal_place": 10}
+SETTINGS: dict[str, Any] = {
+    "metrics": METRICS,
+    "topk": [K],
+    "valid_metric": f"NDCG@{K}",
+    "metric_decimal_place": 10,
+}
 
 
 def mixed(group_by: str) -> dict[str, Any]:
@@ -44,7 +49,9 @@ def scores_of(model: Any, n_users: int) -> NDArray[Any]:
     return found.reshape(n_users, -1).numpy()
 
 
-def expected(built: tuple[Any, ...], group_by: str, candidates: str) -> dict[str, tuple[View, set[int]]]:
+def expected(
+    built: tuple[Any, ...], group_by: str, candidates: str
+) -> dict[str, tuple[View, set[int]]]:
     """For each view the results of its users, and its candidates, by the definitions of the guide."""
     _, model, *loaders = built
     train, valid, test = map(pairs, loaders)
@@ -59,7 +66,11 @@ def expected(built: tuple[Any, ...], group_by: str, candidates: str) -> dict[str
 
     pools = {"cold": {i for _, i in cold}, "warm": items | {i for _, i in test - cold}}
     if candidates == "all":
-        pools = {"cold": every, "warm": every} if group_by == "user" else {"cold": every - items, "warm": items}
+        pools = (
+            {"cold": every, "warm": every}
+            if group_by == "user"
+            else {"cold": every - items, "warm": items}
+        )
     pools[""] = pools["cold"] | pools["warm"]
 
     scores = scores_of(model, loaders[0]._dataset.user_num)
@@ -96,7 +107,12 @@ def trainer_of(built: tuple[Any, ...]) -> Any:
 @pytest.mark.parametrize("group_by", ["item", "user", "both"])
 @pytest.mark.parametrize("model", ["BPR", "SiBraR"])
 def test_three_columns(make_model: Build, model: str, group_by: str, candidates: str) -> None:
-    settings = {"eval_args": mixed(group_by), "eval_candidates": candidates, "eval_batch_size": 150, **SETTINGS}
+    settings = {
+        "eval_args": mixed(group_by),
+        "eval_candidates": candidates,
+        "eval_batch_size": 150,
+        **SETTINGS,
+    }
     built = (
         make_model(model=model, user_modalities="auto", **settings)
         if model == "SiBraR"
@@ -109,7 +125,10 @@ def test_three_columns(make_model: Build, model: str, group_by: str, candidates:
         suffix = f"[{name}]" if name else ""
         frame = pd.DataFrame.from_dict(rows, orient="index")
         for metric in (f"recall@{K}", f"ndcg@{K}", f"precision@{K}"):
-            assert result[f"{metric}{suffix}"] == pytest.approx(frame[metric].mean(), abs=1e-9), (name, metric)
+            assert result[f"{metric}{suffix}"] == pytest.approx(frame[metric].mean(), abs=1e-9), (
+                name,
+                metric,
+            )
         listed = {i for row in frame["top"] for i in row}
         assert result[f"coverage@{K}{suffix}"] == pytest.approx(len(listed) / len(pool))
         assert result[f"itemcoverage@{K}{suffix}"] == pytest.approx(len(listed) / n_items)
@@ -124,7 +143,11 @@ def test_three_columns(make_model: Build, model: str, group_by: str, candidates:
 def test_results_of_users(make_model: Build, tmp_path: Path) -> None:
     file = tmp_path / "users.csv"
     built = make_model(
-        model="BPR", eval_args=mixed("item"), save_per_user=str(file), eval_groups={"gender": "user"}, **SETTINGS
+        model="BPR",
+        eval_args=mixed("item"),
+        save_per_user=str(file),
+        eval_groups={"gender": "user"},
+        **SETTINGS,
     )
     result = trainer_of(built).evaluate(built[-1], load_best_model=False)
     frame = pd.read_csv(file).set_index("user_id")
@@ -135,7 +158,9 @@ def test_results_of_users(make_model: Build, tmp_path: Path) -> None:
         suffix = f"[{name}]" if name else ""
         own = frame[f"ndcg@{K}{suffix}"].dropna()
         assert sorted(own.index) == sorted(tokens[list(rows)])
-        assert own[tokens[list(rows)]].tolist() == pytest.approx([row[f"ndcg@{K}"] for row in rows.values()])
+        assert own[tokens[list(rows)]].tolist() == pytest.approx(
+            [row[f"ndcg@{K}"] for row in rows.values()]
+        )
         assert result[f"ndcg@{K}{suffix}"] == pytest.approx(own.mean(), abs=1e-9)
     groups = {key.split("[", 1)[1] for key in result if "[gender" in key}
     assert groups == {f"gender=c{n}]" for n in range(3)}  # groups are of all interactions
@@ -161,30 +186,66 @@ def test_early_stopping(make_model: Build, tmp_path: Path, view: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:distutils Version classes:DeprecationWarning:thop")  # RecBole counts operations
-@pytest.mark.parametrize("model", ["SiBraR", "EASEContent", "Pop", "ItemKNN", "LightGCN", "MultiVAE", "NeuMF"])
+@pytest.mark.filterwarnings(
+    "ignore:distutils Version classes:DeprecationWarning:thop"
+)  # RecBole counts operations
+@pytest.mark.parametrize(
+    "model", ["SiBraR", "EASEContent", "Pop", "ItemKNN", "LightGCN", "MultiVAE", "NeuMF"]
+)
 def test_whole_run(make_model: Build, tiny_folder: Path, model: str) -> None:
     """Saved loaders, another batch size and repeatable interactions change nothing but what they are for."""
-    settings = {"data_path": str(tiny_folder), "show_progress": False, "state": "ERROR", "epochs": 1, **SETTINGS}
-    settings |= {"eval_args": mixed("item"), "valid_metric": f"Recall@{K}[cold]", "train_batch_size": 512}
+    settings = {
+        "data_path": str(tiny_folder),
+        "show_progress": False,
+        "state": "ERROR",
+        "epochs": 1,
+        **SETTINGS,
+    }
+    settings |= {
+        "eval_args": mixed("item"),
+        "valid_metric": f"Recall@{K}[cold]",
+        "train_batch_size": 512,
+    }
     if model == "MultiVAE":
         settings["train_neg_sample_args"] = None
-    first = run_recbole(model=model, dataset="tiny", config_dict={**settings, "save_dataloaders": True})
+    first = run_recbole(
+        model=model, dataset="tiny", config_dict={**settings, "save_dataloaders": True}
+    )
     again = run_recbole(model=model, dataset="tiny", config_dict=settings)
-    single = run_recbole(model=model, dataset="tiny", config_dict={**settings, "eval_batch_size": 1})
+    single = run_recbole(
+        model=model, dataset="tiny", config_dict={**settings, "eval_batch_size": 1}
+    )
     assert set(first["best_valid_result"]) == set(first["test_result"])
     for other in (again, single):
-        assert dict(other["test_result"]) == pytest.approx(dict(first["test_result"]), nan_ok=True, abs=1e-9)
+        assert dict(other["test_result"]) == pytest.approx(
+            dict(first["test_result"]), nan_ok=True, abs=1e-9
+        )
         assert other["best_valid_score"] == pytest.approx(first["best_valid_score"])
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:distutils Version classes:DeprecationWarning:thop")  # RecBole counts operations
+@pytest.mark.filterwarnings(
+    "ignore:distutils Version classes:DeprecationWarning:thop"
+)  # RecBole counts operations
 def test_resumed_run(make_model: Build, tiny_folder: Path) -> None:
-    settings = {"data_path": str(tiny_folder), "show_progress": False, "state": "ERROR", "load_col": None, **SETTINGS}
-    settings |= {"eval_args": mixed("item"), "valid_metric": f"NDCG@{K}[cold]", "train_batch_size": 512}
+    settings = {
+        "data_path": str(tiny_folder),
+        "show_progress": False,
+        "state": "ERROR",
+        "load_col": None,
+        **SETTINGS,
+    }
+    settings |= {
+        "eval_args": mixed("item"),
+        "valid_metric": f"NDCG@{K}[cold]",
+        "train_batch_size": 512,
+    }
     whole = run_recbole(model="SiBraR", dataset="tiny", config_dict={**settings, "epochs": 4})
-    half = run_recbole(model="SiBraR", dataset="tiny", config_dict={**settings, "epochs": 2, "checkpoint_dir": "half"})
+    half = run_recbole(
+        model="SiBraR",
+        dataset="tiny",
+        config_dict={**settings, "epochs": 2, "checkpoint_dir": "half"},
+    )
     resumed = {**settings, "epochs": 4, "resume": half["checkpoint"]}
     again = run_recbole(model="SiBraR", dataset="tiny", config_dict=resumed)
     for result in ("best_valid_result", "test_result"):
@@ -208,7 +269,11 @@ def test_repeatable(make_model: Build) -> None:
 @pytest.mark.parametrize(
     ("arguments", "metric", "message"),
     [
-        (mixed("item"), "NDCG@5[new]", r"one of metrics: Recall@5, .*, each also with \[cold\] or \[warm\]"),
+        (
+            mixed("item"),
+            "NDCG@5[new]",
+            r"one of metrics: Recall@5, .*, each also with \[cold\] or \[warm\]",
+        ),
         (mixed("item"), "NDCG@7[cold]", r"a cut-off of topk"),
         (
             {"split": {"CS": [0.6, 0.2, 0.2]}, "group_by": "item"},
@@ -217,7 +282,9 @@ def test_repeatable(make_model: Build) -> None:
         ),
     ],
 )
-def test_wrong_valid_metric(make_model: Build, arguments: dict[str, Any], metric: str, message: str) -> None:
+def test_wrong_valid_metric(
+    make_model: Build, arguments: dict[str, Any], metric: str, message: str
+) -> None:
     built = make_model(model="BPR", eval_args=arguments, **{**SETTINGS, "valid_metric": metric})
     with pytest.raises(ConfigError, match=rf"^valid_metric: found .*{message}"):
         trainer_of(built).fit(built[2], built[3], show_progress=False)
@@ -225,10 +292,17 @@ def test_wrong_valid_metric(make_model: Build, arguments: dict[str, Any], metric
 
 def test_handmade_loader(make_model: Build) -> None:
     """Views are worked out where RecBole makes the loaders."""
-    built = make_model(model="BPR", eval_args=mixed("item"), metrics=["Recall"], topk=[K], valid_metric=f"Recall@{K}")
+    built = make_model(
+        model="BPR",
+        eval_args=mixed("item"),
+        metrics=["Recall"],
+        topk=[K],
+        valid_metric=f"Recall@{K}",
+    )
     config, test = built[0], built[-1]
     loader = type(test)(config, test._dataset, test._sampler, shuffle=False)
     with pytest.raises(
-        ConfigError, match=r"^eval_args: split: found .*, which needs the training data; make the loaders"
+        ConfigError,
+        match=r"^eval_args: split: found .*, which needs the training data; make the loaders",
     ):
         trainer_of(built).evaluate(loader, load_best_model=False)

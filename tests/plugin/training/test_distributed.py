@@ -30,9 +30,14 @@ def found(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
     for n in (1, 3):
         (folder / str(n)).mkdir()
         command = [sys.executable, str(SCRIPT), str(folder / f"out{n}"), str(shared_folder), str(n)]
-        done = subprocess.run(command, cwd=folder / str(n), capture_output=True, text=True, timeout=900)
+        done = subprocess.run(
+            command, cwd=folder / str(n), capture_output=True, text=True, timeout=900
+        )
         assert done.returncode == 0, done.stderr
-    one, *three = (torch.load(folder / f"out{name}", weights_only=False) for name in ("1.0", "3.0", "3.1", "3.2"))
+    one, *three = (
+        torch.load(folder / f"out{name}", weights_only=False)
+        for name in ("1.0", "3.0", "3.1", "3.2")
+    )
     return {"folder": folder, "one": one, "three": three}
 
 
@@ -104,7 +109,8 @@ def test_each_process_has_a_third(found: dict[str, Any]) -> None:
 
 def test_batches_add_up_to_one(found: dict[str, Any]) -> None:
     one, *parts = (
-        [len(batch) for batch in part["trainings"]["SiBraR"]["seen"]] for part in (found["one"], *found["three"])
+        [len(batch) for batch in part["trainings"]["SiBraR"]["seen"]]
+        for part in (found["one"], *found["three"])
     )
     assert one[0] == sum(part[0] for part in parts)  # 51 positives
 
@@ -115,7 +121,9 @@ def test_one_process_writes(found: dict[str, Any]) -> None:
         assert (folder / first["trainings"][name]["file"]).is_file()
     logs = len(list((folder / "log" / "MultiVAE").glob("*.log")))
     assert logs == len(list((found["folder"] / "1" / "log" / "MultiVAE").glob("*.log"))) == 1
-    boards = [len(list((found["folder"] / n / "log_tensorboard").rglob("events*"))) for n in ("1", "3")]
+    boards = [
+        len(list((found["folder"] / n / "log_tensorboard").rglob("events*"))) for n in ("1", "3")
+    ]
     assert boards[0] == boards[1]
 
 
@@ -133,7 +141,10 @@ def test_checkpoint_fits_a_single_process(
 
 def test_single_process_of_torchrun(make_model: Callable[..., Any]) -> None:
     results = []
-    for keys in ({}, {"local_rank": 0, "nproc": 1, "world_size": 1, "offset": 0, "ip": "localhost", "port": "1"}):
+    for keys in (
+        {},
+        {"local_rank": 0, "nproc": 1, "world_size": 1, "offset": 0, "ip": "localhost", "port": "1"},
+    ):
         config, model, train, valid, test = make_model(model="BPR", **keys)
         trainer = Trainer(config, model)
         trainer.fit(train, valid)

@@ -22,7 +22,12 @@ from recbole_sibrar.checkpoint_loading import load_checkpoint
 pytestmark = [pytest.mark.slow, pytest.mark.processes]
 
 START = "import sys; from recbole_sibrar.cli import run_recbole; sys.exit(run_recbole())"
-SIBRAR = ["--model=SiBraR", "--load_col=None", "--dropout_prob=0.3", "--item_modalities=[interactions,text]"]
+SIBRAR = [
+    "--model=SiBraR",
+    "--load_col=None",
+    "--dropout_prob=0.3",
+    "--item_modalities=[interactions,text]",
+]
 BPR = ["--model=BPR", "--load_col={'inter': ['user_id', 'item_id']}"]
 
 
@@ -31,12 +36,26 @@ class Command:
 
     def __init__(self, data_path: Path, folder: Path, *options: str) -> None:
         self.folder = folder
-        fixed = ["--dataset=tiny", f"--data_path={data_path}", "--show_progress=False", "--tensorboard=none"]
-        training = ["--stopping_step=1000", "--learning_rate=0.01", "--use_gpu=False", "--resume=auto"]
+        fixed = [
+            "--dataset=tiny",
+            f"--data_path={data_path}",
+            "--show_progress=False",
+            "--tensorboard=none",
+        ]
+        training = [
+            "--stopping_step=1000",
+            "--learning_rate=0.01",
+            "--use_gpu=False",
+            "--resume=auto",
+        ]
         self.options = [*fixed, *training, *options]
 
     def start(self, name: str) -> subprocess.Popen[str]:
-        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        pipes: dict[str, Any] = {
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.STDOUT,
+            "text": True,
+        }
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         command = [sys.executable, "-c", START, *self.options, f"--checkpoint_dir={name}"]
         process = subprocess.Popen(command, cwd=self.folder, env=environment, **pipes)
@@ -107,7 +126,9 @@ def test_killed_runs_end_as_undisturbed_ones(
 
 
 @pytest.mark.usefixtures("here")
-def test_sigterm_and_max_hours(tiny_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_sigterm_and_max_hours(
+    tiny_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     command = Command(tiny_folder, tmp_path, *BPR, "--epochs=100")
     assert command.run("alone") == 0
     expected = command.outcome("alone", caplog.text)
@@ -117,9 +138,13 @@ def test_sigterm_and_max_hours(tiny_folder: Path, tmp_path: Path, caplog: pytest
     run.send_signal(signal.SIGTERM)
     output, _ = run.communicate()
     assert run.returncode == 143, output
-    assert re.search(r"stopped by SIGTERM in epoch \d+; --resume=stopped/.*-last\.pth continues this run", output)
+    assert re.search(
+        r"stopped by SIGTERM in epoch \d+; --resume=stopped/.*-last\.pth continues this run", output
+    )
 
-    with pytest.raises(SystemExit, match=r"stopped by max_hours in epoch \d+; --resume=stopped/") as stopped:
+    with pytest.raises(
+        SystemExit, match=r"stopped by max_hours in epoch \d+; --resume=stopped/"
+    ) as stopped:
         command.run("stopped", "--max_hours=0.000001")
     assert stopped.value.code == 75
 

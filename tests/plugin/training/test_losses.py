@@ -45,13 +45,20 @@ def test_overflowing_field_is_named(
         Trainer(config, model).fit(train, saved=False, show_progress=False)
     message = str(caught.value)
     assert message.startswith("the training loss is ")
-    assert f"the item field '{field}' has values up to {largest:.3g}, the largest of all fields" in message
+    assert (
+        f"the item field '{field}' has values up to {largest:.3g}, the largest of all fields"
+        in message
+    )
     assert f"scale it by {key}: {{{field}: standard}}" in message
     assert "\n" not in message
 
 
-@pytest.mark.parametrize("settings", [{"normalize_vectors": "standard"}, {"normalize_vectors": {"text": "l2"}}])
-def test_the_keys_of_the_message_help(make_model: MakeModel, tiny_folder: Path, settings: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "settings", [{"normalize_vectors": "standard"}, {"normalize_vectors": {"text": "l2"}}]
+)
+def test_the_keys_of_the_message_help(
+    make_model: MakeModel, tiny_folder: Path, settings: dict[str, Any]
+) -> None:
     enlarge(tiny_folder, 4, 4e18)
     config, model, train, *_ = make_model(batch_norm="none", **settings)
     Trainer(config, model).fit(train, saved=False, show_progress=False)
@@ -82,9 +89,12 @@ def test_scaled_outliers_have_other_advice(make_model: MakeModel) -> None:
 
 
 @pytest.mark.parametrize(
-    ("loss", "scaler", "ends"), [("nan", False, 1), ("inf", False, 1), ("inf", True, 0), ("1", False, 0)]
+    ("loss", "scaler", "ends"),
+    [("nan", False, 1), ("inf", False, 1), ("inf", True, 0), ("1", False, 0)],
 )
-def test_a_scaler_may_skip_infinite_losses(make_model: MakeModel, loss: str, scaler: bool, ends: int) -> None:
+def test_a_scaler_may_skip_infinite_losses(
+    make_model: MakeModel, loss: str, scaler: bool, ends: int
+) -> None:
     config, model, *_ = make_model()
     trainer = Trainer(config, model)
     trainer.enable_scaler = scaler

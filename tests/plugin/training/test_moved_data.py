@@ -27,7 +27,9 @@ METRIC = {"metrics": ["Recall", "NDCG"], "valid_metric": "NDCG@10", "epochs": 1}
 
 
 @pytest.fixture
-def moved(make_model: Build, tiny_folder: Path, tmp_path: Path) -> Callable[..., tuple[Any, str, Path]]:
+def moved(
+    make_model: Build, tiny_folder: Path, tmp_path: Path
+) -> Callable[..., tuple[Any, str, Path]]:
     """Train a model and move its data: the trained model, its checkpoint, the folder above the data."""
 
     def build(model: str = "SiBraR", **keys: Any) -> tuple[Any, str, Path]:
@@ -41,12 +43,16 @@ def moved(make_model: Build, tiny_folder: Path, tmp_path: Path) -> Callable[...,
 
 
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
-def test_data_that_are_gone_are_one_line(moved: Callable[..., Any], model: str, tiny_folder: Path) -> None:
+def test_data_that_are_gone_are_one_line(
+    moved: Callable[..., Any], model: str, tiny_folder: Path
+) -> None:
     _, file, _ = moved(model)
     with pytest.raises(CheckpointError) as caught:
         load_data_and_model(file)
     text = str(caught.value)
-    assert text.startswith(f"{file}: its data set 'tiny' was read from {tiny_folder / 'tiny'}, where tiny.inter cannot")
+    assert text.startswith(
+        f"{file}: its data set 'tiny' was read from {tiny_folder / 'tiny'}, where tiny.inter cannot"
+    )
     assert "--data_path=FOLDER" in text
     assert "load_data_and_model(file, data_path=FOLDER)" in text
     assert "\n" not in text
@@ -56,9 +62,16 @@ def test_data_that_are_gone_are_one_line(moved: Callable[..., Any], model: str, 
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["above", "itself", "relative", "path"])
 @pytest.mark.parametrize("model", ["SiBraR", "BPR"])
-def test_data_are_read_from_their_new_place(moved: Callable[..., Any], model: str, form: str) -> None:
+def test_data_are_read_from_their_new_place(
+    moved: Callable[..., Any], model: str, form: str
+) -> None:
     network, file, folder = moved(model)
-    forms = {"above": str(folder), "itself": str(folder / "tiny"), "relative": os.path.relpath(folder), "path": folder}
+    forms = {
+        "above": str(folder),
+        "itself": str(folder / "tiny"),
+        "relative": os.path.relpath(folder),
+        "path": folder,
+    }
     config, loaded, _, _, _, test = load_data_and_model(file, data_path=forms[form])
     assert Path(config["data_path"]).samefile(folder / "tiny")
     for name, value in network.state_dict().items():
@@ -77,21 +90,29 @@ def test_the_place_of_training_is_enough(make_model: Build) -> None:
 def test_a_place_without_data_is_one_line(moved: Callable[..., Any], tmp_path: Path) -> None:
     _, file, _ = moved()
     with pytest.raises(
-        CheckpointError, match=rf"^--data_path: found {tmp_path}, .* tiny has tiny.inter, .* of {file}$"
+        CheckpointError,
+        match=rf"^--data_path: found {tmp_path}, .* tiny has tiny.inter, .* of {file}$",
     ):
         load_data_and_model(file, data_path=tmp_path)
 
 
-def test_parts_in_files_are_looked_for(make_model: Build, moved: Callable[..., Any], tiny_folder: Path) -> None:
+def test_parts_in_files_are_looked_for(
+    make_model: Build, moved: Callable[..., Any], tiny_folder: Path
+) -> None:
     parts = ["train", "valid", "test"]
     header, *rows = (tiny_folder / "tiny" / "tiny.inter").read_text().splitlines()
     for number, part in enumerate(parts):
-        text = "\n".join([header, *(row for place, row in enumerate(rows) if place % 3 == number)]) + "\n"
+        text = (
+            "\n".join([header, *(row for place, row in enumerate(rows) if place % 3 == number)])
+            + "\n"
+        )
         (tiny_folder / "tiny" / f"tiny.{part}.inter").write_text(text)
     _, file, folder = moved("BPR", benchmark_filename=parts)
     assert len(load_data_and_model(file, data_path=folder)[5]._dataset) == len(rows[2::3])
     (folder / "tiny" / "tiny.valid.inter").unlink()
-    with pytest.raises(CheckpointError, match=r"^--data_path: .* has tiny.train.inter, tiny.valid.inter, tiny.test"):
+    with pytest.raises(
+        CheckpointError, match=r"^--data_path: .* has tiny.train.inter, tiny.valid.inter, tiny.test"
+    ):
         load_data_and_model(file, data_path=folder)
 
 
@@ -114,7 +135,9 @@ def test_commands_take_the_new_place(
     capsys.readouterr()
     assert cli.main([command, file, *extra]) == cli.WRONG_INPUT
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"recbole-sibrar {command}: error: {file}: its data set 'tiny' was read from ")
+    assert line.startswith(
+        f"recbole-sibrar {command}: error: {file}: its data set 'tiny' was read from "
+    )
     assert "--data_path=FOLDER" in line
     assert cli.main([command, file, *extra, f"--data_path={folder}"]) == 0
     assert len(pd.read_csv(f"{command}/{command}.csv"))
@@ -129,9 +152,21 @@ def test_a_report_takes_the_new_place(
     run = comparison / "runs" / "SiBraR-1-000000000000"
     (run / CHECKPOINT).parent.mkdir(parents=True)
     shutil.copy(file, run / CHECKPOINT)
-    result = {"test_result": {"ndcg@10": 0.1}, "best_valid_score": 0.1, "seconds": 1, "peak_memory_mb": 1}
+    result = {
+        "test_result": {"ndcg@10": 0.1},
+        "best_valid_score": 0.1,
+        "seconds": 1,
+        "peak_memory_mb": 1,
+    }
     (run / "result.json").write_text(json.dumps(result))
-    head = {"name": "SiBraR", "model": "SiBraR", "seed": 1, "minutes": 1, "valid_score": 0.1, "ndcg@10": 0.1}
+    head = {
+        "name": "SiBraR",
+        "model": "SiBraR",
+        "seed": 1,
+        "minutes": 1,
+        "valid_score": 0.1,
+        "ndcg@10": 0.1,
+    }
     pd.DataFrame([head]).to_csv(comparison / "results.csv", index=False)
 
     capsys.readouterr()

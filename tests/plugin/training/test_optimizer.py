@@ -11,9 +11,13 @@ from recbole.trainer import Trainer
 Build = Callable[..., tuple[Any, ...]]
 
 
-@pytest.mark.parametrize(("learner", "plain"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)])
+@pytest.mark.parametrize(
+    ("learner", "plain"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)]
+)
 def test_fused_step_equals_the_plain_one(make_model: Build, learner: str, plain: Any) -> None:
-    config, model, train_data, *_ = make_model(learner=learner, learning_rate=0.01, weight_decay=0.1)
+    config, model, train_data, *_ = make_model(
+        learner=learner, learning_rate=0.01, weight_decay=0.1
+    )
     reference = copy.deepcopy(model)
     trainer = Trainer(config, model)
     expected = plain(reference.parameters(), lr=0.01, weight_decay=0.1, foreach=False)

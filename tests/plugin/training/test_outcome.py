@@ -25,7 +25,9 @@ def run(make_config: MakeConfig, caplog: pytest.LogCaptureFixture) -> Run:
 
     def start(model: str = "SiBraR", saved: bool = True, **keys: Any) -> tuple[dict[str, Any], str]:
         config = make_config(model, **keys)
-        result = run_recbole(model, "tiny", config_dict=dict(config.variable_config_dict), saved=saved)
+        result = run_recbole(
+            model, "tiny", config_dict=dict(config.variable_config_dict), saved=saved
+        )
         return result, re.sub(r"\x1b\[[0-9;]*m", "", caplog.text)
 
     return start
@@ -75,7 +77,9 @@ def test_the_block_says_what_was_run(run: Run) -> None:
     assert block["data"] == "tiny: 30 users, 40 items, parts by RS [0.8, 0.1, 0.1], seed 7"
     assert block["test"] == f"ndcg@10 : {result['test_result']['ndcg@10']}"
     assert block["validation"] == f"ndcg@10 : {result['best_valid_result']['ndcg@10']}"
-    saved = [int(epoch) for epoch in re.findall(r"epoch (\d+) training", log.split("Saving current")[-2])]
+    saved = [
+        int(epoch) for epoch in re.findall(r"epoch (\d+) training", log.split("Saving current")[-2])
+    ]
     assert block["training"] == f"epochs 0 to 2, the best by NDCG@10 is {saved[-1]}"
 
 
@@ -104,8 +108,12 @@ def test_losses_of_recbole_stay(run: Run) -> None:
 
 @pytest.mark.slow
 def test_files_are_said(run: Run, tiny_folder: Path) -> None:
-    lines = (tiny_folder / "tiny" / "tiny.inter").read_text(encoding="utf-8").splitlines(keepends=True)
+    lines = (
+        (tiny_folder / "tiny" / "tiny.inter").read_text(encoding="utf-8").splitlines(keepends=True)
+    )
     for part, rows in (("train", lines[1:250]), ("valid", lines[250:280]), ("test", lines[280:])):
-        (tiny_folder / "tiny" / f"tiny.{part}.inter").write_text("".join([lines[0], *rows]), encoding="utf-8")
+        (tiny_folder / "tiny" / f"tiny.{part}.inter").write_text(
+            "".join([lines[0], *rows]), encoding="utf-8"
+        )
     _, log = run("Pop", benchmark_filename=["train", "valid", "test"])
     assert "parts by files" in closing(log)["data"]

@@ -29,7 +29,9 @@ print(json.dumps([result, items.tolist()], default=float))
 
 
 @pytest.mark.parametrize("name", ["SiBraR", "DropoutNet", "CLCRec"])
-def test_same_results_in_a_fresh_process(make_model: Callable[..., tuple[Any, ...]], tmp_path: Path, name: str) -> None:
+def test_same_results_in_a_fresh_process(
+    make_model: Callable[..., tuple[Any, ...]], tmp_path: Path, name: str
+) -> None:
     config, model, train, valid, test = make_model(model=name, user_modalities="auto")
     trainer = Trainer(config, model)
     trainer.fit(train, valid)

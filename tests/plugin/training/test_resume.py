@@ -20,14 +20,22 @@ from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.trainer import state
 
 Build = Callable[..., tuple[Any, ...]]
-HARD = {"epochs": 6, "dropout_prob": 0.3, "batch_norm": "last", "user_modalities": "auto", "stopping_step": 100}
+HARD = {
+    "epochs": 6,
+    "dropout_prob": 0.3,
+    "batch_norm": "last",
+    "user_modalities": "auto",
+    "stopping_step": 100,
+}
 
 
 def parameters(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in model.state_dict().items()}
 
 
-def train(make_model: Build, file: Path, stop_after: int | None = None, **settings: Any) -> dict[str, Any]:
+def train(
+    make_model: Build, file: Path, stop_after: int | None = None, **settings: Any
+) -> dict[str, Any]:
     """Train to the end, or press Ctrl-C after an epoch, and collect the results."""
     config, model, train_data, valid_data, test_data = make_model(**settings)
     trainer = Trainer(config, model)
@@ -64,7 +72,9 @@ def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("worker", [0, 2])
 @pytest.mark.parametrize("stop_after", [0, 3])
-def test_resumed_run_ends_as_a_whole_one(make_model: Build, tmp_path: Path, stop_after: int, worker: int) -> None:
+def test_resumed_run_ends_as_a_whole_one(
+    make_model: Build, tmp_path: Path, stop_after: int, worker: int
+) -> None:
     expected = train(make_model, tmp_path / "whole.pth", **HARD)
     checkpoint = tmp_path / "part.pth"
     assert train(make_model, checkpoint, stop_after, worker=worker, **HARD) == {}
@@ -115,13 +125,16 @@ def test_validation_every_few_epochs(make_model: Build, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_finished_run_can_be_prolonged(make_model: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_finished_run_can_be_prolonged(
+    make_model: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     validate = Trainer._valid_epoch
 
     def better_each_epoch(trainer: Trainer, *args: Any, **kwargs: Any) -> tuple[float, Any]:
         return len(trainer.train_loss_dict), validate(trainer, *args, **kwargs)[1]
 
-    monkeypatch.setattr(Trainer, "_valid_epoch", better_each_epoch)  # so that there is a checkpoint of each
+    # so that there is a checkpoint of each
+    monkeypatch.setattr(Trainer, "_valid_epoch", better_each_epoch)
     settings = {"learning_rate": 0.01, "stopping_step": 100}
     expected = train(make_model, tmp_path / "whole.pth", epochs=4, **settings)
     checkpoint = tmp_path / "part.pth"
@@ -129,12 +142,16 @@ def test_finished_run_can_be_prolonged(make_model: Build, tmp_path: Path, monkey
     assert load_checkpoint(str(checkpoint))["epoch"] == 1
     train(make_model, checkpoint, epochs=2, resume=str(checkpoint), **settings)
     assert load_checkpoint(str(checkpoint))["epoch"] == 1
-    assert_same(train(make_model, checkpoint, epochs=4, resume=str(checkpoint), **settings), expected)
+    assert_same(
+        train(make_model, checkpoint, epochs=4, resume=str(checkpoint), **settings), expected
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("changed", [{"embedding_size": 8}, {"learner": "sgd"}, {"model": "BPR"}])
-def test_checkpoint_of_another_model(make_model: Build, tmp_path: Path, changed: dict[str, Any]) -> None:
+def test_checkpoint_of_another_model(
+    make_model: Build, tmp_path: Path, changed: dict[str, Any]
+) -> None:
     checkpoint = tmp_path / "other.pth"
     train(make_model, checkpoint, epochs=1)
     with pytest.raises((ValueError, Exception)) as refused:
@@ -144,13 +161,17 @@ def test_checkpoint_of_another_model(make_model: Build, tmp_path: Path, changed:
     assert "\n" not in str(refused.value)
 
 
-def test_checkpoint_without_random_states(make_model: Build, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_checkpoint_without_random_states(
+    make_model: Build, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     checkpoint = tmp_path / "plain.pth"
     train(make_model, checkpoint, 1, model="BPR", epochs=3)
     content = load_checkpoint(str(checkpoint))
     del content[state.STATE]
     torch.save(content, checkpoint)
-    config, model, train_data, valid_data, _ = make_model(model="BPR", epochs=3, resume=str(checkpoint))
+    config, model, train_data, valid_data, _ = make_model(
+        model="BPR", epochs=3, resume=str(checkpoint)
+    )
     trainer = Trainer(config, model)
     trainer.fit(train_data, valid_data)
     assert "was written without recbole_sibrar" in caplog.text
@@ -158,11 +179,15 @@ def test_checkpoint_without_random_states(make_model: Build, tmp_path: Path, cap
 
 
 def test_own_trainers_cannot_be_resumed(make_config: Callable[..., Config]) -> None:
-    with pytest.raises(ConfigError, match=r"resume: found 'x\.pth', but RecVAE has a trainer of its own"):
+    with pytest.raises(
+        ConfigError, match=r"resume: found 'x\.pth', but RecVAE has a trainer of its own"
+    ):
         make_config(model="RecVAE", resume="x.pth")
 
 
-def test_failed_write_keeps_the_checkpoint(make_model: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_write_keeps_the_checkpoint(
+    make_model: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config, model, train_data, valid_data, _ = make_model(epochs=1)
     trainer = Trainer(config, model)
     trainer.saved_model_file = str(tmp_path / "model.pth")
@@ -174,7 +199,9 @@ def test_failed_write_keeps_the_checkpoint(make_model: Build, tmp_path: Path, mo
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(torch, "save", disk_full)
-    with pytest.raises(DataError, match=r"model\.pth: No space left on device; .*-last\.pth is intact"):
+    with pytest.raises(
+        DataError, match=r"model\.pth: No space left on device; .*-last\.pth is intact"
+    ):
         trainer._save_checkpoint(1)
     assert Path(trainer.saved_model_file).read_bytes() == before
     assert not list(tmp_path.glob("*.part"))

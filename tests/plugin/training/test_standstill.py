@@ -13,7 +13,9 @@ MakeModel = Callable[..., tuple[Any, ...]]
 
 
 @pytest.mark.parametrize(("learning_rate", "warned"), [(0.0, True), (1e-9, True), (0.01, False)])
-def test_warning(make_model: MakeModel, caplog: pytest.LogCaptureFixture, learning_rate: float, warned: bool) -> None:
+def test_warning(
+    make_model: MakeModel, caplog: pytest.LogCaptureFixture, learning_rate: float, warned: bool
+) -> None:
     """Without steps all stands still; negatives drawn anew change the loss of an unchanged model."""
     keys = {"learning_rate": learning_rate, "weight_decay": 0.0, "epochs": 8, "stopping_step": 100}
     config, model, train, valid, _ = make_model(model="DropoutNet", state="WARNING", **keys)

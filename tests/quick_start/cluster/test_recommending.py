@@ -42,7 +42,10 @@ def test_an_actor_answers_as_the_model(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("shard", "message"),
     [
-        (Shard(users=pa.table({"user_id": ["anne"]})), "user 'anne' is unknown; did you mean 'ann'?"),
+        (
+            Shard(users=pa.table({"user_id": ["anne"]})),
+            "user 'anne' is unknown; did you mean 'ann'?",
+        ),
         (Shard(users=pa.table({"interactions": [1.5]})), None),
         (Shard(users=pa.table({"age": [3]})), "'age' is no field"),
     ],
@@ -64,7 +67,9 @@ def test_results_keep_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(0)
     waiting: list[int] = []
 
-    def wait(references: list[int], num_returns: int, timeout: float | None) -> tuple[list[int], list[int]]:
+    def wait(
+        references: list[int], num_returns: int, timeout: float | None
+    ) -> tuple[list[int], list[int]]:
         waiting.append(len(references))
         ready = [one for one in references if random.random() < 0.4]
         return (ready or references[:1] if timeout is None else ready), []
@@ -89,11 +94,21 @@ def test_results_keep_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 @pytest.mark.processes
-def test_lines_are_those_without_a_cluster(folder: Path, tmp_path: Path, run_command: Callable[..., Any]) -> None:
-    rows = [{"user_id": f"n{n}", "interactions": ["alien", f"x{n}"], "country": "AT"} for n in range(30)]
+def test_lines_are_those_without_a_cluster(
+    folder: Path, tmp_path: Path, run_command: Callable[..., Any]
+) -> None:
+    rows = [
+        {"user_id": f"n{n}", "interactions": ["alien", f"x{n}"], "country": "AT"} for n in range(30)
+    ]
     (tmp_path / "users.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     (tmp_path / "new.csv").write_text("item_id,year\nsolaris,1972\n", encoding="utf-8")
-    common = ["recommend", str(folder), "--users=users.jsonl", "--items=new.csv", "--filter=year > 1950"]
+    common = [
+        "recommend",
+        str(folder),
+        "--users=users.jsonl",
+        "--items=new.csv",
+        "--filter=year > 1950",
+    ]
 
     for more in (["--output=one.csv"], ["--output=two.csv", "--cluster=local"]):
         done = run_command("recbole-sibrar", [*common, *more], tmp_path)
@@ -102,9 +117,14 @@ def test_lines_are_those_without_a_cluster(folder: Path, tmp_path: Path, run_com
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
 
 
-def test_a_cluster_that_is_not_there(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cluster_that_is_not_there(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     output = tmp_path / "recs.csv"
-    assert cli.main(["recommend", str(folder), f"--output={output}", "--cluster=127.0.0.1:1"]) == cli.WRONG_INPUT
+    assert (
+        cli.main(["recommend", str(folder), f"--output={output}", "--cluster=127.0.0.1:1"])
+        == cli.WRONG_INPUT
+    )
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
     assert "--cluster: cannot use 127.0.0.1:1" in line
     assert not output.exists()

@@ -73,7 +73,9 @@ def test_a_failure_is_one_line(way: str) -> None:
     status, lines = run_program(way)
     assert status == 1
     (line,) = lines
-    assert line.startswith("prog: error: Ray has failed: one of its processes has ended or did not start")
+    assert line.startswith(
+        "prog: error: Ray has failed: one of its processes has ended or did not start"
+    )
     assert line.endswith("; try again")
 
 
@@ -140,8 +142,14 @@ def test_a_slow_end_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_ctrl_c_stays_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
     node = SimpleNamespace(dead_processes=list)
-    monkeypatch.setattr(ray, "init", lambda **options: monkeypatch.setattr(ray._private.worker, "_global_node", node))
-    monkeypatch.setattr(ray, "shutdown", lambda: monkeypatch.setattr(ray._private.worker, "_global_node", None))
+    monkeypatch.setattr(
+        ray,
+        "init",
+        lambda **options: monkeypatch.setattr(ray._private.worker, "_global_node", node),
+    )
+    monkeypatch.setattr(
+        ray, "shutdown", lambda: monkeypatch.setattr(ray._private.worker, "_global_node", None)
+    )
     with pytest.raises(KeyboardInterrupt), session.connected("local", "prog", "try again"):
         raise KeyboardInterrupt
 
@@ -157,17 +165,44 @@ def wait_for(found: Callable[[], object], seconds: float = 600) -> None:
 @pytest.mark.processes
 def test_a_search_ends_when_ray_is_killed(shared_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "a.hyper").write_text("learning_rate loguniform -9.2,-2.3\n")
-    keys = [f"--data_path={shared_folder}", "--load_col={'inter': ['user_id', 'item_id']}", "--tensorboard=none"]
-    options = ["--params_file=a.hyper", "--tool=Ray", "--algo=random", "--num_samples=1", "--resources_per_trial=cpu=1"]
-    arguments = ["-m", "BPR", "-d", "tiny", "--epochs=2000", "--stopping_step=2000", *options, *keys]
+    keys = [
+        f"--data_path={shared_folder}",
+        "--load_col={'inter': ['user_id', 'item_id']}",
+        "--tensorboard=none",
+    ]
+    options = [
+        "--params_file=a.hyper",
+        "--tool=Ray",
+        "--algo=random",
+        "--num_samples=1",
+        "--resources_per_trial=cpu=1",
+    ]
+    arguments = [
+        "-m",
+        "BPR",
+        "-d",
+        "tiny",
+        "--epochs=2000",
+        "--stopping_step=2000",
+        *options,
+        *keys,
+    ]
     code = "import sys; from recbole_sibrar.cli import run_hyper; sys.exit(run_hyper(sys.argv[1:]))"
     environment = {**os.environ, "RAY_TMPDIR": "/tmp/ray"}
     process = subprocess.Popen(
-        [sys.executable, "-c", code, *arguments], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, *arguments],
+        cwd=tmp_path,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
-        wait_for(lambda: list(tmp_path.glob("hyper/trials/*/log.txt")) or process.poll() is not None)
-        (raylet,) = [child for child in psutil.Process(process.pid).children() if child.name() == "raylet"]
+        wait_for(
+            lambda: list(tmp_path.glob("hyper/trials/*/log.txt")) or process.poll() is not None
+        )
+        (raylet,) = [
+            child for child in psutil.Process(process.pid).children() if child.name() == "raylet"
+        ]
         raylet.kill()
         _, errors = process.communicate(timeout=400)
     finally:

@@ -33,14 +33,18 @@ def plan(
     ) -> tuple[list[Run], list[str]]:
         notes: list[str] = []
         keys = {"data_path": str(tiny_folder), "load_col": "None", **keys}
-        runs = planning.plan(variants, dataset, files, keys, lambda first: list(seeds), Path("out"), notes.append)
+        runs = planning.plan(
+            variants, dataset, files, keys, lambda first: list(seeds), Path("out"), notes.append
+        )
         return runs, notes
 
     return build
 
 
 @pytest.fixture
-def fake(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+def fake(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str], None]]:
     """Replaces the process of a run by a shell script, which has the folder of the run in ``$3``."""
 
     def install(script: str) -> None:

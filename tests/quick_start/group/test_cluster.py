@@ -24,7 +24,13 @@ def folder(
     """A comparison on a cluster of this machine, with a model that fails, and what was written on standard error."""
     folder = tmp_path_factory.mktemp("compared")
     keys = [f"--data_path={shared_folder}", "--load_col=None", "--epochs=2", "--tensorboard=none"]
-    options = [f"--model_list={MODELS}", "--dataset=tiny", "--jobs=2", "--output=cluster", "--cluster=local"]
+    options = [
+        f"--model_list={MODELS}",
+        "--dataset=tiny",
+        "--jobs=2",
+        "--output=cluster",
+        "--cluster=local",
+    ]
     done = run_command("run_recbole_group", [*options, *keys], folder)
     assert done.returncode == 1, done.stderr
     return folder, done.stderr
@@ -32,7 +38,9 @@ def folder(
 
 @pytest.mark.slow
 @pytest.mark.processes
-@pytest.mark.filterwarnings("ignore:distutils Version classes:DeprecationWarning:thop")  # RecBole counts operations
+@pytest.mark.filterwarnings(
+    "ignore:distutils Version classes:DeprecationWarning:thop"
+)  # RecBole counts operations
 def test_cluster_results_equal_a_local_run(
     folder: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -42,11 +50,15 @@ def test_cluster_results_equal_a_local_run(
     found: list[Any] = []
     run = processes.run
     monkeypatch.setattr(processes, "run", lambda *arguments: found.append(run(*arguments)))
-    assert cli.run_recbole([f"--config_files={configuration}", "--save_per_user=users.parquet"]) == 0
+    assert (
+        cli.run_recbole([f"--config_files={configuration}", "--save_per_user=users.parquet"]) == 0
+    )
     (row,) = pd.read_csv(folder[0] / "cluster" / "results.csv").to_dict("records")
     assert row["name"] == "SiBraR"
     assert row["valid_score"] == found[0]["best_valid_score"]
-    assert {metric: row[metric] for metric in found[0]["test_result"]} == dict(found[0]["test_result"])
+    assert {metric: row[metric] for metric in found[0]["test_result"]} == dict(
+        found[0]["test_result"]
+    )
     (users,) = folder[0].glob("cluster/per_user/*.parquet")
     assert users.read_bytes() == Path("users.parquet").read_bytes()
 
@@ -69,7 +81,13 @@ def test_unshared_machine_returns_files(folder: tuple[Path, str], tmp_path: Path
     status, files = group_cluster.run_job(job)
     assert status == 0
     assert {file: file.stat().st_mtime_ns for file in done.rglob("*")} == before
-    assert {"result.json", "log.txt", "per_user.parquet", "learning_curve.csv", "checkpoint/model.pth"} <= set(files)
+    assert {
+        "result.json",
+        "log.txt",
+        "per_user.parquet",
+        "learning_curve.csv",
+        "checkpoint/model.pth",
+    } <= set(files)
     assert files["per_user.parquet"] == (done / "per_user.parquet").read_bytes()
 
 

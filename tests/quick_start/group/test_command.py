@@ -21,7 +21,8 @@ def test_interrupted_command_gives_advice(
     data = ["-d=tiny", f"--data_path={tiny_folder}", "--load_col=None"]
     assert cli.run_recbole_group(["-m=BPR,Pop", *data]) == cli.INTERRUPTED
     assert (
-        "interrupted; 1 of 2 runs are finished, the same command continues with the others" in capsys.readouterr().err
+        "interrupted; 1 of 2 runs are finished, the same command continues with the others"
+        in capsys.readouterr().err
     )
     assert not Path("comparison/results.csv").exists()
 
@@ -31,15 +32,28 @@ def test_each_split_is_one_comparison(
     fake: Callable[[str], None], tiny_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake(FINISH)
-    Path("by_user.yaml").write_text("eval_args: {split: {CS: [0.6, 0.2, 0.2]}, group_by: user}\n", encoding="utf-8")
-    arguments = ["-m=BPR,Pop", "-d=tiny", f"--data_path={tiny_folder}", "--load_col=None", "--seeds=2", "--epochs=1"]
+    Path("by_user.yaml").write_text(
+        "eval_args: {split: {CS: [0.6, 0.2, 0.2]}, group_by: user}\n", encoding="utf-8"
+    )
+    arguments = [
+        "-m=BPR,Pop",
+        "-d=tiny",
+        f"--data_path={tiny_folder}",
+        "--load_col=None",
+        "--seeds=2",
+        "--epochs=1",
+    ]
     assert cli.run_recbole_group([*arguments, "--splits=cold_start_item,by_user.yaml"]) == 0
-    assert sorted(path.name for path in Path("comparison").iterdir()) == ["by_user", "cold_start_item"]
+    assert sorted(path.name for path in Path("comparison").iterdir()) == [
+        "by_user",
+        "cold_start_item",
+    ]
     for split, divided in (("cold_start_item", "item"), ("by_user", "user")):
         runs = list(Path("comparison", split, "runs").iterdir())
         assert len(runs) == 4
         assert all(
-            yaml.safe_load((run / "config.yaml").read_text())["eval_args"]["group_by"] == divided for run in runs
+            yaml.safe_load((run / "config.yaml").read_text())["eval_args"]["group_by"] == divided
+            for run in runs
         )
         summary = Path("comparison", split, "summary.md").read_text(encoding="utf-8")
         assert summary.startswith(f"tiny {split}")
@@ -48,7 +62,9 @@ def test_each_split_is_one_comparison(
 
 
 @pytest.fixture
-def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+def refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
     """Run the command with wrong arguments, and return the one line that it ends with."""
     monkeypatch.setattr(sys, "argv", ["run_recbole_group"])
     monkeypatch.chdir(tmp_path)
@@ -71,15 +87,28 @@ def test_wrong_arguments_are_one_line(refused: Callable[..., str], tiny_folder: 
     assert "found 'BPR' 2 times" in refused("-m", "BPR,BPR")
     assert "--model_list: found ''" in refused("--config_files=models.yaml")
     assert "--model_list: found 5" in refused("--config_files=wrong.yaml")
-    assert refused("-m", "BPR", "--jobs=0") == "--jobs: found 0, allowed is a positive number of processes"
+    assert (
+        refused("-m", "BPR", "--jobs=0")
+        == "--jobs: found 0, allowed is a positive number of processes"
+    )
     assert refused("-m", "BPR", "--output=file").startswith("--output: cannot write to file: ")
     assert refused("-m", "BPR", "--output=file/x").startswith("--output: cannot write to file/x: ")
-    assert refused("-m", "BPR", *data, "--seeds=0") == "--seeds: found '0', allowed is at least one seed"
-    assert refused("-m", "BPR", *data, "--seeds=1,1") == "--seeds: found '1,1', allowed is each seed once"
+    assert (
+        refused("-m", "BPR", *data, "--seeds=0")
+        == "--seeds: found '0', allowed is at least one seed"
+    )
+    assert (
+        refused("-m", "BPR", *data, "--seeds=1,1")
+        == "--seeds: found '1,1', allowed is each seed once"
+    )
     assert "no effect in this form" in refused("-m", "BPR", "--epochs", "5")
     assert "there is no folder" in refused("-m", "BPR", "-d", "nowhere")
-    assert "item_modalites: unknown key" in refused("-m", "BPR,SiBraR", *data, "--item_modalites=[text]")
-    assert "did you mean 'cold_start_item'?" in refused("-m", "BPR", "--config_files=cold_start_itm")
+    assert "item_modalites: unknown key" in refused(
+        "-m", "BPR,SiBraR", *data, "--item_modalites=[text]"
+    )
+    assert "did you mean 'cold_start_item'?" in refused(
+        "-m", "BPR", "--config_files=cold_start_itm"
+    )
     assert "did you mean 'cold_start_item'?" in refused("-m", "BPR", "--splits=warm,cold_start_itm")
     assert "--splits: found 'warm,warm', allowed is different names" in refused(
         "-m", "BPR", *data, "--splits=warm,warm"

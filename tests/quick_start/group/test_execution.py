@@ -22,7 +22,9 @@ FINISH = """echo '{"test_result": {"recall@10": 0.1}, "best_valid_score": 0.2, "
 @pytest.mark.slow
 def test_only_failed_runs_are_repeated(plan: Plan, fake: Callable[[str], None]) -> None:
     runs, notes = plan([Variant("a", "BPR"), Variant("b", "Pop")], [1, 2])
-    fake(f'echo "$3" >> started; case "$3" in */b-2-*) echo "some.where.BadError: no"; exit 1;; *) {FINISH};; esac')
+    fake(
+        f'echo "$3" >> started; case "$3" in */b-2-*) echo "some.where.BadError: no"; exit 1;; *) {FINISH};; esac'
+    )
     (failed,) = execution.execute(runs, 1, notes.append)
     assert (failed.variant.name, failed.seed, failed.finished) == ("b", 2, False)
     assert notes == [f"failed: b, seed 2: BadError: no ({failed.folder / 'log.txt'})"]
@@ -42,7 +44,9 @@ def test_only_failed_runs_are_repeated(plan: Plan, fake: Callable[[str], None]) 
         ("echo done", "done"),  # without a result
     ],
 )
-def test_a_failure_says_why(plan: Plan, fake: Callable[[str], None], script: str, reason: str) -> None:
+def test_a_failure_says_why(
+    plan: Plan, fake: Callable[[str], None], script: str, reason: str
+) -> None:
     runs, notes = plan()
     fake(script)
     assert execution.execute(runs, 1, notes.append) == runs
@@ -67,7 +71,12 @@ def test_interrupted_run_resumes_with_auto(plan: Plan, fake: Callable[[str], Non
     assert runs[0].folder == plan()[0][0].folder
     assert runs[0].specification["keys"]["resume"] == "auto"
     (runs[0].folder / "checkpoint").mkdir(parents=True)
-    for name in ("checkpoint/BPR-old-last.pth", "learning_curve.csv", "per_user.parquet", "log.txt"):
+    for name in (
+        "checkpoint/BPR-old-last.pth",
+        "learning_curve.csv",
+        "per_user.parquet",
+        "log.txt",
+    ):
         (runs[0].folder / name).write_text("old", encoding="utf-8")
     fake(f'ls "$3/checkpoint" > seen; {FINISH}')
     assert execution.execute(runs, 1, notes.append) == []
@@ -78,9 +87,8 @@ def test_interrupted_run_resumes_with_auto(plan: Plan, fake: Callable[[str], Non
 
 def test_jobs_run_at_the_same_time(plan: Plan, fake: Callable[[str], None]) -> None:
     runs, notes = plan(seeds=[1, 2, 3, 4])
-    wait = (
-        "n=0; while [ $(ls started | wc -l) -lt 2 ] && [ $n -lt 100 ]; do sleep 0.1; n=$((n+1)); done; [ $n -lt 100 ]"
-    )
+    wait = "n=0; while [ $(ls started | wc -l) -lt 2 ] && [ $n -lt 100 ]; "
+    wait += "do sleep 0.1; n=$((n+1)); done; [ $n -lt 100 ]"
     Path("started").mkdir()
     fake(f'touch started/$$; {wait} && ls started | wc -l > "$3/jobs" && {FINISH}')
     assert execution.execute(runs[:2], 2, notes.append) == []
@@ -99,7 +107,9 @@ def test_one_command_at_a_time(plan: Plan, fake: Callable[[str], None]) -> None:
     assert "another command is running it" in notes[0]
 
 
-def test_ctrl_c_ends_all_processes(plan: Plan, fake: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_ends_all_processes(
+    plan: Plan, fake: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     runs, notes = plan(seeds=[1, 2, 3, 4])
     fake("echo $$ >> pids; [ $(wc -l < pids) -eq 2 ] && kill -TERM $PPID; exec sleep 60")
     began = time.monotonic()

@@ -44,7 +44,11 @@ def test_other_configuration_is_another_run(plan: Plan, change: dict[str, Any]) 
 
 
 def test_other_variant_is_another_run(plan: Plan) -> None:
-    variants = [Variant("a", "BPR"), Variant("a", "Pop"), Variant("a", "BPR", {"embedding_size": "8"})]
+    variants = [
+        Variant("a", "BPR"),
+        Variant("a", "Pop"),
+        Variant("a", "BPR", {"embedding_size": "8"}),
+    ]
     assert len({key(plan, variant) for variant in variants}) == 3
 
 
@@ -85,14 +89,23 @@ def test_seeds_start_from_each_variant(plan: Plan, tiny_folder: Path) -> None:
     variants = [Variant("a", "BPR"), Variant("b", "BPR", {"seed": "7"})]
     keys = {"data_path": str(tiny_folder), "load_col": "None"}
     plan()
-    runs = planning.plan(variants, "tiny", [], keys, lambda first: [first, first + 1], Path("out"), print)
-    assert [(run.variant.name, run.seed) for run in runs] == [("a", 2020), ("a", 2021), ("b", 7), ("b", 8)]
+    runs = planning.plan(
+        variants, "tiny", [], keys, lambda first: [first, first + 1], Path("out"), print
+    )
+    assert [(run.variant.name, run.seed) for run in runs] == [
+        ("a", 2020),
+        ("a", 2021),
+        ("b", 7),
+        ("b", 8),
+    ]
 
 
 def test_all_models_keep_all_interactions(plan: Plan) -> None:
     runs, _ = plan([Variant("a", "BPR"), Variant("b", "SiBraR"), Variant("c", "FM")])
     assert [run.configuration["filter_inter_by_user_or_item"] for run in runs] == [False] * 3
-    runs, _ = plan([Variant("a", "BPR"), Variant("b", "SiBraR")], filter_inter_by_user_or_item="True")
+    runs, _ = plan(
+        [Variant("a", "BPR"), Variant("b", "SiBraR")], filter_inter_by_user_or_item="True"
+    )
     assert [run.configuration["filter_inter_by_user_or_item"] for run in runs] == [True] * 2
 
 
@@ -103,7 +116,11 @@ def test_no_user_results_of_value_metrics(plan: Plan) -> None:
 
 
 def test_unread_keys_are_noted_once(plan: Plan) -> None:
-    variants = [Variant("a", "BPR", {"stoping_step": "1"}), Variant("b", "SiBraR"), Variant("c", "SiBraR")]
+    variants = [
+        Variant("a", "BPR", {"stoping_step": "1"}),
+        Variant("b", "SiBraR"),
+        Variant("c", "SiBraR"),
+    ]
     _, notes = plan(variants, [1, 2], colour="red", item_modalities="[text]", n_layers="2")
     assert [note.split(":")[:2] for note in sorted(notes)] == [
         ["warning", " a"],
@@ -116,12 +133,22 @@ def test_unread_keys_are_noted_once(plan: Plan) -> None:
 @pytest.mark.parametrize(
     ("variant", "keys", "reason"),
     [
-        (Variant("mine", "SiBraR", {"item_modalites": "[text]"}), {}, "mine: item_modalites: unknown key"),
-        (Variant("mine", "BPR"), {"eval_candidates": "some"}, "mine: eval_candidates: found 'some'"),
+        (
+            Variant("mine", "SiBraR", {"item_modalites": "[text]"}),
+            {},
+            "mine: item_modalites: unknown key",
+        ),
+        (
+            Variant("mine", "BPR"),
+            {"eval_candidates": "some"},
+            "mine: eval_candidates: found 'some'",
+        ),
         (Variant("mine", "BPR"), {"metrics": "Recal"}, "mine: .*There is no metric named 'Recal'"),
         (Variant("mine", "BPR"), {"dataset": "nowhere"}, "--dataset: there is no folder .*nowhere"),
     ],
 )
-def test_wrong_configuration_is_one_line(plan: Plan, variant: Variant, keys: dict[str, str], reason: str) -> None:
+def test_wrong_configuration_is_one_line(
+    plan: Plan, variant: Variant, keys: dict[str, str], reason: str
+) -> None:
     with pytest.raises(ConfigError, match=f"^{reason}[^\n]*$"):
         plan([variant], **keys)

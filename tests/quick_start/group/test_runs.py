@@ -24,8 +24,18 @@ BROKEN = "bad=SiBraR:item_modalities=[nope]"  # which only a run finds out, for 
 
 def start(folder: Path, data: Path, models: str, *more: str) -> subprocess.Popen[str]:
     """Start the command in a process group of its own, with a relative path of the data."""
-    keys = [f"--data_path={os.path.relpath(data, folder)}", "--load_col=None", "--epochs=3", "--topk=[5,10]"]
-    command = [str(Path(sys.executable).with_name("run_recbole_group")), f"--model_list={models}", "-d", "tiny"]
+    keys = [
+        f"--data_path={os.path.relpath(data, folder)}",
+        "--load_col=None",
+        "--epochs=3",
+        "--topk=[5,10]",
+    ]
+    command = [
+        str(Path(sys.executable).with_name("run_recbole_group")),
+        f"--model_list={models}",
+        "-d",
+        "tiny",
+    ]
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     pipe = subprocess.PIPE
     return subprocess.Popen(
@@ -62,16 +72,22 @@ def running(folder: Path) -> list[int]:
             words = file.read_bytes().decode().split("\0")
         except OSError:
             continue
-        if any("single_run" in word for word in words) and any(str(folder) in word for word in words):
+        if any("single_run" in word for word in words) and any(
+            str(folder) in word for word in words
+        ):
             found.append(int(file.parent.name))
     return found
 
 
 @pytest.fixture(scope="module")
-def compared(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> tuple[Path, int, str, str]:
+def compared(
+    tmp_path_factory: pytest.TempPathFactory, shared_folder: Path
+) -> tuple[Path, int, str, str]:
     """A comparison of two models and one that fails, two at a time."""
     folder = tmp_path_factory.mktemp("compared")
-    process = start(folder, shared_folder, f"{BROKEN},BPR,{TEXT}", "--jobs=2", "--state=ERROR", "--foo=1")
+    process = start(
+        folder, shared_folder, f"{BROKEN},BPR,{TEXT}", "--jobs=2", "--state=ERROR", "--foo=1"
+    )
     output, errors = process.communicate()
     return folder, process.returncode, output, errors
 
@@ -118,14 +134,22 @@ def test_others_continue_after_a_failure(compared: tuple[Path, int, str, str]) -
 def test_all_models_have_equal_parts(compared: tuple[Path, int, str, str], killed: Path) -> None:
     folder, _, output, _ = compared
     hashes: dict[str, list[str]] = {}
-    for log in (*folder.glob("comparison/runs/[!b]*/log.txt"), *killed.glob("comparison/runs/*/log.txt")):
+    for log in (
+        *folder.glob("comparison/runs/[!b]*/log.txt"),
+        *killed.glob("comparison/runs/*/log.txt"),
+    ):
         _, seed, _ = log.parent.name.rsplit("-", 2)
-        hashes.setdefault(seed, []).extend(re.findall(r"held-out pairs (\w{12})", log.read_text(encoding="utf-8")))
+        hashes.setdefault(seed, []).extend(
+            re.findall(r"held-out pairs (\w{12})", log.read_text(encoding="utf-8"))
+        )
     assert {seed: len(found) for seed, found in hashes.items()} == {"2020": 3, "2021": 1}
     assert len(set(hashes["2020"])) == 1
     assert hashes["2020"][0] != hashes["2021"][0]
     assert "NOT TESTED" not in output
-    users = [set(pd.read_parquet(file)["user_id"]) for file in folder.glob("comparison/per_user/*-2020.parquet")]
+    users = [
+        set(pd.read_parquet(file)["user_id"])
+        for file in folder.glob("comparison/per_user/*-2020.parquet")
+    ]
     assert len(users) == 2
     assert users[0] == users[1]
 
@@ -135,13 +159,33 @@ def test_all_models_have_equal_parts(compared: tuple[Path, int, str, str], kille
 def test_all_files_are_in_the_folder(compared: tuple[Path, int, str, str]) -> None:
     folder = compared[0]
     assert [path.name for path in folder.iterdir()] == ["comparison"]
-    names = {"results.csv", "summary.md", "summary.tex", "significance.csv", "per_user", "learning_curves", "runs"}
+    names = {
+        "results.csv",
+        "summary.md",
+        "summary.tex",
+        "significance.csv",
+        "per_user",
+        "learning_curves",
+        "runs",
+    }
     assert {path.name for path in (folder / "comparison").iterdir()} == names
     runs = sorted((folder / "comparison" / "runs").iterdir())
-    assert [re.sub("-[0-9a-f]{12}$", "", run.name) for run in runs] == [*("BPR-2020", "bad-2020", "text-2020")]
+    assert [re.sub("-[0-9a-f]{12}$", "", run.name) for run in runs] == [
+        *("BPR-2020", "bad-2020", "text-2020")
+    ]
     for run in (run for run in runs if not run.name.startswith("bad")):
-        files = {"log.txt", "run.yaml", "config.yaml", "environment.json", "result.json", "per_user.parquet"}
-        assert {path.name for path in run.iterdir() if path.is_file()} == {*files, "learning_curve.csv"}
+        files = {
+            "log.txt",
+            "run.yaml",
+            "config.yaml",
+            "environment.json",
+            "result.json",
+            "per_user.parquet",
+        }
+        assert {path.name for path in run.iterdir() if path.is_file()} == {
+            *files,
+            "learning_curve.csv",
+        }
         assert [path.name for path in (run / "checkpoint").iterdir()] == ["model.pth"]
         assert len(list(run.glob("log/*/*.log"))) == 1
 
@@ -152,13 +196,17 @@ def test_versions_and_git_state_are_recorded(compared: tuple[Path, int, str, str
     for file in compared[0].glob("comparison/runs/*/environment.json"):
         found = json.loads(file.read_text(encoding="utf-8"))
         assert found["python"] == sys.version.split()[0]
-        assert {"recbole", "torch", "numpy", "scipy", "statsmodels", "recbole-sibrar"} <= found["packages"].keys()
+        assert {"recbole", "torch", "numpy", "scipy", "statsmodels", "recbole-sibrar"} <= found[
+            "packages"
+        ].keys()
         assert set(found["git"]) == {"working directory", "recbole-sibrar"}
 
 
 @pytest.mark.slow
 @pytest.mark.processes
-@pytest.mark.filterwarnings("ignore:distutils Version classes:DeprecationWarning:thop")  # RecBole counts operations
+@pytest.mark.filterwarnings(
+    "ignore:distutils Version classes:DeprecationWarning:thop"
+)  # RecBole counts operations
 @pytest.mark.parametrize(("name", "seed"), [("BPR", 2020), ("text", 2021)])
 def test_recorded_keys_repeat_a_run(
     compared: tuple[Path, int, str, str],
@@ -171,13 +219,25 @@ def test_recorded_keys_repeat_a_run(
     folder = compared[0] if name == "BPR" else killed
     (run,) = folder.glob(f"comparison/runs/{name}-{seed}-*")
     keys = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
-    assert (keys["seed"], keys["epochs"], keys["topk"], keys["dataset"]) == (seed, 3, [5, 10], "tiny")
+    assert (keys["seed"], keys["epochs"], keys["topk"], keys["dataset"]) == (
+        seed,
+        3,
+        [5, 10],
+        "tiny",
+    )
     assert len(keys) > 60
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["run_recbole"])
-    files = ["--save_per_user=users.parquet", "--save_learning_curve=curve.csv", "--show_progress=False"]
+    files = [
+        "--save_per_user=users.parquet",
+        "--save_learning_curve=curve.csv",
+        "--show_progress=False",
+    ]
     assert cli.run_recbole([f"--config_files={run / 'config.yaml'}", *files]) == 0
-    for own, collected in (("users.parquet", "per_user/{}.parquet"), ("curve.csv", "learning_curves/{}.csv")):
+    for own, collected in (
+        ("users.parquet", "per_user/{}.parquet"),
+        ("curve.csv", "learning_curves/{}.csv"),
+    ):
         path = folder / "comparison" / collected.format(f"{name}-{seed}")
         assert Path(own).read_bytes() == path.read_bytes()
     table = results(folder).drop(columns="valid_score").loc[(name, seed)]
@@ -191,5 +251,7 @@ def test_recorded_keys_repeat_a_run(
 def test_results_depend_on_the_seed(compared: tuple[Path, int, str, str], killed: Path) -> None:
     table = results(killed)
     assert list(table.index) == [("text", 2020), ("text", 2021)]
-    pd.testing.assert_series_equal(table.loc[("text", 2020)], results(compared[0]).loc[("text", 2020)])
+    pd.testing.assert_series_equal(
+        table.loc[("text", 2020)], results(compared[0]).loc[("text", 2020)]
+    )
     assert not table.loc[("text", 2020)].equals(table.loc[("text", 2021)])

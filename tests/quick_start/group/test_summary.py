@@ -6,7 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recbole_sibrar.quick_start.group.summary import Cell, cells, latex, markdown, plain_markdown, terminal
+from recbole_sibrar.quick_start.group.summary import (
+    Cell,
+    cells,
+    latex,
+    markdown,
+    plain_markdown,
+    terminal,
+)
 
 NOTHING: dict[str, str | None] = {}
 
@@ -43,7 +50,12 @@ def test_models_keep_the_order_of_runs() -> None:
 
 
 def test_smaller_is_better_for_some_metrics() -> None:
-    table = cells(results(ndcg=[1, 1, 2, 2, 3, 3], gini=[1, 1, 2, 2, 3, 3]), ["ndcg", "gini"], ["gini"], NOTHING)
+    table = cells(
+        results(ndcg=[1, 1, 2, 2, 3, 3], gini=[1, 1, 2, 2, 3, 3]),
+        ["ndcg", "gini"],
+        ["gini"],
+        NOTHING,
+    )
     assert [[cell.rank for cell in row] for row in table.values()] == [[3, 1], [2, 2], [1, 3]]
 
 
@@ -73,15 +85,31 @@ def test_missing_value_is_a_dash() -> None:
 def test_a_single_seed_has_no_deviation() -> None:
     frame = pd.DataFrame({"name": ["A", "B"], "ndcg": [0.1, 0.2]})
     table = cells(frame, ["ndcg"], [], NOTHING)
-    assert markdown(table, ["ndcg"]).splitlines()[2:] == ["| A | <u>0.1000</u> |", "| B | **0.2000** |"]
+    assert markdown(table, ["ndcg"]).splitlines()[2:] == [
+        "| A | <u>0.1000</u> |",
+        "| B | **0.2000** |",
+    ]
     assert r"\pm" not in latex(table, ["ndcg"], "x")
 
 
 def test_mark_is_at_the_best_model() -> None:
-    table = cells(results(ndcg=[1, 1, 2, 2], mrr=[1, 1, 2, 2]), ["ndcg", "mrr"], [], {"ndcg": "B", "mrr": None})
-    assert [[cell.significant for cell in row] for row in table.values()] == [[False, False], [True, False]]
-    assert markdown(table, ["ndcg", "mrr"]).splitlines()[3] == r"| B | **2.0000 ± 0.0000**\* | **2.0000 ± 0.0000** |"
-    assert r"\textbf{2.0000 $\pm$ 0.0000}$^{*}$ & \textbf{2.0000 $\pm$ 0.0000} \\" in latex(table, ["ndcg", "mrr"], "")
+    table = cells(
+        results(ndcg=[1, 1, 2, 2], mrr=[1, 1, 2, 2]),
+        ["ndcg", "mrr"],
+        [],
+        {"ndcg": "B", "mrr": None},
+    )
+    assert [[cell.significant for cell in row] for row in table.values()] == [
+        [False, False],
+        [True, False],
+    ]
+    assert (
+        markdown(table, ["ndcg", "mrr"]).splitlines()[3]
+        == r"| B | **2.0000 ± 0.0000**\* | **2.0000 ± 0.0000** |"
+    )
+    assert r"\textbf{2.0000 $\pm$ 0.0000}$^{*}$ & \textbf{2.0000 $\pm$ 0.0000} \\" in latex(
+        table, ["ndcg", "mrr"], ""
+    )
 
 
 def test_markdown_rows_have_equal_length() -> None:
@@ -106,7 +134,9 @@ def test_markdown_rows_have_equal_length() -> None:
     ],
 )
 def test_latex_is_escaped(name: str, written: str) -> None:
-    text = latex({name: [Cell(0.1, 0.2, 1, True)], "other": [Cell(0.1, 0.2, 2, False)]}, [name], name)
+    text = latex(
+        {name: [Cell(0.1, 0.2, 1, True)], "other": [Cell(0.1, 0.2, 2, False)]}, [name], name
+    )
     assert text.count(written) == 3
     assert balanced(text)
     assert rf"{written} & \textbf{{0.1000 $\pm$ 0.2000}}$^{{*}}$ \\" in text.splitlines()
@@ -114,12 +144,22 @@ def test_latex_is_escaped(name: str, written: str) -> None:
 
 def test_latex_has_a_column_for_each_metric() -> None:
     metrics = ["ndcg@10", "recall@10", "coverage@10"]
-    table = {name: [Cell(0.1, float("nan"), rank, False) for rank in (1, 2, 0)] for name in ("A", "B")}
+    table = {
+        name: [Cell(0.1, float("nan"), rank, False) for rank in (1, 2, 0)] for name in ("A", "B")
+    }
     text = latex(table, metrics, "of {all} models")
     lines = text.splitlines()
     assert r"\begin{tabular}{lccc}" in lines
-    assert [line.replace(r"\&", "").count("&") for line in lines if line.endswith(r"\\")] == [3, 3, 3]
-    assert [line for line in lines if line.endswith("rule")] == [r"\toprule", r"\midrule", r"\bottomrule"]
+    assert [line.replace(r"\&", "").count("&") for line in lines if line.endswith(r"\\")] == [
+        3,
+        3,
+        3,
+    ]
+    assert [line for line in lines if line.endswith("rule")] == [
+        r"\toprule",
+        r"\midrule",
+        r"\bottomrule",
+    ]
     assert balanced(text)
     assert text.isascii()
     assert text.endswith("\\end{table}\n")
@@ -127,7 +167,11 @@ def test_latex_has_a_column_for_each_metric() -> None:
 
 def in_views() -> tuple[dict[str, list[Cell]], list[str]]:
     """Models A, B and C in one metric: A is the best for new items, C for known ones, B for all."""
-    columns = {"ndcg@10": [2, 2, 3, 3, 1, 1], "ndcg@10[cold]": [3, 3, 2, 2, 1, 1], "ndcg@10[warm]": [1, 1, 2, 2, 3, 3]}
+    columns = {
+        "ndcg@10": [2, 2, 3, 3, 1, 1],
+        "ndcg@10[cold]": [3, 3, 2, 2, 1, 1],
+        "ndcg@10[warm]": [1, 1, 2, 2, 3, 3],
+    }
     frame = results(**columns, **{"mrr@10": [1, 1, 2, 2, 3, 3]})
     metrics = [*columns, "mrr@10"]
     return cells(frame, metrics, [], NOTHING), metrics
@@ -136,7 +180,9 @@ def in_views() -> tuple[dict[str, list[Cell]], list[str]]:
 def test_views_are_columns_of_a_metric() -> None:
     table, metrics = in_views()
     blocks = markdown(table, metrics).split("\n\n")
-    lines = [[cell.strip() for cell in line.strip("| ").split("|")] for line in blocks[0].splitlines()]
+    lines = [
+        [cell.strip() for cell in line.strip("| ").split("|")] for line in blocks[0].splitlines()
+    ]
     assert lines[0] == ["ndcg@10", "cold", "warm", "all"]
     best = {row[0]: [cell.startswith("**") for cell in row[1:]] for row in lines[2:]}
     assert best == {"A": [True, False, False], "B": [False, False, True], "C": [False, True, False]}

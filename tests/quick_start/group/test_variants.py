@@ -8,7 +8,12 @@ import yaml
 from recbole_sibrar.config import ConfigError
 from recbole_sibrar.config.choices import configuration_file, model_names
 from recbole_sibrar.names import OWN_MODELS
-from recbole_sibrar.quick_start.group.variants import Variant, file_name, parse_seeds, parse_variants
+from recbole_sibrar.quick_start.group.variants import (
+    Variant,
+    file_name,
+    parse_seeds,
+    parse_variants,
+)
 
 MODELS = ["Pop", "BPR", "LightGCN", "SiBraR", "MuBraR"]
 
@@ -28,12 +33,19 @@ def test_variants_have_keys_and_names() -> None:
 
 
 def test_signs_in_brackets_belong_to_a_value() -> None:
-    (variant,) = parse_variants("BPR:eval_args={'split': {'RS': [8,1,1]}, 'order': 'RO'}:load_col=(a=b)", MODELS)
-    assert variant.keys == {"eval_args": "{'split': {'RS': [8,1,1]}, 'order': 'RO'}", "load_col": "(a=b)"}
+    (variant,) = parse_variants(
+        "BPR:eval_args={'split': {'RS': [8,1,1]}, 'order': 'RO'}:load_col=(a=b)", MODELS
+    )
+    assert variant.keys == {
+        "eval_args": "{'split': {'RS': [8,1,1]}, 'order': 'RO'}",
+        "load_col": "(a=b)",
+    }
 
 
 def test_list_of_a_yaml_file() -> None:
-    names = [variant.name for variant in parse_variants(["Pop", "a=BPR:layers=[1,2]", "BPR"], MODELS)]
+    names = [
+        variant.name for variant in parse_variants(["Pop", "a=BPR:layers=[1,2]", "BPR"], MODELS)
+    ]
     assert names == ["Pop", "a", "BPR"]
 
 
@@ -57,7 +69,10 @@ def test_ready_made_models_of_cold_start() -> None:
     [
         ("BPR,sibrar", "found 'sibrar', allowed is the name of a model; did you mean 'SiBraR'?"),
         ("LightGNC", "did you mean 'LightGCN'?"),
-        ("mine=SiBrar:epochs=2", "found 'SiBrar', allowed is the name of a model; did you mean 'SiBraR'?"),
+        (
+            "mine=SiBrar:epochs=2",
+            "found 'SiBrar', allowed is the name of a model; did you mean 'SiBraR'?",
+        ),
         ("BPR,BPR", "found 'BPR' 2 times; give each variant a name of its own"),
         ("BPR:epochs=1,BPR:epochs=1", "such as mine=BPR:epochs=1"),
         ("a b=BPR,a-b=Pop", "found 'a b' 2 times"),
@@ -82,7 +97,9 @@ def test_unreadable_list_is_one_line(text: Any, reason: str) -> None:
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("name", ["SiBraR_S", "with text", "ä/ö:x=[1,2]", "a" * 300, "../up", "C:\\x"])
+@pytest.mark.parametrize(
+    "name", ["SiBraR_S", "with text", "ä/ö:x=[1,2]", "a" * 300, "../up", "C:\\x"]
+)
 def test_every_name_can_be_that_of_a_file(name: str) -> None:
     made = file_name(name)
     assert made
@@ -92,7 +109,14 @@ def test_every_name_can_be_that_of_a_file(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "seeds"),
-    [("1", [2020]), ("3", [2020, 2021, 2022]), ("5,", [5]), ("7, 1", [7, 1]), ("[1,2]", [1, 2]), ("0,1", [0, 1])],
+    [
+        ("1", [2020]),
+        ("3", [2020, 2021, 2022]),
+        ("5,", [5]),
+        ("7, 1", [7, 1]),
+        ("[1,2]", [1, 2]),
+        ("0,1", [0, 1]),
+    ],
 )
 def test_seeds_are_a_number_or_a_list(text: str, seeds: list[int]) -> None:
     assert parse_seeds(text, 2020) == seeds
@@ -100,5 +124,7 @@ def test_seeds_are_a_number_or_a_list(text: str, seeds: list[int]) -> None:
 
 @pytest.mark.parametrize("text", ["0", "-1", "x", "", "1.5", "1,1", "1,x", "²", ","])
 def test_unreadable_seeds_are_one_line(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"^--seeds: found .*, allowed is (a number of|each|at least one) seed"):
+    with pytest.raises(
+        ConfigError, match=r"^--seeds: found .*, allowed is (a number of|each|at least one) seed"
+    ):
         parse_seeds(text, 2020)

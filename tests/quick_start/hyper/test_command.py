@@ -34,14 +34,27 @@ def arguments(data: Path, *more: str) -> list[str]:
         "--seed=7",
         "--tensorboard=none",
     ]
-    keys.append("--eval_args={'split': {'RS': [0.6, 0.2, 0.2]}, 'mode': 'uni9'}")  # so that the test draws negatives
-    return ["--model=SiBraR", "-d", "tiny", "--params_file=a.hyper", "--output_file=search.result", *keys, *more]
+    # so that the test draws negatives
+    keys.append("--eval_args={'split': {'RS': [0.6, 0.2, 0.2]}, 'mode': 'uni9'}")
+    return [
+        "--model=SiBraR",
+        "-d",
+        "tiny",
+        "--params_file=a.hyper",
+        "--output_file=search.result",
+        *keys,
+        *more,
+    ]
 
 
 def search(folder: Path, arguments: Sequence[str]) -> tuple[int, str, str]:
     """Run the command in this process; its exit status, and what it has written."""
     output, errors = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(output),
+        contextlib.redirect_stderr(errors),
+    ):
         patch.chdir(folder)
         patch.setattr(sys, "argv", ["test"])
         status = cli.run_hyper(arguments)
@@ -72,18 +85,25 @@ def trials(folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def searched(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> tuple[Path, str, str]:
+def searched(
+    tmp_path_factory: pytest.TempPathFactory, shared_folder: Path
+) -> tuple[Path, str, str]:
     """A search of three values, one of which the data do not have; killed in the second trial, and resumed."""
     folder = tmp_path_factory.mktemp("searched")
     (folder / "a.hyper").write_text(SPACE, encoding="utf-8")
     command = [str(Path(sys.executable).with_name("run_hyper")), *arguments(shared_folder)]
-    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(
+        command, cwd=folder, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     wait_until((folder / "search" / "trials" / "1" / "log.txt").is_file)
     first = trials(folder)[0]
-    os.killpg(process.pid, signal.SIGKILL)  # with the trial, which else loads its libraries before it ends itself
+    # with the trial, which else loads its libraries before it ends itself
+    os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     wait_until(lambda: not running(folder))
-    status, output, errors = search(folder, arguments(shared_folder, "--resume", "--display_file=a.html"))
+    status, output, errors = search(
+        folder, arguments(shared_folder, "--resume", "--display_file=a.html")
+    )
     assert status == 0, errors
     assert {**trials(folder)[0], "test_result": {}} == first
     assert "trial 0:" not in errors
@@ -96,7 +116,9 @@ def test_search_continues_after_a_failure(searched: tuple[Path, str, str]) -> No
     folder, output, errors = searched
     table = pd.read_csv(folder / "search" / "trials.csv")
     values = ["['interactions', 'text']", "['interactions', 'kind']", "['nope']"]
-    assert table["item_modalities"].tolist() == [values[i] for i in random.Random(7).sample(range(3), 3)]
+    assert table["item_modalities"].tolist() == [
+        values[i] for i in random.Random(7).sample(range(3), 3)
+    ]
     failed = table["item_modalities"] == "['nope']"
     assert (table["status"] == "failed").tolist() == failed.tolist()
     assert table["reason"][failed].str.startswith("item_modalities: found 'nope'").all()
@@ -118,16 +140,24 @@ def test_only_the_best_trial_is_tested(searched: tuple[Path, str, str]) -> None:
     assert text.count("Valid result:") == 2
     assert text.count("Test result:") == 1
     for log in folder.glob("search/trials/*/log.txt"):
-        assert ("Loading model structure" in log.read_text(encoding="utf-8")) == (log.parent.name == str(best))
+        assert ("Loading model structure" in log.read_text(encoding="utf-8")) == (
+            log.parent.name == str(best)
+        )
 
 
 @pytest.mark.slow
 @pytest.mark.processes
-@pytest.mark.filterwarnings("ignore:distutils Version classes:DeprecationWarning:thop")  # RecBole counts operations
-def test_best_configuration_has_equal_scores(searched: tuple[Path, str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.filterwarnings(
+    "ignore:distutils Version classes:DeprecationWarning:thop"
+)  # RecBole counts operations
+def test_best_configuration_has_equal_scores(
+    searched: tuple[Path, str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder, output, _ = searched
     (best,) = [trial for trial in trials(folder) if trial["test_result"]]
-    assert yaml.safe_load((folder / "search" / "best.yaml").read_text(encoding="utf-8"))["seed"] == 7
+    assert (
+        yaml.safe_load((folder / "search" / "best.yaml").read_text(encoding="utf-8"))["seed"] == 7
+    )
     assert "OMP_NUM_THREADS=1 run_recbole --config_files=search/best.yaml" in output
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "argv", ["test"])
@@ -157,7 +187,11 @@ def test_finished_search_stays(
     for options, status, message in (
         ([], 2, "search holds an ended search; --resume continues it"),
         (["--resume"], 0, "written: search.result"),
-        (["--resume", "--params_file=b.hyper"], 2, "search has another space (found [['item_modalities', 'choice'"),
+        (
+            ["--resume", "--params_file=b.hyper"],
+            2,
+            "search has another space (found [['item_modalities', 'choice'",
+        ),
         (["--resume", "--dropout_prob=0.5"], 2, "search has another configuration or data"),
     ):
         assert cli.run_hyper(arguments(shared_folder, *options)) == status
@@ -173,9 +207,18 @@ def test_finished_search_stays(
         (["--max_evals=3"], "--max_evals: has no effect with an exhaustive search"),
         (["--cluster=local"], "--cluster: has no effect with --tool=Hyperopt"),
         (["--tool=ray", "--max_evals=3"], "--max_evals: has no effect with --tool=Ray"),
-        (["--tool=RAY", "--scheduler=fifo", "--grace_period=2"], "--grace_period: has no effect with --scheduler=fifo"),
-        (["--tool=Rya"], "--tool: found 'rya', allowed is one of hyperopt, optuna, ray; did you mean 'ray'?"),
-        (["--algo=exhaustive", "--params_file=SiBraR"], "--algo: found 'exhaustive', allowed is random or bayes"),
+        (
+            ["--tool=RAY", "--scheduler=fifo", "--grace_period=2"],
+            "--grace_period: has no effect with --scheduler=fifo",
+        ),
+        (
+            ["--tool=Rya"],
+            "--tool: found 'rya', allowed is one of hyperopt, optuna, ray; did you mean 'ray'?",
+        ),
+        (
+            ["--algo=exhaustive", "--params_file=SiBraR"],
+            "--algo: found 'exhaustive', allowed is random or bayes",
+        ),
         (["--params_file=nope"], "--params_file: found 'nope', allowed is a file, or one of ALDI"),
         (["--item_modalities=[text]"], "--item_modalities: a.hyper searches this key"),
         (
@@ -184,7 +227,10 @@ def test_finished_search_stays(
         ),
         (["--resume"], "--resume: there is no search in search"),
         (["--early_stop=-1"], "--early_stop: found -1, allowed is a number of at least 0"),
-        (["--nproc=2"], "nproc: is no key of a configuration, leave it out; processes are given by --nproc, "),
+        (
+            ["--nproc=2"],
+            "nproc: is no key of a configuration, leave it out; processes are given by --nproc, ",
+        ),
         (["--model=BPR", "--params_file=BPR"], "--params_file: found 'BPR', allowed is a file"),
     ],
 )

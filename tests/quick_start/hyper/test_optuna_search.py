@@ -31,7 +31,9 @@ Validate = Callable[[Trial, int], float]
 class Runner:
     """A runner whose trials have a given score after each of four validations."""
 
-    def __init__(self, folder: Path, space: Space, algo: str, n_trials: int, validate: Validate) -> None:
+    def __init__(
+        self, folder: Path, space: Space, algo: str, n_trials: int, validate: Validate
+    ) -> None:
         self.plan = SimpleNamespace(space=space, algo=algo, seed=5, bigger=True, n_trials=n_trials)
         self.record = Record(folder / "search", {}, True, lambda trial: {})
         self.record.folder.mkdir(exist_ok=True)
@@ -46,11 +48,16 @@ class Runner:
         self.record.end(trial, Status.OK)
 
 
-def run(folder: Path, lines: str, algo: str, n_trials: int, validate: Validate, **settings: Any) -> Runner:
+def run(
+    folder: Path, lines: str, algo: str, n_trials: int, validate: Validate, **settings: Any
+) -> Runner:
     folder.mkdir(exist_ok=True)
     (folder / "a.hyper").write_text(lines)
     runner = Runner(folder, read_space(folder / "a.hyper"), algo, n_trials, validate)
-    search(runner, OptunaSettings(**{"early_stop": 0, "scheduler": "fifo", "grace_period": 1, **settings}))
+    search(
+        runner,
+        OptunaSettings(**{"early_stop": 0, "scheduler": "fifo", "grace_period": 1, **settings}),
+    )
     return runner
 
 
@@ -74,7 +81,9 @@ def test_a_resumed_search_draws_the_same(tmp_path: Path, algo: str) -> None:
     part = run(tmp_path / "part", LINES, algo, 9, by_rate)
     part.plan.n_trials = 14
     search(part, OptunaSettings(early_stop=0, scheduler="fifo", grace_period=1))
-    assert [trial.parameters for trial in part.record.trials] == [trial.parameters for trial in whole]
+    assert [trial.parameters for trial in part.record.trials] == [
+        trial.parameters for trial in whole
+    ]
 
 
 def test_every_combination_comes_once(tmp_path: Path) -> None:
@@ -95,7 +104,9 @@ def test_trials_that_are_behind_are_stopped(tmp_path: Path) -> None:
 
 
 def test_a_search_without_progress_ends(tmp_path: Path) -> None:
-    found = run(tmp_path, LINES, "random", 9, lambda trial, epoch: -float(trial.number), early_stop=3).record.trials
+    found = run(
+        tmp_path, LINES, "random", 9, lambda trial, epoch: -float(trial.number), early_stop=3
+    ).record.trials
     assert len(found) == 4  # the first is the best
 
 
@@ -109,24 +120,51 @@ def test_storage_has_all_trials(tmp_path: Path) -> None:
 
     file = tmp_path / STORAGE
     write_storage(record, space, file)
-    stored = optuna.load_study(study_name=STUDY, storage=JournalStorage(JournalFileBackend(str(file))))
-    expected = [{**trial.parameters, "layers": str(trial.parameters["layers"])} for trial in record.trials]
+    stored = optuna.load_study(
+        study_name=STUDY, storage=JournalStorage(JournalFileBackend(str(file)))
+    )
+    expected = [
+        {**trial.parameters, "layers": str(trial.parameters["layers"])} for trial in record.trials
+    ]
     assert [trial.params for trial in stored.trials] == expected
-    assert [trial.state.name for trial in stored.trials] == ["COMPLETE", "FAIL", "PRUNED", *["COMPLETE"] * 6]
+    assert [trial.state.name for trial in stored.trials] == [
+        "COMPLETE",
+        "FAIL",
+        "PRUNED",
+        *["COMPLETE"] * 6,
+    ]
     assert stored.best_value == max(record.trials[n].score or 0 for n in (0, *range(3, 9)))
 
 
 @pytest.mark.slow
 @pytest.mark.processes
-def test_the_command_continues(shared_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_continues(
+    shared_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a.hyper").write_text("learning_rate loguniform -9.2,-2.3\nembedding_size choice [8,-1]\n")
-    keys = [f"--data_path={shared_folder}", "--load_col={'inter': ['user_id', 'item_id']}", "--tensorboard=none"]
-    command = ["-m", "BPR", "-d", "tiny", "--epochs=2", "--tool=optuna", "--algo=random", "--params_file=a.hyper"]
+    keys = [
+        f"--data_path={shared_folder}",
+        "--load_col={'inter': ['user_id', 'item_id']}",
+        "--tensorboard=none",
+    ]
+    command = [
+        "-m",
+        "BPR",
+        "-d",
+        "tiny",
+        "--epochs=2",
+        "--tool=optuna",
+        "--algo=random",
+        "--params_file=a.hyper",
+    ]
     for more in (["--max_evals=2"], ["--max_evals=4", "--resume"]):
         assert cli.run_hyper([*command, *keys, "--output_file=search.result", *more]) == 0
 
     trials = json.loads(Path("search", "search.json").read_text())["trials"]
     assert [trial["number"] for trial in trials] == [0, 1, 2, 3]
-    assert all((trial["status"] == "failed") == (trial["parameters"]["embedding_size"] == -1) for trial in trials)
+    assert all(
+        (trial["status"] == "failed") == (trial["parameters"]["embedding_size"] == -1)
+        for trial in trials
+    )
     assert sum(bool(trial["test_result"]) for trial in trials) == 1

@@ -27,14 +27,27 @@ from recbole_sibrar.quick_start.hyper.ray_search import make_scheduler
 from recbole_sibrar.quick_start.hyper.ray_trial import train_trial
 from recbole_sibrar.quick_start.hyper.suggestions import SeedState
 
-SPACE = "learning_rate loguniform -9.2,-2.3\nembedding_size choice [8,-1,16]\n"  # a size below 0 fails
+SPACE = (
+    "learning_rate loguniform -9.2,-2.3\nembedding_size choice [8,-1,16]\n"  # a size below 0 fails
+)
 
 
 def arguments(data: Path, *more: str) -> list[str]:
     """A search over BPR with Ray, two trials at a time."""
-    keys = [f"--data_path={data}", "--load_col={'inter': ['user_id', 'item_id']}", "--epochs=4", "--topk=[5]"]
+    keys = [
+        f"--data_path={data}",
+        "--load_col={'inter': ['user_id', 'item_id']}",
+        "--epochs=4",
+        "--topk=[5]",
+    ]
     keys += ["--valid_metric=NDCG@5", "--seed=7", "--tensorboard=none"]
-    options = ["--tool=Ray", "--algo=random", "--num_samples=3", "--grace_period=1", "--resources_per_trial=cpu=1"]
+    options = [
+        "--tool=Ray",
+        "--algo=random",
+        "--num_samples=3",
+        "--grace_period=1",
+        "--resources_per_trial=cpu=1",
+    ]
     return ["-m", "BPR", "-d", "tiny", "--params_file=a.hyper", *keys, *options, *more]
 
 
@@ -42,7 +55,9 @@ def kill_after_the_first_trial(folder: Path, data: Path) -> None:
     """Start the search, and kill it when one of its trials has ended; what it has started ends by itself."""
     command = [str(Path(sys.executable).with_name("run_hyper")), *arguments(data)]
     environment = {**os.environ, "RAY_TMPDIR": "/tmp/ray"}
-    process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True
+    )
     started: list[psutil.Process] = []
     try:
         end = time.monotonic() + 600
@@ -105,9 +120,18 @@ def test_values_are_draws_of_hyperopt(searched: tuple[Path, str, str]) -> None:
         "embedding_size": hp.choice("embedding_size", [8, -1, 16]),
     }
     random = SeedState(7)
-    fmin(lambda values: drawn.append(values) or 0.0, space, rand.suggest, 3, rstate=random, verbose=False)
+    fmin(
+        lambda values: drawn.append(values) or 0.0,
+        space,
+        rand.suggest,
+        3,
+        rstate=random,
+        verbose=False,
+    )
     assert table["embedding_size"].tolist() == [values["embedding_size"] for values in drawn]
-    assert table["learning_rate"].tolist() == pytest.approx([values["learning_rate"] for values in drawn], rel=1e-5)
+    assert table["learning_rate"].tolist() == pytest.approx(
+        [values["learning_rate"] for values in drawn], rel=1e-5
+    )
     assert ((table["status"] == "failed") == (table["embedding_size"] == -1)).all()
 
 
@@ -135,7 +159,8 @@ def test_asha_stops_after_the_grace_period() -> None:
         trial.trial_id = name
         scheduler.on_trial_add(None, trial)
         decisions = [
-            scheduler.on_trial_result(None, trial, {"training_iteration": epoch, "score": score}) for epoch in (1, 2, 3)
+            scheduler.on_trial_result(None, trial, {"training_iteration": epoch, "score": score})
+            for epoch in (1, 2, 3)
         ]
         assert decisions == ["CONTINUE"] * 2 + ["CONTINUE" if name == "a" else "STOP"]
 
@@ -152,9 +177,13 @@ def test_resources_are_pairs_or_json(text: str, expected: dict[str, float]) -> N
     assert read_resources("--resources_per_trial", text) == expected
 
 
-@pytest.mark.parametrize("text", ["cpu", "cpu=many", "cpu=-1", "{cpu: 1}", "cpu=1,CPU=2", "[1]", f"cpu={math.inf}"])
+@pytest.mark.parametrize(
+    "text", ["cpu", "cpu=many", "cpu=-1", "{cpu: 1}", "cpu=1,CPU=2", "[1]", f"cpu={math.inf}"]
+)
 def test_wrong_resources_are_named(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"--resources_per_trial: found .*, allowed is names and amounts"):
+    with pytest.raises(
+        ConfigError, match=r"--resources_per_trial: found .*, allowed is names and amounts"
+    ):
         read_resources("--resources_per_trial", text)
 
 
@@ -176,10 +205,16 @@ def test_specification_of_unshared_machine(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_machine_without_the_data_says_so(tmp_path: Path) -> None:
-    specification = {"dataset": "tiny", "config_files": [], "keys": {"data_path": str(tmp_path / "nowhere")}}
+    specification = {
+        "dataset": "tiny",
+        "config_files": [],
+        "keys": {"data_path": str(tmp_path / "nowhere")},
+    }
     job = jobs.make_job(specification, tmp_path, tmp_path / "token", "1", {"CPU": 1.0})
     with (
-        pytest.raises(ConfigError, match=r"of the cluster has no folder .*nowhere/tiny with the data set"),
+        pytest.raises(
+            ConfigError, match=r"of the cluster has no folder .*nowhere/tiny with the data set"
+        ),
         jobs.workplace(job),
     ):
         pass

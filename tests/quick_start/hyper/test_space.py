@@ -87,7 +87,10 @@ def test_exhaustive_suggests_each_once(tmp_path: Path) -> None:
     ("line", "message"),
     [
         ("rate loguniform", "line 2: found 'rate loguniform', allowed is NAME followed by"),
-        ("rate logunifrom -3,-1", "line 2: found 'logunifrom', allowed is one of .* did you mean 'loguniform'"),
+        (
+            "rate logunifrom -3,-1",
+            "line 2: found 'logunifrom', allowed is one of .* did you mean 'loguniform'",
+        ),
         ("rate uniform 3,1", "line 2: found '3,1', allowed is a first number below the second"),
         ("rate uniform a,1", "line 2: found 'a,1', allowed is numbers"),
         ("rate uniform 1,2,3", "line 2: found '1,2,3', allowed is 2 finite numbers"),

@@ -23,7 +23,11 @@ from recbole_sibrar.quick_start.run import joining
 from recbole_sibrar.quick_start.run.process_options import Processes, torchrun_processes
 
 TIMEOUT = 600
-COMMAND = [sys.executable, "-c", "import sys; from recbole_sibrar.cli import run_recbole; sys.exit(run_recbole())"]
+COMMAND = [
+    sys.executable,
+    "-c",
+    "import sys; from recbole_sibrar.cli import run_recbole; sys.exit(run_recbole())",
+]
 KEYS = ["--model=SiBraR", "--dataset=tiny", "--show_progress=False", "--load_col=None", "--gpu_id="]
 
 
@@ -33,7 +37,9 @@ def free_port() -> int:
         return free.getsockname()[1]
 
 
-def start(folder: Path, data: Path, *arguments: str, command: list[str] = COMMAND) -> subprocess.Popen[str]:
+def start(
+    folder: Path, data: Path, *arguments: str, command: list[str] = COMMAND
+) -> subprocess.Popen[str]:
     folder.mkdir(exist_ok=True)
     with open(folder / "output.txt", "w", encoding="utf-8") as output:
         return subprocess.Popen(
@@ -94,7 +100,9 @@ def test_only_one_process_writes(whole: tuple[Path, str]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.processes
-def test_all_launchers_give_equal_results(tmp_path: Path, shared_folder: Path, whole: tuple[Path, str]) -> None:
+def test_all_launchers_give_equal_results(
+    tmp_path: Path, shared_folder: Path, whole: tuple[Path, str]
+) -> None:
     (expected,) = results_in(whole[1])
     address = ["--world_size=2", "--ip=127.0.0.1", f"--port={free_port()}"]
     second = start(tmp_path / "second", shared_folder, "--group_offset=1", *address, *RUN)
@@ -104,11 +112,20 @@ def test_all_launchers_give_equal_results(tmp_path: Path, shared_folder: Path, w
     assert (status, other_status) == (0, 0), output + other_output
     assert results_in(output) == [expected]
     assert results_in(other_output) == []
-    assert not list((tmp_path / "second" / "saved").glob("*"))  # the machine needs no disk in common with the first
+    # the machine needs no disk in common with the first
+    assert not list((tmp_path / "second" / "saved").glob("*"))
 
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", f"--master_port={free_port()}"]
+    torchrun = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc_per_node=2",
+        f"--master_port={free_port()}",
+    ]
     script = tmp_path / "run_recbole"
-    script.write_text("from recbole_sibrar.cli import run_recbole\nrun_recbole()\n", encoding="utf-8")
+    script.write_text(
+        "from recbole_sibrar.cli import run_recbole\nrun_recbole()\n", encoding="utf-8"
+    )
     started = start(tmp_path / "torchrun", shared_folder, *RUN, command=[*torchrun, str(script)])
     status, output = end(started, tmp_path / "torchrun")
     assert status == 0, output
@@ -126,13 +143,17 @@ def test_killed_process_ends_the_others(tmp_path: Path, shared_folder: Path) -> 
     os.kill(workers[1].pid, signal.SIGKILL)
     status, output = end(process, folder)
     assert status == 1, output
-    assert re.findall(r"^run_recbole: error: rank ([01]) was ended by SIGKILL", output, re.MULTILINE), output
+    assert re.findall(
+        r"^run_recbole: error: rank ([01]) was ended by SIGKILL", output, re.MULTILINE
+    ), output
     assert not psutil.wait_procs(workers, timeout=180)[1]
 
 
 @pytest.mark.slow
 @pytest.mark.processes
-def test_sigterm_saves_state_to_resume(tmp_path: Path, shared_folder: Path, whole: tuple[Path, str]) -> None:
+def test_sigterm_saves_state_to_resume(
+    tmp_path: Path, shared_folder: Path, whole: tuple[Path, str]
+) -> None:
     folder = tmp_path / "run"
     process = start(folder, shared_folder, "--nproc=2", *RUN)
     wait_for(folder, "epoch 1 evaluating", process)
@@ -199,7 +220,8 @@ def test_numbers_that_do_not_fit_are_refused(asked: Processes, key: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("gpus", "gpu_id", "allowed"), [(1, "0", False), (4, "0", False), (4, "0,1", True), (4, "", True)]
+    ("gpus", "gpu_id", "allowed"),
+    [(1, "0", False), (4, "0", False), (4, "0,1", True), (4, "", True)],
 )
 def test_each_process_needs_a_gpu_of_its_own(
     monkeypatch: pytest.MonkeyPatch, gpus: int, gpu_id: str, allowed: bool
@@ -241,7 +263,13 @@ def test_torchrun_says_which_process_this_is() -> None:
 @pytest.mark.processes
 def test_processes_save_no_loaders(tmp_path: Path, shared_folder: Path) -> None:
     split = "{'split': {'RS': [0.9, 0.1, 0.0]}, 'group_by': 'user', 'mode': 'full'}"
-    keys = ["--nproc=2", "--epochs=1", "--save_dataloaders=True", "--save_dataset=True", f"--eval_args={split}"]
+    keys = [
+        "--nproc=2",
+        "--epochs=1",
+        "--save_dataloaders=True",
+        "--save_dataset=True",
+        f"--eval_args={split}",
+    ]
     status, output = end(start(tmp_path / "run", shared_folder, *keys), tmp_path / "run")
     assert status == 0, output
     assert output.count("nothing is saved, as each of several processes has its own loaders") == 1
@@ -253,7 +281,9 @@ def test_processes_save_no_loaders(tmp_path: Path, shared_folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.processes
-def test_processes_refuse_other_data(whole: tuple[Path, str], shared_folder: Path, tmp_path: Path) -> None:
+def test_processes_refuse_other_data(
+    whole: tuple[Path, str], shared_folder: Path, tmp_path: Path
+) -> None:
     shutil.copytree(shared_folder, tmp_path / "dataset")
     with (tmp_path / "dataset" / "tiny" / "tiny.inter").open("a", encoding="utf-8") as file:
         file.write("u1\tnew\t3\t5\n")

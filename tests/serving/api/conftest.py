@@ -31,7 +31,12 @@ def settings(folder: Path, tmp_path: Path) -> ServerSettings:
     token_file = tmp_path / "token"
     token_file.write_text(f"{TOKEN}\n", encoding="utf-8")
     return ServerSettings.beside(
-        folder, token_file=token_file, max_body=20_000, max_batch=20, max_k=50, hosts=("testserver",)
+        folder,
+        token_file=token_file,
+        max_body=20_000,
+        max_batch=20,
+        max_k=50,
+        hosts=("testserver",),
     )
 
 

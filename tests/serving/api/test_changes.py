@@ -46,7 +46,9 @@ def test_items_compete_at_once(client: TestClient, folder: Path) -> None:
     other = Recommender.load(folder)
     other.add_items([SOLARIS, {"item_id": "alien", "year": 1980}])
     expected = other.recommend(["bob"], 9, exclude_seen=False)
-    answer = client.post("/recommend", json={"users": ["bob"], "k": 9, "exclude_seen": False}).json()
+    answer = client.post(
+        "/recommend", json={"users": ["bob"], "k": 9, "exclude_seen": False}
+    ).json()
     items = answer["recommendations"][0]["items"]
     assert [item["item"] for item in items] == expected["item"].tolist()
     assert [item["score"] for item in items] == pytest.approx(expected["score"].tolist(), abs=1e-6)
@@ -78,7 +80,10 @@ def test_removed_items_answer_nothing(client: TestClient) -> None:
         ("/explain", {"pairs": [{"user": "bob", "item": "alien"}]}),
     ):
         answer = client.post(path, json=body)
-        assert (answer.status_code, answer.json()["detail"]) == (404, "item 'alien' is unknown: it has been removed")
+        assert (answer.status_code, answer.json()["detail"]) == (
+            404,
+            "item 'alien' is unknown: it has been removed",
+        )
     assert client.get("/tokens/item", params={"start": "a"}).json()["found"] == []
     visitor = client.post("/recommend", json={"users": [{"history": ["alien"]}]})
     assert visitor.status_code == 200  # a click on it was a click
@@ -111,14 +116,18 @@ def test_workers_see_each_other(settings: ServerSettings) -> None:
         ([{"item_id": ""}], "items[0].item_id"),
     ],
 )
-def test_wrong_items_change_nothing(client: TestClient, items: list[dict[str, Any]], named: str) -> None:
+def test_wrong_items_change_nothing(
+    client: TestClient, items: list[dict[str, Any]], named: str
+) -> None:
     answer = client.put("/items", json={"items": items}, headers=AUTHORIZED)
     assert answer.status_code == 422
     assert named in answer.json()["detail"]
     assert competing(client) == FILMS
 
 
-@pytest.mark.parametrize("token", [None, "Bearer wrong-token-of-tests", "Basic a-token-for-the-tests", "Bearer é"])
+@pytest.mark.parametrize(
+    "token", [None, "Bearer wrong-token-of-tests", "Basic a-token-for-the-tests", "Bearer é"]
+)
 def test_writes_need_the_token(client: TestClient, token: str | None) -> None:
     headers = {} if token is None else {"Authorization": token.encode("utf-8").decode("latin-1")}
     raw = {name: value.encode("latin-1") for name, value in headers.items()}
@@ -135,7 +144,9 @@ def test_server_without_token_only_reads(settings: ServerSettings) -> None:
     with TestClient(create_app(replace(settings, token_file=None))) as client:
         for token in ("", "None", "a-token-for-the-tests"):
             headers = {"Authorization": f"Bearer {token}"}
-            assert client.put("/items", json={"items": [SOLARIS]}, headers=headers).status_code == 403
+            assert (
+                client.put("/items", json={"items": [SOLARIS]}, headers=headers).status_code == 403
+            )
             assert client.post("/reload", headers=headers).status_code == 403
         assert competing(client) == FILMS
     assert not settings.store.exists()
@@ -216,36 +227,48 @@ def test_too_large_numbers_are_refused(client: TestClient, year: float) -> None:
 def test_replaced_first_interactions(client: TestClient) -> None:
     for user in ("ann", "bob"):
         put(client, {**SOLARIS, "interactions": [user]})
-    answer = client.post("/recommend", json={"users": ["ann", "bob"], "k": 50}).json()["recommendations"]
+    answer = client.post("/recommend", json={"users": ["ann", "bob"], "k": 50}).json()[
+        "recommendations"
+    ]
     assert ["solaris" in {item["item"] for item in one["items"]} for one in answer] == [True, False]
 
 
 def with_display(folder: Path, **columns: pa.Array) -> None:
     """Write the example with other display columns, which its encoder does not read."""
     content = example_content()
-    manifest = replace(content.manifest, items=replace(content.manifest.items, display=tuple(columns)))
+    manifest = replace(
+        content.manifest, items=replace(content.manifest.items, display=tuple(columns))
+    )
     items = replace(content.items, display=pa.table(columns))
     write(replace(content, manifest=manifest, items=items), folder, overwrite=True)
 
 
 def test_display_columns_keep_their_type(client: TestClient, folder: Path) -> None:
     vectors = pa.array([[0.5, 1.0]] * 5, pa.list_(pa.float32()))
-    with_display(folder, size=pa.array([1, 2, 3, 4, 5]), place=vectors, title=pa.array(list("abcde")))
+    with_display(
+        folder, size=pa.array([1, 2, 3, 4, 5]), place=vectors, title=pa.array(list("abcde"))
+    )
     assert client.post("/reload", headers=AUTHORIZED).status_code == 200
 
     put(client, {**SOLARIS, "size": "7", "place": "0.25 2", "title": ["So", "laris"]})
-    answer = client.post("/recommend", json={"users": ["ann"], "k": 9, "filter": "size == 7"}).json()
+    answer = client.post(
+        "/recommend", json={"users": ["ann"], "k": 9, "filter": "size == 7"}
+    ).json()
     (found,) = answer["recommendations"][0]["items"]
     assert found["display"] == {"size": 7, "place": [0.25, 2.0], "title": "So laris"}
 
-    wrong = client.put("/items", json={"items": [{**SOLARIS, "item_id": "x", "size": "big"}]}, headers=AUTHORIZED)
+    wrong = client.put(
+        "/items", json={"items": [{**SOLARIS, "item_id": "x", "size": "big"}]}, headers=AUTHORIZED
+    )
     assert wrong.status_code == 422
     assert "field 'size': cannot be read as int64" in wrong.json()["detail"]
     assert competing(client) == FILMS | {"solaris"}
     assert client.get("/ready").json()["unreadable"] == 0
 
 
-def test_reload_that_needs_a_missing_package(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reload_that_needs_a_missing_package(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def load(*arguments: object) -> None:
         raise ConfigError("an index needs faiss, which is not installed")
 
@@ -267,7 +290,9 @@ def test_reload_during_another_reload(client: TestClient, settings: ServerSettin
     assert service.current() is not before
 
 
-def test_an_item_that_fails_ends_no_request(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_item_that_fails_ends_no_request(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     add = Recommender.add_items
 
     def failing(model: Recommender, rows: Any) -> Any:

@@ -44,13 +44,17 @@ def test_known_users(client: TestClient, model: Recommender) -> None:
         assert [item["item"] for item in one["items"]] == frame["item"].tolist()
         assert [item["score"] for item in one["items"]] == pytest.approx(frame["score"].tolist())
     years = {"alien": 1979, "brazil": 1985, "casablanca": 1942, "dune": 1984, "eraserhead": 1977}
-    assert all(item["display"] == {"year": years[item["item"]]} for one in lists for item in one["items"])
+    assert all(
+        item["display"] == {"year": years[item["item"]]} for one in lists for item in one["items"]
+    )
 
 
 def test_new_users(client: TestClient, model: Recommender) -> None:
     visitor = {"history": ["alien"], "fields": {"country": "AT"}}
     unknown = {"id": "zoe", **visitor}
-    lists = ask(client, "/recommend", users=[visitor, unknown], k=9, on_unknown="new")["recommendations"]
+    lists = ask(client, "/recommend", users=[visitor, unknown], k=9, on_unknown="new")[
+        "recommendations"
+    ]
     expected = model.recommend_for(["alien"], {"country": "AT"}, 9)
     assert [(one["user"], one["source"]) for one in lists] == [("new", "new"), ("zoe", "new")]
     for one in lists:
@@ -58,24 +62,35 @@ def test_new_users(client: TestClient, model: Recommender) -> None:
 
 
 def test_id_of_a_known_user_decides(client: TestClient) -> None:
-    (one,) = ask(client, "/recommend", users=[{"id": "ann", "fields": {"country": "TR"}}], k=9)["recommendations"]
+    (one,) = ask(client, "/recommend", users=[{"id": "ann", "fields": {"country": "TR"}}], k=9)[
+        "recommendations"
+    ]
     assert one["source"] == "known"
     assert {item["item"] for item in one["items"]} == {"casablanca", "dune", "eraserhead"}
 
 
 def test_unknown_users(client: TestClient) -> None:
-    assert refusal(client, "/recommend", 404, users=["anne"]) == "user 'anne' is unknown; did you mean 'ann'?"
+    assert (
+        refusal(client, "/recommend", 404, users=["anne"])
+        == "user 'anne' is unknown; did you mean 'ann'?"
+    )
     popular = ask(client, "/recommend", users=["zoe"], k=1, on_unknown="popular")["recommendations"]
-    assert [(one["source"], one["items"][0]["item"], one["items"][0]["score"]) for one in popular] == [
-        ("popular", "alien", 2)
-    ]
-    assert "neither history nor fields" in refusal(client, "/recommend", 422, users=["zoe"], on_unknown="new")
+    assert [
+        (one["source"], one["items"][0]["item"], one["items"][0]["score"]) for one in popular
+    ] == [("popular", "alien", 2)]
+    assert "neither history nor fields" in refusal(
+        client, "/recommend", 422, users=["zoe"], on_unknown="new"
+    )
 
 
 def test_filters_and_candidates(client: TestClient) -> None:
-    chosen = ask(client, "/recommend", users=["bob"], filter="year < 1980", candidates=["alien", "dune"])
+    chosen = ask(
+        client, "/recommend", users=["bob"], filter="year < 1980", candidates=["alien", "dune"]
+    )
     assert [item["item"] for item in chosen["recommendations"][0]["items"]] == ["alien"]
-    chosen = ask(client, "/recommend", users=["zoe"], on_unknown="popular", filter="year > 1980", k=9)
+    chosen = ask(
+        client, "/recommend", users=["zoe"], on_unknown="popular", filter="year > 1980", k=9
+    )
     assert {item["item"] for item in chosen["recommendations"][0]["items"]} == {"brazil", "dune"}
     seen = ask(client, "/recommend", users=["ann"], exclude_seen=False, k=9)
     assert len(seen["recommendations"][0]["items"]) == 5
@@ -84,8 +99,12 @@ def test_filters_and_candidates(client: TestClient) -> None:
 def test_similar_and_audience(client: TestClient, model: Recommender) -> None:
     new = {"genre": ["scifi"], "year": 1990}
     found = ask(client, "/similar", items=["dune", new], k=3)["similar"]
-    assert [item["item"] for item in found[0]["similar"]] == model.similar_items("dune", 3)["similar"].tolist()
-    assert [item["item"] for item in found[1]["similar"]] == model.similar_items(new, 3)["similar"].tolist()
+    assert [item["item"] for item in found[0]["similar"]] == model.similar_items("dune", 3)[
+        "similar"
+    ].tolist()
+    assert [item["item"] for item in found[1]["similar"]] == model.similar_items(new, 3)[
+        "similar"
+    ].tolist()
     (one,) = ask(client, "/audience", items=[new])["audiences"]
     assert [user["user"] for user in one["users"]] == model.audience(new)["user"].tolist()
 
@@ -100,11 +119,16 @@ def test_explanations_sum_to_the_score(client: TestClient) -> None:
 
 
 def test_switched_off_modality_is_missing(client: TestClient, model: Recommender) -> None:
-    (one,) = ask(client, "/recommend", users=["bob"], k=9, exclude_seen=False, item_modalities=["genre"])[
-        "recommendations"
-    ]
+    (one,) = ask(
+        client, "/recommend", users=["bob"], k=9, exclude_seen=False, item_modalities=["genre"]
+    )["recommendations"]
     user = model.encode_users([{"user_id": "bob"}])["embedding"][0]
-    genres = {"alien": ["scifi"], "brazil": ["scifi", "drama"], "casablanca": ["drama"], "eraserhead": ["drama"]}
+    genres = {
+        "alien": ["scifi"],
+        "brazil": ["scifi", "drama"],
+        "casablanca": ["drama"],
+        "eraserhead": ["drama"],
+    }
     by_item = {item["item"]: item["score"] for item in one["items"]}
     for item, genre in genres.items():
         (vector,) = model.encode_items([{"genre": genre}])["embedding"]
@@ -119,16 +143,30 @@ def test_switched_off_modality_is_missing(client: TestClient, model: Recommender
         ("/recommend", {"users": ["ann"] * 21}, "users: found 21"),
         ("/recommend", {"users": []}, "users: "),
         ("/recommend", {}, "users: "),
-        ("/recommend", {"users": ["ann"], "exclude": True}, "exclude: there is no such key; did you mean"),
-        ("/recommend", {"users": ["ann"], "item_modalities": ["image"]}, "item_modalities: found 'image'"),
-        ("/recommend", {"users": [{"history": ["alien"], "fields": {"age": 3}}]}, "'age' is no field"),
+        (
+            "/recommend",
+            {"users": ["ann"], "exclude": True},
+            "exclude: there is no such key; did you mean",
+        ),
+        (
+            "/recommend",
+            {"users": ["ann"], "item_modalities": ["image"]},
+            "item_modalities: found 'image'",
+        ),
+        (
+            "/recommend",
+            {"users": [{"history": ["alien"], "fields": {"age": 3}}]},
+            "'age' is no field",
+        ),
         ("/recommend", {"users": ["ann"], "filter": "year >"}, "filter 'year >'"),
         ("/similar", {"items": [{"year": "soon"}]}, "field 'year'"),
         ("/similar", {"items": ["dune"], "modalities": ["image"]}, "modality 'image' is unknown"),
         ("/audience", {"items": [{"director": "x"}]}, "'director' is no field"),
     ],
 )
-def test_wrong_values_are_named(client: TestClient, path: str, body: dict[str, Any], named: str) -> None:
+def test_wrong_values_are_named(
+    client: TestClient, path: str, body: dict[str, Any], named: str
+) -> None:
     assert named in refusal(client, path, 422, **body)
 
 
@@ -145,8 +183,13 @@ def test_body_is_limited(client: TestClient) -> None:
         yield from (b" " * 1000 for _ in range(30))
 
     for content in (b" " * 30_000, chunks()):
-        answer = client.post("/recommend", content=content, headers={"Content-Type": "application/json"})
-        assert (answer.status_code, answer.json()) == (413, {"detail": "body: found more than 20000 bytes"})
+        answer = client.post(
+            "/recommend", content=content, headers={"Content-Type": "application/json"}
+        )
+        assert (answer.status_code, answer.json()) == (
+            413,
+            {"detail": "body: found more than 20000 bytes"},
+        )
 
 
 def test_operation(client: TestClient) -> None:
@@ -185,7 +228,9 @@ def test_tokens_for_the_page(client: TestClient) -> None:
     assert client.get("/tokens/film").status_code == 422
 
 
-def test_failure_has_no_details(settings: ServerSettings, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+def test_failure_has_no_details(
+    settings: ServerSettings, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("secret of ann")
 
@@ -206,7 +251,10 @@ def test_search_refuses_what_is_no_text(client: TestClient) -> None:
 def test_clicks_stand_in_history_alone(client: TestClient, value: Any) -> None:
     user = {"fields": {"interactions": value, "country": "AT"}}
     found = refusal(client, "/recommend", 422, users=["ann", user])
-    assert found == "users[1].fields: found 'interactions', allowed are fields; clicks stand in history"
+    assert (
+        found
+        == "users[1].fields: found 'interactions', allowed are fields; clicks stand in history"
+    )
 
 
 @pytest.mark.parametrize("expression", ["'a' in year", "1979 in year"])
@@ -228,13 +276,16 @@ def test_a_client_that_leaves_is_no_failure() -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["localhost", "LOCALHOST:8000", "127.0.0.1:8000", "[::1]:8000", "10.0.0.7", "testserver"]
+    "host",
+    ["localhost", "LOCALHOST:8000", "127.0.0.1:8000", "[::1]:8000", "10.0.0.7", "testserver"],
 )
 def test_own_names(client: TestClient, host: str) -> None:
     assert client.get("/health", headers={"Host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("host", ["films.example", "films.example:8000", "localhost.films.example", "[films", ""])
+@pytest.mark.parametrize(
+    "host", ["films.example", "films.example:8000", "localhost.films.example", "[films", ""]
+)
 def test_names_of_other_pages(client: TestClient, host: str) -> None:
     """A page that points its own name to this address gets nothing (DNS rebinding)."""
     answer = client.post("/recommend", json={"users": ["ann"]}, headers={"Host": host})
@@ -247,9 +298,13 @@ def test_any_name(settings: ServerSettings) -> None:
         assert client.get("/health", headers={"Host": "films.example"}).status_code == 200
 
 
-@pytest.mark.parametrize("off", [{}, {"item_modalities": ["genre"]}, {"user_modalities": ["interactions"]}])
+@pytest.mark.parametrize(
+    "off", [{}, {"item_modalities": ["genre"]}, {"user_modalities": ["interactions"]}]
+)
 def test_unknown_clicks_are_named(client: TestClient, off: dict[str, Any]) -> None:
     user = {"history": ["alien", "alein"], "fields": {"country": "AT"}}
     expected = "item 'alein' is unknown; did you mean 'alien'?"
     assert refusal(client, "/recommend", 404, users=[user], **off) == expected
-    assert refusal(client, "/explain", 404, pairs=[{"user": user, "item": "dune"}], **off) == expected
+    assert (
+        refusal(client, "/explain", 404, pairs=[{"user": user, "item": "dune"}], **off) == expected
+    )

@@ -23,28 +23,51 @@ pytestmark = pytest.mark.slow
 
 QUIET = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 
-TEXTS = st.text(max_size=8) | st.sampled_from(["ann", "alien", "scifi", "year > 3", "AT", "new", "x\u0000", "\ud800"])
+TEXTS = st.text(max_size=8) | st.sampled_from(
+    ["ann", "alien", "scifi", "year > 3", "AT", "new", "x\u0000", "\ud800"]
+)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | TEXTS | st.just(10**400)
 KEYS = st.sampled_from(
-    ["users", "items", "user", "item", "history", "fields", "genre", "year", "item_id", "interactions"]
+    [
+        "users",
+        "items",
+        "user",
+        "item",
+        "history",
+        "fields",
+        "genre",
+        "year",
+        "item_id",
+        "interactions",
+    ]
 )
 VALUES = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS | TEXTS, inner, max_size=4),
     max_leaves=20,
 )
-FIELDS = st.dictionaries(st.sampled_from(["genre", "year", "item_id", "interactions", "x"]), VALUES, max_size=3)
+FIELDS = st.dictionaries(
+    st.sampled_from(["genre", "year", "item_id", "interactions", "x"]), VALUES, max_size=3
+)
 USERS = st.lists(
-    st.sampled_from(["ann", "zoe"]) | st.fixed_dictionaries({}, optional={"history": VALUES, "fields": VALUES}),
+    st.sampled_from(["ann", "zoe"])
+    | st.fixed_dictionaries({}, optional={"history": VALUES, "fields": VALUES}),
     max_size=3,
 )
 BODIES: dict[str, Any] = {
     "/recommend": st.fixed_dictionaries(
         {"users": USERS},
-        optional={"filter": VALUES, "k": VALUES, "candidates": VALUES, "item_modalities": VALUES, "on_unknown": VALUES},
+        optional={
+            "filter": VALUES,
+            "k": VALUES,
+            "candidates": VALUES,
+            "item_modalities": VALUES,
+            "on_unknown": VALUES,
+        },
     ),
     "/similar": st.fixed_dictionaries(
-        {"items": st.lists(FIELDS, max_size=3)}, optional={"modalities": VALUES, "k": VALUES, "filter": VALUES}
+        {"items": st.lists(FIELDS, max_size=3)},
+        optional={"modalities": VALUES, "k": VALUES, "filter": VALUES},
     ),
     "/audience": st.fixed_dictionaries({"items": st.lists(FIELDS, max_size=3)}),
     "/explain": st.fixed_dictionaries(
@@ -126,7 +149,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_broken_folders(whole: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+def test_broken_folders(
+    whole: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
     folder = tmp_path_factory.mktemp("broken") / "films.sibrar"
     shutil.copytree(whole, folder)
     path = folder / data.draw(st.sampled_from(sorted(file.name for file in folder.iterdir())))

@@ -50,7 +50,9 @@ def page(browser: webdriver.Chrome, served: tuple[Path, str]) -> Iterator[webdri
 def _open(browser: webdriver.Chrome, address: str) -> None:
     browser.get(address)
     browser.execute_script("localStorage.clear()")
-    WebDriverWait(browser, 20).until(lambda _: browser.execute_script("return document.documentElement.dataset.ready"))
+    WebDriverWait(browser, 20).until(
+        lambda _: browser.execute_script("return document.documentElement.dataset.ready")
+    )
 
 
 def _emulate(browser: webdriver.Chrome, width: int, scheme: str) -> None:
@@ -88,11 +90,18 @@ def test_bars_are_the_parts(page: webdriver.Chrome, model: Recommender) -> None:
         "chart => [...chart.querySelectorAll('rect')].map(bar => Number(bar.getAttribute('width'))))"
     )
     widths = page.execute_script(script)
-    parts = [model.explain("ann", item).groupby("item_modality")["part"].sum() for item in _names(page, "items")]
+    parts = [
+        model.explain("ann", item).groupby("item_modality")["part"].sum()
+        for item in _names(page, "items")
+    ]
     ratios = [sum(row) / part.abs().sum() for row, part in zip(widths, parts, strict=True)]
     assert ratios == pytest.approx([ratios[0]] * len(ratios))
-    labels = [bar.get_attribute("aria-label") for bar in page.find_elements(By.CSS_SELECTOR, "#items svg")]
-    assert all(name in label for label, part in zip(labels, parts, strict=True) for name in part.index)
+    labels = [
+        bar.get_attribute("aria-label") for bar in page.find_elements(By.CSS_SELECTOR, "#items svg")
+    ]
+    assert all(
+        name in label for label, part in zip(labels, parts, strict=True) for name in part.index
+    )
 
 
 def test_modality_is_switched_off(page: webdriver.Chrome) -> None:
@@ -103,7 +112,9 @@ def test_modality_is_switched_off(page: webdriver.Chrome) -> None:
     assert [row.text for row in page.find_elements(By.CSS_SELECTOR, "#items .score")] != before
     assert "year +" not in page.find_element(By.ID, "items").text
     page.find_element(By.ID, "item-modality-year").send_keys(" ")
-    WebDriverWait(page, 20).until(lambda _: page.find_element(By.ID, "who-message").text == "3 items")
+    WebDriverWait(page, 20).until(
+        lambda _: page.find_element(By.ID, "who-message").text == "3 items"
+    )
     assert [row.text for row in page.find_elements(By.CSS_SELECTOR, "#items .score")] == before
 
 
@@ -113,7 +124,10 @@ def test_new_visitor_by_keyboard(page: webdriver.Chrome, model: Recommender) -> 
     _wait_for_text(page, "clicks", "alien")
     page.find_element(By.ID, "user-field-country").send_keys("AT", Keys.ENTER)
     _wait_for_text(page, "who-message", "4 items")
-    assert _names(page, "items") == model.recommend_for(["alien"], {"country": "AT"}, 10)["item"].tolist()
+    assert (
+        _names(page, "items")
+        == model.recommend_for(["alien"], {"country": "AT"}, 10)["item"].tolist()
+    )
     page.find_element(By.CSS_SELECTOR, "#clicks button").send_keys(Keys.ENTER)
     assert page.find_elements(By.CSS_SELECTOR, "#clicks button") == []
 
@@ -150,7 +164,9 @@ def test_themes(page: webdriver.Chrome) -> None:
 
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("path", ["/", "/docs"])
-def test_widths_and_names(page: webdriver.Chrome, served: tuple[Path, str], path: str, width: int) -> None:
+def test_widths_and_names(
+    page: webdriver.Chrome, served: tuple[Path, str], path: str, width: int
+) -> None:
     _emulate(page, width, "dark")
     _open(page, served[1] + path)
     if path == "/":

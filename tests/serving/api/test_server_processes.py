@@ -62,7 +62,9 @@ class Load:
 def test_kills_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
     """A few of the kills of ``python benchmarks/server_kills.py``."""
     monkeypatch.syspath_prepend(Path(__file__).parents[3] / "benchmarks")
-    outcome = importlib.import_module("server_kills").run(tmp_path, kills=2, workers=workers, seed=workers)
+    outcome = importlib.import_module("server_kills").run(
+        tmp_path, kills=2, workers=workers, seed=workers
+    )
     assert outcome.problems == []
     assert outcome.n_put > 10
     assert outcome.n_removed > 3
@@ -72,7 +74,10 @@ def test_kills_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wor
 @pytest.mark.parametrize("how", ["signal", "request"])
 @pytest.mark.parametrize("workers", [1, 2])
 def test_reload_loses_no_request(folder: Path, token_file: Path, workers: int, how: str) -> None:
-    with serving(folder, "--token-file", str(token_file), "--workers", str(workers)) as (process, address):
+    with serving(folder, "--token-file", str(token_file), "--workers", str(workers)) as (
+        process,
+        address,
+    ):
         load = Load(address)
         models = set()
         for model in ("MuBraR", "SiBraR", "MuBraR"):
@@ -80,7 +85,10 @@ def test_reload_loses_no_request(folder: Path, token_file: Path, workers: int, h
             if how == "signal":
                 os.kill(process.pid, signal.SIGHUP)
             else:
-                assert httpx.post(f"{address}/reload", headers=AUTHORIZED, timeout=180).status_code == 200
+                assert (
+                    httpx.post(f"{address}/reload", headers=AUTHORIZED, timeout=180).status_code
+                    == 200
+                )
             _wait_for(address, model)
             models.add(model)
         load.stop()
@@ -94,7 +102,11 @@ def _wait_for(address: str, model: str) -> None:
     agreeing = 0
     end = time.monotonic() + 180
     while agreeing < 10 and time.monotonic() < end:
-        agreeing = agreeing + 1 if httpx.get(f"{address}/model", timeout=180).json()["model"] == model else 0
+        agreeing = (
+            agreeing + 1
+            if httpx.get(f"{address}/model", timeout=180).json()["model"] == model
+            else 0
+        )
         time.sleep(0.05)
     assert agreeing == 10
 
@@ -103,7 +115,12 @@ def test_workers_share_items_and_metrics(folder: Path, token_file: Path) -> None
     with serving(folder, "--token-file", str(token_file), "--workers", "2") as (process, address):
         for number in range(10):
             item = {"item_id": f"film{number}", "year": 1990}
-            assert httpx.put(f"{address}/items", json={"items": [item]}, headers=AUTHORIZED).status_code == 200
+            assert (
+                httpx.put(
+                    f"{address}/items", json={"items": [item]}, headers=AUTHORIZED
+                ).status_code
+                == 200
+            )
             answer = httpx.post(f"{address}/similar", json={"items": [f"film{number}"]})
             assert answer.status_code == 200  # by whichever worker
         metrics = httpx.get(f"{address}/metrics").text
@@ -121,7 +138,9 @@ def test_log_holds_counts_and_times(folder: Path) -> None:
         process.wait(60)
     log = folder.with_name("log").read_text("utf-8")
     assert "3 users, 5 items" in log
-    assert not [name for name in ("ann", "nobody", "nothing", "/recommend", "Traceback") if name in log]
+    assert not [
+        name for name in ("ann", "nobody", "nothing", "/recommend", "Traceback") if name in log
+    ]
 
 
 @pytest.mark.parametrize(
@@ -136,7 +155,11 @@ def test_log_holds_counts_and_times(folder: Path) -> None:
     ],
 )
 def test_wrong_options(
-    folder: Path, token_file: Path, capsys: pytest.CaptureFixture[str], options: list[str], named: str
+    folder: Path,
+    token_file: Path,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    named: str,
 ) -> None:
     given = ["serve", str(folder), "--token-file", str(token_file), "--port", "0", *options]
     assert cli.main(given) == cli.WRONG_INPUT
@@ -157,7 +180,9 @@ def test_wrong_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "there is no such folder" in capsys.readouterr().err
 
 
-def test_missing_package(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_package(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert cli.main(["serve", str(folder)]) == cli.WRONG_INPUT
     assert launch.INSTALL in capsys.readouterr().err
@@ -169,4 +194,6 @@ def test_broken_model_starts_no_worker(
     (folder / "weights.safetensors").write_bytes(b"broken")
     monkeypatch.setattr(launch, "_supervise", lambda config: pytest.fail("workers were started"))
     assert cli.main(["serve", str(folder), "--port", "0", "--workers", "2"]) == cli.WRONG_INPUT
-    assert "weights.safetensors: the file is not the one that was written" in capsys.readouterr().err
+    assert (
+        "weights.safetensors: the file is not the one that was written" in capsys.readouterr().err
+    )

@@ -25,7 +25,11 @@ STORAGE = "optuna.log"
 STUDY = "run_hyper"
 """Name of the study in the storage."""
 
-_STATES = {Status.OK: TrialState.COMPLETE, Status.STOPPED: TrialState.PRUNED, Status.FAILED: TrialState.FAIL}
+_STATES = {
+    Status.OK: TrialState.COMPLETE,
+    Status.STOPPED: TrialState.PRUNED,
+    Status.FAILED: TrialState.FAIL,
+}
 
 
 def make_study(record: Record, space: Space, storage: BaseStorage | None = None) -> optuna.Study:

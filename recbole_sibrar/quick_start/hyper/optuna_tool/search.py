@@ -11,7 +11,11 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
-from recbole_sibrar.quick_start.hyper.optuna_tool.distributions import distribution_of, from_optuna, to_optuna
+from recbole_sibrar.quick_start.hyper.optuna_tool.distributions import (
+    distribution_of,
+    from_optuna,
+    to_optuna,
+)
 from recbole_sibrar.quick_start.hyper.record import Status, Trial
 from recbole_sibrar.quick_start.hyper.runner import Runner
 from recbole_sibrar.quick_start.hyper.suggestions import SeedState, combinations, has_no_progress
@@ -82,7 +86,9 @@ class _Study:
         plan = runner.plan
         self.runner = runner
         self.parameters = plan.space.parameters
-        self.distributions = {parameter.name: distribution_of(parameter) for parameter in self.parameters}
+        self.distributions = {
+            parameter.name: distribution_of(parameter) for parameter in self.parameters
+        }
         self.order = combinations(plan.space, plan.seed) if plan.algo == "exhaustive" else None
 
         direction = StudyDirection.MAXIMIZE if plan.bigger else StudyDirection.MINIMIZE

@@ -5,66 +5,27 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from partitions import (
+    PARTS,
+    READ,
+    WARM,
+    MakeConfig,
+    cold,
+    numbering,
+    pairs_of,
+    parts_of,
+    rows,
+    shuffle_lines,
+)
 from recbole.config import Config
-from recbole.data import create_dataset, data_preparation
-from recbole.utils import init_seed
 
-from recbole_sibrar.config import ConfigError
 from recbole_sibrar.data import partition
 from recbole_sibrar.data.atomic import DataError
-
-MakeConfig = Callable[..., Config]
-Pairs = list[set[tuple[str, str]]]
-
-PARTS = ("train", "valid", "test")
-
-
-def cold(group_by: str) -> dict[str, Any]:
-    return {"split": {"CS": [0.6, 0.2, 0.2]}, "group_by": group_by}
-
-
-WARM = {"split": {"RS": [0.8, 0.1, 0.1]}, "group_by": "user", "order": "RO"}
-READ = ["train", "valid", "test"]
-
-
-def parts_of(config: Config) -> list[Any]:
-    """RecBole's steps up to the parts of the data set, which are also written where the configuration says so."""
-    init_seed(config["seed"], config["reproducibility"])
-    return [loader._dataset for loader in data_preparation(config, create_dataset(config))]
-
-
-def pairs_of(parts: list[Any]) -> Pairs:
-    """Original ids of the pairs of user and item in each part."""
-
-    def tokens(part: Any, name: str) -> list[str]:
-        return list(part.field2id_token[name][part.inter_feat[name].numpy()])
-
-    return [set(zip(tokens(part, "user_id"), tokens(part, "item_id"), strict=True)) for part in parts]
-
-
-def rows(file: Path, separator: str = "\t") -> list[list[str]]:
-    """The lines of an atomic file below its header, in cells."""
-    return [line.split(separator) for line in file.read_text(encoding="utf-8").splitlines()[1:]]
-
-
-def pairs_in(folder: Path, name: str = "tiny") -> Pairs:
-    return [{(row[0], row[1]) for row in rows(folder / f"{name}.{part}.inter")} for part in PARTS]
-
-
-def numbering(parts: list[Any]) -> list[list[str]]:
-    return [list(parts[0].field2id_token[name]) for name in ("user_id", "item_id")]
-
-
-def shuffle_lines(file: Path) -> None:
-    header, *lines = file.read_text(encoding="utf-8").splitlines()
-    order = np.random.default_rng(3).permutation(len(lines))
-    file.write_text("\n".join([header, *(lines[n] for n in order)]) + "\n", encoding="utf-8")
 
 
 @pytest.mark.parametrize("group_by", ["item", "user", "both"])
@@ -74,7 +35,10 @@ def test_partition_is_stable(make_config: MakeConfig, tiny_folder: Path, group_b
         {"model": "SiBraR"},
         {"model": "SiBraR", "load_col": {"inter": ["user_id", "item_id", "rating"]}},
         {"model": "BPR", "load_col": inter},
-        {"model": "BPR", "load_col": None},  # loads the .item and .user, in which one item and one user have no line
+        {
+            "model": "BPR",
+            "load_col": None,
+        },  # loads the .item and .user, in which one item and one user have no line
         {"model": "ItemKNN", "load_col": {**inter, "item": ["item_id", "kind"]}},
         {"model": "Pop", "load_col": inter, "train_neg_sample_args": None, "epochs": 3},
     ]
@@ -113,7 +77,10 @@ def test_both_keeps_agreeing_pairs(
         pairs = pairs_of(parts_of(make_config(eval_args=cold(side))))
         part_of.append({pair[column]: number for number, part in enumerate(pairs) for pair in part})
     everything = {(row[0], row[1]) for row in rows(tiny_folder / "tiny" / "tiny.inter")}
-    expected = [{(u, i) for u, i in everything if part_of[0][u] == part_of[1][i] == number} for number in range(3)]
+    expected = [
+        {(u, i) for u, i in everything if part_of[0][u] == part_of[1][i] == number}
+        for number in range(3)
+    ]
     caplog.set_level(logging.INFO)
     assert pairs_of(parts_of(make_config(eval_args=cold("both")))) == expected
     kept = set.union(*expected)
@@ -128,9 +95,12 @@ def test_log_counts_parts_and_new_users(
     make_config: MakeConfig, tiny_folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = tiny_folder / "tiny" / "tiny.inter"
-    (held_out,) = [sorted(part)[0][1] for part in pairs_of(parts_of(make_config(eval_args=cold("item"))))[2:]]
+    (held_out,) = [
+        sorted(part)[0][1] for part in pairs_of(parts_of(make_config(eval_args=cold("item"))))[2:]
+    ]
     with file.open("a", encoding="utf-8") as lines:
-        lines.write(f"newcomer\t{held_out}\t5\t1\n")  # a user who knows a single item, which is held out
+        # a user who knows a single item, which is held out
+        lines.write(f"newcomer\t{held_out}\t5\t1\n")
     caplog.set_level(logging.INFO)
     parts = parts_of(make_config(eval_args=cold("item")))
     texts = []
@@ -147,10 +117,15 @@ def test_filters_come_before_the_division(make_config: MakeConfig, tiny_folder: 
     counts = Counter(row[1] for row in rows(tiny_folder / "tiny" / "tiny.inter"))
     left = {item for item, count in counts.items() if count >= 9}
     assert 5 <= len(left) < 40
-    pairs = pairs_of(parts_of(make_config(eval_args=cold("item"), item_inter_num_interval="[9,inf)")))
+    pairs = pairs_of(
+        parts_of(make_config(eval_args=cold("item"), item_inter_num_interval="[9,inf)"))
+    )
     items = [{item for _, item in part} for part in pairs]
     assert set.union(*items) == left
-    assert all(abs(len(part) - share * len(left)) < 1 for part, share in zip(items, (0.6, 0.2, 0.2), strict=True))
+    assert all(
+        abs(len(part) - share * len(left)) < 1
+        for part, share in zip(items, (0.6, 0.2, 0.2), strict=True)
+    )
 
 
 def test_repeated_interactions_stay_together(make_config: MakeConfig, tiny_folder: Path) -> None:
@@ -177,7 +152,12 @@ def typed_folder(tmp_path: Path) -> Path:
     for n in range(200):
         words = " ".join(rng.choice(["a", 'b"c', "d,e", "ü"], size=n % 4))
         place = "" if n % 5 == 0 else " ".join(map(repr, rng.normal(size=3).tolist()))
-        cells = [f"u{n % 20}", f"{rng.integers(1, 11) / 2}", f"{1_400_000_000 + n * 977}", f"s{n % 7}" if n % 6 else ""]
+        cells = [
+            f"u{n % 20}",
+            f"{rng.integers(1, 11) / 2}",
+            f"{1_400_000_000 + n * 977}",
+            f"s{n % 7}" if n % 6 else "",
+        ]
         lines.append("\t".join([*cells, words, place, f"i{rng.integers(30)}"]))
     folder = tmp_path / "dataset" / "typed"
     folder.mkdir(parents=True)
@@ -198,7 +178,9 @@ def values(line: list[str]) -> tuple[Any, ...]:
     return user, item, float(rating), float(time), session, words, tuple(map(float, place.split()))
 
 
-@pytest.mark.parametrize("eval_args", [cold("item"), cold("both"), WARM], ids=["item", "both", "warm"])
+@pytest.mark.parametrize(
+    "eval_args", [cold("item"), cold("both"), WARM], ids=["item", "both", "warm"]
+)
 def test_values_are_written_unchanged(
     make_config: MakeConfig, typed_folder: Path, tmp_path: Path, eval_args: dict[str, Any]
 ) -> None:
@@ -206,7 +188,9 @@ def test_values_are_written_unchanged(
     folder = tmp_path / "new" / "split"
     parts = parts_of(typed_config(typed_folder, eval_args=eval_args, save_split=str(folder)))
     source = Counter(values(line) for line in rows(typed_folder / "typed" / "typed.inter"))
-    written = [Counter(values(line) for line in rows(folder / f"typed.{part}.inter")) for part in PARTS]
+    written = [
+        Counter(values(line) for line in rows(folder / f"typed.{part}.inter")) for part in PARTS
+    ]
     total = sum(written, Counter())
     assert total <= source
     assert total == source or eval_args["group_by"] == "both"
@@ -227,30 +211,49 @@ def test_files_hold_the_kept_entities(
 ) -> None:
     """Also those of a file that the model does not read: another model may read it with the same parts."""
     folder = tmp_path / "split"
-    settings = {"eval_args": cold(group_by), "item_inter_num_interval": "[9,inf)", "user_inter_num_interval": "[5,inf)"}
+    settings = {
+        "eval_args": cold(group_by),
+        "item_inter_num_interval": "[9,inf)",
+        "user_inter_num_interval": "[5,inf)",
+    }
     parts_of(make_config(model, save_split=str(folder), **settings))
     direct = parts_of(make_config("SiBraR", **settings))
-    read = parts_of(make_config("SiBraR", data_path=str(folder), benchmark_filename=READ, eval_args=cold(group_by)))
+    read = parts_of(
+        make_config(
+            "SiBraR", data_path=str(folder), benchmark_filename=READ, eval_args=cold(group_by)
+        )
+    )
     assert numbering(read) == numbering(direct)
     assert pairs_of(read) == pairs_of(direct)
     for file, name in (("tiny.item", "price"), ("tiny.user", "age")):
         side: Any = file.removeprefix("tiny.")
         tables = [parts[0].field_tables[side][name] for parts in (direct, read)]
-        assert tables[0].values.tolist() == tables[1].values.tolist()  # normalised over the entities that are there
+        # normalised over the entities that are there
+        assert tables[0].values.tolist() == tables[1].values.tolist()
         lines = (tiny_folder / "tiny" / file).read_text(encoding="utf-8").splitlines()
         assert set((folder / file).read_text(encoding="utf-8").splitlines()) < set(lines)
 
 
-def test_filter_keeps_lines_of_kept_items(make_config: MakeConfig, tiny_folder: Path, tmp_path: Path) -> None:
+def test_filter_keeps_lines_of_kept_items(
+    make_config: MakeConfig, tiny_folder: Path, tmp_path: Path
+) -> None:
     with (tiny_folder / "tiny" / "tiny.item").open("a", encoding="utf-8") as lines:
         lines.write("new\tc1\tt1\t1.0\t0 0 0 0 1\n")
-    for number, (interval, expected) in enumerate([("[0,inf)", True), (None, True), ("[1,inf)", False)]):
+    for number, (interval, expected) in enumerate(
+        [("[0,inf)", True), (None, True), ("[1,inf)", False)]
+    ):
         folder = tmp_path / str(number)
-        parts_of(make_config("BPR", save_split=str(folder), eval_args=WARM, item_inter_num_interval=interval))
+        parts_of(
+            make_config(
+                "BPR", save_split=str(folder), eval_args=WARM, item_inter_num_interval=interval
+            )
+        )
         assert ("new" in {row[0] for row in rows(folder / "tiny.item")}) is expected
 
 
-def test_other_files_are_copied(make_config: MakeConfig, typed_folder: Path, tmp_path: Path) -> None:
+def test_other_files_are_copied(
+    make_config: MakeConfig, typed_folder: Path, tmp_path: Path
+) -> None:
     """Among them an empty line, Windows line ends and a further file that the configuration names."""
     make_config()
     source = typed_folder / "typed"
@@ -258,10 +261,18 @@ def test_other_files_are_copied(make_config: MakeConfig, typed_folder: Path, tmp
     (source / "typed.item").write_bytes(items)
     (source / "typed.cover").write_bytes(b"cid:token\tcover:float_seq\r\ni1\t1 2\r\n")
     settings = {"eval_args": cold("item"), "save_split": str(tmp_path / "split")}
-    parts_of(typed_config(typed_folder, **settings, additional_feat_suffix=["cover"], alias_of_item_id=["cid"]))
+    parts_of(
+        typed_config(
+            typed_folder, **settings, additional_feat_suffix=["cover"], alias_of_item_id=["cid"]
+        )
+    )
     for suffix in ("item", "cover"):
-        assert (tmp_path / "split" / f"typed.{suffix}").read_bytes() == (source / f"typed.{suffix}").read_bytes()
-    names = {f"typed.{part}" for part in ("item", "cover", "train.inter", "valid.inter", "test.inter")}
+        assert (tmp_path / "split" / f"typed.{suffix}").read_bytes() == (
+            source / f"typed.{suffix}"
+        ).read_bytes()
+    names = {
+        f"typed.{part}" for part in ("item", "cover", "train.inter", "valid.inter", "test.inter")
+    }
     assert {file.name for file in (tmp_path / "split").iterdir()} == names
 
 
@@ -276,63 +287,46 @@ def test_parts_in_the_data_sets_folder(make_config: MakeConfig, tiny_folder: Pat
     assert pairs_of(read) == pairs_of(parts)
 
 
-def test_writing_again_overwrites_nothing(make_config: MakeConfig, tiny_folder: Path, tmp_path: Path) -> None:
+def test_writing_again_overwrites_nothing(
+    make_config: MakeConfig, tiny_folder: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "split"
     settings = {"eval_args": cold("item"), "save_split": str(folder)}
 
     def state() -> dict[str, tuple[bytes, int]]:
-        return {file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in folder.iterdir()}
+        return {
+            file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in folder.iterdir()
+        }
 
     parts_of(make_config(**settings))
     first = state()
     parts_of(make_config(**settings))
-    parts_of(make_config(**settings, data_path=str(folder), benchmark_filename=READ))  # what was read is written
+    # what was read is written
+    parts_of(make_config(**settings, data_path=str(folder), benchmark_filename=READ))
     assert state() == first
     for other in ({"seed": 1}, {"item_inter_num_interval": "[9,inf)"}):
-        with pytest.raises(DataError, match=rf"save_split: found {re.escape(str(folder))}, .* with other content"):
+        with pytest.raises(
+            DataError, match=rf"save_split: found {re.escape(str(folder))}, .* with other content"
+        ):
             parts_of(make_config(**settings, **other))
         assert state() == first
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-def test_a_failure_leaves_no_file(
-    make_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+def test_value_with_the_separator(
+    make_config: MakeConfig, typed_folder: Path, tmp_path: Path
 ) -> None:
-    original, folder = partition.write_frame, tmp_path / "split"
-
-    def fail_at_test(path: Any, *args: Any) -> None:
-        original(path, *args)
-        if "test" in Path(path).name:
-            raise error
-
-    monkeypatch.setattr(partition, "write_frame", fail_at_test)
-    expected = DataError if isinstance(error, OSError) else KeyboardInterrupt
-    with pytest.raises(expected):
-        parts_of(make_config(eval_args=cold("item"), save_split=str(folder)))
-    assert list(folder.iterdir()) == []
-
-
-def test_unwritable_folder_is_one_line(make_config: MakeConfig, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match=r"save_split: cannot write to .*file/split: Not a directory"):
-        parts_of(make_config(eval_args=cold("item"), save_split=str(tmp_path / "file" / "split")))
-
-
-def test_value_with_the_separator(make_config: MakeConfig, typed_folder: Path, tmp_path: Path) -> None:
     make_config()
     file = typed_folder / "typed" / "typed.inter"
-    file.write_text(file.read_text(encoding="utf-8").replace("\ts1\t", '\t"s\t1"\t'), encoding="utf-8")
-    with pytest.raises(DataError, match=r"save_split: a value in the interactions holds the field_separator '\\t'"):
-        parts_of(typed_config(typed_folder, "BPR", eval_args=WARM, save_split=str(tmp_path / "split")))
+    file.write_text(
+        file.read_text(encoding="utf-8").replace("\ts1\t", '\t"s\t1"\t'), encoding="utf-8"
+    )
+    with pytest.raises(
+        DataError, match=r"save_split: a value in the interactions holds the field_separator '\\t'"
+    ):
+        parts_of(
+            typed_config(typed_folder, "BPR", eval_args=WARM, save_split=str(tmp_path / "split"))
+        )
     assert list((tmp_path / "split").iterdir()) == []
-
-
-@pytest.mark.parametrize("saved", ["save_dataset", "save_dataloaders"])
-def test_earlier_split_cannot_be_written(make_config: MakeConfig, tmp_path: Path, saved: str) -> None:
-    """RecBole reads saved data sets and loaders without a word; then nothing is split, and nothing would be written."""
-    parts_of(make_config("BPR", eval_args=cold("item"), **{saved: True}))
-    with pytest.raises(ConfigError, match=r"save_split: found .*, but nothing was split"):
-        parts_of(make_config("BPR", eval_args=cold("item"), save_split=str(tmp_path / "split")))
 
 
 def test_written_configuration_is_final(make_config: MakeConfig, tmp_path: Path) -> None:
@@ -344,44 +338,3 @@ def test_written_configuration_is_final(make_config: MakeConfig, tmp_path: Path)
         file.unlink()
     assert pairs_of(parts_of(config)) == pairs_of(parts)
     assert list(folder.iterdir()) == []
-
-
-@pytest.mark.parametrize("group_by", ["item", "user"])
-def test_a_planted_leak_is_caught(make_config: MakeConfig, tmp_path: Path, group_by: str) -> None:
-    """One interaction of a held-out entity among those of training, and nothing else wrong."""
-    folder = tmp_path / "split"
-    settings = {"data_path": str(folder), "benchmark_filename": READ, "eval_args": cold(group_by)}
-    parts_of(make_config("BPR", eval_args=cold(group_by), save_split=str(folder)))
-    parts_of(make_config("BPR", **settings))
-    column = ("user", "item").index(group_by)
-    leaked, known = rows(folder / "tiny.test.inter")[0], rows(folder / "tiny.train.inter")[0]
-    pair = [known[0], leaked[1]] if group_by == "item" else [leaked[0], known[1]]
-    with (folder / "tiny.train.inter").open("a", encoding="utf-8") as lines:
-        lines.write("\t".join(pair) + "\n")
-    for model in ("BPR", "SiBraR", "Pop"):
-        with pytest.raises(DataError) as caught:
-            parts_of(make_config(model, **settings))
-        assert str(caught.value) == (
-            f"cold start: {group_by} '{leaked[column]}' has interactions in both train and test, and so have 0 more; "
-            f"no {group_by} may be in two parts"
-        )
-
-
-def test_two_files_are_no_cold_start(make_config: MakeConfig, tmp_path: Path) -> None:
-    folder = tmp_path / "split"
-    parts_of(make_config("BPR", eval_args=cold("item"), save_split=str(folder)))
-    with pytest.raises(
-        ConfigError, match=r"benchmark_filename: found \['train', 'test'\], allowed is a list of three parts"
-    ):
-        parts_of(
-            make_config("BPR", eval_args=cold("item"), data_path=str(folder), benchmark_filename=["train", "test"])
-        )
-
-
-def test_empty_file_of_a_part(make_config: MakeConfig, tmp_path: Path) -> None:
-    folder = tmp_path / "split"
-    parts_of(make_config("BPR", eval_args=cold("item"), save_split=str(folder)))
-    header, *_ = (folder / "tiny.valid.inter").read_text(encoding="utf-8").splitlines()
-    (folder / "tiny.valid.inter").write_text(header + "\n", encoding="utf-8")
-    with pytest.raises(DataError, match="cold start: the part valid has no interactions"):
-        parts_of(make_config("BPR", eval_args=cold("item"), data_path=str(folder), benchmark_filename=READ))
