@@ -43,7 +43,8 @@ def check_dictionaries(
         Path of a key -> a warning, for each key without effect.
 
     Raises:
-        ConfigError: A key looks like a misspelt one; or, with ``strict``, is unknown in the negative sampling.
+        ConfigError: A key looks like a misspelt one; or, with ``strict``, is unknown in the
+            negative sampling.
     """
     warnings: dict[str, str] = {}
     for path, key, value, allowed in _unknown(given, suffixes):

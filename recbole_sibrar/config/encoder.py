@@ -1,7 +1,7 @@
 """Keys of our models, read once into typed, frozen dataclasses.
 
-Keys are flat, as everywhere in RecBole. A key with the prefix ``user_`` or ``item_`` holds for that side, a key without
-prefix for both. The defaults stand in ``properties/model/<Model>.yaml``.
+Keys are flat, as everywhere in RecBole. A key with the prefix ``user_`` or ``item_`` holds for that
+side, a key without prefix for both. The defaults stand in ``properties/model/<Model>.yaml``.
 """
 
 from __future__ import annotations
@@ -50,27 +50,34 @@ class EncoderConfig:
     modality_size: int
     """Length d of a projected modality, the input of the branch."""
     normalize_numbers: ByField
-    """Scaling of ``float`` fields: ``standard`` (mean 0, standard deviation 1 in training) or ``none``."""
+    """Scaling of ``float`` fields: ``standard`` (mean 0, standard deviation 1 in training) or
+    ``none``."""
     normalize_vectors: ByField
-    """Scaling of ``float_seq`` fields: ``none``, ``l2`` (length 1) or ``standard`` (each dimension)."""
+    """Scaling of ``float_seq`` fields: ``none``, ``l2`` (length 1) or ``standard`` (each
+    dimension)."""
     projection_hidden_sizes: tuple[int, ...]
     """Sizes of further layers of each projection, before the last one of ``modality_size``."""
     projection_kernel: ByField
-    """Input of the projection of ``float_seq`` fields: the vector (``none``), or similarities to those of training."""
+    """Input of the projection of ``float_seq`` fields: the vector (``none``), or similarities to
+    those of training."""
     label_pooling: Literal["mean", "root"]
-    """Divisor of the summed labels of ``token_seq`` fields: their number (``mean``), or its root."""
+    """Divisor of the summed labels of ``token_seq`` fields: their number (``mean``), or its
+    root."""
     projection_activation: str
-    """Activation after the projection of vectors, numbers and interactions, as in the published code of [A]."""
+    """Activation after the projection of vectors, numbers and interactions, as in the published
+    code of [A]."""
     normalize_interactions: bool
     """L2-normalise the multi-hot training vector of an entity."""
     interaction_dropout_prob: float
-    """Share of an entity's training interactions that a training step hides from its ``interactions``."""
+    """Share of an entity's training interactions that a training step hides from its
+    ``interactions``."""
     normalize_branch_input: bool
     """L2-normalise projected modalities before the branch."""
     branch_hidden_sizes: tuple[int, ...]
     """Sizes of the hidden layers of the branch."""
     batch_norm: Literal["none", "last"] | int
-    """Batch norm of the branch: none, after the last layer, or after every n-th layer (an integer)."""
+    """Batch norm of the branch: none, after the last layer, or after every n-th layer (an
+    integer)."""
     dropout_prob: float
     """Share of the branch's input that is dropped in training."""
     activation: str
@@ -78,15 +85,18 @@ class EncoderConfig:
     output_activation: bool
     """Activation after the last layer of the branch too."""
     branch_budget: Literal["per_modality", "total"]
-    """Size of several branches: each as configured (``per_modality``), or all together as large as one (``total``)."""
+    """Size of several branches: each as configured (``per_modality``), or all together as large as
+    one (``total``)."""
     aggregation: Literal["mean", "max", "sum"]
     """Aggregation of the embeddings of an entity's modalities."""
     modality_sampling: bool
     """Encode a random choice of modalities in training, instead of all."""
     drawn_modalities: Literal["fewest", "any"]
-    """Number of drawn modalities: one, or a pair for the contrastive loss (``fewest``), or 1 to all (``any``)."""
+    """Number of drawn modalities: one, or a pair for the contrastive loss (``fewest``), or 1 to all
+    (``any``)."""
     drawn_per: Literal["occurrence", "entity"]
-    """Draw modalities anew for each ``occurrence`` of an entity in a batch, or once for the ``entity``."""
+    """Draw modalities anew for each ``occurrence`` of an entity in a batch, or once for the
+    ``entity``."""
     contrastive: Literal["none", "pairwise", "central"]
     """Contrastive loss between two modalities of an entity."""
     central_modality: str | None
@@ -104,13 +114,16 @@ class RecommenderConfig:
     """Recommendation loss and its negatives."""
 
     loss_type: str
-    """Bayesian personalised ranking (BPR), binary cross-entropy (BCE), sampled softmax (SSM), or the model's own."""
+    """Bayesian personalised ranking (BPR), binary cross-entropy (BCE), sampled softmax (SSM), or
+    the model's own."""
     n_negatives: int
     """Negatives per positive (RecBole's ``train_neg_sample_args: sample_num``)."""
     negatives: str
-    """Items to tell a positive from: negatives of its own, those ``shared`` by the batch, or ``all`` training items."""
+    """Items to tell a positive from: negatives of its own, those ``shared`` by the batch, or
+    ``all`` training items."""
     targets: str
-    """Items to rank highest: the ``positive`` of each row, or the ``history`` of each user, with equal shares."""
+    """Items to rank highest: the ``positive`` of each row, or the ``history`` of each user, with
+    equal shares."""
     new_item_share: float
     """Share of the training items that a step treats as new; 0 for none."""
     score_scale: float
@@ -128,7 +141,8 @@ class RecommenderConfig:
     warm_start_l2: float
     """Regularisation of EASE in the closed form."""
     warm_start_ridge: float | None
-    """Penalty of the regression on content in the closed form; None to choose it by leave-one-out."""
+    """Penalty of the regression on content in the closed form; None to choose it by
+    leave-one-out."""
     warm_start_weights: WeightByField
     """Weight of each field in that regression."""
     warm_start_popularity: float
@@ -245,7 +259,8 @@ def resolve_modalities(
 
     Args:
         encoder: Configuration of the side.
-        available: Names of all modalities of the data, in the order of ``MultimodalDataset.modality_tables``.
+        available: Names of all modalities of the data, in the order of
+            ``MultimodalDataset.modality_tables``.
         source: Atomic file of the side's fields, for messages.
 
     Raises:
@@ -288,7 +303,8 @@ def check_contrastive(
         sources: Atomic file of each side, for messages.
 
     Returns:
-        A line for the log about a default loss that is left out, as it does not fit; None where it fits.
+        A line for the log about a default loss that is left out, as it does not fit; None where it
+        fits.
 
     Raises:
         ConfigError: There is no such side, and the user has given the key.
@@ -308,6 +324,6 @@ def check_contrastive(
     if not is_given(config, key):
         return f"there is no contrastive loss, as it needs a side with two modalities: found a single one in {found}"
     raise ConfigError(
-        f"{key}: found {value!r} with a single modality in {found}, allowed is none, or a side with at least two "
-        "modalities"
+        f"{key}: found {value!r} with a single modality in {found}, allowed is none, or a side "
+        "with at least two modalities"
     )

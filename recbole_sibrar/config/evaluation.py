@@ -34,11 +34,14 @@ class ColdStart:
     ratios: tuple[float, float, float]
     """Shares of the entities in training, validation and test; they sum to 1."""
     group_by: Literal["item", "user", "both"]
-    """The divided entities; with ``both`` a pair counts if user and item fall into the same part."""
+    """The divided entities; with ``both`` a pair counts if user and item fall into the same
+    part."""
     order: Literal["RO", "TO"] = "RO"
-    """Order of the entities before they are divided: at random, or by the time of their first interaction."""
+    """Order of the entities before they are divided: at random, or by the time of their first
+    interaction."""
     warm: tuple[float, float, float] | None = None
-    """Shares of each known user's interactions in training, validation and test; None to hold out none of them."""
+    """Shares of each known user's interactions in training, validation and test; None to hold out
+    none of them."""
 
 
 @dataclass(frozen=True)
@@ -50,21 +53,25 @@ class EvaluationConfig:
     candidates: Literal["split", "all"]
     """The ranked items: those with an interaction in the evaluated part, or all."""
     train_neg_candidates: Literal["train", "all"] | None
-    """Items to draw training negatives from: those of training, or all; None lets the split decide."""
+    """Items to draw training negatives from: those of training, or all; None lets the split
+    decide."""
     groups: tuple[GroupRequest, ...]
     """Divisions of users and items into groups with results of their own."""
     save_per_user: Path | None
-    """File for the results of each test user, in one of :data:`~recbole_sibrar.config.USER_FORMATS`."""
+    """File for the results of each test user, in one of
+    :data:`~recbole_sibrar.config.USER_FORMATS`."""
     save_learning_curve: Path | None
     """CSV file for the training loss and the validation results of each epoch."""
     gap_every: int | None
-    """Epochs of training from one measurement of the modality gap to the next; None for no measurement."""
+    """Epochs of training from one measurement of the modality gap to the next; None for no
+    measurement."""
     save_gap: Path | None
     """CSV file for the measurements of the gap; None for one beside the checkpoint."""
     save_split: Path | None
     """Folder for the parts of the split as atomic files."""
     tensorboard: Literal["none", "scalars", "embeddings"]
-    """Additions to RecBole's TensorBoard files: none, scalars of each epoch, or the embeddings as well."""
+    """Additions to RecBole's TensorBoard files: none, scalars of each epoch, or the embeddings as
+    well."""
 
 
 def cold_start_config(config: ConfigLike) -> ColdStart | None:
@@ -74,7 +81,8 @@ def cold_start_config(config: ConfigLike) -> ColdStart | None:
         The split, or None where ``eval_args`` asks for one of RecBole's.
 
     Raises:
-        ConfigError: Ratios or grouping are not those of a cold-start split, or ``warm`` stands without it.
+        ConfigError: Ratios or grouping are not those of a cold-start split, or ``warm`` stands
+            without it.
     """
     arguments = config["eval_args"]
     split = arguments.get("split") if isinstance(arguments, dict) else None
@@ -168,11 +176,13 @@ def has_validation(config: ConfigLike) -> bool:
 def following_valid_metric(config: ConfigLike, sources: Sequence[Mapping[str, Any]]) -> str | None:
     """Choose a validation metric if the configured one is not measured and the user has not asked for it.
 
-    The user has asked for it in the same source of keys as ``metrics`` and ``topk``, or in one that overrides theirs.
+    The user has asked for it in the same source of keys as ``metrics`` and ``topk``, or in one that
+    overrides theirs.
 
     Args:
         config: RecBole's ``Config``.
-        sources: The user's keys by source, such as command line and files; the first overrides the others.
+        sources: The user's keys by source, such as command line and files; the first overrides the
+            others.
 
     Returns:
         The measured metric nearest to the configured one; None where nothing has to be chosen.

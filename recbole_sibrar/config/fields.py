@@ -40,7 +40,8 @@ def check_scaled_fields(
         tables: All modalities of each side.
 
     Raises:
-        ConfigError: A name is not a field of numbers, or of vectors, of the side or, for a key without prefix, of any.
+        ConfigError: A name is not a field of numbers, or of vectors, of the side or, for a key
+            without prefix, of any.
     """
     for name, (kind, field_type) in _SCALED.items():
         fields = {side: _fields_of_kind(own, kind) for side, own in tables.items()}

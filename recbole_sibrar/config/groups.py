@@ -31,22 +31,23 @@ class GroupRequest:
     """Division of the users or the items into groups."""
 
     field: str
-    """A field of the ``.user`` or ``.item`` file, :data:`POPULARITY`, or ``interactions`` by availability."""
+    """A field of the ``.user`` or ``.item`` file, :data:`POPULARITY`, or ``interactions`` by
+    availability."""
     side: Side | None
     """The divided side; None, by availability, for the one with the field."""
     by: Literal["value", "available"] = "value"
     """``value``: each value is a group; ``available``: two groups, with a value and without."""
     bins: int | tuple[float, ...] | None = None
-    """Number of groups of numbers with equally many members each, or the smallest number of each group but the first;
-    None for each category, or :data:`DEFAULT_BINS` groups of numbers."""
+    """Number of groups of numbers with equally many members each, or the smallest number of each
+    group but the first; None for each category, or :data:`DEFAULT_BINS` groups of numbers."""
 
 
 def group_requests(value: object) -> tuple[GroupRequest, ...]:
     """Read the key.
 
     Args:
-        value: Fields -> ``user``, ``item``, ``available``, or a dictionary with ``side``, ``by`` and ``bins``; or the
-            same as text.
+        value: Fields -> ``user``, ``item``, ``available``, or a dictionary with ``side``, ``by``
+            and ``bins``; or the same as text.
 
     Raises:
         ConfigError: It has another form.

@@ -19,7 +19,8 @@ Reader = Callable[[str, Any], object]
 """Reads the value of a key, and refuses a wrong one."""
 
 Effect = Literal["data", "model", "none"]
-"""``data``: batches and results depend on the key; ``model``: results do, but no batch; ``none``: no result does."""
+"""``data``: batches and results depend on the key; ``model``: results do, but no batch; ``none``:
+no result does."""
 
 _SAMPLING = ("SiBraR", "MuBraR")
 _NETWORKS = tuple(model for model in MODELS if model != "VBPR")
@@ -40,8 +41,8 @@ class Key:
     read: Reader | None = None
     """Reader of its value; None for a value that depends on other keys or is not checked."""
     file: Literal["model", "overall", "recbole", "derived", "none"] = "recbole"
-    """File of its default: ``properties/model/<Model>.yaml``, ``properties/overall.yaml``, or one of RecBole's. RecBole
-    itself sets a ``derived`` key."""
+    """File of its default: ``properties/model/<Model>.yaml``, ``properties/overall.yaml``, or one
+    of RecBole's. RecBole itself sets a ``derived`` key."""
     models: tuple[str, ...] = MODELS
     """Our models that read it."""
     by_side: bool = False
@@ -316,7 +317,8 @@ PROLONGING = keys_where(lambda key: key.prolongs)
 """Keys open to change in a resumed run."""
 
 START_PATHS = keys_where(lambda key: key.path == "start")
-"""Keys with paths relative to the folder where the command starts; a run may work in a folder of its own."""
+"""Keys with paths relative to the folder where the command starts; a run may work in a folder of
+its own."""
 
 NOT_RECORDED = keys_where(lambda key: not key.recorded)
 """Keys left out of the record of a run."""

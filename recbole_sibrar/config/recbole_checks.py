@@ -1,7 +1,8 @@
 """Checks of single values of RecBole's own keys.
 
-RecBole takes most values as they come and fails at the first computation with them, often after the data were read.
-Only values with which RecBole fails are refused here; it keeps any other value, of whatever type.
+RecBole takes most values as they come and fails at the first computation with them, often after the
+data were read. Only values with which RecBole fails are refused here; it keeps any other value, of
+whatever type.
 """
 
 from __future__ import annotations

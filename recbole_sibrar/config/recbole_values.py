@@ -76,7 +76,8 @@ def _check_metrics(value: object, known: Mapping[str, Any]) -> None:
             refuse(
                 key,
                 value,
-                f"a list of metrics of which each is known; There is no metric named '{name}'{hint}",
+                "a list of metrics of which each is known; There is no metric named "
+                f"'{name}'{hint}",
             )
 
 
@@ -101,7 +102,8 @@ def _check_evaluation(value: object, divided: bool) -> None:
         refuse(
             key,
             value,
-            "a dictionary such as {split: {RS: [0.8, 0.1, 0.1]}, order: RO, group_by: user, mode: full}",
+            "a dictionary such as {split: {RS: [0.8, 0.1, 0.1]}, order: RO, group_by: user, mode: "
+            "full}",
         )
 
     modes = value.get("mode", "full")

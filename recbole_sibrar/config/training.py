@@ -15,9 +15,11 @@ class TrainingConfig:
     """Saved states and time limit of a run."""
 
     checkpoint_every: int | None
-    """Epochs from one saved state to the next; None saves one only when the run is asked to stop."""
+    """Epochs from one saved state to the next; None saves one only when the run is asked to
+    stop."""
     max_hours: float | None
-    """Hours from the start of the process until the run saves its state and ends; None for no limit."""
+    """Hours from the start of the process until the run saves its state and ends; None for no
+    limit."""
 
 
 def training_config(config: ConfigLike) -> TrainingConfig:

@@ -8,7 +8,8 @@ from recbole_sibrar.config.keys import MODEL_KEYS, own_keys
 from recbole_sibrar.errors import ConfigError, nearest
 
 MISSPELT = 0.85
-"""Similarity above which an unknown key counts as a misspelt one: one wrong letter in ten, or two swapped ones."""
+"""Similarity above which an unknown key counts as a misspelt one: one wrong letter in ten, or two
+swapped ones."""
 
 RENAMED = {
     "neg_sampling": "train_neg_sample_args: {distribution: uniform, sample_num: 1}",

@@ -58,7 +58,8 @@ ACTIVATIONS = ("relu", "leakyrelu", "selu", "tanh", "sigmoid", "none")
 """Activations by RecBole's names."""
 
 BY_SPLIT = "by_split"
-"""Value of ``user_modalities``: ``[interactions]`` if the evaluated users have some in training, else ``auto``."""
+"""Value of ``user_modalities``: ``[interactions]`` if the evaluated users have some in training,
+else ``auto``."""
 
 
 def is_given(config: ConfigLike, key: str) -> bool:

@@ -25,8 +25,9 @@ from recbole_sibrar.protocols import ConfigLike, DatasetLike
 class MultimodalTrainDataLoader(TrainDataLoader):
     """RecBole's training loader with negatives that depend on seed, epoch and batch alone.
 
-    RecBole draws negatives from NumPy's global generator. Every worker process has its own copy of it, so that
-    ``worker: 2`` gives other numbers than ``worker: 0``. Here each batch has its own random stream.
+    RecBole draws negatives from NumPy's global generator. Every worker process has its own copy of
+    it, so that ``worker: 2`` gives other numbers than ``worker: 0``. Here each batch has its own
+    random stream.
     """
 
     epoch = -1
@@ -109,8 +110,9 @@ def _rows_and_items(held: NDArray[Any]) -> tuple[torch.Tensor, torch.Tensor]:
 class CandidateFullSortDataLoader(FullSortEvalDataLoader):
     """RecBole's full-sort loader for ranking the candidates alone.
 
-    RecBole masks the history by an index from the loader before it ranks. Here the index is a boolean mask of the
-    history and of all items outside the candidates. Any model can be evaluated this way, whatever it scores.
+    RecBole masks the history by an index from the loader before it ranks. Here the index is a
+    boolean mask of the history and of all items outside the candidates. Any model can be evaluated
+    this way, whatever it scores.
     """
 
     candidates: torch.Tensor

@@ -45,9 +45,9 @@ from recbole_sibrar.names import ID, INTERACTIONS, RESERVED_NAMES, Side
 class MultimodalDataset(Dataset):
     """A RecBole dataset with a :class:`ModalityTable` for each user and item field.
 
-    Filtering, remapping of ids, missing values, normalisation and splits are RecBole's. Then the values of the user
-    and item fields move into tables indexed by entity id, and a batch holds ids alone: RecBole's own dataset copies
-    every field into every row of every batch.
+    Filtering, remapping of ids, missing values, normalisation and splits are RecBole's. Then the
+    values of the user and item fields move into tables indexed by entity id, and a batch holds ids
+    alone: RecBole's own dataset copies every field into every row of every batch.
 
     Args:
         config: RecBole's ``Config``.
@@ -61,7 +61,8 @@ class MultimodalDataset(Dataset):
     feature_files: dict[str, FeatureFile]
     """The additional files of users or items, by their suffixes."""
     served: dict[str, ServedFields]
-    """``user``, ``item`` or suffix of an additional file -> its fields for code written for RecBole's data set."""
+    """``user``, ``item`` or suffix of an additional file -> its fields for code written for
+    RecBole's data set."""
     negative_pool: Pool = "all"
     """Pool of the negatives of training."""
     evaluated: Mapping[Side, Evaluated] = MappingProxyType({})
@@ -194,8 +195,8 @@ class MultimodalDataset(Dataset):
         """Make the modality of a column; its rows describe ``entities``, int64 ``[len(column)]``."""
         if name in RESERVED_NAMES:
             raise DataError(
-                f"{file.path}: a user or item field cannot be named '{name}', the name of a modality of "
-                "every data set; rename the field or list it in unload_col"
+                f"{file.path}: a user or item field cannot be named '{name}', the name of a "
+                "modality of every data set; rename the field or list it in unload_col"
             )
 
         available = self._available[name]
@@ -310,9 +311,9 @@ class MultimodalDataset(Dataset):
     def modality_tables(self, side: Side) -> dict[str, ModalityTable]:
         """Collect the modalities of one side: ``interactions``, then the loaded fields, then ``id``.
 
-        ``interactions`` and ``id`` describe the interactions of THIS data set. RecBole builds a model with the training
-        part of a split, without held-out interactions. Users and items unknown to the training of a
-        checkpoint have neither modality.
+        ``interactions`` and ``id`` describe the interactions of THIS data set. RecBole builds a
+        model with the training part of a split, without held-out interactions. Users and items
+        unknown to the training of a checkpoint have neither modality.
 
         Args:
             side: ``user`` or ``item``.

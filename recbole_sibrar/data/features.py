@@ -32,7 +32,8 @@ class FieldValues:
     type: str
     """Its type in the atomic file."""
     matrix: NDArray[np.floating[Any]] | csr_matrix
-    """float ``[n_entities, size]``: vectors, or for ``token`` and ``token_seq`` 1 where the entity has the value."""
+    """float ``[n_entities, size]``: vectors, or for ``token`` and ``token_seq`` 1 where the entity
+    has the value."""
     available: NDArray[np.bool_]
     """bool ``[n_entities]``: True where the entity has a value."""
     labels: tuple[str, ...]
@@ -61,7 +62,8 @@ class Numbers:
     available: NDArray[np.bool_]
     """bool ``[n_entities]``: True where the entity has a number."""
     in_file: NDArray[np.float64]
-    """float64 ``[m]``: the numbers of all lines of the file, those of filtered entities included."""
+    """float64 ``[m]``: the numbers of all lines of the file, those of filtered entities
+    included."""
 
 
 def feature_path(dataset: DatasetLike, side: Side) -> Path:
@@ -83,8 +85,8 @@ def read_field(
 ) -> FieldValues:
     """Read a field of the data set's ``.user`` or ``.item`` file, or of an additional file of users or items.
 
-    RecBole's models seldom load these files. The field is read from the file itself, without any normalisation, so that
-    all models of a comparison are measured alike.
+    RecBole's models seldom load these files. The field is read from the file itself, without any
+    normalisation, so that all models of a comparison are measured alike.
 
     Args:
         dataset: A RecBole ``Dataset``.
@@ -119,7 +121,8 @@ def read_numbers(dataset: DatasetLike, side: Side, name: str, key: str) -> Numbe
     if field.type == "token" and len(wrong):
         path = feature_path(dataset, side)
         raise DataError(
-            f"{key}: bins: found '{wrong.iloc[0]}' in the field '{name}' of {path}, allowed are numbers"
+            f"{key}: bins: found '{wrong.iloc[0]}' in the field '{name}' of {path}, allowed are "
+            "numbers"
         )
 
     finite = np.isfinite(found)
@@ -150,8 +153,8 @@ def _read_column(
     if name not in usable:
         fault = f"is of type {fields[name].type} there" if name in fields else "is not there"
         raise DataError(
-            f"{key}: found '{name}', which {fault}; allowed are the fields of {path} of type {' or '.join(types)}: "
-            f"{', '.join(usable) or 'none'}{nearest(name, usable)}"
+            f"{key}: found '{name}', which {fault}; allowed are the fields of {path} of type "
+            f"{' or '.join(types)}: {', '.join(usable) or 'none'}{nearest(name, usable)}"
         )
     if id_field is None:
         raise DataError(f"{path} has no field '{names[0]}' for the id of each line")

@@ -86,8 +86,9 @@ def restrict_training(
 
     elif evaluated["item"].n_new and (is_cold_start or config["benchmark_filename"] is not None):
         getLogger().info(
-            f"train_neg_candidates: all: training draws negatives from all {len(popularity) - 1} items, also "
-            f"{evaluated['item'].n_new} evaluated items that it has no interactions with; train leaves these out"
+            f"train_neg_candidates: all: training draws negatives from all {len(popularity) - 1} "
+            f"items, also {evaluated['item'].n_new} evaluated items that it has no interactions "
+            "with; train leaves these out"
         )
 
 
@@ -97,6 +98,6 @@ def _log_restriction(
     new = " and ".join(f"{found.n_new} {side}s" for side, found in evaluated.items() if found.n_new)
     reason = f", because files hold out {new}; all draws from all {n_all}" if by_default else ""
     getLogger().info(
-        f"train_neg_candidates: train: training draws negatives from the {n_items} items that it has interactions "
-        f"with{reason}"
+        f"train_neg_candidates: train: training draws negatives from the {n_items} items that it "
+        f"has interactions with{reason}"
     )

@@ -31,13 +31,15 @@ from recbole_sibrar.names import Side
 from recbole_sibrar.protocols import DatasetLike
 
 _ROW = "recbole_sibrar_row"
-"""Name of a temporary field with the numbers of the rows, to follow them through RecBole's split."""
+"""Name of a temporary field with the numbers of the rows, to follow them through RecBole's
+split."""
 
 
 def divide(dataset: Dataset, settings: ColdStart, seed: int) -> None:
     """Divide the filtered interactions of a data set into cold-start parts, before RecBole numbers the entities.
 
-    Afterwards the data set equals one read from a file for each part; RecBole has its own code for these.
+    Afterwards the data set equals one read from a file for each part; RecBole has its own code for
+    these.
 
     Args:
         dataset: RecBole's ``Dataset`` with original ids in its frames.
@@ -69,8 +71,9 @@ def divide(dataset: Dataset, settings: ColdStart, seed: int) -> None:
             for side, name in _id_fields(dataset).items()
         }
         getLogger().info(
-            f"cold start: {dropped} of {len(frame)} interactions are left out, because user and item are in different "
-            f"parts; {lost['user']} users and {lost['item']} items have no others"
+            f"cold start: {dropped} of {len(frame)} interactions are left out, because user and "
+            f"item are in different parts; {lost['user']} users and {lost['item']} items have no "
+            "others"
         )
 
 
@@ -84,8 +87,8 @@ def _times(dataset: Dataset) -> pd.Series[float]:
     n_missing = int(times.isna().sum())
     if n_missing:
         raise DataError(
-            f"eval_args: order: TO: found {n_missing} of {len(times)} interactions without {dataset.time_field}, "
-            "allowed is a time for each"
+            f"eval_args: order: TO: found {n_missing} of {len(times)} interactions without "
+            f"{dataset.time_field}, allowed is a time for each"
         )
     return times
 
@@ -118,8 +121,8 @@ def check_parts(parts: Sequence[DatasetLike], group_by: str, is_mixed: bool = Fa
         is_mixed: True if interactions of known entities are held out as well.
 
     Returns:
-        One line with the size of each part, its number of entities without training among those that were not divided,
-        and a hash of the held-out pairs.
+        One line with the size of each part, its number of entities without training among those
+        that were not divided, and a hash of the held-out pairs.
 
     Raises:
         DataError: A part is empty, or an entity has interactions in two of them.
@@ -172,8 +175,8 @@ def hash_of(parts: Sequence[DatasetLike]) -> str:
 class SplitWriter:
     """Writes the parts of a split as RecBole benchmark files, with the original ids and values.
 
-    It is made between RecBole's filters and its numbering of ids and scaling of numbers, and copies the original
-    values. A temporary field follows the rows through RecBole's split.
+    It is made between RecBole's filters and its numbering of ids and scaling of numbers, and copies
+    the original values. A temporary field follows the rows through RecBole's split.
 
     Args:
         dataset: RecBole's ``Dataset`` before it numbers the entities.
@@ -223,11 +226,12 @@ class SplitWriter:
         Args:
             dataset: The data set.
             frames: For each part its interactions.
-            folder: Target folder; made if it does not exist. Everything is written to a temporary folder first.
+            folder: Target folder; made if it does not exist. Everything is written to a temporary
+                folder first.
 
         Raises:
-            DataError: The folder cannot be written to, has one of the files with other content, or a value cannot
-                be written.
+            DataError: The folder cannot be written to, has one of the files with other content, or
+                a value cannot be written.
         """
         name = dataset.dataset_name
         separators = (
@@ -249,13 +253,13 @@ class SplitWriter:
             raise DataError(f"save_split: cannot write to {folder}: {error.strerror}") from None
         except csv.Error:
             raise DataError(
-                f"save_split: a value in the interactions holds the field_separator {separators[0]!r}, "
-                "and an atomic file cannot hold it"
+                "save_split: a value in the interactions holds the field_separator "
+                f"{separators[0]!r}, and an atomic file cannot hold it"
             ) from None
 
         getLogger().info(
-            f"wrote the parts to {folder}; to read them, run with the same options and --data_path={folder} "
-            f"--benchmark_filename=[{','.join(PARTS)}]"
+            f"wrote the parts to {folder}; to read them, run with the same options and "
+            f"--data_path={folder} --benchmark_filename=[{','.join(PARTS)}]"
         )
 
     def _copy_features(self, dataset: DatasetLike, target: Path) -> None:
@@ -329,8 +333,8 @@ def _move_new(source: Path, folder: Path) -> None:
     for file in source.iterdir():
         if file not in new and not filecmp.cmp(file, folder / file.name, shallow=False):
             raise DataError(
-                f"save_split: found {folder}, which has a file {file.name} with other content, allowed is another "
-                "folder; no file is overwritten"
+                f"save_split: found {folder}, which has a file {file.name} with other content, "
+                "allowed is another folder; no file is overwritten"
             )
 
     for file in new:

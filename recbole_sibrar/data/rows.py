@@ -1,8 +1,8 @@
 """Numbers of the rows of a training loader as arrays, in the place of Python lists.
 
-RecBole gives torch's loader a list of all row numbers. An epoch makes a second one, in its order, and each batch looks
-up its numbers in the first. For a million interactions these are 70 MB of Python integers, and about half of the time
-for a batch.
+RecBole gives torch's loader a list of all row numbers. An epoch makes a second one, in its order,
+and each batch looks up its numbers in the first. For a million interactions these are 70 MB of
+Python integers, and about half of the time for a batch.
 """
 
 from __future__ import annotations

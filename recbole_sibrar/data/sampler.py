@@ -25,8 +25,8 @@ def sample_by_key_ids(
 ) -> torch.Tensor:
     """Draw the same numbers as RecBole's method of the same name, in a fraction of the time.
 
-    Both draw all rows, then draw again the rows with a known item, until none is left. RecBole looks up one row at a
-    time in the set of its user; here all rows are looked up at once.
+    Both draw all rows, then draw again the rows with a known item, until none is left. RecBole
+    looks up one row at a time in the set of its user; here all rows are looked up at once.
 
     Args:
         original: RecBole's method.
@@ -63,7 +63,8 @@ def get_used_ids(original: Callable[..., Any], sampler: Sampler) -> dict[str, ND
         sampler: RecBole's sampler of items.
 
     Returns:
-        Phase -> set of items of each user, object ``[n_users]``: those of this phase and of the earlier ones.
+        Phase -> set of items of each user, object ``[n_users]``: those of this phase and of the
+        earlier ones.
     """
     used: dict[str, NDArray[Any]] = {}
     last = [set[int]() for _ in range(sampler.user_num)]
@@ -97,9 +98,10 @@ def _rows_by_user(dataset: DatasetLike) -> Iterator[tuple[int, list[int]]]:
 class PairSet:
     """Set of pairs of a user and an item, for looking up many pairs at once.
 
-    Each pair marks a bit of a table. Where the table would be larger than 64 bits for each pair of the set, the place
-    of a pair is a hash of it. Different pairs can then share a bit, so that pairs with a marked bit are searched among
-    the sorted pairs. These are few: most pairs are not in such a sparse set.
+    Each pair marks a bit of a table. Where the table would be larger than 64 bits for each pair of
+    the set, the place of a pair is a hash of it. Different pairs can then share a bit, so that
+    pairs with a marked bit are searched among the sorted pairs. These are few: most pairs are not
+    in such a sparse set.
 
     Args:
         users: int64 ``[n]``.
@@ -202,15 +204,16 @@ def pop_sampling(
 class PoolSampler(Sampler):
     """RecBole's sampler of negative items, restricted to a pool.
 
-    In cold start, training must not draw held-out items: the model would learn that nobody likes them. Nor may their
-    interactions count as popularity. An evaluation draws among its candidates.
+    In cold start, training must not draw held-out items: the model would learn that nobody likes
+    them. Nor may their interactions count as popularity. An evaluation draws among its candidates.
 
     Args:
-        sampler: RecBole's sampler with its phase set. A sampler for repeatable recommendations excludes the item of a
-            row alone, another one all items of the user.
+        sampler: RecBole's sampler with its phase set. A sampler for repeatable recommendations
+            excludes the item of a row alone, another one all items of the user.
         pool: int64 ``[n]``, the items of the pool.
-        popularity: int64 ``[n_items]``, number of training interactions of each item. With the distribution
-            ``popularity``, an item's probability is proportional to this number to the power of RecBole's ``alpha``.
+        popularity: int64 ``[n_items]``, number of training interactions of each item. With the
+            distribution ``popularity``, an item's probability is proportional to this number to the
+            power of RecBole's ``alpha``.
         users: int64 ``[m]``, users of the rows.
         tokens: Original id of each user, for messages.
 
@@ -239,8 +242,9 @@ class PoolSampler(Sampler):
 
         if not len(self.pool):
             raise DataError(
-                f"eval_args: mode: the negatives of {self.phase} cannot be drawn by popularity, because none of the "
-                f"{len(pool)} candidates has a training interaction; draw them uniformly or use mode: full"
+                f"eval_args: mode: the negatives of {self.phase} cannot be drawn by popularity, "
+                f"because none of the {len(pool)} candidates has a training interaction; draw them "
+                "uniformly or use mode: full"
             )
         self._check_users(users, tokens)
 
@@ -253,8 +257,9 @@ class PoolSampler(Sampler):
         for user in users:
             if len(self.used_ids[user]) >= len(drawable) and drawable <= self.used_ids[user]:
                 raise DataError(
-                    f"user '{tokens[user]}' has interacted with all {len(drawable)} items that negatives of "
-                    f"{self.phase} are drawn from; leave such users out with user_inter_num_interval, or use "
+                    f"user '{tokens[user]}' has interacted with all {len(drawable)} items that "
+                    f"negatives of {self.phase} are drawn from; leave such users out with "
+                    "user_inter_num_interval, or use "
                     f"{'train_neg_candidates: all' if self.phase == 'train' else 'mode: full'}"
                 )
 

@@ -1,7 +1,8 @@
 """Files of loaders and data sets (``save_dataloaders``, ``save_dataset``) for later runs.
 
-RecBole has three faults here. It takes the random generators out of the saved loaders and trains with them afterwards.
-It fails for the loaders of knowledge-based models. It uses saved loaders for any batch size, negatives and files.
+RecBole has three faults here. It takes the random generators out of the saved loaders and trains
+with them afterwards. It fails for the loaders of knowledge-based models. It uses saved loaders for
+any batch size, negatives and files.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ def prepare(
     Args:
         config: RecBole's ``Config``.
         dataset: The loaded data set.
-        prepare_data: RecBole's ``data_preparation``; its own search for saved loaders ignores the data set.
+        prepare_data: RecBole's ``data_preparation``; its own search for saved loaders ignores the
+            data set.
 
     Returns:
         The loaders of training, validation and test.
@@ -110,7 +112,8 @@ def save(config: FullConfig, loaders: tuple[Any, ...]) -> None:
     if processes.count(config) > 1:
         if processes.is_main(config):
             getLogger().warning(
-                "save_dataloaders: nothing is saved, as each of several processes has its own loaders"
+                "save_dataloaders: nothing is saved, as each of several processes has its own "
+                "loaders"
             )
         return
 
@@ -167,11 +170,12 @@ def load(config: FullConfig, dataset: DatasetLike | None = None) -> tuple[Any, .
 
     Args:
         config: RecBole's ``Config``.
-        dataset: The loaded data set, for a comparison of the data; None compares the configuration alone.
+        dataset: The loaded data set, for a comparison of the data; None compares the configuration
+            alone.
 
     Returns:
-        The loaders of training, validation and test; None if the run has to make its own. The log gives the reason, if
-        there is a file or the configuration names one.
+        The loaders of training, validation and test; None if the run has to make its own. The log
+        gives the reason, if there is a file or the configuration names one.
     """
     asked_for = config["dataloaders_save_path"]
     file = Path(asked_for) if asked_for else default_file(config)

@@ -29,8 +29,8 @@ class _Rest:
 def rest_of_epoch(loader: Any, done: int) -> Iterator[Any]:
     """Iterate over the remaining batches of an epoch, with the same numbers as in a whole epoch.
 
-    The first batches are not built. The exception are worker processes of RecBole's own loader: their random generators
-    continue from one batch to the next.
+    The first batches are not built. The exception are worker processes of RecBole's own loader:
+    their random generators continue from one batch to the next.
 
     Args:
         loader: RecBole's training loader, the combined one of knowledge-based models, or ours.

@@ -1,7 +1,8 @@
 """Cold-start partitions: pure functions on ids.
 
-Users, items or both are divided into parts. An interaction belongs to the part of its user or its item; if both are
-divided, it belongs to the part of both, or is dropped ([A] section 4.2; [B] section 4).
+Users, items or both are divided into parts. An interaction belongs to the part of its user or its
+item; if both are divided, it belongs to the part of both, or is dropped ([A] section 4.2; [B]
+section 4).
 """
 
 from __future__ import annotations
@@ -37,16 +38,17 @@ def partition_entities(
 ) -> NDArray[np.int8]:
     """Divide entities into parts, at random or by time.
 
-    The division depends on the set of tokens with their times, the ratios, the seed and the side alone. The order of
-    the tokens has no influence. The random stream is one that NumPy promises not to change.
+    The division depends on the set of tokens with their times, the ratios, the seed and the side
+    alone. The order of the tokens has no influence. The random stream is one that NumPy promises
+    not to change.
 
     Args:
         tokens: The distinct original ids of all entities.
         ratios: Share of each part; they sum to 1.
         seed: RecBole's ``seed``.
         side: ``user`` or ``item``; each has a stream of its own.
-        times: ``[n]``: the earliest entities are for training, the latest for test; equal times are ordered at random.
-            None for a random order of all.
+        times: ``[n]``: the earliest entities are for training, the latest for test; equal times are
+            ordered at random. None for a random order of all.
 
     Returns:
         int8 ``[n]``: the part of each token.
@@ -68,7 +70,8 @@ def partition_entities(
     if sizes.min() < 1:
         found = ", ".join(f"{size} for {part}" for part, size in zip(PARTS, sizes, strict=True))
         raise DataError(
-            f"eval_args: split: {n} {side}s cannot be divided by {list(ratios)}: that leaves {found}"
+            f"eval_args: split: {n} {side}s cannot be divided by {list(ratios)}: that leaves "
+            f"{found}"
         )
 
     parts = np.empty(n, dtype=np.int8)
@@ -96,11 +99,12 @@ def partition_interactions(
         ratios: Share of the entities in each part.
         group_by: Entities to divide: ``user``, ``item`` or ``both``.
         seed: RecBole's ``seed``.
-        times: Time of each interaction, to divide entities by the time of their first one; None for at random.
+        times: Time of each interaction, to divide entities by the time of their first one; None for
+            at random.
 
     Returns:
-        int8 ``[n]``: 0, 1 or 2 for training, validation and test; :data:`DROPPED` where user and item fall into
-        different parts.
+        int8 ``[n]``: 0, 1 or 2 for training, validation and test; :data:`DROPPED` where user and
+        item fall into different parts.
 
     Raises:
         DataError: A part would have no entity or no interaction.
@@ -124,8 +128,8 @@ def partition_interactions(
     counts = np.bincount(parts[parts >= 0], minlength=len(PARTS))
     if counts.min() < 1:
         raise DataError(
-            f"eval_args: split: no interaction is left for {PARTS[counts.argmin()]} of {len(users)} interactions, "
-            f"divided by {group_by} with the ratios {list(ratios)}"
+            f"eval_args: split: no interaction is left for {PARTS[counts.argmin()]} of "
+            f"{len(users)} interactions, divided by {group_by} with the ratios {list(ratios)}"
         )
     return parts
 
@@ -141,8 +145,9 @@ def hold_out_known(
 ) -> NDArray[np.int8]:
     """Hold out interactions of known users with known items too, as ColdRec does beside the cold ones.
 
-    The interactions of each user are divided as by RecBole's split RS: the shares of validation and test are
-    rounded down. An interaction of an item without any left in training goes back to training.
+    The interactions of each user are divided as by RecBole's split RS: the shares of validation and
+    test are rounded down. An interaction of an item without any left in training goes back to
+    training.
 
     Args:
         parts: int8 ``[n]``, from :func:`partition_interactions`; those of training are divided.
@@ -151,7 +156,8 @@ def hold_out_known(
         others: Further columns, numbers or text; they distinguish repeated interactions.
         ratios: Share of a user's interactions in each part.
         seed: RecBole's ``seed``.
-        times: Time of each interaction: the latest of a user are for test, equal ones at random. None for at random.
+        times: Time of each interaction: the latest of a user are for test, equal ones at random.
+            None for at random.
 
     Returns:
         int8 ``[n]``: the parts of all interactions.
@@ -181,8 +187,9 @@ def hold_out_known(
     counts, sizes = np.bincount(divided, minlength=len(PARTS)), np.bincount(owners)
     if counts.min() < 1:
         raise DataError(
-            f"eval_args: split: warm: no interaction is left for {PARTS[counts.argmin()]}; each of {len(sizes)} known "
-            f"users has at most {sizes.max()} interactions, of which the shares {list(ratios)} are rounded down"
+            f"eval_args: split: warm: no interaction is left for {PARTS[counts.argmin()]}; each of "
+            f"{len(sizes)} known users has at most {sizes.max()} interactions, of which the shares "
+            f"{list(ratios)} are rounded down"
         )
     result = parts.copy()
     result[known] = divided
@@ -221,9 +228,10 @@ def canonical_order(
 ) -> NDArray[np.int64]:
     """Sort interactions by part, item, user and further columns, without the dropped ones.
 
-    RecBole numbers entities in the order of their rows. In this order the numbers do not depend on the order of the
-    file, and parts that are written to files and read again keep them. The order of items is random: a model with equal
-    scores for new items ranks them by their numbers, and in most files popular items come first.
+    RecBole numbers entities in the order of their rows. In this order the numbers do not depend on
+    the order of the file, and parts that are written to files and read again keep them. The order
+    of items is random: a model with equal scores for new items ranks them by their numbers, and in
+    most files popular items come first.
 
     Args:
         parts: int8 ``[n]``, from :func:`partition_interactions`.
@@ -314,6 +322,7 @@ more; no user may be in two parts
             both = np.intersect1d(seen[first], seen[second])
             if len(both):
                 raise DataError(
-                    f"cold start: {side} '{tokens[both[0]]}' has interactions in both {PARTS[first]} and "
-                    f"{PARTS[second]}, and so have {len(both) - 1} more; no {side} may be in two parts"
+                    f"cold start: {side} '{tokens[both[0]]}' has interactions in both "
+                    f"{PARTS[first]} and {PARTS[second]}, and so have {len(both) - 1} more; no "
+                    f"{side} may be in two parts"
                 )

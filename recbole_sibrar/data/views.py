@@ -39,8 +39,9 @@ def views_of(
         train: Training part of the split.
         part: Validation or test.
         group_by: Cold entities: ``item``, ``user`` or ``both``.
-        candidates: ``split``: items of the part's cold interactions, and items of training. ``all``: items without and
-            with training interactions; every item in both views if users alone are cold.
+        candidates: ``split``: items of the part's cold interactions, and items of training.
+            ``all``: items without and with training interactions; every item in both views if users
+            alone are cold.
     """
     known = _known(train)
     is_cold = _cold_rows(known, part, group_by)

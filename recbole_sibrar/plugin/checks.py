@@ -56,7 +56,8 @@ def unread_keys(config: Config, known: set[str], general: Mapping[str, Any]) -> 
         general: Keys of the plugin that hold for every model, with their defaults.
 
     Returns:
-        Key, or path of a key within a dictionary -> a warning. A model class of the user's own may read any key.
+        Key, or path of a key within a dictionary -> a warning. A model class of the user's own may
+        read any key.
 
     Raises:
         ConfigError: A key looks like a misspelt one.

@@ -149,8 +149,9 @@ def set_default_parameters(original: Callable[..., None], config: Config) -> Non
 def _benchmark_folder(config: Config, data_path: Path) -> Path:
     """Find the folder with the files of ``benchmark_filename``.
 
-    RecBole looks for them in the folder of ``data_path`` that has the data set's name, and for those of ml-100k in its
-    own folder only; here ``data_path`` can also be the folder that holds them.
+    RecBole looks for them in the folder of ``data_path`` that has the data set's name, and for
+    those of ml-100k in its own folder only; here ``data_path`` can also be the folder that holds
+    them.
 
     Raises:
         ConfigError: No folder has them, or they are not given as a list.

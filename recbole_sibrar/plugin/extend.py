@@ -40,7 +40,8 @@ def apply(extension: Extension) -> None:
     """Apply an extension once; several extensions of one function lie around each other, the latest outside.
 
     Args:
-        extension: The extension. A function of a module is replaced in all modules that have imported it.
+        extension: The extension. A function of a module is replaced in all modules that have
+            imported it.
     """
     original = getattr(extension.owner, extension.name)
     if extension.replaces:

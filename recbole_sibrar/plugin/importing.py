@@ -37,7 +37,8 @@ _DEPRECATIONS: tuple[tuple[str, type[Warning], str], ...] = (
     (r"`torch\.cuda\.amp\.GradScaler", FutureWarning, r"recbole\.trainer"),
     (r"torch\.sparse\.SparseTensor\(indices", UserWarning, r"recbole\.model\."),  # graph models
 )
-"""Message, category and module of the warnings that RecBole's own code causes and its users can do nothing about."""
+"""Message, category and module of the warnings that RecBole's own code causes and its users can do
+nothing about."""
 
 
 def silence_deprecations() -> None:

@@ -1,7 +1,7 @@
 """Repairs of RecBole 1.2.1 for NumPy 2, pandas 3 and SciPy 1.13.
 
-Each pair of functions tests for a fault with the installed libraries, and repairs it. Results are the same as with the
-older libraries.
+Each pair of functions tests for a fault with the installed libraries, and repairs it. Results are
+the same as with the older libraries.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ def needs_lengths() -> bool:
 def repair_lengths() -> None:
     """Let RecBole's ``series.agg(len)`` give the length of each row again.
 
-    pandas 3 hands the whole series to the function. RecBole's modules for data sets ask for no other length of a
-    series, so their ``len`` can take it apart.
+    pandas 3 hands the whole series to the function. RecBole's modules for data sets ask for no
+    other length of a series, so their ``len`` can take it apart.
     """
     for module in (of_dataset, of_kg_dataset, of_sequential_dataset):
         vars(module)["len"] = _length

@@ -112,8 +112,8 @@ def _check_split(config: Config, dataset: Dataset) -> None:
     """
     if evaluation_config(config).cold_start != cold_start_config(dataset.config):
         raise ConfigError(
-            f"dataset_save_path: the saved data set was split by {dataset.config['eval_args']}, the configuration asks "
-            f"for {config['eval_args']}; delete the saved file"
+            f"dataset_save_path: the saved data set was split by {dataset.config['eval_args']}, "
+            f"the configuration asks for {config['eval_args']}; delete the saved file"
         )
 
 
@@ -125,8 +125,9 @@ def _check_written(config: Config) -> None:
     """
     if config["save_split"]:
         raise ConfigError(
-            f"save_split: found {config['save_split']!r}, but nothing was split: the data set or its loaders were read "
-            f"from a file that an earlier run saved; delete that file in {config['checkpoint_dir']}"
+            f"save_split: found {config['save_split']!r}, but nothing was split: the data set or "
+            "its loaders were read from a file that an earlier run saved; delete that file in "
+            f"{config['checkpoint_dir']}"
         )
 
 

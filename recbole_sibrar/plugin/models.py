@@ -33,7 +33,8 @@ def class_of(config: Config) -> type:
 def create_dataset(original: Callable[..., Dataset], config: Config) -> Dataset:
     """Create the data set of a model.
 
-    RecBole looks for a class named ``<Model>Dataset``, also for a model class that the user has derived from ours.
+    RecBole looks for a class named ``<Model>Dataset``, also for a model class that the user has
+    derived from ours.
     """
     name = f"{config['model']}Dataset"
     if is_ours(class_of(config)) and not hasattr(recbole.data.dataset, name):

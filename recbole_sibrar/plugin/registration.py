@@ -1,7 +1,8 @@
 """Registration with RecBole at the moment of its import.
 
-RecBole and torch take seconds to import, and the help of a command needs neither. So ``import recbole_sibrar`` installs
-an import hook. The hook registers the plugin right after the import of RecBole.
+RecBole and torch take seconds to import, and the help of a command needs neither. So ``import
+recbole_sibrar`` installs an import hook. The hook registers the plugin right after the import of
+RecBole.
 """
 
 from __future__ import annotations
@@ -100,8 +101,8 @@ def _register() -> None:
 class _Finder(MetaPathFinder):
     """Import hook for RecBole.
 
-    RecBole is imported before any module of ours that needs it, so that registration never meets a module half-way
-    through its own import.
+    RecBole is imported before any module of ours that needs it, so that registration never meets a
+    module half-way through its own import.
     """
 
     def find_spec(

@@ -1,6 +1,7 @@
 """Repairs of RecBole 1.2.1 for today's packages.
 
-Each repair is an entry of :data:`REPAIRS`. It is applied once, and skipped where RecBole does not need it.
+Each repair is an entry of :data:`REPAIRS`. It is applied once, and skipped where RecBole does not
+need it.
 """
 
 from __future__ import annotations
@@ -75,7 +76,8 @@ def _collector_needs_repair() -> bool:
 def _repair_collector() -> None:
     """Let ItemCoverage, GiniIndex, AveragePopularity, TailPercentage and ShannonEntropy run (#2131, #2191, #2194).
 
-    RecBole moves every collected value to the CPU, also the numbers and counters that are not tensors.
+    RecBole moves every collected value to the CPU, also the numbers and counters that are not
+    tensors.
     """
     original = Collector.get_data_struct
 
@@ -105,9 +107,10 @@ def _checkpoints_need_repair() -> bool:
 def _repair_checkpoints() -> None:
     """Load checkpoints on torch >= 2.6 (#2212) without giving up its protection.
 
-    Since 2.6 torch refuses files that hold more than tensors, and a checkpoint holds RecBole's ``Config``. While
-    RecBole's own functions run, :func:`load_checkpoint` stands in for ``torch.load``: it knows the classes of a
-    RecBole checkpoint and no others. torch's default is not touched for anyone else.
+    Since 2.6 torch refuses files that hold more than tensors, and a checkpoint holds RecBole's
+    ``Config``. While RecBole's own functions run, :func:`load_checkpoint` stands in for
+    ``torch.load``: it knows the classes of a RecBole checkpoint and no others. torch's default is
+    not touched for anyone else.
     """
     for owner, name in ((Trainer, "evaluate"), (Trainer, "resume_checkpoint")):
         setattr(owner, name, _loading(getattr(owner, name)))

@@ -1,7 +1,8 @@
 """Division of the training data, and of the users or rows of an evaluation, among several processes.
 
-RecBole gives every process every n-th row, and fills up the last round with rows of others. Training keeps this,
-shuffled by the seed. An evaluation would count some users twice, so each process gets a range of its own.
+RecBole gives every process every n-th row, and fills up the last round with rows of others.
+Training keeps this, shuffled by the seed. An evaluation would count some users twice, so each
+process gets a range of its own.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ def own_range(config: Config, n: int) -> range:
     n_ranks, rank = processes.count(config), processes.rank(config)
     if 0 < n < n_ranks:
         raise DataError(
-            f"--nproc: found {n_ranks} processes for an evaluation of {n} users, allowed are up to {n}"
+            f"--nproc: found {n_ranks} processes for an evaluation of {n} users, allowed are up to "
+            f"{n}"
         )
     return range(n * rank // n_ranks, n * (rank + 1) // n_ranks)
 

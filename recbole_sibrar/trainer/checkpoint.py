@@ -1,7 +1,8 @@
 """Checkpoint files of a run: RecBole's best epoch, and the latest states beside it.
 
-RecBole writes ``NAME.pth`` after each improvement of the validation. ``NAME-last.pth`` is the latest state and
-``NAME-previous.pth`` the one before, so that a complete state exists at every instant.
+RecBole writes ``NAME.pth`` after each improvement of the validation. ``NAME-last.pth`` is the
+latest state and ``NAME-previous.pth`` the one before, so that a complete state exists at every
+instant.
 """
 
 from __future__ import annotations

@@ -19,11 +19,13 @@ __all__ = ["record"]
 def record(trainer: Trainer, path: Path, result: Mapping[str, float]) -> None:
     """Add a validation to the curve and write the file.
 
-    A resumed run continues the rows of the interrupted one. Of several processes, the first one writes.
+    A resumed run continues the rows of the interrupted one. Of several processes, the first one
+    writes.
 
     Args:
         trainer: RecBole's trainer, after an epoch of training.
-        path: File with ``epoch`` (from 0), ``train_loss`` (summed over batches and parts), and all metrics.
+        path: File with ``epoch`` (from 0), ``train_loss`` (summed over batches and parts), and all
+            metrics.
         result: Metrics of the validation.
 
     Raises:

@@ -40,9 +40,9 @@ def named(path: str | Path) -> Iterator[None]:
 def writing_events(writer: object) -> Iterator[None]:
     """Close TensorBoard's writer after a ``with`` block, and let its thread fail there without a traceback.
 
-    The next use of the writer raises the failure, with the name of the file. RecBole never closes its writers: each
-    would keep a thread and an open file for as long as the process lives. A closed writer begins a new file when it is
-    used again.
+    The next use of the writer raises the failure, with the name of the file. RecBole never closes
+    its writers: each would keep a thread and an open file for as long as the process lives. A
+    closed writer begins a new file when it is used again.
 
     Args:
         writer: ``SummaryWriter`` of RecBole's trainer, or a replacement without a thread.

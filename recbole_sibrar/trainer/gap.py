@@ -22,7 +22,8 @@ from recbole_sibrar.trainer.training_state import training_state
 __all__ = ["MAX_ITEMS", "record", "series_file", "train_epoch"]
 
 MAX_ITEMS = 2000
-"""Largest number of items for exact measures; fewer than elsewhere, because training waits for them."""
+"""Largest number of items for exact measures; fewer than elsewhere, because training waits for
+them."""
 
 
 def train_epoch(
@@ -59,7 +60,8 @@ def series_file(trainer: Trainer) -> Path:
 def record(trainer: Trainer, epochs: int) -> None:
     """Measure the model, add the rows to the file and write it.
 
-    A resumed run continues the rows of the interrupted one. The random generators of the training stay untouched.
+    A resumed run continues the rows of the interrupted one. The random generators of the training
+    stay untouched.
 
     Args:
         trainer: RecBole's trainer.

@@ -65,8 +65,8 @@ class TrainingStopped(SystemExit):
 def listening() -> Iterator[None]:
     """Treat SIGTERM as a request to stop within a ``with`` block; a second one ends the process at once.
 
-    Signals cannot be handled outside the main thread. A handler of the program itself stays in place. In both cases
-    nothing changes.
+    Signals cannot be handled outside the main thread. A handler of the program itself stays in
+    place. In both cases nothing changes.
     """
     before = signal.getsignal(signal.SIGTERM)
     if threading.current_thread() is not threading.main_thread() or not _is_default(before):

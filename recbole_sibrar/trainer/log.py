@@ -33,8 +33,8 @@ class QuietHandler(_TerminalHandler):
 def init_logger(original: Callable[[Config], None], config: Config) -> None:
     """Start RecBole's log in one process; the others only show errors on the terminal.
 
-    RecBole makes a log file for the first run of a process and writes all later runs into it. Here each run has its
-    own.
+    RecBole makes a log file for the first run of a process and writes all later runs into it. Here
+    each run has its own.
 
     Args:
         original: RecBole's function.

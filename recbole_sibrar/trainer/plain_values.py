@@ -200,8 +200,8 @@ def _warn(key: str, value: object) -> None:
         kept = held(value)
     except NotHeldError as error:
         getLogger().warning(
-            f"the key '{key}' has a value of type {error}, which no checkpoint can hold: it is left out of "
-            "checkpoints, and a program that loads one has to set it again"
+            f"the key '{key}' has a value of type {error}, which no checkpoint can hold: it is "
+            "left out of checkpoints, and a program that loads one has to set it again"
         )
         return
     if isinstance(value, Enum) and kept is not value and kept != value:

@@ -88,16 +88,19 @@ def projector_points(
 ) -> tuple[Tensor, list[str], Tensor]:
     """Encode each entity, fused and by each of its modalities alone.
 
-    An entity with a learnt embedding of CLCRec has no other point: its content serves only entities without one.
+    An entity with a learnt embedding of CLCRec has no other point: its content serves only entities
+    without one.
 
     Args:
         model: The model, in evaluation mode.
         side: ``user`` or ``item``.
-        seed: Seed of the sample, drawn of more points than the limit; an entity has all of its points or none.
+        seed: Seed of the sample, drawn of more points than the limit; an entity has all of its
+            points or none.
         limit: Largest number of points.
 
     Returns:
-        Entity of each of the ``n`` points, int64 ``[n]``; its modality or :data:`FUSED`; embedding, float ``[n, k]``.
+        Entity of each of the ``n`` points, int64 ``[n]``; its modality or :data:`FUSED`; embedding,
+        float ``[n, k]``.
     """
     encoder = model.encoder_of(side)
     there = encoder.availability

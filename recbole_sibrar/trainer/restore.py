@@ -200,7 +200,8 @@ def check_data(
 
     if STATE in content and content.get(records.KEY) is None:
         note(
-            f"resume: {file} does not say what data it was trained with, so that nobody can tell whether they changed"
+            f"resume: {file} does not say what data it was trained with, so that nobody can tell "
+            "whether they changed"
         )
 
 
@@ -228,7 +229,8 @@ def check_evaluated(
     if records.id_differences(then, record):
         raise CheckpointError(
             f"{file} was trained with other data than those that are evaluated: {found}; "
-            "recbole.quick_start.load_data_and_model loads a model with data whose numbers are those of training"
+            "recbole.quick_start.load_data_and_model loads a model with data whose numbers are "
+            "those of training"
         )
     note(f"{file}: the data are not those that the model was trained with: {found}")
 
@@ -236,8 +238,8 @@ def check_evaluated(
 def choose(requested: Path, note: Callable[[str], None]) -> tuple[Path, dict[str, Any]]:
     """Choose the checkpoint to load instead of a requested one.
 
-    An unreadable latest state is replaced by the one before it, and both by a newer best checkpoint: the run was
-    killed between the two.
+    An unreadable latest state is replaced by the one before it, and both by a newer best
+    checkpoint: the run was killed between the two.
 
     Args:
         requested: The requested file.

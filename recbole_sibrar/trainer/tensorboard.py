@@ -1,7 +1,7 @@
 """Parts of the loss, drawn modalities and all validation metrics for TensorBoard and Weights & Biases.
 
-RecBole itself logs the total loss and the validation score. Everything goes through the writer and the logger of
-RecBole's trainer. The random generators of the training stay untouched.
+RecBole itself logs the total loss and the validation score. Everything goes through the writer and
+the logger of RecBole's trainer. The random generators of the training stay untouched.
 """
 
 from __future__ import annotations
@@ -82,7 +82,8 @@ def counting_draws(model: MultimodalRecommender) -> Iterator[dict[Side, Tensor]]
         model: The trained model.
 
     Yields:
-        Draws of each modality so far, int64 ``[n_modalities]`` for each side, on the device of the model.
+        Draws of each modality so far, int64 ``[n_modalities]`` for each side, on the device of the
+        model.
     """
     counts: dict[Side, Tensor] = {}
     for side in SIDES:
@@ -172,7 +173,8 @@ def end_training(
 
     if not isinstance(trainer.model, MultimodalRecommender):
         trainer.logger.info(
-            f"tensorboard: {trainer.config['model']} encodes no modalities, so there are no embeddings"
+            f"tensorboard: {trainer.config['model']} encodes no modalities, so there are no "
+            "embeddings"
         )
     elif trainer.config["single_spec"] or trainer.config["local_rank"] == 0:
         write_embeddings(trainer)

@@ -1,14 +1,16 @@
 """Binary cache of the vectors of an atomic file, in the folder ``<file>.cache`` beside it.
 
-The cache holds one folder for the state of the source file. The folder's name is a hash of the file's size, time of
-change, header and samples of its content, of the separators and encoding, and of the cache's own version; a folder with
-another name is never opened. It holds ``rest.txt``, the file without its ``float_seq`` columns. For each such column,
-numbered by its position, it holds the matrix (``2.float32.npy``) and the rows without a value
-(``2.float32.missing.npy``). Only files with vectors have a cache: reading other columns from binary files instead of
-text saves little, since pandas has to make a Python object of each cell either way.
+The cache holds one folder for the state of the source file. The folder's name is a hash of the
+file's size, time of change, header and samples of its content, of the separators and encoding, and
+of the cache's own version; a folder with another name is never opened. It holds ``rest.txt``, the
+file without its ``float_seq`` columns. For each such column, numbered by its position, it holds the
+matrix (``2.float32.npy``) and the rows without a value (``2.float32.missing.npy``). Only files with
+vectors have a cache: reading other columns from binary files instead of text saves little, since
+pandas has to make a Python object of each cell either way.
 
-Files are written under a temporary name and renamed, so that several processes can build and read a cache at once.
-Matrices are mapped into memory (copy on write), so that processes share them. The folder can be deleted at any time.
+Files are written under a temporary name and renamed, so that several processes can build and read a
+cache at once. Matrices are mapped into memory (copy on write), so that processes share them. The
+folder can be deleted at any time.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ if TYPE_CHECKING:
     from recbole_sibrar.data.atomic.file import AtomicFile
 
 SMALLEST = 1 << 22
-"""Size in bytes from which on a file gets a cache; a smaller one is read in a fraction of a second anyway."""
+"""Size in bytes from which on a file gets a cache; a smaller one is read in a fraction of a second
+anyway."""
 
 _VERSION = 1
 """To be raised whenever files of the same name would hold something else."""

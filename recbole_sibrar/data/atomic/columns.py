@@ -101,7 +101,8 @@ def split_columns(
         strict: See :class:`~recbole_sibrar.data.atomic.vectors.VectorParser`.
 
     Returns:
-        Its parts; None where a line is not simply its cells between separators, so that only a full reader can tell.
+        Its parts; None where a line is not simply its cells between separators, so that only a full
+        reader can tell.
 
     Raises:
         CellError: A cell of a field holds no vector.

@@ -1,10 +1,11 @@
 """Reading an atomic file.
 
-An atomic file is a table whose header names each column as ``field:type``; sequences are separated by
-``seq_separator`` inside a cell and an empty cell is a missing value.
+An atomic file is a table whose header names each column as ``field:type``; sequences are separated
+by ``seq_separator`` inside a cell and an empty cell is a missing value.
 
-The cells of vectors go straight into a matrix (:mod:`~recbole_sibrar.data.atomic.columns`, or the cache of an earlier
-reading); all other cells are read as text (:mod:`~recbole_sibrar.data.atomic.tables`).
+The cells of vectors go straight into a matrix (:mod:`~recbole_sibrar.data.atomic.columns`, or the
+cache of an earlier reading); all other cells are read as text
+(:mod:`~recbole_sibrar.data.atomic.tables`).
 """
 
 from __future__ import annotations
@@ -75,14 +76,17 @@ class AtomicFile:
 
         Args:
             fields: The columns, in the order of the header; None for all.
-            dtype: Type of the numbers of a ``float_seq``: RecBole's float64, or float32 for half the memory.
-            strict: Whether the frame is for RecBole itself. RecBole reads cells of several lines, and its own code
-                reads a vector with NaN differently, so that NaN is an error.
-            use_cache: Whether to read the cache; if there is none and the file is large enough, one is written.
+            dtype: Type of the numbers of a ``float_seq``: RecBole's float64, or float32 for half
+                the memory.
+            strict: Whether the frame is for RecBole itself. RecBole reads cells of several lines,
+                and its own code reads a vector with NaN differently, so that NaN is an error.
+            use_cache: Whether to read the cache; if there is none and the file is large enough, one
+                is written.
 
         Returns:
-            One column per field: ``token`` as str (NaN where empty), ``float`` as float64, sequences as an array per
-            row: str for ``token_seq``, ``dtype`` for ``float_seq`` (views of one matrix), empty where the cell is.
+            One column per field: ``token`` as str (NaN where empty), ``float`` as float64,
+            sequences as an array per row: str for ``token_seq``, ``dtype`` for ``float_seq`` (views
+            of one matrix), empty where the cell is.
 
         Raises:
             DataError: The file does not hold what it should.

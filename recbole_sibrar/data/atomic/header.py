@@ -61,8 +61,8 @@ def _first_line(path: str | PathLike[str], encoding: str | None) -> str:
         )
     if head.startswith("\ufeff"):
         raise DataError(
-            f"{path}, line 1: found a byte-order mark, allowed is a header of field:type; save the file without, "
-            "or set the key 'encoding' to utf-8-sig"
+            f"{path}, line 1: found a byte-order mark, allowed is a header of field:type; save the "
+            "file without, or set the key 'encoding' to utf-8-sig"
         )
     return head.rstrip("\r\n")
 

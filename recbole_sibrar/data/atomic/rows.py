@@ -1,7 +1,7 @@
 """Checking that every row of an atomic file has as many cells as its header, and finding the line of a row.
 
-pandas, and so RecBole, drops the cells that a row has too many, fills those that it lacks with missing values, and
-shifts all columns where the first row is too long.
+pandas, and so RecBole, drops the cells that a row has too many, fills those that it lacks with
+missing values, and shifts all columns where the first row is too long.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ def _check_bytes(path: str | os.PathLike[str], text_format: TextFormat) -> bool:
     r"""Check a file by counting bytes.
 
     Returns:
-        True if that was possible; False where a cell begins with a quotation mark, or lines end otherwise than in
-        ``\n`` or ``\r\n``.
+        True if that was possible; False where a cell begins with a quotation mark, or lines end
+        otherwise than in ``\n`` or ``\r\n``.
     """
     separator = text_format.separator.encode()
     with open(path, "rb") as file:

@@ -89,7 +89,8 @@ def read_plain(text: bytes, columns: list[str], separator: str) -> pd.DataFrame 
     r"""Read columns as ``pandas.read_csv`` does with ``dtype=str``, several times as fast.
 
     Args:
-        text: A header and lines of as many cells, in UTF-8, without empty lines; ``\\n`` ends each of them.
+        text: A header and lines of as many cells, in UTF-8, without empty lines; ``\\n`` ends each
+            of them.
         columns: Names of the columns to read.
         separator: The ASCII character between cells.
 

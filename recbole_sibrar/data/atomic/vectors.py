@@ -72,7 +72,8 @@ class Split:
     """An atomic file divided into vectors and everything else."""
 
     rest: bytes
-    """The file without its ``float_seq`` columns; separators, encoding and rows are those of the file."""
+    """The file without its ``float_seq`` columns; separators, encoding and rows are those of the
+    file."""
     vectors: dict[Field, Vectors]
     """The ``float_seq`` columns that were read."""
 
@@ -86,9 +87,11 @@ class VectorParser:
     encoding: str
     """Encoding of the cells."""
     dtype: FloatType
-    """``np.float64`` for exactly the numbers that Python reads, ``np.float32`` for these rounded."""
+    """``np.float64`` for exactly the numbers that Python reads, ``np.float32`` for these
+    rounded."""
     strict: bool
-    """True if NaN in a vector is an error even where all its numbers are NaN; else such a vector is missing."""
+    """True if NaN in a vector is an error even where all its numbers are NaN; else such a vector is
+    missing."""
     size: int = 0
     """Length of the vectors; 0 until :meth:`measure` has seen one."""
 

@@ -63,8 +63,8 @@ def find_url(
     here = [other.name for other in folder.parent.glob("*") if other.is_dir()]
     names = ["ml-100k", *here, *_downloadable(url_file)]
     raise DataError(
-        f"dataset: found '{dataset.dataset_name}', but there is no folder {folder}, and RecBole knows no data set of "
-        f"that name to download{nearest(dataset.dataset_name, names, 0.7)}"
+        f"dataset: found '{dataset.dataset_name}', but there is no folder {folder}, and RecBole "
+        f"knows no data set of that name to download{nearest(dataset.dataset_name, names, 0.7)}"
     )
 
 

@@ -1,8 +1,8 @@
 """The files of users and items: ``.user``, ``.item`` and those of RecBole's ``additional_feat_suffix``.
 
-RecBole's manual describes an additional file for precomputed vectors. ``alias_of_user_id`` or ``alias_of_item_id``
-names its column of ids. RecBole gives the values to models with ``preload_weight``; for our models they are modalities
-like the fields of ``.user`` and ``.item``.
+RecBole's manual describes an additional file for precomputed vectors. ``alias_of_user_id`` or
+``alias_of_item_id`` names its column of ids. RecBole gives the values to models with
+``preload_weight``; for our models they are modalities like the fields of ``.user`` and ``.item``.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class FeatureFile:
     header_field: str
     """Name of the ids in the file."""
     id_field: str
-    """Name of the ids in the data set. It differs if two files call their ids alike: RecBole cannot tell them apart."""
+    """Name of the ids in the data set. It differs if two files call their ids alike: RecBole cannot
+    tell them apart."""
 
 
 def find_owner(
@@ -68,8 +69,8 @@ def find_owner(
     if len(tokens) != 1:
         names = ", ".join(field.header for field, _ in tokens or found)
         raise DataError(
-            f"{path}: found the ids {names}, allowed is one token field that alias_of_user_id or alias_of_item_id "
-            "names, with the id of each line"
+            f"{path}: found the ids {names}, allowed is one token field that alias_of_user_id or "
+            "alias_of_item_id names, with the id of each line"
         )
 
     field, side = tokens[0]
@@ -114,7 +115,8 @@ def check_columns(
         listed = (dataset.config[key] or {}).get(file.suffix)
         if isinstance(listed, str) and listed != "*":
             raise DataError(
-                f"{key}: found '{listed}' for {file.suffix}, allowed is a list of fields, such as [{listed}]"
+                f"{key}: found '{listed}' for {file.suffix}, allowed is a list of fields, such as "
+                f"[{listed}]"
             )
 
     names = ", ".join(sorted(present))
@@ -122,14 +124,15 @@ def check_columns(
     if missing:
         hint = nearest(missing[0], present)
         raise DataError(
-            f"load_col/unload_col: {file.path} has no field '{missing[0]}'; its fields are {names}{hint}"
+            f"load_col/unload_col: {file.path} has no field '{missing[0]}'; its fields are "
+            f"{names}{hint}"
         )
 
     name = file.header_field
     if name not in present:
         raise DataError(
-            f"{file.path} has no field '{name}' ({file.side.upper()}_ID_FIELD) for the id of each line; "
-            f"its fields are {names}{nearest(name, present)}"
+            f"{file.path} has no field '{name}' ({file.side.upper()}_ID_FIELD) for the id of each "
+            f"line; its fields are {names}{nearest(name, present)}"
         )
     if name in (unload or ()) or (load is not None and name not in load):
         key, found = ("load_col", load) if load is not None else ("unload_col", unload)
@@ -174,7 +177,8 @@ def check_new(
 
         suffix = _suffix_of(dataset, name).removesuffix("_id")
         raise DataError(
-            f"{path}: field '{name}' is also in the .{suffix} file; rename one of them, or list it in unload_col"
+            f"{path}: field '{name}' is also in the .{suffix} file; rename one of them, or list it "
+            "in unload_col"
         )
 
 
@@ -204,8 +208,9 @@ def init_alias(original: Callable[..., None], dataset: DatasetLike) -> None:
         for field in aliases:
             if field not in dataset.field2type:
                 raise DataError(
-                    f"{key}: found '{field}', but no loaded file has this field; allowed are fields among "
-                    f"{', '.join(dataset.field2type)} (see load_col and additional_feat_suffix)"
+                    f"{key}: found '{field}', but no loaded file has this field; allowed are "
+                    f"fields among {', '.join(dataset.field2type)} (see load_col and "
+                    "additional_feat_suffix)"
                 )
 
     _check_weight_ids(dataset)
@@ -225,8 +230,8 @@ def _check_weight_ids(dataset: DatasetLike) -> None:
         is_number = kind is not None and kind.value.startswith("float")
         if is_additional and is_number and not any(id_field in names for names in aliases):
             raise DataError(
-                f"preload_weight: found the ids '{id_field}', allowed are ids that alias_of_item_id or "
-                "alias_of_user_id names"
+                f"preload_weight: found the ids '{id_field}', allowed are ids that "
+                "alias_of_item_id or alias_of_user_id names"
             )
 
 
@@ -298,8 +303,9 @@ def check_weights(dataset: MultimodalDataset) -> None:
     for id_field, name in weights.items():
         if name not in dataset.field2type:
             raise DataError(
-                f"preload_weight: found '{name}', but no loaded file has this field; allowed are fields among "
-                f"{', '.join(dataset.field2type)} (see load_col, additional_feat_suffix and alias_of_item_id)"
+                f"preload_weight: found '{name}', but no loaded file has this field; allowed are "
+                f"fields among {', '.join(dataset.field2type)} (see load_col, "
+                "additional_feat_suffix and alias_of_item_id)"
             )
         file = _file_of(dataset, name)
         if file is None:
@@ -308,8 +314,8 @@ def check_weights(dataset: MultimodalDataset) -> None:
             )
         elif id_field not in (file.id_field, file.header_field):
             raise DataError(
-                f"preload_weight: found '{id_field}' for '{name}', allowed is '{file.header_field}', the "
-                f"ids of {file.path}"
+                f"preload_weight: found '{id_field}' for '{name}', allowed is "
+                f"'{file.header_field}', the ids of {file.path}"
             )
 
 
@@ -327,7 +333,8 @@ def weight_matrix(dataset: MultimodalDataset, id_field: str) -> NDArray[np.float
         id_field: The field of the ids.
 
     Returns:
-        float64 ``[n_entities]`` or ``[n_entities, size]``; None if the key has no such id field, or no numbers for it.
+        float64 ``[n_entities]`` or ``[n_entities, size]``; None if the key has no such id field, or
+        no numbers for it.
     """
     name = (dataset.config["preload_weight"] or {}).get(id_field, "")
     file = _file_of(dataset, name) if name in dataset.field2source else None

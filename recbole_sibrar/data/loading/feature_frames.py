@@ -93,8 +93,8 @@ def _describe(
     if file is None:
         names = ", ".join(field.name for field in atomic.header)
         dataset.logger.warning(
-            f"{path}: found the fields {names}, none of which has ids of users or items (alias_of_user_id, "
-            "alias_of_item_id); the file is not used"
+            f"{path}: found the fields {names}, none of which has ids of users or items "
+            "(alias_of_user_id, alias_of_item_id); the file is not used"
         )
     return file
 

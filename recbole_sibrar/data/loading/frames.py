@@ -83,9 +83,9 @@ def load_feat(
 ) -> pd.DataFrame | None:
     """Load a file into the frame of RecBole's own reader, field by field.
 
-    Vectors of several lengths and numbers that are not finite are left to ``original``, because RecBole reads them in
-    its own way. A row with more or fewer cells than the header is an error. RecBole would drop cells, or shift all
-    columns.
+    Vectors of several lengths and numbers that are not finite are left to ``original``, because
+    RecBole reads them in its own way. A row with more or fewer cells than the header is an error.
+    RecBole would drop cells, or shift all columns.
 
     Args:
         original: RecBole's ``Dataset._load_feat``.
@@ -129,8 +129,8 @@ def _read_fast(
     """Read a file with the fast reader.
 
     Returns:
-        The frame, or None and the reason if RecBole may read the file otherwise. Both are None for files of other
-        kinds.
+        The frame, or None and the reason if RecBole may read the file otherwise. Both are None for
+        files of other kinds.
 
     Raises:
         DataError: Neither reader can read the file.
@@ -168,7 +168,8 @@ def _load_as_recbole(
         fields: The loaded fields; none if the header cannot be read.
 
     Raises:
-        DataError: RecBole cannot read it either, or has read rows that are not as long as the header.
+        DataError: RecBole cannot read it either, or has read rows that are not as long as the
+            header.
     """
     try:
         frame = original(dataset, file.path, source)
@@ -239,8 +240,9 @@ def check_frame(
 
     if id_field not in frame:
         raise DataError(
-            f"{file.path}: found the fields {', '.join(frame.columns)}, allowed are fields with '{id_field}' "
-            f"({side.upper()}_ID_FIELD) for the id of each line; see load_col and the header of the file"
+            f"{file.path}: found the fields {', '.join(frame.columns)}, allowed are fields with "
+            f"'{id_field}' ({side.upper()}_ID_FIELD) for the id of each line; see load_col and the "
+            "header of the file"
         )
     kind = dataset.field2type[id_field].value
     if kind != "token":
@@ -286,13 +288,14 @@ def load_user_or_item_feat(
 ) -> pd.DataFrame | None:
     """Load the fields of users or items; repair RecBole's handling of lines without an id.
 
-    RecBole drops repeated ids and then looks for the lines without an id by their old position. It fails if the
-    position is too high.
+    RecBole drops repeated ids and then looks for the lines without an id by their old position. It
+    fails if the position is too high.
 
     Args:
         original: RecBole's ``Dataset._load_user_or_item_feat``.
         dataset: The data set being loaded.
-        *arguments: Name and folder of the data set, kind of the file, and attribute with the name of the ids.
+        *arguments: Name and folder of the data set, kind of the file, and attribute with the name
+            of the ids.
     """
     frame = original(dataset, *arguments)
     field = getattr(dataset, arguments[-1], None)

@@ -42,7 +42,8 @@ def warn_about_matches(
         tokens: The ids of the file.
 
     Raises:
-        DataError: It describes none, and ``filter_inter_by_user_or_item`` would drop all interactions.
+        DataError: It describes none, and ``filter_inter_by_user_or_item`` would drop all
+            interactions.
     """
     field = dataset.uid_field if side == "user" else dataset.iid_field
     interacting = pd.Series(dataset.inter_feat[field].unique()).dropna()
@@ -57,8 +58,9 @@ def warn_about_matches(
     share = f"{100 * matches.mean():.1f} %"
     found = (
         f"{path}: {n or 'none'} of the {len(interacting)} {side}s with interactions ({share}) "
-        f"{'has' if n < 2 else 'have'} a line; ids such as {_examples(unknown)} have none, and ids such as "
-        f"{_examples(unused if len(unused) else described)} no interactions{_hint(unknown, unused)}"
+        f"{'has' if n < 2 else 'have'} a line; ids such as {_examples(unknown)} have none, and ids "
+        f"such as {_examples(unused if len(unused) else described)} no "
+        f"interactions{_hint(unknown, unused)}"
     )
 
     if (
@@ -134,8 +136,8 @@ def warn_about_repetitions(file: AtomicFile, field: str, frame: pd.DataFrame) ->
     names = [str(name) for name, differ in differs.items() if differ[position]]
     others = f"; {len(differing)} lines repeat an id so" if len(differing) > 1 else ""
     getLogger().warning(
-        f"{file.path}, line {line}: {field} '{frame[field].iloc[rows[position]]}' occurs again, with another "
-        f"{', '.join(names)} than in line {before}, which counts{others}"
+        f"{file.path}, line {line}: {field} '{frame[field].iloc[rows[position]]}' occurs again, "
+        f"with another {', '.join(names)} than in line {before}, which counts{others}"
     )
 
 

@@ -26,8 +26,9 @@ def shared_matrix(
         dimension: Length of the vectors.
 
     Returns:
-        The matrix, float32 ``[n_rows, dimension]``, and the row of each vector, int64 ``[n_entities]``, 0 for an empty
-        one. None if there is no such matrix, or if most of it is not needed.
+        The matrix, float32 ``[n_rows, dimension]``, and the row of each vector, int64
+        ``[n_entities]``, 0 for an empty one. None if there is no such matrix, or if most of it is
+        not needed.
     """
     bases = {id(row.base): row.base for row in rows if len(row)}
     base = next(iter(bases.values()), None)

@@ -1,7 +1,7 @@
 """Fields of the interactions for other keys, in addition to the default ``load_col``.
 
-RecBole loads ``user_id`` and ``item_id`` by default. It fails in the middle of its work if the ids have other names, or
-if an order by time, a threshold or a filter needs a field that is not loaded.
+RecBole loads ``user_id`` and ``item_id`` by default. It fails in the middle of its work if the ids
+have other names, or if an order by time, a threshold or a filter needs a field that is not loaded.
 """
 
 from __future__ import annotations
@@ -141,8 +141,8 @@ def _of_time(config: FullConfig) -> Iterator[Need]:
 def _of_labels(config: FullConfig) -> Iterator[Need]:
     """Need of labels; none if a threshold makes them from another field.
 
-    A label field named by the user has to exist. For the default name, training and evaluation check at their beginning
-    whether there have to be labels (``evaluator/requirements.py``).
+    A label field named by the user has to exist. For the default name, training and evaluation
+    check at their beginning whether there have to be labels (``evaluator/requirements.py``).
     """
     if config["threshold"] is not None:
         return
@@ -218,7 +218,8 @@ def check_interactions(dataset: Dataset, file: AtomicFile, loaded: list[Field]) 
             _check_loaded(dataset, file, types, Need(name, key))
             if types[name] != "token":
                 raise DataError(
-                    f"{file.path}: found the type {types[name]} for '{name}' ({key}), allowed is token"
+                    f"{file.path}: found the type {types[name]} for '{name}' ({key}), allowed is "
+                    "token"
                 )
 
     for need in needs(dataset):
@@ -248,7 +249,8 @@ def _check_loaded(dataset: Dataset, file: AtomicFile, loaded: Iterable[str], nee
     ]
     hint = nearest(str(need.field), similar) or _place_of(dataset, need)
     raise DataError(
-        f"{file.path} has no field '{need.field}', which {need.key} needs; its fields are {', '.join(names)}{hint}"
+        f"{file.path} has no field '{need.field}', which {need.key} needs; its fields are "
+        f"{', '.join(names)}{hint}"
     )
 
 

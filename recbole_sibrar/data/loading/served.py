@@ -1,7 +1,8 @@
 """The fields of users or items as RecBole's ``Interaction``, made on demand.
 
-Our models read modality tables, and batches hold ids only. Scripts about fairness, groups or metrics read
-``dataset.item_feat["category"]``. Their tensors are made from the tables, so that vectors are not held twice.
+Our models read modality tables, and batches hold ids only. Scripts about fairness, groups or
+metrics read ``dataset.item_feat["category"]``. Their tensors are made from the tables, so that
+vectors are not held twice.
 """
 
 from __future__ import annotations

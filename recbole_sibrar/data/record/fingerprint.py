@@ -1,7 +1,8 @@
 """Fingerprints of columns: equal for equal content in any order of the rows and with any numbers of the ids.
 
-The fingerprint of a column is a sum of 64-bit hashes, one for each cell and its owner, so that rows can come in any
-order (an additive multiset hash; Bellare and Micciancio, EUROCRYPT 1997). It detects accidents, not attacks.
+The fingerprint of a column is a sum of 64-bit hashes, one for each cell and its owner, so that rows
+can come in any order (an additive multiset hash; Bellare and Micciancio, EUROCRYPT 1997). It
+detects accidents, not attacks.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 from pandas.util import hash_array
 
 MOST_NUMBERS = 1 << 24
-"""Largest count of hashed numbers in a column of vectors; of larger columns, the first numbers of every vector."""
+"""Largest count of hashed numbers in a column of vectors; of larger columns, the first numbers of
+every vector."""
 
 Hashes: TypeAlias = NDArray[np.uint64]
 """uint64 ``[n]``."""

@@ -1,7 +1,7 @@
 """Recording the data of a RecBole data set for a checkpoint, and reusing the record of a checkpoint.
 
-With the configuration of a checkpoint, users, items and labels keep their numbers from training, new ones follow, and
-number fields are scaled as in training.
+With the configuration of a checkpoint, users, items and labels keep their numbers from training,
+new ones follow, and number fields are scaled as in training.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ class Recorder:
         self.buckets: dict[str, scaling.Buckets] = {}
         self.tables: dict[str, dict[str, int]] = {}
         self.hashes: dict[str, Hashes] = {}
-        """Hashes of ids and labels, for the fingerprints of the data and of the parts of the split."""
+        """Hashes of ids and labels, for the fingerprints of the data and of the parts of the
+        split."""
 
     def n_known(self, name: str) -> int | None:
         """Count the ids or labels of a field in training, padding included; None without an earlier record."""
@@ -132,8 +133,9 @@ def note_data(config: FullConfig, train: Any, parts: Sequence[DatasetLike]) -> s
         )
     if id_differences(then, record) and not hasattr(train._dataset, "modality_tables"):
         raise DataError(
-            f"{config['model']} cannot be used for {'; '.join(id_differences(then, record))}, because it was not "
-            "trained with them; allowed are the users, items and labels of training"
+            f"{config['model']} cannot be used for {'; '.join(id_differences(then, record))}, "
+            "because it was not trained with them; allowed are the users, items and labels of "
+            "training"
         )
 
     file = config.__dict__[FILE]

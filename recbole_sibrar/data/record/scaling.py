@@ -15,7 +15,8 @@ class Buckets:
     """RecBole's discretisation of a number field."""
 
     bounds: tuple[float, ...]
-    """Smallest and largest number (method ED), or the distinct values on the logarithmic scale, ascending (LD)."""
+    """Smallest and largest number (method ED), or the distinct values on the logarithmic scale,
+    ascending (LD)."""
     count: int
     """Number of buckets, that of padding included."""
 
@@ -43,7 +44,8 @@ def scaled(
 
     Args:
         column: Numbers, or vectors.
-        bounds: Smallest and largest number in training. Numbers outside are scaled to below 0 or above 1.
+        bounds: Smallest and largest number in training. Numbers outside are scaled to below 0 or
+            above 1.
 
     Example:
         >>> scaled(pd.Series([10.0, 15.0, 25.0]), (10.0, 20.0)).tolist()

@@ -34,8 +34,9 @@ class TrainingData:
     item_field: str | None
     """Name of the field of items."""
     tokens: Mapping[str, str | Sequence[str]]
-    """Field of ids or labels -> original ids in the order of their numbers from 1, one a line (a list if one has a line
-    break). Fields with the same numbers (RecBole's aliases) have one entry, under the first of them."""
+    """Field of ids or labels -> original ids in the order of their numbers from 1, one a line (a
+    list if one has a line break). Fields with the same numbers (RecBole's aliases) have one entry,
+    under the first of them."""
     means: Mapping[str, float]
     """Number field -> its mean; RecBole fills missing values with it."""
     ranges: Mapping[str, tuple[float, float]]
@@ -43,8 +44,9 @@ class TrainingData:
     buckets: Mapping[str, Buckets]
     """Discretised field -> its buckets."""
     tables: Mapping[str, Mapping[str, int]]
-    """Atomic file (``inter``, ``item``, ...) -> field -> fingerprint. For interactions, the entry :data:`LINES` is
-    their number, and the next entry is the fingerprint of the pairs of user and item."""
+    """Atomic file (``inter``, ``item``, ...) -> field -> fingerprint. For interactions, the entry
+    :data:`LINES` is their number, and the next entry is the fingerprint of the pairs of user and
+    item."""
     parts: Sequence[tuple[int, int]] = ()
     """Number of interactions and fingerprint of each part of the split."""
     known_only: bool = False
@@ -183,5 +185,6 @@ def _part_differences(then: Sequence[tuple[int, int]], now: Sequence[tuple[int, 
         if tuple(before) != tuple(after)
     ]
     return [
-        f"the split is another one ({', '.join(changed)}), so that tested interactions may have been in training"
+        f"the split is another one ({', '.join(changed)}), so that tested interactions may have "
+        "been in training"
     ]

@@ -32,7 +32,8 @@ def full_sort_scores(
 ) -> Tensor:
     """Score all items for users, with -inf for items outside a user's ranking.
 
-    These are the padding item, the history (interactions of earlier parts), and items outside the candidates.
+    These are the padding item, the history (interactions of earlier parts), and items outside the
+    candidates.
 
     Args:
         original: RecBole's function.
@@ -84,8 +85,8 @@ def full_sort_topk(
         device: Where the model is.
 
     Returns:
-        Scores, float ``[n_users, k]``, -inf for an empty place, and internal ids of items, int64 ``[n_users, k]``, 0
-        (RecBole's padding item) for an empty place.
+        Scores, float ``[n_users, k]``, -inf for an empty place, and internal ids of items, int64
+        ``[n_users, k]``, 0 (RecBole's padding item) for an empty place.
 
     Raises:
         ConfigError: There are fewer than k items, or see :func:`full_sort_scores`.
@@ -147,7 +148,8 @@ def _check_loader(test_data: AbstractDataLoader | None) -> None:
 def _with_history(loader: AbstractDataLoader, users: NDArray[np.int64]) -> NDArray[np.object_]:
     """Complete the loader's history for users without an interaction in the evaluated part.
 
-    RecBole's loader masks the interactions of the parts up to the evaluated one, without the held-out pairs.
+    RecBole's loader masks the interactions of the parts up to the evaluated one, without the
+    held-out pairs.
 
     Returns:
         object ``[n_users]``: for each of the users int64 ``[n]``, the items.

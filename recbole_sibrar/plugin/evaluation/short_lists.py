@@ -1,7 +1,7 @@
 """RecBole's metrics of the recommended items for lists with empty places.
 
-With fewer candidates than ``topk``, RecBole fills the list with items outside the candidates. Here such a place holds
-the padding item 0, and counts as empty.
+With fewer candidates than ``topk``, RecBole fills the list with items outside the candidates. Here
+such a place holds the padding item 0, and counts as empty.
 """
 
 from __future__ import annotations

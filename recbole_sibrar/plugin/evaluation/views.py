@@ -62,7 +62,8 @@ def add_user_results(
     """Add the results of each user in each view, NaN for a user who is not in it.
 
     Args:
-        frame: Result of :func:`~recbole_sibrar.evaluator.breakdown.per_user_results` for all interactions.
+        frame: Result of :func:`~recbole_sibrar.evaluator.breakdown.per_user_results` for all
+            interactions.
         metrics: Name -> RecBole's metric object.
         structs: Name of each view -> its collected data.
     """

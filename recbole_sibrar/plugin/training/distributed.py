@@ -1,6 +1,7 @@
 """Training and evaluation of one model by several processes, on any device.
 
-Results are independent of the number of processes. RecBole's use of DistributedDataParallel is kept.
+Results are independent of the number of processes. RecBole's use of DistributedDataParallel is
+kept.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ _BUFFERS = next(
     for name in ("forward_sync_buffers", "broadcast_buffers")
     if name in inspect.signature(DistributedDataParallel.__init__).parameters
 )
-"""Option to send the buffers in every step; ours are data, and running statistics are equal everywhere."""
+"""Option to send the buffers in every step; ours are data, and running statistics are equal
+everywhere."""
 
 _COLLECTED = ("rec.topk", "rec.meanrank", "rec.score", "rec.items", "data.label")
 """Data that RecBole's collector gathers batch by batch."""

@@ -24,5 +24,6 @@ def load_data_and_model(original: Callable[..., Any], model_file: str, **options
             raise
         reason = " ".join(str(error).split())
         raise CheckpointError(
-            f"{model_file} was trained with other data than there are now, or by another version: {reason}"
+            f"{model_file} was trained with other data than there are now, or by another version: "
+            f"{reason}"
         ) from None

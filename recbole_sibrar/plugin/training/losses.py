@@ -68,8 +68,9 @@ def explain(model: MultimodalRecommender, loss: float, learning_rate: float) -> 
     if worst is None or worst.largest < _UNUSUAL:
         return f"the training loss is {loss}; a learning_rate below {learning_rate:g} may help"
     return (
-        f"the training loss is {loss}: the {worst.side} field '{worst.name}' has values up to {worst.largest:.3g}, "
-        f"the largest of all fields; {worst.advice}, or try a learning_rate below {learning_rate:g}"
+        f"the training loss is {loss}: the {worst.side} field '{worst.name}' has values up to "
+        f"{worst.largest:.3g}, the largest of all fields; {worst.advice}, or try a learning_rate "
+        f"below {learning_rate:g}"
     )
 
 

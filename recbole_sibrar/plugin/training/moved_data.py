@@ -82,13 +82,14 @@ def place_data(config: Config, request: Request) -> None:
         config.final_config_dict["data_path"] = str(found)
     elif request.data_path is not None:
         raise CheckpointError(
-            f"--data_path: found {request.data_path}, but neither it nor its folder {name} has {', '.join(files)}, the "
-            f"data of {request.checkpoint}"
+            f"--data_path: found {request.data_path}, but neither it nor its folder {name} has "
+            f"{', '.join(files)}, the data of {request.checkpoint}"
         )
     elif not _is_saved(config):
         raise CheckpointError(
-            f"{request.checkpoint}: its data set '{name}' was read from {recorded}, where {', '.join(files)} cannot be "
-            "found; --data_path=FOLDER, or load_data_and_model(file, data_path=FOLDER) in Python, says where it is now"
+            f"{request.checkpoint}: its data set '{name}' was read from {recorded}, where "
+            f"{', '.join(files)} cannot be found; --data_path=FOLDER, or load_data_and_model(file, "
+            "data_path=FOLDER) in Python, says where it is now"
         )
 
 

@@ -15,8 +15,8 @@ def build_optimizer(
 ) -> Optimizer:
     """Build the optimiser of ``learner``, with PyTorch's fused update if there is one.
 
-    Other updates go over all parameters several times, which takes three times as long. RecBole's own models keep
-    theirs, since the sums differ in the last digit.
+    Other updates go over all parameters several times, which takes three times as long. RecBole's
+    own models keep theirs, since the sums differ in the last digit.
     """
     optimizer = original(trainer, **kwargs)
     if isinstance(trainer.model, MultimodalRecommender):

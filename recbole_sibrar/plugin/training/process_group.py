@@ -40,11 +40,13 @@ _QUIET = {
 def init_device(original: Callable[..., None], config: Config) -> None:
     """Choose the device, and join the other processes of the run, on GPUs or on CPUs.
 
-    RecBole's own way needs a GPU for each process, and takes the first process of each machine for the one that logs
-    and saves. Here that is the process with rank 0, which is what ``local_rank`` says from here on.
+    RecBole's own way needs a GPU for each process, and takes the first process of each machine for
+    the one that logs and saves. Here that is the process with rank 0, which is what ``local_rank``
+    says from here on.
 
     Raises:
-        ConfigError: The model cannot be trained by several processes, or they do not find each other.
+        ConfigError: The model cannot be trained by several processes, or they do not find each
+            other.
     """
     final = config.final_config_dict
     local_rank = final.pop("local_rank", None)
@@ -54,7 +56,8 @@ def init_device(original: Callable[..., None], config: Config) -> None:
         return
     if config["MODEL_TYPE"] is ModelType.DECISIONTREE:
         raise ConfigError(
-            f"--nproc: found {final['nproc']}, allowed is 1 for {config.model}, which has no gradients"
+            f"--nproc: found {final['nproc']}, allowed is 1 for {config.model}, which has no "
+            "gradients"
         )
     if final["device"].type == "cuda":
         final["device"] = torch.device("cuda", local_rank)

@@ -1,8 +1,9 @@
 """Extensions of RecBole's trainer for resumed runs with the results of uninterrupted ones.
 
-RecBole's checkpoint holds parameters, optimiser, epoch, early-stopping counter and best score. To continue identically
-a run also needs the random states, the position in the training data and the best validation result. They are added
-here, and the latest state is kept beside the best checkpoint.
+RecBole's checkpoint holds parameters, optimiser, epoch, early-stopping counter and best score. To
+continue identically a run also needs the random states, the position in the training data and the
+best validation result. They are added here, and the latest state is kept beside the best
+checkpoint.
 """
 
 from __future__ import annotations
@@ -163,7 +164,8 @@ def _train(progress: Progress, train: Callable[[], Any]) -> Any:
 def _closing(train_data: Any) -> Iterator[None]:
     """Release the iterators of a knowledge-based model's loader after a ``with`` block.
 
-    The garbage collector finds them in a later cycle, and then waits 5 seconds for each process that loads data.
+    The garbage collector finds them in a later cycle, and then waits 5 seconds for each process
+    that loads data.
     """
     try:
         yield

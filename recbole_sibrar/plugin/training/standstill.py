@@ -58,8 +58,8 @@ def check_progress(trainer: TrainerLike, score: float) -> None:
     state.warnings.add(key)
     values = " and ".join(f"{name} {value:.4f}" for name, value in standing.items())
     trainer.logger.warning(
-        f"no change for {N_EPOCHS} epochs: {values}; very large inputs (normalize_vectors: standard scales vectors) or "
-        "a learning_rate that does not fit can be the reason"
+        f"no change for {N_EPOCHS} epochs: {values}; very large inputs (normalize_vectors: "
+        "standard scales vectors) or a learning_rate that does not fit can be the reason"
     )
 
 
