@@ -67,10 +67,10 @@ class Cache:
         """Folder of the cache for the present state of the file."""
         path = self.file.path
         state = os.stat(path)
-        found = sha256(
-            repr((_VERSION, state.st_size, state.st_mtime_ns, self.file.text_format)).encode()
-        )
+        described = (_VERSION, state.st_size, state.st_mtime_ns, self.file.text_format)
+        found = sha256(repr(described).encode())
 
+        # a file can change without another size or time: samples of its content as well
         with open(path, "rb") as source:
             found.update(source.readline())
             for start in (0, state.st_size // 2, max(state.st_size - _SAMPLE, 0)):
@@ -87,14 +87,13 @@ class Cache:
         Returns:
             The parts of the file; None if the cache lacks one, or is damaged.
         """
+        vectors: dict[Field, Vectors] = {}
         try:
             rest = (self.folder / "rest.txt").read_bytes()
-            n_rows = rest.count(b"\n") - 1
-            vectors = {
-                field: self._load_vectors(position, n_rows)
-                for position, field in self._vector_fields()
-                if field in fields
-            }
+            n_rows = rest.count(b"\n") - 1  # without the header
+            for position, field in self._vector_fields():
+                if field in fields:
+                    vectors[field] = self._load_vectors(position, n_rows)
         except _DAMAGE:
             return None
         return Split(rest, vectors) if self._is_rest(rest) else None
@@ -103,7 +102,7 @@ class Cache:
         return [(i, field) for i, field in enumerate(self.file.header) if field.type == "float_seq"]
 
     def _is_rest(self, text: bytes) -> bool:
-        """Tell if a text begins with the header of the file without its vectors, and was written to its end."""
+        """Tell if a text is the file without its vectors, by its header and its last character."""
         text_format = self.file.text_format
         kept = [field.header for field in self.file.header if field.type != "float_seq"]
         header = text_format.separator.join(kept).encode(text_format.codec)
@@ -131,13 +130,12 @@ class Cache:
         return Vectors(matrix, missing)
 
     def store(self, split: Split) -> None:
-        """Write the cache if its folder can be written to, and remove those of earlier states of the file.
-
-        A file that has changed since gets none.
+        """Write the cache if its folder can be written to, and remove those of earlier states.
 
         Args:
             split: The parts of the file.
         """
+        # the file has changed while it was read
         if self.folder != self._folder():
             return
 
@@ -148,21 +146,20 @@ class Cache:
                     _save(self._missing_file(position), split.vectors[field].missing)
                     _save(self._matrix_file(position), split.vectors[field].matrix)
 
+            # last, as it marks a complete cache
             with replacing(self.folder / "rest.txt") as temporary:
                 temporary.write_bytes(split.rest)
-            earlier = [
-                other
-                for other in self.folder.parent.iterdir()
-                if _is_state(other) and other != self.folder
-            ]
+            states = list(self.folder.parent.iterdir())
         except OSError:
             return  # the file is read as text again next time
 
-        for other in earlier:
-            shutil.rmtree(other, ignore_errors=True)
+        for other in states:
+            if _is_state(other) and other != self.folder:
+                shutil.rmtree(other, ignore_errors=True)
 
 
 def _is_state(folder: Path) -> bool:
+    # nothing else in the folder is removed
     return len(folder.name) == 16
 
 

@@ -141,7 +141,7 @@ class AtomicFile:
         )
 
     def _split(self, fields: list[Field], dtype: FloatType, strict: bool) -> Split | None:
-        """Take the vectors out of the file; None if it has none, or if only a full reader can divide it."""
+        """Take the vectors out of the file; None if it has none, or needs a full reader."""
         has_vectors = any(field.type == "float_seq" for field in self.header)
         return split_columns(self, fields, dtype, strict) if has_vectors else None
 
@@ -156,11 +156,9 @@ class AtomicFile:
         result: dict[str, pd.Series[Any]] = {}
         for field in fields:
             if field.type == "float_seq":
-                parsed = (
-                    vectors[field]
-                    if field in vectors
-                    else self._parse(field, cells[field.header], dtype, strict)
-                )
+                parsed = vectors.get(field)
+                if parsed is None:
+                    parsed = self._parse(field, cells[field.header], dtype, strict)
                 result[field.name] = self._check_filled(field, parsed).rows()
             elif field.type == "token_seq":
                 result[field.name] = _sequences(cells[field.header], self.text_format.seq_separator)
@@ -198,8 +196,8 @@ class AtomicFile:
         try:
             return Vectors(matrix, parser.parse(text, positions, matrix))
         except NotPlainError:
-            found = f"{self.path}, field '{field.name}' (float_seq): found a quotation mark among the numbers"
-            raise CellError(found) from None
+            where = f"{self.path}, field '{field.name}' (float_seq)"
+            raise CellError(f"{where}: found a quotation mark among the numbers") from None
         except BadCellError as error:
             raise self.cell_error(error.row, field, error.found) from None
 
@@ -213,6 +211,7 @@ class AtomicFile:
     def _numbers(self, field: Field, cells: pd.Series[Any]) -> pd.Series[Any]:
         """Read a column of numbers, float64."""
         numbers = pd.to_numeric(cells, errors="coerce").astype(np.float64)
+        # an error of pandas would not name the line, and "inf" would be none
         wrong = (numbers.isna() & cells.notna()) | np.isinf(numbers)
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
@@ -222,11 +221,11 @@ class AtomicFile:
 
 def _sequences(cells: pd.Series[Any], separator: str) -> pd.Series[Any]:
     """Split cells into an array of str per row."""
+    # filled one by one: NumPy would make a matrix of rows of one length
     rows = np.empty(len(cells), dtype=object)
-    rows[:] = [
-        np.array([element for element in cell.split(separator) if element])
-        for cell in cells.fillna("")
-    ]
+    for i, cell in enumerate(cells.fillna("")):
+        # as in RecBole, an empty row is an array of floats, and several separators are one
+        rows[i] = np.array([element for element in cell.split(separator) if element])
     return pd.Series(rows)
 
 
@@ -270,9 +269,8 @@ def read_frame(
     Raises:
         DataError: A number cannot be read, or the vectors of a ``float_seq`` differ in length.
     """
-    return AtomicFile(path, TextFormat(separator, seq_separator, encoding)).read(
-        fields, dtype=dtype
-    )
+    file = AtomicFile(path, TextFormat(separator, seq_separator, encoding))
+    return file.read(fields, dtype=dtype)
 
 
 def write_frame(
@@ -300,6 +298,8 @@ def write_frame(
             column = column.map(lambda row: seq_separator.join(map(str, row)))
         columns[field.header] = column
 
+    # Nothing is quoted: RecBole reads quotation marks in a header as part of it. A value with the
+    # separator is a csv.Error.
     table = pd.DataFrame(columns)
     table.to_csv(
         path,

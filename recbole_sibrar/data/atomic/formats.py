@@ -31,7 +31,8 @@ class Field:
         return f"{self.name}:{self.type}"
 
 
-# The names of the caches on disk are hashes over the repr of this class: renaming it or a field orphans them.
+# The names of the caches on disk are hashes over the repr of this class: renaming it or a field
+# orphans them.
 @dataclass(frozen=True)
 class TextFormat:
     """Separators and encoding of an atomic file."""
@@ -51,11 +52,8 @@ class TextFormat:
     @property
     def is_plain(self) -> bool:
         """True if a line can be divided at a byte, with any content of the cells."""
-        is_usable = (
-            len(self.separator) == 1
-            and self.separator.isascii()
-            and self.separator not in '"\r\n\\'
-        )
+        is_character = len(self.separator) == 1 and self.separator.isascii()
+        is_usable = is_character and self.separator not in '"\r\n\\'
         return is_usable and codecs.lookup(self.codec).name in _ASCII_BASED
 
     @property

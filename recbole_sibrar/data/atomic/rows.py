@@ -1,4 +1,4 @@
-"""Checking that every row of an atomic file has as many cells as its header, and finding the line of a row.
+"""Checking the number of cells in the rows of an atomic file, and finding the line of a row.
 
 pandas, and so RecBole, drops the cells that a row has too many, fills those that it lacks with
 missing values, and shifts all columns where the first row is too long.
@@ -82,10 +82,11 @@ def _check_bytes(path: str | os.PathLike[str], text_format: TextFormat) -> bool:
     with open(path, "rb") as file:
         header = file.readline()
         width = header.count(separator) + 1
+        # a carriage return inside the header ends its line for pandas
         if header.rstrip(b"\r\n").count(b"\r") or not header.strip():
             return False
 
-        line = 2
+        line = 2  # as an editor counts
         for text in _blocks_of_lines(file):
             has_quoted_cell = text.startswith(b'"') or b'\n"' in text or separator + b'"' in text
             has_other_ends = b"\r" in text and text.count(b"\r") != text.count(b"\r\n")
@@ -123,16 +124,16 @@ def _check_block(text: bytes, separator: bytes, width: int, first_line: int) -> 
     if b"\r" in text:
         lengths = lengths - (data[ends - 1] == ord("\r"))  # byte -1 of a block is its last, \n
 
+    # [n_lines]: the separators before each end of a line, less those before the previous one
     separators = np.flatnonzero(data == ord(separator))
     n_cells = np.diff(np.searchsorted(separators, ends), prepend=0) + 1
 
     for row in np.flatnonzero((n_cells != width) & (lengths > 0)):
         start = ends[row - 1] + 1 if row else 0
-        line = text[start : ends[row]].decode("latin-1").rstrip("\r")
+        line = text[start : ends[row]].decode("latin-1").rstrip("\r")  # any byte is a character
         if n_cells[row] > 1 or line.strip():  # pandas takes a line of spaces for a blank one
-            raise BadRowError(
-                first_line + int(row), _describe_width(line.split(separator.decode()), width)
-            )
+            found = _describe_width(line.split(separator.decode()), width)
+            raise BadRowError(first_line + int(row), found)
 
     if b"\0" in text:
         raise NullByteError(first_line + text.count(b"\n", 0, text.index(b"\0")), _NULL_BYTE)
@@ -141,6 +142,10 @@ def _check_block(text: bytes, separator: bytes, width: int, first_line: int) -> 
 
 _NULL_BYTE = "found a NUL byte, allowed is text; the file was damaged or is in another encoding"
 
+_LINE_BREAK = (
+    "found a cell that begins with a quotation mark and ends on another line; remove the mark"
+)
+
 
 def _check_text(path: str | os.PathLike[str], text_format: TextFormat, line_breaks: bool) -> None:
     """Check a file line by line."""
@@ -148,8 +153,7 @@ def _check_text(path: str | os.PathLike[str], text_format: TextFormat, line_brea
     width = len(next(records, Record(1, 1, [])).cells)
     for line, last_line, cells in records:
         if last_line > line and not line_breaks:
-            found = "found a cell that begins with a quotation mark and ends on another line; remove the mark"
-            raise BadRowError(line, found)
+            raise BadRowError(line, _LINE_BREAK)
         if len(cells) != width:
             raise BadRowError(line, _describe_width(cells, width))
         if "\0" in "".join(cells):
@@ -169,7 +173,9 @@ def read_records(path: str | os.PathLike[str], text_format: TextFormat) -> Itera
     """
     with open(path, encoding=text_format.codec, newline="") as lines:
         divide = _divide_as_csv if len(text_format.separator) == 1 else _divide_as_pattern
-        last = None  # comes out one step late: the last row of a file is checked in addition
+        # An open mark reaches to the end of the file, in its last row: that one is checked in
+        # addition. So rows come out one step late.
+        last = None
         for record in divide(lines, text_format.separator):
             if len(record.cells) < 2 and not "".join(record.cells).strip():
                 continue
@@ -186,7 +192,7 @@ def read_records(path: str | os.PathLike[str], text_format: TextFormat) -> Itera
 
 
 def _divide_as_csv(lines: TextIO, separator: str) -> Iterator[Record]:
-    """Divide lines as pandas does: a cell with a quotation mark at its beginning goes on until the next mark."""
+    """Divide lines as pandas does: a cell that begins with a quotation mark ends with the next."""
     with _long_cells():
         reader = csv.reader(lines, delimiter=separator)
         line = 1
@@ -199,15 +205,16 @@ def _divide_as_csv(lines: TextIO, separator: str) -> Iterator[Record]:
 
 
 def _divide_as_pattern(lines: TextIO, separator: str) -> Iterator[Record]:
-    """Divide lines by a separator of several characters as pandas does: it strips lines and knows no quotes."""
+    """Divide lines by a separator of several characters as pandas does, which knows no quotes."""
     for number, line in enumerate(lines, 1):
         cells = line.rstrip("\r\n").split(separator)
+        # pandas strips lines; a separator of white space at an end may be an empty cell
         stripped = line.strip().split(separator)
         yield Record(number, number, stripped if len(stripped) == len(cells) else cells)
 
 
 def _check_closed(path: str | os.PathLike[str], text_format: TextFormat, record: Record) -> None:
-    """Check that quoted cells end with their quotation mark, in the last row or one of several lines."""
+    """Check that quoted cells end with their quotation mark."""
     if len(text_format.separator) > 1:
         return
 

@@ -17,7 +17,7 @@ from recbole_sibrar.errors import DataError
 
 
 def needs_repair() -> bool:
-    """Tell if RecBole waits for other processes after a download, even if there are none (#1989, #2050)."""
+    """Tell if RecBole waits for other processes after a download (#1989, #2050)."""
     return "barrier" in inspect.getsource(Dataset._download)
 
 
@@ -27,6 +27,7 @@ def repair() -> None:
 
     def _download(dataset: Dataset) -> None:
         barrier = dist.barrier
+        # RecBole calls it after every download, and torch fails without a process group
         if not dist.is_initialized():
             dist.barrier = lambda *_, **__: None
         try:
@@ -38,12 +39,13 @@ def repair() -> None:
 
 
 def download(original: Callable[[Dataset], None], dataset: Dataset) -> None:
-    """Download a data set; a failed download leaves no folder, since the next run would take it for the data set."""
+    """Download a data set; a failed download leaves no folder."""
     folder = Path(dataset.dataset_path)
     try:
         original(dataset)
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)  # it was not there before
+        # The folder was not there before. The next run would take the rest for the data set.
+        shutil.rmtree(folder, ignore_errors=True)
         raise
 
 

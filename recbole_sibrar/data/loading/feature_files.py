@@ -1,4 +1,4 @@
-"""The files of users and items: ``.user``, ``.item`` and those of RecBole's ``additional_feat_suffix``.
+"""The files of users and items: ``.user``, ``.item`` and ``additional_feat_suffix``.
 
 RecBole's manual describes an additional file for precomputed vectors. ``alias_of_user_id`` or
 ``alias_of_item_id`` names its column of ids. RecBole gives the values to models with
@@ -59,9 +59,11 @@ def find_owner(
     Raises:
         DataError: Several fields hold ids, or the field is no ``token``.
     """
-    found = [
-        (field, side) for field in header for side in SIDES if field.name in id_names(dataset, side)
-    ]
+    found: list[tuple[Field, Side]] = []
+    for field in header:
+        for side in SIDES:
+            if field.name in id_names(dataset, side):
+                found.append((field, side))
     if not found:
         return None
 
@@ -74,10 +76,10 @@ def find_owner(
         )
 
     field, side = tokens[0]
-    taken = field.name in dataset.field2source
-    return FeatureFile(
-        suffix, path, side, field.name, f"{field.name}_of_{suffix}" if taken else field.name
-    )
+    name = field.name
+    if name in dataset.field2source:
+        name = f"{name}_of_{suffix}"
+    return FeatureFile(suffix, path, side, header_field=field.name, id_field=name)
 
 
 def id_field(dataset: DatasetLike, side: Side) -> str:
@@ -87,9 +89,10 @@ def id_field(dataset: DatasetLike, side: Side) -> str:
 
 def id_names(dataset: DatasetLike, side: Side) -> list[str]:
     """List the fields with ids of one side."""
-    own = id_field(dataset, side)
     aliases = dataset.config[f"alias_of_{side}_id"] or []
-    return [own, *([aliases] if isinstance(aliases, str) else aliases)]
+    if isinstance(aliases, str):
+        aliases = [aliases]  # init_alias refuses it later, with the name of the key
+    return [id_field(dataset, side), *aliases]
 
 
 def check_columns(
@@ -113,6 +116,7 @@ def check_columns(
     """
     for key in ("load_col", "unload_col"):
         listed = (dataset.config[key] or {}).get(file.suffix)
+        # RecBole makes a set of it: of a text, the set of its letters
         if isinstance(listed, str) and listed != "*":
             raise DataError(
                 f"{key}: found '{listed}' for {file.suffix}, allowed is a list of fields, such as "
@@ -135,7 +139,9 @@ def check_columns(
             f"line; its fields are {names}{nearest(name, present)}"
         )
     if name in (unload or ()) or (load is not None and name not in load):
-        key, found = ("load_col", load) if load is not None else ("unload_col", unload)
+        key, found = "unload_col", unload
+        if load is not None:
+            key, found = "load_col", load
         raise DataError(
             f"{key}: found {sorted(found or ())} for {file.suffix}, but '{name}' has to be loaded, "
             f"because it holds the id of each line of {file.path}"
@@ -149,7 +155,9 @@ def check_new(
     fields: list[Field],
     numbers_too: bool = True,
 ) -> None:
-    """Check that the fields of a file have other names than those of earlier files; RecBole cannot tell them apart.
+    """Check that the fields of a file have other names than those of earlier files.
+
+    RecBole cannot tell fields of one name apart.
 
     Args:
         dataset: The data set with its earlier files.
@@ -162,15 +170,13 @@ def check_new(
         DataError: A name is taken.
     """
     own = {FeatureSource.USER: dataset.uid_field, FeatureSource.ITEM: dataset.iid_field}
+    # ids are meant to be in several files: they connect them
+    ids = (own.get(source), getattr(dataset, "entity_field", None))
 
     for field in fields:
         name = field.name
         other = dataset.field2source.get(name)
-        if (
-            other is None
-            or other == source
-            or name in (own.get(source), getattr(dataset, "entity_field", None))
-        ):
+        if other is None or other == source or name in ids:
             continue
         if not numbers_too and dataset.field2type[name].value.startswith("float"):
             continue
@@ -218,17 +224,21 @@ def init_alias(original: Callable[..., None], dataset: DatasetLike) -> None:
 
 
 def _check_weight_ids(dataset: DatasetLike) -> None:
-    """Check that the ids of ``preload_weight`` are aliases, if an additional file holds the weights."""
+    """Check that the ids of ``preload_weight`` are aliases, if their file is an additional one."""
     weights = dataset.config["preload_weight"]
-    aliases = [
-        dataset.config[f"alias_of_{name}_id"] or ()
-        for name in ("user", "item", "entity", "relation")
-    ]
-    for id_field, name in weights.items() if isinstance(weights, dict) else ():
+    if not isinstance(weights, dict):
+        return
+
+    aliases: set[str] = set()
+    for name in ("user", "item", "entity", "relation"):
+        aliases.update(dataset.config[f"alias_of_{name}_id"] or ())
+
+    for id_field, name in weights.items():
         kind = dataset.field2type.get(name)
+        # RecBole keeps the suffix of an additional file as text, the kind of others as enumeration
         is_additional = isinstance(dataset.field2source.get(id_field), str)
         is_number = kind is not None and kind.value.startswith("float")
-        if is_additional and is_number and not any(id_field in names for names in aliases):
+        if is_additional and is_number and id_field not in aliases:
             raise DataError(
                 f"preload_weight: found the ids '{id_field}', allowed are ids that "
                 "alias_of_item_id or alias_of_user_id names"
@@ -252,6 +262,8 @@ def filter_by_inter_num(
     frame = getattr(dataset, f"{file.suffix}_feat")
     ids = frame[file.id_field]
     left = dataset.inter_feat[id_field(dataset, file.side)]
+
+    # an entity without interactions stays if the intervals allow none
     may_have_none = dataset._within_intervals(0, intervals)
     within = dataset._within_intervals(ids.map(counts).fillna(0), intervals)
     kept = ids.isin(left) | (within & may_have_none)
@@ -273,8 +285,11 @@ def align(column: pd.Series[Any], entities: NDArray[np.int64], n: int) -> pd.Ser
     values = np.zeros(n, dtype=found.dtype)
 
     if values.dtype == object:
-        empty = np.empty(1, dtype=object)
+        # RecBole discretises a number to a list of the number and its bucket
         is_pair = len(found) > 0 and isinstance(found[0], list)
+
+        # NumPy would spread the elements of a list over the rows: an array of one object instead
+        empty = np.empty(1, dtype=object)
         empty[0] = [0.0, 0.0] if is_pair else np.array([], dtype=np.int64)
         values[:] = empty
 
@@ -294,11 +309,8 @@ def check_weights(dataset: MultimodalDataset) -> None:
     """
     weights = dataset.config["preload_weight"] or {}
     if not isinstance(weights, dict):
-        refuse(
-            "preload_weight",
-            weights,
-            "a dictionary of an id field and a field of numbers, such as {iid: item_emb}",
-        )
+        allowed = "a dictionary of an id field and a field of numbers, such as {iid: item_emb}"
+        refuse("preload_weight", weights, allowed)
 
     for id_field, name in weights.items():
         if name not in dataset.field2type:

@@ -1,4 +1,7 @@
-"""Loading the files of users and items into frames, for :class:`~recbole_sibrar.data.dataset.MultimodalDataset`."""
+"""Loading the files of users and items into frames.
+
+They are those of a :class:`~recbole_sibrar.data.dataset.MultimodalDataset`.
+"""
 
 from __future__ import annotations
 
@@ -65,16 +68,15 @@ def load_feature_frame(
     frame = atomic.read(fields, dtype=np.float32, use_cache=uses_cache(dataset.config))
     if file.id_field != file.header_field:
         frame = frame.rename(columns={file.header_field: file.id_field})
-        fields = [
-            replace(field, name=str(name))
-            for field, name in zip(fields, frame.columns, strict=True)
-        ]
+        position = [field.name for field in fields].index(file.header_field)
+        fields[position] = replace(fields[position], name=file.id_field)
 
     check_new(dataset, path, source, fields)
     register_fields(dataset, frame, fields, source)
     check_frame(dataset, atomic, frame, file.side, file.id_field)
 
     frame = without_missing_ids(atomic, file.id_field, frame)
+    # RecBole drops repeated ids of .user and .item itself
     if is_additional:
         dataset.feature_files[file.suffix] = file
         frame = frame.drop_duplicates(file.id_field, ignore_index=True)
@@ -84,7 +86,7 @@ def load_feature_frame(
 def _describe(
     dataset: MultimodalDataset, atomic: AtomicFile, path: str, source: FeatureSource | str
 ) -> FeatureFile | None:
-    """Find the side of a file and the field of its ids; None, and a warning, if it has no ids of users or items."""
+    """Find the side of a file and the field of its ids; None, and a warning, without ids."""
     if isinstance(source, FeatureSource):
         side: Side = "user" if source is FeatureSource.USER else "item"
         return FeatureFile(side, path, side, dataset.id_field(side), dataset.id_field(side))
@@ -132,13 +134,15 @@ def describe_source(dataset: MultimodalDataset, side: Side) -> str:
     path = dataset.feature_file(side)
     load_col = dataset.config["load_col"]
     is_loaded = load_col is None or side in load_col
-    others = [
-        os.path.normpath(file.path) for file in dataset.feature_files.values() if file.side == side
-    ]
 
+    others = []
+    for file in dataset.feature_files.values():
+        if file.side == side:
+            others.append(os.path.normpath(file.path))
     if others:
         has_own = is_loaded and os.path.isfile(path)
         return f"fields of {' and '.join([path, *others] if has_own else others)}"
+
     if not os.path.isfile(path):
         return f"the file {path} does not exist"
     return f"fields of {path}" if is_loaded else f"load_col has no '{side}', so {path} is not read"

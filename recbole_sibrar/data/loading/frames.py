@@ -1,4 +1,7 @@
-"""RecBole's ``_load_feat`` with the fast reader and messages that name the line, for RecBole's own models too."""
+"""RecBole's ``_load_feat`` with the fast reader and messages that name the line.
+
+RecBole's own models use it too.
+"""
 
 from __future__ import annotations
 
@@ -42,14 +45,14 @@ def atomic_file(config: ConfigLike, path: str | PathLike[str]) -> AtomicFile:
     encoding = config["encoding"]
     if encoding is not None:
         try:
+            # unlike codecs.lookup, it refuses codecs that are not for text, such as base64
             "\n".encode(encoding)
         except (LookupError, TypeError):
-            refuse(
-                "encoding", encoding, "the name of an encoding, such as utf-8, utf-16 or latin-1"
-            )
-    return AtomicFile(
-        path, TextFormat(config["field_separator"], config["seq_separator"], encoding)
-    )
+            allowed = "the name of an encoding, such as utf-8, utf-16 or latin-1"
+            refuse("encoding", encoding, allowed)
+
+    text_format = TextFormat(config["field_separator"], config["seq_separator"], encoding)
+    return AtomicFile(path, text_format)
 
 
 def uses_cache(config: ConfigLike) -> bool:
@@ -59,20 +62,19 @@ def uses_cache(config: ConfigLike) -> bool:
         DataError: ``atomic_cache`` is neither True nor False.
     """
     value = config["atomic_cache"]
-    # a checkpoint that was written without the plugin has no such key
-    if value not in (
-        True,
-        False,
-        None,
-    ):
+    # None: a checkpoint that was written without the plugin has no such key
+    if value not in (True, False, None):
         raise DataError(f"atomic_cache: found {value!r}, allowed is True or False")
     return value is not False
 
 
 def selected(fields: list[Field], load: set[str] | None, unload: set[str] | None) -> list[Field]:
     """Select the fields of a file by RecBole's ``load_col`` and ``unload_col``."""
-    kept = fields if load is None else [field for field in fields if field.name in load]
-    return [field for field in kept if field.name not in (unload or ())]
+    if load is not None:
+        fields = [field for field in fields if field.name in load]
+    if unload:
+        fields = [field for field in fields if field.name not in unload]
+    return fields
 
 
 def load_feat(
@@ -83,9 +85,8 @@ def load_feat(
 ) -> pd.DataFrame | None:
     """Load a file into the frame of RecBole's own reader, field by field.
 
-    Vectors of several lengths and numbers that are not finite are left to ``original``, because
-    RecBole reads them in its own way. A row with more or fewer cells than the header is an error.
-    RecBole would drop cells, or shift all columns.
+    Vectors of several lengths and numbers that are not finite are left to ``original``. A row with
+    more or fewer cells than the header is an error.
 
     Args:
         original: RecBole's ``Dataset._load_feat``.
@@ -111,6 +112,7 @@ def load_feat(
     fields = selected(header, load, unload)
     if source is FeatureSource.INTERACTION:
         check_interactions(dataset, file, fields)
+    # a link file has the ids of other files: items and the entities of a knowledge graph
     elif source != "link":
         check_new(dataset, path, source, fields, numbers_too=False)
 
@@ -136,12 +138,15 @@ def _read_fast(
         DataError: Neither reader can read the file.
     """
     use_cache = uses_cache(dataset.config)
-    if source not in SOURCES or not fields or any(":" in field.name for field in file.header):
+    # RecBole divides field:type at every colon, so that a name with a colon is its error
+    has_colon = any(":" in field.name for field in file.header)
+    if source not in SOURCES or not fields or has_colon:
         return None, None
 
     try:
         return file.read(fields, strict=True, use_cache=use_cache), None
     except RowError:
+        # RecBole would drop cells, or shift all columns
         raise
     except DataError as error:
         if hasattr(dataset, "modality_tables") and not isinstance(error, CellError):
@@ -174,10 +179,10 @@ def _load_as_recbole(
     try:
         frame = original(dataset, file.path, source)
     except FAILURES as error:
+        # the clearest message first: the cell, else the fast reader's error, else RecBole's own
         wrong = find_wrong_number(file, fields) if fields else None
-        raise (
-            wrong or reason or DataError(f"{file.path}: RecBole cannot read it: {error}")
-        ) from error
+        unknown = DataError(f"{file.path}: RecBole cannot read it: {error}")
+        raise (wrong or reason or unknown) from error
 
     if frame is not None:
         _check_as_recbole(dataset, file, source, frame, reason)
@@ -257,7 +262,7 @@ def check_frame(
 def load_inter_feat(
     original: Callable[..., Any], dataset: Dataset, token: str, dataset_path: str
 ) -> None:
-    """Load the interactions, with a message for a missing file, and for fields that other keys need.
+    """Load the interactions; a missing file is an error that lists the files of the folder.
 
     Args:
         original: RecBole's ``Dataset._load_inter_feat``.
@@ -269,7 +274,10 @@ def load_inter_feat(
         DataError: A file is missing.
     """
     parts = dataset.benchmark_filename_list
-    names = [f"{token}.inter"] if parts is None else [f"{token}.{part}.inter" for part in parts]
+    names = [f"{token}.inter"]
+    if parts is not None:
+        names = [f"{token}.{part}.inter" for part in parts]
+
     for name in names:
         path = os.path.join(dataset_path, name)
         if os.path.isdir(path):
@@ -288,9 +296,6 @@ def load_user_or_item_feat(
 ) -> pd.DataFrame | None:
     """Load the fields of users or items; repair RecBole's handling of lines without an id.
 
-    RecBole drops repeated ids and then looks for the lines without an id by their old position. It
-    fails if the position is too high.
-
     Args:
         original: RecBole's ``Dataset._load_user_or_item_feat``.
         dataset: The data set being loaded.
@@ -301,6 +306,8 @@ def load_user_or_item_feat(
     field = getattr(dataset, arguments[-1], None)
 
     if frame is not None and field in frame:
+        # RecBole drops repeated ids, and later uses the labels of lines without an id as positions
+        # (_filter_nan_user_or_item): an IndexError if a label is beyond the end.
         missing = frame.index[frame[field].isna()]
         if len(missing) and int(missing.max()) >= len(frame):
             frame = frame.reset_index(drop=True)
@@ -315,7 +322,8 @@ def _files_of(folder: str) -> str:
 def register_fields(
     dataset: Dataset, frame: pd.DataFrame, fields: list[Field], source: FeatureSource | str
 ) -> None:
-    """Register type, source and length of the fields of a file as RecBole does, and apply its ``seq_len``."""
+    """Register the fields of a file as RecBole does, and apply its ``seq_len``."""
+    seq_len = dataset.config["seq_len"]
     for field in fields:
         dataset.field2source[field.name] = source
         dataset.field2type[field.name] = FeatureType(field.type)
@@ -323,9 +331,7 @@ def register_fields(
         if field.type.startswith("float"):
             dataset.field2bucketnum[field.name] = 2
         if field.type.endswith("seq"):
-            dataset.field2seqlen[field.name] = _limit_sequences(
-                frame, field.name, dataset.config["seq_len"]
-            )
+            dataset.field2seqlen[field.name] = _limit_sequences(frame, field.name, seq_len)
 
 
 def _limit_sequences(frame: pd.DataFrame, name: str, limits: dict[str, int] | None) -> int:
@@ -338,6 +344,7 @@ def _limit_sequences(frame: pd.DataFrame, name: str, limits: dict[str, int] | No
     limit = (limits or {}).get(name, longest)
 
     if limit < longest:
+        # np.array would make a matrix of sequences of one length
         rows = np.empty(len(frame), dtype=object)
         rows[:] = [row[:limit] for row in frame[name]]
         frame[name] = pd.Series(rows, index=frame.index)

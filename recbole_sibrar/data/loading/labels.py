@@ -24,10 +24,10 @@ def check_threshold(config: ConfigLike) -> None:
         return
 
     values = list(threshold.values()) if isinstance(threshold, dict) else []
+    # bool is a subclass of int
     if len(values) != 1 or isinstance(values[0], bool) or not isinstance(values[0], (int, float)):
-        refuse(
-            "threshold", threshold, "one field and its least positive value, such as {'rating': 3}"
-        )
+        allowed = "one field and its least positive value, such as {'rating': 3}"
+        refuse("threshold", threshold, allowed)
 
 
 def set_labels(original: Callable[[DatasetLike], None], dataset: DatasetLike) -> None:
@@ -40,13 +40,11 @@ def set_labels(original: Callable[[DatasetLike], None], dataset: DatasetLike) ->
     Raises:
         DataError: The interactions have no such field, or it holds no numbers.
     """
+    frame = dataset.inter_feat
     for field in dataset.config["threshold"] or {}:
-        ids = (dataset.uid_field, dataset.iid_field)
-        if (
-            field in ids
-            or field not in dataset.inter_feat
-            or dataset.inter_feat[field].dtype.kind not in "iuf"
-        ):
+        # the ids have been numbered by now, but are no numbers of the user
+        is_id = field in (dataset.uid_field, dataset.iid_field)
+        if is_id or field not in frame or frame[field].dtype.kind not in "iuf":
             numbers = _numbers_of_file(dataset)
             raise DataError(
                 f"threshold: found '{field}', allowed are the numbers of the interactions: "
