@@ -170,9 +170,8 @@ def encoder_config(
             continue
 
         if config[key] not in (None, fixed[name]):
-            allowed = (
-                f"no value but {fixed[name]!r} for {config['model']}, which has no such choice"
-            )
+            only = f"no value but {fixed[name]!r}"
+            allowed = f"{only} for {config['model']}, which has no such choice"
             refuse(key, config[key], allowed)
         values[name] = fixed[name]
     return EncoderConfig(side=side, embedding_size=read_key(config, "embedding_size"), **values)
@@ -196,16 +195,14 @@ def recommender_config(
 
     negatives = sampling.get("sample_num")
     if sampling.get("distribution") == "none":
-        allowed = f"negatives, from which {config['model']} learns, such as {{distribution: uniform, sample_num: 10}}"
+        example = "{distribution: uniform, sample_num: 10}"
+        allowed = f"negatives, from which {config['model']} learns, such as {example}"
         refuse("train_neg_sample_args", None, allowed)
     if isinstance(negatives, bool) or not isinstance(negatives, int) or negatives < 1:
         refuse("train_neg_sample_args", sampling, "a sample_num of at least 1")
     if loss_type == "SSM" and sampling.get("distribution") != "uniform":
-        refuse(
-            "train_neg_sample_args",
-            sampling,
-            "distribution: uniform, which loss_type SSM corrects for",
-        )
+        allowed = "distribution: uniform, which loss_type SSM corrects for"
+        refuse("train_neg_sample_args", sampling, allowed)
 
     options = {name: read_key(config, name) for name in _OPTIONS}
     settings = RecommenderConfig(loss_type=loss_type, n_negatives=negatives, **options)
@@ -215,30 +212,22 @@ def recommender_config(
 
 def _check_negatives(settings: RecommenderConfig) -> None:
     """Check that the options of a softmax over shared negatives have one."""
-    if settings.negatives != "per_positive" and settings.loss_type != "SSM":
-        refuse(
-            "negatives",
-            settings.negatives,
-            f"per_positive for loss_type {settings.loss_type}, or loss_type SSM",
-        )
-    if settings.negatives != "all" and settings.targets != "positive":
-        refuse(
-            "targets",
-            settings.targets,
-            f"positive for negatives {settings.negatives}, or negatives: all",
-        )
+    negatives = settings.negatives
+    if negatives != "per_positive" and settings.loss_type != "SSM":
+        allowed = f"per_positive for loss_type {settings.loss_type}, or loss_type SSM"
+        refuse("negatives", negatives, allowed)
+    if negatives != "all" and settings.targets != "positive":
+        allowed = f"positive for negatives {negatives}, or negatives: all"
+        refuse("targets", settings.targets, allowed)
     if settings.targets != "history" and settings.new_item_share:
         refuse("new_item_share", settings.new_item_share, "0, or targets: history, which it needs")
-    if settings.negatives == "per_positive" and settings.distillation_weight:
-        refuse(
-            "distillation_weight",
-            settings.distillation_weight,
-            "0, or negatives: shared or all, which it needs",
-        )
+    if negatives == "per_positive" and settings.distillation_weight:
+        allowed = "0, or negatives: shared or all, which it needs"
+        refuse("distillation_weight", settings.distillation_weight, allowed)
 
 
 def _ranking_loss(config: ConfigLike, loss_type: str, distribution: object) -> str:
-    """Replace the sampled softmax, if it is a default, by a loss for negatives of any distribution."""
+    """Replace the sampled softmax, if it is a default, where its negatives are not uniform."""
     if loss_type != "SSM" or distribution == "uniform" or is_given(config, "loss_type"):
         return loss_type
 
@@ -273,17 +262,13 @@ def resolve_modalities(
         if name not in available:
             refuse(key, name, f"any of {', '.join(available)} ({source}){nearest(name, available)}")
 
+    allowed = f"any of {key}, which are {', '.join(chosen)}"
     for name in encoder.eval_modalities or ():
         if name not in chosen:
-            refuse(
-                f"{encoder.side}_eval_modalities",
-                name,
-                f"any of {key}, which are {', '.join(chosen)}",
-            )
+            refuse(f"{encoder.side}_eval_modalities", name, allowed)
 
     has_pairs = encoder.contrastive == "central" and len(chosen) > 1
     if has_pairs and encoder.central_modality not in chosen:
-        allowed = f"any of {key}, which are {', '.join(chosen)}"
         refuse(f"central_modality ({encoder.side} side)", encoder.central_modality, allowed)
     return chosen
 
@@ -310,19 +295,31 @@ def check_contrastive(
         ConfigError: There is no such side, and the user has given the key.
     """
     asked = [side for side in encoders if encoders[side].contrastive != "none"]
-    able = [side for side in asked if len(modalities[side]) > 1]
-    named = [side for side in asked if has_key(config, side, "contrastive") and side not in able]
+    able: list[Side] = []
+    named: list[Side] = []
+    for side in asked:
+        if len(modalities[side]) > 1:
+            able.append(side)
+        elif has_key(config, side, "contrastive"):
+            named.append(side)
+    # a key without prefix needs one side, a key with prefix its own
     if not asked or (able and not named):
         return None
 
-    side = (named or asked)[-1]
-    key = f"{side}_contrastive" if named else "contrastive"
-    value = encoders[side].contrastive
-    found = " and ".join(
-        f"{x}_modalities [{', '.join(modalities[x])}] ({sources[x]})" for x in named or asked
-    )
+    unable = named or asked
+    key = f"{unable[-1]}_contrastive" if named else "contrastive"
+    value = encoders[unable[-1]].contrastive
+    lists = []
+    for side in unable:
+        names = ", ".join(modalities[side])
+        lists.append(f"{side}_modalities [{names}] ({sources[side]})")
+    found = " and ".join(lists)
+
     if not is_given(config, key):
-        return f"there is no contrastive loss, as it needs a side with two modalities: found a single one in {found}"
+        return (
+            "there is no contrastive loss, as it needs a side with two modalities: found a single "
+            f"one in {found}"
+        )
     raise ConfigError(
         f"{key}: found {value!r} with a single modality in {found}, allowed is none, or a side "
         "with at least two modalities"

@@ -99,11 +99,8 @@ def cold_start_config(config: ConfigLike) -> ColdStart | None:
     group_by = arguments.get("group_by")
     if group_by not in GROUPINGS:
         hint = nearest(str(group_by), GROUPINGS)
-        refuse(
-            "eval_args: group_by",
-            group_by,
-            f"one of {', '.join(GROUPINGS)} with the split {COLD_START}{hint}",
-        )
+        allowed = f"one of {', '.join(GROUPINGS)} with the split {COLD_START}{hint}"
+        refuse("eval_args: group_by", group_by, allowed)
 
     return ColdStart(ratios, group_by, arguments.get("order") or "RO", warm)
 
@@ -111,10 +108,13 @@ def cold_start_config(config: ConfigLike) -> ColdStart | None:
 def _shares(name: str, value: object) -> tuple[float, float, float]:
     """Read three shares above 0 that sum to 1."""
     key = f"eval_args: split: {name}"
-    allowed = "three shares above 0 for training, validation and test that sum to 1, such as [0.8, 0.1, 0.1]"
+    allowed = (
+        "three shares above 0 for training, validation and test that sum to 1, such as "
+        "[0.8, 0.1, 0.1]"
+    )
     if not isinstance(value, (list, tuple)) or len(value) != 3 or not all(map(is_number, value)):
         refuse(key, value, allowed)
-    # NaN compares false.
+    # "not" around both: NaN compares false
     if not (min(value) > 0 and abs(sum(value) - 1) < 1e-6):
         refuse(key, value, f"{allowed} (these sum to {sum(value):g})")
 
@@ -130,37 +130,35 @@ def check_valid_metric(config: ConfigLike) -> None:
     """
     allowed = _measured(config)
     name, view = without_view(str(config["valid_metric"]).lower())
+    key = "valid_metric"
+    listed = f"one of metrics: {', '.join(allowed)}"
     if view and not has_views(config):
         needed = f"[{view}] needs {WARM} beside {COLD_START} in eval_args: split"
-        refuse(
-            "valid_metric",
-            config["valid_metric"],
-            f"one of metrics: {', '.join(allowed)}; {needed}",
-        )
-    if name in {measured.lower() for measured in allowed}:
+        refuse(key, config[key], f"{listed}; {needed}")
+
+    # RecBole ignores the case of metrics
+    measured = [one.lower() for one in allowed]
+    if name in measured:
         return
 
+    # a measured metric with another cut-off
     metric, at, _ = name.partition("@")
-    if (
-        at
-        and "[" not in name
-        and metric.lower() in {measured.partition("@")[0].lower() for measured in allowed}
-    ):
-        refuse(
-            "valid_metric", config["valid_metric"], f"a cut-off of topk, which is {config['topk']}"
-        )
+    measured_metrics = {one.partition("@")[0] for one in measured}
+    if at and "[" not in name and metric in measured_metrics:
+        refuse(key, config[key], f"a cut-off of topk, which is {config['topk']}")
+
     also = f", each also with [{'] or ['.join(VIEWS)}]" if has_views(config) else ""
-    refuse("valid_metric", config["valid_metric"], f"one of metrics: {', '.join(allowed)}{also}")
+    refuse(key, config[key], f"{listed}{also}")
 
 
 def has_views(config: ConfigLike) -> bool:
-    """Tell a mixed evaluation, with results of cold and of warm interactions beside those of all."""
+    """Tell a mixed evaluation, with results of cold and of warm interactions as well."""
     cold_start = cold_start_config(config)
     return cold_start is not None and cold_start.warm is not None
 
 
 def has_validation(config: ConfigLike) -> bool:
-    """Tell training with validation: there is a validation part, and epochs with an evaluation after them."""
+    """Tell training with validation: a validation part, and epochs with an evaluation."""
     if min(config["eval_step"], config["epochs"]) <= 0:
         return False
     if config["benchmark_filename"] is not None:
@@ -174,7 +172,7 @@ def has_validation(config: ConfigLike) -> bool:
 
 
 def following_valid_metric(config: ConfigLike, sources: Sequence[Mapping[str, Any]]) -> str | None:
-    """Choose a validation metric if the configured one is not measured and the user has not asked for it.
+    """Choose a validation metric in the place of a default that is not measured.
 
     The user has asked for it in the same source of keys as ``metrics`` and ``topk``, or in one that
     overrides theirs.
@@ -231,9 +229,8 @@ def evaluation_config(config: ConfigLike) -> EvaluationConfig:
     cold_start = cold_start_config(config)
     # the negatives before the candidates: the first wrong key is the one in the message
     train_neg_candidates = read_key(config, "train_neg_candidates")
-    candidates: Literal["split", "all"] = read_key(config, "eval_candidates") or (
-        "split" if cold_start else "all"
-    )
+    by_split: Literal["split", "all"] = "split" if cold_start else "all"
+    candidates: Literal["split", "all"] = read_key(config, "eval_candidates") or by_split
 
     return EvaluationConfig(
         cold_start=cold_start,
@@ -271,11 +268,9 @@ def named_field(config: ConfigLike, key: str, metric: str) -> str:
         ConfigError: The key is not set.
     """
     name: str | None = read_key(config, key)
-    return (
-        name
-        if name is not None
-        else refuse(key, None, f"the name of an item field, which {metric} needs")
-    )
+    if name is None:
+        refuse(key, None, f"the name of an item field, which {metric} needs")
+    return name
 
 
 def calibration_alpha(config: ConfigLike) -> float:

@@ -47,17 +47,15 @@ def check_scaled_fields(
         fields = {side: _fields_of_kind(own, kind) for side, own in tables.items()}
         fields_of_both = list(chain.from_iterable(fields.values()))
         for side, encoder in encoders.items():
+            # a key without prefix may name the fields of both sides
             own_key = has_key(config, side, name)
+            key = f"{side}_{name}" if own_key else name
             allowed = fields[side] if own_key else fields_of_both
+            listed = ", ".join(allowed) or "none in these data"
             for field, _ in getattr(encoder, name).fields:
                 if field not in allowed:
-                    key = f"{side}_{name}" if own_key else name
-                    listed = ", ".join(allowed) or "none in these data"
-                    refuse(
-                        key,
-                        field,
-                        f"a field of type {field_type}: {listed}{nearest(field, allowed)}",
-                    )
+                    hint = nearest(field, allowed)
+                    refuse(key, field, f"a field of type {field_type}: {listed}{hint}")
 
 
 def _fields_of_kind(tables: Mapping[str, ModalityTable], kind: str) -> list[str]:

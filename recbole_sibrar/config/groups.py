@@ -88,13 +88,11 @@ def _request(field: str, form: object) -> GroupRequest:
     by = form.get("by", "value")
     if by not in ("value", "available"):
         _refuse(f"{field}: by", by, f"value or available{nearest(str(by), ('value', 'available'))}")
+    # by availability, the side is the one with the field
     may_be_missing = by == "available"
     if side not in SIDES and not (side is None and may_be_missing):
-        _refuse(
-            field,
-            side,
-            f"user, item or available{nearest(str(side), (*SIDES, 'available'))}; {_ALLOWED}",
-        )
+        hint = nearest(str(side), (*SIDES, "available"))
+        _refuse(field, side, f"user, item or available{hint}; {_ALLOWED}")
 
     request = GroupRequest(field, side, by, _bins(field, form.get("bins")))
     _check_special(request)
@@ -123,12 +121,10 @@ def _bins(field: str, value: object) -> int | tuple[float, ...] | None:
         return value
 
     numbers = value if isinstance(value, (list, tuple)) else []
+    # finite first: NaN has no place in an order
     if not numbers or not all(map(_is_finite, numbers)) or list(numbers) != sorted(set(numbers)):
-        _refuse(
-            f"{field}: bins",
-            value,
-            "a number of groups from 2, or ascending numbers such as [18, 35, 50]",
-        )
+        allowed = "a number of groups from 2, or ascending numbers such as [18, 35, 50]"
+        _refuse(f"{field}: bins", value, allowed)
     return tuple(float(number) for number in numbers)
 
 

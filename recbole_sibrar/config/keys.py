@@ -1,4 +1,4 @@
-"""Table of the configuration keys: each stands here once, with everything the plugin has to know about it.
+"""Table of the configuration keys: each stands here once, with everything to know about it.
 
 The defaults stand with a comment in ``properties/``; tests hold both, and the guide, together.
 """
@@ -61,8 +61,9 @@ class Key:
     @property
     def spellings(self) -> tuple[str, ...]:
         """The key without prefix, and with the prefix of each side if it may have one."""
-        prefixes = ("", *(f"{side}_" for side in SIDES)) if self.by_side else ("",)
-        return tuple(f"{prefix}{self.name}" for prefix in prefixes)
+        if not self.by_side:
+            return (self.name,)
+        return (self.name, *(f"{side}_{self.name}" for side in SIDES))
 
 
 def _encoder(name: str, read: Reader, models: tuple[str, ...] = MODELS) -> Key:
@@ -292,11 +293,17 @@ def read_key(config: values.ConfigLike, name: str) -> Any:
 ENCODER_READERS = {key.name: key.read for key in KEYS if key.by_side and key.read is not None}
 """Name of each key of an encoder -> its reader."""
 
-RECBOLE_READERS = {
-    key.name: key.read
-    for key in KEYS
-    if key.read is not None and key.file not in ("model", "overall")
-}
+
+def _recbole_readers() -> dict[str, Reader]:
+    readers: dict[str, Reader] = {}
+    for key in KEYS:
+        # the files of the plugin: "model" and "overall"
+        if key.read is not None and key.file not in ("model", "overall"):
+            readers[key.name] = key.read
+    return readers
+
+
+RECBOLE_READERS = _recbole_readers()
 """Name of RecBole's keys -> reader of the checked value."""
 
 MODEL_KEYS = keys_where(

@@ -99,9 +99,10 @@ def check_columns(key: str, value: object) -> None:
 def check_cutoffs(key: str, value: object) -> None:
     """Check one or several cut-offs."""
     cutoffs = value if isinstance(value, list) else [value]
-    are_sizes = all(isinstance(k, int) and not isinstance(k, bool) and k > 0 for k in cutoffs)
-    if not cutoffs or not are_sizes:
-        refuse(key, value, "a positive integer such as 10, or a list of them such as [5, 10]")
+    for k in cutoffs or [None]:
+        if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+            allowed = "a positive integer such as 10, or a list of them such as [5, 10]"
+            refuse(key, value, allowed)
 
 
 def check_encoding(key: str, value: object) -> None:
@@ -122,6 +123,7 @@ def check_interval(key: str, value: object) -> None:
 def _is_ascending(interval: str) -> bool:
     ends = interval.strip()[1:-1].split(",")
     try:
+        # float reads "inf" as well
         left, right = map(float, ends)
     except ValueError:
         return False
@@ -130,6 +132,7 @@ def _is_ascending(interval: str) -> bool:
 
 def check_weights_and_biases(key: str, value: object) -> None:
     """Check that the package is installed where the key asks for it."""
+    # find_spec fails for a module that was put into sys.modules by hand
     if value and "wandb" not in sys.modules and find_spec("wandb") is None:
         refuse(key, value, "False where the package wandb is not installed: pip install wandb")
 

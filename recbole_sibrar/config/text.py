@@ -18,7 +18,7 @@ INTERVALS = (
 
 
 def has_brackets(value: object) -> TypeGuard[str]:
-    """Tell a list or dictionary written as text, such as ``[a, b]`` or ``{a: 1}``, from other values."""
+    """Tell a list or dictionary written as text, such as ``[a, b]`` or ``{a: 1}``."""
     return isinstance(value, str) and value.strip()[:1] in ("[", "{")
 
 
@@ -42,8 +42,10 @@ def read_brackets(text: str, loader: Any = yaml.SafeLoader) -> Any:
         The list or dictionary; ``text`` itself where it is neither.
 
     Example:
-        >>> read_brackets("{inter:[user_id,item_id]}"), read_brackets("{rating:3}"), read_brackets("[MRR@10")
-        ({'inter': ['user_id', 'item_id']}, {'rating': 3}, '[MRR@10')
+        >>> read_brackets("{inter:[user_id,item_id]}"), read_brackets("{rating:3}")
+        ({'inter': ['user_id', 'item_id']}, {'rating': 3})
+        >>> read_brackets("[MRR@10")
+        '[MRR@10'
     """
     try:
         value = yaml.load(_with_spaces(text), Loader=loader)

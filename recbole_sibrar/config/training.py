@@ -51,5 +51,9 @@ def differences(
         >>> differences({"seed": 1, "epochs": 5}, {"seed": 2, "epochs": 5})
         {'seed': (1, 2)}
     """
-    keys = sorted((earlier.keys() & now.keys()).difference(ignored))
-    return {key: (earlier[key], now[key]) for key in keys if str(earlier[key]) != str(now[key])}
+    found: dict[str, tuple[Any, Any]] = {}
+    for key in sorted((earlier.keys() & now.keys()).difference(ignored)):
+        values = (earlier[key], now[key])
+        if str(values[0]) != str(values[1]):
+            found[key] = values
+    return found

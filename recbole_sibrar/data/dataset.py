@@ -95,7 +95,7 @@ class MultimodalDataset(Dataset):
         if load == set() and source in (self.config["additional_feat_suffix"] or ()):
             return None, unload
 
-        # RecBole keeps the first or last of repeated interactions: without a time that of the file
+        # RecBole keeps the first or last of repeated interactions; without a time, as in the file
         if load and source is FeatureSource.INTERACTION and self.config["rm_dup_inter"] is not None:
             load = {*load, self.time_field}
         return load, unload
@@ -317,7 +317,7 @@ class MultimodalDataset(Dataset):
         return known
 
     def modality_tables(self, side: Side) -> dict[str, ModalityTable]:
-        """Collect the modalities of one side: ``interactions``, then the loaded fields, then ``id``.
+        """Collect the modalities of one side: ``interactions``, the loaded fields and ``id``.
 
         ``interactions`` and ``id`` describe the interactions of THIS data set. RecBole builds a
         model with the training part of a split, without held-out interactions. Users and items

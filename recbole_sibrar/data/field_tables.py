@@ -59,9 +59,9 @@ def field_table(
     if kind is FeatureType.TOKEN:
         values = torch.tensor(column.to_numpy(np.int64))
         n_labels = dataset.n_labels(name)
-        return dense_table(
-            name, ModalityKind.CATEGORICAL, values, mask & (values < n_labels), n_labels
-        )
+        # a label new since the training of a checkpoint has a higher number: a missing value
+        known = mask & (values < n_labels)
+        return dense_table(name, ModalityKind.CATEGORICAL, values, known, n_labels)
 
     if kind is FeatureType.TOKEN_SEQ:
         all_labels = bags(list(column), dataset.num(name))
@@ -94,9 +94,8 @@ def _numerical_table(
     pairs = torch.tensor(column.to_list(), dtype=torch.float32)
     if name in (dataset.config["discretization"] or ()):
         buckets = pairs[:, 1].long()
-        return dense_table(
-            name, ModalityKind.CATEGORICAL, buckets, mask, dataset.field2bucketnum[name]
-        )
+        n_buckets = dataset.field2bucketnum[name]
+        return dense_table(name, ModalityKind.CATEGORICAL, buckets, mask, n_buckets)
     return dense_table(name, ModalityKind.SCALAR, pairs[:, :1], mask, 1)
 
 
@@ -104,13 +103,20 @@ def _vector_table(name: str, vectors: list[Any], mask: torch.Tensor, size: int) 
     """Make the modality of vectors; it shares the matrix of the file if it can."""
     shared = shared_matrix(vectors, size)
     if shared is None:
-        return dense_table(
-            name, ModalityKind.VECTOR, torch.from_numpy(stacked(vectors, size)), mask, size
-        )
+        values = torch.from_numpy(stacked(vectors, size))
+        return dense_table(name, ModalityKind.VECTOR, values, mask, size)
 
+    # without dense_table, which would copy the matrix
     mask[0] = False
-    matrix, rows = (torch.from_numpy(array) for array in shared)
-    return ModalityTable(name, ModalityKind.VECTOR, size, mask, values=matrix, rows=rows)
+    matrix, rows = shared
+    return ModalityTable(
+        name,
+        ModalityKind.VECTOR,
+        size,
+        mask,
+        values=torch.from_numpy(matrix),
+        rows=torch.from_numpy(rows),
+    )
 
 
 def served_column(
@@ -132,10 +138,9 @@ def served_column(
         return torch.tensor(column.to_list(), dtype=torch.float32)
 
     assert table.values is not None
-    rows = torch.tensor(entities)
-    return VectorRows(
-        table.values, rows if table.rows is None else table.rows[rows], table.available[rows]
-    )
+    entity_rows = torch.tensor(entities)
+    value_rows = entity_rows if table.rows is None else table.rows[entity_rows]
+    return VectorRows(table.values, value_rows, table.available[entity_rows])
 
 
 def interactions_table(dataset: MultimodalDataset, side: Side) -> ModalityTable:

@@ -76,7 +76,7 @@ class ModalityTable:
         return self.values[entities if self.rows is None else self.rows[entities]]
 
     def describe(self) -> str:
-        """Describe the table in one line: kind, size and share of the entities (without padding) with a value."""
+        """Describe the table in one line: kind, size and share of the entities with a value."""
         share = float(self.available[1:].float().mean()) if len(self) > 1 else 0.0
         return f"{self.name} ({self.kind.value}, size {self.size}, {100 * share:.1f} % available)"
 
@@ -93,6 +93,7 @@ def dense_table(
         available: bool ``[n_entities]``.
         size: Number of categories including padding, or length of the vectors.
     """
+    # clones, as both may belong to RecBole's frames
     available = available.clone()
     available[0] = False
     values = values.clone()
@@ -112,6 +113,7 @@ def bag_table(name: str, kind: ModalityKind, bags: csr_matrix) -> ModalityTable:
     Raises:
         ValueError: Padding has values.
     """
+    # a repeated interaction or label counts once
     bags = csr_matrix(bags)
     bags.sum_duplicates()
     bags.sort_indices()
@@ -164,6 +166,7 @@ def with_known_labels(table: ModalityTable, trained: Tensor) -> ModalityTable:
     if table.kind is not ModalityKind.MULTI_LABEL or table.indices is None or table.offsets is None:
         return table
 
+    # [nnz]: the entity of each label
     owners = torch.arange(len(table)).repeat_interleave(table.offsets.diff())
     known[table.indices[trained[owners]]] = True
     kept = known[table.indices]

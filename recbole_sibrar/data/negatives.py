@@ -1,4 +1,4 @@
-"""Negatives of training for a split with held-out items: leave these out, or log that they are drawn."""
+"""Negatives of training for a split with held-out items: without these, or with a log line."""
 
 from __future__ import annotations
 
@@ -63,7 +63,8 @@ def restrict_training(
     Raises:
         DataError: The configuration asks for the pool, and it has no negative for some user.
     """
-    loader = getattr(loader, "general_dataloader", loader)  # a knowledge-based model has two
+    # a knowledge-based model has two loaders
+    loader = getattr(loader, "general_dataloader", loader)
     if not draws_negatives(loader):
         return
 
@@ -74,15 +75,15 @@ def restrict_training(
         try:
             restrict_sampling(loader, popularity > 0, popularity)
         except DataError as error:
+            # the user has not asked for the pool, and RecBole could draw from all items
             if not by_default:
                 raise
             getLogger().warning(f"train_neg_candidates: all, because {error}")
             loader._dataset.negative_pool = "all"
         else:
             if not is_cold_start:
-                _log_restriction(
-                    int((popularity > 0).sum()), len(popularity) - 1, evaluated, by_default
-                )
+                n_items = int((popularity > 0).sum())
+                _log_restriction(n_items, len(popularity) - 1, evaluated, by_default)
 
     elif evaluated["item"].n_new and (is_cold_start or config["benchmark_filename"] is not None):
         getLogger().info(

@@ -61,8 +61,9 @@ class RowBatches(BatchSampler):
         for start in range(0, len(order), self.batch_size):
             yield order[start : start + self.batch_size]
 
+        # torch draws a second order for a rest that there is not; the next epoch starts behind it
         if isinstance(self.rows, RandomSampler):
-            self._order()  # torch draws a second order for a rest that there is not; the next epoch starts behind it
+            self._order()
 
     def _order(self) -> NDArray[np.int64]:
         """Order of all rows, drawn anew where they are shuffled."""

@@ -1,13 +1,16 @@
 """Negative sampling: RecBole's without its loop over rows, and sampling from a pool of items."""
 
-# The table of bits in PairSet stays because it is faster than every library tried. Drawing a batch of 1,024 users,
-# against pandas.Index (np.searchsorted and a sparse matrix are as slow as RecBole's loop):
+# The table of bits in PairSet stays because it is faster than every library tried. Drawing a batch
+# of 1,024 users, against pandas.Index (np.searchsorted and a sparse matrix are as slow as RecBole's
+# loop):
 #   1 million pairs: 0.10 against 0.25 ms for 1 negative, 0.3 against 1.2 ms for 10;
-#   3 million pairs of 50,000 users and 100,000 items (hashed bits): 0.15 against 0.24 ms, 1.5 against 1.7 to 3.2 ms.
+#   3 million pairs of 50,000 users and 100,000 items (hashed bits): 0.15 against 0.24 ms,
+#   1.5 against 1.7 to 3.2 ms.
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -37,6 +40,7 @@ def sample_by_key_ids(
     Returns:
         int64 ``[num * b]``: the first item of each user, then the second of each, and so on.
     """
+    # for a single user, RecBole has no loop over rows
     keys = np.asarray(key_ids)
     if not isinstance(sampler, Sampler) or not len(keys) or (keys == keys[0]).all():
         drawn_by_recbole: torch.Tensor = original(sampler, key_ids, num)
@@ -56,7 +60,7 @@ def sample_by_key_ids(
 
 
 def get_used_ids(original: Callable[..., Any], sampler: Sampler) -> dict[str, NDArray[Any]]:
-    """Collect the same sets of items as RecBole's method of the same name, user by user and not row by row.
+    """Collect the same sets of items as RecBole's method, user by user and not row by row.
 
     Args:
         original: RecBole's method; it answers where a user has interacted with all items.
@@ -76,7 +80,8 @@ def get_used_ids(original: Callable[..., Any], sampler: Sampler) -> dict[str, ND
         used[phase] = np.array(current)
         last = current
 
-    has_all = max(map(len, last), default=0) + 1 == sampler.item_num  # the padding is an item
+    # RecBole's own error for such a user; item_num counts the padding
+    has_all = max(map(len, last), default=0) + 1 == sampler.item_num
     return original(sampler) if has_all else used
 
 
@@ -85,13 +90,14 @@ def _rows_by_user(dataset: DatasetLike) -> Iterator[tuple[int, list[int]]]:
     users = dataset.inter_feat[dataset.uid_field].numpy()
     items = dataset.inter_feat[dataset.iid_field].numpy()
     order = users.argsort(kind="stable")
-    users, items = users[order], items[order]
+    users = users[order]
+    items = items[order]
 
     starts = np.flatnonzero(np.diff(users, prepend=-1))
     ends = np.append(starts, len(users))[1:]
-    for user, start, end in zip(
-        users[starts].tolist(), starts.tolist(), ends.tolist(), strict=True
-    ):
+    # Python numbers at once: indexing an array one by one costs more
+    bounds = zip(users[starts].tolist(), starts.tolist(), ends.tolist(), strict=True)
+    for user, start, end in bounds:
         yield user, items[start:end].tolist()
 
 
@@ -119,6 +125,7 @@ class PairSet:
         self.n_items = n_items
         self.numbers: NDArray[np.int64] = np.unique(users * n_items + items)
 
+        # a hash is the upper n_hashed bits of 64, so that the table has 2 ** n_hashed places
         self.is_exact = n_users * n_items <= self.BITS * len(self.numbers)
         n_hashed = (len(self.numbers) * self.BITS // 2).bit_length()
         self.shift = np.uint64(64 - n_hashed)
@@ -126,12 +133,14 @@ class PairSet:
 
         self.table = np.zeros((n_bits + 7) // 8, dtype=np.uint8)
         places = self._places(self.numbers)
+        # "at": several bits can be in one byte, and table[...] |= would keep the last alone
         np.bitwise_or.at(self.table, places >> 3, np.left_shift(1, places & 7).astype(np.uint8))
 
     def _places(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Find the bit of each number, hashed by the golden ratio (Knuth, The Art of Computer Programming 3, 6.4)."""
+        """Find the bit of each number, int64 ``[n]``."""
         if self.is_exact:
             return numbers
+        # multiplied by the golden ratio (Knuth, The Art of Computer Programming 3, section 6.4)
         hashes = numbers.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
         places: NDArray[np.int64] = (hashes >> self.shift).view(np.int64)
         return places
@@ -150,6 +159,7 @@ class PairSet:
         if self.is_exact or not len(marked):
             return marked
 
+        # a hash can have the bit of another pair; the last position is beyond the end
         found = np.searchsorted(self.numbers, numbers[marked])
         nearest = self.numbers[np.minimum(found, len(self.numbers) - 1)]
         of_set: NDArray[np.int64] = marked[nearest == numbers[marked]]
@@ -157,17 +167,15 @@ class PairSet:
 
 
 def known_pairs(sampler: Sampler) -> PairSet:
-    """Gather the known pairs of users and items, which must not be drawn, once for each phase of a sampler."""
+    """Gather the known pairs of users and items, which must not be drawn."""
+    # once for each phase: set_phase gives a sampler other used_ids
     source, pairs = sampler.__dict__.get("known_pairs", (None, None))
 
     if source is not sampler.used_ids or not isinstance(pairs, PairSet):
         sizes = [len(items) for items in sampler.used_ids]
-        items = np.concatenate(
-            [np.fromiter(items, np.int64, len(items)) for items in sampler.used_ids]
-        )
-        pairs = PairSet(
-            np.repeat(np.arange(len(sizes)), sizes), items, len(sizes), sampler.item_num
-        )
+        users = np.repeat(np.arange(len(sizes)), sizes)
+        items = np.fromiter(chain.from_iterable(sampler.used_ids), np.int64, sum(sizes))
+        pairs = PairSet(users, items, len(sizes), sampler.item_num)
         sampler.known_pairs = sampler.used_ids, pairs
 
     return pairs
@@ -189,15 +197,17 @@ def pop_sampling(
     source, *table = sampler.__dict__.get("alias_arrays", (None,))
     if source is not sampler.prob:
         keys = np.array(list(sampler.prob), dtype=np.int64)
+        probability = np.array(list(sampler.prob.values()))
         alias = np.array([sampler.alias[key] for key in sampler.prob], dtype=np.int64)
-        table = [keys, np.array(list(sampler.prob.values())), np.where(alias < 0, keys, alias)]
+        # RecBole leaves -1 for a key that needs no alias
+        table = [keys, probability, np.where(alias < 0, keys, alias)]
         sampler.alias_arrays = sampler.prob, *table
 
+    # in RecBole's order: first all places, then all numbers to compare with
     keys, probability, alias = table
     drawn = np.random.randint(0, len(keys), sample_num)
-    items: NDArray[np.int64] = np.where(
-        probability[drawn] > np.random.random(sample_num), keys[drawn], alias[drawn]
-    )
+    is_key = probability[drawn] > np.random.random(sample_num)
+    items: NDArray[np.int64] = np.where(is_key, keys[drawn], alias[drawn])
     return items
 
 
@@ -229,6 +239,7 @@ class PoolSampler(Sampler):
         users: NDArray[np.int64],
         tokens: Sequence[str] | NDArray[Any],
     ) -> None:
+        # RecBole's constructor would collect the used ids again
         self.__dict__.update(sampler.__dict__)
         self.is_repeatable = isinstance(sampler, RepeatableSampler)
         self.pool = pool
@@ -254,13 +265,14 @@ class PoolSampler(Sampler):
         if self.is_repeatable and len(drawable) < 2:
             raise DataError(f"negatives of {self.phase} cannot be drawn from a single item")
 
+        remedy = "train_neg_candidates: all" if self.phase == "train" else "mode: full"
         for user in users:
+            # the sizes first, as they are compared in no time
             if len(self.used_ids[user]) >= len(drawable) and drawable <= self.used_ids[user]:
                 raise DataError(
                     f"user '{tokens[user]}' has interacted with all {len(drawable)} items that "
                     f"negatives of {self.phase} are drawn from; leave such users out with "
-                    "user_inter_num_interval, or use "
-                    f"{'train_neg_candidates: all' if self.phase == 'train' else 'mode: full'}"
+                    f"user_inter_num_interval, or use {remedy}"
                 )
 
     def sample_by_user_ids(
@@ -271,6 +283,7 @@ class PoolSampler(Sampler):
             drawn: torch.Tensor = super().sample_by_user_ids(user_ids, item_ids, num)
             return drawn
 
+        # each row is a user of its own, whose only known item is that of the row
         self.used_ids = np.array([{item} for item in item_ids])
         drawn_by_row: torch.Tensor = self.sample_by_key_ids(np.arange(len(user_ids)), num)
         return drawn_by_row
@@ -282,5 +295,6 @@ class PoolSampler(Sampler):
     def _pop_sampling(self, sample_num: int) -> NDArray[np.int64]:
         assert self.cumulative is not None
         positions = np.searchsorted(self.cumulative, np.random.random(sample_num), side="right")
+        # rounded sums can end just below 1
         items: NDArray[np.int64] = self.pool[np.minimum(positions, len(self.pool) - 1)]
         return items

@@ -53,7 +53,10 @@ def load_split_dataloaders(
     original: Callable[..., Any], config: FullConfig
 ) -> tuple[Any, ...] | None:
     """Take the loaders found by :func:`prepare`, or read those of an earlier run."""
-    return config.__dict__.pop(_FOUND) if _FOUND in config.__dict__ else load(config)
+    if _FOUND not in config.__dict__:
+        return load(config)
+    found: tuple[Any, ...] | None = config.__dict__.pop(_FOUND)
+    return found
 
 
 def prepare(
@@ -70,12 +73,14 @@ def prepare(
     Returns:
         The loaders of training, validation and test.
     """
+    # RecBole's own search, inside prepare_data, finds these
     found = load(config, dataset)
     config.__dict__[_FOUND] = found
     loaders = prepare_data()
 
     if found is not None and dataset.benchmark_filename_list is None:
-        # As before a split: RecBole counts operations with the second row, and BERT4Rec draws numbers for it.
+        # As before a split: RecBole counts operations with the second row, and BERT4Rec draws
+        # numbers for it.
         if config["eval_args"]["order"] == "TO":
             dataset.sort(by=dataset.time_field)
         else:
@@ -92,9 +97,8 @@ def parts_of(loader: Any) -> list[Any]:
 
 def default_file(config: FullConfig) -> Path:
     """RecBole's file for the loaders of a data set and a model."""
-    return (
-        Path(config["checkpoint_dir"]) / f"{config['dataset']}-for-{config['model']}-dataloader.pth"
-    )
+    name = f"{config['dataset']}-for-{config['model']}-dataloader.pth"
+    return Path(config["checkpoint_dir"]) / name
 
 
 def save(config: FullConfig, loaders: tuple[Any, ...]) -> None:
@@ -148,19 +152,25 @@ def _write(file: Path, content: object, key: str) -> None:
 
 @contextmanager
 def _without_generators(loaders: tuple[Any, ...]) -> Iterator[list[Any]]:
-    """Take the generators out of loaders within a ``with`` block, as pickle cannot write them; yields their states."""
-    owners = [
-        owner for loader in loaders for part in parts_of(loader) for owner in (part, part.sampler)
-    ]
-    generators = [(owner, owner.generator) for owner in owners if hasattr(owner, "generator")]
-    states = [[part.generator.get_state() for part in parts_of(loader)] for loader in loaders]
+    """Take the generators out of loaders within a ``with`` block; yields their states."""
+    states: list[Any] = []
+    owners: list[Any] = []
+    for loader in loaders:
+        parts = parts_of(loader)
+        own = [part.generator.get_state() for part in parts]
+        # one state a loader, as RecBole writes it
+        states.append(own if len(own) > 1 else own[0])
+        for part in parts:
+            owners += (part, part.sampler)
 
+    # pickle cannot write a generator; a sampler without a shuffle has none
+    generators = [(owner, owner.generator) for owner in owners if hasattr(owner, "generator")]
     for owner, _ in generators:
         owner.generator = None
     try:
-        # one state a loader, as RecBole writes it
-        yield [own if len(own) > 1 else own[0] for own in states]
+        yield states
     finally:
+        # RecBole leaves them out, and trains without them afterwards
         for owner, generator in generators:
             owner.generator = generator
 
@@ -188,6 +198,7 @@ def load(config: FullConfig, dataset: DatasetLike | None = None) -> tuple[Any, .
         log(f"dataloaders_save_path: the loaders are made anew, and not read from {file}: {reason}")
         return None
 
+    # the configuration of the earlier run would give its own seed and device
     for loader in found:
         for part in parts_of(loader):
             part.config = config
@@ -212,11 +223,11 @@ def _read(
         return None, f"it cannot be read ({' '.join(str(error).split()) or type(error).__name__})"
 
     added = _added(earlier, config)
-    changed = _changed(
-        earlier.final_config_dict, config.final_config_dict | added
-    ) or _changed_data(train, dataset)
-    if changed:
-        return None, changed
+    reason = _changed(earlier.final_config_dict, config.final_config_dict | added)
+    if not reason:
+        reason = _changed_data(train, dataset)
+    if reason:
+        return None, reason
 
     config.final_config_dict.update(added)
     return (train, valid, test), ""
@@ -240,17 +251,21 @@ def _changed_data(train: LoaderLike, dataset: DatasetLike | None) -> str:
 
 def _changed(earlier: dict[str, Any], now: dict[str, Any]) -> str:
     """Describe the differences between two configurations in the keys with influence on loaders."""
-    keys = sorted((earlier.keys() | now.keys()).difference(WITHOUT_EFFECT, OF_MODEL))
-    both = [(key, earlier.get(key), now.get(key)) for key in keys]
-    return ", ".join(
-        f"{key}: {there} there, {here} here" for key, there, here in both if str(there) != str(here)
-    )
+    keys = (earlier.keys() | now.keys()).difference(WITHOUT_EFFECT, OF_MODEL)
+    found = []
+    for key in sorted(keys):
+        there = earlier.get(key)
+        here = now.get(key)
+        if str(there) != str(here):
+            found.append(f"{key}: {there} there, {here} here")
+    return ", ".join(found)
 
 
 def _with_generators(loader: Any, states: Any) -> Any:
     """Give a loader from a file its generators."""
-    parts = parts_of(loader)
-    for part, state in zip(parts, states if isinstance(states, list) else [states], strict=True):
+    if not isinstance(states, list):
+        states = [states]
+    for part, state in zip(parts_of(loader), states, strict=True):
         generator = torch.Generator()
         generator.set_state(state)
         part.generator = part.sampler.generator = generator

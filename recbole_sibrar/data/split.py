@@ -57,27 +57,31 @@ def partition_entities(
         DataError: A part would be empty.
 
     Example:
-        >>> partition_entities(["c", "a", "b", "d"], (0.5, 0.25, 0.25), 2020, "item").tolist()
+        >>> tokens, ratios = ["c", "a", "b", "d"], (0.5, 0.25, 0.25)
+        >>> partition_entities(tokens, ratios, 2020, "item").tolist()
         [0, 0, 1, 2]
         >>> times = np.array([30.0, 10.0, 20.0, 40.0])
-        >>> partition_entities(["c", "a", "b", "d"], (0.5, 0.25, 0.25), 2020, "item", times).tolist()
+        >>> partition_entities(tokens, ratios, 2020, "item", times).tolist()
         [1, 0, 0, 2]
     """
+    # cumulative shares are rounded, so that the sizes always sum to n
     n = len(tokens)
     bounds = np.floor(np.cumsum(ratios) * n + 0.5).astype(int)
     sizes = np.diff(bounds, prepend=0)
 
     if sizes.min() < 1:
-        found = ", ".join(f"{size} for {part}" for part, size in zip(PARTS, sizes, strict=True))
+        train, valid, test = sizes
         raise DataError(
             f"eval_args: split: {n} {side}s cannot be divided by {list(ratios)}: that leaves "
-            f"{found}"
+            f"{train} for train, {valid} for valid, {test} for test"
         )
 
+    # sorted first, so that the order of the file has no influence
     parts = np.empty(n, dtype=np.int8)
     in_order = np.argsort(np.asarray(tokens))
     shuffled = in_order[_stream(seed, _PURPOSES[side]).permutation(n)]
     if times is not None:
+        # stable: entities of one time stay in random order
         shuffled = shuffled[np.argsort(times[shuffled], kind="stable")]
     parts[shuffled] = np.repeat(np.arange(len(sizes)), sizes)
     return parts
@@ -118,11 +122,13 @@ def partition_interactions(
     parts: NDArray[np.int8] | None = None
 
     for side in ("user", "item"):
-        if group_by in (side, "both"):
-            codes, tokens = pd.factorize(sides[side])
-            first = None if times is None else times.groupby(codes).min().to_numpy(np.float64)
-            own = partition_entities(list(map(str, tokens)), ratios, seed, side, first)[codes]
-            parts = own if parts is None else np.where(parts == own, parts, DROPPED)
+        if group_by not in (side, "both"):
+            continue
+        codes, tokens = pd.factorize(sides[side])
+        # [n_entities]: time of the first interaction; groupby sorts by code
+        first = None if times is None else times.groupby(codes).min().to_numpy(np.float64)
+        own = partition_entities(list(map(str, tokens)), ratios, seed, side, first)[codes]
+        parts = own if parts is None else np.where(parts == own, parts, DROPPED)
     assert parts is not None
 
     counts = np.bincount(parts[parts >= 0], minlength=len(PARTS))
@@ -143,7 +149,7 @@ def hold_out_known(
     seed: int,
     times: pd.Series[float] | None = None,
 ) -> NDArray[np.int8]:
-    """Hold out interactions of known users with known items too, as ColdRec does beside the cold ones.
+    """Hold out interactions of known users with known items too, as ColdRec does.
 
     The interactions of each user are divided as by RecBole's split RS: the shares of validation and
     test are rounded down. An interaction of an item without any left in training goes back to
@@ -169,22 +175,31 @@ def hold_out_known(
         >>> users = pd.Series(["u1"] * 5 + ["u2"])
         >>> items = pd.Series(["i1", "i2", "i3", "i4", "i1", "i4"])
         >>> times = pd.Series([1.0, 2.0, 3.0, 5.0, 4.0, 6.0])
-        >>> hold_out_known(np.zeros(6, dtype=np.int8), users, items, [], (0.6, 0.2, 0.2), 2020, times).tolist()
+        >>> train, ratios = np.zeros(6, dtype=np.int8), (0.6, 0.2, 0.2)
+        >>> hold_out_known(train, users, items, [], ratios, 2020, times).tolist()
         [0, 0, 0, 2, 1, 0]
     """
     known = np.flatnonzero(parts == 0)
     owners = _ranks(users.iloc[known])
     columns = [_numbers(column.iloc[known]) for column in (items, *others)]
 
+    # Random numbers are dealt to the rows in an order by content: that of the file has no
+    # influence. The last key of lexsort counts first.
     canonical = np.empty(len(known), dtype=np.int64)
-    canonical[np.lexsort([*columns[::-1], owners])] = _stream(seed, _WARM).permutation(len(known))
-    keys = [canonical] if times is None else [canonical, times.iloc[known].to_numpy(np.float64)]
+    by_content = np.lexsort([*columns[::-1], owners])
+    canonical[by_content] = _stream(seed, _WARM).permutation(len(known))
+
+    keys: list[NDArray[Any]] = [canonical]
+    if times is not None:
+        keys.append(times.iloc[known].to_numpy(np.float64))
     divided = _divide_each(owners, np.lexsort([*keys, owners]), ratios)
 
+    # an item whose last interaction was held out would be cold
     trained = items.iloc[known][divided == 0].unique()
     divided[~items.iloc[known].isin(trained)] = 0
 
-    counts, sizes = np.bincount(divided, minlength=len(PARTS)), np.bincount(owners)
+    counts = np.bincount(divided, minlength=len(PARTS))
+    sizes = np.bincount(owners)
     if counts.min() < 1:
         raise DataError(
             f"eval_args: split: warm: no interaction is left for {PARTS[counts.argmin()]}; each of "
@@ -199,7 +214,7 @@ def hold_out_known(
 def _divide_each(
     owners: NDArray[np.int64], order: NDArray[np.int64], ratios: Sequence[float]
 ) -> NDArray[np.int8]:
-    """Divide the rows of each owner in an order; the shares of validation and test are rounded down.
+    """Divide the rows of each owner; the shares of validation and test are rounded down.
 
     Args:
         owners: int64 ``[n]``: owner of each row, from 0 without gaps.
@@ -213,7 +228,11 @@ def _divide_each(
     n_left = sizes[ordered] - (np.arange(len(order)) - first[ordered])
 
     # 0.29 * 100 is 28.999999999999996
-    n_valid, n_test = (np.floor(share * sizes + 1e-9).astype(int)[ordered] for share in ratios[1:])
+    _, valid, test = ratios
+    n_valid = np.floor(valid * sizes + 1e-9).astype(int)[ordered]
+    n_test = np.floor(test * sizes + 1e-9).astype(int)[ordered]
+
+    # the first condition that holds counts
     parts = np.zeros(len(order), dtype=np.int8)
     parts[order] = np.select([n_left <= n_test, n_left <= n_test + n_valid], [2, 1], 0)
     return parts
@@ -229,9 +248,7 @@ def canonical_order(
     """Sort interactions by part, item, user and further columns, without the dropped ones.
 
     RecBole numbers entities in the order of their rows. In this order the numbers do not depend on
-    the order of the file, and parts that are written to files and read again keep them. The order
-    of items is random: a model with equal scores for new items ranks them by their numbers, and in
-    most files popular items come first.
+    the order of the file, and parts that are written to files and read again keep them.
 
     Args:
         parts: int8 ``[n]``, from :func:`partition_interactions`.
@@ -249,6 +266,8 @@ def canonical_order(
         >>> canonical_order(parts, users, items, [], 2020).tolist()
         [3, 1, 0]
     """
+    # The order of items is random: a model with equal scores for new items ranks them by their
+    # numbers, and in most files popular items come first.
     item_ranks = _ranks(items)
     shuffled = _stream(seed, _ORDER).permutation(item_ranks.max() + 1)
     further = [_numbers(column) for column in others]
@@ -312,14 +331,14 @@ def check_disjoint(
         >>> check_disjoint([[1, 1], [2], [3, 2]], ["[PAD]", "a", "b", "c"], "user")
         Traceback (most recent call last):
         ...
-        recbole_sibrar.errors.DataError: cold start: user 'b' has interactions in both valid and test, and so have 0 \
-more; no user may be in two parts
+        recbole_sibrar.errors.DataError: cold start: user 'b' has interactions in both valid and \
+test, and so have 0 more; no user may be in two parts
     """
     seen = [np.unique(np.asarray(part)) for part in parts]
 
-    for second in range(len(seen)):
-        for first in range(second):
-            both = np.intersect1d(seen[first], seen[second])
+    for second, here in enumerate(seen):
+        for first, before in enumerate(seen[:second]):
+            both = np.intersect1d(before, here)
             if len(both):
                 raise DataError(
                     f"cold start: {side} '{tokens[both[0]]}' has interactions in both "

@@ -37,7 +37,9 @@ class Extension:
 
 
 def apply(extension: Extension) -> None:
-    """Apply an extension once; several extensions of one function lie around each other, the latest outside.
+    """Apply an extension once.
+
+    Several extensions of one function lie around each other, the latest outside.
 
     Args:
         extension: The extension. A function of a module is replaced in all modules that have
@@ -89,6 +91,7 @@ def rebind(original: object, replacement: object) -> None:
         original: The function.
         replacement: Function in its place.
     """
+    # "from recbole.utils import get_model" binds the function itself in further modules
     for module in list(sys.modules.values()):
         for name, value in list(getattr(module, "__dict__", {}).items()):
             if value is original:

@@ -1,4 +1,4 @@
-"""Extensions of RecBole's data loaders: negatives, candidates, and the knowledge of training for an evaluation."""
+"""Extensions of RecBole's data loaders: negatives, candidates, and the knowledge of training."""
 
 from __future__ import annotations
 
@@ -46,10 +46,9 @@ def get_dataloader(original: Callable[..., type], config: Config, phase: str) ->
     loader: type = original(config, phase)
     if has_encoders(class_of(config)) and phase == "train":
         return MultimodalTrainDataLoader
-    if (
-        issubclass(loader, FullSortEvalDataLoader)
-        and evaluation_config(config).candidates == "split"
-    ):
+
+    is_full_sort = issubclass(loader, FullSortEvalDataLoader)
+    if is_full_sort and evaluation_config(config).candidates == "split":
         return CandidateFullSortDataLoader
     return loader
 
@@ -84,12 +83,12 @@ def data_preparation(
     popularity = _popularity(train._dataset)
     negatives.restrict_training(config, train, evaluated, popularity)
 
-    held_out = (
-        evaluation_config(config).cold_start is not None or config["benchmark_filename"] is not None
-    )
-    knowledge = TrainingKnowledge(
-        train._dataset, long_tail_ratio(config), held_out and evaluated["item"].all_new
-    )
+    # among new items, none has a known popularity
+    is_cold_start = evaluation_config(config).cold_start is not None
+    held_out = is_cold_start or config["benchmark_filename"] is not None
+    cold_items = held_out and evaluated["item"].all_new
+    knowledge = TrainingKnowledge(train._dataset, long_tail_ratio(config), cold_items)
+
     for phase, loader in (("valid", valid), ("test", test)):
         views = _find_views(config, train, loader)
         n_ranked = _restrict_candidates(config, phase, loader, popularity)
@@ -166,21 +165,19 @@ def _find_views(
 def _with_knowledge(
     config: Config, phase: str, knowledge: TrainingKnowledge, views: Sequence[View]
 ) -> list[tuple[View, TrainingKnowledge]]:
-    """Give each view the training data for its metrics; new items have an unknown popularity among themselves."""
-    settings = evaluation_config(config)
-    cold = settings.cold_start
+    """Give each view the training data for its metrics."""
+    cold = evaluation_config(config).cold_start
     has_new_items = cold is not None and cold.group_by != "user"
+
     found = []
     for view in views:
-        requirements.note_short_lists(
-            config["topk"], f"{view.name} {phase}", int(view.candidates.sum())
-        )
-        is_new = view.name == COLD and has_new_items
-        own = (
-            TrainingKnowledge(knowledge.dataset, knowledge.tail_ratio, cold_items=True)
-            if is_new
-            else knowledge
-        )
+        n_candidates = int(view.candidates.sum())
+        requirements.note_short_lists(config["topk"], f"{view.name} {phase}", n_candidates)
+
+        own = knowledge
+        if view.name == COLD and has_new_items:
+            # new items have an unknown popularity among themselves
+            own = TrainingKnowledge(knowledge.dataset, knowledge.tail_ratio, cold_items=True)
         found.append((view, own))
     return found
 

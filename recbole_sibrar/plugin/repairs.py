@@ -74,21 +74,21 @@ def _collector_needs_repair() -> bool:
 
 
 def _repair_collector() -> None:
-    """Let ItemCoverage, GiniIndex, AveragePopularity, TailPercentage and ShannonEntropy run (#2131, #2191, #2194).
+    """Let RecBole's metrics of coverage and popularity run (#2131, #2191, #2194).
 
-    RecBole moves every collected value to the CPU, also the numbers and counters that are not
-    tensors.
+    They are ItemCoverage, GiniIndex, AveragePopularity, TailPercentage and ShannonEntropy.
     """
     original = Collector.get_data_struct
 
     @functools.wraps(original)
     def get_data_struct(self: Collector) -> DataStruct:
+        # RecBole calls .cpu() on every collected value, also on numbers and counters
         collected = self.data_struct._data_dict
-        plain = {
-            key: value for key, value in collected.items() if not isinstance(value, torch.Tensor)
-        }
-        for key in plain:
-            del collected[key]
+        plain: dict[str, Any] = {}
+        for key, value in list(collected.items()):
+            if not isinstance(value, torch.Tensor):
+                plain[key] = collected.pop(key)
+
         struct = original(self)
         for key, value in plain.items():
             collected[key] = value
@@ -130,9 +130,11 @@ def _loading(original: Callable[..., Any]) -> Callable[..., Any]:
         written = state.written_checkpoint if state else None
 
         def load(file: Any, map_location: Any = None, **options: Any) -> Any:
-            # With options it is not RecBole's call: pickle loads tensors that another process has sent.
+            # With options it is not RecBole's call: pickle loads tensors that another process has
+            # sent.
             if options:
                 return default(file, map_location=map_location, **options)
+
             config = getattr(args[0], "config", None) if args else None
             own = written is not None and written == identify(file)
             content = file
@@ -158,7 +160,9 @@ def _loading(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def broadcast_checkpoint(config: Any, file: str) -> Any:
-    """Return a checkpoint for ``torch.load``; of several processes, rank 0 reads it and sends its bytes.
+    """Return a checkpoint for ``torch.load``.
+
+    Of several processes, rank 0 reads it and sends its bytes.
 
     Args:
         config: RecBole's ``Config`` of the training.

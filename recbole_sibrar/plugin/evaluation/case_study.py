@@ -1,4 +1,7 @@
-"""RecBole's ``full_sort_scores`` and ``full_sort_topk`` for every user, whatever the evaluated part has of them."""
+"""RecBole's ``full_sort_scores`` and ``full_sort_topk`` for every user.
+
+The evaluated part of the split need not have interactions of the user.
+"""
 
 from __future__ import annotations
 
@@ -56,6 +59,7 @@ def full_sort_scores(
         _note_without_sequence(users, dataset)
         scores = original(users, model, test_data, device)
     else:
+        # RecBole reads these three attributes of the loader, whose own history has gaps
         history = _with_history(test_data, users)
         view = SimpleNamespace(dataset=dataset, is_sequential=False, uid2history_item=history)
         scores = original(users, model, view, device)
@@ -125,11 +129,9 @@ def read_users(uid_series: UserIds, n_users: int) -> NDArray[np.int64]:
     if users.ndim != 1 or not len(users):
         refuse("uid_series", uid_series, f"{allowed}, or a list of such ids")
     if users.dtype.kind not in "iu":
-        refuse(
-            "uid_series",
-            users[0],
-            f"{allowed}; dataset.token2id(dataset.uid_field, names) gives them",
-        )
+        advice = "dataset.token2id(dataset.uid_field, names) gives them"
+        refuse("uid_series", users[0], f"{allowed}; {advice}")
+
     unknown = users[(users < 1) | (users >= n_users)]
     if len(unknown):
         refuse("uid_series", int(unknown[0]), allowed)
@@ -162,21 +164,23 @@ def _with_history(loader: AbstractDataLoader, users: NDArray[np.int64]) -> NDArr
 
 
 def _note_without_sequence(users: NDArray[np.int64], dataset: Dataset) -> None:
-    """Name the users for whom RecBole returns no row, as a sequential model is asked about the part's sequences.
+    """Name the users for whom RecBole returns no row.
 
     Raises:
         ConfigError: No user has a sequence.
     """
-    without = np.unique(users[~np.isin(users, dataset.inter_feat[dataset.uid_field].numpy())])
+    # RecBole asks a sequential model about the sequences of the part, which are its rows
+    with_sequence = dataset.inter_feat[dataset.uid_field].numpy()
+    without = np.unique(users[~np.isin(users, with_sequence)])
     if not len(without):
         return
-    shown = f"{', '.join(map(str, without[:_SHOWN]))}{', ...' if len(without) > _SHOWN else ''}"
+
+    shown = ", ".join(map(str, without[:_SHOWN]))
+    if len(without) > _SHOWN:
+        shown += ", ..."
     if len(without) == len(np.unique(users)):
-        refuse(
-            "uid_series",
-            shown,
-            "a user with a sequence in this part, which a sequential model continues",
-        )
+        allowed = "a user with a sequence in this part, which a sequential model continues"
+        refuse("uid_series", shown, allowed)
     getLogger().warning(
         f"uid_series: {len(without)} users have no sequence in this part and get no row: {shown}"
     )

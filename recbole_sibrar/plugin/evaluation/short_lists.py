@@ -35,9 +35,11 @@ def item_values(
 
 
 def running_mean(original: Callable[..., Values], metric: object, values: Values) -> Values:
-    """Mean of the first 1, 2, ... k values of each list, ``[n_users, k]``, over the places that are not empty."""
+    """Mean of the first 1, 2, ... k values of each list, ``[n_users, k]``, over filled places."""
+    # RecBole's own digits for full lists
     if not np.isnan(values).any():
         return original(metric, values)
+
     n_filled = np.cumsum(~np.isnan(values), axis=1)
     sums: Values = np.nancumsum(values, axis=1)
     means: Values = sums / np.maximum(n_filled, 1)

@@ -32,8 +32,10 @@ def add_results(
     found: dict[str, float] = OrderedDict()
     for name, struct in structs.items():
         values = trainer.evaluator.evaluate(struct)
-        found.update({metric_in_view(metric, name): value for metric, value in values.items()})
+        for metric, value in values.items():
+            found[metric_in_view(metric, name)] = value
 
+    # a process other than the first has no values of its own
     result.update(processes.broadcast(trainer.config, found))
     if processes.is_main(trainer.config):
         trainer.wandblogger.log_eval_metrics(found, head="eval")
@@ -44,15 +46,14 @@ def log_results(
     structs: Mapping[str, DataStruct], struct: DataStruct, result: Mapping[str, float]
 ) -> None:
     """Log the results of a test as a table with a row for each view."""
-    rows: dict[str, dict[str, float]] = {"": {}, **{name: {} for name in structs}}
+    rows: dict[str, dict[str, float]] = {name: {} for name in structs}
+    overall = rows[""] = {}  # no view: all interactions
     for metric, value in result.items():
         if not is_of_group(metric):
             plain, view = without_view(metric)
             rows[view][plain] = value
 
-    overall = rows.pop("")
-    sizes = {name: len(own.get(NEED).users) for name, own in structs.items()}
-    views = {name: (sizes[name], values) for name, values in rows.items()}
+    views = {name: (len(own.get(NEED).users), rows[name]) for name, own in structs.items()}
     getLogger().info("results by view\n" + table(overall, views, len(struct.get(NEED).users)))
 
 
@@ -67,7 +68,9 @@ def add_user_results(
         metrics: Name -> RecBole's metric object.
         structs: Name of each view -> its collected data.
     """
-    user, lists = frame.columns[0], frame["items"]
+    # the items stay the last column
+    user = frame.columns[0]
+    lists = frame["items"]
     frame = frame.drop(columns="items")
     for name, struct in structs.items():
         own = per_user_results(metrics, struct).drop(columns="items").set_index(user)

@@ -23,11 +23,12 @@ _BLOCK = 4096
 
 
 def check_nan(original: Callable[..., None], trainer: Trainer, loss: Tensor) -> None:
-    """Check a loss; RecBole checks for NaN alone, but an infinite loss leaves no finite parameter either.
+    """Check that a loss is finite.
 
     Raises:
         DataError: The loss of one of our models is no number.
     """
+    # RecBole checks for NaN alone, but an infinite loss leaves no finite parameter either
     model = trainer.model
     # The scaler of torch skips a step that overflows.
     scales_losses = getattr(trainer, "enable_scaler", False)
@@ -54,16 +55,20 @@ class Projected:
 
 
 def explain(model: MultimodalRecommender, loss: float, learning_rate: float) -> str:
-    """Name the likely reason of a loss without a finite value: an overflowing field, or the largest values.
+    """Name the likely reason of a loss without a finite value.
+
+    It is a field that overflows, or else the field with the largest values.
 
     Args:
         model: The model, with the parameters that the loss was computed with.
         loss: The loss.
         learning_rate: RecBole's ``learning_rate``.
     """
+    # with a parameter that is not finite, every projection would overflow
     projected = list(_projected_fields(model))
-    finite_parameters = all(bool(parameter.isfinite().all()) for parameter in model.parameters())
-    overflowing = [one for one in projected if not one.is_finite and finite_parameters]
+    overflowing = []
+    if all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
+        overflowing = [one for one in projected if not one.is_finite]
     worst = max(overflowing or projected, key=lambda one: one.largest, default=None)
     if worst is None or worst.largest < _UNUSUAL:
         return f"the training loss is {loss}; a learning_rate below {learning_rate:g} may help"
@@ -83,7 +88,9 @@ def _projected_fields(model: MultimodalRecommender) -> Iterator[Projected]:
             layer = next(iter(projection.children()), None)
             if name in RESERVED_NAMES or not isinstance(layer, DenseLayer):
                 continue
-            largest, is_finite = 0.0, True
+
+            largest = 0.0
+            is_finite = True
             available = encoder.availability[:, column].nonzero().flatten()
             for entities in available.split(_BLOCK) if len(available) else ():
                 largest = max(largest, float(layer.inputs(entities).abs().max()))

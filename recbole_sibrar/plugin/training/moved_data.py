@@ -71,10 +71,12 @@ def place_data(config: Config, request: Request) -> None:
     recorded = Path(config["data_path"])
     in_recbole = Path(recbole.__path__[0], "dataset_example", name)
 
+    places = [recorded]
     if request.data_path is not None:
         places = [Path(request.data_path, name), Path(request.data_path)]
-    else:
-        places = [recorded, *([in_recbole] if recorded.parts[-2:] == in_recbole.parts[-2:] else [])]
+    # ml-100k ships inside RecBole, which may be installed elsewhere now
+    elif recorded.parts[-2:] == in_recbole.parts[-2:]:
+        places.append(in_recbole)
 
     files = _files(config)
     found = next((place for place in places if _has_all(place, files)), None)
@@ -96,11 +98,9 @@ def place_data(config: Config, request: Request) -> None:
 def _files(config: Config) -> list[str]:
     """Names of the files with the interactions."""
     parts = config["benchmark_filename"]
-    return (
-        [f"{config['dataset']}.{part}.inter" for part in parts]
-        if parts
-        else [f"{config['dataset']}.inter"]
-    )
+    if not parts:
+        return [f"{config['dataset']}.inter"]
+    return [f"{config['dataset']}.{part}.inter" for part in parts]
 
 
 def _has_all(folder: Path, files: Sequence[str]) -> bool:
@@ -110,8 +110,6 @@ def _has_all(folder: Path, files: Sequence[str]) -> bool:
 def _is_saved(config: Config) -> bool:
     """Tell whether RecBole finds a file of ``save_dataset``, and may need no other files."""
     file = config["dataset_save_path"]
-    return (
-        Path(file).is_file()
-        if file
-        else any(Path(config["checkpoint_dir"]).glob(f"{config['dataset']}-*.pth"))
-    )
+    if file:
+        return Path(file).is_file()
+    return any(Path(config["checkpoint_dir"]).glob(f"{config['dataset']}-*.pth"))

@@ -72,7 +72,8 @@ def _join(final: dict[str, Any], rank: int) -> None:
     if dist.is_initialized():
         return
     backend = "cpu:gloo,cuda:nccl" if final["device"].type == "cuda" else "gloo"
-    address, count = f"{final['ip']}:{final['port']}", final["world_size"]
+    address = f"{final['ip']}:{final['port']}"
+    count = final["world_size"]
     try:
         # The port was opened by torchrun, which waits for all.
         if "TORCHELASTIC_RUN_ID" in os.environ:
@@ -89,10 +90,12 @@ def _join(final: dict[str, Any], rank: int) -> None:
 
 def _meet(final: dict[str, Any], rank: int, address: str) -> Store:
     """Wait for all processes and return their store; collectives have torch's own time limit."""
-    count, port = final["world_size"], int(final["port"])
+    count = final["world_size"]
+    port = int(final["port"])
     # Others have to be started by hand.
     if final["nproc"] < count and rank == final["offset"]:
         print(f"waiting for {count} processes at {address}", file=sys.stderr)  # noqa: T201
+
     if not 0 <= port < 2**16:
         raise ValueError(f"port must have value from 0 to 65535 but was {port}.")
     store: Store = dist.TCPStore(  # type: ignore[attr-defined]  # exported without being named

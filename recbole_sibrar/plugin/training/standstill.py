@@ -1,4 +1,4 @@
-"""Warning about a training without progress: its loss or its validation stands still for several epochs."""
+"""Warning about a training without progress: its loss or its validation stands still."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def check_progress(trainer: TrainerLike, score: float) -> None:
     state.valid_scores.append(float(score))
     losses = [_total(trainer.train_loss_dict[epoch]) for epoch in sorted(trainer.train_loss_dict)]
 
-    found: dict[str, list[float]] = {
-        "training loss": losses if stands_still(losses, _TOLERANCE) else [],
-        trainer.config["valid_metric"]: state.valid_scores
-        if stands_still(state.valid_scores)
-        else [],
-    }
-    standing = {name: values[-1] for name, values in found.items() if values}
+    standing: dict[str, float] = {}
+    if stands_still(losses, _TOLERANCE):
+        standing["training loss"] = losses[-1]
+    if stands_still(state.valid_scores):
+        standing[trainer.config["valid_metric"]] = state.valid_scores[-1]
+
+    # once for each combination
     key = f"standstill {sorted(standing)}"
     if not standing or key in state.warnings:
         return
