@@ -54,6 +54,7 @@ def _earlier(path: Path, epoch: int) -> list[dict[str, Any]]:
     """Read the rows before an epoch."""
     if not path.is_file():
         return []
+    # pandas' default can read another last digit than it has written
     frame = pd.read_csv(path, float_precision="round_trip")
     rows = frame[frame["epoch"] < epoch].to_dict("records")
     return [{str(name): value for name, value in row.items()} for row in rows]

@@ -50,11 +50,10 @@ def train_epoch(
 
 
 def series_file(trainer: Trainer) -> Path:
-    """Return the file of a run's measurements: the key ``save_gap``, or one beside the checkpoint."""
+    """Return the file of a run's measurements: ``save_gap``, or one beside the checkpoint."""
     checkpoint = Path(trainer.saved_model_file)
-    return evaluation_config(trainer.config).save_gap or checkpoint.with_name(
-        f"{checkpoint.stem}-gap.csv"
-    )
+    beside = checkpoint.with_name(f"{checkpoint.stem}-gap.csv")
+    return evaluation_config(trainer.config).save_gap or beside
 
 
 def record(trainer: Trainer, epochs: int) -> None:
@@ -75,6 +74,7 @@ def record(trainer: Trainer, epochs: int) -> None:
     state = training_state(trainer)
     earlier = _earlier(path, epochs) if state.gap_series is None else state.gap_series
 
+    # pandas warns about empty frames in a concatenation
     frames = [frame for frame in (earlier, *_measure_sides(trainer, epochs)) if len(frame)]
     state.gap_series = pd.concat(frames or [earlier], ignore_index=True)
     if len(state.gap_series):
@@ -89,6 +89,7 @@ def _measure_sides(trainer: Trainer, epochs: int) -> list[pd.DataFrame]:
         try:
             found = _measure(trainer.model, side)
         except ConfigError as error:
+            # once, before the first epoch
             if not epochs:
                 trainer.logger.info(f"gap_every: {side}s are not measured: {error}")
             continue

@@ -1,4 +1,4 @@
-"""Progress of a training: its saved states, and epochs that can stop after any batch and continue there."""
+"""Progress of a training: its saved states, and epochs that can stop after any batch."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ class Progress:
         self.trainer = trainer
         self.every = training_config(trainer.config).checkpoint_every
         self.best = Path(trainer.saved_model_file)
-        # Subclasses, such as RecVAE's trainer, keep further optimisers that RecBole's checkpoint does not hold.
+        # Subclasses, such as RecVAE's trainer, keep further optimisers that RecBole's checkpoint
+        # does not hold.
         self.saves = saved and type(trainer) in (Trainer, KGTrainer)
         """True if a state can be saved; a model's own trainer has state outside the checkpoint."""
         self.is_trained = False
@@ -94,10 +95,12 @@ class Progress:
         checkpoint.write(self.trainer.config, last, self._state(epoch, batches), keep)
 
         self.keeps_last = True
+        # the next writing may be slower than this one
         seconds = time.monotonic() - started
         self.reserve = max(self.reserve, 1 + 3 * seconds)
 
     def _state(self, epoch: int, batches: int) -> dict[str, Any]:
+        # a stopped validation may have drawn numbers: it starts again from the states before it
         after_epoch = self.trained if batches == ALL else None
         own = {
             "random": after_epoch["random"] if after_epoch else random_state(),
@@ -168,14 +171,14 @@ class Progress:
     def advice(self) -> str:
         """Return the way to continue the run, for messages."""
         file = checkpoint.newest(self.best) if self.saves else None
-        return (
-            f"--resume={file} continues this run"
-            if file
-            else "nothing was saved that it could be continued from"
-        )
+        if file is None:
+            return "nothing was saved that it could be continued from"
+        return f"--resume={file} continues this run"
 
     def failure(self, error: OSError) -> DataError:
-        """Make the error for a file that cannot be read or written: the file, the reason, and the way to continue.
+        """Make the error for a file that cannot be read or written.
+
+        It names the file, the reason, and the way to continue.
 
         Args:
             error: The system's error.
@@ -281,7 +284,8 @@ class Progress:
 
     def _stop_if_asked(self, epoch: int) -> None:
         config = self.trainer.config
-        # Between two agreements nobody can stop, so that the time for these batches belongs to the reserve.
+        # Between two agreements nobody can stop, so that the time for these batches belongs to the
+        # reserve.
         until_asked_again = _AGREE_EVERY * self.seconds if processes.count(config) > 1 else 0.0
         reason = common_reason(config, reason_to_stop(config, self.reserve + until_asked_again))
         if reason:
@@ -302,6 +306,7 @@ class _RestOfEpoch:
         self.done = done
         self.after_batch = after_batch
 
+    # RecBole's trainers also read shuffle and sampler, and call set_mode
     def __getattr__(self, name: str) -> Any:
         return getattr(self.loader, name)
 

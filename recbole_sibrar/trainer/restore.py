@@ -40,7 +40,7 @@ def find(
     record: TrainingData | None = None,
     has_test: bool = True,
 ) -> str | None:
-    """Find the newest unfinished run in ``checkpoint_dir`` with the same model, data, split and configuration.
+    """Find the newest unfinished run in ``checkpoint_dir`` with the same configuration and data.
 
     Args:
         config: RecBole's ``Config``.
@@ -180,8 +180,6 @@ def check_data(
 ) -> None:
     """Check that a checkpoint was trained with the data of this run.
 
-    Ids of users and items depend on the data; a model with other ids would be wrong.
-
     Args:
         file: The checkpoint.
         content: Content of the checkpoint.
@@ -191,6 +189,7 @@ def check_data(
     Raises:
         CheckpointError: The data differ.
     """
+    # the numbers of users and items depend on the data: a model with other numbers would be wrong
     found = _other_data(content, record)
     if found:
         raise CheckpointError(
@@ -224,8 +223,9 @@ def check_evaluated(
         return
 
     then = TrainingData.from_plain(content[records.KEY])
+    # reported when the data were loaded for a checkpoint
     if record.known_only and records.extends(record, then):
-        return  # reported when the data were loaded for a checkpoint
+        return
     if records.id_differences(then, record):
         raise CheckpointError(
             f"{file} was trained with other data than those that are evaluated: {found}; "
@@ -239,7 +239,7 @@ def choose(requested: Path, note: Callable[[str], None]) -> tuple[Path, dict[str
     """Choose the checkpoint to load instead of a requested one.
 
     An unreadable latest state is replaced by the one before it, and both by a newer best
-    checkpoint: the run was killed between the two.
+    checkpoint.
 
     Args:
         requested: The requested file.
@@ -256,6 +256,7 @@ def choose(requested: Path, note: Callable[[str], None]) -> tuple[Path, dict[str
         return requested, load_checkpoint(str(requested), "cpu")
 
     found = _readable(requested, checkpoint.previous_file(best), note)
+    # the run was killed after a new best checkpoint, before its next state
     if best.is_file():
         content = load_checkpoint(str(best), "cpu")
         if STATE in content and _position(content) > _position(found[1]):
@@ -296,6 +297,7 @@ def best_parameters(file: Path, state: dict[str, Any]) -> Path:
     if "best" not in state:
         return file
 
+    # a file without the suffix of a state: the state itself names the best parameters
     best = checkpoint.best_file(file)
     if best == file:
         best = file.with_name(state["best"])
@@ -333,9 +335,9 @@ def check_fits(
     changed = differences(earlier.final_config_dict, config.final_config_dict, without_effect)
     if not changed:
         return None
-    listed = ", ".join(
-        f"{key}: {before} there, {now} here" for key, (before, now) in changed.items()
-    )
+
+    lines = [f"{key}: {before} there, {now} here" for key, (before, now) in changed.items()]
+    listed = ", ".join(lines)
     return (
         f"resume: the configuration is not that of {file}, so neither will the result be ({listed})"
     )
