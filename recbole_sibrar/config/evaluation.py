@@ -137,7 +137,7 @@ def check_valid_metric(config: ConfigLike) -> None:
         refuse(key, config[key], f"{listed}; {needed}")
 
     # RecBole ignores the case of metrics
-    measured = [one.lower() for one in allowed]
+    measured = {one.lower() for one in allowed}
     if name in measured:
         return
 

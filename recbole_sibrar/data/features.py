@@ -16,7 +16,7 @@ from scipy.sparse import csr_matrix
 from sklearn.preprocessing import normalize
 
 from recbole_sibrar.config import nearest
-from recbole_sibrar.data.atomic import Field
+from recbole_sibrar.data.atomic import Field, names_of
 from recbole_sibrar.data.loading.feature_files import id_field, id_names
 from recbole_sibrar.data.loading.frames import atomic_file, uses_cache
 from recbole_sibrar.errors import DataError
@@ -156,7 +156,7 @@ def _read_column(
     names = id_names(dataset, side)
     id_field = next((field for field in names if field in fields), None)
 
-    usable = [field.name for field in file.header if field.type in types]
+    usable = names_of(file.header, *types)
     if id_field in usable:
         usable.remove(id_field)  # ids are tokens too, but no property of an entity
     if name not in usable:
@@ -183,8 +183,8 @@ def _file_with(dataset: DatasetLike, side: Side, name: str) -> Path:
     paths = [folder / f"{dataset.dataset_name}.{suffix}" for suffix in suffixes]
     for path in paths:
         header = atomic_file(dataset.config, path).header if path.is_file() else []
-        names = {field.name for field in header}
-        if name in names and names & set(id_names(dataset, side)):
+        names = names_of(header)
+        if name in names and not set(names).isdisjoint(id_names(dataset, side)):
             return path
     return paths[0]
 

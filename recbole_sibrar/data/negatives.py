@@ -96,8 +96,11 @@ def restrict_training(
 def _log_restriction(
     n_items: int, n_all: int, evaluated: dict[Side, Evaluated], by_default: bool
 ) -> None:
-    new = " and ".join(f"{found.n_new} {side}s" for side, found in evaluated.items() if found.n_new)
-    reason = f", because files hold out {new}; all draws from all {n_all}" if by_default else ""
+    reason = ""
+    if by_default:
+        held_out = [f"{found.n_new} {side}s" for side, found in evaluated.items() if found.n_new]
+        new = " and ".join(held_out)
+        reason = f", because files hold out {new}; all draws from all {n_all}"
     getLogger().info(
         f"train_neg_candidates: train: training draws negatives from the {n_items} items that it "
         f"has interactions with{reason}"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from recbole_sibrar.names import FIELD_TYPES
 
-__all__ = ["FIELD_TYPES", "SEPARATORS", "Field", "TextFormat"]
+__all__ = ["FIELD_TYPES", "SEPARATORS", "Field", "TextFormat", "names_of"]
 
 SEPARATORS = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "|", "::": "::", " ": "spaces"}
 """Usual separators of cells, in words."""
@@ -29,6 +30,20 @@ class Field:
     def header(self) -> str:
         """The column's cell of the header line."""
         return f"{self.name}:{self.type}"
+
+
+def names_of(fields: Iterable[Field], *types: str) -> list[str]:
+    """List the names of fields, in their order.
+
+    Args:
+        fields: The fields.
+        types: Types of the listed fields; all without any.
+
+    Example:
+        >>> names_of([Field("item_id", "token"), Field("year", "float")], "float")
+        ['year']
+    """
+    return [field.name for field in fields if not types or field.type in types]
 
 
 # The names of the caches on disk are hashes over the repr of this class: renaming it or a field

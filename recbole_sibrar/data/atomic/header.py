@@ -82,7 +82,7 @@ def _describe_header(head: str, cell: str, separator: str) -> str:
 
     for other, name in SEPARATORS.items():
         kinds = [part.rpartition(":")[2] for part in head.split(other)]
-        if other != separator and len(kinds) > 1 and all(kind in FIELD_TYPES for kind in kinds):
+        if other != separator and len(kinds) > 1 and set(kinds).issubset(FIELD_TYPES):
             return f"{found}; the columns seem to be separated by {name} (key 'field_separator')"
     return found if ":" in head else f"{found}; the first line has to be the header"
 

@@ -246,7 +246,7 @@ def _long_cells() -> Iterator[None]:
 def _describe_width(cells: list[str], width: int) -> str:
     """Describe a row with another number of cells than the header."""
     found = f"found {len(cells)} cell{'s' * (len(cells) > 1)}, allowed are {width} as in the header"
-    if any("\0" in cell for cell in cells):
+    if "\0" in "".join(cells):
         return (
             f"{found}; there are NUL bytes in it: the file was damaged, or not written to its end"
         )

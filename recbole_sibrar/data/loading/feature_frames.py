@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from recbole.utils import FeatureSource
 
-from recbole_sibrar.data.atomic import AtomicFile
+from recbole_sibrar.data.atomic import AtomicFile, names_of
 from recbole_sibrar.data.loading.feature_files import (
     FeatureFile,
     check_columns,
@@ -63,12 +63,12 @@ def load_feature_frame(
     if file is None:
         return None
 
-    check_columns(dataset, file, {field.name for field in atomic.header}, load, unload)
+    check_columns(dataset, file, set(names_of(atomic.header)), load, unload)
     fields = selected(atomic.header, load, unload)
     frame = atomic.read(fields, dtype=np.float32, use_cache=uses_cache(dataset.config))
     if file.id_field != file.header_field:
         frame = frame.rename(columns={file.header_field: file.id_field})
-        position = [field.name for field in fields].index(file.header_field)
+        position = names_of(fields).index(file.header_field)
         fields[position] = replace(fields[position], name=file.id_field)
 
     check_new(dataset, path, source, fields)
@@ -93,7 +93,7 @@ def _describe(
 
     file = find_owner(dataset, path, source, atomic.header)
     if file is None:
-        names = ", ".join(field.name for field in atomic.header)
+        names = ", ".join(names_of(atomic.header))
         dataset.logger.warning(
             f"{path}: found the fields {names}, none of which has ids of users or items "
             "(alias_of_user_id, alias_of_item_id); the file is not used"

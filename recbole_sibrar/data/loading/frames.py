@@ -16,7 +16,14 @@ import pandas as pd
 from recbole.data.dataset import Dataset
 from recbole.utils import FeatureSource, FeatureType
 
-from recbole_sibrar.data.atomic import AtomicFile, CellError, Field, RowError, TextFormat
+from recbole_sibrar.data.atomic import (
+    AtomicFile,
+    CellError,
+    Field,
+    RowError,
+    TextFormat,
+    names_of,
+)
 from recbole_sibrar.data.atomic.faults import find_wrong_number
 from recbole_sibrar.data.loading.feature_files import check_new
 from recbole_sibrar.data.loading.ids import warn_about_matches, warn_about_repetitions
@@ -139,7 +146,7 @@ def _read_fast(
     """
     use_cache = uses_cache(dataset.config)
     # RecBole divides field:type at every colon, so that a name with a colon is its error
-    has_colon = any(":" in field.name for field in file.header)
+    has_colon = ":" in "".join(names_of(file.header))
     if source not in SOURCES or not fields or has_colon:
         return None, None
 
@@ -204,8 +211,9 @@ def _check_as_recbole(
     except DataError:
         pass  # a NUL byte: a character for RecBole
 
-    ids = [name for name in (dataset.uid_field, dataset.iid_field) if name is not None]
-    lacks_ids = source is FeatureSource.INTERACTION and any(name not in frame for name in ids)
+    # a name that is None is in no frame, but is not needed either
+    ids = {dataset.uid_field, dataset.iid_field} - {None}
+    lacks_ids = source is FeatureSource.INTERACTION and not ids.issubset(frame.columns)
     if reason is not None and lacks_ids:
         raise reason
     if source != "link":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from recbole_sibrar.config import nearest, refuse
+from recbole_sibrar.data.atomic import names_of
 from recbole_sibrar.data.loading.needed import INTER, header_of
 from recbole_sibrar.errors import DataError
 from recbole_sibrar.protocols import ConfigLike, DatasetLike
@@ -55,4 +56,4 @@ def set_labels(original: Callable[[DatasetLike], None], dataset: DatasetLike) ->
 
 def _numbers_of_file(dataset: DatasetLike) -> list[str]:
     """List the fields of the file with a number for each interaction, loaded or not."""
-    return [field.name for field in header_of(dataset, INTER) if field.type == "float"]
+    return names_of(header_of(dataset, INTER), "float")

@@ -15,7 +15,7 @@ from recbole.data.dataset import Dataset
 from recbole.utils import EvaluatorType, FeatureSource, InputType, ModelType
 
 from recbole_sibrar.config.values import is_given
-from recbole_sibrar.data.atomic import AtomicFile, Field, read_header
+from recbole_sibrar.data.atomic import AtomicFile, Field, names_of, read_header
 from recbole_sibrar.errors import DataError, nearest, refuse
 from recbole_sibrar.protocols import DatasetLike, FullConfig
 
@@ -199,7 +199,7 @@ def _fields_of_other_files(dataset: Dataset) -> set[str]:
     additional = dataset.config["additional_feat_suffix"] or ()
     for suffix in ("user", "item", "kg", "net", *additional):
         load, unload = dataset._get_load_and_unload_col(suffix)
-        fields = {field.name for field in header_of(dataset, suffix)}
+        fields = set(names_of(header_of(dataset, suffix)))
         kept = fields if load is None else fields & load
         names |= kept - (unload or set())
     return names
@@ -252,7 +252,7 @@ def _check_loaded(dataset: Dataset, file: AtomicFile, loaded: Iterable[str], nee
     if need.field in loaded:
         return
 
-    names = [field.name for field in file.header]
+    names = names_of(file.header)
     if need.field in names:
         load, unload = dataset._get_load_and_unload_col(FeatureSource.INTERACTION)
         key, found, advice = "unload_col", unload, "remove it"
@@ -263,7 +263,7 @@ def _check_loaded(dataset: Dataset, file: AtomicFile, loaded: Iterable[str], nee
 
     similar = names
     if need.key in _ID_KEYS.values():
-        similar = [field.name for field in file.header if field.type == "token"]
+        similar = names_of(file.header, "token")
     hint = nearest(str(need.field), similar) or _place_of(dataset, need)
     raise DataError(
         f"{file.path} has no field '{need.field}', which {need.key} needs; its fields are "
@@ -276,7 +276,7 @@ def _place_of(dataset: Dataset, need: Need) -> str:
     if need.key in _ID_KEYS.values():
         return f"; set {need.key} to the field that holds the ids"
     for suffix in ("item", "user"):
-        if need.field in {field.name for field in header_of(dataset, suffix)}:
+        if need.field in names_of(header_of(dataset, suffix)):
             return f"; the .{suffix} file has one, which load_col: {{{suffix}: [...]}} would load"
     return ""
 
@@ -303,7 +303,7 @@ def log_fields(dataset: Dataset) -> None:
 
 def _warn_about_unknown(dataset: Dataset, named: Iterable[str]) -> None:
     """Warn about fields of ``load_col`` that do not exist; RecBole ignores them."""
-    known = [field.name for field in header_of(dataset, INTER)] or list(dataset.inter_feat)
+    known = names_of(header_of(dataset, INTER)) or list(dataset.inter_feat)
     for name in named:
         if name not in known:
             has = f"the interactions have {', '.join(known)}{nearest(str(name), known)}"
