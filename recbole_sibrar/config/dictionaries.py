@@ -29,7 +29,10 @@ INSIDE: dict[str, tuple[str, ...]] = {
 
 
 def check_dictionaries(
-    given: Mapping[str, Any], strict: bool, known: Collection[str], suffixes: Collection[str] = ()
+    given: Mapping[str, Any],
+    strict: bool,
+    known: Collection[str],
+    suffixes: Collection[str] = (),
 ) -> dict[str, str]:
     """Check the keys inside dictionaries.
 

@@ -65,7 +65,11 @@ def _fields_of_kind(tables: Mapping[str, ModalityTable], kind: str) -> list[str]
 
 
 def settle_modalities(
-    config: FullConfig, side: Side, names: tuple[str, ...], n_evaluated: int, n_new: int
+    config: FullConfig,
+    side: Side,
+    names: tuple[str, ...],
+    n_evaluated: int,
+    n_new: int,
 ) -> str | None:
     """Replace ``by_split`` in a configuration by its meaning for a split.
 

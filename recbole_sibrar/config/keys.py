@@ -77,7 +77,10 @@ def _model(name: str, read: Reader | None, *models: str) -> Key:
 
 
 def _general(
-    name: str, read: Reader | None, effect: Effect = "data", path: Literal["", "start", "run"] = ""
+    name: str,
+    read: Reader | None,
+    effect: Effect = "data",
+    path: Literal["", "start", "run"] = "",
 ) -> Key:
     """Key of ours for every model."""
     return Key(name, read, file="overall", effect=effect, path=path)

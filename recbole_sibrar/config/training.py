@@ -35,7 +35,9 @@ def training_config(config: ConfigLike) -> TrainingConfig:
 
 
 def differences(
-    earlier: Mapping[str, Any], now: Mapping[str, Any], ignored: Iterable[str] = WITHOUT_EFFECT
+    earlier: Mapping[str, Any],
+    now: Mapping[str, Any],
+    ignored: Iterable[str] = WITHOUT_EFFECT,
 ) -> dict[str, tuple[Any, Any]]:
     """Compare the keys that two configurations both have.
 

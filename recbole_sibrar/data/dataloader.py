@@ -91,7 +91,9 @@ def numpy_stream(*key: int) -> Iterator[None]:
 
 
 def collate_full_sort(
-    original: Callable[..., Any], loader: FullSortEvalDataLoader, index: Sequence[int]
+    original: Callable[..., Any],
+    loader: FullSortEvalDataLoader,
+    index: Sequence[int],
 ) -> Any:
     """Build the batch of RecBole's full-sort loader without a tensor for each user and list.
 
@@ -183,7 +185,9 @@ def draws_negatives(loader: object) -> bool:
 
 
 def restrict_sampling(
-    loader: AbstractDataLoader, pool: NDArray[np.bool_], popularity: NDArray[np.int64]
+    loader: AbstractDataLoader,
+    pool: NDArray[np.bool_],
+    popularity: NDArray[np.int64],
 ) -> None:
     """Restrict the negatives of a loader to a pool of items.
 

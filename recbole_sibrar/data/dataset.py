@@ -109,7 +109,11 @@ class MultimodalDataset(Dataset):
         return frame
 
     def _load_user_or_item_feat(
-        self, token: str, dataset_path: str, source: FeatureSource, field_name: str
+        self,
+        token: str,
+        dataset_path: str,
+        source: FeatureSource,
+        field_name: str,
     ) -> pd.DataFrame | None:
         check_feature_file(self, "user" if source is FeatureSource.USER else "item")
         frame: pd.DataFrame | None = super()._load_user_or_item_feat(
@@ -189,7 +193,11 @@ class MultimodalDataset(Dataset):
         return [str(name) for name in frame.columns if name not in ignored]
 
     def _table_of(
-        self, file: FeatureFile, name: str, column: pd.Series[Any], entities: NDArray[np.int64]
+        self,
+        file: FeatureFile,
+        name: str,
+        column: pd.Series[Any],
+        entities: NDArray[np.int64],
     ) -> ModalityTable:
         """Make the modality of a column; its rows describe ``entities``, int64 ``[n_rows]``."""
         if name in RESERVED_NAMES:

@@ -90,7 +90,11 @@ def field_types(dataset: DatasetLike, side: Side) -> dict[str, str]:
 
 
 def read_field(
-    dataset: DatasetLike, side: Side, name: str, types: tuple[str, ...], key: str
+    dataset: DatasetLike,
+    side: Side,
+    name: str,
+    types: tuple[str, ...],
+    key: str,
 ) -> FieldValues:
     """Read a field of users or items from their file, or from an additional file.
 
@@ -144,7 +148,11 @@ def read_numbers(dataset: DatasetLike, side: Side, name: str, key: str) -> Numbe
 
 
 def _read_column(
-    dataset: DatasetLike, side: Side, name: str, types: tuple[str, ...], key: str
+    dataset: DatasetLike,
+    side: Side,
+    name: str,
+    types: tuple[str, ...],
+    key: str,
 ) -> tuple[Field, pd.Series[Any], NDArray[np.int64]]:
     """Read a field, its cells and the internal id of each line; 0 outside the data set."""
     path = _file_with(dataset, side, name)
@@ -201,7 +209,10 @@ def _values(field: Field, cells: list[Any], entities: NDArray[np.int64], n: int)
 
 
 def _labels(
-    field: Field, bags: Sequence[Sequence[str]], entities: NDArray[np.int64], n: int
+    field: Field,
+    bags: Sequence[Sequence[str]],
+    entities: NDArray[np.int64],
+    n: int,
 ) -> FieldValues:
     """Make a matrix with 1 for each label of each entity."""
     sizes = [len(bag) for bag in bags]

@@ -41,7 +41,10 @@ def available_values(column: pd.Series[Any], kind: FeatureType) -> NDArray[np.bo
 
 
 def field_table(
-    dataset: MultimodalDataset, name: str, column: pd.Series[Any], available: NDArray[np.bool_]
+    dataset: MultimodalDataset,
+    name: str,
+    column: pd.Series[Any],
+    available: NDArray[np.bool_],
 ) -> ModalityTable:
     """Make the modality of a field.
 
@@ -80,7 +83,10 @@ def field_table(
 
 
 def _numerical_table(
-    dataset: MultimodalDataset, name: str, column: pd.Series[Any], mask: torch.Tensor
+    dataset: MultimodalDataset,
+    name: str,
+    column: pd.Series[Any],
+    mask: torch.Tensor,
 ) -> ModalityTable:
     """Make the modality of a field of RecBole's ``numerical_features``.
 
@@ -120,7 +126,10 @@ def _vector_table(name: str, vectors: list[Any], mask: torch.Tensor, size: int) 
 
 
 def served_column(
-    kind: FeatureType, column: pd.Series[Any], table: ModalityTable, entities: NDArray[np.int64]
+    kind: FeatureType,
+    column: pd.Series[Any],
+    table: ModalityTable,
+    entities: NDArray[np.int64],
 ) -> Column:
     """Make the column of RecBole's own data set.
 

@@ -82,7 +82,11 @@ class ModalityTable:
 
 
 def dense_table(
-    name: str, kind: ModalityKind, values: Tensor, available: Tensor, size: int
+    name: str,
+    kind: ModalityKind,
+    values: Tensor,
+    available: Tensor,
+    size: int,
 ) -> ModalityTable:
     """Make a table with one value per entity; missing values are set to 0.
 

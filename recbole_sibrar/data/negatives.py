@@ -48,7 +48,10 @@ def _pool(config: FullConfig, dataset: DatasetLike, evaluated: dict[Side, Evalua
 
 
 def restrict_training(
-    config: FullConfig, loader: Any, evaluated: dict[Side, Evaluated], popularity: NDArray[np.int64]
+    config: FullConfig,
+    loader: Any,
+    evaluated: dict[Side, Evaluated],
+    popularity: NDArray[np.int64],
 ) -> None:
     """Restrict a training loader to the pool of negatives of :func:`note_split`.
 
@@ -94,7 +97,10 @@ def restrict_training(
 
 
 def _log_restriction(
-    n_items: int, n_all: int, evaluated: dict[Side, Evaluated], by_default: bool
+    n_items: int,
+    n_all: int,
+    evaluated: dict[Side, Evaluated],
+    by_default: bool,
 ) -> None:
     reason = ""
     if by_default:

@@ -304,7 +304,12 @@ def _needs_interactions(dataset: Dataset, side: Side) -> bool:
 
 
 def _copy_lines(
-    file: Path, target: Path, field: str, kept: set[str], separator: str, encoding: str | None
+    file: Path,
+    target: Path,
+    field: str,
+    kept: set[str],
+    separator: str,
+    encoding: str | None,
 ) -> None:
     """Copy the header and the lines of some users or items, byte for byte."""
     encoding = encoding or "utf-8"

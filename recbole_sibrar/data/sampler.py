@@ -24,7 +24,10 @@ from recbole_sibrar.protocols import DatasetLike
 
 
 def sample_by_key_ids(
-    original: Callable[..., Any], sampler: AbstractSampler, key_ids: NDArray[np.int64], num: int
+    original: Callable[..., Any],
+    sampler: AbstractSampler,
+    key_ids: NDArray[np.int64],
+    num: int,
 ) -> torch.Tensor:
     """Draw the same numbers as RecBole's method of the same name, in a fraction of the time.
 
@@ -120,7 +123,11 @@ class PairSet:
     """Largest size of the table, in bits for each pair."""
 
     def __init__(
-        self, users: NDArray[np.int64], items: NDArray[np.int64], n_users: int, n_items: int
+        self,
+        users: NDArray[np.int64],
+        items: NDArray[np.int64],
+        n_users: int,
+        n_items: int,
     ) -> None:
         self.n_items = n_items
         self.numbers: NDArray[np.int64] = np.unique(users * n_items + items)
@@ -276,7 +283,10 @@ class PoolSampler(Sampler):
                 )
 
     def sample_by_user_ids(
-        self, user_ids: NDArray[np.int64], item_ids: NDArray[np.int64], num: int
+        self,
+        user_ids: NDArray[np.int64],
+        item_ids: NDArray[np.int64],
+        num: int,
     ) -> torch.Tensor:
         """Draw for rows of users and items; see RecBole's method of the same name."""
         if not self.is_repeatable:

@@ -43,7 +43,9 @@ _DAMAGE = (
 
 
 def save_split_dataloaders(
-    original: Callable[..., None], config: FullConfig, dataloaders: tuple[Any, ...]
+    original: Callable[..., None],
+    config: FullConfig,
+    dataloaders: tuple[Any, ...],
 ) -> None:
     """Write the loaders of a run; see :func:`save`."""
     save(config, dataloaders)
@@ -60,7 +62,9 @@ def load_split_dataloaders(
 
 
 def prepare(
-    config: FullConfig, dataset: Dataset, prepare_data: Callable[[], tuple[Any, ...]]
+    config: FullConfig,
+    dataset: Dataset,
+    prepare_data: Callable[[], tuple[Any, ...]],
 ) -> tuple[Any, ...]:
     """Make the loaders of a run, or read equal ones from a file.
 

@@ -212,7 +212,9 @@ def hold_out_known(
 
 
 def _divide_each(
-    owners: NDArray[np.int64], order: NDArray[np.int64], ratios: Sequence[float]
+    owners: NDArray[np.int64],
+    order: NDArray[np.int64],
+    ratios: Sequence[float],
 ) -> NDArray[np.int8]:
     """Divide the rows of each owner; the shares of validation and test are rounded down.
 
@@ -315,7 +317,9 @@ def held_out_hash(pairs: Sequence[tuple[Sequence[str], Sequence[str]]]) -> str:
 
 
 def check_disjoint(
-    parts: Sequence[Sequence[int]], tokens: Sequence[str] | NDArray[Any], side: Side
+    parts: Sequence[Sequence[int]],
+    tokens: Sequence[str] | NDArray[Any],
+    side: Side,
 ) -> None:
     """Check that no entity has interactions in two parts of a cold-start split.
 

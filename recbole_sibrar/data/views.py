@@ -31,7 +31,10 @@ class View:
 
 
 def views_of(
-    train: DatasetLike, part: DatasetLike, group_by: str, candidates: Literal["split", "all"]
+    train: DatasetLike,
+    part: DatasetLike,
+    group_by: str,
+    candidates: Literal["split", "all"],
 ) -> tuple[View, View]:
     """Divide the evaluation of a part into a view of its cold and one of its warm interactions.
 

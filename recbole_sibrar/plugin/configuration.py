@@ -34,7 +34,11 @@ from recbole_sibrar.trainer import plain_values
 
 
 def load_internal_config_dict(
-    original: Callable[..., None], config: Config, model: str, model_class: type, dataset: str
+    original: Callable[..., None],
+    config: Config,
+    model: str,
+    model_class: type,
+    dataset: str,
 ) -> None:
     """Load our defaults between RecBole's general ones and those of the data set."""
     original(config, model, model_class, dataset)
@@ -185,7 +189,9 @@ def _benchmark_folder(config: Config, data_path: Path) -> Path:
 
 
 def convert_config_dict(
-    original: Callable[..., dict[str, Any]], config: Config, config_dict: dict[str, Any]
+    original: Callable[..., dict[str, Any]],
+    config: Config,
+    config_dict: dict[str, Any],
 ) -> dict[str, Any]:
     """Read values given as text as RecBole does, and lists without inner quotes as yaml."""
     return {key: _convert_value(original, config, key, value) for key, value in config_dict.items()}
@@ -238,7 +244,9 @@ def _set_evaluation(config: Config) -> None:
 
 
 def load_config_files(
-    original: Callable[..., dict[str, Any]], config: Config, file_list: list[str] | None
+    original: Callable[..., dict[str, Any]],
+    config: Config,
+    file_list: list[str] | None,
 ) -> dict[str, Any]:
     """Load configuration files, ready-made ones by name."""
     files = [configuration_file(name) for name in file_list] if file_list else file_list

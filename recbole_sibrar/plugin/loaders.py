@@ -54,7 +54,9 @@ def get_dataloader(original: Callable[..., type], config: Config, phase: str) ->
 
 
 def data_preparation(
-    original: Callable[..., tuple[Any, Any, Any]], config: Config, dataset: Dataset
+    original: Callable[..., tuple[Any, Any, Any]],
+    config: Config,
+    dataset: Dataset,
 ) -> tuple[Any, Any, Any]:
     """Make the loaders of training, validation and test.
 
@@ -163,7 +165,10 @@ def _find_views(
 
 
 def _with_knowledge(
-    config: Config, phase: str, knowledge: TrainingKnowledge, views: Sequence[View]
+    config: Config,
+    phase: str,
+    knowledge: TrainingKnowledge,
+    views: Sequence[View],
 ) -> list[tuple[View, TrainingKnowledge]]:
     """Give each view the training data for its metrics."""
     cold = evaluation_config(config).cold_start
@@ -183,7 +188,10 @@ def _with_knowledge(
 
 
 def _restrict_candidates(
-    config: Config, phase: str, loader: AbstractDataLoader, popularity: NDArray[np.int64]
+    config: Config,
+    phase: str,
+    loader: AbstractDataLoader,
+    popularity: NDArray[np.int64],
 ) -> int:
     """Restrict the negatives of a sampled evaluation to the candidates of its part.
 

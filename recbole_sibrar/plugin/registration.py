@@ -101,7 +101,10 @@ class _Finder(MetaPathFinder):
     """
 
     def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+        self,
+        name: str,
+        path: Sequence[str] | None = None,
+        target: ModuleType | None = None,
     ) -> ModuleSpec | None:
         """Find RecBole with a loader that registers the plugin; leave the rest to other finders."""
         if name.startswith(_OWN) and not _is_light(name.removeprefix(_OWN)):

@@ -74,7 +74,10 @@ def merge_external_config_dict(original: Callable[[Config], None], config: Confi
 
 
 def set_item(
-    original: Callable[[Config, str, object], None], config: Config, key: str, value: object
+    original: Callable[[Config, str, object], None],
+    config: Config,
+    key: str,
+    value: object,
 ) -> None:
     """Set a key to a plain value."""
     original(config, key, plain(value))

@@ -89,7 +89,10 @@ def _read_state(last: Path, note: Callable[[str], None]) -> dict[str, Any] | Non
 
 
 def _reason_against(
-    content: dict[str, Any], config: ConfigLike, record: TrainingData | None, has_test: bool
+    content: dict[str, Any],
+    config: ConfigLike,
+    record: TrainingData | None,
+    has_test: bool,
 ) -> str | None:
     """Return the reason not to resume a run of the same configuration, or None."""
     # Two processes that resume one run would overwrite the states of each other.
@@ -176,7 +179,10 @@ def plan(
 
 
 def check_data(
-    file: Path, content: Mapping[str, Any], record: TrainingData | None, note: Callable[[str], None]
+    file: Path,
+    content: Mapping[str, Any],
+    record: TrainingData | None,
+    note: Callable[[str], None],
 ) -> None:
     """Check that a checkpoint was trained with the data of this run.
 
@@ -205,7 +211,10 @@ def check_data(
 
 
 def check_evaluated(
-    file: str, content: dict[str, Any], record: TrainingData | None, note: Callable[[str], None]
+    file: str,
+    content: dict[str, Any],
+    record: TrainingData | None,
+    note: Callable[[str], None],
 ) -> None:
     """Check that the ids of a checkpoint are those of the loaders of an evaluation.
 
@@ -309,7 +318,10 @@ def best_parameters(file: Path, state: dict[str, Any]) -> Path:
 
 
 def check_fits(
-    file: Path, content: dict[str, Any], config: FullConfig, ignored: frozenset[str]
+    file: Path,
+    content: dict[str, Any],
+    config: FullConfig,
+    ignored: frozenset[str],
 ) -> str | None:
     """Compare the configuration of a checkpoint with that of the resumed run.
 

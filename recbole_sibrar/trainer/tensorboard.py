@@ -167,7 +167,10 @@ def drawn_shares(model: MultimodalRecommender, counts: Mapping[Side, Tensor]) ->
 
 
 def end_training(
-    original: Callable[..., Any], trainer: Trainer, *args: object, **kwargs: object
+    original: Callable[..., Any],
+    trainer: Trainer,
+    *args: object,
+    **kwargs: object,
 ) -> None:
     """Do RecBole's last step of a training and, on request, write the embeddings."""
     original(trainer, *args, **kwargs)

@@ -92,7 +92,10 @@ class _Column:
 
 
 def split_columns(
-    file: AtomicFile, fields: list[Field], dtype: FloatType, strict: bool = False
+    file: AtomicFile,
+    fields: list[Field],
+    dtype: FloatType,
+    strict: bool = False,
 ) -> Split | None:
     """Divide an atomic file into vectors and everything else.
 

@@ -146,7 +146,11 @@ class AtomicFile:
         return split_columns(self, fields, dtype, strict) if has_vectors else None
 
     def _frame(
-        self, fields: list[Field], split: Split | None, dtype: FloatType, strict: bool
+        self,
+        fields: list[Field],
+        split: Split | None,
+        dtype: FloatType,
+        strict: bool,
     ) -> pd.DataFrame:
         """Make the frame of vectors that have been read and of the other cells."""
         vectors = {} if split is None else split.vectors
@@ -185,7 +189,11 @@ class AtomicFile:
             raise undecodable(self.path, self.text_format.encoding) from None
 
     def _parse(
-        self, field: Field, cells: pd.Series[Any], dtype: FloatType, strict: bool
+        self,
+        field: Field,
+        cells: pd.Series[Any],
+        dtype: FloatType,
+        strict: bool,
     ) -> Vectors:
         """Read the vectors of a column of text."""
         text, positions = join_cells([cell.encode() for cell in cells.fillna("")])
@@ -230,7 +238,9 @@ def _sequences(cells: pd.Series[Any], separator: str) -> pd.Series[Any]:
 
 
 def read_header(
-    path: str | PathLike[str], separator: str = "\t", encoding: str | None = None
+    path: str | PathLike[str],
+    separator: str = "\t",
+    encoding: str | None = None,
 ) -> list[Field]:
     """Read the header of an atomic file.
 

@@ -52,7 +52,9 @@ class Record(NamedTuple):
 
 
 def check_rows(
-    path: str | os.PathLike[str], text_format: TextFormat, line_breaks: bool = False
+    path: str | os.PathLike[str],
+    text_format: TextFormat,
+    line_breaks: bool = False,
 ) -> None:
     """Check that all rows have as many cells as the header; blank lines are no rows.
 

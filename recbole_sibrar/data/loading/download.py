@@ -50,7 +50,10 @@ def download(original: Callable[[Dataset], None], dataset: Dataset) -> None:
 
 
 def find_url(
-    original: Callable[..., str | None], dataset: Dataset, url_file: str, allow_none: bool = False
+    original: Callable[..., str | None],
+    dataset: Dataset,
+    url_file: str,
+    allow_none: bool = False,
 ) -> str | None:
     """Find the address of a data set in RecBole's list.
 

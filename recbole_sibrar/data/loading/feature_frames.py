@@ -84,7 +84,10 @@ def load_feature_frame(
 
 
 def _describe(
-    dataset: MultimodalDataset, atomic: AtomicFile, path: str, source: FeatureSource | str
+    dataset: MultimodalDataset,
+    atomic: AtomicFile,
+    path: str,
+    source: FeatureSource | str,
 ) -> FeatureFile | None:
     """Find the side of a file and the field of its ids; None, and a warning, without ids."""
     if isinstance(source, FeatureSource):

@@ -133,7 +133,10 @@ def load_feat(
 
 
 def _read_fast(
-    dataset: Dataset, file: AtomicFile, source: FeatureSource | str, fields: list[Field]
+    dataset: Dataset,
+    file: AtomicFile,
+    source: FeatureSource | str,
+    fields: list[Field],
 ) -> tuple[pd.DataFrame | None, DataError | None]:
     """Read a file with the fast reader.
 
@@ -230,7 +233,11 @@ def _owner(dataset: Dataset, source: FeatureSource | str) -> tuple[Side | None, 
 
 
 def check_frame(
-    dataset: Dataset, file: AtomicFile, frame: pd.DataFrame, side: Side | None, id_field: str | None
+    dataset: Dataset,
+    file: AtomicFile,
+    frame: pd.DataFrame,
+    side: Side | None,
+    id_field: str | None,
 ) -> None:
     """Check the frame of a file, and warn about its ids.
 
@@ -268,7 +275,10 @@ def check_frame(
 
 
 def load_inter_feat(
-    original: Callable[..., Any], dataset: Dataset, token: str, dataset_path: str
+    original: Callable[..., Any],
+    dataset: Dataset,
+    token: str,
+    dataset_path: str,
 ) -> None:
     """Load the interactions; a missing file is an error that lists the files of the folder.
 
@@ -300,7 +310,9 @@ def load_inter_feat(
 
 
 def load_user_or_item_feat(
-    original: Callable[..., pd.DataFrame | None], dataset: Dataset, *arguments: Any
+    original: Callable[..., pd.DataFrame | None],
+    dataset: Dataset,
+    *arguments: Any,
 ) -> pd.DataFrame | None:
     """Load the fields of users or items; repair RecBole's handling of lines without an id.
 
@@ -328,7 +340,10 @@ def _files_of(folder: str) -> str:
 
 
 def register_fields(
-    dataset: Dataset, frame: pd.DataFrame, fields: list[Field], source: FeatureSource | str
+    dataset: Dataset,
+    frame: pd.DataFrame,
+    fields: list[Field],
+    source: FeatureSource | str,
 ) -> None:
     """Register the fields of a file as RecBole does, and apply its ``seq_len``."""
     seq_len = dataset.config["seq_len"]

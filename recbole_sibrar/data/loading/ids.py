@@ -31,7 +31,10 @@ _SPELLINGS: tuple[tuple[str, Callable[[str], str]], ...] = (
 
 
 def warn_about_matches(
-    dataset: DatasetLike, side: Side, path: str | PathLike[str], tokens: pd.Series
+    dataset: DatasetLike,
+    side: Side,
+    path: str | PathLike[str],
+    tokens: pd.Series,
 ) -> None:
     """Warn if a file describes few of the users or items with interactions.
 

@@ -53,7 +53,9 @@ def has_own_load_col(config: FullConfig) -> bool:
 
 
 def get_load_and_unload_col(
-    original: Callable[..., Any], dataset: Dataset, source: FeatureSource | str
+    original: Callable[..., Any],
+    dataset: Dataset,
+    source: FeatureSource | str,
 ) -> tuple[set[str] | None, set[str] | None]:
     """Read ``load_col`` and ``unload_col`` for a file.
 

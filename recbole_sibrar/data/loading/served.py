@@ -112,7 +112,9 @@ class ServedFields(Interaction):
         return Interaction({name: self.interaction.rows(name, index) for name in self.interaction})
 
     def to(
-        self, device: torch.device | str, selected_field: str | Iterable[str] | None = None
+        self,
+        device: torch.device | str,
+        selected_field: str | Iterable[str] | None = None,
     ) -> ServedFields:
         """Copy the fields to a device; their tensors go there when they are made.
 

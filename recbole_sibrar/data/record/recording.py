@@ -151,7 +151,9 @@ def note_data(config: FullConfig, train: Any, parts: Sequence[DatasetLike]) -> s
 
 
 def remap(
-    original: Callable[[Dataset, Remapped], None], dataset: Dataset, remap_list: Remapped
+    original: Callable[[Dataset, Remapped], None],
+    dataset: Dataset,
+    remap_list: Remapped,
 ) -> None:
     """Give numbers to ids or labels as RecBole does, after those of the checkpoint."""
     recorder = recorder_of(dataset)

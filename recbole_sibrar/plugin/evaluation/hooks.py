@@ -155,7 +155,10 @@ def evaluate(
 
 
 def _prepare_collector(
-    trainer: Trainer, eval_data: LoaderLike | None, known: EvaluationState, report: bool
+    trainer: Trainer,
+    eval_data: LoaderLike | None,
+    known: EvaluationState,
+    report: bool,
 ) -> None:
     """Prepare RecBole's collector for one evaluation.
 

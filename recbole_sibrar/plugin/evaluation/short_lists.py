@@ -16,14 +16,20 @@ Values = NDArray[np.floating[Any]]
 
 
 def measure_filled(
-    original: Callable[..., float], metric: object, items: NDArray[Any], *more: object
+    original: Callable[..., float],
+    metric: object,
+    items: NDArray[Any],
+    *more: object,
 ) -> float:
     """Measure the recommended items of all lists, int ``[n_users, k]``, as one list."""
     return original(metric, items[items > 0][None], *more)
 
 
 def item_values(
-    original: Callable[..., Values], metric: object, items: NDArray[Any], *more: object
+    original: Callable[..., Values],
+    metric: object,
+    items: NDArray[Any],
+    *more: object,
 ) -> Values:
     """Value of each recommended item, ``[n_users, k]``, NaN for an empty place."""
     values = original(metric, items, *more)

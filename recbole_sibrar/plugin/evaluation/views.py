@@ -20,7 +20,9 @@ __all__ = ["add_results", "add_user_results", "log_results"]
 
 
 def add_results(
-    trainer: Trainer, structs: Mapping[str, DataStruct], result: dict[str, float]
+    trainer: Trainer,
+    structs: Mapping[str, DataStruct],
+    result: dict[str, float],
 ) -> dict[str, float]:
     """Add the metrics of all views to the result of an evaluation; every process gets them.
 
@@ -43,7 +45,9 @@ def add_results(
 
 
 def log_results(
-    structs: Mapping[str, DataStruct], struct: DataStruct, result: Mapping[str, float]
+    structs: Mapping[str, DataStruct],
+    struct: DataStruct,
+    result: Mapping[str, float],
 ) -> None:
     """Log the results of a test as a table with a row for each view."""
     rows: dict[str, dict[str, float]] = {name: {} for name in structs}
@@ -58,7 +62,9 @@ def log_results(
 
 
 def add_user_results(
-    frame: pd.DataFrame, metrics: Mapping[str, AbstractMetric], structs: Mapping[str, DataStruct]
+    frame: pd.DataFrame,
+    metrics: Mapping[str, AbstractMetric],
+    structs: Mapping[str, DataStruct],
 ) -> pd.DataFrame:
     """Add the results of each user in each view, NaN for a user who is not in it.
 

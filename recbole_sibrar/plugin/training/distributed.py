@@ -40,7 +40,10 @@ _COLLECTED = ("rec.topk", "rec.meanrank", "rec.score", "rec.items", "data.label"
 
 
 def init_trainer(
-    original: Callable[..., None], trainer: AbstractTrainer, config: Config, model: nn.Module
+    original: Callable[..., None],
+    trainer: AbstractTrainer,
+    config: Config,
+    model: nn.Module,
 ) -> None:
     """Take the model; where there are several processes, let torch average their gradients."""
     if processes.count(config) == 1:
@@ -120,7 +123,10 @@ def map_reduce(original: Callable[..., Any], trainer: Trainer, result: Any, num_
 
 
 def save_pretrained_model(
-    original: Callable[..., None], trainer: PretrainTrainer, epoch: int, saved_model_file: str
+    original: Callable[..., None],
+    trainer: PretrainTrainer,
+    epoch: int,
+    saved_model_file: str,
 ) -> None:
     """Write pre-trained parameters in one process."""
     # all processes have the same name for the file

@@ -29,7 +29,9 @@ _request: ContextVar[Request | None] = ContextVar("load_data_and_model", default
 
 
 def load_data_and_model(
-    original: Callable[[str], Any], model_file: str, data_path: str | PathLike[str] | None = None
+    original: Callable[[str], Any],
+    model_file: str,
+    data_path: str | PathLike[str] | None = None,
 ) -> Any:
     """Load a checkpoint with its data as RecBole does, from another folder if one is given.
 

@@ -63,7 +63,10 @@ def _noting_trainers() -> Iterator[list[Any]]:
 
 
 def note_trainer(
-    original: Callable[..., None], trainer: AbstractTrainer, *args: object, **kwargs: object
+    original: Callable[..., None],
+    trainer: AbstractTrainer,
+    *args: object,
+    **kwargs: object,
 ) -> None:
     """Make a trainer, and note it as one of the run in progress."""
     original(trainer, *args, **kwargs)
