@@ -201,7 +201,9 @@ def restrict_sampling(
     """
     if not draws_negatives(loader):
         return
+
     dataset = loader._dataset
     users = np.unique(dataset.inter_feat[dataset.uid_field].numpy())
     tokens = dataset.field2id_token[dataset.uid_field]
-    loader._sampler = PoolSampler(loader._sampler, np.flatnonzero(pool), popularity, users, tokens)
+    items = np.flatnonzero(pool)
+    loader._sampler = PoolSampler(loader._sampler, items, popularity, users, tokens)

@@ -79,7 +79,9 @@ class MultimodalDataset(Dataset):
     def _get_field_from_config(self) -> None:
         super()._get_field_from_config()
         self.feature_files = {}
-        for key, name in (("USER_ID_FIELD", self.uid_field), ("ITEM_ID_FIELD", self.iid_field)):
+        # RecBole allows no name; our models encode users and items
+        id_fields = {"USER_ID_FIELD": self.uid_field, "ITEM_ID_FIELD": self.iid_field}
+        for key, name in id_fields.items():
             if name is None:
                 refuse(key, None, "the name of a field of the interactions")
 
@@ -92,11 +94,13 @@ class MultimodalDataset(Dataset):
             return load, unload
 
         # RecBole reads nothing of a file without an entry in load_col
-        if load == set() and source in (self.config["additional_feat_suffix"] or ()):
+        additional = self.config["additional_feat_suffix"] or ()
+        if load == set() and source in additional:
             return None, unload
 
         # RecBole keeps the first or last of repeated interactions; without a time, as in the file
-        if load and source is FeatureSource.INTERACTION and self.config["rm_dup_inter"] is not None:
+        drops_repetitions = self.config["rm_dup_inter"] is not None
+        if load and source is FeatureSource.INTERACTION and drops_repetitions:
             load = {*load, self.time_field}
         return load, unload
 
@@ -134,8 +138,9 @@ class MultimodalDataset(Dataset):
             source: Files of the fields; None for all.
         """
         # RecBole numbers and normalises the fields of this list, without additional files
-        sources = [*FeatureSource, *self.feature_files] if source is None else source
-        names: list[str] = super().fields(ftype, sources)
+        if source is None:
+            source = [*FeatureSource, *self.feature_files]
+        names: list[str] = super().fields(ftype, source)
         return names
 
     def _load_additional_feat(self, token: str, dataset_path: str) -> None:
@@ -144,7 +149,8 @@ class MultimodalDataset(Dataset):
 
     def feature_file(self, side: Side) -> str:
         """Path of the atomic file with the fields of one side."""
-        return os.path.normpath(os.path.join(self.dataset_path, f"{self.dataset_name}.{side}"))
+        name = f"{self.dataset_name}.{side}"
+        return os.path.normpath(os.path.join(self.dataset_path, name))
 
     def describe_source(self, side: Side) -> str:
         """Say in a message where the fields of one side come from, or why there are none."""
@@ -189,7 +195,8 @@ class MultimodalDataset(Dataset):
         if unknown:
             self.logger.warning(f"unused_col: no {file.suffix} field is named {unknown}")
 
-        ignored.discard(file.id_field)  # the other columns are nothing without it
+        # the other columns are nothing without the ids
+        ignored.discard(file.id_field)
         return [str(name) for name in frame.columns if name not in ignored]
 
     def _table_of(
@@ -217,8 +224,9 @@ class MultimodalDataset(Dataset):
     def _change_feat_format(self) -> None:
         """Serve the fields of users and items as RecBole's ``Interaction``, made on demand."""
         for name in self.feat_name_list:
-            served = self.served.get(name.removesuffix("_feat"))
-            feat = self._dataframe_to_interaction(getattr(self, name)) if served is None else served
+            feat: Interaction | None = self.served.get(name.removesuffix("_feat"))
+            if feat is None:
+                feat = self._dataframe_to_interaction(getattr(self, name))
             setattr(self, name, feat)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -286,7 +294,9 @@ class MultimodalDataset(Dataset):
     def _filter_by_inter_num(self) -> None:
         """Filter by the number of interactions; additional files lose the same users and items."""
         # the counts before the filter tell later which entities it has dropped
-        counts = {side: self.inter_feat[name].value_counts() for side, name in self._id_fields()}
+        counts: dict[Side, pd.Series[int]] = {}
+        for side, name in self._id_fields():
+            counts[side] = self.inter_feat[name].value_counts()
         super()._filter_by_inter_num()
 
         for file in self.feature_files.values():
@@ -299,7 +309,8 @@ class MultimodalDataset(Dataset):
         for file in self.files_with_fields():
             frame = getattr(self, f"{file.suffix}_feat")
             for name in frame.columns:
-                self._available[name] = available_values(frame[name], self.field2type[name])
+                kind = self.field2type[name]
+                self._available[name] = available_values(frame[name], kind)
         super()._fill_nan()
 
     def id_field(self, side: Side) -> str:
@@ -352,8 +363,8 @@ class MultimodalDataset(Dataset):
 
         # RecBole would turn the array into a list, a Python object for each number
         chosen = torch.from_numpy(index)
-        columns = {name: self.inter_feat[name][chosen] for name in self.inter_feat.columns}
-        return Interaction(columns)
+        feat = self.inter_feat
+        return Interaction({name: feat[name][chosen] for name in feat.columns})
 
     def join(self, df: Interaction) -> Interaction:
         """Leave a batch as it is: models look up the fields in the tables."""

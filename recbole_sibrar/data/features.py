@@ -112,8 +112,10 @@ def read_field(
     """
     # RecBole's models seldom load these files: the frames of the data set have no such field.
     field, cells, entities = _read_column(dataset, side, name, types, key)
-    known = entities > 0  # lines of filtered entities have the number 0
-    return _values(field, list(cells[known]), entities[known], dataset.num(id_field(dataset, side)))
+    # lines of filtered entities have the number 0
+    known = entities > 0
+    n_entities = dataset.num(id_field(dataset, side))
+    return _values(field, list(cells[known]), entities[known], n_entities)
 
 
 def read_numbers(dataset: DatasetLike, side: Side, name: str, key: str) -> Numbers:
@@ -138,6 +140,7 @@ def read_numbers(dataset: DatasetLike, side: Side, name: str, key: str) -> Numbe
             "numbers"
         )
 
+    # a line of a filtered entity counts for in_file, and for nothing else
     finite = np.isfinite(found)
     known = finite & (entities > 0)
     values = np.zeros(dataset.num(id_field(dataset, side)))
@@ -166,9 +169,12 @@ def _read_column(
 
     usable = names_of(file.header, *types)
     if id_field in usable:
-        usable.remove(id_field)  # ids are tokens too, but no property of an entity
+        # ids are tokens too, but no property of an entity
+        usable.remove(id_field)
     if name not in usable:
-        fault = f"is of type {fields[name].type} there" if name in fields else "is not there"
+        fault = "is not there"
+        if name in fields:
+            fault = f"is of type {fields[name].type} there"
         raise DataError(
             f"{key}: found '{name}', which {fault}; allowed are the fields of {path} of type "
             f"{' or '.join(types)}: {', '.join(usable) or 'none'}{nearest(name, usable)}"

@@ -31,6 +31,7 @@ def available_values(column: pd.Series[Any], kind: FeatureType) -> NDArray[np.bo
     Returns:
         bool ``[n]``.
     """
+    # NaN: an entity without a line in the file; an empty array or 0: a line with an empty cell
     if kind in (FeatureType.TOKEN_SEQ, FeatureType.FLOAT_SEQ):
         available = column.map(lambda row: isinstance(row, np.ndarray) and len(row) > 0)
     elif kind is FeatureType.TOKEN:
@@ -67,8 +68,10 @@ def field_table(
         return dense_table(name, ModalityKind.CATEGORICAL, values, known, n_labels)
 
     if kind is FeatureType.TOKEN_SEQ:
+        # [n_entities, n_labels], without the columns of new labels
         all_labels = bags(list(column), dataset.num(name))
-        return bag_table(name, ModalityKind.MULTI_LABEL, all_labels[:, : dataset.n_labels(name)])
+        known_labels = all_labels[:, : dataset.n_labels(name)]
+        return bag_table(name, ModalityKind.MULTI_LABEL, known_labels)
 
     if name in dataset.config["numerical_features"]:
         return _numerical_table(dataset, name, column, mask)

@@ -88,10 +88,15 @@ def restrict_training(
                 n_items = int((popularity > 0).sum())
                 _log_restriction(n_items, len(popularity) - 1, evaluated, by_default)
 
-    elif evaluated["item"].n_new and (is_cold_start or config["benchmark_filename"] is not None):
+        return
+
+    # with RecBole's own splits, a few items are new by chance
+    is_held_out = is_cold_start or config["benchmark_filename"] is not None
+    n_new = evaluated["item"].n_new
+    if n_new and is_held_out:
         getLogger().info(
             f"train_neg_candidates: all: training draws negatives from all {len(popularity) - 1} "
-            f"items, also {evaluated['item'].n_new} evaluated items that it has no interactions "
+            f"items, also {n_new} evaluated items that it has no interactions "
             "with; train leaves these out"
         )
 

@@ -105,8 +105,9 @@ def _other_fields(dataset: DatasetLike) -> list[pd.Series[Any]]:
     others = []
     for name in frame.columns.difference(ids, sort=False):
         column = frame[name]
+        # the arrays of a sequence cannot be sorted
         if dataset.field2type[name] is not FeatureType.FLOAT:
-            column = column.map(str)  # the arrays of a sequence cannot be sorted
+            column = column.map(str)
         others.append(column)
     return others
 
@@ -299,7 +300,9 @@ def _needs_interactions(dataset: Dataset, side: Side) -> bool:
     """Tell if RecBole's filters drop users or items without interactions from their file."""
     if dataset.config["benchmark_filename"] is not None:
         return False
-    intervals = dataset._parse_intervals_str(dataset.config[f"{side}_inter_num_interval"])
+    interval = dataset.config[f"{side}_inter_num_interval"]
+    intervals = dataset._parse_intervals_str(interval)
+    # the lower end of the first interval
     return bool(intervals) and intervals[0][1] > 0
 
 
@@ -327,7 +330,8 @@ def _copy_lines(
             cells = line.rstrip("\r\n").split(separator)
             is_blank = not any(cells)
             # pandas reads a quoted id without its quotation marks
-            if is_blank or (len(cells) > column and cells[column].strip('"') in kept):
+            is_kept = len(cells) > column and cells[column].strip('"') in kept
+            if is_blank or is_kept:
                 copy.write(line)
 
 

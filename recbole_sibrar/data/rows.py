@@ -83,7 +83,8 @@ def use_arrays(loader: Any) -> None:
     Args:
         loader: The loader; changed in place.
     """
-    attributes = vars(loader)  # torch forbids to set the attributes themselves
+    # torch forbids to set the attributes themselves
+    attributes = vars(loader)
     rows = Rows(loader.sample_size)
     attributes["dataset"] = rows
 

@@ -49,9 +49,11 @@ def sample_by_key_ids(
         drawn_by_recbole: torch.Tensor = original(sampler, key_ids, num)
         return drawn_by_recbole
 
+    # an unknown user ends in the IndexError that RecBole explains
     known = known_pairs(sampler)
-    sampler.used_ids[keys.max()]  # an unknown user ends in the IndexError that RecBole explains
+    sampler.used_ids[keys.max()]
 
+    # RecBole's order: one draw for all rows, then one for those that are left
     keys = np.tile(keys, num)
     values = np.asarray(sampler.sampling(len(keys)), dtype=np.int64)
     rows = known.has(keys, values)
@@ -253,7 +255,9 @@ class PoolSampler(Sampler):
         self.cumulative: NDArray[np.float64] | None = None
 
         if self.distribution == "popularity":
-            weights = popularity[pool].astype(float) ** self.alpha * (popularity[pool] > 0)
+            # 0 ** 0 is 1: an item without interactions would be drawn with alpha 0
+            counts = popularity[pool]
+            weights = counts.astype(float) ** self.alpha * (counts > 0)
             self.pool = pool[weights > 0]
             weights = weights[weights > 0]
             self.cumulative = np.cumsum(weights) / max(weights.sum(), 1)
@@ -299,12 +303,14 @@ class PoolSampler(Sampler):
         return drawn_by_row
 
     def _uni_sampling(self, sample_num: int) -> NDArray[np.int64]:
-        items: NDArray[np.int64] = self.pool[np.random.randint(len(self.pool), size=sample_num)]
+        positions = np.random.randint(len(self.pool), size=sample_num)
+        items: NDArray[np.int64] = self.pool[positions]
         return items
 
     def _pop_sampling(self, sample_num: int) -> NDArray[np.int64]:
         assert self.cumulative is not None
-        positions = np.searchsorted(self.cumulative, np.random.random(sample_num), side="right")
+        drawn = np.random.random(sample_num)
+        positions = np.searchsorted(self.cumulative, drawn, side="right")
         # rounded sums can end just below 1
         items: NDArray[np.int64] = self.pool[np.minimum(positions, len(self.pool) - 1)]
         return items

@@ -135,7 +135,8 @@ def save_dataset(original: Callable[[Dataset], None], dataset: Dataset) -> None:
     """Write a data set as RecBole does, in the first process alone and as a whole or not at all."""
     config = dataset.config
     if processes.is_main(config):
-        file = Path(config["checkpoint_dir"]) / f"{config['dataset']}-{type(dataset).__name__}.pth"
+        name = f"{config['dataset']}-{type(dataset).__name__}.pth"
+        file = Path(config["checkpoint_dir"]) / name
         getLogger().info(set_color("Saving filtered dataset into ", "pink") + f"[{file}]")
         _write(file, dataset, "save_dataset")
 
@@ -224,7 +225,9 @@ def _read(
             train, valid, test = (_with_generators(*saved) for saved in pickle.load(stream))
         earlier = parts_of(train)[0].config
     except _DAMAGE as error:
-        return None, f"it cannot be read ({' '.join(str(error).split()) or type(error).__name__})"
+        # some exceptions have no text
+        found = " ".join(str(error).split()) or type(error).__name__
+        return None, f"it cannot be read ({found})"
 
     added = _added(earlier, config)
     reason = _changed(earlier.final_config_dict, config.final_config_dict | added)
@@ -240,7 +243,8 @@ def _read(
 def _added(earlier: FullConfig, config: FullConfig) -> dict[str, Any]:
     """Find the keys added to a configuration by its loaders; the model reads them (BERT4Rec)."""
     given = earlier.external_config_dict.keys() | config.final_config_dict.keys()
-    return {key: value for key, value in earlier.final_config_dict.items() if key not in given}
+    final = earlier.final_config_dict
+    return {key: final[key] for key in final if key not in given}
 
 
 def _changed_data(train: LoaderLike, dataset: DatasetLike | None) -> str:

@@ -46,7 +46,9 @@ def _iterator(loader: Any, done: int) -> tuple[Any, int]:
     """Make an iterator over a loader, and count its first batches that are to be thrown away."""
     combined = hasattr(loader, "kg_dataloader")
     part = loader.general_dataloader if combined else loader
-    if not done or (part.num_workers and not isinstance(part, MultimodalTrainDataLoader)):
+    # the generators of RecBole's workers continue from one batch to the next: all are built
+    needs_all = part.num_workers and not isinstance(part, MultimodalTrainDataLoader)
+    if not done or needs_all:
         return iter(loader), done
     if not combined:
         return _rest(loader, done), 0

@@ -125,9 +125,13 @@ def partition_interactions(
         if group_by not in (side, "both"):
             continue
         codes, tokens = pd.factorize(sides[side])
-        # [n_entities]: time of the first interaction; groupby sorts by code
-        first = None if times is None else times.groupby(codes).min().to_numpy(np.float64)
-        own = partition_entities(list(map(str, tokens)), ratios, seed, side, first)[codes]
+        first = None
+        if times is not None:
+            # [n_entities]: time of the first interaction; groupby sorts by code
+            first = times.groupby(codes).min().to_numpy(np.float64)
+
+        ids = list(map(str, tokens))
+        own = partition_entities(ids, ratios, seed, side, first)[codes]
         parts = own if parts is None else np.where(parts == own, parts, DROPPED)
     assert parts is not None
 
@@ -235,8 +239,9 @@ def _divide_each(
     n_test = np.floor(test * sizes + 1e-9).astype(int)[ordered]
 
     # the first condition that holds counts
+    conditions = [n_left <= n_test, n_left <= n_test + n_valid]
     parts = np.zeros(len(order), dtype=np.int8)
-    parts[order] = np.select([n_left <= n_test, n_left <= n_test + n_valid], [2, 1], 0)
+    parts[order] = np.select(conditions, [2, 1], 0)
     return parts
 
 
@@ -275,14 +280,17 @@ def canonical_order(
     further = [_numbers(column) for column in others]
 
     keys = [parts, shuffled[item_ranks], _ranks(users), *further]
-    order = np.lexsort(keys[::-1])  # the last key counts first
+    # the last key counts first
+    order = np.lexsort(keys[::-1])
     kept: NDArray[np.int64] = order[parts[order] != DROPPED]
     return kept
 
 
 def _numbers(column: pd.Series[Any]) -> NDArray[Any]:
     """Return numbers as they are, and ranks of text."""
-    return np.asarray(column) if pd.api.types.is_numeric_dtype(column) else _ranks(column)
+    if pd.api.types.is_numeric_dtype(column):
+        return np.asarray(column)
+    return _ranks(column)
 
 
 def _ranks(column: pd.Series[Any]) -> NDArray[np.int64]:
@@ -295,8 +303,10 @@ def _ranks(column: pd.Series[Any]) -> NDArray[np.int64]:
 
 
 def _stream(seed: int, purpose: int) -> np.random.RandomState:
-    """Open a random stream for each purpose; NumPy promises that this kind never changes."""
-    return np.random.RandomState(np.random.MT19937(np.random.SeedSequence([seed, purpose])))
+    """Open a random stream for each purpose."""
+    # NumPy promises that RandomState never changes; the numbers of its Generator may
+    sequence = np.random.SeedSequence([seed, purpose])
+    return np.random.RandomState(np.random.MT19937(sequence))
 
 
 def held_out_hash(pairs: Sequence[tuple[Sequence[str], Sequence[str]]]) -> str:
@@ -311,7 +321,9 @@ def held_out_hash(pairs: Sequence[tuple[Sequence[str], Sequence[str]]]) -> str:
     """
     digest = hashlib.sha256()
     for part, (users, items) in zip(PARTS[1:], pairs, strict=True):
-        lines = sorted(f"{part}\t{user}\t{item}\n" for user, item in zip(users, items, strict=True))
+        # sorted, so that the order of the interactions has no influence
+        rows = zip(users, items, strict=True)
+        lines = sorted(f"{part}\t{user}\t{item}\n" for user, item in rows)
         digest.update("".join(lines).encode())
     return digest.hexdigest()[:12]
 

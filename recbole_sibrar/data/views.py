@@ -120,7 +120,11 @@ def _marked(ids: NDArray[np.int64], size: int) -> NDArray[np.bool_]:
 
 def _known(train: DatasetLike) -> dict[Side, NDArray[np.bool_]]:
     """Mark the users and items of training."""
-    return {side: _marked(_ids(train, side), train.num(id_field(train, side))) for side in SIDES}
+    known: dict[Side, NDArray[np.bool_]] = {}
+    for side in SIDES:
+        n_entities = train.num(id_field(train, side))
+        known[side] = _marked(_ids(train, side), n_entities)
+    return known
 
 
 def _ids(dataset: DatasetLike, side: Side) -> NDArray[np.int64]:

@@ -90,7 +90,8 @@ class Cache:
         vectors: dict[Field, Vectors] = {}
         try:
             rest = (self.folder / "rest.txt").read_bytes()
-            n_rows = rest.count(b"\n") - 1  # without the header
+            # without the header
+            n_rows = rest.count(b"\n") - 1
             for position, field in self._vector_fields():
                 if field in fields:
                     vectors[field] = self._load_vectors(position, n_rows)
@@ -143,8 +144,9 @@ class Cache:
             self.folder.mkdir(parents=True, exist_ok=True)
             for position, field in self._vector_fields():
                 if field in split.vectors:
-                    _save(self._missing_file(position), split.vectors[field].missing)
-                    _save(self._matrix_file(position), split.vectors[field].matrix)
+                    vectors = split.vectors[field]
+                    _save(self._missing_file(position), vectors.missing)
+                    _save(self._matrix_file(position), vectors.matrix)
 
             # last, as it marks a complete cache
             with replacing(self.folder / "rest.txt") as temporary:

@@ -69,8 +69,11 @@ class _Column:
     ) -> Future[NDArray[np.bool_]]:
         """Start parsing a block whose first row is ``first``."""
         n_rows = len(block.cells)
-        out = self._matrix[first : first + n_rows] if self.parser.size else np.empty((n_rows, 0))
-        return pool.submit(self.parser.parse, block.text, block.cells[:, self.position], out)
+        cells = block.cells[:, self.position]  # [n_rows, 2]
+        out = np.empty((n_rows, 0))
+        if self.parser.size:
+            out = self._matrix[first : first + n_rows]
+        return pool.submit(self.parser.parse, block.text, cells, out)
 
     def collect(self, future: Future[NDArray[np.bool_]], first: int) -> None:
         """Wait for the next block.
@@ -139,7 +142,9 @@ def split_columns(
                 rest += keep_cells(block, kept, separator)
     except NotPlainError:
         return None
-    return Split(b"\n".join([*rest, b""]), {column.field: column.vectors() for column in columns})
+
+    vectors = {column.field: column.vectors() for column in columns}
+    return Split(b"\n".join([*rest, b""]), vectors)
 
 
 def _parsed(blocks: Iterator[Block], columns: list[_Column], n_bytes: int) -> Iterator[Block]:

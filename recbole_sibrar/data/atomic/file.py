@@ -180,7 +180,8 @@ class AtomicFile:
                 self.check_text(line_breaks=strict)
                 return read_cells(self.path, columns, self.text_format)
 
-            if b"\0" in split.rest:  # pandas' fast reader would end the cell there
+            # pandas' fast reader would end the cell there
+            if b"\0" in split.rest:
                 self.check_text()
             return read_rest(split.rest, columns, self.text_format)
         except pd.errors.ParserError as error:

@@ -124,7 +124,8 @@ def _check_block(text: bytes, separator: bytes, width: int, first_line: int) -> 
     ends = np.flatnonzero(data == ord("\n"))
     lengths = np.diff(ends, prepend=-1) - 1
     if b"\r" in text:
-        lengths = lengths - (data[ends - 1] == ord("\r"))  # byte -1 of a block is its last, \n
+        # byte -1 of a block is its last, \n
+        lengths = lengths - (data[ends - 1] == ord("\r"))
 
     # [n_lines]: the separators before each end of a line, less those before the previous one
     separators = np.flatnonzero(data == ord(separator))
@@ -132,13 +133,15 @@ def _check_block(text: bytes, separator: bytes, width: int, first_line: int) -> 
 
     for row in np.flatnonzero((n_cells != width) & (lengths > 0)):
         start = ends[row - 1] + 1 if row else 0
-        line = text[start : ends[row]].decode("latin-1").rstrip("\r")  # any byte is a character
-        if n_cells[row] > 1 or line.strip():  # pandas takes a line of spaces for a blank one
+        # any byte is a character of latin-1, and pandas takes a line of spaces for a blank one
+        line = text[start : ends[row]].decode("latin-1").rstrip("\r")
+        if n_cells[row] > 1 or line.strip():
             found = _describe_width(line.split(separator.decode()), width)
             raise BadRowError(first_line + int(row), found)
 
     if b"\0" in text:
-        raise NullByteError(first_line + text.count(b"\n", 0, text.index(b"\0")), _NULL_BYTE)
+        n_before = text.count(b"\n", 0, text.index(b"\0"))
+        raise NullByteError(first_line + n_before, _NULL_BYTE)
     return len(ends)
 
 
@@ -202,8 +205,10 @@ def _divide_as_csv(lines: TextIO, separator: str) -> Iterator[Record]:
             for cells in reader:
                 yield Record(line, reader.line_num, cells)
                 line = reader.line_num + 1
-        except csv.Error as error:  # Python 3.10 reads no NUL bytes
-            raise NullByteError(line, _NULL_BYTE if "NUL" in str(error) else str(error)) from None
+        except csv.Error as error:
+            # Python 3.10 reads no NUL bytes
+            found = _NULL_BYTE if "NUL" in str(error) else str(error)
+            raise NullByteError(line, found) from None
 
 
 def _divide_as_pattern(lines: TextIO, separator: str) -> Iterator[Record]:
@@ -212,7 +217,9 @@ def _divide_as_pattern(lines: TextIO, separator: str) -> Iterator[Record]:
         cells = line.rstrip("\r\n").split(separator)
         # pandas strips lines; a separator of white space at an end may be an empty cell
         stripped = line.strip().split(separator)
-        yield Record(number, number, stripped if len(stripped) == len(cells) else cells)
+        if len(stripped) == len(cells):
+            cells = stripped
+        yield Record(number, number, cells)
 
 
 def _check_closed(path: str | os.PathLike[str], text_format: TextFormat, record: Record) -> None:
@@ -254,8 +261,10 @@ def _describe_width(cells: list[str], width: int) -> str:
         )
 
     if len(cells) == 1:
-        others = [name for other, name in SEPARATORS.items() if cells[0].count(other) == width - 1]
-        return f"{found}; its cells seem to be separated by {others[0]}" if others else found
+        for other, name in SEPARATORS.items():
+            if cells[0].count(other) == width - 1:
+                return f"{found}; its cells seem to be separated by {name}"
+        return found
 
     if len(cells) < width:
         return f"{found}; a missing value is an empty cell between its separators"

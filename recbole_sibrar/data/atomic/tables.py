@@ -49,7 +49,9 @@ def read_rest(text: bytes, columns: list[str], text_format: TextFormat) -> pd.Da
         columns: Header cells of the columns.
         text_format: Format of the file.
     """
-    frame = read_plain(text, columns, text_format.separator) if text_format.is_utf8 else None
+    frame = None
+    if text_format.is_utf8:
+        frame = read_plain(text, columns, text_format.separator)
     if frame is None:
         # A file of vectors alone leaves empty lines, one for each row.
         frame = _read_with_pandas(BytesIO(text), columns, text_format, skip_blank_lines=False)
@@ -104,7 +106,8 @@ def read_plain(text: bytes, columns: list[str], separator: str) -> pd.DataFrame 
     if any(mark in text for mark in marks):
         return None
 
-    reading = csv.ReadOptions(use_threads=False)  # each thread would keep memory of its own
+    # each thread would keep memory of its own
+    reading = csv.ReadOptions(use_threads=False)
     parsing = csv.ParseOptions(delimiter=separator, quote_char=False, ignore_empty_lines=False)
     conversion = csv.ConvertOptions(
         include_columns=columns,
@@ -130,7 +133,8 @@ def read_plain(text: bytes, columns: list[str], separator: str) -> pd.DataFrame 
 
 
 def _objects(column: pa.ChunkedArray) -> NDArray[Any]:
-    cells: NDArray[Any] = np.array(column.to_pandas(deduplicate_objects=False), dtype=object)
+    texts = column.to_pandas(deduplicate_objects=False)
+    cells: NDArray[Any] = np.array(texts, dtype=object)
     if column.null_count:
         cells[column.is_null().to_numpy()] = np.nan  # None for Arrow
     return cells

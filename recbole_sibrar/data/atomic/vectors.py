@@ -163,8 +163,9 @@ class VectorParser:
         # a number beyond float32 becomes infinite: the row is read again, for the message
         with np.errstate(over="ignore"):
             out[filled] = values
+        is_finite = np.isfinite(out[filled]).all(axis=1)
         counts[:] = 0
-        counts[filled] = np.where(np.isfinite(out[filled]).all(axis=1), size, UNREAD)
+        counts[filled] = np.where(is_finite, size, UNREAD)
 
     def _parse_with_python(self, row: int, cell: bytes, out: NDArray[np.floating[Any]]) -> int:
         """Read one cell into a row of the matrix.
@@ -219,7 +220,8 @@ def _to_numbers(
 def join_cells(cells: list[bytes]) -> tuple[bytes, Positions]:
     """Join cells to a text with their positions, as :meth:`VectorParser.parse` takes them."""
     lengths = np.array([len(cell) for cell in cells], dtype=np.int64)
-    ends = np.cumsum(lengths + 1) - 1  # one more for the line break behind each cell
+    # one more for the line break behind each cell
+    ends = np.cumsum(lengths + 1) - 1
     positions = np.stack([ends - lengths, ends], axis=1)  # [n_rows, 2]
     return b"\n".join([*cells, b""]), positions
 

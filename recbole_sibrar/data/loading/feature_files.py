@@ -91,7 +91,8 @@ def id_names(dataset: DatasetLike, side: Side) -> list[str]:
     """List the fields with ids of one side."""
     aliases = dataset.config[f"alias_of_{side}_id"] or []
     if isinstance(aliases, str):
-        aliases = [aliases]  # init_alias refuses it later, with the name of the key
+        # init_alias refuses it later, with the name of the key
+        aliases = [aliases]
     return [id_field(dataset, side), *aliases]
 
 
@@ -255,7 +256,8 @@ def filter_by_inter_num(
         file: An additional file of the data set.
         counts: Number of interactions of each user or item before.
     """
-    intervals = dataset._parse_intervals_str(dataset.config[f"{file.side}_inter_num_interval"])
+    interval = dataset.config[f"{file.side}_inter_num_interval"]
+    intervals = dataset._parse_intervals_str(interval)
     if not intervals:
         return
 
@@ -334,7 +336,10 @@ def check_weights(dataset: MultimodalDataset) -> None:
 def _file_of(dataset: MultimodalDataset, name: str) -> FeatureFile | None:
     """Find the file of users or items with a field."""
     suffix = _suffix_of(dataset, name)
-    return next((file for file in dataset.files_with_fields() if file.suffix == suffix), None)
+    for file in dataset.files_with_fields():
+        if file.suffix == suffix:
+            return file
+    return None
 
 
 def weight_matrix(dataset: MultimodalDataset, id_field: str) -> NDArray[np.float64] | None:

@@ -92,7 +92,8 @@ def _describe(
     """Find the side of a file and the field of its ids; None, and a warning, without ids."""
     if isinstance(source, FeatureSource):
         side: Side = "user" if source is FeatureSource.USER else "item"
-        return FeatureFile(side, path, side, dataset.id_field(side), dataset.id_field(side))
+        name = dataset.id_field(side)
+        return FeatureFile(side, path, side, name, name)
 
     file = find_owner(dataset, path, source, atomic.header)
     if file is None:
@@ -148,4 +149,6 @@ def describe_source(dataset: MultimodalDataset, side: Side) -> str:
 
     if not os.path.isfile(path):
         return f"the file {path} does not exist"
-    return f"fields of {path}" if is_loaded else f"load_col has no '{side}', so {path} is not read"
+    if not is_loaded:
+        return f"load_col has no '{side}', so {path} is not read"
+    return f"fields of {path}"

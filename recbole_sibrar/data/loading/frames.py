@@ -112,8 +112,9 @@ def load_feat(
     try:
         header = file.header
     except DataError as reason:
+        # our own data set leaves nothing to RecBole
         if hasattr(dataset, "modality_tables"):
-            raise  # our own data set leaves nothing to RecBole
+            raise
         return _load_as_recbole(original, dataset, file, source, reason, [])
 
     fields = selected(header, load, unload)
@@ -212,7 +213,8 @@ def _check_as_recbole(
     except RowError:
         raise
     except DataError:
-        pass  # a NUL byte: a character for RecBole
+        # a NUL byte: a character for RecBole
+        pass
 
     # a name that is None is in no frame, but is not needed either
     ids = {dataset.uid_field, dataset.iid_field} - {None}

@@ -79,7 +79,8 @@ def _examples(tokens: pd.Series) -> str:
 
 def _hint(unknown: pd.Series, unused: pd.Series) -> str:
     """Suggest a usual difference of spelling, if the ids would match without it."""
-    few_unknown = unknown[:1000]  # a hint is worth seconds, not minutes
+    # a hint is worth seconds, not minutes
+    few_unknown = unknown[:1000]
     few_unused = unused[:500_000]
 
     for words, spell in _SPELLINGS:
@@ -139,7 +140,9 @@ def warn_about_repetitions(file: AtomicFile, field: str, frame: pd.DataFrame) ->
     line = file.line_of(int(rows[position]))
     before = file.line_of(int(first_rows[position]))
     names = [name for name, differ in differs.items() if differ[position]]
-    others = f"; {len(differing)} lines repeat an id so" if len(differing) > 1 else ""
+    others = ""
+    if len(differing) > 1:
+        others = f"; {len(differing)} lines repeat an id so"
     getLogger().warning(
         f"{file.path}, line {line}: {field} '{frame[field].iloc[rows[position]]}' occurs again, "
         f"with another {', '.join(names)} than in line {before}, which counts{others}"

@@ -39,7 +39,11 @@ def shared_matrix(
     base = next(iter(bases.values()))
     if not isinstance(base, np.ndarray) or base.dtype != np.float32 or base.ndim != 2:
         return None
-    if base.shape[1] != dimension or not base.flags.c_contiguous or len(base) > 2 * len(rows):
+    if base.shape[1] != dimension or not base.flags.c_contiguous:
+        return None
+
+    # a copy of the needed rows takes less memory than the whole matrix
+    if len(base) > 2 * len(rows):
         return None
 
     positions = np.zeros(len(rows), dtype=np.int64)

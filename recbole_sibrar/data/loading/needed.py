@@ -81,7 +81,8 @@ def get_load_and_unload_col(
     if _suffix(source) == INTER:
         load |= {dataset.uid_field, dataset.iid_field}
         load |= {need.field for need in needs(dataset)}
-        load -= {None, ""}  # a key without a value names no field
+        # a key without a value names no field
+        load -= {None, ""}
     return load, unload
 
 
@@ -217,8 +218,10 @@ def header_of(dataset: DatasetLike, suffix: str) -> list[Field]:
     if parts and suffix == INTER:
         name = f"{dataset.dataset_name}.{parts[0]}.{suffix}"
     path = os.path.join(dataset.dataset_path, name)
+    separator = dataset.config["field_separator"]
+    encoding = dataset.config["encoding"]
     try:
-        return read_header(path, dataset.config["field_separator"], dataset.config["encoding"])
+        return read_header(path, separator, encoding)
     except (DataError, LookupError):
         return []
 

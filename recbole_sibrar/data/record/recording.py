@@ -75,7 +75,9 @@ class Recorder:
         Args:
             parts: The data sets of training, validation and test; none if the data are not split.
         """
-        fingerprints = Tables(parts[0], self.groups, self.hashes).parts(parts) if parts else ()
+        fingerprints: Sequence[tuple[int, int]] = ()
+        if parts:
+            fingerprints = Tables(parts[0], self.groups, self.hashes).parts(parts)
         return TrainingData(
             *self.fields,
             self.tokens,
@@ -180,7 +182,8 @@ def fill_nan(original: Callable[[Dataset], None], dataset: Dataset) -> None:
     recorder = recorder_of(dataset)
     kept = recorder.kept
     # a filled mean depends on the other rows, so that the fingerprints come first
-    recorder.tables = Tables(dataset, recorder.groups, recorder.hashes, kept).fingerprints()
+    tables = Tables(dataset, recorder.groups, recorder.hashes, kept)
+    recorder.tables = tables.fingerprints()
 
     for frame, name in _number_columns(dataset):
         if kept is not None and name in kept.means:

@@ -114,4 +114,5 @@ def _logarithm(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
     # A number up to 2 is its own step; larger ones use the squared logarithm. The small ones are
     # set to 0 inside the logarithm, which is undefined below.
     large = numbers > 2
-    return np.where(large, np.floor(np.log(numbers * large + 1e-9) ** 2 + 1), numbers)
+    logarithms = np.log(numbers * large + 1e-9)
+    return np.where(large, np.floor(logarithms**2 + 1), numbers)

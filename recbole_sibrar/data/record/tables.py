@@ -97,7 +97,8 @@ class Tables:
 
         found: dict[str, int] = {}
         for name in table.columns.drop(id_field):
-            found[name] = fingerprint(combined(owners, self._cells(table[name], name)))
+            cells = self._cells(table[name], name)
+            found[name] = fingerprint(combined(owners, cells))
         return found
 
     def _interactions(self, frame: pd.DataFrame) -> dict[str, int]:
@@ -108,7 +109,8 @@ class Tables:
         found = {LINES: len(frame), ", ".join(ids): fingerprint(pairs)}
         for name in frame.columns:
             if name not in ids:
-                found[name] = fingerprint(combined(pairs, self._cells(frame[name], name)))
+                cells = self._cells(frame[name], name)
+                found[name] = fingerprint(combined(pairs, cells))
         return found
 
     def _lines(self, frame: pd.DataFrame) -> dict[str, int]:
@@ -127,7 +129,9 @@ class Tables:
             is_bag = kind is FeatureType.TOKEN_SEQ
             return self._bags(rows, name) if is_bag else hash_of_vectors(rows)
         if kind is FeatureType.TOKEN and name in self.dataset.field2id_token:
-            of_cells: Hashes = self._tokens(name)[column.fillna(0).to_numpy(np.int64)]
+            # an empty cell has the hash of padding
+            numbers = column.fillna(0).to_numpy(np.int64)
+            of_cells: Hashes = self._tokens(name)[numbers]
             return of_cells
         return hash_of_cells(column.to_numpy())
 
@@ -149,7 +153,8 @@ class Tables:
         group = self.groups.get(name, name)
 
         if group not in self.hashes:
-            self.hashes[group] = hash_tokens(self.dataset.field2id_token[name].tolist())
+            tokens = self.dataset.field2id_token[name].tolist()
+            self.hashes[group] = hash_tokens(tokens)
             self.hashes[group][0] = 0
 
         return self.hashes[group]

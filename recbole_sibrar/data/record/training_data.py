@@ -138,7 +138,9 @@ def id_differences(then: TrainingData, now: TrainingData) -> list[str]:
         if name not in now.tokens or then.tokens[name] == now.tokens[name]:
             continue
 
-        noun, where = (nouns[name], "") if name in nouns else ("label", f" of '{name}'")
+        noun, where = "label", f" of '{name}'"
+        if name in nouns:
+            noun, where = nouns[name], ""
         added = new_tokens(then, now, name)
         if added:
             found.append(_counted(added, f"new {noun}", where))
@@ -185,7 +187,8 @@ def _table_differences(file: str, then: Mapping[str, int], now: Mapping[str, int
     changed = [name for name in then if name in now and then[name] != now[name]]
     names = list(then)
     if names[:1] == [LINES] and names[1] in changed:
-        changed = [names[1]]  # other pairs change the fingerprints of all other fields
+        # other pairs change the fingerprints of all other fields
+        changed = [names[1]]
     return [f"other values of {', '.join(changed)} in .{file}"] if changed else []
 
 
