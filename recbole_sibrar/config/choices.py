@@ -82,7 +82,8 @@ def keys_of_files(paths: Sequence[str]) -> dict[str, Any]:
         try:
             content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
         except OSError as error:
-            raise ConfigError(f"--config_files: cannot read {file}: {error.strerror}") from None
+            found = f"cannot read {file}: {error.strerror}"
+            raise ConfigError(f"--config_files: {found}") from None
         except (yaml.YAMLError, UnicodeError) as error:
             # the message of yaml has several lines
             found = " ".join(str(error).split())
@@ -147,8 +148,8 @@ def model_names() -> list[str]:
     # of its file, which is that of the class in small letters.
     names: set[str] = set()
     for file in (recbole_folder() / "model").glob("*_recommender/*.py"):
-        classes = re.findall(r"^class (\w+)\(", file.read_text(encoding="utf-8"), re.MULTILINE)
-        for name in classes:
+        text = file.read_text(encoding="utf-8")
+        for name in re.findall(r"^class (\w+)\(", text, re.MULTILINE):
             if name.lower() == file.stem:
                 names.add(name)
 

@@ -256,11 +256,15 @@ def resolve_modalities(
         ConfigError: A name is unknown, or an evaluation or central modality is not one of the list.
     """
     key = f"{encoder.side}_modalities"
-    chosen = encoder.modalities or tuple(name for name in available if name != ID) or (ID,)
+    # by default, the identity of an entity is encoded only where there is nothing else
+    chosen = encoder.modalities
+    if chosen is None:
+        chosen = tuple(name for name in available if name != ID) or (ID,)
 
     for name in chosen:
         if name not in available:
-            refuse(key, name, f"any of {', '.join(available)} ({source}){nearest(name, available)}")
+            listed = f"any of {', '.join(available)} ({source})"
+            refuse(key, name, f"{listed}{nearest(name, available)}")
 
     allowed = f"any of {key}, which are {', '.join(chosen)}"
     for name in encoder.eval_modalities or ():

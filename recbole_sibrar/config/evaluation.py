@@ -112,7 +112,9 @@ def _shares(name: str, value: object) -> tuple[float, float, float]:
         "three shares above 0 for training, validation and test that sum to 1, such as "
         "[0.8, 0.1, 0.1]"
     )
-    if not isinstance(value, (list, tuple)) or len(value) != 3 or not all(map(is_number, value)):
+    if not isinstance(value, (list, tuple)) or len(value) != 3:
+        refuse(key, value, allowed)
+    if not all(map(is_number, value)):
         refuse(key, value, allowed)
     # "not" around both: NaN compares false
     if not (min(value) > 0 and abs(sum(value) - 1) < 1e-6):
@@ -211,12 +213,20 @@ def _source(key: str, sources: Sequence[Mapping[str, Any]]) -> int:
 
 def _measured(config: ConfigLike) -> list[str]:
     """Metrics of an evaluation, with their cut-offs."""
-    metrics = [config["metrics"]] if isinstance(config["metrics"], str) else config["metrics"]
-    cutoffs = config["topk"] if isinstance(config["topk"], (list, tuple)) else [config["topk"]]
+    # RecBole takes a single metric or cut-off for a list of one
+    metrics = config["metrics"]
+    if isinstance(metrics, str):
+        metrics = [metrics]
+    cutoffs = config["topk"]
+    if not isinstance(cutoffs, (list, tuple)):
+        cutoffs = [cutoffs]
+
     names: list[str] = []
     for metric in metrics:
-        is_value = metric.lower() in VALUE_METRICS
-        names += [metric] if is_value else [f"{metric}@{k}" for k in cutoffs]
+        if metric.lower() in VALUE_METRICS:
+            names.append(metric)
+        else:
+            names += [f"{metric}@{k}" for k in cutoffs]
     return names
 
 

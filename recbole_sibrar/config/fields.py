@@ -90,6 +90,7 @@ def settle_modalities(
     if config[key] != BY_SPLIT:
         return None
 
+    # without interactions in training, there is nothing to encode a new entity by
     is_new = n_new > 0 and n_new >= NEW_SHARE * n_evaluated
     config[own] = "auto" if is_new or INTERACTIONS not in names else [INTERACTIONS]
     chosen = "auto" if config[own] == "auto" else f"[{INTERACTIONS}]"

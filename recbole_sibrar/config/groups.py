@@ -82,12 +82,14 @@ def _request(field: str, form: object) -> GroupRequest:
         _refuse(field, form, f"user, item, available, or a dictionary with {', '.join(_INSIDE)}")
     for key in form:
         if key not in _INSIDE:
-            _refuse(field, key, f"{', '.join(_INSIDE)}{nearest(str(key), _INSIDE)}")
+            hint = nearest(str(key), _INSIDE)
+            _refuse(field, key, f"{', '.join(_INSIDE)}{hint}")
 
     side = form.get("side")
     by = form.get("by", "value")
     if by not in ("value", "available"):
-        _refuse(f"{field}: by", by, f"value or available{nearest(str(by), ('value', 'available'))}")
+        hint = nearest(str(by), ("value", "available"))
+        _refuse(f"{field}: by", by, f"value or available{hint}")
     # by availability, the side is the one with the field
     may_be_missing = by == "available"
     if side not in SIDES and not (side is None and may_be_missing):
@@ -122,14 +124,18 @@ def _bins(field: str, value: object) -> int | tuple[float, ...] | None:
 
     numbers = value if isinstance(value, (list, tuple)) else []
     # finite first: NaN has no place in an order
-    if not numbers or not all(map(_is_finite, numbers)) or list(numbers) != sorted(set(numbers)):
+    are_finite = bool(numbers) and all(map(_is_finite, numbers))
+    if not are_finite or list(numbers) != sorted(set(numbers)):
         allowed = "a number of groups from 2, or ascending numbers such as [18, 35, 50]"
         _refuse(f"{field}: bins", value, allowed)
     return tuple(float(number) for number in numbers)
 
 
 def _is_finite(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    # bool is a subclass of int
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return math.isfinite(value)
 
 
 def _refuse(path: str, value: object, allowed: str) -> NoReturn:

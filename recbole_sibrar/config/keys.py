@@ -123,7 +123,8 @@ KEYS: tuple[Key, ...] = (
     _encoder("temperature", values.positive_value, _CONTRASTING),
     # our models
     _model("embedding_size", values.size_value),
-    _model("loss_type", None),  # each model has losses of its own
+    # each model has losses of its own
+    _model("loss_type", None),
     _model("negatives", values.word_or_default("per_positive", "shared", "all"), *_SAMPLING),
     _model("targets", values.word_or_default("positive", "history"), *_SAMPLING),
     _model("new_item_share", values.number_or_default(0.0, values.probability_value), *_SAMPLING),

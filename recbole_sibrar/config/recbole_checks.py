@@ -91,6 +91,7 @@ def check_columns(key: str, value: object) -> None:
     if not isinstance(value, Mapping):
         refuse(key, value, "a dictionary")
 
+    # RecBole makes a set of the names: of a text, the set of its letters
     for suffix, names in value.items():
         if names != "*" and not isinstance(names, (list, tuple, set)):
             refuse(f"{key}: {suffix}", names, f"a list of fields such as [{names}]")
@@ -108,7 +109,8 @@ def check_cutoffs(key: str, value: object) -> None:
 def check_encoding(key: str, value: object) -> None:
     """Check the name of an encoding."""
     try:
-        codecs.lookup(value)  # type: ignore[arg-type]  # a value of another type is refused below
+        # a value of another type is refused below
+        codecs.lookup(value)  # type: ignore[arg-type]
     except (LookupError, TypeError, ValueError):
         refuse(key, value, "the name of an encoding such as utf-8 or latin-1")
 

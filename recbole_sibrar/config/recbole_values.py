@@ -104,19 +104,22 @@ def _check_evaluation(value: object, divided: bool) -> None:
             allowed = "full, labeled, or a number of candidates such as uni100 or pop100"
             refuse(f"{key}: mode", mode, allowed)
 
+    # the keys below have no effect on parts that are files
     if divided:
         return
 
     order = value.get("order", "RO")
     if order not in _ORDERS:
-        refuse(f"{key}: order", order, f"one of {', '.join(_ORDERS)}{nearest(str(order), _ORDERS)}")
+        hint = nearest(str(order), _ORDERS)
+        refuse(f"{key}: order", order, f"one of {', '.join(_ORDERS)}{hint}")
     if "split" in value:
         _split(f"{key}: split", value["split"])
 
 
 def _split(key: str, value: object) -> None:
+    # read as a whole by cold_start_config
     if isinstance(value, Mapping) and {COLD_START, WARM} & set(value):
-        return  # read as a whole by cold_start_config
+        return
     if not isinstance(value, Mapping) or len(value) != 1:
         refuse(key, value, "one way to split, such as {RS: [0.8, 0.1, 0.1]}")
     (way, shares), *_ = value.items()

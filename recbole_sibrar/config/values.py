@@ -84,9 +84,10 @@ def names_value(key: str, value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not value or not _are_names(value):
         refuse(key, value, "a list of modality names such as [interactions, class]")
 
-    twice = [name for name in value if value.count(name) > 1]
-    if twice:
-        refuse(key, value, f"each modality once, '{twice[0]}' occurs {value.count(twice[0])} times")
+    for name in value:
+        n_times = value.count(name)
+        if n_times > 1:
+            refuse(key, value, f"each modality once, '{name}' occurs {n_times} times")
     return tuple(value)
 
 
@@ -110,6 +111,7 @@ def optional_names_value(key: str, value: object) -> tuple[str, ...] | None:
 
 def optional_name_value(key: str, value: object) -> str | None:
     """Read an optional name."""
+    # "None" on the command line stays a text
     if value in (None, "None"):
         return None
     return value if isinstance(value, str) else refuse(key, value, "the name of a modality")
@@ -138,6 +140,7 @@ def flag_value(key: str, value: object) -> bool:
 
 def number_value(key: str, value: object, allowed: str, holds: Callable[[float], bool]) -> float:
     """Read a number for which ``holds``; ``allowed`` describes it in words."""
+    # the comparisons of "holds" are all false for NaN
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not holds(value):
         refuse(key, value, allowed)
     return float(value)
@@ -207,9 +210,11 @@ def choice_value(*options: str) -> Callable[[str, Any], str]:
     """Make a reader of one of several words; None is ``none`` where that is one of them."""
 
     def read(key: str, value: object) -> str:
+        # yaml reads ~ and an empty value as None
         value = "none" if value is None and "none" in options else value
         if value not in options:
-            refuse(key, value, f"one of {', '.join(options)}{nearest(str(value), options)}")
+            hint = nearest(str(value), options)
+            refuse(key, value, f"one of {', '.join(options)}{hint}")
         return str(value)
 
     return read
@@ -276,8 +281,11 @@ def by_field_value(default: str, *options: str) -> Callable[[str, Any], ByField]
 
         if not _are_names(value):
             refuse(key, value, f"names of fields, each with one of {', '.join(options)}")
-        words = tuple((name, read_word(f"{key}: {name}", word)) for name, word in value.items())
-        return ByField(default, words)
+
+        words = []
+        for name, word in value.items():
+            words.append((name, read_word(f"{key}: {name}", word)))
+        return ByField(default, tuple(words))
 
     return read
 

@@ -31,9 +31,10 @@ _OF_TABLES = ("hide_values", "impute")
 
 def is_ours(model_class: object) -> bool:
     """Tell models of this plugin, and classes derived from them, from RecBole's."""
-    return isinstance(model_class, type) and issubclass(
-        model_class, (MultimodalRecommender, ContentBaseline)
-    )
+    # model_class is None in a checkpoint of a class that other processes cannot find
+    if not isinstance(model_class, type):
+        return False
+    return issubclass(model_class, (MultimodalRecommender, ContentBaseline))
 
 
 def has_encoders(model_class: Any) -> bool:
@@ -70,7 +71,8 @@ def unread_keys(config: Config, known: set[str], general: Mapping[str, Any]) -> 
         given, known | own, strict, [*general, *own], keys_of_recbole(), config.model
     )
     # a model class of the user's own may read any key
-    if not config.model_class.__module__.startswith((_OF_RECBOLE, "recbole_sibrar.")):
+    module = config.model_class.__module__
+    if not module.startswith((_OF_RECBOLE, "recbole_sibrar.")):
         warnings = {}
 
     for key in _OF_TABLES:
@@ -106,6 +108,7 @@ def check_configuration(config: Config, known: set[str], general: Mapping[str, A
         default = config.internal_config_dict.get(key)
         config.final_config_dict[key] = with_defaults(config[key], default)
 
+    # in RecBole's order: the command line overrides the dictionary, and this the files
     sources = (config.cmd_config_dict, config.variable_config_dict, config.file_config_dict)
     chosen = following_valid_metric(config, sources)
     if chosen:

@@ -90,8 +90,10 @@ def _load_dataset_file(config: Config, dataset: str) -> None:
         ConfigError: It is no mapping of keys to values.
     """
     external = config.external_config_dict
-    data_path = Path(external.get("data_path", config.internal_config_dict["data_path"]) or "")
+    default = config.internal_config_dict["data_path"]
+    data_path = Path(external.get("data_path", default) or "")
     files = [data_path / dataset / f"{dataset}.yaml"]
+    # parts may be in the folder of data_path itself; see _benchmark_folder
     if external.get("benchmark_filename"):
         files.append(data_path / f"{dataset}.yaml")
 
@@ -174,7 +176,8 @@ def _benchmark_folder(config: Config, data_path: Path) -> Path:
 
     default = Path(config["data_path"])
     files = [f"{config.dataset}.{name}.inter" for name in names]
-    places: list[Path] = list(dict.fromkeys([data_path / config.dataset, data_path, default]))
+    places: list[Path] = [data_path / config.dataset, data_path, default]
+    places = list(dict.fromkeys(places))
     for folder in places:
         if all((folder / file).is_file() for file in files):
             return folder
@@ -185,7 +188,8 @@ def _benchmark_folder(config: Config, data_path: Path) -> Path:
         folders = " or ".join(map(str, places))
         allowed = f"parts whose files {', '.join(files)} are in {folders}"
         refuse("benchmark_filename", names, allowed)
-    return default  # where RecBole would download the data set to
+    # where RecBole would download the data set to
+    return default
 
 
 def convert_config_dict(
@@ -222,9 +226,10 @@ def _set_evaluation(config: Config) -> None:
     """Complete and check the keys about the evaluation of every model."""
     settings = evaluation_config(config)
     final = config.final_config_dict
-    if settings.cold_start and "filter_inter_by_user_or_item" not in config.external_config_dict:
+    filter_key = "filter_inter_by_user_or_item"
+    if settings.cold_start and filter_key not in config.external_config_dict:
         # Otherwise models that load .item would get other partitions.
-        final["filter_inter_by_user_or_item"] = False
+        final[filter_key] = False
     if settings.candidates == "split":
         # RecBole compares eval_args before it uses saved loaders.
         final["eval_args"]["candidates"] = "split"
@@ -249,6 +254,7 @@ def load_config_files(
     file_list: list[str] | None,
 ) -> dict[str, Any]:
     """Load configuration files, ready-made ones by name."""
-    files = [configuration_file(name) for name in file_list] if file_list else file_list
-    keys: dict[str, Any] = original(config, files)
+    if file_list:
+        file_list = [configuration_file(name) for name in file_list]
+    keys: dict[str, Any] = original(config, file_list)
     return keys

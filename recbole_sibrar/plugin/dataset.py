@@ -29,9 +29,10 @@ def remap_all_ids(original: Callable[..., None], dataset: Dataset) -> None:
 def normalize(original: Callable[..., None], dataset: Dataset) -> None:
     """Normalise fields; those of the data set's own configuration as far as they are loaded."""
     config = dataset.config
-    if config["normalize_field"] and "normalize_field" not in config.external_config_dict:
+    names = config["normalize_field"]
+    if names and "normalize_field" not in config.external_config_dict:
         # RecBole fails for a field that is not loaded
-        loaded = [name for name in config["normalize_field"] if name in dataset.field2type]
+        loaded = [name for name in names if name in dataset.field2type]
         config.final_config_dict["normalize_field"] = loaded
     original(dataset)
 
@@ -43,9 +44,10 @@ def build(original: Callable[..., list[Dataset]], dataset: Dataset) -> list[Data
     frames = writer.build(dataset, lambda: original(dataset)) if writer else []
     parts: list[Any] = writer.parts if writer else original(dataset)
 
-    if settings.cold_start:
-        is_mixed = settings.cold_start.warm is not None
-        found = partition.check_parts(parts, settings.cold_start.group_by, is_mixed=is_mixed)
+    cold_start = settings.cold_start
+    if cold_start:
+        is_mixed = cold_start.warm is not None
+        found = partition.check_parts(parts, cold_start.group_by, is_mixed=is_mixed)
         getLogger().info(found)
     elif len(parts) == len(PARTS):
         getLogger().info(f"held-out pairs {partition.hash_of(parts)}")

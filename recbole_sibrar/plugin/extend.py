@@ -69,10 +69,11 @@ def apply(extension: Extension) -> None:
 
 def is_applied(extension: Extension) -> bool:
     """Tell whether an extension is in place."""
+    function = extension.function
     present = getattr(extension.owner, extension.name)
     if extension.replaces:
-        return present is extension.function
-    return (extension.function.__module__, extension.function.__qualname__) in _applied_to(present)
+        return present is function
+    return (function.__module__, function.__qualname__) in _applied_to(present)
 
 
 def _applied_to(function: object) -> list[tuple[str, str]]:

@@ -52,7 +52,8 @@ class _Later(ModuleType):
     """A module that is imported when something of it is asked for."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # asked for by the import system and by inspection
+        # asked for by the import system and by inspection
+        if name.startswith("__"):
             raise AttributeError(name)
         if f"{self.__name__}.{name}" in _RAY:
             return _Later(f"{self.__name__}.{name}")
@@ -80,6 +81,7 @@ def ray_later() -> Iterator[None]:
 
 def import_recbole() -> None:
     """Import RecBole with all its parts."""
-    silence_deprecations()  # importing RecBole already warns
+    # importing RecBole already warns
+    silence_deprecations()
     with ray_later():
         importlib.import_module("recbole.quick_start")

@@ -88,7 +88,8 @@ def repair_plain_results() -> None:
 
 def needs_lengths() -> bool:
     """Tell whether ``series.agg(len)`` counts the rows and not the elements of each row."""
-    return _IS_PANDAS_3  # pandas 2 would warn about the attempt
+    # pandas 2 would warn about the attempt
+    return _IS_PANDAS_3
 
 
 def repair_lengths() -> None:
@@ -101,7 +102,9 @@ def repair_lengths() -> None:
 
 def _length(values: Any) -> Any:
     """Return the length of each row of a series, and of anything else its own."""
-    return values.map(builtins.len) if isinstance(values, pd.Series) else builtins.len(values)
+    if isinstance(values, pd.Series):
+        return values.map(builtins.len)
+    return builtins.len(values)
 
 
 def needs_fill() -> bool:

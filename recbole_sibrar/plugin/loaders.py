@@ -77,7 +77,9 @@ def data_preparation(
     _check_split(config, dataset)
     requirements.check_items(config, dataset)
 
-    train, valid, test = saved_loaders.prepare(config, dataset, lambda: original(config, dataset))
+    train, valid, test = saved_loaders.prepare(
+        config, dataset, prepare_data=lambda: original(config, dataset)
+    )
     _check_written(config)
 
     parts = [loader._dataset for loader in (train, valid, test)]
@@ -92,11 +94,17 @@ def data_preparation(
     knowledge = TrainingKnowledge(train._dataset, long_tail_ratio(config), cold_items)
 
     for phase, loader in (("valid", valid), ("test", test)):
+        # the views first: they enlarge the candidates of the loader
         views = _find_views(config, train, loader)
         n_ranked = _restrict_candidates(config, phase, loader, popularity)
-        sizes = ", ".join(f"{view.name} {view.candidates.sum()}" for view in views)
-        getLogger().info(f"ranked items: {phase} {n_ranked}" + (f" ({sizes})" if views else ""))
-        hooks.prepare(loader, phase, knowledge, _with_knowledge(config, phase, knowledge, views))
+        note = ""
+        if views:
+            sizes = ", ".join(f"{view.name} {view.candidates.sum()}" for view in views)
+            note = f" ({sizes})"
+        getLogger().info(f"ranked items: {phase} {n_ranked}{note}")
+
+        own_views = _with_knowledge(config, phase, knowledge, views)
+        hooks.prepare(loader, phase, knowledge, own_views)
 
     train.has_test_part = bool(test)
     train.data_note = recording.note_data(config, train, parts)

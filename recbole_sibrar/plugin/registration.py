@@ -107,6 +107,7 @@ class _Finder(MetaPathFinder):
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
         """Find RecBole with a loader that registers the plugin; leave the rest to other finders."""
+        # first RecBole, then our module, which finds it complete
         if name.startswith(_OWN) and not _is_light(name.removeprefix(_OWN)):
             importlib.import_module(_RECBOLE)
         if name != _RECBOLE:
@@ -156,6 +157,7 @@ class _Loader(Loader):
         assert module.__spec__ is not None
         module.__spec__.loader = module.__loader__ = self.loader
         # before RecBole runs: its own imports need no hook
-        sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Finder)]
+        others = [finder for finder in sys.meta_path if not isinstance(finder, _Finder)]
+        sys.meta_path[:] = others
         self.loader.exec_module(module)
         _register()

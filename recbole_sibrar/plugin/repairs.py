@@ -126,7 +126,9 @@ def _loading(original: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(original)
     def function(*args: Any, **kwargs: Any) -> Any:
-        state = training_state(args[0]) if args and isinstance(args[0], AbstractTrainer) else None
+        state = None
+        if args and isinstance(args[0], AbstractTrainer):
+            state = training_state(args[0])
         written = state.written_checkpoint if state else None
 
         def load(file: Any, map_location: Any = None, **options: Any) -> Any:
@@ -140,7 +142,9 @@ def _loading(original: Callable[..., Any]) -> Callable[..., Any]:
             content = file
             if config is not None:
                 content = broadcast_checkpoint(config, file)
-                own = processes.broadcast(config, own) if content is not file else own
+                # rank 0 has written the file, and it alone may see it
+                if content is not file:
+                    own = processes.broadcast(config, own)
 
             if own:
                 return load_trusted(content, map_location)

@@ -103,7 +103,8 @@ def _write(file: Path, state: dict[str, Any], keep: Path | None) -> None:
     partial = file.with_name(f"{file.name}{_PARTIAL}")
     try:
         with open(partial, "wb") as stream:
-            torch.save(state, stream, pickle_protocol=4)  # as in RecBole
+            # the protocol of RecBole
+            torch.save(state, stream, pickle_protocol=4)
             # Without fsync, a power cut after the renaming could leave an empty file under the
             # right name.
             stream.flush()

@@ -72,7 +72,9 @@ def record(trainer: Trainer, epochs: int) -> None:
     path = series_file(trainer)
     check_writable(path, "save_gap")
     state = training_state(trainer)
-    earlier = _earlier(path, epochs) if state.gap_series is None else state.gap_series
+    earlier = state.gap_series
+    if earlier is None:
+        earlier = _earlier(path, epochs)
 
     # pandas warns about empty frames in a concatenation
     frames = [frame for frame in (earlier, *_measure_sides(trainer, epochs)) if len(frame)]
@@ -100,7 +102,8 @@ def _measure_sides(trainer: Trainer, epochs: int) -> list[pd.DataFrame]:
 
 
 def _measure(model: nn.Module, side: Side) -> pd.DataFrame:
-    model = getattr(model, "module", model)  # unwrap DistributedDataParallel
+    # unwrap DistributedDataParallel
+    model = getattr(model, "module", model)
     if not isinstance(model, MultimodalRecommender):
         raise ConfigError(f"{type(model).__name__} encodes no modalities")
     found = modality_embeddings(model, side)

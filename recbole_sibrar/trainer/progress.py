@@ -141,7 +141,9 @@ class Progress:
         reason = common_reason(config, reason if only in (None, reason) else None)
 
         if only is None and (self.every or reason):
-            self.save(max(self.trainer.train_loss_dict, default=self.trainer.start_epoch - 1))
+            # without an epoch, the run has only loaded a state
+            nothing = self.trainer.start_epoch - 1
+            self.save(max(self.trainer.train_loss_dict, default=nothing))
         if reason:
             self._raise(reason, where)
 
@@ -152,7 +154,9 @@ class Progress:
             TrainingStopped: There was a request to stop.
         """
         config = self.trainer.config
-        reason = reason_to_stop(config, self.reserve) if processes.count(config) == 1 else None
+        reason = None
+        if processes.count(config) == 1:
+            reason = reason_to_stop(config, self.reserve)
         if reason and self.trained:
             self._stop(reason, max(self.trainer.train_loss_dict), ALL)
         elif reason:
@@ -261,7 +265,10 @@ class Progress:
             self.losses = numbers
         else:
             number = losses.item()
-            self.losses = self.losses + number if isinstance(self.losses, float) else number
+            # None before the first batch
+            if isinstance(self.losses, float):
+                number += self.losses
+            self.losses = number
         return losses
 
     def after_batch(self, epoch: int) -> None:
@@ -278,16 +285,19 @@ class Progress:
         self.seconds = max(self.seconds, now - (self.between or now))
         self.between = now
 
-        has_to_ask = processes.count(self.trainer.config) == 1 or self.batches % _AGREE_EVERY == 0
-        if has_to_ask:
+        # an agreement of several processes takes time, and all have to take part in it
+        is_alone = processes.count(self.trainer.config) == 1
+        if is_alone or self.batches % _AGREE_EVERY == 0:
             self._stop_if_asked(epoch)
 
     def _stop_if_asked(self, epoch: int) -> None:
         config = self.trainer.config
         # Between two agreements nobody can stop, so that the time for these batches belongs to the
         # reserve.
-        until_asked_again = _AGREE_EVERY * self.seconds if processes.count(config) > 1 else 0.0
-        reason = common_reason(config, reason_to_stop(config, self.reserve + until_asked_again))
+        reserve = self.reserve
+        if processes.count(config) > 1:
+            reserve += _AGREE_EVERY * self.seconds
+        reason = common_reason(config, reason_to_stop(config, reserve))
         if reason:
             self._stop(reason, epoch, self.batches)
 

@@ -77,6 +77,8 @@ def uses_cache(config: ConfigLike) -> bool:
 
 def selected(fields: list[Field], load: set[str] | None, unload: set[str] | None) -> list[Field]:
     """Select the fields of a file by RecBole's ``load_col`` and ``unload_col``."""
+    # a new list in any case: the header of a file is shared
+    fields = list(fields)
     if load is not None:
         fields = [field for field in fields if field.name in load]
     if unload:

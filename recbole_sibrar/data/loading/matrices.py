@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 def bags(rows: list[NDArray[np.int64]], size: int) -> csr_matrix:
     """Convert bags of ids to a sparse matrix ``[n_entities, size]``."""
     lengths = [len(row) for row in rows]
-    # an empty array more: NumPy concatenates no arrays at all to an error
+    # an empty array more, as NumPy cannot concatenate none
     indices = np.concatenate([*rows, np.array([], dtype=np.int64)]).astype(np.int64)
     pointers = np.concatenate([[0], np.cumsum(lengths)])
     ones = np.ones(len(indices), dtype=np.float32)

@@ -102,6 +102,7 @@ def full_sort_topk(
         refuse("k", k, f"a whole number from 1 to {n_items}, the number of items")
 
     top = original(uid_series, model, test_data, int(k), device)
+    # torch fills the list with any items of the score -inf
     top.indices[top.values == -torch.inf] = 0
     return top
 
@@ -123,7 +124,9 @@ def read_users(uid_series: UserIds, n_users: int) -> NDArray[np.int64]:
         >>> read_users(3, n_users=5), read_users([4, 1, 4], n_users=5)
         (array([3]), array([4, 1, 4]))
     """
-    found = uid_series.detach().cpu() if isinstance(uid_series, Tensor) else uid_series
+    found = uid_series
+    if isinstance(found, Tensor):
+        found = found.detach().cpu()
     users = np.atleast_1d(np.asarray(found))
     allowed = f"the internal id of a user, from 1 to {n_users - 1}"
     if users.ndim != 1 or not len(users):
@@ -159,7 +162,8 @@ def _with_history(loader: AbstractDataLoader, users: NDArray[np.int64]) -> NDArr
     history: NDArray[np.object_] = loader.uid2history_item.copy()
     for user in np.unique(users):
         if history[user] is None:
-            history[user] = torch.tensor(sorted(loader._sampler.used_ids[user]), dtype=torch.int64)
+            items = sorted(loader._sampler.used_ids[user])
+            history[user] = torch.tensor(items, dtype=torch.int64)
     return history
 
 

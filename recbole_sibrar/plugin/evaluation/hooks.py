@@ -66,7 +66,8 @@ def prepare(
         own_views: Views of a mixed evaluation, with their training data.
     """
     groups = _read_fields(loader.config, knowledge) if phase == "test" else []
-    set_evaluation_state(loader, EvaluationState(phase, knowledge, groups, list(own_views)))
+    state = EvaluationState(phase, knowledge, groups, list(own_views))
+    set_evaluation_state(loader, state)
 
 
 def _read_fields(config: Config, knowledge: TrainingKnowledge) -> list[Group]:
@@ -95,7 +96,8 @@ def fit(
     **kwargs: Any,
 ) -> Any:
     """Check the labels of the data, then train as RecBole does."""
-    check_training(trainer.config, train_data, args[0] if args else kwargs.get("valid_data"))
+    valid_data = args[0] if args else kwargs.get("valid_data")
+    check_training(trainer.config, train_data, valid_data)
     return original(trainer, train_data, *args, **kwargs)
 
 
@@ -185,7 +187,9 @@ def _prepare_collector(
         candidates = candidates_of(eval_data, settings.candidates)
         state.lists = _list_collector(trainer.config, candidates, known.knowledge)
     for view, knowledge in known.views:
-        lists = _list_collector(trainer.config, view.candidates, knowledge) if with_lists else None
+        lists = None
+        if with_lists:
+            lists = _list_collector(trainer.config, view.candidates, knowledge)
         state.views.append(ViewCollector(view, collector, lists))
 
 
@@ -316,9 +320,11 @@ def _report(
         for label, (_, values) in found.items():
             for key, value in values.items():
                 result[f"{key}[{label}]"] = value
-        getLogger().info("results by group\n" + table(overall, found, len(struct.get(NEED).users)))
+        n_users = len(struct.get(NEED).users)
+        getLogger().info("results by group\n" + table(overall, found, n_users))
         if absent:
             getLogger().info(f"groups without a test user: {', '.join(absent)}")
     if settings.save_per_user:
         users = per_user_results(metrics, struct)
-        save_per_user(views.add_user_results(users, metrics, view_structs), settings.save_per_user)
+        users = views.add_user_results(users, metrics, view_structs)
+        save_per_user(users, settings.save_per_user)

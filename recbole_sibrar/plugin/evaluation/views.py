@@ -57,8 +57,9 @@ def log_results(
             plain, view = without_view(metric)
             rows[view][plain] = value
 
+    n_users = len(struct.get(NEED).users)
     views = {name: (len(own.get(NEED).users), rows[name]) for name, own in structs.items()}
-    getLogger().info("results by view\n" + table(overall, views, len(struct.get(NEED).users)))
+    getLogger().info("results by view\n" + table(overall, views, n_users))
 
 
 def add_user_results(
@@ -79,7 +80,8 @@ def add_user_results(
     lists = frame["items"]
     frame = frame.drop(columns="items")
     for name, struct in structs.items():
-        own = per_user_results(metrics, struct).drop(columns="items").set_index(user)
+        own = per_user_results(metrics, struct)
+        own = own.drop(columns="items").set_index(user)
         own.columns = [metric_in_view(metric, name) for metric in own.columns]
         frame = frame.join(own, on=user)
     return frame.assign(items=lists)

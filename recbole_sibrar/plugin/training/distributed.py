@@ -68,7 +68,8 @@ def init_trainer(
         set_random_state(processes.broadcast(config, random_state()))
     # rank 0 draws what a process of its own would draw
     elif rank:
-        seed = int(np.random.SeedSequence((config["seed"], rank)).generate_state(1)[0])
+        sequence = np.random.SeedSequence((config["seed"], rank))
+        seed = int(sequence.generate_state(1)[0])
         init_seed(seed, config["reproducibility"])
 
 
@@ -106,14 +107,17 @@ def get_data_struct(original: Callable[..., Any], collector: Collector) -> Any:
     for key in _COLLECTED:
         if key in collector.data_struct:
             # [n_users, ...] of each process; no part but in the first
-            parts = processes.gather(collector.config, collector.data_struct.get(key).cpu())
+            own = collector.data_struct.get(key).cpu()
+            parts = processes.gather(collector.config, own)
             collector.data_struct.set(key, torch.cat(parts) if parts else torch.empty(0))
     return original(collector)
 
 
 def evaluate(original: Callable[..., Any], evaluator: Evaluator, dataobject: DataStruct) -> Any:
     """Compute the metrics, in the process that has collected all recommendations."""
-    return original(evaluator, dataobject) if processes.is_main(evaluator.config) else OrderedDict()
+    if not processes.is_main(evaluator.config):
+        return OrderedDict()
+    return original(evaluator, dataobject)
 
 
 def map_reduce(original: Callable[..., Any], trainer: Trainer, result: Any, num_sample: int) -> Any:

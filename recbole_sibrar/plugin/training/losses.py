@@ -101,5 +101,7 @@ def _projected_fields(model: MultimodalRecommender) -> Iterator[Projected]:
 def _advice(layer: DenseLayer, name: str) -> str:
     if not isinstance(layer.scaling, nn.Identity):
         return "look for outliers in it"
-    key = "normalize_numbers" if layer.kind == ModalityKind.SCALAR.value else "normalize_vectors"
+    key = "normalize_vectors"
+    if layer.kind == ModalityKind.SCALAR.value:
+        key = "normalize_numbers"
     return f"scale it by {key}: {{{name}: standard}}"

@@ -43,7 +43,8 @@ def load_data_and_model(
     Raises:
         CheckpointError: The data are not there.
     """
-    token = _request.set(Request(str(model_file), None if data_path is None else str(data_path)))
+    folder = None if data_path is None else str(data_path)
+    token = _request.set(Request(str(model_file), folder))
     try:
         return original(model_file)
     finally:
@@ -54,7 +55,8 @@ def create_dataset(original: Callable[[Any], Any], config: Config) -> Any:
     """Make the data set; for a checkpoint, look first where its files are."""
     request = _request.get()
     if request is not None:
-        _request.set(None)  # further data sets are not those of the checkpoint
+        # further data sets are not those of the checkpoint
+        _request.set(None)
         place_data(config, request)
     return original(config)
 

@@ -85,7 +85,9 @@ def name_losses(
 ) -> str:
     """Call the parts of our models' losses by name, which RecBole numbers."""
     output: str = original(trainer, epoch, start, end, losses)
-    names = loss_names(trainer.model) if isinstance(trainer.model, MultimodalRecommender) else []
+    names = []
+    if isinstance(trainer.model, MultimodalRecommender):
+        names = loss_names(trainer.model)
     if isinstance(losses, tuple) and len(losses) == len(names):
         # from the last: train_loss1 is the begin of train_loss10
         for number, name in reversed(list(enumerate(names, 1))):
@@ -101,7 +103,11 @@ def closing_block(trainer: Trainer, result: dict[str, Any]) -> str:
         result: What RecBole's ``run_recbole`` returns, with ``checkpoint``.
     """
     config = trainer.config
-    lines = {"model": str(config["model"]), "data": _data(trainer), "training": _training(trainer)}
+    lines = {
+        "model": str(config["model"]),
+        "data": _data(trainer),
+        "training": _training(trainer),
+    }
     for part, key in (("validation", "best_valid_result"), ("test", "test_result")):
         for view, values in _by_view(result[key] or {}).items():
             name = f"{part[:5].strip()} {view}" if view else part
@@ -112,6 +118,7 @@ def closing_block(trainer: Trainer, result: dict[str, Any]) -> str:
         lines["checkpoint"] = checkpoint
     rows = [f"  {name:<11} {text}" for name, text in lines.items() if text]
     for number, command in enumerate(_next(trainer, checkpoint)):
+        # the name of the line stands once
         name = "" if number else "next"
         rows.append(f"  {name:<11} {command}")
     return "\n".join(["the run has ended", *rows])

@@ -94,7 +94,8 @@ def fit(
 
     _load_checkpoint(trainer, train_data)
     resumed = state.resumed
-    state.resumed = None  # a second training of the trainer does not resume
+    # a second training of the trainer does not resume
+    state.resumed = None
 
     saved = kwargs.get("saved", args[2] if len(args) > 2 else True)
     progress = state.progress = Progress(trainer, saved)
@@ -317,8 +318,10 @@ def resume_checkpoint(original: Callable[..., None], trainer: Trainer, resume_fi
     config = trainer.config
     state = training_state(trainer)
     found = None
-    # our loaders draw the same numbers with any number of workers
-    ignored = frozenset({"worker"} if isinstance(trainer.model, MultimodalRecommender) else ())
+    ignored: frozenset[str] = frozenset()
+    if isinstance(trainer.model, MultimodalRecommender):
+        # our loaders draw the same numbers with any number of workers
+        ignored = frozenset({"worker"})
     if processes.is_main(config):
         record = None if state.loader is None else record_of(state.loader)
         found = restore.plan(Path(resume_file), config, ignored, trainer.logger.warning, record)
@@ -354,8 +357,11 @@ def save_checkpoint(
         return
 
     # RecBole's -1: there was nothing left to train.
-    epoch = epoch if epoch >= 0 else trainer.start_epoch - 1
-    result = trainer.best_valid_result if state.latest_result is None else state.latest_result
+    if epoch < 0:
+        epoch = trainer.start_epoch - 1
+    result = state.latest_result
+    if result is None:
+        result = trainer.best_valid_result
     own = {"random": random_state(), "losses": None, "drawn": {}}
     content = full_state(trainer, epoch, result, loader_states(state.loader), own)
     checkpoint.write(trainer.config, Path(file), content)

@@ -42,7 +42,8 @@ def check_progress(trainer: TrainerLike, score: float) -> None:
     """
     state = training_state(trainer)
     state.valid_scores.append(float(score))
-    losses = [_total(trainer.train_loss_dict[epoch]) for epoch in sorted(trainer.train_loss_dict)]
+    by_epoch = sorted(trainer.train_loss_dict.items())
+    losses = [_total(loss) for _, loss in by_epoch]
 
     standing: dict[str, float] = {}
     if stands_still(losses, _TOLERANCE):
