@@ -91,8 +91,8 @@ def _check(options: argparse.Namespace) -> None:
     has_wrong_character = bool(set(name) & set("/\\ \t\r\n"))
     if not name or name.startswith(".") or has_wrong_character or len(name) > LONGEST_NAME:
         raise DataError(
-            f"--dataset: found {name[:LONGEST_NAME]!r}, allowed is a name of up to {LONGEST_NAME} characters without "
-            "spaces, slashes and a dot in front"
+            f"--dataset: found {name[:LONGEST_NAME]!r}, allowed is a name of up to {LONGEST_NAME} "
+            "characters without spaces, slashes and a dot in front"
         )
 
     for key, least in LEAST_VALUES.items():

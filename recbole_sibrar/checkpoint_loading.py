@@ -1,7 +1,8 @@
 """Reading of RecBole's checkpoints without running code of their choosing.
 
-A checkpoint holds RecBole's ``Config`` beside its tensors, so that torch refuses it with ``weights_only=True``. The
-reader here knows the classes of a RecBole checkpoint and refuses all others.
+A checkpoint holds RecBole's ``Config`` beside its tensors, so that torch refuses it with
+``weights_only=True``. The reader here knows the classes of a RecBole checkpoint and refuses all
+others.
 """
 
 from __future__ import annotations
@@ -40,8 +41,9 @@ def load_checkpoint(file: str | PathLike[str], map_location: Any = None) -> dict
         map_location: Where tensors go, as in ``torch.load``; None is the CPU where there is no GPU.
 
     Raises:
-        CheckpointError: The file does not exist, is no checkpoint, or asks for a class or function that no
-            RecBole checkpoint holds; such a class can be allowed with ``torch.serialization.add_safe_globals``.
+        CheckpointError: The file does not exist, is no checkpoint, or asks for a class or function
+            that no RecBole checkpoint holds; such a class can be allowed with
+            ``torch.serialization.add_safe_globals``.
     """
     if map_location is None and not torch.cuda.is_available():
         map_location = "cpu"
@@ -154,8 +156,9 @@ _PythonUnpickler: Any = pickle._Unpickler
 class _CheckpointUnpickler(_PythonUnpickler):
     """Rebuilds the values of a RecBole checkpoint, and refuses everything else.
 
-    A file may name ``Config``, yaml's loader and model classes, which RecBole's configuration refers to, but call none
-    of them (``Config`` evaluates strings as Python), and it may change the attributes of no class.
+    A file may name ``Config``, yaml's loader and model classes, which RecBole's configuration
+    refers to, but call none of them (``Config`` evaluates strings as Python), and it may change the
+    attributes of no class.
     """
 
     dispatch = dict(_PythonUnpickler.dispatch)

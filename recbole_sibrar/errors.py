@@ -108,7 +108,8 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     Args:
         name: The unknown name.
         known: Known names.
-        cutoff: Smallest similarity of a near name, from 0 to 1, as in ``difflib.get_close_matches``.
+        cutoff: Smallest similarity of a near name, from 0 to 1, as in
+            ``difflib.get_close_matches``.
 
     Example:
         >>> nearest("Item-Modalites", ["user_modalities", "item_modalities"])

@@ -19,8 +19,8 @@ __all__ = ["check_writable", "locked", "replacing", "try_lock"]
 def replacing(path: Path) -> Iterator[Path]:
     """Write a file as a whole or not at all.
 
-    The content goes to a temporary file in the same folder. It is renamed when the ``with`` block ends well, and
-    removed when the block ends in an exception.
+    The content goes to a temporary file in the same folder. It is renamed when the ``with`` block
+    ends well, and removed when the block ends in an exception.
 
     Args:
         path: The file.
@@ -61,8 +61,8 @@ def check_writable(path: Path, key: str) -> None:
 def locked(output: Path, key: str) -> Iterator[None]:
     """Keep other commands from writing an output while the ``with`` block runs.
 
-    The lock is the file ``.<name>.lock`` beside the output. The system releases the lock when the process ends, so the
-    file of a killed process blocks nobody.
+    The lock is the file ``.<name>.lock`` beside the output. The system releases the lock when the
+    process ends, so the file of a killed process blocks nobody.
 
     Args:
         output: The file or folder; its parent folder exists.
@@ -79,7 +79,8 @@ def locked(output: Path, key: str) -> Iterator[None]:
     descriptor = _acquire(path)
     if descriptor is None:
         raise DataError(
-            f"{key}: another command is writing {output} at this moment; wait for it, or name another"
+            f"{key}: another command is writing {output} at this moment; wait for it, or name "
+            "another"
         )
 
     try:
@@ -114,7 +115,8 @@ def try_lock(descriptor: int) -> bool:
         descriptor: Descriptor of the open file, ``file.fileno()``.
 
     Returns:
-        False if another process has locked the file. True where a file system has no locks: a lock is a courtesy there.
+        False if another process has locked the file. True where a file system has no locks: a lock
+        is a courtesy there.
     """
     import fcntl  # Windows has none
 

@@ -64,9 +64,9 @@ class Task:
 VectorsFrom = Callable[[int, Callable[[int], object]], Iterable[NDArray[Any]]]
 """Function to yield the vectors of the entities from a position on.
 
-It yields matrices float32 ``[any, d]`` in the order of the entities, with a row of NaN for an entity without a vector.
-The end of a block must be the end of a matrix. After each batch it calls its second argument with the number of
-entities.
+It yields matrices float32 ``[any, d]`` in the order of the entities, with a row of NaN for an
+entity without a vector. The end of a block must be the end of a matrix. After each batch it calls
+its second argument with the number of entities.
 """
 
 
@@ -105,7 +105,8 @@ def encode(task: Task, vectors_from: VectorsFrom, note: Callable[[str], None]) -
         if "out of memory" not in str(error):
             raise
         raise DataError(
-            f"{task.keys.batch_size}: {task.batch_size} {task.noun} at a time are too many for the memory"
+            f"{task.keys.batch_size}: {task.batch_size} {task.noun} at a time are too many for "
+            "the memory"
         ) from None
     except OSError as error:
         where = error.filename or task.partial
@@ -184,7 +185,8 @@ def _check_finite(ids: Sequence[str], block: NDArray[Any], key: str) -> None:
     wrong = ~np.isfinite(block).all(axis=1) & ~np.isnan(block).all(axis=1)
     if wrong.any():
         raise DataError(
-            f"{key}: the model's vector of '{ids[int(np.argmax(wrong))]}' has numbers that are not finite"
+            f"{key}: the model's vector of '{ids[int(np.argmax(wrong))]}' has numbers that are "
+            "not finite"
         )
 
 
@@ -216,8 +218,9 @@ def write_vectors(path: Path, ids: NDArray[Any], vectors: NDArray[Any]) -> None:
     """Write vectors for ``--item_feature NAME=FILE``.
 
     Args:
-        path: A file of type .npz (``ids`` and ``embedding``), .npy (the matrix; the ids are in the file
-            of this name with .ids.npy for .npy) or .parquet (columns ``id`` and ``embedding``).
+        path: A file of type .npz (``ids`` and ``embedding``), .npy (the matrix; the ids are in the
+            file of this name with .ids.npy for .npy) or .parquet (columns ``id`` and
+            ``embedding``).
         ids: The original ids, str ``[n]``.
         vectors: float32 ``[n, d]``.
 

@@ -93,8 +93,8 @@ def no_download(key: str, model: str, instead: str, reason: str, others: str = "
         others: Other values, as a clause.
     """
     return (
-        f"{key}: {model} cannot be downloaded, and is not among the models that were; check its name and the "
-        f"network, or name {instead}, from a machine that has one{others} ({reason})"
+        f"{key}: {model} cannot be downloaded, and is not among the models that were; check its "
+        f"name and the network, or name {instead}, from a machine that has one{others} ({reason})"
     )
 
 

@@ -47,12 +47,13 @@ def load_network(library: str, name: str, weights: str, device: str) -> ImageNet
     Args:
         library: ``timm`` or ``torchvision``.
         name: The network's name there.
-        weights: A file of weights, an installed package with one, or ``default`` for those of the library.
+        weights: A file of weights, an installed package with one, or ``default`` for those of the
+            library.
         device: cpu or cuda.
 
     Raises:
-        DataError: The library has no network of this name, the weights cannot be downloaded, or their file is missing
-            or holds those of another network.
+        DataError: The library has no network of this name, the weights cannot be downloaded, or
+            their file is missing or holds those of another network.
     """
     import_torchvision()
     weights = _weights_file(weights)
@@ -70,12 +71,13 @@ def _weights_file(weights: str) -> str:
     if len(packaged) > 1:
         found = ", ".join(map(str, packaged))
         raise DataError(
-            f"--weights: the package {weights} carries several files of weights, name one of {found}"
+            f"--weights: the package {weights} carries several files of weights, name one of "
+            f"{found}"
         )
     if not packaged:
         raise DataError(
-            f"--weights: there is no file {weights}; allowed is a file, an installed package that carries one, or "
-            f"{DEFAULT}"
+            f"--weights: there is no file {weights}; allowed is a file, an installed package that "
+            f"carries one, or {DEFAULT}"
         )
     return str(packaged[0])
 
@@ -122,7 +124,8 @@ def _torchvision(name: str, weights: str) -> tuple[Module, Callable[[Image], Ten
     ]
     if not linear:
         raise DataError(
-            f"--model: torchvision's {name} has no linear classifier to leave out; try --library timm"
+            f"--model: torchvision's {name} has no linear classifier to leave out; try --library "
+            "timm"
         )
     parent, _, child = linear[-1].rpartition(".")
     setattr(network.get_submodule(parent), child, torch.nn.Identity())

@@ -67,13 +67,14 @@ def find_images(source: Path, id_column: str | None = None, path_column: str = "
     """Find the images of a folder or of a table.
 
     Args:
-        source: A folder, searched with all folders in it; or a table for :func:`~.content.read_content`, with paths
-            relative to the table's folder.
+        source: A folder, searched with all folders in it; or a table for
+            :func:`~.content.read_content`, with paths relative to the table's folder.
         id_column: The table's column of ids; None for the usual names.
         path_column: The table's column of paths.
 
     Returns:
-        Paths (str, empty for a missing one), with the ids (str) as index. Those of a folder are sorted by path.
+        Paths (str, empty for a missing one), with the ids (str) as index. Those of a folder are
+        sorted by path.
 
     Raises:
         DataError: There is no image, an id occurs twice, or the table lacks a column.

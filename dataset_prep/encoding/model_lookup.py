@@ -21,7 +21,8 @@ def packaged_files(name: str, patterns: Sequence[str]) -> list[Path]:
     """Find files in an installed Python package.
 
     Args:
-        name: Name of the package; ``-``, ``_`` and ``.`` are the same, as are small and capital letters.
+        name: Name of the package; ``-``, ``_`` and ``.`` are the same, as are small and capital
+            letters.
         patterns: Patterns of the file's own name, such as ``*.pth``.
 
     Returns:
@@ -58,11 +59,12 @@ def _matching(package: Distribution, patterns: Sequence[str]) -> list[PurePosixP
 def offline_unless_reachable() -> Iterator[str]:
     """Keep Hugging Face's libraries from asking an unreachable hub for every file.
 
-    They try each request six times with waits of 31 seconds in all. Here a single request tests the hub. If it is out
-    of reach, only earlier downloads are used while the ``with`` block runs.
+    They try each request six times with waits of 31 seconds in all. Here a single request tests the
+    hub. If it is out of reach, only earlier downloads are used while the ``with`` block runs.
 
     Yields:
-        The reason of the refusal; empty if the hub answers, or if the user has set ``HF_HUB_OFFLINE``.
+        The reason of the refusal; empty if the hub answers, or if the user has set
+        ``HF_HUB_OFFLINE``.
     """
     from huggingface_hub import constants
 

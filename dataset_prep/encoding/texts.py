@@ -95,7 +95,8 @@ def load_model(name: str, device: str, key: str = "--model") -> SentenceTransfor
     """Load a ``SentenceTransformer`` from a folder, an installed package, or by its name on Hugging Face.
 
     Args:
-        name: A folder; else the name of an installed package with a model; else a name on Hugging Face.
+        name: A folder; else the name of an installed package with a model; else a name on Hugging
+            Face.
         device: cpu or cuda.
         key: The option for the model, for messages.
 
@@ -137,8 +138,8 @@ def _model_folder(name: str, key: str) -> Path | None:
     is_path = name.startswith((".", "/", "~")) or name.count("/") > 1
     if not name or folder.exists() or is_path:
         raise DataError(
-            f"{key}: there is no folder {name!r}; allowed is a folder, an installed package with a model, or a name on "
-            "Hugging Face"
+            f"{key}: there is no folder {name!r}; allowed is a folder, an installed package with "
+            "a model, or a name on Hugging Face"
         )
     return packaged_sentence_transformer(name)
 
@@ -158,7 +159,8 @@ def encode_texts(
 ) -> Iterator[NDArray[Any]]:
     """Yield the vectors of texts, float32 ``[block, d]``, a block of ``task`` at a time.
 
-    Batches are of texts of similar lengths, because a model computes as much for each text as for the longest.
+    Batches are of texts of similar lengths, because a model computes as much for each text as for
+    the longest.
     """
     for start in range(0, len(texts), task.block_size):
         block = texts[start : start + task.block_size]

@@ -19,11 +19,12 @@ _DECLARED: list[Library] = []
 def import_torchvision() -> bool:
     """Import torchvision, if it is installed, for later imports.
 
-    PyPI's torchvision for Linux is built for CUDA. Its native library cannot be loaded beside a torch built for the
-    CPU. Then the imports of torchvision, of timm and of transformers (a part of sentence-transformers) end in
-    "operator torchvision::nms does not exist": torchvision describes the results of two operators for object
-    detection, and its native library should have declared them. They are declared here instead. Encoding calls
-    neither of them: Pillow reads the images, and the networks consist of torch's own operators.
+    PyPI's torchvision for Linux is built for CUDA. Its native library cannot be loaded beside a
+    torch built for the CPU. Then the imports of torchvision, of timm and of transformers (a part of
+    sentence-transformers) end in "operator torchvision::nms does not exist": torchvision describes
+    the results of two operators for object detection, and its native library should have declared
+    them. They are declared here instead. Encoding calls neither of them: Pillow reads the images,
+    and the networks consist of torch's own operators.
 
     Returns:
         True if torchvision is installed.

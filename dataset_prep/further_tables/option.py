@@ -62,8 +62,8 @@ def add_option(parser: argparse.ArgumentParser, side: Side) -> None:
         action="append",
         default=[],
         help=f"a further table of the {side}s (CSV, TSV, JSON, Parquet) and its columns to use, as director=token_seq "
-        f"or 'language=token_seq languages' for another name of the field; types: {', '.join(TYPES)} (text is for "
-        "--encode, id names the column of ids); repeatable",
+        "or 'language=token_seq languages' for another name of the field; types: "
+        f"{', '.join(TYPES)} (text is for --encode, id names the column of ids); repeatable",
     )
 
 
@@ -90,7 +90,8 @@ def _parse(side: Side, value: Sequence[str]) -> FurtherTable:
     keys = [column.column for column in columns if column.type == ID]
     if len(keys) > 1:
         raise DataError(
-            f"--{side}_table: found the ids {' and '.join(keys)} of {file}, allowed is one column of ids"
+            f"--{side}_table: found the ids {' and '.join(keys)} of {file}, allowed is one column "
+            "of ids"
         )
     used = tuple(column for column in columns if column.type != ID)
     return FurtherTable(side, Path(file), used, keys[0] if keys else None)
@@ -103,6 +104,7 @@ def _column(side: Side, text: str) -> Column:
         raise DataError(f"--{side}_table: found '{text}', allowed is {_SHAPE}")
     if kind not in TYPES:
         raise DataError(
-            f"--{side}_table: found '{text}', allowed types are {', '.join(TYPES)}{nearest(kind, TYPES)}"
+            f"--{side}_table: found '{text}', allowed types are "
+            f"{', '.join(TYPES)}{nearest(kind, TYPES)}"
         )
     return Column(left, kind, "_".join((name or left).replace(":", " ").split()))

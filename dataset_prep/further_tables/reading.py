@@ -130,7 +130,8 @@ def _key(wanted: FurtherTable, table: Table) -> str:
     free = [name for name in [*usual, *table.names] if name not in used]
     if not free:
         raise DataError(
-            f"{wanted.option}: found every column of {table.path} used; name the one of the ids as COLUMN=id"
+            f"{wanted.option}: found every column of {table.path} used; name the one of the ids "
+            "as COLUMN=id"
         )
     return free[0]
 
@@ -163,7 +164,8 @@ def _with_first_numbers(table: Table, name: str, notes: list[str]) -> Table:
         return table
 
     notes.append(
-        f"{table.path.name}: {changed:,} cells of {name}, such as '{example}', are read as their first number."
+        f"{table.path.name}: {changed:,} cells of {name}, such as '{example}', are read as their "
+        "first number."
     )
     position = table.names.index(name)
     return replace(table, data=table.data.set_column(position, name, pa.array(cells, pa.string())))

@@ -24,8 +24,8 @@ _UNCLEAN = re.compile(f"(?! )[{_NO_TEXT}]|  |^ | $")
 def clean_token(value: str) -> str:
     """Write one value as the text of a cell.
 
-    Line breaks, tabs and other control characters become a space, several spaces one; a word that readers take for a
-    missing value gets an underscore: ``NA`` (Namibia) is ``NA_``.
+    Line breaks, tabs and other control characters become a space, several spaces one; a word that
+    readers take for a missing value gets an underscore: ``NA`` (Namibia) is ``NA_``.
 
     Args:
         value: Any text.
@@ -105,8 +105,8 @@ def id_cells(ids: pd.Index, source: str) -> pa.Array:
         first = cells[int(twice[0])]
         same = [ids[row] for row in twice if cells[int(row)] == first]
         raise DataError(
-            f"{source}: the ids {same[0]!r} and {same[1]!r} differ only in spaces or control characters, which an "
-            "atomic file cannot keep apart"
+            f"{source}: the ids {same[0]!r} and {same[1]!r} differ only in spaces or control "
+            "characters, which an atomic file cannot keep apart"
         )
 
     return cells

@@ -186,7 +186,8 @@ def _read_vectors(field: RawField, ids: pd.Index, file: Path) -> FieldColumn:
         found = matrix[np.argmax(broken)]
         number = found[~np.isfinite(found)][0]
         raise DataError(
-            f"{_where(field, ids, broken)} has a number {number}; allowed are finite float32 numbers"
+            f"{_where(field, ids, broken)} has a number {number}; allowed are finite float32 "
+            "numbers"
         )
 
     # From memory to a file and back as a map, so that only one field at a time is in memory.

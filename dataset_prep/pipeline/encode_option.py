@@ -39,8 +39,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="make vectors of the texts of item columns by a sentence transformer (a folder, an installed package, "
-        "or a name on Hugging Face), as encode-text does; the field is named as the column, that of several columns "
-        "text, or NAME; repeatable",
+        "or a name on Hugging Face), as encode-text does; the field is named as the column, that "
+        "of several columns text, or NAME; repeatable",
     )
     add_device_options(parser, prefix="encode_", noun="texts", metavar="N")
 

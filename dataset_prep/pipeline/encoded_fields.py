@@ -67,7 +67,8 @@ class Encoder:
         filled = np.flatnonzero([bool(text) for text in texts])
         if not len(filled):
             raise DataError(
-                f"--encode: none of the {len(ids)} {one.side}s has a text in {', '.join(one.columns)}"
+                f"--encode: none of the {len(ids)} {one.side}s has a text in "
+                f"{', '.join(one.columns)}"
             )
 
         found = self._encode(
@@ -158,8 +159,8 @@ def _source(one: Encoding, column: str, known: Mapping[str, RawField]) -> RawFie
     if found is None:
         texts = [field.name for field in known.values() if field.type in _TEXT_TYPES]
         raise DataError(
-            f"--encode: found '{column}', allowed are the texts of the {one.side}s: {', '.join(texts) or 'none'}"
-            f"{nearest(column, texts)}"
+            f"--encode: found '{column}', allowed are the texts of the {one.side}s: "
+            f"{', '.join(texts) or 'none'}{nearest(column, texts)}"
         )
     if found.type not in _TEXT_TYPES:
         raise DataError(f"--encode: found '{column}', which is {found.type}; allowed are texts")

@@ -59,8 +59,9 @@ def find_entities(
     Args:
         raw: The raw data set, with the fields to keep.
         inter: Its interactions after all filters.
-        keep: ``user`` and ``item`` -> ``interacted``, or ``all`` to keep those of the tables without an
-            interaction in the raw data as well. Entities with filtered interactions are not new, and are left out.
+        keep: ``user`` and ``item`` -> ``interacted``, or ``all`` to keep those of the tables
+            without an interaction in the raw data as well. Entities with filtered interactions are
+            not new, and are left out.
     """
     entities: dict[Side, Entities] = {}
     for side, fields in zip(SIDES, (raw.user_fields, raw.item_fields), strict=True):

@@ -35,11 +35,12 @@ def filter_interactions(inter: pd.DataFrame, filters: Filters) -> tuple[pd.DataF
         filters: The options.
 
     Returns:
-        The remaining rows, in their order, each pair once; and a line of the report for each filter. The frame has
-        a ``count`` if ``inter`` has one or ``min_interactions`` is above 1.
+        The remaining rows, in their order, each pair once; and a line of the report for each
+        filter. The frame has a ``count`` if ``inter`` has one or ``min_interactions`` is above 1.
 
     Raises:
-        DataError: There are no ratings to filter by, an interaction has no user or item, or nothing is left.
+        DataError: There are no ratings to filter by, an interaction has no user or item, or nothing
+            is left.
     """
     for name in ("user_id", "item_id"):
         if (_codes(inter, name) < 0).any():
@@ -49,7 +50,8 @@ def filter_interactions(inter: pd.DataFrame, filters: Filters) -> tuple[pd.DataF
     if filters.min_rating is not None:
         if "rating" not in inter:
             raise DataError(
-                "--min_rating: the data set has no ratings; leave the option out, or write --min_rating none"
+                "--min_rating: the data set has no ratings; leave the option out, or write "
+                "--min_rating none"
             )
         inter = inter[inter["rating"].to_numpy() >= filters.min_rating]
         steps.append(_step(f"rating of at least {filters.min_rating:g} (--min_rating)", inter))
@@ -157,8 +159,8 @@ def first_of_each_pair(
     Args:
         users: int ``[n]``, codes.
         items: int ``[n]``, codes.
-        timestamps: float ``[n]``; the first event is the one with the smallest, among equal ones and without
-            timestamps the first row. NaN is later than every number.
+        timestamps: float ``[n]``; the first event is the one with the smallest, among equal ones
+            and without timestamps the first row. NaN is later than every number.
         counts: int ``[n]``, number of events of a row; None for one.
 
     Returns:

@@ -71,14 +71,15 @@ def choose_fields(
     for name in names:
         if names.count(name) > 1:
             raise DataError(
-                f"--{side}_feature: two fields of the {side}s are named '{name}'; name one of them otherwise, here or "
-                "behind the type or model in --columns and --encode"
+                f"--{side}_feature: two fields of the {side}s are named '{name}'; name one of "
+                "them otherwise, here or behind the type or model in --columns and --encode"
             )
 
     for name in wanted or ():
         if name not in names:
             raise DataError(
-                f"--{side}_features: found '{name}', allowed are {', '.join(names) or 'none'}{nearest(name, names)}"
+                f"--{side}_features: found '{name}', allowed are "
+                f"{', '.join(names) or 'none'}{nearest(name, names)}"
             )
     return [field for field in fields if wanted is None or field.name in wanted]
 
@@ -210,7 +211,8 @@ def _without_empty(side: str, columns: list[FieldColumn], notes: list[str]) -> l
     for column in columns:
         if not column.available.any():
             notes.append(
-                f"The field {column.column.field.name} is left out: no {side} that is kept has a value."
+                f"The field {column.column.field.name} is left out: no {side} that is kept has a "
+                "value."
             )
     return [column for column in columns if column.available.any()]
 

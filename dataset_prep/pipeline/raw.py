@@ -14,8 +14,9 @@ from ..readers.entity_file import EntityFile
 Values = pd.Series | NDArray[Any]
 """Values of a field for n entities, in their order.
 
-``token``: object Series of str, None if missing; ``float``: float64 Series, NaN if missing; ``token_seq``: object
-Series of lists of str, empty if missing; ``float_seq``: float32 array ``[n, size]``, a row of NaN if missing.
+``token``: object Series of str, None if missing; ``float``: float64 Series, NaN if missing;
+``token_seq``: object Series of lists of str, empty if missing; ``float_seq``: float32 array
+``[n, size]``, a row of NaN if missing.
 """
 
 
@@ -74,8 +75,8 @@ class RawData:
 
     inter: pd.DataFrame
     """``user_id`` and ``item_id`` as categoricals of str (their original ids), and any of ``rating`` (float64),
-    ``timestamp`` (float64, seconds since 1970), ``count`` (int64) and ``part`` (categorical of str, the part of a
-    published split)."""
+    ``timestamp`` (float64, seconds since 1970), ``count`` (int64) and ``part`` (categorical of str,
+    the part of a published split)."""
     user_fields: Sequence[RawField] = ()
     """Fields of the users."""
     item_fields: Sequence[RawField] = ()
@@ -105,7 +106,8 @@ def column_field(name: str, kind: str, values: pd.Series, file: EntityFile) -> R
     Args:
         name: Name of the field.
         kind: ``token``, ``token_seq`` or ``float``.
-        values: Values in the form of :data:`Values`, with the original ids (str, each once) as index.
+        values: Values in the form of :data:`Values`, with the original ids (str, each once) as
+            index.
         file: The file, to compare its ids with those of the interactions.
     """
     notes: list[str] = []

@@ -97,8 +97,9 @@ class Report:
 
         parts = [
             f"# {self.dataset}",
-            f"{last.interactions:,} interactions of {last.users:,} users with {last.items:,} items, density "
-            f"{self.density:.4%}.{without} Made by `recbole-sibrar prepare {self.converter}`, version {self.version}.",
+            f"{last.interactions:,} interactions of {last.users:,} users with {last.items:,} "
+            f"items, density {self.density:.4%}.{without} Made by `recbole-sibrar prepare "
+            f"{self.converter}`, version {self.version}.",
             "## Filters",
             _table(("left after", "interactions", "users", "items"), steps),
             "## Modalities",
@@ -168,10 +169,10 @@ def configuration(report: Report, inter_fields: Sequence[str]) -> str:
         keys, sort_keys=False, allow_unicode=True, default_flow_style=None, width=1000
     )
     return (
-        f"# How models read {report.dataset}. Keys on the command line and in configuration files go before these.\n"
-        f"# Made by recbole-sibrar prepare {report.converter}. Models of the plugin load all user and item fields\n"
-        "# as well; for a model of RecBole add what it needs to load_col, such as item: [item_id, genres].\n"
-        + lines
+        f"# How models read {report.dataset}. Keys on the command line and in configuration files "
+        f"go before these.\n# Made by recbole-sibrar prepare {report.converter}. Models of the "
+        "plugin load all user and item fields\n# as well; for a model of RecBole add what it "
+        "needs to load_col, such as item: [item_id, genres].\n" + lines
     )
 
 

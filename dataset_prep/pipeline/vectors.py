@@ -58,8 +58,8 @@ def _gather(
 
     if not gathering.seen.any():
         raise DataError(
-            f"{path}: none of its ids, such as '{gathering.example}', is one of the data set, such as '{ids[0]}'; "
-            f"the feature '{name}' needs the original ids of the data set"
+            f"{path}: none of its ids, such as '{gathering.example}', is one of the data set, "
+            f"such as '{ids[0]}'; the feature '{name}' needs the original ids of the data set"
         )
     notes.extend(gathering.notes(name))
     return gathering.matrix
@@ -120,7 +120,8 @@ class _Gathering:
 
         if size != self.matrix.shape[1]:
             raise DataError(
-                f"{self._path}: the vector of '{keys[0]}' has {size} numbers, those before it {self.matrix.shape[1]}"
+                f"{self._path}: the vector of '{keys[0]}' has {size} numbers, those before it "
+                f"{self.matrix.shape[1]}"
             )
 
     def notes(self, name: str) -> list[str]:
@@ -133,11 +134,13 @@ class _Gathering:
         file = self._path.name
         if self._n_foreign:
             notes.append(
-                f"{name}: {self._n_foreign:,} vectors of {file} belong to ids that no interaction has; left out."
+                f"{name}: {self._n_foreign:,} vectors of {file} belong to ids that no interaction "
+                "has; left out."
             )
         if self._n_missing:
             notes.append(
-                f"{name}: {self._n_missing:,} vectors of {file} are NaN as a whole; they are missing values."
+                f"{name}: {self._n_missing:,} vectors of {file} are NaN as a whole; they are "
+                "missing values."
             )
         return notes
 
@@ -154,8 +157,8 @@ def _check_finite(path: Path, keys: NDArray[Any], block: NDArray[Any]) -> int:
         row = int(np.flatnonzero(broken)[0])
         found = block[row][~np.isfinite(vectors[row])][0]
         raise DataError(
-            f"{path}: the vector of '{keys[row]}' has the number {found}, allowed are finite float32 numbers; "
-            "leave the id out for a missing value"
+            f"{path}: the vector of '{keys[row]}' has the number {found}, allowed are finite "
+            "float32 numbers; leave the id out for a missing value"
         )
 
     return int(missing.sum())

@@ -65,7 +65,8 @@ def check_target(folder: Path, source: Path, overwrite: bool) -> None:
         overwrite: True to replace an existing data set.
 
     Raises:
-        DataError: There is one and it may not be, the folder holds something else, or it cannot be written to.
+        DataError: There is one and it may not be, the folder holds something else, or it cannot be
+            written to.
     """
     if folder.resolve() in (source.resolve(), *source.resolve().parents):
         raise DataError(
@@ -80,11 +81,13 @@ def check_target(folder: Path, source: Path, overwrite: bool) -> None:
         )
         if foreign:
             raise DataError(
-                f"--output_path: {folder} holds {sorted(foreign)[0]}, which is no file of a data set; move it"
+                f"--output_path: {folder} holds {sorted(foreign)[0]}, which is no file of a data "
+                "set; move it"
             )
         if not overwrite:
             raise DataError(
-                f"--output_path: {folder} exists; replace it with --overwrite, or name another --dataset"
+                f"--output_path: {folder} exists; replace it with --overwrite, or name another "
+                "--dataset"
             )
 
     try:
@@ -109,12 +112,12 @@ def replacing_folder(folder: Path) -> Iterator[tuple[Path, Path]]:
     """Write a folder under a temporary name beside it. It takes its place after a ``with`` block without an exception.
 
     Args:
-        folder: The folder. The caller holds its lock, so a folder of the temporary name is left of a killed process and
-            is removed.
+        folder: The folder. The caller holds its lock, so a folder of the temporary name is left of
+            a killed process and is removed.
 
     Yields:
-        The folder to write to, and one for intermediate files. After an exception both are removed, and the old folder
-        stays as it was.
+        The folder to write to, and one for intermediate files. After an exception both are removed,
+        and the old folder stays as it was.
     """
     temporary = folder.with_name(f".{folder.name}.writing")
     new, scratch, old = (temporary / name for name in ("new", "scratch", "old"))

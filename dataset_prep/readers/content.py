@@ -40,15 +40,16 @@ def read_content(
     """Read ids and text from a table.
 
     Args:
-        path: CSV, TSV, JSONL, JSON (an object of id -> text, an object of id -> object, or a list of objects), each
-            also packed as .gz; Parquet; or an atomic file (.item, .user), with names of columns without their type.
+        path: CSV, TSV, JSONL, JSON (an object of id -> text, an object of id -> object, or a list
+            of objects), each also packed as .gz; Parquet; or an atomic file (.item, .user), with
+            names of columns without their type.
         id_column: The column of the ids; None for the first existing one of :data:`ID_COLUMNS`.
         columns: The columns of text; None for the only one beside the ids.
         key: The option for ``columns``, for messages.
 
     Returns:
-        The ids as index (str, each once), and the columns as str, empty for a missing value. Elements of a list
-        are joined by spaces.
+        The ids as index (str, each once), and the columns as str, empty for a missing value.
+        Elements of a list are joined by spaces.
 
     Raises:
         DataError: The file cannot be read, lacks a column, or an id is missing or occurs twice.
@@ -72,7 +73,8 @@ def read_content(
     ids = texts[id_column]
     if (ids == "").any():
         raise DataError(
-            f"{path}, row {int(np.argmax(ids == '')) + 1}: column '{id_column}' is empty; a row needs an id"
+            f"{path}, row {int(np.argmax(ids == '')) + 1}: column '{id_column}' is empty; a row "
+            "needs an id"
         )
 
     check_unique(ids, str(path))
@@ -86,7 +88,8 @@ def check_unique(ids: pd.Series, source: str) -> None:
         rows = np.flatnonzero(ids == twice.iloc[0]) + 1
         where = f"rows {rows[0]} and {rows[1]}"
         raise DataError(
-            f"{source}: the id '{twice.iloc[0]}' occurs {len(rows)} times ({where}), allowed is once"
+            f"{source}: the id '{twice.iloc[0]}' occurs {len(rows)} times ({where}), allowed is "
+            "once"
         )
 
 
@@ -129,7 +132,8 @@ def _text(cell: Any, path: Path, column: str) -> str:
         return " ".join(filter(None, (_text(element, path, column) for element in cell)))
     if isinstance(cell, dict):
         raise DataError(
-            f"{path}, column '{column}': found an object, allowed are text, numbers and lists of them"
+            f"{path}, column '{column}': found an object, allowed are text, numbers and lists of "
+            "them"
         )
     if cell is None or cell is pd.NA or cell != cell:
         return ""
@@ -196,8 +200,9 @@ def json_records(path: Path) -> Iterator[dict[str, Any]]:
     """Read the objects of a JSON file.
 
     Args:
-        path: ``.jsonl`` or ``.ndjson`` with an object a line; ``.json`` with a list of objects, an object of objects or
-            texts by id, or an object a line; packed as ``.gz``, ``.bz2`` or ``.zst`` or not.
+        path: ``.jsonl`` or ``.ndjson`` with an object a line; ``.json`` with a list of objects, an
+            object of objects or texts by id, or an object a line; packed as ``.gz``, ``.bz2`` or
+            ``.zst`` or not.
 
     Raises:
         DataError: It is no JSON, or holds something else than objects.
@@ -250,7 +255,8 @@ def _rows(file: IO[str], path: Path, separator: str) -> Iterator[dict[str, str]]
                 where = f"{path}, line {reader.line_num}"
                 found = f"found {len(row)} columns, allowed are {len(names)} ({', '.join(names)})"
                 raise DataError(
-                    f"{where}: {found}; a text with the separator in it has to stand in quotation marks"
+                    f"{where}: {found}; a text with the separator in it has to stand in quotation "
+                    "marks"
                 )
             if row:
                 yield dict(zip(names, row, strict=True))
@@ -293,7 +299,8 @@ def _once(pairs: list[tuple[str, Any]], place: str) -> dict[str, Any]:
 def _object(value: Any, place: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise DataError(
-            f"{place}: found {str(value)[:40]!r}, allowed is an object such as {{'id': 'a', 'text': 'b'}}"
+            f"{place}: found {str(value)[:40]!r}, allowed is an object such as {{'id': 'a', "
+            f"'text': 'b'}}"
         )
     return value
 

@@ -45,7 +45,7 @@ def separator_of(path: Path, others: Sequence[str] = ()) -> str:
     if ending not in SEPARATORS:
         endings = ", ".join([*SEPARATORS, *others])
         raise DataError(
-            f"{path}: found the ending '{ending}', allowed are .parquet and, packed or not, {endings}; name the "
-            "separator of a text file of another name with --separator"
+            f"{path}: found the ending '{ending}', allowed are .parquet and, packed or not, "
+            f"{endings}; name the separator of a text file of another name with --separator"
         )
     return SEPARATORS[ending]

@@ -38,14 +38,15 @@ class Expected:
 class EntityFile:
     """A file with a line or a vector for each user or item.
 
-    Its readers pass on the ids of its lines. It counts the users or items with a line, and refuses a file without any
-    match. A file of several fields is compared once.
+    Its readers pass on the ids of its lines. It counts the users or items with a line, and refuses
+    a file without any match. A file of several fields is compared once.
 
     Args:
         name: Name of the file, for messages.
         is_table: True for a table of the users or items, False for a file of vectors.
         read_ids: Reads the ids of the file, to find those without an interaction.
-        other_columns: Reads other columns of the file by their names, to recognise a wrong column of ids.
+        other_columns: Reads other columns of the file by their names, to recognise a wrong column
+            of ids.
         column_option: The option for the column of ids.
     """
 
@@ -108,8 +109,8 @@ class EntityFile:
     def _nobody(self, expected: Expected) -> str:
         side = "a user" if expected.side == "user" else "an item"
         found = (
-            f"{self.name}: none of its ids, such as {_some(self._foreign)}, is that of {side} of the interactions, "
-            f"such as {_some(expected.ids)}"
+            f"{self.name}: none of its ids, such as {_some(self._foreign)}, is that of {side} of "
+            f"the interactions, such as {_some(expected.ids)}"
         )
         return f"{found}{self._reason(expected, expected.ids)}"
 
@@ -122,8 +123,8 @@ class EntityFile:
         without = expected.ids[~self._seen]
         what = "line" if self.is_table else "vector"
         said = (
-            f"{self.name} has a {what} for {n_seen:,} of the {n:,} {expected.side}s with interactions "
-            f"({n_seen / n:.1%}); without one are {_some(without)}"
+            f"{self.name} has a {what} for {n_seen:,} of the {n:,} {expected.side}s with "
+            f"interactions ({n_seen / n:.1%}); without one are {_some(without)}"
         )
         found = recognise(list(without[:COMPARED]), self._foreign) if self._foreign else None
         if found is not None:

@@ -68,17 +68,18 @@ DIFFERENCES = (
     ),
     Difference(
         _quotes,
-        "one of the files has quotation marks around its ids; name its quotation mark (--quote in prepare generic), or "
-        "remove the marks",
+        "one of the files has quotation marks around its ids; name its quotation mark (--quote "
+        "in prepare generic), or remove the marks",
     ),
     Difference(
         _point,
-        "whole numbers have a decimal point in one of the files, as pandas writes columns with empty cells; write them "
-        "without, in pandas with .astype('Int64')",
+        "whole numbers have a decimal point in one of the files, as pandas writes columns with "
+        "empty cells; write them without, in pandas with .astype('Int64')",
     ),
     Difference(
         _zeros,
-        "one of the files has lost leading zeros; export it again with its ids as text, in pandas with dtype=str",
+        "one of the files has lost leading zeros; export it again with its ids as text, in "
+        "pandas with dtype=str",
     ),
     Difference(str.casefold, "they differ in small and capital letters; write them alike"),
     Difference(
@@ -87,7 +88,8 @@ DIFFERENCES = (
     ),
     Difference(
         _all,
-        "they differ in spaces, quotation marks, decimal points, zeros or capital letters; write them alike",
+        "they differ in spaces, quotation marks, decimal points, zeros or capital letters; write "
+        "them alike",
     ),
 )
 """Known differences. Of several with most explained ids, the first is reported."""
@@ -137,7 +139,8 @@ def _prefixes(ours: Sequence[str], theirs: Sequence[str]) -> list[Difference]:
     return [
         Difference(
             lambda text, prefix=prefix: text.removeprefix(prefix),  # type: ignore[misc]
-            f"one of the files has '{prefix}' in front of every id; remove it there, or write it in the other as well",
+            f"one of the files has '{prefix}' in front of every id; remove it there, or write it "
+            "in the other as well",
         )
         for prefix in prefixes
         if prefix

@@ -57,11 +57,12 @@ class Codes:
 class PairTable:
     """One row for each pair of a user and an item, with columns reduced over its events.
 
-    With n pairs and c columns it holds ``8 n (1 + c)`` bytes, and while events are merged ``9 n`` more and
-    :data:`PENDING_EVENTS` events.
+    With n pairs and c columns it holds ``8 n (1 + c)`` bytes, and while events are merged ``9 n``
+    more and :data:`PENDING_EVENTS` events.
 
     Args:
-        reductions: Column -> function of two values, such as ``{"count": np.add, "timestamp": np.minimum}``.
+        reductions: Column -> function of two values, such as
+            ``{"count": np.add, "timestamp": np.minimum}``.
         types: The type of each column.
     """
 

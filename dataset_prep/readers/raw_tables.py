@@ -57,8 +57,8 @@ class Table:
         for name in names:
             if name not in self.names:
                 raise DataError(
-                    f"{key}: found '{name}', allowed are the columns of {self.path}: {', '.join(self.names)}"
-                    f"{nearest(name, self.names)}"
+                    f"{key}: found '{name}', allowed are the columns of {self.path}: "
+                    f"{', '.join(self.names)}{nearest(name, self.names)}"
                 )
 
     def refuse(self, row: int, name: str, allowed: str) -> NoReturn:
@@ -70,7 +70,8 @@ class Table:
         found = repr(self.data[name][row].as_py())
         shown = found if len(found) <= SHOWN else f"{found[:SHOWN]}..."
         raise DataError(
-            f"{self.path}, {self.unit} {row + self.first_row}, column {name}: found {shown}, allowed is {allowed}"
+            f"{self.path}, {self.unit} {row + self.first_row}, column {name}: found {shown}, "
+            f"allowed is {allowed}"
         )
 
     def categories(self, name: str, required: bool = True) -> pd.Categorical:

@@ -41,8 +41,10 @@ def read_text(
         separator: Separator of columns.
         names: Names of the columns of a file without a header.
         encoding: Encoding of the file.
-        quote: Quotation mark of cells with separators or line breaks inside, as in CSV; None if there is none.
-        header: True if the first line names the columns, unless ``names`` does; else they are 1, 2, 3, ...
+        quote: Quotation mark of cells with separators or line breaks inside, as in CSV; None if
+            there is none.
+        header: True if the first line names the columns, unless ``names`` does; else they are 1, 2,
+            3, ...
 
     Raises:
         DataError: It cannot be read, or a line has another number of columns.

@@ -26,8 +26,9 @@ def read_records_table(path: Path) -> Table:
         path: One object a line, a list of objects, or an object of objects by id; packed or not.
 
     Returns:
-        Columns of numbers, truth values, texts or lists of these. A column with values of several kinds holds texts;
-        one with objects or lists of lists holds structures, and becomes no field.
+        Columns of numbers, truth values, texts or lists of these. A column with values of several
+        kinds holds texts; one with objects or lists of lists holds structures, and becomes no
+        field.
 
     Raises:
         DataError: It cannot be read, holds no object, or an object is not as it should be.

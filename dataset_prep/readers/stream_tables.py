@@ -130,7 +130,8 @@ class StreamTable:
             if name in self.types and not self._holds(cell, self.types[name]):
                 found = cell.decode(errors="replace")
                 raise DataError(
-                    f"{where}, column '{name}': found '{found}', allowed is {ALLOWED[self.types[name]]}"
+                    f"{where}, column '{name}': found '{found}', allowed is "
+                    f"{ALLOWED[self.types[name]]}"
                 )
 
         raise DataError(f"{where}: {' '.join(reason.split())}")

@@ -58,7 +58,8 @@ def read_blocks(path: Path, size: int | None = None) -> Iterator[Block]:
 
     Args:
         path: The file; it is decompressed if its name ends in ``.bz2`` or ``.gz``.
-        size: Bytes of a block after decompression (default: :data:`BLOCK_BYTES`); a longer line makes it longer.
+        size: Bytes of a block after decompression (default: :data:`BLOCK_BYTES`); a longer line
+            makes it longer.
 
     Yields:
         The blocks, from the first line to the last.

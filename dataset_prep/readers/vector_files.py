@@ -32,10 +32,11 @@ def reader_of(path: Path, name: str = "") -> Read:
     """Choose the reader of a file.
 
     Args:
-        path: ``.npz`` with an array of ids and a matrix, or several of which one has the name of the field; ``.npy``
-            with a list of ids beside it; ``.parquet`` with the ids in the first column and a column of lists or columns
-            of numbers; ``.tsv``, ``.txt`` or ``.csv``, packed or not, with the ids in the first column and the numbers
-            in the others, or in one, separated by spaces.
+        path: ``.npz`` with an array of ids and a matrix, or several of which one has the name of
+            the field; ``.npy`` with a list of ids beside it; ``.parquet`` with the ids in the first
+            column and a column of lists or columns of numbers; ``.tsv``, ``.txt`` or ``.csv``,
+            packed or not, with the ids in the first column and the numbers in the others, or in
+            one, separated by spaces.
         name: Name of the field.
 
     Returns:
@@ -61,7 +62,8 @@ def _npz(path: Path, name: str) -> Blocks:
         archive = np.load(path, allow_pickle=False)
         if isinstance(archive, np.ndarray):
             raise DataError(
-                f"{path}: found a single array, allowed are two, of ids and of vectors, as np.savez writes"
+                f"{path}: found a single array, allowed are two, of ids and of vectors, as "
+                "np.savez writes"
             )
         with archive:
             arrays = {key: archive[key] for key in archive.files}
@@ -88,7 +90,8 @@ def _npy(path: Path) -> Blocks:
     listed = next((file for file in candidates if file.is_file()), None)
     if listed is None:
         raise DataError(
-            f"{path}: its ids are missing, allowed are {' or '.join(file.name for file in candidates)} beside it"
+            f"{path}: its ids are missing, allowed are "
+            f"{' or '.join(file.name for file in candidates)} beside it"
         )
 
     if listed.suffix == ".npy":
@@ -118,7 +121,8 @@ def _load(path: Path, mmap_mode: Literal["r"] | None = None) -> NDArray[Any]:
 def _aligned(path: Path, keys: NDArray[Any], matrix: NDArray[Any]) -> Blocks:
     if len(keys) != len(matrix) or not len(keys):
         raise DataError(
-            f"{path}: found {len(keys)} ids and {len(matrix)} vectors, allowed are as many, and one at least"
+            f"{path}: found {len(keys)} ids and {len(matrix)} vectors, allowed are as many, and "
+            "one at least"
         )
     if matrix.dtype.kind not in "fiu":
         raise DataError(f"{path}: found vectors of type {matrix.dtype}, allowed are numbers")

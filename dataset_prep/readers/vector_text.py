@@ -28,11 +28,12 @@ def read_text_vectors(path: Path) -> Blocks:
     """Read a ``.tsv``, ``.txt`` or ``.csv`` file, packed or not, with or without a header.
 
     Args:
-        path: Its first column holds the ids, the others the numbers; or the second the numbers, separated by spaces
-            or commas, in brackets or not. Cells of ``.csv`` can be quoted.
+        path: Its first column holds the ids, the others the numbers; or the second the numbers,
+            separated by spaces or commas, in brackets or not. Cells of ``.csv`` can be quoted.
 
     Raises:
-        DataError: It cannot be read, a line has another number of columns, or a cell holds no number.
+        DataError: It cannot be read, a line has another number of columns, or a cell holds no
+            number.
     """
     separator = SEPARATORS[ending_of(path)]
     quote = '"' if separator == "," else False
@@ -132,7 +133,8 @@ def to_matrix(path: Path, keys: NDArray[Any], lists: pa.Array) -> tuple[NDArray[
     if len(set(lengths.tolist())) > 1:
         row = int(np.flatnonzero(lengths != lengths[0])[0])
         raise DataError(
-            f"{path}: the vector of '{keys[present][row]}' has {lengths[row]} numbers, those before it {lengths[0]}"
+            f"{path}: the vector of '{keys[present][row]}' has {lengths[row]} numbers, those "
+            f"before it {lengths[0]}"
         )
     size = int(lengths[0]) if len(lengths) else 1
     return keys[present], pc.list_flatten(lists).cast(pa.float64()).to_numpy(

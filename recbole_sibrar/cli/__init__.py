@@ -1,8 +1,8 @@
 """Commands: ``run_recbole``, ``run_recbole_group`` and ``run_hyper`` with RecBole's options; ``recbole-sibrar``.
 
-A command is a module with ``add_arguments(parser)``, a frozen dataclass ``Options`` and ``run(args) -> int``. It is
-imported when it is chosen. Slow imports, such as torch and RecBole, belong inside ``run``, after the options have been
-checked.
+A command is a module with ``add_arguments(parser)``, a frozen dataclass ``Options`` and
+``run(args) -> int``. It is imported when it is chosen. Slow imports, such as torch and RecBole,
+belong inside ``run``, after the options have been checked.
 """
 
 from __future__ import annotations
@@ -82,7 +82,8 @@ COMMANDS = {
     ),
     "gap": Command(
         "cli.gap",
-        "measure the distance between the modalities of an item in trained models, with tables and figures",
+        "measure the distance between the modalities of an item in trained models, with tables "
+        "and figures",
     ),
     "significance": Command(
         "cli.significance", "compare models by the results of their users, with paired tests"

@@ -176,7 +176,8 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         finished = sum(run.finished for run in runs)
         note(
-            f"interrupted; {finished} of {len(runs)} runs are finished, the same command continues with the others"
+            f"interrupted; {finished} of {len(runs)} runs are finished, the same command "
+            "continues with the others"
         )
         return INTERRUPTED
 

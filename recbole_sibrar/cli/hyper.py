@@ -39,8 +39,8 @@ _LEAST = {"max_evals": 1, "num_samples": 1, "grace_period": 1, "early_stop": 0}
 """Smallest values of the options with numbers."""
 
 _EPILOG = (
-    "Any key of the configuration can be given as --key=value, for all trials. Only the best trial is "
-    "evaluated on the test part, once, at the end of the search."
+    "Any key of the configuration can be given as --key=value, for all trials. Only the best "
+    "trial is evaluated on the test part, once, at the end of the search."
 )
 
 
@@ -241,7 +241,8 @@ def run(args: argparse.Namespace) -> int:
     """Run the program.
 
     Returns:
-        Exit status: 0, 1 if all trials or the test of the best one have failed, or 130 after Ctrl-C.
+        Exit status: 0, 1 if all trials or the test of the best one have failed, or 130 after
+        Ctrl-C.
 
     Raises:
         ConfigError: An option, a configuration or a file cannot be used.
@@ -301,7 +302,8 @@ def _search_and_conclude(
         except KeyboardInterrupt:
             runner.children.stop()
             note(
-                f"interrupted; {len(record.ended)} trials have ended, the same command with --resume continues"
+                f"interrupted; {len(record.ended)} trials have ended, the same command with "
+                "--resume continues"
             )
             return INTERRUPTED
 

@@ -189,7 +189,8 @@ def parse_overrides(arguments: Sequence[str]) -> dict[str, str]:
         Keys and values, as written.
 
     Raises:
-        ConfigError: An argument has another form (RecBole would ignore it), or a key has two values.
+        ConfigError: An argument has another form (RecBole would ignore it), or a key has two
+            values.
     """
     overrides: dict[str, str] = {}
     for position, argument in enumerate(arguments):

@@ -1,7 +1,7 @@
 """Communication between the processes that train one model together, its ranks.
 
-With one process every function returns its own value. All ranks have to call a collective function, in the same order:
-a call behind a condition that differs between ranks would wait for ever.
+With one process every function returns its own value. All ranks have to call a collective function,
+in the same order: a call behind a condition that differs between ranks would wait for ever.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Batch norm and losses over the rows of all processes, with the results of one process with all rows.
 
-DistributedDataParallel averages the gradients of the processes' losses. For a loss that is a mean over rows, this is
-the gradient of one process with all rows. Batch norm and the contrastive loss of a batch are no such means; they need
-this module.
+DistributedDataParallel averages the gradients of the processes' losses. For a loss that is a mean
+over rows, this is the gradient of one process with all rows. Batch norm and the contrastive loss of
+a batch are no such means; they need this module.
 """
 
 from __future__ import annotations
@@ -113,8 +113,8 @@ def _summed(values: Tensor, group: dist.ProcessGroup) -> Tensor:
 class _Gather(torch.autograd.Function):
     """Concatenation of the rows of all ranks.
 
-    Every rank has the gradient by all rows. It keeps the part of its own rows, times the number of ranks, because
-    DistributedDataParallel divides by it.
+    Every rank has the gradient by all rows. It keeps the part of its own rows, times the number of
+    ranks, because DistributedDataParallel divides by it.
     """
 
     @staticmethod

@@ -40,8 +40,8 @@ def metadata_fields(path: Path) -> list[RawField]:
 def parse_price(value: object) -> float | None:
     """Parse a price of the metadata; None for a value without one.
 
-    A text with exactly one number, such as ``from 12.99`` or ``$1,299.00``, is that number; any other text, such as
-    ``—`` or a range, is no price.
+    A text with exactly one number, such as ``from 12.99`` or ``$1,299.00``, is that number; any
+    other text, such as ``—`` or a range, is no price.
     """
     if isinstance(value, str):
         numbers = _NUMBER.findall(value)

@@ -17,7 +17,8 @@ def read(input_path: Path, category: str) -> RawData:
     """Read the downloaded files of a category.
 
     Args:
-        input_path: Folder of the files. The first existing file of reviews is used: JSON lines, then ratings only.
+        input_path: Folder of the files. The first existing file of reviews is used: JSON lines,
+            then ratings only.
         category: The category, as in the names of its files.
 
     Returns:

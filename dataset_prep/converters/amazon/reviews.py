@@ -35,8 +35,9 @@ def read_reviews(path: Path) -> pd.DataFrame:
         path: ``<category>.jsonl`` or ``<category>.csv``, plain or compressed.
 
     Returns:
-        ``user_id``, ``item_id`` (the ``parent_asin``, as in the metadata), ``rating`` and ``timestamp`` in seconds
-        since 1970, a row for each review; a user may have reviewed an item several times.
+        ``user_id``, ``item_id`` (the ``parent_asin``, as in the metadata), ``rating`` and
+        ``timestamp`` in seconds since 1970, a row for each review; a user may have reviewed an item
+        several times.
 
     Raises:
         DataError: The file has a wrong value, or has no reviews.

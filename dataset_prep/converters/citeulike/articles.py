@@ -83,7 +83,8 @@ def text_fields(folder: Path, n_articles: int, notes: list[str]) -> list[RawFiel
     for column in wanted:
         if column not in header:
             raise DataError(
-                f"{path}, row 1: found the columns {', '.join(header)}, allowed are {', '.join(wanted)}"
+                f"{path}, row 1: found the columns {', '.join(header)}, allowed are "
+                f"{', '.join(wanted)}"
             )
 
     _check_rows(path, rows[1:], header, n_articles)

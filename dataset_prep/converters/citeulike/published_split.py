@@ -1,7 +1,8 @@
 """The published split of CiteULike-a into warm and cold articles.
 
-A fifth of the articles is cold: their interactions are for validation or test. Those of the others are for training,
-validation and test (Huang et al., SIGIR 2023; the same files in later comparisons of cold start).
+A fifth of the articles is cold: their interactions are for validation or test. Those of the others
+are for training, validation and test (Huang et al., SIGIR 2023; the same files in later comparisons
+of cold start).
 """
 
 from __future__ import annotations

@@ -66,7 +66,8 @@ def parse_choices(texts: Sequence[str]) -> dict[str, list[Choice]]:
         kind, _, name = right.strip().partition(" ")
         if kind not in allowed:
             raise DataError(
-                f"--columns: found '{text}', allowed types are {', '.join(allowed)}{nearest(kind, allowed)}"
+                f"--columns: found '{text}', allowed types are "
+                f"{', '.join(allowed)}{nearest(kind, allowed)}"
             )
         choices[side].append(Choice(text, pattern, kind, "_".join(name.split())))
     return choices
@@ -84,7 +85,8 @@ def resolve(choices: Sequence[Choice], names: Sequence[str], source: str) -> lis
         A group for each choice. A column with a choice of its own belongs to no pattern.
 
     Raises:
-        DataError: A choice matches no column, two match one, or several columns cannot become such a field.
+        DataError: A choice matches no column, two match one, or several columns cannot become such
+            a field.
     """
     exact = {choice.pattern for choice in choices if choice.pattern in names}
     owners: dict[str, Choice] = {}
@@ -96,13 +98,14 @@ def resolve(choices: Sequence[Choice], names: Sequence[str], source: str) -> lis
         )
         if not columns:
             raise DataError(
-                f"--columns: found '{choice.pattern}', allowed are the columns of {source}: {', '.join(names)}"
-                f"{nearest(choice.pattern, names)}"
+                f"--columns: found '{choice.pattern}', allowed are the columns of {source}: "
+                f"{', '.join(names)}{nearest(choice.pattern, names)}"
             )
         for column in columns:
             if column in owners:
                 raise DataError(
-                    f"--columns: '{owners[column].text}' and '{choice.text}' both match the column '{column}'"
+                    f"--columns: '{owners[column].text}' and '{choice.text}' both match the "
+                    f"column '{column}'"
                 )
             owners[column] = choice
         groups.append(Group(choice, tuple(in_order(columns))))
@@ -134,13 +137,13 @@ def _check(group: Group) -> None:
     choice = group.choice
     if len(group.columns) > 1 and choice.type == "float_seq" and not choice.name:
         raise DataError(
-            f"--columns: '{choice.text}' matches {len(group.columns)} columns; name the field that they become, as in "
-            f"'{choice.text} {stem(choice.pattern)}'"
+            f"--columns: '{choice.text}' matches {len(group.columns)} columns; name the field "
+            f"that they become, as in '{choice.text} {stem(choice.pattern)}'"
         )
     if group.is_one_field and choice.type not in ("float_seq", "token_seq"):
         raise DataError(
-            f"--columns: '{choice.text}' makes one field of {len(group.columns)} columns, allowed are the types "
-            "float_seq and token_seq"
+            f"--columns: '{choice.text}' makes one field of {len(group.columns)} columns, allowed "
+            "are the types float_seq and token_seq"
         )
 
 

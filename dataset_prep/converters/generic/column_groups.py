@@ -33,8 +33,8 @@ def group_values(
     Args:
         table: The table.
         columns: The columns, in the order of the vector.
-        kind: ``float_seq`` for a vector of their numbers; ``token_seq`` for labels: the names of the columns with
-            1, if all hold 0 or 1, else their cells.
+        kind: ``float_seq`` for a vector of their numbers; ``token_seq`` for labels: the names of
+            the columns with 1, if all hold 0 or 1, else their cells.
         rows: int ``[n]``, the row of each entity, -1 if it has none.
         list_separator: Separator of labels in a cell.
 
@@ -101,7 +101,8 @@ def _vectors(table: Table, columns: Sequence[str], rows: NDArray[Any]) -> NDArra
         table.refuse(
             row,
             column,
-            f"a number, as in other columns of the row; or all {len(columns)} of its cells are empty",
+            f"a number, as in other columns of the row; or all {len(columns)} of its cells are "
+            "empty",
         )
 
     with np.errstate(over="ignore"):

@@ -91,13 +91,13 @@ def to_seconds(table: Table, name: str, form: str | None = None) -> tuple[NDArra
         table.refuse(
             row,
             name,
-            "a number or a date such as 2018-12-31 23:59:59, all in one form; --timestamp_format names another, such "
-            "as '%d.%m.%Y %H:%M'",
+            "a number or a date such as 2018-12-31 23:59:59, all in one form; --timestamp_format "
+            "names another, such as '%d.%m.%Y %H:%M'",
         )
     if dates.other_form:
         raise DataError(
-            f"{table.path}, column {name}: the dates can be of the form {dates.form} or {dates.other_form}; name it "
-            f"with --timestamp_format '{dates.form}'"
+            f"{table.path}, column {name}: the dates can be of the form {dates.form} or "
+            f"{dates.other_form}; name it with --timestamp_format '{dates.form}'"
         )
     shown = "" if dates.form == ISO else f" of the form {dates.form}"
     return dates.seconds, f"dates{shown} (UTC where they name no zone)"

@@ -104,8 +104,9 @@ def read_fields(
     )
     if table.first_row > 1 and key in interactions.inter[f"{side}_id"].cat.categories:
         raise DataError(
-            f"{table.path}, line 1: the column of ids is named {key!r}, which is an id of the interactions: if "
-            f"the file begins with data, write --{side}s_no_header, or name its columns with --{side}s_header"
+            f"{table.path}, line 1: the column of ids is named {key!r}, which is an id of the "
+            f"interactions: if the file begins with data, write --{side}s_no_header, or name its "
+            f"columns with --{side}s_header"
         )
     ids = pd.Index(table.categories(key).astype(object))
     if ids.has_duplicates:
@@ -138,7 +139,8 @@ def without_common_names(found: Mapping[Side, TableFields]) -> None:
             if one.name in common:
                 fields.fields[position] = replace(one, name=f"{side}_{one.name}")
                 fields.notes.append(
-                    f"{side}s: the field {one.name} is called {side}_{one.name}: both sides have one."
+                    f"{side}s: the field {one.name} is called {side}_{one.name}: both sides have "
+                    "one."
                 )
 
 
@@ -201,7 +203,8 @@ def _choose(source: _Source, group: Group, found: TableFields) -> None:
     if group.is_one_field:
         found.fields.append(source.field(choice.name, choice.type, group.columns))
         found.inferred.append(
-            f"{source.side}s: the field {choice.name} is {choice.type} of {len(group.columns)} columns (as told)."
+            f"{source.side}s: the field {choice.name} is {choice.type} of {len(group.columns)} "
+            "columns (as told)."
         )
         return
 
@@ -239,8 +242,9 @@ def _infer(source: _Source, names: Sequence[str], found: TableFields) -> None:
 
     for columns in numbered_columns(types):
         found.warnings.append(
-            f"{side}s: the {len(columns)} columns {columns[0]} ... {columns[-1]} are fields of one number each; "
-            f"--columns '{proposal(side, table, source.key, columns)}' makes them one."
+            f"{side}s: the {len(columns)} columns {columns[0]} ... {columns[-1]} are fields of "
+            f"one number each; --columns '{proposal(side, table, source.key, columns)}' makes "
+            "them one."
         )
 
 
@@ -252,12 +256,13 @@ def _left_out(source: _Source, name: str, verdict: Verdict) -> str:
     hints = {
         "texts": f"--encode '{side}:{name}=MODEL' makes vectors of texts, as recbole-sibrar encode-text does",
         "image paths": (
-            f"recbole-sibrar encode-image {table} --path_column '{name}' --model resnet50 --output {side}_images.npz "
-            f"makes vectors of them, for --{side}_feature image={side}_images.npz"
+            f"recbole-sibrar encode-image {table} --path_column '{name}' --model resnet50 "
+            f"--output {side}_images.npz makes vectors of them, for --{side}_feature "
+            f"image={side}_images.npz"
         ),
         "image addresses": (
-            f"download the images into a folder, each named by its id; recbole-sibrar encode-image makes vectors of "
-            f"them, for --{side}_feature"
+            "download the images into a folder, each named by its id; recbole-sibrar "
+            f"encode-image makes vectors of them, for --{side}_feature"
         ),
         "amounts": "written as plain numbers, they are a number",
         "shortened lists": "NumPy has left out numbers when it printed them; write them in full",
@@ -285,22 +290,23 @@ def _remark(source: _Source, name: str, verdict: Verdict, found: TableFields) ->
         parsed = table.parse_numbers(name)
         example = table.data[name][int(np.argmax(parsed.is_text))].as_py()
         found.warnings.append(
-            f"{side}s: most cells of column {name} are numbers, but not {example!r}, so that each number is a "
-            f"category; --columns '{side}:{name}=token' if they are codes, --missing '{example}' if such cells are "
-            "missing."
+            f"{side}s: most cells of column {name} are numbers, but not {example!r}, so that each "
+            f"number is a category; --columns '{side}:{name}=token' if they are codes, --missing "
+            f"'{example}' if such cells are missing."
         )
     texts = table.texts(name).drop_null()
     separator = unnamed_list_separator(texts)
     if separator:
         found.warnings.append(
-            f"{side}s: cells of column {name} such as {_first_with(texts.to_pylist(), separator)!r} look like lists; "
-            f"--list_separator '{separator}' takes them for lists."
+            f"{side}s: cells of column {name} such as "
+            f"{_first_with(texts.to_pylist(), separator)!r} look like lists; --list_separator "
+            f"'{separator}' takes them for lists."
         )
     words = [text for text in texts.unique().to_pylist() if text.strip().lower() in MISSING_NUMBERS]
     if words:
         found.notes.append(
-            f"{side}s: column {name} has cells {', '.join(map(repr, words))}, which count as values; "
-            f"--missing {','.join(words)} makes them missing."
+            f"{side}s: column {name} has cells {', '.join(map(repr, words))}, which count as "
+            f"values; --missing {','.join(words)} makes them missing."
         )
 
 

@@ -109,7 +109,8 @@ def _choose(
             table.check([given], f"--{role}_column")
             if given in taken and role in SIDES:
                 raise DataError(
-                    f"--{role}_column: found '{given}', which is the column with the {taken[given]} already"
+                    f"--{role}_column: found '{given}', which is the column with the "
+                    f"{taken[given]} already"
                 )
             columns[role] = given
         else:
@@ -128,8 +129,8 @@ def _usual(table: Table, role: str, names: list[str], warnings: list[str]) -> st
             return name
         form = "; --timestamp_format names the form of its dates" if role == "timestamp" else ""
         warnings.append(
-            f"{table.path.name}: column {name} is named like a {role}, but most of its cells are none, and it is not "
-            f"used; --{role}_column {name} uses it all the same{form}."
+            f"{table.path.name}: column {name} is named like a {role}, but most of its cells are "
+            f"none, and it is not used; --{role}_column {name} uses it all the same{form}."
         )
     return None
 
@@ -169,8 +170,9 @@ def _missing_ids(table: Table, column: str, side: str, ids: pd.Categorical) -> l
         if name.strip().lower() in MISSING_NUMBERS:
             n = int((ids.codes == code).sum())
             warnings.append(
-                f"{table.path.name}: column {column}: {n:,} rows have the {side} {name!r}, which looks like a missing "
-                f"value and counts as one {side}; --missing {name} --drop_without_id leaves these rows out."
+                f"{table.path.name}: column {column}: {n:,} rows have the {side} {name!r}, which "
+                f"looks like a missing value and counts as one {side}; --missing {name} "
+                "--drop_without_id leaves these rows out."
             )
     return warnings
 
@@ -181,8 +183,8 @@ def _with_ids(inter: pd.DataFrame, table: Table, notes: list[str]) -> pd.DataFra
     n_without = int((~has_both).sum())
     if n_without:
         notes.append(
-            f"{table.path.name}: {n_without:,} of {len(inter):,} rows without a user or an item were left out "
-            "(--drop_without_id)."
+            f"{table.path.name}: {n_without:,} of {len(inter):,} rows without a user or an item "
+            "were left out (--drop_without_id)."
         )
     return inter[has_both.to_numpy()].reset_index(drop=True)
 

@@ -74,7 +74,8 @@ def kind_of_lists(lists: Sequence[CellList]) -> tuple[str | None, str]:
         if decimal:
             return (
                 None,
-                f"its lists of decimal numbers are of different lengths, {min(sizes)} to {max(sizes)}",
+                f"its lists of decimal numbers are of different lengths, {min(sizes)} to "
+                f"{max(sizes)}",
             )
         return "token_seq", "lists of whole numbers in brackets, taken for labels"
 

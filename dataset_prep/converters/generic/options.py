@@ -50,9 +50,9 @@ def add_table_options(parser: argparse._ArgumentGroup) -> None:
         nargs="+",
         default=[],
         help="type of columns of users or items, as user:age=float or item:tags=token_seq, or item:url=skip to leave "
-        "one out; a pattern stands for several columns, and a name behind the type makes one field of them: "
-        "'item:img_*=float_seq image'; without it, the type is inferred and reported; "
-        f"types: {', '.join(FIELD_TYPES)}",
+        "one out; a pattern stands for several columns, and a name behind the type makes one "
+        "field of them: 'item:img_*=float_seq image'; without it, the type is inferred and "
+        f"reported; types: {', '.join(FIELD_TYPES)}",
     )
     add(
         "--list_separator",

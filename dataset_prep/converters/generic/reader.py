@@ -126,10 +126,12 @@ def _check_table(side: str, choices: list[Choice], options: argparse.Namespace) 
 
     if choices:
         raise DataError(
-            f"--columns: found a type for {side}s, but there is no table of them; name it with --{side}s"
+            f"--columns: found a type for {side}s, but there is no table of them; name it with "
+            f"--{side}s"
         )
     id_column = getattr(options, f"{side}s_id_column")
     if id_column:
         raise DataError(
-            f"--{side}s_id_column: found '{id_column}', but there is no table of {side}s; name it with --{side}s"
+            f"--{side}s_id_column: found '{id_column}', but there is no table of {side}s; name it "
+            f"with --{side}s"
         )

@@ -92,8 +92,8 @@ def _separator(table: str, options: argparse.Namespace) -> str | None:
     separator = given.replace("\\t", "\t")
     if not separator or set(separator) & set('"\r\n') or not separator.isascii():
         raise DataError(
-            f"{_key(table, 'separator', options)}: found {separator!r}, allowed are ASCII characters but quotes "
-            "and line breaks"
+            f"{_key(table, 'separator', options)}: found {separator!r}, allowed are ASCII "
+            "characters but quotes and line breaks"
         )
     return separator
 
@@ -105,7 +105,8 @@ def _quote(table: str, options: argparse.Namespace) -> str | None:
 
     if len(quote) != 1 or not quote.isascii() or quote in "\r\n":
         raise DataError(
-            f"{_key(table, 'quote', options)}: found {quote!r}, allowed is one ASCII character, or none"
+            f"{_key(table, 'quote', options)}: found {quote!r}, allowed is one ASCII character, "
+            "or none"
         )
     return quote
 

@@ -33,8 +33,9 @@ def text_kind(name: str, texts: pa.ChunkedArray) -> str:
         texts: Its cells, without missing ones; one at least.
 
     Returns:
-        ``image addresses``, ``image paths``, ``addresses``, ``email addresses``, ``amounts``, ``shortened lists``,
-        ``texts`` (no value is shared by several, or long ones), or ``categories``.
+        ``image addresses``, ``image paths``, ``addresses``, ``email addresses``, ``amounts``,
+        ``shortened lists``, ``texts`` (no value is shared by several, or long ones), or
+        ``categories``.
     """
     sample = texts.slice(0, _SAMPLE).to_pylist()
 

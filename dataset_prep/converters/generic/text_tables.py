@@ -85,7 +85,8 @@ def _separator(path: Path, table: str) -> tuple[str, list[str]]:
 
     guess = max(found, key=lambda separator: line.count(separator.encode()))
     return guess, [
-        f"{path.name}: the columns are separated by {guess!r}; --{table}_separator decides otherwise."
+        f"{path.name}: the columns are separated by {guess!r}; --{table}_separator decides "
+        "otherwise."
     ]
 
 
@@ -117,8 +118,8 @@ def _check_no_header(data: Table) -> None:
     found = above_numbers or (repeated if len(repeated) > 1 else [])
     if found:
         raise DataError(
-            f"{data.path}, line 1: found {first[found[0]]!r} in column {found[0]}, which looks like a header; leave "
-            "out the option that says that there is none"
+            f"{data.path}, line 1: found {first[found[0]]!r} in column {found[0]}, which looks "
+            "like a header; leave out the option that says that there is none"
         )
 
 
@@ -155,8 +156,8 @@ def _check_quotes(path: Path, separator: str, encoding: str, quote: str) -> None
                 start = reader.line_num + 1
         except csv.Error:
             raise DataError(
-                f"{path}, line {start}: found a quotation mark {quote} that is not closed at the end of its cell; "
-                "allowed are cells without it, or inside a cell two for one"
+                f"{path}, line {start}: found a quotation mark {quote} that is not closed at the "
+                "end of its cell; allowed are cells without it, or inside a cell two for one"
             ) from None
         finally:
             csv.field_size_limit(limit)

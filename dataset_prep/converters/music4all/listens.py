@@ -42,8 +42,9 @@ def read_events(path: Path, year: int | None) -> Listens:
         year: The year (UTC) to keep; None for all.
 
     Returns:
-        ``user_id``, ``item_id``, ``count`` and the ``timestamp`` of the pair's earliest event in seconds since 1970;
-        the lines of the report; and all users and tracks with an event in any year.
+        ``user_id``, ``item_id``, ``count`` and the ``timestamp`` of the pair's earliest event in
+        seconds since 1970; the lines of the report; and all users and tracks with an event in any
+        year.
 
     Raises:
         DataError: The file has a wrong value, or no events in this year.
@@ -101,7 +102,8 @@ def read_counts(path: Path) -> Listens:
         path: ``userid_trackid_count.tsv``, plain or compressed.
 
     Returns:
-        ``user_id``, ``item_id`` and ``count``; and the lines of the report. The counts of a repeated pair are added.
+        ``user_id``, ``item_id`` and ``count``; and the lines of the report. The counts of a
+        repeated pair are added.
 
     Raises:
         DataError: The file has a wrong value, or no counts.

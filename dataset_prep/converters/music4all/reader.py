@@ -25,13 +25,14 @@ def read(input_path: Path, options: argparse.Namespace, link: str) -> RawData:
     """Read the downloaded files.
 
     Args:
-        input_path: The folder. Of an unpacked and a compressed copy of a file, the unpacked one is read.
+        input_path: The folder. Of an unpacked and a compressed copy of a file, the unpacked one is
+            read.
         options: Options of the converter, and the shared ones about fields.
         link: Address of the download, for messages.
 
     Returns:
-        One interaction for each pair of a user and a track, with its ``count`` and, from events, the ``timestamp`` of
-        the earliest.
+        One interaction for each pair of a user and a track, with its ``count`` and, from events,
+        the ``timestamp`` of the earliest.
 
     Raises:
         DataError: There are no interactions, or a file has a wrong value.
@@ -68,7 +69,8 @@ def _interactions_file(folder: Path, kind: str | None, link: str) -> Path:
     path = find_file(folder, *names)
     if path is None:
         raise DataError(
-            f"--input_path: {folder} has no {' or '.join(names)}, plain or .bz2; download it from {link}"
+            f"--input_path: {folder} has no {' or '.join(names)}, plain or .bz2; download it from "
+            f"{link}"
         )
     return path
 

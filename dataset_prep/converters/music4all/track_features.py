@@ -29,7 +29,8 @@ MISSING = ("", "nan", "NaN", "NA", "null", "None")
 def feature_fields(folder: Path) -> list[RawField]:
     """Make the fields of all files ``id_<name>.tsv``, plain or compressed, ordered by name.
 
-    ``id_tags_dict.tsv`` and ``id_genres.tsv`` become ``token_seq`` fields, all others ``float_seq`` fields.
+    ``id_tags_dict.tsv`` and ``id_genres.tsv`` become ``token_seq`` fields, all others ``float_seq``
+    fields.
     """
     paths: dict[str, Path] = {}
     for suffix in COMPRESSIONS:
