@@ -107,7 +107,8 @@ def _add_filters(parser: argparse.ArgumentParser, shown: Mapping[str, str]) -> N
     add(
         "--drop_incomplete",
         action="store_true",
-        help="keep only users and items with a value in every field, as the papers do (default: keep all)",
+        help="keep only users and items with a value in every field, as the papers do (default: "
+        "keep all)",
     )
 
 
@@ -117,7 +118,8 @@ def _add_side(parser: argparse.ArgumentParser, side: Side, shown: Mapping[str, s
     add(
         f"--keep_{side}s",
         choices=("all", "interacted"),
-        help=f"{side}s to keep: all {side}s of the tables, or only those with interactions {shown[f'keep_{side}s']}",
+        help=f"{side}s to keep: all {side}s of the tables, or only those with interactions "
+        f"{shown[f'keep_{side}s']}",
     )
 
     add(
@@ -131,7 +133,8 @@ def _add_side(parser: argparse.ArgumentParser, side: Side, shown: Mapping[str, s
         metavar="NAME=FILE",
         action="append",
         default=[],
-        help=f"another field of the {side}s: vectors in a .npz, .npy, .parquet, .tsv or .csv file; repeatable",
+        help=f"another field of the {side}s: vectors in a .npz, .npy, .parquet, .tsv or .csv file; "
+        "repeatable",
     )
     further_tables.add_option(parser, side)
 
@@ -141,6 +144,7 @@ def _rating(text: str) -> float | None:
     if text.lower() == "none":
         return None
 
+    # Python reads "nan" and "inf" as numbers; they are refused below.
     try:
         number = float(text)
     except ValueError:

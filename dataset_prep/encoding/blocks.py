@@ -40,11 +40,17 @@ class Task:
     ids: Sequence[str]
     """Ids of the entities, each once."""
     output: Path
-    """File of the vectors. The finished blocks are kept in a folder of this name with ``.partial`` behind it."""
+    """File of the vectors.
+
+    The finished blocks are kept in a folder of this name with ``.partial`` behind it.
+    """
     batch_size: int
     """Entities in one pass through the model."""
     origin: Mapping[str, str]
-    """Fingerprints of ``model``, ``input`` and ``options``. A block is used again only if all are the same."""
+    """Fingerprints of ``model``, ``input`` and ``options``.
+
+    A block is used again only if all are the same.
+    """
     noun: str
     """Kind of content, in the plural, for messages."""
     keys: Keys = Keys()
@@ -71,7 +77,9 @@ its second argument with the number of entities.
 
 
 def encode(task: Task, vectors_from: VectorsFrom, note: Callable[[str], None]) -> NDArray[Any]:
-    """Encode all entities of a task. The finished blocks of an earlier run of the same task are used again.
+    """Encode all entities of a task.
+
+    The finished blocks of an earlier run of the same task are used again.
 
     Args:
         task: The entities.
@@ -96,12 +104,13 @@ def encode(task: Task, vectors_from: VectorsFrom, note: Callable[[str], None]) -
                 _save_block(task, start, block)
                 done = start + len(block)
 
+        # From the files in any case: the result does not depend on interruptions.
         return _load_blocks(task)
     except KeyboardInterrupt:
         note(f"{done} of {n} {task.noun} are finished; the same command goes on with the others")
         raise
     except RuntimeError as error:
-        # torch has no class of its own for the memory of a CPU
+        # torch has no class of its own for the memory of a CPU.
         if "out of memory" not in str(error):
             raise
         raise DataError(
@@ -124,6 +133,8 @@ def _blocks(
     for matrix in matrices:
         parts.append(matrix)
         size += len(matrix)
+
+        # The last block is shorter.
         if size == min(task.block_size, len(task.ids) - start):
             yield start, np.concatenate(parts).astype(np.float32, copy=False)
             start += size
@@ -165,8 +176,12 @@ def _resume(task: Task, note: Callable[[str], None]) -> int:
     with replacing(record) as file:
         file.write_text(json.dumps(origin), encoding="utf-8")
 
-    starts = range(0, len(task.ids), task.block_size)
-    done = next((start for start in starts if not _block_file(task, start).exists()), len(task.ids))
+    done = len(task.ids)
+    for start in range(0, len(task.ids), task.block_size):
+        if not _block_file(task, start).exists():
+            done = start
+            break
+
     if done:
         note(f"goes on after {done} of {len(task.ids)} {task.noun}")
     return done
@@ -227,6 +242,7 @@ def write_vectors(path: Path, ids: NDArray[Any], vectors: NDArray[Any]) -> None:
     Raises:
         DataError: The file cannot be written.
     """
+    # The ids first: a matrix without its ids would look like a finished file.
     try:
         if path.suffix == ".npy":
             with replacing(path.with_suffix(".ids.npy")) as file, file.open("wb") as stream:
@@ -238,8 +254,7 @@ def write_vectors(path: Path, ids: NDArray[Any], vectors: NDArray[Any]) -> None:
             elif path.suffix == ".npy":
                 np.save(stream, vectors)
             else:
-                pd.DataFrame({"id": ids, "embedding": list(vectors)}).to_parquet(
-                    stream, index=False
-                )
+                frame = pd.DataFrame({"id": ids, "embedding": list(vectors)})
+                frame.to_parquet(stream, index=False)
     except OSError as error:
         raise DataError(f"--output: cannot write {path}: {error.strerror or error}") from None

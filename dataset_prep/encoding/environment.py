@@ -108,6 +108,8 @@ def fingerprint(*parts: str | NDArray[Any]) -> str:
     digest = hashlib.sha256()
     for part in parts:
         content = part.encode() if isinstance(part, str) else part.tobytes()
+
+        # The length in front divides the parts.
         digest.update(len(content).to_bytes(8, "little"))
         digest.update(content)
     return digest.hexdigest()
@@ -120,7 +122,7 @@ def network_fingerprint(network: Module) -> str:
     state = network.state_dict()
     arrays = []
     for tensor in state.values():
-        # NumPy has no bfloat16
+        # As bytes, since NumPy has no bfloat16.
         as_bytes = tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8)
         arrays.append(as_bytes.numpy())
     return fingerprint(repr(network), *state, *arrays)

@@ -36,7 +36,7 @@ class ImageNetwork:
     network: Module
     """Images float32 ``[n, 3, height, width]`` -> features ``[n, d]``."""
     transform: Callable[[Image], Tensor]
-    """An RGB image -> float32 ``[3, height, width]``, as the network's authors prepare it for evaluation."""
+    """An RGB image -> float32 ``[3, height, width]``, as the network's authors evaluate it."""
     device: str
     """Device of the network."""
 
@@ -92,6 +92,7 @@ def _timm(name: str, weights: str) -> tuple[Module, Callable[[Image], Tensor]]:
         raise DataError(f"--model: timm has no network '{name}'{nearest(name, timm.list_models())}")
 
     pretrained = weights == DEFAULT
+    # num_classes=0 leaves out the classifier.
     with offline_unless_reachable() if pretrained else nullcontext("") as refusal:
         network = _downloading(
             name, lambda: timm.create_model(name, pretrained=pretrained, num_classes=0), refusal
@@ -119,9 +120,10 @@ def _torchvision(name: str, weights: str) -> tuple[Module, Callable[[Image], Ten
     downloaded = chosen if weights == DEFAULT else None
     network = _downloading(name, lambda: models.get_model(name, weights=downloaded))
 
-    linear = [
-        place for place, module in network.named_modules() if isinstance(module, torch.nn.Linear)
-    ]
+    linear = []
+    for place, module in network.named_modules():
+        if isinstance(module, torch.nn.Linear):
+            linear.append(place)
     if not linear:
         raise DataError(
             f"--model: torchvision's {name} has no linear classifier to leave out; try --library "
@@ -164,7 +166,7 @@ def _read(weights: str, read: Callable[[], Mapping[str, Tensor]]) -> Mapping[str
     try:
         return read()
     except Exception as error:
-        # of many kinds: a file with other content makes its reader raise anything
+        # Of many kinds: a file with other content makes its reader raise anything.
         raise DataError(
             f"--weights: {weights} holds no weights: {one_line(error, LONGEST_REASON)}"
         ) from None
@@ -180,6 +182,8 @@ def _load(
     """Load weights of the whole network into one without classifier; all must fit."""
     prefixes = tuple(f"{place}." for place in classifiers)
     kept = {key: value for key, value in state.items() if not key.startswith(prefixes)}
+
+    # torch's load is strict: a missing or a further tensor is refused.
     try:
         network.load_state_dict(kept)
     except RuntimeError as error:

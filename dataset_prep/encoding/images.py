@@ -86,14 +86,16 @@ def find_images(source: Path, id_column: str | None = None, path_column: str = "
 
 
 def _images_of_folder(folder: Path) -> pd.Series:
-    suffixes = {
-        suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN
-    }
-    files = [
-        file
-        for file in sorted(folder.rglob("*"))
-        if file.suffix.lower() in suffixes and file.name[0] != "."
-    ]
+    # Pillow writes some kinds that it cannot read, such as PDF.
+    kinds = Image.registered_extensions()
+    suffixes = {suffix for suffix, kind in kinds.items() if kind in Image.OPEN}
+
+    files = []
+    for file in sorted(folder.rglob("*")):
+        # macOS leaves hidden files of the same ending beside each image on other disks.
+        is_hidden = file.name.startswith(".")
+        if file.suffix.lower() in suffixes and not is_hidden:
+            files.append(file)
     if not files:
         raise DataError(f"--input: found no image in {folder} or its folders")
 
@@ -150,5 +152,7 @@ class _Images(Dataset[tuple[torch.Tensor, bool]]):
         try:
             with Image.open(self._paths[index]) as image:
                 return self._transform(image.convert("RGB")), True
-        except Exception:  # of many kinds: a damaged file makes its reader raise anything
+        except Exception:
+            # Of many kinds: a damaged file makes its reader raise anything. The grey image keeps
+            # the batch whole; its vector is replaced by NaN.
             return self._transform(Image.new("RGB", (64, 64))), False

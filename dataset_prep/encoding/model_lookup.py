@@ -39,7 +39,8 @@ def packaged_files(name: str, patterns: Sequence[str]) -> list[Path]:
 
 
 def packaged_sentence_transformer(name: str) -> Path | None:
-    """Find the folder of the ``SentenceTransformer`` in an installed package; None if there is none."""
+    """Find the folder of the ``SentenceTransformer`` in a package; None if there is none."""
+    # Every saved SentenceTransformer has this list of its parts.
     files = packaged_files(name, ["modules.json"])
     return files[0].parent if files else None
 
@@ -51,16 +52,18 @@ def packages_with_sentence_transformers() -> list[str]:
 
 
 def _matching(package: Distribution, patterns: Sequence[str]) -> list[PurePosixPath]:
-    files = package.files or []
-    return [path for path in files if any(path.match(pattern) for pattern in patterns)]
+    matching: list[PurePosixPath] = []
+    for path in package.files or ():
+        if any(path.match(pattern) for pattern in patterns):
+            matching.append(path)
+    return matching
 
 
 @contextmanager
 def offline_unless_reachable() -> Iterator[str]:
     """Keep Hugging Face's libraries from asking an unreachable hub for every file.
 
-    They try each request six times with waits of 31 seconds in all. Here a single request tests the
-    hub. If it is out of reach, only earlier downloads are used while the ``with`` block runs.
+    If the hub is out of reach, only earlier downloads are used while the ``with`` block runs.
 
     Yields:
         The reason of the refusal; empty if the hub answers, or if the user has set
@@ -72,6 +75,8 @@ def offline_unless_reachable() -> Iterator[str]:
         yield ""
         return
 
+    # The libraries try each request six times with waits of 31 seconds in all, for every file. A
+    # single request tests the hub.
     reason = _refusal(constants.ENDPOINT)
     constants.HF_HUB_OFFLINE = bool(reason)
     try:
@@ -81,15 +86,17 @@ def offline_unless_reachable() -> Iterator[str]:
 
 
 def _refusal(address: str) -> str:
-    """Ask the hub once, through the client for downloads, because of its proxies and certificates.
+    """Ask the hub once.
 
     Returns:
         The reason of the refusal; empty if it answers.
     """
     from huggingface_hub.utils import get_session  # type: ignore[attr-defined, unused-ignore]
 
+    # Through the client for downloads, because of its proxies and certificates.
     try:
         get_session().head(address, timeout=SECONDS_TO_ANSWER)
-    except Exception as error:  # its class depends on the release of huggingface_hub
+    except Exception as error:
+        # Its class depends on the release of huggingface_hub.
         return f"{address}: {one_line(error, LONGEST_REASON)}"
     return ""

@@ -38,9 +38,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="COLUMN,COLUMN=MODEL",
         action="append",
         default=[],
-        help="make vectors of the texts of item columns by a sentence transformer (a folder, an installed package, "
-        "or a name on Hugging Face), as encode-text does; the field is named as the column, that "
-        "of several columns text, or NAME; repeatable",
+        help="make vectors of the texts of item columns by a sentence transformer (a folder, an "
+        "installed package, or a name on Hugging Face), as encode-text does; the field is named "
+        "as the column, that of several columns text, or NAME; repeatable",
     )
     add_device_options(parser, prefix="encode_", noun="texts", metavar="N")
 
@@ -63,6 +63,8 @@ def parse_encodings(texts: Sequence[str]) -> list[Encoding]:
 def _parse(text: str) -> Encoding:
     left, equals, right = text.partition("=")
     side, colon, listed = left.partition(":")
+
+    # A column itself can have a colon in its name.
     if not colon or side not in SIDES:
         side, listed = "item", left
 
@@ -78,8 +80,10 @@ def _parse(text: str) -> Encoding:
 
 
 def _model_and_name(text: str) -> tuple[str, str]:
-    """Divide a model from the name behind it, if there is one; the path of a folder can have spaces."""
+    """Divide a model from the name behind it, if there is one."""
     model, space, name = text.rpartition(" ")
+
+    # The path of a folder can have spaces.
     if not space or os.path.isdir(os.path.expanduser(text)):
         return text, ""
     return model.strip(), name

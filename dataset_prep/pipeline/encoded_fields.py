@@ -1,4 +1,4 @@
-"""Fields of vectors of texts, encoded while a data set is prepared, by the code of ``encode-text``."""
+"""Fields of vectors of texts, encoded while a data set is prepared, as ``encode-text`` does."""
 
 from __future__ import annotations
 
@@ -64,16 +64,18 @@ class Encoder:
 
     def vectors(self, one: Encoding, ids: pd.Index, texts: Sequence[str]) -> NDArray[Any]:
         """Encode the texts of entities: float32 ``[n, d]``, a row of NaN for an empty text."""
-        filled = np.flatnonzero([bool(text) for text in texts])
+        # An empty text is a missing value: a model would make a vector even of nothing.
+        filled = np.flatnonzero(np.array(texts, dtype=object) != "")
         if not len(filled):
             raise DataError(
                 f"--encode: none of the {len(ids)} {one.side}s has a text in "
                 f"{', '.join(one.columns)}"
             )
 
-        found = self._encode(
-            one, [str(name) for name in ids[filled]], [texts[row] for row in filled]
-        )
+        names = ids[filled].astype(str).tolist()
+        contents = [texts[row] for row in filled]
+        found = self._encode(one, names, contents)
+
         matrix = np.full((len(ids), found.shape[1]), np.nan, dtype=np.float32)
         matrix[filled] = found
         return matrix
@@ -95,6 +97,7 @@ class Encoder:
             noun="texts",
             keys=KEYS,
         )
+        # Its blocks are kept until the data set is written: a later step may still fail.
         self.tasks.append(task)
 
         def vectors_from(start: int, progressed: Callable[[int], object]) -> Iterator[NDArray[Any]]:
@@ -147,14 +150,20 @@ def _with_vectors(
     added = []
     for one in encodings:
         sources = [_source(one, column, known) for column in one.columns]
-        used |= {source.name for source in sources if source not in extra}
         added.append(_field(one, sources, encoder))
-    return [*(field for field in fields if field.name not in used), *added]
+
+        # A text for encoding alone can share its name with a field, which stays.
+        used.update(source.name for source in sources if source not in extra)
+
+    unused = [field for field in fields if field.name not in used]
+    return [*unused, *added]
 
 
 def _source(one: Encoding, column: str, known: Mapping[str, RawField]) -> RawField:
     """Find the field of a column of texts."""
     name = _field_name(column)
+
+    # Names common to both sides have the side in front.
     found = known.get(name) or known.get(f"{one.side}_{name}")
     if found is None:
         texts = [field.name for field in known.values() if field.type in _TEXT_TYPES]
@@ -175,6 +184,7 @@ def _field(one: Encoding, sources: Sequence[RawField], encoder: Encoder) -> RawF
         for source in sources:
             notes.extend(source.notes)
 
+        # One text for each entity; a missing part leaves no gap of two spaces.
         texts = [" ".join(filter(None, row)) for row in zip(*columns, strict=True)]
         return encoder.vectors(one, ids, texts)
 
@@ -189,6 +199,8 @@ def _field_name(column: str) -> str:
 
 def _texts(values: Values) -> list[str]:
     """Write the values of a ``token`` or ``token_seq`` field as texts, empty for a missing one."""
-    return [
-        " ".join(value) if isinstance(value, list) else str(value or "").strip() for value in values
-    ]
+    texts = []
+    for value in values:
+        text = " ".join(value) if isinstance(value, list) else str(value or "").strip()
+        texts.append(text)
+    return texts

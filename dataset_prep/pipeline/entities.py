@@ -92,10 +92,12 @@ def compare_files(raw: RawData, entities: Mapping[Side, Entities]) -> list[Entit
         of_side = list(dict.fromkeys([*tables, *_files(fields)]))
         has_table = any(file.is_table for file in of_side)
         for file in of_side:
-            # vectors may be those of new items only, if a table says that there are such
+            # Vectors may be those of new items only, if a table says that there are such.
             known = entities[side].ids if has_table and not file.is_table else ids
             file.expect(Expected(side, ids, known, entities[other].interacted))
             files.append(file)
+
+        # Before any field is read: a table that matches nobody ends the conversion early.
         for file in tables:
             file.add(file.read_ids())
             file.close()
@@ -104,15 +106,19 @@ def compare_files(raw: RawData, entities: Mapping[Side, Entities]) -> list[Entit
 
 
 def _without_interactions(raw: RawData, side: str, fields: Sequence[RawField]) -> pd.Index:
-    """Find the ids of one side in its tables, or else in its files of vectors, without an interaction."""
+    """Find the ids of one side without an interaction in its tables, or else in its vectors."""
+    # Ids whose interactions were filtered are not new.
     seen = raw.raw_ids.get(side)
     if seen is None:
         seen = present(raw.inter, f"{side}_id")
 
     files = _files(fields)
-    listed = pd.Index([], dtype=object)
-    for file in [file for file in files if file.is_table] or files:
-        listed = pd.Index([*listed, *file.read_ids()], dtype=object)
+    tables = [file for file in files if file.is_table]
+    names: list[str] = []
+    for file in tables or files:
+        names.extend(file.read_ids())
+
+    listed = pd.Index(names, dtype=object)
     return listed[~listed.isin(seen)].unique()
 
 

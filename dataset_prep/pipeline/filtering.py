@@ -1,4 +1,4 @@
-"""Filters of interactions: pure functions on arrays of codes, a few passes over them whatever their number."""
+"""Filters of interactions: pure functions on arrays of codes, in a few passes over them."""
 
 from __future__ import annotations
 
@@ -53,20 +53,22 @@ def filter_interactions(inter: pd.DataFrame, filters: Filters) -> tuple[pd.DataF
                 "--min_rating: the data set has no ratings; leave the option out, or write "
                 "--min_rating none"
             )
+
+        # NaN is not larger than any rating: rows without one are left out.
         inter = inter[inter["rating"].to_numpy() >= filters.min_rating]
         steps.append(_step(f"rating of at least {filters.min_rating:g} (--min_rating)", inter))
 
+    # Ratings come first: the first event of a pair is the first with a high rating.
     n_before = len(inter)
     inter = _merge_pairs(inter, keep_count="count" in inter or filters.min_interactions > 1)
     if len(inter) < n_before:
         steps.append(_step("each pair of user and item once: its first event", inter))
     if filters.min_interactions > 1:
         inter = inter[inter["count"].to_numpy() >= filters.min_interactions]
-        steps.append(
-            _step(
-                f"pairs with at least {filters.min_interactions} events (--min_interactions)", inter
-            )
-        )
+        name = f"pairs with at least {filters.min_interactions} events (--min_interactions)"
+        steps.append(_step(name, inter))
+
+    # The last, since every other filter can take interactions from a user or an item.
     if filters.k_core > 1:
         inter, step = to_k_core(inter, filters.k_core)
         steps.append(step)
@@ -132,6 +134,7 @@ def in_k_core(users: NDArray[Any], items: NDArray[Any], k: int) -> NDArray[Any]:
     Returns:
         bool ``[n]``.
     """
+    # Each round counts only what the round before has left.
     keeps_user = _enough(users, k)
     keeps_item = _enough(items, k)
     left_users = users
@@ -182,6 +185,8 @@ def first_of_each_pair(
     else:
         # A missing time is later than every other, so that it never hides one.
         times = np.nan_to_num(timestamps[order], nan=np.inf)
+
+        # Of the events with the earliest time of their pair, the first row.
         group = np.cumsum(is_new) - 1
         earliest = np.flatnonzero(times == np.minimum.reduceat(times, starts)[group])
         firsts = earliest[np.diff(group[earliest], prepend=-1) > 0]
@@ -232,7 +237,4 @@ def _codes(inter: pd.DataFrame, name: str) -> NDArray[Any]:
 def _step(name: str, inter: pd.DataFrame) -> Step:
     if inter.empty:
         raise DataError(f"no interactions are left after this filter: {name}; ask for less")
-    counts = [
-        int(np.count_nonzero(np.bincount(_codes(inter, side)))) for side in ("user_id", "item_id")
-    ]
-    return Step(name, len(inter), *counts)
+    return Step(name, len(inter), len(present(inter, "user_id")), len(present(inter, "item_id")))

@@ -32,9 +32,10 @@ def vector_field(name: str, path: Path) -> RawField:
     notes: list[str] = []
     read = reader_of(path, name)
     file = EntityFile(path.name, is_table=False, read_ids=partial(_ids, path, read))
-    return RawField(
-        name, "float_seq", partial(_gather, name, path, read, notes, file), str(path), notes, file
-    )
+
+    # The vectors are read after all filters: those of dropped entities need no memory.
+    gather = partial(_gather, name, path, read, notes, file)
+    return RawField(name, "float_seq", gather, str(path), notes, file)
 
 
 def _ids(path: Path, read: Read) -> pd.Index:
@@ -98,6 +99,7 @@ class _Gathering:
         self._n_foreign += int((~known).sum())
         self.example = self.example or str(keys[0])
 
+        # Twice in this block, or in one before.
         found = rows[known]
         twice = self.seen[found] | pd.Index(found).duplicated()
         if twice.any():
@@ -147,7 +149,7 @@ class _Gathering:
 
 def _check_finite(path: Path, keys: NDArray[Any], block: NDArray[Any]) -> int:
     """Refuse vectors with infinite numbers or some NaN, and count those of NaN as a whole."""
-    # numbers beyond float32 become infinite, and are refused below
+    # Numbers beyond float32 become infinite, and are refused below.
     with np.errstate(over="ignore"):
         vectors = block.astype(np.float32)
 

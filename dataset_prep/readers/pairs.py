@@ -1,4 +1,7 @@
-"""Counts of the events of each pair of a user and an item. Memory grows with the pairs, not with the events."""
+"""Counts of the events of each pair of a user and an item.
+
+Memory grows with the pairs, not with the events.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,10 @@ class Codes:
         return np.fromiter((codes.setdefault(name, len(codes)) for name in ids), np.int32)
 
     def number_column(self, column: pa.ChunkedArray) -> NDArray[Any]:
-        """Convert a column of dictionary type to numbers, with one look-up for each different id: int32 ``[n]``."""
+        """Convert a column of dictionary type to numbers: int32 ``[n]``.
+
+        Each different id of a block is looked up once.
+        """
         parts = [
             self.number(chunk.dictionary.to_pylist())[chunk.indices.to_numpy()]
             for chunk in column.chunks
@@ -43,13 +49,17 @@ class Codes:
         return np.concatenate(parts) if parts else np.empty(0, np.int32)
 
     def categorical(self, codes: NDArray[Any]) -> pd.Categorical:
-        """Make a column of the ids of ``codes``. Its categories are those in use, in the order of the numbers.
+        """Make a column of the ids of ``codes``.
+
+        Its categories are the ids in use, in the order of the numbers.
 
         Args:
             codes: int ``[n]``.
         """
         occurs = np.bincount(codes, minlength=len(self._codes)) > 0
         ids = np.array(list(self._codes), dtype=object)[occurs]
+
+        # Position of a number among those in use.
         position = (np.cumsum(occurs) - 1).astype(np.int32)
         return pd.Categorical.from_codes(position[codes], pd.Index(ids, dtype=object))
 
@@ -91,7 +101,9 @@ class PairTable:
             self._merge()
 
     def frame(self, users: Codes, items: Codes) -> pd.DataFrame:
-        """Make a frame of all pairs, ordered by the numbers of users and items; the table is empty afterwards.
+        """Make a frame of all pairs, ordered by the numbers of users and items.
+
+        The table is empty afterwards.
 
         Args:
             users: Numbers of the users.
@@ -101,13 +113,16 @@ class PairTable:
             ``user_id`` and ``item_id`` as categoricals, and the columns.
         """
         self._merge()
-        keys, self._keys = self._keys, np.empty(0, np.int64)
-        columns, self._columns = (
-            self._columns,
-            {name: np.empty(0, old.dtype) for name, old in self._columns.items()},
-        )
+        keys = self._keys
+        columns = self._columns
+        self._keys = np.empty(0, np.int64)
+        self._columns = {name: np.empty(0, column.dtype) for name, column in columns.items()}
+
+        # uint32 keeps the lower half of a key: the item.
         frame = {"user_id": users.categorical((keys >> _ITEM_BITS).astype(np.int32))}
         frame["item_id"] = items.categorical(keys.astype(np.uint32).astype(np.int32))
+
+        # The keys are not needed any more, and hundreds of millions of pairs need gigabytes.
         del keys
         return pd.DataFrame({**frame, **columns}, copy=False)
 
@@ -120,10 +135,13 @@ class PairTable:
         # Reduce the events of each pair among the new ones.
         order = np.argsort(keys)
         keys = keys[order]
+
+        # Events of one pair are neighbours now; a pair starts where the key changes.
         starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
         keys = keys[starts]
 
-        # Both lists of keys are sorted: known pairs are updated in place, new ones are inserted between them.
+        # Both lists of keys are sorted: known pairs are updated in place, new ones are inserted
+        # between them.
         places = np.searchsorted(self._keys, keys)
         known = np.zeros(len(keys), dtype=bool)
         within = places < len(self._keys)

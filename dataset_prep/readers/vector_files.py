@@ -17,12 +17,13 @@ from pyarrow import parquet
 from recbole_sibrar.errors import DataError
 
 from .endings import ending_of
-from .vector_text import Blocks, read_text_vectors, to_matrix
+from .vector_text import Blocks, read_text_vectors, stack, to_matrix
 
 ID_LISTS = ("{}.ids.txt", "{}.ids.npy", "{}_ids.txt", "{}_ids.npy")
 """Names of the list of ids beside ``{}.npy``: one id a line, or an array."""
 
-_ROWS = 2**10  # 80 MB of the widest vectors, of 10,000 float64
+# 80 MB of the widest vectors, of 10,000 float64.
+_ROWS = 2**10
 
 Read = Callable[[Path], Blocks]
 """A reader of a file."""
@@ -59,7 +60,10 @@ def reader_of(path: Path, name: str = "") -> Read:
 
 def _npz(path: Path, name: str) -> Blocks:
     try:
+        # A pickle could run code of the file.
         archive = np.load(path, allow_pickle=False)
+
+        # np.load goes by the content: a .npy file named .npz is an array.
         if isinstance(archive, np.ndarray):
             raise DataError(
                 f"{path}: found a single array, allowed are two, of ids and of vectors, as "
@@ -78,13 +82,16 @@ def _npz(path: Path, name: str) -> Blocks:
         matrices = {name: matrices[name]}
     if len(lists) != 1 or len(matrices) != 1:
         found = ", ".join(f"{key} {list(array.shape)}" for key, array in arrays.items())
-        wanted = "one of ids [n] and one of vectors [n, size], or several of which one has the name of the field"
-        raise DataError(f"{path}: found the arrays {found}, allowed are {wanted}")
+        raise DataError(
+            f"{path}: found the arrays {found}, allowed are one of ids [n] and one of vectors "
+            "[n, size], or several of which one has the name of the field"
+        )
 
     yield from _aligned(path, _keys(path, lists[0]), *matrices.values())
 
 
 def _npy(path: Path) -> Blocks:
+    # Mapped: the matrix may be larger than memory, and is read block by block.
     matrix = _load(path, mmap_mode="r")
     candidates = [path.with_name(name.format(path.stem)) for name in ID_LISTS]
     listed = next((file for file in candidates if file.is_file()), None)
@@ -132,8 +139,11 @@ def _aligned(path: Path, keys: NDArray[Any], matrix: NDArray[Any]) -> Blocks:
 
 def _keys(path: Path, ids: NDArray[Any]) -> NDArray[Any]:
     """Write ids as texts, whole numbers without a decimal point."""
+    # Ids from a column of pandas with missing cells are floats.
     if ids.dtype.kind == "f" and (ids == np.floor(ids)).all():
         ids = ids.astype(np.int64)
+
+    # Texts of fixed-width bytes have no encoding of their own.
     if ids.dtype.kind == "S":
         try:
             ids = np.char.decode(ids, "utf-8")
@@ -149,14 +159,11 @@ def _keys(path: Path, ids: NDArray[Any]) -> NDArray[Any]:
 def _parquet(path: Path) -> Blocks:
     try:
         for batch in parquet.ParquetFile(path).iter_batches(_ROWS):
-            ids, *columns = (batch.column(i) for i in range(batch.num_columns))
+            ids, *columns = batch.columns
             keys = np.array(ids.cast(pa.string()).to_pylist(), dtype=object)
             if len(columns) == 1 and pa.types.is_nested(columns[0].type):
                 yield to_matrix(path, keys, columns[0])
             else:
-                numbers = [
-                    column.cast(pa.float64()).to_numpy(zero_copy_only=False) for column in columns
-                ]
-                yield keys, np.stack(numbers, axis=1) if numbers else np.empty((len(keys), 0))
+                yield keys, stack(columns, len(keys))
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None

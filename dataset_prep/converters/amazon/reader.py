@@ -41,13 +41,12 @@ def read(input_path: Path, category: str) -> RawData:
 
 
 def _refuse_category(folder: Path, category: str) -> NoReturn:
-    found = sorted(
-        {path.name.split(".")[0] for kind in ("jsonl", "csv") for path in folder.glob(f"*.{kind}*")}
-    )
-    categories = [name for name in found if not name.startswith("meta_")]
+    paths = [*folder.glob("*.jsonl*"), *folder.glob("*.csv*")]
+    found = {path.name.split(".")[0] for path in paths}
+    categories = sorted(name for name in found if not name.startswith("meta_"))
 
-    there = (
-        f"; there are {', '.join(categories)}{nearest(category, categories)}" if categories else ""
-    )
+    there = ""
+    if categories:
+        there = f"; there are {', '.join(categories)}{nearest(category, categories)}"
     wanted = f"{category}.jsonl or {category}.csv, plain or .gz"
     raise DataError(f"--category: found {category!r}, but {folder} has no {wanted}{there}")

@@ -19,7 +19,8 @@ from ...readers.raw_tables import Table
 from .column_choices import in_order, stem
 from .column_types import typed_values
 
-_NUMBERED = re.compile(r"(.*?)\d+[\])]?")  # img_0, img0, img[0]
+# img_0, img0, img[0]
+_NUMBERED = re.compile(r"(.*?)\d+[\])]?")
 
 MANY = 4
 """From so many numbered columns on, they are probably one vector."""
@@ -46,17 +47,26 @@ def group_values(
 
     flags = _flags(table, columns)
     if flags is not None:
-        names = _endings(columns)
-        return pd.Series(
-            [[names[k] for k in np.flatnonzero(flags[row])] if row >= 0 else [] for row in rows],
-            dtype=object,
-        )
+        return _names_of_flags(flags, _endings(columns), rows)
+
     parts = [typed_values(table, column, "token_seq", rows, list_separator) for column in columns]
-    return pd.Series([list(chain(*labels)) for labels in zip(*parts, strict=True)], dtype=object)
+    labels = [list(chain(*cells)) for cells in zip(*parts, strict=True)]
+    return pd.Series(labels, dtype=object)
+
+
+def _names_of_flags(flags: NDArray[Any], names: Sequence[str], rows: NDArray[Any]) -> pd.Series:
+    """List the names of the set flags for each entity."""
+    labels: list[list[str]] = []
+    for row in rows:
+        if row < 0:
+            labels.append([])
+        else:
+            labels.append([names[position] for position in np.flatnonzero(flags[row])])
+    return pd.Series(labels, dtype=object)
 
 
 def numbered_columns(types: Mapping[str, str | None]) -> list[list[str]]:
-    """Find columns of numbers with names such as ``x1``, ``x2``, ..., if there are :data:`MANY` or more.
+    """Find :data:`MANY` or more columns of numbers with names such as ``x1``, ``x2``, ...
 
     Args:
         types: Column -> its inferred type.
@@ -70,7 +80,7 @@ def numbered_columns(types: Mapping[str, str | None]) -> list[list[str]]:
 
 
 def proposal(side: str, table: Table, key: str, columns: Sequence[str]) -> str:
-    """Write a value of ``--columns`` for numbered columns: one vector, or labels of columns with 0 and 1.
+    """Write a value of ``--columns`` for numbered columns: a vector, or labels of flags.
 
     Args:
         side: ``user`` or ``item``.
@@ -81,14 +91,16 @@ def proposal(side: str, table: Table, key: str, columns: Sequence[str]) -> str:
     names = [name for name in table.names if name != key]
     prefix = columns[0][: _NUMBERED.fullmatch(columns[0]).end(1)]  # type: ignore[union-attr]
     escaped = re.sub(r"([*?\[])", r"[\1]", prefix)
-    patterns = [f"{escaped}*", f"{escaped}[0-9]*"]
-    exact = (
-        pattern
-        for pattern in patterns
-        if {name for name in names if fnmatchcase(name, pattern)} == set(columns)
-    )
     kind = "float_seq" if _flags(table, columns) is None else "token_seq"
-    return f"{side}:{next(exact, ','.join(columns))}={kind} {stem(prefix)}"
+
+    # Without a pattern of these columns alone, all of them are named.
+    chosen = ",".join(columns)
+    for pattern in (f"{escaped}*", f"{escaped}[0-9]*"):
+        matched = {name for name in names if fnmatchcase(name, pattern)}
+        if matched == set(columns):
+            chosen = pattern
+            break
+    return f"{side}:{chosen}={kind} {stem(prefix)}"
 
 
 def _vectors(table: Table, columns: Sequence[str], rows: NDArray[Any]) -> NDArray[Any]:
@@ -105,6 +117,7 @@ def _vectors(table: Table, columns: Sequence[str], rows: NDArray[Any]) -> NDArra
             "empty",
         )
 
+    # Numbers beyond float32 become infinite, and are refused later with the id of their entity.
     with np.errstate(over="ignore"):
         vectors = np.full((len(rows), len(columns)), np.nan, dtype=np.float32)
         vectors[rows >= 0] = matrix[rows[rows >= 0]]
@@ -117,7 +130,8 @@ def _flags(table: Table, columns: Sequence[str]) -> NDArray[Any] | None:
     for position, column in enumerate(columns):
         try:
             cells = table.texts(column).to_pandas()
-        except DataError:  # lists
+        except DataError:
+            # Lists are no flags.
             return None
         lowered = cells.str.lower()
         if not lowered.dropna().isin(("0", "1", "true", "false", "0.0", "1.0")).all():
@@ -128,9 +142,15 @@ def _flags(table: Table, columns: Sequence[str]) -> NDArray[Any] | None:
 
 def _endings(columns: Sequence[str]) -> list[str]:
     """Cut the common beginning off the names of columns."""
-    first, last = min(columns), max(columns)
-    same = [a == b for a, b in zip(first, last, strict=False)]
-    shared = first[: same.index(False)] if False in same else first[: len(same)]
-    prefix = re.sub(r"[^\W_]+$", "", shared)
+    # The common beginning of the first and the last name in alphabetical order is that of all.
+    first = min(columns)
+    n_shared = 0
+    for a, b in zip(first, max(columns), strict=False):
+        if a != b:
+            break
+        n_shared += 1
+
+    # It ends with a whole word: of genre_rock and genre_rap it is genre_, not genre_r.
+    prefix = re.sub(r"[^\W_]+$", "", first[:n_shared])
     endings = [column.removeprefix(prefix) for column in columns]
     return endings if all(endings) else list(columns)

@@ -155,7 +155,12 @@ _ID_WORDS = frozenset(
 
 
 def plain(name: str) -> str:
-    """Write a name in small letters without punctuation: ``customerid`` for ``Customer ID`` and ``customerId``."""
+    """Write a name in small letters without punctuation.
+
+    Example:
+        >>> plain("Customer ID"), plain("customerId")
+        ('customerid', 'customerid')
+    """
     return re.sub(r"[\W_]+", "", name.casefold())
 
 
@@ -166,9 +171,14 @@ def usual_columns(role: str, names: Sequence[str]) -> list[str]:
         role: A key of :data:`USUAL_NAMES`.
         names: Names of the columns.
     """
-    ranks = {plain(name): rank for rank, name in reversed(list(enumerate(USUAL_NAMES[role])))}
+    ranks: dict[str, int] = {}
+    for rank, usual in enumerate(USUAL_NAMES[role]):
+        ranks.setdefault(plain(usual), rank)
+
     found = [name for name in names if plain(name) in ranks]
     found.sort(key=lambda name: ranks[plain(name)])
+
+    # Endings are less telling than names: such columns come last.
     if role == "timestamp":
         found += [name for name in names if name not in found and _ends_like_a_time(name)]
     return found

@@ -1,4 +1,4 @@
-"""Fields of users or items of the converter ``generic``: types, names, and remarks on the columns."""
+"""Fields of users or items of the converter ``generic``, with remarks on the columns."""
 
 from __future__ import annotations
 
@@ -65,10 +65,13 @@ class _Source:
         self, kind: str, columns: Sequence[str], notes: list[str]
     ) -> Callable[[pd.Index], Values]:
         def read_values(wanted: pd.Index) -> Values:
+            # The lines of the file count even where none of them is wanted.
             self.file.add(self.ids)
             self.file.close()
             n_others = int((~self.ids.isin(wanted)).sum())
             notes.extend(others_left_out(self.file.name, n_others, len(self.ids), "rows"))
+
+            # [n], -1 for an entity without a row
             rows = self.ids.get_indexer(wanted)
             if len(columns) > 1:
                 return group_values(self.table, columns, kind, rows, self.list_separator)
@@ -99,9 +102,10 @@ def read_fields(
         DataError: An option names an unknown column, or an id is missing or occurs twice.
     """
     found = TableFields()
-    key = _key(
-        side, table, interactions.columns[side], getattr(options, f"{side}s_id_column"), found
-    )
+    given = getattr(options, f"{side}s_id_column")
+    key = _key(side, table, interactions.columns[side], given, found)
+
+    # A table without a header loses its first row, whose id then stands as a name.
     if table.first_row > 1 and key in interactions.inter[f"{side}_id"].cat.categories:
         raise DataError(
             f"{table.path}, line 1: the column of ids is named {key!r}, which is an id of the "
@@ -119,12 +123,15 @@ def read_fields(
     source = _Source(side, table, key, ids, file, options.list_separator)
     groups = resolve(choices, names, str(table.path))
     table.check(encoded, "--encode")
+
+    told = set(encoded)
     for group in groups:
         _choose(source, group, found)
-    chosen = {name for group in groups for name in group.columns}
+        told.update(group.columns)
     for name in encoded:
         found.texts.append(source.field(field_name(side, name), _text_type(table, name), [name]))
-    _infer(source, [name for name in names if name not in chosen and name not in encoded], found)
+
+    _infer(source, [name for name in names if name not in told], found)
     if not found.fields and not found.texts:
         found.warnings.append(f"{side}s: no column of {table.path.name} is used.")
     return found
@@ -132,8 +139,10 @@ def read_fields(
 
 def without_common_names(found: Mapping[Side, TableFields]) -> None:
     """Put the side in front of names common to fields of users and of items."""
-    names = {side: {field.name for field in fields.fields} for side, fields in found.items()}
-    common = names["user"] & names["item"]
+    # RecBole knows a field by its name alone, whatever its side.
+    users = {field.name for field in found["user"].fields}
+    items = {field.name for field in found["item"].fields}
+    common = users & items
     for side, fields in found.items():
         for position, one in enumerate(fields.fields):
             if one.name in common:
@@ -159,17 +168,12 @@ def _key(side: str, table: Table, key: str | None, given: str | None, found: Tab
         return given
 
     same: list[str] = []
-    # a number is the place of a column, which differs from table to table
+    # A number is the place of a column, which differs from table to table.
     if key is not None and not key.isdecimal():
-        same = (
-            [key]
-            if key in table.names
-            else [name for name in table.names if plain(name) == plain(key)]
-        )
-    usual = [
-        *usual_columns(side, table.names),
-        *(name for name in table.names if plain(name) == "id"),
-    ]
+        same = [key] if key in table.names else _alike(table.names, plain(key))
+    usual = [*usual_columns(side, table.names), *_alike(table.names, "id")]
+
+    # pandas writes its index without a name: the first column with a name goes before it.
     named = [name for name in table.names if name] or [table.names[0]]
     chosen = [*same, *usual, *named][0]
     if not same:
@@ -179,11 +183,17 @@ def _key(side: str, table: Table, key: str | None, given: str | None, found: Tab
     return chosen
 
 
+def _alike(names: Sequence[str], wanted: str) -> list[str]:
+    """Find the names equal to a plain one, but for case and punctuation."""
+    return [name for name in names if plain(name) == wanted]
+
+
 def _text_reader(table: Table, name: str) -> Callable[[], Iterable[str]]:
     def read_texts() -> Iterable[str]:
         try:
             texts: list[str] = table.texts(name).drop_null().to_pylist()
-        except DataError:  # lists and structures
+        except DataError:
+            # Lists and structures hold no ids.
             return []
         return texts
 
@@ -254,7 +264,10 @@ def _left_out(source: _Source, name: str, verdict: Verdict) -> str:
     file = source.table.path
     table = f"--input {file} --id_column '{source.key}'"
     hints = {
-        "texts": f"--encode '{side}:{name}=MODEL' makes vectors of texts, as recbole-sibrar encode-text does",
+        "texts": (
+            f"--encode '{side}:{name}=MODEL' makes vectors of texts, as recbole-sibrar "
+            "encode-text does"
+        ),
         "image paths": (
             f"recbole-sibrar encode-image {table} --path_column '{name}' --model resnet50 "
             f"--output {side}_images.npz makes vectors of them, for --{side}_feature "
@@ -294,21 +307,20 @@ def _remark(source: _Source, name: str, verdict: Verdict, found: TableFields) ->
             f"number is a category; --columns '{side}:{name}=token' if they are codes, --missing "
             f"'{example}' if such cells are missing."
         )
+
     texts = table.texts(name).drop_null()
     separator = unnamed_list_separator(texts)
     if separator:
+        example = next(text for text in texts.to_pylist() if separator in text)
         found.warnings.append(
-            f"{side}s: cells of column {name} such as "
-            f"{_first_with(texts.to_pylist(), separator)!r} look like lists; --list_separator "
-            f"'{separator}' takes them for lists."
+            f"{side}s: cells of column {name} such as {example!r} look like lists; "
+            f"--list_separator '{separator}' takes them for lists."
         )
+
+    # In a column of categories a word such as "unknown" may be one of them.
     words = [text for text in texts.unique().to_pylist() if text.strip().lower() in MISSING_NUMBERS]
     if words:
         found.notes.append(
             f"{side}s: column {name} has cells {', '.join(map(repr, words))}, which count as "
             f"values; --missing {','.join(words)} makes them missing."
         )
-
-
-def _first_with(texts: Sequence[str], separator: str) -> str:
-    return next(text for text in texts if separator in text)

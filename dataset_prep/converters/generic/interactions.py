@@ -18,7 +18,8 @@ from .column_names import USUAL_NAMES, usual_columns
 from .column_types import column_type
 from .dates import looks_like_times, to_seconds
 
-_LOOKED_AT = 5_000  # rows that decide what a column that is not used looks like
+# Rows that decide on the kind of an unused column: a look at all of them would take minutes.
+_LOOKED_AT = 5_000
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,10 @@ def read_interactions(table: Table, options: argparse.Namespace) -> Interactions
     notes: list[str] = []
     inter: dict[str, Any] = {}
     for side in SIDES:
-        inter[f"{side}_id"] = table.categories(
-            str(columns[side]), required=not options.drop_without_id
-        )
-        warnings += _missing_ids(table, str(columns[side]), side, inter[f"{side}_id"])
+        column = str(columns[side])
+        ids = table.categories(column, required=not options.drop_without_id)
+        inter[f"{side}_id"] = ids
+        warnings += _missing_ids(table, column, side, ids)
 
     if columns["rating"] is not None:
         inter["rating"] = table.numbers(columns["rating"])
@@ -65,11 +66,9 @@ def read_interactions(table: Table, options: argparse.Namespace) -> Interactions
         notes.append(f"Timestamps are read from column {columns['timestamp']} as {unit}.")
 
     notes += _not_used(table, columns)
-    frame = (
-        _with_ids(pd.DataFrame(inter), table, notes)
-        if options.drop_without_id
-        else pd.DataFrame(inter)
-    )
+    frame = pd.DataFrame(inter)
+    if options.drop_without_id:
+        frame = _with_ids(frame, table, notes)
     return Interactions(frame, columns, notes, warnings)
 
 
@@ -81,7 +80,11 @@ def missing_numbers(table: Table, place: str, column: str) -> list[str]:
         place: Name of the table in the sentence.
         column: The column.
     """
-    words = table.parse_numbers(column).missing_words if not _is_typed(table, column) else {}
+    # Columns of Parquet and JSON with types of their own hold no words.
+    if str(table.data[column].type) != "string":
+        return []
+
+    words = table.parse_numbers(column).missing_words
     if not words:
         return []
     shown = ", ".join(f"{word!r} {count:,}" for word, count in words.items())
@@ -90,14 +93,10 @@ def missing_numbers(table: Table, place: str, column: str) -> list[str]:
     ]
 
 
-def _is_typed(table: Table, column: str) -> bool:
-    return str(table.data[column].type) != "string"
-
-
 def _choose(
     table: Table, options: argparse.Namespace, warnings: list[str]
 ) -> dict[str, str | None]:
-    """Choose the column of each role: that of its option, or the first suitable one with a usual name."""
+    """Choose the column of each role: that of its option, or the first suitable one."""
     columns: dict[str, str | None] = {}
 
     for role in USUAL_NAMES:
@@ -114,9 +113,9 @@ def _choose(
                 )
             columns[role] = given
         else:
-            columns[role] = _usual(
-                table, role, [name for name in table.names if name not in taken], warnings
-            )
+            free = [name for name in table.names if name not in taken]
+            columns[role] = _usual(table, role, free, warnings)
+
         if role in SIDES and columns[role] is None:
             raise DataError(_no_column(table, role))
 
@@ -159,12 +158,15 @@ def _no_column(table: Table, role: str) -> str:
             "; if these are data, write --no_header, or name the columns with --interactions_header"
         )
     elif len(table.names) == 1:
-        message += "; if these are several columns, write what separates them with --interactions_separator"
+        message += (
+            "; if these are several columns, write what separates them with "
+            "--interactions_separator"
+        )
     return message
 
 
 def _missing_ids(table: Table, column: str, side: str, ids: pd.Categorical) -> list[str]:
-    """Warn about ids such as ``NULL``."""
+    """Warn about ids such as ``NULL``: all guests of a shop would be one user."""
     warnings = []
     for code, name in enumerate(ids.categories):
         if name.strip().lower() in MISSING_NUMBERS:

@@ -41,10 +41,10 @@ def read(input_path: Path, options: argparse.Namespace) -> RawData:
 
     table, notes = _read_table(input_path / options.interactions, "interactions", options)
     interactions = read_interactions(table, options)
-    found = {
-        side: _read_side(side, input_path, interactions, choices[side], encodings, options, notes)
-        for side in SIDES
-    }
+    found: dict[Side, TableFields] = {}
+    for side in SIDES:
+        own = [encoding for encoding in encodings if encoding.side == side]
+        found[side] = _read_side(side, input_path, interactions, choices[side], own, options, notes)
     without_common_names(found)
 
     users = found["user"]
@@ -70,19 +70,21 @@ def _read_side(
     options: argparse.Namespace,
     notes: list[str],
 ) -> TableFields:
-    """Read the table of one side, if there is one; sentences on its format are added to ``notes``."""
+    """Read the table of one side, if there is one; ``notes`` receives sentences on its format."""
     file = getattr(options, f"{side}s")
     if not file:
         return TableFields()
 
     table, more = _read_table(input_path / file, f"{side}s", options)
     notes += more
-    named = [
-        column for encoding in encodings if encoding.side == side for column in encoding.columns
-    ]
-    encoded = [
-        column for column in named if field_name(side, column) not in field_names(options, side)
-    ]
+
+    # Columns of further tables are encoded as well, and are unknown here.
+    of_further_tables = field_names(options, side)
+    encoded: list[str] = []
+    for encoding in encodings:
+        for column in encoding.columns:
+            if field_name(side, column) not in of_further_tables:
+                encoded.append(column)
     return read_fields(side, table, interactions, choices, encoded, options)
 
 

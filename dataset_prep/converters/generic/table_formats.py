@@ -1,4 +1,4 @@
-"""Format of each table of the converter ``generic``: separator, encoding, quotation mark, header."""
+"""Format of each table of the converter ``generic``: separator, encoding, quotes, header."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ class TableFormat:
     quote: str | None
     """Quotation mark of cells with separators in them; None if there is none."""
     names: tuple[str, ...] | None
-    """Names of the columns of a table without a header; None if it has one, or if columns are numbered."""
+    """Names of the columns of a table without a header.
+
+    None if it has one, or if the columns are numbered.
+    """
     header: bool
     """True if the first line names the columns."""
     missing: frozenset[str]
@@ -59,15 +62,19 @@ def format_of(table: str, options: argparse.Namespace) -> TableFormat:
     if options.decimal not in (".", ","):
         raise DataError(f"--decimal: found {options.decimal!r}, allowed is . or ,")
 
+    mark = '"' if quote is None else quote
     names = getattr(options, f"{table}_header")
     is_headless = options.no_header or getattr(options, f"{table}_no_header")
+
+    # Empty cells are missing anyway.
+    missing = frozenset(options.missing.split(",")) - {""}
     return TableFormat(
         separator=separator,
         encoding=_encoding(table, options),
-        quote='"' if quote is None else None if quote == "none" else quote,
+        quote=None if mark == "none" else mark,
         names=None if names is None else _header_names(table, names),
         header=not is_headless,
-        missing=frozenset(word for word in options.missing.split(",") if word),
+        missing=missing,
         decimal=options.decimal,
     )
 
@@ -89,6 +96,7 @@ def _separator(table: str, options: argparse.Namespace) -> str | None:
     if given is None:
         return None
 
+    # A shell passes \t as two characters; Arrow takes separators of ASCII only.
     separator = given.replace("\\t", "\t")
     if not separator or set(separator) & set('"\r\n') or not separator.isascii():
         raise DataError(
@@ -116,6 +124,7 @@ def _encoding(table: str, options: argparse.Namespace) -> str:
     if name is None:
         return "utf-8"
 
+    # Some codecs, such as base64, are none of texts.
     try:
         "id".encode(name).decode(name)
     except (LookupError, UnicodeError, ValueError):

@@ -78,14 +78,15 @@ def _interactions_file(folder: Path, kind: str | None, link: str) -> Path:
 def _fields(
     folder: Path, options: argparse.Namespace
 ) -> tuple[list[RawField], list[RawField], list[str]]:
-    """Choose the fields of users and items, and check their headers before the interactions are read for minutes."""
+    """Choose the fields of users and items, and check the headers of their files."""
     users = find_file(folder, "users.tsv")
-    all_user_fields = (
-        demographic_fields(users, tuple(options.age_range), options.countries) if users else []
-    )
+    all_user_fields: list[RawField] = []
+    if users:
+        all_user_fields = demographic_fields(users, tuple(options.age_range), options.countries)
     user_fields = _chosen("user", all_user_fields, options)
     item_fields = _chosen("item", feature_fields(folder), options)
 
+    # Before the interactions, whose reading takes minutes.
     for field in item_fields:
         check_feature_header(folder / field.source)
     if users and user_fields:
@@ -102,10 +103,13 @@ def _chosen(side: Side, fields: Sequence[RawField], options: argparse.Namespace)
         return choose_fields(side, fields, None)
 
     encoded = [encoding for encoding in parse_encodings(options.encode) if encoding.side == side]
-    added = {text.partition("=")[0] for text in getattr(options, f"{side}_feature")}
-    added |= {encoding.name for encoding in encoded} | field_names(options, side)
+    added = field_names(options, side)
+    added.update(encoding.name for encoding in encoded)
+    for text in getattr(options, f"{side}_feature"):
+        added.add(text.partition("=")[0])
 
-    names = [name for name in wanted if name not in added]
+    # The texts of an encoded field are needed, even if they are no fields themselves.
+    names = list(wanted)
     for encoding in encoded:
-        names += [column for column in encoding.columns if column not in added]
-    return choose_fields(side, fields, names)
+        names += encoding.columns
+    return choose_fields(side, fields, [name for name in names if name not in added])

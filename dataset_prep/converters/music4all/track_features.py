@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ def feature_fields(folder: Path) -> list[RawField]:
     ``id_tags_dict.tsv`` and ``id_genres.tsv`` become ``token_seq`` fields, all others ``float_seq``
     fields.
     """
+    # Of an unpacked and a packed copy the unpacked one is read: its suffix comes first.
     paths: dict[str, Path] = {}
     for suffix in COMPRESSIONS:
         for path in sorted(folder.glob(f"id_*.tsv{suffix}")):
@@ -47,27 +49,17 @@ def _field(name: str, path: Path) -> RawField:
     notes: list[str] = []
     file = EntityFile(path.name, is_table=True, read_ids=lambda: read_ids(path))
     parse = LABELS.get(name)
+
     if parse is None:
-        return RawField(
-            name,
-            "float_seq",
-            lambda ids: read_vectors(path, ids, notes, file),
-            path.name,
-            notes,
-            file,
-        )
-    return RawField(
-        name,
-        "token_seq",
-        lambda ids: read_labels(path, ids, parse, notes, file),
-        path.name,
-        notes,
-        file,
-    )
+        vectors = partial(read_vectors, path, notes=notes, file=file)
+        return RawField(name, "float_seq", vectors, path.name, notes, file)
+
+    labels = partial(read_labels, path, parse=parse, notes=notes, file=file)
+    return RawField(name, "token_seq", labels, path.name, notes, file)
 
 
 def check_feature_header(path: Path) -> tuple[str, ...]:
-    """Read the names of the columns of a feature file: the id, then one for each number or one of labels.
+    """Read the names of the columns of a feature file: the id, then numbers or labels.
 
     Raises:
         DataError: They are others.
@@ -124,6 +116,8 @@ def read_vectors(
     for block in read_rows(path):
         parsed = table.parse(block)
         rows = lines.rows(block, parsed[names[0]].to_pylist())
+
+        # [lines of the block, size]: a file of 4,000 numbers a track is read piece by piece.
         values = np.column_stack([parsed[name].to_numpy() for name in names[1:]])
         _check_finite(table, block, values)
         vectors[rows[rows >= 0]] = values[rows >= 0]
@@ -174,10 +168,17 @@ def read_labels(
 
 
 def parse_tags(cell: str) -> list[str]:
-    """Parse the tags of a printed dictionary ``{'tag': weight, ...}``, in its order, without their weights."""
+    """Parse the tags of a printed dictionary ``{'tag': weight, ...}``, in its order.
+
+    Their weights are left out.
+    """
     allowed = "a dictionary such as {'rock': 0.5}"
-    if len(cell) > 1 and cell[0] == cell[-1] == '"':  # as pandas writes a text with quotation marks
+
+    # pandas writes a text with quotation marks so.
+    if len(cell) > 1 and cell[0] == cell[-1] == '"':
         cell = cell[1:-1].replace('""', '"')
+
+    # literal_eval runs no code.
     try:
         tags = ast.literal_eval(cell) if cell else {}
     except (ValueError, SyntaxError, MemoryError, RecursionError):
@@ -189,7 +190,12 @@ def parse_tags(cell: str) -> list[str]:
 
 def parse_genres(cell: str) -> list[str]:
     """Parse the genres of a text ``rock,indie pop``."""
-    return [genre.strip() for genre in cell.split(",") if genre.strip()]
+    genres = []
+    for text in cell.split(","):
+        genre = text.strip()
+        if genre:
+            genres.append(genre)
+    return genres
 
 
 LABELS: dict[str, Callable[[str], list[str]]] = {"tags_dict": parse_tags, "genres": parse_genres}
@@ -210,7 +216,7 @@ class _Lines:
         self._n_lines = 0
 
     def rows(self, block: Block, names: list[str]) -> NDArray[Any]:
-        """Find the position of each line of a block among the wanted tracks, -1 for others: int ``[n]``."""
+        """Find the position of each line among the wanted tracks, -1 for others: int ``[n]``."""
         index = pd.Index(names, dtype=object)
         rows = self._ids.get_indexer(index)
         if self._file is not None:
