@@ -6,4 +6,4 @@ is a package beside ``recbole_sibrar``. Its modules therefore import each other 
 (``from recbole_sibrar.errors import DataError``).
 """
 
-__all__ = ["command", "converters", "encoding", "pipeline", "readers"]
+__all__ = ["command", "converters", "encoding", "lists", "pipeline", "readers"]

@@ -10,6 +10,7 @@ from pathlib import Path
 from recbole_sibrar.names import SIDES, Side
 
 from .further_tables import option as further_tables
+from .lists import parts_of
 from .pipeline import encode_option
 
 KEEP_ALL: dict[str, object] = {
@@ -158,4 +159,4 @@ def _names(text: str) -> list[str] | None:
     """Parse names of fields; None for all of them."""
     if text == "all":
         return None
-    return [] if text == "none" else [name.strip() for name in text.split(",")]
+    return [] if text == "none" else parts_of(text)

@@ -47,8 +47,11 @@ def packaged_sentence_transformer(name: str) -> Path | None:
 
 def packages_with_sentence_transformers() -> list[str]:
     """List the installed packages with a ``SentenceTransformer``, sorted."""
-    packages = [package for package in distributions() if _matching(package, ["modules.json"])]
-    return sorted({package.metadata["Name"] for package in packages})
+    names: set[str] = set()
+    for package in distributions():
+        if _matching(package, ["modules.json"]):
+            names.add(package.metadata["Name"])
+    return sorted(names)
 
 
 def _matching(package: Distribution, patterns: Sequence[str]) -> list[PurePosixPath]:

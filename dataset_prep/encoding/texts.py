@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from recbole_sibrar.errors import DataError
 
+from ..lists import parts_of
 from ..messages import one_line
 from ..readers.content import read_content
 from .blocks import Task
@@ -40,7 +41,7 @@ def _prepare(args: argparse.Namespace, device: str) -> Work:
     """Read the texts of ``encode-text`` and load its model."""
     columns = None
     if args.text_columns is not None:
-        columns = [name.strip() for name in args.text_columns.split(",")]
+        columns = parts_of(args.text_columns)
     texts = read_texts(args.input, args.id_column, columns)
 
     filled = texts[texts != ""]

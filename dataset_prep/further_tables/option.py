@@ -95,15 +95,20 @@ def _parse(side: Side, value: Sequence[str]) -> FurtherTable:
     if not texts:
         raise DataError(f"--{side}_table: found '{file}' without columns, allowed is {_SHAPE}")
 
-    columns = [_column(side, text) for text in texts]
-    keys = [column.column for column in columns if column.type == ID]
+    keys = []
+    used = []
+    for text in texts:
+        column = _column(side, text)
+        if column.type == ID:
+            keys.append(column.column)
+        else:
+            used.append(column)
     if len(keys) > 1:
         raise DataError(
             f"--{side}_table: found the ids {' and '.join(keys)} of {file}, allowed is one column "
             "of ids"
         )
-    used = tuple(column for column in columns if column.type != ID)
-    return FurtherTable(side, Path(file), used, keys[0] if keys else None)
+    return FurtherTable(side, Path(file), tuple(used), keys[0] if keys else None)
 
 
 def _column(side: Side, text: str) -> Column:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from recbole_sibrar.errors import DataError
 
-from ..converters.generic.column_names import plain, usual_columns
+from ..converters.generic.column_names import usual_id_columns
 from ..converters.generic.column_types import is_list_type, typed_values
 from ..converters.generic.dates import find_dates
 from ..pipeline.raw import RawData, RawField, Values, others_left_out
@@ -126,8 +126,7 @@ def _key(wanted: FurtherTable, table: Table) -> str:
         return wanted.key
 
     used = {column.column for column in wanted.columns}
-    plain_ids = [name for name in table.names if plain(name) == "id"]
-    candidates = [*usual_columns(wanted.side, table.names), *plain_ids, *table.names]
+    candidates = [*usual_id_columns(wanted.side, table.names), *table.names]
 
     # A column in use as a field is not the one of the ids, even with a usual name.
     free = [name for name in candidates if name not in used]

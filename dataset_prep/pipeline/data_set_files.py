@@ -42,8 +42,11 @@ def write_files(
         columns: Their fields.
         report: The report.
     """
-    ids = {side: entities[side].ids for side in SIDES}
-    texts = {side: cells.id_cells(ids[side], f"{side}s") for side in SIDES}
+    ids: dict[Side, pd.Index] = {}
+    texts: dict[Side, pa.Array] = {}
+    for side in SIDES:
+        ids[side] = entities[side].ids
+        texts[side] = cells.id_cells(ids[side], f"{side}s")
 
     inter_columns = _inter_columns(inter, ids, texts)
     if "inter" in kinds:
@@ -56,6 +59,7 @@ def write_files(
             )
 
     for side in SIDES:
+        # A file of ids alone says nothing, unless it lists entities without interactions.
         is_needed = bool(columns[side]) or entities[side].n_others > 0
         if side in kinds and is_needed:
             id_column = TextColumn(Field(f"{side}_id", "token"), texts[side])

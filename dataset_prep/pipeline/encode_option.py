@@ -11,6 +11,7 @@ from recbole_sibrar.errors import DataError
 from recbole_sibrar.names import SIDES
 
 from ..encoding.command_options import add_device_options
+from ..lists import parts_of
 
 _SHAPE = "COLUMN=MODEL, COLUMN,COLUMN=MODEL or 'SIDE:COLUMN,COLUMN=MODEL NAME'"
 
@@ -60,6 +61,11 @@ def parse_encodings(texts: Sequence[str]) -> list[Encoding]:
     return [_parse(text) for text in texts]
 
 
+def of_side(encodings: Sequence[Encoding], side: str) -> list[Encoding]:
+    """Find the encodings of ``user`` or ``item`` fields."""
+    return [encoding for encoding in encodings if encoding.side == side]
+
+
 def _parse(text: str) -> Encoding:
     left, equals, right = text.partition("=")
     side, colon, listed = left.partition(":")
@@ -68,7 +74,7 @@ def _parse(text: str) -> Encoding:
     if not colon or side not in SIDES:
         side, listed = "item", left
 
-    columns = tuple(column.strip() for column in listed.split(","))
+    columns = tuple(parts_of(listed))
     model, name = _model_and_name(right.strip())
     if not equals or not model or "" in columns:
         raise DataError(f"--encode: found '{text}', allowed is {_SHAPE}")

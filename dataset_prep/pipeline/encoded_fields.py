@@ -17,7 +17,7 @@ from recbole_sibrar.errors import DataError, nearest
 from recbole_sibrar.names import SIDES
 
 from ..encoding import blocks, environment
-from .encode_option import Encoding
+from .encode_option import Encoding, of_side
 from .raw import RawData, RawField, Values
 
 if TYPE_CHECKING:
@@ -123,12 +123,12 @@ def encode_fields(raw: RawData, encodings: Sequence[Encoding], encoder: Encoder)
         DataError: There is no such field, or it holds no text.
     """
     for side in SIDES:
-        of_side = [one for one in encodings if one.side == side]
+        own = of_side(encodings, side)
         extra = list(raw.texts.get(side, ()))
         if side == "user":
-            raw.user_fields = _with_vectors(raw.user_fields, extra, of_side, encoder)
+            raw.user_fields = _with_vectors(raw.user_fields, extra, own, encoder)
         else:
-            raw.item_fields = _with_vectors(raw.item_fields, extra, of_side, encoder)
+            raw.item_fields = _with_vectors(raw.item_fields, extra, own, encoder)
 
 
 def _with_vectors(

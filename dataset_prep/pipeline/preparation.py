@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from recbole_sibrar.errors import DataError, nearest
 from recbole_sibrar.names import SIDES, Side
 
+from ..lists import first_repeated
 from . import reporting, writing
 from .columns import FieldColumn, read_columns
 from .data_set_files import write_files
 from .entities import Entities, compare_files, find_entities
 from .filtering import Filters, filter_interactions, keep_entities, present, raw_step, to_k_core
 from .parts import describe_parts, part_rows
-from .raw import RawData, RawField, Step
+from .raw import RawData, RawField, Step, names_of
 
 RESERVED = ("user_id", "item_id", "rating", "timestamp", "count", "label", "id", "interactions")
 """Forbidden names of fields: columns of the interactions, and built-in modalities."""
@@ -66,13 +67,13 @@ def choose_fields(
     Raises:
         DataError: There is no such field, or two fields have one name.
     """
-    names = [field.name for field in fields]
-    for name in names:
-        if names.count(name) > 1:
-            raise DataError(
-                f"--{side}_feature: two fields of the {side}s are named '{name}'; name one of "
-                "them otherwise, here or behind the type or model in --columns and --encode"
-            )
+    names = names_of(fields)
+    twice = first_repeated(names)
+    if twice is not None:
+        raise DataError(
+            f"--{side}_feature: two fields of the {side}s are named '{twice}'; name one of "
+            "them otherwise, here or behind the type or model in --columns and --encode"
+        )
 
     for name in wanted or ():
         if name not in names:
@@ -199,8 +200,8 @@ def _notes_of_others(entities: dict[Side, Entities]) -> list[str]:
 
 def _check_names(raw: RawData) -> None:
     """Check the names of all fields."""
-    users = [field.name for field in raw.user_fields]
-    items = [field.name for field in raw.item_fields]
+    users = names_of(raw.user_fields)
+    items = names_of(raw.item_fields)
     for name in [*users, *items]:
         if name in RESERVED or not name or set(name) & set(": \t\r\n"):
             raise DataError(

@@ -42,6 +42,11 @@ class RawField:
     """Comparison of the ids of the file with those of the interactions; None for no comparison."""
 
 
+def names_of(fields: Sequence[RawField]) -> list[str]:
+    """List the names of fields, in their order."""
+    return [field.name for field in fields]
+
+
 @dataclass(frozen=True)
 class Step:
     """One line of the report: the data set after a filter."""

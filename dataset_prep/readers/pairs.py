@@ -5,6 +5,7 @@ Memory grows with the pairs, not with the events.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -42,10 +43,10 @@ class Codes:
 
         Each different id of a block is looked up once.
         """
-        parts = [
-            self.number(chunk.dictionary.to_pylist())[chunk.indices.to_numpy()]
-            for chunk in column.chunks
-        ]
+        parts = []
+        for chunk in column.chunks:
+            numbers = self.number(chunk.dictionary.to_pylist())
+            parts.append(numbers[chunk.indices.to_numpy()])
         return np.concatenate(parts) if parts else np.empty(0, np.int32)
 
     def categorical(self, codes: NDArray[Any]) -> pd.Categorical:
@@ -79,11 +80,12 @@ class PairTable:
     def __init__(self, reductions: Mapping[str, np.ufunc], types: Mapping[str, type]) -> None:
         self._reductions = reductions
         self._keys = np.empty(0, np.int64)
-        self._columns: dict[str, NDArray[Any]] = {
-            name: np.empty(0, types[name]) for name in reductions
-        }
+        self._columns: dict[str, NDArray[Any]] = {}
+        for name in reductions:
+            self._columns[name] = np.empty(0, types[name])
+
         self._pending_keys: list[NDArray[Any]] = []
-        self._pending_columns: dict[str, list[NDArray[Any]]] = {name: [] for name in reductions}
+        self._pending_columns: defaultdict[str, list[NDArray[Any]]] = defaultdict(list)
 
     def add(self, users: NDArray[Any], items: NDArray[Any], **columns: NDArray[Any]) -> None:
         """Add events.

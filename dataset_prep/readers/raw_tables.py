@@ -17,6 +17,7 @@ from pyarrow import parquet
 
 from recbole_sibrar.errors import DataError, nearest
 
+from ..lists import first_repeated
 from ..messages import one_line
 
 SHOWN = 80
@@ -204,7 +205,7 @@ def check_names(path: Path, names: Sequence[str], place: str = "") -> None:
         names: Names of its columns.
         place: Place of the names in the file, for the message.
     """
-    twice = next((name for name in names if names.count(name) > 1), None)
+    twice = first_repeated(names)
     if twice is not None:
         raise DataError(
             f"{path}{place}: found two columns of one name, '{twice}'; allowed are different names"

@@ -12,6 +12,7 @@ from pyarrow import csv
 
 from recbole_sibrar.errors import DataError
 
+from ..lists import numbered
 from ..messages import one_line
 from .raw_tables import Table, check_names
 
@@ -80,7 +81,7 @@ def read_text(
 
     check_names(path, found, ", line 1")
     if options.autogenerate_column_names:
-        data = data.rename_columns([str(number) for number in range(1, len(found) + 1)])
+        data = data.rename_columns(numbered(len(found), start=1))
 
     return Table(path, _without_blank_end(data), 2 if header else 1, unit)
 

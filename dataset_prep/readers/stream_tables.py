@@ -13,6 +13,7 @@ from pyarrow import csv
 
 from recbole_sibrar.errors import DataError
 
+from ..lists import first_repeated
 from .streams import Block, read_blocks
 
 ID = pa.dictionary(pa.int32(), pa.string())
@@ -183,8 +184,9 @@ def read_header(path: Path, separator: str = "\t") -> tuple[str, ...]:
         names = tuple(head.decode("utf-8-sig").rstrip("\r").split(separator))
     except UnicodeDecodeError:
         raise DataError(f"{path}, line 1: the text is not UTF-8") from None
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
+
+    twice = first_repeated(names)
+    if twice is not None:
         raise DataError(f"{path}, line 1: the column '{twice}' occurs twice")
     return names
 

@@ -93,28 +93,35 @@ def _npz(path: Path, name: str) -> Blocks:
 def _npy(path: Path) -> Blocks:
     # Mapped: the matrix may be larger than memory, and is read block by block.
     matrix = _load(path, mmap_mode="r")
-    candidates = [path.with_name(name.format(path.stem)) for name in ID_LISTS]
-    listed = next((file for file in candidates if file.is_file()), None)
-    if listed is None:
-        raise DataError(
-            f"{path}: its ids are missing, allowed are "
-            f"{' or '.join(file.name for file in candidates)} beside it"
-        )
-
-    if listed.suffix == ".npy":
-        keys = _keys(listed, _load(listed))
-    else:
-        try:
-            keys = np.array(listed.read_text(encoding="utf-8").splitlines(), dtype=object)
-        except UnicodeDecodeError:
-            raise DataError(f"{listed}: the text is not UTF-8") from None
-
+    keys = _listed_keys(_id_list(path))
     if matrix.ndim != 2:
         raise DataError(
             f"{path}: found an array of shape {list(matrix.shape)}, allowed is [n, size]"
         )
 
     yield from _aligned(path, keys, matrix)
+
+
+def _id_list(path: Path) -> Path:
+    """Find the list of ids beside a matrix."""
+    for form in ID_LISTS:
+        file = path.with_name(form.format(path.stem))
+        if file.is_file():
+            return file
+
+    allowed = " or ".join(ID_LISTS).replace("{}", path.stem)
+    raise DataError(f"{path}: its ids are missing, allowed are {allowed} beside it")
+
+
+def _listed_keys(path: Path) -> NDArray[Any]:
+    """Read a list of ids: object ``[n]`` of str."""
+    if path.suffix == ".npy":
+        return _keys(path, _load(path))
+
+    try:
+        return np.array(path.read_text(encoding="utf-8").splitlines(), dtype=object)
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: the text is not UTF-8") from None
 
 
 def _load(path: Path, mmap_mode: Literal["r"] | None = None) -> NDArray[Any]:

@@ -15,6 +15,7 @@ from pyarrow import csv
 
 from recbole_sibrar.errors import DataError
 
+from ..lists import numbered
 from .endings import SEPARATORS, ending_of
 from .raw_text import explained
 
@@ -58,7 +59,7 @@ def _open(
     path: Path, parsing: csv.ParseOptions, first: list[str], in_one_cell: bool
 ) -> csv.CSVStreamingReader:
     """Open a file as a stream of blocks: column ``0`` of ids, then texts or float64 numbers."""
-    names = [str(position) for position in range(len(first))]
+    names = numbered(len(first))
 
     # With threads Arrow reports a wrong cell without the number of its row.
     reading = csv.ReadOptions(
@@ -130,10 +131,9 @@ def _is_header(cells: list[str]) -> bool:
 
     # pandas names columns without names by their numbers.
     n = len(cells) - 1
-    from_zero = [str(position) for position in range(n)]
-    from_one = [*from_zero[1:], str(n)]
+    is_counted = cells[1:] in (numbered(n), numbered(n, start=1))
     is_name = not _is_number(cells[0]) and (len(cells) > 2 or cells[0].lower().endswith("id"))
-    return is_name and cells[1:] in (from_zero, from_one)
+    return is_name and is_counted
 
 
 def stack(columns: Sequence[pa.Array], n_rows: int) -> NDArray[Any]:

@@ -47,8 +47,10 @@ def from_arguments(kind: type[OptionsT], args: argparse.Namespace) -> OptionsT:
         kind: A dataclass.
         args: The parsed arguments.
     """
-    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
-    return kind(**{name: getattr(args, name) for name in names})
+    values: dict[str, Any] = {}
+    for field in fields(kind):  # type: ignore[arg-type]
+        values[field.name] = getattr(args, field.name)
+    return kind(**values)
 
 
 def option_names(args: argparse.Namespace) -> Collection[str]:

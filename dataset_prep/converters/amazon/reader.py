@@ -41,12 +41,14 @@ def read(input_path: Path, category: str) -> RawData:
 
 
 def _refuse_category(folder: Path, category: str) -> NoReturn:
-    paths = [*folder.glob("*.jsonl*"), *folder.glob("*.csv*")]
-    found = {path.name.split(".")[0] for path in paths}
-    categories = sorted(name for name in found if not name.startswith("meta_"))
+    found: set[str] = set()
+    for path in [*folder.glob("*.jsonl*"), *folder.glob("*.csv*")]:
+        name = path.name.split(".")[0]
+        if not name.startswith("meta_"):
+            found.add(name)
 
     there = ""
-    if categories:
-        there = f"; there are {', '.join(categories)}{nearest(category, categories)}"
+    if found:
+        there = f"; there are {', '.join(sorted(found))}{nearest(category, sorted(found))}"
     wanted = f"{category}.jsonl or {category}.csv, plain or .gz"
     raise DataError(f"--category: found {category!r}, but {folder} has no {wanted}{there}")

@@ -10,6 +10,7 @@ import pandas as pd
 
 from recbole_sibrar.errors import DataError
 
+from ...lists import numbered
 from ...pipeline.raw import RawField, column_field
 from ...readers.entity_file import EntityFile
 from .numbered_lists import read_lines, read_lists
@@ -148,8 +149,7 @@ def _names(path: Path, file: str) -> list[str]:
 
 def _field(name: str, kind: str, cells: Sequence[object], file: str) -> RawField:
     """Make a field of a list with a value for each article, in their order."""
-    ids = [str(number) for number in range(len(cells))]
-    values = pd.Series(cells, index=ids, dtype=object)
+    values = pd.Series(cells, index=numbered(len(cells)), dtype=object)
     entities = EntityFile(file, is_table=True, read_ids=lambda: values.index)
     return column_field(name, kind, values, entities)
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from recbole_sibrar.errors import DataError
 
+from ...lists import numbered
 from ...pipeline.raw import RawData
 from .articles import article_fields, text_fields
 from .numbered_lists import read_lines, read_lists
@@ -68,13 +69,12 @@ def _libraries(path: Path, n_articles: int | None) -> tuple[pd.DataFrame, int]:
         n_articles = int(items.max(initial=-1)) + 1
 
     columns = {
-        "user_id": _numbered(users, len(libraries)),
-        "item_id": _numbered(items, n_articles),
+        "user_id": _ids(users, len(libraries)),
+        "item_id": _ids(items, n_articles),
     }
     return pd.DataFrame(columns), n_articles
 
 
-def _numbered(codes: NDArray[np.int64], n: int) -> pd.Categorical:
+def _ids(codes: NDArray[np.int64], n: int) -> pd.Categorical:
     """Make a column of ids 0 to below ``n``: users and articles have no other names."""
-    ids = pd.Index([str(number) for number in range(n)], dtype=object)
-    return pd.Categorical.from_codes(codes, categories=ids)
+    return pd.Categorical.from_codes(codes, categories=pd.Index(numbered(n), dtype=object))

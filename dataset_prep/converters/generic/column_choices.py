@@ -10,6 +10,8 @@ from fnmatch import fnmatchcase
 from recbole_sibrar.errors import DataError, nearest
 from recbole_sibrar.names import FIELD_TYPES, SIDES
 
+from ...lists import parts_of
+
 SKIP = "skip"
 """Type of a column to leave out."""
 
@@ -131,7 +133,7 @@ def in_order(names: Sequence[str]) -> list[str]:
 
 def _matching(pattern: str, names: Sequence[str], exact: set[str]) -> list[str]:
     """Find the columns that match a pattern, or one of several names and patterns."""
-    patterns = [part.strip() for part in pattern.split(",")]
+    patterns = parts_of(pattern)
     found = []
     for name in names:
         is_free = name not in exact

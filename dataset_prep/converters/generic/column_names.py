@@ -184,6 +184,22 @@ def usual_columns(role: str, names: Sequence[str]) -> list[str]:
     return found
 
 
+def usual_id_columns(side: str, names: Sequence[str]) -> list[str]:
+    """Find columns with a usual name for the ids of a table of users or items.
+
+    Args:
+        side: ``user`` or ``item``.
+        names: Names of the columns.
+    """
+    # In a table of its own side a plain "id" is telling enough.
+    return [*usual_columns(side, names), *alike(names, "id")]
+
+
+def alike(names: Sequence[str], wanted: str) -> list[str]:
+    """Find the names equal to ``wanted``, but for case and punctuation."""
+    return [name for name in names if plain(name) == plain(wanted)]
+
+
 def is_id_name(name: str) -> bool:
     """Recognise names of identifiers and codes: ``category_id``, ``brandId``, ``EAN``, ``zip``."""
     words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)

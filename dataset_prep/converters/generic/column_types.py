@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from recbole_sibrar.errors import DataError
 
+from ...lists import filled_parts
 from ...pipeline.raw import Values
 from ...readers.raw_tables import Table
 from .column_names import is_id_name
@@ -210,9 +211,10 @@ def labels_of(cell: str | None, list_separator: str) -> list[str]:
     if found is not None:
         return found.elements
 
-    text = cell or ""
-    parts = text.split(list_separator) if list_separator else [text]
-    return [part.strip() for part in parts if part.strip()]
+    text = (cell or "").strip()
+    if list_separator:
+        return filled_parts(text, list_separator)
+    return [text] if text else []
 
 
 def is_list_type(kind: pa.DataType) -> bool:

@@ -13,13 +13,13 @@ from recbole_sibrar.errors import DataError
 from recbole_sibrar.names import Side
 
 from ...pipeline.preparation import RESERVED
-from ...pipeline.raw import RawField, Values, others_left_out
+from ...pipeline.raw import RawField, Values, names_of, others_left_out
 from ...readers.entity_file import EntityFile
 from ...readers.missing_words import MISSING_NUMBERS
 from ...readers.raw_tables import Table
 from .column_choices import SKIP, Choice, Group, resolve
 from .column_groups import group_values, numbered_columns, proposal
-from .column_names import is_id_name, plain, usual_columns
+from .column_names import alike, is_id_name, usual_id_columns
 from .column_types import Verdict, column_type, is_list_type, typed_values
 from .interactions import Interactions, missing_numbers
 from .text_kinds import unnamed_list_separator
@@ -140,9 +140,9 @@ def read_fields(
 def without_common_names(found: Mapping[Side, TableFields]) -> None:
     """Put the side in front of names common to fields of users and of items."""
     # RecBole knows a field by its name alone, whatever its side.
-    users = {field.name for field in found["user"].fields}
-    items = {field.name for field in found["item"].fields}
-    common = users & items
+    users = names_of(found["user"].fields)
+    items = names_of(found["item"].fields)
+    common = set(users) & set(items)
     for side, fields in found.items():
         for position, one in enumerate(fields.fields):
             if one.name in common:
@@ -170,8 +170,8 @@ def _key(side: str, table: Table, key: str | None, given: str | None, found: Tab
     same: list[str] = []
     # A number is the place of a column, which differs from table to table.
     if key is not None and not key.isdecimal():
-        same = [key] if key in table.names else _alike(table.names, plain(key))
-    usual = [*usual_columns(side, table.names), *_alike(table.names, "id")]
+        same = [key] if key in table.names else alike(table.names, key)
+    usual = usual_id_columns(side, table.names)
 
     # pandas writes its index without a name: the first column with a name goes before it.
     named = [name for name in table.names if name] or [table.names[0]]
@@ -181,11 +181,6 @@ def _key(side: str, table: Table, key: str | None, given: str | None, found: Tab
             f"{side}s: the ids are those of column {chosen}; --{side}s_id_column names another."
         )
     return chosen
-
-
-def _alike(names: Sequence[str], wanted: str) -> list[str]:
-    """Find the names equal to a plain one, but for case and punctuation."""
-    return [name for name in names if plain(name) == wanted]
 
 
 def _text_reader(table: Table, name: str) -> Callable[[], Iterable[str]]:

@@ -12,6 +12,7 @@ import pandas as pd
 from recbole_sibrar.errors import DataError
 from recbole_sibrar.names import SIDES
 
+from ...lists import numbered
 from ...readers.missing_words import MISSING_NUMBERS
 from ...readers.raw_tables import Table
 from .column_names import USUAL_NAMES, usual_columns
@@ -149,7 +150,7 @@ def _can_hold(table: Table, role: str, name: str) -> bool:
 def _no_column(table: Table, role: str) -> str:
     names = ", ".join(table.names)
     message = f"--{role}_column: name the column of {table.path} with the {role}: {names}"
-    if table.names == [str(number) for number in range(1, len(table.names) + 1)]:
+    if table.names == numbered(len(table.names), start=1):
         message += (
             f"; they are numbered, as in --{role}_column 1, or name them with --interactions_header"
         )

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...lists import parts_of
+
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _ONLY_NUMBERS = re.compile(r"[-+.\deE,;\s]*")
 _WORDS = {"None": None, "nan": None, "null": None, "True": True, "False": False}
@@ -159,7 +161,7 @@ def _bare_list(inner: str) -> CellList | None:
         return None
 
     # An apostrophe inside a word is none at its ends.
-    elements = [element.strip() for element in inner.split(",")]
+    elements = parts_of(inner)
     if any("'" in element[:2] + element[-1:] for element in elements):
         return None
     return CellList([element for element in elements if element not in _MISSING], False)

@@ -10,7 +10,7 @@ from recbole_sibrar.errors import DataError
 from recbole_sibrar.names import SIDES, Side
 
 from ...further_tables.option import field_names
-from ...pipeline.encode_option import Encoding, parse_encodings
+from ...pipeline.encode_option import Encoding, of_side, parse_encodings
 from ...pipeline.raw import RawData
 from ...readers.endings import JSON_ENDINGS, ending_of
 from ...readers.missing_words import MISSING_NUMBERS
@@ -43,7 +43,7 @@ def read(input_path: Path, options: argparse.Namespace) -> RawData:
     interactions = read_interactions(table, options)
     found: dict[Side, TableFields] = {}
     for side in SIDES:
-        own = [encoding for encoding in encodings if encoding.side == side]
+        own = of_side(encodings, side)
         found[side] = _read_side(side, input_path, interactions, choices[side], own, options, notes)
     without_common_names(found)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from recbole_sibrar.errors import DataError
 
+from ...lists import first_repeated, parts_of
 from .options import TABLES
 
 
@@ -134,8 +135,8 @@ def _encoding(table: str, options: argparse.Namespace) -> str:
 
 
 def _header_names(table: str, text: str) -> tuple[str, ...]:
-    names = [name.strip() for name in text.split(",")]
-    if "" in names or len(set(names)) < len(names):
+    names = parts_of(text)
+    if "" in names or first_repeated(names) is not None:
         raise DataError(
             f"--{table}_header: found '{text}', allowed are different names, separated by commas"
         )

@@ -10,7 +10,7 @@ from recbole_sibrar.errors import DataError
 from recbole_sibrar.names import Side
 
 from ...further_tables.option import field_names
-from ...pipeline.encode_option import parse_encodings
+from ...pipeline.encode_option import of_side, parse_encodings
 from ...pipeline.preparation import choose_fields
 from ...pipeline.raw import RawData, RawField
 from ...readers.stream_tables import open_table
@@ -102,7 +102,7 @@ def _chosen(side: Side, fields: Sequence[RawField], options: argparse.Namespace)
     if wanted is None:
         return choose_fields(side, fields, None)
 
-    encoded = [encoding for encoding in parse_encodings(options.encode) if encoding.side == side]
+    encoded = of_side(parse_encodings(options.encode), side)
     added = field_names(options, side)
     added.update(encoding.name for encoding in encoded)
     for text in getattr(options, f"{side}_feature"):

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from recbole_sibrar.errors import DataError
 
+from ...lists import filled_parts
 from ...pipeline.raw import RawField, others_left_out
 from ...readers.entity_file import EntityFile
 from ...readers.stream_tables import StreamTable, read_header, read_rows
@@ -190,12 +191,7 @@ def parse_tags(cell: str) -> list[str]:
 
 def parse_genres(cell: str) -> list[str]:
     """Parse the genres of a text ``rock,indie pop``."""
-    genres = []
-    for text in cell.split(","):
-        genre = text.strip()
-        if genre:
-            genres.append(genre)
-    return genres
+    return filled_parts(cell)
 
 
 LABELS: dict[str, Callable[[str], list[str]]] = {"tags_dict": parse_tags, "genres": parse_genres}
