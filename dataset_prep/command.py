@@ -87,6 +87,7 @@ def _check(options: argparse.Namespace) -> None:
             f"--dataset: RecBole reads '{name}' from its own folder only; give another name"
         )
 
+    # Folders and files get this name; those with a dot in front are temporary.
     has_wrong_character = bool(set(name) & set("/\\ \t\r\n"))
     if not name or name.startswith(".") or has_wrong_character or len(name) > LONGEST_NAME:
         raise DataError(

@@ -39,6 +39,8 @@ def add_shared_options(
     """
     defaults = {**KEEP_ALL, **of_the_papers}
     shown = {key: _shown(value, key in of_the_papers) for key, value in defaults.items()}
+
+    # Before the options, which have no defaults of their own.
     parser.set_defaults(**defaults)
 
     _add_paths(parser, name)

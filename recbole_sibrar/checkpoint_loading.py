@@ -124,6 +124,7 @@ class _RefusedError(Exception):
 
 
 def _refuse_legacy(*_: object, **__: object) -> Any:
+    # The older format is a row of pickles, which torch reads by the function load of a module.
     raise pickle.UnpicklingError("not in the zip format that torch writes since 1.6")
 
 

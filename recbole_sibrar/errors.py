@@ -125,6 +125,7 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
         >>> nearest("Item-Modalites", ["user_modalities", "item_modalities"])
         "; did you mean 'item_modalities'?"
     """
+    # Compared in one spelling, and shown as it is written.
     spelled = {_simplified(other): other for other in known}
     close = get_close_matches(_simplified(name), spelled, n=1, cutoff=cutoff)
     return f"; did you mean '{spelled[close[0]]}'?" if close else ""

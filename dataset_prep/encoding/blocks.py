@@ -197,6 +197,7 @@ def _read_origin(record: Path) -> dict[str, str]:
 
 
 def _check_finite(ids: Sequence[str], block: NDArray[Any], key: str) -> None:
+    # NaN as a whole stands for an entity without a vector, such as an unreadable image.
     wrong = ~np.isfinite(block).all(axis=1) & ~np.isnan(block).all(axis=1)
     if wrong.any():
         raise DataError(

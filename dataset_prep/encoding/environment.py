@@ -75,6 +75,7 @@ def require(packages: Sequence[str], extra: str) -> None:
     Raises:
         DataError: One is not installed; the message gives the command to install it.
     """
+    # Looked up without an import, which takes seconds.
     missing = [package.replace("_", "-") for package in packages if find_spec(package) is None]
     if missing:
         raise DataError(

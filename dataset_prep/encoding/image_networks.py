@@ -99,6 +99,7 @@ def _timm(name: str, weights: str) -> tuple[Module, Callable[[Image], Tensor]]:
         )
 
     if not pretrained:
+        # timm names one classifier, several, or none.
         classifiers = network.pretrained_cfg.get("classifier") or ()
         classifiers = (classifiers,) if isinstance(classifiers, str) else classifiers
         state = _read(weights, lambda: load_state_dict(weights))
@@ -135,6 +136,8 @@ def _torchvision(name: str, weights: str) -> tuple[Module, Callable[[Image], Ten
     if weights != DEFAULT:
         state = _read(weights, lambda: load_state_dict(weights))
         _load(network, state, linear[-1:], weights, name)
+
+    # Images are prepared as for the published weights, even if a file has other ones.
     return network, chosen.transforms()
 
 

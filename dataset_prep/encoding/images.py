@@ -111,6 +111,7 @@ def _images_of_folder(folder: Path) -> pd.Series:
 
 def _state(path: str) -> str:
     """Describe the state of an image by path, size and time."""
+    # Not by content: the images would be read twice, which takes longer than small networks.
     try:
         state = Path(path).stat()
     except OSError:
@@ -131,6 +132,7 @@ def encode_images(
     """
     loader = DataLoader(_Images(paths, network), batch_size=batch_size, num_workers=workers)
     for batch, readable in loader:
+        # Otherwise torch keeps all activations for gradients.
         with torch.inference_mode():
             vectors: NDArray[Any] = network.network(batch.to(network.device)).float().cpu().numpy()
         vectors[~readable.numpy()] = np.nan

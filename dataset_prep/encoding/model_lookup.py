@@ -28,6 +28,7 @@ def packaged_files(name: str, patterns: Sequence[str]) -> list[Path]:
     Returns:
         The files with a name of one of the patterns; none if no such package is installed.
     """
+    # Paths and addresses are no names of packages.
     if not _PACKAGE.fullmatch(name):
         return []
 

@@ -105,6 +105,8 @@ def load_model(name: str, device: str, key: str = "--model") -> SentenceTransfor
         DataError: There is no such folder, it holds no model, or the model cannot be downloaded.
     """
     folder = _model_folder(name, key)
+
+    # First, since transformers imports torchvision.
     import_torchvision()
     import transformers
     from sentence_transformers import SentenceTransformer

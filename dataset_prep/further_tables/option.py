@@ -122,4 +122,7 @@ def _column(side: Side, text: str) -> Column:
             f"--{side}_table: found '{text}', allowed types are "
             f"{', '.join(TYPES)}{nearest(kind, TYPES)}"
         )
-    return Column(left, kind, "_".join((name or left).replace(":", " ").split()))
+
+    # A colon divides name and type in the header of an atomic file.
+    words = (name or left).replace(":", " ").split()
+    return Column(left, kind, "_".join(words))

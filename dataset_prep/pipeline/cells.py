@@ -79,6 +79,7 @@ def sequence_cells(values: Iterable[Sequence[str] | None]) -> pa.Array:
 
 def number_cells(values: NDArray[Any]) -> pa.Array:
     """Write the cells of a ``float`` field: the shortest text of the same number; null for NaN."""
+    # from_pandas makes null of NaN.
     return pa.array(values, from_pandas=True).cast(pa.string())
 
 
@@ -96,7 +97,10 @@ def vector_cells(matrix: NDArray[Any]) -> pa.Array:
     # All numbers are written at once and joined row by row: offsets are multiples of the size.
     numbers = pa.array(np.ascontiguousarray(matrix, dtype=np.float32).reshape(-1)).cast(pa.string())
     rows = pa.ListArray.from_arrays(pa.array(np.arange(n + 1, dtype=np.int32) * size), numbers)
-    return pc.if_else(pa.array(np.isnan(matrix[:, 0])), None, pc.binary_join(rows, " "))
+
+    # A missing vector is NaN as a whole, its first number too.
+    is_missing = pa.array(np.isnan(matrix[:, 0]))
+    return pc.if_else(is_missing, None, pc.binary_join(rows, " "))
 
 
 def id_cells(ids: pd.Index, source: str) -> pa.Array:

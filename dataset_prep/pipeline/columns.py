@@ -129,6 +129,8 @@ class FieldColumn:
         if self.column.field.type == "float":
             return 1
         texts = self.column.cells.drop_null()
+
+        # Labels in a cell are divided by spaces.
         if self.column.field.type == "token_seq":
             texts = pc.list_flatten(pc.split_pattern(texts, " "))
         return len(texts.unique())

@@ -46,6 +46,8 @@ def convert(
 
     note = environment.notes_of("prepare")
     encoder = Encoder(folder, options.encode_device, options.encode_batch_size, note)
+
+    # Two commands would write the same temporary folder.
     with locked(folder, "--output_path"):
         encoder.load(encodings)
         report = _convert(converter, options, folder, encodings, encoder)

@@ -51,6 +51,8 @@ def write_files(
     inter_columns = _inter_columns(inter, ids, texts)
     if "inter" in kinds:
         writing.write_atomic(folder / f"{name}.inter", len(inter), inter_columns)
+
+        # Named as RecBole's benchmark_filename expects them.
         for part, rows in parts.items():
             writing.write_atomic(
                 folder / f"{name}.{part}.inter",
@@ -78,6 +80,7 @@ def _inter_columns(
     """Make the columns of the interactions."""
     columns: list[Column] = []
     for side in SIDES:
+        # The categories are looked up, far fewer than the rows.
         values = inter[f"{side}_id"].cat
         position_of_category = ids[side].get_indexer(values.categories)
         codes = position_of_category[values.codes.to_numpy()]

@@ -43,6 +43,7 @@ class Entities:
             ids: The remaining ones with interactions.
             complete: bool ``[n]``, True for the remaining ones without interactions.
         """
+        # Entities with interactions stay in front.
         others = np.flatnonzero(complete[self.n_interacted :]) + self.n_interacted
         return np.concatenate([self.ids.get_indexer(ids), others])
 

@@ -100,6 +100,7 @@ def keep_entities(
     Raises:
         DataError: Nothing is left.
     """
+    # Ids are compared by category, then looked up by code: the rows hold no texts.
     known_users = inter["user_id"].cat.categories.isin(users)
     known_items = inter["item_id"].cat.categories.isin(items)
     kept = inter[known_users[_codes(inter, "user_id")] & known_items[_codes(inter, "item_id")]]

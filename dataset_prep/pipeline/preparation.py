@@ -108,6 +108,7 @@ def prepare(raw: RawData, filters: Filters, kept: Kept, target: Target) -> repor
     steps += filtered
     notes = list(raw.notes)
 
+    # Nothing takes the place of the old data set before all of the new one is written.
     with writing.replacing_folder(target.folder) as (folder, scratch):
         entities = find_entities(raw, inter, {"user": kept.user, "item": kept.item})
         files = compare_files(raw, entities)

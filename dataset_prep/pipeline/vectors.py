@@ -52,6 +52,7 @@ def _gather(
     """Read the vectors of some entities: float32 ``[n, size]``, NaN for missing ones."""
     gathering = _Gathering(path, ids)
     for keys, block in read(path):
+        # A block may have missing vectors only.
         if len(keys):
             file.add(keys)
             gathering.add(keys, block)

@@ -10,6 +10,7 @@ from recbole_sibrar.errors import DataError
 COMPRESSIONS = (".gz", ".bz2", ".zst")
 """Endings of compressed files. They are read without unpacking them."""
 
+# The .dat files of MovieLens have two colons.
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".dat": "::"}
 """Ending of a text file -> separator of its columns."""
 

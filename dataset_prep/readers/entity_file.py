@@ -106,6 +106,7 @@ class EntityFile:
             self.warnings.append(f"{self.name} has no line below its header.")
             return
 
+        # Vectors of new items alone are right if a table lists these items.
         if not self._seen.any() and not self._matches_known:
             raise DataError(self._nobody(expected))
         self._compare(expected)

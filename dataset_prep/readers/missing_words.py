@@ -10,6 +10,7 @@ PANDAS_WORDS = frozenset(MISSING) - {""}
 RecBole reads atomic files by pandas, so it misses the same cells.
 """
 
+# Errors of formulas in a spreadsheet.
 _SPREADSHEET_WORDS = frozenset({"#null!", "#value!", "#div/0!", "#ref!"})
 
 # Dashes, question marks, and \N as MySQL and Hive export NULL.

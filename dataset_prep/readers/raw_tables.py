@@ -230,6 +230,7 @@ def _to_numbers(column: pa.ChunkedArray) -> tuple[NDArray[Any], NDArray[Any]]:
 def _plain_types(data: pa.Table) -> pa.Table:
     """Convert categories and the rarer kinds of texts to texts, decimal numbers to float64."""
     for position, column in enumerate(data.columns):
+        # pandas writes categories as dictionaries.
         kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
         if pa.types.is_large_string(kind) or str(kind) == "string_view":
             kind = pa.string()
@@ -242,6 +243,7 @@ def _plain_types(data: pa.Table) -> pa.Table:
 
 def _whole_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Convert a column without NaN to integers if all of its numbers are whole."""
+    # Whole numbers with missing ones are floats for pandas: 3.0 is the id 3, and NaN is none.
     column = pc.if_else(pc.is_nan(column), None, column)
     if not pc.all(pc.equal(pc.floor(column), column)).as_py():
         return column

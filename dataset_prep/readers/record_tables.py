@@ -100,6 +100,7 @@ def _column(values: list[Any]) -> pa.Array:
         elif value is not None:
             elements.append(value)
 
+    # Truth values in lists are labels; a column of empty lists has no type.
     flat = _scalars(elements)
     if pa.types.is_boolean(flat.type) or pa.types.is_null(flat.type):
         flat = flat.cast(pa.string())

@@ -93,7 +93,8 @@ class StreamTable:
     def _read(
         self, data: bytes, names: tuple[str, ...], types: Mapping[str, pa.DataType]
     ) -> pa.Table:
-        # One block for Arrow, so that a row number counts from the start of the data.
+        # One block for Arrow, so that a row number counts from the start of the data. Quotation
+        # marks are parts of the texts.
         return csv.read_csv(
             pa.BufferReader(data),
             csv.ReadOptions(use_threads=False, block_size=len(data) + 1, column_names=list(names)),

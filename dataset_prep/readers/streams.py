@@ -37,6 +37,7 @@ class Block:
     def lines(self) -> Iterator[tuple[int, bytes]]:
         """Yield each line that is not empty with its number in the file, without its end."""
         for number, line in enumerate(self.data.split(b"\n"), self.first_line):
+            # Lines of Windows end in two characters.
             line = line.rstrip(b"\r")
             if line:
                 yield number, line

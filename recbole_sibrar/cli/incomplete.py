@@ -143,6 +143,7 @@ def _plan(
     settings: dict[str, tuple[str, Setting]] = {}
     variants: list[Variant] = []
     for model in models:
+        # The study sets some of the keys itself.
         plan.check_keys([*overrides, *model.keys])
         check_names({**given.values, **model.keys}, model.model, shared.option_names(args))
         for setting in plan.settings:

@@ -27,6 +27,7 @@ TYPES = {
 model is tested on.
 """
 
+# A comma divides thousands: 1,299.00.
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?|\.\d+")
 
 
@@ -47,6 +48,7 @@ def parse_price(value: object) -> float | None:
     other text, such as ``—`` or a range, is no price.
     """
     if isinstance(value, str):
+        # Two numbers are a range, such as 9.99 - 19.99.
         numbers = _NUMBER.findall(value)
         return float(numbers[0].replace(",", "")) if len(numbers) == 1 else None
     return finite_number(value)
@@ -96,6 +98,8 @@ class _Metadata:
         for line, record in read_records(self._path):
             item = _id(self._path, line, record)
             found.append(item)
+
+            # The values of other items may be wrong: they are not looked at.
             if item in left:
                 left.remove(item)
                 for name, parse in PARSERS.items():
@@ -159,12 +163,15 @@ def _texts(path: Path, line: int, key: str, value: object) -> list[str]:
 
 
 def _joined(path: Path, line: int, key: str, value: object) -> str | None:
+    # A description is a list of paragraphs.
     return " ".join(_texts(path, line, key, value)) or None
 
 
 def _price(path: Path, line: int, key: str, value: object) -> object:
     if not (value is None or isinstance(value, str | int | float)):
         refuse_value(path, line, key, value, "a number, a text or null")
+
+    # As it is: the report counts the texts among the prices.
     return value
 
 

@@ -44,6 +44,7 @@ def read_reviews(path: Path) -> pd.DataFrame:
     """
     users = Codes()
     items = Codes()
+    # The file may be compressed, with a second suffix.
     read_parts = _table_parts if ".csv" in path.suffixes else _json_parts
     parts = list(read_parts(path, users, items))
     if not len(users):

@@ -76,6 +76,8 @@ def add_parts(inter: pd.DataFrame, folder: Path) -> list[str]:
         DataError: A pair of the split is no interaction, or is in two parts.
     """
     pairs = pd.MultiIndex.from_frame(inter[["user_id", "item_id"]].astype(str))
+
+    # -1 is a missing category: the interaction is in no part.
     codes = np.full(len(inter), -1, dtype=np.int8)
 
     for code, part in enumerate(FILES):

@@ -35,7 +35,10 @@ def read(input_path: Path, split_path: Path | None, link: str) -> RawData:
     if not path.is_file():
         raise DataError(f"--input_path: there is no file {path}; download {link}")
 
+    # An incomplete split is refused before the lists are read.
     split = find_split(input_path, split_path)
+
+    # Some articles may be in no library: their number is that of the lines of another file.
     n_articles = _count(input_path)
     inter, n_articles = _libraries(path, n_articles)
     notes: list[str] = []

@@ -104,7 +104,10 @@ def proposal(side: str, table: Table, key: str, columns: Sequence[str]) -> str:
 
 
 def _vectors(table: Table, columns: Sequence[str], rows: NDArray[Any]) -> NDArray[Any]:
+    # [rows of the table, len(columns)]
     matrix = np.column_stack([table.numbers(column) for column in columns])
+
+    # A vector with gaps is neither complete nor missing as a whole.
     missing = np.isnan(matrix)
     partly = missing.any(axis=1) & ~missing.all(axis=1)
     if partly.any():

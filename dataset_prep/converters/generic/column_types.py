@@ -226,6 +226,7 @@ def is_list_type(kind: pa.DataType) -> bool:
 
 def _check_kind(table: Table, name: str, kind: str) -> None:
     """Refuse a type at odds with the type of a column in Parquet or JSON."""
+    # Lists are no single values, and structures have no form as a text.
     found = table.data[name].type
     wrong = is_list_type(found) and (
         kind in ("token", "float") or pa.types.is_nested(found.value_type)
@@ -271,6 +272,7 @@ def _matrix(table: Table, name: str, elements: list[Any], rows: NDArray[Any]) ->
     size = int(sizes.max(initial=0))
     matrix = np.full((len(elements), max(size, 1)), np.nan, dtype=np.float32)
 
+    # Rows of empty lists stay NaN: they are missing.
     for position in np.flatnonzero(sizes):
         if sizes[position] != size:
             table.refuse(

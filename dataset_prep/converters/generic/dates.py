@@ -187,5 +187,6 @@ def _of_unit(numbers: NDArray[Any]) -> tuple[NDArray[Any], str]:
 
 
 def _seconds(dates: pd.Series) -> NDArray[Any]:
+    # Times without a zone are taken for UTC: the report says so.
     utc = pd.to_datetime(dates, utc=True)
     return ((utc - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)).to_numpy(np.float64)

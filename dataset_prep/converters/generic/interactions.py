@@ -67,6 +67,7 @@ def read_interactions(table: Table, options: argparse.Namespace) -> Interactions
         notes.append(f"Timestamps are read from column {columns['timestamp']} as {unit}.")
 
     notes += _not_used(table, columns)
+    # Rows without an id have the code -1 until here.
     frame = pd.DataFrame(inter)
     if options.drop_without_id:
         frame = _with_ids(frame, table, notes)
@@ -102,6 +103,8 @@ def _choose(
 
     for role in USUAL_NAMES:
         given = getattr(options, f"{role}_column")
+
+        # Column -> its role: a usual name is looked for among the other columns.
         taken = {column: other for other, column in columns.items() if column}
         if given == "none":
             columns[role] = None
@@ -125,6 +128,7 @@ def _choose(
 
 def _usual(table: Table, role: str, names: list[str], warnings: list[str]) -> str | None:
     for name in usual_columns(role, names):
+        # Ids can have any form; ratings and times are numbers or dates.
         if role in SIDES or _can_hold(table, role, name):
             return name
         form = "; --timestamp_format names the form of its dates" if role == "timestamp" else ""
@@ -144,12 +148,16 @@ def _can_hold(table: Table, role: str, name: str) -> bool:
         parsed = head.parse_numbers(name)
     except DataError:
         return False
+
+    # A few wrong cells are refused later, with their lines; a column of words is another one.
     return int(parsed.is_text.sum()) * 2 <= len(parsed.is_text)
 
 
 def _no_column(table: Table, role: str) -> str:
     names = ", ".join(table.names)
     message = f"--{role}_column: name the column of {table.path} with the {role}: {names}"
+
+    # Columns of a file without a header are numbered; a number as a name is data taken for one.
     if table.names == numbered(len(table.names), start=1):
         message += (
             f"; they are numbered, as in --{role}_column 1, or name them with --interactions_header"
@@ -189,6 +197,8 @@ def _with_ids(inter: pd.DataFrame, table: Table, notes: list[str]) -> pd.DataFra
             f"{table.path.name}: {n_without:,} of {len(inter):,} rows without a user or an item "
             "were left out (--drop_without_id)."
         )
+
+    # The rows are counted from 0 again: filters take them by position.
     return inter[has_both.to_numpy()].reset_index(drop=True)
 
 

@@ -33,6 +33,7 @@ def read(input_path: Path, options: argparse.Namespace) -> RawData:
     Raises:
         DataError: A file or column is missing, or a cell has a wrong value.
     """
+    # All options are checked before the first table is read.
     check_options(options)
     choices = parse_choices(options.columns)
     encodings = parse_encodings(getattr(options, "encode", []))
@@ -110,11 +111,13 @@ def _read_table(path: Path, table: str, options: argparse.Namespace) -> tuple[Ta
     notes: list[str] = []
     if ending == ".parquet":
         data = read_parquet(path)
+    # With a separator a file is a text table, whatever its ending.
     elif ending in JSON_ENDINGS and written.separator is None:
         data = read_records_table(path)
     else:
         data, notes = read_text_table(path, table, written)
 
+    # Tables treat words for missing values alike, whatever their format.
     data = replace(
         data, missing=written.missing, missing_numbers=MISSING_NUMBERS, decimal=written.decimal
     )

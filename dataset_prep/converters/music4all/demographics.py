@@ -118,6 +118,7 @@ class _Users:
         return frame[name].reindex(ids)
 
     def _read_once(self) -> pd.DataFrame:
+        # Each of the four fields asks for the file.
         if self._frame is None:
             self._frame = self._read()
         return self._frame

@@ -55,6 +55,8 @@ def read_events(path: Path, year: int | None) -> Listens:
     table = open_table(path, EVENTS)
     users = Codes()
     tracks = Codes()
+
+    # A pair keeps the number of its events and the earliest time.
     pairs = PairTable(
         {"count": np.add, "timestamp": np.minimum}, {"count": np.int64, "timestamp": np.float64}
     )

@@ -41,6 +41,7 @@ def read(input_path: Path, options: argparse.Namespace, link: str) -> RawData:
     path = _interactions_file(input_path, options.interactions, link)
     user_fields, item_fields, notes = _fields(input_path, options)
 
+    # The file may be compressed, with an ending behind this name.
     if path.name.startswith(INTERACTION_FILES["events"]):
         listens = read_events(path, options.year)
     else:

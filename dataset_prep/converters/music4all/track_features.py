@@ -162,6 +162,7 @@ def read_labels(
             try:
                 labels[rows[n]] = parse(cells[n])
             except ValueError as error:
+                # A printed dictionary can have thousands of characters.
                 table.refuse(block, int(n), names[1], cells[n][:100], str(error))
 
     lines.note()
@@ -220,6 +221,8 @@ class _Lines:
 
         self._n_lines += len(rows)
         kept = np.flatnonzero(rows >= 0)
+
+        # Twice in this block, or in one before.
         twice = pd.Series(rows[kept]).duplicated().to_numpy() | self._seen[rows[kept]]
         if twice.any():
             row = int(kept[np.argmax(twice)])

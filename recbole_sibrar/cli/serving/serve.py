@@ -108,6 +108,8 @@ def run(args: argparse.Namespace) -> int:
     if not options.port.isascii() or not options.port.isdigit() or int(options.port) > 65535:
         refuse("--port", options.port, "0 to 65535")
     workers = serving.positive("--workers", options.workers)
+
+    # Requests to the address of the server name this address.
     names = (*(serving.names_of(options.allowed_hosts) or ()), options.host)
     limits = {
         "max_body": serving.positive("--max-body", options.max_body),
