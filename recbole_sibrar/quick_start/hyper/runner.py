@@ -112,13 +112,13 @@ class Runner:
         best = self.record.best
         if best is None:
             failed = [trial for trial in self.record.ended if trial.status == Status.FAILED]
-            self.note(
-                f"error: all {len(failed)} trials have failed, the first one: {failed[0].reason}"
-            )
+            reason = failed[0].reason
+            self.note(f"error: all {len(failed)} trials have failed, the first one: {reason}")
             return 1
         return 0 if best.test_result else self._test(best)
 
     def _test(self, best: Trial) -> int:
+        # An earlier part of the search has tested another trial, which is no longer the best.
         for trial in self.record.trials:
             trial.test_result = {}
 
@@ -130,9 +130,8 @@ class Runner:
                 folder, "test", self.children, lambda message: None, environment
             )
         except trial_process.TrialError as error:
-            self.note(
-                f"error: the test of the best trial has failed: {error} ({folder / trial_process.LOG})"
-            )
+            log = folder / trial_process.LOG
+            self.note(f"error: the test of the best trial has failed: {error} ({log})")
             return 1
 
         best.test_result = message["test_result"]
@@ -141,15 +140,21 @@ class Runner:
     def _report(self, best: Trial) -> list[str]:
         folder = self.record.folder
         epoch = "" if best.best_epoch is None else f", epoch {best.best_epoch}"
-        return [
+        variable = f"OMP_NUM_THREADS={best.threads}"
+
+        lines = [
             self._counts(),
-            f"best: trial {best.number}{epoch}, {best.threads} thread(s) (OMP_NUM_THREADS={best.threads})",
-            *(f"  {key}: {value}" for key, value in best.parameters.items()),
+            f"best: trial {best.number}{epoch}, {best.threads} thread(s) ({variable})",
+        ]
+        for key, value in best.parameters.items():
+            lines.append(f"  {key}: {value}")
+        lines += [
             f"validation: {dict2str(best.result)}",
             f"test: {dict2str(best.test_result)}",
             f"written: {self.record.output}, {folder / TABLE}, {folder / BEST}",
-            f"run it alone: OMP_NUM_THREADS={best.threads} run_recbole --config_files={folder / BEST}",
+            f"run it alone: {variable} run_recbole --config_files={folder / BEST}",
         ]
+        return lines
 
     def _counts(self) -> str:
         statuses = [trial.status for trial in self.record.ended]

@@ -84,6 +84,7 @@ class Search(HyperTuning):
         for _ in ended:
             state.randint(2**31 - 1)
 
+        # The algorithm does not matter here: these suggestions hold the ended trials only.
         before = Suggestions(self.parameters, "random", self.seed, ended, self.record.loss)
         with suppress(AllTrialsFailed):  # the record has the reasons
             fmin(

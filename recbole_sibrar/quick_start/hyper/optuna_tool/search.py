@@ -40,12 +40,12 @@ class OptunaSettings:
 def make_pruner(name: str, grace_period: int) -> BasePruner:
     """Make the pruner, which may stop a trial before its end.
 
-    It compares the best scores so far, which are also the scores of the trials. A stopped trial is therefore behind
-    another one and cannot be the best.
+    It compares the best scores so far, which are also the scores of the trials. A stopped trial is
+    therefore behind another one and cannot be the best.
 
     Args:
-        name: ``asha`` stops a trial outside the better half after ``grace_period``, twice, four times, ... as many
-            validations; ``fifo`` stops none.
+        name: ``asha`` stops a trial outside the better half after ``grace_period``, twice, four
+            times, ... as many validations; ``fifo`` stops none.
         grace_period: Number of validations.
     """
     if name == "fifo":
@@ -86,9 +86,9 @@ class _Study:
         plan = runner.plan
         self.runner = runner
         self.parameters = plan.space.parameters
-        self.distributions = {
-            parameter.name: distribution_of(parameter) for parameter in self.parameters
-        }
+        self.distributions = {}
+        for parameter in self.parameters:
+            self.distributions[parameter.name] = distribution_of(parameter)
         self.order = combinations(plan.space, plan.seed) if plan.algo == "exhaustive" else None
 
         direction = StudyDirection.MAXIMIZE if plan.bigger else StudyDirection.MINIMIZE
@@ -132,7 +132,8 @@ class _Study:
 
 
 def _sampler(algo: str, seed: int, number: int) -> BaseSampler:
-    """Make the sampler of a trial; it has a seed of its own, so that a resumed search draws the same values."""
+    """Make the sampler of a trial."""
+    # Each trial has a seed of its own, so that a resumed search draws the same values.
     seeds = SeedState(seed).randint(_LARGEST_SEED, size=number + 1)
     of_trial = int(seeds[-1])
     return TPESampler(seed=of_trial) if algo == "bayes" else RandomSampler(seed=of_trial)
