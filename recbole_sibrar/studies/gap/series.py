@@ -46,15 +46,11 @@ def _read_file(file: str) -> pd.DataFrame:
             file, keep_default_na=False, na_values=[""], dtype={"first": str, "second": str}
         )
     except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"--series: cannot read {file}: {getattr(error, 'strerror', None) or error}"
-        ) from None
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"--series: cannot read {file}: {reason}") from None
 
-    lacking = [column for column in SERIES_COLUMNS if column not in frame.columns]
-    if lacking:
-        refuse(
-            f"--series: {file}",
-            ", ".join(frame.columns),
-            f"a file of gap_every, with the column {lacking[0]}",
-        )
+    for column in SERIES_COLUMNS:
+        if column not in frame.columns:
+            allowed = f"a file of gap_every, with the column {column}"
+            refuse(f"--series: {file}", ", ".join(frame.columns), allowed)
     return frame
