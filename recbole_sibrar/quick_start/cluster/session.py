@@ -89,6 +89,7 @@ def connected(
 
 def _options(address: str, n_cpus: int | None) -> dict[str, Any]:
     """Return the options of ``ray.init``."""
+    # Output of the tasks is in the logs of the runs.
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address == LOCAL:
         options["num_cpus"] = n_cpus or _available_cpus()

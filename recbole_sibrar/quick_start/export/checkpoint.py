@@ -75,6 +75,7 @@ def export(
         PortableModelError: The folder cannot be written.
     """
     chosen = options or ExportOptions()
+    # Before the checkpoint and its data are read, which takes long.
     check_place(folder, chosen.overwrite)
     with quiet(), checkpoint_errors(checkpoint):
         loaded = recbole.quick_start.load_data_and_model(checkpoint, data_path=data_path)
@@ -201,6 +202,7 @@ def _side_spec(
 ) -> SideSpec:
     """Describe a side."""
     id_field = _id_field(dataset, side)
+    # RecBole counts the padding too.
     n = dataset.num(id_field) - 1
     shown = tuple(fields.display_table(dataset, side, options.display, []).column_names)
     if encoder is None:

@@ -21,8 +21,10 @@ from recbole_sibrar.protocols import DatasetLike, ModelLike
 __all__ = ["alone", "of_recbole_model"]
 
 _CHECKED_USERS = 20
+"""Users whose scores are compared with dot products."""
 
 _BLOCK = 65536
+"""Users or items encoded at a time."""
 
 
 @torch.no_grad()

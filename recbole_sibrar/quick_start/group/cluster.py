@@ -121,6 +121,7 @@ class Tasks:
             LaunchError: The machine has no data, or was lost.
         """
         job = jobs.make_job(run.specification, run.folder, self.token, self.threads, self.resources)
+        # Under the lock no task can start after stop.
         with self.lock:
             if self.stopped:
                 raise LaunchError("the comparison was interrupted")

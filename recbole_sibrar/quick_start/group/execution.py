@@ -105,6 +105,7 @@ def execute(
     launcher = launcher or LocalProcesses(threads_each(jobs))
     bar = tqdm(total=len(runs), initial=len(runs) - len(unfinished), desc="runs", unit="run")
 
+    # Threads are enough: each only waits for a process.
     with interruptible(), bar, ThreadPoolExecutor(jobs) as pool:
         waiting = {pool.submit(_execute, run, launcher): run for run in unfinished}
         try:
@@ -139,6 +140,7 @@ def _execute(run: Run, launcher: Launcher) -> str:
         if run.finished:
             return ""
 
+        # The output of an interrupted attempt.
         log.truncate(0)
         _prepare(run)
         try:

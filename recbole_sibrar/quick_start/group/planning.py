@@ -99,6 +99,7 @@ def _configuration(
 def _keys_of_results(config: Config, folder: Path) -> dict[str, Any]:
     """Return the keys by which a run writes its results into its folder."""
     keys: dict[str, Any] = {"show_progress": False, "save_learning_curve": str(folder / CURVE)}
+    # Metrics of values, such as RMSE, have no results of users.
     if config["eval_type"] is EvaluatorType.RANKING:
         keys["save_per_user"] = str(folder / PER_USER)
     if str(config["state"]).lower() != "debug":

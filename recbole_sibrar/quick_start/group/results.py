@@ -166,6 +166,7 @@ def _significance(
             continue
         with suppress(DataError):  # fewer than two users have a value
             tables.append(compare_all(users, [metric]))
+    # concat refuses an empty list.
     return pd.concat(tables or [empty])
 
 

@@ -93,7 +93,9 @@ def _send(job: Job, folder: Path, mailbox: Mailbox) -> None:
 
 def open_mailbox() -> Mailbox:
     """Start the actor that takes files on this machine."""
+    # On no other machine, because it writes into the folder of the search.
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    # Without a CPU of its own, which would be missing for a trial.
     actor: Any = ray.remote(num_cpus=0)(_Writer)
     mailbox: Mailbox = actor.options(scheduling_strategy=here).remote()
     return mailbox

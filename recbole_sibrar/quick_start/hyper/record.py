@@ -199,6 +199,7 @@ class Record:
         Returns:
             True for the best trial so far.
         """
+        # The best one as long as this trial does not count.
         before = self.best
         trial.status = status
         trial.reason = reason
@@ -229,6 +230,11 @@ class Record:
             return math.inf
         return -trial.score if self.bigger else trial.score
 
+    @property
+    def losses(self) -> list[float]:
+        """Losses of all ended trials, in their order."""
+        return [self.loss(trial) for trial in self.ended]
+
     def trial_folder(self, trial: Trial) -> Path:
         """Return the folder of a trial."""
         return self.folder.absolute() / "trials" / str(trial.number)
@@ -254,6 +260,7 @@ class Record:
             "finished": self.finished,
             "trials": [asdict(trial) for trial in self.trials],
         }
+        # Replaced at once: an interruption leaves the state of the trial before.
         with replacing(self.folder / STATE) as temporary:
             temporary.write_text(json.dumps(state, indent=1), encoding="utf-8")
 

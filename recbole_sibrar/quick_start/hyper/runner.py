@@ -47,10 +47,12 @@ class Runner:
         """
         folder = self.record.trial_folder(trial)
         trial_process.prepare(folder, self.plan.specification(trial))
+        # Trials run one after the other here: each may use all cores.
         environment = {"OMP_NUM_THREADS": threads_each(1)}
 
         def report(message: dict[str, Any]) -> None:
             trial.take(message)
+            # A trial that has ended keeps its result.
             if is_behind is not None and not message.get("done") and is_behind(trial):
                 raise _BehindError
 
@@ -98,6 +100,7 @@ class Runner:
         """
         best = self.record.best
         status = self._test_best()
+        # --resume repeats a test that has failed.
         self.record.finished = status == 0
         self.record.write()
 

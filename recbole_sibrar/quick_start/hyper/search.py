@@ -104,5 +104,4 @@ class Search(HyperTuning):
         return self._has_no_progress(), []
 
     def _has_no_progress(self) -> bool:
-        losses = [self.record.loss(trial) for trial in self.record.ended]
-        return has_no_progress(losses, self.patience)
+        return has_no_progress(self.record.losses, self.patience)

@@ -45,7 +45,7 @@ Suggest = Callable[..., list[Any]]
 
 
 def check_hyperopt() -> None:
-    """Check the installed release of Hyperopt and import it without an irrelevant warning.
+    """Check the installed release of Hyperopt and import it.
 
     Raises:
         ConfigError: Hyperopt is not installed, or has an older release.
@@ -61,6 +61,7 @@ def check_hyperopt() -> None:
             f"{state}, but the search needs {least} or later: pip install 'recbole-sibrar[tune]'"
         )
 
+    # Hyperopt imports pkg_resources, which setuptools deprecates.
     with warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", message="pkg_resources is deprecated", category=UserWarning

@@ -76,6 +76,7 @@ def run(
     except (OSError, json.JSONDecodeError):
         pass  # the process has ended in the middle of a line
     except BaseException:
+        # Also for Ctrl-C and a stopped trial: the process would train on.
         process.kill()
         raise
     finally:
@@ -103,6 +104,7 @@ def _start(
         task,
     ]
 
+    # Only the child keeps its end open: its end of file shows the search that it has ended.
     with theirs, open(folder / LOG, "ab") as log:
         process = children.start(
             command,

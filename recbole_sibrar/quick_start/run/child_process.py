@@ -47,6 +47,7 @@ class Children:
             stdin: As for ``subprocess.Popen``.
         """
         process = self.start(command, env=env, stdout=stdout, stderr=stderr, stdin=stdin)
+        # A process that was not started counts as one that stop has ended.
         return process.wait() if process else -signal.SIGTERM
 
     def start(

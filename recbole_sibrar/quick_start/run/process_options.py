@@ -111,6 +111,7 @@ def torchrun_processes(environment: Mapping[str, str]) -> Processes | None:
     if "TORCHELASTIC_RUN_ID" not in environment:
         return None
 
+    # torchrun has no variable for RecBole's offset, the rank of a machine's first process.
     rank = int(environment["RANK"])
     local_rank = int(environment["LOCAL_RANK"])
     return Processes(

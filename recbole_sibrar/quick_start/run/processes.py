@@ -115,6 +115,7 @@ def _port(processes: Processes) -> str:
     if processes.total > processes.nproc:
         return _RECBOLE_PORT
     with socket.socket() as free:
+        # Port 0 lets the system choose one.
         free.bind(("localhost", 0))
         return str(free.getsockname()[1])
 

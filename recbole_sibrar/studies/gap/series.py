@@ -35,6 +35,7 @@ def read_series(arguments: Sequence[str]) -> dict[str, pd.DataFrame]:
         label = name or Path(file).stem
         if label in series:
             refuse("--series", label, "names that differ, as in first=a.csv second=b.csv")
+        # Rows about all modalities together have empty names, which read_csv makes NaN.
         series[label] = frame.fillna({"first": "", "second": ""})
     return series
 

@@ -204,6 +204,7 @@ def write(
     if series:
         figures["series"] = plots.series(series, options.side)
 
+    # PNG for the screen, PDF for papers.
     for name, figure in figures.items():
         for suffix in ("png", "pdf"):
             save_figure(figure, folder / f"{name}.{suffix}")

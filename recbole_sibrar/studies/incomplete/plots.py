@@ -31,6 +31,7 @@ def incomplete_curves(frame: pd.DataFrame, metric: str) -> Figure:
 
         for (model, way), rows in frame.groupby(["model", "impute"], sort=False):
             groups = rows.groupby("rate")[metric]
+            # One seed has no error bar.
             several = bool((groups.size() > 1).any())
             axes.errorbar(
                 groups.mean().index.to_numpy(),

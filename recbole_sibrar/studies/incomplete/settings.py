@@ -39,6 +39,7 @@ class Setting:
             >>> Setting(0.5, "mean", ("text",)).keys
             {'hide_values': '{text: 0.5}', 'impute': 'mean'}
         """
+        # As a command line takes them: a number for all fields, or a mapping in yaml.
         rates = ", ".join(f"{field}: {self.rate:g}" for field in self.fields)
         hidden = f"{{{rates}}}" if rates else f"{self.rate:g}"
         return {"hide_values": hidden, "impute": self.way}

@@ -193,7 +193,8 @@ def shuffle_ties(scores: Tensor, groups: Tensor, generator: torch.Generator) -> 
     is_larger = ordered.diff(dim=1, prepend=ordered[:, :1]) > 0
     ranks = is_larger.cumsum(1)
 
-    # Whole numbers are the ranks of distinct scores, fractions break the ties.
+    # Whole numbers are the ranks of distinct scores, fractions break the ties. Drawn on the CPU, so
+    # that every device has the same order; in float64, as large ranks leave float32 no fractions.
     draws = torch.rand(ranks.shape, generator=generator, dtype=torch.float64).to(scores.device)
     keys = torch.empty_like(draws).scatter_(1, order, ranks + draws)
     return keys.masked_fill(scores == -torch.inf, -torch.inf)
@@ -257,6 +258,7 @@ class Study:
         plan: Plan | None = None,
     ) -> None:
         self.plan = plan or Plan()
+        # A copy, because the model keeps its own configuration.
         self.config = deepcopy(config)
         # A study is no run of its own.
         for key in ("log_wandb", "save_per_user"):
@@ -281,8 +283,10 @@ class Study:
         self.available = encoder.availability.cpu().numpy()
 
         self.collector = TieBreakingCollector(self.config)
+        # Metrics of popularity need the counts, which RecBole collects in fit.
         self.collector.data_collect(train_data)
         self.trainer = get_trainer(config["MODEL_TYPE"], config["model"])(self.config, model)
+        # RecBole's trainer makes a collector of its own.
         self.trainer.eval_collector = self.collector
 
     def hidden_cells(self, trial: Trial) -> NDArray[Any]:

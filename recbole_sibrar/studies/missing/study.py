@@ -63,6 +63,7 @@ def run(
         ConfigError: No checkpoint has modalities, a modality or metric is unknown, or data do not
             fit a model.
     """
+    # A checkpoint named twice would count twice in the means.
     files = with_modalities(list(dict.fromkeys(checkpoints)), note, "it cannot lose one")
 
     frames = []

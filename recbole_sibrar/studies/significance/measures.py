@@ -156,6 +156,7 @@ def _wilcoxon(difference: NDArray[Any]) -> float:
     if not difference.any():
         return 1.0
 
+    # SciPy's exact distribution allows neither zeros nor ties.
     sizes = np.abs(difference)
     untied = len(np.unique(sizes)) == len(sizes) and sizes.all()
     method = "exact" if untied and len(sizes) <= _MAX_EXACT else "approx"

@@ -47,6 +47,7 @@ def run(runs: Sequence[str], metrics: str | None, reference: str | None) -> pd.D
 
 def _shared_metrics(frames: Sequence[pd.DataFrame]) -> list[str]:
     """Names of the metrics in every frame; the first column holds the users."""
+    # The recommended items are no metric.
     shared = frames[0].columns[1:].drop("items", errors="ignore")
     for frame in frames[1:]:
         shared = shared[shared.isin(frame.columns)]
@@ -69,7 +70,7 @@ def _read(file: str) -> pd.DataFrame:
         reason = " ".join(str(error).split())
         raise ConfigError(f"RUN: {file} is no {kind} file ({reason})") from None
 
-    # The user, the number of items, and one metric at least.
+    # The user, the recommended items, and one metric at least.
     if "items" not in frame.columns or len(frame.columns) < 3:
         expected = "results of users, as the key save_per_user writes them"
         raise ConfigError(f"RUN: {file} holds no {expected}")

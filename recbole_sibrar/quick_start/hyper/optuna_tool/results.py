@@ -57,6 +57,7 @@ def write_storage(record: Record, space: Space, file: Path) -> None:
         space: The search space.
         file: The file.
     """
+    # Anew: Optuna would append to an existing journal.
     with replacing(file) as temporary:
         make_study(record, space, JournalStorage(JournalFileBackend(str(temporary))))
 

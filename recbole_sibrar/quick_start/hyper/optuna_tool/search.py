@@ -68,7 +68,7 @@ def search(runner: Runner, settings: OptunaSettings) -> None:
     study = _Study(runner, make_pruner(settings.scheduler, settings.grace_period))
 
     while len(record.trials) < plan.n_trials:
-        if has_no_progress([record.loss(trial) for trial in record.ended], settings.early_stop):
+        if has_no_progress(record.losses, settings.early_stop):
             return
         if not study.run_next():
             return
@@ -102,6 +102,7 @@ class _Study:
         if self.order is not None:
             if number >= len(self.order):
                 return False
+            # ask takes the enqueued values instead of drawing some.
             self.study.enqueue_trial(self.runner.plan.space.combination(self.order[number]))
 
         self.study.sampler = _sampler(self.runner.plan.algo, self.runner.plan.seed, number)
@@ -121,6 +122,7 @@ class _Study:
 
     def _add(self, trial: Trial) -> None:
         """Add a trial of the record, as :meth:`_tell` does with one of this search."""
+        # Optuna refuses the value of a failed trial.
         failed = trial.status is Status.FAILED
         added = create_trial(
             params=to_optuna(self.parameters, trial.drawn),
