@@ -231,8 +231,19 @@ def histograms(samples: Samples, side: str = "item") -> Figure:
             for column, title in enumerate(samples):
                 axes = panels[row, column]
                 for i, distances in enumerate(found.get((pair, title), ())):
+                    weights = np.full(len(distances), 1 / max(len(distances), 1))
                     label = (f"same {side}", f"different {side}s")[i]
-                    _draw_histogram(axes, distances, bins, label, i)
+                    style = {"color": COLOURS[i], "linestyle": LINES[i]}
+                    axes.hist(distances, bins, weights=weights, alpha=0.3, color=COLOURS[i])
+                    axes.hist(
+                        distances,
+                        bins,
+                        weights=weights,
+                        histtype="step",
+                        linewidth=1.3,
+                        label=label,
+                        **style,
+                    )
 
                 head = wrapped(title, _HISTOGRAM - 0.4) if not row else ""
                 about = wrapped(pair_name(*pair), _HISTOGRAM - 0.4)
@@ -243,25 +254,6 @@ def histograms(samples: Samples, side: str = "item") -> Figure:
         handles, labels = panels[0, 0].get_legend_handles_labels()
         place_legend(figure, dict(zip(labels, handles, strict=True)), loc="outside upper left")
     return figure
-
-
-def _draw_histogram(
-    axes: Any, distances: NDArray[Any], bins: NDArray[Any], label: str, position: int
-) -> None:
-    """Draw one histogram, filled and outlined."""
-    # Shares, because different items have many more pairs than the same item.
-    weights = np.full(len(distances), 1 / max(len(distances), 1))
-    axes.hist(distances, bins, weights=weights, alpha=0.3, color=COLOURS[position])
-    axes.hist(
-        distances,
-        bins,
-        weights=weights,
-        histtype="step",
-        linewidth=1.3,
-        label=label,
-        color=COLOURS[position],
-        linestyle=LINES[position],
-    )
 
 
 def heat_map(frame: pd.DataFrame) -> Figure:
