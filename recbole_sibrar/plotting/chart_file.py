@@ -175,4 +175,5 @@ def _draw_dots(axes: Axes, chart: Chart) -> dict[str, Any]:
     axes.set_yticks([place + middle for place in rows.values()], names)
     axes.invert_yaxis()
     axes.grid(False, axis="y")
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5))  # more numbers would touch beside long names
     return handles

@@ -107,7 +107,7 @@ def _n_lines(*texts: str) -> int:
 def _draw_cell(axes: Axes, cell: SquareCell, i: int, j: int) -> None:
     """Draw the cell of row ``i`` and column ``j``."""
     fill = _FILLS[cell.verdict]
-    ground = {"facecolor": fill, "edgecolor": "#cccccc", "linewidth": 0.6, "clip_on": False}
+    ground: Any = {"facecolor": fill, "edgecolor": "#cccccc", "linewidth": 0.6, "clip_on": False}
     axes.add_patch(Rectangle((j, i), 1, 1, **ground))
 
     star = "*" if cell.verdict else ""

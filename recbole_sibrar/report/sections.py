@@ -162,8 +162,8 @@ def _tests(material: Material, metric: str) -> PageFigure:
     if chart is None:
         return PageFigure(square.name, choice, square.title, square.title, [square], [square])
     views = [*page_figure(chart).views, square]
-    drawings = [chart, square]
-    return PageFigure(square.name, choice, chart.title, describe(chart), views, drawings)
+    about = describe(chart)
+    return PageFigure(square.name, choice, chart.title, about, views, [chart, square])
 
 
 def _cost(material: Material) -> Section:

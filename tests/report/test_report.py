@@ -80,6 +80,25 @@ def test_the_lead_says_what_was_learnt(page: Reader) -> None:
     assert "text alone keeps most: 83 %." in page.text  # 0.25 of 0.3
 
 
+def test_the_lead_names_the_studied_model(comparison: Path) -> None:
+    results = pd.read_csv(comparison / "results.csv")
+    results.loc[results["name"] == "Pop", "ndcg@10"] = 0.5
+    results.to_csv(comparison / "results.csv", index=False)
+    text = Reader(report.run(comparison)[0]).text
+    assert "Pop has the best nDCG@10 (0.5000)" in text
+    assert "Of the modalities of SiBraR, text alone keeps most: 83 %." in text
+    assert "text is missed most: without it, 27 % of the nDCG@10 is lost." in text  # 0.22 of 0.3
+
+
+def test_the_lead_says_that_none_is_missed(comparison: Path) -> None:
+    file = comparison / "missing" / "missing.csv"
+    missing = pd.read_csv(file)
+    missing.loc[missing["experiment"] == "subset", "ndcg@10"] = 0.3
+    missing.to_csv(file, index=False)
+    text = Reader(report.run(comparison)[0]).text
+    assert "None is missed: without any one of them, the nDCG@10 is as high." in text
+
+
 def test_intervals_are_corrected(page: Reader, comparison: Path) -> None:
     rows = pd.read_csv(comparison / "significance.csv")
     head, *shown = page.rows["p0-table-significance"]
