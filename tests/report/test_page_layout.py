@@ -173,7 +173,7 @@ def test_axe_finds_no_serious_fault(browser: webdriver.Chrome, width: int, theme
     file = Path(os.environ.get("AXE_CORE", "node_modules/axe-core/axe.min.js"))
     if not file.is_file():
         pytest.skip(
-            f"axe-core is not installed: npm install axe-core, or name its axe.min.js in AXE_CORE (no {file})"
+            f"axe-core is not installed: npm install --no-save axe-core, or name its axe.min.js in AXE_CORE (no {file})"
         )
     _emulate(browser, width, theme)
     browser.execute_script(file.read_text(encoding="utf-8"))
