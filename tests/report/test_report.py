@@ -171,6 +171,13 @@ def test_several_splits_share_a_page(comparison: Path) -> None:
     identifiers = [str(x["id"]) for _, x in page.attributes if "id" in x]
     assert len(set(identifiers)) == len(identifiers)
 
+    labels = [str(x["aria-labelledby"]) for _, x in page.attributes if "aria-labelledby" in x]
+    assert len(set(labels)) == len(labels)
+    assert {part for label in labels for part in label.split()} <= set(identifiers)
+    regions = [x.get("aria-label") for _, x in page.attributes if x.get("role") == "region"]
+    named = [name for name in regions if name]
+    assert len(set(named)) == len(named) > 0
+
 
 def test_earlier_runs_are_not_shown(comparison: Path) -> None:
     (current,) = comparison.glob("runs/Pop-1-*")
