@@ -44,7 +44,7 @@ def fit(original: Callable[..., Any], trainer: Trainer, *args: Any, **kwargs: An
 
 def _warn(trainer: Trainer) -> None:
     # Only newer versions of torch tell what the CPU can do.
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     slower = slower_in_bfloat16(capabilities)
     said = training_state(trainer).warnings
     if slower and "enable_amp" not in said:
