@@ -9,8 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -64,46 +63,118 @@ def sample_by_key_ids(
     return torch.from_numpy(values)
 
 
-def get_used_ids(original: Callable[..., Any], sampler: Sampler) -> dict[str, NDArray[Any]]:
-    """Collect the same sets of items as RecBole's method, user by user and not row by row.
+def get_used_ids(original: Callable[..., Any], sampler: Sampler) -> Mapping[str, Any]:
+    """Collect the same sets of items as RecBole's method of the same name, each when it is asked for.
+
+    RecBole keeps a set for each user and phase. These take ten times the memory of the interactions, and most of them
+    are never read: drawing looks pairs up in a :class:`PairSet`.
 
     Args:
         original: RecBole's method; it answers where a user has interacted with all items.
         sampler: RecBole's sampler of items.
 
     Returns:
-        Phase -> set of items of each user, object ``[n_users]``: those of this phase and of the
-        earlier ones.
+        Phase -> set of items of each user: those of this phase and of the earlier ones.
     """
-    used: dict[str, NDArray[Any]] = {}
-    last = [set[int]() for _ in range(sampler.user_num)]
-    for phase, dataset in zip(sampler.phases, sampler.datasets, strict=True):
-        current = [set(items) for items in last]
-        for user, items in _rows_by_user(dataset):
-            current[user].update(items)
-
-        used[phase] = np.array(current)
-        last = current
-
-    # RecBole's own error for such a user; item_num counts the padding
-    has_all = max(map(len, last), default=0) + 1 == sampler.item_num
-    return original(sampler) if has_all else used
+    parts = [RowsByUser(dataset, sampler.user_num) for dataset in sampler.datasets]
+    used = {
+        phase: KnownItems(parts[: last + 1], sampler.user_num)
+        for last, phase in enumerate(sampler.phases)
+    }
+    has_all = used[sampler.phases[-1]].has_user_with(sampler.item_num - 1)  # the padding is an item
+    if has_all:
+        refused: Mapping[str, Any] = original(sampler)
+        return refused
+    return used
 
 
-def _rows_by_user(dataset: DatasetLike) -> Iterator[tuple[int, list[int]]]:
-    """Yield each user of a data set with the items of the user's rows, in their order."""
-    users = dataset.inter_feat[dataset.uid_field].numpy()
-    items = dataset.inter_feat[dataset.iid_field].numpy()
-    order = users.argsort(kind="stable")
-    users = users[order]
-    items = items[order]
+class RowsByUser:
+    """Items of the rows of each user, in their order.
 
-    starts = np.flatnonzero(np.diff(users, prepend=-1))
-    ends = np.append(starts, len(users))[1:]
-    # Python numbers at once: indexing an array one by one costs more
-    bounds = zip(users[starts].tolist(), starts.tolist(), ends.tolist(), strict=True)
-    for user, start, end in bounds:
-        yield user, items[start:end].tolist()
+    Args:
+        dataset: Part of a split.
+        n_users: Number of users.
+    """
+
+    def __init__(self, dataset: DatasetLike, n_users: int) -> None:
+        users = dataset.inter_feat[dataset.uid_field].numpy()
+        items = dataset.inter_feat[dataset.iid_field].numpy()
+        self.sizes: NDArray[np.int64] = np.bincount(users, minlength=n_users)
+        self.starts = np.append(0, self.sizes.cumsum())
+        self.items: NDArray[np.int32] = items.astype(np.int32)[users.argsort(kind="stable")]
+
+    def of(self, user: int) -> list[int]:
+        """Return the items of a user."""
+        items: list[int] = self.items[self.starts[user] : self.starts[user + 1]].tolist()
+        return items
+
+
+class KnownItems(Sequence[set[int]]):
+    """Set of items of each user, made anew whenever it is asked for.
+
+    It stands in the place of RecBole's array of sets, and its sets have the order of RecBole's.
+
+    Args:
+        parts: Rows of each part of a split, the earliest first.
+        n_users: Number of users.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> rows = {"user": torch.tensor([2, 1, 2]), "item": torch.tensor([5, 5, 3])}
+        >>> dataset = SimpleNamespace(uid_field="user", iid_field="item", inter_feat=rows)
+        >>> known = KnownItems([RowsByUser(dataset, 3)], 3)
+        >>> known[2], known[0], known[np.array([1, 2])].tolist()
+        ({3, 5}, set(), [{5}, {3, 5}])
+    """
+
+    def __init__(self, parts: Sequence[RowsByUser], n_users: int) -> None:
+        self.parts = parts
+        self.n_users = n_users
+
+    def __len__(self) -> int:
+        return self.n_users
+
+    def __getitem__(self, users: Any) -> Any:
+        """Return the set of a user, or an array of sets for an array of users or a slice.
+
+        RecBole asks for the set of user None before the first one, and makes no use of it.
+        """
+        if users is None:
+            return set[int]()
+        if isinstance(users, (int, np.integer)):
+            return self._of(int(users))
+
+        chosen = np.arange(self.n_users)[users].tolist()
+        sets = np.empty(len(chosen), dtype=object)
+        sets[:] = [self._of(user) for user in chosen]
+        return sets
+
+    def _of(self, user: int) -> set[int]:
+        if not -self.n_users <= user < self.n_users:
+            raise IndexError(f"user {user} is none of the {self.n_users}")
+
+        found = set[int]()
+        for part in self.parts:
+            # A copy for each part, as in RecBole: the order in a set depends on it.
+            found = set(found)
+            found.update(part.of(user % self.n_users))
+        return found
+
+    def has_user_with(self, n_items: int) -> bool:
+        """Tell if some user has this many items, or more."""
+        return any(len(self._of(user)) >= n_items for user in self.users_with_rows(n_items))
+
+    def users_with_rows(self, n: int) -> list[int]:
+        """Find the users with this many rows at least; others cannot have this many items."""
+        n_rows = sum((part.sizes for part in self.parts), np.zeros(self.n_users, dtype=np.int64))
+        found: list[int] = np.flatnonzero(n_rows >= n).tolist()
+        return found
+
+    def pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the users and the items of all rows."""
+        ids = np.arange(self.n_users)
+        users = np.concatenate([np.repeat(ids, part.sizes) for part in self.parts])
+        return users, np.concatenate([part.items for part in self.parts]).astype(np.int64)
 
 
 class PairSet:
@@ -181,13 +252,21 @@ def known_pairs(sampler: Sampler) -> PairSet:
     source, pairs = sampler.__dict__.get("known_pairs", (None, None))
 
     if source is not sampler.used_ids or not isinstance(pairs, PairSet):
-        sizes = [len(items) for items in sampler.used_ids]
-        users = np.repeat(np.arange(len(sizes)), sizes)
-        items = np.fromiter(chain.from_iterable(sampler.used_ids), np.int64, sum(sizes))
-        pairs = PairSet(users, items, len(sizes), sampler.item_num)
+        rows = _rows_of(sampler.used_ids)
+        pairs = PairSet(*rows, len(sampler.used_ids), sampler.item_num)
         sampler.known_pairs = sampler.used_ids, pairs
 
     return pairs
+
+
+def _rows_of(known: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Users and items of all known pairs, from our sets or from RecBole's."""
+    if isinstance(known, KnownItems):
+        return known.pairs()
+
+    sizes = [len(items) for items in known]
+    held = [np.fromiter(items, np.int64, len(items)) for items in known]
+    return np.repeat(np.arange(len(sizes)), sizes), np.concatenate(held)
 
 
 def pop_sampling(
@@ -276,7 +355,8 @@ class PoolSampler(Sampler):
         if self.is_repeatable and len(drawable) < 2:
             raise DataError(f"negatives of {self.phase} cannot be drawn from a single item")
 
-        remedy = "train_neg_candidates: all" if self.phase == "train" else "mode: full"
+        if isinstance(self.used_ids, KnownItems):
+            users = np.intersect1d(users, self.used_ids.users_with_rows(len(drawable)))
         for user in users:
             # the sizes first, as they are compared in no time
             if len(self.used_ids[user]) >= len(drawable) and drawable <= self.used_ids[user]:

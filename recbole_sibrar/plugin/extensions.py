@@ -29,6 +29,7 @@ from recbole_sibrar.plugin.evaluation import case_study, hooks, short_lists
 from recbole_sibrar.plugin.extend import Extension
 from recbole_sibrar.plugin.training import (
     distributed,
+    half_precision,
     loaded,
     losses,
     moved_data,
@@ -218,6 +219,7 @@ _TRAINING = (
     ),
     Extension(AbstractTrainer, "__init__", resume.make_folder, "messages about checkpoint_dir"),
     Extension(Trainer, "fit", resume.fit, "states, and resuming from them"),
+    Extension(Trainer, "fit", half_precision.fit, "a warning about slow bfloat16"),
     Extension(Trainer, "_train_epoch", resume.train_epoch, "states within an epoch"),
     Extension(
         Trainer, "_valid_epoch", resume.valid_epoch, "learning curve, best validation result"
