@@ -13,10 +13,10 @@ from recbole_sibrar.model.layers.gathering import gather_and_average, gather_row
 
 
 def make_branches(config: EncoderConfig, n_modalities: int, single_branch: bool) -> nn.ModuleList:
-    """Make one branch for all modalities (SiBraR), or one of the same shape for each (MuBraR, [B] section 3).
+    """Make one branch for all modalities (SiBraR), or one for each (MuBraR, [B] section 3).
 
-    With ``branch_budget: total`` the hidden layers of all branches are narrowed by the same factor: to the largest
-    widths with no more parameters, in all branches together, than in the single one.
+    With ``branch_budget: total`` the hidden layers of all branches are narrowed by the same factor:
+    to the largest widths with no more parameters, in all branches together, than in the single one.
 
     Args:
         config: Configuration of the side.
@@ -24,8 +24,8 @@ def make_branches(config: EncoderConfig, n_modalities: int, single_branch: bool)
         single_branch: One branch for all modalities.
 
     Raises:
-        ConfigError: The budget is to be divided, but there is a single branch, or the hidden layers cannot be narrowed
-            enough.
+        ConfigError: The budget is to be divided, but there is a single branch, or the hidden layers
+            cannot be narrowed enough.
     """
     if single_branch and config.branch_budget == "total":
         refuse("branch_budget", "total", "per_modality for a model whose modalities share a branch")
@@ -38,7 +38,7 @@ def make_branches(config: EncoderConfig, n_modalities: int, single_branch: bool)
 
 
 def narrowed_sizes(config: EncoderConfig, n: int) -> tuple[int, ...]:
-    """Narrow the hidden layers until ``n`` branches together are as large as one with the configured sizes.
+    """Narrow the hidden layers until ``n`` branches together are as large as one.
 
     Raises:
         ConfigError: There are no such sizes.
@@ -47,6 +47,7 @@ def narrowed_sizes(config: EncoderConfig, n: int) -> tuple[int, ...]:
     budget = n_parameters(config, sizes)
     widest = max(sizes, default=0)
 
+    # From the widest down: the first that fits is the largest.
     for width in range(widest, 0, -1):
         narrowed = tuple(max(1, round(size * width / widest)) for size in sizes)
         if n * n_parameters(config, narrowed) <= budget:
@@ -55,8 +56,8 @@ def narrowed_sizes(config: EncoderConfig, n: int) -> tuple[int, ...]:
     return refuse(
         "branch_budget",
         "total",
-        f"per_modality where branch_hidden_sizes, here {list(sizes)}, cannot be narrowed so far that {n} branches have "
-        f"the {budget} parameters of one",
+        f"per_modality where branch_hidden_sizes, here {list(sizes)}, cannot be narrowed so far "
+        f"that {n} branches have the {budget} parameters of one",
     )
 
 
@@ -81,7 +82,8 @@ def aggregate(views: Sequence[Tensor], mask: Tensor, how: str = "mean") -> Tenso
     """Aggregate the embeddings of an entity's available modalities ([A] equation 1).
 
     Args:
-        views: For each of ``m`` modalities float ``[n, k]``; rows outside the mask can be anything finite.
+        views: For each of ``m`` modalities float ``[n, k]``; rows outside the mask can be anything
+            finite.
         mask: bool ``[n, m]``; a row of False is aggregated to zeros.
         how: ``mean``, ``sum`` or ``max``.
 
@@ -108,7 +110,10 @@ def _weighted(views: Sequence[Tensor], mask: Tensor, is_mean: bool) -> Tensor:
 
 def _maximum(views: Sequence[Tensor], mask: Tensor) -> Tensor:
     lowest = torch.finfo(views[0].dtype).min
-    masked = [view.masked_fill(~mask[:, column, None], lowest) for column, view in enumerate(views)]
+    masked: list[Tensor] = []
+    for column, view in enumerate(views):
+        masked.append(view.masked_fill(~mask[:, column, None], lowest))
+
     largest = torch.stack(masked, dim=1).amax(1)
     return largest.masked_fill(~mask.any(1, keepdim=True), 0)
 

@@ -37,16 +37,18 @@ class Encoded:
 class EntityEncoder(nn.Module):
     """Encoder of users or items from their modalities ([A] section 3, [B] section 3).
 
-    A *cell* is one modality of one entity. Each distinct cell of a batch is encoded once, and its row is gathered for
-    every occurrence. The occurrences of a cell therefore share dropout masks, and batch norm counts each distinct cell
-    once. Without dropout and batch norm, embeddings and gradients equal those of separately encoded occurrences.
+    A *cell* is one modality of one entity. Each distinct cell of a batch is encoded once, and its
+    row is gathered for every occurrence. The occurrences of a cell therefore share dropout masks,
+    and batch norm counts each distinct cell once. Without dropout and batch norm, embeddings and
+    gradients equal those of separately encoded occurrences.
 
-    An entity whose only modality is ``id`` needs no branch: its embedding is looked up, as in matrix factorisation.
+    An entity whose only modality is ``id`` needs no branch: its embedding is looked up, as in
+    matrix factorisation.
 
     Args:
         config: Configuration of the side.
-        tables: Modalities to train with, in order, each for the same entities. Categories and labels without a
-            training entity are left out of them.
+        tables: Modalities to train with, in order, each for the same entities. Categories and
+            labels without a training entity are left out of them.
         trained: bool ``[n_entities]``: True for entities with training interactions.
         single_branch: One branch for all modalities (SiBraR), or one for each of them.
     """
@@ -72,7 +74,7 @@ class EntityEncoder(nn.Module):
             self.modalities.index(config.central_modality) if self._uses_central() else -1
         )
 
-        # data, not parameters: a checkpoint is loaded on top of the data set in use
+        # Data, not parameters: a checkpoint is loaded on top of the data set in use.
         availability = torch.stack([table.available for table in tables], dim=1)
         self.register_buffer("availability", availability, persistent=False)
         self.register_buffer("trained", trained, persistent=False)
@@ -108,12 +110,12 @@ class EntityEncoder(nn.Module):
         )
 
     def _landmarks(self, table: ModalityTable, trained: Tensor) -> Tensor | None:
-        """Find the entities that a projection compares its vectors with; None for one that reads the vectors."""
-        is_kernel = (
-            table.kind is ModalityKind.VECTOR
-            and self.config.projection_kernel.of(table.name) != "none"
-        )
-        return (table.available & trained).nonzero().flatten() if is_kernel else None
+        """Find the entities that a projection compares its vectors with; None without a kernel."""
+        if table.kind is not ModalityKind.VECTOR:
+            return None
+        if self.config.projection_kernel.of(table.name) == "none":
+            return None
+        return (table.available & trained).nonzero().flatten()
 
     def make_branches(self, single_branch: bool) -> nn.ModuleList:
         """Make one branch for all modalities, or one for each of them."""
@@ -124,7 +126,7 @@ class EntityEncoder(nn.Module):
 
     @property
     def contrasts(self) -> bool:
-        """True with a contrastive loss on this side: configured, and with two modalities at least."""
+        """True with a contrastive loss on this side, which needs two modalities at least."""
         return self.config.contrastive != "none" and len(self.modalities) > 1
 
     def columns_of(self, names: Sequence[str]) -> tuple[int, ...]:
@@ -136,7 +138,8 @@ class EntityEncoder(nn.Module):
         unknown = [name for name in names if name not in self.modalities]
         if unknown:
             raise ValueError(
-                f"modality '{unknown[0]}' is not encoded here; allowed are {', '.join(self.modalities)}"
+                f"modality '{unknown[0]}' is not encoded here; allowed are "
+                f"{', '.join(self.modalities)}"
             )
         return tuple(self.modalities.index(name) for name in names)
 
@@ -144,7 +147,8 @@ class EntityEncoder(nn.Module):
         """Encode distinct cells: g(p_m(v)) of each ([A] section 3.1).
 
         Args:
-            cells: int64 ``[n]``, ascending; the cell of modality ``m`` of entity ``x`` is ``m * n_entities + x``.
+            cells: int64 ``[n]``, ascending; the cell of modality ``m`` of entity ``x`` is ``m *
+                n_entities + x``.
             shared: Weights of the cells in batch norm, where several processes share the batch.
 
         Returns:
@@ -156,7 +160,7 @@ class EntityEncoder(nn.Module):
         if self.is_table:
             return self.look_up(blocks[0])
 
-        # batch norm over several processes waits for all of them, also for those without a row
+        # Batch norm over several processes waits for all of them, also for those without a row.
         used = [m for m, count in enumerate(counts) if count or shared]
         if not used:
             return self.availability.new_zeros((0, self.embedding_size), dtype=torch.float32)
@@ -166,9 +170,8 @@ class EntityEncoder(nn.Module):
             outputs = [self.branches[0](torch.cat(projected), shared)]
         else:
             parts = shared.split(counts) if shared else [None] * len(counts)
-            outputs = [
-                self.branches[m](block, parts[m]) for m, block in zip(used, projected, strict=True)
-            ]
+            pairs = zip(used, projected, strict=True)
+            outputs = [self.branches[m](block, parts[m]) for m, block in pairs]
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
 
     def look_up(self, entities: Tensor) -> Tensor:
@@ -182,17 +185,16 @@ class EntityEncoder(nn.Module):
         return unit_length(projected) if self.config.normalize_branch_input else projected
 
     def shared(self, ids: Tensor, n: int) -> Shared | None:
-        """Weights of distinct rows in batch norm; None without batch norm, or with a single process.
+        """Weights of distinct rows in batch norm; None without it, or with a single process.
 
         Args:
             ids: int64 ``[m]``, distinct, each from 0 to ``n - 1``.
             n: Number of possible ids.
         """
-        if self.ranks is None or not any(
-            isinstance(module, BatchNorm) for module in self.modules()
-        ):
+        if self.ranks is None:
             return None
-        return self.ranks.shared(ids, n)
+        has_batch_norm = any(isinstance(module, BatchNorm) for module in self.modules())
+        return self.ranks.shared(ids, n) if has_batch_norm else None
 
     def encode_distinct(
         self, entities: Tensor, columns: Tensor, mask: Tensor, training: bool = False
@@ -206,8 +208,8 @@ class EntityEncoder(nn.Module):
             training: True for a training step, which several processes can share.
 
         Returns:
-            The distinct cells, float ``[c, k]``, and the position of each cell among them, int64 ``[n, m]``: 0 where
-            the mask is False.
+            The distinct cells, float ``[c, k]``, and the position of each cell among them, int64
+            ``[n, m]``: 0 where the mask is False.
         """
         n_cells = self.n_entities * len(self.modalities)
         all_cells = columns * self.n_entities + entities[:, None]  # [n, m]
@@ -216,7 +218,7 @@ class EntityEncoder(nn.Module):
         shared = self.shared(cells, n_cells) if training else None
         encoded = to_float32(self.encode_cells(cells, shared))
         if not len(cells):
-            # one row of zeros to point at; the sum keeps this process in the gradient of a shared batch
+            # One row of zeros to point at; the sum keeps this process in a shared batch's gradient.
             encoded = encoded.new_zeros((1, self.embedding_size)) + encoded.sum()
 
         positions = torch.zeros_like(mask, dtype=torch.long).masked_scatter(mask, inverse)
@@ -232,7 +234,8 @@ class EntityEncoder(nn.Module):
             columns: Positions of the modalities to use; None for the evaluation's.
 
         Returns:
-            Embeddings ``[n, k]``, zeros for entities without any of the modalities, and bool ``[n]``: False for those.
+            Embeddings ``[n, k]``, zeros for entities without any of the modalities, and bool
+            ``[n]``: False for those.
         """
         chosen = torch.tensor(columns or self.eval_columns, device=entities.device)
         mask = self.availability[entities][:, chosen]  # [n, m]
@@ -267,8 +270,9 @@ class EntityEncoder(nn.Module):
     def encode_training(self, entities: Tensor) -> Encoded:
         """Encode the occurrences of a batch for a training step.
 
-        With modality sampling, an occurrence is the aggregate of one drawn modality, or of the drawn pair for the
-        contrastive loss. Without, it is the aggregate of all available modalities, and the pair is drawn from those.
+        With modality sampling, an occurrence is the aggregate of one drawn modality, or of the
+        drawn pair for the contrastive loss. Without, it is the aggregate of all available
+        modalities, and the pair is drawn from those.
 
         Args:
             entities: int64 ``[b]``, occurrences of entities.
@@ -281,25 +285,22 @@ class EntityEncoder(nn.Module):
         """Encode drawn modalities of each occurrence ([A] section 3.2), or of each entity."""
         fewest = 2 if self.contrasts else 1
         draws_any = self.config.drawn_modalities == "any"
-        owners, inverse = (
-            distinct(entities, self.n_entities)
-            if self.config.drawn_per == "entity"
-            else (entities, None)
-        )
+        owners = entities
+        inverse: Tensor | None = None
+        if self.config.drawn_per == "entity":
+            owners, inverse = distinct(entities, self.n_entities)
 
-        columns, mask = self.draw(
-            owners, len(self.modalities) if draws_any else fewest, self.central
-        )
+        n_drawn = len(self.modalities) if draws_any else fewest
+        columns, mask = self.draw(owners, n_drawn, self.central)
         used = keep_any_number(mask) if draws_any else mask
         if inverse is not None:
             columns, mask, used = columns[inverse], mask[inverse], used[inverse]
 
-        # the loss needs the pair also where the aggregate is of one modality
-        encoded = (
-            used.index_fill(1, torch.arange(fewest, device=used.device), True) & mask
-            if draws_any
-            else mask
-        )
+        # The loss needs the pair also where the aggregate is of one modality.
+        encoded = mask
+        if draws_any:
+            pair = torch.arange(fewest, device=used.device)
+            encoded = used.index_fill(1, pair, True) & mask
         cells = self.encode_distinct(entities, columns, encoded, training=True)
         aggregated, views = gather_aggregate(*cells, used, self.config.aggregation)
         embeddings = fill_missing(aggregated, used.any(1), self.ranks)
@@ -328,7 +329,7 @@ class EntityEncoder(nn.Module):
     def _with_pair(
         self, embeddings: Tensor, views: Sequence[Tensor], columns: Tensor, mask: Tensor
     ) -> Encoded:
-        """Add the pair of views; it is valid where both were drawn, and the central one first if there is one."""
+        """Add the pair of views; it is valid where both were drawn, the central one first."""
         valid = mask.all(1)
         if self.central >= 0:
             valid = valid & (columns[:, 0] == self.central)
@@ -338,7 +339,7 @@ class EntityEncoder(nn.Module):
     def encode_all(
         self, columns: Sequence[int] | None = None, block: int = 65536
     ) -> tuple[Tensor, Tensor]:
-        """Encode all entities; those without any modality get the mean of the training entities' embeddings.
+        """Encode all entities; those without any modality get the mean of the training entities.
 
         Args:
             columns: Positions of the modalities to use; None for the evaluation's.
@@ -349,24 +350,23 @@ class EntityEncoder(nn.Module):
         """
         ids = torch.arange(self.n_entities, device=self.availability.device)
         parts = [self.encode(part, columns) for part in torch.split(ids, block)]
-        embeddings = torch.cat([part[0] for part in parts])
-        has_any = torch.cat([part[1] for part in parts])
+        of_blocks, with_any = zip(*parts, strict=True)
+        embeddings = torch.cat(of_blocks)
+        has_any = torch.cat(with_any)
 
         mean = self.stand_in
         if mean is None:
             known = has_any & self.trained
-            mean = (
-                embeddings[known].mean(0)
-                if bool(known.any())
-                else embeddings.new_zeros(embeddings.shape[1])
-            )
+            mean = embeddings.new_zeros(embeddings.shape[1])
+            if bool(known.any()):
+                mean = embeddings[known].mean(0)
 
         embeddings = torch.where(has_any[:, None], embeddings, mean)
         embeddings[0] = 0
         return embeddings, mean
 
     def without(self) -> Tensor:
-        """Find entities without any of the evaluation's modalities: bool ``[n_entities]``, False for the padding."""
+        """Find entities without any of the evaluation's modalities: bool ``[n_entities]``."""
         without = ~self.availability[:, list(self.eval_columns)].any(1)
         without[0] = False
         return without

@@ -243,7 +243,7 @@ class Inspection:
         )
 
     def _about_numbers(self, table: ModalityTable, field: NumberField) -> str:
-        """Warning about a few numbers beside which all others, standardised, are nearly the same."""
+        """Warning about a few numbers beside which the others are nearly the same."""
         entities = (table.available & self.trained).nonzero().flatten()
         if field.scaling != "standard" or len(entities) < _FEW:
             return ""

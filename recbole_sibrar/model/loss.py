@@ -35,7 +35,7 @@ def bpr_loss(positive: Tensor, negative: Tensor) -> Tensor:
 
 
 def bce_loss(positive: Tensor, negative: Tensor) -> Tensor:
-    """Compute the binary cross-entropy of the sigmoid of the scores, mean over positives and negatives.
+    """Compute the binary cross-entropy of the sigmoid of the scores, mean over all of them.
 
     Args:
         positive: Scores of the positives, ``[batch]``.
@@ -50,9 +50,10 @@ def bce_loss(positive: Tensor, negative: Tensor) -> Tensor:
 
 
 def sampled_softmax_loss(positive: Tensor, negative: Tensor, n_items: int) -> Tensor:
-    """Compute the sampled softmax with the log-correction for uniform negatives, mean over the positives.
+    """Compute the sampled softmax with the log-correction for uniform negatives.
 
-    -y_pos + log(exp(y_pos) + sum over negatives of exp(y_neg + ln(n_items / n)))
+    Mean over the positives of -y_pos + log(exp(y_pos) + sum over negatives of exp(y_neg +
+    ln(n_items / n)))
 
     Args:
         positive: Scores of the positives, ``[batch]``.
@@ -61,7 +62,8 @@ def sampled_softmax_loss(positive: Tensor, negative: Tensor, n_items: int) -> Te
 
     Example:
         >>> negatives = torch.tensor([[0.0, 0.0]])  # each stands for two of four items
-        >>> round(sampled_softmax_loss(torch.tensor([0.0]), negatives, 4).item(), 4) == round(math.log(5), 4)
+        >>> loss = sampled_softmax_loss(torch.tensor([0.0]), negatives, 4)
+        >>> math.isclose(loss.item(), math.log(5), rel_tol=1e-6)
         True
     """
     corrected = negative + math.log(n_items / negative.shape[1])
@@ -83,11 +85,11 @@ def present_parts(parts: Sequence[Tensor | None]) -> tuple[Tensor, ...] | Tensor
 
 
 def log_sum_exp(values: Tensor, dim: int) -> Tensor:
-    """Compute ``values.logsumexp(dim)`` without the terms that vanish beside the largest one in float32.
+    """Compute ``values.logsumexp(dim)`` without the terms that vanish beside the largest one.
 
-    Terms below e^-40 of the largest count as e^-40 and have no gradient. On CPUs the exponentials of very negative
-    numbers, and products with their denormal results, take many times as long as others. The contrastive loss is full
-    of them.
+    Terms below e^-40 of the largest count as e^-40 and have no gradient. On CPUs the exponentials
+    of very negative numbers, and products with their denormal results, take many times as long as
+    others. The contrastive loss is full of them.
 
     Args:
         values: float, finite.
@@ -103,15 +105,17 @@ def log_sum_exp(values: Tensor, dim: int) -> Tensor:
 
 
 def info_nce_loss(first: Tensor, second: Tensor, valid: Tensor, temperature: float) -> Tensor:
-    """Compute the symmetric InfoNCE loss over sets of entities ([A] equation 3; logits are plain dot products).
+    """Compute the symmetric InfoNCE loss over sets of entities ([A] equation 3).
 
-    For each set, logits = first second^T / temperature. The loss is the cross-entropy of their rows plus that of their
-    columns against the diagonal; the mean is over all valid entities of all sets.
+    For each set, logits = first second^T / temperature. The loss is the cross-entropy of their rows
+    plus that of their columns against the diagonal; the mean is over all valid entities of all
+    sets.
 
     Args:
         first: One view of each entity, ``[sets, size, k]``.
         second: The other view, same shape.
-        valid: bool ``[sets, size]``; entities that are False are no candidates and contribute nothing.
+        valid: bool ``[sets, size]``; entities that are False are no candidates and contribute
+            nothing.
         temperature: Divisor of the logits.
 
     Returns:
@@ -142,8 +146,8 @@ def contrastive_loss(
         second: The other view, same shape.
         valid: bool ``[b]``: True for occurrences with two views.
         entities: int64 ``[b]``, the entity of each occurrence.
-        size: Consecutive occurrences per set (a positive item and its negatives); None for one set of all distinct
-            entities.
+        size: Consecutive occurrences per set (a positive item and its negatives); None for one set
+            of all distinct entities.
         temperature: Divisor of the logits.
         ranks: Processes that share the batch; None for a single one.
 
@@ -158,7 +162,7 @@ def contrastive_loss(
     if size is None:
         first, second = distinct_pairs(first, second, entities, valid, ranks)
         if not len(first):
-            # with a gradient, which the other processes wait for
+            # With a gradient, which the other processes wait for.
             return (first.sum() + second.sum()) * 0
 
         all_valid = torch.ones((1, len(first)), dtype=torch.bool, device=first.device)
@@ -197,7 +201,7 @@ def weighted_contrast(
 def distinct_pairs(
     first: Tensor, second: Tensor, entities: Tensor, valid: Tensor, ranks: Ranks | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Choose the two views of each distinct entity of a batch, over all processes if there are several.
+    """Choose the two views of each distinct entity of a batch, over all processes.
 
     Args:
         first: float ``[b, k]``, one view of each occurrence.
@@ -208,15 +212,19 @@ def distinct_pairs(
 
     Example:
         >>> views = torch.tensor([[1.0], [2.0], [3.0]])
-        >>> entities, valid = torch.tensor([5, 5, 2]), torch.tensor([False, True, True])
-        >>> distinct_pairs(views, -views, entities, valid)[0].flatten().tolist()  # of entities 2 and 5
+        >>> entities = torch.tensor([5, 5, 2])
+        >>> valid = torch.tensor([False, True, True])
+        >>> chosen, _ = distinct_pairs(views, -views, entities, valid)
+        >>> chosen.flatten().tolist()  # of entities 2 and 5
         [3.0, 2.0]
     """
     chosen = first_occurrences(entities, valid)
-    first, second = gather_rows(first, chosen), gather_rows(second, chosen)
+    first = gather_rows(first, chosen)
+    second = gather_rows(second, chosen)
     if ranks is None:
         return first, second
 
+    # Two processes may have an entity each, which counts once.
     entities = ranks.gather(entities[chosen])
     chosen = first_occurrences(entities, torch.ones_like(entities, dtype=torch.bool))
     return gather_rows(ranks.gather(first), chosen), gather_rows(ranks.gather(second), chosen)
@@ -226,7 +234,8 @@ def first_occurrences(entities: Tensor, valid: Tensor) -> Tensor:
     """Find the position of the first valid occurrence of each distinct entity.
 
     Example:
-        >>> first_occurrences(torch.tensor([7, 3, 7, 3]), torch.tensor([True, False, True, True])).tolist()
+        >>> valid = torch.tensor([True, False, True, True])
+        >>> first_occurrences(torch.tensor([7, 3, 7, 3]), valid).tolist()
         [3, 0]
     """
     positions = torch.arange(len(entities), device=entities.device)[valid]
@@ -242,9 +251,11 @@ class _InfoNCEContext(FunctionCtx):
 
 
 class _InfoNCE(torch.autograd.Function):
-    """The symmetric loss with its gradient in closed form: softmax of rows plus softmax of columns minus 2 I.
+    """The symmetric loss with its gradient in closed form.
 
-    Automatic differentiation goes through every intermediate ``[sets, size, size]`` again and takes twice as long.
+    The gradient is the softmax of rows plus the softmax of columns minus 2 I. Automatic
+    differentiation goes through every intermediate ``[sets, size, size]`` again and takes twice as
+    long.
     """
 
     @staticmethod
@@ -261,7 +272,7 @@ class _InfoNCE(torch.autograd.Function):
         n_valid = valid.sum().clamp(min=1)
         terms = rows + columns - 2 * logits.diagonal(dim1=1, dim2=2)  # [sets, size]
 
-        # in place, as these are the largest tensors of a step
+        # In place, as these are the largest tensors of a step.
         gradient += share
         gradient.diagonal(dim1=1, dim2=2).sub_(2)
         if pairs is not None:
@@ -283,8 +294,8 @@ _info_nce: Callable[[Tensor, Tensor, Tensor, float], Tensor] = _InfoNCE.apply
 
 
 def _valid_pairs(valid: Tensor) -> Tensor | None:
-    """Pairs of valid entities, bool ``[sets, size, size]``; None where all are valid, so that nothing is masked."""
-    # a GPU would have to wait for the answer, which takes longer than a mask
+    """Pairs of valid entities, bool ``[sets, size, size]``; None where all are valid."""
+    # A GPU would have to wait for the answer, which takes longer than a mask.
     if valid.device.type == "cpu" and bool(valid.all()):
         return None
     return valid[:, :, None] & valid[:, None, :]

@@ -97,7 +97,7 @@ def _side(side: Side) -> SideContent:
     """Make the content of a side, without embeddings."""
     tokens = _TOKENS[side]
     display = pa.table({})
-    counts = np.array(list(map(len, _HISTORIES)))
+    counts = np.array([len(history) for history in _HISTORIES])
     if side == "item":
         display = pa.table({"year": [1979, 1985, 1942, 1984, 1977]})
         counts = np.bincount(np.concatenate(_HISTORIES))

@@ -23,8 +23,9 @@ from recbole_sibrar.protocols import FullConfig
 class StudentEncoder(ConcatenationEncoder):
     """Student of one side: content of the items, or preference vectors of the users.
 
-    An embedding has two halves, the teacher's vector and the student's. A known item has only the first, a new one only
-    the second, and a user has both: the dot product is that of the teacher for known items, of the student for others.
+    An embedding has two halves, the teacher's vector and the student's. A known item has only the
+    first, a new one only the second, and a user has both: the dot product is that of the teacher
+    for known items, of the student for others.
 
     Args:
         config: Configuration of the side.
@@ -54,40 +55,41 @@ class StudentEncoder(ConcatenationEncoder):
         if self.config.side == "user":
             return torch.cat([teacher, student], dim=1), has_any
 
+        # Zeros in one half of an item leave the other half of the user alone in the score.
         trained = self.trained[entities]
         halves = [teacher * trained[:, None], student * ~trained[:, None]]
         return torch.cat(halves, dim=1), has_any | trained
 
     def without(self) -> Tensor:
-        """Find entities with neither training interactions nor inputs for the evaluation: bool ``[n_entities]``."""
+        """Find entities with neither training interactions nor inputs: bool ``[n_entities]``."""
         return super().without() & ~self.trained
 
     def encode_training(self, entities: Tensor) -> Encoded:
         """Encode the occurrences of a batch by the student; the view is the teacher's."""
         known, inverse = distinct(entities, self.n_entities)
-        student = self.concatenate(
-            known, self.availability[known], self.shared(known, self.n_entities)
-        )
+        shared = self.shared(known, self.n_entities)
+        student = self.concatenate(known, self.availability[known], shared)
         return Encoded(gather_rows(student, inverse), first=self.teacher[entities])
 
 
 class ALDI(DropoutNet):
     r"""Aligning distillation (Huang et al., SIGIR 2023).
 
-    The teacher is a latent model :math:`U V^T` of the training interactions, here the truncated singular value
-    decomposition with scores multiplied by ``teacher_scale`` (the paper's is matrix factorisation by BPR). The student
-    scores a user by :math:`f(U_u)` and an item by its content, :math:`s_{ui} = f(U_u)^T g(\Phi_i)`. With :math:`t` for
-    the teacher's scores, :math:`\sigma` for the logistic function and H for the binary cross-entropy:
+    The teacher is a latent model :math:`U V^T` of the training interactions, here the truncated
+    singular value decomposition with scores multiplied by ``teacher_scale`` (the paper's is matrix
+    factorisation by BPR). The student scores a user by :math:`f(U_u)` and an item by its content,
+    :math:`s_{ui} = f(U_u)^T g(\Phi_i)`. With :math:`t` for the teacher's scores, :math:`\sigma` for
+    the logistic function and H for the binary cross-entropy:
 
     .. math::
         L = L_{rec} + \alpha w_i H(s_{ui} - s_{uj}, \sigma(t_{ui} - t_{uj}))
         + \beta w_i H(d^s_i, \sigma(d^t_i)) + \gamma (|s_{ui} - t_{ui}| + |s_{uj} - t_{uj}|)
 
-    :math:`L_{rec}` is the student's own ranking loss (``loss_type``).
-    :math:`d_i` is the dot product of the item with itself minus the mean of those with the negatives of the batch, for
-    the vectors of student and teacher. :math:`w_i = \tanh(\min(s \cdot n_i, c))` with ``frequency_scale`` s and
-    ``frequency_cap`` c trusts the teacher by the number of interactions. Known items are scored by the teacher, new
-    ones by the student.
+    :math:`L_{rec}` is the student's own ranking loss (``loss_type``). :math:`d_i` is the dot
+    product of the item with itself minus the mean of those with the negatives of the batch, for the
+    vectors of student and teacher. :math:`w_i = \tanh(\min(s \cdot n_i, c))` with
+    ``frequency_scale`` s and ``frequency_cap`` c trusts the teacher by the number of interactions.
+    Known items are scored by the teacher, new ones by the student.
 
     Example:
         >>> from recbole_sibrar.model.example import ExampleData
@@ -132,6 +134,7 @@ class ALDI(DropoutNet):
         chosen: list[ModalityTable] = [tables[name] for name in names]
         teacher = tables[INTERACTIONS].values
         assert teacher is not None
+        # The root on both sides scales the scores by the whole.
         scaled = teacher * self.teacher_scale**0.5
         return StudentEncoder(config, chosen, tables[ID].available, scaled)
 
@@ -142,7 +145,7 @@ class ALDI(DropoutNet):
         self.encoder_of(side).get_buffer("teacher").copy_(vectors * self.teacher_scale**0.5)
 
     def calculate_loss(self, interaction: Interaction) -> Tensor:
-        """Compute the loss of a batch: ranking of the student, and its alignment with the teacher."""
+        """Compute the loss of a batch: ranking of the student, and alignment with the teacher."""
         users, items = self._batch(interaction)
         user = self.user_encoder.encode_training(users)
         item = self.item_encoder.encode_training(items.flatten())
@@ -156,12 +159,12 @@ class ALDI(DropoutNet):
         frequencies = self.frequency_scale * self.popularity[items[:, 0]]
         weights = torch.tanh(frequencies.clamp(max=self.frequency_cap))
 
-        margins, taught = student[:, :1] - student[:, 1:], teacher[:, :1] - teacher[:, 1:]
+        margins = student[:, :1] - student[:, 1:]
+        taught = teacher[:, :1] - teacher[:, 1:]
         own = self.recommendation_loss(student, users, items)
         ranking = (weights[:, None] * _cross_entropy(margins, taught)).mean()
-        identification = (
-            weights * _cross_entropy(_distinction(students), _distinction(teachers))
-        ).mean()
+        distinctions = _cross_entropy(_distinction(students), _distinction(teachers))
+        identification = (weights * distinctions).mean()
         rating = (student - teacher).abs()
         ratings = rating[:, 0].mean() + rating[:, 1:].mean()
 
@@ -185,11 +188,12 @@ def _cross_entropy(logits: Tensor, taught: Tensor) -> Tensor:
 
 
 def _distinction(vectors: Tensor) -> Tensor:
-    """Dot product of each positive with itself, minus its mean with the negatives of the batch, ``[b]``.
+    """Dot product of each positive with itself, minus its mean with the negatives, ``[b]``.
 
     Args:
         vectors: ``[b, 1 + n, k]``.
     """
+    # Of the whole batch: the mean of the products is the product with the mean.
     positive = vectors[:, 0]
     mean_negative = vectors[:, 1:].mean((0, 1))
     return positive.square().sum(1) - positive @ mean_negative

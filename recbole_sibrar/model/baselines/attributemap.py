@@ -19,9 +19,9 @@ from recbole_sibrar.protocols import FullConfig
 class AttributeMap(ContentBaseline):
     r"""Mapping of attributes to latent factors (Gantner et al., ICDM 2010).
 
-    A factorisation :math:`X \approx U V^T` gives the factors of known users and items, here the truncated singular
-    value decomposition (the paper uses matrix factorisation by BPR). Ridge regression on the content predicts the
-    factors of new items and users:
+    A factorisation :math:`X \approx U V^T` gives the factors of known users and items, here the
+    truncated singular value decomposition (the paper uses matrix factorisation by BPR). Ridge
+    regression on the content predicts the factors of new items and users:
 
     .. math:: \hat{V}_{new} = K(new, train) (K + \lambda I)^{-1} (V - \bar{v}) + \bar{v}
 
@@ -35,8 +35,10 @@ class AttributeMap(ContentBaseline):
 
     def fit(self, config: FullConfig, dataset: TrainingData) -> None:
         """Compute the factors and carry them to the new entities; see the base class."""
-        form, ridge_weight = read_key(config, "kernel"), read_key(config, "ridge_weight")
-        exact_size, n_landmarks = read_key(config, "exact_size"), read_key(config, "n_landmarks")
+        form = read_key(config, "kernel")
+        ridge_weight = read_key(config, "ridge_weight")
+        exact_size = read_key(config, "exact_size")
+        n_landmarks = read_key(config, "n_landmarks")
         rank = self._rank(config, min(self.interactions.shape) - 1)
         both = latent_factors(self.interactions, rank, self.seed)
 
@@ -50,9 +52,8 @@ class AttributeMap(ContentBaseline):
         """Rank of the decomposition; the default is lowered for few users or items."""
         rank: int = read_key(config, "rank")
         if rank > largest and is_given(config, "rank"):
-            refuse(
-                "rank", rank, f"at most {largest}, the smaller of the numbers of users and items"
-            )
+            allowed = f"at most {largest}, the smaller of the numbers of users and items"
+            refuse("rank", rank, allowed)
         return min(rank, largest)
 
     def score(self, users: NDArray[np.int64]) -> NDArray[np.floating[Any]]:

@@ -37,8 +37,8 @@ _FIELD_TYPES = {
 class ContentBaseline(GeneralRecommender):
     """Model with a closed form on the training interactions and the content of users and items.
 
-    Nothing is learnt by gradient descent, and a checkpoint holds no weights: a loaded model is computed anew from the
-    training part.
+    Nothing is learnt by gradient descent, and a checkpoint holds no weights: a loaded model is
+    computed anew from the training part.
 
     Args:
         config: RecBole's ``Config``.
@@ -59,15 +59,16 @@ class ContentBaseline(GeneralRecommender):
     def __init__(self, config: FullConfig, dataset: TrainingData) -> None:
         super().__init__(config, dataset)
         tables = incomplete_tables(config, dataset, type(self).__name__)
-        # RecBole builds an optimiser for every model
+        # RecBole builds an optimiser for every model, and PyTorch none without a parameter.
         self.placeholder = torch.nn.Parameter(torch.zeros(1))
         self.seed: int = config["seed"]
 
-        self.trained = {side: tables[side][ID].available.numpy() for side in SIDES}
         self.interactions = interaction_matrix(tables["user"][INTERACTIONS], self.n_items)
-        self.blocks = {
-            side: self._read_content(config, dataset, side, tables[side]) for side in SIDES
-        }
+        self.trained: dict[Side, NDArray[np.bool_]] = {}
+        self.blocks: dict[Side, list[ContentBlock]] = {}
+        for side in SIDES:
+            self.trained[side] = tables[side][ID].available.numpy()
+            self.blocks[side] = self._read_content(config, dataset, side, tables[side])
         self.weights = self._read_weights(config, tables)
         self._check_content(dataset)
         self._check_scaling(config, tables)
@@ -85,9 +86,11 @@ class ContentBaseline(GeneralRecommender):
         if side not in self.content_sides:
             return []
 
-        allowed = [
-            n for n, table in tables.items() if n not in RESERVED_NAMES and table.kind in self.kinds
-        ]
+        allowed: list[str] = []
+        for name, table in tables.items():
+            if name not in RESERVED_NAMES and table.kind in self.kinds:
+                allowed.append(name)
+
         key = _key_of(config, side, "modalities")
         chosen = modalities_value(key, config[key])
         for name in chosen or ():
@@ -96,17 +99,17 @@ class ContentBaseline(GeneralRecommender):
                 listed = ", ".join(allowed) or f"none in {dataset.describe_source(side)}"
                 refuse(key, name, f"fields of type {types}: {listed}{nearest(name, allowed)}")
 
-        has_vectors = ModalityKind.VECTOR in self.kinds
-        scaling = (
-            read_key(config, _key_of(config, side, "normalize_vectors"))
-            if has_vectors
-            else ByField("none")
-        )
+        # A model without vectors has no such key.
+        scaling = ByField("none")
+        if ModalityKind.VECTOR in self.kinds:
+            scaling = read_key(config, _key_of(config, side, "normalize_vectors"))
         return content_blocks(tables, chosen or allowed, tables[ID].available, scaling)
 
     def _check_content(self, dataset: TrainingData) -> None:
         """Refuse data without content, and warn of content without weights."""
-        names = [block.name for side in self.content_sides for block in self.blocks[side]]
+        names: list[str] = []
+        for side in self.content_sides:
+            names += [block.name for block in self.blocks[side]]
         if not names:
             sources = " and ".join(dataset.describe_source(side) for side in self.content_sides)
             types = ", ".join(_FIELD_TYPES[kind] for kind in self.kinds)
@@ -117,7 +120,8 @@ class ContentBaseline(GeneralRecommender):
         if not any(self.weights.fields.values()):
             fields = "every field has" if len(names) > 1 else f"the only field, {names[0]}, has"
             self.logger.warning(
-                f"modality_weights: {fields} the weight 0, so that all new items have equal content."
+                f"modality_weights: {fields} the weight 0, so that all new items have equal "
+                "content."
             )
 
     def _read_weights(
@@ -127,10 +131,8 @@ class ContentBaseline(GeneralRecommender):
         given: WeightByField = read_key(config, "modality_weights")
         types: dict[str, str] = {}
         for side in self.content_sides:
-            types |= {
-                block.name: _FIELD_TYPES[tables[side][block.name].kind]
-                for block in self.blocks[side]
-            }
+            for block in self.blocks[side]:
+                types[block.name] = _FIELD_TYPES[tables[side][block.name].kind]
 
         allowed = [*types, *_FIELD_TYPES.values()]
         for name in given.fields:
@@ -138,33 +140,31 @@ class ContentBaseline(GeneralRecommender):
                 listed = f"{', '.join(types)}, or a type: {', '.join(_FIELD_TYPES.values())}"
                 refuse("modality_weights", name, f"any of {listed}{nearest(name, allowed)}")
 
+        # The weight of a type is given under its name, as that of a field.
         weights = {name: given.fields.get(name, given.of(kind)) for name, kind in types.items()}
         return WeightByField(given.default, weights)
 
     def _check_scaling(
         self, config: FullConfig, tables: Mapping[Side, Mapping[str, ModalityTable]]
     ) -> None:
-        """Refuse the scaling of unknown vectors; a key without prefix may name those of either side."""
+        """Refuse the scaling of unknown vectors."""
         if ModalityKind.VECTOR not in self.kinds:
             return
 
-        vectors = {
-            side: [n for n, t in tables[side].items() if t.kind is ModalityKind.VECTOR]
-            for side in SIDES
-        }
+        of_users = _vectors(tables["user"])
+        of_items = _vectors(tables["item"])
         for side in self.content_sides:
             key = _key_of(config, side, "normalize_vectors")
-            allowed = (
-                [*vectors["user"], *vectors["item"]]
-                if key == "normalize_vectors"
-                else vectors[side]
-            )
-            for name, _ in read_key(config, key).fields:
+            allowed = of_users if side == "user" else of_items
+            # A key without prefix may name vectors of either side.
+            if key == "normalize_vectors":
+                allowed = [*of_users, *of_items]
+
+            for name in dict(read_key(config, key).fields):
                 if name not in allowed:
                     listed = ", ".join(allowed) or "none in these data"
-                    refuse(
-                        key, name, f"a field of type float_seq: {listed}{nearest(name, allowed)}"
-                    )
+                    hint = nearest(name, allowed)
+                    refuse(key, name, f"a field of type float_seq: {listed}{hint}")
 
     @abstractmethod
     def fit(self, config: FullConfig, dataset: TrainingData) -> None:
@@ -183,7 +183,9 @@ class ContentBaseline(GeneralRecommender):
         """Make the kernel of the content of a side."""
         blocks = tuple(self.blocks[side])
         weights = tuple(self.weights.of(block.name) for block in blocks)
-        return ContentKernel(blocks, weights, "exponential" if form == "exponential" else "linear")
+        if form == "exponential":
+            return ContentKernel(blocks, weights, "exponential")
+        return ContentKernel(blocks, weights)
 
     def known(self, side: Side) -> NDArray[np.int64]:
         """Return the entities with training interactions, ascending."""
@@ -218,9 +220,8 @@ class ContentBaseline(GeneralRecommender):
 
         new = self.new(side)
         if len(new):
-            complete[new] = (
-                self.regression(side, form, ridge_weight, n_landmarks).fit(values).predict(new)
-            )
+            regression = self.regression(side, form, ridge_weight, n_landmarks)
+            complete[new] = regression.fit(values).predict(new)
         return complete
 
     def regression(
@@ -237,6 +238,7 @@ class ContentBaseline(GeneralRecommender):
 
     def predict(self, interaction: Interaction) -> Tensor:
         """Score user-item pairs, ``[n]``."""
+        # A user repeats for each candidate of a sampled evaluation, and is scored once.
         users, rows = np.unique(interaction[self.USER_ID].cpu().numpy(), return_inverse=True)
         items = interaction[self.ITEM_ID].cpu().numpy()
         return self._tensor(self.score(users)[rows, items])
@@ -249,6 +251,11 @@ class ContentBaseline(GeneralRecommender):
 
     def _tensor(self, scores: NDArray[np.floating[Any]]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(scores, dtype=np.float32)).to(self.device)
+
+
+def _vectors(tables: Mapping[str, ModalityTable]) -> list[str]:
+    """Names of the vectors among modalities."""
+    return [name for name, table in tables.items() if table.kind is ModalityKind.VECTOR]
 
 
 def _key_of(config: FullConfig, side: Side, name: str) -> str:

@@ -27,9 +27,10 @@ class ContentKNN(ContentBaseline):
     .. math:: s(a, b) = \sum_m w_m cos_m(a, b) / \sum_m w_m
 
     On the side of the items, an item is scored by its k most similar training items:
-    :math:`\hat{x}_{ui} = \sum_{j \in N_k(i)} s(i, j) x_{uj}`. On the side of the users, a user is scored by the k most
-    similar training users: :math:`\hat{x}_{ui} = \sum_{v \in N_k(u)} s(u, v) x_{vi}`. If the evaluation has new users
-    and new items, the second sum stands for the interactions of a new user in the first.
+    :math:`\hat{x}_{ui} = \sum_{j \in N_k(i)} s(i, j) x_{uj}`. On the side of the users, a user is
+    scored by the k most similar training users: :math:`\hat{x}_{ui} = \sum_{v \in N_k(u)} s(u, v)
+    x_{vi}`. If the evaluation has new users and new items, the second sum stands for the
+    interactions of a new user in the first.
 
     Example:
         >>> from recbole_sibrar.model.example import ExampleData
@@ -45,21 +46,22 @@ class ContentKNN(ContentBaseline):
         self.side = self._choose_side(read_key(config, "neighbor_side"), dataset)
 
         self.profiles = self.interactions
+        n_users = len(self.trained["user"])
         if self.blocks["user"] and (self.side == "user" or len(self.new("user"))):
-            users = (
-                np.arange(len(self.trained["user"])) if self.side == "user" else self.new("user")
-            )
+            # With neighbours of items, the profiles of known users are their interactions.
+            users = np.arange(n_users) if self.side == "user" else self.new("user")
             predicted = self._neighbors("user", users) @ self.interactions
-            replaced = np.zeros(len(self.trained["user"]), dtype=bool)
+            replaced = np.zeros(n_users, dtype=bool)
             replaced[users] = True
-            self.profiles = predicted + csr_matrix(self.interactions.multiply(~replaced[:, None]))
+            kept = self.interactions.multiply(~replaced[:, None])
+            self.profiles = predicted + csr_matrix(kept)
 
         if self.side == "item":
             items = np.arange(len(self.trained["item"]))
             self.neighbors = self._neighbors("item", items).T.tocsr()
 
     def _choose_side(self, chosen: str, dataset: TrainingData) -> Side:
-        """Choose the side of the neighbours: with ``auto`` the users where they, and not the items, are new."""
+        """Choose the side of the neighbours."""
         if chosen != "auto":
             side: Side = "user" if chosen == "user" else "item"
             if not self.blocks[side]:
@@ -69,6 +71,7 @@ class ContentKNN(ContentBaseline):
         if not self.blocks["item"]:
             return "user"
 
+        # With auto the users, where they are new and the items are not.
         evaluated = getattr(dataset, "evaluated", {})
         is_new = {}
         for side in ("user", "item"):
@@ -82,7 +85,8 @@ class ContentKNN(ContentBaseline):
         Returns:
             Similarities, sparse ``[n_entities, n_entities]``; rows of other entities are empty.
         """
-        kernel, known = self.kernel(side), self.known(side)
+        kernel = self.kernel(side)
+        known = self.known(side)
         total = sum(kernel.weights) or 1.0
         k = min(self.n_neighbors, len(known))
         n_rows = max(_SIMILARITIES // len(known), 1)
@@ -93,6 +97,7 @@ class ContentKNN(ContentBaseline):
             similarities = kernel.between(block, known) / total
             similarities[block[:, None] == known] = 0  # nobody is a neighbour of its own
 
+            # A partition, not a sort: the order among the neighbours does not matter.
             nearest = np.argpartition(-similarities, k - 1, axis=1)[:, :k]
             rows.append(np.repeat(block, k))
             columns.append(known[nearest].ravel())

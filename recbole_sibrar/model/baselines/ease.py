@@ -29,9 +29,11 @@ def closed_form(gram: NDArray[np.float64]) -> NDArray[np.float64]:
         >>> closed_form(np.array([[2.0, 1.0], [1.0, 2.0]])).round(6).tolist()
         [[0.0, 0.5], [0.5, 0.0]]
     """
-    # the inverse from the Cholesky factor in place: half the time, and one matrix of this size instead of four
+    # The inverse from the Cholesky factor in place: half the time, and one matrix of this size
+    # instead of four.
     factor, _ = cho_factor(gram, lower=True)
     inverse, _ = dpotri(factor, lower=True, overwrite_c=True)
+    # LAPACK fills the lower triangle only.
     for row in range(len(gram)):
         inverse[row, row + 1 :] = inverse[row + 1 :, row]
 
@@ -45,9 +47,9 @@ def item_factors(
 ) -> tuple[NDArray[np.floating[Any]] | None, NDArray[np.floating[Any]]]:
     r"""Factor EASE's weights: scores are X P Y^T.
 
-    The exact form is :math:`P = I, Y = B^T`. The low-rank form leaves out the constraint of a zero diagonal. It is
-    ridge regression of the matrix on itself within the first singular vectors: :math:`P = V diag(s^2 / (s^2 +
-    \lambda)), Y = V` for :math:`X \approx U diag(s) V^T`.
+    The exact form is :math:`P = I, Y = B^T`. The low-rank form leaves out the constraint of a zero
+    diagonal. It is ridge regression of the matrix on itself within the first singular vectors:
+    :math:`P = V diag(s^2 / (s^2 + \lambda)), Y = V` for :math:`X \approx U diag(s) V^T`.
 
     Args:
         interactions: X, ``[n_users, n]``.
@@ -60,7 +62,9 @@ def item_factors(
 
     Example:
         >>> interactions = csr_matrix([[1.0, 1.0, 0.0], [1.0, 0.0, 1.0]])
-        >>> item_factors(interactions, 1.0, None, 0)[1].shape, item_factors(interactions, 1.0, 2, 0)[1].shape
+        >>> _, exact = item_factors(interactions, 1.0, None, 0)
+        >>> _, low_rank = item_factors(interactions, 1.0, 2, 0)
+        >>> exact.shape, low_rank.shape
         ((3, 3), (3, 2))
     """
     if rank is None:
@@ -68,8 +72,7 @@ def item_factors(
         gram[np.diag_indices_from(gram)] += reg_weight
         return None, closed_form(gram).T
 
-    _, values, right = randomized_svd(
-        interactions, n_components=min(rank, *interactions.shape), random_state=seed
-    )
+    rank = min(rank, *interactions.shape)
+    _, values, right = randomized_svd(interactions, n_components=rank, random_state=seed)
     kept = values**2 / (values**2 + reg_weight)
     return right.T * kept, right.T

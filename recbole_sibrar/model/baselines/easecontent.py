@@ -16,24 +16,27 @@ from recbole_sibrar.names import Side
 from recbole_sibrar.protocols import FullConfig
 
 KEPT = 1 << 28
-"""Largest number of predictions for new items to keep, 1 GB; more are computed for each batch of users."""
+"""Largest number of predictions for new items to keep, 1 GB; more are computed when needed."""
 
 
 class EASEContent(ContentBaseline):
     r"""EASE on the known items, and kernel ridge regression from content for the new ones.
 
-    EASE (Steck, WWW 2019) gives the scores :math:`Y = X B` of the training items. They are targets of a regression on
-    the content of the items, as in linear mappings of collaborative vectors (Gantner et al., ICDM 2010):
+    EASE (Steck, WWW 2019) gives the scores :math:`Y = X B` of the training items. They are targets
+    of a regression on the content of the items, as in linear mappings of collaborative vectors
+    (Gantner et al., ICDM 2010):
 
     .. math:: Y_{new} = K(new, train) (K + \lambda I)^{-1} (Y^T - \bar{y}) + \bar{y}
 
     with the kernel :math:`K(i, j) = \exp(\sum_m w_m cos_m(i, j) - \sum_m w_m)`, or the linear one
-    :math:`\sum_m w_m cos_m`. A missing modality contributes the cosine 0. Known items keep the scores of EASE. The
-    interactions of a new user are predicted alike from the content of the known users.
+    :math:`\sum_m w_m cos_m`. A missing modality contributes the cosine 0. Known items keep the
+    scores of EASE. The interactions of a new user are predicted alike from the content of the known
+    users.
 
-    With more than ``exact_size`` known items the weights of EASE have a low rank, and the kernel is that of
-    ``n_landmarks`` landmarks. With many new items nothing is kept for them: a batch of users is multiplied with the
-    weights of the regression first, and the new items follow a block at a time.
+    With more than ``exact_size`` known items the weights of EASE have a low rank, and the kernel is
+    that of ``n_landmarks`` landmarks. With many new items nothing is kept for them: a batch of
+    users is multiplied with the weights of the regression first, and the new items follow a block
+    at a time.
 
     Example:
         >>> from recbole_sibrar.model.example import ExampleData
@@ -50,20 +53,20 @@ class EASEContent(ContentBaseline):
         self.exact_size: int = read_key(config, "exact_size")
         self.n_landmarks: int = read_key(config, "n_landmarks")
 
-        known, new = self.known("item"), self.new("item")
+        known = self.known("item")
+        new = self.new("item")
+        reg_weight: float = read_key(config, "reg_weight")
         rank = None if len(known) <= self.exact_size else read_key(config, "rank")
         self.profiles = self.interactions[:, known]
-        self.inner, factors = item_factors(
-            self.profiles, read_key(config, "reg_weight"), rank, self.seed
-        )
+        self.inner, factors = item_factors(self.profiles, reg_weight, rank, self.seed)
         self.known_factors = factors.astype(np.float32)
 
+        # The regression is linear in its targets: fitted to the factors of the items, it predicts
+        # factors of new ones, without a target for each user.
         self.new_factors: NDArray[np.float32] | None = None
         self.new_items: ContentRegression | None = None
         if len(new):
-            regression = self.regression(
-                "item", self.form, self.ridge_weight, self.landmarks("item")
-            ).fit(factors)
+            regression = self._regression("item").fit(factors)
             if len(new) * factors.shape[1] <= KEPT:
                 self.new_factors = regression.predict(new)
             else:
@@ -71,18 +74,21 @@ class EASEContent(ContentBaseline):
         self.new_users = self._new_users()
 
     def landmarks(self, side: Side) -> int | None:
-        """Return the number of landmarks of a side; None where the exact solution is small enough."""
+        """Return the number of landmarks of a side; None for the exact solution."""
         return None if len(self.known(side)) <= self.exact_size else self.n_landmarks
+
+    def _regression(self, side: Side) -> ContentRegression:
+        """Make the regression from the content of a side."""
+        return self.regression(side, self.form, self.ridge_weight, self.landmarks(side))
 
     def _new_users(self) -> ContentRegression | None:
         """Fit the inputs of known users by their content; None without content or new users."""
         if not self.blocks["user"] or not len(self.new("user")):
             return None
+
         profiles = self.profiles[self.known("user")]
         inputs = profiles if self.inner is None else profiles @ self.inner
-        return self.regression("user", self.form, self.ridge_weight, self.landmarks("user")).fit(
-            inputs
-        )
+        return self._regression("user").fit(inputs)
 
     def score(self, users: NDArray[np.int64]) -> NDArray[np.floating[Any]]:
         """Score all items for some users; see the base class."""

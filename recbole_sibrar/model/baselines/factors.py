@@ -22,17 +22,18 @@ def interaction_matrix(interactions: ModalityTable, n_items: int) -> csr_matrix:
     """
     assert interactions.indices is not None
     assert interactions.offsets is not None
+    # Bags are the arrays of a CSR matrix already.
     ones = np.ones(len(interactions.indices), dtype=np.float32)
-    shape = (len(interactions), n_items)
-    return csr_matrix(
-        (ones, interactions.indices.numpy(), interactions.offsets.numpy()), shape=shape
-    )
+    arrays = (ones, interactions.indices.numpy(), interactions.offsets.numpy())
+    return csr_matrix(arrays, shape=(len(interactions), n_items))
 
 
 def latent_factors(
     matrix: csr_matrix, rank: int, seed: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Compute latent vectors of users and items; their dot products are the best approximation of that rank.
+    """Compute latent vectors of users and items.
+
+    Their dot products are the best approximation of that rank.
 
     Args:
         matrix: ``[n_users, n_items]``.
@@ -40,7 +41,8 @@ def latent_factors(
         seed: Seed of the randomised decomposition.
 
     Returns:
-        float32 ``[n_users, rank]`` and ``[n_items, rank]``; the singular values are divided between the two evenly.
+        float32 ``[n_users, rank]`` and ``[n_items, rank]``; the singular values are divided between
+        the two evenly.
 
     Example:
         >>> u, v = latent_factors(csr_matrix(np.diag([3.0, 2.0, 1.0])), 2, 0)

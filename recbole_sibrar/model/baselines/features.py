@@ -37,11 +37,11 @@ class ContentBlock:
     """float32 ``[n_entities, size]``."""
 
     def cosines(self, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Compute the cosine of each pair of entities, ``[len(first), len(second)]``; 0 with a missing value."""
+        """Compute the cosine of each pair of entities, ``[len(first), len(second)]``."""
+        # Rows have length 1, or 0 where the value is missing: the cosine with it is 0.
         product = self.rows[first] @ self.rows[second].T
-        return np.asarray(
-            product.toarray() if isinstance(product, csr_matrix) else product, dtype=np.float64
-        )
+        dense = product.toarray() if isinstance(product, csr_matrix) else product
+        return np.asarray(dense, dtype=np.float64)
 
 
 def content_blocks(
@@ -55,7 +55,8 @@ def content_blocks(
     Args:
         tables: Modalities of a side.
         names: Names of the modalities to use.
-        trained: bool ``[n_entities]``: entities with training interactions. Statistics and known labels are theirs.
+        trained: bool ``[n_entities]``: entities with training interactions. Statistics and known
+            labels are theirs.
         scaling: Scaling of each vector before its length becomes 1: ``standard`` or none.
 
     Example:
@@ -65,9 +66,11 @@ def content_blocks(
         >>> np.linalg.norm(block.rows, axis=1).round(4).tolist()
         [0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
     """
-    return [
-        ContentBlock(name, _unit_rows(tables[name], trained, scaling.of(name))) for name in names
-    ]
+    blocks: list[ContentBlock] = []
+    for name in names:
+        rows = _unit_rows(tables[name], trained, scaling.of(name))
+        blocks.append(ContentBlock(name, rows))
+    return blocks
 
 
 def _unit_rows(
@@ -82,8 +85,11 @@ def _unit_rows(
 
     values = table.values_of(torch.arange(len(table))).double().numpy()
     if table.kind is ModalityKind.SCALAR or scaling == "standard":
-        mean, deviation = (statistic.double().numpy() for statistic in statistics(table, trained))
-        values = (values - mean) * (deviation > 0) / np.where(deviation > 0, deviation, 1)
+        mean, deviation = statistics(table, trained)
+        spread = deviation.double().numpy()
+        # A dimension that is constant in training becomes 0.
+        varies = spread > 0
+        values = (values - mean.double().numpy()) * varies / np.where(varies, spread, 1)
     if table.kind is ModalityKind.SCALAR:
         values = soft_bins(values[:, 0])
     return _scaled_to_one(values * available[:, None])
@@ -104,6 +110,7 @@ def soft_bins(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
         >>> soft_bins(np.array([0.0])).argmax()
         6
     """
+    # Beyond the grid all bins would be nearly 0, and the row of length 1 mere rounding.
     clipped = np.clip(numbers, _GRID[0], _GRID[-1])
     distances = (clipped[:, None] - _GRID) / _BIN_WIDTH
     return np.asarray(np.exp(-0.5 * distances**2))
@@ -121,9 +128,9 @@ def _bags(table: ModalityTable) -> csr_matrix:
     assert table.indices is not None
     assert table.offsets is not None
     ones = np.ones(len(table.indices), dtype=np.float32)
-    bags = csr_matrix(
-        (ones, table.indices.numpy(), table.offsets.numpy()), shape=(len(table), table.size)
-    )
+    arrays = (ones, table.indices.numpy(), table.offsets.numpy())
+    bags = csr_matrix(arrays, shape=(len(table), table.size))
+    # A row of n ones has the length root of n.
     counts = np.maximum(np.diff(bags.indptr), 1)
     return csr_matrix(diags(1 / np.sqrt(counts)) @ bags, dtype=np.float32)
 

@@ -16,12 +16,14 @@ from recbole_sibrar.protocols import FullConfig
 class GenreAffinity(ContentBaseline):
     r"""Affinity of a user to the labels of an item, such as genres.
 
-    A user's affinity to a label is the share of the user's training items with it, and an item has the sum of the
-    affinities to its labels:
+    A user's affinity to a label is the share of the user's training items with it, and an item has
+    the sum of the affinities to its labels:
 
-    .. math:: a(u, g) = |\{i \in I_u : g \in G_i\}| / |I_u|, \quad \hat{x}_{ui} = \sum_{g \in G_i} a(u, g)
+    .. math:: a(u, g) = |\{i \in I_u : g \in G_i\}| / |I_u|, \quad
+        \hat{x}_{ui} = \sum_{g \in G_i} a(u, g)
 
-    Several fields add their scores, by their weights. A new user has the mean affinity of all training interactions.
+    Several fields add their scores, by their weights. A new user has the mean affinity of all
+    training interactions.
 
     Example:
         >>> from recbole_sibrar.errors import ConfigError
@@ -40,11 +42,14 @@ class GenreAffinity(ContentBaseline):
         """Compute the affinities; see the base class."""
         fields: list[csr_matrix] = []
         for block in self.blocks["item"]:
-            labels = csr_matrix(block.rows).sign()  # the rows of a block have length 1
+            # The rows of a block have length 1: their signs are the labels as zeros and ones. The
+            # root of the weight, as labels stand on both sides of a score.
+            labels = csr_matrix(block.rows).sign()
             fields.append(labels * np.sqrt(self.weights.of(block.name)))
         self.labels = hstack(fields, format="csr")
 
-        # the affinities of all users to all labels would fill memory: they are computed with the scores
+        # The affinities of all users to all labels would fill memory: they are computed with the
+        # scores.
         self.shares = _rows_that_sum_to_one(self.interactions)
         popularity = csr_matrix(self.interactions.sum(axis=0))
         self.mean_affinity = (_rows_that_sum_to_one(popularity) @ self.labels).toarray()

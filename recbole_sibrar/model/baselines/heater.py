@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 
 class Experts(nn.Module):
-    r"""Mixture of experts: ``[n, size] -> [n, out]``, :math:`\tanh(\sum_e \tanh(g_e(x)) \tanh(W_e x + b_e))`.
+    r"""Mixture of experts: ``[n, size] -> [n, out]``.
+
+    .. math:: \tanh(\sum_e \tanh(g_e(x)) \tanh(W_e x + b_e))
 
     Example:
         >>> Experts(size=5, out=3, n_experts=2)(torch.zeros(4, 5)).shape
@@ -57,7 +59,8 @@ class HeaterEncoder(ConcatenationEncoder):
         config: Configuration of the side.
         tables: Modalities, with the preference vectors as ``interactions``.
         trained: bool ``[n_entities]``: True for entities with training interactions.
-        drop_prob: Share of a batch's distinct entities with the content in place of the preferences.
+        drop_prob: Share of a batch's distinct entities with the content in place of the
+            preferences.
         n_experts: Number of experts.
     """
 
@@ -69,10 +72,12 @@ class HeaterEncoder(ConcatenationEncoder):
         drop_prob: float,
         n_experts: int,
     ) -> None:
+        # Before the base class, which calls make_branches.
         self.rank = next(table.size for table in tables if table.name == INTERACTIONS)
         self.n_experts = n_experts
         super().__init__(config, tables, trained, INTERACTIONS, drop_prob)
-        self.preferences.linear = nn.Identity()  # type: ignore[assignment]  # they are inputs as they are
+        # Preferences are inputs as they are: no projection of theirs is trained.
+        self.preferences.linear = nn.Identity()  # type: ignore[assignment]
 
     @property
     def preferences(self) -> DenseLayer:
@@ -91,13 +96,12 @@ class HeaterEncoder(ConcatenationEncoder):
             config.output_activation,
             config.batch_norm,
         )
+        branches: list[nn.Module] = [network]
         n_content = len(self.modalities) - 1
-        experts = (
-            [Experts(n_content * config.modality_size, self.rank, self.n_experts)]
-            if n_content
-            else []
-        )
-        return nn.ModuleList([network, *experts])
+        if n_content:
+            size = n_content * config.modality_size
+            branches.append(Experts(size, self.rank, self.n_experts))
+        return nn.ModuleList(branches)
 
     def encode_training(self, entities: Tensor) -> Encoded:
         """Encode the occurrences of a batch; the views are the content and the preferences."""
@@ -106,6 +110,7 @@ class HeaterEncoder(ConcatenationEncoder):
         mask = available.clone()
         is_hidden = torch.rand(len(known), device=mask.device) < self.drop_prob
         column = self.dropped_column
+        # Without content nothing can stand in for the preferences.
         has_content = (available.sum(1) - available[:, column].long()) > 0
         mask[is_hidden & has_content, column] = False
 
@@ -119,7 +124,7 @@ class HeaterEncoder(ConcatenationEncoder):
         )
 
     def content(self, entities: Tensor, mask: Tensor) -> Tensor:
-        """Mix the experts on the available content, ``[n, rank]``; zeros on a side without content."""
+        """Mix the experts on the available content, ``[n, rank]``; zeros without any."""
         if len(self.branches) == 1:
             return torch.zeros(len(entities), self.rank, device=entities.device)
 
@@ -146,12 +151,14 @@ class HeaterEncoder(ConcatenationEncoder):
 class Heater(DropoutNet):
     r"""Heater (Zhu et al., SIGIR 2020).
 
-    As in DropoutNet, a latent model gives preference vectors, here the truncated singular value decomposition (the
-    paper's is BPR). A mixture of experts maps the content :math:`\Phi` into their space, and training replaces the
-    preferences of a random share of the entities by it (randomised training). A network on the result has to reproduce
-    the scores of the latent model, and the content has to be similar to the preferences:
+    As in DropoutNet, a latent model gives preference vectors, here the truncated singular value
+    decomposition (the paper's is BPR). A mixture of experts maps the content :math:`\Phi` into
+    their space, and training replaces the preferences of a random share of the entities by it
+    (randomised training). A network on the result has to reproduce the scores of the latent model,
+    and the content has to be similar to the preferences:
 
-    .. math:: L = \sum (U_u^T V_i - f_u(z_u)^T f_v(z_i))^2 + \alpha \sum \lVert h(\Phi_i) - V_i \rVert^2
+    .. math:: L = \sum (U_u^T V_i - f_u(z_u)^T f_v(z_i))^2
+        + \alpha \sum \lVert h(\Phi_i) - V_i \rVert^2
 
     with :math:`z_i = V_i` or :math:`h(\Phi_i)`, for users likewise.
 
@@ -164,7 +171,7 @@ class Heater(DropoutNet):
     """
 
     def prepare(self, config: FullConfig, tables: dict[Side, dict[str, ModalityTable]]) -> None:
-        """Replace the interactions by the vectors of the latent model, and read the keys of this model."""
+        """Replace the interactions by vectors of the latent model, and read the model's keys."""
         super().prepare(config, tables)
         self.similarity_weight = weight_value("similarity_weight", config["similarity_weight"])
         self.n_experts = size_value("n_experts", config["n_experts"])
@@ -173,8 +180,8 @@ class Heater(DropoutNet):
         self, config: EncoderConfig, tables: dict[str, ModalityTable], modalities: Sequence[str]
     ) -> EntityEncoder:
         """Make the network of a side; the preferences are always among its inputs."""
-        names = [INTERACTIONS, *(name for name in modalities if name not in (INTERACTIONS, ID))]
-        chosen = [tables[name] for name in names]
+        fields = [name for name in modalities if name not in (INTERACTIONS, ID)]
+        chosen = [tables[name] for name in (INTERACTIONS, *fields)]
         return HeaterEncoder(config, chosen, tables[ID].available, self.drop_prob, self.n_experts)
 
     def _contrastive_loss(

@@ -35,7 +35,8 @@ class ContentKernel:
         >>> both = np.arange(2)
         >>> ContentKernel((text,), (2.0,)).between(both, both).round(4).tolist()
         [[2.0, 1.2], [1.2, 2.0]]
-        >>> ContentKernel((text,), (2.0,), "exponential").between(both, both).round(4).tolist()  # e^-0.8 = 0.4493
+        >>> kernel = ContentKernel((text,), (2.0,), "exponential")
+        >>> kernel.between(both, both).round(4).tolist()  # e^-0.8 = 0.4493
         [[1.0, 0.4493], [0.4493, 1.0]]
     """
 
@@ -57,16 +58,19 @@ class ContentKernel:
 class ContentRegression:
     r"""Ridge regression on a kernel, with an unpenalised mean.
 
-    .. math:: \hat{Y}_{new} = K(new, known) (K(known, known) + \lambda I)^{-1} (Y - \bar{Y}) + \bar{Y}
+    .. math:: \hat{Y}_{new} = K(new, known) (K(known, known) + \lambda I)^{-1} (Y - \bar{Y})
+        + \bar{Y}
 
-    With landmarks (Nystrom's method; Williams and Seeger, NIPS 2000) the kernel is replaced by that of the features
-    :math:`\phi(i) = K(i, L) K(L, L)^{-1/2}` of ``n_landmarks`` known entities L, and no matrix has the size of the
-    catalogue on both sides.
+    With landmarks (Nystrom's method; Williams and Seeger, NIPS 2000) the kernel is replaced by that
+    of the features :math:`\phi(i) = K(i, L) K(L, L)^{-1/2}` of ``n_landmarks`` known entities L,
+    and no matrix has the size of the catalogue on both sides.
 
     Example:
         >>> text = ContentBlock("text", np.array([[1, 0], [0, 1], [0.8, 0.6]], dtype=np.float32))
-        >>> regression = ContentRegression(ContentKernel((text,), (1.0,)), np.array([0, 1]), ridge_weight=1.0)
-        >>> regression.fit(np.array([[1.0], [0.0]])).predict(np.array([2])).round(4).tolist()  # 0.8/4 - 0.6/4 + 1/2
+        >>> kernel = ContentKernel((text,), (1.0,))
+        >>> regression = ContentRegression(kernel, np.array([0, 1]), ridge_weight=1.0)
+        >>> fitted = regression.fit(np.array([[1.0], [0.0]]))
+        >>> fitted.predict(np.array([2])).round(4).tolist()  # 0.8/4 - 0.6/4 + 1/2
         [[0.550000011920929]]
 
     Args:
@@ -106,7 +110,7 @@ class ContentRegression:
             self.weights = cho_solve(cho_factor(matrix, overwrite_a=True), dense - self.mean)
             return self
 
-        # sums over the known entities, a block of them at a time
+        # Sums over the known entities, a block of them at a time.
         gram = self.ridge_weight * np.eye(self.root.shape[1])
         moments = np.zeros((self.root.shape[1], targets.shape[1]))
         total = np.zeros(self.root.shape[1])
@@ -119,7 +123,7 @@ class ContentRegression:
         return self
 
     def features(self, entities: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Compute the inputs of the linear form: similarities to the known entities, or features of the landmarks."""
+        """Compute the inputs of the linear form: similarities, or features of the landmarks."""
         similarities = self.kernel.between(entities, self.landmarks)
         return similarities if self.root is None else similarities @ self.root
 
@@ -130,8 +134,9 @@ class ContentRegression:
 
         Args:
             entities: int64 ``[m]``.
-            right: ``[c, b]``: a matrix to multiply the predictions with; None for the predictions themselves. Its
-                product with the weights comes first, so that few columns need little memory.
+            right: ``[c, b]``: a matrix to multiply the predictions with; None for the predictions
+                themselves. Its product with the weights comes first, so that few columns need
+                little memory.
 
         Returns:
             float32 ``[m, c]``, or ``[m, b]``.
@@ -152,6 +157,7 @@ class ContentRegression:
 
 def _inverse_root(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return a root R of the pseudo-inverse: R R^T K = I on the directions of K that are not 0."""
+    # Directions without variance would be divided by almost 0.
     values, vectors = eigh(matrix)
     kept = values > _SMALLEST * max(values[-1], _SMALLEST)
     return np.asarray(vectors[:, kept] / np.sqrt(values[kept]))

@@ -18,14 +18,14 @@ from recbole_sibrar.protocols import FullConfig
 class TwoTower(MultimodalRecommender):
     r"""Two-tower retrieval model (Yi et al., RecSys 2019) with dropout of ids.
 
-    Each side has a network on its concatenated inputs: a free embedding of the entity and the projections of its
-    fields. The score is the dot product of the towers:
+    Each side has a network on its concatenated inputs: a free embedding of the entity and the
+    projections of its fields. The score is the dot product of the towers:
 
     .. math:: \hat{x}_{ui} = \langle f(e_u, p(v_u)), g(e_i, p(v_i)) \rangle
 
-    Training hides the free embedding of a random share of the entities, as DropoutNet hides preferences (Volkovs et
-    al., NeurIPS 2017). The tower so learns to do with the content, and a new entity has nothing else. A side without
-    fields is a table of free embeddings.
+    Training hides the free embedding of a random share of the entities, as DropoutNet hides
+    preferences (Volkovs et al., NeurIPS 2017). The tower so learns to do with the content, and a
+    new entity has nothing else. A side without fields is a table of free embeddings.
 
     Example:
         >>> from recbole_sibrar.model.example import ExampleData
@@ -51,6 +51,8 @@ class TwoTower(MultimodalRecommender):
         self, config: EncoderConfig, tables: dict[str, ModalityTable], modalities: Sequence[str]
     ) -> EntityEncoder:
         """Make the tower of a side; ``id`` is always among its inputs."""
-        names = [*(name for name in modalities if name != ID), ID]
-        chosen = [tables[name] for name in names]
-        return ConcatenationEncoder(config, chosen, tables[ID].available, ID, self.drop_prob)
+        # The id last, wherever the configuration has it: the order decides the initial weights.
+        fields = [name for name in modalities if name != ID]
+        chosen = [tables[name] for name in (*fields, ID)]
+        trained = tables[ID].available
+        return ConcatenationEncoder(config, chosen, trained, ID, self.drop_prob)

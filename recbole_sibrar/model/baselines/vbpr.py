@@ -46,6 +46,7 @@ class ContentFactorEncoder(EntityEncoder):
     def __init__(
         self, config: EncoderConfig, tables: Sequence[ModalityTable], trained: Tensor
     ) -> None:
+        # One number more than the factors: the bias.
         self.n_factors = config.embedding_size // 2
         super().__init__(replace(config, modality_size=self.n_factors + 1), tables, trained)
 
@@ -63,7 +64,8 @@ class ContentFactorEncoder(EntityEncoder):
     def encode_training(self, entities: Tensor) -> Encoded:
         """Encode the occurrences of a batch, each distinct item once."""
         known, inverse = distinct(entities, self.n_entities)
-        return Encoded(gather_rows(self.add_up(known, self.availability[known]), inverse))
+        factors = self.add_up(known, self.availability[known])
+        return Encoded(gather_rows(factors, inverse))
 
     def add_up(self, entities: Tensor, mask: Tensor) -> Tensor:
         """Compute the factors of items from their modalities under a mask.
@@ -80,7 +82,10 @@ class ContentFactorEncoder(EntityEncoder):
             chosen = mask[:, column]
             block = self.project(column, entities[chosen]).float()
             rows = torch.zeros_like(free).masked_scatter(chosen[:, None], block)
-            free, content = (rows, content) if name == ID else (free, content + rows)
+            if name == ID:
+                free = rows
+            else:
+                content = content + rows
 
         bias = free[:, -1:] + content[:, -1:]
         return torch.cat([free[:, :-1], content[:, :-1], bias], dim=1)
@@ -93,8 +98,8 @@ class VBPR(MultimodalRecommender):
 
     .. math:: \hat{x}_{ui} = \beta_i + \gamma_u^T \gamma_i + \theta_u^T (E f_i) + \beta'^T f_i
 
-    :math:`E f_i` is the sum of a linear map of each available modality, or of the embeddings of its labels. A new item
-    has :math:`\gamma_i = 0, \beta_i = 0`. Users are free embeddings.
+    :math:`E f_i` is the sum of a linear map of each available modality, or of the embeddings of its
+    labels. A new item has :math:`\gamma_i = 0, \beta_i = 0`. Users are free embeddings.
 
     Example:
         >>> from recbole_sibrar.model.example import ExampleData
@@ -130,13 +135,11 @@ class VBPR(MultimodalRecommender):
         """Check that the items have content, and the size of the factors; see the base class."""
         if modalities["item"] == (ID,):
             raise ConfigError(f"VBPR needs fields of the items, found none ({sources['item']})")
+
         size = encoders["item"].embedding_size
         if size % 2:
-            refuse(
-                "embedding_size",
-                size,
-                "an even number: half of it for free factors, half for the content",
-            )
+            allowed = "an even number: half of it for free factors, half for the content"
+            refuse("embedding_size", size, allowed)
 
     def make_encoder(
         self, config: EncoderConfig, tables: dict[str, ModalityTable], modalities: Sequence[str]
@@ -146,8 +149,9 @@ class VBPR(MultimodalRecommender):
         if config.side == "user":
             return BiasedEncoder(replace(config, eval_modalities=None), [tables[ID]], trained)
 
-        names = [*(name for name in modalities if name != ID), ID]
-        return ContentFactorEncoder(config, [tables[name] for name in names], trained)
+        fields = [name for name in modalities if name != ID]
+        chosen = [tables[name] for name in (*fields, ID)]
+        return ContentFactorEncoder(config, chosen, trained)
 
 
 def _with_one(embeddings: Tensor) -> Tensor:

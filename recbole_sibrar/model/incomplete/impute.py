@@ -164,7 +164,7 @@ def _with_labels(
         available = torch.ones(len(table), dtype=torch.bool)
         return dense_table(table.name, table.kind, values, available, table.size)
 
-    sizes = list(map(len, labels))
+    sizes = [len(own) for own in labels]
     places = (np.repeat(missing, sizes), np.concatenate(labels))
     ones = np.ones(len(places[0]))
     added = csr_matrix((ones, places), shape=(len(table), table.size))

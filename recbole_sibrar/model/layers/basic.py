@@ -39,10 +39,11 @@ class BatchNorm(nn.BatchNorm1d):
     """
 
     def forward(self, input: Tensor, shared: Shared | None = None) -> Tensor:
-        """Normalise ``[n, size]``, in training over the rows of all processes where the batch is ``shared``."""
+        """Normalise ``[n, size]``, in training over all processes of a ``shared`` batch."""
         if self.training and shared is not None:
             return batch_norm(self, input, shared)
 
+        # PyTorch refuses a single row in training.
         if self.training and len(input) < 2:
             return functional.batch_norm(
                 input,
@@ -65,7 +66,8 @@ class MLP(nn.Sequential):
         dropout_prob: Share of the input that is dropped in training.
         activation: Activation after every layer but the last.
         output_activation: Activation after the last layer too.
-        batch_norm: ``none``, ``last``, ``hidden`` for after all layers but the last, or n for after every n-th layer.
+        batch_norm: ``none``, ``last``, ``hidden`` for after all layers but the last, or n for after
+            every n-th layer.
 
     Example:
         >>> mlp = MLP([4, 5, 3], activation="tanh", batch_norm="last")
@@ -90,11 +92,9 @@ class MLP(nn.Sequential):
             is_last = i == n_layers
             layers.append(nn.Linear(sizes[i - 1], sizes[i]))
 
-            has_norm = (
-                i % batch_norm == 0
-                if isinstance(batch_norm, int)
-                else batch_norm == ("hidden", "last")[is_last]
-            )
+            has_norm = batch_norm == ("hidden", "last")[is_last]
+            if isinstance(batch_norm, int):
+                has_norm = i % batch_norm == 0
             if has_norm:
                 layers.append(BatchNorm(sizes[i]))
 

@@ -23,7 +23,7 @@ def distinct(values: Tensor, n: int) -> tuple[Tensor, Tensor]:
         >>> distinct(torch.tensor([4, 1, 4]), 5)
         (tensor([1, 4]), tensor([1, 0, 1]))
     """
-    # marking values in a table of n is cheaper than the sort of torch.unique, up to about this size
+    # Marking values in a table of n is cheaper than the sort of torch.unique, up to about here.
     if n > 8 * len(values):
         found, inverse = torch.unique(values, return_inverse=True)
         return found, inverse
@@ -37,8 +37,9 @@ def distinct(values: Tensor, n: int) -> tuple[Tensor, Tensor]:
 def sum_by_row(values: Tensor, rows: Tensor, n: int) -> Tensor:
     """Sum the values of each row, in the order of their positions.
 
-    On a CPU this takes less than half of the time of an embedding's gradient, and gives the same numbers. On a GPU the
-    sums of ``index_add_`` come in random order, so that equal seeds would give different numbers.
+    On a CPU this takes less than half of the time of an embedding's gradient, and gives the same
+    numbers. On a GPU the sums of ``index_add_`` come in random order, so that equal seeds would
+    give different numbers.
 
     Args:
         values: float ``[b, k]``.
@@ -49,7 +50,8 @@ def sum_by_row(values: Tensor, rows: Tensor, n: int) -> Tensor:
         float ``[n, k]``; zeros for rows without a value.
 
     Example:
-        >>> sum_by_row(torch.tensor([[1.0], [2.0], [4.0]]), torch.tensor([2, 0, 2]), 3).flatten().tolist()
+        >>> values = torch.tensor([[1.0], [2.0], [4.0]])
+        >>> sum_by_row(values, torch.tensor([2, 0, 2]), 3).flatten().tolist()
         [2.0, 0.0, 5.0]
     """
     if values.device.type == "cpu":
@@ -80,8 +82,8 @@ _gather: Callable[[Tensor, Tensor], Tensor] = _Gather.apply
 def gather_rows(table: Tensor, rows: Tensor) -> Tensor:
     """Return ``table[rows]`` with a reproducible gradient.
 
-    On a CPU several threads sum the gradient of an indexed tensor in random order, so that equal seeds would give
-    different numbers. Here it is summed in a fixed order, and faster.
+    On a CPU several threads sum the gradient of an indexed tensor in random order, so that equal
+    seeds would give different numbers. Here it is summed in a fixed order, and faster.
 
     Args:
         table: float ``[n, k]``.
@@ -105,8 +107,8 @@ def mean_weights(mask: Tensor, dtype: torch.dtype) -> Tensor:
 class _GatherAndAverage(torch.autograd.Function):
     """Views of the occurrences and their mean.
 
-    Automatic differentiation makes further copies of the gradients of all views, which are the largest tensors of a
-    step.
+    Automatic differentiation makes further copies of the gradients of all views, which are the
+    largest tensors of a step.
     """
 
     @staticmethod
@@ -115,6 +117,7 @@ class _GatherAndAverage(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         columns = positions.t().contiguous()
         ctx.save_for_backward(columns, weights)
+        # Views without a gradient come as None, not as zeros of their size.
         ctx.set_materialize_grads(False)
         ctx.n = len(encoded)
 
@@ -130,7 +133,8 @@ class _GatherAndAverage(torch.autograd.Function):
         of_mean, *of_views = gradients
         total: Tensor | None = None
 
-        # the last view first, as automatic differentiation does: the sum is the same to the last digit
+        # The last view first, as automatic differentiation does: the sum is the same to the last
+        # digit.
         for column in reversed(range(len(of_views))):
             gradient = of_views[column]
             if of_mean is not None:
@@ -163,7 +167,8 @@ def gather_and_average(
 
     Example:
         >>> encoded = torch.tensor([[2.0], [4.0]])
-        >>> mean, views = gather_and_average(encoded, torch.tensor([[0, 1]]), torch.tensor([[True, True]]))
+        >>> both = torch.tensor([[True, True]])
+        >>> mean, views = gather_and_average(encoded, torch.tensor([[0, 1]]), both)
         >>> mean.item(), [view.item() for view in views]
         (3.0, [2.0, 4.0])
     """

@@ -40,11 +40,13 @@ class Bags:
     """int ``[n + 1]``: start of each bag, and end of the last."""
 
     COLUMNS: ClassVar[tuple[int, ...]] = (64, 32)
-    """Numbers of columns that a CPU sums at a time, where a table is larger than its second cache."""
+    """Numbers of columns that a CPU sums at a time for a table larger than its second cache."""
 
     def narrowed(self) -> Bags:
         """Convert to int32 where that is wide enough: sums take two thirds of the time."""
-        return Bags(self.indices.int(), self.offsets.int()) if len(self.indices) < 1 << 31 else self
+        if len(self.indices) >= 1 << 31:
+            return self
+        return Bags(self.indices.int(), self.offsets.int())
 
     def sum(self, weight: Tensor) -> Tensor:
         """Sum the rows of ``weight`` in each bag, ``[n, out]``."""
@@ -56,7 +58,8 @@ class Bags:
         return torch.cat([self._sum(part.contiguous()) for part in parts], dim=1)
 
     def _columns_at_a_time(self, n_rows: int, n_columns: int) -> int:
-        """Choose columns whose rows fit the second cache, where the sum takes a third less time; 0 for all."""
+        """Choose the number of columns to sum at a time; 0 for all."""
+        # Where the rows of the columns fit the second cache, the sum takes a third less time.
         fitting = second_cache() // 4 // max(n_rows, 1)
         if n_columns <= fitting:
             return 0
@@ -94,7 +97,8 @@ class _SumContext(FunctionCtx):
 class _SumOfBags(torch.autograd.Function):
     """``bags.sum(weight)[rows]``, whose gradient is a sum of the transposed bags.
 
-    The gradient of ``torch.nn.functional.embedding_bag`` sorts all indices in every step and takes 20 times as long.
+    The gradient of ``torch.nn.functional.embedding_bag`` sorts all indices in every step and takes
+    20 times as long.
     """
 
     @staticmethod
@@ -119,11 +123,12 @@ _sum_of_bags: Callable[[Tensor, Tensor, Bags, Bags], Tensor] = _SumOfBags.apply
 
 
 class InteractionsLayer(Table):
-    """Linear map of the multi-hot training vector, as a sparse product: ``[n] ids -> [n, out]`` ([A] section 3.1).
+    """Linear map of the multi-hot training vector: ``[n] ids -> [n, out]`` ([A] section 3.1).
 
     Example:
         >>> from recbole_sibrar.model.example import ExampleData
-        >>> layer = InteractionsLayer(ExampleData().modality_tables("user")["interactions"], 4, normalize=True)
+        >>> table = ExampleData().modality_tables("user")["interactions"]
+        >>> layer = InteractionsLayer(table, 4, normalize=True)
         >>> layer, layer(torch.tensor([1, 2, 3])).shape
         (InteractionsLayer(
           interactions, size=9
@@ -134,12 +139,12 @@ class InteractionsLayer(Table):
         table: The ``interactions`` of one side.
         out: Size of the output.
         normalize: L2-normalise the multi-hot vector, that is, divide it by the root of its ones.
-        dropout_prob: Share of the ones that a training step hides (denoising, Liang et al., WWW 2018). Its gradient is
-            slower for entities with many interactions.
+        dropout_prob: Share of the ones that a training step hides (denoising, Liang et al., WWW
+            2018). Its gradient is slower for entities with many interactions.
     """
 
     hidden: Tensor | None
-    """bool ``[size]``: ones that the present training step hides from all entities; None for none."""
+    """bool ``[size]``: ones that a training step hides from all entities; None for none."""
 
     FEW = 1 / 16
     """Share of the entities below which only their own bags are read, in the gradient too."""
@@ -196,9 +201,9 @@ class InteractionsLayer(Table):
             indices, weight, starts, mode="sum", per_sample_weights=kept
         )
 
-        owners = torch.arange(len(rows), device=rows.device).repeat_interleave(
-            sizes, output_size=len(indices)
-        )
+        # output_size spares a synchronisation with the GPU.
+        positions = torch.arange(len(rows), device=rows.device)
+        owners = positions.repeat_interleave(sizes, output_size=len(indices))
         n_kept = kept.new_zeros(len(rows)).index_add_(0, owners, kept)
         return total, n_kept
 

@@ -1,4 +1,4 @@
-"""First layer of a projection that reads similarities to the vectors of training instead of the vector itself."""
+"""First layer of a projection that reads similarities to the vectors of training."""
 
 from __future__ import annotations
 
@@ -17,23 +17,29 @@ _KEPT = 50_000_000
 
 
 class KernelLayer(Table):
-    r"""Linear layer on similarities :math:`\exp(cos(v, l) - 1)` to landmarks: ``[n] ids -> [n, out]``.
+    r"""Linear layer on similarities to landmarks: ``[n] ids -> [n, out]``.
 
-    The landmarks are the vectors of the training entities. A linear map of these similarities is any function of a
-    kernel machine, which a few thousand entities can learn (Schoelkopf & Smola, Learning with Kernels, 2002). The
-    landmarks stand in the ``state_dict``: they encode new entities where the data of training are not at hand.
+    A similarity is :math:`\exp(cos(v, l) - 1)`. The landmarks are the vectors of the training
+    entities. A linear map of these similarities is any function of a kernel machine, which a few
+    thousand entities can learn (Schoelkopf & Smola, Learning with Kernels, 2002). The landmarks
+    stand in the ``state_dict``: they encode new entities where the data of training are not at
+    hand.
 
     Args:
         table: The vectors.
         out: Size of the output.
         landmarks: int64 ``[m]``: entities with a vector.
-        scaling: Scales the vectors ``[n, size]`` before their length becomes 1; None leaves them as they are.
+        scaling: Scales the vectors ``[n, size]`` before their length becomes 1; None leaves them as
+            they are.
 
     Example:
         >>> from recbole_sibrar.data.modality import ModalityKind, dense_table
-        >>> vectors, available = torch.tensor([[0.0, 0.0], [2.0, 0.0], [0.0, 3.0]]), torch.tensor([False, True, True])
-        >>> layer = KernelLayer(dense_table("text", ModalityKind.VECTOR, vectors, available, 2), 4, torch.tensor([1]))
-        >>> layer.similarities(torch.tensor([1, 2])).flatten().tolist() == [1.0, torch.tensor(-1.0).exp().item()]
+        >>> vectors = torch.tensor([[0.0, 0.0], [2.0, 0.0], [0.0, 3.0]])
+        >>> available = torch.tensor([False, True, True])
+        >>> table = dense_table("text", ModalityKind.VECTOR, vectors, available, 2)
+        >>> layer = KernelLayer(table, out=4, landmarks=torch.tensor([1]))
+        >>> similarities = layer.similarities(torch.tensor([1, 2])).flatten().tolist()
+        >>> similarities == [1.0, torch.tensor(-1.0).exp().item()]
         True
     """
 
@@ -60,7 +66,8 @@ class KernelLayer(Table):
     def _make_weights(
         n: int, out: int, device: torch.device | None = None
     ) -> tuple[nn.Parameter, nn.Parameter]:
-        """Make the weights ``[out, n]`` and the constant of a linear layer, which may be without an input."""
+        """Make the weights ``[out, n]`` and the constant of a linear layer."""
+        # torch.nn.Linear warns of a layer without an input.
         bound = 1 / math.sqrt(max(n, 1))  # as torch.nn.Linear
         weight = torch.empty(out, n, device=device).uniform_(-bound, bound)
         return nn.Parameter(weight), nn.Parameter(torch.zeros(out, device=device))
@@ -79,7 +86,7 @@ class KernelLayer(Table):
         if len(self.values) * len(self.landmarks) > _KEPT:
             return self._compare(self.values[stored])
 
-        # the values change where a server puts new entities in the place of the old ones
+        # The values change where a server puts new entities in the place of the old ones.
         if self._kept is None or self._kept[0] is not self.values:
             self._kept = self.values, self._compare(self.values)
         return self._kept[1][stored]
@@ -92,7 +99,8 @@ class KernelLayer(Table):
         return functional.linear(similarities, self.weight, self.bias)
 
     def _with_own(self, similarities: Tensor, rows: Tensor) -> Tensor:
-        """Replace the similarity of each landmark to itself by ``own``: below 1, it is encoded more like a new one."""
+        """Replace the similarity of each landmark to itself by ``own``."""
+        # Below 1, a landmark is encoded more like a new entity, which is no landmark.
         places = self.place[rows]
         chosen = (places >= 0).nonzero().flatten()
         changed = similarities.clone()
@@ -103,10 +111,9 @@ class KernelLayer(Table):
         """Load the landmarks of training, however many there are."""
         landmarks = state_dict.get(f"{prefix}landmarks")
         if isinstance(landmarks, Tensor) and landmarks.shape != self.landmarks.shape:
-            self.landmarks = torch.empty_like(landmarks, device=self.landmarks.device)
-            self.own = torch.ones(len(landmarks), device=self.landmarks.device)
-            self.weight, self.bias = self._make_weights(
-                len(landmarks), len(self.bias), self.landmarks.device
-            )
+            device = self.landmarks.device
+            self.landmarks = torch.empty_like(landmarks, device=device)
+            self.own = torch.ones(len(landmarks), device=device)
+            self.weight, self.bias = self._make_weights(len(landmarks), len(self.bias), device)
         self._kept = None
         super()._load_from_state_dict(state_dict, prefix, *rest)

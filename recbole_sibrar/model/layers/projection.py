@@ -19,11 +19,13 @@ _ACTIVATED = (ModalityKind.INTERACTIONS, ModalityKind.SCALAR, ModalityKind.VECTO
 class Projection(nn.Sequential):
     """Projection p_m of one modality to the size of the branch's input ([A] section 3.1).
 
-    The first layer depends on the kind of the modality; further layers are linear with the activation between.
+    The first layer depends on the kind of the modality; further layers are linear with the
+    activation between.
 
     Example:
         >>> from recbole_sibrar.model.example import ExampleData
-        >>> projection = Projection(ExampleData().modality_tables("item")["text"], hidden_sizes=[6], out=4)
+        >>> table = ExampleData().modality_tables("item")["text"]
+        >>> projection = Projection(table, hidden_sizes=[6], out=4)
         >>> [type(layer).__name__ for layer in projection]
         ['DenseLayer', 'ReLU', 'MLP']
 
@@ -34,10 +36,11 @@ class Projection(nn.Sequential):
         activation: Activation between the layers.
         normalize_interactions: L2-normalise the multi-hot vectors of ``interactions``.
         scaling: Scales numbers and vectors before the first layer; None leaves them as they are.
-        last_activation: Activation after the last layer for vectors, numbers and interactions. The published code
-            of [A] has it; embeddings of categories and tags have none there.
+        last_activation: Activation after the last layer for vectors, numbers and interactions. The
+            published code of [A] has it; embeddings of categories and tags have none there.
         interaction_dropout_prob: Share of the ``interactions`` that a training step hides.
-        landmarks: int64 ``[m]``: entities whose vectors the values are compared with; None for the vector itself.
+        landmarks: int64 ``[m]``: entities whose vectors the values are compared with; None for the
+            vector itself.
         labels_by_root: Divide sums of labels by the root of their number, not by the number.
     """
 
@@ -57,9 +60,8 @@ class Projection(nn.Sequential):
         sizes = [*hidden_sizes, out]
         layers: list[nn.Module] = []
         if table.kind is ModalityKind.INTERACTIONS:
-            layers.append(
-                InteractionsLayer(table, sizes[0], normalize_interactions, interaction_dropout_prob)
-            )
+            dropout_prob = interaction_dropout_prob
+            layers.append(InteractionsLayer(table, sizes[0], normalize_interactions, dropout_prob))
         else:
             layers.append(_first_layer(table, sizes[0], scaling, landmarks, labels_by_root))
         if hidden_sizes:

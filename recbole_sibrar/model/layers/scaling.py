@@ -1,4 +1,4 @@
-"""Scaling of numbers and vectors before their projection, by statistics of the training entities."""
+"""Scaling of numbers and vectors before their projection, by statistics of training."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _NUMBERS_A_BLOCK = 1 << 22
 class Standardization(nn.Module):
     """Standardise each dimension: ``[n, size] -> [n, size]``, (x - mean) / standard deviation.
 
-    A constant dimension of the training data becomes 0. The statistics are buffers of the ``state_dict``: a checkpoint
-    keeps those of its training, also when the data files have changed.
+    A constant dimension of the training data becomes 0. The statistics are buffers of the
+    ``state_dict``: a checkpoint keeps those of its training, also when the data files have changed.
 
     Args:
         mean: float ``[size]``.
@@ -44,6 +44,7 @@ class Standardization(nn.Module):
         """Scale ``[n, size]``."""
         varies = self.deviation > 0
         scaled = (values - self.mean) / torch.where(varies, self.deviation, 1)
+        # A new entity may differ where training had one value: nothing was learnt about that.
         return scaled * varies
 
     def extra_repr(self) -> str:
@@ -96,19 +97,21 @@ def make_scaling(config: EncoderConfig, table: ModalityTable, trained: Tensor) -
 
 
 def statistics(table: ModalityTable, trained: Tensor) -> tuple[Tensor, Tensor]:
-    """Compute mean and standard deviation of each dimension over the training entities with a value.
+    """Compute mean and standard deviation of each dimension over training entities.
 
     Args:
         table: A modality with numbers or vectors.
         trained: bool ``[n_entities]``: True for entities with training interactions.
 
     Returns:
-        float32 ``[size]`` each; the deviation is 0 for a constant dimension, and where no entity has a value.
+        float32 ``[size]`` each, over the entities with a value; the deviation is 0 for a constant
+        dimension, and without such an entity.
 
     Example:
         >>> from recbole_sibrar.data.modality import dense_table
         >>> available = torch.tensor([False, True, True, True])  # entity 3 is new
-        >>> table = dense_table("year", ModalityKind.SCALAR, torch.tensor([[0.0], [1.0], [3.0], [9.0]]), available, 1)
+        >>> years = torch.tensor([[0.0], [1.0], [3.0], [9.0]])
+        >>> table = dense_table("year", ModalityKind.SCALAR, years, available, 1)
         >>> statistics(table, torch.tensor([False, True, True, False]))
         (tensor([2.]), tensor([1.]))
     """
@@ -122,7 +125,7 @@ def statistics(table: ModalityTable, trained: Tensor) -> tuple[Tensor, Tensor]:
         lowest = torch.minimum(lowest, values.amin(0))
         highest = torch.maximum(highest, values.amax(0))
 
-    # two passes: the mean of squares minus the squared mean would cancel
+    # Two passes: the mean of squares minus the squared mean would cancel.
     mean = total / count
     squares = torch.zeros_like(total)
     for values in blocks(table, entities):

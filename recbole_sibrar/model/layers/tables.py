@@ -16,8 +16,8 @@ from recbole_sibrar.data.modality import ModalityTable
 class Table(nn.Module):
     """Values of a modality as buffers; base of the first layers of all projections.
 
-    The values are data, not parameters: they are not in the ``state_dict``, and a checkpoint is loaded on top of the
-    data set in use.
+    The values are data, not parameters: they are not in the ``state_dict``, and a checkpoint is
+    loaded on top of the data set in use.
     """
 
     def __init__(self, table: ModalityTable) -> None:
@@ -71,9 +71,10 @@ class CategoryLayer(Table):
     """Embedding of the category: ``[n] ids -> [n, out]``.
 
     Example:
-        >>> from recbole_sibrar.data.modality import ModalityKind
+        >>> from recbole_sibrar.data.modality import ModalityKind, dense_table
         >>> known = torch.tensor([False, True, True])
-        >>> table = ModalityTable("colour", ModalityKind.CATEGORICAL, 3, known, torch.tensor([0, 2, 2]))
+        >>> colours = torch.tensor([0, 2, 2])
+        >>> table = dense_table("colour", ModalityKind.CATEGORICAL, colours, known, 3)
         >>> first, second = CategoryLayer(table, 4)(torch.tensor([1, 2]))  # of one colour
         >>> torch.equal(first, second)
         True
@@ -97,8 +98,8 @@ class BagLayer(Table):
     Args:
         table: The labels.
         out: Size of the output.
-        by_root: Divide the sum by the root of the number of labels instead, and add a constant. This is a linear layer
-            on multi-hot vectors of length 1, whose products are cosines.
+        by_root: Divide the sum by the root of the number of labels instead, and add a constant.
+            This is a linear layer on multi-hot vectors of length 1, whose products are cosines.
 
     Example:
         >>> from scipy.sparse import csr_matrix
@@ -106,7 +107,8 @@ class BagLayer(Table):
         >>> labels = csr_matrix([[0, 0, 0], [0, 1, 1], [0, 1, 0]])
         >>> layer = BagLayer(bag_table("genre", ModalityKind.MULTI_LABEL, labels), 4)
         >>> both, one = layer(torch.tensor([1, 2]))
-        >>> torch.allclose(both, layer.embedding.weight[1:].mean(0)), torch.allclose(one, layer.embedding.weight[1])
+        >>> weight = layer.embedding.weight
+        >>> torch.allclose(both, weight[1:].mean(0)), torch.allclose(one, weight[1])
         (True, True)
     """
 
@@ -147,13 +149,14 @@ class IdLayer(nn.Module):
 
 
 def make_embedding(n: int, out: int) -> nn.Embedding:
-    """Make an embedding of rows with a length of about 1, as L2-normalised inputs have, and a zero padding row.
+    """Make an embedding with rows of length about 1, and a zero padding row.
 
     Example:
         >>> weight = make_embedding(1000, 64).weight
         >>> round(weight[1:].norm(dim=1).mean().item(), 1), weight[0].norm().item()
         (1.0, 0.0)
     """
+    # L2-normalised inputs have the length 1 too; PyTorch's own rows have the length root of out.
     embedding = nn.Embedding(n, out, padding_idx=0)
     with torch.no_grad():
         nn.init.normal_(embedding.weight, std=1 / math.sqrt(out))
@@ -170,10 +173,13 @@ def gather_bags(indices: Tensor, offsets: Tensor, rows: Tensor) -> tuple[Tensor,
         rows: int64 ``[n]``, the entities.
 
     Returns:
-        The chosen indices ``[m]``, the start of each of the ``n`` bags ``[n]``, and their sizes ``[n]``.
+        The chosen indices ``[m]``, the start of each of the ``n`` bags ``[n]``, and their sizes
+        ``[n]``.
 
     Example:
-        >>> bags, starts, sizes = gather_bags(torch.tensor([5, 7, 2]), torch.tensor([0, 2, 2, 3]), torch.tensor([2, 0]))
+        >>> indices = torch.tensor([5, 7, 2])
+        >>> offsets = torch.tensor([0, 2, 2, 3])
+        >>> bags, starts, sizes = gather_bags(indices, offsets, torch.tensor([2, 0]))
         >>> bags.tolist(), starts.tolist(), sizes.tolist()
         ([2, 5, 7], [0, 1], [1, 2])
     """
@@ -181,7 +187,7 @@ def gather_bags(indices: Tensor, offsets: Tensor, rows: Tensor) -> tuple[Tensor,
     ends = sizes.cumsum(0)
     starts = ends - sizes
 
-    # output_size spares a synchronisation with the GPU
+    # output_size spares a synchronisation with the GPU.
     total = int(ends[-1]) if len(ends) else 0
     position = torch.arange(total, device=rows.device)
     within = position - starts.repeat_interleave(sizes, output_size=total)
@@ -195,7 +201,8 @@ def pad_rows(state: MutableMapping[str, Any], names: Iterable[str], known: int, 
     Args:
         state: A ``state_dict``; its entries are replaced.
         names: Entries with a row for each entity.
-        known: Number of entities in training, padding included; entries with fewer rows stay as they are.
+        known: Number of entities in training, padding included; entries with fewer rows stay as
+            they are.
         n: Number of entities now; nothing changes if it is the same.
 
     Example:

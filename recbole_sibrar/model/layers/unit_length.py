@@ -17,7 +17,8 @@ _SHORTEST = 1e-12
 class _UnitLength(torch.autograd.Function):
     """``torch.nn.functional.normalize``, to the last digit of results and gradients.
 
-    Automatic differentiation goes over the rows about twice as often, which are among the largest tensors of a step.
+    Automatic differentiation goes over the rows about twice as often, which are among the largest
+    tensors of a step.
     """
 
     @staticmethod
@@ -34,7 +35,8 @@ class _UnitLength(torch.autograd.Function):
         divided, length, divisor = ctx.saved_tensors
         (gradient,) = gradients
 
-        # The gradient of x / |x| is (g - y (y g)) / |x|, in the order of operations of automatic differentiation.
+        # The gradient of x / |x| is (g - y (y g)) / |x|, in the order of operations of automatic
+        # differentiation.
         along = (divided / divisor).mul_(gradient).sum(1, keepdim=True).neg_()
         along = torch.where(length >= _SHORTEST, along, 0)
         by_row: Tensor = (gradient / divisor).add_(divided * along)

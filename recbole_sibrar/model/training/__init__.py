@@ -1,4 +1,4 @@
-"""Options of the training of SiBraR and MuBraR: start, shared candidates, new items, a teacher, averaged weights."""
+"""Options of the training of SiBraR and MuBraR, such as a start from a closed form."""
 
 from recbole_sibrar.model.training.averaging import WeightAverage
 from recbole_sibrar.model.training.candidates import (

@@ -8,15 +8,16 @@ import torch
 from torch import Tensor, nn
 
 _WARM_UP = 10
-"""Steps until the average forgets the initial weights; a fixed decay would keep them for 1 / (1 - decay) steps."""
+"""Steps until the average forgets the initial weights; a fixed decay would keep them long."""
 
 
 class WeightAverage(nn.Module):
     """Exponential moving average of a model's parameters and statistics (Polyak & Juditsky, 1992).
 
-    After step t, average = a * average + (1 - a) * weights with a = min(decay, (1 + t) / (10 + t)). The average and the
-    weights change places for an evaluation: the ``state_dict`` of an evaluated model holds the average under the usual
-    names, and the weights of the training beside it, from which a run can be resumed.
+    After step t, average = a * average + (1 - a) * weights with a = min(decay, (1 + t) / (10 + t)).
+    The average and the weights change places for an evaluation: the ``state_dict`` of an evaluated
+    model holds the average under the usual names, and the weights of the training beside it, from
+    which a run can be resumed.
 
     Args:
         model: The model; its floating-point entries of the ``state_dict`` are averaged.
@@ -42,11 +43,12 @@ class WeightAverage(nn.Module):
     def __init__(self, model: nn.Module, decay: float) -> None:
         super().__init__()
         self.decay = decay
-        self.names = [
-            name for name, value in model.state_dict().items() if value.is_floating_point()
-        ]
-        for name, value in _values(model, self.names).items():
-            self.register_buffer(_buffer_name(name), value.detach().clone())
+        # Integers, such as the number of batches of batch norm, have no mean.
+        self.names: list[str] = []
+        for name, value in model.state_dict().items():
+            if value.is_floating_point():
+                self.names.append(name)
+                self.register_buffer(_buffer_name(name), value.detach().clone())
         self.register_buffer("n_updates", torch.zeros((), dtype=torch.long))
         self.register_buffer("in_use", torch.zeros((), dtype=torch.bool))
 
@@ -56,7 +58,7 @@ class WeightAverage(nn.Module):
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
-        """Move the average towards the weights of the model, once for each step of the optimiser."""
+        """Move the average towards the weights of the model, once for each training step."""
         self.n_updates += 1
         n = int(self.n_updates)
         kept = min(self.decay, (1 + n) / (_WARM_UP + n))
@@ -65,10 +67,11 @@ class WeightAverage(nn.Module):
 
     @torch.no_grad()
     def use(self, model: nn.Module, averaged: bool) -> None:
-        """Let the model have the average, or the weights of the training; nothing changes if it has them."""
+        """Let the model have the average, or the weights of the training."""
         if bool(self.in_use) == averaged:
             return
 
+        # In place: the optimiser holds the parameters themselves.
         for name, value in _values(model, self.names).items():
             kept = self.get_buffer(_buffer_name(name))
             previous = value.clone()
@@ -87,5 +90,6 @@ def _buffer_name(name: str) -> str:
 
 
 def _values(model: nn.Module, names: list[str]) -> dict[str, Tensor]:
-    state = model.state_dict()  # shares memory with the model
+    """Entries of the state of a model, which share its memory."""
+    state = model.state_dict()
     return {name: state[name] for name in names}

@@ -24,7 +24,7 @@ _SMALLEST = 1e-6
 
 
 class SharedCandidates(nn.Module):
-    """Items that the positives of a batch are told apart from: all training items, or the distinct ones of the batch.
+    """Items that the positives of a batch are told apart from: all training items, or the batch's.
 
     Example:
         >>> trained = torch.tensor([False, True, True, False, True])
@@ -39,8 +39,9 @@ class SharedCandidates(nn.Module):
         counts: int64 ``[n_items]``: training interactions of each item.
         n_negative_candidates: Number of items that negatives are drawn from.
         all_items: All training items; else those of the batch.
-        histories: Users' training interactions: targets of a loss with the whole history of a user, or items of the
-            batch that are no negatives of the user; None for a softmax over all training items with single targets.
+        histories: Users' training interactions: targets of a loss with the whole history of a user,
+            or items of the batch that are no negatives of the user; None for a softmax over all
+            training items with single targets.
         new_share: Share of the training items that a step draws as its candidates; 0 for all.
     """
 
@@ -63,14 +64,14 @@ class SharedCandidates(nn.Module):
         self.new_share = new_share
         self.all_items = all_items
         self.n_negative_candidates = n_negative_candidates
+        # Data, not parameters: a checkpoint is loaded on top of the data set in use.
+        indices = None if histories is None else histories.indices
+        offsets = None if histories is None else histories.offsets
+        shares = counts / counts.sum().clamp(min=1)
         self.register_buffer("trained", trained, persistent=False)
-        self.register_buffer(
-            "indices", None if histories is None else histories.indices, persistent=False
-        )
-        self.register_buffer(
-            "offsets", None if histories is None else histories.offsets, persistent=False
-        )
-        self.register_buffer("shares", counts / counts.sum().clamp(min=1), persistent=False)
+        self.register_buffer("indices", indices, persistent=False)
+        self.register_buffer("offsets", offsets, persistent=False)
+        self.register_buffer("shares", shares, persistent=False)
 
     @classmethod
     def of(
@@ -79,12 +80,15 @@ class SharedCandidates(nn.Module):
         tables: Mapping[Side, Mapping[str, ModalityTable]],
         n_negative_candidates: int,
     ) -> SharedCandidates | None:
-        """Make the candidates that a configuration asks for; None where each positive has negatives of its own.
+        """Make the candidates that a configuration asks for.
 
         Args:
             settings: Configuration of the recommendation loss.
             tables: Modalities of each side.
             n_negative_candidates: Number of items that negatives are drawn from.
+
+        Returns:
+            The candidates; None where each positive has negatives of its own.
         """
         if settings.negatives == "per_positive":
             return None
@@ -110,9 +114,9 @@ class SharedCandidates(nn.Module):
             items: int64 ``[batch, 1 + n]``: positives, then their negatives.
 
         Returns:
-            The candidates ``[m]``, ascending, the position of each positive among them ``[batch]``, and the logarithm
-            of each candidate's probability to be one ``[m]``. Where a step draws new items, the positions have no
-            meaning.
+            The candidates ``[m]``, ascending, the position of each positive among them ``[batch]``,
+            and the logarithm of each candidate's probability to be one ``[m]``. Where a step draws
+            new items, the positions have no meaning.
 
         Raises:
             ConfigError: There are too many scores.
@@ -120,30 +124,27 @@ class SharedCandidates(nn.Module):
         if self.new_share:
             drawn = torch.rand(self.trained.shape, device=items.device) < self.new_share
             candidates = (self.trained & drawn).nonzero().flatten()
-            return (
-                candidates,
-                torch.zeros_like(items[:, 0]),
-                torch.zeros(len(candidates), device=items.device),
-            )
+            log_probability = torch.zeros(len(candidates), device=items.device)
+            return candidates, torch.zeros_like(items[:, 0]), log_probability
 
         if self.all_items:
             _check_size("all", len(items), int(self.trained.sum()))
             candidates = self.trained.nonzero().flatten()
             positions = self.trained.cumsum(0) - 1
-            return (
-                candidates,
-                positions[items[:, 0]],
-                torch.zeros(len(candidates), device=items.device),
-            )
+            # Each training item is a candidate with the probability 1.
+            log_probability = torch.zeros(len(candidates), device=items.device)
+            return candidates, positions[items[:, 0]], log_probability
 
         candidates, inverse = distinct(items.flatten(), len(self.trained))
         _check_size("shared", len(items), len(candidates))
-        return candidates, inverse.view(items.shape)[:, 0], self._log_probability(candidates, items)
+        positions = inverse.view(items.shape)[:, 0]
+        return candidates, positions, self._log_probability(candidates, items)
 
     def histories(self, users: Tensor, candidates: Tensor) -> Tensor | None:
-        """Shares of the candidates in the histories of some users, float ``[n_users, m]``; None for single targets.
+        """Shares of the candidates in the histories of some users, float ``[n_users, m]``.
 
-        Rows sum to 1, or to 0 for users without a candidate in their history.
+        None for single targets. Rows sum to 1, or to 0 for users without a candidate in their
+        history.
 
         Args:
             users: int64 ``[n_users]``, users with training interactions.
@@ -166,7 +167,8 @@ class SharedCandidates(nn.Module):
         Args:
             users: int64 ``[batch]``.
             candidates: int64 ``[m]``.
-            positives: int64 ``[batch]``: position of each positive among the candidates; it is not meant.
+            positives: int64 ``[batch]``: position of each positive among the candidates; it is not
+                meant.
 
         Returns:
             bool ``[batch, m]``; None for a softmax over all training items.
@@ -183,7 +185,7 @@ class SharedCandidates(nn.Module):
     def _in_histories(
         self, indices: Tensor, offsets: Tensor, users: Tensor, candidates: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Find the candidates in the histories of users: positions of the user and of the candidate, int64 ``[p]``."""
+        """Find candidates in the histories of users: positions of user and candidate, ``[p]``."""
         items, _, sizes = gather_bags(indices, offsets, users)
         rows = torch.arange(len(users), device=users.device).repeat_interleave(sizes)
         columns = torch.full_like(self.trained, -1, dtype=torch.long)
@@ -194,15 +196,15 @@ class SharedCandidates(nn.Module):
         return rows[found], places[found]
 
     def _log_probability(self, candidates: Tensor, items: Tensor) -> Tensor:
-        """Logarithm of the probability that a batch has an item, as a positive or as a uniform negative.
+        """Logarithm of the probability that a batch has an item, as a positive or as a negative.
 
         It is 1 - (1 - p)^b (1 - 1/N)^(b n) with the share p of the item in the interactions.
         """
         n_negatives = items.numel() - len(items)
         no_positive = len(items) * torch.log1p(-self.shares[candidates].clamp(max=1 - _SMALLEST))
-        no_negative = n_negatives * torch.log1p(
-            torch.tensor(-1 / max(self.n_negative_candidates, 2))
-        )
+        share = -1 / max(self.n_negative_candidates, 2)
+        no_negative = n_negatives * torch.log1p(torch.tensor(share))
+        # log1p and expm1 keep the digits of small probabilities, which 1 - p would lose.
         return (-torch.expm1(no_positive + no_negative)).clamp(min=_SMALLEST).log()
 
 
@@ -213,8 +215,9 @@ def _check_size(choice: str, n_positives: int, n_candidates: int) -> None:
         refuse(
             "negatives",
             choice,
-            f"{choice} with up to {LARGEST} scores in a batch, not {n_positives} positives by {n_candidates} items; a "
-            f"train_batch_size {math.ceil(n_positives * n_candidates / LARGEST)} times smaller helps{fewer}",
+            f"{choice} with up to {LARGEST} scores in a batch, not {n_positives} positives by "
+            f"{n_candidates} items; a train_batch_size "
+            f"{math.ceil(n_positives * n_candidates / LARGEST)} times smaller helps{fewer}",
         )
 
 
@@ -229,16 +232,17 @@ def shared_softmax_loss(
 ) -> Tensor:
     r"""Compute the softmax over candidates that all rows share, mean over the rows.
 
-    A candidate's term of the sum is divided by its probability pi to be a candidate, which makes the sum an unbiased
-    estimate of that over all items (Horvitz & Thompson 1952; log-Q correction: Bengio & Senecal 2008). The positive is
-    always there:
+    A candidate's term of the sum is divided by its probability pi to be a candidate, which makes
+    the sum an unbiased estimate of that over all items (Horvitz & Thompson 1952; log-Q correction:
+    Bengio & Senecal 2008). The positive is always there:
 
     .. math:: -y_p + \log(e^{y_p} + \sum_{j \ne p} e^{y_j} / \pi_j)
 
-    With a teacher, the loss is (1 - weight) times this plus weight times the cross-entropy of the same distribution
-    against the teacher's. With histories, the positive gives way to the mean over the user's training items, the
-    multinomial likelihood of Liang et al. (WWW 2018): one step then learns from whole histories. Excluded candidates
-    are no terms of the sum; the teacher's distribution has them all the same.
+    With a teacher, the loss is (1 - weight) times this plus weight times the cross-entropy of the
+    same distribution against the teacher's. With histories, the positive gives way to the mean over
+    the user's training items, the multinomial likelihood of Liang et al. (WWW 2018): one step then
+    learns from whole histories. Excluded candidates are no terms of the sum; the teacher's
+    distribution has them all the same.
 
     Args:
         scores: float ``[batch, m]``.
@@ -246,7 +250,8 @@ def shared_softmax_loss(
         log_probability: float ``[m]``: log pi.
         soft_targets: float ``[batch, m]``, rows sum to 1; None without a teacher.
         weight: Weight of the teacher, from 0 to 1.
-        histories: float ``[batch, m]``: shares of each user's training items; None for the positives.
+        histories: float ``[batch, m]``: shares of each user's training items; None for the
+            positives.
         excluded: bool ``[batch, m]``: candidates that are no negatives of a row; None for none.
 
     Example:
@@ -265,6 +270,7 @@ def shared_softmax_loss(
     loss = -shares.mean()
     if soft_targets is None:
         return loss
+
     of_all = log_share if excluded is None else functional.log_softmax(logits, dim=1)
     return (1 - weight) * loss - weight * (soft_targets * of_all).sum(1).mean()
 
@@ -278,7 +284,8 @@ def random_sets(n: int, size: int, device: torch.device) -> tuple[Tensor, Tensor
         device: Device of the results.
 
     Returns:
-        Positions of the candidates, int64 ``[sets * size]``, and bool: False for places that fill up the last set.
+        Positions of the candidates, int64 ``[sets * size]``, and bool: False for places that fill
+        up the last set.
 
     Example:
         >>> positions, is_candidate = random_sets(5, 3, torch.device("cpu"))
@@ -292,12 +299,12 @@ def random_sets(n: int, size: int, device: torch.device) -> tuple[Tensor, Tensor
 
 
 def in_random_sets(encoded: Encoded, candidates: Tensor, size: int) -> tuple[Encoded, Tensor, int]:
-    """Divide shared candidates into sets as large as a positive with negatives of its own, for the contrastive loss.
+    """Divide shared candidates into sets for the contrastive loss.
 
     Args:
         encoded: The candidates with their views.
         candidates: int64 ``[m]``.
-        size: Number of candidates in a set.
+        size: Number of candidates in a set, as of a positive with negatives of its own.
 
     Example:
         >>> views = torch.arange(3.0)[:, None]
@@ -310,6 +317,7 @@ def in_random_sets(encoded: Encoded, candidates: Tensor, size: int) -> tuple[Enc
         return encoded, candidates, size
 
     order, is_candidate = random_sets(len(candidates), size, candidates.device)
-    first, second = gather_rows(encoded.first, order), gather_rows(encoded.second, order)
+    first = gather_rows(encoded.first, order)
+    second = gather_rows(encoded.second, order)
     valid = encoded.valid[order] & is_candidate
     return Encoded(encoded.embeddings, first, second, valid), candidates[order], size

@@ -1,4 +1,4 @@
-"""Training steps that treat known items as new: no user has them, and their content alone is encoded."""
+"""Training steps that treat known items as new: only their content is encoded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from recbole_sibrar.names import ID, INTERACTIONS
 
 
 def check_new_items(users: EntityEncoder, items: EntityEncoder, share: float) -> None:
-    """Check that users are encoded from interactions, and items from content, where steps treat items as new.
+    """Check that steps can treat items as new: users have interactions, and items content.
 
     Args:
         users: Encoder of the users.
@@ -26,24 +26,22 @@ def check_new_items(users: EntityEncoder, items: EntityEncoder, share: float) ->
     """
     if not share:
         return
+
     if INTERACTIONS not in users.modalities:
-        found = f"0 for the user_modalities {', '.join(users.modalities)}, as items are hidden from interactions"
-        refuse("new_item_share", share, found)
+        found = f"the user_modalities {', '.join(users.modalities)}"
+        refuse("new_item_share", share, f"0 for {found}, as items are hidden from interactions")
     if not set(items.modalities) - {ID, INTERACTIONS}:
-        refuse(
-            "new_item_share",
-            share,
-            f"0 for the item_modalities {', '.join(items.modalities)}, without content",
-        )
+        found = f"the item_modalities {', '.join(items.modalities)}"
+        refuse("new_item_share", share, f"0 for {found}, without content")
 
 
 @contextmanager
 def as_new_items(users: EntityEncoder, items: EntityEncoder, new: Tensor | None) -> Iterator[None]:
     """Encode as if some items were new, within a ``with`` block.
 
-    A model that scores an item from its content, for a user whose history has the item, learns to find it in the
-    history. A new item is in none: the step is then like the use (episodes of Vartak et al., NIPS 2017, treat
-    recommendation of new items alike).
+    A model that scores an item from its content, for a user whose history has the item, learns to
+    find it in the history. A new item is in none: the step is then like the use (episodes of Vartak
+    et al., NIPS 2017, treat recommendation of new items alike).
 
     Args:
         users: Encoder of the users.
@@ -58,6 +56,7 @@ def as_new_items(users: EntityEncoder, items: EntityEncoder, new: Tensor | None)
     hidden = items.availability.new_zeros(items.n_entities)
     hidden[new] = True
     available = items.availability
+    # A new item has neither an embedding of its own nor interactions.
     known_only = [m for m, name in enumerate(items.modalities) if name in (ID, INTERACTIONS)]
 
     layer.hidden = hidden

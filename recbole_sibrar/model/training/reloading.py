@@ -23,5 +23,6 @@ def pad_before_loading(
 def forget_after_loading(model: MultimodalRecommender, keys: object) -> None:
     """Forget the embeddings of the weights before, and their average."""
     model.forget_embeddings()
+    # The checkpoint may be of a model in evaluation, whose weights and average have changed places.
     if model.average is not None:
         model.average.use(model, not model.training)

@@ -18,16 +18,17 @@ LARGEST = 500_000_000
 class Teacher(nn.Module):
     r"""Scores of EASE (Steck, WWW 2019) for all users and training items: :math:`S = X B`.
 
-    With the Gram matrix :math:`G = X^T X + \lambda I` of the training interactions and :math:`P = G^{-1}`, it is
-    :math:`B_{ij} = -P_{ij} / P_{jj}` with a zero diagonal. A student learns the distribution softmax(S / temperature)
-    over items. The scores come from known items, and teach the encoders of their content: a new item is scored like
-    the known items with similar content.
+    With the Gram matrix :math:`G = X^T X + \lambda I` of the training interactions and :math:`P =
+    G^{-1}`, it is :math:`B_{ij} = -P_{ij} / P_{jj}` with a zero diagonal. A student learns the
+    distribution softmax(S / temperature) over items. The scores come from known items, and teach
+    the encoders of their content: a new item is scored like the known items with similar content.
 
     Example:
         >>> from recbole_sibrar.model.example import ExampleData
-        >>> teacher = Teacher(ExampleData().modality_tables("user")["interactions"], l2=10.0, temperature=0.1)
+        >>> interactions = ExampleData().modality_tables("user")["interactions"]
+        >>> teacher = Teacher(interactions, l2=10.0, temperature=0.1)
         >>> shares = teacher.targets(torch.tensor([1]), torch.tensor([1, 2, 8]))
-        >>> round(shares.sum().item(), 4), shares[0, 2].item()  # item 8 has no training interactions
+        >>> round(shares.sum().item(), 4), shares[0, 2].item()  # item 8 is new
         (1.0, 0.0)
 
     Args:
@@ -50,9 +51,11 @@ class Teacher(nn.Module):
         items, columns = torch.unique(interactions.indices, return_inverse=True)
         n_users = len(interactions)
         if max(n_users, len(items)) * len(items) > LARGEST:
-            allowed = f"0 for {n_users} users and {len(items)} items; a matrix of EASE has at most {LARGEST} entries"
+            sizes = f"{n_users} users and {len(items)} items"
+            allowed = f"0 for {sizes}; a matrix of EASE has at most {LARGEST} entries"
             refuse("distillation_weight", "a number above 0", allowed)
 
+        # Columns of the items with training interactions alone: EASE inverts their matrix.
         matrix = as_rows(columns, interactions.offsets, len(items))
         position = torch.full((interactions.size,), -1)
         position[items] = torch.arange(len(items))
@@ -61,19 +64,20 @@ class Teacher(nn.Module):
 
     @classmethod
     def of(cls, settings: RecommenderConfig, users: Mapping[str, ModalityTable]) -> Teacher | None:
-        """Make the teacher that a configuration asks for, from the modalities of the users; None without one."""
+        """Make the teacher that a configuration asks for; None without one."""
         if not settings.distillation_weight:
             return None
         return cls(users[INTERACTIONS], settings.distillation_l2, settings.distillation_temperature)
 
     def targets(self, users: Tensor, items: Tensor) -> Tensor:
-        """Compute the distribution over some items, ``[n_users, n_items]``; 0 for items without training interactions.
+        """Compute the distribution over some items, ``[n_users, n_items]``.
 
         Args:
             users: int64 ``[n_users]``.
-            items: int64 ``[n_items]``.
+            items: int64 ``[n_items]``; those without training interactions get 0.
         """
         columns = self.position[items]
+        # Any column in place of -1: its scores are masked.
         scores = self.scores[users][:, columns.clamp(min=0)] / self.temperature
         return scores.masked_fill(columns < 0, -torch.inf).softmax(1)
 
