@@ -167,6 +167,7 @@ class CollaborativeContentEncoder(ConcatenationEncoder):
         """Look up entities with training interactions, and encode the content of others."""
         content, has_any = super().encode(entities, columns)
         trained = self.trained[entities]
+        # A trained entity without content has its free embedding, and needs no mean.
         embeddings = torch.where(trained[:, None], self.collaborative(entities), content)
         return embeddings, has_any | trained
 

@@ -107,6 +107,7 @@ class DropoutNet(MultimodalRecommender):
 
     def restore_preferences(self, side: Side) -> None:
         """Give the network of a side the preference vectors of a loaded checkpoint."""
+        # A checkpoint keeps the vectors for the loss; the inputs of the networks are data.
         encoder = self.encoder_of(side)
         if INTERACTIONS in encoder.modalities:
             column = encoder.modalities.index(INTERACTIONS)

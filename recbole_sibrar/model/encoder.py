@@ -64,15 +64,16 @@ class EntityEncoder(nn.Module):
         single_branch: bool = True,
     ) -> None:
         super().__init__()
+        # Embeddings of labels that no training entity has would stay as they were initialised.
         tables = [with_known_labels(table, trained) for table in tables]
         self.config = config
         self.modalities = tuple(table.name for table in tables)
         self.n_entities = len(tables[0])
         self.embedding_size = config.embedding_size
         self.eval_columns = self.columns_of(config.eval_modalities or self.modalities)
-        self.central = (
-            self.modalities.index(config.central_modality) if self._uses_central() else -1
-        )
+        self.central = -1
+        if self._uses_central():
+            self.central = self.modalities.index(config.central_modality)
 
         # Data, not parameters: a checkpoint is loaded on top of the data set in use.
         availability = torch.stack([table.available for table in tables], dim=1)
@@ -90,9 +91,9 @@ class EntityEncoder(nn.Module):
             self.projections = nn.ModuleList([IdLayer(self.n_entities, config.embedding_size)])
             self.branches = nn.ModuleList()
         else:
-            self.projections = nn.ModuleList(
-                self._make_projection(table, trained) for table in tables
-            )
+            # In this order: projections and branches draw their initial weights.
+            projections = [self._make_projection(table, trained) for table in tables]
+            self.projections = nn.ModuleList(projections)
             self.branches = self.make_branches(single_branch)
 
     def _make_projection(self, table: ModalityTable, trained: Tensor) -> Projection:
@@ -135,13 +136,13 @@ class EntityEncoder(nn.Module):
         Raises:
             ValueError: A name is not one of them.
         """
-        unknown = [name for name in names if name not in self.modalities]
-        if unknown:
-            raise ValueError(
-                f"modality '{unknown[0]}' is not encoded here; allowed are "
-                f"{', '.join(self.modalities)}"
-            )
-        return tuple(self.modalities.index(name) for name in names)
+        columns: list[int] = []
+        for name in names:
+            if name not in self.modalities:
+                allowed = ", ".join(self.modalities)
+                raise ValueError(f"modality '{name}' is not encoded here; allowed are {allowed}")
+            columns.append(self.modalities.index(name))
+        return tuple(columns)
 
     def encode_cells(self, cells: Tensor, shared: Shared | None = None) -> Tensor:
         """Encode distinct cells: g(p_m(v)) of each ([A] section 3.1).
@@ -154,6 +155,7 @@ class EntityEncoder(nn.Module):
         Returns:
             float ``[n, k]``.
         """
+        # Ascending cells stand modality by modality: their entities are split, not gathered.
         modality = torch.div(cells, self.n_entities, rounding_mode="floor")
         counts: list[int] = torch.bincount(modality, minlength=len(self.modalities)).tolist()
         blocks = torch.split(cells % self.n_entities, counts)
@@ -167,6 +169,7 @@ class EntityEncoder(nn.Module):
 
         projected = [self.project(m, blocks[m]) for m in used]
         if len(self.branches) == 1:
+            # Together: the batch norm of a shared branch counts the cells of all modalities.
             outputs = [self.branches[0](torch.cat(projected), shared)]
         else:
             parts = shared.split(counts) if shared else [None] * len(counts)

@@ -175,6 +175,7 @@ class Inspection:
             done += len(values)
 
         joined = torch.cat(lengths)
+        # Vectors of zeros often stand for missing ones, and would lower the median.
         positive = joined[joined > 0]
         if not len(positive):
             return 0.0, 0.0, 0
@@ -194,6 +195,7 @@ class Inspection:
             tables: The encoded modalities.
             fields: Result of :meth:`fields` for them.
         """
+        # About all fields first, then about each of them.
         by_name = {table.name: table for table in tables}
         found = [self._about_lengths(fields)]
         for field in fields:

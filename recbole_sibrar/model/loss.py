@@ -80,6 +80,7 @@ def present_parts(parts: Sequence[Tensor | None]) -> tuple[Tensor, ...] | Tensor
         >>> present_parts([torch.tensor(1.0), None, torch.tensor(2.0)])
         (tensor(1.), tensor(2.))
     """
+    # RecBole sums up a tuple, and logs each of its parts.
     losses = tuple(part for part in parts if part is not None)
     return losses if len(losses) > 1 else losses[0]
 
@@ -99,6 +100,7 @@ def log_sum_exp(values: Tensor, dim: int) -> Tensor:
         >>> round(log_sum_exp(torch.tensor([0.0, 0.0, -1e6]), 0).item(), 4) == round(math.log(2), 4)
         True
     """
+    # Detached: the largest cancels, and so does its gradient.
     largest = values.detach().amax(dim, keepdim=True)
     terms = (values - largest).clamp(min=_SMALLEST_EXPONENT).exp()
     return terms.sum(dim).log() + largest.squeeze(dim)
@@ -190,6 +192,7 @@ def weighted_contrast(
     if first is None or second is None or valid is None:
         return None
 
+    # A set is a positive with its negatives, or the distinct entities of the batch.
     settings = encoder.config
     size = n_candidates if settings.contrastive_scope == "sample" else None
     loss = contrastive_loss(
@@ -238,6 +241,7 @@ def first_occurrences(entities: Tensor, valid: Tensor) -> Tensor:
         >>> first_occurrences(torch.tensor([7, 3, 7, 3]), valid).tolist()
         [3, 0]
     """
+    # The first, not any: which views of an entity are compared must not depend on threads.
     positions = torch.arange(len(entities), device=entities.device)[valid]
     distinct, inverse = torch.unique(entities[valid], return_inverse=True)
     first = torch.full((len(distinct),), len(entities), device=entities.device)

@@ -91,6 +91,7 @@ class MultimodalRecommender(GeneralRecommender):
 
         self._lookups = {side: EmbeddingLookup(self.encoder_of(side)) for side in SIDES}
         self.n_known = {side: tables[side][ID].size for side in SIDES}
+        # The data may have more users and items than those of the checkpoint.
         self.register_load_state_dict_pre_hook(pad_before_loading)
         self.register_load_state_dict_post_hook(forget_after_loading)
         self._log_entities_without()
@@ -216,8 +217,9 @@ class MultimodalRecommender(GeneralRecommender):
             The recommendation loss, then the weighted contrastive loss of each side, whose sum is
             minimised; a single number where there is one part.
         """
+        # With the weights that the previous step has left: no hook follows the optimiser's step.
         if self.average is not None:
-            self.average.update(self)  # with the weights that the previous step has left
+            self.average.update(self)
 
         users, items = self._batch(interaction)
         if self.shared_candidates is not None:
@@ -225,7 +227,8 @@ class MultimodalRecommender(GeneralRecommender):
 
         user = self.user_encoder.encode_training(users)
         item = self.item_encoder.encode_training(items.flatten())
-        with torch.autocast(users.device.type, enabled=False):  # enable_amp is for the encoders
+        # enable_amp is for the encoders: scores and losses in half precision would lose digits.
+        with torch.autocast(users.device.type, enabled=False):
             candidates = item.embeddings.view(*items.shape, -1)  # [batch, 1 + n, k]
             products = candidates @ user.embeddings[:, :, None]
             scores = self.settings.score_scale * products.squeeze(2)  # [batch, 1 + n]

@@ -73,6 +73,7 @@ def evaluate(expression: str, columns: FilterColumns) -> NDArray[np.bool_]:
         >>> evaluate("year > 1990 and 'War' in class", films).tolist()
         [False, True]
     """
+    # Python's parser, and an evaluation of our own: nothing of the expression is run.
     tree, names = _parse(expression, columns.names)
     try:
         found = _Evaluation(expression, columns, names).rows(tree.body)

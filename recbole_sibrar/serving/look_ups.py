@@ -136,6 +136,7 @@ class LookUps:
         return Listing(items, frame["score"].tolist(), self.display_of(items))
 
     def _displays(self, numbers: NDArray[np.int64]) -> list[dict[str, Any]]:
+        # Without columns nothing is looked up for each item.
         display = self._state.display
         if not display.names:
             return [{} for _ in numbers]

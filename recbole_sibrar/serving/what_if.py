@@ -83,6 +83,7 @@ class WhatIf:
             catalogue = self._catalogue(search.catalogue, item_modalities)
             search = replace(search, catalogue=catalogue, index=None)
 
+        # A new user has no history but the clicks among the fields.
         seen = None
         if exclude_seen and isinstance(user, str):
             seen = [self._state.seen(self._state.entities.tokens["user"].number(user))]

@@ -115,6 +115,7 @@ class ALDI(DropoutNet):
 
     def prepare(self, config: FullConfig, tables: dict[Side, dict[str, ModalityTable]]) -> None:
         """Make the teacher, and read the keys of this model."""
+        # Counted before the interactions give way to the preference vectors.
         offsets = tables["item"][INTERACTIONS].offsets
         assert offsets is not None
         self.register_buffer("popularity", offsets.diff().float(), persistent=False)
@@ -156,6 +157,7 @@ class ALDI(DropoutNet):
         teachers = item.first.view(*items.shape, -1)
         student = torch.einsum("bnk,bk->bn", students, user.embeddings)
         teacher = torch.einsum("bnk,bk->bn", teachers, user.first)
+        # The cap is that of the authors' code.
         frequencies = self.frequency_scale * self.popularity[items[:, 0]]
         weights = torch.tanh(frequencies.clamp(max=self.frequency_cap))
 

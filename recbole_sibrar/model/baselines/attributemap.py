@@ -42,6 +42,7 @@ class AttributeMap(ContentBaseline):
         rank = self._rank(config, min(self.interactions.shape) - 1)
         both = latent_factors(self.interactions, rank, self.seed)
 
+        # Known entities keep their factors: content only stands in for missing interactions.
         self.factors: dict[Side, NDArray[np.float32]] = {}
         for side, factors in zip(SIDES, both, strict=True):
             known = self.known(side)

@@ -69,6 +69,7 @@ class ContentBaseline(GeneralRecommender):
         for side in SIDES:
             self.trained[side] = tables[side][ID].available.numpy()
             self.blocks[side] = self._read_content(config, dataset, side, tables[side])
+        # A misspelt field would otherwise be weighed or scaled like no other, without a word.
         self.weights = self._read_weights(config, tables)
         self._check_content(dataset)
         self._check_scaling(config, tables)
@@ -193,6 +194,7 @@ class ContentBaseline(GeneralRecommender):
 
     def new(self, side: Side) -> NDArray[np.int64]:
         """Return the entities without training interactions, ascending, without padding."""
+        # Entity 0, the padding, is the first of them.
         return np.flatnonzero(~self.trained[side])[1:]
 
     def carry(

@@ -93,6 +93,7 @@ class ContentKNN(ContentBaseline):
         rows, columns, values = [], [], []
 
         for start in range(0, len(entities), n_rows):
+            # A block at a time: all similarities of a large catalogue would fill the memory.
             block = entities[start : start + n_rows]
             similarities = kernel.between(block, known) / total
             similarities[block[:, None] == known] = 0  # nobody is a neighbour of its own

@@ -141,6 +141,7 @@ class HeaterEncoder(ConcatenationEncoder):
 
     def concatenate(self, entities: Tensor, mask: Tensor, shared: Shared | None = None) -> Tensor:
         """Encode the preferences under a mask, or the content where they are hidden or missing."""
+        # Without interactions, at inference too, the content takes the place of the preferences.
         has_preferences = mask[:, [self.dropped_column]]
         content = self.content(entities, mask)
         inputs = torch.where(has_preferences, self.preferences.inputs(entities), content)
@@ -192,5 +193,6 @@ class Heater(DropoutNet):
         assert first is not None
         assert second is not None
         assert valid is not None
+        # Entities with both alone: the mean of none is 0.
         distances = (first - second).square().sum(1) * valid
         return self.similarity_weight * distances.sum() / valid.sum().clamp(min=1)

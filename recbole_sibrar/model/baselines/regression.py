@@ -124,6 +124,7 @@ class ContentRegression:
 
     def features(self, entities: NDArray[np.int64]) -> NDArray[np.float64]:
         """Compute the inputs of the linear form: similarities, or features of the landmarks."""
+        # Without landmarks these are all known entities.
         similarities = self.kernel.between(entities, self.landmarks)
         return similarities if self.root is None else similarities @ self.root
 

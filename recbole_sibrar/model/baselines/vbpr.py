@@ -156,4 +156,5 @@ class VBPR(MultimodalRecommender):
 
 def _with_one(embeddings: Tensor) -> Tensor:
     """Append a column of ones."""
+    # The dot product with the last column of an item adds its bias.
     return torch.cat([embeddings, embeddings.new_ones(len(embeddings), 1)], dim=1)

@@ -39,6 +39,7 @@ def impute_values(
         way: ``zero``, ``mean`` or ``neighbors``.
         trained: bool ``[n_entities]``: True for entities with training interactions.
     """
+    # Means and neighbours are of training entities alone, as the statistics of scaling are.
     table = tables[name]
     missing = np.flatnonzero(~table.available.numpy())[1:]  # without the padding
     known = np.flatnonzero((table.available & trained).numpy())

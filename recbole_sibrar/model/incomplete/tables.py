@@ -61,6 +61,7 @@ def _check(key: str, given: list[str], allowed: list[str]) -> None:
 
 def _tokens(dataset: TrainingData, side: Side) -> list[str]:
     """Original ids of the entities of a side."""
+    # As Python's texts: the draw of an entity depends on its characters alone.
     field = dataset.uid_field if side == "user" else dataset.iid_field
     return [str(token) for token in dataset.field2id_token[field]]
 

@@ -164,6 +164,7 @@ class InteractionsLayer(Table):
         self.embedding = make_embedding(table.size, out)
         self.bias = nn.Parameter(torch.zeros(out))
 
+        # The transposed bags are made once: their sums are the gradient of each step.
         bags = Bags(self.indices, self.offsets)
         for prefix, held in (("", bags), ("transposed_", transpose(bags, table.size))):
             narrow = held.narrowed()
@@ -172,6 +173,7 @@ class InteractionsLayer(Table):
 
     def forward(self, rows: Tensor) -> Tensor:
         """Project the interactions of the entities ``rows``."""
+        # All bags are summed for many entities, as that needs no copy of their indices.
         n_entities = len(self.offsets) - 1
         if self.training and (self.dropout_prob or self.hidden is not None):
             total, sizes = self._sum_some(rows)

@@ -56,6 +56,7 @@ class KernelLayer(Table):
         self.scaling = scaling or nn.Identity()
         self.register_buffer("landmarks", self._unit(table.values_of(landmarks)))
         self.register_buffer("own", torch.ones(len(landmarks)))
+        # Place of each entity among the landmarks; -1 for others. It depends on the data in use.
         place = torch.full((len(table),), -1)
         place[landmarks] = torch.arange(len(landmarks))
         self.register_buffer("place", place, persistent=False)

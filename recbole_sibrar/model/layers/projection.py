@@ -57,6 +57,7 @@ class Projection(nn.Sequential):
         landmarks: Tensor | None = None,
         labels_by_root: bool = False,
     ) -> None:
+        # The first layer reads the table itself: no batch holds a row of values.
         sizes = [*hidden_sizes, out]
         layers: list[nn.Module] = []
         if table.kind is ModalityKind.INTERACTIONS:

@@ -57,8 +57,10 @@ class DenseLayer(Table):
 
     def inputs(self, rows: Tensor) -> Tensor:
         """Return the scaled values ``[n, size]`` of the entities ``rows``."""
+        # Vectors may be mapped from a file in its own order: entities point at their rows.
         stored = rows if self.rows is None else self.rows[rows]
-        scaled: Tensor = self.scaling(self.values.index_select(0, stored))  # faster than [stored]
+        # index_select is faster than [stored].
+        scaled: Tensor = self.scaling(self.values.index_select(0, stored))
         return scaled
 
     def forward(self, rows: Tensor) -> Tensor:

@@ -188,6 +188,7 @@ class SharedCandidates(nn.Module):
         """Find candidates in the histories of users: positions of user and candidate, ``[p]``."""
         items, _, sizes = gather_bags(indices, offsets, users)
         rows = torch.arange(len(users), device=users.device).repeat_interleave(sizes)
+        # A table of all items looks candidates up without a sort.
         columns = torch.full_like(self.trained, -1, dtype=torch.long)
         columns[candidates] = torch.arange(len(candidates), device=users.device)
 
@@ -259,6 +260,7 @@ def shared_softmax_loss(
         >>> round(shared_softmax_loss(scores, torch.tensor([2]), torch.zeros(4)).item(), 4)  # ln 4
         1.3863
     """
+    # The positive is a candidate with the probability 1.
     rows = torch.arange(len(scores), device=scores.device)
     correction = log_probability.expand_as(scores).clone()
     correction[rows, positives] = 0
@@ -292,6 +294,7 @@ def random_sets(n: int, size: int, device: torch.device) -> tuple[Tensor, Tensor
         >>> sorted(positions[is_candidate].tolist()), is_candidate.tolist()
         ([0, 1, 2, 3, 4], [True, True, True, True, True, False])
     """
+    # The last set is filled up with position 0, which counts as no candidate.
     positions = torch.randperm(n, device=device)
     n_missing = -n % size
     is_candidate = torch.arange(n + n_missing, device=device) < n

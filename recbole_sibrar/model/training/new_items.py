@@ -52,6 +52,7 @@ def as_new_items(users: EntityEncoder, items: EntityEncoder, new: Tensor | None)
         yield
         return
 
+    # Histories without the items, as those of a user who cannot have met a new item.
     layer = _interactions_layer(users)
     hidden = items.availability.new_zeros(items.n_entities)
     hidden[new] = True

@@ -99,6 +99,7 @@ def put_items(request: Request, body: PutRequest) -> JSONResponse:
 
 
 def _token_of(value: object, place: str) -> str:
+    # Ids of many data sets are numbers.
     is_number = isinstance(value, int) and not isinstance(value, bool)
     if not (is_number or (isinstance(value, str) and 0 < len(value) <= 512)):
         raise DataError(
@@ -122,6 +123,7 @@ def remove_items(
         if not look_ups.knows("item", token):
             raise UnknownEntityError("item", token, look_ups.near("item", token))
 
+    # An id that is given twice counts once.
     chosen = [token for token in dict.fromkeys(item) if look_ups.competes(token)]
     _store(service).remove(chosen)
     n_items = service.current().recommender.n_items

@@ -49,6 +49,7 @@ def problem(status: int, message: str, headers: Mapping[str, str] | None = None)
 
 def add_handlers(app: FastAPI) -> None:
     """Let the errors of the package and of FastAPI end in one line."""
+    # The endpoints raise what the package raises: each class has one status.
     for kind, status in (
         (UnknownEntityError, 404),
         (DataError, 422),
@@ -87,6 +88,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     if place == "body" and "json" not in request.headers.get("content-type", ""):
         return problem(422, "body: the header Content-Type: application/json is missing")
 
+    # pydantic puts this before the text of a validator's own error.
     message = str(first["msg"]).removeprefix("Value error, ")
     inner, colon, rest = message.partition(": ")
     if colon and first["type"] == "value_error" and " " not in inner:

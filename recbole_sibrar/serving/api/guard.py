@@ -73,6 +73,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
 
+        # 500 unless an answer says otherwise: an error may come before any.
         started = time.perf_counter()
         status = 500
         has_begun = False
@@ -142,6 +143,7 @@ class Guard:
         if length.isdigit() and int(length[:20]) > self.max_body:
             raise _TooLargeError
 
+        # The header may be missing, or wrong: what arrives is counted.
         parts: list[bytes] = []
         size = 0
         while True:

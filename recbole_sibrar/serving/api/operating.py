@@ -67,6 +67,7 @@ def docs() -> Response:
 @router.get("/assets/{name}", include_in_schema=False)
 def asset(name: str) -> Response:
     """Return a file of the page."""
+    # A fixed table: a name from a request never becomes a path.
     if name not in _ASSETS:
         raise HTTPException(404, "there is no such file")
     return _asset(name)

@@ -87,10 +87,11 @@ class ModelInService:
     def _remove(self, tokens: list[str]) -> None:
         self.unreadable.difference_update(tokens)
         for token in tokens:
+            # A model of later data may not have it.
             try:
                 self.recommender.remove_items([token])
             except DataError:
-                continue  # a model of later data may not have it
+                continue
 
 
 class Service:
@@ -141,6 +142,7 @@ class Service:
             PortableModelError: The new model cannot be loaded. The earlier one stays in service.
         """
         # Requests in work keep the model they began with, and end with it.
+        # One at a time: each needs the memory of a second model.
         with self._reloading:
             try:
                 model = self._loaded(verify=True)

@@ -54,6 +54,7 @@ class ServerSettings:
     @classmethod
     def from_text(cls, text: str) -> ServerSettings:
         """Read the settings from a text."""
+        # JSON has neither paths nor tuples.
         values = json.loads(text)
         for name in ("model", "store", "token_file"):
             values[name] = None if values[name] is None else Path(values[name])

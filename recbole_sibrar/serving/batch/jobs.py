@@ -139,6 +139,7 @@ def each_item(
         )
     for name in names:
         yield answer(name)
+    # The model gets the items of a piece at once, and then answers for each.
     for piece in read_pieces(Path(path), model.manifest.items) if path else ():
         for token in model.add_items(piece)["item"]:
             yield answer(token)

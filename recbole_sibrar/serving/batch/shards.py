@@ -67,6 +67,7 @@ def shards_of(path: Path | None, spec: SideSpec) -> Iterator[Shard]:
     for piece in read_pieces(path, spec, USERS_A_SHARD):
         frame = read_table(piece, spec, "user")
         columns = dict(frame.columns)
+        # The ids go back among the columns: a process reads the table anew.
         if frame.tokens is not None:
             columns[spec.id_field] = pa.array(frame.tokens, pa.string())
         if not columns:

@@ -142,6 +142,7 @@ def vector_writer(path: Path) -> Iterator[Write]:
             yield write
         return
 
+    # NumPy's file has no room for the ids.
     ids_file = path.with_suffix(".ids.txt")
     with replacing(path) as temporary, replacing(ids_file) as ids, _numpy(temporary, ids) as write:
         yield write

@@ -113,6 +113,7 @@ def _write_files(content: Content, folder: Path) -> None:
         )
         index.save(built, folder / INDEX)
 
+    # Last, as it vouches for all other files.
     checksums = {file.name: sha256(file) for file in sorted(folder.iterdir())}
     manifest = replace(content.manifest, files=checksums)
     (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")

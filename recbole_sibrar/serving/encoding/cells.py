@@ -52,6 +52,7 @@ class FieldReader:
         Raises:
             DataError: A cell holds no value of the field's type.
         """
+        # The first list, for the message.
         if not self.spec.type.endswith("seq") and _is_list(cells.type):
             row = int(np.argmax(cells.is_valid().to_numpy(zero_copy_only=False)))
             raise self._cell_error(row, "a list", "a single value")
@@ -77,6 +78,8 @@ class FieldReader:
         known, numbers = self.vocabulary
         if not len(known):
             return np.zeros(len(labels), dtype=np.int64)
+
+        # Labels that training did not know count as missing, as in a data set with known labels.
         found = pc.index_in(labels, value_set=known, skip_nulls=True)
         places = found.fill_null(-1).to_numpy(zero_copy_only=False)
         return np.where(places >= 0, numbers[places], 0)

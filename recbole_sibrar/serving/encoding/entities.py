@@ -180,6 +180,7 @@ class Entities:
         Raises:
             DataError: They have not.
         """
+        # A new user or item has no embedding of its own.
         modalities = self.encoder(side).modalities
         usable = [name for name in modalities if name != ID]
         if not usable:

@@ -36,6 +36,7 @@ def load_encoder(content: Content, side: Side) -> SideEncoder | None:
     if spec.encoder == "none":
         return None
 
+    # The folder may come from anybody: sizes are checked before layers of them are made.
     _check_spec(content, spec, side)
     other = content.manifest.side("item" if side == "user" else "user")
     try:
