@@ -79,7 +79,8 @@ def _read_dict(kind: Any, value: object, place: str) -> dict[str, object]:
 
 
 def _is_integer(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    return is_integer and -(1 << 63) <= value < 1 << 63
 
 
 def _is_number(value: object) -> bool:
@@ -94,7 +95,7 @@ def _is_number(value: object) -> bool:
 _SCALARS: dict[Any, tuple[Callable[[object], bool], str]] = {
     str: (lambda value: isinstance(value, str), "a text"),
     bool: (lambda value: isinstance(value, bool), "true or false"),
-    int: (_is_integer, "an integer"),
+    int: (_is_integer, "an integer of 64 bits"),
     float: (_is_number, "a finite number"),
 }
 

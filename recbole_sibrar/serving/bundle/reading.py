@@ -30,6 +30,7 @@ from recbole_sibrar.serving.bundle.content import (
     SideContent,
 )
 from recbole_sibrar.serving.bundle.manifest import MANIFEST, Manifest
+from recbole_sibrar.serving.bundle.places import own_file
 from recbole_sibrar.serving.bundle.tables import column_of, read_histories, read_parquet
 from recbole_sibrar.serving.bundle.writing import sha256
 from recbole_sibrar.serving.tokens import alphabetical_order, has_twice
@@ -117,9 +118,7 @@ def _check_files(folder: Path, manifest: Manifest, verify: bool) -> None:
     for name in needed:
         if name not in manifest.files:
             raise PortableModelError(f"{folder / MANIFEST}: files: '{name}' is missing")
-        path = folder / name
-        if not path.is_file():
-            raise PortableModelError(f"{path}: the file is missing; export the model again")
+        path = own_file(folder, name)
         if verify and _read_file(path, sha256) != manifest.files[name]:
             raise PortableModelError(
                 f"{path}: the file is not the one that was written (its SHA-256 differs from {MANIFEST}); "
