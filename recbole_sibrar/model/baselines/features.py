@@ -107,7 +107,7 @@ def soft_bins(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
         ``[n, 13]``.
 
     Example:
-        >>> soft_bins(np.array([0.0])).argmax()
+        >>> int(soft_bins(np.array([0.0])).argmax())
         6
     """
     # Beyond the grid all bins would be nearly 0, and the row of length 1 mere rounding.
