@@ -151,20 +151,20 @@ class Scores:
 
 
 def _largest(values: Tensor, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Find the largest values of each row, ``[b, k]``, and their columns.
-
-    The largest k values stand in at most k blocks of columns, those with the largest maxima. To look for the maxima
-    first takes a third of the time of ``topk`` over all columns.
-    """
+    """Find the largest values of each row, ``[b, k]``, and their columns."""
+    # The largest k values stand in at most k blocks of columns, those with the largest maxima. To
+    # look for the maxima first takes a third of the time of topk over all columns.
     n_blocks = values.shape[1] // _COLUMNS_A_BLOCK
     if n_blocks < _MANY_BLOCKS * k:
         found = values.topk(k, dim=1)
         return found.values.numpy(), found.indices.numpy()
 
     n_whole = n_blocks * _COLUMNS_A_BLOCK
-    maxima = values[:, :n_whole].unflatten(1, (n_blocks, _COLUMNS_A_BLOCK)).amax(2)  # [b, n_blocks]
+    by_block = values[:, :n_whole].unflatten(1, (n_blocks, _COLUMNS_A_BLOCK))
+    maxima = by_block.amax(2)  # [b, n_blocks]
     starts = maxima.topk(k, dim=1).indices * _COLUMNS_A_BLOCK
     inside = (starts[:, :, None] + torch.arange(_COLUMNS_A_BLOCK)).flatten(1)
+    # Columns behind the last whole block.
     rest = torch.arange(n_whole, values.shape[1]).expand(len(values), -1)
     columns = torch.cat([inside, rest], dim=1)
     found = values.gather(1, columns).topk(k, dim=1)

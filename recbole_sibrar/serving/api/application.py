@@ -43,7 +43,7 @@ def create_app(settings: ServerSettings, service: Service | None = None) -> Fast
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         held = service if service is not None else await asyncio.to_thread(Service, settings)
         app.state.service = held
-        # a look for garbage among all that was imported and loaded stops every request for 0.1 s
+        # A look for garbage among all that was imported and loaded stops every request for 0.1 s.
         gc.collect()
         gc.freeze()
         held.on_reload = lambda result: metrics.reloads.labels(result).inc()

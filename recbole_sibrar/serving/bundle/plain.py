@@ -86,7 +86,7 @@ def _read_dict(kind: Any, value: object, place: str) -> dict[str, object]:
 
 
 def _is_integer(value: object) -> bool:
-    # in Python, True is an integer
+    # In Python, True is an integer.
     if isinstance(value, bool) or not isinstance(value, int):
         return False
     return -(1 << 63) <= value < 1 << 63

@@ -6,6 +6,7 @@ import ctypes
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -60,11 +61,8 @@ def read(folder: Path, verify: bool = True) -> Content:
 
 @contextmanager
 def _memory_given_back() -> Iterator[None]:
-    """Let Arrow take memory from the system, and give back what it has freed.
-
-    Arrow's own pools keep twice as much as a table needs. glibc keeps freed blocks as well, up to 32
-    megabytes each, until it is asked to trim them: 20 megabytes for 100,000 users with 50 items each.
-    """
+    """Let Arrow take memory from the system, and give back what it has freed."""
+    # Arrow's own pools keep twice as much as a table needs.
     earlier = pa.default_memory_pool()
     pa.set_memory_pool(pa.system_memory_pool())
     try:
@@ -73,6 +71,8 @@ def _memory_given_back() -> Iterator[None]:
         pa.set_memory_pool(earlier)
         earlier.release_unused()  # files are read through it nevertheless
         if os.name == "posix":
+            # glibc keeps freed blocks as well, up to 32 megabytes each, until it is asked to trim
+            # them: 20 megabytes for 100,000 users with 50 items each.
             trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc alone
             if trim is not None:
                 trim(0)
@@ -97,9 +97,8 @@ def _read(folder: Path, verify: bool) -> Content:
         sides[side] = _side(folder, manifest, side, tables[side], tensors, vocabularies[side])
 
     items = sides["item"]
-    histories = _read_file(
-        folder / TABLES["user"], lambda path: read_histories(path, len(items.tokens))
-    )
+    of_items = partial(read_histories, n_items=len(items.tokens))
+    histories = _read_file(folder / TABLES["user"], of_items)
     weights = _read_file(folder / WEIGHTS, _tensors)
     item_index = None
     if manifest.index:

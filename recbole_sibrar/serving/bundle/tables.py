@@ -22,7 +22,7 @@ _LIST = pa.large_list(pa.int32())
 _ROWS_A_BLOCK = 4096
 
 _BYTES_A_READ = 1 << 20
-"""Bytes to read at a time; without a limit Arrow reads all histories before it decodes the first."""
+"""Bytes to read at a time; else Arrow reads all histories before it decodes the first."""
 
 
 def read_parquet(path: Path) -> pa.Table:
@@ -69,9 +69,12 @@ def read_histories(path: Path, n_items: int) -> Histories:
         n_items: Number of items.
 
     Raises:
-        PortableModelError: The column is missing or of another type, or names items beyond those of the model.
+        PortableModelError: The column is missing or of another type, or names items beyond those of
+            the model.
     """
     with pq.ParquetFile(path, buffer_size=_BYTES_A_READ) as file:
+        # A file may have two columns of one name, which Arrow's look-up by name refuses with a text
+        # of its own.
         fields = [field for field in file.schema_arrow if field.name == HISTORY]
         if len(fields) != 1:
             raise PortableModelError(
@@ -79,7 +82,8 @@ def read_histories(path: Path, n_items: int) -> Histories:
             )
         _check_column(path, HISTORY, fields[0].type, _LIST, 0)
 
-        # filled in place: a list of blocks, and the array joined from it, would be in memory at once
+        # Filled in place: a list of blocks, and the array joined from it, would be in memory at
+        # once.
         items = np.empty(_count_values(file), dtype=np.int32)
         lengths = [np.zeros(1, dtype=np.int64)]
         n = 0
@@ -101,8 +105,12 @@ def read_histories(path: Path, n_items: int) -> Histories:
 
 def _count_values(file: pq.ParquetFile) -> int:
     """Count the items of all histories; an empty history counts as well."""
-    groups = (file.metadata.row_group(number) for number in range(file.metadata.num_row_groups))
-    columns = (group.column(number) for group in groups for number in range(group.num_columns))
-    return sum(
-        column.num_values for column in columns if column.path_in_schema.startswith(f"{HISTORY}.")
-    )
+    metadata = file.metadata
+    n = 0
+    for group in range(metadata.num_row_groups):
+        # Parquet stores a list by its elements, as a column with a longer path.
+        for place in range(metadata.num_columns):
+            column = metadata.row_group(group).column(place)
+            if column.path_in_schema.startswith(f"{HISTORY}."):
+                n += column.num_values
+    return n
