@@ -131,5 +131,6 @@ def gather_aggregate(
     if how == "mean":
         return gather_and_average(encoded, positions, mask)
 
+    # Only the mean has a gradient of its own, with fewer copies.
     views = gather_views(encoded, positions)
     return aggregate(views, mask, how), views

@@ -61,6 +61,7 @@ class CLCRec(MultimodalRecommender):
         sources: dict[Side, str],
     ) -> None:
         """Check that a side has content; see the base class."""
+        # The encoder of a side with content holds the free embeddings itself.
         for side, names in modalities.items():
             if ID in names and len(names) > 1:
                 allowed = "fields alone, or [id] alone; the free embedding is always there"

@@ -177,6 +177,7 @@ class CollaborativeContentEncoder(ConcatenationEncoder):
 
     def encode_training(self, entities: Tensor) -> Encoded:
         """Encode the occurrences of a batch; the views to contrast are the two embeddings."""
+        # Only entities with content go through the network, whose batch norm counts its rows.
         known, inverse = distinct(entities, self.n_entities)
         mask = self.availability[known]
         has_content = mask.any(1)

@@ -214,6 +214,7 @@ class EntityEncoder(nn.Module):
             The distinct cells, float ``[c, k]``, and the position of each cell among them, int64
             ``[n, m]``: 0 where the mask is False.
         """
+        # One number a cell: a batch repeats entities, and each cell is encoded once.
         n_cells = self.n_entities * len(self.modalities)
         all_cells = columns * self.n_entities + entities[:, None]  # [n, m]
         cells, inverse = distinct(all_cells[mask], n_cells)
@@ -304,6 +305,7 @@ class EntityEncoder(nn.Module):
         if draws_any:
             pair = torch.arange(fewest, device=used.device)
             encoded = used.index_fill(1, pair, True) & mask
+        # Cells outside of the aggregate and of the pair are not encoded at all.
         cells = self.encode_distinct(entities, columns, encoded, training=True)
         aggregated, views = gather_aggregate(*cells, used, self.config.aggregation)
         embeddings = fill_missing(aggregated, used.any(1), self.ranks)
@@ -324,6 +326,7 @@ class EntityEncoder(nn.Module):
         if not self.contrasts:
             return Encoded(fill_missing(embeddings, has_any, self.ranks))
 
+        # The pair is drawn from cells that the aggregate has encoded already.
         columns, mask = self.draw(entities, 2, self.central)
         views = gather_views(encoded, positions[inverse].gather(1, columns))
         embeddings = fill_missing(embeddings, mask.any(1), self.ranks)
@@ -351,6 +354,7 @@ class EntityEncoder(nn.Module):
         Returns:
             float ``[n_entities, k]`` (the padding row is zero), and that mean ``[k]``.
         """
+        # Block by block: the views of all entities at once may not fit the memory.
         ids = torch.arange(self.n_entities, device=self.availability.device)
         parts = [self.encode(part, columns) for part in torch.split(ids, block)]
         of_blocks, with_any = zip(*parts, strict=True)

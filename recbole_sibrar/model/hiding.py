@@ -80,5 +80,6 @@ def fill_missing(embeddings: Tensor, has_any: Tensor, ranks: Ranks | None = None
     if ranks is not None:
         sums = ranks.total(sums)
 
+    # A constant, as the embeddings were detached: nothing is learnt from missing values.
     mean = sums[:-1] / sums[-1].clamp(min=1)
     return torch.where(missing[:, None], mean, embeddings)

@@ -71,6 +71,7 @@ class EmbeddingLookup:
 
         self._n_looked_up = n
         embeddings, has_any = self.encoder.encode(entities)
+        # The mean takes an encoding of all entities: it is made when one is without any modality.
         if bool(has_any.all()):
             return embeddings
         return torch.where(has_any[:, None], embeddings, self._mean_embedding())

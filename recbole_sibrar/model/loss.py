@@ -66,6 +66,7 @@ def sampled_softmax_loss(positive: Tensor, negative: Tensor, n_items: int) -> Te
         >>> math.isclose(loss.item(), math.log(5), rel_tol=1e-6)
         True
     """
+    # Each negative stands for n_items / n items.
     corrected = negative + math.log(n_items / negative.shape[1])
     candidates = torch.cat([positive[:, None], corrected], dim=1)  # [batch, 1 + n]
     return (log_sum_exp(candidates, dim=1) - positive).mean()
@@ -170,6 +171,7 @@ def contrastive_loss(
         all_valid = torch.ones((1, len(first)), dtype=torch.bool, device=first.device)
         return info_nce_loss(first[None], second[None], all_valid, temperature)
 
+    # The mean of a process counts by its share of all valid occurrences.
     sets = (-1, size, first.shape[1])
     loss = info_nce_loss(first.view(sets), second.view(sets), valid.view(-1, size), temperature)
     return loss if ranks is None else loss * ranks.share(valid.sum())
@@ -266,6 +268,7 @@ class _InfoNCE(torch.autograd.Function):
     def forward(
         ctx: _InfoNCEContext, first: Tensor, second: Tensor, valid: Tensor, temperature: float
     ) -> Tensor:
+        # Plain dot products, as in [A]: the views are not brought to length 1.
         logits = (first @ second.transpose(1, 2)).div_(temperature)  # [sets, size, size]
         pairs = _valid_pairs(valid)
         if pairs is not None:

@@ -82,6 +82,7 @@ class MultimodalRecommender(GeneralRecommender):
         encoders, modalities = self._read_sides(config, dataset, tables)
         inspect_sides(dataset, tables, encoders, modalities, self.logger)
 
+        # A model may replace tables, which its encoders then read.
         self.prepare(config, tables)
         # In this order: each encoder draws its initial weights.
         self.user_encoder = self.make_encoder(encoders["user"], tables["user"], modalities["user"])
@@ -271,6 +272,7 @@ class MultimodalRecommender(GeneralRecommender):
 
     def _batch(self, interaction: Interaction) -> tuple[Tensor, Tensor]:
         """Users ``[batch]`` and items ``[batch, 1 + n]``: the positive, then its negatives."""
+        # RecBole repeats users and positives for each negative, block after block.
         n = self.settings.n_negatives
         rows = len(interaction[self.USER_ID])
         if rows % n:

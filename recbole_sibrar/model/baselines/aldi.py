@@ -153,6 +153,7 @@ class ALDI(DropoutNet):
         assert user.first is not None
         assert item.first is not None
 
+        # In training the encoders give the student's half, and the teacher's as a view.
         students = item.embeddings.view(*items.shape, -1)  # [batch, 1 + n, k]
         teachers = item.first.view(*items.shape, -1)
         student = torch.einsum("bnk,bk->bn", students, user.embeddings)

@@ -130,6 +130,7 @@ class ContentBaseline(GeneralRecommender):
     ) -> WeightByField:
         """Read the weight of each field: its own, that of its type, or that of all."""
         given: WeightByField = read_key(config, "modality_weights")
+        # A weight may be given for all fields of a type, so that a search can range over it.
         types: dict[str, str] = {}
         for side in self.content_sides:
             for block in self.blocks[side]:
@@ -236,6 +237,7 @@ class ContentBaseline(GeneralRecommender):
 
     def calculate_loss(self, interaction: Interaction) -> Tensor:
         """Return a loss of 0, as nothing is left to learn."""
+        # With a gradient, which RecBole's trainer asks for.
         return self.placeholder.sum()
 
     def predict(self, interaction: Interaction) -> Tensor:

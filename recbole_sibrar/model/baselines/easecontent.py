@@ -95,6 +95,7 @@ class EASEContent(ContentBaseline):
         profiles = self.profiles[users]
         inputs = profiles.toarray() if self.inner is None else np.asarray(profiles @ self.inner)
 
+        # Inputs of new users are predicted when they are scored: those of all would fill memory.
         is_new = ~self.trained["user"][users] & (users > 0)  # 0 is the padding
         if self.new_users is not None and is_new.any():
             inputs[is_new] = self.new_users.predict(users[is_new])

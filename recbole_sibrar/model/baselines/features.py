@@ -76,6 +76,7 @@ def content_blocks(
 def _unit_rows(
     table: ModalityTable, trained: torch.Tensor, scaling: str
 ) -> NDArray[np.float32] | csr_matrix:
+    # Labels that no training entity has tell nothing about interactions.
     table = with_known_labels(table, trained)
     available = table.available.numpy()
     if table.kind is ModalityKind.CATEGORICAL:

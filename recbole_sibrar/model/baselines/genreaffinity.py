@@ -56,6 +56,7 @@ class GenreAffinity(ContentBaseline):
 
     def score(self, users: NDArray[np.int64]) -> NDArray[np.floating[Any]]:
         """Score all items for some users; see the base class."""
+        # New users have no items: they get the affinities of all interactions together.
         affinities = (self.shares[users] @ self.labels).toarray()
         affinities[~self.trained["user"][users]] = self.mean_affinity
         return np.asarray((self.labels @ affinities.T).T)

@@ -101,6 +101,7 @@ class ContentRegression:
 
     def fit(self, targets: NDArray[np.floating[Any]] | csr_matrix) -> ContentRegression:
         """Fit the targets of the known entities, ``[n, c]``."""
+        # Unpenalised: without content in common, the prediction is the mean and not 0.
         self.mean = np.asarray(targets.mean(axis=0), dtype=np.float64).ravel()
 
         if self.root is None:

@@ -77,6 +77,7 @@ class ContentFactorEncoder(EntityEncoder):
         Returns:
             float ``[n, 2 * n_factors + 1]``: free factors, factors of the content, bias.
         """
+        # Zeros stand for a missing modality: a new item has no free factors and no bias of its own.
         free = content = torch.zeros(len(entities), self.n_factors + 1, device=entities.device)
         for column, name in enumerate(self.modalities):
             chosen = mask[:, column]

@@ -109,6 +109,7 @@ class MLP(nn.Sequential):
             input: The rows.
             shared: Weights of the rows in batch norm, where several processes share the batch.
         """
+        # nn.Sequential hands on one argument only.
         for layer in self:
             input = layer(input, shared) if isinstance(layer, BatchNorm) else layer(input)
         return input

@@ -115,6 +115,7 @@ class _GatherAndAverage(torch.autograd.Function):
     def forward(
         ctx: Any, encoded: Tensor, positions: Tensor, weights: Tensor
     ) -> tuple[Tensor, ...]:
+        # A view reads one column: transposed, its positions stand side by side.
         columns = positions.t().contiguous()
         ctx.save_for_backward(columns, weights)
         # Views without a gradient come as None, not as zeros of their size.

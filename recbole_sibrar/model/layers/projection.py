@@ -67,6 +67,7 @@ class Projection(nn.Sequential):
             layers.append(_first_layer(table, sizes[0], scaling, landmarks, labels_by_root))
         if hidden_sizes:
             layers += [make_activation(activation), MLP(sizes, activation=activation)]
+        # Embeddings of categories and labels have none in the published code of [A].
         if last_activation != "none" and table.kind in _ACTIVATED:
             layers.append(make_activation(last_activation))
         super().__init__(*layers)

@@ -115,6 +115,7 @@ def statistics(table: ModalityTable, trained: Tensor) -> tuple[Tensor, Tensor]:
         >>> statistics(table, torch.tensor([False, True, True, False]))
         (tensor([2.]), tensor([1.]))
     """
+    # Of training entities alone: held-out ones must not take part in the scaling.
     entities = (table.available & trained).nonzero().flatten()
     count = max(len(entities), 1)
     total = torch.zeros(table.size, dtype=torch.float64)

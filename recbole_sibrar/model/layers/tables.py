@@ -124,6 +124,7 @@ class BagLayer(Table):
 
     def forward(self, rows: Tensor) -> Tensor:
         """Pool the labels of the entities ``rows``."""
+        # An empty bag has the mean 0.
         indices, starts, sizes = gather_bags(self.indices, self.offsets, rows)
         if self.bias is None:
             return functional.embedding_bag(indices, self.embedding.weight, starts, mode="mean")

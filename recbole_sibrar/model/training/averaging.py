@@ -59,6 +59,7 @@ class WeightAverage(nn.Module):
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
         """Move the average towards the weights of the model, once for each training step."""
+        # A buffer, so that a resumed run goes on counting.
         self.n_updates += 1
         n = int(self.n_updates)
         kept = min(self.decay, (1 + n) / (_WARM_UP + n))
