@@ -66,8 +66,7 @@ def chosen_modalities(
             allowed = f"any of {known}, the {side} modalities that the model encodes"
             refuse("modalities", name, f"{allowed}{nearest(name, encoder.modalities)}")
 
-    evaluated = [encoder.modalities[column] for column in encoder.eval_columns]
-    names = tuple(modalities or evaluated)
+    names = tuple(modalities or encoder.eval_modalities)
     if len(names) < 2:
         refuse(
             f"{side} modalities",

@@ -39,7 +39,7 @@ def stand_in_warnings(model: object, loader: LoaderLike) -> Iterator[str]:
         without = encoder.without().cpu().numpy()
         n = int(without[evaluated].sum())
         if n:
-            names = ", ".join(encoder.modalities[column] for column in encoder.eval_columns)
+            names = ", ".join(encoder.eval_modalities)
             who = "test users" if side == "user" else "candidate items"
             yield (
                 f"{n} of {len(evaluated)} {who} have none of the modalities {names}; they were "

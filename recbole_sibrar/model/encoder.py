@@ -126,6 +126,11 @@ class EntityEncoder(nn.Module):
         return self.config.contrastive == "central" and len(self.modalities) > 1
 
     @property
+    def eval_modalities(self) -> tuple[str, ...]:
+        """Modalities that entities are scored by."""
+        return tuple(self.modalities[column] for column in self.eval_columns)
+
+    @property
     def contrasts(self) -> bool:
         """True with a contrastive loss on this side, which needs two modalities at least."""
         return self.config.contrastive != "none" and len(self.modalities) > 1

@@ -183,7 +183,7 @@ class MultimodalRecommender(GeneralRecommender):
     def _log_entities_without(self) -> None:
         for encoder in (self.user_encoder, self.item_encoder):
             if n_without := encoder.count_without():
-                names = ", ".join(encoder.modalities[column] for column in encoder.eval_columns)
+                names = ", ".join(encoder.eval_modalities)
                 self.logger.info(
                     f"{n_without} of {encoder.n_entities - 1} {encoder.config.side}s have none of "
                     f"the modalities {names}; they get the mean of the training embeddings"

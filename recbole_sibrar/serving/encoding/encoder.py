@@ -184,8 +184,7 @@ class SideEncoder:
     @property
     def modalities(self) -> tuple[str, ...]:
         """Modalities that an embedding is made of."""
-        names = self.encoder.modalities
-        return tuple(names[column] for column in self.encoder.eval_columns)
+        return self.encoder.eval_modalities
 
     @property
     def aggregation(self) -> str | None:
