@@ -173,7 +173,8 @@ def _reader(path: Path) -> _Reader:
 
 
 def _parquet_names(path: Path) -> list[str]:
-    return [str(name) for name in parquet.read_schema(path).names]
+    names: list[str] = parquet.read_schema(path).names
+    return names
 
 
 def _parquet(path: Path, columns: list[str]) -> pd.DataFrame:

@@ -70,14 +70,21 @@ def _npz(path: Path, name: str) -> Blocks:
                 "np.savez writes"
             )
         with archive:
-            arrays = {key: archive[key] for key in archive.files}
+            arrays = dict(archive)
     except DataError:
         raise
     except (OSError, ValueError, BadZipFile, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read: {error}") from None
 
-    lists = [array for array in arrays.values() if array.ndim == 1]
-    matrices = {key: array for key, array in arrays.items() if array.ndim == 2}
+    lists = []
+    matrices = {}
+    for key, array in arrays.items():
+        if array.ndim == 1:
+            lists.append(array)
+        elif array.ndim == 2:
+            matrices[key] = array
+
+    # Several modalities may share a file.
     if len(matrices) > 1 and name in matrices:
         matrices = {name: matrices[name]}
     if len(lists) != 1 or len(matrices) != 1:
