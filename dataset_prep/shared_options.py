@@ -77,6 +77,7 @@ def _add_paths(parser: argparse.ArgumentParser, name: str) -> None:
         required=True,
         help="folder for the data set's folder: data_path",
     )
+
     add(
         "--dataset",
         metavar="NAME",

@@ -69,6 +69,7 @@ def _encode(args: argparse.Namespace, job: Job) -> None:
     note = notes_of(args.command)
     work = job.prepare(args, choose_device(args.device))
 
+    # float32 [n, d]
     vectors = encode(work.task, work.vectors_from, note)
     without_vector = finish(work.task, vectors)
 

@@ -48,6 +48,7 @@ def read_content(
     Raises:
         DataError: The file cannot be read, lacks a column, or an id is missing or occurs twice.
     """
+    # The names first: the columns to read depend on them.
     names_of, read = _reader(path)
 
     try:

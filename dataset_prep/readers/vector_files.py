@@ -147,6 +147,8 @@ def _aligned(path: Path, keys: NDArray[Any], matrix: NDArray[Any]) -> Blocks:
         )
     if matrix.dtype.kind not in "fiu":
         raise DataError(f"{path}: found vectors of type {matrix.dtype}, allowed are numbers")
+
+    # Blocks of a mapped matrix are read from the disk one by one.
     for start in range(0, len(keys), _ROWS):
         yield keys[start : start + _ROWS], np.asarray(matrix[start : start + _ROWS])
 
@@ -172,6 +174,7 @@ def _keys(path: Path, ids: NDArray[Any]) -> NDArray[Any]:
 
 def _parquet(path: Path) -> Blocks:
     try:
+        # Batches, since a file of vectors can be larger than memory.
         for batch in parquet.ParquetFile(path).iter_batches(_ROWS):
             ids, *columns = batch.columns
             keys = np.array(ids.cast(pa.string()).to_pylist(), dtype=object)

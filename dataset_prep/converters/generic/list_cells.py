@@ -52,6 +52,8 @@ def parse_list(cell: str) -> CellList | None:
     inner = text[1:-1]
     if _ONLY_NUMBERS.fullmatch(inner):
         elements = re.sub(r"[,;]", " ", inner).split()
+
+        # Dates and version numbers consist of the same signs.
         return CellList(elements, True) if all(map(_NUMBER.fullmatch, elements)) else None
 
     # The most exact form first: Python's holds most of JSON's, and almost all is a bare list.

@@ -36,6 +36,7 @@ def read(input_path: Path, link: str) -> RawData:
     Raises:
         DataError: A file is missing, or a line has another form than GroupLens describes.
     """
+    # GroupLens describes the files in the archive's README: no header, columns between ::.
     inter = _interactions(_table(input_path / "ratings.dat", _RATINGS, link))
     users = _by_id(_table(input_path / "users.dat", _USERS, link))
     movies = _by_id(_table(input_path / "movies.dat", _MOVIES, link))
