@@ -26,7 +26,7 @@ __all__ = ["identify", "load_checkpoint", "load_trusted"]
 
 def identify(file: str) -> tuple[str, int, int] | None:
     """Identity of a file's content: path, time of the last change and size; None without a file."""
-    # A look at the content would read gigabytes.
+    # Not by content: a checkpoint can have gigabytes.
     try:
         state = os.stat(file)
     except OSError:

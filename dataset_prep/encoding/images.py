@@ -110,7 +110,7 @@ def _images_of_folder(folder: Path) -> pd.Series:
 
 def _state(path: str) -> str:
     """Describe the state of an image by path, size and time."""
-    # Not by content: the images would be read twice, which takes longer than small networks.
+    # Not by content: every image would be read twice.
     try:
         state = Path(path).stat()
     except OSError:

@@ -107,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
     output = Path(options.output)
     settings, runs = _plan(args, options, output)
 
-    # Before anything is trained: a wrong metric would end the command after hours.
+    # Before anything is trained: a wrong metric would end the command after all of it.
     metric = _metric(options.metric, runs[0].configuration)
     shared.output_folder(options.output)
     try:

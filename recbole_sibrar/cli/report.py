@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--figures", metavar="DIR", type=Path, help="write the figures as PDF and PNG there"
     )
 
-    # Both load the models again and take minutes: not without an option.
+    # Both load the models again: only on request.
     parser.add_argument(
         "--missing", action="store_true", help="evaluate the checkpoints with missing modalities"
     )

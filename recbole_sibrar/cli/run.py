@@ -118,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
     from recbole_sibrar.quick_start.run.configuration import try_configuration
     from recbole_sibrar.trainer.interruption import let_sigterm_end_this_process
 
-    # Before the training: a folder that cannot be written would be found after hours.
+    # Before the training: at its end a folder that cannot be written is no use.
     if options.export:
         from recbole_sibrar.serving.bundle.writing import check_place
 

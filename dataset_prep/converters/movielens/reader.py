@@ -59,7 +59,7 @@ def _table(path: Path, names: Sequence[str], link: str) -> Table:
     if not path.is_file():
         raise DataError(f"--input_path: there is no file {path}; unpack {link}")
 
-    # The titles have accents, and the files are older than UTF-8.
+    # GroupLens writes the titles, some with accents, in Latin-1.
     return read_text(path, "::", names, encoding="latin-1")
 
 

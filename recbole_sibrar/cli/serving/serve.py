@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="start without comparing the model's files with their checksums",
     )
 
-    # Limits of a request: without them one of millions of users would stop the server.
+    # Limits of a request: without them a single one could use up the memory.
     parser.add_argument(
         "--max-body", metavar="BYTES", default="1048576", help="largest body (default: %(default)s)"
     )
