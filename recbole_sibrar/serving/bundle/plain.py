@@ -79,8 +79,9 @@ def _read_dict(kind: Any, value: object, place: str) -> dict[str, object]:
 
 
 def _is_integer(value: object) -> bool:
-    is_integer = isinstance(value, int) and not isinstance(value, bool)
-    return is_integer and -(1 << 63) <= value < 1 << 63
+    if not isinstance(value, int) or isinstance(value, bool):
+        return False
+    return -(1 << 63) <= value < 1 << 63
 
 
 def _is_number(value: object) -> bool:
