@@ -37,12 +37,14 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--connections", type=int, default=4, help="connections of the second part")
     parser.add_argument("--index", help="approximate search: hnsw or ivf (default: exact)")
+    parser.add_argument("--folder", type=Path, help="keeps the model; else it is temporary")
     parser.set_defaults(encoded=1)
     args = parser.parse_args()
 
     with TemporaryDirectory() as home:
-        folder = Path(home) / "random.sibrar"
-        serving.make_model(folder, args)
+        folder = args.folder or Path(home) / "random.sibrar"
+        if not folder.exists():
+            serving.make_model(folder, args)
         rows = measure(folder, args)
 
     print(common.machine(int(os.environ.get("OMP_NUM_THREADS", "0")) or os.cpu_count()))

@@ -229,13 +229,12 @@ def single(folder: Path, args: argparse.Namespace) -> list[list[str]]:
     ]
     if args.index:
         state = model._state
-        exact = Catalogue.of(state.users.new_tensor(state.catalogue.base))
+        exact = Catalogue.of(state.catalogue.base)
         few = users[: min(200, args.users)]
         seen = [state.seen(int(user[1:])) for user in few]
-        best = exact.rank(state.users[: len(few)], K, seen).numbers
-        found = model.recommend(few, k=K)
-        if len(few) > 32:  # as many at a time as an index is used for
-            found = [set(model.recommend([user], k=K)["item"]) for user in few]
+        best = exact.rank(state.users.values[: len(few)], K, seen).numbers
+        # one user at a time: for many at once the search is exact
+        found = [set(model.recommend([user], k=K)["item"]) for user in few]
         shares = [
             len({f"i{n}" for n in row} & one) / K for row, one in zip(best, found, strict=True)
         ]

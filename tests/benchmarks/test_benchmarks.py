@@ -121,6 +121,17 @@ def test_record_of_a_checkpoint_is_measured(tmp_path: Path) -> None:
     assert 9 < float(rows[0]["of them record"]) < 20
 
 
+@pytest.mark.slow
+@pytest.mark.processes
+def test_portable_model_with_an_index(tmp_path: Path) -> None:
+    options = "--items 900 --users 60 --requests 5 --encoded 40 --index ivf --parts start,single"
+    rows = rows_of("serving.py", options, tmp_path)
+    values = {(row["part"], row["measure"]): float(row["value"]) for row in rows}
+    embeddings = (900 + 60) * 64 * 4 / 1e6
+    assert values["start", "MB of embeddings"] == pytest.approx(embeddings, abs=0.5)
+    assert 0.9 <= values["single", "recall@20 of the exact result"] <= 1
+
+
 def test_recboles_sampler_is_measured_alone(load: Any) -> None:
     extended = AbstractSampler.sample_by_key_ids
     with load("negative_sampling").without_plugin():

@@ -207,6 +207,7 @@ def test_wrong_options(
         ("a.parquet", "PAR1", "a.parquet: cannot be read"),
         ("a.txt", "", "allowed is .item, .user, .tsv, .csv, .parquet, .jsonl"),
         ("a.csv", "", "a.csv: cannot be read"),
+        ("a.jsonl", '{"item_id": "x\\ny"}\n', "found the id 'x\\ny' with a line break"),
     ],
 )
 def test_wrong_files(

@@ -87,10 +87,10 @@ def _resolved(
         raise DataError(
             f"users[{place}]: '{token}' is unknown and comes with neither history nor fields"
         )
-    return _new_user(user, place)
+    return _new_user(user, f"users[{place}]")
 
 
-def _new_user(user: NewUser, place: int) -> dict[str, Any]:
+def _new_user(user: NewUser, place: str) -> dict[str, Any]:
     """Make the fields of a new user.
 
     Raises:
@@ -99,15 +99,12 @@ def _new_user(user: NewUser, place: int) -> dict[str, Any]:
     fields = dict(user.fields)
     if INTERACTIONS in fields:
         raise DataError(
-            f"users[{place}].fields: found '{INTERACTIONS}', allowed are fields; clicks stand in "
-            "history"
+            f"{place}.fields: found '{INTERACTIONS}', allowed are fields; clicks stand in history"
         )
     if user.history:
         fields[INTERACTIONS] = user.history
     if not fields:
-        raise DataError(
-            f"users[{place}]: found neither history nor fields, one of which a new user needs"
-        )
+        raise DataError(f"{place}: found neither history nor fields, one of which a new user needs")
     return fields
 
 
@@ -241,7 +238,7 @@ def _explained_user(look_ups: LookUps, user: str | NewUser, place: int) -> str |
         return user
     if user.id is not None and look_ups.knows("user", user.id):
         return user.id
-    return _new_user(user, place)
+    return _new_user(user, f"pairs[{place}].user")
 
 
 def _at(place: int, compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:

@@ -27,12 +27,15 @@ _FOLLOW_SECONDS = 0.5
 """Seconds between two looks for a reload that another worker was asked for."""
 
 
-def create_app(settings: ServerSettings, service: Service | None = None) -> FastAPI:
+def create_app(
+    settings: ServerSettings, service: Service | None = None, owns_process: bool = False
+) -> FastAPI:
     """Make the application.
 
     Args:
         settings: Settings of the server.
         service: The model in service; None to load it at the start.
+        owns_process: True if the process does nothing else. Objects of the start then stay until its end.
 
     Raises:
         ConfigError: The token cannot be read.
@@ -43,9 +46,10 @@ def create_app(settings: ServerSettings, service: Service | None = None) -> Fast
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         held = service if service is not None else await asyncio.to_thread(Service, settings)
         app.state.service = held
-        # A look for garbage among all that was imported and loaded stops every request for 0.1 s.
-        gc.collect()
-        gc.freeze()
+        if owns_process:
+            # A look for garbage among all that was loaded stops every request for 0.1 s.
+            gc.collect()
+            gc.freeze()
         held.on_reload = lambda result: metrics.reloads.labels(result).inc()
         # By default 40 requests are worked on at a time.
         current_default_thread_limiter().total_tokens = _threads()

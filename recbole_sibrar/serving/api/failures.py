@@ -29,6 +29,9 @@ _LONGEST = 400
 _TAGS = frozenset({"text", "list", "object"})
 """Tags of unions, which pydantic puts into the place of an error."""
 
+_UNREADABLE = "There was an error parsing the body"
+"""FastAPI's message for JSON at which the reader itself fails."""
+
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "The body is no JSON"},
     404: {"model": Problem, "description": "A user or item is unknown"},
@@ -71,6 +74,8 @@ def _answer(status: int) -> Any:
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
+    if error.status_code == 400 and error.detail == _UNREADABLE:
+        return problem(400, "body: no JSON: it is nested too deeply, or has a number too long")
     return problem(error.status_code, str(error.detail), error.headers)
 
 
@@ -97,8 +102,9 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     # A whole object, or a long text, would hide the message.
     given = first.get("input")
     is_short = isinstance(given, (str, int, float, bool)) and len(repr(given)) < 80
-    found = f"found {given!r}, " if is_short else ""
-    return problem(422, f"{place}: {found}{message[:1].lower()}{message[1:]}")
+    if is_short and not message.startswith("found"):
+        return problem(422, f"{place}: found {given!r}, {message[:1].lower()}{message[1:]}")
+    return problem(422, f"{place}: {message[:1].lower()}{message[1:]}")
 
 
 def _place(location: Sequence[str | int]) -> str:

@@ -79,7 +79,7 @@ def launch(settings: ServerSettings, host: str, port: int, workers: int) -> int:
     if workers == 1:
         from recbole_sibrar.serving.api.application import create_app
 
-        app = create_app(settings, Service(settings))
+        app = create_app(settings, Service(settings), owns_process=True)
         config = uvicorn.Config(app, **options)  # type: ignore[arg-type]
         server = uvicorn.Server(config)
         server.run(sockets=[_bound(config)])
@@ -146,7 +146,7 @@ def from_environment() -> FastAPI:
     from recbole_sibrar.serving.api.application import create_app
 
     _set_up_process()
-    return create_app(ServerSettings.from_text(os.environ[_SETTINGS]))
+    return create_app(ServerSettings.from_text(os.environ[_SETTINGS]), owns_process=True)
 
 
 def _set_up_process() -> None:

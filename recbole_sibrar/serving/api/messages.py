@@ -81,6 +81,19 @@ def _token(value: object) -> object:
     return check_plain(value)
 
 
+def _count(value: object) -> object:
+    """Refuse texts and truth values, which pydantic takes for numbers."""
+    if isinstance(value, (str, bool)):
+        raise ValueError("allowed is an integer")
+    return value
+
+
+Count = Annotated[int, BeforeValidator(_count), Field(ge=1)]
+"""Number of results."""
+
+Switch = Annotated[bool, Field(strict=True)]
+"""True or false."""
+
 Token = Annotated[str, BeforeValidator(_token), Field(max_length=512)]
 """Id of a user or item."""
 
@@ -131,13 +144,13 @@ class RecommendRequest(_Request):
 
     users: list[User] = Field(min_length=1)
     """Users."""
-    k: int = Field(10, ge=1)
+    k: Count = 10
     """Number of items for each."""
     filter: ItemFilter | None = None
     """Items that may be recommended."""
     candidates: list[Token] | None = None
     """Ids of the items that compete; null for all."""
-    exclude_seen: bool = True
+    exclude_seen: Switch = True
     """Leave out the items that a user already has."""
     on_unknown: Literal["error", "popular", "new"] = "error"
     """Unknown ids: an error, the most popular items, or a new user by history and fields."""
@@ -153,7 +166,7 @@ class SimilarRequest(_Request):
 
     items: list[Item] = Field(min_length=1)
     """Items, known or new."""
-    k: int = Field(10, ge=1)
+    k: Count = 10
     """Number of similar items for each."""
     modalities: Annotated[list[Text], Field(min_length=1)] | None = None
     """Modalities to compare; null for all."""
@@ -166,9 +179,9 @@ class AudienceRequest(_Request):
 
     items: list[Item] = Field(min_length=1)
     """Items, known or new."""
-    k: int = Field(100, ge=1)
+    k: Count = 100
     """Number of users for each."""
-    exclude_seen: bool = True
+    exclude_seen: Switch = True
     """Leave out the users who have the item already."""
 
 

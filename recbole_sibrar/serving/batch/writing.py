@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -165,7 +165,9 @@ def _numpy(path: Path, ids: Path) -> Iterator[Write]:
             matrix.write(vectors.tobytes())
             n += len(vectors)
             size = vectors.shape[1]
-            lines.writelines(f"{token}\n" for token in frame.iloc[:, 0])
+            tokens = frame.iloc[:, 0]
+            _check_lines(tokens)
+            lines.writelines(f"{token}\n" for token in tokens)
 
         yield write
 
@@ -175,3 +177,13 @@ def _numpy(path: Path, ids: Path) -> Iterator[Write]:
         matrix.seek(0)
         prefix = b"\x93NUMPY\x01\x00" + (header - 10).to_bytes(2, "little")
         matrix.write(prefix + description.ljust(header - 11).encode() + b"\n")
+
+
+def _check_lines(tokens: Iterable[str]) -> None:
+    """Refuse ids that take more than a line: the ids after them would belong to other vectors."""
+    for token in tokens:
+        if "\n" in token or "\r" in token:
+            raise DataError(
+                f"--output: found the id {token!r} with a line break, which a text file of ids cannot hold; "
+                "allowed is the suffix .parquet or .jsonl"
+            )

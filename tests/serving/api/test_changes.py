@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gc
 import re
 import sqlite3
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -316,3 +318,16 @@ def test_start_without_checksums(settings: ServerSettings, folder: Path) -> None
     with TestClient(create_app(replace(settings, verify=False))) as client:
         assert competing(client) == FILMS
         assert client.post("/reload", headers=AUTHORIZED).status_code == 409
+
+
+def test_the_earlier_model_is_freed(client: TestClient) -> None:
+    """Without a search for garbage, which leaves out what was there at the start of a server."""
+    service = client.app.state.service
+    earlier = weakref.ref(service.current().recommender)
+    competing(client)
+    gc.disable()
+    try:
+        service.reload()
+        assert earlier() is None
+    finally:
+        gc.enable()

@@ -128,6 +128,50 @@ def test_deep_nesting(client: TestClient) -> None:
         check(client, "/recommend", opening * 20_000)
 
 
+@pytest.mark.parametrize(
+    ("path", "content", "message"),
+    [
+        (
+            "/recommend",
+            "[" * 50_000,
+            "body: no JSON: it is nested too deeply, or has a number too long",
+        ),
+        ("/recommend", '{"users": ["ann"], "k": ' + "9" * 9000 + "}", "a number too long"),
+        ("/recommend", '{"users": ["ann"], "k": true}', "k: found True, allowed is an integer"),
+        ("/recommend", '{"users": ["ann"], "k": "5"}', "k: found '5', allowed is an integer"),
+        ("/recommend", '{"users": ["ann"], "k": 1e400}', "k: found inf"),
+        ("/recommend", '{"users": ["ann"], "exclude_seen": "yes"}', "exclude_seen: found 'yes'"),
+        ("/recommend", '{"users": [NaN]}', "users[0]: found nan, allowed are finite numbers"),
+        ("/recommend", '{"users": ["\\ud800"]}', "users[0]: found half of a surrogate pair"),
+        ("/recommend", '{"users": [{"history": [], "fields": {}}]}', "users[0]: found neither"),
+        ("/recommend", '{"users": []}', "users: list should have at least 1 item"),
+        (
+            "/recommend",
+            '{"users": ["' + "x" * 600 + '"]}',
+            "users[0]: value should have at most 512",
+        ),
+        ("/recommend", '{"users": ["ann"], "filter": "yaer > 3"}', "did you mean 'year'"),
+        (
+            "/recommend",
+            '{"users": ["ann"], "filter": "year >"}',
+            "filter 'year >': it cannot be read",
+        ),
+        ("/recommend", '{"users": ["ann"], "kk": 3}', "kk: there is no such key; did you mean 'k'"),
+        ("/similar", '{"items": [{"year": 1e999}]}', "items[0].year: found inf"),
+        ("/similar", '{"items": [{"yaer": 1}]}', "did you mean 'year'"),
+        ("/audience", '{"items": [{}]}', "items[0]: items: found none of"),
+        ("/explain", '{"pairs": [{"user": {}, "item": "dune"}]}', "pairs[0].user: found neither"),
+        ("/items", '{"items": [{"item_id": ""}]}', "items[0].item_id: found ''"),
+    ],
+)
+def test_one_clear_message(client: TestClient, path: str, content: str, message: str) -> None:
+    method = "PUT" if path == "/items" else "POST"
+    sent = {"Content-Type": "application/json", **AUTHORIZED}
+    answer = client.request(method, path, content=content, headers=sent)
+    assert answer.status_code in (400, 422)
+    assert message in answer.json()["detail"]
+
+
 @QUIET
 @given(start=st.text(max_size=20), limit=st.integers() | st.text(max_size=3))
 def test_any_search(client: TestClient, start: str, limit: object) -> None:
