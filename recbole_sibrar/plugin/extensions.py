@@ -1,7 +1,7 @@
 """Table of all extensions of RecBole, in the order of their application.
 
-An extension is called with the original function first. Several extensions of one function lie around each other. A
-later one is called first, and its original is the earlier one.
+An extension is called with the original function first. Several extensions of one function lie
+around each other. A later one is called first, and its original is the earlier one.
 """
 
 from __future__ import annotations
