@@ -20,6 +20,12 @@ __all__ = ["Top", "collect_batch", "find_best", "needs_best", "rank_sums", "tail
 _OF_BEST = ("rec.items", "rec.topk")
 _OTHER_NEEDS = ("rec.score", "data.label")
 
+_BLOCK = 512
+"""Scores in a block of a large catalogue."""
+
+_LARGE = 1 << 16
+"""Number of items from which on a row is searched by blocks."""
+
 
 class Top(NamedTuple):
     """The best items of each row."""
@@ -52,10 +58,46 @@ def find_best(scores: Tensor, k: int, empty_places: bool) -> Top:
     """
     # torch.topk's own message about too few items names no key; item 0 is RecBole's padding item.
     check_cutoffs([k], scores.shape[1] - 1)
-    values, items = torch.topk(scores, k, dim=-1)
+    values, items = _find_by_blocks(scores, k) if _has_many_blocks(scores, k) else _find(scores, k)
     if empty_places:
         items = items.masked_fill(values == -torch.inf, 0)
     return Top(values, items)
+
+
+def _find(scores: Tensor, k: int) -> Top:
+    return Top(*torch.topk(scores, k, dim=-1))
+
+
+def _has_many_blocks(scores: Tensor, k: int) -> bool:
+    """Tell if the best blocks of a row are a small part of it; a GPU looks through all of it at once."""
+    is_large = scores.shape[1] >= _LARGE and scores.shape[1] // _BLOCK > 4 * k
+    return is_large and scores.device.type == "cpu"
+
+
+def _find_by_blocks(scores: Tensor, k: int) -> Top:
+    """Find the best items of each row in a fraction of the time of ``torch.topk``, with the same result.
+
+    The k + 1 best scores of a row are in the k + 1 blocks with the highest maxima. Equal scores are in an order of
+    torch's own, so that it is asked about rows with such a score.
+    """
+    n_rows, n_items = scores.shape
+    end = n_items // _BLOCK * _BLOCK
+    blocks = scores[:, :end].unflatten(1, (-1, _BLOCK))
+    chosen = blocks.amax(2).topk(k + 1, dim=1).indices  # [b, k + 1]
+
+    of_chosen = blocks.gather(1, chosen[:, :, None].expand(-1, -1, _BLOCK)).flatten(1)
+    items = (chosen[:, :, None] * _BLOCK + torch.arange(_BLOCK)).flatten(1)
+    rest = torch.arange(end, n_items).expand(n_rows, -1)
+    found = torch.cat((of_chosen, scores[:, end:]), dim=1).topk(k + 1, dim=1)
+    best = torch.cat((items, rest), dim=1).gather(1, found.indices)
+    top = Top(found.values[:, :k].clone(), best[:, :k].clone())
+
+    # Not "equal": no order is certain with NaN either.
+    is_certain = (found.values[:, :-1] > found.values[:, 1:]).all(1)
+    if not bool(is_certain.all()):
+        others = _find(scores[~is_certain], k)
+        top.values[~is_certain], top.items[~is_certain] = others.values, others.items
+    return top
 
 
 def needs_best(collector: Collector) -> bool:

@@ -15,6 +15,7 @@ from recbole.evaluator.metrics import TailPercentage
 from recbole.utils import InputType
 from scipy.stats import rankdata
 
+from recbole_sibrar.evaluator import ranking
 from recbole_sibrar.evaluator.ranking import (
     collect_batch,
     find_best,
@@ -107,3 +108,47 @@ def test_full_sort_batches_equal_recbole(make_model: Callable[..., Any]) -> None
     for one, other in zip((*history, rows, items), (*expected_history, *expected), strict=True):
         assert one.dtype == other.dtype
         assert torch.equal(one, other)
+
+
+def many_scores(kind: str) -> torch.Tensor:
+    """Scores of a catalogue that is searched by blocks, with a rest behind the last one."""
+    scores = torch.randn(6, 70_001)
+    if kind == "equal scores":
+        scores = scores.round(decimals=1)
+    elif kind == "few candidates":
+        scores[1:4, 4:] = -torch.inf
+    elif kind == "neighbours":
+        scores[:, 1000:1020] += 100
+    elif kind == "best ones in the rest":
+        scores[:, -5:] += 100
+    elif kind == "not a number":
+        scores[2, [7, 69_000]] = torch.nan
+    return scores
+
+
+@pytest.mark.parametrize("k", [1, 10, 30])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "different",
+        "equal scores",
+        "few candidates",
+        "neighbours",
+        "best ones in the rest",
+        "not a number",
+    ],
+)
+def test_blocks_have_the_result_of_torch(kind: str, k: int) -> None:
+    scores = many_scores(kind)
+    expected = torch.topk(scores, k, dim=-1)
+    found = find_best(scores, k, empty_places=False)
+    assert torch.equal(found.values.nan_to_num(9e9), expected.values.nan_to_num(9e9))
+    assert torch.equal(found.items, expected.indices)
+
+
+def test_large_rows_are_searched_by_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched = []
+    monkeypatch.setattr(ranking, "_find", lambda scores, k: searched.append(scores.shape))
+    scores = many_scores("different")
+    find_best(scores, 10, empty_places=False)
+    assert not searched

@@ -21,42 +21,53 @@ AVX512 = {**X86, "amx_bf16": False, "avx512_bf16": False}
 
 
 @pytest.mark.parametrize(
-    ("capabilities", "expected"),
+    ("capabilities", "width", "expected"),
     [
-        (AMX, ""),
-        (AVX512_BF16, "1.3 times"),
-        (AVX512, "2.9 times"),
-        ({"architecture": "aarch64", "bf16": True}, ""),
-        ({}, ""),
+        (AMX, 128, ""),
+        (AMX, 127, "1.2 times"),
+        (AVX512_BF16, 512, "1.3 times"),
+        (AVX512, 64, "2.9 times"),
+        ({"architecture": "aarch64", "bf16": True}, 64, ""),
+        ({}, 64, ""),
     ],
 )
-def test_slower_processors(capabilities: dict[str, object], expected: str) -> None:
-    assert slower_in_bfloat16(capabilities) == expected
+def test_slower_processors(capabilities: dict[str, object], width: int, expected: str) -> None:
+    assert slower_in_bfloat16(capabilities, width) == expected
 
 
 @pytest.mark.parametrize(
-    ("capabilities", "enabled", "n_warnings"),
-    [(AVX512_BF16, True, 1), (AVX512_BF16, False, 0), (AMX, True, 0)],
+    ("capabilities", "width", "enabled", "said"),
+    [
+        (AVX512_BF16, 16, True, ["without AMX, where steps in bfloat16 take about 1.3 times"]),
+        (AVX512_BF16, 16, False, []),
+        (AMX, 16, True, ["with layers as narrow as these, where steps in bfloat16 take about 1.2"]),
+        (AMX, 128, True, []),
+    ],
 )
 def test_training_warns_once(
     make_model: MakeModel,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     capabilities: dict[str, object],
+    width: int,
     enabled: bool,
-    n_warnings: int,
+    said: list[str],
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
-    config, model, train, *_ = make_model(enable_amp=enabled, epochs=1)
+    config, model, train, *_ = make_model(
+        enable_amp=enabled, epochs=1, branch_hidden_sizes=[width], modality_size=16
+    )
     trainer = Trainer(config, model)
 
     with caplog.at_level(logging.WARNING):
         trainer.fit(train, saved=False)
         trainer.fit(train, saved=False)
 
-    said = [line for line in caplog.messages if line.startswith("enable_amp: found True on a CPU")]
-    assert len(said) == n_warnings
-    assert all("1.3 times as long as in float32; leave it out" in line for line in said)
+    start = "enable_amp: found True on a CPU "
+    found = [line for line in caplog.messages if line.startswith(start)]
+    assert len(found) == len(said)
+    assert all(line.startswith(start + one) for line, one in zip(found, said, strict=True))
+    assert all(line.endswith("as long as in float32; leave it out") for line in found)
 
 
 def test_torch_that_tells_nothing(
