@@ -22,6 +22,7 @@ release = version = recbole_sibrar.__version__
 extensions = [
     "myst_nb",  # Markdown, and notebooks that are run
     "sphinx.ext.autodoc",
+    "sphinx.ext.doctest",
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",  # docstrings in Google's form
     "sphinx_copybutton",
@@ -54,10 +55,17 @@ autodoc_typehints = "description"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 
+# Examples: sphinx-build -b doctest
+
+doctest_test_doctest_blocks = "default"
+trim_doctest_flags = True
+
 # Pages
 
 html_theme = "furo"
 html_title = "recbole-sibrar"
+html_static_path = ["static"]
+html_js_files = ["accessible.js"]
 html_show_sourcelink = False
 html_copy_source = False
 copyright = "the authors of recbole-sibrar, MIT licence"

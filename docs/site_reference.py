@@ -51,7 +51,7 @@ def _page(module: str, modules: list[str]) -> str:
     passed_on = sorted(imported[name] for name in names if name in imported)
 
     title = module.removeprefix("recbole_sibrar.")
-    lines = [title, "=" * len(title), "", f".. automodule:: {module}"]
+    lines = [title, "=" * len(title), "", *_setup(module), f".. automodule:: {module}"]
     if own:
         lines.append(f"   :members: {', '.join(own)}")
     if passed_on:
@@ -60,6 +60,12 @@ def _page(module: str, modules: list[str]) -> str:
     if modules:
         lines += ["", ".. toctree::", "   :maxdepth: 1", "", *(f"   {name}" for name in modules)]
     return "\n".join(lines) + "\n"
+
+
+def _setup(module: str) -> list[str]:
+    """Give the examples of a module its names, as ``pytest --doctest-modules`` does."""
+    code = f"globals().update(vars(__import__({module!r}, fromlist=['*'])))"
+    return [".. testsetup:: *", "", f"   {code}", ""]
 
 
 def _imports(tree: ast.Module) -> Iterator[tuple[str, str]]:

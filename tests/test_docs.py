@@ -7,11 +7,13 @@ import runpy
 import shlex
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 import recbole
 import yaml
@@ -174,18 +176,57 @@ def test_reference_has_every_public_name() -> None:
 
 
 def test_script_of_a_page() -> None:
-    blocks = (
-        "```bash\nls a.py\n```",
-        "```\nexample\n```",
-        "```python\n# a.py\nx = 1\n```",
-        "```python\nx = 2\n```",
-    )
-    script = load("run_page").script_of("Text\n" + "\n\n".join(blocks) + "\n")
-    file, code = (
-        "cat > a.py <<'END_OF_BLOCK'\n# a.py\nx = 1\nEND_OF_BLOCK\n",
-        "python - <<'END_OF_BLOCK'\nx = 2\n",
-    )
-    assert script == f"set -euo pipefail\n\nls a.py\n\n{file}\n{code}END_OF_BLOCK\n"
+    page = """
+```bash
+ls a.py
+```
+```
+example
+```
+```bash needs a GPU
+nvidia-smi
+```
+```python
+# a.py
+x = 1
+```
+```python
+x = 2
+```
+"""
+    script = load("run_page").script_of(page)
+    head, *blocks = script.split("\n\n")
+    assert head.splitlines()[0] == "set -euo pipefail"
+    assert blocks == [
+        "ls a.py",
+        "cat > a.py <<'END_OF_BLOCK'\n# a.py\nx = 1\nEND_OF_BLOCK",
+        "python - <<'END_OF_BLOCK'\nx = 2\nEND_OF_BLOCK\n",
+    ]
+
+
+def test_a_page_ends_with_its_servers(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```bash\nsleep 300 &\necho $! > pid\nfalse\n```\n", encoding="utf-8")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    assert load("run_page").run([page], folder) == 1
+    with suppress(psutil.NoSuchProcess):
+        psutil.Process(int((folder / "pid").read_text())).wait(30)
+
+
+def test_every_command_runs_or_says_why_not() -> None:
+    runner = load("run_page")
+    run_together = [page.name for pages in runner.groups() for page in pages]
+    assert len(set(run_together)) == len(run_together)
+    for page in (ROOT / "docs" / "guide").glob("*.md"):
+        blocks = runner.blocks_of(page.read_text(encoding="utf-8"))
+        assert all(len(block.needs.split()) <= MAX_WORDS for block in blocks)
+        runs = [block.text for block in blocks if not block.needs]
+        assert (page.name in run_together) == bool(runs)
+        assert not re.search(r"<\w+>|\.\.\.", "".join(runs)), page.name
+
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    assert "docs/run_page.py --all" in workflow
 
 
 def test_readme_fits_one_screen() -> None:
@@ -205,7 +246,7 @@ def test_first_steps_are_ten() -> None:
 def commands_of(page: Path) -> Iterator[list[str]]:
     """Yield our commands in the blocks of a page that are marked as ``bash``, as lists of words."""
     for block in re.findall(
-        r"^ *```bash\n(.*?)^ *```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+        r"^ *```bash[^\n]*\n(.*?)^ *```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
     ):
         for line in block.replace("\\\n", " ").splitlines():
             words = line.strip()

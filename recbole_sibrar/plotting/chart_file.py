@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from recbole_sibrar.plotting.chart import Chart, Series
+from recbole_sibrar.plotting.square import Square, draw_square
 from recbole_sibrar.plotting.style import LINES, STYLE, place_legend, save_figure, wrapped
 
 __all__ = ["draw", "save"]
@@ -22,13 +23,19 @@ _PLAIN: Any = {**STYLE, "text.parse_math": False}  # a dollar sign in a name is 
 _ROW = 0.24
 """Height of a row of dots, in inches."""
 
+_MAX_POINTS = 12
+"""Largest number of points of a line for a dot at each, as on the page."""
 
-def draw(chart: Chart) -> Figure:
+
+def draw(chart: Chart | Square) -> Figure:
     """Draw a figure with Matplotlib.
 
     Args:
         chart: Content of the figure.
     """
+    if isinstance(chart, Square):
+        return draw_square(chart)
+
     is_line = chart.kind == "line"
     n_rows = len(chart.categories) * (len(chart.series) if chart.in_groups else 1)
     height = 3.6 if is_line else 1.1 + _ROW * max(n_rows, 3)
@@ -47,7 +54,7 @@ def draw(chart: Chart) -> Figure:
     return figure
 
 
-def save(chart: Chart, folder: Path) -> list[Path]:
+def save(chart: Chart | Square, folder: Path) -> list[Path]:
     """Write a figure as PDF and PNG.
 
     Args:
@@ -74,7 +81,7 @@ def _errors(series: Series) -> list[list[float]] | None:
     above = np.asarray(series.high) - y
     if np.isnan(below).all():
         return None  # a single seed has no error bar, not one of length 0
-    lengths: list[list[float]] = np.nan_to_num([below, above]).clip(min=0).tolist()
+    lengths: list[list[float]] = np.clip([below, above], 0, None).tolist()  # NaN stays: no bar
     return lengths
 
 
@@ -94,6 +101,8 @@ def _draw_lines(axes: Axes, chart: Chart) -> dict[str, Any]:
         }
         handle = axes.errorbar(x, y, yerr=_errors(series), capsize=2.5, **look)
         handles.setdefault(series.group, handle)
+        if series.mark is None and len(x) <= _MAX_POINTS:
+            axes.plot(x, y, marker="o", markersize=3.5, linestyle="none", color=colour.light)
         if series.mark is not None:
             axes.plot(
                 x[series.mark], y[series.mark], marker="o", markersize=4.5, color=colour.light
@@ -166,4 +175,5 @@ def _draw_dots(axes: Axes, chart: Chart) -> dict[str, Any]:
     axes.set_yticks([place + middle for place in rows.values()], names)
     axes.invert_yaxis()
     axes.grid(False, axis="y")
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5))  # more numbers would touch beside long names
     return handles

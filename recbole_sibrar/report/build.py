@@ -8,6 +8,7 @@ from pathlib import Path
 from recbole_sibrar.errors import DataError
 from recbole_sibrar.files import check_writable, replacing
 from recbole_sibrar.plotting.chart import Chart
+from recbole_sibrar.plotting.square import Square
 from recbole_sibrar.quick_start.group.folder import read_comparisons
 from recbole_sibrar.report.figure_files import save_changed
 from recbole_sibrar.report.page import Part, render
@@ -74,7 +75,7 @@ def run(
     return output, n_figures
 
 
-def _charts(parts: Sequence[Part], folder: Path) -> dict[Path, list[Chart]]:
+def _charts(parts: Sequence[Part], folder: Path) -> dict[Path, list[Chart | Square]]:
     """Assign the figures to folders; several comparisons have a folder each."""
     return {
         folder / part.name if len(parts) > 1 else folder: [

@@ -8,6 +8,7 @@ from math import isfinite
 from typing import Protocol
 
 from recbole_sibrar.plotting.chart import Chart
+from recbole_sibrar.plotting.square import Square
 from recbole_sibrar.report.drawing import draw_dots, draw_lines
 
 __all__ = ["ChartSet", "PageFigure", "View", "chart_set", "describe", "page_figure"]
@@ -35,7 +36,7 @@ class PageFigure:
     """Description for screen readers."""
     views: Sequence[View]
     """Its panels, from the top."""
-    charts: Sequence[Chart] = field(default_factory=list)
+    charts: Sequence[Chart | Square] = field(default_factory=list)
     """Content of its files for papers."""
 
 

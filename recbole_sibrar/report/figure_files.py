@@ -13,6 +13,7 @@ from joblib import Parallel, delayed
 from recbole_sibrar.files import replacing
 from recbole_sibrar.plotting.chart import Chart
 from recbole_sibrar.plotting.chart_file import save
+from recbole_sibrar.plotting.square import Square
 
 __all__ = ["DRAWN", "save_changed"]
 
@@ -23,7 +24,7 @@ _CHARTS_PER_PROCESS = 8
 """A process needs some seconds to start, as long as it takes to draw about so many figures."""
 
 
-def save_changed(folders: Mapping[Path, Sequence[Chart]]) -> int:
+def save_changed(folders: Mapping[Path, Sequence[Chart | Square]]) -> int:
     """Write figures as PDF and PNG; files of an unchanged figure stay.
 
     Args:
@@ -50,7 +51,7 @@ def save_changed(folders: Mapping[Path, Sequence[Chart]]) -> int:
     return len(changed)
 
 
-def _draw(charts: Sequence[tuple[Chart, Path]]) -> None:
+def _draw(charts: Sequence[tuple[Chart | Square, Path]]) -> None:
     """Draw figures in as many processes as pay."""
     if len(charts) < 2 * _CHARTS_PER_PROCESS:
         for chart, folder in charts:
@@ -59,7 +60,7 @@ def _draw(charts: Sequence[tuple[Chart, Path]]) -> None:
     Parallel(n_jobs=-1)(delayed(save)(chart, folder) for chart, folder in charts)
 
 
-def _fingerprint(chart: Chart) -> str:
+def _fingerprint(chart: Chart | Square) -> str:
     content = f"{version('recbole-sibrar')} {chart!r}"
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 

@@ -13,6 +13,7 @@ from recbole_sibrar.plotting.chart import Chart, Level, Series, seed_values, sum
 from recbole_sibrar.plotting.colours import Colour
 from recbole_sibrar.plotting.style import metric_title
 from recbole_sibrar.studies.gap.tables import LABELS, pair_name
+from recbole_sibrar.studies.missing.plots import missing_chart
 
 _EPOCH = "epoch, as the log counts: from 0"
 
@@ -224,33 +225,12 @@ def missing_charts(
     losses = frame[frame["experiment"] == "loss"]
     sets = []
     for side, rows in losses.groupby("side", sort=False):
+        known = [metric for metric in metrics if rows[metric].notna().any()]
         charts = []
-        for metric in _first(first, [metric for metric in metrics if rows[metric].notna().any()]):
-            series = [
-                _missing_series(part, str(name), metric, colours)
-                for name, part in rows.groupby("name", sort=False)
-            ]
-            title = metric_title(metric)
-            heading = f"Test {title} while {side} modalities are missing"
-            label = f"share of {side} modality values missing"
-            charts.append(
-                Chart(
-                    slug("missing", str(side), metric), title, heading, "line", label, title, series
-                )
-            )
+        for metric in _first(first, known):
+            charts.append(missing_chart(slug("missing", str(side), metric), rows, metric, colours))
         sets.append(charts)
     return [charts for charts in sets if charts]
-
-
-def _missing_series(
-    rows: pd.DataFrame, name: str, metric: str, colours: Mapping[str, Colour]
-) -> Series:
-    groups = [part for _, part in rows.groupby("rate")]
-    points = [summary(part[metric]) for part in groups]
-    mean, low, high = ([point[i] for point in points] for i in range(3))
-    shares = [round(float(part["share_missing"].mean()), 6) for part in groups]
-    details = [f"mean of {len(part)} evaluation{'s' if len(part) > 1 else ''}" for part in groups]
-    return Series(name, name, colours[name], shares, mean, low, high, details)
 
 
 def gap_charts(frame: pd.DataFrame, colours: Mapping[str, Colour]) -> list[Chart]:

@@ -104,4 +104,4 @@ def _css(colour: Colour) -> str:
 
 def _soft(text: str) -> Markup:
     """Let a long name break after its signs, and so not inside a number or a word."""
-    return Markup("<wbr>").join(escape(piece) for piece in re.split(r"(?<=[=,:_/+])", str(text)))
+    return Markup("<wbr>").join(escape(piece) for piece in re.split(r"(?<=[=,:_/+@])", str(text)))

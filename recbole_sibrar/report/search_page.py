@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -49,16 +49,19 @@ def write(record: Record, plan: Plan, file: Path) -> None:
     title = f"Search - {plan.model}, {plan.dataset}"
     best = record.best
     sections = []
+    shares: dict[str, float] = {}
     if best is not None:
+        shares = importance(scored, list(best.parameters))
         sections = [
             _best(best, plan),
             _trials(scored, best, plan),
-            _parameters(scored, best, plan),
+            _parameters(scored, best, plan, shares),
             _curves(record, scored, best, plan),
         ]
     sections.append(_table(record, plan))
 
-    part = Part("search", title, _lead(record, best, plan), _options(record, plan), sections)
+    lead = f"{_lead(record, best, plan)}{_most_important(shares)}"
+    part = Part("search", title, lead, _options(record, plan), sections)
     text = render(title, [part], [])
     with replacing(file) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -75,6 +78,15 @@ def _lead(record: Record, best: Trial | None, plan: Plan) -> str:
     if plan.metric in best.test_result:
         text += f" Its test gives {best.test_result[plan.metric]:.4f}."
     return text + failed
+
+
+def _most_important(shares: Mapping[str, float]) -> str:
+    if not shares:
+        return ""
+    first = max(shares, key=lambda name: shares[name])
+    return (
+        f" Of the parameters, {first} matters most: {100 * shares[first]:.0f} % of the importance."
+    )
 
 
 def _options(record: Record, plan: Plan) -> str:
@@ -104,7 +116,9 @@ def _best(best: Trial, plan: Plan) -> Section:
 
 
 def _text(value: object) -> str:
-    """Write a value of a parameter; numbers have four digits."""
+    """Write a value of a parameter as on the command line; numbers have four digits."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_text, value))}]"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
@@ -139,7 +153,9 @@ def _trials(scored: Sequence[Trial], best: Trial, plan: Plan) -> Section:
     return Section("trials", "Trials", chart_sets=[chart_set("", [chart])])
 
 
-def _parameters(scored: Sequence[Trial], best: Trial, plan: Plan) -> Section:
+def _parameters(
+    scored: Sequence[Trial], best: Trial, plan: Plan, shares: Mapping[str, float]
+) -> Section:
     scores = [float(trial.score or 0) for trial in scored]
     axes = [_axis(scored, name, plan) for name in best.parameters]
     axes.append(number_axis(f"validation {metric_title(plan.metric)}", scores))
@@ -153,7 +169,6 @@ def _parameters(scored: Sequence[Trial], best: Trial, plan: Plan) -> Section:
         ChartSet("", [PageFigure("parallel", "", title, f"Parallel coordinates. {title}.", [view])])
     ]
 
-    shares = importance(scored, list(best.parameters))
     text = f"The importance of parameters needs {MIN_TRIALS} trials with different scores."
     if shares:
         ordered = sorted(shares, key=lambda name: -shares[name])

@@ -20,7 +20,7 @@ from recbole_sibrar.report.drawing.columns import align
 from recbole_sibrar.report.drawing.panels import draw_panels
 from recbole_sibrar.report.page import Part, Section
 from recbole_sibrar.report.records import runs_section
-from recbole_sibrar.report.tested import differences_chart, pair_matrix
+from recbole_sibrar.report.tested import differences_chart, pair_square
 from recbole_sibrar.report.worth import worth_charts
 from recbole_sibrar.studies.missing.measures import COLUMNS
 
@@ -155,13 +155,15 @@ def _significance(material: Material) -> Section:
 
 def _tests(material: Material, metric: str) -> PageFigure:
     order = material.order(metric)
-    matrix = pair_matrix(material.data.significance, metric, order)
+    square = pair_square(material.data.significance, metric, order)
     chart = differences_chart(material.data.significance, metric, order, material.colours)
-    name = f"pairs-{figures.slug(metric)}"
+
+    choice = metric_title(metric)
     if chart is None:
-        return PageFigure(name, metric_title(metric), matrix.title, matrix.title, [matrix])
-    views = [*page_figure(chart).views, matrix]
-    return PageFigure(name, metric_title(metric), chart.title, describe(chart), views, [chart])
+        return PageFigure(square.name, choice, square.title, square.title, [square], [square])
+    views = [*page_figure(chart).views, square]
+    about = describe(chart)
+    return PageFigure(square.name, choice, chart.title, about, views, [chart, square])
 
 
 def _cost(material: Material) -> Section:

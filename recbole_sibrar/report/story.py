@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -14,7 +14,7 @@ from recbole_sibrar.plotting.style import metric_title
 from recbole_sibrar.quick_start.group.folder import ComparisonFolder
 from recbole_sibrar.quick_start.group.results import LEVEL
 from recbole_sibrar.report.page_tables import p_text
-from recbole_sibrar.report.worth import measure_worth
+from recbole_sibrar.report.worth import Worth, measure_worth
 
 __all__ = ["chance", "heading", "is_smaller_better", "lead", "levels", "ranked"]
 
@@ -125,7 +125,7 @@ def lead(data: ComparisonFolder, missing: pd.DataFrame | None) -> str:
     level = chance(missing, metric)
     if level is not None:
         sentences.append(f"Chance, with all modalities missing, is {level:.4f}.")
-    sentences.append(_modalities(missing, best, metric))
+    sentences.append(_modalities(missing, list(means.index), metric))
     return " ".join(filter(None, sentences))
 
 
@@ -165,26 +165,36 @@ def _difference(data: ComparisonFolder, means: pd.Series[float], metric: str) ->
     return f"{text}, {verdict} ({p_text(p)}, corrected)."
 
 
-def _modalities(missing: pd.DataFrame | None, best: str, metric: str) -> str:
-    """Name the modality that carries most alone, and the one that is missed most."""
+def _modalities(missing: pd.DataFrame | None, order: Sequence[str], metric: str) -> str:
+    """Name the modality that carries most alone, and the one that is missed most.
+
+    They are those of the best model in the study, as the best of all can be one without modalities.
+    """
     if missing is None or is_smaller_better(metric):
         return ""
-    worth = measure_worth(missing, best, "item", metric)
-    if worth is None or not worth.full > 0:
-        return ""
 
-    sentences = []
-    if worth.alone:
-        first = max(worth.alone, key=lambda name: worth.alone[name])
-        sentences.append(
-            f"Of its modalities, {first} alone keeps most: {100 * worth.alone[first] / worth.full:.0f} %."
-        )
-    if worth.without:
-        missed = min(worth.without, key=lambda name: worth.without[name])
-        lost = 1 - worth.without[missed] / worth.full
-        if lost > 0:
-            title = metric_title(metric)
-            sentences.append(
-                f"{missed} is missed most: without it, {100 * lost:.0f} % of the {title} is lost."
-            )
-    return " ".join(sentences)
+    for name in order:
+        worth = measure_worth(missing, name, "item", metric)
+        if worth is not None and worth.full > 0:
+            whose = "its modalities" if name == order[0] else f"the modalities of {name}"
+            return f"{_carrier(worth, whose)} {_missed(worth, metric)}".strip()
+    return ""
+
+
+def _carrier(worth: Worth, whose: str) -> str:
+    if not worth.alone:
+        return ""
+    first = max(worth.alone, key=lambda name: worth.alone[name])
+    share = 100 * worth.alone[first] / worth.full
+    return f"Of {whose}, {first} alone keeps most: {share:.0f} %."
+
+
+def _missed(worth: Worth, metric: str) -> str:
+    if not worth.without:
+        return ""
+    missed = min(worth.without, key=lambda name: worth.without[name])
+    lost = 100 * (1 - worth.without[missed] / worth.full)
+    title = metric_title(metric)
+    if lost < 0.5:
+        return f"None is missed: without any one of them, the {title} is as high."
+    return f"{missed} is missed most: without it, {lost:.0f} % of the {title} is lost."

@@ -3,54 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from recbole_sibrar.plotting.chart import Chart, Level, Series
 from recbole_sibrar.plotting.colours import Colour
+from recbole_sibrar.plotting.square import Square, SquareCell
 from recbole_sibrar.plotting.style import metric_title
 from recbole_sibrar.quick_start.group.results import LEVEL
 from recbole_sibrar.report.figures import slug
 from recbole_sibrar.report.page_tables import corrected_interval, p_text
 from recbole_sibrar.report.story import is_smaller_better
 
-__all__ = ["Matrix", "MatrixCell", "differences_chart", "pair_matrix"]
+__all__ = ["differences_chart", "pair_square"]
 
 
-@dataclass(frozen=True)
-class MatrixCell:
-    """Comparison of the model of a row with that of a column."""
-
-    text: str
-    """Difference of the means; empty on the diagonal."""
-    minor: str = ""
-    """Its p-value."""
-    verdict: str = ""
-    """``better`` or ``worse``, for a significant difference."""
-
-
-@dataclass(frozen=True)
-class Matrix:
-    """View of all pairs of models in one metric."""
-
-    name: str
-    """Identifier."""
-    title: str
-    """Its caption."""
-    names: Sequence[str]
-    """The models, the best first."""
-    rows: Sequence[Sequence[MatrixCell]]
-    """A cell for each column, in the order of the names."""
-
-    @property
-    def kind(self) -> str:
-        """Name of the template."""
-        return "matrix"
-
-
-def pair_matrix(frame: pd.DataFrame, metric: str, order: Sequence[str]) -> Matrix:
+def pair_square(frame: pd.DataFrame, metric: str, order: Sequence[str]) -> Square:
     """Arrange the tests of one metric.
 
     Args:
@@ -62,7 +31,7 @@ def pair_matrix(frame: pd.DataFrame, metric: str, order: Sequence[str]) -> Matri
     names = [name for name in order if any(name in pair for pair in rows)]
     cells = [[_cell(rows, a, b, is_smaller_better(metric)) for b in names] for a in names]
     title = f"{metric_title(metric)} of the model of a row minus that of a column"
-    return Matrix(metric, title, names, cells)
+    return Square(slug("pairs", metric), title, names, cells)
 
 
 def _records(frame: pd.DataFrame, metric: str) -> list[dict[str, Any]]:
@@ -72,16 +41,16 @@ def _records(frame: pd.DataFrame, metric: str) -> list[dict[str, Any]]:
 
 def _cell(
     rows: Mapping[tuple[str, str], Mapping[str, Any]], a: str, b: str, smaller: bool
-) -> MatrixCell:
+) -> SquareCell:
     row = rows.get((a, b)) or rows.get((b, a))
     if row is None:
-        return MatrixCell("")
+        return SquareCell("")
     difference = (row["mean_a"] - row["mean_b"]) * (1 if (a, b) in rows else -1)
     p = row["p_t_bonferroni"]
     verdict = ""
     if p < LEVEL and difference:
         verdict = "better" if (difference > 0) != smaller else "worse"
-    return MatrixCell(f"{difference:+.4f}", p_text(p), verdict)
+    return SquareCell(f"{difference:+.4f}", p_text(p), verdict)
 
 
 def differences_chart(

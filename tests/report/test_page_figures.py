@@ -104,8 +104,3 @@ def test_the_data_come_from_the_log(page: Reader) -> None:
         page.text,
     )
     assert re.search(r"text\s*75 %\s*vector, 384", page.text)
-
-
-def test_a_page_of_six_models_is_light(comparison: Path) -> None:
-    size = report.run(comparison)[0].stat().st_size
-    assert size < 200_000  # six models with two studies measured 0.7 MB

@@ -80,6 +80,25 @@ def test_the_lead_says_what_was_learnt(page: Reader) -> None:
     assert "text alone keeps most: 83 %." in page.text  # 0.25 of 0.3
 
 
+def test_the_lead_names_the_studied_model(comparison: Path) -> None:
+    results = pd.read_csv(comparison / "results.csv")
+    results.loc[results["name"] == "Pop", "ndcg@10"] = 0.5
+    results.to_csv(comparison / "results.csv", index=False)
+    text = Reader(report.run(comparison)[0]).text
+    assert "Pop has the best nDCG@10 (0.5000)" in text
+    assert "Of the modalities of SiBraR, text alone keeps most: 83 %." in text
+    assert "text is missed most: without it, 27 % of the nDCG@10 is lost." in text  # 0.22 of 0.3
+
+
+def test_the_lead_says_that_none_is_missed(comparison: Path) -> None:
+    file = comparison / "missing" / "missing.csv"
+    missing = pd.read_csv(file)
+    missing.loc[missing["experiment"] == "subset", "ndcg@10"] = 0.3
+    missing.to_csv(file, index=False)
+    text = Reader(report.run(comparison)[0]).text
+    assert "None is missed: without any one of them, the nDCG@10 is as high." in text
+
+
 def test_intervals_are_corrected(page: Reader, comparison: Path) -> None:
     rows = pd.read_csv(comparison / "significance.csv")
     head, *shown = page.rows["p0-table-significance"]
@@ -152,6 +171,13 @@ def test_several_splits_share_a_page(comparison: Path) -> None:
     identifiers = [str(x["id"]) for _, x in page.attributes if "id" in x]
     assert len(set(identifiers)) == len(identifiers)
 
+    labels = [str(x["aria-labelledby"]) for _, x in page.attributes if "aria-labelledby" in x]
+    assert len(set(labels)) == len(labels)
+    assert {part for label in labels for part in label.split()} <= set(identifiers)
+    regions = [x.get("aria-label") for _, x in page.attributes if x.get("role") == "region"]
+    named = [name for name in regions if name]
+    assert len(set(named)) == len(named) > 0
+
 
 def test_earlier_runs_are_not_shown(comparison: Path) -> None:
     (current,) = comparison.glob("runs/Pop-1-*")
@@ -188,7 +214,8 @@ def test_every_figure_is_a_pdf_and_a_png(
     begins = {
         path.name: path.read_bytes()[:4] for path in folder.iterdir() if path.suffix != ".json"
     }
-    assert len(begins) == 2 * n_figures == 2 * len(drawn) == 2 * (len(Reader(page).figures) + 1)
+    n_charts = len(Reader(page).figures) + 2  # cost and significance have two each
+    assert len(begins) == 2 * n_figures == 2 * len(drawn) == 2 * n_charts
     assert {begin for name, begin in begins.items() if name.endswith(".pdf")} == {b"%PDF"}
     assert {begin for name, begin in begins.items() if name.endswith(".png")} == {b"\x89PNG"}
     results = drawn[0].axes[0]

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from recbole_sibrar.plotting.style import COLOURS, line_names, save_figure
+from recbole_sibrar.plotting.colours import model_colours
+from recbole_sibrar.plotting.style import line_names, save_figure
 from recbole_sibrar.studies.missing.plots import missing_curves
 
 
@@ -41,9 +42,9 @@ def test_lines_go_through_the_means() -> None:
     line, _, (bars,) = container
     np.testing.assert_allclose(line.get_xdata(), [0, 0.51, 1])
     np.testing.assert_allclose(line.get_ydata(), [0.4, 0.25, 0.1])
-    ends = [segment[:, 1] for segment in bars.get_segments()]
+    ends = [segment[:, 1] for segment in bars.get_segments() if len(segment)]
     deviation = np.sqrt(0.05**2 + 0.05**2)
-    np.testing.assert_allclose(ends, [[0.4, 0.4], [0.25 - deviation, 0.25 + deviation], [0.1, 0.1]])
+    np.testing.assert_allclose(ends, [[0.25 - deviation, 0.25 + deviation]])  # two draws alone
     assert axes.get_xlabel() == "share of item modality values missing"
     assert axes.get_ylabel() == "nDCG@10"
 
@@ -54,15 +55,19 @@ def test_lines_differ_and_name_models() -> None:
     )
     figure = missing_curves(frame, "ndcg@10")
     (axes,) = figure.axes
-    lines = [container[0] for container in axes.containers]
-    for look in ("color", "marker", "linestyle"):
-        assert len({str(getattr(line, f"get_{look}")()) for line in lines}) == 3
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
-        "SiBraR",
-        "MuBraR",
-        "DropoutNet",
+    colours = {text.get_text(): text.get_color() for text in axes.texts}  # names beside the lines
+    page = model_colours({name: name for name in ("SiBraR", "MuBraR", "DropoutNet")})
+    assert colours == {name: colour.light for name, colour in page.items()}
+    assert [container[0].get_color() for container in axes.containers] == [
+        colours[name] for name in ("SiBraR", "MuBraR", "DropoutNet")
     ]
-    assert [line.get_color() for line in lines] == list(COLOURS[:3])
+    assert len(set(colours.values())) == 3
+
+
+def test_a_model_keeps_its_colour_alone() -> None:
+    both = missing_curves(study(("MuBraR", "a.pth"), ("SiBraR", "b.pth")), "ndcg@10").axes[0]
+    alone = missing_curves(study(("SiBraR", "b.pth")), "ndcg@10").axes[0]
+    assert both.containers[1][0].get_color() == alone.containers[0][0].get_color()
 
 
 def test_equal_models_are_named_by_file() -> None:

@@ -236,7 +236,6 @@ def histograms(samples: Samples, side: str = "item") -> Figure:
                     weights = np.full(len(distances), 1 / max(len(distances), 1))
                     label = (f"same {side}", f"different {side}s")[i]
                     style = {"color": COLOURS[i], "linestyle": LINES[i]}
-                    axes.hist(distances, bins, weights=weights, alpha=0.3, color=COLOURS[i])
                     axes.hist(
                         distances,
                         bins,

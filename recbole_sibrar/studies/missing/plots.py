@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import matplotlib
+from collections.abc import Mapping
+
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from recbole_sibrar.plotting.style import (
-    COLOURS,
-    LINES,
-    MARKERS,
-    STYLE,
-    line_names,
-    metric_title,
-    place_legend,
-)
+from recbole_sibrar.plotting.chart import Chart, Series, summary
+from recbole_sibrar.plotting.chart_file import draw
+from recbole_sibrar.plotting.colours import Colour, model_colours
+from recbole_sibrar.plotting.style import line_names, metric_title
 
-__all__ = ["missing_curves"]
+__all__ = ["missing_chart", "missing_curves"]
 
 
 def missing_curves(frame: pd.DataFrame, metric: str) -> Figure:
@@ -27,52 +21,41 @@ def missing_curves(frame: pd.DataFrame, metric: str) -> Figure:
     A point is the mean over the seeds, its bar their standard deviation (n - 1).
 
     Args:
-        frame: Rows of a study: ``model``, ``checkpoint``, ``side``, ``experiment``, ``rate``, ``share_missing`` and the
-            metric. Experiments other than ``loss`` are left out.
+        frame: Rows of a study of one side: ``model``, ``checkpoint``, ``side``, ``experiment``, ``rate``,
+            ``share_missing`` and the metric. Experiments other than ``loss`` are left out.
         metric: Name of the column to draw.
     """
     losses = frame[frame["experiment"] == "loss"]
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(5.2, 3.4), layout="constrained")
-        FigureCanvasAgg(figure)
-        axes = figure.add_subplot()
-        for position, (checkpoint, name) in enumerate(line_names(losses).items()):
-            rows = losses[losses["checkpoint"] == checkpoint]
-            _draw_line(axes, rows, metric, name, position)
-
-        sides = "/".join(losses["side"].unique())
-        axes.set_xlabel(f"share of {sides} modality values missing")
-        axes.set_ylabel(metric_title(metric))
-        axes.set_xlim(-0.03, 1.03)
-        axes.set_ylim(bottom=0)
-
-        handles, labels = axes.get_legend_handles_labels()
-        place_legend(
-            figure,
-            dict(zip(labels, handles, strict=True)),
-            loc="outside upper left",
-            handlelength=3,
-        )
-    return figure
+    names = line_names(losses)
+    classes = dict(zip(losses["checkpoint"].map(names), losses["model"], strict=True))
+    named = losses.assign(name=losses["checkpoint"].map(names))
+    return draw(missing_chart("missing", named, metric, model_colours(classes)))
 
 
-def _draw_line(axes: Axes, rows: pd.DataFrame, metric: str, name: str, position: int) -> None:
-    """Draw the line of one checkpoint."""
-    groups = rows.groupby("rate")
-    several = bool((groups.size() > 1).any())
-    # One draw has no error bar.
-    deviations = groups[metric].std().fillna(0).to_numpy() if several else None
-    axes.errorbar(
-        groups["share_missing"].mean().to_numpy(),
-        groups[metric].mean().to_numpy(),
-        yerr=deviations,
-        label=name,
-        color=COLOURS[position % len(COLOURS)],
-        marker=MARKERS[position % len(MARKERS)],
-        linestyle=LINES[position % len(LINES)],
-        linewidth=1.4,
-        markersize=5.5,
-        # Coinciding points stay visible.
-        markerfacecolor="none" if position else None,
-        capsize=2.5,
-    )
+def missing_chart(
+    name: str, losses: pd.DataFrame, metric: str, colours: Mapping[str, Colour]
+) -> Chart:
+    """Make the figure of a metric against the share of missing values, one line for each name.
+
+    Args:
+        name: Name of the figure's files.
+        losses: Rows of the experiment ``loss`` of one side, with the column ``name``.
+        metric: Name of the column to draw.
+        colours: Colour of each name.
+    """
+    side = losses["side"].iloc[0]
+    groups = losses.groupby("name", sort=False)
+    series = [_series(rows, str(line), metric, colours) for line, rows in groups]
+    title = metric_title(metric)
+    heading = f"Test {title} while {side} modalities are missing"
+    label = f"share of {side} modality values missing"
+    return Chart(name, title, heading, "line", label, title, series)
+
+
+def _series(rows: pd.DataFrame, name: str, metric: str, colours: Mapping[str, Colour]) -> Series:
+    groups = [part for _, part in rows.groupby("rate")]
+    points = [summary(part[metric]) for part in groups]
+    mean, low, high = ([point[i] for point in points] for i in range(3))
+    shares = [round(float(part["share_missing"].mean()), 6) for part in groups]
+    details = [f"mean of {len(part)} evaluation{'s' if len(part) > 1 else ''}" for part in groups]
+    return Series(name, name, colours[name], shares, mean, low, high, details)
