@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +80,9 @@ def _errors(series: Series) -> list[list[float]] | None:
     y = np.asarray(series.y, dtype=float)
     below = y - np.asarray(series.low)
     above = np.asarray(series.high) - y
+    # A single seed has no error bar, not one of length 0.
     if np.isnan(below).all():
-        return None  # a single seed has no error bar, not one of length 0
+        return None
     lengths: list[list[float]] = np.clip([below, above], 0, None).tolist()  # NaN stays: no bar
     return lengths
 
@@ -93,6 +95,7 @@ def _draw_lines(axes: Axes, chart: Chart) -> dict[str, Any]:
         colour = series.colour
         x = np.asarray(series.x, dtype=float)
         y = np.asarray(series.y, dtype=float)
+        # Greys differ little: the lines of baselines differ by their dashes too.
         line = LINES[0] if colour.own else LINES[1 + colour.number % (len(LINES) - 1)]
         look: Any = {
             "color": colour.light,
@@ -111,9 +114,13 @@ def _draw_lines(axes: Axes, chart: Chart) -> dict[str, Any]:
         if len(finite):
             ends.setdefault(series.group, []).append(float(finite[-1]))
 
-    if all(float(x).is_integer() for series in chart.series for x in series.x):
+    places = chain.from_iterable(series.numbers for series in chart.series)
+    if all(place.is_integer() for place in places):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _name_ends(axes, chart, {name: float(np.mean(values)) for name, values in ends.items()})
+
+    # Runs of one model share a name at their mean end.
+    means = {name: float(np.mean(values)) for name, values in ends.items()}
+    _name_ends(axes, chart, means)
     return handles
 
 
@@ -121,11 +128,14 @@ def _name_ends(axes: Axes, chart: Chart, ends: dict[str, float]) -> None:
     """Write the names right of the lines, moved apart where lines end together."""
     colours = {series.group: series.colour.light for series in chart.series}
     low, high = axes.get_ylim()
+    # The axis begins there later, when all is drawn.
     if chart.from_zero:
         low = 0.0
-    texts = {name: wrapped(name, 1.4) for name in sorted(ends, key=lambda name: -ends[name])}
+
+    # From the top: each name begins below the one above it.
     top = 1.0
-    for name, text in texts.items():
+    for name in sorted(ends, key=lambda name: -ends[name]):
+        text = wrapped(name, 1.4)
         height = 0.065 * (text.count("\n") + 1)  # of a line of 9 points in the panel
         wanted = (ends[name] - low) / max(high - low, 1e-12)
         place = min(wanted, top - height / 2)
@@ -141,9 +151,11 @@ def _name_ends(axes: Axes, chart: Chart, ends: dict[str, float]) -> None:
 
 
 def _draw_dots(axes: Axes, chart: Chart) -> dict[str, Any]:
-    """Draw a row for each name, or for each series of each name, and return a handle for each series."""
+    """Draw a row for each name, or for each series of each name; return the series' handles."""
     n_series = len(chart.series) if chart.in_groups else 1
-    rows = {name: i * (n_series + 0.8 * chart.in_groups) for i, name in enumerate(chart.categories)}
+    # Groups of rows stand a little apart.
+    step = n_series + 0.8 * chart.in_groups
+    rows = {name: i * step for i, name in enumerate(chart.categories)}
     handles: dict[str, Any] = {}
     for position, series in enumerate(chart.series):
         shift = position if chart.in_groups else 0
@@ -170,6 +182,7 @@ def _draw_dots(axes: Axes, chart: Chart) -> dict[str, Any]:
             level.name, (level.value, 1.01), xycoords=("data", "axes fraction"), fontsize=8
         )
         label.set_rotation(30)  # two levels can lie close together
+
     middle = (n_series - 1) / 2
     names = [wrapped(name, 1.8) for name in rows]
     axes.set_yticks([place + middle for place in rows.values()], names)

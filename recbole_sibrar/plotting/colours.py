@@ -26,7 +26,8 @@ class Colour:
     """Position among the models of its kind, from 0: the marker and the dashes of its lines."""
 
 
-# Four of the colours of Okabe and Ito, distinct for colour-blind readers; lighter ones for the dark theme.
+# Four of the colours of Okabe and Ito, distinct for colour-blind readers; lighter ones for the
+# dark theme.
 _HUES = {
     "SiBraR": ("#0072b2", "#4fa9e2"),
     "MuBraR": ("#00805a", "#2fc196"),
@@ -43,7 +44,7 @@ _GREYS = (
 )
 
 _SHADES = (0.0, 0.45, -0.1, 0.22, 0.65)
-"""Steps between variants of one model: positive ones are darker on a light ground, negative ones lighter."""
+"""Steps between variants of one model: positive ones are darker on a light ground."""
 
 
 def shade(colour: str, amount: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from math import isfinite
 from typing import Protocol
 
@@ -83,6 +84,7 @@ def describe(chart: Chart) -> str:
     """
     kind = "Line chart" if chart.kind == "line" else "Dot plot"
     names = ", ".join(dict.fromkeys(series.group for series in chart.series))
-    values = [y for series in chart.series for y in series.y if isfinite(y)]
+    every = chain.from_iterable(series.y for series in chart.series)
+    values = [value for value in every if isfinite(value)]
     extent = f" Values from {min(values):.4g} to {max(values):.4g}." if values else ""
     return f"{kind}. {chart.title}: {names}.{extent}"

@@ -44,6 +44,7 @@ def save_changed(folders: Mapping[Path, Sequence[Chart | Square]]) -> int:
             if not there or known.get(chart.name) != prints[folder][chart.name]:
                 changed.append((chart, folder))
 
+    # The fingerprints last: an interrupted drawing is done again.
     _draw(changed)
     for folder, names in prints.items():
         with replacing(folder / DRAWN) as temporary:
@@ -61,6 +62,7 @@ def _draw(charts: Sequence[tuple[Chart | Square, Path]]) -> None:
 
 
 def _fingerprint(chart: Chart | Square) -> str:
+    # Another version may draw the same content in another way.
     content = f"{version('recbole-sibrar')} {chart!r}"
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 

@@ -233,6 +233,7 @@ def histograms(samples: Samples, side: str = "item") -> Figure:
             for column, title in enumerate(samples):
                 axes = panels[row, column]
                 for i, distances in enumerate(found.get((pair, title), ())):
+                    # Shares, because different items have many more pairs than the same item.
                     weights = np.full(len(distances), 1 / max(len(distances), 1))
                     label = (f"same {side}", f"different {side}s")[i]
                     style = {"color": COLOURS[i], "linestyle": LINES[i]}
