@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from math import isnan
+from math import isfinite, isnan
 from typing import Literal
 
 import numpy as np
@@ -52,6 +52,11 @@ class Series:
         """``x`` of a line."""
         found: list[float] = np.asarray(self.x, dtype=float).tolist()
         return found
+
+    @property
+    def finite(self) -> list[float]:
+        """``y`` without missing and infinite values."""
+        return [value for value in self.y if isfinite(value)]
 
     @property
     def x_texts(self) -> list[str]:

@@ -41,6 +41,7 @@ def draw(chart: Chart | Square) -> Figure:
     n_rows = len(chart.categories) * (len(chart.series) if chart.in_groups else 1)
     height = 3.6 if is_line else 1.1 + _ROW * max(n_rows, 3)
     with matplotlib.rc_context(_PLAIN):
+        # Without pyplot, which keeps every figure until it is closed.
         figure = Figure(figsize=(5.6, height), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
@@ -48,6 +49,7 @@ def draw(chart: Chart | Square) -> Figure:
 
         axes.set_xlabel(chart.x_title if is_line else chart.y_title)
         axes.set_ylabel(chart.y_title if is_line else chart.x_title)
+        # After drawing, so that Matplotlib has found the other end.
         if chart.from_zero:
             axes.set(**{"ylim" if is_line else "xlim": (0, None)})
         if chart.grouped and not is_line:
@@ -104,15 +106,16 @@ def _draw_lines(axes: Axes, chart: Chart) -> dict[str, Any]:
         }
         handle = axes.errorbar(x, y, yerr=_errors(series), capsize=2.5, **look)
         handles.setdefault(series.group, handle)
-        if series.mark is None and len(x) <= _MAX_POINTS:
-            axes.plot(x, y, marker="o", markersize=3.5, linestyle="none", color=colour.light)
+
+        dot: Any = {"marker": "o", "color": colour.light}
         if series.mark is not None:
-            axes.plot(
-                x[series.mark], y[series.mark], marker="o", markersize=4.5, color=colour.light
-            )
-        finite = y[np.isfinite(y)]
-        if len(finite):
-            ends.setdefault(series.group, []).append(float(finite[-1]))
+            axes.plot(x[series.mark], y[series.mark], markersize=4.5, **dot)
+        elif len(x) <= _MAX_POINTS:
+            axes.plot(x, y, markersize=3.5, linestyle="none", **dot)
+
+        # A line may end in missing values.
+        if series.finite:
+            ends.setdefault(series.group, []).append(series.finite[-1])
 
     places = chain.from_iterable(series.numbers for series in chart.series)
     if all(place.is_integer() for place in places):
@@ -155,16 +158,18 @@ def _draw_dots(axes: Axes, chart: Chart) -> dict[str, Any]:
     n_series = len(chart.series) if chart.in_groups else 1
     # Groups of rows stand a little apart.
     step = n_series + 0.8 * chart.in_groups
-    rows = {name: i * step for i, name in enumerate(chart.categories)}
+    tops = step * np.arange(len(chart.categories))
+    rows = dict(zip(chart.categories, tops, strict=True))
+
     handles: dict[str, Any] = {}
     for position, series in enumerate(chart.series):
         shift = position if chart.in_groups else 0
         y = [rows[name] + shift for name in series.x_texts]
         colour = series.colour.light
+        # Not strict: a series may have no values of single runs.
         for place, values in zip(y, series.seeds, strict=False):
-            axes.plot(
-                values, [place] * len(values), "|", color=colour, markersize=6, markeredgewidth=0.8
-            )
+            places = [place] * len(values)
+            axes.plot(values, places, "|", color=colour, markersize=6, markeredgewidth=0.8)
         handles[series.group] = axes.errorbar(
             np.asarray(series.y, dtype=float),
             y,
@@ -181,12 +186,14 @@ def _draw_dots(axes: Axes, chart: Chart) -> dict[str, Any]:
         label = axes.annotate(
             level.name, (level.value, 1.01), xycoords=("data", "axes fraction"), fontsize=8
         )
-        label.set_rotation(30)  # two levels can lie close together
+        # Two levels can lie close together.
+        label.set_rotation(30)
 
-    middle = (n_series - 1) / 2
     names = [wrapped(name, 1.8) for name in rows]
-    axes.set_yticks([place + middle for place in rows.values()], names)
+    axes.set_yticks(tops + (n_series - 1) / 2, names)
+    # The first row on top.
     axes.invert_yaxis()
     axes.grid(False, axis="y")
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=5))  # more numbers would touch beside long names
+    # More numbers would touch beside long names.
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
     return handles

@@ -81,6 +81,7 @@ def model_colours(classes: Mapping[str, str]) -> dict[str, Colour]:
         if own:
             light, dark = _HUES.get(model, _OTHER_HUE)
             step = _SHADES[number % len(_SHADES)]
+            # The other way on a dark ground, to stay visible.
             colours[name] = Colour(shade(light, step), shade(dark, -step * 0.8), own, number)
         else:
             light, dark = _GREYS[number % len(_GREYS)]

@@ -85,6 +85,7 @@ def draw_square(square: Square) -> Figure:
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
 
+        # The first row on top.
         axes.set(xlim=(0, n), ylim=(n, 0))
         for i, row in enumerate(square.rows):
             for j, cell in enumerate(row):

@@ -182,5 +182,6 @@ def save_figure(figure: Figure, path: Path) -> None:
     """
     # It logs every step of embedding a font in a PDF.
     logging.getLogger("fontTools").setLevel(logging.WARNING)
+    # Some settings, such as the type of a PDF's letters, act on writing.
     with matplotlib.rc_context(STYLE), replacing(path) as temporary:
         figure.savefig(temporary, format=path.suffix.removeprefix("."), dpi=300)

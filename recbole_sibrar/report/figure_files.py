@@ -58,6 +58,7 @@ def _draw(charts: Sequence[tuple[Chart | Square, Path]]) -> None:
         for chart, folder in charts:
             save(chart, folder)
         return
+    # In processes, because Matplotlib is not safe in threads.
     Parallel(n_jobs=-1)(delayed(save)(chart, folder) for chart, folder in charts)
 
 

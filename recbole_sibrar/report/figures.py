@@ -20,6 +20,7 @@ from recbole_sibrar.studies.missing.plots import missing_chart
 _EPOCH = "epoch, as the log counts: from 0"
 
 _GROUP = re.compile(r"(?P<metric>[^\[\]]+)\[(?P<field>[^=]+)=(?P<value>.*)\]")
+"""Column of a group, such as ``ndcg@10[gender=F]``."""
 
 
 def slug(*parts: str) -> str:

@@ -77,8 +77,9 @@ def _scored(record: Record) -> list[Trial]:
 
 
 def _lead(record: Record, best: Trial | None, plan: Plan) -> str:
-    n_failed = sum(trial.status == Status.FAILED for trial in record.ended)
-    failed = f" {n_failed} of {len(record.ended)} trials failed." if n_failed else ""
+    statuses = [trial.status for trial in record.ended]
+    n_failed = statuses.count(Status.FAILED)
+    failed = f" {n_failed} of {len(statuses)} trials failed." if n_failed else ""
     if best is None:
         return f"No trial has a score.{failed}"
 
@@ -239,7 +240,7 @@ def importance(trials: Sequence[Trial], names: Sequence[str]) -> dict[str, float
         Parameter -> its share of all importance; empty for too few trials, or if nothing is
         important.
     """
-    scores = np.array([trial.score for trial in trials], dtype=float)
+    scores = np.array(_scores(trials))
     if len(scores) < MIN_TRIALS or np.ptp(scores) == 0:
         return {}
 
@@ -247,6 +248,9 @@ def importance(trials: Sequence[Trial], names: Sequence[str]) -> dict[str, float
     for name in names:
         columns.append(_codes([trial.parameters[name] for trial in trials]))
     table = np.stack(columns, axis=1)  # [n_trials, n_parameters]
+
+    # Permutation importance: Breiman, Random Forests, Machine Learning 45 (2001). Trees see the
+    # order of numbers alone, so that a logarithmic scale makes no difference.
     forest = RandomForestRegressor(200, random_state=0).fit(table, scores)
     found = permutation_importance(forest, table, scores, n_repeats=20, random_state=0)
 

@@ -201,11 +201,14 @@ def _groups(material: Material) -> Section:
         absent = "Not available: give `run_recbole_group` groups, such as "
         absent += '`--eval_groups="{popularity: item, age: user}"`, for their results.'
         return Section("groups", "Groups", absent=absent)
+
+    # One seed has no error bar.
     several = data.results["seed"].nunique() > 1
     text = "Mean over the seeds, error bars: standard deviation. " if several else ""
     text += "Results of item groups count only their items; their "
     text += "share of places is that in the lists of all users."
-    return Section("groups", "Groups", text, chart_sets=[chart_set("metric", x) for x in sets])
+    places = [chart_set("metric", charts) for charts in sets]
+    return Section("groups", "Groups", text, chart_sets=places)
 
 
 def _curves(material: Material) -> Section:
@@ -248,9 +251,9 @@ def _missing(material: Material) -> Section:
     text += "Error bars: standard deviation over draws and seeds. "
     text += "With nothing left, the order is random."
     charts = [chart_set("metric", charts) for charts in sets]
-    return Section(
-        "missing", title, text, chart_sets=charts, folded=[subsets] if subsets.rows else []
-    )
+    # A study of losses alone has no subsets.
+    folded = [subsets] if subsets.rows else []
+    return Section("missing", title, text, chart_sets=charts, folded=folded)
 
 
 def _gap(material: Material) -> Section:

@@ -50,6 +50,8 @@ def _split(configuration: Mapping[str, Any]) -> str:
     arguments = configuration.get("eval_args")
     if not isinstance(arguments, dict):
         return "Results"
+
+    # RecBole's kinds of splits: RS by ratio, LS leave one out. Ours: CS cold start.
     split = arguments.get("split")
     kinds = set(split) if isinstance(split, dict) else set()
     if "CS" in kinds:
@@ -68,6 +70,7 @@ def ranked(data: ComparisonFolder, metric: str) -> pd.Series[float]:
         metric: Name of a column.
     """
     means = data.results.groupby("name", sort=False)[metric].mean().dropna()
+    # Stable: models with equal means keep their order.
     return means.sort_values(ascending=is_smaller_better(metric), kind="stable")
 
 

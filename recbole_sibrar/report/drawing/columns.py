@@ -32,11 +32,16 @@ def align(charts: Sequence[Chart]) -> Columns:
     Args:
         charts: Dot plots with one dot a name; the rows are those of the first one.
     """
-    columns = [_column(chart) for chart in charts]
+    titles = []
+    columns = []
+    for chart in charts:
+        titles.append(chart.y_title)
+        columns.append(_column(chart))
+
     rows = []
     for name in columns[0]:
         rows.append((name, [column[name] for column in columns]))
-    return Columns([chart.y_title for chart in charts], rows)
+    return Columns(titles, rows)
 
 
 def _column(chart: Chart) -> dict[str, tuple[Mark, str]]:

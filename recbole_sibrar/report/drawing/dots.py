@@ -159,11 +159,12 @@ def _mark(series: Series, i: int, scale: Scale, chart: Chart) -> Mark:
 
     # A single run is the dot itself.
     seeds = series.seeds[i] if i < len(series.seeds) else ()
-    several = [scale.at(seed) for seed in seeds] if len(seeds) > 1 else []
+    several = scale.places(seeds) if len(seeds) > 1 else []
     return Mark(series, scale.at(value), low, high, several, "\n".join(texts))
 
 
 def _interval(series: Series, i: int) -> tuple[float, float] | None:
+    # The mean of a single run has no deviation.
     if series.low is None or series.high is None or not isfinite(series.low[i]):
         return None
     return series.low[i], series.high[i]

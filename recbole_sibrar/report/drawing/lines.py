@@ -148,6 +148,7 @@ def _line(series: Series, chart: Chart, x: Scale, y: Scale, shift: float) -> Lin
     marked: Sequence[int] = []
     if series.mark is not None:
         marked = [series.mark]
+    # A point without a line has nothing but its mark.
     elif len(series.x) <= MAX_POINTS or not series.is_joined:
         marked = range(len(series.x))
     points = [_point(series, i, chart, x, y) for i in marked if isfinite(series.y[i])]
@@ -169,7 +170,10 @@ def _paths(series: Series, x: Scale, y: Scale) -> list[str]:
 
 def _point(series: Series, i: int, chart: Chart, x: Scale, y: Scale) -> Point:
     place = series.numbers[i]
-    about = f"best {chart.x_title.partition(',')[0]}" if series.mark is not None else chart.x_title
+    about = chart.x_title
+    if series.mark is not None:
+        # Of "epoch, as the log counts: from 0" the first word.
+        about = f"best {about.partition(',')[0]}"
     hint = f"{series.name}\n{about}: {place:g}\n{chart.y_title}: {short(series.y[i])}"
     low = high = None
     if series.low is not None and series.high is not None and isfinite(series.low[i]):
@@ -187,7 +191,7 @@ def _names(chart: Chart, y: Scale) -> list[EndName]:
     first: dict[str, Series] = {}
     for series in chart.series:
         # A line may end in missing values.
-        finite = [value for value in series.y if isfinite(value)]
+        finite = series.finite
         if finite and series.is_joined:
             ends.setdefault(series.group, []).append(100 - y.at(finite[-1]))
             first.setdefault(series.group, series)

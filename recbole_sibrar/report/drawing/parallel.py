@@ -97,7 +97,7 @@ def number_axis(name: str, values: Sequence[float], logarithmic: bool = False) -
     if not logarithmic:
         scale = fit(values, room=0.02)
         whole = all(float(value).is_integer() for value in values)
-        return Axis(name, scale.ticks(4, whole), [scale.at(value) for value in values])
+        return Axis(name, scale.ticks(4, whole), scale.places(values))
 
     logarithms = [log(value) for value in values]
     scale = fit(logarithms, room=0.02)
@@ -105,7 +105,7 @@ def number_axis(name: str, values: Sequence[float], logarithmic: bool = False) -
     # In even steps of the logarithm.
     for place in (5.0, 35.0, 65.0, 95.0):
         ticks.append(Tick(place, f"{exp(_inverse(scale, place)):.2g}"))
-    return Axis(name, ticks, [scale.at(value) for value in logarithms])
+    return Axis(name, ticks, scale.places(logarithms))
 
 
 def _inverse(scale: Scale, place: float) -> float:

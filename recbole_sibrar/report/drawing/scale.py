@@ -43,6 +43,10 @@ class Scale:
         """
         return round(100 * (value - self.low) / (self.high - self.low), 2)
 
+    def places(self, values: Iterable[float]) -> list[float]:
+        """Places of several values in percent."""
+        return [self.at(value) for value in values]
+
     def ticks(self, n: int = 4, whole: bool = False) -> list[Tick]:
         """List round numbers inside the axis.
 
@@ -95,6 +99,7 @@ def fit(values: Iterable[float], from_zero: bool = False, room: float = _ROOM) -
     # A single value stands in the middle.
     if low == high:
         low -= extent / 2
+    # An axis from 0 has no room below.
     return Scale(low if from_zero else low - room * extent, high + room * extent)
 
 
