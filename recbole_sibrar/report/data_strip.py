@@ -66,6 +66,7 @@ def read_data(data: ComparisonFolder) -> DataStrip:
             coverage = Coverage(side, name, f"{kind}, {int(size):,}", float(share))
             found.setdefault((side, name), coverage)
 
+    # By the alphabet the items come before the users.
     coverages = sorted(found.values(), key=lambda coverage: coverage.side)
     return DataStrip(_counts(texts), coverages)
 

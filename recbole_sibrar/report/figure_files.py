@@ -40,6 +40,7 @@ def save_changed(folders: Mapping[Path, Sequence[Chart | Square]]) -> int:
         known = _read(folder / DRAWN)
         prints[folder] = {chart.name: _fingerprint(chart) for chart in charts}
         for chart in charts:
+            # A known figure may have lost its files since.
             there = all((folder / f"{chart.name}.{suffix}").is_file() for suffix in ("pdf", "png"))
             if not there or known.get(chart.name) != prints[folder][chart.name]:
                 changed.append((chart, folder))

@@ -203,6 +203,7 @@ def curve_charts(
         columns.pop(column, None)
     metrics = [name for name in columns if not is_of_group(name)]
 
+    # The loss last: those of different models are not comparable.
     charts = []
     for column in (*_first(first, metrics), "train_loss"):
         series = []

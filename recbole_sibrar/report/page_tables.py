@@ -218,6 +218,7 @@ def significance_table(frame: pd.DataFrame, level: float) -> Table:
     """
     rows = []
     groups = []
+    # The correction counts the pairs of one metric.
     n_pairs = frame["metric"].value_counts()
     for row in frame.to_dict("records"):
         rows.append(_pair(row, int(n_pairs[row["metric"]]), level))
@@ -271,6 +272,7 @@ def subsets_table(frame: pd.DataFrame, metrics: Sequence[str]) -> Table:
     rows = []
     groups = subsets.groupby(["name", "side", "modalities"], sort=False)
     for (name, side, modalities), part in groups:
+        # Over the checkpoints of a model.
         values = [number(float(part[metric].mean())) for metric in metrics]
         rows.append([Value(str(name)), Value(f"{side}: {modalities}"), *values])
 

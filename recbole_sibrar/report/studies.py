@@ -156,6 +156,7 @@ def _named(frame: pd.DataFrame, data: ComparisonFolder) -> pd.DataFrame:
     runs = {run.folder.name: run.name for run in data.runs}
     names = {}
     for checkpoint, other in line_names(frame).items():
+        # The study may come from Windows.
         parts = str(checkpoint).replace("\\", "/").split("/")
         folders = [part for part in parts if part in runs]
         names[checkpoint] = runs[folders[-1]] if folders else other

@@ -103,6 +103,7 @@ def worth_charts(
         level = chance if side == "item" else None
         for name in names:
             worth = measure_worth(missing, name, side, metric)
+            # A single modality has no other to be compared with.
             if worth is not None and len(worth.alone) > 1:
                 charts.append(_chart(worth, name, side, metric, level, colours[name]))
     return charts
