@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
+from math import isfinite, isnan
 from typing import Literal
 
 import numpy as np
@@ -52,6 +54,11 @@ class Series:
         return found
 
     @property
+    def finite(self) -> list[float]:
+        """``y`` without missing and infinite values."""
+        return [value for value in self.y if isfinite(value)]
+
+    @property
     def x_texts(self) -> list[str]:
         """``x`` as text."""
         return [x if isinstance(x, str) else f"{x:g}" for x in self.x]
@@ -80,7 +87,10 @@ class Chart:
     kind: Kind
     """Lines, or dots in rows."""
     x_title: str
-    """Title of the horizontal axis of lines; of dots, the meaning of the rows, or empty if their names say enough."""
+    """Title of the horizontal axis of lines; of dots, the meaning of the rows.
+
+    It is empty if the names of the rows say enough.
+    """
     y_title: str
     """Title of the values: the vertical axis of lines, the horizontal one of dots."""
     series: Sequence[Series]
@@ -95,8 +105,12 @@ class Chart:
     @property
     def grouped(self) -> bool:
         """True if several series have dots at one name."""
-        names = [x for series in self.series for x in dict.fromkeys(series.x)]
-        return len(set(names)) < len(names)
+        names: set[float | str] = set()
+        for series in self.series:
+            if not names.isdisjoint(series.x):
+                return True
+            names.update(series.x)
+        return False
 
     @property
     def in_groups(self) -> bool:
@@ -106,12 +120,16 @@ class Chart:
     @property
     def categories(self) -> list[str]:
         """Names of the rows of dots, in order of their first appearance."""
-        return list(dict.fromkeys(x for series in self.series for x in series.x_texts))
+        return list(dict.fromkeys(chain.from_iterable(series.x_texts for series in self.series)))
 
     @property
     def from_zero(self) -> bool:
         """True to start the axis of the values at 0, if they come near it."""
-        ends = [y for series in self.series for y in (*series.y, *(series.low or [])) if y == y]
+        numbers: list[float] = []
+        for series in self.series:
+            numbers += [*series.y, *(series.low or [])]
+        ends = [number for number in numbers if not isnan(number)]
+        # Values far from 0 would lie close together on an axis from 0.
         return not ends or 0 <= min(ends) < 0.5 * max(ends)
 
 
@@ -139,5 +157,6 @@ def seed_values(rows: pd.DataFrame, column: str) -> str:
         >>> seed_values(pd.DataFrame({"seed": [1, 2], "ndcg@10": [0.25, 0.5]}), "ndcg@10")
         'seed 1: 0.2500, seed 2: 0.5000'
     """
-    pairs = zip(rows["seed"], rows[column], strict=True)
-    return ", ".join(f"seed {seed}: {value:.4f}" for seed, value in pairs if value == value)
+    known = rows.dropna(subset=[column])
+    pairs = zip(known["seed"], known[column], strict=True)
+    return ", ".join(f"seed {seed}: {value:.4f}" for seed, value in pairs)

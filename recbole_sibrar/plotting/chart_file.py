@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ def draw(chart: Chart | Square) -> Figure:
     n_rows = len(chart.categories) * (len(chart.series) if chart.in_groups else 1)
     height = 3.6 if is_line else 1.1 + _ROW * max(n_rows, 3)
     with matplotlib.rc_context(_PLAIN):
+        # Without pyplot, which keeps every figure until it is closed.
         figure = Figure(figsize=(5.6, height), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
@@ -47,6 +49,7 @@ def draw(chart: Chart | Square) -> Figure:
 
         axes.set_xlabel(chart.x_title if is_line else chart.y_title)
         axes.set_ylabel(chart.y_title if is_line else chart.x_title)
+        # After drawing, so that Matplotlib has found the other end.
         if chart.from_zero:
             axes.set(**{"ylim" if is_line else "xlim": (0, None)})
         if chart.grouped and not is_line:
@@ -79,8 +82,9 @@ def _errors(series: Series) -> list[list[float]] | None:
     y = np.asarray(series.y, dtype=float)
     below = y - np.asarray(series.low)
     above = np.asarray(series.high) - y
+    # A single seed has no error bar, not one of length 0.
     if np.isnan(below).all():
-        return None  # a single seed has no error bar, not one of length 0
+        return None
     lengths: list[list[float]] = np.clip([below, above], 0, None).tolist()  # NaN stays: no bar
     return lengths
 
@@ -93,6 +97,7 @@ def _draw_lines(axes: Axes, chart: Chart) -> dict[str, Any]:
         colour = series.colour
         x = np.asarray(series.x, dtype=float)
         y = np.asarray(series.y, dtype=float)
+        # Greys differ little: the lines of baselines differ by their dashes too.
         line = LINES[0] if colour.own else LINES[1 + colour.number % (len(LINES) - 1)]
         look: Any = {
             "color": colour.light,
@@ -101,19 +106,24 @@ def _draw_lines(axes: Axes, chart: Chart) -> dict[str, Any]:
         }
         handle = axes.errorbar(x, y, yerr=_errors(series), capsize=2.5, **look)
         handles.setdefault(series.group, handle)
-        if series.mark is None and len(x) <= _MAX_POINTS:
-            axes.plot(x, y, marker="o", markersize=3.5, linestyle="none", color=colour.light)
-        if series.mark is not None:
-            axes.plot(
-                x[series.mark], y[series.mark], marker="o", markersize=4.5, color=colour.light
-            )
-        finite = y[np.isfinite(y)]
-        if len(finite):
-            ends.setdefault(series.group, []).append(float(finite[-1]))
 
-    if all(float(x).is_integer() for series in chart.series for x in series.x):
+        dot: Any = {"marker": "o", "color": colour.light}
+        if series.mark is not None:
+            axes.plot(x[series.mark], y[series.mark], markersize=4.5, **dot)
+        elif len(x) <= _MAX_POINTS:
+            axes.plot(x, y, markersize=3.5, linestyle="none", **dot)
+
+        # A line may end in missing values.
+        if series.finite:
+            ends.setdefault(series.group, []).append(series.finite[-1])
+
+    places = chain.from_iterable(series.numbers for series in chart.series)
+    if all(place.is_integer() for place in places):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _name_ends(axes, chart, {name: float(np.mean(values)) for name, values in ends.items()})
+
+    # Runs of one model share a name at their mean end.
+    means = {name: float(np.mean(values)) for name, values in ends.items()}
+    _name_ends(axes, chart, means)
     return handles
 
 
@@ -121,11 +131,14 @@ def _name_ends(axes: Axes, chart: Chart, ends: dict[str, float]) -> None:
     """Write the names right of the lines, moved apart where lines end together."""
     colours = {series.group: series.colour.light for series in chart.series}
     low, high = axes.get_ylim()
+    # The axis begins there later, when all is drawn.
     if chart.from_zero:
         low = 0.0
-    texts = {name: wrapped(name, 1.4) for name in sorted(ends, key=lambda name: -ends[name])}
+
+    # From the top: each name begins below the one above it.
     top = 1.0
-    for name, text in texts.items():
+    for name in sorted(ends, key=lambda name: -ends[name]):
+        text = wrapped(name, 1.4)
         height = 0.065 * (text.count("\n") + 1)  # of a line of 9 points in the panel
         wanted = (ends[name] - low) / max(high - low, 1e-12)
         place = min(wanted, top - height / 2)
@@ -141,18 +154,22 @@ def _name_ends(axes: Axes, chart: Chart, ends: dict[str, float]) -> None:
 
 
 def _draw_dots(axes: Axes, chart: Chart) -> dict[str, Any]:
-    """Draw a row for each name, or for each series of each name, and return a handle for each series."""
+    """Draw a row for each name, or for each series of each name; return the series' handles."""
     n_series = len(chart.series) if chart.in_groups else 1
-    rows = {name: i * (n_series + 0.8 * chart.in_groups) for i, name in enumerate(chart.categories)}
+    # Groups of rows stand a little apart.
+    step = n_series + 0.8 * chart.in_groups
+    tops = step * np.arange(len(chart.categories))
+    rows = dict(zip(chart.categories, tops, strict=True))
+
     handles: dict[str, Any] = {}
     for position, series in enumerate(chart.series):
         shift = position if chart.in_groups else 0
         y = [rows[name] + shift for name in series.x_texts]
         colour = series.colour.light
+        # Not strict: a series may have no values of single runs.
         for place, values in zip(y, series.seeds, strict=False):
-            axes.plot(
-                values, [place] * len(values), "|", color=colour, markersize=6, markeredgewidth=0.8
-            )
+            places = [place] * len(values)
+            axes.plot(values, places, "|", color=colour, markersize=6, markeredgewidth=0.8)
         handles[series.group] = axes.errorbar(
             np.asarray(series.y, dtype=float),
             y,
@@ -169,11 +186,14 @@ def _draw_dots(axes: Axes, chart: Chart) -> dict[str, Any]:
         label = axes.annotate(
             level.name, (level.value, 1.01), xycoords=("data", "axes fraction"), fontsize=8
         )
-        label.set_rotation(30)  # two levels can lie close together
-    middle = (n_series - 1) / 2
+        # Two levels can lie close together.
+        label.set_rotation(30)
+
     names = [wrapped(name, 1.8) for name in rows]
-    axes.set_yticks([place + middle for place in rows.values()], names)
+    axes.set_yticks(tops + (n_series - 1) / 2, names)
+    # The first row on top.
     axes.invert_yaxis()
     axes.grid(False, axis="y")
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=5))  # more numbers would touch beside long names
+    # More numbers would touch beside long names.
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
     return handles

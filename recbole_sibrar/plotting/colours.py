@@ -26,7 +26,8 @@ class Colour:
     """Position among the models of its kind, from 0: the marker and the dashes of its lines."""
 
 
-# Four of the colours of Okabe and Ito, distinct for colour-blind readers; lighter ones for the dark theme.
+# Four of the colours of Okabe and Ito, distinct for colour-blind readers; lighter ones for the
+# dark theme.
 _HUES = {
     "SiBraR": ("#0072b2", "#4fa9e2"),
     "MuBraR": ("#00805a", "#2fc196"),
@@ -43,7 +44,7 @@ _GREYS = (
 )
 
 _SHADES = (0.0, 0.45, -0.1, 0.22, 0.65)
-"""Steps between variants of one model: positive ones are darker on a light ground, negative ones lighter."""
+"""Steps between variants of one model: positive ones are darker on a light ground."""
 
 
 def shade(colour: str, amount: float) -> str:
@@ -80,6 +81,7 @@ def model_colours(classes: Mapping[str, str]) -> dict[str, Colour]:
         if own:
             light, dark = _HUES.get(model, _OTHER_HUE)
             step = _SHADES[number % len(_SHADES)]
+            # The other way on a dark ground, to stay visible.
             colours[name] = Colour(shade(light, step), shade(dark, -step * 0.8), own, number)
         else:
             light, dark = _GREYS[number % len(_GREYS)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -63,7 +64,7 @@ class Square:
 
 
 def draw_square(square: Square) -> Figure:
-    """Draw the square with Matplotlib: differences and p-values, significant ones on a coloured ground.
+    """Draw the square with Matplotlib: differences and p-values, on a coloured ground.
 
     Args:
         square: Its content.
@@ -75,7 +76,7 @@ def draw_square(square: Square) -> Figure:
     colours = "Blue: significantly better; orange: significantly worse."
     about = wrapped(f"{square.title}, and p-value. {colours}", width - 0.2, 8)
 
-    # rows are as high as the longest name, so that names of neighbours stay apart
+    # Rows are as high as the longest name, so that names of neighbours stay apart.
     row_height = max(_HEIGHT, _LINE * (_n_lines(*rows) + 0.5))
     height = row_height * n + _LINE * (_n_lines(*columns) + _n_lines(about) + 1)
 
@@ -84,12 +85,13 @@ def draw_square(square: Square) -> Figure:
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
 
+        # The first row on top.
         axes.set(xlim=(0, n), ylim=(n, 0))
         for i, row in enumerate(square.rows):
             for j, cell in enumerate(row):
                 _draw_cell(axes, cell, i, j)
 
-        middles = [i + 0.5 for i in range(n)]
+        middles = np.arange(n) + 0.5
         axes.set_yticks(middles, rows)
         axes.set_xticks(middles, columns)
         axes.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False)
@@ -101,7 +103,8 @@ def draw_square(square: Square) -> Figure:
 
 def _n_lines(*texts: str) -> int:
     """Count the lines of the longest text."""
-    return max(text.count("\n") + 1 for text in texts)
+    counts = [text.count("\n") for text in texts]
+    return max(counts) + 1
 
 
 def _draw_cell(axes: Axes, cell: SquareCell, i: int, j: int) -> None:

@@ -36,6 +36,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 """Colours of Okabe and Ito, distinct for colour-blind readers; the palest one is left out."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+# The last is dash, dot, dot: Matplotlib has a name for four styles only.
 LINES: tuple[str | tuple[float, tuple[float, ...]], ...] = (
     "-",
     "--",
@@ -115,12 +116,14 @@ def look(number: int) -> dict[str, str]:
 
 
 def wrapped(text: str, inches: float, points: float = 9) -> str:
-    r"""Break a text into lines that fit a width: at spaces and after signs, inside a word or number only if it must be.
+    r"""Break a text into lines that fit a width.
+
+    Lines break at spaces and after signs; inside a word or number only if it must be.
 
     Args:
         text: The text; its own line breaks stay.
         inches: Width.
-        points: Size of the letters. A mean letter of DejaVu Sans is 0.62 of it wide.
+        points: Size of the letters.
 
     Example:
         >>> wrapped("SiBraR without contrast", 1.2)
@@ -128,6 +131,7 @@ def wrapped(text: str, inches: float, points: float = 9) -> str:
         >>> wrapped("SiBraR temperature=0.125", 1.2)
         'SiBraR\ntemperature=\n0.125'
     """
+    # An inch has 72 points; a mean letter of DejaVu Sans is 0.62 of its size wide.
     n_letters = max(4, int(inches * 72 / (0.62 * points)))
     return "\n".join(_fill(line, n_letters) for line in text.split("\n"))
 
@@ -137,14 +141,14 @@ def _fill(text: str, n_letters: int) -> str:
     lines = [""]
     for piece in re.findall(r".+?(?:[\s=,:_/+]+|$)", text):
         length = len(piece.rstrip())
-        # a longer piece is broken anyway, and begins on the line before
+        # A longer piece is broken anyway, and begins on the line before.
         fits_alone = length <= n_letters
         if lines[-1] and fits_alone and len(lines[-1]) + length > n_letters:
             lines.append("")
         lines[-1] += piece
-    return "\n".join(
-        textwrap.fill(line.rstrip(), n_letters, break_on_hyphens=False) for line in lines
-    )
+
+    filled = [textwrap.fill(line.rstrip(), n_letters, break_on_hyphens=False) for line in lines]
+    return "\n".join(filled)
 
 
 def place_legend(figure: Figure, handles: Mapping[str, Any], **options: Any) -> Legend:
@@ -157,6 +161,7 @@ def place_legend(figure: Figure, handles: Mapping[str, Any], **options: Any) -> 
     """
     width = figure.get_figwidth()
     texts = [wrapped(text, width - 0.7) for text in handles]
+    # Only a legend in the figure has an extent.
     for n_columns in range(len(texts), 0, -1):
         legend = figure.legend(list(handles.values()), texts, ncols=n_columns, **options)
         extent = legend.get_window_extent(figure.canvas.get_renderer())  # type: ignore[attr-defined]
@@ -167,13 +172,16 @@ def place_legend(figure: Figure, handles: Mapping[str, Any], **options: Any) -> 
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure in the format of the path's suffix; an existing file is replaced when all is written.
+    """Write a figure in the format of the path's suffix.
+
+    An existing file is replaced when all is written.
 
     Args:
         figure: The figure.
         path: Path of the file, for example ``missing.pdf``.
     """
-    # it logs every step of embedding a font in a PDF
+    # It logs every step of embedding a font in a PDF.
     logging.getLogger("fontTools").setLevel(logging.WARNING)
+    # Some settings, such as the type of a PDF's letters, act on writing.
     with matplotlib.rc_context(STYLE), replacing(path) as temporary:
         figure.savefig(temporary, format=path.suffix.removeprefix("."), dpi=300)

@@ -1,3 +1,3 @@
-"""Page and figures about a comparison of models; the command is in :mod:`recbole_sibrar.report.build`."""
+"""Page and figures about a comparison of models; the command is in ``report.build``."""
 
 __all__ = ["build"]

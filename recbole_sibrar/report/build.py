@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from recbole_sibrar.errors import DataError
@@ -36,13 +36,15 @@ def run(
         folder: The ``--output`` of ``run_recbole_group``.
         output: The page; None for ``report.html`` in ``folder``.
         figures: Folder of the figures as PDF and PNG; None for no such files.
-        with_missing: True to evaluate the checkpoints with missing modalities, unless ``missing/missing.csv`` holds
-            the results already.
-        with_gap: True to measure the modality gap, unless ``gap/gap.csv`` holds the measures already.
+        with_missing: True to evaluate the checkpoints with missing modalities, unless
+            ``missing/missing.csv`` holds the results already.
+        with_gap: True to measure the modality gap, unless ``gap/gap.csv`` holds the measures
+            already.
         data_path: Folder of the data, if they have moved since training.
 
     Returns:
-        The page, and the number of figures drawn; those in the folder with the same content are not drawn again.
+        The page, and the number of figures drawn; those in the folder with the same content are not
+        drawn again.
 
     Raises:
         ConfigError: There is no comparison with results, or one of its files cannot be read.
@@ -51,6 +53,7 @@ def run(
     comparisons = read_comparisons(folder)
     output = output or folder / PAGE
 
+    # Before the studies, which take long.
     check_writable(output, "--output")
     if figures is not None:
         check_writable(figures / PAGE, "--figures")
@@ -69,21 +72,23 @@ def run(
         with replacing(output) as temporary:
             temporary.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise DataError(
-            f"cannot write the page or a figure: {error.strerror or error} ({output})"
-        ) from error
+        reason = error.strerror or error
+        raise DataError(f"cannot write the page or a figure: {reason} ({output})") from error
     return output, n_figures
 
 
 def _charts(parts: Sequence[Part], folder: Path) -> dict[Path, list[Chart | Square]]:
     """Assign the figures to folders; several comparisons have a folder each."""
-    return {
-        folder / part.name if len(parts) > 1 else folder: [
-            chart
-            for section in part.sections
-            for place in section.chart_sets
-            for figure in place.figures
-            for chart in figure.charts
-        ]
-        for part in parts
-    }
+    assigned = {}
+    for part in parts:
+        place = folder / part.name if len(parts) > 1 else folder
+        assigned[place] = list(_charts_of(part))
+    return assigned
+
+
+def _charts_of(part: Part) -> Iterator[Chart | Square]:
+    """Yield the figures of a part in their order on the page."""
+    for section in part.sections:
+        for place in section.chart_sets:
+            for figure in place.figures:
+                yield from figure.charts

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import isfinite
 from typing import Protocol
 
 from recbole_sibrar.plotting.chart import Chart
@@ -82,7 +81,12 @@ def describe(chart: Chart) -> str:
         chart: The figure.
     """
     kind = "Line chart" if chart.kind == "line" else "Dot plot"
-    names = ", ".join(dict.fromkeys(series.group for series in chart.series))
-    values = [y for series in chart.series for y in series.y if isfinite(y)]
+    groups = []
+    values: list[float] = []
+    for series in chart.series:
+        groups.append(series.group)
+        values += series.finite
+    # The runs of a model have one entry of the legend.
+    names = ", ".join(dict.fromkeys(groups))
     extent = f" Values from {min(values):.4g} to {max(values):.4g}." if values else ""
     return f"{kind}. {chart.title}: {names}.{extent}"

@@ -17,7 +17,8 @@ _COUNTS = (("users", 1), ("items", 1), ("inters", 0))
 _LABELS = {"users": "Users", "items": "Items", "inters": "Interactions"}
 
 _FIELD = re.compile(
-    r"^(user|item) field: (.+) \((categorical|multi-label|scalar|vector), size (\d+), ([\d.]+) % available\)",
+    r"^(user|item) field: (.+) "
+    r"\((categorical|multi-label|scalar|vector), size (\d+), ([\d.]+) % available\)",
     re.MULTILINE,
 )
 
@@ -52,34 +53,46 @@ def read_data(data: ComparisonFolder) -> DataStrip:
     Args:
         data: The comparison.
     """
-    files = [run.folder / LOG for run in data.runs]
-    texts = [file.read_text(encoding="utf-8", errors="replace") for file in files if file.is_file()]
-    counts = _counts(texts)
+    texts = []
+    for run in data.runs:
+        file = run.folder / LOG
+        if file.is_file():
+            texts.append(file.read_text(encoding="utf-8", errors="replace"))
+
+    # The first log with a modality counts.
     found: dict[tuple[str, str], Coverage] = {}
     for text in texts:
         for side, name, kind, size, share in _FIELD.findall(text):
-            found.setdefault(
-                (side, name), Coverage(side, name, f"{kind}, {int(size):,}", float(share))
-            )
-    return DataStrip(counts, sorted(found.values(), key=lambda coverage: coverage.side))
+            coverage = Coverage(side, name, f"{kind}, {int(size):,}", float(share))
+            found.setdefault((side, name), coverage)
+
+    # By the alphabet the items come before the users.
+    coverages = sorted(found.values(), key=lambda coverage: coverage.side)
+    return DataStrip(_counts(texts), coverages)
 
 
 def _counts(texts: Sequence[str]) -> list[tuple[str, str]]:
     counts = []
     for word, padding in _COUNTS:
-        numbers = [
-            found[1]
-            for text in texts
-            if (found := re.search(rf"The number of {word}: (\d+)", text))
-        ]
-        if numbers:
-            counts.append((_LABELS[word], f"{int(numbers[0]) - padding:,}"))
+        number = _first_number(rf"The number of {word}: (\d+)", texts)
+        if number is not None:
+            counts.append((_LABELS[word], f"{number - padding:,}"))
 
-    ranked = dict.fromkeys(
-        number for text in texts for number in re.findall(r"ranked items: test (\d+)", text)[-1:]
-    )
+    # Models may rank different items; the last line of a log is that of the test.
+    ranked: dict[int, None] = {}
+    for text in texts:
+        numbers = re.findall(r"ranked items: test (\d+)", text)
+        if numbers:
+            ranked[int(numbers[-1])] = None
     if ranked:
-        counts.append(
-            ("Candidates of the test", " or ".join(f"{int(number):,}" for number in ranked))
-        )
+        counts.append(("Candidates of the test", " or ".join(f"{n:,}" for n in ranked)))
     return counts
+
+
+def _first_number(pattern: str, texts: Sequence[str]) -> int | None:
+    """Find a number in the first text that has it."""
+    for text in texts:
+        found = re.search(pattern, text)
+        if found:
+            return int(found[1])
+    return None

@@ -40,10 +40,12 @@ def save_changed(folders: Mapping[Path, Sequence[Chart | Square]]) -> int:
         known = _read(folder / DRAWN)
         prints[folder] = {chart.name: _fingerprint(chart) for chart in charts}
         for chart in charts:
+            # A known figure may have lost its files since.
             there = all((folder / f"{chart.name}.{suffix}").is_file() for suffix in ("pdf", "png"))
             if not there or known.get(chart.name) != prints[folder][chart.name]:
                 changed.append((chart, folder))
 
+    # The fingerprints last: an interrupted drawing is done again.
     _draw(changed)
     for folder, names in prints.items():
         with replacing(folder / DRAWN) as temporary:
@@ -57,10 +59,12 @@ def _draw(charts: Sequence[tuple[Chart | Square, Path]]) -> None:
         for chart, folder in charts:
             save(chart, folder)
         return
+    # In processes, because Matplotlib is not safe in threads.
     Parallel(n_jobs=-1)(delayed(save)(chart, folder) for chart, folder in charts)
 
 
 def _fingerprint(chart: Chart | Square) -> str:
+    # Another version may draw the same content in another way.
     content = f"{version('recbole-sibrar')} {chart!r}"
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 

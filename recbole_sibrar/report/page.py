@@ -10,7 +10,7 @@ from importlib import resources
 from importlib.metadata import version
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from recbole_sibrar.plotting.colours import Colour
 from recbole_sibrar.report.chart_page import ChartSet
@@ -72,12 +72,13 @@ def render(title: str, parts: Sequence[Part], appendix: Sequence[Section]) -> st
         appendix: Sections about all parts, at the end.
 
     Returns:
-        HTML. Every text is escaped. The page contains style and script; its content security policy forbids loading
-        anything.
+        HTML. Every text is escaped. The page contains style and script; its content security policy
+        forbids loading anything.
     """
     environment = Environment(
         loader=PackageLoader("recbole_sibrar.report", "assets"),
         autoescape=True,
+        # A wrong name in a template is an error, not an empty text.
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -92,9 +93,9 @@ def render(title: str, parts: Sequence[Part], appendix: Sequence[Section]) -> st
 
 
 def _asset(name: str) -> Markup:
-    return Markup(
-        (resources.files("recbole_sibrar.report") / "assets" / name).read_text(encoding="utf-8")
-    )
+    file = resources.files("recbole_sibrar.report") / "assets" / name
+    # Markup: style and script are ours, and would break if they were escaped.
+    return Markup(file.read_text(encoding="utf-8"))
 
 
 def _css(colour: Colour) -> str:
@@ -104,4 +105,5 @@ def _css(colour: Colour) -> str:
 
 def _soft(text: str) -> Markup:
     """Let a long name break after its signs, and so not inside a number or a word."""
-    return Markup("<wbr>").join(escape(piece) for piece in re.split(r"(?<=[=,:_/+@])", str(text)))
+    # Markup escapes the pieces, and a lookbehind keeps the signs.
+    return Markup("<wbr>").join(re.split(r"(?<=[=,:_/+@])", str(text)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
+from math import isinf, isnan
 from typing import Any
 
 import pandas as pd
@@ -59,7 +59,12 @@ class Table:
     @property
     def numeric(self) -> list[bool]:
         """True for each column with numbers."""
-        return [any(row[i].numeric for row in self.rows) for i in range(len(self.columns))]
+        # One number is enough: the other cells may be dashes.
+        found = [False] * len(self.columns)
+        for row in self.rows:
+            for i, cell in enumerate(row):
+                found[i] |= cell.numeric
+        return found
 
 
 def number(value: float | None, form: str = ".4f", **options: Any) -> Value:
@@ -69,16 +74,17 @@ def number(value: float | None, form: str = ".4f", **options: Any) -> Value:
         >>> number(0.25).text, number(float("nan")).text
         ('0.2500', '-')
     """
-    if value is None or not isfinite(value):
-        infinite = value is not None and value == value
-        return Value(
-            f"{value:g}" if infinite else "-", value if infinite else None, numeric=True, **options
-        )
+    if value is None or isnan(value):
+        return Value("-", None, numeric=True, **options)
+    if isinf(value):
+        return Value(f"{value:g}", value, numeric=True, **options)
+    # Six digits are enough to sort by.
     return Value(format(value, form), float(f"{value:.6g}"), numeric=True, **options)
 
 
 def p_value(p: float) -> Value:
     """Make a cell with a p-value."""
+    # Sorted by its value all the same.
     return Value("< 0.0001", p, numeric=True) if p < 1e-4 else number(p)
 
 
@@ -93,9 +99,9 @@ def p_text(p: float) -> str:
 
 
 def _title(metric: str) -> str:
-    return metric_title(metric) + (
-        "\n(less is better)" if metric.split("@")[0] in smaller_metrics else ""
-    )
+    is_smaller_better = metric.split("@")[0] in smaller_metrics
+    note = "\n(less is better)" if is_smaller_better else ""
+    return f"{metric_title(metric)}{note}"
 
 
 def results_table(
@@ -106,11 +112,14 @@ def results_table(
     Args:
         cells: Result of :func:`~recbole_sibrar.quick_start.group.summary.cells`.
         results: A row for each run.
-        metrics: The metrics, in order. Metrics in views make a table with three columns for each metric.
+        metrics: The metrics, in order. Metrics in views make a table with three columns for each
+            metric.
     """
     blocks = summary.blocks(metrics)
     has_views = any(without_view(metric)[1] for metric in metrics)
-    rows, groups = [], []
+
+    rows = []
+    groups = []
     for block in blocks:
         for name, row in cells.items():
             runs = results[results["name"] == name]
@@ -118,11 +127,8 @@ def results_table(
             rows.append([Value(name), *values, number(float(runs["minutes"].mean()), ".1f")])
             groups.append(_title(block.head).replace("\n", " "))
 
-    seeds = (
-        "mean and standard deviation over the seeds"
-        if results["seed"].nunique() > 1
-        else "one seed"
-    )
+    several = results["seed"].nunique() > 1
+    seeds = "mean and standard deviation over the seeds" if several else "one seed"
     caption = f"Test results: {seeds}; minutes of a run"
     if not has_views:
         return Table("results", caption, ["Model", *map(_title, metrics), "Minutes"], rows)
@@ -134,15 +140,15 @@ def results_table(
 
 def _mean(cell: Cell, runs: pd.DataFrame, metric: str) -> Value:
     shown = number(cell.mean)
-    deviation = "" if cell.deviation != cell.deviation else f"± {cell.deviation:.4f}"
-    rank = cell.rank if cell.rank <= 2 else 0
+    deviation = "" if isnan(cell.deviation) else f"± {cell.deviation:.4f}"
     return Value(
-        shown.text,
-        shown.sort,
-        deviation,
-        seed_values(runs, metric),
-        rank,
-        cell.significant,
+        text=shown.text,
+        sort=shown.sort,
+        minor=deviation,
+        hint=seed_values(runs, metric),
+        # Only the best two are marked.
+        rank=cell.rank if cell.rank <= 2 else 0,
+        significant=cell.significant,
         numeric=True,
     )
 
@@ -162,12 +168,12 @@ def runs_table(
     rows = []
     for _, row in results.iterrows():
         head = [Value(row["name"]), Value(row["model"]), number(row["seed"], "d")]
-        numbers = [
-            number(row["valid_score"]),
-            *(number(row[metric]) for metric in metrics),
-            number(row["minutes"], ".2f"),
-        ]
-        rows.append([*head, *numbers, *details.get((row["name"], row["seed"]), [Value("-")] * 3)])
+        scores = [number(row[metric]) for metric in ("valid_score", *metrics)]
+        minutes = number(row["minutes"], ".2f")
+        # A run without its folder has only its row.
+        others = details.get((row["name"], row["seed"]), [Value("-")] * 3)
+        rows.append([*head, *scores, minutes, *others])
+
     columns = [
         "Model",
         "Class",
@@ -194,8 +200,10 @@ def corrected_interval(row: Mapping[Any, Any], n_pairs: int) -> tuple[float, flo
         >>> round(low, 3), round(high, 3)
         (0.05, 0.35)
     """
+    # Bonferroni: each of n intervals leaves 5 % / n, half of it on each side.
     freedom = row["n_users"] - 1
     wider = stats.t.ppf(1 - 0.025 / n_pairs, freedom) / stats.t.ppf(0.975, freedom)
+
     middle = (row["low"] + row["high"]) / 2
     half = (row["high"] - row["low"]) / 2 * wider
     return float(middle - half), float(middle + half)
@@ -208,33 +216,14 @@ def significance_table(frame: pd.DataFrame, level: float) -> Table:
         frame: The table of :func:`~recbole_sibrar.studies.significance.measures.compare_all`.
         level: Differences with a smaller p-value are called significant.
     """
-    rows, groups = [], []
+    rows = []
+    groups = []
+    # The correction counts the pairs of one metric.
     n_pairs = frame["metric"].value_counts()
     for row in frame.to_dict("records"):
-        significant = row["p_t_bonferroni"] < level
-        larger = row["a"] if row["low"] + row["high"] > 0 else row["b"]
-        better = larger if significant else "no difference shown"
-        low, high = corrected_interval(row, int(n_pairs[row["metric"]]))
-        hint = f"without correction: {row['low']:+.4f} to {row['high']:+.4f}"
-        interval = Value(f"{low:+.4f} to {high:+.4f}", low, hint=hint, numeric=True)
-        numbers = [
-            number(row["n_users"], "d"),
-            number(row["mean_a"]),
-            number(row["mean_b"]),
-            interval,
-        ]
-        tests = [p_value(row["p_t_bonferroni"]), p_value(row["p_wilcoxon_bonferroni"])]
-        rows.append(
-            [
-                Value(row["a"]),
-                Value(row["b"]),
-                *numbers,
-                number(row["effect"], "+.3f"),
-                *tests,
-                Value(better),
-            ]
-        )
+        rows.append(_pair(row, int(n_pairs[row["metric"]]), level))
         groups.append(metric_title(row["metric"]))
+
     columns = [
         "First",
         "Second",
@@ -245,8 +234,31 @@ def significance_table(frame: pd.DataFrame, level: float) -> Table:
         "Effect\nsize",
     ]
     columns += ["p\n(t-test)", "p\n(Wilcoxon)", "Larger mean"]
-    caption = "Paired tests over users; intervals and p-values after Bonferroni's correction for all pairs"
+    caption = "Paired tests over users; "
+    caption += "intervals and p-values after Bonferroni's correction for all pairs"
     return Table("significance", caption, columns, rows, "metric", groups)
+
+
+def _pair(row: Mapping[Any, Any], n_pairs: int, level: float) -> list[Value]:
+    """Make the row of a pair of models."""
+    # The middle of the interval is the mean difference.
+    larger = row["a"] if row["low"] + row["high"] > 0 else row["b"]
+    is_significant = row["p_t_bonferroni"] < level
+
+    low, high = corrected_interval(row, n_pairs)
+    hint = f"without correction: {row['low']:+.4f} to {row['high']:+.4f}"
+    return [
+        Value(row["a"]),
+        Value(row["b"]),
+        number(row["n_users"], "d"),
+        number(row["mean_a"]),
+        number(row["mean_b"]),
+        Value(f"{low:+.4f} to {high:+.4f}", low, hint=hint, numeric=True),
+        number(row["effect"], "+.3f"),
+        p_value(row["p_t_bonferroni"]),
+        p_value(row["p_wilcoxon_bonferroni"]),
+        Value(larger if is_significant else "no difference shown"),
+    ]
 
 
 def subsets_table(frame: pd.DataFrame, metrics: Sequence[str]) -> Table:
@@ -258,11 +270,12 @@ def subsets_table(frame: pd.DataFrame, metrics: Sequence[str]) -> Table:
     """
     subsets = frame[frame["experiment"] == "subset"]
     rows = []
-    for (name, side, modalities), part in subsets.groupby(
-        ["name", "side", "modalities"], sort=False
-    ):
+    groups = subsets.groupby(["name", "side", "modalities"], sort=False)
+    for (name, side, modalities), part in groups:
+        # Over the checkpoints of a model.
         values = [number(float(part[metric].mean())) for metric in metrics]
         rows.append([Value(str(name)), Value(f"{side}: {modalities}"), *values])
+
     columns = ["Model", "Modalities that are left", *map(_title, metrics)]
     return Table("subsets", "Test results with only some of the modalities", columns, rows)
 
@@ -275,25 +288,30 @@ def gap_table(frame: pd.DataFrame) -> Table:
     """
     names: list[str] = list(dict.fromkeys(frame["name"].tolist()))
     keys = ["measure", "first", "second", "name"]
-    means = (
-        frame.groupby(keys, sort=False, dropna=False)[["value", "low", "high"]].mean().reset_index()
-    )
+    # dropna=False: measures of all modalities together have no names of two.
+    groups_of_rows = frame.groupby(keys, sort=False, dropna=False)
+    means = groups_of_rows[["value", "low", "high"]].mean().reset_index()
+
     values: dict[tuple[str, str], dict[str, Value]] = {}
     for row in means.to_dict("records"):
-        pair = dict.fromkeys(
-            "all" if pd.isna(row[side]) else str(row[side]) for side in ("first", "second")
-        )
+        # One name for a modality with itself.
+        pair = dict.fromkeys([_modality(row["first"]), _modality(row["second"])])
         hint = "" if pd.isna(row["low"]) else f"{row['low']:.4f} to {row['high']:.4f}"
-        values.setdefault((row["measure"], " - ".join(pair)), {})[row["name"]] = number(
-            row["value"], hint=hint
-        )
+        cells = values.setdefault((row["measure"], " - ".join(pair)), {})
+        cells[row["name"]] = number(row["value"], hint=hint)
 
-    rows, groups = [], []
+    rows = []
+    groups = []
     for (measure, pair_title), known in values.items():
         rows.append([Value(pair_title), *(known.get(name, Value("-")) for name in names)])
         groups.append(LABELS.get(measure, measure).format(side="item"))
     caption = "Measures of the modality gap; a pointer reads the intervals"
     return Table("gap", caption, ["Modalities", *names], rows, "measure", groups)
+
+
+def _modality(name: Any) -> str:
+    """Name of a modality; pandas reads a missing one as NaN."""
+    return "all" if pd.isna(name) else str(name)
 
 
 def configuration_tables(configurations: Mapping[str, Mapping[str, Any]]) -> tuple[Table, Table]:
@@ -302,32 +320,36 @@ def configuration_tables(configurations: Mapping[str, Mapping[str, Any]]) -> tup
     Args:
         configurations: Name of the model -> key -> value.
     """
-    keys = sorted({key for configuration in configurations.values() for key in configuration})
-    own, shared = [], []
-    for key in keys:
+    own = []
+    shared = []
+    for key in sorted(set().union(*configurations.values())):
         models: dict[str, list[str]] = {}
         for name, known in configurations.items():
             models.setdefault(_shown(known, key), []).append(name)
+
         if len(models) == 1:
             shared.append([Value(key), Value(next(iter(models)))])
             continue
-        own += [
-            [Value(key), Value(value), Value(", ".join(names))] for value, names in models.items()
-        ]
+        for value, names in models.items():
+            own.append([Value(key), Value(value), Value(", ".join(names))])
+
     caption = "Keys that differ between models; a dash: the model has no such key"
     differing = Table("differing", caption, ["Key", "Value", "Models"], own)
     return differing, Table("shared", "Keys that all models share", ["Key", "Value"], shared)
 
 
 def _shown(configuration: Mapping[str, Any], key: str) -> str:
+    """Write the value of a key; a dash without the key."""
+    return _written(configuration[key]) if key in configuration else "-"
+
+
+def _written(value: object) -> str:
     """Write a value as in yaml and on the command line."""
-    if key not in configuration:
-        return "-"
-    value = configuration[key]
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{name}: {_shown(value, name)}" for name in value) + "}"
+        pairs = [f"{name}: {_written(part)}" for name, part in value.items()]
+        return f"{{{', '.join(pairs)}}}"
     if isinstance(value, list):
-        return f"[{', '.join(_shown({'': element}, '') for element in value)}]"
+        return f"[{', '.join(map(_written, value))}]"
     return "null" if value is None else str(value)
 
 
@@ -339,8 +361,7 @@ def versions_table(name: str, caption: str, packages: Mapping[str, set[str]]) ->
         caption: What it shows.
         packages: Name -> versions in the runs.
     """
-    rows = [
-        [Value(package), Value(", ".join(sorted(versions)))]
-        for package, versions in packages.items()
-    ]
+    rows = []
+    for package, versions in packages.items():
+        rows.append([Value(package), Value(", ".join(sorted(versions)))])
     return Table(name, caption, ["Package", "Version"], rows)

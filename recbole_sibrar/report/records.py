@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from recbole_sibrar.quick_start.group.folder import ComparisonFolder
@@ -22,11 +23,13 @@ def runs_section(data: ComparisonFolder) -> Section:
     """
     details = {}
     for run in data.runs:
-        curve, memory = run.curve, run.result.get("peak_memory_mb")
-        # the curve has a row for each validation
+        curve = run.curve
+        memory = run.result.get("peak_memory_mb")
+        # The curve has a row for each validation, and counts epochs from 0.
         n_epochs = None if curve is None else int(curve["epoch"].max()) + 1
         cells = [page_tables.number(n_epochs, "d"), page_tables.number(memory, ".0f")]
         details[run.name, run.seed] = [*cells, page_tables.Value(f"runs/{run.folder.name}")]
+
     text = f"Without a result: {', '.join(data.unfinished)}." if data.unfinished else ""
     table = page_tables.runs_table(data.results, data.metrics, details)
     return Section("runs", "Runs", text, folded=[table], is_printed=bool(text))
@@ -42,14 +45,19 @@ def configuration_section(comparisons: Sequence[ComparisonFolder]) -> Section:
     for data in comparisons:
         prefix = f"{data.folder.absolute().name}: " if len(comparisons) > 1 else ""
         for run in data.runs:
-            keys = {key: value for key, value in run.configuration.items() if key != "seed"}
+            keys = dict(run.configuration)
+            keys.pop("seed", None)
+            # The first run with its folder stands for all seeds.
             if keys:
                 known.setdefault(f"{prefix}{run.name}", keys)
+
     if not known:
         absent = "Not available: the folders of the runs, which hold `config.yaml`, are gone."
         return Section("configuration", "Configuration", absent=absent)
+
     differing, shared = page_tables.configuration_tables(known)
     text = "Every key of every model; runs of a model differ in the key seed alone."
+    # A single model has no differing keys.
     tables = [table for table in (differing, shared) if table.rows]
     return Section("configuration", "Configuration", text, folded=tables, is_printed=False)
 
@@ -60,31 +68,34 @@ def versions_section(comparisons: Sequence[ComparisonFolder]) -> Section:
     Args:
         comparisons: The comparisons of the page.
     """
-    environments = [run.environment for data in comparisons for run in data.runs if run.environment]
+    runs = chain.from_iterable(data.runs for data in comparisons)
+    environments = [run.environment for run in runs if run.environment]
     if not environments:
         absent = "Not available: the folders of the runs, which hold `environment.json`, are gone."
         return Section("versions", "Versions", absent=absent)
+
     packages: dict[str, set[str]] = {}
     for environment in environments:
         for name, version in environment.get("packages", {}).items():
             packages.setdefault(name, set()).add(version)
-    sentences = [
-        f"Python {_distinct(lambda x: x.get('python'), environments)}",
-        f"{_distinct(lambda x: x.get('platform'), environments)}",
-        f"git commit of recbole-sibrar {_distinct(lambda x: x.get('git', {}).get('recbole-sibrar'), environments)}",
-        f"of the working directory {_distinct(lambda x: x.get('git', {}).get('working directory'), environments)}",
-    ]
-    chosen = [
-        f"{name} {', '.join(sorted(packages[name]))}" for name in _IMPORTANT if name in packages
+
+    facts = []
+    for name in _IMPORTANT:
+        if name in packages:
+            facts.append(f"{name} {', '.join(sorted(packages[name]))}")
+
+    commits = [environment.get("git", {}) for environment in environments]
+    facts += [
+        f"Python {_distinct(environments, 'python')}",
+        _distinct(environments, "platform"),
+        f"git commit of recbole-sibrar {_distinct(commits, 'recbole-sibrar')}",
+        f"of the working directory {_distinct(commits, 'working directory')}",
     ]
     folded = [page_tables.versions_table("packages", "All packages", packages)]
-    return Section("versions", "Versions", "; ".join([*chosen, *sentences]) + ".", folded=folded)
+    return Section("versions", "Versions", f"{'; '.join(facts)}.", folded=folded)
 
 
-def _distinct(
-    read: Callable[[dict[str, Any]], str | None], environments: list[dict[str, Any]]
-) -> str:
-    """Join the distinct answers of the runs."""
-    return ", ".join(
-        dict.fromkeys(str(read(environment) or "not known") for environment in environments)
-    )
+def _distinct(records: Sequence[Mapping[str, Any]], key: str) -> str:
+    """Join the distinct values of the runs."""
+    values = [str(record.get(key) or "not known") for record in records]
+    return ", ".join(dict.fromkeys(values))

@@ -48,7 +48,8 @@ class Material:
         for study in (self.missing, self.gap, self.projection):
             if study is not None:
                 others = zip(study["name"].astype(str), study["model"].astype(str), strict=True)
-                classes |= {name: model for name, model in others if name not in classes}
+                for name, model in others:
+                    classes.setdefault(name, model)
         return model_colours(classes)
 
     @cached_property
@@ -58,8 +59,8 @@ class Material:
 
     def order(self, metric: str) -> list[str]:
         """List the models, the best first; those without a value come last."""
-        ranked = [str(name) for name in story.ranked(self.data, metric).index]
-        return [*ranked, *(name for name in self.data.names if name not in ranked)]
+        ranked = story.ranked(self.data, metric).index.tolist()
+        return list(dict.fromkeys([*ranked, *self.data.names]))
 
 
 def build_part(material: Material) -> Part:
@@ -97,17 +98,22 @@ def build_part(material: Material) -> Part:
 def _results(material: Material) -> Section:
     data = material.data
     frame = data.significance
-    best = {
-        metric: significantly_best(frame, metric, data.names) for metric in set(frame["metric"])
-    }
+    best: dict[str, str | None] = {}
+    for metric in set(frame["metric"]):
+        best[metric] = significantly_best(frame, metric, data.names)
+
     smaller = [metric for metric in data.metrics if story.is_smaller_better(metric)]
     cells = summary.cells(data.results, data.metrics, smaller, best)
+    # The best model in the first row, not the first of the command.
     cells = {name: cells[name] for name in material.order(data.valid_metric)}
+
     levels = {metric: story.levels(data, material.missing, metric) for metric in data.metrics}
     charts = figures.results_charts(
         data.results, data.metrics, data.valid_metric, material.run_colours, smaller, levels
     )
     table = page_tables.results_table(cells, data.results, data.metrics)
+
+    # The page would show these marks of Markdown as text.
     text = data.legend.replace("<u>", "").replace("</u>", "")
     if data.results["seed"].nunique() > 1:
         text = f"Dots: means; lines: standard deviation over the seeds; ticks: the seeds. {text}"
@@ -118,7 +124,8 @@ def _results(material: Material) -> Section:
 
 def _worth(material: Material) -> Section:
     title = "Modalities"
-    absent = "Not available: `recbole-sibrar report --missing` evaluates the checkpoints with some of the modalities."
+    absent = "Not available: `recbole-sibrar report --missing` evaluates the checkpoints "
+    absent += "with some of the modalities."
     missing, metric = material.missing, material.data.valid_metric
     if missing is None or metric not in missing:
         return Section("worth", title, absent=absent)
@@ -140,9 +147,9 @@ def _significance(material: Material) -> Section:
         absent += "(`save_per_user`), which `run_recbole_group` saves for models that rank."
         return Section("significance", title, absent=absent)
 
-    metrics = sorted(
-        frame["metric"].unique(), key=lambda metric: metric != material.data.valid_metric
-    )
+    first = material.data.valid_metric
+    metrics = sorted(frame["metric"].unique(), key=lambda metric: metric != first)
+    # The rows of the first metric are shown first.
     ordered = pd.concat([frame[frame["metric"] == metric] for metric in metrics])
     table = page_tables.significance_table(ordered, LEVEL)
     text = "Paired t-tests over users; p-values and intervals are corrected for all pairs "
@@ -168,9 +175,10 @@ def _tests(material: Material, metric: str) -> PageFigure:
 
 def _cost(material: Material) -> Section:
     data, metric = material.data, material.data.valid_metric
-    memory = {
-        (run.name, run.seed): float(run.result.get("peak_memory_mb", "nan")) for run in data.runs
-    }
+    memory = {}
+    for run in data.runs:
+        memory[run.name, run.seed] = float(run.result.get("peak_memory_mb", "nan"))
+
     order = material.order(metric)
     costs = figures.cost_charts(data.results, memory, order, material.run_colours)
     smaller = [metric] if story.is_smaller_better(metric) else []
@@ -178,7 +186,9 @@ def _cost(material: Material) -> Section:
         data.results, [metric], metric, material.run_colours, smaller
     )
     charts = [quality, *costs]
-    title = f"Test {metric_title(metric)} beside {' and '.join(chart.y_title for chart in costs)}"
+    beside = " and ".join(chart.y_title for chart in costs)
+    title = f"Test {metric_title(metric)} beside {beside}"
+    # Only the costs have files: the results have their own.
     figure = PageFigure("cost", metric, title, f"Dot plots. {title}.", [align(charts)], costs)
     text = "Reading the data, training and evaluation together; means over the seeds."
     return Section("cost", "Cost", text, chart_sets=[ChartSet("metric", [figure])])
@@ -191,25 +201,33 @@ def _groups(material: Material) -> Section:
         absent = "Not available: give `run_recbole_group` groups, such as "
         absent += '`--eval_groups="{popularity: item, age: user}"`, for their results.'
         return Section("groups", "Groups", absent=absent)
+
+    # One seed has no error bar.
     several = data.results["seed"].nunique() > 1
     text = "Mean over the seeds, error bars: standard deviation. " if several else ""
     text += "Results of item groups count only their items; their "
     text += "share of places is that in the lists of all users."
-    return Section("groups", "Groups", text, chart_sets=[chart_set("metric", x) for x in sets])
+    places = [chart_set("metric", charts) for charts in sets]
+    return Section("groups", "Groups", text, chart_sets=places)
 
 
 def _curves(material: Material) -> Section:
     data = material.data
-    curves = [(run.name, run.seed, curve) for run in data.runs if (curve := run.curve) is not None]
+    curves = []
+    for run in data.runs:
+        curve = run.curve
+        if curve is not None:
+            curves.append((run.name, run.seed, curve))
+
     if not curves:
-        absent = (
-            "Not available: no run has a file `learning_curve.csv`; `run_recbole_group` writes it "
-        )
-        absent += "for every model that is trained in epochs."
+        absent = "Not available: no run has a file `learning_curve.csv`; "
+        absent += "`run_recbole_group` writes it for every model that is trained in epochs."
         return Section("curves", "Learning curves", absent=absent)
+
     smaller = [data.valid_metric] if story.is_smaller_better(data.valid_metric) else []
     charts = figures.curve_charts(curves, data.valid_metric, material.run_colours, smaller)
-    text = "A line for each run, a dot at its best epoch. Losses of different models are not comparable. "
+    text = "A line for each run, a dot at its best epoch. "
+    text += "Losses of different models are not comparable. "
     text += "All values are in the files learning_curve.csv of the runs."
     return Section("curves", "Learning curves", text, chart_sets=[chart_set("metric", charts)])
 
@@ -221,17 +239,21 @@ def _missing(material: Material) -> Section:
         absent = "Not available: `recbole-sibrar report --missing` evaluates the checkpoints "
         absent += "while modalities are missing."
         return Section("missing", title, absent=absent)
-    metrics = [
-        name for name in frame.columns if name not in (*COLUMNS, "name") and not is_of_group(name)
-    ]
+
+    metrics = []
+    for name in frame.columns.drop([*COLUMNS, "name"], errors="ignore"):
+        if not is_of_group(name):
+            metrics.append(name)
     sets = figures.missing_charts(frame, metrics, material.data.valid_metric, material.colours)
     subsets = page_tables.subsets_table(frame, metrics)
-    text = "Trained models, evaluated while values of modalities are lost at random, and with some modalities alone. "
-    text += "Error bars: standard deviation over draws and seeds. With nothing left, the order is random."
+    text = "Trained models, evaluated while values of modalities are lost at random, "
+    text += "and with some modalities alone. "
+    text += "Error bars: standard deviation over draws and seeds. "
+    text += "With nothing left, the order is random."
     charts = [chart_set("metric", charts) for charts in sets]
-    return Section(
-        "missing", title, text, chart_sets=charts, folded=[subsets] if subsets.rows else []
-    )
+    # A study of losses alone has no subsets.
+    folded = [subsets] if subsets.rows else []
+    return Section("missing", title, text, chart_sets=charts, folded=folded)
 
 
 def _gap(material: Material) -> Section:
@@ -239,11 +261,13 @@ def _gap(material: Material) -> Section:
     if frame is None:
         absent = "Not available: `recbole-sibrar report --gap` measures it in the checkpoints."
         return Section("gap", "Modality gap", absent=absent)
-    sets = [
-        chart_set("measure", figures.gap_charts(_best_first(frame, material), material.colours))
-    ]
-    text = "How far apart the modalities of the same item lie in the embedding space, for each pair of modalities; "
-    text += "mean over the seeds, with the mean ends of their intervals."
+
+    charts = figures.gap_charts(_best_first(frame, material), material.colours)
+    sets = [chart_set("measure", charts)]
+    text = "How far apart the modalities of the same item lie in the embedding space, "
+    text += (
+        "for each pair of modalities; mean over the seeds, with the mean ends of their intervals."
+    )
     if material.projection is not None:
         sets.insert(0, _projections(_best_first(material.projection, material)))
     return Section(
@@ -253,7 +277,9 @@ def _gap(material: Material) -> Section:
 
 def _best_first(frame: pd.DataFrame, material: Material) -> pd.DataFrame:
     """Sort the rows of a study by model, the best first."""
-    places = {name: i for i, name in enumerate(material.order(material.data.valid_metric))}
+    order = material.order(material.data.valid_metric)
+    places = dict(zip(order, range(len(order)), strict=True))
+    # Checkpoints of no run come last; a stable sort keeps the order of the rows of a model.
     return frame.sort_values(
         "name", kind="stable", key=lambda names: names.map(places).fillna(len(places))
     )
@@ -263,8 +289,12 @@ def _projections(frame: pd.DataFrame) -> ChartSet:
     """Show the first checkpoint of each model."""
     first = frame.groupby("name", sort=False)["checkpoint"].transform("first")
     chosen = frame[frame["checkpoint"] == first]
-    panels = draw_panels({str(name): part for name, part in chosen.groupby("name", sort=False)})
-    title = "Items by each of their modalities, at unit length, in the plane of most variance; all panels alike"
-    return ChartSet(
-        "model", [PageFigure("projections", "", title, f"Scatter plots. {title}.", [panels])]
-    )
+
+    parts = {}
+    for name, part in chosen.groupby("name", sort=False):
+        parts[str(name)] = part
+    panels = draw_panels(parts)
+    title = "Items by each of their modalities, at unit length, in the plane of most variance; "
+    title += "all panels alike"
+    about = f"Scatter plots. {title}."
+    return ChartSet("model", [PageFigure("projections", "", title, about, [panels])])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf, isnan
 from typing import Any
 
 import pandas as pd
@@ -37,7 +38,10 @@ def heading(data: ComparisonFolder) -> str:
     Args:
         data: The comparison.
     """
-    configuration = next((run.configuration for run in data.runs if run.configuration), {})
+    configuration: dict[str, Any] = {}
+    for run in data.runs:
+        # All runs of a comparison have one split; a folder may be gone.
+        configuration = configuration or run.configuration
     dataset = str(configuration.get("dataset") or data.folder.absolute().name)
     return f"{_split(configuration)} - {dataset}"
 
@@ -46,6 +50,8 @@ def _split(configuration: Mapping[str, Any]) -> str:
     arguments = configuration.get("eval_args")
     if not isinstance(arguments, dict):
         return "Results"
+
+    # RecBole's kinds of splits: RS by ratio, LS leave one out. Ours: CS cold start.
     split = arguments.get("split")
     kinds = set(split) if isinstance(split, dict) else set()
     if "CS" in kinds:
@@ -64,6 +70,7 @@ def ranked(data: ComparisonFolder, metric: str) -> pd.Series[float]:
         metric: Name of a column.
     """
     means = data.results.groupby("name", sort=False)[metric].mean().dropna()
+    # Stable: models with equal means keep their order.
     return means.sort_values(ascending=is_smaller_better(metric), kind="stable")
 
 
@@ -76,11 +83,11 @@ def chance(missing: pd.DataFrame | None, metric: str) -> float | None:
     """
     if missing is None or metric not in missing:
         return None
-    nothing_left = missing[
-        (missing["experiment"] == "loss") & (missing["rate"] == 1) & (missing["side"] == "item")
-    ]
-    value = nothing_left[metric].mean()
-    return float(value) if value == value else None
+
+    # At rate 1 all items have the same embedding, and ties are broken at random.
+    nothing_left = (missing["experiment"] == "loss") & (missing["rate"] == 1)
+    value = missing.loc[nothing_left & (missing["side"] == "item"), metric].mean()
+    return None if isnan(value) else float(value)
 
 
 def levels(data: ComparisonFolder, missing: pd.DataFrame | None, metric: str) -> list[Level]:
@@ -96,13 +103,15 @@ def levels(data: ComparisonFolder, missing: pd.DataFrame | None, metric: str) ->
     if level is not None:
         found.append(Level("chance", level))
     popular = data.results.loc[data.results["model"] == "Pop", metric].mean()
-    if popular == popular:
+    if not isnan(popular):
         found.append(Level("Pop", float(popular)))
     return found
 
 
 def lead(data: ComparisonFolder, missing: pd.DataFrame | None) -> str:
-    """Write the first sentences: the best model, its lead, its significance, chance and the modality that counts most.
+    """Write the first sentences.
+
+    They name the best model, its lead, its significance, chance and the modality that counts most.
 
     Args:
         data: The comparison.
@@ -114,10 +123,14 @@ def lead(data: ComparisonFolder, missing: pd.DataFrame | None) -> str:
         return ""
 
     best = str(means.index[0])
-    n_first = sum(ranked(data, name).index[:1].tolist() == [best] for name in data.metrics)
-    title = metric_title(metric)
-    sentences = [f"{best} has the best {title} ({means.iloc[0]:.4f}) and is first in {n_first} of "]
-    sentences[0] += f"{len(data.metrics)} metric{'s' if len(data.metrics) > 1 else ''}."
+    n_first = 0
+    for name in data.metrics:
+        n_first += ranked(data, name).index[:1].tolist() == [best]
+
+    n_metrics = len(data.metrics)
+    metrics = f"{n_metrics} metric{'s' if n_metrics > 1 else ''}"
+    about = f"the best {metric_title(metric)} ({means.iloc[0]:.4f})"
+    sentences = [f"{best} has {about} and is first in {n_first} of {metrics}."]
     if len(means) > 1:
         sentences.append(_difference(data, means, metric))
     sentences.append(_views(data, metric))
@@ -144,35 +157,35 @@ def _views(data: ComparisonFolder, metric: str) -> str:
 def _difference(data: ComparisonFolder, means: pd.Series[float], metric: str) -> str:
     """Compare the best model with the second."""
     best, second = str(means.index[0]), str(means.index[1])
-    share = abs(means.iloc[0] / means.iloc[1] - 1) if means.iloc[1] else float("inf")
-    side = "below" if is_smaller_better(metric) else "above"
-    text = (
-        f"It is {100 * share:.0f} % {side} {second}"
-        if share < float("inf")
-        else f"Second is {second} with 0"
-    )
+    share = abs(means.iloc[0] / means.iloc[1] - 1) if means.iloc[1] else inf
+    if share < inf:
+        side = "below" if is_smaller_better(metric) else "above"
+        text = f"It is {100 * share:.0f} % {side} {second}"
+    else:
+        text = f"Second is {second} with 0"
 
     rows = data.significance
     if rows.empty:
         return f"{text}; the difference was not tested."
-    pair = rows[
-        (rows["metric"] == metric) & rows["a"].isin((best, second)) & rows["b"].isin((best, second))
-    ]
+
+    # The table has each pair once, in one of the two orders.
+    is_pair = rows["a"].isin((best, second)) & rows["b"].isin((best, second))
+    pair = rows[(rows["metric"] == metric) & is_pair]
     if pair.empty:
         return f"{text}; the difference was not tested."
+
     p = float(pair["p_t_bonferroni"].iloc[0])
     verdict = "a significant difference" if p < LEVEL else "no significant difference"
     return f"{text}, {verdict} ({p_text(p)}, corrected)."
 
 
 def _modalities(missing: pd.DataFrame | None, order: Sequence[str], metric: str) -> str:
-    """Name the modality that carries most alone, and the one that is missed most.
-
-    They are those of the best model in the study, as the best of all can be one without modalities.
-    """
+    """Name the modality that carries most alone, and the one that is missed most."""
+    # The shares of the sentences would have no meaning for errors.
     if missing is None or is_smaller_better(metric):
         return ""
 
+    # The best model in the study: the best of all can be one without modalities.
     for name in order:
         worth = measure_worth(missing, name, "item", metric)
         if worth is not None and worth.full > 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import pandas as pd
@@ -28,8 +29,13 @@ def pair_square(frame: pd.DataFrame, metric: str, order: Sequence[str]) -> Squar
         order: The models, the best first.
     """
     rows = {(row["a"], row["b"]): row for row in _records(frame, metric)}
-    names = [name for name in order if any(name in pair for pair in rows)]
-    cells = [[_cell(rows, a, b, is_smaller_better(metric)) for b in names] for a in names]
+    tested = set(chain.from_iterable(rows))
+    names = [name for name in order if name in tested]
+
+    smaller = is_smaller_better(metric)
+    cells = []
+    for a in names:
+        cells.append([_cell(rows, a, b, smaller) for b in names])
     title = f"{metric_title(metric)} of the model of a row minus that of a column"
     return Square(slug("pairs", metric), title, names, cells)
 
@@ -45,7 +51,9 @@ def _cell(
     row = rows.get((a, b)) or rows.get((b, a))
     if row is None:
         return SquareCell("")
-    difference = (row["mean_a"] - row["mean_b"]) * (1 if (a, b) in rows else -1)
+    # The table has each pair once, in one of the two orders.
+    sign = 1 if (a, b) in rows else -1
+    difference = (row["mean_a"] - row["mean_b"]) * sign
     p = row["p_t_bonferroni"]
     verdict = ""
     if p < LEVEL and difference:
@@ -68,25 +76,32 @@ def differences_chart(
         None if the best model is in no test.
     """
     records = _records(frame, metric)
+    # Sets, because the best model is the first of some pairs and the second of others.
     pairs = {frozenset((row["a"], row["b"])): row for row in records}
-    best = next((name for name in order if any(name in pair for pair in pairs)), None)
+    tested = set(chain.from_iterable(pairs))
+    names = [name for name in order if name in tested]
+    if not names:
+        return None
+
+    best, *others = names
     series = []
-    for name in order:
+    for name in others:
         row = pairs.get(frozenset((best, name)))
-        if best is None or name == best or row is None:
+        if row is None:
             continue
         low, high = corrected_interval(row, len(records))
+        # The table has the first minus the second.
         if row["a"] == best:
             low, high = -high, -low
+        middle = (low + high) / 2
         p = f"{p_text(row['p_t_bonferroni'])}, corrected"
-        series.append(
-            Series(name, name, colours[name], [name], [(low + high) / 2], [low], [high], [p])
-        )
+        series.append(Series(name, name, colours[name], [name], [middle], [low], [high], [p]))
     if not series:
         return None
 
     title = metric_title(metric)
-    heading = f"Difference in {title} to {best}, the best; intervals of 95 % after Bonferroni's correction"
+    heading = f"Difference in {title} to {best}, the best; "
+    heading += "intervals of 95 % after Bonferroni's correction"
     levels = [Level("no difference", 0.0)]
     return Chart(
         slug("differences", metric),

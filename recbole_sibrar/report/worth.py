@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from math import isnan, nan
 
 import pandas as pd
 
@@ -45,24 +46,31 @@ def measure_worth(missing: pd.DataFrame, name: str, side: str, metric: str) -> W
     if metric not in missing:
         return None
     rows = missing[(missing["name"] == name) & (missing["side"] == side)]
-    means = (
-        rows[rows["experiment"] == "subset"]
-        .groupby("modalities", sort=False)[metric]
-        .mean()
-        .dropna()
-    )
-    results = {frozenset(str(subset).split("+")): float(value) for subset, value in means.items()}
+    subsets = rows[rows["experiment"] == "subset"]
+    means = subsets.groupby("modalities", sort=False)[metric].mean().dropna()
+
+    # Sets, because a subset may name its modalities in another order than all of them.
+    results: dict[frozenset[str], float] = {}
+    for subset, value in means.items():
+        results[frozenset(str(subset).split("+"))] = float(value)
     if not results:
         return None
 
-    names = list(
-        dict.fromkeys(part for subset in rows["modalities"] for part in str(subset).split("+"))
-    )
+    joined = "+".join(map(str, rows["modalities"]))
+    names = list(dict.fromkeys(joined.split("+")))
     everything = frozenset(names)
+    # Nothing is lost at rate 0, which a study may leave out.
     complete = float(rows[(rows["experiment"] == "loss") & (rows["rate"] == 0)][metric].mean())
-    full = complete if complete == complete else results.get(everything, complete)
-    alone = {x: results[frozenset([x])] for x in names if frozenset([x]) in results}
-    without = {x: results[everything - {x}] for x in names if everything - {x} in results}
+    full = results.get(everything, complete) if isnan(complete) else complete
+
+    alone = {}
+    without = {}
+    for modality in names:
+        own = frozenset([modality])
+        if own in results:
+            alone[modality] = results[own]
+        if everything - own in results:
+            without[modality] = results[everything - own]
     return Worth(full, alone, without)
 
 
@@ -73,7 +81,9 @@ def worth_charts(
     colours: Mapping[str, Colour],
     order: Collection[str],
 ) -> list[Chart]:
-    """Make a figure for each model and side: a row for each modality, a dot for it alone and one for all but it.
+    """Make a figure for each model and side.
+
+    It has a row for each modality, with a dot for it alone and one for all but it.
 
     Args:
         missing: Rows of a study of missing modalities, with the column ``name``.
@@ -84,33 +94,32 @@ def worth_charts(
     """
     known: list[str] = list(dict.fromkeys(missing["name"].tolist()))
     sides: list[str] = list(dict.fromkeys(missing["side"].tolist()))
-    names = [
-        *(name for name in order if name in known),
-        *(name for name in known if name not in order),
-    ]
+    ranked = [name for name in order if name in known]
+    names = list(dict.fromkeys([*ranked, *known]))
+
     charts = []
     for side in sides:
+        # Chance is that of items without any modality left.
+        level = chance if side == "item" else None
         for name in names:
             worth = measure_worth(missing, name, side, metric)
+            # A single modality has no other to be compared with.
             if worth is not None and len(worth.alone) > 1:
-                charts.append(
-                    _chart(
-                        worth, name, side, metric, chance if side == "item" else None, colours[name]
-                    )
-                )
+                charts.append(_chart(worth, name, side, metric, level, colours[name]))
     return charts
 
 
 def _chart(
     worth: Worth, name: str, side: str, metric: str, chance: float | None, colour: Colour
 ) -> Chart:
-    modalities = sorted(worth.alone, key=lambda x: -worth.alone[x])
-    without = [worth.without.get(x, float("nan")) for x in modalities]
-    series = [Series(ALONE, ALONE, colour, modalities, [worth.alone[x] for x in modalities])]
-    if any(value == value for value in without):
+    modalities = sorted(worth.alone, key=lambda modality: -worth.alone[modality])
+    alone = [worth.alone[modality] for modality in modalities]
+    without = [worth.without.get(modality, nan) for modality in modalities]
+    series = [Series(ALONE, ALONE, colour, modalities, alone)]
+    if not all(map(isnan, without)):
         series.append(Series(WITHOUT, WITHOUT, colour, modalities, without, hollow=True))
     levels = [] if chance is None else [Level("chance", chance)]
-    if worth.full == worth.full:
+    if not isnan(worth.full):
         levels.append(Level("all modalities", worth.full))
 
     title = metric_title(metric)

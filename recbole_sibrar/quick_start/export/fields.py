@@ -39,8 +39,12 @@ def field_specs(dataset: MultimodalDataset, encoder: EntityEncoder) -> tuple[Fie
         encoder: Encoder of the side.
     """
     tables = dataset.modality_tables(encoder.config.side)
-    names = [name for name in encoder.modalities if name not in RESERVED_NAMES]
-    return tuple(_field_spec(dataset, encoder, tables[name]) for name in names)
+    specs = []
+    for name in encoder.modalities:
+        # Ids and interactions are no fields of a file.
+        if name not in RESERVED_NAMES:
+            specs.append(_field_spec(dataset, encoder, tables[name]))
+    return tuple(specs)
 
 
 def _field_spec(
@@ -170,6 +174,7 @@ def display_table(
     """
     known = headers(dataset, side)
     id_field = dataset.uid_field if side == "user" else dataset.iid_field
+    # The tokens are the ids already.
     chosen = [name for name in dict.fromkeys(names) if name in known and name != id_field]
     if not chosen:
         return pa.table({})

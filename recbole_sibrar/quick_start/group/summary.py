@@ -90,9 +90,14 @@ def blocks(metrics: Sequence[str]) -> list[Block]:
         found.setdefault(metric, {})[view or ALL] = place
 
     divided = []
-    for metric, places in found.items():
-        titles = [view for view in (*VIEWS, ALL) if view in places]
-        divided.append(Block(metric, titles, [places[title] for title in titles]))
+    for metric, columns in found.items():
+        titles = []
+        places = []
+        for view in (*VIEWS, ALL):
+            if view in columns:
+                titles.append(view)
+                places.append(columns[view])
+        divided.append(Block(metric, titles, places))
     return divided
 
 

@@ -265,10 +265,12 @@ class Record:
             temporary.write_text(json.dumps(state, indent=1), encoding="utf-8")
 
     def _row(self, trial: Trial) -> dict[str, Any]:
-        own = ("status", "score", "best_epoch", "seconds", "threads", "reason")
-        columns = {name: getattr(trial, name) for name in own}
-        metrics = {f"valid_{name}": value for name, value in trial.result.items()}
-        return {"trial": trial.number, **trial.parameters, **columns, **metrics}
+        row = {"trial": trial.number, **trial.parameters}
+        for name in ("status", "score", "best_epoch", "seconds", "threads", "reason"):
+            row[name] = getattr(trial, name)
+        for name, value in trial.result.items():
+            row[f"valid_{name}"] = value
+        return row
 
     def _paragraph(self, trial: Trial) -> str:
         lines = [trial.text()]

@@ -1,7 +1,7 @@
-"""Figures of a page as views: places in percent and texts, from which the templates write HTML with inline SVG.
+"""Figures of a page as views, from which the templates write HTML with inline SVG.
 
-Marks have places in percent of their panel and texts are HTML. A figure therefore fills any width, its texts keep their
-size, wrap, and can be searched.
+Marks have places in percent of their panel and texts are HTML. A figure therefore fills any width,
+its texts keep their size, wrap, and can be searched.
 """
 
 from recbole_sibrar.report.drawing.dots import Dots, draw_dots

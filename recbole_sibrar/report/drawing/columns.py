@@ -32,7 +32,18 @@ def align(charts: Sequence[Chart]) -> Columns:
     Args:
         charts: Dot plots with one dot a name; the rows are those of the first one.
     """
-    views = [draw_dots(chart) for chart in charts]
-    known = [{row.name: (row.marks[0], row.value) for row in view.rows} for view in views]
-    rows = [(name, [places[name] for places in known]) for name in known[0]]
-    return Columns([chart.y_title for chart in charts], rows)
+    titles = []
+    columns = []
+    for chart in charts:
+        titles.append(chart.y_title)
+        columns.append(_column(chart))
+
+    rows = []
+    for name in columns[0]:
+        rows.append((name, [column[name] for column in columns]))
+    return Columns(titles, rows)
+
+
+def _column(chart: Chart) -> dict[str, tuple[Mark, str]]:
+    """Name of each row -> its dot and its value."""
+    return {row.name: (row.marks[0], row.value) for row in draw_dots(chart).rows}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from math import isfinite
 
 from recbole_sibrar.plotting.chart import Chart, Level, Series
@@ -89,7 +90,8 @@ def draw_dots(chart: Chart) -> Dots:
     if chart.in_groups:
         rows = _grouped_rows(chart, scale)
     else:
-        rows = [_row(name, _points(chart, name), scale, chart) for name in chart.categories]
+        rows = [_row(name, points, scale, chart) for name, points in _points(chart).items()]
+
     levels = [LevelLine(_level_name(level), scale.at(level.value)) for level in chart.levels]
     return Dots(chart, rows, scale.ticks(), levels)
 
@@ -98,35 +100,40 @@ def _level_name(level: Level) -> str:
     return f"{level.name} {short(level.value)}" if level.value else level.name
 
 
-def _points(chart: Chart, name: str) -> list[tuple[Series, int]]:
-    """Find the dots of a name: series and position."""
-    return [
-        (series, i) for series in chart.series for i, x in enumerate(series.x_texts) if x == name
-    ]
+def _points(chart: Chart) -> dict[str, list[tuple[Series, int]]]:
+    """Find the dots of each name: series and position."""
+    points: dict[str, list[tuple[Series, int]]] = {}
+    for series in chart.series:
+        for i, name in enumerate(series.x_texts):
+            points.setdefault(name, []).append((series, i))
+    return points
 
 
 def _grouped_rows(chart: Chart, scale: Scale) -> list[Row]:
     """Put the models below a heading for each category."""
     rows = []
-    for category in chart.categories:
+    for category, points in _points(chart).items():
         rows.append(Row(f"{chart.x_title}: {category}" if chart.x_title else category))
-        rows += [
-            _row(series.name, [(series, i)], scale, chart) for series, i in _points(chart, category)
-        ]
+        for series, i in points:
+            rows.append(_row(series.name, [(series, i)], scale, chart))
     return rows
 
 
 def _values(chart: Chart) -> list[float]:
+    """List all numbers that the axis has to hold."""
     values = [level.value for level in chart.levels]
     for series in chart.series:
         values += [*series.y, *(series.low or []), *(series.high or [])]
-        values += [value for of_point in series.seeds for value in of_point]
+        values += chain.from_iterable(series.seeds)
     return values
 
 
 def _row(name: str, points: Sequence[tuple[Series, int]], scale: Scale, chart: Chart) -> Row:
-    marks = [_mark(series, i, scale, chart) for series, i in points]
-    values = [_text(series.y[i], chart) for series, i in points]
+    marks = []
+    values = []
+    for series, i in points:
+        marks.append(_mark(series, i, scale, chart))
+        values.append(_text(series.y[i], chart))
     return Row(name, marks, " / ".join(values) if len(values) <= _MAX_VALUES else "")
 
 
@@ -139,23 +146,25 @@ def _mark(series: Series, i: int, scale: Scale, chart: Chart) -> Mark:
     if not isfinite(value):
         return Mark(series, None, None, None, (), f"{series.name}: no value")
 
-    ends = _interval(series, i)
-    texts = [
-        f"{series.name}, {series.x_texts[i]}" if series.x_texts[i] != series.name else series.name
-    ]
+    name = series.x_texts[i]
+    texts = [series.name if name == series.name else f"{series.name}, {name}"]
     texts.append(f"{chart.y_title}: {short(value)}")
+    low = high = None
+    ends = _interval(series, i)
     if ends:
+        low, high = scale.at(ends[0]), scale.at(ends[1])
         texts[-1] += f" ({short(ends[0])} to {short(ends[1])})"
     if i < len(series.details) and series.details[i]:
         texts.append(series.details[i])
 
-    low, high = (scale.at(ends[0]), scale.at(ends[1])) if ends else (None, None)
+    # A single run is the dot itself.
     seeds = series.seeds[i] if i < len(series.seeds) else ()
-    several = [scale.at(seed) for seed in seeds] if len(seeds) > 1 else []
+    several = scale.places(seeds) if len(seeds) > 1 else []
     return Mark(series, scale.at(value), low, high, several, "\n".join(texts))
 
 
 def _interval(series: Series, i: int) -> tuple[float, float] | None:
+    # The mean of a single run has no deviation.
     if series.low is None or series.high is None or not isfinite(series.low[i]):
         return None
     return series.low[i], series.high[i]

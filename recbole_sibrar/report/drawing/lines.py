@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import ceil, isfinite
 
 import numpy as np
 
@@ -107,9 +107,8 @@ class Lines:
     @property
     def has_values(self) -> bool:
         """True for few points, whose values stand in a table."""
-        return (
-            all(len(series.x) <= MAX_POINTS for series in self.chart.series) and not self.is_curve
-        )
+        longest = max((len(series.x) for series in self.chart.series), default=0)
+        return longest <= MAX_POINTS and not self.is_curve
 
     @property
     def is_curve(self) -> bool:
@@ -123,52 +122,58 @@ def draw_lines(chart: Chart) -> Lines:
     Args:
         chart: A figure of the kind ``line``.
     """
-    places = [x for series in chart.series for x in series.numbers]
+    places: list[float] = []
+    values: list[float] = []
+    for series in chart.series:
+        places += series.numbers
+        values += [*series.y, *(series.low or []), *(series.high or [])]
     x = fit(places, room=0.015)
-    y = fit(
-        [
-            value
-            for series in chart.series
-            for value in (*series.y, *(series.low or []), *(series.high or []))
-        ],
-        chart.from_zero,
-    )
-    whole = all(place.is_integer() for place in places)
+    y = fit(values, chart.from_zero)
+
+    # Intervals of lines with equal values stand beside each other.
     middle = (len(chart.series) - 1) / 2
-    lines = [
-        _line(series, chart, x, y, _SHIFT * (i - middle)) for i, series in enumerate(chart.series)
-    ]
+    lines = []
+    for i, series in enumerate(chart.series):
+        lines.append(_line(series, chart, x, y, _SHIFT * (i - middle)))
+
+    whole = all(place.is_integer() for place in places)
+    # The page counts from the top.
     y_ticks = [Tick(round(100 - tick.place, 2), tick.text) for tick in y.ticks(5)]
     return Lines(chart, lines, _names(chart, y), x.ticks(6, whole), y_ticks, x, y)
 
 
 def _line(series: Series, chart: Chart, x: Scale, y: Scale, shift: float) -> Line:
+    paths = _paths(series, x, y) if series.is_joined else []
+
+    marked: Sequence[int] = []
+    if series.mark is not None:
+        marked = [series.mark]
+    # A point without a line has nothing but its mark.
+    elif len(series.x) <= MAX_POINTS or not series.is_joined:
+        marked = range(len(series.x))
+    points = [_point(series, i, chart, x, y) for i in marked if isfinite(series.y[i])]
+    return Line(series, paths, points, shift)
+
+
+def _paths(series: Series, x: Scale, y: Scale) -> list[str]:
+    """Write the pieces of a line between missing values."""
     pieces: list[list[str]] = [[]]
     for place, value in zip(series.numbers, series.y, strict=True):
         if isfinite(value):
-            pieces[-1].append(
-                f"{x.at(place) * UNITS / 100:.0f},{(100 - y.at(value)) * UNITS / 100:.0f}"
-            )
+            right = x.at(place) * UNITS / 100
+            down = (100 - y.at(value)) * UNITS / 100
+            pieces[-1].append(f"{right:.0f},{down:.0f}")
         elif pieces[-1]:
             pieces.append([])
-
-    if series.mark is not None:
-        marked = [series.mark]
-    else:
-        marked = (
-            list(range(len(series.x)))
-            if len(series.x) <= MAX_POINTS or not series.is_joined
-            else []
-        )
-    points = [_point(series, i, chart, x, y) for i in marked if isfinite(series.y[i])]
-    return Line(
-        series, [" ".join(piece) for piece in pieces if piece and series.is_joined], points, shift
-    )
+    return [" ".join(piece) for piece in pieces if piece]
 
 
 def _point(series: Series, i: int, chart: Chart, x: Scale, y: Scale) -> Point:
     place = series.numbers[i]
-    about = f"best {chart.x_title.partition(',')[0]}" if series.mark is not None else chart.x_title
+    about = chart.x_title
+    if series.mark is not None:
+        # Of "epoch, as the log counts: from 0" the first word.
+        about = f"best {about.partition(',')[0]}"
     hint = f"{series.name}\n{about}: {place:g}\n{chart.y_title}: {short(series.y[i])}"
     low = high = None
     if series.low is not None and series.high is not None and isfinite(series.low[i]):
@@ -185,15 +190,23 @@ def _names(chart: Chart, y: Scale) -> list[EndName]:
     ends: dict[str, list[float]] = {}
     first: dict[str, Series] = {}
     for series in chart.series:
-        finite = [value for value in series.y if isfinite(value)]
+        # A line may end in missing values.
+        finite = series.finite
         if finite and series.is_joined:
             ends.setdefault(series.group, []).append(100 - y.at(finite[-1]))
             first.setdefault(series.group, series)
 
-    wanted = {name: float(np.mean(places)) for name, places in ends.items()}
-    heights = {name: _LINE_OF_TEXT * -(-len(name) // _LETTERS) for name in wanted}
+    wanted = {}
+    heights = {}
+    for name, places in ends.items():
+        wanted[name] = float(np.mean(places))
+        heights[name] = _LINE_OF_TEXT * ceil(len(name) / _LETTERS)
     placed = spread(wanted, heights)
-    return [EndName(name, first[name], round(place, 2)) for name, place in placed.items()]
+
+    names = []
+    for name, place in placed.items():
+        names.append(EndName(name, first[name], round(place, 2)))
+    return names
 
 
 def spread(wanted: Mapping[str, float], heights: Mapping[str, float]) -> dict[str, float]:
@@ -210,12 +223,14 @@ def spread(wanted: Mapping[str, float], heights: Mapping[str, float]) -> dict[st
         >>> spread({"a": 50, "b": 51}, {"a": 10, "b": 10})
         {'a': 50, 'b': 60.0}
     """
+    # Downwards first: each begins below the end of the one above it.
     placed = {}
     end = float("-inf")
     for name in sorted(wanted, key=lambda name: wanted[name]):
         placed[name] = max(wanted[name], end + heights[name] / 2)
         end = placed[name] + heights[name] / 2
 
+    # Then upwards from the bottom, for what has left the panel.
     limit = 100.0
     for name in reversed(placed):
         placed[name] = min(placed[name], limit - heights[name] / 2)

@@ -58,13 +58,15 @@ def draw_panels(frames: Mapping[str, pd.DataFrame]) -> Panels:
     Args:
         frames: Model -> ``modality``, ``x``, ``y`` and ``about`` of its points.
     """
-    names: list[str] = list(
-        dict.fromkeys(name for frame in frames.values() for name in frame["modality"].tolist())
-    )
-    everything = pd.concat([frame[["x", "y"]] for frame in frames.values()]).to_numpy(dtype=float)
-    low, high = everything.min(0), everything.max(0)
+    everything = pd.concat(list(frames.values()))
+    names: list[str] = list(dict.fromkeys(everything["modality"].tolist()))
+
+    points = everything[["x", "y"]].to_numpy(dtype=float)  # [n, 2]
+    low, high = points.min(0), points.max(0)
     middle = (low + high) / 2
+    # One extent for both directions keeps distances.
     extent = float((high - low).max()) or 1.0
+
     panels = []
     for title, frame in frames.items():
         clouds = []
@@ -78,5 +80,6 @@ def draw_panels(frames: Mapping[str, pd.DataFrame]) -> Panels:
 
 def _path(points: NDArray[np.float64]) -> str:
     """Write points from -0.5 to 0.5, with a margin of 4 %."""
-    places = (UNITS * (0.5 + 0.92 * points * [1, -1])).round().astype(int)
+    # SVG counts from the top.
+    places = (UNITS * (0.5 + 0.92 * points * [1, -1])).round().astype(int)  # [n, 2]
     return "".join(f"M{x} {y}h0" for x, y in places)

@@ -1,4 +1,7 @@
-"""Parallel coordinates of trials: an axis for each parameter, one below the other, and a thread for each trial."""
+"""Parallel coordinates of trials.
+
+There is an axis for each parameter, one below the other, and a thread for each trial.
+"""
 
 from __future__ import annotations
 
@@ -75,8 +78,11 @@ def choice_axis(name: str, values: Sequence[str], choices: Sequence[str]) -> Axi
         [75.0, 25.0, 75.0]
     """
     known = list(dict.fromkeys([*choices, *values]))
-    places = {value: round(100 * (i + 0.5) / len(known), 2) for i, value in enumerate(known)}
-    ticks = [Tick(place, value) for value, place in places.items()]
+    places = {}
+    ticks = []
+    for i, value in enumerate(known):
+        places[value] = round(100 * (i + 0.5) / len(known), 2)
+        ticks.append(Tick(places[value], value))
     return Axis(name, ticks, [places[value] for value in values])
 
 
@@ -91,11 +97,15 @@ def number_axis(name: str, values: Sequence[float], logarithmic: bool = False) -
     if not logarithmic:
         scale = fit(values, room=0.02)
         whole = all(float(value).is_integer() for value in values)
-        return Axis(name, scale.ticks(4, whole), [scale.at(value) for value in values])
+        return Axis(name, scale.ticks(4, whole), scale.places(values))
 
-    scale = fit([log(value) for value in values], room=0.02)
-    ticks = [Tick(place, f"{exp(_inverse(scale, place)):.2g}") for place in (5.0, 35.0, 65.0, 95.0)]
-    return Axis(name, ticks, [scale.at(log(value)) for value in values])
+    logarithms = [log(value) for value in values]
+    scale = fit(logarithms, room=0.02)
+    ticks = []
+    # In even steps of the logarithm.
+    for place in (5.0, 35.0, 65.0, 95.0):
+        ticks.append(Tick(place, f"{exp(_inverse(scale, place)):.2g}"))
+    return Axis(name, ticks, scale.places(logarithms))
 
 
 def _inverse(scale: Scale, place: float) -> float:
@@ -115,14 +125,18 @@ def draw_threads(
         hints: Text of each trial for a pointer.
     """
     worst = min(scores) if bigger else max(scores)
+    # 1 if all scores are equal.
     extent = abs(scores[best] - worst) or 1.0
+    n_steps = max(len(axes) - 1, 1)
+
     threads = []
     for i, score in enumerate(scores):
-        points = [
-            f"{axis.places[i] * UNITS / 100:.0f},{row * UNITS / max(len(axes) - 1, 1):.0f}"
-            for row, axis in enumerate(axes)
-        ]
+        points = []
+        for row, axis in enumerate(axes):
+            points.append(f"{axis.places[i] * UNITS / 100:.0f},{row * UNITS / n_steps:.0f}")
         share = round(100 * abs(score - worst) / extent, 1)
         threads.append(Thread(" ".join(points), share, i == best, hints[i]))
+
+    # SVG draws later threads above earlier ones.
     threads.sort(key=lambda thread: (thread.is_best, thread.share))
     return Parallel(axes, threads, short(worst), short(scores[best]))

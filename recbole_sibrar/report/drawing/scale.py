@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, isnan
 
+import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 __all__ = ["Scale", "Tick", "fit", "short"]
@@ -42,6 +43,10 @@ class Scale:
         """
         return round(100 * (value - self.low) / (self.high - self.low), 2)
 
+    def places(self, values: Iterable[float]) -> list[float]:
+        """Places of several values in percent."""
+        return [self.at(value) for value in values]
+
     def ticks(self, n: int = 4, whole: bool = False) -> list[Tick]:
         """List round numbers inside the axis.
 
@@ -54,14 +59,16 @@ class Scale:
             ['0.0', '0.1', '0.2', '0.3']
         """
         locator = MaxNLocator(nbins=n, steps=[1, 2, 2.5, 5, 10], integer=whole)
+        numbers = np.asarray(locator.tick_values(self.low, self.high), dtype=float)
+
+        # Rounding may put an end of the axis a little beyond it.
         room = 1e-9 * (self.high - self.low)
-        inside = [
-            x
-            for x in locator.tick_values(self.low, self.high)
-            if self.low - room <= x <= self.high + room
-        ]
-        n_digits = max((_n_decimals(float(x)) for x in inside), default=0)
-        return [Tick(self.at(float(x)), f"{x + 0.0:.{n_digits}f}") for x in inside]
+        is_inside = (self.low - room <= numbers) & (numbers <= self.high + room)
+        inside = numbers[is_inside].tolist()
+
+        n_digits = max(map(_n_decimals, inside), default=0)
+        # + 0.0 turns -0.0 into 0.0.
+        return [Tick(self.at(number), f"{number + 0.0:.{n_digits}f}") for number in inside]
 
 
 def _n_decimals(value: float) -> int:
@@ -89,8 +96,10 @@ def fit(values: Iterable[float], from_zero: bool = False, room: float = _ROOM) -
     if from_zero:
         low = 0.0
     extent = (high - low) or abs(high) or 1.0
+    # A single value stands in the middle.
     if low == high:
         low -= extent / 2
+    # An axis from 0 has no room below.
     return Scale(low if from_zero else low - room * extent, high + room * extent)
 
 
@@ -101,12 +110,12 @@ def short(value: float) -> str:
         >>> short(0.123456), short(1234.5), short(float("nan"))
         ('0.1235', '1234', '-')
     """
-    if value != value:
+    if isnan(value):
         return "-"
-    return (
-        f"{value:.0f}"
-        if 1000 <= abs(value) < 1e7
-        else f"{value:.4f}"
-        if 0.001 <= abs(value) < 1
-        else f"{value:.4g}"
-    )
+    # The general form would write 1234.5 as 1234 too, but 123456 as 1.235e+05.
+    if 1000 <= abs(value) < 1e7:
+        return f"{value:.0f}"
+    # And 0.25 as 0.25, which does not align with 0.2512.
+    if 0.001 <= abs(value) < 1:
+        return f"{value:.4f}"
+    return f"{value:.4g}"

@@ -84,7 +84,8 @@ def project(cells: NDArray[Any], method: str, seed: int) -> tuple[NDArray[Any], 
 
 def _at_unit_length(cells: NDArray[Any]) -> NDArray[Any]:
     """Divide vectors ``[n, k]`` by their lengths; zeros stay zeros."""
-    units: NDArray[Any] = cells / np.maximum(np.linalg.norm(cells, axis=1, keepdims=True), 1e-12)
+    lengths = np.linalg.norm(cells, axis=1, keepdims=True)  # [n, 1]
+    units: NDArray[Any] = cells / np.maximum(lengths, 1e-12)
     return units
 
 
@@ -232,6 +233,7 @@ def histograms(samples: Samples, side: str = "item") -> Figure:
             for column, title in enumerate(samples):
                 axes = panels[row, column]
                 for i, distances in enumerate(found.get((pair, title), ())):
+                    # Shares, because different items have many more pairs than the same item.
                     weights = np.full(len(distances), 1 / max(len(distances), 1))
                     label = (f"same {side}", f"different {side}s")[i]
                     style = {"color": COLOURS[i], "linestyle": LINES[i]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -21,8 +22,9 @@ def missing_curves(frame: pd.DataFrame, metric: str) -> Figure:
     A point is the mean over the seeds, its bar their standard deviation (n - 1).
 
     Args:
-        frame: Rows of a study of one side: ``model``, ``checkpoint``, ``side``, ``experiment``, ``rate``,
-            ``share_missing`` and the metric. Experiments other than ``loss`` are left out.
+        frame: Rows of a study of one side: ``model``, ``checkpoint``, ``side``, ``experiment``,
+            ``rate``, ``share_missing`` and the metric. Experiments other than ``loss`` are left
+            out.
         metric: Name of the column to draw.
     """
     losses = frame[frame["experiment"] == "loss"]
@@ -53,9 +55,14 @@ def missing_chart(
 
 
 def _series(rows: pd.DataFrame, name: str, metric: str, colours: Mapping[str, Colour]) -> Series:
-    groups = [part for _, part in rows.groupby("rate")]
-    points = [summary(part[metric]) for part in groups]
-    mean, low, high = ([point[i] for point in points] for i in range(3))
-    shares = [round(float(part["share_missing"].mean()), 6) for part in groups]
-    details = [f"mean of {len(part)} evaluation{'s' if len(part) > 1 else ''}" for part in groups]
+    points = []
+    shares = []
+    details = []
+    for _, part in rows.groupby("rate"):
+        points.append(summary(part[metric]))
+        # The drawn share, which is near the rate.
+        shares.append(round(float(part["share_missing"].mean()), 6))
+        details.append(f"mean of {len(part)} evaluation{'s' if len(part) > 1 else ''}")
+
+    mean, low, high = np.transpose(points).tolist()
     return Series(name, name, colours[name], shares, mean, low, high, details)

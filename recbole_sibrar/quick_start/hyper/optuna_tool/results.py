@@ -91,8 +91,10 @@ def _distribution(parameter: Parameter) -> BaseDistribution:
 
     # The multiples nearest to the ends can lie beyond them.
     if parameter.kind == "quniform":
-        step = parameter.values[2]
-        ends = tuple(parameter.value(round(end / step) * step) for end in parameter.values[:2])
+        low, high, step = parameter.values
+        first = parameter.value(round(low / step) * step)
+        last = parameter.value(round(high / step) * step)
+        return FloatDistribution(float(first), float(last))
 
     low, high = map(float, ends)
     return FloatDistribution(low, high, log=parameter.kind == "loguniform")
