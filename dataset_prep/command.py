@@ -41,6 +41,7 @@ def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
     encodings = parse_encodings(options.encode)
     _check(options)
 
+    # After the checks: pandas and Arrow take a second to import.
     from .pipeline.conversion import convert
 
     report, folder = convert(CONVERTERS[options.converter], options, encodings)
@@ -59,11 +60,9 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="converter", metavar="CONVERTER", required=True)
 
     for name, converter in CONVERTERS.items():
-        about = (
-            f"{converter.about}. Download: {converter.link}"
-            if converter.link
-            else f"{converter.about}."
-        )
+        about = f"{converter.about}."
+        if converter.link:
+            about += f" Download: {converter.link}"
         sub = commands.add_parser(name, help=converter.about, description=about, allow_abbrev=False)
         add_shared_options(sub, name, converter.defaults)
         converter.add_options(sub.add_argument_group("options of this converter"))
@@ -88,11 +87,12 @@ def _check(options: argparse.Namespace) -> None:
             f"--dataset: RecBole reads '{name}' from its own folder only; give another name"
         )
 
+    # Folders and files get this name; those with a dot in front are temporary.
     has_wrong_character = bool(set(name) & set("/\\ \t\r\n"))
     if not name or name.startswith(".") or has_wrong_character or len(name) > LONGEST_NAME:
         raise DataError(
-            f"--dataset: found {name[:LONGEST_NAME]!r}, allowed is a name of up to {LONGEST_NAME} characters without "
-            "spaces, slashes and a dot in front"
+            f"--dataset: found {name[:LONGEST_NAME]!r}, allowed is a name of up to {LONGEST_NAME} "
+            "characters without spaces, slashes and a dot in front"
         )
 
     for key, least in LEAST_VALUES.items():

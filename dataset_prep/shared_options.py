@@ -10,6 +10,7 @@ from pathlib import Path
 from recbole_sibrar.names import SIDES, Side
 
 from .further_tables import option as further_tables
+from .lists import parts_of
 from .pipeline import encode_option
 
 KEEP_ALL: dict[str, object] = {
@@ -38,6 +39,8 @@ def add_shared_options(
     """
     defaults = {**KEEP_ALL, **of_the_papers}
     shown = {key: _shown(value, key in of_the_papers) for key, value in defaults.items()}
+
+    # Before the options, which have no defaults of their own.
     parser.set_defaults(**defaults)
 
     _add_paths(parser, name)
@@ -107,7 +110,8 @@ def _add_filters(parser: argparse.ArgumentParser, shown: Mapping[str, str]) -> N
     add(
         "--drop_incomplete",
         action="store_true",
-        help="keep only users and items with a value in every field, as the papers do (default: keep all)",
+        help="keep only users and items with a value in every field, as the papers do (default: "
+        "keep all)",
     )
 
 
@@ -117,7 +121,8 @@ def _add_side(parser: argparse.ArgumentParser, side: Side, shown: Mapping[str, s
     add(
         f"--keep_{side}s",
         choices=("all", "interacted"),
-        help=f"{side}s to keep: all {side}s of the tables, or only those with interactions {shown[f'keep_{side}s']}",
+        help=f"{side}s to keep: all {side}s of the tables, or only those with interactions "
+        f"{shown[f'keep_{side}s']}",
     )
 
     add(
@@ -131,7 +136,8 @@ def _add_side(parser: argparse.ArgumentParser, side: Side, shown: Mapping[str, s
         metavar="NAME=FILE",
         action="append",
         default=[],
-        help=f"another field of the {side}s: vectors in a .npz, .npy, .parquet, .tsv or .csv file; repeatable",
+        help=f"another field of the {side}s: vectors in a .npz, .npy, .parquet, .tsv or .csv file; "
+        "repeatable",
     )
     further_tables.add_option(parser, side)
 
@@ -141,6 +147,7 @@ def _rating(text: str) -> float | None:
     if text.lower() == "none":
         return None
 
+    # Python reads "nan" and "inf" as numbers; they are refused below.
     try:
         number = float(text)
     except ValueError:
@@ -154,4 +161,4 @@ def _names(text: str) -> list[str] | None:
     """Parse names of fields; None for all of them."""
     if text == "all":
         return None
-    return [] if text == "none" else [name.strip() for name in text.split(",")]
+    return [] if text == "none" else parts_of(text)

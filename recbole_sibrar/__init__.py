@@ -56,8 +56,8 @@ def __getattr__(name: str) -> object:
 def register(*classes: type) -> None:
     """Make RecBole's functions know the plugin, and models and metrics of your own by their names.
 
-    The plugin itself is registered when RecBole is imported; without arguments this imports RecBole. A registered
-    model may stand in ``model=``, and a registered metric in ``metrics=``.
+    The plugin itself is registered when RecBole is imported; without arguments this imports
+    RecBole. A registered model may stand in ``model=``, and a registered metric in ``metrics=``.
 
     Args:
         classes: Classes derived from a model or a metric, of RecBole or of this plugin.

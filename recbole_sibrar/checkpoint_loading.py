@@ -1,7 +1,8 @@
 """Reading of RecBole's checkpoints without running code of their choosing.
 
-A checkpoint holds RecBole's ``Config`` beside its tensors, so that torch refuses it with ``weights_only=True``. The
-reader here knows the classes of a RecBole checkpoint and refuses all others.
+A checkpoint holds RecBole's ``Config`` beside its tensors, so that torch refuses it with
+``weights_only=True``. The reader here knows the classes of a RecBole checkpoint and refuses all
+others.
 """
 
 from __future__ import annotations
@@ -40,8 +41,9 @@ def load_checkpoint(file: str | PathLike[str], map_location: Any = None) -> dict
         map_location: Where tensors go, as in ``torch.load``; None is the CPU where there is no GPU.
 
     Raises:
-        CheckpointError: The file does not exist, is no checkpoint, or asks for a class or function that no
-            RecBole checkpoint holds; such a class can be allowed with ``torch.serialization.add_safe_globals``.
+        CheckpointError: The file does not exist, is no checkpoint, or asks for a class or function
+            that no RecBole checkpoint holds; such a class can be allowed with
+            ``torch.serialization.add_safe_globals``.
     """
     if map_location is None and not torch.cuda.is_available():
         map_location = "cpu"
@@ -58,35 +60,44 @@ def load_checkpoint(file: str | PathLike[str], map_location: Any = None) -> dict
         raise CheckpointError(f"{file} was not loaded: it holds {error}") from None
     except (RuntimeError, pickle.UnpicklingError, EOFError, IsADirectoryError) as error:
         raise CheckpointError(f"{file} is not a checkpoint that can be read ({error})") from None
+
     config = checkpoint.get("config") if isinstance(checkpoint, dict) else None
     if not isinstance(config, Config):
         raise CheckpointError(f"{file} is not a RecBole checkpoint: it holds no configuration")
+
+    # RecBole's KD_DAGFM evaluates this key as Python.
     if not str(config["teacher"]).isidentifier():
         raise CheckpointError(
             f"{file}: the key 'teacher' is {config['teacher']!r}, allowed is the name of a model"
         )
-    # Who loads a checkpoint writes nothing.
+
+    # Loading a checkpoint writes nothing.
     config.final_config_dict.update(save_dataset=False, save_dataloaders=False)
+
     # If several processes wrote it, this one has it for itself.
     if not config["single_spec"]:
         config.final_config_dict.update(single_spec=True, local_rank=0)
     if config["device"].type == "cuda" and not torch.cuda.is_available():
         config.final_config_dict["device"] = torch.device("cpu")
+
     _attach_record(str(file), config, checkpoint.get(KEY))
+
     # It sets names of NumPy that RecBole uses; otherwise only the constructor calls it.
     config.compatibility_settings()
     return checkpoint
 
 
 def _attach_record(file: str, config: Config, record: Any) -> None:
-    """Let the data set of a configuration keep the ids and scales of the training whose checkpoint it comes from.
+    """Let the data set of a configuration keep the ids and scales of its training.
 
     Raises:
         CheckpointError: The record is damaged.
     """
     config.__dict__ |= {FILE: file}
     config.__dict__.pop(KEY, None)
-    if record is None:  # of a version that wrote none, or of RecBole alone
+
+    # Earlier versions and RecBole alone write none.
+    if record is None:
         return
     try:
         config.__dict__[KEY] = TrainingData.from_plain(record).plain
@@ -113,8 +124,11 @@ class _RefusedError(Exception):
 
 
 def _refuse_legacy(*_: object, **__: object) -> Any:
+    # The older format is a row of pickles, which torch reads by the function load of a module.
     raise pickle.UnpicklingError("not in the zip format that torch writes since 1.6")
 
+
+_TORCH_TYPES = {name for name, value in vars(torch).items() if isinstance(value, torch.dtype)}
 
 _BUILDERS = {
     "collections": {"OrderedDict", "Counter", "defaultdict"},
@@ -122,11 +136,7 @@ _BUILDERS = {
     "_codecs": {"encode"},
     "datetime": {"date", "datetime", "time", "timedelta", "timezone"},
     "pathlib": {"PosixPath", "PurePosixPath", "WindowsPath", "PureWindowsPath"},
-    "torch": {
-        "device",
-        "Size",
-        *(name for name, value in vars(torch).items() if isinstance(value, torch.dtype)),
-    },
+    "torch": {"device", "Size", *_TORCH_TYPES},
     "torch._utils": {"_rebuild_tensor_v2", "_rebuild_parameter", "_rebuild_sparse_tensor"},
     "torch.serialization": {"_get_layout"},
     "numpy": {"dtype", "ndarray"},
@@ -154,8 +164,8 @@ _PythonUnpickler: Any = pickle._Unpickler
 class _CheckpointUnpickler(_PythonUnpickler):
     """Rebuilds the values of a RecBole checkpoint, and refuses everything else.
 
-    A file may name ``Config``, yaml's loader and model classes, which RecBole's configuration refers to, but call none
-    of them (``Config`` evaluates strings as Python), and it may change the attributes of no class.
+    A file may name ``Config``, yaml's loader and model classes, because RecBole's configuration
+    refers to them, but call none of them, and it may change the attributes of no class.
     """
 
     dispatch = dict(_PythonUnpickler.dispatch)
@@ -174,8 +184,12 @@ class _CheckpointUnpickler(_PythonUnpickler):
             found = super().find_class(module, name) if declared is None else declared
             self.builders.add(id(found))
             return found
+
+        # Named, but never called: Config evaluates strings as Python.
         if dotted in ("recbole.config.configurator.Config", "yaml.loader.FullLoader"):
             return super().find_class(module, name)
+
+        # An import of another module would run its code: only loaded ones, and RecBole's models.
         if module in sys.modules or module.startswith("recbole.model."):
             try:
                 found = super().find_class(module, name)
@@ -183,15 +197,18 @@ class _CheckpointUnpickler(_PythonUnpickler):
                 raise _RefusedError(f"{dotted}, which is not installed here") from None
             if isinstance(found, type) and issubclass(found, AbstractRecommender):
                 return found
+
         raise _RefusedError(
             f"{dotted}, which no RecBole checkpoint needs; if you trust whoever wrote the file, "
             f"call torch.serialization.add_safe_globals([{dotted}]) first"
         )
 
     def _refuse_call(self, function: object) -> None:
+        # By identity: not all that is called can be compared or hashed.
         if id(function) not in self.builders:
-            name = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', function)}"
-            raise _RefusedError(f"a call of {name}, which no RecBole checkpoint needs")
+            module = getattr(function, "__module__", "")
+            name = getattr(function, "__qualname__", function)
+            raise _RefusedError(f"a call of {module}.{name}, which no RecBole checkpoint needs")
 
     def _instantiate(self, klass: object, args: object) -> None:
         self._refuse_call(klass)
@@ -202,6 +219,7 @@ class _CheckpointUnpickler(_PythonUnpickler):
         self.load_reduce()
 
     def _checked_newobj(self) -> None:
+        # Config is made without a call of its constructor, which evaluates strings.
         if self.stack[-2] is not Config:
             self._refuse_call(self.stack[-2])
         self.load_newobj()
@@ -211,7 +229,8 @@ class _CheckpointUnpickler(_PythonUnpickler):
         self.load_newobj_ex()
 
     def _checked_build(self) -> None:
-        if isinstance(self.stack[-2], type) or callable(self.stack[-2]):
+        target = self.stack[-2]
+        if isinstance(target, type) or callable(target):
             raise _RefusedError(
                 "a change of a class or function, which no RecBole checkpoint needs"
             )
@@ -225,7 +244,9 @@ class _CheckpointUnpickler(_PythonUnpickler):
 
 def _declared_safe() -> dict[str, Any]:
     """Classes and functions that the user has declared safe to torch, by dotted name."""
-    declared = [
-        x if isinstance(x, tuple) else (x, None) for x in torch.serialization.get_safe_globals()
-    ]
-    return {name or f"{found.__module__}.{found.__qualname__}": found for found, name in declared}
+    declared = {}
+    for entry in torch.serialization.get_safe_globals():
+        # torch takes a class, or a pair of it and the name in the file.
+        found, name = entry if isinstance(entry, tuple) else (entry, None)
+        declared[name or f"{found.__module__}.{found.__qualname__}"] = found
+    return declared

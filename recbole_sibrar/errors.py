@@ -21,11 +21,17 @@ __all__ = [
 
 
 class ConfigError(ValueError):
-    """A configuration key or option cannot be used; the message names it, its value and what is allowed."""
+    """A configuration key or option cannot be used.
+
+    The message names it, its value and the allowed values.
+    """
 
 
 class DataError(ValueError):
-    """A data file has a wrong content; the message names the file, the content and what is allowed."""
+    """A data file has a wrong content.
+
+    The message names the file, the content and the allowed content.
+    """
 
 
 class CheckpointError(ValueError):
@@ -37,7 +43,10 @@ class PortableModelError(ValueError):
 
 
 class UnknownEntityError(DataError):
-    """A portable model does not know a user or item; the message names it, and the nearest known one."""
+    """A portable model does not know a user or item.
+
+    The message names it, and the nearest known one.
+    """
 
     def __init__(self, side: str, token: str, near: str = "") -> None:
         super().__init__(f"{side} '{token}' is unknown{near}")
@@ -71,6 +80,7 @@ class OptionParser(ArgumentParser):
         Raises:
             ConfigError: Always.
         """
+        # argparse would print its usage and leave Python.
         raise ConfigError(f"{message}; {self.prog} --help shows the options")
 
 
@@ -103,17 +113,19 @@ def one_line(error: BaseException, limit: int | None = None) -> str:
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """Return ``; did you mean 'x'?`` for the known name nearest to ``name``, or nothing if none is near.
+    """Return ``; did you mean 'x'?`` for the nearest known name, or nothing if none is near.
 
     Args:
         name: The unknown name.
         known: Known names.
-        cutoff: Smallest similarity of a near name, from 0 to 1, as in ``difflib.get_close_matches``.
+        cutoff: Smallest similarity of a near name, from 0 to 1, as in
+            ``difflib.get_close_matches``.
 
     Example:
         >>> nearest("Item-Modalites", ["user_modalities", "item_modalities"])
         "; did you mean 'item_modalities'?"
     """
+    # Compared in one spelling, and shown as it is written.
     spelled = {_simplified(other): other for other in known}
     close = get_close_matches(_simplified(name), spelled, n=1, cutoff=cutoff)
     return f"; did you mean '{spelled[close[0]]}'?" if close else ""

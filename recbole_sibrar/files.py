@@ -19,8 +19,8 @@ __all__ = ["check_writable", "locked", "replacing", "try_lock"]
 def replacing(path: Path) -> Iterator[Path]:
     """Write a file as a whole or not at all.
 
-    The content goes to a temporary file in the same folder. It is renamed when the ``with`` block ends well, and
-    removed when the block ends in an exception.
+    The content goes to a temporary file in the same folder. It is renamed when the ``with`` block
+    ends well, and removed when the block ends in an exception.
 
     Args:
         path: The file.
@@ -28,6 +28,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Yields:
         Path of the temporary file.
     """
+    # In the same folder: a rename between two disks is a copy, which can be interrupted.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.writing")
     try:
         yield temporary
@@ -61,8 +62,7 @@ def check_writable(path: Path, key: str) -> None:
 def locked(output: Path, key: str) -> Iterator[None]:
     """Keep other commands from writing an output while the ``with`` block runs.
 
-    The lock is the file ``.<name>.lock`` beside the output. The system releases the lock when the process ends, so the
-    file of a killed process blocks nobody.
+    The lock is the file ``.<name>.lock`` beside the output.
 
     Args:
         output: The file or folder; its parent folder exists.
@@ -71,20 +71,24 @@ def locked(output: Path, key: str) -> Iterator[None]:
     Raises:
         DataError: Another command is writing the output.
     """
-    if sys.platform == "win32":  # has no flock: nothing is kept away
+    # Windows has no flock: nothing is kept away.
+    if sys.platform == "win32":
         yield
         return
 
+    # The system releases the lock when the process ends: the file of a killed one blocks nobody.
     path = output.with_name(f".{output.name}.lock")
     descriptor = _acquire(path)
     if descriptor is None:
         raise DataError(
-            f"{key}: another command is writing {output} at this moment; wait for it, or name another"
+            f"{key}: another command is writing {output} at this moment; wait for it, or name "
+            "another"
         )
 
     try:
         yield
     finally:
+        # The file goes before the lock: afterwards it may be that of another command.
         path.unlink(missing_ok=True)
         os.close(descriptor)
 
@@ -114,14 +118,16 @@ def try_lock(descriptor: int) -> bool:
         descriptor: Descriptor of the open file, ``file.fileno()``.
 
     Returns:
-        False if another process has locked the file. True where a file system has no locks: a lock is a courtesy there.
+        False if another process has locked the file. True where a file system has no locks.
     """
-    import fcntl  # Windows has none
+    # Windows has none.
+    import fcntl
 
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:
+        # A file system without locks, as some of networks: a lock is a courtesy there.
         pass
     return True

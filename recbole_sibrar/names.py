@@ -50,7 +50,10 @@ COLD = "cold"
 """View of a mixed evaluation: interactions of new users or items."""
 
 WARM = "warm"
-"""View of a mixed evaluation: interactions of known users and items; also the key of their shares."""
+"""View of a mixed evaluation: interactions of known users and items.
+
+Also the key of their shares.
+"""
 
 ALL = "all"
 """View of all interactions; its metrics have plain names."""
@@ -76,11 +79,16 @@ def metric_in_view(metric: str, view: str) -> str:
 
 
 def without_view(metric: str) -> tuple[str, str]:
-    """Divide the name of a metric into that of the metric and its view; an empty view for all interactions.
+    """Divide the name of a metric into that of the metric and its view.
+
+    Returns:
+        The metric, and its view; an empty view for all interactions.
 
     Example:
-        >>> without_view("ndcg@10[cold]"), without_view("ndcg@10"), without_view("ndcg@10[gender=F]")
-        (('ndcg@10', 'cold'), ('ndcg@10', ''), ('ndcg@10[gender=F]', ''))
+        >>> without_view("ndcg@10[cold]"), without_view("ndcg@10")
+        (('ndcg@10', 'cold'), ('ndcg@10', ''))
+        >>> without_view("ndcg@10[gender=F]")
+        ('ndcg@10[gender=F]', '')
     """
     for view in VIEWS:
         if metric.endswith(f"[{view}]"):

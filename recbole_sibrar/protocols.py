@@ -1,7 +1,7 @@
 """Protocols of RecBole's objects: the attributes and methods that this package uses.
 
-RecBole 1.2.1 has no type hints. A signature with one of these says what a function needs, and a test can give it
-anything that has it.
+RecBole 1.2.1 has no type hints. A signature with one of these says what a function needs, and a
+test can give it anything that has it.
 """
 
 from __future__ import annotations

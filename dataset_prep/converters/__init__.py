@@ -1,7 +1,8 @@
 """Converters: one for each public data set, and one for tables of any form.
 
-The modules imported here hold names, defaults and options only. ``--help`` does not wait for pandas: the reading of a
-data set is imported on its run. ``docs/guide/add_a_converter.md`` is a guide to new converters.
+The modules imported here hold names, defaults and options only. ``--help`` does not wait for
+pandas: the reading of a data set is imported on its run. ``docs/guide/add_a_converter.md`` is a
+guide to new converters.
 """
 
 from __future__ import annotations

@@ -40,11 +40,17 @@ class Task:
     ids: Sequence[str]
     """Ids of the entities, each once."""
     output: Path
-    """File of the vectors. The finished blocks are kept in a folder of this name with ``.partial`` behind it."""
+    """File of the vectors.
+
+    The finished blocks are kept in a folder of this name with ``.partial`` behind it.
+    """
     batch_size: int
     """Entities in one pass through the model."""
     origin: Mapping[str, str]
-    """Fingerprints of ``model``, ``input`` and ``options``. A block is used again only if all are the same."""
+    """Fingerprints of ``model``, ``input`` and ``options``.
+
+    A block is used again only if all are the same.
+    """
     noun: str
     """Kind of content, in the plural, for messages."""
     keys: Keys = Keys()
@@ -64,14 +70,16 @@ class Task:
 VectorsFrom = Callable[[int, Callable[[int], object]], Iterable[NDArray[Any]]]
 """Function to yield the vectors of the entities from a position on.
 
-It yields matrices float32 ``[any, d]`` in the order of the entities, with a row of NaN for an entity without a vector.
-The end of a block must be the end of a matrix. After each batch it calls its second argument with the number of
-entities.
+It yields matrices float32 ``[any, d]`` in the order of the entities, with a row of NaN for an
+entity without a vector. The end of a block must be the end of a matrix. After each batch it calls
+its second argument with the number of entities.
 """
 
 
 def encode(task: Task, vectors_from: VectorsFrom, note: Callable[[str], None]) -> NDArray[Any]:
-    """Encode all entities of a task. The finished blocks of an earlier run of the same task are used again.
+    """Encode all entities of a task.
+
+    The finished blocks of an earlier run of the same task are used again.
 
     Args:
         task: The entities.
@@ -96,16 +104,18 @@ def encode(task: Task, vectors_from: VectorsFrom, note: Callable[[str], None]) -
                 _save_block(task, start, block)
                 done = start + len(block)
 
+        # From the files in any case: the result does not depend on interruptions.
         return _load_blocks(task)
     except KeyboardInterrupt:
         note(f"{done} of {n} {task.noun} are finished; the same command goes on with the others")
         raise
     except RuntimeError as error:
-        # torch has no class of its own for the memory of a CPU
+        # torch has no class of its own for the memory of a CPU.
         if "out of memory" not in str(error):
             raise
         raise DataError(
-            f"{task.keys.batch_size}: {task.batch_size} {task.noun} at a time are too many for the memory"
+            f"{task.keys.batch_size}: {task.batch_size} {task.noun} at a time are too many for "
+            "the memory"
         ) from None
     except OSError as error:
         where = error.filename or task.partial
@@ -123,6 +133,8 @@ def _blocks(
     for matrix in matrices:
         parts.append(matrix)
         size += len(matrix)
+
+        # The last block is shorter.
         if size == min(task.block_size, len(task.ids) - start):
             yield start, np.concatenate(parts).astype(np.float32, copy=False)
             start += size
@@ -164,8 +176,12 @@ def _resume(task: Task, note: Callable[[str], None]) -> int:
     with replacing(record) as file:
         file.write_text(json.dumps(origin), encoding="utf-8")
 
-    starts = range(0, len(task.ids), task.block_size)
-    done = next((start for start in starts if not _block_file(task, start).exists()), len(task.ids))
+    done = len(task.ids)
+    for start in range(0, len(task.ids), task.block_size):
+        if not _block_file(task, start).exists():
+            done = start
+            break
+
     if done:
         note(f"goes on after {done} of {len(task.ids)} {task.noun}")
     return done
@@ -181,10 +197,12 @@ def _read_origin(record: Path) -> dict[str, str]:
 
 
 def _check_finite(ids: Sequence[str], block: NDArray[Any], key: str) -> None:
+    # NaN as a whole stands for an entity without a vector, such as an unreadable image.
     wrong = ~np.isfinite(block).all(axis=1) & ~np.isnan(block).all(axis=1)
     if wrong.any():
         raise DataError(
-            f"{key}: the model's vector of '{ids[int(np.argmax(wrong))]}' has numbers that are not finite"
+            f"{key}: the model's vector of '{ids[int(np.argmax(wrong))]}' has numbers that are "
+            "not finite"
         )
 
 
@@ -216,14 +234,16 @@ def write_vectors(path: Path, ids: NDArray[Any], vectors: NDArray[Any]) -> None:
     """Write vectors for ``--item_feature NAME=FILE``.
 
     Args:
-        path: A file of type .npz (``ids`` and ``embedding``), .npy (the matrix; the ids are in the file
-            of this name with .ids.npy for .npy) or .parquet (columns ``id`` and ``embedding``).
+        path: A file of type .npz (``ids`` and ``embedding``), .npy (the matrix; the ids are in the
+            file of this name with .ids.npy for .npy) or .parquet (columns ``id`` and
+            ``embedding``).
         ids: The original ids, str ``[n]``.
         vectors: float32 ``[n, d]``.
 
     Raises:
         DataError: The file cannot be written.
     """
+    # The ids first: a matrix without its ids would look like a finished file.
     try:
         if path.suffix == ".npy":
             with replacing(path.with_suffix(".ids.npy")) as file, file.open("wb") as stream:
@@ -235,8 +255,7 @@ def write_vectors(path: Path, ids: NDArray[Any], vectors: NDArray[Any]) -> None:
             elif path.suffix == ".npy":
                 np.save(stream, vectors)
             else:
-                pd.DataFrame({"id": ids, "embedding": list(vectors)}).to_parquet(
-                    stream, index=False
-                )
+                frame = pd.DataFrame({"id": ids, "embedding": list(vectors)})
+                frame.to_parquet(stream, index=False)
     except OSError as error:
         raise DataError(f"--output: cannot write {path}: {error.strerror or error}") from None

@@ -1,4 +1,4 @@
-"""The command ``recbole-sibrar encode-image``: vectors of images, by a network of timm or torchvision."""
+"""The command ``recbole-sibrar encode-image``: vectors of images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         required=True,
         type=Path,
-        help="folder of images named by their ids, or a table (as for encode-text) of ids and paths",
+        help="folder of images named by their ids, or a table (as for encode-text) of ids and "
+        "paths",
     )
     add_id_column(parser)
     parser.add_argument(
@@ -59,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
     if args.workers < 0:
         refuse("--workers", args.workers, "0 or a number of processes")
 
+    # Light until here: --help does not wait for torch and pandas.
     from . import images, running
 
     return running.run(args, images.JOB)

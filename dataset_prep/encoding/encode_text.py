@@ -15,13 +15,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         required=True,
         type=Path,
-        help="CSV, TSV, JSONL, JSON (an object of id -> text), each also .gz; Parquet; an atomic .item or .user file",
+        help="CSV, TSV, JSONL, JSON (an object of id -> text), each also .gz; Parquet; an atomic "
+        ".item or .user file",
     )
     add_id_column(parser)
     parser.add_argument(
         "--text_columns",
         metavar="A,B",
-        help="columns of the text, joined by spaces in this order (default: the only one beside the ids)",
+        help="columns of the text, joined by spaces in this order (default: the only one beside "
+        "the ids)",
     )
 
     parser.add_argument(
@@ -47,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
         DataError: The input, the model, the device or the output cannot be used.
         ConfigError: An option has a wrong value.
     """
+    # Light until here: --help does not wait for torch and pandas.
     from . import running, texts
 
     return running.run(args, texts.JOB)

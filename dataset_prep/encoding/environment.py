@@ -75,6 +75,7 @@ def require(packages: Sequence[str], extra: str) -> None:
     Raises:
         DataError: One is not installed; the message gives the command to install it.
     """
+    # Looked up without an import, which takes seconds.
     missing = [package.replace("_", "-") for package in packages if find_spec(package) is None]
     if missing:
         raise DataError(
@@ -93,8 +94,8 @@ def no_download(key: str, model: str, instead: str, reason: str, others: str = "
         others: Other values, as a clause.
     """
     return (
-        f"{key}: {model} cannot be downloaded, and is not among the models that were; check its name and the "
-        f"network, or name {instead}, from a machine that has one{others} ({reason})"
+        f"{key}: {model} cannot be downloaded, and is not among the models that were; check its "
+        f"name and the network, or name {instead}, from a machine that has one{others} ({reason})"
     )
 
 
@@ -108,6 +109,8 @@ def fingerprint(*parts: str | NDArray[Any]) -> str:
     digest = hashlib.sha256()
     for part in parts:
         content = part.encode() if isinstance(part, str) else part.tobytes()
+
+        # The length in front divides the parts.
         digest.update(len(content).to_bytes(8, "little"))
         digest.update(content)
     return digest.hexdigest()
@@ -120,7 +123,7 @@ def network_fingerprint(network: Module) -> str:
     state = network.state_dict()
     arrays = []
     for tensor in state.values():
-        # NumPy has no bfloat16
+        # As bytes, since NumPy has no bfloat16.
         as_bytes = tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8)
         arrays.append(as_bytes.numpy())
     return fingerprint(repr(network), *state, *arrays)

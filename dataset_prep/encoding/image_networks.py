@@ -36,7 +36,7 @@ class ImageNetwork:
     network: Module
     """Images float32 ``[n, 3, height, width]`` -> features ``[n, d]``."""
     transform: Callable[[Image], Tensor]
-    """An RGB image -> float32 ``[3, height, width]``, as the network's authors prepare it for evaluation."""
+    """An RGB image -> float32 ``[3, height, width]``, as the network's authors evaluate it."""
     device: str
     """Device of the network."""
 
@@ -47,12 +47,13 @@ def load_network(library: str, name: str, weights: str, device: str) -> ImageNet
     Args:
         library: ``timm`` or ``torchvision``.
         name: The network's name there.
-        weights: A file of weights, an installed package with one, or ``default`` for those of the library.
+        weights: A file of weights, an installed package with one, or ``default`` for those of the
+            library.
         device: cpu or cuda.
 
     Raises:
-        DataError: The library has no network of this name, the weights cannot be downloaded, or their file is missing
-            or holds those of another network.
+        DataError: The library has no network of this name, the weights cannot be downloaded, or
+            their file is missing or holds those of another network.
     """
     import_torchvision()
     weights = _weights_file(weights)
@@ -70,12 +71,13 @@ def _weights_file(weights: str) -> str:
     if len(packaged) > 1:
         found = ", ".join(map(str, packaged))
         raise DataError(
-            f"--weights: the package {weights} carries several files of weights, name one of {found}"
+            f"--weights: the package {weights} carries several files of weights, name one of "
+            f"{found}"
         )
     if not packaged:
         raise DataError(
-            f"--weights: there is no file {weights}; allowed is a file, an installed package that carries one, or "
-            f"{DEFAULT}"
+            f"--weights: there is no file {weights}; allowed is a file, an installed package that "
+            f"carries one, or {DEFAULT}"
         )
     return str(packaged[0])
 
@@ -90,12 +92,14 @@ def _timm(name: str, weights: str) -> tuple[Module, Callable[[Image], Tensor]]:
         raise DataError(f"--model: timm has no network '{name}'{nearest(name, timm.list_models())}")
 
     pretrained = weights == DEFAULT
+    # num_classes=0 leaves out the classifier.
     with offline_unless_reachable() if pretrained else nullcontext("") as refusal:
         network = _downloading(
             name, lambda: timm.create_model(name, pretrained=pretrained, num_classes=0), refusal
         )
 
     if not pretrained:
+        # timm names one classifier, several, or none.
         classifiers = network.pretrained_cfg.get("classifier") or ()
         classifiers = (classifiers,) if isinstance(classifiers, str) else classifiers
         state = _read(weights, lambda: load_state_dict(weights))
@@ -117,12 +121,14 @@ def _torchvision(name: str, weights: str) -> tuple[Module, Callable[[Image], Ten
     downloaded = chosen if weights == DEFAULT else None
     network = _downloading(name, lambda: models.get_model(name, weights=downloaded))
 
-    linear = [
-        place for place, module in network.named_modules() if isinstance(module, torch.nn.Linear)
-    ]
+    linear = []
+    for place, module in network.named_modules():
+        if isinstance(module, torch.nn.Linear):
+            linear.append(place)
     if not linear:
         raise DataError(
-            f"--model: torchvision's {name} has no linear classifier to leave out; try --library timm"
+            f"--model: torchvision's {name} has no linear classifier to leave out; try --library "
+            "timm"
         )
     parent, _, child = linear[-1].rpartition(".")
     setattr(network.get_submodule(parent), child, torch.nn.Identity())
@@ -130,6 +136,8 @@ def _torchvision(name: str, weights: str) -> tuple[Module, Callable[[Image], Ten
     if weights != DEFAULT:
         state = _read(weights, lambda: load_state_dict(weights))
         _load(network, state, linear[-1:], weights, name)
+
+    # Images are prepared as for the published weights, even if a file has other ones.
     return network, chosen.transforms()
 
 
@@ -161,7 +169,7 @@ def _read(weights: str, read: Callable[[], Mapping[str, Tensor]]) -> Mapping[str
     try:
         return read()
     except Exception as error:
-        # of many kinds: a file with other content makes its reader raise anything
+        # Of many kinds: a file with other content makes its reader raise anything.
         raise DataError(
             f"--weights: {weights} holds no weights: {one_line(error, LONGEST_REASON)}"
         ) from None
@@ -177,6 +185,8 @@ def _load(
     """Load weights of the whole network into one without classifier; all must fit."""
     prefixes = tuple(f"{place}." for place in classifiers)
     kept = {key: value for key, value in state.items() if not key.startswith(prefixes)}
+
+    # torch's load is strict: a missing or a further tensor is refused.
     try:
         network.load_state_dict(kept)
     except RuntimeError as error:

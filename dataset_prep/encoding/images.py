@@ -67,13 +67,14 @@ def find_images(source: Path, id_column: str | None = None, path_column: str = "
     """Find the images of a folder or of a table.
 
     Args:
-        source: A folder, searched with all folders in it; or a table for :func:`~.content.read_content`, with paths
-            relative to the table's folder.
+        source: A folder, searched with all folders in it; or a table for
+            :func:`~.content.read_content`, with paths relative to the table's folder.
         id_column: The table's column of ids; None for the usual names.
         path_column: The table's column of paths.
 
     Returns:
-        Paths (str, empty for a missing one), with the ids (str) as index. Those of a folder are sorted by path.
+        Paths (str, empty for a missing one), with the ids (str) as index. Those of a folder are
+        sorted by path.
 
     Raises:
         DataError: There is no image, an id occurs twice, or the table lacks a column.
@@ -85,14 +86,16 @@ def find_images(source: Path, id_column: str | None = None, path_column: str = "
 
 
 def _images_of_folder(folder: Path) -> pd.Series:
-    suffixes = {
-        suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN
-    }
-    files = [
-        file
-        for file in sorted(folder.rglob("*"))
-        if file.suffix.lower() in suffixes and file.name[0] != "."
-    ]
+    # Pillow writes some kinds that it cannot read, such as PDF.
+    kinds = Image.registered_extensions()
+    suffixes = {suffix for suffix, kind in kinds.items() if kind in Image.OPEN}
+
+    files = []
+    for file in sorted(folder.rglob("*")):
+        # macOS leaves hidden files of the same ending beside each image on other disks.
+        is_hidden = file.name.startswith(".")
+        if file.suffix.lower() in suffixes and not is_hidden:
+            files.append(file)
     if not files:
         raise DataError(f"--input: found no image in {folder} or its folders")
 
@@ -108,6 +111,7 @@ def _images_of_folder(folder: Path) -> pd.Series:
 
 def _state(path: str) -> str:
     """Describe the state of an image by path, size and time."""
+    # Not by content: the images would be read twice, which takes longer than small networks.
     try:
         state = Path(path).stat()
     except OSError:
@@ -128,6 +132,7 @@ def encode_images(
     """
     loader = DataLoader(_Images(paths, network), batch_size=batch_size, num_workers=workers)
     for batch, readable in loader:
+        # Otherwise torch keeps all activations for gradients.
         with torch.inference_mode():
             vectors: NDArray[Any] = network.network(batch.to(network.device)).float().cpu().numpy()
         vectors[~readable.numpy()] = np.nan
@@ -149,5 +154,7 @@ class _Images(Dataset[tuple[torch.Tensor, bool]]):
         try:
             with Image.open(self._paths[index]) as image:
                 return self._transform(image.convert("RGB")), True
-        except Exception:  # of many kinds: a damaged file makes its reader raise anything
+        except Exception:
+            # Of many kinds: a damaged file makes its reader raise anything. The grey image keeps
+            # the batch whole; its vector is replaced by NaN.
             return self._transform(Image.new("RGB", (64, 64))), False

@@ -21,12 +21,14 @@ def packaged_files(name: str, patterns: Sequence[str]) -> list[Path]:
     """Find files in an installed Python package.
 
     Args:
-        name: Name of the package; ``-``, ``_`` and ``.`` are the same, as are small and capital letters.
+        name: Name of the package; ``-``, ``_`` and ``.`` are the same, as are small and capital
+            letters.
         patterns: Patterns of the file's own name, such as ``*.pth``.
 
     Returns:
         The files with a name of one of the patterns; none if no such package is installed.
     """
+    # Paths and addresses are no names of packages.
     if not _PACKAGE.fullmatch(name):
         return []
 
@@ -38,31 +40,38 @@ def packaged_files(name: str, patterns: Sequence[str]) -> list[Path]:
 
 
 def packaged_sentence_transformer(name: str) -> Path | None:
-    """Find the folder of the ``SentenceTransformer`` in an installed package; None if there is none."""
+    """Find the folder of the ``SentenceTransformer`` in a package; None if there is none."""
+    # Every saved SentenceTransformer has this list of its parts.
     files = packaged_files(name, ["modules.json"])
     return files[0].parent if files else None
 
 
 def packages_with_sentence_transformers() -> list[str]:
     """List the installed packages with a ``SentenceTransformer``, sorted."""
-    packages = [package for package in distributions() if _matching(package, ["modules.json"])]
-    return sorted({package.metadata["Name"] for package in packages})
+    names: set[str] = set()
+    for package in distributions():
+        if _matching(package, ["modules.json"]):
+            names.add(package.metadata["Name"])
+    return sorted(names)
 
 
 def _matching(package: Distribution, patterns: Sequence[str]) -> list[PurePosixPath]:
-    files = package.files or []
-    return [path for path in files if any(path.match(pattern) for pattern in patterns)]
+    matching: list[PurePosixPath] = []
+    for path in package.files or ():
+        if any(path.match(pattern) for pattern in patterns):
+            matching.append(path)
+    return matching
 
 
 @contextmanager
 def offline_unless_reachable() -> Iterator[str]:
     """Keep Hugging Face's libraries from asking an unreachable hub for every file.
 
-    They try each request six times with waits of 31 seconds in all. Here a single request tests the hub. If it is out
-    of reach, only earlier downloads are used while the ``with`` block runs.
+    If the hub is out of reach, only earlier downloads are used while the ``with`` block runs.
 
     Yields:
-        The reason of the refusal; empty if the hub answers, or if the user has set ``HF_HUB_OFFLINE``.
+        The reason of the refusal; empty if the hub answers, or if the user has set
+        ``HF_HUB_OFFLINE``.
     """
     from huggingface_hub import constants
 
@@ -70,6 +79,8 @@ def offline_unless_reachable() -> Iterator[str]:
         yield ""
         return
 
+    # The libraries try each request six times with waits of 31 seconds in all, for every file. A
+    # single request tests the hub.
     reason = _refusal(constants.ENDPOINT)
     constants.HF_HUB_OFFLINE = bool(reason)
     try:
@@ -79,15 +90,17 @@ def offline_unless_reachable() -> Iterator[str]:
 
 
 def _refusal(address: str) -> str:
-    """Ask the hub once, through the client for downloads, because of its proxies and certificates.
+    """Ask the hub once.
 
     Returns:
         The reason of the refusal; empty if it answers.
     """
     from huggingface_hub.utils import get_session  # type: ignore[attr-defined, unused-ignore]
 
+    # Through the client for downloads, because of its proxies and certificates.
     try:
         get_session().head(address, timeout=SECONDS_TO_ANSWER)
-    except Exception as error:  # its class depends on the release of huggingface_hub
+    except Exception as error:
+        # Its class depends on the release of huggingface_hub.
         return f"{address}: {one_line(error, LONGEST_REASON)}"
     return ""

@@ -1,4 +1,4 @@
-"""Run of the commands for encoding: check the options, encode, write the vectors, and tell the user."""
+"""Run of the commands for encoding: check the options, encode, and write the vectors."""
 
 from __future__ import annotations
 
@@ -54,6 +54,7 @@ def run(args: argparse.Namespace, job: Job) -> int:
         DataError: The input, the model, the device or the output cannot be used.
         ConfigError: An option has a wrong value.
     """
+    # All that can be refused early is: a model takes minutes to load.
     require(job.packages, job.extra)
     if args.batch_size < 1:
         refuse("--batch_size", args.batch_size, "a positive integer")

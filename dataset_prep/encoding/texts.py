@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from recbole_sibrar.errors import DataError
 
+from ..lists import parts_of
 from ..messages import one_line
 from ..readers.content import read_content
 from .blocks import Task
@@ -40,7 +41,7 @@ def _prepare(args: argparse.Namespace, device: str) -> Work:
     """Read the texts of ``encode-text`` and load its model."""
     columns = None
     if args.text_columns is not None:
-        columns = [name.strip() for name in args.text_columns.split(",")]
+        columns = parts_of(args.text_columns)
     texts = read_texts(args.input, args.id_column, columns)
 
     filled = texts[texts != ""]
@@ -92,10 +93,11 @@ def read_texts(
 
 
 def load_model(name: str, device: str, key: str = "--model") -> SentenceTransformer:
-    """Load a ``SentenceTransformer`` from a folder, an installed package, or by its name on Hugging Face.
+    """Load a ``SentenceTransformer`` from a folder, a package, or by its name on Hugging Face.
 
     Args:
-        name: A folder; else the name of an installed package with a model; else a name on Hugging Face.
+        name: A folder; else the name of an installed package with a model; else a name on Hugging
+            Face.
         device: cpu or cuda.
         key: The option for the model, for messages.
 
@@ -103,6 +105,8 @@ def load_model(name: str, device: str, key: str = "--model") -> SentenceTransfor
         DataError: There is no such folder, it holds no model, or the model cannot be downloaded.
     """
     folder = _model_folder(name, key)
+
+    # First, since transformers imports torchvision.
     import_torchvision()
     import transformers
     from sentence_transformers import SentenceTransformer
@@ -111,7 +115,8 @@ def load_model(name: str, device: str, key: str = "--model") -> SentenceTransfor
     if folder is not None:
         try:
             return SentenceTransformer(str(folder), device=device)
-        except Exception as error:  # of many kinds: a damaged file makes its reader raise anything
+        except Exception as error:
+            # Of many kinds: a damaged file makes its reader raise anything.
             reason = one_line(error, LONGEST_REASON)
             raise DataError(
                 f"{key}: {folder} is not a model that sentence-transformers loads: {reason}"
@@ -120,7 +125,8 @@ def load_model(name: str, device: str, key: str = "--model") -> SentenceTransfor
     with offline_unless_reachable() as refusal:
         try:
             return SentenceTransformer(name, device=device)
-        except Exception as error:  # likewise, and a download makes the hub's client raise anything
+        except Exception as error:
+            # Likewise, and a download makes the hub's client raise anything.
             reason = refusal or one_line(error, LONGEST_REASON)
     raise DataError(no_download(key, name, "a folder that holds the model", reason, _installed()))
 
@@ -129,7 +135,8 @@ def _model_folder(name: str, key: str) -> Path | None:
     """Find the folder of a model on this machine; None for a name on Hugging Face."""
     try:
         folder = Path(name).expanduser()
-    except RuntimeError:  # the home of an unknown user
+    except RuntimeError:
+        # The home of an unknown user, as in ~nobody/model.
         folder = Path(name)
     if name and folder.is_dir():
         return folder
@@ -137,8 +144,8 @@ def _model_folder(name: str, key: str) -> Path | None:
     is_path = name.startswith((".", "/", "~")) or name.count("/") > 1
     if not name or folder.exists() or is_path:
         raise DataError(
-            f"{key}: there is no folder {name!r}; allowed is a folder, an installed package with a model, or a name on "
-            "Hugging Face"
+            f"{key}: there is no folder {name!r}; allowed is a folder, an installed package with "
+            "a model, or a name on Hugging Face"
         )
     return packaged_sentence_transformer(name)
 
@@ -156,18 +163,19 @@ def encode_texts(
     normalize: bool,
     progressed: Callable[[int], object],
 ) -> Iterator[NDArray[Any]]:
-    """Yield the vectors of texts, float32 ``[block, d]``, a block of ``task`` at a time.
-
-    Batches are of texts of similar lengths, because a model computes as much for each text as for the longest.
-    """
+    """Yield the vectors of texts, float32 ``[block, d]``, a block of ``task`` at a time."""
     for start in range(0, len(texts), task.block_size):
         block = texts[start : start + task.block_size]
+
+        # Batches of similar lengths: a model computes as much for each text as for the longest.
         by_length = np.argsort([-len(text) for text in block], kind="stable")
+        cuts = range(task.batch_size, len(block), task.batch_size)
 
         vectors = []
-        for batch in np.split(by_length, range(task.batch_size, len(block), task.batch_size)):
+        for positions in np.split(by_length, cuts):
+            batch = [block[position] for position in positions]
             encoded = model.encode(
-                [block[position] for position in batch],
+                batch,
                 batch_size=task.batch_size,
                 show_progress_bar=False,
                 convert_to_numpy=True,
@@ -175,6 +183,8 @@ def encode_texts(
             )
             vectors.append(encoded)
             progressed(len(batch))
+
+        # The argsort of an order is its inverse: back to the order of the texts.
         yield np.concatenate(vectors)[np.argsort(by_length)]
 
 
@@ -182,10 +192,10 @@ def model_fingerprint(model: SentenceTransformer) -> str:
     """Hash a ``SentenceTransformer``: weights, tokenizer, settings and versions."""
     tokenizer = getattr(model.tokenizer, "backend_tokenizer", None)
     settings = (model.max_seq_length, model.prompts, model.default_prompt_name)
-    packages = ("torch", "transformers", "sentence-transformers")
+    versions = [version(name) for name in ("torch", "transformers", "sentence-transformers")]
     return fingerprint(
         network_fingerprint(model),
         tokenizer.to_str() if tokenizer else repr(model.tokenizer),
         repr(settings),
-        *(version(package) for package in packages),
+        *versions,
     )

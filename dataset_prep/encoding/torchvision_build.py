@@ -19,11 +19,8 @@ _DECLARED: list[Library] = []
 def import_torchvision() -> bool:
     """Import torchvision, if it is installed, for later imports.
 
-    PyPI's torchvision for Linux is built for CUDA. Its native library cannot be loaded beside a torch built for the
-    CPU. Then the imports of torchvision, of timm and of transformers (a part of sentence-transformers) end in
-    "operator torchvision::nms does not exist": torchvision describes the results of two operators for object
-    detection, and its native library should have declared them. They are declared here instead. Encoding calls
-    neither of them: Pillow reads the images, and the networks consist of torch's own operators.
+    PyPI's torchvision for Linux is built for CUDA. Its native library cannot be loaded beside a
+    torch built for the CPU.
 
     Returns:
         True if torchvision is installed.
@@ -34,6 +31,11 @@ def import_torchvision() -> bool:
     if importlib.util.find_spec("torchvision") is None:
         return False
 
+    # Without the native library the imports of torchvision, of timm and of transformers (a part of
+    # sentence-transformers) end in "operator torchvision::nms does not exist": torchvision
+    # describes the results of two operators for object detection, and the library should have
+    # declared them. They are declared here instead. Encoding calls neither of them: Pillow reads
+    # the images, and the networks consist of torch's own operators.
     while True:
         try:
             with warnings.catch_warnings():
@@ -53,4 +55,6 @@ def _declare(operator: str) -> None:
     library = Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call, unused-ignore]
     signature = f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
     library.define(signature)  # type: ignore[no-untyped-call, unused-ignore]
-    _DECLARED.append(library)  # its declarations end with the object
+
+    # Its declarations end with the object.
+    _DECLARED.append(library)

@@ -1,4 +1,7 @@
-"""The options ``--item_table`` and ``--user_table``: a file, and the columns to use. No library is imported here."""
+"""The options ``--item_table`` and ``--user_table``: a file, and the columns to use.
+
+No library is imported here.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ TEXT = "text"
 TYPES = (*FIELD_TYPES, TEXT, ID)
 """Types of a column."""
 
-_SHAPE = "FILE COLUMN=TYPE ..., such as omdb.json director=token_seq 'language=token_seq languages' plot=text"
+_SHAPE = (
+    "FILE COLUMN=TYPE ..., such as omdb.json director=token_seq 'language=token_seq languages' "
+    "plot=text"
+)
 
 
 @dataclass(frozen=True)
@@ -61,9 +67,9 @@ def add_option(parser: argparse.ArgumentParser, side: Side) -> None:
         nargs="+",
         action="append",
         default=[],
-        help=f"a further table of the {side}s (CSV, TSV, JSON, Parquet) and its columns to use, as director=token_seq "
-        f"or 'language=token_seq languages' for another name of the field; types: {', '.join(TYPES)} (text is for "
-        "--encode, id names the column of ids); repeatable",
+        help=f"a further table of the {side}s (CSV, TSV, JSON, Parquet) and its columns to use, as "
+        "director=token_seq or 'language=token_seq languages' for another name of the field; "
+        f"types: {', '.join(TYPES)} (text is for --encode, id names the column of ids); repeatable",
     )
 
 
@@ -78,7 +84,10 @@ def tables_of(options: argparse.Namespace, side: Side) -> list[FurtherTable]:
 
 def field_names(options: argparse.Namespace, side: Side) -> set[str]:
     """Return the names of the fields and texts of the further tables of one side."""
-    return {column.name for table in tables_of(options, side) for column in table.columns}
+    names: set[str] = set()
+    for table in tables_of(options, side):
+        names.update(column.name for column in table.columns)
+    return names
 
 
 def _parse(side: Side, value: Sequence[str]) -> FurtherTable:
@@ -86,23 +95,34 @@ def _parse(side: Side, value: Sequence[str]) -> FurtherTable:
     if not texts:
         raise DataError(f"--{side}_table: found '{file}' without columns, allowed is {_SHAPE}")
 
-    columns = [_column(side, text) for text in texts]
-    keys = [column.column for column in columns if column.type == ID]
+    keys = []
+    used = []
+    for text in texts:
+        column = _column(side, text)
+        if column.type == ID:
+            keys.append(column.column)
+        else:
+            used.append(column)
     if len(keys) > 1:
         raise DataError(
-            f"--{side}_table: found the ids {' and '.join(keys)} of {file}, allowed is one column of ids"
+            f"--{side}_table: found the ids {' and '.join(keys)} of {file}, allowed is one column "
+            "of ids"
         )
-    used = tuple(column for column in columns if column.type != ID)
-    return FurtherTable(side, Path(file), used, keys[0] if keys else None)
+    return FurtherTable(side, Path(file), tuple(used), keys[0] if keys else None)
 
 
 def _column(side: Side, text: str) -> Column:
+    # The last sign divides: the name of a column can have one.
     left, equals, right = text.rpartition("=")
     kind, _, name = right.strip().partition(" ")
     if not equals or not left:
         raise DataError(f"--{side}_table: found '{text}', allowed is {_SHAPE}")
     if kind not in TYPES:
         raise DataError(
-            f"--{side}_table: found '{text}', allowed types are {', '.join(TYPES)}{nearest(kind, TYPES)}"
+            f"--{side}_table: found '{text}', allowed types are "
+            f"{', '.join(TYPES)}{nearest(kind, TYPES)}"
         )
-    return Column(left, kind, "_".join((name or left).replace(":", " ").split()))
+
+    # A colon divides name and type in the header of an atomic file.
+    words = (name or left).replace(":", " ").split()
+    return Column(left, kind, "_".join(words))

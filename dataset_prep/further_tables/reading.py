@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from recbole_sibrar.errors import DataError
 
-from ..converters.generic.column_names import plain, usual_columns
+from ..converters.generic.column_names import usual_id_columns
 from ..converters.generic.column_types import is_list_type, typed_values
 from ..converters.generic.dates import find_dates
 from ..pipeline.raw import RawData, RawField, Values, others_left_out
@@ -46,8 +46,11 @@ def add_tables(raw: RawData, tables: list[FurtherTable]) -> None:
     """
     for table in tables:
         source = _open(table, raw)
-        fields = [source.field(column) for column in table.columns if column.type != TEXT]
-        texts = [source.field(column) for column in table.columns if column.type == TEXT]
+        fields: list[RawField] = []
+        texts: list[RawField] = []
+        for column in table.columns:
+            kind = texts if column.type == TEXT else fields
+            kind.append(source.field(column))
 
         if table.side == "user":
             raw.user_fields = [*raw.user_fields, *fields]
@@ -123,31 +126,37 @@ def _key(wanted: FurtherTable, table: Table) -> str:
         return wanted.key
 
     used = {column.column for column in wanted.columns}
-    usual = [
-        *usual_columns(wanted.side, table.names),
-        *(name for name in table.names if plain(name) == "id"),
-    ]
-    free = [name for name in [*usual, *table.names] if name not in used]
+    candidates = [*usual_id_columns(wanted.side, table.names), *table.names]
+
+    # A column in use as a field is not the one of the ids, even with a usual name.
+    free = [name for name in candidates if name not in used]
     if not free:
         raise DataError(
-            f"{wanted.option}: found every column of {table.path} used; name the one of the ids as COLUMN=id"
+            f"{wanted.option}: found every column of {table.path} used; name the one of the ids "
+            "as COLUMN=id"
         )
     return free[0]
 
 
 def _separator(table: Table, name: str) -> str:
-    """Find the separator of the labels in the cells of a column; none for lists and for single labels."""
+    """Find the separator of the labels in a column; empty for lists and for single labels."""
     if is_list_type(table.data[name].type):
         return ""
+
     texts = table.texts(name)
-    found = (mark for mark in SEPARATORS if pc.any(pc.match_substring(texts, mark)).as_py())
-    return next(found, "")
+    for mark in SEPARATORS:
+        if pc.any(pc.match_substring(texts, mark)).as_py():
+            return mark
+    return ""
 
 
 def _with_first_numbers(table: Table, name: str, notes: list[str]) -> Table:
-    """Replace cells that begin with a number, such as ``81 min``, by the number; other texts are refused later."""
+    """Replace cells that begin with a number, such as ``81 min``, by the number."""
+    # Dates begin with a number too, and are read as dates.
     if not pa.types.is_string(table.data[name].type) or find_dates(table, name) is not None:
         return table
+
+    # Texts without a number stay, and are refused later.
     is_text: NDArray[np.bool_] = table.parse_numbers(name).is_text
     cells = table.data[name].to_pylist()
 
@@ -163,7 +172,8 @@ def _with_first_numbers(table: Table, name: str, notes: list[str]) -> Table:
         return table
 
     notes.append(
-        f"{table.path.name}: {changed:,} cells of {name}, such as '{example}', are read as their first number."
+        f"{table.path.name}: {changed:,} cells of {name}, such as '{example}', are read as their "
+        "first number."
     )
     position = table.names.index(name)
     return replace(table, data=table.data.set_column(position, name, pa.array(cells, pa.string())))

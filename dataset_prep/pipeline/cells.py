@@ -16,7 +16,8 @@ from recbole_sibrar.errors import DataError
 
 from ..readers.missing_words import PANDAS_WORDS
 
-_NO_TEXT = r"\s\x00-\x1f\x7f-\x9f\ud800-\udfff"  # spaces of all kinds, control characters, halves of characters
+# Spaces of all kinds, control characters, halves of characters.
+_NO_TEXT = r"\s\x00-\x1f\x7f-\x9f\ud800-\udfff"
 _GAP = re.compile(f"[{_NO_TEXT}]+")
 _UNCLEAN = re.compile(f"(?! )[{_NO_TEXT}]|  |^ | $")
 
@@ -24,8 +25,8 @@ _UNCLEAN = re.compile(f"(?! )[{_NO_TEXT}]|  |^ | $")
 def clean_token(value: str) -> str:
     """Write one value as the text of a cell.
 
-    Line breaks, tabs and other control characters become a space, several spaces one; a word that readers take for a
-    missing value gets an underscore: ``NA`` (Namibia) is ``NA_``.
+    Line breaks, tabs and other control characters become a space, several spaces one; a word that
+    readers take for a missing value gets an underscore: ``NA`` (Namibia) is ``NA_``.
 
     Args:
         value: Any text.
@@ -33,6 +34,7 @@ def clean_token(value: str) -> str:
     Returns:
         The text, empty if nothing is left of it.
     """
+    # Most values are clean, and a search is faster than a replacement.
     if _UNCLEAN.search(value):
         value = _GAP.sub(" ", value).strip()
 
@@ -47,24 +49,37 @@ def clean_label(value: str) -> str:
 
 def token_cells(values: Iterable[str | None]) -> pa.Array:
     """Write the cells of a ``token`` field, null for a missing value."""
-    return pa.array(
-        [clean_token(value) or None if isinstance(value, str) else None for value in values],
-        pa.string(),
-    )
+    cells = []
+    for value in values:
+        cell = clean_token(value) if isinstance(value, str) else ""
+        cells.append(cell or None)
+    return pa.array(cells, pa.string())
 
 
 def sequence_cells(values: Iterable[Sequence[str] | None]) -> pa.Array:
-    """Write the cells of a ``token_seq`` field: each label of an entity once, in its order; null without labels."""
-    cleaned = {label: clean_label(label) for labels in values for label in labels or ()}
-    rows = (
-        dict.fromkeys(cleaned[label] for label in labels or () if cleaned[label])
-        for labels in values
-    )
-    return pa.array([" ".join(row) or None for row in rows], pa.string())
+    """Write the cells of a ``token_seq`` field, null without labels.
+
+    The labels of an entity stay in their order, each once.
+    """
+    # Labels recur: each different one is cleaned once.
+    cleaned: dict[str, str] = {}
+    cells = []
+    for labels in values:
+        row: dict[str, None] = {}
+        for label in labels or ():
+            if label not in cleaned:
+                cleaned[label] = clean_label(label)
+            row[cleaned[label]] = None
+
+        # Nothing may be left of a label.
+        row.pop("", None)
+        cells.append(" ".join(row) or None)
+    return pa.array(cells, pa.string())
 
 
 def number_cells(values: NDArray[Any]) -> pa.Array:
     """Write the cells of a ``float`` field: the shortest text of the same number; null for NaN."""
+    # from_pandas makes null of NaN.
     return pa.array(values, from_pandas=True).cast(pa.string())
 
 
@@ -78,9 +93,14 @@ def vector_cells(matrix: NDArray[Any]) -> pa.Array:
         ``[n]`` texts of numbers separated by a space, null if missing.
     """
     n, size = matrix.shape
+
+    # All numbers are written at once and joined row by row: offsets are multiples of the size.
     numbers = pa.array(np.ascontiguousarray(matrix, dtype=np.float32).reshape(-1)).cast(pa.string())
     rows = pa.ListArray.from_arrays(pa.array(np.arange(n + 1, dtype=np.int32) * size), numbers)
-    return pc.if_else(pa.array(np.isnan(matrix[:, 0])), None, pc.binary_join(rows, " "))
+
+    # A missing vector is NaN as a whole, its first number too.
+    is_missing = pa.array(np.isnan(matrix[:, 0]))
+    return pc.if_else(is_missing, None, pc.binary_join(rows, " "))
 
 
 def id_cells(ids: pd.Index, source: str) -> pa.Array:
@@ -105,15 +125,15 @@ def id_cells(ids: pd.Index, source: str) -> pa.Array:
         first = cells[int(twice[0])]
         same = [ids[row] for row in twice if cells[int(row)] == first]
         raise DataError(
-            f"{source}: the ids {same[0]!r} and {same[1]!r} differ only in spaces or control characters, which an "
-            "atomic file cannot keep apart"
+            f"{source}: the ids {same[0]!r} and {same[1]!r} differ only in spaces or control "
+            "characters, which an atomic file cannot keep apart"
         )
 
     return cells
 
 
 def quoted(cells: pa.Array) -> pa.Array:
-    """Quote cells that begin with a quotation mark, as the readers, which are those of CSV files, expect."""
+    """Quote cells that begin with a quotation mark: they are read as those of CSV files."""
     marked = pc.starts_with(cells, '"')
     if not pc.any(marked).as_py():
         return cells

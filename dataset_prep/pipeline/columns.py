@@ -1,4 +1,7 @@
-"""Columns of an atomic file. They write their cells block by block, to save the memory of wide vectors as text."""
+"""Columns of an atomic file.
+
+They write their cells block by block: wide vectors would fill memory as text.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ class Column(Protocol):
         """Most numbers or texts in a cell, to choose the size of a block."""
 
     def text(self, start: int, stop: int) -> pa.Array:
-        """Write the cells of rows ``start`` to below ``stop`` as texts, null for a missing value."""
+        """Write the cells of rows ``start`` to below ``stop`` as texts, null if missing."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,8 @@ class FieldColumn:
         if self.column.field.type == "float":
             return 1
         texts = self.column.cells.drop_null()
+
+        # Labels in a cell are divided by spaces.
         if self.column.field.type == "token_seq":
             texts = pc.list_flatten(pc.split_pattern(texts, " "))
         return len(texts.unique())
@@ -168,13 +173,18 @@ def _read_cells(field: RawField, ids: pd.Index) -> FieldColumn:
     values = field.read(ids)
     if field.type == "float":
         numbers = np.asarray(values, dtype=np.float64)
-        if np.isinf(numbers).any():
+        infinite = np.isinf(numbers)
+        if infinite.any():
             raise DataError(
-                f"{_where(field, ids, np.isinf(numbers))} is infinite; allowed are finite numbers"
+                f"{_where(field, ids, infinite)} is infinite; allowed are finite numbers"
             )
         texts = cells.number_cells(numbers)
+    elif field.type == "token":
+        texts = cells.token_cells(values)
     else:
-        texts = (cells.token_cells if field.type == "token" else cells.sequence_cells)(values)
+        texts = cells.sequence_cells(values)
+
+    # Nothing may be left of a text: it counts as missing.
     available = texts.is_valid().to_numpy(zero_copy_only=False)
     return FieldColumn(TextColumn(Field(field.name, field.type), texts), available, field.source)
 
@@ -186,7 +196,8 @@ def _read_vectors(field: RawField, ids: pd.Index, file: Path) -> FieldColumn:
         found = matrix[np.argmax(broken)]
         number = found[~np.isfinite(found)][0]
         raise DataError(
-            f"{_where(field, ids, broken)} has a number {number}; allowed are finite float32 numbers"
+            f"{_where(field, ids, broken)} has a number {number}; allowed are finite float32 "
+            "numbers"
         )
 
     # From memory to a file and back as a map, so that only one field at a time is in memory.
@@ -199,12 +210,16 @@ def _read_vectors(field: RawField, ids: pd.Index, file: Path) -> FieldColumn:
 
 
 def _states(matrix: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Find rows of NaN as a whole, and other rows with a number that is not finite: bool ``[n]`` each.
+    """Find rows of NaN as a whole, and other rows with a number that is not finite.
 
-    Block by block, since a test of all numbers at once takes a quarter of the memory of the matrix.
+    Returns:
+        bool ``[n]`` for each.
     """
     n = len(matrix)
-    missing, finite = np.empty(n, dtype=bool), np.empty(n, dtype=bool)
+    missing = np.empty(n, dtype=bool)
+    finite = np.empty(n, dtype=bool)
+
+    # A test of all numbers at once would take a quarter of the memory of the matrix.
     block = max(1, NUMBERS_PER_BLOCK // max(1, matrix.shape[1]))
     for start in range(0, n, block):
         rows = slice(start, start + block)
@@ -214,4 +229,5 @@ def _states(matrix: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def _where(field: RawField, ids: pd.Index, wrong: NDArray[Any]) -> str:
-    return f"{field.source or field.name}, field '{field.name}': the value of '{ids[np.flatnonzero(wrong)[0]]}'"
+    first = ids[np.flatnonzero(wrong)[0]]
+    return f"{field.source or field.name}, field '{field.name}': the value of '{first}'"

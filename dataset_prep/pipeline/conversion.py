@@ -1,4 +1,4 @@
-"""Conversion of one data set by the options of ``prepare``: read, choose fields, encode, filter, write."""
+"""Conversion of one data set by the options of ``prepare``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from recbole_sibrar.names import SIDES
 
 from ..converters import Converter
 from ..encoding import environment
-from ..further_tables.option import tables_of
+from ..further_tables.option import FurtherTable, tables_of
 from ..further_tables.reading import add_tables
 from ..shared_options import FILE_KINDS
 from .encode_option import Encoding
@@ -46,9 +46,13 @@ def convert(
 
     note = environment.notes_of("prepare")
     encoder = Encoder(folder, options.encode_device, options.encode_batch_size, note)
+
+    # Two commands would write the same temporary folder.
     with locked(folder, "--output_path"):
         encoder.load(encodings)
         report = _convert(converter, options, folder, encodings, encoder)
+
+        # After a failure the finished blocks stay, for the next try.
         encoder.forget()
     return report, folder
 
@@ -60,12 +64,14 @@ def _convert(
     encodings: Sequence[Encoding],
     encoder: Encoder,
 ) -> Report:
-    features = {
-        side: [_feature(side, text) for text in getattr(options, f"{side}_feature")]
-        for side in SIDES
-    }
-    tables = [table for side in SIDES for table in tables_of(options, side)]
+    # Wrong options fail before the data are read, which can take minutes.
+    features: dict[str, list[RawField]] = {}
+    tables: list[FurtherTable] = []
+    for side in SIDES:
+        features[side] = [_feature(side, text) for text in getattr(options, f"{side}_feature")]
+        tables += tables_of(options, side)
 
+    # Fields are encoded before the others are chosen: their vectors can be chosen by name.
     raw = converter.read(options.input_path, options)
     add_tables(raw, tables)
     encode_fields(raw, encodings, encoder)

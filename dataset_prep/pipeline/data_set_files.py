@@ -42,12 +42,17 @@ def write_files(
         columns: Their fields.
         report: The report.
     """
-    ids = {side: entities[side].ids for side in SIDES}
-    texts = {side: cells.id_cells(ids[side], f"{side}s") for side in SIDES}
+    ids: dict[Side, pd.Index] = {}
+    texts: dict[Side, pa.Array] = {}
+    for side in SIDES:
+        ids[side] = entities[side].ids
+        texts[side] = cells.id_cells(ids[side], f"{side}s")
 
     inter_columns = _inter_columns(inter, ids, texts)
     if "inter" in kinds:
         writing.write_atomic(folder / f"{name}.inter", len(inter), inter_columns)
+
+        # Named as RecBole's benchmark_filename expects them.
         for part, rows in parts.items():
             writing.write_atomic(
                 folder / f"{name}.{part}.inter",
@@ -56,6 +61,7 @@ def write_files(
             )
 
     for side in SIDES:
+        # A file of ids alone says nothing, unless it lists entities without interactions.
         is_needed = bool(columns[side]) or entities[side].n_others > 0
         if side in kinds and is_needed:
             id_column = TextColumn(Field(f"{side}_id", "token"), texts[side])
@@ -74,6 +80,7 @@ def _inter_columns(
     """Make the columns of the interactions."""
     columns: list[Column] = []
     for side in SIDES:
+        # The categories are looked up, far fewer than the rows.
         values = inter[f"{side}_id"].cat
         position_of_category = ids[side].get_indexer(values.categories)
         codes = position_of_category[values.codes.to_numpy()]

@@ -11,6 +11,7 @@ from recbole_sibrar.errors import DataError
 from recbole_sibrar.names import SIDES
 
 from ..encoding.command_options import add_device_options
+from ..lists import parts_of
 
 _SHAPE = "COLUMN=MODEL, COLUMN,COLUMN=MODEL or 'SIDE:COLUMN,COLUMN=MODEL NAME'"
 
@@ -38,9 +39,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="COLUMN,COLUMN=MODEL",
         action="append",
         default=[],
-        help="make vectors of the texts of item columns by a sentence transformer (a folder, an installed package, "
-        "or a name on Hugging Face), as encode-text does; the field is named as the column, that of several columns "
-        "text, or NAME; repeatable",
+        help="make vectors of the texts of item columns by a sentence transformer (a folder, an "
+        "installed package, or a name on Hugging Face), as encode-text does; the field is named "
+        "as the column, that of several columns text, or NAME; repeatable",
     )
     add_device_options(parser, prefix="encode_", noun="texts", metavar="N")
 
@@ -60,13 +61,20 @@ def parse_encodings(texts: Sequence[str]) -> list[Encoding]:
     return [_parse(text) for text in texts]
 
 
+def of_side(encodings: Sequence[Encoding], side: str) -> list[Encoding]:
+    """Find the encodings of ``user`` or ``item`` fields."""
+    return [encoding for encoding in encodings if encoding.side == side]
+
+
 def _parse(text: str) -> Encoding:
     left, equals, right = text.partition("=")
     side, colon, listed = left.partition(":")
+
+    # A column itself can have a colon in its name.
     if not colon or side not in SIDES:
         side, listed = "item", left
 
-    columns = tuple(column.strip() for column in listed.split(","))
+    columns = tuple(parts_of(listed))
     model, name = _model_and_name(right.strip())
     if not equals or not model or "" in columns:
         raise DataError(f"--encode: found '{text}', allowed is {_SHAPE}")
@@ -78,8 +86,10 @@ def _parse(text: str) -> Encoding:
 
 
 def _model_and_name(text: str) -> tuple[str, str]:
-    """Divide a model from the name behind it, if there is one; the path of a folder can have spaces."""
+    """Divide a model from the name behind it, if there is one."""
     model, space, name = text.rpartition(" ")
+
+    # The path of a folder can have spaces.
     if not space or os.path.isdir(os.path.expanduser(text)):
         return text, ""
     return model.strip(), name

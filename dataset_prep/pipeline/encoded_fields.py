@@ -1,4 +1,4 @@
-"""Fields of vectors of texts, encoded while a data set is prepared, by the code of ``encode-text``."""
+"""Fields of vectors of texts, encoded while a data set is prepared, as ``encode-text`` does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from recbole_sibrar.errors import DataError, nearest
 from recbole_sibrar.names import SIDES
 
 from ..encoding import blocks, environment
-from .encode_option import Encoding
+from .encode_option import Encoding, of_side
 from .raw import RawData, RawField, Values
 
 if TYPE_CHECKING:
@@ -64,15 +64,18 @@ class Encoder:
 
     def vectors(self, one: Encoding, ids: pd.Index, texts: Sequence[str]) -> NDArray[Any]:
         """Encode the texts of entities: float32 ``[n, d]``, a row of NaN for an empty text."""
-        filled = np.flatnonzero([bool(text) for text in texts])
+        # An empty text is a missing value: a model would make a vector even of nothing.
+        filled = np.flatnonzero(np.array(texts, dtype=object) != "")
         if not len(filled):
             raise DataError(
-                f"--encode: none of the {len(ids)} {one.side}s has a text in {', '.join(one.columns)}"
+                f"--encode: none of the {len(ids)} {one.side}s has a text in "
+                f"{', '.join(one.columns)}"
             )
 
-        found = self._encode(
-            one, [str(name) for name in ids[filled]], [texts[row] for row in filled]
-        )
+        names = ids[filled].astype(str).tolist()
+        contents = [texts[row] for row in filled]
+        found = self._encode(one, names, contents)
+
         matrix = np.full((len(ids), found.shape[1]), np.nan, dtype=np.float32)
         matrix[filled] = found
         return matrix
@@ -94,6 +97,7 @@ class Encoder:
             noun="texts",
             keys=KEYS,
         )
+        # Its blocks are kept until the data set is written: a later step may still fail.
         self.tasks.append(task)
 
         def vectors_from(start: int, progressed: Callable[[int], object]) -> Iterator[NDArray[Any]]:
@@ -119,12 +123,12 @@ def encode_fields(raw: RawData, encodings: Sequence[Encoding], encoder: Encoder)
         DataError: There is no such field, or it holds no text.
     """
     for side in SIDES:
-        of_side = [one for one in encodings if one.side == side]
+        own = of_side(encodings, side)
         extra = list(raw.texts.get(side, ()))
         if side == "user":
-            raw.user_fields = _with_vectors(raw.user_fields, extra, of_side, encoder)
+            raw.user_fields = _with_vectors(raw.user_fields, extra, own, encoder)
         else:
-            raw.item_fields = _with_vectors(raw.item_fields, extra, of_side, encoder)
+            raw.item_fields = _with_vectors(raw.item_fields, extra, own, encoder)
 
 
 def _with_vectors(
@@ -146,20 +150,26 @@ def _with_vectors(
     added = []
     for one in encodings:
         sources = [_source(one, column, known) for column in one.columns]
-        used |= {source.name for source in sources if source not in extra}
         added.append(_field(one, sources, encoder))
-    return [*(field for field in fields if field.name not in used), *added]
+
+        # A text for encoding alone can share its name with a field, which stays.
+        used.update(source.name for source in sources if source not in extra)
+
+    unused = [field for field in fields if field.name not in used]
+    return [*unused, *added]
 
 
 def _source(one: Encoding, column: str, known: Mapping[str, RawField]) -> RawField:
     """Find the field of a column of texts."""
     name = _field_name(column)
+
+    # Names common to both sides have the side in front.
     found = known.get(name) or known.get(f"{one.side}_{name}")
     if found is None:
         texts = [field.name for field in known.values() if field.type in _TEXT_TYPES]
         raise DataError(
-            f"--encode: found '{column}', allowed are the texts of the {one.side}s: {', '.join(texts) or 'none'}"
-            f"{nearest(column, texts)}"
+            f"--encode: found '{column}', allowed are the texts of the {one.side}s: "
+            f"{', '.join(texts) or 'none'}{nearest(column, texts)}"
         )
     if found.type not in _TEXT_TYPES:
         raise DataError(f"--encode: found '{column}', which is {found.type}; allowed are texts")
@@ -174,6 +184,7 @@ def _field(one: Encoding, sources: Sequence[RawField], encoder: Encoder) -> RawF
         for source in sources:
             notes.extend(source.notes)
 
+        # One text for each entity; a missing part leaves no gap of two spaces.
         texts = [" ".join(filter(None, row)) for row in zip(*columns, strict=True)]
         return encoder.vectors(one, ids, texts)
 
@@ -188,6 +199,8 @@ def _field_name(column: str) -> str:
 
 def _texts(values: Values) -> list[str]:
     """Write the values of a ``token`` or ``token_seq`` field as texts, empty for a missing one."""
-    return [
-        " ".join(value) if isinstance(value, list) else str(value or "").strip() for value in values
-    ]
+    texts = []
+    for value in values:
+        text = " ".join(value) if isinstance(value, list) else str(value or "").strip()
+        texts.append(text)
+    return texts

@@ -43,6 +43,7 @@ class Entities:
             ids: The remaining ones with interactions.
             complete: bool ``[n]``, True for the remaining ones without interactions.
         """
+        # Entities with interactions stay in front.
         others = np.flatnonzero(complete[self.n_interacted :]) + self.n_interacted
         return np.concatenate([self.ids.get_indexer(ids), others])
 
@@ -59,8 +60,9 @@ def find_entities(
     Args:
         raw: The raw data set, with the fields to keep.
         inter: Its interactions after all filters.
-        keep: ``user`` and ``item`` -> ``interacted``, or ``all`` to keep those of the tables without an
-            interaction in the raw data as well. Entities with filtered interactions are not new, and are left out.
+        keep: ``user`` and ``item`` -> ``interacted``, or ``all`` to keep those of the tables
+            without an interaction in the raw data as well. Entities with filtered interactions are
+            not new, and are left out.
     """
     entities: dict[Side, Entities] = {}
     for side, fields in zip(SIDES, (raw.user_fields, raw.item_fields), strict=True):
@@ -91,10 +93,12 @@ def compare_files(raw: RawData, entities: Mapping[Side, Entities]) -> list[Entit
         of_side = list(dict.fromkeys([*tables, *_files(fields)]))
         has_table = any(file.is_table for file in of_side)
         for file in of_side:
-            # vectors may be those of new items only, if a table says that there are such
+            # Vectors may be those of new items only, if a table says that there are such.
             known = entities[side].ids if has_table and not file.is_table else ids
             file.expect(Expected(side, ids, known, entities[other].interacted))
             files.append(file)
+
+        # Before any field is read: a table that matches nobody ends the conversion early.
         for file in tables:
             file.add(file.read_ids())
             file.close()
@@ -103,15 +107,19 @@ def compare_files(raw: RawData, entities: Mapping[Side, Entities]) -> list[Entit
 
 
 def _without_interactions(raw: RawData, side: str, fields: Sequence[RawField]) -> pd.Index:
-    """Find the ids of one side in its tables, or else in its files of vectors, without an interaction."""
+    """Find the ids of one side without an interaction in its tables, or else in its vectors."""
+    # Ids whose interactions were filtered are not new.
     seen = raw.raw_ids.get(side)
     if seen is None:
         seen = present(raw.inter, f"{side}_id")
 
     files = _files(fields)
-    listed = pd.Index([], dtype=object)
-    for file in [file for file in files if file.is_table] or files:
-        listed = pd.Index([*listed, *file.read_ids()], dtype=object)
+    tables = [file for file in files if file.is_table]
+    names: list[str] = []
+    for file in tables or files:
+        names.extend(file.read_ids())
+
+    listed = pd.Index(names, dtype=object)
     return listed[~listed.isin(seen)].unique()
 
 

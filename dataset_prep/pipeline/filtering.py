@@ -1,4 +1,4 @@
-"""Filters of interactions: pure functions on arrays of codes, a few passes over them whatever their number."""
+"""Filters of interactions: pure functions on arrays of codes, in a few passes over them."""
 
 from __future__ import annotations
 
@@ -35,11 +35,12 @@ def filter_interactions(inter: pd.DataFrame, filters: Filters) -> tuple[pd.DataF
         filters: The options.
 
     Returns:
-        The remaining rows, in their order, each pair once; and a line of the report for each filter. The frame has
-        a ``count`` if ``inter`` has one or ``min_interactions`` is above 1.
+        The remaining rows, in their order, each pair once; and a line of the report for each
+        filter. The frame has a ``count`` if ``inter`` has one or ``min_interactions`` is above 1.
 
     Raises:
-        DataError: There are no ratings to filter by, an interaction has no user or item, or nothing is left.
+        DataError: There are no ratings to filter by, an interaction has no user or item, or nothing
+            is left.
     """
     for name in ("user_id", "item_id"):
         if (_codes(inter, name) < 0).any():
@@ -49,22 +50,25 @@ def filter_interactions(inter: pd.DataFrame, filters: Filters) -> tuple[pd.DataF
     if filters.min_rating is not None:
         if "rating" not in inter:
             raise DataError(
-                "--min_rating: the data set has no ratings; leave the option out, or write --min_rating none"
+                "--min_rating: the data set has no ratings; leave the option out, or write "
+                "--min_rating none"
             )
+
+        # NaN is not larger than any rating: rows without one are left out.
         inter = inter[inter["rating"].to_numpy() >= filters.min_rating]
         steps.append(_step(f"rating of at least {filters.min_rating:g} (--min_rating)", inter))
 
+    # Ratings come first: the first event of a pair is the first with a high rating.
     n_before = len(inter)
     inter = _merge_pairs(inter, keep_count="count" in inter or filters.min_interactions > 1)
     if len(inter) < n_before:
         steps.append(_step("each pair of user and item once: its first event", inter))
     if filters.min_interactions > 1:
         inter = inter[inter["count"].to_numpy() >= filters.min_interactions]
-        steps.append(
-            _step(
-                f"pairs with at least {filters.min_interactions} events (--min_interactions)", inter
-            )
-        )
+        name = f"pairs with at least {filters.min_interactions} events (--min_interactions)"
+        steps.append(_step(name, inter))
+
+    # The last, since every other filter can take interactions from a user or an item.
     if filters.k_core > 1:
         inter, step = to_k_core(inter, filters.k_core)
         steps.append(step)
@@ -96,6 +100,7 @@ def keep_entities(
     Raises:
         DataError: Nothing is left.
     """
+    # Ids are compared by category, then looked up by code: the rows hold no texts.
     known_users = inter["user_id"].cat.categories.isin(users)
     known_items = inter["item_id"].cat.categories.isin(items)
     kept = inter[known_users[_codes(inter, "user_id")] & known_items[_codes(inter, "item_id")]]
@@ -130,6 +135,7 @@ def in_k_core(users: NDArray[Any], items: NDArray[Any], k: int) -> NDArray[Any]:
     Returns:
         bool ``[n]``.
     """
+    # Each round counts only what the round before has left.
     keeps_user = _enough(users, k)
     keeps_item = _enough(items, k)
     left_users = users
@@ -157,8 +163,8 @@ def first_of_each_pair(
     Args:
         users: int ``[n]``, codes.
         items: int ``[n]``, codes.
-        timestamps: float ``[n]``; the first event is the one with the smallest, among equal ones and without
-            timestamps the first row. NaN is later than every number.
+        timestamps: float ``[n]``; the first event is the one with the smallest, among equal ones
+            and without timestamps the first row. NaN is later than every number.
         counts: int ``[n]``, number of events of a row; None for one.
 
     Returns:
@@ -180,6 +186,8 @@ def first_of_each_pair(
     else:
         # A missing time is later than every other, so that it never hides one.
         times = np.nan_to_num(timestamps[order], nan=np.inf)
+
+        # Of the events with the earliest time of their pair, the first row.
         group = np.cumsum(is_new) - 1
         earliest = np.flatnonzero(times == np.minimum.reduceat(times, starts)[group])
         firsts = earliest[np.diff(group[earliest], prepend=-1) > 0]
@@ -230,7 +238,4 @@ def _codes(inter: pd.DataFrame, name: str) -> NDArray[Any]:
 def _step(name: str, inter: pd.DataFrame) -> Step:
     if inter.empty:
         raise DataError(f"no interactions are left after this filter: {name}; ask for less")
-    counts = [
-        int(np.count_nonzero(np.bincount(_codes(inter, side)))) for side in ("user_id", "item_id")
-    ]
-    return Step(name, len(inter), *counts)
+    return Step(name, len(inter), len(present(inter, "user_id")), len(present(inter, "item_id")))

@@ -27,7 +27,8 @@ def part_rows(inter: pd.DataFrame, parts: Mapping[str, Sequence[str]]) -> dict[s
         rows[name] = inter["part"].isin(values).to_numpy()
         if not rows[name].any():
             raise DataError(
-                f"no interaction is left in the part '{name}' of the split; ask for less by the filters"
+                f"no interaction is left in the part '{name}' of the split; ask for less by the "
+                "filters"
             )
     return rows
 

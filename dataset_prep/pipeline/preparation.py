@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,14 @@ from numpy.typing import NDArray
 from recbole_sibrar.errors import DataError, nearest
 from recbole_sibrar.names import SIDES, Side
 
+from ..lists import first_repeated
 from . import reporting, writing
 from .columns import FieldColumn, read_columns
 from .data_set_files import write_files
 from .entities import Entities, compare_files, find_entities
 from .filtering import Filters, filter_interactions, keep_entities, present, raw_step, to_k_core
 from .parts import describe_parts, part_rows
-from .raw import RawData, RawField, Step
+from .raw import RawData, RawField, Step, names_of
 
 RESERVED = ("user_id", "item_id", "rating", "timestamp", "count", "label", "id", "interactions")
 """Forbidden names of fields: columns of the interactions, and built-in modalities."""
@@ -67,20 +67,24 @@ def choose_fields(
     Raises:
         DataError: There is no such field, or two fields have one name.
     """
-    names = [field.name for field in fields]
-    for name in names:
-        if names.count(name) > 1:
-            raise DataError(
-                f"--{side}_feature: two fields of the {side}s are named '{name}'; name one of them otherwise, here or "
-                "behind the type or model in --columns and --encode"
-            )
+    names = names_of(fields)
+    twice = first_repeated(names)
+    if twice is not None:
+        raise DataError(
+            f"--{side}_feature: two fields of the {side}s are named '{twice}'; name one of "
+            "them otherwise, here or behind the type or model in --columns and --encode"
+        )
 
     for name in wanted or ():
         if name not in names:
             raise DataError(
-                f"--{side}_features: found '{name}', allowed are {', '.join(names) or 'none'}{nearest(name, names)}"
+                f"--{side}_features: found '{name}', allowed are "
+                f"{', '.join(names) or 'none'}{nearest(name, names)}"
             )
-    return [field for field in fields if wanted is None or field.name in wanted]
+
+    if wanted is None:
+        return list(fields)
+    return [field for field in fields if field.name in wanted]
 
 
 def prepare(raw: RawData, filters: Filters, kept: Kept, target: Target) -> reporting.Report:
@@ -104,6 +108,7 @@ def prepare(raw: RawData, filters: Filters, kept: Kept, target: Target) -> repor
     steps += filtered
     notes = list(raw.notes)
 
+    # Nothing takes the place of the old data set before all of the new one is written.
     with writing.replacing_folder(target.folder) as (folder, scratch):
         entities = find_entities(raw, inter, {"user": kept.user, "item": kept.item})
         files = compare_files(raw, entities)
@@ -113,14 +118,12 @@ def prepare(raw: RawData, filters: Filters, kept: Kept, target: Target) -> repor
             inter, dropped = _keep_complete(inter, entities, columns, filters.k_core)
             steps += dropped
 
-        for file in files:
-            notes += file.notes
-        notes += [
-            _others(side, entities[side].n_others) for side in SIDES if entities[side].n_others
-        ]
+        # The files have no notes before their fields are read.
         warnings = list(raw.warnings)
         for file in files:
+            notes += file.notes
             warnings += file.warnings
+        notes += _notes_of_others(entities)
 
         parts = part_rows(inter, raw.parts)
         notes += describe_parts(parts)
@@ -143,10 +146,11 @@ def _read_fields(
         notes: Receives the notes of the fields.
     """
     fields: dict[Side, Sequence[RawField]] = {"user": raw.user_fields, "item": raw.item_fields}
-    columns = {
-        side: read_columns(side, fields[side], entities[side].ids, scratch) for side in SIDES
-    }
+    columns: dict[Side, list[FieldColumn]] = {}
+    for side in SIDES:
+        columns[side] = read_columns(side, fields[side], entities[side].ids, scratch)
 
+    # A field has its notes once it is read.
     for side in SIDES:
         for field in fields[side]:
             notes += field.notes
@@ -166,6 +170,8 @@ def _report(
     for side in SIDES:
         modalities += reporting.describe(side, columns[side])
 
+    # Several fields of one file note the same about its lines: each sentence counts once.
+    different_notes = tuple(dict.fromkeys(notes))
     return reporting.Report(
         dataset=target.folder.name,
         converter=target.converter,
@@ -174,23 +180,29 @@ def _report(
         steps=tuple(steps),
         others={side: entities[side].n_others for side in SIDES},
         modalities=tuple(modalities),
-        notes=tuple(
-            dict.fromkeys(notes)
-        ),  # several fields of one file note the same about its lines
+        notes=different_notes,
         inferred=tuple(raw.inferred),
         warnings=tuple(warnings),
     )
 
 
-def _others(side: str, n: int) -> str:
-    """Write the sentence on entities without interactions."""
-    return f"{n:,} {side}s without any interaction are kept, as their files have them (--keep_{side}s all)."
+def _notes_of_others(entities: dict[Side, Entities]) -> list[str]:
+    """Write the sentences on entities without interactions."""
+    notes = []
+    for side in SIDES:
+        n = entities[side].n_others
+        if n:
+            notes.append(
+                f"{n:,} {side}s without any interaction are kept, as their files have them "
+                f"(--keep_{side}s all)."
+            )
+    return notes
 
 
 def _check_names(raw: RawData) -> None:
     """Check the names of all fields."""
-    users = [field.name for field in raw.user_fields]
-    items = [field.name for field in raw.item_fields]
+    users = names_of(raw.user_fields)
+    items = names_of(raw.item_fields)
     for name in [*users, *items]:
         if name in RESERVED or not name or set(name) & set(": \t\r\n"):
             raise DataError(
@@ -198,6 +210,7 @@ def _check_names(raw: RawData) -> None:
                 f"{', '.join(RESERVED)} are taken"
             )
 
+    # RecBole keeps the types of all fields in one table, by their names alone.
     both = sorted(set(users) & set(items))
     if both:
         raise DataError(
@@ -207,12 +220,16 @@ def _check_names(raw: RawData) -> None:
 
 def _without_empty(side: str, columns: list[FieldColumn], notes: list[str]) -> list[FieldColumn]:
     """Leave out fields without any value, with a note: RecBole could not tell their type."""
+    filled = []
     for column in columns:
-        if not column.available.any():
+        if column.available.any():
+            filled.append(column)
+        else:
             notes.append(
-                f"The field {column.column.field.name} is left out: no {side} that is kept has a value."
+                f"The field {column.column.field.name} is left out: no {side} that is kept has a "
+                "value."
             )
-    return [column for column in columns if column.available.any()]
+    return filled
 
 
 def _keep_complete(
@@ -221,15 +238,15 @@ def _keep_complete(
     columns: dict[Side, list[FieldColumn]],
     k_core: int,
 ) -> tuple[pd.DataFrame, list[Step]]:
-    """Keep entities with every feature, in ``entities`` and ``columns`` as well.
-
-    One round is enough: the k-core of complete entities has complete entities only.
-    """
+    """Keep entities with every feature, in ``entities`` and ``columns`` as well."""
     complete = {side: _complete(len(entities[side].ids), columns[side]) for side in SIDES}
-    users, items = (entities[side].ids[complete[side]] for side in SIDES)
+    users = entities["user"].ids[complete["user"]]
+    items = entities["item"].ids[complete["item"]]
     reason = "users and items with a value in every field (--drop_incomplete)"
     inter, step = keep_entities(inter, users, items, reason)
     steps = [step]
+
+    # One round is enough: the k-core of complete entities has complete entities only.
     if k_core > 1:
         inter, step = to_k_core(inter, k_core)
         steps.append(step)
@@ -243,7 +260,7 @@ def _keep_complete(
 
 def _complete(n: int, columns: Sequence[FieldColumn]) -> NDArray[Any]:
     """Find the entities with a value in every column: bool ``[n]``."""
-    complete: NDArray[Any] = reduce(
-        np.logical_and, (column.available for column in columns), np.ones(n, dtype=bool)
-    )
+    complete = np.ones(n, dtype=bool)
+    for column in columns:
+        complete &= column.available
     return complete

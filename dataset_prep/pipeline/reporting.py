@@ -1,4 +1,4 @@
-"""Files beside the atomic files: the configuration of the data set, and the report of its making."""
+"""Files beside the atomic files: the configuration of the data set, and its report."""
 
 from __future__ import annotations
 
@@ -77,42 +77,53 @@ class Report:
 
     def as_markdown(self) -> str:
         """Write the report for people."""
-        last = self.steps[-1]
-        steps = [
-            (step.name, f"{step.interactions:,}", f"{step.users:,}", f"{step.items:,}")
-            for step in self.steps
-        ]
-        fields = [
-            (m.side, m.name, m.type, f"{m.size:,}", f"{m.missing_share:.2%}", m.source)
-            for m in self.modalities
-        ]
-        options = [
-            (f"`--{name}`", "" if value is None else f"`{value}`")
-            for name, value in self.options.items()
-        ]
+        parts = [f"# {self.dataset}", self._paragraph(), "## Filters", self._table_of_steps()]
+        parts += ["## Modalities", self._table_of_fields()]
 
-        others = [f"{n:,} {side}s" for side, n in self.others.items() if n]
-        without = f" Without any interaction: {' and '.join(others)}." if others else ""
-        notes = [*(f"**{warning}**" for warning in self.warnings), *self.notes, *self.inferred]
+        notes = [f"- **{warning}**" for warning in self.warnings]
+        notes += [f"- {note}" for note in (*self.notes, *self.inferred)]
+        if notes:
+            parts += ["## Notes", "\n".join(notes)]
 
-        parts = [
-            f"# {self.dataset}",
-            f"{last.interactions:,} interactions of {last.users:,} users with {last.items:,} items, density "
-            f"{self.density:.4%}.{without} Made by `recbole-sibrar prepare {self.converter}`, version {self.version}.",
-            "## Filters",
-            _table(("left after", "interactions", "users", "items"), steps),
-            "## Modalities",
-            _table(("of", "field", "type", "size", "missing", "source"), fields)
-            if fields
-            else "None.",
-            *(["## Notes", "\n".join(f"- {note}" for note in notes)] if notes else []),
-            "## Options",
-            _table(("option", "value"), options),
-        ]
+        parts += ["## Options", self._table_of_options()]
         return "\n\n".join(parts) + "\n"
 
+    def _paragraph(self) -> str:
+        """Write the size of the data set, and the command."""
+        last = self.steps[-1]
+        others = [f"{n:,} {side}s" for side, n in self.others.items() if n]
+        without = f" Without any interaction: {' and '.join(others)}." if others else ""
+        return (
+            f"{last.interactions:,} interactions of {last.users:,} users with {last.items:,} "
+            f"items, density {self.density:.4%}.{without} Made by `recbole-sibrar prepare "
+            f"{self.converter}`, version {self.version}."
+        )
+
+    def _table_of_steps(self) -> str:
+        rows = []
+        for step in self.steps:
+            counts = (f"{step.interactions:,}", f"{step.users:,}", f"{step.items:,}")
+            rows.append((step.name, *counts))
+        return _table(("left after", "interactions", "users", "items"), rows)
+
+    def _table_of_fields(self) -> str:
+        if not self.modalities:
+            return "None."
+
+        rows = []
+        for m in self.modalities:
+            missing = f"{m.missing_share:.2%}"
+            rows.append((m.side, m.name, m.type, f"{m.size:,}", missing, m.source))
+        return _table(("of", "field", "type", "size", "missing", "source"), rows)
+
+    def _table_of_options(self) -> str:
+        rows = []
+        for name, value in self.options.items():
+            rows.append((f"`--{name}`", "" if value is None else f"`{value}`"))
+        return _table(("option", "value"), rows)
+
     def summary(self) -> str:
-        """Write the report without options and inferred types, in lines for the terminal; warnings are the last."""
+        """Write the report without options and inferred types, in lines for the terminal."""
         lines = [f"{'interactions':>13} {'users':>9} {'items':>9}"]
         for step in self.steps:
             lines.append(f"{step.interactions:>13,} {step.users:>9,} {step.items:>9,}  {step.name}")
@@ -121,6 +132,7 @@ class Report:
                 f"{m.side:>13} {m.name}: {m.type} of size {m.size:,}, {m.missing_share:.2%} missing"
             )
 
+        # Warnings are the last: the end of the screen is read most.
         lines += [f"note: {note}" for note in self.notes]
         lines += [f"warning: {warning}" for warning in self.warnings]
         return "\n".join(lines)
@@ -160,23 +172,27 @@ def configuration(report: Report, inter_fields: Sequence[str]) -> str:
         "TIME_FIELD": "timestamp",
         "load_col": {"inter": list(inter_fields)},
     }
+    # Numbers such as years and prices are of different sizes: RecBole scales these to 0 to 1.
     numbers = [modality.name for modality in report.modalities if modality.type == "float"]
     if numbers:
         keys["normalize_field"] = numbers
 
+    # One line for each key, however long its list.
     lines = yaml.safe_dump(
         keys, sort_keys=False, allow_unicode=True, default_flow_style=None, width=1000
     )
     return (
-        f"# How models read {report.dataset}. Keys on the command line and in configuration files go before these.\n"
-        f"# Made by recbole-sibrar prepare {report.converter}. Models of the plugin load all user and item fields\n"
-        "# as well; for a model of RecBole add what it needs to load_col, such as item: [item_id, genres].\n"
-        + lines
+        f"# How models read {report.dataset}. Keys on the command line and in configuration files "
+        f"go before these.\n# Made by recbole-sibrar prepare {report.converter}. Models of the "
+        "plugin load all user and item fields\n# as well; for a model of RecBole add what it "
+        "needs to load_col, such as item: [item_id, genres].\n" + lines
     )
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(
-        f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines
-    )
+    lines = []
+    for row in (header, ["---"] * len(header), *rows):
+        # Lists separated by | are common in cells, and would end the cell.
+        cells = [cell.replace("|", "&#124;") for cell in row]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)

@@ -32,9 +32,10 @@ def vector_field(name: str, path: Path) -> RawField:
     notes: list[str] = []
     read = reader_of(path, name)
     file = EntityFile(path.name, is_table=False, read_ids=partial(_ids, path, read))
-    return RawField(
-        name, "float_seq", partial(_gather, name, path, read, notes, file), str(path), notes, file
-    )
+
+    # The vectors are read after all filters: those of dropped entities need no memory.
+    gather = partial(_gather, name, path, read, notes, file)
+    return RawField(name, "float_seq", gather, str(path), notes, file)
 
 
 def _ids(path: Path, read: Read) -> pd.Index:
@@ -51,6 +52,7 @@ def _gather(
     """Read the vectors of some entities: float32 ``[n, size]``, NaN for missing ones."""
     gathering = _Gathering(path, ids)
     for keys, block in read(path):
+        # A block may have missing vectors only.
         if len(keys):
             file.add(keys)
             gathering.add(keys, block)
@@ -58,8 +60,8 @@ def _gather(
 
     if not gathering.seen.any():
         raise DataError(
-            f"{path}: none of its ids, such as '{gathering.example}', is one of the data set, such as '{ids[0]}'; "
-            f"the feature '{name}' needs the original ids of the data set"
+            f"{path}: none of its ids, such as '{gathering.example}', is one of the data set, "
+            f"such as '{ids[0]}'; the feature '{name}' needs the original ids of the data set"
         )
     notes.extend(gathering.notes(name))
     return gathering.matrix
@@ -98,6 +100,7 @@ class _Gathering:
         self._n_foreign += int((~known).sum())
         self.example = self.example or str(keys[0])
 
+        # Twice in this block, or in one before.
         found = rows[known]
         twice = self.seen[found] | pd.Index(found).duplicated()
         if twice.any():
@@ -120,7 +123,8 @@ class _Gathering:
 
         if size != self.matrix.shape[1]:
             raise DataError(
-                f"{self._path}: the vector of '{keys[0]}' has {size} numbers, those before it {self.matrix.shape[1]}"
+                f"{self._path}: the vector of '{keys[0]}' has {size} numbers, those before it "
+                f"{self.matrix.shape[1]}"
             )
 
     def notes(self, name: str) -> list[str]:
@@ -133,18 +137,20 @@ class _Gathering:
         file = self._path.name
         if self._n_foreign:
             notes.append(
-                f"{name}: {self._n_foreign:,} vectors of {file} belong to ids that no interaction has; left out."
+                f"{name}: {self._n_foreign:,} vectors of {file} belong to ids that no interaction "
+                "has; left out."
             )
         if self._n_missing:
             notes.append(
-                f"{name}: {self._n_missing:,} vectors of {file} are NaN as a whole; they are missing values."
+                f"{name}: {self._n_missing:,} vectors of {file} are NaN as a whole; they are "
+                "missing values."
             )
         return notes
 
 
 def _check_finite(path: Path, keys: NDArray[Any], block: NDArray[Any]) -> int:
     """Refuse vectors with infinite numbers or some NaN, and count those of NaN as a whole."""
-    # numbers beyond float32 become infinite, and are refused below
+    # Numbers beyond float32 become infinite, and are refused below.
     with np.errstate(over="ignore"):
         vectors = block.astype(np.float32)
 
@@ -154,8 +160,8 @@ def _check_finite(path: Path, keys: NDArray[Any], block: NDArray[Any]) -> int:
         row = int(np.flatnonzero(broken)[0])
         found = block[row][~np.isfinite(vectors[row])][0]
         raise DataError(
-            f"{path}: the vector of '{keys[row]}' has the number {found}, allowed are finite float32 numbers; "
-            "leave the id out for a missing value"
+            f"{path}: the vector of '{keys[row]}' has the number {found}, allowed are finite "
+            "float32 numbers; leave the id out for a missing value"
         )
 
     return int(missing.sum())

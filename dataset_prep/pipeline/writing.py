@@ -31,29 +31,39 @@ def write_atomic(path: Path, n_rows: int, columns: Sequence[Column]) -> None:
         n_rows: Number of its lines after the header.
         columns: Its columns.
     """
+    # The wider the rows, the fewer of them are in memory as text.
     block = max(1, NUMBERS_PER_BLOCK // sum(column.width for column in columns))
-    tab, line_end, nothing = pa.scalar("\t"), pa.scalar("\n"), pa.scalar("")
+    header = "\t".join(column.field.header for column in columns)
     with (
         open(path, "wb") as file,
         tqdm(total=n_rows, desc=path.name, unit="line", disable=None) as bar,
     ):
-        file.write(("\t".join(column.field.header for column in columns) + "\n").encode())
+        file.write(f"{header}\n".encode())
         for start in range(0, n_rows, block):
             stop = min(start + block, n_rows)
-            texts = [
-                cells.quoted(pc.fill_null(column.text(start, stop), nothing)) for column in columns
-            ]
-            lines = pc.binary_join_element_wise(*texts, tab)
-            file.write(_bytes_of(pc.binary_join_element_wise(lines, line_end, nothing)))
+            file.write(_bytes_of(_lines(columns, start, stop)))
             bar.update(stop - start)
+
+
+def _lines(columns: Sequence[Column], start: int, stop: int) -> pa.Array:
+    """Write rows ``start`` to below ``stop`` as lines with their ends."""
+    nothing = pa.scalar("")
+    texts = []
+    for column in columns:
+        # A join with a missing value would be missing as a whole.
+        present = pc.fill_null(column.text(start, stop), nothing)
+        texts.append(cells.quoted(present))
+
+    lines = pc.binary_join_element_wise(*texts, pa.scalar("\t"))
+    return pc.binary_join_element_wise(lines, pa.scalar("\n"), nothing)
 
 
 def _bytes_of(texts: pa.Array) -> memoryview:
     """Join all texts, without a copy."""
-    ends = np.frombuffer(texts.buffers()[1], dtype=np.int32)[
-        texts.offset : texts.offset + len(texts) + 1
-    ]
-    return memoryview(texts.buffers()[2])[int(ends[0]) : int(ends[-1])]
+    # Arrow keeps all texts of an array in one buffer, and their ends in another.
+    _, offsets, characters = texts.buffers()
+    ends = np.frombuffer(offsets, dtype=np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    return memoryview(characters)[int(ends[0]) : int(ends[-1])]
 
 
 def check_target(folder: Path, source: Path, overwrite: bool) -> None:
@@ -65,7 +75,8 @@ def check_target(folder: Path, source: Path, overwrite: bool) -> None:
         overwrite: True to replace an existing data set.
 
     Raises:
-        DataError: There is one and it may not be, the folder holds something else, or it cannot be written to.
+        DataError: There is one and it may not be, the folder holds something else, or it cannot be
+            written to.
     """
     if folder.resolve() in (source.resolve(), *source.resolve().parents):
         raise DataError(
@@ -73,20 +84,20 @@ def check_target(folder: Path, source: Path, overwrite: bool) -> None:
         )
 
     if folder.exists():
-        foreign = (
-            [entry.name for entry in folder.iterdir() if not _is_ours(entry)]
-            if folder.is_dir()
-            else [folder.name]
-        )
+        # The folder is replaced as a whole: nothing of the user's own may be in it.
+        foreign = _foreign_names(folder)
         if foreign:
             raise DataError(
-                f"--output_path: {folder} holds {sorted(foreign)[0]}, which is no file of a data set; move it"
+                f"--output_path: {folder} holds {min(foreign)}, which is no file of a data "
+                "set; move it"
             )
         if not overwrite:
             raise DataError(
-                f"--output_path: {folder} exists; replace it with --overwrite, or name another --dataset"
+                f"--output_path: {folder} exists; replace it with --overwrite, or name another "
+                "--dataset"
             )
 
+    # Only a try tells: permissions, full disks and read-only mounts look alike before.
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=folder.parent, prefix="."):
@@ -97,8 +108,17 @@ def check_target(folder: Path, source: Path, overwrite: bool) -> None:
         ) from None
 
 
+def _foreign_names(folder: Path) -> list[str]:
+    """Find what is no part of a data set: entries of the folder, or a file in its place."""
+    if not folder.is_dir():
+        return [folder.name]
+    return [entry.name for entry in folder.iterdir() if not _is_ours(entry)]
+
+
 def _is_ours(entry: Path) -> bool:
     name = entry.parent.name
+
+    # Trainings leave folders of read data there, made anew from the new files.
     if entry.is_dir():
         return entry.name.startswith(f"{name}.") and entry.suffix == ".cache"
     return entry.name.startswith((f"{name}.", f".{name}.")) or entry.name in RESULTS
@@ -106,18 +126,24 @@ def _is_ours(entry: Path) -> bool:
 
 @contextmanager
 def replacing_folder(folder: Path) -> Iterator[tuple[Path, Path]]:
-    """Write a folder under a temporary name beside it. It takes its place after a ``with`` block without an exception.
+    """Write a folder under a temporary name beside it.
+
+    The new folder takes its place after a ``with`` block without an exception.
 
     Args:
-        folder: The folder. The caller holds its lock, so a folder of the temporary name is left of a killed process and
-            is removed.
+        folder: The folder. The caller holds its lock, so a folder of the temporary name is left of
+            a killed process and is removed.
 
     Yields:
-        The folder to write to, and one for intermediate files. After an exception both are removed, and the old folder
-        stays as it was.
+        The folder to write to, and one for intermediate files. After an exception both are removed,
+        and the old folder stays as it was.
     """
     temporary = folder.with_name(f".{folder.name}.writing")
-    new, scratch, old = (temporary / name for name in ("new", "scratch", "old"))
+    new = temporary / "new"
+    scratch = temporary / "scratch"
+    old = temporary / "old"
+
+    # A process killed between the two renames below has left no folder but the old one.
     _restore(old, folder)
     shutil.rmtree(temporary, ignore_errors=True)
 
@@ -125,6 +151,8 @@ def replacing_folder(folder: Path) -> Iterator[tuple[Path, Path]]:
         new.mkdir(parents=True)
         scratch.mkdir()
         yield new, scratch
+
+        # No system renames a folder onto one with files: the old one goes aside first.
         if folder.exists():
             os.rename(folder, old)
         os.rename(new, folder)

@@ -24,13 +24,7 @@ from .endings import JSON_ENDINGS, ending_of
 ID_COLUMNS = ("id", "ID", "item_id", "user_id")
 """Usual columns of ids."""
 
-UNREADABLE = (
-    OSError,
-    EOFError,
-    zlib.error,
-    UnicodeError,
-    pyarrow.ArrowException,
-)
+UNREADABLE = (OSError, EOFError, zlib.error, UnicodeError, pyarrow.ArrowException)
 """Errors of reading a file, beside :class:`DataError`."""
 
 
@@ -40,15 +34,16 @@ def read_content(
     """Read ids and text from a table.
 
     Args:
-        path: CSV, TSV, JSONL, JSON (an object of id -> text, an object of id -> object, or a list of objects), each
-            also packed as .gz; Parquet; or an atomic file (.item, .user), with names of columns without their type.
+        path: CSV, TSV, JSONL, JSON (an object of id -> text, an object of id -> object, or a list
+            of objects), each also packed as .gz; Parquet; or an atomic file (.item, .user), with
+            names of columns without their type.
         id_column: The column of the ids; None for the first existing one of :data:`ID_COLUMNS`.
         columns: The columns of text; None for the only one beside the ids.
         key: The option for ``columns``, for messages.
 
     Returns:
-        The ids as index (str, each once), and the columns as str, empty for a missing value. Elements of a list
-        are joined by spaces.
+        The ids as index (str, each once), and the columns as str, empty for a missing value.
+        Elements of a list are joined by spaces.
 
     Raises:
         DataError: The file cannot be read, lacks a column, or an id is missing or occurs twice.
@@ -60,19 +55,25 @@ def read_content(
         if not names:
             raise DataError(f"--input: {path} has no row")
         id_column = _id_column(path, names, id_column)
-        columns = _text_columns(path, [name for name in names if name != id_column], columns, key)
+        others = [name for name in names if name != id_column]
+        columns = _text_columns(path, others, columns, key)
+
+        # Only the columns in use are held in memory.
         frame = read(path, [id_column, *columns])
     except UNREADABLE as error:
         reason = getattr(error, "strerror", None) or one_line(error)
         raise DataError(f"--input: cannot read {path}: {reason}") from None
 
-    texts = pd.DataFrame(
-        {name: [_text(cell, path, name) for cell in frame[name]] for name in [id_column, *columns]}
-    )
+    cells: dict[str, list[str]] = {}
+    for name in [id_column, *columns]:
+        cells[name] = [_text(cell, path, name) for cell in frame[name]]
+
+    texts = pd.DataFrame(cells)
     ids = texts[id_column]
     if (ids == "").any():
         raise DataError(
-            f"{path}, row {int(np.argmax(ids == '')) + 1}: column '{id_column}' is empty; a row needs an id"
+            f"{path}, row {int(np.argmax(ids == '')) + 1}: column '{id_column}' is empty; a row "
+            "needs an id"
         )
 
     check_unique(ids, str(path))
@@ -86,7 +87,8 @@ def check_unique(ids: pd.Series, source: str) -> None:
         rows = np.flatnonzero(ids == twice.iloc[0]) + 1
         where = f"rows {rows[0]} and {rows[1]}"
         raise DataError(
-            f"{source}: the id '{twice.iloc[0]}' occurs {len(rows)} times ({where}), allowed is once"
+            f"{source}: the id '{twice.iloc[0]}' occurs {len(rows)} times ({where}), allowed is "
+            "once"
         )
 
 
@@ -126,16 +128,24 @@ def _unknown(key: str, column: str, path: Path, names: Sequence[str]) -> DataErr
 def _text(cell: Any, path: Path, column: str) -> str:
     """Write a cell as text, whole numbers without a decimal point; empty for a missing value."""
     if isinstance(cell, (list, tuple, np.ndarray)):
-        return " ".join(filter(None, (_text(element, path, column) for element in cell)))
+        parts = [_text(element, path, column) for element in cell]
+        return " ".join(filter(None, parts))
     if isinstance(cell, dict):
         raise DataError(
-            f"{path}, column '{column}': found an object, allowed are text, numbers and lists of them"
+            f"{path}, column '{column}': found an object, allowed are text, numbers and lists of "
+            "them"
         )
+
+    # NaN alone differs from itself; pd.NA comes first, since its comparisons have no truth value.
     if cell is None or cell is pd.NA or cell != cell:
         return ""
+
+    # pandas turns whole numbers into floats where cells of the column are missing.
     if isinstance(cell, float) and cell.is_integer():
         cell = int(cell)
-    return str(cell).encode(errors="replace").decode().strip()  # JSON can hold halves of characters
+
+    # JSON can hold halves of characters, and tokenizers fail on them.
+    return str(cell).encode(errors="replace").decode().strip()
 
 
 _Reader = tuple[Callable[[Path], list[str]], Callable[[Path, list[str]], pd.DataFrame]]
@@ -168,17 +178,24 @@ def _parquet_names(path: Path) -> list[str]:
 
 def _parquet(path: Path, columns: list[str]) -> pd.DataFrame:
     table = parquet.read_table(path, columns=columns)
-    return pd.DataFrame(
-        {name: pd.Series(table[name].to_pylist(), dtype=object) for name in columns}
-    )
+
+    # As objects: pandas would make floats of whole numbers with missing ones among them.
+    cells = {name: pd.Series(table[name].to_pylist(), dtype=object) for name in columns}
+    return pd.DataFrame(cells)
 
 
 def _record_names(path: Path) -> list[str]:
-    return list(dict.fromkeys(name for record in _records(path) for name in record))
+    # Objects of JSON can differ in their keys: a dict keeps the order of the first occurrences.
+    names: dict[str, None] = {}
+    for record in _records(path):
+        names |= dict.fromkeys(record)
+    return list(names)
 
 
 def _record_frame(path: Path, columns: list[str]) -> pd.DataFrame:
-    rows = [[record.get(name) for name in columns] for record in _records(path)]
+    rows = []
+    for record in _records(path):
+        rows.append([record.get(name) for name in columns])
     return pd.DataFrame(rows, columns=columns, dtype=object)
 
 
@@ -196,8 +213,9 @@ def json_records(path: Path) -> Iterator[dict[str, Any]]:
     """Read the objects of a JSON file.
 
     Args:
-        path: ``.jsonl`` or ``.ndjson`` with an object a line; ``.json`` with a list of objects, an object of objects or
-            texts by id, or an object a line; packed as ``.gz``, ``.bz2`` or ``.zst`` or not.
+        path: ``.jsonl`` or ``.ndjson`` with an object a line; ``.json`` with a list of objects, an
+            object of objects or texts by id, or an object a line; packed as ``.gz``, ``.bz2`` or
+            ``.zst`` or not.
 
     Raises:
         DataError: It is no JSON, or holds something else than objects.
@@ -209,6 +227,7 @@ def json_records(path: Path) -> Iterator[dict[str, Any]]:
             return
         text = file.read()
 
+    # Many .json files hold an object a line: the first line is an object of its own.
     first, _, rest = text.lstrip().partition("\n")
     if rest.strip() and first.rstrip().endswith("}") and _is_object(first):
         yield from _lines(text.splitlines(), path)
@@ -218,6 +237,8 @@ def json_records(path: Path) -> Iterator[dict[str, Any]]:
 
 def _open(path: Path) -> TextIOWrapper:
     stream = pyarrow.input_stream(str(path), compression="detect")
+
+    # Windows programs put a mark in front of UTF-8; csv needs the line ends as they are.
     return TextIOWrapper(stream, encoding="utf-8-sig", newline="")
 
 
@@ -236,12 +257,16 @@ def _is_object(line: str) -> bool:
 def _lines(lines: Iterable[str], path: Path) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(lines, 1):
         if line.strip():
-            yield _object(_json(line, f"{path}, line {number}"), f"{path}, line {number}")
+            place = f"{path}, line {number}"
+            yield _object(_json(line, place), place)
 
 
 def _rows(file: IO[str], path: Path, separator: str) -> Iterator[dict[str, str]]:
+    # Without strict a quotation mark that is never closed swallows the rest of the file.
     reader = csv.reader(file, delimiter=separator, strict=True)
-    limit = csv.field_size_limit(2**31 - 1)  # a global of Python's module, restored below
+
+    # Python refuses cells of more than 131,072 characters; its limit is a global, restored below.
+    limit = csv.field_size_limit(2**31 - 1)
 
     try:
         names = next(reader, [])
@@ -250,7 +275,8 @@ def _rows(file: IO[str], path: Path, separator: str) -> Iterator[dict[str, str]]
                 where = f"{path}, line {reader.line_num}"
                 found = f"found {len(row)} columns, allowed are {len(names)} ({', '.join(names)})"
                 raise DataError(
-                    f"{where}: {found}; a text with the separator in it has to stand in quotation marks"
+                    f"{where}: {found}; a text with the separator in it has to stand in quotation "
+                    "marks"
                 )
             if row:
                 yield dict(zip(names, row, strict=True))
@@ -261,13 +287,21 @@ def _rows(file: IO[str], path: Path, separator: str) -> Iterator[dict[str, str]]
 
 
 def _elements(content: Any, path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a list, or of an object by id; a text by id is an object with ``id`` and ``text``."""
+    """Yield the objects of a list, or of an object by id.
+
+    A text by id is an object with ``id`` and ``text``.
+    """
     if isinstance(content, dict):
         for id_, value in content.items():
-            yield {**(value if isinstance(value, dict) else {"text": value}), "id": id_}
-    else:
-        for number, value in enumerate(content if isinstance(content, list) else [content], 1):
-            yield _object(value, f"{path}, element {number}")
+            record = value if isinstance(value, dict) else {"text": value}
+
+            # The key goes last: it is the id even of an object with an "id" inside.
+            yield {**record, "id": id_}
+        return
+
+    elements = content if isinstance(content, list) else [content]
+    for number, value in enumerate(elements, 1):
+        yield _object(value, f"{path}, element {number}")
 
 
 def _json(text: str, place: str) -> Any:
@@ -275,16 +309,15 @@ def _json(text: str, place: str) -> Any:
         return json.loads(text, object_pairs_hook=lambda pairs: _once(pairs, place))
     except DataError:
         raise
-    except (
-        ValueError,
-        RecursionError,
-    ) as error:
-        # besides what is no JSON, numbers and lists beyond all measure
+    except (ValueError, RecursionError) as error:
+        # Besides what is no JSON: numbers and lists beyond all measure.
         raise DataError(f"{place}: not JSON: {error}") from None
 
 
 def _once(pairs: list[tuple[str, Any]], place: str) -> dict[str, Any]:
     result = dict(pairs)
+
+    # By itself Python keeps the last of several values of one key, without a word.
     if len(result) < len(pairs):
         check_unique(pd.Series([name for name, _ in pairs]), place)
     return result
@@ -293,7 +326,8 @@ def _once(pairs: list[tuple[str, Any]], place: str) -> dict[str, Any]:
 def _object(value: Any, place: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise DataError(
-            f"{place}: found {str(value)[:40]!r}, allowed is an object such as {{'id': 'a', 'text': 'b'}}"
+            f"{place}: found {str(value)[:40]!r}, allowed is an object such as {{'id': 'a', "
+            f"'text': 'b'}}"
         )
     return value
 

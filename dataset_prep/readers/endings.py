@@ -10,6 +10,7 @@ from recbole_sibrar.errors import DataError
 COMPRESSIONS = (".gz", ".bz2", ".zst")
 """Endings of compressed files. They are read without unpacking them."""
 
+# The .dat files of MovieLens have two colons.
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".dat": "::"}
 """Ending of a text file -> separator of its columns."""
 
@@ -45,7 +46,7 @@ def separator_of(path: Path, others: Sequence[str] = ()) -> str:
     if ending not in SEPARATORS:
         endings = ", ".join([*SEPARATORS, *others])
         raise DataError(
-            f"{path}: found the ending '{ending}', allowed are .parquet and, packed or not, {endings}; name the "
-            "separator of a text file of another name with --separator"
+            f"{path}: found the ending '{ending}', allowed are .parquet and, packed or not, "
+            f"{endings}; name the separator of a text file of another name with --separator"
         )
     return SEPARATORS[ending]

@@ -1,4 +1,4 @@
-"""Files with a line or a vector for each user or item, compared with the users and items of the interactions."""
+"""Files with a line or a vector for each user or item, compared with the interactions."""
 
 from __future__ import annotations
 
@@ -38,14 +38,15 @@ class Expected:
 class EntityFile:
     """A file with a line or a vector for each user or item.
 
-    Its readers pass on the ids of its lines. It counts the users or items with a line, and refuses a file without any
-    match. A file of several fields is compared once.
+    Its readers pass on the ids of its lines. It counts the users or items with a line, and refuses
+    a file without any match. A file of several fields is compared once.
 
     Args:
         name: Name of the file, for messages.
         is_table: True for a table of the users or items, False for a file of vectors.
         read_ids: Reads the ids of the file, to find those without an interaction.
-        other_columns: Reads other columns of the file by their names, to recognise a wrong column of ids.
+        other_columns: Reads other columns of the file by their names, to recognise a wrong column
+            of ids.
         column_option: The option for the column of ids.
     """
 
@@ -86,6 +87,8 @@ class EntityFile:
         self._seen[rows[rows >= 0]] = True
         foreign = names[rows < 0]
         self._matches_known |= bool(self._expected.known.get_indexer(foreign).max(initial=-1) >= 0)
+
+        # Enough of them to search for a reason; a large file of other ids would fill memory.
         self._foreign.extend(map(str, foreign[: COMPARED - len(self._foreign)]))
 
     def close(self) -> None:
@@ -94,13 +97,16 @@ class EntityFile:
         Raises:
             DataError: The file matches nobody.
         """
-        expected, self._expected = self._expected, None
+        # Several fields of one file close it: the first one compares, the others find nothing.
+        expected = self._expected
+        self._expected = None
         if expected is None:
             return
         if not self._n_lines:
             self.warnings.append(f"{self.name} has no line below its header.")
             return
 
+        # Vectors of new items alone are right if a table lists these items.
         if not self._seen.any() and not self._matches_known:
             raise DataError(self._nobody(expected))
         self._compare(expected)
@@ -108,8 +114,8 @@ class EntityFile:
     def _nobody(self, expected: Expected) -> str:
         side = "a user" if expected.side == "user" else "an item"
         found = (
-            f"{self.name}: none of its ids, such as {_some(self._foreign)}, is that of {side} of the interactions, "
-            f"such as {_some(expected.ids)}"
+            f"{self.name}: none of its ids, such as {_some(self._foreign)}, is that of {side} of "
+            f"the interactions, such as {_some(expected.ids)}"
         )
         return f"{found}{self._reason(expected, expected.ids)}"
 
@@ -122,15 +128,23 @@ class EntityFile:
         without = expected.ids[~self._seen]
         what = "line" if self.is_table else "vector"
         said = (
-            f"{self.name} has a {what} for {n_seen:,} of the {n:,} {expected.side}s with interactions "
-            f"({n_seen / n:.1%}); without one are {_some(without)}"
+            f"{self.name} has a {what} for {n_seen:,} of the {n:,} {expected.side}s with "
+            f"interactions ({n_seen / n:.1%}); without one are {_some(without)}"
         )
         found = recognise(list(without[:COMPARED]), self._foreign) if self._foreign else None
         if found is not None:
             count = f"{found.count:,} more would have one: " if found.count else ""
-            said = f"{said}; {count}{found.ours!r} of the interactions is {found.theirs!r} here, {found.advice}"
+            said = (
+                f"{said}; {count}{found.ours!r} of the interactions is {found.theirs!r} here, "
+                f"{found.advice}"
+            )
         elif n_seen / n < LOW_SHARE and self._foreign:
-            said = f"{said}; {_some(self._foreign)} of the file belong to no {expected.side} with an interaction"
+            said = (
+                f"{said}; {_some(self._foreign)} of the file belong to no {expected.side} with an "
+                "interaction"
+            )
+
+        # A difference of spelling is a mistake, however few ids it concerns.
         is_low = found is not None or n_seen / n < LOW_SHARE
         (self.warnings if is_low else self.notes).append(f"{said}.")
 
@@ -139,11 +153,14 @@ class EntityFile:
         found = recognise(list(ours[:COMPARED]), self._foreign)
         column, n_in_column = self._column_with(ours)
         if n_in_column and (found is None or n_in_column >= found.count):
-            return f"; those stand in its column '{column}': name it with {self._column_option} {column}"
+            return (
+                f"; those stand in its column '{column}': name it with {self._column_option} "
+                f"{column}"
+            )
         if found is not None:
             return f"; {found.ours!r} and {found.theirs!r}: {found.advice}"
 
-        # the last: whole numbers that count both sides from 1 on are in both
+        # The last reason: whole numbers that count both sides from 1 on are ids of both.
         if pd.Index(self._foreign, dtype=object).isin(expected.other_side).any():
             other = "item" if expected.side == "user" else "user"
             return f"; they are ids of {other}s: is this the file of the {other}s?"
@@ -151,10 +168,14 @@ class EntityFile:
 
     def _column_with(self, ours: pd.Index) -> tuple[str, int]:
         """Find the column with most of some ids, and their number."""
-        counts = {
-            name: int(ours.isin(list(read())).sum()) for name, read in self._other_columns.items()
-        }
-        return max(counts.items(), key=lambda item: item[1], default=("", 0))
+        best = ""
+        most = 0
+        for name, read in self._other_columns.items():
+            n_found = int(ours.isin(list(read())).sum())
+            if n_found > most:
+                best = name
+                most = n_found
+        return best, most
 
 
 def _some(ids: Sequence[str] | pd.Index) -> str:

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+# Marks of byte order, joiners and soft hyphens, which no screen shows.
 _INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u200c\u200d\u2060\u00ad"))
 _QUOTES = "\"'`\u201c\u201d\u2018\u2019\u00ab\u00bb"
 _POINT = re.compile(r"(-?\d+)\.0*")
@@ -68,17 +69,18 @@ DIFFERENCES = (
     ),
     Difference(
         _quotes,
-        "one of the files has quotation marks around its ids; name its quotation mark (--quote in prepare generic), or "
-        "remove the marks",
+        "one of the files has quotation marks around its ids; name its quotation mark (--quote "
+        "in prepare generic), or remove the marks",
     ),
     Difference(
         _point,
-        "whole numbers have a decimal point in one of the files, as pandas writes columns with empty cells; write them "
-        "without, in pandas with .astype('Int64')",
+        "whole numbers have a decimal point in one of the files, as pandas writes columns with "
+        "empty cells; write them without, in pandas with .astype('Int64')",
     ),
     Difference(
         _zeros,
-        "one of the files has lost leading zeros; export it again with its ids as text, in pandas with dtype=str",
+        "one of the files has lost leading zeros; export it again with its ids as text, in "
+        "pandas with dtype=str",
     ),
     Difference(str.casefold, "they differ in small and capital letters; write them alike"),
     Difference(
@@ -87,7 +89,8 @@ DIFFERENCES = (
     ),
     Difference(
         _all,
-        "they differ in spaces, quotation marks, decimal points, zeros or capital letters; write them alike",
+        "they differ in spaces, quotation marks, decimal points, zeros or capital letters; write "
+        "them alike",
     ),
 )
 """Known differences. Of several with most explained ids, the first is reported."""
@@ -108,6 +111,7 @@ def recognise(ours: Sequence[str], theirs: Sequence[str]) -> Recognised | None:
     Returns:
         The difference with the most explained ids of ``ours``; None if there is none.
     """
+    # Only a larger count wins: the special differences stand before those that contain them.
     best: Recognised | None = None
     for difference in (*DIFFERENCES, *_prefixes(ours, theirs)):
         found = _counterparts(ours, theirs, difference)
@@ -120,8 +124,12 @@ def _counterparts(
     ours: Sequence[str], theirs: Sequence[str], difference: Difference
 ) -> Recognised | None:
     spellings = {difference.normalise(text): text for text in theirs}
-    pairs = ((text, spellings.get(difference.normalise(text))) for text in ours)
-    matched = [(text, other) for text, other in pairs if other is not None]
+    matched = []
+    for text in ours:
+        other = spellings.get(difference.normalise(text))
+        if other is not None:
+            matched.append((text, other))
+
     if not matched:
         return None
 
@@ -131,29 +139,37 @@ def _counterparts(
 
 def _prefixes(ours: Sequence[str], theirs: Sequence[str]) -> list[Difference]:
     """Find texts in front of every id of one of the sources, such as ``item_``."""
-    prefixes = [_prefix(texts) for texts in (ours, theirs)]
-    if prefixes[0] == prefixes[1]:
+    our_prefix = _prefix(ours)
+    their_prefix = _prefix(theirs)
+
+    # A prefix common to both explains no difference.
+    if our_prefix == their_prefix:
         return []
-    return [
-        Difference(
-            lambda text, prefix=prefix: text.removeprefix(prefix),  # type: ignore[misc]
-            f"one of the files has '{prefix}' in front of every id; remove it there, or write it in the other as well",
-        )
-        for prefix in prefixes
-        if prefix
-    ]
+    return [_prefix_difference(prefix) for prefix in (our_prefix, their_prefix) if prefix]
+
+
+def _prefix_difference(prefix: str) -> Difference:
+    return Difference(
+        lambda text: text.removeprefix(prefix),
+        f"one of the files has '{prefix}' in front of every id; remove it there, or write it "
+        "in the other as well",
+    )
 
 
 def _prefix(texts: Sequence[str]) -> str:
     """Find the common beginning of all texts, up to the first digit."""
     if len(texts) < 2:
         return ""
-    first, last = min(texts), max(texts)
-    n = next(
-        (n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b),
-        min(len(first), len(last)),
-    )
-    return first[:n].rstrip("0123456789")
+
+    # The common beginning of the first and the last text in alphabetical order is that of all.
+    n_shared = 0
+    for a, b in zip(min(texts), max(texts), strict=False):
+        if a != b:
+            break
+        n_shared += 1
+
+    # Ids counted from 1000 on all begin with the same digits, which are no prefix.
+    return min(texts)[:n_shared].rstrip("0123456789")
 
 
 def _exponents(ours: Sequence[str], theirs: Sequence[str]) -> Recognised | None:

@@ -37,11 +37,8 @@ def read_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 raise DataError(
                     f"{path}, line {number}, byte {error.start + 1}: the text is not UTF-8"
                 ) from None
-            except (
-                ValueError,
-                RecursionError,
-            ) as error:
-                # numbers of thousands of digits, lists in lists in lists
+            except (ValueError, RecursionError) as error:
+                # Numbers of thousands of digits, lists in lists in lists.
                 raise DataError(
                     f"{path}, line {number}: no JSON object that can be read: {error}"
                 ) from None
@@ -55,11 +52,12 @@ def read_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def finite_number(value: object) -> float | None:
     """Convert a JSON number to a float; None for anything else, and for too large numbers."""
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not abs(value) <= sys.float_info.max
-    ):
+    # True and false are whole numbers for Python.
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+
+    # "not <=" refuses NaN as well, which is neither larger nor smaller.
+    if not abs(value) <= sys.float_info.max:
         return None
     return float(value)
 

@@ -1,7 +1,11 @@
-"""Counts of the events of each pair of a user and an item. Memory grows with the pairs, not with the events."""
+"""Counts of the events of each pair of a user and an item.
+
+Memory grows with the pairs, not with the events.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -35,21 +39,28 @@ class Codes:
         return np.fromiter((codes.setdefault(name, len(codes)) for name in ids), np.int32)
 
     def number_column(self, column: pa.ChunkedArray) -> NDArray[Any]:
-        """Convert a column of dictionary type to numbers, with one look-up for each different id: int32 ``[n]``."""
-        parts = [
-            self.number(chunk.dictionary.to_pylist())[chunk.indices.to_numpy()]
-            for chunk in column.chunks
-        ]
+        """Convert a column of dictionary type to numbers: int32 ``[n]``.
+
+        Each different id of a block is looked up once.
+        """
+        parts = []
+        for chunk in column.chunks:
+            numbers = self.number(chunk.dictionary.to_pylist())
+            parts.append(numbers[chunk.indices.to_numpy()])
         return np.concatenate(parts) if parts else np.empty(0, np.int32)
 
     def categorical(self, codes: NDArray[Any]) -> pd.Categorical:
-        """Make a column of the ids of ``codes``. Its categories are those in use, in the order of the numbers.
+        """Make a column of the ids of ``codes``.
+
+        Its categories are the ids in use, in the order of the numbers.
 
         Args:
             codes: int ``[n]``.
         """
         occurs = np.bincount(codes, minlength=len(self._codes)) > 0
         ids = np.array(list(self._codes), dtype=object)[occurs]
+
+        # Position of a number among those in use.
         position = (np.cumsum(occurs) - 1).astype(np.int32)
         return pd.Categorical.from_codes(position[codes], pd.Index(ids, dtype=object))
 
@@ -57,22 +68,24 @@ class Codes:
 class PairTable:
     """One row for each pair of a user and an item, with columns reduced over its events.
 
-    With n pairs and c columns it holds ``8 n (1 + c)`` bytes, and while events are merged ``9 n`` more and
-    :data:`PENDING_EVENTS` events.
+    With n pairs and c columns it holds ``8 n (1 + c)`` bytes, and while events are merged ``9 n``
+    more and :data:`PENDING_EVENTS` events.
 
     Args:
-        reductions: Column -> function of two values, such as ``{"count": np.add, "timestamp": np.minimum}``.
+        reductions: Column -> function of two values, such as
+            ``{"count": np.add, "timestamp": np.minimum}``.
         types: The type of each column.
     """
 
     def __init__(self, reductions: Mapping[str, np.ufunc], types: Mapping[str, type]) -> None:
         self._reductions = reductions
         self._keys = np.empty(0, np.int64)
-        self._columns: dict[str, NDArray[Any]] = {
-            name: np.empty(0, types[name]) for name in reductions
-        }
+        self._columns: dict[str, NDArray[Any]] = {}
+        for name in reductions:
+            self._columns[name] = np.empty(0, types[name])
+
         self._pending_keys: list[NDArray[Any]] = []
-        self._pending_columns: dict[str, list[NDArray[Any]]] = {name: [] for name in reductions}
+        self._pending_columns: defaultdict[str, list[NDArray[Any]]] = defaultdict(list)
 
     def add(self, users: NDArray[Any], items: NDArray[Any], **columns: NDArray[Any]) -> None:
         """Add events.
@@ -90,7 +103,9 @@ class PairTable:
             self._merge()
 
     def frame(self, users: Codes, items: Codes) -> pd.DataFrame:
-        """Make a frame of all pairs, ordered by the numbers of users and items; the table is empty afterwards.
+        """Make a frame of all pairs, ordered by the numbers of users and items.
+
+        The table is empty afterwards.
 
         Args:
             users: Numbers of the users.
@@ -100,13 +115,16 @@ class PairTable:
             ``user_id`` and ``item_id`` as categoricals, and the columns.
         """
         self._merge()
-        keys, self._keys = self._keys, np.empty(0, np.int64)
-        columns, self._columns = (
-            self._columns,
-            {name: np.empty(0, old.dtype) for name, old in self._columns.items()},
-        )
+        keys = self._keys
+        columns = self._columns
+        self._keys = np.empty(0, np.int64)
+        self._columns = {name: np.empty(0, column.dtype) for name, column in columns.items()}
+
+        # uint32 keeps the lower half of a key: the item.
         frame = {"user_id": users.categorical((keys >> _ITEM_BITS).astype(np.int32))}
         frame["item_id"] = items.categorical(keys.astype(np.uint32).astype(np.int32))
+
+        # The keys are not needed any more, and hundreds of millions of pairs need gigabytes.
         del keys
         return pd.DataFrame({**frame, **columns}, copy=False)
 
@@ -119,10 +137,13 @@ class PairTable:
         # Reduce the events of each pair among the new ones.
         order = np.argsort(keys)
         keys = keys[order]
+
+        # Events of one pair are neighbours now; a pair starts where the key changes.
         starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
         keys = keys[starts]
 
-        # Both lists of keys are sorted: known pairs are updated in place, new ones are inserted between them.
+        # Both lists of keys are sorted: known pairs are updated in place, new ones are inserted
+        # between them.
         places = np.searchsorted(self._keys, keys)
         known = np.zeros(len(keys), dtype=bool)
         within = places < len(self._keys)

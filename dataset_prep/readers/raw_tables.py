@@ -17,6 +17,7 @@ from pyarrow import parquet
 
 from recbole_sibrar.errors import DataError, nearest
 
+from ..lists import first_repeated
 from ..messages import one_line
 
 SHOWN = 80
@@ -57,8 +58,8 @@ class Table:
         for name in names:
             if name not in self.names:
                 raise DataError(
-                    f"{key}: found '{name}', allowed are the columns of {self.path}: {', '.join(self.names)}"
-                    f"{nearest(name, self.names)}"
+                    f"{key}: found '{name}', allowed are the columns of {self.path}: "
+                    f"{', '.join(self.names)}{nearest(name, self.names)}"
                 )
 
     def refuse(self, row: int, name: str, allowed: str) -> NoReturn:
@@ -70,7 +71,8 @@ class Table:
         found = repr(self.data[name][row].as_py())
         shown = found if len(found) <= SHOWN else f"{found[:SHOWN]}..."
         raise DataError(
-            f"{self.path}, {self.unit} {row + self.first_row}, column {name}: found {shown}, allowed is {allowed}"
+            f"{self.path}, {self.unit} {row + self.first_row}, column {name}: found {shown}, "
+            f"allowed is {allowed}"
         )
 
     def categories(self, name: str, required: bool = True) -> pd.Categorical:
@@ -87,13 +89,17 @@ class Table:
         missing = column.is_null()
         if required and pc.any(missing).as_py():
             self.refuse(pc.index(missing, True).as_py(), name, "an id")
+
+        # Chunks have dictionaries of their own until they are unified.
         encoded = column.dictionary_encode().unify_dictionaries().combine_chunks()
         names = pd.Index(encoded.dictionary.to_pylist(), dtype=object)
         codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
         return pd.Categorical.from_codes(codes, categories=names)
 
     def texts(self, name: str) -> pa.ChunkedArray:
-        """Read a column as texts, null for an empty or missing cell; whole numbers without a decimal point.
+        """Read a column as texts, null for an empty or missing cell.
+
+        Whole numbers have no decimal point.
 
         Raises:
             DataError: The column has another type, such as lists.
@@ -108,9 +114,9 @@ class Table:
             raise DataError(
                 f"{self.path}, column {name}: found {found}, allowed are texts and numbers"
             ) from None
-        return pc.if_else(
-            pc.is_in(column, pa.array(["", *self.missing], pa.string())), None, column
-        )
+
+        missing = pa.array(["", *self.missing], pa.string())
+        return pc.if_else(pc.is_in(column, missing), None, column)
 
     def numbers(self, name: str) -> NDArray[Any]:
         """Read a column as float64 ``[n]``, NaN for an empty or missing cell.
@@ -133,7 +139,7 @@ class Table:
         column = self.data[name]
         if not pa.types.is_string(column.type):
             try:
-                # whole numbers from 2**53 on are rounded
+                # Without safe=False Arrow refuses whole numbers from 2**53 on; they are rounded.
                 values = column.cast(pa.float64(), safe=False).to_numpy()
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
                 raise DataError(
@@ -145,6 +151,8 @@ class Table:
         if self.decimal != ".":
             column = _with_decimal_point(column, self.decimal)
         values, is_text = _to_numbers(column)
+
+        # Words are looked for only in a column with texts: most columns have none.
         if not is_text.any():
             return Numbers(values, is_text, {})
         words, column = self._missing_words(column)
@@ -153,15 +161,14 @@ class Table:
     def _missing_words(self, column: pa.ChunkedArray) -> tuple[dict[str, int], pa.ChunkedArray]:
         """Count the words for a missing number, and remove them from a column."""
         known = pa.array(sorted(self.missing_numbers), pa.string())
-        is_word = pc.fill_null(
-            pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(column)), known), False
-        )
+        plain = pc.utf8_lower(pc.utf8_trim_whitespace(column))
+        is_word = pc.fill_null(pc.is_in(plain, known), False)
         if not pc.any(is_word).as_py():
             return {}, column
+
         counts = column.filter(is_word).value_counts().to_pylist()
-        return {entry["values"]: entry["counts"] for entry in counts}, pc.if_else(
-            is_word, None, column
-        )
+        words = {entry["values"]: entry["counts"] for entry in counts}
+        return words, pc.if_else(is_word, None, column)
 
 
 @dataclass(frozen=True)
@@ -198,7 +205,7 @@ def check_names(path: Path, names: Sequence[str], place: str = "") -> None:
         names: Names of its columns.
         place: Place of the names in the file, for the message.
     """
-    twice = next((name for name in names if names.count(name) > 1), None)
+    twice = first_repeated(names)
     if twice is not None:
         raise DataError(
             f"{path}{place}: found two columns of one name, '{twice}'; allowed are different names"
@@ -206,17 +213,24 @@ def check_names(path: Path, names: Sequence[str], place: str = "") -> None:
 
 
 def _to_numbers(column: pa.ChunkedArray) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Parse texts: float64 ``[n]``, and bool ``[n]``, True for a cell with neither a number nor a missing value."""
+    """Parse texts.
+
+    Returns:
+        float64 ``[n]``; and bool ``[n]``, True for a cell with neither a number nor a missing
+        value.
+    """
     try:
         values = column.cast(pa.float64()).to_numpy()
     except pa.ArrowInvalid:
+        # Arrow parses all cells or none; pandas, which is slower, leaves NaN for a text.
         values = pd.to_numeric(column.to_pandas(), errors="coerce").to_numpy(np.float64)
     return values, np.isnan(values) & column.is_valid().to_numpy()
 
 
 def _plain_types(data: pa.Table) -> pa.Table:
-    """Convert columns of categories and of the rarer kinds of texts to texts, decimal numbers to float64."""
+    """Convert categories and the rarer kinds of texts to texts, decimal numbers to float64."""
     for position, column in enumerate(data.columns):
+        # pandas writes categories as dictionaries.
         kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
         if pa.types.is_large_string(kind) or str(kind) == "string_view":
             kind = pa.string()
@@ -229,18 +243,22 @@ def _plain_types(data: pa.Table) -> pa.Table:
 
 def _whole_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Convert a column without NaN to integers if all of its numbers are whole."""
+    # Whole numbers with missing ones are floats for pandas: 3.0 is the id 3, and NaN is none.
     column = pc.if_else(pc.is_nan(column), None, column)
     if not pc.all(pc.equal(pc.floor(column), column)).as_py():
         return column
     try:
         return column.cast(pa.int64())
-    except pa.ArrowInvalid:  # numbers beyond those of int64
+    except pa.ArrowInvalid:
+        # Numbers beyond those of int64.
         return column
 
 
 def _with_decimal_point(column: pa.ChunkedArray, decimal: str) -> pa.ChunkedArray:
-    """Write numbers such as ``1.299,00`` as ``1299.00``; a text with a point and no group of three digits stays."""
+    """Write numbers such as ``1.299,00`` as ``1299.00``."""
     mark = re.escape(decimal)
+
+    # A text with a point and no group of three digits behind it stays, such as a date.
     pattern = rf"^\s*[-+]?(\d{{1,3}}(\.\d{{3}})+|\d+)?({mark}\d*)?\s*$"
     is_number = pc.fill_null(pc.match_substring_regex(column, pattern), False)
     plain = pc.replace_substring(pc.replace_substring(column, ".", ""), decimal, ".")

@@ -12,18 +12,22 @@ from pyarrow import csv
 
 from recbole_sibrar.errors import DataError
 
+from ..lists import numbered
 from ..messages import one_line
 from .raw_tables import Table, check_names
 
+# Messages of Arrow: they are its only word on the place of an error.
 _CELL = re.compile(
-    r"In CSV column #(?P<column>\d+): Row #(?P<row>\d+): CSV conversion error to \w+: (?P<reason>.*)",
+    r"In CSV column #(?P<column>\d+): Row #(?P<row>\d+): "
+    r"CSV conversion error to \w+: (?P<reason>.*)",
     re.S,
 )
 
-# not Arrow's handler of invalid rows, which prints a traceback where a row is not UTF-8
+# Not Arrow's handler of invalid rows, which prints a traceback where a row is not UTF-8.
 _ROW = re.compile(r"Row #(?P<row>\d+): Expected (?P<expected>\d+) columns, got (?P<found>\d+)")
 
-_UNIT = "\x1f"  # stands for separators of several characters, which the reader does not know
+# Stands for separators of several characters, which Arrow does not know.
+_UNIT = "\x1f"
 
 
 def read_text(
@@ -41,14 +45,19 @@ def read_text(
         separator: Separator of columns.
         names: Names of the columns of a file without a header.
         encoding: Encoding of the file.
-        quote: Quotation mark of cells with separators or line breaks inside, as in CSV; None if there is none.
-        header: True if the first line names the columns, unless ``names`` does; else they are 1, 2, 3, ...
+        quote: Quotation mark of cells with separators or line breaks inside, as in CSV; None if
+            there is none.
+        header: True if the first line names the columns, unless ``names`` does; else they are 1, 2,
+            3, ...
 
     Raises:
         DataError: It cannot be read, or a line has another number of columns.
     """
+    # A cell in quotation marks can hold line breaks, so that rows are not lines.
     unit = "row" if quote else "line"
     header = header and not names
+
+    # With threads Arrow reports errors without the number of the row.
     options = csv.ReadOptions(
         use_threads=False,
         column_names=names,
@@ -63,6 +72,7 @@ def read_text(
         ignore_empty_lines=False,
     )
     try:
+        # The names first: all columns are read as texts, and Arrow needs their names for that.
         found = names or csv.open_csv(_source(path, separator), options, parsing).schema.names
         texts = csv.ConvertOptions(column_types=dict.fromkeys(found, pa.string()))
         data = csv.read_csv(_source(path, separator), options, parsing, texts)
@@ -71,7 +81,7 @@ def read_text(
 
     check_names(path, found, ", line 1")
     if options.autogenerate_column_names:
-        data = data.rename_columns([str(number) for number in range(1, len(found) + 1)])
+        data = data.rename_columns(numbered(len(found), start=1))
 
     return Table(path, _without_blank_end(data), 2 if header else 1, unit)
 
@@ -88,15 +98,23 @@ def explained(path: Path, error: BaseException, unit: str = "line", separator: s
     row = _ROW.search(str(error))
     if row is not None:
         separated = f" separated by {separator!r}" if separator else ""
-        return f"{path}, {unit} {row['row']}: found {row['found']} columns, allowed are {row['expected']}{separated}"
+        return (
+            f"{path}, {unit} {row['row']}: found {row['found']} columns, allowed are "
+            f"{row['expected']}{separated}"
+        )
+
     cell = _CELL.search(str(error))
     if cell is None:
         return f"{path}: cannot be read: {one_line(error)}"
-    return f"{path}, {unit} {cell['row']}, column {int(cell['column']) + 1}: {one_line(cell['reason'])}"
+
+    # Arrow counts columns from 0, rows from 1.
+    column = int(cell["column"]) + 1
+    return f"{path}, {unit} {cell['row']}, column {column}: {one_line(cell['reason'])}"
 
 
 def _without_blank_end(data: pa.Table) -> pa.Table:
     """Cut the rows of empty lines at the end of a file."""
+    # Empty lines are kept until here: without them the numbers of later lines would be wrong.
     n_rows = len(data)
     while n_rows and not any(column[n_rows - 1].as_py() for column in data.columns):
         n_rows -= 1

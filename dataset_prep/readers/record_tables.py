@@ -26,8 +26,9 @@ def read_records_table(path: Path) -> Table:
         path: One object a line, a list of objects, or an object of objects by id; packed or not.
 
     Returns:
-        Columns of numbers, truth values, texts or lists of these. A column with values of several kinds holds texts;
-        one with objects or lists of lists holds structures, and becomes no field.
+        Columns of numbers, truth values, texts or lists of these. A column with values of several
+        kinds holds texts; one with objects or lists of lists holds structures, and becomes no
+        field.
 
     Raises:
         DataError: It cannot be read, holds no object, or an object is not as it should be.
@@ -41,9 +42,9 @@ def read_records_table(path: Path) -> Table:
         raise DataError(
             f"{path}: found no object, allowed are objects such as {{'id': 'a', 'price': 2.5}}"
         )
-    return Table(
-        path, pa.table({name: _column(values) for name, values in columns.items()}), unit="object"
-    )
+
+    arrays = {name: _column(values) for name, values in columns.items()}
+    return Table(path, pa.table(arrays), unit="object")
 
 
 def _values(path: Path) -> dict[str, list[Any]]:
@@ -51,9 +52,12 @@ def _values(path: Path) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = {}
     for n, record in enumerate(json_records(path)):
         for name, value in record.items():
+            # A new key was missing in all objects before.
             if name not in columns:
                 columns[name] = [None] * n
             columns[name].append(_plain(value))
+
+        # The columns stay of one length: the object lacks the other keys.
         for values in columns.values():
             if len(values) <= n:
                 values.append(None)
@@ -61,56 +65,73 @@ def _values(path: Path) -> dict[str, list[Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """Convert a value for a column: all objects and lists of lists become one and the same structure."""
+    """Convert a value for a column: objects and lists of lists become one structure."""
+    # No field is made of structures, so that their content need not be kept.
     if isinstance(value, dict):
         return _STRUCTURE
     if isinstance(value, list):
         elements = [_plain(element) for element in value]
-        return (
-            _STRUCTURE
-            if any(isinstance(element, dict | list) for element in elements)
-            else elements
-        )
+        is_nested = any(isinstance(element, dict | list) for element in elements)
+        return _STRUCTURE if is_nested else elements
+
+    # Python's json writes and reads NaN, although JSON itself has none.
     if isinstance(value, float) and math.isnan(value):
         return None
     if isinstance(value, str):
-        return value.encode(errors="replace").decode()  # JSON can hold halves of characters
+        # JSON can hold halves of characters, which have no form in UTF-8.
+        return value.encode(errors="replace").decode()
     return value
 
 
 def _column(values: list[Any]) -> pa.Array:
-    present = [value for value in values if value is not None]
-    if any(value is _STRUCTURE for value in present):
+    kinds = {type(value) for value in values}
+    if dict in kinds:
         return pa.array([None if value is None else _STRUCTURE for value in values])
-    if not any(isinstance(value, list) for value in present):
+    if list not in kinds:
         return _scalars(values)
 
-    lists = [value if value is None or isinstance(value, list) else [value] for value in values]
-    elements = _scalars([element for row in lists for element in row or ()])
-    if pa.types.is_boolean(elements.type) or pa.types.is_null(elements.type):
-        elements = elements.cast(pa.string())
-    ends = [0]
-    for row in lists:
-        ends.append(ends[-1] + len(row or ()))
-    starts = [None if row is None else end for row, end in zip(lists, ends[:-1], strict=True)]
-    return pa.ListArray.from_arrays(pa.array([*starts, ends[-1]], pa.int32()), elements)
+    elements: list[Any] = []
+    starts: list[int | None] = []
+    for value in values:
+        starts.append(None if value is None else len(elements))
+        if isinstance(value, list):
+            elements += value
+        # A single value among lists is a list of one.
+        elif value is not None:
+            elements.append(value)
+
+    # Truth values in lists are labels; a column of empty lists has no type.
+    flat = _scalars(elements)
+    if pa.types.is_boolean(flat.type) or pa.types.is_null(flat.type):
+        flat = flat.cast(pa.string())
+
+    # Row k holds the elements from offset k to below k + 1; a null offset is a missing list.
+    offsets = pa.array([*starts, len(elements)], pa.int32())
+    return pa.ListArray.from_arrays(offsets, flat)
 
 
 def _scalars(values: Sequence[_Scalar | None]) -> pa.Array:
     """Make an array of values of one kind, or of texts for several kinds."""
-    kinds = {type(value) for value in values if value is not None}
-    if kinds <= {int} and all(abs(value) < 2**63 for value in values if value is not None):  # type: ignore[arg-type]
-        return pa.array(values, pa.int64() if kinds else pa.null())
-    if kinds == {float} or (kinds == {int, float} and all(_fits(value) for value in values)):
-        return pa.array([None if value is None else float(value) for value in values], pa.float64())
+    present = [value for value in values if value is not None]
+    kinds = {type(value) for value in present}
+    if not kinds:
+        return pa.array(values, pa.null())
+
+    # Larger numbers, such as ids of many digits, stay whole as texts.
+    if kinds == {int} and all(_is_within(value, 2**63 - 1) for value in present):
+        return pa.array(values, pa.int64())
+    is_exact = kinds == {int, float} and all(_is_within(value, 2**53) for value in present)
+    if kinds == {float} or is_exact:
+        return pa.array(values, pa.float64())
     if kinds == {bool}:
         return pa.array(values, pa.bool_())
+
     return pa.array([None if value is None else _text(value) for value in values], pa.string())
 
 
-def _fits(value: Any) -> bool:
-    """Recognise numbers without a loss as float64."""
-    return not isinstance(value, int) or abs(value) <= 2**53
+def _is_within(value: Any, limit: int) -> bool:
+    """Recognise whole numbers up to a limit, and all other numbers."""
+    return not isinstance(value, int) or abs(value) <= limit
 
 
 def _text(value: Any) -> str:

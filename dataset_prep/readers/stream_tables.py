@@ -1,4 +1,4 @@
-"""Tables of text larger than memory: parsed block by block, with messages that name line and column."""
+"""Tables of text larger than memory, parsed block by block. Messages name line and column."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pyarrow import csv
 
 from recbole_sibrar.errors import DataError
 
+from ..lists import first_repeated
 from .streams import Block, read_blocks
 
 ID = pa.dictionary(pa.int32(), pa.string())
@@ -57,17 +58,10 @@ class StreamTable:
             table = self._read(block.data, self.names, self.types)
         except pa.ArrowInvalid as error:
             self._explain(block, str(error))
+
         for name, kind in self.types.items():
-            if kind == ID and any(
-                "" in chunk.dictionary.to_pylist() for chunk in table[name].chunks
-            ):
-                self.refuse(
-                    block,
-                    table[name].cast(pa.string()).to_pylist().index(""),
-                    name,
-                    "",
-                    ALLOWED[ID],
-                )
+            if kind == ID:
+                self._check_ids(block, name, table[name])
         return table
 
     def refuse(self, block: Block, row: int, name: str, found: object, allowed: str) -> NoReturn:
@@ -88,9 +82,19 @@ class StreamTable:
             f"{self.path}, line {line}, column '{name}': found '{found}', allowed is {allowed}"
         )
 
+    def _check_ids(self, block: Block, name: str, ids: pa.ChunkedArray) -> None:
+        """Refuse an empty id."""
+        # A look into the dictionaries is enough: a block has far fewer different ids than lines.
+        for chunk in ids.chunks:
+            if "" in chunk.dictionary.to_pylist():
+                row = ids.cast(pa.string()).to_pylist().index("")
+                self.refuse(block, row, name, "", ALLOWED[ID])
+
     def _read(
         self, data: bytes, names: tuple[str, ...], types: Mapping[str, pa.DataType]
     ) -> pa.Table:
+        # One block for Arrow, so that a row number counts from the start of the data. Quotation
+        # marks are parts of the texts.
         return csv.read_csv(
             pa.BufferReader(data),
             csv.ReadOptions(use_threads=False, block_size=len(data) + 1, column_names=list(names)),
@@ -111,6 +115,7 @@ class StreamTable:
 
     def _explain(self, block: Block, reason: str) -> NoReturn:
         """Refuse the first unreadable line, found by halving the block."""
+        # Arrow does not always name the row of an error.
         lines = list(block.lines())
         while len(lines) > 1:
             half = lines[: len(lines) // 2]
@@ -130,7 +135,8 @@ class StreamTable:
             if name in self.types and not self._holds(cell, self.types[name]):
                 found = cell.decode(errors="replace")
                 raise DataError(
-                    f"{where}, column '{name}': found '{found}', allowed is {ALLOWED[self.types[name]]}"
+                    f"{where}, column '{name}': found '{found}', allowed is "
+                    f"{ALLOWED[self.types[name]]}"
                 )
 
         raise DataError(f"{where}: {' '.join(reason.split())}")
@@ -179,8 +185,9 @@ def read_header(path: Path, separator: str = "\t") -> tuple[str, ...]:
         names = tuple(head.decode("utf-8-sig").rstrip("\r").split(separator))
     except UnicodeDecodeError:
         raise DataError(f"{path}, line 1: the text is not UTF-8") from None
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
+
+    twice = first_repeated(names)
+    if twice is not None:
         raise DataError(f"{path}, line 1: the column '{twice}' occurs twice")
     return names
 
@@ -195,6 +202,8 @@ def _cut_header(path: Path, size: int | None) -> tuple[bytes, Iterator[Block]]:
     first = next(blocks, None)
     if first is None:
         raise DataError(f"{path}: the file is empty, allowed is a header and lines below it")
+
+    # The header is cut off, and the numbers of the lines below it stay those of the file.
     head, _, rest = first.data.partition(b"\n")
     below = Block(first.first_line + 1, rest)
     return head, chain([below] if rest else [], blocks)

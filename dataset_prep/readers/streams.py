@@ -15,7 +15,7 @@ from tqdm import tqdm
 from recbole_sibrar.errors import DataError
 
 BLOCK_BYTES = 1 << 25
-"""Size of a block after decompression: parsing is at full speed, and the memory of a block does not matter."""
+"""Size of a block after decompression: large enough for parsing at full speed."""
 
 COMPRESSIONS: dict[str, Callable[[BinaryIO], Any]] = {
     "": lambda raw: raw,
@@ -35,22 +35,28 @@ class Block:
     """The lines with their ends."""
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
-        """Yield the lines without empty ones and without their ends, each with its number in the file."""
+        """Yield each line that is not empty with its number in the file, without its end."""
         for number, line in enumerate(self.data.split(b"\n"), self.first_line):
+            # Lines of Windows end in two characters.
             line = line.rstrip(b"\r")
             if line:
                 yield number, line
 
 
 def find_file(folder: Path, *names: str) -> Path | None:
-    """Find the first existing file of a folder, for each name plain before compressed; None if there is none.
+    """Find the first existing file of a folder; None if there is none.
 
     Args:
         folder: The folder.
         names: Names without the ending of a compression.
     """
-    paths = (folder / f"{name}{suffix}" for name in names for suffix in COMPRESSIONS)
-    return next((path for path in paths if path.is_file()), None)
+    for name in names:
+        # The plain file comes first: it needs no decompression.
+        for suffix in COMPRESSIONS:
+            path = folder / f"{name}{suffix}"
+            if path.is_file():
+                return path
+    return None
 
 
 def read_blocks(path: Path, size: int | None = None) -> Iterator[Block]:
@@ -58,7 +64,8 @@ def read_blocks(path: Path, size: int | None = None) -> Iterator[Block]:
 
     Args:
         path: The file; it is decompressed if its name ends in ``.bz2`` or ``.gz``.
-        size: Bytes of a block after decompression (default: :data:`BLOCK_BYTES`); a longer line makes it longer.
+        size: Bytes of a block after decompression (default: :data:`BLOCK_BYTES`); a longer line
+            makes it longer.
 
     Yields:
         The blocks, from the first line to the last.
@@ -72,6 +79,7 @@ def read_blocks(path: Path, size: int | None = None) -> Iterator[Block]:
 
     with _open(path) as raw, opener(raw) as stream, _progress(path) as bar:
         while chunk := _decompress(stream, size or BLOCK_BYTES, path, line):
+            # Bytes of the disk, since the size after decompression is not known beforehand.
             bar.update(raw.tell() - bar.n)
             rest += chunk
 
@@ -107,7 +115,10 @@ def _decompress(stream: BinaryIO, size: int, path: Path, line: int) -> bytes:
     try:
         return stream.read(size)
     except EOFError:
-        found = f"the compressed file ends early, somewhere after line {line}; download or compress it again"
+        found = (
+            f"the compressed file ends early, somewhere after line {line}; download or compress "
+            "it again"
+        )
     except (OSError, zlib.error) as error:
         found = (
             f"cannot be decompressed after line {line}: {error}; allowed is a file as its name says"

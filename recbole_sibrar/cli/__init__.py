@@ -1,8 +1,8 @@
-"""Commands: ``run_recbole``, ``run_recbole_group`` and ``run_hyper`` with RecBole's options; ``recbole-sibrar``.
+"""Commands: ``recbole-sibrar``, and the programs with RecBole's options.
 
-A command is a module with ``add_arguments(parser)``, a frozen dataclass ``Options`` and ``run(args) -> int``. It is
-imported when it is chosen. Slow imports, such as torch and RecBole, belong inside ``run``, after the options have been
-checked.
+A command is a module with ``add_arguments(parser)``, a frozen dataclass ``Options`` and
+``run(args) -> int``. It is imported when it is chosen. Slow imports, such as torch and RecBole,
+belong inside ``run``, after the options have been checked.
 """
 
 from __future__ import annotations
@@ -82,7 +82,8 @@ COMMANDS = {
     ),
     "gap": Command(
         "cli.gap",
-        "measure the distance between the modalities of an item in trained models, with tables and figures",
+        "measure the distance between the modalities of an item in trained models, with tables "
+        "and figures",
     ),
     "significance": Command(
         "cli.significance", "compare models by the results of their users, with paired tests"
@@ -138,7 +139,7 @@ def run_recbole(argv: Sequence[str] | None = None) -> int:
 
 
 def run_recbole_group(argv: Sequence[str] | None = None) -> int:
-    """Run the program ``run_recbole_group``: train, test and compare several models on the same split.
+    """Run the program ``run_recbole_group``: train, test and compare models on the same split.
 
     Args:
         argv: Arguments without the program's name; None for ``sys.argv``.
@@ -194,11 +195,9 @@ def _reported(program: str, command: Command, arguments: Sequence[str], name: st
     def run() -> int:
         # The options of prepare depend on its converter, so that it has a parser of its own.
         own: Callable[..., int] | None = getattr(module, "main", None)
-        return (
-            own(arguments, print)
-            if own
-            else _parse_and_run(program, module, command, arguments, name)
-        )
+        if own is not None:
+            return own(arguments, print)
+        return _parse_and_run(program, module, command, arguments, name)
 
     return reporting(program, run, wants_traceback(arguments))
 
@@ -206,10 +205,14 @@ def _reported(program: str, command: Command, arguments: Sequence[str], name: st
 def _parse_and_run(
     program: str, module: ModuleType, command: Command, arguments: Sequence[str], name: str
 ) -> int:
+    # Without abbreviations: a key such as --data would be taken for --dataset.
     parser = OptionParser(prog=program, description=command.about, allow_abbrev=False)
     module.add_arguments(parser)
-    parser.set_defaults(command=name)  # the encoders start their notes with it
 
+    # The encoders start their notes with the name.
+    parser.set_defaults(command=name)
+
+    # The commands check the keys: the allowed ones depend on the model.
     if command.takes_keys:
         args, keys = parser.parse_known_args(arguments)
         args.keys = keys
@@ -231,10 +234,7 @@ def _help(arguments: Sequence[str]) -> int:
 
     # argparse would list the allowed names without the nearest one.
     if arguments and not arguments[0].startswith("-"):
-        refuse(
-            "COMMAND",
-            arguments[0],
-            f"one of {', '.join(COMMANDS)}{nearest(arguments[0], COMMANDS)}",
-        )
+        found = arguments[0]
+        refuse("COMMAND", found, f"one of {', '.join(COMMANDS)}{nearest(found, COMMANDS)}")
     parser.parse_args(arguments)
     return 0

@@ -106,6 +106,7 @@ def run(args: argparse.Namespace) -> int:
     folder = Path(options.output)
     check_writable(folder / "gap.csv", "--output")
 
+    # Everything that can be refused is, before models are loaded.
     series = gap.read_series(options.series)
     found = []
     if options.checkpoints:

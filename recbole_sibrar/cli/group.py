@@ -41,18 +41,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--splits",
         metavar="A,B",
         default="",
-        help="configurations, such as cold_start_item,warm: one comparison with each, in a folder of its name",
+        help="configurations, such as cold_start_item,warm: one comparison with each, in a folder "
+        "of its name",
     )
     shared.add_seeds(parser, "1", "number of seeds, or seeds separated by commas")
     parser.add_argument(
         "--jobs",
         type=int,
-        help="runs at a time, each in a process (default: 1; with --cluster, limited by its resources)",
+        help="runs at a time, each in a process (default: 1; with --cluster, limited by its "
+        "resources)",
     )
     parser.add_argument(
         "--cluster",
         metavar="ADDRESS",
-        help="run on a Ray cluster: its address, such as auto or HOST:6379, or local to start one on this machine",
+        help="run on a Ray cluster: its address, such as auto or HOST:6379, or local to start one "
+        "on this machine",
     )
     shared.add_resources(parser, "--resources_per_run", "with --cluster, resources of a run")
     shared.add_output_folder(parser, "comparison")
@@ -112,12 +115,11 @@ class Options:
         comparisons: dict[Path, Comparison] = {}
         for split in args.splits.split(",") if args.splits else [""]:
             comparison = _read_comparison(args, split, overrides)
+
+            # Two files of one name in different folders would share a folder of results.
             if comparison.output in comparisons:
-                refuse(
-                    "--splits",
-                    args.splits,
-                    "different names: each is the name of a folder of results",
-                )
+                allowed = "different names: each is the name of a folder of results"
+                refuse("--splits", args.splits, allowed)
             comparisons[comparison.output] = comparison
 
         return cls(
@@ -140,9 +142,9 @@ def _read_comparison(
         names.append(split)
     given = shared.GivenKeys.read(names, overrides)
 
-    variants = parse_variants(
-        args.model_list or given.of_files.get("model_list") or "", model_names()
-    )
+    # The command line overrides model_list of the configuration.
+    model_list = args.model_list or given.of_files.get("model_list") or ""
+    variants = parse_variants(model_list, model_names())
     for variant in variants:
         check_names({**given.values, **variant.keys}, variant.model, shared.option_names(args))
 
@@ -168,7 +170,8 @@ def run(args: argparse.Namespace) -> int:
     from recbole_sibrar.quick_start.group import results
 
     planned = [_plan(comparison, options, note) for comparison in options.comparisons]
-    # Only now, after all checks, is anything written.
+
+    # Only now, after all checks, is anything written. The runs of all comparisons share the jobs.
     runs = list(chain.from_iterable(planned))
     shared.output_folder(options.output)
     try:
@@ -176,7 +179,8 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         finished = sum(run.finished for run in runs)
         note(
-            f"interrupted; {finished} of {len(runs)} runs are finished, the same command continues with the others"
+            f"interrupted; {finished} of {len(runs)} runs are finished, the same command "
+            "continues with the others"
         )
         return INTERRUPTED
 

@@ -39,8 +39,8 @@ _LEAST = {"max_evals": 1, "num_samples": 1, "grace_period": 1, "early_stop": 0}
 """Smallest values of the options with numbers."""
 
 _EPILOG = (
-    "Any key of the configuration can be given as --key=value, for all trials. Only the best trial is "
-    "evaluated on the test part, once, at the end of the search."
+    "Any key of the configuration can be given as --key=value, for all trials. Only the best "
+    "trial is evaluated on the test part, once, at the end of the search."
 )
 
 
@@ -52,13 +52,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--params_file",
         metavar="FILE",
-        help="search space: a file, or the name of a model with a shipped file (default: the file of the model)",
+        help="search space: a file, or the name of a model with a shipped file (default: the file "
+        "of the model)",
     )
     parser.add_argument(
         "--output_file",
         metavar="FILE",
         default="hyper.result",
-        help="readable results; all other files are in a folder of the same name without suffix (default: %(default)s)",
+        help="readable results; all other files are in a folder of the same name without suffix "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--display_file",
@@ -81,7 +83,8 @@ def _add_search_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--algo",
-        help="exhaustive, random or bayes (default: exhaustive if all parameters are choices, else bayes)",
+        help="exhaustive, random or bayes (default: exhaustive if all parameters are choices, else "
+        "bayes)",
     )
     parser.add_argument(
         "--max_evals",
@@ -95,7 +98,8 @@ def _add_search_arguments(parser: argparse.ArgumentParser) -> None:
         "--early_stop",
         type=int,
         default=10,
-        help="stop after this number of trials without improvement (default: %(default)s; 0: never)",
+        help="stop after this number of trials without improvement (default: %(default)s; 0: "
+        "never)",
     )
     parser.add_argument(
         "--metric",
@@ -205,6 +209,7 @@ class Options:
         Raises:
             ConfigError: An option has no effect.
         """
+        # Option -> reason. None of these options has a default: a value was given.
         useless: dict[str, str] = {}
         if self.tool == "hyperopt":
             useless |= dict.fromkeys((*_ONLY_RAY, *_STOPPING), "--tool=Hyperopt")
@@ -241,7 +246,8 @@ def run(args: argparse.Namespace) -> int:
     """Run the program.
 
     Returns:
-        Exit status: 0, 1 if all trials or the test of the best one have failed, or 130 after Ctrl-C.
+        Exit status: 0, 1 if all trials or the test of the best one have failed, or 130 after
+        Ctrl-C.
 
     Raises:
         ConfigError: An option, a configuration or a file cannot be used.
@@ -250,6 +256,7 @@ def run(args: argparse.Namespace) -> int:
     note = notes_of("run_hyper")
     plan = _make_plan(options, note)
 
+    # The default algorithm depends on the search space.
     options.check_effects(plan.algo)
     if options.display_file:
         check_writable(options.display_file, "--display_file")
@@ -269,6 +276,7 @@ def _make_plan(options: Options, note: Callable[[str], None]) -> Plan:
         suggestions.check_hyperopt()
     if options.tool == "ray":
         shared.check_installed("--tool=Ray", "ray", "cluster")
+
     shared.hide_arguments_from_recbole()
     request = plan.Request(
         model=options.model,
@@ -299,9 +307,11 @@ def _search_and_conclude(
             bar.close()
             return runner.conclude(_page_writer(options, plan, record))
         except KeyboardInterrupt:
+            # A trial in a process of its own would go on without the search.
             runner.children.stop()
             note(
-                f"interrupted; {len(record.ended)} trials have ended, the same command with --resume continues"
+                f"interrupted; {len(record.ended)} trials have ended, the same command with "
+                "--resume continues"
             )
             return INTERRUPTED
 
@@ -313,7 +323,8 @@ def _page_writer(options: Options, plan: Plan, record: Record) -> Callable[[], N
         return None
 
     def write() -> None:
-        from recbole_sibrar.report import search_page  # imports scikit-learn, for this option alone
+        # Imports scikit-learn, for this option alone.
+        from recbole_sibrar.report import search_page
 
         search_page.write(record, plan, file)
 

@@ -6,6 +6,7 @@ import argparse
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,6 +104,8 @@ def run(args: argparse.Namespace) -> int:
 
     output = Path(options.output)
     settings, runs = _plan(args, options, output)
+
+    # Before anything is trained: a wrong metric would end the command after hours.
     metric = _metric(options.metric, runs[0].configuration)
     shared.output_folder(options.output)
     try:
@@ -110,7 +113,8 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         finished = sum(run.finished for run in runs)
         note(
-            f"interrupted; {finished} of {len(runs)} runs are finished, the same command continues with the others"
+            f"interrupted; {finished} of {len(runs)} runs are finished, the same command "
+            "continues with the others"
         )
         return INTERRUPTED
 
@@ -139,6 +143,7 @@ def _plan(
     settings: dict[str, tuple[str, Setting]] = {}
     variants: list[Variant] = []
     for model in models:
+        # The study sets some of the keys itself.
         plan.check_keys([*overrides, *model.keys])
         check_names({**given.values, **model.keys}, model.model, shared.option_names(args))
         for setting in plan.settings:
@@ -181,12 +186,11 @@ def _frame(runs: Sequence[Run], settings: dict[str, tuple[str, Setting]]) -> pd.
 
 
 def _metric(given: str | None, configuration: Mapping[str, Any]) -> str:
-    """Choose the metric of table and figure, before anything is trained."""
+    """Choose the metric of table and figure."""
     valid_metric = str(configuration["valid_metric"]).lower()
     metric = valid_metric if given is None else given.lower()
-    known = [
-        f"{name}@{k}".lower() for name in configuration["metrics"] for k in configuration["topk"]
-    ]
+    pairs = product(configuration["metrics"], configuration["topk"])
+    known = [f"{name}@{k}".lower() for name, k in pairs]
     if metric not in (*known, valid_metric):
         refuse("--metric", metric, f"any of {', '.join(known)}{nearest(metric, known)}")
     return metric
@@ -203,6 +207,7 @@ def _write(frame: pd.DataFrame, metric: str, output: Path) -> None:
     text = tables.markdown(frame, metric)
     with replacing(output / "incomplete.md") as temporary:
         temporary.write_text(text, encoding="utf-8")
+
     figure = plots.incomplete_curves(frame, metric)
     for suffix in ("png", "pdf"):
         save_figure(figure, output / f"incomplete.{suffix}")

@@ -66,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
     from recbole_sibrar.studies.missing import plots
     from recbole_sibrar.studies.missing import study as missing
 
+    # Wrong options fail before a checkpoint is loaded.
     plan = missing.read_plan(options.side, options.modalities, options.rates, options.seeds)
     folder = shared.output_folder(options.output)
     metric = options.metric and options.metric.lower()

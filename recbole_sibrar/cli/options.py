@@ -47,8 +47,10 @@ def from_arguments(kind: type[OptionsT], args: argparse.Namespace) -> OptionsT:
         kind: A dataclass.
         args: The parsed arguments.
     """
-    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
-    return kind(**{name: getattr(args, name) for name in names})
+    values: dict[str, Any] = {}
+    for field in fields(kind):  # type: ignore[arg-type]
+        values[field.name] = getattr(args, field.name)
+    return kind(**values)
 
 
 def option_names(args: argparse.Namespace) -> Collection[str]:
@@ -173,6 +175,7 @@ def check_installed(option: str, package: str, extra: str) -> None:
     Raises:
         ConfigError: It is not installed.
     """
+    # Ray alone takes seconds to import.
     if importlib.util.find_spec(package) is None:
         raise ConfigError(
             f"{option}: {package} is not installed: pip install 'recbole-sibrar[{extra}]'"
@@ -189,11 +192,14 @@ def parse_overrides(arguments: Sequence[str]) -> dict[str, str]:
         Keys and values, as written.
 
     Raises:
-        ConfigError: An argument has another form (RecBole would ignore it), or a key has two values.
+        ConfigError: An argument has another form (RecBole would ignore it), or a key has two
+            values.
     """
     overrides: dict[str, str] = {}
     for position, argument in enumerate(arguments):
         key, equals, value = argument.removeprefix("--").partition("=")
+
+        # RecBole ignores such arguments with a line in its log, and trains with the default.
         if not argument.startswith("--") or not equals or not key:
             following = arguments[position + 1] if position + 1 < len(arguments) else "value"
             _refuse_form(argument, key or "key", following)
@@ -213,7 +219,9 @@ def _refuse_form(argument: str, key: str, following: str) -> None:
 
 
 def hide_arguments_from_recbole() -> None:
-    """Remove the arguments from ``sys.argv``: RecBole's ``Config`` would parse them again, by its own rules."""
+    """Remove the arguments from ``sys.argv``."""
+    # RecBole's Config would parse them again, by its own rules: it takes every --key=value for a
+    # key, the command's own options too, and warns about all others.
     sys.argv = sys.argv[:1]
 
 
@@ -223,6 +231,7 @@ def output_folder(name: str) -> Path:
     Raises:
         ConfigError: The folder is not writable.
     """
+    # Only a try tells whether a file can be written: a run would end in an error after hours.
     folder = Path(name)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -67,10 +67,8 @@ def run(args: argparse.Namespace) -> int:
         options.gap,
         options.data_path,
     )
-    figures = (
-        ""
-        if options.figures is None
-        else f", {n_figures} new figures as PDF and PNG in {options.figures}"
-    )
+    figures = ""
+    if options.figures is not None:
+        figures = f", {n_figures} new figures as PDF and PNG in {options.figures}"
     print(f"written: {page}{figures}")  # noqa: T201
     return 0

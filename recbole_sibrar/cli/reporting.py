@@ -53,7 +53,8 @@ def reporting(program: str, command: Callable[[], int], debug: bool) -> int:
         print(f"{program}: interrupted", file=sys.stderr)  # noqa: T201
         return INTERRUPTED
     except Exception as error:
-        # Exit handlers look here, as after an uncaught exception, to keep the states of a failed run.
+        # Exit handlers look here, as after an uncaught exception, to keep the states of a failed
+        # run.
         sys.last_value = error
         if debug:
             traceback.print_exc()
@@ -92,8 +93,9 @@ def notes_of(program: str) -> Callable[[str], None]:
     """
 
     def note(line: str) -> None:
-        from tqdm import tqdm  # print would break the line of a progress bar
+        from tqdm import tqdm
 
+        # print would break the line of a progress bar.
         tqdm.write(f"{program}: {line}", file=sys.stderr)
 
     return note

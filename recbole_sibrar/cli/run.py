@@ -43,7 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--export",
         metavar="NAME.sibrar",
-        help="write the trained model as a portable one, as recbole-sibrar export --modalities does",
+        help="write the trained model as a portable one, as recbole-sibrar export --modalities "
+        "does",
     )
     process_options.add_arguments(parser)
 

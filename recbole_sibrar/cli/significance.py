@@ -55,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
         ConfigError: An option or a file cannot be used.
     """
     options = shared.from_arguments(Options, args)
+    # A run compared with itself has no difference to test.
     if len(set(options.runs)) < 2:
         refuse("RUN", " ".join(options.runs), "at least two different ones")
 

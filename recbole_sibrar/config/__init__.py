@@ -1,4 +1,4 @@
-"""Configuration keys of the plugin, read once from RecBole's ``Config`` into typed, frozen dataclasses."""
+"""Configuration keys of the plugin, read once from RecBole's ``Config`` into frozen dataclasses."""
 
 from recbole_sibrar.config.encoder import (
     EncoderConfig,

@@ -54,7 +54,7 @@ def ready_made_configurations() -> dict[str, Path]:
 
 
 def configuration_file(name: str) -> str:
-    """Return the path of a configuration file, given by its path or by the name of a ready-made one.
+    """Return the path of a configuration file, given by path or by the name of a ready-made one.
 
     Raises:
         ConfigError: It is neither a file nor such a name.
@@ -82,16 +82,16 @@ def keys_of_files(paths: Sequence[str]) -> dict[str, Any]:
         try:
             content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
         except OSError as error:
-            raise ConfigError(f"--config_files: cannot read {file}: {error.strerror}") from None
+            found = f"cannot read {file}: {error.strerror}"
+            raise ConfigError(f"--config_files: {found}") from None
         except (yaml.YAMLError, UnicodeError) as error:
-            raise ConfigError(
-                f"--config_files: {file} is not yaml: {' '.join(str(error).split())}"
-            ) from None
+            # the message of yaml has several lines
+            found = " ".join(str(error).split())
+            raise ConfigError(f"--config_files: {file} is not yaml: {found}") from None
 
         if not isinstance(content, dict):
-            raise ConfigError(
-                f"--config_files: {file} has to hold lines 'key: value', found {content!r}"
-            )
+            found = f"has to hold lines 'key: value', found {content!r}"
+            raise ConfigError(f"--config_files: {file} {found}")
         keys.update(content)
     return keys
 
@@ -104,13 +104,15 @@ def keys_of_recbole() -> frozenset[str]:
 
     found: set[str] = set()
     for file in files:
-        if not file.stem.endswith("url"):  # names of data sets, not keys
+        # url.yaml and kg_url.yaml hold names of data sets, not keys
+        if not file.stem.endswith("url"):
             found.update(_keys(file.read_text(encoding="utf-8")))
     return frozenset(found)
 
 
 def _keys(text: str) -> list[str]:
-    """Find the keys of a text in yaml: reading it as a whole takes a second for all models."""
+    """Find the keys of a text in yaml."""
+    # reading the files of all models as yaml would take a second
     return re.findall(r"^([\w-]+)\s*:", text, re.MULTILINE)
 
 
@@ -128,7 +130,8 @@ def check_names(given: Mapping[str, Any], model: str, options: Collection[str] =
     general = _keys((properties() / "overall.yaml").read_text(encoding="utf-8"))
     known = {*general, *OTHER_KEYS, *keys_of_recbole()}
     if model in OWN_MODELS:
-        known |= set(_keys((properties() / "model" / f"{model}.yaml").read_text(encoding="utf-8")))
+        file = properties() / "model" / f"{model}.yaml"
+        known.update(_keys(file.read_text(encoding="utf-8")))
 
     for key in given:
         hint = nearest(key, options, _MISSPELT_OPTION) if key not in known else ""
@@ -141,10 +144,14 @@ def check_names(given: Mapping[str, Any], model: str, options: Collection[str] =
 
 def model_names() -> list[str]:
     """List the names of all models, ours first."""
+    # Text, not modules: importing RecBole takes seconds. RecBole itself finds a model by the name
+    # of its file, which is that of the class in small letters.
     names: set[str] = set()
     for file in (recbole_folder() / "model").glob("*_recommender/*.py"):
-        classes = re.findall(r"^class (\w+)\(", file.read_text(encoding="utf-8"), re.MULTILINE)
-        names.update(name for name in classes if name.lower() == file.stem)
+        text = file.read_text(encoding="utf-8")
+        for name in re.findall(r"^class (\w+)\(", text, re.MULTILINE):
+            if name.lower() == file.stem:
+                names.add(name)
 
     return [*OWN_MODELS, *sorted(names.difference(OWN_MODELS))]
 
@@ -169,7 +176,9 @@ def chosen(
     overrides: Mapping[str, Any],
     keys_of_files: Mapping[str, Any],
 ) -> str:
-    """Choose the name of the model or of the data set: that of the option, else of the keys, else the default.
+    """Choose the name of the model or of the data set.
+
+    An option overrides the keys of the command line, and these those of files.
 
     Args:
         option: ``model`` or ``dataset``.
@@ -177,9 +186,6 @@ def chosen(
         overrides: Keys of its command line.
         keys_of_files: Keys of its configuration files.
     """
-    name: str = (
-        getattr(args, option)
-        or overrides.get(option)
-        or keys_of_files.get(option, _DEFAULTS[option])
-    )
+    by_default = keys_of_files.get(option, _DEFAULTS[option])
+    name: str = getattr(args, option) or overrides.get(option) or by_default
     return name

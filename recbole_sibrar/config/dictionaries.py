@@ -29,7 +29,10 @@ INSIDE: dict[str, tuple[str, ...]] = {
 
 
 def check_dictionaries(
-    given: Mapping[str, Any], strict: bool, known: Collection[str], suffixes: Collection[str] = ()
+    given: Mapping[str, Any],
+    strict: bool,
+    known: Collection[str],
+    suffixes: Collection[str] = (),
 ) -> dict[str, str]:
     """Check the keys inside dictionaries.
 
@@ -43,26 +46,28 @@ def check_dictionaries(
         Path of a key -> a warning, for each key without effect.
 
     Raises:
-        ConfigError: A key looks like a misspelt one; or, with ``strict``, is unknown in the negative sampling.
+        ConfigError: A key looks like a misspelt one; or, with ``strict``, is unknown in the
+            negative sampling.
     """
     warnings: dict[str, str] = {}
     for path, key, value, allowed in _unknown(given, suffixes):
+        place = f"{path}: {key}"
         if key in known:
-            warnings[f"{path}: {key}"] = (
-                f"{path}: the key '{key}' has no effect there; it stands beside {path}"
-            )
+            found = f"the key '{key}' has no effect there"
+            warnings[place] = f"{path}: {found}; it stands beside {path}"
             continue
 
+        # one wrong letter changes more of a short word
         hint = nearest(str(key), allowed, MISSPELT if len(str(key)) > 5 else 0.6)
         if hint:
-            raise ConfigError(f"{path}: {key}: unknown key{hint}")
+            raise ConfigError(f"{place}: unknown key{hint}")
 
         message = f"the key '{key}' has no effect; allowed are {', '.join(allowed)}"
         if path == "train_neg_sample_args" and key in _DISTRIBUTIONS:
             message += f"; write {{distribution: {key}, sample_num: {value}}}"
         if path == "train_neg_sample_args" and strict:
             raise ConfigError(f"{path}: {message}")
-        warnings[f"{path}: {key}"] = f"{path}: {message}"
+        warnings[place] = f"{path}: {message}"
     return warnings
 
 
@@ -75,13 +80,19 @@ def _unknown(
         for part in path.split(": "):
             value = value.get(part) if isinstance(value, Mapping) else None
 
-        if isinstance(value, Mapping):
-            allowed = (*allowed, *suffixes) if allowed is _COLUMNS else allowed
-            yield from ((path, key, value[key], allowed) for key in value if key not in allowed)
+        if not isinstance(value, Mapping):
+            continue
+        if allowed is _COLUMNS:
+            allowed = (*allowed, *suffixes)
+        for key in value:
+            if key not in allowed:
+                yield path, key, value[key], allowed
 
 
 def with_defaults(value: object, default: object) -> Any:
-    """Complete a dictionary of the user by the default's other keys; any other value stays as it is.
+    """Complete a dictionary of the user by the default's other keys.
+
+    Any other value stays as it is.
 
     Example:
         >>> with_defaults({"sample_num": 5}, {"distribution": "uniform", "sample_num": 10})

@@ -1,7 +1,7 @@
 """Keys of our models, read once into typed, frozen dataclasses.
 
-Keys are flat, as everywhere in RecBole. A key with the prefix ``user_`` or ``item_`` holds for that side, a key without
-prefix for both. The defaults stand in ``properties/model/<Model>.yaml``.
+Keys are flat, as everywhere in RecBole. A key with the prefix ``user_`` or ``item_`` holds for that
+side, a key without prefix for both. The defaults stand in ``properties/model/<Model>.yaml``.
 """
 
 from __future__ import annotations
@@ -50,27 +50,34 @@ class EncoderConfig:
     modality_size: int
     """Length d of a projected modality, the input of the branch."""
     normalize_numbers: ByField
-    """Scaling of ``float`` fields: ``standard`` (mean 0, standard deviation 1 in training) or ``none``."""
+    """Scaling of ``float`` fields: ``standard`` (mean 0, standard deviation 1 in training) or
+    ``none``."""
     normalize_vectors: ByField
-    """Scaling of ``float_seq`` fields: ``none``, ``l2`` (length 1) or ``standard`` (each dimension)."""
+    """Scaling of ``float_seq`` fields: ``none``, ``l2`` (length 1) or ``standard`` (each
+    dimension)."""
     projection_hidden_sizes: tuple[int, ...]
     """Sizes of further layers of each projection, before the last one of ``modality_size``."""
     projection_kernel: ByField
-    """Input of the projection of ``float_seq`` fields: the vector (``none``), or similarities to those of training."""
+    """Input of the projection of ``float_seq`` fields: the vector (``none``), or similarities to
+    those of training."""
     label_pooling: Literal["mean", "root"]
-    """Divisor of the summed labels of ``token_seq`` fields: their number (``mean``), or its root."""
+    """Divisor of the summed labels of ``token_seq`` fields: their number (``mean``), or its
+    root."""
     projection_activation: str
-    """Activation after the projection of vectors, numbers and interactions, as in the published code of [A]."""
+    """Activation after the projection of vectors, numbers and interactions, as in the published
+    code of [A]."""
     normalize_interactions: bool
     """L2-normalise the multi-hot training vector of an entity."""
     interaction_dropout_prob: float
-    """Share of an entity's training interactions that a training step hides from its ``interactions``."""
+    """Share of an entity's training interactions that a training step hides from its
+    ``interactions``."""
     normalize_branch_input: bool
     """L2-normalise projected modalities before the branch."""
     branch_hidden_sizes: tuple[int, ...]
     """Sizes of the hidden layers of the branch."""
     batch_norm: Literal["none", "last"] | int
-    """Batch norm of the branch: none, after the last layer, or after every n-th layer (an integer)."""
+    """Batch norm of the branch: none, after the last layer, or after every n-th layer (an
+    integer)."""
     dropout_prob: float
     """Share of the branch's input that is dropped in training."""
     activation: str
@@ -78,15 +85,18 @@ class EncoderConfig:
     output_activation: bool
     """Activation after the last layer of the branch too."""
     branch_budget: Literal["per_modality", "total"]
-    """Size of several branches: each as configured (``per_modality``), or all together as large as one (``total``)."""
+    """Size of several branches: each as configured (``per_modality``), or all together as large as
+    one (``total``)."""
     aggregation: Literal["mean", "max", "sum"]
     """Aggregation of the embeddings of an entity's modalities."""
     modality_sampling: bool
     """Encode a random choice of modalities in training, instead of all."""
     drawn_modalities: Literal["fewest", "any"]
-    """Number of drawn modalities: one, or a pair for the contrastive loss (``fewest``), or 1 to all (``any``)."""
+    """Number of drawn modalities: one, or a pair for the contrastive loss (``fewest``), or 1 to all
+    (``any``)."""
     drawn_per: Literal["occurrence", "entity"]
-    """Draw modalities anew for each ``occurrence`` of an entity in a batch, or once for the ``entity``."""
+    """Draw modalities anew for each ``occurrence`` of an entity in a batch, or once for the
+    ``entity``."""
     contrastive: Literal["none", "pairwise", "central"]
     """Contrastive loss between two modalities of an entity."""
     central_modality: str | None
@@ -104,13 +114,16 @@ class RecommenderConfig:
     """Recommendation loss and its negatives."""
 
     loss_type: str
-    """Bayesian personalised ranking (BPR), binary cross-entropy (BCE), sampled softmax (SSM), or the model's own."""
+    """Bayesian personalised ranking (BPR), binary cross-entropy (BCE), sampled softmax (SSM), or
+    the model's own."""
     n_negatives: int
     """Negatives per positive (RecBole's ``train_neg_sample_args: sample_num``)."""
     negatives: str
-    """Items to tell a positive from: negatives of its own, those ``shared`` by the batch, or ``all`` training items."""
+    """Items to tell a positive from: negatives of its own, those ``shared`` by the batch, or
+    ``all`` training items."""
     targets: str
-    """Items to rank highest: the ``positive`` of each row, or the ``history`` of each user, with equal shares."""
+    """Items to rank highest: the ``positive`` of each row, or the ``history`` of each user, with
+    equal shares."""
     new_item_share: float
     """Share of the training items that a step treats as new; 0 for none."""
     score_scale: float
@@ -128,7 +141,8 @@ class RecommenderConfig:
     warm_start_l2: float
     """Regularisation of EASE in the closed form."""
     warm_start_ridge: float | None
-    """Penalty of the regression on content in the closed form; None to choose it by leave-one-out."""
+    """Penalty of the regression on content in the closed form; None to choose it by
+    leave-one-out."""
     warm_start_weights: WeightByField
     """Weight of each field in that regression."""
     warm_start_popularity: float
@@ -156,9 +170,8 @@ def encoder_config(
             continue
 
         if config[key] not in (None, fixed[name]):
-            allowed = (
-                f"no value but {fixed[name]!r} for {config['model']}, which has no such choice"
-            )
+            only = f"no value but {fixed[name]!r}"
+            allowed = f"{only} for {config['model']}, which has no such choice"
             refuse(key, config[key], allowed)
         values[name] = fixed[name]
     return EncoderConfig(side=side, embedding_size=read_key(config, "embedding_size"), **values)
@@ -182,16 +195,14 @@ def recommender_config(
 
     negatives = sampling.get("sample_num")
     if sampling.get("distribution") == "none":
-        allowed = f"negatives, from which {config['model']} learns, such as {{distribution: uniform, sample_num: 10}}"
+        example = "{distribution: uniform, sample_num: 10}"
+        allowed = f"negatives, from which {config['model']} learns, such as {example}"
         refuse("train_neg_sample_args", None, allowed)
     if isinstance(negatives, bool) or not isinstance(negatives, int) or negatives < 1:
         refuse("train_neg_sample_args", sampling, "a sample_num of at least 1")
     if loss_type == "SSM" and sampling.get("distribution") != "uniform":
-        refuse(
-            "train_neg_sample_args",
-            sampling,
-            "distribution: uniform, which loss_type SSM corrects for",
-        )
+        allowed = "distribution: uniform, which loss_type SSM corrects for"
+        refuse("train_neg_sample_args", sampling, allowed)
 
     options = {name: read_key(config, name) for name in _OPTIONS}
     settings = RecommenderConfig(loss_type=loss_type, n_negatives=negatives, **options)
@@ -201,30 +212,22 @@ def recommender_config(
 
 def _check_negatives(settings: RecommenderConfig) -> None:
     """Check that the options of a softmax over shared negatives have one."""
-    if settings.negatives != "per_positive" and settings.loss_type != "SSM":
-        refuse(
-            "negatives",
-            settings.negatives,
-            f"per_positive for loss_type {settings.loss_type}, or loss_type SSM",
-        )
-    if settings.negatives != "all" and settings.targets != "positive":
-        refuse(
-            "targets",
-            settings.targets,
-            f"positive for negatives {settings.negatives}, or negatives: all",
-        )
+    negatives = settings.negatives
+    if negatives != "per_positive" and settings.loss_type != "SSM":
+        allowed = f"per_positive for loss_type {settings.loss_type}, or loss_type SSM"
+        refuse("negatives", negatives, allowed)
+    if negatives != "all" and settings.targets != "positive":
+        allowed = f"positive for negatives {negatives}, or negatives: all"
+        refuse("targets", settings.targets, allowed)
     if settings.targets != "history" and settings.new_item_share:
         refuse("new_item_share", settings.new_item_share, "0, or targets: history, which it needs")
-    if settings.negatives == "per_positive" and settings.distillation_weight:
-        refuse(
-            "distillation_weight",
-            settings.distillation_weight,
-            "0, or negatives: shared or all, which it needs",
-        )
+    if negatives == "per_positive" and settings.distillation_weight:
+        allowed = "0, or negatives: shared or all, which it needs"
+        refuse("distillation_weight", settings.distillation_weight, allowed)
 
 
 def _ranking_loss(config: ConfigLike, loss_type: str, distribution: object) -> str:
-    """Replace the sampled softmax, if it is a default, by a loss for negatives of any distribution."""
+    """Replace the sampled softmax, if it is a default, where its negatives are not uniform."""
     if loss_type != "SSM" or distribution == "uniform" or is_given(config, "loss_type"):
         return loss_type
 
@@ -245,30 +248,31 @@ def resolve_modalities(
 
     Args:
         encoder: Configuration of the side.
-        available: Names of all modalities of the data, in the order of ``MultimodalDataset.modality_tables``.
+        available: Names of all modalities of the data, in the order of
+            ``MultimodalDataset.modality_tables``.
         source: Atomic file of the side's fields, for messages.
 
     Raises:
         ConfigError: A name is unknown, or an evaluation or central modality is not one of the list.
     """
     key = f"{encoder.side}_modalities"
-    chosen = encoder.modalities or tuple(name for name in available if name != ID) or (ID,)
+    # by default, the identity of an entity is encoded only where there is nothing else
+    chosen = encoder.modalities
+    if chosen is None:
+        chosen = tuple(name for name in available if name != ID) or (ID,)
 
     for name in chosen:
         if name not in available:
-            refuse(key, name, f"any of {', '.join(available)} ({source}){nearest(name, available)}")
+            listed = f"any of {', '.join(available)} ({source})"
+            refuse(key, name, f"{listed}{nearest(name, available)}")
 
+    allowed = f"any of {key}, which are {', '.join(chosen)}"
     for name in encoder.eval_modalities or ():
         if name not in chosen:
-            refuse(
-                f"{encoder.side}_eval_modalities",
-                name,
-                f"any of {key}, which are {', '.join(chosen)}",
-            )
+            refuse(f"{encoder.side}_eval_modalities", name, allowed)
 
     has_pairs = encoder.contrastive == "central" and len(chosen) > 1
     if has_pairs and encoder.central_modality not in chosen:
-        allowed = f"any of {key}, which are {', '.join(chosen)}"
         refuse(f"central_modality ({encoder.side} side)", encoder.central_modality, allowed)
     return chosen
 
@@ -288,26 +292,39 @@ def check_contrastive(
         sources: Atomic file of each side, for messages.
 
     Returns:
-        A line for the log about a default loss that is left out, as it does not fit; None where it fits.
+        A line for the log about a default loss that is left out, as it does not fit; None where it
+        fits.
 
     Raises:
         ConfigError: There is no such side, and the user has given the key.
     """
     asked = [side for side in encoders if encoders[side].contrastive != "none"]
-    able = [side for side in asked if len(modalities[side]) > 1]
-    named = [side for side in asked if has_key(config, side, "contrastive") and side not in able]
+    able: list[Side] = []
+    named: list[Side] = []
+    for side in asked:
+        if len(modalities[side]) > 1:
+            able.append(side)
+        elif has_key(config, side, "contrastive"):
+            named.append(side)
+    # a key without prefix needs one side, a key with prefix its own
     if not asked or (able and not named):
         return None
 
-    side = (named or asked)[-1]
-    key = f"{side}_contrastive" if named else "contrastive"
-    value = encoders[side].contrastive
-    found = " and ".join(
-        f"{x}_modalities [{', '.join(modalities[x])}] ({sources[x]})" for x in named or asked
-    )
+    unable = named or asked
+    key = f"{unable[-1]}_contrastive" if named else "contrastive"
+    value = encoders[unable[-1]].contrastive
+    lists = []
+    for side in unable:
+        names = ", ".join(modalities[side])
+        lists.append(f"{side}_modalities [{names}] ({sources[side]})")
+    found = " and ".join(lists)
+
     if not is_given(config, key):
-        return f"there is no contrastive loss, as it needs a side with two modalities: found a single one in {found}"
+        return (
+            "there is no contrastive loss, as it needs a side with two modalities: found a single "
+            f"one in {found}"
+        )
     raise ConfigError(
-        f"{key}: found {value!r} with a single modality in {found}, allowed is none, or a side with at least two "
-        "modalities"
+        f"{key}: found {value!r} with a single modality in {found}, allowed is none, or a side "
+        "with at least two modalities"
     )

@@ -34,11 +34,14 @@ class ColdStart:
     ratios: tuple[float, float, float]
     """Shares of the entities in training, validation and test; they sum to 1."""
     group_by: Literal["item", "user", "both"]
-    """The divided entities; with ``both`` a pair counts if user and item fall into the same part."""
+    """The divided entities; with ``both`` a pair counts if user and item fall into the same
+    part."""
     order: Literal["RO", "TO"] = "RO"
-    """Order of the entities before they are divided: at random, or by the time of their first interaction."""
+    """Order of the entities before they are divided: at random, or by the time of their first
+    interaction."""
     warm: tuple[float, float, float] | None = None
-    """Shares of each known user's interactions in training, validation and test; None to hold out none of them."""
+    """Shares of each known user's interactions in training, validation and test; None to hold out
+    none of them."""
 
 
 @dataclass(frozen=True)
@@ -50,21 +53,25 @@ class EvaluationConfig:
     candidates: Literal["split", "all"]
     """The ranked items: those with an interaction in the evaluated part, or all."""
     train_neg_candidates: Literal["train", "all"] | None
-    """Items to draw training negatives from: those of training, or all; None lets the split decide."""
+    """Items to draw training negatives from: those of training, or all; None lets the split
+    decide."""
     groups: tuple[GroupRequest, ...]
     """Divisions of users and items into groups with results of their own."""
     save_per_user: Path | None
-    """File for the results of each test user, in one of :data:`~recbole_sibrar.config.USER_FORMATS`."""
+    """File for the results of each test user, in one of
+    :data:`~recbole_sibrar.config.USER_FORMATS`."""
     save_learning_curve: Path | None
     """CSV file for the training loss and the validation results of each epoch."""
     gap_every: int | None
-    """Epochs of training from one measurement of the modality gap to the next; None for no measurement."""
+    """Epochs of training from one measurement of the modality gap to the next; None for no
+    measurement."""
     save_gap: Path | None
     """CSV file for the measurements of the gap; None for one beside the checkpoint."""
     save_split: Path | None
     """Folder for the parts of the split as atomic files."""
     tensorboard: Literal["none", "scalars", "embeddings"]
-    """Additions to RecBole's TensorBoard files: none, scalars of each epoch, or the embeddings as well."""
+    """Additions to RecBole's TensorBoard files: none, scalars of each epoch, or the embeddings as
+    well."""
 
 
 def cold_start_config(config: ConfigLike) -> ColdStart | None:
@@ -74,7 +81,8 @@ def cold_start_config(config: ConfigLike) -> ColdStart | None:
         The split, or None where ``eval_args`` asks for one of RecBole's.
 
     Raises:
-        ConfigError: Ratios or grouping are not those of a cold-start split, or ``warm`` stands without it.
+        ConfigError: Ratios or grouping are not those of a cold-start split, or ``warm`` stands
+            without it.
     """
     arguments = config["eval_args"]
     split = arguments.get("split") if isinstance(arguments, dict) else None
@@ -91,11 +99,8 @@ def cold_start_config(config: ConfigLike) -> ColdStart | None:
     group_by = arguments.get("group_by")
     if group_by not in GROUPINGS:
         hint = nearest(str(group_by), GROUPINGS)
-        refuse(
-            "eval_args: group_by",
-            group_by,
-            f"one of {', '.join(GROUPINGS)} with the split {COLD_START}{hint}",
-        )
+        allowed = f"one of {', '.join(GROUPINGS)} with the split {COLD_START}{hint}"
+        refuse("eval_args: group_by", group_by, allowed)
 
     return ColdStart(ratios, group_by, arguments.get("order") or "RO", warm)
 
@@ -103,10 +108,15 @@ def cold_start_config(config: ConfigLike) -> ColdStart | None:
 def _shares(name: str, value: object) -> tuple[float, float, float]:
     """Read three shares above 0 that sum to 1."""
     key = f"eval_args: split: {name}"
-    allowed = "three shares above 0 for training, validation and test that sum to 1, such as [0.8, 0.1, 0.1]"
-    if not isinstance(value, (list, tuple)) or len(value) != 3 or not all(map(is_number, value)):
+    allowed = (
+        "three shares above 0 for training, validation and test that sum to 1, such as "
+        "[0.8, 0.1, 0.1]"
+    )
+    if not isinstance(value, (list, tuple)) or len(value) != 3:
         refuse(key, value, allowed)
-    # NaN compares false.
+    if not all(map(is_number, value)):
+        refuse(key, value, allowed)
+    # "not" around both: NaN compares false
     if not (min(value) > 0 and abs(sum(value) - 1) < 1e-6):
         refuse(key, value, f"{allowed} (these sum to {sum(value):g})")
 
@@ -122,37 +132,35 @@ def check_valid_metric(config: ConfigLike) -> None:
     """
     allowed = _measured(config)
     name, view = without_view(str(config["valid_metric"]).lower())
+    key = "valid_metric"
+    listed = f"one of metrics: {', '.join(allowed)}"
     if view and not has_views(config):
         needed = f"[{view}] needs {WARM} beside {COLD_START} in eval_args: split"
-        refuse(
-            "valid_metric",
-            config["valid_metric"],
-            f"one of metrics: {', '.join(allowed)}; {needed}",
-        )
-    if name in {measured.lower() for measured in allowed}:
+        refuse(key, config[key], f"{listed}; {needed}")
+
+    # RecBole ignores the case of metrics
+    measured = {one.lower() for one in allowed}
+    if name in measured:
         return
 
+    # a measured metric with another cut-off
     metric, at, _ = name.partition("@")
-    if (
-        at
-        and "[" not in name
-        and metric.lower() in {measured.partition("@")[0].lower() for measured in allowed}
-    ):
-        refuse(
-            "valid_metric", config["valid_metric"], f"a cut-off of topk, which is {config['topk']}"
-        )
+    measured_metrics = {one.partition("@")[0] for one in measured}
+    if at and "[" not in name and metric in measured_metrics:
+        refuse(key, config[key], f"a cut-off of topk, which is {config['topk']}")
+
     also = f", each also with [{'] or ['.join(VIEWS)}]" if has_views(config) else ""
-    refuse("valid_metric", config["valid_metric"], f"one of metrics: {', '.join(allowed)}{also}")
+    refuse(key, config[key], f"{listed}{also}")
 
 
 def has_views(config: ConfigLike) -> bool:
-    """Tell a mixed evaluation, with results of cold and of warm interactions beside those of all."""
+    """Tell a mixed evaluation, with results of cold and of warm interactions as well."""
     cold_start = cold_start_config(config)
     return cold_start is not None and cold_start.warm is not None
 
 
 def has_validation(config: ConfigLike) -> bool:
-    """Tell training with validation: there is a validation part, and epochs with an evaluation after them."""
+    """Tell training with validation: a validation part, and epochs with an evaluation."""
     if min(config["eval_step"], config["epochs"]) <= 0:
         return False
     if config["benchmark_filename"] is not None:
@@ -166,13 +174,15 @@ def has_validation(config: ConfigLike) -> bool:
 
 
 def following_valid_metric(config: ConfigLike, sources: Sequence[Mapping[str, Any]]) -> str | None:
-    """Choose a validation metric if the configured one is not measured and the user has not asked for it.
+    """Choose a validation metric in the place of a default that is not measured.
 
-    The user has asked for it in the same source of keys as ``metrics`` and ``topk``, or in one that overrides theirs.
+    The user has asked for it in the same source of keys as ``metrics`` and ``topk``, or in one that
+    overrides theirs.
 
     Args:
         config: RecBole's ``Config``.
-        sources: The user's keys by source, such as command line and files; the first overrides the others.
+        sources: The user's keys by source, such as command line and files; the first overrides the
+            others.
 
     Returns:
         The measured metric nearest to the configured one; None where nothing has to be chosen.
@@ -203,12 +213,20 @@ def _source(key: str, sources: Sequence[Mapping[str, Any]]) -> int:
 
 def _measured(config: ConfigLike) -> list[str]:
     """Metrics of an evaluation, with their cut-offs."""
-    metrics = [config["metrics"]] if isinstance(config["metrics"], str) else config["metrics"]
-    cutoffs = config["topk"] if isinstance(config["topk"], (list, tuple)) else [config["topk"]]
+    # RecBole takes a single metric or cut-off for a list of one
+    metrics = config["metrics"]
+    if isinstance(metrics, str):
+        metrics = [metrics]
+    cutoffs = config["topk"]
+    if not isinstance(cutoffs, (list, tuple)):
+        cutoffs = [cutoffs]
+
     names: list[str] = []
     for metric in metrics:
-        is_value = metric.lower() in VALUE_METRICS
-        names += [metric] if is_value else [f"{metric}@{k}" for k in cutoffs]
+        if metric.lower() in VALUE_METRICS:
+            names.append(metric)
+        else:
+            names += [f"{metric}@{k}" for k in cutoffs]
     return names
 
 
@@ -221,9 +239,8 @@ def evaluation_config(config: ConfigLike) -> EvaluationConfig:
     cold_start = cold_start_config(config)
     # the negatives before the candidates: the first wrong key is the one in the message
     train_neg_candidates = read_key(config, "train_neg_candidates")
-    candidates: Literal["split", "all"] = read_key(config, "eval_candidates") or (
-        "split" if cold_start else "all"
-    )
+    by_split: Literal["split", "all"] = "split" if cold_start else "all"
+    candidates: Literal["split", "all"] = read_key(config, "eval_candidates") or by_split
 
     return EvaluationConfig(
         cold_start=cold_start,
@@ -261,11 +278,9 @@ def named_field(config: ConfigLike, key: str, metric: str) -> str:
         ConfigError: The key is not set.
     """
     name: str | None = read_key(config, key)
-    return (
-        name
-        if name is not None
-        else refuse(key, None, f"the name of an item field, which {metric} needs")
-    )
+    if name is None:
+        refuse(key, None, f"the name of an item field, which {metric} needs")
+    return name
 
 
 def calibration_alpha(config: ConfigLike) -> float:

@@ -40,23 +40,22 @@ def check_scaled_fields(
         tables: All modalities of each side.
 
     Raises:
-        ConfigError: A name is not a field of numbers, or of vectors, of the side or, for a key without prefix, of any.
+        ConfigError: A name is not a field of numbers, or of vectors, of the side or, for a key
+            without prefix, of any.
     """
     for name, (kind, field_type) in _SCALED.items():
         fields = {side: _fields_of_kind(own, kind) for side, own in tables.items()}
         fields_of_both = list(chain.from_iterable(fields.values()))
         for side, encoder in encoders.items():
+            # a key without prefix may name the fields of both sides
             own_key = has_key(config, side, name)
+            key = f"{side}_{name}" if own_key else name
             allowed = fields[side] if own_key else fields_of_both
+            listed = ", ".join(allowed) or "none in these data"
             for field, _ in getattr(encoder, name).fields:
                 if field not in allowed:
-                    key = f"{side}_{name}" if own_key else name
-                    listed = ", ".join(allowed) or "none in these data"
-                    refuse(
-                        key,
-                        field,
-                        f"a field of type {field_type}: {listed}{nearest(field, allowed)}",
-                    )
+                    hint = nearest(field, allowed)
+                    refuse(key, field, f"a field of type {field_type}: {listed}{hint}")
 
 
 def _fields_of_kind(tables: Mapping[str, ModalityTable], kind: str) -> list[str]:
@@ -66,7 +65,11 @@ def _fields_of_kind(tables: Mapping[str, ModalityTable], kind: str) -> list[str]
 
 
 def settle_modalities(
-    config: FullConfig, side: Side, names: tuple[str, ...], n_evaluated: int, n_new: int
+    config: FullConfig,
+    side: Side,
+    names: tuple[str, ...],
+    n_evaluated: int,
+    n_new: int,
 ) -> str | None:
     """Replace ``by_split`` in a configuration by its meaning for a split.
 
@@ -87,6 +90,7 @@ def settle_modalities(
     if config[key] != BY_SPLIT:
         return None
 
+    # without interactions in training, there is nothing to encode a new entity by
     is_new = n_new > 0 and n_new >= NEW_SHARE * n_evaluated
     config[own] = "auto" if is_new or INTERACTIONS not in names else [INTERACTIONS]
     chosen = "auto" if config[own] == "auto" else f"[{INTERACTIONS}]"

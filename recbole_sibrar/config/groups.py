@@ -31,22 +31,23 @@ class GroupRequest:
     """Division of the users or the items into groups."""
 
     field: str
-    """A field of the ``.user`` or ``.item`` file, :data:`POPULARITY`, or ``interactions`` by availability."""
+    """A field of the ``.user`` or ``.item`` file, :data:`POPULARITY`, or ``interactions`` by
+    availability."""
     side: Side | None
     """The divided side; None, by availability, for the one with the field."""
     by: Literal["value", "available"] = "value"
     """``value``: each value is a group; ``available``: two groups, with a value and without."""
     bins: int | tuple[float, ...] | None = None
-    """Number of groups of numbers with equally many members each, or the smallest number of each group but the first;
-    None for each category, or :data:`DEFAULT_BINS` groups of numbers."""
+    """Number of groups of numbers with equally many members each, or the smallest number of each
+    group but the first; None for each category, or :data:`DEFAULT_BINS` groups of numbers."""
 
 
 def group_requests(value: object) -> tuple[GroupRequest, ...]:
     """Read the key.
 
     Args:
-        value: Fields -> ``user``, ``item``, ``available``, or a dictionary with ``side``, ``by`` and ``bins``; or the
-            same as text.
+        value: Fields -> ``user``, ``item``, ``available``, or a dictionary with ``side``, ``by``
+            and ``bins``; or the same as text.
 
     Raises:
         ConfigError: It has another form.
@@ -81,19 +82,19 @@ def _request(field: str, form: object) -> GroupRequest:
         _refuse(field, form, f"user, item, available, or a dictionary with {', '.join(_INSIDE)}")
     for key in form:
         if key not in _INSIDE:
-            _refuse(field, key, f"{', '.join(_INSIDE)}{nearest(str(key), _INSIDE)}")
+            hint = nearest(str(key), _INSIDE)
+            _refuse(field, key, f"{', '.join(_INSIDE)}{hint}")
 
     side = form.get("side")
     by = form.get("by", "value")
     if by not in ("value", "available"):
-        _refuse(f"{field}: by", by, f"value or available{nearest(str(by), ('value', 'available'))}")
+        hint = nearest(str(by), ("value", "available"))
+        _refuse(f"{field}: by", by, f"value or available{hint}")
+    # by availability, the side is the one with the field
     may_be_missing = by == "available"
     if side not in SIDES and not (side is None and may_be_missing):
-        _refuse(
-            field,
-            side,
-            f"user, item or available{nearest(str(side), (*SIDES, 'available'))}; {_ALLOWED}",
-        )
+        hint = nearest(str(side), (*SIDES, "available"))
+        _refuse(field, side, f"user, item or available{hint}; {_ALLOWED}")
 
     request = GroupRequest(field, side, by, _bins(field, form.get("bins")))
     _check_special(request)
@@ -122,17 +123,19 @@ def _bins(field: str, value: object) -> int | tuple[float, ...] | None:
         return value
 
     numbers = value if isinstance(value, (list, tuple)) else []
-    if not numbers or not all(map(_is_finite, numbers)) or list(numbers) != sorted(set(numbers)):
-        _refuse(
-            f"{field}: bins",
-            value,
-            "a number of groups from 2, or ascending numbers such as [18, 35, 50]",
-        )
+    # finite first: NaN has no place in an order
+    are_finite = bool(numbers) and all(map(_is_finite, numbers))
+    if not are_finite or list(numbers) != sorted(set(numbers)):
+        allowed = "a number of groups from 2, or ascending numbers such as [18, 35, 50]"
+        _refuse(f"{field}: bins", value, allowed)
     return tuple(float(number) for number in numbers)
 
 
 def _is_finite(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    # bool is a subclass of int
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return math.isfinite(value)
 
 
 def _refuse(path: str, value: object, allowed: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Table of the configuration keys: each stands here once, with everything the plugin has to know about it.
+"""Table of the configuration keys: each stands here once, with everything to know about it.
 
 The defaults stand with a comment in ``properties/``; tests hold both, and the guide, together.
 """
@@ -19,7 +19,8 @@ Reader = Callable[[str, Any], object]
 """Reads the value of a key, and refuses a wrong one."""
 
 Effect = Literal["data", "model", "none"]
-"""``data``: batches and results depend on the key; ``model``: results do, but no batch; ``none``: no result does."""
+"""``data``: batches and results depend on the key; ``model``: results do, but no batch; ``none``:
+no result does."""
 
 _SAMPLING = ("SiBraR", "MuBraR")
 _NETWORKS = tuple(model for model in MODELS if model != "VBPR")
@@ -40,8 +41,8 @@ class Key:
     read: Reader | None = None
     """Reader of its value; None for a value that depends on other keys or is not checked."""
     file: Literal["model", "overall", "recbole", "derived", "none"] = "recbole"
-    """File of its default: ``properties/model/<Model>.yaml``, ``properties/overall.yaml``, or one of RecBole's. RecBole
-    itself sets a ``derived`` key."""
+    """File of its default: ``properties/model/<Model>.yaml``, ``properties/overall.yaml``, or one
+    of RecBole's. RecBole itself sets a ``derived`` key."""
     models: tuple[str, ...] = MODELS
     """Our models that read it."""
     by_side: bool = False
@@ -60,8 +61,9 @@ class Key:
     @property
     def spellings(self) -> tuple[str, ...]:
         """The key without prefix, and with the prefix of each side if it may have one."""
-        prefixes = ("", *(f"{side}_" for side in SIDES)) if self.by_side else ("",)
-        return tuple(f"{prefix}{self.name}" for prefix in prefixes)
+        if not self.by_side:
+            return (self.name,)
+        return (self.name, *(f"{side}_{self.name}" for side in SIDES))
 
 
 def _encoder(name: str, read: Reader, models: tuple[str, ...] = MODELS) -> Key:
@@ -75,7 +77,10 @@ def _model(name: str, read: Reader | None, *models: str) -> Key:
 
 
 def _general(
-    name: str, read: Reader | None, effect: Effect = "data", path: Literal["", "start", "run"] = ""
+    name: str,
+    read: Reader | None,
+    effect: Effect = "data",
+    path: Literal["", "start", "run"] = "",
 ) -> Key:
     """Key of ours for every model."""
     return Key(name, read, file="overall", effect=effect, path=path)
@@ -118,7 +123,8 @@ KEYS: tuple[Key, ...] = (
     _encoder("temperature", values.positive_value, _CONTRASTING),
     # our models
     _model("embedding_size", values.size_value),
-    _model("loss_type", None),  # each model has losses of its own
+    # each model has losses of its own
+    _model("loss_type", None),
     _model("negatives", values.word_or_default("per_positive", "shared", "all"), *_SAMPLING),
     _model("targets", values.word_or_default("positive", "history"), *_SAMPLING),
     _model("new_item_share", values.number_or_default(0.0, values.probability_value), *_SAMPLING),
@@ -291,11 +297,17 @@ def read_key(config: values.ConfigLike, name: str) -> Any:
 ENCODER_READERS = {key.name: key.read for key in KEYS if key.by_side and key.read is not None}
 """Name of each key of an encoder -> its reader."""
 
-RECBOLE_READERS = {
-    key.name: key.read
-    for key in KEYS
-    if key.read is not None and key.file not in ("model", "overall")
-}
+
+def _recbole_readers() -> dict[str, Reader]:
+    readers: dict[str, Reader] = {}
+    for key in KEYS:
+        # the files of the plugin: "model" and "overall"
+        if key.read is not None and key.file not in ("model", "overall"):
+            readers[key.name] = key.read
+    return readers
+
+
+RECBOLE_READERS = _recbole_readers()
 """Name of RecBole's keys -> reader of the checked value."""
 
 MODEL_KEYS = keys_where(
@@ -316,7 +328,8 @@ PROLONGING = keys_where(lambda key: key.prolongs)
 """Keys open to change in a resumed run."""
 
 START_PATHS = keys_where(lambda key: key.path == "start")
-"""Keys with paths relative to the folder where the command starts; a run may work in a folder of its own."""
+"""Keys with paths relative to the folder where the command starts; a run may work in a folder of
+its own."""
 
 NOT_RECORDED = keys_where(lambda key: not key.recorded)
 """Keys left out of the record of a run."""

@@ -1,7 +1,8 @@
 """Checks of single values of RecBole's own keys.
 
-RecBole takes most values as they come and fails at the first computation with them, often after the data were read.
-Only values with which RecBole fails are refused here; it keeps any other value, of whatever type.
+RecBole takes most values as they come and fails at the first computation with them, often after the
+data were read. Only values with which RecBole fails are refused here; it keeps any other value, of
+whatever type.
 """
 
 from __future__ import annotations
@@ -90,6 +91,7 @@ def check_columns(key: str, value: object) -> None:
     if not isinstance(value, Mapping):
         refuse(key, value, "a dictionary")
 
+    # RecBole makes a set of the names: of a text, the set of its letters
     for suffix, names in value.items():
         if names != "*" and not isinstance(names, (list, tuple, set)):
             refuse(f"{key}: {suffix}", names, f"a list of fields such as [{names}]")
@@ -98,15 +100,17 @@ def check_columns(key: str, value: object) -> None:
 def check_cutoffs(key: str, value: object) -> None:
     """Check one or several cut-offs."""
     cutoffs = value if isinstance(value, list) else [value]
-    are_sizes = all(isinstance(k, int) and not isinstance(k, bool) and k > 0 for k in cutoffs)
-    if not cutoffs or not are_sizes:
-        refuse(key, value, "a positive integer such as 10, or a list of them such as [5, 10]")
+    for k in cutoffs or [None]:
+        if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+            allowed = "a positive integer such as 10, or a list of them such as [5, 10]"
+            refuse(key, value, allowed)
 
 
 def check_encoding(key: str, value: object) -> None:
     """Check the name of an encoding."""
     try:
-        codecs.lookup(value)  # type: ignore[arg-type]  # a value of another type is refused below
+        # a value of another type is refused below
+        codecs.lookup(value)  # type: ignore[arg-type]
     except (LookupError, TypeError, ValueError):
         refuse(key, value, "the name of an encoding such as utf-8 or latin-1")
 
@@ -121,6 +125,7 @@ def check_interval(key: str, value: object) -> None:
 def _is_ascending(interval: str) -> bool:
     ends = interval.strip()[1:-1].split(",")
     try:
+        # float reads "inf" as well
         left, right = map(float, ends)
     except ValueError:
         return False
@@ -129,6 +134,7 @@ def _is_ascending(interval: str) -> bool:
 
 def check_weights_and_biases(key: str, value: object) -> None:
     """Check that the package is installed where the key asks for it."""
+    # find_spec fails for a module that was put into sys.modules by hand
     if value and "wandb" not in sys.modules and find_spec("wandb") is None:
         refuse(key, value, "False where the package wandb is not installed: pip install wandb")
 

@@ -27,13 +27,12 @@ def check_dataset_name(value: object) -> None:
     """
     if not isinstance(value, str) or not value.strip():
         refuse("dataset", value, "the name of a data set")
+
+    # Windows divides paths by either character
     parent, _, name = value.replace("\\", "/").rstrip("/").rpartition("/")
     if name != value:
-        refuse(
-            "dataset",
-            value,
-            f"a name; write data_path={parent or '/'} and dataset={name or 'NAME'}",
-        )
+        allowed = f"a name; write data_path={parent or '/'} and dataset={name or 'NAME'}"
+        refuse("dataset", value, allowed)
 
 
 def check_values(config: ConfigLike, given: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
@@ -62,33 +61,30 @@ def check_values(config: ConfigLike, given: Mapping[str, Any], metrics: Mapping[
 def _check_metrics(value: object, known: Mapping[str, Any]) -> None:
     key = "metrics"
     names = [value] if isinstance(value, str) else value
-    if (
-        not isinstance(names, (list, tuple))
-        or not names
-        or not all(isinstance(name, str) for name in names)
-    ):
-        refuse(key, value, "a list of metrics such as [Recall, NDCG]")
+    example = "a list of metrics such as [Recall, NDCG]"
+    if not isinstance(names, (list, tuple)) or not names:
+        refuse(key, value, example)
+    if not all(isinstance(name, str) for name in names):
+        refuse(key, value, example)
+
+    # RecBole's table has the names in small letters, a hint those of the classes
+    classes = [getattr(metric, "__name__", lower) for lower, metric in known.items()]
     for name in names:
         if name.lower() not in known:
-            hint = nearest(
-                name, (getattr(metric, "__name__", lower) for lower, metric in known.items())
-            )
-            refuse(
-                key,
-                value,
-                f"a list of metrics of which each is known; There is no metric named '{name}'{hint}",
-            )
+            unknown = f"There is no metric named '{name}'{nearest(name, classes)}"
+            refuse(key, value, f"a list of metrics of which each is known; {unknown}")
 
 
 def _check_negative_sampling(value: object) -> None:
     key = "train_neg_sample_args"
     if not isinstance(value, Mapping):
         return
+
     number = value.get("sample_num", 1)
-    if number not in (None, "none") and (
-        isinstance(number, bool) or not isinstance(number, int) or number < 1
-    ):
+    is_size = isinstance(number, int) and not isinstance(number, bool) and number >= 1
+    if number not in (None, "none") and not is_size:
         refuse(f"{key}: sample_num", number, "a positive integer")
+
     alpha = value.get("alpha", 1.0)
     if alpha not in (None, "none"):
         check_number(f"{key}: alpha", alpha)
@@ -98,48 +94,40 @@ def _check_evaluation(value: object, divided: bool) -> None:
     """Check ``eval_args``, of which files that are divided already need the mode only."""
     key = "eval_args"
     if not isinstance(value, Mapping):
-        refuse(
-            key,
-            value,
-            "a dictionary such as {split: {RS: [0.8, 0.1, 0.1]}, order: RO, group_by: user, mode: full}",
-        )
+        example = "{split: {RS: [0.8, 0.1, 0.1]}, order: RO, group_by: user, mode: full}"
+        refuse(key, value, f"a dictionary such as {example}")
 
+    # one mode, or one for each of validation and test
     modes = value.get("mode", "full")
     for mode in modes.values() if isinstance(modes, Mapping) else [modes]:
         if not isinstance(mode, str) or not _MODE.fullmatch(mode):
-            refuse(
-                f"{key}: mode",
-                mode,
-                "full, labeled, or a number of candidates such as uni100 or pop100",
-            )
+            allowed = "full, labeled, or a number of candidates such as uni100 or pop100"
+            refuse(f"{key}: mode", mode, allowed)
 
+    # the keys below have no effect on parts that are files
     if divided:
         return
 
     order = value.get("order", "RO")
     if order not in _ORDERS:
-        refuse(f"{key}: order", order, f"one of {', '.join(_ORDERS)}{nearest(str(order), _ORDERS)}")
+        hint = nearest(str(order), _ORDERS)
+        refuse(f"{key}: order", order, f"one of {', '.join(_ORDERS)}{hint}")
     if "split" in value:
         _split(f"{key}: split", value["split"])
 
 
 def _split(key: str, value: object) -> None:
+    # read as a whole by cold_start_config
     if isinstance(value, Mapping) and {COLD_START, WARM} & set(value):
-        return  # read as a whole by cold_start_config
+        return
     if not isinstance(value, Mapping) or len(value) != 1:
         refuse(key, value, "one way to split, such as {RS: [0.8, 0.1, 0.1]}")
     (way, shares), *_ = value.items()
     if way not in _SPLITS:
         refuse(key, way, f"one of {', '.join(_SPLITS)}{nearest(str(way), _SPLITS)}")
     if way == "LS" and shares not in _LEAVE_OUT:
-        refuse(
-            f"{key}: LS",
-            shares,
-            f"one of {', '.join(_LEAVE_OUT)}{nearest(str(shares), _LEAVE_OUT)}",
-        )
+        hint = nearest(str(shares), _LEAVE_OUT)
+        refuse(f"{key}: LS", shares, f"one of {', '.join(_LEAVE_OUT)}{hint}")
     if way in ("RS", "TS") and not are_shares(shares):
-        refuse(
-            f"{key}: {way}",
-            shares,
-            "three shares of training, validation and test, such as [0.8, 0.1, 0.1]",
-        )
+        allowed = "three shares of training, validation and test, such as [0.8, 0.1, 0.1]"
+        refuse(f"{key}: {way}", shares, allowed)

@@ -18,12 +18,13 @@ INTERVALS = (
 
 
 def has_brackets(value: object) -> TypeGuard[str]:
-    """Tell a list or dictionary written as text, such as ``[a, b]`` or ``{a: 1}``, from other values."""
+    """Tell a list or dictionary written as text, such as ``[a, b]`` or ``{a: 1}``."""
     return isinstance(value, str) and value.strip()[:1] in ("[", "{")
 
 
 def is_plain(value: object) -> bool:
     """Tell values made of texts, numbers, flags, lists and dictionaries from all others."""
+    # RecBole's eval() may have made functions and types of names such as id and max
     if isinstance(value, (list, tuple)):
         return all(map(is_plain, value))
     if isinstance(value, dict):
@@ -42,9 +43,12 @@ def read_brackets(text: str, loader: Any = yaml.SafeLoader) -> Any:
         The list or dictionary; ``text`` itself where it is neither.
 
     Example:
-        >>> read_brackets("{inter:[user_id,item_id]}"), read_brackets("{rating:3}"), read_brackets("[MRR@10")
-        ({'inter': ['user_id', 'item_id']}, {'rating': 3}, '[MRR@10')
+        >>> read_brackets("{inter:[user_id,item_id]}"), read_brackets("{rating:3}")
+        ({'inter': ['user_id', 'item_id']}, {'rating': 3})
+        >>> read_brackets("[MRR@10")
+        '[MRR@10'
     """
+    # a ValueError: yaml takes 2020-13-40 for a date
     try:
         value = yaml.load(_with_spaces(text), Loader=loader)
     except (yaml.YAMLError, ValueError, TypeError):
@@ -57,7 +61,8 @@ def _with_spaces(text: str) -> str:
     """Put a space after the colon of a key: yaml takes ``order:RO`` for one text."""
     spaced: list[str] = []
     open_brackets: list[str] = []
-    quote, in_key = "", False
+    quote = ""
+    in_key = False  # only the first colon after "{" or "," of a dictionary ends a key
 
     for character in text:
         spaced.append(character)

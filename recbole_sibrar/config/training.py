@@ -15,9 +15,11 @@ class TrainingConfig:
     """Saved states and time limit of a run."""
 
     checkpoint_every: int | None
-    """Epochs from one saved state to the next; None saves one only when the run is asked to stop."""
+    """Epochs from one saved state to the next; None saves one only when the run is asked to
+    stop."""
     max_hours: float | None
-    """Hours from the start of the process until the run saves its state and ends; None for no limit."""
+    """Hours from the start of the process until the run saves its state and ends; None for no
+    limit."""
 
 
 def training_config(config: ConfigLike) -> TrainingConfig:
@@ -33,7 +35,9 @@ def training_config(config: ConfigLike) -> TrainingConfig:
 
 
 def differences(
-    earlier: Mapping[str, Any], now: Mapping[str, Any], ignored: Iterable[str] = WITHOUT_EFFECT
+    earlier: Mapping[str, Any],
+    now: Mapping[str, Any],
+    ignored: Iterable[str] = WITHOUT_EFFECT,
 ) -> dict[str, tuple[Any, Any]]:
     """Compare the keys that two configurations both have.
 
@@ -49,5 +53,9 @@ def differences(
         >>> differences({"seed": 1, "epochs": 5}, {"seed": 2, "epochs": 5})
         {'seed': (1, 2)}
     """
-    keys = sorted((earlier.keys() & now.keys()).difference(ignored))
-    return {key: (earlier[key], now[key]) for key in keys if str(earlier[key]) != str(now[key])}
+    found: dict[str, tuple[Any, Any]] = {}
+    for key in sorted((earlier.keys() & now.keys()).difference(ignored)):
+        values = (earlier[key], now[key])
+        if str(values[0]) != str(values[1]):
+            found[key] = values
+    return found

@@ -1,4 +1,4 @@
-"""Names of keys without a reader: misspelt ones, those of other models, and those of older releases of RecBole."""
+"""Names of keys without a reader: misspelt, of other models, or of older releases of RecBole."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from recbole_sibrar.config.keys import MODEL_KEYS, own_keys
 from recbole_sibrar.errors import ConfigError, nearest
 
 MISSPELT = 0.85
-"""Similarity above which an unknown key counts as a misspelt one: one wrong letter in ten, or two swapped ones."""
+"""Similarity above which an unknown key counts as a misspelt one: one wrong letter in ten, or two
+swapped ones."""
+
+_SAMPLING = "train_neg_sample_args: {distribution: uniform, sample_num: 1}"
 
 RENAMED = {
-    "neg_sampling": "train_neg_sample_args: {distribution: uniform, sample_num: 1}",
-    "training_neg_sample_num": "train_neg_sample_args: {distribution: uniform, sample_num: 1}",
-    "training_neg_sample_distribution": "train_neg_sample_args: {distribution: uniform, sample_num: 1}",
+    "neg_sampling": _SAMPLING,
+    "training_neg_sample_num": _SAMPLING,
+    "training_neg_sample_distribution": _SAMPLING,
     "eval_setting": "eval_args: {order: RO, split: {RS: [0.8, 0.1, 0.1]}, mode: full}",
     "split_ratio": "eval_args: {split: {RS: [0.8, 0.1, 0.1]}}",
     "leave_one_num": "eval_args: {split: {LS: valid_and_test}}",
@@ -64,10 +67,10 @@ def check_keys(
         if key in read:
             continue
 
+        # before the search for misspelt keys: keys of two models can be alike
         if key in of_models:
-            warnings[key] = (
-                f"the key '{key}' has no effect: {model} does not read it, other models do"
-            )
+            reason = f"{model} does not read it, other models do"
+            warnings[key] = f"the key '{key}' has no effect: {reason}"
             continue
 
         misspelt = nearest(key, ours, MISSPELT)

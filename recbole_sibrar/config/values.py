@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -58,7 +58,8 @@ ACTIVATIONS = ("relu", "leakyrelu", "selu", "tanh", "sigmoid", "none")
 """Activations by RecBole's names."""
 
 BY_SPLIT = "by_split"
-"""Value of ``user_modalities``: ``[interactions]`` if the evaluated users have some in training, else ``auto``."""
+"""Value of ``user_modalities``: ``[interactions]`` if the evaluated users have some in training,
+else ``auto``."""
 
 
 def is_given(config: ConfigLike, key: str) -> bool:
@@ -67,7 +68,8 @@ def is_given(config: ConfigLike, key: str) -> bool:
 
 
 def as_list(value: object) -> Any:
-    """Convert a list of the command line, which RecBole leaves a text (``[a, b]``); return other values as they are."""
+    """Convert a tuple, or a list written as text; return other values as they are."""
+    # RecBole leaves lists of the command line a text: [a, b]
     if has_brackets(value):
         return read_brackets(value)
     return list(value) if isinstance(value, tuple) else value
@@ -79,21 +81,24 @@ def names_value(key: str, value: object) -> tuple[str, ...]:
     if isinstance(value, str) and value:
         value = [name.strip() for name in value.split(",")]
 
-    if (
-        not isinstance(value, list)
-        or not value
-        or not all(isinstance(name, str) and name for name in value)
-    ):
+    if not isinstance(value, list) or not value or not _are_names(value):
         refuse(key, value, "a list of modality names such as [interactions, class]")
 
-    twice = [name for name in value if value.count(name) > 1]
-    if twice:
-        refuse(key, value, f"each modality once, '{twice[0]}' occurs {value.count(twice[0])} times")
+    for name in value:
+        n_times = value.count(name)
+        if n_times > 1:
+            refuse(key, value, f"each modality once, '{name}' occurs {n_times} times")
     return tuple(value)
 
 
+def _are_names(values: Iterable[object]) -> bool:
+    """Tell texts of at least one character."""
+    return all(isinstance(value, str) and value for value in values)
+
+
 def modalities_value(key: str, value: object) -> tuple[str, ...] | None:
-    """Read a list of modality names; None for ``auto``, and interactions for ``by_split`` without a split."""
+    """Read a list of modality names; None for ``auto``."""
+    # settle_modalities has replaced the word, unless there is no split
     if value == BY_SPLIT:
         return (INTERACTIONS,)
     return None if value == "auto" else names_value(key, value)
@@ -106,6 +111,7 @@ def optional_names_value(key: str, value: object) -> tuple[str, ...] | None:
 
 def optional_name_value(key: str, value: object) -> str | None:
     """Read an optional name."""
+    # "None" on the command line stays a text
     if value in (None, "None"):
         return None
     return value if isinstance(value, str) else refuse(key, value, "the name of a modality")
@@ -113,6 +119,7 @@ def optional_name_value(key: str, value: object) -> str | None:
 
 def size_value(key: str, value: object) -> int:
     """Read a positive integer."""
+    # bool is a subclass of int, here and below
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         refuse(key, value, "a positive integer")
     return value
@@ -133,6 +140,7 @@ def flag_value(key: str, value: object) -> bool:
 
 def number_value(key: str, value: object, allowed: str, holds: Callable[[float], bool]) -> float:
     """Read a number for which ``holds``; ``allowed`` describes it in words."""
+    # the comparisons of "holds" are all false for NaN
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not holds(value):
         refuse(key, value, allowed)
     return float(value)
@@ -175,7 +183,7 @@ def interval_value(key: str, value: object) -> int | None:
 
 
 def batch_norm_value(key: str, value: object) -> str | int:
-    """Read ``none``, ``last``, ``hidden`` for all layers but the last, or n for every n-th layer."""
+    """Read ``none``, ``last``, ``hidden`` (all layers but the last), or n for every n-th layer."""
     if value is None:
         return "none"
     if value in ("none", "last", "hidden"):
@@ -186,7 +194,7 @@ def batch_norm_value(key: str, value: object) -> str | int:
 
 
 def word_or_default(*options: str) -> Callable[[str, Any], str]:
-    """Make a reader of one of several words, the first of which stands for a key that is not set."""
+    """Make a reader of one of several words; the first stands for a key that is not set."""
     read = choice_value(*options)
     return lambda key, value: read(key, options[0] if value is None else value)
 
@@ -202,9 +210,11 @@ def choice_value(*options: str) -> Callable[[str, Any], str]:
     """Make a reader of one of several words; None is ``none`` where that is one of them."""
 
     def read(key: str, value: object) -> str:
+        # yaml reads ~ and an empty value as None
         value = "none" if value is None and "none" in options else value
         if value not in options:
-            refuse(key, value, f"one of {', '.join(options)}{nearest(str(value), options)}")
+            hint = nearest(str(value), options)
+            refuse(key, value, f"one of {', '.join(options)}{hint}")
         return str(value)
 
     return read
@@ -221,17 +231,15 @@ def unless_empty(read: Callable[[str, Any], Value]) -> Callable[[str, Any], Valu
 
 
 def path_value(*suffixes: str) -> Callable[[str, Any], Path | None]:
-    """Make a reader of the optional path of a file with one of some suffixes, or without suffixes of a folder."""
+    """Make a reader of the optional path of a file with a suffix; without suffixes of a folder."""
     kinds = f"a file that ends in {', '.join(suffixes)}" if suffixes else "a folder"
 
     def read(key: str, value: object) -> Path | None:
         if value is None:
             return None
-        if (
-            not isinstance(value, str)
-            or not value
-            or (suffixes and Path(value).suffix not in suffixes)
-        ):
+        if not isinstance(value, str) or not value:
+            refuse(key, value, f"the path of {kinds}")
+        if suffixes and Path(value).suffix not in suffixes:
             refuse(key, value, f"the path of {kinds}")
         return Path(value)
 
@@ -258,7 +266,7 @@ class ByField:
 
 
 def by_field_value(default: str, *options: str) -> Callable[[str, Any], ByField]:
-    """Make a reader of one of several words for all fields, or of a mapping from fields to such words.
+    """Make a reader of a word for all fields, or of a mapping from fields to words.
 
     Args:
         default: Word for fields without one in the mapping.
@@ -271,10 +279,13 @@ def by_field_value(default: str, *options: str) -> Callable[[str, Any], ByField]
         if not isinstance(value, dict):
             return ByField(read_word(key, value))
 
-        if not all(isinstance(name, str) and name for name in value):
+        if not _are_names(value):
             refuse(key, value, f"names of fields, each with one of {', '.join(options)}")
-        words = tuple((name, read_word(f"{key}: {name}", word)) for name, word in value.items())
-        return ByField(default, words)
+
+        words = []
+        for name, word in value.items():
+            words.append((name, read_word(f"{key}: {name}", word)))
+        return ByField(default, tuple(words))
 
     return read
 
@@ -299,24 +310,32 @@ class WeightByField:
 
 
 def weight_by_field_value(key: str, value: object) -> WeightByField:
-    """Read one weight for all fields, or a mapping from fields to weights; other fields then have the weight 1."""
+    """Read one weight for all fields, or a mapping from fields to weights; the others have 1."""
     value = as_mapping(value)
     if not isinstance(value, dict):
         return WeightByField(weight_value(key, value))
-    return WeightByField(
-        fields={str(name): weight_value(f"{key}: {name}", weight) for name, weight in value.items()}
-    )
+    return WeightByField(fields=_numbers_by_field(key, value, weight_value))
 
 
 def rate_by_field_value(key: str, value: object) -> WeightByField:
-    """Read one share of at least 0 and below 1 for all fields, or a mapping from fields to shares; others have 0."""
+    """Read a share from 0 to below 1 for all fields, or a mapping to shares; the others have 0."""
     value = as_mapping(value)
     if not isinstance(value, dict):
         return WeightByField(probability_value(key, value or 0.0))
-    rates = {str(name): probability_value(f"{key}: {name}", rate) for name, rate in value.items()}
-    return WeightByField(0.0, rates)
+    return WeightByField(0.0, _numbers_by_field(key, value, probability_value))
+
+
+def _numbers_by_field(
+    key: str, value: Mapping[Any, Any], read: Callable[[str, Any], float]
+) -> dict[str, float]:
+    """Read a number for each field of a mapping."""
+    numbers: dict[str, float] = {}
+    for name, number in value.items():
+        numbers[str(name)] = read(f"{key}: {name}", number)
+    return numbers
 
 
 def as_mapping(value: object) -> Any:
-    """Convert a mapping of the command line, which RecBole leaves a text (``{a: b}``); return others as they are."""
+    """Convert a mapping written as text; return other values as they are."""
+    # RecBole leaves mappings of the command line a text: {a: b}
     return read_brackets(value) if has_brackets(value) else value

@@ -25,8 +25,9 @@ from recbole_sibrar.protocols import ConfigLike, DatasetLike
 class MultimodalTrainDataLoader(TrainDataLoader):
     """RecBole's training loader with negatives that depend on seed, epoch and batch alone.
 
-    RecBole draws negatives from NumPy's global generator. Every worker process has its own copy of it, so that
-    ``worker: 2`` gives other numbers than ``worker: 0``. Here each batch has its own random stream.
+    RecBole draws negatives from NumPy's global generator. Every worker process has its own copy of
+    it, so that ``worker: 2`` gives other numbers than ``worker: 0``. Here each batch has its own
+    random stream.
     """
 
     epoch = -1
@@ -49,29 +50,38 @@ class MultimodalTrainDataLoader(TrainDataLoader):
         dl_format: InputType,
         neg_sample_args: dict[str, object],
     ) -> None:
-        """Prepare the sampling of negatives; batches hold their ids alone, no other field of them."""
+        """Prepare the sampling of negatives; batches hold their ids alone."""
         super()._set_neg_sample_args(config, dataset, dl_format, neg_sample_args)
-        for name in () if dataset.item_feat is None else dataset.item_feat.columns:
+        if dataset.item_feat is None:
+            return
+
+        # RecBole registers a field of negatives for each field of items
+        for name in dataset.item_feat.columns:
             if name != dataset.iid_field:
-                for properties in (dataset.field2type, dataset.field2source, dataset.field2seqlen):
-                    properties.pop(f"{config['NEG_PREFIX']}{name}", None)
+                field = f"{config['NEG_PREFIX']}{name}"
+                dataset.field2type.pop(field, None)
+                dataset.field2source.pop(field, None)
+                dataset.field2seqlen.pop(field, None)
 
     def __iter__(self) -> Iterator[Interaction]:
         self.epoch += 1
         if self.num_workers and type(self._sampler) is Sampler:
-            known_pairs(self._sampler)  # else each worker gathers them in each epoch
+            # before the workers are forked: else each gathers the pairs in each epoch
+            known_pairs(self._sampler)
         batches: Iterator[Interaction] = super().__iter__()
         return batches
 
     def collate_fn(self, index: Sequence[int]) -> Interaction:
         """Build a batch from the rows ``index`` of the training interactions."""
+        # the first row tells the batches of an epoch apart
         with numpy_stream(self.config["seed"], self.epoch, int(index[0])):
             return super().collate_fn(index)
 
 
 @contextmanager
 def numpy_stream(*key: int) -> Iterator[None]:
-    """Replace the state of NumPy's global generator by a stream of its own within a ``with`` block."""
+    """Give NumPy's global generator a state of its own within a ``with`` block."""
+    # RecBole's samplers draw from the global generator
     state = np.random.get_state()
     np.random.seed(np.random.SeedSequence(key).generate_state(4))
     try:
@@ -81,9 +91,11 @@ def numpy_stream(*key: int) -> Iterator[None]:
 
 
 def collate_full_sort(
-    original: Callable[..., Any], loader: FullSortEvalDataLoader, index: Sequence[int]
+    original: Callable[..., Any],
+    loader: FullSortEvalDataLoader,
+    index: Sequence[int],
 ) -> Any:
-    """Build the batch of RecBole's full-sort loader, number by number, without a tensor for each user and list.
+    """Build the batch of RecBole's full-sort loader without a tensor for each user and list.
 
     Args:
         original: RecBole's method, for the batches of sequential models.
@@ -101,7 +113,7 @@ def collate_full_sort(
 
 
 def _rows_and_items(held: NDArray[Any]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Concatenate the items of several users; returns the row of the user and the item of each pair."""
+    """Concatenate the items of several users; returns the user's row and the item of each pair."""
     sizes = torch.tensor([len(items) for items in held])
     return torch.arange(len(held)).repeat_interleave(sizes), torch.cat(list(held))
 
@@ -109,8 +121,9 @@ def _rows_and_items(held: NDArray[Any]) -> tuple[torch.Tensor, torch.Tensor]:
 class CandidateFullSortDataLoader(FullSortEvalDataLoader):
     """RecBole's full-sort loader for ranking the candidates alone.
 
-    RecBole masks the history by an index from the loader before it ranks. Here the index is a boolean mask of the
-    history and of all items outside the candidates. Any model can be evaluated this way, whatever it scores.
+    RecBole masks the history by an index from the loader before it ranks. Here the index is a
+    boolean mask of the history and of all items outside the candidates. Any model can be evaluated
+    this way, whatever it scores.
     """
 
     candidates: torch.Tensor
@@ -132,8 +145,9 @@ class CandidateFullSortDataLoader(FullSortEvalDataLoader):
     def collate_fn(
         self, index: Sequence[int]
     ) -> tuple[Interaction, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Build RecBole's batch with a mask, bool ``[n_users, n_items]``, in the place of the history's index."""
+        """Build RecBole's batch with a mask in the place of the history's index."""
         interaction, history, positive_users, positive_items = super().collate_fn(index)
+        # [n_users, n_items]: RecBole's scores[history] = -inf takes a mask as well
         excluded = (~self.candidates).repeat(len(interaction), 1)
         if history is not None:
             excluded[history] = True
@@ -142,9 +156,8 @@ class CandidateFullSortDataLoader(FullSortEvalDataLoader):
 
 def items_of(dataset: DatasetLike) -> NDArray[np.bool_]:
     """Find the items with an interaction in a part of a split, bool ``[n_items]``."""
-    return (
-        np.bincount(dataset.inter_feat[dataset.iid_field].numpy(), minlength=dataset.item_num) > 0
-    )
+    items = dataset.inter_feat[dataset.iid_field].numpy()
+    return np.bincount(items, minlength=dataset.item_num) > 0
 
 
 def candidates_of(loader: Any, choice: str) -> NDArray[np.bool_]:
@@ -163,16 +176,18 @@ def candidates_of(loader: Any, choice: str) -> NDArray[np.bool_]:
 
 def draws_negatives(loader: object) -> bool:
     """Tell if a training or evaluation loader of RecBole draws negative items."""
-    if not isinstance(loader, NegSampleDataLoader) or not isinstance(
-        loader._sampler, AbstractSampler
-    ):
+    if not isinstance(loader, NegSampleDataLoader):
+        return False
+    if not isinstance(loader._sampler, AbstractSampler):
         return False
     arguments = loader.neg_sample_args
     return "none" not in (arguments["distribution"], arguments["sample_num"])
 
 
 def restrict_sampling(
-    loader: AbstractDataLoader, pool: NDArray[np.bool_], popularity: NDArray[np.int64]
+    loader: AbstractDataLoader,
+    pool: NDArray[np.bool_],
+    popularity: NDArray[np.int64],
 ) -> None:
     """Restrict the negatives of a loader to a pool of items.
 
@@ -186,7 +201,9 @@ def restrict_sampling(
     """
     if not draws_negatives(loader):
         return
+
     dataset = loader._dataset
     users = np.unique(dataset.inter_feat[dataset.uid_field].numpy())
     tokens = dataset.field2id_token[dataset.uid_field]
-    loader._sampler = PoolSampler(loader._sampler, np.flatnonzero(pool), popularity, users, tokens)
+    items = np.flatnonzero(pool)
+    loader._sampler = PoolSampler(loader._sampler, items, popularity, users, tokens)

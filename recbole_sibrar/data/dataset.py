@@ -45,9 +45,9 @@ from recbole_sibrar.names import ID, INTERACTIONS, RESERVED_NAMES, Side
 class MultimodalDataset(Dataset):
     """A RecBole dataset with a :class:`ModalityTable` for each user and item field.
 
-    Filtering, remapping of ids, missing values, normalisation and splits are RecBole's. Then the values of the user
-    and item fields move into tables indexed by entity id, and a batch holds ids alone: RecBole's own dataset copies
-    every field into every row of every batch.
+    Filtering, remapping of ids, missing values, normalisation and splits are RecBole's. Then the
+    values of the user and item fields move into tables indexed by entity id, and a batch holds ids
+    alone: RecBole's own dataset copies every field into every row of every batch.
 
     Args:
         config: RecBole's ``Config``.
@@ -61,7 +61,8 @@ class MultimodalDataset(Dataset):
     feature_files: dict[str, FeatureFile]
     """The additional files of users or items, by their suffixes."""
     served: dict[str, ServedFields]
-    """``user``, ``item`` or suffix of an additional file -> its fields for code written for RecBole's data set."""
+    """``user``, ``item`` or suffix of an additional file -> its fields for code written for
+    RecBole's data set."""
     negative_pool: Pool = "all"
     """Pool of the negatives of training."""
     evaluated: Mapping[Side, Evaluated] = MappingProxyType({})
@@ -78,40 +79,45 @@ class MultimodalDataset(Dataset):
     def _get_field_from_config(self) -> None:
         super()._get_field_from_config()
         self.feature_files = {}
-        for key, name in (("USER_ID_FIELD", self.uid_field), ("ITEM_ID_FIELD", self.iid_field)):
+        # RecBole allows no name; our models encode users and items
+        id_fields = {"USER_ID_FIELD": self.uid_field, "ITEM_ID_FIELD": self.iid_field}
+        for key, name in id_fields.items():
             if name is None:
                 refuse(key, None, "the name of a field of the interactions")
 
     def _get_load_and_unload_col(
         self, source: FeatureSource | str
     ) -> tuple[set[str] | None, set[str] | None]:
-        """Add columns to a default ``load_col``: those of additional files, and the time for ``rm_dup_inter``."""
+        """Add columns to a default ``load_col``: those of additional files, and a time."""
         load, unload = super()._get_load_and_unload_col(source)
+        if has_own_load_col(self.config):
+            return load, unload
 
-        if not has_own_load_col(self.config):
-            if load == set() and source in (self.config["additional_feat_suffix"] or ()):
-                load = None
-            elif (
-                load
-                and source is FeatureSource.INTERACTION
-                and self.config["rm_dup_inter"] is not None
-            ):
-                load = {*load, self.time_field}
+        # RecBole reads nothing of a file without an entry in load_col
+        additional = self.config["additional_feat_suffix"] or ()
+        if load == set() and source in additional:
+            return None, unload
+
+        # RecBole keeps the first or last of repeated interactions; without a time, as in the file
+        drops_repetitions = self.config["rm_dup_inter"] is not None
+        if load and source is FeatureSource.INTERACTION and drops_repetitions:
+            load = {*load, self.time_field}
         return load, unload
 
     def _load_feat(self, filepath: str, source: FeatureSource | str) -> pd.DataFrame | None:
-        """Read ``.user``, ``.item`` and additional files with checks that name the line; the others are RecBole's."""
-        if source in (
-            FeatureSource.USER,
-            FeatureSource.ITEM,
-            *(self.config["additional_feat_suffix"] or ()),
-        ):
+        """Read files of users and items with checks that name the line, the others as RecBole."""
+        additional = self.config["additional_feat_suffix"] or ()
+        if source in (FeatureSource.USER, FeatureSource.ITEM, *additional):
             return load_feature_frame(self, filepath, source)
         frame: pd.DataFrame | None = super()._load_feat(filepath, source)
         return frame
 
     def _load_user_or_item_feat(
-        self, token: str, dataset_path: str, source: FeatureSource, field_name: str
+        self,
+        token: str,
+        dataset_path: str,
+        source: FeatureSource,
+        field_name: str,
     ) -> pd.DataFrame | None:
         check_feature_file(self, "user" if source is FeatureSource.USER else "item")
         frame: pd.DataFrame | None = super()._load_user_or_item_feat(
@@ -125,14 +131,16 @@ class MultimodalDataset(Dataset):
         super()._set_alias(alias_name, [*default_value, *own])
 
     def fields(self, ftype: Any = None, source: Any = None) -> list[str]:
-        """List names of fields, those of additional files included; RecBole would not number or normalise these.
+        """List names of fields, those of additional files included.
 
         Args:
             ftype: Types of the fields; None for all.
             source: Files of the fields; None for all.
         """
-        sources = [*FeatureSource, *self.feature_files] if source is None else source
-        names: list[str] = super().fields(ftype, sources)
+        # RecBole numbers and normalises the fields of this list, without additional files
+        if source is None:
+            source = [*FeatureSource, *self.feature_files]
+        names: list[str] = super().fields(ftype, source)
         return names
 
     def _load_additional_feat(self, token: str, dataset_path: str) -> None:
@@ -141,7 +149,8 @@ class MultimodalDataset(Dataset):
 
     def feature_file(self, side: Side) -> str:
         """Path of the atomic file with the fields of one side."""
-        return os.path.normpath(os.path.join(self.dataset_path, f"{self.dataset_name}.{side}"))
+        name = f"{self.dataset_name}.{side}"
+        return os.path.normpath(os.path.join(self.dataset_path, name))
 
     def describe_source(self, side: Side) -> str:
         """Say in a message where the fields of one side come from, or why there are none."""
@@ -149,11 +158,10 @@ class MultimodalDataset(Dataset):
 
     def files_with_fields(self) -> list[FeatureFile]:
         """List the loaded files of users and items."""
-        sides = [
-            FeatureFile(side, self.feature_file(side), side, name, name)
-            for side, name in self._id_fields()
-        ]
-        files = [*sides, *self.feature_files.values()]
+        files = []
+        for side, name in self._id_fields():
+            files.append(FeatureFile(side, self.feature_file(side), side, name, name))
+        files += self.feature_files.values()
         return [file for file in files if getattr(self, f"{file.suffix}_feat") is not None]
 
     def _data_processing(self) -> None:
@@ -186,30 +194,39 @@ class MultimodalDataset(Dataset):
         unknown = sorted(ignored - set(frame.columns))
         if unknown:
             self.logger.warning(f"unused_col: no {file.suffix} field is named {unknown}")
-        return [str(name) for name in frame.columns if name == file.id_field or name not in ignored]
+
+        # the other columns are nothing without the ids
+        ignored.discard(file.id_field)
+        return [str(name) for name in frame.columns if name not in ignored]
 
     def _table_of(
-        self, file: FeatureFile, name: str, column: pd.Series[Any], entities: NDArray[np.int64]
+        self,
+        file: FeatureFile,
+        name: str,
+        column: pd.Series[Any],
+        entities: NDArray[np.int64],
     ) -> ModalityTable:
-        """Make the modality of a column; its rows describe ``entities``, int64 ``[len(column)]``."""
+        """Make the modality of a column; its rows describe ``entities``, int64 ``[n_rows]``."""
         if name in RESERVED_NAMES:
             raise DataError(
-                f"{file.path}: a user or item field cannot be named '{name}', the name of a modality of "
-                "every data set; rename the field or list it in unload_col"
+                f"{file.path}: a user or item field cannot be named '{name}', the name of a "
+                "modality of every data set; rename the field or list it in unload_col"
             )
 
         available = self._available[name]
-        if file.suffix in self.feature_files:  # RecBole keeps their rows in the order of the file
+        # RecBole sorts .user and .item by entity, and keeps additional files in their own order
+        if file.suffix in self.feature_files:
             n_entities = self.num(file.id_field)
             column = align(column, entities, n_entities)
             available = align(pd.Series(available), entities, n_entities).to_numpy()
         return field_table(self, name, column, available)
 
     def _change_feat_format(self) -> None:
-        """Serve the fields of users and items as RecBole's ``Interaction``, without making its tensors."""
+        """Serve the fields of users and items as RecBole's ``Interaction``, made on demand."""
         for name in self.feat_name_list:
-            served = self.served.get(name.removesuffix("_feat"))
-            feat = self._dataframe_to_interaction(getattr(self, name)) if served is None else served
+            feat: Interaction | None = self.served.get(name.removesuffix("_feat"))
+            if feat is None:
+                feat = self._dataframe_to_interaction(getattr(self, name))
             setattr(self, name, feat)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -218,39 +235,44 @@ class MultimodalDataset(Dataset):
         for suffix, fields in state.get("served", {}).items():
             frame = state[f"{suffix}_feat"]
             if isinstance(frame, pd.DataFrame):
-                state[f"{suffix}_feat"] = frame.drop(
-                    columns=list(fields.vectors()), errors="ignore"
-                )
+                vectors = list(fields.vectors())
+                state[f"{suffix}_feat"] = frame.drop(columns=vectors, errors="ignore")
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         for suffix, fields in state.get("served", {}).items():
             frame = getattr(self, f"{suffix}_feat")
-            if isinstance(frame, pd.DataFrame):
-                for name, vectors in fields.vectors().items():
-                    frame.insert(
-                        min(fields.columns.index(name), frame.shape[1]), name, vectors.arrays()
-                    )
+            if not isinstance(frame, pd.DataFrame):
+                continue
+            for name, vectors in fields.vectors().items():
+                # a frame without some of the columns has fewer places
+                place = min(fields.columns.index(name), frame.shape[1])
+                frame.insert(place, name, vectors.arrays())
 
     def _drop_unused_col(self) -> None:
-        """Drop unused columns of the interactions, and the properties of unused fields of users and items."""
+        """Drop unused columns of the interactions, and forget unused fields of users and items."""
         for suffix, names in (self.config["unused_col"] or {}).items():
             feat = getattr(self, f"{suffix}_feat")
             for name in names:
                 if suffix == FeatureSource.INTERACTION.value and name in feat:
                     self._del_col(feat, name)
+                # these have been left out when the fields were served
                 elif suffix in self.served and name not in feat:
-                    for properties in (
-                        self.field2type,
-                        self.field2source,
-                        self.field2id_token,
-                        self.field2token_id,
-                    ):
-                        properties.pop(name, None)
+                    self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        """Remove the properties of a field, as RecBole's ``_del_col`` does."""
+        self.field2type.pop(name, None)
+        self.field2source.pop(name, None)
+        self.field2id_token.pop(name, None)
+        self.field2token_id.pop(name, None)
 
     def _preload_weight_matrix(self) -> None:
-        """Make no matrices: the fields of ``preload_weight`` are modalities; see :meth:`get_preload_weight`."""
+        """Make no matrices: the fields of ``preload_weight`` are modalities.
+
+        See :meth:`get_preload_weight`.
+        """
 
     def get_preload_weight(self, field: str) -> NDArray[np.float64]:
         """Make RecBole's matrix of ``preload_weight`` from the modality.
@@ -271,18 +293,24 @@ class MultimodalDataset(Dataset):
 
     def _filter_by_inter_num(self) -> None:
         """Filter by the number of interactions; additional files lose the same users and items."""
-        counts = {side: self.inter_feat[name].value_counts() for side, name in self._id_fields()}
+        # the counts before the filter tell later which entities it has dropped
+        counts: dict[Side, pd.Series[int]] = {}
+        for side, name in self._id_fields():
+            counts[side] = self.inter_feat[name].value_counts()
         super()._filter_by_inter_num()
+
         for file in self.feature_files.values():
             filter_by_inter_num(self, file, counts[file.side])
 
     def _fill_nan(self) -> None:
         """Note the missing values before RecBole fills them."""
+        # afterwards, a filled mean cannot be told from a number of the file
         self._available: dict[str, NDArray[np.bool_]] = {}
         for file in self.files_with_fields():
             frame = getattr(self, f"{file.suffix}_feat")
             for name in frame.columns:
-                self._available[name] = available_values(frame[name], self.field2type[name])
+                kind = self.field2type[name]
+                self._available[name] = available_values(frame[name], kind)
         super()._fill_nan()
 
     def id_field(self, side: Side) -> str:
@@ -308,11 +336,11 @@ class MultimodalDataset(Dataset):
         return known
 
     def modality_tables(self, side: Side) -> dict[str, ModalityTable]:
-        """Collect the modalities of one side: ``interactions``, then the loaded fields, then ``id``.
+        """Collect the modalities of one side: ``interactions``, the loaded fields and ``id``.
 
-        ``interactions`` and ``id`` describe the interactions of THIS data set. RecBole builds a model with the training
-        part of a split, without held-out interactions. Users and items unknown to the training of a
-        checkpoint have neither modality.
+        ``interactions`` and ``id`` describe the interactions of THIS data set. RecBole builds a
+        model with the training part of a split, without held-out interactions. Users and items
+        unknown to the training of a checkpoint have neither modality.
 
         Args:
             side: ``user`` or ``item``.
@@ -328,27 +356,25 @@ class MultimodalDataset(Dataset):
         }
 
     def __getitem__(self, index: Any, join: bool = True) -> Interaction:
-        """Return rows of the interactions; an array of numbers stays one, which RecBole turns into a list."""
+        """Return rows of the interactions."""
         if not isinstance(index, np.ndarray):
             rows: Interaction = super().__getitem__(index, join)
             return rows
 
+        # RecBole would turn the array into a list, a Python object for each number
         chosen = torch.from_numpy(index)
-        return Interaction(
-            {name: self.inter_feat[name][chosen] for name in self.inter_feat.columns}
-        )
+        feat = self.inter_feat
+        return Interaction({name: feat[name][chosen] for name in feat.columns})
 
     def join(self, df: Interaction) -> Interaction:
-        """Leave a batch as it is: models look up the fields of its users and items in the tables."""
+        """Leave a batch as it is: models look up the fields in the tables."""
         return df
 
     def __str__(self) -> str:
         lines = [super().__str__()]
         for side, tables in self.field_tables.items():
-            lines += [
-                f"{side} field: {table.describe()}{self._origin(name)}"
-                for name, table in tables.items()
-            ]
+            for name, table in tables.items():
+                lines.append(f"{side} field: {table.describe()}{self._origin(name)}")
         return "\n".join(lines)
 
     def _origin(self, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -15,7 +16,7 @@ from scipy.sparse import csr_matrix
 from sklearn.preprocessing import normalize
 
 from recbole_sibrar.config import nearest
-from recbole_sibrar.data.atomic import Field
+from recbole_sibrar.data.atomic import Field, names_of
 from recbole_sibrar.data.loading.feature_files import id_field, id_names
 from recbole_sibrar.data.loading.frames import atomic_file, uses_cache
 from recbole_sibrar.errors import DataError
@@ -32,7 +33,8 @@ class FieldValues:
     type: str
     """Its type in the atomic file."""
     matrix: NDArray[np.floating[Any]] | csr_matrix
-    """float ``[n_entities, size]``: vectors, or for ``token`` and ``token_seq`` 1 where the entity has the value."""
+    """float ``[n_entities, size]``: vectors, or for ``token`` and ``token_seq`` 1 where the entity
+    has the value."""
     available: NDArray[np.bool_]
     """bool ``[n_entities]``: True where the entity has a value."""
     labels: tuple[str, ...]
@@ -46,9 +48,11 @@ class FieldValues:
 
     @cached_property
     def directions(self) -> tuple[NDArray[np.floating[Any]] | csr_matrix, NDArray[np.bool_]]:
-        """Rows of ``matrix`` at unit length, and bool ``[n_entities]``: True where the row is not zero."""
+        """Rows of ``matrix`` at unit length, and bool ``[n_entities]``: True for nonzero rows."""
         unit = normalize(self.matrix)
-        lengths = np.asarray(abs(unit).sum(axis=1)).ravel()
+
+        # a sparse matrix sums to a matrix of one column, a dense one to an array
+        lengths = np.asarray(abs(unit).sum(axis=1)).ravel()  # [n_entities]
         return unit, self.available & (lengths > 0)
 
 
@@ -61,7 +65,8 @@ class Numbers:
     available: NDArray[np.bool_]
     """bool ``[n_entities]``: True where the entity has a number."""
     in_file: NDArray[np.float64]
-    """float64 ``[m]``: the numbers of all lines of the file, those of filtered entities included."""
+    """float64 ``[m]``: the numbers of all lines of the file, those of filtered entities
+    included."""
 
 
 def feature_path(dataset: DatasetLike, side: Side) -> Path:
@@ -70,21 +75,30 @@ def feature_path(dataset: DatasetLike, side: Side) -> Path:
 
 
 def field_types(dataset: DatasetLike, side: Side) -> dict[str, str]:
-    """List the fields of the ``.user`` or ``.item`` file with their types, without the ids; empty without a file."""
+    """List the fields of the ``.user`` or ``.item`` file with their types, without the ids.
+
+    The list is empty if there is no file.
+    """
     path = feature_path(dataset, side)
     if not path.is_file():
         return {}
+
     header = atomic_file(dataset.config, path).header
-    return {field.name: field.type for field in header if field.name != id_field(dataset, side)}
+    types = {field.name: field.type for field in header}
+    types.pop(id_field(dataset, side), None)
+    return types
 
 
 def read_field(
-    dataset: DatasetLike, side: Side, name: str, types: tuple[str, ...], key: str
+    dataset: DatasetLike,
+    side: Side,
+    name: str,
+    types: tuple[str, ...],
+    key: str,
 ) -> FieldValues:
-    """Read a field of the data set's ``.user`` or ``.item`` file, or of an additional file of users or items.
+    """Read a field of users or items from their file, or from an additional file.
 
-    RecBole's models seldom load these files. The field is read from the file itself, without any normalisation, so that
-    all models of a comparison are measured alike.
+    The values are those of the file, without RecBole's normalisation.
 
     Args:
         dataset: A RecBole ``Dataset``.
@@ -96,9 +110,12 @@ def read_field(
     Raises:
         DataError: There is no such file or field, or it has another type.
     """
+    # RecBole's models seldom load these files: the frames of the data set have no such field.
     field, cells, entities = _read_column(dataset, side, name, types, key)
+    # lines of filtered entities have the number 0
     known = entities > 0
-    return _values(field, list(cells[known]), entities[known], dataset.num(id_field(dataset, side)))
+    n_entities = dataset.num(id_field(dataset, side))
+    return _values(field, list(cells[known]), entities[known], n_entities)
 
 
 def read_numbers(dataset: DatasetLike, side: Side, name: str, key: str) -> Numbers:
@@ -119,9 +136,11 @@ def read_numbers(dataset: DatasetLike, side: Side, name: str, key: str) -> Numbe
     if field.type == "token" and len(wrong):
         path = feature_path(dataset, side)
         raise DataError(
-            f"{key}: bins: found '{wrong.iloc[0]}' in the field '{name}' of {path}, allowed are numbers"
+            f"{key}: bins: found '{wrong.iloc[0]}' in the field '{name}' of {path}, allowed are "
+            "numbers"
         )
 
+    # a line of a filtered entity counts for in_file, and for nothing else
     finite = np.isfinite(found)
     known = finite & (entities > 0)
     values = np.zeros(dataset.num(id_field(dataset, side)))
@@ -132,31 +151,39 @@ def read_numbers(dataset: DatasetLike, side: Side, name: str, key: str) -> Numbe
 
 
 def _read_column(
-    dataset: DatasetLike, side: Side, name: str, types: tuple[str, ...], key: str
+    dataset: DatasetLike,
+    side: Side,
+    name: str,
+    types: tuple[str, ...],
+    key: str,
 ) -> tuple[Field, pd.Series[Any], NDArray[np.int64]]:
-    """Read a field, its cells and the internal id of each line, 0 for an entity outside the data set."""
+    """Read a field, its cells and the internal id of each line; 0 outside the data set."""
     path = _file_with(dataset, side, name)
     if not path.is_file():
         raise DataError(f"{key}: found '{name}', but the file {path} of the field does not exist")
 
     file = atomic_file(dataset.config, path)
     fields = {field.name: field for field in file.header}
-
     names = id_names(dataset, side)
     id_field = next((field for field in names if field in fields), None)
-    usable = [
-        field.name for field in fields.values() if field.type in types and field.name != id_field
-    ]
+
+    usable = names_of(file.header, *types)
+    if id_field in usable:
+        # ids are tokens too, but no property of an entity
+        usable.remove(id_field)
     if name not in usable:
-        fault = f"is of type {fields[name].type} there" if name in fields else "is not there"
+        fault = "is not there"
+        if name in fields:
+            fault = f"is of type {fields[name].type} there"
         raise DataError(
-            f"{key}: found '{name}', which {fault}; allowed are the fields of {path} of type {' or '.join(types)}: "
-            f"{', '.join(usable) or 'none'}{nearest(name, usable)}"
+            f"{key}: found '{name}', which {fault}; allowed are the fields of {path} of type "
+            f"{' or '.join(types)}: {', '.join(usable) or 'none'}{nearest(name, usable)}"
         )
     if id_field is None:
         raise DataError(f"{path} has no field '{names[0]}' for the id of each line")
 
-    columns = [field for field in fields.values() if field.name in (name, id_field)]
+    # the reader takes columns in the order of the file
+    columns = [field for field in file.header if field.name in (name, id_field)]
     frame = file.read(columns, dtype=np.float32, use_cache=uses_cache(dataset.config))
     ids = dataset.field2token_id[names[0]]
     entities = np.array([ids.get(token, 0) for token in frame[id_field]], dtype=np.int64)
@@ -170,53 +197,55 @@ def _file_with(dataset: DatasetLike, side: Side, name: str) -> Path:
     paths = [folder / f"{dataset.dataset_name}.{suffix}" for suffix in suffixes]
     for path in paths:
         header = atomic_file(dataset.config, path).header if path.is_file() else []
-        names = {field.name for field in header}
-        if name in names and names & set(id_names(dataset, side)):
+        names = names_of(header)
+        if name in names and not set(names).isdisjoint(id_names(dataset, side)):
             return path
     return paths[0]
 
 
 def _values(field: Field, cells: list[Any], entities: NDArray[np.int64], n: int) -> FieldValues:
     """Sort values by internal id."""
-    if field.type in ("token", "token_seq"):
-        bags = [
-            list(cell) if field.type == "token_seq" else [cell] * isinstance(cell, str)
-            for cell in cells
-        ]
+    if field.type == "token_seq":
+        return _labels(field, cells, entities, n)
+    if field.type == "token":
+        # an empty cell is NaN, a float
+        bags = [[cell] if isinstance(cell, str) else [] for cell in cells]
         return _labels(field, bags, entities, n)
     return _vectors(field, cells, entities, n)
 
 
 def _labels(
-    field: Field, bags: list[list[str]], entities: NDArray[np.int64], n: int
+    field: Field,
+    bags: Sequence[Sequence[str]],
+    entities: NDArray[np.int64],
+    n: int,
 ) -> FieldValues:
     """Make a matrix with 1 for each label of each entity."""
-    rows = np.repeat(entities, [len(bag) for bag in bags])
-    values = list(chain.from_iterable(bags))
-    labels = tuple(sorted(set(values)))
-    column = {label: j for j, label in enumerate(labels)}
-    columns = np.array([column[value] for value in values], dtype=np.int64)
+    sizes = [len(bag) for bag in bags]
+    rows = np.repeat(entities, sizes)
+    values = np.array(list(chain.from_iterable(bags)), dtype=object)
+    columns, labels = pd.factorize(values, sort=True)
 
-    matrix = csr_matrix(
-        (np.ones(len(rows), dtype=np.float64), (rows, columns)), shape=(n, len(labels))
-    )
-    matrix.data[:] = 1  # a repeated label counts once
+    ones = np.ones(len(rows), dtype=np.float64)
+    matrix = csr_matrix((ones, (rows, columns)), shape=(n, len(labels)))
+    # SciPy adds the entries of one place up, but a repeated label counts once
+    matrix.data[:] = 1
+
     available = np.zeros(n, dtype=bool)
     available[rows] = True
-    return FieldValues(field.name, field.type, matrix, available, labels)
+    return FieldValues(field.name, field.type, matrix, available, tuple(labels))
 
 
 def _vectors(field: Field, cells: list[Any], entities: NDArray[np.int64], n: int) -> FieldValues:
     """Make a matrix of numbers or vectors, 0 where there is none."""
+    # a number of a float field becomes a vector of length 1
     vectors = [np.atleast_1d(np.asarray(cell, dtype=np.float32)) for cell in cells]
-    present = np.array(
-        [len(vector) > 0 and bool(np.isfinite(vector).all()) for vector in vectors], dtype=bool
-    )
-    size = max((len(vector) for vector in vectors), default=0)
-
+    size = max(map(len, vectors), default=0)
     dense = np.zeros((n, size), dtype=np.float32)
     available = np.zeros(n, dtype=bool)
-    available[entities[present]] = True
-    for i in np.flatnonzero(present):
-        dense[entities[i]] = vectors[i]
+
+    for entity, vector in zip(entities, vectors, strict=True):
+        if len(vector) and np.isfinite(vector).all():
+            dense[entity] = vector
+            available[entity] = True
     return FieldValues(field.name, field.type, dense, available, ())

@@ -31,6 +31,7 @@ def available_values(column: pd.Series[Any], kind: FeatureType) -> NDArray[np.bo
     Returns:
         bool ``[n]``.
     """
+    # NaN: an entity without a line in the file; an empty array or 0: a line with an empty cell
     if kind in (FeatureType.TOKEN_SEQ, FeatureType.FLOAT_SEQ):
         available = column.map(lambda row: isinstance(row, np.ndarray) and len(row) > 0)
     elif kind is FeatureType.TOKEN:
@@ -41,7 +42,10 @@ def available_values(column: pd.Series[Any], kind: FeatureType) -> NDArray[np.bo
 
 
 def field_table(
-    dataset: MultimodalDataset, name: str, column: pd.Series[Any], available: NDArray[np.bool_]
+    dataset: MultimodalDataset,
+    name: str,
+    column: pd.Series[Any],
+    available: NDArray[np.bool_],
 ) -> ModalityTable:
     """Make the modality of a field.
 
@@ -59,13 +63,15 @@ def field_table(
     if kind is FeatureType.TOKEN:
         values = torch.tensor(column.to_numpy(np.int64))
         n_labels = dataset.n_labels(name)
-        return dense_table(
-            name, ModalityKind.CATEGORICAL, values, mask & (values < n_labels), n_labels
-        )
+        # a label new since the training of a checkpoint has a higher number: a missing value
+        known = mask & (values < n_labels)
+        return dense_table(name, ModalityKind.CATEGORICAL, values, known, n_labels)
 
     if kind is FeatureType.TOKEN_SEQ:
+        # [n_entities, n_labels], without the columns of new labels
         all_labels = bags(list(column), dataset.num(name))
-        return bag_table(name, ModalityKind.MULTI_LABEL, all_labels[:, : dataset.n_labels(name)])
+        known_labels = all_labels[:, : dataset.n_labels(name)]
+        return bag_table(name, ModalityKind.MULTI_LABEL, known_labels)
 
     if name in dataset.config["numerical_features"]:
         return _numerical_table(dataset, name, column, mask)
@@ -80,7 +86,10 @@ def field_table(
 
 
 def _numerical_table(
-    dataset: MultimodalDataset, name: str, column: pd.Series[Any], mask: torch.Tensor
+    dataset: MultimodalDataset,
+    name: str,
+    column: pd.Series[Any],
+    mask: torch.Tensor,
 ) -> ModalityTable:
     """Make the modality of a field of RecBole's ``numerical_features``.
 
@@ -94,9 +103,8 @@ def _numerical_table(
     pairs = torch.tensor(column.to_list(), dtype=torch.float32)
     if name in (dataset.config["discretization"] or ()):
         buckets = pairs[:, 1].long()
-        return dense_table(
-            name, ModalityKind.CATEGORICAL, buckets, mask, dataset.field2bucketnum[name]
-        )
+        n_buckets = dataset.field2bucketnum[name]
+        return dense_table(name, ModalityKind.CATEGORICAL, buckets, mask, n_buckets)
     return dense_table(name, ModalityKind.SCALAR, pairs[:, :1], mask, 1)
 
 
@@ -104,17 +112,27 @@ def _vector_table(name: str, vectors: list[Any], mask: torch.Tensor, size: int) 
     """Make the modality of vectors; it shares the matrix of the file if it can."""
     shared = shared_matrix(vectors, size)
     if shared is None:
-        return dense_table(
-            name, ModalityKind.VECTOR, torch.from_numpy(stacked(vectors, size)), mask, size
-        )
+        values = torch.from_numpy(stacked(vectors, size))
+        return dense_table(name, ModalityKind.VECTOR, values, mask, size)
 
+    # without dense_table, which would copy the matrix
     mask[0] = False
-    matrix, rows = (torch.from_numpy(array) for array in shared)
-    return ModalityTable(name, ModalityKind.VECTOR, size, mask, values=matrix, rows=rows)
+    matrix, rows = shared
+    return ModalityTable(
+        name,
+        ModalityKind.VECTOR,
+        size,
+        mask,
+        values=torch.from_numpy(matrix),
+        rows=torch.from_numpy(rows),
+    )
 
 
 def served_column(
-    kind: FeatureType, column: pd.Series[Any], table: ModalityTable, entities: NDArray[np.int64]
+    kind: FeatureType,
+    column: pd.Series[Any],
+    table: ModalityTable,
+    entities: NDArray[np.int64],
 ) -> Column:
     """Make the column of RecBole's own data set.
 
@@ -132,10 +150,9 @@ def served_column(
         return torch.tensor(column.to_list(), dtype=torch.float32)
 
     assert table.values is not None
-    rows = torch.tensor(entities)
-    return VectorRows(
-        table.values, rows if table.rows is None else table.rows[rows], table.available[rows]
-    )
+    entity_rows = torch.tensor(entities)
+    value_rows = entity_rows if table.rows is None else table.rows[entity_rows]
+    return VectorRows(table.values, value_rows, table.available[entity_rows])
 
 
 def interactions_table(dataset: MultimodalDataset, side: Side) -> ModalityTable:

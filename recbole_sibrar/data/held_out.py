@@ -24,7 +24,7 @@ class Evaluated(NamedTuple):
 
     @property
     def all_new(self) -> bool:
-        """True if there are entities and all of them are new to training, as in a cold-start split."""
+        """True if there are entities and all are new to training, as in a cold-start split."""
         return 0 < self.n == self.n_new
 
 
@@ -39,6 +39,7 @@ def evaluated_entities(parts: Sequence[DatasetLike]) -> dict[Side, Evaluated]:
 
     for side, field in fields.items():
         trained, *held_out = (part.inter_feat[field].numpy() for part in parts)
+        # an empty array more, for a split without held-out parts
         entities = np.unique(np.concatenate([*held_out, trained[:0]]))
         new = np.setdiff1d(entities, trained)
         found[side] = Evaluated(len(entities), len(new))
@@ -53,8 +54,6 @@ def negative_pool(
     evaluated: dict[Side, Evaluated],
 ) -> Pool:
     """Choose the pool of the negatives of training.
-
-    From a held-out item among the negatives, a model would learn that nobody likes the item.
 
     Args:
         choice: The key ``train_neg_candidates``.
@@ -71,5 +70,6 @@ def negative_pool(
     """
     if choice is not None:
         return choice
+    # from a held-out item among the negatives, a model would learn that nobody likes the item
     held_out = any(side.n_new for side in evaluated.values())
     return "train" if is_cold_start or (from_files and is_ours and held_out) else "all"

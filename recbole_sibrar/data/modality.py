@@ -37,8 +37,8 @@ class ModalityKind(Enum):
 class ModalityTable:
     """Values and availability of one modality, indexed by entity id (row 0 is padding).
 
-    Kinds with one value per entity have ``values``; kinds with a bag of ids per entity have ``indices`` and
-    ``offsets``; ``id`` has neither.
+    Kinds with one value per entity have ``values``; kinds with a bag of ids per entity have
+    ``indices`` and ``offsets``; ``id`` has neither.
     """
 
     name: str
@@ -48,15 +48,19 @@ class ModalityTable:
     size: int
     """Length of a vector (1 for a number), or number of possible ids, padding included."""
     available: Tensor
-    """bool ``[n_entities]``: True where the entity has a value; always False for the padding row."""
+    """bool ``[n_entities]``: True where the entity has a value; always False for the padding
+    row."""
     values: Tensor | None = None
-    """int64 ``[n_entities]`` for a category, float32 ``[n_entities, size]`` for numbers and vectors."""
+    """int64 ``[n_entities]`` for a category, float32 ``[n_entities, size]`` for numbers and
+    vectors."""
     rows: Tensor | None = None
-    """int64 ``[n_entities]``: each entity's row of ``values``; None if these are in the order of the entities."""
+    """int64 ``[n_entities]``: each entity's row of ``values``; None if these are in the order of
+    the entities."""
     indices: Tensor | None = None
     """int64 ``[nnz]``: the bags of all entities, one after the other."""
     offsets: Tensor | None = None
-    """int64 ``[n_entities + 1]``: the bag of entity ``x`` is ``indices[offsets[x]:offsets[x + 1]]``."""
+    """int64 ``[n_entities + 1]``: the bag of entity ``x`` is ``indices[offsets[x]:offsets[x +
+    1]]``."""
 
     def __len__(self) -> int:
         """Count the entities, padding included."""
@@ -72,13 +76,17 @@ class ModalityTable:
         return self.values[entities if self.rows is None else self.rows[entities]]
 
     def describe(self) -> str:
-        """Describe the table in one line: kind, size and share of the entities (without padding) with a value."""
+        """Describe the table in one line: kind, size and share of the entities with a value."""
         share = float(self.available[1:].float().mean()) if len(self) > 1 else 0.0
         return f"{self.name} ({self.kind.value}, size {self.size}, {100 * share:.1f} % available)"
 
 
 def dense_table(
-    name: str, kind: ModalityKind, values: Tensor, available: Tensor, size: int
+    name: str,
+    kind: ModalityKind,
+    values: Tensor,
+    available: Tensor,
+    size: int,
 ) -> ModalityTable:
     """Make a table with one value per entity; missing values are set to 0.
 
@@ -89,6 +97,7 @@ def dense_table(
         available: bool ``[n_entities]``.
         size: Number of categories including padding, or length of the vectors.
     """
+    # clones, as both may belong to RecBole's frames
     available = available.clone()
     available[0] = False
     values = values.clone()
@@ -102,12 +111,13 @@ def bag_table(name: str, kind: ModalityKind, bags: csr_matrix) -> ModalityTable:
     Args:
         name: Name of the modality.
         kind: ``MULTI_LABEL`` or ``INTERACTIONS``.
-        bags: Sparse ``[n_entities, size]`` with an entry for each id of each bag. Row 0 and column 0 (padding) have to
-            be empty.
+        bags: Sparse ``[n_entities, size]`` with an entry for each id of each bag. Row 0 and column
+            0 (padding) have to be empty.
 
     Raises:
         ValueError: Padding has values.
     """
+    # a repeated interaction or label counts once
     bags = csr_matrix(bags)
     bags.sum_duplicates()
     bags.sort_indices()
@@ -143,8 +153,8 @@ def id_table(trained: Tensor, n_known: int | None = None) -> ModalityTable:
 def with_known_labels(table: ModalityTable, trained: Tensor) -> ModalityTable:
     """Drop the categories and labels without a training entity.
 
-    Training cannot learn their embeddings; the initial numbers would be noise in the embedding of a new entity. For an
-    entity without another label the value counts as missing.
+    Training cannot learn their embeddings; the initial numbers would be noise in the embedding of a
+    new entity. For an entity without another label the value counts as missing.
 
     Args:
         table: A modality; kinds other than ``CATEGORICAL`` and ``MULTI_LABEL`` stay as they are.
@@ -160,6 +170,7 @@ def with_known_labels(table: ModalityTable, trained: Tensor) -> ModalityTable:
     if table.kind is not ModalityKind.MULTI_LABEL or table.indices is None or table.offsets is None:
         return table
 
+    # [nnz]: the entity of each label
     owners = torch.arange(len(table)).repeat_interleave(table.offsets.diff())
     known[table.indices[trained[owners]]] = True
     kept = known[table.indices]

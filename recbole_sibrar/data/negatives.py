@@ -1,4 +1,4 @@
-"""Negatives of training for a split with held-out items: leave these out, or log that they are drawn."""
+"""Negatives of training for a split with held-out items: without these, or with a log line."""
 
 from __future__ import annotations
 
@@ -48,7 +48,10 @@ def _pool(config: FullConfig, dataset: DatasetLike, evaluated: dict[Side, Evalua
 
 
 def restrict_training(
-    config: FullConfig, loader: Any, evaluated: dict[Side, Evaluated], popularity: NDArray[np.int64]
+    config: FullConfig,
+    loader: Any,
+    evaluated: dict[Side, Evaluated],
+    popularity: NDArray[np.int64],
 ) -> None:
     """Restrict a training loader to the pool of negatives of :func:`note_split`.
 
@@ -63,7 +66,8 @@ def restrict_training(
     Raises:
         DataError: The configuration asks for the pool, and it has no negative for some user.
     """
-    loader = getattr(loader, "general_dataloader", loader)  # a knowledge-based model has two
+    # a knowledge-based model has two loaders
+    loader = getattr(loader, "general_dataloader", loader)
     if not draws_negatives(loader):
         return
 
@@ -74,29 +78,41 @@ def restrict_training(
         try:
             restrict_sampling(loader, popularity > 0, popularity)
         except DataError as error:
+            # the user has not asked for the pool, and RecBole could draw from all items
             if not by_default:
                 raise
             getLogger().warning(f"train_neg_candidates: all, because {error}")
             loader._dataset.negative_pool = "all"
         else:
             if not is_cold_start:
-                _log_restriction(
-                    int((popularity > 0).sum()), len(popularity) - 1, evaluated, by_default
-                )
+                n_items = int((popularity > 0).sum())
+                _log_restriction(n_items, len(popularity) - 1, evaluated, by_default)
 
-    elif evaluated["item"].n_new and (is_cold_start or config["benchmark_filename"] is not None):
+        return
+
+    # with RecBole's own splits, a few items are new by chance
+    is_held_out = is_cold_start or config["benchmark_filename"] is not None
+    n_new = evaluated["item"].n_new
+    if n_new and is_held_out:
         getLogger().info(
-            f"train_neg_candidates: all: training draws negatives from all {len(popularity) - 1} items, also "
-            f"{evaluated['item'].n_new} evaluated items that it has no interactions with; train leaves these out"
+            f"train_neg_candidates: all: training draws negatives from all {len(popularity) - 1} "
+            f"items, also {n_new} evaluated items that it has no interactions "
+            "with; train leaves these out"
         )
 
 
 def _log_restriction(
-    n_items: int, n_all: int, evaluated: dict[Side, Evaluated], by_default: bool
+    n_items: int,
+    n_all: int,
+    evaluated: dict[Side, Evaluated],
+    by_default: bool,
 ) -> None:
-    new = " and ".join(f"{found.n_new} {side}s" for side, found in evaluated.items() if found.n_new)
-    reason = f", because files hold out {new}; all draws from all {n_all}" if by_default else ""
+    reason = ""
+    if by_default:
+        held_out = [f"{found.n_new} {side}s" for side, found in evaluated.items() if found.n_new]
+        new = " and ".join(held_out)
+        reason = f", because files hold out {new}; all draws from all {n_all}"
     getLogger().info(
-        f"train_neg_candidates: train: training draws negatives from the {n_items} items that it has interactions "
-        f"with{reason}"
+        f"train_neg_candidates: train: training draws negatives from the {n_items} items that it "
+        f"has interactions with{reason}"
     )

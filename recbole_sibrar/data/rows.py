@@ -1,8 +1,8 @@
 """Numbers of the rows of a training loader as arrays, in the place of Python lists.
 
-RecBole gives torch's loader a list of all row numbers. An epoch makes a second one, in its order, and each batch looks
-up its numbers in the first. For a million interactions these are 70 MB of Python integers, and about half of the time
-for a batch.
+RecBole gives torch's loader a list of all row numbers. An epoch makes a second one, in its order,
+and each batch looks up its numbers in the first. For a million interactions these are 70 MB of
+Python integers, and about half of the time for a batch.
 """
 
 from __future__ import annotations
@@ -61,8 +61,9 @@ class RowBatches(BatchSampler):
         for start in range(0, len(order), self.batch_size):
             yield order[start : start + self.batch_size]
 
+        # torch draws a second order for a rest that there is not; the next epoch starts behind it
         if isinstance(self.rows, RandomSampler):
-            self._order()  # torch draws a second order for a rest that there is not; the next epoch starts behind it
+            self._order()
 
     def _order(self) -> NDArray[np.int64]:
         """Order of all rows, drawn anew where they are shuffled."""
@@ -82,7 +83,8 @@ def use_arrays(loader: Any) -> None:
     Args:
         loader: The loader; changed in place.
     """
-    attributes = vars(loader)  # torch forbids to set the attributes themselves
+    # torch forbids to set the attributes themselves
+    attributes = vars(loader)
     rows = Rows(loader.sample_size)
     attributes["dataset"] = rows
 

@@ -1,13 +1,15 @@
 """Negative sampling: RecBole's without its loop over rows, and sampling from a pool of items."""
 
-# The table of bits in PairSet stays because it is faster than every library tried. Drawing a batch of 1,024 users,
-# against pandas.Index (np.searchsorted and a sparse matrix are as slow as RecBole's loop):
+# The table of bits in PairSet stays because it is faster than every library tried. Drawing a batch
+# of 1,024 users, against pandas.Index (np.searchsorted and a sparse matrix are as slow as RecBole's
+# loop):
 #   1 million pairs: 0.10 against 0.25 ms for 1 negative, 0.3 against 1.2 ms for 10;
-#   3 million pairs of 50,000 users and 100,000 items (hashed bits): 0.15 against 0.24 ms, 1.5 against 1.7 to 3.2 ms.
+#   3 million pairs of 50,000 users and 100,000 items (hashed bits): 0.15 against 0.24 ms,
+#   1.5 against 1.7 to 3.2 ms.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,12 +23,15 @@ from recbole_sibrar.protocols import DatasetLike
 
 
 def sample_by_key_ids(
-    original: Callable[..., Any], sampler: AbstractSampler, key_ids: NDArray[np.int64], num: int
+    original: Callable[..., Any],
+    sampler: AbstractSampler,
+    key_ids: NDArray[np.int64],
+    num: int,
 ) -> torch.Tensor:
     """Draw the same numbers as RecBole's method of the same name, in a fraction of the time.
 
-    Both draw all rows, then draw again the rows with a known item, until none is left. RecBole looks up one row at a
-    time in the set of its user; here all rows are looked up at once.
+    Both draw all rows, then draw again the rows with a known item, until none is left. RecBole
+    looks up one row at a time in the set of its user; here all rows are looked up at once.
 
     Args:
         original: RecBole's method.
@@ -37,14 +42,17 @@ def sample_by_key_ids(
     Returns:
         int64 ``[num * b]``: the first item of each user, then the second of each, and so on.
     """
+    # for a single user, RecBole has no loop over rows
     keys = np.asarray(key_ids)
     if not isinstance(sampler, Sampler) or not len(keys) or (keys == keys[0]).all():
         drawn_by_recbole: torch.Tensor = original(sampler, key_ids, num)
         return drawn_by_recbole
 
+    # an unknown user ends in the IndexError that RecBole explains
     known = known_pairs(sampler)
-    sampler.used_ids[keys.max()]  # an unknown user ends in the IndexError that RecBole explains
+    sampler.used_ids[keys.max()]
 
+    # RecBole's order: one draw for all rows, then one for those that are left
     keys = np.tile(keys, num)
     values = np.asarray(sampler.sampling(len(keys)), dtype=np.int64)
     rows = known.has(keys, values)
@@ -55,51 +63,127 @@ def sample_by_key_ids(
     return torch.from_numpy(values)
 
 
-def get_used_ids(original: Callable[..., Any], sampler: Sampler) -> dict[str, NDArray[Any]]:
-    """Collect the same sets of items as RecBole's method of the same name, user by user and not row by row.
+def get_used_ids(original: Callable[..., Any], sampler: Sampler) -> Mapping[str, Any]:
+    """Collect the same sets of items as RecBole's method of the same name, each when it is asked for.
+
+    RecBole keeps a set for each user and phase. These take ten times the memory of the interactions, and most of them
+    are never read: drawing looks pairs up in a :class:`PairSet`.
 
     Args:
         original: RecBole's method; it answers where a user has interacted with all items.
         sampler: RecBole's sampler of items.
 
     Returns:
-        Phase -> set of items of each user, object ``[n_users]``: those of this phase and of the earlier ones.
+        Phase -> set of items of each user: those of this phase and of the earlier ones.
     """
-    used: dict[str, NDArray[Any]] = {}
-    last = [set[int]() for _ in range(sampler.user_num)]
-    for phase, dataset in zip(sampler.phases, sampler.datasets, strict=True):
-        current = [set(items) for items in last]
-        for user, items in _rows_by_user(dataset):
-            current[user].update(items)
-
-        used[phase] = np.array(current)
-        last = current
-
-    has_all = max(map(len, last), default=0) + 1 == sampler.item_num  # the padding is an item
-    return original(sampler) if has_all else used
+    parts = [RowsByUser(dataset, sampler.user_num) for dataset in sampler.datasets]
+    used = {
+        phase: KnownItems(parts[: last + 1], sampler.user_num)
+        for last, phase in enumerate(sampler.phases)
+    }
+    has_all = used[sampler.phases[-1]].has_user_with(sampler.item_num - 1)  # the padding is an item
+    if has_all:
+        refused: Mapping[str, Any] = original(sampler)
+        return refused
+    return used
 
 
-def _rows_by_user(dataset: DatasetLike) -> Iterator[tuple[int, list[int]]]:
-    """Yield each user of a data set with the items of the user's rows, in their order."""
-    users = dataset.inter_feat[dataset.uid_field].numpy()
-    items = dataset.inter_feat[dataset.iid_field].numpy()
-    order = users.argsort(kind="stable")
-    users, items = users[order], items[order]
+class RowsByUser:
+    """Items of the rows of each user, in their order.
 
-    starts = np.flatnonzero(np.diff(users, prepend=-1))
-    ends = np.append(starts, len(users))[1:]
-    for user, start, end in zip(
-        users[starts].tolist(), starts.tolist(), ends.tolist(), strict=True
-    ):
-        yield user, items[start:end].tolist()
+    Args:
+        dataset: Part of a split.
+        n_users: Number of users.
+    """
+
+    def __init__(self, dataset: DatasetLike, n_users: int) -> None:
+        users = dataset.inter_feat[dataset.uid_field].numpy()
+        items = dataset.inter_feat[dataset.iid_field].numpy()
+        self.sizes: NDArray[np.int64] = np.bincount(users, minlength=n_users)
+        self.starts = np.append(0, self.sizes.cumsum())
+        self.items: NDArray[np.int32] = items.astype(np.int32)[users.argsort(kind="stable")]
+
+    def of(self, user: int) -> list[int]:
+        """Return the items of a user."""
+        items: list[int] = self.items[self.starts[user] : self.starts[user + 1]].tolist()
+        return items
+
+
+class KnownItems(Sequence[set[int]]):
+    """Set of items of each user, made anew whenever it is asked for.
+
+    It stands in the place of RecBole's array of sets, and its sets have the order of RecBole's.
+
+    Args:
+        parts: Rows of each part of a split, the earliest first.
+        n_users: Number of users.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> rows = {"user": torch.tensor([2, 1, 2]), "item": torch.tensor([5, 5, 3])}
+        >>> dataset = SimpleNamespace(uid_field="user", iid_field="item", inter_feat=rows)
+        >>> known = KnownItems([RowsByUser(dataset, 3)], 3)
+        >>> known[2], known[0], known[np.array([1, 2])].tolist()
+        ({3, 5}, set(), [{5}, {3, 5}])
+    """
+
+    def __init__(self, parts: Sequence[RowsByUser], n_users: int) -> None:
+        self.parts = parts
+        self.n_users = n_users
+
+    def __len__(self) -> int:
+        return self.n_users
+
+    def __getitem__(self, users: Any) -> Any:
+        """Return the set of a user, or an array of sets for an array of users or a slice.
+
+        RecBole asks for the set of user None before the first one, and makes no use of it.
+        """
+        if users is None:
+            return set[int]()
+        if isinstance(users, (int, np.integer)):
+            return self._of(int(users))
+
+        chosen = np.arange(self.n_users)[users].tolist()
+        sets = np.empty(len(chosen), dtype=object)
+        sets[:] = [self._of(user) for user in chosen]
+        return sets
+
+    def _of(self, user: int) -> set[int]:
+        if not -self.n_users <= user < self.n_users:
+            raise IndexError(f"user {user} is none of the {self.n_users}")
+
+        found = set[int]()
+        for part in self.parts:
+            # A copy for each part, as in RecBole: the order in a set depends on it.
+            found = set(found)
+            found.update(part.of(user % self.n_users))
+        return found
+
+    def has_user_with(self, n_items: int) -> bool:
+        """Tell if some user has this many items, or more."""
+        return any(len(self._of(user)) >= n_items for user in self.users_with_rows(n_items))
+
+    def users_with_rows(self, n: int) -> list[int]:
+        """Find the users with this many rows at least; others cannot have this many items."""
+        n_rows = sum((part.sizes for part in self.parts), np.zeros(self.n_users, dtype=np.int64))
+        found: list[int] = np.flatnonzero(n_rows >= n).tolist()
+        return found
+
+    def pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the users and the items of all rows."""
+        ids = np.arange(self.n_users)
+        users = np.concatenate([np.repeat(ids, part.sizes) for part in self.parts])
+        return users, np.concatenate([part.items for part in self.parts]).astype(np.int64)
 
 
 class PairSet:
     """Set of pairs of a user and an item, for looking up many pairs at once.
 
-    Each pair marks a bit of a table. Where the table would be larger than 64 bits for each pair of the set, the place
-    of a pair is a hash of it. Different pairs can then share a bit, so that pairs with a marked bit are searched among
-    the sorted pairs. These are few: most pairs are not in such a sparse set.
+    Each pair marks a bit of a table. Where the table would be larger than 64 bits for each pair of
+    the set, the place of a pair is a hash of it. Different pairs can then share a bit, so that
+    pairs with a marked bit are searched among the sorted pairs. These are few: most pairs are not
+    in such a sparse set.
 
     Args:
         users: int64 ``[n]``.
@@ -112,11 +196,16 @@ class PairSet:
     """Largest size of the table, in bits for each pair."""
 
     def __init__(
-        self, users: NDArray[np.int64], items: NDArray[np.int64], n_users: int, n_items: int
+        self,
+        users: NDArray[np.int64],
+        items: NDArray[np.int64],
+        n_users: int,
+        n_items: int,
     ) -> None:
         self.n_items = n_items
         self.numbers: NDArray[np.int64] = np.unique(users * n_items + items)
 
+        # a hash is the upper n_hashed bits of 64, so that the table has 2 ** n_hashed places
         self.is_exact = n_users * n_items <= self.BITS * len(self.numbers)
         n_hashed = (len(self.numbers) * self.BITS // 2).bit_length()
         self.shift = np.uint64(64 - n_hashed)
@@ -124,12 +213,14 @@ class PairSet:
 
         self.table = np.zeros((n_bits + 7) // 8, dtype=np.uint8)
         places = self._places(self.numbers)
+        # "at": several bits can be in one byte, and table[...] |= would keep the last alone
         np.bitwise_or.at(self.table, places >> 3, np.left_shift(1, places & 7).astype(np.uint8))
 
     def _places(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Find the bit of each number, hashed by the golden ratio (Knuth, The Art of Computer Programming 3, 6.4)."""
+        """Find the bit of each number, int64 ``[n]``."""
         if self.is_exact:
             return numbers
+        # multiplied by the golden ratio (Knuth, The Art of Computer Programming 3, section 6.4)
         hashes = numbers.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
         places: NDArray[np.int64] = (hashes >> self.shift).view(np.int64)
         return places
@@ -148,6 +239,7 @@ class PairSet:
         if self.is_exact or not len(marked):
             return marked
 
+        # a hash can have the bit of another pair; the last position is beyond the end
         found = np.searchsorted(self.numbers, numbers[marked])
         nearest = self.numbers[np.minimum(found, len(self.numbers) - 1)]
         of_set: NDArray[np.int64] = marked[nearest == numbers[marked]]
@@ -155,20 +247,26 @@ class PairSet:
 
 
 def known_pairs(sampler: Sampler) -> PairSet:
-    """Gather the known pairs of users and items, which must not be drawn, once for each phase of a sampler."""
+    """Gather the known pairs of users and items, which must not be drawn."""
+    # once for each phase: set_phase gives a sampler other used_ids
     source, pairs = sampler.__dict__.get("known_pairs", (None, None))
 
     if source is not sampler.used_ids or not isinstance(pairs, PairSet):
-        sizes = [len(items) for items in sampler.used_ids]
-        items = np.concatenate(
-            [np.fromiter(items, np.int64, len(items)) for items in sampler.used_ids]
-        )
-        pairs = PairSet(
-            np.repeat(np.arange(len(sizes)), sizes), items, len(sizes), sampler.item_num
-        )
+        rows = _rows_of(sampler.used_ids)
+        pairs = PairSet(*rows, len(sampler.used_ids), sampler.item_num)
         sampler.known_pairs = sampler.used_ids, pairs
 
     return pairs
+
+
+def _rows_of(known: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Users and items of all known pairs, from our sets or from RecBole's."""
+    if isinstance(known, KnownItems):
+        return known.pairs()
+
+    sizes = [len(items) for items in known]
+    held = [np.fromiter(items, np.int64, len(items)) for items in known]
+    return np.repeat(np.arange(len(sizes)), sizes), np.concatenate(held)
 
 
 def pop_sampling(
@@ -187,30 +285,33 @@ def pop_sampling(
     source, *table = sampler.__dict__.get("alias_arrays", (None,))
     if source is not sampler.prob:
         keys = np.array(list(sampler.prob), dtype=np.int64)
+        probability = np.array(list(sampler.prob.values()))
         alias = np.array([sampler.alias[key] for key in sampler.prob], dtype=np.int64)
-        table = [keys, np.array(list(sampler.prob.values())), np.where(alias < 0, keys, alias)]
+        # RecBole leaves -1 for a key that needs no alias
+        table = [keys, probability, np.where(alias < 0, keys, alias)]
         sampler.alias_arrays = sampler.prob, *table
 
+    # in RecBole's order: first all places, then all numbers to compare with
     keys, probability, alias = table
     drawn = np.random.randint(0, len(keys), sample_num)
-    items: NDArray[np.int64] = np.where(
-        probability[drawn] > np.random.random(sample_num), keys[drawn], alias[drawn]
-    )
+    is_key = probability[drawn] > np.random.random(sample_num)
+    items: NDArray[np.int64] = np.where(is_key, keys[drawn], alias[drawn])
     return items
 
 
 class PoolSampler(Sampler):
     """RecBole's sampler of negative items, restricted to a pool.
 
-    In cold start, training must not draw held-out items: the model would learn that nobody likes them. Nor may their
-    interactions count as popularity. An evaluation draws among its candidates.
+    In cold start, training must not draw held-out items: the model would learn that nobody likes
+    them. Nor may their interactions count as popularity. An evaluation draws among its candidates.
 
     Args:
-        sampler: RecBole's sampler with its phase set. A sampler for repeatable recommendations excludes the item of a
-            row alone, another one all items of the user.
+        sampler: RecBole's sampler with its phase set. A sampler for repeatable recommendations
+            excludes the item of a row alone, another one all items of the user.
         pool: int64 ``[n]``, the items of the pool.
-        popularity: int64 ``[n_items]``, number of training interactions of each item. With the distribution
-            ``popularity``, an item's probability is proportional to this number to the power of RecBole's ``alpha``.
+        popularity: int64 ``[n_items]``, number of training interactions of each item. With the
+            distribution ``popularity``, an item's probability is proportional to this number to the
+            power of RecBole's ``alpha``.
         users: int64 ``[m]``, users of the rows.
         tokens: Original id of each user, for messages.
 
@@ -226,21 +327,25 @@ class PoolSampler(Sampler):
         users: NDArray[np.int64],
         tokens: Sequence[str] | NDArray[Any],
     ) -> None:
+        # RecBole's constructor would collect the used ids again
         self.__dict__.update(sampler.__dict__)
         self.is_repeatable = isinstance(sampler, RepeatableSampler)
         self.pool = pool
         self.cumulative: NDArray[np.float64] | None = None
 
         if self.distribution == "popularity":
-            weights = popularity[pool].astype(float) ** self.alpha * (popularity[pool] > 0)
+            # 0 ** 0 is 1: an item without interactions would be drawn with alpha 0
+            counts = popularity[pool]
+            weights = counts.astype(float) ** self.alpha * (counts > 0)
             self.pool = pool[weights > 0]
             weights = weights[weights > 0]
             self.cumulative = np.cumsum(weights) / max(weights.sum(), 1)
 
         if not len(self.pool):
             raise DataError(
-                f"eval_args: mode: the negatives of {self.phase} cannot be drawn by popularity, because none of the "
-                f"{len(pool)} candidates has a training interaction; draw them uniformly or use mode: full"
+                f"eval_args: mode: the negatives of {self.phase} cannot be drawn by popularity, "
+                f"because none of the {len(pool)} candidates has a training interaction; draw them "
+                "uniformly or use mode: full"
             )
         self._check_users(users, tokens)
 
@@ -250,32 +355,42 @@ class PoolSampler(Sampler):
         if self.is_repeatable and len(drawable) < 2:
             raise DataError(f"negatives of {self.phase} cannot be drawn from a single item")
 
+        if isinstance(self.used_ids, KnownItems):
+            users = np.intersect1d(users, self.used_ids.users_with_rows(len(drawable)))
         for user in users:
+            # the sizes first, as they are compared in no time
             if len(self.used_ids[user]) >= len(drawable) and drawable <= self.used_ids[user]:
                 raise DataError(
-                    f"user '{tokens[user]}' has interacted with all {len(drawable)} items that negatives of "
-                    f"{self.phase} are drawn from; leave such users out with user_inter_num_interval, or use "
-                    f"{'train_neg_candidates: all' if self.phase == 'train' else 'mode: full'}"
+                    f"user '{tokens[user]}' has interacted with all {len(drawable)} items that "
+                    f"negatives of {self.phase} are drawn from; leave such users out with "
+                    f"user_inter_num_interval, or use {remedy}"
                 )
 
     def sample_by_user_ids(
-        self, user_ids: NDArray[np.int64], item_ids: NDArray[np.int64], num: int
+        self,
+        user_ids: NDArray[np.int64],
+        item_ids: NDArray[np.int64],
+        num: int,
     ) -> torch.Tensor:
         """Draw for rows of users and items; see RecBole's method of the same name."""
         if not self.is_repeatable:
             drawn: torch.Tensor = super().sample_by_user_ids(user_ids, item_ids, num)
             return drawn
 
+        # each row is a user of its own, whose only known item is that of the row
         self.used_ids = np.array([{item} for item in item_ids])
         drawn_by_row: torch.Tensor = self.sample_by_key_ids(np.arange(len(user_ids)), num)
         return drawn_by_row
 
     def _uni_sampling(self, sample_num: int) -> NDArray[np.int64]:
-        items: NDArray[np.int64] = self.pool[np.random.randint(len(self.pool), size=sample_num)]
+        positions = np.random.randint(len(self.pool), size=sample_num)
+        items: NDArray[np.int64] = self.pool[positions]
         return items
 
     def _pop_sampling(self, sample_num: int) -> NDArray[np.int64]:
         assert self.cumulative is not None
-        positions = np.searchsorted(self.cumulative, np.random.random(sample_num), side="right")
+        drawn = np.random.random(sample_num)
+        positions = np.searchsorted(self.cumulative, drawn, side="right")
+        # rounded sums can end just below 1
         items: NDArray[np.int64] = self.pool[np.minimum(positions, len(self.pool) - 1)]
         return items

@@ -1,7 +1,8 @@
 """Files of loaders and data sets (``save_dataloaders``, ``save_dataset``) for later runs.
 
-RecBole has three faults here. It takes the random generators out of the saved loaders and trains with them afterwards.
-It fails for the loaders of knowledge-based models. It uses saved loaders for any batch size, negatives and files.
+RecBole has three faults here. It takes the random generators out of the saved loaders and trains
+with them afterwards. It fails for the loaders of knowledge-based models. It uses saved loaders for
+any batch size, negatives and files.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ _DAMAGE = (
 
 
 def save_split_dataloaders(
-    original: Callable[..., None], config: FullConfig, dataloaders: tuple[Any, ...]
+    original: Callable[..., None],
+    config: FullConfig,
+    dataloaders: tuple[Any, ...],
 ) -> None:
     """Write the loaders of a run; see :func:`save`."""
     save(config, dataloaders)
@@ -52,28 +55,36 @@ def load_split_dataloaders(
     original: Callable[..., Any], config: FullConfig
 ) -> tuple[Any, ...] | None:
     """Take the loaders found by :func:`prepare`, or read those of an earlier run."""
-    return config.__dict__.pop(_FOUND) if _FOUND in config.__dict__ else load(config)
+    if _FOUND not in config.__dict__:
+        return load(config)
+    found: tuple[Any, ...] | None = config.__dict__.pop(_FOUND)
+    return found
 
 
 def prepare(
-    config: FullConfig, dataset: Dataset, prepare_data: Callable[[], tuple[Any, ...]]
+    config: FullConfig,
+    dataset: Dataset,
+    prepare_data: Callable[[], tuple[Any, ...]],
 ) -> tuple[Any, ...]:
     """Make the loaders of a run, or read equal ones from a file.
 
     Args:
         config: RecBole's ``Config``.
         dataset: The loaded data set.
-        prepare_data: RecBole's ``data_preparation``; its own search for saved loaders ignores the data set.
+        prepare_data: RecBole's ``data_preparation``; its own search for saved loaders ignores the
+            data set.
 
     Returns:
         The loaders of training, validation and test.
     """
+    # RecBole's own search, inside prepare_data, finds these
     found = load(config, dataset)
     config.__dict__[_FOUND] = found
     loaders = prepare_data()
 
     if found is not None and dataset.benchmark_filename_list is None:
-        # As before a split: RecBole counts operations with the second row, and BERT4Rec draws numbers for it.
+        # As before a split: RecBole counts operations with the second row, and BERT4Rec draws
+        # numbers for it.
         if config["eval_args"]["order"] == "TO":
             dataset.sort(by=dataset.time_field)
         else:
@@ -90,9 +101,8 @@ def parts_of(loader: Any) -> list[Any]:
 
 def default_file(config: FullConfig) -> Path:
     """RecBole's file for the loaders of a data set and a model."""
-    return (
-        Path(config["checkpoint_dir"]) / f"{config['dataset']}-for-{config['model']}-dataloader.pth"
-    )
+    name = f"{config['dataset']}-for-{config['model']}-dataloader.pth"
+    return Path(config["checkpoint_dir"]) / name
 
 
 def save(config: FullConfig, loaders: tuple[Any, ...]) -> None:
@@ -110,7 +120,8 @@ def save(config: FullConfig, loaders: tuple[Any, ...]) -> None:
     if processes.count(config) > 1:
         if processes.is_main(config):
             getLogger().warning(
-                "save_dataloaders: nothing is saved, as each of several processes has its own loaders"
+                "save_dataloaders: nothing is saved, as each of several processes has its own "
+                "loaders"
             )
         return
 
@@ -124,7 +135,8 @@ def save_dataset(original: Callable[[Dataset], None], dataset: Dataset) -> None:
     """Write a data set as RecBole does, in the first process alone and as a whole or not at all."""
     config = dataset.config
     if processes.is_main(config):
-        file = Path(config["checkpoint_dir"]) / f"{config['dataset']}-{type(dataset).__name__}.pth"
+        name = f"{config['dataset']}-{type(dataset).__name__}.pth"
+        file = Path(config["checkpoint_dir"]) / name
         getLogger().info(set_color("Saving filtered dataset into ", "pink") + f"[{file}]")
         _write(file, dataset, "save_dataset")
 
@@ -145,19 +157,25 @@ def _write(file: Path, content: object, key: str) -> None:
 
 @contextmanager
 def _without_generators(loaders: tuple[Any, ...]) -> Iterator[list[Any]]:
-    """Take the generators out of loaders within a ``with`` block, as pickle cannot write them; yields their states."""
-    owners = [
-        owner for loader in loaders for part in parts_of(loader) for owner in (part, part.sampler)
-    ]
-    generators = [(owner, owner.generator) for owner in owners if hasattr(owner, "generator")]
-    states = [[part.generator.get_state() for part in parts_of(loader)] for loader in loaders]
+    """Take the generators out of loaders within a ``with`` block; yields their states."""
+    states: list[Any] = []
+    owners: list[Any] = []
+    for loader in loaders:
+        parts = parts_of(loader)
+        own = [part.generator.get_state() for part in parts]
+        # one state a loader, as RecBole writes it
+        states.append(own if len(own) > 1 else own[0])
+        for part in parts:
+            owners += (part, part.sampler)
 
+    # pickle cannot write a generator; a sampler without a shuffle has none
+    generators = [(owner, owner.generator) for owner in owners if hasattr(owner, "generator")]
     for owner, _ in generators:
         owner.generator = None
     try:
-        # one state a loader, as RecBole writes it
-        yield [own if len(own) > 1 else own[0] for own in states]
+        yield states
     finally:
+        # RecBole leaves them out, and trains without them afterwards
         for owner, generator in generators:
             owner.generator = generator
 
@@ -167,11 +185,12 @@ def load(config: FullConfig, dataset: DatasetLike | None = None) -> tuple[Any, .
 
     Args:
         config: RecBole's ``Config``.
-        dataset: The loaded data set, for a comparison of the data; None compares the configuration alone.
+        dataset: The loaded data set, for a comparison of the data; None compares the configuration
+            alone.
 
     Returns:
-        The loaders of training, validation and test; None if the run has to make its own. The log gives the reason, if
-        there is a file or the configuration names one.
+        The loaders of training, validation and test; None if the run has to make its own. The log
+        gives the reason, if there is a file or the configuration names one.
     """
     asked_for = config["dataloaders_save_path"]
     file = Path(asked_for) if asked_for else default_file(config)
@@ -184,6 +203,7 @@ def load(config: FullConfig, dataset: DatasetLike | None = None) -> tuple[Any, .
         log(f"dataloaders_save_path: the loaders are made anew, and not read from {file}: {reason}")
         return None
 
+    # the configuration of the earlier run would give its own seed and device
     for loader in found:
         for part in parts_of(loader):
             part.config = config
@@ -205,14 +225,16 @@ def _read(
             train, valid, test = (_with_generators(*saved) for saved in pickle.load(stream))
         earlier = parts_of(train)[0].config
     except _DAMAGE as error:
-        return None, f"it cannot be read ({' '.join(str(error).split()) or type(error).__name__})"
+        # some exceptions have no text
+        found = " ".join(str(error).split()) or type(error).__name__
+        return None, f"it cannot be read ({found})"
 
     added = _added(earlier, config)
-    changed = _changed(
-        earlier.final_config_dict, config.final_config_dict | added
-    ) or _changed_data(train, dataset)
-    if changed:
-        return None, changed
+    reason = _changed(earlier.final_config_dict, config.final_config_dict | added)
+    if not reason:
+        reason = _changed_data(train, dataset)
+    if reason:
+        return None, reason
 
     config.final_config_dict.update(added)
     return (train, valid, test), ""
@@ -221,7 +243,8 @@ def _read(
 def _added(earlier: FullConfig, config: FullConfig) -> dict[str, Any]:
     """Find the keys added to a configuration by its loaders; the model reads them (BERT4Rec)."""
     given = earlier.external_config_dict.keys() | config.final_config_dict.keys()
-    return {key: value for key, value in earlier.final_config_dict.items() if key not in given}
+    final = earlier.final_config_dict
+    return {key: final[key] for key in final if key not in given}
 
 
 def _changed_data(train: LoaderLike, dataset: DatasetLike | None) -> str:
@@ -236,17 +259,21 @@ def _changed_data(train: LoaderLike, dataset: DatasetLike | None) -> str:
 
 def _changed(earlier: dict[str, Any], now: dict[str, Any]) -> str:
     """Describe the differences between two configurations in the keys with influence on loaders."""
-    keys = sorted((earlier.keys() | now.keys()).difference(WITHOUT_EFFECT, OF_MODEL))
-    both = [(key, earlier.get(key), now.get(key)) for key in keys]
-    return ", ".join(
-        f"{key}: {there} there, {here} here" for key, there, here in both if str(there) != str(here)
-    )
+    keys = (earlier.keys() | now.keys()).difference(WITHOUT_EFFECT, OF_MODEL)
+    found = []
+    for key in sorted(keys):
+        there = earlier.get(key)
+        here = now.get(key)
+        if str(there) != str(here):
+            found.append(f"{key}: {there} there, {here} here")
+    return ", ".join(found)
 
 
 def _with_generators(loader: Any, states: Any) -> Any:
     """Give a loader from a file its generators."""
-    parts = parts_of(loader)
-    for part, state in zip(parts, states if isinstance(states, list) else [states], strict=True):
+    if not isinstance(states, list):
+        states = [states]
+    for part, state in zip(parts_of(loader), states, strict=True):
         generator = torch.Generator()
         generator.set_state(state)
         part.generator = part.sampler.generator = generator

@@ -29,8 +29,8 @@ class _Rest:
 def rest_of_epoch(loader: Any, done: int) -> Iterator[Any]:
     """Iterate over the remaining batches of an epoch, with the same numbers as in a whole epoch.
 
-    The first batches are not built. The exception are worker processes of RecBole's own loader: their random generators
-    continue from one batch to the next.
+    The first batches are not built. The exception are worker processes of RecBole's own loader:
+    their random generators continue from one batch to the next.
 
     Args:
         loader: RecBole's training loader, the combined one of knowledge-based models, or ours.
@@ -43,18 +43,20 @@ def rest_of_epoch(loader: Any, done: int) -> Iterator[Any]:
 
 
 def _iterator(loader: Any, done: int) -> tuple[Any, int]:
-    """Make an iterator over a loader; returns also the number of its first batches to throw away."""
+    """Make an iterator over a loader, and count its first batches that are to be thrown away."""
     combined = hasattr(loader, "kg_dataloader")
     part = loader.general_dataloader if combined else loader
-    if not done or (part.num_workers and not isinstance(part, MultimodalTrainDataLoader)):
+    # the generators of RecBole's workers continue from one batch to the next: all are built
+    needs_all = part.num_workers and not isinstance(part, MultimodalTrainDataLoader)
+    if not done or needs_all:
         return iter(loader), done
     if not combined:
         return _rest(loader, done), 0
 
+    # an epoch over the graph alone, or over the interactions alone
     if loader.state is not KGDataLoaderState.RSKG:
-        return _rest(
-            loader.kg_dataloader if loader.state is KGDataLoaderState.KG else part, done
-        ), 0
+        chosen = loader.kg_dataloader if loader.state is KGDataLoaderState.KG else part
+        return _rest(chosen, done), 0
 
     graph = loader.kg_dataloader
     # the graph starts again where the interactions have more batches
@@ -70,8 +72,8 @@ def _rest(loader: DataLoader[Any], done: int) -> Iterator[Any]:
     """Iterate over a loader without its first batches."""
     attributes = vars(loader)
     batches = attributes["batch_sampler"]
-    attributes["batch_sampler"] = _Rest(batches, done)  # torch forbids to set the attribute itself
-
+    # torch forbids to set the attribute itself
+    attributes["batch_sampler"] = _Rest(batches, done)
     try:
         return iter(loader)
     finally:

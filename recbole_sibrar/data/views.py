@@ -1,4 +1,4 @@
-"""Views of a mixed evaluation: its cold and its warm interactions apart, as in ColdRec's protocol."""
+"""Views of a mixed evaluation: cold and warm interactions apart, as in ColdRec's protocol."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ class View:
 
 
 def views_of(
-    train: DatasetLike, part: DatasetLike, group_by: str, candidates: Literal["split", "all"]
+    train: DatasetLike,
+    part: DatasetLike,
+    group_by: str,
+    candidates: Literal["split", "all"],
 ) -> tuple[View, View]:
     """Divide the evaluation of a part into a view of its cold and one of its warm interactions.
 
@@ -39,26 +42,30 @@ def views_of(
         train: Training part of the split.
         part: Validation or test.
         group_by: Cold entities: ``item``, ``user`` or ``both``.
-        candidates: ``split``: items of the part's cold interactions, and items of training. ``all``: items without and
-            with training interactions; every item in both views if users alone are cold.
+        candidates: ``split``: items of the part's cold interactions, and items of training.
+            ``all``: items without and with training interactions; every item in both views if users
+            alone are cold.
     """
     known = _known(train)
     is_cold = _cold_rows(known, part, group_by)
     items = _ids(part, "item")
-    is_item = np.arange(len(known["item"])) > 0
+    is_item = np.arange(len(known["item"])) > 0  # 0 is padding
 
+    # candidates: bool [n_items]
     if candidates == "split":
         cold_items = _marked(items[is_cold], len(is_item))
         warm_items = known["item"] | _marked(items[~is_cold], len(is_item))
     elif group_by == "user":
         cold_items = warm_items = is_item
     else:
-        cold_items, warm_items = is_item & ~known["item"], known["item"]
+        cold_items = is_item & ~known["item"]
+        warm_items = known["item"]
 
-    everyone = np.ones_like(known["user"])
-    cold_users, warm_users = (
-        (everyone, everyone) if group_by == "item" else (~known["user"], known["user"])
-    )
+    # with cold items, every user has both kinds of interactions
+    cold_users = warm_users = np.ones_like(known["user"])
+    if group_by != "item":
+        cold_users = ~known["user"]
+        warm_users = known["user"]
     return View(COLD, cold_users, cold_items), View(WARM, warm_users, warm_items)
 
 
@@ -78,19 +85,20 @@ def describe_parts(parts: Sequence[DatasetLike], group_by: str) -> str:
 
     texts = []
     for name, is_cold in zip(PARTS[1:], cold, strict=True):
-        counts = (int(is_cold.sum()), int((~is_cold).sum()))
+        n_cold = int(is_cold.sum())
+        counts = (n_cold, len(is_cold) - n_cold)
         for view, count in zip(VIEWS, counts, strict=True):
             if not count:
                 raise DataError(f"eval_args: split: the part {name} has no {view} interactions")
         texts.append(f"{name} {counts[0]} {COLD} and {counts[1]} {WARM} interactions")
 
     for side in SIDES:
-        if group_by in (side, "both"):
-            ids = [
-                _ids(part, side)[is_cold].tolist()
-                for part, is_cold in zip(held_out, cold, strict=True)
-            ]
-            check_disjoint([[], *ids], train.field2id_token[id_field(train, side)], side)
+        if group_by not in (side, "both"):
+            continue
+        ids: list[list[int]] = [[]]  # training has no cold entity
+        for part, is_cold in zip(held_out, cold, strict=True):
+            ids.append(_ids(part, side)[is_cold].tolist())
+        check_disjoint(ids, train.field2id_token[id_field(train, side)], side)
     return "; ".join(texts)
 
 
@@ -98,8 +106,10 @@ def _cold_rows(
     known: dict[Side, NDArray[np.bool_]], part: DatasetLike, group_by: str
 ) -> NDArray[np.bool_]:
     """Mark the interactions of a part whose item (or user, or both) has no training interaction."""
-    sides: tuple[Side, ...] = tuple(side for side in SIDES if group_by in (side, "both"))
-    is_cold: NDArray[np.bool_] = np.all([~known[side][_ids(part, side)] for side in sides], axis=0)
+    is_cold = np.ones(len(_ids(part, "item")), dtype=bool)  # [n_interactions]
+    for side in SIDES:
+        if group_by in (side, "both"):
+            is_cold &= ~known[side][_ids(part, side)]
     return is_cold
 
 
@@ -110,7 +120,11 @@ def _marked(ids: NDArray[np.int64], size: int) -> NDArray[np.bool_]:
 
 def _known(train: DatasetLike) -> dict[Side, NDArray[np.bool_]]:
     """Mark the users and items of training."""
-    return {side: _marked(_ids(train, side), train.num(id_field(train, side))) for side in SIDES}
+    known: dict[Side, NDArray[np.bool_]] = {}
+    for side in SIDES:
+        n_entities = train.num(id_field(train, side))
+        known[side] = _marked(_ids(train, side), n_entities)
+    return known
 
 
 def _ids(dataset: DatasetLike, side: Side) -> NDArray[np.int64]:

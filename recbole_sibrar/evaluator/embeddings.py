@@ -36,9 +36,11 @@ class ModalityEmbeddings:
 
     def sample(self, n: int, seed: int) -> ModalityEmbeddings:
         """Draw at most ``n`` entities with two modalities or more, for a picture."""
+        # With one modality an entity has no gap to show.
         rows = np.flatnonzero(self.available.sum(1) > 1)
         if len(rows) > n:
-            rows = np.sort(np.random.default_rng(seed).choice(rows, n, replace=False))
+            generator = np.random.default_rng(seed)
+            rows = np.sort(generator.choice(rows, n, replace=False))
         return ModalityEmbeddings(
             self.names, self.entities[rows], self.embeddings[rows], self.available[rows]
         )
@@ -60,10 +62,12 @@ def chosen_modalities(
     encoder = model.encoder_of(side)
     for name in modalities or ():
         if name not in encoder.modalities:
-            allowed = f"any of {', '.join(encoder.modalities)}, the {side} modalities that the model encodes"
+            known = ", ".join(encoder.modalities)
+            allowed = f"any of {known}, the {side} modalities that the model encodes"
             refuse("modalities", name, f"{allowed}{nearest(name, encoder.modalities)}")
 
-    names = tuple(modalities or (encoder.modalities[column] for column in encoder.eval_columns))
+    evaluated = [encoder.modalities[column] for column in encoder.eval_columns]
+    names = tuple(modalities or evaluated)
     if len(names) < 2:
         refuse(
             f"{side} modalities",
@@ -89,16 +93,18 @@ def modality_embeddings(
         which: One of :data:`WHICH`.
 
     Returns:
-        Cells of the entities with any of the modalities, and of the modalities of any of the entities.
+        Cells of the entities with any of the modalities, and of the modalities of any of the
+        entities.
 
     Raises:
-        ConfigError: A name is unknown, fewer than two modalities are there, or the model does not embed them.
+        ConfigError: A name is unknown, fewer than two modalities are there, or the model does not
+            embed them.
     """
     names = chosen_modalities(model, side, modalities)
     encoder = model.encoder_of(side)
     if isinstance(encoder, CollaborativeContentEncoder) and which != "new":
-        allowed = f"new for CLCRec, whose {side}s with training interactions have an embedding of their own"
-        refuse(f"{side}s", which, allowed)
+        reason = f"whose {side}s with training interactions have an embedding of their own"
+        refuse(f"{side}s", which, f"new for CLCRec, {reason}")
 
     trained = encoder.trained
     available = encoder.availability[:, list(encoder.columns_of(names))]
@@ -107,22 +113,27 @@ def modality_embeddings(
     entities[0] = False  # padding
     ids = entities.nonzero().squeeze(1)
 
-    used = [i for i in range(len(names)) if bool(available[ids, i].any())]
+    # A modality that none of the entities has would be a column of cells that mean nothing.
+    used = available[ids].any(0).nonzero().flatten().tolist()
+    used_names = [names[i] for i in used]
     if len(used) < 2:
-        found = ", ".join(names[i] for i in used) or "none"
+        found = ", ".join(used_names) or "none"
         refuse(f"modalities of the {side}s ({which})", found, f"two or more of {', '.join(names)}")
 
+    # Dropout and batch statistics belong to training; its mode comes back, whatever happens.
     was_training = model.training
     model.eval()
     try:
         encode = model.encode_items if side == "item" else model.encode_users
-        cells = [encode(ids, modalities=[names[i]]) for i in used]
+        cells = [encode(ids, modalities=[name]) for name in used_names]
     finally:
         model.train(was_training)
 
+    embeddings = torch.stack(cells, dim=1)  # [n, n_modalities, k]
     return ModalityEmbeddings(
-        tuple(names[i] for i in used),
-        ids.cpu().numpy(),
-        torch.stack(cells, dim=1).float().cpu().numpy(),
-        available[ids][:, used].cpu().numpy(),
+        names=tuple(used_names),
+        entities=ids.cpu().numpy(),
+        # NumPy has no bfloat16.
+        embeddings=embeddings.float().cpu().numpy(),
+        available=available[ids][:, used].cpu().numpy(),
     )

@@ -81,8 +81,10 @@ def collector_state(collector: Collector) -> CollectorState:
 
 def fork(collector: Collector) -> Collector:
     """Copy a collector with its training data alone, and with a state of its own."""
+    # A shallow copy shares its attributes: what an evaluation fills is replaced.
     own: Collector = copy.copy(collector)
     own.data_struct = DataStruct()
+    # RecBole collects the training data once, before the first evaluation.
     for key in TRAINING_DATA:
         if key in collector.data_struct:
             own.data_struct.set(key, collector.data_struct.get(key))

@@ -1,7 +1,8 @@
 """Beyond-accuracy measures as pure functions of recommendation lists.
 
-Everywhere ``items`` is int64 ``[n_users, k]``: internal ids, best first, 0 for an empty place. A value per item is NaN
-if it is unknown (the popularity of an item without training interactions). A result is NaN if it is undefined.
+Everywhere ``items`` is int64 ``[n_users, k]``: internal ids, best first, 0 for an empty place. A
+value per item is NaN if it is unknown (the popularity of an item without training interactions). A
+result is NaN if it is undefined.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ def exposure(items: NDArray[Any], n_items: int) -> NDArray[Any]:
         [0, 1, 2, 0]
     """
     counts = np.bincount(items.ravel(), minlength=n_items)
+    # Empty places are no recommendations of the padding item.
     counts[0] = 0
     return counts
 
@@ -72,19 +74,20 @@ def coverage(items: NDArray[Any], candidates: NDArray[Any]) -> float:
 
 
 def gini(items: NDArray[Any], candidates: NDArray[Any]) -> float:
-    r"""Compute the Gini coefficient of the exposure of the candidates, never recommended ones included.
+    r"""Compute the Gini coefficient of the exposure of the candidates.
 
     .. math:: \frac{\sum_j (2j - n - 1) c_j}{n \sum_j c_j}
 
-    with the numbers of recommendations :math:`c_1 \le ... \le c_n` of the n candidates.
+    with the numbers of recommendations :math:`c_1 \le ... \le c_n` of the n candidates, zeros
+    included.
 
     Args:
         items: The lists.
         candidates: bool ``[n_items]``.
 
     Returns:
-        0 for equal exposure, (n - 1) / n if a single one of n candidates is ever recommended; NaN without
-        recommendations.
+        0 for equal exposure, (n - 1) / n if a single one of n candidates is ever recommended; NaN
+        without recommendations.
 
     Example:
         >>> gini(np.array([[1], [1]]), np.array([False, True, True, True, True]))
@@ -96,7 +99,7 @@ def gini(items: NDArray[Any], candidates: NDArray[Any]) -> float:
     if not total:
         return np.nan
 
-    # Half of the mean absolute difference over the mean, which sorted counts give without all pairs.
+    # Half of the mean absolute difference over the mean: sorted counts give it without all pairs.
     weights = 2 * np.arange(1, n + 1) - n - 1
     return float((weights * counts).sum() / (n * total))
 
@@ -115,6 +118,7 @@ def list_mean(items: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
         >>> list_mean(np.array([[1, 2], [2, 0], [3, 3]]), np.array([9, 1.0, 3.0, np.nan])).tolist()
         [2.0, 3.0, nan]
     """
+    # [n_users, k]; np.nanmean would do the same, but warns of each list without a known value.
     known = (items > 0) & ~np.isnan(values[items])
     sums = np.where(known, values[items], 0).sum(1)
     return _divide(sums, known.sum(1))
@@ -135,6 +139,7 @@ def list_sum(items: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
         [4.0, 0.0, nan]
     """
     known = (items > 0) & ~np.isnan(values[items])
+    # A list without items has a sum, 0; a list of unknown items has none.
     is_empty = ~(items > 0).any(1)
 
     sums = np.where(known, values[items], 0).sum(1)
@@ -143,6 +148,7 @@ def list_sum(items: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
 
 def _divide(numerator: NDArray[Any], denominator: NDArray[Any]) -> NDArray[Any]:
     """Divide; NaN for a denominator of 0."""
+    # With `where` NumPy leaves the other places of `out` as they are, and does not warn.
     result = np.full(len(numerator), np.nan)
     np.divide(numerator, denominator, out=result, where=denominator != 0)
     return result
@@ -159,7 +165,8 @@ def history_mean(history: csr_matrix, values: NDArray[Any]) -> NDArray[Any]:
         float ``[n_users]``; NaN for a user without training interactions.
 
     Example:
-        >>> history_mean(csr_matrix(np.array([[0, 1, 1], [0, 0, 0]])), np.array([np.nan, 4.0, 2.0])).tolist()
+        >>> history = csr_matrix(np.array([[0, 1, 1], [0, 0, 0]]))
+        >>> history_mean(history, np.array([np.nan, 4.0, 2.0])).tolist()
         [3.0, nan]
     """
     sums = history @ np.nan_to_num(values)
@@ -168,20 +175,21 @@ def history_mean(history: csr_matrix, values: NDArray[Any]) -> NDArray[Any]:
 
 
 def popularity_lift(recommended: NDArray[Any], profile: NDArray[Any]) -> float:
-    """Compute the relative difference between the mean popularity of recommendations and of profiles.
+    """Compute the relative difference of the mean popularity of recommendations and of profiles.
 
     Args:
         recommended: float ``[n_users]``, mean popularity of each list.
         profile: float ``[n_users]``, mean popularity of each user's training items.
 
     Returns:
-        (mean of ``recommended`` - mean of ``profile``) / mean of ``profile``, over the users with both; NaN without
-        such a user.
+        (mean of ``recommended`` - mean of ``profile``) / mean of ``profile``, over the users with
+        both; NaN without such a user.
 
     Example:
         >>> popularity_lift(np.array([30.0, 10.0, np.nan]), np.array([10.0, 10.0, 5.0]))
         1.0
     """
+    # Both means are over the same users; otherwise the lift would compare different groups.
     both = ~np.isnan(recommended) & ~np.isnan(profile)
     if not both.any():
         return np.nan
@@ -192,14 +200,15 @@ def popularity_lift(recommended: NDArray[Any], profile: NDArray[Any]) -> float:
 
 
 def group_disparity(achieved: NDArray[Any], possible: NDArray[Any]) -> float:
-    """Compute the coefficient of variation of the success rates of groups: standard deviation over mean.
+    """Compute the coefficient of variation of the success rates of groups.
 
     Args:
         achieved: ``[n_groups]``, number of successes of each group.
         possible: ``[n_groups]``, number of its chances.
 
     Returns:
-        0 for equal rates; NaN if a group has no chance, or no group has a success.
+        Standard deviation over mean of the rates: 0 for equal rates; NaN if a group has no chance,
+        or no group has a success.
 
     Example:
         >>> group_disparity(np.array([3, 1]), np.array([4, 4]))
@@ -228,14 +237,17 @@ def intra_list_distance(
 
     Example:
         >>> x = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-        >>> intra_list_distance(np.array([[1, 2], [2, 0]]), x, np.array([False, True, True])).tolist()
+        >>> available = np.array([False, True, True])
+        >>> intra_list_distance(np.array([[1, 2], [2, 0]]), x, available).tolist()
         [1.0, nan]
     """
-    weights = list_weights(np.where(available[items], items, 0), len(available))
+    usable = np.where(available[items], items, 0)
+    weights = list_weights(usable, len(available))
     counts = np.asarray(weights.sum(axis=1)).ravel()
 
-    # The squared length of a list's sum holds each pair's cosine twice and each item's own cosine, 1, once.
-    total = weights @ directions
+    # The squared length of a list's sum holds the cosine of each pair twice, and that of each item
+    # with itself, 1, once. So no matrix of all pairs is needed.
+    total = weights @ directions  # [n_users, size]
     squared = total.multiply(total) if issparse(total) else np.square(total)
     cosines = np.asarray(squared.sum(axis=1)).ravel() - counts
 
@@ -246,7 +258,7 @@ def intra_list_distance(
 def calibration_divergence(
     profile: NDArray[Any], recommended: NDArray[Any], alpha: float
 ) -> NDArray[Any]:
-    r"""Compute the Kullback-Leibler divergence of each list's distribution from the profile's, in nats.
+    r"""Compute the Kullback-Leibler divergence of each list from the profile, in nats.
 
     .. math:: \sum_g p_g \ln \frac{p_g}{(1 - \alpha) q_g + \alpha p_g}
 
@@ -255,7 +267,8 @@ def calibration_divergence(
     Args:
         profile: float ``[n, n_values]``, a distribution a row; a row of zeros for a missing one.
         recommended: float ``[n, n_values]``, likewise.
-        alpha: Share of the profile mixed into the list's distribution, so that the divergence is finite.
+        alpha: Share of the profile mixed into the list's distribution, so that the divergence is
+            finite.
 
     Returns:
         float ``[n]``; NaN if either distribution is missing.
@@ -274,7 +287,9 @@ def calibration_divergence(
 
 
 def value_distribution(weights: csr_matrix, values: csr_matrix) -> NDArray[Any]:
-    """Compute the distribution of a categorical field over weighted items; an item splits its weight over its values.
+    """Compute the distribution of a categorical field over weighted items.
+
+    An item splits its weight over its values.
 
     Args:
         weights: ``[n, n_items]``, weight of each item in each row.
@@ -292,6 +307,7 @@ def value_distribution(weights: csr_matrix, values: csr_matrix) -> NDArray[Any]:
     share = np.divide(1.0, per_item, out=np.zeros(len(per_item)), where=per_item > 0)
     shares = values.multiply(share[:, None])
 
+    # SciPy's `multiply` by a dense column gives the COO form; products are made in CSR.
     total = np.asarray((weights @ shares.tocsr()).todense())
     sums = total.sum(1, keepdims=True)
     return np.divide(total, sums, out=np.zeros_like(total), where=sums > 0)
@@ -311,6 +327,9 @@ def list_weights(items: NDArray[Any], n_items: int) -> csr_matrix:
         >>> list_weights(np.array([[2, 1], [2, 0]]), 3).toarray().tolist()
         [[0.0, 1.0, 1.0], [0.0, 0.0, 1.0]]
     """
+    # np.nonzero leaves out the empty places, which are 0.
     rows, columns = np.nonzero(items)
     chosen = items[rows, columns]
-    return csr_matrix((np.ones(len(rows)), (rows, chosen)), shape=(len(items), n_items))
+
+    ones = np.ones(len(rows))
+    return csr_matrix((ones, (rows, chosen)), shape=(len(items), n_items))

@@ -27,8 +27,8 @@ class TrainingKnowledge:
     Args:
         dataset: The training part of a RecBole data set.
         tail_ratio: Share of the long tail in the items with training interactions.
-        cold_items: True if items were held out as a whole. An item without training interactions then has an unknown
-            popularity, not a popularity of 0.
+        cold_items: True if items were held out as a whole. An item without training interactions
+            then has an unknown popularity, not a popularity of 0.
 
     Example:
         >>> from recbole_sibrar.evaluator.metrics.example import example_lists
@@ -52,7 +52,8 @@ class TrainingKnowledge:
         items = dataset.inter_feat[dataset.iid_field].numpy()
         ones = np.ones(len(users), dtype=np.float64)
 
-        matrix = csr_matrix((ones, (users, items)), shape=(dataset.user_num, dataset.item_num))
+        shape = (dataset.user_num, dataset.item_num)
+        matrix = csr_matrix((ones, (users, items)), shape=shape)
         # A user counts once for an item, however often the two have met.
         matrix.sum_duplicates()
         matrix.data[:] = 1
@@ -60,10 +61,15 @@ class TrainingKnowledge:
 
     @cached_property
     def popularity(self) -> NDArray[Any]:
-        """float ``[n_items]``: number of training users of each item; NaN, unknown, for a held-out item."""
+        """float ``[n_items]``: number of training users of each item; NaN for a held-out item."""
+        # SciPy's sum of a csr_matrix is a matrix of one row.
         counts = np.asarray(self.history.sum(axis=0)).ravel()
-        counts[0] = np.nan
-        return np.where(counts == 0, np.nan, counts) if self.cold_items else counts
+        counts[0] = np.nan  # padding
+
+        if self.cold_items:
+            # Held out as a whole, an item may be popular all the same: 0 would say the opposite.
+            return np.where(counts == 0, np.nan, counts)
+        return counts
 
     @cached_property
     def self_information(self) -> NDArray[Any]:
@@ -76,18 +82,22 @@ class TrainingKnowledge:
     @cached_property
     def n_users(self) -> int:
         """Number of users with training interactions."""
-        return int((np.diff(self.history.indptr) > 0).sum())
+        n_items = np.diff(self.history.indptr)
+        return int((n_items > 0).sum())
 
     @cached_property
     def tail(self) -> NDArray[Any]:
-        """float ``[n_items]``: 1 for the long tail, 0 for the head, NaN for items of unknown popularity.
+        """float ``[n_items]``: 1 for the long tail, 0 for the head, NaN for unknown popularity.
 
-        The tail is the least popular ``tail_ratio`` of the items with training interactions. Among equally popular
-        items the lower internal ids come first. Unless items were held out, items without training interactions
-        belong to the tail too.
+        The tail is the least popular ``tail_ratio`` of the items with training interactions. Among
+        equally popular items the lower internal ids come first. Unless items were held out, items
+        without training interactions belong to the tail too.
         """
         trained = np.flatnonzero(self.popularity > 0)
-        ascending = trained[np.argsort(self.popularity[trained], kind="stable")]
+        # A stable order keeps the lower id first among equals, so that ties have one answer.
+        order = np.argsort(self.popularity[trained], kind="stable")
+        ascending = trained[order]
+
         # 0.29 * 100 is 28.999999999999996.
         n_tail = int(len(trained) * self.tail_ratio + 1e-9)
 
@@ -96,16 +106,18 @@ class TrainingKnowledge:
         return tail
 
     def field(self, side: Side, name: str, types: tuple[str, ...], key: str) -> FieldValues:
-        """Read a field of users or items, once; see :func:`~recbole_sibrar.data.features.read_field`."""
-        if (side, name, types) not in self._fields:
-            self._fields[side, name, types] = read_field(self.dataset, side, name, types, key)
-        return self._fields[side, name, types]
+        """Read a field once; see :func:`~recbole_sibrar.data.features.read_field`."""
+        request = (side, name, types)
+        if request not in self._fields:
+            self._fields[request] = read_field(self.dataset, side, name, types, key)
+        return self._fields[request]
 
     def numbers(self, side: Side, name: str, key: str) -> Numbers:
-        """Read numbers of users or items, once; see :func:`~recbole_sibrar.data.features.read_numbers`."""
-        if (side, name) not in self._numbers:
-            self._numbers[side, name] = read_numbers(self.dataset, side, name, key)
-        return self._numbers[side, name]
+        """Read numbers once; see :func:`~recbole_sibrar.data.features.read_numbers`."""
+        request = (side, name)
+        if request not in self._numbers:
+            self._numbers[request] = read_numbers(self.dataset, side, name, key)
+        return self._numbers[request]
 
 
 @dataclass(frozen=True)
@@ -132,19 +144,26 @@ class RecommendationLists:
     candidates: NDArray[Any]
     """bool ``[n_items]``: candidates of the recommendations."""
     ranked: NDArray[Any] | None
-    """float ``[n, 2]``: numbers of ranked items of head and of tail; None if they were not counted."""
+    """float ``[n, 2]``: numbers of ranked items of head and of tail; None if not counted."""
 
     @cached_property
     def hits(self) -> NDArray[Any]:
         """bool ``[n, k]``: True for a recommendation among the held-out interactions."""
-        keys = np.arange(len(self.users))[:, None] * len(self.candidates) + self.items
-        hits: NDArray[np.bool_] = np.isin(keys, self._positive_keys) & (self.items > 0)
+        # One number for each pair of row and item finds all hits in a single search.
+        rows = np.arange(len(self.users))[:, None]
+        keys = rows * len(self.candidates) + self.items
+        is_positive = np.isin(keys, self._positive_keys)
+
+        # Item 0 fills empty places and is never a hit.
+        hits: NDArray[np.bool_] = is_positive & (self.items > 0)
         return hits
 
     @cached_property
     def n_positives(self) -> NDArray[Any]:
         """int64 ``[n]``: number of held-out items of each user."""
-        return np.bincount(self._positive_keys // len(self.candidates), minlength=len(self.users))
+        rows = self._positive_keys // len(self.candidates)
+        # Users at the end without a held-out item would have no place without the length.
+        return np.bincount(rows, minlength=len(self.users))
 
     @cached_property
     def distinct_positives(self) -> NDArray[Any]:
@@ -154,7 +173,10 @@ class RecommendationLists:
 
     @cached_property
     def _positive_keys(self) -> NDArray[Any]:
-        keys: NDArray[np.int64] = self.positive_rows * len(self.candidates) + self.positive_items
+        """int64 ``[m]``: row and item as one number."""
+        first_keys = self.positive_rows * len(self.candidates)
+        keys: NDArray[np.int64] = first_keys + self.positive_items
+        # A user may have met an item several times: it is held out once.
         return np.unique(keys)
 
     def of_users(self, chosen: NDArray[Any]) -> RecommendationLists:
@@ -163,6 +185,7 @@ class RecommendationLists:
         Args:
             chosen: bool ``[n]``.
         """
+        # New row of each kept user: rows are numbered anew without gaps.
         position = np.cumsum(chosen) - 1
         kept = chosen[self.positive_rows]
 
@@ -182,6 +205,8 @@ class RecommendationLists:
             chosen: bool ``[n_items]``.
         """
         kept = chosen[self.positive_items]
+
+        # Other items leave their places empty: the chosen ones keep their ranks in the list.
         return replace(
             self,
             items=np.where(chosen[self.items], self.items, 0),
@@ -212,9 +237,9 @@ class ListCollector:
         self.knowledge = knowledge
         self.candidates = candidates
         self.user_field = user_field
-        self.halves = torch.from_numpy(
-            np.stack([knowledge.tail == 0, knowledge.tail == 1], 1)
-        ).float()
+        # [n_items, 2]; items of unknown popularity, NaN, are in neither half.
+        halves = np.stack([knowledge.tail == 0, knowledge.tail == 1], 1)
+        self.halves = torch.from_numpy(halves).float()
         self.count_ranked = count_ranked
         self.batches: list[tuple[torch.Tensor, ...]] = []
         self.n_rows = 0
@@ -244,9 +269,11 @@ class ListCollector:
         recommended = top.items.masked_fill(top.values == -torch.inf, 0)
         ranked = torch.empty(0)
         if self.count_ranked:
+            # Moved once and kept, as the device is known only from the first scores.
             self.halves = self.halves.to(scores.device)
             ranked = (scores > -torch.inf).float() @ self.halves
 
+        # Rows of a batch begin at 0: they are shifted behind those of the batches before.
         batch = (users, recommended, rows + self.n_rows, items, ranked)
         self.batches.append(tuple(tensor.cpu() for tensor in batch))
         self.n_rows += len(scores)
@@ -261,16 +288,18 @@ class ListCollector:
         self.batches = []
         self.n_rows = 0
 
+        # Each process has numbered its rows from 0.
         for batches, n_rows in parts:
             for users, recommended, rows, items, ranked in batches:
-                self.batches.append((users, recommended, rows + self.n_rows, items, ranked))
+                shifted = rows + self.n_rows
+                self.batches.append((users, recommended, shifted, items, ranked))
             self.n_rows += n_rows
         return bool(parts)
 
     def lists(self) -> RecommendationLists:
         """Join all batches."""
-        columns = zip(*self.batches, strict=True)
-        users, items, rows, positives, ranked = (torch.cat(parts).numpy() for parts in columns)
+        columns = [torch.cat(parts).numpy() for parts in zip(*self.batches, strict=True)]
+        users, items, rows, positives, ranked = columns
 
         return RecommendationLists(
             knowledge=self.knowledge,

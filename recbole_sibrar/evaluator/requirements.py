@@ -37,35 +37,31 @@ def check_cutoffs(topk: Sequence[int], n_items: int) -> None:
     Example:
         >>> check_cutoffs([5, 20], 10)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
-        recbole_sibrar.errors.ConfigError: topk: found [5, 20], allowed is a cut-off of at most 10, ...
+        recbole_sibrar.errors.ConfigError: topk: found [5, 20], allowed is a cut-off of at most ...
     """
     if max(topk) > n_items:
-        refuse(
-            "topk", list(topk), f"a cut-off of at most {n_items}, the number of items in the data"
-        )
+        allowed = f"a cut-off of at most {n_items}, the number of items in the data"
+        refuse("topk", list(topk), allowed)
 
 
 def check_mode(config: ConfigLike) -> None:
     """Check that the mode of the evaluation fits the metrics.
 
     Raises:
-        ConfigError: Labels are to be evaluated by metrics of rankings, or a sample of the candidates in several views.
+        ConfigError: Labels are to be evaluated by metrics of rankings, or a sample of the
+            candidates in several views.
     """
+    # RecBole has one mode for validation and one for the test.
     modes = config["eval_args"]["mode"]
     sampled = [mode for mode in modes.values() if mode != "full"]
     if sampled and has_views(config):
-        refuse(
-            "eval_args: mode",
-            sampled[0],
-            f"full with {WARM} in split: each view ranks all of its candidates",
-        )
+        allowed = f"full with {WARM} in split: each view ranks all of its candidates"
+        refuse("eval_args: mode", sampled[0], allowed)
+
     if config["eval_type"] is EvaluatorType.RANKING and "labeled" in modes.values():
-        allowed = "full, or a number of candidates such as uni100, with the metrics"
-        refuse(
-            "eval_args: mode",
-            "labeled",
-            f"{allowed} {config['metrics']}, which are metrics of rankings",
-        )
+        candidates = "full, or a number of candidates such as uni100"
+        metrics = f"the metrics {config['metrics']}, which are metrics of rankings"
+        refuse("eval_args: mode", "labeled", f"{candidates}, with {metrics}")
 
 
 def check_items(config: ConfigLike, dataset: DatasetLike) -> None:
@@ -79,6 +75,7 @@ def check_items(config: ConfigLike, dataset: DatasetLike) -> None:
         ConfigError: There are fewer than a cut-off of ``topk``.
     """
     if config["eval_type"] is EvaluatorType.RANKING:
+        # Without RecBole's padding item.
         check_cutoffs(config["topk"], dataset.item_num - 1)
 
 
@@ -101,8 +98,9 @@ def check_training(
         and config["MODEL_INPUT_TYPE"] is InputType.POINTWISE
     )
     if learns and config["train_neg_sample_args"]["distribution"] == "none":
+        reason = f"{config['model']} learns from labels"
         alternative = "or train_neg_sample_args, which draws negatives"
-        _check_labels(config, train_data, f"{config['model']} learns from labels", alternative)
+        _check_labels(config, train_data, reason, alternative)
     if valid_data:
         check_evaluation(config, valid_data)
 
@@ -117,27 +115,21 @@ def check_evaluation(config: ConfigLike, eval_data: LoaderLike) -> None:
     Raises:
         ConfigError: Labels are missing.
     """
+    # RecBole's loaders of full rankings have no such attribute.
     arguments = getattr(eval_data, "neg_sample_args", None)
-    if (
-        config["eval_type"] is EvaluatorType.VALUE
-        and arguments
-        and arguments["distribution"] == "none"
-    ):
+    draws_none = arguments and arguments["distribution"] == "none"
+    if config["eval_type"] is EvaluatorType.VALUE and draws_none:
+        reason = f"{', '.join(config['metrics'])} compare scores with labels"
         alternative = "or eval_args: mode, such as uni100, which draws negatives"
-        _check_labels(
-            config,
-            eval_data,
-            f"{', '.join(config['metrics'])} compare scores with labels",
-            alternative,
-        )
+        _check_labels(config, eval_data, reason, alternative)
 
 
 def _check_labels(config: ConfigLike, loader: LoaderLike, reason: str, alternative: str) -> None:
     label = config["LABEL_FIELD"]
     if label not in loader.dataset.inter_feat.columns:
         raise ConfigError(
-            f"threshold: found None, but {reason}, and the interactions have no field '{label}'; set threshold, such "
-            f"as {{'rating': 3}}, which makes labels, {alternative}"
+            f"threshold: found None, but {reason}, and the interactions have no field '{label}'; "
+            f"set threshold, such as {{'rating': 3}}, which makes labels, {alternative}"
         )
 
 
@@ -151,6 +143,7 @@ def note_short_lists(topk: Sequence[int], phase: str, n_candidates: int) -> None
     """
     if 0 < n_candidates < max(topk):
         getLogger().warning(
-            f"topk: the {phase} part has {n_candidates} candidates, fewer than {max(topk)}: the places that are left "
-            "stay empty, and count as misses in Precision and as nothing in metrics of the recommended items"
+            f"topk: the {phase} part has {n_candidates} candidates, fewer than {max(topk)}: the "
+            "places that are left stay empty, and count as misses in Precision and as nothing in "
+            "metrics of the recommended items"
         )

@@ -21,7 +21,8 @@ __all__ = ["stand_in_warnings"]
 def stand_in_warnings(model: object, loader: LoaderLike) -> Iterator[str]:
     """Warn about evaluated users and candidates without any modality of the model.
 
-    Such users get equal recommendations, and such items equal scores. The result says little about the model.
+    Such users get equal recommendations, and such items equal scores. The result says little about
+    the model.
 
     Args:
         model: The model; one of RecBole's own gets no warning.
@@ -35,13 +36,14 @@ def stand_in_warnings(model: object, loader: LoaderLike) -> Iterator[str]:
             continue
 
         evaluated = _evaluated(loader, side)
-        n = int(encoder.without().cpu().numpy()[evaluated].sum())
+        without = encoder.without().cpu().numpy()
+        n = int(without[evaluated].sum())
         if n:
             names = ", ".join(encoder.modalities[column] for column in encoder.eval_columns)
             who = "test users" if side == "user" else "candidate items"
             yield (
-                f"{n} of {len(evaluated)} {who} have none of the modalities {names}; they were scored by the mean of "
-                f"all {side}s: {_advice(model, side)}"
+                f"{n} of {len(evaluated)} {who} have none of the modalities {names}; they were "
+                f"scored by the mean of all {side}s: {_advice(model, side)}"
             )
 
 
@@ -50,7 +52,9 @@ def _evaluated(loader: LoaderLike, side: Side) -> NDArray[Any]:
     dataset = loader.dataset
     if side == "user":
         return np.asarray(torch.unique(dataset.inter_feat[dataset.uid_field]))
-    return np.flatnonzero(candidates_of(loader, evaluation_config(loader.config).candidates))
+
+    candidates = evaluation_config(loader.config).candidates
+    return np.flatnonzero(candidates_of(loader, candidates))
 
 
 def _advice(model: MultimodalRecommender, side: Side) -> str:

@@ -32,20 +32,33 @@ def write_users(frame: pd.DataFrame, path: Path) -> None:
         if path.suffix == ".parquet":
             frame.to_parquet(temporary, index=False)
         elif path.suffix == ".csv":
-            lists = frame[_ITEMS].map(lambda items: json.dumps(list(items), ensure_ascii=False))
+            # pandas would write a list in Python's form, which no other program reads.
+            lists = [json.dumps(list(items), ensure_ascii=False) for items in frame[_ITEMS]]
             frame.assign(**{_ITEMS: lists}).to_csv(temporary, index=False)
         else:
-            lines = [
-                json.dumps(_plain(row), ensure_ascii=False) for row in frame.to_dict("records")
-            ]
-            temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+            temporary.write_text(_json_lines(frame), encoding="utf-8")
+
+
+def _json_lines(frame: pd.DataFrame) -> str:
+    """Write a JSON object a line for each user."""
+    # DataFrame.to_json rounds numbers, to at most 15 digits.
+    lines = []
+    for row in frame.to_dict("records"):
+        line = json.dumps(_plain(row), ensure_ascii=False)
+        lines.append(f"{line}\n")
+    return "".join(lines)
 
 
 def _plain(row: dict[Any, Any]) -> dict[Any, Any]:
     """Prepare a row for JSON: null instead of NaN."""
-    values = {key: list(value) if key == _ITEMS else value for key, value in row.items()}
-    # NaN alone differs from itself; JSON has no word for it.
-    return {key: None if value != value else value for key, value in values.items()}
+    plain = dict(row)
+    for key, value in row.items():
+        if key == _ITEMS:
+            plain[key] = list(value)
+        # NaN alone differs from itself; JSON has no word for it.
+        elif value != value:
+            plain[key] = None
+    return plain
 
 
 def read_users(path: Path) -> pd.DataFrame:
@@ -59,13 +72,13 @@ def read_users(path: Path) -> pd.DataFrame:
         OSError: It cannot be read.
     """
     if path.suffix == ".csv":
+        # pandas takes ids such as "NA" and "null" for missing, and drops the zero of "007".
         frame = pd.read_csv(path, dtype=str, keep_default_na=False)
         if _ITEMS in frame:
             frame[_ITEMS] = frame[_ITEMS].map(json.loads)
     elif path.suffix == ".jsonl":
-        frame = pd.DataFrame(
-            [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        )
+        lines = path.read_text(encoding="utf-8").splitlines()
+        frame = pd.DataFrame([json.loads(line) for line in lines])
     else:
         return pd.read_parquet(path)
 

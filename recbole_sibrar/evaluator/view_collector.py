@@ -57,16 +57,21 @@ class ViewCollector:
         """
         field = self.collector.config["USER_ID_FIELD"]
         users = interaction[field].cpu()
-        rows, items = rows.cpu(), items.cpu()
+        rows = rows.cpu()
+        items = items.cpu()
 
         in_view = self.candidates[items] & self.users[users[rows]]
-        rows, items = rows[in_view], items[in_view]
+        rows = rows[in_view]
+        items = items[in_view]
+
+        # Rows are numbered anew: those without a held-out interaction of the view fall out.
         chosen = torch.unique(rows)
         places = torch.searchsorted(chosen, rows)
 
         own = scores[chosen.to(scores.device)]
         own = own.masked_fill(~self.candidates.to(scores.device), -torch.inf)
         batch = Interaction({field: users[chosen]})
+        # A view may have fewer candidates than the longest list has places.
         top = find_best(own, max(self.collector.topk), empty_places=True)
         collect_batch(original, self.collector, own, batch, places, items, top)
         if self.lists is not None:

@@ -20,21 +20,22 @@ from recbole_sibrar.protocols import FullConfig
 class CLCRec(MultimodalRecommender):
     r"""Contrastive learning for cold-start recommendation (Wei et al., ACM MM 2021).
 
-    Matrix factorisation whose item embeddings :math:`z_i` (for users with content likewise) are matched by a
-    content encoder :math:`f`:
+    Matrix factorisation whose item embeddings :math:`z_i` (for users with content likewise) are
+    matched by a content encoder :math:`f`:
 
     .. math:: L = L_{UI} + \lambda L_{RE}, \qquad
         L_{UI} = -\ln \frac{\exp(\langle z_u, \tilde z_i \rangle / \tau)}
         {\sum_{j \in \{i\} \cup N} \exp(\langle z_u, \tilde z_j \rangle / \tau)}
 
-    N are sampled negatives. :math:`\tilde z` is the embedding or, for a random share of the occurrences
-    (``replacement_prob``), the content's. :math:`L_{RE}` is the symmetric contrastive loss between :math:`z_i` and
-    :math:`f(x_i)` at unit length, told apart from those of the sample's other items. (The paper weighs the two losses
-    with 1 - lambda and lambda; the authors' code has one direction of it, from the embedding of the positive item to
-    the contents of its sample.)
+    N are sampled negatives. :math:`\tilde z` is the embedding or, for a random share of the
+    occurrences (``replacement_prob``), the content's. :math:`L_{RE}` is the symmetric contrastive
+    loss between :math:`z_i` and :math:`f(x_i)` at unit length, told apart from those of the
+    sample's other items. (The paper weighs the two losses with 1 - lambda and lambda; the authors'
+    code has one direction of it, from the embedding of the positive item to the contents of its
+    sample.)
 
-    Entities with training interactions are scored with their embedding, others with their content. Without contrastive
-    loss and replacement this is matrix factorisation with a softmax loss.
+    Entities with training interactions are scored with their embedding, others with their content.
+    Without contrastive loss and replacement this is matrix factorisation with a softmax loss.
 
     Example:
         >>> from recbole_sibrar.model.example import ExampleData
@@ -64,7 +65,9 @@ class CLCRec(MultimodalRecommender):
             if ID in names and len(names) > 1:
                 allowed = "fields alone, or [id] alone; the free embedding is always there"
                 refuse(f"{side}_modalities", list(names), allowed)
-        if all(names == (ID,) for names in modalities.values()):
+
+        # Without any content nothing is contrasted, and nothing helps new users or items.
+        if set(modalities.values()) == {(ID,)}:
             found = " and ".join(sources.values())
             raise ConfigError(
                 f"CLCRec needs content of the items or of the users, found none ({found})"
@@ -83,13 +86,14 @@ class CLCRec(MultimodalRecommender):
             return EntityEncoder(config, [tables[ID]], tables[ID].available)
 
         chosen = [tables[name] for name in modalities]
-        return CollaborativeContentEncoder(
-            config, chosen, tables[ID].available, self.replacement_prob
-        )
+        trained = tables[ID].available
+        return CollaborativeContentEncoder(config, chosen, trained, self.replacement_prob)
 
     def recommendation_loss(self, scores: Tensor, users: Tensor, items: Tensor) -> Tensor:
-        """Compute the contrastive loss between users and items, or another loss; see the base class."""
+        """Compute the loss between users and items; see the base class."""
         if self.settings.loss_type != "InfoNCE":
             return super().recommendation_loss(scores, users, items)
+
+        # L_UI of the class: the positive is in column 0.
         logits = scores / self.score_temperature
         return (logits.logsumexp(dim=1) - logits[:, 0]).mean()

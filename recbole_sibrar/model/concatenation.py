@@ -43,12 +43,16 @@ FIXED: dict[str, Any] = {
 
 
 class ConcatenationEncoder(EntityEncoder):
-    """Encoder with concatenated projections and one network; a missing modality is a block of zeros.
+    """Encoder with concatenated projections and one network.
 
-    An entity whose only modality is ``id`` is looked up, as in :class:`~recbole_sibrar.model.encoder.EntityEncoder`.
+    A missing modality is a block of zeros.
+
+    An entity whose only modality is ``id`` is looked up, as in
+    :class:`~recbole_sibrar.model.encoder.EntityEncoder`.
 
     Args:
-        config: Configuration of the side; its keys of sampling, aggregation and contrast do not apply.
+        config: Configuration of the side; its keys of sampling, aggregation and contrast do not
+            apply.
         tables: Modalities, in order.
         trained: bool ``[n_entities]``: True for entities with training interactions.
         droppable: Name of the modality to hide at random in training, if the side has it.
@@ -64,10 +68,10 @@ class ConcatenationEncoder(EntityEncoder):
         drop_prob: float = 0.0,
     ) -> None:
         super().__init__(config, tables, trained)
-        self.dropped_column = (
-            self.modalities.index(droppable) if droppable in self.modalities else -1
-        )
         self.drop_prob = drop_prob
+        self.dropped_column = -1
+        if droppable in self.modalities:
+            self.dropped_column = self.modalities.index(droppable)
 
     def make_branches(self, single_branch: bool) -> nn.ModuleList:
         """Make the network, as a list of one."""
@@ -94,7 +98,8 @@ class ConcatenationEncoder(EntityEncoder):
         return self.concatenate(entities, mask), mask.any(1)
 
     def encode_training(self, entities: Tensor) -> Encoded:
-        """Encode the occurrences of a batch, with one modality hidden from a random share of the entities."""
+        """Encode the occurrences of a batch, with one modality hidden at random."""
+        # Each entity once: its occurrences in a batch are alike.
         known, inverse = distinct(entities, self.n_entities)
         mask = self.availability[known]
         if self.dropped_column >= 0 and self.drop_prob:
@@ -119,6 +124,7 @@ class ConcatenationEncoder(EntityEncoder):
         if self.is_table:
             return self.look_up(entities)
 
+        # Only entities with a modality are projected: the others have no input to read.
         blocks = []
         for column in range(len(self.modalities)):
             chosen = mask[:, column]
@@ -158,18 +164,18 @@ class CollaborativeContentEncoder(ConcatenationEncoder):
     def encode(
         self, entities: Tensor, columns: Sequence[int] | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Look up the free embeddings of entities with training interactions, and encode the content of others."""
+        """Look up entities with training interactions, and encode the content of others."""
         content, has_any = super().encode(entities, columns)
         trained = self.trained[entities]
         embeddings = torch.where(trained[:, None], self.collaborative(entities), content)
         return embeddings, has_any | trained
 
     def without(self) -> Tensor:
-        """Find entities with neither training interactions nor content for the evaluation: bool ``[n_entities]``."""
+        """Find entities with neither training interactions nor content: bool ``[n_entities]``."""
         return super().without() & ~self.trained
 
     def encode_training(self, entities: Tensor) -> Encoded:
-        """Encode the occurrences of a batch; the views to contrast are the two embeddings, at unit length."""
+        """Encode the occurrences of a batch; the views to contrast are the two embeddings."""
         known, inverse = distinct(entities, self.n_entities)
         mask = self.availability[known]
         has_content = mask.any(1)
@@ -181,6 +187,7 @@ class CollaborativeContentEncoder(ConcatenationEncoder):
 
         content = gather_rows(all_content, inverse)
         valid = has_content[inverse]
+        # Drawn for each occurrence: an entity may have both embeddings in one batch.
         collaborative = self.collaborative(entities)
         is_chosen = torch.rand(len(entities), device=entities.device) < self.replacement_prob
         embeddings = torch.where((valid & is_chosen)[:, None], content, collaborative)

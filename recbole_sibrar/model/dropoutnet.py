@@ -22,17 +22,18 @@ from recbole_sibrar.protocols import FullConfig
 class DropoutNet(MultimodalRecommender):
     r"""DropoutNet (Volkovs et al., NeurIPS 2017).
 
-    A latent model gives each user and item with training interactions a preference vector, here the truncated
-    singular value decomposition :math:`R \approx U V^T` of the training matrix (the paper uses weighted matrix
-    factorisation; any latent model serves). A network per side embeds the preference vector together with the
-    content features, and the dot products have to reproduce those of the latent model:
+    A latent model gives each user and item with training interactions a preference vector, here the
+    truncated singular value decomposition :math:`R \approx U V^T` of the training matrix (the paper
+    uses weighted matrix factorisation; any latent model serves). A network per side embeds the
+    preference vector together with the content features, and the dot products have to reproduce
+    those of the latent model:
 
     .. math:: L = \sum_{u, i} (U_u^T V_i - f_u(U_u, \Phi_u)^T f_v(V_i, \Phi_i))^2
 
-    over positives and sampled negatives. Training zeroes the preferences of a random share of the users and of the
-    items, so that the content alone has to do. At inference they are zero without interactions. With nothing dropped
-    the latent model is a minimum of the loss. ``loss_type`` BPR, BCE or SSM trains the same network to rank instead, as
-    comparisons of it with other networks do.
+    over positives and sampled negatives. Training zeroes the preferences of a random share of the
+    users and of the items, so that the content alone has to do. At inference they are zero without
+    interactions. With nothing dropped the latent model is a minimum of the loss. ``loss_type`` BPR,
+    BCE or SSM trains the same network to rank instead, as comparisons of it with other networks do.
 
     Example:
         >>> from recbole_sibrar.model.example import ExampleData
@@ -51,9 +52,8 @@ class DropoutNet(MultimodalRecommender):
 
     def prepare(self, config: FullConfig, tables: dict[Side, dict[str, ModalityTable]]) -> None:
         """Replace the interactions by the vectors of the latent model."""
-        self.drop_prob = probability_value(
-            "preference_dropout_prob", config["preference_dropout_prob"]
-        )
+        key = "preference_dropout_prob"
+        self.drop_prob = probability_value(key, config[key])
         self.add_preferences(config, tables)
 
     def add_preferences(
@@ -68,11 +68,12 @@ class DropoutNet(MultimodalRecommender):
         matrix = interaction_matrix(tables["user"][INTERACTIONS], len(tables["item"][INTERACTIONS]))
         rank = self._rank(config, min(matrix.shape) - 1)
 
-        for side, vectors in zip(SIDES, latent_factors(matrix, rank, config["seed"]), strict=True):
+        factors = latent_factors(matrix, rank, config["seed"])
+        for side, vectors in zip(SIDES, factors, strict=True):
             available = tables[side][INTERACTIONS].available
-            table = dense_table(
-                INTERACTIONS, ModalityKind.VECTOR, torch.from_numpy(vectors), available, rank
-            )
+            values = torch.from_numpy(vectors)
+            table = dense_table(INTERACTIONS, ModalityKind.VECTOR, values, available, rank)
+            # In the state of the model, so that a checkpoint keeps the target of its training.
             self.register_buffer(f"{side}_preferences", table.values)
             tables[side][INTERACTIONS] = table
         self.register_load_state_dict_post_hook(_restore_inputs)
@@ -84,13 +85,11 @@ class DropoutNet(MultimodalRecommender):
             return rank
 
         if is_given(config, "preference_size"):
-            refuse(
-                "preference_size",
-                rank,
-                f"at most {largest}, the smaller of the numbers of users and items",
-            )
+            allowed = f"at most {largest}, the smaller of the numbers of users and items"
+            refuse("preference_size", rank, allowed)
         self.logger.info(
-            f"preference_size: {largest}, as there are too few users or items for the default {rank}"
+            f"preference_size: {largest}, as there are too few users or items for the default "
+            f"{rank}"
         )
         return largest
 
@@ -103,7 +102,7 @@ class DropoutNet(MultimodalRecommender):
         return ConcatenationEncoder(config, chosen, trained, INTERACTIONS, self.drop_prob)
 
     def entity_rows(self, side: Side) -> list[str]:
-        """Names of the parameters and buffers with a row for each entity, with the preferences; see the base class."""
+        """Names of the parameters and buffers with a row for each entity; see the base class."""
         return [*super().entity_rows(side), f"{side}_preferences"]
 
     def restore_preferences(self, side: Side) -> None:
@@ -115,16 +114,18 @@ class DropoutNet(MultimodalRecommender):
             inputs.copy_(getattr(self, f"{side}_preferences"))
 
     def recommendation_loss(self, scores: Tensor, users: Tensor, items: Tensor) -> Tensor:
-        """Compute the squared error against the latent model, or a ranking loss; see the base class."""
+        """Compute the squared error against the latent model, or a ranking loss."""
         if self.settings.loss_type != "MSE":
             return super().recommendation_loss(scores, users, items)
-        target = torch.einsum(
-            "bk,bnk->bn", self.user_preferences[users], self.item_preferences[items]
-        )
+
+        of_users = self.user_preferences[users]  # [b, k]
+        of_items = self.item_preferences[items]  # [b, 1 + n, k]
+        target = torch.einsum("bk,bnk->bn", of_users, of_items)
         return torch.nn.functional.mse_loss(scores, target)
 
 
 def _restore_inputs(model: DropoutNet, keys: object) -> None:
-    """Give the networks the latent vectors of the checkpoint: a new decomposition may differ, in signs at least."""
+    """Give the networks the latent vectors of the checkpoint."""
+    # A decomposition made anew may differ, in its signs at least.
     for side in SIDES:
         model.restore_preferences(side)

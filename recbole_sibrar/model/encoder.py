@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from recbole_sibrar.config import EncoderConfig
 from recbole_sibrar.data.modality import ModalityKind, ModalityTable, with_known_labels
@@ -15,6 +14,7 @@ from recbole_sibrar.model.branches import aggregate, gather_aggregate, gather_vi
 from recbole_sibrar.model.hiding import fill_missing
 from recbole_sibrar.model.layers import BatchNorm, IdLayer, Projection, make_scaling, to_float32
 from recbole_sibrar.model.layers.gathering import distinct, gather_rows
+from recbole_sibrar.model.layers.unit_length import unit_length
 from recbole_sibrar.model.sampling import ModalitySampler, keep_any_number
 from recbole_sibrar.names import ID
 from recbole_sibrar.parallel.synchronization import Ranks, Shared
@@ -179,11 +179,7 @@ class EntityEncoder(nn.Module):
     def project(self, modality: int, entities: Tensor) -> Tensor:
         """Project one modality of entities to the branch's input, ``[n, d]``."""
         projected: Tensor = self.projections[modality](entities)
-        return (
-            functional.normalize(projected, dim=1)
-            if self.config.normalize_branch_input
-            else projected
-        )
+        return unit_length(projected) if self.config.normalize_branch_input else projected
 
     def shared(self, ids: Tensor, n: int) -> Shared | None:
         """Weights of distinct rows in batch norm; None without batch norm, or with a single process.

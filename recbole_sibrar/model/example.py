@@ -32,8 +32,8 @@ _SMALL = {
 class ExampleData:
     """Training data of six users and eight items with vectors; the last item has no interactions.
 
-    It offers what our models read of a :class:`~recbole_sibrar.data.dataset.MultimodalDataset`. Row 0 of each side is
-    RecBole's padding.
+    It offers what our models read of a :class:`~recbole_sibrar.data.dataset.MultimodalDataset`. Row
+    0 of each side is RecBole's padding.
 
     Example:
         >>> from recbole_sibrar.model import SiBraR
@@ -56,10 +56,9 @@ class ExampleData:
         self.matrix[0] = False
 
         self.vectors = random.normal(size=(self.n_items, 3)).astype(np.float32)
-        self.field2id_token = {
-            "user_id": np.array([f"u{n}" for n in range(self.n_users)]),
-            "item_id": np.array([f"i{n}" for n in range(self.n_items)]),
-        }
+        user_tokens = [f"u{n}" for n in range(self.n_users)]
+        item_tokens = [f"i{n}" for n in range(self.n_items)]
+        self.field2id_token = {"user_id": np.array(user_tokens), "item_id": np.array(item_tokens)}
 
     def num(self, field: str) -> int:
         """Count the users or items, padding included."""
@@ -72,18 +71,17 @@ class ExampleData:
     def modality_tables(self, side: Side) -> dict[str, ModalityTable]:
         """Make the modalities of a side: interactions and id, and vectors of the items."""
         matrix = self.matrix if side == "user" else self.matrix.T
-        tables = [
-            bag_table("interactions", ModalityKind.INTERACTIONS, csr_matrix(matrix)),
-            id_table(torch.from_numpy(matrix.any(1))),
-        ]
+        tables = {
+            "interactions": bag_table(
+                "interactions", ModalityKind.INTERACTIONS, csr_matrix(matrix)
+            ),
+            "id": id_table(torch.from_numpy(matrix.any(1))),
+        }
         if side == "item":
+            vectors = torch.from_numpy(self.vectors)
             available = torch.arange(self.n_items) > 0
-            tables.append(
-                dense_table(
-                    "text", ModalityKind.VECTOR, torch.from_numpy(self.vectors), available, 3
-                )
-            )
-        return {table.name: table for table in tables}
+            tables["text"] = dense_table("text", ModalityKind.VECTOR, vectors, available, 3)
+        return tables
 
     def config(self, model: str, **keys: Any) -> Config:
         """Configure a model with small layers.
@@ -92,6 +90,7 @@ class ExampleData:
             model: Name of the model.
             keys: Further keys of the configuration.
         """
+        # A key that the model fixes cannot be set to another value.
         fixed = getattr(get_model(model), "fixed", ())
         small = {key: value for key, value in _SMALL.items() if key not in fixed}
         return Config(model, "example", config_dict={**small, **keys})

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def hide_cells(encoder: EntityEncoder, hidden: Tensor) -> Iterator[None]:
     """Encode as if cells were missing, within a ``with`` block ([A], missing modalities).
 
-    An entity with nothing left gets the mean of the training entities' embeddings with nothing hidden: a deployed
-    model knows that mean from its training.
+    An entity with nothing left gets the mean of the training entities' embeddings with nothing
+    hidden: a deployed model knows that mean from its training.
 
     Args:
         encoder: Encoder of the side.
@@ -47,6 +47,7 @@ def hide_cells(encoder: EntityEncoder, hidden: Tensor) -> Iterator[None]:
             f"allowed is torch.bool {list(available.shape)}"
         )
 
+    # Before anything is hidden: the mean is that of all values.
     _, encoder.stand_in = encoder.encode_all()
     encoder.availability = available & ~hidden.to(available.device)
     try:
@@ -64,14 +65,16 @@ def fill_missing(embeddings: Tensor, has_any: Tensor, ranks: Ranks | None = None
         ranks: Processes that share the batch; None for a single one.
 
     Example:
-        >>> fill_missing(torch.tensor([[1.0], [3.0], [0.0]]), torch.tensor([True, True, False])).flatten().tolist()
+        >>> embeddings = torch.tensor([[1.0], [3.0], [0.0]])
+        >>> fill_missing(embeddings, torch.tensor([True, True, False])).flatten().tolist()
         [1.0, 3.0, 2.0]
     """
     missing = ~has_any
-    # all ranks have to take part in the sum, also those without a missing one
+    # All ranks have to take part in the sum, also those without a missing one.
     if ranks is None and not bool(missing.any()):
         return embeddings
 
+    # Sum and number in one vector, so that the ranks exchange one message.
     known = embeddings.detach()[~missing]
     sums = torch.cat([known.sum(0), embeddings.new_tensor([len(known)])])
     if ranks is not None:

@@ -26,7 +26,7 @@ _LARGEST = torch.finfo(torch.float32).max ** 0.5
 """Root of the largest float32: lengths, variances and optimisers square their input."""
 
 _FAR = 1000
-"""Distance of an outlier in multiples of the others' range: beside it, the others are nearly the same."""
+"""Distance of an outlier in multiples of the range of the others, which then look the same."""
 
 _FEW = 20
 """Smallest number of values with an outlier among them."""
@@ -45,7 +45,7 @@ class NumberField:
     size: int
     """Length of a vector; 1 for a number."""
     length: float
-    """Median Euclidean length of the values in the data, zeros left out; 0 where there are no others."""
+    """Median Euclidean length of the values in the data, zeros left out; 0 without others."""
     longest: float
     """Largest Euclidean length of a value."""
     longest_entity: int
@@ -54,6 +54,11 @@ class NumberField:
     """Mean of the training values of a number; 0 for vectors."""
     deviation: float
     """Standard deviation of the training values of a number; 0 for vectors."""
+
+    @property
+    def is_vector(self) -> bool:
+        """True for a field of vectors, False for one of numbers."""
+        return self.key == "normalize_vectors"
 
     @property
     def scaled_length(self) -> float:
@@ -71,11 +76,13 @@ class NumberField:
 
     def describe(self) -> str:
         """Describe the scaling of the field, for the log."""
-        if self.key == "normalize_vectors" or self.scaling == "none":
+        if self.is_vector or self.scaling == "none":
             return f"{self.name} {self.scaling} ({self.key})"
+
+        effect = f"mean {self.mean:.6g}, deviation {self.deviation:.4g}"
         if not self.deviation:
-            return f"{self.name} {self.scaling} ({self.key}; all training values are the same and become 0)"
-        return f"{self.name} {self.scaling} ({self.key}; mean {self.mean:.6g}, deviation {self.deviation:.4g})"
+            effect = "all training values are the same and become 0"
+        return f"{self.name} {self.scaling} ({self.key}; {effect})"
 
 
 class Inspection:
@@ -124,11 +131,12 @@ class Inspection:
             DataError: A value is not finite, or cannot be squared in float32.
         """
         kinds = (ModalityKind.SCALAR, ModalityKind.VECTOR)
-        return [
-            self._field(table)
-            for table in tables
-            if table.kind in kinds and table.name not in RESERVED_NAMES
-        ]
+        fields: list[NumberField] = []
+        for table in tables:
+            # DropoutNet's interactions are vectors too, and of no file.
+            if table.kind in kinds and table.name not in RESERVED_NAMES:
+                fields.append(self._field(table))
+        return fields
 
     def _field(self, table: ModalityTable) -> NumberField:
         key = "normalize_vectors"
@@ -153,6 +161,7 @@ class Inspection:
     def _lengths(self, table: ModalityTable) -> tuple[float, float, int]:
         """Median length without zeros, the largest length, and its entity."""
         entities = table.available.nonzero().flatten()
+        # An empty first part, as torch.cat needs one.
         lengths = [torch.zeros(0, dtype=torch.float64)]
         done = 0
 
@@ -160,7 +169,8 @@ class Inspection:
             usable = values.abs() <= _LARGEST  # False for NaN
             if not bool(usable.all()):
                 row = int((~usable).any(1).nonzero()[0])
-                self._refuse(table, int(entities[done + row]), float(values[row][~usable[row]][0]))
+                number = float(values[row][~usable[row]][0])
+                self._refuse(table, int(entities[done + row]), number)
             lengths.append(values.square().sum(1).sqrt())
             done += len(values)
 
@@ -172,8 +182,9 @@ class Inspection:
 
     def _refuse(self, table: ModalityTable, entity: int, number: float) -> NoReturn:
         raise DataError(
-            f"{self.config.side} field '{table.name}' ({self.source}): found {number:g} for {self._entity(entity)}, "
-            f"allowed are numbers up to {_LARGEST:.1e}; leave the cell empty where the value is missing"
+            f"{self.config.side} field '{table.name}' ({self.source}): found {number:g} for "
+            f"{self._entity(entity)}, allowed are numbers up to {_LARGEST:.1e}; leave the cell "
+            "empty where the value is missing"
         )
 
     def warnings(self, tables: Sequence[ModalityTable], fields: Sequence[NumberField]) -> list[str]:
@@ -186,17 +197,16 @@ class Inspection:
         by_name = {table.name: table for table in tables}
         found = [self._about_lengths(fields)]
         for field in fields:
-            if field.key == "normalize_numbers":
-                found.append(self._about_numbers(by_name[field.name], field))
-            else:
+            if field.is_vector:
                 found.append(self._about_vector(field))
+            else:
+                found.append(self._about_numbers(by_name[field.name], field))
         return [warning for warning in found if warning]
 
     def _about_lengths(self, fields: Sequence[NumberField]) -> str:
-        """Warning about a field with vectors so long that another field, or all other modalities, do not count."""
-        vectors = [
-            field for field in fields if field.key == "normalize_vectors" and field.length > 0
-        ]
+        """Warning about a field with vectors so long that others do not count."""
+        vectors = [field for field in fields if field.is_vector and field.length > 0]
+        # At unit length in front of the branch, no field is longer than another.
         if not vectors or self.config.normalize_branch_input:
             return ""
 
@@ -206,17 +216,18 @@ class Inspection:
         advice = "normalize_vectors: l2 or standard brings them to one scale"
         if ratio > LONGER:
             return (
-                f"the vectors of the {self.config.side} field '{longest.name}' are {ratio:.3g} times as long as those "
-                f"of '{shortest.name}' (median lengths {longest.scaled_length:.3g} and {shortest.scaled_length:.3g}) "
-                f"and outweigh them; {advice}"
+                f"the vectors of the {self.config.side} field '{longest.name}' are {ratio:.3g} "
+                f"times as long as those of '{shortest.name}' (median lengths "
+                f"{longest.scaled_length:.3g} and {shortest.scaled_length:.3g}) and outweigh them; "
+                f"{advice}"
             )
 
         largest = max(vectors, key=lambda field: field.typical_number)
         if largest.typical_number > LONGER:
             return (
-                f"the vectors of the {self.config.side} field '{largest.name}' have numbers of about "
-                f"{largest.typical_number:.3g} and outweigh all other modalities, which have numbers of about 1; "
-                f"{advice}"
+                f"the vectors of the {self.config.side} field '{largest.name}' have numbers of "
+                f"about {largest.typical_number:.3g} and outweigh all other modalities, which have "
+                f"numbers of about 1; {advice}"
             )
         return ""
 
@@ -227,16 +238,17 @@ class Inspection:
 
         ratio = field.longest / field.length
         return (
-            f"the vector of {self._entity(field.longest_entity)} in the field '{field.name}' is {ratio:.3g} times as "
-            "long as the median (normalize_vectors: l2 makes all alike)"
+            f"the vector of {self._entity(field.longest_entity)} in the field '{field.name}' is "
+            f"{ratio:.3g} times as long as the median (normalize_vectors: l2 makes all alike)"
         )
 
     def _about_numbers(self, table: ModalityTable, field: NumberField) -> str:
-        """Warning about a few numbers so large that all others, standardised, are nearly the same."""
+        """Warning about a few numbers beside which all others, standardised, are nearly the same."""
         entities = (table.available & self.trained).nonzero().flatten()
         if field.scaling != "standard" or len(entities) < _FEW:
             return ""
 
+        # The range without the outermost hundredth at both ends, which holds the outliers.
         numbers = table.values_of(entities).double().flatten()
         n_outermost = max(len(numbers) // 100, 1)
         inner = numbers.sort().values[n_outermost:-n_outermost]
@@ -246,9 +258,9 @@ class Inspection:
 
         worst = int((numbers - field.mean).abs().argmax())
         return (
-            f"the number {float(numbers[worst]):g} of {self._entity(int(entities[worst]))} in the field '{field.name}' "
-            "is so far from the others that these are nearly the same beside it; leave the cell empty where the value "
-            "is missing"
+            f"the number {float(numbers[worst]):g} of {self._entity(int(entities[worst]))} in the "
+            f"field '{field.name}' is so far from the others that these are nearly the same beside "
+            "it; leave the cell empty where the value is missing"
         )
 
     def _entity(self, entity: int) -> str:

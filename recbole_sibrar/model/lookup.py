@@ -18,8 +18,8 @@ _FEW = 1 / 8
 class EmbeddingLookup:
     """Embeddings of the entities of one side, as they are scored.
 
-    All embeddings are kept until :meth:`forget`, which has to follow each change of the parameters. Nothing is kept in
-    training mode, where each step changes them.
+    All embeddings are kept until :meth:`forget`, which has to follow each change of the parameters.
+    Nothing is kept in training mode, where each step changes them.
 
     Example:
         >>> from recbole_sibrar.model import SiBraR
@@ -57,11 +57,13 @@ class EmbeddingLookup:
     def of(self, entities: Tensor) -> Tensor:
         """Return the embeddings of some entities, ``[n, k]``.
 
-        Few entities are encoded by themselves; from a share of all entities on, in one call or several, all are.
+        Few entities are encoded by themselves; from a share of all entities on, in one call or
+        several, all are.
 
         Args:
             entities: int64 ``[n]``.
         """
+        # RecBole scores a validation batch by batch: together the batches need most entities.
         earlier = 0 if self.encoder.training else self._n_looked_up
         n = len(entities) + earlier
         if self._embeddings is not None or n >= _FEW * self.encoder.n_entities:
@@ -86,6 +88,7 @@ class EmbeddingLookup:
     @contextmanager
     def hiding(self, hidden: Tensor) -> Iterator[None]:
         """Look up as if cells were missing, within a ``with`` block; see :func:`hide_cells`."""
+        # Forgotten at both ends: neither embeddings may be found in place of the other.
         with hide_cells(self.encoder, hidden):
             self.forget()
             try:

@@ -55,11 +55,11 @@ class MultimodalRecommender(GeneralRecommender):
 
     Args:
         config: RecBole's ``Config``.
-        dataset: Training part of a :class:`~recbole_sibrar.data.dataset.MultimodalDataset`. The model sees its modality
-            tables and training interactions and nothing else.
+        dataset: Training part of a :class:`~recbole_sibrar.data.dataset.MultimodalDataset`. The
+            model sees its modality tables and training interactions and nothing else.
 
     Raises:
-        ConfigError: A key has a value that is not allowed, or names a modality that the data do not have.
+        ConfigError: A key has a wrong value, or names a modality that the data do not have.
     """
 
     input_type = InputType.PAIRWISE
@@ -83,7 +83,7 @@ class MultimodalRecommender(GeneralRecommender):
         inspect_sides(dataset, tables, encoders, modalities, self.logger)
 
         self.prepare(config, tables)
-        # in this order: each encoder draws its initial weights
+        # In this order: each encoder draws its initial weights.
         self.user_encoder = self.make_encoder(encoders["user"], tables["user"], modalities["user"])
         self.item_encoder = self.make_encoder(encoders["item"], tables["item"], modalities["item"])
 
@@ -96,19 +96,16 @@ class MultimodalRecommender(GeneralRecommender):
         self._log_entities_without()
 
     def _prepare_options(self, tables: Mapping[Side, dict[str, ModalityTable]], seed: int) -> None:
-        """Make what the configuration asks for: first weights, parts of the loss, and the average of the weights."""
-        encoders, users = {side: self.encoder_of(side) for side in SIDES}, tables["user"]
-        check_new_items(encoders["user"], encoders["item"], self.settings.new_item_share)
-        start_from_closed_form(encoders, users[INTERACTIONS], self.settings, seed)
-        self.shared_candidates = SharedCandidates.of(
-            self.settings, tables, self.n_negative_candidates
-        )
-        self.teacher = Teacher.of(self.settings, users)
+        """Make what the configuration asks for: first weights, parts of the loss, averages."""
+        settings = self.settings
+        encoders: dict[Side, EntityEncoder] = {"user": self.user_encoder, "item": self.item_encoder}
+        check_new_items(self.user_encoder, self.item_encoder, settings.new_item_share)
+        start_from_closed_form(encoders, tables["user"][INTERACTIONS], settings, seed)
+        self.shared_candidates = SharedCandidates.of(settings, tables, self.n_negative_candidates)
+        self.teacher = Teacher.of(settings, tables["user"])
 
-        # last: it averages everything that stands in the state of the model
-        self.average = (
-            WeightAverage(self, self.settings.ema_decay) if self.settings.ema_decay else None
-        )
+        # Last: it averages everything that stands in the state of the model.
+        self.average = WeightAverage(self, settings.ema_decay) if settings.ema_decay else None
 
     def _read_sides(
         self,
@@ -126,9 +123,9 @@ class MultimodalRecommender(GeneralRecommender):
                 self.logger.info(line)
 
         encoders = {side: encoder_config(config, side, self.fixed) for side in SIDES}
-        modalities = {
-            side: resolve_modalities(encoders[side], names[side], sources[side]) for side in SIDES
-        }
+        modalities: dict[Side, tuple[str, ...]] = {}
+        for side in SIDES:
+            modalities[side] = resolve_modalities(encoders[side], names[side], sources[side])
         self.check(config, encoders, modalities, sources)
         check_scaled_fields(config, encoders, tables)
         self.unused_fields = {side: _unused_fields(names[side], modalities[side]) for side in SIDES}
@@ -186,17 +183,17 @@ class MultimodalRecommender(GeneralRecommender):
             if n_without := encoder.count_without():
                 names = ", ".join(encoder.modalities[column] for column in encoder.eval_columns)
                 self.logger.info(
-                    f"{n_without} of {encoder.n_entities - 1} {encoder.config.side}s have none of the modalities "
-                    f"{names}; they get the mean of the training embeddings"
+                    f"{n_without} of {encoder.n_entities - 1} {encoder.config.side}s have none of "
+                    f"the modalities {names}; they get the mean of the training embeddings"
                 )
 
     def synchronize(self, ranks: Ranks) -> None:
-        """Compute training steps together with other processes, as one process with the rows of all would."""
+        """Compute training steps together with other processes, as one with all rows would."""
         for side in SIDES:
             self.encoder_of(side).ranks = ranks
 
     def train(self, mode: bool = True) -> MultimodalRecommender:
-        """Switch between training and evaluation; embeddings are encoded anew at the next look-up."""
+        """Switch between training and evaluation; the next look-up encodes anew."""
         self.forget_embeddings()
         if self.average is not None:
             self.average.use(self, not mode)
@@ -209,14 +206,15 @@ class MultimodalRecommender(GeneralRecommender):
             lookup.forget()
 
     def calculate_loss(self, interaction: Interaction) -> tuple[Tensor, ...] | Tensor:
-        """Compute the losses of a batch: the recommendation loss, then the weighted contrastive loss of each side.
+        """Compute the losses of a batch.
 
         Args:
-            interaction: Users, positive items and one negative item a row. With n negatives RecBole repeats the
-                positives n times, block after block.
+            interaction: Users, positive items and one negative item a row. With n negatives RecBole
+                repeats the positives n times, block after block.
 
         Returns:
-            The parts, whose sum is minimised; a single number where there is one part.
+            The recommendation loss, then the weighted contrastive loss of each side, whose sum is
+            minimised; a single number where there is one part.
         """
         if self.average is not None:
             self.average.update(self)  # with the weights that the previous step has left
@@ -245,9 +243,8 @@ class MultimodalRecommender(GeneralRecommender):
         candidates, positives, log_probability = shared.choose(items)
         histories = shared.histories(users, candidates)
         excluded = shared.further_positives(users, candidates, positives)
-        with as_new_items(
-            self.user_encoder, self.item_encoder, candidates if shared.new_share else None
-        ):
+        new_items = candidates if shared.new_share else None
+        with as_new_items(self.user_encoder, self.item_encoder, new_items):
             user = self.user_encoder.encode_training(users)
             item = self.item_encoder.encode_training(candidates)
 
@@ -256,28 +253,27 @@ class MultimodalRecommender(GeneralRecommender):
             scores = self.settings.score_scale * products  # [batch, m]
             targets = None if self.teacher is None else self.teacher.targets(users, candidates)
             weight = self.settings.distillation_weight
-            in_sets = self.item_encoder.config.contrastive_scope == "sample"
-            contrast = (
-                in_random_sets(item, candidates, items.shape[1])
-                if in_sets
-                else (item, candidates, None)
+
+            # Candidates belong to no positive: sets of its size are drawn in place of its sample.
+            contrast: tuple[Encoded, Tensor, int | None] = (item, candidates, None)
+            if self.item_encoder.config.contrastive_scope == "sample":
+                contrast = in_random_sets(item, candidates, items.shape[1])
+
+            recommendation = shared_softmax_loss(
+                scores, positives, log_probability, targets, weight, histories, excluded
             )
-            parts = [
-                shared_softmax_loss(
-                    scores, positives, log_probability, targets, weight, histories, excluded
-                ),
-                self._contrastive_loss(self.user_encoder, user, users),
-                self._contrastive_loss(self.item_encoder, *contrast),
-            ]
-        return present_parts(parts)
+            of_users = self._contrastive_loss(self.user_encoder, user, users)
+            of_items = self._contrastive_loss(self.item_encoder, *contrast)
+        return present_parts([recommendation, of_users, of_items])
 
     def _batch(self, interaction: Interaction) -> tuple[Tensor, Tensor]:
-        """Users ``[batch]`` of a batch, and items ``[batch, 1 + n]``: the positive, then its negatives."""
+        """Users ``[batch]`` and items ``[batch, 1 + n]``: the positive, then its negatives."""
         n = self.settings.n_negatives
         rows = len(interaction[self.USER_ID])
         if rows % n:
             raise ValueError(
-                f"a batch of {rows} rows cannot hold blocks of {n} negatives (train_neg_sample_args)"
+                f"a batch of {rows} rows cannot hold blocks of {n} negatives "
+                "(train_neg_sample_args)"
             )
 
         batch = rows // n
@@ -317,6 +313,7 @@ class MultimodalRecommender(GeneralRecommender):
         """Score all items for each user, ``[n_users * n_items]``; -inf for the padding item."""
         users = self._lookups["user"].of(interaction[self.USER_ID])
         scores = users @ self._lookups["item"].all().t()
+        # RecBole does so too, but only in its own evaluation.
         scores[:, 0] = -torch.inf
         return scores.flatten()
 
@@ -356,11 +353,9 @@ class MultimodalRecommender(GeneralRecommender):
     def entity_rows(self, side: Side) -> list[str]:
         """Names of the parameters and buffers with a row for each entity of a side."""
         names = [f"{side}_encoder.{name}" for name in self.encoder_of(side).entity_rows()]
-        return (
-            names
-            if self.average is None
-            else names + [f"average.{name}" for name in self.average.names_of(names)]
-        )
+        if self.average is None:
+            return names
+        return names + [f"average.{name}" for name in self.average.names_of(names)]
 
     def encoder_of(self, side: Side) -> EntityEncoder:
         """Return the encoder of one side."""
@@ -368,15 +363,15 @@ class MultimodalRecommender(GeneralRecommender):
 
     @contextmanager
     def hiding(self, side: Side, hidden: Tensor) -> Iterator[None]:
-        """Evaluate the model as if values were missing, within a ``with`` block ([A], missing modalities).
+        """Evaluate as if values were missing, within a ``with`` block ([A], missing modalities).
 
-        An entity with nothing left gets the mean of the training entities' embeddings with nothing hidden.
-        Afterwards everything is as before, also when the block ends in an exception.
+        An entity with nothing left gets the mean of the training entities' embeddings with nothing
+        hidden. Afterwards everything is as before, also when the block ends in an exception.
 
         Args:
             side: Side of the hidden values, ``user`` or ``item``.
-            hidden: bool ``[n_entities, n_modalities]``: True for cells that count as missing; rows are internal ids,
-                columns follow ``encoder_of(side).modalities``.
+            hidden: bool ``[n_entities, n_modalities]``: True for cells that count as missing; rows
+                are internal ids, columns follow ``encoder_of(side).modalities``.
 
         Raises:
             ValueError: ``hidden`` has another shape or type, or the model is in training mode.

@@ -27,18 +27,20 @@ class ModalitySampler:
             first: Modality that always comes first where it is available; -1 for none.
 
         Returns:
-            Positions of the modalities, int64 ``[b, n]``, and bool ``[b, n]``: False where an entity has fewer.
+            Positions of the modalities, int64 ``[b, n]``, and bool ``[b, n]``: False where an
+            entity has fewer.
 
         Example:
             >>> sampler = ModalitySampler()
-            >>> columns, drawn = sampler.draw(torch.tensor([[True, False, True], [False, True, False]]), 2, first=2)
+            >>> available = torch.tensor([[True, False, True], [False, True, False]])
+            >>> columns, drawn = sampler.draw(available, 2, first=2)
             >>> columns[0].tolist(), drawn.tolist()
             ([2, 0], [[True, True], [True, False]])
         """
-        # the largest of independent uniform numbers are a uniform draw without replacement
+        # The largest of independent uniform numbers are a uniform draw without replacement.
         priority = torch.rand(available.shape, device=available.device)
         if first >= 0:
-            priority[:, first] = 2
+            priority[:, first] = 2  # above all others, which are below 1
 
         n_drawn = min(n, available.shape[1])
         largest = priority.masked_fill(~available, -1).topk(n_drawn, dim=1)
@@ -51,7 +53,7 @@ class ModalitySampler:
 
 
 def keep_any_number(drawn: Tensor) -> Tensor:
-    """Keep the first 1, 2, ..., or all of the drawn modalities of each occurrence, each number equally likely.
+    """Keep the first 1, 2, ..., or all of the drawn modalities, each number equally likely.
 
     Args:
         drawn: bool ``[b, m]``, from :meth:`ModalitySampler.draw`; True comes before False in a row.
@@ -64,7 +66,7 @@ def keep_any_number(drawn: Tensor) -> Tensor:
         [[True, False, False], [False, False, False]]
     """
     n_drawn = drawn.sum(1, keepdim=True)
-    # [b, 1], from 1 to n_drawn
+    # [b, 1], from 1 to n_drawn. torch.randint knows one upper bound for all rows only.
     n_kept = (torch.rand(n_drawn.shape, device=drawn.device) * n_drawn).long() + 1
     positions = torch.arange(drawn.shape[1], device=drawn.device)
     return drawn & (positions < n_kept)

@@ -1,7 +1,7 @@
 """Communication between the processes that train one model together, its ranks.
 
-With one process every function returns its own value. All ranks have to call a collective function, in the same order:
-a call behind a condition that differs between ranks would wait for ever.
+With one process every function returns its own value. All ranks have to call a collective function,
+in the same order: a call behind a condition that differs between ranks would wait for ever.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ def count(config: ConfigLike) -> int:
     Args:
         config: RecBole's ``Config``; its key ``single_spec`` is set for a single process.
     """
+    # A configuration made for several processes may be used by one, without a process group.
     is_single = config["single_spec"] or not dist.is_initialized()
     return 1 if is_single else dist.get_world_size()
 
@@ -48,6 +49,7 @@ def gather(config: ConfigLike, value: T) -> list[T]:
     if count(config) == 1:
         return [value]
 
+    # torch asks for the list on the receiving rank, and for None on all others.
     values: list[Any] | None = [None] * dist.get_world_size() if is_main(config) else None
     dist.gather_object(value, values)
     return values or []
@@ -73,6 +75,7 @@ def any_rank(config: ConfigLike, flag: bool) -> bool:
     if count(config) == 1:
         return flag
 
+    # The largest of zeros and ones is one if any rank has one.
     flags = torch.tensor([int(flag)])
     dist.all_reduce(flags, dist.ReduceOp.MAX)
     return bool(flags)
@@ -83,6 +86,7 @@ def mean(config: ConfigLike, value: float) -> float:
     if count(config) == 1:
         return value
 
+    # As float64: a loss of Python is one, and float32 would round it.
     total = torch.tensor([value], dtype=torch.float64)
     dist.all_reduce(total)
     return float(total) / dist.get_world_size()

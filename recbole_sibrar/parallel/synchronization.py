@@ -1,8 +1,8 @@
-"""Batch norm and losses over the rows of all processes, with the results of one process with all rows.
+"""Batch norm and losses over the rows of all processes, with the results of a single process.
 
-DistributedDataParallel averages the gradients of the processes' losses. For a loss that is a mean over rows, this is
-the gradient of one process with all rows. Batch norm and the contrastive loss of a batch are no such means; they need
-this module.
+DistributedDataParallel averages the gradients of the processes' losses. For a loss that is a mean
+over rows, this is the gradient of one process with all rows. Batch norm and the contrastive loss of
+a batch are no such means; they need this module.
 """
 
 from __future__ import annotations
@@ -21,10 +21,16 @@ __all__ = ["Ranks", "Shared", "SynchronizedBatchNorm", "batch_norm", "synchroniz
 
 @dataclass(frozen=True)
 class Ranks:
-    """The processes of one model's training. All of them have to call each method, in the same order."""
+    """The processes of one model's training.
+
+    All of them have to call each method, in the same order.
+    """
 
     group: dist.ProcessGroup
-    """A process group of its own: DistributedDataParallel sends gradients at any time, and would mix with its calls."""
+    """A process group of its own.
+
+    DistributedDataParallel sends gradients at any time, and would mix with its calls.
+    """
 
     @property
     def size(self) -> int:
@@ -37,11 +43,13 @@ class Ranks:
         return apply(values, self.group)
 
     def share(self, count: Tensor) -> Tensor:
-        """Weight of this rank's mean in the mean over all rows, which is the mean of the weighted means over ranks.
+        """Weight of this rank's mean in the mean over all rows.
 
         Args:
             count: Number of this rank's rows; may be 0.
         """
+        # DistributedDataParallel divides by the number of ranks: multiplied by it, the weights
+        # count_r / count make the mean over all rows of the means of the ranks.
         return count * self.size / _summed(count, self.group).clamp(min=1)
 
     def gather(self, rows: Tensor) -> Tensor:
@@ -56,18 +64,21 @@ class Ranks:
         return apply(rows, self.group)
 
     def shared(self, ids: Tensor, n: int) -> Shared:
-        """Weight rows by one over the number of ranks with the same id: over all ranks each distinct id counts once.
+        """Weight rows by one over the number of ranks with the same id.
+
+        Over all ranks each distinct id counts once.
 
         Args:
             ids: int64 ``[m]``, distinct, each from 0 to ``n - 1``.
             n: Number of possible ids.
         """
         # A byte for each id holds the count of up to 255 ranks, and is a quarter to send.
-        present = torch.zeros(
-            n, dtype=torch.uint8 if self.size < 256 else torch.int32, device=ids.device
-        )
+        kind = torch.uint8 if self.size < 256 else torch.int32
+        present = torch.zeros(n, dtype=kind, device=ids.device)
         present[ids] = 1
         dist.all_reduce(present, group=self.group)
+
+        # [m], at least one rank has each id: this one.
         return Shared(present[ids].float().reciprocal(), self)
 
 
@@ -91,7 +102,7 @@ class Shared:
 
 
 class _Total(torch.autograd.Function):
-    """Sum over all ranks. Its gradient is a sum over all ranks too: the losses of all of them depend on it."""
+    """Sum over all ranks."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, group: dist.ProcessGroup) -> Tensor:
@@ -100,6 +111,7 @@ class _Total(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        # The losses of all ranks depend on the sum: its gradient is a sum over all ranks too.
         return _summed(gradients[0], ctx.group), None
 
 
@@ -111,25 +123,22 @@ def _summed(values: Tensor, group: dist.ProcessGroup) -> Tensor:
 
 
 class _Gather(torch.autograd.Function):
-    """Concatenation of the rows of all ranks.
-
-    Every rank has the gradient by all rows. It keeps the part of its own rows, times the number of ranks, because
-    DistributedDataParallel divides by it.
-    """
+    """Concatenation of the rows of all ranks."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, group: dist.ProcessGroup) -> Tensor:
         own = torch.tensor([len(rows)], device=rows.device)
         counts = [torch.zeros_like(own) for _ in range(dist.get_world_size(group))]
         dist.all_gather(counts, own, group=group)
-        sizes = [int(count) for count in counts]
+        sizes: list[int] = torch.cat(counts).tolist()
 
-        # all_gather sends tensors of one shape: fill up to the longest
+        # all_gather sends tensors of one shape: fill up to the longest.
         padded = rows.new_zeros((max(sizes), *rows.shape[1:]))
         padded[: len(rows)] = rows
         parts = [torch.empty_like(padded) for _ in sizes]
         dist.all_gather(parts, padded, group=group)
 
+        # Place of this rank's rows among all, for the gradient.
         ctx.size = len(sizes)
         ctx.start = sum(sizes[: dist.get_rank(group)])
         ctx.end = ctx.start + len(rows)
@@ -137,11 +146,15 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        # Every rank has the gradient by all rows. It keeps the part of its own rows, times the
+        # number of ranks, because DistributedDataParallel divides by it.
         return gradients[0][ctx.start : ctx.end] * ctx.size, None
 
 
 def batch_norm(norm: _BatchNorm, rows: Tensor, shared: Shared) -> Tensor:
-    """Normalise weighted rows by the statistics of all ranks; update the running statistics as torch does.
+    """Normalise weighted rows by the statistics of all ranks.
+
+    The running statistics are updated as torch does.
 
     Args:
         norm: Parameters and running statistics.
@@ -151,16 +164,22 @@ def batch_norm(norm: _BatchNorm, rows: Tensor, shared: Shared) -> Tensor:
     # Sums of many half-precision rows would lose their digits.
     wide = rows.float()
     weights = shared.weights[:, None]
+
+    # [size + 1], the sums of the columns and that of the weights in one message.
     sums = shared.ranks.total(torch.cat([(weights * wide).sum(0), weights.sum(0)]))
     n = sums[-1].detach()
-    if n < 1.5:  # a single row has no variance of its own
+
+    # A single row has no variance of its own. Weights of a third do not sum up to exactly 1.
+    if n < 1.5:
         return _with_running_statistics(norm, rows)
 
+    # In two passes: the difference of two sums of squares would lose digits.
     mean = sums[:-1] / n
     centred = wide - mean
     variance = shared.ranks.total((weights * centred.square()).sum(0)) / n
     if norm.track_running_stats and norm.running_mean is not None and norm.running_var is not None:
-        # Like torch: the batch is normalised by its own variance, the running one is the unbiased estimate.
+        # Like torch: the batch is normalised by its own variance, the running one is the unbiased
+        # estimate.
         _update(norm, mean.detach(), variance.detach() * n / (n - 1))
 
     normalised = centred * (variance + norm.eps).rsqrt()
@@ -185,7 +204,10 @@ def _update(norm: Any, mean: Tensor, variance: Tensor) -> None:
 
 
 class SynchronizedBatchNorm(_BatchNorm):
-    """Batch norm over the rows of all processes on any device; ``torch.nn.SyncBatchNorm`` is for GPUs alone."""
+    """Batch norm over the rows of all processes on any device.
+
+    ``torch.nn.SyncBatchNorm`` is for GPUs alone.
+    """
 
     ranks: Ranks | None = None
     """The processes; None normalises the rows of this one."""
@@ -198,6 +220,7 @@ class SynchronizedBatchNorm(_BatchNorm):
         if not self.training or self.ranks is None:
             return super().forward(input)
 
+        # size goes last, and all other dimensions become rows: [n, size]
         rows = input.transpose(1, -1)
         flat = rows.reshape(-1, input.shape[1])
         shared = Shared(flat.new_ones(len(flat), dtype=torch.float32), self.ranks)
@@ -205,7 +228,9 @@ class SynchronizedBatchNorm(_BatchNorm):
 
 
 def synchronize_batch_norms(module: nn.Module, ranks: Ranks, but: type[nn.Module]) -> nn.Module:
-    """Replace every batch norm of a module by one over the rows of all processes, with the same tensors.
+    """Replace every batch norm of a module by one over the rows of all processes.
+
+    The tensors stay the same.
 
     Args:
         module: The module; changed in place, unless it is a batch norm itself.
@@ -221,6 +246,8 @@ def synchronize_batch_norms(module: nn.Module, ranks: Ranks, but: type[nn.Module
             module.track_running_stats,
         )
         replacement.ranks = ranks
+
+        # The very tensors, so that names in checkpoints and optimizers stay valid.
         for name, value in _tensors(module):
             setattr(replacement, name, value)
         return replacement.train(module.training)

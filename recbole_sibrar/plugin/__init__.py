@@ -1,7 +1,7 @@
 """Registration with RecBole, and all extensions and repairs of it.
 
-This is the only room that touches RecBole's own functions and private names. ``extensions.py`` has one ordered table of
-the extensions, ``repairs.py`` one of the repairs.
+This is the only room that touches RecBole's own functions and private names. ``extensions.py`` has
+one ordered table of the extensions, ``repairs.py`` one of the repairs.
 """
 
 __all__ = ["is_registered", "register", "register_class"]

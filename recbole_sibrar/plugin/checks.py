@@ -1,4 +1,4 @@
-"""Checks of a user's keys before RecBole completes the configuration: names, dictionaries, values, and what follows."""
+"""Checks of a user's keys before RecBole completes the configuration."""
 
 from __future__ import annotations
 
@@ -31,18 +31,19 @@ _OF_TABLES = ("hide_values", "impute")
 
 def is_ours(model_class: object) -> bool:
     """Tell models of this plugin, and classes derived from them, from RecBole's."""
-    return isinstance(model_class, type) and issubclass(
-        model_class, (MultimodalRecommender, ContentBaseline)
-    )
+    # model_class is None in a checkpoint of a class that other processes cannot find
+    if not isinstance(model_class, type):
+        return False
+    return issubclass(model_class, (MultimodalRecommender, ContentBaseline))
 
 
 def has_encoders(model_class: Any) -> bool:
-    """Tell models of this plugin with encoders of modalities from closed forms and from RecBole's."""
+    """Tell models of this plugin with encoders of modalities from closed forms and others."""
     return isinstance(model_class, type) and issubclass(model_class, MultimodalRecommender)
 
 
 def keys_of_closed_form(model_class: type) -> frozenset[str]:
-    """Collect the keys of a closed form or a class derived from one, with and without prefix; none for other models."""
+    """Collect the keys of a closed form or a class derived from one; none for other models."""
     names = [base.__name__ for base in model_class.__mro__ if base.__name__ in BASELINES]
     return frozenset(keys_of_baseline(names[0])) if names else frozenset()
 
@@ -56,34 +57,37 @@ def unread_keys(config: Config, known: set[str], general: Mapping[str, Any]) -> 
         general: Keys of the plugin that hold for every model, with their defaults.
 
     Returns:
-        Key, or path of a key within a dictionary -> a warning. A model class of the user's own may read any key.
+        Key, or path of a key within a dictionary -> a warning. A model class of the user's own may
+        read any key.
 
     Raises:
         ConfigError: A key looks like a misspelt one.
     """
-    given, ours = config.external_config_dict, is_ours(config.model_class)
+    given = config.external_config_dict
+    ours = is_ours(config.model_class)
     own = keys_of_closed_form(config.model_class)
     strict = has_encoders(config.model_class)
     warnings = check_keys(
         given, known | own, strict, [*general, *own], keys_of_recbole(), config.model
     )
-    if not config.model_class.__module__.startswith((_OF_RECBOLE, "recbole_sibrar.")):
+    # a model class of the user's own may read any key
+    module = config.model_class.__module__
+    if not module.startswith((_OF_RECBOLE, "recbole_sibrar.")):
         warnings = {}
 
     for key in _OF_TABLES:
         if key in given and not ours:
-            warnings[key] = (
-                f"the key '{key}' has no effect: {config.model} reads no modality tables"
-            )
+            reason = f"{config.model} reads no modality tables"
+            warnings[key] = f"the key '{key}' has no effect: {reason}"
 
     suffixes = config["additional_feat_suffix"] or ()
-    return warnings | check_dictionaries(
-        given, ours, known, [suffixes] if isinstance(suffixes, str) else suffixes
-    )
+    if isinstance(suffixes, str):
+        suffixes = [suffixes]
+    return warnings | check_dictionaries(given, ours, known, suffixes)
 
 
 def check_configuration(config: Config, known: set[str], general: Mapping[str, Any]) -> None:
-    """Check the user's keys, complete dictionaries, and let the validation metric follow metrics and cut-offs.
+    """Check the user's keys, complete dictionaries, and choose a measured validation metric.
 
     Args:
         config: RecBole's ``Config``, with the user's and the default keys; changed in place.
@@ -99,18 +103,20 @@ def check_configuration(config: Config, known: set[str], general: Mapping[str, A
 
     if has_encoders(config.model_class):
         _check_learner(config)
+        # RecBole replaces the whole dictionary by the user's, and fails without its other keys
         key = "train_neg_sample_args"
-        config.final_config_dict[key] = with_defaults(
-            config[key], config.internal_config_dict.get(key)
-        )
+        default = config.internal_config_dict.get(key)
+        config.final_config_dict[key] = with_defaults(config[key], default)
 
+    # in RecBole's order: the command line overrides the dictionary, and this the files
     sources = (config.cmd_config_dict, config.variable_config_dict, config.file_config_dict)
     chosen = following_valid_metric(config, sources)
     if chosen:
         config.final_config_dict["valid_metric"] = chosen
         warnings.append(f"valid_metric: {chosen}, as the default is not among metrics and topk")
 
-    if not config["local_rank"]:  # one of several processes says it
+    # one of several processes says it
+    if not config["local_rank"]:
         warn_before_log(config, warnings)
 
 

@@ -37,10 +37,13 @@ class Extension:
 
 
 def apply(extension: Extension) -> None:
-    """Apply an extension once; several extensions of one function lie around each other, the latest outside.
+    """Apply an extension once.
+
+    Several extensions of one function lie around each other, the latest outside.
 
     Args:
-        extension: The extension. A function of a module is replaced in all modules that have imported it.
+        extension: The extension. A function of a module is replaced in all modules that have
+            imported it.
     """
     original = getattr(extension.owner, extension.name)
     if extension.replaces:
@@ -66,10 +69,11 @@ def apply(extension: Extension) -> None:
 
 def is_applied(extension: Extension) -> bool:
     """Tell whether an extension is in place."""
+    function = extension.function
     present = getattr(extension.owner, extension.name)
     if extension.replaces:
-        return present is extension.function
-    return (extension.function.__module__, extension.function.__qualname__) in _applied_to(present)
+        return present is function
+    return (function.__module__, function.__qualname__) in _applied_to(present)
 
 
 def _applied_to(function: object) -> list[tuple[str, str]]:
@@ -88,6 +92,7 @@ def rebind(original: object, replacement: object) -> None:
         original: The function.
         replacement: Function in its place.
     """
+    # "from recbole.utils import get_model" binds the function itself in further modules
     for module in list(sys.modules.values()):
         for name, value in list(getattr(module, "__dict__", {}).items()):
             if value is original:

@@ -1,7 +1,7 @@
 """Table of all extensions of RecBole, in the order of their application.
 
-An extension is called with the original function first. Several extensions of one function lie around each other. A
-later one is called first, and its original is the earlier one.
+An extension is called with the original function first. Several extensions of one function lie
+around each other. A later one is called first, and its original is the earlier one.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from recbole_sibrar.plugin.evaluation import case_study, hooks, short_lists
 from recbole_sibrar.plugin.extend import Extension
 from recbole_sibrar.plugin.training import (
     distributed,
+    half_precision,
     loaded,
     losses,
     moved_data,
@@ -218,6 +219,7 @@ _TRAINING = (
     ),
     Extension(AbstractTrainer, "__init__", resume.make_folder, "messages about checkpoint_dir"),
     Extension(Trainer, "fit", resume.fit, "states, and resuming from them"),
+    Extension(Trainer, "fit", half_precision.fit, "a warning about slow bfloat16"),
     Extension(Trainer, "_train_epoch", resume.train_epoch, "states within an epoch"),
     Extension(
         Trainer, "_valid_epoch", resume.valid_epoch, "learning curve, best validation result"

@@ -22,30 +22,27 @@ _DEPRECATIONS: tuple[tuple[str, type[Warning], str], ...] = (
         FutureWarning,
         r"recbole\.data\.dataset",
     ),
-    (
-        "A value is being set on a copy of a DataFrame",
-        Warning,
-        r"recbole\.data\.dataset",
-    ),  # pandas 3
-    ("The inplace keyword in", Warning, r"recbole\.data\.dataset"),  # pandas 3.1
-    (
-        "The given NumPy array is not writable",
-        UserWarning,
-        r"recbole\.data\.",
-    ),  # nor is it written to
+    # pandas 3
+    ("A value is being set on a copy of a DataFrame", Warning, r"recbole\.data\.dataset"),
+    # pandas 3.1
+    ("The inplace keyword in", Warning, r"recbole\.data\.dataset"),
+    # nor is it written to
+    ("The given NumPy array is not writable", UserWarning, r"recbole\.data\."),
     (r"using .* in Series\.agg cannot aggregate", FutureWarning, r"recbole\.data\.dataset"),
     (r"`torch\.cuda\.amp\.GradScaler", FutureWarning, r"recbole\.trainer"),
-    (r"torch\.sparse\.SparseTensor\(indices", UserWarning, r"recbole\.model\."),  # graph models
+    # graph models
+    (r"torch\.sparse\.SparseTensor\(indices", UserWarning, r"recbole\.model\."),
 )
-"""Message, category and module of the warnings that RecBole's own code causes and its users can do nothing about."""
+"""Message, category and module of the warnings that RecBole's own code causes and its users can do
+nothing about."""
 
 
 def silence_deprecations() -> None:
-    """Hide exactly the warnings that RecBole 1.2.1 causes on pandas 2 and 3, torch 2.4+ and setuptools 80."""
+    """Hide exactly the warnings that RecBole 1.2.1 causes on today's packages."""
     for message, category, module in _DEPRECATIONS:
-        warnings.filterwarnings(
-            "ignore", message=rf"\s*{message}", category=category, module=module
-        )
+        # some messages begin with a line break
+        pattern = rf"\s*{message}"
+        warnings.filterwarnings("ignore", message=pattern, category=category, module=module)
 
 
 _RAY = ("ray", "ray.tune")
@@ -55,7 +52,8 @@ class _Later(ModuleType):
     """A module that is imported when something of it is asked for."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # asked for by the import system and by inspection
+        # asked for by the import system and by inspection
+        if name.startswith("__"):
             raise AttributeError(name)
         if f"{self.__name__}.{name}" in _RAY:
             return _Later(f"{self.__name__}.{name}")
@@ -83,6 +81,7 @@ def ray_later() -> Iterator[None]:
 
 def import_recbole() -> None:
     """Import RecBole with all its parts."""
-    silence_deprecations()  # importing RecBole already warns
+    # importing RecBole already warns
+    silence_deprecations()
     with ray_later():
         importlib.import_module("recbole.quick_start")

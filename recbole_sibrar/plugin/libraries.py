@@ -1,7 +1,7 @@
 """Repairs of RecBole 1.2.1 for NumPy 2, pandas 3 and SciPy 1.13.
 
-Each pair of functions tests for a fault with the installed libraries, and repairs it. Results are the same as with the
-older libraries.
+Each pair of functions tests for a fault with the installed libraries, and repairs it. Results are
+the same as with the older libraries.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def needs_plain_results() -> bool:
 
 
 def repair_plain_results() -> None:
-    """Return the results of an evaluation as numbers of Python, which are printed without their type."""
+    """Return the results of an evaluation as numbers of Python."""
     original = Evaluator.evaluate
 
     @functools.wraps(original)
@@ -87,27 +87,28 @@ def repair_plain_results() -> None:
 
 
 def needs_lengths() -> bool:
-    """Tell whether ``series.agg(len)`` counts the rows and not the elements of each row, as on pandas 3."""
-    return _IS_PANDAS_3  # pandas 2 would warn about the attempt
+    """Tell whether ``series.agg(len)`` counts the rows and not the elements of each row."""
+    # pandas 2 would warn about the attempt
+    return _IS_PANDAS_3
 
 
 def repair_lengths() -> None:
-    """Let RecBole's ``series.agg(len)`` give the length of each row again.
-
-    pandas 3 hands the whole series to the function. RecBole's modules for data sets ask for no other length of a
-    series, so their ``len`` can take it apart.
-    """
+    """Let RecBole's ``series.agg(len)`` give the length of each row again."""
+    # pandas 3 hands the whole series to the function. RecBole's modules for data sets ask for no
+    # other length of a series, so their len can take it apart.
     for module in (of_dataset, of_kg_dataset, of_sequential_dataset):
         vars(module)["len"] = _length
 
 
 def _length(values: Any) -> Any:
     """Return the length of each row of a series, and of anything else its own."""
-    return values.map(builtins.len) if isinstance(values, pd.Series) else builtins.len(values)
+    if isinstance(values, pd.Series):
+        return values.map(builtins.len)
+    return builtins.len(values)
 
 
 def needs_fill() -> bool:
-    """Tell whether ``frame[field].fillna(..., inplace=True)`` changes a copy and not the frame, as on pandas 3."""
+    """Tell whether ``frame[field].fillna(..., inplace=True)`` changes a copy, not the frame."""
     return _IS_PANDAS_3
 
 
@@ -118,6 +119,7 @@ def repair_fill() -> None:
 
     @functools.wraps(original)
     def fill_nan(self: Dataset) -> None:
+        # afterwards, RecBole's own statements find nothing to fill
         for name in self.feat_name_list:
             _fill_frame(self, getattr(self, name))
         original(self)

@@ -1,4 +1,4 @@
-"""Extensions of RecBole's data loaders: negatives, candidates, and the knowledge of training for an evaluation."""
+"""Extensions of RecBole's data loaders: negatives, candidates, and the knowledge of training."""
 
 from __future__ import annotations
 
@@ -46,16 +46,17 @@ def get_dataloader(original: Callable[..., type], config: Config, phase: str) ->
     loader: type = original(config, phase)
     if has_encoders(class_of(config)) and phase == "train":
         return MultimodalTrainDataLoader
-    if (
-        issubclass(loader, FullSortEvalDataLoader)
-        and evaluation_config(config).candidates == "split"
-    ):
+
+    is_full_sort = issubclass(loader, FullSortEvalDataLoader)
+    if is_full_sort and evaluation_config(config).candidates == "split":
         return CandidateFullSortDataLoader
     return loader
 
 
 def data_preparation(
-    original: Callable[..., tuple[Any, Any, Any]], config: Config, dataset: Dataset
+    original: Callable[..., tuple[Any, Any, Any]],
+    config: Config,
+    dataset: Dataset,
 ) -> tuple[Any, Any, Any]:
     """Make the loaders of training, validation and test.
 
@@ -76,7 +77,9 @@ def data_preparation(
     _check_split(config, dataset)
     requirements.check_items(config, dataset)
 
-    train, valid, test = saved_loaders.prepare(config, dataset, lambda: original(config, dataset))
+    train, valid, test = saved_loaders.prepare(
+        config, dataset, prepare_data=lambda: original(config, dataset)
+    )
     _check_written(config)
 
     parts = [loader._dataset for loader in (train, valid, test)]
@@ -84,18 +87,24 @@ def data_preparation(
     popularity = _popularity(train._dataset)
     negatives.restrict_training(config, train, evaluated, popularity)
 
-    held_out = (
-        evaluation_config(config).cold_start is not None or config["benchmark_filename"] is not None
-    )
-    knowledge = TrainingKnowledge(
-        train._dataset, long_tail_ratio(config), held_out and evaluated["item"].all_new
-    )
+    # among new items, none has a known popularity
+    is_cold_start = evaluation_config(config).cold_start is not None
+    held_out = is_cold_start or config["benchmark_filename"] is not None
+    cold_items = held_out and evaluated["item"].all_new
+    knowledge = TrainingKnowledge(train._dataset, long_tail_ratio(config), cold_items)
+
     for phase, loader in (("valid", valid), ("test", test)):
+        # the views first: they enlarge the candidates of the loader
         views = _find_views(config, train, loader)
         n_ranked = _restrict_candidates(config, phase, loader, popularity)
-        sizes = ", ".join(f"{view.name} {view.candidates.sum()}" for view in views)
-        getLogger().info(f"ranked items: {phase} {n_ranked}" + (f" ({sizes})" if views else ""))
-        hooks.prepare(loader, phase, knowledge, _with_knowledge(config, phase, knowledge, views))
+        note = ""
+        if views:
+            sizes = ", ".join(f"{view.name} {view.candidates.sum()}" for view in views)
+            note = f" ({sizes})"
+        getLogger().info(f"ranked items: {phase} {n_ranked}{note}")
+
+        own_views = _with_knowledge(config, phase, knowledge, views)
+        hooks.prepare(loader, phase, knowledge, own_views)
 
     train.has_test_part = bool(test)
     train.data_note = recording.note_data(config, train, parts)
@@ -112,8 +121,8 @@ def _check_split(config: Config, dataset: Dataset) -> None:
     """
     if evaluation_config(config).cold_start != cold_start_config(dataset.config):
         raise ConfigError(
-            f"dataset_save_path: the saved data set was split by {dataset.config['eval_args']}, the configuration asks "
-            f"for {config['eval_args']}; delete the saved file"
+            f"dataset_save_path: the saved data set was split by {dataset.config['eval_args']}, "
+            f"the configuration asks for {config['eval_args']}; delete the saved file"
         )
 
 
@@ -125,8 +134,9 @@ def _check_written(config: Config) -> None:
     """
     if config["save_split"]:
         raise ConfigError(
-            f"save_split: found {config['save_split']!r}, but nothing was split: the data set or its loaders were read "
-            f"from a file that an earlier run saved; delete that file in {config['checkpoint_dir']}"
+            f"save_split: found {config['save_split']!r}, but nothing was split: the data set or "
+            "its loaders were read from a file that an earlier run saved; delete that file in "
+            f"{config['checkpoint_dir']}"
         )
 
 
@@ -163,29 +173,33 @@ def _find_views(
 
 
 def _with_knowledge(
-    config: Config, phase: str, knowledge: TrainingKnowledge, views: Sequence[View]
+    config: Config,
+    phase: str,
+    knowledge: TrainingKnowledge,
+    views: Sequence[View],
 ) -> list[tuple[View, TrainingKnowledge]]:
-    """Give each view the training data for its metrics; new items have an unknown popularity among themselves."""
-    settings = evaluation_config(config)
-    cold = settings.cold_start
+    """Give each view the training data for its metrics."""
+    cold = evaluation_config(config).cold_start
     has_new_items = cold is not None and cold.group_by != "user"
+
     found = []
     for view in views:
-        requirements.note_short_lists(
-            config["topk"], f"{view.name} {phase}", int(view.candidates.sum())
-        )
-        is_new = view.name == COLD and has_new_items
-        own = (
-            TrainingKnowledge(knowledge.dataset, knowledge.tail_ratio, cold_items=True)
-            if is_new
-            else knowledge
-        )
+        n_candidates = int(view.candidates.sum())
+        requirements.note_short_lists(config["topk"], f"{view.name} {phase}", n_candidates)
+
+        own = knowledge
+        if view.name == COLD and has_new_items:
+            # new items have an unknown popularity among themselves
+            own = TrainingKnowledge(knowledge.dataset, knowledge.tail_ratio, cold_items=True)
         found.append((view, own))
     return found
 
 
 def _restrict_candidates(
-    config: Config, phase: str, loader: AbstractDataLoader, popularity: NDArray[np.int64]
+    config: Config,
+    phase: str,
+    loader: AbstractDataLoader,
+    popularity: NDArray[np.int64],
 ) -> int:
     """Restrict the negatives of a sampled evaluation to the candidates of its part.
 

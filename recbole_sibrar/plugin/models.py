@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import chain
 from typing import Any
 
 import recbole.data.dataset
@@ -24,16 +23,16 @@ _REGISTERED: dict[str, type[AbstractRecommender]] = {}
 
 def class_of(config: Config) -> type:
     """Class of a configuration's model; RecBole need not find it by its name."""
-    model_class: type = config.__dict__.get("model_class") or recbole.utils.get_model(
-        config["model"]
-    )
-    return model_class
+    # a checkpoint holds no class of a user's own
+    model_class: type | None = config.__dict__.get("model_class")
+    return model_class or recbole.utils.get_model(config["model"])
 
 
 def create_dataset(original: Callable[..., Dataset], config: Config) -> Dataset:
     """Create the data set of a model.
 
-    RecBole looks for a class named ``<Model>Dataset``, also for a model class that the user has derived from ours.
+    RecBole looks for a class named ``<Model>Dataset``, also for a model class that the user has
+    derived from ours.
     """
     name = f"{config['model']}Dataset"
     if is_ours(class_of(config)) and not hasattr(recbole.data.dataset, name):
@@ -42,22 +41,19 @@ def create_dataset(original: Callable[..., Dataset], config: Config) -> Dataset:
 
 
 def get_model(original: Callable[..., type], model_name: str) -> type:
-    """Find a model by its name as RecBole does, among the registered ones, or among the classes derived from ours."""
+    """Find a model by its name: registered, as RecBole does, or a class derived from ours."""
     if model_name in _REGISTERED:
         return _REGISTERED[model_name]
 
     try:
         found: type = original(model_name)
         return found
-    except (
-        ValueError,
-        ImportError,
-    ):
-        # RecBole looks for unknown names in a package that needs LightGBM, too
-        bases: tuple[type, ...] = (MultimodalRecommender, ContentBaseline)
-        derived: dict[str, type] = {
-            own.__name__: own for own in chain.from_iterable(map(_derived_from, bases))
-        }
+    # ImportError: RecBole looks for unknown names in a package that needs LightGBM, too
+    except (ValueError, ImportError):
+        derived: dict[str, type] = {}
+        for base in (MultimodalRecommender, ContentBaseline):
+            for own in _derived_from(base):
+                derived[own.__name__] = own
         if model_name not in derived:
             raise
         return derived[model_name]
@@ -88,7 +84,7 @@ def register_model(model: type[AbstractRecommender]) -> None:
 
 
 def check_name(own: type, known: type | None, kind: str) -> None:
-    """Refuse the name of another class; a class that was defined again, as in a notebook, replaces its earlier self.
+    """Refuse the name of another class.
 
     Args:
         own: Class to be registered.
@@ -101,6 +97,7 @@ def check_name(own: type, known: type | None, kind: str) -> None:
     if known is None or known is own:
         return
 
+    # a class that was defined again, as in a notebook, replaces its earlier self
     if (known.__module__, known.__qualname__) != (own.__module__, own.__qualname__):
         raise ConfigError(
             f"register: found the {kind} {own.__name__}, allowed is another name: "

@@ -1,7 +1,8 @@
 """Registration with RecBole at the moment of its import.
 
-RecBole and torch take seconds to import, and the help of a command needs neither. So ``import recbole_sibrar`` installs
-an import hook. The hook registers the plugin right after the import of RecBole.
+RecBole and torch take seconds to import, and the help of a command needs neither. So ``import
+recbole_sibrar`` installs an import hook. The hook registers the plugin right after the import of
+RecBole.
 """
 
 from __future__ import annotations
@@ -26,18 +27,19 @@ _MISSING = (
 
 _PACKAGES = frozenset(
     {
-        *(
-            "data",
-            "data.loading",
-            "data.record",
-            "evaluator",
-            "model",
-            "model.baselines",
-            "plugin",
-            "plotting",
-            "quick_start",
-        ),
-        *("quick_start.group", "quick_start.run", "report", "trainer"),
+        "data",
+        "data.loading",
+        "data.record",
+        "evaluator",
+        "model",
+        "model.baselines",
+        "plugin",
+        "plotting",
+        "quick_start",
+        "quick_start.group",
+        "quick_start.run",
+        "report",
+        "trainer",
     }
 )
 """Packages of ours whose own module imports nothing."""
@@ -60,33 +62,27 @@ _LIGHT = (
 
 _LIGHT_PARTS = frozenset(
     {
-        *(
-            "data.modality",
-            "data.record.scaling",
-            "plugin.extend",
-            "plugin.importing",
-            "plugin.registration",
-        ),
-        *(
-            "quick_start.group.variants",
-            "quick_start.run.child_process",
-            "quick_start.run.process_options",
-        ),
+        "data.modality",
+        "data.record.scaling",
+        "plugin.extend",
+        "plugin.importing",
+        "plugin.registration",
+        "quick_start.group.variants",
+        "quick_start.run.child_process",
+        "quick_start.run.process_options",
         # encoders of a trained model, which serving uses without RecBole
-        *(
-            "model.branches",
-            "model.concatenation",
-            "model.encoder",
-            "model.hiding",
-            "model.sampling",
-        ),
+        "model.branches",
+        "model.concatenation",
+        "model.encoder",
+        "model.hiding",
+        "model.sampling",
     }
 )
 """Further modules of that kind, in packages with others."""
 
 
 def register_with_recbole() -> None:
-    """Register the plugin: at once after an import of RecBole, else right after the import to come."""
+    """Register the plugin: after an import of RecBole at once, else right after the next one."""
     if _RECBOLE in sys.modules:
         _register()
     elif not any(isinstance(finder, _Finder) for finder in sys.meta_path):
@@ -100,14 +96,18 @@ def _register() -> None:
 class _Finder(MetaPathFinder):
     """Import hook for RecBole.
 
-    RecBole is imported before any module of ours that needs it, so that registration never meets a module half-way
-    through its own import.
+    RecBole is imported before any module of ours that needs it, so that registration never meets a
+    module half-way through its own import.
     """
 
     def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+        self,
+        name: str,
+        path: Sequence[str] | None = None,
+        target: ModuleType | None = None,
     ) -> ModuleSpec | None:
-        """Find RecBole with a loader that registers the plugin; leave everything else to the other finders."""
+        """Find RecBole with a loader that registers the plugin; leave the rest to other finders."""
+        # first RecBole, then our module, which finds it complete
         if name.startswith(_OWN) and not _is_light(name.removeprefix(_OWN)):
             importlib.import_module(_RECBOLE)
         if name != _RECBOLE:
@@ -122,6 +122,7 @@ class _Finder(MetaPathFinder):
 
     def _find_without_us(self, name: str) -> ModuleSpec | None:
         """Find a module by the other finders; who only looks for RecBole does not import it."""
+        # without its removal, find_spec would come back here for ever
         position = sys.meta_path.index(self)
         sys.meta_path.remove(self)
         try:
@@ -155,6 +156,8 @@ class _Loader(Loader):
         """Give the module its own loader again, run it, and register."""
         assert module.__spec__ is not None
         module.__spec__.loader = module.__loader__ = self.loader
-        sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Finder)]
+        # before RecBole runs: its own imports need no hook
+        others = [finder for finder in sys.meta_path if not isinstance(finder, _Finder)]
+        sys.meta_path[:] = others
         self.loader.exec_module(module)
         _register()

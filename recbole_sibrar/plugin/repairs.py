@@ -1,6 +1,7 @@
 """Repairs of RecBole 1.2.1 for today's packages.
 
-Each repair is an entry of :data:`REPAIRS`. It is applied once, and skipped where RecBole does not need it.
+Each repair is an entry of :data:`REPAIRS`. It is applied once, and skipped where RecBole does not
+need it.
 """
 
 from __future__ import annotations
@@ -73,20 +74,21 @@ def _collector_needs_repair() -> bool:
 
 
 def _repair_collector() -> None:
-    """Let ItemCoverage, GiniIndex, AveragePopularity, TailPercentage and ShannonEntropy run (#2131, #2191, #2194).
+    """Let RecBole's metrics of coverage and popularity run (#2131, #2191, #2194).
 
-    RecBole moves every collected value to the CPU, also the numbers and counters that are not tensors.
+    They are ItemCoverage, GiniIndex, AveragePopularity, TailPercentage and ShannonEntropy.
     """
     original = Collector.get_data_struct
 
     @functools.wraps(original)
     def get_data_struct(self: Collector) -> DataStruct:
+        # RecBole calls .cpu() on every collected value, also on numbers and counters
         collected = self.data_struct._data_dict
-        plain = {
-            key: value for key, value in collected.items() if not isinstance(value, torch.Tensor)
-        }
-        for key in plain:
-            del collected[key]
+        plain: dict[str, Any] = {}
+        for key, value in list(collected.items()):
+            if not isinstance(value, torch.Tensor):
+                plain[key] = collected.pop(key)
+
         struct = original(self)
         for key, value in plain.items():
             collected[key] = value
@@ -105,9 +107,10 @@ def _checkpoints_need_repair() -> bool:
 def _repair_checkpoints() -> None:
     """Load checkpoints on torch >= 2.6 (#2212) without giving up its protection.
 
-    Since 2.6 torch refuses files that hold more than tensors, and a checkpoint holds RecBole's ``Config``. While
-    RecBole's own functions run, :func:`load_checkpoint` stands in for ``torch.load``: it knows the classes of a
-    RecBole checkpoint and no others. torch's default is not touched for anyone else.
+    Since 2.6 torch refuses files that hold more than tensors, and a checkpoint holds RecBole's
+    ``Config``. While RecBole's own functions run, :func:`load_checkpoint` stands in for
+    ``torch.load``: it knows the classes of a RecBole checkpoint and no others. torch's default is
+    not touched for anyone else.
     """
     for owner, name in ((Trainer, "evaluate"), (Trainer, "resume_checkpoint")):
         setattr(owner, name, _loading(getattr(owner, name)))
@@ -123,19 +126,25 @@ def _loading(original: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(original)
     def function(*args: Any, **kwargs: Any) -> Any:
-        state = training_state(args[0]) if args and isinstance(args[0], AbstractTrainer) else None
+        state = None
+        if args and isinstance(args[0], AbstractTrainer):
+            state = training_state(args[0])
         written = state.written_checkpoint if state else None
 
         def load(file: Any, map_location: Any = None, **options: Any) -> Any:
-            # With options it is not RecBole's call: pickle loads tensors that another process has sent.
+            # With options it is not RecBole's call: pickle loads tensors that another process has
+            # sent.
             if options:
                 return default(file, map_location=map_location, **options)
+
             config = getattr(args[0], "config", None) if args else None
             own = written is not None and written == identify(file)
             content = file
             if config is not None:
                 content = broadcast_checkpoint(config, file)
-                own = processes.broadcast(config, own) if content is not file else own
+                # rank 0 has written the file, and it alone may see it
+                if content is not file:
+                    own = processes.broadcast(config, own)
 
             if own:
                 return load_trusted(content, map_location)
@@ -155,7 +164,9 @@ def _loading(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def broadcast_checkpoint(config: Any, file: str) -> Any:
-    """Return a checkpoint for ``torch.load``; of several processes, rank 0 reads it and sends its bytes.
+    """Return a checkpoint for ``torch.load``.
+
+    Of several processes, rank 0 reads it and sends its bytes.
 
     Args:
         config: RecBole's ``Config`` of the training.

@@ -1,7 +1,8 @@
-"""Division of the training data, and of the users or rows of an evaluation, among several processes.
+"""Division of the training data, and of an evaluation's users or rows, among processes.
 
-RecBole gives every process every n-th row, and fills up the last round with rows of others. Training keeps this,
-shuffled by the seed. An evaluation would count some users twice, so each process gets a range of its own.
+RecBole gives every process every n-th row, and fills up the last round with rows of others.
+Training keeps this, shuffled by the seed. An evaluation would count some users twice, so each
+process gets a range of its own.
 """
 
 from __future__ import annotations
@@ -55,10 +56,12 @@ def own_range(config: Config, n: int) -> range:
     Raises:
         DataError: There are some, but fewer than processes.
     """
-    n_ranks, rank = processes.count(config), processes.rank(config)
+    n_ranks = processes.count(config)
+    rank = processes.rank(config)
     if 0 < n < n_ranks:
         raise DataError(
-            f"--nproc: found {n_ranks} processes for an evaluation of {n} users, allowed are up to {n}"
+            f"--nproc: found {n_ranks} processes for an evaluation of {n} users, allowed are up to "
+            f"{n}"
         )
     return range(n * rank // n_ranks, n * (rank + 1) // n_ranks)
 
@@ -66,7 +69,9 @@ def own_range(config: Config, n: int) -> range:
 @contextmanager
 def _single_process(config: Config, in_main_process: bool = False) -> Iterator[None]:
     """Let RecBole's constructor make what it makes for one process."""
-    keys = {"single_spec": True, **({"worker": 0} if in_main_process else {})}
+    keys: dict[str, Any] = {"single_spec": True}
+    if in_main_process:
+        keys["worker"] = 0
     before = {key: config[key] for key in keys}
     config.final_config_dict.update(keys)
     try:
@@ -92,13 +97,16 @@ def iterate(original: Callable[..., Any], loader: AbstractDataLoader) -> Any:
 def _with_negatives_of_all(
     original: Callable[..., Iterator[Any]], loader: AbstractDataLoader
 ) -> Iterator[Any]:
-    """Yield the batches of this process, after the negatives of the earlier ones and before those of the later."""
+    """Yield the batches of this process, between the negatives of earlier and later ones."""
+    # every process draws the numbers of all, from the random state of the first
     own = loader.batch_sampler.sampler
     state = np.random.get_state()
     np.random.set_state(processes.broadcast(loader.config, state))
     _draw(loader, range(own.start))
     yield from original(loader)
     _draw(loader, range(own.stop, loader.sample_size))
+
+    # the first has the state that a single process would have now
     if not processes.is_main(loader.config):
         np.random.set_state(state)
 
@@ -107,5 +115,6 @@ def _draw(loader: AbstractDataLoader, users: range) -> None:
     """Draw the negatives of users who are evaluated elsewhere."""
     for user in loader.uid_list[users.start : users.stop]:
         rows = loader._dataset.inter_feat[loader.uid2index[user]]
-        pairs = (rows[field].numpy() for field in (loader.uid_field, loader.iid_field))
-        loader._sampler.sample_by_user_ids(*pairs, loader.neg_sample_num)
+        users_of_rows = rows[loader.uid_field].numpy()
+        items_of_rows = rows[loader.iid_field].numpy()
+        loader._sampler.sample_by_user_ids(users_of_rows, items_of_rows, loader.neg_sample_num)

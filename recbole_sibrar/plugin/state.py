@@ -1,4 +1,4 @@
-"""State of the plugin on RecBole's objects: one typed object on each trainer, evaluation loader and collector."""
+"""State of the plugin on RecBole's objects: a typed one on trainers, loaders and collectors."""
 
 from recbole_sibrar.evaluator.evaluation_state import (
     TRAINING_DATA,

@@ -1,3 +1,3 @@
-"""Runs of one model, comparisons of several, searches for hyperparameters, and the test of an installation."""
+"""Runs of one model, comparisons, searches for hyperparameters, and the test of an installation."""
 
 __all__ = ["cluster", "doctor", "export", "group", "hyper", "run"]

@@ -65,9 +65,8 @@ def main(say: Callable[[str], None]) -> int:
     start = time.perf_counter()
     fault = self_test()
     seconds = time.perf_counter() - start
-    say(
-        f"self-test (train, evaluate, save, reload): {'passed' if fault is None else fault} in {seconds:.1f} s"
-    )
+    outcome = "passed" if fault is None else fault
+    say(f"self-test (train, evaluate, save, reload): {outcome} in {seconds:.1f} s")
     return 0 if registered and fault is None else 1
 
 
@@ -111,29 +110,26 @@ def _report_plugin(say: Callable[[str], None]) -> bool:
     _report_extensions(say)
 
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    say(
-        f"devices: {os.cpu_count()} CPUs, {torch.get_num_threads()} torch threads, GPUs: {', '.join(gpus) or 'none'}"
-    )
+    n_threads = torch.get_num_threads()
+    named = ", ".join(gpus) or "none"
+    say(f"devices: {os.cpu_count()} CPUs, {n_threads} torch threads, GPUs: {named}")
 
-    registered = plugin.is_registered() and all(
-        get_model(name).__name__ == name for name in OWN_MODELS
-    )
-    say(
-        f"plugin: {'registered' if registered else 'NOT registered'}, models {', '.join(OWN_MODELS)}"
-    )
+    registered = plugin.is_registered()
+    if registered:
+        # Through RecBole's own function, by which run_recbole finds a model.
+        registered = all(get_model(name).__name__ == name for name in OWN_MODELS)
+    state = "registered" if registered else "NOT registered"
+    say(f"plugin: {state}, models {', '.join(OWN_MODELS)}")
     return registered
 
 
 def _report_extensions(say: Callable[[str], None]) -> None:
-    """Report the extended functions of RecBole in the order of their application, and a missing one as such."""
+    """Report the extended functions of RecBole in the order of their application."""
     say("extensions of RecBole")
     for extension in EXTENSIONS:
         owner = extension.owner.__name__.removeprefix("recbole.")
-        function = (
-            f"{extension.function.__module__}.{extension.function.__qualname__}".removeprefix(
-                "recbole_sibrar."
-            )
-        )
+        module = extension.function.__module__
+        function = f"{module}.{extension.function.__qualname__}".removeprefix("recbole_sibrar.")
         state = "" if is_applied(extension) else ": NOT applied"
         say(f"  {owner}.{extension.name} <- {function}: {extension.why}{state}")
 
@@ -161,24 +157,24 @@ def self_test() -> str | None:
         if len(checkpoints) != 1:
             return f"FAILED: expected one checkpoint, found {len(checkpoints)}"
 
-        config, model, _, _, _, test_data = recbole.quick_start.load_data_and_model(
-            str(checkpoints[0])
-        )
+        loaded = recbole.quick_start.load_data_and_model(str(checkpoints[0]))
+        config, model, _, _, _, test_data = loaded
         trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
         again = trainer.evaluate(test_data, load_best_model=False)["recall@10"]
-        return (
-            None
-            if again == recall
-            else f"FAILED: recall@10 was {recall}, and {again} after reloading"
-        )
+        # Equal to the last digit: a reloaded model ranks the same items.
+        if again == recall:
+            return None
+        return f"FAILED: recall@10 was {recall}, and {again} after reloading"
 
 
 @contextmanager
 def _working_in(folder: str) -> Iterator[None]:
-    """Work in a folder and without arguments: RecBole writes to the current folder and reads the command line."""
+    """Work in a folder and without arguments within a ``with`` block."""
     previous = os.getcwd()
     arguments = sys.argv
+    # RecBole writes logs and checkpoints to the current folder.
     os.chdir(folder)
+    # It reads the arguments of the command line as keys.
     sys.argv = sys.argv[:1]
     try:
         yield
@@ -207,6 +203,7 @@ def _write_interactions(file: Path, rng: np.random.Generator) -> None:
 def _write_items(file: Path, rng: np.random.Generator) -> None:
     lines = ["item_id:token\tgroup:token\ttags:token_seq\tprice:float\ttext:float_seq"]
     for item in range(_N_ITEMS):
+        # The taste shows in group, tags and text, and in the interactions: it can be learnt.
         taste = item % 2
         vector = " ".join(f"{number:.3f}" for number in rng.normal(taste, 1, 8))
         lines.append(f"i{item}\tg{taste}\tt{taste} t{item % 5}\t{item}\t{vector}")

@@ -1,6 +1,7 @@
-"""Use of a trained model without its data set and without RecBole: recommendations for new and known users and items.
+"""Use of a trained model without its data set and without RecBole.
 
-A portable model is a folder made by ``recbole-sibrar export``. Loading one runs no code of the folder.
+It recommends items to new and known users. A portable model is a folder made by ``recbole-sibrar
+export``. Loading one runs no code of the folder.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Items that compete for recommendation: those of training, with the ones added, replaced and removed since."""
+"""Items that compete for recommendation: those of training, with the changes since."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ _SCORES_A_BLOCK = 1 << 24
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Embeddings of the items by number. A change makes a new catalogue; searches in the earlier one go on."""
+    """Embeddings of the items by number.
+
+    A change makes a new catalogue; searches in the earlier one go on.
+    """
 
     stored: Vectors
     """Items of the portable model, mapped from its file."""
@@ -77,14 +80,16 @@ class Catalogue:
         """
         n = max(self.n, int(numbers.max(initial=-1)) + 1)
         kept = ~np.isin(self.changed, numbers)
+        # An item that was removed comes back by being put.
         removed = torch.cat([self.removed, torch.zeros(n - self.n, dtype=torch.bool)])
         removed[torch.from_numpy(numbers)] = False
+
         return Catalogue(
-            self.stored,
-            n,
-            np.concatenate([self.changed[kept], numbers]),
-            torch.cat([self.vectors[torch.from_numpy(kept)], vectors]),
-            removed,
+            stored=self.stored,
+            n=n,
+            changed=np.concatenate([self.changed[kept], numbers]),
+            vectors=torch.cat([self.vectors[torch.from_numpy(kept)], vectors]),
+            removed=removed,
         )
 
     def remove(self, numbers: NDArray[np.int64]) -> Catalogue:
@@ -95,14 +100,15 @@ class Catalogue:
 
     def take(self, numbers: NDArray[np.int64]) -> Tensor:
         """Return the embeddings of some items, float32 ``[m, k]``."""
-        wanted = torch.from_numpy(np.asarray(numbers, dtype=np.int64))
-        taken = self.base[wanted.clamp(max=len(self.base) - 1)]
+        wanted = np.asarray(numbers, dtype=np.int64)
+        # Added items have no row in the base: any stands in, and is overwritten below.
+        base_rows = torch.from_numpy(wanted).clamp(max=len(self.base) - 1)
+        taken = self.base[base_rows]
         if len(self.changed):
             order = np.argsort(self.changed)
-            places = order[
-                np.searchsorted(self.changed, wanted.numpy(), sorter=order).clip(max=len(order) - 1)
-            ]
-            rows = np.flatnonzero(self.changed[places] == wanted.numpy())
+            found = np.searchsorted(self.changed, wanted, sorter=order)
+            places = order[found.clip(max=len(order) - 1)]
+            rows = np.flatnonzero(self.changed[places] == wanted)
             taken[torch.from_numpy(rows)] = self.vectors[torch.from_numpy(places[rows])]
         return taken
 
@@ -113,10 +119,10 @@ class Catalogue:
             users: float32 ``[b, k]``: embeddings of the users.
         """
         scores = _products(users, self.base)
-        if self.n > len(self.base):
-            scores = torch.cat(
-                [scores, scores.new_empty(len(users), self.n - len(self.base))], dim=1
-            )
+        n_added = self.n - len(self.base)
+        if n_added > 0:
+            # Empty, as every added item is among the changed ones.
+            scores = torch.cat([scores, scores.new_empty(len(users), n_added)], dim=1)
         if len(self.changed):
             scores[:, torch.from_numpy(self.changed)] = users @ self.vectors.t()
         if bool(self.removed.any()):
@@ -140,7 +146,7 @@ class Catalogue:
         """
         block = max(_SCORES_A_BLOCK // max(self.n, 1), 1)
         errors = rounding_error(users.shape[1], users.norm(dim=1), self.longest)
-        parts = []
+        parts: list[Ranking] = []
         for start in range(0, len(users), block):
             part = slice(start, start + block)
             scores = self.scores(users[part])
@@ -148,7 +154,9 @@ class Catalogue:
                 _leave_out(scores, seen[part])
             if allowed is not None:
                 scores.masked_fill_(~allowed, -torch.inf)
-            parts.append(Scores(scores, _rescore(users[part], self.take), errors[part]).best(k))
+
+            rescore = _rescore(users[part], self.take)
+            parts.append(Scores(scores, rescore, errors[part]).best(k))
         return _joined(parts, min(k, self.n))
 
     def rank_among(
@@ -166,22 +174,24 @@ class Catalogue:
             candidates: int64 ``[m]``, distinct: the items that compete.
             seen: For each user the items to leave out; None for none.
         """
-        competing = np.sort(candidates[~self.removed.numpy()[candidates]])
+        # Sorted, so that equal scores stand in the order of the numbers of their items.
+        is_removed = self.removed.numpy()[candidates]
+        competing = np.sort(candidates[~is_removed])
         vectors = Vectors(self.take(competing))
         errors = rounding_error(users.shape[1], users.norm(dim=1), vectors.longest)
         block = max(_SCORES_A_BLOCK // max(len(competing), 1), 1)
-        parts = []
+        parts: list[Ranking] = []
         for start in range(0, len(users), block):
             part = slice(start, start + block)
             scores = users[part] @ vectors.values.t()
             for row, items in enumerate(seen[part] if seen is not None else []):
                 scores[row, torch.from_numpy(np.isin(competing, items))] = -torch.inf
+
             best = Scores(scores, _rescore(users[part], vectors.take), errors[part]).best(k)
-            numbers = (
-                np.where(best.numbers >= 0, competing[best.numbers], -1)
-                if len(competing)
-                else best.numbers
-            )
+            numbers = best.numbers
+            # From places among the competing items to their numbers; -1 stays.
+            if len(competing):
+                numbers = np.where(numbers >= 0, competing[numbers], -1)
             parts.append(Ranking(numbers, best.scores))
         return _joined(parts, min(k, len(competing)))
 
@@ -199,13 +209,14 @@ def _products(users: Tensor, items: Tensor) -> Tensor:
     """Compute all dot products, ``[b, n]``."""
     if len(users) > 1:
         return users @ items.t()
-    # for a single user NumPy reads the matrix at the speed of memory, in half of torch's time
+    # For a single user NumPy reads the matrix at the speed of memory, in half of torch's time.
     return torch.from_numpy(items.numpy() @ users[0].numpy())[None]
 
 
 def _leave_out(scores: Tensor, seen: list[NDArray[np.int64]]) -> None:
     """Set the scores of seen items to -inf."""
-    rows = np.arange(len(seen)).repeat([len(items) for items in seen])
+    sizes = [len(items) for items in seen]
+    rows = np.arange(len(seen)).repeat(sizes)
     if len(rows):
         columns = np.concatenate(seen).astype(np.int64)
         scores[torch.from_numpy(rows), torch.from_numpy(columns)] = -torch.inf

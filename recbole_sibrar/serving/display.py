@@ -53,15 +53,18 @@ class Display:
         Raises:
             DataError: A cell cannot be read as its column is stored.
         """
-        columns = {
-            name: self._as_stored(name, frame.columns[name])
-            for name in self.names
-            if name in frame.columns
-        }
-        return [
-            {name: columns[name][row].as_py() if name in columns else None for name in self.names}
-            for row in range(frame.n)
-        ]
+        missing = [None] * frame.n
+        columns: dict[str, list[Any]] = {}
+        for name in self.names:
+            columns[name] = missing
+            if name in frame.columns:
+                cells = self._as_stored(name, frame.columns[name])
+                columns[name] = cells.to_pylist()
+
+        rows: list[dict[str, Any]] = []
+        for row in range(frame.n):
+            rows.append({name: cells[row] for name, cells in columns.items()})
+        return rows
 
     def put(self, numbers: NDArray[np.int64], rows: Sequence[dict[str, Any]]) -> None:
         """Take the columns of added or replaced items.
@@ -80,10 +83,9 @@ class Display:
         is_list = pa.types.is_list(cells.type) or pa.types.is_large_list(cells.type)
         try:
             if pa.types.is_list(kind) and not is_list:
-                parts = [
-                    None if cell is None else cell.split()
-                    for cell in cells.cast(pa.string()).to_pylist()
-                ]
+                texts = cells.cast(pa.string()).to_pylist()
+                # Arrow's own splitting leaves an empty part before and behind spaces.
+                parts = [None if text is None else text.split() for text in texts]
                 return pa.array(parts, pa.list_(pa.string())).cast(kind)
             if pa.types.is_string(kind) and is_list:
                 return pc.binary_join(cells.cast(pa.list_(pa.string())), " ")
@@ -131,20 +133,23 @@ class Display:
         with self._lock:
             if self._later_columns is None:
                 rows = list(self._later.values())
-                table = pa.table({name: [row[name] for row in rows] for name in self.names})
-                self._later_columns = (
-                    np.array(list(self._later), dtype=np.int64),
-                    FilterColumns(table),
-                )
+                columns: dict[str, list[Any]] = {}
+                for name in self.names:
+                    columns[name] = [row[name] for row in rows]
+
+                numbers = np.array(list(self._later), dtype=np.int64)
+                self._later_columns = (numbers, FilterColumns(pa.table(columns)))
             return self._later_columns
 
     def _stored_mask(self, expression: str) -> NDArray[np.bool_]:
-        """Rows of the portable model that an expression holds for; the latest expressions are remembered."""
+        """Rows of the portable model that an expression holds for."""
+        # Users of a server send the same few filters: the latest are remembered.
         with self._lock:  # several threads ask at once, and another may remove an entry
             if expression in self._masks:
                 self._masks.move_to_end(expression)
                 return self._masks[expression]
 
+        # Outside of the lock, as it takes long; two threads may compute the same mask.
         mask = evaluate(expression, self._columns)
         with self._lock:
             self._masks[expression] = mask

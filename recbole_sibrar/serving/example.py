@@ -67,7 +67,8 @@ def example_model() -> Recommender:
     Example:
         >>> model = example_model()
         >>> known = model.recommend(["ann"], k=9)["item"].tolist()
-        >>> known == model.recommend_for(["alien", "brazil"], {"country": "AT"}, k=9)["item"].tolist()
+        >>> new = model.recommend_for(["alien", "brazil"], {"country": "AT"}, k=9)
+        >>> known == new["item"].tolist()
         True
     """
     return Recommender(example_content())
@@ -77,6 +78,7 @@ def example_content() -> Content:
     """Make the portable model of :func:`example_model`."""
     specs: dict[Side, SideSpec] = {}
     weights: dict[str, torch.Tensor] = {}
+    # The caller's random numbers stay as they are.
     with torch.random.fork_rng():
         torch.manual_seed(0)
         for side in SIDES:
@@ -87,22 +89,24 @@ def example_content() -> Content:
     offsets = np.cumsum([0, *map(len, _HISTORIES)], dtype=np.int64)
     histories = Histories(np.concatenate(_HISTORIES).astype(np.int32), offsets)
     manifest = Manifest(FORMAT, "SiBraR", _SIZE, specs["user"], specs["item"], has_modalities=True)
-    return _with_embeddings(Content(manifest, _side("user"), _side("item"), histories, weights))
+    content = Content(manifest, _side("user"), _side("item"), histories, weights)
+    return _with_embeddings(content)
 
 
 def _side(side: Side) -> SideContent:
     """Make the content of a side, without embeddings."""
     tokens = _TOKENS[side]
-    counts = (
-        [len(row) for row in _HISTORIES]
-        if side == "user"
-        else np.bincount(np.concatenate(_HISTORIES))
-    )
+    display = pa.table({})
+    counts = np.array(list(map(len, _HISTORIES)))
+    if side == "item":
+        display = pa.table({"year": [1979, 1985, 1942, 1984, 1977]})
+        counts = np.bincount(np.concatenate(_HISTORIES))
+
     name, vocabulary = _VOCABULARIES[side]
     return SideContent(
         pa.array(tokens),
         np.asarray(counts, dtype=np.int64),
-        pa.table({"year": [1979, 1985, 1942, 1984, 1977]} if side == "item" else {}),
+        display,
         torch.zeros(len(tokens), _SIZE),
         vocabularies={name: vocabulary},
     )
@@ -112,9 +116,8 @@ def _network(side: Side) -> tuple[SideSpec, dict[str, torch.Tensor]]:
     """Describe a side, and make the weights of its encoder."""
     file = files("recbole_sibrar.properties") / "model" / "SiBraR.yaml"
     defaults = yaml.safe_load(file.read_text("utf-8"))
-    config = encoder_config(
-        _Keys({**defaults, "embedding_size": _SIZE, "modality_size": _SIZE}), side
-    )
+    keys = _Keys({**defaults, "embedding_size": _SIZE, "modality_size": _SIZE})
+    config = encoder_config(keys, side)
 
     n_other = len(_TOKENS["item" if side == "user" else "user"])
     _, vocabulary = _VOCABULARIES[side]
@@ -142,7 +145,8 @@ def _with_embeddings(content: Content) -> Content:
     for side in SIDES:
         held = content.side(side)
         columns = {name: pa.array(cells) for name, cells in _CELLS[side].items()}
-        one = entities.encode(side, Frame(_TOKENS[side], columns, len(held.tokens)), parts=True)
+        frame = Frame(_TOKENS[side], columns, len(held.tokens))
+        one = entities.encode(side, frame, parts=True)
         encoded[side] = replace(
             held, embeddings=one.embeddings, parts=one.parts, available=one.available
         )

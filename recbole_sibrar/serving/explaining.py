@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import compress, product
 
 import numpy as np
 import torch
@@ -54,8 +55,8 @@ class Parts:
             return dict.fromkeys(self.alone, self.embedding)
         if self.aggregation is None:
             raise DataError(
-                f"{model} encodes all modalities of a {side} at once, so that its score is no sum over them; "
-                "allowed are SiBraR and MuBraR"
+                f"{model} encodes all modalities of a {side} at once, so that its score is no sum "
+                "over them; allowed are SiBraR and MuBraR"
             )
 
         views = torch.stack(list(self.alone.values()))  # [m, k]
@@ -64,13 +65,15 @@ class Parts:
         if self.aggregation == "sum":
             return dict(self.alone)
 
+        # The maximum of a dimension belongs to one modality alone, the first among equal ones.
         winner = views.argmax(0)
-        own = [torch.where(winner == place, view, 0) for place, view in enumerate(views)]
+        places = torch.arange(len(views))[:, None]
+        own = torch.where(winner == places, views, 0)  # [m, k]
         return dict(zip(self.alone, own, strict=True))
 
 
 class PartStore:
-    """Embeddings of single modalities of one side: those of the portable model, and of what was added since.
+    """Embeddings of single modalities of one side, stored ones and those of added items.
 
     Args:
         content: The portable model.
@@ -92,13 +95,13 @@ class PartStore:
             return None
         return str(self.spec.config["aggregation"])
 
+    def _names_of(self, available: Tensor) -> list[str]:
+        """Names of the modalities that a row ``[n_modalities]`` marks."""
+        return list(compress(self.spec.modalities, available.tolist()))
+
     def of_encoded(self, encoded: Encoded, row: int = 0) -> Parts:
         """Parts of a new user or item."""
-        names = [
-            name
-            for column, name in enumerate(self.spec.modalities)
-            if bool(encoded.available[row, column])
-        ]
+        names = self._names_of(encoded.available[row])
         alone = {name: encoded.parts[name][row] for name in names}
         return Parts(encoded.embeddings[row], alone, self.aggregation)
 
@@ -112,20 +115,16 @@ class PartStore:
             _, alone = self.later[number]
             return Parts(embedding, alone, self.aggregation)
 
-        available = self._stored_available()
-        names = [
-            name
-            for column, name in enumerate(self.spec.modalities)
-            if bool(available[number, column])
-        ]
-        return Parts(
-            embedding, {name: self.stored[name][number].float() for name in names}, self.aggregation
-        )
+        names = self._names_of(self._stored_available()[number])
+        # They may be stored in half precision.
+        alone = {name: self.stored[name][number].float() for name in names}
+        return Parts(embedding, alone, self.aggregation)
 
     def _stored_available(self) -> Tensor:
         if self.available is None:
             raise PortableModelError(
-                "the model holds no embeddings of single modalities; export it with --modalities to have explanations"
+                "the model holds no embeddings of single modalities; export it with --modalities "
+                "to have explanations"
             )
         return self.available
 
@@ -153,32 +152,35 @@ class PartStore:
             if name not in self.spec.modalities:
                 known = ", ".join(self.spec.modalities)
                 raise DataError(
-                    f"modality '{name}' is unknown, there are {known}{nearest(name, self.spec.modalities)}"
+                    f"modality '{name}' is unknown, there are "
+                    f"{known}{nearest(name, self.spec.modalities)}"
                 )
         wanted = parts.mean(modalities)
         if wanted is None:
             raise DataError(f"the item has none of the modalities {', '.join(modalities)}")
 
-        available = self._stored_available()[
-            :, [self.spec.modalities.index(name) for name in modalities]
-        ]
+        columns = [self.spec.modalities.index(name) for name in modalities]
+        available = self._stored_available()[:, columns]
         stored = Vectors(self._stored_means(modalities, available))
-        later = [number for number in list(self.later) if number < catalogue.n]
-        means = [self.of(number, wanted).mean(modalities) for number in later]
         has_any = torch.zeros(catalogue.n, dtype=torch.bool)
         has_any[: len(available)] = available.any(1)
-        has_any[later] = torch.tensor([mean is not None for mean in means], dtype=torch.bool)
 
-        vectors = torch.stack(
-            [torch.zeros_like(wanted) if mean is None else mean for mean in [*means, wanted]]
-        )[:-1]
-        compared = replace(
-            catalogue, stored=stored, changed=np.array(later, dtype=np.int64), vectors=vectors
-        )
+        # A copy of the keys: another thread may be adding items, which this catalogue lacks.
+        later = [number for number in list(self.later) if number < catalogue.n]
+        vectors = wanted.new_zeros(len(later), len(wanted))
+        for row, number in enumerate(later):
+            mean = self.of(number, wanted).mean(modalities)
+            has_any[number] = mean is not None
+            if mean is not None:
+                vectors[row] = mean
+
+        changed = np.array(later, dtype=np.int64)
+        compared = replace(catalogue, stored=stored, changed=changed, vectors=vectors)
         return similarity(compared, wanted).without(~has_any)
 
     def _stored_means(self, modalities: Sequence[str], mask: Tensor) -> Tensor:
-        """Mean of the modalities that each stored item has, ``[n, k]``; zeros for items without any."""
+        """Mean ``[n, k]`` of the modalities that each stored item has; zeros without any."""
+        # One modality at a time: all of them at once would be [n, n_modalities, k].
         total = torch.zeros(len(mask), self.stored[modalities[0]].shape[1])
         for column, name in enumerate(modalities):
             total += self.stored[name].float() * mask[:, column, None]
@@ -200,12 +202,13 @@ def similarity(catalogue: Catalogue, vector: Tensor) -> Scores:
 
     def rescore(rows: NDArray[np.int64], numbers: NDArray[np.int64]) -> NDArray[np.float32]:
         taken = catalogue.take(numbers)
-        squares = dot_products(taken, taken) * float(dot_products(vector[None], vector[None])[0])
-        cosines: NDArray[np.float32] = dot_products(vector.expand_as(taken), taken) / np.sqrt(
-            squares
-        ).clip(min=_TINY)
+        own_square = float(dot_products(vector[None], vector[None])[0])
+        squares = dot_products(taken, taken) * own_square
+        products = dot_products(vector.expand_as(taken), taken)
+        cosines: NDArray[np.float32] = products / np.sqrt(squares).clip(min=_TINY)
         return cosines
 
+    # Bound for a cosine, which is at most 1: k products and a few steps more, each rounded.
     return Scores(cosines, rescore, _ROUNDING * (len(vector) + 4))
 
 
@@ -222,6 +225,9 @@ def explain_score(model: str, user: Parts, item: Parts) -> list[tuple[str, str, 
     """
     of_user = user.summands(model, "user")
     of_item = item.summands(model, "item")
-    return [
-        (a, b, float(one @ other)) for a, one in of_user.items() for b, other in of_item.items()
-    ]
+
+    # The product of two sums is the sum of the products of their summands.
+    parts: list[tuple[str, str, float]] = []
+    for (own, vector), (other, other_vector) in product(of_user.items(), of_item.items()):
+        parts.append((own, other, float(vector @ other_vector)))
+    return parts

@@ -1,6 +1,7 @@
 """Filters over display columns, such as ``year >= 1990 and 'Comedy' in class``.
 
-An expression can come from anybody who may ask a server. It is parsed into comparisons, and nothing of it is executed.
+An expression can come from anybody who may ask a server. It is parsed into comparisons, and nothing
+of it is executed.
 """
 
 from __future__ import annotations
@@ -45,13 +46,15 @@ _MIRRORED: dict[Callable[[Any, Any], Any], Callable[[Any, Any], Any]] = {
 """The comparison with both sides exchanged."""
 
 _ALLOWED = (
-    "comparisons of columns with texts and numbers (==, !=, <, <=, >, >=), 'text' in column, column in ['a', 'b'], "
-    "joined by and, or, not"
+    "comparisons of columns with texts and numbers (==, !=, <, <=, >, >=), 'text' in column, "
+    "column in ['a', 'b'], joined by and, or, not"
 )
 
 
 def evaluate(expression: str, columns: FilterColumns) -> NDArray[np.bool_]:
-    """Find the rows for which an expression holds. A missing value fulfils no comparison but ``!=``.
+    """Find the rows for which an expression holds.
+
+    A missing value fulfils no comparison but ``!=``.
 
     Args:
         expression: The expression.
@@ -65,7 +68,8 @@ def evaluate(expression: str, columns: FilterColumns) -> NDArray[np.bool_]:
 
     Example:
         >>> import pyarrow as pa
-        >>> films = FilterColumns(pa.table({"year": [1985, 1999], "class": [["Comedy"], ["Drama", "War"]]}))
+        >>> genres = [["Comedy"], ["Drama", "War"]]
+        >>> films = FilterColumns(pa.table({"year": [1985, 1999], "class": genres}))
         >>> evaluate("year > 1990 and 'War' in class", films).tolist()
         [False, True]
     """
@@ -81,7 +85,8 @@ def _parse(expression: str, columns: Sequence[str]) -> tuple[ast.Expression, dic
     """Parse an expression; columns may have any name, also one that is a word of Python."""
     if not isinstance(expression, str) or len(expression) > _LONGEST:
         raise DataError(
-            f"filter: found {str(expression)[:60]!r}, allowed is a text of at most {_LONGEST} characters"
+            f"filter: found {str(expression)[:60]!r}, allowed is a text of at most {_LONGEST} "
+            "characters"
         )
     names: dict[str, str] = {}
 
@@ -89,6 +94,8 @@ def _parse(expression: str, columns: Sequence[str]) -> tuple[ast.Expression, dic
         text, quoted, plain = piece.groups()
         if text is not None or (plain in _WORDS and plain not in columns):
             return piece.group()
+
+        # `class` is a good name of a column, and no name in Python.
         place = f"column_{len(names)}"
         names[place] = quoted or plain
         return place
@@ -139,7 +146,10 @@ class _Evaluation:
         comparison = _COMPARISONS.get(type(operation))
         if comparison is None:
             raise _refused(self.expression, "it has an unknown comparison")
-        one, other = self._value(left), self._value(right)
+
+        one = self._value(left)
+        other = self._value(right)
+        # A missing cell, or one that cannot be compared, is unequal to everything.
         is_wrong = isinstance(operation, ast.NotEq)
         if isinstance(one, FilterColumn) and isinstance(other, FilterColumn):
             return one.compare_cells(comparison, other, is_wrong)
@@ -170,6 +180,7 @@ class _Evaluation:
         """Find a column or a constant."""
         if not isinstance(node, ast.Name):
             return self._constant(node)
+
         name = self.names.get(node.id, node.id)
         known = self.columns.names
         if name not in known:

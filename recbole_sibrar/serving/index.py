@@ -1,4 +1,4 @@
-"""Approximate search over many items with faiss, by inner product; the best candidates are scored exactly."""
+"""Approximate search over many items with faiss, by inner product."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from recbole_sibrar.errors import ConfigError, PortableModelError, one_line, ref
 __all__ = ["INDEXES", "ItemIndex", "build", "load", "load_faiss", "save"]
 
 INDEXES = ("hnsw", "ivf")
-"""Kinds: a graph of neighbours (fast, slow to build), or lists of similar items (small, quick to build)."""
+"""Kinds: a graph of neighbours (fast, slow to build), or lists of similar items (small)."""
 
 _ENOUGH_RECALL = 0.97
 """Share of the 20 best items among the candidates that the search is tuned to."""
 
 _CUTOFF = 20
 _TUNING_USERS = 200
+_TRAINING_ITEMS = 200_000
 _FACTOR = 4
 """Candidates for each result; they are scored exactly."""
 
@@ -79,9 +80,9 @@ class ItemIndex:
         """Leave items out of a search."""
         if not len(excluded):
             return None
-        selector = self._faiss.IDSelectorNot(
-            self._faiss.IDSelectorBatch(np.ascontiguousarray(excluded))
-        )
+        left_out = self._faiss.IDSelectorBatch(np.ascontiguousarray(excluded))
+        selector = self._faiss.IDSelectorNot(left_out)
+        # The parameters of a search override the effort set in the index, so they repeat it.
         if hasattr(self.index, "nprobe"):
             return self._faiss.SearchParametersIVF(sel=selector, nprobe=self.index.nprobe)
         return self._faiss.SearchParametersHNSW(sel=selector, efSearch=self.index.hnsw.efSearch)
@@ -93,7 +94,8 @@ def build(kind: str, items: Tensor, users: Tensor) -> ItemIndex:
     Args:
         kind: One of :data:`INDEXES`.
         items: float ``[n, k]``.
-        users: float ``[m, k]``; the effort is the smallest that finds 97 % of the best 20 items of some of them.
+        users: float ``[m, k]``; the effort is the smallest that finds 97 % of the best 20 items of
+            some of them.
 
     Raises:
         ConfigError: The kind is unknown, or faiss is not installed.
@@ -104,15 +106,17 @@ def build(kind: str, items: Tensor, users: Tensor) -> ItemIndex:
     vectors = np.ascontiguousarray(items.float().numpy())
     n, size = vectors.shape
 
-    # codes of 8 bits take a quarter of the memory, and the exact scores of the candidates make up for them
+    # faiss asks for 39 vectors or more a list, and advises 4 to 16 times the root of n lists.
     n_lists = max(min(int(4 * np.sqrt(n)), n // 40), 1)
+    # Codes of 8 bits take a quarter of the memory, and the exact scores of the candidates make up
+    # for them.
     factory = "HNSW32_SQ8" if kind == "hnsw" else f"IVF{n_lists},SQ8"
     index = faiss.index_factory(size, factory, faiss.METRIC_INNER_PRODUCT)
-    sample = (
-        vectors
-        if n <= 200_000
-        else vectors[np.random.default_rng(0).choice(n, 200_000, replace=False)]
-    )
+
+    sample = vectors
+    if n > _TRAINING_ITEMS:
+        rows = np.random.default_rng(0).choice(n, _TRAINING_ITEMS, replace=False)
+        sample = vectors[rows]
     index.train(sample)
     index.add(vectors)
 
@@ -125,7 +129,11 @@ def _set_effort(built: ItemIndex, vectors: NDArray[np.float32], users: Tensor) -
     """Double the effort of a search until its recall is enough."""
     rows = np.random.default_rng(0).permutation(len(users))[:_TUNING_USERS]
     queries = users.float()[rows]
-    best = [set(np.argsort(-(vectors @ query.numpy()))[:_CUTOFF].tolist()) for query in queries]
+    # One user at a time: all scores at once would be [200, n].
+    best: list[NDArray[np.int64]] = []
+    for query in queries:
+        scores = vectors @ query.numpy()
+        best.append(np.argsort(-scores)[:_CUTOFF])
     nothing = np.zeros(0, dtype=np.int64)
 
     is_ivf = hasattr(built.index, "nprobe")
@@ -136,11 +144,12 @@ def _set_effort(built: ItemIndex, vectors: NDArray[np.float32], users: Tensor) -
             built.index.nprobe = min(effort, largest)
         else:
             built.index.hnsw.efSearch = min(effort, largest)
-        found = [set(built.candidates(query, _CUTOFF, nothing).tolist()) for query in queries]
-        recall = np.mean(
-            [len(one & other) / len(one) for one, other in zip(best, found, strict=True)]
-        )
-        if recall >= _ENOUGH_RECALL or effort >= largest:
+
+        recalls: list[float] = []
+        for query, wanted in zip(queries, best, strict=True):
+            found = built.candidates(query, _CUTOFF, nothing)
+            recalls.append(float(np.isin(wanted, found).mean()))
+        if np.mean(recalls) >= _ENOUGH_RECALL or effort >= largest:
             return
         effort *= 2
 
@@ -158,6 +167,7 @@ def load(path: Path, n: int, size: int) -> ItemIndex:
         ConfigError: faiss is not installed.
     """
     faiss = load_faiss()
+    # The object of the file owns the index: it has to live as long as the part that is used.
     try:
         stored = faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
         index = faiss.downcast_index(stored)

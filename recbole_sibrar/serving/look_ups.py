@@ -42,8 +42,10 @@ class LookUps:
     Example:
         >>> from recbole_sibrar.serving.example import example_model
         >>> look_ups = LookUps(example_model())
-        >>> look_ups.knows("user", "ann"), look_ups.near("user", "anne"), look_ups.display_of(["dune"])
-        (True, "; did you mean 'ann'?", [{'year': 1984}])
+        >>> look_ups.knows("user", "ann"), look_ups.near("user", "anne")
+        (True, "; did you mean 'ann'?")
+        >>> look_ups.display_of(["dune"])
+        [{'year': 1984}]
         >>> look_ups.popular_items(1)["item"].tolist()
         ['alien']
     """
@@ -70,7 +72,7 @@ class LookUps:
         return int((numbers < 0).sum())
 
     def near(self, side: Side, token: str) -> str:
-        """Return ``; did you mean 'x'?`` for the nearest known user or item; nothing if none is near."""
+        """Return ``; did you mean 'x'?`` for the nearest user or item; nothing if none is near."""
         tokens = self._state.entities.tokens[side]
         return nearest(token, tokens.starting_with(token[:1], 50)) or tokens.near(token)
 
@@ -81,6 +83,7 @@ class LookUps:
             DataError: A field is unknown, or a cell cannot be read.
             PortableModelError: The model has embeddings of known items alone.
         """
+        # Whatever can fail is done here as it is when the items are added.
         frame = read_table(rows, self._state.manifest.items, "item")
         self._state.entities.encode("item", frame)
         self._state.display.rows(frame)
@@ -97,7 +100,7 @@ class LookUps:
         candidates: Sequence[str] | None = None,
         exclude_seen: bool = True,
     ) -> list[Listing]:
-        """Recommend items to known users, as ``Recommender.recommend``, without the time that data frames take.
+        """Recommend items to known users, as ``Recommender.recommend``.
 
         Args:
             users: Ids of known users.
@@ -109,14 +112,19 @@ class LookUps:
         Returns:
             The list of each user.
         """
-        numbers = self._state.entities.tokens["user"].known_numbers(users)
-        seen = [self._state.seen(int(user)) for user in numbers] if exclude_seen else None
-        search = self._state.search(filter, candidates)
-        ranking = search.rank(self._state.users.take(numbers), k, seen)
-        return [self._listing(*row) for row in zip(ranking.numbers, ranking.scores, strict=True)]
+        # Without data frames, which took a third of the time of a request.
+        state = self._state
+        numbers = state.entities.tokens["user"].known_numbers(users)
+        seen = [state.seen(int(user)) for user in numbers] if exclude_seen else None
+        search = state.search(filter, candidates)
+
+        ranking = search.rank(state.users.take(numbers), k, seen)
+        rows = zip(ranking.numbers, ranking.scores, strict=True)
+        return [self._listing(*row) for row in rows]
 
     def _listing(self, numbers: NDArray[np.int64], scores: NDArray[np.float32]) -> Listing:
         """Make the list of one row of a ranking."""
+        # Places without a candidate have the number -1.
         is_there = numbers >= 0
         found = numbers[is_there]
         items = self._state.entities.tokens["item"].tokens(found)
@@ -144,11 +152,14 @@ class LookUps:
             candidates: Ids of the items that compete; None for all.
 
         Returns:
-            Columns ``user`` (``popular``), ``item``, ``rank`` and ``score``, the number of interactions.
+            Columns ``user`` (``popular``), ``item``, ``rank`` and ``score``, the number of
+            interactions.
         """
         search = self._state.search(filter, candidates)
+        # Added items have no training interactions.
         counts = torch.zeros(1, search.catalogue.n)
         trained = self._state.entities.content.items.popularity
+        # A copy, as PyTorch warns of arrays that cannot be written, such as mapped files.
         counts[0, : len(trained)] = torch.from_numpy(trained.copy()).float()
 
         counts.masked_fill_(search.catalogue.removed, -torch.inf)

@@ -1,8 +1,8 @@
 """Order of scores: the best first, equal ones in the order of their numbers.
 
-A matrix product rounds the score of a pair differently with the number of users and the place of the item. Near the end
-of a list, and among equal items, that would decide the order. The few best scores are therefore computed again, each by
-itself in float64.
+A matrix product rounds the score of a pair differently with the number of users and the place of
+the item. Near the end of a list, and among equal items, that would decide the order. The few best
+scores are therefore computed again, each by itself in float64.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from recbole_sibrar.errors import refuse
 __all__ = ["Ranking", "Rescore", "Scores", "Vectors", "check_k", "dot_products", "rounding_error"]
 
 Rescore: TypeAlias = "Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]]"
-"""Function of rows ``[m]`` and columns ``[m]`` that computes these scores again, float32 ``[m]``."""
+"""Function of rows ``[m]`` and columns ``[m]`` to their exact scores, float32 ``[m]``."""
 
 _SPARE = 16
-"""Scores beyond the best k that are computed again as well; a row with more near its end takes a longer way."""
+"""Scores beyond the best k that are computed again as well."""
 
 _PAIRS_A_BLOCK = 1 << 14
 
@@ -100,15 +100,20 @@ class Scores:
         k = min(k, n)
         width = min(k + _SPARE, n)
         found = self.values.topk(width, dim=1)
-        values, columns = found.values.numpy(), found.indices.numpy()
+        values = found.values.numpy()
+        columns = found.indices.numpy()
 
+        # np.lexsort sorts by its last key first.
         exact = self._again(values, columns)
         order = np.lexsort((columns, -exact), axis=1)[:, :k]
         numbers = np.take_along_axis(columns, order, axis=1)
         scores = np.take_along_axis(exact, order, axis=1)
+
+        # A row with many scores near its end takes a longer way.
         if width < n:
             for row in self._crowded(values, k):
-                numbers[row], scores[row] = self._best_of(int(row), k, float(values[row, k - 1]))
+                threshold = float(values[row, k - 1])
+                numbers[row], scores[row] = self._best_of(int(row), k, threshold)
         return Ranking(np.where(scores == -np.inf, -1, numbers), scores)
 
     def _again(
@@ -124,10 +129,10 @@ class Scores:
     def _crowded(self, values: NDArray[np.float32], k: int) -> NDArray[np.int64]:
         """Rows in which a column beyond those found may belong to the best ``k``."""
         last = values[:, -1]
-        # -inf minus -inf is NaN, with a warning
-        gaps = np.where(np.isfinite(last), values[:, k - 1], np.inf) - np.where(
-            np.isfinite(last), last, 0
-        )
+        is_finite = np.isfinite(last)
+        # -inf minus -inf is NaN, with a warning.
+        gaps = np.where(is_finite, values[:, k - 1], np.inf) - np.where(is_finite, last, 0)
+        # One score may be too low by the error, and the other too high.
         return np.flatnonzero(gaps <= 2 * np.asarray(self.error))
 
     def _best_of(
@@ -136,10 +141,9 @@ class Scores:
         """Find the best of all columns whose score may reach the best ``k``."""
         error = float(np.broadcast_to(np.asarray(self.error), (len(self.values),))[row])
         columns = (self.values[row] >= threshold - 2 * error).nonzero()[:, 0].numpy()
-        values = self.values[row].numpy()[columns]
-        exact = (
-            values if self.rescore is None else self.rescore(np.full(len(columns), row), columns)
-        )
+        exact = self.values[row].numpy()[columns]
+        if self.rescore is not None:
+            exact = self.rescore(np.full(len(columns), row), columns)
         order = np.lexsort((columns, -exact))[:k]
         return columns[order], exact[order]
 
@@ -157,7 +161,7 @@ def dot_products(left: Tensor, right: Tensor) -> NDArray[np.float32]:
     made = np.empty(len(left), dtype=np.float32)
     for start in range(0, len(left), _PAIRS_A_BLOCK):
         part = slice(start, start + _PAIRS_A_BLOCK)
-        # a sum of each row by itself; that of a matrix product depends on the place of the row
+        # A sum of each row by itself; that of a matrix product depends on the place of the row.
         made[part] = (left[part].numpy().astype(np.float64) * right[part].numpy()).sum(1)
     return made
 

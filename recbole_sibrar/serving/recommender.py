@@ -17,7 +17,7 @@ from recbole_sibrar.serving.bundle.content import Content
 from recbole_sibrar.serving.bundle.manifest import Manifest
 from recbole_sibrar.serving.bundle.reading import read
 from recbole_sibrar.serving.encoding.frames import TableLike, read_table
-from recbole_sibrar.serving.explaining import explain_score, similarity
+from recbole_sibrar.serving.explaining import similarity
 from recbole_sibrar.serving.ranking import check_k
 from recbole_sibrar.serving.state import NEW, ItemFilter, ItemLike, State
 
@@ -27,7 +27,7 @@ __all__ = ["NEW", "Recommender"]
 class Recommender:
     """A trained model in use.
 
-    Searches are exact. Threads may share an object: searches go on in the catalogue they began with.
+    Searches are exact. Threads may share an object: a search keeps the catalogue it began with.
 
     Args:
         content: The portable model; see :meth:`load`.
@@ -66,7 +66,7 @@ class Recommender:
             verify: Compare all files with their checksums.
 
         Raises:
-            PortableModelError: The folder is no portable model, incomplete, altered, or of a newer format.
+            PortableModelError: The folder is no whole, unaltered portable model of this format.
         """
         return cls(read(Path(folder), verify))
 
@@ -86,17 +86,15 @@ class Recommender:
         return int((~self._state.catalogue.removed).sum())
 
     def tokens(self, side: Side, start: str = "", limit: int = 20) -> list[str]:
-        """List ids of known users or items that start with some characters, in alphabetical order.
-
-        Removed items are left out.
+        """List ids that start with some characters, in alphabetical order, without removed items.
 
         Args:
             side: ``user`` or ``item``.
             start: The characters.
             limit: Largest number of ids.
         """
-        index = self._state.entities.tokens[side]
-        return index.starting_with(start, limit, self._state.competes if side == "item" else None)
+        shown = self._state.competes if side == "item" else None
+        return self._state.entities.tokens[side].starting_with(start, limit, shown)
 
     def describe_items(self, items: Iterable[str]) -> pd.DataFrame:
         """Look up the display columns of items.
@@ -126,8 +124,8 @@ class Recommender:
         Args:
             users: Their ids; None for all.
             k: Number of items for each.
-            filter: Items that may be recommended: their ids, unknown ones of which have no effect, or an expression
-                over display columns, such as ``year >= 1990 and 'Comedy' in class``.
+            filter: Items that may be recommended: ids (unknown ones have no effect), or an
+                expression over display columns, such as ``year > 1990 and 'Comedy' in class``.
             candidates: Ids of the items that compete; None for all.
             exclude_seen: Leave out the training items of each user.
 
@@ -154,7 +152,7 @@ class Recommender:
         exclude_seen: bool = True,
         block: int = 4096,
     ) -> Iterator[pd.DataFrame]:
-        """Recommend items block by block, for more users than one table of results has room for; see :meth:`recommend`.
+        """Recommend items block by block; see :meth:`recommend`.
 
         Args:
             users: Ids of known users; None for all.
@@ -172,6 +170,7 @@ class Recommender:
         numbers = np.arange(self.n_users) if users is None else index.known_numbers(users)
         search = self._state.search(filter, candidates)
 
+        # Without users there is one block, empty but with all columns.
         for start in range(0, max(len(numbers), 1), block):
             part = numbers[start : start + block]
             seen = [self._state.seen(user) for user in part] if exclude_seen else None
@@ -192,14 +191,14 @@ class Recommender:
 
         Args:
             history: Ids of the items that the user has clicked.
-            user: Fields of the user, as in the ``.user`` file; fields that are left out are missing.
+            user: Fields of the user, as in the ``.user`` file; the others are missing.
             k: Number of items.
             filter: Items that may be recommended; see :meth:`recommend`.
             candidates: Ids of the items that compete; None for all.
             exclude_seen: Leave out the items of the history.
 
         Returns:
-            Columns ``user``, ``item``, ``rank`` and ``score``; the user is ``new`` if the fields have no id.
+            Columns ``user``, ``item``, ``rank`` and ``score``; the user is ``new`` without an id.
 
         Raises:
             UnknownEntityError: An item is unknown.
@@ -208,11 +207,14 @@ class Recommender:
         """
         index = self._state.entities.tokens["item"]
         clicked = index.tokens(index.known_numbers(history))
-        fields = {**(user or {}), **({INTERACTIONS: clicked} if clicked else {})}
+        fields = dict(user or {})
+        if clicked:
+            fields[INTERACTIONS] = clicked
         if not fields:
             raise DataError("found neither a history nor fields, one of which a new user needs")
+
         if user and INTERACTIONS in user:
-            # refuses unknown items, which a table of many users may have
+            # Refuses unknown items, which a table of many users may have.
             self._state.frame_of(fields, "user")
         return self.recommend_new(
             [fields], k, filter=filter, candidates=candidates, exclude_seen=exclude_seen
@@ -230,8 +232,8 @@ class Recommender:
         """Recommend items to many new users; see :meth:`recommend_for`.
 
         Args:
-            table: Users in the form of the ``.user`` file; the column ``interactions`` has ids of clicked items. Known
-                users are encoded from these fields and their training history.
+            table: Users in the form of the ``.user`` file; the column ``interactions`` has ids of
+                clicked items. Known users are encoded from these fields and their training history.
             k: Number of items for each.
             filter: Items that may be recommended; see :meth:`recommend`.
             candidates: Ids of the items that compete; None for all.
@@ -287,7 +289,8 @@ class Recommender:
         Args:
             item: Id of an item, or the fields of a new one.
             k: Number of items.
-            modalities: Modalities to compare; None for all. The model has to be exported with ``--modalities``.
+            modalities: Modalities to compare, with a model exported with ``--modalities``; None
+                for all.
             filter: Items that may be found; see :meth:`recommend`.
 
         Returns:
@@ -310,6 +313,7 @@ class Recommender:
 
         if search.allowed is not None:
             scores = scores.without(~search.allowed)
+        # An item is most similar to itself.
         if 0 <= number < catalogue.n:
             scores.values[0, number] = -torch.inf
         return self._state.table(scores.best(k), [token], "item", "similar")
@@ -317,9 +321,9 @@ class Recommender:
     def explain(self, user: ItemLike, item: ItemLike) -> pd.DataFrame:
         """Divide a score among the modalities of user and item; the parts sum to the score.
 
-        With mean aggregation the part of two modalities is the dot product of their embeddings, divided by the numbers
-        of modalities of both sides. With max aggregation each dimension of an embedding counts for the modality that it
-        is from.
+        With mean aggregation the part of two modalities is the dot product of their embeddings,
+        divided by the numbers of modalities of both sides. With max aggregation each dimension of
+        an embedding counts for the modality that it is from.
 
         Args:
             user: Id of a user, or the fields of a new one; ``interactions`` has the clicked items.
@@ -335,11 +339,7 @@ class Recommender:
         """
         user_token, user_parts = self._state.user_parts(user)
         item_token, _, item_parts = self._state.item_parts(item)
-        rows = explain_score(self.manifest.model, user_parts, item_parts)
-        frame = pd.DataFrame(rows, columns=["user_modality", "item_modality", "part"])
-        frame.insert(0, "user", user_token)
-        frame.insert(1, "item", item_token)
-        return frame
+        return self._state.explanation(user_token, item_token, user_parts, item_parts)
 
     def encode_items(
         self, table: TableLike, *, modalities: Sequence[str] | None = None
@@ -347,8 +347,8 @@ class Recommender:
         """Encode items from their fields; known ones keep their training interactions.
 
         Args:
-            table: Items in the form of the ``.item`` file: a pandas or Arrow table, or dictionaries of fields. Missing
-                values are missing. The column ``interactions`` has ids of users, for first interactions.
+            table: Items in the form of the ``.item`` file: a pandas or Arrow table, or dictionaries
+                of fields. The column ``interactions`` has ids of users, for first interactions.
             modalities: Modalities to use; None for those of the evaluation.
 
         Returns:
@@ -373,10 +373,10 @@ class Recommender:
             table: Items in the form of the ``.item`` file, with their ids.
 
         Returns:
-            Columns ``item`` and ``status``: ``added``, also for an item that comes back, or ``replaced``.
+            Columns ``item`` and ``status``: ``replaced``, or ``added``, also if one comes back.
 
         Raises:
-            DataError: The ids are missing, a column is unknown, or a cell holds no value of its field's type.
+            DataError: Ids are missing, a column is unknown, or a cell has no value of its type.
             PortableModelError: The model has embeddings of known items alone.
         """
         frame = read_table(table, self.manifest.items, "item")

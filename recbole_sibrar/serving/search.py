@@ -40,10 +40,10 @@ class Search:
             seen: For each user the items to leave out; None for none.
         """
         if seen is not None:
-            # items that were added after the start of the search are not in this catalogue
+            # Items that were added after the start of the search are not in this catalogue.
             seen = [items[items < self.catalogue.n] for items in seen]
         if self.candidates is None:
-            # an exact search of many users at once is a matrix product, which no index is ahead of
+            # An exact search of many users at once is a matrix product, which no index is ahead of.
             if self.index is not None and self.allowed is None and len(users) <= _FEW_USERS:
                 return self._rank_by_index(self.index, users, k, seen)
             return self.catalogue.rank(users, k, seen, self.allowed)
@@ -56,23 +56,22 @@ class Search:
     def _rank_by_index(
         self, index: ItemIndex, users: Tensor, k: int, seen: list[NDArray[np.int64]] | None
     ) -> Ranking:
-        """Find candidates by the index, and the best of them and of the changed items by their exact scores."""
+        """Find candidates by the index, and the best of them by their exact scores."""
         catalogue = self.catalogue
         changed = catalogue.changed
-        outdated = np.concatenate(
-            [changed[changed < len(index)], np.flatnonzero(catalogue.removed[: len(index)])]
-        )
+        # The index is that of the portable model: replaced items have other embeddings in it.
+        replaced = changed[changed < len(index)]
+        removed = np.flatnonzero(catalogue.removed[: len(index)])
+        outdated = np.concatenate([replaced, removed])
 
         rankings: list[Ranking] = []
         for row, user in enumerate(users):
-            own = outdated if seen is None else np.concatenate([outdated, seen[row]])
-            found = index.candidates(user, k, own[own < len(index)])
+            own = None if seen is None else [seen[row]]
+            left_out = outdated if seen is None else np.concatenate([outdated, seen[row]])
+            found = index.candidates(user, k, left_out[left_out < len(index)])
+            # Added and replaced items always compete: the index does not know them.
             competing = np.concatenate([found, changed])
-            rankings.append(
-                catalogue.rank_among(
-                    user[None], k, competing, None if seen is None else [seen[row]]
-                )
-            )
+            rankings.append(catalogue.rank_among(user[None], k, competing, own))
         return _padded(rankings, k)
 
 

@@ -19,7 +19,7 @@ from recbole_sibrar.serving.catalogue import Catalogue
 from recbole_sibrar.serving.display import Display
 from recbole_sibrar.serving.encoding.entities import Entities
 from recbole_sibrar.serving.encoding.frames import Frame, TableLike, read_table
-from recbole_sibrar.serving.explaining import Parts, PartStore
+from recbole_sibrar.serving.explaining import Parts, PartStore, explain_score
 from recbole_sibrar.serving.ranking import Ranking, Scores, Vectors, dot_products, rounding_error
 from recbole_sibrar.serving.search import Search
 
@@ -93,15 +93,13 @@ class State:
         return str(item), *self.known_item(item)
 
     def item_parts(self, item: ItemLike) -> tuple[str, int, Parts]:
-        """Look up or encode the modalities of an item; its token, and its number (-1 for a new one)."""
+        """Look up or encode the modalities of an item, with token and number as :meth:`item`."""
         store = self.parts["item"]
         if isinstance(item, Mapping):
             frame = self.frame_of(item, "item")
-            return (
-                _token_of(frame),
-                -1,
-                store.of_encoded(self.entities.encode("item", frame, parts=True)),
-            )
+            encoded = self.entities.encode("item", frame, parts=True)
+            return _token_of(frame), -1, store.of_encoded(encoded)
+
         number, embedding = self.known_item(item)
         return str(item), number, store.of(number, embedding)
 
@@ -110,9 +108,9 @@ class State:
         store = self.parts["user"]
         if isinstance(user, Mapping):
             frame = self.frame_of(user, "user")
-            return _token_of(frame), store.of_encoded(
-                self.entities.encode("user", frame, parts=True)
-            )
+            encoded = self.entities.encode("user", frame, parts=True)
+            return _token_of(frame), store.of_encoded(encoded)
+
         number = self.entities.tokens["user"].number(user)
         return str(user), store.of(number, self.users.values[number])
 
@@ -120,37 +118,44 @@ class State:
         """Look up the display columns of items; see ``Recommender.describe_items``."""
         index = self.entities.tokens["item"]
         numbers = index.known_numbers(items)
-        pairs = zip(index.tokens(numbers), numbers, strict=True)
-        rows = [{"item": token, **self.display.of(int(number))} for token, number in pairs]
+        rows: list[dict[str, Any]] = []
+        for token, number in zip(index.tokens(numbers), numbers, strict=True):
+            rows.append({"item": token, **self.display.of(int(number))})
+
+        # Named, so that a table of no items has its columns too.
         return pd.DataFrame(rows, columns=["item", *self.display.names])
 
     def seen(self, user: int) -> NDArray[np.int64]:
         """Return the items that a known user has interacted with."""
         history = self.entities.content.histories.of(int(user)).astype(np.int64)
         later = self._first_seen.get(int(user))
-        return np.concatenate([history, np.array(later, dtype=np.int64)]) if later else history
+        if not later:
+            return history
+        return np.concatenate([history, np.array(later, dtype=np.int64)])
 
     def seen_by(self, frame: Frame) -> list[NDArray[np.int64]]:
-        """Return the items that each user of a table has clicked, with the training items of known ones."""
+        """Return the items that each user of a table has clicked, or met in training."""
         numbers, sizes = self.entities.linked("user", frame)
+        # Unknown items, -1, need not be left out of a list.
         clicked = [part[part >= 0] for part in np.split(numbers, np.cumsum(sizes)[:-1])]
         if frame.tokens is None:
             return clicked
+
         known = self.entities.tokens["user"].numbers(list(frame.tokens))
-        pairs = zip(clicked, known, strict=True)
-        return [
-            part if user < 0 else np.concatenate([part, self.seen(user)]) for part, user in pairs
-        ]
+        for row in np.flatnonzero(known >= 0):
+            clicked[row] = np.concatenate([clicked[row], self.seen(known[row])])
+        return clicked
 
     def owners(self, item: int) -> NDArray[np.int64]:
         """Return the users who have interacted with an item."""
         matrix = self.entities.by_item
-        trained = (
-            matrix.indices[matrix.indptr[item] : matrix.indptr[item + 1]]
-            if item < matrix.shape[0]
-            else []
-        )
-        later = [user for user, items in list(self._first_seen.items()) if item in items]
+        trained: NDArray[np.integer[Any]] = np.zeros(0, dtype=np.int64)
+        if item < matrix.shape[0]:
+            trained = matrix.indices[matrix.indptr[item] : matrix.indptr[item + 1]]
+
+        # A copy: another thread may be adding items.
+        first_seen = list(self._first_seen.items())
+        later = [user for user, items in first_seen if item in items]
         return np.array([*trained, *later], dtype=np.int64)
 
     def encode(
@@ -174,18 +179,17 @@ class State:
             ``added`` or ``replaced`` for each.
         """
         assert frame.tokens is not None
+        # What cannot be read is refused before anything changes.
         encoded = self.entities.encode("item", frame, parts=True)
-        shown = self.display.rows(frame)  # what cannot be read is refused before anything changes
+        shown = self.display.rows(frame)
         with self._lock:
             index = self.entities.tokens["item"]
-            known = index.numbers(list(frame.tokens))
-            competed = self.competes(known)
-            pairs = zip(frame.tokens, known, strict=True)
-            numbers = np.array(
-                [index.add(token) if number < 0 else number for token, number in pairs],
-                dtype=np.int64,
-            )
+            numbers = index.numbers(list(frame.tokens))
+            competed = self.competes(numbers)
+            for row in np.flatnonzero(numbers < 0):
+                numbers[row] = index.add(frame.tokens[row])
 
+            # The catalogue last: from then on searches find the items, and look up the rest.
             self.display.put(numbers, shown)
             self.parts["item"].put(numbers, encoded)
             self._note_first_interactions(numbers, frame)
@@ -202,19 +206,23 @@ class State:
 
     def competes(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Mark the items that compete, bool ``[m]``: neither unknown (number -1) nor removed."""
+        # Read once: another thread may put a new catalogue in its place.
         catalogue = self.catalogue
         is_known = (numbers >= 0) & (numbers < catalogue.n)
-        removed = (
-            catalogue.removed.numpy()[np.where(is_known, numbers, 0)] if catalogue.n else ~is_known
-        )
+        if not catalogue.n:
+            return np.asarray(is_known, dtype=bool)
+
+        removed = catalogue.removed.numpy()[np.where(is_known, numbers, 0)]
         return np.asarray(is_known & ~removed, dtype=bool)
 
     def _note_first_interactions(self, numbers: NDArray[np.int64], frame: Frame) -> None:
-        """Remember the users of added items, whose recommendations leave these out, and forget earlier ones."""
+        """Remember the users of added items, and forget those of replaced ones."""
+        # Recommendations leave out the added items that a user has interacted with.
         for number in numbers:
             for user in self._first_users.pop(int(number), ()):
-                # a new list: another thread may read the earlier one
-                self._first_seen[user] = [item for item in self._first_seen[user] if item != number]
+                # A new list: another thread may read the earlier one.
+                items = self._first_seen[user]
+                self._first_seen[user] = [item for item in items if item != number]
 
         cells = frame.columns.get(INTERACTIONS)
         if cells is None:
@@ -234,10 +242,11 @@ class State:
         chosen = None
         if candidates is not None:
             chosen = np.unique(self.entities.tokens["item"].known_numbers(candidates))
+            # Items that another thread has added since are not in this catalogue.
             chosen = chosen[chosen < catalogue.n]
-        return Search(
-            catalogue, self._allowed(filter, catalogue.n), chosen, self.entities.content.index
-        )
+
+        allowed = self._allowed(filter, catalogue.n)
+        return Search(catalogue, allowed, chosen, self.entities.content.index)
 
     def _allowed(self, filter: ItemFilter, n: int) -> Tensor | None:
         """Make the mask of the items that a filter leaves, bool ``[n]``; None without one."""
@@ -245,6 +254,8 @@ class State:
             return None
         if isinstance(filter, str):
             return torch.from_numpy(self.display.matching(filter, n))
+
+        # Unknown ids in a filter allow nothing, and are no error.
         numbers = self.entities.tokens["item"].numbers([str(item) for item in filter])
         mask = np.zeros(n, dtype=bool)
         mask[numbers[(numbers >= 0) & (numbers < n)]] = True
@@ -269,19 +280,36 @@ class State:
             ranking: The ranking.
             owners: Token of each of its rows.
             owner: Name of the column with these tokens.
-            ranked: Name of the column with the ranked tokens, which are items unless it is ``user``.
+            ranked: Name of the column with the ranked tokens, which are items unless it is
+                ``user``.
         """
         is_there = ranking.numbers >= 0
         counts = is_there.sum(1)
         index = self.entities.tokens["user" if ranked == "user" else "item"]
+        _, places = np.nonzero(is_there)
         return pd.DataFrame(
             {
                 owner: np.array(owners, dtype=object).repeat(counts),
                 ranked: index.tokens(ranking.numbers[is_there]),
-                "rank": np.nonzero(is_there)[1] + 1,
+                "rank": places + 1,
                 "score": ranking.scores[is_there],
             }
         )
+
+    def explanation(self, user: str, item: str, of_user: Parts, of_item: Parts) -> pd.DataFrame:
+        """Make the table of a score, divided among the modalities.
+
+        Args:
+            user: Token of the user.
+            item: Token of the item.
+            of_user: Modalities of the user.
+            of_item: Modalities of the item.
+        """
+        rows = explain_score(self.manifest.model, of_user, of_item)
+        frame = pd.DataFrame(rows, columns=["user_modality", "item_modality", "part"])
+        frame.insert(0, "user", user)
+        frame.insert(1, "item", item)
+        return frame
 
 
 def _token_of(frame: Frame) -> str:

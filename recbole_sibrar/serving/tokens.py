@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from heapq import nsmallest
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -31,13 +32,14 @@ _NEIGHBOURS = 200
 class TokenIndex:
     """Tokens in the order of their numbers, and the number of each.
 
-    The tokens stay in one Arrow array with their alphabetical order beside it: a million of them take a tenth of the
-    memory of a dictionary.
+    The tokens stay in one Arrow array with their alphabetical order beside it: a million of them
+    take a tenth of the memory of a dictionary.
 
     Args:
         side: Whose tokens they are, for messages.
         tokens: Arrow array of distinct texts.
-        order: Their alphabetical order, from :func:`alphabetical_order`; None to compute it at the first look-up.
+        order: Their alphabetical order, from :func:`alphabetical_order`; None to compute it at the
+            first look-up.
 
     Example:
         >>> index = TokenIndex("item", pa.array(["i7", "i2"]))
@@ -60,7 +62,9 @@ class TokenIndex:
     @cached_property
     def _order(self) -> NDArray[np.int32]:
         """Positions of the tokens in alphabetical order."""
-        return alphabetical_order(self.array) if self._given_order is None else self._given_order
+        if self._given_order is not None:
+            return self._given_order
+        return alphabetical_order(self.array)
 
     def add(self, token: str) -> int:
         """Give a new token the next number."""
@@ -73,6 +77,7 @@ class TokenIndex:
         """Return the number of a token; -1 for an unknown one."""
         if token in self._added:
             return self._added[token]
+
         place = self._place(token)
         if place < len(self.array):
             number = int(self._order[place])
@@ -97,13 +102,12 @@ class TokenIndex:
             listed = tokens.to_pylist() if isinstance(tokens, pa.Array) else tokens
             return np.array([self.find(str(token)) for token in listed], dtype=np.int64)
 
-        texts = (
-            tokens
-            if isinstance(tokens, pa.Array)
-            else pa.array(list(map(str, tokens)), self.array.type)
-        )
-        rows = pc.index_in(texts, value_set=self.array).fill_null(-1).to_numpy(zero_copy_only=False)
-        found: NDArray[np.int64] = rows.astype(np.int64)
+        # Arrow makes a hash table of all tokens for each call, which pays off for many only.
+        texts: pa.Array = tokens
+        if not isinstance(tokens, pa.Array):
+            texts = pa.array(list(map(str, tokens)), self.array.type)
+        rows = pc.index_in(texts, value_set=self.array).fill_null(-1)
+        found: NDArray[np.int64] = rows.to_numpy(zero_copy_only=False).astype(np.int64)
         if self._added:
             for row in np.flatnonzero(found < 0):
                 found[row] = self._added.get(texts[int(row)].as_py(), -1)
@@ -128,20 +132,23 @@ class TokenIndex:
         if not self._added_tokens or not len(taken) or taken.max() < n:
             listed: list[str] = self.array.take(pa.array(taken)).to_pylist()
             return listed
-        return [
-            self.array[number].as_py() if number < n else self._added_tokens[number - n]
-            for number in taken
-        ]
+
+        tokens: list[str] = []
+        for number in taken:
+            is_added = number >= n
+            tokens.append(
+                self._added_tokens[number - n] if is_added else self.array[number].as_py()
+            )
+        return tokens
 
     def near(self, token: str) -> str:
-        """Return ``; did you mean 'x'?`` for the nearest of the tokens around a place in alphabetical order."""
+        """Return ``; did you mean 'x'?`` for the nearest token; nothing if none is near."""
+        # Comparing a mistyped token with all others would take long; its neighbours in alphabetical
+        # order begin alike.
         place = self._place(token)
         around = self._order[max(place - _NEIGHBOURS, 0) : place + _NEIGHBOURS]
-        candidates = [
-            *self.array.take(pa.array(around)).to_pylist(),
-            *self._added_tokens[-_NEIGHBOURS:],
-        ]
-        return nearest(token, candidates)
+        stored = self.array.take(pa.array(around)).to_pylist()
+        return nearest(token, [*stored, *self._added_tokens[-_NEIGHBOURS:]])
 
     def starting_with(self, start: str, limit: int, shown: Shown | None = None) -> list[str]:
         """List the first tokens, in alphabetical order, that start with some characters.
@@ -159,21 +166,27 @@ class TokenIndex:
             place += limit
             tokens = self.tokens(block)
             kept = shown(block) if shown else np.ones(len(block), dtype=bool)
-            pairs = zip(tokens, kept, strict=True)
-            found += [token for token, is_kept in pairs if is_kept and token.startswith(start)]
+            found += [token for token in compress(tokens, kept) if token.startswith(start)]
+            # Tokens with the same start are neighbours: behind the last of them there are no more.
             if not tokens[-1].startswith(start):
                 break
 
+        # Added tokens are not in the order. A copy of their list: another thread may add one.
         added = [token for token in list(self._added_tokens) if token.startswith(start)]
         if shown and added:
-            kept = shown(np.array([self._added[token] for token in added]))
-            added = [token for token, is_kept in zip(added, kept, strict=True) if is_kept]
+            numbers = np.array([self._added[token] for token in added])
+            added = list(compress(added, shown(numbers)))
         return nsmallest(limit, [*found, *added])
 
     def _place(self, token: str) -> int:
         """Position in alphabetical order of the first token that is not before a text."""
-        # Arrow sorts by the bytes of UTF-8, which is the order of code points, as Python's
-        return bisect_left(self._order, token, key=lambda number: self.array[int(number)].as_py())
+
+        def text_of(number: np.int32) -> str:
+            text: str = self.array[int(number)].as_py()
+            return text
+
+        # Arrow sorts by the bytes of UTF-8, which is the order of code points, as Python's.
+        return bisect_left(self._order, token, key=text_of)
 
 
 def alphabetical_order(tokens: pa.Array) -> NDArray[np.int32]:
@@ -191,10 +204,13 @@ def has_twice(tokens: pa.Array, order: NDArray[np.int32]) -> bool:
         True
     """
     ordered = tokens.take(pa.array(order))
-    return bool(pc.any(pc.equal(ordered[1:], ordered[:-1]), min_count=0).as_py())
+    is_repeated = pc.equal(ordered[1:], ordered[:-1])
+    # Without min_count the answer for a single token would be null.
+    return bool(pc.any(is_repeated, min_count=0).as_py())
 
 
 def _texts(tokens: Iterable[str]) -> list[str]:
+    # A text is itself a sequence, of its characters, each of which would be unknown.
     if isinstance(tokens, str):
         raise DataError(
             f"found the text {tokens!r}, allowed is a list of tokens, such as [{tokens!r}]"

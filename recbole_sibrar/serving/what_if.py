@@ -14,7 +14,7 @@ from torch import Tensor
 from recbole_sibrar.errors import DataError, PortableModelError, nearest, refuse
 from recbole_sibrar.names import Side
 from recbole_sibrar.serving.catalogue import Catalogue
-from recbole_sibrar.serving.explaining import Parts, explain_score
+from recbole_sibrar.serving.explaining import Parts
 from recbole_sibrar.serving.ranking import Vectors
 from recbole_sibrar.serving.recommender import Recommender
 from recbole_sibrar.serving.state import ItemFilter, ItemLike
@@ -28,8 +28,8 @@ _REMEMBERED = 4
 class WhatIf:
     """A model with some modalities of users or items switched off.
 
-    An embedding is made again from the modalities that are left; without any of them it is the mean embedding of
-    training, as for an entity that has none.
+    An embedding is made again from the modalities that are left; without any of them it is the mean
+    embedding of training, as for an entity that has none.
 
     Args:
         recommender: The model, exported with ``--modalities``.
@@ -77,11 +77,11 @@ class WhatIf:
         token, parts = self._state.user_parts(user)
         vector = self._restricted(parts, "user", user_modalities).embedding[None]
 
+        # The index holds the embeddings of all modalities.
         search = self._state.search(filter, candidates)
         if item_modalities is not None:
-            search = replace(
-                search, catalogue=self._catalogue(search.catalogue, item_modalities), index=None
-            )
+            catalogue = self._catalogue(search.catalogue, item_modalities)
+            search = replace(search, catalogue=catalogue, index=None)
 
         seen = None
         if exclude_seen and isinstance(user, str):
@@ -97,27 +97,23 @@ class WhatIf:
         user_modalities: Sequence[str] | None = None,
         item_modalities: Sequence[str] | None = None,
     ) -> pd.DataFrame:
-        """Divide the score of :meth:`recommend` among the modalities; see ``Recommender.explain``."""
+        """Divide a score of :meth:`recommend` among modalities; see ``Recommender.explain``."""
         user_token, user_parts = self._state.user_parts(user)
         item_token, _, item_parts = self._state.item_parts(item)
-        rows = explain_score(
-            self._state.manifest.model,
-            self._restricted(user_parts, "user", user_modalities),
-            self._restricted(item_parts, "item", item_modalities),
-        )
-        frame = pd.DataFrame(rows, columns=["user_modality", "item_modality", "part"])
-        frame.insert(0, "user", user_token)
-        frame.insert(1, "item", item_token)
-        return frame
+        of_user = self._restricted(user_parts, "user", user_modalities)
+        of_item = self._restricted(item_parts, "item", item_modalities)
+        return self._state.explanation(user_token, item_token, of_user, of_item)
 
     def _restricted(self, parts: Parts, side: Side, modalities: Sequence[str] | None) -> Parts:
         """Leave out the modalities that are switched off."""
         if modalities is None:
             return parts
+
         self._check(side, modalities)
         alone = {name: vector for name, vector in parts.alone.items() if name in modalities}
         if not alone:
             return Parts(self._stand_in(side), {}, parts.aggregation)
+
         views = torch.stack(list(alone.values()))
         made = {"mean": views.mean(0), "sum": views.sum(0), "max": views.amax(0)}
         embedding = made[str(parts.aggregation)]
@@ -146,19 +142,19 @@ class WhatIf:
     def _catalogue(self, catalogue: Catalogue, modalities: Sequence[str]) -> Catalogue:
         """Make the items again from some modalities."""
         self._check("item", modalities)
-        chosen = tuple(
-            name for name in self._state.parts["item"].spec.modalities if name in modalities
-        )
+        store = self._state.parts["item"]
+        # In the order of the model, so that one set of modalities is remembered once.
+        chosen = tuple(name for name in store.spec.modalities if name in modalities)
         base = self._remembered_base(chosen, len(catalogue.base))
 
         vectors = catalogue.vectors.clone()
         for row, number in enumerate(catalogue.changed):
-            parts = self._state.parts["item"].of(int(number), catalogue.vectors[row])
+            parts = store.of(int(number), catalogue.vectors[row])
             vectors[row] = self._restricted(parts, "item", chosen).embedding
         return replace(catalogue, stored=base, vectors=vectors)
 
     def _remembered_base(self, modalities: tuple[str, ...], n: int) -> Vectors:
-        """Make the items of the portable model from some modalities; the latest results are remembered."""
+        """Make the items of the portable model from some modalities; remember the latest."""
         with self._lock:  # several threads ask at once, and another may remove an entry
             if modalities not in self._bases:
                 self._bases[modalities] = Vectors(self._base(modalities, n))
@@ -178,19 +174,19 @@ class WhatIf:
         base = self._stand_in("item").repeat(n, 1)
         if not modalities:
             return base
-        has = store.available[:, [store.spec.modalities.index(name) for name in modalities]]
-        if store.aggregation != "max":
-            total = torch.zeros_like(base)
-            for column, name in enumerate(modalities):
-                total += store.stored[name].float() * has[:, column, None]
-            made = (
-                total / has.sum(1, keepdim=True).clamp(min=1)
-                if store.aggregation == "mean"
-                else total
-            )
-        else:
+
+        columns = [store.spec.modalities.index(name) for name in modalities]
+        has = store.available[:, columns]  # [n, n_modalities]
+        # One modality at a time: all of them at once would be [n, n_modalities, k].
+        if store.aggregation == "max":
             made = torch.full_like(base, -torch.inf)
             for column, name in enumerate(modalities):
                 held = torch.where(has[:, column, None], store.stored[name].float(), -torch.inf)
                 made = torch.maximum(made, held)
+        else:
+            made = torch.zeros_like(base)
+            for column, name in enumerate(modalities):
+                made += store.stored[name].float() * has[:, column, None]
+            if store.aggregation == "mean":
+                made = made / has.sum(1, keepdim=True).clamp(min=1)
         return torch.where(has.any(1, keepdim=True), made, base)

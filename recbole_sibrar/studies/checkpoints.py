@@ -33,6 +33,7 @@ def with_modalities(
     kept: list[str] = []
     left_out: list[str] = []
     for file in checkpoints:
+        # Before any data set is read, which can take minutes.
         model = load_checkpoint(file, "cpu")["config"]["model"]
         if issubclass(get_model(model), MultimodalRecommender):
             kept.append(file)
@@ -40,11 +41,8 @@ def with_modalities(
             left_out.append(f"{model} ({file})")
 
     if not kept:
-        refuse(
-            "CHECKPOINT",
-            ", ".join(left_out),
-            f"a model that encodes modalities: {', '.join(MODELS)}",
-        )
+        allowed = f"a model that encodes modalities: {', '.join(MODELS)}"
+        refuse("CHECKPOINT", ", ".join(left_out), allowed)
     for name in left_out:
         note(f"left out {name}: the model encodes no modalities, so that {consequence}")
     return kept
@@ -52,7 +50,8 @@ def with_modalities(
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep RecBole's log off the terminal: it repeats the configuration and the data."""
+    """Keep RecBole's log off the terminal within a ``with`` block."""
+    # It repeats the configuration and the data.
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -66,7 +65,8 @@ def checkpoint_errors(file: str) -> Iterator[None]:
     """Name the checkpoint in an error of its loading or of its study.
 
     Raises:
-        ConfigError: The block ended in an error of a wrong value, such as data that do not fit the model.
+        ConfigError: The block ended in an error of a wrong value, such as data that do not fit the
+            model.
         CheckpointError: The file cannot be read.
     """
     try:

@@ -1,4 +1,4 @@
-"""Additions to RecBole's trainer: resumable training, learning curves, TensorBoard and the modality gap."""
+"""Additions to RecBole's trainer: resumable training, learning curves, TensorBoard, the gap."""
 
 __all__ = [
     "checkpoint",

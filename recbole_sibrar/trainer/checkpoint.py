@@ -1,7 +1,8 @@
 """Checkpoint files of a run: RecBole's best epoch, and the latest states beside it.
 
-RecBole writes ``NAME.pth`` after each improvement of the validation. ``NAME-last.pth`` is the latest state and
-``NAME-previous.pth`` the one before, so that a complete state exists at every instant.
+RecBole writes ``NAME.pth`` after each improvement of the validation. ``NAME-last.pth`` is the
+latest state and ``NAME-previous.pth`` the one before, so that a complete state exists at every
+instant.
 """
 
 from __future__ import annotations
@@ -60,19 +61,21 @@ def previous_file(best: Path) -> Path:
 
 
 def unfinished(folder: Path) -> list[Path]:
-    """List RecBole's checkpoints, written or not, of unfinished runs in a folder; the latest run first."""
+    """List RecBole's checkpoints, written or not, of unfinished runs; the latest run first."""
     changed: dict[Path, int] = {}
     for file in (*folder.glob(f"*{_LAST}"), *folder.glob(f"*{_PREVIOUS}")):
-        with suppress(FileNotFoundError):  # the run is ending now
+        # a run that is ending now removes its states
+        with suppress(FileNotFoundError):
             best = best_file(file)
             changed[best] = max(changed.get(best, 0), file.stat().st_mtime_ns)
     return sorted(changed, key=lambda file: changed[file], reverse=True)
 
 
 def write(config: ConfigLike, file: Path, state: dict[str, Any], keep: Path | None = None) -> None:
-    """Write a checkpoint in the first of a run's processes; all of them wait for it and share its failure.
+    """Write a checkpoint in the first of a run's processes.
 
-    The file is complete and on the disk before it gets its name.
+    All of them wait for it and share its failure. The file is complete and on the disk before it
+    gets its name.
 
     Args:
         config: RecBole's ``Config``.
@@ -100,8 +103,10 @@ def _write(file: Path, state: dict[str, Any], keep: Path | None) -> None:
     partial = file.with_name(f"{file.name}{_PARTIAL}")
     try:
         with open(partial, "wb") as stream:
-            torch.save(state, stream, pickle_protocol=4)  # as in RecBole
-            # Without fsync, a power cut after the renaming could leave an empty file under the right name.
+            # the protocol of RecBole
+            torch.save(state, stream, pickle_protocol=4)
+            # Without fsync, a power cut after the renaming could leave an empty file under the
+            # right name.
             stream.flush()
             os.fsync(stream.fileno())
 
@@ -120,7 +125,8 @@ def _write(file: Path, state: dict[str, Any], keep: Path | None) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """Return the system's reason; torch hides it behind a later error about its own file format."""
+    """Return the system's reason for a failure."""
+    # torch hides it behind a later error about its own file format
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, OSError):
         cause = cause.__context__

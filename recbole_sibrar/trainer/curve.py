@@ -19,11 +19,13 @@ __all__ = ["record"]
 def record(trainer: Trainer, path: Path, result: Mapping[str, float]) -> None:
     """Add a validation to the curve and write the file.
 
-    A resumed run continues the rows of the interrupted one. Of several processes, the first one writes.
+    A resumed run continues the rows of the interrupted one. Of several processes, the first one
+    writes.
 
     Args:
         trainer: RecBole's trainer, after an epoch of training.
-        path: File with ``epoch`` (from 0), ``train_loss`` (summed over batches and parts), and all metrics.
+        path: File with ``epoch`` (from 0), ``train_loss`` (summed over batches and parts), and all
+            metrics.
         result: Metrics of the validation.
 
     Raises:
@@ -52,6 +54,7 @@ def _earlier(path: Path, epoch: int) -> list[dict[str, Any]]:
     """Read the rows before an epoch."""
     if not path.is_file():
         return []
+    # pandas' default can read another last digit than it has written
     frame = pd.read_csv(path, float_precision="round_trip")
     rows = frame[frame["epoch"] < epoch].to_dict("records")
     return [{str(name): value for name, value in row.items()} for row in rows]

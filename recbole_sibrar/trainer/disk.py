@@ -26,32 +26,32 @@ def named(path: str | Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.filename is None:  # the system gives no name for an open file
+        # the system gives no name for an open file
+        if error.filename is None:
             error.filename = str(path)
         raise
 
 
-# TensorBoard writes its file in a thread of its own. When the disk is full, Python prints the traceback of that thread,
-# and the next use of the writer raises the thread's exception, without the name of the file. Threads are recognised by
-# the module of their class and the file by the writer's public log_dir; no private attribute is read.
+# TensorBoard writes its file in a thread of its own. When the disk is full, Python prints the
+# traceback of that thread, and the next use of the writer raises the thread's exception, without
+# the name of the file. Threads are recognised by the module of their class and the file by the
+# writer's public log_dir; no private attribute is read.
 
 
 @contextmanager
 def writing_events(writer: object) -> Iterator[None]:
-    """Close TensorBoard's writer after a ``with`` block, and let its thread fail there without a traceback.
+    """Close TensorBoard's writer after a ``with`` block, and let its thread fail in silence.
 
-    The next use of the writer raises the failure, with the name of the file. RecBole never closes its writers: each
-    would keep a thread and an open file for as long as the process lives. A closed writer begins a new file when it is
-    used again.
+    The next use of the writer raises the failure, with the name of the file. A closed writer begins
+    a new file when it is used again.
 
     Args:
         writer: ``SummaryWriter`` of RecBole's trainer, or a replacement without a thread.
     """
-    threads = [
-        thread
-        for thread in threading.enumerate()
-        if type(thread).__module__.startswith("tensorboard.")
-    ]
+    threads = []
+    for thread in threading.enumerate():
+        if type(thread).__module__.startswith("tensorboard."):
+            threads.append(thread)
     print_traceback = threading.excepthook
 
     def report(failure: threading.ExceptHookArgs) -> None:
@@ -61,6 +61,8 @@ def writing_events(writer: object) -> Iterator[None]:
     threading.excepthook = report
     try:
         yield
+        # RecBole never closes its writers: each would keep a thread and an open file for as long as
+        # the process lives
         _close(writer)
     except OSError as error:
         for thread in threads:
@@ -89,7 +91,8 @@ def _events_file(writer: object) -> str | None:
 
 
 def watch_logs() -> None:
-    """Let a run fail if its log cannot be written; ``logging`` would print a traceback for each line."""
+    """Let a run fail if its log cannot be written."""
+    # logging would print a traceback for each line, and go on
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.FileHandler):
             handler.handleError = MethodType(_fail, handler)  # type: ignore[method-assign]

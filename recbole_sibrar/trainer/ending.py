@@ -38,7 +38,8 @@ def end_training(progress: Progress, train_data: LoaderLike) -> None:
     if not has_test(train_data):
         end_run(progress)
     elif processes.is_main(progress.trainer.config):
-        # The id tells this process from forked ones, such as those of a data loader: they inherit the exit handlers.
+        # The id tells this process from forked ones, such as those of a data loader: they inherit
+        # the exit handlers.
         atexit.register(_forget, progress.best, os.getpid())
 
 
@@ -72,6 +73,7 @@ def keep_states() -> None:
 
 
 def _forget(best: Path, process: int) -> None:
-    """Remove the states of an untested run at the end of its own process, unless that ends by an exception."""
+    """Remove the states of an untested run at the end of its own process."""
+    # sys.last_value: the process ends by an exception, and the run can go on
     if os.getpid() == process and getattr(sys, "last_value", None) is None:
         checkpoint.remove_states(best)

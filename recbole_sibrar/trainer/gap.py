@@ -22,7 +22,8 @@ from recbole_sibrar.trainer.training_state import training_state
 __all__ = ["MAX_ITEMS", "record", "series_file", "train_epoch"]
 
 MAX_ITEMS = 2000
-"""Largest number of items for exact measures; fewer than elsewhere, because training waits for them."""
+"""Largest number of items for exact measures; fewer than elsewhere, because training waits for
+them."""
 
 
 def train_epoch(
@@ -49,17 +50,17 @@ def train_epoch(
 
 
 def series_file(trainer: Trainer) -> Path:
-    """Return the file of a run's measurements: the key ``save_gap``, or one beside the checkpoint."""
+    """Return the file of a run's measurements: ``save_gap``, or one beside the checkpoint."""
     checkpoint = Path(trainer.saved_model_file)
-    return evaluation_config(trainer.config).save_gap or checkpoint.with_name(
-        f"{checkpoint.stem}-gap.csv"
-    )
+    beside = checkpoint.with_name(f"{checkpoint.stem}-gap.csv")
+    return evaluation_config(trainer.config).save_gap or beside
 
 
 def record(trainer: Trainer, epochs: int) -> None:
     """Measure the model, add the rows to the file and write it.
 
-    A resumed run continues the rows of the interrupted one. The random generators of the training stay untouched.
+    A resumed run continues the rows of the interrupted one. The random generators of the training
+    stay untouched.
 
     Args:
         trainer: RecBole's trainer.
@@ -71,8 +72,11 @@ def record(trainer: Trainer, epochs: int) -> None:
     path = series_file(trainer)
     check_writable(path, "save_gap")
     state = training_state(trainer)
-    earlier = _earlier(path, epochs) if state.gap_series is None else state.gap_series
+    earlier = state.gap_series
+    if earlier is None:
+        earlier = _earlier(path, epochs)
 
+    # pandas warns about empty frames in a concatenation
     frames = [frame for frame in (earlier, *_measure_sides(trainer, epochs)) if len(frame)]
     state.gap_series = pd.concat(frames or [earlier], ignore_index=True)
     if len(state.gap_series):
@@ -87,6 +91,7 @@ def _measure_sides(trainer: Trainer, epochs: int) -> list[pd.DataFrame]:
         try:
             found = _measure(trainer.model, side)
         except ConfigError as error:
+            # once, before the first epoch
             if not epochs:
                 trainer.logger.info(f"gap_every: {side}s are not measured: {error}")
             continue
@@ -97,7 +102,8 @@ def _measure_sides(trainer: Trainer, epochs: int) -> list[pd.DataFrame]:
 
 
 def _measure(model: nn.Module, side: Side) -> pd.DataFrame:
-    model = getattr(model, "module", model)  # unwrap DistributedDataParallel
+    # unwrap DistributedDataParallel
+    model = getattr(model, "module", model)
     if not isinstance(model, MultimodalRecommender):
         raise ConfigError(f"{type(model).__name__} encodes no modalities")
     found = modality_embeddings(model, side)

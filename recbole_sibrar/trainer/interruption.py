@@ -36,7 +36,8 @@ MAX_HOURS = "max_hours"
 STATUS = {SIGTERM: 128 + signal.SIGTERM, MAX_HOURS: os.EX_TEMPFAIL}
 """Exit status of each reason: the shells' for the signal, and the one for another try later."""
 
-# The hours of max_hours count from the start of the process, with its imports, as those of a batch job do.
+# The hours of max_hours count from the start of the process, with its imports, as those of a batch
+# job do.
 _start = time.monotonic() - (time.time() - psutil.Process().create_time())
 _requests: list[str] = []
 _listener = 0
@@ -63,11 +64,12 @@ class TrainingStopped(SystemExit):
 
 @contextmanager
 def listening() -> Iterator[None]:
-    """Treat SIGTERM as a request to stop within a ``with`` block; a second one ends the process at once.
+    """Treat SIGTERM as a request to stop within a ``with`` block.
 
-    Signals cannot be handled outside the main thread. A handler of the program itself stays in place. In both cases
-    nothing changes.
+    A second one ends the process at once. Outside the main thread, or with a handler of the program
+    itself, nothing changes.
     """
+    # Python handles signals in the main thread alone
     before = signal.getsignal(signal.SIGTERM)
     if threading.current_thread() is not threading.main_thread() or not _is_default(before):
         yield
@@ -85,13 +87,10 @@ def listening() -> Iterator[None]:
 
 
 def let_sigterm_end_this_process() -> None:
-    """Restore the system's handler of SIGTERM in the process of a command.
-
-    Ray's handler, installed by its import, ends a process with another status than the system.
-    """
-    if threading.current_thread() is threading.main_thread() and _is_default(
-        signal.getsignal(signal.SIGTERM)
-    ):
+    """Restore the system's handler of SIGTERM in the process of a command."""
+    # Ray's handler, installed by its import, ends a process with another status than the system
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and _is_default(signal.getsignal(signal.SIGTERM)):
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 

@@ -33,8 +33,8 @@ class QuietHandler(_TerminalHandler):
 def init_logger(original: Callable[[Config], None], config: Config) -> None:
     """Start RecBole's log in one process; the others only show errors on the terminal.
 
-    RecBole makes a log file for the first run of a process and writes all later runs into it. Here each run has its
-    own.
+    RecBole makes a log file for the first run of a process and writes all later runs into it. Here
+    each run has its own.
 
     Args:
         original: RecBole's function.
@@ -50,7 +50,8 @@ def init_logger(original: Callable[[Config], None], config: Config) -> None:
         root.removeHandler(handler)
         handler.close()
 
-    # RecBole calls logging.basicConfig, which does nothing if the root logger has handlers: remove ours before.
+    # RecBole calls logging.basicConfig, which does nothing if the root logger has handlers: those
+    # of the earlier run have been removed.
     others = list(root.handlers)
     original(config)
     added = [handler for handler in root.handlers if handler not in others]
@@ -62,7 +63,7 @@ def init_logger(original: Callable[[Config], None], config: Config) -> None:
 
 
 def warn_before_log(config: Config, warnings: Iterable[str]) -> None:
-    """Show warnings about a configuration on the terminal, and keep them for the log file of its run.
+    """Show warnings about a configuration on the terminal, and keep them for its log file.
 
     Args:
         config: The configuration.
@@ -70,11 +71,11 @@ def warn_before_log(config: Config, warnings: Iterable[str]) -> None:
     """
     root = logging.getLogger()
     setattr(config, _BEFORE, list(warnings))
-    earlier = [
-        handler for handler in root.handlers if hasattr(handler, _OF_A_RUN) and _is_file(handler)
-    ]
 
-    for handler in earlier:  # the log file of the run before
+    # the log file of the run before
+    of_a_run = [handler for handler in root.handlers if hasattr(handler, _OF_A_RUN)]
+    earlier = [handler for handler in of_a_run if _is_file(handler)]
+    for handler in earlier:
         root.removeHandler(handler)
     try:
         for warning in getattr(config, _BEFORE):
@@ -86,13 +87,13 @@ def warn_before_log(config: Config, warnings: Iterable[str]) -> None:
 
 def _repeat(warnings: Iterable[str], handlers: Iterable[logging.Handler]) -> None:
     """Write warnings to the log files among the handlers."""
-    files = [
-        handler for handler in handlers if _is_file(handler) and handler.level <= logging.WARNING
-    ]
+    files = [handler for handler in handlers if _is_file(handler)]
     for warning in warnings:
         record = logging.LogRecord("root", logging.WARNING, __file__, 0, warning, None, None)
         for handler in files:
-            handler.handle(record)
+            # a handler does not look at its own level: loggers do
+            if handler.level <= logging.WARNING:
+                handler.handle(record)
 
 
 def _is_file(handler: logging.Handler) -> bool:

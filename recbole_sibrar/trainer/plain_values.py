@@ -74,7 +74,10 @@ def merge_external_config_dict(original: Callable[[Config], None], config: Confi
 
 
 def set_item(
-    original: Callable[[Config, str, object], None], config: Config, key: str, value: object
+    original: Callable[[Config, str, object], None],
+    config: Config,
+    key: str,
+    value: object,
 ) -> None:
     """Set a key to a plain value."""
     original(config, key, plain(value))
@@ -95,12 +98,13 @@ def plain(value: object) -> Any:
     """
     if isinstance(value, Mapping):
         return {plain(key): plain(entry) for key, entry in value.items()}
+    # not isinstance: a named tuple cannot be made of a list
     if type(value) is list or type(value) is tuple:
         return type(value)(plain(entry) for entry in value)
     if isinstance(value, (set, frozenset)):
-        return sorted(
-            (plain(entry) for entry in value), key=lambda entry: (type(entry).__name__, str(entry))
-        )
+        # the order of a set changes from process to process; different types have no order
+        entries = [plain(entry) for entry in value]
+        return sorted(entries, key=lambda entry: (type(entry).__name__, str(entry)))
     if isinstance(value, range):
         return list(value)
 
@@ -125,7 +129,10 @@ def _plain_numbers(
 
 
 def held(value: object) -> Any:
-    """Turn a value into one for a checkpoint: plain, enumerations by value, subclasses as their base class.
+    """Turn a value into one for a checkpoint.
+
+    It becomes plain; enumerations become their values, and objects of derived classes those of the
+    base class.
 
     Args:
         value: Any value of a configuration.
@@ -149,12 +156,12 @@ def held(value: object) -> Any:
         if isinstance(value, base):
             return base(held(entry) for entry in value)
 
-    scalar = next((base for base in _SCALARS if isinstance(value, base)), None)
-    if scalar is not None:
-        return scalar(value)
-    raise NotHeldError(
-        kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    )
+    for scalar in _SCALARS:
+        if isinstance(value, scalar):
+            return scalar(value)
+
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    raise NotHeldError(name.removeprefix("builtins."))
 
 
 def held_config(config: Config) -> Config:
@@ -187,11 +194,10 @@ def _held_keys(keys: Mapping[str, object]) -> dict[str, Any]:
 
 def _is_model(value: object) -> bool:
     """Tell if a value is the class of a model; other processes find it by its name."""
-    return (
-        isinstance(value, type)
-        and issubclass(value, AbstractRecommender)
-        and "<locals>" not in value.__qualname__
-    )
+    if not isinstance(value, type) or not issubclass(value, AbstractRecommender):
+        return False
+    # pickle cannot find a class inside a function
+    return "<locals>" not in value.__qualname__
 
 
 def _warn(key: str, value: object) -> None:
@@ -200,8 +206,8 @@ def _warn(key: str, value: object) -> None:
         kept = held(value)
     except NotHeldError as error:
         getLogger().warning(
-            f"the key '{key}' has a value of type {error}, which no checkpoint can hold: it is left out of "
-            "checkpoints, and a program that loads one has to set it again"
+            f"the key '{key}' has a value of type {error}, which no checkpoint can hold: it is "
+            "left out of checkpoints, and a program that loads one has to set it again"
         )
         return
     if isinstance(value, Enum) and kept is not value and kept != value:
@@ -212,8 +218,6 @@ def _warn(key: str, value: object) -> None:
 
 def _declared_safe() -> set[type]:
     """Return the classes declared safe to load by the user."""
-    return {
-        declared
-        for declared in torch.serialization.get_safe_globals()
-        if isinstance(declared, type)
-    }
+    # torch also takes functions, and pairs of an object and its name
+    declared = torch.serialization.get_safe_globals()
+    return {one for one in declared if isinstance(one, type)}

@@ -1,4 +1,4 @@
-"""Progress of a training: its saved states, and epochs that can stop after any batch and continue there."""
+"""Progress of a training: its saved states, and epochs that can stop after any batch."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ class Progress:
         self.trainer = trainer
         self.every = training_config(trainer.config).checkpoint_every
         self.best = Path(trainer.saved_model_file)
-        # Subclasses, such as RecVAE's trainer, keep further optimisers that RecBole's checkpoint does not hold.
+        # Subclasses, such as RecVAE's trainer, keep further optimisers that RecBole's checkpoint
+        # does not hold.
         self.saves = saved and type(trainer) in (Trainer, KGTrainer)
         """True if a state can be saved; a model's own trainer has state outside the checkpoint."""
         self.is_trained = False
@@ -94,10 +95,12 @@ class Progress:
         checkpoint.write(self.trainer.config, last, self._state(epoch, batches), keep)
 
         self.keeps_last = True
+        # the next writing may be slower than this one
         seconds = time.monotonic() - started
         self.reserve = max(self.reserve, 1 + 3 * seconds)
 
     def _state(self, epoch: int, batches: int) -> dict[str, Any]:
+        # a stopped validation may have drawn numbers: it starts again from the states before it
         after_epoch = self.trained if batches == ALL else None
         own = {
             "random": after_epoch["random"] if after_epoch else random_state(),
@@ -138,7 +141,9 @@ class Progress:
         reason = common_reason(config, reason if only in (None, reason) else None)
 
         if only is None and (self.every or reason):
-            self.save(max(self.trainer.train_loss_dict, default=self.trainer.start_epoch - 1))
+            # without an epoch, the run has only loaded a state
+            nothing = self.trainer.start_epoch - 1
+            self.save(max(self.trainer.train_loss_dict, default=nothing))
         if reason:
             self._raise(reason, where)
 
@@ -149,7 +154,9 @@ class Progress:
             TrainingStopped: There was a request to stop.
         """
         config = self.trainer.config
-        reason = reason_to_stop(config, self.reserve) if processes.count(config) == 1 else None
+        reason = None
+        if processes.count(config) == 1:
+            reason = reason_to_stop(config, self.reserve)
         if reason and self.trained:
             self._stop(reason, max(self.trainer.train_loss_dict), ALL)
         elif reason:
@@ -168,14 +175,14 @@ class Progress:
     def advice(self) -> str:
         """Return the way to continue the run, for messages."""
         file = checkpoint.newest(self.best) if self.saves else None
-        return (
-            f"--resume={file} continues this run"
-            if file
-            else "nothing was saved that it could be continued from"
-        )
+        if file is None:
+            return "nothing was saved that it could be continued from"
+        return f"--resume={file} continues this run"
 
     def failure(self, error: OSError) -> DataError:
-        """Make the error for a file that cannot be read or written: the file, the reason, and the way to continue.
+        """Make the error for a file that cannot be read or written.
+
+        It names the file, the reason, and the way to continue.
 
         Args:
             error: The system's error.
@@ -258,7 +265,10 @@ class Progress:
             self.losses = numbers
         else:
             number = losses.item()
-            self.losses = self.losses + number if isinstance(self.losses, float) else number
+            # None before the first batch
+            if isinstance(self.losses, float):
+                number += self.losses
+            self.losses = number
         return losses
 
     def after_batch(self, epoch: int) -> None:
@@ -275,15 +285,19 @@ class Progress:
         self.seconds = max(self.seconds, now - (self.between or now))
         self.between = now
 
-        has_to_ask = processes.count(self.trainer.config) == 1 or self.batches % _AGREE_EVERY == 0
-        if has_to_ask:
+        # an agreement of several processes takes time, and all have to take part in it
+        is_alone = processes.count(self.trainer.config) == 1
+        if is_alone or self.batches % _AGREE_EVERY == 0:
             self._stop_if_asked(epoch)
 
     def _stop_if_asked(self, epoch: int) -> None:
         config = self.trainer.config
-        # Between two agreements nobody can stop, so that the time for these batches belongs to the reserve.
-        until_asked_again = _AGREE_EVERY * self.seconds if processes.count(config) > 1 else 0.0
-        reason = common_reason(config, reason_to_stop(config, self.reserve + until_asked_again))
+        # Between two agreements nobody can stop, so that the time for these batches belongs to the
+        # reserve.
+        reserve = self.reserve
+        if processes.count(config) > 1:
+            reserve += _AGREE_EVERY * self.seconds
+        reason = common_reason(config, reason_to_stop(config, reserve))
         if reason:
             self._stop(reason, epoch, self.batches)
 
@@ -302,6 +316,7 @@ class _RestOfEpoch:
         self.done = done
         self.after_batch = after_batch
 
+    # RecBole's trainers also read shuffle and sampler, and call set_mode
     def __getattr__(self, name: str) -> Any:
         return getattr(self.loader, name)
 

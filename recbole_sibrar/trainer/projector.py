@@ -22,7 +22,10 @@ __all__ = ["COLOURING", "FUSED", "LIMIT", "projector_points", "write_embeddings"
 LIMIT = 10_000
 """Largest number of points of a side; a browser becomes slow with more."""
 
-COLOURING = "tensorboard: the embeddings are in the tab Projector; 'Color by' modality there tells the modalities apart"
+COLOURING = (
+    "tensorboard: the embeddings are in the tab Projector; 'Color by' modality there tells the "
+    "modalities apart"
+)
 """Line of the log after the embeddings are written."""
 
 FUSED = "fused"
@@ -68,9 +71,8 @@ def _as_tested(trainer: Trainer) -> Iterator[MultimodalRecommender]:
     # A file of that name may be of another run: it counts only as this trainer has written it.
     written = training_state(trainer).written_checkpoint
     if written and written == identify(file):
-        model.load_state_dict(
-            torch.load(file, map_location=trainer.device, weights_only=False)["state_dict"]
-        )
+        content = torch.load(file, map_location=trainer.device, weights_only=False)
+        model.load_state_dict(content["state_dict"])
     elif trainer.config["resume"]:
         model.load_state_dict(load_checkpoint(file, trainer.device)["state_dict"])
 
@@ -88,16 +90,19 @@ def projector_points(
 ) -> tuple[Tensor, list[str], Tensor]:
     """Encode each entity, fused and by each of its modalities alone.
 
-    An entity with a learnt embedding of CLCRec has no other point: its content serves only entities without one.
+    An entity with a learnt embedding of CLCRec has no other point: its content serves only entities
+    without one.
 
     Args:
         model: The model, in evaluation mode.
         side: ``user`` or ``item``.
-        seed: Seed of the sample, drawn of more points than the limit; an entity has all of its points or none.
+        seed: Seed of the sample, drawn of more points than the limit; an entity has all of its
+            points or none.
         limit: Largest number of points.
 
     Returns:
-        Entity of each of the ``n`` points, int64 ``[n]``; its modality or :data:`FUSED`; embedding, float ``[n, k]``.
+        Entity of each of the ``n`` points, int64 ``[n]``; its modality or :data:`FUSED`; embedding,
+        float ``[n, k]``.
     """
     encoder = model.encoder_of(side)
     there = encoder.availability
@@ -128,7 +133,9 @@ def _sample(there: Tensor, seed: int, limit: int) -> Tensor:
         seed: Seed of the draw.
         limit: Largest number of points.
     """
+    # one point for each modality, and one for all together
     n_points = there[1:].sum(1).cpu() + 1
     order = torch.from_numpy(np.random.default_rng(seed).permutation(len(n_points)))
     chosen = order[n_points[order].cumsum(0) <= limit]
+    # the padding was left out
     return chosen.sort().values.to(there.device) + 1

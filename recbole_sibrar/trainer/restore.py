@@ -40,7 +40,7 @@ def find(
     record: TrainingData | None = None,
     has_test: bool = True,
 ) -> str | None:
-    """Find the newest unfinished run in ``checkpoint_dir`` with the same model, data, split and configuration.
+    """Find the newest unfinished run in ``checkpoint_dir`` with the same configuration and data.
 
     Args:
         config: RecBole's ``Config``.
@@ -89,7 +89,10 @@ def _read_state(last: Path, note: Callable[[str], None]) -> dict[str, Any] | Non
 
 
 def _reason_against(
-    content: dict[str, Any], config: ConfigLike, record: TrainingData | None, has_test: bool
+    content: dict[str, Any],
+    config: ConfigLike,
+    record: TrainingData | None,
+    has_test: bool,
 ) -> str | None:
     """Return the reason not to resume a run of the same configuration, or None."""
     # Two processes that resume one run would overwrite the states of each other.
@@ -176,11 +179,12 @@ def plan(
 
 
 def check_data(
-    file: Path, content: Mapping[str, Any], record: TrainingData | None, note: Callable[[str], None]
+    file: Path,
+    content: Mapping[str, Any],
+    record: TrainingData | None,
+    note: Callable[[str], None],
 ) -> None:
     """Check that a checkpoint was trained with the data of this run.
-
-    Ids of users and items depend on the data; a model with other ids would be wrong.
 
     Args:
         file: The checkpoint.
@@ -191,6 +195,7 @@ def check_data(
     Raises:
         CheckpointError: The data differ.
     """
+    # the numbers of users and items depend on the data: a model with other numbers would be wrong
     found = _other_data(content, record)
     if found:
         raise CheckpointError(
@@ -200,12 +205,16 @@ def check_data(
 
     if STATE in content and content.get(records.KEY) is None:
         note(
-            f"resume: {file} does not say what data it was trained with, so that nobody can tell whether they changed"
+            f"resume: {file} does not say what data it was trained with, so that nobody can tell "
+            "whether they changed"
         )
 
 
 def check_evaluated(
-    file: str, content: dict[str, Any], record: TrainingData | None, note: Callable[[str], None]
+    file: str,
+    content: dict[str, Any],
+    record: TrainingData | None,
+    note: Callable[[str], None],
 ) -> None:
     """Check that the ids of a checkpoint are those of the loaders of an evaluation.
 
@@ -223,12 +232,14 @@ def check_evaluated(
         return
 
     then = TrainingData.from_plain(content[records.KEY])
+    # reported when the data were loaded for a checkpoint
     if record.known_only and records.extends(record, then):
-        return  # reported when the data were loaded for a checkpoint
+        return
     if records.id_differences(then, record):
         raise CheckpointError(
             f"{file} was trained with other data than those that are evaluated: {found}; "
-            "recbole.quick_start.load_data_and_model loads a model with data whose numbers are those of training"
+            "recbole.quick_start.load_data_and_model loads a model with data whose numbers are "
+            "those of training"
         )
     note(f"{file}: the data are not those that the model was trained with: {found}")
 
@@ -236,8 +247,8 @@ def check_evaluated(
 def choose(requested: Path, note: Callable[[str], None]) -> tuple[Path, dict[str, Any]]:
     """Choose the checkpoint to load instead of a requested one.
 
-    An unreadable latest state is replaced by the one before it, and both by a newer best checkpoint: the run was
-    killed between the two.
+    An unreadable latest state is replaced by the one before it, and both by a newer best
+    checkpoint.
 
     Args:
         requested: The requested file.
@@ -254,6 +265,7 @@ def choose(requested: Path, note: Callable[[str], None]) -> tuple[Path, dict[str
         return requested, load_checkpoint(str(requested), "cpu")
 
     found = _readable(requested, checkpoint.previous_file(best), note)
+    # the run was killed after a new best checkpoint, before its next state
     if best.is_file():
         content = load_checkpoint(str(best), "cpu")
         if STATE in content and _position(content) > _position(found[1]):
@@ -294,6 +306,7 @@ def best_parameters(file: Path, state: dict[str, Any]) -> Path:
     if "best" not in state:
         return file
 
+    # a file without the suffix of a state: the state itself names the best parameters
     best = checkpoint.best_file(file)
     if best == file:
         best = file.with_name(state["best"])
@@ -305,7 +318,10 @@ def best_parameters(file: Path, state: dict[str, Any]) -> Path:
 
 
 def check_fits(
-    file: Path, content: dict[str, Any], config: FullConfig, ignored: frozenset[str]
+    file: Path,
+    content: dict[str, Any],
+    config: FullConfig,
+    ignored: frozenset[str],
 ) -> str | None:
     """Compare the configuration of a checkpoint with that of the resumed run.
 
@@ -331,9 +347,9 @@ def check_fits(
     changed = differences(earlier.final_config_dict, config.final_config_dict, without_effect)
     if not changed:
         return None
-    listed = ", ".join(
-        f"{key}: {before} there, {now} here" for key, (before, now) in changed.items()
-    )
+
+    lines = [f"{key}: {before} there, {now} here" for key, (before, now) in changed.items()]
+    listed = ", ".join(lines)
     return (
         f"resume: the configuration is not that of {file}, so neither will the result be ({listed})"
     )

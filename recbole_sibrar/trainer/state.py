@@ -1,4 +1,4 @@
-"""Training state in a checkpoint beside RecBole's own, so that a resumed run equals an uninterrupted one."""
+"""Training state in a checkpoint beside RecBole's own, for resumed runs with equal results."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def random_state() -> dict[str, Any]:
     name, keys, *rest = cast("tuple[Any, ...]", np.random.get_state(legacy=True))
     return {
         "python": random.getstate(),
-        # A checkpoint holds tensors, and torch hardly supports uint32: int64 has room for every value.
+        # A checkpoint holds tensors, and torch hardly supports uint32: int64 has room for every
+        # value.
         "numpy": (name, torch.from_numpy(keys.astype(np.int64)), *rest),
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
@@ -61,10 +62,10 @@ def set_random_state(state: dict[str, Any]) -> None:
 
 
 def loader_states(train_data: LoaderLike) -> list[Any]:
-    """Return generator state and epoch of the training loader, or of both loaders of a knowledge-based model."""
-    return [
-        (part.generator.get_state(), getattr(part, "epoch", 0)) for part in parts_of(train_data)
-    ]
+    """Return generator state and epoch of the training loader."""
+    # a knowledge-based model has two loaders
+    parts = parts_of(train_data)
+    return [(part.generator.get_state(), getattr(part, "epoch", 0)) for part in parts]
 
 
 def set_loader_states(train_data: LoaderLike, states: list[Any]) -> None:
@@ -82,7 +83,9 @@ def full_state(
     loaders: list[Any],
     own: dict[str, Any],
 ) -> dict[str, Any]:
-    """Return RecBole's checkpoint with our state added; every process of a training has to call this.
+    """Return RecBole's checkpoint with our state added.
+
+    Every process of a training has to call this.
 
     Args:
         trainer: RecBole's trainer.
@@ -123,17 +126,16 @@ def this_process() -> dict[str, Any]:
 
 
 def runs_elsewhere(process: dict[str, Any]) -> bool:
-    """Tell if a described process still runs on this machine and is not this one.
-
-    Ids are used again; the same id with another start is another process.
-    """
+    """Tell if a described process still runs on this machine and is not this one."""
     here = this_process()
     if process["machine"] != here["machine"] or process["id"] == here["id"]:
         return False
 
+    # ids are used again: the same id with another start is another process
     try:
         start = psutil.Process(process["id"]).create_time()
     except psutil.Error:
         return False
-    is_same: bool = abs(start - process["start"]) < 2  # the system rounds both
+    # seconds; the system rounds both
+    is_same: bool = abs(start - process["start"]) < 2
     return is_same

@@ -1,7 +1,7 @@
-"""Parts of the loss, drawn modalities and all validation metrics for TensorBoard and Weights & Biases.
+"""Parts of the loss, drawn modalities and validation metrics for TensorBoard and Weights & Biases.
 
-RecBole itself logs the total loss and the validation score. Everything goes through the writer and the logger of
-RecBole's trainer. The random generators of the training stay untouched.
+RecBole itself logs the total loss and the validation score. Everything goes through the writer and
+the logger of RecBole's trainer. The random generators of the training stay untouched.
 """
 
 from __future__ import annotations
@@ -53,12 +53,10 @@ def train_epoch(
     *args: object,
     **kwargs: object,
 ) -> Any:
-    """Train an epoch; of our models, write the parts of the loss and the shares of drawn modalities."""
+    """Train an epoch; of our models, write the parts of the loss and the drawn modalities."""
     model = trainer.model
-    if (
-        not isinstance(model, MultimodalRecommender)
-        or evaluation_config(trainer.config).tensorboard == "none"
-    ):
+    is_off = evaluation_config(trainer.config).tensorboard == "none"
+    if is_off or not isinstance(model, MultimodalRecommender):
         return original(trainer, train_data, epoch_idx, *args, **kwargs)
 
     with counting_draws(model) as counts:
@@ -68,9 +66,8 @@ def train_epoch(
     for tag, value in scalars.items():
         trainer.tensorboard.add_scalar(tag, value, epoch_idx)
     # RecBole's own message about the epoch follows and commits both as one step.
-    trainer.wandblogger.log_metrics(
-        {**scalars, "train_step": epoch_idx}, head="train", commit=False
-    )
+    numbers = {**scalars, "train_step": epoch_idx}
+    trainer.wandblogger.log_metrics(numbers, head="train", commit=False)
     return losses
 
 
@@ -82,14 +79,15 @@ def counting_draws(model: MultimodalRecommender) -> Iterator[dict[Side, Tensor]]
         model: The trained model.
 
     Yields:
-        Draws of each modality so far, int64 ``[n_modalities]`` for each side, on the device of the model.
+        Draws of each modality so far, int64 ``[n_modalities]`` for each side, on the device of the
+        model.
     """
     counts: dict[Side, Tensor] = {}
     for side in SIDES:
         encoder = model.encoder_of(side)
-        zeros = torch.zeros(
-            len(encoder.modalities), dtype=torch.long, device=encoder.availability.device
-        )
+        # on the device, as a number read from it would make every step wait
+        device = encoder.availability.device
+        zeros = torch.zeros(len(encoder.modalities), dtype=torch.long, device=device)
         encoder.sampler.counts = counts[side] = zeros
 
     try:
@@ -103,8 +101,13 @@ def draws(model: nn.Module) -> dict[Side, list[int]]:
     """Return the draws so far in the enclosing :func:`counting_draws` block; empty without one."""
     if not isinstance(model, MultimodalRecommender):
         return {}
-    counts = {side: model.encoder_of(side).sampler.counts for side in SIDES}
-    return {side: drawn.tolist() for side, drawn in counts.items() if drawn is not None}
+
+    drawn: dict[Side, list[int]] = {}
+    for side in SIDES:
+        counts = model.encoder_of(side).sampler.counts
+        if counts is not None:
+            drawn[side] = counts.tolist()
+    return drawn
 
 
 def add_draws(model: MultimodalRecommender, drawn: Mapping[Side, list[int]]) -> None:
@@ -134,10 +137,11 @@ def loss_parts(model: MultimodalRecommender, losses: float | tuple[float, ...]) 
 
 def loss_names(model: MultimodalRecommender) -> list[str]:
     """Return the names of the parts of a model's loss, in order."""
-    return [
-        "recommendation",
-        *(f"contrastive_{side}" for side in SIDES if model.encoder_of(side).contrasts),
-    ]
+    names = ["recommendation"]
+    for side in SIDES:
+        if model.encoder_of(side).contrasts:
+            names.append(f"contrastive_{side}")
+    return names
 
 
 def drawn_shares(model: MultimodalRecommender, counts: Mapping[Side, Tensor]) -> dict[str, float]:
@@ -163,7 +167,10 @@ def drawn_shares(model: MultimodalRecommender, counts: Mapping[Side, Tensor]) ->
 
 
 def end_training(
-    original: Callable[..., Any], trainer: Trainer, *args: object, **kwargs: object
+    original: Callable[..., Any],
+    trainer: Trainer,
+    *args: object,
+    **kwargs: object,
 ) -> None:
     """Do RecBole's last step of a training and, on request, write the embeddings."""
     original(trainer, *args, **kwargs)
@@ -172,7 +179,8 @@ def end_training(
 
     if not isinstance(trainer.model, MultimodalRecommender):
         trainer.logger.info(
-            f"tensorboard: {trainer.config['model']} encodes no modalities, so there are no embeddings"
+            f"tensorboard: {trainer.config['model']} encodes no modalities, so there are no "
+            "embeddings"
         )
     elif trainer.config["single_spec"] or trainer.config["local_rank"] == 0:
         write_embeddings(trainer)

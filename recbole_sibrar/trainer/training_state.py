@@ -32,9 +32,11 @@ class TrainingState:
     plan: Plan | None = None
     """Checkpoint that is resumed, until ``fit`` has compared its data."""
     latest_result: Any = None
-    """Result of the latest validation; RecBole notes it as the best one after it has saved the checkpoint."""
+    """Result of the latest validation; RecBole notes it as the best one after it has saved the
+    checkpoint."""
     written_checkpoint: tuple[str, int, int] | None = None
-    """Identity of the checkpoint that this trainer wrote last, see ``checkpoint_loading.identify``."""
+    """Identity of the checkpoint that this trainer wrote last, see
+    ``checkpoint_loading.identify``."""
     check_checkpoint: Callable[[str, dict[str, Any]], None] | None = None
     """Check of a checkpoint before it is evaluated: its path and its content."""
     undefined_metrics: set[str] = field(default_factory=set)

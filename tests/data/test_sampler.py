@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +17,7 @@ from scipy.stats import chisquare
 
 from recbole_sibrar.data.atomic import DataError
 from recbole_sibrar.data.dataloader import restrict_sampling
-from recbole_sibrar.data.sampler import PairSet, PoolSampler
+from recbole_sibrar.data.sampler import KnownItems, PairSet, PoolSampler
 
 N_DRAWS = 40_000
 POPULARITY = np.array([0, 9, 0, 1, 4, 16, 25, 100])
@@ -171,6 +172,32 @@ def test_known_items_are_recboles(make_config: Callable[..., Config]) -> None:
         phase: [list(items) for items in used] for phase, used in sampler.get_used_ids().items()
     } == expected
     assert sum(map(len, expected["test"])) > sum(map(len, expected["train"])) > 0
+
+
+def test_known_items_are_read_like_an_array(make_config: Callable[..., Config]) -> None:
+    parts = create_dataset(make_config(model="BPR")).build()
+    known = Sampler(["train", "valid"], parts[:2]).used_ids["valid"]
+    users, items = (
+        np.concatenate([part.inter_feat[field].numpy() for part in parts[:2]])
+        for field in ("user_id", "item_id")
+    )
+    expected = [set(items[users == user].tolist()) for user in range(parts[0].user_num)]
+
+    assert isinstance(known, KnownItems)
+    assert list(known) == expected
+    assert known[-1] == expected[-1]
+    assert known[np.array([2, 1, 2])].tolist() == [expected[2], expected[1], expected[2]]
+    assert known[1:3].tolist() == expected[1:3]
+    assert list(pickle.loads(pickle.dumps(known))) == expected
+    with pytest.raises(IndexError, match=f"user {len(expected)} is none of the {len(expected)}"):
+        known[len(expected)]
+
+    sizes = list(map(len, expected))
+    assert known.has_user_with(max(sizes))
+    assert not known.has_user_with(max(sizes) + 1)
+    assert (
+        known.users_with_rows(max(sizes)) == np.flatnonzero(np.array(sizes) == max(sizes)).tolist()
+    )
 
 
 def test_users_with_all_items_are_refused(make_config: Callable[..., Config]) -> None:

@@ -14,9 +14,12 @@ class AmazonReviews:
     """Converter of Amazon Reviews 2023."""
 
     name = "amazon-2023"
-    about = "Amazon Reviews 2023: CATEGORY.jsonl or CATEGORY.csv, and meta_CATEGORY.jsonl; .gz or unpacked"
+    about = (
+        "Amazon Reviews 2023: CATEGORY.jsonl or CATEGORY.csv, and meta_CATEGORY.jsonl; .gz or "
+        "unpacked"
+    )
     link = "https://amazon-reviews-2023.github.io"
-    # as in the papers: every rating counts
+    # As in the papers: every rating counts.
     defaults: dict[str, object] = {
         "min_rating": None,
         "k_core": 5,
@@ -30,7 +33,8 @@ class AmazonReviews:
             "--category",
             metavar="CATEGORY",
             default="Video_Games",
-            help="the category, as in the names of its files (default: %(default)s, as in the papers)",
+            help="the category, as in the names of its files (default: %(default)s, as in the "
+            "papers)",
         )
 
     def read(self, input_path: Path, options: argparse.Namespace) -> RawData:

@@ -1,4 +1,4 @@
-"""Items of Amazon Reviews 2023: titles, descriptions, categories, stores and prices from the metadata."""
+"""Items of Amazon Reviews 2023: the fields of their metadata."""
 
 from __future__ import annotations
 
@@ -21,9 +21,13 @@ TYPES = {
     "price": "float",
     "main_category": "token",
 }
-"""Fields of the items. ``average_rating`` and ``rating_number`` are none: they were computed with the interactions that
-a model is tested on."""
+"""Fields of the items.
 
+``average_rating`` and ``rating_number`` are none: they were computed with the interactions that a
+model is tested on.
+"""
+
+# A comma divides thousands: 1,299.00.
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?|\.\d+")
 
 
@@ -40,10 +44,11 @@ def metadata_fields(path: Path) -> list[RawField]:
 def parse_price(value: object) -> float | None:
     """Parse a price of the metadata; None for a value without one.
 
-    A text with exactly one number, such as ``from 12.99`` or ``$1,299.00``, is that number; any other text, such as
-    ``—`` or a range, is no price.
+    A text with exactly one number, such as ``from 12.99`` or ``$1,299.00``, is that number; any
+    other text, such as ``—`` or a range, is no price.
     """
     if isinstance(value, str):
+        # Two numbers are a range, such as 9.99 - 19.99.
         numbers = _NUMBER.findall(value)
         return float(numbers[0].replace(",", "")) if len(numbers) == 1 else None
     return finite_number(value)
@@ -62,15 +67,14 @@ class _Metadata:
         notes: list[str] = []
 
         def read(ids: pd.Index) -> pd.Series:
+            # The first field reads the file for all of them.
             if self._ids is None or not self._ids.equals(ids):
                 notes.extend(self._read(ids))
+
+            values = self._values[name]
             if name == "price":
-                notes.extend(_price_notes(self._path.name, self._values["price"]))
-            values = (
-                [parse_price(value) for value in self._values[name]]
-                if name == "price"
-                else self._values[name]
-            )
+                notes.extend(_price_notes(self._path.name, values))
+                values = [parse_price(value) for value in values]
             return pd.Series(values, dtype=float if kind == "float" else object)
 
         return RawField(name, kind, read, self._path.name, notes, self._file)
@@ -82,16 +86,20 @@ class _Metadata:
     def _read(self, ids: pd.Index) -> list[str]:
         """Read the first line of each item, and return sentences about skipped lines."""
         rows = {name: row for row, name in enumerate(ids)}
-        self._values = {
-            name: [[] if kind == "token_seq" else None for _ in ids] for name, kind in TYPES.items()
-        }
+        self._values = {}
+        for name, kind in TYPES.items():
+            self._values[name] = [[] if kind == "token_seq" else None for _ in ids]
+
         left = set(rows)
         found: list[str] = []
-        n_others = n_repeated = 0
+        n_others = 0
+        n_repeated = 0
 
         for line, record in read_records(self._path):
             item = _id(self._path, line, record)
             found.append(item)
+
+            # The values of other items may be wrong: they are not looked at.
             if item in left:
                 left.remove(item)
                 for name, parse in PARSERS.items():
@@ -103,30 +111,40 @@ class _Metadata:
         self._file.add(found)
         self._file.close()
         self._ids = ids
-        sentences = {
-            f"{len(left)} items have no metadata; their fields are missing.": len(left),
-            f"{n_others} lines were left out: no interaction of their items is kept.": n_others,
-            f"{n_repeated} lines are of an item that has a line already; the first counts.": n_repeated,
-        }
-        return [f"{self._path.name}: {sentence}" for sentence, count in sentences.items() if count]
+        file = self._path.name
+        notes = []
+        if left:
+            notes.append(f"{file}: {len(left)} items have no metadata; their fields are missing.")
+        if n_others:
+            notes.append(
+                f"{file}: {n_others} lines were left out: no interaction of their items is kept."
+            )
+        if n_repeated:
+            notes.append(
+                f"{file}: {n_repeated} lines are of an item that has a line already; the first "
+                "counts."
+            )
+        return notes
 
 
 def _id(path: Path, line: int, record: dict[str, Any]) -> str:
     item = record.get("parent_asin")
-    return (
-        item if isinstance(item, str) else refuse_value(path, line, "parent_asin", item, "a text")
-    )
+    if not isinstance(item, str):
+        refuse_value(path, line, "parent_asin", item, "a text")
+    return item
 
 
 def _price_notes(source: str, values: list[Any]) -> list[str]:
-    texts = [parse_price(value) for value in values if isinstance(value, str)]
-    missing = texts.count(None)
-    counts = {"read as a number": len(texts) - missing, "missing": missing}
-    return [
-        f"{source}: {count} prices that are texts are {what}."
-        for what, count in counts.items()
-        if count
-    ]
+    prices = [parse_price(value) for value in values if isinstance(value, str)]
+    n_missing = prices.count(None)
+    n_read = len(prices) - n_missing
+
+    notes = []
+    if n_read:
+        notes.append(f"{source}: {n_read} prices that are texts are read as a number.")
+    if n_missing:
+        notes.append(f"{source}: {n_missing} prices that are texts are missing.")
+    return notes
 
 
 def _text(path: Path, line: int, key: str, value: object) -> str | None:
@@ -136,20 +154,24 @@ def _text(path: Path, line: int, key: str, value: object) -> str | None:
 
 
 def _texts(path: Path, line: int, key: str, value: object) -> list[str]:
-    if value is not None and not (
-        isinstance(value, list) and all(isinstance(text, str) for text in value)
-    ):
+    if value is None:
+        return []
+
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
         refuse_value(path, line, key, value, "a list of texts")
-    return value or []
+    return value
 
 
 def _joined(path: Path, line: int, key: str, value: object) -> str | None:
+    # A description is a list of paragraphs.
     return " ".join(_texts(path, line, key, value)) or None
 
 
 def _price(path: Path, line: int, key: str, value: object) -> object:
     if not (value is None or isinstance(value, str | int | float)):
         refuse_value(path, line, key, value, "a number, a text or null")
+
+    # As it is: the report counts the texts among the prices.
     return value
 
 

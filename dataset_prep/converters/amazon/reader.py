@@ -17,7 +17,8 @@ def read(input_path: Path, category: str) -> RawData:
     """Read the downloaded files of a category.
 
     Args:
-        input_path: Folder of the files. The first existing file of reviews is used: JSON lines, then ratings only.
+        input_path: Folder of the files. The first existing file of reviews is used: JSON lines,
+            then ratings only.
         category: The category, as in the names of its files.
 
     Returns:
@@ -40,13 +41,14 @@ def read(input_path: Path, category: str) -> RawData:
 
 
 def _refuse_category(folder: Path, category: str) -> NoReturn:
-    found = sorted(
-        {path.name.split(".")[0] for kind in ("jsonl", "csv") for path in folder.glob(f"*.{kind}*")}
-    )
-    categories = [name for name in found if not name.startswith("meta_")]
+    found: set[str] = set()
+    for path in [*folder.glob("*.jsonl*"), *folder.glob("*.csv*")]:
+        name = path.name.split(".")[0]
+        if not name.startswith("meta_"):
+            found.add(name)
 
-    there = (
-        f"; there are {', '.join(categories)}{nearest(category, categories)}" if categories else ""
-    )
+    there = ""
+    if found:
+        there = f"; there are {', '.join(sorted(found))}{nearest(category, sorted(found))}"
     wanted = f"{category}.jsonl or {category}.csv, plain or .gz"
     raise DataError(f"--category: found {category!r}, but {folder} has no {wanted}{there}")

@@ -35,25 +35,31 @@ def read_reviews(path: Path) -> pd.DataFrame:
         path: ``<category>.jsonl`` or ``<category>.csv``, plain or compressed.
 
     Returns:
-        ``user_id``, ``item_id`` (the ``parent_asin``, as in the metadata), ``rating`` and ``timestamp`` in seconds
-        since 1970, a row for each review; a user may have reviewed an item several times.
+        ``user_id``, ``item_id`` (the ``parent_asin``, as in the metadata), ``rating`` and
+        ``timestamp`` in seconds since 1970, a row for each review; a user may have reviewed an item
+        several times.
 
     Raises:
         DataError: The file has a wrong value, or has no reviews.
     """
-    users, items = Codes(), Codes()
-    parts = list((_table_parts if ".csv" in path.suffixes else _json_parts)(path, users, items))
+    users = Codes()
+    items = Codes()
+    # The file may be compressed, with a second suffix.
+    read_parts = _table_parts if ".csv" in path.suffixes else _json_parts
+    parts = list(read_parts(path, users, items))
     if not len(users):
         raise DataError(f"{path}: there are no reviews")
-    user_codes, item_codes, ratings, milliseconds = (
-        np.concatenate(column) for column in zip(*parts, strict=True)
-    )
+
+    user_codes, item_codes, ratings, milliseconds = zip(*parts, strict=True)
+    columns = {
+        "user_id": users.categorical(np.concatenate(user_codes)),
+        "item_id": items.categorical(np.concatenate(item_codes)),
+        "rating": np.concatenate(ratings),
+        "timestamp": np.concatenate(milliseconds) / 1000,
+    }
 
     # copy=False: the columns of 10**8 reviews need gigabytes.
-    columns = {"user_id": users.categorical(user_codes), "item_id": items.categorical(item_codes)}
-    return pd.DataFrame(
-        {**columns, "rating": ratings, "timestamp": milliseconds / 1000}, copy=False
-    )
+    return pd.DataFrame(columns, copy=False)
 
 
 def _table_parts(path: Path, users: Codes, items: Codes) -> Iterator[Part]:
@@ -86,8 +92,12 @@ def _batches(reviews: Iterator[Review]) -> Iterator[list[Review]]:
 
 def _checked(path: Path) -> Iterator[Review]:
     for line, record in read_records(path):
-        user_id, item_id = (_text(path, line, record, key) for key in ("user_id", "parent_asin"))
-        rating, timestamp = (_number(path, line, record, key) for key in ("rating", "timestamp"))
+        user_id = _text(path, line, record, "user_id")
+
+        # Variants of a product have asins of their own; the metadata knows the parent's.
+        item_id = _text(path, line, record, "parent_asin")
+        rating = _number(path, line, record, "rating")
+        timestamp = _number(path, line, record, "timestamp")
         yield user_id, item_id, rating, timestamp
 
 

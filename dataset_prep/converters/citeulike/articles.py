@@ -10,6 +10,7 @@ import pandas as pd
 
 from recbole_sibrar.errors import DataError
 
+from ...lists import numbered
 from ...pipeline.raw import RawField, column_field
 from ...readers.entity_file import EntityFile
 from .numbered_lists import read_lines, read_lists
@@ -19,7 +20,8 @@ TEXT_COLUMNS = {"raw.title": "title", "raw.abstract": "abstract"}
 
 _ID = "doc.id"
 
-_MISSING = ("", "NA")  # as R writes a missing text
+# R writes NA for a missing text.
+_MISSING = ("", "NA")
 
 _ENCODING = "latin-1"
 
@@ -55,16 +57,22 @@ def article_fields(folder: Path, n_articles: int, notes: list[str]) -> list[RawF
                 f"{path}: found {len(lists)} lines, allowed are {n_articles}, one for each article"
             )
 
-        cells = [[str(n) if labels is None else labels[n] for n in numbers] for numbers in lists]
+        # Cited articles are labels by their numbers.
+        cells = []
+        for numbers in lists:
+            names_of_row = numbers.astype(str).tolist()
+            if labels is not None:
+                names_of_row = [labels[number] for number in numbers]
+            cells.append(names_of_row)
         fields.append(_field(field, "token_seq", cells, file))
     return fields
 
 
 def text_fields(folder: Path, n_articles: int, notes: list[str]) -> list[RawField]:
-    """Make the texts of ``raw-data.csv`` for ``--encode``: titles and abstracts; none without the file.
+    """Make the texts of ``raw-data.csv`` for ``--encode``: titles and abstracts.
 
     Args:
-        folder: Folder of the file.
+        folder: Folder of the file; without it there are no texts.
         n_articles: Number of the articles.
         notes: Receives a sentence on a missing file.
 
@@ -76,25 +84,32 @@ def text_fields(folder: Path, n_articles: int, notes: list[str]) -> list[RawFiel
         notes.append("There is no raw-data.csv: the articles have no texts to encode.")
         return []
 
-    # strict=False: texts have quotation marks of all kinds
+    # Not strict: the texts have quotation marks of all kinds inside.
     rows = list(csv.reader(_csv_lines(path)))
     header = rows[0] if rows else []
     wanted = (_ID, *TEXT_COLUMNS)
     for column in wanted:
         if column not in header:
             raise DataError(
-                f"{path}, row 1: found the columns {', '.join(header)}, allowed are {', '.join(wanted)}"
+                f"{path}, row 1: found the columns {', '.join(header)}, allowed are "
+                f"{', '.join(wanted)}"
             )
 
-    _check_rows(path, rows[1:], header, n_articles)
-    return [
-        _field(name, "token", [_text(row[header.index(column)]) for row in rows[1:]], path.name)
-        for column, name in TEXT_COLUMNS.items()
-    ]
+    articles = rows[1:]
+    _check_rows(path, articles, header, n_articles)
+    fields = []
+    for column, name in TEXT_COLUMNS.items():
+        place = header.index(column)
+        texts = [_text(row[place]) for row in articles]
+        fields.append(_field(name, "token", texts, path.name))
+    return fields
 
 
 def _csv_lines(path: Path) -> list[str]:
-    """Read the lines of a CSV file with their ends, since cells can have line breaks: UTF-8, or else Latin-1."""
+    """Read the lines of a CSV file in UTF-8 or else Latin-1.
+
+    They keep their ends, since cells can have line breaks.
+    """
     content = path.read_bytes()
     try:
         text = content.decode("utf-8-sig")
@@ -134,10 +149,9 @@ def _names(path: Path, file: str) -> list[str]:
 
 def _field(name: str, kind: str, cells: Sequence[object], file: str) -> RawField:
     """Make a field of a list with a value for each article, in their order."""
-    values = pd.Series(cells, index=[str(number) for number in range(len(cells))], dtype=object)
-    return column_field(
-        name, kind, values, EntityFile(file, is_table=True, read_ids=lambda: values.index)
-    )
+    values = pd.Series(cells, index=numbered(len(cells)), dtype=object)
+    entities = EntityFile(file, is_table=True, read_ids=lambda: values.index)
+    return column_field(name, kind, values, entities)
 
 
 def _text(cell: str) -> str | None:

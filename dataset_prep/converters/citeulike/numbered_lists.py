@@ -1,4 +1,4 @@
-"""Files of CiteULike-a with a list in each line: its length, then its entries, separated by spaces."""
+"""Files of CiteULike-a with a list in each line: its length, then its entries."""
 
 from __future__ import annotations
 
@@ -48,6 +48,8 @@ def read_lists(
     lists = []
     for number, line in enumerate(read_lines(path), start=1):
         length, *entries = line.split() or [""]
+
+        # A wrong length shows a file cut off in the middle of a line.
         if length != str(len(entries)):
             found = f"found the length '{length}' before {len(entries)} entries"
             raise DataError(f"{path}, line {number}: {found}, allowed is the number of entries")

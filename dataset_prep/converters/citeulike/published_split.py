@@ -1,7 +1,8 @@
 """The published split of CiteULike-a into warm and cold articles.
 
-A fifth of the articles is cold: their interactions are for validation or test. Those of the others are for training,
-validation and test (Huang et al., SIGIR 2023; the same files in later comparisons of cold start).
+A fifth of the articles is cold: their interactions are for validation or test. Those of the others
+are for training, validation and test (Huang et al., SIGIR 2023; the same files in later comparisons
+of cold start).
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ def find_split(input_path: Path, split_path: Path | None) -> Path | None:
     missing = [file for file in FILES if not (folder / f"{file}.csv").is_file()]
     if not missing:
         return folder
+
+    # Some of the files in the folder of the data set: the split is meant, and incomplete.
     if split_path is None and len(missing) == len(FILES):
         return None
 
@@ -73,15 +76,18 @@ def add_parts(inter: pd.DataFrame, folder: Path) -> list[str]:
         DataError: A pair of the split is no interaction, or is in two parts.
     """
     pairs = pd.MultiIndex.from_frame(inter[["user_id", "item_id"]].astype(str))
+
+    # -1 is a missing category: the interaction is in no part.
     codes = np.full(len(inter), -1, dtype=np.int8)
 
     for code, part in enumerate(FILES):
         path = folder / f"{part}.csv"
         table = read_text(path, ",")
         table.check(_COLUMNS, "--split_path")
-        users, items = (np.asarray(table.categories(column), dtype=object) for column in _COLUMNS)
+        users = np.asarray(table.categories("user"), dtype=object)
+        items = np.asarray(table.categories("item"), dtype=object)
 
-        # every row, as an interaction can be repeated in the data
+        # Every row, as an interaction can be repeated in the data.
         own = pd.MultiIndex.from_arrays([users, items])
         found = pairs.isin(own)
         known = own.isin(pairs)
@@ -102,7 +108,10 @@ def add_parts(inter: pd.DataFrame, folder: Path) -> list[str]:
 
 
 def _without(n: int, n_all: int) -> str:
-    return f"{n:,} of {n_all:,} interactions are in no part of the split: only the file of all interactions has them."
+    return (
+        f"{n:,} of {n_all:,} interactions are in no part of the split: only the file of all "
+        "interactions has them."
+    )
 
 
 def parts_of(inter: pd.DataFrame) -> dict[str, Sequence[str]]:

@@ -1,4 +1,4 @@
-"""The option ``--columns``: types of columns, patterns of several columns, and fields made of several columns."""
+"""The option ``--columns``: types of columns, patterns, and fields made of several columns."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ from fnmatch import fnmatchcase
 from recbole_sibrar.errors import DataError, nearest
 from recbole_sibrar.names import FIELD_TYPES, SIDES
 
+from ...lists import parts_of
+
 SKIP = "skip"
 """Type of a column to leave out."""
 
-_SHAPE = "user:COLUMN=TYPE or item:COLUMN=TYPE, or a pattern and a name, as in 'item:img_*=float_seq image'"
+_SHAPE = (
+    "user:COLUMN=TYPE or item:COLUMN=TYPE, or a pattern and a name, as in "
+    "'item:img_*=float_seq image'"
+)
 _NUMBER = re.compile(r"\d+")
 
 
@@ -24,7 +29,7 @@ class Choice:
     text: str
     """The value, for messages."""
     pattern: str
-    """A column, a pattern with ``*``, ``?`` or ``[...]``, or several of these, separated by commas."""
+    """A column, a pattern with ``*``, ``?`` or ``[...]``, or several, separated by commas."""
     type: str
     """Type of the field, or :data:`SKIP`."""
     name: str
@@ -58,6 +63,7 @@ def parse_choices(texts: Sequence[str]) -> dict[str, list[Choice]]:
     choices: dict[str, list[Choice]] = {side: [] for side in SIDES}
     allowed = (*FIELD_TYPES, SKIP)
     for text in texts:
+        # The last sign divides: the name of a column can have one.
         left, equals, right = text.rpartition("=")
         side, colon, pattern = left.partition(":")
         if not equals or not colon or not pattern or side not in choices:
@@ -66,7 +72,8 @@ def parse_choices(texts: Sequence[str]) -> dict[str, list[Choice]]:
         kind, _, name = right.strip().partition(" ")
         if kind not in allowed:
             raise DataError(
-                f"--columns: found '{text}', allowed types are {', '.join(allowed)}{nearest(kind, allowed)}"
+                f"--columns: found '{text}', allowed types are "
+                f"{', '.join(allowed)}{nearest(kind, allowed)}"
             )
         choices[side].append(Choice(text, pattern, kind, "_".join(name.split())))
     return choices
@@ -84,35 +91,41 @@ def resolve(choices: Sequence[Choice], names: Sequence[str], source: str) -> lis
         A group for each choice. A column with a choice of its own belongs to no pattern.
 
     Raises:
-        DataError: A choice matches no column, two match one, or several columns cannot become such a field.
+        DataError: A choice matches no column, two match one, or several columns cannot become such
+            a field.
     """
+    # Names go before patterns: a name can have the signs of a pattern, as img[0] has.
     exact = {choice.pattern for choice in choices if choice.pattern in names}
     owners: dict[str, Choice] = {}
     groups = []
 
     for choice in choices:
-        columns = (
-            [choice.pattern] if choice.pattern in exact else _matching(choice.pattern, names, exact)
-        )
+        columns = [choice.pattern]
+        if choice.pattern not in exact:
+            columns = _matching(choice.pattern, names, exact)
         if not columns:
             raise DataError(
-                f"--columns: found '{choice.pattern}', allowed are the columns of {source}: {', '.join(names)}"
-                f"{nearest(choice.pattern, names)}"
+                f"--columns: found '{choice.pattern}', allowed are the columns of {source}: "
+                f"{', '.join(names)}{nearest(choice.pattern, names)}"
             )
         for column in columns:
             if column in owners:
                 raise DataError(
-                    f"--columns: '{owners[column].text}' and '{choice.text}' both match the column '{column}'"
+                    f"--columns: '{owners[column].text}' and '{choice.text}' both match the "
+                    f"column '{column}'"
                 )
             owners[column] = choice
-        groups.append(Group(choice, tuple(in_order(columns))))
-        _check(groups[-1])
+
+        group = Group(choice, tuple(in_order(columns)))
+        _check(group)
+        groups.append(group)
 
     return groups
 
 
 def in_order(names: Sequence[str]) -> list[str]:
-    """Names by the numbers in them, ``img_2`` before ``img_10``; as they stand if they differ in more than numbers."""
+    """Sort names by the numbers in them, ``img_2`` before ``img_10``."""
+    # Names that differ in more than numbers stay as they stand.
     if len({_NUMBER.sub("0", name) for name in names}) > 1:
         return list(names)
     return sorted(names, key=lambda name: [int(number) for number in _NUMBER.findall(name)])
@@ -120,12 +133,12 @@ def in_order(names: Sequence[str]) -> list[str]:
 
 def _matching(pattern: str, names: Sequence[str], exact: set[str]) -> list[str]:
     """Find the columns that match a pattern, or one of several names and patterns."""
-    patterns = [part.strip() for part in pattern.split(",")]
+    patterns = parts_of(pattern)
     found = []
     for name in names:
-        if name in patterns or (
-            name not in exact and any(fnmatchcase(name, part) for part in patterns)
-        ):
+        is_free = name not in exact
+        is_matched = is_free and any(fnmatchcase(name, part) for part in patterns)
+        if name in patterns or is_matched:
             found.append(name)
     return found
 
@@ -134,17 +147,22 @@ def _check(group: Group) -> None:
     choice = group.choice
     if len(group.columns) > 1 and choice.type == "float_seq" and not choice.name:
         raise DataError(
-            f"--columns: '{choice.text}' matches {len(group.columns)} columns; name the field that they become, as in "
-            f"'{choice.text} {stem(choice.pattern)}'"
+            f"--columns: '{choice.text}' matches {len(group.columns)} columns; name the field "
+            f"that they become, as in '{choice.text} {stem(choice.pattern)}'"
         )
     if group.is_one_field and choice.type not in ("float_seq", "token_seq"):
         raise DataError(
-            f"--columns: '{choice.text}' makes one field of {len(group.columns)} columns, allowed are the types "
-            "float_seq and token_seq"
+            f"--columns: '{choice.text}' makes one field of {len(group.columns)} columns, allowed "
+            "are the types float_seq and token_seq"
         )
 
 
 def stem(pattern: str) -> str:
-    """Name the field of several columns: the text before the first number or pattern, else ``vector``."""
+    """Name the field of several columns: the text before the first number or pattern.
+
+    Example:
+        >>> stem("img_*"), stem("*")
+        ('img', 'vector')
+    """
     head = re.split(r"[*?\[\d,]", pattern, maxsplit=1)[0]
     return head.strip("_-. :") or "vector"

@@ -19,7 +19,8 @@ from ...readers.raw_tables import Table
 from .column_choices import in_order, stem
 from .column_types import typed_values
 
-_NUMBERED = re.compile(r"(.*?)\d+[\])]?")  # img_0, img0, img[0]
+# img_0, img0, img[0]
+_NUMBERED = re.compile(r"(.*?)\d+[\])]?")
 
 MANY = 4
 """From so many numbered columns on, they are probably one vector."""
@@ -33,8 +34,8 @@ def group_values(
     Args:
         table: The table.
         columns: The columns, in the order of the vector.
-        kind: ``float_seq`` for a vector of their numbers; ``token_seq`` for labels: the names of the columns with
-            1, if all hold 0 or 1, else their cells.
+        kind: ``float_seq`` for a vector of their numbers; ``token_seq`` for labels: the names of
+            the columns with 1, if all hold 0 or 1, else their cells.
         rows: int ``[n]``, the row of each entity, -1 if it has none.
         list_separator: Separator of labels in a cell.
 
@@ -46,17 +47,26 @@ def group_values(
 
     flags = _flags(table, columns)
     if flags is not None:
-        names = _endings(columns)
-        return pd.Series(
-            [[names[k] for k in np.flatnonzero(flags[row])] if row >= 0 else [] for row in rows],
-            dtype=object,
-        )
+        return _names_of_flags(flags, _endings(columns), rows)
+
     parts = [typed_values(table, column, "token_seq", rows, list_separator) for column in columns]
-    return pd.Series([list(chain(*labels)) for labels in zip(*parts, strict=True)], dtype=object)
+    labels = [list(chain(*cells)) for cells in zip(*parts, strict=True)]
+    return pd.Series(labels, dtype=object)
+
+
+def _names_of_flags(flags: NDArray[Any], names: Sequence[str], rows: NDArray[Any]) -> pd.Series:
+    """List the names of the set flags for each entity."""
+    labels: list[list[str]] = []
+    for row in rows:
+        if row < 0:
+            labels.append([])
+        else:
+            labels.append([names[position] for position in np.flatnonzero(flags[row])])
+    return pd.Series(labels, dtype=object)
 
 
 def numbered_columns(types: Mapping[str, str | None]) -> list[list[str]]:
-    """Find columns of numbers with names such as ``x1``, ``x2``, ..., if there are :data:`MANY` or more.
+    """Find :data:`MANY` or more columns of numbers with names such as ``x1``, ``x2``, ...
 
     Args:
         types: Column -> its inferred type.
@@ -70,7 +80,7 @@ def numbered_columns(types: Mapping[str, str | None]) -> list[list[str]]:
 
 
 def proposal(side: str, table: Table, key: str, columns: Sequence[str]) -> str:
-    """Write a value of ``--columns`` for numbered columns: one vector, or labels of columns with 0 and 1.
+    """Write a value of ``--columns`` for numbered columns: a vector, or labels of flags.
 
     Args:
         side: ``user`` or ``item``.
@@ -81,18 +91,23 @@ def proposal(side: str, table: Table, key: str, columns: Sequence[str]) -> str:
     names = [name for name in table.names if name != key]
     prefix = columns[0][: _NUMBERED.fullmatch(columns[0]).end(1)]  # type: ignore[union-attr]
     escaped = re.sub(r"([*?\[])", r"[\1]", prefix)
-    patterns = [f"{escaped}*", f"{escaped}[0-9]*"]
-    exact = (
-        pattern
-        for pattern in patterns
-        if {name for name in names if fnmatchcase(name, pattern)} == set(columns)
-    )
     kind = "float_seq" if _flags(table, columns) is None else "token_seq"
-    return f"{side}:{next(exact, ','.join(columns))}={kind} {stem(prefix)}"
+
+    # Without a pattern of these columns alone, all of them are named.
+    chosen = ",".join(columns)
+    for pattern in (f"{escaped}*", f"{escaped}[0-9]*"):
+        matched = {name for name in names if fnmatchcase(name, pattern)}
+        if matched == set(columns):
+            chosen = pattern
+            break
+    return f"{side}:{chosen}={kind} {stem(prefix)}"
 
 
 def _vectors(table: Table, columns: Sequence[str], rows: NDArray[Any]) -> NDArray[Any]:
+    # [rows of the table, len(columns)]
     matrix = np.column_stack([table.numbers(column) for column in columns])
+
+    # A vector with gaps is neither complete nor missing as a whole.
     missing = np.isnan(matrix)
     partly = missing.any(axis=1) & ~missing.all(axis=1)
     if partly.any():
@@ -101,9 +116,11 @@ def _vectors(table: Table, columns: Sequence[str], rows: NDArray[Any]) -> NDArra
         table.refuse(
             row,
             column,
-            f"a number, as in other columns of the row; or all {len(columns)} of its cells are empty",
+            f"a number, as in other columns of the row; or all {len(columns)} of its cells are "
+            "empty",
         )
 
+    # Numbers beyond float32 become infinite, and are refused later with the id of their entity.
     with np.errstate(over="ignore"):
         vectors = np.full((len(rows), len(columns)), np.nan, dtype=np.float32)
         vectors[rows >= 0] = matrix[rows[rows >= 0]]
@@ -116,7 +133,8 @@ def _flags(table: Table, columns: Sequence[str]) -> NDArray[Any] | None:
     for position, column in enumerate(columns):
         try:
             cells = table.texts(column).to_pandas()
-        except DataError:  # lists
+        except DataError:
+            # Lists are no flags.
             return None
         lowered = cells.str.lower()
         if not lowered.dropna().isin(("0", "1", "true", "false", "0.0", "1.0")).all():
@@ -127,9 +145,15 @@ def _flags(table: Table, columns: Sequence[str]) -> NDArray[Any] | None:
 
 def _endings(columns: Sequence[str]) -> list[str]:
     """Cut the common beginning off the names of columns."""
-    first, last = min(columns), max(columns)
-    same = [a == b for a, b in zip(first, last, strict=False)]
-    shared = first[: same.index(False)] if False in same else first[: len(same)]
-    prefix = re.sub(r"[^\W_]+$", "", shared)
+    # The common beginning of the first and the last name in alphabetical order is that of all.
+    first = min(columns)
+    n_shared = 0
+    for a, b in zip(first, max(columns), strict=False):
+        if a != b:
+            break
+        n_shared += 1
+
+    # It ends with a whole word: of genre_rock and genre_rap it is genre_, not genre_r.
+    prefix = re.sub(r"[^\W_]+$", "", first[:n_shared])
     endings = [column.removeprefix(prefix) for column in columns]
     return endings if all(endings) else list(columns)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from recbole_sibrar.errors import DataError
 
+from ...lists import filled_parts
 from ...pipeline.raw import Values
 from ...readers.raw_tables import Table
 from .column_names import is_id_name
@@ -45,25 +47,25 @@ def column_type(table: Table, name: str, list_separator: str) -> Verdict:
         name: The column.
         list_separator: Separator of the elements of a list in a cell.
     """
-    column = table.data[name]
-    if is_list_type(column.type):
-        return _type_of_lists(table, name)
-    if (
-        pa.types.is_nested(column.type)
-        or pa.types.is_binary(column.type)
-        or pa.types.is_large_binary(column.type)
-    ):
-        kind = "binary" if pa.types.is_binary(column.type) else "structures"
-        return Verdict(None, f"its cells are {kind}", "structures")
-    if pa.types.is_boolean(column.type):
-        return Verdict("token", "true and false")
-    if is_date_type(column.type):
-        return Verdict("float", "dates, as seconds since 1970")
-    if pa.types.is_null(column.type):
-        return Verdict(None, "it is empty", "empty")
-    if not (_is_number(column.type) or pa.types.is_string(column.type)):
-        return Verdict(None, f"its cells are {column.type}", "structures")
+    kind = table.data[name].type
 
+    # Columns of Parquet and JSON have types of their own.
+    if is_list_type(kind):
+        return _type_of_lists(table, name)
+    if pa.types.is_binary(kind):
+        return Verdict(None, "its cells are binary", "structures")
+    if pa.types.is_nested(kind) or pa.types.is_large_binary(kind):
+        return Verdict(None, "its cells are structures", "structures")
+    if pa.types.is_boolean(kind):
+        return Verdict("token", "true and false")
+    if is_date_type(kind):
+        return Verdict("float", "dates, as seconds since 1970")
+    if pa.types.is_null(kind):
+        return Verdict(None, "it is empty", "empty")
+    if not (_is_number(kind) or pa.types.is_string(kind)):
+        return Verdict(None, f"its cells are {kind}", "structures")
+
+    # Those of text files are inferred from their cells.
     parsed = table.parse_numbers(name)
     if np.isnan(parsed.values).all() and not parsed.is_text.any():
         return Verdict(None, "it is empty", "empty")
@@ -73,9 +75,11 @@ def column_type(table: Table, name: str, list_separator: str) -> Verdict:
 
 
 def _type_of_numbers(numbers: NDArray[Any], name: str) -> Verdict:
-    """Numbers are amounts, unless the column is named like an identifier and they are whole."""
+    """Take numbers for amounts, unless they are whole and the column is named like an id."""
     if not is_id_name(name) or (numbers != np.floor(numbers)).any():
         return Verdict("float", "numbers")
+
+    # An id of its own for each row tells nothing about a row.
     if len(numbers) > 1 and len(np.unique(numbers)) == len(numbers):
         return Verdict(
             None, "whole numbers in a column named like an id, of which no two are alike", "ids"
@@ -87,13 +91,18 @@ def _type_of_texts(table: Table, name: str, list_separator: str) -> Verdict:
     texts = table.texts(name).drop_null()
     if not len(texts):
         return Verdict(None, "it is empty", "empty")
+
+    # Dates of two possible forms stay texts: a guess would swap days and months.
     dates = find_dates(table, name)
     if dates is not None and not dates.other_form:
         shown = "" if dates.form == ISO else f" of the form {dates.form}"
         return Verdict("float", f"dates{shown}, as seconds since 1970")
+
     lists = _bracket_lists(texts)
     if lists is not None:
         return _verdict_of(lists)
+
+    # Sentences can have the separator inside by chance.
     separated = bool(list_separator) and pc.any(pc.match_substring(texts, list_separator)).as_py()
     if separated and not is_prose_with(texts, list_separator):
         return Verdict(
@@ -105,38 +114,37 @@ def _type_of_texts(table: Table, name: str, list_separator: str) -> Verdict:
         return Verdict(None, "hardly a value occurs twice, so it is no category", look)
     if look != "categories":
         return Verdict(None, f"its cells are {look}", look)
+
     parsed = table.parse_numbers(name)
-    mostly = (~np.isnan(parsed.values)).sum() > MOSTLY * (
-        len(texts) - sum(parsed.missing_words.values())
-    )
-    return Verdict("token", "texts", "mostly numbers" if mostly else "categories")
+    n_numbers = int((~np.isnan(parsed.values)).sum())
+    n_cells = len(texts) - sum(parsed.missing_words.values())
+    is_mostly_numbers = n_numbers > MOSTLY * n_cells
+    return Verdict("token", "texts", "mostly numbers" if is_mostly_numbers else "categories")
 
 
 def _type_of_lists(table: Table, name: str) -> Verdict:
-    """Infer the type of a column of lists in Parquet or JSON; whole numbers can be labels or vectors."""
+    """Infer the type of a column of lists in Parquet or JSON."""
     column = table.data[name]
     inner = column.type.value_type
     if pa.types.is_nested(inner) or pa.types.is_binary(inner):
         return Verdict(None, "its cells are lists of structures", "structures")
 
-    cells = [cell for cell in column.to_pylist() if cell is not None]
-    if pa.types.is_fixed_size_list(column.type) and _is_number(inner):
-        return Verdict("float_seq", "lists of numbers")
-    if not _is_number(inner):
-        return _verdict_of(
-            [CellList([_label(one) for one in cell if one is not None], False) for cell in cells]
-        )
-    if not pa.types.is_integer(inner):
-        return Verdict("float_seq", "lists of numbers")
+    # Lists of one size, or of decimals, are vectors; whole numbers can also be labels.
+    if _is_number(inner):
+        is_vector = pa.types.is_fixed_size_list(column.type) or not pa.types.is_integer(inner)
+        if is_vector:
+            return Verdict("float_seq", "lists of numbers")
 
-    return _verdict_of(
-        [CellList([str(number) for number in cell if number is not None], True) for cell in cells]
-    )
+    lists = []
+    for cell in column.drop_null().to_pylist():
+        lists.append(CellList(_labels_in(cell), _is_number(inner)))
+    return _verdict_of(lists)
 
 
 def _verdict_of(lists: Sequence[CellList]) -> Verdict:
     kind, reason = kind_of_lists(lists)
-    labels = pa.chunked_array([[label for cell in lists for label in cell.elements]], pa.string())
+    elements = list(chain.from_iterable(cell.elements for cell in lists))
+    labels = pa.chunked_array([elements], pa.string())
     if kind == "token_seq" and is_prose(labels):
         return Verdict(
             None, "its cells are lists of texts of which hardly any occurs twice", "texts"
@@ -172,38 +180,41 @@ def typed_values(
     Raises:
         DataError: A cell has another type.
     """
-    column = table.data[name]
     _check_kind(table, name, kind)
     if kind == "float":
         numbers = np.full(len(rows), np.nan)
         numbers[rows >= 0] = _numbers_or_dates(table, name)[rows[rows >= 0]]
         return pd.Series(numbers)
 
-    is_list = is_list_type(column.type)
-    cells = column.to_pylist() if is_list else table.texts(name).to_pylist()
+    is_list = is_list_type(table.data[name].type)
+    cells = table.data[name].to_pylist() if is_list else table.texts(name).to_pylist()
     values: list[Any] = [cells[row] if row >= 0 else None for row in rows]
     if kind == "token":
         return pd.Series(values, dtype=object)
+
     if kind == "token_seq":
-        labels = values if is_list else [labels_of(value, list_separator) for value in values]
-        return pd.Series(
-            [[_label(one) for one in row or () if one is not None] for row in labels], dtype=object
-        )
-    vectors = (
-        values
-        if is_list
-        else [_numbers(value, list_separator, table.missing_numbers) for value in values]
-    )
-    return _matrix(table, name, vectors, rows)
+        labels = []
+        for value in values:
+            row = _labels_in(value or ()) if is_list else labels_of(value, list_separator)
+            labels.append(row)
+        return pd.Series(labels, dtype=object)
+
+    if not is_list:
+        missing = table.missing_numbers
+        values = [_numbers(value, list_separator, missing) for value in values]
+    return _matrix(table, name, values, rows)
 
 
 def labels_of(cell: str | None, list_separator: str) -> list[str]:
-    """Divide a cell of text into labels: the list in its brackets, or the parts between separators."""
+    """Divide a cell into labels: the list in its brackets, or the parts between separators."""
     found = parse_list(cell) if cell else None
     if found is not None:
         return found.elements
-    parts = (cell or "").split(list_separator) if list_separator else [cell or ""]
-    return [part.strip() for part in parts if part.strip()]
+
+    text = (cell or "").strip()
+    if list_separator:
+        return filled_parts(text, list_separator)
+    return [text] if text else []
 
 
 def is_list_type(kind: pa.DataType) -> bool:
@@ -215,6 +226,7 @@ def is_list_type(kind: pa.DataType) -> bool:
 
 def _check_kind(table: Table, name: str, kind: str) -> None:
     """Refuse a type at odds with the type of a column in Parquet or JSON."""
+    # Lists are no single values, and structures have no form as a text.
     found = table.data[name].type
     wrong = is_list_type(found) and (
         kind in ("token", "float") or pa.types.is_nested(found.value_type)
@@ -236,12 +248,18 @@ def _numbers_or_dates(table: Table, name: str) -> NDArray[Any]:
     return table.numbers(name)
 
 
+def _labels_in(cell: Sequence[Any]) -> list[str]:
+    """Write the elements of a list as labels, without missing ones."""
+    return [_label(element) for element in cell if element is not None]
+
+
 def _label(value: Any) -> str:
+    # As JSON writes them, not as Python does.
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _numbers(value: str | None, list_separator: str, missing: frozenset[str]) -> list[str]:
-    """Divide a cell into numbers, between list separators, spaces or commas, with or without brackets."""
+    """Divide a cell into numbers: between list separators, spaces or commas, in brackets or not."""
     if value is not None and value.strip().lower() in missing:
         return []
     text = (value or "").strip("[]() ").replace(",", " ")
@@ -254,13 +272,14 @@ def _matrix(table: Table, name: str, elements: list[Any], rows: NDArray[Any]) ->
     size = int(sizes.max(initial=0))
     matrix = np.full((len(elements), max(size, 1)), np.nan, dtype=np.float32)
 
+    # Rows of empty lists stay NaN: they are missing.
     for position in np.flatnonzero(sizes):
         if sizes[position] != size:
             table.refuse(
                 int(rows[position]), name, f"{size} numbers, as in other rows, or an empty cell"
             )
         try:
-            # infinite numbers are refused with the id of their entity
+            # Infinite numbers are refused later, with the id of their entity.
             with np.errstate(over="ignore"):
                 matrix[position] = elements[position]
         except (TypeError, ValueError):

@@ -17,8 +17,10 @@ class GenericTables:
 
     name = "generic"
     about = "Any data set: tables (CSV, TSV, JSON lines, Parquet) of interactions, users and items"
-    link = ""  # nothing to download
-    defaults: dict[str, object] = {}  # the papers have no such data set: everything is kept
+    # Nothing to download.
+    link = ""
+    # The papers have no such data set: everything is kept.
+    defaults: dict[str, object] = {}
 
     def add_options(self, parser: argparse._ArgumentGroup) -> None:
         """Add the options for files, columns and table formats."""

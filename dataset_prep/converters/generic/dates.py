@@ -20,7 +20,10 @@ UNITS = (
     (1e11, 1e3, "milliseconds"),
     (0, 1.0, "seconds"),
 )
-"""A number of at least the first, taken as seconds, would lie more than 3,000 years ahead: it has a smaller unit."""
+"""Least number, divisor and name of each unit.
+
+From 1e11 on, a number taken as seconds would lie more than 3,000 years ahead: its unit is smaller.
+"""
 
 ISO = "ISO8601"
 """The form ``2018-12-31``, with or without a time and a zone, as pandas names it."""
@@ -41,7 +44,8 @@ _TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 FORMS = (ISO, *(f"{day}{time}" for day in _DAYS for time in _TIMES))
 """Forms of dates to try."""
 
-_TRIED = 200  # cells that decide which forms are tried on the whole column
+# Cells that decide which forms are tried on the whole column: each form needs seconds there.
+_TRIED = 200
 
 
 @dataclass(frozen=True)
@@ -74,30 +78,31 @@ def to_seconds(table: Table, name: str, form: str | None = None) -> tuple[NDArra
     if is_date_type(column.type):
         return _seconds(column.to_pandas()), "dates"
     if form is not None:
-        return _in_form(
-            table, name, form
-        ), f"dates of the form {form} (UTC where they name no zone)"
+        seconds = _in_form(table, name, form)
+        return seconds, f"dates of the form {form} (UTC where they name no zone)"
 
     parsed = table.parse_numbers(name)
     if not parsed.is_text.any():
         return _of_unit(table.numbers(name))
     dates = find_dates(table, name)
     if dates is None:
-        row = int(np.flatnonzero(parsed.is_text)[0])
-        texts = table.texts(name)
-        iso = pd.to_datetime(texts.to_pandas(), errors="coerce", utc=True, format=ISO)
+        wrong = parsed.is_text
+
+        # In a column with ISO dates the first other text is shown, not the first date.
+        iso = _parse(table.texts(name).to_pandas(), ISO)
         if iso.notna().any():
-            row = int(np.flatnonzero(iso.isna().to_numpy() & parsed.is_text)[0])
+            wrong = iso.isna().to_numpy() & parsed.is_text
+        row = int(np.flatnonzero(wrong)[0])
         table.refuse(
             row,
             name,
-            "a number or a date such as 2018-12-31 23:59:59, all in one form; --timestamp_format names another, such "
-            "as '%d.%m.%Y %H:%M'",
+            "a number or a date such as 2018-12-31 23:59:59, all in one form; --timestamp_format "
+            "names another, such as '%d.%m.%Y %H:%M'",
         )
     if dates.other_form:
         raise DataError(
-            f"{table.path}, column {name}: the dates can be of the form {dates.form} or {dates.other_form}; name it "
-            f"with --timestamp_format '{dates.form}'"
+            f"{table.path}, column {name}: the dates can be of the form {dates.form} or "
+            f"{dates.other_form}; name it with --timestamp_format '{dates.form}'"
         )
     shown = "" if dates.form == ISO else f" of the form {dates.form}"
     return dates.seconds, f"dates{shown} (UTC where they name no zone)"
@@ -107,19 +112,32 @@ def find_dates(table: Table, name: str) -> Dates | None:
     """Parse the dates of a column of texts; None unless one of :data:`FORMS` fits all cells."""
     parsed = table.parse_numbers(name)
     texts = table.texts(name).to_pandas()
+
+    # Words for missing numbers are no texts here: they count as missing dates.
     texts = texts.where(pd.Series(parsed.is_text), None)
     first = texts.dropna().iloc[:_TRIED]
     if first.empty or not np.isnan(parsed.values).all():
         return None
 
-    forms = [form for form in FORMS if _parse(first, form).notna().all()]
-    found = {form: _parse(texts, form) for form in forms}
-    fitting = {form: dates for form, dates in found.items() if dates.notna().equals(texts.notna())}
+    is_present = texts.notna()
+    fitting: dict[str, pd.Series] = {}
+    for form in FORMS:
+        # The first cells exclude most forms at once.
+        if not _parse(first, form).notna().all():
+            continue
+        dates = _parse(texts, form)
+        if dates.notna().equals(is_present):
+            fitting[form] = dates
+
     if not fitting:
         return None
+
+    # 01/02/2018 can be in January or in February.
     form, *others = fitting
-    different = (other for other in others if not fitting[other].equals(fitting[form]))
-    return Dates(_seconds(fitting[form]), form, next(different, ""))
+    for other in others:
+        if not fitting[other].equals(fitting[form]):
+            return Dates(_seconds(fitting[form]), form, other)
+    return Dates(_seconds(fitting[form]), form)
 
 
 def looks_like_times(table: Table, name: str) -> bool:
@@ -169,5 +187,6 @@ def _of_unit(numbers: NDArray[Any]) -> tuple[NDArray[Any], str]:
 
 
 def _seconds(dates: pd.Series) -> NDArray[Any]:
+    # Times without a zone are taken for UTC: the report says so.
     utc = pd.to_datetime(dates, utc=True)
     return ((utc - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)).to_numpy(np.float64)

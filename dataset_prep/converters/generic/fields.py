@@ -1,4 +1,4 @@
-"""Fields of users or items of the converter ``generic``: types, names, and remarks on the columns."""
+"""Fields of users or items of the converter ``generic``, with remarks on the columns."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from recbole_sibrar.errors import DataError
 from recbole_sibrar.names import Side
 
 from ...pipeline.preparation import RESERVED
-from ...pipeline.raw import RawField, Values, others_left_out
+from ...pipeline.raw import RawField, Values, names_of, others_left_out
 from ...readers.entity_file import EntityFile
 from ...readers.missing_words import MISSING_NUMBERS
 from ...readers.raw_tables import Table
 from .column_choices import SKIP, Choice, Group, resolve
 from .column_groups import group_values, numbered_columns, proposal
-from .column_names import is_id_name, plain, usual_columns
+from .column_names import alike, is_id_name, usual_id_columns
 from .column_types import Verdict, column_type, is_list_type, typed_values
 from .interactions import Interactions, missing_numbers
 from .text_kinds import unnamed_list_separator
@@ -65,10 +65,13 @@ class _Source:
         self, kind: str, columns: Sequence[str], notes: list[str]
     ) -> Callable[[pd.Index], Values]:
         def read_values(wanted: pd.Index) -> Values:
+            # The lines of the file count even where none of them is wanted.
             self.file.add(self.ids)
             self.file.close()
             n_others = int((~self.ids.isin(wanted)).sum())
             notes.extend(others_left_out(self.file.name, n_others, len(self.ids), "rows"))
+
+            # [n], -1 for an entity without a row
             rows = self.ids.get_indexer(wanted)
             if len(columns) > 1:
                 return group_values(self.table, columns, kind, rows, self.list_separator)
@@ -99,13 +102,15 @@ def read_fields(
         DataError: An option names an unknown column, or an id is missing or occurs twice.
     """
     found = TableFields()
-    key = _key(
-        side, table, interactions.columns[side], getattr(options, f"{side}s_id_column"), found
-    )
+    given = getattr(options, f"{side}s_id_column")
+    key = _key(side, table, interactions.columns[side], given, found)
+
+    # A table without a header loses its first row, whose id then stands as a name.
     if table.first_row > 1 and key in interactions.inter[f"{side}_id"].cat.categories:
         raise DataError(
-            f"{table.path}, line 1: the column of ids is named {key!r}, which is an id of the interactions: if "
-            f"the file begins with data, write --{side}s_no_header, or name its columns with --{side}s_header"
+            f"{table.path}, line 1: the column of ids is named {key!r}, which is an id of the "
+            f"interactions: if the file begins with data, write --{side}s_no_header, or name its "
+            f"columns with --{side}s_header"
         )
     ids = pd.Index(table.categories(key).astype(object))
     if ids.has_duplicates:
@@ -118,12 +123,15 @@ def read_fields(
     source = _Source(side, table, key, ids, file, options.list_separator)
     groups = resolve(choices, names, str(table.path))
     table.check(encoded, "--encode")
+
+    told = set(encoded)
     for group in groups:
         _choose(source, group, found)
-    chosen = {name for group in groups for name in group.columns}
+        told.update(group.columns)
     for name in encoded:
         found.texts.append(source.field(field_name(side, name), _text_type(table, name), [name]))
-    _infer(source, [name for name in names if name not in chosen and name not in encoded], found)
+
+    _infer(source, [name for name in names if name not in told], found)
     if not found.fields and not found.texts:
         found.warnings.append(f"{side}s: no column of {table.path.name} is used.")
     return found
@@ -131,14 +139,17 @@ def read_fields(
 
 def without_common_names(found: Mapping[Side, TableFields]) -> None:
     """Put the side in front of names common to fields of users and of items."""
-    names = {side: {field.name for field in fields.fields} for side, fields in found.items()}
-    common = names["user"] & names["item"]
+    # RecBole knows a field by its name alone, whatever its side.
+    users = names_of(found["user"].fields)
+    items = names_of(found["item"].fields)
+    common = set(users) & set(items)
     for side, fields in found.items():
         for position, one in enumerate(fields.fields):
             if one.name in common:
                 fields.fields[position] = replace(one, name=f"{side}_{one.name}")
                 fields.notes.append(
-                    f"{side}s: the field {one.name} is called {side}_{one.name}: both sides have one."
+                    f"{side}s: the field {one.name} is called {side}_{one.name}: both sides have "
+                    "one."
                 )
 
 
@@ -157,17 +168,12 @@ def _key(side: str, table: Table, key: str | None, given: str | None, found: Tab
         return given
 
     same: list[str] = []
-    # a number is the place of a column, which differs from table to table
+    # A number is the place of a column, which differs from table to table.
     if key is not None and not key.isdecimal():
-        same = (
-            [key]
-            if key in table.names
-            else [name for name in table.names if plain(name) == plain(key)]
-        )
-    usual = [
-        *usual_columns(side, table.names),
-        *(name for name in table.names if plain(name) == "id"),
-    ]
+        same = [key] if key in table.names else alike(table.names, key)
+    usual = usual_id_columns(side, table.names)
+
+    # pandas writes its index without a name: the first column with a name goes before it.
     named = [name for name in table.names if name] or [table.names[0]]
     chosen = [*same, *usual, *named][0]
     if not same:
@@ -181,7 +187,8 @@ def _text_reader(table: Table, name: str) -> Callable[[], Iterable[str]]:
     def read_texts() -> Iterable[str]:
         try:
             texts: list[str] = table.texts(name).drop_null().to_pylist()
-        except DataError:  # lists and structures
+        except DataError:
+            # Lists and structures hold no ids.
             return []
         return texts
 
@@ -201,7 +208,8 @@ def _choose(source: _Source, group: Group, found: TableFields) -> None:
     if group.is_one_field:
         found.fields.append(source.field(choice.name, choice.type, group.columns))
         found.inferred.append(
-            f"{source.side}s: the field {choice.name} is {choice.type} of {len(group.columns)} columns (as told)."
+            f"{source.side}s: the field {choice.name} is {choice.type} of {len(group.columns)} "
+            "columns (as told)."
         )
         return
 
@@ -239,8 +247,9 @@ def _infer(source: _Source, names: Sequence[str], found: TableFields) -> None:
 
     for columns in numbered_columns(types):
         found.warnings.append(
-            f"{side}s: the {len(columns)} columns {columns[0]} ... {columns[-1]} are fields of one number each; "
-            f"--columns '{proposal(side, table, source.key, columns)}' makes them one."
+            f"{side}s: the {len(columns)} columns {columns[0]} ... {columns[-1]} are fields of "
+            f"one number each; --columns '{proposal(side, table, source.key, columns)}' makes "
+            "them one."
         )
 
 
@@ -250,14 +259,18 @@ def _left_out(source: _Source, name: str, verdict: Verdict) -> str:
     file = source.table.path
     table = f"--input {file} --id_column '{source.key}'"
     hints = {
-        "texts": f"--encode '{side}:{name}=MODEL' makes vectors of texts, as recbole-sibrar encode-text does",
+        "texts": (
+            f"--encode '{side}:{name}=MODEL' makes vectors of texts, as recbole-sibrar "
+            "encode-text does"
+        ),
         "image paths": (
-            f"recbole-sibrar encode-image {table} --path_column '{name}' --model resnet50 --output {side}_images.npz "
-            f"makes vectors of them, for --{side}_feature image={side}_images.npz"
+            f"recbole-sibrar encode-image {table} --path_column '{name}' --model resnet50 "
+            f"--output {side}_images.npz makes vectors of them, for --{side}_feature "
+            f"image={side}_images.npz"
         ),
         "image addresses": (
-            f"download the images into a folder, each named by its id; recbole-sibrar encode-image makes vectors of "
-            f"them, for --{side}_feature"
+            "download the images into a folder, each named by its id; recbole-sibrar "
+            f"encode-image makes vectors of them, for --{side}_feature"
         ),
         "amounts": "written as plain numbers, they are a number",
         "shortened lists": "NumPy has left out numbers when it printed them; write them in full",
@@ -285,24 +298,24 @@ def _remark(source: _Source, name: str, verdict: Verdict, found: TableFields) ->
         parsed = table.parse_numbers(name)
         example = table.data[name][int(np.argmax(parsed.is_text))].as_py()
         found.warnings.append(
-            f"{side}s: most cells of column {name} are numbers, but not {example!r}, so that each number is a "
-            f"category; --columns '{side}:{name}=token' if they are codes, --missing '{example}' if such cells are "
-            "missing."
+            f"{side}s: most cells of column {name} are numbers, but not {example!r}, so that each "
+            f"number is a category; --columns '{side}:{name}=token' if they are codes, --missing "
+            f"'{example}' if such cells are missing."
         )
+
     texts = table.texts(name).drop_null()
     separator = unnamed_list_separator(texts)
     if separator:
+        example = next(text for text in texts.to_pylist() if separator in text)
         found.warnings.append(
-            f"{side}s: cells of column {name} such as {_first_with(texts.to_pylist(), separator)!r} look like lists; "
+            f"{side}s: cells of column {name} such as {example!r} look like lists; "
             f"--list_separator '{separator}' takes them for lists."
         )
+
+    # In a column of categories a word such as "unknown" may be one of them.
     words = [text for text in texts.unique().to_pylist() if text.strip().lower() in MISSING_NUMBERS]
     if words:
         found.notes.append(
-            f"{side}s: column {name} has cells {', '.join(map(repr, words))}, which count as values; "
-            f"--missing {','.join(words)} makes them missing."
+            f"{side}s: column {name} has cells {', '.join(map(repr, words))}, which count as "
+            f"values; --missing {','.join(words)} makes them missing."
         )
-
-
-def _first_with(texts: Sequence[str], separator: str) -> str:
-    return next(text for text in texts if separator in text)

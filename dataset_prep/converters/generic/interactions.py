@@ -12,13 +12,15 @@ import pandas as pd
 from recbole_sibrar.errors import DataError
 from recbole_sibrar.names import SIDES
 
+from ...lists import numbered
 from ...readers.missing_words import MISSING_NUMBERS
 from ...readers.raw_tables import Table
 from .column_names import USUAL_NAMES, usual_columns
 from .column_types import column_type
 from .dates import looks_like_times, to_seconds
 
-_LOOKED_AT = 5_000  # rows that decide what a column that is not used looks like
+# Rows that decide on the kind of an unused column: a look at all of them would take minutes.
+_LOOKED_AT = 5_000
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,10 @@ def read_interactions(table: Table, options: argparse.Namespace) -> Interactions
     notes: list[str] = []
     inter: dict[str, Any] = {}
     for side in SIDES:
-        inter[f"{side}_id"] = table.categories(
-            str(columns[side]), required=not options.drop_without_id
-        )
-        warnings += _missing_ids(table, str(columns[side]), side, inter[f"{side}_id"])
+        column = str(columns[side])
+        ids = table.categories(column, required=not options.drop_without_id)
+        inter[f"{side}_id"] = ids
+        warnings += _missing_ids(table, column, side, ids)
 
     if columns["rating"] is not None:
         inter["rating"] = table.numbers(columns["rating"])
@@ -65,11 +67,10 @@ def read_interactions(table: Table, options: argparse.Namespace) -> Interactions
         notes.append(f"Timestamps are read from column {columns['timestamp']} as {unit}.")
 
     notes += _not_used(table, columns)
-    frame = (
-        _with_ids(pd.DataFrame(inter), table, notes)
-        if options.drop_without_id
-        else pd.DataFrame(inter)
-    )
+    # Rows without an id have the code -1 until here.
+    frame = pd.DataFrame(inter)
+    if options.drop_without_id:
+        frame = _with_ids(frame, table, notes)
     return Interactions(frame, columns, notes, warnings)
 
 
@@ -81,7 +82,11 @@ def missing_numbers(table: Table, place: str, column: str) -> list[str]:
         place: Name of the table in the sentence.
         column: The column.
     """
-    words = table.parse_numbers(column).missing_words if not _is_typed(table, column) else {}
+    # Columns of Parquet and JSON with types of their own hold no words.
+    if str(table.data[column].type) != "string":
+        return []
+
+    words = table.parse_numbers(column).missing_words
     if not words:
         return []
     shown = ", ".join(f"{word!r} {count:,}" for word, count in words.items())
@@ -90,18 +95,16 @@ def missing_numbers(table: Table, place: str, column: str) -> list[str]:
     ]
 
 
-def _is_typed(table: Table, column: str) -> bool:
-    return str(table.data[column].type) != "string"
-
-
 def _choose(
     table: Table, options: argparse.Namespace, warnings: list[str]
 ) -> dict[str, str | None]:
-    """Choose the column of each role: that of its option, or the first suitable one with a usual name."""
+    """Choose the column of each role: that of its option, or the first suitable one."""
     columns: dict[str, str | None] = {}
 
     for role in USUAL_NAMES:
         given = getattr(options, f"{role}_column")
+
+        # Column -> its role: a usual name is looked for among the other columns.
         taken = {column: other for other, column in columns.items() if column}
         if given == "none":
             columns[role] = None
@@ -109,13 +112,14 @@ def _choose(
             table.check([given], f"--{role}_column")
             if given in taken and role in SIDES:
                 raise DataError(
-                    f"--{role}_column: found '{given}', which is the column with the {taken[given]} already"
+                    f"--{role}_column: found '{given}', which is the column with the "
+                    f"{taken[given]} already"
                 )
             columns[role] = given
         else:
-            columns[role] = _usual(
-                table, role, [name for name in table.names if name not in taken], warnings
-            )
+            free = [name for name in table.names if name not in taken]
+            columns[role] = _usual(table, role, free, warnings)
+
         if role in SIDES and columns[role] is None:
             raise DataError(_no_column(table, role))
 
@@ -124,12 +128,13 @@ def _choose(
 
 def _usual(table: Table, role: str, names: list[str], warnings: list[str]) -> str | None:
     for name in usual_columns(role, names):
+        # Ids can have any form; ratings and times are numbers or dates.
         if role in SIDES or _can_hold(table, role, name):
             return name
         form = "; --timestamp_format names the form of its dates" if role == "timestamp" else ""
         warnings.append(
-            f"{table.path.name}: column {name} is named like a {role}, but most of its cells are none, and it is not "
-            f"used; --{role}_column {name} uses it all the same{form}."
+            f"{table.path.name}: column {name} is named like a {role}, but most of its cells are "
+            f"none, and it is not used; --{role}_column {name} uses it all the same{form}."
         )
     return None
 
@@ -143,13 +148,17 @@ def _can_hold(table: Table, role: str, name: str) -> bool:
         parsed = head.parse_numbers(name)
     except DataError:
         return False
+
+    # A few wrong cells are refused later, with their lines; a column of words is another one.
     return int(parsed.is_text.sum()) * 2 <= len(parsed.is_text)
 
 
 def _no_column(table: Table, role: str) -> str:
     names = ", ".join(table.names)
     message = f"--{role}_column: name the column of {table.path} with the {role}: {names}"
-    if table.names == [str(number) for number in range(1, len(table.names) + 1)]:
+
+    # Columns of a file without a header are numbered; a number as a name is data taken for one.
+    if table.names == numbered(len(table.names), start=1):
         message += (
             f"; they are numbered, as in --{role}_column 1, or name them with --interactions_header"
         )
@@ -158,19 +167,23 @@ def _no_column(table: Table, role: str) -> str:
             "; if these are data, write --no_header, or name the columns with --interactions_header"
         )
     elif len(table.names) == 1:
-        message += "; if these are several columns, write what separates them with --interactions_separator"
+        message += (
+            "; if these are several columns, write what separates them with "
+            "--interactions_separator"
+        )
     return message
 
 
 def _missing_ids(table: Table, column: str, side: str, ids: pd.Categorical) -> list[str]:
-    """Warn about ids such as ``NULL``."""
+    """Warn about ids such as ``NULL``: all guests of a shop would be one user."""
     warnings = []
     for code, name in enumerate(ids.categories):
         if name.strip().lower() in MISSING_NUMBERS:
             n = int((ids.codes == code).sum())
             warnings.append(
-                f"{table.path.name}: column {column}: {n:,} rows have the {side} {name!r}, which looks like a missing "
-                f"value and counts as one {side}; --missing {name} --drop_without_id leaves these rows out."
+                f"{table.path.name}: column {column}: {n:,} rows have the {side} {name!r}, which "
+                f"looks like a missing value and counts as one {side}; --missing {name} "
+                "--drop_without_id leaves these rows out."
             )
     return warnings
 
@@ -181,9 +194,11 @@ def _with_ids(inter: pd.DataFrame, table: Table, notes: list[str]) -> pd.DataFra
     n_without = int((~has_both).sum())
     if n_without:
         notes.append(
-            f"{table.path.name}: {n_without:,} of {len(inter):,} rows without a user or an item were left out "
-            "(--drop_without_id)."
+            f"{table.path.name}: {n_without:,} of {len(inter):,} rows without a user or an item "
+            "were left out (--drop_without_id)."
         )
+
+    # The rows are counted from 0 again: filters take them by position.
     return inter[has_both.to_numpy()].reset_index(drop=True)
 
 

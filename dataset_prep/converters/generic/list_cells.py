@@ -1,4 +1,8 @@
-"""Lists in brackets in a cell of text: ``[27, 9]``, ``['a', 'b']``, ``["a", "b"]``, ``[0.1 0.2]``, ``[rock, pop]``."""
+"""Lists in brackets in a cell of text.
+
+They are written by Python (``['a', 'b']``), JSON (``["a", "b"]``), NumPy (``[0.1 0.2]``) or Java
+(``[rock, pop]``).
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...lists import parts_of
+
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _ONLY_NUMBERS = re.compile(r"[-+.\deE,;\s]*")
+_WORDS = {"None": None, "nan": None, "null": None, "True": True, "False": False}
 _MISSING = frozenset(("", "None", "null", "nan", "NaN", "NULL"))
 
 SHORT_LIST = 4
@@ -46,15 +53,16 @@ def parse_list(cell: str) -> CellList | None:
     if _ONLY_NUMBERS.fullmatch(inner):
         elements = re.sub(r"[,;]", " ", inner).split()
         return CellList(elements, True) if all(map(_NUMBER.fullmatch, elements)) else None
-    return (
-        _json_list(text) or _printed_list(inner) or (_bare_list(inner) if text[0] == "[" else None)
-    )
+
+    # The most exact form first: Python's holds most of JSON's, and almost all is a bare list.
+    found = _json_list(text) or _printed_list(inner)
+    if found is None and text[0] == "[":
+        found = _bare_list(inner)
+    return found
 
 
 def kind_of_lists(lists: Sequence[CellList]) -> tuple[str | None, str]:
     """Infer the type of a column of lists, with the reason.
-
-    Vectors are of one length, and have decimals or the same number twice. Labels have neither.
 
     Args:
         lists: The lists of all cells, without missing ones.
@@ -67,25 +75,26 @@ def kind_of_lists(lists: Sequence[CellList]) -> tuple[str | None, str]:
         return "token_seq", "lists of labels in brackets"
 
     sizes = {len(cell.elements) for cell in filled}
-    decimal = any(
-        not element.lstrip("+-").isdigit() for cell in filled for element in cell.elements
-    )
-    if len(sizes) > 1:
-        if decimal:
-            return (
-                None,
-                f"its lists of decimal numbers are of different lengths, {min(sizes)} to {max(sizes)}",
-            )
-        return "token_seq", "lists of whole numbers in brackets, taken for labels"
+    decimal = any(_has_decimals(cell) for cell in filled)
+    if decimal and len(sizes) > 1:
+        lengths = f"{min(sizes)} to {max(sizes)}"
+        return None, f"its lists of decimal numbers are of different lengths, {lengths}"
 
-    size = sizes.pop()
-    repeated = size >= SHORT_LIST and any(len(set(cell.elements)) < size for cell in filled)
-    if decimal or repeated:
-        return "float_seq", f"vectors of {size} numbers in brackets"
+    # Vectors are of one length, and have decimals or the same number twice. Labels have neither.
+    if len(sizes) == 1:
+        size = sizes.pop()
+        repeated = size >= SHORT_LIST and any(len(set(cell.elements)) < size for cell in filled)
+        if decimal or repeated:
+            return "float_seq", f"vectors of {size} numbers in brackets"
     return "token_seq", "lists of whole numbers in brackets, taken for labels"
 
 
+def _has_decimals(cell: CellList) -> bool:
+    return any(not element.lstrip("+-").isdigit() for element in cell.elements)
+
+
 def _json_list(text: str) -> CellList | None:
+    # Numbers stay as they are written: 007 and 1.10 are labels too.
     try:
         values = json.loads(text, parse_int=_Numeral, parse_float=_Numeral)
     except (ValueError, RecursionError):
@@ -100,37 +109,41 @@ class _Numeral(str):
 
 
 def _from_values(values: list[Any]) -> CellList | None:
-    if any(isinstance(value, dict | list) for value in values):
-        return None
-    present = [value for value in values if value is not None and value == value]
-    elements = [str(value).lower() if isinstance(value, bool) else str(value) for value in present]
-    return CellList(
-        [element for element in elements if element.strip()],
-        all(isinstance(value, _Numeral) for value in present),
-    )
+    elements: list[str] = []
+    is_numeric = True
+    for value in values:
+        if isinstance(value, dict | list):
+            return None
+
+        # NaN alone differs from itself.
+        if value is None or value != value:
+            continue
+        is_numeric &= isinstance(value, _Numeral)
+        element = str(value).lower() if isinstance(value, bool) else str(value)
+        if element.strip():
+            elements.append(element)
+    return CellList(elements, is_numeric)
 
 
 def _printed_list(inner: str) -> CellList | None:
-    """Parse a list printed by Python or NumPy; NumPy prints no commas."""
+    """Parse a list printed by Python or NumPy."""
     values: list[Any] = []
     sign = ""
 
+    # NumPy prints no commas and breaks lines: the list is no expression of Python.
+    lines = io.StringIO(inner.replace("\n", " "))
     try:
-        for token in tokenize.generate_tokens(io.StringIO(inner.replace("\n", " ")).readline):
+        for token in tokenize.generate_tokens(lines.readline):
             if token.type == tokenize.STRING:
                 values.append(ast.literal_eval(token.string))
             elif token.type == tokenize.NUMBER:
                 values.append(_Numeral(sign + token.string))
-            elif token.type == tokenize.NAME and token.string in {
-                "None",
-                "nan",
-                "True",
-                "False",
-                "null",
-            }:
-                values.append({"True": True, "False": False}.get(token.string))
+            elif token.type == tokenize.NAME and token.string in _WORDS:
+                values.append(_WORDS[token.string])
             elif not (token.string.strip() == "" or token.string in {",", "-", "+"}):
                 return None
+
+            # The tokenizer divides a negative number into its sign and the number.
             sign = token.string if token.string in {"-", "+"} else ""
     except (tokenize.TokenError, SyntaxError, ValueError):
         return None
@@ -143,11 +156,12 @@ def _printed_list(inner: str) -> CellList | None:
 
 def _bare_list(inner: str) -> CellList | None:
     """Parse a list printed by Java or a shell, without quotation marks."""
-    elements = [element.strip() for element in inner.split(",")]
-    if (
-        set(inner) & set('[]{}"')
-        or "..." in inner
-        or any("'" in element[:2] + element[-1:] for element in elements)
-    ):
+    # Brackets and quotation marks: another form, damaged. Dots: NumPy has left out elements.
+    if set(inner) & set('[]{}"') or "..." in inner:
+        return None
+
+    # An apostrophe inside a word is none at its ends.
+    elements = parts_of(inner)
+    if any("'" in element[:2] + element[-1:] for element in elements):
         return None
     return CellList([element for element in elements if element not in _MISSING], False)

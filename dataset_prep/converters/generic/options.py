@@ -31,7 +31,10 @@ def add_table_options(parser: argparse._ArgumentGroup) -> None:
         shown = f"column with the {role} (default: {usual}, if there is one{unused})"
         add(f"--{role}_column", metavar="COLUMN", help=shown)
     for side in SIDES:
-        shown = f"column of the ids in the table of {side}s (default: the name in the interactions, or a usual name)"
+        shown = (
+            f"column of the ids in the table of {side}s (default: the name in the interactions, or "
+            "a usual name)"
+        )
         add(f"--{side}s_id_column", metavar="COLUMN", help=shown)
 
     add(
@@ -42,17 +45,18 @@ def add_table_options(parser: argparse._ArgumentGroup) -> None:
     add(
         "--drop_without_id",
         action="store_true",
-        help="leave out interactions without a user or an item, such as orders of guests, and not refuse them",
+        help="leave out interactions without a user or an item, such as orders of guests, and not "
+        "refuse them",
     )
     add(
         "--columns",
         metavar="SIDE:COLUMN=TYPE",
         nargs="+",
         default=[],
-        help="type of columns of users or items, as user:age=float or item:tags=token_seq, or item:url=skip to leave "
-        "one out; a pattern stands for several columns, and a name behind the type makes one field of them: "
-        "'item:img_*=float_seq image'; without it, the type is inferred and reported; "
-        f"types: {', '.join(FIELD_TYPES)}",
+        help="type of columns of users or items, as user:age=float or item:tags=token_seq, or "
+        "item:url=skip to leave one out; a pattern stands for several columns, and a name behind "
+        "the type makes one field of them: 'item:img_*=float_seq image'; without it, the type is "
+        f"inferred and reported; types: {', '.join(FIELD_TYPES)}",
     )
     add(
         "--list_separator",
@@ -65,6 +69,8 @@ def add_format_options(parser: argparse._ArgumentGroup) -> None:
     """Add the options for the format of all tables and of each."""
     add = parser.add_argument
     endings = ", ".join(f"{value!r} for {ending}" for ending, value in SEPARATORS.items())
+
+    # %% in a help text is a single %: argparse formats it.
     add(
         "--separator",
         metavar="TEXT",
@@ -78,12 +84,14 @@ def add_format_options(parser: argparse._ArgumentGroup) -> None:
     add(
         "--quote",
         metavar="MARK",
-        help='quotation mark of cells with separators in them, or none (default: " with separators of one character)',
+        help="quotation mark of cells with separators in them, or none "
+        '(default: " with separators of one character)',
     )
     add(
         "--no_header",
         action="store_true",
-        help="text files begin with data, not with names of columns; columns are named 1, 2, 3, ...",
+        help="text files begin with data, not with names of columns; columns are named 1, 2, 3, "
+        "...",
     )
     add(
         "--decimal",
@@ -95,8 +103,8 @@ def add_format_options(parser: argparse._ArgumentGroup) -> None:
         "--missing",
         metavar="A,B",
         default="",
-        help="cells with a missing value in every column, separated by commas, such as NULL,NA; in columns of numbers "
-        "such words are missing anyway",
+        help="cells with a missing value in every column, separated by commas, such as NULL,NA; "
+        "in columns of numbers such words are missing anyway",
     )
 
     for table in TABLES:

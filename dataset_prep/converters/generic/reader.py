@@ -10,7 +10,7 @@ from recbole_sibrar.errors import DataError
 from recbole_sibrar.names import SIDES, Side
 
 from ...further_tables.option import field_names
-from ...pipeline.encode_option import Encoding, parse_encodings
+from ...pipeline.encode_option import Encoding, of_side, parse_encodings
 from ...pipeline.raw import RawData
 from ...readers.endings import JSON_ENDINGS, ending_of
 from ...readers.missing_words import MISSING_NUMBERS
@@ -33,6 +33,7 @@ def read(input_path: Path, options: argparse.Namespace) -> RawData:
     Raises:
         DataError: A file or column is missing, or a cell has a wrong value.
     """
+    # All options are checked before the first table is read.
     check_options(options)
     choices = parse_choices(options.columns)
     encodings = parse_encodings(getattr(options, "encode", []))
@@ -41,10 +42,10 @@ def read(input_path: Path, options: argparse.Namespace) -> RawData:
 
     table, notes = _read_table(input_path / options.interactions, "interactions", options)
     interactions = read_interactions(table, options)
-    found = {
-        side: _read_side(side, input_path, interactions, choices[side], encodings, options, notes)
-        for side in SIDES
-    }
+    found: dict[Side, TableFields] = {}
+    for side in SIDES:
+        own = of_side(encodings, side)
+        found[side] = _read_side(side, input_path, interactions, choices[side], own, options, notes)
     without_common_names(found)
 
     users = found["user"]
@@ -70,19 +71,21 @@ def _read_side(
     options: argparse.Namespace,
     notes: list[str],
 ) -> TableFields:
-    """Read the table of one side, if there is one; sentences on its format are added to ``notes``."""
+    """Read the table of one side, if there is one; ``notes`` receives sentences on its format."""
     file = getattr(options, f"{side}s")
     if not file:
         return TableFields()
 
     table, more = _read_table(input_path / file, f"{side}s", options)
     notes += more
-    named = [
-        column for encoding in encodings if encoding.side == side for column in encoding.columns
-    ]
-    encoded = [
-        column for column in named if field_name(side, column) not in field_names(options, side)
-    ]
+
+    # Columns of further tables are encoded as well, and are unknown here.
+    of_further_tables = field_names(options, side)
+    encoded: list[str] = []
+    for encoding in encodings:
+        for column in encoding.columns:
+            if field_name(side, column) not in of_further_tables:
+                encoded.append(column)
     return read_fields(side, table, interactions, choices, encoded, options)
 
 
@@ -108,11 +111,13 @@ def _read_table(path: Path, table: str, options: argparse.Namespace) -> tuple[Ta
     notes: list[str] = []
     if ending == ".parquet":
         data = read_parquet(path)
+    # With a separator a file is a text table, whatever its ending.
     elif ending in JSON_ENDINGS and written.separator is None:
         data = read_records_table(path)
     else:
         data, notes = read_text_table(path, table, written)
 
+    # Tables treat words for missing values alike, whatever their format.
     data = replace(
         data, missing=written.missing, missing_numbers=MISSING_NUMBERS, decimal=written.decimal
     )
@@ -126,10 +131,12 @@ def _check_table(side: str, choices: list[Choice], options: argparse.Namespace) 
 
     if choices:
         raise DataError(
-            f"--columns: found a type for {side}s, but there is no table of them; name it with --{side}s"
+            f"--columns: found a type for {side}s, but there is no table of them; name it with "
+            f"--{side}s"
         )
     id_column = getattr(options, f"{side}s_id_column")
     if id_column:
         raise DataError(
-            f"--{side}s_id_column: found '{id_column}', but there is no table of {side}s; name it with --{side}s"
+            f"--{side}s_id_column: found '{id_column}', but there is no table of {side}s; name it "
+            f"with --{side}s"
         )

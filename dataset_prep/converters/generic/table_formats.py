@@ -1,4 +1,4 @@
-"""Format of each table of the converter ``generic``: separator, encoding, quotation mark, header."""
+"""Format of each table of the converter ``generic``: separator, encoding, quotes, header."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from recbole_sibrar.errors import DataError
 
+from ...lists import first_repeated, parts_of
 from .options import TABLES
 
 
@@ -21,7 +22,10 @@ class TableFormat:
     quote: str | None
     """Quotation mark of cells with separators in them; None if there is none."""
     names: tuple[str, ...] | None
-    """Names of the columns of a table without a header; None if it has one, or if columns are numbered."""
+    """Names of the columns of a table without a header.
+
+    None if it has one, or if the columns are numbered.
+    """
     header: bool
     """True if the first line names the columns."""
     missing: frozenset[str]
@@ -59,15 +63,19 @@ def format_of(table: str, options: argparse.Namespace) -> TableFormat:
     if options.decimal not in (".", ","):
         raise DataError(f"--decimal: found {options.decimal!r}, allowed is . or ,")
 
+    mark = '"' if quote is None else quote
     names = getattr(options, f"{table}_header")
     is_headless = options.no_header or getattr(options, f"{table}_no_header")
+
+    # Empty cells are missing anyway.
+    missing = frozenset(options.missing.split(",")) - {""}
     return TableFormat(
         separator=separator,
         encoding=_encoding(table, options),
-        quote='"' if quote is None else None if quote == "none" else quote,
+        quote=None if mark == "none" else mark,
         names=None if names is None else _header_names(table, names),
         header=not is_headless,
-        missing=frozenset(word for word in options.missing.split(",") if word),
+        missing=missing,
         decimal=options.decimal,
     )
 
@@ -89,11 +97,12 @@ def _separator(table: str, options: argparse.Namespace) -> str | None:
     if given is None:
         return None
 
+    # A shell passes \t as two characters; Arrow takes separators of ASCII only.
     separator = given.replace("\\t", "\t")
     if not separator or set(separator) & set('"\r\n') or not separator.isascii():
         raise DataError(
-            f"{_key(table, 'separator', options)}: found {separator!r}, allowed are ASCII characters but quotes "
-            "and line breaks"
+            f"{_key(table, 'separator', options)}: found {separator!r}, allowed are ASCII "
+            "characters but quotes and line breaks"
         )
     return separator
 
@@ -105,7 +114,8 @@ def _quote(table: str, options: argparse.Namespace) -> str | None:
 
     if len(quote) != 1 or not quote.isascii() or quote in "\r\n":
         raise DataError(
-            f"{_key(table, 'quote', options)}: found {quote!r}, allowed is one ASCII character, or none"
+            f"{_key(table, 'quote', options)}: found {quote!r}, allowed is one ASCII character, "
+            "or none"
         )
     return quote
 
@@ -115,6 +125,7 @@ def _encoding(table: str, options: argparse.Namespace) -> str:
     if name is None:
         return "utf-8"
 
+    # Some codecs, such as base64, are none of texts.
     try:
         "id".encode(name).decode(name)
     except (LookupError, UnicodeError, ValueError):
@@ -124,8 +135,8 @@ def _encoding(table: str, options: argparse.Namespace) -> str:
 
 
 def _header_names(table: str, text: str) -> tuple[str, ...]:
-    names = [name.strip() for name in text.split(",")]
-    if "" in names or len(set(names)) < len(names):
+    names = parts_of(text)
+    if "" in names or first_repeated(names) is not None:
         raise DataError(
             f"--{table}_header: found '{text}', allowed are different names, separated by commas"
         )

@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 UNIQUE_SHARE = 0.95
 """A column with a higher share of different cells holds no categories."""
 
-_TEXT_WORDS = 5  # cells of so many words on average are texts, unless hardly any differ
+# Cells of so many words on average are texts, unless hardly any differ.
+_TEXT_WORDS = 5
 _TEXT_SHARE = 0.3
 _PROSE_WORDS = 3
 _SAMPLE = 5_000
@@ -33,14 +34,16 @@ def text_kind(name: str, texts: pa.ChunkedArray) -> str:
         texts: Its cells, without missing ones; one at least.
 
     Returns:
-        ``image addresses``, ``image paths``, ``addresses``, ``email addresses``, ``amounts``, ``shortened lists``,
-        ``texts`` (no value is shared by several, or long ones), or ``categories``.
+        ``image addresses``, ``image paths``, ``addresses``, ``email addresses``, ``amounts``,
+        ``shortened lists``, ``texts`` (no value is shared by several, or long ones), or
+        ``categories``.
     """
     sample = texts.slice(0, _SAMPLE).to_pylist()
 
     def all_match(pattern: re.Pattern[str]) -> bool:
         return all(pattern.fullmatch(text.strip()) for text in sample)
 
+    # Addresses before paths: the address of an image ends like its path.
     if all_match(_ADDRESS):
         is_image = bool(_IMAGE_NAME.search(name)) or all_match(_IMAGE)
         return "image addresses" if is_image else "addresses"
@@ -56,7 +59,7 @@ def text_kind(name: str, texts: pa.ChunkedArray) -> str:
 
 
 def is_text(texts: pa.ChunkedArray) -> bool:
-    """Recognise texts: hardly any two cells are alike, or cells are long and many of them differ."""
+    """Recognise texts: hardly any two cells are alike, or they are long and many differ."""
     n = len(texts)
     if n < 2:
         return False
@@ -79,15 +82,18 @@ def unnamed_list_separator(texts: pa.ChunkedArray) -> str:
     """Find ``,`` or ``;`` between recurring labels; empty if neither separates such labels."""
     cells = texts.slice(0, _SAMPLE).to_pylist()
     for separator in (",", ";"):
-        parts = [[part.strip() for part in cell.split(separator)] for cell in cells]
-        several = [row for row in parts if len(row) > 1]
-        labels = {label for row in several for label in row}
-        total = sum(map(len, several))
-        if (
-            len(several) >= 3
-            and len(labels) * 2 <= total
-            and all(len(label.split()) <= 3 for label in labels)
-        ):
+        parts: list[str] = []
+        n_lists = 0
+        for cell in cells:
+            if separator in cell:
+                n_lists += 1
+                parts += cell.split(separator)
+
+        # Labels are short and occur twice on average; parts of sentences are neither.
+        labels = {part.strip() for part in parts}
+        is_recurring = len(labels) * 2 <= len(parts)
+        is_short = all(len(label.split()) <= 3 for label in labels)
+        if n_lists >= 3 and is_recurring and is_short:
             return separator
     return ""
 

@@ -76,16 +76,19 @@ def _separator(path: Path, table: str) -> tuple[str, list[str]]:
     try:
         with pa.input_stream(str(path), compression="detect") as file:
             line = file.read(_LONGEST_HEADER).split(b"\n", 1)[0]
-    except (OSError, pa.ArrowException):  # the reading of the whole file reports it
+    except (OSError, pa.ArrowException):
+        # The reading of the whole file reports it.
         return usual, []
 
     found = [guess for guess in GUESSES if guess.encode() in line]
     if usual.encode() in line or not found:
         return usual, []
 
+    # Texts of a header can have commas: the most frequent sign separates.
     guess = max(found, key=lambda separator: line.count(separator.encode()))
     return guess, [
-        f"{path.name}: the columns are separated by {guess!r}; --{table}_separator decides otherwise."
+        f"{path.name}: the columns are separated by {guess!r}; --{table}_separator decides "
+        "otherwise."
     ]
 
 
@@ -108,17 +111,25 @@ def _check_no_header(data: Table) -> None:
     if len(data.data) < 2:
         return
 
-    first = {name: str(data.data[name][0].as_py()).strip() for name in data.names}
-    words = [name for name, cell in first.items() if _WORD.fullmatch(cell)]
-    repeated = [name for name in words if plain(first[name]) == plain(name)]
-
     below = replace(data, data=data.data.slice(1))
-    above_numbers = [name for name in words if _holds_numbers(below, name)]
+    above_numbers = []
+    repeated = []
+    for name in data.names:
+        word = str(data.data[name][0].as_py()).strip()
+        if not _WORD.fullmatch(word):
+            continue
+        if _holds_numbers(below, name):
+            above_numbers.append((name, word))
+        if plain(word) == plain(name):
+            repeated.append((name, word))
+
+    # A single repeated name may be a value by chance.
     found = above_numbers or (repeated if len(repeated) > 1 else [])
     if found:
+        name, word = found[0]
         raise DataError(
-            f"{data.path}, line 1: found {first[found[0]]!r} in column {found[0]}, which looks like a header; leave "
-            "out the option that says that there is none"
+            f"{data.path}, line 1: found {word!r} in column {name}, which looks "
+            "like a header; leave out the option that says that there is none"
         )
 
 
@@ -129,22 +140,22 @@ def _holds_numbers(data: Table, name: str) -> bool:
 
 def _has_marks(data: Table, quote: str) -> bool:
     """Find quotation marks or line breaks inside cells, as an open quotation mark leaves behind."""
+    # A letter behind \ would be a class of characters for the regular expression.
     escape = "" if quote.isalnum() else "\\"
     marks = f"[\n{escape}{quote}]"
-    return any(
-        pc.any(pc.match_substring_regex(column, marks)).as_py() for column in data.data.columns
-    )
+    columns = data.data.columns
+    return any(pc.any(pc.match_substring_regex(column, marks)).as_py() for column in columns)
 
 
 def _check_quotes(path: Path, separator: str, encoding: str, quote: str) -> None:
     """Refuse a quotation mark without its end, or with its end in the middle of a cell.
 
-    Arrow reads such files without a word, up to the next mark somewhere below.
-
     Raises:
         DataError: There is one; the message names its line.
     """
-    limit = csv.field_size_limit(2**31 - 1)  # a global of Python's module, restored below
+    # Arrow reads such files without a word, up to the next mark somewhere below. Python's reader is
+    # strict and slow, so that only suspicious files are read again. Its limit is a global.
+    limit = csv.field_size_limit(2**31 - 1)
 
     with pa.input_stream(str(path), compression="detect") as stream:
         lines = TextIOWrapper(stream, encoding=encoding, errors="replace", newline="")
@@ -155,8 +166,8 @@ def _check_quotes(path: Path, separator: str, encoding: str, quote: str) -> None
                 start = reader.line_num + 1
         except csv.Error:
             raise DataError(
-                f"{path}, line {start}: found a quotation mark {quote} that is not closed at the end of its cell; "
-                "allowed are cells without it, or inside a cell two for one"
+                f"{path}, line {start}: found a quotation mark {quote} that is not closed at the "
+                "end of its cell; allowed are cells without it, or inside a cell two for one"
             ) from None
         finally:
             csv.field_size_limit(limit)
@@ -168,6 +179,7 @@ def _hint(path: Path, table: str, written: TableFormat, separator: str) -> str:
     with path.open("rb") as file:
         start = file.read(4)
 
+    # A file told to be UTF-16 rightly begins with its mark: the fault is another.
     is_utf_16 = written.encoding.lower().startswith("utf-16")
     for signature, advice in SIGNATURES.items():
         is_known = is_utf_16 and signature == start[:2]

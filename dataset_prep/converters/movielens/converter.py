@@ -16,7 +16,7 @@ class MovieLens:
     name = "ml-1m"
     about = "MovieLens-1M: ratings.dat, users.dat, movies.dat"
     link = "https://files.grouplens.org/datasets/movielens/ml-1m.zip"
-    # as in the papers
+    # As in the papers.
     defaults: dict[str, object] = {
         "min_rating": 3.0,
         "k_core": 5,

@@ -21,7 +21,8 @@ _MOVIES = ("item_id", "title", "genres")
 
 _MOVIE_TYPES = {"title": "token_seq", "year": "float", "genres": "token_seq"}
 
-_TITLE = re.compile(r"(.*\S)\s*\((\d{4})\)")  # Toy Story (1995)
+# Toy Story (1995)
+_TITLE = re.compile(r"(.*\S)\s*\((\d{4})\)")
 _WORD = re.compile(r"\w[\w'&.-]*")
 
 
@@ -42,20 +43,22 @@ def read(input_path: Path, link: str) -> RawData:
 
     user_file = EntityFile("users.dat", is_table=True, read_ids=lambda: users.index)
     movie_file = EntityFile("movies.dat", is_table=True, read_ids=lambda: movies.index)
-    return RawData(
-        inter,
-        user_fields=[column_field(name, "token", users[name], user_file) for name in _USERS[1:]],
-        item_fields=[
-            column_field(name, kind, movies[name], movie_file)
-            for name, kind in _MOVIE_TYPES.items()
-        ],
-        notes=[f"{n_undated:,} titles in movies.dat do not end in a year."] if n_undated else [],
-    )
+
+    # Ages and occupations are codes of groups in this data set, hence tokens.
+    user_fields = [column_field(name, "token", users[name], user_file) for name in _USERS[1:]]
+    item_fields = []
+    for name, kind in _MOVIE_TYPES.items():
+        item_fields.append(column_field(name, kind, movies[name], movie_file))
+
+    notes = [f"{n_undated:,} titles in movies.dat do not end in a year."] if n_undated else []
+    return RawData(inter, user_fields, item_fields, notes=notes)
 
 
 def _table(path: Path, names: Sequence[str], link: str) -> Table:
     if not path.is_file():
         raise DataError(f"--input_path: there is no file {path}; unpack {link}")
+
+    # The titles have accents, and the files are older than UTF-8.
     return read_text(path, "::", names, encoding="latin-1")
 
 
@@ -76,15 +79,17 @@ def _parse_movies(movies: pd.DataFrame) -> int:
     Returns:
         Number of titles without a year.
     """
-    parts = [_TITLE.fullmatch(title or "") for title in movies["title"]]
-    titles = [
-        part[1] if part else title or "" for part, title in zip(parts, movies["title"], strict=True)
-    ]
+    words = []
+    years = []
+    for title in movies["title"]:
+        parts = _TITLE.fullmatch(title or "")
+        words.append(_WORD.findall(parts[1] if parts else title or ""))
+        years.append(float(parts[2]) if parts else float("nan"))
 
-    movies["year"] = [float(part[2]) if part else float("nan") for part in parts]
-    movies["title"] = [_WORD.findall(title) for title in titles]
+    movies["year"] = years
+    movies["title"] = words
     movies["genres"] = [genres.split("|") if genres else [] for genres in movies["genres"]]
-    return parts.count(None)
+    return int(movies["year"].isna().sum())
 
 
 def _by_id(table: Table) -> pd.DataFrame:
@@ -95,6 +100,6 @@ def _by_id(table: Table) -> pd.DataFrame:
     if twice.any():
         table.refuse(int(twice.argmax()), key, "each id once")
 
-    # to_numpy, as pandas 3 would make NaN of the missing texts
+    # to_numpy, as pandas 3 would make NaN of the missing texts.
     columns = {name: table.texts(name).to_numpy() for name in table.names[1:]}
     return pd.DataFrame({**columns, key: list(ids)}, dtype=object).set_index(key)

@@ -17,9 +17,12 @@ class Music4AllOnion:
     """Converter of Music4All-Onion."""
 
     name = "music4all-onion"
-    about = "Music4All-Onion: listening events or play counts, id_*.tsv features of tracks, users.tsv; .bz2 or unpacked"
+    about = (
+        "Music4All-Onion: listening events or play counts, id_*.tsv features of tracks, "
+        "users.tsv; .bz2 or unpacked"
+    )
     link = "https://zenodo.org/records/15394646"
-    # as in the papers
+    # As in the papers.
     defaults: dict[str, object] = {
         "k_core": 5,
         "min_interactions": 2,

@@ -33,7 +33,9 @@ MISSING = ("", "NaN", "nan", "NULL", "null", "None")
 def demographic_fields(
     path: Path, age_range: tuple[float, float], n_countries: int
 ) -> list[RawField]:
-    """Make the fields of ``users.tsv``: gender, age in years, country, and creation time in seconds since 1970.
+    """Make the fields of ``users.tsv``: gender, age in years, country, and creation time.
+
+    The creation time is in seconds since 1970.
 
     Args:
         path: The file.
@@ -56,8 +58,10 @@ def demographic_fields(
         )
 
     def country(ids: pd.Index, notes: list[str]) -> pd.Series:
+        # Frequencies among the users that are kept, not among all of the file.
         values = users.values("country", ids, notes)
-        # Sorted by name first, so that countries of one frequency have the same order on every machine.
+
+        # Sorted by name first: countries of one frequency have the same order on every machine.
         by_name = values.value_counts().sort_index()
         frequent = by_name.sort_values(ascending=False, kind="stable").index[: n_countries or None]
         return _kept(
@@ -70,8 +74,12 @@ def demographic_fields(
     def creation_time(ids: pd.Index, notes: list[str]) -> pd.Series:
         return users.values("creation_time", ids, notes).astype(float)
 
-    fields = [("gender", "token", gender), ("age", "float", age), ("country", "token", country)]
-    return [_field(users, *field) for field in [*fields, ("creation_time", "float", creation_time)]]
+    return [
+        _field(users, "gender", "token", gender),
+        _field(users, "age", "float", age),
+        _field(users, "country", "token", country),
+        _field(users, "creation_time", "float", creation_time),
+    ]
 
 
 def _field(
@@ -98,7 +106,10 @@ class _Users:
         self.file = EntityFile(path.name, is_table=True, read_ids=lambda: self._read_once().index)
 
     def values(self, name: str, ids: pd.Index, notes: list[str]) -> pd.Series:
-        """Look up a column for users in their order, None or NaN for a missing value, and note the number of others."""
+        """Look up a column for users in their order, and note the number of others.
+
+        A missing value is None or NaN.
+        """
         frame = self._read_once()
         self.file.add(frame.index)
         self.file.close()
@@ -107,6 +118,7 @@ class _Users:
         return frame[name].reindex(ids)
 
     def _read_once(self) -> pd.DataFrame:
+        # Each of the four fields asks for the file.
         if self._frame is None:
             self._frame = self._read()
         return self._frame
@@ -126,14 +138,22 @@ class _Users:
                     block, row, "user_id", names[row], "each user once, this is the second line"
                 )
             seen = seen.append(names)
-            seconds = rows["creation_time"].cast(pa.int64())
-            columns = {name: rows[name].to_pylist() for name in ("country", "gender")}
-            numbers = {"age": rows["age"].to_pandas(), "creation_time": seconds.to_pandas()}
-            frames.append(pd.DataFrame(columns, dtype=object).assign(**numbers).set_axis(names))
+            frames.append(_frame(rows).set_axis(names))
 
         if not frames:
             raise DataError(f"{self._path}: there are no lines below the header")
 
         frame = pd.concat(frames)
+
+        # Arrow knows words for missing numbers only.
         texts = frame[["country", "gender"]]
         return frame.assign(**texts.where(~texts.isin(MISSING), None))
+
+
+def _frame(rows: pa.Table) -> pd.DataFrame:
+    """Make a frame of a block, with texts as objects and times in seconds since 1970."""
+    texts = {"country": rows["country"].to_pylist(), "gender": rows["gender"].to_pylist()}
+    seconds = rows["creation_time"].cast(pa.int64())
+    return pd.DataFrame(texts, dtype=object).assign(
+        age=rows["age"].to_pandas(), creation_time=seconds.to_pandas()
+    )

@@ -1,4 +1,7 @@
-"""Listening events and play counts of Music4All-Onion, streamed into one row for each pair of a user and a track."""
+"""Listening events and play counts of Music4All-Onion, streamed.
+
+A row is a pair of a user and a track.
+"""
 
 from __future__ import annotations
 
@@ -42,14 +45,18 @@ def read_events(path: Path, year: int | None) -> Listens:
         year: The year (UTC) to keep; None for all.
 
     Returns:
-        ``user_id``, ``item_id``, ``count`` and the ``timestamp`` of the pair's earliest event in seconds since 1970;
-        the lines of the report; and all users and tracks with an event in any year.
+        ``user_id``, ``item_id``, ``count`` and the ``timestamp`` of the pair's earliest event in
+        seconds since 1970; the lines of the report; and all users and tracks with an event in any
+        year.
 
     Raises:
         DataError: The file has a wrong value, or no events in this year.
     """
     table = open_table(path, EVENTS)
-    users, tracks = Codes(), Codes()
+    users = Codes()
+    tracks = Codes()
+
+    # A pair keeps the number of its events and the earliest time.
     pairs = PairTable(
         {"count": np.add, "timestamp": np.minimum}, {"count": np.int64, "timestamp": np.float64}
     )
@@ -61,7 +68,9 @@ def read_events(path: Path, year: int | None) -> Listens:
 
     for block in read_rows(path):
         events = table.parse(block)
-        # Users and tracks of all years are numbered: the report counts them, and new ones are told from filtered ones.
+
+        # Users and tracks of all years are numbered: the report counts them, and new ones are told
+        # from filtered ones.
         user_codes = users.number_column(events["user_id"])
         track_codes = tracks.number_column(events["track_id"])
 
@@ -101,13 +110,15 @@ def read_counts(path: Path) -> Listens:
         path: ``userid_trackid_count.tsv``, plain or compressed.
 
     Returns:
-        ``user_id``, ``item_id`` and ``count``; and the lines of the report. The counts of a repeated pair are added.
+        ``user_id``, ``item_id`` and ``count``; and the lines of the report. The counts of a
+        repeated pair are added.
 
     Raises:
         DataError: The file has a wrong value, or no counts.
     """
     table = open_table(path, COUNTS)
-    users, tracks = Codes(), Codes()
+    users = Codes()
+    tracks = Codes()
     pairs = PairTable({"count": np.add}, {"count": np.int64})
     for block in read_rows(path):
         rows = table.parse(block)
@@ -125,17 +136,17 @@ def read_counts(path: Path) -> Listens:
         raise DataError(f"{path}: there are no lines below the header")
 
     inter = pairs.frame(users, tracks)
-    return Listens(
-        inter, [_step("pairs of a user and a track with their play counts", len(inter), inter)]
-    )
+    step = _step("pairs of a user and a track with their play counts", len(inter), inter)
+    return Listens(inter, [step])
 
 
 def _span(year: int | None) -> tuple[float, float]:
     """Find the first second of a year and of the next one."""
     if year is None:
         return -np.inf, np.inf
-    start, end = (datetime(y, 1, 1, tzinfo=timezone.utc).timestamp() for y in (year, year + 1))
-    return start, end
+    start = datetime(year, 1, 1, tzinfo=timezone.utc)
+    end = datetime(year + 1, 1, 1, tzinfo=timezone.utc)
+    return start.timestamp(), end.timestamp()
 
 
 def _year(seconds: float) -> int:

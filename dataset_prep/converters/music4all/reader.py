@@ -10,7 +10,7 @@ from recbole_sibrar.errors import DataError
 from recbole_sibrar.names import Side
 
 from ...further_tables.option import field_names
-from ...pipeline.encode_option import parse_encodings
+from ...pipeline.encode_option import of_side, parse_encodings
 from ...pipeline.preparation import choose_fields
 from ...pipeline.raw import RawData, RawField
 from ...readers.stream_tables import open_table
@@ -25,13 +25,14 @@ def read(input_path: Path, options: argparse.Namespace, link: str) -> RawData:
     """Read the downloaded files.
 
     Args:
-        input_path: The folder. Of an unpacked and a compressed copy of a file, the unpacked one is read.
+        input_path: The folder. Of an unpacked and a compressed copy of a file, the unpacked one is
+            read.
         options: Options of the converter, and the shared ones about fields.
         link: Address of the download, for messages.
 
     Returns:
-        One interaction for each pair of a user and a track, with its ``count`` and, from events, the ``timestamp`` of
-        the earliest.
+        One interaction for each pair of a user and a track, with its ``count`` and, from events,
+        the ``timestamp`` of the earliest.
 
     Raises:
         DataError: There are no interactions, or a file has a wrong value.
@@ -40,6 +41,7 @@ def read(input_path: Path, options: argparse.Namespace, link: str) -> RawData:
     path = _interactions_file(input_path, options.interactions, link)
     user_fields, item_fields, notes = _fields(input_path, options)
 
+    # The file may be compressed, with an ending behind this name.
     if path.name.startswith(INTERACTION_FILES["events"]):
         listens = read_events(path, options.year)
     else:
@@ -68,7 +70,8 @@ def _interactions_file(folder: Path, kind: str | None, link: str) -> Path:
     path = find_file(folder, *names)
     if path is None:
         raise DataError(
-            f"--input_path: {folder} has no {' or '.join(names)}, plain or .bz2; download it from {link}"
+            f"--input_path: {folder} has no {' or '.join(names)}, plain or .bz2; download it from "
+            f"{link}"
         )
     return path
 
@@ -76,14 +79,15 @@ def _interactions_file(folder: Path, kind: str | None, link: str) -> Path:
 def _fields(
     folder: Path, options: argparse.Namespace
 ) -> tuple[list[RawField], list[RawField], list[str]]:
-    """Choose the fields of users and items, and check their headers before the interactions are read for minutes."""
+    """Choose the fields of users and items, and check the headers of their files."""
     users = find_file(folder, "users.tsv")
-    all_user_fields = (
-        demographic_fields(users, tuple(options.age_range), options.countries) if users else []
-    )
+    all_user_fields: list[RawField] = []
+    if users:
+        all_user_fields = demographic_fields(users, tuple(options.age_range), options.countries)
     user_fields = _chosen("user", all_user_fields, options)
     item_fields = _chosen("item", feature_fields(folder), options)
 
+    # Before the interactions, whose reading takes minutes.
     for field in item_fields:
         check_feature_header(folder / field.source)
     if users and user_fields:
@@ -99,11 +103,14 @@ def _chosen(side: Side, fields: Sequence[RawField], options: argparse.Namespace)
     if wanted is None:
         return choose_fields(side, fields, None)
 
-    encoded = [encoding for encoding in parse_encodings(options.encode) if encoding.side == side]
-    added = {text.partition("=")[0] for text in getattr(options, f"{side}_feature")}
-    added |= {encoding.name for encoding in encoded} | field_names(options, side)
+    encoded = of_side(parse_encodings(options.encode), side)
+    added = field_names(options, side)
+    added.update(encoding.name for encoding in encoded)
+    for text in getattr(options, f"{side}_feature"):
+        added.add(text.partition("=")[0])
 
-    names = [name for name in wanted if name not in added]
+    # The texts of an encoded field are needed, even if they are no fields themselves.
+    names = list(wanted)
     for encoding in encoded:
-        names += [column for column in encoding.columns if column not in added]
-    return choose_fields(side, fields, names)
+        names += encoding.columns
+    return choose_fields(side, fields, [name for name in names if name not in added])

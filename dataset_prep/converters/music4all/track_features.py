@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from recbole_sibrar.errors import DataError
 
+from ...lists import filled_parts
 from ...pipeline.raw import RawField, others_left_out
 from ...readers.entity_file import EntityFile
 from ...readers.stream_tables import StreamTable, read_header, read_rows
@@ -29,8 +31,10 @@ MISSING = ("", "nan", "NaN", "NA", "null", "None")
 def feature_fields(folder: Path) -> list[RawField]:
     """Make the fields of all files ``id_<name>.tsv``, plain or compressed, ordered by name.
 
-    ``id_tags_dict.tsv`` and ``id_genres.tsv`` become ``token_seq`` fields, all others ``float_seq`` fields.
+    ``id_tags_dict.tsv`` and ``id_genres.tsv`` become ``token_seq`` fields, all others ``float_seq``
+    fields.
     """
+    # Of an unpacked and a packed copy the unpacked one is read: its suffix comes first.
     paths: dict[str, Path] = {}
     for suffix in COMPRESSIONS:
         for path in sorted(folder.glob(f"id_*.tsv{suffix}")):
@@ -46,27 +50,17 @@ def _field(name: str, path: Path) -> RawField:
     notes: list[str] = []
     file = EntityFile(path.name, is_table=True, read_ids=lambda: read_ids(path))
     parse = LABELS.get(name)
+
     if parse is None:
-        return RawField(
-            name,
-            "float_seq",
-            lambda ids: read_vectors(path, ids, notes, file),
-            path.name,
-            notes,
-            file,
-        )
-    return RawField(
-        name,
-        "token_seq",
-        lambda ids: read_labels(path, ids, parse, notes, file),
-        path.name,
-        notes,
-        file,
-    )
+        vectors = partial(read_vectors, path, notes=notes, file=file)
+        return RawField(name, "float_seq", vectors, path.name, notes, file)
+
+    labels = partial(read_labels, path, parse=parse, notes=notes, file=file)
+    return RawField(name, "token_seq", labels, path.name, notes, file)
 
 
 def check_feature_header(path: Path) -> tuple[str, ...]:
-    """Read the names of the columns of a feature file: the id, then one for each number or one of labels.
+    """Read the names of the columns of a feature file: the id, then numbers or labels.
 
     Raises:
         DataError: They are others.
@@ -123,6 +117,8 @@ def read_vectors(
     for block in read_rows(path):
         parsed = table.parse(block)
         rows = lines.rows(block, parsed[names[0]].to_pylist())
+
+        # [lines of the block, size]: a file of 4,000 numbers a track is read piece by piece.
         values = np.column_stack([parsed[name].to_numpy() for name in names[1:]])
         _check_finite(table, block, values)
         vectors[rows[rows >= 0]] = values[rows >= 0]
@@ -166,6 +162,7 @@ def read_labels(
             try:
                 labels[rows[n]] = parse(cells[n])
             except ValueError as error:
+                # A printed dictionary can have thousands of characters.
                 table.refuse(block, int(n), names[1], cells[n][:100], str(error))
 
     lines.note()
@@ -173,10 +170,17 @@ def read_labels(
 
 
 def parse_tags(cell: str) -> list[str]:
-    """Parse the tags of a printed dictionary ``{'tag': weight, ...}``, in its order, without their weights."""
+    """Parse the tags of a printed dictionary ``{'tag': weight, ...}``, in its order.
+
+    Their weights are left out.
+    """
     allowed = "a dictionary such as {'rock': 0.5}"
-    if len(cell) > 1 and cell[0] == cell[-1] == '"':  # as pandas writes a text with quotation marks
+
+    # pandas writes a text with quotation marks so.
+    if len(cell) > 1 and cell[0] == cell[-1] == '"':
         cell = cell[1:-1].replace('""', '"')
+
+    # literal_eval runs no code.
     try:
         tags = ast.literal_eval(cell) if cell else {}
     except (ValueError, SyntaxError, MemoryError, RecursionError):
@@ -188,7 +192,7 @@ def parse_tags(cell: str) -> list[str]:
 
 def parse_genres(cell: str) -> list[str]:
     """Parse the genres of a text ``rock,indie pop``."""
-    return [genre.strip() for genre in cell.split(",") if genre.strip()]
+    return filled_parts(cell)
 
 
 LABELS: dict[str, Callable[[str], list[str]]] = {"tags_dict": parse_tags, "genres": parse_genres}
@@ -209,7 +213,7 @@ class _Lines:
         self._n_lines = 0
 
     def rows(self, block: Block, names: list[str]) -> NDArray[Any]:
-        """Find the position of each line of a block among the wanted tracks, -1 for others: int ``[n]``."""
+        """Find the position of each line among the wanted tracks, -1 for others: int ``[n]``."""
         index = pd.Index(names, dtype=object)
         rows = self._ids.get_indexer(index)
         if self._file is not None:
@@ -217,6 +221,8 @@ class _Lines:
 
         self._n_lines += len(rows)
         kept = np.flatnonzero(rows >= 0)
+
+        # Twice in this block, or in one before.
         twice = pd.Series(rows[kept]).duplicated().to_numpy() | self._seen[rows[kept]]
         if twice.any():
             row = int(kept[np.argmax(twice)])

@@ -64,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
     side: Side = "user" if options.items is None else "item"
     path = options.users or options.items
     assert path is not None
-    n = encode_file(Recommender.load(options.model), side, Path(path), Path(options.output))
+
+    model = Recommender.load(options.model)
+    n = encode_file(model, side, Path(path), Path(options.output))
     print(f"written: {options.output} ({n:,} vectors)")  # noqa: T201
     return 0

@@ -36,7 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--index",
-        help="approximate search, for more than 200,000 items: hnsw or ivf (default: none, exact search)",
+        help="approximate search, for more than 200,000 items: hnsw or ivf (default: none, exact "
+        "search)",
     )
     parser.add_argument(
         "--overwrite", action="store_true", help="replace an earlier portable model"

@@ -47,8 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cluster",
         metavar="ADDRESS",
-        help="divide the users among a Ray cluster: its address, such as auto or HOST:6379, or local to start one on "
-        "this machine",
+        help="divide the users among a Ray cluster: its address, such as auto or HOST:6379, or "
+        "local to start one on this machine",
     )
 
 
@@ -96,9 +96,8 @@ def run(args: argparse.Namespace) -> int:
 
     users = None if options.users == "all" else Path(options.users)
     chosen = ShardOptions(k, options.filter, not options.include_seen)
-    written = (
-        _on_cluster(options, users, chosen) if options.cluster else _here(options, users, chosen)
-    )
+    recommend = _on_cluster if options.cluster else _here
+    written = recommend(options, users, chosen)
     print(f"written: {options.output} ({written.describe()})")  # noqa: T201
     return 0
 
@@ -108,18 +107,18 @@ def _here(options: Options, users: Path | None, chosen: ShardOptions) -> Written
     from recbole_sibrar.serving.batch.jobs import add_file, recommend_file
     from recbole_sibrar.serving.recommender import Recommender
 
+    # New items first: the users are recommended them as well.
     model = Recommender.load(options.model)
     if options.items:
-        print(f"added: {add_file(model, Path(options.items)):,} items of {options.items}")  # noqa: T201
+        n_added = add_file(model, Path(options.items))
+        print(f"added: {n_added:,} items of {options.items}")  # noqa: T201
     return recommend_file(model, users, Path(options.output), chosen)
 
 
 def _on_cluster(options: Options, users: Path | None, chosen: ShardOptions) -> Written:
     """Recommend on a Ray cluster."""
-    from recbole_sibrar.quick_start.cluster.recommending import (  # imports Ray, which takes seconds
-        Batch,
-        recommend_file,
-    )
+    # Imports Ray, which takes seconds.
+    from recbole_sibrar.quick_start.cluster.recommending import Batch, recommend_file
 
     items = None if options.items is None else Path(options.items)
     batch = Batch(Path(options.model), users, items, Path(options.output), chosen)

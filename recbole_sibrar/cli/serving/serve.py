@@ -26,7 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--allowed-hosts",
         metavar="A,B",
         default="",
-        help="names of this server, for requests that do not come to localhost or an address; * for any",
+        help="names of this server, for requests that do not come to localhost or an address; * "
+        "for any",
     )
     parser.add_argument(
         "--workers", metavar="N", default="1", help="number of processes (default: %(default)s)"
@@ -107,6 +108,8 @@ def run(args: argparse.Namespace) -> int:
     if not options.port.isascii() or not options.port.isdigit() or int(options.port) > 65535:
         refuse("--port", options.port, "0 to 65535")
     workers = serving.positive("--workers", options.workers)
+
+    # Requests to the address of the server name this address.
     names = (*(serving.names_of(options.allowed_hosts) or ()), options.host)
     limits = {
         "max_body": serving.positive("--max-body", options.max_body),
@@ -119,7 +122,9 @@ def run(args: argparse.Namespace) -> int:
     from recbole_sibrar.serving.bundle.manifest import Manifest
 
     model = Path(options.model).absolute()
-    Manifest.read(model)  # a wrong folder ends here, before any worker starts
+
+    # A wrong folder ends here, before any worker starts.
+    Manifest.read(model)
     settings = ServerSettings.beside(
         model,
         options.store,

@@ -50,6 +50,7 @@ def positive(option: str, text: str) -> int:
     Raises:
         ConfigError: It is none.
     """
+    # isdigit alone takes digits of other scripts, and signs such as superscripts.
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         refuse(option, text, "a positive integer")
     return int(text)
@@ -71,6 +72,7 @@ def show(tables: Iterable[pd.DataFrame], output: str | None) -> None:
     if output is not None:
         from recbole_sibrar.serving.batch.writing import table_writer
 
+        # Table by table: all of them together may not fit into memory.
         with table_writer(Path(output)) as write:
             for table in tables:
                 write(table)

@@ -8,7 +8,7 @@ from recbole_sibrar.data.atomic.file import (
     read_header,
     write_frame,
 )
-from recbole_sibrar.data.atomic.formats import FIELD_TYPES, Field, TextFormat
+from recbole_sibrar.data.atomic.formats import FIELD_TYPES, Field, TextFormat, names_of
 from recbole_sibrar.errors import DataError
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Field",
     "RowError",
     "TextFormat",
+    "names_of",
     "read_frame",
     "read_header",
     "write_frame",

@@ -58,7 +58,9 @@ def _find_cells(text: bytes, length: int, separator: bytes, width: int) -> NDArr
 
     while start < length:
         newline = text.index(b"\n", start)
-        end = newline - 1 if text[newline - 1 : newline] == b"\r" and newline > start else newline
+        end = newline
+        if newline > start and text[newline - 1 : newline] == b"\r":
+            end -= 1
 
         if end > start:
             bounds.append(start)
@@ -68,6 +70,7 @@ def _find_cells(text: bytes, length: int, separator: bytes, width: int) -> NDArr
                 position = text.find(separator, position + 1, end)
             bounds.append(end)
 
+            # the end of one cell and the begin of the next lie one byte apart
             n_rows += 1
             if len(bounds) != 2 * width * n_rows:
                 raise NotPlainError
@@ -96,6 +99,7 @@ def keep_cells(block: Block, kept: list[int], separator: bytes) -> list[bytes]:
         parts = [_text_of(block, first, last) for first, last in runs]
         lines = [separator.join(row) for row in zip(*parts, strict=True)]
 
+    # for a full reader, a carriage return inside a line ends it
     if any(b"\r" in line for line in lines):
         raise NotPlainError
     return lines
@@ -120,7 +124,8 @@ def _text_of(block: Block, first: int, last: int) -> list[bytes]:
 
 
 def _has_open_cell(block: Block) -> bool:
-    """Tell if a cell, kept or not, begins with a quotation mark and ends behind a separator for a full reader."""
+    """Tell if a cell, kept or not, has an open quotation mark: it goes on for a full reader."""
     starts = np.frombuffer(block.text, dtype=np.uint8)[block.cells[:, :, 0]]
-    quoted = block.cells[starts == ord('"')].tolist()
+    quoted = block.cells[starts == ord('"')].tolist()  # [n_quoted, 2]
+    # two marks inside a quoted cell stand for one: an even number is closed
     return any(block.text.count(b'"', start, end) % 2 for start, end in quoted)

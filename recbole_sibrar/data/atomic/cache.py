@@ -1,14 +1,16 @@
 """Binary cache of the vectors of an atomic file, in the folder ``<file>.cache`` beside it.
 
-The cache holds one folder for the state of the source file. The folder's name is a hash of the file's size, time of
-change, header and samples of its content, of the separators and encoding, and of the cache's own version; a folder with
-another name is never opened. It holds ``rest.txt``, the file without its ``float_seq`` columns. For each such column,
-numbered by its position, it holds the matrix (``2.float32.npy``) and the rows without a value
-(``2.float32.missing.npy``). Only files with vectors have a cache: reading other columns from binary files instead of
-text saves little, since pandas has to make a Python object of each cell either way.
+The cache holds one folder for the state of the source file. The folder's name is a hash of the
+file's size, time of change, header and samples of its content, of the separators and encoding, and
+of the cache's own version; a folder with another name is never opened. It holds ``rest.txt``, the
+file without its ``float_seq`` columns. For each such column, numbered by its position, it holds the
+matrix (``2.float32.npy``) and the rows without a value (``2.float32.missing.npy``). Only files with
+vectors have a cache: reading other columns from binary files instead of text saves little, since
+pandas has to make a Python object of each cell either way.
 
-Files are written under a temporary name and renamed, so that several processes can build and read a cache at once.
-Matrices are mapped into memory (copy on write), so that processes share them. The folder can be deleted at any time.
+Files are written under a temporary name and renamed, so that several processes can build and read a
+cache at once. Matrices are mapped into memory (copy on write), so that processes share them. The
+folder can be deleted at any time.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ if TYPE_CHECKING:
     from recbole_sibrar.data.atomic.file import AtomicFile
 
 SMALLEST = 1 << 22
-"""Size in bytes from which on a file gets a cache; a smaller one is read in a fraction of a second anyway."""
+"""Size in bytes from which on a file gets a cache; a smaller one is read in a fraction of a second
+anyway."""
 
 _VERSION = 1
 """To be raised whenever files of the same name would hold something else."""
@@ -64,10 +67,10 @@ class Cache:
         """Folder of the cache for the present state of the file."""
         path = self.file.path
         state = os.stat(path)
-        found = sha256(
-            repr((_VERSION, state.st_size, state.st_mtime_ns, self.file.text_format)).encode()
-        )
+        described = (_VERSION, state.st_size, state.st_mtime_ns, self.file.text_format)
+        found = sha256(repr(described).encode())
 
+        # a file can change without another size or time: samples of its content as well
         with open(path, "rb") as source:
             found.update(source.readline())
             for start in (0, state.st_size // 2, max(state.st_size - _SAMPLE, 0)):
@@ -84,14 +87,14 @@ class Cache:
         Returns:
             The parts of the file; None if the cache lacks one, or is damaged.
         """
+        vectors: dict[Field, Vectors] = {}
         try:
             rest = (self.folder / "rest.txt").read_bytes()
+            # without the header
             n_rows = rest.count(b"\n") - 1
-            vectors = {
-                field: self._load_vectors(position, n_rows)
-                for position, field in self._vector_fields()
-                if field in fields
-            }
+            for position, field in self._vector_fields():
+                if field in fields:
+                    vectors[field] = self._load_vectors(position, n_rows)
         except _DAMAGE:
             return None
         return Split(rest, vectors) if self._is_rest(rest) else None
@@ -100,7 +103,7 @@ class Cache:
         return [(i, field) for i, field in enumerate(self.file.header) if field.type == "float_seq"]
 
     def _is_rest(self, text: bytes) -> bool:
-        """Tell if a text begins with the header of the file without its vectors, and was written to its end."""
+        """Tell if a text is the file without its vectors, by its header and its last character."""
         text_format = self.file.text_format
         kept = [field.header for field in self.file.header if field.type != "float_seq"]
         header = text_format.separator.join(kept).encode(text_format.codec)
@@ -128,13 +131,12 @@ class Cache:
         return Vectors(matrix, missing)
 
     def store(self, split: Split) -> None:
-        """Write the cache if its folder can be written to, and remove those of earlier states of the file.
-
-        A file that has changed since gets none.
+        """Write the cache if its folder can be written to, and remove those of earlier states.
 
         Args:
             split: The parts of the file.
         """
+        # the file has changed while it was read
         if self.folder != self._folder():
             return
 
@@ -142,24 +144,24 @@ class Cache:
             self.folder.mkdir(parents=True, exist_ok=True)
             for position, field in self._vector_fields():
                 if field in split.vectors:
-                    _save(self._missing_file(position), split.vectors[field].missing)
-                    _save(self._matrix_file(position), split.vectors[field].matrix)
+                    vectors = split.vectors[field]
+                    _save(self._missing_file(position), vectors.missing)
+                    _save(self._matrix_file(position), vectors.matrix)
 
+            # last, as it marks a complete cache
             with replacing(self.folder / "rest.txt") as temporary:
                 temporary.write_bytes(split.rest)
-            earlier = [
-                other
-                for other in self.folder.parent.iterdir()
-                if _is_state(other) and other != self.folder
-            ]
+            states = list(self.folder.parent.iterdir())
         except OSError:
             return  # the file is read as text again next time
 
-        for other in earlier:
-            shutil.rmtree(other, ignore_errors=True)
+        for other in states:
+            if _is_state(other) and other != self.folder:
+                shutil.rmtree(other, ignore_errors=True)
 
 
 def _is_state(folder: Path) -> bool:
+    # nothing else in the folder is removed
     return len(folder.name) == 16
 
 

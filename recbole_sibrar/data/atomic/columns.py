@@ -6,7 +6,6 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,9 +55,11 @@ class _Column:
     def make_room(self, n_rows: int) -> None:
         """Give the matrix that many rows; its place in memory changes."""
         if self._matrix.size:
+            # in place, as a copy would need the memory twice
             self._matrix.resize((n_rows, self.parser.size), refcheck=False)
             return
 
+        # all rows before the first vector are empty
         n_before = sum(map(len, self._missing))
         self._matrix = np.empty((n_rows, self.parser.size), dtype=self._matrix.dtype)
         self._matrix[:n_before] = np.nan
@@ -68,8 +69,11 @@ class _Column:
     ) -> Future[NDArray[np.bool_]]:
         """Start parsing a block whose first row is ``first``."""
         n_rows = len(block.cells)
-        out = self._matrix[first : first + n_rows] if self.parser.size else np.empty((n_rows, 0))
-        return pool.submit(self.parser.parse, block.text, block.cells[:, self.position], out)
+        cells = block.cells[:, self.position]  # [n_rows, 2]
+        out = np.empty((n_rows, 0))
+        if self.parser.size:
+            out = self._matrix[first : first + n_rows]
+        return pool.submit(self.parser.parse, block.text, cells, out)
 
     def collect(self, future: Future[NDArray[np.bool_]], first: int) -> None:
         """Wait for the next block.
@@ -85,12 +89,16 @@ class _Column:
     def vectors(self) -> Vectors:
         """Vectors of all blocks."""
         missing = np.concatenate(self._missing)
+        # the number of rows was an estimate
         self._matrix.resize((len(missing), self.parser.size), refcheck=False)
         return Vectors(self._matrix, missing)
 
 
 def split_columns(
-    file: AtomicFile, fields: list[Field], dtype: FloatType, strict: bool = False
+    file: AtomicFile,
+    fields: list[Field],
+    dtype: FloatType,
+    strict: bool = False,
 ) -> Split | None:
     """Divide an atomic file into vectors and everything else.
 
@@ -101,7 +109,8 @@ def split_columns(
         strict: See :class:`~recbole_sibrar.data.atomic.vectors.VectorParser`.
 
     Returns:
-        Its parts; None where a line is not simply its cells between separators, so that only a full reader can tell.
+        Its parts; None where a line is not simply its cells between separators, so that only a full
+        reader can tell.
 
     Raises:
         CellError: A cell of a field holds no vector.
@@ -110,37 +119,38 @@ def split_columns(
     if not text_format.is_plain:
         return None
 
-    wanted = [
-        (i, field)
-        for i, field in enumerate(file.header)
-        if field.type == "float_seq" and field in fields
-    ]
-    kept = [i for i, field in enumerate(file.header) if field.type != "float_seq"]
-    parser = VectorParser(text_format.seq_separator, text_format.codec, dtype, strict)
-    columns = [_Column(file, field, i, replace(parser)) for i, field in wanted]
+    columns: list[_Column] = []
+    kept: list[int] = []  # positions of the other columns
+    for i, field in enumerate(file.header):
+        if field.type != "float_seq":
+            kept.append(i)
+        elif field in fields:
+            parser = VectorParser(text_format.seq_separator, text_format.codec, dtype, strict)
+            columns.append(_Column(file, field, i, parser))
 
     separator = text_format.separator.encode()
     names = [field.header.encode(text_format.codec) for field in file.header]
     rest = [separator.join([names[i] for i in kept])]
+    n_bytes = os.path.getsize(file.path)
     try:
         with open(file.path, "rb") as stream:
             if stream.readline().rstrip(b"\r\n").split(separator) != names:
                 return None  # the header ends in another way than its line
 
-            for block in _parsed(
-                read_blocks(stream, _BLOCK, separator, len(names)),
-                columns,
-                os.path.getsize(file.path),
-            ):
+            blocks = read_blocks(stream, _BLOCK, separator, len(names))
+            for block in _parsed(blocks, columns, n_bytes):
                 rest += keep_cells(block, kept, separator)
     except NotPlainError:
         return None
-    return Split(b"\n".join([*rest, b""]), {column.field: column.vectors() for column in columns})
+
+    vectors = {column.field: column.vectors() for column in columns}
+    return Split(b"\n".join([*rest, b""]), vectors)
 
 
 def _parsed(blocks: Iterator[Block], columns: list[_Column], n_bytes: int) -> Iterator[Block]:
     """Parse the vectors of blocks of lines in threads, and hand the blocks on."""
     n_threads = min(os.cpu_count() or 1, 8)
+    # first row of each block, and a future for each column, in the order of the file
     pending: deque[tuple[int, list[Future[NDArray[np.bool_]]]]] = deque()
     n_rows = n_read = 0
 
@@ -165,6 +175,7 @@ def _parsed(blocks: Iterator[Block], columns: list[_Column], n_bytes: int) -> It
                 column.measure(block)
                 if not column.has_room(n_rows):
                     collect(0)  # no thread may write into a matrix while it moves
+                    # 5 % more than the rows of this block promise, so that it moves rarely
                     rows_left = (n_bytes - n_read) / block.n_bytes * len(block.cells)
                     column.make_room(n_rows + int(1.05 * rows_left))
 
@@ -173,5 +184,6 @@ def _parsed(blocks: Iterator[Block], columns: list[_Column], n_bytes: int) -> It
 
             n_read += block.n_bytes
             bar.update(block.n_bytes)
+            # the texts of few blocks wait in memory, and no thread waits for text
             collect(2 * n_threads)
         collect(0)

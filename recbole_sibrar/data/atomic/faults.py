@@ -1,4 +1,7 @@
-"""Finding the number that keeps RecBole from reading an atomic file; its own message names neither line nor field."""
+"""Finding the number that keeps RecBole from reading an atomic file.
+
+RecBole's own message names neither line nor field.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +32,12 @@ def find_wrong_number(file: AtomicFile, fields: list[Field]) -> DataError | None
 
 def _find_wrong_number(file: AtomicFile, fields: list[Field]) -> DataError | None:
     separator = file.text_format.seq_separator
-    numbers = {field.header: field for field in fields if "float" in field.type}
-    checks = {name: _first_wrong(field, separator) for name, field in numbers.items()}
+    numbers: dict[str, Field] = {}
+    checks: dict[str, Callable[[str], str | None]] = {}
+    for field in fields:
+        if "float" in field.type:
+            numbers[field.header] = field
+            checks[field.header] = _first_wrong(field, separator)
 
     records = read_records(file.path, file.text_format)
     header = next(records).cells
@@ -51,7 +58,11 @@ def _first_wrong(field: Field, seq_separator: str) -> Callable[[str], str | None
 
     def among_elements(cell: str) -> str | None:
         elements = [] if cell in MISSING else cell.split(seq_separator)
-        return next((element for element in elements if element and not _is_number(element)), None)
+        for element in elements:
+            # RecBole takes several separators in a row for one
+            if element and not _is_number(element):
+                return element
+        return None
 
     return among_elements
 

@@ -1,10 +1,11 @@
 """Reading an atomic file.
 
-An atomic file is a table whose header names each column as ``field:type``; sequences are separated by
-``seq_separator`` inside a cell and an empty cell is a missing value.
+An atomic file is a table whose header names each column as ``field:type``; sequences are separated
+by ``seq_separator`` inside a cell and an empty cell is a missing value.
 
-The cells of vectors go straight into a matrix (:mod:`~recbole_sibrar.data.atomic.columns`, or the cache of an earlier
-reading); all other cells are read as text (:mod:`~recbole_sibrar.data.atomic.tables`).
+The cells of vectors go straight into a matrix (:mod:`~recbole_sibrar.data.atomic.columns`, or the
+cache of an earlier reading); all other cells are read as text
+(:mod:`~recbole_sibrar.data.atomic.tables`).
 """
 
 from __future__ import annotations
@@ -75,14 +76,17 @@ class AtomicFile:
 
         Args:
             fields: The columns, in the order of the header; None for all.
-            dtype: Type of the numbers of a ``float_seq``: RecBole's float64, or float32 for half the memory.
-            strict: Whether the frame is for RecBole itself. RecBole reads cells of several lines, and its own code
-                reads a vector with NaN differently, so that NaN is an error.
-            use_cache: Whether to read the cache; if there is none and the file is large enough, one is written.
+            dtype: Type of the numbers of a ``float_seq``: RecBole's float64, or float32 for half
+                the memory.
+            strict: Whether the frame is for RecBole itself. RecBole reads cells of several lines,
+                and its own code reads a vector with NaN differently, so that NaN is an error.
+            use_cache: Whether to read the cache; if there is none and the file is large enough, one
+                is written.
 
         Returns:
-            One column per field: ``token`` as str (NaN where empty), ``float`` as float64, sequences as an array per
-            row: str for ``token_seq``, ``dtype`` for ``float_seq`` (views of one matrix), empty where the cell is.
+            One column per field: ``token`` as str (NaN where empty), ``float`` as float64,
+            sequences as an array per row: str for ``token_seq``, ``dtype`` for ``float_seq`` (views
+            of one matrix), empty where the cell is.
 
         Raises:
             DataError: The file does not hold what it should.
@@ -137,12 +141,16 @@ class AtomicFile:
         )
 
     def _split(self, fields: list[Field], dtype: FloatType, strict: bool) -> Split | None:
-        """Take the vectors out of the file; None if it has none, or if only a full reader can divide it."""
+        """Take the vectors out of the file; None if it has none, or needs a full reader."""
         has_vectors = any(field.type == "float_seq" for field in self.header)
         return split_columns(self, fields, dtype, strict) if has_vectors else None
 
     def _frame(
-        self, fields: list[Field], split: Split | None, dtype: FloatType, strict: bool
+        self,
+        fields: list[Field],
+        split: Split | None,
+        dtype: FloatType,
+        strict: bool,
     ) -> pd.DataFrame:
         """Make the frame of vectors that have been read and of the other cells."""
         vectors = {} if split is None else split.vectors
@@ -152,11 +160,9 @@ class AtomicFile:
         result: dict[str, pd.Series[Any]] = {}
         for field in fields:
             if field.type == "float_seq":
-                parsed = (
-                    vectors[field]
-                    if field in vectors
-                    else self._parse(field, cells[field.header], dtype, strict)
-                )
+                parsed = vectors.get(field)
+                if parsed is None:
+                    parsed = self._parse(field, cells[field.header], dtype, strict)
                 result[field.name] = self._check_filled(field, parsed).rows()
             elif field.type == "token_seq":
                 result[field.name] = _sequences(cells[field.header], self.text_format.seq_separator)
@@ -174,7 +180,8 @@ class AtomicFile:
                 self.check_text(line_breaks=strict)
                 return read_cells(self.path, columns, self.text_format)
 
-            if b"\0" in split.rest:  # pandas' fast reader would end the cell there
+            # pandas' fast reader would end the cell there
+            if b"\0" in split.rest:
                 self.check_text()
             return read_rest(split.rest, columns, self.text_format)
         except pd.errors.ParserError as error:
@@ -183,7 +190,11 @@ class AtomicFile:
             raise undecodable(self.path, self.text_format.encoding) from None
 
     def _parse(
-        self, field: Field, cells: pd.Series[Any], dtype: FloatType, strict: bool
+        self,
+        field: Field,
+        cells: pd.Series[Any],
+        dtype: FloatType,
+        strict: bool,
     ) -> Vectors:
         """Read the vectors of a column of text."""
         text, positions = join_cells([cell.encode() for cell in cells.fillna("")])
@@ -194,8 +205,8 @@ class AtomicFile:
         try:
             return Vectors(matrix, parser.parse(text, positions, matrix))
         except NotPlainError:
-            found = f"{self.path}, field '{field.name}' (float_seq): found a quotation mark among the numbers"
-            raise CellError(found) from None
+            where = f"{self.path}, field '{field.name}' (float_seq)"
+            raise CellError(f"{where}: found a quotation mark among the numbers") from None
         except BadCellError as error:
             raise self.cell_error(error.row, field, error.found) from None
 
@@ -209,6 +220,7 @@ class AtomicFile:
     def _numbers(self, field: Field, cells: pd.Series[Any]) -> pd.Series[Any]:
         """Read a column of numbers, float64."""
         numbers = pd.to_numeric(cells, errors="coerce").astype(np.float64)
+        # an error of pandas would not name the line, and "inf" would be none
         wrong = (numbers.isna() & cells.notna()) | np.isinf(numbers)
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
@@ -218,16 +230,18 @@ class AtomicFile:
 
 def _sequences(cells: pd.Series[Any], separator: str) -> pd.Series[Any]:
     """Split cells into an array of str per row."""
+    # filled one by one: NumPy would make a matrix of rows of one length
     rows = np.empty(len(cells), dtype=object)
-    rows[:] = [
-        np.array([element for element in cell.split(separator) if element])
-        for cell in cells.fillna("")
-    ]
+    for i, cell in enumerate(cells.fillna("")):
+        # as in RecBole, an empty row is an array of floats, and several separators are one
+        rows[i] = np.array([element for element in cell.split(separator) if element])
     return pd.Series(rows)
 
 
 def read_header(
-    path: str | PathLike[str], separator: str = "\t", encoding: str | None = None
+    path: str | PathLike[str],
+    separator: str = "\t",
+    encoding: str | None = None,
 ) -> list[Field]:
     """Read the header of an atomic file.
 
@@ -266,9 +280,8 @@ def read_frame(
     Raises:
         DataError: A number cannot be read, or the vectors of a ``float_seq`` differ in length.
     """
-    return AtomicFile(path, TextFormat(separator, seq_separator, encoding)).read(
-        fields, dtype=dtype
-    )
+    file = AtomicFile(path, TextFormat(separator, seq_separator, encoding))
+    return file.read(fields, dtype=dtype)
 
 
 def write_frame(
@@ -296,6 +309,8 @@ def write_frame(
             column = column.map(lambda row: seq_separator.join(map(str, row)))
         columns[field.header] = column
 
+    # Nothing is quoted: RecBole reads quotation marks in a header as part of it. A value with the
+    # separator is a csv.Error.
     table = pd.DataFrame(columns)
     table.to_csv(
         path,

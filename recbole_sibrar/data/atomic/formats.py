@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from recbole_sibrar.names import FIELD_TYPES
 
-__all__ = ["FIELD_TYPES", "SEPARATORS", "Field", "TextFormat"]
+__all__ = ["FIELD_TYPES", "SEPARATORS", "Field", "TextFormat", "names_of"]
 
 SEPARATORS = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "|", "::": "::", " ": "spaces"}
 """Usual separators of cells, in words."""
@@ -31,7 +32,22 @@ class Field:
         return f"{self.name}:{self.type}"
 
 
-# The names of the caches on disk are hashes over the repr of this class: renaming it or a field orphans them.
+def names_of(fields: Iterable[Field], *types: str) -> list[str]:
+    """List the names of fields, in their order.
+
+    Args:
+        fields: The fields.
+        types: Types of the listed fields; all without any.
+
+    Example:
+        >>> names_of([Field("item_id", "token"), Field("year", "float")], "float")
+        ['year']
+    """
+    return [field.name for field in fields if not types or field.type in types]
+
+
+# The names of the caches on disk are hashes over the repr of this class: renaming it or a field
+# orphans them.
 @dataclass(frozen=True)
 class TextFormat:
     """Separators and encoding of an atomic file."""
@@ -51,11 +67,8 @@ class TextFormat:
     @property
     def is_plain(self) -> bool:
         """True if a line can be divided at a byte, with any content of the cells."""
-        is_usable = (
-            len(self.separator) == 1
-            and self.separator.isascii()
-            and self.separator not in '"\r\n\\'
-        )
+        is_character = len(self.separator) == 1 and self.separator.isascii()
+        is_usable = is_character and self.separator not in '"\r\n\\'
         return is_usable and codecs.lookup(self.codec).name in _ASCII_BASED
 
     @property

@@ -27,22 +27,20 @@ def parse_header(path: str | PathLike[str], text_format: TextFormat) -> list[Fie
         DataError: A column is not ``field:type`` with a known type, or a field occurs twice.
     """
     head = _first_line(path, text_format.encoding)
-    fields: list[Field] = []
+    fields: dict[str, Field] = {}
 
     for cell in head.split(text_format.separator):
-        name, found, kind = cell.rpartition(":")
-        if not found or kind not in FIELD_TYPES or _SEVERAL_FIELDS.search(name):
-            raise DataError(
-                f"{path}, line 1: {_describe_header(head, cell, text_format.separator)}"
-            )
+        # the last colon: a name may hold others
+        name, colon, kind = cell.rpartition(":")
+        if not colon or kind not in FIELD_TYPES or _SEVERAL_FIELDS.search(name):
+            found = _describe_header(head, cell, text_format.separator)
+            raise DataError(f"{path}, line 1: {found}")
 
-        if name in {field.name for field in fields}:
-            raise DataError(
-                f"{path}, line 1: field '{name}' occurs twice, allowed is each field once"
-            )
-
-        fields.append(Field(name, kind))
-    return fields
+        if name in fields:
+            found = f"field '{name}' occurs twice, allowed is each field once"
+            raise DataError(f"{path}, line 1: {found}")
+        fields[name] = Field(name, kind)
+    return list(fields.values())
 
 
 def _first_line(path: str | PathLike[str], encoding: str | None) -> str:
@@ -61,8 +59,8 @@ def _first_line(path: str | PathLike[str], encoding: str | None) -> str:
         )
     if head.startswith("\ufeff"):
         raise DataError(
-            f"{path}, line 1: found a byte-order mark, allowed is a header of field:type; save the file without, "
-            "or set the key 'encoding' to utf-8-sig"
+            f"{path}, line 1: found a byte-order mark, allowed is a header of field:type; save the "
+            "file without, or set the key 'encoding' to utf-8-sig"
         )
     return head.rstrip("\r\n")
 
@@ -71,7 +69,10 @@ def _describe_header(head: str, cell: str, separator: str) -> str:
     """Describe a wrong cell of a header."""
     found = f"column '{cell}' is not 'field:type' with a type of {', '.join(FIELD_TYPES)}"
     if "\0" in head:
-        return "found NUL bytes in the header; the file is damaged, or in another encoding (key 'encoding')"
+        return (
+            "found NUL bytes in the header; the file is damaged, or in another encoding "
+            "(key 'encoding')"
+        )
     if head.startswith('"') or separator + '"' in head:
         return f"{found}; write the header without quotation marks"
     if not head.strip():
@@ -81,7 +82,7 @@ def _describe_header(head: str, cell: str, separator: str) -> str:
 
     for other, name in SEPARATORS.items():
         kinds = [part.rpartition(":")[2] for part in head.split(other)]
-        if other != separator and len(kinds) > 1 and all(kind in FIELD_TYPES for kind in kinds):
+        if other != separator and len(kinds) > 1 and set(kinds).issubset(FIELD_TYPES):
             return f"{found}; the columns seem to be separated by {name} (key 'field_separator')"
     return found if ":" in head else f"{found}; the first line has to be the header"
 

@@ -1,7 +1,7 @@
-"""Checking that every row of an atomic file has as many cells as its header, and finding the line of a row.
+"""Checking the number of cells in the rows of an atomic file, and finding the line of a row.
 
-pandas, and so RecBole, drops the cells that a row has too many, fills those that it lacks with missing values, and
-shifts all columns where the first row is too long.
+pandas, and so RecBole, drops the cells that a row has too many, fills those that it lacks with
+missing values, and shifts all columns where the first row is too long.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ class Record(NamedTuple):
 
 
 def check_rows(
-    path: str | os.PathLike[str], text_format: TextFormat, line_breaks: bool = False
+    path: str | os.PathLike[str],
+    text_format: TextFormat,
+    line_breaks: bool = False,
 ) -> None:
     """Check that all rows have as many cells as the header; blank lines are no rows.
 
@@ -75,17 +77,18 @@ def _check_bytes(path: str | os.PathLike[str], text_format: TextFormat) -> bool:
     r"""Check a file by counting bytes.
 
     Returns:
-        True if that was possible; False where a cell begins with a quotation mark, or lines end otherwise than in
-        ``\n`` or ``\r\n``.
+        True if that was possible; False where a cell begins with a quotation mark, or lines end
+        otherwise than in ``\n`` or ``\r\n``.
     """
     separator = text_format.separator.encode()
     with open(path, "rb") as file:
         header = file.readline()
         width = header.count(separator) + 1
+        # a carriage return inside the header ends its line for pandas
         if header.rstrip(b"\r\n").count(b"\r") or not header.strip():
             return False
 
-        line = 2
+        line = 2  # as an editor counts
         for text in _blocks_of_lines(file):
             has_quoted_cell = text.startswith(b'"') or b'\n"' in text or separator + b'"' in text
             has_other_ends = b"\r" in text and text.count(b"\r") != text.count(b"\r\n")
@@ -121,25 +124,32 @@ def _check_block(text: bytes, separator: bytes, width: int, first_line: int) -> 
     ends = np.flatnonzero(data == ord("\n"))
     lengths = np.diff(ends, prepend=-1) - 1
     if b"\r" in text:
-        lengths = lengths - (data[ends - 1] == ord("\r"))  # byte -1 of a block is its last, \n
+        # byte -1 of a block is its last, \n
+        lengths = lengths - (data[ends - 1] == ord("\r"))
 
+    # [n_lines]: the separators before each end of a line, less those before the previous one
     separators = np.flatnonzero(data == ord(separator))
     n_cells = np.diff(np.searchsorted(separators, ends), prepend=0) + 1
 
     for row in np.flatnonzero((n_cells != width) & (lengths > 0)):
         start = ends[row - 1] + 1 if row else 0
+        # any byte is a character of latin-1, and pandas takes a line of spaces for a blank one
         line = text[start : ends[row]].decode("latin-1").rstrip("\r")
-        if n_cells[row] > 1 or line.strip():  # pandas takes a line of spaces for a blank one
-            raise BadRowError(
-                first_line + int(row), _describe_width(line.split(separator.decode()), width)
-            )
+        if n_cells[row] > 1 or line.strip():
+            found = _describe_width(line.split(separator.decode()), width)
+            raise BadRowError(first_line + int(row), found)
 
     if b"\0" in text:
-        raise NullByteError(first_line + text.count(b"\n", 0, text.index(b"\0")), _NULL_BYTE)
+        n_before = text.count(b"\n", 0, text.index(b"\0"))
+        raise NullByteError(first_line + n_before, _NULL_BYTE)
     return len(ends)
 
 
 _NULL_BYTE = "found a NUL byte, allowed is text; the file was damaged or is in another encoding"
+
+_LINE_BREAK = (
+    "found a cell that begins with a quotation mark and ends on another line; remove the mark"
+)
 
 
 def _check_text(path: str | os.PathLike[str], text_format: TextFormat, line_breaks: bool) -> None:
@@ -148,8 +158,7 @@ def _check_text(path: str | os.PathLike[str], text_format: TextFormat, line_brea
     width = len(next(records, Record(1, 1, [])).cells)
     for line, last_line, cells in records:
         if last_line > line and not line_breaks:
-            found = "found a cell that begins with a quotation mark and ends on another line; remove the mark"
-            raise BadRowError(line, found)
+            raise BadRowError(line, _LINE_BREAK)
         if len(cells) != width:
             raise BadRowError(line, _describe_width(cells, width))
         if "\0" in "".join(cells):
@@ -169,7 +178,9 @@ def read_records(path: str | os.PathLike[str], text_format: TextFormat) -> Itera
     """
     with open(path, encoding=text_format.codec, newline="") as lines:
         divide = _divide_as_csv if len(text_format.separator) == 1 else _divide_as_pattern
-        last = None  # comes out one step late: the last row of a file is checked in addition
+        # An open mark reaches to the end of the file, in its last row: that one is checked in
+        # addition. So rows come out one step late.
+        last = None
         for record in divide(lines, text_format.separator):
             if len(record.cells) < 2 and not "".join(record.cells).strip():
                 continue
@@ -186,7 +197,7 @@ def read_records(path: str | os.PathLike[str], text_format: TextFormat) -> Itera
 
 
 def _divide_as_csv(lines: TextIO, separator: str) -> Iterator[Record]:
-    """Divide lines as pandas does: a cell with a quotation mark at its beginning goes on until the next mark."""
+    """Divide lines as pandas does: a cell that begins with a quotation mark ends with the next."""
     with _long_cells():
         reader = csv.reader(lines, delimiter=separator)
         line = 1
@@ -194,20 +205,25 @@ def _divide_as_csv(lines: TextIO, separator: str) -> Iterator[Record]:
             for cells in reader:
                 yield Record(line, reader.line_num, cells)
                 line = reader.line_num + 1
-        except csv.Error as error:  # Python 3.10 reads no NUL bytes
-            raise NullByteError(line, _NULL_BYTE if "NUL" in str(error) else str(error)) from None
+        except csv.Error as error:
+            # Python 3.10 reads no NUL bytes
+            found = _NULL_BYTE if "NUL" in str(error) else str(error)
+            raise NullByteError(line, found) from None
 
 
 def _divide_as_pattern(lines: TextIO, separator: str) -> Iterator[Record]:
-    """Divide lines by a separator of several characters as pandas does: it strips lines and knows no quotes."""
+    """Divide lines by a separator of several characters as pandas does, which knows no quotes."""
     for number, line in enumerate(lines, 1):
         cells = line.rstrip("\r\n").split(separator)
+        # pandas strips lines; a separator of white space at an end may be an empty cell
         stripped = line.strip().split(separator)
-        yield Record(number, number, stripped if len(stripped) == len(cells) else cells)
+        if len(stripped) == len(cells):
+            cells = stripped
+        yield Record(number, number, cells)
 
 
 def _check_closed(path: str | os.PathLike[str], text_format: TextFormat, record: Record) -> None:
-    """Check that quoted cells end with their quotation mark, in the last row or one of several lines."""
+    """Check that quoted cells end with their quotation mark."""
     if len(text_format.separator) > 1:
         return
 
@@ -239,14 +255,16 @@ def _long_cells() -> Iterator[None]:
 def _describe_width(cells: list[str], width: int) -> str:
     """Describe a row with another number of cells than the header."""
     found = f"found {len(cells)} cell{'s' * (len(cells) > 1)}, allowed are {width} as in the header"
-    if any("\0" in cell for cell in cells):
+    if "\0" in "".join(cells):
         return (
             f"{found}; there are NUL bytes in it: the file was damaged, or not written to its end"
         )
 
     if len(cells) == 1:
-        others = [name for other, name in SEPARATORS.items() if cells[0].count(other) == width - 1]
-        return f"{found}; its cells seem to be separated by {others[0]}" if others else found
+        for other, name in SEPARATORS.items():
+            if cells[0].count(other) == width - 1:
+                return f"{found}; its cells seem to be separated by {name}"
+        return found
 
     if len(cells) < width:
         return f"{found}; a missing value is an empty cell between its separators"

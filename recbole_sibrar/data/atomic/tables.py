@@ -35,7 +35,8 @@ def read_cells(
         columns: Header cells of the columns.
         text_format: Format of the file.
     """
-    if len(text_format.separator) > 1:  # pandas would read it as a regular expression
+    # pandas reads a longer separator as a regular expression
+    if len(text_format.separator) > 1:
         return _read_records(path, columns, text_format)
     return _read_with_pandas(path, columns, text_format, skip_blank_lines=True)
 
@@ -48,7 +49,9 @@ def read_rest(text: bytes, columns: list[str], text_format: TextFormat) -> pd.Da
         columns: Header cells of the columns.
         text_format: Format of the file.
     """
-    frame = read_plain(text, columns, text_format.separator) if text_format.is_utf8 else None
+    frame = None
+    if text_format.is_utf8:
+        frame = read_plain(text, columns, text_format.separator)
     if frame is None:
         # A file of vectors alone leaves empty lines, one for each row.
         frame = _read_with_pandas(BytesIO(text), columns, text_format, skip_blank_lines=False)
@@ -61,6 +64,7 @@ def _read_with_pandas(
     text_format: TextFormat,
     skip_blank_lines: bool,
 ) -> pd.DataFrame:
+    # pandas' fast reader takes one byte for a separator
     return pd.read_csv(
         source,
         sep=text_format.separator,
@@ -89,44 +93,48 @@ def read_plain(text: bytes, columns: list[str], separator: str) -> pd.DataFrame 
     r"""Read columns as ``pandas.read_csv`` does with ``dtype=str``, several times as fast.
 
     Args:
-        text: A header and lines of as many cells, in UTF-8, without empty lines; ``\\n`` ends each of them.
+        text: A header and lines of as many cells, in UTF-8, without empty lines; ``\\n`` ends each
+            of them.
         columns: Names of the columns to read.
         separator: The ASCII character between cells.
 
     Returns:
         The cells as str, NaN where one is missing; None where pandas may see other cells.
     """
+    # other ends of lines, NUL bytes, and cells that begin with a quotation mark
     marks = (b"\r", b"\0", b'\n"', separator.encode() + b'"')
     if any(mark in text for mark in marks):
         return None
 
+    # each thread would keep memory of its own
+    reading = csv.ReadOptions(use_threads=False)
+    parsing = csv.ParseOptions(delimiter=separator, quote_char=False, ignore_empty_lines=False)
+    conversion = csv.ConvertOptions(
+        include_columns=columns,
+        column_types=dict.fromkeys(columns, pa.string()),
+        null_values=MISSING,
+        strings_can_be_null=True,
+    )
     try:
         table = csv.read_csv(
             pa.BufferReader(text),
-            read_options=csv.ReadOptions(
-                use_threads=False
-            ),  # each thread would keep memory of its own
+            read_options=reading,
+            parse_options=parsing,
+            convert_options=conversion,
             memory_pool=pa.system_memory_pool(),
-            parse_options=csv.ParseOptions(
-                delimiter=separator, quote_char=False, ignore_empty_lines=False
-            ),
-            convert_options=csv.ConvertOptions(
-                include_columns=columns,
-                column_types=dict.fromkeys(columns, pa.string()),
-                null_values=MISSING,
-                strings_can_be_null=True,
-            ),
         )
     except (pa.ArrowInvalid, pa.ArrowKeyError):
         return None
-    cells = {
-        name: pd.Series(_objects(table.column(name)), dtype=_TEXT, copy=False) for name in columns
-    }
+
+    cells = {}
+    for name in columns:
+        cells[name] = pd.Series(_objects(table.column(name)), dtype=_TEXT, copy=False)
     return pd.DataFrame(cells, copy=False)
 
 
 def _objects(column: pa.ChunkedArray) -> NDArray[Any]:
-    cells: NDArray[Any] = np.array(column.to_pandas(deduplicate_objects=False), dtype=object)
+    texts = column.to_pandas(deduplicate_objects=False)
+    cells: NDArray[Any] = np.array(texts, dtype=object)
     if column.null_count:
-        cells[column.is_null().to_numpy()] = np.nan
+        cells[column.is_null().to_numpy()] = np.nan  # None for Arrow
     return cells

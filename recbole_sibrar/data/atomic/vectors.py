@@ -1,7 +1,8 @@
-"""Reading the cells of a ``float_seq`` column into one matrix, without a Python object for each number."""
+"""Reading the cells of a ``float_seq`` column into one matrix, not number by number."""
 
-# PyArrow reads 380 MB of vectors in 2.8 s of processor time. A compiled reader (numba) took 1.1 s, but only for the
-# first reading of a file: then there is a cache. That was not worth 165 lines and a dependency.
+# PyArrow reads 380 MB of vectors in 2.8 s of processor time. A compiled reader (numba) took 1.1 s,
+# but only for the first reading of a file: then there is a cache. That was not worth 165 lines and
+# a dependency.
 
 from __future__ import annotations
 
@@ -60,7 +61,10 @@ class Vectors:
 
     def rows(self) -> pd.Series[Any]:
         """One array per row, a view of ``matrix``; an empty one where the value is missing."""
+        # asarray: the rows of a memory map would be memory maps too, which cost more
         column = np.fromiter(np.asarray(self.matrix), dtype=object, count=len(self.matrix))
+
+        # NumPy would spread an empty array over the rows: an array of one object instead
         absent = np.empty(1, dtype=object)
         absent[0] = np.array([], dtype=self.matrix.dtype)
         column[self.missing] = absent
@@ -72,7 +76,8 @@ class Split:
     """An atomic file divided into vectors and everything else."""
 
     rest: bytes
-    """The file without its ``float_seq`` columns; separators, encoding and rows are those of the file."""
+    """The file without its ``float_seq`` columns; separators, encoding and rows are those of the
+    file."""
     vectors: dict[Field, Vectors]
     """The ``float_seq`` columns that were read."""
 
@@ -86,9 +91,11 @@ class VectorParser:
     encoding: str
     """Encoding of the cells."""
     dtype: FloatType
-    """``np.float64`` for exactly the numbers that Python reads, ``np.float32`` for these rounded."""
+    """``np.float64`` for exactly the numbers that Python reads, ``np.float32`` for these
+    rounded."""
     strict: bool
-    """True if NaN in a vector is an error even where all its numbers are NaN; else such a vector is missing."""
+    """True if NaN in a vector is an error even where all its numbers are NaN; else such a vector is
+    missing."""
     size: int = 0
     """Length of the vectors; 0 until :meth:`measure` has seen one."""
 
@@ -101,13 +108,17 @@ class VectorParser:
         """
         if self.size:
             return
-        found = (text[start:end] for start, end in cells if start < end)
-        self.size = next((n for cell in found if (n := len(self._elements(cell)))), 0)
+
+        for start, end in cells:
+            elements = self._elements(text[start:end]) if start < end else []
+            if elements:
+                self.size = len(elements)
+                return
 
     def parse(
         self, text: bytes, cells: Positions, out: NDArray[np.floating[Any]]
     ) -> NDArray[np.bool_]:
-        """Read a block of cells: all at once where they are ordinary, one by one where they are not.
+        """Read a block of cells: ordinary ones all at once, the others one by one.
 
         Args:
             text: The text that the cells are in; a character follows each of them.
@@ -125,6 +136,7 @@ class VectorParser:
         if len(self.separator) == 1 and self.separator.isascii() and out.size:
             self._parse_with_arrow(text, cells, counts, out)
 
+        # rows that are unread, or have another length than the first vector: an error
         for row in np.flatnonzero((counts != 0) & (counts != out.shape[1])):
             cell = text[slice(*cells[row])]
             counts[row] = self._parse_with_python(int(row), cell, out[row])
@@ -141,20 +153,26 @@ class VectorParser:
         out: NDArray[np.floating[Any]],
     ) -> None:
         """Read all cells, and count the numbers of each, if all cells are ordinary."""
+        size = out.shape[1]
         filled = np.flatnonzero(cells[:, 0] < cells[:, 1])
-        values = _numbers(
-            [text[start:end] for start, end in cells[filled]], self.separator, out.shape[1]
-        )
+        texts = [text[start:end] for start, end in cells[filled]]
+        values = _numbers(texts, self.separator, size)  # [n_filled, size]
         if values is None:
             return
 
+        # a number beyond float32 becomes infinite: the row is read again, for the message
         with np.errstate(over="ignore"):
             out[filled] = values
+        is_finite = np.isfinite(out[filled]).all(axis=1)
         counts[:] = 0
-        counts[filled] = np.where(np.isfinite(out[filled]).all(axis=1), out.shape[1], UNREAD)
+        counts[filled] = np.where(is_finite, size, UNREAD)
 
     def _parse_with_python(self, row: int, cell: bytes, out: NDArray[np.floating[Any]]) -> int:
-        """Read one cell into a row of the matrix; the count of its numbers, 0 if its value is missing."""
+        """Read one cell into a row of the matrix.
+
+        Returns:
+            The count of its numbers; 0 if its value is missing.
+        """
         is_plain = not cell.startswith(b'"') and b"\r" not in cell
         if not is_plain and not _is_missing(cell):
             raise NotPlainError
@@ -175,7 +193,8 @@ class VectorParser:
         """Split a cell into its elements; none where the value is missing."""
         if _is_missing(cell):
             return []
-        return [element for element in cell.decode(self.encoding).split(self.separator) if element]
+        elements = cell.decode(self.encoding).split(self.separator)
+        return [element for element in elements if element]
 
 
 def _to_numbers(
@@ -201,8 +220,10 @@ def _to_numbers(
 def join_cells(cells: list[bytes]) -> tuple[bytes, Positions]:
     """Join cells to a text with their positions, as :meth:`VectorParser.parse` takes them."""
     lengths = np.array([len(cell) for cell in cells], dtype=np.int64)
+    # one more for the line break behind each cell
     ends = np.cumsum(lengths + 1) - 1
-    return b"\n".join([*cells, b""]), np.stack([ends - lengths, ends], axis=1)
+    positions = np.stack([ends - lengths, ends], axis=1)  # [n_rows, 2]
+    return b"\n".join([*cells, b""]), positions
 
 
 def _numbers(cells: list[bytes], separator: str, size: int) -> NDArray[np.float64] | None:
@@ -211,20 +232,22 @@ def _numbers(cells: list[bytes], separator: str, size: int) -> NDArray[np.float6
         return None
 
     try:
+        # all cells as one text, which Arrow divides in a single call
         text = pa.array([separator.encode().join(cells)], pa.large_string())
-        numbers: NDArray[np.float64] = (
-            pc.split_pattern(text, separator).values.cast(pa.float64()).to_numpy()
-        )
+        elements = pc.split_pattern(text, separator).values
+        numbers: NDArray[np.float64] = elements.cast(pa.float64()).to_numpy()
     except pa.ArrowInvalid:
         return None
     return numbers.reshape(-1, size)
 
 
 def _is_missing(cell: bytes) -> bool:
-    """Tell if a cell is empty, or a word such as ``NA`` for a missing value in pandas, and so in RecBole."""
+    """Tell if a cell is empty, or a word such as ``NA`` for a missing value in RecBole."""
+    # most cells are too long for such a word, or plain numbers
     if len(cell) > _LONGEST_MISSING or not cell.strip(b"-.0123456789 \n\r"):
         return not cell
-    table = pd.read_csv(
-        BytesIO(b"cell\n" + cell + b"\n"), sep="\x1f", dtype=str, quoting=QUOTE_NONE
-    )
+
+    # RecBole's words are those of pandas: ask pandas itself
+    text = BytesIO(b"cell\n" + cell + b"\n")
+    table = pd.read_csv(text, sep="\x1f", dtype=str, quoting=QUOTE_NONE)
     return bool(table["cell"].isna().all())

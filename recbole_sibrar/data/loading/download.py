@@ -17,7 +17,7 @@ from recbole_sibrar.errors import DataError
 
 
 def needs_repair() -> bool:
-    """Tell if RecBole waits for other processes after a download, even if there are none (#1989, #2050)."""
+    """Tell if RecBole waits for other processes after a download (#1989, #2050)."""
     return "barrier" in inspect.getsource(Dataset._download)
 
 
@@ -27,6 +27,7 @@ def repair() -> None:
 
     def _download(dataset: Dataset) -> None:
         barrier = dist.barrier
+        # RecBole calls it after every download, and torch fails without a process group
         if not dist.is_initialized():
             dist.barrier = lambda *_, **__: None
         try:
@@ -38,17 +39,21 @@ def repair() -> None:
 
 
 def download(original: Callable[[Dataset], None], dataset: Dataset) -> None:
-    """Download a data set; a failed download leaves no folder, since the next run would take it for the data set."""
+    """Download a data set; a failed download leaves no folder."""
     folder = Path(dataset.dataset_path)
     try:
         original(dataset)
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)  # it was not there before
+        # The folder was not there before. The next run would take the rest for the data set.
+        shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
 def find_url(
-    original: Callable[..., str | None], dataset: Dataset, url_file: str, allow_none: bool = False
+    original: Callable[..., str | None],
+    dataset: Dataset,
+    url_file: str,
+    allow_none: bool = False,
 ) -> str | None:
     """Find the address of a data set in RecBole's list.
 
@@ -63,8 +68,8 @@ def find_url(
     here = [other.name for other in folder.parent.glob("*") if other.is_dir()]
     names = ["ml-100k", *here, *_downloadable(url_file)]
     raise DataError(
-        f"dataset: found '{dataset.dataset_name}', but there is no folder {folder}, and RecBole knows no data set of "
-        f"that name to download{nearest(dataset.dataset_name, names, 0.7)}"
+        f"dataset: found '{dataset.dataset_name}', but there is no folder {folder}, and RecBole "
+        f"knows no data set of that name to download{nearest(dataset.dataset_name, names, 0.7)}"
     )
 
 

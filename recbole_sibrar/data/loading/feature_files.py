@@ -1,8 +1,8 @@
-"""The files of users and items: ``.user``, ``.item`` and those of RecBole's ``additional_feat_suffix``.
+"""The files of users and items: ``.user``, ``.item`` and ``additional_feat_suffix``.
 
-RecBole's manual describes an additional file for precomputed vectors. ``alias_of_user_id`` or ``alias_of_item_id``
-names its column of ids. RecBole gives the values to models with ``preload_weight``; for our models they are modalities
-like the fields of ``.user`` and ``.item``.
+RecBole's manual describes an additional file for precomputed vectors. ``alias_of_user_id`` or
+``alias_of_item_id`` names its column of ids. RecBole gives the values to models with
+``preload_weight``; for our models they are modalities like the fields of ``.user`` and ``.item``.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class FeatureFile:
     header_field: str
     """Name of the ids in the file."""
     id_field: str
-    """Name of the ids in the data set. It differs if two files call their ids alike: RecBole cannot tell them apart."""
+    """Name of the ids in the data set. It differs if two files call their ids alike: RecBole cannot
+    tell them apart."""
 
 
 def find_owner(
@@ -58,9 +59,11 @@ def find_owner(
     Raises:
         DataError: Several fields hold ids, or the field is no ``token``.
     """
-    found = [
-        (field, side) for field in header for side in SIDES if field.name in id_names(dataset, side)
-    ]
+    found: list[tuple[Field, Side]] = []
+    for field in header:
+        for side in SIDES:
+            if field.name in id_names(dataset, side):
+                found.append((field, side))
     if not found:
         return None
 
@@ -68,15 +71,15 @@ def find_owner(
     if len(tokens) != 1:
         names = ", ".join(field.header for field, _ in tokens or found)
         raise DataError(
-            f"{path}: found the ids {names}, allowed is one token field that alias_of_user_id or alias_of_item_id "
-            "names, with the id of each line"
+            f"{path}: found the ids {names}, allowed is one token field that alias_of_user_id or "
+            "alias_of_item_id names, with the id of each line"
         )
 
     field, side = tokens[0]
-    taken = field.name in dataset.field2source
-    return FeatureFile(
-        suffix, path, side, field.name, f"{field.name}_of_{suffix}" if taken else field.name
-    )
+    name = field.name
+    if name in dataset.field2source:
+        name = f"{name}_of_{suffix}"
+    return FeatureFile(suffix, path, side, header_field=field.name, id_field=name)
 
 
 def id_field(dataset: DatasetLike, side: Side) -> str:
@@ -86,9 +89,11 @@ def id_field(dataset: DatasetLike, side: Side) -> str:
 
 def id_names(dataset: DatasetLike, side: Side) -> list[str]:
     """List the fields with ids of one side."""
-    own = id_field(dataset, side)
     aliases = dataset.config[f"alias_of_{side}_id"] or []
-    return [own, *([aliases] if isinstance(aliases, str) else aliases)]
+    if isinstance(aliases, str):
+        # init_alias refuses it later, with the name of the key
+        aliases = [aliases]
+    return [id_field(dataset, side), *aliases]
 
 
 def check_columns(
@@ -112,9 +117,11 @@ def check_columns(
     """
     for key in ("load_col", "unload_col"):
         listed = (dataset.config[key] or {}).get(file.suffix)
+        # RecBole makes a set of it: of a text, the set of its letters
         if isinstance(listed, str) and listed != "*":
             raise DataError(
-                f"{key}: found '{listed}' for {file.suffix}, allowed is a list of fields, such as [{listed}]"
+                f"{key}: found '{listed}' for {file.suffix}, allowed is a list of fields, such as "
+                f"[{listed}]"
             )
 
     names = ", ".join(sorted(present))
@@ -122,17 +129,20 @@ def check_columns(
     if missing:
         hint = nearest(missing[0], present)
         raise DataError(
-            f"load_col/unload_col: {file.path} has no field '{missing[0]}'; its fields are {names}{hint}"
+            f"load_col/unload_col: {file.path} has no field '{missing[0]}'; its fields are "
+            f"{names}{hint}"
         )
 
     name = file.header_field
     if name not in present:
         raise DataError(
-            f"{file.path} has no field '{name}' ({file.side.upper()}_ID_FIELD) for the id of each line; "
-            f"its fields are {names}{nearest(name, present)}"
+            f"{file.path} has no field '{name}' ({file.side.upper()}_ID_FIELD) for the id of each "
+            f"line; its fields are {names}{nearest(name, present)}"
         )
     if name in (unload or ()) or (load is not None and name not in load):
-        key, found = ("load_col", load) if load is not None else ("unload_col", unload)
+        key, found = "unload_col", unload
+        if load is not None:
+            key, found = "load_col", load
         raise DataError(
             f"{key}: found {sorted(found or ())} for {file.suffix}, but '{name}' has to be loaded, "
             f"because it holds the id of each line of {file.path}"
@@ -146,7 +156,9 @@ def check_new(
     fields: list[Field],
     numbers_too: bool = True,
 ) -> None:
-    """Check that the fields of a file have other names than those of earlier files; RecBole cannot tell them apart.
+    """Check that the fields of a file have other names than those of earlier files.
+
+    RecBole cannot tell fields of one name apart.
 
     Args:
         dataset: The data set with its earlier files.
@@ -159,22 +171,21 @@ def check_new(
         DataError: A name is taken.
     """
     own = {FeatureSource.USER: dataset.uid_field, FeatureSource.ITEM: dataset.iid_field}
+    # ids are meant to be in several files: they connect them
+    ids = (own.get(source), getattr(dataset, "entity_field", None))
 
     for field in fields:
         name = field.name
         other = dataset.field2source.get(name)
-        if (
-            other is None
-            or other == source
-            or name in (own.get(source), getattr(dataset, "entity_field", None))
-        ):
+        if other is None or other == source or name in ids:
             continue
         if not numbers_too and dataset.field2type[name].value.startswith("float"):
             continue
 
         suffix = _suffix_of(dataset, name).removesuffix("_id")
         raise DataError(
-            f"{path}: field '{name}' is also in the .{suffix} file; rename one of them, or list it in unload_col"
+            f"{path}: field '{name}' is also in the .{suffix} file; rename one of them, or list it "
+            "in unload_col"
         )
 
 
@@ -204,8 +215,9 @@ def init_alias(original: Callable[..., None], dataset: DatasetLike) -> None:
         for field in aliases:
             if field not in dataset.field2type:
                 raise DataError(
-                    f"{key}: found '{field}', but no loaded file has this field; allowed are fields among "
-                    f"{', '.join(dataset.field2type)} (see load_col and additional_feat_suffix)"
+                    f"{key}: found '{field}', but no loaded file has this field; allowed are "
+                    f"fields among {', '.join(dataset.field2type)} (see load_col and "
+                    "additional_feat_suffix)"
                 )
 
     _check_weight_ids(dataset)
@@ -213,20 +225,24 @@ def init_alias(original: Callable[..., None], dataset: DatasetLike) -> None:
 
 
 def _check_weight_ids(dataset: DatasetLike) -> None:
-    """Check that the ids of ``preload_weight`` are aliases, if an additional file holds the weights."""
+    """Check that the ids of ``preload_weight`` are aliases, if their file is an additional one."""
     weights = dataset.config["preload_weight"]
-    aliases = [
-        dataset.config[f"alias_of_{name}_id"] or ()
-        for name in ("user", "item", "entity", "relation")
-    ]
-    for id_field, name in weights.items() if isinstance(weights, dict) else ():
+    if not isinstance(weights, dict):
+        return
+
+    aliases: set[str] = set()
+    for name in ("user", "item", "entity", "relation"):
+        aliases.update(dataset.config[f"alias_of_{name}_id"] or ())
+
+    for id_field, name in weights.items():
         kind = dataset.field2type.get(name)
+        # RecBole keeps the suffix of an additional file as text, the kind of others as enumeration
         is_additional = isinstance(dataset.field2source.get(id_field), str)
         is_number = kind is not None and kind.value.startswith("float")
-        if is_additional and is_number and not any(id_field in names for names in aliases):
+        if is_additional and is_number and id_field not in aliases:
             raise DataError(
-                f"preload_weight: found the ids '{id_field}', allowed are ids that alias_of_item_id or "
-                "alias_of_user_id names"
+                f"preload_weight: found the ids '{id_field}', allowed are ids that "
+                "alias_of_item_id or alias_of_user_id names"
             )
 
 
@@ -240,13 +256,16 @@ def filter_by_inter_num(
         file: An additional file of the data set.
         counts: Number of interactions of each user or item before.
     """
-    intervals = dataset._parse_intervals_str(dataset.config[f"{file.side}_inter_num_interval"])
+    interval = dataset.config[f"{file.side}_inter_num_interval"]
+    intervals = dataset._parse_intervals_str(interval)
     if not intervals:
         return
 
     frame = getattr(dataset, f"{file.suffix}_feat")
     ids = frame[file.id_field]
     left = dataset.inter_feat[id_field(dataset, file.side)]
+
+    # an entity without interactions stays if the intervals allow none
     may_have_none = dataset._within_intervals(0, intervals)
     within = dataset._within_intervals(ids.map(counts).fillna(0), intervals)
     kept = ids.isin(left) | (within & may_have_none)
@@ -268,8 +287,11 @@ def align(column: pd.Series[Any], entities: NDArray[np.int64], n: int) -> pd.Ser
     values = np.zeros(n, dtype=found.dtype)
 
     if values.dtype == object:
-        empty = np.empty(1, dtype=object)
+        # RecBole discretises a number to a list of the number and its bucket
         is_pair = len(found) > 0 and isinstance(found[0], list)
+
+        # NumPy would spread the elements of a list over the rows: an array of one object instead
+        empty = np.empty(1, dtype=object)
         empty[0] = [0.0, 0.0] if is_pair else np.array([], dtype=np.int64)
         values[:] = empty
 
@@ -289,17 +311,15 @@ def check_weights(dataset: MultimodalDataset) -> None:
     """
     weights = dataset.config["preload_weight"] or {}
     if not isinstance(weights, dict):
-        refuse(
-            "preload_weight",
-            weights,
-            "a dictionary of an id field and a field of numbers, such as {iid: item_emb}",
-        )
+        allowed = "a dictionary of an id field and a field of numbers, such as {iid: item_emb}"
+        refuse("preload_weight", weights, allowed)
 
     for id_field, name in weights.items():
         if name not in dataset.field2type:
             raise DataError(
-                f"preload_weight: found '{name}', but no loaded file has this field; allowed are fields among "
-                f"{', '.join(dataset.field2type)} (see load_col, additional_feat_suffix and alias_of_item_id)"
+                f"preload_weight: found '{name}', but no loaded file has this field; allowed are "
+                f"fields among {', '.join(dataset.field2type)} (see load_col, "
+                "additional_feat_suffix and alias_of_item_id)"
             )
         file = _file_of(dataset, name)
         if file is None:
@@ -308,15 +328,18 @@ def check_weights(dataset: MultimodalDataset) -> None:
             )
         elif id_field not in (file.id_field, file.header_field):
             raise DataError(
-                f"preload_weight: found '{id_field}' for '{name}', allowed is '{file.header_field}', the "
-                f"ids of {file.path}"
+                f"preload_weight: found '{id_field}' for '{name}', allowed is "
+                f"'{file.header_field}', the ids of {file.path}"
             )
 
 
 def _file_of(dataset: MultimodalDataset, name: str) -> FeatureFile | None:
     """Find the file of users or items with a field."""
     suffix = _suffix_of(dataset, name)
-    return next((file for file in dataset.files_with_fields() if file.suffix == suffix), None)
+    for file in dataset.files_with_fields():
+        if file.suffix == suffix:
+            return file
+    return None
 
 
 def weight_matrix(dataset: MultimodalDataset, id_field: str) -> NDArray[np.float64] | None:
@@ -327,7 +350,8 @@ def weight_matrix(dataset: MultimodalDataset, id_field: str) -> NDArray[np.float
         id_field: The field of the ids.
 
     Returns:
-        float64 ``[n_entities]`` or ``[n_entities, size]``; None if the key has no such id field, or no numbers for it.
+        float64 ``[n_entities]`` or ``[n_entities, size]``; None if the key has no such id field, or
+        no numbers for it.
     """
     name = (dataset.config["preload_weight"] or {}).get(id_field, "")
     file = _file_of(dataset, name) if name in dataset.field2source else None

@@ -1,4 +1,7 @@
-"""Loading the files of users and items into frames, for :class:`~recbole_sibrar.data.dataset.MultimodalDataset`."""
+"""Loading the files of users and items into frames.
+
+They are those of a :class:`~recbole_sibrar.data.dataset.MultimodalDataset`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import numpy as np
 import pandas as pd
 from recbole.utils import FeatureSource
 
-from recbole_sibrar.data.atomic import AtomicFile
+from recbole_sibrar.data.atomic import AtomicFile, names_of
 from recbole_sibrar.data.loading.feature_files import (
     FeatureFile,
     check_columns,
@@ -60,21 +63,20 @@ def load_feature_frame(
     if file is None:
         return None
 
-    check_columns(dataset, file, {field.name for field in atomic.header}, load, unload)
+    check_columns(dataset, file, set(names_of(atomic.header)), load, unload)
     fields = selected(atomic.header, load, unload)
     frame = atomic.read(fields, dtype=np.float32, use_cache=uses_cache(dataset.config))
     if file.id_field != file.header_field:
         frame = frame.rename(columns={file.header_field: file.id_field})
-        fields = [
-            replace(field, name=str(name))
-            for field, name in zip(fields, frame.columns, strict=True)
-        ]
+        position = names_of(fields).index(file.header_field)
+        fields[position] = replace(fields[position], name=file.id_field)
 
     check_new(dataset, path, source, fields)
     register_fields(dataset, frame, fields, source)
     check_frame(dataset, atomic, frame, file.side, file.id_field)
 
     frame = without_missing_ids(atomic, file.id_field, frame)
+    # RecBole drops repeated ids of .user and .item itself
     if is_additional:
         dataset.feature_files[file.suffix] = file
         frame = frame.drop_duplicates(file.id_field, ignore_index=True)
@@ -82,19 +84,23 @@ def load_feature_frame(
 
 
 def _describe(
-    dataset: MultimodalDataset, atomic: AtomicFile, path: str, source: FeatureSource | str
+    dataset: MultimodalDataset,
+    atomic: AtomicFile,
+    path: str,
+    source: FeatureSource | str,
 ) -> FeatureFile | None:
-    """Find the side of a file and the field of its ids; None, and a warning, if it has no ids of users or items."""
+    """Find the side of a file and the field of its ids; None, and a warning, without ids."""
     if isinstance(source, FeatureSource):
         side: Side = "user" if source is FeatureSource.USER else "item"
-        return FeatureFile(side, path, side, dataset.id_field(side), dataset.id_field(side))
+        name = dataset.id_field(side)
+        return FeatureFile(side, path, side, name, name)
 
     file = find_owner(dataset, path, source, atomic.header)
     if file is None:
-        names = ", ".join(field.name for field in atomic.header)
+        names = ", ".join(names_of(atomic.header))
         dataset.logger.warning(
-            f"{path}: found the fields {names}, none of which has ids of users or items (alias_of_user_id, "
-            "alias_of_item_id); the file is not used"
+            f"{path}: found the fields {names}, none of which has ids of users or items "
+            "(alias_of_user_id, alias_of_item_id); the file is not used"
         )
     return file
 
@@ -132,13 +138,17 @@ def describe_source(dataset: MultimodalDataset, side: Side) -> str:
     path = dataset.feature_file(side)
     load_col = dataset.config["load_col"]
     is_loaded = load_col is None or side in load_col
-    others = [
-        os.path.normpath(file.path) for file in dataset.feature_files.values() if file.side == side
-    ]
 
+    others = []
+    for file in dataset.feature_files.values():
+        if file.side == side:
+            others.append(os.path.normpath(file.path))
     if others:
         has_own = is_loaded and os.path.isfile(path)
         return f"fields of {' and '.join([path, *others] if has_own else others)}"
+
     if not os.path.isfile(path):
         return f"the file {path} does not exist"
-    return f"fields of {path}" if is_loaded else f"load_col has no '{side}', so {path} is not read"
+    if not is_loaded:
+        return f"load_col has no '{side}', so {path} is not read"
+    return f"fields of {path}"

@@ -1,4 +1,7 @@
-"""RecBole's ``_load_feat`` with the fast reader and messages that name the line, for RecBole's own models too."""
+"""RecBole's ``_load_feat`` with the fast reader and messages that name the line.
+
+RecBole's own models use it too.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,14 @@ import pandas as pd
 from recbole.data.dataset import Dataset
 from recbole.utils import FeatureSource, FeatureType
 
-from recbole_sibrar.data.atomic import AtomicFile, CellError, Field, RowError, TextFormat
+from recbole_sibrar.data.atomic import (
+    AtomicFile,
+    CellError,
+    Field,
+    RowError,
+    TextFormat,
+    names_of,
+)
 from recbole_sibrar.data.atomic.faults import find_wrong_number
 from recbole_sibrar.data.loading.feature_files import check_new
 from recbole_sibrar.data.loading.ids import warn_about_matches, warn_about_repetitions
@@ -42,14 +52,14 @@ def atomic_file(config: ConfigLike, path: str | PathLike[str]) -> AtomicFile:
     encoding = config["encoding"]
     if encoding is not None:
         try:
+            # unlike codecs.lookup, it refuses codecs that are not for text, such as base64
             "\n".encode(encoding)
         except (LookupError, TypeError):
-            refuse(
-                "encoding", encoding, "the name of an encoding, such as utf-8, utf-16 or latin-1"
-            )
-    return AtomicFile(
-        path, TextFormat(config["field_separator"], config["seq_separator"], encoding)
-    )
+            allowed = "the name of an encoding, such as utf-8, utf-16 or latin-1"
+            refuse("encoding", encoding, allowed)
+
+    text_format = TextFormat(config["field_separator"], config["seq_separator"], encoding)
+    return AtomicFile(path, text_format)
 
 
 def uses_cache(config: ConfigLike) -> bool:
@@ -59,20 +69,21 @@ def uses_cache(config: ConfigLike) -> bool:
         DataError: ``atomic_cache`` is neither True nor False.
     """
     value = config["atomic_cache"]
-    # a checkpoint that was written without the plugin has no such key
-    if value not in (
-        True,
-        False,
-        None,
-    ):
+    # None: a checkpoint that was written without the plugin has no such key
+    if value not in (True, False, None):
         raise DataError(f"atomic_cache: found {value!r}, allowed is True or False")
     return value is not False
 
 
 def selected(fields: list[Field], load: set[str] | None, unload: set[str] | None) -> list[Field]:
     """Select the fields of a file by RecBole's ``load_col`` and ``unload_col``."""
-    kept = fields if load is None else [field for field in fields if field.name in load]
-    return [field for field in kept if field.name not in (unload or ())]
+    # a new list in any case: the header of a file is shared
+    fields = list(fields)
+    if load is not None:
+        fields = [field for field in fields if field.name in load]
+    if unload:
+        fields = [field for field in fields if field.name not in unload]
+    return fields
 
 
 def load_feat(
@@ -83,9 +94,8 @@ def load_feat(
 ) -> pd.DataFrame | None:
     """Load a file into the frame of RecBole's own reader, field by field.
 
-    Vectors of several lengths and numbers that are not finite are left to ``original``, because RecBole reads them in
-    its own way. A row with more or fewer cells than the header is an error. RecBole would drop cells, or shift all
-    columns.
+    Vectors of several lengths and numbers that are not finite are left to ``original``. A row with
+    more or fewer cells than the header is an error.
 
     Args:
         original: RecBole's ``Dataset._load_feat``.
@@ -104,13 +114,15 @@ def load_feat(
     try:
         header = file.header
     except DataError as reason:
+        # our own data set leaves nothing to RecBole
         if hasattr(dataset, "modality_tables"):
-            raise  # our own data set leaves nothing to RecBole
+            raise
         return _load_as_recbole(original, dataset, file, source, reason, [])
 
     fields = selected(header, load, unload)
     if source is FeatureSource.INTERACTION:
         check_interactions(dataset, file, fields)
+    # a link file has the ids of other files: items and the entities of a knowledge graph
     elif source != "link":
         check_new(dataset, path, source, fields, numbers_too=False)
 
@@ -124,24 +136,30 @@ def load_feat(
 
 
 def _read_fast(
-    dataset: Dataset, file: AtomicFile, source: FeatureSource | str, fields: list[Field]
+    dataset: Dataset,
+    file: AtomicFile,
+    source: FeatureSource | str,
+    fields: list[Field],
 ) -> tuple[pd.DataFrame | None, DataError | None]:
     """Read a file with the fast reader.
 
     Returns:
-        The frame, or None and the reason if RecBole may read the file otherwise. Both are None for files of other
-        kinds.
+        The frame, or None and the reason if RecBole may read the file otherwise. Both are None for
+        files of other kinds.
 
     Raises:
         DataError: Neither reader can read the file.
     """
     use_cache = uses_cache(dataset.config)
-    if source not in SOURCES or not fields or any(":" in field.name for field in file.header):
+    # RecBole divides field:type at every colon, so that a name with a colon is its error
+    has_colon = ":" in "".join(names_of(file.header))
+    if source not in SOURCES or not fields or has_colon:
         return None, None
 
     try:
         return file.read(fields, strict=True, use_cache=use_cache), None
     except RowError:
+        # RecBole would drop cells, or shift all columns
         raise
     except DataError as error:
         if hasattr(dataset, "modality_tables") and not isinstance(error, CellError):
@@ -168,15 +186,16 @@ def _load_as_recbole(
         fields: The loaded fields; none if the header cannot be read.
 
     Raises:
-        DataError: RecBole cannot read it either, or has read rows that are not as long as the header.
+        DataError: RecBole cannot read it either, or has read rows that are not as long as the
+            header.
     """
     try:
         frame = original(dataset, file.path, source)
     except FAILURES as error:
+        # the clearest message first: the cell, else the fast reader's error, else RecBole's own
         wrong = find_wrong_number(file, fields) if fields else None
-        raise (
-            wrong or reason or DataError(f"{file.path}: RecBole cannot read it: {error}")
-        ) from error
+        unknown = DataError(f"{file.path}: RecBole cannot read it: {error}")
+        raise (wrong or reason or unknown) from error
 
     if frame is not None:
         _check_as_recbole(dataset, file, source, frame, reason)
@@ -196,10 +215,12 @@ def _check_as_recbole(
     except RowError:
         raise
     except DataError:
-        pass  # a NUL byte: a character for RecBole
+        # a NUL byte: a character for RecBole
+        pass
 
-    ids = [name for name in (dataset.uid_field, dataset.iid_field) if name is not None]
-    lacks_ids = source is FeatureSource.INTERACTION and any(name not in frame for name in ids)
+    # a name that is None is in no frame, but is not needed either
+    ids = {dataset.uid_field, dataset.iid_field} - {None}
+    lacks_ids = source is FeatureSource.INTERACTION and not ids.issubset(frame.columns)
     if reason is not None and lacks_ids:
         raise reason
     if source != "link":
@@ -216,7 +237,11 @@ def _owner(dataset: Dataset, source: FeatureSource | str) -> tuple[Side | None, 
 
 
 def check_frame(
-    dataset: Dataset, file: AtomicFile, frame: pd.DataFrame, side: Side | None, id_field: str | None
+    dataset: Dataset,
+    file: AtomicFile,
+    frame: pd.DataFrame,
+    side: Side | None,
+    id_field: str | None,
 ) -> None:
     """Check the frame of a file, and warn about its ids.
 
@@ -239,8 +264,9 @@ def check_frame(
 
     if id_field not in frame:
         raise DataError(
-            f"{file.path}: found the fields {', '.join(frame.columns)}, allowed are fields with '{id_field}' "
-            f"({side.upper()}_ID_FIELD) for the id of each line; see load_col and the header of the file"
+            f"{file.path}: found the fields {', '.join(frame.columns)}, allowed are fields with "
+            f"'{id_field}' ({side.upper()}_ID_FIELD) for the id of each line; see load_col and the "
+            "header of the file"
         )
     kind = dataset.field2type[id_field].value
     if kind != "token":
@@ -253,9 +279,12 @@ def check_frame(
 
 
 def load_inter_feat(
-    original: Callable[..., Any], dataset: Dataset, token: str, dataset_path: str
+    original: Callable[..., Any],
+    dataset: Dataset,
+    token: str,
+    dataset_path: str,
 ) -> None:
-    """Load the interactions, with a message for a missing file, and for fields that other keys need.
+    """Load the interactions; a missing file is an error that lists the files of the folder.
 
     Args:
         original: RecBole's ``Dataset._load_inter_feat``.
@@ -267,7 +296,10 @@ def load_inter_feat(
         DataError: A file is missing.
     """
     parts = dataset.benchmark_filename_list
-    names = [f"{token}.inter"] if parts is None else [f"{token}.{part}.inter" for part in parts]
+    names = [f"{token}.inter"]
+    if parts is not None:
+        names = [f"{token}.{part}.inter" for part in parts]
+
     for name in names:
         path = os.path.join(dataset_path, name)
         if os.path.isdir(path):
@@ -282,22 +314,24 @@ def load_inter_feat(
 
 
 def load_user_or_item_feat(
-    original: Callable[..., pd.DataFrame | None], dataset: Dataset, *arguments: Any
+    original: Callable[..., pd.DataFrame | None],
+    dataset: Dataset,
+    *arguments: Any,
 ) -> pd.DataFrame | None:
     """Load the fields of users or items; repair RecBole's handling of lines without an id.
-
-    RecBole drops repeated ids and then looks for the lines without an id by their old position. It fails if the
-    position is too high.
 
     Args:
         original: RecBole's ``Dataset._load_user_or_item_feat``.
         dataset: The data set being loaded.
-        *arguments: Name and folder of the data set, kind of the file, and attribute with the name of the ids.
+        *arguments: Name and folder of the data set, kind of the file, and attribute with the name
+            of the ids.
     """
     frame = original(dataset, *arguments)
     field = getattr(dataset, arguments[-1], None)
 
     if frame is not None and field in frame:
+        # RecBole drops repeated ids, and later uses the labels of lines without an id as positions
+        # (_filter_nan_user_or_item): an IndexError if a label is beyond the end.
         missing = frame.index[frame[field].isna()]
         if len(missing) and int(missing.max()) >= len(frame):
             frame = frame.reset_index(drop=True)
@@ -310,9 +344,13 @@ def _files_of(folder: str) -> str:
 
 
 def register_fields(
-    dataset: Dataset, frame: pd.DataFrame, fields: list[Field], source: FeatureSource | str
+    dataset: Dataset,
+    frame: pd.DataFrame,
+    fields: list[Field],
+    source: FeatureSource | str,
 ) -> None:
-    """Register type, source and length of the fields of a file as RecBole does, and apply its ``seq_len``."""
+    """Register the fields of a file as RecBole does, and apply its ``seq_len``."""
+    seq_len = dataset.config["seq_len"]
     for field in fields:
         dataset.field2source[field.name] = source
         dataset.field2type[field.name] = FeatureType(field.type)
@@ -320,9 +358,7 @@ def register_fields(
         if field.type.startswith("float"):
             dataset.field2bucketnum[field.name] = 2
         if field.type.endswith("seq"):
-            dataset.field2seqlen[field.name] = _limit_sequences(
-                frame, field.name, dataset.config["seq_len"]
-            )
+            dataset.field2seqlen[field.name] = _limit_sequences(frame, field.name, seq_len)
 
 
 def _limit_sequences(frame: pd.DataFrame, name: str, limits: dict[str, int] | None) -> int:
@@ -335,6 +371,7 @@ def _limit_sequences(frame: pd.DataFrame, name: str, limits: dict[str, int] | No
     limit = (limits or {}).get(name, longest)
 
     if limit < longest:
+        # np.array would make a matrix of sequences of one length
         rows = np.empty(len(frame), dtype=object)
         rows[:] = [row[:limit] for row in frame[name]]
         frame[name] = pd.Series(rows, index=frame.index)

@@ -1,4 +1,4 @@
-"""Warnings about ids in the files of users and items: ids without a match, repeated and missing ids."""
+"""Warnings about ids in the files of users and items: without a match, repeated, missing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ _SPELLINGS: tuple[tuple[str, Callable[[str], str]], ...] = (
 
 
 def warn_about_matches(
-    dataset: DatasetLike, side: Side, path: str | PathLike[str], tokens: pd.Series
+    dataset: DatasetLike,
+    side: Side,
+    path: str | PathLike[str],
+    tokens: pd.Series,
 ) -> None:
     """Warn if a file describes few of the users or items with interactions.
 
@@ -42,7 +45,8 @@ def warn_about_matches(
         tokens: The ids of the file.
 
     Raises:
-        DataError: It describes none, and ``filter_inter_by_user_or_item`` would drop all interactions.
+        DataError: It describes none, and ``filter_inter_by_user_or_item`` would drop all
+            interactions.
     """
     field = dataset.uid_field if side == "user" else dataset.iid_field
     interacting = pd.Series(dataset.inter_feat[field].unique()).dropna()
@@ -57,15 +61,14 @@ def warn_about_matches(
     share = f"{100 * matches.mean():.1f} %"
     found = (
         f"{path}: {n or 'none'} of the {len(interacting)} {side}s with interactions ({share}) "
-        f"{'has' if n < 2 else 'have'} a line; ids such as {_examples(unknown)} have none, and ids such as "
-        f"{_examples(unused if len(unused) else described)} no interactions{_hint(unknown, unused)}"
+        f"{'has' if n < 2 else 'have'} a line; ids such as {_examples(unknown)} have none, and ids "
+        f"such as {_examples(unused if len(unused) else described)} no "
+        f"interactions{_hint(unknown, unused)}"
     )
 
-    if (
-        not n
-        and dataset.config["filter_inter_by_user_or_item"] is True
-        and dataset.benchmark_filename_list is None
-    ):
+    # RecBole does not filter interactions that are divided into files
+    is_divided = dataset.benchmark_filename_list is not None
+    if not n and dataset.config["filter_inter_by_user_or_item"] is True and not is_divided:
         raise DataError(f"{found}; with filter_inter_by_user_or_item: True nothing is left")
     getLogger().warning(found)
 
@@ -76,7 +79,8 @@ def _examples(tokens: pd.Series) -> str:
 
 def _hint(unknown: pd.Series, unused: pd.Series) -> str:
     """Suggest a usual difference of spelling, if the ids would match without it."""
-    few_unknown = unknown[:1000]  # a hint is worth seconds, not minutes
+    # a hint is worth seconds, not minutes
+    few_unknown = unknown[:1000]
     few_unused = unused[:500_000]
 
     for words, spell in _SPELLINGS:
@@ -119,38 +123,50 @@ def warn_about_repetitions(file: AtomicFile, field: str, frame: pd.DataFrame) ->
 
     codes, _ = pd.factorize(frame[field])
     first_of_code = np.unique(codes, return_index=True)[1]
-    first_rows = first_of_code[codes[rows] + int(codes.min() == -1)]  # a missing id has the code -1
+    # a missing id has the code -1, and the first place of first_of_code
+    first_rows = first_of_code[codes[rows] + int(codes.min() == -1)]
 
-    differs = {
-        name: _differ(frame[name], rows, first_rows) for name in frame.columns if name != field
-    }
-    differing = np.flatnonzero(np.any([*differs.values(), np.zeros(len(rows), dtype=bool)], axis=0))
+    differs: dict[str, NDArray[np.bool_]] = {}
+    for name in frame.columns.drop(field):
+        differs[str(name)] = _differ(frame[name], rows, first_rows)
+
+    # without other columns, no row differs
+    none = np.zeros(len(rows), dtype=bool)
+    differing = np.flatnonzero(np.any([*differs.values(), none], axis=0))
     if not len(differing):
         return
 
     position = differing[0]
     line = file.line_of(int(rows[position]))
     before = file.line_of(int(first_rows[position]))
-    names = [str(name) for name, differ in differs.items() if differ[position]]
-    others = f"; {len(differing)} lines repeat an id so" if len(differing) > 1 else ""
+    names = [name for name, differ in differs.items() if differ[position]]
+    others = ""
+    if len(differing) > 1:
+        others = f"; {len(differing)} lines repeat an id so"
     getLogger().warning(
-        f"{file.path}, line {line}: {field} '{frame[field].iloc[rows[position]]}' occurs again, with another "
-        f"{', '.join(names)} than in line {before}, which counts{others}"
+        f"{file.path}, line {line}: {field} '{frame[field].iloc[rows[position]]}' occurs again, "
+        f"with another {', '.join(names)} than in line {before}, which counts{others}"
     )
 
 
 def _differ(
     column: pd.Series[Any], rows: NDArray[np.int64], others: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """Compare the values of a column in some rows with those in other rows; bool ``[n]``, True where they differ."""
+    """Compare the values of a column in some rows with those in other rows.
+
+    Returns:
+        bool ``[n]``: True where they differ.
+    """
     values = column.to_numpy()[rows]
     other_values = column.to_numpy()[others]
+
     if isinstance(values[0], np.ndarray):
-        pairs = zip(values, other_values, strict=True)
-        return np.array(
-            [one.tobytes() != other.tobytes() or len(one) != len(other) for one, other in pairs]
-        )
+        differ = np.zeros(len(rows), dtype=bool)
+        for i, (one, other) in enumerate(zip(values, other_values, strict=True)):
+            # by their bytes, so that NaN equals NaN
+            differ[i] = len(one) != len(other) or one.tobytes() != other.tobytes()
+        return differ
 
     both_missing = pd.isna(values) & pd.isna(other_values)
-    differ: NDArray[np.bool_] = (values != other_values) & ~both_missing
-    return differ
+    is_other: NDArray[np.bool_] = (values != other_values) & ~both_missing
+    return is_other

@@ -1,7 +1,7 @@
 """Fields of the interactions for other keys, in addition to the default ``load_col``.
 
-RecBole loads ``user_id`` and ``item_id`` by default. It fails in the middle of its work if the ids have other names, or
-if an order by time, a threshold or a filter needs a field that is not loaded.
+RecBole loads ``user_id`` and ``item_id`` by default. It fails in the middle of its work if the ids
+have other names, or if an order by time, a threshold or a filter needs a field that is not loaded.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from recbole.data.dataset import Dataset
 from recbole.utils import EvaluatorType, FeatureSource, InputType, ModelType
 
 from recbole_sibrar.config.values import is_given
-from recbole_sibrar.data.atomic import AtomicFile, Field, read_header
+from recbole_sibrar.data.atomic import AtomicFile, Field, names_of, read_header
 from recbole_sibrar.errors import DataError, nearest, refuse
 from recbole_sibrar.protocols import DatasetLike, FullConfig
 
@@ -45,14 +45,21 @@ class Need:
 
 
 def has_own_load_col(config: FullConfig) -> bool:
-    """Tell if the user has chosen the columns, rather than RecBole's defaults or the data set's configuration."""
+    """Tell if the user has chosen the columns.
+
+    Otherwise they are those of RecBole's defaults or of the data set's configuration.
+    """
     return is_given(config, "load_col")
 
 
 def get_load_and_unload_col(
-    original: Callable[..., Any], dataset: Dataset, source: FeatureSource | str
+    original: Callable[..., Any],
+    dataset: Dataset,
+    source: FeatureSource | str,
 ) -> tuple[set[str] | None, set[str] | None]:
-    """Read ``load_col`` and ``unload_col`` for a file; add the fields of other keys to a default ``load_col``.
+    """Read ``load_col`` and ``unload_col`` for a file.
+
+    A default ``load_col`` also gets the fields of other keys.
 
     Args:
         original: RecBole's ``Dataset._get_load_and_unload_col``.
@@ -70,11 +77,20 @@ def get_load_and_unload_col(
     if source in (config["additional_feat_suffix"] or ()):
         return load | _of_additional_files(config), unload
 
-    load = {(config[_ID_KEYS[name]] or name) if name in _ID_KEYS else name for name in load}
+    load = {_configured_name(config, name) for name in load}
     if _suffix(source) == INTER:
-        load |= {name for name in (dataset.uid_field, dataset.iid_field) if name}
-        load |= {need.field for need in needs(dataset) if need.field}
+        load |= {dataset.uid_field, dataset.iid_field}
+        load |= {need.field for need in needs(dataset)}
+        # a key without a value names no field
+        load -= {None, ""}
     return load, unload
+
+
+def _configured_name(config: FullConfig, name: str) -> str:
+    """Return the configured name of ids that RecBole's default ``load_col`` calls by its own."""
+    if name not in _ID_KEYS:
+        return name
+    return config[_ID_KEYS[name]] or name
 
 
 def _suffix(source: FeatureSource | str) -> str:
@@ -86,20 +102,14 @@ def _check_form(config: FullConfig) -> None:
     load_col = config["load_col"]
     if load_col is None:
         return
+
+    example = f"{{{INTER}: [{config['USER_ID_FIELD']}, {config['ITEM_ID_FIELD']}]}}"
     if not isinstance(load_col, dict):
-        refuse(
-            "load_col", load_col, f"a dictionary of suffixes and fields, such as {_example(config)}"
-        )
+        allowed = f"a dictionary of suffixes and fields, such as {example}"
+        refuse("load_col", load_col, allowed)
     if not load_col.get(INTER):
-        refuse(
-            "load_col",
-            load_col,
-            f"a list for '{INTER}' as well, such as {_example(config)}, or '*' for all fields",
-        )
-
-
-def _example(config: FullConfig) -> str:
-    return f"{{{INTER}: [{config['USER_ID_FIELD']}, {config['ITEM_ID_FIELD']}]}}"
+        allowed = f"a list for '{INTER}' as well, such as {example}, or '*' for all fields"
+        refuse("load_col", load_col, allowed)
 
 
 def needs(dataset: Dataset) -> list[Need]:
@@ -109,14 +119,21 @@ def needs(dataset: Dataset) -> list[Need]:
     if config["model"] == "DMF" and config["inter_matrix_type"] == "rating":
         found.append(Need(config["RATING_FIELD"], "inter_matrix_type: rating (RATING_FIELD)"))
 
-    if isinstance(config["threshold"], dict):
-        found += [Need(field, f"threshold: {config['threshold']}") for field in config["threshold"]]
+    threshold = config["threshold"]
+    if isinstance(threshold, dict):
+        found += [Need(field, f"threshold: {threshold}") for field in threshold]
 
-    elsewhere: set[str] | None = None
-    for key in ("val_interval", "normalize_field", "numerical_features"):
-        if config[key] and (key != "normalize_field" or is_given(config, key)):
-            elsewhere = _fields_of_other_files(dataset) if elsewhere is None else elsewhere
-            found += [Need(field, key) for field in config[key] if field not in elsewhere]
+    # A data set's own normalize_field may name fields that no key loads: those are not normalised.
+    keys = ["val_interval", "numerical_features"]
+    if is_given(config, "normalize_field"):
+        keys.insert(1, "normalize_field")
+
+    # these keys may name fields of any file; without them, no header is read
+    if any(config[key] for key in keys):
+        elsewhere = _fields_of_other_files(dataset)
+        for key in keys:
+            names = config[key] or ()
+            found += [Need(field, key) for field in names if field not in elsewhere]
     return found
 
 
@@ -141,8 +158,8 @@ def _of_time(config: FullConfig) -> Iterator[Need]:
 def _of_labels(config: FullConfig) -> Iterator[Need]:
     """Need of labels; none if a threshold makes them from another field.
 
-    A label field named by the user has to exist. For the default name, training and evaluation check at their beginning
-    whether there have to be labels (``evaluator/requirements.py``).
+    A label field named by the user has to exist. For the default name, training and evaluation
+    check at their beginning whether there have to be labels (``evaluator/requirements.py``).
     """
     if config["threshold"] is not None:
         return
@@ -151,35 +168,41 @@ def _of_labels(config: FullConfig) -> Iterator[Need]:
     mode = (config["eval_args"] or {}).get("mode")
     named = is_given(config, "LABEL_FIELD")
     modes = mode.values() if isinstance(mode, dict) else [mode]
+    is_pointwise = config["MODEL_INPUT_TYPE"] is InputType.POINTWISE
+
     if "labeled" in modes and config["eval_type"] is EvaluatorType.VALUE:
         yield Need(field, "eval_args: mode: labeled (LABEL_FIELD)", named)
-    elif config["MODEL_INPUT_TYPE"] is InputType.POINTWISE and not _draws_negatives(
-        config["train_neg_sample_args"]
-    ):
+    # RecBole labels positives and drawn negatives itself
+    elif is_pointwise and not _draws_negatives(config["train_neg_sample_args"]):
         yield Need(field, "training without train_neg_sample_args (LABEL_FIELD)", named)
 
 
 def _draws_negatives(arguments: object) -> bool:
     """Tell if ``train_neg_sample_args`` asks for negatives."""
-    return isinstance(arguments, dict) and "none" not in (
-        arguments.get("distribution"),
-        arguments.get("sample_num"),
-    )
+    if not isinstance(arguments, dict):
+        return False
+    return "none" not in (arguments.get("distribution"), arguments.get("sample_num"))
 
 
 def _of_additional_files(config: FullConfig) -> set[str]:
     """List the fields in keys about additional files; RecBole fails without them."""
-    names = {field for side in ("user", "item") for field in config[f"alias_of_{side}_id"] or ()}
+    names: set[str] = set()
+    for side in ("user", "item"):
+        names.update(config[f"alias_of_{side}_id"] or ())
+
     weights = config["preload_weight"]
-    return names | ({*weights, *weights.values()} if isinstance(weights, dict) else set())
+    if isinstance(weights, dict):
+        names.update(weights, weights.values())
+    return names
 
 
 def _fields_of_other_files(dataset: Dataset) -> set[str]:
     """List the loaded fields of the data set's other files."""
     names: set[str] = set()
-    for suffix in ("user", "item", "kg", "net", *(dataset.config["additional_feat_suffix"] or ())):
+    additional = dataset.config["additional_feat_suffix"] or ()
+    for suffix in ("user", "item", "kg", "net", *additional):
         load, unload = dataset._get_load_and_unload_col(suffix)
-        fields = {field.name for field in header_of(dataset, suffix)}
+        fields = set(names_of(header_of(dataset, suffix)))
         kept = fields if load is None else fields & load
         names |= kept - (unload or set())
     return names
@@ -190,11 +213,15 @@ def header_of(dataset: DatasetLike, suffix: str) -> list[Field]:
 
     Interactions that are divided into files have the fields of the first file.
     """
-    parts = dataset.config["benchmark_filename"] if suffix == INTER else None
-    name = ".".join([dataset.dataset_name, *(parts[:1] if parts else []), suffix])
+    name = f"{dataset.dataset_name}.{suffix}"
+    parts = dataset.config["benchmark_filename"]
+    if parts and suffix == INTER:
+        name = f"{dataset.dataset_name}.{parts[0]}.{suffix}"
     path = os.path.join(dataset.dataset_path, name)
+    separator = dataset.config["field_separator"]
+    encoding = dataset.config["encoding"]
     try:
-        return read_header(path, dataset.config["field_separator"], dataset.config["encoding"])
+        return read_header(path, separator, encoding)
     except (DataError, LookupError):
         return []
 
@@ -214,12 +241,12 @@ def check_interactions(dataset: Dataset, file: AtomicFile, loaded: list[Field]) 
     types = {field.name: field.type for field in loaded}
 
     for name, key in ids.items():
-        if name is not None:
-            _check_loaded(dataset, file, types, Need(name, key))
-            if types[name] != "token":
-                raise DataError(
-                    f"{file.path}: found the type {types[name]} for '{name}' ({key}), allowed is token"
-                )
+        if name is None:
+            continue
+        _check_loaded(dataset, file, types, Need(name, key))
+        if types[name] != "token":
+            found = f"the type {types[name]} for '{name}' ({key})"
+            raise DataError(f"{file.path}: found {found}, allowed is token")
 
     for need in needs(dataset):
         if need.required:
@@ -230,25 +257,22 @@ def _check_loaded(dataset: Dataset, file: AtomicFile, loaded: Iterable[str], nee
     if need.field in loaded:
         return
 
-    names = [field.name for field in file.header]
+    names = names_of(file.header)
     if need.field in names:
         load, unload = dataset._get_load_and_unload_col(FeatureSource.INTERACTION)
-        key, found, advice = (
-            ("load_col", load, "add it")
-            if load is not None
-            else ("unload_col", unload, "remove it")
-        )
+        key, found, advice = "unload_col", unload, "remove it"
+        if load is not None:
+            key, found, advice = "load_col", load, "add it"
         needed = f"{need.key} needs the field '{need.field}' of {file.path}"
         raise DataError(f"{key}: found {sorted(found or ())} for {INTER}, but {needed}; {advice}")
 
-    similar = [
-        field.name
-        for field in file.header
-        if field.type == "token" or need.key not in _ID_KEYS.values()
-    ]
+    similar = names
+    if need.key in _ID_KEYS.values():
+        similar = names_of(file.header, "token")
     hint = nearest(str(need.field), similar) or _place_of(dataset, need)
     raise DataError(
-        f"{file.path} has no field '{need.field}', which {need.key} needs; its fields are {', '.join(names)}{hint}"
+        f"{file.path} has no field '{need.field}', which {need.key} needs; its fields are "
+        f"{', '.join(names)}{hint}"
     )
 
 
@@ -257,7 +281,7 @@ def _place_of(dataset: Dataset, need: Need) -> str:
     if need.key in _ID_KEYS.values():
         return f"; set {need.key} to the field that holds the ids"
     for suffix in ("item", "user"):
-        if need.field in {field.name for field in header_of(dataset, suffix)}:
+        if need.field in names_of(header_of(dataset, suffix)):
             return f"; the .{suffix} file has one, which load_col: {{{suffix}: [...]}} would load"
     return ""
 
@@ -269,12 +293,14 @@ def log_fields(dataset: Dataset) -> None:
         return
 
     named = config["load_col"][INTER]
+    if named == "*":
+        return
     if has_own_load_col(config):
-        _warn_about_unknown(dataset, [] if named == "*" else named)
+        _warn_about_unknown(dataset, named)
         return
 
     for need in needs(dataset):
-        if need.field in dataset.inter_feat and named != "*" and need.field not in named:
+        if need.field in dataset.inter_feat and need.field not in named:
             dataset.logger.info(
                 f"load_col: '{need.field}' of the interactions is loaded as well, for {need.key}"
             )
@@ -282,7 +308,7 @@ def log_fields(dataset: Dataset) -> None:
 
 def _warn_about_unknown(dataset: Dataset, named: Iterable[str]) -> None:
     """Warn about fields of ``load_col`` that do not exist; RecBole ignores them."""
-    known = [field.name for field in header_of(dataset, INTER)] or list(dataset.inter_feat)
+    known = names_of(header_of(dataset, INTER)) or list(dataset.inter_feat)
     for name in named:
         if name not in known:
             has = f"the interactions have {', '.join(known)}{nearest(str(name), known)}"

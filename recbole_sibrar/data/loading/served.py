@@ -1,7 +1,8 @@
 """The fields of users or items as RecBole's ``Interaction``, made on demand.
 
-Our models read modality tables, and batches hold ids only. Scripts about fairness, groups or metrics read
-``dataset.item_feat["category"]``. Their tensors are made from the tables, so that vectors are not held twice.
+Our models read modality tables, and batches hold ids only. Scripts about fairness, groups or
+metrics read ``dataset.item_feat["category"]``. Their tensors are made from the tables, so that
+vectors are not held twice.
 """
 
 from __future__ import annotations
@@ -64,10 +65,11 @@ class VectorRows:
         """
         rows = torch.arange(len(self.values)) if self.rows is None else self.rows
         missing = ~self.available[index]
+        # one row for a number, several for a list: [size] or [n, size]
         return self.values[rows[index]].masked_fill(missing[..., None], 0)
 
     def arrays(self) -> NDArray[Any]:
-        """Make the arrays of RecBole's frames: object ``[n]``, empty arrays where a vector is missing."""
+        """Make the arrays of RecBole's frames: object ``[n]``, empty where a vector is missing."""
         matrix = self.values.numpy()
         rows = np.arange(len(matrix)) if self.rows is None else self.rows.numpy()
 
@@ -104,12 +106,15 @@ class ServedFields(Interaction):
         """Look up the tensor of a field, or make an ``Interaction`` of some rows."""
         if isinstance(index, str):
             return self.interaction[index]
+        # as RecBole's Interaction does
         if isinstance(index, (np.ndarray, Tensor)):
             index = index.tolist()
         return Interaction({name: self.interaction.rows(name, index) for name in self.interaction})
 
     def to(
-        self, device: torch.device | str, selected_field: str | Iterable[str] | None = None
+        self,
+        device: torch.device | str,
+        selected_field: str | Iterable[str] | None = None,
     ) -> ServedFields:
         """Copy the fields to a device; their tensors go there when they are made.
 
@@ -141,11 +146,9 @@ class _Columns(MutableMapping[str, Tensor]):
     def rows(self, name: str, index: Any) -> Tensor:
         """Make some rows of a column, without the others where these would cost much."""
         column = self._columns[name]
-        return (
-            self._place(name, column.tensor(index))
-            if isinstance(column, VectorRows)
-            else self[name][index]
-        )
+        if isinstance(column, VectorRows):
+            return self._place(name, column.tensor(index))
+        return self[name][index]
 
     def _place(self, name: str, tensor: Tensor) -> Tensor:
         return tensor.to(self._devices[name]) if name in self._devices else tensor
@@ -155,10 +158,12 @@ class _Columns(MutableMapping[str, Tensor]):
         chosen = [selected] if isinstance(selected, str) else selected
         names = set(self._columns if chosen is None else chosen)
         moved = _Columns(dict(self._columns))
-        moved._devices = {**self._devices, **dict.fromkeys(names & set(self._columns), device)}
+        here = names & set(self._columns)
+        moved._devices = self._devices | dict.fromkeys(here, device)
         return moved
 
     def __setitem__(self, name: str, tensor: Tensor) -> None:
+        # a given tensor stays on its own device
         self._devices.pop(name, None)
         self._columns[name] = tensor
 

@@ -1,7 +1,8 @@
-"""Fingerprints of columns: equal for equal content in any order of the rows and with any numbers of the ids.
+"""Fingerprints of columns: equal for equal content, whatever the numbers of the ids.
 
-The fingerprint of a column is a sum of 64-bit hashes, one for each cell and its owner, so that rows can come in any
-order (an additive multiset hash; Bellare and Micciancio, EUROCRYPT 1997). It detects accidents, not attacks.
+The fingerprint of a column is a sum of 64-bit hashes, one for each cell and its owner, so that rows
+can come in any order (an additive multiset hash; Bellare and Micciancio, EUROCRYPT 1997). It
+detects accidents, not attacks.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 from pandas.util import hash_array
 
 MOST_NUMBERS = 1 << 24
-"""Largest count of hashed numbers in a column of vectors; of larger columns, the first numbers of every vector."""
+"""Largest count of hashed numbers in a column of vectors; of larger columns, the first numbers of
+every vector."""
 
 Hashes: TypeAlias = NDArray[np.uint64]
 """uint64 ``[n]``."""
@@ -44,8 +46,8 @@ def hash_of_cells(values: NDArray[Any]) -> Hashes:
     Returns:
         uint64 ``[n]``.
     """
-    numbers = values.astype(np.float64) + 0.0
-    numbers[np.isnan(numbers)] = np.nan
+    numbers = values.astype(np.float64) + 0.0  # -0.0 + 0.0 is 0.0
+    numbers[np.isnan(numbers)] = np.nan  # NaN has many patterns of bits
     return _mixed(numbers.view(np.uint64))
 
 
@@ -64,12 +66,14 @@ def hash_of_vectors(rows: Sequence[NDArray[Any]]) -> Hashes:
 
     matrix = np.zeros((len(rows), width), dtype=np.float32)
     have_one_length = set(np.unique(lengths)) <= {0, longest}
-    if 0 < lengths.sum() <= 4 * MOST_NUMBERS and have_one_length:  # much faster than row by row
+    # at once is much faster than row by row, but holds all numbers a second time
+    if 0 < lengths.sum() <= 4 * MOST_NUMBERS and have_one_length:
         matrix[lengths > 0] = np.concatenate(rows).reshape(-1, longest)[:, :width]
     else:
         for i, row in enumerate(rows):
             matrix[i, : len(row)] = row[:width]
 
+    # [n, width], and -0.0 becomes 0.0; odd weights lose no bit of a product
     bits = (matrix + np.float32(0)).view(np.uint32).astype(np.uint64)
     weights = _mixed(np.arange(1, width + 1, dtype=np.uint64)) | np.uint64(1)
     sums: Hashes = np.add(bits @ weights, lengths.astype(np.uint64))
@@ -105,7 +109,8 @@ def fingerprint(hashes: Hashes) -> int:
 
 
 def _mixed(numbers: Hashes) -> Hashes:
-    """Spread numbers over all 64 bits (the last steps of SplitMix64; Steele et al., OOPSLA 2014)."""
+    """Spread numbers over all 64 bits."""
+    # the last steps of SplitMix64 (Steele et al., OOPSLA 2014)
     mixed = numbers + _GOLDEN
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         mixed ^= mixed >> np.uint64(shift)

@@ -1,7 +1,7 @@
-"""Recording the data of a RecBole data set for a checkpoint, and reusing the record of a checkpoint.
+"""Recording the data of a data set for a checkpoint, and reusing the record of a checkpoint.
 
-With the configuration of a checkpoint, users, items and labels keep their numbers from training, new ones follow, and
-number fields are scaled as in training.
+With the configuration of a checkpoint, users, items and labels keep their numbers from training,
+new ones follow, and number fields are scaled as in training.
 """
 
 from __future__ import annotations
@@ -56,10 +56,14 @@ class Recorder:
         self.buckets: dict[str, scaling.Buckets] = {}
         self.tables: dict[str, dict[str, int]] = {}
         self.hashes: dict[str, Hashes] = {}
-        """Hashes of ids and labels, for the fingerprints of the data and of the parts of the split."""
+        """Hashes of ids and labels, for the fingerprints of the data and of the parts of the
+        split."""
 
     def n_known(self, name: str) -> int | None:
-        """Count the ids or labels of a field in training, padding included; None without an earlier record."""
+        """Count the ids or labels of a field in training, padding included.
+
+        Without an earlier record it is None.
+        """
         group = self.groups.get(name, name)
         if self.kept is None or group not in self.kept.tokens:
             return None
@@ -71,7 +75,9 @@ class Recorder:
         Args:
             parts: The data sets of training, validation and test; none if the data are not split.
         """
-        fingerprints = Tables(parts[0], self.groups, self.hashes).parts(parts) if parts else ()
+        fingerprints: Sequence[tuple[int, int]] = ()
+        if parts:
+            fingerprints = Tables(parts[0], self.groups, self.hashes).parts(parts)
         return TrainingData(
             *self.fields,
             self.tokens,
@@ -99,7 +105,9 @@ def record_of(train: Any) -> TrainingData | None:
         return noted
 
     dataset = getattr(train, "_dataset", None)
-    return recorder_of(dataset).record() if "recorder" in getattr(dataset, "__dict__", ()) else None
+    if "recorder" not in getattr(dataset, "__dict__", ()):
+        return None
+    return recorder_of(dataset).record()
 
 
 def note_data(config: FullConfig, train: Any, parts: Sequence[DatasetLike]) -> str | None:
@@ -118,7 +126,8 @@ def note_data(config: FullConfig, train: Any, parts: Sequence[DatasetLike]) -> s
     """
     record = train.training_data = recorder_of(train._dataset).record(parts)
     kept = recorder_of(train._dataset).kept
-    if kept is not None:  # further training learns nothing about new entities either
+    if kept is not None:
+        # further training learns nothing about new entities either
         train.training_data = replace(record, tokens={**record.tokens, **kept.tokens})
     if KEY not in config.__dict__:
         return None
@@ -132,20 +141,21 @@ def note_data(config: FullConfig, train: Any, parts: Sequence[DatasetLike]) -> s
         )
     if id_differences(then, record) and not hasattr(train._dataset, "modality_tables"):
         raise DataError(
-            f"{config['model']} cannot be used for {'; '.join(id_differences(then, record))}, because it was not "
-            "trained with them; allowed are the users, items and labels of training"
+            f"{config['model']} cannot be used for {'; '.join(id_differences(then, record))}, "
+            "because it was not trained with them; allowed are the users, items and labels of "
+            "training"
         )
 
+    if not found:
+        return None
     file = config.__dict__[FILE]
-    return (
-        f"{file}: the data are not those that the model was trained with: {'; '.join(found)}"
-        if found
-        else None
-    )
+    return f"{file}: the data are not those that the model was trained with: {'; '.join(found)}"
 
 
 def remap(
-    original: Callable[[Dataset, Remapped], None], dataset: Dataset, remap_list: Remapped
+    original: Callable[[Dataset, Remapped], None],
+    dataset: Dataset,
+    remap_list: Remapped,
 ) -> None:
     """Give numbers to ids or labels as RecBole does, after those of the checkpoint."""
     recorder = recorder_of(dataset)
@@ -153,21 +163,27 @@ def remap(
         return
 
     first = remap_list[0][1]
-    recorder.groups.update({name: first for _, name, _ in remap_list})
+    for _, name, _ in remap_list:
+        recorder.groups[name] = first
+
     kept = recorder.kept
     if kept is not None and first in kept.tokens:
+        # RecBole numbers by first occurrence: a column before the others keeps the old numbers
         known = pd.DataFrame({first: np.array(kept.tokens_of(first), dtype=object)})
         remap_list = [(known, first, FeatureType.TOKEN), *remap_list]
 
     original(dataset, remap_list)
+    # the number 0 is padding
     recorder.tokens[first] = joined(dataset.field2id_token[first][1:].tolist())
 
 
 def fill_nan(original: Callable[[Dataset], None], dataset: Dataset) -> None:
-    """Take the fingerprints of the data before missing values are filled; fill them with the means of training."""
+    """Take the fingerprints of the data, and fill missing numbers with the means of training."""
     recorder = recorder_of(dataset)
     kept = recorder.kept
-    recorder.tables = Tables(dataset, recorder.groups, recorder.hashes, kept).fingerprints()
+    # a filled mean depends on the other rows, so that the fingerprints come first
+    tables = Tables(dataset, recorder.groups, recorder.hashes, kept)
+    recorder.tables = tables.fingerprints()
 
     for frame, name in _number_columns(dataset):
         if kept is not None and name in kept.means:
@@ -182,23 +198,24 @@ def fill_nan(original: Callable[[Dataset], None], dataset: Dataset) -> None:
 
 def _number_columns(dataset: Dataset) -> list[tuple[pd.DataFrame, str]]:
     """List the columns of single numbers with their frames."""
-    frames = [getattr(dataset, name) for name in dataset.feat_name_list]
-    return [
-        (frame, name)
-        for frame in frames
-        for name in frame.columns
-        if dataset.field2type[name] is FeatureType.FLOAT
-    ]
+    columns: list[tuple[pd.DataFrame, str]] = []
+    for frame_name in dataset.feat_name_list:
+        frame = getattr(dataset, frame_name)
+        for name in frame.columns:
+            if dataset.field2type[name] is FeatureType.FLOAT:
+                columns.append((frame, name))
+    return columns
 
 
 def normalize(original: Callable[[Dataset], None], dataset: Dataset) -> None:
     """Note the range of each field scaled by RecBole; scale by the range of training."""
     recorder = recorder_of(dataset)
     config = dataset.config
-    chosen = config["normalize_field"] or (
-        dataset.float_like_fields if config["normalize_all"] else ()
-    )
+    chosen = config["normalize_field"] or ()
+    if not chosen and config["normalize_all"]:
+        chosen = dataset.float_like_fields
 
+    # RecBole scales in place: a copy of each column as it was
     before = {}
     for name in chosen:
         if dataset.field2type.get(name) in (FeatureType.FLOAT, FeatureType.FLOAT_SEQ):
@@ -224,14 +241,13 @@ def normalize(original: Callable[[Dataset], None], dataset: Dataset) -> None:
 def discretization(original: Callable[[Dataset], None], dataset: Dataset) -> None:
     """Note RecBole's buckets; use those of training."""
     recorder = recorder_of(dataset)
+    # RecBole deletes entries of the dictionary
     asked = dict(dataset.config["discretization"] or {})
 
     before = {}
     for name in asked:
-        if (
-            name in dataset.config["numerical_features"]
-            and dataset.field2type.get(name) is FeatureType.FLOAT
-        ):
+        is_number = dataset.field2type.get(name) is FeatureType.FLOAT
+        if is_number and name in dataset.config["numerical_features"]:
             before[name] = dataset.field2feats(name)[0][name].to_numpy(np.float64)
 
     original(dataset)
@@ -243,7 +259,7 @@ def discretization(original: Callable[[Dataset], None], dataset: Dataset) -> Non
         recorder.buckets[name] = kept
         if kept != found:
             chosen = scaling.bucketed(numbers, method, asked[name].get("bucket"), kept)
-            dataset.field2feats(name)[0][name] = np.stack(
-                [np.ones_like(chosen), chosen], axis=-1
-            ).tolist()
+            # RecBole's form of a discretised number: (1, bucket)
+            pairs = np.stack([np.ones_like(chosen), chosen], axis=-1)
+            dataset.field2feats(name)[0][name] = pairs.tolist()
             dataset.field2bucketnum[name] = kept.count

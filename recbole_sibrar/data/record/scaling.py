@@ -15,7 +15,8 @@ class Buckets:
     """RecBole's discretisation of a number field."""
 
     bounds: tuple[float, ...]
-    """Smallest and largest number (method ED), or the distinct values on the logarithmic scale, ascending (LD)."""
+    """Smallest and largest number (method ED), or the distinct values on the logarithmic scale,
+    ascending (LD)."""
     count: int
     """Number of buckets, that of padding included."""
 
@@ -43,7 +44,8 @@ def scaled(
 
     Args:
         column: Numbers, or vectors.
-        bounds: Smallest and largest number in training. Numbers outside are scaled to below 0 or above 1.
+        bounds: Smallest and largest number in training. Numbers outside are scaled to below 0 or
+            above 1.
 
     Example:
         >>> scaled(pd.Series([10.0, 15.0, 25.0]), (10.0, 20.0)).tolist()
@@ -56,7 +58,9 @@ def scaled(
 
 
 def _scaled(numbers: NDArray[Any], low: float, high: float) -> NDArray[np.floating[Any]]:
-    return (numbers - low) / (high - low) if high > low else np.ones_like(numbers)
+    if high > low:
+        return (numbers - low) / (high - low)
+    return np.ones_like(numbers)  # RecBole's value for a field with a single number
 
 
 def measure_buckets(numbers: NDArray[np.float64], method: str, count: int) -> Buckets:
@@ -75,7 +79,7 @@ def measure_buckets(numbers: NDArray[np.float64], method: str, count: int) -> Bu
 def bucketed(
     numbers: NDArray[np.float64], method: str, size: int, buckets: Buckets
 ) -> NDArray[np.float64]:
-    """Find the bucket of each number among those of training; numbers outside go to the nearest one.
+    """Find the bucket of each number among those of training, or the nearest one.
 
     Args:
         numbers: float ``[n]``.
@@ -89,21 +93,26 @@ def bucketed(
     bounds = np.array(buckets.bounds)
 
     if method == "LD":
-        nearest = np.searchsorted((bounds[1:] + bounds[:-1]) / 2, _logarithm(numbers))
-        return nearest.astype(np.float64)
+        # the middle between two values divides the numbers nearer to one or the other
+        middles = (bounds[1:] + bounds[:-1]) / 2
+        return np.searchsorted(middles, _logarithm(numbers)).astype(np.float64)
 
     low = bounds[0]
-    high = bounds[-1] + 1e-9  # as in RecBole: the largest number is in the last bucket
+    # as in RecBole: the largest number is in the last bucket
+    high = bounds[-1] + 1e-9
     if high == low:
         return np.full(len(numbers), float(size))
 
-    places: NDArray[np.float64] = np.floor((numbers - low) * size / (high - low) + 1).clip(
-        1, buckets.count - 1
-    )
-    return places
+    # bucket 0 is padding
+    places = np.floor((numbers - low) * size / (high - low) + 1)
+    inside: NDArray[np.float64] = places.clip(1, buckets.count - 1)
+    return inside
 
 
 def _logarithm(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Apply RecBole's logarithmic scale: a number up to 2 is its own step, larger ones use the squared logarithm."""
+    """Apply RecBole's logarithmic scale."""
+    # A number up to 2 is its own step; larger ones use the squared logarithm. The small ones are
+    # set to 0 inside the logarithm, which is undefined below.
     large = numbers > 2
-    return np.where(large, np.floor(np.log(numbers * large + 1e-9) ** 2 + 1), numbers)
+    logarithms = np.log(numbers * large + 1e-9)
+    return np.where(large, np.floor(logarithms**2 + 1), numbers)

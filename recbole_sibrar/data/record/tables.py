@@ -68,7 +68,7 @@ class Tables:
         return found
 
     def parts(self, parts: Sequence[DatasetLike]) -> list[tuple[int, int]]:
-        """Count the interactions of each part of a split, and fingerprint their pairs of user and item.
+        """Count the interactions of each part of a split, and fingerprint their pairs.
 
         Args:
             parts: Data sets of the same ids.
@@ -89,25 +89,28 @@ class Tables:
         owners = self._tokens(id_field)[1:]
         table = frame.iloc[1:]
 
+        # new entities are no difference
         if self.kept is not None and id_field in self.kept.tokens:
             chosen = np.isin(owners, hash_tokens(self.kept.tokens_of(id_field)))
             table = table[chosen]
             owners = owners[chosen]
 
-        return {
-            name: fingerprint(combined(owners, self._cells(table[name], name)))
-            for name in table.columns
-            if name != id_field
-        }
+        found: dict[str, int] = {}
+        for name in table.columns.drop(id_field):
+            cells = self._cells(table[name], name)
+            found[name] = fingerprint(combined(owners, cells))
+        return found
 
     def _interactions(self, frame: pd.DataFrame) -> dict[str, int]:
-        """Count the interactions; fingerprint their pairs of user and item, and each further field."""
+        """Count the interactions; fingerprint their pairs and each further field."""
         ids = [self.dataset.uid_field, self.dataset.iid_field]
-        pairs = combined(*(self._cells(frame[name], name) for name in ids))
+        users, items = (self._cells(frame[name], name) for name in ids)
+        pairs = combined(users, items)
         found = {LINES: len(frame), ", ".join(ids): fingerprint(pairs)}
         for name in frame.columns:
             if name not in ids:
-                found[name] = fingerprint(combined(pairs, self._cells(frame[name], name)))
+                cells = self._cells(frame[name], name)
+                found[name] = fingerprint(combined(pairs, cells))
         return found
 
     def _lines(self, frame: pd.DataFrame) -> dict[str, int]:
@@ -121,23 +124,27 @@ class Tables:
         """Hash each cell, uint64 ``[n]``."""
         kind = self.dataset.field2type[name]
         if kind in (FeatureType.TOKEN_SEQ, FeatureType.FLOAT_SEQ):
+            # a row without a line in the file is NaN
             rows = [cell if isinstance(cell, np.ndarray) else np.array([]) for cell in column]
-            return (
-                self._bags(rows, name) if kind is FeatureType.TOKEN_SEQ else hash_of_vectors(rows)
-            )
+            is_bag = kind is FeatureType.TOKEN_SEQ
+            return self._bags(rows, name) if is_bag else hash_of_vectors(rows)
         if kind is FeatureType.TOKEN and name in self.dataset.field2id_token:
-            of_cells: Hashes = self._tokens(name)[column.fillna(0).to_numpy(np.int64)]
+            # an empty cell has the hash of padding
+            numbers = column.fillna(0).to_numpy(np.int64)
+            of_cells: Hashes = self._tokens(name)[numbers]
             return of_cells
         return hash_of_cells(column.to_numpy())
 
     def _bags(self, rows: list[NDArray[Any]], name: str) -> Hashes:
         """Hash each bag of labels, in any order of its labels."""
         ids = np.concatenate([np.array([], dtype=np.int64), *rows]).astype(np.int64)
-        ends = np.cumsum([0, *(len(row) for row in rows)])
+        ends = np.cumsum([0, *map(len, rows)])  # [n + 1]
         hashes = self._tokens(name)[ids]
-        sums = np.concatenate(
-            [np.zeros(1, dtype=np.uint64), np.cumsum(combined(hashes, hashes), dtype=np.uint64)]
-        )
+
+        # Differences of running sums are the sums of the bags, modulo 2 ** 64. np.add.reduceat
+        # would give an empty bag the value of the next.
+        running = np.cumsum(combined(hashes, hashes), dtype=np.uint64)
+        sums = np.concatenate([np.zeros(1, dtype=np.uint64), running])
         of_bags: Hashes = sums[ends[1:]] - sums[ends[:-1]]
         return of_bags
 
@@ -146,7 +153,8 @@ class Tables:
         group = self.groups.get(name, name)
 
         if group not in self.hashes:
-            self.hashes[group] = hash_tokens(self.dataset.field2id_token[name].tolist())
+            tokens = self.dataset.field2id_token[name].tolist()
+            self.hashes[group] = hash_tokens(tokens)
             self.hashes[group][0] = 0
 
         return self.hashes[group]

@@ -34,8 +34,9 @@ class TrainingData:
     item_field: str | None
     """Name of the field of items."""
     tokens: Mapping[str, str | Sequence[str]]
-    """Field of ids or labels -> original ids in the order of their numbers from 1, one a line (a list if one has a line
-    break). Fields with the same numbers (RecBole's aliases) have one entry, under the first of them."""
+    """Field of ids or labels -> original ids in the order of their numbers from 1, one a line (a
+    list if one has a line break). Fields with the same numbers (RecBole's aliases) have one entry,
+    under the first of them."""
     means: Mapping[str, float]
     """Number field -> its mean; RecBole fills missing values with it."""
     ranges: Mapping[str, tuple[float, float]]
@@ -43,15 +44,16 @@ class TrainingData:
     buckets: Mapping[str, Buckets]
     """Discretised field -> its buckets."""
     tables: Mapping[str, Mapping[str, int]]
-    """Atomic file (``inter``, ``item``, ...) -> field -> fingerprint. For interactions, the entry :data:`LINES` is
-    their number, and the next entry is the fingerprint of the pairs of user and item."""
+    """Atomic file (``inter``, ``item``, ...) -> field -> fingerprint. For interactions, the entry
+    :data:`LINES` is their number, and the next entry is the fingerprint of the pairs of user and
+    item."""
     parts: Sequence[tuple[int, int]] = ()
     """Number of interactions and fingerprint of each part of the split."""
     known_only: bool = False
     """True if the fingerprints cover only the users and items of an earlier record."""
 
     def tokens_of(self, name: str) -> Sequence[str]:
-        """List the original ids or labels of a field with an entry, in the order of their numbers from 1."""
+        """List the original ids or labels of a field, in the order of their numbers from 1."""
         held = self.tokens[name]
         return held.split("\n") if isinstance(held, str) else held
 
@@ -59,10 +61,11 @@ class TrainingData:
     def plain(self) -> dict[str, Any]:
         """The record as dictionaries, tuples, strings and numbers, for a checkpoint."""
         values = {name: getattr(self, name) for name in _PLAIN}
-        return {
-            **values,
-            "buckets": {name: (held.bounds, held.count) for name, held in self.buckets.items()},
+        # torch.load(weights_only=True) reads no class of ours: a tuple for each Buckets
+        values["buckets"] = {
+            name: (buckets.bounds, buckets.count) for name, buckets in self.buckets.items()
         }
+        return values
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> TrainingData:
@@ -76,18 +79,23 @@ class TrainingData:
         """
         try:
             buckets = {name: Buckets(*held) for name, held in values["buckets"].items()}
-            return cls(**{**{name: values[name] for name in _PLAIN}, "buckets": buckets})
+            arguments = {name: values[name] for name in _PLAIN}
+            arguments["buckets"] = buckets
+            return cls(**arguments)
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"its record of the training data is damaged ({error})") from None
 
 
+# known_only describes a comparison, not the data: no checkpoint holds it
 _PLAIN = tuple(held.name for held in fields(TrainingData) if held.name != "known_only")
 
 
 def joined(tokens: Sequence[str]) -> str | list[str]:
-    """Join ids, one a line, in a third of the space of a list; a list if the text could not be divided again."""
+    """Join ids, one a line; return a list if the text could not be divided again."""
+    # a third of the space of a list in a checkpoint
     text = "\n".join(tokens)
-    return text if text.count("\n") == len(tokens) - 1 and text else list(tokens)
+    has_one_a_line = text.count("\n") == len(tokens) - 1
+    return text if has_one_a_line and text else list(tokens)
 
 
 def differences(then: TrainingData, now: TrainingData) -> list[str]:
@@ -103,33 +111,43 @@ def differences(then: TrainingData, now: TrainingData) -> list[str]:
     found = id_differences(then, now)
     sides = {"user": then.user_field, "item": then.item_field}
 
-    for file in (file for file in then.tables if file in now.tables):
-        name = sides.get(file)
-        has_other_entities = name is not None and bool(
-            new_tokens(then, now, name) or new_tokens(now, then, name)
-        )
+    for file, table in then.tables.items():
+        if file not in now.tables:
+            continue
         # the fields of other users or items differ anyway
-        if now.known_only or not has_other_entities:
-            found += _table_differences(file, then.tables[file], now.tables[file])
+        if now.known_only or not _has_other_tokens(then, now, sides.get(file)):
+            found += _table_differences(file, table, now.tables[file])
     return found + _part_differences(then.parts, now.parts)
+
+
+def _has_other_tokens(then: TrainingData, now: TrainingData, name: str | None) -> bool:
+    """Tell if a field of ids has new or missing ones; False without a field."""
+    if name is None:
+        return False
+    return bool(new_tokens(then, now, name) or new_tokens(now, then, name))
 
 
 def id_differences(then: TrainingData, now: TrainingData) -> list[str]:
     """Describe the differences of users, items and labels alone, users and items first."""
     nouns = {then.user_field: "user", then.item_field: "item"}
-    names = sorted(
-        (name for name in then.tokens if name in now.tokens), key=lambda name: name not in nouns
-    )
     found: list[str] = []
     reordered: list[str] = []
 
-    for name in (name for name in names if then.tokens[name] != now.tokens[name]):
-        noun, where = (nouns[name], "") if name in nouns else ("label", f" of '{name}'")
-        changed = {"new": new_tokens(then, now, name), "missing": new_tokens(now, then, name)}
-        found += [
-            _counted(tokens, f"{word} {noun}", where) for word, tokens in changed.items() if tokens
-        ]
-        if not any(changed.values()):
+    # sorted() is stable: within users and items, and within labels, the order is that of the record
+    for name in sorted(then.tokens, key=lambda name: name not in nouns):
+        if name not in now.tokens or then.tokens[name] == now.tokens[name]:
+            continue
+
+        noun, where = "label", f" of '{name}'"
+        if name in nouns:
+            noun, where = nouns[name], ""
+        added = new_tokens(then, now, name)
+        if added:
+            found.append(_counted(added, f"new {noun}", where))
+        missing = new_tokens(now, then, name)
+        if missing:
+            found.append(_counted(missing, f"missing {noun}", where))
+        if not added and not missing:
             reordered.append(f"{noun}s{where}")
 
     if reordered:
@@ -169,19 +187,21 @@ def _table_differences(file: str, then: Mapping[str, int], now: Mapping[str, int
     changed = [name for name in then if name in now and then[name] != now[name]]
     names = list(then)
     if names[:1] == [LINES] and names[1] in changed:
-        changed = [names[1]]  # other pairs change the fingerprints of all other fields
+        # other pairs change the fingerprints of all other fields
+        changed = [names[1]]
     return [f"other values of {', '.join(changed)} in .{file}"] if changed else []
 
 
 def _part_differences(then: Sequence[tuple[int, int]], now: Sequence[tuple[int, int]]) -> list[str]:
     """Describe the differences of the parts of a split."""
-    if not then or not now or list(map(tuple, then)) == list(map(tuple, now)):
+    # pairs are lists or tuples
+    before = list(map(tuple, then))
+    after = list(map(tuple, now))
+    if not before or not after or before == after:
         return []
-    changed = [
-        name
-        for name, before, after in zip(PARTS, then, now, strict=False)
-        if tuple(before) != tuple(after)
-    ]
+
+    changed = [name for name, a, b in zip(PARTS, before, after, strict=False) if a != b]
     return [
-        f"the split is another one ({', '.join(changed)}), so that tested interactions may have been in training"
+        f"the split is another one ({', '.join(changed)}), so that tested interactions may have "
+        "been in training"
     ]

@@ -1,6 +1,7 @@
 """Beyond-accuracy metrics in RecBole's form: requested in ``metrics:`` like any of RecBole's own.
 
-One family of metrics a file. To add a metric, write its class in the file of its family and add it to :data:`METRICS`.
+One family of metrics a file. To add a metric, write its class in the file of its family and add it
+to :data:`METRICS`.
 """
 
 from recbole_sibrar.evaluator.metrics.accuracy import F1

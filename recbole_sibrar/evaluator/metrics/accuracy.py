@@ -30,5 +30,7 @@ class F1(UserListMetric):
     def measure_users(self, lists: RecommendationLists, k: int) -> NDArray[Any]:
         """Compute F1 of each list."""
         n_hits = lists.hits[:, :k].sum(1)
+        # The harmonic mean of hits / k and hits / positives, in a form that is 0, not NaN, without
+        # hits.
         scores: NDArray[np.float64] = 2 * n_hits / (k + lists.n_positives)
         return scores

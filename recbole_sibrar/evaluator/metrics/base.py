@@ -45,11 +45,12 @@ class ListMetric(AbstractMetric):
         self.topk = config["topk"]
 
     def read(self, knowledge: TrainingKnowledge) -> FieldValues | None:
-        """Read the item field of the metric, if it has one; called before training so that wrong keys fail early.
+        """Read the item field of the metric, if it has one.
 
         Raises:
             DataError: A field does not exist or has the wrong type.
         """
+        # Called before training, so that a wrong key does not cost a training.
         return None
 
     def measure(self, lists: RecommendationLists, k: int) -> float:
@@ -57,11 +58,12 @@ class ListMetric(AbstractMetric):
         raise NotImplementedError
 
     def calculate_metric(self, dataobject: DataStruct) -> dict[str, float]:
-        """Compute the metric for each k of ``topk``, rounded like RecBole's metrics; RecBole's evaluator calls this.
+        """Compute the metric for each k of ``topk``, rounded like RecBole's metrics.
 
         Args:
             dataobject: RecBole's ``DataStruct``.
         """
+        # RecBole's evaluator calls this, and names its own metrics in lower case too.
         lists = dataobject.get(NEED)
         name = type(self).__name__.lower()
 
@@ -93,6 +95,7 @@ class UserListMetric(ListMetric):
     def measure(self, lists: RecommendationLists, k: int) -> float:
         """Compute the mean over the users with a value."""
         values = self.measure_users(lists, k)
+        # Of NaN alone np.nanmean is NaN too, with a warning.
         if np.isnan(values).all():
             return np.nan
         return float(np.nanmean(values))

@@ -18,10 +18,12 @@ from recbole_sibrar.protocols import ConfigLike
 class ILD(UserListMetric):
     r"""Intra-list distance, a measure of diversity (Smyth and McClave, ICCBR 2001).
 
-    .. math:: ILD@k = \frac{1}{|U|} \sum_u \frac{1}{|L_u| (|L_u| - 1)} \sum_{i \ne j \in L_u} (1 - \cos(x_i, x_j))
+    .. math:: ILD@k = \frac{1}{|U|} \sum_u \frac{1}{|L_u| (|L_u| - 1)}
+        \sum_{i \ne j \in L_u} (1 - \cos(x_i, x_j))
 
-    with the features x of the field ``ild_modality`` of the ``.item`` file: the vector of a ``float_seq`` field, the
-    multi-hot vector of a ``token_seq`` or ``token`` field. Items without a value are left out.
+    with the features x of the field ``ild_modality`` of the ``.item`` file: the vector of a
+    ``float_seq`` field, the multi-hot vector of a ``token_seq`` or ``token`` field. Items without a
+    value are left out.
 
     Args:
         config: RecBole's ``Config``.
@@ -43,9 +45,8 @@ class ILD(UserListMetric):
 
     def read(self, knowledge: TrainingKnowledge) -> FieldValues:
         """Read the field ``ild_modality``."""
-        return knowledge.field(
-            "item", self.field, ("float_seq", "token_seq", "token"), "ild_modality"
-        )
+        types = ("float_seq", "token_seq", "token")
+        return knowledge.field("item", self.field, types, "ild_modality")
 
     def measure_users(self, lists: RecommendationLists, k: int) -> NDArray[Any]:
         """Compute the mean cosine distance of the pairs of each list."""
@@ -54,18 +55,20 @@ class ILD(UserListMetric):
 
 
 class UserCalibration(UserListMetric):
-    r"""Divergence of a list's categories from those of the user's profile, in nats (Steck, RecSys 2018).
+    r"""Divergence of a list's categories from the profile's, in nats (Steck, RecSys 2018).
 
     .. math:: C_u = \sum_g p(g|u) \ln \frac{p(g|u)}{(1 - \alpha) q(g|u) + \alpha p(g|u)}
 
-    with two distributions of the categories of the field ``calibration_field``: p over the training items and q over
-    the list. An item with n categories counts 1/n for each. Alpha is ``calibration_alpha``. 0 is perfectly calibrated.
+    with two distributions of the categories of the field ``calibration_field``: p over the training
+    items and q over the list. An item with n categories counts 1/n for each. Alpha is
+    ``calibration_alpha``. 0 is perfectly calibrated.
 
     Args:
         config: RecBole's ``Config``.
 
     Raises:
-        ConfigError: The key ``calibration_field`` is not set, or ``calibration_alpha`` is not between 0 and 1.
+        ConfigError: The key ``calibration_field`` is not set, or ``calibration_alpha`` is not
+            between 0 and 1.
 
     Example:
         >>> from recbole_sibrar.evaluator.metrics.example import CONFIG, example_lists
@@ -91,7 +94,10 @@ class UserCalibration(UserListMetric):
     def measure_users(self, lists: RecommendationLists, k: int) -> NDArray[Any]:
         """Compute the divergence of each list."""
         values = self.read(lists.knowledge).matrix
-        profile = functional.value_distribution(lists.knowledge.history[lists.users], values)
+        history = lists.knowledge.history[lists.users]
+        profile = functional.value_distribution(history, values)
+
+        # Every item of a list weighs 1; Steck also proposes weights that fall with the rank.
         weights = functional.list_weights(lists.items[:, :k], values.shape[0])
         recommended = functional.value_distribution(weights, values)
         return functional.calibration_divergence(profile, recommended, self.alpha)

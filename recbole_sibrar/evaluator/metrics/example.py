@@ -37,8 +37,9 @@ class _ExampleKnowledge(TrainingKnowledge):
 def example_lists() -> RecommendationLists:
     """Recommend two items to each of three users.
 
-    Items 1 and 2 have two training users each and are the head. Items 3 and 4 have one, item 5 has none: they are
-    the long tail. Items 1, 3 and 5 are of the genre action, items 2 and 4 are dramas.
+    Items 1 and 2 have two training users each and are the head. Items 3 and 4 have one, item 5 has
+    none: they are the long tail. Items 1, 3 and 5 are of the genre action, items 2 and 4 are
+    dramas.
 
     Example:
         >>> lists = example_lists()

@@ -12,8 +12,8 @@ class Coverage(ListMetric):
 
     .. math:: Coverage@k = |\bigcup_u L_u| / |C|
 
-    with the lists :math:`L_u` and the candidates C: the items ranked in this evaluation, without RecBole's
-    padding item.
+    with the lists :math:`L_u` and the candidates C: the items ranked in this evaluation, without
+    RecBole's padding item.
 
     Args:
         config: RecBole's ``Config``.
@@ -30,12 +30,14 @@ class Coverage(ListMetric):
 
 
 class Gini(ListMetric):
-    r"""Inequality of the exposure of the candidates (Fleder and Hosanagar, Management Science 2009).
+    r"""Inequality of the exposure of the candidates.
+
+    See Fleder and Hosanagar, Management Science 2009.
 
     .. math:: Gini@k = \frac{\sum_j (2j - n - 1) c_j}{n \sum_j c_j}
 
-    with the numbers of recommendations :math:`c_1 \le ... \le c_n` of the n candidates, zeros included.
-    0: equal exposure of all candidates.
+    with the numbers of recommendations :math:`c_1 \le ... \le c_n` of the n candidates, zeros
+    included. 0: equal exposure of all candidates.
 
     Args:
         config: RecBole's ``Config``.

@@ -13,7 +13,9 @@ from recbole_sibrar.evaluator.metrics.base import ListMetric
 
 
 class PopREO(ListMetric):
-    r"""Popularity-based ranking-based equal opportunity (Zhu et al., SIGIR 2020): bias in true positives.
+    r"""Popularity-based ranking-based equal opportunity (Zhu et al., SIGIR 2020).
+
+    It is the popularity bias in true positives.
 
     .. math:: PopREO@k = \frac{std_g(p_g)}{mean_g(p_g)}, \quad
         p_g = \frac{\sum_u |L_u \cap P_u \cap g|}{\sum_u |P_u \cap g|}
@@ -36,13 +38,16 @@ class PopREO(ListMetric):
     def measure(self, lists: RecommendationLists, k: int) -> float:
         """Compute the disparity of the recall of head and tail."""
         tail = lists.knowledge.tail
-        found = tail[lists.items[:, :k][lists.hits[:, :k]]]
+        hit_items = lists.items[:, :k][lists.hits[:, :k]]
+        found = tail[hit_items]
         held_out = tail[lists.distinct_positives]
         return functional.group_disparity(_halves(found), _halves(held_out))
 
 
 class PopRSP(ListMetric):
-    r"""Popularity-based ranking-based statistical parity (Zhu et al., SIGIR 2020): bias in exposure.
+    r"""Popularity-based ranking-based statistical parity (Zhu et al., SIGIR 2020).
+
+    It is the popularity bias in exposure.
 
     .. math:: PopRSP@k = \frac{std_g(p_g)}{mean_g(p_g)}, \quad
         p_g = \frac{\sum_u |L_u \cap g|}{\sum_u |C_u \cap g|}
@@ -71,10 +76,12 @@ class PopRSP(ListMetric):
 
         items = lists.items[:, :k]
         recommended = lists.knowledge.tail[items[items > 0]]
+        # Sums in float32 lose units above 2 ** 24, which users times items soon reach.
         n_ranked = lists.ranked.sum(0, dtype=np.float64)
         return functional.group_disparity(_halves(recommended), n_ranked)
 
 
 def _halves(tail: NDArray[Any]) -> NDArray[Any]:
-    """Numbers of items of the head and of the tail; items of unknown popularity count in neither."""
+    """Numbers of items of the head and of the tail."""
+    # Items of unknown popularity, NaN, count in neither.
     return np.array([(tail == 0).sum(), (tail == 1).sum()])

@@ -1,8 +1,9 @@
 """Metrics of the popularity of recommended items.
 
-Popularity is the number of training users of an item. Where items are held out as a whole (cold start by item or
-both), the popularity of a held-out item is unknown. Such an item counts in no metric of popularity, neither in the
-numerator nor in the denominator. Where no recommended item has a popularity, the metric is NaN and the log says why.
+Popularity is the number of training users of an item. Where items are held out as a whole (cold
+start by item or both), the popularity of a held-out item is unknown. Such an item counts in no
+metric of popularity, neither in the numerator nor in the denominator. Where no recommended item has
+a popularity, the metric is NaN and the log says why.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ NO_PROFILE = "no evaluated user has a training interaction"
 
 
 class ARP(UserListMetric):
-    r"""Average recommendation popularity (Yin et al., VLDB 2012; Abdollahpouri et al., FLAIRS 2019).
+    r"""Average recommendation popularity (Yin et al., VLDB 2012).
+
+    See also Abdollahpouri et al., FLAIRS 2019.
 
     .. math:: ARP@k = \frac{1}{|U|} \sum_u \frac{1}{|L_u|} \sum_{i \in L_u} \phi(i)
 
@@ -54,8 +57,9 @@ class APLT(UserListMetric):
 
     .. math:: APLT@k = \frac{1}{|U|} \sum_u |L_u \cap T| / |L_u|
 
-    with the long tail T: the least popular ``long_tail_ratio`` of the items with training interactions. Where no items
-    were held out, items without training interactions are of the tail too.
+    with the long tail T: the least popular ``long_tail_ratio`` of the items with training
+    interactions. Where no items were held out, items without training interactions are of the tail
+    too.
 
     Args:
         config: RecBole's ``Config``.
@@ -100,8 +104,8 @@ class PL(ListMetric):
     .. math:: PL@k = \frac{GAP_L - GAP_H}{GAP_H}, \quad
         GAP_X = \frac{1}{|U|} \sum_u \frac{1}{|X_u|} \sum_{i \in X_u} \phi(i)
 
-    with the list :math:`L_u` and the training items :math:`H_u` of a user. For the results of a group and of a
-    user (``eval_groups``, ``save_per_user``), U is that group or that user.
+    with the list :math:`L_u` and the training items :math:`H_u` of a user. For the results of a
+    group and of a user (``eval_groups``, ``save_per_user``), U is that group or that user.
 
     Args:
         config: RecBole's ``Config``.
@@ -118,11 +122,13 @@ class PL(ListMetric):
     def measure_users(self, lists: RecommendationLists, k: int) -> NDArray[Any]:
         """Compute the lift of each user alone."""
         recommended, profile = self._means(lists, k)
+        # A user without training interactions has a NaN profile, and so no lift.
         lift: NDArray[np.float64] = (recommended - profile) / profile
         return lift
 
     def measure(self, lists: RecommendationLists, k: int) -> float:
         """Compute the lift of all users."""
+        # Of the means of all users, as in the paper: not the mean of the lifts of single users.
         return functional.popularity_lift(*self._means(lists, k))
 
     @staticmethod
@@ -138,7 +144,8 @@ class PL(ListMetric):
 class Novelty(UserListMetric):
     r"""Mean self-information of the recommended items, in bits (Zhou et al., PNAS 2010).
 
-    .. math:: Novelty@k = \frac{1}{|U|} \sum_u \frac{1}{|L_u|} \sum_{i \in L_u} -\log_2 \frac{\phi(i)}{|U_{train}|}
+    .. math:: Novelty@k = \frac{1}{|U|} \sum_u \frac{1}{|L_u|}
+        \sum_{i \in L_u} -\log_2 \frac{\phi(i)}{|U_{train}|}
 
     over the items with a training user; the self-information of the others would be infinite.
 

@@ -18,8 +18,9 @@ def hide_values(
 ) -> ModalityTable:
     """Hide the values of a random share of the entities.
 
-    Each entity draws a number between 0 and 1 from its original id, the name of the modality and the seed. A higher
-    rate therefore hides the values of a lower one and more, and other models hide the same.
+    Each entity draws a number between 0 and 1 from its original id, the name of the modality and
+    the seed. A higher rate therefore hides the values of a lower one and more, and other models
+    hide the same.
 
     Args:
         table: The modality.
@@ -27,12 +28,15 @@ def hide_values(
         tokens: Original id of each entity.
         seed: RecBole's ``seed``.
     """
+    # From original ids, as internal ones depend on the order of the file and on filters.
     drawn = np.array([_draw(f"{seed}\t{table.name}\t{token}") for token in tokens])
-    return with_available(table, table.available & torch.from_numpy(drawn >= rate))
+    kept = torch.from_numpy(drawn >= rate)
+    return with_available(table, table.available & kept)
 
 
 def _draw(text: str) -> float:
     """Draw a number from 0 to below 1 that depends on a text alone."""
+    # Python's own hash of a text differs from process to process.
     digest = blake2b(text.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
 

@@ -28,9 +28,10 @@ def impute_values(
 ) -> ModalityTable:
     """Fill in the missing values of a modality.
 
-    ``zero`` gives zeros, or a label of its own. ``mean`` gives the mean of the training entities, their most frequent
-    category, or the labels of at least half of them. ``neighbors`` gives the same of the 10 training entities with the
-    most similar content in the other fields; entities without content get the mean.
+    ``zero`` gives zeros, or a label of its own. ``mean`` gives the mean of the training entities,
+    their most frequent category, or the labels of at least half of them. ``neighbors`` gives the
+    same of the 10 training entities with the most similar content in the other fields; entities
+    without content get the mean.
 
     Args:
         tables: All fields of a side.
@@ -46,7 +47,7 @@ def impute_values(
     if way == "zero":
         return _with_zeros(table, missing)
 
-    # a row without weights stands for the mean of all
+    # A row without weights stands for the mean of all.
     weights = csr_matrix((len(missing), len(known)))
     if way == "neighbors":
         others = {other: value for other, value in tables.items() if other != name}
@@ -58,7 +59,8 @@ def _with_zeros(table: ModalityTable, missing: NDArray[np.int64]) -> ModalityTab
     """Fill in zeros, or a label of their own."""
     if table.kind in (ModalityKind.SCALAR, ModalityKind.VECTOR):
         return _with_values(table, missing, np.zeros((len(missing), table.size)))
-    labels = [np.array([table.size]) for _ in missing]
+    # The new label has the next number.
+    labels = [np.array([table.size])] * len(missing)
     return _with_labels(replace(table, size=table.size + 1), missing, labels)
 
 
@@ -68,7 +70,10 @@ def _neighbor_weights(
     known: NDArray[np.int64],
     trained: Tensor,
 ) -> csr_matrix:
-    """Weigh the most similar known entities alike, ``[n_missing, n_known]``; entities without content weigh none."""
+    """Weigh the most similar known entities alike, ``[n_missing, n_known]``.
+
+    A missing entity without content has no weights.
+    """
     blocks = tuple(content_blocks(others, list(others), trained, ByField("none")))
     kernel = ContentKernel(blocks, (1.0,) * len(blocks))
     k = min(N_NEIGHBORS, len(known))
@@ -79,6 +84,7 @@ def _neighbor_weights(
     for start in range(0, len(missing), n_rows):
         similarities = kernel.between(missing[start : start + n_rows], known)
         has_content = np.flatnonzero(similarities.any(axis=1))
+        # Stable, so that ties have one answer: the lower id.
         nearest = np.argsort(-similarities[has_content], axis=1, kind="stable")[:, :k]
         rows.append(np.repeat(start + has_content, k))
         columns.append(nearest.ravel())
@@ -101,38 +107,41 @@ def _with_means(
     matrix = _label_matrix(table)[known]
     shares = weights @ matrix  # [n_missing, n_labels]
     of_all = _frequent(np.asarray(matrix.mean(axis=0)).ravel(), table.kind)
-    labels = [
-        _frequent(shares[[row]].toarray()[0], table.kind) if has_weights[row] else of_all
-        for row in range(len(missing))
-    ]
+
+    # Row by row: dense, the shares of many labels would fill the memory.
+    labels: list[NDArray[np.int64]] = []
+    for row, has_own in enumerate(has_weights):
+        own = _frequent(shares[[row]].toarray()[0], table.kind) if has_own else of_all
+        labels.append(own)
     return _with_labels(table, missing, labels)
 
 
 def _frequent(shares: NDArray[np.float64], kind: ModalityKind) -> NDArray[np.int64]:
-    """Return the labels with a share of at least a half; the most frequent one if there is none, or of a category."""
-    frequent = (
-        np.flatnonzero(shares >= 0.5)
-        if kind is ModalityKind.MULTI_LABEL
-        else np.array([], dtype=np.int64)
-    )
-    return frequent if len(frequent) else shares.argmax(keepdims=True)
+    """Return the labels with a share of at least a half, or the most frequent one."""
+    if kind is ModalityKind.MULTI_LABEL:
+        frequent = np.flatnonzero(shares >= 0.5)
+        if len(frequent):
+            return frequent
+
+    # A category is one label.
+    most_frequent: NDArray[np.int64] = shares.argmax(keepdims=True)
+    return most_frequent
 
 
 def _label_matrix(table: ModalityTable) -> csr_matrix:
     """Labels of all entities as zeros and ones, ``[n_entities, n_labels]``."""
+    shape = (len(table), table.size)
     if table.values is not None:
         entities = np.flatnonzero(table.available.numpy())
         columns = table.values.numpy()[entities]
-        return csr_matrix(
-            (np.ones(len(entities)), (entities, columns)), shape=(len(table), table.size)
-        )
+        ones = np.ones(len(entities))
+        return csr_matrix((ones, (entities, columns)), shape=shape)
 
+    # Bags of labels are the arrays of a CSR matrix already.
     assert table.indices is not None
     assert table.offsets is not None
     ones = np.ones(len(table.indices))
-    return csr_matrix(
-        (ones, table.indices.numpy(), table.offsets.numpy()), shape=(len(table), table.size)
-    )
+    return csr_matrix((ones, table.indices.numpy(), table.offsets.numpy()), shape=shape)
 
 
 def _with_values(
@@ -141,9 +150,8 @@ def _with_values(
     """Return a table with values for all entities."""
     values = table.values_of(torch.arange(len(table))).clone()
     values[missing] = torch.from_numpy(np.asarray(filled)).to(values.dtype)
-    return dense_table(
-        table.name, table.kind, values, torch.ones(len(table), dtype=torch.bool), table.size
-    )
+    available = torch.ones(len(table), dtype=torch.bool)
+    return dense_table(table.name, table.kind, values, available, table.size)
 
 
 def _with_labels(
@@ -152,13 +160,12 @@ def _with_labels(
     """Return a table with labels for all entities."""
     if table.values is not None:
         values = table.values.clone()
-        values[missing] = torch.tensor([int(own[0]) for own in labels])
-        return dense_table(
-            table.name, table.kind, values, torch.ones(len(table), dtype=torch.bool), table.size
-        )
+        values[missing] = torch.from_numpy(np.concatenate(labels))
+        available = torch.ones(len(table), dtype=torch.bool)
+        return dense_table(table.name, table.kind, values, available, table.size)
 
-    rows = np.repeat(missing, [len(own) for own in labels])
-    added = csr_matrix(
-        (np.ones(len(rows)), (rows, np.concatenate(labels))), shape=(len(table), table.size)
-    )
+    sizes = list(map(len, labels))
+    places = (np.repeat(missing, sizes), np.concatenate(labels))
+    ones = np.ones(len(places[0]))
+    added = csr_matrix((ones, places), shape=(len(table), table.size))
     return bag_table(table.name, table.kind, _label_matrix(table) + added)

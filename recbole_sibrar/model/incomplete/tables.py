@@ -16,8 +16,8 @@ def incomplete_tables(
 ) -> dict[Side, dict[str, ModalityTable]]:
     """Collect the modalities of both sides as a model sees them.
 
-    ``hide_values`` first hides values, as if the data had been without them, and ``impute`` then fills in all missing
-    ones.
+    ``hide_values`` first hides values, as if the data had been without them, and ``impute`` then
+    fills in all missing ones.
 
     Args:
         config: RecBole's ``Config``.
@@ -35,9 +35,11 @@ def incomplete_tables(
     tables = {side: dataset.modality_tables(side) for side in SIDES}
     rates: WeightByField = read_key(config, "hide_values")
     ways: ByField = read_key(config, "impute")
-    names = [name for side in SIDES for name in tables[side] if name not in RESERVED_NAMES]
+
+    # A field is one of users or of items: both are asked before a name is refused.
+    names = [*_fields(tables["user"]), *_fields(tables["item"])]
     _check("hide_values", list(rates.fields), names)
-    _check("impute", [name for name, _ in ways.fields], names)
+    _check("impute", list(dict(ways.fields)), names)
 
     for side in SIDES:
         _hide(tables[side], rates, dataset, side, config["seed"])
@@ -45,14 +47,16 @@ def incomplete_tables(
     return tables
 
 
+def _fields(tables: dict[str, ModalityTable]) -> list[str]:
+    """Names of the modalities that are fields of a file: neither ``id`` nor ``interactions``."""
+    return [name for name in tables if name not in RESERVED_NAMES]
+
+
 def _check(key: str, given: list[str], allowed: list[str]) -> None:
     for name in given:
         if name not in allowed:
-            refuse(
-                key,
-                name,
-                f"any of {', '.join(allowed) or 'no field, as there is none'}{nearest(name, allowed)}",
-            )
+            known = ", ".join(allowed) or "no field, as there is none"
+            refuse(key, name, f"any of {known}{nearest(name, allowed)}")
 
 
 def _tokens(dataset: TrainingData, side: Side) -> list[str]:
@@ -69,14 +73,16 @@ def _hide(
     seed: int,
 ) -> None:
     """Hide values of the fields of a side, in place."""
-    chosen = [name for name in tables if rates.of(name) and name not in RESERVED_NAMES]
-    for name in chosen:
-        tables[name] = hide_values(tables[name], rates.of(name), _tokens(dataset, side), seed)
+    for name in _fields(tables):
+        rate = rates.of(name)
+        if rate:
+            tables[name] = hide_values(tables[name], rate, _tokens(dataset, side), seed)
 
 
 def _impute(tables: dict[str, ModalityTable], ways: ByField) -> None:
-    """Fill in missing values of the fields of a side, in place; neighbours are found by what is known."""
-    fields = {name: table for name, table in tables.items() if name not in RESERVED_NAMES}
+    """Fill in missing values of the fields of a side, in place."""
+    # A copy with the values known before: neighbours are not found by values that were filled in.
+    fields = {name: tables[name] for name in _fields(tables)}
     for name in fields:
         if ways.of(name) != "none":
             tables[name] = impute_values(fields, name, ways.of(name), tables[ID].available)

@@ -58,7 +58,7 @@ class DenseLayer(Table):
     def inputs(self, rows: Tensor) -> Tensor:
         """Return the scaled values ``[n, size]`` of the entities ``rows``."""
         stored = rows if self.rows is None else self.rows[rows]
-        scaled: Tensor = self.scaling(self.values[stored])
+        scaled: Tensor = self.scaling(self.values.index_select(0, stored))  # faster than [stored]
         return scaled
 
     def forward(self, rows: Tensor) -> Tensor:

@@ -1,4 +1,7 @@
-"""RecBole's ``full_sort_scores`` and ``full_sort_topk`` for every user, whatever the evaluated part has of them."""
+"""RecBole's ``full_sort_scores`` and ``full_sort_topk`` for every user.
+
+The evaluated part of the split need not have interactions of the user.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,8 @@ def full_sort_scores(
 ) -> Tensor:
     """Score all items for users, with -inf for items outside a user's ranking.
 
-    These are the padding item, the history (interactions of earlier parts), and items outside the candidates.
+    These are the padding item, the history (interactions of earlier parts), and items outside the
+    candidates.
 
     Args:
         original: RecBole's function.
@@ -55,6 +59,7 @@ def full_sort_scores(
         _note_without_sequence(users, dataset)
         scores = original(users, model, test_data, device)
     else:
+        # RecBole reads these three attributes of the loader, whose own history has gaps
         history = _with_history(test_data, users)
         view = SimpleNamespace(dataset=dataset, is_sequential=False, uid2history_item=history)
         scores = original(users, model, view, device)
@@ -84,8 +89,8 @@ def full_sort_topk(
         device: Where the model is.
 
     Returns:
-        Scores, float ``[n_users, k]``, -inf for an empty place, and internal ids of items, int64 ``[n_users, k]``, 0
-        (RecBole's padding item) for an empty place.
+        Scores, float ``[n_users, k]``, -inf for an empty place, and internal ids of items, int64
+        ``[n_users, k]``, 0 (RecBole's padding item) for an empty place.
 
     Raises:
         ConfigError: There are fewer than k items, or see :func:`full_sort_scores`.
@@ -97,6 +102,7 @@ def full_sort_topk(
         refuse("k", k, f"a whole number from 1 to {n_items}, the number of items")
 
     top = original(uid_series, model, test_data, int(k), device)
+    # torch fills the list with any items of the score -inf
     top.indices[top.values == -torch.inf] = 0
     return top
 
@@ -118,17 +124,17 @@ def read_users(uid_series: UserIds, n_users: int) -> NDArray[np.int64]:
         >>> read_users(3, n_users=5), read_users([4, 1, 4], n_users=5)
         (array([3]), array([4, 1, 4]))
     """
-    found = uid_series.detach().cpu() if isinstance(uid_series, Tensor) else uid_series
+    found = uid_series
+    if isinstance(found, Tensor):
+        found = found.detach().cpu()
     users = np.atleast_1d(np.asarray(found))
     allowed = f"the internal id of a user, from 1 to {n_users - 1}"
     if users.ndim != 1 or not len(users):
         refuse("uid_series", uid_series, f"{allowed}, or a list of such ids")
     if users.dtype.kind not in "iu":
-        refuse(
-            "uid_series",
-            users[0],
-            f"{allowed}; dataset.token2id(dataset.uid_field, names) gives them",
-        )
+        advice = "dataset.token2id(dataset.uid_field, names) gives them"
+        refuse("uid_series", users[0], f"{allowed}; {advice}")
+
     unknown = users[(users < 1) | (users >= n_users)]
     if len(unknown):
         refuse("uid_series", int(unknown[0]), allowed)
@@ -147,7 +153,8 @@ def _check_loader(test_data: AbstractDataLoader | None) -> None:
 def _with_history(loader: AbstractDataLoader, users: NDArray[np.int64]) -> NDArray[np.object_]:
     """Complete the loader's history for users without an interaction in the evaluated part.
 
-    RecBole's loader masks the interactions of the parts up to the evaluated one, without the held-out pairs.
+    RecBole's loader masks the interactions of the parts up to the evaluated one, without the
+    held-out pairs.
 
     Returns:
         object ``[n_users]``: for each of the users int64 ``[n]``, the items.
@@ -155,26 +162,29 @@ def _with_history(loader: AbstractDataLoader, users: NDArray[np.int64]) -> NDArr
     history: NDArray[np.object_] = loader.uid2history_item.copy()
     for user in np.unique(users):
         if history[user] is None:
-            history[user] = torch.tensor(sorted(loader._sampler.used_ids[user]), dtype=torch.int64)
+            items = sorted(loader._sampler.used_ids[user])
+            history[user] = torch.tensor(items, dtype=torch.int64)
     return history
 
 
 def _note_without_sequence(users: NDArray[np.int64], dataset: Dataset) -> None:
-    """Name the users for whom RecBole returns no row, as a sequential model is asked about the part's sequences.
+    """Name the users for whom RecBole returns no row.
 
     Raises:
         ConfigError: No user has a sequence.
     """
-    without = np.unique(users[~np.isin(users, dataset.inter_feat[dataset.uid_field].numpy())])
+    # RecBole asks a sequential model about the sequences of the part, which are its rows
+    with_sequence = dataset.inter_feat[dataset.uid_field].numpy()
+    without = np.unique(users[~np.isin(users, with_sequence)])
     if not len(without):
         return
-    shown = f"{', '.join(map(str, without[:_SHOWN]))}{', ...' if len(without) > _SHOWN else ''}"
+
+    shown = ", ".join(map(str, without[:_SHOWN]))
+    if len(without) > _SHOWN:
+        shown += ", ..."
     if len(without) == len(np.unique(users)):
-        refuse(
-            "uid_series",
-            shown,
-            "a user with a sequence in this part, which a sequential model continues",
-        )
+        allowed = "a user with a sequence in this part, which a sequential model continues"
+        refuse("uid_series", shown, allowed)
     getLogger().warning(
         f"uid_series: {len(without)} users have no sequence in this part and get no row: {shown}"
     )

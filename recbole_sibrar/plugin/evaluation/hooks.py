@@ -1,4 +1,4 @@
-"""Extensions of RecBole's evaluation: recommendation lists, groups, results of users, undefined metrics."""
+"""Extensions of RecBole's evaluation: recommendation lists, groups, users, undefined metrics."""
 
 from __future__ import annotations
 
@@ -66,11 +66,12 @@ def prepare(
         own_views: Views of a mixed evaluation, with their training data.
     """
     groups = _read_fields(loader.config, knowledge) if phase == "test" else []
-    set_evaluation_state(loader, EvaluationState(phase, knowledge, groups, list(own_views)))
+    state = EvaluationState(phase, knowledge, groups, list(own_views))
+    set_evaluation_state(loader, state)
 
 
 def _read_fields(config: Config, knowledge: TrainingKnowledge) -> list[Group]:
-    """Read the fields of users and items that the evaluation needs, so that a wrong one fails before training.
+    """Read the fields of users and items that the evaluation needs.
 
     Returns:
         Groups with results of their own.
@@ -79,6 +80,7 @@ def _read_fields(config: Config, knowledge: TrainingKnowledge) -> list[Group]:
         ConfigError: A metric's key is not set.
         DataError: A field does not exist or has the wrong type.
     """
+    # a wrong field fails here, before training
     metrics = [registry.metrics_dict[name.lower()] for name in config["metrics"]]
     for metric in dict.fromkeys(metrics):
         if issubclass(metric, ListMetric):
@@ -94,7 +96,8 @@ def fit(
     **kwargs: Any,
 ) -> Any:
     """Check the labels of the data, then train as RecBole does."""
-    check_training(trainer.config, train_data, args[0] if args else kwargs.get("valid_data"))
+    valid_data = args[0] if args else kwargs.get("valid_data")
+    check_training(trainer.config, train_data, valid_data)
     return original(trainer, train_data, *args, **kwargs)
 
 
@@ -114,40 +117,50 @@ def evaluate(
     known = evaluation_state(eval_data)
     state = collector_state(trainer.eval_collector)
     settings = evaluation_config(config)
-    state.lists, state.views = None, []
+    state.lists = None
+    state.views = []
     # RecBole's metrics keep RecBole's values where RecBole alone can evaluate
-    state.empty_places = known is not None and (
-        settings.cold_start is not None or settings.candidates == "split"
-    )
+    is_own_ranking = settings.cold_start is not None or settings.candidates == "split"
+    state.empty_places = known is not None and is_own_ranking
     if known is None:
         _refuse_unprepared(trainer)
         return original(trainer, eval_data, *args, **kwargs)
 
-    report = known.phase == "test" and bool(
-        settings.groups or settings.save_per_user or known.views
-    )
+    is_test = known.phase == "test"
+    report = is_test and bool(settings.groups or settings.save_per_user or known.views)
     _prepare_collector(trainer, eval_data, known, report)
     result = original(trainer, eval_data, *args, **kwargs)
-    struct, state.struct, state.lists, state.views = state.struct, None, None, []
-    view_structs, state.view_structs = state.view_structs, {}
+
+    # out of the state, which would keep the lists of all users until the next evaluation
+    struct = state.struct
+    view_structs = state.view_structs
+    state.struct = None
+    state.lists = None
+    state.views = []
+    state.view_structs = {}
     if known.views:
         views.add_results(trainer, view_structs, result)
 
     _explain_undefined(trainer, result, known.phase)
     is_main = processes.is_main(config)
-    if known.phase == "test" and is_main:
+    if is_test and is_main:
         _warn_once(trainer, stand_in_warnings(trainer.model, eval_data))
     if not report:
         return result
+
     if is_main:
         if known.views:
             views.log_results(view_structs, struct, result)
         _report(trainer, settings, known.groups, struct, view_structs, result)
+    # the other processes have no results of groups
     return processes.broadcast(config, result)
 
 
 def _prepare_collector(
-    trainer: Trainer, eval_data: LoaderLike | None, known: EvaluationState, report: bool
+    trainer: Trainer,
+    eval_data: LoaderLike | None,
+    known: EvaluationState,
+    report: bool,
 ) -> None:
     """Prepare RecBole's collector for one evaluation.
 
@@ -157,11 +170,13 @@ def _prepare_collector(
         known: State of the loader.
         report: True for results of groups or users.
     """
-    settings, collector = evaluation_config(trainer.config), trainer.eval_collector
+    settings = evaluation_config(trainer.config)
+    collector = trainer.eval_collector
     if settings.save_per_user and not report and processes.is_main(trainer.config):
         # in the first validation, so that a wrong path does not fail after all of the training
         check_writable(settings.save_per_user, "save_per_user")
 
+    # RecBole's metrics read it, and RecBole collects it in training alone
     if not _has_training_data(collector):
         collector.data_collect(SimpleNamespace(dataset=known.knowledge.dataset))
 
@@ -172,7 +187,9 @@ def _prepare_collector(
         candidates = candidates_of(eval_data, settings.candidates)
         state.lists = _list_collector(trainer.config, candidates, known.knowledge)
     for view, knowledge in known.views:
-        lists = _list_collector(trainer.config, view.candidates, knowledge) if with_lists else None
+        lists = None
+        if with_lists:
+            lists = _list_collector(trainer.config, view.candidates, knowledge)
         state.views.append(ViewCollector(view, collector, lists))
 
 
@@ -182,19 +199,19 @@ def _refuse_unprepared(trainer: Trainer) -> None:
     Raises:
         ConfigError: A metric, or a key, asks for it.
     """
-    needy = [
-        metric
-        for metric in trainer.config["metrics"]
-        if NEED in registry.metric_information[metric.lower()]
-    ]
-    for key, value in (
-        ("metrics", needy),
-        (
-            "eval_args: split",
-            trainer.config["eval_args"]["split"] if has_views(trainer.config) else None,
-        ),
-        *((key, trainer.config[key]) for key in ("eval_groups", "save_per_user")),
-    ):
+    needy = []
+    for metric in trainer.config["metrics"]:
+        if NEED in registry.metric_information[metric.lower()]:
+            needy.append(metric)
+
+    config = trainer.config
+    found = {
+        "metrics": needy,
+        "eval_args: split": config["eval_args"]["split"] if has_views(config) else None,
+        "eval_groups": config["eval_groups"],
+        "save_per_user": config["save_per_user"],
+    }
+    for key, value in found.items():
         if value:
             raise ConfigError(
                 f"{key}: found {value}, which needs the training data; "
@@ -203,10 +220,9 @@ def _refuse_unprepared(trainer: Trainer) -> None:
 
 
 def _has_training_data(collector: Collector) -> bool:
-    """Tell whether RecBole's collector has the training data of its own metrics; only training provides them."""
-    return all(
-        key in collector.data_struct for key in TRAINING_DATA if collector.register.need(key)
-    )
+    """Tell whether RecBole's collector has the training data of its own metrics."""
+    needed = [key for key in TRAINING_DATA if collector.register.need(key)]
+    return all(key in collector.data_struct for key in needed)
 
 
 def _list_collector(
@@ -225,7 +241,8 @@ def eval_batch_collect(
     positive_i: Tensor,
 ) -> None:
     """Collect a batch; the best items are found once for RecBole's metrics and ours."""
-    state, top = collector_state(collector), None
+    state = collector_state(collector)
+    top = None
     if state.lists is not None or needs_best(collector):
         top = find_best(scores_tensor, max(collector.topk), state.empty_places)
 
@@ -238,7 +255,9 @@ def eval_batch_collect(
 
 def get_data_struct(original: Callable[..., Any], collector: Collector) -> Any:
     """Return the collected data, with recommendation lists where metrics need them."""
-    state, struct = collector_state(collector), original(collector)
+    state = collector_state(collector)
+    struct = original(collector)
+    # rank 0 alone has the lists of all processes
     if state.lists is not None and state.lists.gather(collector.config):
         struct.set(NEED, state.lists.lists())
     state.struct = struct
@@ -257,8 +276,11 @@ def _explain_undefined(trainer: Trainer, result: dict[str, float], phase: str) -
     for key, value in result.items():
         if not math.isnan(value):
             continue
-        metric = registry.metrics_dict.get(without_view(key)[0].split("@")[0])
+
+        name = without_view(key)[0].split("@")[0]
+        metric = registry.metrics_dict.get(name)
         reason = getattr(metric, "undefined", _UNDEFINED[trainer.config["eval_type"]])
+        # no epoch would ever be the best: NaN compares false
         if phase == "valid" and key == trainer.config["valid_metric"].lower():
             raise ConfigError(
                 f"valid_metric: found {key}, which is undefined in this validation: {reason}"
@@ -290,14 +312,19 @@ def _report(
     """Add the results of groups to the overall result, and write those of each user."""
     metrics = trainer.evaluator.metric_class
     if groups:
+        # before the results of groups are added
         overall = {metric: value for metric, value in result.items() if not without_view(metric)[1]}
-        topk, decimal_place = trainer.config["topk"], trainer.config["metric_decimal_place"]
+        topk = trainer.config["topk"]
+        decimal_place = trainer.config["metric_decimal_place"]
         found, absent = group_results(metrics, struct, groups, topk, decimal_place)
         for label, (_, values) in found.items():
-            result.update({f"{key}[{label}]": value for key, value in values.items()})
-        getLogger().info("results by group\n" + table(overall, found, len(struct.get(NEED).users)))
+            for key, value in values.items():
+                result[f"{key}[{label}]"] = value
+        n_users = len(struct.get(NEED).users)
+        getLogger().info("results by group\n" + table(overall, found, n_users))
         if absent:
             getLogger().info(f"groups without a test user: {', '.join(absent)}")
     if settings.save_per_user:
         users = per_user_results(metrics, struct)
-        save_per_user(views.add_user_results(users, metrics, view_structs), settings.save_per_user)
+        users = views.add_user_results(users, metrics, view_structs)
+        save_per_user(users, settings.save_per_user)

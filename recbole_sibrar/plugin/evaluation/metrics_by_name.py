@@ -46,5 +46,6 @@ def _enter(metric: type[AbstractMetric]) -> None:
     listed = name in registry.smaller_metrics
     if metric.smaller and not listed:
         registry.smaller_metrics.append(name)
-    elif listed and not metric.smaller:  # a class that was defined again, the other way round
+    # a class that was defined again, the other way round
+    elif listed and not metric.smaller:
         registry.smaller_metrics.remove(name)

@@ -20,7 +20,9 @@ __all__ = ["add_results", "add_user_results", "log_results"]
 
 
 def add_results(
-    trainer: Trainer, structs: Mapping[str, DataStruct], result: dict[str, float]
+    trainer: Trainer,
+    structs: Mapping[str, DataStruct],
+    result: dict[str, float],
 ) -> dict[str, float]:
     """Add the metrics of all views to the result of an evaluation; every process gets them.
 
@@ -32,8 +34,10 @@ def add_results(
     found: dict[str, float] = OrderedDict()
     for name, struct in structs.items():
         values = trainer.evaluator.evaluate(struct)
-        found.update({metric_in_view(metric, name): value for metric, value in values.items()})
+        for metric, value in values.items():
+            found[metric_in_view(metric, name)] = value
 
+    # a process other than the first has no values of its own
     result.update(processes.broadcast(trainer.config, found))
     if processes.is_main(trainer.config):
         trainer.wandblogger.log_eval_metrics(found, head="eval")
@@ -41,35 +45,43 @@ def add_results(
 
 
 def log_results(
-    structs: Mapping[str, DataStruct], struct: DataStruct, result: Mapping[str, float]
+    structs: Mapping[str, DataStruct],
+    struct: DataStruct,
+    result: Mapping[str, float],
 ) -> None:
     """Log the results of a test as a table with a row for each view."""
-    rows: dict[str, dict[str, float]] = {"": {}, **{name: {} for name in structs}}
+    rows: dict[str, dict[str, float]] = {name: {} for name in structs}
+    overall = rows[""] = {}  # no view: all interactions
     for metric, value in result.items():
         if not is_of_group(metric):
             plain, view = without_view(metric)
             rows[view][plain] = value
 
-    overall = rows.pop("")
-    sizes = {name: len(own.get(NEED).users) for name, own in structs.items()}
-    views = {name: (sizes[name], values) for name, values in rows.items()}
-    getLogger().info("results by view\n" + table(overall, views, len(struct.get(NEED).users)))
+    n_users = len(struct.get(NEED).users)
+    views = {name: (len(own.get(NEED).users), rows[name]) for name, own in structs.items()}
+    getLogger().info("results by view\n" + table(overall, views, n_users))
 
 
 def add_user_results(
-    frame: pd.DataFrame, metrics: Mapping[str, AbstractMetric], structs: Mapping[str, DataStruct]
+    frame: pd.DataFrame,
+    metrics: Mapping[str, AbstractMetric],
+    structs: Mapping[str, DataStruct],
 ) -> pd.DataFrame:
     """Add the results of each user in each view, NaN for a user who is not in it.
 
     Args:
-        frame: Result of :func:`~recbole_sibrar.evaluator.breakdown.per_user_results` for all interactions.
+        frame: Result of :func:`~recbole_sibrar.evaluator.breakdown.per_user_results` for all
+            interactions.
         metrics: Name -> RecBole's metric object.
         structs: Name of each view -> its collected data.
     """
-    user, lists = frame.columns[0], frame["items"]
+    # the items stay the last column
+    user = frame.columns[0]
+    lists = frame["items"]
     frame = frame.drop(columns="items")
     for name, struct in structs.items():
-        own = per_user_results(metrics, struct).drop(columns="items").set_index(user)
+        own = per_user_results(metrics, struct)
+        own = own.drop(columns="items").set_index(user)
         own.columns = [metric_in_view(metric, name) for metric in own.columns]
         frame = frame.join(own, on=user)
     return frame.assign(items=lists)

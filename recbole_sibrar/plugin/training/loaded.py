@@ -1,4 +1,4 @@
-"""Loading a model with its data (RecBole's ``load_data_and_model``), where the two no longer fit together."""
+"""Loading a model with its data (RecBole's ``load_data_and_model``), where they no longer fit."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ def load_data_and_model(original: Callable[..., Any], model_file: str, **options
     except DataError as error:
         raise CheckpointError(f"{model_file}: {error}") from None
     except RuntimeError as error:
+        # torch's errors for parameters of other names or shapes have no class of their own
         if "state_dict" not in str(error):
             raise
         reason = " ".join(str(error).split())
         raise CheckpointError(
-            f"{model_file} was trained with other data than there are now, or by another version: {reason}"
+            f"{model_file} was trained with other data than there are now, or by another version: "
+            f"{reason}"
         ) from None

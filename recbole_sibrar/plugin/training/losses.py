@@ -23,11 +23,12 @@ _BLOCK = 4096
 
 
 def check_nan(original: Callable[..., None], trainer: Trainer, loss: Tensor) -> None:
-    """Check a loss; RecBole checks for NaN alone, but an infinite loss leaves no finite parameter either.
+    """Check that a loss is finite.
 
     Raises:
         DataError: The loss of one of our models is no number.
     """
+    # RecBole checks for NaN alone, but an infinite loss leaves no finite parameter either
     model = trainer.model
     # The scaler of torch skips a step that overflows.
     scales_losses = getattr(trainer, "enable_scaler", False)
@@ -54,22 +55,27 @@ class Projected:
 
 
 def explain(model: MultimodalRecommender, loss: float, learning_rate: float) -> str:
-    """Name the likely reason of a loss without a finite value: an overflowing field, or the largest values.
+    """Name the likely reason of a loss without a finite value.
+
+    It is a field that overflows, or else the field with the largest values.
 
     Args:
         model: The model, with the parameters that the loss was computed with.
         loss: The loss.
         learning_rate: RecBole's ``learning_rate``.
     """
+    # with a parameter that is not finite, every projection would overflow
     projected = list(_projected_fields(model))
-    finite_parameters = all(bool(parameter.isfinite().all()) for parameter in model.parameters())
-    overflowing = [one for one in projected if not one.is_finite and finite_parameters]
+    overflowing = []
+    if all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
+        overflowing = [one for one in projected if not one.is_finite]
     worst = max(overflowing or projected, key=lambda one: one.largest, default=None)
     if worst is None or worst.largest < _UNUSUAL:
         return f"the training loss is {loss}; a learning_rate below {learning_rate:g} may help"
     return (
-        f"the training loss is {loss}: the {worst.side} field '{worst.name}' has values up to {worst.largest:.3g}, "
-        f"the largest of all fields; {worst.advice}, or try a learning_rate below {learning_rate:g}"
+        f"the training loss is {loss}: the {worst.side} field '{worst.name}' has values up to "
+        f"{worst.largest:.3g}, the largest of all fields; {worst.advice}, or try a learning_rate "
+        f"below {learning_rate:g}"
     )
 
 
@@ -82,7 +88,9 @@ def _projected_fields(model: MultimodalRecommender) -> Iterator[Projected]:
             layer = next(iter(projection.children()), None)
             if name in RESERVED_NAMES or not isinstance(layer, DenseLayer):
                 continue
-            largest, is_finite = 0.0, True
+
+            largest = 0.0
+            is_finite = True
             available = encoder.availability[:, column].nonzero().flatten()
             for entities in available.split(_BLOCK) if len(available) else ():
                 largest = max(largest, float(layer.inputs(entities).abs().max()))
@@ -93,5 +101,7 @@ def _projected_fields(model: MultimodalRecommender) -> Iterator[Projected]:
 def _advice(layer: DenseLayer, name: str) -> str:
     if not isinstance(layer.scaling, nn.Identity):
         return "look for outliers in it"
-    key = "normalize_numbers" if layer.kind == ModalityKind.SCALAR.value else "normalize_vectors"
+    key = "normalize_vectors"
+    if layer.kind == ModalityKind.SCALAR.value:
+        key = "normalize_numbers"
     return f"scale it by {key}: {{{name}: standard}}"

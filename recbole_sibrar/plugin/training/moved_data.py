@@ -29,7 +29,9 @@ _request: ContextVar[Request | None] = ContextVar("load_data_and_model", default
 
 
 def load_data_and_model(
-    original: Callable[[str], Any], model_file: str, data_path: str | PathLike[str] | None = None
+    original: Callable[[str], Any],
+    model_file: str,
+    data_path: str | PathLike[str] | None = None,
 ) -> Any:
     """Load a checkpoint with its data as RecBole does, from another folder if one is given.
 
@@ -41,7 +43,8 @@ def load_data_and_model(
     Raises:
         CheckpointError: The data are not there.
     """
-    token = _request.set(Request(str(model_file), None if data_path is None else str(data_path)))
+    folder = None if data_path is None else str(data_path)
+    token = _request.set(Request(str(model_file), folder))
     try:
         return original(model_file)
     finally:
@@ -52,7 +55,8 @@ def create_dataset(original: Callable[[Any], Any], config: Config) -> Any:
     """Make the data set; for a checkpoint, look first where its files are."""
     request = _request.get()
     if request is not None:
-        _request.set(None)  # further data sets are not those of the checkpoint
+        # further data sets are not those of the checkpoint
+        _request.set(None)
         place_data(config, request)
     return original(config)
 
@@ -71,10 +75,12 @@ def place_data(config: Config, request: Request) -> None:
     recorded = Path(config["data_path"])
     in_recbole = Path(recbole.__path__[0], "dataset_example", name)
 
+    places = [recorded]
     if request.data_path is not None:
         places = [Path(request.data_path, name), Path(request.data_path)]
-    else:
-        places = [recorded, *([in_recbole] if recorded.parts[-2:] == in_recbole.parts[-2:] else [])]
+    # ml-100k ships inside RecBole, which may be installed elsewhere now
+    elif recorded.parts[-2:] == in_recbole.parts[-2:]:
+        places.append(in_recbole)
 
     files = _files(config)
     found = next((place for place in places if _has_all(place, files)), None)
@@ -82,24 +88,23 @@ def place_data(config: Config, request: Request) -> None:
         config.final_config_dict["data_path"] = str(found)
     elif request.data_path is not None:
         raise CheckpointError(
-            f"--data_path: found {request.data_path}, but neither it nor its folder {name} has {', '.join(files)}, the "
-            f"data of {request.checkpoint}"
+            f"--data_path: found {request.data_path}, but neither it nor its folder {name} has "
+            f"{', '.join(files)}, the data of {request.checkpoint}"
         )
     elif not _is_saved(config):
         raise CheckpointError(
-            f"{request.checkpoint}: its data set '{name}' was read from {recorded}, where {', '.join(files)} cannot be "
-            "found; --data_path=FOLDER, or load_data_and_model(file, data_path=FOLDER) in Python, says where it is now"
+            f"{request.checkpoint}: its data set '{name}' was read from {recorded}, where "
+            f"{', '.join(files)} cannot be found; --data_path=FOLDER, or load_data_and_model(file, "
+            "data_path=FOLDER) in Python, says where it is now"
         )
 
 
 def _files(config: Config) -> list[str]:
     """Names of the files with the interactions."""
     parts = config["benchmark_filename"]
-    return (
-        [f"{config['dataset']}.{part}.inter" for part in parts]
-        if parts
-        else [f"{config['dataset']}.inter"]
-    )
+    if not parts:
+        return [f"{config['dataset']}.inter"]
+    return [f"{config['dataset']}.{part}.inter" for part in parts]
 
 
 def _has_all(folder: Path, files: Sequence[str]) -> bool:
@@ -109,8 +114,6 @@ def _has_all(folder: Path, files: Sequence[str]) -> bool:
 def _is_saved(config: Config) -> bool:
     """Tell whether RecBole finds a file of ``save_dataset``, and may need no other files."""
     file = config["dataset_save_path"]
-    return (
-        Path(file).is_file()
-        if file
-        else any(Path(config["checkpoint_dir"]).glob(f"{config['dataset']}-*.pth"))
-    )
+    if file:
+        return Path(file).is_file()
+    return any(Path(config["checkpoint_dir"]).glob(f"{config['dataset']}-*.pth"))

@@ -13,12 +13,10 @@ from recbole_sibrar.model.multimodal import MultimodalRecommender
 def build_optimizer(
     original: Callable[..., Optimizer], trainer: Trainer, **kwargs: object
 ) -> Optimizer:
-    """Build the optimiser of ``learner``, with PyTorch's fused update if there is one.
-
-    Other updates go over all parameters several times, which takes three times as long. RecBole's own models keep
-    theirs, since the sums differ in the last digit.
-    """
+    """Build the optimiser of ``learner``, with PyTorch's fused update if there is one."""
     optimizer = original(trainer, **kwargs)
+    # Other updates go over all parameters several times, which takes three times as long. RecBole's
+    # own models keep theirs, since the sums differ in the last digit.
     if isinstance(trainer.model, MultimodalRecommender):
         for group in optimizer.param_groups:
             if "fused" in group:

@@ -33,18 +33,17 @@ def run_recbole(
     saved: bool = True,
     queue: Any = None,
 ) -> dict[str, Any]:
-    """Run as RecBole does; the result also has the ``checkpoint``, and the log says how to go on with it."""
+    """Run as RecBole does; the result also has the ``checkpoint``, and the log the next steps."""
     with _noting_trainers() as trainers:
         result: dict[str, Any] = original(model, dataset, config_file_list, config_dict, saved)
 
     trainer = trainers[-1]
     file = str(getattr(trainer, "saved_model_file", ""))
     result["checkpoint"] = file if saved and Path(file).is_file() else None
-    main = (
-        processes.is_main(trainer.config)
-        if trainer.config["single_spec"]
-        else trainer.config["local_rank"] == 0
-    )
+
+    # RecBole has ended the group of several processes, whose ranks are no longer known
+    config = trainer.config
+    main = processes.is_main(config) if config["single_spec"] else config["local_rank"] == 0
     if main:
         getLogger().info("\n" + closing_block(trainer, result))
     if main and queue is not None:
@@ -64,7 +63,10 @@ def _noting_trainers() -> Iterator[list[Any]]:
 
 
 def note_trainer(
-    original: Callable[..., None], trainer: AbstractTrainer, *args: object, **kwargs: object
+    original: Callable[..., None],
+    trainer: AbstractTrainer,
+    *args: object,
+    **kwargs: object,
 ) -> None:
     """Make a trainer, and note it as one of the run in progress."""
     original(trainer, *args, **kwargs)
@@ -83,8 +85,11 @@ def name_losses(
 ) -> str:
     """Call the parts of our models' losses by name, which RecBole numbers."""
     output: str = original(trainer, epoch, start, end, losses)
-    names = loss_names(trainer.model) if isinstance(trainer.model, MultimodalRecommender) else []
+    names = []
+    if isinstance(trainer.model, MultimodalRecommender):
+        names = loss_names(trainer.model)
     if isinstance(losses, tuple) and len(losses) == len(names):
+        # from the last: train_loss1 is the begin of train_loss10
         for number, name in reversed(list(enumerate(names, 1))):
             output = output.replace(f"train_loss{number}", f"{name} loss")
     return output
@@ -98,7 +103,11 @@ def closing_block(trainer: Trainer, result: dict[str, Any]) -> str:
         result: What RecBole's ``run_recbole`` returns, with ``checkpoint``.
     """
     config = trainer.config
-    lines = {"model": str(config["model"]), "data": _data(trainer), "training": _training(trainer)}
+    lines = {
+        "model": str(config["model"]),
+        "data": _data(trainer),
+        "training": _training(trainer),
+    }
     for part, key in (("validation", "best_valid_result"), ("test", "test_result")):
         for view, values in _by_view(result[key] or {}).items():
             name = f"{part[:5].strip()} {view}" if view else part
@@ -109,13 +118,14 @@ def closing_block(trainer: Trainer, result: dict[str, Any]) -> str:
         lines["checkpoint"] = checkpoint
     rows = [f"  {name:<11} {text}" for name, text in lines.items() if text]
     for number, command in enumerate(_next(trainer, checkpoint)):
+        # the name of the line stands once
         name = "" if number else "next"
         rows.append(f"  {name:<11} {command}")
     return "\n".join(["the run has ended", *rows])
 
 
 def _by_view(result: Mapping[str, float]) -> dict[str, dict[str, float]]:
-    """Divide the metrics of an evaluation by view, with their plain names; an empty name for all interactions."""
+    """Divide the metrics of an evaluation by view; the name for all interactions is empty."""
     views: dict[str, dict[str, float]] = {}
     for metric, value in result.items():
         plain, view = without_view(metric)
@@ -128,18 +138,15 @@ def _data(trainer: Trainer) -> str:
     config = trainer.config
     loader = training_state(trainer).loader
     dataset = getattr(loader, "_dataset", None)
-    size = (
-        ""
-        if dataset is None
-        else f": {dataset.user_num - 1:,} users, {dataset.item_num - 1:,} items"
-    )
+    size = ""
+    if dataset is not None:
+        # RecBole counts the padding
+        size = f": {dataset.user_num - 1:,} users, {dataset.item_num - 1:,} items"
 
-    split = config["eval_args"]["split"]
-    way = (
-        "files"
-        if config["benchmark_filename"]
-        else " ".join(f"{key} {shares}" for key, shares in split.items())
-    )
+    way = "files"
+    if not config["benchmark_filename"]:
+        split = config["eval_args"]["split"]
+        way = " ".join(f"{key} {shares}" for key, shares in split.items())
     return f"{config['dataset']}{size}, parts by {way}, seed {config['seed']}"
 
 
@@ -152,6 +159,7 @@ def _training(trainer: Trainer) -> str:
     if step <= 0 or trainer.best_valid_result is None:
         return f"{len(losses)} epochs, not validated"
 
+    # cur_step counts the validations since the best one
     last_validated = (last + 1) // step * step - 1
     best = last_validated - trainer.cur_step * step
     return f"epochs 0 to {last}, the best by {trainer.config['valid_metric']} is {best}"
@@ -165,8 +173,9 @@ def _next(trainer: Trainer, checkpoint: str | None) -> list[str]:
     if not isinstance(getattr(trainer, "model", None), MultimodalRecommender):
         return [loading]
     file = shlex.quote(checkpoint)
-    commands = [
-        f"recbole-sibrar {name} {file}"
-        for name in ("missing", "gap", "export --output=NAME.sibrar")
+    return [
+        f"recbole-sibrar missing {file}",
+        f"recbole-sibrar gap {file}",
+        f"recbole-sibrar export --output=NAME.sibrar {file}",
+        loading,
     ]
-    return [*commands, loading]

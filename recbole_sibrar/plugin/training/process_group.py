@@ -40,11 +40,13 @@ _QUIET = {
 def init_device(original: Callable[..., None], config: Config) -> None:
     """Choose the device, and join the other processes of the run, on GPUs or on CPUs.
 
-    RecBole's own way needs a GPU for each process, and takes the first process of each machine for the one that logs
-    and saves. Here that is the process with rank 0, which is what ``local_rank`` says from here on.
+    RecBole's own way needs a GPU for each process, and takes the first process of each machine for
+    the one that logs and saves. Here that is the process with rank 0, which is what ``local_rank``
+    says from here on.
 
     Raises:
-        ConfigError: The model cannot be trained by several processes, or they do not find each other.
+        ConfigError: The model cannot be trained by several processes, or they do not find each
+            other.
     """
     final = config.final_config_dict
     local_rank = final.pop("local_rank", None)
@@ -54,7 +56,8 @@ def init_device(original: Callable[..., None], config: Config) -> None:
         return
     if config["MODEL_TYPE"] is ModelType.DECISIONTREE:
         raise ConfigError(
-            f"--nproc: found {final['nproc']}, allowed is 1 for {config.model}, which has no gradients"
+            f"--nproc: found {final['nproc']}, allowed is 1 for {config.model}, which has no "
+            "gradients"
         )
     if final["device"].type == "cuda":
         final["device"] = torch.device("cuda", local_rank)
@@ -69,7 +72,8 @@ def _join(final: dict[str, Any], rank: int) -> None:
     if dist.is_initialized():
         return
     backend = "cpu:gloo,cuda:nccl" if final["device"].type == "cuda" else "gloo"
-    address, count = f"{final['ip']}:{final['port']}", final["world_size"]
+    address = f"{final['ip']}:{final['port']}"
+    count = final["world_size"]
     try:
         # The port was opened by torchrun, which waits for all.
         if "TORCHELASTIC_RUN_ID" in os.environ:
@@ -86,10 +90,12 @@ def _join(final: dict[str, Any], rank: int) -> None:
 
 def _meet(final: dict[str, Any], rank: int, address: str) -> Store:
     """Wait for all processes and return their store; collectives have torch's own time limit."""
-    count, port = final["world_size"], int(final["port"])
+    count = final["world_size"]
+    port = int(final["port"])
     # Others have to be started by hand.
     if final["nproc"] < count and rank == final["offset"]:
         print(f"waiting for {count} processes at {address}", file=sys.stderr)  # noqa: T201
+
     if not 0 <= port < 2**16:
         raise ValueError(f"port must have value from 0 to 65535 but was {port}.")
     store: Store = dist.TCPStore(  # type: ignore[attr-defined]  # exported without being named

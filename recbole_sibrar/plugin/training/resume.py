@@ -1,8 +1,9 @@
 """Extensions of RecBole's trainer for resumed runs with the results of uninterrupted ones.
 
-RecBole's checkpoint holds parameters, optimiser, epoch, early-stopping counter and best score. To continue identically
-a run also needs the random states, the position in the training data and the best validation result. They are added
-here, and the latest state is kept beside the best checkpoint.
+RecBole's checkpoint holds parameters, optimiser, epoch, early-stopping counter and best score. To
+continue identically a run also needs the random states, the position in the training data and the
+best validation result. They are added here, and the latest state is kept beside the best
+checkpoint.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ __all__ = [
 
 
 def is_resumable(model_type: Any, model: str) -> bool:
-    """Tell whether RecBole's standard trainers train a model; other trainers have state that no checkpoint holds."""
+    """Tell whether RecBole's standard trainers train a model."""
+    # other trainers have state that no checkpoint holds
     return get_trainer(model_type, model) in (Trainer, KGTrainer)
 
 
@@ -84,20 +86,24 @@ def fit(
     *args: Any,
     **kwargs: Any,
 ) -> Any:
-    """Train; resume from the checkpoint of the key ``resume``, save states, and stop when asked to."""
+    """Train; resume from the checkpoint of ``resume``, save states, and stop when asked to."""
     state = training_state(trainer)
     state.loader = train_data
     if trainer.eval_step > 0 and (args[0] if args else kwargs.get("valid_data")):
         check_valid_metric(trainer.config)
 
     _load_checkpoint(trainer, train_data)
-    resumed, state.resumed = state.resumed, None
+    resumed = state.resumed
+    # a second training of the trainer does not resume
+    state.resumed = None
+
     saved = kwargs.get("saved", args[2] if len(args) > 2 else True)
     progress = state.progress = Progress(trainer, saved)
     _prepare_files(progress, saved, resumed is not None)
     if resumed is not None:
         _restore(trainer, progress, train_data, resumed)
         if _has_ended(trainer, resumed):
+            # the test needs what RecBole collects at the begin of a training
             trainer.eval_collector.data_collect(train_data)
             ending.end_training(progress, train_data)
             return trainer.best_valid_score, trainer.best_valid_result
@@ -109,27 +115,25 @@ def fit(
 def _load_checkpoint(trainer: Trainer, train_data: LoaderLike) -> None:
     """Load the checkpoint of ``resume``, and compare its data with those of the run."""
     config = trainer.config
+    record = record_of(train_data)
     if config["resume"] == restore.AUTO:
         found = None
         if processes.is_main(config):
-            found = restore.find(
-                config, trainer.logger.info, record_of(train_data), ending.has_test(train_data)
-            )
+            found = restore.find(config, trainer.logger.info, record, ending.has_test(train_data))
         config.final_config_dict["resume"] = processes.broadcast(config, found)
     if config["resume"]:
         trainer.resume_checkpoint(config["resume"])
 
     state = training_state(trainer)
-    plan, state.plan = state.plan, None
+    plan = state.plan
+    state.plan = None
     # The run was resumed by hand, before the data were known.
     if plan is not None and plan.record is not None:
-        restore.check_data(
-            plan.file, {KEY: plan.record}, record_of(train_data), trainer.logger.warning
-        )
+        restore.check_data(plan.file, {KEY: plan.record}, record, trainer.logger.warning)
 
 
 def _prepare_files(progress: Progress, saved: bool, is_resumed: bool) -> None:
-    """Check that the checkpoint can be written, and remove states of an earlier run of the same name."""
+    """Check that the checkpoint can be written, and remove states of an earlier run."""
     if not processes.is_main(progress.trainer.config):
         return
     if saved:
@@ -161,13 +165,12 @@ def _train(progress: Progress, train: Callable[[], Any]) -> Any:
 
 @contextmanager
 def _closing(train_data: Any) -> Iterator[None]:
-    """Release the iterators of a knowledge-based model's loader after a ``with`` block.
-
-    The garbage collector finds them in a later cycle, and then waits 5 seconds for each process that loads data.
-    """
+    """Release the iterators of a knowledge-based model's loader after a ``with`` block."""
     try:
         yield
     finally:
+        # else the garbage collector finds them in a later cycle, and then waits 5 seconds for each
+        # process that loads data
         if hasattr(train_data, "kg_dataloader"):
             train_data.kg_iter = train_data.gen_iter = None
 
@@ -183,16 +186,16 @@ def _restore(
     set_loader_states(train_data, state["loaders"])
     progress.keeps_last = state["keeps_last"]
 
-    count, rank, saved = (
-        processes.count(trainer.config),
-        processes.rank(trainer.config),
-        state["ranks"],
-    )
+    count = processes.count(trainer.config)
+    rank = processes.rank(trainer.config)
+    saved = state["ranks"]
     if count != len(saved):
         trainer.logger.warning(
             f"resume: {len(saved)} processes have trained the model, now {count} do: "
             "the resumed run is not the one that was interrupted"
         )
+
+    # a process that was not there has no random state
     own = saved[rank] if rank < len(saved) else {"losses": saved[0]["losses"], "drawn": {}}
     if "random" in own:
         set_random_state(own["random"])
@@ -205,7 +208,8 @@ def _restore(
 
 
 def _has_ended(trainer: Trainer, state: dict[str, Any]) -> bool:
-    """Tell whether only the test is left: the latest state is that of the last epoch, or of an early stop."""
+    """Tell whether only the test is left."""
+    # the latest state is that of the last epoch, or of an early stop
     ended = trainer.start_epoch >= trainer.epochs or trainer.cur_step > trainer.stopping_step
     return state.get("batches") == 0 and ended
 
@@ -223,6 +227,7 @@ def train_epoch(
     if progress is None:
         return original(trainer, train_data, epoch_idx, loss_func, show_progress)
 
+    # here and not at the end of an epoch, so that its validation belongs to the state
     if progress.every and epoch_idx > trainer.start_epoch and epoch_idx % progress.every == 0:
         progress.save(epoch_idx - 1)
 
@@ -235,13 +240,15 @@ def train_epoch(
 def valid_epoch(
     original: Callable[..., Any], trainer: Trainer, *args: object, **kwargs: object
 ) -> Any:
-    """Validate, and keep the result: RecBole saves a new best checkpoint before it notes the result as the best."""
+    """Validate, and keep the result for the checkpoint."""
     state = training_state(trainer)
     if state.progress is not None:
         state.progress.note_trained()
     score, result = original(trainer, *args, **kwargs)
     if state.progress is not None:
         state.progress.trained = None
+
+    # RecBole saves a new best checkpoint before it notes the result as the best
     state.latest_result = result
     if trainer.train_loss_dict:
         standstill.check_progress(trainer, score)
@@ -295,7 +302,8 @@ def _test(progress: Progress, run: Callable[[], Any]) -> Any:
             result = run()
             progress.end(SIGTERM, "after the test")
     except BaseException:
-        ending.keep_states()  # the test can be done again
+        # the test can be done again
+        ending.keep_states()
         raise
     ending.end_run(progress)
     return result
@@ -307,8 +315,13 @@ def resume_checkpoint(original: Callable[..., None], trainer: Trainer, resume_fi
     Raises:
         CheckpointError: It cannot be read, or does not fit.
     """
-    config, state, found = trainer.config, training_state(trainer), None
-    ignored = frozenset({"worker"} if isinstance(trainer.model, MultimodalRecommender) else ())
+    config = trainer.config
+    state = training_state(trainer)
+    found = None
+    ignored: frozenset[str] = frozenset()
+    if isinstance(trainer.model, MultimodalRecommender):
+        # our loaders draw the same numbers with any number of workers
+        ignored = frozenset({"worker"})
     if processes.is_main(config):
         record = None if state.loader is None else record_of(state.loader)
         found = restore.plan(Path(resume_file), config, ignored, trainer.logger.warning, record)
@@ -335,7 +348,7 @@ def resume_checkpoint(original: Callable[..., None], trainer: Trainer, resume_fi
 def save_checkpoint(
     original: Callable[..., None], trainer: Trainer, epoch: int, verbose: bool = True, **kwargs: str
 ) -> None:
-    """Write RecBole's checkpoint with our state, to a temporary name first, and rename the complete file."""
+    """Write RecBole's checkpoint with our state, as a whole or not at all."""
     state = training_state(trainer)
     file = kwargs.get("saved_model_file", trainer.saved_model_file)
     if state.loader is None:
@@ -344,8 +357,11 @@ def save_checkpoint(
         return
 
     # RecBole's -1: there was nothing left to train.
-    epoch = epoch if epoch >= 0 else trainer.start_epoch - 1
-    result = trainer.best_valid_result if state.latest_result is None else state.latest_result
+    if epoch < 0:
+        epoch = trainer.start_epoch - 1
+    result = state.latest_result
+    if result is None:
+        result = trainer.best_valid_result
     own = {"random": random_state(), "losses": None, "drawn": {}}
     content = full_state(trainer, epoch, result, loader_states(state.loader), own)
     checkpoint.write(trainer.config, Path(file), content)
@@ -365,6 +381,7 @@ def _save_without_state(
 ) -> None:
     """Write RecBole's checkpoint as RecBole does, with a configuration fit for a checkpoint."""
     config = trainer.config
+    # RecBole writes the configuration of its trainer into the file
     trainer.config = held_config(config)
     try:
         original(trainer, epoch, verbose=verbose, **options)

@@ -1,4 +1,4 @@
-"""Warning about a training without progress: its loss or its validation stands still for several epochs."""
+"""Warning about a training without progress: its loss or its validation stands still."""
 
 from __future__ import annotations
 
@@ -42,15 +42,16 @@ def check_progress(trainer: TrainerLike, score: float) -> None:
     """
     state = training_state(trainer)
     state.valid_scores.append(float(score))
-    losses = [_total(trainer.train_loss_dict[epoch]) for epoch in sorted(trainer.train_loss_dict)]
+    by_epoch = sorted(trainer.train_loss_dict.items())
+    losses = [_total(loss) for _, loss in by_epoch]
 
-    found: dict[str, list[float]] = {
-        "training loss": losses if stands_still(losses, _TOLERANCE) else [],
-        trainer.config["valid_metric"]: state.valid_scores
-        if stands_still(state.valid_scores)
-        else [],
-    }
-    standing = {name: values[-1] for name, values in found.items() if values}
+    standing: dict[str, float] = {}
+    if stands_still(losses, _TOLERANCE):
+        standing["training loss"] = losses[-1]
+    if stands_still(state.valid_scores):
+        standing[trainer.config["valid_metric"]] = state.valid_scores[-1]
+
+    # once for each combination
     key = f"standstill {sorted(standing)}"
     if not standing or key in state.warnings:
         return
@@ -58,8 +59,8 @@ def check_progress(trainer: TrainerLike, score: float) -> None:
     state.warnings.add(key)
     values = " and ".join(f"{name} {value:.4f}" for name, value in standing.items())
     trainer.logger.warning(
-        f"no change for {N_EPOCHS} epochs: {values}; very large inputs (normalize_vectors: standard scales vectors) or "
-        "a learning_rate that does not fit can be the reason"
+        f"no change for {N_EPOCHS} epochs: {values}; very large inputs (normalize_vectors: "
+        "standard scales vectors) or a learning_rate that does not fit can be the reason"
     )
 
 

@@ -1,3 +1,3 @@
-"""Ray clusters: connection, resources of a task, and jobs for machines with or without shared folders."""
+"""Ray clusters: connection, resources, and jobs for machines with or without shared folders."""
 
 __all__ = ["jobs", "resources", "session", "watch"]

@@ -62,10 +62,10 @@ def make_job(
         threads: ``OMP_NUM_THREADS``.
         resources: Ray's names -> amounts.
     """
+    # Machines without the shared folder do not have these files.
     files = {file: Path(file).read_text(encoding="utf-8") for file in specification["config_files"]}
-    return Job(
-        specification, files, str(folder), str(token), threads, has_gpu=resources.get("GPU", 0) > 0
-    )
+    has_gpu = resources.get("GPU", 0) > 0
+    return Job(specification, files, str(folder), str(token), threads, has_gpu)
 
 
 @contextmanager
@@ -85,7 +85,9 @@ def sharing(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def workplace(job: Job) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Prepare the folder of a job on this machine: the job's own if it is shared, else a temporary one.
+    """Prepare the folder of a job on this machine.
+
+    It is the job's own folder if that is shared, else a temporary one.
 
     Yields:
         The folder, and the specification for this machine.
@@ -111,15 +113,14 @@ def workplace(job: Job) -> Iterator[tuple[Path, dict[str, Any]]]:
 def _local_specification(job: Job) -> dict[str, Any]:
     """Return the specification with the GPUs of this machine."""
     keys = dict(job.specification["keys"])
-    # RecBole sets CUDA_VISIBLE_DEVICES to gpu_id; this keeps the GPUs that Ray has chosen for the task.
+    # RecBole sets CUDA_VISIBLE_DEVICES to gpu_id; this keeps the GPUs that Ray has chosen.
     keys["gpu_id"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0") if job.has_gpu else ""
 
     dataset = job.specification["dataset"]
     data = Path(keys["data_path"]) / dataset
     if dataset != _IN_RECBOLE and not data.is_dir():
-        raise ConfigError(
-            f"the machine {socket.gethostname()} of the cluster has no folder {data} with the data set"
-        )
+        machine = f"the machine {socket.gethostname()} of the cluster"
+        raise ConfigError(f"{machine} has no folder {data} with the data set")
     return {**job.specification, "keys": keys}
 
 
@@ -127,6 +128,7 @@ def _write_configurations(folder: Path, job: Job) -> list[str]:
     """Write the yaml files of a job; return their paths."""
     paths = []
     for number, text in enumerate(job.files.values()):
+        # Numbered, because two files in different folders may have one name.
         path = folder / f"{number}.yaml"
         path.write_text(text, encoding="utf-8")
         paths.append(str(path))
@@ -144,8 +146,11 @@ def _move_paths(values: Mapping[str, Any], before: str, after: Path) -> dict[str
 
 def read_files(folder: Path) -> dict[str, bytes]:
     """Read all files in a folder and below it, by relative path."""
-    files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
-    return {str(file.relative_to(folder)): file.read_bytes() for file in files}
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            files[str(path.relative_to(folder))] = path.read_bytes()
+    return files
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:

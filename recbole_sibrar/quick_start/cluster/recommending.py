@@ -1,11 +1,12 @@
 """Recommendations on a Ray cluster: shards of users stream through actors that hold the model.
 
-Not by Ray Data: that of Ray 2.6.3, which RecBole pins, needs parts of ``pkg_resources`` that setuptools has dropped.
+Not by Ray Data: that of Ray 2.6.3, which RecBole pins, needs parts of ``pkg_resources`` that
+setuptools has dropped.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,9 +76,9 @@ def recommend_file(batch: Batch, address: str, progress: bool = True) -> Written
     with session.connected(address, "recbole-sibrar recommend", _ADVICE):
         added = list(_new_items(batch))
         results = _results(batch, shards_of(batch.users, spec), added)
-        return write_results(
-            results, batch.output, spec.n if batch.users is None else None, progress
-        )
+        # A table of users is read in pieces: the progress bar has no total for it.
+        n_users = spec.n if batch.users is None else None
+        return write_results(results, batch.output, n_users, progress)
 
 
 def _new_items(batch: Batch) -> Iterator[pa.Table]:
@@ -100,6 +101,7 @@ def _results(
     Raises:
         ProcessError: Ray has failed.
     """
+    # ray.put: each actor reads the one copy of its machine.
     queue = _Queue(str(batch.model.absolute()), ray.put(added), batch.options)
     try:
         for shard in shards:
@@ -136,20 +138,29 @@ class _Queue:
             self._wait(None)
         self._wait(0)
 
-        loads = [list(self.in_work.values()).count(place) for place in range(len(self.actors))]
+        in_work = Counter(self.in_work.values())
+        loads = [in_work[place] for place in range(len(self.actors))]
+        # An actor loads the whole model: another one starts only if all have work.
         if len(self.actors) < self.most and 0 not in loads:
             self.actors.append(self._start())
             loads.append(0)
+
         place = loads.index(min(loads))
         result = self.actors[place].recommend.remote(shard)
         self.in_order.append(result)
         self.in_work[result] = place
 
     def take(self, n_left: int) -> Iterator[tuple[pd.DataFrame, int]]:
-        """Take results from the front until no more than a number of shards is left, and those that are ready."""
-        while self.in_order and (
-            len(self.in_order) > n_left or self.in_order[0] not in self.in_work
-        ):
+        """Take results from the front; stop at one that is not ready among the last ``n_left``.
+
+        Args:
+            n_left: Number of shards that may stay in the queue.
+        """
+        while self.in_order:
+            is_ready = self.in_order[0] not in self.in_work
+            if len(self.in_order) <= n_left and not is_ready:
+                return
+
             result = self.in_order.popleft()
             answer: Answer = ray.get(result)
             self.in_work.pop(result, None)
@@ -159,13 +170,14 @@ class _Queue:
 
     def _wait(self, seconds: float | None) -> None:
         """Note the results that are ready; wait for one if ``seconds`` is None."""
-        if self.in_work:
-            waiting = list(self.in_work)
-            ready, _ = ray.wait(
-                waiting, num_returns=1 if seconds is None else len(waiting), timeout=seconds
-            )
-            for result in ready:
-                del self.in_work[result]
+        if not self.in_work:
+            return
+
+        waiting = list(self.in_work)
+        n_results = 1 if seconds is None else len(waiting)
+        ready, _ = ray.wait(waiting, num_returns=n_results, timeout=seconds)
+        for result in ready:
+            del self.in_work[result]
 
     def _start(self) -> Any:
         actor: Any = ray.remote(ShardActor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,7 +29,8 @@ def read_resources(option: str, text: str) -> dict[str, float]:
 
     Args:
         option: Name of the option, for messages.
-        text: ``cpu=1,gpu=0.5``, or the same as JSON, ``{"cpu": 1, "gpu": 0.5}``; other names are names of the cluster.
+        text: ``cpu=1,gpu=0.5``, or the same as JSON, ``{"cpu": 1, "gpu": 0.5}``; other names are
+            names of the cluster.
 
     Returns:
         Ray's names -> amounts.
@@ -41,12 +43,18 @@ def read_resources(option: str, text: str) -> dict[str, float]:
     except (ValueError, TypeError):
         refuse(option, text, _ALLOWED)
 
-    names = {name: name.upper() if name.lower() in ("cpu", "gpu") else name for name in amounts}
-    wrong = [name for name, amount in amounts.items() if not 0 <= amount < float("inf") or not name]
-    if wrong or len(set(names.values())) < len(amounts):
-        refuse(option, text, f"{_ALLOWED}, each name once and amounts of at least 0")
+    resources: dict[str, float] = {}
+    for name, amount in amounts.items():
+        # Ray's own names are in capitals; those of a cluster may be in any case.
+        known = name.upper() if name.lower() in ("cpu", "gpu") else name
+        # The comparison is false for NaN, which float reads.
+        is_amount = 0 <= amount < math.inf
+        if not name or not is_amount or known in resources:
+            refuse(option, text, f"{_ALLOWED}, each name once and amounts of at least 0")
+        resources[known] = amount
 
-    return {"CPU": 0.0, **{names[name]: amount for name, amount in amounts.items()}}
+    # Ray would take one CPU for a task that names none.
+    return {"CPU": 0.0, **resources}
 
 
 def _pairs(text: str) -> Mapping[str, Any]:
@@ -57,7 +65,7 @@ def _pairs(text: str) -> Mapping[str, Any]:
 
 
 def check_resources(option: str, resources: Mapping[str, float]) -> None:
-    """Check that one machine of the cluster has all resources of a task; else the task would wait for ever.
+    """Check that one machine of the cluster has all resources of a task.
 
     Args:
         option: Name of the option, for the message.
@@ -66,16 +74,18 @@ def check_resources(option: str, resources: Mapping[str, float]) -> None:
     Raises:
         ConfigError: No machine has them.
     """
-    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    if any(_has_all(machine, resources) for machine in machines):
-        return
+    found = []
+    # Ray lets a task that fits on no machine wait for ever.
+    for node in ray.nodes():
+        if not node["Alive"]:
+            continue
+        machine = node["Resources"]
+        if _has_all(machine, resources):
+            return
+        found.append(_text(machine, resources, ", "))
 
-    found = "; ".join(_text(machine, resources, ", ") for machine in machines)
-    refuse(
-        option,
-        _text(resources, resources, ","),
-        f"no more than a machine of the cluster has: {found}",
-    )
+    asked = _text(resources, resources, ",")
+    refuse(option, asked, f"no more than a machine of the cluster has: {'; '.join(found)}")
 
 
 def _has_all(machine: Mapping[str, float], resources: Mapping[str, float]) -> bool:

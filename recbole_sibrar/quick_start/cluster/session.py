@@ -21,7 +21,10 @@ __all__ = ["LOCAL", "connected"]
 LOCAL = "local"
 """Address of a cluster on this machine alone; it starts and ends with the command."""
 
-_FAILED = "Ray has failed: one of its processes has ended or did not start, as where memory or processor time run out"
+_FAILED = (
+    "Ray has failed: one of its processes has ended or did not start, "
+    "as where memory or processor time run out"
+)
 
 _LONGEST_REASON = 200
 """Characters of an error of Ray in a message."""
@@ -50,7 +53,8 @@ def connected(
     """Connect to a cluster and leave it at the end of the ``with`` block.
 
     Args:
-        address: :data:`LOCAL`, or an address for ``ray.init``: ``auto``, ``HOST:6379``, ``ray://HOST:10001``.
+        address: :data:`LOCAL`, or an address for ``ray.init``: ``auto``, ``HOST:6379``,
+            ``ray://HOST:10001``.
         program: Name of the command.
         advice: Advice after a failure of Ray, for a message.
         n_cpus: CPUs of a local cluster; None for all CPUs of this process.
@@ -85,6 +89,7 @@ def connected(
 
 def _options(address: str, n_cpus: int | None) -> dict[str, Any]:
     """Return the options of ``ray.init``."""
+    # Output of the tasks is in the logs of the runs.
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address == LOCAL:
         options["num_cpus"] = n_cpus or _available_cpus()

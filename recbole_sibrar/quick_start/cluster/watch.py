@@ -1,7 +1,7 @@
 """Watch on Ray's own processes, so that a command ends in one line when they fail.
 
-On a busy machine Ray's processes can end. Ray then raises an exception, ends this process from C++ without any
-message, or lets it wait for ever.
+On a busy machine Ray's processes can end. Ray then raises an exception, ends this process from C++
+without any message, or lets it wait for ever.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ class Watch:
         self.line = f"{program}: error: {reason}"
         self.left = threading.Event()
         self.leaving = threading.Lock()
+        # Isolated and without site-packages, the witness starts in little time and memory.
         command = [sys.executable, "-I", "-S", "-c", _WITNESS, self.line]
+        # In a session of its own Ctrl-C does not reach it.
         self.witness = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
 
     def start(self) -> None:
@@ -61,7 +63,8 @@ class Watch:
         return any(kind in _ESSENTIAL for kind, _ in node.dead_processes())
 
     def stop(self) -> None:
-        """End the watch over Ray's processes: from now on they end because this process ends them."""
+        """End the watch over Ray's processes."""
+        # From now on they end because this process ends them, which is no failure.
         with self.leaving:
             self.left.set()
 

@@ -1,4 +1,4 @@
-"""Export of a trained model as a portable one, which is used without RecBole and without the data set."""
+"""Export of a trained model as a portable one, for use without RecBole and the data set."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING

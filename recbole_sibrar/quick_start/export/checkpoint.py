@@ -1,4 +1,4 @@
-"""Export of a checkpoint: everything that a portable model holds, taken from the model and its data set."""
+"""Export of a checkpoint: the content of a portable model, taken from a model and its data set."""
 
 from __future__ import annotations
 
@@ -63,7 +63,8 @@ def export(
         folder: Folder to write.
         options: Choices of the export.
         data_path: Folder of the data, if they have moved since training.
-        metrics: ``validation`` and ``test`` -> metric -> value, for the manifest; None to evaluate both parts.
+        metrics: ``validation`` and ``test`` -> metric -> value, for the manifest; None to evaluate
+            both parts.
 
     Returns:
         The portable model.
@@ -74,13 +75,13 @@ def export(
         PortableModelError: The folder cannot be written.
     """
     chosen = options or ExportOptions()
+    # Before the checkpoint and its data are read, which takes long.
     check_place(folder, chosen.overwrite)
     with quiet(), checkpoint_errors(checkpoint):
         loaded = recbole.quick_start.load_data_and_model(checkpoint, data_path=data_path)
         config, model, _, train_data, valid_data, test_data = loaded
-        results = metrics or _evaluate(
-            config, model, train_data, {"validation": valid_data, "test": test_data}
-        )
+        parts = {"validation": valid_data, "test": test_data}
+        results = metrics or _evaluate(config, model, train_data, parts)
         content = collect(model, train_data._dataset, chosen, results)
     write(content, folder, chosen.overwrite)
     return content
@@ -90,8 +91,10 @@ def _evaluate(
     config: FullConfig, model: Any, train_data: LoaderLike, parts: Mapping[str, LoaderLike | None]
 ) -> dict[str, Mapping[str, float]]:
     """Compute the metrics of the configuration on the parts that hold something."""
+    # Else the trainer would start a log of TensorBoard.
     config["tensorboard"] = "none"
     trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
+    # Some metrics need counts of the training part, which RecBole collects in fit.
     trainer.eval_collector.data_collect(train_data)
 
     results: dict[str, Mapping[str, float]] = {}
@@ -121,19 +124,20 @@ def collect(
     fields.check_display(dataset, options.display)
     is_ours = isinstance(model, MultimodalRecommender)
     if is_ours:
+        # Row 0 is RecBole's padding.
         pairs = (model.encode_users()[1:].cpu(), model.encode_items()[1:].cpu())
     else:
         pairs = embeddings.of_recbole_model(model, dataset, name)
 
     matrix = _interactions(dataset)
-    own = {side: _encoder(model, side) for side in SIDES}
-    specs = {side: _side_spec(dataset, side, own[side], model, options) for side in SIDES}
-
     counts = (matrix.getnnz(1), matrix.getnnz(0))
+    specs = {}
     contents = {}
     for side, vectors, n_interactions in zip(SIDES, pairs, counts, strict=True):
+        encoder = _encoder(model, side)
+        specs[side] = _side_spec(dataset, side, encoder, model, options)
         contents[side] = _side_content(
-            dataset, side, own[side], vectors, n_interactions, specs[side], options
+            dataset, side, encoder, vectors, n_interactions, specs[side], options
         )
 
     manifest = Manifest(
@@ -157,7 +161,8 @@ def collect(
 
 
 def _plain(values: Mapping[str, float]) -> dict[str, float]:
-    """Turn the results into numbers that JSON can hold; on NumPy 2 RecBole's are NumPy's."""
+    """Turn the results into numbers that JSON can hold."""
+    # On NumPy 2 RecBole's results are NumPy's numbers.
     return {key: float(value) for key, value in values.items()}
 
 
@@ -166,7 +171,10 @@ def _interactions(dataset: Any) -> csr_matrix:
     users = np.asarray(dataset.inter_feat[dataset.uid_field]) - 1
     items = np.asarray(dataset.inter_feat[dataset.iid_field]) - 1
     ones = np.ones(len(users), dtype=np.float32)
-    matrix = csr_matrix((ones, (users, items)), shape=(dataset.user_num - 1, dataset.item_num - 1))
+    shape = (dataset.user_num - 1, dataset.item_num - 1)
+    matrix = csr_matrix((ones, (users, items)), shape=shape)
+
+    # An item stands once and in order in the history of a user.
     matrix.sum_duplicates()
     matrix.sort_indices()
     return matrix
@@ -194,6 +202,7 @@ def _side_spec(
 ) -> SideSpec:
     """Describe a side."""
     id_field = _id_field(dataset, side)
+    # RecBole counts the padding too.
     n = dataset.num(id_field) - 1
     shown = tuple(fields.display_table(dataset, side, options.display, []).column_names)
     if encoder is None:
@@ -236,10 +245,13 @@ def _side_content(
     parts: dict[str, Tensor] = {}
     available = None
     if options.modalities and encoder is not None:
-        parts = {name: embeddings.alone(encoder, name) for name in encoder.modalities}
+        for name in encoder.modalities:
+            parts[name] = embeddings.alone(encoder, name)
+        # eval_modalities may leave some out of the embeddings.
         used = torch.zeros(len(encoder.modalities), dtype=torch.bool)
         used[list(encoder.eval_columns)] = True
-        available = encoder.availability[1:].cpu() & used
+        available = encoder.availability[1:].cpu() & used  # [n, modalities]
+
     return SideContent(
         pa.array(tokens, pa.string()),
         np.asarray(counts, dtype=np.int64),
@@ -252,11 +264,12 @@ def _side_content(
 
 
 def _weights(model: MultimodalRecommender) -> dict[str, Tensor]:
-    """Collect the parameters and buffers of both encoders, without rows of entities that training did not know."""
+    """Collect the parameters and buffers of both encoders."""
     weights: dict[str, Tensor] = {}
     for side in SIDES:
         encoder = model.encoder_of(side)
         n_known = model.n_known[side]
+        # Rows of entities that training did not know hold nothing learnt.
         for name, tensor in encoder.state_dict().items():
             rows = tensor[:n_known] if name in encoder.entity_rows() else tensor
             weights[f"{side}_encoder.{name}"] = rows
@@ -279,5 +292,9 @@ def describe(content: Content) -> str:
 
 
 def _versions() -> dict[str, str]:
-    packages = ("recbole-sibrar", "recbole", "torch")
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+    return {
+        "python": platform.python_version(),
+        "recbole-sibrar": version("recbole-sibrar"),
+        "recbole": version("recbole"),
+        "torch": version("torch"),
+    }

@@ -1,4 +1,7 @@
-"""Embeddings of a trained model: those of our encoders, and of RecBole's models that score by a dot product."""
+"""Embeddings of a trained model.
+
+They come from our encoders, and from RecBole's models that score by a dot product.
+"""
 
 from __future__ import annotations
 
@@ -18,27 +21,34 @@ from recbole_sibrar.protocols import DatasetLike, ModelLike
 __all__ = ["alone", "of_recbole_model"]
 
 _CHECKED_USERS = 20
+"""Users whose scores are compared with dot products."""
 
 _BLOCK = 65536
+"""Users or items encoded at a time."""
 
 
 @torch.no_grad()
 def alone(encoder: EntityEncoder, modality: str) -> Tensor:
-    """Encode one modality of all users or items, without padding: ``[n, k]``, zeros where it is not available.
+    """Encode one modality of all users or items.
 
     Args:
         encoder: Encoder of the side.
         modality: Name of the modality.
+
+    Returns:
+        ``[n, k]`` without padding; zeros where the modality is not available.
     """
     column = encoder.columns_of([modality])
     ids = torch.arange(1, encoder.n_entities, device=encoder.availability.device)
-    blocks = torch.split(ids, _BLOCK)
-    # The embedding of the content, also for trained entities.
-    if isinstance(encoder, CollaborativeContentEncoder):
-        return torch.cat(
-            [ConcatenationEncoder.encode(encoder, block, column)[0] for block in blocks]
-        ).cpu()
-    return torch.cat([encoder.encode(block, column)[0] for block in blocks]).cpu()
+
+    parts = []
+    for block in torch.split(ids, _BLOCK):
+        if isinstance(encoder, CollaborativeContentEncoder):
+            # The embedding of the content; its own encode returns the id's for trained entities.
+            parts.append(ConcatenationEncoder.encode(encoder, block, column)[0])
+        else:
+            parts.append(encoder.encode(block, column)[0])
+    return torch.cat(parts).cpu()
 
 
 @torch.no_grad()
@@ -59,36 +69,34 @@ def of_recbole_model(model: Any, dataset: DatasetLike, name: str) -> tuple[Tenso
     model.eval()
     n_users, n_items = dataset.user_num, dataset.item_num
     for users, items in _candidates(model):
-        has_shape = (
-            len(users) == n_users and len(items) == n_items and users.shape[1:] == items.shape[1:]
-        )
+        has_all_rows = len(users) == n_users and len(items) == n_items
+        has_shape = has_all_rows and users.shape[1:] == items.shape[1:]
+        # Tables of the right shape may still not be what the model scores with.
         if has_shape and _scores_agree(model, dataset, users, items):
             return users[1:].float().cpu(), items[1:].float().cpu()
+
     of_recbole = "a model of RecBole whose score is the dot product of two embeddings, such as BPR"
     allowed = f"{', '.join(MODELS)}, or {of_recbole}"
     return refuse("CHECKPOINT", name, allowed)
 
 
 def _candidates(model: Any) -> list[tuple[Tensor, Tensor]]:
-    """List pairs of tensors that may be the embeddings: of graph models their output, of others their tables."""
+    """List pairs of tensors that may be the embeddings."""
     found: list[tuple[Tensor, Tensor]] = []
+    # Graph models score with the output of forward, not with their tables.
     try:
         output = model.forward()
     except Exception:  # a model whose forward needs a batch fails in a way of its own
         output = None
-    if (
-        isinstance(output, tuple)
-        and len(output) >= 2
-        and all(isinstance(part, Tensor) for part in output[:2])
-    ):
-        found.append((output[0], output[1]))
+    if isinstance(output, tuple) and len(output) >= 2:
+        users, items = output[:2]
+        if isinstance(users, Tensor) and isinstance(items, Tensor):
+            found.append((users, items))
 
-    for names in (
-        ("user_embedding", "item_embedding"),
-        ("user_emb", "item_emb"),
-        ("user_embed", "item_embed"),
-    ):
-        users, items = (getattr(model, part, None) for part in names)
+    # RecBole's models have no common name for their tables.
+    for suffix in ("embedding", "emb", "embed"):
+        users = getattr(model, f"user_{suffix}", None)
+        items = getattr(model, f"item_{suffix}", None)
         if isinstance(users, nn.Embedding) and isinstance(items, nn.Embedding):
             found.append((users.weight.detach(), items.weight.detach()))
     return found
@@ -101,6 +109,8 @@ def _scores_agree(model: ModelLike, dataset: DatasetLike, users: Tensor, items: 
         scores = model.full_sort_predict(Interaction({dataset.uid_field: ids}))
     except (NotImplementedError, KeyError):
         return False
+
+    # RecBole's scores come flat, [users * items].
     own = scores.reshape(len(ids), -1)[:, 1:].float().cpu().numpy()
     products = (users[ids].float() @ items[1:].float().t()).cpu().numpy()
     return own.shape == products.shape and bool(np.allclose(own, products, rtol=1e-4, atol=1e-5))

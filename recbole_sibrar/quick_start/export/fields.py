@@ -27,6 +27,9 @@ from recbole_sibrar.serving.bundle.manifest import BucketSpec, FieldSpec
 
 __all__ = ["check_display", "display_table", "field_specs", "unused_fields", "vocabularies"]
 
+_LABELLED = (ModalityKind.CATEGORICAL, ModalityKind.MULTI_LABEL)
+"""Kinds of modalities with labels."""
+
 
 def field_specs(dataset: MultimodalDataset, encoder: EntityEncoder) -> tuple[FieldSpec, ...]:
     """Describe the fields that an encoder reads.
@@ -83,7 +86,7 @@ def _bucket_spec(dataset: MultimodalDataset, name: str) -> BucketSpec | None:
 def vocabularies(
     dataset: MultimodalDataset, encoder: EntityEncoder
 ) -> dict[str, tuple[pa.Array, NDArray[np.int64]]]:
-    """Collect the labels with a training entity of each field; the others count as missing, as in training.
+    """Collect the labels of each field that training knew; the others count as missing.
 
     Args:
         dataset: Training part of the data set.
@@ -93,26 +96,30 @@ def vocabularies(
         Field -> its labels, and their numbers.
     """
     tables = dataset.modality_tables(encoder.config.side)
+    # Entities with interactions in the training part.
     trained = tables[ID].available
+
     found: dict[str, tuple[pa.Array, NDArray[np.int64]]] = {}
     for name in encoder.modalities:
         table = tables[name]
-        if name in RESERVED_NAMES or table.kind not in (
-            ModalityKind.CATEGORICAL,
-            ModalityKind.MULTI_LABEL,
-        ):
+        if name in RESERVED_NAMES or table.kind not in _LABELLED:
             continue
-        is_bucket = dataset.field2type[name].value.startswith("float")
+
         numbers = _known_labels(with_known_labels(table, trained))
-        if not is_bucket:
+        is_bucket = dataset.field2type[name].value.startswith("float")
+        if is_bucket:
+            # A bucket may have the number 0, and RecBole has no names for buckets.
+            labels = numbers
+        else:
+            # RecBole's label 0 is the padding.
             numbers = numbers[numbers > 0]
-        labels = numbers if is_bucket else np.asarray(dataset.field2id_token[name])[numbers]
+            labels = np.asarray(dataset.field2id_token[name])[numbers]
         found[name] = pa.array([str(label) for label in labels], pa.string()), numbers
     return found
 
 
 def _known_labels(table: ModalityTable) -> NDArray[np.int64]:
-    """Numbers of the labels in a table, ascending. A bucket of numbers may have the number 0."""
+    """Numbers of the labels in a table, ascending."""
     held = table.indices
     if held is None:
         assert table.values is not None
@@ -133,7 +140,8 @@ def unused_fields(
     dataset: DatasetLike, side: Side, used: Sequence[str], id_field: str
 ) -> tuple[str, ...]:
     """List the fields of the atomic file that the encoder does not read."""
-    return tuple(name for name in headers(dataset, side) if name not in used and name != id_field)
+    read = {*used, id_field}
+    return tuple(name for name in headers(dataset, side) if name not in read)
 
 
 def check_display(dataset: DatasetLike, names: Sequence[str]) -> None:
@@ -166,16 +174,24 @@ def display_table(
     if not chosen:
         return pa.table({})
 
+    # From the file: RecBole's own frame holds numbers of labels, and only the loaded columns.
     path = os.path.join(dataset.dataset_path, f"{dataset.dataset_name}.{side}")
-    frame = atomic_file(dataset.config, path).read(
-        [known[id_field], *(known[name] for name in chosen)]
-    )
+    frame = atomic_file(dataset.config, path).read([known[name] for name in (id_field, *chosen)])
     by_id = frame.drop_duplicates(id_field).set_index(id_field).reindex(list(tokens))
-    return pa.table({name: _display_column(by_id[name], known[name].type) for name in chosen})
+
+    columns = {}
+    for name in chosen:
+        columns[name] = _display_column(by_id[name], known[name].type)
+    return pa.table(columns)
 
 
 def _display_column(column: pd.Series[Any], kind: str) -> pa.Array:
     if not kind.endswith("seq"):
         return pa.array(column, from_pandas=True)
-    cells = [list(cell) if isinstance(cell, np.ndarray) and len(cell) else None for cell in column]
+
+    # An id without a row has NaN instead of an array.
+    cells: list[list[Any] | None] = []
+    for cell in column:
+        is_filled = isinstance(cell, np.ndarray) and len(cell) > 0
+        cells.append(list(cell) if is_filled else None)
     return pa.array(cells, pa.list_(pa.string() if kind == "token_seq" else pa.float32()))

@@ -43,7 +43,7 @@ def execute(
     resources: str | None,
     note: Callable[[str], None],
 ) -> list[Run]:
-    """Execute the unfinished runs on a cluster, like :func:`~recbole_sibrar.quick_start.group.execution.execute`.
+    """Execute the unfinished runs on a cluster, like ``group.execution.execute`` on this machine.
 
     Args:
         runs: All runs.
@@ -59,6 +59,7 @@ def execute(
         ConfigError: There is no such cluster, or it has too few resources.
     """
     given = read_resources(_OPTION, resources) if resources else None
+    # With --splits, the runs lie below several folders of comparisons.
     folder = Path(os.path.commonpath([run.folder.parents[1] for run in runs]))
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -96,9 +97,11 @@ class Tasks:
     """
 
     def __init__(self, token: Path, threads: str, resources: dict[str, float]) -> None:
+        # Ray has options of their own for CPUs and GPUs, and refuses them among the others.
         others = {name: amount for name, amount in resources.items() if name not in ("CPU", "GPU")}
         task: Any = ray.remote(run_job)
         self.task = task.options(
+            # The comparison itself continues lost runs when it is started again.
             max_retries=0,
             num_cpus=resources["CPU"],
             num_gpus=resources.get("GPU", 0),
@@ -118,6 +121,7 @@ class Tasks:
             LaunchError: The machine has no data, or was lost.
         """
         job = jobs.make_job(run.specification, run.folder, self.token, self.threads, self.resources)
+        # Under the lock no task can start after stop.
         with self.lock:
             if self.stopped:
                 raise LaunchError("the comparison was interrupted")
@@ -138,6 +142,7 @@ class Tasks:
         try:
             return ray.get(task)
         except ConfigError as error:
+            # Ray raises a class derived from ConfigError, whose text is the whole traceback.
             raise LaunchError(str(getattr(error, "cause", error))) from None
         except RayError as error:
             raise LaunchError(f"Ray: {one_line(error, 300)}") from None

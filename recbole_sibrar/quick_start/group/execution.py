@@ -38,7 +38,12 @@ class Launcher(Protocol):
     """Starts the processes of runs."""
 
     def launch(self, run: Run, log: IO[bytes]) -> int:
-        """Run the specification in a run's folder, with the output in ``log``; return the exit status."""
+        """Run the specification in a run's folder; return the exit status.
+
+        Args:
+            run: The run.
+            log: Takes the output of the process.
+        """
 
     def stop(self) -> None:
         """End all processes and start no others."""
@@ -100,6 +105,7 @@ def execute(
     launcher = launcher or LocalProcesses(threads_each(jobs))
     bar = tqdm(total=len(runs), initial=len(runs) - len(unfinished), desc="runs", unit="run")
 
+    # Threads are enough: each only waits for a process.
     with interruptible(), bar, ThreadPoolExecutor(jobs) as pool:
         waiting = {pool.submit(_execute, run, launcher): run for run in unfinished}
         try:
@@ -108,12 +114,11 @@ def execute(
                 reason = future.result()
                 if reason:
                     failed.append(run)
-                    note(
-                        f"failed: {run.variant.name}, seed {run.seed}: {reason} ({run.folder / LOG})"
-                    )
+                    name = f"{run.variant.name}, seed {run.seed}"
+                    note(f"failed: {name}: {reason} ({run.folder / LOG})")
                 bar.update()
         except BaseException:
-            # First no new runs, then the end of the running ones; else a waiting run would start in between.
+            # First no new runs, then the end of the running ones; else a waiting run would start.
             pool.shutdown(wait=False, cancel_futures=True)
             launcher.stop()
             raise
@@ -127,13 +132,15 @@ def _execute(run: Run, launcher: Launcher) -> str:
     log_file = run.folder / LOG
 
     with open(log_file, "ab") as log:
-        # The lock is that of the open log: the run's process inherits it and holds it to its own end, even if this
-        # command is killed. A lock file of this command would be released too early.
+        # The lock is that of the open log: the run's process inherits it and holds it to its own
+        # end, even if this command is killed. A lock file of this command would be released early.
         if not try_lock(log.fileno()):
             return "another command is running it"
+        # The other command may have finished it after the runs were listed.
         if run.finished:
             return ""
 
+        # The output of an interrupted attempt.
         log.truncate(0)
         _prepare(run)
         try:
@@ -159,7 +166,8 @@ def _prepare(run: Run) -> None:
 
 
 def _clear(run: Run) -> None:
-    """Remove all files but the log; with ``resume=auto``, keep the checkpoint and the learning curve."""
+    """Remove all files but the log; with ``resume=auto``, keep checkpoint and learning curve."""
+    # The open log holds the lock of the run.
     kept = {run.folder / LOG}
     if run.specification["keys"].get("resume") == AUTO:
         kept |= {(run.folder / CHECKPOINT).parent, run.folder / CURVE}

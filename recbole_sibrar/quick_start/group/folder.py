@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -83,7 +83,7 @@ class FinishedRun:
 
     @property
     def curve(self) -> pd.DataFrame | None:
-        """``epoch``, ``train_loss`` and validation metrics; None for a model that is not trained in epochs."""
+        """``epoch``, ``train_loss`` and validation metrics; None without training in epochs."""
         path = self.folder / CURVE
         return read_table(path) if path.is_file() else None
 
@@ -99,7 +99,10 @@ class ComparisonFolder:
     legend: str
     """Explanation of the marks, and runs without a result."""
     results: pd.DataFrame
-    """A row for each finished run: ``name``, ``model``, ``seed``, ``minutes``, ``valid_score``, and the metrics."""
+    """A row for each finished run.
+
+    The columns are ``name``, ``model``, ``seed``, ``minutes``, ``valid_score``, and the metrics.
+    """
     significance: pd.DataFrame
     """A row for each pair of models and metric; may be empty."""
     runs: list[FinishedRun]
@@ -120,8 +123,13 @@ class ComparisonFolder:
     @property
     def valid_metric(self) -> str:
         """Validation metric of the runs, else the first metric."""
-        found = [str(run.configuration.get("valid_metric", "")).lower() for run in self.runs]
-        return next((metric for metric in found if metric in self.metrics), self.metrics[0])
+        metrics = self.metrics
+        for run in self.runs:
+            # RecBole takes "NDCG@10" too, but names the columns in lower case.
+            metric = str(run.configuration.get("valid_metric", "")).lower()
+            if metric in metrics:
+                return metric
+        return metrics[0]
 
 
 def read_comparisons(folder: Path) -> list[ComparisonFolder]:
@@ -138,7 +146,8 @@ def read_comparisons(folder: Path) -> list[ComparisonFolder]:
     if folder.name == "runs" and (folder.parent / RESULTS).is_file():
         raise ConfigError(f"RUN_FOLDER: found {folder}, meant is {folder.parent}")
 
-    parents = [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]
+    # With --splits, each split has a comparison in a subfolder.
+    parents = [folder, *sorted(folder.iterdir())]
     started = [path for path in parents if (path / "runs").is_dir()]
     finished = [path for path in started if (path / RESULTS).is_file()]
     if finished:
@@ -147,48 +156,57 @@ def read_comparisons(folder: Path) -> list[ComparisonFolder]:
     if started:
         hint = "start its run_recbole_group command again, which continues and writes it at the end"
         raise ConfigError(f"RUN_FOLDER: {folder} has runs but no {RESULTS}; {hint}")
+    found = f"{folder} holds no comparison (no {RESULTS} beside a folder runs)"
     allowed = "the folder that run_recbole_group --output names"
-    raise ConfigError(
-        f"RUN_FOLDER: {folder} holds no comparison (no {RESULTS} beside a folder runs), allowed is {allowed}"
-    )
+    raise ConfigError(f"RUN_FOLDER: {found}, allowed is {allowed}")
 
 
 def _read_comparison(folder: Path) -> ComparisonFolder:
     results = _read_results(folder / RESULTS)
     title, legend = _read_summary(folder)
-    file = folder / SIGNIFICANCE
-    significance = (
-        read_table(file) if file.is_file() else pd.DataFrame(columns=["metric", "a", "b"])
-    )
-
-    found = [_find_run(folder, row) for _, row in results.iterrows()]
     paths = sorted((folder / "runs").iterdir())
     return ComparisonFolder(
         folder=folder,
         title=title,
         legend=legend,
         results=results,
-        significance=significance,
-        runs=[run for run in found if run is not None],
+        significance=_read_significance(folder / SIGNIFICANCE),
+        runs=_find_runs(folder, results),
         unfinished=[path.name for path in paths if not (path / RESULT).is_file()],
     )
+
+
+def _read_significance(file: Path) -> pd.DataFrame:
+    if file.is_file():
+        return read_table(file)
+    return pd.DataFrame(columns=["metric", "a", "b"])
 
 
 def _read_results(file: Path) -> pd.DataFrame:
     results = read_table(file)
     head = list(results.columns[:N_HEAD])
     if head != _HEAD or results.empty:
-        raise ConfigError(
-            f"{file}: found the columns {', '.join(head)} and {len(results)} rows, expected the results that "
-            "run_recbole_group writes"
-        )
+        found = f"the columns {', '.join(head)} and {len(results)} rows"
+        expected = "the results that run_recbole_group writes"
+        raise ConfigError(f"{file}: found {found}, expected {expected}")
     if len(results.columns) == N_HEAD:
         raise ConfigError(f"{file}: no column of a metric")
     return results
 
 
+def _find_runs(folder: Path, results: pd.DataFrame) -> list[FinishedRun]:
+    """Find the runs of all rows; a row without a folder is left out."""
+    runs = []
+    for _, row in results.iterrows():
+        run = _find_run(folder, row)
+        if run is not None:
+            runs.append(run)
+    return runs
+
+
 def _find_run(folder: Path, row: pd.Series[Any]) -> FinishedRun | None:
-    """Find the run of a row by name and seed and, after a change of the configuration, by the closest results."""
+    """Find the run of a row by name and seed."""
+    # The name of a run's folder ends in the fingerprint of its configuration.
     pattern = re.compile(re.escape(f"{file_name(row['name'])}-{row['seed']}-") + "[0-9a-f]{12}")
     candidates: list[tuple[int, Path, dict[str, Any]]] = []
     for path in (folder / "runs").iterdir():
@@ -198,15 +216,19 @@ def _find_run(folder: Path, row: pd.Series[Any]) -> FinishedRun | None:
 
     if not candidates:
         return None
+    # After a change of the configuration there are several runs of one name and seed.
     _, path, result = min(candidates, key=lambda candidate: candidate[:2])
     return FinishedRun(row["name"], str(row["model"]), int(row["seed"]), path, result)
 
 
 def _n_differences(row: pd.Series[Any], reported: dict[str, float]) -> int:
     """Count the metrics with another value in the row than in the result; NaN counts as equal."""
-    return sum(
-        row[key] != value for key, value in reported.items() if key in row and value == value
-    )
+    n_different = 0
+    for key, value in reported.items():
+        is_nan = value != value
+        if key in row and not is_nan and row[key] != value:
+            n_different += 1
+    return n_different
 
 
 def _read_summary(folder: Path) -> tuple[str, str]:
@@ -215,9 +237,13 @@ def _read_summary(folder: Path) -> tuple[str, str]:
     if not path.is_file():
         return folder.absolute().name, ""
 
-    paragraphs = path.read_text(encoding="utf-8").strip().split("\n\n")
-    plain: Sequence[str] = [re.sub(r"\\([\\|*<`])", r"\1", paragraph) for paragraph in paragraphs]
-    return plain[0], plain[-1] if len(plain) > 2 else ""
+    text = path.read_text(encoding="utf-8").strip()
+    # The inverse of plain_markdown.
+    plain = re.sub(r"\\([\\|*<`])", r"\1", text)
+
+    paragraphs = plain.split("\n\n")
+    legend = paragraphs[-1] if len(paragraphs) > 2 else ""
+    return paragraphs[0], legend
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -233,6 +259,7 @@ def read_table(path: Path) -> pd.DataFrame:
         "dtype": dict.fromkeys(_NAMES, str),
     }
     try:
+        # pandas' default parser of floats may differ from Python's in the last digit.
         table: pd.DataFrame = pd.read_csv(path, float_precision="round_trip", **options)
     except (ValueError, OSError) as error:  # parsing errors of pandas are ValueErrors
         raise ConfigError(f"{path}: cannot be read as CSV ({one_line(error)})") from None

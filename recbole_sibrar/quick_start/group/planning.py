@@ -53,10 +53,11 @@ def plan(
         configs.append((variant, config))
         check_data(config)
 
-        # RecBole's default drops interactions of users and items without a row in .user and .item. Models that load
-        # these files would be tested on fewer interactions than the others.
+        # RecBole's default drops interactions of users and items without a row in .user and .item.
+        # Models that load these files would be tested on fewer interactions than the others.
         if _FILTER not in config.external_config_dict:
             keys[_FILTER] = False
+
         for seed in seeds(config["seed"]):
             runs.append(_make_run(variant, dataset, config_files, {**keys, "seed": seed}, output))
 
@@ -70,9 +71,11 @@ def _make_run(
     """Make the run of a variant with the seed among its keys."""
     config = _configuration(variant, dataset, files, keys)
     seed = keys["seed"]
+    # A changed key or file gives another folder, so that no old result is taken for a new one.
     name = f"{file_name(variant.name)}-{seed}-{record.fingerprint(config)}"
     folder = (output / "runs" / name).absolute()
 
+    # Absolute paths, because the run works in its own folder.
     specification = {
         "model": variant.model,
         "dataset": dataset,
@@ -96,6 +99,7 @@ def _configuration(
 def _keys_of_results(config: Config, folder: Path) -> dict[str, Any]:
     """Return the keys by which a run writes its results into its folder."""
     keys: dict[str, Any] = {"show_progress": False, "save_learning_curve": str(folder / CURVE)}
+    # Metrics of values, such as RMSE, have no results of users.
     if config["eval_type"] is EvaluatorType.RANKING:
         keys["save_per_user"] = str(folder / PER_USER)
     if str(config["state"]).lower() != "debug":
@@ -107,10 +111,14 @@ def _keys_of_results(config: Config, folder: Path) -> dict[str, Any]:
 def _note_unread_keys(
     configs: Sequence[tuple[Variant, Config]], note: Callable[[str], None]
 ) -> None:
-    """Warn of a variant's keys without effect, and of keys for all models without effect in any of them."""
-    unread = [unread_keys(config, known_keys(config), general_defaults()) for _, config in configs]
-    own = set().union(*(variant.keys for variant, _ in configs))
+    """Warn of keys without effect: a variant's own, and those for all models."""
+    unread = []
+    own: set[str] = set()
+    for variant, config in configs:
+        unread.append(unread_keys(config, known_keys(config), general_defaults()))
+        own.update(variant.keys)
 
+    # A key for all models is of use if a single one of them reads it.
     for key in unread[0].keys() - own:
         if all(key in keys for keys in unread):
             note(f"warning: {unread[0][key]}")

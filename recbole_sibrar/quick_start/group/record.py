@@ -24,7 +24,7 @@ _PLAIN = (str, int, float, bool, list, dict, type(None))
 
 
 def configuration(config: Config) -> dict[str, Any]:
-    """Return all keys of a run with plain values, for a yaml file by which ``run_recbole`` repeats the run.
+    """Return all keys of a run, as plain values of a yaml file by which ``run_recbole`` repeats it.
 
     Keys derived by RecBole from other keys, such as the device, are left out.
     """
@@ -52,10 +52,8 @@ def _to_plain(value: object) -> object:
 
 
 def data_path(config: Config) -> str:
-    """Return the absolute path of the folder of all data sets.
-
-    RecBole replaces the key ``data_path`` by the folder of the data set itself.
-    """
+    """Return the absolute path of the folder of all data sets."""
+    # RecBole replaces the key data_path by the folder of the data set itself.
     path = config.external_config_dict.get("data_path") or config.internal_config_dict["data_path"]
     return str(Path(path).absolute())
 
@@ -71,37 +69,48 @@ def absolute_paths(config: Config) -> dict[str, str]:
 
 
 def fingerprint(config: Config) -> str:
-    """Hash everything that results depend on, the keys and the files of the data, into twelve digits."""
+    """Hash everything that results depend on, keys and files of the data, into twelve digits."""
+    # A run that resumes itself ends with the results of an uninterrupted one.
     without_effect = WITHOUT_EFFECT if config["resume"] == AUTO else WITHOUT_EFFECT - {"resume"}
+
     keys = {}
     for key, value in config.final_config_dict.items():
         if key not in without_effect:
             keys[key] = str(value)
 
-    # Size and time of a change, not the content: hashing gigabytes of features would take minutes.
-    files = sorted(file for file in Path(config["data_path"]).glob("*") if file.is_file())
-    keys["files"] = str(
-        [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    )
+    keys["files"] = str(_states_of_files(Path(config["data_path"])))
 
     text = json.dumps(keys, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def _states_of_files(folder: Path) -> list[tuple[str, int, int]]:
+    """Return name, size and time of the last change of the files in a folder."""
+    # Not the content: hashing gigabytes of features would take minutes.
+    states = []
+    for path in sorted(folder.glob("*")):
+        if path.is_file():
+            state = path.stat()
+            states.append((path.name, state.st_size, state.st_mtime_ns))
+    return states
+
+
 def environment() -> dict[str, Any]:
-    """Return the versions of all packages, and the git states of the working directory and of the plugin."""
+    """Return versions of packages, and git states of the working directory and of the plugin."""
     packages = {package.metadata["Name"]: package.version for package in distributions()}
-    folders = {"working directory": Path.cwd(), "recbole-sibrar": Path(__file__).parent}
     return {
         "python": sys.version.split()[0],
         "platform": platform.platform(),
         "packages": dict(sorted(packages.items(), key=lambda package: package[0].lower())),
-        "git": {name: _git_state(folder) for name, folder in folders.items()},
+        "git": {
+            "working directory": _git_state(Path.cwd()),
+            "recbole-sibrar": _git_state(Path(__file__).parent),
+        },
     }
 
 
 def _git_state(folder: Path) -> str | None:
-    """Return the commit and a note about changed files; None outside a repository, or without git."""
+    """Return the commit and a note about changes; None outside a repository, or without git."""
     try:
         commit = _git(folder, "rev-parse", "HEAD")
         changes = _git(folder, "status", "--porcelain")

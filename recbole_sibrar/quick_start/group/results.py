@@ -1,4 +1,7 @@
-"""Results of a comparison: all metrics, summaries, significance, results of users and learning curves."""
+"""Results of a comparison.
+
+These are all metrics, summaries, significance, results of users and learning curves.
+"""
 
 from __future__ import annotations
 
@@ -48,8 +51,8 @@ def write(runs: Sequence[Run], output: Path, title: str) -> Summary:
 
     Args:
         runs: All runs.
-        output: Folder of the comparison, for ``results.csv``, ``summary.md``, ``summary.tex``, ``significance.csv``
-            and the folders ``per_user`` and ``learning_curves``.
+        output: Folder of the comparison, for ``results.csv``, ``summary.md``, ``summary.tex``,
+            ``significance.csv`` and the folders ``per_user`` and ``learning_curves``.
         title: Data set and keys of the comparison.
 
     Returns:
@@ -66,16 +69,21 @@ def write(runs: Sequence[Run], output: Path, title: str) -> Summary:
     _collect(finished, output / "per_user", PER_USER, ".parquet")
     _collect(finished, output / "learning_curves", CURVE, ".csv")
 
+    # A paired test of models on different interactions or candidates would say nothing.
     different = differences.of_parts(finished) or differences.of_candidates(finished)
     users = _users(finished)
     significance = _significance({} if different else users, metrics)
     _replace(output / "significance.csv", significance.to_csv(index=False))
 
-    compared = set(significance["metric"])
-    best = {metric: significantly_best(significance, metric, list(users)) for metric in compared}
+    best: dict[str, str | None] = {}
+    for metric in set(significance["metric"]):
+        best[metric] = significantly_best(significance, metric, list(users))
+
     smaller = [name for name in metrics if name.split("@")[0] in smaller_metrics]
     table = summary.cells(results, metrics, smaller, best)
-    views = _VIEWS if any(without_view(metric)[1] for metric in metrics) else ""
+
+    has_views = any(without_view(metric)[1] for metric in metrics)
+    views = _VIEWS if has_views else ""
     sentences = [_legend(finished, any(best.values())), views, _incomplete(runs), different]
     legend = " ".join(filter(None, sentences))
     return _write_summary(table, metrics, title, legend, output)
@@ -92,13 +100,14 @@ def _write_summary(
     _replace(output / "summary.md", text)
     _replace(output / "summary.tex", summary.latex(table, metrics, f"{title}. {legend}"))
 
+    # A terminal shows neither bold nor underlined text.
     terminal_legend = legend.replace(_MARKS, "¹ best, ² second")
     terminal = f"{title}\n\n{summary.terminal(table, metrics)}\n{terminal_legend}\n"
     return Summary(text, terminal)
 
 
 def _results(runs: Sequence[Run]) -> pd.DataFrame:
-    """Make a table with a row for each run: the columns of :data:`_HEAD` and all metrics of the test."""
+    """Make a table of the runs: the columns of :data:`_HEAD` and all metrics of the test."""
     rows = []
     for run in runs:
         result = run.result()
@@ -122,7 +131,7 @@ def significantly_best(significance: pd.DataFrame, metric: str, names: Sequence[
     """Find the model with significantly better results of its users than every other model.
 
     Args:
-        significance: The table of :func:`~recbole_sibrar.studies.significance.measures.compare_all`.
+        significance: The table of ``recbole_sibrar.studies.significance.measures.compare_all``.
         metric: Name of a metric.
         names: All models.
 
@@ -134,6 +143,7 @@ def significantly_best(significance: pd.DataFrame, metric: str, names: Sequence[
 
     for name in names:
         own = rows[(rows["a"] == name) | (rows["b"] == name)]
+        # The table has each pair once: the model is a in some rows and b in others.
         direction = (own["a"] == name).map({True: 1, False: -1})
         lead = sign * (own["mean_a"] - own["mean_b"]) * direction
 
@@ -156,6 +166,7 @@ def _significance(
             continue
         with suppress(DataError):  # fewer than two users have a value
             tables.append(compare_all(users, [metric]))
+    # concat refuses an empty list.
     return pd.concat(tables or [empty])
 
 
@@ -180,18 +191,20 @@ def _incomplete(runs: Sequence[Run]) -> str:
         if not run.finished:
             missing.setdefault(run.variant.name, []).append(str(run.seed))
 
-    names = "; ".join(f"{name} (seed {', '.join(seeds)})" for name, seeds in missing.items())
-    return f"Without a result: {names}." if names else ""
+    if not missing:
+        return ""
+    names = [f"{name} (seed {', '.join(seeds)})" for name, seeds in missing.items()]
+    return f"Without a result: {'; '.join(names)}."
 
 
 def _collect(runs: Sequence[Run], folder: Path, source: str, suffix: str) -> None:
-    """Copy a file of each run under the name of the run, and remove copies of an earlier comparison."""
+    """Copy a file of each run under the run's name, and remove copies of an earlier comparison."""
     folder.mkdir(parents=True, exist_ok=True)
-    names = {
-        f"{file_name(run.variant.name)}-{run.seed}{suffix}": run.folder / source for run in runs
-    }
-
-    for name, path in names.items():
+    names = set()
+    for run in runs:
+        name = f"{file_name(run.variant.name)}-{run.seed}{suffix}"
+        names.add(name)
+        path = run.folder / source
         if path.is_file():
             shutil.copyfile(path, folder / name)
 

@@ -67,6 +67,7 @@ class Run:
         if not log.is_file():
             return None
 
+        # Libraries may print other bytes than UTF-8.
         text = log.read_text(encoding="utf-8", errors="replace")
         found: list[str] = re.findall(pattern, text)
         return found[-1] if found else None

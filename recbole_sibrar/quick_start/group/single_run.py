@@ -39,8 +39,8 @@ def main(folder: Path) -> None:
     """Run the specification in a folder and write the result there.
 
     Args:
-        folder: Has ``run.yaml`` with ``model``, ``dataset``, ``config_files``, ``keys`` and optionally
-            ``working_directory``, the folder of RecBole's logs.
+        folder: Has ``run.yaml`` with ``model``, ``dataset``, ``config_files``, ``keys`` and
+            optionally ``working_directory``, the folder of RecBole's logs.
     """
     import recbole.quick_start
 
@@ -77,20 +77,20 @@ def _to_floats(result: Mapping[str, float]) -> dict[str, float]:
 
 
 def name_checkpoint(folder: Path, model: str) -> None:
-    """Rename the checkpoint, which RecBole names by the time of day, and remove states for resuming.
+    """Give the checkpoint its name, and remove states for resuming.
 
     Args:
         folder: Folder of the ended run.
         model: Name of the model.
     """
-    found = sorted(
-        (folder / CHECKPOINT).parent.glob(f"{model}-*.pth"),
-        key=lambda file: file.stat().st_mtime_ns,
-    )
+    files = (folder / CHECKPOINT).parent.glob(f"{model}-*.pth")
+    found = sorted(files, key=lambda file: file.stat().st_mtime_ns)
+    # RecBole names a checkpoint by the time of day.
     time_of_day = re.compile(re.escape(model) + r"-\w+-\d+-\d+_\d+-\d+-\d+\.pth")
 
     best = [file for file in found if time_of_day.fullmatch(file.name)]
     if best:
+        # The last one; an interrupted attempt may have left another.
         best[-1].replace(folder / CHECKPOINT)
     for file in found:
         file.unlink(missing_ok=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,30 @@ __all__ = ["Block", "Cell", "blocks", "cells", "latex", "markdown", "plain_markd
 
 _RANK_DIGITS = 12
 """Decimals of a mean that decide its rank; sums in another order differ in the last ones."""
+
+_LATEX_ESCAPES = str.maketrans(
+    {
+        "&": r"\&",
+        "%": r"\%",
+        "$": r"\$",
+        "#": r"\#",
+        "_": r"\_",
+        "{": r"\{",
+        "}": r"\}",
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": "$<$",
+        ">": "$>$",
+        "|": "$|$",
+        "±": r"$\pm$",
+        # A bracket after the end of a row, "\\ [", would be read as its height.
+        "[": "{[}",
+        "]": "{]}",
+        '"': "''",
+    }
+)
+"""Characters with a meaning in LaTeX, or with another look outside its mathematics."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +68,9 @@ class Block:
 
 
 def blocks(metrics: Sequence[str]) -> list[Block]:
-    """Divide the columns of a table: a block for each metric in its views, or a single one without views.
+    """Divide the columns of a table into blocks.
+
+    There is a block for each metric in its views, or a single one without views.
 
     Args:
         metrics: Names of all columns.
@@ -88,11 +115,13 @@ def cells(
     """
     names = list(dict.fromkeys(results["name"]))
     grouped = results.groupby("name")[list(metrics)]
+    # groupby sorts the models by name; .loc restores the order of the runs.
     means = grouped.mean().loc[names]
     deviations = grouped.std(ddof=1).loc[names]
 
-    signs = np.array([-1.0 if metric in smaller else 1.0 for metric in metrics])
+    signs = np.where(means.columns.isin(list(smaller)), -1.0, 1.0)
     scores = (means * signs).round(_RANK_DIGITS)
+    # A model without any value has the rank NaN, which no integer can hold.
     ranks = scores.rank(ascending=False, method="min").fillna(0).astype(int)
 
     table: dict[str, list[Cell]] = {}
@@ -117,14 +146,17 @@ def _number(cell: Cell, plus_minus: str) -> str:
 
 
 def markdown(table: Mapping[str, Sequence[Cell]], metrics: Sequence[str]) -> str:
-    """Format a Markdown table: mean ± standard deviation, the best bold, the second underlined, ``*`` significant."""
+    """Format a Markdown table of mean ± standard deviation.
+
+    The best is bold, the second underlined, and ``*`` marks a significantly best model.
+    """
     texts = []
     for block in blocks(metrics):
         head = " | ".join(map(plain_markdown, (block.head, *block.titles)))
         lines = [f"| {head} |", "|---" * (len(block.titles) + 1) + "|"]
         for name, row in table.items():
-            values = [_markdown(row[place]) for place in block.places]
-            lines.append(f"| {plain_markdown(name)} | {' | '.join(values)} |")
+            values = " | ".join(_values(block, row, _markdown))
+            lines.append(f"| {plain_markdown(name)} | {values} |")
         texts.append("\n".join(lines) + "\n")
     return "\n".join(texts)
 
@@ -136,7 +168,12 @@ def plain_markdown(text: str) -> str:
         >>> print(plain_markdown("a|b*"))
         a\|b\*
     """
-    return "".join(f"\\{x}" if x in r"\|*<`" else x for x in text)
+    return re.sub(r"[\\|*<`]", r"\\\g<0>", text)
+
+
+def _values(block: Block, row: Sequence[Cell], form: Callable[[Cell], str]) -> list[str]:
+    """Format the cells of a model in the columns of a block."""
+    return [form(row[place]) for place in block.places]
 
 
 def _markdown(cell: Cell) -> str:
@@ -146,7 +183,9 @@ def _markdown(cell: Cell) -> str:
 
 
 def terminal(table: Mapping[str, Sequence[Cell]], metrics: Sequence[str]) -> str:
-    """Format the table in aligned columns: ¹ marks the best, ² the second, * a significantly best model.
+    """Format the table in aligned columns.
+
+    The mark ¹ stands for the best, ² for the second, and * for a significantly best model.
 
     Args:
         table: The table of :func:`cells`.
@@ -154,12 +193,11 @@ def terminal(table: Mapping[str, Sequence[Cell]], metrics: Sequence[str]) -> str
     """
     texts = []
     for block in blocks(metrics):
-        head = [block.head, *(f"{title}  " for title in block.titles)]
-        rows = [
-            [name, *(_terminal(row[place]) for place in block.places)]
-            for name, row in table.items()
-        ]
-        texts.append(_aligned([head, *rows]))
+        # Titles end in two spaces above the two marks of a value.
+        lines = [[block.head, *(f"{title}  " for title in block.titles)]]
+        for name, row in table.items():
+            lines.append([name, *_values(block, row, _terminal)])
+        texts.append(_aligned(lines))
     return "\n".join(texts)
 
 
@@ -194,8 +232,8 @@ def latex(table: Mapping[str, Sequence[Cell]], metrics: Sequence[str], caption: 
         content.append(" & ".join(map(_escape, (block.head, *block.titles))) + r" \\")
         content.append(r"\midrule")
         for name, row in table.items():
-            values = [_latex(row[place]) for place in block.places]
-            content.append(f"{_escape(name)} & {' & '.join(values)} \\\\")
+            values = " & ".join(_values(block, row, _latex))
+            content.append(f"{_escape(name)} & {values} \\\\")
 
     lines = [
         r"\begin{table}",
@@ -225,15 +263,5 @@ def _escape(text: str) -> str:
         >>> _escape("ndcg@10 & 5 % of SiBraR_S")
         'ndcg@10 \\& 5 \\% of SiBraR\\_S'
     """
-    # A character at a time: replacing one after another would escape the escapes.
-    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    special |= {
-        "<": "$<$",
-        ">": "$>$",
-        "|": "$|$",
-        "±": r"$\pm$",
-        "[": "{[}",
-        "]": "{]}",
-        '"': "''",
-    }
-    return "".join(special.get(x, f"\\{x}" if x in "&%$#_{}" else x) for x in text)
+    # In one pass: replacing one character after another would escape the escapes.
+    return text.translate(_LATEX_ESCAPES)

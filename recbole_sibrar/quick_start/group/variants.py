@@ -29,8 +29,8 @@ class Variant:
 def parse_variants(text: str | Sequence[str], models: Sequence[str]) -> list[Variant]:
     """Read a list of models.
 
-    An element is ``Model``, ``Model:key=value:key=value``, or either with a name of its own before it,
-    ``Name=Model:key=value``. Commas and colons within brackets belong to a value.
+    An element is ``Model``, ``Model:key=value:key=value``, or either with a name of its own before
+    it, ``Name=Model:key=value``. Commas and colons within brackets belong to a value.
 
     Args:
         text: Elements separated by commas, or a list of them.
@@ -45,11 +45,14 @@ def parse_variants(text: str | Sequence[str], models: Sequence[str]) -> list[Var
     """
     if not isinstance(text, (str, list, tuple)):
         refuse("--model_list", text, "a list of models such as [Pop, BPR, SiBraR]")
-    elements = (
-        list(_split(text, ",")) if isinstance(text, str) else [str(element) for element in text]
-    )
 
-    variants = [_parse_variant(element.strip(), models) for element in elements if element.strip()]
+    variants = []
+    for part in _split(text, ",") if isinstance(text, str) else text:
+        # The elements of a yaml list may be numbers.
+        element = str(part).strip()
+        if element:
+            variants.append(_parse_variant(element, models))
+
     if not variants:
         refuse("--model_list", text, "names of models separated by commas, such as Pop,BPR,SiBraR")
     _check_names_differ(variants)
@@ -57,12 +60,15 @@ def parse_variants(text: str | Sequence[str], models: Sequence[str]) -> list[Var
 
 
 def _check_names_differ(variants: Sequence[Variant]) -> None:
+    # Two names may differ, and yet name one folder.
     names = [file_name(variant.name) for variant in variants]
     for variant, name in zip(variants, names, strict=True):
-        if names.count(name) > 1:
+        n_equal = names.count(name)
+        if n_equal > 1:
             raise ConfigError(
-                f"--model_list: found '{variant.name}' {names.count(name)} times; give each variant a name of its own "
-                f"(file names keep letters, digits, points and underscores), such as mine={variant.name}"
+                f"--model_list: found '{variant.name}' {n_equal} times; give each variant a name "
+                "of its own (file names keep letters, digits, points and underscores), "
+                f"such as mine={variant.name}"
             )
 
 
@@ -71,8 +77,11 @@ def _parse_variant(element: str, models: Sequence[str]) -> Variant:
         refuse("--model_list", element, "as many closing brackets as opening ones")
 
     head, *pairs = _split(element, ":")
-    name, equals, model = head.partition("=")
-    name, model = (name.strip(), model.strip()) if equals else (element, head.strip())
+    before, equals, after = head.partition("=")
+    # Without a name of its own, a variant is called by its whole element, keys included.
+    name = before.strip() if equals else element
+    model = after.strip() if equals else head.strip()
+
     if model not in models:
         refuse("--model_list", model, f"the name of a model{nearest(model, models)}")
     if not file_name(name):
@@ -84,7 +93,9 @@ def _parse_variant(element: str, models: Sequence[str]) -> Variant:
 def _parse_keys(element: str, model: str, pairs: Sequence[str]) -> dict[str, str]:
     keys: dict[str, str] = {}
     for pair in pairs:
-        key, sign, value = (part.strip() for part in pair.partition("="))
+        before, sign, after = pair.partition("=")
+        key = before.strip()
+        value = after.strip()
         if not sign or not key:
             refuse("--model_list", element, f"{model}:key=value")
         if keys.get(key, value) != value:
@@ -132,11 +143,14 @@ def parse_seeds(text: str, first: int) -> list[int]:
         >>> parse_seeds("3", 2020), parse_seeds("7,1", 2020)
         ([2020, 2021, 2022], [7, 1])
     """
-    numbers = [number.strip() for number in text.strip("[]").split(",") if number.strip()]
-    if not numbers or not all(number.isascii() and number.isdigit() for number in numbers):
+    parts = [part.strip() for part in text.strip("[]").split(",")]
+    numbers = [part for part in parts if part]
+    # Only ASCII: isdigit is true for "²" too, which int refuses.
+    if not numbers or not re.fullmatch("[0-9]+", "".join(numbers)):
         refuse("--seeds", text, "a number of seeds, or seeds separated by commas")
 
     seeds = [int(number) for number in numbers]
+    # "2020," is a list of one seed, "5" a number of seeds.
     if len(seeds) > 1 or text.strip().endswith(","):
         if len(set(seeds)) < len(seeds):
             refuse("--seeds", text, "each seed once")
@@ -144,4 +158,4 @@ def parse_seeds(text: str, first: int) -> list[int]:
 
     if seeds[0] < 1:
         refuse("--seeds", text, "at least one seed")
-    return [first + i for i in range(seeds[0])]
+    return list(range(first, first + seeds[0]))

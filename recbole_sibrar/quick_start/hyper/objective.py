@@ -1,7 +1,10 @@
-"""Process of a trial: ``python -m recbole_sibrar.quick_start.hyper.objective FOLDER PARENT SOCKET train|test``.
+"""Process of a trial.
 
-``train`` evaluates on the validation part only; ``test`` evaluates the checkpoint of an ended trial on the test part.
-Results go to the search through the socket, by the protocol of :mod:`~recbole_sibrar.quick_start.hyper.messages`.
+``python -m recbole_sibrar.quick_start.hyper.objective FOLDER PARENT SOCKET train|test``
+
+``train`` evaluates on the validation part only; ``test`` evaluates the checkpoint of an ended trial
+on the test part. Results go to the search through the socket, by the protocol of
+:mod:`~recbole_sibrar.quick_start.hyper.messages`.
 """
 
 from __future__ import annotations
@@ -39,7 +42,10 @@ from recbole_sibrar.trainer.state import random_state, set_random_state
 __all__ = ["test", "train"]
 
 _RANDOM = "random.pth"
-"""Random states after the training, in the folder of a trial; a test with sampled negatives starts from them."""
+"""Random states after the training, in the folder of a trial.
+
+A test with sampled negatives starts from them.
+"""
 
 Report = Callable[[dict[str, Any]], None]
 """Takes the results so far."""
@@ -50,8 +56,8 @@ def train(folder: Path, report: Report) -> None:
 
     Args:
         folder: Has ``run.yaml``, as for :mod:`~recbole_sibrar.quick_start.group.single_run`.
-        report: Takes ``epoch``, ``best_score``, ``best_epoch``, ``best_result`` and ``threads`` after each validation,
-            and with ``done`` at the end.
+        report: Takes ``epoch``, ``best_score``, ``best_epoch``, ``best_result`` and ``threads``
+            after each validation, and with ``done`` at the end.
 
     Raises:
         ValueError: The model, or RecBole, refuses a value, or there is no validation score.
@@ -64,11 +70,11 @@ def train(folder: Path, report: Report) -> None:
     }
 
     def after_validation(epoch: int, score: float) -> None:
+        # RecBole counts the validations since the best one.
         if trainer.cur_step == 0:
             best["best_epoch"] = epoch
-        report(
-            {**best, **_best_of(trainer), "epoch": epoch, "seconds": time.perf_counter() - start}
-        )
+        seconds = time.perf_counter() - start
+        report({**best, **_best_of(trainer), "epoch": epoch, "seconds": seconds})
 
     options: dict[str, Any] = {"saved": True, "show_progress": False}
     # Trainers of decision trees have none.
@@ -79,10 +85,10 @@ def train(folder: Path, report: Report) -> None:
     )
 
     found = _best_of(trainer)
-    if not math.isfinite(found["best_score"]):
-        raise ValueError(
-            f"the best validation score is {found['best_score']}: no epoch has one that can be compared"
-        )
+    score = found["best_score"]
+    if not math.isfinite(score):
+        reason = "no epoch has one that can be compared"
+        raise ValueError(f"the best validation score is {score}: {reason}")
 
     name_checkpoint(folder, config["model"])
     torch.save(random_state(), folder / _RANDOM)
@@ -97,7 +103,8 @@ def test(folder: Path, report: Report) -> None:
         report: Takes ``test_result``.
     """
     config, trainer, (train_data, _, test_data) = _prepare(folder)
-    # A trial stopped by the scheduler has not renamed its checkpoint. It is the best if better ones failed later.
+    # A trial stopped by the scheduler has not renamed its checkpoint.
+    # It is the best if better ones failed later.
     if not (folder / CHECKPOINT).is_file():
         name_checkpoint(folder, config["model"])
 
@@ -121,10 +128,11 @@ def _prepare(folder: Path) -> tuple[Config, Any, tuple[Any, Any, Any]]:
         keys,
     )
 
-    # The steps of RecBole's run_recbole up to the trainer, in its order, so that the random states and the scores are
-    # those of the same run alone. run_recbole itself always evaluates the test part, which only the best trial of a
-    # search may see, and gives the trainer no callback. RecBole's objective_function tests every trial as well, and
-    # leaves out get_flops, whose forward pass may draw random numbers.
+    # The steps of RecBole's run_recbole up to the trainer, in its order, so that the random states
+    # and the scores are those of the same run alone. run_recbole itself always evaluates the test
+    # part, which only the best trial of a search may see, and gives the trainer no callback.
+    # RecBole's objective_function tests every trial as well, and leaves out get_flops, whose
+    # forward pass may draw random numbers.
     init_seed(config["seed"], config["reproducibility"])
     init_logger(config)
     logger = getLogger()

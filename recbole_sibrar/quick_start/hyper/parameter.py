@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -34,7 +35,10 @@ class Parameter:
     kind: str
     """``choice``, ``uniform``, ``quniform`` or ``loguniform``."""
     values: tuple[Any, ...]
-    """The choices; or low and high, and the step of ``quniform``. Bounds of ``loguniform`` are natural logarithms."""
+    """The choices; or low and high, and the step of ``quniform``.
+
+    Bounds of ``loguniform`` are natural logarithms.
+    """
 
     @property
     def n_values(self) -> int | None:
@@ -42,9 +46,10 @@ class Parameter:
         return len(self.values) if self.kind == "choice" else None
 
     def node(self) -> Any:
-        """Return Hyperopt's expression; of choices it draws the position, because it would turn lists into tuples."""
+        """Return Hyperopt's expression; of choices it draws the position."""
         from hyperopt import hp
 
+        # Hyperopt would turn choices that are lists into tuples.
         if self.kind == "choice":
             return hp.choice(self.name, list(range(len(self.values))))
         return getattr(hp, self.kind)(self.name, *self.values)
@@ -52,8 +57,8 @@ class Parameter:
     def value(self, drawn: float) -> Any:
         """Turn a draw of Hyperopt into a value.
 
-        A multiple of a whole step between whole numbers becomes an integer, so that sizes can be searched. Other
-        numbers are rounded to six digits for readable results.
+        A multiple of a whole step between whole numbers becomes an integer, so that sizes can be
+        searched. Other numbers are rounded to six digits for readable results.
 
         Example:
             >>> Parameter("embedding_size", "quniform", (8.0, 64.0, 8.0)).value(16.0)
@@ -61,9 +66,11 @@ class Parameter:
         """
         if self.kind == "choice":
             return self.values[int(drawn)]
-        # Hyperopt draws floats only, and RecBole passes them on: a layer of 16.0 units is refused by torch.
-        is_whole = self.kind == "quniform" and all(number == int(number) for number in self.values)
-        return round(float(drawn)) if is_whole else float(f"{drawn:.6g}")
+        # Hyperopt draws floats only, and RecBole passes them on: torch refuses 16.0 units.
+        has_whole_values = all(number == int(number) for number in self.values)
+        if self.kind == "quniform" and has_whole_values:
+            return round(float(drawn))
+        return float(f"{drawn:.6g}")
 
     def ends(self) -> tuple[Any, ...]:
         """Return all choices, or the lowest and the highest value."""
@@ -103,10 +110,12 @@ def _read_choices(place: str, name: str, text: str) -> tuple[Any, ...]:
     if not isinstance(choices, (list, tuple)) or not choices:
         refuse(place, text, f"{name} {_FORMS['choice']}")
 
-    written = [repr(choice) for choice in choices]
-    for choice in written:
-        if written.count(choice) > 1:
+    # Compared as text, because 1 == 1.0 == True, and lists have no hash.
+    counts = Counter(repr(choice) for choice in choices)
+    for choice, count in counts.items():
+        if count > 1:
             refuse(place, text, f"each choice once, {choice} occurs several times")
+    # A trial gets its values through yaml, which has no tuples.
     return tuple(list(choice) if isinstance(choice, tuple) else choice for choice in choices)
 
 

@@ -100,9 +100,8 @@ class Plan:
 
     def configuration(self, trial: Trial) -> dict[str, Any]:
         """Return all keys of a trial."""
-        config, _ = try_configuration(
-            self.model, self.dataset, self.files, {**self.keys, **trial.parameters}
-        )
+        keys = {**self.keys, **trial.parameters}
+        config, _ = try_configuration(self.model, self.dataset, self.files, keys)
         return record.configuration(config)
 
     def record(self, output: Path) -> Record:
@@ -136,11 +135,14 @@ def make(request: Request, note: Callable[[str], None]) -> Plan:
     """
     files = [str(Path(file).absolute()) for file in request.files]
     space = spaces.read_space(spaces.find_file(request.params_file, request.model))
-    fixed = {
-        key: value for key, value in request.overrides.items() if key not in ("model", "dataset")
-    }
-    metric = {"valid_metric": request.metric} if request.metric else {}
-    keys = {**fixed, **metric}
+    fixed = dict(request.overrides)
+    # They have options of their own.
+    for key in ("model", "dataset"):
+        fixed.pop(key, None)
+
+    keys = dict(fixed)
+    if request.metric:
+        keys["valid_metric"] = request.metric
 
     config, warnings = try_configuration(request.model, request.dataset, files, keys)
     known = known_keys(config) | keys_of_closed_form(config.model_class)
@@ -165,27 +167,24 @@ def make(request: Request, note: Callable[[str], None]) -> Plan:
 
 
 def _check_config(config: Config) -> None:
+    allowed = "no value in a search, which continues with --resume after an interruption"
     for key in ("resume", "max_hours"):
         if config[key]:
-            refuse(
-                key,
-                config[key],
-                "no value in a search, which continues with --resume after an interruption",
-            )
+            refuse(key, config[key], allowed)
     check_data(config)
     check_valid_metric(config)
 
 
 def _algorithm(given: str | None, space: Space) -> str:
-    """Choose the algorithm: every combination if there are finitely many, else the tree of Parzen estimators."""
+    """Choose the algorithm: every combination if there are finitely many, else ``bayes``."""
     if given != "exhaustive":
         default = "bayes" if space.n_values is None else "exhaustive"
         return given or default
 
     endless = [parameter.name for parameter in space.parameters if parameter.n_values is None]
     if endless:
-        allowed = f"random or bayes, as {space.file} has parameters that are no choices: {', '.join(endless)}"
-        refuse("--algo", given, allowed)
+        found = f"{space.file} has parameters that are no choices: {', '.join(endless)}"
+        refuse("--algo", given, f"random or bayes, as {found}")
     return given
 
 

@@ -63,12 +63,12 @@ class RaySettings:
 def make_scheduler(name: str, grace_period: int, bigger: bool) -> TrialScheduler:
     """Make the scheduler, which may stop a trial before its end.
 
-    It compares the best scores so far, which are also the scores of the trials. A stopped trial is therefore behind
-    another one and cannot be the best.
+    It compares the best scores so far, which are also the scores of the trials. A stopped trial is
+    therefore behind another one and cannot be the best.
 
     Args:
-        name: ``asha`` stops a trial outside the better half after ``grace_period``, twice, four times, ... as many
-            validations; ``fifo`` stops none.
+        name: ``asha`` stops a trial outside the better half after ``grace_period``, twice, four
+            times, ... as many validations; ``fifo`` stops none.
         grace_period: Number of validations.
         bigger: True for a metric with greater values for better models.
     """
@@ -78,6 +78,7 @@ def make_scheduler(name: str, grace_period: int, bigger: bool) -> TrialScheduler
     return ASHAScheduler(
         metric="score",
         mode="max" if bigger else "min",
+        # Ray refuses a grace period above it; its default would end trials at 100 validations.
         max_t=max(_NO_LIMIT, grace_period),
         grace_period=grace_period,
         reduction_factor=2,
@@ -95,10 +96,8 @@ def search(runner: Runner, settings: RaySettings) -> None:
         ConfigError: There is no such cluster, or it has too few resources.
     """
     if settings.address.startswith("ray://"):
-        allowed = (
-            "auto or HOST:PORT on a machine of the cluster, or local: Ray Tune needs to be there"
-        )
-        refuse("--cluster", settings.address, allowed)
+        places = "auto or HOST:PORT on a machine of the cluster, or local"
+        refuse("--cluster", settings.address, f"{places}: Ray Tune needs to be there")
     os.environ.update(_ENVIRONMENT)
 
     folder = runner.record.folder
@@ -114,9 +113,8 @@ def search(runner: Runner, settings: RaySettings) -> None:
 
         left = runner.plan.n_trials - len(runner.record.ended)
         if left > 0 and not searcher.is_finished():
-            scheduler = make_scheduler(
-                settings.scheduler, settings.grace_period, runner.plan.bigger
-            )
+            bigger = runner.plan.bigger
+            scheduler = make_scheduler(settings.scheduler, settings.grace_period, bigger)
             mailbox = None if settings.address == session.LOCAL else open_mailbox()
             _tune(searcher, left, scheduler, mailbox)
 
@@ -143,7 +141,8 @@ def _tune(
 
 
 def _without_syncing() -> dict[str, Any]:
-    """Return the option of releases before Ray 2.7, which copy the folders of trials between machines."""
+    """Return the option that keeps old releases of Ray from copying the folders of trials."""
+    # Releases before Ray 2.7 copy them between machines.
     if "syncer" in inspect.signature(tune.SyncConfig).parameters:
         return {"sync_config": tune.SyncConfig(syncer=None)}
     return {}

@@ -63,8 +63,7 @@ class RecordSearcher(Searcher):
 
     def is_finished(self) -> bool:
         """Tell if there is no progress any more."""
-        record = self.runner.record
-        return has_no_progress([record.loss(trial) for trial in record.ended], self.patience)
+        return has_no_progress(self.runner.record.losses, self.patience)
 
     def suggest(self, trial_id: str) -> Any:
         """Return the job of an interrupted or of a new trial, or ``FINISHED``."""
@@ -111,6 +110,7 @@ class RecordSearcher(Searcher):
         trial = self.trials[trial_id]
         last = result or {}
         self.on_trial_result(trial_id, last)
+        # Stopped by the scheduler, a trial ends without an error and without its last message.
         if error or "failed" in last or "message" not in last:
             reason = self.reasons.get(trial_id, "Ray has lost it")
             self.runner.end(trial, Status.FAILED, last.get("failed", reason))

@@ -85,14 +85,17 @@ def _send(job: Job, folder: Path, mailbox: Mailbox) -> None:
     ray.get(mailbox.put.remote(job.folder, files))
 
 
-# Ray Tune 2.6 copies the folders of trials between machines only from time to time, and later releases not at all:
-# they ask for shared storage. The search needs the checkpoint of the best trial exactly when the trial ends, also when
-# the scheduler stops it. An actor on the machine of the search does that in a few lines.
+# Ray Tune 2.6 copies the folders of trials between machines only from time to time, and later
+# releases not at all: they ask for shared storage. The search needs the checkpoint of the best
+# trial exactly when the trial ends, also when the scheduler stops it. An actor on the machine of
+# the search does that in a few lines.
 
 
 def open_mailbox() -> Mailbox:
     """Start the actor that takes files on this machine."""
+    # On no other machine, because it writes into the folder of the search.
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    # Without a CPU of its own, which would be missing for a trial.
     actor: Any = ray.remote(num_cpus=0)(_Writer)
     mailbox: Mailbox = actor.options(scheduling_strategy=here).remote()
     return mailbox

@@ -84,6 +84,16 @@ class Trial:
         return ", ".join(f"{key}:{value}" for key, value in self.parameters.items())
 
 
+def _read_trial(fields: dict[str, Any]) -> Trial:
+    """Make a trial from its fields in the file."""
+    return Trial(**{**fields, "status": Status(fields["status"])})
+
+
+def _has_score(trial: Trial) -> bool:
+    """Tell trials with a score; that of a failed trial does not count."""
+    return trial.status != Status.FAILED and trial.score is not None
+
+
 class Record:
     """All trials of a search.
 
@@ -105,9 +115,11 @@ class Record:
         self.identity = identity
         self.bigger = bigger
         self.configuration = configuration
-        self.folder = (
-            output.with_suffix("") if output.suffix else output.with_name(f"{output.name}.search")
-        )
+        # Without a suffix, the file and the folder would have one name.
+        if output.suffix:
+            self.folder = output.with_suffix("")
+        else:
+            self.folder = output.with_name(f"{output.name}.search")
         self.trials: list[Trial] = []
         self.finished = False
 
@@ -119,7 +131,8 @@ class Record:
             resume: Continue a search.
 
         Raises:
-            ConfigError: There is a search but ``resume`` is not set, there is none, or it is another one.
+            ConfigError: There is a search but ``resume`` is not set, there is none, or it is
+                another one.
             DataError: The files cannot be written, or another command is writing them.
         """
         state = self.folder / STATE
@@ -130,9 +143,8 @@ class Record:
             if state.is_file():
                 self.trials = self._load(resume)
             elif resume:
-                raise ConfigError(
-                    f"--resume: there is no search in {self.folder}; leave the option out to start one"
-                )
+                found = f"there is no search in {self.folder}"
+                raise ConfigError(f"--resume: {found}; leave the option out to start one")
             yield
 
     def _load(self, resume: bool) -> list[Trial]:
@@ -140,10 +152,9 @@ class Record:
         file = self.folder / STATE
         try:
             state = json.loads(file.read_text(encoding="utf-8"))
-            identity, finished = state["search"], state["finished"]
-            trials = [
-                Trial(**{**trial, "status": Status(trial["status"])}) for trial in state["trials"]
-            ]
+            identity = state["search"]
+            finished = state["finished"]
+            trials = [_read_trial(fields) for fields in state["trials"]]
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise ConfigError(
                 f"{file} cannot be read ({error}); remove {self.folder} to start anew"
@@ -152,8 +163,8 @@ class Record:
         if not resume:
             kind = "an ended search" if finished else "an unfinished search"
             raise ConfigError(
-                f"--output_file: {self.folder} holds {kind}; --resume continues it, another --output_file leaves "
-                "it, and a new one needs the folder removed"
+                f"--output_file: {self.folder} holds {kind}; --resume continues it, another "
+                "--output_file leaves it, and a new one needs the folder removed"
             )
         self._check_identity(identity)
         return trials
@@ -165,7 +176,8 @@ class Record:
             if found.get(key) != now:
                 raise ConfigError(
                     f"--resume: the search in {self.folder} has another {key} "
-                    f"(found {found.get(key)!r}, now {now!r}); give another --output_file to start a new one"
+                    f"(found {found.get(key)!r}, now {now!r}); "
+                    "give another --output_file to start a new one"
                 )
 
     def start(self, number: int, drawn: dict[str, Any], parameters: dict[str, Any]) -> Trial:
@@ -187,10 +199,12 @@ class Record:
         Returns:
             True for the best trial so far.
         """
+        # The best one as long as this trial does not count.
         before = self.best
         trial.status = status
         trial.reason = reason
 
+        # A checkpoint can have gigabytes; only that of the best trial is tested.
         for other in (trial, before):
             if other is not None and other is not self.best:
                 checkpoint = self.trial_folder(other) / CHECKPOINT
@@ -202,11 +216,7 @@ class Record:
     @property
     def best(self) -> Trial | None:
         """The trial with the best score, the first of equal ones; None without any score."""
-        scored = [
-            trial
-            for trial in self.ended
-            if trial.status != Status.FAILED and trial.score is not None
-        ]
+        scored = [trial for trial in self.ended if _has_score(trial)]
         return min(scored, key=self.loss, default=None)
 
     @property
@@ -216,9 +226,14 @@ class Record:
 
     def loss(self, trial: Trial) -> float:
         """Return the loss of a trial; infinity for a failed one."""
-        if trial.status == Status.FAILED or trial.score is None:
+        if trial.score is None or not _has_score(trial):
             return math.inf
         return -trial.score if self.bigger else trial.score
+
+    @property
+    def losses(self) -> list[float]:
+        """Losses of all ended trials, in their order."""
+        return [self.loss(trial) for trial in self.ended]
 
     def trial_folder(self, trial: Trial) -> Path:
         """Return the folder of a trial."""
@@ -234,9 +249,8 @@ class Record:
             temporary.write_text("\n".join(map(self._paragraph, self.ended)), encoding="utf-8")
 
         if self.best is not None:
-            text = yaml.safe_dump(
-                self.configuration(self.best), sort_keys=False, allow_unicode=True
-            )
+            keys = self.configuration(self.best)
+            text = yaml.safe_dump(keys, sort_keys=False, allow_unicode=True)
             with replacing(self.folder / BEST) as temporary:
                 temporary.write_text(text, encoding="utf-8")
 
@@ -246,6 +260,7 @@ class Record:
             "finished": self.finished,
             "trials": [asdict(trial) for trial in self.trials],
         }
+        # Replaced at once: an interruption leaves the state of the trial before.
         with replacing(self.folder / STATE) as temporary:
             temporary.write_text(json.dumps(state, indent=1), encoding="utf-8")
 

@@ -47,10 +47,12 @@ class Runner:
         """
         folder = self.record.trial_folder(trial)
         trial_process.prepare(folder, self.plan.specification(trial))
+        # Trials run one after the other here: each may use all cores.
         environment = {"OMP_NUM_THREADS": threads_each(1)}
 
         def report(message: dict[str, Any]) -> None:
             trial.take(message)
+            # A trial that has ended keeps its result.
             if is_behind is not None and not message.get("done") and is_behind(trial):
                 raise _BehindError
 
@@ -98,6 +100,7 @@ class Runner:
         """
         best = self.record.best
         status = self._test_best()
+        # --resume repeats a test that has failed.
         self.record.finished = status == 0
         self.record.write()
 
@@ -112,13 +115,13 @@ class Runner:
         best = self.record.best
         if best is None:
             failed = [trial for trial in self.record.ended if trial.status == Status.FAILED]
-            self.note(
-                f"error: all {len(failed)} trials have failed, the first one: {failed[0].reason}"
-            )
+            reason = failed[0].reason
+            self.note(f"error: all {len(failed)} trials have failed, the first one: {reason}")
             return 1
         return 0 if best.test_result else self._test(best)
 
     def _test(self, best: Trial) -> int:
+        # An earlier part of the search has tested another trial, which is no longer the best.
         for trial in self.record.trials:
             trial.test_result = {}
 
@@ -130,9 +133,8 @@ class Runner:
                 folder, "test", self.children, lambda message: None, environment
             )
         except trial_process.TrialError as error:
-            self.note(
-                f"error: the test of the best trial has failed: {error} ({folder / trial_process.LOG})"
-            )
+            log = folder / trial_process.LOG
+            self.note(f"error: the test of the best trial has failed: {error} ({log})")
             return 1
 
         best.test_result = message["test_result"]
@@ -141,15 +143,21 @@ class Runner:
     def _report(self, best: Trial) -> list[str]:
         folder = self.record.folder
         epoch = "" if best.best_epoch is None else f", epoch {best.best_epoch}"
-        return [
+        variable = f"OMP_NUM_THREADS={best.threads}"
+
+        lines = [
             self._counts(),
-            f"best: trial {best.number}{epoch}, {best.threads} thread(s) (OMP_NUM_THREADS={best.threads})",
-            *(f"  {key}: {value}" for key, value in best.parameters.items()),
+            f"best: trial {best.number}{epoch}, {best.threads} thread(s) ({variable})",
+        ]
+        for key, value in best.parameters.items():
+            lines.append(f"  {key}: {value}")
+        lines += [
             f"validation: {dict2str(best.result)}",
             f"test: {dict2str(best.test_result)}",
             f"written: {self.record.output}, {folder / TABLE}, {folder / BEST}",
-            f"run it alone: OMP_NUM_THREADS={best.threads} run_recbole --config_files={folder / BEST}",
+            f"run it alone: {variable} run_recbole --config_files={folder / BEST}",
         ]
+        return lines
 
     def _counts(self) -> str:
         statuses = [trial.status for trial in self.record.ended]

@@ -84,6 +84,7 @@ class Search(HyperTuning):
         for _ in ended:
             state.randint(2**31 - 1)
 
+        # The algorithm does not matter here: these suggestions hold the ended trials only.
         before = Suggestions(self.parameters, "random", self.seed, ended, self.record.loss)
         with suppress(AllTrialsFailed):  # the record has the reasons
             fmin(
@@ -103,5 +104,4 @@ class Search(HyperTuning):
         return self._has_no_progress(), []
 
     def _has_no_progress(self) -> bool:
-        losses = [self.record.loss(trial) for trial in self.record.ended]
-        return has_no_progress(losses, self.patience)
+        return has_no_progress(self.record.losses, self.patience)

@@ -44,22 +44,24 @@ class Space:
     def combination(self, number: int) -> dict[str, int]:
         """Return one of the ``n_values`` combinations, in the form of Hyperopt's draws."""
         drawn = {}
+        # The digits of the number in a mixed base: the last parameter changes first.
         for parameter in reversed(self.parameters):
             number, drawn[parameter.name] = divmod(number, len(parameter.values))
         return drawn
 
     def values(self, drawn: Mapping[str, Any]) -> dict[str, Any]:
         """Turn draws of Hyperopt into keys and values, in the order of the file."""
-        return {
-            parameter.name: parameter.value(drawn[parameter.name]) for parameter in self.parameters
-        }
+        values = {}
+        for parameter in self.parameters:
+            values[parameter.name] = parameter.value(drawn[parameter.name])
+        return values
 
     def text(self) -> list[list[Any]]:
         """Return the parameters as plain values, to compare two spaces."""
-        return [
-            [parameter.name, parameter.kind, list(parameter.values)]
-            for parameter in self.parameters
-        ]
+        rows = []
+        for parameter in self.parameters:
+            rows.append([parameter.name, parameter.kind, list(parameter.values)])
+        return rows
 
 
 def shipped_files() -> dict[str, Path]:
@@ -86,19 +88,16 @@ def find_file(name: str | None, model: str) -> Path:
     stem = name.removesuffix(".hyper")
     if stem in shipped:
         return shipped[stem]
-    allowed = f"a file, or one of {', '.join(shipped)}"
-    raise ConfigError(
-        f"--params_file: found '{name}', allowed is {allowed}{nearest(stem, shipped)}"
-    )
+    allowed = f"a file, or one of {', '.join(shipped)}{nearest(stem, shipped)}"
+    raise ConfigError(f"--params_file: found '{name}', allowed is {allowed}")
 
 
 def _file_of_model(model: str, shipped: Mapping[str, Path]) -> Path:
     if model not in shipped:
         raise ConfigError(
-            f"--params_file: no file of parameters comes with {model}; write one with lines such as "
-            "'learning_rate loguniform -9.2,-4.6' and name it (there are files for "
-            + ", ".join(shipped)
-            + ")"
+            f"--params_file: no file of parameters comes with {model}; write one with lines such "
+            "as 'learning_rate loguniform -9.2,-4.6' and name it "
+            f"(there are files for {', '.join(shipped)})"
         )
     return shipped[model]
 
@@ -128,9 +127,8 @@ def read_space(file: Path) -> Space:
         parameters[parameter.name] = parameter
 
     if not parameters:
-        raise ConfigError(
-            f"{file}: found no parameter, allowed are lines such as 'learning_rate loguniform -9.2,-4.6'"
-        )
+        allowed = "lines such as 'learning_rate loguniform -9.2,-4.6'"
+        raise ConfigError(f"{file}: found no parameter, allowed are {allowed}")
     return Space(file, tuple(parameters.values()))
 
 
@@ -155,16 +153,15 @@ def check_names(space: Space, model: str, known: Iterable[str], fixed: Iterable[
     for parameter in space.parameters:
         name = parameter.name
         if name in fixed:
-            raise ConfigError(
-                f"--{name}: {space.file} searches this key; take it out of the file or of the command"
-            )
+            advice = "take it out of the file or of the command"
+            raise ConfigError(f"--{name}: {space.file} searches this key; {advice}")
         if name in _NOT_SEARCHED:
-            raise ConfigError(
-                f"{space.file}: '{name}' cannot be searched; compare models with run_recbole_group"
-            )
+            advice = "compare models with run_recbole_group"
+            raise ConfigError(f"{space.file}: '{name}' cannot be searched; {advice}")
         if name in known:
             continue
 
+        # A model of RecBole may read a key that none of its files names.
         line = f"{space.file}: {model} does not read the key '{name}'{nearest(name, known)}"
         if model in OWN_MODELS:
             raise ConfigError(line)

@@ -45,7 +45,7 @@ Suggest = Callable[..., list[Any]]
 
 
 def check_hyperopt() -> None:
-    """Check the installed release of Hyperopt and import it without an irrelevant warning.
+    """Check the installed release of Hyperopt and import it.
 
     Raises:
         ConfigError: Hyperopt is not installed, or has an older release.
@@ -61,6 +61,7 @@ def check_hyperopt() -> None:
             f"{state}, but the search needs {least} or later: pip install 'recbole-sibrar[tune]'"
         )
 
+    # Hyperopt imports pkg_resources, which setuptools deprecates.
     with warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", message="pkg_resources is deprecated", category=UserWarning
@@ -79,8 +80,9 @@ def release_of(version: str) -> tuple[int, ...]:
 
 
 class SeedState(np.random.RandomState):
-    """Random state for every release of Hyperopt: the later ones ask for the method of NumPy's ``Generator``."""
+    """Random state for every release of Hyperopt."""
 
+    # Later releases call the method of NumPy's Generator.
     def integers(self, low: int, high: int | None = None, size: Any = None) -> Any:
         """Draw whole numbers, as ``randint`` does."""
         return self.randint(low, high, size)
@@ -101,17 +103,22 @@ def combinations(space: Space, seed: int) -> list[int]:
 def exhaustive(space: Space, seed: int) -> Suggest:
     """Make an algorithm that suggests every combination once, in a random order.
 
-    RecBole's own draws until a combination is new, and gives up after a thousand draws, before all were suggested.
-
     Args:
         space: Choices only.
         seed: Seed of the order.
     """
+    # RecBole's own algorithm draws until a combination is new, and gives up after a thousand draws,
+    # before all were suggested.
     order = combinations(space, seed)
 
     def suggest(new_ids: Sequence[int], domain: Domain, trials: Trials, _: int) -> list[Any]:
-        numbers = [number for number in new_ids if number < len(order)]
-        drawn = [space.combination(order[number]) for number in numbers]
+        numbers = []
+        drawn = []
+        for number in new_ids:
+            if number < len(order):
+                numbers.append(number)
+                drawn.append(space.combination(order[number]))
+        # Hyperopt ends the search when nothing is suggested.
         return documents(trials, domain, numbers, drawn) if numbers else []
 
     return suggest
@@ -135,6 +142,7 @@ def documents(
     for number, values in zip(numbers, drawn, strict=True):
         misc = {
             "tid": number,
+            # The second is the name by which fmin attaches its own domain.
             "cmd": domain.cmd if domain else ("domain_attachment", "FMinIter_Domain"),
             "workdir": None,
             "idxs": {name: [number] for name in values},
@@ -152,8 +160,8 @@ def algorithm(name: str, space: Space, seed: int) -> Suggest:
     """Return an algorithm of Hyperopt.
 
     Args:
-        name: ``exhaustive`` (every combination), ``random`` (independent draws) or ``bayes`` (tree of Parzen
-            estimators).
+        name: ``exhaustive`` (every combination), ``random`` (independent draws) or ``bayes`` (tree
+            of Parzen estimators).
         space: The search space.
         seed: Seed of the order of an exhaustive search.
     """
@@ -219,6 +227,7 @@ class Suggestions:
         Args:
             number: Number of the trial.
         """
+        # One seed for each trial: a resumed search skips those of its ended trials.
         while len(self.seeds) <= number:
             self.seeds.append(self.random.randint(_LARGEST_SEED))
 
@@ -237,11 +246,11 @@ class Suggestions:
         """Tell Hyperopt the result of a trial."""
         from hyperopt.base import JOB_STATE_DONE
 
-        document = next(
-            document for document in self.trials.trials if document["tid"] == trial.number
-        )
-        document["state"] = JOB_STATE_DONE
-        document["result"] = result_of(trial, self.loss(trial))
+        for document in self.trials.trials:
+            if document["tid"] == trial.number:
+                document["state"] = JOB_STATE_DONE
+                document["result"] = result_of(trial, self.loss(trial))
+        # Hyperopt's algorithms read lists that refresh makes anew.
         self.trials.refresh()
 
 

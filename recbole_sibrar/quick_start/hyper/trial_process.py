@@ -58,7 +58,7 @@ def run(
         folder: Prepared folder of the trial.
         task: ``train`` or ``test``.
         children: Processes of this command.
-        report: Takes each message. The process continues after it returns; an exception ends the process.
+        report: Takes each message. The process continues after it returns; an exception ends it.
         environment: Variables of the environment to set, such as ``OMP_NUM_THREADS``.
 
     Returns:
@@ -76,6 +76,7 @@ def run(
     except (OSError, json.JSONDecodeError):
         pass  # the process has ended in the middle of a line
     except BaseException:
+        # Also for Ctrl-C and a stopped trial: the process would train on.
         process.kill()
         raise
     finally:
@@ -90,7 +91,7 @@ def _start(
     folder: Path, task: str, children: Children, environment: Mapping[str, str]
 ) -> tuple[subprocess.Popen[bytes], socket.socket]:
     """Start the process of a task; return it and the connection."""
-    # A socket, because the output of the process is full of messages from RecBole and its libraries.
+    # A socket, because the output of the process is full of messages of RecBole and libraries.
     ours, theirs = socket.socketpair()
     module = "recbole_sibrar.quick_start.hyper.objective"
     command = [
@@ -103,6 +104,7 @@ def _start(
         task,
     ]
 
+    # Only the child keeps its end open: its end of file shows the search that it has ended.
     with theirs, open(folder / LOG, "ab") as log:
         process = children.start(
             command,

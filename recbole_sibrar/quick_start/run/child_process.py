@@ -47,6 +47,7 @@ class Children:
             stdin: As for ``subprocess.Popen``.
         """
         process = self.start(command, env=env, stdout=stdout, stderr=stderr, stdin=stdin)
+        # A process that was not started counts as one that stop has ended.
         return process.wait() if process else -signal.SIGTERM
 
     def start(
@@ -69,6 +70,7 @@ class Children:
             stdin: As for ``subprocess.Popen``.
             pass_fds: File descriptors for the process.
         """
+        # Under the lock no process can start between the end of the others and that of the command.
         with self.lock:
             if self.stopped:
                 return None
@@ -107,7 +109,9 @@ def interruptible() -> Iterator[None]:
 
 
 def threads_each(n_processes: int) -> str:
-    """Return ``OMP_NUM_THREADS`` for each of several processes: the value of this process, else a share of the cores.
+    """Return ``OMP_NUM_THREADS`` for each of several processes.
+
+    It is the value of this process, else a share of the cores.
 
     Args:
         n_processes: Number of processes at a time.

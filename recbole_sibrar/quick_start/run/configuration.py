@@ -35,11 +35,12 @@ def try_configuration(
         The configuration, and a warning for each key without effect.
 
     Raises:
-        ConfigError: A file cannot be read, a key is not allowed, ``valid_metric`` is not evaluated, or RecBole refuses
-            the configuration.
+        ConfigError: A file cannot be read, a key is not allowed, ``valid_metric`` is not evaluated,
+            or RecBole refuses the configuration.
         ValueError: RecBole, or the model, refuses a value.
     """
-    _check_no_processes([*keys_of_files([configuration_file(name) for name in files]), *overrides])
+    paths = [configuration_file(name) for name in files]
+    _check_no_processes([*keys_of_files(paths), *overrides])
 
     # The run makes the configuration again and logs the same warnings.
     logging.disable(logging.WARNING)
@@ -64,17 +65,16 @@ def check_data(config: Config) -> None:
     """
     if not Path(config["data_path"]).is_dir():
         raise ConfigError(
-            f"--dataset: there is no folder {config['data_path']} with '{config['dataset']}'; run_recbole downloads "
-            "the data sets that RecBole knows"
+            f"--dataset: there is no folder {config['data_path']} with '{config['dataset']}'; "
+            "run_recbole downloads the data sets that RecBole knows"
         )
 
 
 def _check_no_processes(keys: Iterable[str]) -> None:
     """Refuse the keys of several processes: a configuration cannot start any."""
     given = set(keys)
-    found = [key for key in _OF_PROCESSES if key in given]
-    if found:
-        options = "--nproc, --world_size, --group_offset, --ip and --port of run_recbole"
-        raise ConfigError(
-            f"{found[0]}: is no key of a configuration, leave it out; processes are given by {options}"
-        )
+    options = "--nproc, --world_size, --group_offset, --ip and --port of run_recbole"
+    for key in _OF_PROCESSES:
+        if key in given:
+            advice = f"leave it out; processes are given by {options}"
+            raise ConfigError(f"{key}: is no key of a configuration, {advice}")

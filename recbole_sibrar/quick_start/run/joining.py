@@ -72,12 +72,12 @@ def join(
                     result = results.get()
         return result if results.empty() else results.get()
     except (ProcessRaisedException, ProcessExitedException):
+        # torch names the process that it saw first, which may have ended because of another one.
         failures: list[Failure] = []
         while not errors.empty():
             failures.append(Failure(*errors.get()))
-        raise reason_of_end(
-            failures, [process.exitcode for process in context.processes], offset
-        ) from None
+        statuses = [process.exitcode for process in context.processes]
+        raise reason_of_end(failures, statuses, offset) from None
     except BaseException:
         for process in context.processes:
             process.terminate()
@@ -86,9 +86,10 @@ def join(
 
 @contextmanager
 def _passing_on_sigterm(context: ProcessContext) -> Iterator[None]:
-    """Pass SIGTERM on to the processes within a ``with`` block, and wait until they have saved their state."""
+    """Pass SIGTERM on to the processes within a ``with`` block."""
 
     def pass_on(number: int, frame: FrameType | None) -> None:
+        # Without an exception: join goes on to wait until they have saved their state.
         for process in context.processes:
             process.terminate()
 
@@ -108,9 +109,9 @@ def reason_of_end(
     failures: list[Failure], statuses: list[int | None], offset: int
 ) -> BaseException:
     """Find the first failure that does not follow from the end of another process."""
-    stopped = [reason for reason, status in STATUS.items() if status in statuses]
-    if stopped:
-        return TrainingStopped(stopped[0], "stopped as asked for")
+    for reason, status in STATUS.items():
+        if status in statuses:
+            return TrainingStopped(reason, "stopped as asked for")
 
     own = [failure for failure in failures if not _lost_connection(failure.message)]
     killed = _killed_rank(statuses, bool(own))
@@ -132,15 +133,17 @@ def reason_of_end(
 
 
 def _killed_rank(statuses: list[int | None], has_own_failure: bool) -> int | None:
-    """Find the first process that neither succeeded, failed by an exception nor was ended by SIGTERM."""
+    """Find the first process that was ended from outside."""
+    # Success, an exception, still running, and SIGTERM, by which torch ends the others.
     own_ends = (0, 1, None, -signal.SIGTERM)
-    killed = [rank for rank, status in enumerate(statuses) if status not in own_ends]
-    if not killed:
-        return None
-    # NCCL aborts a process after the failure of another one.
-    if has_own_failure and statuses[killed[0]] == -signal.SIGABRT:
-        return None
-    return killed[0]
+    for rank, status in enumerate(statuses):
+        if status in own_ends:
+            continue
+        # NCCL aborts a process after the failure of another one.
+        if has_own_failure and status == -signal.SIGABRT:
+            return None
+        return rank
+    return None
 
 
 def _end_of(status: int) -> str:

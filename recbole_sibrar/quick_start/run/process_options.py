@@ -26,7 +26,7 @@ class Processes:
     ip: str = "localhost"
     """Address of the machine with rank 0."""
     port: str | None = None
-    """Port on that machine; None for a free one on a single machine, and RecBole's 5678 on several."""
+    """Port on that machine; None for a free one, or RecBole's 5678 on several machines."""
     local_rank: int | None = None
     """Number of this process on its machine if ``torchrun`` has started it."""
 
@@ -46,12 +46,13 @@ class Processes:
         return self.world_size if self.world_size > 0 else self.nproc
 
     def own_gpus(self) -> dict[str, str]:
-        """Return the key ``gpu_id`` with one GPU for each of several processes, if there are enough GPUs.
+        """Return the key ``gpu_id`` with one GPU for each of several processes.
 
-        RecBole's default is the first GPU alone.
+        It is left out if there are too few GPUs.
         """
         if self.single or not 1 < self.nproc <= _n_gpus():
             return {}
+        # RecBole's default is the first GPU alone.
         return {"gpu_id": ",".join(map(str, range(self.nproc)))}
 
     def check(self, gpu_id: str = "0") -> None:
@@ -75,24 +76,24 @@ class Processes:
 
         largest_offset = self.total - self.nproc
         if not 0 <= self.group_offset <= largest_offset:
-            allowed = f"0 to {largest_offset}, so that {self.nproc} of {self.total} ranks are on this machine"
-            refuse("--group_offset", self.group_offset, allowed)
+            reason = f"so that {self.nproc} of {self.total} ranks are on this machine"
+            refuse("--group_offset", self.group_offset, f"0 to {largest_offset}, {reason}")
 
     def _check_address(self) -> None:
         if self.single and (self.ip, self.port) != (Processes.ip, Processes.port):
             raise ConfigError("--ip, --port: have no effect with a single process; leave them out")
-        if self.port is not None and not (
-            self.port.isdecimal() and 0 < int(self.port) <= _LARGEST_PORT
-        ):
+        if self.port is None:
+            return
+        if not self.port.isdecimal() or not 0 < int(self.port) <= _LARGEST_PORT:
             refuse("--port", self.port, f"a number from 1 to {_LARGEST_PORT}")
 
     def _check_gpus(self, gpu_id: str) -> None:
-        # RecBole takes a string such as "0,1", and a list of a yaml file has become the text of that list.
+        # RecBole takes a string such as "0,1"; a list of a yaml file has become its text.
         chosen = [gpu for gpu in str(gpu_id).strip("()[]").split(",") if gpu.strip()]
         n_gpus = min(len(chosen), _n_gpus())
         if n_gpus and not self.single and self.nproc > n_gpus:
-            allowed = f"up to the {n_gpus} GPUs of this machine that gpu_id names, or any number with --gpu_id= on CPUs"
-            refuse("--nproc", self.nproc, allowed)
+            on_gpus = f"up to the {n_gpus} GPUs of this machine that gpu_id names"
+            refuse("--nproc", self.nproc, f"{on_gpus}, or any number with --gpu_id= on CPUs")
 
 
 def _n_gpus() -> int:
@@ -110,6 +111,7 @@ def torchrun_processes(environment: Mapping[str, str]) -> Processes | None:
     if "TORCHELASTIC_RUN_ID" not in environment:
         return None
 
+    # torchrun has no variable for RecBole's offset, the rank of a machine's first process.
     rank = int(environment["RANK"])
     local_rank = int(environment["LOCAL_RANK"])
     return Processes(
@@ -138,7 +140,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def read_processes(args: argparse.Namespace, environment: Mapping[str, str]) -> Processes:
-    """Read the processes of a run from the options, or from ``torchrun`` if it has started this process.
+    """Read the processes of a run from the options, or from ``torchrun``.
 
     Args:
         args: The parsed options.
@@ -147,11 +149,10 @@ def read_processes(args: argparse.Namespace, environment: Mapping[str, str]) -> 
     Raises:
         ConfigError: Both are given.
     """
-    # torchrun starts this command once per process: the options would start further processes in each.
+    # torchrun starts this command once per process: the options would start others in each.
     given = Processes(args.nproc, args.world_size, args.group_offset, args.ip, args.port)
     started = torchrun_processes(environment)
     if started and given != Processes():
-        raise ConfigError(
-            "--nproc, --world_size, --group_offset, --ip, --port: leave them out, torchrun has said them"
-        )
+        options = "--nproc, --world_size, --group_offset, --ip, --port"
+        raise ConfigError(f"{options}: leave them out, torchrun has said them")
     return started or given

@@ -1,4 +1,4 @@
-"""Start of a run: in this process, in several on this machine, or as one of several processes started elsewhere."""
+"""Start of a run: in this process, in several on this machine, or as one started elsewhere."""
 
 from __future__ import annotations
 
@@ -105,8 +105,8 @@ def download(config: Config, processes: Processes) -> None:
     if Path(config["data_path"]).exists():
         return
     if processes.local_rank is not None:
-        allowed = "a data set that is there; run_recbole without torchrun downloads those that RecBole knows"
-        refuse("--dataset", config["data_path"], allowed)
+        advice = "run_recbole without torchrun downloads those that RecBole knows"
+        refuse("--dataset", config["data_path"], f"a data set that is there; {advice}")
     recbole_quick_start.create_dataset(config)
 
 
@@ -115,6 +115,7 @@ def _port(processes: Processes) -> str:
     if processes.total > processes.nproc:
         return _RECBOLE_PORT
     with socket.socket() as free:
+        # Port 0 lets the system choose one.
         free.bind(("localhost", 0))
         return str(free.getsockname()[1])
 
@@ -125,8 +126,8 @@ def _run_worker(local_rank: int, errors: Queue, *arguments: object) -> None:
     try:
         run_rank(local_rank, *arguments)
     except Exception as error:
-        failure = Failure(
-            time.monotonic(), local_rank, type(error).__name__, one_line(error, _LONGEST_MESSAGE)
-        )
+        message = one_line(error, _LONGEST_MESSAGE)
+        failure = Failure(time.monotonic(), local_rank, type(error).__name__, message)
+        # A plain tuple; the error itself may not be picklable.
         errors.put(tuple(failure))
         raise

@@ -1,3 +1,3 @@
-"""HTTP server of a portable model, with its page: FastAPI, uvicorn and Prometheus, of the extra ``serve``."""
+"""HTTP server of a portable model, with its page; its packages are those of the extra ``serve``."""
 
 __all__: list[str] = []

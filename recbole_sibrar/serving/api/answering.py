@@ -42,9 +42,10 @@ def recommend(
     """Recommend items to the users of a request, known and new ones."""
     check_count("users", len(request.users), settings.max_batch)
     check_count("k", request.k, settings.max_k)
-    users = [
-        _resolved(model.look_ups, user, request, place) for place, user in enumerate(request.users)
-    ]
+    # All users are resolved first, so that an error costs no search.
+    users: list[str | dict[str, Any] | None] = []
+    for place, user in enumerate(request.users):
+        users.append(_resolved(model.look_ups, user, request, place))
 
     if request.user_modalities is not None or request.item_modalities is not None:
         listings = [_without_modalities(model, user, request) for user in users]
@@ -52,19 +53,28 @@ def recommend(
         listings = _by_kind(model, users, request)
 
     answers = []
-    for given, user, listing in zip(request.users, users, listings, strict=True):
+    for given, resolved, listing in zip(request.users, users, listings, strict=True):
         token = given if isinstance(given, str) else given.id
-        source = "popular" if user is None else "known" if isinstance(user, str) else "new"
-        answers.append(
-            {"user": "new" if token is None else token, "source": source, "items": _items(listing)}
-        )
+        name = "new" if token is None else token
+        answers.append({"user": name, "source": _source(resolved), "items": _items(listing)})
     return answers
+
+
+def _source(user: str | dict[str, Any] | None) -> str:
+    """Tell how a user was answered for."""
+    if user is None:
+        return "popular"
+    return "known" if isinstance(user, str) else "new"
 
 
 def _resolved(
     look_ups: LookUps, user: str | NewUser, request: RecommendRequest, place: int
 ) -> str | dict[str, Any] | None:
-    """Find out how to answer for a user: an id for a known one, fields for a new one, None for popular items."""
+    """Find out how to answer for a user.
+
+    Returns:
+        An id for a known user, fields for a new one, None for popular items.
+    """
     token = user if isinstance(user, str) else user.id
     if token is not None and look_ups.knows("user", token):
         return token
@@ -89,7 +99,8 @@ def _new_user(user: NewUser, place: int) -> dict[str, Any]:
     fields = dict(user.fields)
     if INTERACTIONS in fields:
         raise DataError(
-            f"users[{place}].fields: found '{INTERACTIONS}', allowed are fields; clicks stand in history"
+            f"users[{place}].fields: found '{INTERACTIONS}', allowed are fields; clicks stand in "
+            "history"
         )
     if user.history:
         fields[INTERACTIONS] = user.history
@@ -109,6 +120,7 @@ def _by_kind(
         "candidates": request.candidates,
         "exclude_seen": request.exclude_seen,
     }
+    # One matrix product scores all known users; a user who occurs twice is ranked once.
     known = list(dict.fromkeys(user for user in users if isinstance(user, str)))
     listed = model.look_ups.recommend(known, request.k, **options) if known else []
     by_user = dict(zip(known, listed, strict=True))
@@ -160,10 +172,13 @@ def similar(
     """Find the items most similar to those of a request."""
     check_count("items", len(request.items), settings.max_batch)
     check_count("k", request.k, settings.max_k)
+
     answers = []
     for place, item in enumerate(request.items):
         frame = _at(place, partial(_similar_to, model.recommender, item, request))
-        listing = model.look_ups.listing_of(frame.rename(columns={"item": "to", "similar": "item"}))
+        # A listing reads the column `item`, which here is the item that was asked about.
+        renamed = frame.rename(columns={"item": "to", "similar": "item"})
+        listing = model.look_ups.listing_of(renamed)
         answers.append({"item": _name(model.recommender, item), "similar": _items(listing)})
     return answers
 
@@ -181,18 +196,18 @@ def audience(
 ) -> list[dict[str, Any]]:
     """Find the users who would like the items of a request most."""
     check_count("items", len(request.items), settings.max_batch)
-    # the default may be more than this server allows
+    # The default may be more than this server allows.
     k = request.k if "k" in request.model_fields_set else min(request.k, settings.max_k)
     check_count("k", k, settings.max_k)
+
     answers = []
+    find = partial(model.recommender.audience, k=k, exclude_seen=request.exclude_seen)
     for place, item in enumerate(request.items):
-        frame = _at(
-            place, partial(model.recommender.audience, item, k, exclude_seen=request.exclude_seen)
-        )
-        users = [
-            {"user": user, "score": float(score)}
-            for user, score in zip(frame["user"], frame["score"], strict=True)
-        ]
+        frame = _at(place, partial(find, item))
+        # JSON knows Python's numbers, not NumPy's.
+        users = []
+        for user, score in zip(frame["user"], frame["score"], strict=True):
+            users.append({"user": user, "score": float(score)})
         answers.append({"item": _name(model.recommender, item), "users": users})
     return answers
 
@@ -208,14 +223,14 @@ def explain(
         frame = model.what_if.explain(
             user, pair.item, request.user_modalities, request.item_modalities
         )
-        rows = zip(frame["user_modality"], frame["item_modality"], frame["part"], strict=True)
-        parts = [
-            {"user_modality": own, "item_modality": other, "part": float(part)}
-            for own, other, part in rows
-        ]
-        score = float(np.sum([part["part"] for part in parts]))
+        parts = frame[["user_modality", "item_modality", "part"]].to_dict("records")
         answers.append(
-            {"user": frame["user"][0], "item": frame["item"][0], "score": score, "parts": parts}
+            {
+                "user": frame["user"][0],
+                "item": frame["item"][0],
+                "score": float(np.sum(frame["part"].to_numpy())),
+                "parts": parts,
+            }
         )
     return answers
 
@@ -233,7 +248,7 @@ def _at(place: int, compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:
     """Name the item of a request that an error is about."""
     try:
         return compute()
-    except UnknownEntityError:
+    except UnknownEntityError:  # which names its item itself
         raise
     except DataError as error:
         raise DataError(f"items[{place}]: {error}") from None

@@ -42,11 +42,14 @@ def create_app(settings: ServerSettings, service: Service | None = None) -> Fast
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         held = service if service is not None else await asyncio.to_thread(Service, settings)
         app.state.service = held
-        current_default_thread_limiter().total_tokens = _threads()
         held.on_reload = lambda result: metrics.reloads.labels(result).inc()
+        # By default 40 requests are worked on at a time.
+        current_default_thread_limiter().total_tokens = _threads()
+
         follower = asyncio.create_task(_follow(held))
         has_signal = _reload_at_signal(held)
         yield
+
         follower.cancel()
         with suppress(asyncio.CancelledError):
             await follower
@@ -72,13 +75,18 @@ def create_app(settings: ServerSettings, service: Service | None = None) -> Fast
 
 
 def _threads() -> int:
-    """Count the requests to work on at a time: more than there are processors would only slow each other down."""
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(available or 1, 2)
+    """Count the requests to work on at a time."""
+    # More than there are processors would only slow each other down.
+    available = os.cpu_count() or 1
+    # A container may give the process fewer than the machine has.
+    if hasattr(os, "sched_getaffinity"):
+        available = len(os.sched_getaffinity(0))
+    return max(available, 2)
 
 
 def _reload_at_signal(service: Service) -> bool:
-    """Reload at SIGHUP; False where there are no signals: on Windows and outside of the main thread."""
+    """Reload at SIGHUP; False where there are no signals."""
+    # There are none on Windows and outside of the main thread.
     try:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(

@@ -49,11 +49,12 @@ def check_token(
         raise HTTPException(
             403, "this server only reads; start it with --token-file to change items"
         )
+
+    # A plain comparison ends at the first wrong character, and its time tells how far one has come.
     if given is None or not hmac.compare_digest(given.credentials.encode(), token.encode()):
         headers = {"WWW-Authenticate": "Bearer"}
-        raise HTTPException(
-            401, "the token is missing or wrong: send Authorization: Bearer TOKEN", headers
-        )
+        message = "the token is missing or wrong: send Authorization: Bearer TOKEN"
+        raise HTTPException(401, message, headers)
 
 
 router = APIRouter(
@@ -82,9 +83,11 @@ def put_items(request: Request, body: PutRequest) -> JSONResponse:
             raise DataError(f"items[{place}].{id_field}: found '{token}' twice")
         by_token[token] = {**fields, id_field: token}
 
-    model.look_ups.check_items(list(by_token.values()))  # refuses what the model cannot read
+    # Before the store, from which every worker would read what the model cannot use.
+    model.look_ups.check_items(list(by_token.values()))
     n_replaced = sum(map(model.look_ups.competes, by_token))
     _store(service).put(by_token)
+    # The model takes the items from the store, as in every other worker.
     n_items = service.current().recommender.n_items
     answer = {
         "added": len(by_token) - n_replaced,
@@ -134,15 +137,12 @@ def _store(service: Service) -> ItemStore:
 async def reload(request: Request) -> JSONResponse:
     """Load the model folder again; other workers follow within a second."""
     service = service_of(request)
+    # In a thread beside those of the other requests, which it would keep waiting. A ConfigError
+    # tells that a package is missing that the model needs.
     try:
-        # in a thread beside those of the other requests, which it would keep waiting
         model: ModelInService = await asyncio.to_thread(service.reload_everywhere)
-    except (
-        PortableModelError,
-        ConfigError,
-    ) as error:
-        # the latter if a package is missing that the model needs
-        # the answer does not tell where the folder is
+    except (PortableModelError, ConfigError) as error:
+        # The answer does not tell where the folder is.
         message = one_line(error).replace(str(service.settings.model), "the model")
         return problem(409, f"not reloaded: {message}")
 

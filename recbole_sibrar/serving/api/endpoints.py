@@ -1,4 +1,4 @@
-"""Endpoints that read: recommendations, similar items, audiences, explanations, and searches for the page."""
+"""Endpoints that read: recommendations and their like, and searches for the page."""
 
 from __future__ import annotations
 
@@ -38,41 +38,40 @@ def service_of(request: Request) -> Service:
     return service
 
 
-# An answer that is a response already is not validated and converted again, which would take longer than the search.
+# An answer that is a response already is not validated and converted again, which would take longer
+# than the search.
 
 
 @router.post("/recommend", response_model=RecommendAnswer, tags=["recommendations"])
 def recommend(request: Request, body: RecommendRequest) -> JSONResponse:
     """Recommend items to known and new users."""
     service = service_of(request)
-    return JSONResponse(
-        {"recommendations": answering.recommend(service.current(), body, service.settings)}
-    )
+    answers = answering.recommend(service.current(), body, service.settings)
+    return JSONResponse({"recommendations": answers})
 
 
 @router.post("/similar", response_model=SimilarAnswer, tags=["recommendations"])
 def similar(request: Request, body: SimilarRequest) -> JSONResponse:
     """Find the items most similar to known or new ones."""
     service = service_of(request)
-    return JSONResponse({"similar": answering.similar(service.current(), body, service.settings)})
+    answers = answering.similar(service.current(), body, service.settings)
+    return JSONResponse({"similar": answers})
 
 
 @router.post("/audience", response_model=AudienceAnswer, tags=["recommendations"])
 def audience(request: Request, body: AudienceRequest) -> JSONResponse:
     """Find the users who would like known or new items most."""
     service = service_of(request)
-    return JSONResponse(
-        {"audiences": answering.audience(service.current(), body, service.settings)}
-    )
+    answers = answering.audience(service.current(), body, service.settings)
+    return JSONResponse({"audiences": answers})
 
 
 @router.post("/explain", response_model=ExplainAnswer, tags=["recommendations"])
 def explain(request: Request, body: ExplainRequest) -> JSONResponse:
     """Divide scores among the modalities of users and items."""
     service = service_of(request)
-    return JSONResponse(
-        {"explanations": answering.explain(service.current(), body, service.settings)}
-    )
+    answers = answering.explain(service.current(), body, service.settings)
+    return JSONResponse({"explanations": answers})
 
 
 @router.get("/model", response_model=ModelAnswer, tags=["model"])
@@ -96,13 +95,15 @@ def model(request: Request) -> JSONResponse:
 
 
 def _side(spec: SideSpec, n: int) -> dict[str, Any]:
-    fields = [{"name": field.name, "type": field.type, "size": field.size} for field in spec.fields]
-    modalities = list(spec.modalities)
+    fields: list[dict[str, Any]] = []
+    for field in spec.fields:
+        fields.append({"name": field.name, "type": field.type, "size": field.size})
+
     return {
         "n": n,
         "id_field": spec.id_field,
         "fields": fields,
-        "modalities": modalities,
+        "modalities": list(spec.modalities),
         "display": list(spec.display),
     }
 
@@ -118,10 +119,12 @@ def tokens(
     model_in_service = service_of(request).current()
     chosen: Side = side
     found = model_in_service.recommender.tokens(chosen, start, limit)
-    displays = (
-        model_in_service.look_ups.display_of(found) if chosen == "item" else [{} for _ in found]
-    )
-    rows = [
-        {"token": token, "display": display} for token, display in zip(found, displays, strict=True)
-    ]
+    # Users have no display columns.
+    displays: list[dict[str, Any]] = [{}] * len(found)
+    if chosen == "item":
+        displays = model_in_service.look_ups.display_of(found)
+
+    rows: list[dict[str, Any]] = []
+    for token, display in zip(found, displays, strict=True):
+        rows.append({"token": token, "display": display})
     return JSONResponse({"found": rows})

@@ -41,7 +41,9 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 def problem(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """Answer with a refusal."""
-    safe = " ".join(message.split())[:_LONGEST].encode("utf-8", "replace").decode("utf-8")
+    # Half surrogates, which JSON can hold, cannot be encoded.
+    line = " ".join(message.split())[:_LONGEST]
+    safe = line.encode("utf-8", "replace").decode("utf-8")
     return JSONResponse({"detail": safe}, status, dict(headers or {}))
 
 
@@ -73,6 +75,7 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
+    # One fault a line, as everywhere in the package.
     first = error.errors()[0]
     place = _place(first["loc"])
     if first["type"] == "json_invalid":
@@ -88,12 +91,11 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     inner, colon, rest = message.partition(": ")
     if colon and first["type"] == "value_error" and " " not in inner:
         return problem(422, f"{place}{'' if inner.startswith('[') else '.'}{inner}: {rest}")
+
+    # A whole object, or a long text, would hide the message.
     given = first.get("input")
-    found = (
-        f"found {given!r}, "
-        if isinstance(given, (str, int, float, bool)) and len(repr(given)) < 80
-        else ""
-    )
+    is_short = isinstance(given, (str, int, float, bool)) and len(repr(given)) < 80
+    found = f"found {given!r}, " if is_short else ""
     return problem(422, f"{place}: {found}{message[:1].lower()}{message[1:]}")
 
 

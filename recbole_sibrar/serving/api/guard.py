@@ -1,4 +1,4 @@
-"""Middleware around all endpoints: own names, limit of the body, security headers, measurements, unnamed failures."""
+"""Middleware around all endpoints: checks of names and sizes, headers, measurements, failures."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ __all__ = ["Guard", "host_of"]
 
 _HEADERS = {
     "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src "
+        "'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -80,7 +80,8 @@ class Guard:
         async def send_guarded(message: Message) -> None:
             nonlocal status, has_begun
             if message["type"] == "http.response.start":
-                status, has_begun = message["status"], True
+                status = message["status"]
+                has_begun = True
                 message["headers"] = [*message["headers"], *_ENCODED]
             await send(message)
 
@@ -102,16 +103,16 @@ class Guard:
             status = _GONE  # no failure of the server
         except Exception as error:
             getLogger(__name__).error("failed: %s", _place_of(error))
+            # A second answer cannot follow one that is on its way.
             if has_begun:
                 raise
-            await problem(500, "the server has failed at this request")(
-                scope, receive, send_guarded
-            )
+            refusal = problem(500, "the server has failed at this request")
+            await refusal(scope, receive, send_guarded)
         finally:
             self._measure(scope, status, time.perf_counter() - started)
 
     def _measure(self, scope: Scope, status: int, seconds: float) -> None:
-        # a path of the client's choice would make a series of its own
+        # A path of the client's choice would make a series of its own.
         endpoint = getattr(scope.get("route"), "path", "other")
         self.metrics.requests.labels(endpoint, str(status)).inc()
         self.metrics.seconds.labels(endpoint).observe(seconds)
@@ -119,8 +120,9 @@ class Guard:
     def _check_host(self, scope: Scope) -> None:
         """Refuse a name that is not the server's.
 
-        A page on the network can point its own name to the loopback address (DNS rebinding). The browser then takes the
-        answers of this server for the page's own. Its name in the header Host tells.
+        A page on the network can point its own name to the loopback address (DNS rebinding). The
+        browser then takes the answers of this server for the page's own. Its name in the header
+        Host tells.
         """
         if "*" in self.hosts:
             return
@@ -134,9 +136,9 @@ class Guard:
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         """Receive the body, and no more than allowed."""
-        length = next(
-            (value for name, value in scope["headers"] if name == b"content-length"), b"0"
-        )
+        lengths = (value for name, value in scope["headers"] if name == b"content-length")
+        length = next(lengths, b"0")
+        # Python refuses to read a number of thousands of digits.
         if length.isdigit() and int(length[:20]) > self.max_body:
             raise _TooLargeError
 

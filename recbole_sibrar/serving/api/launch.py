@@ -68,7 +68,7 @@ def launch(settings: ServerSettings, host: str, port: int, workers: int) -> int:
 
     from recbole_sibrar.serving.api.served import Service
 
-    # access logs would hold paths and addresses of clients
+    # Access logs would hold paths and addresses of clients.
     options = {
         "host": host,
         "port": port,
@@ -87,10 +87,11 @@ def launch(settings: ServerSettings, host: str, port: int, workers: int) -> int:
 
     from recbole_sibrar.serving.api.metrics import MULTIPROCESS
 
-    # a worker that cannot start is replaced without end: what is wrong with model or store ends here, in one line
+    # A worker that cannot start is replaced without end: what is wrong with model or store ends
+    # here, in one line.
     Service(settings).close()
 
-    # this process has compared the checksums
+    # This process has compared the checksums.
     os.environ[_SETTINGS] = replace(settings, verify=False).to_text()
     os.environ[MULTIPROCESS] = tempfile.mkdtemp(prefix="sibrar-metrics-")
     try:
@@ -102,7 +103,8 @@ def launch(settings: ServerSettings, host: str, port: int, workers: int) -> int:
 def _bound(config: Config) -> socket.socket:
     """Open the socket; the address goes to the log."""
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
-    # asyncio turns Nagle's algorithm off only where the protocol is named; with it an answer waits 40 ms
+    # asyncio turns Nagle's algorithm off only where the protocol is named; with it an answer waits
+    # 40 ms.
     opened = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -126,10 +128,11 @@ def _supervise(config: Config) -> int:
     from uvicorn.supervisors import Multiprocess
 
     class Workers(Multiprocess):
-        """Workers that reload the model at SIGHUP; uvicorn would end and start them, and lose what they work on."""
+        """Workers that reload the model at SIGHUP."""
 
         def handle_hup(self) -> None:
             """Forward the signal."""
+            # uvicorn would end and start the workers, and lose what they work on.
             for process in self.processes:
                 if process.pid is not None:
                     os.kill(process.pid, signal.SIGHUP)
@@ -147,11 +150,9 @@ def from_environment() -> FastAPI:
 
 
 def _set_up_process() -> None:
-    """Set up the log, and how often threads take turns.
-
-    The thread that talks to the clients needs Python's lock several times in a request. By default it waits up to 5 ms
-    for a thread that computes.
-    """
+    """Set up the log, and how often threads take turns."""
+    # The thread that talks to the clients needs Python's lock several times in a request. By
+    # default it waits up to 5 ms for a thread that computes.
     sys.setswitchinterval(0.0005)
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(message)s"

@@ -140,9 +140,10 @@ class RecommendRequest(_Request):
     exclude_seen: bool = True
     """Leave out the items that a user already has."""
     on_unknown: Literal["error", "popular", "new"] = "error"
-    """Unknown ids: an error, the most popular items, or a new user by the history and fields in the request."""
+    """Unknown ids: an error, the most popular items, or a new user by history and fields."""
+    # The model has to be exported with --modalities.
     user_modalities: list[Text] | None = None
-    """Modalities of the users to use; null for all. The model has to be exported with --modalities."""
+    """Modalities of the users to use; null for all."""
     item_modalities: list[Text] | None = None
     """Modalities of the items to use, likewise."""
 

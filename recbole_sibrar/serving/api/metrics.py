@@ -19,6 +19,7 @@ class Metrics:
     """Counts and times of the requests."""
 
     def __init__(self) -> None:
+        # Not the registry of the process: a second application would find its names taken.
         self.registry = CollectorRegistry()
         labels = ["endpoint", "status"]
         self.requests = Counter(
@@ -40,7 +41,7 @@ class Metrics:
         )
 
     def _gauge(self, name: str, about: str) -> Gauge:
-        # all workers have the same items
+        # All workers have the same items, so that their sum would be wrong.
         return Gauge(name, about, registry=self.registry, multiprocess_mode="livemax")
 
     def text(self) -> bytes:

@@ -1,4 +1,4 @@
-"""The model in service: loaded, with the items of the store, and replaced as a whole by a reload."""
+"""The model in service, with the items of the store; a reload replaces it as a whole."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from logging import getLogger
 from threading import Lock
+from typing import Any
 
 from recbole_sibrar.errors import ConfigError, DataError, PortableModelError, one_line
 from recbole_sibrar.serving.api.settings import ServerSettings
@@ -37,34 +38,51 @@ class ModelInService:
 
     def catch_up(self) -> None:
         """Apply the changes that this or another worker has stored since the last time."""
+        # Asked before each request, and without the lock: most find nothing new.
         if self._store is None or self._store.version().sequence == self._sequence:
             return
+
         with self._lock:
             changes, sequence = self._store.changes(self._sequence)
-            self._put([change for change in changes if not change.is_removed])
-            self._remove([change.token for change in changes if change.is_removed])
+            put: list[Change] = []
+            removed: list[str] = []
+            for change in changes:
+                if change.is_removed:
+                    removed.append(change.token)
+                else:
+                    put.append(change)
+
+            # An item has one change, its latest: the two do not meet.
+            self._put(put)
+            self._remove(removed)
             self._sequence = sequence
 
     def _put(self, changes: list[Change]) -> None:
         """Put items; those that this model cannot read stay in the store for one that can."""
-        self.unreadable.difference_update(change.token for change in changes)
-        rows = [change.fields for change in changes if change.fields is not None]
-        self.unreadable.update(change.token for change in changes if change.fields is None)
-        if not rows:
+        readable: dict[str, dict[str, Any]] = {}
+        for change in changes:
+            if change.fields is None:
+                self.unreadable.add(change.token)
+            else:
+                self.unreadable.discard(change.token)
+                readable[change.token] = change.fields
+        if not readable:
             return
+
+        # One encoding of all takes less time than one of each.
         try:
-            self.recommender.add_items(rows)
+            self.recommender.add_items(list(readable.values()))
             return
         except Exception:  # of one of them, which the next loop finds
             pass
 
-        for change in changes:
+        for token, fields in readable.items():
+            # Whatever the fault is, one stored item must not end every request and every start.
             try:
-                if change.fields is not None:
-                    self.recommender.add_items([change.fields])
-            except Exception as error:  # whatever it is, one stored item must not end every request and every start
+                self.recommender.add_items([fields])
+            except Exception as error:
                 getLogger(__name__).error("a stored item cannot be read: %s", type(error).__name__)
-                self.unreadable.add(change.token)
+                self.unreadable.add(token)
 
     def _remove(self, tokens: list[str]) -> None:
         self.unreadable.difference_update(tokens)
@@ -88,11 +106,11 @@ class Service:
 
     def __init__(self, settings: ServerSettings) -> None:
         self.settings = settings
-        # a server that only reads needs no file, unless items were put earlier
+        # A server that only reads needs no file, unless items were put earlier.
         needs_store = settings.token_file is not None or settings.store.exists()
         self.store = ItemStore(settings.store) if needs_store else None
         self.on_reload: Callable[[str], object] = lambda result: None
-        """Called with ``done`` or ``failed`` after each reload, by a request, a signal or another worker."""
+        """Called with ``done`` or ``failed`` after each reload, whoever asked for it."""
         self._generation = self.store.version().generation if self.store else 0
         self._reloading = Lock()
         self._current = self._loaded(settings.verify)
@@ -117,11 +135,12 @@ class Service:
         return model
 
     def reload(self) -> ModelInService:
-        """Load the model again, and put the new one into service; requests in work end with the earlier one.
+        """Load the model again, and put the new one into service.
 
         Raises:
             PortableModelError: The new model cannot be loaded. The earlier one stays in service.
         """
+        # Requests in work keep the model they began with, and end with it.
         with self._reloading:
             try:
                 model = self._loaded(verify=True)
@@ -137,18 +156,21 @@ class Service:
         model = self.reload()
         if self.store is not None:
             generation = self.store.ask_for_reload()
-            # else another worker has asked too, maybe for a later folder
+            # Otherwise another worker has asked too, maybe for a later folder: that reload is
+            # followed as well.
             if generation == self._generation + 1:
                 self._generation = generation
         return model
 
     def follow(self) -> None:
-        """Reload if another worker has asked for it. A failure leaves the earlier model in service."""
+        """Reload if another worker has asked for it."""
         if self.store is None:
             return
+
         generation = self.store.version().generation
         if generation == self._generation:
             return
+        # Noted before: a reload that fails is not tried again and again.
         self._generation = generation
         self.try_reload()
 

@@ -74,13 +74,9 @@ def read_token(path: Path | None) -> str | None:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise ConfigError(f"--token-file: cannot read {path}: {reason}") from None
 
-    # the token is never shown, not even a wrong one
-    if (
-        len(token) < SHORTEST_TOKEN
-        or not token.isascii()
-        or not token.isprintable()
-        or " " in token
-    ):
+    # The token is never shown, not even a wrong one. A header holds ASCII characters alone.
+    is_plain = token.isascii() and token.isprintable() and " " not in token
+    if len(token) < SHORTEST_TOKEN or not is_plain:
         refuse(
             "--token-file",
             f"{len(token)} characters",

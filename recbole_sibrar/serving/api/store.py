@@ -1,4 +1,4 @@
-"""Items that were put and removed, in an SQLite file that several workers share and that survives a restart."""
+"""Items that were put and removed, in an SQLite file that workers share and that stays."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ class ItemStore:
         self.path = path
         self._lock = Lock()
         try:
-            # the lock lets one thread at a time use the connection
+            # The lock lets one thread at a time use the connection. No isolation level: Python
+            # would begin and end transactions by itself, beside ours.
             self._connection = sqlite3.connect(
                 path, timeout=30, isolation_level=None, check_same_thread=False
             )
@@ -81,12 +82,15 @@ class ItemStore:
             raise DataError(
                 f"--store: {self.path} has version {version}, allowed are versions up to {_VERSION}"
             )
+        # With a write-ahead log readers and a writer do not wait for each other.
         connection.execute("PRAGMA journal_mode = WAL")
-        # an acknowledged item survives a power failure
+        # An acknowledged item survives a power failure.
         connection.execute("PRAGMA synchronous = FULL")
+        # In one transaction: two workers start at the same time.
         connection.executescript(
             f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {_VERSION}; COMMIT;"
         )
+        # Another program's table of that name would fail later, at the first request.
         connection.execute("SELECT token, fields, sequence FROM items LIMIT 1").fetchone()
 
     def close(self) -> None:
@@ -96,16 +100,21 @@ class ItemStore:
 
     def version(self) -> StoreVersion:
         """Read the number of the latest change and of the latest reload."""
+        rows = self._read("SELECT sequence, generation FROM counters")
+        return StoreVersion(*rows[0])
+
+    def _read(self, query: str, parameters: tuple[int, ...] = ()) -> list[Any]:
+        """Read the rows of a query.
+
+        Raises:
+            StoreError: They cannot be read.
+        """
         with self._lock:
             try:
-                row = self._connection.execute(
-                    "SELECT sequence, generation FROM counters"
-                ).fetchone()
+                return self._connection.execute(query, parameters).fetchall()
             except sqlite3.Error as error:
-                raise StoreError(
-                    f"the store of the items cannot be read: {one_line(error)}"
-                ) from None
-        return StoreVersion(*row)
+                reason = one_line(error)
+                raise StoreError(f"the store of the items cannot be read: {reason}") from None
 
     def put(self, items: Mapping[str, Mapping[str, Any]]) -> None:
         """Store items; they are on the disk when this returns.
@@ -120,6 +129,7 @@ class ItemStore:
 
     def remove(self, tokens: Iterable[str]) -> None:
         """Store the removal of items."""
+        # Their rows stay, without fields, so that other workers learn of the removal.
         self._change([(token, None) for token in tokens])
 
     def _change(self, rows: list[tuple[str, str | None]]) -> None:
@@ -129,9 +139,7 @@ class ItemStore:
         )
         with self._lock, self._writing() as connection:
             (start,) = connection.execute("SELECT sequence FROM counters").fetchone()
-            numbered = [
-                (token, fields, start + n) for n, (token, fields) in enumerate(rows, start=1)
-            ]
+            numbered = [(*row, number) for number, row in enumerate(rows, start=start + 1)]
             connection.executemany(statement, numbered)
             connection.execute("UPDATE counters SET sequence = ?", (start + len(rows),))
 
@@ -155,19 +163,19 @@ class ItemStore:
             Latest change of each changed item, and the number of the latest of all.
         """
         query = "SELECT token, fields, sequence FROM items WHERE sequence > ? ORDER BY sequence"
-        with self._lock:
-            try:
-                rows = self._connection.execute(query, (after,)).fetchall()
-            except sqlite3.Error as error:
-                raise StoreError(
-                    f"the store of the items cannot be read: {one_line(error)}"
-                ) from None
-        changes = [Change(str(token), _fields(text), text is None) for token, text, _ in rows]
-        return changes, max((number for *_, number in rows), default=after)
+        changes: list[Change] = []
+        latest = after
+        for token, text, number in self._read(query, (after,)):
+            changes.append(Change(str(token), _fields(text), text is None))
+            latest = int(number)
+        return changes, latest
 
 
 class _Transaction:
     """Transaction that begins with the lock for writing."""
+
+    # A transaction that begins with reading cannot wait for the lock: SQLite ends it at once if
+    # another worker has written in between.
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection

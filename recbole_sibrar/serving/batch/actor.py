@@ -1,4 +1,4 @@
-"""Work of a process that holds the model and recommends items to shards of users; it needs no RecBole."""
+"""Work of a process of a cluster that recommends items to shards of users; it needs no RecBole."""
 
 from __future__ import annotations
 
@@ -47,13 +47,14 @@ class ShardActor:
 
     def __init__(self, model: str, added: list[pa.Table], options: ShardOptions) -> None:
         self.options = options
+        # A failure is kept and answered with: an actor that cannot start would be started again.
         self.loaded: Recommender | Failure
         try:
             self.loaded = Recommender.load(model)
             for table in added:
                 self.loaded.add_items(table)
         except _ERRORS as error:
-            self.loaded = _failure(error)  # an actor that cannot start would be started again
+            self.loaded = _failure(error)
 
     def recommend(self, shard: Shard) -> Answer:
         """Recommend items to the users of a shard."""
@@ -66,5 +67,7 @@ class ShardActor:
 
 
 def _failure(error: ValueError) -> Failure:
+    # Not the error itself: its class is rebuilt from its text alone in another process, and some
+    # take more than a text.
     kind = next(place for place, known in enumerate(_ERRORS) if isinstance(error, known))
     return Failure(kind, one_line(error))

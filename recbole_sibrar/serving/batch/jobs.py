@@ -31,11 +31,9 @@ class Written:
     def describe(self) -> str:
         """Describe it in a few words."""
         users = f"{self.n_users:,} users"
-        return (
-            f"{users}; {self.n_unknown:,} clicks on unknown items were left out"
-            if self.n_unknown
-            else users
-        )
+        if not self.n_unknown:
+            return users
+        return f"{users}; {self.n_unknown:,} clicks on unknown items were left out"
 
 
 def add_file(model: Recommender, path: Path) -> int:
@@ -51,7 +49,10 @@ def add_file(model: Recommender, path: Path) -> int:
     Raises:
         DataError: The file cannot be read, or a cell holds no value of its field's type.
     """
-    return sum(len(model.add_items(piece)) for piece in read_pieces(path, model.manifest.items))
+    n = 0
+    for piece in read_pieces(path, model.manifest.items):
+        n += len(model.add_items(piece))
+    return n
 
 
 def recommend_file(
@@ -65,7 +66,8 @@ def recommend_file(
 
     Args:
         model: The model.
-        users: Ids of known users, or new users in the form of the ``.user`` file; None for all known users.
+        users: Ids of known users, or new users in the form of the ``.user`` file; None for all
+            known users.
         output: The file: ``.parquet``, ``.csv`` or ``.jsonl``.
         options: Number of items and their choice.
         progress: Show a progress bar.
@@ -74,9 +76,13 @@ def recommend_file(
         DataError: A file cannot be read or written.
         UnknownEntityError: The file has nothing but ids, and one is unknown.
     """
+    # Lazily: memory holds one shard at a time.
     shards = shards_of(users, model.manifest.users)
     results = (recommend_shard(model, shard, options) for shard in shards)
-    return write_results(results, output, model.n_users if users is None else None, progress)
+
+    # Nobody knows how many rows a file has before it is read.
+    total = model.n_users if users is None else None
+    return write_results(results, output, total, progress)
 
 
 def write_results(
@@ -98,6 +104,7 @@ def write_results(
     with table_writer(output) as write, tqdm(total=total, unit="user", disable=not progress) as bar:
         for frame, unknown in results:
             write(frame)
+            # A user without candidates has no row.
             count = int((frame["rank"] == 1).sum())
             n_users += count
             n_unknown += unknown

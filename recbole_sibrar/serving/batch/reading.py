@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -66,30 +65,39 @@ def _parquet(path: Path, rows: int) -> Iterator[pa.Table]:
 
 def _text(path: Path, separator: str, rows: int) -> Iterator[pa.Table]:
     """Read a file of text cells; those of an atomic file are never quoted."""
+    # Arrow guesses types from the first block, and takes the id "007" for 7: all columns are named
+    # beforehand, as texts. Some editors put a byte order mark first.
     with path.open("r", encoding="utf-8") as stream:
-        header = stream.readline().rstrip("\r\n").lstrip("\ufeff").split(separator)
-    names = [name.strip('"') for name in header]
-    reader = csv.open_csv(
-        path,
-        parse_options=csv.ParseOptions(
-            delimiter=separator, quote_char='"' if separator == "," else False
-        ),
-        convert_options=csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()),
-            null_values=list(_MISSING),
-            strings_can_be_null=True,
-        ),
+        header = stream.readline().rstrip("\r\n").lstrip("\ufeff")
+    names = [name.strip('"') for name in header.split(separator)]
+
+    quote = '"' if separator == "," else False
+    parse_options = csv.ParseOptions(delimiter=separator, quote_char=quote)
+    convert_options = csv.ConvertOptions(
+        column_types=dict.fromkeys(names, pa.string()),
+        null_values=list(_MISSING),
+        strings_can_be_null=True,
     )
+
+    reader = csv.open_csv(path, parse_options=parse_options, convert_options=convert_options)
+    # Arrow's blocks are of bytes, not of rows.
     for batch in reader:
         for start in range(0, batch.num_rows, rows):
             yield pa.table(batch.slice(start, rows))
 
 
 def _json_lines(path: Path, rows: int) -> Iterator[list[dict[str, Any]]]:
+    piece: list[dict[str, Any]] = []
     with path.open("r", encoding="utf-8") as stream:
-        lines = ((number, line) for number, line in enumerate(stream, start=1) if line.strip())
-        while piece := list(islice(lines, rows)):
-            yield [_object(path, number, line) for number, line in piece]
+        for number, line in enumerate(stream, start=1):
+            if not line.strip():
+                continue
+            piece.append(_object(path, number, line))
+            if len(piece) == rows:
+                yield piece
+                piece = []
+    if piece:
+        yield piece
 
 
 def _object(path: Path, number: int, line: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Shards of users, and their recommendations; a process needs a shard and the portable model alone."""
+"""Shards of users, and their recommendations; they need the portable model alone."""
 
 from __future__ import annotations
 
@@ -63,6 +63,7 @@ def shards_of(path: Path | None, spec: SideSpec) -> Iterator[Shard]:
             yield Shard(start, min(start + USERS_A_SHARD, spec.n))
         return
 
+    # Checked here, so that a wrong column ends the command before a process is asked for it.
     for piece in read_pieces(path, spec, USERS_A_SHARD):
         frame = read_table(piece, spec, "user")
         columns = dict(frame.columns)
@@ -82,11 +83,13 @@ def recommend_shard(
 
     Args:
         model: The model.
-        shard: The users. A table of nothing but ids names known users; a table with fields has new ones.
+        shard: The users. A table of nothing but ids names known users; a table with fields has new
+            ones.
         options: Options.
 
     Returns:
-        Columns ``user``, ``item``, ``rank`` and ``score``; and the number of clicked items that are unknown.
+        Columns ``user``, ``item``, ``rank`` and ``score``; and the number of clicked items that are
+        unknown.
 
     Raises:
         DataError: A cell holds no value of its field's type.
@@ -94,14 +97,17 @@ def recommend_shard(
     """
     given: dict[str, Any] = {"filter": options.filter, "exclude_seen": options.exclude_seen}
     if shard.users is None:
-        numbers = range(shard.start, shard.stop)
-        return model.recommend(LookUps(model).users_at(numbers), options.k, **given), 0
+        users = LookUps(model).users_at(range(shard.start, shard.stop))
+        return model.recommend(users, options.k, **given), 0
 
     frame = read_table(shard.users, model.manifest.users, "user")
     if frame.columns or frame.tokens is None:
-        return model.recommend_new(shard.users, options.k, **given), _unknown_clicks(model, frame)
+        recommended = model.recommend_new(shard.users, options.k, **given)
+        return recommended, _unknown_clicks(model, frame)
     return model.recommend(frame.tokens, options.k, **given), 0
 
 
 def _unknown_clicks(model: Recommender, frame: Frame) -> int:
-    return LookUps(model).count_unknown_clicks(frame) if INTERACTIONS in frame.columns else 0
+    if INTERACTIONS not in frame.columns:
+        return 0
+    return LookUps(model).count_unknown_clicks(frame)

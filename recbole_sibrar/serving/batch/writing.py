@@ -71,6 +71,7 @@ def _writer(path: Path, suffix: str) -> Iterator[Write]:
             nonlocal is_first
             if suffix == ".csv":
                 frame.to_csv(stream, index=False, header=is_first, lineterminator="\n")
+            # Of an empty frame pandas writes a blank line.
             elif len(frame):
                 frame.to_json(
                     stream, orient="records", lines=True, force_ascii=False, double_precision=8
@@ -86,18 +87,10 @@ def _parquet(path: Path) -> Iterator[Write]:
 
     def write(frame: pd.DataFrame) -> None:
         nonlocal writer
-        table = pa.Table.from_pandas(
-            _with_types(frame), preserve_index=False
-        ).replace_schema_metadata()
+        table = pa.Table.from_pandas(_with_types(frame), preserve_index=False)
+        table = table.replace_schema_metadata()
         if writer is None:
-            # numbers of a vector hardly repeat: a dictionary of them costs time, and compression gains nothing
-            names = [name for name in table.column_names if name != "embedding"]
-            compression = {
-                name: "zstd" if name in names else "none" for name in _leaves(table.schema)
-            }
-            writer = pq.ParquetWriter(
-                path, table.schema, compression=compression, use_dictionary=names
-            )
+            writer = _open_parquet(path, table.schema)
         writer.write_table(table)
 
     try:
@@ -107,25 +100,32 @@ def _parquet(path: Path) -> Iterator[Write]:
             writer.close()
 
 
-def _leaves(schema: pa.Schema) -> list[str]:
-    """Names of the columns as Parquet stores them: those of the elements of a list."""
-    return [
-        f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name
-        for field in schema
-    ]
+def _open_parquet(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """Open a file for tables, with or without vectors."""
+    # Numbers of a vector hardly repeat: a dictionary of them costs time, and compression gains
+    # nothing.
+    names = [name for name in schema.names if name != "embedding"]
+    compression: dict[str, str] = {}
+    for field in schema:
+        # Parquet stores a list by its elements, under a name of their own.
+        leaf = f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name
+        compression[leaf] = "zstd" if leaf in names else "none"
+    return pq.ParquetWriter(path, schema, compression=compression, use_dictionary=names)
 
 
 def _with_types(frame: pd.DataFrame) -> pd.DataFrame:
     """Give the ranks a type of their own size."""
-    return frame.assign(rank=frame["rank"].astype(np.int32)) if "rank" in frame else frame
+    if "rank" not in frame:
+        return frame
+    return frame.assign(rank=frame["rank"].astype(np.int32))
 
 
 @contextmanager
 def vector_writer(path: Path) -> Iterator[Write]:
     """Write tables of ids and vectors one after the other, within a ``with`` block.
 
-    A Parquet file has the vectors as a list column. A ``.npy`` file has a float32 matrix ``[n, k]``, and the ids stand
-    one a line in a text file beside it.
+    A Parquet file has the vectors as a list column. A ``.npy`` file has a float32 matrix ``[n,
+    k]``, and the ids stand one a line in a text file beside it.
 
     Args:
         path: The file; its suffix is one of :data:`VECTORS`.
@@ -162,12 +162,14 @@ def _numpy(path: Path, ids: Path) -> Iterator[Write]:
                 return
             vectors = np.stack(frame["embedding"].to_list()).astype("<f4")
             matrix.write(vectors.tobytes())
-            n, size = n + len(vectors), vectors.shape[1]
+            n += len(vectors)
+            size = vectors.shape[1]
             lines.writelines(f"{token}\n" for token in frame.iloc[:, 0])
 
         yield write
 
-        # the header has a fixed length, as NumPy pads it, so that it can be written last
+        # The header has a fixed length, as NumPy pads it, so that it can be written last. Its form
+        # is version 1.0 of numpy.lib.format.
         description = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({n}, {size}), }}"
         matrix.seek(0)
         prefix = b"\x93NUMPY\x01\x00" + (header - 10).to_bytes(2, "little")

@@ -43,6 +43,7 @@ class Histories:
 
     def of(self, user: int) -> NDArray[np.int32]:
         """Items of one user; none of a user without training."""
+        # Users added since training have no place among the offsets.
         if user + 1 >= len(self.offsets):
             return self.items[:0]
         return self.items[self.offsets[user] : self.offsets[user + 1]]
@@ -61,9 +62,9 @@ class SideContent:
     embeddings: Tensor
     """float ``[n, k]``."""
     parts: Mapping[str, Tensor] = field(default_factory=dict)
-    """Modality -> embeddings of that modality alone, float ``[n, k]``; none if they are not stored."""
+    """Modality -> embeddings of that modality alone, float ``[n, k]``; none if not stored."""
     available: Tensor | None = None
-    """bool ``[n, n_modalities]``: True for the modalities that an embedding is made of; None without ``parts``."""
+    """bool ``[n, n_modalities]``: modalities of each embedding; None without ``parts``."""
     vocabularies: Mapping[str, tuple[pa.Array, NDArray[np.int64]]] = field(default_factory=dict)
     """Field -> its labels with a training entity, and the number of each."""
     order: NDArray[np.int32] | None = None
@@ -83,7 +84,7 @@ class Content:
     histories: Histories
     """Training items of the users."""
     weights: Mapping[str, Tensor]
-    """Parameters and buffers: ``user_encoder.*``, ``item_encoder.*``, and what stands in for missing ones."""
+    """Parameters and buffers: ``user_encoder.*``, ``item_encoder.*``, and the stand-ins."""
     index: ItemIndex | None = None
     """Approximate index of the items; None for exact search."""
 

@@ -47,7 +47,7 @@ class FieldSpec:
     size: int
     """Number of labels with padding, length of a vector, or 1 for a number."""
     range: tuple[float, float] | None = None
-    """Smallest and largest number of training, which RecBole has scaled to 0 and 1; None without that scaling."""
+    """Numbers of training that RecBole has scaled to 0 and 1; None without that scaling."""
     buckets: BucketSpec | None = None
     """Division into buckets; None for numbers that stay numbers."""
     limit: int | None = None
@@ -55,9 +55,10 @@ class FieldSpec:
     scaling: str = "none"
     """Scaling by the encoder: ``standard``, ``l2`` or ``none``."""
     mean: tuple[float, ...] = ()
-    """Mean of each dimension in training, with ``standard``; a copy of the encoder's own for other programs."""
+    """Mean of each dimension in training, with ``standard``."""
+    # A copy of the encoder's own, as is `deviation`, for programs that do not read its weights.
     deviation: tuple[float, ...] = ()
-    """Standard deviation of each dimension in training, likewise; 0 where a dimension is constant."""
+    """Standard deviation of each dimension in training; 0 where a dimension is constant."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class SideSpec:
     n_trained: int
     """Number of those that the data of training had; they come first."""
     encoder: str
-    """``single_branch``, ``multi_branch``, ``concatenation``, ``collaborative``, or ``none`` for embeddings alone."""
+    """``single_branch``, ``multi_branch``, ``concatenation``, ``collaborative``, or ``none``."""
     modalities: tuple[str, ...] = ()
     """Modalities of the encoder, in its order."""
     fields: tuple[FieldSpec, ...] = ()
@@ -81,7 +82,7 @@ class SideSpec:
     display: tuple[str, ...] = ()
     """Columns kept for display and filters."""
     preferences: int = 0
-    """Length of the latent vectors that stand for the interactions (DropoutNet); 0 for the interactions themselves."""
+    """Length of the latent vectors that stand for the interactions (DropoutNet); 0 without."""
     config: dict[str, object] = field(default_factory=dict)
     """Configuration of the encoder."""
 
@@ -133,6 +134,7 @@ class Manifest:
             PortableModelError: There is none, it is damaged, or of a newer format.
         """
         values = _read_json(folder)
+        # The version first: a newer format may have any other form.
         version = values.get("format")
         if isinstance(version, bool) or not isinstance(version, int) or version < 1:
             raise PortableModelError(
@@ -156,6 +158,7 @@ def _read_json(folder: Path) -> Mapping[str, object]:
         raise PortableModelError(
             f"{folder}: there is no such folder; recbole-sibrar export makes one from a checkpoint"
         )
+    # The size before the content: the folder may come from anybody.
     try:
         if path.stat().st_size > _LARGEST_MANIFEST:
             raise PortableModelError(
@@ -164,8 +167,8 @@ def _read_json(folder: Path) -> Mapping[str, object]:
         values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise PortableModelError(
-            f"{folder}: found no {MANIFEST} that can be read ({error.strerror}); a portable model is a folder made by "
-            "recbole-sibrar export"
+            f"{folder}: found no {MANIFEST} that can be read ({error.strerror}); a portable model "
+            "is a folder made by recbole-sibrar export"
         ) from None
     except (ValueError, RecursionError) as error:
         raise PortableModelError(f"{path}: damaged, it holds no JSON ({error})") from None

@@ -23,8 +23,10 @@ def from_plain(kind: type[ValueT], values: object, place: str = "") -> ValueT:
     """Make a dataclass from a JSON object.
 
     Args:
-        kind: The dataclass; its fields are strings, numbers, tuples, dictionaries and further dataclasses.
-        values: The object. Unknown keys are left out: a later version of the same format may add some.
+        kind: The dataclass; its fields are strings, numbers, tuples, dictionaries and further
+            dataclasses.
+        values: The object. Unknown keys are left out: a later version of the same format may add
+            some.
         place: Place of the object in the file, for messages.
 
     Raises:
@@ -32,12 +34,14 @@ def from_plain(kind: type[ValueT], values: object, place: str = "") -> ValueT:
 
     Example:
         >>> from recbole_sibrar.serving.bundle.manifest import FieldSpec
-        >>> from_plain(FieldSpec, {"name": "price", "type": "float", "size": 1, "range": [0, 5]}).range
+        >>> price = {"name": "price", "type": "float", "size": 1, "range": [0, 5]}
+        >>> from_plain(FieldSpec, price).range
         (0.0, 5.0)
     """
     if not isinstance(values, Mapping):
         raise NotPlainError(_found(place, values, "an object"))
 
+    # Annotations are texts in modules with `from __future__ import annotations`.
     types = get_type_hints(kind)
     arguments: dict[str, Any] = {}
     for held in fields(kind):  # type: ignore[arg-type]  # always a dataclass
@@ -55,8 +59,11 @@ def _read(kind: Any, value: object, place: str) -> object:
     if is_dataclass(kind):
         return from_plain(kind, value, place)  # type: ignore[arg-type]
     if origin in (Union, UnionType):
-        options = [option for option in get_args(kind) if option is not NoneType]
-        return None if value is None else _read(options[0], value, place)
+        if value is None:
+            return None
+        # The only unions in these dataclasses are of one type and None.
+        option = next(option for option in get_args(kind) if option is not NoneType)
+        return _read(option, value, place)
     if origin is tuple:
         return _read_tuple(get_args(kind), value, place)
     if origin is dict:
@@ -79,14 +86,16 @@ def _read_dict(kind: Any, value: object, place: str) -> dict[str, object]:
 
 
 def _is_integer(value: object) -> bool:
+    # In Python, True is an integer.
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_number(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    # Python's JSON reads NaN and Infinity, which are no JSON.
     try:
-        return (
-            isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-        )
+        return math.isfinite(value)
     except OverflowError:  # an integer beyond the numbers of float
         return False
 
@@ -110,5 +119,6 @@ def _read_scalar(kind: Any, value: object, place: str) -> object:
 
 
 def _found(place: str, value: object, allowed: str) -> str:
+    # A file made by someone else may hold anything there, of any length.
     shown = repr(value)[:60]
     return one_line(ValueError(f"{place or 'the file'}: found {shown}, allowed is {allowed}"))

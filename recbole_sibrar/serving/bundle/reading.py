@@ -1,4 +1,4 @@
-"""Reading of a portable model: every file is checked, none is trusted, the embeddings are mapped from theirs."""
+"""Reading of a portable model: every file is checked, none is trusted."""
 
 from __future__ import annotations
 
@@ -45,10 +45,12 @@ def read(folder: Path, verify: bool = True) -> Content:
 
     Args:
         folder: The folder.
-        verify: Compare all files with their checksums; reading a gigabyte for that takes about a second.
+        verify: Compare all files with their checksums; reading a gigabyte for that takes about a
+            second.
 
     Raises:
-        PortableModelError: The folder is no portable model, is incomplete or altered, or of a newer format.
+        PortableModelError: The folder is no portable model, is incomplete or altered, or of a newer
+            format.
     """
     with _memory_given_back():
         return _read(folder, verify)
@@ -76,31 +78,28 @@ def _read(folder: Path, verify: bool) -> Content:
 
     tensors = _read_file(folder / EMBEDDINGS, _tensors)
     vocabularies = _vocabularies(folder / VOCABULARIES, manifest)
-    tables = {side: _read_file(folder / TABLES[side], _parquet) for side in SIDES}
-    users, items = (
-        _side(folder, manifest, side, tables[side], tensors, vocabularies[side]) for side in SIDES
-    )
-    return Content(
-        manifest,
-        users,
-        items,
-        _histories(folder / TABLES["user"], tables["user"], len(items.tokens)),
-        _read_file(folder / WEIGHTS, _tensors),
-        index.load(folder / INDEX, manifest.items.n, manifest.embedding_size)
-        if manifest.index
-        else None,
-    )
+    tables: dict[Side, pa.Table] = {}
+    sides: dict[Side, SideContent] = {}
+    for side in SIDES:
+        tables[side] = _read_file(folder / TABLES[side], _parquet)
+    for side in SIDES:
+        sides[side] = _side(folder, manifest, side, tables[side], tensors, vocabularies[side])
+
+    items = sides["item"]
+    histories = _histories(folder / TABLES["user"], tables["user"], len(items.tokens))
+    weights = _read_file(folder / WEIGHTS, _tensors)
+    item_index = None
+    if manifest.index:
+        item_index = index.load(folder / INDEX, manifest.items.n, manifest.embedding_size)
+    return Content(manifest, sides["user"], items, histories, weights, item_index)
 
 
 def _check_files(folder: Path, manifest: Manifest, verify: bool) -> None:
     """Check that all files are there and unaltered."""
-    needed = [
-        WEIGHTS,
-        EMBEDDINGS,
-        VOCABULARIES,
-        *TABLES.values(),
-        *([INDEX] if manifest.index else []),
-    ]
+    needed = [WEIGHTS, EMBEDDINGS, VOCABULARIES, *TABLES.values()]
+    if manifest.index:
+        needed.append(INDEX)
+
     for name in needed:
         if name not in manifest.files:
             raise PortableModelError(f"{folder / MANIFEST}: files: '{name}' is missing")
@@ -109,8 +108,8 @@ def _check_files(folder: Path, manifest: Manifest, verify: bool) -> None:
             raise PortableModelError(f"{path}: the file is missing; export the model again")
         if verify and _read_file(path, sha256) != manifest.files[name]:
             raise PortableModelError(
-                f"{path}: the file is not the one that was written (its SHA-256 differs from {MANIFEST}); "
-                "export the model again"
+                f"{path}: the file is not the one that was written (its SHA-256 differs from "
+                f"{MANIFEST}); export the model again"
             )
 
 
@@ -128,16 +127,16 @@ def _read_file(path: Path, read: Callable[[Path], ResultT]) -> ResultT:
 
 def _tensors(path: Path) -> dict[str, Tensor]:
     """Map the tensors of a file; none may hold NaN or infinite numbers."""
+    tensors: dict[str, Tensor] = {}
     with safe_open(path, framework="pt") as stream:
-        tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118  # it is no dictionary
+        for name in stream.keys():  # noqa: SIM118  # it is no dictionary
+            tensors[name] = stream.get_tensor(name)
 
     for name, tensor in tensors.items():
-        # both are NaN if any number is, and need no memory
-        if (
-            tensor.is_floating_point()
-            and tensor.numel()
-            and not torch.stack(tensor.aminmax()).isfinite().all()
-        ):
+        if not tensor.is_floating_point() or not tensor.numel():
+            continue
+        # Smallest and largest are NaN if any number is; a mask of all numbers would need memory.
+        if not torch.stack(tensor.aminmax()).isfinite().all():
             raise PortableModelError(f"{path}: tensor '{name}': found numbers that are not finite")
     return tensors
 
@@ -183,12 +182,11 @@ def _side(
     parts: dict[str, Tensor] = {}
     available = None
     if manifest.has_modalities:
-        names = spec.modalities
-        parts = {
-            name: _tensor(embeddings, tensors, f"{side}.{name}", shape, manifest.dtype)
-            for name in names
-        }
-        available = _tensor(embeddings, tensors, f"{side}_available", (spec.n, len(names)), "bool")
+        for name in spec.modalities:
+            parts[name] = _tensor(embeddings, tensors, f"{side}.{name}", shape, manifest.dtype)
+        mask_shape = (spec.n, len(spec.modalities))
+        available = _tensor(embeddings, tensors, f"{side}_available", mask_shape, "bool")
+
     return SideContent(
         tokens,
         _column(path, table, "popularity", pa.int64()).to_numpy(),
@@ -229,6 +227,7 @@ def _histories(path: Path, table: pa.Table, n_items: int) -> Histories:
     """Return the histories of the users."""
     column = _column(path, table, "history", pa.large_list(pa.int32()))
     items = column.flatten().to_numpy()
+    # The offsets of the column itself need not begin at 0.
     lengths = pc.list_value_length(column).to_numpy()
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     if len(items) and not 0 <= items.min() <= items.max() < n_items:
@@ -243,9 +242,9 @@ def _vocabularies(
 ) -> dict[Side, dict[str, tuple[pa.Array, NDArray[np.int64]]]]:
     """Read the labels of all fields that have some."""
     table = _read_file(path, _parquet)
-    sides, names, tokens = (
-        _column(path, table, name, pa.string()) for name in ("side", "field", "token")
-    )
+    sides = _column(path, table, "side", pa.string())
+    names = _column(path, table, "field", pa.string())
+    tokens = _column(path, table, "token", pa.string())
     numbers = _column(path, table, "number", pa.int64())
 
     found: dict[Side, dict[str, tuple[pa.Array, NDArray[np.int64]]]] = {"user": {}, "item": {}}
@@ -255,10 +254,9 @@ def _vocabularies(
                 continue
             rows = pc.and_(pc.equal(sides, side), pc.equal(names, spec.name))
             their_numbers = numbers.filter(rows).to_numpy()
-            if (
-                len(their_numbers)
-                and not 0 <= their_numbers.min() <= their_numbers.max() < spec.size
-            ):
+            # They are rows of an embedding: others would fail at the first request.
+            in_range = (their_numbers >= 0) & (their_numbers < spec.size)
+            if not in_range.all():
                 allowed = f"0 to {spec.size - 1}"
                 raise PortableModelError(
                     f"{path}: {side} field '{spec.name}': found numbers beyond {allowed}"

@@ -92,12 +92,15 @@ def write(content: Content, folder: Path, overwrite: bool = False) -> None:
 
 def _write_files(content: Content, folder: Path) -> None:
     """Write all files, the manifest with their checksums last."""
-    save_file({name: _plain(tensor) for name, tensor in content.weights.items()}, folder / WEIGHTS)
+    weights: dict[str, Tensor] = {}
+    for name, tensor in content.weights.items():
+        weights[name] = _plain(tensor)
+    save_file(weights, folder / WEIGHTS)
 
     dtype = _DTYPES[content.manifest.dtype]
-    embeddings = {
-        name: _stored(tensor, dtype) for name, tensor in content.embedding_tensors().items()
-    }
+    embeddings: dict[str, Tensor] = {}
+    for name, tensor in content.embedding_tensors().items():
+        embeddings[name] = _stored(tensor, dtype)
     save_file(embeddings, folder / EMBEDDINGS)
 
     for side in SIDES:
@@ -120,6 +123,7 @@ def _write_files(content: Content, folder: Path) -> None:
 
 
 def _plain(tensor: Tensor) -> Tensor:
+    # safetensors refuses tensors that share memory or are not contiguous.
     return tensor.detach().cpu().contiguous().clone()
 
 
@@ -133,6 +137,7 @@ def _table(content: Content, side: str) -> pa.Table:
     columns: dict[str, pa.Array] = {"token": held.tokens, "popularity": pa.array(held.popularity)}
     if side == "user":
         histories = content.histories
+        # Large lists: their offsets have 64 bits, and there may be more interactions than 2 ** 31.
         columns["history"] = pa.LargeListArray.from_arrays(
             pa.array(histories.offsets), pa.array(histories.items)
         )
@@ -186,6 +191,7 @@ def _put_in_place(temporary: Path, folder: Path) -> None:
         os.rename(temporary, folder)
         return
 
+    # A folder cannot be renamed over one that is not empty.
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.old")
     os.rename(folder, aside)
     try:

@@ -1,6 +1,7 @@
 """Cells of one field of new users or items, as modality tables.
 
-A cell is treated as the data set of training treats it: the same labels, the same scaling, the same missing values.
+A cell is treated as the data set of training treats it: the same labels, the same scaling, the same
+missing values.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ class FieldReader:
         """Make the modality of the field.
 
         Args:
-            cells: Arrow array ``[n]``: texts as in an atomic file, or values; null where a value is missing.
+            cells: Arrow array ``[n]``: texts as in an atomic file, or values; null where a value is
+                missing.
 
         Returns:
             A table of ``n + 1`` entities; row 0 is padding.
@@ -64,11 +66,10 @@ class FieldReader:
         numbers, available = self._numbers(cells)
         if self.spec.range is not None:
             numbers = np.asarray(scaled(pd.Series(numbers), self.spec.range), dtype=np.float64)
-        return (
-            self._bucketed(numbers, available)
-            if self.spec.buckets
-            else self._scalars(numbers, available)
-        )
+        # RecBole scales to [0, 1] before it divides into buckets.
+        if self.spec.buckets:
+            return self._bucketed(numbers, available)
+        return self._scalars(numbers, available)
 
     def _label_numbers(self, labels: pa.Array) -> NDArray[np.int64]:
         """Find the number of each label; 0 for missing and unknown ones."""
@@ -89,11 +90,10 @@ class FieldReader:
 
     def _labels(self, cells: pa.Array) -> ModalityTable:
         elements, sizes = split_cells(cells, self.separator, self.spec.limit)
-        # numbers, or nothing but empty lists, may be labels too
+        # Numbers, or nothing but empty lists, may be labels too.
         numbers = self._label_numbers(texts(elements))
-        return bag_table(
-            self.spec.name, ModalityKind.MULTI_LABEL, label_bags(numbers, sizes, self.spec.size)
-        )
+        bags = label_bags(numbers, sizes, self.spec.size)
+        return bag_table(self.spec.name, ModalityKind.MULTI_LABEL, bags)
 
     def _numbers(self, cells: pa.Array) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Numbers ``[n]``, 0 where they are missing, and bool ``[n]``: False for those."""
@@ -105,11 +105,9 @@ class FieldReader:
         return np.where(available, numbers, 0.0), available
 
     def _scalars(self, numbers: NDArray[np.float64], available: NDArray[np.bool_]) -> ModalityTable:
-        values = np.concatenate([[0], numbers]).astype(np.float32)[:, None]
-        mask = np.concatenate([[False], available])
-        return dense_table(
-            self.spec.name, ModalityKind.SCALAR, torch.from_numpy(values), torch.from_numpy(mask), 1
-        )
+        values = torch.from_numpy(np.concatenate([[0], numbers]).astype(np.float32))
+        mask = torch.from_numpy(np.concatenate([[False], available]))
+        return dense_table(self.spec.name, ModalityKind.SCALAR, values[:, None], mask, 1)
 
     def _bucketed(
         self, numbers: NDArray[np.float64], available: NDArray[np.bool_]
@@ -118,11 +116,11 @@ class FieldReader:
         assert self.spec.buckets is not None
         assert self.vocabulary is not None
         held = self.spec.buckets
-        chosen = bucketed(numbers, held.method, held.size, Buckets(held.bounds, held.count)).astype(
-            np.int64
-        )
-        known = np.isin(chosen, self.vocabulary[1])
-        return self._categories(np.where(available & known, chosen, 0), available & known)
+        buckets = Buckets(held.bounds, held.count)
+        chosen = bucketed(numbers, held.method, held.size, buckets).astype(np.int64)
+        # The embedding of a bucket without a training entity was never trained.
+        usable = available & np.isin(chosen, self.vocabulary[1])
+        return self._categories(np.where(usable, chosen, 0), usable)
 
     def _vectors(self, cells: pa.Array) -> ModalityTable:
         """Make the modality of vectors, which must all have the length of training."""
@@ -131,32 +129,36 @@ class FieldReader:
         wrong = np.flatnonzero(available & (sizes != self.spec.size))
         if len(wrong):
             row = int(wrong[0])
-            raise self._cell_error(
-                row, f"{sizes[row]} numbers", f"{self.spec.size}, or none where it is missing"
-            )
+            allowed = f"{self.spec.size}, or none where it is missing"
+            raise self._cell_error(row, f"{sizes[row]} numbers", allowed)
 
-        matrix = np.zeros((len(sizes) + 1, self.spec.size), dtype=np.float32)
-        matrix[1:][available] = flat.reshape(-1, self.spec.size)
+        # Row 0 is padding, which is not scaled.
+        size = self.spec.size
+        matrix = np.zeros((len(sizes) + 1, size), dtype=np.float32)
+        matrix[1:][available] = flat.reshape(-1, size)
         self._check_finite(matrix[1:], available)
         if self.spec.range is not None:
-            matrix[1:] = np.asarray(scaled(pd.Series(matrix[1:].ravel()), self.spec.range)).reshape(
-                -1, self.spec.size
-            )
+            numbers = scaled(pd.Series(matrix[1:].ravel()), self.spec.range)
+            matrix[1:] = np.asarray(numbers).reshape(-1, size)
 
+        values = torch.from_numpy(matrix)
         mask = torch.from_numpy(np.concatenate([[False], available]))
-        return dense_table(
-            self.spec.name, ModalityKind.VECTOR, torch.from_numpy(matrix), mask, self.spec.size
-        )
+        return dense_table(self.spec.name, ModalityKind.VECTOR, values, mask, size)
 
     def _elements(self, cells: pa.Array) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Numbers of all vectors, one after the other, and how many each has."""
         elements, sizes = split_cells(cells, self.separator, self.spec.limit)
+        # Vectors are float32 mostly: a way over float64 takes time and memory.
         if pa.types.is_float32(elements.type):
             stored: NDArray[np.float32] = elements.to_numpy(zero_copy_only=False)
             return stored, sizes
 
         owners = np.arange(len(sizes)).repeat(sizes)
-        numbers = _to_numbers(elements, lambda at, *rest: self._cell_error(int(owners[at]), *rest))
+
+        def error_of_element(place: int, found: str, allowed: str) -> DataError:
+            return self._cell_error(int(owners[place]), found, allowed)
+
+        numbers = _to_numbers(elements, error_of_element)
         return numbers.astype(np.float32), sizes
 
     def _check_finite(
@@ -170,7 +172,8 @@ class FieldReader:
     def _cell_error(self, row: int, found: str, allowed: str) -> DataError:
         """Error about the cell of a row, counted from 0."""
         return DataError(
-            f"row {row + 1}, field '{self.spec.name}' ({self.spec.type}): found {found}, allowed is {allowed}"
+            f"row {row + 1}, field '{self.spec.name}' ({self.spec.type}): found {found}, allowed "
+            f"is {allowed}"
         )
 
 
@@ -184,12 +187,11 @@ def texts(cells: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(cells.type):
         cells = cells.dictionary_decode()
     if pa.types.is_floating(cells.type):
-        # pandas turns integers into floats where one is missing
+        # pandas turns integers into floats where one is missing. Beyond 2 ** 53 a float does not
+        # tell which integer it was.
         numbers = cells.to_numpy(zero_copy_only=False)
-        if (
-            np.all(np.isnan(numbers) | (numbers == np.round(numbers)))
-            and np.nanmax(np.abs(numbers), initial=0) < 1 << 53
-        ):
+        is_whole = np.isnan(numbers) | (numbers == np.round(numbers))
+        if np.all(is_whole) and np.nanmax(np.abs(numbers), initial=0) < 1 << 53:
             cells = pa.array(numbers, from_pandas=True).cast(pa.int64())
     as_text = cells.cast(pa.string())
     return pc.if_else(pc.equal(as_text, ""), pa.scalar(None, pa.string()), as_text)
@@ -213,18 +215,21 @@ def split_cells(
     if not _is_list(cells.type):
         cells = pc.split_pattern(texts(cells), separator)
 
+    # Arrow's flatten leaves missing cells out, so that they have the length 0.
     elements = cells.flatten()
-    sizes: NDArray[np.int64] = (
-        pc.list_value_length(cells).fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
-    )
+    lengths = pc.list_value_length(cells).fill_null(0)
+    sizes: NDArray[np.int64] = lengths.to_numpy(zero_copy_only=False).astype(np.int64)
     if pa.types.is_string(elements.type) or pa.types.is_large_string(elements.type):
-        is_filled = pc.fill_null(pc.not_equal(elements, ""), False).to_numpy(zero_copy_only=False)
+        # Two separators in a row make an empty element, which RecBole leaves out too.
+        filled = pc.fill_null(pc.not_equal(elements, ""), False)
+        is_filled = filled.to_numpy(zero_copy_only=False)
         owners = np.arange(len(sizes)).repeat(sizes)[is_filled]
-        elements = elements.filter(pa.array(is_filled))
+        elements = elements.filter(filled)
         sizes = np.bincount(owners, minlength=len(cells)).astype(np.int64)
     if limit is None or not len(sizes) or sizes.max() <= limit:
         return elements, sizes
 
+    # Place of each element in its cell.
     starts = (np.cumsum(sizes) - sizes).repeat(sizes)
     kept = np.arange(len(starts)) - starts < limit
     return elements.filter(pa.array(kept)), np.minimum(sizes, limit)
@@ -251,21 +256,19 @@ def _is_list(kind: pa.DataType) -> bool:
 
 def _to_numbers(cells: pa.Array, error: object) -> NDArray[np.float64]:
     """Convert cells to numbers, NaN where a cell is missing."""
-    if pa.types.is_null(cells.type):
+    kind = cells.type
+    if pa.types.is_null(kind):
         return np.full(len(cells), np.nan)
-    if (
-        pa.types.is_integer(cells.type)
-        or pa.types.is_floating(cells.type)
-        or pa.types.is_decimal(cells.type)
-    ):
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         numbers: NDArray[np.float64] = cells.cast(pa.float64()).to_numpy(zero_copy_only=False)
         return numbers
 
+    # By pandas, which RecBole reads the files with.
     as_text = texts(cells)
-    converted = pd.to_numeric(
-        pd.Series(as_text.to_pylist(), dtype=object), errors="coerce"
-    ).to_numpy(np.float64)
-    wrong = np.flatnonzero(np.isnan(converted) & as_text.is_valid().to_numpy(zero_copy_only=False))
+    column = pd.Series(as_text.to_pylist(), dtype=object)
+    converted = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
+    is_given = as_text.is_valid().to_numpy(zero_copy_only=False)
+    wrong = np.flatnonzero(np.isnan(converted) & is_given)
     if len(wrong):
         row = int(wrong[0])
         raise error(row, repr(as_text[row].as_py()), "a number")  # type: ignore[operator]

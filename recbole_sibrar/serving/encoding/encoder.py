@@ -1,4 +1,4 @@
-"""Encoder of a portable model: embeddings of new and known users or items from their fields and interactions."""
+"""Encoder of a portable model: embeddings of users or items from fields and interactions."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Batch:
     frame: Frame
     """Their fields."""
     rows: NDArray[np.int64]
-    """int64 ``[n]``: numbers of those with training interactions, whose free embeddings are used; -1 for others."""
+    """int64 ``[n]``: numbers of those with free embeddings from training; -1 for others."""
     bags: csr_matrix
     """Sparse ``[n, n_other]``: their interactions with the other side."""
     is_changed: NDArray[np.bool_]
@@ -55,7 +55,10 @@ class Batch:
             n = part.stop - start
             columns = {name: cells.slice(start, n) for name, cells in self.frame.columns.items()}
             yield Batch(
-                Frame(None, columns, n), self.rows[part], self.bags[part], self.is_changed[part]
+                frame=Frame(None, columns, n),
+                rows=self.rows[part],
+                bags=self.bags[part],
+                is_changed=self.is_changed[part],
             )
 
 
@@ -66,11 +69,25 @@ class Encoded:
     embeddings: Tensor
     """float32 ``[n, k]``."""
     has_any: Tensor
-    """bool ``[n]``: False for those without any modality, which have the mean embedding of training."""
+    """bool ``[n]``: False without any modality: the embedding is then the mean of training."""
     parts: Mapping[str, Tensor]
-    """Modality -> embeddings of that modality alone, float32 ``[n, k]``; empty if they were not asked for."""
+    """Modality -> embeddings of that modality alone, float32 ``[n, k]``; empty unless wanted."""
     available: Tensor
     """bool ``[n, n_modalities]``: True for the modalities that the embeddings are made of."""
+
+    @staticmethod
+    def join(blocks: Sequence[Encoded]) -> Encoded:
+        """Join blocks in their order; there is at least one."""
+        parts: dict[str, Tensor] = {}
+        for name in blocks[0].parts:
+            parts[name] = torch.cat([block.parts[name] for block in blocks])
+
+        return Encoded(
+            embeddings=torch.cat([block.embeddings for block in blocks]),
+            has_any=torch.cat([block.has_any for block in blocks]),
+            parts=parts,
+            available=torch.cat([block.available for block in blocks]),
+        )
 
 
 def make_encoder(
@@ -94,18 +111,21 @@ def make_encoder(
 class SideEncoder:
     """Encoder of one side with its weights.
 
-    The layers read their inputs from tables. An encoding puts the tables of the new entities in place of those of
-    training, so that the code of training computes the embeddings; a lock keeps two threads from doing so at once.
+    The layers read their inputs from tables. An encoding puts the tables of the new entities in
+    place of those of training, so that the code of training computes the embeddings; a lock keeps
+    two threads from doing so at once.
 
     Args:
         spec: Description of the side.
         config: Configuration of the encoder.
         readers: Field -> its reader.
-        weights: State of the encoder. The rows of free embeddings are those of training, padding first.
+        weights: State of the encoder. The rows of free embeddings are those of training, padding
+            first.
         stand_in: float ``[k]``: embedding of an entity without any modality.
         n_other: Number of users (items) of training on the other side.
-        preferences: Latent vectors of both sides that stand for interactions: own ``[n_trained + 1, r]`` and other
-            ``[n_other + 1, r]``; None for a model that reads the interactions themselves.
+        preferences: Latent vectors of both sides that stand for interactions: own ``[n_trained + 1,
+            r]`` and other ``[n_other + 1, r]``; None for a model that reads the interactions
+            themselves.
 
     Raises:
         RuntimeError: The weights do not fit the configuration.
@@ -128,25 +148,38 @@ class SideEncoder:
         self.preferences = preferences
         self._lock = Lock()
 
-        no_bags = csr_matrix((0, n_other), dtype=np.float32)
+        # The sizes of the layers follow from the fields; tables of nobody are enough to make them.
         nobody = Batch(
-            Frame(None, {}, 0), np.zeros(0, dtype=np.int64), no_bags, np.zeros(0, dtype=np.bool_)
+            frame=Frame(None, {}, 0),
+            rows=np.zeros(0, dtype=np.int64),
+            bags=csr_matrix((0, n_other), dtype=np.float32),
+            is_changed=np.zeros(0, dtype=np.bool_),
         )
         self.encoder = make_encoder(spec.encoder, config, self._tables(nobody))
         self.encoder.eval().requires_grad_(False)
+        self._id_rows = self._load(weights)
 
-        rows = self.encoder.entity_rows()
-        self._id_rows = {name: weights[name] for name in rows if name in weights}
-        missing, unexpected = self.encoder.load_state_dict(
-            {name: tensor for name, tensor in weights.items() if name not in rows},
-            strict=False,
-            assign=True,
-        )
-        faults = [*unexpected, *(name for name in missing if name not in self._id_rows)]
+    def _load(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Load the weights of the layers; return the rows of free embeddings."""
+        id_names = self.encoder.entity_rows()
+        id_rows: dict[str, Tensor] = {}
+        shared: dict[str, Tensor] = {}
+        for name, tensor in weights.items():
+            target = id_rows if name in id_names else shared
+            target[name] = tensor
+
+        # Assigned, not copied, as large weights would take their memory twice. The rows of free
+        # embeddings are not loaded: an encoding needs those of its entities alone.
+        missing, unexpected = self.encoder.load_state_dict(shared, strict=False, assign=True)
+        absent = [name for name in missing if name not in id_rows]
+        faults = [*unexpected, *absent]
         if faults:
             raise RuntimeError(f"missing or unknown: {', '.join(faults)}")
-        for name, tensor in self._id_rows.items():
-            _check_rows(name, tensor, spec.n_trained, self.encoder.get_parameter(name).shape[1])
+
+        for name, tensor in id_rows.items():
+            size = self.encoder.get_parameter(name).shape[1]
+            _check_rows(name, tensor, self.spec.n_trained, size)
+        return id_rows
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -156,12 +189,10 @@ class SideEncoder:
 
     @property
     def aggregation(self) -> str | None:
-        """``mean`` or ``max``; None for an encoder whose embedding is no aggregate of its modalities'."""
-        return (
-            None
-            if isinstance(self.encoder, ConcatenationEncoder)
-            else self.encoder.config.aggregation
-        )
+        """``mean`` or ``max``; None where an embedding is no aggregate of its modalities'."""
+        if isinstance(self.encoder, ConcatenationEncoder):
+            return None
+        return self.encoder.config.aggregation
 
     def encode(
         self, batch: Batch, modalities: Sequence[str] | None = None, parts: bool = False
@@ -178,26 +209,20 @@ class SideEncoder:
         """
         columns = None if modalities is None else self.encoder.columns_of(modalities)
         blocks = [self._encode_block(block, columns, parts) for block in batch.blocks()]
-        names = self.encoder.modalities if parts else ()
-        return Encoded(
-            torch.cat([block.embeddings for block in blocks]),
-            torch.cat([block.has_any for block in blocks]),
-            {name: torch.cat([block.parts[name] for block in blocks]) for name in names},
-            torch.cat([block.available for block in blocks]),
-        )
+        return Encoded.join(blocks)
 
     @torch.no_grad()
     def _encode_block(self, batch: Batch, columns: Sequence[int] | None, parts: bool) -> Encoded:
         tables = self._tables(batch)
         entities = torch.arange(1, batch.frame.n + 1)
+        # The tables are made outside of the lock: threads wait for the layers alone.
         with self._lock:
             self._put(tables, batch.rows)
             embeddings, has_any = self.encoder.encode(entities, columns)
-            alone = {
-                name: self._alone(entities, column)
-                for column, name in enumerate(self.encoder.modalities)
-                if parts
-            }
+            alone: dict[str, Tensor] = {}
+            if parts:
+                for column, name in enumerate(self.encoder.modalities):
+                    alone[name] = self._alone(entities, column)
             usable = self.encoder.usable(entities, columns)
 
         filled = torch.where(has_any[:, None], embeddings, self.stand_in)
@@ -205,7 +230,7 @@ class SideEncoder:
 
     def _alone(self, entities: Tensor, column: int) -> Tensor:
         """Encode a single modality, ``[n, k]``."""
-        # of the content, also for trained entities
+        # CLCRec gives trained entities their free embedding; alone, a modality is content.
         if isinstance(self.encoder, CollaborativeContentEncoder):
             return ConcatenationEncoder.encode(self.encoder, entities, [column])[0]
         return self.encoder.encode(entities, [column])[0]
@@ -220,8 +245,8 @@ class SideEncoder:
             elif name == INTERACTIONS:
                 made.append(self._interactions(batch))
             else:
-                cells = frame.columns.get(name)
-                made.append(self.readers[name].table(pa.nulls(frame.n) if cells is None else cells))
+                cells = frame.columns.get(name, pa.nulls(frame.n))
+                made.append(self.readers[name].table(cells))
         return made
 
     def _interactions(self, batch: Batch) -> ModalityTable:
@@ -231,12 +256,12 @@ class SideEncoder:
 
         own, other = self.preferences
         vectors = fold_in(batch.bags, other.numpy())
-        # the decomposition is an approximation, in which those of training have vectors that differ a little
+        # The decomposition is an approximation: folded in, a trained entity would differ a little
+        # from its own vector.
         is_own = (batch.rows >= 0) & ~batch.is_changed
         vectors[is_own] = own.numpy()[batch.rows[is_own] + 1]
-        values = torch.from_numpy(
-            np.concatenate([np.zeros((1, own.shape[1]), dtype=np.float32), vectors])
-        )
+        padding = np.zeros((1, own.shape[1]), dtype=np.float32)
+        values = torch.from_numpy(np.concatenate([padding, vectors]))
         available = _padded(np.diff(batch.bags.indptr) > 0)
         return dense_table(INTERACTIONS, ModalityKind.VECTOR, values, available, own.shape[1])
 
@@ -247,6 +272,7 @@ class SideEncoder:
         encoder.availability = torch.stack([table.available for table in tables], dim=1)
         encoder.trained = _padded(rows >= 0)
 
+        # -1, an entity without a free embedding, takes row 0, the padding.
         numbers = torch.from_numpy(np.concatenate([[0], rows + 1]))
         for name, weights in self._id_rows.items():
             layer = encoder.get_submodule(name.removesuffix(".embedding.weight"))
@@ -263,9 +289,9 @@ class SideEncoder:
 def fold_in(bags: csr_matrix, other: NDArray[np.float32]) -> NDArray[np.float32]:
     r"""Compute latent vectors from interactions, as the decomposition of training does.
 
-    With :math:`R \approx U \Sigma V^T` and the latent vectors :math:`P = U \Sigma^{1/2}`, :math:`Q = V \Sigma^{1/2}` of
-    both sides, a row :math:`r` of R has the vector :math:`r V \Sigma^{-1/2} = r Q \Sigma^{-1}`; the squared length of a
-    column of Q is its singular value.
+    With :math:`R \approx U \Sigma V^T` and the latent vectors :math:`P = U \Sigma^{1/2}`,
+    :math:`Q = V \Sigma^{1/2}` of both sides, a row :math:`r` of R has the vector
+    :math:`r V \Sigma^{-1/2} = r Q \Sigma^{-1}`.
 
     Args:
         bags: Sparse ``[n, n_other]``.
@@ -275,7 +301,9 @@ def fold_in(bags: csr_matrix, other: NDArray[np.float32]) -> NDArray[np.float32]
         float32 ``[n, r]``.
     """
     vectors = other[1:].astype(np.float64)
+    # The columns of V have length 1: the squared length of a column of Q is its singular value.
     values = np.square(vectors).sum(0)
+    # Beyond the rank of R the singular values, and with them the products, are 0.
     folded = (bags @ vectors) / np.where(values > 0, values, 1)
     return np.asarray(folded, dtype=np.float32)
 

@@ -35,13 +35,12 @@ class Entities:
     def __init__(self, content: Content) -> None:
         self.content = content
         self.manifest = content.manifest
-        self.tokens: dict[Side, TokenIndex] = {
-            side: TokenIndex(side, content.side(side).tokens, content.side(side).order)
-            for side in SIDES
-        }
-        self.encoders: dict[Side, SideEncoder | None] = {
-            side: load_encoder(content, side) for side in SIDES
-        }
+        self.tokens: dict[Side, TokenIndex] = {}
+        self.encoders: dict[Side, SideEncoder | None] = {}
+        for side in SIDES:
+            held = content.side(side)
+            self.tokens[side] = TokenIndex(side, held.tokens, held.order)
+            self.encoders[side] = load_encoder(content, side)
 
     @cached_property
     def by_user(self) -> csr_matrix:
@@ -65,8 +64,8 @@ class Entities:
         encoder = self.encoders[side]
         if encoder is None:
             raise PortableModelError(
-                f"{self.manifest.model} knows the users and items of its training alone, so that new {side}s cannot be "
-                "encoded; allowed are SiBraR, MuBraR, DropoutNet and CLCRec"
+                f"{self.manifest.model} knows the users and items of its training alone, so that "
+                f"new {side}s cannot be encoded; allowed are SiBraR, MuBraR, DropoutNet and CLCRec"
             )
         return encoder
 
@@ -81,6 +80,7 @@ class Entities:
         if frame.tokens is not None:
             numbers = self.tokens[side].numbers(list(frame.tokens))
 
+        # Only those of training have a free embedding: neither added ones nor held-out ones.
         popularity = self.content.side(side).popularity
         is_trained = (numbers >= 0) & (numbers < len(popularity))
         is_trained[is_trained] = popularity[numbers[is_trained]] > 0
@@ -91,15 +91,19 @@ class Entities:
     def _interactions(
         self, side: Side, frame: Frame, rows: NDArray[np.int64]
     ) -> tuple[csr_matrix, NDArray[np.bool_]]:
-        """Interactions of a batch, those of its table before those of training, and the rows that have the former."""
+        """Interactions of a batch, and the rows whose interactions are those of the table."""
         other: Side = "item" if side == "user" else "user"
         given, sizes = self.linked(side, frame)
         is_changed = sizes > 0
-        n_other = self.manifest.side(other).n_trained
         owners = np.arange(frame.n).repeat(sizes)
-        usable = (given >= 0) & (given < n_other)
-        row_numbers, column_numbers = [owners[usable]], [given[usable]]
 
+        # Items added since training have no column among the inputs of the model.
+        n_other = self.manifest.side(other).n_trained
+        usable = (given >= 0) & (given < n_other)
+        row_numbers = [owners[usable]]
+        column_numbers = [given[usable]]
+
+        # Interactions of the table override those of training.
         known = np.flatnonzero((rows >= 0) & ~is_changed)
         if len(known):
             matrix = self.by_user if side == "user" else self.by_item
@@ -108,9 +112,8 @@ class Entities:
             column_numbers.append(held.col)
 
         places = (np.concatenate(row_numbers), np.concatenate(column_numbers))
-        bags = csr_matrix(
-            (np.ones(len(places[0]), dtype=np.float32), places), shape=(frame.n, n_other)
-        )
+        ones = np.ones(len(places[0]), dtype=np.float32)
+        bags = csr_matrix((ones, places), shape=(frame.n, n_other))
         bags.data[:] = 1  # an id that occurs twice counts once
         return bags, is_changed
 
@@ -122,19 +125,16 @@ class Entities:
             frame: The table.
 
         Returns:
-            Numbers on the other side, one row after the other, -1 for unknown ones; and how many each row has, ``[n]``.
+            Numbers on the other side, one row after the other, -1 for unknown ones; and how many
+            each row has, ``[n]``.
         """
-        cells = frame.columns.get(INTERACTIONS)
-        elements, sizes = split_cells(
-            pa.nulls(frame.n) if cells is None else cells, self.manifest.separator
-        )
+        cells = frame.columns.get(INTERACTIONS, pa.nulls(frame.n))
+        elements, sizes = split_cells(cells, self.manifest.separator)
+        if not len(elements):
+            return np.zeros(0, dtype=np.int64), sizes
+
         index = self.tokens["item" if side == "user" else "user"]
-        numbers = (
-            index.numbers(elements.cast(pa.string()))
-            if len(elements)
-            else np.zeros(0, dtype=np.int64)
-        )
-        return numbers, sizes
+        return index.numbers(elements.cast(pa.string())), sizes
 
     def check_clicks(self, frame: Frame) -> None:
         """Check that the model knows the clicked items of a table of users.
@@ -145,7 +145,9 @@ class Entities:
         numbers, _ = self.linked("user", frame)
         if len(numbers) and numbers.min() < 0:
             elements, _ = split_cells(frame.columns[INTERACTIONS], self.manifest.separator)
-            self.tokens["item"].number(texts(elements)[int(numbers.argmin())].as_py())
+            unknown = texts(elements)[int(numbers.argmin())]
+            # Looked up again, as its error names the nearest token.
+            self.tokens["item"].number(unknown.as_py())
 
     def encode(
         self, side: Side, frame: Frame, modalities: Sequence[str] | None = None, parts: bool = False
@@ -182,25 +184,28 @@ class Entities:
         usable = [name for name in modalities if name != ID]
         if not usable:
             raise DataError(
-                f"{self.manifest.model} was trained with {side}_modalities [id] alone, so that new {side}s have none; "
-                f"train it with {side}_modalities=auto"
+                f"{self.manifest.model} was trained with {side}_modalities [id] alone, so that new "
+                f"{side}s have none; train it with {side}_modalities=auto"
             )
         if not any(name in frame.columns for name in usable):
             raise DataError(
-                f"{side}s: found none of {', '.join(usable)}, one of which the model needs for a new {side}"
+                f"{side}s: found none of {', '.join(usable)}, one of which the model needs for a "
+                f"new {side}"
             )
 
 
 def _check_embeddings(side: Side, encoded: Encoded) -> None:
-    """Refuse embeddings whose scores would not be finite: one such item would spoil the answers of all users.
+    """Refuse embeddings whose scores would not be finite.
 
     Raises:
         DataError: There is one.
     """
-    # overflows before any dot product of two embeddings does
+    # One such item would spoil the answers of all users. The squared length overflows before any
+    # dot product of two embeddings does.
     squares = encoded.embeddings.square().sum(1)
     wrong = np.flatnonzero(~squares.isfinite().numpy())
     if len(wrong):
         raise DataError(
-            f"{side}s, row {wrong[0] + 1}: found a number too large for the model, allowed are smaller ones"
+            f"{side}s, row {wrong[0] + 1}: found a number too large for the model, allowed are "
+            "smaller ones"
         )

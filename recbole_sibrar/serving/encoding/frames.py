@@ -1,9 +1,10 @@
-"""Tables of new or changed users or items: their columns, checked against the fields of the model."""
+"""Tables of new or changed users or items, checked against the fields of the model."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,7 +21,7 @@ __all__ = ["Frame", "TableLike", "read_table"]
 TableLike: TypeAlias = (
     "pd.DataFrame | pa.Table | pa.RecordBatch | Mapping[str, Any] | Sequence[Mapping[str, Any]]"
 )
-"""A table in the form of an atomic file: a pandas or Arrow table, or one row or several as dictionaries."""
+"""A table in the form of an atomic file, or one row or several as dictionaries."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,9 @@ def read_table(table: TableLike, spec: SideSpec, side: Side) -> Frame:
     """Read a table.
 
     Args:
-        table: Its columns are fields of the atomic file, with or without their types (``price`` or ``price:float``),
-            the ids, and ``interactions``: ids of the other side, for the first interactions. Fields that are left out
-            are missing.
+        table: Its columns are fields of the atomic file, with or without their types (``price`` or
+            ``price:float``), the ids, and ``interactions``: ids of the other side, for the first
+            interactions. Fields that are left out are missing.
         spec: The side.
         side: Its name, for messages.
 
@@ -62,7 +63,8 @@ def read_table(table: TableLike, spec: SideSpec, side: Side) -> Frame:
     for name in columns:
         if name not in known:
             raise DataError(
-                f"{side}s: '{name}' is no field of the model{nearest(name, known)}; it has {', '.join(known)}"
+                f"{side}s: '{name}' is no field of the model{nearest(name, known)}; it has "
+                f"{', '.join(known)}"
             )
 
     ids = columns.pop(spec.id_field, None)
@@ -74,55 +76,62 @@ def _check_type(kind: pa.DataType, name: str, side: Side) -> None:
     """Refuse columns of dictionaries, times, bytes and the like."""
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         kind = kind.value_type
+    # A list of categories holds a dictionary, so this comes after the list.
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
+
     is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
     is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
     if not (is_text or is_number or pa.types.is_null(kind)):
         raise DataError(
-            f"{side}s, field '{name}': found the type {kind}, allowed are texts, numbers and lists of them"
+            f"{side}s, field '{name}': found the type {kind}, allowed are texts, numbers and lists "
+            "of them"
         )
 
 
 def known_columns(spec: SideSpec) -> list[str]:
     """List the columns that a table may have, the ids first."""
     fields = [field.name for field in spec.fields]
-    return list(dict.fromkeys([spec.id_field, *fields, INTERACTIONS, *spec.display, *spec.unused]))
+    names = [spec.id_field, *fields, INTERACTIONS, *spec.display, *spec.unused]
+    # A field of the model may be a display column too.
+    return list(dict.fromkeys(names))
 
 
 def _field_of(header: str, spec: SideSpec) -> str:
     """Name of a column without the type that the header of an atomic file gives it."""
-    known = known_columns(spec)
-    return header if header in known else header.rpartition(":")[0] or header
+    # A field's own name may hold a colon: the header as it is comes first.
+    if header in known_columns(spec):
+        return header
+    return header.rpartition(":")[0] or header
 
 
 def _columns(table: TableLike, side: Side) -> list[tuple[str, pa.Array]]:
     """List the columns of a table as Arrow arrays."""
+    columns: list[tuple[str, pa.Array]] = []
     if isinstance(table, (pa.Table, pa.RecordBatch)):
         held = pa.table(table) if isinstance(table, pa.RecordBatch) else table
-        return [
-            (name, _combined(held.column(place))) for place, name in enumerate(held.column_names)
-        ]
+        for name, column in zip(held.column_names, held.columns, strict=True):
+            columns.append((name, _combined(column)))
+        return columns
 
     if isinstance(table, pd.DataFrame):
-        return [
-            (str(name), _array(table.iloc[:, place], side))
-            for place, name in enumerate(table.columns)
-        ]
+        # By position: a name that occurs twice is refused later, and would give a frame here.
+        for place, name in enumerate(table.columns):
+            columns.append((str(name), _array(table.iloc[:, place], side)))
+        return columns
 
     rows = [table] if isinstance(table, Mapping) else list(table)
     if not all(isinstance(row, Mapping) for row in rows):
         raise DataError(
             f"{side}s: found {type(table).__name__}, allowed is a table, or dictionaries of fields"
         )
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    return [
-        (
-            str(name),
-            _array(pd.Series([row.get(name) for row in rows], dtype=object, name=name), side),
-        )
-        for name in names
-    ]
+
+    # Rows may lack fields that others have; the order is that of their first appearance.
+    for name in dict.fromkeys(chain.from_iterable(rows)):
+        # Without the type pandas would turn integers beside a missing cell into floats.
+        cells = pd.Series([row.get(name) for row in rows], dtype=object, name=name)
+        columns.append((str(name), _array(cells, side)))
+    return columns
 
 
 def _combined(column: pa.ChunkedArray) -> pa.Array:
@@ -140,7 +149,8 @@ def _array(column: pd.Series[Any], side: Side) -> pa.Array:
     cells = [None if _is_missing(cell) else cell for cell in column]
     if any(isinstance(cell, (dict, set)) for cell in cells):
         raise DataError(
-            f"{side}s, field '{column.name}': found a dictionary or set, allowed are texts, numbers and lists"
+            f"{side}s, field '{column.name}': found a dictionary or set, allowed are texts, "
+            "numbers and lists"
         )
     try:
         return pa.array([_as_text(cell) for cell in cells])
@@ -151,6 +161,7 @@ def _array(column: pd.Series[Any], side: Side) -> pa.Array:
 
 
 def _is_missing(cell: Any) -> bool:
+    # pandas.isna answers a sequence with one truth value for each of its elements.
     return cell is None or (not isinstance(cell, (list, tuple, np.ndarray)) and bool(pd.isna(cell)))
 
 
@@ -158,11 +169,9 @@ def _as_text(cell: Any) -> Any:
     """Text of a single value; the texts of a sequence."""
     if cell is None:
         return None
-    return (
-        [str(element) for element in cell]
-        if isinstance(cell, (list, tuple, np.ndarray))
-        else str(cell)
-    )
+    if isinstance(cell, (list, tuple, np.ndarray)):
+        return [str(element) for element in cell]
+    return str(cell)
 
 
 def _tokens(ids: pa.Array, spec: SideSpec, side: Side) -> tuple[str, ...]:
@@ -171,12 +180,18 @@ def _tokens(ids: pa.Array, spec: SideSpec, side: Side) -> tuple[str, ...]:
         raise DataError(
             f"{side}s: {spec.id_field}: found a list, allowed is one id for each {side}"
         )
+
     tokens = texts(ids).to_pylist()
+    seen: set[str] = set()
+    twice: str | None = None
     for row, token in enumerate(tokens, start=1):
         if token is None:
             raise DataError(f"{side}s, row {row}: {spec.id_field} is missing")
-    if len(set(tokens)) < len(tokens):
-        seen: set[str] = set()
-        twice = next(token for token in tokens if token in seen or seen.add(token))  # type: ignore[func-returns-value]
+        # A missing id further down is reported before the first repeated one.
+        if token in seen and twice is None:
+            twice = token
+        seen.add(token)
+
+    if twice is not None:
         raise DataError(f"{side}s: {spec.id_field} '{twice}' occurs twice")
     return tuple(tokens)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields as fields_of
+from itertools import chain
 
 from torch import Tensor
 
@@ -81,8 +82,9 @@ def _check_spec(content: Content, spec: SideSpec, side: Side) -> None:
             f"{place}.modalities: found {list(spec.modalities)}, allowed are names, each once"
         )
 
-    # every size is a dimension of some weight: a larger one would only take memory
-    largest = max((size for tensor in content.weights.values() for size in tensor.shape), default=0)
+    # Every size is a dimension of some weight: a larger one would only take memory.
+    sizes = chain.from_iterable(tensor.shape for tensor in content.weights.values())
+    largest = max(sizes, default=0)
     for size_place, size in _sizes(spec):
         if not 0 < size <= largest:
             raise PortableModelError(
@@ -124,6 +126,7 @@ def plain_config(config: EncoderConfig, modalities: Sequence[str]) -> dict[str, 
         modalities: Modalities of the encoder.
     """
     values: dict[str, object] = {}
+    # Side and size stand elsewhere in the manifest.
     for held in fields_of(config):
         if held.name not in ("side", "embedding_size"):
             values[held.name] = _plain(getattr(config, held.name))
@@ -139,25 +142,26 @@ def _plain(value: object) -> object:
 def _readers(content: Content, spec: SideSpec, side: Side) -> dict[str, FieldReader]:
     vocabularies = content.side(side).vocabularies
     separator = content.manifest.separator
-    return {
-        field.name: FieldReader(field, vocabularies.get(field.name), separator)
-        for field in spec.fields
-    }
+    readers: dict[str, FieldReader] = {}
+    for field in spec.fields:
+        readers[field.name] = FieldReader(field, vocabularies.get(field.name), separator)
+    return readers
 
 
 def _state(content: Content, side: Side) -> dict[str, Tensor]:
     """State of an encoder, without the prefix of its side."""
     prefix = f"{side}_encoder."
-    return {
-        name.removeprefix(prefix): tensor
-        for name, tensor in content.weights.items()
-        if name.startswith(prefix)
-    }
+    state: dict[str, Tensor] = {}
+    for name, tensor in content.weights.items():
+        if name.startswith(prefix):
+            state[name.removeprefix(prefix)] = tensor
+    return state
 
 
 def _preferences(content: Content, side: Side) -> tuple[Tensor, Tensor]:
     """Latent vectors of a side and of the other one."""
-    users, items = content.weights["user_preferences"], content.weights["item_preferences"]
+    users = content.weights["user_preferences"]
+    items = content.weights["item_preferences"]
     for tensor, spec in ((users, content.manifest.users), (items, content.manifest.items)):
         shape = (spec.n_trained + 1, spec.preferences)
         if tuple(tensor.shape) != shape:

@@ -22,8 +22,9 @@ def predict_modalities(
 ) -> NDArray[Any] | None:
     """Predict the modality of each embedding by logistic regression, trained on other items.
 
-    All modalities of an item are in the same fold: if they are equal, a classifier trained on some of them would be
-    worse than chance. All modalities have the same weight, whatever their number of items.
+    All modalities of an item are in the same fold: if they are equal, a classifier trained on some
+    of them would be worse than chance. All modalities have the same weight, whatever their number
+    of items.
 
     Args:
         embeddings: float ``[n_items, n_modalities, k]``.
@@ -31,8 +32,8 @@ def predict_modalities(
         seed: Seed of the folds.
 
     Returns:
-        bool ``[n_items, n_modalities]``: True for a correct prediction, False for a wrong one and without a cell. None
-        if there are too few items or modalities for a cross-validation.
+        bool ``[n_items, n_modalities]``: True for a correct prediction, False for a wrong one and
+        without a cell. None if there are too few items or modalities for a cross-validation.
     """
     items, modality = np.nonzero(available)
     distinct = np.unique(items)
@@ -42,7 +43,7 @@ def predict_modalities(
     everything = np.arange(len(items))
     folds = []
     for _, part in KFold(FOLDS, shuffle=True, random_state=seed).split(distinct):
-        # All cells of an item are in one part: a classifier could recognise the item instead of the modality.
+        # All cells of an item are in one part: a classifier could recognise the item instead.
         test = np.flatnonzero(np.isin(items, distinct[part]))
         train = np.setdiff1d(everything, test, assume_unique=True)
         if len(np.unique(modality[train])) < 2:

@@ -59,31 +59,39 @@ def project(cells: NDArray[Any], method: str, seed: int) -> tuple[NDArray[Any], 
         seed: Seed of t-SNE and UMAP.
 
     Returns:
-        float ``[n, 2]``, points of the embeddings at unit length, and a description of the projection.
+        float ``[n, 2]``, points of the embeddings at unit length, and a description of the
+        projection.
     """
-    units = cells / np.maximum(np.linalg.norm(cells, axis=1, keepdims=True), 1e-12)
+    units = _at_unit_length(cells)
     if method == "pca":
+        # The full decomposition draws nothing at random.
         pca = PCA(2, svd_solver="full").fit(units)
-        return pca.transform(
-            units
-        ), f"{np.nan_to_num(pca.explained_variance_ratio_).sum():.0%} of the variance"
+        # The shares are 0 / 0 if all points coincide.
+        share = np.nan_to_num(pca.explained_variance_ratio_).sum()
+        return pca.transform(units), f"{share:.0%} of the variance"
+
     if method == "tsne":
+        # scikit-learn refuses a perplexity of the number of points or more.
         perplexity = min(30, max(1, (len(cells) - 1) // 3))
-        return TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(
-            units
-        ), "t-SNE"
+        tsne = TSNE(2, perplexity=perplexity, init="pca", random_state=seed)
+        return tsne.fit_transform(units), "t-SNE"
+
     # Optional; the command has checked its presence.
     umap = import_module("umap")
-    return umap.UMAP(2, n_neighbors=min(15, len(cells) - 1), random_state=seed).fit_transform(
-        units
-    ), "UMAP"
+    reducer = umap.UMAP(2, n_neighbors=min(15, len(cells) - 1), random_state=seed)
+    return reducer.fit_transform(units), "UMAP"
+
+
+def _at_unit_length(cells: NDArray[Any]) -> NDArray[Any]:
+    """Divide vectors ``[n, k]`` by their lengths; zeros stay zeros."""
+    return cells / np.maximum(np.linalg.norm(cells, axis=1, keepdims=True), 1e-12)
 
 
 def projection(samples: Samples, method: str = "pca", seed: int = 0) -> Figure:
     """Draw items in two dimensions, coloured by modality; a line joins the modalities of an item.
 
-    All checkpoints have the same axes. Embeddings are drawn at unit length: those of different models differ in
-    length, and within a model a few long ones would push all others together.
+    All checkpoints have the same axes. Embeddings are drawn at unit length: those of different
+    models differ in length, and within a model a few long ones would push all others together.
     """
     n_columns = min(len(samples), _N_COLUMNS)
     n_rows = -(-len(samples) // n_columns)
@@ -102,6 +110,7 @@ def projection(samples: Samples, method: str = "pca", seed: int = 0) -> Figure:
             axes.tick_params(labelsize=7)
         _share_limits(panels)
 
+        # A checkpoint may lack a modality, so that no single panel has all handles.
         handles: dict[str, Any] = {}
         for axes in panels:
             drawn, labels = axes.get_legend_handles_labels()
@@ -114,16 +123,19 @@ def projection(samples: Samples, method: str = "pca", seed: int = 0) -> Figure:
 def _fit_height(figure: Figure, n_rows: int) -> None:
     """Make room for titles and legend, so that the panels keep the height of a square."""
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
-    titles = max(axes.title.get_window_extent(renderer).height for axes in figure.axes) / figure.dpi
+    heights = [axes.title.get_window_extent(renderer).height for axes in figure.axes]
+
+    # Extents are in pixels, sizes of figures in inches.
+    titles = max(heights) / figure.dpi
     legend = figure.legends[0].get_window_extent(renderer).height / figure.dpi
     figure.set_figheight(n_rows * (_PANEL + titles + 0.15) + legend + 0.2)
 
 
 def _share_limits(panels: Any) -> None:
     """Give all panels the same square: equal distances look equal within and between them."""
-    limits = np.array([[*axes.get_xlim(), *axes.get_ylim()] for axes in panels])
-    low = limits[:, [0, 2]].min(0)
-    high = limits[:, [1, 3]].max(0)
+    limits = np.array([[axes.get_xlim(), axes.get_ylim()] for axes in panels])  # [panels, 2, 2]
+    low = limits[:, :, 0].min(0)
+    high = limits[:, :, 1].max(0)
     middle = (low + high) / 2
     half = (high - low).max() / 2
     for axes in panels:
@@ -135,15 +147,18 @@ def _share_limits(panels: Any) -> None:
 def _draw_points(
     axes: Any, sample: ModalityEmbeddings, points: NDArray[Any], names: list[str]
 ) -> None:
-    placed = np.full((*sample.available.shape, 2), np.nan)
+    placed = np.full((*sample.available.shape, 2), np.nan)  # [n_items, n_modalities, 2]
     placed[sample.available] = points
-    placed = placed[np.linspace(0, len(placed) - 1, min(N_POINTS, len(placed))).astype(int)]
+    shown = np.linspace(0, len(placed) - 1, min(N_POINTS, len(placed))).astype(int)
+    placed = placed[shown]
+
     segments = [placed[:, pair] for pair in combinations(range(len(sample.names)), 2)]
-    joined = np.concatenate(segments)
+    joined = np.concatenate(segments)  # [n_segments, 2 ends, 2]
+    # An item without one of the modalities has no line to it.
     joined = joined[~np.isnan(joined).any((1, 2))]
-    axes.add_collection(
-        LineCollection(list(joined), colors="#888888", linewidths=0.4, alpha=0.35, zorder=1)
-    )
+    lines = LineCollection(list(joined), colors="#888888", linewidths=0.4, alpha=0.35, zorder=1)
+    axes.add_collection(lines)
+
     for column, name in enumerate(sample.names):
         style = look(names.index(name))
         axes.scatter(
@@ -154,12 +169,19 @@ def _draw_points(
 def cosine_distances(
     sample: ModalityEmbeddings, first: int, second: int
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Compute cosine distances between two modalities: same item ``[n]``, different items ``[n * (n - 1)]``."""
+    """Compute cosine distances between two modalities.
+
+    Returns:
+        Distances for the same item ``[n]``, and for different items ``[n * (n - 1)]``.
+    """
     both = sample.available[:, first] & sample.available[:, second]
-    x, y = sample.embeddings[both, first], sample.embeddings[both, second]
-    x, y = (z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12) for z in (x, y))
-    distances = np.clip(1 - x @ y.T, 0, 2)
-    return np.diagonal(distances), distances[~np.eye(len(distances), dtype=bool)]
+    x = _at_unit_length(sample.embeddings[both, first])
+    y = _at_unit_length(sample.embeddings[both, second])
+
+    # Rounding may bring a cosine above 1.
+    distances = np.clip(1 - x @ y.T, 0, 2)  # [n, n]
+    is_same = np.eye(len(distances), dtype=bool)
+    return np.diagonal(distances), distances[~is_same]
 
 
 def _names(samples: Samples) -> list[str]:
@@ -174,7 +196,11 @@ def _pairs(samples: Samples) -> Iterator[tuple[str, str]]:
 def _distances(
     samples: Samples,
 ) -> dict[tuple[tuple[str, str], str], tuple[NDArray[Any], NDArray[Any]]]:
-    """Compute :func:`cosine_distances` of each pair of modalities and each title of a checkpoint that has both."""
+    """Compute the cosine distances of each pair of modalities in each checkpoint with both.
+
+    Returns:
+        Pair and title of the checkpoint -> the result of :func:`cosine_distances`.
+    """
     found = {}
     for first, second in _pairs(samples):
         for title, sample in samples.items():
@@ -185,18 +211,22 @@ def _distances(
 
 
 def histograms(samples: Samples, side: str = "item") -> Figure:
-    """Draw cosine distances of the same and of different items (or users), a row for each pair of modalities.
+    """Draw cosine distances of the same and of different items (or users).
 
-    A column for each checkpoint, all on the same axes.
+    There is a row for each pair of modalities and a column for each checkpoint, all on the same
+    axes.
     """
     pairs = list(_pairs(samples))
     with matplotlib.rc_context(STYLE):
         figure = _new(max(_HISTOGRAM * len(samples) + 0.6, 3.6), 1.9 * len(pairs) + 0.9)
         panels = figure.subplots(len(pairs), len(samples), squeeze=False, sharex=True, sharey="row")
         found = _distances(samples)
+
+        # Two modalities without a common item have no distance.
         drawn = [distances for distances in chain.from_iterable(found.values()) if len(distances)]
         largest = max((float(distances.max()) for distances in drawn), default=1.0)
         bins = np.linspace(0, max(largest, 1e-6), N_BINS + 1)
+
         for row, pair in enumerate(pairs):
             for column, title in enumerate(samples):
                 axes = panels[row, column]
@@ -213,10 +243,11 @@ def histograms(samples: Samples, side: str = "item") -> Figure:
                         label=label,
                         **style,
                     )
+
                 head = wrapped(title, _HISTOGRAM - 0.4) if not row else ""
-                axes.set_title(
-                    f"{head}\n{wrapped(pair_name(*pair), _HISTOGRAM - 0.4)}".strip(), fontsize=9
-                )
+                about = wrapped(pair_name(*pair), _HISTOGRAM - 0.4)
+                axes.set_title(f"{head}\n{about}".strip(), fontsize=9)
+
         figure.supxlabel("cosine distance", fontsize=9)
         figure.supylabel("share of the pairs", fontsize=9)
         handles, labels = panels[0, 0].get_legend_handles_labels()
@@ -232,37 +263,41 @@ def heat_map(frame: pd.DataFrame) -> Figure:
             :func:`~recbole_sibrar.studies.gap.measures.measure_gap`.
     """
     titles = list(dict.fromkeys(frame["name"]))
-    names = list(dict.fromkeys(name for name in [*frame["first"], *frame["second"]] if name))
+    # Rows of all modalities together have empty names.
+    names = list(filter(None, dict.fromkeys([*frame["first"], *frame["second"]])))
+    measures = ("cosine_same", "cosine_different")
+    side = frame["side"].iloc[0]
+
     with matplotlib.rc_context({**STYLE, "axes.grid": False}):
         size = max(0.55 * len(names) + 1.1, 2.4)
         figure = _new(size * len(titles) + 1.2, 2 * size + 0.3)
         panels = figure.subplots(2, len(titles), squeeze=False)
-        largest = frame.loc[
-            frame["measure"].isin(("cosine_same", "cosine_different")), "value"
-        ].max()
+
+        # One scale of colours for all panels.
+        largest = frame.loc[frame["measure"].isin(measures), "value"].max()
         for column, title in enumerate(titles):
             rows = frame[frame["name"] == title]
-            for row, measure in enumerate(("cosine_same", "cosine_different")):
-                matrix = _matrix(rows[rows["measure"] == measure], names, measure == "cosine_same")
+            for row, measure in enumerate(measures):
                 axes = panels[row, column]
+                matrix = _matrix(rows[rows["measure"] == measure], names, measure == "cosine_same")
                 image = axes.imshow(matrix, cmap="cividis", vmin=0, vmax=max(float(largest), 1e-6))
-                for (i, j), value in np.ndenumerate(matrix):
-                    colour = "white" if value < 0.5 * largest else "black"
-                    axes.text(
-                        j,
-                        i,
-                        "" if np.isnan(value) else f"{value:.2f}",
-                        ha="center",
-                        va="center",
-                        color=colour,
-                    )
+                _write_numbers(axes, matrix, largest)
+
                 axes.set_xticks(range(len(names)), names, rotation=35, ha="right")
                 axes.set_yticks(range(len(names)), names if not column else [""] * len(names))
-                side = frame["side"].iloc[0]
-                about = ("same " + side, f"different {side}s")[row]
+                about = (f"same {side}", f"different {side}s")[row]
                 axes.set_title(f"{wrapped(title, size - 0.5)}\n{about}", fontsize=9)
         figure.colorbar(image, ax=panels, label="mean cosine distance", shrink=0.7)
     return figure
+
+
+def _write_numbers(axes: Any, matrix: NDArray[Any], largest: float) -> None:
+    """Write the numbers into the cells of a heat map."""
+    for (i, j), value in np.ndenumerate(matrix):
+        text = "" if np.isnan(value) else f"{value:.2f}"
+        # The colours of cividis are dark below the middle of the scale.
+        colour = "white" if value < 0.5 * largest else "black"
+        axes.text(j, i, text, ha="center", va="center", color=colour)
 
 
 def _matrix(rows: pd.DataFrame, names: list[str], zeros: bool) -> NDArray[Any]:
@@ -280,7 +315,8 @@ def series(files: Mapping[str, pd.DataFrame], side: str) -> Figure:
     """Draw measures against the number of trained epochs, a line for each run, averaged over pairs.
 
     Args:
-        files: Name -> rows with ``epochs``, ``side``, ``first``, ``second``, ``measure`` and ``value``.
+        files: Name -> rows with ``epochs``, ``side``, ``first``, ``second``, ``measure`` and
+            ``value``.
         side: ``item`` or ``user``.
     """
     with matplotlib.rc_context(STYLE):
@@ -291,7 +327,9 @@ def series(files: Mapping[str, pd.DataFrame], side: str) -> Figure:
                 rows = frame[(frame["side"] == side) & (frame["measure"] == measure)]
                 means = rows.groupby("epochs")["value"].mean()
                 style = {**look(i), "linestyle": LINES[i % len(LINES)], "label": name}
+                # Unclipped, marks at 0 and at the last epoch stay whole.
                 axes.plot(means.index, means.to_numpy(), linewidth=1.4, clip_on=False, **style)
+
             axes.set_title(LABELS[measure].format(side=side), fontsize=9)
             axes.set_ylim(bottom=0)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))

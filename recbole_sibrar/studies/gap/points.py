@@ -30,10 +30,10 @@ def projected_points(sample: ModalityEmbeddings, about: Sequence[str]) -> pd.Dat
         A row for each modality of each item, with :data:`COLUMNS`.
     """
     points, variance = project(sample.embeddings[sample.available], "pca", 0)
+    # Rows of points are the available cells, in this order.
     items, modalities = np.nonzero(sample.available)
-    chosen = np.linspace(0, len(sample.entities) - 1, min(N_ITEMS, len(sample.entities))).astype(
-        int
-    )
+    n_items = len(sample.entities)
+    chosen = np.linspace(0, n_items - 1, min(N_ITEMS, n_items)).astype(int)
     shown = np.isin(items, chosen)
     columns = {
         **dict(zip(COLUMNS, about, strict=False)),

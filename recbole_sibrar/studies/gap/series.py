@@ -35,6 +35,7 @@ def read_series(arguments: Sequence[str]) -> dict[str, pd.DataFrame]:
         label = name or Path(file).stem
         if label in series:
             refuse("--series", label, "names that differ, as in first=a.csv second=b.csv")
+        # Rows about all modalities together have empty names, which read_csv makes NaN.
         series[label] = frame.fillna({"first": "", "second": ""})
     return series
 
@@ -46,15 +47,11 @@ def _read_file(file: str) -> pd.DataFrame:
             file, keep_default_na=False, na_values=[""], dtype={"first": str, "second": str}
         )
     except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"--series: cannot read {file}: {getattr(error, 'strerror', None) or error}"
-        ) from None
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"--series: cannot read {file}: {reason}") from None
 
-    lacking = [column for column in SERIES_COLUMNS if column not in frame.columns]
-    if lacking:
-        refuse(
-            f"--series: {file}",
-            ", ".join(frame.columns),
-            f"a file of gap_every, with the column {lacking[0]}",
-        )
+    for column in SERIES_COLUMNS:
+        if column not in frame.columns:
+            allowed = f"a file of gap_every, with the column {column}"
+            refuse(f"--series: {file}", ", ".join(frame.columns), allowed)
     return frame

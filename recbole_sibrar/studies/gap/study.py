@@ -1,4 +1,4 @@
-"""``recbole-sibrar gap``: distances between the modalities of the same item or user in trained models."""
+"""``recbole-sibrar gap``: distances between the modalities of an item or user in trained models."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def measure_checkpoint(
     """Measure the modality gap of one trained model.
 
     Args:
-        path: File written by RecBole. Its data set is loaded and split according to its configuration.
+        path: File written by RecBole. Its data set is loaded and split as in its training.
         options: Options of the measurement; None for the items' modalities.
         name: For the column ``name``; the model's name if empty.
         data_path: Folder of the data, if they have moved since training.
@@ -91,15 +91,17 @@ def _measure(
     path: str, options: Options, name: str, note: Callable[[str], None], data_path: str | None
 ) -> Measured:
     with quiet(), checkpoint_errors(path):
-        config, model, _, train_data, *_ = recbole.quick_start.load_data_and_model(
-            path, data_path=data_path
-        )
+        loaded = recbole.quick_start.load_data_and_model(path, data_path=data_path)
+        config, model, _, train_data, *_ = loaded
         found = modality_embeddings(model, options.side, options.modalities, options.items)
 
     if train_data.data_note:
         note(train_data.data_note)
+
     encoder = model.encoder_of(options.side)
-    missing = [x for x in options.modalities or encoder.modalities if x not in found.names]
+    asked = options.modalities or encoder.modalities
+    missing = [modality for modality in asked if modality not in found.names]
+    # Those that eval_modalities leaves out are not asked for, and are no surprise.
     if missing and (options.modalities or encoder.config.eval_modalities is None):
         note(f"{path}: none of the {options.side}s ({options.items}) has {', '.join(missing)}")
 
@@ -137,14 +139,20 @@ def run(
         data_path: Folder of the data, if they have moved since training.
 
     Raises:
-        ConfigError: No checkpoint has modalities, a name occurs twice, or see :func:`measure_checkpoint`.
+        ConfigError: No checkpoint has modalities, a name occurs twice, or see
+            :func:`measure_checkpoint`.
     """
-    names = {file: name for name, file in map(split_name, checkpoints)}
+    names = {}
+    for checkpoint in checkpoints:
+        name, file = split_name(checkpoint)
+        names[file] = name
+
     files = with_modalities(list(names), note, "there is no gap to measure")
     found = []
     for file in tqdm(files, leave=False, disable=None):
         found.append(_measure(file, options, names[file], note, data_path))
 
+    # Only all checkpoints together show which parts of their names differ.
     first_rows = pd.concat([measured.frame.iloc[:1] for measured in found])
     automatic = line_names(first_rows)
     named = []
@@ -196,6 +204,7 @@ def write(
     if series:
         figures["series"] = plots.series(series, options.side)
 
+    # PNG for the screen, PDF for papers.
     for name, figure in figures.items():
         for suffix in ("png", "pdf"):
             save_figure(figure, folder / f"{name}.{suffix}")

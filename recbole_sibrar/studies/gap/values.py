@@ -1,4 +1,4 @@
-"""Values of single items behind the measures of the modality gap, from their distances to all others."""
+"""Values of single items behind the measures of the modality gap."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ CUTOFFS = (1, 10)
 """Lengths of the lists of cross-modal retrieval."""
 
 TIE = 1e-6
-"""Cosines that differ by less are a tie: the same vector, encoded in another batch, differs in its last bits."""
+"""Cosines that differ by less are a tie.
+
+The same vector, encoded in another batch, differs in its last bits.
+"""
 
 _BLOCK = 1 << 24
 """Cells of a block of distances: 64 MiB in float32."""
@@ -41,10 +44,11 @@ def values_of_queries(
 
     if not within:
         back = _cosine_values(unit_y, unit_x, queries, True)
+        # Either modality of a query among those of the other items.
         values["cosine_different"] = (values["cosine_different"] + back["cosine_different"]) / 2
-        values |= {
-            f"{name}_reverse": back[name] for name in back if name.startswith(("recall", "mrr"))
-        }
+        for name, numbers in back.items():
+            if name.startswith(("recall", "mrr")):
+                values[f"{name}_reverse"] = numbers
         values["cosine_same"] = _numbers(_cosine_distance(unit_x[queries], unit_y[queries]))
         values["euclidean_same"] = _numbers((x[queries] - y[queries]).norm(dim=1))
     return values
@@ -56,6 +60,7 @@ def _numbers(values: Tensor) -> NDArray[Any]:
 
 def _cosine_distance(x: Tensor, y: Tensor) -> Tensor:
     """``[q]``, between rows of unit length (or of zeros); exactly 0 for equal ones."""
+    # Not 1 - cos, which rounding keeps from 0: |x - y|^2 = 2 - 2 cos at unit length.
     zeros = (x == 0).all(1) | (y == 0).all(1)
     return ((x - y).square().sum(1) / 2).masked_fill(zeros, 1)
 
@@ -79,15 +84,13 @@ def _cosine_values(
             # of the same type: several times as fast to sum as truth values
             flags = torch.empty_like(cosines)
             better = _numbers(torch.gt(cosines, own + TIE, out=flags).sum(1))
-            values |= _retrieval(
-                better, _numbers(torch.gt(cosines, own - TIE, out=flags).sum(1)) - better
-            )
+            not_worse = _numbers(torch.gt(cosines, own - TIE, out=flags).sum(1))
+            values |= _retrieval(better, not_worse - better)
 
         # exp(-2 d^2), as d^2 = 2 - 2 cos
-        kernels = cosines.sub_(1).mul_(4).exp_()
-        values["kernel"] = _numbers(
-            (kernels.sum(1) - kernels.gather(1, block[:, None])[:, 0]) / others
-        )
+        kernels = cosines.sub_(1).mul_(4).exp_()  # [b, n]
+        own_kernels = kernels.gather(1, block[:, None])[:, 0]
+        values["kernel"] = _numbers((kernels.sum(1) - own_kernels) / others)
         parts.append(values)
 
     joined = {}
@@ -104,8 +107,11 @@ def _retrieval(better: NDArray[Any], tied: NDArray[Any]) -> dict[str, NDArray[An
         tied: ``[q]``, number of equally near items, itself included.
     """
     # The rank is uniform over better + 1 ... better + tied; digamma sums up the reciprocals.
-    recall = {f"recall@{k}": ((k - better) / tied).clip(0, 1) for k in CUTOFFS}
-    return recall | {"mrr": (digamma(better + tied + 1) - digamma(better + 1)) / tied}
+    found = {}
+    for k in CUTOFFS:
+        found[f"recall@{k}"] = ((k - better) / tied).clip(0, 1)
+    found["mrr"] = (digamma(better + tied + 1) - digamma(better + 1)) / tied
+    return found
 
 
 def _euclidean_different(x: Tensor, y: Tensor, queries: Tensor) -> NDArray[Any]:
@@ -118,8 +124,9 @@ def _euclidean_different(x: Tensor, y: Tensor, queries: Tensor) -> NDArray[Any]:
 
     parts = []
     for block, products in _products(x, y, queries):
-        distances = (
-            products.mul_(-2).add_(squares_x[block, None]).add_(squares_y).clamp_(min=0).sqrt_()
-        )
-        parts.append((distances.sum(1) - distances.gather(1, block[:, None])[:, 0]) / (len(y) - 1))
+        # |x - y|^2 = |x|^2 - 2 x y + |y|^2; rounding can bring it below 0.
+        squares = products.mul_(-2).add_(squares_x[block, None]).add_(squares_y)
+        distances = squares.clamp_(min=0).sqrt_()  # [b, n]
+        own = distances.gather(1, block[:, None])[:, 0]
+        parts.append((distances.sum(1) - own) / (len(y) - 1))
     return _numbers(torch.cat(parts))

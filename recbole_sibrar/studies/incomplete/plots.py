@@ -13,9 +13,10 @@ __all__ = ["incomplete_curves"]
 
 
 def incomplete_curves(frame: pd.DataFrame, metric: str) -> Figure:
-    """Draw a metric against the share of hidden values, a line for each model and way to fill them in.
+    """Draw a metric against the share of hidden values.
 
-    A point is the mean over the seeds, its bar their standard deviation (n - 1). A way has a colour, a model a mark.
+    There is a line for each model and way to fill values in. A point is the mean over the seeds,
+    its bar their standard deviation (n - 1). A way has a colour, a model a mark.
 
     Args:
         frame: A row for each run: ``model``, ``impute``, ``rate`` and the metric.
@@ -30,6 +31,7 @@ def incomplete_curves(frame: pd.DataFrame, metric: str) -> Figure:
 
         for (model, way), rows in frame.groupby(["model", "impute"], sort=False):
             groups = rows.groupby("rate")[metric]
+            # One seed has no error bar.
             several = bool((groups.size() > 1).any())
             axes.errorbar(
                 groups.mean().index.to_numpy(),

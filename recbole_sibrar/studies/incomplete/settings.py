@@ -1,9 +1,13 @@
-"""Settings of the study of values that are missing in training too: shares of hidden values, ways to fill them in."""
+"""Settings of the study of values that are missing in training too.
+
+A setting is a share of hidden values and a way to fill them in.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from recbole_sibrar.config import ConfigError, nearest, refuse
 from recbole_sibrar.config.choices import TRAINING_RATES
@@ -35,8 +39,10 @@ class Setting:
             >>> Setting(0.5, "mean", ("text",)).keys
             {'hide_values': '{text: 0.5}', 'impute': 'mean'}
         """
+        # As a command line takes them: a number for all fields, or a mapping in yaml.
         rates = ", ".join(f"{field}: {self.rate:g}" for field in self.fields)
-        return {"hide_values": f"{{{rates}}}" if rates else f"{self.rate:g}", "impute": self.way}
+        hidden = f"{{{rates}}}" if rates else f"{self.rate:g}"
+        return {"hide_values": hidden, "impute": self.way}
 
     @property
     def label(self) -> str:
@@ -58,7 +64,7 @@ class Plan:
     @property
     def settings(self) -> list[Setting]:
         """The settings, by way and then by rate."""
-        return [Setting(rate, way, self.fields) for way in self.ways for rate in self.rates]
+        return [Setting(rate, way, self.fields) for way, rate in product(self.ways, self.rates)]
 
     def check_keys(self, keys: Sequence[str]) -> None:
         """Refuse keys that the study sets.
@@ -71,9 +77,8 @@ class Plan:
         """
         for key in keys:
             if key in _SET_BY:
-                raise ConfigError(
-                    f"{key}: cannot be given here, as {_SET_BY[key]} of the study set it"
-                )
+                reason = f"{_SET_BY[key]} of the study set it"
+                raise ConfigError(f"{key}: cannot be given here, as {reason}")
 
 
 def read_plan(rates: str, ways: str, fields: str | None) -> Plan:
@@ -91,9 +96,8 @@ def read_plan(rates: str, ways: str, fields: str | None) -> Plan:
     chosen = tuple(dict.fromkeys(split_names(ways)))
     for way in chosen:
         if way not in IMPUTATIONS:
-            refuse(
-                "--imputations", way, f"any of {', '.join(IMPUTATIONS)}{nearest(way, IMPUTATIONS)}"
-            )
+            known = f"{', '.join(IMPUTATIONS)}{nearest(way, IMPUTATIONS)}"
+            refuse("--imputations", way, f"any of {known}")
 
     names = () if fields is None else read_names("--fields", fields, "text,genres")
     return Plan(numbers, chosen, names)

@@ -13,7 +13,8 @@ COLUMNS = ("model", "impute", "rate", "seed", "minutes", "valid_score")
 def pivoted(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Arrange a metric with a row for each model and way, and a column for each rate.
 
-    A cell is the mean over the seeds, and their standard deviation (n - 1) for several; ``-`` without a result.
+    A cell is the mean over the seeds, and their standard deviation (n - 1) for several; ``-``
+    without a result.
 
     Args:
         frame: A row for each run: :data:`COLUMNS`, then the metrics.
@@ -30,9 +31,9 @@ def pivoted(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
         cells.setdefault((str(model), str(way)), {})[f"{rate:g}"] = _mean(rows[metric])
 
     rates = [f"{rate:g}" for rate in sorted(frame["rate"].unique())]
-    lines = [
-        [model, way, *(row.get(rate, "-") for rate in rates)] for (model, way), row in cells.items()
-    ]
+    lines = []
+    for (model, way), row in cells.items():
+        lines.append([model, way, *(row.get(rate, "-") for rate in rates)])
     return pd.DataFrame(lines, columns=["model", "impute", *rates])
 
 

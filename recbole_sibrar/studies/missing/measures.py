@@ -1,4 +1,7 @@
-"""Evaluation of a trained model with missing modalities or values ([A], section on missing modalities)."""
+"""Evaluation of a trained model with missing modalities or values.
+
+The experiment is that of [A], section on missing modalities.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import os
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from itertools import chain, combinations
+from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
@@ -39,7 +42,7 @@ __all__ = [
 ]
 
 MAX_MODALITIES = 5
-"""Largest number of modalities for all subsets; beyond it only the smallest and the largest are evaluated."""
+"""Largest number of modalities for all subsets; of more, only small and large ones are tried."""
 
 COLUMNS = (
     "model",
@@ -85,7 +88,8 @@ class Trial:
 def subsets(names: Sequence[str]) -> list[tuple[str, ...]]:
     """List the subsets of modalities to evaluate, smallest first.
 
-    Up to :data:`MAX_MODALITIES` modalities: all non-empty subsets. Beyond: each alone, all but one, and all.
+    Up to :data:`MAX_MODALITIES` modalities: all non-empty subsets. Beyond: each alone, all but one,
+    and all.
 
     Example:
         >>> subsets(["text", "class"])
@@ -93,7 +97,10 @@ def subsets(names: Sequence[str]) -> list[tuple[str, ...]]:
     """
     n = len(names)
     sizes = range(1, n + 1) if n <= MAX_MODALITIES else (1, n - 1, n)
-    return list(chain.from_iterable(combinations(names, size) for size in sizes))
+    found: list[tuple[str, ...]] = []
+    for size in sizes:
+        found += combinations(names, size)
+    return found
 
 
 def lost_cells(
@@ -101,8 +108,8 @@ def lost_cells(
 ) -> NDArray[Any]:
     """Draw lost values independently among the available ones of some modalities.
 
-    The draws of a seed are nested: a value lost at one rate is lost at every higher rate. They do not depend on the
-    chosen modalities.
+    The draws of a seed are nested: a value lost at one rate is lost at every higher rate. They do
+    not depend on the chosen modalities.
 
     Args:
         available: bool ``[n_entities, n_modalities]``.
@@ -113,13 +120,16 @@ def lost_cells(
     Returns:
         bool ``[n_entities, n_modalities]``.
     """
+    # A draw for every cell, also for those that cannot be lost: the others stay the same.
     draws = np.random.default_rng(seed).random(available.shape)
     lost: NDArray[np.bool_] = available & _among(columns, available.shape[1]) & (draws < rate)
     return lost
 
 
 def share_missing(available: NDArray[Any], hidden: NDArray[Any], columns: Sequence[int]) -> float:
-    """Compute the hidden share of the available values of some modalities; 0 without available values.
+    """Compute the hidden share of the available values of some modalities.
+
+    It is 0 without available values.
 
     Args:
         available: bool ``[n_entities, n_modalities]``.
@@ -145,22 +155,26 @@ def trials(plan: Plan, names: Sequence[str], always: Sequence[str], seed: int) -
         seed: The first seed; the others follow it.
 
     Returns:
-        First the losses, by rate, then the subsets. Rates 0 and 1 leave nothing to chance and have one seed.
+        First the losses, by rate, then the subsets.
     """
     found: list[Trial] = []
     for rate in sorted(set(plan.rates)):
+        # Rates 0 and 1 leave nothing to chance.
         n_seeds = plan.n_seeds if 0 < rate < 1 else 1
-        found += [Trial("loss", tuple(names), rate, seed + i) for i in range(n_seeds)]
-    return found + [
-        Trial("subset", (*always, *subset), float("nan"), seed) for subset in subsets(names)
-    ]
+        for i in range(n_seeds):
+            found.append(Trial("loss", tuple(names), rate, seed + i))
+
+    for subset in subsets(names):
+        found.append(Trial("subset", (*always, *subset), float("nan"), seed))
+    return found
 
 
 def shuffle_ties(scores: Tensor, groups: Tensor, generator: torch.Generator) -> Tensor:
     """Break ties of items with the same embedding at random, anew for each user.
 
-    Otherwise ``torch.topk`` breaks them by position, and by the last bits of scores. These bits depend on the position
-    too. Ids often follow the order of the data, so this would be no neutral choice.
+    Otherwise ``torch.topk`` breaks them by position, and by the last bits of scores. These bits
+    depend on the position too. Ids often follow the order of the data, so this would be no neutral
+    choice.
 
     Args:
         scores: float ``[n_users, n_items]``, -inf for items outside the candidates.
@@ -170,12 +184,17 @@ def shuffle_ties(scores: Tensor, groups: Tensor, generator: torch.Generator) -> 
     Returns:
         float64 ``[n_users, n_items]`` with the order of the scores, ties broken; -inf stays.
     """
+    # All items of a group get its largest score, which may differ from theirs in the last bits.
     of_group = scores.new_full((len(scores), int(groups.max()) + 1), -torch.inf)
-    shared = of_group.scatter_reduce(1, groups.expand_as(scores), scores, "amax")[:, groups]
-    ordered, order = shared.sort(dim=1)
-    ranks = (ordered.diff(dim=1, prepend=ordered[:, :1]) > 0).cumsum(1)
+    largest = of_group.scatter_reduce(1, groups.expand_as(scores), scores, "amax")
+    shared = largest[:, groups]  # [n_users, n_items]
 
-    # Whole numbers are the ranks of distinct scores, fractions break the ties.
+    ordered, order = shared.sort(dim=1)
+    is_larger = ordered.diff(dim=1, prepend=ordered[:, :1]) > 0
+    ranks = is_larger.cumsum(1)
+
+    # Whole numbers are the ranks of distinct scores, fractions break the ties. Drawn on the CPU, so
+    # that every device has the same order; in float64, as large ranks leave float32 no fractions.
     draws = torch.rand(ranks.shape, generator=generator, dtype=torch.float64).to(scores.device)
     keys = torch.empty_like(draws).scatter_(1, order, ranks + draws)
     return keys.masked_fill(scores == -torch.inf, -torch.inf)
@@ -199,7 +218,7 @@ class TieBreakingCollector(Collector):
             items: float ``[n_items, k]``, embeddings of the items.
             seed: Seed of the order of tied items.
         """
-        self.groups = torch.unique(items, dim=0, return_inverse=True)[1]
+        self.groups = torch.unique(items, dim=0, return_inverse=True)[1]  # [n_items]
         self.has_ties = int(self.groups.max()) + 1 < len(items)
         self.generator = torch.Generator().manual_seed(seed)
 
@@ -217,10 +236,10 @@ class TieBreakingCollector(Collector):
 
 
 class Study:
-    """Evaluation of one trained model with hidden values, through RecBole's trainer and without training.
+    """Evaluation of one trained model with hidden values, through RecBole's trainer.
 
     Args:
-        config: RecBole's ``Config`` of the model; its metrics, splits and candidates are the study's.
+        config: RecBole's ``Config`` of the model, with metrics, splits and candidates of the study.
         model: The trained model.
         train_data: RecBole's loader of the training part, the source of popularity.
         test_data: RecBole's loader of the part to evaluate.
@@ -239,6 +258,7 @@ class Study:
         plan: Plan | None = None,
     ) -> None:
         self.plan = plan or Plan()
+        # A copy, because the model keeps its own configuration.
         self.config = deepcopy(config)
         # A study is no run of its own.
         for key in ("log_wandb", "save_per_user"):
@@ -263,8 +283,10 @@ class Study:
         self.available = encoder.availability.cpu().numpy()
 
         self.collector = TieBreakingCollector(self.config)
+        # Metrics of popularity need the counts, which RecBole collects in fit.
         self.collector.data_collect(train_data)
         self.trainer = get_trainer(config["MODEL_TYPE"], config["model"])(self.config, model)
+        # RecBole's trainer makes a collector of its own.
         self.trainer.eval_collector = self.collector
 
     def hidden_cells(self, trial: Trial) -> NDArray[Any]:
@@ -273,8 +295,9 @@ class Study:
             return lost_cells(self.available, self.columns, trial.rate, trial.seed)
 
         left = self.encoder.columns_of(trial.names)
-        hidden = [column for column in self.columns if column not in left]
-        cells: NDArray[np.bool_] = self.available & _among(hidden, self.available.shape[1])
+        n_modalities = self.available.shape[1]
+        is_hidden = _among(self.columns, n_modalities) & ~_among(left, n_modalities)
+        cells: NDArray[np.bool_] = self.available & is_hidden
         return cells
 
     def evaluate(self, trial: Trial) -> dict[str, Any]:
@@ -284,7 +307,8 @@ class Study:
             trial: Hidden values.
 
         Returns:
-            A row of the study's table: :data:`COLUMNS` without model and checkpoint, then every metric.
+            A row of the study's table: :data:`COLUMNS` without model and checkpoint, then every
+            metric.
         """
         hidden = self.hidden_cells(trial)
         # The same sampled candidates every time.
@@ -315,10 +339,9 @@ class Study:
             One row for each evaluation: :data:`COLUMNS`, then every metric of the configuration.
         """
         about = {"model": self.config["model"], "checkpoint": checkpoint}
-        bar = tqdm(
-            self.trials,
-            os.path.basename(checkpoint),
-            leave=False,
-            disable=None if progress else True,
-        )
-        return pd.DataFrame([{**about, **self.evaluate(trial)} for trial in bar])
+        # None shows the bar on a terminal only.
+        disable = None if progress else True
+        rows = []
+        for trial in tqdm(self.trials, os.path.basename(checkpoint), leave=False, disable=disable):
+            rows.append({**about, **self.evaluate(trial)})
+        return pd.DataFrame(rows)

@@ -1,4 +1,4 @@
-"""``recbole-sibrar missing``: evaluate trained models with missing modalities, without retraining."""
+"""``recbole-sibrar missing``: evaluate trained models with missing modalities."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def read_plan(side: str, modalities: str | None, rates: str, seeds: str) -> Plan
     names = None if modalities is None else read_names("--modalities", modalities, "text,class")
     if not seeds.isascii() or not seeds.isdigit() or int(seeds) < 1:
         refuse("--seeds", seeds, "a positive integer, the number of seeds")
-    return Plan(
-        whose, names, tuple(read_rate(rate, True, RATES) for rate in split_names(rates)), int(seeds)
-    )
+
+    numbers = [read_rate(rate, True, RATES) for rate in split_names(rates)]
+    return Plan(whose, names, tuple(numbers), int(seeds))
 
 
 def run(
@@ -56,11 +56,14 @@ def run(
         data_path: Folder of the data, if they have moved since training.
 
     Returns:
-        The rows of all studies (see :class:`~recbole_sibrar.studies.missing.measures.Study`), and the metric.
+        The rows of all studies (see :class:`~recbole_sibrar.studies.missing.measures.Study`), and
+        the metric.
 
     Raises:
-        ConfigError: No checkpoint has modalities, a modality or metric is unknown, or data do not fit a model.
+        ConfigError: No checkpoint has modalities, a modality or metric is unknown, or data do not
+            fit a model.
     """
+    # A checkpoint named twice would count twice in the means.
     files = with_modalities(list(dict.fromkeys(checkpoints)), note, "it cannot lose one")
 
     frames = []
@@ -75,6 +78,7 @@ def run(
             note(f"{name} has {only}: what loses it has nothing left and gets the mean embedding")
 
         with quiet():
+            # Before all trials: a wrong name would be seen only at the end.
             if metric is not None:
                 _check_metric(metric, list(study.evaluate(study.trials[0])))
             metric = metric or study.config["valid_metric"].lower()
@@ -95,8 +99,5 @@ def _load(file: str, plan: Plan, data_path: str | None) -> tuple[Study, str | No
 def _check_metric(metric: str, columns: Sequence[str]) -> None:
     metrics = [name for name in columns if name not in COLUMNS]
     if metric not in metrics:
-        refuse(
-            "--metric",
-            metric,
-            f"any of the checkpoint's metrics {', '.join(metrics)}{nearest(metric, metrics)}",
-        )
+        known = f"{', '.join(metrics)}{nearest(metric, metrics)}"
+        refuse("--metric", metric, f"any of the checkpoint's metrics {known}")

@@ -12,7 +12,9 @@ __all__ = ["table"]
 
 
 def table(frame: pd.DataFrame, metric: str, width: int = 5) -> str:
-    """Write the results for the terminal: mean over the seeds, and their standard deviation (n - 1) for several.
+    """Write the results for the terminal.
+
+    A cell is the mean over the seeds, and their standard deviation (n - 1) for several.
 
     Args:
         frame: Rows of studies.

@@ -1,7 +1,7 @@
 """Paired tests over users: is one model better than another?
 
-The papers use the paired t-test over users at p < 0.05 with Bonferroni correction. SciPy and statsmodels do the
-statistics.
+The papers use the paired t-test over users at p < 0.05 with Bonferroni correction. SciPy and
+statsmodels do the statistics.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ class Comparison:
     mean_b: float
     """Mean of the second."""
     low: float
-    """Lower end of the 95 % confidence interval (Student's t) of the mean difference, first minus second."""
+    """Lower end of the 95 % confidence interval (Student's t) of the mean of first minus second."""
     high: float
     """Upper end."""
     effect: float
-    """Cohen's d of the paired differences: their mean over their standard deviation; 0 if all are 0."""
+    """Cohen's d of the paired differences: their mean over their deviation; 0 if all are 0."""
     p_t: float
     """p of the two-sided paired t-test."""
     p_wilcoxon: float
-    """p of the two-sided Wilcoxon signed-rank test, zero differences ranked but not counted (Pratt)."""
+    """p of the two-sided Wilcoxon signed-rank test, with Pratt's treatment of zero differences."""
 
 
 def user_means(runs: Sequence[pd.DataFrame], metric: str) -> pd.Series[float]:
@@ -82,6 +82,7 @@ def user_means(runs: Sequence[pd.DataFrame], metric: str) -> pd.Series[float]:
             raise DataError(f"results of users: user '{user}' occurs twice")
         columns.append(values)
 
+    # mean skips NaN: a user counts with the seeds that have a value.
     return pd.concat(columns, axis=1).mean(axis=1).dropna()
 
 
@@ -108,9 +109,8 @@ def compare(first: pd.Series[float], second: pd.Series[float]) -> Comparison:
     pairs = pd.concat([first, second], axis=1, join="inner").to_numpy(dtype=float)
     n = len(pairs)
     if n < 2:
-        raise DataError(
-            f"significance: {n} users have results of both models, a paired test needs at least two"
-        )
+        found = f"{n} users have results of both models"
+        raise DataError(f"significance: {found}, a paired test needs at least two")
 
     # Rounding alone must not make a win: values that differ in their last digits count as equal.
     equal = np.isclose(pairs[:, 0], pairs[:, 1], rtol=1e-9, atol=1e-12)
@@ -136,6 +136,7 @@ def _t_test(difference: NDArray[Any]) -> tuple[float, float, float]:
     mean = difference.mean()
     deviation = difference.std(ddof=1)
 
+    # The deviation of equal differences may be a rounding error instead of 0.
     is_constant = np.ptp(difference) <= 1e-9 * np.abs(difference).max()
     if is_constant:
         # Neither test is defined here. A shift common to all users is as significant as can be.
@@ -155,6 +156,7 @@ def _wilcoxon(difference: NDArray[Any]) -> float:
     if not difference.any():
         return 1.0
 
+    # SciPy's exact distribution allows neither zeros nor ties.
     sizes = np.abs(difference)
     untied = len(np.unique(sizes)) == len(sizes) and sizes.all()
     method = "exact" if untied and len(sizes) <= _MAX_EXACT else "approx"
@@ -180,16 +182,19 @@ def compare_all(
         reference: A model; None for all pairs.
 
     Returns:
-        A row for each metric and pair: ``metric``, ``a``, ``b``, the fields of :class:`Comparison`, and for both tests
-        (``t``, ``wilcoxon``) the corrected p-values ``p_t_bonferroni``, ``p_t_holm`` and so on.
+        A row for each metric and pair: ``metric``, ``a``, ``b``, the fields of :class:`Comparison`,
+        and for both tests (``t``, ``wilcoxon``) the corrected p-values ``p_t_bonferroni``,
+        ``p_t_holm`` and so on.
 
     Raises:
         DataError: A model lacks a metric, or a pair has no users in common.
 
     Example:
         >>> users = ["u1", "u2", "u3"]
-        >>> values = {"SiBraR": [0.4, 0.6, 0.8], "BPR": [0.1, 0.2, 0.3], "Pop": [0.1, 0.1, 0.2]}
-        >>> models = {name: [pd.DataFrame({"user_id": users, "hit@10": v})] for name, v in values.items()}
+        >>> def run(values):
+        ...     return [pd.DataFrame({"user_id": users, "hit@10": values})]
+        >>> models = {"SiBraR": run([0.4, 0.6, 0.8]), "BPR": run([0.1, 0.2, 0.3])}
+        >>> models["Pop"] = run([0.1, 0.1, 0.2])
         >>> table = compare_all(models, ["hit@10"], reference="SiBraR")
         >>> table[["a", "b", "p_t", "p_t_bonferroni"]].round(3).values.tolist()
         [['SiBraR', 'BPR', 0.02, 0.04], ['SiBraR', 'Pop', 0.034, 0.068]]
@@ -206,6 +211,7 @@ def compare_all(
             comparison = compare(means[a], means[b])
             found.append({"metric": metric, "a": a, "b": b, **vars(comparison)})
 
+        # Each metric is a family of tests of its own.
         _add_corrected(found)
         rows += found
     return pd.DataFrame(rows)

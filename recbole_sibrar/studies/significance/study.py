@@ -20,7 +20,8 @@ def run(runs: Sequence[str], metrics: str | None, reference: str | None) -> pd.D
     """Compare models.
 
     Args:
-        runs: For each model a file of ``save_per_user``, or the files of several seeds joined by ``+``.
+        runs: For each model a file of ``save_per_user``, or the files of several seeds joined by
+            ``+``.
         metrics: Names separated by commas; None for all metrics in every file.
         reference: One of ``runs``, to be compared with all others; None for all pairs.
 
@@ -39,14 +40,14 @@ def run(runs: Sequence[str], metrics: str | None, reference: str | None) -> pd.D
     names = [name.strip().lower() for name in metrics.split(",")] if metrics else shared
     for name in names:
         if name not in shared:
-            refuse(
-                "--metrics", name, f"any of {', '.join(shared) or 'none'}{nearest(name, shared)}"
-            )
+            known = ", ".join(shared) or "none"
+            refuse("--metrics", name, f"any of {known}{nearest(name, shared)}")
     return compare_all(models, names, reference)
 
 
 def _shared_metrics(frames: Sequence[pd.DataFrame]) -> list[str]:
     """Names of the metrics in every frame; the first column holds the users."""
+    # The recommended items are no metric.
     shared = frames[0].columns[1:].drop("items", errors="ignore")
     for frame in frames[1:]:
         shared = shared[shared.isin(frame.columns)]
@@ -65,13 +66,14 @@ def _read(file: str) -> pd.DataFrame:
         frame = read_users(Path(file))
     except (ValueError, OSError) as error:
         kind = {".csv": "CSV", ".jsonl": "JSON lines"}.get(Path(file).suffix, "Parquet")
-        raise ConfigError(
-            f"RUN: {file} is no {kind} file ({' '.join(str(error).split())})"
-        ) from None
+        # Messages of Arrow have several lines.
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"RUN: {file} is no {kind} file ({reason})") from None
+
+    # The user, the recommended items, and one metric at least.
     if "items" not in frame.columns or len(frame.columns) < 3:
-        raise ConfigError(
-            f"RUN: {file} holds no results of users, as the key save_per_user writes them"
-        )
+        expected = "results of users, as the key save_per_user writes them"
+        raise ConfigError(f"RUN: {file} holds no {expected}")
     return frame
 
 

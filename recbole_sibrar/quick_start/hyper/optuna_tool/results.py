@@ -57,15 +57,22 @@ def write_storage(record: Record, space: Space, file: Path) -> None:
         space: The search space.
         file: The file.
     """
+    # Anew: Optuna would append to an existing journal.
     with replacing(file) as temporary:
         make_study(record, space, JournalStorage(JournalFileBackend(str(temporary))))
 
 
 def _frozen(trial: Trial, space: Space) -> FrozenTrial:
     """Turn a trial of the record into one of Optuna."""
+    params = {}
+    distributions = {}
+    for parameter in space.parameters:
+        params[parameter.name] = _value(parameter, trial)
+        distributions[parameter.name] = _distribution(parameter)
+
     return create_trial(
-        params={parameter.name: _value(parameter, trial) for parameter in space.parameters},
-        distributions={parameter.name: _distribution(parameter) for parameter in space.parameters},
+        params=params,
+        distributions=distributions,
         value=None if trial.status is Status.FAILED else trial.score,
         state=_STATES[trial.status],
         user_attrs={"seconds": trial.seconds, "best_epoch": trial.best_epoch, **trial.result},
@@ -92,5 +99,6 @@ def _distribution(parameter: Parameter) -> BaseDistribution:
 
 
 def _label(choice: Any) -> str | float | None:
-    """Write lists and dictionaries as text, which is all that Optuna's storages take."""
+    """Write lists and dictionaries as text."""
+    # Optuna's storages take nothing else than these types.
     return choice if isinstance(choice, (str, int, float, bool, type(None))) else str(choice)

@@ -40,12 +40,12 @@ class OptunaSettings:
 def make_pruner(name: str, grace_period: int) -> BasePruner:
     """Make the pruner, which may stop a trial before its end.
 
-    It compares the best scores so far, which are also the scores of the trials. A stopped trial is therefore behind
-    another one and cannot be the best.
+    It compares the best scores so far, which are also the scores of the trials. A stopped trial is
+    therefore behind another one and cannot be the best.
 
     Args:
-        name: ``asha`` stops a trial outside the better half after ``grace_period``, twice, four times, ... as many
-            validations; ``fifo`` stops none.
+        name: ``asha`` stops a trial outside the better half after ``grace_period``, twice, four
+            times, ... as many validations; ``fifo`` stops none.
         grace_period: Number of validations.
     """
     if name == "fifo":
@@ -68,7 +68,7 @@ def search(runner: Runner, settings: OptunaSettings) -> None:
     study = _Study(runner, make_pruner(settings.scheduler, settings.grace_period))
 
     while len(record.trials) < plan.n_trials:
-        if has_no_progress([record.loss(trial) for trial in record.ended], settings.early_stop):
+        if has_no_progress(record.losses, settings.early_stop):
             return
         if not study.run_next():
             return
@@ -86,9 +86,9 @@ class _Study:
         plan = runner.plan
         self.runner = runner
         self.parameters = plan.space.parameters
-        self.distributions = {
-            parameter.name: distribution_of(parameter) for parameter in self.parameters
-        }
+        self.distributions = {}
+        for parameter in self.parameters:
+            self.distributions[parameter.name] = distribution_of(parameter)
         self.order = combinations(plan.space, plan.seed) if plan.algo == "exhaustive" else None
 
         direction = StudyDirection.MAXIMIZE if plan.bigger else StudyDirection.MINIMIZE
@@ -102,6 +102,7 @@ class _Study:
         if self.order is not None:
             if number >= len(self.order):
                 return False
+            # ask takes the enqueued values instead of drawing some.
             self.study.enqueue_trial(self.runner.plan.space.combination(self.order[number]))
 
         self.study.sampler = _sampler(self.runner.plan.algo, self.runner.plan.seed, number)
@@ -121,6 +122,7 @@ class _Study:
 
     def _add(self, trial: Trial) -> None:
         """Add a trial of the record, as :meth:`_tell` does with one of this search."""
+        # Optuna refuses the value of a failed trial.
         failed = trial.status is Status.FAILED
         added = create_trial(
             params=to_optuna(self.parameters, trial.drawn),
@@ -132,7 +134,8 @@ class _Study:
 
 
 def _sampler(algo: str, seed: int, number: int) -> BaseSampler:
-    """Make the sampler of a trial; it has a seed of its own, so that a resumed search draws the same values."""
+    """Make the sampler of a trial."""
+    # Each trial has a seed of its own, so that a resumed search draws the same values.
     seeds = SeedState(seed).randint(_LARGEST_SEED, size=number + 1)
     of_trial = int(seeds[-1])
     return TPESampler(seed=of_trial) if algo == "bayes" else RandomSampler(seed=of_trial)

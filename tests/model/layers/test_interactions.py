@@ -1,0 +1,50 @@
+"""Sums of bags: the columns that are summed at a time change no number."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from recbole_sibrar.model.layers import interactions
+from recbole_sibrar.model.layers.interactions import Bags
+
+N_ROWS = 30
+
+
+def cache_for(n_columns: int) -> int:
+    """Bytes of a cache that holds some columns of the table."""
+    return 4 * N_ROWS * n_columns
+
+
+@pytest.mark.parametrize(
+    ("fitting", "n_parts"), [(10, 1), (32, 5), (63, 5), (64, 3), (149, 3), (150, 1), (1000, 1)]
+)
+def test_columns_at_a_time(monkeypatch: pytest.MonkeyPatch, fitting: int, n_parts: int) -> None:
+    monkeypatch.setattr(interactions, "second_cache", lambda: cache_for(fitting))
+    weight = torch.randn(N_ROWS, 150)
+    multi_hot = torch.rand(12, N_ROWS) < 0.3
+    offsets = torch.cat([torch.zeros(1, dtype=torch.long), multi_hot.sum(1).cumsum(0)])
+    bags = Bags(multi_hot.nonzero()[:, 1], offsets)
+
+    parts = []
+    original = Bags._sum
+    monkeypatch.setattr(
+        Bags, "_sum", lambda self, part: parts.append(part.shape[1]) or original(self, part)
+    )
+    assert torch.allclose(bags.sum(weight), multi_hot.float() @ weight, atol=1e-5)
+    assert torch.equal(bags.sum(weight), original(bags, weight))
+    assert len(parts) == 2 * n_parts
+    assert sum(parts) == 300
+
+
+def test_cache_is_known_or_assumed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        torch.cpu, "get_capabilities", lambda: {"l2_cache_size": 5 << 20}, raising=False
+    )
+    interactions.second_cache.cache_clear()
+    assert interactions.second_cache() == 5 << 20
+
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    interactions.second_cache.cache_clear()
+    assert interactions.second_cache() == 1 << 20
+    interactions.second_cache.cache_clear()
