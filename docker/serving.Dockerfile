@@ -12,7 +12,7 @@ RUN python -m venv /server \
     && /server/bin/pip install --no-cache-dir -c constraints.txt --index-url https://download.pytorch.org/whl/cpu \
        --extra-index-url https://pypi.org/simple torch numpy \
     && /server/bin/pip install --no-cache-dir -c constraints.txt pandas pyarrow scipy safetensors pyyaml \
-       fastapi uvicorn prometheus-client faiss-cpu \
+       fastapi uvicorn httptools uvloop prometheus-client faiss-cpu \
     && /server/bin/pip install --no-cache-dir --no-deps .
 
 FROM python:3.11-slim

@@ -26,6 +26,16 @@ pytest.register_assert_rewrite("contract")
 N_USERS, N_ITEMS = 30, 40
 
 
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave the programs beside the tests alone.
+
+    ``--doctest-modules`` would import them all, and some of them change RecBole as they start.
+    """
+    name = collection_path.name
+    is_program = name.endswith(".py") and not name.startswith("test_") and name != "conftest.py"
+    return True if is_program else None
+
+
 def _write(path: Path, header: str, rows: list[list[str]]) -> None:
     path.write_text(
         "\n".join(["\t".join(header.split()), *("\t".join(row) for row in rows)]) + "\n",

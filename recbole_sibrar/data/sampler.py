@@ -355,6 +355,7 @@ class PoolSampler(Sampler):
         if self.is_repeatable and len(drawable) < 2:
             raise DataError(f"negatives of {self.phase} cannot be drawn from a single item")
 
+        remedy = "train_neg_candidates: all" if self.phase == "train" else "mode: full"
         if isinstance(self.used_ids, KnownItems):
             users = np.intersect1d(users, self.used_ids.users_with_rows(len(drawable)))
         for user in users:

@@ -29,6 +29,10 @@ _SPARE = 16
 
 _PAIRS_A_BLOCK = 1 << 14
 
+_COLUMNS_A_BLOCK = 64
+_MANY_BLOCKS = 4
+"""Blocks for each value to find, from which on their maxima are looked at first."""
+
 _ROUNDING = float(np.finfo(np.float32).eps)
 
 
@@ -99,9 +103,7 @@ class Scores:
         n = self.values.shape[1]
         k = min(k, n)
         width = min(k + _SPARE, n)
-        found = self.values.topk(width, dim=1)
-        values = found.values.numpy()
-        columns = found.indices.numpy()
+        values, columns = _largest(self.values, width)
 
         # np.lexsort sorts by its last key first.
         exact = self._again(values, columns)
@@ -146,6 +148,27 @@ class Scores:
             exact = self.rescore(np.full(len(columns), row), columns)
         order = np.lexsort((columns, -exact))[:k]
         return columns[order], exact[order]
+
+
+def _largest(values: Tensor, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Find the largest values of each row, ``[b, k]``, and their columns.
+
+    The largest k values stand in at most k blocks of columns, those with the largest maxima. To look for the maxima
+    first takes a third of the time of ``topk`` over all columns.
+    """
+    n_blocks = values.shape[1] // _COLUMNS_A_BLOCK
+    if n_blocks < _MANY_BLOCKS * k:
+        found = values.topk(k, dim=1)
+        return found.values.numpy(), found.indices.numpy()
+
+    n_whole = n_blocks * _COLUMNS_A_BLOCK
+    maxima = values[:, :n_whole].unflatten(1, (n_blocks, _COLUMNS_A_BLOCK)).amax(2)  # [b, n_blocks]
+    starts = maxima.topk(k, dim=1).indices * _COLUMNS_A_BLOCK
+    inside = (starts[:, :, None] + torch.arange(_COLUMNS_A_BLOCK)).flatten(1)
+    rest = torch.arange(n_whole, values.shape[1]).expand(len(values), -1)
+    columns = torch.cat([inside, rest], dim=1)
+    found = values.gather(1, columns).topk(k, dim=1)
+    return found.values.numpy(), columns.gather(1, found.indices).numpy()
 
 
 def dot_products(left: Tensor, right: Tensor) -> NDArray[np.float32]:

@@ -50,7 +50,7 @@ class Recommender:
         ['casablanca', 'solaris']
         >>> parts = model.explain("ann", "solaris")
         >>> score = model.recommend(["ann"], candidates=["solaris"])["score"][0]
-        >>> abs(parts["part"].sum() - score) < 1e-6
+        >>> bool(abs(parts["part"].sum() - score) < 1e-6)
         True
     """
 

@@ -85,3 +85,16 @@ def test_equal_items_are_similar_in_order() -> None:
     assert found["similar"].tolist() == ["copy0", "copy1", "copy2", "copy4", "copy5"]
     by_genre = model.similar_items("copy3", k=50, modalities=["genre"])
     assert by_genre["similar"].tolist()[:3] == ["alien", "copy0", "copy1"]
+
+
+@pytest.mark.parametrize("n_items", [9_300, 9_343])
+def test_many_items_with_equal_scores(n_items: int) -> None:
+    """A long row is searched by the maxima of its blocks; equal scores stand in many of them."""
+    random = torch.Generator().manual_seed(1)
+    values = torch.randint(40, (3, n_items), generator=random).float()
+    values[1, 50:] = -torch.inf
+    best = Scores(values).best(20)
+    for row, scores in enumerate(values.tolist()):
+        wanted = sorted(range(n_items), key=lambda n: (-scores[n], n))[:20]
+        assert best.numbers[row].tolist() == wanted
+        assert best.scores[row].tolist() == [scores[n] for n in wanted]

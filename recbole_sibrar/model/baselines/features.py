@@ -101,7 +101,7 @@ def soft_bins(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
         ``[n, 13]``.
 
     Example:
-        >>> soft_bins(np.array([0.0])).argmax()
+        >>> int(soft_bins(np.array([0.0])).argmax())
         6
     """
     clipped = np.clip(numbers, _GRID[0], _GRID[-1])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from recbole_sibrar.errors import PortableModelError
 from recbole_sibrar.names import Side
+from recbole_sibrar.serving.bundle.places import own_file
 from recbole_sibrar.serving.bundle.plain import NotPlainError, from_plain
 
 __all__ = ["FORMAT", "MANIFEST", "BucketSpec", "FieldSpec", "Manifest", "SideSpec"]
@@ -153,23 +154,20 @@ class Manifest:
 
 def _read_json(folder: Path) -> Mapping[str, object]:
     """Read the JSON object of a manifest."""
-    path = folder / MANIFEST
     if not folder.is_dir():
         raise PortableModelError(
             f"{folder}: there is no such folder; recbole-sibrar export makes one from a checkpoint"
         )
-    # The size before the content: the folder may come from anybody.
+    path = own_file(folder, MANIFEST)
     try:
+        # the size before the content: the folder may come from anybody
         if path.stat().st_size > _LARGEST_MANIFEST:
             raise PortableModelError(
                 f"{path}: found {path.stat().st_size} bytes, allowed are {_LARGEST_MANIFEST}"
             )
         values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise PortableModelError(
-            f"{folder}: found no {MANIFEST} that can be read ({error.strerror}); a portable model "
-            "is a folder made by recbole-sibrar export"
-        ) from None
+        raise PortableModelError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:
         raise PortableModelError(f"{path}: damaged, it holds no JSON ({error})") from None
 

@@ -86,8 +86,10 @@ def _read_dict(kind: Any, value: object, place: str) -> dict[str, object]:
 
 
 def _is_integer(value: object) -> bool:
-    # In Python, True is an integer.
-    return isinstance(value, int) and not isinstance(value, bool)
+    # in Python, True is an integer
+    if isinstance(value, bool) or not isinstance(value, int):
+        return False
+    return -(1 << 63) <= value < 1 << 63
 
 
 def _is_number(value: object) -> bool:
@@ -103,7 +105,7 @@ def _is_number(value: object) -> bool:
 _SCALARS: dict[Any, tuple[Callable[[object], bool], str]] = {
     str: (lambda value: isinstance(value, str), "a text"),
     bool: (lambda value: isinstance(value, bool), "true or false"),
-    int: (_is_integer, "an integer"),
+    int: (_is_integer, "an integer of 64 bits"),
     float: (_is_number, "a finite number"),
 }
 

@@ -84,7 +84,8 @@ def project(cells: NDArray[Any], method: str, seed: int) -> tuple[NDArray[Any], 
 
 def _at_unit_length(cells: NDArray[Any]) -> NDArray[Any]:
     """Divide vectors ``[n, k]`` by their lengths; zeros stay zeros."""
-    return cells / np.maximum(np.linalg.norm(cells, axis=1, keepdims=True), 1e-12)
+    units: NDArray[Any] = cells / np.maximum(np.linalg.norm(cells, axis=1, keepdims=True), 1e-12)
+    return units
 
 
 def projection(samples: Samples, method: str = "pca", seed: int = 0) -> Figure:
