@@ -41,7 +41,7 @@ def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
     encodings = parse_encodings(options.encode)
     _check(options)
 
-    # After the checks: pandas and Arrow take a second to import.
+    # After the checks, since it imports pandas and Arrow.
     from .pipeline.conversion import convert
 
     report, folder = convert(CONVERTERS[options.converter], options, encodings)

@@ -40,7 +40,7 @@ def add_shared_options(
     defaults = {**KEEP_ALL, **of_the_papers}
     shown = {key: _shown(value, key in of_the_papers) for key, value in defaults.items()}
 
-    # Before the options, which have no defaults of their own.
+    # Before the options: those without a default of their own take theirs from here.
     parser.set_defaults(**defaults)
 
     _add_paths(parser, name)
@@ -77,6 +77,7 @@ def _add_paths(parser: argparse.ArgumentParser, name: str) -> None:
         required=True,
         help="folder for the data set's folder: data_path",
     )
+
     add(
         "--dataset",
         metavar="NAME",

@@ -74,6 +74,7 @@ def register(*classes: type) -> None:
         >>> get_model("Mine") is Mine
         True
     """
+    # Importing the plugin imports RecBole, which takes seconds.
     from recbole_sibrar import plugin
 
     plugin.register()
@@ -81,4 +82,5 @@ def register(*classes: type) -> None:
         plugin.register_class(own)
 
 
+# RecBole is not imported here: the plugin waits for the import of RecBole.
 register_with_recbole()

@@ -26,6 +26,7 @@ __all__ = ["identify", "load_checkpoint", "load_trusted"]
 
 def identify(file: str) -> tuple[str, int, int] | None:
     """Identity of a file's content: path, time of the last change and size; None without a file."""
+    # Not by content: a checkpoint can have gigabytes.
     try:
         state = os.stat(file)
     except OSError:
@@ -47,6 +48,8 @@ def load_checkpoint(file: str | PathLike[str], map_location: Any = None) -> dict
     """
     if map_location is None and not torch.cuda.is_available():
         map_location = "cpu"
+
+    # weights_only=False lets torch use the unpickler of this module, which refuses by itself.
     module = SimpleNamespace(
         __name__="recbole_checkpoint", Unpickler=_CheckpointUnpickler, load=_refuse_legacy
     )

@@ -66,6 +66,8 @@ class OptionParser(ArgumentParser):
     ) -> Namespace:
         """Parse all arguments; an unknown option is answered with the nearest known one."""
         options, unknown = self.parse_known_args(args, namespace)
+
+        # argparse would list all unknown arguments, values among them, without a nearest option.
         if unknown:
             option = unknown[0].partition("=")[0]
             known: list[str] = []

@@ -120,7 +120,7 @@ def try_lock(descriptor: int) -> bool:
     Returns:
         False if another process has locked the file. True where a file system has no locks.
     """
-    # Windows has none.
+    # Windows has no such module.
     import fcntl
 
     try:

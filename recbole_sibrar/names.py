@@ -103,4 +103,5 @@ def is_of_group(metric: str) -> bool:
         >>> is_of_group("ndcg@10[gender=F]"), is_of_group("ndcg@10[cold]"), is_of_group("ndcg@10")
         (True, False, False)
     """
+    # Views have brackets as well.
     return "[" in without_view(metric)[0]

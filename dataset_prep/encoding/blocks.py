@@ -148,6 +148,7 @@ def _save_block(task: Task, start: int, block: NDArray[Any]) -> None:
 
 
 def _load_blocks(task: Task) -> NDArray[Any]:
+    # [n, d], in the order of the entities
     starts = range(0, len(task.ids), task.block_size)
     return np.concatenate([np.load(_block_file(task, start)) for start in starts])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,6 +115,11 @@ def fingerprint(*parts: str | NDArray[Any]) -> str:
         digest.update(len(content).to_bytes(8, "little"))
         digest.update(content)
     return digest.hexdigest()
+
+
+def versions(*packages: str) -> list[str]:
+    """Find the versions of installed packages: another version can give other vectors."""
+    return [version(package) for package in packages]
 
 
 def network_fingerprint(network: Module) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from recbole_sibrar.errors import DataError
 
 from ..readers.content import read_content
 from .blocks import Task
-from .environment import device_name, fingerprint, network_fingerprint
+from .environment import device_name, fingerprint, network_fingerprint, versions
 from .image_networks import ImageNetwork, load_network
 from .running import Job, Work
 
@@ -48,7 +47,7 @@ JOB = Job(
 
 
 def _task(args: argparse.Namespace, files: pd.Series, network: ImageNetwork) -> Task:
-    versions = [version(package) for package in ("torch", "timm", "torchvision", "pillow")]
+    of_packages = versions("torch", "timm", "torchvision", "pillow")
     weights = network_fingerprint(network.network)
     return Task(
         ids=list(files.index),
@@ -56,7 +55,7 @@ def _task(args: argparse.Namespace, files: pd.Series, network: ImageNetwork) -> 
         batch_size=args.batch_size,
         origin={
             "input": fingerprint(*files.index, *map(_state, files)),
-            "model": fingerprint(weights, repr(network.transform), *versions),
+            "model": fingerprint(weights, repr(network.transform), *of_packages),
             "options": f"{args.batch_size} {device_name(network.device)}",
         },
         noun="images",
@@ -111,7 +110,7 @@ def _images_of_folder(folder: Path) -> pd.Series:
 
 def _state(path: str) -> str:
     """Describe the state of an image by path, size and time."""
-    # Not by content: the images would be read twice, which takes longer than small networks.
+    # Not by content: every image would be read twice.
     try:
         state = Path(path).stat()
     except OSError:

@@ -54,7 +54,7 @@ def run(args: argparse.Namespace, job: Job) -> int:
         DataError: The input, the model, the device or the output cannot be used.
         ConfigError: An option has a wrong value.
     """
-    # All that can be refused early is: a model takes minutes to load.
+    # Wrong options and outputs are refused before the model is loaded.
     require(job.packages, job.extra)
     if args.batch_size < 1:
         refuse("--batch_size", args.batch_size, "a positive integer")
@@ -69,6 +69,7 @@ def _encode(args: argparse.Namespace, job: Job) -> None:
     note = notes_of(args.command)
     work = job.prepare(args, choose_device(args.device))
 
+    # float32 [n, d]
     vectors = encode(work.task, work.vectors_from, note)
     without_vector = finish(work.task, vectors)
 

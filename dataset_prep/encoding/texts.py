@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,14 @@ from ..lists import parts_of
 from ..messages import one_line
 from ..readers.content import read_content
 from .blocks import Task
-from .environment import LONGEST_REASON, device_name, fingerprint, network_fingerprint, no_download
+from .environment import (
+    LONGEST_REASON,
+    device_name,
+    fingerprint,
+    network_fingerprint,
+    no_download,
+    versions,
+)
 from .model_lookup import (
     offline_unless_reachable,
     packaged_sentence_transformer,
@@ -192,10 +198,10 @@ def model_fingerprint(model: SentenceTransformer) -> str:
     """Hash a ``SentenceTransformer``: weights, tokenizer, settings and versions."""
     tokenizer = getattr(model.tokenizer, "backend_tokenizer", None)
     settings = (model.max_seq_length, model.prompts, model.default_prompt_name)
-    versions = [version(name) for name in ("torch", "transformers", "sentence-transformers")]
+    of_packages = versions("torch", "transformers", "sentence-transformers")
     return fingerprint(
         network_fingerprint(model),
         tokenizer.to_str() if tokenizer else repr(model.tokenizer),
         repr(settings),
-        *versions,
+        *of_packages,
     )

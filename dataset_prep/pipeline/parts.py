@@ -24,6 +24,7 @@ def part_rows(inter: pd.DataFrame, parts: Mapping[str, Sequence[str]]) -> dict[s
     """
     rows = {}
     for name, values in parts.items():
+        # The filters can take all of a part; without it the split is another.
         rows[name] = inter["part"].isin(values).to_numpy()
         if not rows[name].any():
             raise DataError(

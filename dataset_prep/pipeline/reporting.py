@@ -90,6 +90,7 @@ class Report:
 
     def _paragraph(self) -> str:
         """Write the size of the data set, and the command."""
+        # The last step is the data set as it is written.
         last = self.steps[-1]
         others = [f"{n:,} {side}s" for side, n in self.others.items() if n]
         without = f" Without any interaction: {' and '.join(others)}." if others else ""

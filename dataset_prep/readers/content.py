@@ -48,6 +48,7 @@ def read_content(
     Raises:
         DataError: The file cannot be read, lacks a column, or an id is missing or occurs twice.
     """
+    # The names first: the columns to read depend on them.
     names_of, read = _reader(path)
 
     try:
@@ -173,7 +174,8 @@ def _reader(path: Path) -> _Reader:
 
 
 def _parquet_names(path: Path) -> list[str]:
-    return [str(name) for name in parquet.read_schema(path).names]
+    names: list[str] = parquet.read_schema(path).names
+    return names
 
 
 def _parquet(path: Path, columns: list[str]) -> pd.DataFrame:

@@ -173,6 +173,7 @@ def _prefix(texts: Sequence[str]) -> str:
 
 
 def _exponents(ours: Sequence[str], theirs: Sequence[str]) -> Recognised | None:
+    # The lost digits cannot be found again: any id of the other file is shown beside it.
     for text in ours:
         if _EXPONENT.fullmatch(text) and theirs:
             return Recognised(text, theirs[0], 0, SPREADSHEET)

@@ -222,7 +222,7 @@ def _to_numbers(column: pa.ChunkedArray) -> tuple[NDArray[Any], NDArray[Any]]:
     try:
         values = column.cast(pa.float64()).to_numpy()
     except pa.ArrowInvalid:
-        # Arrow parses all cells or none; pandas, which is slower, leaves NaN for a text.
+        # Arrow parses all cells or none; pandas leaves NaN for a text.
         values = pd.to_numeric(column.to_pandas(), errors="coerce").to_numpy(np.float64)
     return values, np.isnan(values) & column.is_valid().to_numpy()
 

@@ -70,14 +70,21 @@ def _npz(path: Path, name: str) -> Blocks:
                 "np.savez writes"
             )
         with archive:
-            arrays = {key: archive[key] for key in archive.files}
+            arrays = dict(archive)
     except DataError:
         raise
     except (OSError, ValueError, BadZipFile, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read: {error}") from None
 
-    lists = [array for array in arrays.values() if array.ndim == 1]
-    matrices = {key: array for key, array in arrays.items() if array.ndim == 2}
+    lists = []
+    matrices = {}
+    for key, array in arrays.items():
+        if array.ndim == 1:
+            lists.append(array)
+        elif array.ndim == 2:
+            matrices[key] = array
+
+    # Several modalities may share a file.
     if len(matrices) > 1 and name in matrices:
         matrices = {name: matrices[name]}
     if len(lists) != 1 or len(matrices) != 1:
@@ -140,6 +147,8 @@ def _aligned(path: Path, keys: NDArray[Any], matrix: NDArray[Any]) -> Blocks:
         )
     if matrix.dtype.kind not in "fiu":
         raise DataError(f"{path}: found vectors of type {matrix.dtype}, allowed are numbers")
+
+    # Blocks of a mapped matrix are read from the disk one by one.
     for start in range(0, len(keys), _ROWS):
         yield keys[start : start + _ROWS], np.asarray(matrix[start : start + _ROWS])
 
@@ -165,6 +174,7 @@ def _keys(path: Path, ids: NDArray[Any]) -> NDArray[Any]:
 
 def _parquet(path: Path) -> Blocks:
     try:
+        # Batches, since a file of vectors can be larger than memory.
         for batch in parquet.ParquetFile(path).iter_batches(_ROWS):
             ids, *columns = batch.columns
             keys = np.array(ids.cast(pa.string()).to_pylist(), dtype=object)

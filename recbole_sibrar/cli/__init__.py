@@ -172,6 +172,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit status.
     """
     arguments = _arguments(argv)
+
+    # The help, and wrong commands: no command is imported for them.
     if not arguments or arguments[0] not in COMMANDS:
         return reporting("recbole-sibrar", lambda: _help(arguments), wants_traceback(arguments))
 

@@ -29,12 +29,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="plot files written during training with gap_every",
     )
+
     shared.add_data_path(parser)
     shared.add_side(parser, "side of the modalities")
     parser.add_argument(
         "--items", default="all", help="all (default), train (with training interactions) or new"
     )
     shared.add_modalities(parser, "modalities to compare")
+
     parser.add_argument(
         "--projection", default="pca", help="pca (default), tsne, or umap if it is installed"
     )

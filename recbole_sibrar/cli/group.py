@@ -184,6 +184,7 @@ def run(args: argparse.Namespace) -> int:
         )
         return INTERRUPTED
 
+    # The tables of all finished runs, even after a failure of others.
     for comparison, its_runs in zip(options.comparisons, planned, strict=True):
         print(results.write(its_runs, comparison.output, comparison.title).terminal)  # noqa: T201
         print(f"written: {comparison.output}")  # noqa: T201

@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shared.add_model(parser)
     shared.add_dataset(parser)
     shared.add_config_files(parser)
+
     parser.add_argument(
         "--params_file",
         metavar="FILE",
@@ -70,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume", action="store_true", help="continue the search of --output_file"
     )
+
     _add_search_arguments(parser)
     _add_ray_arguments(parser)
     parser.epilog = _EPILOG
@@ -86,6 +88,8 @@ def _add_search_arguments(parser: argparse.ArgumentParser) -> None:
         help="exhaustive, random or bayes (default: exhaustive if all parameters are choices, else "
         "bayes)",
     )
+
+    # Without defaults: a value given to a tool that has no use for it is refused.
     parser.add_argument(
         "--max_evals",
         type=int,
@@ -94,6 +98,7 @@ def _add_search_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--num_samples", type=int, help="trials of Ray, unless exhaustive (default: 100)"
     )
+
     parser.add_argument(
         "--early_stop",
         type=int,

@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     shared.add_dataset(parser)
     shared.add_config_files(parser)
+
     parser.add_argument(
         "--rates",
         default=TRAINING_RATES,
@@ -45,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="ways to fill in missing values: values of the key impute (default: %(default)s)",
     )
     parser.add_argument("--fields", metavar="A,B", help="fields with hidden values (default: all)")
+
     shared.add_seeds(parser, "1", "number of seeds, or seeds separated by commas")
     parser.add_argument(
         "--jobs",
@@ -105,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
     output = Path(options.output)
     settings, runs = _plan(args, options, output)
 
-    # Before anything is trained: a wrong metric would end the command after hours.
+    # Before anything is trained: a wrong metric would end the command after all of it.
     metric = _metric(options.metric, runs[0].configuration)
     shared.output_folder(options.output)
     try:

@@ -231,7 +231,7 @@ def output_folder(name: str) -> Path:
     Raises:
         ConfigError: The folder is not writable.
     """
-    # Only a try tells whether a file can be written: a run would end in an error after hours.
+    # Only a try tells whether a file can be written: a run would fail at its end.
     folder = Path(name)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--figures", metavar="DIR", type=Path, help="write the figures as PDF and PNG there"
     )
+
+    # Both load the models again: only on request.
     parser.add_argument(
         "--missing", action="store_true", help="evaluate the checkpoints with missing modalities"
     )

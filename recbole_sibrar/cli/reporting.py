@@ -66,6 +66,7 @@ def reporting(program: str, command: Callable[[], int], debug: bool) -> int:
 
 def _explained(error: Exception, hint: str) -> str:
     """Put an error into one line; an unexpected one with its class and a hint."""
+    # A ProcessError has the name of its process and the reason of the failure inside.
     message = one_line(error)
     if isinstance(error, (*_EXPECTED, ProcessError)):
         return message

@@ -118,23 +118,31 @@ def run(args: argparse.Namespace) -> int:
     from recbole_sibrar.quick_start.run.configuration import try_configuration
     from recbole_sibrar.trainer.interruption import let_sigterm_end_this_process
 
+    # Before the training: at its end a folder that cannot be written is no use.
     if options.export:
         from recbole_sibrar.serving.bundle.writing import check_place
 
         check_place(Path(options.export))
+
+    # Clusters end jobs by SIGTERM.
     let_sigterm_end_this_process()
     shared.hide_arguments_from_recbole()
 
     keys: dict[str, Any] = dict(options.given.overrides)
+
     # RecBole gives all processes the first GPU unless gpu_id names several.
     if "gpu_id" not in options.given.values:
         keys |= processes.own_gpus()
 
+    # A wrong configuration ends here with one line, and not in each of several processes.
     config, _ = try_configuration(options.model, options.dataset, options.given.files, keys)
     processes.check(config["gpu_id"])
+
+    # Each of the processes would download a missing data set by itself.
     if not processes.single:
         starting.download(config, processes)
 
+    # With torchrun every process runs this command; the first one alone writes.
     result = starting.run(options.model, options.dataset, options.given.files, keys, processes)
     if options.export and result is not None and processes.is_first:
         from recbole_sibrar.quick_start.export.run import export_run

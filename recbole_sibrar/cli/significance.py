@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reference", metavar="RUN", help="compare this run with all others (default: all pairs)"
     )
+
     parser.add_argument("--output", metavar="FILE", help="CSV file for the table")
 
 

@@ -85,7 +85,7 @@ class _Metadata:
 
     def _read(self, ids: pd.Index) -> list[str]:
         """Read the first line of each item, and return sentences about skipped lines."""
-        rows = {name: row for row, name in enumerate(ids)}
+        rows = dict(zip(ids, range(len(ids)), strict=True))
         self._values = {}
         for name, kind in TYPES.items():
             self._values[name] = [[] if kind == "token_seq" else None for _ in ids]

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from recbole_sibrar.errors import DataError
@@ -49,21 +50,17 @@ def article_fields(folder: Path, n_articles: int, notes: list[str]) -> list[RawF
             notes.append(f"There is no {file}: the articles have no {field}.")
             continue
 
-        labels = None if names is None else _names(folder / names, file)
-        limit = n_articles if labels is None else len(labels)
+        # Without a file of names the numbers are those of articles.
+        labels = numbered(n_articles) if names is None else _names(folder / names, file)
+        limit = len(labels)
         lists = read_lists(path, limit, counted=field == "words")
         if len(lists) != n_articles:
             raise DataError(
                 f"{path}: found {len(lists)} lines, allowed are {n_articles}, one for each article"
             )
 
-        # Cited articles are labels by their numbers.
-        cells = []
-        for numbers in lists:
-            names_of_row = numbers.astype(str).tolist()
-            if labels is not None:
-                names_of_row = [labels[number] for number in numbers]
-            cells.append(names_of_row)
+        label_of_number = np.array(labels, dtype=object)
+        cells = [label_of_number[numbers].tolist() for numbers in lists]
         fields.append(_field(field, "token_seq", cells, file))
     return fields
 

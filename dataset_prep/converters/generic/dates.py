@@ -44,7 +44,7 @@ _TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 FORMS = (ISO, *(f"{day}{time}" for day in _DAYS for time in _TIMES))
 """Forms of dates to try."""
 
-# Cells that decide which forms are tried on the whole column: each form needs seconds there.
+# Cells that decide which forms are tried on the whole column.
 _TRIED = 200
 
 

@@ -155,6 +155,7 @@ def without_common_names(found: Mapping[Side, TableFields]) -> None:
 
 def field_name(side: str, column: str) -> str:
     """Make the name of a field of the name of a column."""
+    # A colon divides name and type in the header of an atomic file; a number as a name is a place.
     name = "_".join(column.replace(":", " ").split())
     if name in RESERVED or name.isdecimal():
         name = f"{side}_{name}"
@@ -201,6 +202,7 @@ def _text_type(table: Table, name: str) -> str:
 
 def _choose(source: _Source, group: Group, found: TableFields) -> None:
     """Make the fields of a value of ``--columns``."""
+    # A skipped column is left out without a note: the user has asked for it.
     choice = group.choice
     if choice.type == SKIP:
         return
@@ -245,6 +247,7 @@ def _infer(source: _Source, names: Sequence[str], found: TableFields) -> None:
             )
         _remark(source, name, verdict, found)
 
+    # Only a proposal: a table can have many columns of numbers that are no vector.
     for columns in numbered_columns(types):
         found.warnings.append(
             f"{side}s: the {len(columns)} columns {columns[0]} ... {columns[-1]} are fields of "

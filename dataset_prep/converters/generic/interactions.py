@@ -19,7 +19,7 @@ from .column_names import USUAL_NAMES, usual_columns
 from .column_types import column_type
 from .dates import looks_like_times, to_seconds
 
-# Rows that decide on the kind of an unused column: a look at all of them would take minutes.
+# Rows that decide on the kind of an unused column.
 _LOOKED_AT = 5_000
 
 

@@ -52,6 +52,8 @@ def parse_list(cell: str) -> CellList | None:
     inner = text[1:-1]
     if _ONLY_NUMBERS.fullmatch(inner):
         elements = re.sub(r"[,;]", " ", inner).split()
+
+        # Dates and version numbers consist of the same signs.
         return CellList(elements, True) if all(map(_NUMBER.fullmatch, elements)) else None
 
     # The most exact form first: Python's holds most of JSON's, and almost all is a bare list.
@@ -70,21 +72,29 @@ def kind_of_lists(lists: Sequence[CellList]) -> tuple[str | None, str]:
     Returns:
         ``float_seq``, ``token_seq``, or None for lists of decimal numbers of different lengths.
     """
-    filled = [cell for cell in lists if cell.elements]
-    if not filled or not all(cell.is_numeric for cell in filled):
-        return "token_seq", "lists of labels in brackets"
+    sizes: set[int] = set()
+    has_decimals = False
+    has_repeated = False
+    for cell in lists:
+        if not cell.elements:
+            continue
+        if not cell.is_numeric:
+            return "token_seq", "lists of labels in brackets"
 
-    sizes = {len(cell.elements) for cell in filled}
-    decimal = any(_has_decimals(cell) for cell in filled)
-    if decimal and len(sizes) > 1:
+        sizes.add(len(cell.elements))
+        has_decimals = has_decimals or _has_decimals(cell)
+        has_repeated = has_repeated or len(set(cell.elements)) < len(cell.elements)
+
+    if not sizes:
+        return "token_seq", "lists of labels in brackets"
+    if has_decimals and len(sizes) > 1:
         lengths = f"{min(sizes)} to {max(sizes)}"
         return None, f"its lists of decimal numbers are of different lengths, {lengths}"
 
     # Vectors are of one length, and have decimals or the same number twice. Labels have neither.
     if len(sizes) == 1:
         size = sizes.pop()
-        repeated = size >= SHORT_LIST and any(len(set(cell.elements)) < size for cell in filled)
-        if decimal or repeated:
+        if has_decimals or (has_repeated and size >= SHORT_LIST):
             return "float_seq", f"vectors of {size} numbers in brackets"
     return "token_seq", "lists of whole numbers in brackets, taken for labels"
 

@@ -54,6 +54,7 @@ def format_of(table: str, options: argparse.Namespace) -> TableFormat:
     Raises:
         DataError: An option has a wrong value.
     """
+    # One sign cannot divide cells and hold them together.
     quote = _quote(table, options)
     separator = _separator(table, options)
     if quote is not None and quote == separator:

@@ -61,6 +61,7 @@ def text_kind(name: str, texts: pa.ChunkedArray) -> str:
 def is_text(texts: pa.ChunkedArray) -> bool:
     """Recognise texts: hardly any two cells are alike, or they are long and many differ."""
     n = len(texts)
+    # A single cell tells nothing about repetitions.
     if n < 2:
         return False
     share = len(texts.unique()) / n

@@ -36,6 +36,7 @@ def read(input_path: Path, link: str) -> RawData:
     Raises:
         DataError: A file is missing, or a line has another form than GroupLens describes.
     """
+    # GroupLens describes the files in the archive's README: no header, columns between ::.
     inter = _interactions(_table(input_path / "ratings.dat", _RATINGS, link))
     users = _by_id(_table(input_path / "users.dat", _USERS, link))
     movies = _by_id(_table(input_path / "movies.dat", _MOVIES, link))
@@ -58,7 +59,7 @@ def _table(path: Path, names: Sequence[str], link: str) -> Table:
     if not path.is_file():
         raise DataError(f"--input_path: there is no file {path}; unpack {link}")
 
-    # The titles have accents, and the files are older than UTF-8.
+    # GroupLens writes the titles, some with accents, in Latin-1.
     return read_text(path, "::", names, encoding="latin-1")
 
 

@@ -37,6 +37,7 @@ def read(input_path: Path, options: argparse.Namespace, link: str) -> RawData:
     Raises:
         DataError: There are no interactions, or a file has a wrong value.
     """
+    # Options and headers are checked before the interactions, whose reading takes minutes.
     _check(options)
     path = _interactions_file(input_path, options.interactions, link)
     user_fields, item_fields, notes = _fields(input_path, options)
@@ -87,7 +88,6 @@ def _fields(
     user_fields = _chosen("user", all_user_fields, options)
     item_fields = _chosen("item", feature_fields(folder), options)
 
-    # Before the interactions, whose reading takes minutes.
     for field in item_fields:
         check_feature_header(folder / field.source)
     if users and user_fields:

@@ -118,7 +118,7 @@ def read_vectors(
         parsed = table.parse(block)
         rows = lines.rows(block, parsed[names[0]].to_pylist())
 
-        # [lines of the block, size]: a file of 4,000 numbers a track is read piece by piece.
+        # [lines of the block, size]
         values = np.column_stack([parsed[name].to_numpy() for name in names[1:]])
         _check_finite(table, block, values)
         vectors[rows[rows >= 0]] = values[rows >= 0]

@@ -52,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
     from recbole_sibrar.serving.batch.jobs import each_item
     from recbole_sibrar.serving.recommender import Recommender
 
+    # Tables are made one by one, while they are shown or written.
     model = Recommender.load(options.model)
     tables = each_item(model, options.names, options.items, lambda item: model.audience(item, k))
     serving.show(tables, options.output)

@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="keep the embeddings of single modalities, for explanations",
     )
+
     parser.add_argument(
         "--dtype", default="float32", help="type of the embeddings: float32 (default) or float16"
     )
@@ -39,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="approximate search, for more than 200,000 items: hnsw or ivf (default: none, exact "
         "search)",
     )
+
     parser.add_argument(
         "--overwrite", action="store_true", help="replace an earlier portable model"
     )

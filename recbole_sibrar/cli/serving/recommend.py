@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--items", metavar="FILE", help="table with new items, which compete with the known ones"
     )
+
     parser.add_argument(
         "--filter",
         help="items that may be recommended, such as \"year >= 1990 and 'Comedy' in class\"",
@@ -38,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--include_seen", action="store_true", help="recommend items of the users' histories too"
     )
     serving.add_k(parser, "20", "number of items for each user")
+
     parser.add_argument(
         "--output",
         metavar="FILE",

@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="names of this server, for requests that do not come to localhost or an address; * "
         "for any",
     )
+
     parser.add_argument(
         "--workers", metavar="N", default="1", help="number of processes (default: %(default)s)"
     )
@@ -49,6 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="start without comparing the model's files with their checksums",
     )
+
+    # Limits of a request: without them a single one could use up the memory.
     parser.add_argument(
         "--max-body", metavar="BYTES", default="1048576", help="largest body (default: %(default)s)"
     )
