@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from pathlib import Path
 
 import pytest
 from selenium import webdriver
@@ -27,6 +29,20 @@ def start_chromium(options: webdriver.ChromeOptions) -> webdriver.Chrome:
     return webdriver.Chrome(
         options=options, service=webdriver.ChromeService(_program("chromedriver"))
     )
+
+
+def serious_faults(browser: webdriver.Chrome) -> list[str]:
+    """List the serious faults of accessibility of a page; the test is skipped without axe-core."""
+    file = Path(os.environ.get("AXE_CORE", "node_modules/axe-core/axe.min.js"))
+    if not file.is_file():
+        how = "npm install --no-save axe-core, or name its axe.min.js in AXE_CORE"
+        pytest.skip(f"axe-core is not installed: {how} (no {file})")
+
+    browser.execute_script(file.read_text(encoding="utf-8"))
+    fault = "`${x.impact} ${x.id} ${x.nodes[0].html}`"
+    run = f"axe.run().then((found) => arguments[0](found.violations.map((x) => {fault})))"
+    faults: list[str] = browser.execute_async_script(run)
+    return [fault for fault in faults if fault.startswith(("serious", "critical"))]
 
 
 def _program(*names: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chromium import chromium_options, start_chromium
+from chromium import chromium_options, serious_faults, start_chromium
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -181,3 +181,15 @@ def test_widths_and_names(
     assert page.execute_script(outside, served[1]) == []
     hidden = "return [...document.querySelectorAll('a, button, input, select')].filter(e => e.tabIndex < 0).length"
     assert page.execute_script(hidden) == 0
+
+
+@pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (390, "dark")])
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_axe_finds_no_serious_fault(
+    page: webdriver.Chrome, served: tuple[Path, str], path: str, width: int, theme: str
+) -> None:
+    _emulate(page, width, theme)
+    _open(page, served[1] + path)
+    if path == "/":
+        _ask_for_ann(page)
+    assert serious_faults(page) == []
