@@ -60,6 +60,7 @@ def configuration_file(name: str) -> str:
         ConfigError: It is neither a file nor such a name.
     """
     known = ready_made_configurations()
+    # a name with a suffix is a file, whose reading fails if it does not exist
     if Path(name).is_file() or Path(name).suffix:
         return name
 

@@ -77,6 +77,7 @@ def _unknown(
     """Find unknown keys in dictionaries: path, key, value, and the allowed keys."""
     for path, allowed in INSIDE.items():
         value: object = given
+        # down the path, as far as there are dictionaries
         for part in path.split(": "):
             value = value.get(part) if isinstance(value, Mapping) else None
 

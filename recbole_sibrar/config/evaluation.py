@@ -166,6 +166,7 @@ def has_validation(config: ConfigLike) -> bool:
     if config["benchmark_filename"] is not None:
         return True
 
+    # only these of RecBole's splits can have no validation part
     split = config["eval_args"]["split"]
     if not isinstance(split, Mapping):
         return True
@@ -187,6 +188,7 @@ def following_valid_metric(config: ConfigLike, sources: Sequence[Mapping[str, An
     Returns:
         The measured metric nearest to the configured one; None where nothing has to be chosen.
     """
+    # a lower position overrides a higher one; that of a default is the highest
     own = _source("valid_metric", sources)
     if min(_source("metrics", sources), _source("topk", sources)) >= own:
         return None
@@ -197,6 +199,7 @@ def following_valid_metric(config: ConfigLike, sources: Sequence[Mapping[str, An
     if given in map(str.lower, allowed):
         return None
 
+    # the metric means more than its cut-off
     same_metric = [name for name in allowed if name.lower().partition("@")[0] == metric]
     same_cutoff = [name for name in allowed if name.partition("@")[2] == k]
     chosen = (same_metric or same_cutoff or allowed)[0]

@@ -56,6 +56,7 @@ def group_requests(value: object) -> tuple[GroupRequest, ...]:
         >>> group_requests("{gender: user, image: available}")[1]
         GroupRequest(field='image', side=None, by='available', bins=None)
     """
+    # text of the command line that RecBole has not read as a dictionary
     if isinstance(value, str):
         try:
             value = yaml.safe_load(value)
@@ -76,6 +77,7 @@ def groups_value(key: str, value: object) -> tuple[GroupRequest, ...]:
 
 def _request(field: str, form: object) -> GroupRequest:
     """Read the division by one field."""
+    # a word is short for a dictionary
     if isinstance(form, str):
         form = {"by": form} if form == "available" else {"side": form}
     if not isinstance(form, Mapping):

@@ -62,7 +62,8 @@ def _with_spaces(text: str) -> str:
     spaced: list[str] = []
     open_brackets: list[str] = []
     quote = ""
-    in_key = False  # only the first colon after "{" or "," of a dictionary ends a key
+    # only the first colon after "{" or "," of a dictionary ends a key
+    in_key = False
 
     for character in text:
         spaced.append(character)
@@ -77,6 +78,7 @@ def _with_spaces(text: str) -> str:
             del open_brackets[-1:]
             in_key = False
         elif character == ",":
+            # the next element of a list, or the next key of a dictionary
             in_key = open_brackets[-1:] == ["{"]
         elif character == ":" and in_key:
             spaced.append(" ")

@@ -77,6 +77,9 @@ def check_keys(
         if misspelt:
             raise ConfigError(f"{key}: unknown key{misspelt}")
 
-        hint = f"; today it is written {RENAMED[key]}" if key in RENAMED else nearest(key, read)
-        warnings[key] = f"the key '{key}' has no effect: neither RecBole nor {model} reads it{hint}"
+        hint = nearest(key, read)
+        if key in RENAMED:
+            hint = f"; today it is written {RENAMED[key]}"
+        reason = f"neither RecBole nor {model} reads it{hint}"
+        warnings[key] = f"the key '{key}' has no effect: {reason}"
     return warnings

@@ -11,7 +11,11 @@ if TYPE_CHECKING:
 
 __all__ = ["ID", "INTERACTIONS", "ModalityKind", "ModalityTable", "MultimodalDataset"]
 
-_MODULES = {"ModalityKind": "modality", "ModalityTable": "modality", "MultimodalDataset": "dataset"}
+_MODULES = {
+    "ModalityKind": "modality",
+    "ModalityTable": "modality",
+    "MultimodalDataset": "dataset",
+}
 """Public name -> its module, imported at the first use: the command line starts without torch."""
 
 

@@ -183,9 +183,11 @@ class MultimodalDataset(Dataset):
             if name == file.id_field:
                 columns[name] = torch.tensor(entities)
             else:
-                table = self._table_of(file, name, frame[name], entities)
+                column = frame[name]
+                table = self._table_of(file, name, column, entities)
                 self.field_tables[file.side][name] = table
-                columns[name] = served_column(self.field2type[name], frame[name], table, entities)
+                kind = self.field2type[name]
+                columns[name] = served_column(kind, column, table, entities)
         return ServedFields(columns)
 
     def _used_columns(self, file: FeatureFile, frame: pd.DataFrame) -> list[str]:

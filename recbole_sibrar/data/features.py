@@ -185,6 +185,7 @@ def _read_column(
     # the reader takes columns in the order of the file
     columns = [field for field in file.header if field.name in (name, id_field)]
     frame = file.read(columns, dtype=np.float32, use_cache=uses_cache(dataset.config))
+    # int64 [n_lines]
     ids = dataset.field2token_id[names[0]]
     entities = np.array([ids.get(token, 0) for token in frame[id_field]], dtype=np.int64)
     return fields[name], frame[name], entities

@@ -72,4 +72,5 @@ def negative_pool(
         return choice
     # from a held-out item among the negatives, a model would learn that nobody likes the item
     held_out = any(side.n_new for side in evaluated.values())
-    return "train" if is_cold_start or (from_files and is_ours and held_out) else "all"
+    leaves_out = is_cold_start or (from_files and is_ours and held_out)
+    return "train" if leaves_out else "all"

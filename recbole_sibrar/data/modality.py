@@ -167,7 +167,9 @@ def with_known_labels(table: ModalityTable, trained: Tensor) -> ModalityTable:
         available = table.available & known[table.values]
         return dense_table(table.name, table.kind, table.values, available, table.size)
 
-    if table.kind is not ModalityKind.MULTI_LABEL or table.indices is None or table.offsets is None:
+    if table.kind is not ModalityKind.MULTI_LABEL:
+        return table
+    if table.indices is None or table.offsets is None:
         return table
 
     # [nnz]: the entity of each label

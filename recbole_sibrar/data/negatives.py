@@ -78,7 +78,7 @@ def restrict_training(
         try:
             restrict_sampling(loader, popularity > 0, popularity)
         except DataError as error:
-            # the user has not asked for the pool, and RecBole could draw from all items
+            # without the user's word for the pool, training goes on with RecBole's own
             if not by_default:
                 raise
             getLogger().warning(f"train_neg_candidates: all, because {error}")

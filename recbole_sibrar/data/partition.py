@@ -55,7 +55,8 @@ def divide(dataset: Dataset, settings: ColdStart, seed: int) -> None:
     users = frame[dataset.uid_field]
     items = frame[dataset.iid_field]
     times = _times(dataset) if settings.order == "TO" else None
-    parts = partition_interactions(users, items, settings.ratios, settings.group_by, seed, times)
+    group_by = settings.group_by
+    parts = partition_interactions(users, items, settings.ratios, group_by, seed, times)
     others = _other_fields(dataset)
     if settings.warm is not None:
         parts = hold_out_known(parts, users, items, others, settings.warm, seed, times)
@@ -133,7 +134,8 @@ def check_parts(parts: Sequence[DatasetLike], group_by: str, is_mixed: bool = Fa
         DataError: A part is empty, or an entity has interactions in two of them.
     """
     fields = _id_fields(parts[0])
-    trained = {side: set(parts[0].inter_feat[field].tolist()) for side, field in fields.items()}
+    train = parts[0].inter_feat
+    trained = {side: set(train[field].tolist()) for side, field in fields.items()}
     sizes = []
 
     for name, part in zip(PARTS, parts, strict=True):
@@ -205,7 +207,8 @@ class SplitWriter:
                 self.kept[side] = set(filtered[name])
 
         for suffix, file in getattr(dataset, "feature_files", {}).items():
-            self.kept[suffix] = set(getattr(dataset, f"{suffix}_feat")[file.id_field])
+            features = getattr(dataset, f"{suffix}_feat")
+            self.kept[suffix] = set(features[file.id_field])
 
     def build(
         self, dataset: DatasetLike, original: Callable[[], list[DatasetLike]]
@@ -322,8 +325,8 @@ def _copy_lines(
         open(target, "w", encoding=encoding, newline="") as copy,
     ):
         header = next(lines)
-        names = [cell.rpartition(":")[0] for cell in header.rstrip("\r\n").split(separator)]
-        column = names.index(field)
+        cells = header.rstrip("\r\n").split(separator)
+        column = [cell.rpartition(":")[0] for cell in cells].index(field)
         copy.write(header)
 
         for line in lines:

@@ -213,8 +213,9 @@ class PairSet:
 
         self.table = np.zeros((n_bits + 7) // 8, dtype=np.uint8)
         places = self._places(self.numbers)
+        bits = np.left_shift(1, places & 7).astype(np.uint8)
         # "at": several bits can be in one byte, and table[...] |= would keep the last alone
-        np.bitwise_or.at(self.table, places >> 3, np.left_shift(1, places & 7).astype(np.uint8))
+        np.bitwise_or.at(self.table, places >> 3, bits)
 
     def _places(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """Find the bit of each number, int64 ``[n]``."""
@@ -360,7 +361,8 @@ class PoolSampler(Sampler):
             users = np.intersect1d(users, self.used_ids.users_with_rows(len(drawable)))
         for user in users:
             # the sizes first, as they are compared in no time
-            if len(self.used_ids[user]) >= len(drawable) and drawable <= self.used_ids[user]:
+            used = self.used_ids[user]
+            if len(used) >= len(drawable) and drawable <= used:
                 raise DataError(
                     f"user '{tokens[user]}' has interacted with all {len(drawable)} items that "
                     f"negatives of {self.phase} are drawn from; leave such users out with "
@@ -393,5 +395,6 @@ class PoolSampler(Sampler):
         drawn = np.random.random(sample_num)
         positions = np.searchsorted(self.cumulative, drawn, side="right")
         # rounded sums can end just below 1
-        items: NDArray[np.int64] = self.pool[np.minimum(positions, len(self.pool) - 1)]
+        inside = np.minimum(positions, len(self.pool) - 1)
+        items: NDArray[np.int64] = self.pool[inside]
         return items

@@ -203,7 +203,7 @@ def load(config: FullConfig, dataset: DatasetLike | None = None) -> tuple[Any, .
         log(f"dataloaders_save_path: the loaders are made anew, and not read from {file}: {reason}")
         return None
 
-    # the configuration of the earlier run would give its own seed and device
+    # saved loaders hold the configuration of the earlier run
     for loader in found:
         for part in parts_of(loader):
             part.config = config

@@ -61,7 +61,7 @@ def views_of(
         cold_items = is_item & ~known["item"]
         warm_items = known["item"]
 
-    # with cold items, every user has both kinds of interactions
+    # with cold items alone, any user can have both kinds of interactions
     cold_users = warm_users = np.ones_like(known["user"])
     if group_by != "item":
         cold_users = ~known["user"]

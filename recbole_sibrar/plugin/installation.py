@@ -24,6 +24,7 @@ __all__ = ["install", "is_installed", "register_class"]
 
 def install() -> None:
     """Install everything; a second call changes nothing."""
+    # repairs first: an extension calls the repaired function as its original
     apply_repairs()
     _register_models()
     register_metrics()

@@ -179,7 +179,8 @@ def _parsed(blocks: Iterator[Block], columns: list[_Column], n_bytes: int) -> It
                     rows_left = (n_bytes - n_read) / block.n_bytes * len(block.cells)
                     column.make_room(n_rows + int(1.05 * rows_left))
 
-            pending.append((first, [column.submit(pool, block, first) for column in columns]))
+            futures = [column.submit(pool, block, first) for column in columns]
+            pending.append((first, futures))
             yield block
 
             n_read += block.n_bytes

@@ -165,7 +165,8 @@ class AtomicFile:
                     parsed = self._parse(field, cells[field.header], dtype, strict)
                 result[field.name] = self._check_filled(field, parsed).rows()
             elif field.type == "token_seq":
-                result[field.name] = _sequences(cells[field.header], self.text_format.seq_separator)
+                separator = self.text_format.seq_separator
+                result[field.name] = _sequences(cells[field.header], separator)
             elif field.type == "float":
                 result[field.name] = self._numbers(field, cells[field.header])
             else:

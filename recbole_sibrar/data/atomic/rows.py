@@ -90,9 +90,10 @@ def _check_bytes(path: str | os.PathLike[str], text_format: TextFormat) -> bool:
 
         line = 2  # as an editor counts
         for text in _blocks_of_lines(file):
-            has_quoted_cell = text.startswith(b'"') or b'\n"' in text or separator + b'"' in text
-            has_other_ends = b"\r" in text and text.count(b"\r") != text.count(b"\r\n")
-            if has_quoted_cell or has_other_ends:
+            # a cell that begins with a quotation mark may hold separators and ends of lines
+            if text.startswith(b'"') or b'\n"' in text or separator + b'"' in text:
+                return False
+            if b"\r" in text and text.count(b"\r") != text.count(b"\r\n"):
                 return False
             line += _check_block(text, separator, width, line)
     return True

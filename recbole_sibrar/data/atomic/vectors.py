@@ -228,12 +228,14 @@ def join_cells(cells: list[bytes]) -> tuple[bytes, Positions]:
 
 def _numbers(cells: list[bytes], separator: str, size: int) -> NDArray[np.float64] | None:
     """Numbers ``[n_rows, size]`` of cells; None where they are not all ordinary."""
-    if not cells or any(cell.count(separator.encode()) != size - 1 for cell in cells):
+    # a cell with two separators in a row, or another length, is not ordinary
+    mark = separator.encode()
+    if not cells or any(cell.count(mark) != size - 1 for cell in cells):
         return None
 
     try:
         # all cells as one text, which Arrow divides in a single call
-        text = pa.array([separator.encode().join(cells)], pa.large_string())
+        text = pa.array([mark.join(cells)], pa.large_string())
         elements = pc.split_pattern(text, separator).values
         numbers: NDArray[np.float64] = elements.cast(pa.float64()).to_numpy()
     except pa.ArrowInvalid:

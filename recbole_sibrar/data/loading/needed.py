@@ -181,7 +181,8 @@ def _draws_negatives(arguments: object) -> bool:
     """Tell if ``train_neg_sample_args`` asks for negatives."""
     if not isinstance(arguments, dict):
         return False
-    return "none" not in (arguments.get("distribution"), arguments.get("sample_num"))
+    values = (arguments.get("distribution"), arguments.get("sample_num"))
+    return "none" not in values
 
 
 def _of_additional_files(config: FullConfig) -> set[str]:

@@ -137,7 +137,8 @@ class _Columns(MutableMapping[str, Tensor]):
 
     def __getitem__(self, name: str) -> Tensor:
         column = self._columns[name]
-        return self._place(name, column if isinstance(column, Tensor) else column.tensor())
+        tensor = column if isinstance(column, Tensor) else column.tensor()
+        return self._place(name, tensor)
 
     def held(self) -> dict[str, Column]:
         """Columns without their tensors."""

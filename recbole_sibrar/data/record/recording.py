@@ -139,9 +139,11 @@ def note_data(config: FullConfig, train: Any, parts: Sequence[DatasetLike]) -> s
             f"the data set of a saved file is not that of the checkpoint ({'; '.join(found)}); "
             f"delete the files of save_dataset and save_dataloaders in {config['checkpoint_dir']}"
         )
-    if id_differences(then, record) and not hasattr(train._dataset, "modality_tables"):
+    # RecBole's models have an embedding for each user, item and label of training alone
+    other_ids = id_differences(then, record)
+    if other_ids and not hasattr(train._dataset, "modality_tables"):
         raise DataError(
-            f"{config['model']} cannot be used for {'; '.join(id_differences(then, record))}, "
+            f"{config['model']} cannot be used for {'; '.join(other_ids)}, "
             "because it was not trained with them; allowed are the users, items and labels of "
             "training"
         )
@@ -217,8 +219,9 @@ def normalize(original: Callable[[Dataset], None], dataset: Dataset) -> None:
 
     # RecBole scales in place: a copy of each column as it was
     before = {}
+    number_types = (FeatureType.FLOAT, FeatureType.FLOAT_SEQ)
     for name in chosen:
-        if dataset.field2type.get(name) in (FeatureType.FLOAT, FeatureType.FLOAT_SEQ):
+        if dataset.field2type.get(name) in number_types:
             frame = dataset.field2feats(name)[0]
             before[name] = (frame, frame[name].copy())
 
@@ -254,7 +257,8 @@ def discretization(original: Callable[[Dataset], None], dataset: Dataset) -> Non
 
     for name, numbers in before.items():
         method = asked[name]["method"]
-        found = scaling.measure_buckets(numbers, method, dataset.field2bucketnum[name])
+        n_buckets = dataset.field2bucketnum[name]
+        found = scaling.measure_buckets(numbers, method, n_buckets)
         kept = (recorder.kept.buckets if recorder.kept else {}).get(name, found)
         recorder.buckets[name] = kept
         if kept != found:

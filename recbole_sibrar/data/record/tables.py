@@ -52,9 +52,10 @@ class Tables:
         id_fields = {"user_feat": dataset.uid_field, "item_feat": dataset.iid_field}
         for name in dataset.feat_name_list:
             frame = getattr(dataset, name)
+            has_pairs = dataset.uid_field in frame and dataset.iid_field in frame
             if name in id_fields:
                 held = self._entities(frame, id_fields[name])
-            elif name == "inter_feat" and dataset.uid_field in frame and dataset.iid_field in frame:
+            elif name == "inter_feat" and has_pairs:
                 held = self._interactions(frame)
             else:
                 held = self._lines(frame)
