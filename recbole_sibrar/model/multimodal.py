@@ -78,6 +78,7 @@ class MultimodalRecommender(GeneralRecommender):
         tables = incomplete_tables(config, dataset, type(self).__name__)
         self.settings = recommender_config(config, self.loss_types)
         self.n_negative_candidates = dataset.n_negative_candidates
+        self.learning_rate: float = config["learning_rate"]
 
         encoders, modalities = self._read_sides(config, dataset, tables)
         inspect_sides(dataset, tables, encoders, modalities, self.logger)
@@ -218,6 +219,10 @@ class MultimodalRecommender(GeneralRecommender):
         Returns:
             The parts, whose sum is minimised; a single number where there is one part.
         """
+        if self.learning_rate == 0:
+            # nothing would change, and a step for nothing takes as long as any other
+            return torch.stack([parameter.sum() for parameter in self.parameters()]).sum() * 0
+
         if self.average is not None:
             self.average.update(self)  # with the weights that the previous step has left
 
